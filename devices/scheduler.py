@@ -1,0 +1,110 @@
+"""Deadlines of all devices as named events that can be listed, saved and compared.
+
+Only what the guest can see belongs here: a debugger's stops would shift the sequence numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Event:
+    """One deadline, `due` in nanoseconds of guest time; events due at once come in the order of scheduling."""
+
+    due: int
+    sequence: int
+    owner: str
+    name: str
+
+
+@dataclass(slots=True)
+class SchedulerState:
+    """The pending events in the order in which they come, and the number the next one will get."""
+
+    sequence: int = 0
+    events: list[Event] = field(default_factory=list)
+
+
+class Scheduler:
+    """The pending deadlines; one for each pair of owner and name.
+
+    `on_earlier` is called with the new first deadline whenever scheduling brings it forward,
+    so that a running engine can lower its limit at once.
+    """
+
+    name = "scheduler"
+    State: ClassVar[type[SchedulerState]] = SchedulerState
+
+    def __init__(self, on_earlier: Callable[[int], None] | None = None) -> None:
+        self.on_earlier = on_earlier
+        self._sequence = 0
+        self._events: dict[tuple[str, str], Event] = {}
+        self._first: Event | None = None
+
+    def timer(self, owner: str) -> OwnedTimer:
+        """The seam.Timer of one device."""
+        return OwnedTimer(self, owner)
+
+    def schedule(self, owner: str, name: str, due: int) -> None:
+        """Set the deadline of (owner, name), moving it if it is pending."""
+        before = self._first
+        event = Event(due, self._sequence, owner, name)
+        self._sequence += 1
+        self._events[owner, name] = event
+        if before is None or due < before.due:
+            self._first = event
+            if self.on_earlier is not None:
+                self.on_earlier(due)
+        elif before.owner == owner and before.name == name:
+            self._first = min(self._events.values())
+
+    def cancel(self, owner: str, name: str) -> None:
+        """Drop the deadline of (owner, name); does nothing if there is none."""
+        event = self._events.pop((owner, name), None)
+        if event is not None and event is self._first:
+            self._first = min(self._events.values(), default=None)
+
+    def next_due(self) -> int | None:
+        """When the first deadline comes, None if nothing is pending."""
+        return None if self._first is None else self._first.due
+
+    def pop_due(self, now: int) -> Event | None:
+        """Take out the first event that is due at `now` or before, None if there is none."""
+        first = self._first
+        if first is None or first.due > now:
+            return None
+        self.cancel(first.owner, first.name)
+        return first
+
+    def events(self) -> list[Event]:
+        """All pending events in the order in which they come."""
+        return sorted(self._events.values())
+
+    def save(self) -> SchedulerState:
+        return SchedulerState(self._sequence, self.events())
+
+    def restore(self, state: SchedulerState) -> None:
+        """Take over a saved state. `on_earlier` is not called: whoever restores sets the limit afresh."""
+        self._sequence = state.sequence
+        self._events = {(event.owner, event.name): event for event in state.events}
+        self._first = min(state.events, default=None)
+
+    def describe(self) -> list[tuple[str, str]]:
+        return [(f"{event.owner} {event.name}", f"due at {event.due} ns") for event in self.events()]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedTimer:
+    """The scheduler as one device sees it: the deadlines that carry its name."""
+
+    scheduler: Scheduler
+    owner: str
+
+    def schedule(self, name: str, due: int) -> None:
+        self.scheduler.schedule(self.owner, name, due)
+
+    def cancel(self, name: str) -> None:
+        self.scheduler.cancel(self.owner, name)

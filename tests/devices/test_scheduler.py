@@ -1,0 +1,90 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devices.scheduler import Scheduler
+
+
+def popped(scheduler: Scheduler, now: int) -> list[tuple[str, str]]:
+    events = []
+    while event := scheduler.pop_due(now):
+        events.append((event.owner, event.name))
+    return events
+
+
+def test_events_come_by_due_time_then_by_order_of_scheduling():
+    scheduler = Scheduler()
+    scheduler.schedule("b", "later", 20)
+    scheduler.schedule("z", "first", 10)
+    scheduler.schedule("a", "second", 10)
+    assert scheduler.next_due() == 10
+    assert popped(scheduler, 9) == []
+    assert popped(scheduler, 20) == [("z", "first"), ("a", "second"), ("b", "later")]
+    assert scheduler.next_due() is None
+
+
+def test_scheduling_a_pending_name_moves_it_behind_others_due_at_the_same_time():
+    scheduler = Scheduler()
+    timer = scheduler.timer("pit")
+    timer.schedule("out", 10)
+    scheduler.schedule("rtc", "alarm", 10)
+    timer.schedule("out", 10)
+    assert popped(scheduler, 10) == [("rtc", "alarm"), ("pit", "out")]
+
+
+def test_moving_the_first_event_back_uncovers_the_next():
+    scheduler = Scheduler()
+    scheduler.schedule("a", "x", 10)
+    scheduler.schedule("b", "y", 15)
+    scheduler.schedule("a", "x", 30)
+    assert scheduler.next_due() == 15
+
+
+def test_cancelling_an_unknown_name_does_nothing():
+    scheduler = Scheduler()
+    scheduler.cancel("a", "x")
+    scheduler.schedule("a", "x", 10)
+    scheduler.timer("b").cancel("x")
+    assert scheduler.next_due() == 10
+    scheduler.timer("a").cancel("x")
+    assert scheduler.next_due() is None
+
+
+def test_on_earlier_hears_of_every_earlier_first_deadline_and_of_nothing_else():
+    heard: list[int] = []
+    scheduler = Scheduler(heard.append)
+    scheduler.schedule("a", "x", 10)
+    scheduler.schedule("b", "y", 20)
+    scheduler.schedule("b", "y", 5)
+    scheduler.schedule("b", "y", 7)
+    assert heard == [10, 5]
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.one_of(st.none(), st.integers(0, 50))), max_size=30
+)
+
+
+@given(steps)
+def test_the_first_deadline_is_always_the_least(script):
+    scheduler = Scheduler()
+    model: dict[tuple[str, str], int] = {}
+    for owner, name, due in script:
+        if due is None:
+            scheduler.cancel(owner, name)
+            model.pop((owner, name), None)
+        else:
+            scheduler.schedule(owner, name, due)
+            model[owner, name] = due
+        assert scheduler.next_due() == min(model.values(), default=None)
+
+
+@given(steps)
+def test_a_restored_scheduler_goes_on_in_the_same_way(script):
+    first, second = Scheduler(), Scheduler()
+    for owner, name, due in script:
+        first.schedule(owner, name, due or 0)
+    second.restore(first.save())
+    for scheduler in (first, second):
+        scheduler.schedule("d", "z", 25)
+    assert first.save() == second.save()
+    assert popped(first, 100) == popped(second, 100)
