@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.vmdbg.x86.builders import PageTables, Ram
+from vmdbg.units import PAGE_SIZE, Linear, Physical
+from vmdbg.x86.linear_memory import SEARCH_CHUNK, LinearMemory, UnmappedLinearError, search_physical
+from vmdbg.x86.paging import Paging, PagingMode
+from vmdbg.x86.physical_memory import UnmappedPhysicalError
+
+
+def scattered() -> tuple[Ram, LinearMemory]:
+    """Linear pages 16, 17 and 19 in frames 9, 12 and 10; 18 is absent."""
+    built = PageTables(Ram(1 << 16), PagingMode.LEVEL4)
+    for page, frame in ((16, 9), (17, 12), (19, 10)):
+        built.map(page << 12, frame << 12, bits=0b001)
+    return built.memory, LinearMemory(built.memory, built.paging)
+
+
+@given(st.integers(0x1_0000, 0x1_1FFF), st.binary(max_size=5000))
+def test_what_is_written_is_read_back_or_nothing_is_written(address: int, data: bytes) -> None:
+    memory, linear = scattered()
+    before = bytes(memory.data)
+    if address + len(data) <= 0x1_2000:
+        linear.write(Linear(address), data)
+        assert linear.read(Linear(address), len(data)) == data
+    else:
+        with pytest.raises(UnmappedLinearError, match="0x12000: PTE: not present"):
+            linear.write(Linear(address), data)
+        assert bytes(memory.data) == before
+
+
+def test_pages_are_read_in_linear_order() -> None:
+    memory, linear = scattered()
+    memory.data[9 * PAGE_SIZE + 4094 : 10 * PAGE_SIZE] = b"ab"
+    memory.data[12 * PAGE_SIZE : 12 * PAGE_SIZE + 2] = b"cd"
+    assert linear.read(Linear(0x1_0FFE), 4) == b"abcd"
+
+
+def test_prefix_ends_at_the_first_hole() -> None:
+    _, linear = scattered()
+    assert len(linear.read_prefix(Linear(0x1_0800), 0x4000)) == 0x1800
+    assert linear.read_prefix(Linear(0x1_2000), 16) == b""
+
+
+def test_error_tells_the_reason_of_the_walk() -> None:
+    _, linear = scattered()
+    with pytest.raises(UnmappedLinearError, match="not canonical"):
+        linear.read(Linear(1 << 62), 1)
+    built = PageTables(Ram(1 << 16), PagingMode.LEVEL4)
+    built.map(0, 1 << 30)
+    with pytest.raises(UnmappedLinearError, match="physical 0x40000000, where no memory answers"):
+        LinearMemory(built.memory, built.paging).read(Linear(0), 1)
+
+
+def test_refused_write_in_a_later_page_restores_the_first() -> None:
+    class Rom(Ram):
+        def write(self, address: Physical, data: bytes) -> None:
+            if address >= PAGE_SIZE:
+                raise UnmappedPhysicalError(address, len(data))
+            super().write(address, data)
+
+    memory = Rom(2 * PAGE_SIZE)
+    with pytest.raises(UnmappedLinearError, match="cannot be written"):
+        LinearMemory(memory, Paging(0, 0, 0, 0)).write(Linear(0xFFE), b"abcd")
+    assert not any(memory.data)
+
+
+def test_addresses_wrap_at_four_gib_outside_long_mode() -> None:
+    memory = Ram(16)
+    memory.data[:2] = b"hi"
+    assert LinearMemory(memory, Paging(0, 0, 0, 0)).read(Linear(1 << 32), 2) == b"hi"
+
+
+def test_search_finds_matches_across_scattered_pages_but_not_across_holes() -> None:
+    memory, linear = scattered()
+    memory.data[10 * PAGE_SIZE - 2 : 10 * PAGE_SIZE] = b"ne"
+    memory.data[12 * PAGE_SIZE : 12 * PAGE_SIZE + 4] = b"edle"
+    memory.data[13 * PAGE_SIZE - 3 : 13 * PAGE_SIZE] = b"nee"
+    memory.data[10 * PAGE_SIZE : 10 * PAGE_SIZE + 3] = b"dle"
+    assert list(linear.search(b"needle")) == [0x1_0FFE]
+    assert list(linear.search(b"dle")) == [0x1_1001, 0x1_3000]
+    assert list(linear.search(b"dle", 0x1_2000)) == [0x1_3000]
+    assert list(linear.search(b"")) == []
+
+
+def test_overlapping_matches_are_all_found() -> None:
+    _, linear = scattered()
+    linear.write(Linear(0x1_0000), b"aaaa")
+    assert list(linear.search(b"aaa")) == [0x1_0000, 0x1_0001]
+
+
+def test_physical_search_spans_chunks_and_skips_what_is_no_memory() -> None:
+    memory = Ram(SEARCH_CHUNK + 3 * PAGE_SIZE)
+    memory.data[SEARCH_CHUNK - 2 : SEARCH_CHUNK + 2] = b"span"
+    memory.data[-4:] = b"span"
+    end = Physical(4 * SEARCH_CHUNK)
+    assert list(search_physical(memory, b"span", Physical(0), end)) == [
+        SEARCH_CHUNK - 2,
+        SEARCH_CHUNK + 3 * PAGE_SIZE - 4,
+    ]

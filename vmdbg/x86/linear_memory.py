@@ -1,0 +1,170 @@
+"""Linear memory as a debugger sees it: read, written and searched through the walker, page by page.
+
+Protection does not matter to a debugger: whatever is mapped can be read and written. A and D stay as they
+are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmdbg.errors import UserError
+from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical
+from vmdbg.x86.mappings import mappings
+from vmdbg.x86.paging import Paging, PagingMode, translate, walk
+from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
+
+SEARCH_CHUNK = 1 << 20
+
+
+class UnmappedLinearError(UserError):
+    """A linear address that no physical memory answers, with the walk's reason."""
+
+    def __init__(self, address: Linear, reason: str) -> None:
+        super().__init__(f"cannot access linear {address:#x}: {reason}")
+        self.address = address
+        self.reason = reason
+
+
+class LinearMemory:
+    """One address space at one instant. Addresses wrap at 4 GiB, or at 2^64 in long mode.
+
+    Build it anew after the guest ran or its tables changed: translations are remembered.
+    """
+
+    def __init__(self, memory: PhysicalMemory, paging: Paging) -> None:
+        self._memory = memory
+        self.paging = paging
+        self._mask = (1 << 64) - 1 if paging.mode.is_long else 0xFFFF_FFFF
+        self._frames: dict[int, int] = {}
+
+    def translate(self, address: Linear) -> Physical | None:
+        """Physical address, or None where a walk would fault."""
+        address = Linear(address & self._mask)
+        if self.paging.mode is PagingMode.NONE:
+            return Physical(address)
+        page = address & ~PAGE_MASK
+        frame = self._frames.get(page)
+        if frame is None:
+            found = translate(self._memory, self.paging, Linear(page))
+            if found is None:
+                return None
+            frame = self._frames[page] = found
+        return Physical(frame | address & PAGE_MASK)
+
+    def read(self, address: Linear, size: int) -> bytes:
+        """Exactly `size` bytes. Raises `UnmappedLinearError` naming the first address that cannot be read."""
+        data = self.read_prefix(address, size)
+        if len(data) < size:
+            raise self._unmapped(Linear(address + len(data) & self._mask))
+        return data
+
+    def read_prefix(self, address: Linear, size: int) -> bytes:
+        """As many of `size` bytes as can be read from `address` on; empty if the first cannot."""
+        chunks = []
+        for position, length in _pages(address, size):
+            physical = self.translate(position)
+            if physical is None:
+                break
+            try:
+                chunks.append(self._memory.read(physical, length))
+            except UnmappedPhysicalError:
+                break
+        return b"".join(chunks)
+
+    def write(self, address: Linear, data: bytes) -> None:
+        """Write all of `data`, or nothing. Raises `UnmappedLinearError`."""
+        before = self.read(address, len(data))
+        offset = 0
+        for position, length in _pages(address, len(data)):
+            physical = self.translate(position)
+            assert physical is not None
+            try:
+                self._memory.write(physical, data[offset : offset + length])
+            except UnmappedPhysicalError as error:
+                self.write(address, before[:offset])
+                raise UnmappedLinearError(position, f"physical {physical:#x} cannot be written") from error
+            offset += length
+        self._frames.clear()
+
+    def search(self, pattern: bytes, start: int = 0, end: int = 1 << 64) -> Iterator[Linear]:
+        """Addresses in [start, end) where `pattern` begins, ascending; matches may span pages, not holes.
+
+        Lazy: a caller can stop, or show progress, after any match. Raises `TooManyTablesError`.
+        """
+        return (Linear(found) for found in _search(self._pieces(start, min(end, self._mask + 1)), pattern))
+
+    def _pieces(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        for mapping in mappings(self._memory, self.paging, start, end):
+            assert mapping.physical is not None
+            shift = mapping.start - mapping.physical
+            for position, data in _readable(self._memory, mapping.physical, mapping.size):
+                yield position + shift, data
+
+    def _unmapped(self, address: Linear) -> UnmappedLinearError:
+        result = walk(self._memory, self.paging, address)
+        if result.fault is not None:
+            return UnmappedLinearError(address, str(result.fault))
+        return UnmappedLinearError(
+            address, f"it maps to physical {result.physical:#x}, where no memory answers"
+        )
+
+
+def search_physical(
+    memory: PhysicalMemory, pattern: bytes, start: Physical, end: Physical
+) -> Iterator[Physical]:
+    """Addresses in physical [start, end) where `pattern` begins; ranges without memory are skipped."""
+    return (Physical(found) for found in _search(_readable(memory, start, end - start), pattern))
+
+
+def _search(pieces: Iterator[tuple[int, bytes]], pattern: bytes) -> Iterator[int]:
+    carried = b""
+    expected = -1
+    for position, data in pieces:
+        text = carried + data if position == expected else data
+        base = position + len(data) - len(text)
+        for found in find_all(text, pattern):
+            yield base + found
+        carried = text[max(0, len(text) - len(pattern) + 1) :]
+        expected = position + len(data)
+
+
+def find_all(text: bytes, pattern: bytes) -> Iterator[int]:
+    """Offsets of every occurrence, overlapping ones included. An empty pattern occurs nowhere."""
+    if not pattern:
+        return
+    found = text.find(pattern)
+    while found >= 0:
+        yield found
+        found = text.find(pattern, found + 1)
+
+
+def _readable(memory: PhysicalMemory, start: Physical, size: int) -> Iterator[tuple[int, bytes]]:
+    """The parts of a physical range that are memory, in pieces of at most `SEARCH_CHUNK` bytes."""
+    for position, length in _cut(start, size, SEARCH_CHUNK):
+        try:
+            yield position, memory.read(Physical(position), length)
+        except UnmappedPhysicalError:
+            if length > PAGE_SIZE:
+                yield from _readable_pages(memory, position, length)
+
+
+def _readable_pages(memory: PhysicalMemory, start: int, size: int) -> Iterator[tuple[int, bytes]]:
+    for position, length in _pages(start, size):
+        try:
+            yield position, memory.read(Physical(position), length)
+        except UnmappedPhysicalError:
+            continue
+
+
+def _pages(address: int, size: int) -> Iterator[tuple[Linear, int]]:
+    return ((Linear(position), length) for position, length in _cut(address, size, PAGE_SIZE))
+
+
+def _cut(address: int, size: int, unit: int) -> Iterator[tuple[int, int]]:
+    """Cut [address, address + size) at multiples of `unit`: (start, length) of each piece."""
+    end = address + size
+    while address < end:
+        length = min(unit - address % unit, end - address)
+        yield address, length
+        address += length
