@@ -1,0 +1,49 @@
+"""An agent expression ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from gdbstub.agent.compile import compile_expression
+from gdbstub.agent.frame import Frame
+from gdbstub.agent.interpret import interpret
+from gdbstub.agent.verify import verify
+from gdbstub.errors import ExpressionError, TargetError
+
+HOT = 16
+"""Evaluations after which an expression is compiled."""
+
+MAX_COMPILED = 2048
+"""Longer bytecode stays with the interpreter: compiling would pause the target for too long."""
+
+
+class Expression:
+    """Verified bytecode; ExpressionError when it is refused. Equal to another with the same bytecode."""
+
+    __slots__ = ("_hits", "_program", "_run", "code")
+
+    def __init__(self, code: bytes) -> None:
+        self.code = bytes(code)
+        self._program = verify(self.code)
+        self._run: Callable[[Frame], int] = partial(interpret, self._program)
+        self._hits = 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and other.code == self.code
+
+    def __hash__(self) -> int:
+        return hash(self.code)
+
+    def __repr__(self) -> str:
+        return f"Expression(bytes.fromhex({self.code.hex()!r}))"
+
+    def evaluate(self, frame: Frame) -> int:
+        """The 64-bit result, unsigned. Raises ExpressionError, also for what the frame cannot read."""
+        self._hits += 1
+        if self._hits == HOT and len(self.code) <= MAX_COMPILED:
+            self._run = compile_expression(self._program)
+        try:
+            return self._run(frame)
+        except TargetError as error:
+            raise ExpressionError(str(error)) from error

@@ -1,0 +1,77 @@
+"""Breakpoints as a client sets them (GDB manual, Packets: Z0 to Z4), with their conditions and commands."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gdbstub.agent import Expression, Frame
+from gdbstub.errors import ExpressionError
+from gdbstub.stops import Access
+
+
+class BreakpointKind(enum.IntEnum):
+    """The digit after Z."""
+
+    SOFTWARE = 0
+    HARDWARE = 1
+    WRITE = 2
+    READ = 3
+    ACCESS = 4
+
+    @property
+    def access(self) -> Access | None:
+        """What a watchpoint watches; None for a breakpoint."""
+        return _ACCESS.get(self)
+
+
+_ACCESS = {
+    BreakpointKind.WRITE: Access.WRITE,
+    BreakpointKind.READ: Access.READ,
+    BreakpointKind.ACCESS: Access.EITHER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Breakpoint:
+    """`length` is in bytes for a watchpoint; for a breakpoint it is the architecture's kind (1 on x86).
+
+    `physical`: set while the client had switched to physical addresses (QEMU's PhyMemMode).
+    """
+
+    kind: BreakpointKind
+    address: int
+    length: int
+    conditions: Sequence[Expression] = ()
+    commands: Sequence[Expression] = ()
+    physical: bool = False
+
+    @property
+    def key(self) -> tuple[BreakpointKind, int, int, bool]:
+        return self.kind, self.address, self.length, self.physical
+
+    def stops(self, frame: Frame) -> bool:
+        """Whether a hit is to be reported. Runs the commands when the condition holds: they run instead of
+        a stop.
+
+        A condition that cannot be evaluated counts as true, so that its user learns of it.
+        """
+        if self.conditions and not any(_holds(condition, frame) for condition in self.conditions):
+            return False
+        if not self.commands:
+            return True
+        try:
+            for command in self.commands:
+                command.evaluate(frame)
+        except ExpressionError as error:
+            frame.print(f"breakpoint command at {self.address:#x} failed: {error}\n")
+            return True
+        return False
+
+
+def _holds(condition: Expression, frame: Frame) -> bool:
+    try:
+        return condition.evaluate(frame) != 0
+    except ExpressionError:
+        return True
