@@ -1,0 +1,193 @@
+"""Linux guests for tests and benchmarks: Debian's own kernels, and an initrd around Debian's busybox.
+
+Kernels are downloaded with `apt-get download` and unpacked without root into a cache: `$XDG_CACHE_HOME/vmdbg-tests`, or
+`.cache/` in the source tree. `VMDBG_TEST_KERNELS=DIR` names a directory with vmlinuz files to use instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+MARKER = "GUEST UP"
+"""What the initrd prints once user space runs."""
+PROMPT = "~ # "
+"""What the shell prints when it waits for a command."""
+
+_INIT = f"""#!/bin/sh
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev 2>/dev/null
+export HOME=/ PS1='{PROMPT}' TERM=vt100
+cd /
+echo "{MARKER}"
+[ -x /autorun ] && /autorun
+while :; do setsid cttyhack sh; done
+"""
+
+_APPLETS = (
+    "awk base64 cat chmod cp cttyhack cut date dd df dmesg dd du echo env expr false find free grep gunzip gzip halt head hexdump "
+    "hostname id ip kill ln ls md5sum mkdir mknod mktemp more mount mv nproc od ping poweroff printf ps pwd reboot rm sed seq setsid sh "
+    "sha256sum sleep sort stty sync tail tar tee test time timeout top touch tr true umount uname uniq uptime vi wc which xxd xargs yes"
+).split()
+
+
+class AssetsMissingError(Exception):
+    """A guest that a test needs is not there and cannot be had. Says what to do."""
+
+
+def cloud_kernel() -> Path:
+    """The vmlinuz of the current linux-image-cloud-amd64."""
+    return _kernel("linux-image-cloud-amd64")
+
+
+def generic_kernel() -> Path:
+    """The vmlinuz of the current linux-image-amd64."""
+    return _kernel("linux-image-amd64")
+
+
+def other_kernels() -> dict[str, Path]:
+    """Other cloud kernels that apt offers, the oldest and the newest of each series, by package name. Downloads them."""
+    names = _run("apt-cache", "search", "--names-only", r"^linux-image-[0-9].*-cloud-amd64$").split("\n")
+    found = sorted((name for name in (line.split(" ")[0] for line in names) if name), key=_version)
+    series = {_version(name)[:2]: name for name in reversed(found)} | {_version(name)[:2] + (1,): name for name in found}
+    current = _depends("linux-image-cloud-amd64")
+    return {name: _vmlinuz(name) for name in sorted(set(series.values()) - {current}, key=_version)}
+
+
+def busybox_initrd(extra: Mapping[str, bytes] | None = None) -> Path:
+    """An initrd whose /init prints MARKER and runs a shell on the console; `extra` adds executable files by path.
+
+    A file `autorun` is run before the shell. The same contents give the same bytes.
+    """
+    busybox = _busybox()
+    files = {"bin/busybox": busybox, "init": _INIT.encode()} | {path.lstrip("/"): data for path, data in (extra or {}).items()}
+    links = {f"bin/{name}": "busybox" for name in _APPLETS}
+    archive = b"".join(_newc(files, links))
+    path = _cache_directory() / f"initrd-{hashlib.sha256(archive).hexdigest()[:16]}.cpio"
+    if not path.exists():
+        _write(path, archive)
+    return path
+
+
+def _newc(files: Mapping[str, bytes], links: Mapping[str, str]) -> Iterator[bytes]:
+    """A cpio archive in "new ASCII" format (Linux, Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    directories = {"dev", "proc", "sys", "tmp", "root"}
+    for path in [*files, *links]:
+        directories |= {str(parent) for parent in Path(path).parents} - {"."}
+    entries = [(path, 0o040755, b"", (0, 0)) for path in sorted(directories)]
+    entries.append(("dev/console", 0o020600, b"", (5, 1)))
+    entries += [(path, 0o100755, data, (0, 0)) for path, data in sorted(files.items())]
+    entries += [(path, 0o120777, target.encode(), (0, 0)) for path, target in sorted(links.items())]
+    entries.append(("TRAILER!!!", 0, b"", (0, 0)))
+    for inode, (path, mode, data, device) in enumerate(entries, 1):
+        name = path.encode() + b"\0"
+        numbers = (inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name), 0)
+        header = b"070701" + b"".join(b"%08X" % number for number in numbers) + name
+        yield header + bytes(-len(header) % 4) + data + bytes(-len(data) % 4)
+
+
+def _kernel(meta_package: str) -> Path:
+    given = os.environ.get("VMDBG_TEST_KERNELS")
+    if given:
+        found = sorted(path for path in Path(given).glob("vmlinuz-*") if ("cloud" in path.name) == ("cloud" in meta_package))
+        if not found:
+            raise AssetsMissingError(f"VMDBG_TEST_KERNELS={given} holds no vmlinuz of {meta_package}")
+        return found[-1]
+    return _vmlinuz(_depends(meta_package))
+
+
+@cache
+def _depends(meta_package: str) -> str:
+    """The package with the kernel that a meta-package stands for now; without apt's lists, the newest one in the cache."""
+    if shutil.which("apt-cache"):
+        found = re.findall(r"Depends: (linux-image-[0-9]\S*)", _run("apt-cache", "depends", meta_package))
+        if found:
+            return str(found[0])
+    flavour = meta_package.removeprefix("linux-image")
+    cached = [path.name for path in _cache_directory().glob("linux-image-[0-9]*") if path.name.endswith(flavour)]
+    cached = [name for name in cached if ("cloud" in name) == ("cloud" in flavour)]
+    if cached:
+        return max(cached, key=_version)
+    raise AssetsMissingError(f"apt knows no package {meta_package}: run `apt-get update` on a Debian machine")
+
+
+@cache
+def _vmlinuz(package: str) -> Path:
+    directory = _cache_directory() / package
+    if not directory.exists():
+        _download(package, directory)
+    found = sorted(directory.glob("vmlinuz-*"))
+    if not found:
+        raise AssetsMissingError(f"{directory} holds no vmlinuz: delete it and run again")
+    return found[-1]
+
+
+def _download(package: str, directory: Path) -> None:
+    """Fetch a package and keep its /boot, all or nothing."""
+    for tool in ("apt-get", "dpkg-deb"):
+        if not shutil.which(tool):
+            raise AssetsMissingError(f"{tool} is missing: kernels are taken from Debian packages")
+    with tempfile.TemporaryDirectory(dir=_cache_directory()) as work:
+        _run("apt-get", "download", package, directory=work)
+        deb = next(Path(work).glob("*.deb"))
+        _run("dpkg-deb", "-x", str(deb), f"{work}/root")
+        try:
+            os.rename(f"{work}/root/boot", directory)
+        except OSError:
+            if not directory.exists():
+                raise
+
+
+@cache
+def _busybox() -> bytes:
+    """Debian's static busybox: the one installed, or the package's."""
+    for path in (Path("/bin/busybox"), _cache_directory() / "busybox"):
+        if path.exists() and _is_static(path.read_bytes()):
+            return path.read_bytes()
+    with tempfile.TemporaryDirectory(dir=_cache_directory()) as work:
+        _run("apt-get", "download", "busybox-static", directory=work)
+        _run("dpkg-deb", "-x", str(next(Path(work).glob("*.deb"))), f"{work}/root")
+        found = next(path for path in Path(work, "root").rglob("busybox") if path.is_file() and not path.is_symlink())
+        _write(_cache_directory() / "busybox", found.read_bytes())
+    return (_cache_directory() / "busybox").read_bytes()
+
+
+def _is_static(data: bytes) -> bool:
+    return data[:4] == b"\x7fELF" and b"/ld-linux" not in data[:4096]
+
+
+def _cache_directory() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME")
+    path = Path(given) / "vmdbg-tests" if given else Path(__file__).resolve().parent.parent / ".cache"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: several test processes may share the cache."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+    os.rename(file.name, path)
+
+
+def _run(*command: str, directory: str | None = None) -> str:
+    try:
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300, check=True)
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
+        raise AssetsMissingError(f"`{' '.join(command)}` failed: {reason[0]}. Is the machine offline?") from None
+    except subprocess.TimeoutExpired:
+        raise AssetsMissingError(f"`{' '.join(command)}` took more than five minutes") from None
+    return done.stdout
+
+
+def _version(package: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", package.split("-amd64")[0]))

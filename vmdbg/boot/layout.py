@@ -1,0 +1,187 @@
+"""Where things go in guest RAM, and the e820 map that tells the guest.
+
+The map is a PC's: conventional memory up to the EBDA at 9FC00h, the video and ROM area up to 1 MiB, RAM from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vmdbg.boot.image import E820Entry, E820Type, Segment
+from vmdbg.errors import UserError
+from vmdbg.units import PAGE_SIZE, Physical
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+EBDA = Physical(0x9FC00)
+VIDEO_AREA = Physical(0xA0000)
+FIRMWARE_AREA = Physical(0xE0000)
+HIGH_MEMORY = Physical(0x100000)
+IO_APIC = Physical(0xFEC00000)
+FLASH = Physical(0xFF000000)
+FOUR_GIB = 4 * GIB
+
+SMALLEST_MEMORY = 1 * MIB
+LARGEST_MEMORY = 3 * GIB
+"""RAM ends below the addresses of the PCI window, the IO-APIC, the local APIC and the firmware."""
+
+_LOW_FIRST = 0x1000
+"""Placed data leaves the interrupt vectors, the BIOS data area and address 0 alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A range of RAM that is taken, `end` exclusive; `movable` says that it could lie elsewhere."""
+
+    start: int
+    end: int
+    name: str
+    movable: bool = False
+
+
+def check_memory(memory: int) -> None:
+    """Refuse a RAM size that the machine cannot have."""
+    if not SMALLEST_MEMORY <= memory <= LARGEST_MEMORY:
+        raise UserError(
+            f"a guest cannot have {size_text(memory)} of memory: give --memory between "
+            f"{size_text(SMALLEST_MEMORY)} and {size_text(LARGEST_MEMORY)}"
+        )
+    if memory % PAGE_SIZE:
+        raise UserError(f"memory of {memory} bytes is not a multiple of {PAGE_SIZE}: give --memory in whole pages, as 256M")
+
+
+def size_text(size: int) -> str:
+    """A size for people: whole KiB, MiB or GiB where it is one, one decimal otherwise."""
+    for unit, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if size >= unit:
+            return f"{size // unit} {name}" if size % unit == 0 else f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
+
+
+def e820_map(memory: int) -> tuple[E820Entry, ...]:
+    """The address map of a PC with `memory` bytes of RAM, sorted, without overlaps."""
+    ranges = [
+        (0, EBDA, E820Type.USABLE),
+        (EBDA, VIDEO_AREA, E820Type.RESERVED),
+        (FIRMWARE_AREA, HIGH_MEMORY, E820Type.RESERVED),
+        (HIGH_MEMORY, memory, E820Type.USABLE),
+        (IO_APIC, FLASH, E820Type.RESERVED),
+        (FLASH, FOUR_GIB, E820Type.RESERVED),
+    ]
+    return tuple(E820Entry(Physical(start), end - start, kind) for start, end, kind in ranges if end > start)
+
+
+def _remedy(needed: int) -> str:
+    if needed <= LARGEST_MEMORY:
+        return f"give --memory {-(-needed // MIB)}M or more"
+    return f"vmdbg gives a guest at most {size_text(LARGEST_MEMORY)}"
+
+
+class Layout:
+    """Hands out guest RAM: first what must lie at a fixed address, then what may lie anywhere."""
+
+    def __init__(self, memory: int, firmware: Iterable[Segment] = ()) -> None:
+        """`firmware` goes into E0000h-FFFFFh. Raises UserError for a memory size that cannot be, or firmware elsewhere."""
+        check_memory(memory)
+        self.memory = memory
+        self.e820 = e820_map(memory)
+        self._segments: list[Segment] = []
+        self._claims: list[Claim] = []
+        for segment in firmware:
+            if not FIRMWARE_AREA <= segment.address <= segment.end <= HIGH_MEMORY:
+                raise UserError(f"{segment.name} at {segment.address:#x} is outside the firmware area 0xe0000-0xfffff")
+            self._take(segment.address, len(segment.data), segment.name)
+            self._segments.append(segment)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """What was placed, by address."""
+        return tuple(sorted(self._segments, key=lambda segment: segment.address))
+
+    @property
+    def memory_needed(self) -> int:
+        """The least RAM that holds everything: what is fixed, and above it what can move, in whole MiB."""
+        fixed = max((claim.end for claim in self._claims if not claim.movable), default=0)
+        movable = sum(claim.end - claim.start + PAGE_SIZE for claim in self._claims if claim.movable)
+        return -(-max(fixed + movable, SMALLEST_MEMORY) // MIB) * MIB
+
+    def reserve(self, address: int, size: int, name: str) -> None:
+        """Take a range at a fixed address. Raises UserError when it is not RAM, or taken."""
+        end = address + size
+        if end > self.memory:
+            raise UserError(
+                f"{name} needs memory at {address:#x}-{end:#x}, but the guest has only {size_text(self.memory)}: "
+                f"{_remedy(end)}"
+            )
+        if address < HIGH_MEMORY and end > EBDA:
+            raise UserError(
+                f"{name} lies at {address:#x}-{end:#x}, across the video, ROM and BIOS data area "
+                f"{EBDA:#x}-{HIGH_MEMORY - 1:#x}, which is not free RAM: link it elsewhere"
+            )
+        self._take(address, size, name)
+
+    def put(self, address: int, data: bytes, name: str, size: int | None = None) -> None:
+        """Take `size` bytes (at least the data's) at a fixed address; what the data does not fill reads as zero."""
+        self.reserve(address, max(len(data), size or 0), name)
+        self.fill(address, data, name)
+
+    def place_low(self, data: bytes, name: str, align: int = 16) -> Physical:
+        """Put data at the lowest free address below the EBDA, or else as high as RAM goes."""
+        address = self.claim_low(len(data), name, align)
+        self.fill(address, data, name)
+        return address
+
+    def place_high(self, data: bytes, name: str, below: int) -> Physical:
+        """Put data on the highest free pages that end at or under `below`. Raises UserError when none are free."""
+        address = self._claim_high(len(data), name, below, PAGE_SIZE)
+        self.fill(address, data, name)
+        return address
+
+    def claim_low(self, size: int, name: str, align: int) -> Physical:
+        """Take a range where `place_low` would put it, to be filled later or to stay zero."""
+        start = _LOW_FIRST
+        for claim in [*self._sorted(), Claim(EBDA, EBDA, "")]:
+            address = -(-start // align) * align
+            if address + size <= min(claim.start, EBDA):
+                self._take(address, size, name)
+                return Physical(address)
+            start = max(start, claim.end)
+        return self._claim_high(size, name, self.memory, align)
+
+    def fill(self, address: int, data: bytes, name: str) -> None:
+        """Give the bytes of a range already taken."""
+        if data:
+            self._segments.append(Segment(Physical(address), data, name))
+
+    def _claim_high(self, size: int, name: str, below: int, align: int) -> Physical:
+        end = min(below, self.memory)
+        for claim in [*reversed(self._sorted()), Claim(HIGH_MEMORY, HIGH_MEMORY, "")]:
+            address = (end - size) // align * align
+            if address >= max(claim.end, HIGH_MEMORY):
+                self._take(address, size, name, movable=True)
+                return Physical(address)
+            end = min(end, claim.start)
+        raise UserError(
+            f"{name} of {size_text(size)} does not fit into {size_text(self.memory)} of memory beside the guest: "
+            f"{_remedy(self.memory_needed + size + PAGE_SIZE)}"
+        )
+
+    def free(self, address: int, size: int) -> bool:
+        """Whether nothing was put there yet."""
+        return all(claim.end <= address or address + size <= claim.start for claim in self._claims)
+
+    def _sorted(self) -> list[Claim]:
+        return sorted(self._claims, key=lambda claim: claim.start)
+
+    def _take(self, address: int, size: int, name: str, movable: bool = False) -> None:
+        for claim in self._claims:
+            if address < claim.end and claim.start < address + size:
+                raise UserError(
+                    f"{name} at {address:#x}-{address + size:#x} overlaps {claim.name} "
+                    f"at {claim.start:#x}-{claim.end:#x}"
+                )
+        if size:
+            self._claims.append(Claim(address, address + size, name, movable))
