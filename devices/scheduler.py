@@ -12,7 +12,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, order=True)
 class Event:
-    """One deadline, `due` in nanoseconds of guest time; events due at once come in the order of scheduling."""
+    """One deadline, `due` in nanoseconds of guest time. Among equals the one scheduled first comes first."""
 
     due: int
     sequence: int

@@ -1,8 +1,9 @@
 """The devices that every conformance test runs over. Add a factory to DEVICES for each new device.
 
-A factory gets a fresh Scheduler, builds the device with `scheduler.timer(NAME)` if it has deadlines, and returns a
-Subject: the device, the windows a guest can reach and the input lines that others drive. The device has `name`,
-`State`, `save`, `restore`, `describe() -> list[tuple[str, str]]` and, with deadlines, `on_event`.
+A factory gets a fresh Scheduler, builds the device (with `scheduler.timer(NAME)` if it has deadlines), and
+returns a Subject: the device, the windows that a guest can reach and the input lines that others drive. The
+device has `name`, `State`, `save`, `restore`, `describe() -> list[tuple[str, str]]` and, with deadlines,
+`on_event`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class RecordingLine:
         self.history.append(level)
 
     def rises(self) -> int:
-        return sum(now and not before for before, now in zip([False, *self.history], self.history, strict=False))
+        before = [False, *self.history]
+        return sum(now and not last for last, now in zip(before, self.history, strict=False))
 
 
 @dataclass(frozen=True)

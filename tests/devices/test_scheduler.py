@@ -60,7 +60,8 @@ def test_on_earlier_hears_of_every_earlier_first_deadline_and_of_nothing_else():
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.one_of(st.none(), st.integers(0, 50))), max_size=30
+    st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.one_of(st.none(), st.integers(0, 50))),
+    max_size=30,
 )
 
 
