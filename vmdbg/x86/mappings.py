@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from vmdbg.errors import GuestError
 from vmdbg.units import PAGE_SIZE, Linear, Physical
@@ -117,7 +118,12 @@ def who_maps(
 
 def _mapping(run: _Run, contiguous: bool) -> Mapping:
     start, size, physical, bits, page = run
-    permissions = Permissions(
+    return Mapping(start, start + size, Physical(physical) if contiguous else None, _permissions(bits), page)
+
+
+@lru_cache(maxsize=256)
+def _permissions(bits: int) -> Permissions:
+    return Permissions(
         writable=bool(bits & WRITABLE),
         user=bool(bits & USER),
         executable=not bits & NO_EXECUTE,
@@ -126,7 +132,6 @@ def _mapping(run: _Run, contiguous: bool) -> Mapping:
         cache_disable=bool(bits & CACHE_DISABLE),
         pat=bool(bits & PAT_OF_LARGE),
     )
-    return Mapping(start, start + size, Physical(physical) if contiguous else None, permissions, page)
 
 
 def _merged(runs: Iterator[_Run], contiguous: bool) -> Iterator[_Run]:

@@ -1,0 +1,247 @@
+"""CPUID as data: what each `--cpu` model tells the guest (SDM 2A, CPUID), independent of the host.
+
+Decisions behind the models:
+
+- Only what the engine truly runs is claimed: QEMU 5.0's TCG has no AVX, and XSAVE is left out because nothing
+  but x87 and SSE would be in it. No RDRAND or RDSEED: their values would come from the host.
+- GenuineIntel, because Linux believes the TSC frequency of leaf 15h only from Intel; family 6 model 54 (Atom
+  Cedarview), because it does not speculate, no more than an emulator does: Linux then leaves out page-table
+  isolation, retpolines and every other mitigation by itself.
+- ERMS is not claimed: the engine runs string instructions an iteration at a time, so wide moves are better.
+- The hypervisor bit is set, with a signature of our own at leaf 40000000h: guests then leave microcode
+  updates and model-specific probing alone.
+- Leaf 15h gives TSC and crystal; Linux takes the crystal for the local APIC's timer clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from vmdbg.errors import UserError
+from vmdbg.x86.cpuid_features import FEATURES, Output
+
+HYPERVISOR_SIGNATURE = b"vmdbgvmdbg\0\0"
+HYPERVISOR_BASE = 0x4000_0000
+EXTENDED_BASE = 0x8000_0000
+ANY_SUBLEAF = None
+
+Result = tuple[int, int, int, int]
+"""EAX, EBX, ECX, EDX."""
+
+
+@dataclass(frozen=True, slots=True)
+class CpuModel:
+    """What distinguishes one model from another. `max_leaf` is the highest basic leaf."""
+
+    name: str
+    description: str
+    family: int
+    model: int
+    stepping: int
+    max_leaf: int
+    features: frozenset[str]
+    physical_bits: int = 40
+    linear_bits: int = 48
+    vendor: bytes = b"GenuineIntel"
+
+    @property
+    def signature(self) -> int:
+        """Leaf 1 EAX: stepping, model and family with their extensions (SDM 2A figure 3-6)."""
+        extended_family = max(0, self.family - 15)
+        return (
+            extended_family << 20
+            | (self.model >> 4) << 16
+            | min(self.family, 15) << 8
+            | (self.model & 15) << 4
+            | self.stepping
+        )
+
+    @property
+    def brand(self) -> str:
+        return f"vmdbg {self.name} CPU @ 1.00GHz"
+
+
+@dataclass(frozen=True, slots=True)
+class CpuidRow:
+    """One line of the table that the native part searches. `subleaf` is None where ECX does not matter."""
+
+    leaf: int
+    subleaf: int | None
+    eax: int
+    ebx: int
+    ecx: int
+    edx: int
+
+
+class CpuidTable:
+    """The whole of CPUID for one configured CPU. Constant: no result depends on the CPU's state.
+
+    A lookup takes the row of (leaf, subleaf), else that of the leaf with any subleaf. With neither, a leaf
+    within the basic, hypervisor (40000000h to 4FFFFFFFh) or extended range gives zeros; one beyond gives what
+    the highest basic leaf gives (SDM 2A, CPUID, "INPUT EAX"). Subleaves past the last of leaf Bh give
+    zeros too, where real CPUs repeat ECX and the APIC id.
+    """
+
+    def __init__(self, rows: Iterable[CpuidRow]) -> None:
+        self.rows = tuple(rows)
+        self._results = {(row.leaf, row.subleaf): (row.eax, row.ebx, row.ecx, row.edx) for row in self.rows}
+        self._leaves = {row.leaf for row in self.rows}
+        self.max_basic = self._results[0, ANY_SUBLEAF][0]
+        self.max_extended = self._results[EXTENDED_BASE, ANY_SUBLEAF][0]
+
+    def cpuid(self, leaf: int, subleaf: int = 0) -> Result:
+        """EAX, EBX, ECX, EDX for the 32-bit inputs EAX=leaf, ECX=subleaf."""
+        if leaf >> 28 != HYPERVISOR_BASE >> 28 and not self._in_range(leaf):
+            leaf = self.max_basic
+        found = self._results.get((leaf, subleaf)) or self._results.get((leaf, ANY_SUBLEAF))
+        return found if found is not None else (0, 0, 0, 0)
+
+    def _in_range(self, leaf: int) -> bool:
+        return leaf <= self.max_basic or EXTENDED_BASE <= leaf <= self.max_extended
+
+    def features(self) -> frozenset[str]:
+        """Names of the features that the table claims."""
+        return frozenset(
+            name
+            for name, (leaf, subleaf, output, bit) in FEATURES.items()
+            if leaf in self._leaves and self.cpuid(leaf, subleaf)[output] >> bit & 1
+        )
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_I586 = _names("fpu de pse tsc msr cx8 mmx")
+_I686 = _I586 | _names("pae sep mtrr pge cmov pat pse36 fxsr sse hypervisor")
+_X86_64 = _I686 | _names("sse2 clflush syscall nx lm rdtscp invariant_tsc arat 3dnowprefetch")
+_X86_64_V2 = _X86_64 | _names("sse3 ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm")
+_BASE = _X86_64_V2 | _names("movbe aes pclmulqdq abm bmi1 bmi2 adx fsgsbase smep smap pdpe1gb")
+
+MODELS: dict[str, CpuModel] = {
+    model.name: model
+    for model in (
+        CpuModel("base", "everything that the engine runs", 6, 54, 1, 0x16, _BASE),
+        CpuModel("x86-64-v2", "the x86-64-v2 level: SSE4.2, POPCNT, CX16", 6, 54, 1, 0x16, _X86_64_V2),
+        CpuModel("x86-64", "the first 64-bit level: SSE2", 6, 54, 1, 0x16, _X86_64),
+        CpuModel("i686", "32 bits with PAE and SSE, a Pentium III", 6, 8, 3, 2, _I686, 36, 32),
+        CpuModel("i586", "32 bits without PAE or SSE, a Pentium MMX", 5, 4, 3, 1, _I586, 32, 32),
+    )
+}
+DEFAULT_MODEL = "base"
+
+
+def find_model(name: str) -> CpuModel:
+    """The model called `name`. Raises `UserError` that lists the models."""
+    model = MODELS.get(name.lower())
+    if model is None:
+        raise UserError(f"no CPU model {name!r}; there are: {', '.join(MODELS)}")
+    return model
+
+
+def build_table(
+    model: CpuModel,
+    *,
+    apic: bool = True,
+    tsc_hz: int = 1_000_000_000,
+    crystal_hz: int = 1_000_000_000,
+    apic_id: int = 0,
+) -> CpuidTable:
+    """The table of one configured CPU. `crystal_hz` must be the clock of the local APIC's timer."""
+    features = model.features | {"apic"} if apic else model.features
+    rows = [
+        CpuidRow(0, ANY_SUBLEAF, model.max_leaf, *_vendor(model.vendor)),
+        *_basic_leaves(model, features, apic_id),
+        *_frequency_leaves(tsc_hz, crystal_hz),
+        *_hypervisor_leaves(tsc_hz, crystal_hz, features),
+        *_extended_leaves(model, features),
+    ]
+    return CpuidTable(row for row in rows if model.max_leaf >= row.leaf or row.leaf >= HYPERVISOR_BASE)
+
+
+def _word(features: frozenset[str], leaf: int, subleaf: int, output: Output) -> int:
+    word = 0
+    for name in features:
+        if FEATURES[name][:3] == (leaf, subleaf, output):
+            word |= 1 << FEATURES[name][3]
+    return word
+
+
+def _vendor(text: bytes) -> tuple[int, int, int]:
+    """EBX, ECX, EDX of leaf 0, where the text goes EBX, EDX, ECX."""
+    ebx, edx, ecx = (int.from_bytes(text[at : at + 4], "little") for at in (0, 4, 8))
+    return ebx, ecx, edx
+
+
+def _basic_leaves(model: CpuModel, features: frozenset[str], apic_id: int) -> list[CpuidRow]:
+    clflush_line = 8 << 8 if "clflush" in features else 0
+    one_logical_processor = 1 << 16
+    return [
+        CpuidRow(
+            1,
+            ANY_SUBLEAF,
+            model.signature,
+            apic_id << 24 | one_logical_processor | clflush_line,
+            _word(features, 1, 0, Output.ECX),
+            _word(features, 1, 0, Output.EDX),
+        ),
+        CpuidRow(2, ANY_SUBLEAF, 0x00FF_FF01 if model.max_leaf >= 4 else 0x01, 0, 0, 0),
+        CpuidRow(4, 0, *_cache(level=1, kind=1, kib=32, ways=8)),
+        CpuidRow(4, 1, *_cache(level=1, kind=2, kib=32, ways=8)),
+        CpuidRow(4, 2, *_cache(level=2, kind=3, kib=512, ways=8)),
+        CpuidRow(6, ANY_SUBLEAF, _word(features, 6, 0, Output.EAX), 0, 0, 0),
+        CpuidRow(7, 0, 0, _word(features, 7, 0, Output.EBX), _word(features, 7, 0, Output.ECX), 0),
+        CpuidRow(0xB, 0, 0, 1, 0x100, apic_id),
+        CpuidRow(0xB, 1, 0, 1, 0x201, apic_id),
+    ]
+
+
+def _cache(level: int, kind: int, kib: int, ways: int) -> Result:
+    """Leaf 4 for 64-byte lines; kind 1 is data, 2 instruction, 3 unified."""
+    self_initializing = 1 << 8
+    sets = kib * 1024 // 64 // ways
+    return self_initializing | level << 5 | kind, (ways - 1) << 22 | 63, sets - 1, 0
+
+
+def _frequency_leaves(tsc_hz: int, crystal_hz: int) -> list[CpuidRow]:
+    ratio = Fraction(tsc_hz, crystal_hz)
+    mhz = tsc_hz // 1_000_000
+    return [
+        CpuidRow(0x15, ANY_SUBLEAF, ratio.denominator, ratio.numerator, crystal_hz, 0),
+        CpuidRow(0x16, ANY_SUBLEAF, mhz, mhz, crystal_hz // 1_000_000, 0),
+    ]
+
+
+def _hypervisor_leaves(tsc_hz: int, crystal_hz: int, features: frozenset[str]) -> list[CpuidRow]:
+    """The signature, and TSC and APIC timer in kHz at the leaf that VMware began and others follow."""
+    if "hypervisor" not in features:
+        return []
+    highest = HYPERVISOR_BASE + 0x10
+    words = (int.from_bytes(HYPERVISOR_SIGNATURE[at : at + 4], "little") for at in (0, 4, 8))
+    return [
+        CpuidRow(HYPERVISOR_BASE, ANY_SUBLEAF, highest, *words),
+        CpuidRow(highest, ANY_SUBLEAF, tsc_hz // 1000, crystal_hz // 1000, 0, 0),
+    ]
+
+
+def _extended_leaves(model: CpuModel, features: frozenset[str]) -> list[CpuidRow]:
+    brand = model.brand.encode().ljust(48, b"\0")
+    words = [int.from_bytes(brand[at : at + 4], "little") for at in range(0, 48, 4)]
+    l2_of_512k_8_way_64_bytes = 512 << 16 | 6 << 12 | 64
+    return [
+        CpuidRow(EXTENDED_BASE, ANY_SUBLEAF, EXTENDED_BASE + 8, 0, 0, 0),
+        CpuidRow(
+            EXTENDED_BASE + 1,
+            ANY_SUBLEAF,
+            0,
+            0,
+            _word(features, EXTENDED_BASE + 1, 0, Output.ECX),
+            _word(features, EXTENDED_BASE + 1, 0, Output.EDX),
+        ),
+        *(CpuidRow(EXTENDED_BASE + 2 + n, ANY_SUBLEAF, *words[4 * n : 4 * n + 4]) for n in range(3)),
+        CpuidRow(EXTENDED_BASE + 6, ANY_SUBLEAF, 0, 0, l2_of_512k_8_way_64_bytes, 0),
+        CpuidRow(EXTENDED_BASE + 7, ANY_SUBLEAF, 0, 0, 0, _word(features, EXTENDED_BASE + 7, 0, Output.EDX)),
+        CpuidRow(EXTENDED_BASE + 8, ANY_SUBLEAF, model.linear_bits << 8 | model.physical_bits, 0, 0, 0),
+    ]

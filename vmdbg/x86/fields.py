@@ -1,0 +1,61 @@
+"""Bit fields: how the tables of registers, MSRs and error codes describe themselves and are decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+RESERVED = "reserved"
+
+
+@dataclass(frozen=True, slots=True)
+class BitField:
+    """One field of a register as the manual lays it out. `values` names the values that have a name."""
+
+    name: str
+    low: int
+    width: int = 1
+    meaning: str = ""
+    values: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def mask(self) -> int:
+        return ((1 << self.width) - 1) << self.low
+
+    def extract(self, value: int) -> int:
+        return value >> self.low & (1 << self.width) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field with the value it has. `value_name` is empty where the manual gives the value no name."""
+
+    name: str
+    low: int
+    width: int
+    value: int
+    meaning: str
+    value_name: str = ""
+
+    @property
+    def bits(self) -> str:
+        """The position as manuals write it: `5` or `13:12`."""
+        return str(self.low) if self.width == 1 else f"{self.low + self.width - 1}:{self.low}"
+
+
+def decode_fields(layout: Iterable[BitField], value: int) -> tuple[Field, ...]:
+    """Every field of the layout in its order, then one `reserved` field for each other bit that is set."""
+    fields = []
+    known = 0
+    for spec in layout:
+        known |= spec.mask
+        number = spec.extract(value)
+        fields.append(
+            Field(spec.name, spec.low, spec.width, number, spec.meaning, spec.values.get(number, ""))
+        )
+    left = value & ~known
+    while left > 0:
+        low = (left & -left).bit_length() - 1
+        fields.append(Field(RESERVED, low, 1, 1, "a reserved bit is set"))
+        left &= left - 1
+    return tuple(fields)
