@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Whoever unlocks hands the mutex to a thread that waits for it, so that nobody starves. */
+#include <stddef.h>
+
+#include "cpu.h"
+#include "thread.h"
+
+void mutex_lock(struct mutex *mutex)
+{
+    uint64_t rflags = interrupts_save();
+    if (!mutex->owner)
+        mutex->owner = thread_current();
+    while (mutex->owner != thread_current())
+        thread_block(mutex);
+    interrupts_restore(rflags);
+}
+
+void mutex_unlock(struct mutex *mutex)
+{
+    uint64_t rflags = interrupts_save();
+    mutex->owner = thread_wake(mutex);
+    interrupts_restore(rflags);
+}
