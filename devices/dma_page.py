@@ -1,0 +1,47 @@
+"""DMA page registers of an AT, ports 80h to 8Fh: sixteen latches, the first of which takes POST codes.
+
+Source: IBM AT Technical Reference, DMA page registers (74LS612). A write to port 80h is also the classic I/O
+delay.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+DMA_PAGE_PORTS = range(0x80, 0x90)
+POST = 0x0
+
+CHANNELS = {0x7: 0, 0x3: 1, 0x1: 2, 0x2: 3, 0xB: 5, 0x9: 6, 0xA: 7}
+"""Offset of the latch that holds address bits 16-23 of a DMA channel."""
+
+
+@dataclass(slots=True)
+class DmaPageState:
+    latches: list[int] = field(default_factory=lambda: [0] * len(DMA_PAGE_PORTS))
+
+
+class DmaPage:
+    name = "dma-page"
+    State: ClassVar[type[DmaPageState]] = DmaPageState
+
+    def __init__(self) -> None:
+        self._state = DmaPageState()
+
+    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+        return self._state.latches[offset]
+
+    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+        self._state.latches[offset] = value & 0xFF
+
+    def save(self) -> DmaPageState:
+        return copy.deepcopy(self._state)
+
+    def restore(self, state: DmaPageState) -> None:
+        self._state = copy.deepcopy(state)
+
+    def describe(self) -> list[tuple[str, str]]:
+        latches = self._state.latches
+        pages = [(f"channel {channel} page", f"{latches[at]:02x}") for at, channel in CHANNELS.items()]
+        return [("POST code", f"{latches[POST]:02x}"), *pages]

@@ -1,0 +1,124 @@
+"""PCI configuration mechanism 1 and a bus of functions.
+
+Source: PCI Local Bus Specification 3.0, 3.2.2.3.2 (CONFIG_ADDRESS, CONFIG_DATA) and chapter 6 (configuration
+space); Intel 82371AB data sheet for the reset control register at CF9h.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from devices.seam import Line
+
+CONFIG_PORTS = range(0xCF8, 0xD00)
+CONFIG_ADDRESS = 0
+RESET_CONTROL = 1
+CONFIG_DATA = 4
+CONFIG_ENABLE = 0x8000_0000
+CONFIG_ADDRESS_MASK = 0x80FF_FFFC
+CONFIG_SPACE_SIZE = 256
+
+SYSTEM_RESET = 0x02
+RESET_CPU = 0x04
+FULL_RESET = 0x08
+
+
+class PciFunction(Protocol):
+    """What answers at one bus, device and function number. `register` is 0-255, `size` 1, 2 or 4, never
+    across a dword.
+    """
+
+    def read_config(self, register: int, size: int) -> int: ...
+
+    def write_config(self, register: int, size: int, value: int) -> None: ...
+
+
+@dataclass(slots=True)
+class PciHostState:
+    config_address: int = 0
+    reset_control: int = 0
+
+
+class PciHost:
+    """Ports CF8h to CFFh, taking accesses of any width. Functions are added at wiring time; nobody home reads
+    as ones.
+
+    A rising bit 2 of the reset control register pulses `reset`.
+    """
+
+    name = "pci"
+    State: ClassVar[type[PciHostState]] = PciHostState
+
+    def __init__(self, reset: Line) -> None:
+        self._reset = reset
+        self._functions: dict[int, PciFunction] = {}
+        self._state = PciHostState()
+
+    def add(self, device: int, function: int, target: PciFunction) -> None:
+        """Put a function on bus 0. Raises ValueError if the place is taken or does not exist."""
+        if not (0 <= device < 32 and 0 <= function < 8):
+            raise ValueError(f"PCI device {device:02x}.{function} is not in 00.0-1f.7")
+        place = device << 3 | function
+        if place in self._functions:
+            raise ValueError(f"PCI device {device:02x}.{function} is taken")
+        self._functions[place] = target
+
+    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+        if offset >= CONFIG_DATA:
+            return self._read_data(offset - CONFIG_DATA, size)
+        if offset == CONFIG_ADDRESS and size == 4:
+            return self._state.config_address
+        if offset == RESET_CONTROL and size == 1:
+            return self._state.reset_control
+        return (1 << 8 * size) - 1
+
+    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+        if offset >= CONFIG_DATA:
+            self._write_data(offset - CONFIG_DATA, size, value)
+        elif offset == CONFIG_ADDRESS and size == 4:
+            self._state.config_address = value & CONFIG_ADDRESS_MASK
+        elif offset == RESET_CONTROL and size == 1:
+            self._write_reset_control(value)
+
+    def save(self) -> PciHostState:
+        return copy.deepcopy(self._state)
+
+    def restore(self, state: PciHostState) -> None:
+        self._state = copy.deepcopy(state)
+
+    def describe(self) -> list[tuple[str, str]]:
+        address = self._state.config_address
+        place = f"{address >> 16 & 0xFF:02x}:{address >> 11 & 0x1F:02x}.{address >> 8 & 7}"
+        selected = f"{place} register {address & 0xFC:02x}" if address & CONFIG_ENABLE else "disabled"
+        places = " ".join(f"00:{at >> 3:02x}.{at & 7}" for at in sorted(self._functions))
+        return [
+            ("CONFIG_ADDRESS", f"{address:08x} {selected}"),
+            ("reset control", f"{self._state.reset_control:02x}"),
+            ("functions", places or "none"),
+        ]
+
+    def _selected(self) -> PciFunction | None:
+        address = self._state.config_address
+        if not address & CONFIG_ENABLE:
+            return None
+        return self._functions.get(address >> 8 & 0xFFFF)
+
+    def _read_data(self, lane: int, size: int) -> int:
+        target = self._selected()
+        if target is None or lane + size > 4:
+            return (1 << 8 * size) - 1
+        return target.read_config(self._state.config_address & 0xFC | lane, size)
+
+    def _write_data(self, lane: int, size: int, value: int) -> None:
+        target = self._selected()
+        if target is not None and lane + size <= 4:
+            target.write_config(self._state.config_address & 0xFC | lane, size, value)
+
+    def _write_reset_control(self, value: int) -> None:
+        rising = value & ~self._state.reset_control
+        self._state.reset_control = value & (SYSTEM_RESET | RESET_CPU | FULL_RESET)
+        if rising & RESET_CPU:
+            self._reset.set(True)
+            self._reset.set(False)
