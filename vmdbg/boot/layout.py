@@ -5,6 +5,7 @@ The map is a PC's: conventional memory up to the EBDA at 9FC00h, the video and R
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,6 +28,10 @@ FOUR_GIB = 4 * GIB
 SMALLEST_MEMORY = 1 * MIB
 LARGEST_MEMORY = 3 * GIB
 """RAM ends below the addresses of the PCI window, the IO-APIC, the local APIC and the firmware."""
+
+_BIOS_DATA_EBDA = 0x40E
+_BIOS_DATA = struct.pack("<H3xH", EBDA >> 4, EBDA // KIB)
+"""40:0E, the segment of the EBDA, and 40:13, the KiB of memory below it."""
 
 _LOW_FIRST = 0x1000
 """Placed data leaves the interrupt vectors, the BIOS data area and address 0 alone."""
@@ -96,9 +101,10 @@ class Layout:
             self._take(segment.address, len(segment.data), segment.name)
             self._segments.append(segment)
 
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """What was placed, by address."""
+    def finish(self) -> tuple[Segment, ...]:
+        """What was placed, by address, with the words of the BIOS data area that say where conventional memory ends."""
+        if self.free(_BIOS_DATA_EBDA, len(_BIOS_DATA)):
+            self.fill(_BIOS_DATA_EBDA, _BIOS_DATA, "the BIOS data area")
         return tuple(sorted(self._segments, key=lambda segment: segment.address))
 
     @property
@@ -136,35 +142,56 @@ class Layout:
 
     def place_high(self, data: bytes, name: str, below: int) -> Physical:
         """Put data on the highest free pages that end at or under `below`. Raises UserError when none are free."""
-        address = self._claim_high(len(data), name, below, PAGE_SIZE)
+        address = self._claim_high(len(data), name, below)
+        self.fill(address, data, name)
+        return address
+
+    def place_above(self, data: bytes, name: str) -> Physical:
+        """Put data on the lowest free pages above 1 MiB, which is behind most kernels. Raises UserError when none are free."""
+        address = self._claim_above(len(data), name, PAGE_SIZE)
         self.fill(address, data, name)
         return address
 
     def claim_low(self, size: int, name: str, align: int) -> Physical:
         """Take a range where `place_low` would put it, to be filled later or to stay zero."""
-        start = _LOW_FIRST
-        for claim in [*self._sorted(), Claim(EBDA, EBDA, "")]:
-            address = -(-start // align) * align
-            if address + size <= min(claim.start, EBDA):
-                self._take(address, size, name)
-                return Physical(address)
-            start = max(start, claim.end)
-        return self._claim_high(size, name, self.memory, align)
+        address = self._lowest(size, _LOW_FIRST, EBDA, align)
+        if address is None:
+            return self._claim_above(size, name, align)
+        self._take(address, size, name)
+        return Physical(address)
 
     def fill(self, address: int, data: bytes, name: str) -> None:
         """Give the bytes of a range already taken."""
         if data:
             self._segments.append(Segment(Physical(address), data, name))
 
-    def _claim_high(self, size: int, name: str, below: int, align: int) -> Physical:
+    def _claim_above(self, size: int, name: str, align: int) -> Physical:
+        address = self._lowest(size, HIGH_MEMORY, self.memory, align)
+        if address is None:
+            raise self._full(size, name)
+        self._take(address, size, name, movable=True)
+        return Physical(address)
+
+    def _lowest(self, size: int, start: int, end: int, align: int) -> int | None:
+        for claim in [*self._sorted(), Claim(end, end, "")]:
+            address = -(-start // align) * align
+            if address + size <= min(claim.start, end):
+                return address
+            start = max(start, claim.end)
+        return None
+
+    def _claim_high(self, size: int, name: str, below: int) -> Physical:
         end = min(below, self.memory)
         for claim in [*reversed(self._sorted()), Claim(HIGH_MEMORY, HIGH_MEMORY, "")]:
-            address = (end - size) // align * align
+            address = (end - size) // PAGE_SIZE * PAGE_SIZE
             if address >= max(claim.end, HIGH_MEMORY):
                 self._take(address, size, name, movable=True)
                 return Physical(address)
             end = min(end, claim.start)
-        raise UserError(
+        raise self._full(size, name)
+
+    def _full(self, size: int, name: str) -> UserError:
+        return UserError(
             f"{name} of {size_text(size)} does not fit into {size_text(self.memory)} of memory beside the guest: "
             f"{_remedy(self.memory_needed + size + PAGE_SIZE)}"
         )

@@ -231,7 +231,7 @@ def _finish(
     layout.fill(params.address, bytes(params.data), "the zero page")
     release = f" {header.release}" if header.release else ""
     return BootImage(
-        Protocol.LINUX, f"Linux{release}, entered {how}", layout.segments, cpu, layout.e820,
+        Protocol.LINUX, f"Linux{release}, entered {how}", layout.finish(), cpu, layout.e820,
         options.memory, layout.memory_needed, text,
     )
 

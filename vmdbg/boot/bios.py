@@ -1,0 +1,46 @@
+"""A PC BIOS, run from the reset vector.
+
+The image lies below 4 GiB as ROM. Its last 128 KiB lie below 1 MiB too, in RAM: the chipset's shadowing is already done.
+"""
+
+from __future__ import annotations
+
+from vmdbg.boot import entry
+from vmdbg.boot.elf import refuse_extras
+from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol, Segment
+from vmdbg.boot.layout import FLASH, FOUR_GIB, HIGH_MEMORY, KIB, SMALLEST_MEMORY, check_memory, size_text
+from vmdbg.errors import UserError
+from vmdbg.units import Physical
+
+_SMALLEST = 64 * KIB
+_LARGEST = FOUR_GIB - FLASH
+_SHADOWED = 128 * KIB
+_SIGNATURE = 0x600
+"""EDX after a reset: family 6."""
+
+
+def load(options: BootOptions, bios: InputFile) -> BootImage:
+    """Lay out a firmware image. Raises UserError. The e820 map stays empty: the firmware finds out by itself."""
+    check_memory(options.memory)
+    if options.kernel is not None:
+        raise UserError("--bios runs firmware, which has no disk to find a kernel on: leave out --bios or the kernel")
+    refuse_extras(options, f"{bios.name} is firmware", "boot a kernel")
+    size = len(bios.data)
+    if size % _SMALLEST or not _SMALLEST <= size <= _LARGEST:
+        raise UserError(
+            f"{bios.name} has {size} bytes: a BIOS image is a multiple of {size_text(_SMALLEST)} up to {size_text(_LARGEST)}"
+        )
+    data = bytes(bios.data)
+    shadow = data[-_SHADOWED:]
+    return BootImage(
+        protocol=Protocol.BIOS,
+        description="firmware from the reset vector",
+        segments=(
+            Segment(Physical(HIGH_MEMORY - len(shadow)), shadow, "BIOS shadow"),
+            Segment(Physical(FOUR_GIB - size), data, "BIOS", rom=True),
+        ),
+        start=entry.reset_vector({"rdx": _SIGNATURE}),
+        e820=(),
+        memory=options.memory,
+        memory_needed=SMALLEST_MEMORY,
+    )

@@ -1,0 +1,108 @@
+"""What a file is, by its magic number, and the loader for it."""
+
+from __future__ import annotations
+
+from typing import TypeVar, assert_never
+
+from vmdbg.boot import bios, elf, elf_file, flat, linux, multiboot, pvh
+from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
+from vmdbg.errors import UserError
+
+_OTHERS = (
+    (0, b"MZ", "an EFI or DOS program"),
+    (0, b"\x1f\x8b", "gzip-compressed: unpack it first"),
+    (0, b"\xfd7zXZ", "xz-compressed: unpack it first"),
+    (0, b"\x28\xb5\x2f\xfd", "zstd-compressed: unpack it first"),
+    (0, b"070701", "an initrd: give it with --initrd, and a kernel with --kernel"),
+    (0, b"QFI\xfb", "a disk image, which vmdbg cannot boot from: give a kernel"),
+    (0, b"!<arch>", "a library or a Debian package: name the kernel in it"),
+    (0x38, b"ARM\x64", "a Linux kernel for AArch64: vmdbg runs x86 guests only"),
+    (0x8001, b"CD001", "a CD image, which vmdbg cannot boot from: take its kernel and initrd out of it"),
+)
+
+
+def boot_image(options: BootOptions) -> BootImage:
+    """Lay out the guest that the options name. Raises UserError with what is wrong, where, and what to do."""
+    if options.bios is not None:
+        return bios.load(options, options.bios)
+    if options.kernel is None:
+        raise UserError("nothing to boot: name a kernel")
+    kernel = options.kernel
+    protocol = options.protocol or detect(kernel, flat_wanted=options.load_address is not None or options.mode is not None)
+    _check_options(options, protocol)
+    match protocol:
+        case Protocol.LINUX:
+            return _linux(options, kernel)
+        case Protocol.MULTIBOOT:
+            header = multiboot.find_header(kernel.data)
+            return multiboot.load(options, kernel, _required(header, kernel, "Multiboot header in its first 8192 bytes"))
+        case Protocol.PVH:
+            parsed = elf_file.parse(kernel)
+            entry = _required(pvh.find_entry(parsed), kernel, "XEN_ELFNOTE_PHYS32_ENTRY note")
+            return pvh.load(options, parsed, entry, linux.DEFAULT_COMMAND_LINE if linux.is_vmlinux(parsed) else "")
+        case Protocol.ELF:
+            return elf.load_bare(options, elf_file.parse(kernel))
+        case Protocol.BOOT_SECTOR:
+            if not flat.is_boot_sector(kernel.data):
+                raise UserError(f"{kernel.name} is no boot sector: it lacks the bytes 55 aa at offset 510")
+            return flat.load_boot_sector(options, kernel)
+        case Protocol.FLAT:
+            return flat.load_flat(options, kernel)
+        case Protocol.BIOS:
+            return bios.load(options, kernel)
+        case _:
+            assert_never(protocol)
+
+
+def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
+    """How a file is to be entered. `flat_wanted` takes what is unknown, or a boot sector, as a flat image.
+
+    A vmlinux is entered by Linux's own protocol even where it has a PVH note: as the bzImage that it went into.
+    Raises UserError for what is no guest.
+    """
+    data = kernel.data
+    if linux.is_bzimage(data):
+        return Protocol.LINUX
+    if multiboot.find_header(data) is not None:
+        return Protocol.MULTIBOOT
+    if bytes(data[:4]) == elf_file.MAGIC:
+        parsed = elf_file.parse(kernel)
+        if linux.is_vmlinux(parsed):
+            return Protocol.LINUX
+        return Protocol.ELF if pvh.find_entry(parsed) is None else Protocol.PVH
+    if flat_wanted:
+        return Protocol.FLAT
+    what = next((text for offset, magic, text in _OTHERS if bytes(data[offset : offset + len(magic)]) == magic), None)
+    if what is not None:
+        raise UserError(f"{kernel.name} is no guest that can be booted but {what}")
+    if flat.is_boot_sector(data):
+        return Protocol.BOOT_SECTOR
+    raise UserError(
+        f"{kernel.name} is no guest that can be booted: neither a bzImage, an ELF kernel nor a boot sector. "
+        "To run it as flat code, give --load-address and --mode"
+    )
+
+
+def _linux(options: BootOptions, kernel: InputFile) -> BootImage:
+    if linux.is_bzimage(kernel.data):
+        return linux.load_bzimage(options, kernel)
+    parsed = elf_file.parse(kernel)
+    if not linux.is_vmlinux(parsed):
+        raise UserError(f"{kernel.name} is neither a bzImage nor a 64-bit vmlinux: it cannot be booted as Linux")
+    return linux.load_vmlinux(options, parsed)
+
+
+def _check_options(options: BootOptions, protocol: Protocol) -> None:
+    if options.via_decompressor and protocol is not Protocol.LINUX:
+        raise UserError("--via-decompressor is for compressed Linux kernels: leave it out")
+    if protocol is not Protocol.FLAT and (options.load_address is not None or options.mode is not None):
+        raise UserError(f"--load-address and --mode are for flat images, but this is booted by {protocol.value}: leave them out")
+
+
+_T = TypeVar("_T")
+
+
+def _required(found: _T | None, kernel: InputFile, what: str) -> _T:
+    if found is None:
+        raise UserError(f"{kernel.name} has no {what}")
+    return found
