@@ -95,11 +95,12 @@ class I8042:
     def read_data(self) -> int:
         """The output buffer; reading empties it, and the keyboard may send on."""
         s = self._state
+        value = s.output_data
         if s.output_full:
             s.output_full = False
             self._update_irqs()
             self._poll_keyboard()
-        return s.output_data
+        return value
 
     def write_data(self, value: int) -> None:
         """Data of the command before, or else a byte for the keyboard, which switches its clock on again."""

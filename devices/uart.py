@@ -30,11 +30,12 @@ TIMEOUT_CHARACTERS = 4
 class UartState:
     ier: int = 0
     fcr: int = 0
-    lcr: int = 0
+    lcr: int = 3
+    """As firmware leaves it, like the divisor: a guest that just writes to THR gets 9600 baud 8N1."""
     mcr: int = 0
     scr: int = 0
     divisor: int = 12
-    """DLM and DLL. The data sheet leaves it undefined at reset; firmware leaves 9600 baud."""
+    """DLM and DLL."""
     rcvr_fifo: list[int] = field(default_factory=list)
     """Characters received, oldest first; bits 8-15 hold their PE, FE and BI as in LSR. Without FIFOs at most
     one.
