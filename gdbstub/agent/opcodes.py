@@ -173,7 +173,8 @@ def decode(code: bytes) -> dict[int, Instruction]:
 def _decode_one(code: bytes, offset: int) -> Instruction:
     opcode = code[offset]
     if opcode in REFUSED:
-        raise ExpressionError(f"opcode {REFUSED[opcode]} at byte {offset} is for tracepoints or floating point only")
+        why = "belongs to tracepoints or floating point"
+        raise ExpressionError(f"opcode {REFUSED[opcode]} at byte {offset} {why}")
     try:
         op = Op(opcode)
     except ValueError:

@@ -55,7 +55,8 @@ def _depth_after(instruction: Instruction, depth: int) -> int:
     if instruction.op is Op.PRINTF:
         parse_format(instruction.format, instruction.operand)
     if depth < instruction.pops:
-        raise ExpressionError(f"{instruction.op.name.lower()} at byte {instruction.offset} finds the stack too short")
+        name = instruction.op.name.lower()
+        raise ExpressionError(f"{name} at byte {instruction.offset} finds the stack too short")
     after = depth - instruction.pops + instruction.pushes
     if after > MAX_STACK:
         raise ExpressionError(f"more than {MAX_STACK} stack entries at byte {instruction.offset}")

@@ -1,0 +1,217 @@
+"""Packets on the wire (GDB manual, Overview): bytes in, events out, replies to bytes. No I/O.
+
+    framing = Framing()
+    framing.receive(data)
+    while (event := framing.next_event()) is not None: ...
+    socket.send(framing.take_output())
+
+Events are taken one at a time because an answer may change what comes next (QStartNoAckMode).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+PACKET_SIZE = 0x20000
+"""Bytes between $ and # that are promised with PacketSize; a longer request is refused, a longer reply never
+sent.
+"""
+
+RUN_LENGTH_LIMIT = 4096
+"""Longer payloads go out plainly: encoding them costs more time than it saves on the way."""
+
+MAX_RESENDS = 8
+"""Consecutive NAKs answered with the last packet again; after that the line is taken to be beyond repair."""
+
+_ESCAPED = re.compile(rb"}(.)", re.DOTALL)
+_ESCAPES = ((b"}", b"}]"), (b"$", b"}\x04"), (b"#", b"}\x03"), (b"*", b"}\x0a"))
+_RUN = re.compile(rb"(.)\1{3,97}", re.DOTALL)
+_RUN_HINT = (b"00000000", b"xxxxxxxx", b"ffffffff")
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A request's payload, checksum right, escapes still in."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CtrlC:
+    """Byte 03 between packets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oversize:
+    """A packet longer than PACKET_SIZE was dropped; it was acknowledged and wants an error for an answer."""
+
+
+Event = Packet | CtrlC | Oversize
+
+
+class Framing:
+    """One connection's framing. Starts in acknowledged mode; every event that is an answerable packet was
+    acked.
+    """
+
+    def __init__(self, packet_size: int = PACKET_SIZE) -> None:
+        self.packet_size = packet_size
+        self.acknowledged = True
+        self._input = bytearray()
+        self._scanned = 0
+        self._dropping = False
+        self._output = bytearray()
+        self._last = b""
+        self._resends = 0
+
+    def receive(self, data: bytes) -> None:
+        self._input += data
+
+    def take_output(self) -> bytes:
+        """Bytes to send; the caller owns them now."""
+        output = bytes(self._output)
+        self._output.clear()
+        return output
+
+    @property
+    def pending_output(self) -> int:
+        return len(self._output)
+
+    def send(self, payload: bytes) -> None:
+        """Queue a reply whose binary parts are already escaped."""
+        self._last = frame(payload)
+        self._output += self._last
+        self._resends = 0
+
+    def notify(self, payload: bytes) -> None:
+        """Queue a notification (%...), which is never acknowledged nor sent again."""
+        self._output += b"%%%b#%02x" % (payload, checksum(payload))
+
+    def next_event(self) -> Event | None:
+        """The next event, or None until more bytes come."""
+        data = self._input
+        while data:
+            if data[0] == 0x24:  # $
+                event = self._packet()
+                if event is not None or not self._complete:
+                    return event
+            elif data[0] == 0x03:
+                del data[0]
+                return CtrlC()
+            else:
+                self._between(data)
+        return None
+
+    def _between(self, data: bytearray) -> None:
+        """Acks, NAKs and noise up to the next packet or Ctrl-C."""
+        if data[0] == 0x2D:  # -
+            self._resend()
+        elif data[0] == 0x2B:  # +
+            self._resends = 0
+        del data[0]
+
+    def _resend(self) -> None:
+        if self.acknowledged and self._resends < MAX_RESENDS:
+            self._output += self._last
+            self._resends += 1
+
+    _complete = False
+
+    def _packet(self) -> Event | None:
+        """The packet at the start of the input. `_complete` says whether bytes of it were consumed."""
+        data = self._input
+        self._complete = False
+        end = data.find(b"#", max(self._scanned, 1))
+        if end < 0:
+            self._too_long()
+            return None
+        if len(data) < end + 3:
+            self._scanned = end
+            return None
+        self._complete = True
+        start = data.rfind(b"$", 0, end) + 1  # an unescaped $ inside means that a new packet began there
+        payload, given = bytes(data[start:end]), bytes(data[end + 1 : end + 3])
+        del data[: end + 3]
+        self._scanned = 0
+        dropped, self._dropping = self._dropping and start == 1, False
+        if dropped or len(payload) > self.packet_size:
+            self._acknowledge(b"+")
+            return Oversize()
+        if self.acknowledged and not _checksum_matches(payload, given):
+            self._acknowledge(b"-")
+            return None
+        self._acknowledge(b"+")
+        return Packet(payload)
+
+    def _too_long(self) -> None:
+        """Forget the middle of a packet that no longer fits; keep the $ so that its end is recognised."""
+        restart = self._input.rfind(b"$")
+        if restart > 0:
+            del self._input[:restart]
+            self._dropping = False
+        if len(self._input) > self.packet_size + 1:
+            del self._input[1:]
+            self._dropping = True
+        self._scanned = len(self._input)
+
+    def _acknowledge(self, sign: bytes) -> None:
+        if self.acknowledged:
+            self._output += sign
+
+
+def _checksum_matches(payload: bytes, given: bytes) -> bool:
+    try:
+        return int(given, 16) == checksum(payload)
+    except ValueError:
+        return False
+
+
+def checksum(payload: bytes) -> int:
+    """The sum of the bytes modulo 256.
+
+    Adler-32's lower half is 1 + the sum modulo 65521, exact for 256 bytes at most, and many times faster.
+    """
+    if len(payload) <= 256:
+        return sum(payload) & 0xFF
+    view = memoryview(payload)
+    return sum((zlib.adler32(view[at : at + 256]) & 0xFFFF) - 1 for at in range(0, len(payload), 256)) & 0xFF
+
+
+def frame(payload: bytes) -> bytes:
+    """$payload#checksum, run-length encoded where that pays."""
+    if len(payload) <= RUN_LENGTH_LIMIT and any(hint in payload for hint in _RUN_HINT):
+        payload = encode_runs(payload)
+    return b"$%b#%02x" % (payload, checksum(payload))
+
+
+def escape(data: bytes) -> bytes:
+    """Binary data for a reply: } $ # * as } and the byte with bit 5 flipped."""
+    for plain, escaped in _ESCAPES:
+        data = data.replace(plain, escaped)
+    return data
+
+
+def unescape(data: bytes) -> bytes:
+    """The inverse of `escape`; a lone } at the end is dropped."""
+    escapes = data.count(b"}")
+    if not escapes:
+        return data
+    if sum(data.count(escaped) for _, escaped in _ESCAPES) != escapes or b"}}" in data:
+        return _ESCAPED.sub(lambda match: bytes((match[1][0] ^ 0x20,)), data).removesuffix(b"}")
+    for plain, escaped in reversed(_ESCAPES):
+        data = data.replace(escaped, plain)
+    return data
+
+
+def encode_runs(payload: bytes) -> bytes:
+    """Runs of one byte as byte, *, and a printable count: n repeats more is written as n + 29."""
+    return _RUN.sub(_run, payload)
+
+
+def _run(match: re.Match[bytes]) -> bytes:
+    """6 and 7 more repeats would be written # and $: write five, and the rest plainly."""
+    byte, repeats = match[1], len(match[0]) - 1
+    encoded = 5 if repeats in (6, 7) else repeats
+    return b"%b*%c%b" % (byte, encoded + 29, byte * (repeats - encoded))

@@ -1,0 +1,242 @@
+"""The only layer that touches sockets: TCP and Unix, one client at a time, no threads.
+
+    server = Server(target)
+    server.listen_tcp(port=1234)
+    while True:
+        server.poll(0 if target is running else None)
+        ... run a slice of the target; server.stopped(reason) when it stops ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import stat
+from collections.abc import Callable
+
+from gdbstub.session import Session
+from gdbstub.stops import StopReason
+from gdbstub.target import Target
+
+RECEIVE = 1 << 16
+MAX_OUTPUT = 1 << 22
+"""Unsent bytes above which a client that does not read is not read from either."""
+
+MAX_READS = 16
+"""Reads from one client in one poll, so that the target gets its turn."""
+
+
+class Server:
+    """Listens, attaches one client after the other, and passes their bytes to a Session each.
+
+    `log` is called with one line of text when clients come and go. Errors of a client's connection end only
+    that client.
+    """
+
+    def __init__(self, target: Target, log: Callable[[str], None] = lambda _line: None) -> None:
+        self._target = target
+        self._log = log
+        self._epoll = select.epoll()
+        self._listeners: dict[int, socket.socket] = {}
+        self._unix_paths: list[str] = []
+        self._client: socket.socket | None = None
+        self._peer = ""
+        self._session: Session | None = None
+        self._output = b""
+        self._interest = 0
+
+    def listen_tcp(self, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
+        """Listen on `host` (the loopback unless told otherwise). Returns the address with the port. OSError.
+        """
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+        self._listen(listener)
+        name = listener.getsockname()
+        return str(name[0]), int(name[1])
+
+    def listen_unix(self, path: str) -> None:
+        """Listen on a socket file that only its owner can use; it is removed by `close`. OSError.
+
+        A socket left behind by a server that is gone is replaced, any other file is not.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
+                os.unlink(path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o177)
+        try:
+            listener.bind(path)
+        except OSError:
+            listener.close()
+            raise
+        finally:
+            os.umask(mask)
+        self._unix_paths.append(path)
+        self._listen(listener)
+
+    def _listen(self, listener: socket.socket) -> None:
+        listener.listen(1)
+        listener.setblocking(False)
+        self._listeners[listener.fileno()] = listener
+        self._epoll.register(listener.fileno(), select.EPOLLIN)
+
+    @property
+    def client(self) -> str | None:
+        """Who is attached, for people."""
+        return self._peer if self._client is not None else None
+
+    @property
+    def session(self) -> Session | None:
+        """The attached client's session."""
+        return self._session
+
+    def fileno(self) -> int:
+        """Readable when `poll` has something to do: for an event loop around this one."""
+        return self._epoll.fileno()
+
+    def poll(self, timeout: float | None = 0) -> bool:
+        """Wait up to `timeout` seconds (None: for ever) and do what is to be done. Whether anything happened.
+        """
+        try:
+            ready = self._epoll.poll(timeout)
+        except InterruptedError:
+            return False
+        for descriptor, events in ready:
+            if self._client is not None and descriptor == self._client.fileno():
+                self._serve(events)
+        for descriptor, _ in ready:
+            if descriptor in self._listeners:
+                self._accept(self._listeners[descriptor])
+        return bool(ready)
+
+    def stopped(self, reason: StopReason) -> None:
+        """The target stopped."""
+        if self._session is not None:
+            self._session.stopped(reason)
+            self._send()
+
+    def console(self, text: str) -> None:
+        """Show `text` to the client's user, if it can be shown now."""
+        if self._session is not None:
+            self._session.console(text)
+            self._send()
+
+    def close(self) -> None:
+        """Drop the client and stop listening."""
+        self._drop("server closed")
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+        for path in self._unix_paths:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        self._unix_paths.clear()
+        self._epoll.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, address = listener.accept()
+        except OSError:
+            return
+        if self._client is not None:
+            self._serve(select.EPOLLIN)  # it may just have left
+        if self._client is not None:
+            self._log(f"gdb client refused: {self._peer} is attached")
+            connection.close()
+            return
+        self._attach(connection, _shown(address))
+
+    def _attach(self, connection: socket.socket, peer: str) -> None:
+        connection.setblocking(False)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._client, self._peer, self._output = connection, peer, b""
+        self._interest = select.EPOLLIN
+        self._epoll.register(connection.fileno(), self._interest)
+        self._session = Session(self._target)
+        self._log(f"gdb client attached from {peer}")
+
+    def _serve(self, events: int) -> None:
+        if events & select.EPOLLOUT:
+            self._send()
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            self._receive()
+
+    def _receive(self) -> None:
+        for _ in range(MAX_READS):
+            if self._client is None or self._session is None or len(self._output) > MAX_OUTPUT:
+                return
+            try:
+                data = self._client.recv(RECEIVE)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._drop(error.strerror or "connection lost")
+                return
+            if not data:
+                self._drop("connection closed")
+                return
+            self._session.receive(data)
+            self._send()
+            if len(data) < RECEIVE:
+                return
+
+    def _send(self) -> None:
+        """Send what the session has; what does not fit waits for the socket to take more."""
+        if self._client is None or self._session is None:
+            return
+        output = self._session.take_output()
+        if self._output:
+            output = self._output + output
+        try:
+            sent = self._client.send(output) if output else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._drop(error.strerror or "connection lost")
+            return
+        self._output = output[sent:]
+        if self._session.ended and not self._output:
+            self._drop("session ended")
+            return
+        self._want()
+
+    def _want(self) -> None:
+        """Tell epoll what this client's socket is good for now."""
+        assert self._client is not None
+        interest = (select.EPOLLOUT if self._output else 0) | (
+            select.EPOLLIN if len(self._output) <= MAX_OUTPUT else 0
+        )
+        if interest != self._interest:
+            self._interest = interest
+            self._epoll.modify(self._client.fileno(), interest)
+
+    def _drop(self, why: str) -> None:
+        if self._client is None:
+            return
+        client, session = self._client, self._session
+        self._client = self._session = None
+        self._epoll.unregister(client.fileno())
+        client.close()
+        if session is not None:
+            session.closed()
+        self._log(f"gdb client {self._peer} left: {why}")
+
+
+def _answers(path: str) -> bool:
+    """Whether a server listens on the socket file."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(path) == 0
+
+
+def _shown(address: object) -> str:
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "a local socket"

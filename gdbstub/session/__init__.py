@@ -1,0 +1,7 @@
+"""The session layer: requests to calls on the target's ports, and their results to replies. One module a
+feature.
+"""
+
+from gdbstub.session.session import Session
+
+__all__ = ["Session"]

@@ -1,0 +1,46 @@
+"""Answers to Z and z."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import assert_never
+
+from gdbstub.breakpoints import Breakpoint
+from gdbstub.errors import TargetError, UnsupportedError
+from gdbstub.replies import Ok, Reply
+from gdbstub.requests.breakpoints import BreakpointsRequest, InsertBreakpoint, RemoveBreakpoint
+from gdbstub.session.context import Context
+
+MAX_BREAKPOINTS = 65536
+"""Breakpoints one client may hold."""
+
+
+def answer(context: Context, request: BreakpointsRequest) -> Reply:
+    port = context.target.breakpoints
+    if port is None or request.kind not in port.kinds:
+        raise UnsupportedError("the target has no such breakpoints")
+    match request:
+        case InsertBreakpoint(kind, address, length, conditions, commands):
+            point = Breakpoint(kind, address, length, conditions, commands, context.physical)
+            if len(context.breakpoints) >= MAX_BREAKPOINTS and point.key not in context.breakpoints:
+                raise TargetError(f"more than {MAX_BREAKPOINTS} breakpoints")
+            port.insert(point)
+            context.breakpoints[point.key] = point
+        case RemoveBreakpoint(kind, address, length):
+            key = Breakpoint(kind, address, length, physical=context.physical).key
+            if key in context.breakpoints:
+                port.remove(context.breakpoints[key])
+                del context.breakpoints[key]
+        case _:
+            assert_never(request)
+    return Ok()
+
+
+def remove_all(context: Context) -> None:
+    """Take the client's breakpoints out of the target; one that fails does not keep the others."""
+    port = context.target.breakpoints
+    if port is not None:
+        for point in context.breakpoints.values():
+            with contextlib.suppress(TargetError):
+                port.remove(point)
+    context.breakpoints.clear()

@@ -1,0 +1,80 @@
+"""What one client has said and set, shared by the handlers of a session."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from gdbstub.breakpoints import Breakpoint, BreakpointKind
+from gdbstub.errors import TargetError
+from gdbstub.framing import Framing
+from gdbstub.replies import ErrorStyle
+from gdbstub.requests.parsing import ANY, ThreadRef
+from gdbstub.stops import StopReason, ThreadId
+from gdbstub.target import Memory, Target
+
+PROCESS = 1
+"""The one process there is."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One client and its target."""
+
+    target: Target
+    framing: Framing
+    features: frozenset[str] = frozenset()
+    error_style: ErrorStyle = ErrorStyle.NUMBER
+    extended: bool = False
+    non_stop: bool = False
+    thread_events: bool = False
+    physical: bool = False
+    lldb: bool = False
+    bare_binary: bool = False
+    list_threads: bool = False
+    attached: bool = True
+    ended: bool = False
+    waiting: bool = False
+    selected: dict[bool, ThreadRef] = field(default_factory=dict)
+    running: set[ThreadId] = field(default_factory=set)
+    unreported: deque[StopReason] = field(default_factory=deque)
+    notifications: list[bytes] = field(default_factory=list)
+    breakpoints: dict[tuple[BreakpointKind, int, int, bool], Breakpoint] = field(default_factory=dict)
+    document: tuple[str, str, bytes] | None = None
+
+    @property
+    def multiprocess(self) -> bool:
+        return "multiprocess+" in self.features
+
+    @property
+    def memory(self) -> Memory:
+        """What m, M, x, X reach: linear memory, or physical after Qqemu.PhyMemMode:1."""
+        physical = self.target.physical
+        return physical if self.physical and physical is not None else self.target.memory
+
+    def show(self, thread: ThreadId) -> str:
+        """A thread id as this client writes it."""
+        return f"p{PROCESS:x}.{thread:x}" if self.multiprocess else f"{thread:x}"
+
+    def threads_of(self, ref: ThreadRef) -> list[ThreadId]:
+        """The live threads that `ref` means."""
+        if ref.process not in (None, -1, ANY, PROCESS):
+            return []
+        threads = list(self.target.thread_list())
+        if ref.thread == -1:
+            return threads
+        if ref.thread == ANY:
+            return threads[:1]
+        return [thread for thread in threads if thread == ref.thread]
+
+    def thread(self, ref: ThreadRef | None = None, *, for_execution: bool = False) -> ThreadId:
+        """The thread of `ref`, or else the one selected with H. Raises TargetError when it is gone."""
+        chosen = ref or self.selected.get(for_execution)
+        if chosen is None:
+            return self.target.first_thread
+        if chosen.thread in (-1, ANY):
+            chosen = ThreadRef(ANY, chosen.process)
+        threads = self.threads_of(chosen)
+        if not threads:
+            raise TargetError(f"no thread {chosen.thread:#x}")
+        return threads[0]

@@ -1,0 +1,202 @@
+"""Answers to ?, resumptions, non-stop mode; and what happens when the target stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from gdbstub.errors import TargetError, UnsupportedError
+from gdbstub.replies import Later, Ok, Reply, Text
+from gdbstub.requests.execution import (
+    ExecutionRequest,
+    InterruptAll,
+    NonStop,
+    Resume,
+    ResumeActions,
+    ResumeThreads,
+    ReverseContinue,
+    ReverseStep,
+    Stopped,
+    ThreadEvents,
+    WhyStopped,
+)
+from gdbstub.requests.parsing import ALL, ThreadRef
+from gdbstub.session.context import Context
+from gdbstub.session.registers import set_pc
+from gdbstub.session.stop_reply import of_whole_target, stop_reply
+from gdbstub.stops import NoneResumed, Signal, Signalled, StopReason, ThreadEnded, ThreadId, ThreadStarted
+from gdbstub.target import Action, ActionKind, Continue, RangeStep, Step, Stop
+
+_LETTERS = {
+    ActionKind.CONTINUE: "c;C",
+    ActionKind.STEP: "s;S",
+    ActionKind.STOP: "t",
+    ActionKind.RANGE_STEP: "r",
+}
+
+
+def answer(context: Context, request: ExecutionRequest) -> Reply:
+    match request:
+        case WhyStopped():
+            return why_stopped(context)
+        case ResumeThreads(actions):
+            return _resume(context, _assign(context, actions))
+        case Resume(action, address):
+            return _resume_legacy(context, action, address)
+        case ResumeActions():
+            offered = context.target.execution.actions
+            return Text("vCont;" + ";".join(text for kind, text in _LETTERS.items() if kind in offered))
+        case ReverseStep() | ReverseContinue():
+            return _reverse(context, request)
+        case NonStop(on):
+            context.non_stop = on
+            return Ok()
+        case Stopped():
+            return _next_unreported(context)
+        case InterruptAll():
+            interrupt(context)
+            return Ok()
+        case ThreadEvents(on):
+            context.thread_events = on
+            return Ok()
+    assert_never(request)
+
+
+def why_stopped(context: Context) -> Reply:
+    """The reason the target stands. One that runs is stopped first (all-stop) or said to run (non-stop)."""
+    reason = context.target.execution.state()
+    if context.non_stop:
+        context.unreported.clear()
+        if reason is None:
+            context.running = set(context.target.thread_list())
+            return Ok()
+        context.running.clear()
+        context.unreported.append(reason)
+        context.unreported.extend(
+            Signalled(Signal.NONE, thread)
+            for thread in context.target.thread_list()
+            if not of_whole_target(reason) and thread != getattr(reason, "thread", None)
+        )
+        return Text(stop_reply(context, reason))
+    if reason is not None:
+        return Text(stop_reply(context, reason))
+    context.waiting = True
+    interrupt(context)
+    return Later()
+
+
+def interrupt(context: Context) -> None:
+    if context.target.interrupt is not None:
+        context.target.interrupt.interrupt()
+
+
+def _assign(
+    context: Context, actions: tuple[tuple[Action, ThreadRef | None], ...]
+) -> dict[ThreadId, Action]:
+    """The leftmost action that names a thread is the thread's; one without a thread is for all that are left.
+    """
+    assigned: dict[ThreadId, Action] = {}
+    for action, ref in actions:
+        _refuse_unknown(context, action)
+        for thread in context.threads_of(ref or ThreadRef(ALL)):
+            assigned.setdefault(thread, action)
+    return assigned
+
+
+def _refuse_unknown(context: Context, action: Action) -> None:
+    if kind_of(action) not in context.target.execution.actions:
+        raise TargetError(f"the target cannot {kind_of(action).name.lower().replace('_', '-')}")
+
+
+def kind_of(action: Action) -> ActionKind:
+    match action:
+        case Continue():
+            return ActionKind.CONTINUE
+        case Step():
+            return ActionKind.STEP
+        case RangeStep():
+            return ActionKind.RANGE_STEP
+        case Stop():
+            return ActionKind.STOP
+    assert_never(action)
+
+
+def _resume_legacy(context: Context, action: Continue | Step, address: int | None) -> Reply:
+    """c, s, C, S: a step is for the thread of Hc, a continue for all of Hc's threads."""
+    _refuse_unknown(context, action)
+    thread = context.thread(for_execution=True)
+    if address is not None:
+        set_pc(context, thread, address)
+    if isinstance(action, Step):
+        return _resume(context, {thread: action})
+    chosen = context.selected.get(True, ThreadRef(ALL))
+    threads = context.threads_of(ThreadRef(ALL) if chosen.thread <= 0 else chosen)
+    return _resume(context, dict.fromkeys(threads, action))
+
+
+def _resume(context: Context, assigned: dict[ThreadId, Action]) -> Reply:
+    if context.non_stop:
+        context.running.update(thread for thread, action in assigned.items() if not isinstance(action, Stop))
+        context.target.execution.resume(assigned)
+        return Ok()
+    assigned = {thread: action for thread, action in assigned.items() if not isinstance(action, Stop)}
+    if not assigned:
+        return Text(stop_reply(context, NoneResumed()))
+    return _started(context, lambda: context.target.execution.resume(assigned))
+
+
+def _started(context: Context, start: Callable[[], None]) -> Reply:
+    """Run `start` with the client waiting; the stop may be reported before it returns."""
+    context.waiting = True
+    try:
+        start()
+    except BaseException:
+        context.waiting = False
+        raise
+    return Later()
+
+
+def _reverse(context: Context, request: ReverseStep | ReverseContinue) -> Reply:
+    reverse = context.target.reverse
+    if reverse is None:
+        raise UnsupportedError("the target cannot run backwards")
+    thread = context.thread(for_execution=True)
+    go = reverse.reverse_step if isinstance(request, ReverseStep) else reverse.reverse_continue
+    if not context.non_stop:
+        return _started(context, lambda: go(thread))
+    context.running.update(context.target.thread_list())
+    go(thread)
+    return Ok()
+
+
+def _next_unreported(context: Context) -> Reply:
+    """vStopped: the head of the queue was seen; tell the next or OK."""
+    if context.unreported:
+        context.unreported.popleft()
+    return Text(stop_reply(context, context.unreported[0])) if context.unreported else Ok()
+
+
+def on_stop(context: Context, reason: StopReason) -> None:
+    """The target stopped, for whatever cause. Tells the client if it waits for that."""
+    if isinstance(reason, ThreadStarted | ThreadEnded) and not context.thread_events:
+        return
+    if isinstance(reason, NoneResumed) and "no-resumed+" not in context.features:
+        reason = Signalled(Signal.NONE)
+    if context.non_stop:
+        _notify(context, reason)
+    elif context.waiting:
+        context.waiting = False
+        context.framing.send(stop_reply(context, reason).encode())
+
+
+def _notify(context: Context, reason: StopReason) -> None:
+    thread = getattr(reason, "thread", None)
+    if thread is None:
+        context.running.clear()
+    elif thread in context.running:
+        context.running.discard(thread)
+    elif not isinstance(reason, ThreadStarted | ThreadEnded):
+        return
+    context.unreported.append(reason)
+    if len(context.unreported) == 1:
+        context.notifications.append(b"Stop:" + stop_reply(context, reason).encode())

@@ -1,0 +1,182 @@
+"""Answers about capabilities, monitor commands, and the coming and going of clients."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import assert_never
+
+from gdbstub.errors import TargetError, UnsupportedError
+from gdbstub.replies import Empty, ErrorStyle, Failure, Hex, Later, Ok, Reply, Text
+from gdbstub.requests.general import (
+    Attach,
+    Detach,
+    ExtendedMode,
+    GeneralRequest,
+    Hint,
+    Kill,
+    MonitorCommand,
+    MustReplyEmpty,
+    Restart,
+    Run,
+    SectionOffsets,
+    StartNoAckMode,
+    Supported,
+    SymbolLookup,
+    WasAttached,
+)
+from gdbstub.session.breakpoints import remove_all
+from gdbstub.session.context import PROCESS, Context
+from gdbstub.session.execution import why_stopped
+
+CONSOLE_CHUNK = 8192
+"""Characters of console output in one O packet."""
+
+
+def answer(context: Context, request: GeneralRequest) -> Reply:
+    match request:
+        case Supported(features):
+            return _supported(context, features)
+        case MonitorCommand(command):
+            return _monitor(context, command)
+        case StartNoAckMode() | Hint() | SymbolLookup():
+            return Ok()
+        case ExtendedMode():
+            context.extended = True
+            return Ok()
+        case MustReplyEmpty():
+            return Empty()
+        case WasAttached():
+            return Text("1")
+        case SectionOffsets():
+            return _offsets(context)
+        case Kill() | Detach() | Attach() | Restart() | Run():
+            return _lifecycle(context, request)
+    assert_never(request)
+
+
+def _lifecycle(context: Context, request: Kill | Detach | Attach | Restart | Run) -> Reply:
+    match request:
+        case Kill(wants_reply):
+            return _kill(context, wants_reply)
+        case Detach():
+            leave(context, kindly=True)
+            return Ok()
+        case Attach(process):
+            return _attach(context, process)
+        case Restart():
+            with contextlib.suppress(UnsupportedError):
+                _restart(context)
+            return Later()
+        case Run():
+            _restart(context)
+            return why_stopped(context)
+    assert_never(request)
+
+
+def _supported(context: Context, features: frozenset[str]) -> Reply:
+    context.features = features
+    if "error-message+" in features:
+        context.error_style = ErrorStyle.TEXT
+    return Text(";".join(_promises(context)))
+
+
+def _promises(context: Context) -> list[str]:
+    """Only what is there: see Target."""
+    target = context.target
+    points = target.breakpoints is not None
+    offered = {
+        f"PacketSize={context.framing.packet_size:x}": True,
+        "QStartNoAckMode+": True,
+        "multiprocess+": context.multiprocess,
+        "vContSupported+": True,
+        "QNonStop+": True,
+        "QThreadEvents+": True,
+        "no-resumed+": True,
+        "error-message+": True,
+        "binary-upload+": True,
+        "swbreak+": points,
+        "hwbreak+": points,
+        "ConditionalBreakpoints+": points,
+        "BreakpointCommands+": points,
+        "qXfer:features:read+": target.features is not None,
+        "qXfer:memory-map:read+": target.memory_map is not None,
+        "qXfer:threads:read+": True,
+        "ReverseStep+": target.reverse is not None,
+        "ReverseContinue+": target.reverse is not None,
+    }
+    return [name for name, there in offered.items() if there]
+
+
+def _monitor(context: Context, command: str) -> Reply:
+    """The command's text: streamed as O packets while it runs, the rest in the reply."""
+    monitor = context.target.monitor
+    if monitor is None:
+        raise UnsupportedError("no monitor commands")
+    try:
+        result = monitor.run(command, lambda text: console(context, text))
+    except TargetError as error:
+        result = f"{error}\n"
+    if len(result) > CONSOLE_CHUNK:
+        console(context, result)
+        return Ok()
+    return Hex(result.encode()) if result else Ok()
+
+
+def console(context: Context, text: str) -> None:
+    """Show `text` to the client's user now. Only while a command or a resumption is under way."""
+    for start in range(0, len(text), CONSOLE_CHUNK):
+        context.framing.send(b"O" + text[start : start + CONSOLE_CHUNK].encode().hex().encode())
+
+
+def _offsets(context: Context) -> Reply:
+    relocation = context.target.relocation
+    offsets = relocation.offsets() if relocation is not None else None
+    if offsets is None:
+        raise UnsupportedError("not relocated")
+    return Text(f"Text={offsets.text:x};Data={offsets.data:x};Bss={offsets.bss:x}")
+
+
+def _kill(context: Context, wants_reply: bool) -> Reply:
+    if context.attached:
+        remove_all(context)
+        context.attached = False
+        if context.target.lifecycle is not None:
+            context.target.lifecycle.killed()
+    if not wants_reply:
+        context.ended = not context.extended
+        return Later()
+    return Ok()
+
+
+def leave(context: Context, *, kindly: bool) -> None:
+    """The client lets go of the target: with D, or because its connection is lost."""
+    if not context.attached:
+        return
+    remove_all(context)
+    context.attached = context.waiting = False
+    context.running.clear()
+    context.unreported.clear()
+    lifecycle = context.target.lifecycle
+    if lifecycle is not None:
+        (lifecycle.detached if kindly else lifecycle.vanished)()
+
+
+def _attach(context: Context, process: int) -> Reply:
+    if process != PROCESS:
+        return Failure(f"no process {process}; there is only {PROCESS}")
+    _take(context)
+    return why_stopped(context) if not context.non_stop else Ok()
+
+
+def _take(context: Context) -> None:
+    if not context.attached:
+        context.attached = True
+        if context.target.lifecycle is not None:
+            context.target.lifecycle.attached()
+
+
+def _restart(context: Context) -> None:
+    if context.target.restart is None:
+        raise UnsupportedError("the target cannot be restarted")
+    _take(context)
+    context.target.restart.restart()

@@ -1,0 +1,73 @@
+"""Answers to g G p P."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from gdbstub.errors import TargetError
+from gdbstub.replies import Failure, Hex, Ok, Reply, Text
+from gdbstub.requests.registers import (
+    ReadRegister,
+    ReadRegisters,
+    RegistersRequest,
+    WriteRegister,
+    WriteRegisters,
+)
+from gdbstub.session.context import Context
+from gdbstub.stops import ThreadId
+
+
+def answer(context: Context, request: RegistersRequest) -> Reply:
+    thread = context.thread(request.thread)
+    match request:
+        case ReadRegisters():
+            return Hex(context.target.registers.read_all(thread))
+        case ReadRegister():
+            return _read(context, thread, request.number)
+        case WriteRegisters():
+            return _write_all(context, thread, request.values)
+        case WriteRegister():
+            return _write(context, thread, request)
+    assert_never(request)
+
+
+def _read(context: Context, thread: ThreadId, number: int) -> Reply:
+    registers = context.target.registers
+    layout = registers.layout
+    if number >= len(layout):
+        return Failure(f"no register {number:#x}")
+    value = registers.read(thread, number)
+    return Text("xx" * (layout[number].bits // 8)) if value is None else Hex(value)
+
+
+def _write_all(context: Context, thread: ThreadId, values: bytes) -> Reply:
+    registers = context.target.registers
+    expected = len(registers.read_all(thread))
+    if len(values) != expected:
+        return Failure(f"G: {len(values)} bytes of registers, {expected} are expected")
+    registers.write_all(thread, values)
+    return Ok()
+
+
+def _write(context: Context, thread: ThreadId, request: WriteRegister) -> Reply:
+    registers = context.target.registers
+    layout = registers.layout
+    if request.number >= len(layout):
+        return Failure(f"no register {request.number:#x}")
+    register = layout[request.number]
+    if len(request.value) * 8 != register.bits:
+        return Failure(f"P: {register.name} has {register.bits // 8} bytes, {len(request.value)} were given")
+    registers.write(thread, request.number, request.value)
+    return Ok()
+
+
+def set_pc(context: Context, thread: ThreadId, address: int) -> None:
+    """Go on from `address` (c and s with an address). Raises TargetError when no register is the pc."""
+    registers = context.target.registers
+    for number, register in enumerate(registers.layout):
+        if register.generic == "pc":
+            size = register.bits // 8
+            value = (address & ((1 << register.bits) - 1)).to_bytes(size, context.target.byte_order)
+            registers.write(thread, number, value)
+            return
+    raise TargetError("cannot go on from an address: no register is marked as the pc")

@@ -1,0 +1,184 @@
+"""The session: one client's bytes in, calls on the target's ports, bytes out. No I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never, get_args
+
+from gdbstub.errors import TargetError, UnsupportedError
+from gdbstub.framing import CtrlC, Event, Framing, Oversize, Packet
+from gdbstub.replies import Empty, Failure, Reply, Text, encode
+from gdbstub.requests import KnownRequest, Malformed, Request, Unknown, parse
+from gdbstub.requests.breakpoints import BreakpointsRequest
+from gdbstub.requests.execution import ExecutionRequest, InterruptAll, WhyStopped
+from gdbstub.requests.general import Detach, GeneralRequest, Kill, StartNoAckMode
+from gdbstub.requests.lldb import LldbRequest
+from gdbstub.requests.memory import MemoryRequest
+from gdbstub.requests.qemu import QemuRequest
+from gdbstub.requests.registers import RegistersRequest
+from gdbstub.requests.threads import ThreadsRequest
+from gdbstub.requests.transfer import TransferRequest
+from gdbstub.session import breakpoints, execution, general, lldb, memory, qemu, registers, threads, transfer
+from gdbstub.session.context import Context
+from gdbstub.stops import StopReason
+from gdbstub.target import Target
+
+MAX_DEFERRED = 1 << 20
+"""Bytes of requests kept for after the stop that a client waits for; one that sends more is let go."""
+
+_FEATURES: tuple[tuple[Any, Callable[[Context, Any], Reply]], ...] = (
+    (MemoryRequest, memory.answer),
+    (RegistersRequest, registers.answer),
+    (ExecutionRequest, execution.answer),
+    (BreakpointsRequest, breakpoints.answer),
+    (ThreadsRequest, threads.answer),
+    (TransferRequest, transfer.answer),
+    (GeneralRequest, general.answer),
+    (QemuRequest, qemu.answer),
+    (LldbRequest, lldb.answer),
+)
+_NEEDS_PROCESS = MemoryRequest | RegistersRequest | ExecutionRequest | BreakpointsRequest
+_ANSWERS: Mapping[type[KnownRequest], Callable[[Context, Any], Reply]] = {
+    request: answer for union, answer in _FEATURES for request in get_args(union)
+}
+
+
+class Session:
+    """One attached client.
+
+    Feed it with `receive`, send what `take_output` gives, tell it of every stop with `stopped`. `ended` says
+    that the connection is to be closed.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._framing = Framing()
+        self._context = Context(target, self._framing)
+        self._deferred: deque[Request] = deque()
+        self._deferred_bytes = 0
+        self._answering = False
+        if target.lifecycle is not None:
+            target.lifecycle.attached()
+
+    @property
+    def ended(self) -> bool:
+        return self._context.ended
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the client has resumed the target and waits for it to stop."""
+        return self._context.waiting or bool(self._context.running)
+
+    @property
+    def thread_events(self) -> bool:
+        """Whether the client wants ThreadStarted and ThreadEnded."""
+        return self._context.thread_events
+
+    @property
+    def pending_output(self) -> int:
+        return self._framing.pending_output
+
+    def take_output(self) -> bytes:
+        return self._framing.take_output()
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the client and answer what is complete."""
+        self._framing.receive(data)
+        self._drain()
+
+    def stopped(self, reason: StopReason) -> None:
+        """The target stopped, whether or not this client caused it."""
+        execution.on_stop(self._context, reason)
+        if not self._answering:
+            self._flush_notifications()
+            self._drain()
+
+    def console(self, text: str) -> None:
+        """Show `text` to the client's user, if the protocol lets us speak now (the target runs for the
+        client).
+        """
+        if self._context.waiting and not self._context.non_stop:
+            general.console(self._context, text)
+
+    def closed(self) -> None:
+        """The connection is gone. What the client set is taken back."""
+        general.leave(self._context, kindly=False)
+        self._context.ended = True
+
+    def _drain(self) -> None:
+        """Answer requests put off until the stop first, then new ones."""
+        while not self._context.ended:
+            if self._deferred and not self._busy():
+                request = self._deferred.popleft()
+                self._deferred_bytes = 0 if not self._deferred else self._deferred_bytes
+                self._answer(request)
+                continue
+            event = self._framing.next_event()
+            if event is None:
+                return
+            self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Packet(payload):
+                request = parse(payload)
+                if self._deferred or (self._busy() and not isinstance(request, Kill | Detach | InterruptAll)):
+                    self._defer(request, len(payload))
+                else:
+                    self._answer(request)
+            case CtrlC():
+                self._interrupt()
+            case Oversize():
+                self._send(Failure(f"packet longer than {self._framing.packet_size:#x} bytes"))
+            case _:
+                assert_never(event)
+
+    def _busy(self) -> bool:
+        """All-stop: nothing is answered between a resumption and its stop reply."""
+        return self._context.waiting and not self._context.non_stop
+
+    def _interrupt(self) -> None:
+        if self.waiting:
+            execution.interrupt(self._context)
+
+    def _defer(self, request: Request, size: int) -> None:
+        self._deferred.append(request)
+        self._deferred_bytes += size + 64
+        if self._deferred_bytes > MAX_DEFERRED:
+            self._context.ended = True
+
+    def _answer(self, request: Request) -> None:
+        self._answering = True
+        try:
+            self._send(self._reply(request))
+        finally:
+            self._answering = False
+        if isinstance(request, StartNoAckMode):
+            self._framing.acknowledged = False
+        self._flush_notifications()
+
+    def _reply(self, request: Request) -> Reply:
+        match request:
+            case Unknown():
+                return Empty()
+            case Malformed(_, why):
+                return Failure(why, errno=22)
+        if not self._context.attached and isinstance(request, _NEEDS_PROCESS):
+            gone = Failure("no process: detached or killed")
+            return Text("W00") if isinstance(request, WhyStopped) else gone
+        try:
+            return _ANSWERS[type(request)](self._context, request)
+        except UnsupportedError:
+            return Empty()
+        except TargetError as error:
+            return Failure(str(error), error.errno)
+
+    def _send(self, reply: Reply) -> None:
+        payload = encode(reply, self._context.error_style)
+        if payload is not None:
+            self._framing.send(payload)
+
+    def _flush_notifications(self) -> None:
+        for notification in self._context.notifications:
+            self._framing.notify(notification)
+        self._context.notifications.clear()
