@@ -1,7 +1,7 @@
 """Linux guests for tests and benchmarks: Debian's own kernels, and an initrd around Debian's busybox.
 
-Kernels are downloaded with `apt-get download` and unpacked without root into a cache: `$XDG_CACHE_HOME/vmdbg-tests`, or
-`.cache/` in the source tree. `VMDBG_TEST_KERNELS=DIR` names a directory with vmlinuz files to use instead.
+Kernels are downloaded with `apt-get download` and unpacked without root into a cache: `$XDG_CACHE_HOME/vmdbg-tests`,
+or `.cache/` in the source tree. `VMDBG_TEST_KERNELS=DIR` names a directory with vmlinuz files to use instead.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ echo "{MARKER}"
 while :; do setsid cttyhack sh; done
 """
 
-_APPLETS = (
-    "awk base64 cat chmod cp cttyhack cut date dd df dmesg dd du echo env expr false find free grep gunzip gzip halt head hexdump "
-    "hostname id ip kill ln ls md5sum mkdir mknod mktemp more mount mv nproc od ping poweroff printf ps pwd reboot rm sed seq setsid sh "
-    "sha256sum sleep sort stty sync tail tar tee test time timeout top touch tr true umount uname uniq uptime vi wc which xxd xargs yes"
-).split()
+_APPLETS = """
+    awk base64 cat chmod cp cttyhack cut date dd df dmesg du echo env expr false find free grep gunzip
+    gzip halt head hexdump hostname id ip kill ln ls md5sum mkdir mknod mktemp more mount mv nproc od ping
+    poweroff printf ps pwd reboot rm sed seq setsid sh sha256sum sleep sort stty sync tail tar tee test
+    time timeout top touch tr true umount uname uniq uptime vi wc which xargs xxd yes
+""".split()
+_CLOUD_PACKAGE = r"^linux-image-[0-9]+\.[0-9]+\.[0-9].*-cloud-amd64$"
 
 
 class AssetsMissingError(Exception):
@@ -54,12 +56,13 @@ def generic_kernel() -> Path:
 
 
 def other_kernels() -> dict[str, Path]:
-    """Other cloud kernels that apt offers, the oldest and the newest of each series, by package name. Downloads them."""
-    names = _run("apt-cache", "search", "--names-only", r"^linux-image-[0-9].*-cloud-amd64$").split("\n")
-    found = sorted((name for name in (line.split(" ")[0] for line in names) if name), key=_version)
-    series = {_version(name)[:2]: name for name in reversed(found)} | {_version(name)[:2] + (1,): name for name in found}
-    current = _depends("linux-image-cloud-amd64")
-    return {name: _vmlinuz(name) for name in sorted(set(series.values()) - {current}, key=_version)}
+    """Other cloud kernels that apt offers, by package: the oldest and the newest of each series. Downloads them."""
+    lines = _run("apt-cache", "search", "--names-only", _CLOUD_PACKAGE).splitlines()
+    series: dict[tuple[int, ...], list[str]] = {}
+    for name in sorted((line.split(" ")[0] for line in lines), key=_version):
+        series.setdefault(_version(name)[:2], []).append(name)
+    ends = {name for names in series.values() for name in (names[0], names[-1])}
+    return {name: _vmlinuz(name) for name in sorted(ends - {_depends("linux-image-cloud-amd64")}, key=_version)}
 
 
 def busybox_initrd(extra: Mapping[str, bytes] | None = None) -> Path:
@@ -68,7 +71,9 @@ def busybox_initrd(extra: Mapping[str, bytes] | None = None) -> Path:
     A file `autorun` is run before the shell. The same contents give the same bytes.
     """
     busybox = _busybox()
-    files = {"bin/busybox": busybox, "init": _INIT.encode()} | {path.lstrip("/"): data for path, data in (extra or {}).items()}
+    files = {"bin/busybox": busybox, "init": _INIT.encode()} | {
+        path.lstrip("/"): data for path, data in (extra or {}).items()
+    }
     links = {f"bin/{name}": "busybox" for name in _APPLETS}
     archive = b"".join(_newc(files, links))
     path = _cache_directory() / f"initrd-{hashlib.sha256(archive).hexdigest()[:16]}.cpio"
@@ -97,7 +102,11 @@ def _newc(files: Mapping[str, bytes], links: Mapping[str, str]) -> Iterator[byte
 def _kernel(meta_package: str) -> Path:
     given = os.environ.get("VMDBG_TEST_KERNELS")
     if given:
-        found = sorted(path for path in Path(given).glob("vmlinuz-*") if ("cloud" in path.name) == ("cloud" in meta_package))
+        found = sorted(
+            path
+            for path in Path(given).glob("vmlinuz-*")
+            if ("cloud" in path.name) == ("cloud" in meta_package)
+        )
         if not found:
             raise AssetsMissingError(f"VMDBG_TEST_KERNELS={given} holds no vmlinuz of {meta_package}")
         return found[-1]
@@ -112,7 +121,9 @@ def _depends(meta_package: str) -> str:
         if found:
             return str(found[0])
     flavour = meta_package.removeprefix("linux-image")
-    cached = [path.name for path in _cache_directory().glob("linux-image-[0-9]*") if path.name.endswith(flavour)]
+    cached = [
+        path.name for path in _cache_directory().glob("linux-image-[0-9]*") if path.name.endswith(flavour)
+    ]
     cached = [name for name in cached if ("cloud" in name) == ("cloud" in flavour)]
     if cached:
         return max(cached, key=_version)
@@ -141,9 +152,9 @@ def _download(package: str, directory: Path) -> None:
         _run("dpkg-deb", "-x", str(deb), f"{work}/root")
         try:
             os.rename(f"{work}/root/boot", directory)
-        except OSError:
+        except OSError as error:
             if not directory.exists():
-                raise
+                raise AssetsMissingError(f"package {package} holds no usable /boot: {error}") from None
 
 
 @cache
@@ -155,7 +166,9 @@ def _busybox() -> bytes:
     with tempfile.TemporaryDirectory(dir=_cache_directory()) as work:
         _run("apt-get", "download", "busybox-static", directory=work)
         _run("dpkg-deb", "-x", str(next(Path(work).glob("*.deb"))), f"{work}/root")
-        found = next(path for path in Path(work, "root").rglob("busybox") if path.is_file() and not path.is_symlink())
+        found = next(
+            path for path in Path(work, "root").rglob("busybox") if path.is_file() and not path.is_symlink()
+        )
         _write(_cache_directory() / "busybox", found.read_bytes())
     return (_cache_directory() / "busybox").read_bytes()
 
@@ -183,7 +196,9 @@ def _run(*command: str, directory: str | None = None) -> str:
         done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300, check=True)
     except subprocess.CalledProcessError as error:
         reason = error.stderr.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
-        raise AssetsMissingError(f"`{' '.join(command)}` failed: {reason[0]}. Is the machine offline?") from None
+        raise AssetsMissingError(
+            f"`{' '.join(command)}` failed: {reason[0]}. Is the machine offline?"
+        ) from None
     except subprocess.TimeoutExpired:
         raise AssetsMissingError(f"`{' '.join(command)}` took more than five minutes") from None
     return done.stdout

@@ -23,7 +23,9 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
     """Lay out a firmware image. Raises UserError. The e820 map stays empty: the firmware finds out by itself."""
     check_memory(options.memory)
     if options.kernel is not None:
-        raise UserError("--bios runs firmware, which has no disk to find a kernel on: leave out --bios or the kernel")
+        raise UserError(
+            "--bios runs firmware, which has no disk to find a kernel on: leave out --bios or the kernel"
+        )
     refuse_extras(options, f"{bios.name} is firmware", "boot a kernel")
     size = len(bios.data)
     if size % _SMALLEST or not _SMALLEST <= size <= _LARGEST:

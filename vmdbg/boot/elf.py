@@ -27,7 +27,13 @@ def load_bare(options: BootOptions, elf: ElfFile) -> BootImage:
     cpu = begin(layout, start_address(elf), {})
     bits = 64 if elf.is_64bit else 32
     return BootImage(
-        Protocol.ELF, f"bare {bits}-bit ELF", layout.finish(), cpu, layout.e820, options.memory, layout.memory_needed,
+        Protocol.ELF,
+        f"bare {bits}-bit ELF",
+        layout.finish(),
+        cpu,
+        layout.e820,
+        options.memory,
+        layout.memory_needed,
     )
 
 

@@ -15,8 +15,20 @@ _ADDRESS_END = 1 << 64
 _MOST_PROGRAM_HEADERS = 512
 
 _MACHINES = {
-    2: "SPARC", 4: "Motorola 68000", 8: "MIPS", 20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM S/390", 40: "ARM",
-    42: "SuperH", 43: "64-bit SPARC", 50: "Itanium", 83: "AVR", 183: "AArch64", 243: "RISC-V", 247: "BPF",
+    2: "SPARC",
+    4: "Motorola 68000",
+    8: "MIPS",
+    20: "PowerPC",
+    21: "64-bit PowerPC",
+    22: "IBM S/390",
+    40: "ARM",
+    42: "SuperH",
+    43: "64-bit SPARC",
+    50: "Itanium",
+    83: "AVR",
+    183: "AArch64",
+    243: "RISC-V",
+    247: "BPF",
     258: "LoongArch",
 }
 _KINDS = {
@@ -105,7 +117,9 @@ def parse(file: InputFile) -> ElfFile:
         raise UserError(f"{name} is too short for an ELF file")
     kind, machine = struct.unpack_from("<HH", data, 16)
     if machine not in (Machine.I386, Machine.X86_64):
-        raise UserError(f"{name} is for {_MACHINES.get(machine, f'machine {machine}')}: vmdbg runs x86 guests only")
+        raise UserError(
+            f"{name} is for {_MACHINES.get(machine, f'machine {machine}')}: vmdbg runs x86 guests only"
+        )
     if kind not in (ET_EXEC, ET_DYN):
         raise UserError(f"{name} is {_KINDS.get(kind, f'an ELF file of type {kind}, not an executable')}")
     (entry,) = struct.unpack_from("<Q" if is_64bit else "<I", data, 24)
@@ -130,9 +144,13 @@ def _headers(data: memoryview, name: str, is_64bit: bool) -> Iterator[ProgramHea
 
 def _header(data: memoryview, position: int, is_64bit: bool) -> ProgramHeader:
     if is_64bit:
-        kind, _, offset, linear, address, file_size, memory_size, _ = struct.unpack_from("<IIQQQQQQ", data, position)
+        kind, _, offset, linear, address, file_size, memory_size, _ = struct.unpack_from(
+            "<IIQQQQQQ", data, position
+        )
     else:
-        kind, offset, linear, address, file_size, memory_size, _, _ = struct.unpack_from("<8I", data, position)
+        kind, offset, linear, address, file_size, memory_size, _, _ = struct.unpack_from(
+            "<8I", data, position
+        )
     return ProgramHeader(kind, offset, linear, address, file_size, memory_size)
 
 
@@ -143,7 +161,9 @@ def _check(header: ProgramHeader, length: int, name: str) -> None:
             f"goes beyond the file's {length} bytes"
         )
     if header.type == SegmentType.LOAD and header.file_size > header.memory_size:
-        raise UserError(f"{name} is damaged: a segment at offset {header.offset:#x} is larger in the file than in memory")
+        raise UserError(
+            f"{name} is damaged: a segment at offset {header.offset:#x} is larger in the file than in memory"
+        )
     if max(header.address, header.linear) + header.memory_size > _ADDRESS_END:
         raise UserError(f"{name} is damaged: a segment wraps round the end of the address space")
 

@@ -52,7 +52,13 @@ def descriptor(base: int, limit: int, attributes: int) -> int:
     """A segment descriptor as its 8 bytes, little-endian (SDM 3A fig. 3-8). `limit` is in bytes; with G set it is scaled."""
     scaled = limit >> 12 if attributes & 0x8000 else limit
     low = (base & 0xFFFF) << 16 | scaled & 0xFFFF
-    high = base & 0xFF000000 | (attributes & 0xF000) << 8 | scaled & 0xF0000 | (attributes & 0xFF) << 8 | base >> 16 & 0xFF
+    high = (
+        base & 0xFF000000
+        | (attributes & 0xF000) << 8
+        | scaled & 0xF0000
+        | (attributes & 0xFF) << 8
+        | base >> 16 & 0xFF
+    )
     return high << 32 | low
 
 
@@ -63,8 +69,15 @@ def long_mode(layout: Layout, entry: int, general: Mapping[str, int]) -> CpuStar
     """
     cr3 = _identity_tables(layout)
     return _flat(
-        layout, CpuMode.LONG64, CODE64, entry, general,
-        cr0=CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE, cr3=cr3, cr4=CR4_PAE, efer=EFER_LME | EFER_LMA,
+        layout,
+        CpuMode.LONG64,
+        CODE64,
+        entry,
+        general,
+        cr0=CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE,
+        cr3=cr3,
+        cr4=CR4_PAE,
+        efer=EFER_LME | EFER_LMA,
     )
 
 
@@ -74,13 +87,23 @@ def protected_mode(layout: Layout, entry: int, general: Mapping[str, int]) -> Cp
     CR0 holds no more than PE and ET, as Multiboot and PVH want it.
     """
     return _flat(
-        layout, CpuMode.PROTECTED32, CODE32, entry, general, cr0=CR0_PE | CR0_ET, cr3=0, cr4=0, efer=0,
+        layout,
+        CpuMode.PROTECTED32,
+        CODE32,
+        entry,
+        general,
+        cr0=CR0_PE | CR0_ET,
+        cr3=0,
+        cr4=0,
+        efer=0,
     )
 
 
 def real_mode(segment: int, offset: int, stack: int, general: Mapping[str, int]) -> CpuStart:
     """Real mode at `segment:offset`, the data segments at 0, `stack` the initial SP. Interrupts off."""
-    return _sixteen_bit(SegmentRegister(segment, segment << 4, 0xFFFF, CODE16), offset, stack, CR0_ET, general)
+    return _sixteen_bit(
+        SegmentRegister(segment, segment << 4, 0xFFFF, CODE16), offset, stack, CR0_ET, general
+    )
 
 
 def reset_vector(general: Mapping[str, int]) -> CpuStart:
@@ -90,32 +113,72 @@ def reset_vector(general: Mapping[str, int]) -> CpuStart:
 
 
 def _flat(
-    layout: Layout, mode: CpuMode, code: int, entry: int, general: Mapping[str, int],
-    *, cr0: int, cr3: int, cr4: int, efer: int,
+    layout: Layout,
+    mode: CpuMode,
+    code: int,
+    entry: int,
+    general: Mapping[str, int],
+    *,
+    cr0: int,
+    cr3: int,
+    cr4: int,
+    efer: int,
 ) -> CpuStart:
     table = struct.pack(
-        "<6Q", 0, 0, descriptor(0, _FLAT, code), descriptor(0, _FLAT, DATA32), descriptor(0, 0x67, TASK32_BUSY), 0
+        "<6Q",
+        0,
+        0,
+        descriptor(0, _FLAT, code),
+        descriptor(0, _FLAT, DATA32),
+        descriptor(0, 0x67, TASK32_BUSY),
+        0,
     )
     gdt = layout.place_low(table, "the boot GDT")
     stack = layout.claim_low(_STACK_SIZE, "the boot stack", align=16)
     data = SegmentRegister(DATA_SELECTOR, 0, _FLAT, DATA32)
     return CpuStart(
-        mode=mode, rip=entry, rsp=stack + _STACK_SIZE,
+        mode=mode,
+        rip=entry,
+        rsp=stack + _STACK_SIZE,
         cs=SegmentRegister(CODE_SELECTOR, 0, _FLAT, code),
-        ds=data, es=data, ss=data, fs=data, gs=data,
-        tr=SegmentRegister(TASK_SELECTOR, 0, 0x67, TASK32_BUSY), ldtr=_NO_LDT,
-        gdt=DescriptorTable(gdt, len(table) - 1), idt=DescriptorTable(),
-        cr0=cr0, cr3=cr3, cr4=cr4, efer=efer, general=dict(general),
+        ds=data,
+        es=data,
+        ss=data,
+        fs=data,
+        gs=data,
+        tr=SegmentRegister(TASK_SELECTOR, 0, 0x67, TASK32_BUSY),
+        ldtr=_NO_LDT,
+        gdt=DescriptorTable(gdt, len(table) - 1),
+        idt=DescriptorTable(),
+        cr0=cr0,
+        cr3=cr3,
+        cr4=cr4,
+        efer=efer,
+        general=dict(general),
     )
 
 
 def _sixteen_bit(cs: SegmentRegister, ip: int, sp: int, cr0: int, general: Mapping[str, int]) -> CpuStart:
     data = SegmentRegister(0, 0, 0xFFFF, DATA16)
     return CpuStart(
-        mode=CpuMode.REAL, rip=ip, rsp=sp, cs=cs, ds=data, es=data, ss=data, fs=data, gs=data,
-        tr=SegmentRegister(0, 0, 0xFFFF, TASK16_BUSY), ldtr=_NO_LDT,
-        gdt=DescriptorTable(0, 0xFFFF), idt=DescriptorTable(0, 0x3FF if cr0 & CR0_CD == 0 else 0xFFFF),
-        cr0=cr0, cr3=0, cr4=0, efer=0, general=dict(general),
+        mode=CpuMode.REAL,
+        rip=ip,
+        rsp=sp,
+        cs=cs,
+        ds=data,
+        es=data,
+        ss=data,
+        fs=data,
+        gs=data,
+        tr=SegmentRegister(0, 0, 0xFFFF, TASK16_BUSY),
+        ldtr=_NO_LDT,
+        gdt=DescriptorTable(0, 0xFFFF),
+        idt=DescriptorTable(0, 0x3FF if cr0 & CR0_CD == 0 else 0xFFFF),
+        cr0=cr0,
+        cr3=0,
+        cr4=0,
+        efer=0,
+        general=dict(general),
     )
 
 
@@ -129,8 +192,12 @@ def _identity_tables(layout: Layout) -> int:
     tables = bytearray(size)
     struct.pack_into("<Q", tables, 0, pointers | _PRESENT_WRITABLE)
     for index in range(4):
-        struct.pack_into("<Q", tables, PAGE_SIZE + 8 * index, directories + index * PAGE_SIZE | _PRESENT_WRITABLE)
+        struct.pack_into(
+            "<Q", tables, PAGE_SIZE + 8 * index, directories + index * PAGE_SIZE | _PRESENT_WRITABLE
+        )
     for index in range(4 * _ENTRIES):
-        struct.pack_into("<Q", tables, 2 * PAGE_SIZE + 8 * index, index << 21 | _LARGE_PAGE | _PRESENT_WRITABLE)
+        struct.pack_into(
+            "<Q", tables, 2 * PAGE_SIZE + 8 * index, index << 21 | _LARGE_PAGE | _PRESENT_WRITABLE
+        )
     layout.fill(base, bytes(tables), name)
     return base

@@ -30,7 +30,13 @@ def load_boot_sector(options: BootOptions, image: InputFile) -> BootImage:
     layout.put(BOOT_ADDRESS, bytes(image.data[:SECTOR]), image.name)
     cpu = entry.real_mode(0, BOOT_ADDRESS, BOOT_ADDRESS, {"rdx": _FIRST_HARD_DISK})
     return BootImage(
-        Protocol.BOOT_SECTOR, "boot sector", layout.finish(), cpu, layout.e820, options.memory, layout.memory_needed,
+        Protocol.BOOT_SECTOR,
+        "boot sector",
+        layout.finish(),
+        cpu,
+        layout.e820,
+        options.memory,
+        layout.memory_needed,
     )
 
 
@@ -43,7 +49,9 @@ def load_flat(options: BootOptions, image: InputFile) -> BootImage:
     address = BOOT_ADDRESS if options.load_address is None else options.load_address
     mode = options.mode or CpuMode.REAL
     if mode is CpuMode.REAL and address >= EBDA:
-        raise UserError(f"real mode does not reach {address:#x}: give --load-address below {EBDA:#x}, or another --mode")
+        raise UserError(
+            f"real mode does not reach {address:#x}: give --load-address below {EBDA:#x}, or another --mode"
+        )
     layout = Layout(options.memory, options.firmware)
     layout.put(address, bytes(image.data), image.name)
     match mode:
@@ -55,6 +63,11 @@ def load_flat(options: BootOptions, image: InputFile) -> BootImage:
         case CpuMode.LONG64:
             cpu = entry.long_mode(layout, address, {})
     return BootImage(
-        Protocol.FLAT, f"flat image at {address:#x}, {mode.value} mode", layout.finish(), cpu, layout.e820,
-        options.memory, layout.memory_needed,
+        Protocol.FLAT,
+        f"flat image at {address:#x}, {mode.value} mode",
+        layout.finish(),
+        cpu,
+        layout.e820,
+        options.memory,
+        layout.memory_needed,
     )

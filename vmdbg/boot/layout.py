@@ -55,7 +55,9 @@ def check_memory(memory: int) -> None:
             f"{size_text(SMALLEST_MEMORY)} and {size_text(LARGEST_MEMORY)}"
         )
     if memory % PAGE_SIZE:
-        raise UserError(f"memory of {memory} bytes is not a multiple of {PAGE_SIZE}: give --memory in whole pages, as 256M")
+        raise UserError(
+            f"memory of {memory} bytes is not a multiple of {PAGE_SIZE}: give --memory in whole pages, as 256M"
+        )
 
 
 def size_text(size: int) -> str:
@@ -97,7 +99,9 @@ class Layout:
         self._claims: list[Claim] = []
         for segment in firmware:
             if not FIRMWARE_AREA <= segment.address <= segment.end <= HIGH_MEMORY:
-                raise UserError(f"{segment.name} at {segment.address:#x} is outside the firmware area 0xe0000-0xfffff")
+                raise UserError(
+                    f"{segment.name} at {segment.address:#x} is outside the firmware area 0xe0000-0xfffff"
+                )
             self._take(segment.address, len(segment.data), segment.name)
             self._segments.append(segment)
 

@@ -20,15 +20,17 @@ from vmdbg.boot.layout import HIGH_MEMORY, Layout
 from vmdbg.errors import UserError
 from vmdbg.units import PAGE_SIZE
 
-DEFAULT_COMMAND_LINE = " ".join((
-    "console=ttyS0,115200",
-    "earlyprintk=serial,ttyS0,115200",
-    "tsc_early_khz=1000000",
-    "tsc=reliable",
-    "no_timer_check",
-    "mitigations=off",
-    "panic=-1",
-))
+DEFAULT_COMMAND_LINE = " ".join(
+    (
+        "console=ttyS0,115200",
+        "earlyprintk=serial,ttyS0,115200",
+        "tsc_early_khz=1000000",
+        "tsc=reliable",
+        "no_timer_check",
+        "mitigations=off",
+        "panic=-1",
+    )
+)
 """What a kernel is told unless the user replaces it.
 
 console, earlyprintk: everything on COM1, from the first line on, so that an early death is seen.
@@ -77,15 +79,25 @@ class SetupHeader:
 
 
 VMLINUX_HEADER = SetupHeader(
-    raw=bytes(0x11) + _MAGIC + struct.pack("<H", 0x020F) + bytes(0x66), version=0x020F, protected=memoryview(b""),
-    relocatable=False, is_64bit=True, initrd_max=0x7FFFFFFF, command_line_size=2047, payload=memoryview(b""),
-    load_address=0, init_size=0, release="",
+    raw=bytes(0x11) + _MAGIC + struct.pack("<H", 0x020F) + bytes(0x66),
+    version=0x020F,
+    protected=memoryview(b""),
+    relocatable=False,
+    is_64bit=True,
+    initrd_max=0x7FFFFFFF,
+    command_line_size=2047,
+    payload=memoryview(b""),
+    load_address=0,
+    init_size=0,
+    release="",
 )
 """A vmlinux has no setup header: what every x86-64 kernel since 3.8 says in it."""
 
 
 def is_bzimage(data: memoryview) -> bool:
-    return len(data) > 0x206 and bytes(data[0x202:0x206]) == _MAGIC and bytes(data[0x1FE:0x200]) == b"\x55\xaa"
+    return (
+        len(data) > 0x206 and bytes(data[0x202:0x206]) == _MAGIC and bytes(data[0x1FE:0x200]) == b"\x55\xaa"
+    )
 
 
 def is_vmlinux(elf: elf_file.ElfFile) -> bool:
@@ -108,7 +120,9 @@ def load_bzimage(options: BootOptions, kernel: InputFile) -> BootImage:
 def load_vmlinux(options: BootOptions, elf: elf_file.ElfFile) -> BootImage:
     """Lay out an uncompressed 64-bit kernel. Raises UserError."""
     if options.via_decompressor:
-        raise UserError(f"{elf.name} is not compressed, so it has no decompressor: leave out --via-decompressor")
+        raise UserError(
+            f"{elf.name} is not compressed, so it has no decompressor: leave out --via-decompressor"
+        )
     return _load(options, VMLINUX_HEADER, elf)
 
 
@@ -121,7 +135,9 @@ def parse_setup_header(kernel: InputFile) -> SetupHeader:
     protected_start = ((data[_HEADER] or 4) + 1) * _SECTOR
     (paragraphs,) = struct.unpack_from("<I", data, 0x1F4)
     if version < _OLDEST or not data[0x211] & _LOADED_HIGH:
-        raise UserError(f"{kernel.name} speaks boot protocol {version >> 8}.{version & 0xFF:02}: too old, or no bzImage")
+        raise UserError(
+            f"{kernel.name} speaks boot protocol {version >> 8}.{version & 0xFF:02}: too old, or no bzImage"
+        )
     if protected_start + 16 * paragraphs > len(data):
         raise UserError(
             f"{kernel.name} is truncated: its header tells of {protected_start + 16 * paragraphs} bytes, "
@@ -141,7 +157,9 @@ def parse_setup_header(kernel: InputFile) -> SetupHeader:
         command_line_size=struct.unpack_from("<I", data, 0x238)[0] if version >= 0x0206 else 255,
         payload=protected[offset : offset + length],
         load_address=struct.unpack_from("<Q", data, 0x258)[0] if version >= _WITH_INIT_SIZE else HIGH_MEMORY,
-        init_size=struct.unpack_from("<I", data, 0x260)[0] if version >= _WITH_INIT_SIZE else 4 * len(protected),
+        init_size=struct.unpack_from("<I", data, 0x260)[0]
+        if version >= _WITH_INIT_SIZE
+        else 4 * len(protected),
         release=_release(data),
     )
 
@@ -215,7 +233,9 @@ def _finish(
 ) -> BootImage:
     text = command_line(options, header.command_line_size)
     params.data[_HEADER : _HEADER + len(header.raw)] = header.raw
-    params.put(0x210, "BB", _LOADER_UNDEFINED, header.raw[0x20] & ~_KASLR_FLAG & ~_CAN_USE_HEAP | _LOADED_HIGH)
+    params.put(
+        0x210, "BB", _LOADER_UNDEFINED, header.raw[0x20] & ~_KASLR_FLAG & ~_CAN_USE_HEAP | _LOADED_HIGH
+    )
     params.put(0x214, "I", (cpu.rip - _ENTRY_64 if header.is_64bit else cpu.rip) & 0xFFFFFFFF)
     params.put(0x218, "II", 0, 0)
     if options.initrd is not None:
@@ -231,8 +251,14 @@ def _finish(
     layout.fill(params.address, bytes(params.data), "the zero page")
     release = f" {header.release}" if header.release else ""
     return BootImage(
-        Protocol.LINUX, f"Linux{release}, entered {how}", layout.finish(), cpu, layout.e820,
-        options.memory, layout.memory_needed, text,
+        Protocol.LINUX,
+        f"Linux{release}, entered {how}",
+        layout.finish(),
+        cpu,
+        layout.e820,
+        options.memory,
+        layout.memory_needed,
+        text,
     )
 
 

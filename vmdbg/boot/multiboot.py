@@ -65,7 +65,9 @@ def load(options: BootOptions, kernel: InputFile, header: Header) -> BootImage:
     """Lay out a Multiboot kernel. Raises UserError."""
     unknown = header.flags & _REQUIREMENTS & ~(_PAGE_ALIGN | _MEMORY_INFO | _VIDEO_MODE)
     if unknown:
-        raise UserError(f"{kernel.name} requires Multiboot features that do not exist: flags {unknown:#x} in its header")
+        raise UserError(
+            f"{kernel.name} requires Multiboot features that do not exist: flags {unknown:#x} in its header"
+        )
     layout = Layout(options.memory, options.firmware)
     if header.flags & _ADDRESS_FIELDS:
         address = _load_flat(layout, kernel, header)
@@ -77,24 +79,36 @@ def load(options: BootOptions, kernel: InputFile, header: Header) -> BootImage:
     info = _place_info(layout, options, text)
     cpu = entry.protected_mode(layout, address, {"rax": BOOT_MAGIC, "rbx": info})
     return BootImage(
-        Protocol.MULTIBOOT, "Multiboot kernel", layout.finish(), cpu, layout.e820, options.memory,
-        layout.memory_needed, text,
+        Protocol.MULTIBOOT,
+        "Multiboot kernel",
+        layout.finish(),
+        cpu,
+        layout.e820,
+        options.memory,
+        layout.memory_needed,
+        text,
     )
 
 
 def _load_flat(layout: Layout, kernel: InputFile, header: Header) -> int:
     start = header.offset - (header.header_address - header.load_address)
     if not 0 <= start <= header.offset:
-        raise UserError(f"{kernel.name} is damaged: its Multiboot header says it is loaded at {header.load_address:#x}, "
-                        f"behind itself at {header.header_address:#x}")
+        raise UserError(
+            f"{kernel.name} is damaged: its Multiboot header says it is loaded at {header.load_address:#x}, "
+            f"behind itself at {header.header_address:#x}"
+        )
     size = header.load_end - header.load_address if header.load_end else len(kernel.data) - start
     if size <= 0 or start + size > len(kernel.data):
-        raise UserError(f"{kernel.name} is truncated: its Multiboot header wants {size} bytes from offset {start:#x}, "
-                        f"the file has {len(kernel.data)}")
+        raise UserError(
+            f"{kernel.name} is truncated: its Multiboot header wants {size} bytes from offset {start:#x}, "
+            f"the file has {len(kernel.data)}"
+        )
     total = max(size, header.bss_end - header.load_address if header.bss_end else 0)
     layout.put(header.load_address, bytes(kernel.data[start : start + size]), kernel.name, total)
     if not header.load_address <= header.entry < header.load_address + total:
-        raise UserError(f"{kernel.name} is damaged: its entry point {header.entry:#x} lies outside what it loads")
+        raise UserError(
+            f"{kernel.name} is damaged: its entry point {header.entry:#x} lies outside what it loads"
+        )
     return header.entry
 
 
@@ -105,16 +119,27 @@ def _place_info(layout: Layout, options: BootOptions, text: str) -> int:
         data = bytes(options.initrd.data)
         start = layout.place_above(data, f"module {options.initrd.name}")
         name = layout.place_low(b"initrd\0", "the module's name")
-        modules = layout.place_low(struct.pack("<4I", start, start + len(data), name, 0), "the list of modules")
+        modules = layout.place_low(
+            struct.pack("<4I", start, start + len(data), name, 0), "the list of modules"
+        )
         count = 1
     entries = b"".join(struct.pack("<IQQI", 20, item.address, item.size, item.type) for item in layout.e820)
     info = struct.pack(
         "<7I16x7I20x",
         _HAS_MEMORY | _HAS_COMMAND_LINE | _HAS_MODULES | _HAS_MAP | _HAS_LOADER_NAME,
-        EBDA // KIB, (options.memory - HIGH_MEMORY) // KIB, 0,
-        layout.place_low(encode(text), "the command line"), count, modules,
-        len(entries), layout.place_low(entries, "the memory map"), 0, 0, 0,
-        layout.place_low(_LOADER_NAME, "the boot loader's name"), 0,
+        EBDA // KIB,
+        (options.memory - HIGH_MEMORY) // KIB,
+        0,
+        layout.place_low(encode(text), "the command line"),
+        count,
+        modules,
+        len(entries),
+        layout.place_low(entries, "the memory map"),
+        0,
+        0,
+        0,
+        layout.place_low(_LOADER_NAME, "the boot loader's name"),
+        0,
     )
     return layout.place_low(info, "the Multiboot information")
 

@@ -37,7 +37,14 @@ def load(options: BootOptions, elf: ElfFile, address: int, default: str = "") ->
     text = f"{default if options.command_line is None else options.command_line} {options.append}".strip()
     cpu = entry.protected_mode(layout, address, {"rbx": _place_start_info(layout, options, text)})
     return BootImage(
-        Protocol.PVH, "PVH kernel", layout.finish(), cpu, layout.e820, options.memory, layout.memory_needed, text,
+        Protocol.PVH,
+        "PVH kernel",
+        layout.finish(),
+        cpu,
+        layout.e820,
+        options.memory,
+        layout.memory_needed,
+        text,
     )
 
 
@@ -50,7 +57,16 @@ def _place_start_info(layout: Layout, options: BootOptions, text: str) -> int:
         count = 1
     entries = b"".join(struct.pack("<QQII", item.address, item.size, item.type, 0) for item in layout.e820)
     info = struct.pack(
-        "<4I4QII", _START_MAGIC, _VERSION, 0, count, modules, layout.place_low(encode(text), "the command line"),
-        options.rsdp or 0, layout.place_low(entries, "the memory map"), len(layout.e820), 0,
+        "<4I4QII",
+        _START_MAGIC,
+        _VERSION,
+        0,
+        count,
+        modules,
+        layout.place_low(encode(text), "the command line"),
+        options.rsdp or 0,
+        layout.place_low(entries, "the memory map"),
+        len(layout.e820),
+        0,
     )
     return layout.place_low(info, "hvm_start_info")

@@ -132,9 +132,17 @@ def _source(image: BootImage) -> str:
     start = image.start
     values = {name: start.general.get(name, 0) for name in ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp")}
     values |= {
-        "rsp": start.rsp, "rip": start.rip, "cs": start.cs.selector, "data": start.ds.selector,
-        "task": start.tr.selector, "cr0": start.cr0, "cr3": start.cr3, "cr4": start.cr4, "efer": start.efer,
-        "gdt_base": start.gdt.base, "gdt_limit": start.gdt.limit,
+        "rsp": start.rsp,
+        "rip": start.rip,
+        "cs": start.cs.selector,
+        "data": start.ds.selector,
+        "task": start.tr.selector,
+        "cr0": start.cr0,
+        "cr3": start.cr3,
+        "cr4": start.cr4,
+        "efer": start.efer,
+        "gdt_base": start.gdt.base,
+        "gdt_limit": start.gdt.limit,
     }
     real = _REAL.format(**values) if start.mode is CpuMode.REAL else ""
     return _ROM.format(real=real, **values)
