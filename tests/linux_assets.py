@@ -1,7 +1,8 @@
 """Linux guests for tests and benchmarks: Debian's own kernels, and an initrd around Debian's busybox.
 
-Kernels are downloaded with `apt-get download` and unpacked without root into a cache: `$XDG_CACHE_HOME/vmdbg-tests`,
-or `.cache/` in the source tree. `VMDBG_TEST_KERNELS=DIR` names a directory with vmlinuz files to use instead.
+Kernels are downloaded with `apt-get download` and unpacked without root into a cache: `.cache/` in the source
+tree, or `$XDG_CACHE_HOME/vmdbg-tests`. `VMDBG_TEST_KERNELS=DIR` names a directory with vmlinuz files to use
+instead.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _APPLETS = """
     gzip halt head hexdump hostname id ip kill ln ls md5sum mkdir mknod mktemp more mount mv nproc od ping
     poweroff printf ps pwd reboot rm sed seq setsid sh sha256sum sleep sort stty sync tail tar tee test
     time timeout top touch tr true umount uname uniq uptime vi wc which xargs xxd yes
-""".split()
+""".split()  # noqa: SIM905 - seventy words read better than seventy strings
 _CLOUD_PACKAGE = r"^linux-image-[0-9]+\.[0-9]+\.[0-9].*-cloud-amd64$"
 
 
@@ -56,19 +57,21 @@ def generic_kernel() -> Path:
 
 
 def other_kernels() -> dict[str, Path]:
-    """Other cloud kernels that apt offers, by package: the oldest and the newest of each series. Downloads them."""
+    """Download other cloud kernels that apt offers, by package: the oldest and the newest of each series."""
     lines = _run("apt-cache", "search", "--names-only", _CLOUD_PACKAGE).splitlines()
     series: dict[tuple[int, ...], list[str]] = {}
     for name in sorted((line.split(" ")[0] for line in lines), key=_version):
         series.setdefault(_version(name)[:2], []).append(name)
     ends = {name for names in series.values() for name in (names[0], names[-1])}
-    return {name: _vmlinuz(name) for name in sorted(ends - {_depends("linux-image-cloud-amd64")}, key=_version)}
+    wanted = ends - {_depends("linux-image-cloud-amd64")}
+    return {name: _vmlinuz(name) for name in sorted(wanted, key=_version)}
 
 
 def busybox_initrd(extra: Mapping[str, bytes] | None = None) -> Path:
-    """An initrd whose /init prints MARKER and runs a shell on the console; `extra` adds executable files by path.
+    """An initrd whose /init prints MARKER and runs a shell on the console.
 
-    A file `autorun` is run before the shell. The same contents give the same bytes.
+    `extra` adds executable files by path. A file `autorun` is run before the shell. The same contents give
+    the same bytes.
     """
     busybox = _busybox()
     files = {"bin/busybox": busybox, "init": _INIT.encode()} | {
@@ -83,7 +86,7 @@ def busybox_initrd(extra: Mapping[str, bytes] | None = None) -> Path:
 
 
 def _newc(files: Mapping[str, bytes], links: Mapping[str, str]) -> Iterator[bytes]:
-    """A cpio archive in "new ASCII" format (Linux, Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    """A cpio archive, "new ASCII" (Linux, Documentation/driver-api/early-userspace/buffer-format.rst)."""
     directories = {"dev", "proc", "sys", "tmp", "root"}
     for path in [*files, *links]:
         directories |= {str(parent) for parent in Path(path).parents} - {"."}
@@ -115,7 +118,7 @@ def _kernel(meta_package: str) -> Path:
 
 @cache
 def _depends(meta_package: str) -> str:
-    """The package with the kernel that a meta-package stands for now; without apt's lists, the newest one in the cache."""
+    """The package that a meta-package stands for now; without apt's lists, the newest one in the cache."""
     if shutil.which("apt-cache"):
         found = re.findall(r"Depends: (linux-image-[0-9]\S*)", _run("apt-cache", "depends", meta_package))
         if found:

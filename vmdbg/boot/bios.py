@@ -1,6 +1,7 @@
 """A PC BIOS, run from the reset vector.
 
-The image lies below 4 GiB as ROM. Its last 128 KiB lie below 1 MiB too, in RAM: the chipset's shadowing is already done.
+The image lies below 4 GiB as ROM. Its last 128 KiB lie below 1 MiB too, in RAM: the chipset's shadowing is
+already done.
 """
 
 from __future__ import annotations
@@ -8,7 +9,15 @@ from __future__ import annotations
 from vmdbg.boot import entry
 from vmdbg.boot.elf import refuse_extras
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol, Segment
-from vmdbg.boot.layout import FLASH, FOUR_GIB, HIGH_MEMORY, KIB, SMALLEST_MEMORY, check_memory, size_text
+from vmdbg.boot.layout import (
+    FLASH,
+    FOUR_GIB,
+    HIGH_MEMORY,
+    KIB,
+    SMALLEST_MEMORY,
+    check_memory,
+    size_text,
+)
 from vmdbg.errors import UserError
 from vmdbg.units import Physical
 
@@ -20,7 +29,7 @@ _SIGNATURE = 0x600
 
 
 def load(options: BootOptions, bios: InputFile) -> BootImage:
-    """Lay out a firmware image. Raises UserError. The e820 map stays empty: the firmware finds out by itself."""
+    """Lay out a firmware image, with no e820 map: firmware finds out by itself. Raises UserError."""
     check_memory(options.memory)
     if options.kernel is not None:
         raise UserError(
@@ -30,16 +39,16 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
     size = len(bios.data)
     if size % _SMALLEST or not _SMALLEST <= size <= _LARGEST:
         raise UserError(
-            f"{bios.name} has {size} bytes: a BIOS image is a multiple of {size_text(_SMALLEST)} up to {size_text(_LARGEST)}"
+            f"{bios.name} has {size} bytes: a BIOS image is a multiple of {size_text(_SMALLEST)} "
+            f"up to {size_text(_LARGEST)}"
         )
-    data = bytes(bios.data)
-    shadow = data[-_SHADOWED:]
+    shadow = bios.data[-_SHADOWED:]
     return BootImage(
         protocol=Protocol.BIOS,
         description="firmware from the reset vector",
         segments=(
             Segment(Physical(HIGH_MEMORY - len(shadow)), shadow, "BIOS shadow"),
-            Segment(Physical(FOUR_GIB - size), data, "BIOS", rom=True),
+            Segment(Physical(FOUR_GIB - size), bios.data, "BIOS", rom=True),
         ),
         start=entry.reset_vector({"rdx": _SIGNATURE}),
         e820=(),

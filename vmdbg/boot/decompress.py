@@ -25,7 +25,7 @@ _LZ4_LEGACY_BLOCK = 8 << 20
 _READ = 8 << 20
 _LZMA_MEMORY = 512 << 20
 _ZSTD_WINDOW = 128 << 20
-"""What `zstd -22 --ultra` and `xz --lzma2=dict=128MiB` need and no more: a forged header must not exhaust the host."""
+"""What the kernel's strongest settings need; a forged header must not exhaust the host."""
 
 
 class PayloadError(Exception):

@@ -63,7 +63,7 @@ def boot_image(options: BootOptions) -> BootImage:
 def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
     """How a file is to be entered. `flat_wanted` takes what is unknown, or a boot sector, as a flat image.
 
-    A vmlinux is entered by Linux's own protocol even where it has a PVH note: as the bzImage that it went into.
+    A vmlinux is entered by Linux's own protocol even where it has a PVH note, just as its bzImage would be.
     Raises UserError for what is no guest.
     """
     data = kernel.data
@@ -107,7 +107,7 @@ def _check_options(options: BootOptions, protocol: Protocol) -> None:
         raise UserError("--via-decompressor is for compressed Linux kernels: leave it out")
     if protocol is not Protocol.FLAT and (options.load_address is not None or options.mode is not None):
         raise UserError(
-            f"--load-address and --mode are for flat images, but this is booted by {protocol.value}: leave them out"
+            f"--load-address and --mode are for flat images, but this is entered as {protocol.value}: omit them"
         )
 
 

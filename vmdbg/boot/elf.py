@@ -1,7 +1,8 @@
 """ELF kernels without a boot protocol, and what all ELF loaders share.
 
-A bare 64-bit kernel starts in long mode with the first 4 GiB mapped onto themselves, a bare 32-bit one in protected mode without paging;
-both with interrupts off, flat segments, a 16-KiB stack and all general registers 0. An entry point linked high is entered where it is loaded.
+A bare 64-bit kernel starts in long mode with the first 4 GiB mapped onto themselves, a bare 32-bit one in
+protected mode without paging; both with interrupts off, flat segments, a 16-KiB stack and all general
+registers 0. An entry point linked high is entered where it is loaded.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ def load_bare(options: BootOptions, elf: ElfFile) -> BootImage:
     """Lay out a kernel that is entered at e_entry. Raises UserError."""
     if elf.type != ET_EXEC or any(header.type == SegmentType.INTERP for header in elf.headers):
         raise UserError(
-            f"{elf.name} is a program or library for an operating system, not a kernel: link a kernel at fixed addresses "
-            "and without a dynamic loader"
+            f"{elf.name} is a program or library for an operating system, not a kernel: "
+            "link a kernel at fixed addresses and without a dynamic loader"
         )
     refuse_extras(options, f"{elf.name} is a bare ELF file", "give it a Multiboot header or a PVH note")
     layout = Layout(options.memory, options.firmware)
@@ -53,7 +54,7 @@ def load_segments(layout: Layout, elf: ElfFile) -> None:
 
 
 def start_address(elf: ElfFile) -> int:
-    """The physical address of e_entry, which may be linear or physical. Raises UserError when nothing is loaded there."""
+    """The physical address of e_entry, be it linear or physical. Raises UserError when it is nowhere."""
     address = elf.physical(elf.entry)
     if address is not None:
         return address

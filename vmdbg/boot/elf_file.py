@@ -87,9 +87,9 @@ class ElfFile:
         taking = (header for header in self.headers if header.type == SegmentType.LOAD and header.memory_size)
         return tuple(sorted(taking, key=lambda header: header.address))
 
-    def content(self, header: ProgramHeader) -> bytes:
-        """A copy of the segment's bytes in the file."""
-        return bytes(self.data[header.offset : header.offset + header.file_size])
+    def content(self, header: ProgramHeader) -> memoryview:
+        """The segment's bytes in the file, not copied."""
+        return self.data[header.offset : header.offset + header.file_size]
 
     def physical(self, linear: int) -> int | None:
         """Where the byte linked at `linear` is loaded, or None when no segment holds it."""
@@ -102,7 +102,7 @@ class ElfFile:
         """Name, type and descriptor of each note. A damaged note ends its segment."""
         for header in self.headers:
             if header.type == SegmentType.NOTE:
-                yield from _notes(self.content(header))
+                yield from _notes(bytes(self.content(header)))
 
 
 def parse(file: InputFile) -> ElfFile:

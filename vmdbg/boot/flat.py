@@ -27,7 +27,7 @@ def load_boot_sector(options: BootOptions, image: InputFile) -> BootImage:
     """
     refuse_extras(options, f"{image.name} is a boot sector", "boot a kernel")
     layout = Layout(options.memory, options.firmware)
-    layout.put(BOOT_ADDRESS, bytes(image.data[:SECTOR]), image.name)
+    layout.put(BOOT_ADDRESS, image.data[:SECTOR], image.name)
     cpu = entry.real_mode(0, BOOT_ADDRESS, BOOT_ADDRESS, {"rdx": _FIRST_HARD_DISK})
     return BootImage(
         Protocol.BOOT_SECTOR,
@@ -41,7 +41,7 @@ def load_boot_sector(options: BootOptions, image: InputFile) -> BootImage:
 
 
 def load_flat(options: BootOptions, image: InputFile) -> BootImage:
-    """The whole file at `options.load_address`, entered at its first byte in `options.mode`. Raises UserError.
+    """The whole file at `options.load_address`, entered there in `options.mode`. Raises UserError.
 
     Real mode begins with CS holding the address's upper bits and IP its lower 16, SP below 7C00h.
     """
@@ -50,10 +50,10 @@ def load_flat(options: BootOptions, image: InputFile) -> BootImage:
     mode = options.mode or CpuMode.REAL
     if mode is CpuMode.REAL and address >= EBDA:
         raise UserError(
-            f"real mode does not reach {address:#x}: give --load-address below {EBDA:#x}, or another --mode"
+            f"real mode does not reach {address:#x}: give --load-address below {EBDA:#x}, or --mode protected"
         )
     layout = Layout(options.memory, options.firmware)
-    layout.put(address, bytes(image.data), image.name)
+    layout.put(address, image.data, image.name)
     match mode:
         case CpuMode.REAL:
             segment, offset = address // _SEGMENT_SIZE * (_SEGMENT_SIZE >> 4), address % _SEGMENT_SIZE

@@ -60,7 +60,7 @@ class Segment:
     """
 
     address: Physical
-    data: bytes
+    data: bytes | memoryview
     name: str
     rom: bool = False
 
@@ -74,7 +74,8 @@ class SegmentRegister:
     """A segment register with its hidden part.
 
     `limit` is the last valid offset in bytes, scaled already. `attributes` holds bits 40-47 of the descriptor
-    in bits 0-7 (type, S, DPL, P) and bits 52-55 in bits 12-15 (AVL, L, D/B, G): the access rights of SDM 3C 25.4.1.
+    in bits 0-7 (type, S, DPL, P) and bits 52-55 in bits 12-15 (AVL, L, D/B, G): the access rights of SDM 3C,
+    table 25-2.
     """
 
     selector: int
@@ -95,8 +96,8 @@ class DescriptorTable:
 class CpuStart:
     """The boot processor at its first instruction. General registers that `general` does not name are 0.
 
-    `rip` is the offset in CS, so the first instruction is at linear address `cs.base + rip`. The GDT and the page tables
-    that `gdt` and `cr3` name are among the segments of the image.
+    `rip` is the offset in CS, so the first instruction is at linear address `cs.base + rip`. The GDT and the
+    page tables that `gdt` and `cr3` name are among the segments of the image.
     """
 
     mode: CpuMode
@@ -124,10 +125,10 @@ class CpuStart:
 class BootImage:
     """A guest ready to run.
 
-    `segments` do not overlap, save that a firmware image appears twice. `memory` is the RAM it was laid out for, in bytes;
-    `memory_needed` the least that holds the guest and what was loaded with it. `e820` is what the guest is told; it is
-    empty when firmware is to find out by itself. `entry` is the linear address of the first instruction. `command_line` is the whole text
-    the guest is given, or None when the protocol has none.
+    `segments` do not overlap. `memory` is the RAM it was laid out for, in bytes; `memory_needed` the least
+    that holds the guest and what was loaded with it. `e820` is what the guest is told; it is empty when
+    firmware is to find out by itself. `entry` is the linear address of the first instruction. `command_line`
+    is the whole text the guest is given, or None when the protocol has none.
     """
 
     protocol: Protocol
@@ -144,7 +145,7 @@ class BootImage:
         return self.start.cs.base + self.start.rip
 
     def digest(self) -> str:
-        """SHA-256, in hex, of all that the guest's future depends on: the bytes, their places, the CPU and the RAM's size.
+        """SHA-256, in hex, of the bytes, their places, the CPU, the e820 map and the size of RAM.
 
         Where the files lie and what they are called does not enter.
         """
@@ -178,7 +179,8 @@ class BootOptions:
     via_decompressor: let a Linux kernel unpack itself, so that it can randomise where it lies.
     protocol: enter a guest that offers several ways by this one.
     load_address, mode: run the file as a flat image.
-    firmware: segments such as ACPI tables, which must lie in E0000h-FFFFFh; `rsdp` is where the ACPI root pointer is.
+    firmware: segments such as ACPI tables, which must lie in E0000h-FFFFFh; `rsdp`: where the ACPI root
+    pointer is.
     seed: what Linux seeds its random numbers with; the same seed gives the same numbers.
     """
 

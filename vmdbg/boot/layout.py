@@ -1,6 +1,7 @@
 """Where things go in guest RAM, and the e820 map that tells the guest.
 
-The map is a PC's: conventional memory up to the EBDA at 9FC00h, the video and ROM area up to 1 MiB, RAM from there.
+The map is a PC's: conventional memory up to the EBDA at 9FC00h, the video and ROM area up to 1 MiB, RAM from
+there.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def check_memory(memory: int) -> None:
         )
     if memory % PAGE_SIZE:
         raise UserError(
-            f"memory of {memory} bytes is not a multiple of {PAGE_SIZE}: give --memory in whole pages, as 256M"
+            f"memory of {memory} bytes is no multiple of {PAGE_SIZE}: give --memory in whole pages, as 256M"
         )
 
 
@@ -91,7 +92,7 @@ class Layout:
     """Hands out guest RAM: first what must lie at a fixed address, then what may lie anywhere."""
 
     def __init__(self, memory: int, firmware: Iterable[Segment] = ()) -> None:
-        """`firmware` goes into E0000h-FFFFFh. Raises UserError for a memory size that cannot be, or firmware elsewhere."""
+        """`firmware` goes into E0000h-FFFFFh. Raises UserError for a memory size that cannot be."""
         check_memory(memory)
         self.memory = memory
         self.e820 = e820_map(memory)
@@ -106,7 +107,7 @@ class Layout:
             self._segments.append(segment)
 
     def finish(self) -> tuple[Segment, ...]:
-        """What was placed, by address, with the words of the BIOS data area that say where conventional memory ends."""
+        """What was placed, by address; the BIOS data area then says where conventional memory ends."""
         if self.free(_BIOS_DATA_EBDA, len(_BIOS_DATA)):
             self.fill(_BIOS_DATA_EBDA, _BIOS_DATA, "the BIOS data area")
         return tuple(sorted(self._segments, key=lambda segment: segment.address))
@@ -123,8 +124,8 @@ class Layout:
         end = address + size
         if end > self.memory:
             raise UserError(
-                f"{name} needs memory at {address:#x}-{end:#x}, but the guest has only {size_text(self.memory)}: "
-                f"{_remedy(end)}"
+                f"{name} needs memory at {address:#x}-{end:#x}, but the guest has only "
+                f"{size_text(self.memory)}: {_remedy(end)}"
             )
         if address < HIGH_MEMORY and end > EBDA:
             raise UserError(
@@ -133,25 +134,25 @@ class Layout:
             )
         self._take(address, size, name)
 
-    def put(self, address: int, data: bytes, name: str, size: int | None = None) -> None:
-        """Take `size` bytes (at least the data's) at a fixed address; what the data does not fill reads as zero."""
+    def put(self, address: int, data: bytes | memoryview, name: str, size: int | None = None) -> None:
+        """Take `size` bytes, at least the data's, at a fixed address; what is not filled stays zero."""
         self.reserve(address, max(len(data), size or 0), name)
         self.fill(address, data, name)
 
-    def place_low(self, data: bytes, name: str, align: int = 16) -> Physical:
+    def place_low(self, data: bytes | memoryview, name: str, align: int = 16) -> Physical:
         """Put data at the lowest free address below the EBDA, or else as high as RAM goes."""
         address = self.claim_low(len(data), name, align)
         self.fill(address, data, name)
         return address
 
-    def place_high(self, data: bytes, name: str, below: int) -> Physical:
-        """Put data on the highest free pages that end at or under `below`. Raises UserError when none are free."""
+    def place_high(self, data: bytes | memoryview, name: str, below: int) -> Physical:
+        """Put data on the highest free pages that end at or under `below`. Raises UserError if none are."""
         address = self._claim_high(len(data), name, below)
         self.fill(address, data, name)
         return address
 
-    def place_above(self, data: bytes, name: str) -> Physical:
-        """Put data on the lowest free pages above 1 MiB, which is behind most kernels. Raises UserError when none are free."""
+    def place_above(self, data: bytes | memoryview, name: str) -> Physical:
+        """Put data on the lowest free pages above 1 MiB, so behind a kernel. Raises UserError."""
         address = self._claim_above(len(data), name, PAGE_SIZE)
         self.fill(address, data, name)
         return address
@@ -164,7 +165,7 @@ class Layout:
         self._take(address, size, name)
         return Physical(address)
 
-    def fill(self, address: int, data: bytes, name: str) -> None:
+    def fill(self, address: int, data: bytes | memoryview, name: str) -> None:
         """Give the bytes of a range already taken."""
         if data:
             self._segments.append(Segment(Physical(address), data, name))
@@ -196,8 +197,8 @@ class Layout:
 
     def _full(self, size: int, name: str) -> UserError:
         return UserError(
-            f"{name} of {size_text(size)} does not fit into {size_text(self.memory)} of memory beside the guest: "
-            f"{_remedy(self.memory_needed + size + PAGE_SIZE)}"
+            f"{name} of {size_text(size)} does not fit into {size_text(self.memory)} of memory beside the "
+            f"guest: {_remedy(self.memory_needed + size + PAGE_SIZE)}"
         )
 
     def free(self, address: int, size: int) -> bool:

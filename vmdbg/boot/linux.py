@@ -1,10 +1,11 @@
 """Linux: a bzImage, unpacked on the host or by itself, or a vmlinux.
 
-Sources: Linux, Documentation/arch/x86/boot.rst (the setup header, the 32-bit and 64-bit boot protocols) and zero-page.rst.
+Sources: Linux, Documentation/arch/x86/boot.rst (the setup header, the 32-bit and 64-bit boot protocols) and
+zero-page.rst.
 
-The compressed kernel is unpacked here and its startup_64 entered directly, as a boot loader's 64-bit entry: a decompressor run in the guest
-costs seconds and teaches nothing. The kernel then lies where it was linked, so there are no relocations to apply and no KASLR.
-`via_decompressor` enters the kernel's own decompressor, which may move it.
+The compressed kernel is unpacked here and its startup_64 entered directly: a decompressor run in the guest
+costs seconds and teaches nothing. The kernel then lies where it was linked, so there are no relocations to
+apply and no KASLR. `via_decompressor` enters the kernel's own decompressor, which may move it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ console, earlyprintk: everything on COM1, from the first line on, so that an ear
 tsc_early_khz: one tick is one TSC count and one nanosecond; calibrating would only find that out slowly.
 tsc=reliable: TSC and PM timer count the same ticks, so no watchdog need compare them twice a second.
 no_timer_check: no delay loops to find out whether the timer interrupt works.
-mitigations=off: the engine speculates nothing; page-table isolation alone would flush the TLB twice a system call.
+mitigations=off: the engine speculates nothing, and page-table isolation flushes the TLB twice a system call.
 panic=-1: a panic resets at once, which ends the run, instead of spinning for ever.
 """
 
@@ -103,7 +104,7 @@ def is_bzimage(data: memoryview) -> bool:
 def is_vmlinux(elf: elf_file.ElfFile) -> bool:
     """Whether a 64-bit ELF is a Linux kernel: linked at the kernel's addresses, and says so."""
     return elf.is_64bit and any(
-        header.linear >= _KERNEL_MAP and _BANNER in elf.content(header) for header in elf.loads
+        header.linear >= _KERNEL_MAP and _BANNER in bytes(elf.content(header)) for header in elf.loads
     )
 
 
@@ -221,7 +222,7 @@ class _ZeroPage:
 def _place_decompressor(layout: Layout, header: SetupHeader) -> tuple[CpuStart, _ZeroPage]:
     address = header.load_address if header.relocatable else HIGH_MEMORY
     size = max(header.init_size, len(header.protected))
-    layout.put(address, bytes(header.protected), "the kernel's decompressor", size)
+    layout.put(address, header.protected, "the kernel's decompressor", size)
     params = _ZeroPage(layout)
     if header.is_64bit:
         return entry.long_mode(layout, address + _ENTRY_64, {"rsi": params.address}), params
@@ -239,7 +240,7 @@ def _finish(
     params.put(0x214, "I", (cpu.rip - _ENTRY_64 if header.is_64bit else cpu.rip) & 0xFFFFFFFF)
     params.put(0x218, "II", 0, 0)
     if options.initrd is not None:
-        data = bytes(options.initrd.data)
+        data = options.initrd.data
         initrd = layout.place_high(data, f"initrd {options.initrd.name}", below=header.initrd_max + 1)
         params.put(0x218, "II", initrd, len(data))
     params.put(0x228, "I", layout.place_low(text.encode() + b"\0", "the command line"))
@@ -263,7 +264,7 @@ def _finish(
 
 
 def command_line(options: BootOptions, limit: int) -> str:
-    """The default, or what replaces it, with the user's text after it. Raises UserError when it cannot be passed on."""
+    """The default, or what replaces it, with the user's text after it. Raises UserError past `limit` bytes."""
     base = DEFAULT_COMMAND_LINE if options.command_line is None else options.command_line
     text = f"{base} {options.append}".strip()
     size = len(text.encode("utf-8", "surrogateescape"))

@@ -1,9 +1,10 @@
 """Multiboot 1: kernels that carry its header, as ELF files of 32 or 64 bits or as flat files.
 
-Source: Multiboot Specification 0.6.96, chapter 3. The kernel starts in 32-bit protected mode whatever its file says.
+Source: Multiboot Specification 0.6.96, chapter 3. The kernel starts in 32-bit protected mode whatever its
+file says.
 
-The command line is the user's text alone, without the file's name that GRUB puts first: a guest must not depend on where
-its file lies.
+The command line is the user's text alone, without the file's name that GRUB puts first: a guest must not
+depend on where its file lies.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def _load_flat(layout: Layout, kernel: InputFile, header: Header) -> int:
             f"the file has {len(kernel.data)}"
         )
     total = max(size, header.bss_end - header.load_address if header.bss_end else 0)
-    layout.put(header.load_address, bytes(kernel.data[start : start + size]), kernel.name, total)
+    layout.put(header.load_address, kernel.data[start : start + size], kernel.name, total)
     if not header.load_address <= header.entry < header.load_address + total:
         raise UserError(
             f"{kernel.name} is damaged: its entry point {header.entry:#x} lies outside what it loads"
@@ -116,7 +117,7 @@ def _place_info(layout: Layout, options: BootOptions, text: str) -> int:
     """The Multiboot information structure (section 3.3); returns its address."""
     modules = count = 0
     if options.initrd is not None:
-        data = bytes(options.initrd.data)
+        data = options.initrd.data
         start = layout.place_above(data, f"module {options.initrd.name}")
         name = layout.place_low(b"initrd\0", "the module's name")
         modules = layout.place_low(

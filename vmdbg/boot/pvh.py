@@ -29,7 +29,7 @@ def find_entry(elf: ElfFile) -> int | None:
 
 
 def load(options: BootOptions, elf: ElfFile, address: int, default: str = "") -> BootImage:
-    """Lay out a PVH kernel to be entered at `address`; `default` is its default command line. Raises UserError."""
+    """Lay out a PVH kernel, entered at `address`, with a `default` command line. Raises UserError."""
     layout = Layout(options.memory, options.firmware)
     load_segments(layout, elf)
     if not any(header.address <= address < header.address + header.memory_size for header in elf.loads):
@@ -51,7 +51,7 @@ def load(options: BootOptions, elf: ElfFile, address: int, default: str = "") ->
 def _place_start_info(layout: Layout, options: BootOptions, text: str) -> int:
     modules = count = 0
     if options.initrd is not None:
-        data = bytes(options.initrd.data)
+        data = options.initrd.data
         start = layout.place_high(data, f"initrd {options.initrd.name}", below=layout.memory)
         modules = layout.place_low(struct.pack("<4Q", start, len(data), 0, 0), "the list of modules")
         count = 1

@@ -16,7 +16,7 @@ LARGEST_FILE = 4 << 30
 def read_input(path: str | Path, what: str, limit: int = LARGEST_FILE) -> InputFile:
     """The contents of the file `path`, called `what` ("kernel", "initrd") in errors.
 
-    Raises UserError when it cannot be read, is a directory or a device, is empty, or has more than `limit` bytes.
+    Raises UserError when it cannot be read, is a directory or a device, is empty, or exceeds `limit` bytes.
     """
     name = os.fspath(path)
     try:

@@ -1,6 +1,7 @@
 """Runs a BootImage in QEMU: another implementation of the PC judges what the loaders lay out.
 
-QEMU's generic loader places the segments; a ROM assembled here brings the processor from the reset vector to the image's CpuStart.
+QEMU's generic loader places the segments; a ROM assembled here brings the processor from the reset vector to
+the image's CpuStart.
 """
 
 from __future__ import annotations
@@ -81,8 +82,10 @@ _REAL = """
 """
 
 
-def run(image: BootImage, work: Path, until: str, *, typed: str = "", seconds: float = 60) -> str:
-    """What the guest prints on COM1 until `until` appears; `typed` is sent then, and the run lasts till QEMU exits."""
+def run(
+    image: BootImage, work: Path, until: str, *, typed: str = "", then: str = "", seconds: float = 60
+) -> str:
+    """What the guest prints on COM1 until `until` appears, and till `then` does after `typed` is sent."""
     with subprocess.Popen(
         [*_command(image, work)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as qemu:
@@ -92,21 +95,19 @@ def run(image: BootImage, work: Path, until: str, *, typed: str = "", seconds: f
             out = _read(qemu, until, time.monotonic() + seconds)
             if typed:
                 os.write(qemu.stdin.fileno(), typed.encode())
-                out += _read(qemu, None, time.monotonic() + seconds)
+                out += _read(qemu, then, time.monotonic() + seconds)
             return out
         finally:
             qemu.kill()
 
 
-def _read(qemu: subprocess.Popen[bytes], until: str | None, deadline: float) -> str:
+def _read(qemu: subprocess.Popen[bytes], until: str, deadline: float) -> str:
     assert qemu.stdout is not None
     out = b""
-    while until is None or until.encode() not in out:
+    while until.encode() not in out:
         ready, _, _ = select.select([qemu.stdout], [], [], max(deadline - time.monotonic(), 0))
         data = os.read(qemu.stdout.fileno(), 4096) if ready else b""
-        if not data:
-            assert until is None and ready, f"no {until!r} in {out.decode('utf-8', 'replace')}"
-            break
+        assert data, f"no {until!r} in {out.decode('utf-8', 'replace')}"
         out += data
     return out.decode("utf-8", "replace")
 
