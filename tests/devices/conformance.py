@@ -83,6 +83,10 @@ class ConfigSpace:
         self._function.write_config(offset, size, value)
 
 
+def _ignore(*args: object) -> None:
+    """A callback that nobody needs here."""
+
+
 def _uart(scheduler: Scheduler) -> Subject:
     uart = Uart16550A("com1", RecordingLine(), scheduler.timer("com1"), Sink())
     return Subject(uart, [Window(uart, COM_PORT_SIZE)])
@@ -94,7 +98,7 @@ def _i8042(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's signa
 
 
 def _acpi_pm(scheduler: Scheduler) -> Subject:
-    chip = AcpiPm(RecordingLine(), scheduler.timer("acpi-pm"), lambda: None)
+    chip = AcpiPm(RecordingLine(), scheduler.timer("acpi-pm"), _ignore)
     return Subject(chip, [Window(chip, len(PM_PORTS))])
 
 
@@ -125,11 +129,11 @@ DEVICES.update(
         "acpi-pm": _acpi_pm,
         "a20": _wired_or,
         "host-bridge": _host_bridge,
-        "apm": _one(lambda: Apm(lambda enabled, now: None), len(APM_PORTS)),
+        "apm": _one(lambda: Apm(_ignore), len(APM_PORTS)),
         "pci": _one(lambda: PciHost(RecordingLine()), len(CONFIG_PORTS)),
         "port92": _one(lambda: Port92(RecordingLine(), RecordingLine()), 1),
         "debugcon": _one(lambda: DebugConsole("debugcon", Sink()), 1),
-        "test-exit": _one(lambda: TestExit(lambda code: None), TEST_EXIT_SIZE),
+        "test-exit": _one(lambda: TestExit(_ignore), TEST_EXIT_SIZE),
         "dma-page": _one(DmaPage, len(DMA_PAGE_PORTS)),
         "dma1": _one(lambda: Dma8237A("dma1", 1), len(MASTER_PORTS)),
         "dma2": _one(lambda: Dma8237A("dma2", 2), len(SLAVE_PORTS)),
