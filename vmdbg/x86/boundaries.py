@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import capstone
 
@@ -17,8 +17,16 @@ def _plain(width: Width) -> capstone.Cs:
 
 
 def length_at(code: bytes, width: Width) -> int | None:
-    """Length in bytes of the instruction at the start of `code`; None if it cannot be decoded. About 5 µs."""
-    for _, size, _, _ in _plain(width).disasm_lite(code[:MAX_LENGTH], 0, 1):
+    """Length in bytes of the instruction at the start of `code`; None if it cannot be decoded.
+
+    About 10 µs, far less for bytes seen lately.
+    """
+    return _length(bytes(code[:MAX_LENGTH]), width)
+
+
+@lru_cache(maxsize=1 << 16)
+def _length(code: bytes, width: Width) -> int | None:
+    for _, size, _, _ in _plain(width).disasm_lite(code, 0, 1):
         return int(size)
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 
 import capstone
 from capstone import x86 as cs86
@@ -44,12 +44,16 @@ class Disassembler:
         self._syntax = syntax
         self._capstone = capstone.Cs(capstone.CS_ARCH_X86, CAPSTONE_MODES[width])
         self._capstone.detail = True
+        self._decode = lru_cache(maxsize=1 << 14)(self._decode_anew)
         if syntax is Syntax.ATT:
             self._capstone.syntax = capstone.CS_OPT_SYNTAX_ATT
 
     def decode(self, code: bytes, offset: int, cs_base: int = 0) -> Instruction:
         """The instruction at the start of `code`, which should hold 15 bytes where it can."""
-        found = next(self._capstone.disasm(code[:MAX_LENGTH], offset, 1), None)
+        return self._decode(bytes(code[:MAX_LENGTH]), offset, cs_base)
+
+    def _decode_anew(self, code: bytes, offset: int, cs_base: int) -> Instruction:
+        found = next(self._capstone.disasm(code, offset, 1), None)
         if found is None:
             return self._bad(code[:1], offset, cs_base)
         return self._convert(found, offset, cs_base)
