@@ -1,0 +1,131 @@
+"""A Linux kernel at one instant: its symbols, types and objects."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from vmdbg.os.linux.btf import Btf, NoSuchTypeError
+from vmdbg.os.linux.memory import KernelMemory
+from vmdbg.os.linux.modules import module_symbols
+from vmdbg.os.linux.symbols import KernelTable, LinuxSymbols
+from vmdbg.os.linux.types import Type, Types
+from vmdbg.os.linux.values import Value
+from vmdbg.os.seam import GuestView
+from vmdbg.units import Linear
+
+MAX_CPUS = 8192
+GLOBALS = {
+    "init_task": "struct task_struct",
+    "init_mm": "struct mm_struct",
+    "init_uts_ns": "struct uts_namespace",
+    "init_nsproxy": "struct nsproxy",
+    "init_pid_ns": "struct pid_namespace",
+    "init_net": "struct net",
+    "modules": "struct list_head",
+    "super_blocks": "struct list_head",
+    "slab_caches": "struct list_head",
+    "jiffies": "unsigned long",
+    "jiffies_64": "u64",
+    "linux_banner": "char [512]",
+    "saved_command_line": "char *",
+    "tainted_mask": "unsigned long",
+    "root_task_group": "struct task_group",
+}
+
+
+class Kernel:
+    """Everything is read when it is asked for, through the kernel's own page tables."""
+
+    def __init__(self, view: GuestView, memory: KernelMemory, table: KernelTable, btf: Btf) -> None:
+        self.view = view
+        self.memory = memory
+        self.table = table
+        self.types = Types(btf)
+        self.symbols = LinuxSymbols(table, lambda: module_symbols(self))
+        self._types: dict[str, Type] = {}
+
+    # the space that values live in
+
+    def read(self, address: int, size: int) -> bytes:
+        return self.memory.read(address, size)
+
+    def string(self, address: int, limit: int = 4096) -> str:
+        return self.memory.string(address, limit)
+
+    def describe(self, address: int) -> str:
+        return self.symbols.describe(address)
+
+    # objects
+
+    def type(self, spelling: str) -> Type:
+        """A type by its C spelling. Raises `NoSuchTypeError`."""
+        found = self._types.get(spelling)
+        if found is None:
+            found = self._types[spelling] = self.types.find(spelling)
+        return found
+
+    def symbol(self, name: str) -> Linear:
+        """The address of one of the kernel's own symbols; what only newer or older kernels have raises
+        `NoSuchSymbolError`."""
+        return self.symbols.address_of(name)
+
+    def has_symbol(self, name: str) -> bool:
+        return self.table.find(name) is not None
+
+    def object(self, spelling: str, where: str | int) -> Value:
+        """The object of that type at an address or symbol."""
+        address = self.symbol(where) if isinstance(where, str) else where
+        return Value(self, self.type(spelling), address)
+
+    def pointer(self, spelling: str, address: int) -> Value:
+        """A pointer to a `spelling`."""
+        return Value(self, self.type(spelling).pointer(), number=address)
+
+    def __getitem__(self, name: str) -> Value:
+        """A global variable of the kernel, if its type is known."""
+        type_ = self.types.variable(name)
+        if type_ is not None:
+            return self.per_cpu(name) if self.is_per_cpu(name) else Value(self, type_, self.symbol(name))
+        spelling = GLOBALS.get(name)
+        if spelling is None:
+            raise _untyped(name)
+        return self.object(spelling, name)
+
+    # processors
+
+    @cached_property
+    def cpu_count(self) -> int:
+        """Processors that can ever be."""
+        count = self.memory.u32(self.symbol("nr_cpu_ids")) if self.has_symbol("nr_cpu_ids") else 1
+        return count if 0 < count <= MAX_CPUS else 1
+
+    def per_cpu_offset(self, cpu: int = 0) -> int:
+        """What to add to a per-CPU symbol."""
+        return self.memory.u64(self.symbol("__per_cpu_offset") + 8 * cpu)
+
+    def is_per_cpu(self, name: str) -> bool:
+        address = self.table.find(name)
+        start, end = self.table.find("__per_cpu_start"), self.table.find("__per_cpu_end")
+        return None not in (address, start, end) and start <= address < end  # type: ignore[operator]
+
+    def per_cpu_address(self, name: str, cpu: int = 0) -> int:
+        return self.symbol(name) + self.per_cpu_offset(cpu) & 0xFFFF_FFFF_FFFF_FFFF
+
+    def per_cpu(self, name: str, cpu: int = 0, spelling: str = "") -> Value:
+        """A per-CPU variable of one processor."""
+        type_ = self.type(spelling) if spelling else self.types.variable(name)
+        if type_ is None:
+            raise _untyped(name)
+        return Value(self, type_, self.per_cpu_address(name, cpu))
+
+    def current_task(self, cpu: int = 0) -> Value:
+        """The `struct task_struct` that a processor runs."""
+        if self.has_symbol("pcpu_hot") and self.types.variable("pcpu_hot"):
+            address = int(self.per_cpu("pcpu_hot", cpu).current_task)
+        else:
+            address = self.memory.u64(self.per_cpu_address("current_task", cpu))
+        return self.object("struct task_struct", address)
+
+
+def _untyped(name: str) -> NoSuchTypeError:
+    return NoSuchTypeError(f"the kernel does not say what type {name!r} has: use object('struct ...', {name!r})")

@@ -1,0 +1,333 @@
+"""C types over BTF: found by their C spelling, with sizes, members by path, and spelling back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from vmdbg.os.linux.btf import (
+    AGGREGATES,
+    ENUMERATIONS,
+    QUALIFIERS,
+    Btf,
+    Enumerator,
+    Kind,
+    Member,
+    NoSuchTypeError,
+    Parameter,
+    Record,
+)
+from vmdbg.os.seam import DamagedError
+
+POINTER_SIZE = 8
+MAX_DEPTH = 64
+_INT_SIGNED = 1 << 24
+_INT_CHAR = 1 << 25
+_INT_BOOL = 1 << 26
+_TAGS = {
+    "struct": frozenset({Kind.STRUCT}),
+    "union": frozenset({Kind.UNION}),
+    "enum": frozenset(ENUMERATIONS),
+}
+_NAMED = frozenset({Kind.TYPEDEF, Kind.INT, Kind.FLOAT})
+_INT_WORDS = frozenset({"char", "short", "int", "long", "signed", "unsigned", "_Bool", "bool", "__int128"})
+_SPELLING = re.compile(r"\s*(?:(struct|union|enum)\s+)?(\w+(?:\s+\w+)*)\s*((?:\*|\s)*)((?:\[\d+\]\s*)*)$")
+
+
+class NoSuchMemberError(NoSuchTypeError, AttributeError):
+    """A struct or union has no member of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A member, its offset counted from the aggregate that was asked, through anonymous ones."""
+
+    type: Type
+    bit_offset: int
+    bits: int
+
+    @property
+    def offset(self) -> int:
+        """In bytes."""
+        return self.bit_offset >> 3
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A C type. `btf_id` is -1 for pointers and arrays that the kernel itself does not have; then `target` is theirs."""
+
+    btf: Btf
+    btf_id: int
+    target: Type | None = None
+    length: int = -1
+
+    @property
+    def record(self) -> Record:
+        return self.btf.record(self.btf_id)
+
+    @property
+    def kind(self) -> Kind:
+        if self.target is not None:
+            return Kind.POINTER if self.length < 0 else Kind.ARRAY
+        return self.record.kind
+
+    def at(self, type_id: int) -> Type:
+        """Another type of the same kernel, by its id."""
+        return Type(self.btf, type_id)
+
+    def strip(self) -> Type:
+        """Without typedefs and qualifiers."""
+        found = self
+        for _ in range(MAX_DEPTH):
+            if found.kind is not Kind.TYPEDEF and found.kind not in QUALIFIERS:
+                return found
+            found = found.at(found.record.size_or_type)
+        raise DamagedError(f"BTF typedef {self.btf_id}", self.btf.address)
+
+    @property
+    def name(self) -> str:
+        return "" if self.target is not None else self.record.name
+
+    @property
+    def size(self) -> int:
+        """In bytes; 0 for void, functions and types that are only declared."""
+        return self._size(MAX_DEPTH)
+
+    def _size(self, depth: int) -> int:
+        stripped = self.strip()
+        kind = stripped.kind
+        if kind is Kind.POINTER:
+            return POINTER_SIZE
+        if kind is Kind.ARRAY:
+            if not depth:
+                raise DamagedError(f"BTF array {self.btf_id}", self.btf.address)
+            return stripped.element._size(depth - 1) * stripped.count
+        if kind in AGGREGATES or kind in ENUMERATIONS or kind in (Kind.INT, Kind.FLOAT):
+            return stripped.record.size_or_type
+        return 0
+
+    @property
+    def element(self) -> Type:
+        """What an array holds or a pointer points to. Raises `NoSuchTypeError` for others."""
+        if self.target is not None:
+            return self.target
+        record = self.record
+        if record.kind is Kind.ARRAY:
+            return self.at(self.btf.words(record, 3)[0])
+        if record.kind is Kind.POINTER or record.kind in QUALIFIERS or record.kind is Kind.TYPEDEF:
+            return self.at(record.size_or_type)
+        raise NoSuchTypeError(f"{self} is neither a pointer nor an array")
+
+    @property
+    def count(self) -> int:
+        """Elements of an array."""
+        return self.length if self.target is not None else self.btf.words(self.record, 3)[2]
+
+    @property
+    def is_signed(self) -> bool:
+        """Of an int; an enum is signed when the kernel says so."""
+        record = self.record
+        if record.kind is Kind.INT:
+            return bool(self.btf.words(record, 1)[0] & _INT_SIGNED)
+        return record.flag
+
+    @property
+    def is_character(self) -> bool:
+        """A one-byte int that is not a bool: text when it comes in arrays."""
+        stripped = self.strip()
+        if stripped.kind is not Kind.INT or stripped.size != 1:
+            return False
+        return stripped.name in ("char", "signed char") or bool(
+            stripped.btf.words(stripped.record, 1)[0] & _INT_CHAR
+        )
+
+    @property
+    def is_bool(self) -> bool:
+        return self.kind is Kind.INT and bool(self.btf.words(self.record, 1)[0] & _INT_BOOL)
+
+    @property
+    def members(self) -> list[Member]:
+        """Of a struct or union; anonymous ones have no name."""
+        stripped = self.strip()
+        if stripped.kind not in AGGREGATES:
+            raise NoSuchTypeError(f"{self} has no members")
+        return stripped.btf.members(stripped.record)
+
+    @property
+    def enumerators(self) -> list[Enumerator]:
+        stripped = self.strip()
+        return stripped.btf.enumerators(stripped.record) if stripped.kind in ENUMERATIONS else []
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """Of a function or its prototype."""
+        prototype = self._prototype()
+        return prototype.btf.parameters(prototype.record)
+
+    @property
+    def returns(self) -> Type:
+        """What a function or its prototype returns."""
+        return self.at(self._prototype().record.size_or_type)
+
+    def _prototype(self) -> Type:
+        found = self.strip()
+        if found.kind is Kind.FUNCTION:
+            found = found.at(found.record.size_or_type)
+        if found.kind is not Kind.PROTOTYPE:
+            raise NoSuchTypeError(f"{self} is no function")
+        return found
+
+    def field(self, path: str) -> Field:
+        """A member by name, or by a path such as `se.sum_exec_runtime`. Raises `NoSuchMemberError`."""
+        found, offset, bits = self, 0, 0
+        for name in path.split("."):
+            step = found.strip()._member(name, 0, MAX_DEPTH)
+            if step is None:
+                raise NoSuchMemberError(f"{found} has no member {name!r}")
+            found, offset, bits = step.type, offset + step.bit_offset, step.bits
+        return Field(found, offset, bits)
+
+    def has(self, path: str) -> bool:
+        try:
+            self.field(path)
+        except NoSuchTypeError:
+            return False
+        return True
+
+    def _member(self, name: str, base: int, depth: int) -> Field | None:
+        if self.kind not in AGGREGATES or not depth:
+            return None
+        anonymous = []
+        for member in self.btf.members(self.record):
+            if member.name == name:
+                return Field(self.at(member.type), base + member.bit_offset, member.bits)
+            if not member.name:
+                anonymous.append(member)
+        for member in anonymous:
+            inner = self.at(member.type).strip()._member(name, base + member.bit_offset, depth - 1)
+            if inner is not None:
+                return inner
+        return None
+
+    def offset_of(self, path: str) -> int:
+        """Bytes from the start of this type to a member."""
+        return self.field(path).offset
+
+    def pointer(self) -> Type:
+        """A pointer to this type."""
+        return Type(self.btf, -1, self)
+
+    def array(self, count: int) -> Type:
+        return Type(self.btf, -1, self, count)
+
+    def __str__(self) -> str:
+        return declare(self, "")
+
+
+def declare(found: Type, name: str, depth: int = MAX_DEPTH) -> str:
+    """The C declaration of `name` as this type; without a name, the type's own spelling."""
+    if not depth:
+        raise DamagedError(f"BTF type {found.btf_id}", found.btf.address)
+    kind = found.kind
+    if kind is Kind.POINTER:
+        target = found.element
+        inner = f"*{name}"
+        if target.kind in (Kind.ARRAY, Kind.PROTOTYPE):
+            inner = f"({inner})"
+        return declare(target, inner, depth - 1)
+    if kind is Kind.ARRAY:
+        return declare(found.element, f"{name}[{found.count}]", depth - 1)
+    if kind is Kind.PROTOTYPE:
+        return declare(found.returns, f"{name}({_parameter_list(found, depth)})", depth - 1)
+    if kind in (Kind.FUNCTION, Kind.VARIABLE):
+        return declare(found.at(found.record.size_or_type), name or found.name, depth - 1)
+    if kind is Kind.TYPE_TAG:
+        return declare(found.element, name, depth - 1)
+    if kind in QUALIFIERS:
+        return _qualified(found, name, depth)
+    spelled = _tag(found) + (found.name or "{...}")
+    return f"{spelled} {name}".rstrip()
+
+
+def _qualified(found: Type, name: str, depth: int) -> str:
+    word = found.kind.name.lower()
+    target = found.element
+    if target.strip().kind is Kind.POINTER and target.kind is not Kind.TYPEDEF:
+        return declare(target, f"{word} {name}".rstrip(), depth - 1)
+    return f"{word} {declare(target, name, depth - 1)}"
+
+
+def _parameter_list(found: Type, depth: int) -> str:
+    parameters = [
+        "..." if not parameter.type else declare(found.at(parameter.type), parameter.name, depth - 1)
+        for parameter in found.parameters
+    ]
+    return ", ".join(parameters) or "void"
+
+
+def _tag(found: Type) -> str:
+    kind = found.kind
+    if kind is Kind.FORWARD:
+        return "union " if found.record.flag else "struct "
+    return {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}.get(kind, "")
+
+
+class Types:
+    """All types of a kernel, by their C spelling."""
+
+    def __init__(self, btf: Btf) -> None:
+        self.btf = btf
+        self._ints: dict[str, int] = {}
+
+    def find(self, spelling: str) -> Type:
+        """`struct file`, `unsigned long`, `u64 *`, `char [16]`. Raises `NoSuchTypeError`."""
+        match = _SPELLING.match(spelling)
+        if not match:
+            raise NoSuchTypeError(f"{spelling!r} is not a C type that can be looked up; write it as 'struct file *'")
+        tag, name, stars, bounds = match.groups()
+        found = self._base(tag, " ".join(word for word in name.split() if word not in ("const", "volatile")))
+        if found is None:
+            raise NoSuchTypeError(f"this kernel has no type {(tag or '') + ' ' * bool(tag) + name}")
+        for _ in range(stars.count("*")):
+            found = found.pointer()
+        for bound in reversed(re.findall(r"\d+", bounds)):
+            found = found.array(int(bound))
+        return found
+
+    def _base(self, tag: str | None, name: str) -> Type | None:
+        if not tag and name == "void":
+            return Type(self.btf, 0)
+        if not tag and _INT_WORDS.issuperset(name.split()):
+            type_id = self._int_ids().get(_int_key(name))
+        else:
+            type_id = self.btf.find(name, _TAGS[tag] if tag else _NAMED)
+        if type_id is None and not tag:
+            type_id = self.btf.find(name, AGGREGATES | ENUMERATIONS)
+        return None if type_id is None else Type(self.btf, type_id)
+
+    def _int_ids(self) -> dict[str, int]:
+        if not self._ints:
+            root = self.btf
+            while root.base:
+                root = root.base
+            for type_id in root.ids_of_kind(Kind.INT):
+                self._ints.setdefault(_int_key(root.record(type_id).name), type_id)
+        return self._ints
+
+    def function(self, name: str) -> Type | None:
+        """The function of that name, with its prototype, if the kernel says."""
+        type_id = self.btf.find(name, frozenset({Kind.FUNCTION}))
+        return None if type_id is None else Type(self.btf, type_id)
+
+    def variable(self, name: str) -> Type | None:
+        """The type of a variable that BTF lists: per-CPU ones, and others from 6.14 on."""
+        type_id = self.btf.find(name, frozenset({Kind.VARIABLE}))
+        return None if type_id is None else Type(self.btf, self.btf.record(type_id).size_or_type)
+
+
+def _int_key(name: str) -> str:
+    """`long unsigned int`, `unsigned long` and so on under one name."""
+    words = sorted(name.split())
+    if "char" not in words:
+        words = [word for word in words if word not in ("signed", "int")] or ["int"]
+    return " ".join("_Bool" if word == "bool" else word for word in words)

@@ -1,0 +1,222 @@
+"""Backtraces of running and of sleeping tasks, by ORC, else by frame pointers, else by searching the stack."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vmdbg.os.linux.kallsyms import KERNEL_HALF
+from vmdbg.os.linux.orc import FRAME_POINTER, Base, Entry, OrcTables, Shape
+from vmdbg.os.linux.stacks import Stack, processor_stacks, task_stack
+from vmdbg.os.linux.values import Value
+from vmdbg.os.seam import Backtrace, Frame, FrameKind
+from vmdbg.units import Linear
+from vmdbg.x86.linear_memory import UnmappedLinearError
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.kernel import Kernel
+
+MAX_FRAMES = 256
+MAX_GUESSES = 32
+_REGISTERS = (
+    "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
+    "orig_rax", "rip", "cs", "rflags", "rsp", "ss",
+)  # fmt: skip
+_PT_REGS = struct.Struct(f"<{len(_REGISTERS)}Q")
+_IRET = struct.Struct("<5Q")
+_IRET_OFFSET = 128
+_GENERAL = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)), "rip")
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+
+
+class UnwindError(Exception):
+    """Why a step could not be taken."""
+
+
+@dataclass(slots=True)
+class State:
+    """Where the unwinder is. `exact` pcs were interrupted; others are return addresses, behind a call."""
+
+    registers: dict[str, int]
+    kind: FrameKind
+    exact: bool
+    frames: list[Frame] = field(default_factory=list)
+
+    @property
+    def pc(self) -> int:
+        return self.registers["rip"]
+
+    @property
+    def sp(self) -> int:
+        return self.registers["rsp"]
+
+
+class Unwinder:
+    """Unwinds in one kernel at one instant."""
+
+    def __init__(self, kernel: Kernel, tables: OrcTables | None) -> None:
+        self._kernel = kernel
+        self._tables = tables
+        self._stacks = processor_stacks(kernel)
+        self._task_stack = Stack("?", 0, 0)
+
+    def current(self, task: Value) -> Backtrace:
+        """From the processor's registers on."""
+        view = self._kernel.view
+        registers = {name: view.register(name) for name in _GENERAL}
+        return self._run(task, State(registers, FrameKind.CURRENT, exact=True), bool(view.register("cpl") & 3))
+
+    def sleeping(self, task: Value) -> Backtrace:
+        """From where the task was switched out (struct inactive_task_frame, arch/x86/include/asm/switch_to.h)."""
+        sp = int(task.thread.sp)
+        type_ = self._kernel.type("struct inactive_task_frame")
+        frame = self._kernel.object("struct inactive_task_frame", sp)
+        names = {"bp": "rbp", "bx": "rbx", "ret_addr": "rip"}
+        registers = {
+            names.get(member.name, member.name): int(frame.member_(member.name)) for member in type_.members
+        }
+        registers["rsp"] = sp + type_.size
+        fresh = self._kernel.table.nearest(registers["rip"])
+        exact = fresh is not None and fresh.symbol.name.startswith("ret_from_fork") and not fresh.offset
+        return self._run(task, State(registers, FrameKind.SWITCHED_OUT, exact), user=False)
+
+    def _run(self, task: Value, state: State, user: bool) -> Backtrace:
+        self._task_stack = task_stack(task)
+        if user:
+            state.kind = FrameKind.USER
+            self._add(state)
+            return Backtrace(tuple(state.frames), True, "")
+        seen = set()
+        try:
+            while len(state.frames) < MAX_FRAMES:
+                if (state.pc, state.sp) in seen:
+                    raise UnwindError(f"the stack at {state.sp:#x} leads back to itself")
+                seen.add((state.pc, state.sp))
+                self._add(state)
+                if state.kind is FrameKind.USER or not self._step(state):
+                    return Backtrace(tuple(state.frames), True, "")
+            raise UnwindError(f"more than {MAX_FRAMES} frames")
+        except UnmappedLinearError as error:
+            reason = f"the stack cannot be read at {error.address:#x}"
+        except UnwindError as error:
+            reason = str(error)
+        return Backtrace(tuple(state.frames), False, reason)
+
+    def _add(self, state: State) -> None:
+        pc = state.pc if state.exact else state.pc - 1
+        location = self._kernel.symbols.nearest(pc)
+        if location is not None and not state.exact:
+            location = type(location)(location.symbol, location.offset + 1)
+        frame = Frame(
+            len(state.frames),
+            Linear(state.pc),
+            Linear(state.sp),
+            location,
+            state.kind,
+            "user" if state.kind is FrameKind.USER else self.stack_name(state.sp),
+            dict(state.registers),
+        )
+        state.frames.append(frame)
+
+    def stack_name(self, sp: int) -> str:
+        """Which stack an address lies on; its very end counts as well."""
+        for stack in (self._task_stack, *self._stacks):
+            if sp in stack or sp - 1 in stack:
+                return stack.name
+        return "?"
+
+    def _step(self, state: State) -> bool:
+        """To the caller; False at the outermost frame."""
+        pc = state.pc if state.exact else state.pc - 1
+        entry = self._tables.find(pc) if self._tables else None
+        if entry is None:
+            return self._without_table(state)
+        if entry.shape is Shape.END_OF_STACK:
+            return False
+        if entry.shape is Shape.UNDEFINED:
+            raise UnwindError(f"the kernel's tables do not say how to leave {pc:#x}")
+        self._apply(state, entry)
+        return True
+
+    def _apply(self, state: State, entry: Entry) -> None:
+        sp = self._previous_sp(state.registers, entry)
+        before = state.registers
+        if entry.shape is Shape.CALL:
+            state.registers = {"rip": self._word(sp - 8), "rsp": sp}
+            state.kind, state.exact = FrameKind.CALL, False
+        else:
+            partial = entry.shape is Shape.REGISTERS_PARTIAL
+            state.registers = self._iret_frame(sp) if partial else self._pt_regs(sp)
+            from_user = bool(state.registers["cs"] & 3)
+            state.kind = FrameKind.USER if from_user else FrameKind.INTERRUPTED
+            state.exact = True
+        bp = self._previous_bp(before, entry, sp)
+        if bp is not None:
+            state.registers.setdefault("rbp", bp)
+
+    def _previous_sp(self, registers: dict[str, int], entry: Entry) -> int:
+        base = entry.sp_base
+        if base == Base.SP_INDIRECT:
+            return self._word(registers["rsp"]) + entry.sp_offset & _MASK
+        names = {
+            Base.SP: "rsp", Base.BP: "rbp", Base.BP_INDIRECT: "rbp", Base.R10: "r10", Base.R13: "r13",
+            Base.DI: "rdi", Base.DX: "rdx",
+        }  # fmt: skip
+        name = names.get(base)  # type: ignore[call-overload]
+        if name is None or name not in registers:
+            raise UnwindError(f"{name or 'a register'} is not known at {registers['rip']:#x}")
+        if base in (Base.SP, Base.BP):
+            return int(registers[name] + entry.sp_offset & _MASK)
+        if base == Base.BP_INDIRECT:
+            return self._word(registers[name] + entry.sp_offset & _MASK)
+        return int(registers[name])
+
+    def _previous_bp(self, before: dict[str, int], entry: Entry, sp: int) -> int | None:
+        if entry.bp_base == Base.PREVIOUS_SP:
+            return self._word(sp + entry.bp_offset & _MASK)
+        if entry.bp_base == Base.BP and "rbp" in before:
+            return self._word(before["rbp"] + entry.bp_offset & _MASK)
+        return before.get("rbp")
+
+    def _pt_regs(self, address: int) -> dict[str, int]:
+        raw = self._kernel.read(address, _PT_REGS.size)
+        return dict(zip(_REGISTERS, _PT_REGS.unpack(raw), strict=True))
+
+    def _iret_frame(self, address: int) -> dict[str, int]:
+        rip, cs, rflags, rsp, ss = _IRET.unpack(self._kernel.read(address, _IRET.size))
+        return {"rip": rip, "cs": cs, "rflags": rflags, "rsp": rsp, "ss": ss}
+
+    def _word(self, address: int) -> int:
+        return self._kernel.memory.u64(address)
+
+    # without tables
+
+    def _without_table(self, state: State) -> bool:
+        """A frame pointer that points up this stack at a return address; else the next one that is found."""
+        bp = state.registers.get("rbp", 0)
+        try:
+            if state.sp <= bp < state.sp + IRQ_OR_TASK and self._is_code(self._word(bp + 8)):
+                self._apply(state, FRAME_POINTER)
+                return True
+        except UnmappedLinearError:
+            pass
+        guesses = sum(1 for frame in state.frames if frame.kind is FrameKind.GUESS)
+        if guesses < MAX_GUESSES and self._is_code(state.pc) | (not guesses):
+            stack = next((s for s in (self._task_stack, *self._stacks) if state.sp in s), None)
+            for address in range(state.sp & ~7, stack.end if stack else 0, 8):
+                word = self._word(address)
+                if self._is_code(word):
+                    state.registers = {"rip": word, "rsp": address + 8}
+                    state.kind, state.exact = FrameKind.GUESS, False
+                    return True
+        raise UnwindError(f"no unwind table covers {state.pc:#x} and nothing on the stack looks like a return address")
+
+    def _is_code(self, address: int) -> bool:
+        if address < KERNEL_HALF:
+            return False
+        found = self._kernel.symbols.nearest(address)
+        return found is not None and found.symbol.is_code
+
+
+IRQ_OR_TASK = 16384

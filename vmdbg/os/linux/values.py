@@ -1,0 +1,237 @@
+"""Typed values of the guest: attribute access, dereferencing, indexing, as C would.
+
+    task = kernel.current_task()
+    task.comm, task.mm.pgd, task.parent.pid
+
+Members are attributes (through pointers too), or items where a name would clash; what belongs to the value
+itself ends in an underscore.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Protocol
+
+from vmdbg.errors import UserError
+from vmdbg.os.linux.btf import AGGREGATES, ENUMERATIONS, Kind
+from vmdbg.os.linux.types import Field, NoSuchMemberError, Type
+
+MAX_STRING = 4096
+MAX_OBJECT = 16 << 20
+
+
+class Space(Protocol):
+    """Where values live."""
+
+    def read(self, address: int, size: int) -> bytes: ...
+
+    def string(self, address: int, limit: int = ...) -> str: ...
+
+    def describe(self, address: int) -> str:
+        """A symbol for a pointer, or ""."""
+        ...
+
+
+class Value:
+    """A C object in the guest (`address_` says where), or a computed value of scalar type (`address_` is None)."""
+
+    __slots__ = ("_bits", "_number", "_shift", "address_", "space_", "type_")
+
+    def __init__(
+        self, space: Space, type_: Type, address: int | None = None, number: int = 0, bits: int = 0, shift: int = 0
+    ) -> None:
+        self.space_ = space
+        self.type_ = type_
+        self.address_ = address
+        self._number = number
+        self._bits = bits
+        self._shift = shift
+
+    # attribute access
+
+    def __getattr__(self, name: str) -> Value:
+        if name.endswith("__"):
+            raise AttributeError(name)
+        return self.member_(name)
+
+    def member_(self, path: str) -> Value:
+        """A member, through a pointer if this is one. Raises `NoSuchMemberError`."""
+        type_, address = self.type_.strip(), self.address_
+        if type_.kind is Kind.POINTER:
+            type_, address = type_.element.strip(), int(self)
+        if type_.kind not in AGGREGATES:
+            raise NoSuchMemberError(f"{self.type_} has no member {path!r}: it is no struct or union")
+        assert address is not None
+        return self._at(address, type_.field(path))
+
+    def _at(self, address: int, field: Field) -> Value:
+        if not field.bits:
+            return Value(self.space_, field.type, address + field.offset)
+        unit = field.type.size * 8
+        start = field.bit_offset // unit * unit if unit else 0
+        if field.bit_offset + field.bits > start + unit:
+            start = field.bit_offset & ~7
+        return Value(
+            self.space_, field.type, address + (start >> 3), bits=field.bits, shift=field.bit_offset - start
+        )
+
+    def first_(self, *paths: str) -> Value:
+        """The first of these members that this kernel has: names change between versions."""
+        for path in paths[:-1]:
+            if self.has_(path):
+                return self.member_(path)
+        return self.member_(paths[-1])
+
+    def has_(self, path: str) -> bool:
+        type_ = self.type_.strip()
+        return (type_.element if type_.kind is Kind.POINTER else type_).has(path)
+
+    # indexing and dereferencing
+
+    def __getitem__(self, index: int | str) -> Value:
+        if isinstance(index, str):
+            return self.member_(index)
+        type_ = self.type_.strip()
+        if type_.kind is Kind.ARRAY:
+            if type_.count and not -type_.count <= index < type_.count:
+                raise IndexError(f"{self.type_} has no element {index}")
+            start = self.address_
+            index = index + type_.count if index < 0 else index
+        elif type_.kind is Kind.POINTER:
+            start = int(self)
+        else:
+            raise UserError(f"{self.type_} cannot be indexed: it is neither an array nor a pointer")
+        assert start is not None
+        return Value(self.space_, type_.element, start + index * type_.element.size)
+
+    def __len__(self) -> int:
+        type_ = self.type_.strip()
+        if type_.kind is not Kind.ARRAY:
+            raise TypeError(f"{self.type_} has no length")
+        return type_.count
+
+    def __iter__(self) -> Iterator[Value]:
+        return (self[index] for index in range(len(self)))
+
+    def dereference_(self) -> Value:
+        """What a pointer points to."""
+        return Value(self.space_, self.type_.strip().element, int(self))
+
+    def pointer_(self) -> Value:
+        """A pointer to this object."""
+        if self.address_ is None:
+            raise UserError(f"{self.type_} is a computed value: it has no address")
+        return Value(self.space_, self.type_.pointer(), number=self.address_)
+
+    def cast_(self, type_: Type) -> Value:
+        """The same bits as another scalar type, or the same object as another aggregate."""
+        if self.type_.strip().kind in AGGREGATES and self.address_ is not None:
+            return Value(self.space_, type_, self.address_)
+        return Value(self.space_, type_, number=int(self))
+
+    def container_of_(self, type_: Type, path: str) -> Value:
+        """The `type_` whose member `path` is here, or is pointed to (container_of of the kernel)."""
+        pointer = self.type_.strip().kind is Kind.POINTER
+        address = int(self) if pointer else self.address_
+        assert address is not None
+        return Value(self.space_, type_, address - type_.offset_of(path))
+
+    # scalar values
+
+    def __int__(self) -> int:
+        if self.address_ is None:
+            return self._number
+        type_ = self.type_.strip()
+        kind = type_.kind
+        if kind is Kind.ARRAY:
+            return self.address_
+        if kind in AGGREGATES or not type_.size:
+            raise UserError(f"{self.type_} is no number; choose one of its members")
+        raw = self.space_.read(self.address_, type_.size)
+        if self._bits:
+            number = int.from_bytes(raw, "little") >> self._shift & (1 << self._bits) - 1
+            sign = 1 << self._bits - 1
+            return (number ^ sign) - sign if _signed(type_) else number
+        return int.from_bytes(raw, "little", signed=_signed(type_))
+
+    __index__ = __int__
+
+    def __bool__(self) -> bool:
+        return bool(int(self))
+
+    def __float__(self) -> float:
+        type_ = self.type_.strip()
+        form = {4: "<f", 8: "<d"}.get(type_.size)
+        if type_.kind is not Kind.FLOAT or form is None or self.address_ is None:
+            return float(int(self))
+        (number,) = struct.unpack(form, self.space_.read(self.address_, type_.size))
+        return float(number)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return self.string_() == other
+        if isinstance(other, Value):
+            return int(self) == int(other)
+        return int(self) == other if isinstance(other, int) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((str(self.type_), self.address_, self._number))
+
+    def __add__(self, number: int) -> int | Value:
+        type_ = self.type_.strip()
+        if type_.kind is Kind.POINTER:
+            return Value(self.space_, self.type_, number=int(self) + int(number) * (type_.element.size or 1))
+        return int(self) + int(number)
+
+    def __sub__(self, number: int) -> int | Value:
+        return self + -int(number)
+
+    def __and__(self, number: int) -> int:
+        return int(self) & int(number)
+
+    def __lt__(self, other: int) -> bool:
+        return int(self) < int(other)
+
+    def __gt__(self, other: int) -> bool:
+        return int(self) > int(other)
+
+    # text
+
+    def string_(self, limit: int = MAX_STRING) -> str:
+        """The text in a char array, or that a char pointer points to."""
+        type_ = self.type_.strip()
+        if type_.kind is Kind.ARRAY and type_.count:
+            assert self.address_ is not None
+            raw = self.space_.read(self.address_, min(type_.count, limit))
+            return raw.partition(b"\0")[0].decode("utf-8", "replace")
+        return self.space_.string(int(self), limit)
+
+    def bytes_(self) -> bytes:
+        """The object's memory."""
+        size = self.type_.size
+        if self.address_ is None or size > MAX_OBJECT:
+            raise UserError(f"{self.type_} has no memory to show" if self.address_ is None else "too large to read")
+        return self.space_.read(self.address_, size)
+
+    def enumerator_(self) -> str:
+        """The name of an enum's value, or its number."""
+        number = int(self)
+        return next((one.name for one in self.type_.enumerators if one.value == number), str(number))
+
+    def __str__(self) -> str:
+        from vmdbg.os.linux.c_format import format_value
+
+        return format_value(self)
+
+    __repr__ = __str__
+
+    def __dir__(self) -> list[str]:
+        type_ = self.type_.strip()
+        type_ = type_.element.strip() if type_.kind is Kind.POINTER else type_
+        own = [name for name in object.__dir__(self) if name.endswith("_")]
+        return own + ([member.name for member in type_.members if member.name] if type_.kind in AGGREGATES else [])
+
+
+def _signed(type_: Type) -> bool:
+    return (type_.kind is Kind.INT or type_.kind in ENUMERATIONS) and type_.is_signed

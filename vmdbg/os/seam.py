@@ -1,0 +1,185 @@
+"""The seam between a stopped guest and the operating systems that can be recognised in it.
+
+A `GuestView` is one instant of the guest: reading it changes nothing and runs nothing. An `OperatingSystem`
+is found in a view by `detect` and stays bound to it; ask for a new one (cheap: tables are kept per boot) after
+the guest ran or the position changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from vmdbg.errors import GuestError
+from vmdbg.units import Linear, Tick
+from vmdbg.x86.paging import Paging
+from vmdbg.x86.physical_memory import PhysicalMemory
+
+
+class NotThereYetError(GuestError):
+    """The guest has not set this up yet: run it further and ask again."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: not there yet; let the guest run further")
+        self.what = what
+
+
+class DamagedError(GuestError):
+    """A table of the guest contradicts itself: overwritten, or not what it was taken for."""
+
+    def __init__(self, what: str, address: int) -> None:
+        super().__init__(f"{what}: damaged at {address:#x}")
+        self.what = what
+        self.address = Linear(address)
+
+
+class GuestView(Protocol):
+    """One instant of a guest, without side effects."""
+
+    @property
+    def tick(self) -> Tick: ...
+
+    @property
+    def ram_size(self) -> int:
+        """Bytes of RAM, wherever the machine puts them."""
+        ...
+
+    @property
+    def memory(self) -> PhysicalMemory: ...
+
+    @property
+    def paging(self) -> Paging:
+        """How the processor translates right now."""
+        ...
+
+    def register(self, name: str) -> int:
+        """rax..r15, rip, rsp, cs, cpl, gs_base, kernel_gs_base, idtr_base, lstar. Raises `KeyError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A name at an address. `size` is 0 where nobody says; `module` is "" for the kernel itself.
+
+    `kind` is the letter of nm(1): t and T are code, upper case is global.
+    """
+
+    name: str
+    address: Linear
+    size: int = 0
+    kind: str = "T"
+    module: str = ""
+
+    @property
+    def is_code(self) -> bool:
+        return self.kind in "tTwW"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An address as nearest symbol and distance."""
+
+    symbol: Symbol
+    offset: int
+
+    def __str__(self) -> str:
+        name = f"{self.symbol.name}+{self.offset:#x}" if self.offset else self.symbol.name
+        return f"{name} [{self.symbol.module}]" if self.symbol.module else name
+
+
+class Symbols(Protocol):
+    """Names and addresses."""
+
+    def address_of(self, name: str) -> Linear:
+        """Raises `UserError` if there is no such name."""
+        ...
+
+    def nearest(self, address: int) -> Location | None:
+        """The symbol that `address` belongs to, or None outside of all known code and data."""
+        ...
+
+    def matching(self, prefix: str, limit: int = 100) -> Sequence[str]:
+        """Names that begin with `prefix`, sorted."""
+        ...
+
+
+class FrameKind(Enum):
+    """How a frame came to be."""
+
+    CURRENT = "current"
+    SWITCHED_OUT = "switched out"
+    CALL = "call"
+    INTERRUPTED = "interrupted"
+    SYSTEM_CALL = "system call"
+    USER = "user"
+    GUESS = "guess"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One row of a backtrace, innermost first.
+
+    `pc` is where the frame continues; `sp` its stack pointer there; `stack` names the stack it is on;
+    `registers` are those known at that point.
+    """
+
+    number: int
+    pc: Linear
+    sp: Linear
+    location: Location | None
+    kind: FrameKind
+    stack: str
+    registers: dict[str, int]
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Backtrace:
+    """`frames` innermost first. `complete` if an entry point was reached; else `stopped` says why not."""
+
+    frames: tuple[Frame, ...]
+    complete: bool
+    stopped: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A thread of the guest. `cpu_time` is in nanoseconds of guest time; `state` a letter as in ps(1)."""
+
+    pid: int
+    process: int
+    parent: int
+    name: str
+    state: str
+    address: Linear
+    cpu_time: int
+    is_kernel: bool
+    is_current: bool
+    depth: int
+    command_line: str = ""
+
+
+class OperatingSystem(Protocol):
+    """What front ends may ask of any operating system. Each raises `NotThereYetError`, `DamagedError`."""
+
+    @property
+    def name(self) -> str:
+        """A line that says which, with its version."""
+        ...
+
+    @property
+    def symbols(self) -> Symbols: ...
+
+    def tasks(self) -> Sequence[Task]:
+        """All threads, parents before children."""
+        ...
+
+    def current(self) -> Task:
+        """The task that the processor runs."""
+        ...
+
+    def backtrace(self, task: Task | None = None) -> Backtrace:
+        """Of `task`, or of whatever the processor executes."""
+        ...
