@@ -1,0 +1,108 @@
+"""Register offsets, bits and 256-bit vector sets of a local APIC.
+
+Source: Intel SDM 3A, table 11-1 and figures 11-8, 11-9, 11-12, 11-18, 11-20, 11-23.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Register(enum.IntEnum):
+    """Offsets in the 4 KiB page. ISR, TMR and IRR are the first of eight."""
+
+    ID = 0x020
+    VERSION = 0x030
+    TPR = 0x080
+    APR = 0x090
+    PPR = 0x0A0
+    EOI = 0x0B0
+    RRD = 0x0C0
+    LDR = 0x0D0
+    DFR = 0x0E0
+    SVR = 0x0F0
+    ISR = 0x100
+    TMR = 0x180
+    IRR = 0x200
+    ESR = 0x280
+    ICR_LOW = 0x300
+    ICR_HIGH = 0x310
+    LVT = 0x320
+    INITIAL_COUNT = 0x380
+    CURRENT_COUNT = 0x390
+    DIVIDE_CONFIGURATION = 0x3E0
+
+
+class Lvt(enum.IntEnum):
+    """The local vector table in the order of its registers, 320h to 370h."""
+
+    TIMER = 0
+    THERMAL = 1
+    PERFORMANCE = 2
+    LINT0 = 3
+    LINT1 = 4
+    ERROR = 5
+
+
+VERSION_VALUE = (len(Lvt) - 1) << 16 | 0x14
+"""An integrated APIC with six LVT entries and no EOI-broadcast suppression."""
+
+LVT_ACTIVE_LOW, LVT_REMOTE_IRR, LVT_LEVEL, LVT_MASKED, LVT_PERIODIC = (
+    1 << 13,
+    1 << 14,
+    1 << 15,
+    1 << 16,
+    1 << 17,
+)
+LVT_WRITABLE = (0x300FF, 0x107FF, 0x107FF, 0x1A7FF, 0x1A7FF, 0x100FF)
+SVR_ENABLED, SVR_WRITABLE = 0x100, 0x3FF
+DFR_FLAT, DFR_RESERVED = 0xF, 0x0FFF_FFFF
+ICR_LOGICAL, ICR_ASSERT, ICR_WRITABLE = 1 << 11, 1 << 14, 0xCCFFF
+
+
+class Shorthand(enum.IntEnum):
+    """Bits 19 and 18 of the ICR."""
+
+    NONE = 0
+    SELF = 1
+    ALL_INCLUDING_SELF = 2
+    ALL_EXCLUDING_SELF = 3
+
+
+class Error(enum.IntFlag):
+    """Bits of the error status register that one processor can meet."""
+
+    SEND_ILLEGAL_VECTOR = 0x20
+    RECEIVE_ILLEGAL_VECTOR = 0x40
+    ILLEGAL_REGISTER = 0x80
+
+
+def empty_vectors() -> list[int]:
+    """A set of vectors as eight 32-bit words, vector v at bit v % 32 of word v // 32."""
+    return [0] * 8
+
+
+def highest(vectors: list[int]) -> int | None:
+    """The vector of highest priority in a set, None if it is empty."""
+    for word in range(7, -1, -1):
+        if vectors[word]:
+            return word * 32 + vectors[word].bit_length() - 1
+    return None
+
+
+def contains(vectors: list[int], vector: int) -> bool:
+    return bool(vectors[vector >> 5] >> (vector & 31) & 1)
+
+
+def assign(vectors: list[int], vector: int, present: bool) -> None:
+    bit = 1 << (vector & 31)
+    if present:
+        vectors[vector >> 5] |= bit
+    else:
+        vectors[vector >> 5] &= ~bit
+
+
+def listed(vectors: list[int]) -> str:
+    """The vectors of a set for display."""
+    present = (f"{vector:02x}" for vector in range(256) if contains(vectors, vector))
+    return " ".join(present) or "none"
