@@ -139,11 +139,9 @@ def iasl(directory: Path, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="QEMU is not installed")
 def test_linux_in_qemu_takes_our_tables_and_powers_off_by_them(tmp_path: Path) -> None:
-    """QEMU's PIIX4 has its registers where ours are, so a kernel that is given our tables there can use them.
-    """
+    """QEMU's PIIX4 has its registers where ours are, so a kernel given our tables there can use them."""
     try:
         kernel = cloud_kernel()
         initrd = busybox_initrd({"autorun": b"#!/bin/sh\ndmesg | grep -E 'ACPI|PNP'\npoweroff -f\n"})
@@ -155,20 +153,11 @@ def test_linux_in_qemu_takes_our_tables_and_powers_off_by_them(tmp_path: Path) -
     serial = tmp_path / "serial"
     done = subprocess.run(
         [
-            "qemu-system-x86_64",
-            "-m",
-            "256",
-            "-display",
-            "none",
-            "-no-reboot",
-            "-nic",
-            "none",
-            "-monitor",
-            "none",
-        ]
-        + ["-kernel", kernel, "-initrd", initrd, "-serial", f"file:{serial}"]
-        + ["-append", f"console=ttyS0 panic=-1 acpi_rsdp={at:#x} memmap=64K${at:#x}"]
-        + ["-device", f"loader,file={blob},addr={at:#x},force-raw=on"],
+            *("qemu-system-x86_64", "-m", "256", "-display", "none", "-monitor", "none", "-nic", "none"),
+            *("-no-reboot", "-kernel", kernel, "-initrd", initrd, "-serial", f"file:{serial}"),
+            *("-append", f"console=ttyS0 panic=-1 acpi_rsdp={at:#x} memmap=64K${at:#x}"),
+            *("-device", f"loader,file={blob},addr={at:#x},force-raw=on"),
+        ],
         timeout=110,
         check=False,
     )
