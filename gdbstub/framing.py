@@ -27,8 +27,8 @@ MAX_RESENDS = 8
 
 _ESCAPED = re.compile(rb"}(.)", re.DOTALL)
 _ESCAPES = ((b"}", b"}]"), (b"$", b"}\x04"), (b"#", b"}\x03"), (b"*", b"}\x0a"))
-_RUN = re.compile(rb"(.)\1{3,97}", re.DOTALL)
-_RUN_HINT = (b"00000000", b"xxxxxxxx", b"ffffffff")
+_RUN = re.compile(rb"0{16,98}|x{16,98}|f{16,98}")
+_RUN_HINTS = (b"0" * 16, b"x" * 16, b"f" * 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ class Framing:
         self._resends = 0
 
     def receive(self, data: bytes) -> None:
+        """Take bytes from the client."""
         self._input += data
 
     def take_output(self) -> bytes:
@@ -94,8 +95,11 @@ class Framing:
         data = self._input
         while data:
             if data[0] == 0x24:  # $
-                event = self._packet()
-                if event is not None or not self._complete:
+                end = self._packet_end()
+                if end is None:
+                    return None
+                event = self._packet(end)
+                if event is not None:
                     return event
             elif data[0] == 0x03:
                 del data[0]
@@ -117,24 +121,37 @@ class Framing:
             self._output += self._last
             self._resends += 1
 
-    _complete = False
-
-    def _packet(self) -> Event | None:
-        """The packet at the start of the input. `_complete` says whether bytes of it were consumed."""
+    def _packet_end(self) -> int | None:
+        """Where the # of the packet at the start of the input is, once both checksum digits are there."""
         data = self._input
-        self._complete = False
         end = data.find(b"#", max(self._scanned, 1))
         if end < 0:
-            self._too_long()
+            self._restart_or_shorten()
             return None
         if len(data) < end + 3:
             self._scanned = end
             return None
-        self._complete = True
-        start = data.rfind(b"$", 0, end) + 1  # an unescaped $ inside means that a new packet began there
+        self._scanned = 0
+        return end
+
+    def _restart_or_shorten(self) -> None:
+        """A new $ begins the packet anew. Of one that no longer fits only the $ is kept."""
+        data = self._input
+        restart = data.rfind(b"$", max(self._scanned, 1))
+        if restart > 0:
+            del data[:restart]
+            self._dropping = False
+        if len(data) > self.packet_size + 1:
+            del data[1:]
+            self._dropping = True
+        self._scanned = len(data)
+
+    def _packet(self, end: int) -> Event | None:
+        """Take the packet off the input; None when its checksum is wrong: it will come again."""
+        data = self._input
+        start = data.rfind(b"$", 0, end) + 1
         payload, given = bytes(data[start:end]), bytes(data[end + 1 : end + 3])
         del data[: end + 3]
-        self._scanned = 0
         dropped, self._dropping = self._dropping and start == 1, False
         if dropped or len(payload) > self.packet_size:
             self._acknowledge(b"+")
@@ -144,17 +161,6 @@ class Framing:
             return None
         self._acknowledge(b"+")
         return Packet(payload)
-
-    def _too_long(self) -> None:
-        """Forget the middle of a packet that no longer fits; keep the $ so that its end is recognised."""
-        restart = self._input.rfind(b"$")
-        if restart > 0:
-            del self._input[:restart]
-            self._dropping = False
-        if len(self._input) > self.packet_size + 1:
-            del self._input[1:]
-            self._dropping = True
-        self._scanned = len(self._input)
 
     def _acknowledge(self, sign: bytes) -> None:
         if self.acknowledged:
@@ -181,7 +187,7 @@ def checksum(payload: bytes) -> int:
 
 def frame(payload: bytes) -> bytes:
     """$payload#checksum, run-length encoded where that pays."""
-    if len(payload) <= RUN_LENGTH_LIMIT and any(hint in payload for hint in _RUN_HINT):
+    if len(payload) <= RUN_LENGTH_LIMIT and any(hint in payload for hint in _RUN_HINTS):
         payload = encode_runs(payload)
     return b"$%b#%02x" % (payload, checksum(payload))
 
@@ -206,12 +212,8 @@ def unescape(data: bytes) -> bytes:
 
 
 def encode_runs(payload: bytes) -> bytes:
-    """Runs of one byte as byte, *, and a printable count: n repeats more is written as n + 29."""
-    return _RUN.sub(_run, payload)
+    """The long runs that hex data has (0, f, and x for what is unavailable) as byte, *, and repeats + 29.
 
-
-def _run(match: re.Match[bytes]) -> bytes:
-    """6 and 7 more repeats would be written # and $: write five, and the rest plainly."""
-    byte, repeats = match[1], len(match[0]) - 1
-    encoded = 5 if repeats in (6, 7) else repeats
-    return b"%b*%c%b" % (byte, encoded + 29, byte * (repeats - encoded))
+    Runs of 7 and 8, whose count would be written # and $, are too short to matter.
+    """
+    return _RUN.sub(lambda match: b"%c*%c" % (match[0][0], len(match[0]) + 28), payload)

@@ -85,10 +85,14 @@ def encode(reply: Reply, style: ErrorStyle) -> bytes | None:
     assert_never(reply)
 
 
+_PLAIN = bytes.maketrans(b"#$*}\n", b"____ ")
+"""Error text is neither escaped nor hex, so what frames and runs are made of must not be in it."""
+
+
 def _failure(reply: Failure, style: ErrorStyle) -> bytes:
     errno = b"E%02x" % (reply.errno & 0xFF)
     if style is ErrorStyle.TEXT:
-        return b"E." + escape(reply.text.encode())
+        return b"E." + reply.text.encode("ascii", "backslashreplace").translate(_PLAIN)
     if style is ErrorStyle.LLDB:
         return errno + b";" + reply.text.encode().hex().encode()
     return errno

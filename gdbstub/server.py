@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import selectors
 import socket
 import stat
 from collections.abc import Callable
@@ -38,8 +38,8 @@ class Server:
     def __init__(self, target: Target, log: Callable[[str], None] = lambda _line: None) -> None:
         self._target = target
         self._log = log
-        self._epoll = select.epoll()
-        self._listeners: dict[int, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._listeners: list[socket.socket] = []
         self._unix_paths: list[str] = []
         self._client: socket.socket | None = None
         self._peer = ""
@@ -85,8 +85,8 @@ class Server:
     def _listen(self, listener: socket.socket) -> None:
         listener.listen(1)
         listener.setblocking(False)
-        self._listeners[listener.fileno()] = listener
-        self._epoll.register(listener.fileno(), select.EPOLLIN)
+        self._listeners.append(listener)
+        self._selector.register(listener, selectors.EVENT_READ)
 
     @property
     def client(self) -> str | None:
@@ -100,21 +100,19 @@ class Server:
 
     def fileno(self) -> int:
         """Readable when `poll` has something to do: for an event loop around this one."""
-        return self._epoll.fileno()
+        descriptor: int = self._selector.fileno()
+        return descriptor
 
     def poll(self, timeout: float | None = 0) -> bool:
         """Wait up to `timeout` seconds (None: for ever) and do what is to be done. Whether anything happened.
         """
-        try:
-            ready = self._epoll.poll(timeout)
-        except InterruptedError:
-            return False
-        for descriptor, events in ready:
-            if self._client is not None and descriptor == self._client.fileno():
+        ready = self._selector.select(timeout)
+        for key, events in ready:
+            if key.fileobj is self._client:
                 self._serve(events)
-        for descriptor, _ in ready:
-            if descriptor in self._listeners:
-                self._accept(self._listeners[descriptor])
+        for key, _ in ready:
+            if isinstance(key.fileobj, socket.socket) and key.fileobj in self._listeners:
+                self._accept(key.fileobj)
         return bool(ready)
 
     def stopped(self, reason: StopReason) -> None:
@@ -132,14 +130,15 @@ class Server:
     def close(self) -> None:
         """Drop the client and stop listening."""
         self._drop("server closed")
-        for listener in self._listeners.values():
+        for listener in self._listeners:
+            self._selector.unregister(listener)
             listener.close()
         self._listeners.clear()
         for path in self._unix_paths:
             with contextlib.suppress(OSError):
                 os.unlink(path)
         self._unix_paths.clear()
-        self._epoll.close()
+        self._selector.close()
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -147,7 +146,7 @@ class Server:
         except OSError:
             return
         if self._client is not None:
-            self._serve(select.EPOLLIN)  # it may just have left
+            self._receive()  # it may just have left
         if self._client is not None:
             self._log(f"gdb client refused: {self._peer} is attached")
             connection.close()
@@ -158,17 +157,17 @@ class Server:
         connection.setblocking(False)
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _keep_alive(connection)
         self._client, self._peer, self._output = connection, peer, b""
-        self._interest = select.EPOLLIN
-        self._epoll.register(connection.fileno(), self._interest)
+        self._interest = selectors.EVENT_READ
+        self._selector.register(connection, self._interest)
         self._session = Session(self._target)
         self._log(f"gdb client attached from {peer}")
 
     def _serve(self, events: int) -> None:
-        if events & select.EPOLLOUT:
+        if events & selectors.EVENT_WRITE:
             self._send()
-        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+        if events & selectors.EVENT_READ:
             self._receive()
 
     def _receive(self) -> None:
@@ -211,25 +210,33 @@ class Server:
         self._want()
 
     def _want(self) -> None:
-        """Tell epoll what this client's socket is good for now."""
+        """Say what this client's socket is waited for: a client that does not read is not read from."""
         assert self._client is not None
-        interest = (select.EPOLLOUT if self._output else 0) | (
-            select.EPOLLIN if len(self._output) <= MAX_OUTPUT else 0
-        )
+        interest = selectors.EVENT_WRITE if self._output else 0
+        if len(self._output) <= MAX_OUTPUT:
+            interest |= selectors.EVENT_READ
         if interest != self._interest:
             self._interest = interest
-            self._epoll.modify(self._client.fileno(), interest)
+            self._selector.modify(self._client, interest)
 
     def _drop(self, why: str) -> None:
         if self._client is None:
             return
         client, session = self._client, self._session
         self._client = self._session = None
-        self._epoll.unregister(client.fileno())
+        self._selector.unregister(client)
         client.close()
         if session is not None:
             session.closed()
         self._log(f"gdb client {self._peer} left: {why}")
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Notice within half a minute that a client's host is gone."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _answers(path: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gdbstub.requests import breakpoints, execution, general, lldb, memory, qemu, registers, threads, transfer
 from gdbstub.requests.parsing import MalformedError
@@ -55,6 +56,10 @@ _PARSERS: Mapping[bytes, Callable[[bytes], KnownRequest]] = {
 
 def parse(payload: bytes) -> Request:
     """The request a packet carries. Never raises."""
+    return _parse_remembered(payload) if len(payload) <= _SHORT else _parse(payload)
+
+
+def _parse(payload: bytes) -> Request:
     match = _NAME.match(payload)
     if match is None:
         return Unknown(payload)
@@ -75,3 +80,8 @@ def _by_prefix(payload: bytes) -> tuple[Callable[[bytes], KnownRequest] | None, 
         if payload.startswith(prefix):
             return parser, payload[len(prefix) :]
     return None, b""
+
+
+_SHORT = 64
+_parse_remembered = lru_cache(maxsize=1024)(_parse)
+"""Stepping sends the same few packets for ever, and requests are immutable."""

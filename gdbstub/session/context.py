@@ -16,6 +16,9 @@ from gdbstub.target import Memory, Target
 PROCESS = 1
 """The one process there is."""
 
+EXPEDITED = ("pc", "sp", "fp")
+"""Roles of the registers that every stop reply carries, so that the client need not ask."""
+
 
 @dataclass(slots=True)
 class Context:
@@ -40,7 +43,12 @@ class Context:
     unreported: deque[StopReason] = field(default_factory=deque)
     notifications: list[bytes] = field(default_factory=list)
     breakpoints: dict[tuple[BreakpointKind, int, int, bool], Breakpoint] = field(default_factory=dict)
+    expedited: tuple[int, ...] = ()
     document: tuple[str, str, bytes] | None = None
+
+    def __post_init__(self) -> None:
+        layout = self.target.registers.layout
+        self.expedited = tuple(n for n, register in enumerate(layout) if register.generic in EXPEDITED)
 
     @property
     def multiprocess(self) -> bool:

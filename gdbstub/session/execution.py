@@ -21,12 +21,14 @@ from gdbstub.requests.execution import (
     WhyStopped,
 )
 from gdbstub.requests.parsing import ALL, ThreadRef
+from gdbstub.session.console import console
 from gdbstub.session.context import Context
 from gdbstub.session.registers import set_pc
 from gdbstub.session.stop_reply import of_whole_target, stop_reply
 from gdbstub.stops import NoneResumed, Signal, Signalled, StopReason, ThreadEnded, ThreadId, ThreadStarted
 from gdbstub.target import Action, ActionKind, Continue, RangeStep, Step, Stop
 
+_EVERYONE = ThreadRef(ALL)
 _LETTERS = {
     ActionKind.CONTINUE: "c;C",
     ActionKind.STEP: "s;S",
@@ -98,7 +100,7 @@ def _assign(
     assigned: dict[ThreadId, Action] = {}
     for action, ref in actions:
         _refuse_unknown(context, action)
-        for thread in context.threads_of(ref or ThreadRef(ALL)):
+        for thread in context.threads_of(ref or _EVERYONE):
             assigned.setdefault(thread, action)
     return assigned
 
@@ -185,6 +187,8 @@ def on_stop(context: Context, reason: StopReason) -> None:
     if context.non_stop:
         _notify(context, reason)
     elif context.waiting:
+        if isinstance(reason, Signalled) and reason.text and not context.lldb:
+            console(context, reason.text.rstrip("\n") + "\n")
         context.waiting = False
         context.framing.send(stop_reply(context, reason).encode())
 

@@ -25,11 +25,9 @@ from gdbstub.requests.general import (
     WasAttached,
 )
 from gdbstub.session.breakpoints import remove_all
+from gdbstub.session.console import CONSOLE_CHUNK, console
 from gdbstub.session.context import PROCESS, Context
 from gdbstub.session.execution import why_stopped
-
-CONSOLE_CHUNK = 8192
-"""Characters of console output in one O packet."""
 
 
 def answer(context: Context, request: GeneralRequest) -> Reply:
@@ -120,12 +118,6 @@ def _monitor(context: Context, command: str) -> Reply:
         console(context, result)
         return Ok()
     return Hex(result.encode()) if result else Ok()
-
-
-def console(context: Context, text: str) -> None:
-    """Show `text` to the client's user now. Only while a command or a resumption is under way."""
-    for start in range(0, len(text), CONSOLE_CHUNK):
-        context.framing.send(b"O" + text[start : start + CONSOLE_CHUNK].encode().hex().encode())
 
 
 def _offsets(context: Context) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import assert_never
 
 from gdbstub.errors import MemoryAccessError, TargetError
@@ -89,15 +90,15 @@ def _crc(context: Context, request: Crc) -> Reply:
     thread = context.thread()
     if port is not None and not context.physical:
         return Text(f"C{port.crc32(thread, request.address, request.length):x}")
-    crc, address = 0xFFFFFFFF, request.address
+    crc, address = Crc32(), request.address
     end = request.address + request.length
     while address < end:
         data = context.memory.read(thread, address, min(CHUNK, end - address)) if address < _TOP else b""
         if not data:
             raise MemoryAccessError(address)
-        crc = crc32_msb_first(data, crc)
+        crc.update(data)
         address += len(data)
-    return Text(f"C{crc:x}")
+    return Text(f"C{crc.value:x}")
 
 
 def _limit(length: int, what: str) -> None:
@@ -105,21 +106,21 @@ def _limit(length: int, what: str) -> None:
         raise TargetError(f"{what}: {length:#x} bytes at once; at most {MAX_SCAN:#x} are done")
 
 
-def _table() -> list[int]:
-    table = []
-    for byte in range(256):
-        crc = byte << 24
-        for _ in range(8):
-            crc = (crc << 1) ^ (0x04C11DB7 if crc & 0x80000000 else 0)
-        table.append(crc & 0xFFFFFFFF)
-    return table
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-_TABLE = _table()
+class Crc32:
+    """GDB manual, qCRC: polynomial 04c11db7, most significant bit first, initial value ffffffff.
 
+    zlib's CRC is the same with every byte, and the result, mirrored and inverted.
+    """
 
-def crc32_msb_first(data: bytes, crc: int = 0xFFFFFFFF) -> int:
-    """GDB manual, qCRC: polynomial 04c11db7, most significant bit first, no final inversion."""
-    for byte in data:
-        crc = (crc << 8 & 0xFFFFFFFF) ^ _TABLE[crc >> 24 ^ byte]
-    return crc
+    def __init__(self) -> None:
+        self._mirrored = 0
+
+    def update(self, data: bytes) -> None:
+        self._mirrored = zlib.crc32(data.translate(_MIRRORED), self._mirrored)
+
+    @property
+    def value(self) -> int:
+        return int(f"{self._mirrored ^ 0xFFFFFFFF:032b}"[::-1], 2)

@@ -19,7 +19,18 @@ from gdbstub.requests.qemu import QemuRequest
 from gdbstub.requests.registers import RegistersRequest
 from gdbstub.requests.threads import ThreadsRequest
 from gdbstub.requests.transfer import TransferRequest
-from gdbstub.session import breakpoints, execution, general, lldb, memory, qemu, registers, threads, transfer
+from gdbstub.session import (
+    breakpoints,
+    console,
+    execution,
+    general,
+    lldb,
+    memory,
+    qemu,
+    registers,
+    threads,
+    transfer,
+)
 from gdbstub.session.context import Context
 from gdbstub.stops import StopReason
 from gdbstub.target import Target
@@ -98,7 +109,7 @@ class Session:
         client).
         """
         if self._context.waiting and not self._context.non_stop:
-            general.console(self._context, text)
+            console.console(self._context, text)
 
     def closed(self) -> None:
         """The connection is gone. What the client set is taken back."""

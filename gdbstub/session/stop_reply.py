@@ -21,8 +21,6 @@ from gdbstub.stops import (
     WatchpointHit,
 )
 
-_EXPEDITED = ("pc", "sp", "fp")
-
 
 def of_whole_target(reason: StopReason) -> bool:
     """Whether nothing is left to run after it."""
@@ -126,12 +124,6 @@ def _lldb(context: Context, reason: StopReason) -> str:
 
 
 def _expedited(context: Context, thread: ThreadId) -> str:
-    """The registers every client wants first, so that it need not ask."""
     registers = context.target.registers
-    fields = []
-    for number, register in enumerate(registers.layout):
-        if register.generic in _EXPEDITED:
-            value = registers.read(thread, number)
-            if value is not None:
-                fields.append(f"{number:02x}:{value.hex()};")
-    return "".join(fields)
+    values = [(number, registers.read(thread, number)) for number in context.expedited]
+    return "".join(f"{number:02x}:{value.hex()};" for number, value in values if value is not None)
