@@ -107,7 +107,7 @@ def _check_options(options: BootOptions, protocol: Protocol) -> None:
         raise UserError("--via-decompressor is for compressed Linux kernels: leave it out")
     if protocol is not Protocol.FLAT and (options.load_address is not None or options.mode is not None):
         raise UserError(
-            f"--load-address and --mode are for flat images, but this is entered as {protocol.value}: omit them"
+            f"--load-address and --mode are for flat images, but this is {protocol.value}: omit them"
         )
 
 

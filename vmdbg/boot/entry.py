@@ -49,7 +49,7 @@ _NO_LDT = SegmentRegister(0, 0, 0xFFFF, LDT)
 
 
 def descriptor(base: int, limit: int, attributes: int) -> int:
-    """A segment descriptor as a 64-bit number (SDM 3A fig. 3-8). `limit` is in bytes; with G set it is scaled."""
+    """A segment descriptor as a number (SDM 3A fig. 3-8). `limit` is in bytes; with G set it is scaled."""
     scaled = limit >> 12 if attributes & 0x8000 else limit
     low = (base & 0xFFFF) << 16 | scaled & 0xFFFF
     high = (

@@ -264,7 +264,7 @@ def _finish(
 
 
 def command_line(options: BootOptions, limit: int) -> str:
-    """The default, or what replaces it, with the user's text after it. Raises UserError past `limit` bytes."""
+    """The default, or what replaces it, and then the user's text. Raises UserError past `limit` bytes."""
     base = DEFAULT_COMMAND_LINE if options.command_line is None else options.command_line
     text = f"{base} {options.append}".strip()
     size = len(text.encode("utf-8", "surrogateescape"))
