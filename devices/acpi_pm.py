@@ -90,10 +90,11 @@ class AcpiPm:
 
     def read(self, offset: int, size: int, now: int) -> int:
         self._state.last_access = now
-        block = b"".join(
-            self._register(at, now).to_bytes(4, "little") for at in range(offset & ~3, offset + size, 4)
-        )
-        return int.from_bytes(block[offset & 3 :][:size], "little")
+        first, shift = offset & ~3, 8 * (offset & 3)
+        value = self._register(first, now)
+        if shift + 8 * size > 32:
+            value |= self._register(first + 4, now) << 32
+        return value >> shift & (1 << 8 * size) - 1
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
         self._state.last_access = now

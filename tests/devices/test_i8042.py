@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devices.i8042 import I8042
 from devices.keyboard import BUFFER_SIZE
@@ -255,3 +257,20 @@ def test_reading_an_empty_buffer_gives_the_last_byte_again(bench: Bench) -> None
     bench.command(0xAA)
     assert bench.get() == 0x55
     assert bench.chip.data.read(0, 1, 0) == 0x55
+
+
+@given(st.lists(st.tuples(st.sampled_from(["command", "data", "read"]), st.integers(0, 255)), max_size=80))
+def test_no_sequence_of_accesses_breaks_it(accesses: list[tuple[str, int]]) -> None:
+    bench = Bench()
+    for kind, value in accesses:
+        if kind == "command":
+            bench.command(value)
+        elif kind == "data":
+            bench.send(value)
+        else:
+            assert 0 <= bench.chip.data.read(0, 1, 0) <= 0xFF
+        assert 0 <= bench.status() <= 0xFF
+        state = bench.chip.save()
+        assert len(state.keyboard.output) <= BUFFER_SIZE
+        assert bench.irq1.level <= bool(state.output_full)
+    assert dict(bench.chip.describe())
