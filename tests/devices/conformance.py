@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devices.acpi_pm import PM_PORTS, AcpiPm
+from devices.apic_bus import InterruptMessage
 from devices.apm import APM_PORTS, Apm
 from devices.com_ports import COM_PORT_SIZE
 from devices.debugcon import DebugConsole
@@ -20,8 +21,14 @@ from devices.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.dma_page import DMA_PAGE_PORTS, DmaPage
 from devices.host_bridge import HostBridge
 from devices.i8042 import I8042
+from devices.ioapic import IoApic
+from devices.lapic import Lapic
 from devices.pci import CONFIG_PORTS, PciFunction, PciHost
+from devices.pic import CASCADE_IRQ, Pic
+from devices.pit import Pit
+from devices.port61 import Port61
 from devices.port92 import Port92
+from devices.rtc import Rtc
 from devices.scheduler import Scheduler
 from devices.seam import AddressedDevice, Line
 from devices.test_exit import TEST_EXIT_SIZE, TestExit
@@ -46,6 +53,17 @@ class RecordingLine:
 
 
 @dataclass(frozen=True)
+class Inta:
+    """Interrupt acknowledge cycles as an input: one for each time it is set high."""
+
+    acknowledge: Callable[[], int]
+
+    def set(self, level: bool) -> None:
+        if level:
+            self.acknowledge()
+
+
+@dataclass(frozen=True)
 class Window:
     """`length` bytes of ports or memory behind one AddressedDevice."""
 
@@ -58,6 +76,7 @@ class Subject:
     device: Any
     windows: list[Window]
     inputs: list[Line] = field(default_factory=list)
+    outputs: list[RecordingLine] = field(default_factory=list)
 
 
 DEVICES: dict[str, Callable[[Scheduler], Subject]] = {}
@@ -71,16 +90,17 @@ class Sink:
 
 
 class ConfigSpace:
-    """A PCI function's configuration space as if it were a window."""
+    """A PCI function's configuration space as a window; the host lets no access across a dword through."""
 
     def __init__(self, function: PciFunction) -> None:
         self._function = function
 
     def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
-        return self._function.read_config(offset, size)
+        return self._function.read_config(offset, size) if (offset & 3) + size <= 4 else 0
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
-        self._function.write_config(offset, size, value)
+        if (offset & 3) + size <= 4:
+            self._function.write_config(offset, size, value)
 
 
 def _ignore(*args: object) -> None:
@@ -122,8 +142,59 @@ def _host_bridge(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's
     return Subject(bridge, [Window(ConfigSpace(bridge), 256)])
 
 
+def _pic(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's signature
+    intr = RecordingLine()
+    pic = Pic(intr)
+    inputs = [pic.input(irq) for irq in range(16) if irq != CASCADE_IRQ]
+    windows = [Window(pic.master, 2), Window(pic.slave, 2), Window(pic.elcr, 2)]
+    return Subject(pic, windows, [*inputs, Inta(pic.acknowledge)], [intr])
+
+
+def _pit(scheduler: Scheduler) -> Subject:
+    irq0 = RecordingLine()
+    pit = Pit(scheduler.timer(Pit.name), irq0)
+    return Subject(pit, [Window(pit, 4)], [], [irq0])
+
+
+def _port61(scheduler: Scheduler) -> Subject:
+    port = Port61(Pit(scheduler.timer(Pit.name), RecordingLine()))
+    return Subject(port, [Window(port, 1)])
+
+
+def _rtc(scheduler: Scheduler) -> Subject:
+    irq8 = RecordingLine()
+    rtc = Rtc(scheduler.timer(Rtc.name), irq8, 1_700_000_000)
+    return Subject(rtc, [Window(rtc, 2)], [], [irq8])
+
+
+def _lapic(scheduler: Scheduler) -> Subject:
+    intr, nmi = RecordingLine(), RecordingLine()
+    lapic = Lapic(scheduler.timer(Lapic.name), intr, nmi, lambda: 0x20)
+    lapic.set_virtual_wire_mode()
+    inputs = [lapic.lint0, lapic.lint1, Inta(lapic.acknowledge)]
+    return Subject(lapic, [Window(lapic, 0x1000)], inputs, [intr, nmi])
+
+
+class Refusing:
+    """An APIC bus on which every other message finds nobody, by its vector."""
+
+    def deliver(self, message: InterruptMessage) -> bool:
+        return message.vector % 2 == 0
+
+
+def _ioapic(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's signature
+    ioapic = IoApic(Refusing())
+    return Subject(ioapic, [Window(ioapic, 0x20)], [ioapic.input(pin) for pin in range(24)])
+
+
 DEVICES.update(
     {
+        "pic": _pic,
+        "pit": _pit,
+        "port61": _port61,
+        "rtc": _rtc,
+        "lapic": _lapic,
+        "ioapic": _ioapic,
         "uart": _uart,
         "i8042": _i8042,
         "acpi-pm": _acpi_pm,
