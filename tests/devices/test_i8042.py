@@ -94,7 +94,7 @@ def test_status_tells_commands_from_data(bench: Bench) -> None:
 
 
 def test_linux_finds_no_auxiliary_port_without_waiting(bench: Bench) -> None:
-    """i8042_check_aux: loop and interface test fail at once, by an answer that is not the auxiliary device's."""
+    """i8042_check_aux: loop and interface test fail at once, not by an auxiliary device's answer."""
     bench.command(0x60, 0x75)
     bench.command(0xD3, 0x5A)
     assert bench.status() & OBF
