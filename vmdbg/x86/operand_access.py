@@ -32,7 +32,7 @@ ADDRESS_ONLY = frozenset(
 
 
 def is_string(found: capstone.CsInsn) -> bool:
-    """Whether this is a string instruction: MOVSD and CMPSD are SSE ones too, whose opcodes begin with 0Fh."""
+    """Whether this is a string instruction; the SSE ones named MOVSD and CMPSD have opcodes from 0Fh on."""
     return found.id in STRING_ACCESS and bool(found.opcode[0] != 0x0F)
 
 

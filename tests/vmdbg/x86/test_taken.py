@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 
@@ -30,7 +31,9 @@ def decode(code: str, width: Width = Width.BITS64, offset: int = 0x1000) -> Inst
         ("ne", lambda a, b: a != b),
     ],
 )
-def test_conditions_mean_what_a_comparison_of_bytes_means(suffix: str, relation) -> None:  # type: ignore[no-untyped-def]
+def test_conditions_mean_what_a_comparison_of_bytes_means(
+    suffix: str, relation: Callable[[int, int], bool]
+) -> None:
     values = (-128, -127, -1, 0, 1, 5, 126, 127)
     for a, b in itertools.product(values, values):
         difference = (a - b) & 0xFF
