@@ -31,7 +31,7 @@ _SIGNATURE = 0x600
 def load(options: BootOptions, bios: InputFile) -> BootImage:
     """Lay out a firmware image, with no e820 map: firmware finds out by itself. Raises UserError."""
     check_memory(options.memory)
-    if options.kernel is not None:
+    if options.bios is not None and options.kernel is not None:
         raise UserError(
             "--bios runs firmware, which has no disk to find a kernel on: leave out --bios or the kernel"
         )

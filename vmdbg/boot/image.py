@@ -125,8 +125,8 @@ class CpuStart:
 class BootImage:
     """A guest ready to run.
 
-    `segments` do not overlap. `memory` is the RAM it was laid out for, in bytes; `memory_needed` the least
-    that holds the guest and what was loaded with it. `e820` is what the guest is told; it is empty when
+    `segments` do not overlap. `memory` is the RAM it was laid out for, in bytes; `memory_needed` is
+    enough for the guest and what was loaded with it. `e820` is what the guest is told; it is empty when
     firmware is to find out by itself. `entry` is the linear address of the first instruction. `command_line`
     is the whole text the guest is given, or None when the protocol has none.
     """

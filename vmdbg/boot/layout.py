@@ -114,7 +114,7 @@ class Layout:
 
     @property
     def memory_needed(self) -> int:
-        """The least RAM that holds everything: what is fixed, and above it what can move, in whole MiB."""
+        """RAM that is enough for everything: what is fixed, and above it what can move, in whole MiB."""
         fixed = max((claim.end for claim in self._claims if not claim.movable), default=0)
         movable = sum(claim.end - claim.start + PAGE_SIZE for claim in self._claims if claim.movable)
         return -(-max(fixed + movable, SMALLEST_MEMORY) // MIB) * MIB

@@ -57,8 +57,9 @@ _SETUP_RNG_SEED = 9
 _BANNER = b"Linux version "
 _KERNEL_MAP = 0xFFFFFFFF80000000
 _OLDEST = 0x0202
+_SHORTEST_HEADER = 0x10
+"""The header ends at 202h plus the byte at 201h; LOADFLAGS at 211h is the last field that is always there."""
 _WITH_PAYLOAD = 0x0208
-_WITH_INIT_SIZE = 0x020A
 _WITH_XLOADFLAGS = 0x020C
 
 
@@ -130,7 +131,7 @@ def load_vmlinux(options: BootOptions, elf: elf_file.ElfFile) -> BootImage:
 def parse_setup_header(kernel: InputFile) -> SetupHeader:
     """Read a bzImage's setup header (boot.rst, "The Real-Mode Kernel Header"). Raises UserError."""
     data = kernel.data
-    if len(data) < 0x268:
+    if len(data) < 0x268 or data[0x201] < _SHORTEST_HEADER:
         raise UserError(f"{kernel.name} is truncated: it ends inside the setup header")
     (version,) = struct.unpack_from("<H", data, 0x206)
     protected_start = ((data[_HEADER] or 4) + 1) * _SECTOR
@@ -145,22 +146,24 @@ def parse_setup_header(kernel: InputFile) -> SetupHeader:
             f"the file has {len(data)}: copy it again"
         )
     protected = data[protected_start:]
-    offset, length = struct.unpack_from("<II", data, 0x248) if version >= _WITH_PAYLOAD else (0, 0)
+
+    def number(since: int, format_: str, offset: int, default: int) -> int:
+        return int(struct.unpack_from("<" + format_, data, offset)[0]) if version >= since else default
+
+    offset, length = number(_WITH_PAYLOAD, "I", 0x248, 0), number(_WITH_PAYLOAD, "I", 0x24C, 0)
     if offset + length > len(protected):
         raise UserError(f"{kernel.name} is truncated: its compressed kernel goes beyond the file")
     return SetupHeader(
         raw=bytes(data[_HEADER : min(0x202 + data[0x201], _E820_TABLE)]),
         version=version,
         protected=protected,
-        relocatable=version >= 0x0205 and data[0x234] != 0,
-        is_64bit=version >= _WITH_XLOADFLAGS and bool(data[0x236] & _XLF_KERNEL_64),
-        initrd_max=struct.unpack_from("<I", data, 0x22C)[0] if version >= 0x0203 else 0x37FFFFFF,
-        command_line_size=struct.unpack_from("<I", data, 0x238)[0] if version >= 0x0206 else 255,
+        relocatable=number(0x0205, "B", 0x234, 0) != 0,
+        is_64bit=number(_WITH_XLOADFLAGS, "H", 0x236, 0) & _XLF_KERNEL_64 != 0,
+        initrd_max=number(0x0203, "I", 0x22C, 0x37FFFFFF),
+        command_line_size=number(0x0206, "I", 0x238, 255),
         payload=protected[offset : offset + length],
-        load_address=struct.unpack_from("<Q", data, 0x258)[0] if version >= _WITH_INIT_SIZE else HIGH_MEMORY,
-        init_size=struct.unpack_from("<I", data, 0x260)[0]
-        if version >= _WITH_INIT_SIZE
-        else 4 * len(protected),
+        load_address=number(0x020A, "Q", 0x258, HIGH_MEMORY),
+        init_size=number(0x020A, "I", 0x260, 4 * len(protected)),
         release=_release(data),
     )
 
@@ -237,7 +240,6 @@ def _finish(
     params.put(
         0x210, "BB", _LOADER_UNDEFINED, header.raw[0x20] & ~_KASLR_FLAG & ~_CAN_USE_HEAP | _LOADED_HIGH
     )
-    params.put(0x214, "I", (cpu.rip - _ENTRY_64 if header.is_64bit else cpu.rip) & 0xFFFFFFFF)
     params.put(0x218, "II", 0, 0)
     if options.initrd is not None:
         data = options.initrd.data

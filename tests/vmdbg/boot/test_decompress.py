@@ -50,9 +50,9 @@ def test_a_wrong_size_is_noticed(name: str) -> None:
 
 
 def test_lzo_and_unknown_data_are_refused_by_name() -> None:
-    with pytest.raises(PayloadError, match="lzo.*--via-decompressor"):
+    with pytest.raises(PayloadError, match=r"lzo.*--via-decompressor"):
         unpack(memoryview(b"\x89LZO\0\r\n\x1a\n"), MIB)
-    with pytest.raises(PayloadError, match="unknown way .*6b 65 72 6e 65 6c"):
+    with pytest.raises(PayloadError, match=r"unknown way .*6b 65 72 6e 65 6c"):
         unpack(memoryview(b"kernel"), MIB)
     with pytest.raises(PayloadError, match="begins with nothing"):
         unpack(memoryview(b""), MIB)
@@ -60,7 +60,9 @@ def test_lzo_and_unknown_data_are_refused_by_name() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(PACKERS)), st.integers(0, 1 << 30), st.integers(0, 255), st.binary(max_size=40))
-def test_mutated_data_raises_nothing_but_payload_errors(name: str, where: int, value: int, tail: bytes) -> None:
+def test_mutated_data_raises_nothing_but_payload_errors(
+    name: str, where: int, value: int, tail: bytes
+) -> None:
     packed = bytearray(PACKERS[name](b"kernel" * 100))
     packed[where % len(packed)] = value
     try:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +13,12 @@ MIB = 1 << 20
 
 
 @given(st.integers(1, 3072))
-def test_the_map_is_sorted_without_overlap_and_its_ram_is_the_memory_less_the_legacy_hole(mebibytes: int) -> None:
+def test_the_map_is_sorted_without_overlap_and_its_ram_is_the_memory_less_the_legacy_hole(
+    mebibytes: int,
+) -> None:
     entries = e820_map(mebibytes * MIB)
     assert all(entry.size > 0 for entry in entries)
-    assert all(first.end <= second.address for first, second in zip(entries, entries[1:], strict=False))
+    assert all(first.end <= second.address for first, second in pairwise(entries))
     usable = sum(entry.size for entry in entries if entry.type is E820Type.USABLE)
     assert usable == mebibytes * MIB - (0x100000 - 0x9FC00)
 
@@ -98,14 +102,15 @@ def test_what_is_placed_never_overlaps_and_lies_in_usable_ram(requests: list[tup
         except UserError:
             continue
     segments = layout.finish()
-    assert all(first.end <= second.address for first, second in zip(segments, segments[1:], strict=False))
+    assert all(first.end <= second.address for first, second in pairwise(segments))
     usable = [entry for entry in layout.e820 if entry.type is E820Type.USABLE]
     for segment in segments:
         assert any(entry.address <= segment.address and segment.end <= entry.end for entry in usable)
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1 KiB"), (1536, "1.5 KiB"), (3 << 30, "3 GiB")]
+    ("size", "text"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1 KiB"), (1536, "1.5 KiB"), (3 << 30, "3 GiB")],
 )
 def test_sizes_are_written_for_people(size: int, text: str) -> None:
     assert size_text(size) == text

@@ -1,0 +1,154 @@
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.vmdbg.boot import qemu
+from tests.vmdbg.boot.builders import NOTE, PUTS, Part, assemble, elf32, elf64, input_file, note
+from vmdbg.boot.detect import boot_image
+from vmdbg.boot.image import BootImage, BootOptions, CpuMode, Protocol
+from vmdbg.errors import UserError
+
+MIB = 1 << 20
+ADDRESS = 0x100000
+GUEST = (
+    f"""
+bits 32
+org {ADDRESS:#x}
+start:
+    dd 0x1badb002, {{flags}}, -(0x1badb002 + {{flags}})
+    dd start, start, 0, end + 0x1000, enter
+enter:
+    cmp eax, 0x2badb002
+    jne leave
+    push dword 0x5a5a5a5a
+    mov esi, [ebx + 16]
+    call puts
+    mov esi, [ebx + 64]
+    call puts
+    mov ecx, [ebx + 24]
+    mov esi, [ecx]
+    call puts
+    mov esi, text
+    pushf
+    pop eax
+    test eax, 0x200
+    jz .off
+    inc esi
+.off:
+    mov ecx, [ebx + 44]
+    cmp ecx, 24 * {{entries}}
+    jne leave
+    call puts
+    jmp leave
+text: db ' done', 0
+"""
+    + PUTS
+    + "end:"
+)
+ENTRIES = 6
+
+
+def _code(flags: int = 0) -> bytes:
+    return assemble(GUEST.format(flags=flags, entries=ENTRIES))
+
+
+def _boot(kernel: bytes, **more: object) -> BootImage:
+    return boot_image(BootOptions(memory=16 * MIB, kernel=input_file(kernel), **more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["elf32", "elf64", "flat"])
+def test_a_kernel_finds_its_command_line_module_and_memory_map(form: str, tmp_path: Path) -> None:
+    kernel = {
+        "elf32": lambda: elf32([Part(ADDRESS, _code())], ADDRESS + 32),
+        "elf64": lambda: elf64([Part(ADDRESS, _code())], ADDRESS + 32),
+        "flat": lambda: _code(1 << 16),
+    }[form]()
+    image = _boot(kernel, append="bug=stack ", initrd=input_file(b" a module\0", "module"))
+    assert (image.protocol, image.start.mode) == (Protocol.MULTIBOOT, CpuMode.PROTECTED32)
+    assert len(image.e820) == ENTRIES
+    assert qemu.run(image, tmp_path, " done") == "bug=stack vmdbg a module done"
+
+
+def test_the_module_lies_behind_the_kernel_on_a_page() -> None:
+    image = _boot(elf32([Part(ADDRESS, _code())], ADDRESS + 32), initrd=input_file(b"m", "module"))
+    (module,) = (segment for segment in image.segments if "module module" in segment.name)
+    assert module.address == 0x101000
+
+
+def test_a_virtual_entry_point_is_entered_where_it_is_loaded() -> None:
+    assert _boot(elf32([Part(ADDRESS, _code(), 0xC0100000)], 0xC0100020)).entry == ADDRESS + 32
+
+
+def test_a_header_with_a_wrong_checksum_is_none() -> None:
+    code = bytearray(_code())
+    code[8] ^= 1
+    assert _boot(elf32([Part(ADDRESS, bytes(code))], ADDRESS + 32)).protocol is Protocol.ELF
+
+
+def test_requirements_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(UserError, match="flags 0x8"):
+        _boot(elf32([Part(ADDRESS, _code(8))], ADDRESS + 32))
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ((0x100010, 0x100020, 0, 0, 0x100020), "behind itself"),
+        ((0x100000, 0x100000, 0x200000, 0, 0x100020), "truncated"),
+        ((0x100000, 0x100000, 0, 0, 0x300000), "entry point 0x300000 lies outside"),
+        ((0xA0000, 0xA0000, 0, 0, 0xA0020), "not free RAM"),
+    ],
+)
+def test_address_fields_that_cannot_be_are_refused(fields: tuple[int, ...], text: str) -> None:
+    kernel = struct.pack("<3I5I", 0x1BADB002, 1 << 16, -(0x1BADB002 + (1 << 16)) & 0xFFFFFFFF, *fields)
+    with pytest.raises(UserError, match=text):
+        _boot(kernel + bytes(100))
+
+
+PVH_GUEST = (
+    f"""
+bits 32
+org {ADDRESS:#x}
+    cmp dword [ebx], 0x336ec578
+    jne leave
+    mov esi, [ebx + 24]
+    call puts
+    mov ecx, [ebx + 16]
+    mov esi, [ecx]
+    call puts
+    cmp dword [ebx + 12], 1
+    jne leave
+    cmp dword [ebx + 32], 0xe0000
+    jne leave
+    mov ecx, [ebx + 40]
+    mov eax, [ecx + 24]
+    cmp eax, 0x9fc00
+    jne leave
+    str ax
+    test eax, eax
+    jz leave
+    mov esi, text
+    call puts
+    jmp leave
+text: db ' done', 0
+"""
+    + PUTS
+)
+
+
+def _pvh(entry: int = ADDRESS) -> bytes:
+    code = assemble(PVH_GUEST)
+    return elf64([Part(0, note(b"Xen", 18, struct.pack("<I", entry)), type=NOTE), Part(ADDRESS, code)], 0)
+
+
+def test_a_pvh_kernel_finds_its_start_info(tmp_path: Path) -> None:
+    image = _boot(_pvh(), append="pvh ", rsdp=0xE0000, initrd=input_file(b"initrd\0", "initrd"))
+    assert (image.protocol, image.start.mode, image.entry) == (Protocol.PVH, CpuMode.PROTECTED32, ADDRESS)
+    assert image.start.general.keys() == {"rbx"}
+    assert qemu.run(image, tmp_path, " done") == "pvhinitrd done"
+
+
+def test_a_pvh_entry_outside_what_is_loaded_is_damage() -> None:
+    with pytest.raises(UserError, match="PVH entry point 0x900000 lies outside"):
+        _boot(_pvh(0x900000))
