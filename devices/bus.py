@@ -67,7 +67,8 @@ class PortBus:
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
-        self.unclaimed: Counter[tuple[Direction, int]] = Counter()
+        self._unclaimed_reads: Counter[int] = Counter()
+        self._unclaimed_writes: Counter[int] = Counter()
         self._claims: dict[int, Claim] = {}
         self._reads: dict[int, tuple[Read, int]] = {}
         self._writes: dict[int, tuple[Write, int]] = {}
@@ -88,6 +89,13 @@ class PortBus:
             self._reads[port] = (device.read, offset)
             self._writes[port] = (device.write, offset)
 
+    @property
+    def unclaimed(self) -> Counter[tuple[Direction, int]]:
+        """How often each address was accessed while nobody answered there."""
+        reads = {(Direction.READ, address): count for address, count in self._unclaimed_reads.items()}
+        writes = {(Direction.WRITE, address): count for address, count in self._unclaimed_writes.items()}
+        return Counter(reads | writes)
+
     def claims(self) -> list[Claim]:
         """All claims by rising port."""
         return [claim for port, claim in sorted(self._claims.items()) if port == claim.addresses.start]
@@ -95,10 +103,13 @@ class PortBus:
     def read(self, port: int, size: int, now: int) -> int:
         """IN: `size` is 1, 2 or 4 bytes; the value is unsigned and little-endian."""
         entry = self._reads.get(port)
-        if size == 1 and entry is not None:
+        if size != 1:
+            value = self._read_wide(port, size, now)
+        elif entry is not None:
             value = entry[0](entry[1], 1, now)
         else:
-            value = self._read_wide(port, size, now)
+            self._unclaimed_reads[port] += 1
+            value = 0xFF
         if self.tracer is not None:
             self._trace(Direction.READ, port, size, value, now)
         return value
@@ -108,24 +119,26 @@ class PortBus:
         if self.tracer is not None:
             self._trace(Direction.WRITE, port, size, value, now)
         entry = self._writes.get(port)
-        if size == 1 and entry is not None:
+        if size != 1:
+            self._write_wide(port, size, value, now)
+        elif entry is not None:
             entry[0](entry[1], 1, value, now)
         else:
-            self._write_wide(port, size, value, now)
+            self._unclaimed_writes[port] += 1
 
     def _read_wide(self, port: int, size: int, now: int) -> int:
         if self._goes_whole(port, size):
             read, offset = self._reads[port]
             return read(offset, size, now)
         if not self._any_claimed(port, size):
-            self.unclaimed[Direction.READ, port] += 1
+            self._unclaimed_reads[port] += 1
             return ones(size)
         return sum(self._read_byte(port + lane, now) << 8 * lane for lane in range(size))
 
     def _read_byte(self, port: int, now: int) -> int:
         entry = self._reads.get(port)
         if entry is None:
-            self.unclaimed[Direction.READ, port] += 1
+            self._unclaimed_reads[port] += 1
             return 0xFF
         return entry[0](entry[1], 1, now)
 
@@ -134,7 +147,7 @@ class PortBus:
             write, offset = self._writes[port]
             write(offset, size, value, now)
         elif not self._any_claimed(port, size):
-            self.unclaimed[Direction.WRITE, port] += 1
+            self._unclaimed_writes[port] += 1
         else:
             for lane in range(size):
                 self._write_byte(port + lane, value >> 8 * lane & 0xFF, now)
@@ -142,13 +155,13 @@ class PortBus:
     def _write_byte(self, port: int, value: int, now: int) -> None:
         entry = self._writes.get(port)
         if entry is None:
-            self.unclaimed[Direction.WRITE, port] += 1
+            self._unclaimed_writes[port] += 1
         else:
             entry[0](entry[1], 1, value, now)
 
     def _goes_whole(self, port: int, size: int) -> bool:
         claim = self._claims.get(port)
-        return claim is not None and (size == 1 or (claim.wide and port + size <= claim.addresses.stop))
+        return claim is not None and claim.wide and port + size <= claim.addresses.stop
 
     def _any_claimed(self, port: int, size: int) -> bool:
         return any(port + lane in self._claims for lane in range(size))

@@ -34,6 +34,8 @@ from devices.lapic_timer import LapicTimer
 from devices.seam import Line, Timer
 
 TIMER_EVENT = "timer"
+EOI = int(Register.EOI)
+TIMER_REGISTERS = frozenset((int(Register.INITIAL_COUNT), int(Register.DIVIDE_CONFIGURATION)))
 STORED: dict[int, Callable[[LapicState], int]] = {
     Register.ID: lambda state: state.apic_id << 24,
     Register.VERSION: lambda _: VERSION_VALUE,
@@ -137,7 +139,9 @@ class Lapic:
         if size < 4 or offset & 0xF:
             return
         value &= 0xFFFF_FFFF
-        if offset in (Register.INITIAL_COUNT, Register.DIVIDE_CONFIGURATION):
+        if offset == EOI:
+            self._interrupts.end_of_interrupt()
+        elif offset in TIMER_REGISTERS:
             self._write_timer(offset, value, now)
         elif offset == Register.SVR:
             self._write_svr(value, now)
@@ -207,8 +211,6 @@ class Lapic:
                 state.apic_id = value >> 24
             case Register.TPR:
                 state.tpr = value & 0xFF
-            case Register.EOI:
-                self._interrupts.end_of_interrupt()
             case Register.LDR:
                 state.ldr = value & 0xFF00_0000
             case Register.DFR:

@@ -27,6 +27,9 @@ from devices.lapic_registers import (
 from devices.lapic_state import LapicState
 from devices.seam import Line
 
+LINT0, LINT1 = int(Lvt.LINT0), int(Lvt.LINT1)
+LVT_EXTINT_MASK, LVT_EXTINT = LVT_MASKED | 0x700, DeliveryMode.EXTINT << 8
+
 
 class LapicInterrupts:
     """IRR, ISR, TMR, LVT, LINT pins and messages. Whoever changes something calls `update` afterwards."""
@@ -57,7 +60,9 @@ class LapicInterrupts:
     def pending(self) -> int | None:
         """The highest requested vector if its priority class is above the processor priority."""
         vector = highest(self.state.irr)
-        return vector if vector is not None and vector >> 4 > self.ppr >> 4 else None
+        if vector is None or vector >> 4 <= self.ppr >> 4:
+            return None
+        return vector
 
     @property
     def ppr(self) -> int:
@@ -197,9 +202,11 @@ class LapicInterrupts:
         state = self.state
         if not state.enabled:
             return state.lint[0]
-        return state.extint_pending or any(
-            state.lvt[entry] & (LVT_MASKED | 0x700) == DeliveryMode.EXTINT << 8 and self._lint_active(entry)
-            for entry in (Lvt.LINT0, Lvt.LINT1)
+        lint0, lint1 = state.lvt[LINT0], state.lvt[LINT1]
+        return (
+            state.extint_pending
+            or (lint0 & LVT_EXTINT_MASK == LVT_EXTINT and state.lint[0] != bool(lint0 & LVT_ACTIVE_LOW))
+            or (lint1 & LVT_EXTINT_MASK == LVT_EXTINT and state.lint[1] != bool(lint1 & LVT_ACTIVE_LOW))
         )
 
     def update(self) -> None:

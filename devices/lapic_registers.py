@@ -84,6 +84,8 @@ def empty_vectors() -> list[int]:
 
 def highest(vectors: list[int]) -> int | None:
     """The vector of highest priority in a set, None if it is empty."""
+    if not any(vectors):
+        return None
     for word in range(7, -1, -1):
         if vectors[word]:
             return word * 32 + vectors[word].bit_length() - 1

@@ -22,7 +22,8 @@ class MemoryBus:
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
-        self.unclaimed: Counter[tuple[Direction, int]] = Counter()
+        self._unclaimed_reads: Counter[int] = Counter()
+        self._unclaimed_writes: Counter[int] = Counter()
         self._pages: dict[int, Claim] = {}
 
     def claim(self, addresses: range, device: AddressedDevice, name: str) -> None:
@@ -41,6 +42,13 @@ class MemoryBus:
         claim = Claim(name, addresses, device, wide=True)
         self._pages.update(dict.fromkeys(pages, claim))
 
+    @property
+    def unclaimed(self) -> Counter[tuple[Direction, int]]:
+        """How often each address was accessed while nobody answered there."""
+        reads = {(Direction.READ, address): count for address, count in self._unclaimed_reads.items()}
+        writes = {(Direction.WRITE, address): count for address, count in self._unclaimed_writes.items()}
+        return Counter(reads | writes)
+
     def claims(self) -> list[Claim]:
         """All claims by rising address."""
         pages = sorted(self._pages.items())
@@ -54,7 +62,7 @@ class MemoryBus:
         elif crosses_page(address, size):
             value = sum(self._read_byte(address + lane, now) << 8 * lane for lane in range(size))
         else:
-            self.unclaimed[Direction.READ, address] += 1
+            self._unclaimed_reads[address] += 1
             value = ones(size)
         if self.tracer is not None:
             self._trace(Direction.READ, address, size, value, now)
@@ -71,19 +79,19 @@ class MemoryBus:
             for lane in range(size):
                 self._write_byte(address + lane, value >> 8 * lane & 0xFF, now)
         else:
-            self.unclaimed[Direction.WRITE, address] += 1
+            self._unclaimed_writes[address] += 1
 
     def _read_byte(self, address: int, now: int) -> int:
         claim = self._pages.get(address // PAGE_SIZE)
         if claim is None:
-            self.unclaimed[Direction.READ, address] += 1
+            self._unclaimed_reads[address] += 1
             return 0xFF
         return claim.device.read(address - claim.addresses.start, 1, now)
 
     def _write_byte(self, address: int, value: int, now: int) -> None:
         claim = self._pages.get(address // PAGE_SIZE)
         if claim is None:
-            self.unclaimed[Direction.WRITE, address] += 1
+            self._unclaimed_writes[address] += 1
         else:
             claim.device.write(address - claim.addresses.start, 1, value, now)
 

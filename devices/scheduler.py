@@ -10,14 +10,18 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Event:
-    """One deadline, `due` in nanoseconds of guest time. Among equals the one scheduled first comes first."""
+    """One deadline, `due` in nanoseconds of guest time; the first to be scheduled of equals comes first."""
 
     due: int
     sequence: int
     owner: str
     name: str
+
+
+Entry = tuple[int, int, str, str]
+"""The fields of an Event: they compare as events come, and are quick to make while the guest runs."""
 
 
 @dataclass(slots=True)
@@ -31,8 +35,9 @@ class SchedulerState:
 class Scheduler:
     """The pending deadlines; one for each pair of owner and name.
 
-    `on_earlier` is called with the new first deadline whenever scheduling brings it forward,
-    so that a running engine can lower its limit at once.
+    `on_earlier` is called with the new first deadline whenever scheduling brings it forward, so that a running
+    engine can lower its limit at once. `not_before` is the earliest that a deadline scheduled now can come:
+    whoever runs the CPU keeps it ahead of an access, so that no deadline falls into code already running.
     """
 
     name = "scheduler"
@@ -40,9 +45,10 @@ class Scheduler:
 
     def __init__(self, on_earlier: Callable[[int], None] | None = None) -> None:
         self.on_earlier = on_earlier
+        self.not_before = 0
         self._sequence = 0
-        self._events: dict[tuple[str, str], Event] = {}
-        self._first: Event | None = None
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self._first: Entry | None = None
 
     def timer(self, owner: str) -> OwnedTimer:
         """The seam.Timer of one device."""
@@ -51,37 +57,39 @@ class Scheduler:
     def schedule(self, owner: str, name: str, due: int) -> None:
         """Set the deadline of (owner, name), moving it if it is pending."""
         before = self._first
-        event = Event(due, self._sequence, owner, name)
+        due = max(due, self.not_before)
+        entry = (due, self._sequence, owner, name)
         self._sequence += 1
-        self._events[owner, name] = event
-        if before is None or due < before.due:
-            self._first = event
+        self._entries[owner, name] = entry
+        if before is None or due < before[0]:
+            self._first = entry
             if self.on_earlier is not None:
                 self.on_earlier(due)
-        elif before.owner == owner and before.name == name:
-            self._first = min(self._events.values())
+        elif before[2] == owner and before[3] == name:
+            self._first = min(self._entries.values())
 
     def cancel(self, owner: str, name: str) -> None:
         """Drop the deadline of (owner, name); does nothing if there is none."""
-        event = self._events.pop((owner, name), None)
-        if event is not None and event is self._first:
-            self._first = min(self._events.values(), default=None)
+        entry = self._entries.pop((owner, name), None)
+        if entry is not None and entry is self._first:
+            self._first = min(self._entries.values(), default=None)
 
     def next_due(self) -> int | None:
         """When the first deadline comes, None if nothing is pending."""
-        return None if self._first is None else self._first.due
+        return None if self._first is None else self._first[0]
 
     def pop_due(self, now: int) -> Event | None:
         """Take out the first event that is due at `now` or before, None if there is none."""
         first = self._first
-        if first is None or first.due > now:
+        if first is None or first[0] > now:
             return None
-        self.cancel(first.owner, first.name)
-        return first
+        del self._entries[first[2], first[3]]
+        self._first = min(self._entries.values(), default=None)
+        return Event(*first)
 
     def events(self) -> list[Event]:
         """All pending events in the order in which they come."""
-        return sorted(self._events.values())
+        return [Event(*entry) for entry in sorted(self._entries.values())]
 
     def save(self) -> SchedulerState:
         return SchedulerState(self._sequence, self.events())
@@ -89,8 +97,11 @@ class Scheduler:
     def restore(self, state: SchedulerState) -> None:
         """Take over a saved state. `on_earlier` is not called: whoever restores sets the limit afresh."""
         self._sequence = state.sequence
-        self._events = {(event.owner, event.name): event for event in state.events}
-        self._first = min(state.events, default=None)
+        self._entries = {
+            (event.owner, event.name): (event.due, event.sequence, event.owner, event.name)
+            for event in state.events
+        }
+        self._first = min(self._entries.values(), default=None)
 
     def describe(self) -> list[tuple[str, str]]:
         return [(f"{event.owner} {event.name}", f"due at {event.due} ns") for event in self.events()]

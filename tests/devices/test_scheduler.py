@@ -59,6 +59,16 @@ def test_on_earlier_hears_of_every_earlier_first_deadline_and_of_nothing_else():
     assert heard == [10, 5]
 
 
+def test_no_deadline_comes_before_not_before():
+    heard: list[int] = []
+    scheduler = Scheduler(heard.append)
+    scheduler.not_before = 100
+    scheduler.schedule("a", "x", 10)
+    scheduler.schedule("b", "y", 150)
+    assert [event.due for event in scheduler.events()] == [100, 150]
+    assert heard == [100]
+
+
 steps = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.one_of(st.none(), st.integers(0, 50))),
     max_size=30,
