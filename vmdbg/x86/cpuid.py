@@ -79,9 +79,9 @@ class CpuidTable:
     """The whole of CPUID for one configured CPU. Constant: no result depends on the CPU's state.
 
     A lookup takes the row of (leaf, subleaf), else that of the leaf with any subleaf. With neither, a leaf
-    within the basic, hypervisor (40000000h to 4FFFFFFFh) or extended range gives zeros; one beyond gives what
-    the highest basic leaf gives (SDM 2A, CPUID, "INPUT EAX"). Subleaves past the last of leaf Bh give
-    zeros too, where real CPUs repeat ECX and the APIC id.
+    within the basic or extended range gives zeros; one beyond gives what the highest basic leaf gives
+    (SDM 2A, CPUID, "INPUT EAX"). Subleaves past the last of leaf Bh give zeros too, where real CPUs repeat
+    ECX and the APIC id.
     """
 
     def __init__(self, rows: Iterable[CpuidRow]) -> None:
@@ -93,10 +93,13 @@ class CpuidTable:
 
     def cpuid(self, leaf: int, subleaf: int = 0) -> Result:
         """EAX, EBX, ECX, EDX for the 32-bit inputs EAX=leaf, ECX=subleaf."""
-        if leaf >> 28 != HYPERVISOR_BASE >> 28 and not self._in_range(leaf):
-            leaf = self.max_basic
-        found = self._results.get((leaf, subleaf)) or self._results.get((leaf, ANY_SUBLEAF))
+        found = self._find(leaf, subleaf)
+        if found is None and leaf not in self._leaves and not self._in_range(leaf):
+            found = self._find(self.max_basic, subleaf)
         return found if found is not None else (0, 0, 0, 0)
+
+    def _find(self, leaf: int, subleaf: int) -> Result | None:
+        return self._results.get((leaf, subleaf)) or self._results.get((leaf, ANY_SUBLEAF))
 
     def _in_range(self, leaf: int) -> bool:
         return leaf <= self.max_basic or EXTENDED_BASE <= leaf <= self.max_extended
@@ -222,6 +225,7 @@ def _hypervisor_leaves(tsc_hz: int, crystal_hz: int, features: frozenset[str]) -
     words = (int.from_bytes(HYPERVISOR_SIGNATURE[at : at + 4], "little") for at in (0, 4, 8))
     return [
         CpuidRow(HYPERVISOR_BASE, ANY_SUBLEAF, highest, *words),
+        *(CpuidRow(leaf, ANY_SUBLEAF, 0, 0, 0, 0) for leaf in range(HYPERVISOR_BASE + 1, highest)),
         CpuidRow(highest, ANY_SUBLEAF, tsc_hz // 1000, crystal_hz // 1000, 0, 0),
     ]
 
