@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from vmdbg.errors import UserError
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical
 from vmdbg.x86.mappings import mappings
-from vmdbg.x86.paging import Paging, PagingMode, translate, walk
+from vmdbg.x86.page_walk import walk
+from vmdbg.x86.paging import Paging, PagingMode, translate
 from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
 
 SEARCH_CHUNK = 1 << 20

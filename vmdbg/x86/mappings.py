@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from vmdbg.errors import GuestError
 from vmdbg.units import PAGE_SIZE, Linear, Physical
+from vmdbg.x86.page_walk import Permissions
 from vmdbg.x86.paging import (
     CACHE_DISABLE,
     GLOBAL,
@@ -26,7 +27,6 @@ from vmdbg.x86.paging import (
     Level,
     Paging,
     PagingMode,
-    Permissions,
     maps_page,
     page_base,
     reserved_bits,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from vmdbg.x86.paging import FaultReason, Paging, Walk
+from vmdbg.x86.page_walk import FaultReason, Walk
+from vmdbg.x86.paging import Paging
 
 ERROR_PRESENT = 1 << 0
 ERROR_WRITE = 1 << 1

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.vmdbg.x86.builders import NX, PageTables, Ram, canonical
 from vmdbg.units import PAGE_SIZE, Linear, Physical
 from vmdbg.x86.mappings import TooManyTablesError, mappings, regions, who_maps
-from vmdbg.x86.paging import Paging, PagingMode, translate, walk
+from vmdbg.x86.page_walk import walk
+from vmdbg.x86.paging import Paging, PagingMode, translate
 
 TREES = [PagingMode.BITS32, PagingMode.PAE, PagingMode.LEVEL4, PagingMode.LEVEL5]
 

@@ -7,7 +7,8 @@ import pytest
 from tests.vmdbg.x86.builders import NX, PageTables, Ram
 from vmdbg.units import Linear
 from vmdbg.x86.page_access import Access, AccessFault, check_access
-from vmdbg.x86.paging import CR0_WP, CR4_SMAP, CR4_SMEP, PagingMode, walk
+from vmdbg.x86.page_walk import walk
+from vmdbg.x86.paging import CR0_WP, CR4_SMAP, CR4_SMEP, PagingMode
 
 R, W, X = Access.READ, Access.WRITE, Access.FETCH
 

@@ -8,16 +8,14 @@ from hypothesis import strategies as st
 
 from tests.vmdbg.x86.builders import NX, PageTables, Ram, canonical
 from vmdbg.units import Linear, Physical
+from vmdbg.x86.page_walk import FaultReason, Permissions, walk
 from vmdbg.x86.paging import (
     CR4_PSE,
     EFER_NXE,
-    FaultReason,
     Paging,
     PagingMode,
-    Permissions,
     is_canonical,
     translate,
-    walk,
 )
 
 TREES = [PagingMode.BITS32, PagingMode.PAE, PagingMode.LEVEL4, PagingMode.LEVEL5]
