@@ -22,6 +22,9 @@ void machine_power_off(void)
     interrupts_off();
     serial_flush();
     outw(PM1A_CONTROL, SLP_EN_S5);
+    /* The power may take a moment to go. */
+    for (unsigned i = 0; i < 2000000; i++)
+        pause();
     outb(TEST_EXIT, TEST_PASSED);
     halt_forever();
     __builtin_unreachable();
