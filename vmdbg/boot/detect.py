@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar, assert_never
 
 from vmdbg.boot import bios, elf, elf_file, flat, linux, multiboot, pvh
+from vmdbg.boot.bzimage import is_bzimage
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
 from vmdbg.errors import UserError
 
@@ -67,7 +68,7 @@ def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
     Raises UserError for what is no guest.
     """
     data = kernel.data
-    if linux.is_bzimage(data):
+    if is_bzimage(data):
         return Protocol.LINUX
     if multiboot.find_header(data) is not None:
         return Protocol.MULTIBOOT
@@ -92,7 +93,7 @@ def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
 
 
 def _linux(options: BootOptions, kernel: InputFile) -> BootImage:
-    if linux.is_bzimage(kernel.data):
+    if is_bzimage(kernel.data):
         return linux.load_bzimage(options, kernel)
     parsed = elf_file.parse(kernel)
     if not linux.is_vmlinux(parsed):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from vmdbg.boot import entry
 from vmdbg.boot.elf import refuse_extras
 from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Protocol
-from vmdbg.boot.layout import EBDA, Layout
+from vmdbg.boot.layout import EBDA, Layout, check_memory, e820_map
+from vmdbg.boot.services import interrupt_vectors, service_code
 from vmdbg.errors import UserError
 from vmdbg.units import Physical
 
@@ -23,10 +24,11 @@ def is_boot_sector(data: memoryview) -> bool:
 def load_boot_sector(options: BootOptions, image: InputFile) -> BootImage:
     """The first 512 bytes at 0000:7C00 in real mode, DL 80h, the stack below it. Raises UserError.
 
-    What follows the first sector is not loaded: a BIOS would not, and there is no disk to read it from.
+    What follows the first sector is not loaded: a BIOS would not, and there is no disk to read it from. Some
+    BIOS services are there: see services.py.
     """
     refuse_extras(options, f"{image.name} is a boot sector", "boot a kernel")
-    layout = Layout(options.memory, options.firmware)
+    layout = _layout_with_services(options)
     layout.put(BOOT_ADDRESS, image.data[:SECTOR], image.name)
     cpu = entry.real_mode(0, BOOT_ADDRESS, BOOT_ADDRESS, {"rdx": _FIRST_HARD_DISK})
     return BootImage(
@@ -52,7 +54,8 @@ def load_flat(options: BootOptions, image: InputFile) -> BootImage:
         raise UserError(
             f"real mode does not reach {address:#x}: give --load-address below {EBDA:#x}, or --mode protected"
         )
-    layout = Layout(options.memory, options.firmware)
+    real = mode is CpuMode.REAL
+    layout = _layout_with_services(options) if real else Layout(options.memory, options.firmware)
     layout.put(address, image.data, image.name)
     match mode:
         case CpuMode.REAL:
@@ -71,3 +74,11 @@ def load_flat(options: BootOptions, image: InputFile) -> BootImage:
         options.memory,
         layout.memory_needed,
     )
+
+
+def _layout_with_services(options: BootOptions) -> Layout:
+    check_memory(options.memory)
+    code = service_code(e820_map(options.memory), options.memory)
+    layout = Layout(options.memory, (*options.firmware, code))
+    layout.put(0, interrupt_vectors(), "the interrupt vectors")
+    return layout

@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from vmdbg.boot import decompress, elf_file, entry
+from vmdbg.boot import elf_file, entry
+from vmdbg.boot.bzimage import HEADER, VMLINUX_HEADER, SetupHeader, parse_setup_header, unpack_vmlinux
 from vmdbg.boot.image import BootImage, BootOptions, CpuStart, InputFile, Protocol
 from vmdbg.boot.layout import HIGH_MEMORY, Layout
 from vmdbg.errors import UserError
@@ -42,64 +42,16 @@ mitigations=off: the engine speculates nothing, and page-table isolation flushes
 panic=-1: a panic resets at once, which ends the run, instead of spinning for ever.
 """
 
-_HEADER = 0x1F1
-_MAGIC = b"HdrS"
-_SECTOR = 512
 _ZERO_PAGE_SIZE = 4096
 _E820_TABLE = 0x2D0
 _LOADER_UNDEFINED = 0xFF
 _LOADED_HIGH = 0x01
 _KASLR_FLAG = 0x02
 _CAN_USE_HEAP = 0x80
-_XLF_KERNEL_64 = 0x01
 _ENTRY_64 = 0x200
 _SETUP_RNG_SEED = 9
 _BANNER = b"Linux version "
 _KERNEL_MAP = 0xFFFFFFFF80000000
-_OLDEST = 0x0202
-_SHORTEST_HEADER = 0x10
-"""The header ends at 202h plus the byte at 201h; LOADFLAGS at 211h is the last field that is always there."""
-_WITH_PAYLOAD = 0x0208
-_WITH_XLOADFLAGS = 0x020C
-
-
-@dataclass(frozen=True, slots=True)
-class SetupHeader:
-    """The fields of a bzImage's setup header that loading needs; `raw` is the header from offset 1F1h on."""
-
-    raw: bytes
-    version: int
-    protected: memoryview
-    relocatable: bool
-    is_64bit: bool
-    initrd_max: int
-    command_line_size: int
-    payload: memoryview
-    load_address: int
-    init_size: int
-    release: str
-
-
-VMLINUX_HEADER = SetupHeader(
-    raw=bytes(0x11) + _MAGIC + struct.pack("<H", 0x020F) + bytes(0x66),
-    version=0x020F,
-    protected=memoryview(b""),
-    relocatable=False,
-    is_64bit=True,
-    initrd_max=0x7FFFFFFF,
-    command_line_size=2047,
-    payload=memoryview(b""),
-    load_address=0,
-    init_size=0,
-    release="",
-)
-"""A vmlinux has no setup header: what every x86-64 kernel since 3.8 says in it."""
-
-
-def is_bzimage(data: memoryview) -> bool:
-    return (
-        len(data) > 0x206 and bytes(data[0x202:0x206]) == _MAGIC and bytes(data[0x1FE:0x200]) == b"\x55\xaa"
-    )
 
 
 def is_vmlinux(elf: elf_file.ElfFile) -> bool:
@@ -126,63 +78,6 @@ def load_vmlinux(options: BootOptions, elf: elf_file.ElfFile) -> BootImage:
             f"{elf.name} is not compressed, so it has no decompressor: leave out --via-decompressor"
         )
     return _load(options, VMLINUX_HEADER, elf)
-
-
-def parse_setup_header(kernel: InputFile) -> SetupHeader:
-    """Read a bzImage's setup header (boot.rst, "The Real-Mode Kernel Header"). Raises UserError."""
-    data = kernel.data
-    if len(data) < 0x268 or data[0x201] < _SHORTEST_HEADER:
-        raise UserError(f"{kernel.name} is truncated: it ends inside the setup header")
-    (version,) = struct.unpack_from("<H", data, 0x206)
-    protected_start = ((data[_HEADER] or 4) + 1) * _SECTOR
-    (paragraphs,) = struct.unpack_from("<I", data, 0x1F4)
-    if version < _OLDEST or not data[0x211] & _LOADED_HIGH:
-        raise UserError(
-            f"{kernel.name} speaks boot protocol {version >> 8}.{version & 0xFF:02}: too old, or no bzImage"
-        )
-    if protected_start + 16 * paragraphs > len(data):
-        raise UserError(
-            f"{kernel.name} is truncated: its header tells of {protected_start + 16 * paragraphs} bytes, "
-            f"the file has {len(data)}: copy it again"
-        )
-    protected = data[protected_start:]
-
-    def number(since: int, format_: str, offset: int, default: int) -> int:
-        return int(struct.unpack_from("<" + format_, data, offset)[0]) if version >= since else default
-
-    offset, length = number(_WITH_PAYLOAD, "I", 0x248, 0), number(_WITH_PAYLOAD, "I", 0x24C, 0)
-    if offset + length > len(protected):
-        raise UserError(f"{kernel.name} is truncated: its compressed kernel goes beyond the file")
-    return SetupHeader(
-        raw=bytes(data[_HEADER : min(0x202 + data[0x201], _E820_TABLE)]),
-        version=version,
-        protected=protected,
-        relocatable=number(0x0205, "B", 0x234, 0) != 0,
-        is_64bit=number(_WITH_XLOADFLAGS, "H", 0x236, 0) & _XLF_KERNEL_64 != 0,
-        initrd_max=number(0x0203, "I", 0x22C, 0x37FFFFFF),
-        command_line_size=number(0x0206, "I", 0x238, 255),
-        payload=protected[offset : offset + length],
-        load_address=number(0x020A, "Q", 0x258, HIGH_MEMORY),
-        init_size=number(0x020A, "I", 0x260, 4 * len(protected)),
-        release=_release(data),
-    )
-
-
-def unpack_vmlinux(kernel: InputFile, header: SetupHeader, limit: int) -> elf_file.ElfFile | None:
-    """The ELF file inside a bzImage, at most `limit` bytes of it; None for a kernel that must unpack itself.
-
-    That is a 32-bit kernel, or one older than 2.6.26. Raises UserError.
-    """
-    if not header.payload or (header.version >= _WITH_XLOADFLAGS and not header.is_64bit):
-        return None
-    if header.load_address + header.init_size > limit:
-        Layout(limit).reserve(header.load_address, header.init_size, kernel.name)
-    try:
-        vmlinux = decompress.unpack(header.payload, limit)
-    except decompress.PayloadError as error:
-        raise UserError(f"the compressed kernel in {kernel.name} {error}") from None
-    elf = elf_file.parse(InputFile(f"the kernel in {kernel.name}", memoryview(vmlinux)))
-    return elf if elf.is_64bit else None
 
 
 def _load(options: BootOptions, header: SetupHeader, elf: elf_file.ElfFile) -> BootImage:
@@ -236,7 +131,7 @@ def _finish(
     options: BootOptions, header: SetupHeader, layout: Layout, cpu: CpuStart, params: _ZeroPage, how: str
 ) -> BootImage:
     text = command_line(options, header.command_line_size)
-    params.data[_HEADER : _HEADER + len(header.raw)] = header.raw
+    params.data[HEADER : HEADER + len(header.raw)] = header.raw
     params.put(
         0x210, "BB", _LOADER_UNDEFINED, header.raw[0x20] & ~_KASLR_FLAG & ~_CAN_USE_HEAP | _LOADED_HIGH
     )
@@ -280,10 +175,3 @@ def command_line(options: BootOptions, limit: int) -> str:
 def _place_seed(layout: Layout, seed: bytes) -> int:
     data = hashlib.sha256(seed).digest()
     return layout.place_low(struct.pack("<QII", 0, _SETUP_RNG_SEED, len(data)) + data, "the random seed")
-
-
-def _release(data: memoryview) -> str:
-    (offset,) = struct.unpack_from("<H", data, 0x20E)
-    text = bytes(data[0x200 + offset :][:128]) if offset else b""
-    words = text.split(b"\0")[0].decode("ascii", "replace").split()
-    return words[0] if words and words[0].isprintable() else ""

@@ -11,7 +11,7 @@ import pytest
 from tests import linux_assets
 from tests.vmdbg.boot import qemu
 from tests.vmdbg.boot.builders import PUTS, Part, assemble, elf32, elf64, input_file
-from vmdbg.boot import linux
+from vmdbg.boot import bzimage
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, CpuMode, InputFile, Protocol
 from vmdbg.boot.source import read_input
@@ -120,7 +120,7 @@ def test_its_32_bit_entry_works(cloud: InputFile, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", [Protocol.LINUX, Protocol.PVH])
 def test_its_vmlinux_boots(cloud: InputFile, protocol: Protocol, tmp_path: Path) -> None:
-    elf = linux.unpack_vmlinux(cloud, linux.parse_setup_header(cloud), 256 * MIB)
+    elf = bzimage.unpack_vmlinux(cloud, bzimage.parse_setup_header(cloud), 256 * MIB)
     assert elf is not None
     _boot_linux(BootOptions(256 * MIB, InputFile("vmlinux", elf.data), protocol=protocol), tmp_path)
 

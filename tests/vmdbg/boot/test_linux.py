@@ -4,9 +4,10 @@ from dataclasses import replace
 import pytest
 
 from tests.vmdbg.boot.builders import KERNEL_MAP, PACKERS, Part, bzimage, elf32, elf64, input_file, vmlinux
+from vmdbg.boot.bzimage import parse_setup_header, unpack_vmlinux
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootImage, BootOptions, CpuMode, Protocol, Segment
-from vmdbg.boot.linux import DEFAULT_COMMAND_LINE, parse_setup_header, unpack_vmlinux
+from vmdbg.boot.linux import DEFAULT_COMMAND_LINE
 from vmdbg.errors import UserError
 from vmdbg.units import Physical
 
