@@ -25,8 +25,16 @@ def assemble(source: str, width: Width, directory: Path) -> bytes:
     """Intel-syntax gas source to flat code at offset 0."""
     text = directory / "code.s"
     text.write_text(f".intel_syntax noprefix\n.code{int(width)}\n{source}\n")
-    subprocess.run(["as", "--64", "-o", directory / "code.o", text], check=True, timeout=60)
-    command = ["objcopy", "-O", "binary", "-j", ".text", directory / "code.o", directory / "code.bin"]
+    subprocess.run(["as", "--64", "-o", str(directory / "code.o"), str(text)], check=True, timeout=60)
+    command = [
+        "objcopy",
+        "-O",
+        "binary",
+        "-j",
+        ".text",
+        str(directory / "code.o"),
+        str(directory / "code.bin"),
+    ]
     subprocess.run(command, check=True, timeout=60)
     return (directory / "code.bin").read_bytes()
 
@@ -35,7 +43,18 @@ def objdump(code: bytes, width: Width, directory: Path) -> list[Listed]:
     """What objdump makes of flat code."""
     path = directory / "flat.bin"
     path.write_bytes(code)
-    command = ["objdump", "-D", "-w", "-b", "binary", "-m", "i386", "-M", f"intel,{_machine(width)}", path]
+    command = [
+        "objdump",
+        "-D",
+        "-w",
+        "-b",
+        "binary",
+        "-m",
+        "i386",
+        "-M",
+        f"intel,{_machine(width)}",
+        str(path),
+    ]
     listing = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     found = (_LINE.match(line) for line in listing.splitlines())
     return [Listed(int(m[1], 16), len(m[2].split()), m[3].strip()) for m in found if m]
