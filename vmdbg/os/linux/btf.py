@@ -100,7 +100,10 @@ class NoSuchTypeError(UserError):
 
 
 class Btf:
-    """One BTF section, over those it continues. `address` is where it lies in the guest, for messages."""
+    """One BTF section, over those it continues. `address` is where it lies in the guest, for messages.
+
+    `fields` remembers members that were looked up, for `Type.field`.
+    """
 
     def __init__(self, data: bytes, base: Btf | None = None, address: int = 0, index: bytes = b"") -> None:
         self.data = data
@@ -123,6 +126,7 @@ class Btf:
         self._kinds = b""
         self._found: dict[tuple[str, frozenset[Kind]], int | None] = {}
         self._records: dict[int, Record] = {}
+        self.fields: dict[tuple[int, str], object] = {}
 
     def _header(self) -> tuple[int, int, int, int]:
         if len(self.data) < _HEADER.size:

@@ -32,6 +32,14 @@ GLOBALS = {
     "root_task_group": "struct task_group",
 }
 
+PER_CPU = {
+    "hrtimer_bases": "struct hrtimer_cpu_base",
+    "timer_bases": "struct timer_base [2]",
+    "irq_stat": "irq_cpustat_t",
+    "current_task": "struct task_struct *",
+    "runqueues": "struct rq",
+}
+
 
 class Kernel:
     """Everything is read when it is asked for, through the kernel's own page tables."""
@@ -86,6 +94,8 @@ class Kernel:
         type_ = self.types.variable(name)
         if type_ is not None:
             return self.per_cpu(name) if self.is_per_cpu(name) else Value(self, type_, self.symbol(name))
+        if name in PER_CPU:
+            return self.per_cpu(name)
         spelling = GLOBALS.get(name)
         if spelling is None:
             raise _untyped(name)
@@ -114,9 +124,9 @@ class Kernel:
     def per_cpu(self, name: str, cpu: int = 0, spelling: str = "") -> Value:
         """A per-CPU variable of one processor."""
         type_ = self.type(spelling) if spelling else self.types.variable(name)
-        if type_ is None:
+        if type_ is None and name not in PER_CPU:
             raise _untyped(name)
-        return Value(self, type_, self.per_cpu_address(name, cpu))
+        return Value(self, type_ or self.type(PER_CPU[name]), self.per_cpu_address(name, cpu))
 
     def current_task(self, cpu: int = 0) -> Value:
         """The `struct task_struct` that a processor runs."""

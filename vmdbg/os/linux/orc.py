@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -23,7 +24,10 @@ ENTRY_SIZE = 6
 
 
 class Base(IntEnum):
-    """What the previous stack pointer, or the saved frame pointer, is counted from (ORC_REG_*)."""
+    """What the previous stack pointer, or the saved frame pointer, is counted from (ORC_REG_* up to 6.x).
+
+    Kernels of 7.x number them differently, which a table shows by the commonest one: SP.
+    """
 
     UNDEFINED = 0
     PREVIOUS_SP = 1
@@ -49,14 +53,28 @@ class Shape(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How to find the caller's frame from one range of instructions."""
+    """How to find the caller's frame from one range of instructions. A base is None if its number means nothing."""
 
     sp_offset: int
     bp_offset: int
-    sp_base: int
-    bp_base: int
+    sp_base: Base | None
+    bp_base: Base | None
     shape: Shape
 
+
+_NUMBERING = {base.value: base for base in Base}
+_RENUMBERED = {
+    0: Base.UNDEFINED,
+    2: Base.DX,
+    3: Base.SP,
+    4: Base.BP,
+    6: Base.R10,
+    7: Base.R13,
+    8: Base.PREVIOUS_SP,
+    9: Base.SP_INDIRECT,
+    10: Base.BP_INDIRECT,
+}
+_SAMPLE = 256
 
 FRAME_POINTER = Entry(16, -16, Base.BP, Base.PREVIOUS_SP, Shape.CALL)
 CALL_TO_NULL = Entry(8, 0, Base.SP, Base.UNDEFINED, Shape.CALL)
@@ -72,6 +90,18 @@ class Format:
         )
         self._end = type_.field("end") if type_.has("end") else None
         self.size = type_.size
+        self.numbering = _NUMBERING
+
+    def learn_numbering(self, entries: bytes) -> None:
+        """Tell the two numberings apart by a sample of the kernel's own entries."""
+        count = len(entries) // self.size
+        sample = range(0, count, max(1, count // _SAMPLE))
+        bases = Counter(
+            int.from_bytes(entries[i * self.size : (i + 1) * self.size], "little") >> self._sp_base.bit_offset & 15
+            for i in sample
+        )
+        if bases[3] > bases[Base.SP]:
+            self.numbering = _RENUMBERED
 
     def decode(self, raw: bytes) -> Entry:
         sp_offset, bp_offset = struct.unpack_from("<hh", raw)
@@ -82,12 +112,13 @@ class Format:
         )
         if self._end is None:
             shape = Shape(kind) if kind <= Shape.REGISTERS_PARTIAL else Shape.UNDEFINED
-        elif sp_base == Base.UNDEFINED:
+        elif not sp_base:
             ends = number >> self._end.bit_offset & 1
             shape = Shape.END_OF_STACK if ends else Shape.UNDEFINED
         else:
             shape = (Shape.CALL, Shape.REGISTERS, Shape.REGISTERS_PARTIAL, Shape.UNDEFINED)[kind]
-        return Entry(sp_offset, bp_offset, sp_base, bp_base, shape)
+        numbering = self.numbering
+        return Entry(sp_offset, bp_offset, numbering.get(sp_base), numbering.get(bp_base), shape)
 
 
 class Table:
@@ -96,7 +127,7 @@ class Table:
     def __init__(self, places: bytes, address: int, entries: bytes, form: Format) -> None:
         self.places = memoryview(places).cast("i")
         self.address = address
-        self._entries = entries
+        self.entries = entries
         self._format = form
         self._decoded: dict[bytes, Entry] = {}
 
@@ -109,7 +140,7 @@ class Table:
 
     def entry(self, index: int) -> Entry:
         size = self._format.size
-        raw = self._entries[index * size : (index + 1) * size]
+        raw = self.entries[index * size : (index + 1) * size]
         found = self._decoded.get(raw)
         if found is None:
             found = self._decoded[raw] = self._format.decode(raw)
@@ -140,7 +171,9 @@ class OrcTables:
     def _core(self) -> Table:
         kernel = self._kernel
         start, end = kernel.symbol("__start_orc_unwind_ip"), kernel.symbol("__stop_orc_unwind_ip")
-        return self._table(start, (end - start) // 4, kernel.symbol("__start_orc_unwind"))
+        table = self._table(start, (end - start) // 4, kernel.symbol("__start_orc_unwind"))
+        self._format.learn_numbering(table.entries)
+        return table
 
     def _table(self, places: int, count: int, entries: int) -> Table:
         if not 0 <= count <= MAX_ENTRIES:

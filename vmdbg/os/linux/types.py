@@ -179,6 +179,14 @@ class Type:
 
     def field(self, path: str) -> Field:
         """A member by name, or by a path such as `se.sum_exec_runtime`. Raises `NoSuchMemberError`."""
+        key = self.btf_id, path
+        known = self.btf.fields.get(key) if self.btf_id >= 0 else None
+        if known is None:
+            known = self.btf.fields[key] = self._find_field(path)
+        assert isinstance(known, Field)
+        return known
+
+    def _find_field(self, path: str) -> Field:
         found, offset, bits = self, 0, 0
         for name in path.split("."):
             step = found.strip()._member(name, 0, MAX_DEPTH)
@@ -293,6 +301,14 @@ class Types:
         for bound in reversed(re.findall(r"\d+", bounds)):
             found = found.array(int(bound))
         return found
+
+    def has(self, spelling: str) -> bool:
+        """Whether this kernel has that type."""
+        try:
+            self.find(spelling)
+        except NoSuchTypeError:
+            return False
+        return True
 
     def _base(self, tag: str | None, name: str) -> Type | None:
         if not tag and name == "void":

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 MAX_FRAMES = 256
 MAX_GUESSES = 32
+IRQ_OR_TASK = 16384
 _REGISTERS = (
     "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
     "orig_rax", "rip", "cs", "rflags", "rsp", "ss",
 )  # fmt: skip
 _PT_REGS = struct.Struct(f"<{len(_REGISTERS)}Q")
 _IRET = struct.Struct("<5Q")
-_IRET_OFFSET = 128
+_FRED_PADDING = 16
 _GENERAL = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)), "rip")
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 
@@ -66,6 +67,23 @@ class Unwinder:
         view = self._kernel.view
         registers = {name: view.register(name) for name in _GENERAL}
         return self._run(task, State(registers, FrameKind.CURRENT, exact=True), bool(view.register("cpl") & 3))
+
+    def interrupted(self, task: Value, registers: dict[str, int]) -> Backtrace:
+        """From a `pt_regs` that an exception saved."""
+        return self._run(
+            task, State(dict(registers), FrameKind.INTERRUPTED, exact=True), bool(registers["cs"] & 3)
+        )
+
+    def saved_registers(self, address: int) -> dict[str, int]:
+        """A `struct pt_regs` by the processor's names."""
+        raw = self._kernel.read(address, _PT_REGS.size)
+        return dict(zip(_REGISTERS, _PT_REGS.unpack(raw), strict=True))
+
+    def system_call_registers(self, task: Value) -> dict[str, int]:
+        """The `pt_regs` at the top of a task's stack: how it last entered the kernel from user space."""
+        top = task_stack(task).end - _PT_REGS.size
+        padded = self.saved_registers(top - _FRED_PADDING)
+        return padded if padded["cs"] & 3 == 3 and padded["ss"] & 3 == 3 else self.saved_registers(top)
 
     def sleeping(self, task: Value) -> Backtrace:
         """From where the task was switched out (struct inactive_task_frame, arch/x86/include/asm/switch_to.h)."""
@@ -147,7 +165,7 @@ class Unwinder:
             state.kind, state.exact = FrameKind.CALL, False
         else:
             partial = entry.shape is Shape.REGISTERS_PARTIAL
-            state.registers = self._iret_frame(sp) if partial else self._pt_regs(sp)
+            state.registers = self._iret_frame(sp) if partial else self.saved_registers(sp)
             from_user = bool(state.registers["cs"] & 3)
             state.kind = FrameKind.USER if from_user else FrameKind.INTERRUPTED
             state.exact = True
@@ -163,7 +181,7 @@ class Unwinder:
             Base.SP: "rsp", Base.BP: "rbp", Base.BP_INDIRECT: "rbp", Base.R10: "r10", Base.R13: "r13",
             Base.DI: "rdi", Base.DX: "rdx",
         }  # fmt: skip
-        name = names.get(base)  # type: ignore[call-overload]
+        name = names.get(base) if base is not None else None
         if name is None or name not in registers:
             raise UnwindError(f"{name or 'a register'} is not known at {registers['rip']:#x}")
         if base in (Base.SP, Base.BP):
@@ -178,10 +196,6 @@ class Unwinder:
         if entry.bp_base == Base.BP and "rbp" in before:
             return self._word(before["rbp"] + entry.bp_offset & _MASK)
         return before.get("rbp")
-
-    def _pt_regs(self, address: int) -> dict[str, int]:
-        raw = self._kernel.read(address, _PT_REGS.size)
-        return dict(zip(_REGISTERS, _PT_REGS.unpack(raw), strict=True))
 
     def _iret_frame(self, address: int) -> dict[str, int]:
         rip, cs, rflags, rsp, ss = _IRET.unpack(self._kernel.read(address, _IRET.size))
@@ -217,6 +231,3 @@ class Unwinder:
             return False
         found = self._kernel.symbols.nearest(address)
         return found is not None and found.symbol.is_code
-
-
-IRQ_OR_TASK = 16384

@@ -1,0 +1,158 @@
+"""Linux behind the seam of operating systems: one object per stopped instant, made by `LinuxDetector`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from vmdbg.os.linux import (
+    dmesg,
+    files,
+    info,
+    irqs,
+    maps,
+    modules,
+    mounts,
+    oops,
+    slab,
+    tasks,
+    timers,
+)
+from vmdbg.os.linux.btf import NoSuchTypeError
+from vmdbg.os.linux.cache import Cache
+from vmdbg.os.linux.discover import Boot, Discoverer
+from vmdbg.os.linux.kernel import Kernel
+from vmdbg.os.linux.orc import OrcTables
+from vmdbg.os.linux.symbols import LinuxSymbols, NoSuchSymbolError
+from vmdbg.os.linux.syscalls import Invocation, SystemCalls
+from vmdbg.os.linux.unwind import Unwinder
+from vmdbg.os.linux.values import Value
+from vmdbg.os.linux.walks import guarded
+from vmdbg.os.seam import Backtrace, Frame, FrameKind, GuestView, Task
+
+
+class Linux:
+    """Everything the kernel knows, at the instant of its view. Also an `OperatingSystem`."""
+
+    def __init__(self, kernel: Kernel, boot: Boot) -> None:
+        self.kernel = kernel
+        self.boot = boot
+        self.system_calls = SystemCalls(kernel)
+
+    @property
+    def name(self) -> str:
+        return self.boot.banner.decode("utf-8", "replace").strip()
+
+    @property
+    def symbols(self) -> LinuxSymbols:
+        return self.kernel.symbols
+
+    @cached_property
+    def unwinder(self) -> Unwinder:
+        try:
+            tables = OrcTables(self.kernel)
+        except (NoSuchSymbolError, NoSuchTypeError):
+            tables = None
+        return Unwinder(self.kernel, tables)
+
+    def tasks(self) -> tuple[Task, ...]:
+        return tasks.tasks(self.kernel)
+
+    def current(self) -> Task:
+        return tasks.current(self.kernel)
+
+    def task(self, pid: int) -> Value:
+        """The `struct task_struct` of a thread. Raises `UserError` if there is none."""
+        return tasks.find_task(self.kernel, pid)
+
+    @guarded("stack")
+    def backtrace(self, task: Task | None = None) -> Backtrace:
+        running = self.current()
+        wanted = running if task is None else task
+        value = self.kernel.object("struct task_struct", wanted.address)
+        if wanted.address == running.address:
+            return self._with_arguments(self.unwinder.current(value), value)
+        return self._with_arguments(self.unwinder.sleeping(value), value)
+
+    def _with_arguments(self, trace: Backtrace, task: Value) -> Backtrace:
+        return Backtrace(
+            tuple(self._frame_with_arguments(frame, task) for frame in trace.frames), trace.complete, trace.stopped
+        )
+
+    def _frame_with_arguments(self, frame: Frame, task: Value) -> Frame:
+        """At a function's first instruction its arguments are still where the ABI puts them; and the outermost
+        frame of a system call has the registers it was made with."""
+        shown: tuple[tuple[str, str], ...] = ()
+        if frame.kind is FrameKind.USER and frame.number and frame.registers.get("orig_rax", -1) < 1 << 31:
+            call = self.invocation(frame.registers, task)
+            shown = (("system call", str(call)),)
+        elif frame.location is not None and not frame.location.offset:
+            shown = self.arguments(frame)
+        return frame if not shown else _replace_arguments(frame, shown)
+
+    def arguments(self, frame: Frame) -> tuple[tuple[str, str], ...]:
+        """Parameters of the function that a frame is about to enter, by type."""
+        function = self.kernel.types.function(frame.location.symbol.name) if frame.location else None
+        if function is None:
+            return ()
+        found = []
+        for parameter, register in zip(function.parameters, ("rdi", "rsi", "rdx", "rcx", "r8", "r9"), strict=False):
+            if register not in frame.registers or not parameter.type:
+                break
+            value = Value(self.kernel, function.at(parameter.type), number=frame.registers[register])
+            found.append((parameter.name, str(value)))
+        return tuple(found)
+
+    def invocation(self, registers: dict[str, int], task: Value | None = None) -> Invocation:
+        """The system call that registers make, in the address space of `task` or of the current one."""
+        value = self.kernel.current_task() if task is None else task
+        return self.system_calls.invocation(registers, tasks.user_memory(self.kernel, value))
+
+    def dmesg(self) -> tuple[dmesg.LogRecord, ...]:
+        return dmesg.dmesg(self.kernel)
+
+    def modules(self) -> tuple[modules.Module, ...]:
+        return modules.modules(self.kernel)
+
+    def mounts(self, pid: int = 1) -> tuple[mounts.Mount, ...]:
+        return mounts.mounts(self.kernel, pid)
+
+    def files(self, pid: int) -> tuple[files.OpenFile, ...]:
+        return files.files(self.kernel, pid)
+
+    def maps(self, pid: int) -> tuple[maps.MemoryArea, ...]:
+        return maps.maps(self.kernel, pid)
+
+    def interrupts(self) -> tuple[irqs.Interrupt, ...]:
+        return irqs.interrupts(self.kernel)
+
+    def timers(self) -> tuple[timers.Timer, ...]:
+        return timers.timers(self.kernel)
+
+    def slab_caches(self) -> tuple[slab.SlabCache, ...]:
+        return slab.slab_caches(self.kernel)
+
+    def info(self) -> info.SystemInfo:
+        return info.system_info(self.kernel)
+
+    def oops(self) -> oops.Oops | None:
+        """The oops or panic that the kernel is about to report, at one of `oops.oops_entries`."""
+        return oops.oops(self.kernel, self.unwinder)
+
+
+def _replace_arguments(frame: Frame, shown: tuple[tuple[str, str], ...]) -> Frame:
+    return Frame(
+        frame.number, frame.pc, frame.sp, frame.location, frame.kind, frame.stack, frame.registers, shown
+    )
+
+
+class LinuxDetector:
+    """Recognises Linux; keeps what it learnt about a boot for the next instant."""
+
+    def __init__(self, cache: Cache | None = None) -> None:
+        self._discoverer = Discoverer(cache)
+
+    def detect(self, view: GuestView) -> Linux | None:
+        """None if this is no Linux. Raises `NotThereYetError`, `DamagedError`."""
+        kernel = self._discoverer.find(view)
+        boot = self._discoverer.boot
+        return Linux(kernel, boot) if kernel is not None and boot is not None else None

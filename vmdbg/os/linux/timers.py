@@ -1,0 +1,66 @@
+"""Pending timers: high-resolution ones and those of the timer wheel (kernel/time/hrtimer.c, timer.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vmdbg.os.linux.btf import Kind
+from vmdbg.os.linux.values import Value
+from vmdbg.os.linux.walks import guarded, hlist_entries, rb_entries
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.kernel import Kernel
+
+MAX_TIMERS = 1 << 16
+CLOCKS = ("monotonic", "realtime", "boottime", "tai")
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """`expires` is in nanoseconds of `clock`; for the clock "jiffies" in jiffies."""
+
+    cpu: int
+    clock: str
+    expires: int
+    function: str
+    address: int
+
+
+@guarded("timers")
+def timers(kernel: Kernel) -> tuple[Timer, ...]:
+    """Of all processors, each clock's in the order they expire."""
+    found: list[Timer] = []
+    for cpu in range(kernel.cpu_count):
+        found += _high_resolution(kernel, cpu)
+        found += sorted(_wheel(kernel, cpu), key=lambda timer: timer.expires)
+    return tuple(found)
+
+
+def _high_resolution(kernel: Kernel, cpu: int) -> Iterator[Timer]:
+    bases = kernel.per_cpu("hrtimer_bases", cpu)
+    for number, base in enumerate(bases.clock_base):
+        clock = CLOCKS[number % len(CLOCKS)] + (" (soft)" if number >= len(CLOCKS) else "")
+        for value in _queued(kernel, base):
+            expires = int(value.node.expires)
+            yield Timer(cpu, clock, expires, kernel.describe(_function(value)), value.address_ or 0)
+
+
+def _queued(kernel: Kernel, base: Value) -> Iterator[Value]:
+    type_ = kernel.type("struct hrtimer")
+    return rb_entries(base.active.rb_root.rb_root, type_, "node.node", MAX_TIMERS)
+
+
+def _function(value: Value) -> int:
+    return int(value.first_("function", "__private_function"))
+
+
+def _wheel(kernel: Kernel, cpu: int) -> Iterator[Timer]:
+    type_ = kernel.type("struct timer_list")
+    bases = kernel.per_cpu("timer_bases", cpu)
+    for base in bases if bases.type_.strip().kind is Kind.ARRAY else (bases,):
+        for bucket in base.vectors:
+            for value in hlist_entries(bucket, type_, "entry", MAX_TIMERS):
+                function = kernel.describe(int(value.function))
+                yield Timer(cpu, "jiffies", int(value.expires), function, value.address_ or 0)
