@@ -11,13 +11,6 @@ IOAPIC_TIMER_PIN = 2
 """Where the 8259A pair has its cascade, the IO-APIC has IRQ 0 (MP specification 1.4, 3.6.2.2)."""
 
 
-class Unconnected:
-    """A pin that nothing is soldered to."""
-
-    def set(self, level: bool) -> None:
-        pass
-
-
 class Pin:
     """One numbered input of a chip: hands the level to the chip, which keeps it."""
 

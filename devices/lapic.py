@@ -35,7 +35,8 @@ from devices.seam import Line, Timer
 
 TIMER_EVENT = "timer"
 EOI = int(Register.EOI)
-TIMER_REGISTERS = frozenset((int(Register.INITIAL_COUNT), int(Register.DIVIDE_CONFIGURATION)))
+INITIAL_COUNT, DIVIDE_CONFIGURATION = int(Register.INITIAL_COUNT), int(Register.DIVIDE_CONFIGURATION)
+LVT_TIMER = int(Lvt.TIMER)
 STORED: dict[int, Callable[[LapicState], int]] = {
     Register.ID: lambda state: state.apic_id << 24,
     Register.VERSION: lambda _: VERSION_VALUE,
@@ -141,7 +142,7 @@ class Lapic:
         value &= 0xFFFF_FFFF
         if offset == EOI:
             self._interrupts.end_of_interrupt()
-        elif offset in TIMER_REGISTERS:
+        elif offset in (INITIAL_COUNT, DIVIDE_CONFIGURATION):
             self._write_timer(offset, value, now)
         elif offset == Register.SVR:
             self._write_svr(value, now)
@@ -249,7 +250,7 @@ class Lapic:
 
     def _write_timer(self, register: int, value: int, now: int) -> None:
         self._advance_timer(now)
-        if register == Register.INITIAL_COUNT:
+        if register == INITIAL_COUNT:
             self._timer.start(value, now)
         else:
             self._timer.set_divide_configuration(value, now, periodic=self._periodic)
@@ -257,7 +258,7 @@ class Lapic:
 
     @property
     def _periodic(self) -> bool:
-        return bool(self._state.lvt[Lvt.TIMER] & LVT_PERIODIC)
+        return bool(self._state.lvt[LVT_TIMER] & LVT_PERIODIC)
 
     def _current_count(self, now: int) -> int:
         return self._timer.current_count(now, periodic=self._periodic)
@@ -269,7 +270,7 @@ class Lapic:
     def _schedule(self) -> None:
         """A deadline only if it leads to an interrupt; a masked timer is computed when someone looks."""
         expiry = self._timer.expiry()
-        if expiry is None or self._state.lvt[Lvt.TIMER] & LVT_MASKED:
+        if expiry is None or self._state.lvt[LVT_TIMER] & LVT_MASKED:
             self._scheduler.cancel(TIMER_EVENT)
         else:
             self._scheduler.schedule(TIMER_EVENT, expiry)

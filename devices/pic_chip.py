@@ -39,6 +39,9 @@ class Ocw2(enum.IntEnum):
     ROTATE_ON_SPECIFIC_EOI = 7
 
 
+OCW2 = tuple(Ocw2)
+
+
 @dataclass(slots=True)
 class PicChipState:
     """`lines` are the levels at IR0 to IR7, `edge` the latched rising edges; both bit n for IRn."""
@@ -90,7 +93,7 @@ class PicChip:
             elif value & OCW3_SELECT:
                 self._write_ocw3(value)
             else:
-                self._write_ocw2(Ocw2(value >> 5), value & 7)
+                self._write_ocw2(OCW2[value >> 5], value & 7)
         self._update()
 
     def set_line(self, number: int, level: bool) -> None:

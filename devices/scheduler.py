@@ -35,9 +35,9 @@ class SchedulerState:
 class Scheduler:
     """The pending deadlines; one for each pair of owner and name.
 
-    `on_earlier` is called with the new first deadline whenever scheduling brings it forward, so that a running
-    engine can lower its limit at once. `not_before` is the earliest that a deadline scheduled now can come:
-    whoever runs the CPU keeps it ahead of an access, so that no deadline falls into code already running.
+    `on_earlier` is called with the new first deadline whenever scheduling brings it forward, so that a
+    running engine can lower its limit at once. `not_before` is the earliest that a deadline scheduled now can
+    come: whoever runs the CPU keeps it ahead of an access, so that none falls into code already running.
     """
 
     name = "scheduler"
