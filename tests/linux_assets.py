@@ -113,24 +113,30 @@ def _kernel(meta_package: str) -> Path:
         if not found:
             raise AssetsMissingError(f"VMDBG_TEST_KERNELS={given} holds no vmlinuz of {meta_package}")
         return found[-1]
-    return _vmlinuz(_depends(meta_package))
+    cached = _cached(meta_package)
+    try:
+        return _vmlinuz(_depends(meta_package))
+    except AssetsMissingError:
+        if cached:
+            return _vmlinuz(cached[-1])
+        raise
 
 
 @cache
 def _depends(meta_package: str) -> str:
-    """The package that a meta-package stands for now; without apt's lists, the newest one in the cache."""
+    """The package that a meta-package stands for now."""
     if shutil.which("apt-cache"):
         found = re.findall(r"Depends: (linux-image-[0-9]\S*)", _run("apt-cache", "depends", meta_package))
         if found:
             return str(found[0])
-    flavour = meta_package.removeprefix("linux-image")
-    cached = [
-        path.name for path in _cache_directory().glob("linux-image-[0-9]*") if path.name.endswith(flavour)
-    ]
-    cached = [name for name in cached if ("cloud" in name) == ("cloud" in flavour)]
-    if cached:
-        return max(cached, key=_version)
     raise AssetsMissingError(f"apt knows no package {meta_package}: run `apt-get update` on a Debian machine")
+
+
+def _cached(meta_package: str) -> list[str]:
+    """The packages in the cache of that flavour, the newest last: they serve when the machine is offline."""
+    flavour = meta_package.removeprefix("linux-image")
+    names = [path.name for path in _cache_directory().glob(f"linux-image-[0-9]*{flavour}")]
+    return sorted((name for name in names if ("cloud" in name) == ("cloud" in flavour)), key=_version)
 
 
 @cache
