@@ -69,6 +69,7 @@ class Record:
     flag: bool
     size_or_type: int
     position: int
+    name_offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,43 +192,49 @@ class Btf:
             bool(info >> 31),
             size_or_type,
             position + _TYPE.size,
+            name,
         )
 
     def owner(self, type_id: int) -> Btf:
         """The section that holds this id."""
         return self.base.owner(type_id) if self.base and type_id < self.first_id else self
 
+    def raw_members(self, record: Record) -> Iterator[tuple[int, int, int, int]]:
+        """(name's string offset, type id, bit offset, bits) of each member of a struct or union."""
+        entries = self.owner(record.id)._entries(record, "<III")
+        if not record.flag:
+            return ((name, type_id, offset, 0) for name, type_id, offset in entries)
+        return ((name, type_id, offset & 0xFF_FFFF, offset >> 24) for name, type_id, offset in entries)
+
     def members(self, record: Record) -> list[Member]:
         """Of a struct or union."""
-        owner = self.owner(record.id)
-        found = []
-        for name, type_id, offset in owner._entries(record, "<III"):
-            bits = offset >> 24 if record.flag else 0
-            found.append(Member(self.string(name), type_id, offset & 0xFF_FFFF if record.flag else offset, bits))
-        return found
-
-    def enumerators(self, record: Record) -> list[Enumerator]:
-        owner = self.owner(record.id)
-        if record.kind is Kind.ENUM:
-            form = "<Ii" if record.flag or not self.is_unsigned(record) else "<II"
-            return [Enumerator(self.string(name), value) for name, value in owner._entries(record, form)]
-        sign = 1 << 63 if record.flag else 0
         return [
-            Enumerator(self.string(name), ((high << 32 | low) ^ sign) - sign)
-            for name, low, high in owner._entries(record, "<III")
+            Member(self.string(name), type_id, offset, bits)
+            for name, type_id, offset, bits in self.raw_members(record)
         ]
 
-    def is_unsigned(self, record: Record) -> bool:
-        """Before the flag meant signedness (6.0), pahole stored every enum as signed."""
-        return record.kind is Kind.ENUM64 and not record.flag
+    def raw_enumerators(self, record: Record) -> Iterator[tuple[int, int]]:
+        """(name's string offset, value). Before the flag meant signedness (6.0), 32-bit values were signed."""
+        if record.kind is Kind.ENUM:
+            return self.owner(record.id)._entries(record, "<Ii")  # type: ignore[return-value]
+        sign = 1 << 63 if record.flag else 0
+        entries = self.owner(record.id)._entries(record, "<III")
+        return ((name, ((high << 32 | low) ^ sign) - sign) for name, low, high in entries)
+
+    def enumerators(self, record: Record) -> list[Enumerator]:
+        return [Enumerator(self.string(name), value) for name, value in self.raw_enumerators(record)]
+
+    def raw_parameters(self, record: Record) -> Iterator[tuple[int, int]]:
+        """(name's string offset, type id) of each parameter of a prototype."""
+        return self.owner(record.id)._entries(record, "<II")  # type: ignore[return-value]
 
     def parameters(self, record: Record) -> list[Parameter]:
-        owner = self.owner(record.id)
-        return [Parameter(self.string(name), type_id) for name, type_id in owner._entries(record, "<II")]
+        return [Parameter(self.string(name), type_id) for name, type_id in self.raw_parameters(record)]
 
-    def section_entries(self, record: Record) -> Iterator[tuple[int, int, int]]:
-        """(variable's type id, offset, size) of each variable of a section."""
-        return self.owner(record.id)._entries(record, "<III")
+    @property
+    def string_section(self) -> bytes:
+        """This section's own strings, as they are."""
+        return self.data[self.strings : self._strings_end]
 
     def _entries(self, record: Record, form: str) -> Iterator[tuple[int, ...]]:
         size = struct.calcsize(form) * record.count

@@ -188,12 +188,13 @@ class OrcTables:
         for start, end in (self._text, self._init_text):
             if start <= pc < end:
                 return self.core.find(pc)
-        for ranges, table in self._module_tables():
+        for ranges, table in self.modules():
             if any(start <= pc < end for start, end in ranges):
                 return table.find(pc)
         return None
 
-    def _module_tables(self) -> list[tuple[tuple[tuple[int, int], ...], Table]]:
+    def modules(self) -> list[tuple[tuple[tuple[int, int], ...], Table]]:
+        """The ranges of each module, its text first, with its table."""
         if self._modules is None:
             self._modules = []
             ranges = {module.name: module.ranges for module in self._kernel.symbols.modules}

@@ -62,6 +62,10 @@ class KernelTable:
         address = self.addresses[index]
         return address + self.slide if address >= self.linked else address
 
+    def iter_addresses(self) -> Iterator[int]:
+        """In the order of `names`."""
+        return map(self._address, range(len(self.addresses)))
+
     def _indexes(self, name: str) -> Iterator[int]:
         line = f"\n{name}\n".encode()
         position = self.text.find(line)

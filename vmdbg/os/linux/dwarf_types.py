@@ -1,0 +1,294 @@
+"""BTF as DWARF: every type and function prototype of the kernel as debugging information entries.
+
+`.debug_str` is BTF's own string section, so names cost nothing. Two passes: sizes give every type its offset,
+then entries are written with references that are known. One compile unit.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vmdbg.os.linux.btf import Btf, Kind, Record
+from vmdbg.os.linux.dwarf import (
+    LANGUAGE_C99,
+    OP_ADDR,
+    OP_CALL_FRAME_CFA,
+    OP_REG0,
+    REGISTERS,
+    At,
+    Encoding,
+    Form,
+    Tag,
+    uleb,
+)
+
+PARAMETER_REGISTERS = tuple(REGISTERS[name] for name in ("rdi", "rsi", "rdx", "rcx", "r8", "r9"))
+# A function's arguments are in their registers at its first instruction, which may be ENDBR64 (4 bytes).
+ENTRY_LENGTH = 5
+_HEADER = struct.Struct("<IHIB")
+_INT_SIGNED, _INT_CHAR, _INT_BOOL = 1, 2, 4
+
+_ABBREVIATIONS: tuple[tuple[Tag, bool, tuple[tuple[At, Form], ...]], ...] = (
+    (Tag.COMPILE_UNIT, True, (
+        (At.PRODUCER, Form.STRP), (At.LANGUAGE, Form.DATA1), (At.NAME, Form.STRP), (At.LOW_PC, Form.ADDR),
+        (At.HIGH_PC, Form.DATA4))),
+    (Tag.UNSPECIFIED_TYPE, False, ((At.NAME, Form.STRP),)),
+    (Tag.BASE_TYPE, False, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA1), (At.ENCODING, Form.DATA1))),
+    (Tag.POINTER_TYPE, False, ((At.TYPE, Form.REF4), (At.BYTE_SIZE, Form.DATA1))),
+    (Tag.ARRAY_TYPE, True, ((At.TYPE, Form.REF4),)),
+    (Tag.SUBRANGE_TYPE, False, ((At.TYPE, Form.REF4), (At.COUNT, Form.DATA4))),
+    (Tag.STRUCTURE_TYPE, True, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA4))),
+    (Tag.STRUCTURE_TYPE, True, ((At.BYTE_SIZE, Form.DATA4),)),
+    (Tag.UNION_TYPE, True, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA4))),
+    (Tag.UNION_TYPE, True, ((At.BYTE_SIZE, Form.DATA4),)),
+    (Tag.MEMBER, False, ((At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.DATA_MEMBER_LOCATION, Form.DATA4))),
+    (Tag.MEMBER, False, ((At.TYPE, Form.REF4), (At.DATA_MEMBER_LOCATION, Form.DATA4))),
+    (Tag.MEMBER, False, (
+        (At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.BIT_SIZE, Form.DATA1), (At.DATA_BIT_OFFSET, Form.DATA4))),
+    (Tag.ENUMERATION_TYPE, True, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA1))),
+    (Tag.ENUMERATION_TYPE, True, ((At.BYTE_SIZE, Form.DATA1),)),
+    (Tag.ENUMERATOR, False, ((At.NAME, Form.STRP), (At.CONST_VALUE, Form.DATA8))),
+    (Tag.STRUCTURE_TYPE, False, ((At.NAME, Form.STRP), (At.DECLARATION, Form.FLAG_PRESENT))),
+    (Tag.UNION_TYPE, False, ((At.NAME, Form.STRP), (At.DECLARATION, Form.FLAG_PRESENT))),
+    (Tag.TYPEDEF, False, ((At.NAME, Form.STRP), (At.TYPE, Form.REF4))),
+    (Tag.CONST_TYPE, False, ((At.TYPE, Form.REF4),)),
+    (Tag.VOLATILE_TYPE, False, ((At.TYPE, Form.REF4),)),
+    (Tag.RESTRICT_TYPE, False, ((At.TYPE, Form.REF4),)),
+    (Tag.SUBROUTINE_TYPE, True, ((At.PROTOTYPED, Form.FLAG_PRESENT), (At.TYPE, Form.REF4))),
+    (Tag.FORMAL_PARAMETER, False, ((At.TYPE, Form.REF4),)),
+    (Tag.UNSPECIFIED_PARAMETERS, False, ()),
+    (Tag.SUBPROGRAM, True, (
+        (At.NAME, Form.STRP), (At.EXTERNAL, Form.FLAG_PRESENT), (At.PROTOTYPED, Form.FLAG_PRESENT),
+        (At.TYPE, Form.REF4), (At.LOW_PC, Form.ADDR), (At.HIGH_PC, Form.DATA4), (At.FRAME_BASE, Form.EXPRLOC))),
+    (Tag.FORMAL_PARAMETER, False, ((At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.LOCATION, Form.SEC_OFFSET))),
+    (Tag.FORMAL_PARAMETER, False, ((At.NAME, Form.STRP), (At.TYPE, Form.REF4))),
+    (Tag.VARIABLE, False, (
+        (At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.EXTERNAL, Form.FLAG_PRESENT),
+        (At.LOCATION, Form.EXPRLOC))),
+)  # fmt: skip
+(
+    UNIT, VOID, BASE, POINTER, ARRAY, SUBRANGE, STRUCT, STRUCT_ANONYMOUS, UNION, UNION_ANONYMOUS, MEMBER,
+    MEMBER_ANONYMOUS, MEMBER_BITS, ENUM, ENUM_ANONYMOUS, ENUMERATOR, STRUCT_FORWARD, UNION_FORWARD, TYPEDEF, CONST,
+    VOLATILE, RESTRICT, PROTOTYPE, PARAMETER, ELLIPSIS, SUBPROGRAM, PARAMETER_IN_REGISTER, PARAMETER_ELSEWHERE,
+    VARIABLE,
+) = range(1, len(_ABBREVIATIONS) + 1)  # fmt: skip
+_REFERENCES = {Kind.TYPEDEF: TYPEDEF, Kind.CONST: CONST, Kind.VOLATILE: VOLATILE, Kind.RESTRICT: RESTRICT}
+_TRANSPARENT = frozenset({Kind.TYPE_TAG})
+_NO_ENTRY = frozenset({Kind.FUNCTION, Kind.VARIABLE, Kind.SECTION, Kind.DECLARATION_TAG, Kind.TYPE_TAG})
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A function's [start, end) in the guest."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class DwarfSections:
+    info: bytes
+    abbreviations: bytes
+    strings: bytes
+    locations: bytes
+
+
+def abbreviation_table() -> bytes:
+    out = bytearray()
+    for number, (tag, children, attributes) in enumerate(_ABBREVIATIONS, 1):
+        out += uleb(number) + uleb(tag) + bytes([children])
+        for attribute, form in attributes:
+            out += uleb(attribute) + uleb(form)
+        out += b"\0\0"
+    return bytes(out) + b"\0"
+
+
+def debug_sections(
+    btf: Btf, low: int, high: int, functions: Mapping[str, Sequence[Code]], variables: Mapping[str, tuple[int, int]]
+) -> DwarfSections:
+    """`functions` by name; `variables` as name -> (type id, address); `low` and `high` bound the code."""
+    writer = _Writer(btf, low)
+    info = writer.write(high, functions, variables)
+    return DwarfSections(info, abbreviation_table(), writer.strings(), bytes(writer.locations))
+
+
+class _Writer:
+    def __init__(self, btf: Btf, low: int) -> None:
+        self._btf = btf
+        self._low = low
+        self._extra = bytearray()
+        self._records = list(btf)
+        self._offsets = [0] * btf.end_id
+        self.locations = bytearray()
+        self._index_type = next(iter(btf.ids_of_kind(Kind.INT)), 0)
+
+    def strings(self) -> bytes:
+        return self._btf.string_section + bytes(self._extra)
+
+    def _string(self, text: str) -> int:
+        offset = len(self._btf.string_section) + len(self._extra)
+        self._extra += text.encode() + b"\0"
+        return offset
+
+    def write(
+        self, high: int, functions: Mapping[str, Sequence[Code]], variables: Mapping[str, tuple[int, int]]
+    ) -> bytes:
+        unit = struct.pack(
+            "<BIBIQI", UNIT, self._string("vmdbg, from the guest's BTF"), LANGUAGE_C99,
+            self._string("linux"), self._low, high - self._low,
+        ) + struct.pack("<BI", VOID, self._string("void"))  # fmt: skip
+        position = _HEADER.size + len(unit)
+        self._offsets[0] = position - 5
+        for record in self._records:
+            self._offsets[record.id] = position
+            position += self._size(record)
+        self._resolve_tags()
+        out = [unit]
+        out += [self._entry(record) for record in self._records if record.kind not in _NO_ENTRY]
+        out += self._subprograms(functions)
+        out += [self._variable(name, *where) for name, where in variables.items()]
+        body = b"".join(out) + b"\0"
+        return _HEADER.pack(len(body) + _HEADER.size - 4, 4, 0, 8) + body
+
+    def _resolve_tags(self) -> None:
+        """A type tag has no entry of its own: it stands for what it tags, which may be a tag itself."""
+        for record in self._records:
+            target, hops = record, 0
+            while target.kind in _TRANSPARENT and hops < 64:
+                target, hops = self._btf.record(target.size_or_type), hops + 1
+            self._offsets[record.id] = self._offsets[target.id]
+
+    def _size(self, record: Record) -> int:
+        kind, count = record.kind, record.count
+        if kind in _NO_ENTRY:
+            return 0
+        if kind in (Kind.STRUCT, Kind.UNION):
+            bodies = sum(map(_member_size, self._btf.raw_members(record)))
+            return (9 if record.name else 5) + bodies + 1
+        if kind in (Kind.ENUM, Kind.ENUM64):
+            return (6 if record.name else 2) + 13 * count + 1
+        if kind is Kind.PROTOTYPE:
+            return 5 + sum(5 if parameter.type else 1 for parameter in self._btf.parameters(record)) + 1
+        return {
+            Kind.INT: 7, Kind.FLOAT: 7, Kind.POINTER: 6, Kind.ARRAY: 15, Kind.FORWARD: 5, Kind.TYPEDEF: 9,
+        }.get(kind, 5)  # fmt: skip
+
+    def _entry(self, record: Record) -> bytes:
+        kind = record.kind
+        if kind in (Kind.STRUCT, Kind.UNION):
+            return self._aggregate(record)
+        if kind in (Kind.ENUM, Kind.ENUM64):
+            return self._enumeration(record)
+        if kind in (Kind.INT, Kind.FLOAT):
+            return struct.pack("<BIBB", BASE, record.name_offset, record.size_or_type & 0xFF, self._encoding(record))
+        if kind is Kind.POINTER:
+            return struct.pack("<BIB", POINTER, self._offsets[record.size_or_type], 8)
+        if kind is Kind.ARRAY:
+            element, _, count = self._btf.words(record, 3)
+            index = self._offsets[self._index_type]
+            return struct.pack("<BIBIIB", ARRAY, self._offsets[element], SUBRANGE, index, count, 0)
+        if kind is Kind.FORWARD:
+            return struct.pack("<BI", UNION_FORWARD if record.flag else STRUCT_FORWARD, record.name_offset)
+        if kind is Kind.TYPEDEF:
+            return struct.pack("<BII", TYPEDEF, record.name_offset, self._offsets[record.size_or_type])
+        if kind is Kind.PROTOTYPE:
+            return self._prototype(record)
+        return struct.pack("<BI", _REFERENCES[kind], self._offsets[record.size_or_type])
+
+    def _encoding(self, record: Record) -> Encoding:
+        if record.kind is Kind.FLOAT:
+            return Encoding.FLOAT
+        flags = self._btf.words(record, 1)[0] >> 24
+        if flags & _INT_BOOL:
+            return Encoding.BOOLEAN
+        if flags & _INT_CHAR or record.name == "char":
+            return Encoding.SIGNED_CHAR
+        if flags & _INT_SIGNED:
+            return Encoding.SIGNED
+        return Encoding.UNSIGNED_CHAR if record.name == "unsigned char" else Encoding.UNSIGNED
+
+    def _aggregate(self, record: Record) -> bytes:
+        is_struct, size = record.kind is Kind.STRUCT, record.size_or_type
+        if record.name:
+            head = struct.pack("<BII", STRUCT if is_struct else UNION, record.name_offset, size)
+        else:
+            head = struct.pack("<BI", STRUCT_ANONYMOUS if is_struct else UNION_ANONYMOUS, size)
+        offsets = self._offsets
+        out = [head]
+        for name, type_id, bit_offset, bits in self._btf.raw_members(record):
+            if bits and name:
+                out.append(struct.pack("<BIIBI", MEMBER_BITS, name, offsets[type_id], bits, bit_offset))
+            elif name:
+                out.append(struct.pack("<BIII", MEMBER, name, offsets[type_id], bit_offset >> 3))
+            else:
+                out.append(struct.pack("<BII", MEMBER_ANONYMOUS, offsets[type_id], bit_offset >> 3))
+        return b"".join(out) + b"\0"
+
+    def _enumeration(self, record: Record) -> bytes:
+        size = record.size_or_type & 0xFF
+        head = struct.pack("<BIB", ENUM, record.name_offset, size) if record.name else bytes([ENUM_ANONYMOUS, size])
+        body = [
+            struct.pack("<BIQ", ENUMERATOR, name, value & 0xFFFF_FFFF_FFFF_FFFF)
+            for name, value in self._btf.raw_enumerators(record)
+        ]
+        return head + b"".join(body) + b"\0"
+
+    def _prototype(self, record: Record) -> bytes:
+        parameters = [
+            struct.pack("<BI", PARAMETER, self._offsets[parameter.type]) if parameter.type else bytes([ELLIPSIS])
+            for parameter in self._btf.parameters(record)
+        ]
+        return struct.pack("<BI", PROTOTYPE, self._offsets[record.size_or_type]) + b"".join(parameters) + b"\0"
+
+    def _subprograms(self, functions: Mapping[str, Sequence[Code]]) -> list[bytes]:
+        out = []
+        for record in self._records:
+            if record.kind is Kind.FUNCTION:
+                prototype = self._btf.record(record.size_or_type)
+                for code in functions.get(record.name, ()):
+                    out.append(self._subprogram(record, prototype, code))
+        return out
+
+    def _subprogram(self, record: Record, prototype: Record, code: Code) -> bytes:
+        offsets = self._offsets
+        out = [
+            struct.pack(
+                "<BIIQIBB", SUBPROGRAM, record.name_offset, offsets[prototype.size_or_type], code.start,
+                code.end - code.start, 1, OP_CALL_FRAME_CFA,
+            )
+        ]  # fmt: skip
+        integers = 0
+        for name, type_id in self._btf.raw_parameters(prototype):
+            if not type_id:
+                out.append(bytes([ELLIPSIS]))
+            elif integers < len(PARAMETER_REGISTERS):
+                where = self._register_at_entry(PARAMETER_REGISTERS[integers], code)
+                out.append(struct.pack("<BIII", PARAMETER_IN_REGISTER, name, offsets[type_id], where))
+                integers += 1
+            else:
+                out.append(struct.pack("<BII", PARAMETER_ELSEWHERE, name, offsets[type_id]))
+        return b"".join(out) + b"\0"
+
+    def _register_at_entry(self, register: int, code: Code) -> int:
+        """A location list: in the register at the function's entry, nowhere afterwards."""
+        offset = len(self.locations)
+        start = code.start - self._low
+        end = min(start + ENTRY_LENGTH, code.end - self._low)
+        self.locations += struct.pack("<QQHBQQ", start, end, 1, OP_REG0 + register, 0, 0)
+        return offset
+
+    def _variable(self, name: str, type_id: int, address: int) -> bytes:
+        return struct.pack(
+            "<BIIBBQ", VARIABLE, self._string(name), self._offsets[type_id], 9, OP_ADDR, address
+        )
+
+
+def _member_size(member: tuple[int, int, int, int]) -> int:
+    name, _, _, bits = member
+    if not name:
+        return 9
+    return 14 if bits else 13
+
+
