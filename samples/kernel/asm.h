@@ -11,38 +11,43 @@
     .size \name, . - \name
 .endm
 
+/* The .cfi lines let a debugger unwind from anywhere in an entry to what was interrupted. */
+
+.macro push_saved register
+    push %\register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \register, 0
+.endm
+
+.macro pop_saved register
+    pop %\register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore \register
+.endm
+
+.macro push_constant value
+    push $\value
+    .cfi_adjust_cfa_offset 8
+.endm
+
+/* What the CPU pushed (SDM 3A, figure 6-9): SIZE bytes from rsp to the end of its frame. */
+.macro describe_cpu_frame size
+    .cfi_def_cfa rsp, \size
+    .cfi_offset rip, -40
+    .cfi_offset rsp, -16
+.endm
+
 /* The general registers of struct frame (interrupts.h), above which are vector and error code. */
 .macro push_registers
     .irp register, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
-    push %\register
+    push_saved \register
     .endr
 .endm
 
 .macro pop_registers
     .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax
-    pop %\register
+    pop_saved \register
     .endr
     add $16, %rsp
-.endm
-
-/* Tells a debugger how to unwind from a struct frame at rsp to what was interrupted. */
-.macro describe_frame
-    .cfi_def_cfa rsp, 176
-    .cfi_offset r15, -176
-    .cfi_offset r14, -168
-    .cfi_offset r13, -160
-    .cfi_offset r12, -152
-    .cfi_offset r11, -144
-    .cfi_offset r10, -136
-    .cfi_offset r9, -128
-    .cfi_offset r8, -120
-    .cfi_offset rbp, -112
-    .cfi_offset rdi, -104
-    .cfi_offset rsi, -96
-    .cfi_offset rdx, -88
-    .cfi_offset rcx, -80
-    .cfi_offset rbx, -72
-    .cfi_offset rax, -64
-    .cfi_offset rip, -40
-    .cfi_offset rsp, -16
+    .cfi_adjust_cfa_offset -16
 .endm

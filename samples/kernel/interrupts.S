@@ -7,13 +7,20 @@
     .text
 
 .macro entry vector
-interrupt_entry_\vector:
+function interrupt_entry_\vector
+    .cfi_startproc simple
+    .cfi_signal_frame
     # These push an error code themselves (SDM 3A 6.15); the others get a zero in its place.
-    .if !(\vector == 8 || (\vector >= 10 && \vector <= 14) || \vector == 17 || \vector == 21)
-    push $0
+    .if \vector == 8 || (\vector >= 10 && \vector <= 14) || \vector == 17 || \vector == 21
+    describe_cpu_frame 48
+    .else
+    describe_cpu_frame 40
+    push_constant 0
     .endif
-    push $\vector
+    push_constant \vector
     jmp interrupt_common
+    .cfi_endproc
+end_function interrupt_entry_\vector
 .endm
 
     .altmacro
@@ -22,14 +29,13 @@ interrupt_entry_\vector:
     entry %vector_number
     .set vector_number, vector_number + 1
     .endr
-    .globl interrupt_entry_128
     entry 128
 
 function interrupt_common
     .cfi_startproc simple
     .cfi_signal_frame
+    describe_cpu_frame 56
     push_registers
-    describe_frame
     cld
     mov %rsp, %rdi
     call interrupt

@@ -9,20 +9,14 @@
 # Leaves one thread inside this function and returns from it in another.
 function switch_stack
     .cfi_startproc
-    push %rbp
-    push %rbx
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    .irp register, rbp, rbx, r12, r13, r14, r15
+    push_saved \register
+    .endr
     mov %rsp, (%rdi)
     mov %rsi, %rsp
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbx
-    pop %rbp
+    .irp register, r15, r14, r13, r12, rbx, rbp
+    pop_saved \register
+    .endr
     ret
     .cfi_endproc
 end_function switch_stack

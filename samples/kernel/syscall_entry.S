@@ -16,9 +16,12 @@
 function syscall_entry
     .cfi_startproc simple
     .cfi_signal_frame
+    .cfi_def_cfa rsp, 0
+    .cfi_register rip, rcx
     swapgs
     mov %rsp, %gs:USER_RSP
     mov %gs:KERNEL_RSP, %rsp
+    .cfi_undefined rip
     push $USER_DATA
     push %gs:USER_RSP
     swapgs
@@ -27,13 +30,15 @@ function syscall_entry
     push %rcx
     push $0
     push $NO_VECTOR
+    describe_cpu_frame 56
     push_registers
-    describe_frame
     cld
     mov %rsp, %rdi
     call syscall
     pop_registers
     mov 24(%rsp), %rsp
+    .cfi_def_cfa rsp, 0
+    .cfi_register rip, rcx
     sysretq
     .cfi_endproc
 end_function syscall_entry
