@@ -1,10 +1,10 @@
 """The only layer that touches sockets: TCP and Unix, one client at a time, no threads.
 
-    server = Server(target)
-    server.listen_tcp(port=1234)
-    while True:
-        server.poll(0 if target is running else None)
-        ... run a slice of the target; server.stopped(reason) when it stops ...
+server = Server(target)
+server.listen_tcp(port=1234)
+while True:
+    server.poll(0 if target is running else None)
+    ... run a slice of the target; server.stopped(reason) when it stops ...
 """
 
 from __future__ import annotations
@@ -21,9 +21,6 @@ from gdbstub.stops import StopReason
 from gdbstub.target import Target
 
 RECEIVE = 1 << 16
-MAX_OUTPUT = 1 << 22
-"""Unsent bytes above which a client that does not read is not read from either."""
-
 MAX_READS = 16
 """Reads from one client in one poll, so that the target gets its turn."""
 
@@ -48,8 +45,7 @@ class Server:
         self._interest = 0
 
     def listen_tcp(self, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
-        """Listen on `host` (the loopback unless told otherwise). Returns the address with the port. OSError.
-        """
+        """Listen on `host`, the loopback unless told otherwise. Returns the address and port. OSError."""
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         try:
@@ -104,8 +100,7 @@ class Server:
         return descriptor
 
     def poll(self, timeout: float | None = 0) -> bool:
-        """Wait up to `timeout` seconds (None: for ever) and do what is to be done. Whether anything happened.
-        """
+        """Wait up to `timeout` seconds (None: for ever) and do what is due. Whether anything happened."""
         ready = self._selector.select(timeout)
         for key, events in ready:
             if key.fileobj is self._client:
@@ -172,7 +167,7 @@ class Server:
 
     def _receive(self) -> None:
         for _ in range(MAX_READS):
-            if self._client is None or self._session is None or len(self._output) > MAX_OUTPUT:
+            if self._client is None or self._session is None or self._output:
                 return
             try:
                 data = self._client.recv(RECEIVE)
@@ -191,30 +186,38 @@ class Server:
 
     def _send(self) -> None:
         """Send what the session has; what does not fit waits for the socket to take more."""
-        if self._client is None or self._session is None:
-            return
-        output = self._session.take_output()
-        if self._output:
-            output = self._output + output
+        while self._client is not None and self._session is not None:
+            self._output = (
+                self._output + self._session.take_output() if self._output else self._session.take_output()
+            )
+            if not self._send_some():
+                return
+            if self._output or not self._session.stalled:
+                self._want()
+                return
+            self._session.receive(b"")
+
+    def _send_some(self) -> bool:
+        """Hand bytes to the socket. Whether the client is still there."""
+        assert self._client is not None
+        assert self._session is not None
         try:
-            sent = self._client.send(output) if output else 0
+            sent = self._client.send(self._output) if self._output else 0
         except BlockingIOError:
             sent = 0
         except OSError as error:
             self._drop(error.strerror or "connection lost")
-            return
-        self._output = output[sent:]
+            return False
+        self._output = self._output[sent:]
         if self._session.ended and not self._output:
             self._drop("session ended")
-            return
-        self._want()
+            return False
+        return True
 
     def _want(self) -> None:
         """Say what this client's socket is waited for: a client that does not read is not read from."""
         assert self._client is not None
-        interest = selectors.EVENT_WRITE if self._output else 0
-        if len(self._output) <= MAX_OUTPUT:
-            interest |= selectors.EVENT_READ
+        interest = selectors.EVENT_WRITE if self._output else selectors.EVENT_READ
         if interest != self._interest:
             self._interest = interest
             self._selector.modify(self._client, interest)

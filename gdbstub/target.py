@@ -49,7 +49,7 @@ class Registers(Protocol):
     @property
     def layout(self) -> Sequence[Register]: ...
 
-    def read_all(self, thread: ThreadId) -> bytes:
+    def read_all(self, thread: ThreadId, /) -> bytes:
         """The leading registers of the layout, concatenated: all of them, or as many as are cheap and often
         wanted.
 
@@ -57,27 +57,27 @@ class Registers(Protocol):
         """
         ...
 
-    def write_all(self, thread: ThreadId, values: bytes) -> None:
+    def write_all(self, thread: ThreadId, values: bytes, /) -> None:
         """As many bytes as `read_all` gives."""
         ...
 
-    def read(self, thread: ThreadId, number: int) -> bytes | None:
+    def read(self, thread: ThreadId, number: int, /) -> bytes | None:
         """The register's value, or None when it is not available now."""
         ...
 
-    def write(self, thread: ThreadId, number: int, value: bytes) -> None: ...
+    def write(self, thread: ThreadId, number: int, value: bytes, /) -> None: ...
 
 
 class Memory(Protocol):
     """Memory as `thread` sees it (the physical port ignores the thread)."""
 
-    def read(self, thread: ThreadId, address: int, length: int) -> bytes:
+    def read(self, thread: ThreadId, address: int, length: int, /) -> bytes:
         """Up to `length` bytes; fewer when only a prefix is readable. Raises MemoryAccessError when not even
         one is.
         """
         ...
 
-    def write(self, thread: ThreadId, address: int, data: bytes) -> None:
+    def write(self, thread: ThreadId, address: int, data: bytes, /) -> None:
         """All of `data`, or MemoryAccessError and nothing."""
         ...
 
@@ -129,7 +129,7 @@ class Execution(Protocol):
         """CONTINUE always; STEP nearly always (without it clients plant breakpoints to step)."""
         ...
 
-    def resume(self, actions: Mapping[ThreadId, Action]) -> None:
+    def resume(self, actions: Mapping[ThreadId, Action], /) -> None:
         """Start what `actions` says for each thread; threads not named stay as they are. Returns at once.
 
         The stop is reported through `Session.stopped`, which may be called before this returns (a step that
@@ -149,20 +149,19 @@ class Interrupt(Protocol):
 
 
 class Breakpoints(Protocol):
-    """Breakpoints and watchpoints. The stub knows which ones its client set and removes them when it leaves.
-    """
+    """Breakpoints and watchpoints. The stub removes its client's when that leaves."""
 
     @property
     def kinds(self) -> frozenset[BreakpointKind]: ...
 
-    def insert(self, point: Breakpoint) -> None:
+    def insert(self, point: Breakpoint, /) -> None:
         """Set it; one with the same kind, address and length is replaced (its condition may have changed).
 
         When it is hit, ask `point.stops(frame)` whether to stop and report.
         """
         ...
 
-    def remove(self, point: Breakpoint) -> None: ...
+    def remove(self, point: Breakpoint, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +176,15 @@ class ThreadInfo:
 class Threads(Protocol):
     def threads(self) -> Sequence[ThreadId]: ...
 
-    def describe(self, thread: ThreadId) -> ThreadInfo: ...
+    def describe(self, thread: ThreadId, /) -> ThreadInfo: ...
 
 
 class Reverse(Protocol):
     """Reverse execution. Asynchronous like `Execution.resume`; stops at `HistoryEdge` too."""
 
-    def reverse_step(self, thread: ThreadId) -> None: ...
+    def reverse_step(self, thread: ThreadId, /) -> None: ...
 
-    def reverse_continue(self, thread: ThreadId) -> None: ...
+    def reverse_continue(self, thread: ThreadId, /) -> None: ...
 
 
 class RegionKind(enum.Enum):
@@ -211,11 +210,11 @@ class MemoryMap(Protocol):
 class Features(Protocol):
     """The target description: "target.xml" and the annexes it includes."""
 
-    def annex(self, name: str) -> str | None: ...
+    def annex(self, name: str, /) -> str | None: ...
 
 
 class Monitor(Protocol):
-    def run(self, command: str, write: Callable[[str], None]) -> str:
+    def run(self, command: str, write: Callable[[str], None], /) -> str:
         """Run a ``monitor`` command. `write` streams text to the client's console at once; the result comes
         last.
         """
@@ -223,7 +222,7 @@ class Monitor(Protocol):
 
 
 class Search(Protocol):
-    def search(self, thread: ThreadId, start: int, length: int, pattern: bytes) -> int | None:
+    def search(self, thread: ThreadId, start: int, length: int, pattern: bytes, /) -> int | None:
         """The first address in [start, start + length) where `pattern` begins; it may end beyond.
         MemoryAccessError.
         """
@@ -231,7 +230,7 @@ class Search(Protocol):
 
 
 class Checksum(Protocol):
-    def crc32(self, thread: ThreadId, start: int, length: int) -> int:
+    def crc32(self, thread: ThreadId, start: int, length: int, /) -> int:
         """The CRC of qCRC: polynomial 04c11db7, most significant bit first, initial value ffffffff.
         MemoryAccessError.
         """
@@ -282,7 +281,7 @@ class SingleStepMask(Protocol):
 
     def get(self) -> int: ...
 
-    def set(self, mask: int) -> None: ...
+    def set(self, mask: int, /) -> None: ...
 
 
 SSTEP_ENABLE = 1
@@ -314,7 +313,7 @@ class RegionInfo:
 
 
 class Regions(Protocol):
-    def region(self, thread: ThreadId, address: int) -> RegionInfo:
+    def region(self, thread: ThreadId, address: int, /) -> RegionInfo:
         """The mapping or the hole that holds `address`."""
         ...
 

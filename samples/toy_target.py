@@ -1,7 +1,7 @@
 """A complete target for gdb in a few lines: 64 KiB of memory and a CPU that knows five i386 instructions.
 
-    python samples/toy_target.py 1234
-    gdb -q -ex 'target remote :1234' -ex 'x/4i $pc' -ex 'break *2' -ex continue -ex 'watch *0x200' -ex continue
+python samples/toy_target.py 1234
+gdb -q -ex 'target remote :1234' -ex 'x/4i $pc' -ex 'break *2' -ex continue -ex 'watch *0x200' -ex c
 """
 
 import sys
@@ -12,13 +12,25 @@ from gdbstub.description import target_xml
 from gdbstub.errors import MemoryAccessError
 from gdbstub.frames import TargetFrame
 from gdbstub.server import Server
-from gdbstub.stops import FIRST_THREAD, BreakpointHit, Signal, Signalled, Stepped, StopReason, ThreadId, WatchpointHit
+from gdbstub.stops import (
+    FIRST_THREAD,
+    BreakpointHit,
+    Signal,
+    Signalled,
+    Stepped,
+    StopReason,
+    ThreadId,
+    WatchpointHit,
+)
 from gdbstub.target import Action, ActionKind, Register, Step, Target
 
 CORE = "org.gnu.gdb.i386.core"
-INTEGER = "eax ecx edx ebx esp ebp esi edi eip eflags cs ss ds es fs gs".split()
+INTEGER = (
+    *("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags"),
+    *("cs", "ss", "ds", "es", "fs", "gs"),
+)
 STACK = [f"st{n}" for n in range(8)]
-CONTROL = "fctrl fstat ftag fiseg fioff foseg fooff fop".split()
+CONTROL = ("fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop")
 ROLES = {"eip": "pc", "esp": "sp", "ebp": "fp"}
 LAYOUT = [
     *(Register(name, 32, feature=CORE, generic=ROLES.get(name, "")) for name in INTEGER),
@@ -35,17 +47,17 @@ class ToyRegisters:
     def __init__(self) -> None:
         self.values = [bytes(register.bits // 8) for register in LAYOUT]
 
-    def read_all(self, thread: ThreadId) -> bytes:
+    def read_all(self, _thread: ThreadId) -> bytes:
         return b"".join(self.values)
 
-    def write_all(self, thread: ThreadId, values: bytes) -> None:
+    def write_all(self, _thread: ThreadId, values: bytes) -> None:
         for number, old in enumerate(self.values):
             self.values[number], values = values[: len(old)], values[len(old) :]
 
-    def read(self, thread: ThreadId, number: int) -> bytes | None:
+    def read(self, _thread: ThreadId, number: int) -> bytes | None:
         return self.values[number]
 
-    def write(self, thread: ThreadId, number: int, value: bytes) -> None:
+    def write(self, _thread: ThreadId, number: int, value: bytes) -> None:
         self.values[number] = value
 
 
@@ -54,12 +66,12 @@ class ToyMemory:
         self.ram = bytearray(0x10000)
         self.ram[: len(PROGRAM)] = PROGRAM
 
-    def read(self, thread: ThreadId, address: int, length: int) -> bytes:
+    def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
         if address >= len(self.ram):
             raise MemoryAccessError(address)
         return bytes(self.ram[address : address + length])
 
-    def write(self, thread: ThreadId, address: int, data: bytes) -> None:
+    def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
         if address + len(data) > len(self.ram):
             raise MemoryAccessError(address)
         self.ram[address : address + len(data)] = data
@@ -75,7 +87,7 @@ class Toy:
         self.registers, self.memory = ToyRegisters(), ToyMemory()
         self.points: dict[tuple[object, ...], Breakpoint] = {}
         self.why: StopReason | None = Signalled(Signal.SIGTRAP)
-        self.stepping = False
+        self.stepping = self.interrupted = False
         self.frame = TargetFrame(self.target(), FIRST_THREAD, print)
 
     def target(self) -> Target:
@@ -91,13 +103,14 @@ class Toy:
         )
 
     def resume(self, actions: Mapping[ThreadId, Action]) -> None:
-        self.why, self.stepping = None, any(isinstance(action, Step) for action in actions.values())
+        self.why, self.interrupted = None, False
+        self.stepping = any(isinstance(action, Step) for action in actions.values())
 
     def state(self) -> StopReason | None:
         return self.why
 
     def interrupt(self) -> None:
-        self.why = Signalled(Signal.SIGINT)
+        self.interrupted = True
 
     def insert(self, point: Breakpoint) -> None:
         self.points[point.key] = point
@@ -108,7 +121,7 @@ class Toy:
     def annex(self, name: str) -> str | None:
         return target_xml("i386", LAYOUT) if name == "target.xml" else None
 
-    def run(self, command: str, write: Callable[[str], None]) -> str:
+    def run(self, command: str, _write: Callable[[str], None]) -> str:
         return f"eax is {self.get(EAX)}\n" if command == "eax" else f"unknown command {command!r}; try eax\n"
 
     def get(self, number: int) -> int:
@@ -148,6 +161,18 @@ class Toy:
                 access = point.kind.access
                 self.why = WatchpointHit(point.address, access) if access else BreakpointHit()
 
+    def run_slice(self, server: Server) -> None:
+        """Run a little if running is asked for, and tell the server of a stop."""
+        if self.why is not None:
+            return
+        if self.interrupted:
+            self.why = Signalled(Signal.SIGINT)
+        for _ in range(1000):
+            if self.why is not None:
+                server.stopped(self.why)
+                return
+            self.step()
+
 
 def main() -> None:
     toy = Toy()
@@ -157,12 +182,7 @@ def main() -> None:
     print("listening on {}:{}".format(*address), flush=True)
     while True:
         server.poll(None if toy.why else 0)
-        if toy.why is None:
-            for _ in range(1000):
-                toy.step()
-                if toy.why is not None:
-                    server.stopped(toy.why)
-                    break
+        toy.run_slice(server)
 
 
 if __name__ == "__main__":

@@ -138,9 +138,7 @@ class _Generator:
         if bits >= 64 or (bits == 0 and op is Op.EXT):
             return
         value, mask, sign = self.stack.pop(), (1 << bits) - 1, 1 << max(bits - 1, 0)
-        self.push(
-            f"({value} & {mask} ^ {sign}) - {sign} & {MASK}" if op is Op.EXT else f"{value} & {mask}"
-        )
+        self.push(f"({value} & {mask} ^ {sign}) - {sign} & {MASK}" if op is Op.EXT else f"{value} & {mask}")
 
     def shuffle(self, op: Op, operand: int) -> None:
         stack = self.stack

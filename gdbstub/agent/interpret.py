@@ -95,8 +95,7 @@ ARITHMETIC: Mapping[Op, Callable[[int, int], int]] = {
 
 
 def interpret(program: Mapping[int, Instruction], frame: Frame) -> int:
-    """The top of the stack at `end`, or 0 when it is empty. Raises ExpressionError and what `frame` raises.
-    """
+    """The top of the stack at `end`, 0 if it is empty. Raises ExpressionError and what `frame` raises."""
     stack: list[int] = []
     offset = 0
     for _ in range(MAX_STEPS):

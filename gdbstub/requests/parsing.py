@@ -1,5 +1,4 @@
-"""Reading the fields of a packet: hex numbers, hex data, thread ids. Whatever is wrong raises MalformedError.
-"""
+"""The fields of a packet: hex numbers, hex data, thread ids. Whatever is wrong raises MalformedError."""
 
 from __future__ import annotations
 
@@ -19,8 +18,7 @@ class MalformedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ThreadRef:
-    """A thread-id (GDB manual, Packets): -1 means all, 0 means any; `process` None when the id had no p part.
-    """
+    """A thread-id (GDB manual, Packets): -1 is all, 0 is any; `process` is None when there was no p part."""
 
     thread: int
     process: int | None = None

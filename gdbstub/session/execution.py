@@ -92,11 +92,8 @@ def interrupt(context: Context) -> None:
         context.target.interrupt.interrupt()
 
 
-def _assign(
-    context: Context, actions: tuple[tuple[Action, ThreadRef | None], ...]
-) -> dict[ThreadId, Action]:
-    """The leftmost action that names a thread is the thread's; one without a thread is for all that are left.
-    """
+def _assign(context: Context, actions: tuple[tuple[Action, ThreadRef | None], ...]) -> dict[ThreadId, Action]:
+    """The leftmost action that names a thread is the thread's; one without is for all that are left."""
     assigned: dict[ThreadId, Action] = {}
     for action, ref in actions:
         _refuse_unknown(context, action)

@@ -35,6 +35,9 @@ from gdbstub.session.context import Context
 from gdbstub.stops import StopReason
 from gdbstub.target import Target
 
+MAX_UNSENT = 1 << 20
+"""Bytes of unsent replies above which requests are left unanswered: few bytes can ask for many."""
+
 MAX_DEFERRED = 1 << 20
 """Bytes of requests kept for after the stop that a client waits for; one that sends more is let go."""
 
@@ -68,6 +71,7 @@ class Session:
         self._deferred: deque[Request] = deque()
         self._deferred_bytes = 0
         self._answering = False
+        self._stalled = False
         if target.lifecycle is not None:
             target.lifecycle.attached()
 
@@ -86,8 +90,9 @@ class Session:
         return self._context.thread_events
 
     @property
-    def pending_output(self) -> int:
-        return self._framing.pending_output
+    def stalled(self) -> bool:
+        """Whether requests were left unanswered for too much output: take it, then call `receive(b"")`."""
+        return self._stalled
 
     def take_output(self) -> bytes:
         return self._framing.take_output()
@@ -118,7 +123,11 @@ class Session:
 
     def _drain(self) -> None:
         """Answer requests put off until the stop first, then new ones."""
+        self._stalled = False
         while not self._context.ended:
+            if self._framing.pending_output > MAX_UNSENT:
+                self._stalled = True
+                return
             if self._deferred and not self._busy():
                 request = self._deferred.popleft()
                 self._deferred_bytes = 0 if not self._deferred else self._deferred_bytes

@@ -52,4 +52,3 @@ def current_thread(context: Context) -> ThreadId:
 def describe(context: Context, thread: ThreadId) -> ThreadInfo:
     port = context.target.threads
     return ThreadInfo(f"{context.target.name}") if port is None else port.describe(thread)
-
