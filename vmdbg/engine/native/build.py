@@ -1,0 +1,65 @@
+"""Builds the native part: Unicorn's static library with the functions below replaced by ours at link time.
+
+The wheel of the pinned Unicorn holds that library and its public headers; nothing else of Unicorn is used.
+"""
+
+from pathlib import Path
+
+import unicorn
+from cffi import FFI
+
+HERE = Path("vmdbg/engine/native")
+UNICORN = Path(unicorn.__file__).parent
+UNICORN_VERSION = "2.1.4"
+
+WRAPPED = [
+    "breakpoint_handler_x86_64",
+    "cpu_loop_exit_noexc_x86_64",
+    "helper_cmpxchg16b_unlocked_x86_64",
+    "helper_cmpxchg8b_unlocked_x86_64",
+    "helper_cpuid_x86_64",
+    "helper_hlt_x86_64",
+    "helper_inb_x86_64",
+    "helper_inl_x86_64",
+    "helper_inw_x86_64",
+    "helper_outb_x86_64",
+    "helper_outl_x86_64",
+    "helper_outw_x86_64",
+    "helper_rdmsr_x86_64",
+    "helper_rdtsc_x86_64",
+    "helper_rdtscp_x86_64",
+    "helper_read_crN_x86_64",
+    "helper_syscall_x86_64",
+    "helper_sysenter_x86_64",
+    "helper_write_crN_x86_64",
+    "helper_wrmsr_x86_64",
+    "qemu_system_reset_request",
+    "tlb_flush_page_x86_64",
+    "tlb_flush_x86_64",
+    "tlb_reset_dirty_by_vaddr_x86_64",
+    "translator_loop_x86_64",
+    "x86_cpu_exec_interrupt_x86_64",
+    "x86_cpu_tlb_fill_x86_64",
+]
+
+if unicorn.__version__ != UNICORN_VERSION:
+    raise SystemExit(f"vmdbg needs unicorn {UNICORN_VERSION} exactly, found {unicorn.__version__}: pip install unicorn=={UNICORN_VERSION}")
+
+ffibuilder = FFI()
+ffibuilder.cdef((HERE / "interface.h").read_text())
+ffibuilder.set_source(
+    "vmdbg.engine.native._native",
+    '#include "vm.h"\n#define VM_STATE_DIGESTED offsetof(VmState, float_status)\n',
+    sources=[str(HERE / name) for name in ("mmu.c", "state.c", "stops.c", "system.c", "tlb.c", "vm.c")],
+    depends=[str(HERE / name) for name in ("interface.h", "unicorn_x86.h", "vm.h")],
+    include_dirs=[str(HERE), str(UNICORN / "include")],
+    extra_objects=[str(UNICORN / "lib" / "libunicorn.a")],
+    libraries=["pthread", "m"],
+    extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-function"],
+    extra_link_args=[
+        "-Wl,--exclude-libs,ALL",
+        "-Wl,-Bsymbolic",
+        "-Wl,--strip-debug",
+        *(f"-Wl,--wrap={name}" for name in WRAPPED),
+    ],
+)

@@ -1,0 +1,307 @@
+/* Paging: 32-bit, PAE and 4-level (SDM 3A 4.3 to 4.7), and what Unicorn's TLB is granted.
+ *
+ * Grants keep stores fast and translated code never stale: a page that holds translated code is writable in Unicorn's
+ * TLB only through entries that are executable too (Unicorn checks each store there) or after its code was dropped; the
+ * first translation made from a page that may be writable flushes.
+ */
+#include <string.h>
+
+#include "vm.h"
+
+enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80 };
+#define PTE_NX (1ull << 63)
+#define PHYSICAL_BITS 40
+#define PTE_ADDRESS 0x000ffffffffff000ull
+#define PTE_RESERVED (PTE_ADDRESS & ~((1ull << PHYSICAL_BITS) - 1))
+enum { ERROR_P = 1, ERROR_W = 2, ERROR_U = 4, ERROR_RESERVED = 8, ERROR_I = 16 };
+enum { NOT_CANONICAL = -2, GRANTED = -1 };
+
+typedef struct {
+    Vm *vm;
+    Env *env;
+    uint64_t linear;
+    int access, mmu_idx;
+    uint64_t path[4];
+    unsigned levels, shift;
+    bool wide;                              /* 8-byte entries */
+} Walk;
+
+static uint64_t entry_at(Walk *walk, uint64_t physical)
+{
+    uint64_t value = 0;
+
+    if (physical + 8 <= walk->vm->ram_size)
+        memcpy(&value, walk->vm->ram + physical, walk->wide ? 8 : 4);
+    walk->path[walk->levels++] = physical;
+    return value;
+}
+
+static void set_bits(Walk *walk, uint64_t physical, uint32_t bits)
+{
+    uint32_t *entry = (uint32_t *)(walk->vm->ram + physical);
+
+    if ((*entry & bits) != bits) {
+        *entry |= bits;
+        walk->vm->dirty[physical >> 12] = 1;
+    }
+}
+
+static bool permitted(Env *env, uint32_t flags, int access, int mmu_idx)
+{
+    bool user = mmu_idx == MMU_USER;
+
+    if (user && !(flags & T_USER))
+        return false;
+    if (access == MMU_FETCH)
+        return !(flags & T_NX) && (user || !(flags & T_USER) || !(env->cr[4] & CR4_SMEP));
+    if (mmu_idx == MMU_KERNEL_SMAP && flags & T_USER)
+        return false;
+    return access == MMU_LOAD || flags & T_WRITE || (!user && !(env->cr[0] & CR0_WP));
+}
+
+static int fault_code(Walk *walk, int code)
+{
+    Env *env = walk->env;
+    bool names_fetches = (env->efer & EFER_NXE && env->cr[4] & CR4_PAE) || env->cr[4] & CR4_SMEP;
+
+    return code | (walk->access == MMU_STORE ? ERROR_W : 0) | (walk->mmu_idx == MMU_USER ? ERROR_U : 0) |
+           (walk->access == MMU_FETCH && names_fetches ? ERROR_I : 0);
+}
+
+static int finish(Walk *walk, Translation *result)
+{
+    if (!permitted(walk->env, result->flags, walk->access, walk->mmu_idx))
+        return fault_code(walk, ERROR_P);
+    bool legacy_pdpte = walk->wide && !(walk->env->efer & EFER_LMA);
+    for (unsigned i = legacy_pdpte; i < walk->levels; i++)
+        set_bits(walk, walk->path[i], PTE_A);
+    uint64_t leaf = walk->path[walk->levels - 1];
+    if (walk->access == MMU_STORE)
+        set_bits(walk, leaf, PTE_D);
+    if (walk->vm->ram[leaf] & PTE_D)
+        result->flags |= T_DIRTY;
+    tlb_put(walk->vm, walk->linear, *result, walk->shift);
+    return GRANTED;
+}
+
+static int walk_wide(Walk *walk, Translation *result)
+{
+    Env *env = walk->env;
+    bool long_mode = env->efer & EFER_LMA;
+    uint64_t linear = walk->linear, reserved = PTE_RESERVED | (env->efer & EFER_NXE ? 0 : PTE_NX);
+    uint64_t table = env->cr[3] & (long_mode ? PTE_ADDRESS : 0xffffffe0);
+    uint32_t flags = T_WRITE | T_USER;
+
+    if (long_mode && (uint64_t)((int64_t)(linear << 16) >> 16) != linear)
+        return NOT_CANONICAL;
+    walk->wide = true;
+    for (int level = long_mode ? 3 : 2; level >= 0; level--) {
+        unsigned shift = 12 + 9 * level, index = linear >> shift & (level == 2 && !long_mode ? 3 : 511);
+        uint64_t entry = entry_at(walk, table + 8 * index);
+        bool pdpte = level == 2 && !long_mode;
+
+        if (!(entry & PTE_P))
+            return fault_code(walk, 0);
+        if (entry & reserved || (level == 3 && entry & PTE_PS))
+            return fault_code(walk, ERROR_P | ERROR_RESERVED);
+        if (!pdpte) {
+            flags &= (entry & PTE_W ? ~0u : ~T_WRITE) & (entry & PTE_U ? ~0u : ~T_USER);
+            flags |= entry & PTE_NX ? T_NX : 0;
+        }
+        table = entry & PTE_ADDRESS;
+        if (level && (pdpte || !(entry & PTE_PS)))
+            continue;
+        uint64_t offset = (1ull << shift) - 1;
+        if (level && table & offset & ~0x1000ull)   /* bit 12 of a large page is PAT */
+            return fault_code(walk, ERROR_P | ERROR_RESERVED);
+        walk->shift = shift;
+        result->physical = (table & ~offset) | (linear & offset & ~0xfffull);
+        result->flags = flags;
+        return finish(walk, result);
+    }
+    return fault_code(walk, 0);
+}
+
+static int walk_32bit(Walk *walk, Translation *result)
+{
+    uint32_t linear = walk->linear;
+    uint32_t pde = entry_at(walk, (walk->env->cr[3] & 0xfffff000) + 4 * (linear >> 22));
+    uint32_t both = pde;
+
+    if (!(pde & PTE_P))
+        return fault_code(walk, 0);
+    if (pde & PTE_PS && walk->env->cr[4] & CR4_PSE) {
+        if (pde & 1u << 21)
+            return fault_code(walk, ERROR_P | ERROR_RESERVED);
+        walk->shift = 22;
+        result->physical = (uint64_t)(pde >> 13 & 0xff) << 32 | (pde & 0xffc00000) | (linear & 0x3ff000);
+    } else {
+        uint32_t pte = entry_at(walk, (pde & 0xfffff000) + 4 * (linear >> 12 & 0x3ff));
+        if (!(pte & PTE_P))
+            return fault_code(walk, 0);
+        both &= pte;
+        walk->shift = 12;
+        result->physical = pte & 0xfffff000;
+    }
+    result->flags = (both & PTE_W ? T_WRITE : 0) | (both & PTE_U ? T_USER : 0);
+    return finish(walk, result);
+}
+
+/* GRANTED, NOT_CANONICAL or the #PF error code. */
+static int translate(Vm *vm, uint64_t linear, int access, int mmu_idx, Translation *result)
+{
+    Env *env = vm->env;
+    Walk walk = {.vm = vm, .env = env, .linear = linear, .access = access, .mmu_idx = mmu_idx};
+
+    if (!(env->cr[0] & CR0_PG)) {
+        result->physical = linear & 0xfffff000 & (uint32_t)env->a20_mask;
+        result->flags = T_WRITE | T_USER | T_DIRTY;
+        return GRANTED;
+    }
+    if (tlb_get(vm, linear, result) && permitted(env, result->flags, access, mmu_idx) &&
+        (access != MMU_STORE || result->flags & T_DIRTY))
+        return GRANTED;
+    vm->walks++;
+    int outcome = env->cr[4] & CR4_PAE ? walk_wide(&walk, result) : walk_32bit(&walk, result);
+    result->physical &= (int64_t)env->a20_mask;
+    return outcome;
+}
+
+static bool holds_code(Vm *vm, uint64_t physical)
+{
+    return physical < vm->ram_size && vm->is_code[physical >> 12];
+}
+
+static int grant(Vm *vm, const Translation *t, int access, int mmu_idx)
+{
+    Env *env = vm->env;
+    uint64_t page = t->physical >> 12;
+    bool read = permitted(env, t->flags, MMU_LOAD, mmu_idx);
+    bool write = t->flags & T_DIRTY && permitted(env, t->flags, MMU_STORE, mmu_idx);
+    bool execute = permitted(env, t->flags, MMU_FETCH, mmu_idx);
+    int prot = read ? PAGE_READ : 0;
+
+    if (t->physical >= vm->ram_size)
+        return prot | (write ? PAGE_WRITE : 0);
+    if (access == MMU_FETCH)
+        prot |= PAGE_EXEC;
+    else if (write && holds_code(vm, t->physical)) {
+        if (execute)
+            prot |= PAGE_EXEC;
+        else if (access == MMU_STORE)
+            vm_code_changed(vm, t->physical, 4096);
+        else
+            write = false;
+    }
+    if (write) {
+        vm->dirty[page] = 1;
+        if (!(prot & PAGE_EXEC))
+            vm->maybe_writable[page] = 1;
+        prot |= PAGE_WRITE;
+    }
+    return prot;
+}
+
+/* Drops the translations made from a range of physical memory. */
+void vm_code_changed(Vm *vm, uint64_t physical, uint64_t size)
+{
+    tb_invalidate_phys_range_x86_64(vm->uc, physical, physical + size);
+    if (size >= 4096)
+        vm->is_code[physical >> 12] = 0;
+    vm->code_drops++;
+}
+
+void vm_dirty_reset(Vm *vm)
+{
+    vm_flush_engine_tlb(vm);
+    memset(vm->dirty, 0, vm->ram_size >> 12);
+}
+
+/* A write from outside the CPU: the debugger, a device. The caller has checked the range. */
+void vm_write_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size)
+{
+    memcpy(vm->ram + physical, bytes, size);
+    for (uint64_t page = physical >> 12; size && page <= (physical + size - 1) >> 12; page++) {
+        vm->dirty[page] = 1;
+        if (vm->is_code[page])
+            vm_code_changed(vm, page << 12, 4096);
+    }
+}
+
+/* Puts whole pages back as a snapshot had them; nothing is marked dirty. */
+void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size)
+{
+    memcpy(vm->ram + physical, bytes, size);
+    for (uint64_t page = physical >> 12; page < (physical + size) >> 12; page++)
+        if (vm->is_code[page])
+            vm_code_changed(vm, page << 12, 4096);
+}
+
+static void void_fetch(Vm *vm, uint64_t linear, uint64_t physical, uintptr_t host_pc)
+{
+    vm->exit_linear = linear;
+    vm->exit_physical = physical;
+    vm_leave(vm, EXIT_VOID_FETCH, host_pc);
+}
+
+bool __real_x86_cpu_tlb_fill_x86_64(Cpu *, uint64_t, int, int, int, bool, uintptr_t);
+
+bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int access, int mmu_idx, bool probe,
+                                    uintptr_t host_pc)
+{
+    Vm *vm = vm_current;
+    Translation t;
+
+    if (!vm || vm->cpu != cpu)
+        return __real_x86_cpu_tlb_fill_x86_64(cpu, linear, size, access, mmu_idx, probe, host_pc);
+    vm->fills++;
+    int outcome = translate(vm, linear, access, mmu_idx, &t);
+    if (outcome != GRANTED) {
+        if (probe)
+            return false;
+        if (outcome == NOT_CANONICAL)
+            raise_exception_err_ra_x86_64(vm->env, 13, 0, host_pc);
+        vm->env->cr[2] = linear;
+        raise_exception_err_ra_x86_64(vm->env, 14, outcome, host_pc);
+    }
+    if (access == MMU_FETCH && t.physical >= vm->ram_size) {
+        if (probe)
+            return false;
+        void_fetch(vm, linear, t.physical | (linear & 0xfff), host_pc);
+    }
+    int prot = grant(vm, &t, access, mmu_idx);
+    uint64_t granularity = 4096;
+    if (vm->watchpoint_count && watch_page(vm, linear, t.physical)) {
+        if (access == MMU_FETCH) {
+            prot = PAGE_EXEC;
+        } else {
+            granularity = 1;                /* refilled at every access */
+            watch_access(vm, linear, t.physical | (linear & 0xfff), size, access, host_pc);
+        }
+    }
+    tlb_set_page_x86_64(cpu, linear & ~0xfffull, t.physical, prot, mmu_idx, granularity);
+    return true;
+}
+
+static void code_in(Vm *vm, uint64_t physical)
+{
+    if (physical >= vm->ram_size || vm->is_code[physical >> 12])
+        return;
+    vm->is_code[physical >> 12] = 1;
+    if (vm->maybe_writable[physical >> 12])
+        vm_flush_engine_tlb(vm);
+}
+
+/* A translation was just made from [linear page, + length): from now on, stores there must be noticed. Unicorn would
+ * search its whole TLB for writable entries of that linear page only. */
+void __wrap_tlb_reset_dirty_by_vaddr_x86_64(Cpu *cpu, uint64_t linear, uint64_t length)
+{
+    Vm *vm = vm_current;
+
+    if (!vm || vm->cpu != cpu)
+        return;
+    uint64_t first = get_page_addr_code_x86_64(vm->env, linear);
+    uint64_t last = length > 4096 ? get_page_addr_code_x86_64(vm->env, linear + 4096) : first;
+    code_in(vm, first);
+    code_in(vm, last);
+}

@@ -1,0 +1,254 @@
+/* Breakpoints and watchpoints: outside the guest, any number.
+ *
+ * A breakpoint is checked when code is translated, so code without one runs at full speed. A watched page is refilled
+ * in Unicorn's TLB at each access, which brings every access there here and costs nothing elsewhere.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm.h"
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static bool contains(const uint64_t *sorted, uint32_t count, uint64_t value)
+{
+    return count && bsearch(&value, sorted, count, sizeof value, by_value);
+}
+
+static uint64_t *sorted_copy(const uint64_t *values, uint32_t count)
+{
+    uint64_t *copy = malloc((count + 1) * sizeof *copy);
+
+    if (!copy)
+        abort();
+    if (count)
+        memcpy(copy, values, count * sizeof *copy);
+    qsort(copy, count, sizeof *copy, by_value);
+    return copy;
+}
+
+static bool physical_breakpoint_at(Vm *vm, uint64_t linear)
+{
+    Translation t = {linear & 0xfffff000, 0};
+
+    if (!vm->physical_breakpoint_count || (vm->env->cr[0] & CR0_PG && !tlb_get(vm, linear, &t)))
+        return false;
+    return contains(vm->physical_breakpoints, vm->physical_breakpoint_count, t.physical | (linear & 0xfff));
+}
+
+bool vm_breakpoint_at(Vm *vm, uint64_t linear)
+{
+    return contains(vm->breakpoints, vm->breakpoint_count, linear) || physical_breakpoint_at(vm, linear);
+}
+
+void tcg_tb_foreach_x86_64(void *tcg_ctx, int (*visit)(void *, void *, void *), void *data);
+void tb_phys_invalidate_x86_64(void *tcg_ctx, void *tb, uint64_t page);
+
+typedef struct {
+    uint64_t linear;
+    void **blocks;
+    uint32_t count, capacity;
+} Covering;
+
+static int collect(void *key, void *value, void *data)
+{
+    Covering *found = data;
+    Block *tb = value;
+
+    (void)key;
+    if (found->linear - tb->pc >= tb->size)
+        return 0;
+    if (found->count == found->capacity) {
+        found->capacity = found->capacity ? 2 * found->capacity : 64;
+        found->blocks = realloc(found->blocks, found->capacity * sizeof *found->blocks);
+        if (!found->blocks)
+            abort();
+    }
+    found->blocks[found->count++] = tb;
+    return 0;
+}
+
+/* Drops every translation that covers the address, in whatever address space. */
+static void retranslate(Vm *vm, uint64_t linear)
+{
+    Covering found = {.linear = linear};
+
+    tcg_tb_foreach_x86_64(UC_TCG_CTX(vm->uc), collect, &found);
+    for (uint32_t i = 0; i < found.count; i++)
+        tb_phys_invalidate_x86_64(UC_TCG_CTX(vm->uc), found.blocks[i], UINT64_MAX);
+    free(found.blocks);
+}
+
+static void plant(Vm *vm, uint64_t linear)
+{
+    if (contains(vm->planted, vm->planted_count, linear))
+        return;
+    retranslate(vm, linear);
+    vm->planted = realloc(vm->planted, (vm->planted_count + 1) * sizeof *vm->planted);
+    if (!vm->planted)
+        abort();
+    vm->planted[vm->planted_count++] = linear;
+    qsort(vm->planted, vm->planted_count, sizeof *vm->planted, by_value);
+}
+
+static void uproot(Vm *vm, uint64_t linear)
+{
+    for (uint32_t i = 0; i < vm->planted_count; i++)
+        if (vm->planted[i] == linear) {
+            memmove(vm->planted + i, vm->planted + i + 1, (--vm->planted_count - i) * sizeof *vm->planted);
+            retranslate(vm, linear);
+            return;
+        }
+}
+
+/* Replaces all breakpoints. A cleared one stays in the translations until it is met, so that clearing and setting the
+ * same one again, as GDB does at every stop, costs nothing. */
+void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const uint64_t *physical, uint32_t physical_count)
+{
+    free(vm->breakpoints);
+    vm->breakpoints = sorted_copy(linear, count);
+    vm->breakpoint_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        plant(vm, vm->breakpoints[i]);
+    bool changed = physical_count != vm->physical_breakpoint_count ||
+                   (physical_count && memcmp(physical, vm->physical_breakpoints, physical_count * sizeof *physical));
+    if (!changed)
+        return;
+    free(vm->physical_breakpoints);
+    vm->physical_breakpoints = sorted_copy(physical, physical_count);
+    vm->physical_breakpoint_count = physical_count;
+    for (uint32_t i = 0; i < physical_count; i++)
+        tb_invalidate_phys_range_x86_64(vm->uc, vm->physical_breakpoints[i], vm->physical_breakpoints[i] + 1);
+}
+
+static const TranslatorOps *original_ops;
+
+/* Ends blocks before a page boundary unless their first instruction crosses it, and after an instruction with RF set:
+ * else what the guest sees of a fetch fault or of RF would depend on where blocks begin. */
+static void translate_insn(Disas *db, Cpu *cpu)
+{
+    Vm *vm = vm_current;
+    bool single = (db->tb->cflags & CF_COUNT_MASK) == 1;
+
+    if (!single && (contains(vm->planted, vm->planted_count, db->pc_next) || physical_breakpoint_at(vm, db->pc_next))) {
+        const CpuBreakpoint breakpoint = {.pc = db->pc_next, .flags = BP_GDB};
+        original_ops->breakpoint_check(db, cpu, &breakpoint);
+        return;
+    }
+    original_ops->translate_insn(db, cpu);
+    if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||
+                                     db->tb->flags & HF_RF))
+        db->is_jmp = DISAS_TOO_MANY;
+}
+
+void __real_translator_loop_x86_64(const TranslatorOps *, Disas *, Cpu *, Block *, int);
+
+void __wrap_translator_loop_x86_64(const TranslatorOps *ops, Disas *db, Cpu *cpu, Block *tb, int max_insns)
+{
+    TranslatorOps ours = *ops;
+
+    original_ops = ops;
+    ours.translate_insn = translate_insn;
+    __real_translator_loop_x86_64(vm_current ? &ours : ops, db, cpu, tb, max_insns);
+}
+
+void __real_breakpoint_handler_x86_64(Cpu *cpu);
+
+/* A translation met a breakpoint: ours, one that was cleared, or one of the guest's debug registers. */
+void __wrap_breakpoint_handler_x86_64(Cpu *cpu)
+{
+    Vm *vm = vm_current;
+    uint64_t linear = env_linear_pc(vm->env);
+
+    vm_retire_exactly(vm);
+    if (vm_breakpoint_at(vm, linear)) {
+        vm->exit = EXIT_BREAKPOINT;
+        uc_emu_stop(vm->uc);
+        return;
+    }
+    __real_breakpoint_handler_x86_64(cpu);
+    uproot(vm, linear);
+    CPU_EXCEPTION_INDEX(cpu) = -1;
+    cpu_loop_exit_x86_64(cpu);
+}
+
+void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count)
+{
+    free(vm->watchpoints);
+    vm->watchpoints = malloc((count + 1) * sizeof *watchpoints);
+    if (!vm->watchpoints)
+        abort();
+    if (count)
+        memcpy(vm->watchpoints, watchpoints, count * sizeof *watchpoints);
+    vm->watchpoint_count = count;
+    vm_flush_engine_tlb(vm);
+}
+
+static bool overlaps(const VmWatchpoint *w, uint64_t start, uint64_t size)
+{
+    return start - w->address < w->size || w->address - start < size;
+}
+
+bool watch_page(Vm *vm, uint64_t linear, uint64_t physical)
+{
+    for (uint32_t i = 0; i < vm->watchpoint_count; i++) {
+        const VmWatchpoint *w = &vm->watchpoints[i];
+        if (overlaps(w, (w->kind & WATCH_PHYSICAL ? physical : linear) & ~0xfffull, 4096))
+            return true;
+    }
+    return false;
+}
+
+static void record(Vm *vm, const VmWatchHit *hit)
+{
+    for (uint32_t i = 0; i < vm->watch_hit_count; i++) {
+        const VmWatchHit *seen = &vm->watch_hits[i];
+        if (seen->id == hit->id && seen->access == hit->access)
+            return;
+    }
+    if (vm->watch_hit_count < WATCH_HITS)
+        vm->watch_hits[vm->watch_hit_count++] = *hit;
+}
+
+/* An access to a watched page. A hit leaves the run before the access; run_watched() then repeats the instruction. */
+void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc)
+{
+    uint32_t kind = access == MMU_STORE ? WATCH_WRITE : WATCH_READ;
+    uint64_t in_page = 4096 - (linear & 0xfff), length = size < in_page ? size : in_page;
+
+    if (!vm->watch_armed || !size)
+        return;
+    for (uint32_t i = 0; i < vm->watchpoint_count; i++) {
+        const VmWatchpoint *w = &vm->watchpoints[i];
+        if (!(w->kind & kind) || !overlaps(w, w->kind & WATCH_PHYSICAL ? physical : linear, length))
+            continue;
+        if (!vm->watch_recording) {
+            vm_leave(vm, EXIT_WATCHPOINT, host_pc);
+        }
+        VmWatchHit hit = {linear, physical, length, kind, w->id, 0, {0}};
+        if (physical + length <= vm->ram_size)
+            memcpy(hit.old, vm->ram + physical, length < sizeof hit.old ? length : sizeof hit.old);
+        record(vm, &hit);
+    }
+}
+
+/* `ports` has a byte for each of the 64 Ki ports. */
+void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports)
+{
+    vm->catch_mask = mask;
+    free(vm->catch_msrs);
+    vm->catch_msrs = malloc((msr_count + 1) * sizeof *msrs);
+    if (!vm->catch_msrs)
+        abort();
+    memcpy(vm->catch_msrs, msrs, msr_count * sizeof *msrs);
+    vm->catch_msr_count = msr_count;
+    if (!vm->catch_ports)
+        vm->catch_ports = malloc(0x10000);
+    if (!vm->catch_ports)
+        abort();
+    memcpy(vm->catch_ports, ports, 0x10000);
+}

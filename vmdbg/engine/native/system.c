@@ -1,0 +1,334 @@
+/* Instructions that reach outside the CPU or that Unicorn leaves to its user: ports, SYSCALL, SYSENTER, RDTSC, CPUID,
+ * control registers, MSRs; and two that it gets wrong. Each __wrap_helper_* runs in place of Unicorn's helper.
+ */
+#include <string.h>
+
+#include "vm.h"
+
+#define HERE ((uintptr_t)__builtin_return_address(0))
+#define HELPER __attribute__((noinline))
+
+static uint32_t port_read(Vm *vm, uint32_t port, uint32_t size, uintptr_t host_pc)
+{
+    if (vm->catch_ports && vm->catch_ports[port & 0xffff] & CATCH_PORT_READ &&
+        vm_catch(vm, CATCH_PORT_READ, host_pc, port, size))
+        vm_leave(vm, EXIT_CATCH, host_pc);
+    return vm_callbacks.port_read(vm->owner, port & 0xffff, size, vm_now(vm, host_pc));
+}
+
+static void port_write(Vm *vm, uint32_t port, uint32_t size, uint32_t value, uintptr_t host_pc)
+{
+    if (vm->catch_ports && vm->catch_ports[port & 0xffff] & CATCH_PORT_WRITE &&
+        vm_catch(vm, CATCH_PORT_WRITE, host_pc, port, value))
+        vm_leave(vm, EXIT_CATCH, host_pc);
+    vm_callbacks.port_write(vm->owner, port & 0xffff, size, value, vm_now(vm, host_pc));
+}
+
+HELPER uint64_t __wrap_helper_inb_x86_64(Env *env, uint32_t port)
+{
+    (void)env;
+    return port_read(vm_current, port, 1, HERE) & 0xff;
+}
+
+HELPER uint64_t __wrap_helper_inw_x86_64(Env *env, uint32_t port)
+{
+    (void)env;
+    return port_read(vm_current, port, 2, HERE) & 0xffff;
+}
+
+HELPER uint64_t __wrap_helper_inl_x86_64(Env *env, uint32_t port)
+{
+    (void)env;
+    return port_read(vm_current, port, 4, HERE);
+}
+
+HELPER void __wrap_helper_outb_x86_64(Env *env, uint32_t port, uint32_t value)
+{
+    (void)env;
+    port_write(vm_current, port, 1, value & 0xff, HERE);
+}
+
+HELPER void __wrap_helper_outw_x86_64(Env *env, uint32_t port, uint32_t value)
+{
+    (void)env;
+    port_write(vm_current, port, 2, value & 0xffff, HERE);
+}
+
+HELPER void __wrap_helper_outl_x86_64(Env *env, uint32_t port, uint32_t value)
+{
+    (void)env;
+    port_write(vm_current, port, 4, value, HERE);
+}
+
+static void load_flat(Env *env, uint32_t cs, uint32_t ss, uint32_t width)
+{
+    const uint32_t common = DESC_G | DESC_P | DESC_S | DESC_RW | DESC_A;
+
+    vm_load_segment(env, R_CS, cs & 0xfffc, 0, 0xffffffff, common | DESC_CODE | width);
+    vm_load_segment(env, R_SS, ss & 0xfffc, 0, 0xffffffff, common | DESC_B);
+}
+
+static void set_rflags(Env *env, uint64_t rflags)
+{
+    env->cc_src = rflags & FLAG_CC;
+    env->cc_op = CC_OP_EFLAGS;
+    env->df = rflags & FLAG_DF ? -1 : 1;
+    env->eflags = (rflags & ~(uint64_t)(FLAG_CC | FLAG_DF)) | 2;
+}
+
+/* SYSCALL (SDM 2B; AMD64 APM 3 for legacy mode). rip is at the instruction. */
+HELPER void __wrap_helper_syscall_x86_64(Env *env, int length)
+{
+    Vm *vm = vm_current;
+    uint32_t selector = env->star >> 32;
+    uint64_t rflags;
+
+    if (!(env->efer & EFER_SCE))
+        raise_exception_err_ra_x86_64(env, 6, 0, HERE);
+    vm->system_calls++;
+    rflags = vm_rflags(vm);
+    if (env->hflags & HF_LMA) {
+        bool code64 = env->hflags & HF_CS64;
+        env->regs[R_RCX] = env->eip + length;
+        env->regs[11] = rflags & ~(uint64_t)FLAG_RF;
+        set_rflags(env, rflags & ~(env->fmask | FLAG_RF));
+        load_flat(env, selector, selector + 8, DESC_L);
+        env->eip = code64 ? env->lstar : env->cstar;
+    } else {
+        env->regs[R_RCX] = (uint32_t)(env->eip + length);
+        set_rflags(env, rflags & ~(uint64_t)(FLAG_IF | FLAG_RF | FLAG_VM));
+        load_flat(env, selector, selector + 8, DESC_B);
+        env->eip = (uint32_t)env->star;
+    }
+}
+
+/* SYSENTER (SDM 2B). */
+HELPER void __wrap_helper_sysenter_x86_64(Env *env, int length)
+{
+    bool long_mode = env->hflags & HF_LMA;
+
+    (void)length;
+    if (!(env->sysenter_cs & 0xfffc))
+        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
+    vm_current->system_calls++;
+    set_rflags(env, vm_rflags(vm_current) & ~(uint64_t)(FLAG_VM | FLAG_IF));
+    load_flat(env, env->sysenter_cs, env->sysenter_cs + 8, long_mode ? DESC_L : DESC_B);
+    env->regs[R_RSP] = long_mode ? env->sysenter_esp : (uint32_t)env->sysenter_esp;
+    env->eip = long_mode ? env->sysenter_eip : (uint32_t)env->sysenter_eip;
+}
+
+static uint64_t time_stamp(Vm *vm, uintptr_t host_pc)
+{
+    return vm_now(vm, host_pc) + vm->tsc_offset;
+}
+
+static void load_time_stamp(Env *env, uintptr_t host_pc)
+{
+    if (env->cr[4] & CR4_TSD && env->hflags & HF_CPL)
+        raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
+    uint64_t now = time_stamp(vm_current, host_pc);
+    env->regs[R_RAX] = (uint32_t)now;
+    env->regs[R_RDX] = now >> 32;
+}
+
+HELPER void __wrap_helper_rdtsc_x86_64(Env *env)
+{
+    load_time_stamp(env, HERE);
+}
+
+HELPER void __wrap_helper_rdtscp_x86_64(Env *env)
+{
+    load_time_stamp(env, HERE);
+    env->regs[R_RCX] = (uint32_t)env->tsc_aux;
+}
+
+static const VmCpuid *cpuid_leaf(Vm *vm, uint32_t leaf, uint32_t subleaf)
+{
+    for (uint32_t i = 0; i < vm->cpuid_count; i++) {
+        const VmCpuid *row = &vm->cpuid[i];
+        if (row->leaf == leaf && (row->subleaf == subleaf || row->subleaf == UINT32_MAX))
+            return row;
+    }
+    return NULL;
+}
+
+/* CPUID (SDM 2A): the table given; a leaf above the highest answers as the highest basic one. */
+HELPER void __wrap_helper_cpuid_x86_64(Env *env)
+{
+    static const VmCpuid zeros;
+    Vm *vm = vm_current;
+    uint32_t leaf = env->regs[R_RAX], subleaf = env->regs[R_RCX];
+    const VmCpuid *row = cpuid_leaf(vm, leaf, subleaf);
+
+    if (!row && leaf > vm->cpuid_max_basic && (leaf >> 31 ? leaf > vm->cpuid_max_extended : !cpuid_leaf(vm, leaf, 0)))
+        row = cpuid_leaf(vm, vm->cpuid_max_basic, subleaf);
+    if (!row)
+        row = &zeros;
+    uint32_t ecx = row->ecx, edx = row->edx;
+    if (leaf == 1) {
+        ecx |= env->cr[4] >> 18 & 1 ? 1u << 27 : 0;         /* OSXSAVE */
+        edx &= vm->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);
+    }
+    env->regs[R_RAX] = row->eax;
+    env->regs[R_RBX] = row->ebx;
+    env->regs[R_RCX] = ecx;
+    env->regs[R_RDX] = edx;
+}
+
+static bool changes_mode(Env *env, int reg, uint64_t value)
+{
+    uint64_t changed = env->cr[reg] ^ value;
+
+    return reg == 0 && changed & (CR0_PE | CR0_PG);
+}
+
+#define CR4_KNOWN 0x7f7fffu                 /* VME to OSXSAVE, SMEP, SMAP, PKE; no VMX, SMX, LA57 beyond what CPUID says */
+
+static void check_control(Env *env, int reg, uint64_t value, uintptr_t host_pc)
+{
+    bool bad = (reg == 0 && ((value & CR0_PG && !(value & CR0_PE)) || value >> 32 ||
+                             (value & CR0_PG && !(env->cr[0] & CR0_PG) && env->efer & EFER_LME &&
+                              !(env->cr[4] & CR4_PAE)))) ||
+               (reg == 4 && (value & ~(uint64_t)CR4_KNOWN || (env->efer & EFER_LMA && !(value & CR4_PAE))));
+
+    if (bad)
+        raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
+}
+
+HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
+{
+    Vm *vm = vm_current;
+
+    if (reg == 3 && vm_catch(vm, CATCH_CR3, HERE, env->cr[3], value))
+        vm_leave(vm, EXIT_CATCH, HERE);
+    if (changes_mode(env, reg, value) && vm_catch(vm, CATCH_MODE, HERE, env->cr[reg], value))
+        vm_leave(vm, EXIT_CATCH, HERE);
+    check_control(env, reg, value, HERE);
+    switch (reg) {
+    case 0: cpu_x86_update_cr0_x86_64(env, value); break;
+    case 3: cpu_x86_update_cr3_x86_64(env, value); break;
+    case 4: cpu_x86_update_cr4_x86_64(env, value); break;
+    case 8: vm_callbacks.task_priority(vm->owner, 1, value & 15, vm_now(vm, HERE)); break;
+    default: env->cr[reg] = value;
+    }
+}
+
+HELPER uint64_t __wrap_helper_read_crN_x86_64(Env *env, int reg)
+{
+    Vm *vm = vm_current;
+
+    return reg == 8 ? vm_callbacks.task_priority(vm->owner, 0, 0, vm_now(vm, HERE)) : env->cr[reg];
+}
+
+static bool msr_caught(Vm *vm, uint32_t kind, uint32_t msr, uint64_t value, uintptr_t host_pc)
+{
+    bool listed = !vm->catch_msr_count;
+
+    for (uint32_t i = 0; i < vm->catch_msr_count && !listed; i++)
+        listed = vm->catch_msrs[i] == msr;
+    return listed && vm_catch(vm, kind, host_pc, msr, value);
+}
+
+enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_EFER_LOW = 0x80 };
+#define MSR_EFER 0xc0000080u
+#define MSR_GS_BASES 0xc0000100u
+
+void __real_helper_rdmsr_x86_64(Env *env);
+void __real_helper_wrmsr_x86_64(Env *env);
+
+static void return_msr(Env *env, uint64_t value)
+{
+    env->regs[R_RAX] = (uint32_t)value;
+    env->regs[R_RDX] = value >> 32;
+}
+
+HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
+{
+    Vm *vm = vm_current;
+    uint32_t msr = env->regs[R_RCX];
+
+    if (vm->catch_mask & CATCH_MSR_READ && msr_caught(vm, CATCH_MSR_READ, msr, 0, HERE))
+        vm_leave(vm, EXIT_CATCH, HERE);
+    if (msr == MSR_TSC)
+        return_msr(env, time_stamp(vm, HERE));
+    else if (msr == MSR_APIC_BASE)
+        return_msr(env, vm->apic_base);
+    else
+        __real_helper_rdmsr_x86_64(env);
+}
+
+static bool canonical(uint64_t linear)
+{
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
+static bool holds_linear(uint32_t msr)
+{
+    return (msr >= MSR_GS_BASES && msr <= MSR_GS_BASES + 2) || msr == 0xc0000082 || msr == 0xc0000083 || msr == 0x175 ||
+           msr == 0x176;
+}
+
+HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
+{
+    Vm *vm = vm_current;
+    uint32_t msr = env->regs[R_RCX];
+    uint64_t value = (uint32_t)env->regs[R_RAX] | env->regs[R_RDX] << 32, efer = env->efer;
+
+    if (vm->catch_mask & CATCH_MSR_WRITE && msr_caught(vm, CATCH_MSR_WRITE, msr, value, HERE))
+        vm_leave(vm, EXIT_CATCH, HERE);
+    if (holds_linear(msr) && !canonical(value))
+        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
+    if (msr == MSR_EFER && (efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)
+        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
+    if (msr == MSR_TSC)
+        vm->tsc_offset = value - vm_now(vm, HERE);
+    else if (msr == MSR_APIC_BASE)
+        vm->apic_base = value & 0xfffffff900ull;
+    else
+        __real_helper_wrmsr_x86_64(env);
+    if ((env->efer ^ efer) & EFER_NXE) {
+        tlb_drop_all(vm);
+        vm_flush_engine_tlb(vm);
+    }
+}
+
+/* CMPXCHG8B and CMPXCHG16B: Unicorn computes the flags from a stale cc_op, so that they depend on where the block
+ * begins. Restoring the state first makes cc_op right. */
+HELPER void __wrap_helper_cmpxchg8b_unlocked_x86_64(Env *env, uint64_t linear)
+{
+    uintptr_t here = HERE;
+
+    cpu_restore_state_x86_64(ENV_CPU(env), here, false);
+    uint64_t flags = helper_cc_compute_all_x86_64(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op) & FLAG_CC;
+    uint64_t expected = (uint32_t)env->regs[R_RAX] | env->regs[R_RDX] << 32;
+    uint64_t wanted = (uint32_t)env->regs[R_RBX] | env->regs[R_RCX] << 32;
+    uint64_t old = cpu_ldq_data_ra_x86_64(env, linear, here);
+    bool equal = old == expected;
+
+    cpu_stq_data_ra_x86_64(env, linear, equal ? wanted : old, here);
+    if (!equal) {
+        env->regs[R_RAX] = (uint32_t)old;
+        env->regs[R_RDX] = old >> 32;
+    }
+    env->cc_src = equal ? flags | 0x40 : flags & ~0x40ull;
+}
+
+HELPER void __wrap_helper_cmpxchg16b_unlocked_x86_64(Env *env, uint64_t linear)
+{
+    uintptr_t here = HERE;
+
+    cpu_restore_state_x86_64(ENV_CPU(env), here, false);
+    if (linear & 15)
+        raise_exception_ra_x86_64(env, 13, here);
+    uint64_t flags = helper_cc_compute_all_x86_64(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op) & FLAG_CC;
+    uint64_t low = cpu_ldq_data_ra_x86_64(env, linear, here), high = cpu_ldq_data_ra_x86_64(env, linear + 8, here);
+    bool equal = low == env->regs[R_RAX] && high == env->regs[R_RDX];
+
+    cpu_stq_data_ra_x86_64(env, linear, equal ? env->regs[R_RBX] : low, here);
+    cpu_stq_data_ra_x86_64(env, linear + 8, equal ? env->regs[R_RCX] : high, here);
+    if (!equal) {
+        env->regs[R_RAX] = low;
+        env->regs[R_RDX] = high;
+    }
+    env->cc_src = equal ? flags | 0x40 : flags & ~0x40ull;
+}

@@ -1,0 +1,167 @@
+/* The parts of Unicorn 2.1.4's x86 CPU that vmdbg reads, writes and replaces.
+ *
+ * Unicorn exports none of this: the layouts are those of its pinned version on LP64 hosts, held by the assertions
+ * below and checked against the running library by vm_calibrate(). Functions of Unicorn named in WRAPPED (build.py)
+ * are replaced at link time: __wrap_NAME is ours, __real_NAME theirs.
+ */
+#ifndef VMDBG_UNICORN_X86_H
+#define VMDBG_UNICORN_X86_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unicorn/unicorn.h>
+
+enum { R_RAX, R_RCX, R_RDX, R_RBX, R_RSP, R_RBP, R_RSI, R_RDI };
+enum { R_ES, R_CS, R_SS, R_DS, R_FS, R_GS };
+
+typedef struct {
+    uint32_t selector;
+    uint64_t base;
+    uint32_t limit;
+    uint32_t flags;                         /* the high dword of the descriptor */
+} Segment;
+
+typedef struct {
+    uint64_t mantissa;
+    uint16_t exponent;
+    uint8_t pad[6];
+} Float80;
+
+typedef struct Env {
+    uint64_t regs[16];
+    uint64_t eip, eflags;
+    uint64_t cc_dst, cc_src, cc_src2;
+    uint32_t cc_op;
+    int32_t df;
+    uint32_t hflags, hflags2;
+    Segment segs[6], ldt, tr, gdt, idt;
+    uint64_t cr[9];
+    int32_t a20_mask;
+    uint8_t pad_mpx[592 - 500];
+    uint64_t efer;
+    uint32_t start_init_save, fpstt;
+    uint16_t fpus, fpuc;
+    uint8_t fptags[8];
+    uint8_t pad_fp[4];
+    Float80 fpregs[8];
+    uint16_t fpop, fpcs, fpds;
+    uint64_t fpip, fpdp;
+    uint8_t float_status[816 - 776];        /* rounding and exception state of the softfloat library */
+    uint32_t mxcsr;
+    uint64_t xmm_regs[32][8];
+    uint8_t pad_vector[4800 - 2872];
+    uint32_t sysenter_cs;
+    uint64_t sysenter_esp, sysenter_eip, star, vm_hsave, lstar, cstar, fmask, kernelgsbase;
+    uint64_t tsc, tsc_adjust, tsc_deadline, tsc_aux, xcr0, mcg_status, misc_enable;
+    uint8_t pad_perf[5280 - 4928];
+    uint64_t pat;
+    uint8_t pad_smm[5304 - 5288];
+    uint32_t pkru;
+    uint8_t pad_kvm[5384 - 5308];
+    int32_t error_code, exception_is_int;
+    uint64_t exception_next_eip;
+    uint64_t dr[8];
+    void *breakpoints[4];
+    int32_t old_exception;
+    uint8_t pad_svm[5632 - 5500];
+    uint64_t features[34];
+    uint8_t pad_cpuid[6320 - 5904];
+    uint64_t mtrr_fixed[11], mtrr_deftype, mtrr_var[16];
+} Env;
+
+#define AT(member, offset) _Static_assert(offsetof(Env, member) == offset, #member)
+AT(eip, 128); AT(cc_op, 168); AT(segs, 184); AT(idt, 400); AT(cr, 424); AT(efer, 592); AT(fpregs, 624);
+AT(fpip, 760); AT(mxcsr, 816); AT(xmm_regs, 824); AT(sysenter_esp, 4808); AT(kernelgsbase, 4864); AT(tsc_aux, 4896);
+AT(xcr0, 4904); AT(misc_enable, 4920); AT(pat, 5280); AT(pkru, 5304); AT(error_code, 5384); AT(dr, 5400);
+AT(old_exception, 5496); AT(features, 5632); AT(mtrr_fixed, 6320); AT(mtrr_var, 6416);
+#undef AT
+
+typedef struct Cpu Cpu;                     /* QEMU's CPUState, with the Env behind it */
+
+#define UC_CPU(uc)     (*(Cpu **)((char *)(uc) + 440))
+#define UC_TCG_CTX(uc) (*(void **)((char *)(uc) + 768))
+#define CPU_FIELD(cpu, offset, type) (*(type *)((char *)(cpu) + (offset)))
+#define CPU_CFLAGS_NEXT_TB(cpu)    CPU_FIELD(cpu, 24, uint32_t)
+#define CPU_INTERRUPT_REQUEST(cpu) CPU_FIELD(cpu, 28, uint32_t)
+#define CPU_MEM_IO_PC(cpu)         CPU_FIELD(cpu, 33144, uintptr_t)
+#define CPU_EXCEPTION_INDEX(cpu)   CPU_FIELD(cpu, 33184, int32_t)
+#define CPU_ENV_OFFSET             35408
+#define CPU_ENV(cpu)               ((Env *)((char *)(cpu) + CPU_ENV_OFFSET))
+#define ENV_CPU(env)               ((Cpu *)((char *)(env) - CPU_ENV_OFFSET))
+
+enum { CPU_INTERRUPT_HARD = 2, EXCP_INTERRUPT = 0x10000, CF_CLUSTER_NONE = 0 };
+enum { MMU_LOAD, MMU_STORE, MMU_FETCH };
+enum { MMU_KERNEL_SMAP, MMU_USER, MMU_KERNEL };
+enum { PAGE_READ = 1, PAGE_WRITE = 2, PAGE_EXEC = 4 };
+enum { DISAS_NEXT, DISAS_TOO_MANY, DISAS_NORETURN };
+
+enum {                                      /* hflags: what the translator specialises code on */
+    HF_CPL = 3, HF_INHIBIT_IRQ = 1 << 3, HF_CS32 = 1 << 4, HF_SS32 = 1 << 5, HF_ADDSEG = 1 << 6, HF_PE = 1 << 7,
+    HF_MP_SHIFT = 9, HF_LMA = 1 << 14, HF_CS64 = 1 << 15, HF_RF = 1 << 16, HF_SVME = 1 << 20, HF_OSFXSR = 1 << 22,
+    HF_SMAP = 1 << 23,
+    HF2_NMI = 1 << 2,
+};
+enum {
+    FLAG_CC = 0x8d5, FLAG_TF = 1 << 8, FLAG_IF = 1 << 9, FLAG_DF = 1 << 10, FLAG_IOPL = 3 << 12, FLAG_NT = 1 << 14,
+    FLAG_RF = 1 << 16, FLAG_VM = 1 << 17, FLAG_AC = 1 << 18,
+    CC_OP_EFLAGS = 1,
+};
+enum { CR0_PE = 1, CR0_WP = 1 << 16 };
+#define CR0_PG 0x80000000u
+enum { CR4_TSD = 1 << 2, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_OSFXSR = 1 << 9, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
+enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_SVME = 1 << 12 };
+enum {
+    DESC_A = 1 << 8, DESC_RW = 1 << 9, DESC_CODE = 1 << 11, DESC_S = 1 << 12, DESC_DPL_SHIFT = 13, DESC_P = 1 << 15,
+    DESC_L = 1 << 21, DESC_B = 1 << 22, DESC_G = 1 << 23,
+};
+
+typedef struct {                            /* TranslationBlock, DisasContextBase, TranslatorOps, CPUBreakpoint */
+    uint64_t pc, cs_base;
+    uint32_t flags;
+    uint16_t size, icount;
+    uint32_t cflags;
+} Block;
+typedef struct {
+    Block *tb;
+    uint64_t pc_first, pc_next;
+    int32_t is_jmp, num_insns, max_insns;
+} Disas;
+typedef struct {
+    uint64_t pc;
+    int32_t flags;
+    void *link[2];
+} CpuBreakpoint;
+typedef struct {
+    void (*init_disas_context)(Disas *, Cpu *);
+    void (*tb_start)(Disas *, Cpu *);
+    void (*insn_start)(Disas *, Cpu *);
+    bool (*breakpoint_check)(Disas *, Cpu *, const CpuBreakpoint *);
+    void (*translate_insn)(Disas *, Cpu *);
+    void (*tb_stop)(Disas *, Cpu *);
+    void (*pc_sync)(Disas *, Cpu *);
+} TranslatorOps;
+enum { CF_COUNT_MASK = 0x7fff, BP_GDB = 0x10 };
+
+bool cpu_restore_state_x86_64(Cpu *cpu, uintptr_t host_pc, bool will_exit);
+_Noreturn void cpu_loop_exit_x86_64(Cpu *cpu);
+_Noreturn void cpu_loop_exit_restore_x86_64(Cpu *cpu, uintptr_t host_pc);
+_Noreturn void raise_exception_err_ra_x86_64(Env *env, int vector, int error, uintptr_t host_pc);
+_Noreturn void raise_exception_ra_x86_64(Env *env, int vector, uintptr_t host_pc);
+void x86_cpu_do_interrupt_x86_64(Cpu *cpu);
+void do_interrupt_x86_hardirq_x86_64(Env *env, int vector, int is_hw);
+void tlb_set_page_x86_64(Cpu *cpu, uint64_t linear, uint64_t physical, int prot, int mmu_idx, uint64_t size);
+void tb_invalidate_phys_range_x86_64(uc_engine *uc, uint64_t start, uint64_t end);
+void tb_flush_x86_64(Cpu *cpu);
+uint64_t get_page_addr_code_x86_64(Env *env, uint64_t linear);
+uint64_t helper_cc_compute_all_x86_64(uint64_t dst, uint64_t src1, uint64_t src2, int op);
+uint64_t cpu_ldq_data_ra_x86_64(Env *env, uint64_t linear, uintptr_t host_pc);
+void cpu_stq_data_ra_x86_64(Env *env, uint64_t linear, uint64_t value, uintptr_t host_pc);
+void cpu_x86_update_cr0_x86_64(Env *env, uint32_t value);
+void cpu_x86_update_cr3_x86_64(Env *env, uint64_t value);
+void cpu_x86_update_cr4_x86_64(Env *env, uint32_t value);
+void cpu_x86_update_dr7_x86_64(Env *env, uint32_t value);
+void update_fp_status_x86_64(Env *env);
+void update_mxcsr_status_x86_64(Env *env);
+
+#endif

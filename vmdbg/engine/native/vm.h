@@ -1,0 +1,166 @@
+/* One virtual CPU with its clock, memory, TLB and stops. Everything here runs on the one thread that owns the machine. */
+#ifndef VMDBG_VM_H
+#define VMDBG_VM_H
+
+#include "unicorn_x86.h"
+
+enum VmExit {
+    EXIT_NONE, EXIT_LIMIT, EXIT_HALT, EXIT_STEPPED, EXIT_BREAKPOINT, EXIT_WATCHPOINT, EXIT_EXCEPTION, EXIT_CATCH,
+    EXIT_TRIPLE_FAULT, EXIT_VOID_FETCH, EXIT_REQUESTED, EXIT_STUCK, EXIT_ENGINE_ERROR,
+};
+enum VmCatch { CATCH_CR3 = 1, CATCH_MODE = 2, CATCH_MSR_READ = 4, CATCH_MSR_WRITE = 8, CATCH_PORT_READ = 16, CATCH_PORT_WRITE = 32 };
+enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };
+
+typedef struct {                            /* an exception, software interrupt or external interrupt delivered */
+    uint64_t tick, rip, cr2, handler;
+    uint32_t error_code;
+    uint8_t vector, kind, cpl, pad;
+} VmDelivery;
+enum VmDeliveryKind { DELIVER_EXCEPTION, DELIVER_SOFTWARE, DELIVER_EXTERNAL, DELIVER_NMI };
+#define DELIVERIES 64
+
+typedef struct {
+    uint64_t address, size;
+    uint32_t kind, id;
+} VmWatchpoint;
+#define WATCH_HITS 16
+typedef struct {
+    uint64_t linear, physical;
+    uint32_t size, access, id, pad;
+    uint8_t old[16];
+} VmWatchHit;
+
+typedef struct {
+    uint32_t leaf, subleaf;                 /* subleaf 0xffffffff: any */
+    uint32_t eax, ebx, ecx, edx;
+} VmCpuid;
+
+typedef struct {                            /* the architectural state, for registers, snapshots and digests */
+    uint64_t regs[16], rip, rflags;
+    uint64_t cr0, cr2, cr3, cr4, cr8, efer;
+    Segment segs[6], ldt, tr, gdt, idt;
+    uint64_t dr[8];
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip, star, lstar, cstar, fmask, kernelgsbase;
+    uint64_t tsc_offset, tsc_aux, apic_base, pat, misc_enable, xcr0;
+    uint64_t mtrr_fixed[11], mtrr_deftype, mtrr_var[16];
+    uint64_t fpip, fpdp;
+    uint64_t st_mantissa[8];
+    uint16_t st_exponent[8];
+    uint16_t fpuc, fpus, fpop, fpcs, fpds, fpstt;
+    uint8_t fptags[8];
+    uint32_t mxcsr, pkru;
+    uint8_t xmm[16][16];
+    uint32_t a20_mask, interrupt_shadow, nmi_blocked, old_exception;
+    uint8_t float_status[40];               /* softfloat's own state: part of a snapshot, not of a digest */
+} VmState;
+
+typedef struct Vm Vm;
+struct Vm {
+    uint64_t clock, limit;                  /* ticks: bytes of guest code retired */
+    uint64_t block_start;
+    uint32_t block_size, attention;         /* attention: block starts must take the slow path */
+    uint32_t step_once, stepped, crossing, expect_single;
+    uint32_t intr, nmi, running, exit;
+    uc_engine *uc;
+    Cpu *cpu;
+    Env *env;
+    void *owner;                            /* handle for the Python callbacks */
+
+    uint8_t *ram;
+    uint64_t ram_size;
+    uint8_t *is_code, *maybe_writable, *dirty;  /* a byte for each physical page */
+
+    uint64_t *tlb;                          /* pairs of tag and translation, see tlb.c */
+    uint64_t tlb_capacity, tlb_used;
+    uint32_t tlb_generation, tlb_large;
+
+    uint64_t exit_linear, exit_physical, exit_value;
+    uint32_t exit_detail, quiet_deliveries;
+    VmDelivery deliveries[DELIVERIES];
+    uint64_t delivery_count;
+    uint64_t catch_vectors[4];              /* a bit for each vector */
+    uint32_t catch_mask, catch_port_count;
+    uint64_t catch_skip_tick;
+    uint8_t *catch_ports;                   /* a byte for each port: CATCH_PORT_READ | CATCH_PORT_WRITE; NULL: none */
+    uint32_t *catch_msrs;
+    uint32_t catch_msr_count;
+
+    uint64_t *breakpoints, *planted;        /* sorted linear addresses; planted: those that translations check */
+    uint32_t breakpoint_count, planted_count;
+    uint64_t *physical_breakpoints;
+    uint32_t physical_breakpoint_count, breakpoint_suppressed;
+    VmWatchpoint *watchpoints;
+    uint32_t watchpoint_count, watch_recording, watch_hit_count, watch_armed;
+    VmWatchHit watch_hits[WATCH_HITS];
+
+    VmCpuid *cpuid;
+    uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, tsc_shift;
+    uint64_t apic_base, tsc_offset, cr8;
+
+    uint64_t fills, walks, flushes, code_drops, exceptions, interrupts, system_calls, single_steps;
+};
+
+extern __thread Vm *vm_current;
+
+/* vm.c */
+Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner);
+void vm_free(Vm *vm);
+uint32_t vm_run(Vm *vm, uint64_t limit);
+uint32_t vm_step(Vm *vm);
+uint64_t vm_now(Vm *vm, uintptr_t host_pc);
+void vm_retire_exactly(Vm *vm);
+_Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);
+void vm_request_stop(Vm *vm);
+void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);
+void vm_set_a20(Vm *vm, uint32_t enabled);
+int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);
+int vm_map_memory(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
+bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
+void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, uint64_t rip);
+
+/* mmu.c, tlb.c */
+typedef struct { uint64_t physical; uint32_t flags; } Translation;
+enum { T_WRITE = 1, T_USER = 2, T_NX = 4, T_DIRTY = 8, T_LARGE_SHIFT = 8 };
+void vm_flush_engine_tlb(Vm *vm);
+void vm_dirty_reset(Vm *vm);
+void vm_write_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size);
+void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size);
+void vm_code_changed(Vm *vm, uint64_t physical, uint64_t size);
+bool tlb_get(Vm *vm, uint64_t linear, Translation *found);
+void tlb_put(Vm *vm, uint64_t linear, Translation entry, unsigned page_shift);
+void tlb_drop_page(Vm *vm, uint64_t linear);
+void tlb_drop_all(Vm *vm);
+uint64_t tlb_export(Vm *vm, uint64_t *pairs, uint64_t capacity);
+void tlb_import(Vm *vm, const uint64_t *pairs, uint64_t count);
+
+/* stops.c */
+void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const uint64_t *physical, uint32_t physical_count);
+void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count);
+void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);
+bool vm_breakpoint_at(Vm *vm, uint64_t linear);
+bool watch_page(Vm *vm, uint64_t linear, uint64_t physical);
+void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc);
+
+/* state.c */
+void vm_get_state(Vm *vm, VmState *state);
+void vm_set_state(Vm *vm, const VmState *state);
+uint64_t vm_rflags(Vm *vm);
+void vm_load_segment(Env *env, int index, uint32_t selector, uint64_t base, uint32_t limit, uint32_t flags);
+
+static inline uint64_t env_linear_pc(Env *env)
+{
+    return env->hflags & HF_CS64 ? env->eip : (uint32_t)(env->segs[R_CS].base + env->eip);
+}
+
+/* Python: how the machine answers. Never called where a longjmp could cross it. */
+typedef struct {
+    uint32_t (*port_read)(void *owner, uint32_t port, uint32_t size, uint64_t now);
+    void (*port_write)(void *owner, uint32_t port, uint32_t size, uint32_t value, uint64_t now);
+    uint64_t (*memory_read)(void *owner, uint64_t physical, uint32_t size, uint64_t now);
+    void (*memory_write)(void *owner, uint64_t physical, uint32_t size, uint64_t value, uint64_t now);
+    int32_t (*acknowledge)(void *owner, uint64_t now);
+    uint32_t (*task_priority)(void *owner, int32_t write, uint32_t value, uint64_t now);
+} VmCallbacks;
+extern VmCallbacks vm_callbacks;
+
+#endif

@@ -1,0 +1,340 @@
+"""The engine port: what the machine asks of whatever runs guest code.
+
+One CPU, its clock and its memory. The clock counts ticks: bytes of guest code retired. Whatever is asked of an engine
+between runs, except writing state, leaves the guest's future as it was.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vmdbg.units import Linear, Physical, Tick
+
+
+class DeliveryKind(enum.Enum):
+    """What was delivered through the IDT or IVT (SDM 3A 6.3)."""
+
+    EXCEPTION = 0
+    SOFTWARE = 1
+    EXTERNAL = 2
+    NMI = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery. `rip` is where it struck, `handler` where it went (0 if it faulted again); `cpl` was the ring.
+
+    `error_code` and `cr2` are the values then; they mean something only for the vectors that have them.
+    """
+
+    tick: Tick
+    kind: DeliveryKind
+    vector: int
+    error_code: int
+    rip: int
+    cr2: Linear
+    handler: int
+    cpl: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """The first instruction boundary at or after the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """HLT retired: rip is after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One instruction retired, or one interrupt or exception was delivered instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakpointHit:
+    """The instruction at rip has a breakpoint and has not run."""
+
+
+class Access(enum.Enum):
+    READ = 1
+    WRITE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WatchHit:
+    """One access that touched the watchpoint numbered `number`. `old` is what was there before it."""
+
+    number: int
+    access: Access
+    linear: Linear
+    physical: Physical
+    size: int
+    old: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WatchpointHit:
+    """The instruction before rip made these accesses; it has retired."""
+
+    hits: tuple[WatchHit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionDelivered:
+    """A caught vector was delivered: rip is at the handler's first instruction."""
+
+    delivery: Delivery
+
+
+class EventKind(enum.Enum):
+    """Instructions that can be caught before they run."""
+
+    CR3_LOAD = "cr3"
+    MODE_SWITCH = "mode"
+    MSR_READ = "rdmsr"
+    MSR_WRITE = "wrmsr"
+    PORT_READ = "in"
+    PORT_WRITE = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class EventCaught:
+    """The instruction at rip is about to cause the event.
+
+    `subject`: the port, the MSR, or the control register's present value; `value`: what is about to be written.
+    """
+
+    kind: EventKind
+    subject: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class TripleFault:
+    """Shutdown: the last deliveries say how it came to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoidFetch:
+    """The guest went on to execute where there is no memory; rip is there."""
+
+    linear: Linear
+    physical: Physical
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """request_stop() was called while code ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The guest takes one exception after another and retires nothing."""
+
+
+Exit = (
+    LimitReached
+    | Halted
+    | Stepped
+    | BreakpointHit
+    | WatchpointHit
+    | ExceptionDelivered
+    | EventCaught
+    | TripleFault
+    | VoidFetch
+    | StopRequested
+    | Stuck
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Breakpoints:
+    """All breakpoints at once. Addresses may repeat and need not be mapped."""
+
+    linear: tuple[Linear, ...] = ()
+    physical: tuple[Physical, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Watchpoint:
+    """`size` bytes from `address`, linear in whatever address space, or physical through whatever mapping."""
+
+    number: int
+    address: int
+    size: int
+    accesses: frozenset[Access]
+    physical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Catches:
+    """What to stop for besides breakpoints. With MSR events and no `msrs`, all MSRs."""
+
+    vectors: frozenset[int] = frozenset()
+    events: frozenset[EventKind] = frozenset()
+    msrs: frozenset[int] = frozenset()
+    ports: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSnapshot:
+    """The CPU between two instructions: clock, architectural state and TLB, as bytes that any process can restore."""
+
+    clock: Tick
+    state: bytes
+    tlb: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatistics:
+    tlb_fills: int
+    page_walks: int
+    tlb_flushes: int
+    code_drops: int
+    exceptions: int
+    interrupts: int
+    system_calls: int
+    single_steps: int
+
+
+class Bus(Protocol):
+    """What the engine calls while code runs. `now` is the tick of the accessing instruction.
+
+    Values are unsigned and little-endian; sizes are 1, 2, 4 or 8 bytes.
+    """
+
+    def port_read(self, port: int, size: int, now: int) -> int: ...
+
+    def port_write(self, port: int, size: int, value: int, now: int) -> None: ...
+
+    def memory_read(self, address: int, size: int, now: int) -> int: ...
+
+    def memory_write(self, address: int, size: int, value: int, now: int) -> None: ...
+
+    def acknowledge(self, now: int) -> int:
+        """The vector of the interrupt to deliver, -1 for none."""
+        ...
+
+    def read_task_priority(self, now: int) -> int: ...
+
+    def write_task_priority(self, value: int, now: int) -> None: ...
+
+
+class Engine(Protocol):
+    """One x86 CPU over `ram_size` bytes of RAM from physical address 0."""
+
+    @property
+    def ram_size(self) -> int: ...
+
+    @property
+    def ram(self) -> memoryview:
+        """RAM, read-only."""
+        ...
+
+    @property
+    def clock(self) -> Tick:
+        """The tick of rip. While code runs, the bus is told the time instead."""
+        ...
+
+    def advance_clock(self, tick: Tick) -> None:
+        """Idle time passes: the clock moves forward to `tick`."""
+        ...
+
+    def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Exit:
+        """Run to the first boundary at or after `limit`, or until something else ends the run.
+
+        `over_breakpoint` passes a breakpoint, or an event that is caught, at the first instruction.
+        Raises EngineError, or whatever the bus raised.
+        """
+        ...
+
+    def step(self) -> Exit:
+        """Run one instruction, whether or not it has a breakpoint; or deliver what is pending."""
+        ...
+
+    def lower_limit(self, tick: Tick) -> None:
+        """End the run that is going on at `tick` if it would go further."""
+        ...
+
+    def request_stop(self) -> None:
+        """End the run that is going on at the next block."""
+        ...
+
+    def set_interrupt(self, level: bool) -> None:
+        """INTR as the CPU sees it."""
+        ...
+
+    @property
+    def interrupt(self) -> bool: ...
+
+    def raise_nmi(self) -> None: ...
+
+    @property
+    def nmi_pending(self) -> bool: ...
+
+    def set_a20(self, enabled: bool) -> None: ...
+
+    def read_register(self, name: str) -> int:
+        """Raises KeyError for a name that is not in `register_names`."""
+        ...
+
+    def write_register(self, name: str, value: int) -> None: ...
+
+    def write_registers(self, values: Mapping[str, int]) -> None:
+        """Several at once, so that no state in between need make sense."""
+        ...
+
+    @property
+    def register_names(self) -> Sequence[str]: ...
+
+    def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
+        """Write RAM from outside the CPU. Raises ValueError beyond the end of RAM."""
+        ...
+
+    def add_rom(self, address: Physical, data: bytes | memoryview) -> None:
+        """Memory above RAM with contents, before the first run. Whole pages."""
+        ...
+
+    def set_breakpoints(self, breakpoints: Breakpoints) -> None: ...
+
+    def set_watchpoints(self, watchpoints: Iterable[Watchpoint]) -> None: ...
+
+    def set_catches(self, catches: Catches) -> None: ...
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """The last deliveries, oldest first."""
+        ...
+
+    @property
+    def delivery_count(self) -> int:
+        """How many there have been; not part of the guest's state."""
+        ...
+
+    def snapshot(self) -> CpuSnapshot: ...
+
+    def restore(self, snapshot: CpuSnapshot) -> None:
+        """Take over a CPU. RAM is the caller's to restore, with restore_ram()."""
+        ...
+
+    def restore_ram(self, address: Physical, data: bytes | memoryview) -> None:
+        """Put RAM back without marking it dirty. Whole pages."""
+        ...
+
+    def dirty_pages(self) -> bytes:
+        """A byte for each page of RAM: nonzero if it may have changed since clean_pages()."""
+        ...
+
+    def clean_pages(self) -> None: ...
+
+    def cpu_digest_bytes(self) -> bytes:
+        """All that the guest could tell of its CPU, TLB included."""
+        ...
+
+    def statistics(self) -> EngineStatistics: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,330 @@
+"""The engine port on Unicorn: the native part seen from Python."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Mapping, Sequence
+
+from vmdbg.engine.native import _native
+from vmdbg.engine.port import (
+    Access,
+    Breakpoints,
+    BreakpointHit,
+    Bus,
+    Catches,
+    CpuSnapshot,
+    Delivery,
+    DeliveryKind,
+    EngineStatistics,
+    EventCaught,
+    EventKind,
+    ExceptionDelivered,
+    Exit,
+    Halted,
+    LimitReached,
+    Stepped,
+    StopRequested,
+    Stuck,
+    TripleFault,
+    VoidFetch,
+    Watchpoint,
+    WatchHit,
+    WatchpointHit,
+)
+from vmdbg.engine.unicorn import callbacks  # noqa: F401 - hands the callbacks to the native part
+from vmdbg.engine.unicorn.registers import REGISTERS
+from vmdbg.errors import EngineError
+from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical, Tick
+from vmdbg.x86.cpuid import CpuidTable
+
+ffi, lib = _native.ffi, _native.lib
+
+ADDRESS_SPACE = 1 << 40
+DELIVERIES = 64
+NO_TICK = (1 << 64) - 1
+ANY_SUBLEAF = 0xFFFFFFFF
+
+_EVENT_BITS = {
+    EventKind.CR3_LOAD: lib.CATCH_CR3,
+    EventKind.MODE_SWITCH: lib.CATCH_MODE,
+    EventKind.MSR_READ: lib.CATCH_MSR_READ,
+    EventKind.MSR_WRITE: lib.CATCH_MSR_WRITE,
+    EventKind.PORT_READ: lib.CATCH_PORT_READ,
+    EventKind.PORT_WRITE: lib.CATCH_PORT_WRITE,
+}
+_EVENTS = {bit: kind for kind, bit in _EVENT_BITS.items()}
+_PLAIN_EXITS: dict[int, Exit] = {
+    lib.EXIT_LIMIT: LimitReached(),
+    lib.EXIT_HALT: Halted(),
+    lib.EXIT_STEPPED: Stepped(),
+    lib.EXIT_BREAKPOINT: BreakpointHit(),
+    lib.EXIT_TRIPLE_FAULT: TripleFault(),
+    lib.EXIT_REQUESTED: StopRequested(),
+    lib.EXIT_STUCK: Stuck(),
+}
+
+
+class UnicornEngine:
+    """One virtual CPU with `ram_size` bytes of RAM (a multiple of a page, at most 3 GiB).
+
+    `bus` answers ports, memory outside RAM and interrupt acknowledges.
+    """
+
+    def __init__(self, ram_size: int, bus: Bus, cpuid: CpuidTable) -> None:
+        self.bus = bus
+        self.port_read, self.port_write = bus.port_read, bus.port_write
+        self.memory_read, self.memory_write = bus.memory_read, bus.memory_write
+        self.acknowledge = bus.acknowledge
+        self._exception: BaseException | None = None
+        self._memory = mmap.mmap(-1, ram_size)
+        self._ram = memoryview(self._memory)
+        self._handle = ffi.new_handle(self)
+        self._vm = lib.vm_new(ffi.from_buffer("uint8_t[]", self._memory), ram_size, self._handle)
+        if self._vm == ffi.NULL:
+            raise EngineError("the engine could not be created: Unicorn refused, or there is too little memory")
+        self._state = ffi.new("VmState *")
+        self._roms: dict[int, bytearray] = {}
+        self._has_windows = False
+        self._load_cpuid(cpuid)
+
+    def _map_windows(self) -> None:
+        """All that is neither RAM nor ROM is the bus's."""
+        start = self.ram_size
+        for base, data in sorted(self._roms.items()):
+            self._mapped(lib.vm_map_window(self._vm, start, base - start) if base > start else 0, start)
+            self._mapped(lib.vm_map_memory(self._vm, base, len(data), ffi.from_buffer("uint8_t[]", data)), base)
+            start = base + len(data)
+        self._mapped(lib.vm_map_window(self._vm, start, ADDRESS_SPACE - start), start)
+
+    def _mapped(self, error: int, base: int) -> None:
+        if error:
+            raise EngineError(f"the engine cannot map memory at physical {base:#x}: Unicorn error {error}")
+
+    def _load_cpuid(self, table: CpuidTable) -> None:
+        rows = ffi.new("VmCpuid[]", len(table.rows))
+        for native, row in zip(rows, table.rows, strict=True):
+            native.leaf, native.subleaf = row.leaf, ANY_SUBLEAF if row.subleaf is None else row.subleaf
+            native.eax, native.ebx, native.ecx, native.edx = row.eax, row.ebx, row.ecx, row.edx
+        lib.vm_set_cpuid(self._vm, rows, len(table.rows), table.max_basic, table.max_extended)
+
+    def keep_exception(self, value: BaseException) -> None:
+        """A callback raised: end the run, then raise from there."""
+        if self._exception is None:
+            self._exception = value
+        lib.vm_request_stop(self._vm)
+
+    @property
+    def ram_size(self) -> int:
+        return len(self._ram)
+
+    @property
+    def ram(self) -> memoryview:
+        return self._ram.toreadonly()
+
+    @property
+    def clock(self) -> Tick:
+        return Tick(self._vm.clock)
+
+    def advance_clock(self, tick: Tick) -> None:
+        if tick < self._vm.clock:
+            raise ValueError(f"the clock is at {self._vm.clock} and cannot go back to {tick}")
+        self._vm.clock = tick
+
+    def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Exit:
+        self._prepare(over_breakpoint)
+        return self._exit(lib.vm_run(self._vm, limit))
+
+    def step(self) -> Exit:
+        self._prepare(over_breakpoint=True)
+        return self._exit(lib.vm_step(self._vm))
+
+    def _prepare(self, over_breakpoint: bool) -> None:
+        if not self._has_windows:
+            self._map_windows()
+            self._has_windows = True
+        self._vm.breakpoint_suppressed = over_breakpoint
+        self._vm.catch_skip_tick = self._vm.clock if over_breakpoint else NO_TICK
+
+    def _exit(self, code: int) -> Exit:
+        if self._exception is not None:
+            exception, self._exception = self._exception, None
+            raise exception
+        plain = _PLAIN_EXITS.get(code)
+        if plain is not None:
+            return plain
+        vm = self._vm
+        if code == lib.EXIT_WATCHPOINT:
+            return WatchpointHit(tuple(_watch_hit(vm.watch_hits[i]) for i in range(vm.watch_hit_count)))
+        if code == lib.EXIT_EXCEPTION:
+            return ExceptionDelivered(self.deliveries()[-1])
+        if code == lib.EXIT_CATCH:
+            return EventCaught(_EVENTS[vm.exit_detail], vm.exit_linear, vm.exit_value)
+        if code == lib.EXIT_VOID_FETCH:
+            return VoidFetch(Linear(vm.exit_linear), Physical(vm.exit_physical))
+        raise EngineError(f"Unicorn stopped with error {vm.exit_detail} at rip={self.read_register('rip'):#x}, tick {vm.clock}")
+
+    def lower_limit(self, tick: Tick) -> None:
+        if tick < self._vm.limit:
+            self._vm.limit = tick
+
+    def request_stop(self) -> None:
+        lib.vm_request_stop(self._vm)
+
+    def set_interrupt(self, level: bool) -> None:
+        self._vm.intr = level
+        if level:
+            self._vm.attention = 1
+
+    @property
+    def interrupt(self) -> bool:
+        return bool(self._vm.intr)
+
+    def raise_nmi(self) -> None:
+        self._vm.nmi = 1
+        self._vm.attention = 1
+
+    @property
+    def nmi_pending(self) -> bool:
+        return bool(self._vm.nmi)
+
+    def set_a20(self, enabled: bool) -> None:
+        lib.vm_set_a20(self._vm, enabled)
+
+    @property
+    def register_names(self) -> Sequence[str]:
+        return tuple(REGISTERS)
+
+    def read_register(self, name: str) -> int:
+        accessor = REGISTERS[name]
+        lib.vm_get_state(self._vm, self._state)
+        return accessor.read(self._state)
+
+    def read_registers(self, names: Iterable[str]) -> list[int]:
+        """Several at once, at the price of one."""
+        lib.vm_get_state(self._vm, self._state)
+        return [REGISTERS[name].read(self._state) for name in names]
+
+    def write_register(self, name: str, value: int) -> None:
+        accessor = REGISTERS[name]
+        lib.vm_get_state(self._vm, self._state)
+        accessor.write(self._state, value)
+        lib.vm_set_state(self._vm, self._state)
+
+    def write_registers(self, values: Mapping[str, int]) -> None:
+        """Several at once, so that no state in between need make sense."""
+        lib.vm_get_state(self._vm, self._state)
+        for name, value in values.items():
+            REGISTERS[name].write(self._state, value)
+        lib.vm_set_state(self._vm, self._state)
+
+    def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
+        if not 0 <= address <= self.ram_size - len(data):
+            raise ValueError(f"{len(data)} bytes at physical {address:#x} do not lie in RAM (0-{self.ram_size - 1:#x})")
+        lib.vm_write_physical(self._vm, address, ffi.from_buffer("uint8_t[]", data), len(data))
+
+    def add_rom(self, address: Physical, data: bytes | memoryview) -> None:
+        if address & PAGE_MASK or len(data) & PAGE_MASK or address < self.ram_size:
+            raise ValueError(f"{len(data)} bytes at physical {address:#x} are not whole pages above RAM")
+        self._roms[address] = bytearray(data)
+
+    def set_breakpoints(self, breakpoints: Breakpoints) -> None:
+        linear, physical = breakpoints.linear, breakpoints.physical
+        lib.vm_set_breakpoints(
+            self._vm, ffi.new("uint64_t[]", linear), len(linear), ffi.new("uint64_t[]", physical), len(physical)
+        )
+
+    def set_watchpoints(self, watchpoints: Iterable[Watchpoint]) -> None:
+        wanted = list(watchpoints)
+        native = ffi.new("VmWatchpoint[]", len(wanted))
+        for row, watchpoint in zip(native, wanted, strict=True):
+            row.address, row.size, row.id = watchpoint.address, watchpoint.size, watchpoint.number
+            row.kind = lib.WATCH_PHYSICAL if watchpoint.physical else 0
+            for access in watchpoint.accesses:
+                row.kind |= access.value
+        lib.vm_set_watchpoints(self._vm, native, len(wanted))
+
+    def set_catches(self, catches: Catches) -> None:
+        vm = self._vm
+        for word in range(4):
+            vm.catch_vectors[word] = sum(1 << (v & 63) for v in catches.vectors if v >> 6 == word)
+        mask = 0
+        for event in catches.events:
+            mask |= _EVENT_BITS[event]
+        msrs = sorted(catches.msrs)
+        ports = bytearray(0x10000)
+        for port in catches.ports or range(0x10000):
+            ports[port] = mask & (lib.CATCH_PORT_READ | lib.CATCH_PORT_WRITE)
+        lib.vm_set_catches(vm, mask, ffi.new("uint32_t[]", msrs), len(msrs), ffi.from_buffer("uint8_t[]", ports))
+
+    @property
+    def delivery_count(self) -> int:
+        return int(self._vm.delivery_count)
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        count = self._vm.delivery_count
+        return tuple(_delivery(self._vm.deliveries[i % DELIVERIES]) for i in range(max(0, count - DELIVERIES), count))
+
+    def snapshot(self) -> CpuSnapshot:
+        lib.vm_get_state(self._vm, self._state)
+        return CpuSnapshot(self.clock, bytes(ffi.buffer(self._state)), self._tlb())
+
+    def _tlb(self) -> bytes:
+        count = lib.tlb_export(self._vm, ffi.NULL, 0)
+        pairs = ffi.new("uint64_t[]", 2 * count)
+        lib.tlb_export(self._vm, pairs, count)
+        return bytes(ffi.buffer(pairs))
+
+    def restore(self, snapshot: CpuSnapshot) -> None:
+        if len(snapshot.state) != ffi.sizeof("VmState") or len(snapshot.tlb) % 16:
+            raise EngineError("the snapshot's CPU state was made by another version of the engine")
+        ffi.memmove(self._state, snapshot.state, len(snapshot.state))
+        lib.vm_set_state(self._vm, self._state)
+        lib.tlb_import(self._vm, ffi.cast("uint64_t *", ffi.from_buffer(snapshot.tlb)), len(snapshot.tlb) // 16)
+        self._vm.clock = snapshot.clock
+        self._vm.nmi = 0
+
+    def restore_ram(self, address: Physical, data: bytes | memoryview) -> None:
+        end = address + len(data)
+        if address & PAGE_MASK or len(data) & PAGE_MASK or not 0 <= address <= end <= self.ram_size:
+            raise ValueError(f"{len(data)} bytes at physical {address:#x} are not whole pages of RAM")
+        lib.vm_restore_physical(self._vm, address, ffi.from_buffer("uint8_t[]", data), len(data))
+
+    def dirty_pages(self) -> bytes:
+        return bytes(ffi.buffer(self._vm.dirty, self.ram_size // PAGE_SIZE))
+
+    def clean_pages(self) -> None:
+        lib.vm_dirty_reset(self._vm)
+
+    def cpu_digest_bytes(self) -> bytes:
+        lib.vm_get_state(self._vm, self._state)
+        return bytes(ffi.buffer(self._state, lib.VM_STATE_DIGESTED)) + self._tlb()
+
+    def statistics(self) -> EngineStatistics:
+        vm = self._vm
+        return EngineStatistics(
+            vm.fills, vm.walks, vm.flushes, vm.code_drops, vm.exceptions, vm.interrupts, vm.system_calls, vm.single_steps
+        )
+
+    def close(self) -> None:
+        """Free the engine. Nothing else may be called afterwards."""
+        lib.vm_free(self._vm)
+        self._vm = ffi.NULL
+
+
+def _watch_hit(native: object) -> WatchHit:
+    hit = ffi.addressof(native)
+    return WatchHit(
+        hit.id,
+        Access(hit.access),
+        Linear(hit.linear),
+        Physical(hit.physical),
+        hit.size,
+        bytes(hit.old)[: min(hit.size, 16)],
+    )
+
+
+def _delivery(native: object) -> Delivery:
+    d = ffi.addressof(native)
+    return Delivery(
+        Tick(d.tick), DeliveryKind(d.kind), d.vector, d.error_code, d.rip, Linear(d.cr2), d.handler, d.cpl
+    )

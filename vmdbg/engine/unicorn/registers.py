@@ -1,0 +1,167 @@
+"""The names of the CPU's registers and where the native state keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
+SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs")
+SYSTEM_SEGMENTS = {"ldtr": "ldt", "tr": "tr"}
+TABLES = {"gdtr": "gdt", "idtr": "idt"}
+PLAIN = {
+    "rip": "rip",
+    "rflags": "rflags",
+    "cr0": "cr0",
+    "cr2": "cr2",
+    "cr3": "cr3",
+    "cr4": "cr4",
+    "efer": "efer",
+    "sysenter_cs": "sysenter_cs",
+    "sysenter_esp": "sysenter_esp",
+    "sysenter_eip": "sysenter_eip",
+    "star": "star",
+    "lstar": "lstar",
+    "cstar": "cstar",
+    "fmask": "fmask",
+    "kernel_gs_base": "kernelgsbase",
+    "tsc_offset": "tsc_offset",
+    "tsc_aux": "tsc_aux",
+    "apic_base": "apic_base",
+    "pat": "pat",
+    "misc_enable": "misc_enable",
+    "xcr0": "xcr0",
+    "mtrr_def_type": "mtrr_deftype",
+    "fctrl": "fpuc",
+    "fop": "fpop",
+    "fiseg": "fpcs",
+    "foseg": "fpds",
+    "fioff": "fpip",
+    "fooff": "fpdp",
+    "mxcsr": "mxcsr",
+    "pkru": "pkru",
+    "interrupt_shadow": "interrupt_shadow",
+    "nmi_blocked": "nmi_blocked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Accessor:
+    """Reads a register from a native state, and writes it there; values are unsigned."""
+
+    read: Callable[[Any], int]
+    write: Callable[[Any, int], None]
+
+
+def _plain(field: str) -> Accessor:
+    def write(state: Any, value: int) -> None:
+        setattr(state, field, value)
+
+    return Accessor(lambda state: int(getattr(state, field)), write)
+
+
+def _indexed(field: str, index: int) -> Accessor:
+    def write(state: Any, value: int) -> None:
+        getattr(state, field)[index] = value
+
+    return Accessor(lambda state: int(getattr(state, field)[index]), write)
+
+
+def _in_segment(find: Callable[[Any], Any], field: str) -> Accessor:
+    def write(state: Any, value: int) -> None:
+        setattr(find(state), field, value)
+
+    return Accessor(lambda state: int(getattr(find(state), field)), write)
+
+
+def _physical_st(state: Any, index: int) -> int:
+    """Where ST(index) is: `fpstt` is TOP (SDM 1 8.1.2)."""
+    return (int(state.fpstt) + index) & 7
+
+
+def _st(index: int) -> Accessor:
+    def read(state: Any) -> int:
+        at = _physical_st(state, index)
+        return int(state.st_exponent[at]) << 64 | int(state.st_mantissa[at])
+
+    def write(state: Any, value: int) -> None:
+        at = _physical_st(state, index)
+        state.st_mantissa[at] = value & (1 << 64) - 1
+        state.st_exponent[at] = value >> 64 & 0xFFFF
+
+    return Accessor(read, write)
+
+
+def _xmm(index: int) -> Accessor:
+    def write(state: Any, value: int) -> None:
+        for lane, byte in enumerate(value.to_bytes(16, "little")):
+            state.xmm[index][lane] = byte
+
+    return Accessor(lambda state: int.from_bytes(bytes(state.xmm[index]), "little"), write)
+
+
+def _read_fstat(state: Any) -> int:
+    return int(state.fpus) & ~0x3800 | int(state.fpstt) << 11
+
+
+def _write_fstat(state: Any, value: int) -> None:
+    state.fpus = value & ~0x3800
+    state.fpstt = value >> 11 & 7
+
+
+def _tag(state: Any, at: int) -> int:
+    """Two bits of the tag word: valid, zero, special, empty (SDM 1 8.1.7)."""
+    if state.fptags[at]:
+        return 3
+    exponent, mantissa = int(state.st_exponent[at]) & 0x7FFF, int(state.st_mantissa[at])
+    if exponent == 0 and mantissa == 0:
+        return 1
+    return 2 if exponent in (0, 0x7FFF) or not mantissa >> 63 else 0
+
+
+def _read_ftag(state: Any) -> int:
+    return sum(_tag(state, at) << 2 * at for at in range(8))
+
+
+def _write_ftag(state: Any, value: int) -> None:
+    for at in range(8):
+        state.fptags[at] = value >> 2 * at & 3 == 3
+
+
+def _segment(name: str) -> Callable[[Any], Any]:
+    index = SEGMENTS.index(name)
+    return lambda state: state.segs[index]
+
+
+def _named(field: str) -> Callable[[Any], Any]:
+    return lambda state: getattr(state, field)
+
+
+def _table() -> dict[str, Accessor]:
+    table = {name: _indexed("regs", index) for index, name in enumerate(GENERAL)}
+    table |= {name: _plain(field) for name, field in PLAIN.items()}
+    for name, find in [
+        *((name, _segment(name)) for name in SEGMENTS),
+        *((name, _named(field)) for name, field in SYSTEM_SEGMENTS.items()),
+    ]:
+        table[name] = _in_segment(find, "selector")
+        table[f"{name}_base"] = _in_segment(find, "base")
+        table[f"{name}_limit"] = _in_segment(find, "limit")
+        table[f"{name}_flags"] = _in_segment(find, "flags")
+    for name, field in TABLES.items():
+        table[f"{name}_base"] = _in_segment(_named(field), "base")
+        table[f"{name}_limit"] = _in_segment(_named(field), "limit")
+    table |= {f"dr{n}": _indexed("dr", n) for n in (0, 1, 2, 3, 6, 7)}
+    table |= {f"mtrr_fixed{n}": _indexed("mtrr_fixed", n) for n in range(11)}
+    for n in range(8):
+        table[f"mtrr_base{n}"] = _indexed("mtrr_var", 2 * n)
+        table[f"mtrr_mask{n}"] = _indexed("mtrr_var", 2 * n + 1)
+    table |= {f"st{n}": _st(n) for n in range(8)}
+    table |= {f"xmm{n}": _xmm(n) for n in range(16)}
+    table["fstat"] = Accessor(_read_fstat, _write_fstat)
+    table["ftag"] = Accessor(_read_ftag, _write_ftag)
+    return table
+
+
+REGISTERS = _table()

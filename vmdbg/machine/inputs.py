@@ -1,0 +1,101 @@
+"""What reaches the guest from outside, and when.
+
+Everything that is no function of the machine's own state goes through one queue stamped with ticks. A source answers
+what is due; live, recording and replaying are three classes of the one Protocol.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from vmdbg.units import Physical, Tick
+
+
+@dataclass(frozen=True, slots=True)
+class SerialInput:
+    """Bytes that arrive at serial port `port` (0 for COM1), as fast as the line carries them."""
+
+    port: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PowerButton:
+    """The power button is pressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NmiButton:
+    """A non-maskable interrupt from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterWrite:
+    """The debugger wrote a register."""
+
+    name: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryWrite:
+    """The debugger wrote RAM."""
+
+    address: Physical
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PortWrite:
+    """The debugger wrote a port."""
+
+    port: int
+    size: int
+    value: int
+
+
+Input = SerialInput | PowerButton | NmiButton | RegisterWrite | MemoryWrite | PortWrite
+
+
+@dataclass(frozen=True, slots=True)
+class StampedInput:
+    """An input and the first tick it can come at; it comes at the first instruction boundary from there."""
+
+    tick: Tick
+    input: Input
+
+
+class InputSource(Protocol):
+    """Where inputs come from."""
+
+    def next_tick(self) -> Tick | None:
+        """The tick of the next input, None if none is known."""
+        ...
+
+    def take(self, clock: Tick) -> Input | None:
+        """The next input that is due at `clock` or before; None if there is none."""
+        ...
+
+    def push(self, clock: Tick, data: Input) -> None:
+        """An input comes from outside, now. Raises UserError where the past is fixed."""
+        ...
+
+
+class LiveInputs:
+    """Inputs as they come, kept nowhere."""
+
+    def __init__(self) -> None:
+        self._queue: deque[StampedInput] = deque()
+
+    def next_tick(self) -> Tick | None:
+        return self._queue[0].tick if self._queue else None
+
+    def take(self, clock: Tick) -> Input | None:
+        if self._queue and self._queue[0].tick <= clock:
+            return self._queue.popleft().input
+        return None
+
+    def push(self, clock: Tick, data: Input) -> None:
+        self._queue.append(StampedInput(clock, data))

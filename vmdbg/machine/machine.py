@@ -1,0 +1,280 @@
+"""The machine: one CPU and a PC around it, run to a tick, stepped, saved, restored.
+
+What happens at a tick, in this order: the run's limit, inputs, devices' deadlines, interrupts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from devices.scheduler import Scheduler
+from vmdbg.engine.port import (
+    BreakpointHit,
+    Bus,
+    Engine,
+    EventCaught,
+    ExceptionDelivered,
+    Exit,
+    Halted,
+    LimitReached,
+    Stepped,
+    StopRequested,
+    Stuck,
+    TripleFault,
+    VoidFetch,
+    WatchpointHit,
+)
+from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.console import Console
+from vmdbg.machine.cpu_lines import LATENCY, OWNER, IntrLine, NmiLine
+from vmdbg.machine.inputs import (
+    Input,
+    InputSource,
+    LiveInputs,
+    MemoryWrite,
+    NmiButton,
+    PortWrite,
+    PowerButton,
+    RegisterWrite,
+    SerialInput,
+)
+from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.pc import Backends, Pc, Pins
+from vmdbg.units import Tick
+from vmdbg.x86.cpuid import CpuidTable, build_table, find_model
+
+RFLAGS_IF = 0x200
+SERIAL_PORTS = 4
+DEBUG_CONSOLE = -1
+
+EngineFactory = Callable[[int, Bus, CpuidTable], Engine]
+
+
+class _A20Line:
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def set(self, level: bool) -> None:
+        self._machine.engine.set_a20(level)
+
+
+class _ResetLine:
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def set(self, level: bool) -> None:
+        if level:
+            self._machine.end(ResetRequested())
+
+
+class Machine:
+    """A PC. Nothing that happens to it depends on anything but its configuration, its RAM and its inputs."""
+
+    def __init__(self, config: MachineConfig, make_engine: EngineFactory, inputs: InputSource | None = None) -> None:
+        self.config = config
+        self.inputs: InputSource = inputs if inputs is not None else LiveInputs()
+        self.in_access = False
+        self.halted = False
+        self.ending: Outcome | None = None
+        self.scheduler = Scheduler(self._on_earlier)
+        self._intr = IntrLine(self.scheduler, self)
+        self._nmi = NmiLine(self.scheduler, self)
+        self.serial = tuple(Console(port) for port in range(SERIAL_PORTS))
+        self.debug_console = Console(DEBUG_CONSOLE)
+        pins = Pins(self._intr, self._nmi, _A20Line(self), _ResetLine(self))
+        self.pc = Pc(config, self.scheduler, pins, self, Backends(self.serial, self.debug_console))
+        self._acknowledge = self.pc.acknowledge
+        self._ports, self._memory = self.pc.ports, self.pc.memory
+        cpuid = build_table(find_model(config.cpu), apic=config.apic)
+        self.engine = make_engine(config.memory, self, cpuid)
+        self._intr.pins = self._nmi.pins = self.engine
+
+    @property
+    def clock(self) -> Tick:
+        return self.engine.clock
+
+    def port_read(self, port: int, size: int, now: int) -> int:
+        self.scheduler.not_before = now + LATENCY
+        return self._ports.read(port, size, now)
+
+    def port_write(self, port: int, size: int, value: int, now: int) -> None:
+        self.scheduler.not_before = now + LATENCY
+        self._ports.write(port, size, value, now)
+
+    def memory_read(self, address: int, size: int, now: int) -> int:
+        self.scheduler.not_before = now + LATENCY
+        return self._memory.read(address, size, now)
+
+    def memory_write(self, address: int, size: int, value: int, now: int) -> None:
+        self.scheduler.not_before = now + LATENCY
+        self._memory.write(address, size, value, now)
+
+    def acknowledge(self, now: int) -> int:
+        self.scheduler.not_before = now + LATENCY
+        return self._acknowledge()
+
+    def read_task_priority(self, now: int) -> int:  # noqa: ARG002 - the bus's signature
+        return self.pc.lapic.tpr >> 4 if self.pc.lapic is not None else 0
+
+    def write_task_priority(self, value: int, now: int) -> None:
+        self.scheduler.not_before = now + LATENCY
+        if self.pc.lapic is not None:
+            self.pc.lapic.set_tpr(value << 4)
+
+    def _on_earlier(self, due: int) -> None:
+        if self.in_access:
+            self.engine.lower_limit(Tick(due))
+
+    def power_off(self) -> None:
+        """The board's soft-off."""
+        self.end(PoweredOff())
+
+    def end_run(self, code: int) -> None:
+        """The test-exit port."""
+        self.end(TestExited(code))
+
+    def end(self, outcome: Outcome) -> None:
+        """End the run for good: there is nothing after this outcome."""
+        if self.ending is None:
+            self.ending = outcome
+        if self.in_access:
+            self.engine.request_stop()
+
+    def push(self, data: Input) -> None:
+        """An input comes now."""
+        self.inputs.push(self.clock, data)
+
+    def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Outcome:
+        """Run to the first instruction boundary at or after `limit`, or until something else ends the run.
+
+        What is due at the limit itself is left to the next run. Raises EngineError.
+        """
+        while self.ending is None:
+            if self.clock >= limit:
+                return LimitReached()
+            self._take_due()
+            if self.halted and not self._wake():
+                forever = self._idle(limit)
+                if forever is not None:
+                    return forever
+                continue
+            outcome = self._outcome(self._enter(self._horizon(limit), over_breakpoint))
+            over_breakpoint = False
+            if outcome is not None:
+                return outcome
+        return self.ending
+
+    def step(self) -> Outcome:
+        """Run one instruction, or deliver one interrupt or exception; a halted CPU first waits for its interrupt."""
+        while self.ending is None:
+            self._take_due()
+            if self.halted and not self._wake():
+                forever = self._idle(None)
+                if forever is not None:
+                    return forever
+                continue
+            self.in_access = True
+            try:
+                exit_ = self.engine.step()
+            finally:
+                self._leave()
+            if isinstance(exit_, Halted):
+                self.halted = True
+                return Stepped()
+            outcome = self._outcome(exit_)
+            if outcome is not None:
+                return outcome
+        return self.ending
+
+    def _enter(self, limit: Tick, over_breakpoint: bool) -> Exit:
+        self.in_access = True
+        try:
+            return self.engine.run(limit, over_breakpoint=over_breakpoint)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self.in_access = False
+        self.scheduler.not_before = 0
+
+    def _outcome(self, exit_: Exit) -> Outcome | None:
+        """None: go on."""
+        match exit_:
+            case LimitReached():
+                return None
+            case Halted():
+                self.halted = True
+                return None
+            case StopRequested():
+                return self.ending or exit_
+            case (
+                Stepped()
+                | BreakpointHit()
+                | WatchpointHit()
+                | ExceptionDelivered()
+                | EventCaught()
+                | VoidFetch()
+                | TripleFault()
+                | Stuck()
+            ):
+                return exit_
+            case _:
+                assert_never(exit_)
+
+    def _horizon(self, limit: Tick) -> Tick:
+        due, next_input = self.scheduler.next_due(), self.inputs.next_tick()
+        if due is not None and due < limit:
+            limit = Tick(due)
+        return min(limit, next_input) if next_input is not None else limit
+
+    def _take_due(self) -> None:
+        clock = self.clock
+        while (data := self.inputs.take(clock)) is not None:
+            self._apply(data)
+        while (event := self.scheduler.pop_due(clock)) is not None:
+            if event.owner != OWNER:
+                self.pc.on_event(event.owner, event.name, clock)
+            elif event.name == "intr":
+                self._intr.show()
+            else:
+                self._nmi.show()
+
+    def _apply(self, data: Input) -> None:
+        match data:
+            case SerialInput(port, text):
+                self.pc.feeds[port].send(text, self.clock)
+            case PowerButton():
+                self.pc.acpi_pm.press_power_button(self.clock)
+            case NmiButton():
+                self.engine.raise_nmi()
+            case RegisterWrite(name, value):
+                self.engine.write_register(name, value)
+            case MemoryWrite(address, content):
+                self.engine.write_ram(address, content)
+            case PortWrite(port, size, value):
+                self._ports.write(port, size, value, self.clock)
+            case _:
+                assert_never(data)
+
+    def _wake(self) -> bool:
+        """Whether the halted CPU goes on."""
+        interrupted = self.engine.interrupt and self.engine.read_register("rflags") & RFLAGS_IF
+        if interrupted or self.engine.nmi_pending:
+            self.halted = False
+        return not self.halted
+
+    def _idle(self, limit: Tick | None) -> HaltedForever | None:
+        """Move the clock to what comes next. The value says that nothing will."""
+        due, next_input = self.scheduler.next_due(), self.inputs.next_tick()
+        coming = [tick for tick in (due, next_input) if tick is not None]
+        enabled = bool(self.engine.read_register("rflags") & RFLAGS_IF)
+        if next_input is None and (not coming or not enabled):
+            return HaltedForever(enabled)
+        if limit is not None:
+            coming.append(limit)
+        self.engine.advance_clock(max(self.clock, Tick(min(coming))))
+        return None
+
+    def close(self) -> None:
+        self.engine.close()
