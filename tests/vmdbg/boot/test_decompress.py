@@ -12,8 +12,8 @@ MIB = 1 << 20
 
 
 def _sample(size: int) -> bytes:
-    half = random.Random(1).randbytes(size // 2)
-    return half + bytes(size - len(half))
+    mixed = random.Random(1).randbytes(min(size, 50_000))
+    return mixed + bytes(size - len(mixed))
 
 
 @pytest.mark.parametrize("name", PACKERS)
@@ -29,7 +29,7 @@ def test_every_format_unpacks(name: str, size: int) -> None:
 
 @pytest.mark.parametrize("name", PACKERS)
 def test_no_format_unpacks_beyond_the_limit(name: str) -> None:
-    bomb = memoryview(PACKERS[name](bytes(64 * MIB)))
+    bomb = memoryview(PACKERS[name](bytes(21 * MIB)))
     with pytest.raises(PayloadError, match=r"more than 20 MiB"):
         unpack(bomb, 20 * MIB)
 

@@ -134,7 +134,7 @@ def test_any_segments_are_laid_out_or_refused(build, parts, entry) -> None:  # t
 
 @pytest.mark.parametrize("name", sorted(PACKERS))
 def test_a_decompression_bomb_costs_little_more_than_the_guests_ram(name: str) -> None:
-    kernel = bzimage(PACKERS[name](bytes(100 * MIB)))
+    kernel = bzimage(PACKERS[name](bytes(40 * MIB)))
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match="unpacks to more than 24 MiB"):
