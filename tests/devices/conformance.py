@@ -65,10 +65,14 @@ class Inta:
 
 @dataclass(frozen=True)
 class Window:
-    """`length` bytes of ports or memory behind one AddressedDevice."""
+    """`length` bytes of ports or memory behind one AddressedDevice.
+
+    Of a large window with few registers, `registers` are the ones that random accesses should find.
+    """
 
     device: AddressedDevice
     length: int
+    registers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,12 +171,15 @@ def _rtc(scheduler: Scheduler) -> Subject:
     return Subject(rtc, [Window(rtc, 2)], [], [irq8])
 
 
+LAPIC_REGISTERS = (0x320, 0x380, 0x390, 0x3E0, 0x350, 0x360, 0x80, 0xB0, 0xD0, 0xF0, 0x280, 0x300, 0x310)
+
+
 def _lapic(scheduler: Scheduler) -> Subject:
     intr, nmi = RecordingLine(), RecordingLine()
     lapic = Lapic(scheduler.timer(Lapic.name), intr, nmi, lambda: 0x20)
     lapic.set_virtual_wire_mode()
     inputs = [lapic.lint0, lapic.lint1, Inta(lapic.acknowledge)]
-    return Subject(lapic, [Window(lapic, 0x1000)], inputs, [intr, nmi])
+    return Subject(lapic, [Window(lapic, 0x1000, LAPIC_REGISTERS)], inputs, [intr, nmi])
 
 
 class Refusing:

@@ -25,7 +25,9 @@ offsets = st.one_of(
     st.integers(0, 8), st.integers(0, 0xFF).map(lambda slot: slot * 0x10), st.integers(0, 0xFFFF)
 )
 values = st.one_of(
-    st.sampled_from([0, 1, 0x20, 0x34, 0x80, 0xFF]), st.integers(0, 0xFF), st.integers(0, (1 << 64) - 1)
+    st.sampled_from([0, 1, 0x20, 0x34, 0x80, 0xFF, 0x1FF, 0x200EC, 0x40044, 100_000]),
+    st.integers(0, 0xFF),
+    st.integers(0, (1 << 64) - 1),
 )
 windows = st.integers(0, 3)
 scripts = st.lists(
@@ -65,6 +67,8 @@ class Rig:
         elif action in ("read", "write") and self.subject.windows:
             number, offset, size, *value = arguments
             window = self.subject.windows[number % len(self.subject.windows)]
+            if window.registers and offset < 0x100:
+                offset, size = window.registers[offset % len(window.registers)], 4
             offset %= max(1, window.length - size + 1)
             if action == "write":
                 window.device.write(offset, size, value[0] & (1 << 8 * size) - 1, self.now)
