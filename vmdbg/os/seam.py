@@ -1,8 +1,8 @@
 """The seam between a stopped guest and the operating systems that can be recognised in it.
 
 A `GuestView` is one instant of the guest: reading it changes nothing and runs nothing. An `OperatingSystem`
-is found in a view by `detect` and stays bound to it; ask for a new one (cheap: tables are kept per boot) after
-the guest ran or the position changed.
+is found in a view by `detect` and stays bound to it; ask for a new one after the guest ran or the position
+changed (cheap: what was learnt of a boot is kept).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from vmdbg.errors import UserError
 from vmdbg.os.seam import DamagedError
@@ -44,6 +45,7 @@ class Kind(IntEnum):
     ENUM64 = 19
 
 
+_KINDS = tuple(Kind)
 _FIXED = {Kind.INT: 4, Kind.ARRAY: 12, Kind.VARIABLE: 4, Kind.DECLARATION_TAG: 4}
 _EACH = {
     Kind.STRUCT: 12,
@@ -58,18 +60,21 @@ AGGREGATES = frozenset({Kind.STRUCT, Kind.UNION})
 ENUMERATIONS = frozenset({Kind.ENUM, Kind.ENUM64})
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """The common part of a type. `size_or_type` is bytes, or a type id, as the kind has it."""
+class Record(NamedTuple):
+    """The common part of a type. `vlen` counts its members; `size_or_type` is bytes, or a type id."""
 
     id: int
     kind: Kind
-    name: str
-    count: int
+    name_offset: int
+    vlen: int
     flag: bool
     size_or_type: int
     position: int
-    name_offset: int = 0
+    btf: Btf
+
+    @property
+    def name(self) -> str:
+        return self.btf.string(self.name_offset) if self.name_offset else ("void" if not self.id else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ class Btf:
         self.data = data
         self.base = base
         self.address = address
+        self.end_id: int
+        self.end_string: int
         self.first_id = base.end_id if base else 1
         self.first_string = base.end_string if base else 0
         types, types_end, self.strings, strings_end = self._header()
@@ -139,8 +146,8 @@ class Btf:
 
     def _index(self, position: int, end: int) -> None:
         data, unpack, append = self.data, _TYPE.unpack_from, self._offsets.append
-        fixed = [_FIXED.get(kind, 0) + _TYPE.size for kind in Kind]  # type: ignore[call-overload]
-        each = [_EACH.get(kind, 0) for kind in Kind]  # type: ignore[call-overload]
+        fixed = [_FIXED.get(kind, 0) + _TYPE.size for kind in Kind]
+        each = [_EACH.get(kind, 0) for kind in Kind]
         try:
             while position < end:
                 append(position)
@@ -178,22 +185,14 @@ class Btf:
         if self.base and type_id < self.first_id:
             return self.base.record(type_id)
         if type_id == 0:
-            return Record(0, Kind.VOID, "void", 0, False, 0, 0)
+            return Record(0, Kind.VOID, 0, 0, False, 0, 0, self)
         if not self.first_id <= type_id < self.end_id:
             raise DamagedError(f"BTF type {type_id}", self.address)
         position = self._offsets[type_id - self.first_id]
         name, info, size_or_type = _TYPE.unpack_from(self.data, position)
-        kind = Kind(info >> 24 & 0x1F)
-        return Record(
-            type_id,
-            kind,
-            self.string(name) if name else "",
-            info & 0xFFFF,
-            bool(info >> 31),
-            size_or_type,
-            position + _TYPE.size,
-            name,
-        )
+        kind = _KINDS[info >> 24 & 0x1F]
+        flag = info >= 1 << 31
+        return Record(type_id, kind, name, info & 0xFFFF, flag, size_or_type, position + _TYPE.size, self)
 
     def owner(self, type_id: int) -> Btf:
         """The section that holds this id."""
@@ -214,7 +213,7 @@ class Btf:
         ]
 
     def raw_enumerators(self, record: Record) -> Iterator[tuple[int, int]]:
-        """(name's string offset, value). Before the flag meant signedness (6.0), 32-bit values were signed."""
+        """(name's string offset, value). Before the flag meant signedness (6.0), 32-bit ones were signed."""
         if record.kind is Kind.ENUM:
             return self.owner(record.id)._entries(record, "<Ii")  # type: ignore[return-value]
         sign = 1 << 63 if record.flag else 0
@@ -237,7 +236,7 @@ class Btf:
         return self.data[self.strings : self._strings_end]
 
     def _entries(self, record: Record, form: str) -> Iterator[tuple[int, ...]]:
-        size = struct.calcsize(form) * record.count
+        size = struct.calcsize(form) * record.vlen
         return struct.iter_unpack(form, self.data[record.position : record.position + size])
 
     def words(self, record: Record, count: int) -> tuple[int, ...]:

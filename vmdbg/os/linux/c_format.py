@@ -16,7 +16,7 @@ INDENT = "    "
 def format_value(value: Value) -> str:
     """`(type)value`, with designated initialisers for aggregates. Unreadable memory is said in place."""
     type_ = value.type_.strip()
-    if type_.kind in AGGREGATES or type_.kind is Kind.ARRAY and not type_.element.is_character:
+    if type_.kind in AGGREGATES or (type_.kind is Kind.ARRAY and not type_.element.is_character):
         return f"({value.type_})" + _body(value, 0)
     return f"({value.type_})" + _body(value, 0) if type_.kind is Kind.POINTER else _body(value, 0)
 

@@ -1,4 +1,4 @@
-"""The numbers and encodings of DWARF 4 that the written ELF uses (DWARF Debugging Information Format, version 4)."""
+"""The numbers and encodings that the written ELF uses (DWARF Debugging Information Format, version 4)."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ CFA_OFFSET_EXTENDED_SF, CFA_DEF_CFA_SF = 0x11, 0x12
 
 # System V ABI, AMD64 supplement, figure 3.36.
 REGISTERS = {
-    "rax": 0, "rdx": 1, "rcx": 2, "rbx": 3, "rsi": 4, "rdi": 5, "rbp": 6, "rsp": 7, "r8": 8, "r9": 9, "r10": 10,
-    "r11": 11, "r12": 12, "r13": 13, "r14": 14, "r15": 15, "rip": 16,
+    "rax": 0, "rdx": 1, "rcx": 2, "rbx": 3, "rsi": 4, "rdi": 5, "rbp": 6, "rsp": 7, "r8": 8, "r9": 9,
+    "r10": 10, "r11": 11, "r12": 12, "r13": 13, "r14": 14, "r15": 15, "rip": 16,
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """ORC as DWARF call frame information, so that stock gdb unwinds the kernel as the kernel itself would.
 
-One FDE covers at most `MAX_ROWS` ORC entries of one shape. Saved registers of exceptions are rules of a CIE of
-their own, marked as a signal frame: the address they return to was interrupted, not called from.
+One FDE covers at most `MAX_ROWS` ORC entries of one shape. Saved registers of exceptions are rules of a CIE
+of their own, marked as a signal frame: the address they return to was interrupted, not called from.
 """
 
 from __future__ import annotations
@@ -37,7 +37,23 @@ _RBP, _RSP, _RIP = REGISTERS["rbp"], REGISTERS["rsp"], REGISTERS["rip"]
 _BASES = {
     Base.SP: "rsp", Base.BP: "rbp", Base.R10: "r10", Base.R13: "r13", Base.DI: "rdi", Base.DX: "rdx",
 }  # fmt: skip
-_PT_REGS = ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi")
+_PT_REGS = (
+    "r15",
+    "r14",
+    "r13",
+    "r12",
+    "rbp",
+    "rbx",
+    "r11",
+    "r10",
+    "r9",
+    "r8",
+    "rax",
+    "rcx",
+    "rdx",
+    "rsi",
+    "rdi",
+)
 _PT_REGS_RIP, _PT_REGS_RSP = 128, 152
 
 
@@ -82,36 +98,37 @@ def _padded(body: bytes) -> bytes:
 
 def _descriptions(table: Table, end: int, information: dict[Shape, int]) -> bytes:
     """FDEs over one ORC table."""
-    rows: dict[Entry, bytes] = {}
+    rows: dict[bytes, tuple[Shape, bytes]] = {}
+    for raw, entry in table.distinct():
+        rows[raw] = entry.shape, _row(entry)
+    raws, starts = table.raw_entries(), [*table.starts(), end]
     out: list[bytes] = []
-    count = len(table)
-    index = 0
+    count, index = len(raws), 0
     while index < count:
-        entry = table.entry(index)
-        start = position = table.start(index)
-        shape, last = entry.shape, min(index + MAX_ROWS, count)
-        program = bytearray(_row(entry))
+        start = position = starts[index]
+        shape, row = rows[raws[index]]
+        program = [row]
+        last = min(index + MAX_ROWS, count)
         index += 1
         while index < last:
-            entry = table.entry(index)
-            if entry.shape is not shape:
+            other, row = rows[raws[index]]
+            if other is not shape:
                 break
-            where = table.start(index)
-            row = rows.get(entry)
-            if row is None:
-                row = rows[entry] = _row(entry)
-            program += _advance(where - position) + row
-            position = where
+            delta = starts[index] - position
+            program.append(_SHORT_ADVANCES[delta] if 0 <= delta < 0x40 else _advance(delta))
+            program.append(row)
+            position += delta
             index += 1
-        stop = table.start(index) if index < count else end
-        if shape is not Shape.UNDEFINED and stop > start:
-            out.append(_padded(struct.pack("<IQQ", information[shape], start, stop - start) + program))
+        size = starts[index] - start
+        if shape is not Shape.UNDEFINED and size > 0:
+            out.append(_padded(struct.pack("<IQQ", information[shape], start, size) + b"".join(program)))
     return b"".join(out)
 
 
+_SHORT_ADVANCES = tuple(bytes([CFA_ADVANCE_LOC | delta]) for delta in range(0x40))
+
+
 def _advance(delta: int) -> bytes:
-    if delta < 0x40:
-        return bytes([CFA_ADVANCE_LOC | delta])
     if delta < 0x100:
         return bytes([CFA_ADVANCE_LOC1, delta])
     if delta < 0x1_0000:

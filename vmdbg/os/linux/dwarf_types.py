@@ -17,11 +17,39 @@ from vmdbg.os.linux.dwarf import (
     OP_CALL_FRAME_CFA,
     OP_REG0,
     REGISTERS,
-    At,
     Encoding,
-    Form,
-    Tag,
-    uleb,
+)
+from vmdbg.os.linux.dwarf_abbreviations import (
+    ARRAY,
+    BASE,
+    CONST,
+    ELLIPSIS,
+    ENUM,
+    ENUM_ANONYMOUS,
+    ENUMERATOR,
+    MEMBER,
+    MEMBER_ANONYMOUS,
+    MEMBER_BITS,
+    PARAMETER,
+    PARAMETER_ELSEWHERE,
+    PARAMETER_IN_REGISTER,
+    POINTER,
+    PROTOTYPE,
+    RESTRICT,
+    STRUCT,
+    STRUCT_ANONYMOUS,
+    STRUCT_FORWARD,
+    SUBPROGRAM,
+    SUBRANGE,
+    TYPEDEF,
+    UNION,
+    UNION_ANONYMOUS,
+    UNION_FORWARD,
+    UNIT,
+    VARIABLE,
+    VOID,
+    VOLATILE,
+    abbreviation_table,
 )
 
 PARAMETER_REGISTERS = tuple(REGISTERS[name] for name in ("rdi", "rsi", "rdx", "rcx", "r8", "r9"))
@@ -30,50 +58,6 @@ ENTRY_LENGTH = 5
 _HEADER = struct.Struct("<IHIB")
 _INT_SIGNED, _INT_CHAR, _INT_BOOL = 1, 2, 4
 
-_ABBREVIATIONS: tuple[tuple[Tag, bool, tuple[tuple[At, Form], ...]], ...] = (
-    (Tag.COMPILE_UNIT, True, (
-        (At.PRODUCER, Form.STRP), (At.LANGUAGE, Form.DATA1), (At.NAME, Form.STRP), (At.LOW_PC, Form.ADDR),
-        (At.HIGH_PC, Form.DATA4))),
-    (Tag.UNSPECIFIED_TYPE, False, ((At.NAME, Form.STRP),)),
-    (Tag.BASE_TYPE, False, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA1), (At.ENCODING, Form.DATA1))),
-    (Tag.POINTER_TYPE, False, ((At.TYPE, Form.REF4), (At.BYTE_SIZE, Form.DATA1))),
-    (Tag.ARRAY_TYPE, True, ((At.TYPE, Form.REF4),)),
-    (Tag.SUBRANGE_TYPE, False, ((At.TYPE, Form.REF4), (At.COUNT, Form.DATA4))),
-    (Tag.STRUCTURE_TYPE, True, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA4))),
-    (Tag.STRUCTURE_TYPE, True, ((At.BYTE_SIZE, Form.DATA4),)),
-    (Tag.UNION_TYPE, True, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA4))),
-    (Tag.UNION_TYPE, True, ((At.BYTE_SIZE, Form.DATA4),)),
-    (Tag.MEMBER, False, ((At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.DATA_MEMBER_LOCATION, Form.DATA4))),
-    (Tag.MEMBER, False, ((At.TYPE, Form.REF4), (At.DATA_MEMBER_LOCATION, Form.DATA4))),
-    (Tag.MEMBER, False, (
-        (At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.BIT_SIZE, Form.DATA1), (At.DATA_BIT_OFFSET, Form.DATA4))),
-    (Tag.ENUMERATION_TYPE, True, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA1))),
-    (Tag.ENUMERATION_TYPE, True, ((At.BYTE_SIZE, Form.DATA1),)),
-    (Tag.ENUMERATOR, False, ((At.NAME, Form.STRP), (At.CONST_VALUE, Form.DATA8))),
-    (Tag.STRUCTURE_TYPE, False, ((At.NAME, Form.STRP), (At.DECLARATION, Form.FLAG_PRESENT))),
-    (Tag.UNION_TYPE, False, ((At.NAME, Form.STRP), (At.DECLARATION, Form.FLAG_PRESENT))),
-    (Tag.TYPEDEF, False, ((At.NAME, Form.STRP), (At.TYPE, Form.REF4))),
-    (Tag.CONST_TYPE, False, ((At.TYPE, Form.REF4),)),
-    (Tag.VOLATILE_TYPE, False, ((At.TYPE, Form.REF4),)),
-    (Tag.RESTRICT_TYPE, False, ((At.TYPE, Form.REF4),)),
-    (Tag.SUBROUTINE_TYPE, True, ((At.PROTOTYPED, Form.FLAG_PRESENT), (At.TYPE, Form.REF4))),
-    (Tag.FORMAL_PARAMETER, False, ((At.TYPE, Form.REF4),)),
-    (Tag.UNSPECIFIED_PARAMETERS, False, ()),
-    (Tag.SUBPROGRAM, True, (
-        (At.NAME, Form.STRP), (At.EXTERNAL, Form.FLAG_PRESENT), (At.PROTOTYPED, Form.FLAG_PRESENT),
-        (At.TYPE, Form.REF4), (At.LOW_PC, Form.ADDR), (At.HIGH_PC, Form.DATA4), (At.FRAME_BASE, Form.EXPRLOC))),
-    (Tag.FORMAL_PARAMETER, False, ((At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.LOCATION, Form.SEC_OFFSET))),
-    (Tag.FORMAL_PARAMETER, False, ((At.NAME, Form.STRP), (At.TYPE, Form.REF4))),
-    (Tag.VARIABLE, False, (
-        (At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.EXTERNAL, Form.FLAG_PRESENT),
-        (At.LOCATION, Form.EXPRLOC))),
-)  # fmt: skip
-(
-    UNIT, VOID, BASE, POINTER, ARRAY, SUBRANGE, STRUCT, STRUCT_ANONYMOUS, UNION, UNION_ANONYMOUS, MEMBER,
-    MEMBER_ANONYMOUS, MEMBER_BITS, ENUM, ENUM_ANONYMOUS, ENUMERATOR, STRUCT_FORWARD, UNION_FORWARD, TYPEDEF, CONST,
-    VOLATILE, RESTRICT, PROTOTYPE, PARAMETER, ELLIPSIS, SUBPROGRAM, PARAMETER_IN_REGISTER, PARAMETER_ELSEWHERE,
-    VARIABLE,
-) = range(1, len(_ABBREVIATIONS) + 1)  # fmt: skip
 _REFERENCES = {Kind.TYPEDEF: TYPEDEF, Kind.CONST: CONST, Kind.VOLATILE: VOLATILE, Kind.RESTRICT: RESTRICT}
 _TRANSPARENT = frozenset({Kind.TYPE_TAG})
 _NO_ENTRY = frozenset({Kind.FUNCTION, Kind.VARIABLE, Kind.SECTION, Kind.DECLARATION_TAG, Kind.TYPE_TAG})
@@ -95,18 +79,12 @@ class DwarfSections:
     locations: bytes
 
 
-def abbreviation_table() -> bytes:
-    out = bytearray()
-    for number, (tag, children, attributes) in enumerate(_ABBREVIATIONS, 1):
-        out += uleb(number) + uleb(tag) + bytes([children])
-        for attribute, form in attributes:
-            out += uleb(attribute) + uleb(form)
-        out += b"\0\0"
-    return bytes(out) + b"\0"
-
-
 def debug_sections(
-    btf: Btf, low: int, high: int, functions: Mapping[str, Sequence[Code]], variables: Mapping[str, tuple[int, int]]
+    btf: Btf,
+    low: int,
+    high: int,
+    functions: Mapping[str, Sequence[Code]],
+    variables: Mapping[str, tuple[int, int]],
 ) -> DwarfSections:
     """`functions` by name; `variables` as name -> (type id, address); `low` and `high` bound the code."""
     writer = _Writer(btf, low)
@@ -161,16 +139,16 @@ class _Writer:
             self._offsets[record.id] = self._offsets[target.id]
 
     def _size(self, record: Record) -> int:
-        kind, count = record.kind, record.count
+        kind, count = record.kind, record.vlen
         if kind in _NO_ENTRY:
             return 0
         if kind in (Kind.STRUCT, Kind.UNION):
             bodies = sum(map(_member_size, self._btf.raw_members(record)))
-            return (9 if record.name else 5) + bodies + 1
+            return (9 if record.name_offset else 5) + bodies + 1
         if kind in (Kind.ENUM, Kind.ENUM64):
-            return (6 if record.name else 2) + 13 * count + 1
+            return (6 if record.name_offset else 2) + 13 * count + 1
         if kind is Kind.PROTOTYPE:
-            return 5 + sum(5 if parameter.type else 1 for parameter in self._btf.parameters(record)) + 1
+            return 5 + sum(5 if type_id else 1 for _, type_id in self._btf.raw_parameters(record)) + 1
         return {
             Kind.INT: 7, Kind.FLOAT: 7, Kind.POINTER: 6, Kind.ARRAY: 15, Kind.FORWARD: 5, Kind.TYPEDEF: 9,
         }.get(kind, 5)  # fmt: skip
@@ -182,7 +160,9 @@ class _Writer:
         if kind in (Kind.ENUM, Kind.ENUM64):
             return self._enumeration(record)
         if kind in (Kind.INT, Kind.FLOAT):
-            return struct.pack("<BIBB", BASE, record.name_offset, record.size_or_type & 0xFF, self._encoding(record))
+            return struct.pack(
+                "<BIBB", BASE, record.name_offset, record.size_or_type & 0xFF, self._encoding(record)
+            )
         if kind is Kind.POINTER:
             return struct.pack("<BIB", POINTER, self._offsets[record.size_or_type], 8)
         if kind is Kind.ARRAY:
@@ -211,7 +191,7 @@ class _Writer:
 
     def _aggregate(self, record: Record) -> bytes:
         is_struct, size = record.kind is Kind.STRUCT, record.size_or_type
-        if record.name:
+        if record.name_offset:
             head = struct.pack("<BII", STRUCT if is_struct else UNION, record.name_offset, size)
         else:
             head = struct.pack("<BI", STRUCT_ANONYMOUS if is_struct else UNION_ANONYMOUS, size)
@@ -228,7 +208,11 @@ class _Writer:
 
     def _enumeration(self, record: Record) -> bytes:
         size = record.size_or_type & 0xFF
-        head = struct.pack("<BIB", ENUM, record.name_offset, size) if record.name else bytes([ENUM_ANONYMOUS, size])
+        head = (
+            struct.pack("<BIB", ENUM, record.name_offset, size)
+            if record.name_offset
+            else bytes([ENUM_ANONYMOUS, size])
+        )
         body = [
             struct.pack("<BIQ", ENUMERATOR, name, value & 0xFFFF_FFFF_FFFF_FFFF)
             for name, value in self._btf.raw_enumerators(record)
@@ -237,19 +221,20 @@ class _Writer:
 
     def _prototype(self, record: Record) -> bytes:
         parameters = [
-            struct.pack("<BI", PARAMETER, self._offsets[parameter.type]) if parameter.type else bytes([ELLIPSIS])
-            for parameter in self._btf.parameters(record)
+            struct.pack("<BI", PARAMETER, self._offsets[type_id]) if type_id else bytes([ELLIPSIS])
+            for _, type_id in self._btf.raw_parameters(record)
         ]
-        return struct.pack("<BI", PROTOTYPE, self._offsets[record.size_or_type]) + b"".join(parameters) + b"\0"
+        return (
+            struct.pack("<BI", PROTOTYPE, self._offsets[record.size_or_type]) + b"".join(parameters) + b"\0"
+        )
 
     def _subprograms(self, functions: Mapping[str, Sequence[Code]]) -> list[bytes]:
-        out = []
-        for record in self._records:
-            if record.kind is Kind.FUNCTION:
-                prototype = self._btf.record(record.size_or_type)
-                for code in functions.get(record.name, ()):
-                    out.append(self._subprogram(record, prototype, code))
-        return out
+        return [
+            self._subprogram(record, self._btf.record(record.size_or_type), code)
+            for record in self._records
+            if record.kind is Kind.FUNCTION
+            for code in functions.get(record.name, ())
+        ]
 
     def _subprogram(self, record: Record, prototype: Record, code: Code) -> bytes:
         offsets = self._offsets
@@ -290,5 +275,3 @@ def _member_size(member: tuple[int, int, int, int]) -> int:
     if not name:
         return 9
     return 14 if bits else 13
-
-

@@ -50,5 +50,11 @@ def _open_file(kernel: Kernel, descriptor: int, address: int) -> OpenFile:
     flags = int(file.f_flags)
     inode = int(file.f_inode.i_ino) if file.f_inode else 0
     return OpenFile(
-        descriptor, file_path(kernel, file), _ACCESS[flags & 3], flags, int(file.f_pos), inode, Linear(address)
+        descriptor,
+        file_path(kernel, file),
+        _ACCESS[flags & 3],
+        flags,
+        int(file.f_pos),
+        inode,
+        Linear(address),
     )

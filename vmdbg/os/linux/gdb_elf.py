@@ -23,7 +23,8 @@ _IDENT = b"\x7fELF\x02\x01\x01" + bytes(9)
 _ET_EXEC, _EM_X86_64 = 2, 62
 _SHT_PROGBITS, _SHT_SYMTAB, _SHT_STRTAB, _SHT_NOBITS = 1, 2, 3, 8
 _WRITE, _ALLOC, _EXECUTE = 1, 2, 4
-_STT_OBJECT, _STT_FUNC = 1, 2
+_STT_OBJECT, _STT_FUNC, _STB_GLOBAL = 1, 2, 0x10
+_LOWER_CASE = ord("a")
 _ABSOLUTE = 0xFFF1
 _CODE = frozenset(b"tTwW")
 
@@ -55,7 +56,7 @@ class Section:
 def gdb_elf(kernel: Kernel, tables: OrcTables | None) -> bytes:
     """The whole file. Raises `NoSuchSymbolError`, `DamagedError`."""
     areas = list(_areas(kernel))
-    symbols, strings = _symbol_table(kernel, areas)
+    symbols, strings, locals_ = _symbol_table(kernel, areas)
     low, high = kernel.symbol("_text"), kernel.symbol("_end")
     dwarf = debug_sections(kernel.types.btf, low, high, _functions(kernel), _variables(kernel))
     frames = debug_frame(_unwind_tables(kernel, tables)) if tables else b""
@@ -75,7 +76,7 @@ def gdb_elf(kernel: Kernel, tables: OrcTables | None) -> bytes:
     ):
         sections.append(Section(name, _SHT_PROGBITS, 0, 0, len(contents), contents))
     link = len(sections) + 2
-    sections.append(Section(".symtab", _SHT_SYMTAB, 0, 0, len(symbols), symbols, link, 1, _SYM.size))
+    sections.append(Section(".symtab", _SHT_SYMTAB, 0, 0, len(symbols), symbols, link, locals_, _SYM.size))
     sections.append(Section(".strtab", _SHT_STRTAB, 0, 0, len(strings), strings))
     return _assemble(sections)
 
@@ -93,26 +94,26 @@ def _areas(kernel: Kernel) -> Iterator[Area]:
             yield Area(name, start, end, not number)
 
 
-def _symbol_table(kernel: Kernel, areas: list[Area]) -> tuple[bytes, bytes]:
-    table = kernel.table
-    out = [bytes(_SYM.size)]
-    offset, pack = 1, _SYM.pack
+def _symbol_table(kernel: Kernel, areas: list[Area]) -> tuple[bytes, bytes, int]:
+    """(symbols, strings, number of local symbols): local ones come first (System V ABI, Symbol Table)."""
+    table, pack = kernel.table, _SYM.pack
+    local, others = [bytes(_SYM.size)], []
+    offset = 1
     addresses = [*table.iter_addresses(), table.end]
     for name, kind, (address, after) in zip(table.names, table.kinds, pairwise(addresses), strict=True):
-        code = kind in _CODE
-        info = (0 if kind >= 0x61 else 0x10) | (_STT_FUNC if code else _STT_OBJECT)
-        section = _section_of(areas, address)
-        out.append(pack(offset, info, 0, section, address, max(0, after - address) if code else 0))
+        code, is_local = kind in _CODE, kind >= _LOWER_CASE
+        info = (0 if is_local else _STB_GLOBAL) | (_STT_FUNC if code else _STT_OBJECT)
+        size = max(0, after - address) if code else 0
+        symbol = pack(offset, info, 0, _section_of(areas, address), address, size)
+        (local if is_local else others).append(symbol)
         offset += len(name.encode()) + 1
     strings = bytearray(table.text.replace(b"\n", b"\0"))
     for module in kernel.symbols.modules:
-        for symbol in module.symbols:
-            info = _STT_FUNC if symbol.is_code else _STT_OBJECT
-            out.append(
-                pack(len(strings), info, 0, _section_of(areas, symbol.address), symbol.address, symbol.size)
-            )
-            strings += symbol.name.encode() + b"\0"
-    return b"".join(out), bytes(strings)
+        for one in module.symbols:
+            info, where = _STT_FUNC if one.is_code else _STT_OBJECT, int(one.address)
+            local.append(pack(len(strings), info, 0, _section_of(areas, where), where, one.size))
+            strings += one.name.encode() + b"\0"
+    return b"".join(local + others), bytes(strings), len(local)
 
 
 def _section_of(areas: list[Area], address: int) -> int:

@@ -1,9 +1,9 @@
 """kallsyms: the kernel's own compressed symbol table, found by its shape in the kernel's image.
 
-Kernel source: scripts/kallsyms.c writes the tables, kernel/kallsyms.c reads them. Names are strings of tokens;
-`kallsyms_token_index` says where each of 256 tokens begins in `kallsyms_token_table`; `kallsyms_markers` has
-the offset of every 256th name; addresses are 32-bit offsets. The order of the tables, and what lies between
-them, changed in 6.2 and 6.4; what offsets are relative to changed in 6.15 and later.
+Kernel source: scripts/kallsyms.c writes the tables, kernel/kallsyms.c reads them. Names are strings of
+tokens; `kallsyms_token_index` says where each of 256 tokens begins in `kallsyms_token_table`;
+`kallsyms_markers` has the offset of every 256th name; addresses are 32-bit offsets. The order of the tables,
+and what lies between them, changed in 6.2 and 6.4; what offsets are relative to changed in 7.x.
 """
 
 from __future__ import annotations
@@ -50,11 +50,13 @@ class KernelSymbols:
 def find_tables(image: bytes, base: int) -> Tables:
     """`image` is the kernel's memory from linear `base` on. Raises `NotThereYetError`, `DamagedError`."""
     for token_table, token_index, tokens in _token_tables(image):
-        located = _locate_names(image, token_table, tokens)
+        located = _locate_names(image, token_table)
         if located is None:
             raise DamagedError("kallsyms names or markers", base + token_table)
         count, names, names_end = located
-        return _locate_offsets(image, base, Located(count, names, names_end, token_table, token_index, tokens))
+        return _locate_offsets(
+            image, base, Located(count, names, names_end, token_table, token_index, tokens)
+        )
     raise NotThereYetError("kallsyms (no token table in the kernel's image)")
 
 
@@ -97,7 +99,7 @@ def _confirms(index: tuple[int, ...], tokens: tuple[bytes, ...]) -> bool:
     return True
 
 
-def _locate_names(image: bytes, token_table: int, tokens: tuple[bytes, ...]) -> tuple[int, int, int] | None:
+def _locate_names(image: bytes, token_table: int) -> tuple[int, int, int] | None:
     """(number of symbols, offset of the names, of their end), from the markers before the token table."""
     words = memoryview(image)[: token_table & ~3].cast("I")
     lowest = max(_LEAST_BLOCKS, len(words) - MAX_SYMBOLS)
@@ -130,7 +132,9 @@ def _names_before(image: bytes, markers: int, marks: list[int]) -> tuple[int, in
     for names in range(start, max(8, start - _LARGEST_BLOCK), -4):
         for gap in (8, 4):
             (count,) = struct.unpack_from("<I", image, names - gap)
-            if (blocks - 1) * BLOCK < count <= blocks * BLOCK and _skip(image, names, BLOCK) == names + marks[1]:
+            if (blocks - 1) * BLOCK < count <= blocks * BLOCK and _skip(image, names, BLOCK) == names + marks[
+                1
+            ]:
                 return count, names, markers
     return None
 
@@ -161,7 +165,7 @@ def _locate_offsets(image: bytes, base: int, located: Located) -> Tables:
 
 def _is_kernel_base(image: bytes, position: int, base: int) -> bool:
     (value,) = struct.unpack_from("<Q", image.ljust(position + 8, b"\0"), position)
-    return base - (16 << 20) <= value <= base + len(image) and value >= KERNEL_HALF
+    return max(KERNEL_HALF, base - (16 << 20)) <= int(value) <= base + len(image)
 
 
 def _tables(image: bytes, located: Located, offsets: int, relative_base: int) -> Tables:
@@ -189,7 +193,9 @@ def _without_base(image: bytes, base: int, located: Located) -> Tables:
         places = [offsets + 4 * i for i in range(_LEAST_BLOCKS)]
         targets = [
             place + offset
-            for place, offset in zip(places, struct.unpack_from(f"<{len(places)}i", image, offsets), strict=True)
+            for place, offset in zip(
+                places, struct.unpack_from(f"<{len(places)}i", image, offsets), strict=True
+            )
         ]
         if targets == sorted(targets) and targets[0] < len(image):
             return Tables(

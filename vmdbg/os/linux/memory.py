@@ -125,7 +125,7 @@ class KernelMemory:
             raise UnmappedLinearError(Linear(address), f"no memory at physical {first:#x}") from error
 
     def contiguous(self, address: int, size: int) -> bytes:
-        """Up to `size` bytes of physical memory from where `address` is mapped on: as the kernel's image lies."""
+        """Up to `size` bytes of the physical memory from where `address` is mapped on."""
         physical = self.translate(address)
         if physical is None:
             raise UnmappedLinearError(Linear(address), "not mapped")

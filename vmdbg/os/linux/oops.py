@@ -1,6 +1,7 @@
 """Oopses and panics, caught where the kernel reports them and shown with types and stack.
 
-arch/x86/kernel/dumpstack.c: `__die(const char *, struct pt_regs *, long)`; kernel/panic.c: `panic(const char *, ...)`.
+arch/x86/kernel/dumpstack.c: `__die(const char *, struct pt_regs *, long)`; kernel/panic.c:
+`panic(const char *, ...)`.
 """
 
 from __future__ import annotations

@@ -75,11 +75,13 @@ class Linux:
 
     def _with_arguments(self, trace: Backtrace, task: Value) -> Backtrace:
         return Backtrace(
-            tuple(self._frame_with_arguments(frame, task) for frame in trace.frames), trace.complete, trace.stopped
+            tuple(self._frame_with_arguments(frame, task) for frame in trace.frames),
+            trace.complete,
+            trace.stopped,
         )
 
     def _frame_with_arguments(self, frame: Frame, task: Value) -> Frame:
-        """At a function's first instruction its arguments are still where the ABI puts them; and the outermost
+        """At a function's first instruction its arguments are still where the ABI puts them; the outermost
         frame of a system call has the registers it was made with."""
         shown: tuple[tuple[str, str], ...] = ()
         if frame.kind is FrameKind.USER and frame.number and frame.registers.get("orig_rax", -1) < 1 << 31:
@@ -95,7 +97,9 @@ class Linux:
         if function is None:
             return ()
         found = []
-        for parameter, register in zip(function.parameters, ("rdi", "rsi", "rdx", "rcx", "r8", "r9"), strict=False):
+        for parameter, register in zip(
+            function.parameters, ("rdi", "rsi", "rdx", "rcx", "r8", "r9"), strict=False
+        ):
             if register not in frame.registers or not parameter.type:
                 break
             value = Value(self.kernel, function.at(parameter.type), number=frame.registers[register])

@@ -9,8 +9,10 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import add
 from typing import TYPE_CHECKING
 
 from vmdbg.os.linux.modules import module_values
@@ -53,7 +55,7 @@ class Shape(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How to find the caller's frame from one range of instructions. A base is None if its number means nothing."""
+    """How to find the caller's frame from some instructions. A base is None if its number means nothing."""
 
     sp_offset: int
     bp_offset: int
@@ -97,7 +99,8 @@ class Format:
         count = len(entries) // self.size
         sample = range(0, count, max(1, count // _SAMPLE))
         bases = Counter(
-            int.from_bytes(entries[i * self.size : (i + 1) * self.size], "little") >> self._sp_base.bit_offset & 15
+            int.from_bytes(entries[i * self.size : (i + 1) * self.size], "little") >> self._sp_base.bit_offset
+            & 15
             for i in sample
         )
         if bases[3] > bases[Base.SP]:
@@ -145,6 +148,18 @@ class Table:
         if found is None:
             found = self._decoded[raw] = self._format.decode(raw)
         return found
+
+    def starts(self) -> Iterator[int]:
+        """The first instruction of every entry."""
+        return map(add, range(self.address, self.address + 4 * len(self), 4), self.places)
+
+    def raw_entries(self) -> list[bytes]:
+        """Every entry as it is in the guest."""
+        return [raw for (raw,) in struct.iter_unpack(f"{self._format.size}s", self.entries)]
+
+    def distinct(self) -> Iterator[tuple[bytes, Entry]]:
+        """Each different entry once: a few thousand of half a million."""
+        return ((raw, self._format.decode(raw)) for raw in set(self.raw_entries()))
 
     def find(self, pc: int) -> Entry | None:
         if not len(self):

@@ -30,8 +30,9 @@ class ModuleSymbols:
 class KernelTable:
     """The kernel's own symbols; the same for the whole life of a boot.
 
-    `addresses` ascend and are those of a kernel at `linked`; all from there on are `slide` higher in the guest.
-    `text` is "\\n", then every name with "\\n" behind it: searched as one string until all names are needed.
+    `addresses` ascend and are those of a kernel at `linked`; all from there on are `slide` higher in the
+    guest. `text` is "\\n", then every name with "\\n" behind it: searched as one string until all names are
+    needed.
     """
 
     def __init__(self, addresses: array[int], linked: int, slide: int, text: bytes, kinds: bytes) -> None:

@@ -22,7 +22,9 @@ MAX_CALLS = 1024
 MAX_TEXT = 64
 MAX_ERRNO = 4095
 _PREFIX = "__syscall_meta_"
-_TEXT_PARAMETERS = frozenset({"filename", "pathname", "path", "oldname", "newname", "dir_name", "dev_name", "name"})
+_TEXT_PARAMETERS = frozenset(
+    {"filename", "pathname", "path", "oldname", "newname", "dir_name", "dev_name", "name"}
+)
 _DATA_WRITERS = frozenset({"write", "pwrite64", "sendto"})
 
 
@@ -89,7 +91,9 @@ class SystemCalls:
         count = int(meta.nb_args)
         if not 0 <= count <= len(ARGUMENT_REGISTERS):
             return None
-        return tuple(Parameter(meta.args[i].string_(MAX_TEXT), meta.types[i].string_(MAX_TEXT)) for i in range(count))
+        return tuple(
+            Parameter(meta.args[i].string_(MAX_TEXT), meta.types[i].string_(MAX_TEXT)) for i in range(count)
+        )
 
     def invocation(self, registers: dict[str, int], memory: LinearMemory | None) -> Invocation:
         """The call that these registers make: of SYSCALL, or of the `pt_regs` saved at its entry.
@@ -150,5 +154,3 @@ def format_return(value: int) -> str:
     if 0 < negative <= MAX_ERRNO:
         return f"-{errno_name(negative)}"
     return str(value) if value < 1 << 32 else f"{value:#x}"
-
-

@@ -97,7 +97,7 @@ def _task(kernel: Kernel, value: Value, running: int) -> Task:
 
 
 def state_letter(value: Value) -> str:
-    """As /proc/PID/stat: R running, S sleeping, D uninterruptible, I idle, T stopped, t traced, Z zombie..."""
+    """As /proc/PID/stat: R running, S sleeping, D uninterruptible, I idle, T stopped, t traced, Z zombie."""
     state = int(value.first_("__state", "state"))
     if state & _IDLE == _IDLE:
         return "I"

@@ -82,7 +82,7 @@ def _maple_node(
     slots = struct.unpack(f"<{len(node.slot)}Q", node.slot.bytes_())
     for position, slot in enumerate(slots):
         last = pivots[position] if position < len(pivots) else high
-        if not last and position or last > high:
+        if (not last and position) or last > high:
             last = high
         if slot and kind == _MAPLE_LEAF:
             _spend(budget, address)

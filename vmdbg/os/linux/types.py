@@ -54,7 +54,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A C type. `btf_id` is -1 for pointers and arrays that the kernel itself does not have; then `target` is theirs."""
+    """A C type. `btf_id` is -1 for pointers to, and arrays of, `target` that the kernel itself has not."""
 
     btf: Btf
     btf_id: int
@@ -277,7 +277,9 @@ def _tag(found: Type) -> str:
     kind = found.kind
     if kind is Kind.FORWARD:
         return "union " if found.record.flag else "struct "
-    return {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}.get(kind, "")
+    return {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}.get(
+        kind, ""
+    )
 
 
 class Types:
@@ -291,7 +293,9 @@ class Types:
         """`struct file`, `unsigned long`, `u64 *`, `char [16]`. Raises `NoSuchTypeError`."""
         match = _SPELLING.match(spelling)
         if not match:
-            raise NoSuchTypeError(f"{spelling!r} is not a C type that can be looked up; write it as 'struct file *'")
+            raise NoSuchTypeError(
+                f"{spelling!r} is not a C type that can be looked up; write it as 'struct file *'"
+            )
         tag, name, stars, bounds = match.groups()
         found = self._base(tag, " ".join(word for word in name.split() if word not in ("const", "volatile")))
         if found is None:

@@ -1,4 +1,4 @@
-"""Backtraces of running and of sleeping tasks, by ORC, else by frame pointers, else by searching the stack."""
+"""Backtraces of running and sleeping tasks: by ORC, else by frame pointers, else by searching the stack."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ class Unwinder:
         """From the processor's registers on."""
         view = self._kernel.view
         registers = {name: view.register(name) for name in _GENERAL}
-        return self._run(task, State(registers, FrameKind.CURRENT, exact=True), bool(view.register("cpl") & 3))
+        return self._run(
+            task, State(registers, FrameKind.CURRENT, exact=True), bool(view.register("cpl") & 3)
+        )
 
     def interrupted(self, task: Value, registers: dict[str, int]) -> Backtrace:
         """From a `pt_regs` that an exception saved."""
@@ -86,7 +88,7 @@ class Unwinder:
         return padded if padded["cs"] & 3 == 3 and padded["ss"] & 3 == 3 else self.saved_registers(top)
 
     def sleeping(self, task: Value) -> Backtrace:
-        """From where the task was switched out (struct inactive_task_frame, arch/x86/include/asm/switch_to.h)."""
+        """From where it was switched out (struct inactive_task_frame, arch/x86/include/asm/switch_to.h)."""
         sp = int(task.thread.sp)
         type_ = self._kernel.type("struct inactive_task_frame")
         frame = self._kernel.object("struct inactive_task_frame", sp)
@@ -224,7 +226,9 @@ class Unwinder:
                     state.registers = {"rip": word, "rsp": address + 8}
                     state.kind, state.exact = FrameKind.GUESS, False
                     return True
-        raise UnwindError(f"no unwind table covers {state.pc:#x} and nothing on the stack looks like a return address")
+        raise UnwindError(
+            f"no unwind table covers {state.pc:#x} and nothing on the stack looks like a return address"
+        )
 
     def _is_code(self, address: int) -> bool:
         if address < KERNEL_HALF:

@@ -34,12 +34,18 @@ class Space(Protocol):
 
 
 class Value:
-    """A C object in the guest (`address_` says where), or a computed value of scalar type (`address_` is None)."""
+    """A C object in the guest (`address_` says where), or a computed scalar (`address_` is None)."""
 
     __slots__ = ("_bits", "_number", "_shift", "address_", "space_", "type_")
 
     def __init__(
-        self, space: Space, type_: Type, address: int | None = None, number: int = 0, bits: int = 0, shift: int = 0
+        self,
+        space: Space,
+        type_: Type,
+        address: int | None = None,
+        number: int = 0,
+        bits: int = 0,
+        shift: int = 0,
     ) -> None:
         self.space_ = space
         self.type_ = type_
@@ -211,7 +217,9 @@ class Value:
         """The object's memory."""
         size = self.type_.size
         if self.address_ is None or size > MAX_OBJECT:
-            raise UserError(f"{self.type_} has no memory to show" if self.address_ is None else "too large to read")
+            raise UserError(
+                f"{self.type_} has no memory to show" if self.address_ is None else "too large to read"
+            )
         return self.space_.read(self.address_, size)
 
     def enumerator_(self) -> str:
@@ -230,7 +238,9 @@ class Value:
         type_ = self.type_.strip()
         type_ = type_.element.strip() if type_.kind is Kind.POINTER else type_
         own = [name for name in object.__dir__(self) if name.endswith("_")]
-        return own + ([member.name for member in type_.members if member.name] if type_.kind in AGGREGATES else [])
+        return own + (
+            [member.name for member in type_.members if member.name] if type_.kind in AGGREGATES else []
+        )
 
 
 def _signed(type_: Type) -> bool:

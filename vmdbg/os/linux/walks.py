@@ -1,4 +1,4 @@
-"""The kernel's containers walked with bounds: a damaged guest ends a walk with an error, never with a loop."""
+"""The kernel's containers walked with bounds: damage ends a walk with an error, never with a loop."""
 
 from __future__ import annotations
 
