@@ -20,7 +20,8 @@ class TargetFrame:
         self._write = write
 
     def register(self, number: int) -> int:
-        value = self._target.registers.read(self._thread, number)
+        registers = self._target.registers
+        value = registers.read(self._thread, number) if number < len(registers.layout) else None
         if value is None:
             raise ExpressionError(f"register {number} is not available")
         order = self._target.byte_order

@@ -8,6 +8,7 @@ from functools import partial
 from gdbstub.agent.compile import compile_expression
 from gdbstub.agent.frame import Frame
 from gdbstub.agent.interpret import interpret
+from gdbstub.agent.opcodes import Op
 from gdbstub.agent.verify import verify
 from gdbstub.errors import ExpressionError, TargetError
 
@@ -37,6 +38,11 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"Expression(bytes.fromhex({self.code.hex()!r}))"
+
+    @property
+    def registers(self) -> frozenset[int]:
+        """The numbers of the registers it reads."""
+        return frozenset(item.operand for item in self._program.values() if item.op is Op.REG)
 
     def evaluate(self, frame: Frame) -> int:
         """The 64-bit result, unsigned. Raises ExpressionError, also for what the frame cannot read."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import assert_never
 
+from gdbstub.agent import Expression
 from gdbstub.breakpoints import Breakpoint
 from gdbstub.errors import TargetError, UnsupportedError
 from gdbstub.replies import Ok, Reply
@@ -21,6 +23,7 @@ def answer(context: Context, request: BreakpointsRequest) -> Reply:
         raise UnsupportedError("the target has no such breakpoints")
     match request:
         case InsertBreakpoint(kind, address, length, conditions, commands):
+            _refuse_unknown_registers(context, (*conditions, *commands))
             point = Breakpoint(kind, address, length, conditions, commands, context.physical)
             if len(context.breakpoints) >= MAX_BREAKPOINTS and point.key not in context.breakpoints:
                 raise TargetError(f"more than {MAX_BREAKPOINTS} breakpoints")
@@ -34,6 +37,13 @@ def answer(context: Context, request: BreakpointsRequest) -> Reply:
         case _:
             assert_never(request)
     return Ok()
+
+
+def _refuse_unknown_registers(context: Context, expressions: Iterable[Expression]) -> None:
+    count = len(context.target.registers.layout)
+    for number in frozenset().union(*(expression.registers for expression in expressions)):
+        if number >= count:
+            raise TargetError(f"Z: agent expression refused: no register {number}")
 
 
 def remove_all(context: Context) -> None:

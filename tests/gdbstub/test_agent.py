@@ -336,6 +336,8 @@ def test_target_frame_reads_through_the_ports() -> None:
     assert shown == ["shown"]
     with pytest.raises(ExpressionError):
         frame.register(4)
+    with pytest.raises(ExpressionError):
+        frame.register(5)
     with pytest.raises(MemoryAccessError):
         frame.memory(0x2FFE, 4)
     with pytest.raises(MemoryAccessError):

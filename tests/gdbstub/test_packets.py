@@ -187,6 +187,8 @@ CASES: dict[str, list[tuple[str, list[str], str, str]]] = {
             "Z0,1000,1;X1,02",
             "E.Z: agent expression refused: add at byte 0 finds the stack too short",
         ),
+        (TEXTUAL, [], "Z0,1000,1;X4,26000527", "E.Z: agent expression refused: no register 5"),
+        (GDB, [], "Z0,1000,1;X4,26000427", "OK"),
         (GDB, [], "Z0,1000,1;Y", "E16"),
         (GDB, [], "Z0,1000,1;cmds:1", "E16"),
     ],

@@ -1,0 +1,123 @@
+"""Hostile clients: entry points for coverage-guided fuzzing and, with the same inputs, for Hypothesis.
+
+    python tests/gdbstub/fuzz_session.py session -max_total_time=60     (or: framing, agent, parse)
+
+Each entry point takes bytes and must return: no exception, no endless loop, no growth beyond bounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from gdbstub.agent import Expression
+from gdbstub.agent.compile import compile_expression
+from gdbstub.agent.interpret import interpret
+from gdbstub.agent.verify import verify
+from gdbstub.errors import ExpressionError, TargetError
+from gdbstub.frames import TargetFrame
+from gdbstub.framing import PACKET_SIZE, CtrlC, Framing, Oversize, Packet, escape, unescape
+from gdbstub.requests import parse
+from gdbstub.session import Session
+from gdbstub.session.session import MAX_DEFERRED
+from gdbstub.stops import FIRST_THREAD, BreakpointHit, Exited, Signal, Signalled, Stepped, StopReason
+from tests.gdbstub.machine import Machine
+
+STOPS: tuple[StopReason, ...] = (Stepped(), Signalled(Signal.SIGINT), BreakpointHit(), Exited(1))
+MAX_EVENTS = 100_000
+
+
+def fuzz_framing(data: bytes) -> None:
+    """The first byte says how finely the rest is cut."""
+    size = data[0] + 1 if data else 1
+    framing = Framing(packet_size=64)
+    events = 0
+    for at in range(1, len(data), size):
+        framing.receive(data[at : at + size])
+        while (event := framing.next_event()) is not None:
+            events += 1
+            assert events < MAX_EVENTS
+            if isinstance(event, Packet):
+                assert len(event.payload) <= 64
+                framing.send(escape(unescape(event.payload)))
+            else:
+                assert isinstance(event, CtrlC | Oversize)
+        framing.take_output()
+
+
+def fuzz_session(data: bytes) -> None:
+    """Bytes as a client sends them; packets need no checksum. ~ in the stream makes the target stop."""
+    machine = Machine()
+    session = Session(machine.target())
+    machine.report = session.stopped
+    session.receive(b"$QStartNoAckMode#b0")
+    for number, part in enumerate(data.split(b"~")):
+        session.receive(part)
+        sent = session.take_output()
+        while session.stalled and not session.ended:
+            session.receive(b"")
+            sent = session.take_output()
+            assert len(sent) < 4 * PACKET_SIZE + (1 << 20)
+        assert session._deferred_bytes <= MAX_DEFERRED + PACKET_SIZE + 64
+        if machine.why is None:
+            machine.stop(STOPS[number % len(STOPS)])
+        frame = TargetFrame(machine.target(), FIRST_THREAD, session.console)
+        for point in list(machine.points.values())[:4]:
+            point.stops(frame)
+    session.closed()
+    assert not machine.points
+
+
+def fuzz_parse(data: bytes) -> None:
+    """One packet's payload."""
+    assert parse(data) == parse(data)
+
+
+def fuzz_agent(data: bytes) -> None:
+    """Bytecode: refused, or the same result interpreted and compiled."""
+    with contextlib.suppress(ExpressionError):
+        Expression(data)
+        program = verify(data)
+        printed: list[str] = []
+        frame = TargetFrame(Machine().target(), FIRST_THREAD, printed.append)
+        interpreted = _outcome(lambda: interpret(program, frame))
+        compiled = _outcome(lambda: compile_expression(program)(frame))
+        assert interpreted == compiled
+
+
+def _outcome(run: Callable[[], int]) -> int | str:
+    try:
+        return run()
+    except (ExpressionError, TargetError) as error:
+        return str(error)
+
+
+ENTRY_POINTS: Mapping[str, Callable[[bytes], None]] = {
+    "framing": fuzz_framing,
+    "session": fuzz_session,
+    "parse": fuzz_parse,
+    "agent": fuzz_agent,
+}
+
+
+def main() -> None:
+    import atheris
+
+    name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if name not in ENTRY_POINTS:
+        sys.exit(f"usage: {sys.argv[0]} {'|'.join(ENTRY_POINTS)} [libFuzzer options]")
+    for module in [module for module in sys.modules if module.startswith(("gdbstub", "tests."))]:
+        del sys.modules[module]
+    with atheris.instrument_imports(include=["gdbstub"]):
+        instrumented = importlib.import_module("tests.gdbstub.fuzz_session")
+    atheris.Setup(sys.argv, instrumented.ENTRY_POINTS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
