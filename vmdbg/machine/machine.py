@@ -1,6 +1,6 @@
 """The machine: one CPU and a PC around it, run to a tick, stepped, saved, restored.
 
-What happens at a tick, in this order: the run's limit, inputs, devices' deadlines, interrupts.
+What happens at a tick, in this order: devices' deadlines, the run's limit, inputs, interrupts, the instruction.
 """
 
 from __future__ import annotations
@@ -41,6 +41,15 @@ from vmdbg.machine.inputs import (
 )
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.pc import Backends, Pc, Pins
+from vmdbg.machine.snapshot import (
+    MachineState,
+    Position,
+    decode_scheduler,
+    decode_state,
+    encode_scheduler,
+    encode_state,
+)
+from vmdbg.errors import RecordingError
 from vmdbg.units import Tick
 from vmdbg.x86.cpuid import CpuidTable, build_table, find_model
 
@@ -89,6 +98,7 @@ class Machine:
         cpuid = build_table(find_model(config.cpu), apic=config.apic)
         self.engine = make_engine(config.memory, self, cpuid)
         self._intr.pins = self._nmi.pins = self.engine
+        self._phase_tick, self._phase_base, self._phase_deliveries = Tick(0), 0, 0
 
     @property
     def clock(self) -> Tick:
@@ -148,12 +158,13 @@ class Machine:
     def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Outcome:
         """Run to the first instruction boundary at or after `limit`, or until something else ends the run.
 
-        What is due at the limit itself is left to the next run. Raises EngineError.
+        Deadlines at that boundary have come then, inputs and interrupts have not. Raises EngineError.
         """
         while self.ending is None:
+            self._take_deadlines()
             if self.clock >= limit:
                 return LimitReached()
-            self._take_due()
+            self._take_inputs()
             if self.halted and not self._wake():
                 forever = self._idle(limit)
                 if forever is not None:
@@ -168,24 +179,55 @@ class Machine:
     def step(self) -> Outcome:
         """Run one instruction, or deliver one interrupt or exception; a halted CPU first waits for its interrupt."""
         while self.ending is None:
-            self._take_due()
+            self._take_deadlines()
+            self._take_inputs()
             if self.halted and not self._wake():
                 forever = self._idle(None)
                 if forever is not None:
                     return forever
                 continue
-            self.in_access = True
-            try:
-                exit_ = self.engine.step()
-            finally:
-                self._leave()
-            if isinstance(exit_, Halted):
-                self.halted = True
-                return Stepped()
-            outcome = self._outcome(exit_)
+            outcome = self._step_engine()
             if outcome is not None:
                 return outcome
         return self.ending
+
+    def step_phase(self) -> Outcome:
+        """Take the next input that is due, or else step."""
+        self._take_deadlines()
+        data = self.inputs.take(self.clock)
+        if data is None:
+            return self.step()
+        self._apply(data)
+        return self.ending or Stepped()
+
+    def _step_engine(self) -> Outcome | None:
+        self.in_access = True
+        try:
+            exit_ = self.engine.step()
+        finally:
+            self._leave()
+        self._take_deadlines()
+        if isinstance(exit_, Halted):
+            self.halted = True
+            return Stepped()
+        return self._outcome(exit_)
+
+    @property
+    def position(self) -> Position:
+        """Where the machine is in time."""
+        clock, phase = self.clock, 0
+        if self._phase_tick == clock:
+            phase = self._phase_base
+        count = self.engine.delivery_count
+        if count != self._phase_deliveries:
+            phase += sum(1 for d in self.engine.deliveries()[-(count - self._phase_deliveries) :] if d.tick == clock)
+        return Position(clock, phase)
+
+    def _count_phase(self, extra: int) -> None:
+        """Something that retires nothing happened at this tick."""
+        self._phase_base = self.position.phase + extra
+        self._phase_tick = self.clock
+        self._phase_deliveries = self.engine.delivery_count
 
     def _enter(self, limit: Tick, over_breakpoint: bool) -> Exit:
         self.in_access = True
@@ -228,10 +270,12 @@ class Machine:
             limit = Tick(due)
         return min(limit, next_input) if next_input is not None else limit
 
-    def _take_due(self) -> None:
-        clock = self.clock
-        while (data := self.inputs.take(clock)) is not None:
+    def _take_inputs(self) -> None:
+        while (data := self.inputs.take(self.clock)) is not None:
             self._apply(data)
+
+    def _take_deadlines(self) -> None:
+        clock = self.clock
         while (event := self.scheduler.pop_due(clock)) is not None:
             if event.owner != OWNER:
                 self.pc.on_event(event.owner, event.name, clock)
@@ -241,6 +285,7 @@ class Machine:
                 self._nmi.show()
 
     def _apply(self, data: Input) -> None:
+        self._count_phase(1)
         match data:
             case SerialInput(port, text):
                 self.pc.feeds[port].send(text, self.clock)
@@ -275,6 +320,40 @@ class Machine:
             coming.append(limit)
         self.engine.advance_clock(max(self.clock, Tick(min(coming))))
         return None
+
+    def save(self) -> MachineState:
+        """All of the machine but its RAM."""
+        return MachineState(
+            cpu=self.engine.snapshot(),
+            devices={name: encode_state(device.save()) for name, device in self.pc.devices.items()},
+            scheduler=encode_scheduler(self.scheduler.save()),
+            halted=self.halted,
+            intr=self._intr.level,
+            intr_visible=self.engine.interrupt,
+            nmi=self._nmi.level,
+            nmi_pending=self.engine.nmi_pending,
+            phase=self.position.phase,
+        )
+
+    def restore(self, state: MachineState) -> None:
+        """Become what save() was taken of. RAM and inputs are the caller's to put back.
+
+        Raises RecordingError, and is then to be restored again or thrown away.
+        """
+        if state.devices.keys() != self.pc.devices.keys():
+            raise RecordingError("the snapshot is of a machine with other devices")
+        for name, device in self.pc.devices.items():
+            device.restore(decode_state(state.devices[name], device.State, name))
+        self.scheduler.restore(decode_scheduler(state.scheduler))
+        self.engine.restore(state.cpu)
+        self.halted = state.halted
+        self.ending = None
+        self._intr.restore(state.intr, state.intr_visible)
+        self._nmi.restore(state.nmi)
+        if state.nmi_pending:
+            self.engine.raise_nmi()
+        self._phase_tick, self._phase_base = self.clock, state.phase
+        self._phase_deliveries = self.engine.delivery_count
 
     def close(self) -> None:
         self.engine.close()

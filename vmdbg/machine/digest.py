@@ -1,0 +1,43 @@
+"""Digests: what makes two machines the same to their guests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xxhash
+
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.snapshot import MachineState
+from vmdbg.units import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """XXH3-128 in hex of the CPU with its TLB, of RAM and of all devices with their deadlines."""
+
+    ticks: Tick
+    rip: int
+    cpu: str
+    ram: str
+    devices: str
+
+
+def digest(machine: Machine) -> Digest:
+    """The digest of a machine that is not running. Takes about 10 ms for each 100 MiB of RAM."""
+    return Digest(
+        ticks=machine.clock,
+        rip=machine.engine.read_register("rip"),
+        cpu=xxhash.xxh3_128_hexdigest(machine.engine.cpu_digest_bytes()),
+        ram=xxhash.xxh3_128_hexdigest(machine.engine.ram),
+        devices=_devices(machine.save()),
+    )
+
+
+def _devices(state: MachineState) -> str:
+    hasher = xxhash.xxh3_128()
+    for name, data in sorted(state.devices.items()):
+        hasher.update(b"%s:%d:" % (name.encode(), len(data)))
+        hasher.update(data)
+    hasher.update(state.scheduler)
+    hasher.update(repr((state.halted, state.intr, state.intr_visible, state.nmi, state.nmi_pending)).encode())
+    return str(hasher.hexdigest())

@@ -1,0 +1,79 @@
+"""The machine at one instant, as values that any process can restore.
+
+A snapshot holds no breakpoints and nothing else of a debugger's. RAM is kept beside it: see `vmdbg.timeline`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from devices.scheduler import SchedulerState
+from vmdbg.engine.port import CpuSnapshot
+from vmdbg.errors import RecordingError
+from vmdbg.units import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """An instant: `phase` counts what happened at the tick without retiring an instruction.
+
+    That is, deliveries of interrupts and exceptions, and inputs. Printed and parsed as `tick` or `tick+phase`.
+    """
+
+    tick: Tick
+    phase: int = 0
+
+    def __lt__(self, other: Position) -> bool:
+        return (self.tick, self.phase) < (other.tick, other.phase)
+
+    def __le__(self, other: Position) -> bool:
+        return (self.tick, self.phase) <= (other.tick, other.phase)
+
+    def __gt__(self, other: Position) -> bool:
+        return other < self
+
+    def __ge__(self, other: Position) -> bool:
+        return other <= self
+
+    def __str__(self) -> str:
+        return f"{self.tick}+{self.phase}" if self.phase else str(self.tick)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineState:
+    """All of a machine but its RAM. `devices` are the chips' states as JSON, by name."""
+
+    cpu: CpuSnapshot
+    devices: dict[str, bytes]
+    scheduler: bytes
+    halted: bool
+    intr: bool
+    intr_visible: bool
+    nmi: bool
+    nmi_pending: bool
+    phase: int
+
+
+def encode_state(state: Any) -> bytes:
+    """A chip's state as canonical JSON: equal states give equal bytes."""
+    return msgspec.json.encode(state, order="deterministic")
+
+
+def decode_state(data: bytes, type_: type[Any], name: str) -> Any:
+    """Raises RecordingError if the bytes are no state of that chip."""
+    try:
+        return msgspec.json.decode(data, type=type_)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise RecordingError(f"the saved state of {name} is damaged or of another version: {error}") from error
+
+
+def encode_scheduler(state: SchedulerState) -> bytes:
+    return msgspec.json.encode(state)
+
+
+def decode_scheduler(data: bytes) -> SchedulerState:
+    state: SchedulerState = decode_state(data, SchedulerState, "the scheduler")
+    return state
