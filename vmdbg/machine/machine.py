@@ -86,6 +86,7 @@ class Machine:
         self.in_access = False
         self.halted = False
         self.ending: Outcome | None = None
+        self._limit = Tick(0)
         self.scheduler = Scheduler(self._on_earlier)
         self._intr = IntrLine(self.scheduler, self)
         self._nmi = NmiLine(self.scheduler, self)
@@ -160,21 +161,28 @@ class Machine:
 
         Deadlines at that boundary have come then, inputs and interrupts have not. Raises EngineError.
         """
+        self._limit = limit
         while self.ending is None:
             self._take_deadlines()
-            if self.clock >= limit:
+            if self.clock >= self._limit:
                 return LimitReached()
             self._take_inputs()
             if self.halted and not self._wake():
-                forever = self._idle(limit)
+                forever = self._idle(self._limit)
                 if forever is not None:
                     return forever
                 continue
-            outcome = self._outcome(self._enter(self._horizon(limit), over_breakpoint))
+            outcome = self._outcome(self._enter(self._horizon(self._limit), over_breakpoint))
             over_breakpoint = False
             if outcome is not None:
                 return outcome
         return self.ending
+
+    def lower_limit(self, tick: Tick) -> None:
+        """End the run that is going on at `tick` if it would go further: LATENCY from now or later, to be exact."""
+        self._limit = min(self._limit, tick)
+        if self.in_access:
+            self.engine.lower_limit(tick)
 
     def step(self) -> Outcome:
         """Run one instruction, or deliver one interrupt or exception; a halted CPU first waits for its interrupt."""
