@@ -37,10 +37,10 @@ class Source:
 
 SOURCES = {
     "5.10-cloud": Source(("debian-security bullseye-security",), "linux-image-cloud-amd64"),
-    "6.1-cloud": Source(
-        ("debian bookworm", "debian-security bookworm-security"), "linux-image-cloud-amd64"
+    "6.1-cloud": Source(("debian bookworm", "debian-security bookworm-security"), "linux-image-cloud-amd64"),
+    "6.1-generic": Source(
+        ("debian bookworm", "debian-security bookworm-security"), "linux-image-amd64"
     ),
-    "6.1-generic": Source(("debian bookworm", "debian-security bookworm-security"), "linux-image-amd64"),
     "6.12-cloud": Source(("debian trixie", "debian-security trixie-security"), "linux-image-cloud-amd64"),
     "newest-cloud": Source(("debian sid",), "linux-image-cloud-amd64"),
 }
@@ -52,7 +52,7 @@ def cache_directory() -> Path:
 
 
 def fetch(label: str) -> Kernel:
-    """The kernel of that label, from the cache or from the archive. Raises `CalledProcessError`, `OSError`."""
+    """From the cache or from the archive. Raises `CalledProcessError`, `OSError`."""
     root = cache_directory() / "kernels" / label
     if not (root / "complete").exists():
         _download(SOURCES[label], root)

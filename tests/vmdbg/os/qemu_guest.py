@@ -7,6 +7,7 @@ while the guest is stopped; nothing is copied.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import lzma
 import mmap
@@ -20,6 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import zstandard
+
 from tests.vmdbg.os.kernels import Kernel, cache_directory
 from vmdbg.units import Physical, Tick
 from vmdbg.x86.paging import CR0_PG, Paging
@@ -29,6 +32,8 @@ INIT = Path(__file__).with_name("ground_truth_init.sh")
 RAM_SIZE = 256 << 20
 MODULES = ("brd", "loop", "dummy")
 BOOT_SECONDS = 100
+# QEMU 7.2 leaves garbage in RFLAGS after CMPXCHG16B now and then, which some kernels do not survive.
+ATTEMPTS = 3
 
 
 class FileMemory:
@@ -67,7 +72,7 @@ class DumpView:
 class QemuGuest:
     """A running QEMU with its monitor."""
 
-    def __init__(self, kernel: Kernel, directory: Path, arguments: str = "", cpu: str = "qemu64") -> None:
+    def __init__(self, kernel: Kernel, directory: Path, arguments: str = "", options: tuple[str, ...] = ()) -> None:
         self.directory = directory
         self.truth_file = directory / "truth"
         ram_file = directory / "ram"
@@ -76,13 +81,13 @@ class QemuGuest:
             file.truncate(RAM_SIZE)
         self.process = subprocess.Popen(
             [
-                "qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-cpu", cpu,
+                "qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-cpu", "qemu64",
                 "-m", f"{RAM_SIZE >> 20}M", "-machine", "pc,memory-backend=ram", "-accel", "tcg",
                 "-object", f"memory-backend-file,id=ram,size={RAM_SIZE},mem-path={ram_file},share=on",
                 "-kernel", kernel.image, "-initrd", initrd,
                 "-append", f"console=ttyS0 panic=-1 {arguments}".strip(),
                 "-serial", f"file:{directory / 'console'}", "-serial", f"file:{self.truth_file}",
-                "-qmp", f"unix:{directory / 'qmp'},server=on,wait=off",
+                "-qmp", f"unix:{directory / 'qmp'},server=on,wait=off", *options,
             ],
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
@@ -141,7 +146,9 @@ class QemuGuest:
 
 def parse_registers(shown: str) -> dict[str, int]:
     """The registers that `info registers` prints, by their names in a `GuestView`."""
-    found = {name.lower(): int(value, 16) for name, value in re.findall(r"\b(\w+) *=([0-9a-f]{8,16})\b", shown)}
+    found = {
+        name.lower(): int(value, 16) for name, value in re.findall(r"\b(\w+) *=([0-9a-f]{8,16})\b", shown)
+    }
     for segment, base in re.findall(r"\b([EDCSFG]S) =[0-9a-f]+ ([0-9a-f]+)", shown):
         found[segment.lower() + "_base"] = int(base, 16)
     for table, base in re.findall(r"\b([GI]DT)= +([0-9a-f]+)", shown):
@@ -195,14 +202,48 @@ class Truth:
     def processes(self, name: str) -> dict[int, str]:
         """One section of every process, by pid."""
         prefix = name + " "
-        return {int(key.removeprefix(prefix)): body for key, body in self.sections.items() if key.startswith(prefix)}
+        return {
+            int(key.removeprefix(prefix)): body
+            for key, body in self.sections.items()
+            if key.startswith(prefix)
+        }
 
 
 @contextlib.contextmanager
-def booted(kernel: Kernel, arguments: str = "", cpu: str = "qemu64") -> Iterator[QemuGuest]:
+def booted(kernel: Kernel, arguments: str = "", options: tuple[str, ...] = ()) -> Iterator[QemuGuest]:
+    """A guest on its way up; it is killed at the end."""
     with tempfile.TemporaryDirectory(prefix="vmdbg-qemu-") as directory:
-        guest = QemuGuest(kernel, Path(directory), arguments, cpu)
+        guest = QemuGuest(kernel, Path(directory), arguments, options)
         try:
             yield guest
         finally:
             guest.close()
+
+
+def snapshot(kernel: Kernel, arguments: str = "") -> tuple[DumpView, Truth]:
+    """The guest after it printed its truth. Kept in the cache directory until the script changes."""
+    key = hashlib.sha256(INIT.read_bytes() + kernel.release.encode() + arguments.encode()).hexdigest()[:16]
+    target = cache_directory() / "snapshots" / f"{kernel.label}-{key}"
+    if not (target / "complete").exists():
+        target.mkdir(parents=True, exist_ok=True)
+        _take_snapshot(kernel, arguments, target)
+        (target / "complete").touch()
+    ram = zstandard.ZstdDecompressor().decompress((target / "ram.zst").read_bytes(), max_output_size=RAM_SIZE)
+    registers = json.loads((target / "registers.json").read_text())
+    return DumpView(FileMemory(ram), registers), Truth((target / "truth").read_text(errors="replace"))
+
+
+def _take_snapshot(kernel: Kernel, arguments: str, target: Path) -> None:
+    for attempt in range(ATTEMPTS):
+        try:
+            with booted(kernel, arguments) as guest:
+                guest.wait_for_truth()
+                view = guest.stop()
+                (target / "truth").write_bytes(guest.truth_file.read_bytes())
+                (target / "registers.json").write_text(json.dumps(view.registers))
+                packed = zstandard.ZstdCompressor(1).compress(view.memory.ram[:])
+                (target / "ram.zst").write_bytes(packed)
+            return
+        except TimeoutError:
+            if attempt + 1 == ATTEMPTS:
+                raise

@@ -271,8 +271,13 @@ class Btf:
     def _string_offsets(self, name: bytes) -> Iterator[int]:
         if self.base:
             yield from self.base._string_offsets(name)
+        if not name:
+            return
+        if self.data.startswith(name + b"\0", self.strings, self._strings_end):
+            yield self.first_string
+            return
         at = self.data.find(b"\0" + name + b"\0", self.strings, self._strings_end)
-        if at >= 0 and name:
+        if at >= 0:
             yield at + 1 - self.strings + self.first_string
 
     def _names(self) -> array[int]:

@@ -104,9 +104,9 @@ def read_boot(memory: KernelMemory, base: int) -> tuple[Build, KernelTable, Btf]
 def build_id(image: bytes, table: KernelTable, base: int) -> str:
     """The kernel's NT_GNU_BUILD_ID note in hexadecimal, "" if it has none."""
     start, end = table.find("__start_notes"), table.find("__stop_notes")
-    if start is None or end is None:
+    if start is None or end is None or not base <= start < end <= base + len(image):
         return ""
-    match = _BUILD_ID.search(image, max(0, start - base), max(0, end - base))
+    match = _BUILD_ID.search(image, start - base, end - base)
     return match[1].hex() if match else ""
 
 

@@ -83,7 +83,7 @@ def gdb_elf(kernel: Kernel, tables: OrcTables | None) -> bytes:
 
 def _areas(kernel: Kernel) -> Iterator[Area]:
     """The kernel cut at its sections' symbols, then its modules."""
-    marks = [kernel.symbol(name) for name in ("_text", "_etext", "_sinittext", "_einittext", "_end")]
+    marks = [int(kernel.symbol(name)) for name in ("_text", "_etext", "_sinittext", "_einittext", "_end")]
     names = ((".text", True), (".data", False), (".init.text", True), (".init.data", False))
     for (name, executable), start, end in zip(names, marks, marks[1:], strict=False):
         if start < end:
@@ -97,15 +97,16 @@ def _areas(kernel: Kernel) -> Iterator[Area]:
 def _symbol_table(kernel: Kernel, areas: list[Area]) -> tuple[bytes, bytes, int]:
     """(symbols, strings, number of local symbols): local ones come first (System V ABI, Symbol Table)."""
     table, pack = kernel.table, _SYM.pack
-    local, others = [bytes(_SYM.size)], []
+    local, others = [bytes(_SYM.size)], list[bytes]()
     offset = 1
     addresses = [*table.iter_addresses(), table.end]
     for name, kind, (address, after) in zip(table.names, table.kinds, pairwise(addresses), strict=True):
         code, is_local = kind in _CODE, kind >= _LOWER_CASE
         info = (0 if is_local else _STB_GLOBAL) | (_STT_FUNC if code else _STT_OBJECT)
         size = max(0, after - address) if code else 0
-        symbol = pack(offset, info, 0, _section_of(areas, address), address, size)
-        (local if is_local else others).append(symbol)
+        (local if is_local else others).append(
+            pack(offset, info, 0, _section_of(areas, address), address, size)
+        )
         offset += len(name.encode()) + 1
     strings = bytearray(table.text.replace(b"\n", b"\0"))
     for module in kernel.symbols.modules:

@@ -214,7 +214,10 @@ def _without_base(image: bytes, base: int, located: Located) -> Tables:
 
 def decode(image: bytes, base: int, tables: Tables) -> KernelSymbols:
     """Every symbol. Raises `DamagedError` where a name runs over the end of the names."""
-    names, kinds = _decode_names(image, base, tables)
+    try:
+        names, kinds = _decode_names(image, base, tables)
+    except IndexError as error:
+        raise DamagedError("kallsyms names", base + tables.names) from error
     addresses = _decode_addresses(image, base, tables)
     if any(map(int.__gt__, addresses, addresses[1:])):
         order = sorted(range(tables.count), key=addresses.__getitem__)

@@ -8,7 +8,8 @@ from vmdbg.os.linux.btf import Btf, NoSuchTypeError
 from vmdbg.os.linux.memory import KernelMemory
 from vmdbg.os.linux.modules import module_symbols
 from vmdbg.os.linux.symbols import KernelTable, LinuxSymbols
-from vmdbg.os.linux.types import Type, Types
+from vmdbg.os.linux.type_lookup import Types
+from vmdbg.os.linux.types import Type
 from vmdbg.os.linux.values import Value
 from vmdbg.os.seam import GuestView
 from vmdbg.units import Linear

@@ -1,0 +1,71 @@
+"""Stock kernels in a known state, as QEMU leaves them, with what they say about themselves."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+
+from tests.vmdbg.os.kernels import Kernel, fetch
+from tests.vmdbg.os.qemu_guest import DumpView, Truth, snapshot
+from vmdbg.os.linux.operating_system import Linux, LinuxDetector
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A stopped guest, seen through our own eyes and by itself."""
+
+    view: DumpView
+    truth: Truth
+    linux: Linux
+
+
+QUICK = ("6.1-cloud", "")
+SLOW = (
+    ("6.1-cloud", "nokaslr"),
+    ("6.1-generic", ""),
+    ("5.10-cloud", ""),
+    ("6.12-cloud", ""),
+    ("newest-cloud", ""),
+)
+
+
+@cache
+def fetch_or_skip(label: str) -> Kernel:
+    if not shutil.which("qemu-system-x86_64") or not shutil.which("busybox"):
+        pytest.skip("needs qemu-system-x86_64 and a static busybox")
+    try:
+        return fetch(label)
+    except (OSError, subprocess.CalledProcessError, IndexError, StopIteration) as error:
+        pytest.skip(f"kernel {label} cannot be had: {error}")
+
+
+@cache
+def _guest(label: str, arguments: str) -> Guest:
+    view, truth = snapshot(fetch_or_skip(label), arguments)
+    linux = LinuxDetector().detect(view)
+    assert linux is not None
+    return Guest(view, truth, linux)
+
+
+@pytest.fixture(
+    params=[QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)],
+    ids=lambda one: " ".join(one).strip(),
+)
+def guest(request: pytest.FixtureRequest) -> Guest:
+    """Every kernel; those beside the current cloud kernel are slow: they have to be fetched and booted."""
+    return _guest(*request.param)
+
+
+@pytest.fixture
+def cloud_guest() -> Guest:
+    return _guest(*QUICK)
+
+
+@pytest.fixture
+def kernel_image() -> Callable[[str], Kernel]:
+    return fetch_or_skip

@@ -1,0 +1,260 @@
+"""What we read out of a guest's memory against what the guest says itself."""
+
+from __future__ import annotations
+
+import re
+
+from tests.vmdbg.os.conftest import Guest
+from vmdbg.os.linux.walks import list_entries
+from vmdbg.os.seam import Backtrace, FrameKind
+
+JIFFY = 10_000_000
+
+
+def stat_rows(guest: Guest) -> dict[int, tuple[str, list[str]]]:
+    """pid -> (name, the fields behind it) of /proc/PID/stat; field 0 is the state."""
+    rows = {}
+    for line in guest.truth.lines("stat"):
+        match = re.fullmatch(r"(\d+) \((.*)\) (.*)", line)
+        if match:
+            rows[int(match[1])] = match[2], match[3].split()
+    return rows
+
+
+def test_symbols_are_those_of_proc_kallsyms(guest: Guest) -> None:
+    checked = 0
+    for line in guest.truth.lines("kallsyms"):
+        address, kind, name, *module = line.split() or ["", "", ""]
+        if not name or (module and module[0].startswith(("[bpf]", "[__builtin"))):
+            continue
+        if module:
+            found = guest.linux.symbols.find(f"{module[0].strip('[]')}:{name}")
+            assert found == int(address, 16), line
+        else:
+            assert int(address, 16) in guest.linux.symbols.kernel.all(name), line
+        checked += 1
+    assert checked > 900
+
+
+def test_addresses_symbolise_to_the_name_that_kallsyms_gives(guest: Guest) -> None:
+    checked = 0
+    for line in guest.truth.lines("kallsyms"):
+        fields = line.split()
+        if len(fields) != 3 or fields[1] not in "tT" or int(fields[0], 16) < 1 << 63:
+            continue
+        location = guest.linux.symbols.nearest(int(fields[0], 16))
+        assert location is not None
+        assert location.offset == 0
+        assert int(fields[0], 16) in guest.linux.symbols.kernel.all(location.symbol.name), line
+        checked += 1
+    assert checked >= 100
+
+
+def test_ps_lists_the_processes_of_proc_with_parents_states_and_names(guest: Guest) -> None:
+    said = stat_rows(guest)
+    seen = {task.pid: task for task in guest.linux.tasks()}
+    printers = {pid for pid in set(said) ^ set(seen)}
+    assert all(pid in said or seen[pid].name == "sleep" for pid in printers), "only short-lived children may differ"
+    assert len(set(said) & set(seen)) > 40
+    for pid in set(said) & set(seen):
+        name, fields = said[pid]
+        assert name.startswith(seen[pid].name) or seen[pid].name == "init", pid
+        assert seen[pid].parent == int(fields[1])
+        assert seen[pid].state == fields[0] or pid == 1 or seen[pid].is_kernel
+
+
+def test_cpu_time_is_that_of_proc_to_a_clock_tick(guest: Guest) -> None:
+    for pid, (_, fields) in stat_rows(guest).items():
+        task = next((task for task in guest.linux.tasks() if task.pid == pid), None)
+        if task is None or task.is_kernel or pid == 1:
+            continue
+        assert abs(task.cpu_time - (int(fields[11]) + int(fields[12])) * JIFFY) <= 2 * JIFFY, pid
+
+
+def test_the_tree_puts_children_behind_their_parents(guest: Guest) -> None:
+    above: dict[int, int] = {}
+    for task in guest.linux.tasks():
+        if task.parent and task.pid == task.process:
+            assert task.depth == above[task.parent] + 1
+        above[task.pid] = task.depth
+
+
+def test_command_lines_come_from_user_memory(guest: Guest) -> None:
+    shown = {task.pid: task.command_line for task in guest.linux.tasks()}
+    for pid, said in guest.truth.processes("cmdline").items():
+        if pid in shown:
+            assert shown[pid] == said.strip(), pid
+    assert any("sleep 100000" in line for line in shown.values())
+
+
+def test_the_log_is_that_of_dmesg(guest: Guest) -> None:
+    said = [line for line in guest.truth.lines("dmesg") if line]
+    shown = [
+        line if number else f"<{record.facility << 3 | record.level}>{line}"
+        for record in guest.linux.dmesg()
+        for number, line in enumerate(str(record).split("\n"))
+    ]
+    assert shown[: len(said)] == said
+    assert len(said) > 300
+
+
+def test_modules_are_those_of_proc_modules(guest: Guest) -> None:
+    said = [line.split() for line in guest.truth.lines("modules") if line]
+    shown = [
+        [module.name, str(module.size), str(module.references), "-", module.state, hex(module.base)]
+        for module in guest.linux.modules()
+    ]
+    assert shown == [fields[:6] for fields in said]
+    assert [row[0] for row in shown] == ["dummy", "loop", "brd"]
+
+
+def test_mounts_are_those_of_mountinfo(guest: Guest) -> None:
+    shown = {
+        (row.id, row.parent, f"{row.device[0]}:{row.device[1]}", row.target, ",".join(row.options), row.type, row.source)
+        for row in guest.linux.mounts()
+    }
+    said = set()
+    for line in guest.truth.lines("mounts"):
+        if line:
+            left, right = line.split(" - ")
+            number, parent, device, _, target, options, *_ = left.split()
+            said.add((int(number), int(parent), device, target, options, *right.split()[:2]))
+    assert shown == said
+
+
+def test_open_files_are_those_of_proc_fd(guest: Guest) -> None:
+    said = guest.truth.processes("fd")
+    running = {task.pid for task in guest.linux.tasks() if not task.is_kernel and task.pid != 1}
+    checked = 0
+    for pid in running & set(said):
+        expected = [line for line in said[pid].splitlines() if line]
+        assert [f"{file.descriptor} {file.path}" for file in guest.linux.files(pid)] == expected
+        checked += len(expected)
+    assert checked >= 15
+
+
+def test_memory_maps_are_those_of_proc_maps(guest: Guest) -> None:
+    said = guest.truth.processes("maps")
+    running = {task.pid for task in guest.linux.tasks() if not task.is_kernel}
+    checked = 0
+    for pid in running & set(said):
+        expected = []
+        for line in said[pid].splitlines():
+            if line:
+                span, permissions, offset, _, _, *path = line.split()
+                expected.append(f"{span} {permissions} {offset} {' '.join(path)}".rstrip())
+        assert [str(area) for area in guest.linux.maps(pid)] == expected
+        checked += len(expected)
+    assert checked >= 50
+
+
+def test_interrupts_count_at_least_what_was_printed(guest: Guest) -> None:
+    shown = {row.line: row for row in guest.linux.interrupts()}
+    for line in guest.truth.lines("interrupts"):
+        match = re.match(r" *(\d+): +(\d+) +(\S+) +\S+ +(.*)", line)
+        if match and match[4] not in ("ttyS1",):
+            row = shown[int(match[1])]
+            assert row.chip == match[3]
+            assert list(row.actions) == match[4].split(", ")
+            assert int(match[2]) <= row.counts[0] <= int(match[2]) + 5000
+
+
+def test_timers_include_every_sleeper_of_timer_list(guest: Guest) -> None:
+    shown = {(timer.function, timer.expires) for timer in guest.linux.timers()}
+    said = re.findall(r"#\d+: .*?, (\w+), S:\d+.*\n # expires at \d+-(\d+) nsecs", guest.truth["timer_list"])
+    sleepers = [(name, int(expires)) for name, expires in said if name == "hrtimer_wakeup"]
+    assert len(sleepers) >= 3
+    for sleeper in sleepers:
+        assert sleeper in shown
+
+
+def test_slab_caches_are_those_of_slabinfo(guest: Guest) -> None:
+    said = {line.split()[0]: line.split() for line in guest.truth.lines("slabinfo")[2:] if line}
+    shown = {row.name: row for row in guest.linux.slab_caches()}
+    assert set(said) == set(shown)
+    same = [
+        name
+        for name, fields in said.items()
+        if [str(shown[name].active), str(shown[name].total), str(shown[name].slot)] == fields[1:4]
+    ]
+    assert len(same) > 0.9 * len(said), "a few caches grow while /proc is read"
+    assert all(str(shown[name].slot) == fields[3] for name, fields in said.items())
+
+
+def test_system_information(guest: Guest) -> None:
+    info = guest.linux.info()
+    assert info.banner == guest.truth["version"].strip()
+    assert info.command_line == guest.truth["cmdline"].strip()
+    assert str(info.tainted) == guest.truth["tainted"].strip()
+    said = float(guest.truth["uptime"].split()[0]) * 1e9
+    assert said <= info.uptime <= said + 5e9
+
+
+def test_build_id_is_that_of_the_notes(guest: Guest) -> None:
+    notes = "".join(guest.truth["notes"].split())
+    assert guest.linux.boot.build.build_id in notes
+    assert len(guest.linux.boot.build.build_id) == 40
+
+
+def spelled(trace: Backtrace) -> list[str]:
+    rows = []
+    for frame in trace.frames:
+        if frame.location is not None:
+            symbol = frame.location.symbol
+            module = f" [{symbol.module}]" if symbol.module else ""
+            rows.append(f"{symbol.name}+{frame.location.offset:#x}/{symbol.size:#x}{module}")
+    return rows
+
+
+def test_sleeping_tasks_unwind_as_proc_stack_says(guest: Guest) -> None:
+    said = guest.truth.processes("stack")
+    same = different = 0
+    for task in guest.linux.tasks():
+        if task.pid not in said or task.is_current:
+            continue
+        expected = [line.split("] ", 1)[1] for line in said[task.pid].splitlines() if "] " in line]
+        trace = guest.linux.backtrace(task)
+        assert trace.complete, (task, trace.stopped)
+        assert trace.frames[-1].kind is (FrameKind.CALL if task.is_kernel else FrameKind.USER)
+        if expected and spelled(trace)[-len(expected) :] == expected:
+            same += 1
+        else:
+            different += 1
+    assert same > 40
+    assert different <= 3, "a thread of the kernel may have run in between"
+
+
+def test_the_idle_task_unwinds_to_the_kernels_start(guest: Guest) -> None:
+    trace = guest.linux.backtrace()
+    assert trace.complete
+    names = [frame.location.symbol.name for frame in trace.frames if frame.location]
+    assert "do_idle" in names
+    assert names[-1].startswith(("secondary_startup_64", "common_startup_64"))
+    assert {frame.stack for frame in trace.frames} == {"task"}
+
+
+def test_blocked_system_calls_are_those_of_proc_syscall(guest: Guest) -> None:
+    said = guest.truth.processes("syscall")
+    texts = []
+    for task in guest.linux.tasks():
+        fields = said.get(task.pid, "").split()
+        if task.is_kernel or len(fields) < 9 or task.pid == 1:
+            continue
+        registers = guest.linux.unwinder.system_call_registers(guest.linux.task(task.pid))
+        names = ("orig_rax", "rdi", "rsi", "rdx", "r10", "r8", "r9", "rsp", "rip")
+        assert [registers[name] for name in names] == [int(field, 0) for field in fields]
+        texts.append(str(guest.linux.invocation(registers, guest.linux.task(task.pid))))
+    assert any(text.startswith("clock_nanosleep(which_clock=0, flags=0, rqtp=0x") for text in texts)
+    assert 'openat(dfd=-100, filename="/tmp/fifo", flags=0, mode=0o0)' in texts
+
+
+def test_lists_and_containers(guest: Guest) -> None:
+    kernel = guest.linux.kernel
+    init = kernel["init_task"]
+    type_ = kernel.type("struct task_struct")
+    leaders = list(list_entries(init.tasks, type_, "tasks"))
+    assert [leader.pid for leader in leaders][:2] == [1, 2]
+    assert leaders[0].tasks.container_of_(type_, "tasks").comm == "init"
+    assert leaders[0].mm.pgd.container_of_ is not None
+    assert leaders[1].comm == "kthreadd"
+    assert not leaders[1].mm

@@ -1,0 +1,89 @@
+"""Types found by their C spelling."""
+
+from __future__ import annotations
+
+import re
+
+from vmdbg.os.linux.btf import AGGREGATES, ENUMERATIONS, Btf, Kind, NoSuchTypeError
+from vmdbg.os.linux.types import Type
+
+_TAGS = {
+    "struct": frozenset({Kind.STRUCT}),
+    "union": frozenset({Kind.UNION}),
+    "enum": frozenset(ENUMERATIONS),
+}
+_NAMED = frozenset({Kind.TYPEDEF, Kind.INT, Kind.FLOAT})
+_INT_WORDS = frozenset({"char", "short", "int", "long", "signed", "unsigned", "_Bool", "bool", "__int128"})
+_QUALIFIER = re.compile(r"\b(const|volatile|restrict)\b")
+_SPELLING = re.compile(r"\s*(?:(struct|union|enum)\s+)?(\w+(?:\s+\w+)*)\s*((?:\*|\s)*)((?:\[\d+\]\s*)*)$")
+
+
+class Types:
+    """All types of a kernel, by their C spelling."""
+
+    def __init__(self, btf: Btf) -> None:
+        self.btf = btf
+        self._ints: dict[str, int] = {}
+
+    def find(self, spelling: str) -> Type:
+        """`struct file`, `unsigned long`, `u64 *`, `char [16]`. Raises `NoSuchTypeError`."""
+        match = _SPELLING.match(_QUALIFIER.sub("", spelling))
+        if not match:
+            raise NoSuchTypeError(
+                f"{spelling!r} is not a C type that can be looked up; write it as 'struct file *'"
+            )
+        tag, name, stars, bounds = match.groups()
+        found = self._base(tag, " ".join(name.split()))
+        if found is None:
+            raise NoSuchTypeError(f"this kernel has no type {(tag or '') + ' ' * bool(tag) + name}")
+        for _ in range(stars.count("*")):
+            found = found.pointer()
+        for bound in reversed(re.findall(r"\d+", bounds)):
+            found = found.array(int(bound))
+        return found
+
+    def has(self, spelling: str) -> bool:
+        """Whether this kernel has that type."""
+        try:
+            self.find(spelling)
+        except NoSuchTypeError:
+            return False
+        return True
+
+    def _base(self, tag: str | None, name: str) -> Type | None:
+        if not tag and name == "void":
+            return Type(self.btf, 0)
+        if not tag and _INT_WORDS.issuperset(name.split()):
+            type_id = self._int_ids().get(_int_key(name))
+        else:
+            type_id = self.btf.find(name, _TAGS[tag] if tag else _NAMED)
+        if type_id is None and not tag:
+            type_id = self.btf.find(name, AGGREGATES | ENUMERATIONS)
+        return None if type_id is None else Type(self.btf, type_id)
+
+    def _int_ids(self) -> dict[str, int]:
+        if not self._ints:
+            root = self.btf
+            while root.base:
+                root = root.base
+            for type_id in root.ids_of_kind(Kind.INT):
+                self._ints.setdefault(_int_key(root.record(type_id).name), type_id)
+        return self._ints
+
+    def function(self, name: str) -> Type | None:
+        """The function of that name, with its prototype, if the kernel says."""
+        type_id = self.btf.find(name, frozenset({Kind.FUNCTION}))
+        return None if type_id is None else Type(self.btf, type_id)
+
+    def variable(self, name: str) -> Type | None:
+        """The type of a variable that BTF lists: per-CPU ones, and others from 6.14 on."""
+        type_id = self.btf.find(name, frozenset({Kind.VARIABLE}))
+        return None if type_id is None else Type(self.btf, self.btf.record(type_id).size_or_type)
+
+
+def _int_key(name: str) -> str:
+    """`long unsigned int`, `unsigned long` and so on under one name."""
+    words = sorted(name.split())
+    if "char" not in words:
+        words = [word for word in words if word not in ("signed", "int")] or ["int"]
+    return " ".join("_Bool" if word == "bool" else word for word in words)
