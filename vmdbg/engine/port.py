@@ -27,6 +27,8 @@ class DeliveryKind(enum.Enum):
 class Delivery:
     """One delivery. `rip` is where it struck, `handler` where it went (0 if it faulted again); `cpl` was the ring.
 
+    `linear_pc` is cs.base + rip.
+
     `error_code` and `cr2` are the values then; they mean something only for the vectors that have them.
     """
 
@@ -35,6 +37,7 @@ class Delivery:
     vector: int
     error_code: int
     rip: int
+    linear_pc: Linear
     cr2: Linear
     handler: int
     cpl: int

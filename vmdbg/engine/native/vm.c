@@ -81,6 +81,7 @@ void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_cod
         vm->quiet_deliveries = 0;
     d->tick = vm->clock;
     d->rip = rip;
+    d->linear_pc = vm->env->hflags & HF_CS64 ? rip : (uint32_t)(vm->env->segs[R_CS].base + rip);
     d->cr2 = vm->env->cr[2];
     d->error_code = error_code;
     d->vector = vector;

@@ -326,5 +326,13 @@ def _watch_hit(native: object) -> WatchHit:
 def _delivery(native: object) -> Delivery:
     d = ffi.addressof(native)
     return Delivery(
-        Tick(d.tick), DeliveryKind(d.kind), d.vector, d.error_code, d.rip, Linear(d.cr2), d.handler, d.cpl
+        tick=Tick(d.tick),
+        kind=DeliveryKind(d.kind),
+        vector=d.vector,
+        error_code=d.error_code,
+        rip=d.rip,
+        linear_pc=Linear(d.linear_pc),
+        cr2=Linear(d.cr2),
+        handler=d.handler,
+        cpl=d.cpl,
     )
