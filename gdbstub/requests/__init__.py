@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gdbstub.requests import breakpoints, execution, general, lldb, memory, qemu, registers, threads, transfer
-from gdbstub.requests.parsing import MalformedError
+from gdbstub.requests.parsing import MalformedError, NotKnownError
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ def _parse(payload: bytes) -> Request:
         return parser(fields)
     except MalformedError as error:
         return Malformed(payload, str(error))
+    except NotKnownError:
+        return Unknown(payload)
 
 
 def _by_prefix(payload: bytes) -> tuple[Callable[[bytes], KnownRequest] | None, bytes]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gdbstub.agent import Expression
 from gdbstub.breakpoints import BreakpointKind
 from gdbstub.errors import ExpressionError
-from gdbstub.requests.parsing import MalformedError, data, number, pair, shown
+from gdbstub.requests.parsing import MalformedError, NotKnownError, data, number, pair, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def _place(fields: bytes) -> tuple[BreakpointKind, int, int]:
     kind, rest = pair(fields, b",", "Z")
     address, length = pair(rest, b",", "Z")
     if kind not in (b"0", b"1", b"2", b"3", b"4"):
-        raise MalformedError(f"Z: {shown(kind)} is not a type of breakpoint")
+        raise NotKnownError(f"Z: {shown(kind)} is not a type of breakpoint")
     return BreakpointKind(int(kind)), number(address, "Z"), number(length, "Z")
 
 

@@ -64,11 +64,14 @@ class Kill:
     """k (no reply) and vKill."""
 
     wants_reply: bool
+    process: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """D"""
+    """D[;process]"""
+
+    process: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +114,14 @@ def _supported(fields: bytes) -> GeneralRequest:
 
 
 def _kill_process(fields: bytes) -> GeneralRequest:
-    number(fields.removeprefix(b";"), "vKill")
-    return Kill(wants_reply=True)
+    return Kill(wants_reply=True, process=number(fields.removeprefix(b";"), "vKill"))
 
 
 def _detach(fields: bytes) -> GeneralRequest:
     """D, D;process, and LLDB's D1 (detach and stay stopped)."""
     if fields.startswith(b";"):
-        number(fields[1:], "D")
-    elif fields not in (b"", b"1"):
+        return Detach(number(fields[1:], "D"))
+    if fields not in (b"", b"1"):
         raise MalformedError("D: not D;process")
     return Detach()
 

@@ -16,6 +16,10 @@ class MalformedError(ValueError):
     """A known packet whose fields make no sense."""
 
 
+class NotKnownError(ValueError):
+    """A kind of packet that is not known, which only its fields show: the answer is empty."""
+
+
 @dataclass(frozen=True, slots=True)
 class ThreadRef:
     """A thread-id (GDB manual, Packets): -1 is all, 0 is any; `process` is None when there was no p part."""

@@ -9,6 +9,11 @@ from gdbstub.requests.parsing import constant, flag, number
 
 
 @dataclass(frozen=True, slots=True)
+class QemuSupported:
+    """qqemu.Supported"""
+
+
+@dataclass(frozen=True, slots=True)
 class GetPhysicalMode:
     """qqemu.PhyMemMode"""
 
@@ -37,9 +42,10 @@ class SetStepMask:
     mask: int
 
 
-QemuRequest = GetPhysicalMode | SetPhysicalMode | StepMaskBits | GetStepMask | SetStepMask
+QemuRequest = QemuSupported | GetPhysicalMode | SetPhysicalMode | StepMaskBits | GetStepMask | SetStepMask
 
 PARSERS: Mapping[bytes, Callable[[bytes], QemuRequest]] = {
+    b"qqemu.Supported": constant(QemuSupported(), "qqemu.Supported"),
     b"qqemu.PhyMemMode": constant(GetPhysicalMode(), "qqemu.PhyMemMode"),
     b"Qqemu.PhyMemMode": lambda fields: SetPhysicalMode(flag(fields.removeprefix(b":"), "Qqemu.PhyMemMode")),
     b"qqemu.sstepbits": constant(StepMaskBits(), "qqemu.sstepbits"),

@@ -6,7 +6,7 @@ import contextlib
 from typing import assert_never
 
 from gdbstub.errors import TargetError, UnsupportedError
-from gdbstub.replies import Empty, ErrorStyle, Failure, Hex, Later, Ok, Reply, Text
+from gdbstub.replies import Empty, ErrorStyle, Hex, Later, Ok, Reply, Text
 from gdbstub.requests.general import (
     Attach,
     Detach,
@@ -54,13 +54,17 @@ def answer(context: Context, request: GeneralRequest) -> Reply:
 
 def _lifecycle(context: Context, request: Kill | Detach | Attach | Restart | Run) -> Reply:
     match request:
-        case Kill(wants_reply):
+        case Kill(wants_reply, process):
+            _refuse_other(process)
             return _kill(context, wants_reply)
-        case Detach():
+        case Detach(process):
+            _refuse_other(process)
             leave(context, kindly=True)
             return Ok()
         case Attach(process):
-            return _attach(context, process)
+            _refuse_other(process)
+            _take(context)
+            return Ok() if context.non_stop else why_stopped(context)
         case Restart():
             with contextlib.suppress(UnsupportedError):
                 _restart(context)
@@ -153,11 +157,9 @@ def leave(context: Context, *, kindly: bool) -> None:
         (lifecycle.detached if kindly else lifecycle.vanished)()
 
 
-def _attach(context: Context, process: int) -> Reply:
-    if process != PROCESS:
-        return Failure(f"no process {process}; there is only {PROCESS}")
-    _take(context)
-    return why_stopped(context) if not context.non_stop else Ok()
+def _refuse_other(process: int | None) -> None:
+    if process not in (None, PROCESS):
+        raise TargetError(f"no process {process}; there is only {PROCESS}")
 
 
 def _take(context: Context) -> None:

@@ -10,6 +10,7 @@ from gdbstub.requests.qemu import (
     GetPhysicalMode,
     GetStepMask,
     QemuRequest,
+    QemuSupported,
     SetPhysicalMode,
     SetStepMask,
     StepMaskBits,
@@ -20,6 +21,8 @@ from gdbstub.target import SSTEP_ENABLE, SSTEP_NOIRQ, SSTEP_NOTIMER, SingleStepM
 
 def answer(context: Context, request: QemuRequest) -> Reply:
     match request:
+        case QemuSupported():
+            return Text(_supported(context))
         case GetPhysicalMode():
             _need_physical(context)
             return Text(str(int(context.physical)))
@@ -36,6 +39,11 @@ def answer(context: Context, request: QemuRequest) -> Reply:
             _mask(context).set(mask)
             return Ok()
     assert_never(request)
+
+
+def _supported(context: Context) -> str:
+    steps = ["sstepbits", "sstep"] if context.target.single_step_mask is not None else []
+    return ";".join(steps + (["PhyMemMode"] if context.target.physical is not None else []))
 
 
 def _need_physical(context: Context) -> None:

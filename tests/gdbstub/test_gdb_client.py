@@ -227,3 +227,19 @@ def test_detach_leaves_the_target_to_itself(program: list[str]) -> None:
     output = gdb(program, toy, "break *2", "detach")
     assert "detached" in output
     assert not toy.points
+
+
+def test_detach_and_attach_again(program: list[str]) -> None:
+    output = gdb(
+        program,
+        Toy(),
+        "break *2",
+        "continue",
+        "detach",
+        "attach 1",
+        "print $eax",
+        "info breakpoints",
+        connect="target extended-remote {port}",
+    )
+    assert "$1 = 1" in output
+    assert "breakpoint already hit 1 time" in output

@@ -169,7 +169,7 @@ CASES: dict[str, list[tuple[str, list[str], str, str]]] = {
     ],
     "breakpoints": [
         *((GDB, [], f"Z{kind},1000,4", "OK") for kind in range(5)),
-        (GDB, [], "Z5,1000,4", "E16"),
+        (GDB, [], "Z5,1000,4", ""),
         (GDB, [], "Z0,1000", "E16"),
         (TEXTUAL, [], "Z0,bad,1", "E.no breakpoint there"),
         (GDB, ["Z0,1000,1"], "Z0,1000,1", "OK"),
@@ -204,8 +204,12 @@ CASES: dict[str, list[tuple[str, list[str], str, str]]] = {
         (GDB, [], "vKill;1", "OK"),
         (GDB, [], "vKill;x", "E16"),
         (GDB, [], "Dx", "E16"),
+        (GDB, [], "D;2", "E01"),
+        (GDB, [], "vKill;2", "E01"),
+        (GDB, ["D;2"], "qC", "QC1"),
     ],
     "QEMU's packets": [
+        (GDB, [], "qqemu.Supported", "sstepbits;sstep;PhyMemMode"),
         (GDB, [], "qqemu.PhyMemMode", "0"),
         (GDB, ["Qqemu.PhyMemMode:1"], "qqemu.PhyMemMode", "1"),
         (GDB, ["Qqemu.PhyMemMode:1"], "m0,8", b"physical".hex()),
