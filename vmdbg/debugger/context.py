@@ -1,0 +1,48 @@
+"""Stepping in the same context: interrupts and faults run to their return before a step counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmdbg.engine.port import Delivery, DeliveryKind, Engine
+
+ERROR_CODE_VECTORS = frozenset({8, 10, 11, 12, 13, 14, 17, 21})
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What tells one thread of control from another: where its stack is, in which address space and ring."""
+
+    rsp: int
+    cr3: int
+    cpl: int
+
+
+def current_context(engine: Engine) -> Context:
+    read = engine.read_register
+    return Context(read("rsp"), read("cr3"), read("cs") & 3)
+
+
+def linear_pc(engine: Engine) -> int:
+    """cs.base + rip, as the CPU fetches."""
+    rip, base, flags, efer = (engine.read_register(name) for name in ("rip", "cs_base", "cs_flags", "efer"))
+    if efer & 0x400 and flags >> 21 & 1:
+        return rip
+    return rip + base & 0xFFFFFFFF
+
+
+def is_interruption(delivery: Delivery) -> bool:
+    """Whether it came to the instruction rather than from it, as INT n and INT3 do."""
+    return delivery.kind is not DeliveryKind.SOFTWARE and not (
+        delivery.kind is DeliveryKind.EXCEPTION and delivery.vector in (1, 3)
+    )
+
+
+def return_slot(engine: Engine, delivery: Delivery) -> int | None:
+    """Where, in linear memory, the frame of the exception just delivered keeps the 8-byte rip to return to.
+
+    None outside long mode, where it is not looked for.
+    """
+    if delivery.kind is not DeliveryKind.EXCEPTION or not engine.read_register("efer") & 0x400:
+        return None
+    return engine.read_register("rsp") + (8 if delivery.vector in ERROR_CODE_VECTORS else 0)

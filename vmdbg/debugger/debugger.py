@@ -1,0 +1,175 @@
+"""The debugger that all front ends of one machine share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from vmdbg.debugger.actions import Action, Continue, Direction, Seek, Step, StepMode
+from vmdbg.debugger.backward import BackwardContinueRun, BackwardStepRun, SeekRun
+from vmdbg.debugger.context import linear_pc
+from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
+from vmdbg.debugger.point_table import PointTable
+from vmdbg.debugger.points import Breakpoint, Watchpoint
+from vmdbg.debugger.runs import ContinueRun, Run, StepRun
+from vmdbg.debugger.stops import BreakpointStop, Interrupted, StepDone, Stop, WatchpointStop
+from vmdbg.engine.port import Engine
+from vmdbg.errors import UserError
+from vmdbg.machine.inputs import RegisterWrite
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Linear
+from vmdbg.x86.linear_memory import LinearMemory
+
+SLICE_TICKS = 20_000_000
+"""About 10 ms of host time."""
+
+StopListener = Callable[[Stop], None]
+
+
+class Debugger:
+    """A machine with its history, its breakpoints and whoever listens for stops.
+
+    The guest moves only between resume() and a stop, inside poll(). Everything else looks at it standing.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self.points = PointTable()
+        self.step_mode = StepMode.SAME_CONTEXT
+        self.last_stop: Stop = StepDone()
+        self.stop_listeners: list[StopListener] = []
+        self.resume_listeners: list[Callable[[], None]] = []
+        self.physical = GuestPhysicalMemory(self.engine, timeline)
+        self._run: Run | None = None
+        self._interrupted = False
+        self._linear: tuple[Position, LinearMemory] | None = None
+
+    @property
+    def machine(self) -> Machine:
+        return self.timeline.machine
+
+    @property
+    def engine(self) -> Engine:
+        return self.timeline.machine.engine
+
+    @property
+    def position(self) -> Position:
+        return self.timeline.position
+
+    @property
+    def pc(self) -> Linear:
+        """cs.base + rip: where the next instruction is fetched."""
+        return Linear(linear_pc(self.engine))
+
+    @property
+    def running(self) -> bool:
+        return self._run is not None
+
+    def linear(self, cr3: int | None = None) -> LinearMemory:
+        """Linear memory as the stopped CPU sees it, or as another CR3 would have it."""
+        if cr3 is not None:
+            return linear_memory(self.engine, self.physical, cr3)
+        position = self.position
+        if self._linear is None or self._linear[0] != position:
+            self._linear = (position, linear_memory(self.engine, self.physical))
+        return self._linear[1]
+
+    def forget_translations(self) -> None:
+        """Page tables or control registers were written: what linear() knew is void."""
+        self._linear = None
+
+    def write_register(self, name: str, value: int) -> None:
+        """A recorded input. Raises KeyError for an unknown name, UserError in the past."""
+        if name not in self.engine.register_names:
+            raise KeyError(name)
+        self.timeline.push(RegisterWrite(name, value))
+        self.forget_translations()
+
+    def write_linear(self, address: Linear, data: bytes) -> None:
+        """All or nothing. Raises UnmappedLinearError, or UserError in the past."""
+        self.linear().write(address, data)
+        self.forget_translations()
+
+    def resume(self, action: Action) -> None:
+        """Start an action; poll() carries it out. Raises UserError if the guest is running already."""
+        if self._run is not None:
+            raise UserError("the guest is running: interrupt it first")
+        self._interrupted = False
+        self._run = self._start(action)
+        for listener in self.resume_listeners:
+            listener()
+
+    def _start(self, action: Action) -> Run:
+        match action:
+            case Continue(Direction.FORWARD):
+                return ContinueRun(self, action)
+            case Continue():
+                return BackwardContinueRun()
+            case Step(Direction.FORWARD):
+                return StepRun(self, action)
+            case Step():
+                return BackwardStepRun(self, action)
+            case Seek(position):
+                return SeekRun(position)
+            case _:
+                assert_never(action)
+
+    def poll(self, budget: int = SLICE_TICKS) -> Stop | None:
+        """Let the guest move for about `budget` ticks. The stop if it came to one."""
+        run = self._run
+        if run is None:
+            return None
+        try:
+            stop: Stop | None = Interrupted() if self._interrupted else run.slice(self, budget)
+        except BaseException:
+            run.abandon(self)
+            self._run = None
+            raise
+        if stop is None:
+            return None
+        run.abandon(self)
+        self._run = None
+        self._settle(stop)
+        return stop
+
+    def wait(self, poll: Callable[[], None] | None = None) -> Stop:
+        """Carry out the action under way to its stop; `poll` is called between slices."""
+        while self._run is not None:
+            stop = self.poll()
+            if stop is not None:
+                return stop
+            if poll is not None:
+                poll()
+        return self.last_stop
+
+    def interrupt(self) -> None:
+        """Stop the guest at the end of the slice; does nothing if it stands."""
+        self._interrupted = True
+
+    @property
+    def interrupt_wanted(self) -> bool:
+        return self._interrupted
+
+    def _settle(self, stop: Stop) -> None:
+        self._interrupted = False
+        self.last_stop = stop
+        for point in _points_of(stop):
+            if point.temporary:
+                self.points.remove(point)
+        for listener in list(self.stop_listeners):
+            listener(stop)
+
+    def close(self) -> None:
+        self.machine.close()
+
+
+def _points_of(stop: Stop) -> list[Breakpoint | Watchpoint]:
+    match stop:
+        case BreakpointStop(breakpoints):
+            return list(breakpoints)
+        case WatchpointStop(hits):
+            return [point for point, _ in hits]
+        case _:
+            return []

@@ -1,0 +1,54 @@
+"""Guest memory as a debugger sees it: nothing read here sets A or D bits or touches the TLB."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vmdbg.engine.port import Engine
+from vmdbg.machine.inputs import Input, MemoryWrite
+from vmdbg.units import Physical
+from vmdbg.x86.linear_memory import LinearMemory
+from vmdbg.x86.paging import Paging
+from vmdbg.x86.physical_memory import UnmappedPhysicalError
+
+
+class InputSink(Protocol):
+    """Who takes the debugger's changes: they are inputs like any other."""
+
+    def push(self, data: Input) -> None:
+        """Raises UserError where the past is fixed."""
+        ...
+
+
+class GuestPhysicalMemory:
+    """RAM by physical address (x86.physical_memory.PhysicalMemory). Writes are recorded inputs."""
+
+    def __init__(self, engine: Engine, inputs: InputSink) -> None:
+        self._engine = engine
+        self._ram = engine.ram
+        self._inputs = inputs
+
+    @property
+    def size(self) -> int:
+        return self._engine.ram_size
+
+    def read(self, address: Physical, size: int) -> bytes:
+        if not 0 <= address <= address + size <= len(self._ram):
+            raise UnmappedPhysicalError(address, size)
+        return bytes(self._ram[address : address + size])
+
+    def write(self, address: Physical, data: bytes) -> None:
+        if not 0 <= address <= address + len(data) <= len(self._ram):
+            raise UnmappedPhysicalError(address, len(data))
+        self._inputs.push(MemoryWrite(address, bytes(data)))
+
+
+def paging_of(engine: Engine, cr3: int | None = None) -> Paging:
+    """How the CPU translates now, or would with another CR3."""
+    read = engine.read_register
+    return Paging(read("cr0"), read("cr3") if cr3 is None else cr3, read("cr4"), read("efer"))
+
+
+def linear_memory(engine: Engine, physical: GuestPhysicalMemory, cr3: int | None = None) -> LinearMemory:
+    """Linear memory of the current or another address space. Good until the guest runs."""
+    return LinearMemory(physical, paging_of(engine, cr3))

@@ -1,0 +1,154 @@
+"""All breakpoints, watchpoints and catches of all front ends, and what the engine is told of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from vmdbg.debugger.points import Breakpoint, Condition, Point, Space, Watchpoint
+from vmdbg.engine.port import Access, Breakpoints, Catches, Engine
+from vmdbg.engine.port import Watchpoint as EngineWatchpoint
+from vmdbg.errors import UserError
+from vmdbg.units import Linear, Physical
+
+LINEAR_END = 1 << 64
+Listener = Callable[[], None]
+
+
+@dataclass(slots=True)
+class PointTable:
+    """Numbers are given once and never again. Changes reach the engine at arm()."""
+
+    breakpoints: dict[int, Breakpoint] = field(default_factory=dict)
+    watchpoints: dict[int, Watchpoint] = field(default_factory=dict)
+    catches: Catches = Catches()
+    _next: int = 1
+    _by_address: dict[tuple[Space, int], list[Breakpoint]] = field(default_factory=lambda: defaultdict(list))
+    _dirty: bool = True
+
+    def add_breakpoint(
+        self,
+        address: int,
+        *,
+        space: Space = Space.LINEAR,
+        owner: str = "",
+        condition: Condition | None = None,
+        text: str = "",
+        temporary: bool = False,
+        action: Callable[..., None] | None = None,
+    ) -> Breakpoint:
+        """Raises UserError for an address that no CPU can have."""
+        if not 0 <= address < LINEAR_END:
+            raise UserError(f"{address:#x} is no address: it does not fit in 64 bits")
+        point = Breakpoint(
+            self._take_number(), address, space, owner, condition, text, temporary=temporary, action=action
+        )
+        self.breakpoints[point.number] = point
+        self._changed()
+        return point
+
+    def add_watchpoint(
+        self,
+        address: int,
+        size: int,
+        accesses: Iterable[Access],
+        *,
+        space: Space = Space.LINEAR,
+        owner: str = "",
+        condition: Condition | None = None,
+        text: str = "",
+        temporary: bool = False,
+        on_change: bool = False,
+    ) -> Watchpoint:
+        """Raises UserError for an empty range or one that leaves the address space."""
+        if size < 1 or not 0 <= address <= LINEAR_END - size:
+            raise UserError(f"{size} bytes from {address:#x} are no range of memory")
+        point = Watchpoint(
+            self._take_number(),
+            address,
+            space,
+            owner,
+            condition,
+            text,
+            temporary=temporary,
+            size=size,
+            accesses=frozenset(accesses),
+            on_change=on_change,
+        )
+        self.watchpoints[point.number] = point
+        self._changed()
+        return point
+
+    def remove(self, point: Point) -> None:
+        self.breakpoints.pop(point.number, None)
+        self.watchpoints.pop(point.number, None)
+        self._changed()
+
+    def remove_owned(self, owner: str) -> None:
+        """A front end leaves: its points go, the others' stay."""
+        for point in [*self.breakpoints.values(), *self.watchpoints.values()]:
+            if point.owner == owner:
+                self.remove(point)
+
+    def enable(self, point: Point, enabled: bool) -> None:
+        point.enabled = enabled
+        self._changed()
+
+    def set_catches(self, catches: Catches) -> None:
+        self.catches = catches
+        self._changed()
+
+    def update_catches(self, **changes: object) -> None:
+        self.set_catches(replace(self.catches, **changes))  # type: ignore[arg-type]  # replace() checks the names
+
+    def find(self, number: int) -> Point:
+        """Raises UserError if there is none of that number."""
+        point = self.breakpoints.get(number) or self.watchpoints.get(number)
+        if point is None:
+            raise UserError(f"there is no breakpoint or watchpoint {number}")
+        return point
+
+    def at(self, space: Space, address: int) -> list[Breakpoint]:
+        """The enabled breakpoints there, in the order of their numbers."""
+        return self._by_address.get((space, address), [])
+
+    @property
+    def has_physical_breakpoints(self) -> bool:
+        return any(space is Space.PHYSICAL for space, _ in self._by_address)
+
+    def arm(self, engine: Engine) -> None:
+        """Tell the engine, if anything changed."""
+        if not self._dirty:
+            return
+        engine.set_breakpoints(
+            Breakpoints(
+                linear=tuple(Linear(address) for space, address in self._by_address if space is Space.LINEAR),
+                physical=tuple(Physical(address) for space, address in self._by_address if space is Space.PHYSICAL),
+            )
+        )
+        engine.set_watchpoints(
+            EngineWatchpoint(w.number, w.address, w.size, w.accesses, w.space is Space.PHYSICAL)
+            for w in self.watchpoints.values()
+            if w.enabled
+        )
+        engine.set_catches(self.catches)
+        self._dirty = False
+
+    def disarm(self, engine: Engine) -> None:
+        """The engine forgets them all, until the next arm()."""
+        engine.set_breakpoints(Breakpoints())
+        engine.set_watchpoints(())
+        engine.set_catches(Catches())
+        self._dirty = True
+
+    def _take_number(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _changed(self) -> None:
+        self._dirty = True
+        self._by_address.clear()
+        for point in self.breakpoints.values():
+            if point.enabled:
+                self._by_address[point.space, point.address].append(point)

@@ -1,0 +1,66 @@
+"""Breakpoints and watchpoints as users set them: with conditions, counts and owners."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vmdbg.engine.port import Access
+
+if TYPE_CHECKING:
+    from vmdbg.debugger.debugger import Debugger
+
+Condition = Callable[["Debugger"], bool]
+"""Whether to stop. Evaluated with the guest standing at the hit; must not change it."""
+
+
+class Space(enum.Enum):
+    """What an address counts in. LINEAR is whatever address space the CPU is in."""
+
+    LINEAR = "linear"
+    PHYSICAL = "physical"
+
+
+@dataclass(slots=True, eq=False)
+class Point:
+    """What breakpoints and watchpoints share.
+
+    `owner` names the front end, so that each sees its own; `hits` counts the times the condition held;
+    the first `ignore` of them do not stop; a `temporary` one goes when it stops.
+    """
+
+    number: int
+    address: int
+    space: Space = Space.LINEAR
+    owner: str = ""
+    condition: Condition | None = None
+    text: str = ""
+    enabled: bool = True
+    temporary: bool = False
+    ignore: int = 0
+    hits: int = 0
+
+    def holds(self, debugger: Debugger) -> bool:
+        """Count a hit; whether it stops."""
+        if self.condition is not None and not self.condition(debugger):
+            return False
+        self.hits += 1
+        return self.hits > self.ignore
+
+
+@dataclass(slots=True, eq=False)
+class Breakpoint(Point):
+    """Stops before the instruction at `address`. With an `action`, that is called instead of stopping."""
+
+    action: Callable[[Debugger], None] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Watchpoint(Point):
+    """Stops after an access to any of `size` bytes from `address`; with `on_change`, only if they changed."""
+
+    size: int = 1
+    accesses: frozenset[Access] = field(default_factory=lambda: frozenset({Access.WRITE}))
+    on_change: bool = False

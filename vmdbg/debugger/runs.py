@@ -1,0 +1,180 @@
+"""Actions while they are carried out, a slice at a time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from vmdbg.debugger.actions import Continue, Step, StepMode
+from vmdbg.debugger.context import Context, current_context, is_interruption, linear_pc, return_slot
+from vmdbg.debugger.judge import breakpoints_here, judge
+from vmdbg.debugger.points import Breakpoint, Watchpoint
+from vmdbg.debugger.stops import BreakpointStop, Stop, StepDone, WatchpointStop
+from vmdbg.engine.port import Access, BreakpointHit, Delivery, EventCaught, LimitReached
+from vmdbg.units import Tick
+
+if TYPE_CHECKING:
+    from vmdbg.debugger.debugger import Debugger
+
+SLICE_SECONDS = 0.02
+INTERNAL = "step"
+
+
+class Run(Protocol):
+    """One action under way."""
+
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+        """Go on for about `budget` ticks or 20 ms. The stop, or None to be called again."""
+        ...
+
+    def abandon(self, debugger: Debugger) -> None:
+        """The action ends before its time: take back what it set up."""
+        ...
+
+
+class ContinueRun:
+    """Forwards until something stops the guest."""
+
+    def __init__(self, debugger: Debugger, action: Continue) -> None:
+        self._limit = action.limit
+        self._over = True
+        engine = debugger.engine
+        self._origin = (linear_pc(engine), current_context(engine))
+        self._deliveries = engine.delivery_count
+        self._tick = debugger.machine.clock
+
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+        end = Tick(debugger.machine.clock + budget)
+        if self._limit is not None:
+            end = min(end, self._limit)
+        until = time.monotonic() + SLICE_SECONDS
+        while True:
+            debugger.points.arm(debugger.engine)
+            outcome = debugger.timeline.run(end, over_breakpoint=self._over)
+            self._over = isinstance(outcome, BreakpointHit | EventCaught)
+            if isinstance(outcome, LimitReached):
+                reached = self._limit is not None and debugger.machine.clock >= self._limit
+                return StepDone() if reached else None
+            if isinstance(outcome, BreakpointHit) and self._is_back_at_origin(debugger):
+                continue
+            stop = judge(debugger, outcome)
+            if stop is not None or time.monotonic() > until:
+                return stop
+
+    def _is_back_at_origin(self, debugger: Debugger) -> bool:
+        """An interrupt came before the instruction that the run began at: it has still not run."""
+        engine = debugger.engine
+        since = engine.delivery_count - self._deliveries
+        if not 0 < since <= len(engine.deliveries()):
+            return False
+        first = engine.deliveries()[-since]
+        if first.tick != self._tick or (linear_pc(engine), current_context(engine)) != self._origin:
+            return False
+        self._tick = Tick(-1)
+        return True
+
+    def abandon(self, debugger: Debugger) -> None:
+        pass
+
+
+class Detour:
+    """An interrupt or fault that came while stepping, run to its return into the same context."""
+
+    def __init__(self, debugger: Debugger, delivery: Delivery, context: Context, pc: int) -> None:
+        self._context = context
+        self._back = debugger.points.add_breakpoint(pc, owner=INTERNAL, condition=self._is_back)
+        slot = return_slot(debugger.engine, delivery)
+        self._slot: Watchpoint | None = None
+        if slot is not None:
+            self._slot = debugger.points.add_watchpoint(slot, 8, {Access.WRITE}, owner=INTERNAL)
+        self._run = ContinueRun(debugger, Continue())
+
+    def _is_back(self, debugger: Debugger) -> bool:
+        return current_context(debugger.engine) == self._context
+
+    def slice(self, debugger: Debugger, budget: int) -> tuple[bool, Stop | None]:
+        """(whether it is over, the stop of somebody else's that ended it)."""
+        stop = self._run.slice(debugger, budget)
+        if isinstance(stop, WatchpointStop) and all(point is self._slot for point, _ in stop.hits):
+            self._follow_return(debugger)
+            return False, None
+        if isinstance(stop, BreakpointStop) and self._back in stop.breakpoints:
+            self.remove(debugger)
+            others = tuple(point for point in stop.breakpoints if point is not self._back)
+            return True, BreakpointStop(others) if others else None
+        if stop is not None:
+            self.remove(debugger)
+        return stop is not None, stop
+
+    def _follow_return(self, debugger: Debugger) -> None:
+        """The handler chose another place to return to, as fixups do."""
+        assert self._slot is not None
+        place = int.from_bytes(debugger.linear().read_prefix(self._slot.address, 8), "little")
+        moved = debugger.points.add_breakpoint(place, owner=INTERNAL, condition=self._is_back)
+        debugger.points.remove(self._back)
+        self._back: Breakpoint = moved
+
+    def remove(self, debugger: Debugger) -> None:
+        debugger.points.remove(self._back)
+        if self._slot is not None:
+            debugger.points.remove(self._slot)
+
+
+class StepRun:
+    """Steps forwards."""
+
+    def __init__(self, debugger: Debugger, action: Step) -> None:
+        self._left = action.count
+        self._span = action.span
+        self._mode = action.mode or debugger.step_mode
+        self._detour: Detour | None = None
+
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+        until = time.monotonic() + SLICE_SECONDS
+        while True:
+            stop = self._go_on(debugger, budget)
+            if stop is not None or time.monotonic() > until:
+                return stop
+
+    def _go_on(self, debugger: Debugger, budget: int) -> Stop | None:
+        if self._detour is not None:
+            over, stop = self._detour.slice(debugger, budget)
+            if over:
+                self._detour = None
+            return stop
+        debugger.points.arm(debugger.engine)
+        engine = debugger.engine
+        same_context = self._mode is StepMode.SAME_CONTEXT
+        before = (current_context(engine), engine.delivery_count) if same_context else None
+        outcome = debugger.timeline.step()
+        stop = judge(debugger, outcome)
+        if stop is not None:
+            return stop
+        if before is not None and self._start_detour(debugger, *before):
+            return None
+        return self._finished(debugger)
+
+    def _start_detour(self, debugger: Debugger, context: Context, deliveries: int) -> bool:
+        engine = debugger.engine
+        since = engine.delivery_count - deliveries
+        if not since:
+            return False
+        first = engine.deliveries()[-since]
+        if not is_interruption(first):
+            return False
+        self._detour = Detour(debugger, first, context, first.linear_pc)
+        return True
+
+    def _finished(self, debugger: Debugger) -> Stop | None:
+        if self._span is not None:
+            low, high = self._span
+            if not low <= linear_pc(debugger.engine) < high:
+                return StepDone()
+            here = [point for point in breakpoints_here(debugger) if point.holds(debugger)]
+            return BreakpointStop(tuple(here)) if here else None
+        self._left -= 1
+        return StepDone() if self._left <= 0 else None
+
+    def abandon(self, debugger: Debugger) -> None:
+        if self._detour is not None:
+            self._detour.remove(debugger)
