@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from vmdbg.os.linux.btf import Btf
-from vmdbg.x86.linear_memory import UnmappedLinearError
 from vmdbg.units import Linear
+from vmdbg.x86.linear_memory import UnmappedLinearError
 
 SOURCE = r"""
 struct point { int x, y; };
@@ -47,8 +47,8 @@ struct extra { struct thing *thing; struct point at; long only_here; };
 struct extra one;
 """
 OFFSETS = (
-    "name", "where", "where.y", "inner", "left", "right", "colour", "words", "label", "call", "links.prev", "yes",
-    "number", "grid",
+    "name", "where", "where.y", "inner", "left", "right", "colour", "words", "label", "call", "links.prev",
+    "yes", "number", "grid",
 )  # fmt: skip
 
 
@@ -68,15 +68,21 @@ def _encode(directory: Path, name: str, source: str, options: list[str]) -> byte
     (directory / f"{name}.c").write_text(source)
     subprocess.run(["gcc", "-g", "-gdwarf-4", "-c", f"{name}.c"], cwd=directory, check=True)
     subprocess.run(
-        ["pahole", *options, "--btf_gen_floats", "--btf_encode_detached", f"{name}.btf", f"{name}.o"], cwd=directory, check=True
+        ["pahole", *options, "--btf_gen_floats", "--btf_encode_detached", f"{name}.btf", f"{name}.o"],
+        cwd=directory,
+        check=True,
     )
     return (directory / f"{name}.btf").read_bytes()
 
 
 def _offsets(directory: Path) -> dict[str, int]:
-    prints = "".join(f'printf("{path} %zu\\n", __builtin_offsetof(struct thing, {path}));' for path in OFFSETS)
+    prints = "".join(
+        f'printf("{path} %zu\\n", __builtin_offsetof(struct thing, {path}));' for path in OFFSETS
+    )
     size = 'printf("sizeof %zu\\n", sizeof(struct thing));'
-    (directory / "main.c").write_text(f"#include <stdio.h>\n{SOURCE}\nint main(void) {{ {prints}{size} return 0; }}")
+    (directory / "main.c").write_text(
+        f"#include <stdio.h>\n{SOURCE}\nint main(void) {{ {prints}{size} return 0; }}"
+    )
     subprocess.run(["gcc", "-o", "main", "main.c"], cwd=directory, check=True)
     shown = subprocess.run(["./main"], cwd=directory, check=True, capture_output=True, text=True).stdout
     return {line.split()[0]: int(line.split()[1]) for line in shown.splitlines()}

@@ -38,9 +38,7 @@ class Source:
 SOURCES = {
     "5.10-cloud": Source(("debian-security bullseye-security",), "linux-image-cloud-amd64"),
     "6.1-cloud": Source(("debian bookworm", "debian-security bookworm-security"), "linux-image-cloud-amd64"),
-    "6.1-generic": Source(
-        ("debian bookworm", "debian-security bookworm-security"), "linux-image-amd64"
-    ),
+    "6.1-generic": Source(("debian bookworm", "debian-security bookworm-security"), "linux-image-amd64"),
     "6.12-cloud": Source(("debian trixie", "debian-security trixie-security"), "linux-image-cloud-amd64"),
     "newest-cloud": Source(("debian sid",), "linux-image-cloud-amd64"),
 }

@@ -72,7 +72,9 @@ class DumpView:
 class QemuGuest:
     """A running QEMU with its monitor."""
 
-    def __init__(self, kernel: Kernel, directory: Path, arguments: str = "", options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kernel: Kernel, directory: Path, arguments: str = "", options: tuple[str, ...] = ()
+    ) -> None:
         self.directory = directory
         self.truth_file = directory / "truth"
         ram_file = directory / "ram"
@@ -136,6 +138,15 @@ class QemuGuest:
 
     def resume(self) -> None:
         self.execute("cont")
+
+    def run_for(self, seconds: float) -> None:
+        """Let a stopped guest run for about that long."""
+        self.resume()
+        time.sleep(seconds)
+
+    def finished(self) -> bool:
+        """Whether the guest has printed everything and idles."""
+        return b"=== end" in self.truth_file.read_bytes()
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

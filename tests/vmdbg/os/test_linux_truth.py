@@ -24,7 +24,7 @@ def stat_rows(guest: Guest) -> dict[int, tuple[str, list[str]]]:
 def test_symbols_are_those_of_proc_kallsyms(guest: Guest) -> None:
     checked = 0
     for line in guest.truth.lines("kallsyms"):
-        address, kind, name, *module = line.split() or ["", "", ""]
+        address, _, name, *module = line.split() or ["", "", ""]
         if not name or (module and module[0].startswith(("[bpf]", "[__builtin"))):
             continue
         if module:
@@ -53,8 +53,10 @@ def test_addresses_symbolise_to_the_name_that_kallsyms_gives(guest: Guest) -> No
 def test_ps_lists_the_processes_of_proc_with_parents_states_and_names(guest: Guest) -> None:
     said = stat_rows(guest)
     seen = {task.pid: task for task in guest.linux.tasks()}
-    printers = {pid for pid in set(said) ^ set(seen)}
-    assert all(pid in said or seen[pid].name == "sleep" for pid in printers), "only short-lived children may differ"
+    printers = set(said) ^ set(seen)
+    assert all(pid in said or seen[pid].name == "sleep" for pid in printers), (
+        "only short-lived children may differ"
+    )
     assert len(set(said) & set(seen)) > 40
     for pid in set(said) & set(seen):
         name, fields = said[pid]
@@ -110,7 +112,15 @@ def test_modules_are_those_of_proc_modules(guest: Guest) -> None:
 
 def test_mounts_are_those_of_mountinfo(guest: Guest) -> None:
     shown = {
-        (row.id, row.parent, f"{row.device[0]}:{row.device[1]}", row.target, ",".join(row.options), row.type, row.source)
+        (
+            row.id,
+            row.parent,
+            f"{row.device[0]}:{row.device[1]}",
+            row.target,
+            ",".join(row.options),
+            row.type,
+            row.source,
+        )
         for row in guest.linux.mounts()
     }
     said = set()

@@ -32,7 +32,7 @@ def _readable(value: Value, level: int) -> str:
     type_ = value.type_.strip()
     kind = type_.kind
     if kind in AGGREGATES:
-        return _aggregate(value, type_, level)
+        return _aggregate(value, type_, level) if value.address_ is not None else "{...}"
     if kind is Kind.ARRAY:
         return _array(value, type_, level)
     if kind is Kind.POINTER:

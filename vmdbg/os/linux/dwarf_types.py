@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vmdbg.os.linux.btf import Btf, Kind, Record
+from vmdbg.os.linux.calling import ARGUMENT_REGISTERS, passed_in_registers
 from vmdbg.os.linux.dwarf import (
     LANGUAGE_C99,
     OP_ADDR,
@@ -51,8 +52,9 @@ from vmdbg.os.linux.dwarf_abbreviations import (
     VOLATILE,
     abbreviation_table,
 )
+from vmdbg.os.linux.types import Type
 
-PARAMETER_REGISTERS = tuple(REGISTERS[name] for name in ("rdi", "rsi", "rdx", "rcx", "r8", "r9"))
+PARAMETER_REGISTERS = tuple(REGISTERS[name] for name in ARGUMENT_REGISTERS)
 # A function's arguments are in their registers at its first instruction, which may be ENDBR64 (4 bytes).
 ENTRY_LENGTH = 5
 _HEADER = struct.Struct("<IHIB")
@@ -100,6 +102,7 @@ class _Writer:
         self._records = list(btf)
         self._offsets = [0] * btf.end_id
         self.locations = bytearray()
+        self._words: dict[int, int] = {}
         self._index_type = next(iter(btf.ids_of_kind(Kind.INT)), 0)
 
     def strings(self) -> bytes:
@@ -244,16 +247,20 @@ class _Writer:
                 code.end - code.start, 1, OP_CALL_FRAME_CFA,
             )
         ]  # fmt: skip
-        integers = 0
+        position = 0
         for name, type_id in self._btf.raw_parameters(prototype):
             if not type_id:
                 out.append(bytes([ELLIPSIS]))
-            elif integers < len(PARAMETER_REGISTERS):
-                where = self._register_at_entry(PARAMETER_REGISTERS[integers], code)
+                continue
+            words = self._words.get(type_id)
+            if words is None:
+                words = self._words[type_id] = passed_in_registers(Type(self._btf, type_id))
+            if words == 1 and position < len(PARAMETER_REGISTERS):
+                where = self._register_at_entry(PARAMETER_REGISTERS[position], code)
                 out.append(struct.pack("<BIII", PARAMETER_IN_REGISTER, name, offsets[type_id], where))
-                integers += 1
             else:
                 out.append(struct.pack("<BII", PARAMETER_ELSEWHERE, name, offsets[type_id]))
+            position += words
         return b"".join(out) + b"\0"
 
     def _register_at_entry(self, register: int, code: Code) -> int:

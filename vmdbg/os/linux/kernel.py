@@ -6,7 +6,7 @@ from functools import cached_property
 
 from vmdbg.os.linux.btf import Btf, NoSuchTypeError
 from vmdbg.os.linux.memory import KernelMemory
-from vmdbg.os.linux.modules import module_symbols
+from vmdbg.os.linux.modules import module_btf, module_symbols
 from vmdbg.os.linux.symbols import KernelTable, LinuxSymbols
 from vmdbg.os.linux.type_lookup import Types
 from vmdbg.os.linux.types import Type
@@ -70,8 +70,23 @@ class Kernel:
         """A type by its C spelling. Raises `NoSuchTypeError`."""
         found = self._types.get(spelling)
         if found is None:
-            found = self._types[spelling] = self.types.find(spelling)
+            found = self._types[spelling] = self._find_type(spelling)
         return found
+
+    def _find_type(self, spelling: str) -> Type:
+        """Of the kernel; else of the first module that has it."""
+        try:
+            return self.types.find(spelling)
+        except NoSuchTypeError:
+            for types in self.module_types.values():
+                if types.has(spelling):
+                    return types.find(spelling)
+            raise
+
+    @cached_property
+    def module_types(self) -> dict[str, Types]:
+        """The types of each loaded module that brought some."""
+        return {name: Types(btf) for name, btf in module_btf(self).items()}
 
     def symbol(self, name: str) -> Linear:
         """The address of one of the kernel's own symbols; what only newer or older kernels have raises

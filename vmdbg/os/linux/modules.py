@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdbg.os.linux.btf import MAX_SIZE, Btf
 from vmdbg.os.linux.symbols import ModuleSymbols
 from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded, list_entries
@@ -68,6 +69,22 @@ def _module(value: Value) -> Module:
         tuple((base, base + size) for base, size in layouts),
         Linear(value.address_),
     )
+
+
+@guarded("types of a module")
+def module_btf(kernel: Kernel) -> dict[str, Btf]:
+    """The split BTF of each loaded module that has one (kernel/bpf/btf.c keeps them since 5.11)."""
+    if not kernel.has_symbol("btf_modules") or not kernel.types.has("struct btf_module"):
+        return {}
+    base, found = kernel.types.btf, {}
+    head = kernel.object("struct list_head", "btf_modules")
+    for entry in list_entries(head, kernel.type("struct btf_module"), "list", MAX_MODULES):
+        size = int(entry.btf.data_size)
+        if entry.module and 0 < size <= MAX_SIZE:
+            address = int(entry.btf.data)
+            name = entry.module.member_("name").string_()
+            found[name] = Btf(kernel.read(address, size), base, address)
+    return found
 
 
 def _layouts(value: Value) -> Iterator[tuple[Value, Value]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import islice
 
 from vmdbg.os.linux import (
     dmesg,
@@ -17,11 +18,12 @@ from vmdbg.os.linux import (
     tasks,
     timers,
 )
-from vmdbg.os.linux.btf import NoSuchTypeError
+from vmdbg.os.linux.btf import AGGREGATES, NoSuchTypeError
 from vmdbg.os.linux.cache import Cache
+from vmdbg.os.linux.calling import ARGUMENT_REGISTERS, passed_in_registers
 from vmdbg.os.linux.discover import Boot, Discoverer
 from vmdbg.os.linux.kernel import Kernel
-from vmdbg.os.linux.orc import OrcTables
+from vmdbg.os.linux.orc import OrcTables, Table
 from vmdbg.os.linux.symbols import LinuxSymbols, NoSuchSymbolError
 from vmdbg.os.linux.syscalls import Invocation, SystemCalls
 from vmdbg.os.linux.unwind import Unwinder
@@ -33,9 +35,10 @@ from vmdbg.os.seam import Backtrace, Frame, FrameKind, GuestView, Task
 class Linux:
     """Everything the kernel knows, at the instant of its view. Also an `OperatingSystem`."""
 
-    def __init__(self, kernel: Kernel, boot: Boot) -> None:
+    def __init__(self, kernel: Kernel, boot: Boot, unwind_table: Table | None = None) -> None:
         self.kernel = kernel
         self.boot = boot
+        self._unwind_table = unwind_table
         self.system_calls = SystemCalls(kernel)
 
     @property
@@ -49,10 +52,16 @@ class Linux:
     @cached_property
     def unwinder(self) -> Unwinder:
         try:
-            tables = OrcTables(self.kernel)
+            tables = OrcTables(self.kernel, self._unwind_table)
         except (NoSuchSymbolError, NoSuchTypeError):
             tables = None
         return Unwinder(self.kernel, tables)
+
+    @property
+    def known_unwind_table(self) -> Table | None:
+        """The kernel's own, once it has been read."""
+        unwinder = self.__dict__.get("unwinder")
+        return unwinder.tables.core if unwinder and unwinder.tables else self._unwind_table
 
     def tasks(self) -> tuple[Task, ...]:
         return tasks.tasks(self.kernel)
@@ -96,14 +105,17 @@ class Linux:
         function = self.kernel.types.function(frame.location.symbol.name) if frame.location else None
         if function is None:
             return ()
+        registers = iter(ARGUMENT_REGISTERS)
         found = []
-        for parameter, register in zip(
-            function.parameters, ("rdi", "rsi", "rdx", "rcx", "r8", "r9"), strict=False
-        ):
-            if register not in frame.registers or not parameter.type:
+        for parameter in function.parameters:
+            type_ = function.at(parameter.type)
+            words = passed_in_registers(type_)
+            used = list(islice(registers, words))
+            if not parameter.type or len(used) < words or not set(used) <= set(frame.registers):
                 break
-            value = Value(self.kernel, function.at(parameter.type), number=frame.registers[register])
-            found.append((parameter.name, str(value)))
+            if words == 1 and type_.strip().kind not in AGGREGATES:
+                value = Value(self.kernel, type_, number=frame.registers[used[0]])
+                found.append((parameter.name, str(value)))
         return tuple(found)
 
     def invocation(self, registers: dict[str, int], task: Value | None = None) -> Invocation:
@@ -154,9 +166,16 @@ class LinuxDetector:
 
     def __init__(self, cache: Cache | None = None) -> None:
         self._discoverer = Discoverer(cache)
+        self._last: Linux | None = None
 
     def detect(self, view: GuestView) -> Linux | None:
         """None if this is no Linux. Raises `NotThereYetError`, `DamagedError`."""
         kernel = self._discoverer.find(view)
         boot = self._discoverer.boot
-        return Linux(kernel, boot) if kernel is not None and boot is not None else None
+        if kernel is None or boot is None:
+            return None
+        if self._last is not None and self._last.boot is not boot:
+            self._last = None
+        table = self._last.known_unwind_table if self._last else None
+        self._last = Linux(kernel, boot, table)
+        return self._last

@@ -131,7 +131,7 @@ class Table:
         self.places = memoryview(places).cast("i")
         self.address = address
         self.entries = entries
-        self._format = form
+        self.form = form
         self._decoded: dict[bytes, Entry] = {}
 
     def __len__(self) -> int:
@@ -142,11 +142,11 @@ class Table:
         return self.address + 4 * index + self.places[index]
 
     def entry(self, index: int) -> Entry:
-        size = self._format.size
+        size = self.form.size
         raw = self.entries[index * size : (index + 1) * size]
         found = self._decoded.get(raw)
         if found is None:
-            found = self._decoded[raw] = self._format.decode(raw)
+            found = self._decoded[raw] = self.form.decode(raw)
         return found
 
     def starts(self) -> Iterator[int]:
@@ -155,11 +155,11 @@ class Table:
 
     def raw_entries(self) -> list[bytes]:
         """Every entry as it is in the guest."""
-        return [raw for (raw,) in struct.iter_unpack(f"{self._format.size}s", self.entries)]
+        return [raw for (raw,) in struct.iter_unpack(f"{self.form.size}s", self.entries)]
 
     def distinct(self) -> Iterator[tuple[bytes, Entry]]:
         """Each different entry once: a few thousand of half a million."""
-        return ((raw, self._format.decode(raw)) for raw in set(self.raw_entries()))
+        return ((raw, self.form.decode(raw)) for raw in set(self.raw_entries()))
 
     def find(self, pc: int) -> Entry | None:
         if not len(self):
@@ -171,10 +171,11 @@ class Table:
 class OrcTables:
     """The kernel's table, and those of its modules by the ranges of their memory."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, core: Table | None = None) -> None:
+        """`core` is the kernel's table as it was read at another instant of the same boot."""
         self._kernel = kernel
-        self._format = Format(kernel)
-        self.core = self._core()
+        self._format = core.form if core else Format(kernel)
+        self.core = core or self._core()
         self._text = kernel.symbol("_stext"), kernel.symbol("_etext")
         self._init_text = self._range("_sinittext", "_einittext")
         self._modules: list[tuple[tuple[tuple[int, int], ...], Table]] | None = None

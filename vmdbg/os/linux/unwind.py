@@ -58,7 +58,7 @@ class Unwinder:
 
     def __init__(self, kernel: Kernel, tables: OrcTables | None) -> None:
         self._kernel = kernel
-        self._tables = tables
+        self.tables = tables
         self._stacks = processor_stacks(kernel)
         self._task_stack = Stack("?", 0, 0)
 
@@ -149,7 +149,7 @@ class Unwinder:
     def _step(self, state: State) -> bool:
         """To the caller; False at the outermost frame."""
         pc = state.pc if state.exact else state.pc - 1
-        entry = self._tables.find(pc) if self._tables else None
+        entry = self.tables.find(pc) if self.tables else None
         if entry is None:
             return self._without_table(state)
         if entry.shape is Shape.END_OF_STACK:
