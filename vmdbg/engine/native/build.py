@@ -3,32 +3,38 @@
 The wheel of the pinned Unicorn holds that library and its public headers; nothing else of Unicorn is used.
 """
 
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
-import unicorn
 from cffi import FFI
 
 HERE = Path("vmdbg/engine/native")
-UNICORN = Path(unicorn.__file__).parent
 UNICORN_VERSION = "2.1.4"
 
 WRAPPED = [
     "breakpoint_handler_x86_64",
     "cpu_loop_exit_noexc_x86_64",
+    "cpu_watchpoint_insert_x86_64",
+    "cpu_watchpoint_remove_by_ref_x86_64",
     "helper_cmpxchg16b_unlocked_x86_64",
     "helper_cmpxchg8b_unlocked_x86_64",
     "helper_cpuid_x86_64",
+    "helper_get_dr_x86_64",
     "helper_hlt_x86_64",
     "helper_inb_x86_64",
     "helper_inl_x86_64",
+    "helper_into_x86_64",
     "helper_inw_x86_64",
     "helper_outb_x86_64",
     "helper_outl_x86_64",
     "helper_outw_x86_64",
+    "helper_raise_interrupt_x86_64",
     "helper_rdmsr_x86_64",
     "helper_rdtsc_x86_64",
     "helper_rdtscp_x86_64",
     "helper_read_crN_x86_64",
+    "helper_set_dr_x86_64",
     "helper_syscall_x86_64",
     "helper_sysenter_x86_64",
     "helper_write_crN_x86_64",
@@ -42,15 +48,19 @@ WRAPPED = [
     "x86_cpu_tlb_fill_x86_64",
 ]
 
-if unicorn.__version__ != UNICORN_VERSION:
-    raise SystemExit(f"vmdbg needs unicorn {UNICORN_VERSION} exactly, found {unicorn.__version__}: pip install unicorn=={UNICORN_VERSION}")
+SOURCES = ("data_breakpoints.c", "mmu.c", "ports.c", "state.c", "stops.c", "system.c", "tlb.c", "vm.c")
+
+_spec = find_spec("unicorn")
+if _spec is None or _spec.origin is None or version("unicorn") != UNICORN_VERSION:
+    raise SystemExit(f"vmdbg needs unicorn {UNICORN_VERSION} exactly: pip install unicorn=={UNICORN_VERSION}")
+UNICORN = Path(_spec.origin).parent
 
 ffibuilder = FFI()
 ffibuilder.cdef((HERE / "interface.h").read_text())
 ffibuilder.set_source(
     "vmdbg.engine.native._native",
     '#include "vm.h"\n#define VM_STATE_DIGESTED offsetof(VmState, float_status)\n',
-    sources=[str(HERE / name) for name in ("mmu.c", "state.c", "stops.c", "system.c", "tlb.c", "vm.c")],
+    sources=[str(HERE / name) for name in SOURCES],
     depends=[str(HERE / name) for name in ("interface.h", "unicorn_x86.h", "vm.h")],
     include_dirs=[str(HERE), str(UNICORN / "include")],
     extra_objects=[str(UNICORN / "lib" / "libunicorn.a")],
