@@ -52,26 +52,30 @@ class Breakpoint:
         return self.kind, self.address, self.length, self.physical
 
     def stops(self, frame: Frame) -> bool:
-        """Whether a hit is to be reported. Runs the commands when the condition holds: they run instead of
-        a stop.
+        """Whether a hit is to be reported. Runs the commands when the condition holds: they run instead.
 
         A condition that cannot be evaluated counts as true, so that its user learns of it.
         """
-        if self.conditions and not any(_holds(condition, frame) for condition in self.conditions):
+        if self.conditions and not self._holds(frame):
             return False
-        if not self.commands:
+        return not self.commands or not self._run_commands(frame)
+
+    def _holds(self, frame: Frame) -> bool:
+        """Whether any of the conditions is true."""
+        try:
+            for condition in self.conditions:
+                if condition.evaluate(frame):
+                    return True
+        except ExpressionError:
             return True
+        return False
+
+    def _run_commands(self, frame: Frame) -> bool:
+        """Whether all commands ran; what went wrong is printed."""
         try:
             for command in self.commands:
                 command.evaluate(frame)
         except ExpressionError as error:
             frame.print(f"breakpoint command at {self.address:#x} failed: {error}\n")
-            return True
-        return False
-
-
-def _holds(condition: Expression, frame: Frame) -> bool:
-    try:
-        return condition.evaluate(frame) != 0
-    except ExpressionError:
+            return False
         return True
