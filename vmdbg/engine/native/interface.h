@@ -18,7 +18,7 @@ typedef struct {
     uint8_t fptags[8];
     uint32_t mxcsr, pkru;
     uint8_t xmm[16][16];
-    uint32_t a20_mask, interrupt_shadow, nmi_blocked, old_exception;
+    uint32_t a20_mask, interrupt_shadow, nmi_blocked, old_exception, pending_debug;
     uint8_t float_status[40];
     ...;
 } VmState;

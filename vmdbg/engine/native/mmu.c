@@ -271,7 +271,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
     }
     int prot = grant(vm, &t, access, mmu_idx);
     uint64_t granularity = 4096;
-    if (vm->watchpoint_count && watch_page(vm, linear, t.physical)) {
+    if ((vm->watchpoint_count || vm->data_breakpoint_set) && watch_page(vm, linear, t.physical)) {
         if (access == MMU_FETCH) {
             prot = PAGE_EXEC;
         } else {

@@ -143,7 +143,24 @@ void vm_get_state(Vm *vm, VmState *s)
     s->interrupt_shadow = env->hflags & HF_INHIBIT_IRQ ? 1 : 0;
     s->nmi_blocked = env->hflags2 & HF2_NMI ? 1 : 0;
     s->old_exception = env->old_exception;
+    s->pending_debug = data_breakpoint_hits(vm);
     get_fpu(env, s);
+}
+
+static void set_debug_registers(Vm *vm, const VmState *s)
+{
+    Env *env = vm->env;
+    Vm *outer = vm_current;
+    bool same = env->dr[7] == s->dr[7] && !memcmp(env->dr, s->dr, 4 * sizeof *s->dr);
+
+    vm_current = vm;
+    if (!same)
+        cpu_x86_update_dr7_x86_64(env, 0);
+    memcpy(env->dr, s->dr, 7 * sizeof *s->dr);
+    if (!same)
+        cpu_x86_update_dr7_x86_64(env, s->dr[7]);
+    data_breakpoint_set_hits(vm, s->pending_debug);
+    vm_current = outer;
 }
 
 /* Loads a whole state. Unicorn's TLB is emptied; the architectural one is the caller's to keep, drop or import. */
@@ -164,8 +181,7 @@ void vm_set_state(Vm *vm, const VmState *s)
     env->tr = s->tr;
     env->gdt = s->gdt;
     env->idt = s->idt;
-    memcpy(env->dr, s->dr, 7 * sizeof *s->dr);
-    cpu_x86_update_dr7_x86_64(env, s->dr[7]);
+    set_debug_registers(vm, s);
     env->sysenter_cs = s->sysenter_cs;
     env->sysenter_esp = s->sysenter_esp;
     env->sysenter_eip = s->sysenter_eip;

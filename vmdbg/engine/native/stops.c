@@ -165,7 +165,7 @@ void __wrap_breakpoint_handler_x86_64(Cpu *cpu)
     uint64_t linear = env_linear_pc(vm->env);
 
     vm_retire_exactly(vm);
-    if (vm_breakpoint_at(vm, linear)) {
+    if (!vm->in_single && vm_breakpoint_at(vm, linear)) {
         vm->exit = EXIT_BREAKPOINT;
         uc_emu_stop(vm->uc);
         return;
@@ -200,7 +200,7 @@ bool watch_page(Vm *vm, uint64_t linear, uint64_t physical)
         if (overlaps(w, (w->kind & WATCH_PHYSICAL ? physical : linear) & ~0xfffull, 4096))
             return true;
     }
-    return false;
+    return data_breakpoint_page(vm, linear);
 }
 
 static void record(Vm *vm, const VmWatchHit *hit)
@@ -214,7 +214,8 @@ static void record(Vm *vm, const VmWatchHit *hit)
         vm->watch_hits[vm->watch_hit_count++] = *hit;
 }
 
-/* An access to a watched page. A hit leaves the run before the access; run_watched() then repeats the instruction. */
+/* An access to a watched page. A hit leaves the run before the instruction, which run_watched() then repeats; a hit in
+ * the midst of a delivery cannot, and ends the run after it. */
 void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc)
 {
     uint32_t kind = access == MMU_STORE ? WATCH_WRITE : WATCH_READ;
@@ -226,14 +227,14 @@ void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int
         const VmWatchpoint *w = &vm->watchpoints[i];
         if (!(w->kind & kind) || !overlaps(w, w->kind & WATCH_PHYSICAL ? physical : linear, length))
             continue;
-        if (!vm->watch_recording) {
+        if (!vm->watch_recording && vm->block_size)
             vm_leave(vm, EXIT_WATCHPOINT, host_pc);
-        }
         VmWatchHit hit = {linear, physical, length, kind, w->id, 0, {0}};
         if (physical + length <= vm->ram_size)
             memcpy(hit.old, vm->ram + physical, length < sizeof hit.old ? length : sizeof hit.old);
         record(vm, &hit);
     }
+    data_breakpoint_access(vm, linear, length, access, host_pc);
 }
 
 /* `ports` has a byte for each of the 64 Ki ports. */

@@ -1,4 +1,4 @@
-/* Instructions that reach outside the CPU or that Unicorn leaves to its user: ports, SYSCALL, SYSENTER, RDTSC, CPUID,
+/* Instructions that reach outside the CPU or that Unicorn leaves to its user: SYSCALL, SYSENTER, RDTSC, CPUID,
  * control registers, MSRs; and two that it gets wrong. Each __wrap_helper_* runs in place of Unicorn's helper.
  */
 #include <string.h>
@@ -7,58 +7,6 @@
 
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
-
-static uint32_t port_read(Vm *vm, uint32_t port, uint32_t size, uintptr_t host_pc)
-{
-    if (vm->catch_ports && vm->catch_ports[port & 0xffff] & CATCH_PORT_READ &&
-        vm_catch(vm, CATCH_PORT_READ, host_pc, port, size))
-        vm_leave(vm, EXIT_CATCH, host_pc);
-    return vm_callbacks.port_read(vm->owner, port & 0xffff, size, vm_now(vm, host_pc));
-}
-
-static void port_write(Vm *vm, uint32_t port, uint32_t size, uint32_t value, uintptr_t host_pc)
-{
-    if (vm->catch_ports && vm->catch_ports[port & 0xffff] & CATCH_PORT_WRITE &&
-        vm_catch(vm, CATCH_PORT_WRITE, host_pc, port, value))
-        vm_leave(vm, EXIT_CATCH, host_pc);
-    vm_callbacks.port_write(vm->owner, port & 0xffff, size, value, vm_now(vm, host_pc));
-}
-
-HELPER uint64_t __wrap_helper_inb_x86_64(Env *env, uint32_t port)
-{
-    (void)env;
-    return port_read(vm_current, port, 1, HERE) & 0xff;
-}
-
-HELPER uint64_t __wrap_helper_inw_x86_64(Env *env, uint32_t port)
-{
-    (void)env;
-    return port_read(vm_current, port, 2, HERE) & 0xffff;
-}
-
-HELPER uint64_t __wrap_helper_inl_x86_64(Env *env, uint32_t port)
-{
-    (void)env;
-    return port_read(vm_current, port, 4, HERE);
-}
-
-HELPER void __wrap_helper_outb_x86_64(Env *env, uint32_t port, uint32_t value)
-{
-    (void)env;
-    port_write(vm_current, port, 1, value & 0xff, HERE);
-}
-
-HELPER void __wrap_helper_outw_x86_64(Env *env, uint32_t port, uint32_t value)
-{
-    (void)env;
-    port_write(vm_current, port, 2, value & 0xffff, HERE);
-}
-
-HELPER void __wrap_helper_outl_x86_64(Env *env, uint32_t port, uint32_t value)
-{
-    (void)env;
-    port_write(vm_current, port, 4, value, HERE);
-}
 
 static void load_flat(Env *env, uint32_t cs, uint32_t ss, uint32_t width)
 {

@@ -62,7 +62,7 @@ typedef struct Env {
     int32_t error_code, exception_is_int;
     uint64_t exception_next_eip;
     uint64_t dr[8];
-    void *breakpoints[4];
+    void *breakpoints[4];                   /* CPUBreakpoint or CPUWatchpoint of DR0 to DR3 */
     int32_t old_exception;
     uint8_t pad_svm[5632 - 5500];
     uint64_t features[34];
@@ -109,7 +109,7 @@ enum {
 };
 enum { CR0_PE = 1, CR0_WP = 1 << 16 };
 #define CR0_PG 0x80000000u
-enum { CR4_TSD = 1 << 2, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_OSFXSR = 1 << 9, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
+enum { CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_OSFXSR = 1 << 9, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
 enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_SVME = 1 << 12 };
 enum {
     DESC_A = 1 << 8, DESC_RW = 1 << 9, DESC_CODE = 1 << 11, DESC_S = 1 << 12, DESC_DPL_SHIFT = 13, DESC_P = 1 << 15,
@@ -132,6 +132,12 @@ typedef struct {
     int32_t flags;
     void *link[2];
 } CpuBreakpoint;
+typedef struct {                            /* CPUWatchpoint */
+    uint64_t linear, length, hit_linear;
+    uint32_t hit_attributes;
+    int32_t flags;
+    void *link[2];
+} DataBreakpoint;
 typedef struct {
     void (*init_disas_context)(Disas *, Cpu *);
     void (*tb_start)(Disas *, Cpu *);
@@ -161,6 +167,7 @@ void cpu_x86_update_cr0_x86_64(Env *env, uint32_t value);
 void cpu_x86_update_cr3_x86_64(Env *env, uint64_t value);
 void cpu_x86_update_cr4_x86_64(Env *env, uint32_t value);
 void cpu_x86_update_dr7_x86_64(Env *env, uint32_t value);
+uint32_t cpu_lduw_mmuidx_ra_x86_64(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc);
 void update_fp_status_x86_64(Env *env);
 void update_mxcsr_status_x86_64(Env *env);
 

@@ -98,6 +98,12 @@ static bool deliverable(Vm *vm)
     return (vm->nmi && !(env->hflags2 & HF2_NMI)) || (vm->intr && env->eflags & FLAG_IF);
 }
 
+/* What an instruction or a delivery has left to be done before the next. */
+static bool must_end(Vm *vm)
+{
+    return vm->watch_hit_count && !vm->watch_recording;
+}
+
 /* UC_HOOK_BLOCK: before each block. */
 static void on_block(uc_engine *uc, uint64_t start, uint32_t size, void *user)
 {
@@ -107,7 +113,7 @@ static void on_block(uc_engine *uc, uint64_t start, uint32_t size, void *user)
     if (__builtin_expect(vm->attention || vm->clock + size > vm->limit, 0)) {
         bool single = vm->expect_single, crossing = vm->clock + size > vm->limit;
         vm->expect_single = 0;
-        if (!single && (vm->step_once || crossing || deliverable(vm))) {
+        if (!single && (vm->step_once || crossing || deliverable(vm) || must_end(vm))) {
             vm->crossing = crossing;
             vm->block_size = 0;
             CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
@@ -116,6 +122,7 @@ static void on_block(uc_engine *uc, uint64_t start, uint32_t size, void *user)
         }
         if (single)
             vm->stepped = 1;
+        vm->in_single = single;
     }
     vm->clock += size;
     vm->block_start = start;
@@ -159,6 +166,9 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     (void)request;
     vm->block_size = 0;
     CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
+    data_breakpoint_trap(vm);
+    if (must_end(vm))
+        stop_between(vm, EXIT_WATCHPOINT);
     if (vm->exit != EXIT_NONE || vm->clock >= vm->limit || (vm->step_once && vm->stepped)) {
         stop_between(vm, vm->step_once && vm->stepped ? EXIT_STEPPED : EXIT_LIMIT);
         return false;
@@ -177,9 +187,10 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
         stop_between(vm, EXIT_BREAKPOINT);
         return false;
     }
-    if (!vm->step_once && !vm->crossing && !vm->breakpoint_suppressed)
+    if (!vm->step_once && !vm->crossing && !vm->breakpoint_suppressed && !vm->run_alone)
         return false;
     vm->expect_single = 1;
+    vm->run_alone = 0;
     vm->breakpoint_suppressed = 0;
     vm->attention = 1;
     vm->single_steps++;
@@ -197,8 +208,13 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     uint64_t rip = env->eip;
 
     (void)uc;
+    if (software)
+        env->eip -= vm->int_length;         /* where it stays if the delivery faults */
     vm_retire_exactly(vm);
-    vm->expect_single = 0;
+    if (software)
+        vm->clock += vm->int_length;
+    data_breakpoint_set_hits(vm, 0);        /* reported, or the instruction did not come so far */
+    vm->expect_single = vm->in_single = 0;
     vm->exceptions++;
     vm_note_delivery(vm, vector, software ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, software ? 0 : env->error_code, rip);
     CPU_EXCEPTION_INDEX(vm->cpu) = vector;
@@ -208,8 +224,24 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->stepped = 1;
     if (vm->catch_vectors[vector >> 6 & 3] >> (vector & 63) & 1 && !vm->watch_recording)
         stop_between(vm, EXIT_EXCEPTION);
-    if (vm->step_once || vm->crossing || vm->quiet_deliveries > STUCK_DELIVERIES)
+    if (vm->step_once || vm->crossing || vm->quiet_deliveries > STUCK_DELIVERIES || vm->attention)
         CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+}
+
+void __real_helper_raise_interrupt_x86_64(Env *env, int vector, int length);
+
+void __wrap_helper_raise_interrupt_x86_64(Env *env, int vector, int length)
+{
+    vm_current->int_length = length;
+    __real_helper_raise_interrupt_x86_64(env, vector, length);
+}
+
+void __real_helper_into_x86_64(Env *env, int length);
+
+void __wrap_helper_into_x86_64(Env *env, int length)
+{
+    vm_current->int_length = length;
+    __real_helper_into_x86_64(env, length);
 }
 
 /* UC_HOOK_INSN_INVALID: #UD. */
@@ -256,9 +288,10 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     vm->limit = limit;
     vm->exit = EXIT_NONE;
     vm->step_once = once;
-    vm->stepped = vm->expect_single = vm->crossing = 0;
+    vm->stepped = vm->expect_single = vm->in_single = vm->run_alone = vm->crossing = 0;
+    vm->watch_hit_count = 0;
     vm->quiet_deliveries = 0;
-    vm->attention = once || vm->intr || vm->nmi || vm->breakpoint_suppressed;
+    vm->attention = once || vm->intr || vm->nmi || vm->breakpoint_suppressed || data_breakpoint_hits(vm);
     CPU_CFLAGS_NEXT_TB(vm->cpu) = -1;
     CPU_INTERRUPT_REQUEST(vm->cpu) = vm->attention ? CPU_INTERRUPT_HARD : 0;
     vm_current = vm;
@@ -280,15 +313,14 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
 /* After a watchpoint was about to be hit: run that instruction and collect what it touches. */
 static uint32_t finish_watched(Vm *vm, uint64_t limit)
 {
-    uint64_t deliveries = vm->delivery_count;
+    uint64_t before = vm->clock;
 
-    vm->watch_hit_count = 0;
     vm->watch_recording = 1;
     vm->breakpoint_suppressed = 1;
     uint32_t exit = run(vm, limit, true);
     vm->watch_recording = 0;
     vm->breakpoint_suppressed = 0;
-    if (exit == EXIT_STEPPED && vm->watch_hit_count && vm->delivery_count == deliveries)
+    if (exit == EXIT_STEPPED && vm->watch_hit_count && vm->clock != before)
         return vm->exit = EXIT_WATCHPOINT;
     return exit == EXIT_STEPPED ? EXIT_NONE : exit;
 }
@@ -297,7 +329,7 @@ static uint32_t run_watched(Vm *vm, uint64_t limit, bool once)
 {
     for (;;) {
         uint32_t exit = run(vm, limit, once);
-        if (exit != EXIT_WATCHPOINT)
+        if (exit != EXIT_WATCHPOINT || vm->watch_hit_count)
             return exit;
         exit = finish_watched(vm, limit);
         if (exit != EXIT_NONE)

@@ -50,7 +50,7 @@ typedef struct {                            /* the architectural state, for regi
     uint8_t fptags[8];
     uint32_t mxcsr, pkru;
     uint8_t xmm[16][16];
-    uint32_t a20_mask, interrupt_shadow, nmi_blocked, old_exception;
+    uint32_t a20_mask, interrupt_shadow, nmi_blocked, old_exception, pending_debug;
     uint8_t float_status[40];               /* softfloat's own state: part of a snapshot, not of a digest */
 } VmState;
 
@@ -59,7 +59,8 @@ struct Vm {
     uint64_t clock, limit;                  /* ticks: bytes of guest code retired */
     uint64_t block_start;
     uint32_t block_size, attention;         /* attention: block starts must take the slow path */
-    uint32_t step_once, stepped, crossing, expect_single;
+    uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
+    uint32_t int_length;                    /* of the INT n that is being delivered */
     uint32_t intr, nmi, running, exit;
     uc_engine *uc;
     Cpu *cpu;
@@ -92,6 +93,8 @@ struct Vm {
     VmWatchpoint *watchpoints;
     uint32_t watchpoint_count, watch_recording, watch_hit_count, watch_armed;
     VmWatchHit watch_hits[WATCH_HITS];
+    DataBreakpoint data_breakpoints[4];
+    uint32_t data_breakpoint_set;           /* a bit for each that is in force */
 
     VmCpuid *cpuid;
     uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, tsc_shift;
@@ -140,6 +143,13 @@ void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_co
 bool vm_breakpoint_at(Vm *vm, uint64_t linear);
 bool watch_page(Vm *vm, uint64_t linear, uint64_t physical);
 void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc);
+
+/* data_breakpoints.c */
+bool data_breakpoint_page(Vm *vm, uint64_t linear);
+void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, uintptr_t host_pc);
+uint32_t data_breakpoint_hits(Vm *vm);
+void data_breakpoint_set_hits(Vm *vm, uint32_t hits);
+void data_breakpoint_trap(Vm *vm);
 
 /* state.c */
 void vm_get_state(Vm *vm, VmState *state);

@@ -1,0 +1,84 @@
+/* IN, OUT, INS, OUTS: permission, catches, then the bus. Unicorn's translator leaves the permission out. */
+#include "vm.h"
+
+#define HERE ((uintptr_t)__builtin_return_address(0))
+#define HELPER __attribute__((noinline))
+
+enum { TSS_BUSY_32 = 9, TSS_LIMIT_MIN = 103, TSS_IO_MAP_BASE = 0x66 };
+
+static bool permitted_by_map(Env *env, uint32_t port, uint32_t size, uintptr_t host_pc)
+{
+    int mmu_idx = env->hflags & HF_SMAP ? MMU_KERNEL_SMAP : MMU_KERNEL;
+
+    /* Bit 1 of the type is "busy": 9 and 11, which in long mode is the 64-bit one. */
+    if (!(env->tr.flags & DESC_P) || (env->tr.flags >> 8 & 0xd) != TSS_BUSY_32 || env->tr.limit < TSS_LIMIT_MIN)
+        return false;
+    uint32_t at = cpu_lduw_mmuidx_ra_x86_64(env, env->tr.base + TSS_IO_MAP_BASE, mmu_idx, host_pc) + (port >> 3);
+    if (at + 1 > env->tr.limit)
+        return false;
+    uint32_t bits = cpu_lduw_mmuidx_ra_x86_64(env, env->tr.base + at, mmu_idx, host_pc) >> (port & 7);
+    return !(bits & ((1u << size) - 1));
+}
+
+/* SDM 1 19.5. */
+static void check_permission(Env *env, uint32_t port, uint32_t size, uintptr_t host_pc)
+{
+    bool by_level = env->hflags & HF_PE && (env->eflags & FLAG_VM || (env->hflags & HF_CPL) > (env->eflags >> 12 & 3));
+
+    if (by_level && !permitted_by_map(env, port, size, host_pc))
+        raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
+}
+
+static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host_pc)
+{
+    Vm *vm = vm_current;
+
+    port &= 0xffff;
+    check_permission(env, port, size, host_pc);
+    if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_READ &&
+        vm_catch(vm, CATCH_PORT_READ, host_pc, port, size))
+        vm_leave(vm, EXIT_CATCH, host_pc);
+    return vm_callbacks.port_read(vm->owner, port, size, vm_now(vm, host_pc));
+}
+
+static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, uintptr_t host_pc)
+{
+    Vm *vm = vm_current;
+
+    port &= 0xffff;
+    check_permission(env, port, size, host_pc);
+    if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_WRITE &&
+        vm_catch(vm, CATCH_PORT_WRITE, host_pc, port, value))
+        vm_leave(vm, EXIT_CATCH, host_pc);
+    vm_callbacks.port_write(vm->owner, port, size, value, vm_now(vm, host_pc));
+}
+
+HELPER uint64_t __wrap_helper_inb_x86_64(Env *env, uint32_t port)
+{
+    return port_read(env, port, 1, HERE) & 0xff;
+}
+
+HELPER uint64_t __wrap_helper_inw_x86_64(Env *env, uint32_t port)
+{
+    return port_read(env, port, 2, HERE) & 0xffff;
+}
+
+HELPER uint64_t __wrap_helper_inl_x86_64(Env *env, uint32_t port)
+{
+    return port_read(env, port, 4, HERE);
+}
+
+HELPER void __wrap_helper_outb_x86_64(Env *env, uint32_t port, uint32_t value)
+{
+    port_write(env, port, 1, value & 0xff, HERE);
+}
+
+HELPER void __wrap_helper_outw_x86_64(Env *env, uint32_t port, uint32_t value)
+{
+    port_write(env, port, 2, value & 0xffff, HERE);
+}
+
+HELPER void __wrap_helper_outl_x86_64(Env *env, uint32_t port, uint32_t value)
+{
+    port_write(env, port, 4, value, HERE);
+}
