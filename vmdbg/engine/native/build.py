@@ -18,6 +18,7 @@ WRAPPED = [
     "cpu_watchpoint_insert_x86_64",
     "cpu_watchpoint_remove_by_ref_x86_64",
     "helper_cmpxchg16b_unlocked_x86_64",
+    "helper_cmpxchg16b_x86_64",
     "helper_cmpxchg8b_unlocked_x86_64",
     "helper_cpuid_x86_64",
     "helper_get_dr_x86_64",
@@ -40,6 +41,8 @@ WRAPPED = [
     "helper_write_crN_x86_64",
     "helper_wrmsr_x86_64",
     "qemu_system_reset_request",
+    "tcg_gen_qemu_ld_i64_x86_64",
+    "tcg_gen_qemu_st_i64_x86_64",
     "tlb_flush_page_x86_64",
     "tlb_flush_x86_64",
     "tlb_reset_dirty_by_vaddr_x86_64",
@@ -48,7 +51,7 @@ WRAPPED = [
     "x86_cpu_tlb_fill_x86_64",
 ]
 
-SOURCES = ("data_breakpoints.c", "mmu.c", "ports.c", "state.c", "stops.c", "system.c", "tlb.c", "vm.c")
+SOURCES = ("alignment.c", "data_breakpoints.c", "mmu.c", "ports.c", "state.c", "stops.c", "system.c", "tlb.c", "vm.c")
 
 _spec = find_spec("unicorn")
 if _spec is None or _spec.origin is None or version("unicorn") != UNICORN_VERSION:

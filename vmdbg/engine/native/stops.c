@@ -139,7 +139,9 @@ static void translate_insn(Disas *db, Cpu *cpu)
         original_ops->breakpoint_check(db, cpu, &breakpoint);
         return;
     }
+    vm->align_next = demands_alignment(vm->env, db->pc_next, db->tb->flags & HF_CS64);
     original_ops->translate_insn(db, cpu);
+    vm->align_next = 0;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||
                                      db->tb->flags & HF_RF))
         db->is_jmp = DISAS_TOO_MANY;

@@ -167,6 +167,8 @@ void cpu_x86_update_cr0_x86_64(Env *env, uint32_t value);
 void cpu_x86_update_cr3_x86_64(Env *env, uint64_t value);
 void cpu_x86_update_cr4_x86_64(Env *env, uint32_t value);
 void cpu_x86_update_dr7_x86_64(Env *env, uint32_t value);
+uint32_t cpu_ldub_code_x86_64(Env *env, uint64_t linear);
+void tcg_gen_callN_x86_64(void *tcg, void *function, void *result, int count, void **arguments);
 uint32_t cpu_lduw_mmuidx_ra_x86_64(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc);
 void update_fp_status_x86_64(Env *env);
 void update_mxcsr_status_x86_64(Env *env);

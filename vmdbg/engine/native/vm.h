@@ -60,6 +60,7 @@ struct Vm {
     uint64_t block_start;
     uint32_t block_size, attention;         /* attention: block starts must take the slow path */
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
+    uint32_t align_next;                    /* the next access translated is to be checked */
     uint32_t int_length;                    /* of the INT n that is being delivered */
     uint32_t intr, nmi, running, exit;
     uc_engine *uc;
@@ -143,6 +144,9 @@ void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_co
 bool vm_breakpoint_at(Vm *vm, uint64_t linear);
 bool watch_page(Vm *vm, uint64_t linear, uint64_t physical);
 void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc);
+
+/* alignment.c */
+bool demands_alignment(Env *env, uint64_t linear, bool code64);
 
 /* data_breakpoints.c */
 bool data_breakpoint_page(Vm *vm, uint64_t linear);
