@@ -32,6 +32,8 @@ from vmdbg.os.linux.dwarf import (
 from vmdbg.os.linux.orc import Base, Entry, Shape, Table
 
 MAX_ROWS = 48
+_SIGNAL = frozenset({Shape.REGISTERS, Shape.REGISTERS_PARTIAL})
+_NO_AUGMENTATION = b"\0"
 _DATA_ALIGNMENT = -8
 _RBP, _RSP, _RIP = REGISTERS["rbp"], REGISTERS["rsp"], REGISTERS["rip"]
 _BASES = {
@@ -78,15 +80,15 @@ def debug_frame(tables: Iterable[tuple[Table, int]]) -> bytes:
     information: dict[Shape, int] = {}
     for shape, rules in _RULES.items():
         information[shape] = len(out)
-        out += _cie(rules, signal=shape in (Shape.REGISTERS, Shape.REGISTERS_PARTIAL))
+        out += _cie(rules, shape in _SIGNAL)
     for table, end in tables:
         out += _descriptions(table, end, information)
     return bytes(out)
 
 
 def _cie(rules: bytes, signal: bool) -> bytes:
-    body = struct.pack("<IB", 0xFFFF_FFFF, 1) + (b"S\0" if signal else b"\0")
-    body += uleb(1) + sleb(_DATA_ALIGNMENT) + bytes([_RIP])
+    body = struct.pack("<IB", 0xFFFF_FFFF, 1) + (b"zS\0" if signal else b"\0")
+    body += uleb(1) + sleb(_DATA_ALIGNMENT) + bytes([_RIP]) + (_NO_AUGMENTATION if signal else b"")
     body += bytes([CFA_DEF_CFA]) + uleb(_RSP) + uleb(8) + rules
     return _padded(body)
 
@@ -121,7 +123,9 @@ def _descriptions(table: Table, end: int, information: dict[Shape, int]) -> byte
             index += 1
         size = starts[index] - start
         if shape is not Shape.UNDEFINED and size > 0:
-            out.append(_padded(struct.pack("<IQQ", information[shape], start, size) + b"".join(program)))
+            head = struct.pack("<IQQ", information[shape], start, size)
+            head += _NO_AUGMENTATION if shape in _SIGNAL else b""
+            out.append(_padded(head + b"".join(program)))
     return b"".join(out)
 
 

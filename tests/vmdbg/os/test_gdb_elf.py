@@ -1,0 +1,122 @@
+"""The written ELF in the hands of a stock gdb, on the file alone and attached to a running guest."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from tests.vmdbg.os.conftest import Guest
+from tests.vmdbg.os.kernels import Kernel
+from tests.vmdbg.os.qemu_guest import booted
+from vmdbg.os.linux.gdb_elf import gdb_elf
+from vmdbg.os.linux.operating_system import LinuxDetector
+
+GDB_SECONDS = 100
+CPU_SECONDS = 5.0
+
+
+def gdb(elf: Path, *commands: str) -> str:
+    if not shutil.which("gdb"):
+        pytest.skip("needs gdb")
+    arguments = ["gdb", "-nx", "-batch", "-ex", "set width 0", "-ex", "set pagination off"]
+    for command in commands:
+        arguments += ["-ex", command]
+    done = subprocess.run(
+        [*arguments, str(elf)], capture_output=True, text=True, timeout=GDB_SECONDS, check=False
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def elf(guest: Guest, tmp_path: Path) -> Path:
+    path = tmp_path / "guest.elf"
+    started = time.process_time()
+    path.write_bytes(gdb_elf(guest.linux.kernel, guest.linux.unwinder.tables))
+    assert time.process_time() - started < CPU_SECONDS
+    return path
+
+
+def test_gdb_knows_types_functions_and_addresses(guest: Guest, elf: Path) -> None:
+    kernel = guest.linux.kernel
+    task = kernel.type("struct task_struct")
+    shown = gdb(
+        elf,
+        "print sizeof(struct task_struct)",
+        "print &((struct task_struct *)0)->comm",
+        "ptype struct list_head",
+        "whatis vfs_read",
+        "info symbol vfs_read",
+        "break vfs_read",
+        "info symbol loop_add",
+        "print &init_task.comm",
+        "ptype enum pid_type",
+        "maint info bfds",
+    )
+    assert f"= {task.size}\n" in shown
+    assert f"= (char (*)[16]) {task.offset_of('comm'):#x}\n" in shown
+    assert "struct list_head *next;" in shown
+    assert "(struct file *, char *, size_t, loff_t *)" in shown
+    assert re.search(rf"Breakpoint 1 at {kernel.symbol('vfs_read'):#x}", shown)
+    assert "loop_add in section .text.loop" in shown
+    assert f"{kernel.symbol('init_task') + task.offset_of('comm'):#x}" in shown
+    assert "PIDTYPE_PID" in shown
+    assert not re.search(r"DWARF Error|[Ww]arning|[Cc]omplaint|corrupt", shown), shown
+
+
+def test_sections_are_well_formed(elf: Path, guest: Guest) -> None:
+    with elf.open("rb") as file:
+        parsed = ELFFile(file)  # type: ignore[no-untyped-call]
+        symbols = parsed.get_section_by_name(".symtab")
+        assert symbols.num_symbols() > 80_000
+        (found,) = symbols.get_symbol_by_name("vfs_read")
+        assert found["st_value"] == guest.linux.kernel.symbol("vfs_read")
+        assert parsed.get_section(found["st_shndx"]).name == ".text"
+        dwarf = parsed.get_dwarf_info()
+        (unit,) = dwarf.iter_CUs()
+        assert unit.get_top_DIE().attributes["DW_AT_name"].value == b"linux"
+        assert sum(1 for _ in dwarf.CFI_entries()) > 5000
+
+
+def test_gdb_stops_in_a_function_and_shows_arguments_and_stack(
+    kernel_image: Callable[[str], Kernel], tmp_path: Path
+) -> None:
+    """`break vfs_read` when a chosen process calls it: its `struct file *` by type, and who called it."""
+    server = tmp_path / "gdb.socket"
+    options = ("-chardev", f"socket,path={server},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb")
+    with booted(kernel_image("6.1-cloud"), "nokaslr", options) as guest:
+        while "Freeing unused kernel image" not in guest.console():
+            assert guest.process.poll() is None
+            guest.run_for(0.05)
+        linux = LinuxDetector().detect(guest.stop())
+        assert linux is not None
+        path = tmp_path / "guest.elf"
+        path.write_bytes(gdb_elf(linux.kernel, linux.unwinder.tables))
+        current = linux.kernel.per_cpu_address("current_task")
+        comm = f"((struct task_struct *)*(unsigned long *){current:#x})->comm"
+        shown = gdb(
+            path,
+            f"target remote {server}",
+            f'break vfs_read if $_streq({comm}, "init")',
+            "continue",
+            "print file->f_path.dentry->d_name.name",
+            "print *pos",
+            "print count",
+            f"print {comm}",
+            "backtrace",
+            "up 2",
+            "info registers rip",
+            "detach",
+        )
+    assert re.search(r"Breakpoint 1, 0x[0-9a-f]+ in vfs_read \(file=0xffff[0-9a-f]+, buf=0x[0-9a-f]+", shown), shown
+    assert re.search(r'\$1 = \(const unsigned char \*\) 0xffff[0-9a-f]+ "\w+"', shown), shown
+    assert '"init' in shown
+    assert re.findall(r"^#\d+ .*? in (\w+) \(", shown, re.M)[:3] == ["vfs_read", "ksys_read", "do_syscall_64"]
+    assert "#3  <signal handler called>\n#4  0x0000" in shown, "the registers saved at the entry lead to user space"
+    assert "corrupt stack" not in shown
