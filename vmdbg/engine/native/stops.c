@@ -139,11 +139,12 @@ static void translate_insn(Disas *db, Cpu *cpu)
         original_ops->breakpoint_check(db, cpu, &breakpoint);
         return;
     }
-    vm->align_next = demands_alignment(vm->env, db->pc_next, db->tb->flags & HF_CS64);
+    unsigned traits = instruction_traits(vm->env, db->pc_next, db->tb->flags & HF_CS64);
+    vm->align_next = traits & DEMANDS_ALIGNMENT;
     original_ops->translate_insn(db, cpu);
     vm->align_next = 0;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||
-                                     db->tb->flags & HF_RF))
+                                     db->tb->flags & HF_RF || traits & ACCESSES_PORT))
         db->is_jmp = DISAS_TOO_MANY;
 }
 

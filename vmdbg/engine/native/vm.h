@@ -145,8 +145,9 @@ bool vm_breakpoint_at(Vm *vm, uint64_t linear);
 bool watch_page(Vm *vm, uint64_t linear, uint64_t physical);
 void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc);
 
-/* alignment.c */
-bool demands_alignment(Env *env, uint64_t linear, bool code64);
+/* instructions.c */
+enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2 };
+unsigned instruction_traits(Env *env, uint64_t linear, bool code64);
 
 /* data_breakpoints.c */
 bool data_breakpoint_page(Vm *vm, uint64_t linear);

@@ -1,7 +1,11 @@
-/* #GP for SSE operands that are not aligned to 16 bytes (SDM 1 4.1.1.1), which Unicorn lets pass.
+/* What an instruction demands of the translator besides Unicorn's work.
  *
+ * #GP for SSE operands that are not aligned to 16 bytes (SDM 1 4.1.1.1), which Unicorn lets pass.
  * When an instruction that demands alignment is translated, its first 8-byte access is preceded by a check. The check
  * is a call, and TCG calls registered helpers only: it borrows CMPXCHG16B's locked one, which is for parallel CPUs.
+ *
+ * A port access ends its block, so that what it asks for (to stop, to switch off) comes right after it wherever the
+ * block began.
  */
 #include "vm.h"
 
@@ -33,8 +37,13 @@ static bool listed(const Row *rows, unsigned count, uint8_t opcode, uint8_t pref
     return false;
 }
 
-/* Whether the instruction has a memory operand that must be aligned. Reads no byte that is not the instruction's. */
-bool demands_alignment(Env *env, uint64_t linear, bool code64)
+static bool is_port_access(uint8_t opcode)
+{
+    return (opcode & 0xf4) == 0xe4 || (opcode & 0xfc) == 0x6c;
+}
+
+/* What the translator must add. Reads no byte that is not the instruction's. */
+unsigned instruction_traits(Env *env, uint64_t linear, bool code64)
 {
     uint8_t byte, opcode, prefix = NONE;
 
@@ -47,9 +56,9 @@ bool demands_alignment(Env *env, uint64_t linear, bool code64)
         else if (byte == 0x66)
             prefix = prefix == NONE ? P66 : prefix;
         else if ((byte & 0xe7) != 0x26 && (byte & 0xfe) != 0x64 && byte != 0x67 && !(code64 && (byte & 0xf0) == 0x40))
-            return false;
+            return is_port_access(byte) ? ACCESSES_PORT : 0;
         if (i == 14)
-            return false;
+            return 0;
     }
     byte = opcode = cpu_ldub_code_x86_64(env, linear++);
     if (byte == 0x38 || byte == 0x3a)
@@ -57,7 +66,7 @@ bool demands_alignment(Env *env, uint64_t linear, bool code64)
     bool found = byte == 0x38   ? LISTED(map_0f38, opcode, prefix)
                  : byte == 0x3a ? LISTED(map_0f3a, opcode, prefix)
                                 : LISTED(map_0f, opcode, prefix);
-    return found && cpu_ldub_code_x86_64(env, linear) < 0xc0;
+    return found && cpu_ldub_code_x86_64(env, linear) < 0xc0 ? DEMANDS_ALIGNMENT : 0;
 }
 
 __attribute__((noinline)) void __wrap_helper_cmpxchg16b_x86_64(Env *env, uint64_t linear)
