@@ -1,8 +1,7 @@
-"""python -m vmdbg."""
+"""`python -m vmdbg`."""
 
 import sys
 
 from vmdbg.cli.main import main
 
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""The command line: `vmdbg run` and its relatives."""

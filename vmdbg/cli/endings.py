@@ -1,0 +1,62 @@
+"""How `vmdbg run` ends, and its exit code."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from vmdbg.machine.outcome import Outcome
+from vmdbg.units import Tick
+
+
+class ExitCode(enum.IntEnum):
+    """0: powered off or stopped as asked; 1: the guest died; 2: bad usage; 3: the engine failed."""
+
+    DONE = 0
+    GUEST_DIED = 1
+    USAGE = 2
+    ENGINE = 3
+
+
+SIGNAL_BASE = 128
+"""A run that a signal ended exits with this plus its number, as shells count."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestEnded:
+    """The guest ended the run, one way or another."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class TextSeen:
+    """--until: the text appeared at `found_at`."""
+
+    text: bytes
+    found_at: Tick
+
+
+@dataclass(frozen=True, slots=True)
+class TickReached:
+    """--stop-at."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserQuit:
+    """With the escape key, or from a debugger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """SIGINT, SIGTERM or SIGHUP."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputClosed:
+    """Nobody reads stdout any more."""
+
+
+Ending = GuestEnded | TextSeen | TickReached | UserQuit | Signalled | OutputClosed

@@ -1,0 +1,74 @@
+"""`vmdbg`: parse the command line, run the command, turn errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+
+from vmdbg.cli import devices, doctor, run
+from vmdbg.cli.arguments import Parser
+from vmdbg.cli.endings import SIGNAL_BASE, ExitCode
+from vmdbg.cli.terminal import message
+from vmdbg.errors import EngineError, GuestError, VmdbgError
+
+TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `vmdbg` with `arguments`, those of the process by default; the exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+        return int(options.command(options))
+    except VmdbgError as error:
+        return _failed(str(error), _exit_code(error))
+    except BrokenPipeError:
+        _silence_stdout()
+        return SIGNAL_BASE + signal.SIGPIPE
+    except KeyboardInterrupt:
+        message("interrupted")
+        return SIGNAL_BASE + signal.SIGINT
+    except MemoryError:
+        return _failed("this computer has too little free memory", ExitCode.ENGINE)
+    except Exception as error:  # no traceback reaches a user
+        if os.environ.get(TRACEBACK_VARIABLE):
+            traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        hint = f"this is a bug in vmdbg; {TRACEBACK_VARIABLE}=1 in the environment shows where"
+        return _failed(f"{what} ({hint})", ExitCode.ENGINE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="vmdbg",
+        description="A deterministic virtual machine monitor made for debugging.",
+        allow_abbrev=False,
+    )
+    version = f"vmdbg {metadata.version('vmdbg')}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command_name", parser_class=Parser)
+    for module in (run, devices, doctor):
+        module.add_parser(commands)
+    return parser
+
+
+def _exit_code(error: VmdbgError) -> ExitCode:
+    if isinstance(error, EngineError):
+        return ExitCode.ENGINE
+    return ExitCode.GUEST_DIED if isinstance(error, GuestError) else ExitCode.USAGE
+
+
+def _failed(text: str, code: ExitCode) -> int:
+    message(f"error: {' '.join(text.split())}")
+    return int(code)
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from complaining about a pipe that it cannot flush."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,217 @@
+"""`vmdbg run`: boot a guest."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import assert_never
+
+from vmdbg.cli.digest_file import write_digest
+from vmdbg.cli.elf_symbols import ElfSymbols
+from vmdbg.cli.endings import (
+    SIGNAL_BASE,
+    Ending,
+    ExitCode,
+    GuestEnded,
+    OutputClosed,
+    Signalled,
+    TextSeen,
+    TickReached,
+    UserQuit,
+)
+from vmdbg.cli.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
+from vmdbg.cli.io_trace import IoLog, unclaimed_accesses
+from vmdbg.cli.pacing import Pacer
+from vmdbg.cli.poller import Poller
+from vmdbg.cli.report import verdict
+from vmdbg.cli.run_loop import COM1, RunLoop
+from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config
+from vmdbg.cli.runner import PlainRunner, Runner
+from vmdbg.cli.sample import sample_path
+from vmdbg.cli.serial_backends import Receive, Stdio, StdioBackend
+from vmdbg.cli.serial_clients import make_backend
+from vmdbg.cli.serial_watch import PanicWatch, UntilText
+from vmdbg.cli.start import Started, start
+from vmdbg.cli.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
+from vmdbg.cli.typist import Typist
+from vmdbg.errors import UserError
+from vmdbg.machine.inputs import NmiButton, PowerButton
+from vmdbg.machine.outcome import Outcome
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="boot a guest",
+        description="Boot a guest: a Linux kernel, an ELF kernel, a boot sector, firmware, or the sample.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_run_options(parser)
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Boot and run until the end. Raises UserError, GuestError, EngineError."""
+    started = start(guest_files(options), machine_config(options))
+    try:
+        with contextlib.ExitStack() as stack:
+            return Run(options, started, stack).finish()
+    finally:
+        started.machine.close()
+
+
+class Run:
+    """One `vmdbg run`, put together from its options."""
+
+    def __init__(self, options: argparse.Namespace, started: Started, stack: contextlib.ExitStack) -> None:
+        self._options = options
+        self._started = started
+        self._machine = started.machine
+        self._keyboard = isinstance(options.serial, Stdio) and both_ends_are_terminals()
+        self._panic = PanicWatch()
+        self._io_log = self._open_io_log()
+        self._poller = Poller()
+        stack.callback(self._poller.close)
+        self._serial = make_backend(options.serial, readable=self._keyboard or not is_terminal(0))
+        stack.callback(self._serial.close)
+        self._runner = self._make_runner()
+        stack.callback(self._runner.close)
+        self._loop = self._make_loop()
+
+    def _open_io_log(self) -> IoLog | None:
+        if self._options.trace_io_log is None:
+            return None
+        log = IoLog(self._options.trace_io_log)
+        log.attach(self._machine)
+        return log
+
+    def _make_runner(self) -> Runner:
+        if self._options.gdb is not None:
+            raise UserError("--gdb is not part of this build of vmdbg yet")
+        return PlainRunner(self._machine)
+
+    def _make_loop(self) -> RunLoop:
+        machine, options = self._machine, self._options
+        until = UntilText(options.until, machine.lower_limit) if options.until is not None else None
+        typist = Typist(options.input)
+        listeners = machine.serial[COM1].listeners
+        listeners += [lambda _port, data, _now: self._serial.write(data), typist.on_output, self._panic.on_output]
+        if until is not None:
+            listeners.append(until.on_output)
+        watched = self._keyboard or (self._serial.live and not isinstance(self._serial, StdioBackend))
+        pacer = Pacer(machine) if watched and not options.no_realtime else None
+        return RunLoop(
+            machine, self._runner, self._serial, self._poller, self.say, typist, until, options.stop_at, pacer
+        )
+
+    def say(self, text: str) -> None:
+        """A message of ours, never in the middle of a line of the guest's."""
+        self._serial.flush()
+        if isinstance(self._serial, StdioBackend) and not self._serial.at_line_start and is_terminal(1):
+            self._serial.write(b"\n")
+            self._serial.flush()
+        message(text)
+
+    def finish(self) -> int:
+        """Run to the end and say how it ended; the exit code."""
+        ending = self._run()
+        if self._io_log is not None:
+            self._io_log.close()
+        code = self._report(ending)
+        if self._options.trace_io:
+            for line in unclaimed_accesses(self._machine):
+                self.say(line)
+        if self._options.digest is not None:
+            write_digest(self._machine, self._options.digest)
+        return code
+
+    def _run(self) -> Ending:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_signals(self._loop))
+            where = self._serial.open(self._poller, self._receiver())
+            if where is not None:
+                self.say(where)
+            if self._keyboard:
+                self.say(f"{self._started.image.description}; {ESCAPE_NAME} h for help, {ESCAPE_NAME} q to quit")
+                stack.enter_context(RawTerminal(0))
+            return self._loop.run()
+
+    def _receiver(self) -> Receive:
+        """What to do with what comes from outside: keys, prepared text, or a client's bytes."""
+        if self._keyboard:
+            escape_key = EscapeKey(self._key_commands(), self.say)
+            return lambda data: self._typed(escape_key.filter(data))
+        return self._loop.typist.add if isinstance(self._serial, StdioBackend) else self._loop.type
+
+    def _typed(self, data: bytes) -> None:
+        if data:
+            self._loop.type(data)
+
+    def _key_commands(self) -> dict[str, KeyCommand]:
+        push = self._machine.push
+        return {
+            "q": KeyCommand("quit", self._loop.quit),
+            "d": KeyCommand("break into the debugger", self._break_in),
+            "p": KeyCommand("press the power button", lambda: push(PowerButton())),
+            "n": KeyCommand("press the NMI button", lambda: push(NmiButton())),
+        }
+
+    def _break_in(self) -> None:
+        if not self._runner.interrupt():
+            self.say("no debugger is attached: start with --gdb PORT to have one")
+
+    def _report(self, ending: Ending) -> int:
+        when = f"at tick {self._machine.clock}"
+        match ending:
+            case GuestEnded(outcome):
+                return self._judge(outcome)
+            case TextSeen(text, found_at):
+                self.say(f"stopped {when}: the serial output had {shown(text)} at tick {found_at}")
+            case TickReached():
+                self.say(f"stopped {when}, as asked")
+            case UserQuit():
+                self.say(f"quit {when}")
+            case Signalled(number):
+                self.say(f"stopped {when} by {signal.Signals(number).name}")
+                return SIGNAL_BASE + number
+            case OutputClosed():
+                return SIGNAL_BASE + signal.SIGPIPE
+            case _:
+                assert_never(ending)
+        return ExitCode.DONE
+
+    def _judge(self, outcome: Outcome) -> int:
+        found = verdict(self._machine, outcome, self._panic.panic, ElfSymbols(self._symbol_file()))
+        for line in (found.headline, *found.details):
+            self.say(line)
+        return ExitCode.GUEST_DIED if found.died else ExitCode.DONE
+
+    def _symbol_file(self) -> Path | None:
+        files = self._started.files
+        if files.kernel is not None:
+            return Path(files.kernel)
+        return sample_path() if files.bios is None else None
+
+
+@contextlib.contextmanager
+def _signals(loop: RunLoop) -> Iterator[None]:
+    """Signals end the run between two slices rather than anywhere."""
+    before = {number: signal.signal(number, lambda got, _frame: loop.signal(got)) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def shown(text: bytes) -> str:
+    """Text in quotes, on one line."""
+    return json.dumps(text.decode("utf-8", "backslashreplace"))

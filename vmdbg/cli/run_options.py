@@ -1,0 +1,112 @@
+"""The options of `vmdbg run`."""
+
+from __future__ import annotations
+
+import argparse
+
+from vmdbg.boot.image import CpuMode, Protocol
+from vmdbg.cli.serial_backends import Stdio, serial_choice
+from vmdbg.cli.start import GuestFiles
+from vmdbg.cli.values import listen_address, memory_size, number, searched_text, start_date, typed_text
+from vmdbg.errors import UserError
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, MachineConfig
+from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
+
+EXAMPLES = r"""examples:
+  vmdbg run                                          the sample guest
+  vmdbg run --kernel vmlinuz --initrd initrd.cpio    Linux, with its console here
+  vmdbg run --kernel vmlinuz --initrd initrd.cpio --gdb 1234 --wait
+  vmdbg run disk.img --until "login:" --digest -     a boot sector, until it says so
+
+exit codes: 0 powered off or stopped as asked, 1 the guest died, 2 bad usage, 3 an engine failure
+"""
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Declare everything that `vmdbg run` understands."""
+    _guest_options(parser.add_argument_group("guest"))
+    _machine_options(parser.add_argument_group("machine"))
+    _serial_options(parser.add_argument_group("serial port"))
+    _debugger_options(parser.add_argument_group("debugger"))
+    _stop_options(parser.add_argument_group("stopping and looking"))
+
+
+def _guest_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("file", nargs="?", metavar="FILE", help="kernel, ELF or boot sector; default: the sample guest")
+    group.add_argument("--kernel", metavar="FILE", help="the same as FILE")
+    group.add_argument("--initrd", metavar="FILE", help="initial RAM disk")
+    group.add_argument("--append", metavar="TEXT", default="", help="add to the default kernel command line")
+    group.add_argument("--command-line", metavar="TEXT", help="replace the default kernel command line")
+    group.add_argument("--bios", metavar="FILE", help="run firmware from the reset vector")
+    group.add_argument(
+        "--via-decompressor", action="store_true", help="let a Linux kernel unpack (and randomise) itself"
+    )
+    protocols = [item.value for item in Protocol]
+    group.add_argument("--protocol", choices=protocols, help="enter the guest this way, not as its magic number says")
+    group.add_argument("--load-address", type=number, metavar="ADDRESS", help="run FILE as flat code loaded there")
+    modes = [item.value for item in CpuMode]
+    group.add_argument("--mode", choices=modes, help="CPU mode in which flat code starts")
+    group.add_argument("--seed", metavar="TEXT", default="vmdbg", help="what Linux seeds its random numbers with")
+
+
+def _machine_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--memory", type=memory_size, default=DEFAULT_MEMORY, metavar="SIZE", help="RAM (256M)")
+    group.add_argument("--cpu", default=DEFAULT_MODEL, metavar="NAME", help=f"CPU model: {', '.join(MODELS)}")
+    group.add_argument("--no-apic", action="store_true", help="no local APIC and no I/O APIC, just the 8259A pair")
+    first = "what the RTC shows at first (2000-01-01)"
+    group.add_argument("--start", type=start_date, default=DEFAULT_START, metavar="DATE", help=first)
+    group.add_argument("--no-realtime", action="store_true", help="do not wait for host time while the guest idles")
+
+
+def _serial_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--serial",
+        type=serial_choice,
+        default=Stdio(),
+        metavar="WHERE",
+        help="COM1: stdio, none, pty, file:PATH, unix:PATH or tcp:HOST:PORT (stdio)",
+    )
+    group.add_argument(
+        "--input",
+        type=typed_text,
+        default=b"",
+        metavar="TEXT",
+        help=r"type TEXT, each line once the serial line is idle; \n \r \t \e \xHH are understood",
+    )
+
+
+def _debugger_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--gdb", type=listen_address, metavar="[HOST:]PORT", help="serve gdb there, or at unix:PATH")
+    group.add_argument("--wait", action="store_true", help="hold the guest at its first instruction for the debugger")
+
+
+def _stop_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--until", type=searched_text, metavar="TEXT", help="stop when the serial output has TEXT")
+    group.add_argument("--stop-at", type=number, metavar="TICK", help="stop at the first boundary from this tick on")
+    group.add_argument("--digest", metavar="FILE", help="write hashes of the stopped machine as JSON; - for stdout")
+    group.add_argument("--trace-io", action="store_true", help="list the ports that were accessed without a device")
+    group.add_argument("--trace-io-log", metavar="FILE", help="write every access to a device to FILE")
+
+
+def guest_files(options: argparse.Namespace) -> GuestFiles:
+    """Raises UserError for options that exclude each other."""
+    if options.file is not None and options.kernel is not None:
+        raise UserError(f"the guest is named twice, {options.file} and --kernel {options.kernel}: name it once")
+    if options.wait and options.gdb is None:
+        raise UserError("--wait holds the guest for a debugger, but none can attach: give --gdb PORT too")
+    return GuestFiles(
+        kernel=options.file if options.kernel is None else options.kernel,
+        initrd=options.initrd,
+        bios=options.bios,
+        append=options.append,
+        command_line=options.command_line,
+        via_decompressor=options.via_decompressor,
+        protocol=Protocol(options.protocol) if options.protocol is not None else None,
+        load_address=options.load_address,
+        mode=CpuMode(options.mode) if options.mode is not None else None,
+        seed=options.seed,
+    )
+
+
+def machine_config(options: argparse.Namespace) -> MachineConfig:
+    return MachineConfig(options.memory, options.cpu, not options.no_apic, options.start)

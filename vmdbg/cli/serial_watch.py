@@ -1,0 +1,57 @@
+"""Reading along on the serial line: for the text that --until waits for, and for a panic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from vmdbg.machine.cpu_lines import LATENCY
+from vmdbg.units import Tick
+
+LONGEST_LINE = 1024
+_PANIC = b"Kernel panic - "
+_TIMESTAMP = re.compile(rb"^\[[ 0-9.]+\] ")
+
+
+class UntilText:
+    """Ends the run soon after the text has appeared, at a tick that depends on nothing but the guest."""
+
+    def __init__(self, text: bytes, lower_limit: Callable[[Tick], None]) -> None:
+        self.text = text
+        self.found_at: Tick | None = None
+        self.stop_at: Tick | None = None
+        self._lower_limit = lower_limit
+        self._tail = b""
+
+    def on_output(self, port: int, data: bytes, now: int) -> None:
+        """Runs while guest code does: the run ends LATENCY later, where it can end exactly."""
+        del port
+        if self.stop_at is not None:
+            return
+        window = self._tail + data
+        if self.text in window:
+            self.found_at, self.stop_at = Tick(now), Tick(now + LATENCY)
+            self._lower_limit(self.stop_at)
+        self._tail = window[1 - len(self.text) :] if len(self.text) > 1 else b""
+
+
+class PanicWatch:
+    """Remembers the line with which a kernel said that it panicked."""
+
+    def __init__(self) -> None:
+        self.panic: str | None = None
+        self._line = bytearray()
+
+    def on_output(self, port: int, data: bytes, now: int) -> None:
+        del port, now
+        for byte in data:
+            if byte == 0x0A:
+                self._end_line()
+            elif len(self._line) < LONGEST_LINE:
+                self._line.append(byte)
+
+    def _end_line(self) -> None:
+        if _PANIC in self._line:
+            line = _TIMESTAMP.sub(b"", bytes(self._line).strip())
+            self.panic = line.decode("utf-8", "replace")
+        self._line.clear()

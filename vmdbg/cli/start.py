@@ -1,0 +1,83 @@
+"""From what the user named to a machine at its first instruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vmdbg.boot.acpi import AcpiConfig, acpi_segment
+from vmdbg.boot.detect import boot_image
+from vmdbg.boot.image import BootImage, BootOptions, CpuMode, Protocol
+from vmdbg.boot.source import read_input
+from vmdbg.cli.sample import sample_kernel
+from vmdbg.errors import EngineError, UserError
+from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.inputs import InputSource
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.power_on import power_on
+from vmdbg.units import Physical
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFiles:
+    """What to boot: paths and how. Without kernel and bios, the sample kernel."""
+
+    kernel: str | None = None
+    initrd: str | None = None
+    bios: str | None = None
+    append: str = ""
+    command_line: str | None = None
+    via_decompressor: bool = False
+    protocol: Protocol | None = None
+    load_address: int | None = None
+    mode: CpuMode | None = None
+    seed: str = "vmdbg"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A machine that has not run, and what was put into it."""
+
+    machine: Machine
+    image: BootImage
+    files: GuestFiles = field(default_factory=GuestFiles)
+
+
+def start(files: GuestFiles, config: MachineConfig, inputs: InputSource | None = None) -> Started:
+    """Read the files, lay the guest out and put it into a machine. Raises UserError, EngineError."""
+    image = boot_image(_options(files, config))
+    machine = make_machine(config, inputs)
+    power_on(machine, image)
+    return Started(machine, image, files)
+
+
+def make_machine(config: MachineConfig, inputs: InputSource | None = None) -> Machine:
+    """A machine with nothing in its RAM. The native part is loaded here, so that the rest works without it."""
+    try:
+        from vmdbg.engine.unicorn import UnicornEngine
+    except ImportError as error:
+        raise EngineError(f"the native engine cannot be loaded ({error}): install vmdbg again") from None
+    try:
+        return Machine(config, UnicornEngine, inputs)
+    except (MemoryError, OSError):
+        raise UserError("this computer has too little free memory for the guest: give less --memory") from None
+
+
+def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
+    acpi = acpi_segment(AcpiConfig(apic=config.apic)) if files.bios is None else None
+    kernel = read_input(files.kernel, "kernel") if files.kernel is not None else None
+    bios = read_input(files.bios, "BIOS") if files.bios is not None else None
+    return BootOptions(
+        memory=config.memory,
+        kernel=sample_kernel() if kernel is None and bios is None else kernel,
+        initrd=read_input(files.initrd, "initrd") if files.initrd is not None else None,
+        bios=bios,
+        append=files.append,
+        command_line=files.command_line,
+        via_decompressor=files.via_decompressor,
+        protocol=files.protocol,
+        load_address=Physical(files.load_address) if files.load_address is not None else None,
+        mode=files.mode,
+        firmware=(acpi,) if acpi is not None else (),
+        rsdp=acpi.address if acpi is not None else None,
+        seed=files.seed.encode("utf-8", "surrogateescape"),
+    )
