@@ -185,6 +185,15 @@ class Catches:
 
 
 @dataclass(frozen=True, slots=True)
+class Stops:
+    """All that a debugger has set in an engine."""
+
+    breakpoints: Breakpoints = Breakpoints()
+    watchpoints: tuple[Watchpoint, ...] = ()
+    catches: Catches = Catches()
+
+
+@dataclass(frozen=True, slots=True)
 class CpuSnapshot:
     """The CPU between two instructions: clock, architectural state and TLB, as bytes that any process can restore."""
 
@@ -308,6 +317,11 @@ class Engine(Protocol):
     def set_watchpoints(self, watchpoints: Iterable[Watchpoint]) -> None: ...
 
     def set_catches(self, catches: Catches) -> None: ...
+
+    @property
+    def stops(self) -> Stops:
+        """What the three above were last given."""
+        ...
 
     def deliveries(self) -> tuple[Delivery, ...]:
         """The last deliveries, oldest first."""

@@ -25,6 +25,7 @@ from vmdbg.engine.port import (
     VoidFetch,
     WatchpointHit,
 )
+from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.console import Console
 from vmdbg.machine.cpu_lines import LATENCY, OWNER, IntrLine, NmiLine
@@ -49,7 +50,6 @@ from vmdbg.machine.snapshot import (
     encode_scheduler,
     encode_state,
 )
-from vmdbg.errors import RecordingError
 from vmdbg.units import Tick
 from vmdbg.x86.cpuid import CpuidTable, build_table, find_model
 
@@ -85,6 +85,7 @@ class Machine:
         self.inputs: InputSource = inputs if inputs is not None else LiveInputs()
         self.in_access = False
         self.halted = False
+        self.halt_tick = Tick(0)
         self.ending: Outcome | None = None
         self._limit = Tick(0)
         self.scheduler = Scheduler(self._on_earlier)
@@ -216,7 +217,7 @@ class Machine:
             self._leave()
         self._take_deadlines()
         if isinstance(exit_, Halted):
-            self.halted = True
+            self._halt()
             return Stepped()
         return self._outcome(exit_)
 
@@ -254,7 +255,7 @@ class Machine:
             case LimitReached():
                 return None
             case Halted():
-                self.halted = True
+                self._halt()
                 return None
             case StopRequested():
                 return self.ending or exit_
@@ -271,6 +272,11 @@ class Machine:
                 return exit_
             case _:
                 assert_never(exit_)
+
+    def _halt(self) -> None:
+        """HLT retired. `halt_tick` is when, for as long as the CPU is halted and has not been restored."""
+        self.halted = True
+        self.halt_tick = self.clock
 
     def _horizon(self, limit: Tick) -> Tick:
         due, next_input = self.scheduler.next_due(), self.inputs.next_tick()

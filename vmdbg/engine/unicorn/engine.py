@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from vmdbg.engine.native import _native
 from vmdbg.engine.port import (
     Access,
-    Breakpoints,
     BreakpointHit,
+    Breakpoints,
     Bus,
     Catches,
     CpuSnapshot,
@@ -24,11 +25,12 @@ from vmdbg.engine.port import (
     LimitReached,
     Stepped,
     StopRequested,
+    Stops,
     Stuck,
     TripleFault,
     VoidFetch,
-    Watchpoint,
     WatchHit,
+    Watchpoint,
     WatchpointHit,
 )
 from vmdbg.engine.unicorn import callbacks  # noqa: F401 - hands the callbacks to the native part
@@ -85,6 +87,7 @@ class UnicornEngine:
         self._state = ffi.new("VmState *")
         self._roms: dict[int, bytearray] = {}
         self._has_windows = False
+        self.stops = Stops()
         self._load_cpuid(cpuid)
 
     def _map_windows(self) -> None:
@@ -228,13 +231,15 @@ class UnicornEngine:
         self._roms[address] = bytearray(data)
 
     def set_breakpoints(self, breakpoints: Breakpoints) -> None:
+        self.stops = replace(self.stops, breakpoints=breakpoints)
         linear, physical = breakpoints.linear, breakpoints.physical
         lib.vm_set_breakpoints(
             self._vm, ffi.new("uint64_t[]", linear), len(linear), ffi.new("uint64_t[]", physical), len(physical)
         )
 
     def set_watchpoints(self, watchpoints: Iterable[Watchpoint]) -> None:
-        wanted = list(watchpoints)
+        wanted = tuple(watchpoints)
+        self.stops = replace(self.stops, watchpoints=wanted)
         native = ffi.new("VmWatchpoint[]", len(wanted))
         for row, watchpoint in zip(native, wanted, strict=True):
             row.address, row.size, row.id = watchpoint.address, watchpoint.size, watchpoint.number
@@ -244,6 +249,7 @@ class UnicornEngine:
         lib.vm_set_watchpoints(self._vm, native, len(wanted))
 
     def set_catches(self, catches: Catches) -> None:
+        self.stops = replace(self.stops, catches=catches)
         vm = self._vm
         for word in range(4):
             vm.catch_vectors[word] = sum(1 << (v & 63) for v in catches.vectors if v >> 6 == word)
@@ -294,6 +300,10 @@ class UnicornEngine:
 
     def clean_pages(self) -> None:
         lib.vm_dirty_reset(self._vm)
+
+    def flush_caches(self) -> None:
+        """Drop all translated code and Unicorn's TLB. The guest cannot tell; tests hold that against it."""
+        lib.vm_flush_caches(self._vm)
 
     def cpu_digest_bytes(self) -> bytes:
         lib.vm_get_state(self._vm, self._state)

@@ -1,0 +1,1 @@
+"""A machine with its past: checkpoints, positions, and going to any instant of it in either direction."""

@@ -1,0 +1,79 @@
+"""The inputs of a timeline, in order: what live ones add to and replays read."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from vmdbg.errors import UserError
+from vmdbg.machine.inputs import Input
+from vmdbg.machine.snapshot import Position
+from vmdbg.units import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedInput:
+    """An input and the instant at which it is taken."""
+
+    position: Position
+    input: Input
+
+
+class History:
+    """The InputSource of a machine on a timeline.
+
+    `position` says where the machine is. `writable` says whether inputs can be added here.
+    """
+
+    def __init__(self, position: Callable[[], Position], inputs: Iterable[PlacedInput] = ()) -> None:
+        self._position = position
+        self.inputs = list(inputs)
+        self._next = 0
+        self.writable = True
+
+    def next_tick(self) -> Tick | None:
+        """The tick of the next input; one later if it waits for a delivery at the present tick first."""
+        if self._next >= len(self.inputs):
+            return None
+        due, now = self.inputs[self._next].position, self._position()
+        return Tick(due.tick + 1) if due > now and due.tick <= now.tick else due.tick
+
+    @property
+    def upcoming(self) -> PlacedInput | None:
+        """The next input."""
+        return self.inputs[self._next] if self._next < len(self.inputs) else None
+
+    def take(self, clock: Tick) -> Input | None:
+        if self._next >= len(self.inputs):
+            return None
+        entry = self.inputs[self._next]
+        if entry.position.tick > clock or entry.position > self._position():
+            return None
+        self._next += 1
+        return entry.input
+
+    def push(self, clock: Tick, data: Input) -> None:  # noqa: ARG002 - the position is finer
+        """Raises UserError in the past."""
+        if not self.writable:
+            raise UserError(
+                "this is the past, which cannot be changed: `fork` starts a new timeline here, "
+                "or go to the end of the recording"
+            )
+        self.inputs.append(PlacedInput(self._position(), data))
+
+    def taken(self) -> int:
+        """How many inputs the machine has taken: part of a checkpoint."""
+        return self._next
+
+    def rewind(self, taken: int) -> None:
+        """The machine was restored to when it had taken that many."""
+        self._next = taken
+
+    def drop_future(self) -> None:
+        """Forget the inputs that the machine has not taken."""
+        del self.inputs[self._next :]
+
+    def count_before(self, position: Position) -> int:
+        """How many inputs were taken before `position`."""
+        return bisect_left(self.inputs, position, key=lambda entry: entry.position)

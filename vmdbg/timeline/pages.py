@@ -1,0 +1,92 @@
+"""Pages of RAM kept once however often they occur.
+
+A page lives as long as a checkpoint refers to it; Python's reference counts are the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from weakref import WeakValueDictionary
+
+import lz4.block
+import xxhash
+
+from vmdbg.units import PAGE_SIZE
+
+OVERHEAD = 120
+"""Bytes that a page costs besides its contents."""
+
+
+class Page:
+    """The contents of one page: at hand, or compressed when cold."""
+
+    __slots__ = ("__weakref__", "_data", "_packed", "key")
+
+    def __init__(self, key: bytes, data: bytes) -> None:
+        self.key = key
+        self._data: bytes | None = data
+        self._packed: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """4096 bytes."""
+        if self._data is not None:
+            return self._data
+        assert self._packed is not None
+        return bytes(lz4.block.decompress(self._packed, uncompressed_size=PAGE_SIZE))
+
+    @property
+    def is_cold(self) -> bool:
+        return self._data is None
+
+    def is_at_hand_as(self, data: bytes) -> bool:
+        """Whether it is known without unpacking to hold `data`."""
+        return self._data == data
+
+    def cool(self) -> None:
+        """Keep it compressed from now on, if that saves anything."""
+        if self._data is None:
+            return
+        packed = self._packed or lz4.block.compress(self._data, store_size=False)
+        if len(packed) < PAGE_SIZE * 3 // 4:
+            self._packed, self._data = packed, None
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return OVERHEAD + (len(self._data) if self._data is not None else 0) + len(self._packed or b"")
+
+
+def page_key(data: bytes) -> bytes:
+    """What names a page by its contents: XXH3-128."""
+    return xxhash.xxh3_128_digest(data)
+
+
+class PageStore:
+    """All pages of a timeline, by contents."""
+
+    def __init__(self) -> None:
+        self._pages: WeakValueDictionary[bytes, Page] = WeakValueDictionary()
+        self.zero = self.page(bytes(PAGE_SIZE))
+
+    def page(self, data: bytes) -> Page:
+        """The page with these contents."""
+        key = page_key(data)
+        page = self._pages.get(key)
+        if page is None:
+            page = Page(key, data)
+            self._pages[key] = page
+        return page
+
+    def find(self, key: bytes) -> Page | None:
+        return self._pages.get(key)
+
+    def pages(self) -> Iterable[Page]:
+        return list(self._pages.values())
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def size(self) -> int:
+        """Bytes of memory that the pages take. Looks at every page."""
+        return sum(page.size for page in self.pages())

@@ -1,0 +1,143 @@
+"""RAM at an instant, and the difference between two instants put back into the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+
+import xxhash
+
+from vmdbg.engine.port import Engine
+from vmdbg.timeline.pages import Page, PageStore
+from vmdbg.units import PAGE_SIZE, Physical
+
+CHUNK = 256
+"""Pages in a chunk, the unit that images share."""
+
+
+class Chunk:
+    """CHUNK neighbouring pages, immutable."""
+
+    __slots__ = ("_digest", "pages")
+
+    def __init__(self, pages: Sequence[Page]) -> None:
+        self.pages = tuple(pages)
+        self._digest: bytes | None = None
+
+    @property
+    def digest(self) -> bytes:
+        if self._digest is None:
+            self._digest = xxhash.xxh3_128_digest(b"".join(page.key for page in self.pages))
+        return self._digest
+
+    def with_pages(self, changes: dict[int, Page]) -> Chunk:
+        """The chunk with some pages, by their index in it, replaced."""
+        pages = list(self.pages)
+        for index, page in changes.items():
+            pages[index] = page
+        return Chunk(pages)
+
+
+class RamImage:
+    """The contents of RAM at an instant. Images share what is equal."""
+
+    __slots__ = ("chunks",)
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        self.chunks = tuple(chunks)
+
+    @classmethod
+    def filled(cls, page: Page, pages: int) -> RamImage:
+        """All pages alike."""
+        whole = Chunk([page] * CHUNK)
+        rest = pages % CHUNK
+        return cls([whole] * (pages // CHUNK) + ([Chunk([page] * rest)] if rest else []))
+
+    def __getitem__(self, page: int) -> Page:
+        return self.chunks[page // CHUNK].pages[page % CHUNK]
+
+    def with_pages(self, changes: dict[int, Page]) -> RamImage:
+        """The image with some pages replaced."""
+        by_chunk: dict[int, dict[int, Page]] = {}
+        for number, page in changes.items():
+            by_chunk.setdefault(number // CHUNK, {})[number % CHUNK] = page
+        chunks = list(self.chunks)
+        for number, pages in by_chunk.items():
+            chunks[number] = chunks[number].with_pages(pages)
+        return RamImage(chunks)
+
+    def differences(self, other: RamImage) -> Iterator[int]:
+        """The numbers of the pages in which the two differ, ascending."""
+        for number, (mine, theirs) in enumerate(zip(self.chunks, other.chunks, strict=True)):
+            if mine is theirs:
+                continue
+            for index, (a, b) in enumerate(zip(mine.pages, theirs.pages, strict=True)):
+                if a is not b:
+                    yield number * CHUNK + index
+
+    def pages(self) -> Iterator[Page]:
+        """Every page, in order."""
+        for chunk in self.chunks:
+            yield from chunk.pages
+
+    def digest(self) -> str:
+        """XXH3-128 in hex over the pages' own digests: cheap where little has changed."""
+        return xxhash.xxh3_128_hexdigest(b"".join(chunk.digest for chunk in self.chunks))
+
+
+class RamTracker:
+    """Knows which image an engine's RAM was last equal to, and what may have changed since."""
+
+    def __init__(self, engine: Engine, store: PageStore) -> None:
+        self._engine = engine
+        self._store = store
+        self._image = RamImage.filled(store.zero, engine.ram_size // PAGE_SIZE)
+
+    def capture(self) -> RamImage:
+        """RAM as it is now."""
+        changes: dict[int, Page] = {}
+        ram, image, page_of = self._engine.ram, self._image, self._store.page
+        for number in self._touched():
+            data = bytes(ram[number * PAGE_SIZE : (number + 1) * PAGE_SIZE])
+            before = image[number]
+            if not before.is_at_hand_as(data):
+                page = page_of(data)
+                if page is not before:
+                    changes[number] = page
+        self._engine.clean_pages()
+        if changes:
+            self._image = image.with_pages(changes)
+        return self._image
+
+    def restore(self, image: RamImage) -> int:
+        """Make RAM what it was; returns how many pages had to be written."""
+        ram = self._engine.ram
+        candidates = sorted({*self._touched(), *image.differences(self._image)})
+        wrong: list[tuple[int, bytes]] = []
+        for number in candidates:
+            data = image[number].data
+            if bytes(ram[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]) != data:
+                wrong.append((number, data))
+        for first, parts in _runs(wrong):
+            self._engine.restore_ram(Physical(first * PAGE_SIZE), b"".join(parts))
+        self._engine.clean_pages()
+        self._image = image
+        return len(wrong)
+
+    def _touched(self) -> Iterable[int]:
+        dirty = self._engine.dirty_pages()
+        return compress(range(len(dirty)), dirty)
+
+
+def _runs(pages: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, list[bytes]]]:
+    """Neighbouring pages together."""
+    first, parts = 0, list[bytes]()
+    for number, data in pages:
+        if parts and number == first + len(parts):
+            parts.append(data)
+            continue
+        if parts:
+            yield first, parts
+        first, parts = number, [data]
+    if parts:
+        yield first, parts
