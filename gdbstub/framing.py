@@ -28,7 +28,7 @@ MAX_RESENDS = 8
 _ESCAPED = re.compile(rb"}(.)", re.DOTALL)
 _ESCAPES = ((b"}", b"}]"), (b"$", b"}\x04"), (b"#", b"}\x03"), (b"*", b"}\x0a"))
 _RUN = re.compile(rb"0{16,98}|x{16,98}|f{16,98}")
-_RUN_HINTS = (b"0" * 16, b"x" * 16, b"f" * 16)
+_ZEROS, _XS, _FS = b"0" * 16, b"x" * 16, b"f" * 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def checksum(payload: bytes) -> int:
 
 def frame(payload: bytes) -> bytes:
     """$payload#checksum, run-length encoded where that pays."""
-    if len(payload) <= RUN_LENGTH_LIMIT and any(hint in payload for hint in _RUN_HINTS):
+    if 16 <= len(payload) <= RUN_LENGTH_LIMIT and (_ZEROS in payload or _FS in payload or _XS in payload):
         payload = encode_runs(payload)
     return b"$%b#%02x" % (payload, checksum(payload))
 

@@ -187,9 +187,7 @@ class Server:
     def _send(self) -> None:
         """Send what the session has; what does not fit waits for the socket to take more."""
         while self._client is not None and self._session is not None:
-            self._output = (
-                self._output + self._session.take_output() if self._output else self._session.take_output()
-            )
+            self._output = self._output + self._session.take_output() if self._output else self._session.take_output()
             if not self._send_some():
                 return
             if self._output or not self._session.stalled:

@@ -1,7 +1,9 @@
-"""A complete target for gdb in a few lines: 64 KiB of memory and a CPU that knows five i386 instructions.
+"""A complete target for gdb: 64 KiB of memory and a CPU that knows four i386 instructions.
 
-python samples/toy_target.py 1234
-gdb -q -ex 'target remote :1234' -ex 'x/4i $pc' -ex 'break *2' -ex continue -ex 'watch *0x200' -ex c
+    python samples/toy_target.py 1234
+    gdb -q -ex 'target remote :1234' -ex 'x/4i $pc' -ex 'break *2' -ex continue -ex 'watch *0x200' -ex c
+
+`Toy.target` and the two methods below it are all that gdb needs; then come breakpoints, monitor commands and the CPU.
 """
 
 import sys
@@ -9,9 +11,9 @@ from collections.abc import Callable, Mapping
 
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
 from gdbstub.description import target_xml
-from gdbstub.errors import MemoryAccessError
 from gdbstub.frames import TargetFrame
 from gdbstub.server import Server
+from gdbstub.simple import Ram, RegisterFile
 from gdbstub.stops import (
     FIRST_THREAD,
     BreakpointHit,
@@ -25,69 +27,30 @@ from gdbstub.stops import (
 from gdbstub.target import Action, ActionKind, Register, Step, Target
 
 CORE = "org.gnu.gdb.i386.core"
+ROLES = {"eip": "pc", "esp": "sp", "ebp": "fp"}
 INTEGER = (
     *("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags"),
     *("cs", "ss", "ds", "es", "fs", "gs"),
 )
-STACK = [f"st{n}" for n in range(8)]
-CONTROL = ("fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop")
-ROLES = {"eip": "pc", "esp": "sp", "ebp": "fp"}
+X87 = ("fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop")
 LAYOUT = [
     *(Register(name, 32, feature=CORE, generic=ROLES.get(name, "")) for name in INTEGER),
-    *(Register(name, 80, "i387_ext", "float", CORE) for name in STACK),
-    *(Register(name, 32, "int", "float", CORE) for name in CONTROL),
+    *(Register(f"st{n}", 80, "i387_ext", "float", CORE) for n in range(8)),
+    *(Register(name, 32, "int", "float", CORE) for name in X87),
 ]
-EAX, EIP = INTEGER.index("eax"), INTEGER.index("eip")
 PROGRAM = bytes.fromhex("90 40 a300020000 ebf7")  # nop; inc eax; mov [0x200], eax; jmp 0
 
 
-class ToyRegisters:
-    layout = LAYOUT
-
-    def __init__(self) -> None:
-        self.values = [bytes(register.bits // 8) for register in LAYOUT]
-
-    def read_all(self, _thread: ThreadId) -> bytes:
-        return b"".join(self.values)
-
-    def write_all(self, _thread: ThreadId, values: bytes) -> None:
-        for number, old in enumerate(self.values):
-            self.values[number], values = values[: len(old)], values[len(old) :]
-
-    def read(self, _thread: ThreadId, number: int) -> bytes | None:
-        return self.values[number]
-
-    def write(self, _thread: ThreadId, number: int, value: bytes) -> None:
-        self.values[number] = value
-
-
-class ToyMemory:
-    def __init__(self) -> None:
-        self.ram = bytearray(0x10000)
-        self.ram[: len(PROGRAM)] = PROGRAM
-
-    def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
-        if address >= len(self.ram):
-            raise MemoryAccessError(address)
-        return bytes(self.ram[address : address + length])
-
-    def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
-        if address + len(data) > len(self.ram):
-            raise MemoryAccessError(address)
-        self.ram[address : address + len(data)] = data
-
-
 class Toy:
-    """The CPU: execution, Ctrl-C, breakpoints and monitor commands."""
-
     actions = frozenset({ActionKind.CONTINUE, ActionKind.STEP})
     kinds = frozenset({BreakpointKind.SOFTWARE, BreakpointKind.HARDWARE, BreakpointKind.WRITE})
 
     def __init__(self) -> None:
-        self.registers, self.memory = ToyRegisters(), ToyMemory()
-        self.points: dict[tuple[object, ...], Breakpoint] = {}
+        self.registers = RegisterFile(LAYOUT)
+        self.memory = Ram(bytearray(PROGRAM.ljust(0x10000, b"\0")))
         self.why: StopReason | None = Signalled(Signal.SIGTRAP)
         self.stepping = self.interrupted = False
+        self.points: dict[tuple[object, ...], Breakpoint] = {}
         self.frame = TargetFrame(self.target(), FIRST_THREAD, print)
 
     def target(self) -> Target:
@@ -122,44 +85,9 @@ class Toy:
         return target_xml("i386", LAYOUT) if name == "target.xml" else None
 
     def run(self, command: str, _write: Callable[[str], None]) -> str:
-        return f"eax is {self.get(EAX)}\n" if command == "eax" else f"unknown command {command!r}; try eax\n"
-
-    def get(self, number: int) -> int:
-        return int.from_bytes(self.registers.values[number], "little")
-
-    def set(self, number: int, value: int) -> None:
-        self.registers.values[number] = (value & 0xFFFFFFFF).to_bytes(4, "little")
-
-    def step(self) -> None:
-        """One instruction: nop, inc eax, mov [moffs32], eax, jmp rel8; hlt and all else stop with SIGILL."""
-        pc, ram = self.get(EIP), self.memory.ram
-        code = bytes(ram[pc : pc + 5]).ljust(5, b"\xf4")
-        match code[0]:
-            case 0x90:
-                pc += 1
-            case 0x40:
-                self.set(EAX, self.get(EAX) + 1)
-                pc += 1
-            case 0xA3:
-                address = int.from_bytes(code[1:], "little")
-                ram[address : address + 4] = self.registers.values[EAX]
-                pc += 5
-                self.hit(lambda point: point.kind is BreakpointKind.WRITE and point.address == address)
-            case 0xEB:
-                pc += 2 + (code[1] ^ 0x80) - 0x80
-            case _:
-                self.why = Signalled(Signal.SIGILL)
-        self.set(EIP, pc)
-        if self.why is None and self.stepping:
-            self.why = Stepped()
-        if self.why is None:
-            self.hit(lambda point: point.kind <= BreakpointKind.HARDWARE and point.address == pc)
-
-    def hit(self, matches: Callable[[Breakpoint], bool]) -> None:
-        for point in filter(matches, list(self.points.values())):
-            if point.stops(self.frame):
-                access = point.kind.access
-                self.why = WatchpointHit(point.address, access) if access else BreakpointHit()
+        if command != "eax":
+            return f"unknown command {command!r}; try eax\n"
+        return f"eax is {self.registers['eax']}\n"
 
     def run_slice(self, server: Server) -> None:
         """Run a little if running is asked for, and tell the server of a stop."""
@@ -173,13 +101,49 @@ class Toy:
                 return
             self.step()
 
+    def step(self) -> None:
+        """One instruction: nop, inc eax, mov [moffs32], eax or jmp rel8; all else stops with SIGILL."""
+        pc = self.registers["eip"]
+        code = bytes(self.memory.data[pc : pc + 5]).ljust(5, b"\xf4")
+        match code[0]:
+            case 0x90:
+                pc += 1
+            case 0x40:
+                self.registers["eax"] += 1
+                pc += 1
+            case 0xA3:
+                self.store(int.from_bytes(code[1:], "little"))
+                pc += 5
+            case 0xEB:
+                pc += 2 + (code[1] ^ 0x80) - 0x80
+            case _:
+                self.why = Signalled(Signal.SIGILL)
+        self.registers["eip"] = pc
+        if self.why is None and self.stepping:
+            self.why = Stepped()
+        if self.why is None:
+            self.hit(lambda point: point.kind <= BreakpointKind.HARDWARE and point.address == pc)
+
+    def store(self, address: int) -> None:
+        if address + 4 > len(self.memory.data):
+            self.why = Signalled(Signal.SIGSEGV, text=f"store beyond memory, at {address:#x}")
+            return
+        self.memory.write(FIRST_THREAD, address, self.registers["eax"].to_bytes(4, "little"))
+        self.hit(lambda point: point.kind is BreakpointKind.WRITE and point.address == address)
+
+    def hit(self, matches: Callable[[Breakpoint], bool]) -> None:
+        for point in filter(matches, list(self.points.values())):
+            if point.stops(self.frame):
+                access = point.kind.access
+                self.why = WatchpointHit(point.address, access) if access else BreakpointHit()
+
 
 def main() -> None:
     toy = Toy()
     server = Server(toy.target(), log=print)
     toy.frame = TargetFrame(toy.target(), FIRST_THREAD, server.console)
-    address = server.listen_tcp(port=int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-    print("listening on {}:{}".format(*address), flush=True)
+    host, port = server.listen_tcp(port=int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    print(f"listening on {host}:{port}", flush=True)
     while True:
         server.poll(None if toy.why else 0)
         toy.run_slice(server)

@@ -157,5 +157,5 @@ class _Generator:
             self.emit(f"return int({self.stack[-1]})" if self.stack else "return 0")
             return
         condition = self.stack.pop() if instruction.op is Op.IF_GOTO else ""
-        self.spill()
         self.emit(f"at = {target} if {condition} else {instruction.next}" if condition else f"at = {target}")
+        self.spill()

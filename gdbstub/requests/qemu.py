@@ -50,7 +50,5 @@ PARSERS: Mapping[bytes, Callable[[bytes], QemuRequest]] = {
     b"Qqemu.PhyMemMode": lambda fields: SetPhysicalMode(flag(fields.removeprefix(b":"), "Qqemu.PhyMemMode")),
     b"qqemu.sstepbits": constant(StepMaskBits(), "qqemu.sstepbits"),
     b"qqemu.sstep": constant(GetStepMask(), "qqemu.sstep"),
-    b"Qqemu.sstep": lambda fields: SetStepMask(
-        number(fields.lstrip(b"=:").removeprefix(b"0x"), "Qqemu.sstep")
-    ),
+    b"Qqemu.sstep": lambda fields: SetStepMask(number(fields.lstrip(b"=:").removeprefix(b"0x"), "Qqemu.sstep")),
 }

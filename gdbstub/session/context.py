@@ -66,13 +66,13 @@ class Context:
 
     def threads_of(self, ref: ThreadRef) -> list[ThreadId]:
         """The live threads that `ref` means."""
-        if ref.process not in (None, -1, ANY, PROCESS):
+        if ref.process is not None and ref.process not in (-1, ANY, PROCESS):
             return []
-        threads = list(self.target.thread_list())
+        threads = self.target.thread_list()
         if ref.thread == -1:
-            return threads
+            return list(threads)
         if ref.thread == ANY:
-            return threads[:1]
+            return list(threads[:1])
         return [thread for thread in threads if thread == ref.thread]
 
     def thread(self, ref: ThreadRef | None = None, *, for_execution: bool = False) -> ThreadId:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import assert_never
 
 from gdbstub.errors import TargetError, UnsupportedError
@@ -95,16 +94,18 @@ def interrupt(context: Context) -> None:
 def _assign(context: Context, actions: tuple[tuple[Action, ThreadRef | None], ...]) -> dict[ThreadId, Action]:
     """The leftmost action that names a thread is the thread's; one without is for all that are left."""
     assigned: dict[ThreadId, Action] = {}
+    offered = context.target.execution.actions
     for action, ref in actions:
-        _refuse_unknown(context, action)
+        _refuse_unknown(offered, action)
         for thread in context.threads_of(ref or _EVERYONE):
             assigned.setdefault(thread, action)
     return assigned
 
 
-def _refuse_unknown(context: Context, action: Action) -> None:
-    if kind_of(action) not in context.target.execution.actions:
-        raise TargetError(f"the target cannot {kind_of(action).name.lower().replace('_', '-')}")
+def _refuse_unknown(offered: frozenset[ActionKind], action: Action) -> None:
+    kind = kind_of(action)
+    if kind not in offered:
+        raise TargetError(f"the target cannot {kind.name.lower().replace('_', '-')}")
 
 
 def kind_of(action: Action) -> ActionKind:
@@ -122,7 +123,7 @@ def kind_of(action: Action) -> ActionKind:
 
 def _resume_legacy(context: Context, action: Continue | Step, address: int | None) -> Reply:
     """c, s, C, S: a step is for the thread of Hc, a continue for all of Hc's threads."""
-    _refuse_unknown(context, action)
+    _refuse_unknown(context.target.execution.actions, action)
     thread = context.thread(for_execution=True)
     if address is not None:
         set_pc(context, thread, address)
@@ -138,18 +139,14 @@ def _resume(context: Context, assigned: dict[ThreadId, Action]) -> Reply:
         context.running.update(thread for thread, action in assigned.items() if not isinstance(action, Stop))
         context.target.execution.resume(assigned)
         return Ok()
-    assigned = {thread: action for thread, action in assigned.items() if not isinstance(action, Stop)}
+    for thread in [thread for thread, action in assigned.items() if isinstance(action, Stop)]:
+        del assigned[thread]
     if not assigned:
         return Text(stop_reply(context, NoneResumed()))
-    return _started(context, lambda: context.target.execution.resume(assigned))
-
-
-def _started(context: Context, start: Callable[[], None]) -> Reply:
-    """Run `start` with the client waiting; the stop may be reported before it returns."""
     context.waiting = True
     try:
-        start()
-    except BaseException:
+        context.target.execution.resume(assigned)
+    except TargetError:
         context.waiting = False
         raise
     return Later()
@@ -161,11 +158,17 @@ def _reverse(context: Context, request: ReverseStep | ReverseContinue) -> Reply:
         raise UnsupportedError("the target cannot run backwards")
     thread = context.thread(for_execution=True)
     go = reverse.reverse_step if isinstance(request, ReverseStep) else reverse.reverse_continue
-    if not context.non_stop:
-        return _started(context, lambda: go(thread))
-    context.running.update(context.target.thread_list())
-    go(thread)
-    return Ok()
+    if context.non_stop:
+        context.running.update(context.target.thread_list())
+        go(thread)
+        return Ok()
+    context.waiting = True
+    try:
+        go(thread)
+    except TargetError:
+        context.waiting = False
+        raise
+    return Later()
 
 
 def _next_unreported(context: Context) -> Reply:
@@ -184,10 +187,15 @@ def on_stop(context: Context, reason: StopReason) -> None:
     if context.non_stop:
         _notify(context, reason)
     elif context.waiting:
-        if isinstance(reason, Signalled) and reason.text and not context.lldb:
-            console(context, reason.text.rstrip("\n") + "\n")
+        _show_text(context, reason)
         context.waiting = False
         context.framing.send(stop_reply(context, reason).encode())
+
+
+def _show_text(context: Context, reason: StopReason) -> None:
+    """What gdb has no field for; LLDB gets it as the description."""
+    if isinstance(reason, Signalled) and reason.text and not context.lldb:
+        console(context, reason.text.rstrip("\n") + "\n")
 
 
 def _notify(context: Context, reason: StopReason) -> None:

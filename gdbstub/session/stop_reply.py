@@ -21,6 +21,8 @@ from gdbstub.stops import (
     WatchpointHit,
 )
 
+OfThread = Stepped | BreakpointHit | Signalled | WatchpointHit | HistoryEdge | ThreadStarted
+
 
 def of_whole_target(reason: StopReason) -> bool:
     """Whether nothing is left to run after it."""
@@ -30,6 +32,8 @@ def of_whole_target(reason: StopReason) -> bool:
 def stop_reply(context: Context, reason: StopReason) -> str:
     """The stop reply's payload for this client."""
     match reason:
+        case Stepped() | BreakpointHit() | Signalled() | WatchpointHit() | HistoryEdge() | ThreadStarted():
+            return _of_thread(context, reason)
         case Exited(status):
             return f"W{status & 0xFF:02x}" + _process(context)
         case Terminated(signal):
@@ -38,15 +42,6 @@ def stop_reply(context: Context, reason: StopReason) -> str:
             return "N"
         case ThreadEnded(thread, status):
             return f"w{status & 0xFF:x};{context.show(thread)}"
-        case (
-            Signalled(thread=thread)
-            | Stepped(thread)
-            | BreakpointHit(thread)
-            | WatchpointHit(thread=thread)
-            | HistoryEdge(thread=thread)
-            | ThreadStarted(thread)
-        ):
-            return _of_thread(context, reason, thread)
     assert_never(reason)
 
 
@@ -59,16 +54,18 @@ def signal_of(reason: StopReason) -> int:
     return reason.signal if isinstance(reason, Signalled) else Signal.SIGTRAP
 
 
-def _of_thread(context: Context, reason: StopReason, thread: ThreadId) -> str:
-    fields = [f"thread:{context.show(thread)};", _detail(context, reason)]
-    if context.lldb:
-        fields.append(_lldb(context, reason))
-    fields.append(_expedited(context, thread))
-    return f"T{signal_of(reason) & 0xFF:02x}" + "".join(fields)
+def _of_thread(context: Context, reason: OfThread) -> str:
+    lldb = _lldb(context, reason) if context.lldb else ""
+    return (
+        f"T{signal_of(reason) & 0xFF:02x}thread:{context.show(reason.thread)};"
+        f"{_detail(context, reason)}{lldb}{_expedited(context, reason.thread)}"
+    )
 
 
 def _detail(context: Context, reason: StopReason) -> str:
     match reason:
+        case Stepped():
+            return ""
         case BreakpointHit(hardware=hardware):
             name = "hwbreak" if hardware else "swbreak"
             return f"{name}:;" if name + "+" in context.features else ""
@@ -124,6 +121,10 @@ def _lldb(context: Context, reason: StopReason) -> str:
 
 
 def _expedited(context: Context, thread: ThreadId) -> str:
-    registers = context.target.registers
-    values = [(number, registers.read(thread, number)) for number in context.expedited]
-    return "".join(f"{number:02x}:{value.hex()};" for number, value in values if value is not None)
+    read = context.target.registers.read
+    fields = ""
+    for number in context.expedited:
+        value = read(thread, number)
+        if value is not None:
+            fields += f"{number:02x}:{value.hex()};"
+    return fields

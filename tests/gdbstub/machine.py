@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
-from gdbstub.errors import MemoryAccessError, TargetError
+from gdbstub.errors import TargetError
+from gdbstub.simple import Ram
 from gdbstub.stops import Exited, Signal, Signalled, Stepped, StopReason, ThreadId
 from gdbstub.target import (
     SSTEP_ENABLE,
@@ -57,26 +58,6 @@ class Registers:
         self.files[thread][number] = value
 
 
-class Memory:
-    def __init__(self, start: int, fill: bytes) -> None:
-        self.start = start
-        self.data = bytearray(fill)
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.data)
-
-    def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
-        if not self.start <= address < self.end:
-            raise MemoryAccessError(address, "not mapped")
-        return bytes(self.data[address - self.start : address - self.start + length])
-
-    def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
-        if not self.start <= address <= address + len(data) <= self.end:
-            raise MemoryAccessError(address, "not mapped")
-        self.data[address - self.start : address - self.start + len(data)] = data
-
-
 class Machine:
     """Every other port. It stops only when a test calls `stop`, or at once for a step when `instant`."""
 
@@ -86,8 +67,8 @@ class Machine:
     def __init__(self) -> None:
         self.log: list[object] = []
         self.registers = Registers()
-        self.memory = Memory(START, bytes(range(256)) * 32)
-        self.physical = Memory(0, b"physical" * 512)
+        self.memory = Ram(bytearray(range(256)) * 32, START)
+        self.physical = Ram(bytearray(b"physical" * 512))
         self.why: StopReason | None = Signalled(Signal.SIGTRAP)
         self.points: dict[object, Breakpoint] = {}
         self.mask = 7

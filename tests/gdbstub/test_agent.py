@@ -142,6 +142,7 @@ def test_division_by_zero(op: Op) -> None:
         (bytes((Op.GOTO, 0, 5, Op.CONST8, 1)) + bytes((Op.CONST8, 2)), 2),
         (bytes((Op.CONST8, 1, Op.IF_GOTO, 0, 8, Op.CONST8, 7, Op.END, Op.CONST8, 9)), 9),
         (bytes((Op.CONST8, 0, Op.IF_GOTO, 0, 8, Op.CONST8, 7, Op.END, Op.CONST8, 9)), 7),
+        (bytes((Op.CONST8, 0, Op.CONST8, 1, Op.SWAP, Op.IF_GOTO, 0, 2)), 1),
     ],
 )
 def test_other_operators(code: bytes, result: int) -> None:
@@ -190,10 +191,7 @@ def test_bad_expression_is_refused_when_set(code: bytes, why: str) -> None:
 
 def printf(text: bytes, *arguments: int) -> bytes:
     return (
-        push(*arguments, 0, 0)
-        + bytes((Op.PRINTF, len(arguments), *(len(text) + 1).to_bytes(2, "big")))
-        + text
-        + b"\0"
+        push(*arguments, 0, 0) + bytes((Op.PRINTF, len(arguments), *(len(text) + 1).to_bytes(2, "big"))) + text + b"\0"
     )
 
 
@@ -255,9 +253,7 @@ def program(draw: st.DrawFn) -> bytes:
         pieces.insert(at, draw(st.sampled_from((b"\x20\0\0", b"\x21\0\0"))))
     starts = [sum(map(len, pieces[:index])) for index in range(len(pieces) + 1)]
     return b"".join(
-        piece[:1] + draw(st.sampled_from(starts)).to_bytes(2, "big")
-        if piece[0] in (Op.IF_GOTO, Op.GOTO)
-        else piece
+        piece[:1] + draw(st.sampled_from(starts)).to_bytes(2, "big") if piece[0] in (Op.IF_GOTO, Op.GOTO) else piece
         for piece in [*pieces, END]
     )
 

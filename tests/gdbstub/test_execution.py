@@ -61,9 +61,7 @@ def test_stop_reply_comes_with_the_stop(packet: str) -> None:
     assert not client.session.waiting
 
 
-@pytest.mark.parametrize(
-    ("packet", "letter"), [("c1234", "c"), ("s1234", "s"), ("C05;1234", "C"), ("S05;1234", "S")]
-)
+@pytest.mark.parametrize(("packet", "letter"), [("c1234", "c"), ("s1234", "s"), ("C05;1234", "C"), ("S05;1234", "S")])
 def test_going_on_from_an_address_sets_the_pc(packet: str, letter: str) -> None:
     client = Client()
     assert client.send(packet) == [], letter

@@ -157,9 +157,7 @@ PAYLOAD = st.binary(max_size=300).map(escape)
 
 
 @given(
-    st.lists(
-        st.one_of(PAYLOAD.map(framed), st.just(b"\x03"), st.just(b"+"), st.binary(max_size=5)), max_size=12
-    ),
+    st.lists(st.one_of(PAYLOAD.map(framed), st.just(b"\x03"), st.just(b"+"), st.binary(max_size=5)), max_size=12),
     st.data(),
 )
 def test_chunks_do_not_matter(pieces: list[bytes], data: st.DataObject) -> None:

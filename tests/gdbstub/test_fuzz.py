@@ -10,9 +10,7 @@ from tests.gdbstub.fuzz_session import fuzz_agent, fuzz_framing, fuzz_parse, fuz
 from tests.gdbstub.test_packets import CASES
 from tests.gdbstub.wire import framed
 
-KNOWN = sorted(
-    {packet for cases in CASES.values() for _, before, last, _ in cases for packet in [*before, last]}
-)
+KNOWN = sorted({packet for cases in CASES.values() for _, before, last, _ in cases for packet in [*before, last]})
 HEX = st.text("0123456789abcdef-,;:", max_size=12)
 
 

@@ -10,7 +10,7 @@ from gdbstub.breakpoints import BreakpointKind
 from gdbstub.server import Server
 from gdbstub.stops import Edge, HistoryEdge, Stepped, StopReason, ThreadId
 from gdbstub.target import Action, Target
-from samples.toy_target import EAX, EIP, Toy
+from samples.toy_target import Toy
 from tests.gdbstub.clients import debian_gdb, gdb, wheel
 
 
@@ -33,7 +33,7 @@ class TimeTravelToy(Toy):
         return Target(**{**ports, "reverse": self, "restart": self})
 
     def step(self) -> None:
-        self.past.append((list(self.registers.values), bytes(self.memory.ram)))
+        self.past.append((list(self.registers.values), bytes(self.memory.data)))
         super().step()
 
     def reverse_step(self, _thread: ThreadId) -> None:
@@ -52,15 +52,13 @@ class TimeTravelToy(Toy):
             if self.why is None and self.stepping:
                 self.why = Stepped()
             if self.why is None:
-                self.hit(
-                    lambda point: point.kind is BreakpointKind.SOFTWARE and point.address == self.get(EIP)
-                )
+                self.hit(lambda point: point.kind is BreakpointKind.SOFTWARE and point.address == self.registers["eip"])
         server.stopped(self.why)
 
     def back(self) -> StopReason | None:
         if not self.past:
             return HistoryEdge(Edge.BEGIN)
-        self.registers.values, self.memory.ram[:] = self.past.pop()
+        self.registers.values, self.memory.data[:] = self.past.pop()
         return None
 
     def restart(self) -> None:
@@ -77,9 +75,7 @@ class CountingToy(Toy):
 
 
 def test_look_around(program: list[str]) -> None:
-    output = gdb(
-        program, Toy(), "x/4i $pc", "info registers eip", "x/2xb 0xffff", "x/s 0x300", "info threads"
-    )
+    output = gdb(program, Toy(), "x/4i $pc", "info registers eip", "x/2xb 0xffff", "x/s 0x300", "info threads")
     assert "=> 0x0:\tnop" in output
     assert "0x2:\tmov    %eax,0x200" in output
     assert "eip            0x0" in output
@@ -123,9 +119,9 @@ def test_registers_and_memory_are_written(program: list[str]) -> None:
         "set var *(int*)0x300 = 0x41424344",
         "set var *(char*)0x310 = 0x24",
     )
-    assert toy.get(EAX) == 0x1234
-    assert toy.memory.ram[0x300:0x304] == b"DCBA"
-    assert toy.memory.ram[0x310] == 0x24
+    assert toy.registers["eax"] == 0x1234
+    assert toy.memory.data[0x300:0x304] == b"DCBA"
+    assert toy.memory.data[0x310] == 0x24
 
 
 def test_watchpoint(program: list[str]) -> None:
@@ -200,8 +196,7 @@ def test_reverse(program: list[str]) -> None:
     assert "$1 = 2" in output
     assert "$2 = 2" in output
     assert any(
-        end in output
-        for end in ("No more reverse-execution history", "Backward execution from here not possible")
+        end in output for end in ("No more reverse-execution history", "Backward execution from here not possible")
     )
     assert "$3 = 0" in output
 

@@ -6,7 +6,7 @@ import pytest
 
 from gdbstub.stops import ThreadId
 from gdbstub.target import Host, RegionInfo, Target
-from samples.toy_target import EAX, Toy
+from samples.toy_target import Toy
 from tests.gdbstub.clients import lldb, wheel
 
 
@@ -19,7 +19,7 @@ class LldbToy(Toy):
         return Target(**{**ports, "host": Host("i386-unknown-none", pointer_bytes=4), "regions": self})
 
     def region(self, _thread: ThreadId, address: int) -> RegionInfo:
-        end = len(self.memory.ram)
+        end = len(self.memory.data)
         return RegionInfo(0, end, "rwx", "ram") if address < end else RegionInfo(end, (1 << 32) - end)
 
 
@@ -82,8 +82,8 @@ def test_writes_and_search(program: list[str]) -> None:
         "memory find -s '$#' 0x200 0x400",
         "detach",
     )
-    assert toy.get(EAX) == 0x1234
-    assert toy.memory.ram[0x300:0x304] == b"$#}*"
+    assert toy.registers["eax"] == 0x1234
+    assert toy.memory.data[0x300:0x304] == b"$#}*"
     assert "data found at location: 0x300" in output
 
 

@@ -41,9 +41,7 @@ def payloads(stream: bytes) -> list[bytes]:
 class Client:
     """A session over a `Machine`, in no-ack mode unless told otherwise."""
 
-    def __init__(
-        self, features: str = "swbreak+;hwbreak+", machine: Machine | None = None, ack: bool = False
-    ) -> None:
+    def __init__(self, features: str = "swbreak+;hwbreak+", machine: Machine | None = None, ack: bool = False) -> None:
         self.machine = machine or Machine()
         self.session = Session(self.machine.target())
         self.machine.report = self.session.stopped
