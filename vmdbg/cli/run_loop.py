@@ -100,14 +100,13 @@ class RunLoop:
     def _feed_starved(self) -> bool:
         """A machine that waits for input alone: its clock stands, so no line will ever be due."""
         if self.typist.pending:
-            self.type(self.typist.take(self.machine.clock))
+            self.type(self.typist.take_line(self.machine.clock))
         return self._starved is None
 
     def _slice(self) -> Ending | None:
         before = self.machine.clock
-        due = self.typist.due
-        if due is not None and before >= due:
-            self.type(self.typist.take(before))
+        if self.typist.pending and (line := self.typist.take(before, self.machine.halted)):
+            self.type(line)
         paced = self.pacer.limit() if self.pacer is not None else None
         length = self._slices.begin()
         limit = before + length if paced is None else min(paced, before + LONGEST_SLICE)
