@@ -29,11 +29,12 @@ def digest(machine: Machine) -> Digest:
         rip=machine.engine.read_register("rip"),
         cpu=xxhash.xxh3_128_hexdigest(machine.engine.cpu_digest_bytes()),
         ram=xxhash.xxh3_128_hexdigest(machine.engine.ram),
-        devices=_devices(machine.save()),
+        devices=devices_digest(machine.save()),
     )
 
 
-def _devices(state: MachineState) -> str:
+def devices_digest(state: MachineState) -> str:
+    """Of the chips, their deadlines and the lines to the CPU."""
     hasher = xxhash.xxh3_128()
     for name, data in sorted(state.devices.items()):
         hasher.update(b"%s:%d:" % (name.encode(), len(data)))

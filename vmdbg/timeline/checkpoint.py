@@ -1,0 +1,130 @@
+"""Checkpoints: the whole machine at instants from which it can run on."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vmdbg.machine.snapshot import MachineState, Position
+from vmdbg.timeline.pages import PageStore
+from vmdbg.timeline.ram import RamImage
+
+DEFAULT_BUDGET = 512 << 20
+"""Bytes of memory for checkpoints."""
+MOST = 600
+"""Checkpoints kept however small they are."""
+_POINTER = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """The machine at `position`, when it had taken `inputs` inputs. Holds nothing of a debugger's."""
+
+    position: Position
+    state: MachineState
+    ram: RamImage
+    inputs: int
+
+    @property
+    def own_size(self) -> int:
+        """Bytes besides the pages and what images share."""
+        state = self.state
+        devices = sum(map(len, state.devices.values()))
+        return len(state.cpu.state) + len(state.cpu.tlb) + devices + len(state.scheduler)
+
+
+class Checkpoints:
+    """All checkpoints of a timeline in order, thinned to a budget. The first one stays for ever."""
+
+    def __init__(self, first: Checkpoint, store: PageStore, budget: int = DEFAULT_BUDGET) -> None:
+        self._all = [first]
+        self._store = store
+        self.budget = budget
+        self._checked_pages = 0
+
+    def __iter__(self) -> Iterator[Checkpoint]:
+        return iter(list(self._all))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def first(self) -> Checkpoint:
+        return self._all[0]
+
+    def nearest(self, position: Position) -> Checkpoint:
+        """The last at or before `position`, which is not before the first one's."""
+        at = bisect_right(self._all, position, key=_position)
+        return self._all[max(at - 1, 0)]
+
+    def before(self, position: Position) -> Checkpoint | None:
+        """The last before `position`."""
+        at = bisect_left(self._all, position, key=_position)
+        return self._all[at - 1] if at else None
+
+    def add(self, checkpoint: Checkpoint, cursor: Position) -> None:
+        """Keep it; others may go, rather those far from `cursor` and close together."""
+        at = bisect_left(self._all, checkpoint.position, key=_position)
+        if at < len(self._all) and self._all[at].position == checkpoint.position:
+            return
+        self._all.insert(at, checkpoint)
+        if len(self._all) > MOST:
+            self._thin(cursor, MOST * 7 // 8)
+        if len(self._store) > self._checked_pages * 21 // 20 + 256:
+            self._fit(cursor)
+
+    def drop_after(self, position: Position) -> None:
+        """That future will not happen."""
+        del self._all[bisect_right(self._all, position, key=_position) :]
+
+    def clear(self) -> None:
+        """Forget all but the first."""
+        del self._all[1:]
+
+    def memory(self) -> int:
+        """Bytes that all of them take together."""
+        chunks = {id(chunk): len(chunk.pages) for checkpoint in self._all for chunk in checkpoint.ram.chunks}
+        own = sum(checkpoint.own_size for checkpoint in self._all)
+        return self._store.size() + own + sum(chunks.values()) * _POINTER
+
+    def fit(self, cursor: Position) -> None:
+        """Come down to the budget now, as when it was lowered."""
+        self._fit(cursor)
+
+    def _fit(self, cursor: Position) -> None:
+        if self.memory() > self.budget // 2:
+            self._cool(cursor)
+        while self.memory() > self.budget and len(self._all) > 2:
+            self._thin(cursor, max(2, len(self._all) * 3 // 4))
+        self._checked_pages = len(self._store)
+
+    def _cool(self, cursor: Position) -> None:
+        """Compress what only checkpoints away from the cursor refer to."""
+        near = self.nearest(cursor).ram
+        warm = {id(page) for chunk in near.chunks for page in chunk.pages}
+        for page in self._store.pages():
+            if id(page) not in warm:
+                page.cool()
+
+    def _thin(self, cursor: Position, count: int) -> None:
+        """Drop all but `count`, so that gaps grow with the distance from the cursor."""
+        while len(self._all) > count:
+            every = [self._worth(index, cursor) for index in range(1, len(self._all))]
+            surplus = len(self._all) - count
+            doomed = set(sorted(range(len(every)), key=every.__getitem__)[: max(1, surplus // 2)])
+            kept = [c for index, c in enumerate(self._all[1:]) if index not in doomed or index - 1 in doomed]
+            self._all = [self._all[0], *kept]
+
+    def _worth(self, index: int, cursor: Position) -> float:
+        """How much longer a gap would get without it, seen from the cursor."""
+        tick = self._all[index].position.tick
+        before = self._all[index - 1].position.tick
+        after = self._all[index + 1].position.tick if index + 1 < len(self._all) else 2 * tick - before
+        return (after - before) / (abs(cursor.tick - tick) + 1_000)
+
+
+def _position(checkpoint: Checkpoint) -> Position:
+    return checkpoint.position
+
+

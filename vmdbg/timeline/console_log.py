@@ -1,0 +1,106 @@
+"""What the guest wrote to its consoles, and when."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
+
+from vmdbg.machine.console import Console, Listener
+from vmdbg.units import Tick
+
+DEBUG_CONSOLE = -1
+
+
+class PortLog:
+    """All output of one port: the bytes and the tick of each, ascending."""
+
+    def __init__(self) -> None:
+        self.text = bytearray()
+        self.ticks = array("Q")
+
+    def append(self, data: bytes, tick: int) -> None:
+        self.text += data
+        self.ticks.extend([tick] * len(data))
+
+    def cut(self, tick: int) -> None:
+        """Forget what came after `tick`."""
+        length = bisect_right(self.ticks, tick)
+        del self.text[length:]
+        del self.ticks[length:]
+
+    def find(self, text: bytes, after: int = -1) -> int | None:
+        """The tick at which the last byte of the first occurrence that ends after tick `after` was written."""
+        start = max(0, bisect_right(self.ticks, after) - len(text) + 1)
+        at = self.text.find(text, start)
+        return self.ticks[at + len(text) - 1] if at >= 0 else None
+
+    def between(self, start: int, end: int) -> bytes:
+        """What was written from tick `start` up to, not including, tick `end`."""
+        return bytes(self.text[bisect_left(self.ticks, start) : bisect_left(self.ticks, end)])
+
+    def lines(self) -> list[tuple[Tick, str]]:
+        """Each line without its end, and the tick of its first byte. Bytes above 7Fh are read as UTF-8 if they are."""
+        lines, start = [], 0
+        for piece in bytes(self.text).splitlines(keepends=True):
+            lines.append((Tick(self.ticks[start]), piece.decode("utf-8", "backslashreplace").rstrip("\r\n")))
+            start += len(piece)
+        return lines
+
+
+class ConsoleLog:
+    """Output of all consoles of a machine. What is heard again on the way back is kept once.
+
+    `listeners` hear each byte when it is passed for the first time since the log was made.
+    """
+
+    def __init__(self, consoles: Iterable[Console]) -> None:
+        self.ports: dict[int, PortLog] = {}
+        self.listeners: list[Listener] = []
+        self.on_new: Callable[[int, bytes, int], None] | None = None
+        self._heard: dict[int, tuple[int, bool]] = {}
+        self.known_until = -1
+        """Everything up to that tick is in the log already."""
+        for console in consoles:
+            self.ports[console.port] = PortLog()
+            console.listeners.append(self._hear)
+
+    def _hear(self, port: int, data: bytes, tick: int) -> None:
+        log = self.ports[port]
+        if tick > self.known_until and (not log.ticks or tick >= log.ticks[-1]):
+            log.append(data, tick)
+            if self.on_new is not None:
+                self.on_new(port, data, tick)
+        if self.listeners:
+            self._pass_on(port, data, tick)
+
+    def _pass_on(self, port: int, data: bytes, tick: int) -> None:
+        last, open_ = self._heard.get(port, (-1, False))
+        if tick > last or (tick == last and open_):
+            self._heard[port] = (tick, True)
+            for listener in self.listeners:
+                listener(port, data, tick)
+
+    def restored(self, tick: int) -> None:
+        """The machine went to another instant: what it says at ticks already heard is a repetition."""
+        self._heard = {port: (last, False) for port, (last, _) in self._heard.items()}
+        newest = max((log.ticks[-1] for log in self.ports.values() if log.ticks), default=-1)
+        if tick <= newest:
+            self.known_until = max(self.known_until, newest)
+
+    def cut(self, tick: int) -> None:
+        """The timeline forks at `tick`."""
+        for log in self.ports.values():
+            log.cut(tick)
+        self.known_until = min(self.known_until, tick)
+        self._heard = {port: (min(last, tick), False) for port, (last, _) in self._heard.items()}
+
+    def port(self, number: int) -> PortLog:
+        """0 to 3 for COM1 to COM4, -1 for the debug console."""
+        return self.ports[number]
+
+    @property
+    def text(self) -> str:
+        """All of COM1's output, or the debug console's if COM1 was silent."""
+        log = self.ports[0] if self.ports[0].text else self.ports.get(DEBUG_CONSOLE, self.ports[0])
+        return log.text.decode("utf-8", "backslashreplace")

@@ -1,0 +1,44 @@
+"""What debuggers have set in the engine, taken off and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vmdbg.engine.port import Engine, Stops
+
+CS_LONG = 1 << 21
+"""CS.L, in the high dword of the descriptor (SDM 3A 3.4.5)."""
+EFER_LMA = 1 << 10
+
+
+def arm(engine: Engine, stops: Stops) -> None:
+    """Set exactly these stops."""
+    now = engine.stops
+    if now.breakpoints != stops.breakpoints:
+        engine.set_breakpoints(stops.breakpoints)
+    if now.watchpoints != stops.watchpoints:
+        engine.set_watchpoints(stops.watchpoints)
+    if now.catches != stops.catches:
+        engine.set_catches(stops.catches)
+
+
+@contextmanager
+def undisturbed(engine: Engine) -> Iterator[Stops]:
+    """Nothing stops the engine meanwhile; afterwards all is set as before. Yields what was set."""
+    stops = engine.stops
+    arm(engine, Stops())
+    try:
+        yield stops
+    finally:
+        arm(engine, stops)
+
+
+def at_breakpoint(engine: Engine) -> bool:
+    """Whether the next instruction has a linear breakpoint."""
+    linear = engine.stops.breakpoints.linear
+    if not linear:
+        return False
+    rip, base, flags, efer = map(engine.read_register, ("rip", "cs_base", "cs_flags", "efer"))
+    long_mode = efer & EFER_LMA and flags & CS_LONG
+    return (rip if long_mode else rip + base & 0xFFFFFFFF) in linear

@@ -1,0 +1,363 @@
+"""A machine that can be at any instant of its history.
+
+Time is a sequence of instants: instruction boundaries, and at one boundary the deliveries and inputs that came there,
+each its own instant (see Position). The rules at the edges are in docs/time-travel.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from vmdbg.engine.port import BreakpointHit, LimitReached, Stepped, StopRequested, Stops
+from vmdbg.errors import RecordingError, UserError
+from vmdbg.machine.inputs import Input, MemoryWrite, PortWrite, RegisterWrite
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.snapshot import Position
+from vmdbg.timeline import stops
+from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint, Checkpoints
+from vmdbg.timeline.console_log import ConsoleLog
+from vmdbg.timeline.history import History, PlacedInput
+from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
+from vmdbg.timeline.pages import PageStore
+from vmdbg.timeline.ram import RamTracker
+from vmdbg.timeline.reverse import IsStop, ReverseSearch
+from vmdbg.timeline.state_digest import DIGEST_INTERVAL, DivergenceError, StateDigest, state_digest
+from vmdbg.units import Tick
+
+GRID = 1 << 26
+"""Checkpoints are taken at multiples of this many ticks, where replaying from the last one has become costly."""
+CHECKPOINT_SECONDS = 0.4
+"""Host time of replay that a checkpoint is worth."""
+LONGEST_SHARE = 14
+"""A checkpoint that cost a second is worth that many of replay."""
+LADDER = tuple(Tick(1 << shift) for shift in (25, 22, 19, 16, 13, 10))
+"""Ticks before a destination at which checkpoints make the next steps back quick."""
+LONGEST_INSTRUCTION = 15
+
+Progress = Callable[[float], None]
+"""Told how much of some long work is done, from 0 to 1. May raise to end it."""
+
+
+class Recorder(Protocol):
+    """Who keeps a timeline as it happens."""
+
+    def on_input(self, entry: PlacedInput) -> None: ...
+
+    def on_digest(self, digest: StateDigest) -> None: ...
+
+    def on_checkpoint(self, checkpoint: Checkpoint) -> None: ...
+
+    def on_advance(self, position: Position) -> None:
+        """The live end moved to `position`."""
+        ...
+
+    def on_fork(self) -> None:
+        """The future that was recorded is no longer this timeline's."""
+        ...
+
+
+class Timeline:
+    """`machine` stands where its history is to start. Call its run(), step() and push() only through here.
+
+    With `closed_at` the history ends there and is not continued; `inputs` and `digests` are then what is known of it.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        budget: int = DEFAULT_BUDGET,
+        inputs: Iterable[PlacedInput] = (),
+        digests: Iterable[StateDigest] = (),
+        closed_at: Position | None = None,
+        store: PageStore | None = None,
+    ) -> None:
+        self.machine = machine
+        self.store = store if store is not None else PageStore()
+        self.history = History(lambda: machine.position, inputs)
+        machine.inputs = self.history
+        self.console = ConsoleLog((*machine.serial, machine.debug_console))
+        self.bookmarks: dict[str, Position] = {}
+        self.digests: dict[Tick, StateDigest] = {_grid_tick(d.position, DIGEST_INTERVAL): d for d in digests}
+        self.verified = 0
+        """Digests that a replay has been found to agree with."""
+        self.verify = False
+        self.recorder: Recorder | None = None
+        self._ram = RamTracker(machine.engine, self.store)
+        first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
+        if machine.halted:
+            machine.halt_tick = machine.clock
+        self.checkpoints = Checkpoints(first, self.store, budget)
+        self._closed = closed_at is not None
+        self._end = closed_at if closed_at is not None else first.position
+        self._checkpoint_cost = 0.0
+        self._replay_cost = 0.0
+        self._update_writable()
+
+    @property
+    def position(self) -> Position:
+        return self.machine.position
+
+    @property
+    def start(self) -> Position:
+        """The first known instant."""
+        return self.checkpoints.first.position
+
+    @property
+    def end(self) -> Position:
+        """The last known instant."""
+        return self._end
+
+    @property
+    def closed(self) -> bool:
+        """Whether the history ends at `end` for good, unless it is forked."""
+        return self._closed
+
+    @property
+    def live(self) -> bool:
+        """Whether what comes next has not happened yet."""
+        return not self._closed and self.machine.position >= self._end
+
+    def run(self, limit: Tick, *, over_breakpoint: bool = False) -> TimelineOutcome:
+        """Run to the first instruction boundary at or after `limit`, or until something else ends the run.
+
+        Before the end this replays. From the end of a timeline that is not closed it goes on into the unknown.
+        Raises EngineError, and DivergenceError if `verify` is set.
+        """
+        while True:
+            before = self.position
+            if self._closed and before >= self._end:
+                return self.machine.ending or EndOfHistory()
+            if before.tick >= limit and self.machine.ending is None:
+                return LimitReached()
+            outcome = self.advance(Position(limit), over_breakpoint=over_breakpoint)
+            if not isinstance(outcome, LimitReached):
+                return outcome
+            if self.position != before:
+                over_breakpoint = False
+
+    def advance(self, target: Position, *, over_breakpoint: bool = False) -> Outcome:
+        """Run towards `target` as far as the next tick at which the timeline has something to do.
+
+        LimitReached says that it is there or at `target`, which is not after the end of a closed history.
+        """
+        machine, now = self.machine, self.position
+        target = min(target, Position(Tick((now.tick // GRID + 1) * GRID)))
+        coming = self.history.upcoming
+        for point in (self._end if now < self._end else None, coming.position if coming else None):
+            if point is not None and now < point < target:
+                target = point
+        began = time.perf_counter()
+        outcome: Outcome = LimitReached()
+        if now.tick < target.tick or machine.ending is not None:
+            outcome = machine.run(target.tick, over_breakpoint=over_breakpoint)
+        if isinstance(outcome, LimitReached) and self.position < target:
+            outcome = self._finish_phases(target, over_breakpoint and self.position == now)
+        self._replay_cost += time.perf_counter() - began
+        self._passed(now)
+        return outcome
+
+    def _finish_phases(self, target: Position, over_breakpoint: bool) -> Outcome:
+        """Take what comes at the tick, one at a time, up to `target`."""
+        while self.position < target:
+            if not over_breakpoint and stops.at_breakpoint(self.machine.engine):
+                return BreakpointHit()
+            over_breakpoint = False
+            outcome = self.machine.step_phase()
+            if not isinstance(outcome, Stepped):
+                return outcome
+        return LimitReached()
+
+    def step(self) -> TimelineOutcome:
+        """Run one instruction, or deliver one interrupt or exception; a halted CPU first waits for its interrupt."""
+        if self._closed and self.position >= self._end:
+            return self.machine.ending or EndOfHistory()
+        before, coming = self.position, self.history.upcoming
+        if coming is not None and coming.position > before and coming.position.tick == before.tick:
+            outcome = self.machine.step_phase()
+        else:
+            outcome = self.machine.step()
+        if self._closed and self.position > self._end:
+            with self.undisturbed():
+                self.go(self._end)
+            return EndOfHistory()
+        self._passed(before)
+        return outcome
+
+    def _passed(self, before: Position) -> None:
+        """The machine moved forwards from `before`."""
+        position = self.position
+        advanced = not self._closed and position > self._end
+        if advanced:
+            self._end = position
+        crossed = before.tick < _grid_tick(position, GRID)
+        if crossed and position.tick % GRID < LONGEST_INSTRUCTION and not position.phase:
+            self._at_grid(position, advanced)
+        if advanced and self.recorder is not None:
+            self.recorder.on_advance(position)
+        self._update_writable()
+
+    def _update_writable(self) -> None:
+        self.history.writable = self.live
+
+    def _at_grid(self, position: Position, advanced: bool) -> None:
+        tick = _grid_tick(position, DIGEST_INTERVAL)
+        if position.tick - tick < LONGEST_INSTRUCTION and (advanced or self.verify):
+            self._digest(tick, advanced)
+        if self.checkpoints.nearest(position).position == position:
+            self._replay_cost = 0.0
+        elif self._replay_cost >= max(CHECKPOINT_SECONDS, LONGEST_SHARE * self._checkpoint_cost):
+            self.take_checkpoint()
+
+    def _digest(self, tick: Tick, advanced: bool) -> None:
+        known = self.digests.get(tick)
+        if known is None and not advanced:
+            return
+        found = state_digest(self.machine, self._ram.capture())
+        if known is None:
+            self.digests[tick] = found
+            if self.recorder is not None:
+                self.recorder.on_digest(found)
+        elif known != found:
+            raise DivergenceError(known, found)
+        else:
+            self.verified += 1
+
+    def take_checkpoint(self) -> None:
+        """Keep the present instant, unless the CPU is halted: time that passes then costs nothing."""
+        if self.machine.halted or self.machine.ending is not None:
+            return
+        began = time.perf_counter()
+        checkpoint = self.checkpoint_here()
+        self.checkpoints.add(checkpoint, checkpoint.position)
+        if self.recorder is not None and checkpoint.position >= self._end:
+            self.recorder.on_checkpoint(checkpoint)
+        self._checkpoint_cost = time.perf_counter() - began
+        self._replay_cost = 0.0
+
+    def checkpoint_here(self) -> Checkpoint:
+        """The present instant, kept by the caller."""
+        return Checkpoint(self.position, self.machine.save(), self._ram.capture(), self.history.taken())
+
+    def undisturbed(self) -> AbstractContextManager[Stops]:
+        """No breakpoint, watchpoint or catch stops the machine meanwhile; afterwards they are set as before."""
+        return stops.undisturbed(self.machine.engine)
+
+    def seek(self, position: Position, on_progress: Progress | None = None) -> None:
+        """Go to the first instant at or after `position`, past every breakpoint.
+
+        Raises UserError for what lies outside the history, and whatever `on_progress` raises, standing somewhere then.
+        """
+        if position < self.start:
+            raise UserError(f"{position} is before the start of the history, {self.start}")
+        if position > self._end:
+            remedy = "the recording has no more" if self._closed else "run on to get there"
+            raise UserError(f"{position} is after the end of the history, {self._end}: {remedy}")
+        with self.undisturbed():
+            self.go(position, on_progress)
+
+    def go(self, position: Position, on_progress: Progress | None = None) -> None:
+        """seek() without its checks, while nothing is armed."""
+        base = self.checkpoints.nearest(position)
+        if not base.position <= self.position <= position:
+            self.restore(base)
+        origin = self.position.tick
+        for distance in LADDER:
+            rung = Tick(position.tick - distance)
+            if self.position.tick < rung and self.checkpoints.nearest(position).position.tick < rung - distance // 2:
+                self._advance(Position(rung), origin, position, on_progress)
+                self.take_checkpoint()
+        self._advance(position, origin, position, on_progress)
+
+    def _advance(self, target: Position, origin: Tick, goal: Position, on_progress: Progress | None) -> None:
+        while self.position < target:
+            outcome = self.advance(target)
+            if on_progress is not None and goal.tick > origin:
+                on_progress(min(1.0, (self.position.tick - origin) / (goal.tick - origin)))
+            if self.position < target and not isinstance(outcome, LimitReached | StopRequested):
+                raise RecordingError(f"the replay ended at {self.position}, before {target}: {outcome}")
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Become what the machine was at a checkpoint."""
+        self._ram.restore(checkpoint.ram)
+        self.machine.restore(checkpoint.state)
+        if checkpoint.state.halted:
+            self.machine.halt_tick = self.machine.clock
+        self.history.rewind(checkpoint.inputs)
+        self.console.restored(checkpoint.position.tick)
+        self._replay_cost = 0.0
+        self._update_writable()
+
+    def reverse_step(self) -> Position:
+        """Go to the instant before this one; at the start, stay. Returns where that is."""
+        now = self.position
+        if now > self.start:
+            with self.undisturbed():
+                self.go(self.previous(now))
+        return self.position
+
+    def previous(self, now: Position) -> Position:
+        """The instant before `now`, which is after the start. Moves the machine; call it while nothing is armed."""
+        tick = now.tick if now.phase else Tick(now.tick - LONGEST_INSTRUCTION)
+        self.go(max(Position(tick), self.start))
+        if self.machine.halted and self.machine.clock > self.machine.halt_tick:
+            self.go(max(Position(self.machine.halt_tick), self.start))
+        while True:
+            before = self.position
+            self.machine.step_phase()
+            if self.position >= now or self.position == before:
+                return before
+
+    def reverse_search(
+        self, is_stop: IsStop, on_progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> Position | None:
+        """Go back to the last instant before now at which a run with what is armed now would have stopped.
+
+        `is_stop` judges the outcomes of that run, with the machine standing there. A watchpoint's instant is the one
+        before the access. None, and the start of history, if there is none; if cancelled, back where it began.
+        """
+        return ReverseSearch(self, is_stop, on_progress, cancelled).search()
+
+    def push(self, data: Input) -> None:
+        """An input from outside, now; what a debugger writes takes effect at once. Raises UserError in the past."""
+        if self.machine.ending is not None:
+            raise UserError("the guest has ended: go back and `fork` to change what happens")
+        self.history.writable = self.live
+        self.history.push(self.machine.clock, data)
+        if self.recorder is not None:
+            self.recorder.on_input(self.history.inputs[-1])
+        if isinstance(data, RegisterWrite | MemoryWrite | PortWrite):
+            before = self.position
+            while self.history.upcoming is not None:
+                self.machine.step_phase()
+            self._passed(before)
+
+    def fork(self) -> None:
+        """Drop the future and go live from here. A recording that was open keeps what it had."""
+        position = self.position
+        self.history.drop_future()
+        self.checkpoints.drop_after(position)
+        self.console.cut(position.tick)
+        self.digests = {tick: digest for tick, digest in self.digests.items() if digest.position <= position}
+        self.bookmarks = {name: mark for name, mark in self.bookmarks.items() if mark <= position}
+        if self.recorder is not None and (self._closed or position < self._end):
+            self.recorder.on_fork()
+            self.recorder = None
+        self._closed = False
+        self._end = position
+        self._update_writable()
+
+    def close(self, *, at: Position | None = None) -> None:
+        """The history ends here, or at its end: what follows is unknown."""
+        self._closed = True
+        self._end = at if at is not None else self._end
+        self._update_writable()
+
+
+def _grid_tick(position: Position, interval: int) -> Tick:
+    """The tick of a grid that the boundary at `position` was the first at or after."""
+    return Tick(position.tick // interval * interval)
