@@ -19,13 +19,24 @@ class Context:
 
 
 def current_context(engine: Engine) -> Context:
-    read = engine.read_register
-    return Context(read("rsp"), read("cr3"), read("cs") & 3)
+    rsp, cr3, *ring = engine.read_registers(("rsp", "cr3", "cr0", "rflags", "ss_flags"))
+    return Context(rsp, cr3, _cpl(*ring))
+
+
+def current_ring(engine: Engine) -> int:
+    """CPL: the DPL of SS, 0 in real mode and 3 in virtual-8086 mode (SDM 3A 5.5)."""
+    return _cpl(*engine.read_registers(("cr0", "rflags", "ss_flags")))
+
+
+def _cpl(cr0: int, rflags: int, ss_flags: int) -> int:
+    if not cr0 & 1:
+        return 0
+    return 3 if rflags >> 17 & 1 else ss_flags >> 13 & 3
 
 
 def linear_pc(engine: Engine) -> int:
     """cs.base + rip, as the CPU fetches."""
-    rip, base, flags, efer = (engine.read_register(name) for name in ("rip", "cs_base", "cs_flags", "efer"))
+    rip, base, flags, efer = engine.read_registers(("rip", "cs_base", "cs_flags", "efer"))
     if efer & 0x400 and flags >> 21 & 1:
         return rip
     return rip + base & 0xFFFFFFFF

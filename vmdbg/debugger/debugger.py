@@ -7,7 +7,7 @@ from typing import assert_never
 
 from vmdbg.debugger.actions import Action, Continue, Direction, Seek, Step, StepMode
 from vmdbg.debugger.backward import BackwardContinueRun, BackwardStepRun, SeekRun
-from vmdbg.debugger.context import linear_pc
+from vmdbg.debugger.context import current_ring, linear_pc
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
 from vmdbg.debugger.point_table import PointTable
 from vmdbg.debugger.points import Breakpoint, Watchpoint
@@ -19,13 +19,14 @@ from vmdbg.machine.inputs import RegisterWrite
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Linear
+from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import LinearMemory
 
 SLICE_TICKS = 20_000_000
 """About 10 ms of host time."""
 
 StopListener = Callable[[Stop], None]
+Epoch = tuple[int, Position]
 
 
 class Debugger:
@@ -44,7 +45,8 @@ class Debugger:
         self.physical = GuestPhysicalMemory(self.engine, timeline)
         self._run: Run | None = None
         self._interrupted = False
-        self._linear: tuple[Position, LinearMemory] | None = None
+        self._changes = 0
+        self._linear: tuple[Epoch, LinearMemory] | None = None
 
     @property
     def machine(self) -> Machine:
@@ -64,6 +66,16 @@ class Debugger:
         return Linear(linear_pc(self.engine))
 
     @property
+    def ring(self) -> int:
+        """CPL."""
+        return current_ring(self.engine)
+
+    @property
+    def epoch(self) -> Epoch:
+        """As long as it stays equal, so does all that can be seen of the guest."""
+        return self._changes, self.position
+
+    @property
     def running(self) -> bool:
         return self._run is not None
 
@@ -71,26 +83,28 @@ class Debugger:
         """Linear memory as the stopped CPU sees it, or as another CR3 would have it."""
         if cr3 is not None:
             return linear_memory(self.engine, self.physical, cr3)
-        position = self.position
-        if self._linear is None or self._linear[0] != position:
-            self._linear = (position, linear_memory(self.engine, self.physical))
+        epoch = self.epoch
+        if self._linear is None or self._linear[0] != epoch:
+            self._linear = (epoch, linear_memory(self.engine, self.physical))
         return self._linear[1]
-
-    def forget_translations(self) -> None:
-        """Page tables or control registers were written: what linear() knew is void."""
-        self._linear = None
 
     def write_register(self, name: str, value: int) -> None:
         """A recorded input. Raises KeyError for an unknown name, UserError in the past."""
         if name not in self.engine.register_names:
             raise KeyError(name)
+        self._changes += 1
         self.timeline.push(RegisterWrite(name, value))
-        self.forget_translations()
 
     def write_linear(self, address: Linear, data: bytes) -> None:
         """All or nothing. Raises UnmappedLinearError, or UserError in the past."""
+        self._changes += 1
         self.linear().write(address, data)
-        self.forget_translations()
+        self._changes += 1
+
+    def write_physical(self, address: Physical, data: bytes) -> None:
+        """All or nothing. Raises UnmappedPhysicalError, or UserError in the past."""
+        self._changes += 1
+        self.physical.write(address, data)
 
     def resume(self, action: Action) -> None:
         """Start an action; poll() carries it out. Raises UserError if the guest is running already."""
@@ -121,6 +135,7 @@ class Debugger:
         run = self._run
         if run is None:
             return None
+        self._changes += 1
         try:
             stop: Stop | None = Interrupted() if self._interrupted else run.slice(self, budget)
         except BaseException:

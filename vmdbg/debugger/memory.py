@@ -21,7 +21,7 @@ class InputSink(Protocol):
 
 
 class GuestPhysicalMemory:
-    """RAM by physical address (x86.physical_memory.PhysicalMemory). Writes are recorded inputs."""
+    """RAM and ROM by physical address (x86.physical_memory.PhysicalMemory). Writes are recorded inputs."""
 
     def __init__(self, engine: Engine, inputs: InputSink) -> None:
         self._engine = engine
@@ -30,12 +30,30 @@ class GuestPhysicalMemory:
 
     @property
     def size(self) -> int:
+        """Bytes of RAM."""
         return self._engine.ram_size
 
+    def extent(self, address: Physical) -> int:
+        """How many bytes from `address` on are memory without a gap; 0 or less if none is."""
+        found = self._find(address)
+        return found[0] + len(found[1]) - address if found is not None else 0
+
+    def _find(self, address: Physical) -> tuple[int, memoryview] | None:
+        if 0 <= address < len(self._ram):
+            return 0, self._ram
+        for base, data in self._engine.roms.items():
+            if base <= address < base + len(data):
+                return base, data
+        return None
+
     def read(self, address: Physical, size: int) -> bytes:
-        if not 0 <= address <= address + size <= len(self._ram):
+        if 0 <= address <= address + size <= len(self._ram):
+            return bytes(self._ram[address : address + size])
+        found = self._find(address)
+        if found is None or address + size > found[0] + len(found[1]):
             raise UnmappedPhysicalError(address, size)
-        return bytes(self._ram[address : address + size])
+        start = address - found[0]
+        return bytes(found[1][start : start + size])
 
     def write(self, address: Physical, data: bytes) -> None:
         if not 0 <= address <= address + len(data) <= len(self._ram):

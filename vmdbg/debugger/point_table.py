@@ -22,7 +22,7 @@ class PointTable:
 
     breakpoints: dict[int, Breakpoint] = field(default_factory=dict)
     watchpoints: dict[int, Watchpoint] = field(default_factory=dict)
-    catches: Catches = Catches()
+    catches: Catches = field(default_factory=Catches)
     _next: int = 1
     _by_address: dict[tuple[Space, int], list[Breakpoint]] = field(default_factory=lambda: defaultdict(list))
     _dirty: bool = True

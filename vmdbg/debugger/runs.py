@@ -9,9 +9,9 @@ from vmdbg.debugger.actions import Continue, Step, StepMode
 from vmdbg.debugger.context import Context, current_context, is_interruption, linear_pc, return_slot
 from vmdbg.debugger.judge import breakpoints_here, judge
 from vmdbg.debugger.points import Breakpoint, Watchpoint
-from vmdbg.debugger.stops import BreakpointStop, Stop, StepDone, WatchpointStop
+from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop, WatchpointStop
 from vmdbg.engine.port import Access, BreakpointHit, Delivery, EventCaught, LimitReached
-from vmdbg.units import Tick
+from vmdbg.units import Linear, Tick
 
 if TYPE_CHECKING:
     from vmdbg.debugger.debugger import Debugger
@@ -82,7 +82,7 @@ class Detour:
 
     def __init__(self, debugger: Debugger, delivery: Delivery, context: Context, pc: int) -> None:
         self._context = context
-        self._back = debugger.points.add_breakpoint(pc, owner=INTERNAL, condition=self._is_back)
+        self._back: Breakpoint = debugger.points.add_breakpoint(pc, owner=INTERNAL, condition=self._is_back)
         slot = return_slot(debugger.engine, delivery)
         self._slot: Watchpoint | None = None
         if slot is not None:
@@ -109,10 +109,10 @@ class Detour:
     def _follow_return(self, debugger: Debugger) -> None:
         """The handler chose another place to return to, as fixups do."""
         assert self._slot is not None
-        place = int.from_bytes(debugger.linear().read_prefix(self._slot.address, 8), "little")
+        place = int.from_bytes(debugger.linear().read_prefix(Linear(self._slot.address), 8), "little")
         moved = debugger.points.add_breakpoint(place, owner=INTERNAL, condition=self._is_back)
         debugger.points.remove(self._back)
-        self._back: Breakpoint = moved
+        self._back = moved
 
     def remove(self, debugger: Debugger) -> None:
         debugger.points.remove(self._back)

@@ -1,0 +1,62 @@
+"""What a client is told about the CPU, and how it is shown the program counter.
+
+A client keeps one layout for the whole connection, a PC changes its mode. The 64-bit layout holds every register of
+every mode, so it is the default; clients disassemble by the layout's architecture, so 16- and 32-bit ones can be had.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from vmdbg.errors import UserError
+
+
+class Architecture(enum.Enum):
+    """A layout by GDB's name for its architecture."""
+
+    X86_64 = "i386:x86-64"
+    I386 = "i386"
+    I8086 = "i8086"
+
+    @property
+    def is_64bit(self) -> bool:
+        return self is Architecture.X86_64
+
+    @property
+    def address_bits(self) -> int:
+        return 64 if self.is_64bit else 32
+
+    @property
+    def triple(self) -> str:
+        """LLVM's name."""
+        return _TRIPLES[self]
+
+
+_TRIPLES = {
+    Architecture.X86_64: "x86_64-unknown-none",
+    Architecture.I386: "i386-unknown-none",
+    Architecture.I8086: "i386-unknown-none-code16",
+}
+CHOICES = {
+    "auto": Architecture.X86_64,
+    "x86-64": Architecture.X86_64,
+    "i386": Architecture.I386,
+    "i8086": Architecture.I8086,
+}
+"""What a user can ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientView:
+    """`linear_pc`: outside 64-bit mode the pc is cs.base + (e)ip, where the code lies, rather than (e)ip alone."""
+
+    architecture: Architecture = Architecture.X86_64
+    linear_pc: bool = True
+
+
+def choose(name: str, *, linear_pc: bool = True) -> ClientView:
+    """The view for one of CHOICES. Raises UserError."""
+    if name not in CHOICES:
+        raise UserError(f"{name!r} is no architecture that gdb can be shown: choose one of {', '.join(CHOICES)}")
+    return ClientView(CHOICES[name], linear_pc)

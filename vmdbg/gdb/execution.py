@@ -1,0 +1,60 @@
+"""Running, stepping, stopping, and going back, for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import assert_never
+
+from gdbstub.stops import StopReason, ThreadId
+from gdbstub.target import Action, ActionKind, Continue, RangeStep, Step, Stop
+from vmdbg.debugger import actions as to_do
+from vmdbg.debugger.actions import Direction
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.gdb.errors import refusals
+from vmdbg.gdb.stops import Owned, stop_reason
+from vmdbg.units import Linear
+
+
+class GuestExecution:
+    """gdbstub's Execution, Interrupt and Reverse ports. The one thread is the CPU."""
+
+    actions = frozenset({ActionKind.CONTINUE, ActionKind.STEP, ActionKind.RANGE_STEP, ActionKind.STOP})
+
+    def __init__(self, debugger: Debugger, owned: Owned, linear_of: Callable[[int], int]) -> None:
+        self._debugger = debugger
+        self._owned = owned
+        self._linear_of = linear_of
+
+    def resume(self, requests: Mapping[ThreadId, Action]) -> None:
+        """A step that is over soon stops before this returns: that makes stepping fast."""
+        for request in requests.values():
+            match request:
+                case Continue():
+                    self._start(to_do.Continue())
+                case Step():
+                    self._start(to_do.Step())
+                case RangeStep(start, end):
+                    span = Linear(self._linear_of(start)), Linear(self._linear_of(end))
+                    self._start(to_do.Step(span=span))
+                case Stop():
+                    self.interrupt()
+                case _:
+                    assert_never(request)
+
+    def _start(self, action: to_do.Action) -> None:
+        with refusals():
+            self._debugger.resume(action)
+            if isinstance(action, to_do.Step):
+                self._debugger.poll()
+
+    def state(self) -> StopReason | None:
+        return None if self._debugger.running else stop_reason(self._debugger.last_stop, self._owned)
+
+    def interrupt(self) -> None:
+        self._debugger.interrupt()
+
+    def reverse_step(self, _thread: ThreadId) -> None:
+        self._start(to_do.Step(Direction.BACKWARD))
+
+    def reverse_continue(self, _thread: ThreadId) -> None:
+        self._start(to_do.Continue(Direction.BACKWARD))

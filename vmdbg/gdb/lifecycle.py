@@ -1,0 +1,50 @@
+"""Clients come and go, and may end or restart the guest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gdbstub.errors import UnsupportedError
+from vmdbg.debugger.actions import Continue
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.stops import Ended
+from vmdbg.gdb.errors import refusals
+
+
+class GuestLifecycle:
+    """gdbstub's Lifecycle port. `killed_by_client` says that a client ended the run."""
+
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+        self.killed_by_client = False
+
+    def attached(self) -> None:
+        """The guest stands before the client hears anything."""
+        self.killed_by_client = False
+        if self._debugger.running:
+            self._debugger.interrupt()
+            self._debugger.wait()
+
+    def detached(self) -> None:
+        """The guest goes on as if nobody had been there."""
+        if not self._debugger.running and not isinstance(self._debugger.last_stop, Ended):
+            self._debugger.resume(Continue())
+
+    def vanished(self) -> None:
+        """The guest stays as it is: the client may come back."""
+
+    def killed(self) -> None:
+        self.killed_by_client = True
+
+
+class GuestRestart:
+    """gdbstub's Restart port: the machine is built again from its boot image."""
+
+    def __init__(self, rebuild: Callable[[], None] | None) -> None:
+        self._rebuild = rebuild
+
+    def restart(self) -> None:
+        if self._rebuild is None:
+            raise UnsupportedError("this guest cannot be started again")
+        with refusals():
+            self._rebuild()

@@ -1,0 +1,72 @@
+"""Guest memory for clients: through the page tables of the stopped CPU, or by physical address."""
+
+from __future__ import annotations
+
+from gdbstub.errors import MemoryAccessError
+from gdbstub.stops import ThreadId
+from gdbstub.target import MapRegion
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.gdb.architecture import Architecture
+from vmdbg.gdb.errors import refusals
+from vmdbg.units import Linear, Physical
+from vmdbg.x86.linear_memory import UnmappedLinearError
+from vmdbg.x86.physical_memory import UnmappedPhysicalError
+
+
+class GuestLinearMemory:
+    """gdbstub's Memory port over linear addresses, with search."""
+
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+
+    def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
+        linear = self._debugger.linear()
+        data = linear.read_prefix(Linear(address), length)
+        if not data and length:
+            try:
+                linear.read(Linear(address), 1)
+            except UnmappedLinearError as error:
+                raise MemoryAccessError(address, error.reason) from error
+        return data
+
+    def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
+        with refusals():
+            try:
+                self._debugger.write_linear(Linear(address), data)
+            except UnmappedLinearError as error:
+                raise MemoryAccessError(error.address, error.reason) from error
+
+    def search(self, _thread: ThreadId, start: int, length: int, pattern: bytes) -> int | None:
+        with refusals():
+            return next(self._debugger.linear().search(pattern, start, start + length + len(pattern) - 1), None)
+
+
+class GuestPhysicalPort:
+    """gdbstub's Memory port over physical addresses (QEMU's PhyMemMode)."""
+
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+
+    def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
+        memory = self._debugger.physical
+        available = memory.extent(Physical(address))
+        if available <= 0:
+            raise MemoryAccessError(address, "neither RAM nor ROM answers at this physical address")
+        return memory.read(Physical(address), min(length, available))
+
+    def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
+        with refusals():
+            try:
+                self._debugger.write_physical(Physical(address), data)
+            except UnmappedPhysicalError as error:
+                raise MemoryAccessError(address, "no RAM at this physical address") from error
+
+
+class AddressSpace:
+    """gdbstub's MemoryMap port: every address may be mapped some time, so gdb is to try them all."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self._half = 1 << architecture.address_bits - 1
+
+    def regions(self) -> list[MapRegion]:
+        return [MapRegion(0, self._half), MapRegion(self._half, self._half)]

@@ -1,0 +1,137 @@
+"""Registers for clients, in one layout whatever mode the CPU is in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gdbstub.errors import TargetError
+from gdbstub.stops import ThreadId
+from gdbstub.target import Register
+from vmdbg.debugger.debugger import Debugger, Epoch
+from vmdbg.gdb.architecture import ClientView
+from vmdbg.gdb.errors import refusals
+from vmdbg.gdb.layout import PSEUDO, Layout, Row
+
+_EFER_LMA = 0x400
+_CS_LONG = 1 << 21
+_MODE = ("rip", "cs_base", "cs_flags", "efer")
+
+
+class GuestRegisters:
+    """gdbstub's Registers port. Writes are recorded inputs."""
+
+    def __init__(self, debugger: Debugger, layout: Layout, view: ClientView) -> None:
+        self._debugger = debugger
+        self._layout = layout
+        self._view = view
+        self.layout: Sequence[Register] = layout.registers
+        self._g_rows = layout.rows[: layout.g_count]
+        self._g_sources = [row.source for row in self._g_rows]
+        self._g: tuple[Epoch, bytes] | None = None
+
+    def read_all(self, _thread: ThreadId) -> bytes:
+        """Kept for as long as the guest stands: clients ask again and again."""
+        epoch = self._debugger.epoch
+        if self._g is None or self._g[0] != epoch:
+            values = self._debugger.engine.read_registers([*self._g_sources, *_MODE])
+            pc = self._shown_pc(values[-len(_MODE) :])
+            shown = (
+                _encode(row, pc if row.source == "rip" else value)
+                for row, value in zip(self._g_rows, values, strict=False)
+            )
+            self._g = (epoch, b"".join(shown))
+        return self._g[1]
+
+    def read(self, _thread: ThreadId, number: int) -> bytes | None:
+        row = self._layout.rows[number]
+        return _encode(row, self.value(row.source))
+
+    def reader(self, number: int) -> Callable[[], int]:
+        """What reads the register of that number, and no others, over and over."""
+        source = self._layout.rows[number].source
+        return lambda: self.value(source)
+
+    def value(self, source: str) -> int:
+        """By the engine's name or PSEUDO's."""
+        if source == "rip":
+            return self._shown_pc(self._debugger.engine.read_registers(_MODE))
+        if source in PSEUDO:
+            return self._pseudo(source)
+        return self._debugger.engine.read_register(source)
+
+    def _shown_pc(self, mode: Sequence[int]) -> int:
+        rip, base, flags, efer = mode
+        if not self._view.linear_pc or (efer & _EFER_LMA and flags & _CS_LONG):
+            return rip
+        return rip + base & 0xFFFFFFFF
+
+    def linear_of(self, shown_pc: int) -> int:
+        """The linear address of code at a pc as the client sees it."""
+        if self._view.linear_pc:
+            return shown_pc
+        debugger = self._debugger
+        return shown_pc + debugger.pc - debugger.engine.read_register("rip")
+
+    def _pseudo(self, source: str) -> int:
+        debugger = self._debugger
+        match source:
+            case "tick":
+                return debugger.machine.clock
+            case "linear_pc":
+                return debugger.pc
+            case "linear_sp":
+                return _linear_sp(*debugger.engine.read_registers(("rsp", "ss_base", "ss_flags", "cs_flags", "efer")))
+            case "cpl":
+                return debugger.ring
+            case "cr8":
+                lapic = debugger.machine.pc.lapic
+                return lapic.tpr >> 4 if lapic is not None else 0
+            case "tsc":
+                return debugger.machine.clock + debugger.engine.read_register("tsc_offset") & (1 << 64) - 1
+        raise KeyError(source)
+
+    def write(self, _thread: ThreadId, number: int, value: bytes) -> None:
+        row = self._layout.rows[number]
+        self._write({row.source: int.from_bytes(value, "little")})
+
+    def write_all(self, thread: ThreadId, values: bytes) -> None:
+        """Only what differs is written, so that nothing else is cut to a 32-bit client's width."""
+        before, changed, offset = self.read_all(thread), {}, 0
+        for row in self._g_rows:
+            size = row.register.bits // 8
+            value = values[offset : offset + size]
+            if value != before[offset : offset + size]:
+                changed[row.source] = int.from_bytes(value, "little")
+            offset += size
+        self._write(changed)
+
+    def _write(self, values: Mapping[str, int]) -> None:
+        for source, value in values.items():
+            if source in PSEUDO:
+                raise TargetError(f"{source} cannot be written")
+            with refusals():
+                self._debugger.write_register(source, self._stored(source, value))
+
+    def _stored(self, source: str, value: int) -> int:
+        """What the CPU keeps when the client writes `value`."""
+        if source == "rip":
+            return self._offset_of(value)
+        return value
+
+    def _offset_of(self, pc: int) -> int:
+        _, base, flags, efer = self._debugger.engine.read_registers(_MODE)
+        if not self._view.linear_pc or (efer & _EFER_LMA and flags & _CS_LONG):
+            return pc
+        return pc - base & 0xFFFFFFFF
+
+
+def _encode(row: Row, value: int) -> bytes:
+    size = row.register.bits // 8
+    return (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+
+
+def _linear_sp(rsp: int, base: int, flags: int, cs_flags: int, efer: int) -> int:
+    """ss.base + (e)sp, by the width of the stack segment."""
+    if efer & _EFER_LMA and cs_flags & _CS_LONG:
+        return rsp
+    return base + (rsp & (0xFFFFFFFF if flags >> 22 & 1 else 0xFFFF)) & 0xFFFFFFFF

@@ -1,0 +1,104 @@
+"""The gdb server of a machine: who listens, and how it fits into a loop that runs the guest.
+
+server = GdbServer(debugger)
+server.listen_tcp("127.0.0.1", 1234)
+while not server.finished:
+    server.poll(0 if debugger.running else None)
+    debugger.poll()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gdbstub.server import Server
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.stops import Ended, Stop
+from vmdbg.errors import UserError
+from vmdbg.gdb.architecture import ClientView
+from vmdbg.gdb.basic_commands import BasicCommands
+from vmdbg.gdb.breakpoints import OWNER
+from vmdbg.gdb.monitor import MonitorCommands
+from vmdbg.gdb.target import guest_target
+from vmdbg.gdb.threads import CurrentTask
+from vmdbg.machine.outcome import PoweredOff, TestExited
+
+DEFAULT_VIEW = ClientView()
+Log = Callable[[str], None]
+
+
+class GdbServer:
+    """Serves one client at a time. `log` gets a line of text when something happens that people want to know.
+
+    `restart` builds the machine anew within the debugger, for gdb's `run`; without it that is refused.
+    """
+
+    def __init__(
+        self,
+        debugger: Debugger,
+        *,
+        view: ClientView = DEFAULT_VIEW,
+        monitor: MonitorCommands | None = None,
+        restart: Callable[[], None] | None = None,
+        current_task: CurrentTask = str,
+        log: Log = lambda _line: None,
+    ) -> None:
+        self._debugger = debugger
+        self._log = log
+        commands = monitor if monitor is not None else BasicCommands(debugger)
+        self._guest = guest_target(
+            debugger, view, commands, write=self._console, restart=restart, current_task=current_task
+        )
+        self._server = Server(self._guest.target, log)
+        debugger.stop_listeners.append(self._stopped)
+
+    def listen_tcp(self, host: str, port: int) -> tuple[str, int]:
+        """Listen, and say where. A host other than the loopback is warned of. Raises UserError."""
+        try:
+            address = self._server.listen_tcp(host, port)
+        except OSError as error:
+            raise UserError(f"cannot listen for gdb on {host}:{port}: {error.strerror or error}") from error
+        if not address[0].startswith("127.") and address[0] != "::1":
+            self._log(f"gdb can attach from other hosts, on {address[0]}: whoever reaches that port owns the guest")
+        return address
+
+    def listen_unix(self, path: str) -> None:
+        """Listen on a socket file. Raises UserError."""
+        try:
+            self._server.listen_unix(path)
+        except OSError as error:
+            raise UserError(f"cannot listen for gdb on {path}: {error.strerror or error}") from error
+
+    def fileno(self) -> int:
+        """Readable when poll() has something to do."""
+        return self._server.fileno()
+
+    def poll(self, timeout: float | None = 0) -> bool:
+        """Wait up to `timeout` seconds (None: for ever) for clients and do what they ask. Whether anything was."""
+        return self._server.poll(timeout)
+
+    @property
+    def client(self) -> str | None:
+        """Who is attached, for people."""
+        return self._server.client
+
+    @property
+    def finished(self) -> bool:
+        """Whether a client has killed the guest, or has been told of its end."""
+        if self._guest.lifecycle.killed_by_client:
+            return True
+        stop = self._debugger.last_stop
+        return isinstance(stop, Ended) and isinstance(stop.outcome, PoweredOff | TestExited)
+
+    def _stopped(self, stop: Stop) -> None:
+        self._server.stopped(self._guest.reason(stop))
+
+    def _console(self, text: str) -> None:
+        self._server.console(text)
+
+    def close(self) -> None:
+        """Let the client go and stop listening."""
+        if self._stopped in self._debugger.stop_listeners:
+            self._debugger.stop_listeners.remove(self._stopped)
+        self._server.close()
+        self._debugger.points.remove_owned(OWNER)

@@ -1,0 +1,42 @@
+"""The CPU as a thread: its mode, its ring and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gdbstub.stops import FIRST_THREAD, ThreadId
+from gdbstub.target import ThreadInfo
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.x86.mode import CpuMode, cpu_mode
+
+CurrentTask = Callable[[], str]
+"""What the guest's operating system calls what the CPU runs; empty if that is not known."""
+
+
+class CpuThreads:
+    """gdbstub's Threads port."""
+
+    def __init__(self, debugger: Debugger, current_task: CurrentTask) -> None:
+        self._debugger = debugger
+        self._current_task = current_task
+
+    def threads(self) -> Sequence[ThreadId]:
+        return [FIRST_THREAD]
+
+    def describe(self, _thread: ThreadId) -> ThreadInfo:
+        return ThreadInfo("CPU 0", ", ".join(self._words()), core=0)
+
+    def _words(self) -> list[str]:
+        debugger = self._debugger
+        mode = mode_of(debugger)
+        words = [f"{mode.value} mode"]
+        if mode.is_protected:
+            words.append(f"ring {debugger.ring}")
+        if debugger.machine.halted:
+            words.append("halted")
+        task = self._current_task()
+        return [*words, task] if task else words
+
+
+def mode_of(debugger: Debugger) -> CpuMode:
+    return cpu_mode(*debugger.engine.read_registers(("cr0", "efer", "rflags", "cs_flags")))
