@@ -295,6 +295,10 @@ class Engine(Protocol):
         """Raises KeyError for a name that is not in `register_names`."""
         ...
 
+    def read_registers(self, names: Iterable[str]) -> list[int]:
+        """Several at once, at little more than the price of one. Raises KeyError."""
+        ...
+
     def write_register(self, name: str, value: int) -> None: ...
 
     def write_registers(self, values: Mapping[str, int]) -> None:
@@ -310,6 +314,11 @@ class Engine(Protocol):
 
     def add_rom(self, address: Physical, data: bytes | memoryview) -> None:
         """Memory above RAM with contents, before the first run. Whole pages."""
+        ...
+
+    @property
+    def roms(self) -> Mapping[int, memoryview]:
+        """What add_rom() was given, by physical address, read-only."""
         ...
 
     def set_breakpoints(self, breakpoints: Breakpoints) -> None: ...

@@ -230,6 +230,10 @@ class UnicornEngine:
             raise ValueError(f"{len(data)} bytes at physical {address:#x} are not whole pages above RAM")
         self._roms[address] = bytearray(data)
 
+    @property
+    def roms(self) -> Mapping[int, memoryview]:
+        return {base: memoryview(data).toreadonly() for base, data in self._roms.items()}
+
     def set_breakpoints(self, breakpoints: Breakpoints) -> None:
         self.stops = replace(self.stops, breakpoints=breakpoints)
         linear, physical = breakpoints.linear, breakpoints.physical
