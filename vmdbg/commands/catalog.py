@@ -1,0 +1,16 @@
+"""The list of command modules. Importing one puts its commands into the registry."""
+
+from __future__ import annotations
+
+import importlib
+
+MODULES = (
+    "help", "registers", "flags", "gdt", "idt", "tss", "ivt", "pagewalk", "maps", "phys", "translate",
+    "devices", "io", "irq", "tick", "digest", "catch", "step_mode",
+)  # fmt: skip
+
+
+def load() -> None:
+    """Import them all; cheap the second time."""
+    for name in MODULES:
+        importlib.import_module(f"vmdbg.commands.{name}")

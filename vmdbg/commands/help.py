@@ -1,0 +1,76 @@
+"""help."""
+
+from __future__ import annotations
+
+from vmdbg.commands.document import Block, Document, Style, Text, document, joined, section, table, text
+from vmdbg.commands.registry import Arguments, Command, Group, Parser, command
+from vmdbg.commands.session import Session
+
+
+def declare(parser: Parser) -> None:
+    parser.add_argument("topic", nargs="?", default="", metavar="COMMAND", help="a command or a word to look for")
+
+
+@command(
+    "help",
+    Group.SESSION,
+    declare,
+    aliases=("h", "?", "apropos"),
+    examples=("help", "help pagewalk", "help page"),
+    rest="topic",
+)
+def show_help(session: Session, arguments: Arguments) -> Document:
+    """Show the commands, one command with its examples, or the commands that mention a word."""
+    topic = arguments.topic.strip()
+    if not topic:
+        return _overview(session)
+    found = session.registry.get(topic)
+    if found is not None:
+        return _one(found)
+    return _about(session, topic)
+
+
+def _overview(session: Session) -> Document:
+    sections = []
+    for group in Group:
+        commands = [one for one in session.registry if one.group is group and not one.effect & ~session.allowed]
+        if commands:
+            sections.append(section(group.value, table(("name", "what"), map(_row, commands), titles=False)))
+    note = text("help COMMAND tells more; a command's beginning is enough; --json gives data", Style.DIM)
+    return document(*sections, note)
+
+
+def _row(one: Command) -> tuple[Text, Text]:
+    return text(one.name, Style.LABEL), text(one.summary)
+
+
+def _one(one: Command) -> Document:
+    parser = one.parser()
+    usage = " ".join(parser.format_usage().removeprefix("usage:").split())
+    blocks: list[Text] = [text(usage, Style.HEADING), text(one.summary)]
+    blocks += [text(line) for line in one.description.splitlines()]
+    rows = []
+    for action in parser._actions:
+        name = ", ".join(action.option_strings) or str(action.metavar or action.dest)
+        rows.append((text(f"  {name}", Style.LABEL), text(action.help or "")))
+    if one.letters:
+        rows.append((text("  /FORMAT", Style.LABEL), text("count, letter (x d u o t a c f s i z) and size (b h w g)")))
+    if one.condition:
+        rows.append((text("  if EXPRESSION", Style.LABEL), text("only when this holds")))
+    parts: list[Block] = [*blocks, table(("argument", "meaning"), rows, titles=False)]
+    if one.aliases:
+        parts.append(joined((text("also: ", Style.DIM), ", ".join(one.aliases))))
+    parts += [joined((text("example: ", Style.DIM), text(example, Style.CODE))) for example in one.examples]
+    return document(*parts)
+
+
+def _about(session: Session, word: str) -> Document:
+    low = word.lower()
+    found = [
+        one
+        for one in session.registry
+        if any(low in words.lower() for words in (one.name, *one.aliases, one.function.__doc__ or ""))
+    ]
+    if not found:
+        return _one(session.registry.find(word))
+    return document(table(("name", "what"), map(_row, found), titles=False))

@@ -1,0 +1,44 @@
+"""ivt."""
+
+from __future__ import annotations
+
+from vmdbg.commands.document import Document, Style, Text, address, document, hexadecimal, table, text
+from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.commands.session import Session
+from vmdbg.units import Physical
+from vmdbg.x86.exceptions import vector_name
+from vmdbg.x86.interrupt_tables import IvtEntry, read_ivt
+
+
+def declare(parser: Parser) -> None:
+    parser.add_argument("--all", action="store_true", help="entries that are zero too")
+
+
+@command("ivt", Group.CPU, declare, aliases=("info ivt",), examples=("ivt",))
+def ivt(session: Session, arguments: Arguments) -> Document:
+    """Show the real-mode interrupt vectors at the base of IDTR, at physical 0 unless it was moved."""
+    real = not session.registers.mode.is_protected
+    base = session.registers.read("idtr_base") if real else 0
+    limit = session.registers.read("idtr_limit") if real else 0x3FF
+    entries = read_ivt(lambda at, size: _read(session, at, size), base, limit)
+    shown = [entry for entry in entries if arguments.all or entry.segment or entry.offset]
+    rows = [_row(session, entry) for entry in shown]
+    note = [] if real else [text("the CPU is in protected mode: this is what real mode would use", Style.DIM)]
+    return document(*note, table((">vector", "name", "segment:offset", "linear", "symbol"), rows))
+
+
+def _read(session: Session, at: int, size: int) -> bytes:
+    memory = session.debugger.physical
+    size = max(0, min(size, memory.size - at))
+    return memory.read(Physical(at), size)
+
+
+def _row(session: Session, entry: IvtEntry) -> tuple[Text, ...]:
+    name = vector_name(entry.vector)
+    return (
+        hexadecimal(entry.vector, 2),
+        text("" if name.startswith("0x") else name, Style.LABEL),
+        text(f"{entry.segment:04x}:{entry.offset:04x}", Style.ADDRESS),
+        address(entry.linear, 5),
+        text(session.describe(entry.linear), Style.SYMBOL),
+    )

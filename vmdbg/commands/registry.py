@@ -1,0 +1,197 @@
+"""The registry: commands by name, how each is declared, and the search for what was meant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, Flag, auto
+from typing import TYPE_CHECKING, NoReturn
+
+from vmdbg.commands.document import Document
+from vmdbg.commands.errors import UnknownCommandError, UsageError
+
+if TYPE_CHECKING:
+    from vmdbg.commands.session import Session
+
+Arguments = argparse.Namespace
+Function = Callable[["Session", Arguments], Document]
+
+
+class Group(Enum):
+    """Where `help` lists a command."""
+
+    RUN = "running"
+    POINTS = "breakpoints, watchpoints, catches"
+    TIME = "time"
+    LOOK = "looking at registers, memory and code"
+    CHANGE = "changing registers and memory"
+    CPU = "the CPU and its tables"
+    DEVICES = "devices"
+    SYSTEM = "the guest's operating system"
+    SESSION = "this session"
+
+
+class Effect(Flag):
+    """What a command does besides looking."""
+
+    NONE = 0
+    RUNS = auto()
+    CHANGES = auto()
+    HOST = auto()
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises UsageError where it would leave the program."""
+
+    def error(self, message: str) -> NoReturn:
+        usage = " ".join(self.format_usage().removeprefix("usage:").split())
+        raise UsageError(message, usage)
+
+
+Declaration = Callable[[Parser], object]
+
+
+def nothing(parser: Parser) -> None:
+    """A command without arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
+
+    `rest` names the argument that takes the line's rest as it was typed; `condition` that a text after `if` is
+    taken for `condition`; `letters` that `/` and format letters may follow the name. Metavars of arguments
+    (ADDRESS, EXPRESSION, REGISTER, FILE ...) decide how they are completed. The first line of the function's
+    docstring is the summary.
+    """
+
+    name: str
+    function: Function
+    group: Group
+    declare: Declaration = nothing
+    aliases: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    rest: str = ""
+    condition: bool = False
+    letters: bool = False
+    effect: Effect = Effect.NONE
+    repeats: bool = False
+
+    @property
+    def summary(self) -> str:
+        lines = (self.function.__doc__ or "").strip().splitlines()
+        return lines[0] if lines else ""
+
+    @property
+    def description(self) -> str:
+        return "\n".join(line.strip() for line in (self.function.__doc__ or "").strip().splitlines()[1:]).strip()
+
+    def parser(self) -> Parser:
+        made = Parser(prog=self.name, add_help=False, allow_abbrev=True, conflict_handler="resolve")
+        self.declare(made)
+        return made
+
+
+@dataclass(slots=True)
+class Registry:
+    """Commands by name and alias. Names may have two words, as in `info registers`."""
+
+    commands: dict[str, Command] = field(default_factory=dict)
+    _names: dict[str, Command] = field(default_factory=dict)
+
+    def add(self, command: Command) -> None:
+        """A later command of the same name takes the place of the earlier."""
+        self.commands[command.name] = command
+        for name in (command.name, *command.aliases):
+            self._names[name] = command
+
+    def copy(self) -> Registry:
+        return Registry(dict(self.commands), dict(self._names))
+
+    def __iter__(self) -> Iterator[Command]:
+        return iter(self.commands.values())
+
+    def names(self) -> list[str]:
+        return sorted(self._names)
+
+    def get(self, name: str) -> Command | None:
+        return self._names.get(name)
+
+    def find(self, name: str) -> Command:
+        """By name, alias or a beginning that fits one command only. Raises UnknownCommandError."""
+        found = self._names.get(name)
+        if found is not None:
+            return found
+        meant = {command.name: command for n, command in self._names.items() if name and _begins(n, name)}
+        if len(meant) == 1:
+            return next(iter(meant.values()))
+        if meant:
+            raise UnknownCommandError(f"{name!r} is ambiguous: {', '.join(sorted(meant))}")
+        raise UnknownCommandError(f"there is no command {name!r}{did_you_mean(name, self._names)}; try: help")
+
+    def split(self, line: str) -> tuple[Command, str]:
+        """The command that a line names, and what follows. Raises UnknownCommandError."""
+        first, rest = _first_word(line)
+        second, after = _first_word(rest)
+        if second and first not in self._names:
+            two = [n for n in self._names if " " in n and _begins(n, f"{first} {second}")]
+            if two:
+                exact = f"{first} {second}"
+                return self._names[exact if exact in self._names else min(two)], after
+        elif second and f"{first} {second}" in self._names:
+            return self._names[f"{first} {second}"], after
+        return self.find(first), rest
+
+
+def _begins(name: str, typed: str) -> bool:
+    """Whether each word typed begins the word of the name."""
+    words, parts = name.split(), typed.split()
+    return len(words) == len(parts) and all(w.startswith(p) for w, p in zip(words, parts, strict=True))
+
+
+def _first_word(line: str) -> tuple[str, str]:
+    """The command's name, which ends at a blank or at the `/` of format letters."""
+    line = line.lstrip()
+    end = 0
+    while end < len(line) and (line[end].isalnum() or line[end] in "-_"):
+        end += 1
+    if end == 0 and line:
+        end = 1
+    return line[:end], line[end:].lstrip()
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """`; did you mean ...?` or nothing."""
+    single = [known for known in names if " " in name or " " not in known]
+    close = difflib.get_close_matches(name, single, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+REGISTRY = Registry()
+
+
+def command(
+    name: str,
+    group: Group,
+    declare: Declaration = nothing,
+    *,
+    aliases: tuple[str, ...] = (),
+    examples: tuple[str, ...] = (),
+    rest: str = "",
+    condition: bool = False,
+    letters: bool = False,
+    effect: Effect = Effect.NONE,
+    repeats: bool = False,
+    registry: Registry = REGISTRY,
+) -> Callable[[Function], Function]:
+    """Put the function into the registry."""
+
+    def add(function: Function) -> Function:
+        registry.add(
+            Command(name, function, group, declare, aliases, examples, rest, condition, letters, effect, repeats)
+        )
+        return function
+
+    return add

@@ -1,0 +1,192 @@
+"""One user's session on a debugger: what a typed line means and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from vmdbg.commands import catalog
+from vmdbg.commands.document import EMPTY, Document
+from vmdbg.commands.errors import UsageError
+from vmdbg.commands.plain import render_json, render_plain
+from vmdbg.commands.registry import REGISTRY, Arguments, Command, Effect
+from vmdbg.commands.words import Word, split_condition, split_words, unquoted
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.points import Space
+from vmdbg.errors import UserError, VmdbgError
+from vmdbg.expressions.compiler import Expression, compile_expression
+from vmdbg.expressions.place import Place, find_place
+from vmdbg.expressions.registers import RegisterFile
+from vmdbg.expressions.scope import Scope
+from vmdbg.expressions.values import whole
+from vmdbg.symbols.symbol_set import SymbolSet
+from vmdbg.units import Linear
+from vmdbg.x86.disassembly import Disassembler, disassembler
+
+MAX_LINE = 1 << 16
+MAX_ALIASES = 16
+REFUSALS = {
+    Effect.RUNS: "it lets the guest run, which is for this session's own front end to ask",
+    Effect.CHANGES: "it changes the guest",
+    Effect.HOST: "it reaches files or programs of the host",
+}
+
+
+class Session:
+    """Commands on one debugger. `allowed` says which effects commands may have; looking is always allowed.
+
+    gdb's `monitor` uses `Session(debugger).execute(line)`: plain text, errors as text.
+    """
+
+    def __init__(self, debugger: Debugger, *, allowed: Effect = Effect.CHANGES, owner: str = "prompt") -> None:
+        catalog.load()
+        self.debugger = debugger
+        self.allowed = allowed
+        self.owner = owner
+        self.registry = REGISTRY.copy()
+        self.aliases: dict[str, str] = {}
+        self.symbols = SymbolSet()
+        self.scope = Scope(debugger, self.symbols)
+        self.state: dict[type[Any], Any] = {}
+
+    def part(self, kind: type[Any]) -> Any:
+        """This session's own object of a kind, made with the session when first asked for."""
+        made = self.state.get(kind)
+        if made is None:
+            made = self.state[kind] = kind(self)
+        return made
+
+    @property
+    def registers(self) -> RegisterFile:
+        return self.scope.registers
+
+    @property
+    def disassembler(self) -> Disassembler:
+        """For the width that the CPU is in."""
+        return disassembler(self.registers.mode.width)
+
+    def execute(self, line: str) -> str:
+        """The answer as plain text (JSON if the line says `--json`); what is wrong comes as text too."""
+        try:
+            document, as_json = self.run_line(line)
+            return render_json(document) if as_json else render_plain(document)
+        except VmdbgError as error:
+            return f"error: {error}\n"
+        except Exception as error:
+            return f"error: a defect of vmdbg: {type(error).__name__}: {error} (in {line.strip()[:60]!r})\n"
+
+    def run(self, line: str) -> Document:
+        """Carry out a line. Raises VmdbgError."""
+        return self.run_line(line)[0]
+
+    def run_line(self, line: str) -> tuple[Document, bool]:
+        """The result, and whether it was asked for as JSON."""
+        if len(line) > MAX_LINE:
+            raise UsageError(f"a line of {len(line)} characters is too long (at most {MAX_LINE})")
+        line = self._without_alias(line.strip())
+        if not line or line.startswith("#"):
+            return EMPTY, False
+        command, rest = self.registry.split(line)
+        refused = command.effect & ~self.allowed
+        if refused:
+            reason = "; ".join(text for effect, text in REFUSALS.items() if effect in refused)
+            raise UserError(f"{command.name} cannot be used here: {reason}")
+        arguments, as_json = parse_arguments(command, rest)
+        if arguments is None:
+            return self.run(f"help {command.name}"), False
+        if self.debugger.running and not command.repeats and command.name != "interrupt":
+            self._must_stand(command)
+        return command.function(self, arguments), as_json
+
+    def _must_stand(self, command: Command) -> None:
+        if command.effect & (Effect.RUNS | Effect.CHANGES):
+            raise UserError(f"{command.name}: the guest is running; stop it first")
+
+    def _without_alias(self, line: str) -> str:
+        for _ in range(MAX_ALIASES):
+            word = line.split(None, 1)
+            replacement = self.aliases.get(word[0]) if word else None
+            if replacement is None:
+                return line
+            line = f"{replacement} {word[1]}" if len(word) > 1 else replacement
+        raise UserError("aliases refer to one another")
+
+    # expressions
+
+    def compile(self, text: str) -> Expression:
+        return compile_expression(text, self.scope)
+
+    def evaluate(self, text: str) -> Any:
+        """The value of an expression now. Raises ExpressionError."""
+        return self.compile(text).evaluate()
+
+    def integer(self, text: str) -> int:
+        return whole(self.evaluate(text))
+
+    def place(self, text: str, *, physical: bool = False) -> Place:
+        """Linear, physical, segment:offset, symbol or file:line."""
+        found = find_place(text, self.scope, self.find_line)
+        return replace(found, space=Space.PHYSICAL) if physical else found
+
+    def linear(self, text: str) -> Linear:
+        """A linear address. Raises UserError for a physical one."""
+        found = self.place(text)
+        if found.is_physical:
+            raise UserError(f"{text} is a physical address; a linear one is needed")
+        return Linear(found.address)
+
+    def find_line(self, file: str, line: int) -> int | None:
+        """The address of a source line; None without line information."""
+        del file, line
+        return None
+
+    def describe(self, address: int) -> str:
+        """`symbol+offset` or nothing."""
+        return self.symbols.describe(address)
+
+
+Hook = Callable[[], None]
+
+
+def parse_arguments(command: Command, rest: str) -> tuple[Arguments | None, bool]:
+    """The arguments and whether JSON is asked for; None for a plea for help. Raises UsageError."""
+    letters = ""
+    if rest.startswith("/") and command.letters:
+        letters, _, rest = rest[1:].partition(" ")
+        rest = rest.lstrip()
+    condition = ""
+    if command.condition:
+        rest, condition = split_condition(rest)
+    parser = command.parser()
+    words = split_words(rest)
+    flags = [word.text for word in words]
+    if "--help" in flags or flags == ["-h"]:
+        return None, False
+    as_json = "--json" in flags
+    words = [word for word in words if word.text != "--json"]
+    arguments = parser.parse_args(_for_argparse(command, parser, words, rest))
+    arguments.letters, arguments.condition = letters, condition
+    return arguments, as_json
+
+
+def _for_argparse(command: Command, parser: Any, words: list[Word], rest: str) -> list[str]:
+    """Words, or for a command whose last argument is the line's rest, its options and then that rest as one."""
+    if not command.rest:
+        return [unquoted(word.text) for word in words]
+    taken: list[str] = []
+    options = parser._option_string_actions
+    position = 0
+    while position < len(words):
+        action = options.get(words[position].text.partition("=")[0])
+        if action is None:
+            break
+        taken.append(words[position].text)
+        position += 1
+        if action.nargs is None and "=" not in taken[-1] and position < len(words):
+            taken.append(unquoted(words[position].text))
+            position += 1
+    if position < len(words):
+        end = words[-1].start + len(words[-1].text)
+        taken += ["--", rest[words[position].start : end]]
+    return taken

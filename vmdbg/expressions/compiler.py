@@ -1,0 +1,253 @@
+"""From text to a closure that gives its value: no Python code of the user is ever executed.
+
+The tree of ast.parse() is turned into nested closures once, so that a condition on a hot breakpoint costs a
+few microseconds. Whatever is not listed here is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from vmdbg.errors import VmdbgError
+from vmdbg.expressions.errors import ExpressionError
+from vmdbg.expressions.operators import BINARY, COMPARE, UNARY
+from vmdbg.expressions.scope import Scope
+from vmdbg.expressions.spelling import python_spelling
+from vmdbg.expressions.values import MemoryView, TypedValue, describe
+from vmdbg.x86.registers import BY_NAME
+
+MAX_TEXT = 8192
+MAX_STEPS = 1 << 20
+_MISTAKES = (
+    ArithmeticError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One evaluation: the variables of comprehensions and how much they may still do."""
+
+    local: dict[str, Any] = field(default_factory=dict)
+    steps: int = MAX_STEPS
+
+
+_Closure = Callable[[_Run], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """Compiled text. `evaluate` reads the guest as it stands then."""
+
+    text: str
+    _closure: _Closure
+
+    def evaluate(self) -> Any:
+        """Raises ExpressionError, or the UserError of an address that cannot be read."""
+        try:
+            return self._closure(_Run())
+        except VmdbgError:
+            raise
+        except _MISTAKES as error:
+            raise ExpressionError(f"{self.text}: {error}") from error
+
+
+def compile_expression(text: str, scope: Scope) -> Expression:
+    """Raises ExpressionError with the place of the mistake."""
+    if len(text) > MAX_TEXT:
+        raise ExpressionError(f"an expression of {len(text)} characters is too long (at most {MAX_TEXT})")
+    spelled = python_spelling(text)
+    if not spelled:
+        raise ExpressionError("an expression is missing")
+    try:
+        tree = ast.parse(spelled, mode="eval")
+        return Expression(text, _Compiler(scope, text).compile(tree.body))
+    except SyntaxError as error:
+        raise ExpressionError(f"{text!r} is no expression: {_reason(error)}") from error
+    except (RecursionError, MemoryError, ValueError) as error:
+        raise ExpressionError(f"{text[:40]!r}...: too deeply nested, or not text") from error
+
+
+def _reason(error: SyntaxError) -> str:
+    place = f" at character {error.offset}" if error.offset else ""
+    return f"{error.msg}{place}"
+
+
+class _Compiler:
+    def __init__(self, scope: Scope, text: str) -> None:
+        self._scope = scope
+        self._text = text
+        self._local: set[str] = set()
+
+    def compile(self, node: ast.expr) -> _Closure:
+        method = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if method is None:
+            raise ExpressionError(f"{self._text!r}: {type(node).__name__} cannot be used in an expression")
+        made: _Closure = method(node)
+        return made
+
+    def _constant(self, node: ast.Constant) -> _Closure:
+        value = node.value
+        if not isinstance(value, int | float | str | bytes | bool | None):
+            raise ExpressionError(f"{self._text!r}: {value!r} cannot be used in an expression")
+        return lambda _: value
+
+    def _name(self, node: ast.Name) -> _Closure:
+        name = node.id
+        if name in self._local:
+            return lambda run: run.local[name]
+        get = self._scope.lookup(name)
+        if get is not None:
+            return lambda _: get()
+        return lambda _: self._late(name)()
+
+    def _late(self, name: str) -> Callable[[], Any]:
+        """A name that meant nothing when the text was compiled; symbols may have appeared since."""
+        get = self._scope.lookup(name)
+        if get is None:
+            raise ExpressionError(f"there is no register, symbol or variable {name!r}")
+        return get
+
+    def _binop(self, node: ast.BinOp) -> _Closure:
+        operation = BINARY.get(type(node.op))
+        if operation is None:
+            raise ExpressionError(f"{self._text!r}: this operator cannot be used in an expression")
+        left, right = self.compile(node.left), self.compile(node.right)
+        return lambda run: operation(_plain(left(run)), _plain(right(run)))
+
+    def _unaryop(self, node: ast.UnaryOp) -> _Closure:
+        operation, operand = UNARY[type(node.op)], self.compile(node.operand)
+        return lambda run: operation(_plain(operand(run)))
+
+    def _boolop(self, node: ast.BoolOp) -> _Closure:
+        parts = [self.compile(value) for value in node.values]
+        if isinstance(node.op, ast.And):
+            return lambda run: all(part(run) for part in parts)
+        return lambda run: any(part(run) for part in parts)
+
+    def _compare(self, node: ast.Compare) -> _Closure:
+        first = self.compile(node.left)
+        rest = [(COMPARE[type(op)], self.compile(value)) for op, value in zip(node.ops, node.comparators, strict=True)]
+        if len(rest) == 1:
+            operation, other = rest[0]
+            return lambda run: operation(_plain(first(run)), _plain(other(run)))
+
+        def chain(run: _Run) -> bool:
+            left = _plain(first(run))
+            for operation, other in rest:
+                right = _plain(other(run))
+                if not operation(left, right):
+                    return False
+                left = right
+            return True
+
+        return chain
+
+    def _ifexp(self, node: ast.IfExp) -> _Closure:
+        test, then, otherwise = (self.compile(part) for part in (node.test, node.body, node.orelse))
+        return lambda run: then(run) if test(run) else otherwise(run)
+
+    def _tuple(self, node: ast.Tuple) -> _Closure:
+        parts = [self.compile(part) for part in node.elts]
+        return lambda run: tuple(part(run) for part in parts)
+
+    def _list(self, node: ast.List) -> _Closure:
+        parts = [self.compile(part) for part in node.elts]
+        return lambda run: [part(run) for part in parts]
+
+    def _slice(self, node: ast.Slice) -> _Closure:
+        parts = [self.compile(part) if part is not None else None for part in (node.lower, node.upper, node.step)]
+        return lambda run: slice(*(part(run) if part is not None else None for part in parts))
+
+    def _subscript(self, node: ast.Subscript) -> _Closure:
+        value, index = self.compile(node.value), self.compile(node.slice)
+
+        def item(run: _Run) -> Any:
+            container = value(run)
+            if not isinstance(container, MemoryView | str | bytes | list | tuple | range | TypedValue):
+                raise ExpressionError(f"{describe(container)} cannot be indexed; memory is mem[address]")
+            return container[index(run)]
+
+        return item
+
+    def _attribute(self, node: ast.Attribute) -> _Closure:
+        field_ = self._register_field(node)
+        if field_ is not None:
+            return field_
+        value, name = self.compile(node.value), node.attr
+
+        def member(run: _Run) -> Any:
+            container = value(run)
+            if not isinstance(container, TypedValue) or name.startswith("__"):
+                raise ExpressionError(f"{describe(container)} has no member {name!r}")
+            return container.member_(name)
+
+        return member
+
+    def _register_field(self, node: ast.Attribute) -> _Closure | None:
+        """`cr0.PG`, `rflags.IF`: a field by its name in the manual."""
+        if not isinstance(node.value, ast.Name) or node.value.id not in self._scope.registers:
+            return None
+        register = BY_NAME.get(self._scope.registers.canonical(node.value.id))
+        for spec in register.layout if register is not None else ():
+            if spec.name.lower() == node.attr.lower():
+                value = self.compile(node.value)
+                return lambda run: spec.extract(value(run))
+        raise ExpressionError(f"the register {node.value.id} has no field {node.attr!r}")
+
+    def _call(self, node: ast.Call) -> _Closure:
+        if not isinstance(node.func, ast.Name) or node.keywords:
+            raise ExpressionError(f"{self._text!r}: only functions by name, without keywords, can be called")
+        name = node.func.id
+        function = self._scope.functions.get(name)
+        if function is None:
+            known = ", ".join(sorted(self._scope.functions))
+            raise ExpressionError(f"there is no function {name!r} for expressions; there are: {known}")
+        arguments = [self.compile(argument) for argument in node.args]
+        return lambda run: function(*(argument(run) for argument in arguments))
+
+    def _listcomp(self, node: ast.ListComp | ast.GeneratorExp) -> _Closure:
+        if len(node.generators) != 1 or not isinstance(node.generators[0].target, ast.Name):
+            raise ExpressionError(f"{self._text!r}: one `for name in ...` at a time")
+        generator = node.generators[0]
+        name = generator.target.id  # type: ignore[attr-defined]  # a Name, as checked above
+        source = self.compile(generator.iter)
+        fresh = name not in self._local
+        self._local.add(name)
+        element = self.compile(node.elt)
+        tests = [self.compile(test) for test in generator.ifs]
+        if fresh:
+            self._local.discard(name)
+
+        def items(run: _Run) -> list[Any]:
+            found = []
+            for value in source(run):
+                run.steps -= 1
+                if run.steps < 0:
+                    raise ExpressionError(f"gave up after {MAX_STEPS} steps")
+                run.local[name] = value
+                if all(test(run) for test in tests):
+                    found.append(element(run))
+            return found
+
+        return items
+
+    _generatorexp = _listcomp
+
+
+def _plain(value: Any) -> Any:
+    """Typed scalars count as their integers in arithmetic."""
+    if isinstance(value, int | str | bytes | float) or not isinstance(value, TypedValue):
+        return value
+    try:
+        return int(value)  # type: ignore[call-overload]  # raises where it is no scalar
+    except (TypeError, ValueError, VmdbgError):
+        return value

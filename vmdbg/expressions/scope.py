@@ -1,0 +1,128 @@
+"""What names in an expression mean: registers, variables, functions, symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.expressions.errors import ExpressionError
+from vmdbg.expressions.registers import RegisterFile
+from vmdbg.expressions.values import MemoryView, whole
+from vmdbg.units import Linear, Physical
+
+Function = Callable[..., Any]
+MAX_STRING = 4096
+
+
+class SymbolLookup(Protocol):
+    """Names to addresses."""
+
+    def find(self, name: str) -> int | None: ...
+
+
+class Scope:
+    """The stopped guest as expressions see it. Lives as long as the session; values are read when evaluated."""
+
+    def __init__(self, debugger: Debugger, symbols: SymbolLookup) -> None:
+        self.debugger = debugger
+        self.symbols = symbols
+        self.registers = RegisterFile(debugger)
+        self.variables: dict[str, Any] = {}
+        self.mem = MemoryView(self._read_linear, self._word, "mem")
+        self.phys = MemoryView(self._read_physical, self._word, "phys")
+        self.functions: dict[str, Function] = self._functions()
+        self.objects: dict[str, Callable[[], Any]] = {"mem": lambda: self.mem, "phys": lambda: self.phys}
+
+    def lookup(self, name: str) -> Callable[[], Any] | None:
+        """How to get the value of a name: variables, registers, objects, symbols, in this order. None: unknown."""
+        if name in self.variables:
+            return lambda: self._variable(name)
+        if name in self.registers:
+            return self._register_reader(name)
+        if name in self.objects:
+            return self.objects[name]
+        address = self.symbols.find(name)
+        return None if address is None else lambda: address
+
+    def _variable(self, name: str) -> Any:
+        if name not in self.variables:
+            raise ExpressionError(f"the variable {name!r} is gone")
+        return self.variables[name]
+
+    def _register_reader(self, name: str) -> Callable[[], int]:
+        engine = self.debugger.engine
+        word = self.registers.canonical(name)
+        if word in engine.register_names:
+            return lambda: self.debugger.engine.read_register(word)
+        return lambda: self.registers.read(word)
+
+    def names(self) -> Iterable[str]:
+        yield from self.variables
+        yield from self.registers.names()
+        yield from self.objects
+        yield from self.functions
+
+    def _word(self) -> int:
+        return self.registers.mode.width // 8
+
+    def _read_linear(self, address: int, size: int) -> bytes:
+        return self.debugger.linear().read(Linear(address), size)
+
+    def _read_physical(self, address: int, size: int) -> bytes:
+        return self.debugger.physical.read(Physical(address), size)
+
+    def _functions(self) -> dict[str, Function]:
+        made: dict[str, Function] = {"abs": abs, "min": min, "max": max, "len": len}
+        made |= {"sum": sum, "any": any, "all": all, "int": _integer, "hex": lambda n: hex(whole(n)), "range": _range}
+        for size in (1, 2, 4, 8):
+            made[f"u{size * 8}"] = self._reader(size, signed=False)
+            made[f"i{size * 8}"] = self._reader(size, signed=True)
+            made[f"s{size * 8}"] = made[f"i{size * 8}"]
+        made |= {"string": self._string, "symbol": self._symbol, "register": self._register}
+        made |= {"linear": self._segment_offset, "translate": self._translate}
+        return made
+
+    def _reader(self, size: int, *, signed: bool) -> Function:
+        def read(address: Any) -> int:
+            data = self.mem.read_bytes(whole(address) & (1 << 64) - 1, size)
+            return int.from_bytes(data, "little", signed=signed)
+
+        return read
+
+    def _string(self, address: Any, limit: int = MAX_STRING) -> str:
+        """The text at an address, to its zero byte."""
+        start = whole(address) & (1 << 64) - 1
+        data = self.debugger.linear().read_prefix(Linear(start), min(whole(limit), MAX_STRING))
+        if not data:
+            self.mem.read_bytes(start, 1)
+        return data.split(b"\0", 1)[0].decode("utf-8", "replace")
+
+    def _symbol(self, name: Any) -> int:
+        found = self.symbols.find(str(name))
+        if found is None:
+            raise ExpressionError(f"there is no symbol {name!r}")
+        return found
+
+    def _register(self, name: Any) -> int:
+        return self.registers.read(str(name))
+
+    def _translate(self, address: Any) -> int:
+        """The physical address of a linear one."""
+        found = self.debugger.linear().translate(Linear(whole(address) & (1 << 64) - 1))
+        if found is None:
+            raise ExpressionError(f"linear {whole(address):#x} is not mapped")
+        return found
+
+    def _segment_offset(self, segment: Any, offset: Any) -> int:
+        from vmdbg.expressions.place import segment_base
+
+        return segment_base(self, whole(segment)) + whole(offset)
+
+
+def _integer(value: Any, base: int = 10) -> int:
+    return int(value, base) if isinstance(value, str) else whole(value)
+
+
+def _range(*bounds: Any) -> range:
+    return range(*(whole(bound) for bound in bounds))

@@ -1,0 +1,46 @@
+"""From what hands used to gdb and C type to Python's spelling."""
+
+from __future__ import annotations
+
+import re
+
+_TOKEN = re.compile(
+    r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
+    |(?P<arrow>->)
+    |(?P<and>&&)
+    |(?P<or>\|\|)
+    |(?P<not>!(?!=))
+    |(?P<dollar>[$%](?=[A-Za-z_]))
+    |(?P<assign>(?<![=!<>:])=(?!=))
+    """,
+    re.VERBOSE,
+)
+_REPLACED = {"arrow": ".", "and": " and ", "or": " or ", "not": " not ", "dollar": ""}
+
+
+def python_spelling(text: str) -> str:
+    """`$rax` becomes `rax`, `a->b` `a.b`, `&&` `and`; strings stay as they are."""
+
+    def replace(match: re.Match[str]) -> str:
+        kind = match.lastgroup or ""
+        return _REPLACED.get(kind, match.group())
+
+    return _TOKEN.sub(replace, text).strip()
+
+
+def split_colon(text: str) -> tuple[str, str] | None:
+    """The two sides of the first colon outside brackets and quotes: a segment and an offset, a file and a line."""
+    depth = 0
+    quote = ""
+    for position, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character == ":" and depth == 0:
+            return text[:position].strip(), text[position + 1 :].strip()
+    return None

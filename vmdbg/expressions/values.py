@@ -1,0 +1,59 @@
+"""Values that expressions handle besides Python's own: memory, and objects whose types an operating system knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+from vmdbg.expressions.errors import ExpressionError
+
+MAX_READ = 1 << 24
+WORD = (1 << 64) - 1
+
+
+@runtime_checkable
+class TypedValue(Protocol):
+    """An object of the guest with a type: members, elements and a value (vmdbg.os.linux.values)."""
+
+    def member_(self, path: str) -> Any: ...
+
+    def __getitem__(self, index: Any) -> Any: ...
+
+
+class MemoryView:
+    """`mem[address]`, `mem[address, size]`, `mem[start:end]`: little-endian integers and bytes of guest memory."""
+
+    def __init__(self, read: Callable[[int, int], bytes], word: Callable[[], int], name: str) -> None:
+        self.read_bytes = read
+        self._word = word
+        self._name = name
+
+    def __getitem__(self, index: Any) -> int | bytes:
+        if isinstance(index, slice):
+            if index.step is not None or index.start is None or index.stop is None:
+                raise ExpressionError(f"write {self._name}[start:end]")
+            start, end = whole(index.start), whole(index.stop)
+            return self._read(start, end - start)
+        start, size = index if isinstance(index, tuple) and len(index) == 2 else (index, self._word())
+        return int.from_bytes(self._read(whole(start), whole(size)), "little")
+
+    def _read(self, start: int, size: int) -> bytes:
+        if not 0 <= size <= MAX_READ:
+            raise ExpressionError(f"{size} bytes are no size of memory to read at once (at most {MAX_READ})")
+        return self.read_bytes(start & WORD, size)
+
+
+def whole(value: Any) -> int:
+    """The integer of a value; raises ExpressionError for what is none."""
+    if isinstance(value, int):
+        return int(value)
+    try:
+        return int(value) if isinstance(value, TypedValue) else value.__index__()  # type: ignore[call-overload,no-any-return]  # both are checked at run time
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ExpressionError(f"{describe(value)} is no integer") from error
+
+
+def describe(value: Any) -> str:
+    """The kind of a value, for messages."""
+    names = {str: "text", bytes: "a string of bytes", float: "a fraction", list: "a list", tuple: "a tuple"}
+    return names.get(type(value), "a typed value" if isinstance(value, TypedValue) else type(value).__name__)
