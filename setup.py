@@ -1,5 +1,43 @@
-"""What pyproject.toml cannot say: the native part, built by cffi."""
+"""What pyproject.toml cannot say: the native part, built by cffi, and the sample kernel, built by make."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.build_py import build_py
 
-setup(cffi_modules=["vmdbg/engine/native/build.py:ffibuilder"])
+SAMPLE = Path("samples/kernel")
+TARGET = Path("vmdbg/samples/sample.elf")
+
+
+class BuildWithSample(build_py):
+    """Puts the sample kernel into the package."""
+
+    def run(self) -> None:
+        super().run()
+        target = TARGET if self.editable_mode else Path(self.build_lib) / TARGET
+        build_sample(target)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        return [*super().get_outputs(include_bytecode), str(Path(self.build_lib) / TARGET)]
+
+
+def build_sample(target: Path) -> None:
+    """Build in a copy of the sources, so that the tree stays as it is."""
+    for tool in ("make", "gcc", "ld"):
+        if shutil.which(tool) is None:
+            raise SystemExit(f"{tool} is missing: it builds the sample guest (on Debian: apt-get install gcc make)")
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch) / "kernel"
+        shutil.copytree(SAMPLE, tree, ignore=shutil.ignore_patterns("*.o", "*.elf"))
+        subprocess.run(["make", "-s", "-j2", "-C", str(tree), "sample.elf"], check=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(tree / "sample.elf", target)
+
+
+setup(
+    cffi_modules=["vmdbg/engine/native/build.py:ffibuilder"],
+    cmdclass={"build_py": BuildWithSample},
+)

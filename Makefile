@@ -1,0 +1,62 @@
+# Needs Debian's python3-venv, gcc and make; what else is needed is fetched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_FLAGS ?=
+
+PACKAGES := acpica-tools apt-utils busybox-static cpio gdb nasm tmux
+BENCH_PACKAGES := qemu-system-x86
+
+NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engine/native/build.py
+SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+
+.PHONY: help demo install test test-all lint bench packages clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo      install into .venv, boot the sample guest and debug it a little'
+	@echo 'make install   the same without the demonstration: then .venv/bin/vmdbg'
+	@echo 'make test      lint and all tests but the slow ones'
+	@echo 'make test-all  the slow ones too'
+	@echo 'make bench     the figures of the README, on this machine'
+
+demo: install
+	$(BIN)/python samples/demo.py
+
+install: $(VENV)/.installed
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# In place, so that tests and tools see the tree as it is.
+$(VENV)/.installed: pyproject.toml setup.py $(NATIVE) $(SAMPLE) | $(VENV)/bin/python
+	headers=$$(packaging/python-headers $(BIN)/python) && CPATH="$$headers$${CPATH:+:$$CPATH}" $(PIP) -e .
+	touch $@
+
+$(VENV)/.developed: $(VENV)/.installed pyproject.toml
+	headers=$$(packaging/python-headers $(BIN)/python) && CPATH="$$headers$${CPATH:+:$$CPATH}" $(PIP) -e '.[dev]'
+	touch $@
+
+packages:
+	packaging/apt-install $(PACKAGES)
+
+test: lint packages
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(PYTEST_FLAGS)
+
+test-all: lint packages
+	packaging/apt-install $(BENCH_PACKAGES)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'slow or not slow' --timeout 1800 $(PYTEST_FLAGS)
+
+lint: $(VENV)/.developed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.developed packages
+	packaging/apt-install $(BENCH_PACKAGES)
+	set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info vmdbg/samples vmdbg/engine/native/_native.*
+	$(MAKE) -C samples/kernel clean
