@@ -7,7 +7,6 @@ from collections.abc import Callable
 from gdbstub.errors import UnsupportedError
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stops import Ended
 from vmdbg.gdb.errors import refusals
 
 
@@ -26,8 +25,8 @@ class GuestLifecycle:
             self._debugger.wait()
 
     def detached(self) -> None:
-        """The guest goes on as if nobody had been there."""
-        if not self._debugger.running and not isinstance(self._debugger.last_stop, Ended):
+        """The guest goes on as if nobody had been there; one that has ended, ends again for whoever runs it."""
+        if not self._debugger.running:
             self._debugger.resume(Continue())
 
     def vanished(self) -> None:
