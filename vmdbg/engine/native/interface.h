@@ -86,6 +86,7 @@ void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64
 int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);
 int vm_map_memory(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
 void vm_flush_engine_tlb(Vm *vm);
+void vm_flush_caches(Vm *vm);
 void vm_dirty_reset(Vm *vm);
 void vm_write_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size);
 void vm_code_changed(Vm *vm, uint64_t physical, uint64_t size);

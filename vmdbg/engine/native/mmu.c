@@ -211,6 +211,14 @@ void vm_code_changed(Vm *vm, uint64_t physical, uint64_t size)
     vm->code_drops++;
 }
 
+/* Drops every translation and Unicorn's TLB: caches all, so that the guest cannot tell. */
+void vm_flush_caches(Vm *vm)
+{
+    tb_flush_x86_64(vm->cpu);
+    memset(vm->is_code, 0, vm->ram_size >> 12);
+    vm_flush_engine_tlb(vm);
+}
+
 void vm_dirty_reset(Vm *vm)
 {
     vm_flush_engine_tlb(vm);

@@ -95,14 +95,15 @@ static void plant(Vm *vm, uint64_t linear)
     qsort(vm->planted, vm->planted_count, sizeof *vm->planted, by_value);
 }
 
+/* Nothing is to stop here any more, at a linear breakpoint nor at a physical one. */
 static void uproot(Vm *vm, uint64_t linear)
 {
     for (uint32_t i = 0; i < vm->planted_count; i++)
         if (vm->planted[i] == linear) {
             memmove(vm->planted + i, vm->planted + i + 1, (--vm->planted_count - i) * sizeof *vm->planted);
-            retranslate(vm, linear);
-            return;
+            break;
         }
+    retranslate(vm, linear);
 }
 
 /* Replaces all breakpoints. A cleared one stays in the translations until it is met, so that clearing and setting the

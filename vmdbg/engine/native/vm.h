@@ -126,6 +126,7 @@ void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_cod
 typedef struct { uint64_t physical; uint32_t flags; } Translation;
 enum { T_WRITE = 1, T_USER = 2, T_NX = 4, T_DIRTY = 8, T_LARGE_SHIFT = 8 };
 void vm_flush_engine_tlb(Vm *vm);
+void vm_flush_caches(Vm *vm);
 void vm_dirty_reset(Vm *vm);
 void vm_write_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size);
 void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size);
