@@ -100,7 +100,7 @@ class Run:
 
     def _make_loop(self) -> RunLoop:
         machine, options = self._machine, self._options
-        until = UntilText(options.until, machine.lower_limit) if options.until is not None else None
+        until = UntilText(options.until, machine.stop_by) if options.until is not None else None
         typist = Typist(options.input)
         listeners = machine.serial[COM1].listeners
         listeners += [lambda _port, data, _now: self._serial.write(data), typist.on_output, self._panic.on_output]

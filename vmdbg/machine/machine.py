@@ -56,6 +56,7 @@ from vmdbg.x86.cpuid import CpuidTable, build_table, find_model
 RFLAGS_IF = 0x200
 SERIAL_PORTS = 4
 DEBUG_CONSOLE = -1
+NEVER = Tick(1 << 63)
 
 EngineFactory = Callable[[int, Bus, CpuidTable], Engine]
 
@@ -87,7 +88,7 @@ class Machine:
         self.halted = False
         self.halt_tick = Tick(0)
         self.ending: Outcome | None = None
-        self._limit = Tick(0)
+        self._barrier = NEVER
         self.scheduler = Scheduler(self._on_earlier)
         self._intr = IntrLine(self.scheduler, self)
         self._nmi = NmiLine(self.scheduler, self)
@@ -162,26 +163,28 @@ class Machine:
 
         Deadlines at that boundary have come then, inputs and interrupts have not. Raises EngineError.
         """
-        self._limit = limit
         while self.ending is None:
             self._take_deadlines()
-            if self.clock >= self._limit:
+            if self.clock >= limit:
                 return LimitReached()
+            if self.clock >= self._barrier:
+                return StopRequested()
             self._take_inputs()
+            bound = min(limit, self._barrier)
             if self.halted and not self._wake():
-                forever = self._idle(self._limit)
+                forever = self._idle(bound)
                 if forever is not None:
                     return forever
                 continue
-            outcome = self._outcome(self._enter(self._horizon(self._limit), over_breakpoint))
+            outcome = self._outcome(self._enter(self._horizon(bound), over_breakpoint))
             over_breakpoint = False
             if outcome is not None:
                 return outcome
         return self.ending
 
-    def lower_limit(self, tick: Tick) -> None:
-        """End the run that is going on at `tick` if it would go further: LATENCY from now or later, to be exact."""
-        self._limit = min(self._limit, tick)
+    def stop_by(self, tick: Tick) -> None:
+        """No run goes beyond the first boundary at or after `tick`, to be exact LATENCY from now or later."""
+        self._barrier = min(self._barrier, tick)
         if self.in_access:
             self.engine.lower_limit(tick)
 
