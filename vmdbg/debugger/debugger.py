@@ -108,10 +108,14 @@ class Debugger:
 
     def resume(self, action: Action) -> None:
         """Start an action; poll() carries it out. Raises UserError if the guest is running already."""
+        self.carry_out(lambda: self._start(action))
+
+    def carry_out(self, start: Callable[[], Run]) -> None:
+        """Start a run that a front end makes up of others: its parts are no stops. Raises UserError as resume()."""
         if self._run is not None:
             raise UserError("the guest is running: interrupt it first")
         self._interrupted = False
-        self._run = self._start(action)
+        self._run = start()
         for listener in self.resume_listeners:
             listener()
 
