@@ -76,13 +76,9 @@ def _encode(directory: Path, name: str, source: str, options: list[str]) -> byte
 
 
 def _offsets(directory: Path) -> dict[str, int]:
-    prints = "".join(
-        f'printf("{path} %zu\\n", __builtin_offsetof(struct thing, {path}));' for path in OFFSETS
-    )
+    prints = "".join(f'printf("{path} %zu\\n", __builtin_offsetof(struct thing, {path}));' for path in OFFSETS)
     size = 'printf("sizeof %zu\\n", sizeof(struct thing));'
-    (directory / "main.c").write_text(
-        f"#include <stdio.h>\n{SOURCE}\nint main(void) {{ {prints}{size} return 0; }}"
-    )
+    (directory / "main.c").write_text(f"#include <stdio.h>\n{SOURCE}\nint main(void) {{ {prints}{size} return 0; }}")
     subprocess.run(["gcc", "-o", "main", "main.c"], cwd=directory, check=True)
     shown = subprocess.run(["./main"], cwd=directory, check=True, capture_output=True, text=True).stdout
     return {line.split()[0]: int(line.split()[1]) for line in shown.splitlines()}

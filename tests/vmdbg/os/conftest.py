@@ -61,7 +61,7 @@ def guest(request: pytest.FixtureRequest) -> Guest:
     return _guest(*request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cloud_guest() -> Guest:
     return _guest(*QUICK)
 

@@ -67,9 +67,7 @@ def _download(source: Source, root: Path) -> None:
     parts = _dependencies(options, image, r"linux-(binary|modules|base)-\d.*amd64")
     packages = root / "packages"
     packages.mkdir(exist_ok=True)
-    subprocess.run(
-        ["apt-get", *options, "download", image, *parts], cwd=packages, check=True, capture_output=True
-    )
+    subprocess.run(["apt-get", *options, "download", image, *parts], cwd=packages, check=True, capture_output=True)
     for package in packages.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", package, root / "files"], check=True)
         package.unlink()

@@ -72,9 +72,7 @@ class DumpView:
 class QemuGuest:
     """A running QEMU with its monitor."""
 
-    def __init__(
-        self, kernel: Kernel, directory: Path, arguments: str = "", options: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, kernel: Kernel, directory: Path, arguments: str = "", options: tuple[str, ...] = ()) -> None:
         self.directory = directory
         self.truth_file = directory / "truth"
         ram_file = directory / "ram"
@@ -157,9 +155,7 @@ class QemuGuest:
 
 def parse_registers(shown: str) -> dict[str, int]:
     """The registers that `info registers` prints, by their names in a `GuestView`."""
-    found = {
-        name.lower(): int(value, 16) for name, value in re.findall(r"\b(\w+) *=([0-9a-f]{8,16})\b", shown)
-    }
+    found = {name.lower(): int(value, 16) for name, value in re.findall(r"\b(\w+) *=([0-9a-f]{8,16})\b", shown)}
     for segment, base in re.findall(r"\b([EDCSFG]S) =[0-9a-f]+ ([0-9a-f]+)", shown):
         found[segment.lower() + "_base"] = int(base, 16)
     for table, base in re.findall(r"\b([GI]DT)= +([0-9a-f]+)", shown):
@@ -213,11 +209,7 @@ class Truth:
     def processes(self, name: str) -> dict[int, str]:
         """One section of every process, by pid."""
         prefix = name + " "
-        return {
-            int(key.removeprefix(prefix)): body
-            for key, body in self.sections.items()
-            if key.startswith(prefix)
-        }
+        return {int(key.removeprefix(prefix)): body for key, body in self.sections.items() if key.startswith(prefix)}
 
 
 @contextlib.contextmanager

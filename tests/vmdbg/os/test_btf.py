@@ -57,9 +57,7 @@ def test_types_are_found_by_their_c_spelling(spelling: str, size: int, shown: st
 
 def test_declarations_read_like_c() -> None:
     thing = Types(base_btf()).find("struct thing")
-    declared = {
-        name: declare(thing.field(name).type, name) for name in ("call", "grid", "label", "words", "name")
-    }
+    declared = {name: declare(thing.field(name).type, name) for name in ("call", "grid", "label", "words", "name")}
     assert declared == {
         "call": "int (*call)(struct thing *, long unsigned int, ...)",
         "grid": "struct point *grid[6]",

@@ -28,9 +28,7 @@ def gdb(elf: Path, *commands: str) -> str:
     arguments = ["gdb", "-nx", "-batch", "-ex", "set width 0", "-ex", "set pagination off"]
     for command in commands:
         arguments += ["-ex", command]
-    done = subprocess.run(
-        [*arguments, str(elf)], capture_output=True, text=True, timeout=GDB_SECONDS, check=False
-    )
+    done = subprocess.run([*arguments, str(elf)], capture_output=True, text=True, timeout=GDB_SECONDS, check=False)
     return done.stdout + done.stderr
 
 

@@ -61,9 +61,7 @@ def test_random_structs_have_the_offsets_that_pahole_prints(guest: Guest, btf_fi
         if size is None:  # pahole is older than what this kernel's BTF holds
             continue
         assert type_.size == int(size[1])
-        for name, offset in re.findall(
-            r"^\t(?:[^\t{}]*\W)(\w+)(?:\[\d+\])*; +/\* +(\d+) +\d+ \*/", shown, re.M
-        ):
+        for name, offset in re.findall(r"^\t(?:[^\t{}]*\W)(\w+)(?:\[\d+\])*; +/\* +(\d+) +\d+ \*/", shown, re.M):
             assert type_.offset_of(name) == int(offset), (type_.name, name)
             checked += 1
     assert checked > 20 or guest.linux.info().release.startswith("7")
@@ -71,9 +69,7 @@ def test_random_structs_have_the_offsets_that_pahole_prints(guest: Guest, btf_fi
 
 def test_modules_have_their_own_symbols_and_unwind_tables(guest: Guest) -> None:
     symbols = guest.linux.symbols
-    (address,) = {
-        symbol.address for symbol in symbols if (symbol.module, symbol.name) == ("brd", "brd_init")
-    } or {0}
+    (address,) = {symbol.address for symbol in symbols if (symbol.module, symbol.name) == ("brd", "brd_init")} or {0}
     location = symbols.nearest(symbols.address_of("loop:loop_add") + 4)
     assert str(location) == "loop_add+0x4 [loop]"
     assert address == 0 or symbols.describe(address)

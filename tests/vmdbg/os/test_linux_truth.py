@@ -54,9 +54,7 @@ def test_ps_lists_the_processes_of_proc_with_parents_states_and_names(guest: Gue
     said = stat_rows(guest)
     seen = {task.pid: task for task in guest.linux.tasks()}
     printers = set(said) ^ set(seen)
-    assert all(pid in said or seen[pid].name == "sleep" for pid in printers), (
-        "only short-lived children may differ"
-    )
+    assert all(pid in said or seen[pid].name == "sleep" for pid in printers), "only short-lived children may differ"
     assert len(set(said) & set(seen)) > 40
     for pid in set(said) & set(seen):
         name, fields = said[pid]

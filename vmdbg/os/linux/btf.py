@@ -108,7 +108,7 @@ class NoSuchTypeError(UserError):
 class Btf:
     """One BTF section, over those it continues. `address` is where it lies in the guest, for messages.
 
-    `fields` remembers members that were looked up, for `Type.field`.
+    `fields` and `stripped` remember what was looked up, for `Type`.
     """
 
     def __init__(self, data: bytes, base: Btf | None = None, address: int = 0, index: bytes = b"") -> None:
@@ -135,6 +135,7 @@ class Btf:
         self._found: dict[tuple[str, frozenset[Kind]], int | None] = {}
         self._records: dict[int, Record] = {}
         self.fields: dict[tuple[int, str], object] = {}
+        self.stripped: dict[int, object] = {}
 
     def _header(self) -> tuple[int, int, int, int]:
         if len(self.data) < _HEADER.size:
@@ -208,8 +209,7 @@ class Btf:
     def members(self, record: Record) -> list[Member]:
         """Of a struct or union."""
         return [
-            Member(self.string(name), type_id, offset, bits)
-            for name, type_id, offset, bits in self.raw_members(record)
+            Member(self.string(name), type_id, offset, bits) for name, type_id, offset, bits in self.raw_members(record)
         ]
 
     def raw_enumerators(self, record: Record) -> Iterator[tuple[int, int]]:

@@ -85,9 +85,7 @@ class Cache:
             return None
         return None
 
-    def save(
-        self, memory: KernelMemory, base: int, banner: bytes, build: Build, table: KernelTable, btf: Btf
-    ) -> None:
+    def save(self, memory: KernelMemory, base: int, banner: bytes, build: Build, table: KernelTable, btf: Btf) -> None:
         """Keep what was read, for the next time this build is seen."""
         entry = Entry(
             VERSION,
@@ -99,7 +97,7 @@ class Cache:
             table.addresses.tobytes(),
             btf.index,
         )
-        packed = zstandard.ZstdCompressor(1).compress(msgspec.msgpack.encode(entry))
+        packed = zstandard.ZstdCompressor(level=1, write_checksum=True).compress(msgspec.msgpack.encode(entry))
         target = self.directory / f"{self._prefix(banner)}-{build.build_id}.symbols"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)

@@ -163,9 +163,7 @@ class _Writer:
         if kind in (Kind.ENUM, Kind.ENUM64):
             return self._enumeration(record)
         if kind in (Kind.INT, Kind.FLOAT):
-            return struct.pack(
-                "<BIBB", BASE, record.name_offset, record.size_or_type & 0xFF, self._encoding(record)
-            )
+            return struct.pack("<BIBB", BASE, record.name_offset, record.size_or_type & 0xFF, self._encoding(record))
         if kind is Kind.POINTER:
             return struct.pack("<BIB", POINTER, self._offsets[record.size_or_type], 8)
         if kind is Kind.ARRAY:
@@ -212,9 +210,7 @@ class _Writer:
     def _enumeration(self, record: Record) -> bytes:
         size = record.size_or_type & 0xFF
         head = (
-            struct.pack("<BIB", ENUM, record.name_offset, size)
-            if record.name_offset
-            else bytes([ENUM_ANONYMOUS, size])
+            struct.pack("<BIB", ENUM, record.name_offset, size) if record.name_offset else bytes([ENUM_ANONYMOUS, size])
         )
         body = [
             struct.pack("<BIQ", ENUMERATOR, name, value & 0xFFFF_FFFF_FFFF_FFFF)
@@ -227,9 +223,7 @@ class _Writer:
             struct.pack("<BI", PARAMETER, self._offsets[type_id]) if type_id else bytes([ELLIPSIS])
             for _, type_id in self._btf.raw_parameters(record)
         ]
-        return (
-            struct.pack("<BI", PROTOTYPE, self._offsets[record.size_or_type]) + b"".join(parameters) + b"\0"
-        )
+        return struct.pack("<BI", PROTOTYPE, self._offsets[record.size_or_type]) + b"".join(parameters) + b"\0"
 
     def _subprograms(self, functions: Mapping[str, Sequence[Code]]) -> list[bytes]:
         return [
@@ -272,9 +266,7 @@ class _Writer:
         return offset
 
     def _variable(self, name: str, type_id: int, address: int) -> bytes:
-        return struct.pack(
-            "<BIIBBQ", VARIABLE, self._string(name), self._offsets[type_id], 9, OP_ADDR, address
-        )
+        return struct.pack("<BIIBBQ", VARIABLE, self._string(name), self._offsets[type_id], 9, OP_ADDR, address)
 
 
 def _member_size(member: tuple[int, int, int, int]) -> int:

@@ -104,9 +104,7 @@ def _symbol_table(kernel: Kernel, areas: list[Area]) -> tuple[bytes, bytes, int]
         code, is_local = kind in _CODE, kind >= _LOWER_CASE
         info = (0 if is_local else _STB_GLOBAL) | (_STT_FUNC if code else _STT_OBJECT)
         size = max(0, after - address) if code else 0
-        (local if is_local else others).append(
-            pack(offset, info, 0, _section_of(areas, address), address, size)
-        )
+        (local if is_local else others).append(pack(offset, info, 0, _section_of(areas, address), address, size))
         offset += len(name.encode()) + 1
     strings = bytearray(table.text.replace(b"\n", b"\0"))
     for module in kernel.symbols.modules:

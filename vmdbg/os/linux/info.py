@@ -76,9 +76,7 @@ def uptime(kernel: Kernel) -> int:
     """Nanoseconds since boot at the last update of the time keeper (kernel/time/timekeeping.c)."""
     if kernel.has_symbol("tk_core"):
         where = kernel.symbol("tk_core")
-        inner = (
-            kernel.type("struct tk_data").offset_of("timekeeper") if kernel.types.has("struct tk_data") else 8
-        )
+        inner = kernel.type("struct tk_data").offset_of("timekeeper") if kernel.types.has("struct tk_data") else 8
     else:
         where = kernel.symbol("timekeeper_data")
         inner = kernel.type("struct tk_data").offset_of("timekeeper")

@@ -21,6 +21,7 @@ MAX_NAME_BYTES = 512
 KERNEL_HALF = 0xFFFF_FFFF_8000_0000
 _LARGEST_BLOCK = BLOCK * 130
 _LEAST_BLOCKS = 8
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,7 @@ def find_tables(image: bytes, base: int) -> Tables:
         if located is None:
             raise DamagedError("kallsyms names or markers", base + token_table)
         count, names, names_end = located
-        return _locate_offsets(
-            image, base, Located(count, names, names_end, token_table, token_index, tokens)
-        )
+        return _locate_offsets(image, base, Located(count, names, names_end, token_table, token_index, tokens))
     raise NotThereYetError("kallsyms (no token table in the kernel's image)")
 
 
@@ -132,9 +131,7 @@ def _names_before(image: bytes, markers: int, marks: list[int]) -> tuple[int, in
     for names in range(start, max(8, start - _LARGEST_BLOCK), -4):
         for gap in (8, 4):
             (count,) = struct.unpack_from("<I", image, names - gap)
-            if (blocks - 1) * BLOCK < count <= blocks * BLOCK and _skip(image, names, BLOCK) == names + marks[
-                1
-            ]:
+            if (blocks - 1) * BLOCK < count <= blocks * BLOCK and _skip(image, names, BLOCK) == names + marks[1]:
                 return count, names, markers
     return None
 
@@ -193,9 +190,7 @@ def _without_base(image: bytes, base: int, located: Located) -> Tables:
         places = [offsets + 4 * i for i in range(_LEAST_BLOCKS)]
         targets = [
             place + offset
-            for place, offset in zip(
-                places, struct.unpack_from(f"<{len(places)}i", image, offsets), strict=True
-            )
+            for place, offset in zip(places, struct.unpack_from(f"<{len(places)}i", image, offsets), strict=True)
         ]
         if targets == sorted(targets) and targets[0] < len(image):
             return Tables(
@@ -252,9 +247,9 @@ def _decode_addresses(image: bytes, base: int, tables: Tables) -> list[int]:
     if tables.place_relative:
         place = base + tables.offsets
         signed = struct.unpack_from(f"<{tables.count}i", image, tables.offsets)
-        return [place + 4 * i + offset & 0xFFFF_FFFF_FFFF_FFFF for i, offset in enumerate(signed)]
+        return [place + 4 * i + offset & _MASK for i, offset in enumerate(signed)]
     if tables.absolute_percpu:
         signed = struct.unpack_from(f"<{tables.count}i", image, tables.offsets)
-        return [offset if offset >= 0 else relative_base - 1 - offset for offset in signed]
+        return [offset if offset >= 0 else relative_base - 1 - offset & _MASK for offset in signed]
     unsigned = struct.unpack_from(f"<{tables.count}I", image, tables.offsets)
-    return [relative_base + offset for offset in unsigned]
+    return [relative_base + offset & _MASK for offset in unsigned]

@@ -154,6 +154,4 @@ class Kernel:
 
 
 def _untyped(name: str) -> NoSuchTypeError:
-    return NoSuchTypeError(
-        f"the kernel does not say what type {name!r} has: use object('struct ...', {name!r})"
-    )
+    return NoSuchTypeError(f"the kernel does not say what type {name!r} has: use object('struct ...', {name!r})")

@@ -51,9 +51,11 @@ def _areas(kernel: Kernel, mm: Value) -> Iterator[Value]:
             yield kernel.object("struct vm_area_struct", entry)
         return
     position = int(mm.mmap)
-    for _ in range(MAX_AREAS):
+    seen: set[int] = set()
+    while len(seen) < MAX_AREAS and position not in seen:
         if not position:
             return
+        seen.add(position)
         value = kernel.object("struct vm_area_struct", position)
         yield value
         position = int(value.vm_next)

@@ -156,9 +156,7 @@ class Linux:
 
 
 def _replace_arguments(frame: Frame, shown: tuple[tuple[str, str], ...]) -> Frame:
-    return Frame(
-        frame.number, frame.pc, frame.sp, frame.location, frame.kind, frame.stack, frame.registers, shown
-    )
+    return Frame(frame.number, frame.pc, frame.sp, frame.location, frame.kind, frame.stack, frame.registers, shown)
 
 
 class LinuxDetector:

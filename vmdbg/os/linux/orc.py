@@ -87,9 +87,7 @@ class Format:
 
     def __init__(self, kernel: Kernel) -> None:
         type_ = kernel.type("struct orc_entry")
-        self._sp_base, self._bp_base, self._type = (
-            type_.field(name) for name in ("sp_reg", "bp_reg", "type")
-        )
+        self._sp_base, self._bp_base, self._type = (type_.field(name) for name in ("sp_reg", "bp_reg", "type"))
         self._end = type_.field("end") if type_.has("end") else None
         self.size = type_.size
         self.numbering = _NUMBERING
@@ -99,8 +97,7 @@ class Format:
         count = len(entries) // self.size
         sample = range(0, count, max(1, count // _SAMPLE))
         bases = Counter(
-            int.from_bytes(entries[i * self.size : (i + 1) * self.size], "little") >> self._sp_base.bit_offset
-            & 15
+            int.from_bytes(entries[i * self.size : (i + 1) * self.size], "little") >> self._sp_base.bit_offset & 15
             for i in sample
         )
         if bases[3] > bases[Base.SP]:
@@ -110,8 +107,7 @@ class Format:
         sp_offset, bp_offset = struct.unpack_from("<hh", raw)
         number = int.from_bytes(raw, "little")
         sp_base, bp_base, kind = (
-            number >> field.bit_offset & (1 << field.bits) - 1
-            for field in (self._sp_base, self._bp_base, self._type)
+            number >> field.bit_offset & (1 << field.bits) - 1 for field in (self._sp_base, self._bp_base, self._type)
         )
         if self._end is None:
             shape = Shape(kind) if kind <= Shape.REGISTERS_PARTIAL else Shape.UNDEFINED

@@ -70,6 +70,5 @@ def _nodes(kernel: Kernel, value: Value) -> Iterator[Value]:
 def _free_in_partial(kernel: Kernel, node: Value) -> int:
     type_ = kernel.type("struct slab" if kernel.types.has("struct slab") else "struct page")
     return sum(
-        int(slab.objects) - int(slab.inuse)
-        for slab in list_entries(node.partial, type_, "slab_list", MAX_PARTIAL)
+        int(slab.objects) - int(slab.inuse) for slab in list_entries(node.partial, type_, "slab_list", MAX_PARTIAL)
     )

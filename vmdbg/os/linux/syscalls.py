@@ -22,9 +22,7 @@ MAX_CALLS = 1024
 MAX_TEXT = 64
 MAX_ERRNO = 4095
 _PREFIX = "__syscall_meta_"
-_TEXT_PARAMETERS = frozenset(
-    {"filename", "pathname", "path", "oldname", "newname", "dir_name", "dev_name", "name"}
-)
+_TEXT_PARAMETERS = frozenset({"filename", "pathname", "path", "oldname", "newname", "dir_name", "dev_name", "name"})
 _DATA_WRITERS = frozenset({"write", "pwrite64", "sendto"})
 
 
@@ -91,9 +89,7 @@ class SystemCalls:
         count = int(meta.nb_args)
         if not 0 <= count <= len(ARGUMENT_REGISTERS):
             return None
-        return tuple(
-            Parameter(meta.args[i].string_(MAX_TEXT), meta.types[i].string_(MAX_TEXT)) for i in range(count)
-        )
+        return tuple(Parameter(meta.args[i].string_(MAX_TEXT), meta.types[i].string_(MAX_TEXT)) for i in range(count))
 
     def invocation(self, registers: dict[str, int], memory: LinearMemory | None) -> Invocation:
         """The call that these registers make: of SYSCALL, or of the `pt_regs` saved at its entry.
@@ -115,9 +111,7 @@ class SystemCalls:
 _NEW = frozenset({"newstat", "newfstat", "newlstat", "newuname"})
 
 
-def _format(
-    call: SystemCall, parameter: Parameter, value: int, values: list[int], memory: LinearMemory | None
-) -> str:
+def _format(call: SystemCall, parameter: Parameter, value: int, values: list[int], memory: LinearMemory | None) -> str:
     kind = parameter.type
     if "char *" in kind and (parameter.name in _TEXT_PARAMETERS or "const" in kind):
         limit = min(values[2], MAX_TEXT) if call.name in _DATA_WRITERS else None

@@ -108,9 +108,7 @@ def state_letter(value: Value) -> str:
 
 
 def times(value: Value) -> TaskTimes:
-    return TaskTimes(
-        int(value.utime), int(value.stime), int(value.se.sum_exec_runtime), int(value.start_time)
-    )
+    return TaskTimes(int(value.utime), int(value.stime), int(value.se.sum_exec_runtime), int(value.start_time))
 
 
 def current_address(kernel: Kernel) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,7 +61,9 @@ def _wheel(kernel: Kernel, cpu: int) -> Iterator[Timer]:
     type_ = kernel.type("struct timer_list")
     bases = kernel.per_cpu("timer_bases", cpu)
     for base in bases if bases.type_.strip().kind is Kind.ARRAY else (bases,):
-        for bucket in base.vectors:
-            for value in hlist_entries(bucket, type_, "entry", MAX_TIMERS):
+        vectors = base.vectors
+        heads = struct.unpack(f"<{len(vectors)}Q", vectors.bytes_())
+        for number in (number for number, first in enumerate(heads) if first):
+            for value in hlist_entries(vectors[number], type_, "entry", MAX_TIMERS):
                 function = kernel.describe(int(value.function))
                 yield Timer(cpu, "jiffies", int(value.expires), function, value.address_ or 0)

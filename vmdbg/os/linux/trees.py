@@ -38,9 +38,7 @@ def xarray_entries(kernel: Kernel, xarray: Value, limit: int = MAX_ELEMENTS) -> 
     yield from _xarray_node(kernel, head, 0, MAX_LEVELS, [limit])
 
 
-def _xarray_node(
-    kernel: Kernel, entry: int, base: int, depth: int, budget: list[int]
-) -> Iterator[tuple[int, int]]:
+def _xarray_node(kernel: Kernel, entry: int, base: int, depth: int, budget: list[int]) -> Iterator[tuple[int, int]]:
     node = kernel.object("struct xa_node", entry - _INTERNAL)
     if not depth:
         raise DamagedError("xarray (too deep)", entry)

@@ -29,9 +29,7 @@ class Types:
         """`struct file`, `unsigned long`, `u64 *`, `char [16]`. Raises `NoSuchTypeError`."""
         match = _SPELLING.match(_QUALIFIER.sub("", spelling))
         if not match:
-            raise NoSuchTypeError(
-                f"{spelling!r} is not a C type that can be looked up; write it as 'struct file *'"
-            )
+            raise NoSuchTypeError(f"{spelling!r} is not a C type that can be looked up; write it as 'struct file *'")
         tag, name, stars, bounds = match.groups()
         found = self._base(tag, " ".join(name.split()))
         if found is None:

@@ -68,6 +68,15 @@ class Type:
 
     def strip(self) -> Type:
         """Without typedefs and qualifiers."""
+        if self.target is not None:
+            return self
+        known = self.btf.stripped.get(self.btf_id)
+        if known is None:
+            known = self.btf.stripped[self.btf_id] = self._strip()
+        assert isinstance(known, Type)
+        return known
+
+    def _strip(self) -> Type:
         found = self
         for _ in range(MAX_DEPTH):
             if found.kind is not Kind.TYPEDEF and found.kind not in QUALIFIERS:
@@ -128,9 +137,7 @@ class Type:
         stripped = self.strip()
         if stripped.kind is not Kind.INT or stripped.size != 1:
             return False
-        return stripped.name in ("char", "signed char") or bool(
-            stripped.btf.words(stripped.record, 1)[0] & _INT_CHAR
-        )
+        return stripped.name in ("char", "signed char") or bool(stripped.btf.words(stripped.record, 1)[0] & _INT_CHAR)
 
     @property
     def is_bool(self) -> bool:
@@ -268,6 +275,4 @@ def _tag(found: Type) -> str:
     kind = found.kind
     if kind is Kind.FORWARD:
         return "union " if found.record.flag else "struct "
-    return {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}.get(
-        kind, ""
-    )
+    return {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}.get(kind, "")

@@ -66,15 +66,11 @@ class Unwinder:
         """From the processor's registers on."""
         view = self._kernel.view
         registers = {name: view.register(name) for name in _GENERAL}
-        return self._run(
-            task, State(registers, FrameKind.CURRENT, exact=True), bool(view.register("cpl") & 3)
-        )
+        return self._run(task, State(registers, FrameKind.CURRENT, exact=True), bool(view.register("cpl") & 3))
 
     def interrupted(self, task: Value, registers: dict[str, int]) -> Backtrace:
         """From a `pt_regs` that an exception saved."""
-        return self._run(
-            task, State(dict(registers), FrameKind.INTERRUPTED, exact=True), bool(registers["cs"] & 3)
-        )
+        return self._run(task, State(dict(registers), FrameKind.INTERRUPTED, exact=True), bool(registers["cs"] & 3))
 
     def saved_registers(self, address: int) -> dict[str, int]:
         """A `struct pt_regs` by the processor's names."""
@@ -93,9 +89,7 @@ class Unwinder:
         type_ = self._kernel.type("struct inactive_task_frame")
         frame = self._kernel.object("struct inactive_task_frame", sp)
         names = {"bp": "rbp", "bx": "rbx", "ret_addr": "rip"}
-        registers = {
-            names.get(member.name, member.name): int(frame.member_(member.name)) for member in type_.members
-        }
+        registers = {names.get(member.name, member.name): int(frame.member_(member.name)) for member in type_.members}
         registers["rsp"] = sp + type_.size
         fresh = self._kernel.table.nearest(registers["rip"])
         exact = fresh is not None and fresh.symbol.name.startswith("ret_from_fork") and not fresh.offset
@@ -226,9 +220,7 @@ class Unwinder:
                     state.registers = {"rip": word, "rsp": address + 8}
                     state.kind, state.exact = FrameKind.GUESS, False
                     return True
-        raise UnwindError(
-            f"no unwind table covers {state.pc:#x} and nothing on the stack looks like a return address"
-        )
+        raise UnwindError(f"no unwind table covers {state.pc:#x} and nothing on the stack looks like a return address")
 
     def _is_code(self, address: int) -> bool:
         if address < KERNEL_HALF:

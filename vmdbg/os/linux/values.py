@@ -78,9 +78,7 @@ class Value:
         start = field.bit_offset // unit * unit if unit else 0
         if field.bit_offset + field.bits > start + unit:
             start = field.bit_offset & ~7
-        return Value(
-            self.space_, field.type, address + (start >> 3), bits=field.bits, shift=field.bit_offset - start
-        )
+        return Value(self.space_, field.type, address + (start >> 3), bits=field.bits, shift=field.bit_offset - start)
 
     def first_(self, *paths: str) -> Value:
         """The first of these members that this kernel has: names change between versions."""
@@ -217,9 +215,7 @@ class Value:
         """The object's memory."""
         size = self.type_.size
         if self.address_ is None or size > MAX_OBJECT:
-            raise UserError(
-                f"{self.type_} has no memory to show" if self.address_ is None else "too large to read"
-            )
+            raise UserError(f"{self.type_} has no memory to show" if self.address_ is None else "too large to read")
         return self.space_.read(self.address_, size)
 
     def enumerator_(self) -> str:
@@ -238,9 +234,7 @@ class Value:
         type_ = self.type_.strip()
         type_ = type_.element.strip() if type_.kind is Kind.POINTER else type_
         own = [name for name in object.__dir__(self) if name.endswith("_")]
-        return own + (
-            [member.name for member in type_.members if member.name] if type_.kind in AGGREGATES else []
-        )
+        return own + ([member.name for member in type_.members if member.name] if type_.kind in AGGREGATES else [])
 
 
 def _signed(type_: Type) -> bool:

@@ -40,12 +40,14 @@ def list_entries(head: Value, type_: Type, path: str, limit: int = MAX_ELEMENTS)
     start, offset = head.address_, type_.offset_of(path)
     space = head.space_
     position = int.from_bytes(space.read(start, 8), "little")
-    for _ in range(limit):
+    seen: set[int] = set()
+    while len(seen) < limit and position not in seen:
         if position == start:
             return
+        seen.add(position)
         yield Value(space, type_, position - offset)
         position = int.from_bytes(space.read(position, 8), "little")
-    raise DamagedError(f"list of {type_} (more than {limit} entries)", start)
+    raise DamagedError(f"list of {type_} (it never comes back to its head)", position)
 
 
 def hlist_entries(head: Value, type_: Type, path: str, limit: int = MAX_ELEMENTS) -> Iterator[Value]:
@@ -53,12 +55,14 @@ def hlist_entries(head: Value, type_: Type, path: str, limit: int = MAX_ELEMENTS
     assert head.address_ is not None
     offset = type_.offset_of(path)
     position = int.from_bytes(head.space_.read(head.address_, 8), "little")
-    for _ in range(limit):
+    seen: set[int] = set()
+    while len(seen) < limit and position not in seen:
         if not position or position & 1:
             return
+        seen.add(position)
         yield Value(head.space_, type_, position - offset)
         position = int.from_bytes(head.space_.read(position, 8), "little")
-    raise DamagedError(f"hash list of {type_} (more than {limit} entries)", head.address_)
+    raise DamagedError(f"hash list of {type_} (it has no end)", position)
 
 
 def rb_entries(root: Value, type_: Type, path: str, limit: int = MAX_ELEMENTS) -> Iterator[Value]:
@@ -68,11 +72,13 @@ def rb_entries(root: Value, type_: Type, path: str, limit: int = MAX_ELEMENTS) -
     node, shape = int(top), top.type_.element
     right_offset, left_offset = shape.offset_of("rb_right"), shape.offset_of("rb_left")
     pending: list[int] = []
-    for _ in range(2 * limit):
+    seen: set[int] = set()
+    while len(seen) < limit:
         if node:
-            pending.append(node)
-            if len(pending) > 2 * MAX_HEIGHT:
+            if node in seen or len(pending) > 2 * MAX_HEIGHT:
                 break
+            seen.add(node)
+            pending.append(node)
             node = int.from_bytes(space.read(node + left_offset, 8), "little")
         elif pending:
             node = pending.pop()

@@ -1,0 +1,140 @@
+"""Finding a kernel, fast, and again from the cache."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from tests.vmdbg.os.conftest import Guest
+from tests.vmdbg.os.kernels import Kernel
+from tests.vmdbg.os.qemu_guest import DumpView, booted
+from vmdbg.errors import VmdbgError
+from vmdbg.os.linux.cache import Cache
+from vmdbg.os.linux.operating_system import Linux, LinuxDetector
+from vmdbg.os.seam import NotThereYetError
+
+COLD_SECONDS, CACHED_SECONDS = 1.5, 0.05
+
+
+def fastest(attempts: int, work: Callable[[], object]) -> float:
+    """CPU seconds of the best of some attempts: other work on the machine is not ours."""
+    best = float("inf")
+    for _ in range(attempts):
+        started = time.process_time()
+        work()
+        best = min(best, time.process_time() - started)
+    return best
+
+
+def test_symbols_and_types_load_within_the_budget(guest: Guest) -> None:
+    assert fastest(2, lambda: LinuxDetector().detect(guest.view)) < COLD_SECONDS
+
+
+def test_a_second_look_costs_next_to_nothing(guest: Guest) -> None:
+    detector = LinuxDetector()
+    detector.detect(guest.view)
+    assert fastest(3, lambda: detector.detect(guest.view)) < 0.02
+
+
+def test_the_cache_is_fast_and_gives_the_same(guest: Guest, tmp_path: Path) -> None:
+    LinuxDetector(Cache(tmp_path)).detect(guest.view)
+    assert [path.name.endswith(".symbols") for path in tmp_path.iterdir()] == [True]
+    assert fastest(5, lambda: LinuxDetector(Cache(tmp_path)).detect(guest.view)) < CACHED_SECONDS
+    again = LinuxDetector(Cache(tmp_path)).detect(guest.view)
+    assert again is not None
+    assert again.symbols.kernel.names == guest.linux.symbols.kernel.names
+    assert list(again.symbols.kernel.iter_addresses()) == list(guest.linux.symbols.kernel.iter_addresses())
+    assert again.kernel.type("struct task_struct").size == guest.linux.kernel.type("struct task_struct").size
+    assert again.boot.build == guest.linux.boot.build
+
+
+def test_the_cache_of_one_boot_serves_another_with_another_slide(
+    cloud_guest: Guest, kernel_image: Callable[[str], Kernel], tmp_path: Path
+) -> None:
+    LinuxDetector(Cache(tmp_path)).detect(cloud_guest.view)
+    with booted(kernel_image("6.1-cloud"), "nokaslr") as guest:
+        while "Run /init" not in guest.console():
+            guest.run_for(0.1)
+        other = LinuxDetector(Cache(tmp_path)).detect(guest.stop())
+        assert other is not None
+        assert other.kernel.symbol("_text") == 0xFFFF_FFFF_8100_0000
+        assert len(list(tmp_path.iterdir())) == 1
+        assert other.current().name
+        assert cloud_guest.linux.kernel.symbol("_text") != other.kernel.symbol("_text")
+
+
+@pytest.mark.parametrize("damage", ["truncate", "garbage", "flip"])
+def test_a_damaged_cache_is_ignored_and_rewritten(cloud_guest: Guest, tmp_path: Path, damage: str) -> None:
+    LinuxDetector(Cache(tmp_path)).detect(cloud_guest.view)
+    (path,) = tmp_path.iterdir()
+    data = bytearray(path.read_bytes())
+    if damage == "truncate":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "garbage":
+        path.write_bytes(zstandard.compress(b"\x93\x01\x02\x03"))
+    else:
+        data[len(data) // 2] ^= 0x40
+        path.write_bytes(data)
+    linux = LinuxDetector(Cache(tmp_path)).detect(cloud_guest.view)
+    assert linux is not None
+    assert linux.symbols.kernel.names == cloud_guest.linux.symbols.kernel.names
+
+
+def test_a_cache_that_cannot_be_written_stops_no_one(cloud_guest: Guest, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert LinuxDetector(Cache(tmp_path / "file")).detect(cloud_guest.view) is not None
+
+
+def test_a_guest_cannot_plant_names_for_another(cloud_guest: Guest, tmp_path: Path) -> None:
+    """A cache entry is used only over tables that are byte for byte the same."""
+    LinuxDetector(Cache(tmp_path)).detect(cloud_guest.view)
+    build, base = cloud_guest.linux.boot.build, cloud_guest.linux.boot.base
+    ram = bytearray(cloud_guest.view.memory.ram)
+    physical = cloud_guest.linux.kernel.memory.translate(base + build.offsets)
+    assert physical is not None
+    ram[physical + 4000 : physical + 4004] = b"\x00\x00\x00\x80"
+    view = DumpView(type(cloud_guest.view.memory)(ram), cloud_guest.view.registers)
+    linux = LinuxDetector(Cache(tmp_path)).detect(view)
+    assert linux is not None
+    assert list(linux.symbols.kernel.iter_addresses()) != list(cloud_guest.linux.symbols.kernel.iter_addresses())
+
+
+def test_every_instant_of_a_boot_answers_or_says_not_yet(kernel_image: Callable[[str], Kernel]) -> None:
+    """From the first instruction on: no Linux, then not there yet, then everything."""
+    answered: set[str] = set()
+    questions: dict[str, Callable[[Linux], object]] = {
+        "tasks": Linux.tasks,
+        "current": Linux.current,
+        "dmesg": Linux.dmesg,
+        "modules": Linux.modules,
+        "mounts": Linux.mounts,
+        "interrupts": Linux.interrupts,
+        "timers": Linux.timers,
+        "slab": Linux.slab_caches,
+        "info": Linux.info,
+        "backtrace": Linux.backtrace,
+    }
+    chance = random.Random(1)
+    detector = LinuxDetector()
+    with booted(kernel_image("6.1-cloud")) as guest:
+        for _ in range(600):
+            if answered == set(questions):
+                break
+            view = guest.stop()
+            for name, ask in chance.sample(sorted(questions.items()), 3):
+                try:
+                    linux = detector.detect(view)
+                    if linux is not None:
+                        ask(linux)
+                        answered.add(name)
+                except NotThereYetError as error:
+                    assert "not there yet" in str(error)
+                except VmdbgError as error:
+                    assert str(error)
+            guest.run_for(chance.uniform(0.005, 0.05))
+    assert answered == set(questions)
