@@ -51,7 +51,7 @@ test-all: lint packages
 lint: $(VENV)/.developed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.developed packages
 	packaging/apt-install $(BENCH_PACKAGES)

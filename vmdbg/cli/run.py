@@ -30,16 +30,16 @@ from vmdbg.cli.poller import Poller
 from vmdbg.cli.report import verdict
 from vmdbg.cli.run_loop import COM1, RunLoop
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config
-from vmdbg.cli.runner import PlainRunner, Runner
 from vmdbg.cli.sample import sample_path
+from vmdbg.cli.seat import Seat, gdb_seat, plain_seat
 from vmdbg.cli.serial_backends import Receive, Stdio, StdioBackend
 from vmdbg.cli.serial_clients import make_backend
 from vmdbg.cli.serial_watch import PanicWatch, UntilText
 from vmdbg.cli.start import Started, start
 from vmdbg.cli.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
 from vmdbg.cli.typist import Typist
-from vmdbg.errors import UserError
 from vmdbg.machine.inputs import NmiButton, PowerButton
+from vmdbg.machine.machine import DEBUG_CONSOLE
 from vmdbg.machine.outcome import Outcome
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -82,8 +82,10 @@ class Run:
         stack.callback(self._poller.close)
         self._serial = make_backend(options.serial, readable=self._keyboard or not is_terminal(0))
         stack.callback(self._serial.close)
-        self._runner = self._make_runner()
-        stack.callback(self._runner.close)
+        self._debug_console = make_backend(options.debug_console, readable=False)
+        stack.callback(self._debug_console.close)
+        self._seat = self._take_seat()
+        stack.callback(self._seat.runner.close)
         self._loop = self._make_loop()
 
     def _open_io_log(self) -> IoLog | None:
@@ -93,24 +95,33 @@ class Run:
         log.attach(self._machine)
         return log
 
-    def _make_runner(self) -> Runner:
-        if self._options.gdb is not None:
-            raise UserError("--gdb is not part of this build of vmdbg yet")
-        return PlainRunner(self._machine)
+    def _take_seat(self) -> Seat:
+        options = self._options
+        if options.gdb is None:
+            return plain_seat(self._machine)
+        return gdb_seat(self._machine, options.gdb, wait=options.wait, poller=self._poller, say=self.say)
 
     def _make_loop(self) -> RunLoop:
         machine, options = self._machine, self._options
         until = UntilText(options.until, machine.stop_by) if options.until is not None else None
         typist = Typist(options.input)
-        listeners = machine.serial[COM1].listeners
-        listeners += [lambda _port, data, _now: self._serial.write(data), typist.on_output, self._panic.on_output]
-        if until is not None:
-            listeners.append(until.on_output)
+        listeners = [typist.on_output, self._panic.on_output] + ([until.on_output] if until is not None else [])
+
+        def hear(port: int, data: bytes, now: int) -> None:
+            if port == COM1:
+                self._serial.write(data)
+                for listener in listeners:
+                    listener(port, data, now)
+            elif port == DEBUG_CONSOLE:
+                self._debug_console.write(data)
+
+        self._seat.hear(hear)
         watched = self._keyboard or (self._serial.live and not isinstance(self._serial, StdioBackend))
         pacer = Pacer(machine) if watched and not options.no_realtime else None
-        return RunLoop(
-            machine, self._runner, self._serial, self._poller, self.say, typist, until, options.stop_at, pacer
-        )
+        loop = RunLoop(machine, self._seat, self._serial, self._poller, self.say)
+        loop.outlets = (self._serial, self._debug_console)
+        loop.typist, loop.until, loop.stop_at, loop.pacer = typist, until, options.stop_at, pacer
+        return loop
 
     def say(self, text: str) -> None:
         """A message of ours, never in the middle of a line of the guest's."""
@@ -136,6 +147,7 @@ class Run:
     def _run(self) -> Ending:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_signals(self._loop))
+            self._debug_console.open(self._poller, lambda _data: None)
             where = self._serial.open(self._poller, self._receiver())
             if where is not None:
                 self.say(where)
@@ -156,7 +168,7 @@ class Run:
             self._loop.type(data)
 
     def _key_commands(self) -> dict[str, KeyCommand]:
-        push = self._machine.push
+        push = self._loop.push
         return {
             "q": KeyCommand("quit", self._loop.quit),
             "d": KeyCommand("break into the debugger", self._break_in),
@@ -165,7 +177,7 @@ class Run:
         }
 
     def _break_in(self) -> None:
-        if not self._runner.interrupt():
+        if not self._seat.runner.interrupt():
             self.say("no debugger is attached: start with --gdb PORT to have one")
 
     def _report(self, ending: Ending) -> int:

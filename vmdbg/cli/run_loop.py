@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from vmdbg.cli.endings import Ending, GuestEnded, OutputClosed, Signalled, TextSeen, TickReached, UserQuit
 from vmdbg.cli.pacing import LONGEST_SLICE, LONGEST_WAIT, Pacer, SliceLength
 from vmdbg.cli.poller import Poller
-from vmdbg.cli.runner import Runner
+from vmdbg.cli.seat import Seat
 from vmdbg.cli.serial_backends import SerialBackend
 from vmdbg.cli.serial_watch import UntilText
 from vmdbg.cli.typist import Typist
-from vmdbg.machine.inputs import SerialInput
+from vmdbg.errors import UserError
+from vmdbg.machine.inputs import Input, SerialInput
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import HaltedForever, Outcome
 from vmdbg.units import Tick
@@ -27,11 +28,13 @@ COM1 = 0
 class RunLoop:
     """`pacer` None runs as fast as possible. `stop_at` and `until` end the run; `typist` types meanwhile.
 
+    `outlets` are flushed between slices.
+
     `say` shows the user a line of text.
     """
 
     machine: Machine
-    runner: Runner
+    seat: Seat
     serial: SerialBackend
     poller: Poller
     say: Callable[[str], None]
@@ -39,6 +42,7 @@ class RunLoop:
     until: UntilText | None = None
     stop_at: Tick | None = None
     pacer: Pacer | None = None
+    outlets: tuple[SerialBackend, ...] = ()
     _slices: SliceLength = field(default_factory=SliceLength)
     _asked: Ending | None = None
     _starved: HaltedForever | None = None
@@ -55,28 +59,40 @@ class RunLoop:
 
     def type(self, data: bytes) -> None:
         """The user typed: it reaches COM1 now."""
-        self.machine.push(SerialInput(COM1, data))
-        self._starved = None
+        self.push(SerialInput(COM1, data))
+
+    def push(self, data: Input) -> None:
+        """Something comes from outside, now. Where that is impossible the user is told why."""
+        try:
+            self.seat.push(data)
+        except UserError as error:
+            self.say(str(error))
+        else:
+            self._starved = None
 
     def run(self) -> Ending:
         """Run until something ends the run. Raises UserError, EngineError."""
         try:
             while True:
-                self.serial.flush()
+                self._flush()
                 ending = self._ending()
                 if ending is None:
                     ending = self._turn()
                 if ending is not None:
-                    self.serial.flush()
+                    self._flush()
                     return ending
         except BrokenPipeError:
             return OutputClosed()
+
+    def _flush(self) -> None:
+        for outlet in self.outlets:
+            outlet.flush()
 
     def _ending(self) -> Ending | None:
         clock = self.machine.clock
         if self._asked is not None:
             return self._asked
-        if self.runner.finished:
+        if self.seat.runner.finished:
             return UserQuit()
         until = self.until
         if until is not None and until.found_at is not None and until.stop_at is not None and clock >= until.stop_at:
@@ -84,7 +100,7 @@ class RunLoop:
         return TickReached() if self.stop_at is not None and clock >= self.stop_at else None
 
     def _turn(self) -> Ending | None:
-        runs = self.runner.poll() and not self.serial.congested
+        runs = self.seat.runner.poll() and not self.serial.congested
         if runs and self._starved is not None:
             runs = self._feed_starved()
             if not runs and not self.serial.live:
@@ -93,7 +109,7 @@ class RunLoop:
             self.poller.wait(LONGEST_WAIT)
             return None
         self.poller.wait(self.pacer.wait_seconds() if self.pacer is not None else 0)
-        if self._asked is None and self.runner.poll():
+        if self._asked is None and self.seat.runner.poll():
             return self._slice()
         return None
 
@@ -110,7 +126,7 @@ class RunLoop:
         paced = self.pacer.limit() if self.pacer is not None else None
         length = self._slices.begin()
         limit = before + length if paced is None else min(paced, before + LONGEST_SLICE)
-        outcome = self.runner.advance(self._limit(Tick(limit)))
+        outcome = self.seat.runner.advance(self._limit(Tick(limit)))
         if paced is None:
             self._slices.end(self.machine.clock - before)
         else:

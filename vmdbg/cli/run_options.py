@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vmdbg.boot.image import CpuMode, Protocol
-from vmdbg.cli.serial_backends import Stdio, serial_choice
+from vmdbg.cli.serial_backends import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.cli.start import GuestFiles
 from vmdbg.cli.values import listen_address, memory_size, number, searched_text, start_date, typed_text
 from vmdbg.errors import UserError
@@ -65,6 +65,13 @@ def _serial_options(group: argparse._ArgumentGroup) -> None:
         default=Stdio(),
         metavar="WHERE",
         help="COM1: stdio, none, pty, file:PATH, unix:PATH or tcp:HOST:PORT (stdio)",
+    )
+    group.add_argument(
+        "--debug-console",
+        type=debug_console_choice,
+        default=NoSerial(),
+        metavar="WHERE",
+        help="what the guest writes to ports E9h and 402h: stdio, none or file:PATH (none)",
     )
     group.add_argument(
         "--input",

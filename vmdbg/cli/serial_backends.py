@@ -59,6 +59,14 @@ def serial_choice(text: str) -> SerialChoice:
     )
 
 
+def debug_console_choice(text: str) -> Stdio | NoSerial | FilePath:
+    """stdio, none or file:PATH. Raises UserError."""
+    found = serial_choice(text)
+    if not isinstance(found, Stdio | NoSerial | FilePath):
+        raise UserError(f"--debug-console {text!r} is unknown: give stdio, none or file:PATH")
+    return found
+
+
 class SerialBackend(Protocol):
     """One end of the serial line. `write` may be called while guest code runs; all else between slices."""
 

@@ -16,11 +16,11 @@ _TIMESTAMP = re.compile(rb"^\[[ 0-9.]+\] ")
 class UntilText:
     """Ends the run soon after the text has appeared, at a tick that depends on nothing but the guest."""
 
-    def __init__(self, text: bytes, lower_limit: Callable[[Tick], None]) -> None:
+    def __init__(self, text: bytes, stop_by: Callable[[Tick], None]) -> None:
         self.text = text
         self.found_at: Tick | None = None
         self.stop_at: Tick | None = None
-        self._lower_limit = lower_limit
+        self._stop_by = stop_by
         self._tail = b""
 
     def on_output(self, port: int, data: bytes, now: int) -> None:
@@ -31,7 +31,7 @@ class UntilText:
         window = self._tail + data
         if self.text in window:
             self.found_at, self.stop_at = Tick(now), Tick(now + LATENCY)
-            self._lower_limit(self.stop_at)
+            self._stop_by(self.stop_at)
         self._tail = window[1 - len(self.text) :] if len(self.text) > 1 else b""
 
 

@@ -1,0 +1,52 @@
+"""Who sits at the machine: nobody, or a debugger with its timeline. What the run loop needs is the same for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vmdbg.cli.poller import READ, Poller
+from vmdbg.cli.runner import PlainRunner, Runner
+from vmdbg.cli.values import TcpAddress, UnixPath
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.gdb.runner import GdbRunner
+from vmdbg.gdb.server import GdbServer
+from vmdbg.machine.console import Listener
+from vmdbg.machine.inputs import Input
+from vmdbg.machine.machine import Machine
+from vmdbg.timeline.timeline import Timeline
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """`push` takes inputs that come now; `hear` calls a listener with each byte of output the first time it is said."""
+
+    runner: Runner
+    push: Callable[[Input], None]
+    hear: Callable[[Listener], None]
+
+
+def plain_seat(machine: Machine) -> Seat:
+    def hear(listener: Listener) -> None:
+        for console in (*machine.serial, machine.debug_console):
+            console.listeners.append(listener)
+
+    return Seat(PlainRunner(machine), machine.push, hear)
+
+
+def gdb_seat(machine: Machine, address: TcpAddress | UnixPath, *, wait: bool, poller: Poller, say: Say) -> Seat:
+    """Serves gdb at `address`, and says where. Raises UserError if that is impossible."""
+    timeline = Timeline(machine)
+    debugger = Debugger(timeline)
+    server = GdbServer(debugger, log=say)
+    if isinstance(address, UnixPath):
+        server.listen_unix(address.path)
+        where = address.path
+    else:
+        where = str(TcpAddress(*server.listen_tcp(address.host, address.port)))
+    poller.watch(server.fileno(), READ, lambda _events: None)
+    say(f"{'waiting for' if wait else 'ready for'} gdb: target remote {where}")
+    runner = GdbRunner(debugger, server, wait=wait)
+    return Seat(runner, timeline.push, timeline.console.listeners.append)
