@@ -53,8 +53,10 @@ def fuzz_framing(data: bytes) -> None:
 def fuzz_session(data: bytes) -> None:
     """Bytes as a client sends them; packets need no checksum. ~ in the stream makes the target stop."""
     machine = Machine()
-    session = Session(machine.target())
+    target = machine.target()
+    session = Session(target)
     machine.report = session.stopped
+    frame = TargetFrame(target, FIRST_THREAD, session.console)
     session.receive(b"$QStartNoAckMode#b0")
     for number, part in enumerate(data.split(b"~")):
         session.receive(part)
@@ -66,7 +68,6 @@ def fuzz_session(data: bytes) -> None:
         assert session._deferred_bytes <= MAX_DEFERRED + PACKET_SIZE + 64
         if machine.why is None:
             machine.stop(STOPS[number % len(STOPS)])
-        frame = TargetFrame(machine.target(), FIRST_THREAD, session.console)
         for point in list(machine.points.values())[:4]:
             point.stops(frame)
     session.closed()

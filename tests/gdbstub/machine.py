@@ -123,6 +123,8 @@ class Machine:
         self.points[point.key] = point
 
     def remove(self, point: Breakpoint) -> None:
+        if point.key not in self.points:
+            raise TargetError("no such breakpoint")
         del self.points[point.key]
 
     def threads(self) -> Sequence[ThreadId]:
