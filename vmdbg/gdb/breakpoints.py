@@ -11,8 +11,8 @@ from vmdbg.debugger.points import Watchpoint as DebuggerWatchpoint
 from vmdbg.engine.port import Access
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.frame import GuestFrame
+from vmdbg.gdb.monitor import OWNER
 
-OWNER = "gdb"
 _ACCESSES = {
     BreakpointKind.WRITE: {Access.WRITE},
     BreakpointKind.READ: {Access.READ},

@@ -1,28 +1,28 @@
-"""gdb's `monitor`: the commands of the debugger, as plain text."""
+"""gdb's `monitor`: the debugger's commands, as plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
-from gdbstub.errors import TargetError
-from vmdbg.errors import VmdbgError
+from vmdbg.commands.session import Session
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.gdb.helper_commands import COMMANDS
 
-
-class MonitorCommands(Protocol):
-    """Who carries out a line. Raises VmdbgError with what is wrong."""
-
-    def run(self, line: str, write: Callable[[str], None]) -> str: ...
+OWNER = "gdb"
 
 
 class GuestMonitor:
-    """gdbstub's Monitor port."""
+    """gdbstub's Monitor port. Commands can look and change, not run the guest or reach the host."""
 
-    def __init__(self, commands: MonitorCommands) -> None:
-        self._commands = commands
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        for command in COMMANDS:
+            session.registry.add(command)
 
-    def run(self, command: str, write: Callable[[str], None]) -> str:
-        try:
-            return self._commands.run(command, write)
-        except VmdbgError as error:
-            raise TargetError(str(error)) from error
+    def run(self, command: str, _write: Callable[[str], None]) -> str:
+        return self._session.execute(command)
+
+
+def monitor_session(debugger: Debugger) -> Session:
+    """A session of gdb's own; it ends with the server."""
+    return Session(debugger, owner=OWNER)

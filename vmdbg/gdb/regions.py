@@ -9,6 +9,7 @@ from gdbstub.target import RegionInfo
 from vmdbg.debugger.debugger import Debugger, Epoch
 from vmdbg.gdb.errors import refusals
 from vmdbg.x86.mappings import Mapping, regions
+from vmdbg.x86.paging import PagingMode
 
 MOST_TABLES = 1 << 15
 """What one question may cost: half a second. Tables that map themselves can be longer."""
@@ -28,7 +29,8 @@ class GuestRegions:
         index = bisect_right(mapped, address, key=lambda mapping: mapping.start)
         before = mapped[index - 1] if index else None
         if before is not None and address < before.end:
-            return RegionInfo(before.start, before.size, _letters(before), _owner(before))
+            paged = self._debugger.linear().paging.mode is not PagingMode.NONE
+            return RegionInfo(before.start, before.size, _letters(before), _owner(before) if paged else "")
         start = before.end if before is not None else 0
         end = mapped[index].start if index < len(mapped) else self._top
         return RegionInfo(start, max(end, start + 1) - start)

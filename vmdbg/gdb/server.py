@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gdbstub.server import Server
+from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Ended, Stop
 from vmdbg.errors import UserError
 from vmdbg.gdb.architecture import ClientView
-from vmdbg.gdb.basic_commands import BasicCommands
-from vmdbg.gdb.breakpoints import OWNER
-from vmdbg.gdb.monitor import MonitorCommands
+from vmdbg.gdb.monitor import OWNER, monitor_session
 from vmdbg.gdb.target import guest_target
 from vmdbg.gdb.threads import CurrentTask
 from vmdbg.machine.outcome import PoweredOff, TestExited
@@ -30,7 +29,8 @@ Log = Callable[[str], None]
 class GdbServer:
     """Serves one client at a time. `log` gets a line of text when something happens that people want to know.
 
-    `restart` builds the machine anew within the debugger, for gdb's `run`; without it that is refused.
+    `monitor` carries out gdb's monitor commands. `restart` builds the machine anew within the debugger, for gdb's
+    `run`; without it that is refused.
     """
 
     def __init__(
@@ -38,16 +38,16 @@ class GdbServer:
         debugger: Debugger,
         *,
         view: ClientView = DEFAULT_VIEW,
-        monitor: MonitorCommands | None = None,
+        monitor: Session | None = None,
         restart: Callable[[], None] | None = None,
         current_task: CurrentTask = str,
         log: Log = lambda _line: None,
     ) -> None:
         self._debugger = debugger
         self._log = log
-        commands = monitor if monitor is not None else BasicCommands(debugger)
+        session = monitor if monitor is not None else monitor_session(debugger)
         self._guest = guest_target(
-            debugger, view, commands, write=self._console, restart=restart, current_task=current_task
+            debugger, view, session, write=self._console, restart=restart, current_task=current_task
         )
         self._server = Server(self._guest.target, log)
         debugger.stop_listeners.append(self._stopped)

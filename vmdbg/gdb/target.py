@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import vmdbg
 from gdbstub.stops import StopReason
 from gdbstub.target import Host, Target
+from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.gdb.architecture import ClientView
@@ -18,7 +19,7 @@ from vmdbg.gdb.frame import GuestFrame
 from vmdbg.gdb.layout import layout_of
 from vmdbg.gdb.lifecycle import GuestLifecycle, GuestRestart
 from vmdbg.gdb.memory import AddressSpace, GuestLinearMemory, GuestPhysicalPort
-from vmdbg.gdb.monitor import GuestMonitor, MonitorCommands
+from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.regions import GuestRegions
 from vmdbg.gdb.registers import GuestRegisters
 from vmdbg.gdb.stops import stop_reason
@@ -41,7 +42,7 @@ class GuestTarget:
 def guest_target(
     debugger: Debugger,
     view: ClientView,
-    monitor: MonitorCommands,
+    monitor: Session,
     *,
     write: Callable[[str], None],
     restart: Callable[[], None] | None = None,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
-from tests.vmdbg.gdb.guests import assembled_guest, gdb
+from tests.guests.build import assemble_file
+from tests.vmdbg.gdb.guests import assembled_guest, gdb, lldb
 from vmdbg.gdb.architecture import choose
 
 
@@ -29,6 +28,8 @@ def test_linear_pc_in_a_real_mode_segment(gdb_client: list[str]) -> None:
             "print/x $linear_pc",
             "set $pc = 0x7c02",
             "print/x $linear_pc",
+            "x/i $pc",
+            "disconnect",
         )
         assert guest.debugger.engine.read_register("rip") == 2
     assert "$1 = 0x7c00" in output
@@ -36,7 +37,45 @@ def test_linear_pc_in_a_real_mode_segment(gdb_client: list[str]) -> None:
     assert "$3 = 0x7c02" in output
 
 
-@pytest.mark.parametrize("letter", "RPQCLcqpr")
-def test_disassembly_follows_the_mode(gdb_client: list[str], letter: str) -> None:
-    """Each letter is printed in another mode, by `mov al, LETTER`."""
-    pytest.skip("not yet")
+MODES = {
+    "R": "real mode",
+    "P": "16-bit protected mode",
+    "Q": "32-bit protected mode",
+    "C": "32-bit compatibility mode",
+    "L": "64-bit mode",
+    "c": "32-bit compatibility mode",
+    "q": "32-bit protected mode",
+    "p": "16-bit protected mode",
+    "r": "real mode",
+}
+HELPER = 'python exec(gdb.execute("monitor gdb-helper", to_string=True))'
+
+
+def places() -> dict[str, int]:
+    """Where each letter is printed, by `mov al, LETTER; out 0e9h, al`."""
+    image = assemble_file("modes")
+    return {letter: 0x7C00 + image.index(b"\xb0%c\xe6\xe9" % ord(letter)) for letter in MODES}
+
+
+def test_disassembly_follows_the_mode_with_the_helper(gdb_client: list[str]) -> None:
+    commands = [HELPER, "x/3i $pc"]
+    for place in places().values():
+        commands += [f"tbreak *{place:#x}", "continue", "x/2i $pc", "info threads"]
+    with assembled_guest("modes") as guest:
+        output = gdb(gdb_client, guest.debugger, *commands)
+    assert "0x7c02:\tljmpw $0x0:$0x7c07" in output
+    for letter, place in places().items():
+        shown = "mov    $0x4c,%al" if letter == "L" else f"movb $0x{ord(letter):x}, %al"
+        assert f"=> {place:#x}:\t{shown}" in output
+        assert MODES[letter] in output
+
+
+def test_lldb_is_told_where_it_is_in_every_mode(lldb_client: list[str]) -> None:
+    commands = []
+    for place in places().values():
+        commands += [f"breakpoint set -o true -a {place:#x}", "continue", "register read rip linear_pc cr0"]
+    with assembled_guest("modes") as guest:
+        output = lldb(lldb_client, guest.debugger, *commands)
+    for place in places().values():
+        assert f"rip = 0x{place:016x}" in output
+        assert f"linear_pc = 0x{place:016x}" in output

@@ -1,0 +1,48 @@
+"""Monitor commands for programs that run inside gdb: see inside_gdb."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from vmdbg.commands.document import Document, document
+from vmdbg.commands.registry import Arguments, Command, Group, Parser
+from vmdbg.commands.session import Session
+from vmdbg.errors import UserError
+from vmdbg.gdb.threads import mode_of
+from vmdbg.units import Linear
+from vmdbg.x86.disassembly import Syntax, disassembler
+from vmdbg.x86.instruction import MAX_LENGTH
+from vmdbg.x86.mode import CpuMode
+
+
+def show_helper(_session: Session, _arguments: Arguments) -> Document:
+    """Print a Python program that makes gdb disassemble in the CPU's mode.
+
+    In gdb: python exec(gdb.execute("monitor gdb-helper", to_string=True))
+    """
+    return document(*resources.files("vmdbg.gdb").joinpath("inside_gdb.py").read_text().splitlines())
+
+
+def _declare(parser: Parser) -> None:
+    parser.add_argument("address", metavar="ADDRESS", help="linear")
+    parser.add_argument("syntax", nargs="?", default="att", choices=[syntax.value for syntax in Syntax], help="of operands")
+
+
+def disassemble(session: Session, arguments: Arguments) -> Document:
+    """One instruction at a linear address: its length in bytes and its text."""
+    address = int(arguments.address, 0)
+    debugger = session.debugger
+    code = debugger.linear().read_prefix(Linear(address), MAX_LENGTH)
+    if not code:
+        raise UserError(f"no memory at {address:#x}")
+    mode = mode_of(debugger)
+    base = 0 if mode is CpuMode.LONG64 else debugger.engine.read_register("cs_base")
+    offset = address - base & mode.width.mask
+    found = disassembler(mode.width, Syntax(arguments.syntax)).decode(code, offset, base)
+    return document(f"{len(found.raw)} {found}")
+
+
+COMMANDS = (
+    Command("gdb-helper", show_helper, Group.SESSION, examples=("gdb-helper",)),
+    Command("gdb-disassemble", disassemble, Group.LOOK, _declare, examples=("gdb-disassemble 0x7c00",)),
+)
