@@ -126,5 +126,3 @@ class Checkpoints:
 
 def _position(checkpoint: Checkpoint) -> Position:
     return checkpoint.position
-
-

@@ -6,6 +6,7 @@ A page lives as long as a checkpoint refers to it; Python's reference counts are
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 import lz4.block
@@ -17,20 +18,33 @@ OVERHEAD = 120
 """Bytes that a page costs besides its contents."""
 
 
+class PageSource(Protocol):
+    """Where pages can be had again, such as a recording."""
+
+    def page(self, key: bytes) -> bytes:
+        """Raises RecordingError if it is damaged."""
+        ...
+
+
 class Page:
-    """The contents of one page: at hand, or compressed when cold."""
+    """The contents of one page: at hand, compressed when cold, or in a source until they are needed."""
 
-    __slots__ = ("__weakref__", "_data", "_packed", "key")
+    __slots__ = ("__weakref__", "_data", "_packed", "_source", "key")
 
-    def __init__(self, key: bytes, data: bytes) -> None:
+    def __init__(self, key: bytes, data: bytes | None, source: PageSource | None = None) -> None:
         self.key = key
-        self._data: bytes | None = data
+        self._data = data
         self._packed: bytes | None = None
+        self._source = source
 
     @property
     def data(self) -> bytes:
         """4096 bytes."""
-        if self._data is not None:
+        data = self._data  # another thread may cool the page meanwhile
+        if data is not None:
+            return data
+        if self._packed is None and self._source is not None:
+            self._data = self._source.page(self.key)
             return self._data
         assert self._packed is not None
         return bytes(lz4.block.decompress(self._packed, uncompressed_size=PAGE_SIZE))
@@ -46,6 +60,9 @@ class Page:
     def cool(self) -> None:
         """Keep it compressed from now on, if that saves anything."""
         if self._data is None:
+            return
+        if self._source is not None:
+            self._data = None
             return
         packed = self._packed or lz4.block.compress(self._data, store_size=False)
         if len(packed) < PAGE_SIZE * 3 // 4:
@@ -78,8 +95,13 @@ class PageStore:
             self._pages[key] = page
         return page
 
-    def find(self, key: bytes) -> Page | None:
-        return self._pages.get(key)
+    def page_from(self, key: bytes, source: PageSource) -> Page:
+        """The page of that key, whose contents are fetched when they are needed."""
+        page = self._pages.get(key)
+        if page is None:
+            page = Page(key, None, source)
+            self._pages[key] = page
+        return page
 
     def pages(self) -> Iterable[Page]:
         return list(self._pages.values())

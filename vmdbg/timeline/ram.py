@@ -88,10 +88,11 @@ class RamImage:
 class RamTracker:
     """Knows which image an engine's RAM was last equal to, and what may have changed since."""
 
-    def __init__(self, engine: Engine, store: PageStore) -> None:
+    def __init__(self, engine: Engine, store: PageStore, image: RamImage | None = None) -> None:
+        """Without an `image`, RAM held zeros before anything was marked dirty."""
         self._engine = engine
         self._store = store
-        self._image = RamImage.filled(store.zero, engine.ram_size // PAGE_SIZE)
+        self._image = image or RamImage.filled(store.zero, engine.ram_size // PAGE_SIZE)
 
     def capture(self) -> RamImage:
         """RAM as it is now."""

@@ -21,9 +21,10 @@ from vmdbg.timeline import stops
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint, Checkpoints
 from vmdbg.timeline.console_log import ConsoleLog
 from vmdbg.timeline.history import History, PlacedInput
+from vmdbg.timeline.origin import Origin
 from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
 from vmdbg.timeline.pages import PageStore
-from vmdbg.timeline.ram import RamTracker
+from vmdbg.timeline.ram import RamImage, RamTracker
 from vmdbg.timeline.reverse import IsStop, ReverseSearch
 from vmdbg.timeline.state_digest import DIGEST_INTERVAL, DivergenceError, StateDigest, state_digest
 from vmdbg.units import Tick
@@ -70,13 +71,18 @@ class Timeline:
         self,
         machine: Machine,
         *,
+        origin: Origin | None = None,
         budget: int = DEFAULT_BUDGET,
         inputs: Iterable[PlacedInput] = (),
         digests: Iterable[StateDigest] = (),
         closed_at: Position | None = None,
         store: PageStore | None = None,
+        ram: RamImage | None = None,
     ) -> None:
+        """`ram` is what RAM is known to hold and nothing has touched since: without it, zeros but for dirty pages."""
         self.machine = machine
+        self.origin = origin
+        """What the machine was made from: without it the timeline cannot be written to a file."""
         self.store = store if store is not None else PageStore()
         self.history = History(lambda: machine.position, inputs)
         machine.inputs = self.history
@@ -87,7 +93,7 @@ class Timeline:
         """Digests that a replay has been found to agree with."""
         self.verify = False
         self.recorder: Recorder | None = None
-        self._ram = RamTracker(machine.engine, self.store)
+        self._ram = RamTracker(machine.engine, self.store, ram)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
         if machine.halted:
             machine.halt_tick = machine.clock
@@ -349,6 +355,11 @@ class Timeline:
             self.recorder = None
         self._closed = False
         self._end = position
+        self._update_writable()
+
+    def reopen(self) -> None:
+        """The history goes on after its end."""
+        self._closed = False
         self._update_writable()
 
     def close(self, *, at: Position | None = None) -> None:

@@ -41,6 +41,10 @@ from vmdbg.x86.cpuid import CpuidTable
 
 ffi, lib = _native.ffi, _native.lib
 
+ENGINE_VERSION = "Unicorn 2.1.4"
+"""Whose translations a recording was made with."""
+STATE_SIZE: int = ffi.sizeof("VmState")
+"""Bytes of CpuSnapshot.state: another size is another layout."""
 ADDRESS_SPACE = 1 << 40
 DELIVERIES = 64
 NO_TICK = (1 << 64) - 1

@@ -1,0 +1,152 @@
+"""The first block of a recording: what the machine was and how it was started."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import vmdbg
+from vmdbg.boot.detect import boot_image
+from vmdbg.boot.image import BootImage, BootOptions, InputFile, Segment
+from vmdbg.boot.source import read_input
+from vmdbg.engine.unicorn.engine import ENGINE_VERSION, STATE_SIZE
+from vmdbg.errors import RecordingError, UserError
+from vmdbg.recording.content import segment_ref
+from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
+from vmdbg.timeline.origin import BootOrigin, Origin, StateOrigin
+from vmdbg.units import Physical
+
+Fetch = Callable[[SegmentRef], Segment]
+"""The segment with its bytes. Raises RecordingError if they are not there."""
+
+
+def make_meta(origin: Origin, *, embed: bool) -> tuple[Meta, list[tuple[SegmentRef, Segment]]]:
+    """The block, and the segments whose bytes the recording must hold. Raises UserError if files cannot be left out."""
+    meta = Meta(
+        vmdbg=vmdbg.__version__,
+        engine=ENGINE_VERSION,
+        state_size=STATE_SIZE,
+        config=origin.config,
+        description=origin.description,
+        command_line=origin.command_line,
+    )
+    match origin:
+        case BootOrigin(_, image, options):
+            if embed:
+                held = [(segment_ref(segment), segment) for segment in image.segments]
+                return _replace(meta, image=_image_meta(image, [ref for ref, _ in held])), held
+            if options is None:
+                raise UserError("the files that this machine was made from are not known: record with them embedded")
+            held = [(segment_ref(segment), segment) for segment in options.firmware]
+            files = _file_options(options, tuple(ref for ref, _ in held))
+            return _replace(meta, image=_image_meta(image, []), files=files), held
+        case StateOrigin(_, roms):
+            held = [(segment_ref(segment), segment) for segment in roms]
+            return _replace(meta, roms=tuple(ref for ref, _ in held)), held
+
+
+def _replace(meta: Meta, **changes: object) -> Meta:
+    fields = {name: getattr(meta, name) for name in Meta.__struct_fields__}
+    return Meta(**{**fields, **changes})
+
+
+def _image_meta(image: BootImage, segments: list[SegmentRef]) -> ImageMeta:
+    return ImageMeta(
+        protocol=image.protocol,
+        description=image.description,
+        command_line=image.command_line,
+        start=image.start,
+        e820=image.e820,
+        memory=image.memory,
+        memory_needed=image.memory_needed,
+        segments=tuple(segments),
+        digest=image.digest(),
+    )
+
+
+def _file_ref(file: InputFile | None) -> FileRef | None:
+    return None if file is None else FileRef(file.name, hashlib.sha256(file.data).hexdigest())
+
+
+def _file_options(options: BootOptions, firmware: tuple[SegmentRef, ...]) -> FileOptions:
+    return FileOptions(
+        kernel=_file_ref(options.kernel),
+        initrd=_file_ref(options.initrd),
+        bios=_file_ref(options.bios),
+        append=options.append,
+        command_line=options.command_line,
+        via_decompressor=options.via_decompressor,
+        protocol=options.protocol,
+        load_address=options.load_address,
+        mode=options.mode,
+        rsdp=options.rsdp,
+        seed=options.seed,
+        firmware=firmware,
+    )
+
+
+def check_meta(meta: Meta, name: str) -> None:
+    """Raises RecordingError for what this version cannot replay."""
+    if meta.engine != ENGINE_VERSION or meta.state_size != STATE_SIZE:
+        raise RecordingError(
+            f"{name} was made by vmdbg {meta.vmdbg} on {meta.engine}, and this is vmdbg {vmdbg.__version__} on "
+            f"{ENGINE_VERSION}: replay it with the version that made it"
+        )
+    if not 1 << 20 <= meta.config.memory <= 3 << 30 or meta.config.memory % 4096:
+        raise RecordingError(f"{name} claims {meta.config.memory} bytes of RAM: it is damaged")
+
+
+def read_origin(meta: Meta, fetch: Fetch) -> Origin:
+    """What the recording begins with. Raises RecordingError, or UserError for a file that is missing or has changed."""
+    if meta.image is None:
+        roms = tuple(fetch(ref) for ref in meta.roms)
+        return StateOrigin(meta.config, roms, meta.description, meta.command_line)
+    options = None
+    if meta.files is not None:
+        options = _options(meta.files, meta.config.memory, fetch)
+        image = boot_image(options)
+    else:
+        image = _image(meta.image, tuple(fetch(ref) for ref in meta.image.segments))
+    if image.digest() != meta.image.digest:
+        raise RecordingError("the boot image is not the one that was recorded: replay it with the vmdbg that made it")
+    return BootOrigin(meta.config, image, options)
+
+
+def _image(meta: ImageMeta, segments: tuple[Segment, ...]) -> BootImage:
+    return BootImage(
+        protocol=meta.protocol,
+        description=meta.description,
+        segments=segments,
+        start=meta.start,
+        e820=meta.e820,
+        memory=meta.memory,
+        memory_needed=meta.memory_needed,
+        command_line=meta.command_line,
+    )
+
+
+def _options(files: FileOptions, memory: int, fetch: Fetch) -> BootOptions:
+    return BootOptions(
+        memory=memory,
+        kernel=_read(files.kernel, "kernel"),
+        initrd=_read(files.initrd, "initrd"),
+        bios=_read(files.bios, "BIOS"),
+        append=files.append,
+        command_line=files.command_line,
+        via_decompressor=files.via_decompressor,
+        protocol=files.protocol,
+        load_address=None if files.load_address is None else Physical(files.load_address),
+        mode=files.mode,
+        firmware=tuple(fetch(ref) for ref in files.firmware),
+        rsdp=None if files.rsdp is None else Physical(files.rsdp),
+        seed=files.seed,
+    )
+
+
+def _read(ref: FileRef | None, what: str) -> InputFile | None:
+    if ref is None:
+        return None
+    file = read_input(ref.name, what)
+    if hashlib.sha256(file.data).hexdigest() != ref.sha256:
+        raise UserError(f"{what} {ref.name} has changed since it was recorded: put back the one that was recorded")
+    return file

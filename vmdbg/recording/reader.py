@@ -1,0 +1,245 @@
+"""Reading a recording: all that is whole in it, and what is not, by name."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+from vmdbg.errors import RecordingError, UserError
+from vmdbg.machine.snapshot import Position
+from vmdbg.recording.blocks import (
+    CACHE,
+    Block,
+    Damage,
+    Kind,
+    block_at,
+    check_file_header,
+    indexed,
+    read_payload,
+    scan,
+)
+from vmdbg.recording.content import ContentReader
+from vmdbg.recording.meta import check_meta, read_origin
+from vmdbg.recording.page_file import PageFile
+from vmdbg.recording.records import (
+    CheckpointRecord,
+    ConsolePiece,
+    Content,
+    DigestRecord,
+    End,
+    Inputs,
+    Meta,
+    decode,
+    decode_input,
+)
+from vmdbg.timeline.history import PlacedInput
+from vmdbg.timeline.origin import Origin
+from vmdbg.timeline.state_digest import StateDigest
+from vmdbg.units import PAGE_SIZE, Tick
+
+_HISTORY = frozenset({Kind.META, Kind.CONTENT, Kind.INPUTS, Kind.DIGEST, Kind.CONSOLE, Kind.BASE, Kind.END})
+
+START = Position(Tick(0))
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a file holds. The history is known up to `end`; `complete` if the recording was ended properly.
+
+    `damage` lists what could not be read, in words; everything here was whole.
+    """
+
+    path: Path
+    file: BinaryIO
+    meta: Meta
+    pages: PageFile
+    end: Position = START
+    complete: bool = False
+    why: str = ""
+    inputs: list[PlacedInput] = field(default_factory=list)
+    digests: list[StateDigest] = field(default_factory=list)
+    console: list[ConsolePiece] = field(default_factory=list)
+    base: CheckpointRecord | None = None
+    checkpoints: list[CheckpointRecord] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+    contents: ContentReader = field(default_factory=ContentReader)
+
+    def origin(self) -> Origin:
+        """What it begins with. Raises RecordingError, or UserError for files that were not embedded."""
+        return read_origin(self.meta, self.contents.segment)
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_recording(path: Path | str) -> Recording:
+    """Raises UserError if the file cannot be read, RecordingError if it is no recording or cannot be replayed here."""
+    path = Path(path)
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - the recording's to close
+        size = os.fstat(file.fileno()).st_size
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return _Reading(path, file, size).recording
+    except OSError as error:
+        file.close()
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except BaseException:
+        file.close()
+        raise
+
+
+class _Reading:
+    """One pass over the blocks."""
+
+    def __init__(self, path: Path, file: BinaryIO, size: int) -> None:
+        check_file_header(file, str(path))
+        self._file = file
+        self._broken = False
+        self._next_inputs = 0
+        blocks = self._indexed(size) or list(scan(file, size))
+        meta = self._meta(blocks, path)
+        self.recording = Recording(path, file, meta, PageFile(file))
+        for item in blocks[1:]:
+            self._take(item)
+        self._settle()
+
+    def _indexed(self, size: int) -> list[Block | Damage] | None:
+        """All blocks by the index; None if there is none or it does not fit."""
+        index = indexed(self._file, size)
+        if index is None:
+            return None
+        try:
+            rows = decode(read_payload(self._file, index), list[tuple[int, int]], "the index")
+        except RecordingError:
+            return None
+        blocks: list[Block | Damage] = []
+        for kind, offset in rows:
+            block = block_at(self._file, offset) if 0 <= offset < size else None
+            if block is None or block.kind != kind or block.end > size:
+                return None
+            blocks.append(block)
+        return blocks
+
+    def _meta(self, blocks: list[Block | Damage], path: Path) -> Meta:
+        first = blocks[0] if blocks else None
+        if not isinstance(first, Block) or first.kind != Kind.META:
+            raise RecordingError(f"{path} is damaged at its beginning, which says what was recorded: it is lost")
+        meta = decode(read_payload(self._file, first), Meta, "the beginning of the recording")
+        check_meta(meta, str(path))
+        return meta
+
+    def _take(self, item: Block | Damage) -> None:
+        recording = self.recording
+        if isinstance(item, Damage):
+            recording.damage.append(str(item))
+            return
+        if item.kind == Kind.PAGES:
+            recording.pages.add(item)
+            return
+        if item.kind not in _HISTORY and item.kind not in CACHE:
+            return
+        try:
+            self._decode(Kind(item.kind), read_payload(self._file, item))
+        except RecordingError as error:
+            self._broken |= item.kind == Kind.INPUTS
+            what = Kind(item.kind).name.lower()
+            recording.damage.append(f"bytes {item.offset} to {item.end} ({what}): {error}")
+
+    def _decode(self, kind: Kind, payload: bytes) -> None:
+        recording = self.recording
+        match kind:
+            case Kind.CONTENT:
+                recording.contents.add(decode(payload, Content, "embedded content"))
+            case Kind.INPUTS:
+                self._take_inputs(decode(payload, Inputs, "an input log block"))
+            case Kind.DIGEST:
+                d = decode(payload, DigestRecord, "a digest")
+                recording.digests.append(StateDigest(Position(Tick(d.tick), d.phase), d.cpu, d.ram, d.devices))
+            case Kind.CONSOLE:
+                recording.console += decode(payload, list[ConsolePiece], "console output")
+            case Kind.CHECKPOINT:
+                recording.checkpoints.append(decode(payload, CheckpointRecord, "a checkpoint"))
+            case Kind.BASE:
+                recording.base = decode(payload, CheckpointRecord, "the snapshot it begins with")
+            case Kind.END:
+                end = decode(payload, End, "the end mark")
+                self._broken |= Position(Tick(end.tick), end.phase) > recording.end
+                recording.complete = True
+                recording.why = end.why
+            case _:
+                pass
+
+    def _take_inputs(self, block: Inputs) -> None:
+        """The log goes on as long as no block of it is missing."""
+        recording = self.recording
+        if self._broken or block.number != self._next_inputs:
+            self._broken = True
+            return
+        entries = [decode_input(record, recording.meta.config.memory) for record in block.inputs]
+        places = [recording.inputs[-1].position if recording.inputs else Position(Tick(0))]
+        places += [entry.position for entry in entries]
+        if any(later < earlier for earlier, later in pairwise(places)):
+            raise RecordingError("its inputs are out of order")
+        self._next_inputs += 1
+        recording.inputs += entries
+        recording.end = max(recording.end, Position(Tick(block.until_tick), block.until_phase))
+
+    def _settle(self) -> None:
+        """Drop what lies beyond the history that is known, and check what hostile hands could have made."""
+        recording, end = self.recording, self.recording.end
+        if self._broken:
+            recording.damage.append(f"part of the input log is lost: the history ends at {end}")
+        recording.complete = recording.complete and not self._broken
+        if recording.meta.image is None and recording.base is None:
+            raise RecordingError(
+                f"{recording.path}: the snapshot that it begins with is damaged or missing: it is lost"
+            )
+        if recording.base is not None:
+            check_checkpoint(recording.base, recording.meta.config.memory)
+            start = Position(recording.base.state.cpu.clock, recording.base.phase)
+            recording.end = end = max(end, start)
+        recording.digests = [digest for digest in recording.digests if digest.position <= end]
+        recording.checkpoints = _unbroken(recording, end)
+
+
+def check_checkpoint(record: CheckpointRecord, memory: int) -> None:
+    """Raises RecordingError if it refers to memory that is not there."""
+    numbers = array("I")
+    if len(record.changed) % numbers.itemsize or len(record.keys) * numbers.itemsize != len(record.changed) * 16:
+        raise RecordingError("a checkpoint is damaged: its pages do not match")
+    numbers.frombytes(record.changed)
+    if numbers and max(numbers) >= memory // PAGE_SIZE:
+        raise RecordingError("a checkpoint is damaged: it has pages beyond the end of RAM")
+
+
+def _unbroken(recording: Recording, end: Position) -> list[CheckpointRecord]:
+    """Checkpoints as far as each rests on the one before."""
+    good: list[CheckpointRecord] = []
+    last = Position(Tick(-1))
+    for record in recording.checkpoints:
+        position = Position(record.state.cpu.clock, record.phase)
+        if record.number != len(good):
+            recording.damage.append(f"checkpoint {len(good)} is missing: those after it cannot be used")
+            break
+        try:
+            check_checkpoint(record, recording.meta.config.memory)
+        except RecordingError as error:
+            recording.damage.append(str(error))
+            break
+        if not last < position <= end or record.inputs > len(recording.inputs):
+            break
+        last = position
+        good.append(record)
+    return good

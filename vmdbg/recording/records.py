@@ -1,0 +1,206 @@
+"""What the blocks of a recording hold, as MessagePack."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from vmdbg.boot.image import CpuMode, CpuStart, E820Entry, Protocol
+from vmdbg.errors import RecordingError
+from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.inputs import (
+    Input,
+    MemoryWrite,
+    NmiButton,
+    PortWrite,
+    PowerButton,
+    RegisterWrite,
+    SerialInput,
+)
+from vmdbg.machine.snapshot import MachineState, Position
+from vmdbg.timeline.history import PlacedInput
+from vmdbg.units import Tick
+
+INPUT_TYPES: dict[str, type[Input]] = {
+    type_.__name__: type_ for type_ in (SerialInput, PowerButton, NmiButton, RegisterWrite, MemoryWrite, PortWrite)
+}
+SERIAL_PORTS = 4
+
+
+class FileRef(msgspec.Struct, frozen=True):
+    """A file that was not embedded: where it was, and the SHA-256 of its bytes in hex."""
+
+    name: str
+    sha256: str
+
+
+class SegmentRef(msgspec.Struct, frozen=True):
+    """A segment of the boot image. Its bytes are the CONTENT with that SHA-256."""
+
+    address: int
+    size: int
+    name: str
+    rom: bool
+    sha256: str
+
+
+class ImageMeta(msgspec.Struct, frozen=True):
+    """The boot image but for its bytes."""
+
+    protocol: Protocol
+    description: str
+    command_line: str | None
+    start: CpuStart
+    e820: tuple[E820Entry, ...]
+    memory: int
+    memory_needed: int
+    segments: tuple[SegmentRef, ...]
+    digest: str
+
+
+class FileOptions(msgspec.Struct, frozen=True):
+    """What was asked of the loader, when its files are not embedded: see vmdbg.boot.image.BootOptions."""
+
+    kernel: FileRef | None
+    initrd: FileRef | None
+    bios: FileRef | None
+    append: str
+    command_line: str | None
+    via_decompressor: bool
+    protocol: Protocol | None
+    load_address: int | None
+    mode: CpuMode | None
+    rsdp: int | None
+    seed: bytes
+    firmware: tuple[SegmentRef, ...]
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """The first block. Without an `image` the history begins with the BASE block; `roms` are then above RAM."""
+
+    vmdbg: str
+    engine: str
+    state_size: int
+    config: MachineConfig
+    description: str
+    command_line: str | None = None
+    image: ImageMeta | None = None
+    files: FileOptions | None = None
+    roms: tuple[SegmentRef, ...] = ()
+
+
+class Content(msgspec.Struct, frozen=True):
+    """A piece of some bytes, named by the SHA-256 of the whole."""
+
+    sha256: str
+    offset: int
+    data: bytes
+
+
+class InputRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One input: when, the name of its class, and its fields."""
+
+    tick: int
+    phase: int
+    type: str
+    body: bytes
+
+
+class Inputs(msgspec.Struct, frozen=True, array_like=True):
+    """All inputs since the block before, up to a position. Blocks count from 0."""
+
+    number: int
+    until_tick: int
+    until_phase: int
+    inputs: list[InputRecord]
+
+
+class DigestRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A StateDigest."""
+
+    tick: int
+    phase: int
+    cpu: str
+    ram: str
+    devices: str
+
+
+class ConsolePiece(msgspec.Struct, frozen=True, array_like=True):
+    """Output of a port; `tick` is its first byte's."""
+
+    port: int
+    tick: int
+    data: bytes
+
+
+class Pages(msgspec.Struct, frozen=True, array_like=True):
+    """Pages of RAM: their XXH3-128 digests one after the other, and their contents likewise."""
+
+    keys: bytes
+    data: bytes
+
+
+class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A checkpoint; its RAM is that of checkpoint `number` - 1 (of the start, for 0) with some pages changed.
+
+    `changed` are the pages' numbers, four bytes each, and `keys` their digests. For BASE: relative to all zeros.
+    """
+
+    number: int
+    phase: int
+    inputs: int
+    state: MachineState
+    changed: bytes
+    keys: bytes
+
+
+class End(msgspec.Struct, frozen=True, array_like=True):
+    """The recording was ended properly, with these words."""
+
+    tick: int
+    phase: int
+    why: str
+
+
+_T = TypeVar("_T")
+
+
+def encode(record: object) -> bytes:
+    return msgspec.msgpack.encode(record)
+
+
+def decode(data: bytes, type_: type[_T], what: str) -> _T:
+    """Raises RecordingError if the bytes are none of these."""
+    try:
+        return msgspec.msgpack.decode(data, type=type_)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise RecordingError(f"{what} is damaged or of another version: {error}") from error
+
+
+def encode_input(entry: PlacedInput) -> InputRecord:
+    position = entry.position
+    return InputRecord(position.tick, position.phase, type(entry.input).__name__, encode(entry.input))
+
+
+def decode_input(record: InputRecord, memory: int) -> PlacedInput:
+    """`memory` is the size of RAM. Raises RecordingError for what no machine takes."""
+    type_ = INPUT_TYPES.get(record.type)
+    what = f"the input at tick {record.tick}"
+    if type_ is None:
+        raise RecordingError(f"{what} is of unknown kind {record.type[:40]!r}")
+    data: Any = decode(record.body, type_, what)
+    match data:
+        case SerialInput(port):
+            good = 0 <= port < SERIAL_PORTS
+        case MemoryWrite(address, content):
+            good = 0 <= address <= memory - len(content)
+        case PortWrite(port, size, value):
+            good = 0 <= port < 1 << 16 and size in (1, 2, 4) and 0 <= value < 1 << 8 * size
+        case RegisterWrite(_, value):
+            good = 0 <= value < 1 << 128
+        case _:
+            good = True
+    if not good or record.tick < 0 or record.phase < 0:
+        raise RecordingError(f"{what} makes no sense: {data}")
+    return PlacedInput(Position(Tick(record.tick), record.phase), data)

@@ -1,0 +1,106 @@
+"""From a recording to a timeline."""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+
+from vmdbg.errors import EngineError, RecordingError
+from vmdbg.machine.inputs import RegisterWrite
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.snapshot import Position
+from vmdbg.recording.reader import Recording, open_recording
+from vmdbg.recording.records import CheckpointRecord
+from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint
+from vmdbg.timeline.pages import Page, PageStore
+from vmdbg.timeline.ram import RamImage, RamTracker
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import PAGE_SIZE
+
+
+def replay_file(path: Path | str, *, budget: int = DEFAULT_BUDGET) -> Timeline:
+    """The timeline of a recording, at its start, closed at its end. Raises RecordingError, UserError, EngineError."""
+    return replay(open_recording(path), budget=budget)
+
+
+def replay(recording: Recording, *, budget: int = DEFAULT_BUDGET, closed: bool = True) -> Timeline:
+    """As replay_file(). Not `closed`, the history goes on live after its end, as from a snapshot.
+
+    The recording must stay open as long as the timeline is used.
+    """
+    origin = recording.origin()
+    store = PageStore()
+    machine = origin.machine()
+    try:
+        ram = _become(machine, recording, recording.base, store) if recording.base is not None else None
+        _check_registers(machine, recording)
+        timeline = Timeline(
+            machine,
+            origin=origin,
+            budget=budget,
+            inputs=recording.inputs,
+            digests=recording.digests,
+            closed_at=recording.end,
+            store=store,
+            ram=ram,
+        )
+        for piece in recording.console:
+            log = timeline.console.ports.get(piece.port)
+            if log is not None and (not log.ticks or piece.tick >= log.ticks[-1]):
+                log.append(piece.data, piece.tick)
+        timeline.console.known_until = recording.end.tick
+        for checkpoint in _checkpoints(recording, timeline):
+            timeline.checkpoints.add(checkpoint, recording.end)
+    except BaseException:
+        machine.close()
+        raise
+    if not closed:
+        timeline.reopen()
+    return timeline
+
+
+def _check_registers(machine: Machine, recording: Recording) -> None:
+    for entry in recording.inputs:
+        if isinstance(entry.input, RegisterWrite) and entry.input.name not in machine.engine.register_names:
+            raise RecordingError(
+                f"the input at {entry.position} writes a register that does not exist, {entry.input.name[:40]!r}"
+            )
+
+
+def _become(machine: Machine, recording: Recording, base: CheckpointRecord, store: PageStore) -> RamImage:
+    """Put the machine where the snapshot was taken. Raises RecordingError if it is damaged."""
+    zeros = RamImage.filled(store.zero, machine.engine.ram_size // PAGE_SIZE)
+    ram = zeros.with_pages(_changes(recording, base, store))
+    RamTracker(machine.engine, store).restore(ram)
+    try:
+        machine.restore(base.state)
+    except EngineError as error:
+        raise RecordingError(f"{recording.path} is a snapshot of another version: {error}") from error
+    return ram
+
+
+def _changes(recording: Recording, record: CheckpointRecord, store: PageStore) -> dict[int, Page]:
+    numbers = array("I")
+    numbers.frombytes(record.changed)
+    keys = (record.keys[place : place + 16] for place in range(0, len(record.keys), 16))
+    return {number: store.page_from(key, recording.pages) for number, key in zip(numbers, keys, strict=True)}
+
+
+def _checkpoints(recording: Recording, timeline: Timeline) -> list[Checkpoint]:
+    """Those whose pages are all there."""
+    found = []
+    image = timeline.checkpoints.first.ram
+    missing: set[int] = set()
+    for record in recording.checkpoints:
+        changes = _changes(recording, record, timeline.store)
+        missing -= changes.keys()
+        missing |= {number for number, page in changes.items() if not _is_there(page, recording, timeline)}
+        image = image.with_pages(changes)
+        if not missing:
+            position = Position(record.state.cpu.clock, record.phase)
+            found.append(Checkpoint(position, record.state, image, record.inputs))
+    return found
+
+
+def _is_there(page: Page, recording: Recording, timeline: Timeline) -> bool:
+    return not page.is_cold or page is timeline.store.zero or page.key in recording.pages

@@ -1,0 +1,50 @@
+"""Writing what is in memory to a file: a whole timeline, or the present instant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vmdbg.errors import UserError
+from vmdbg.machine.snapshot import Position
+from vmdbg.recording.records import ConsolePiece
+from vmdbg.recording.writer import RecordingWriter
+from vmdbg.timeline.console_log import PortLog
+from vmdbg.timeline.origin import StateOrigin
+from vmdbg.timeline.timeline import Timeline
+
+
+def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, why: str = "saved") -> None:
+    """Write the whole timeline to a new file. Raises UserError, or RecordingError if the disk is full."""
+    writer = RecordingWriter(path, timeline, embed=embed)
+    for entry in timeline.history.inputs:
+        writer.on_input(entry)
+    for port, log in timeline.console.ports.items():
+        for piece in _pieces(port, log):
+            writer.add_console(piece)
+    things: list[tuple[Position, int, object]] = [(d.position, 0, d) for d in timeline.digests.values()]
+    things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
+    writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])
+    writer.close(why)
+    if writer.failure is not None:
+        raise writer.failure
+
+
+def save_snapshot(timeline: Timeline, path: Path | str) -> None:
+    """Write the present instant to a new file, from which a machine can go on anywhere. Raises as save_recording()."""
+    origin = timeline.origin
+    if origin is None:
+        raise UserError("this machine cannot be saved: what it was made from is not known")
+    here = timeline.checkpoint_here()
+    state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line)
+    writer = RecordingWriter(path, timeline, origin=state, first=here)
+    writer.close("snapshot", at=here.position)
+    if writer.failure is not None:
+        raise writer.failure
+
+
+def _pieces(port: int, log: PortLog) -> list[ConsolePiece]:
+    pieces, start = [], 0
+    for line in bytes(log.text).splitlines(keepends=True):
+        pieces.append(ConsolePiece(port, log.ticks[start], line))
+        start += len(line)
+    return pieces

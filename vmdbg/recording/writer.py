@@ -1,0 +1,254 @@
+"""Writing a recording while it happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from array import array
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from vmdbg.errors import RecordingError, UserError
+from vmdbg.machine.snapshot import Position
+from vmdbg.recording.blocks import BlockWriter, Kind
+from vmdbg.recording.content import pieces
+from vmdbg.recording.meta import make_meta
+from vmdbg.recording.records import (
+    CheckpointRecord,
+    ConsolePiece,
+    DigestRecord,
+    End,
+    InputRecord,
+    Inputs,
+    Pages,
+    encode,
+    encode_input,
+)
+from vmdbg.timeline.checkpoint import Checkpoint
+from vmdbg.timeline.history import PlacedInput
+from vmdbg.timeline.origin import Origin, StateOrigin
+from vmdbg.timeline.pages import Page
+from vmdbg.timeline.ram import RamImage
+from vmdbg.timeline.state_digest import StateDigest
+from vmdbg.timeline.timeline import Timeline
+
+FLUSH_SECONDS = 0.5
+PAGES_IN_BLOCK = 256
+BACKLOG = 64
+"""Blocks that wait to be written before the guest waits for them."""
+
+
+class RecordingWriter:
+    """The Recorder of one timeline into one new file; blocks are packed and written by a thread of their own.
+
+    If the file cannot be written any more, `failure` says why, `on_failure` is called once, and the guest goes on.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        timeline: Timeline,
+        *,
+        embed: bool = True,
+        checkpoints: bool = True,
+        origin: Origin | None = None,
+        first: Checkpoint | None = None,
+    ) -> None:
+        """`origin` and `first`, for a snapshot, replace the timeline's. Raises UserError if the file cannot be made."""
+        self._origin = origin if origin is not None else timeline.origin
+        self._first = first if first is not None else timeline.checkpoints.first
+        if self._origin is None:
+            raise UserError("this timeline cannot be recorded: what its machine was made from is not known")
+        self.path = Path(path)
+        self.failure: RecordingError | None = None
+        self.on_failure: Callable[[RecordingError], None] | None = None
+        self._timeline = timeline
+        self._checkpoints = checkpoints
+        meta, held = make_meta(self._origin, embed=embed)
+        try:
+            self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115 - closed by close()
+        except FileExistsError:
+            raise UserError(f"{self.path} exists already: remove it, or give another name for the recording") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot write {self.path}: {getattr(error, 'strerror', None) or error}") from None
+        self._thread = ThreadPoolExecutor(1, "recording")
+        self._queue: list[Future[None]] = []
+        self._pending: list[InputRecord] = []
+        self._console: list[ConsolePiece] = []
+        self._blocks = 0
+        self._flushed_at = time.monotonic()
+        self._known_pages: set[bytes] = {timeline.store.zero.key}
+        self._written_checkpoints = 0
+        self._start(meta, held)
+
+    def _start(self, meta: object, held: object) -> None:
+        try:
+            self._writer = BlockWriter(self._file)
+        except OSError as error:
+            self._failed(error)
+            return
+        self._put(Kind.META, meta)
+        for piece in pieces(held):  # type: ignore[arg-type]  # what make_meta() gave
+            self._put(Kind.CONTENT, piece)
+        self._ram: RamImage = self._first.ram
+        if isinstance(self._origin, StateOrigin):
+            self._put_base(self._first)
+        else:
+            self._known_pages |= {page.key for page in self._ram.pages()}
+
+    def on_input(self, entry: PlacedInput) -> None:
+        self._pending.append(encode_input(entry))
+
+    def on_digest(self, digest: StateDigest) -> None:
+        self._flush(digest.position)
+        self._put_digest(digest)
+
+    def _put_digest(self, digest: StateDigest) -> None:
+        where = digest.position
+        self._put(Kind.DIGEST, DigestRecord(where.tick, where.phase, digest.cpu, digest.ram, digest.devices))
+
+    def on_checkpoint(self, checkpoint: Checkpoint) -> None:
+        if self._checkpoints and self.failure is None:
+            self._flush(checkpoint.position)
+            self._put_checkpoint(checkpoint)
+
+    def on_advance(self, position: Position) -> None:
+        if self._pending or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
+            self._flush(position)
+
+    def on_console(self, port: int, data: bytes, tick: int) -> None:
+        """The guest wrote something for the first time."""
+        last = self._console[-1] if self._console else None
+        if last is not None and last.port == port and not last.data.endswith(b"\n"):
+            self._console[-1] = ConsolePiece(port, last.tick, last.data + data)
+        else:
+            self._console.append(ConsolePiece(port, tick, data))
+
+    def add_console(self, piece: ConsolePiece) -> None:
+        """Output that was there before."""
+        self._console.append(piece)
+
+    def write_past(self, end: Position, things: Iterable[object]) -> None:
+        """Digests and checkpoints from before, in order, of a history that is known up to `end`."""
+        self._flush(end)
+        for thing in things:
+            if isinstance(thing, StateDigest):
+                self._put_digest(thing)
+            elif isinstance(thing, Checkpoint) and self._checkpoints and self.failure is None:
+                self._put_checkpoint(thing)
+
+    def on_fork(self) -> None:
+        self.close("the timeline was forked")
+
+    def flush(self) -> None:
+        """Everything up to now is in the file when this returns, unless writing has failed."""
+        self._flush(self._timeline.end)
+        self._drain(0)
+
+    def _flush(self, position: Position) -> None:
+        self._flushed_at = time.monotonic()
+        self._put(Kind.INPUTS, Inputs(self._blocks, position.tick, position.phase, self._pending))
+        self._blocks += 1
+        self._pending = []
+        if self._console:
+            self._put(Kind.CONSOLE, self._console)
+            self._console = []
+
+    def _put_checkpoint(self, checkpoint: Checkpoint) -> None:
+        numbers = array("I", checkpoint.ram.differences(self._ram))
+        record = self._record(checkpoint, numbers)
+        self._put_pages([checkpoint.ram[number] for number in numbers])
+        self._ram = checkpoint.ram
+        self._written_checkpoints += 1
+        self._put(Kind.CHECKPOINT, record)
+
+    def _put_base(self, checkpoint: Checkpoint) -> None:
+        zero = self._timeline.store.zero
+        numbers = array("I", (number for number, page in enumerate(checkpoint.ram.pages()) if page is not zero))
+        self._put_pages([checkpoint.ram[number] for number in numbers])
+        self._put(Kind.BASE, self._record(checkpoint, numbers))
+
+    def _record(self, checkpoint: Checkpoint, numbers: array[int]) -> CheckpointRecord:
+        keys = b"".join(checkpoint.ram[number].key for number in numbers)
+        return CheckpointRecord(
+            self._written_checkpoints,
+            checkpoint.position.phase,
+            checkpoint.inputs,
+            checkpoint.state,
+            numbers.tobytes(),
+            keys,
+        )
+
+    def _put_pages(self, wanted: list[Page]) -> None:
+        new = list({page.key: page for page in wanted if page.key not in self._known_pages}.values())
+        self._known_pages.update(page.key for page in new)
+        for first in range(0, len(new), PAGES_IN_BLOCK):
+            some = new[first : first + PAGES_IN_BLOCK]
+            self._submit(lambda some=some: self._write_pages(some))  # type: ignore[misc]  # mypy and bound lambdas
+
+    def _write_pages(self, pages: list[Page]) -> None:
+        record = Pages(b"".join(page.key for page in pages), b"".join(page.data for page in pages))
+        self._writer.append(Kind.PAGES, encode(record))
+
+    def _put(self, kind: Kind, record: object) -> None:
+        self._submit(lambda: self._writer.append(kind, encode(record)))
+
+    def _submit(self, write: Callable[[], None]) -> None:
+        if self.failure is not None:
+            return
+        self._queue.append(self._thread.submit(write))
+        self._drain(BACKLOG)
+
+    def _drain(self, left: int) -> None:
+        """Wait until at most `left` blocks wait, and see how the others fared."""
+        while self._queue and (len(self._queue) > left or self._queue[0].done()):
+            try:
+                self._queue.pop(0).result()
+            except OSError as error:
+                self._failed(error)
+                return
+
+    def _failed(self, error: OSError) -> None:
+        for waiting in self._queue:
+            waiting.cancel()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._queue = []
+        self.failure = RecordingError(
+            f"{self.path} cannot be written any more: {error.strerror}. What was recorded so far can be replayed; "
+            "the guest runs on unrecorded"
+        )
+        if self.on_failure is not None:
+            self.on_failure(self.failure)
+
+    def close(self, why: str = "closed", *, at: Position | None = None) -> None:
+        """End the recording properly, at the timeline's end or `at`; does nothing the second time."""
+        if self._file.closed:
+            return
+        end = at if at is not None else self._timeline.end
+        self._flush(end)
+        self._put(Kind.END, End(end.tick, end.phase, why))
+        self._drain(0)
+        if self.failure is None:
+            self._submit(lambda: self._writer.finish(encode(self._writer.index)))
+            self._drain(0)
+        self._thread.shutdown(wait=True)
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+        self._file.close()
+        if self._timeline.recorder is self:
+            self._timeline.recorder = None
+            self._timeline.console.on_new = None
+
+
+def start_recording(
+    path: Path | str, timeline: Timeline, *, embed: bool = True, checkpoints: bool = True
+) -> RecordingWriter:
+    """Record `timeline`, which stands at its start and is live, into a new file. Raises UserError."""
+    if timeline.recorder is not None:
+        raise UserError("this timeline is being recorded already")
+    writer = RecordingWriter(path, timeline, embed=embed, checkpoints=checkpoints)
+    timeline.recorder = writer
+    timeline.console.on_new = writer.on_console
+    return writer

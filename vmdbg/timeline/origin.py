@@ -1,0 +1,60 @@
+"""What a timeline begins with: enough to build its machine again anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmdbg.boot.image import BootImage, BootOptions, Segment
+from vmdbg.engine.unicorn import UnicornEngine
+from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.power_on import power_on
+from vmdbg.units import Physical
+
+
+@dataclass(frozen=True, slots=True)
+class BootOrigin:
+    """The machine is switched on with `image` in it. `options`, where known, say from which files that was made."""
+
+    config: MachineConfig
+    image: BootImage
+    options: BootOptions | None = None
+
+    @property
+    def description(self) -> str:
+        return self.image.description
+
+    @property
+    def command_line(self) -> str | None:
+        return self.image.command_line
+
+    @property
+    def roms(self) -> tuple[Segment, ...]:
+        """What lies above RAM."""
+        return tuple(segment for segment in self.image.segments if segment.end > self.config.memory)
+
+    def machine(self) -> Machine:
+        """A machine at its first instruction. Raises EngineError."""
+        machine = Machine(self.config, UnicornEngine)
+        power_on(machine, self.image)
+        return machine
+
+
+@dataclass(frozen=True, slots=True)
+class StateOrigin:
+    """The machine goes on from a snapshot, which is the timeline's first checkpoint."""
+
+    config: MachineConfig
+    roms: tuple[Segment, ...]
+    description: str
+    command_line: str | None = None
+
+    def machine(self) -> Machine:
+        """A machine whose RAM and state are still to be restored. Raises EngineError."""
+        machine = Machine(self.config, UnicornEngine)
+        for segment in self.roms:
+            machine.engine.add_rom(Physical(segment.address), segment.data)
+        return machine
+
+
+Origin = BootOrigin | StateOrigin
