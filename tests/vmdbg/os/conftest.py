@@ -11,6 +11,7 @@ from functools import cache
 import pytest
 
 from tests.vmdbg.os.kernels import Kernel, fetch
+from tests.vmdbg.os.own_machine import boot, started
 from tests.vmdbg.os.qemu_guest import DumpView, Truth, snapshot
 from vmdbg.os.linux.operating_system import Linux, LinuxDetector
 
@@ -25,12 +26,17 @@ class Guest:
 
 
 QUICK = ("6.1-cloud", "")
+OWN = "on vmdbg"
 SLOW = (
     ("6.1-cloud", "nokaslr"),
     ("6.1-generic", ""),
     ("5.10-cloud", ""),
     ("6.12-cloud", ""),
     ("newest-cloud", ""),
+    ("6.1-generic", OWN),
+    ("5.10-cloud", OWN),
+    ("6.12-cloud", OWN),
+    ("newest-cloud", OWN),
 )
 
 
@@ -44,16 +50,23 @@ def fetch_or_skip(label: str) -> Kernel:
         pytest.skip(f"kernel {label} cannot be had: {error}")
 
 
+def _on_own_machine(kernel: Kernel) -> tuple[DumpView, Truth]:
+    with started(kernel) as own:
+        boot(own)
+        return own.frozen(), own.truth()
+
+
 @cache
 def _guest(label: str, arguments: str) -> Guest:
-    view, truth = snapshot(fetch_or_skip(label), arguments)
+    kernel = fetch_or_skip(label)
+    view, truth = _on_own_machine(kernel) if arguments == OWN else snapshot(kernel, arguments)
     linux = LinuxDetector().detect(view)
     assert linux is not None
     return Guest(view, truth, linux)
 
 
 @pytest.fixture(
-    params=[QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)],
+    params=[QUICK, ("6.1-cloud", OWN), *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)],
     ids=lambda one: " ".join(one).strip(),
 )
 def guest(request: pytest.FixtureRequest) -> Guest:
@@ -66,6 +79,6 @@ def cloud_guest() -> Guest:
     return _guest(*QUICK)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kernel_image() -> Callable[[str], Kernel]:
     return fetch_or_skip

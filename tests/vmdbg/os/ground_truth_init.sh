@@ -25,7 +25,6 @@ section tainted; cat /proc/sys/kernel/tainted
 section modules; cat /proc/modules
 section mounts; cat /proc/self/mountinfo
 section kallsyms; awk 'NR % 97 == 0 || /\[/' /proc/kallsyms
-section iomem; cat /proc/iomem
 section notes; od -An -v -tx1 /sys/kernel/notes
 section slabinfo; cat /proc/slabinfo
 section interrupts; cat /proc/interrupts
@@ -34,7 +33,6 @@ for directory in /proc/[0-9]*; do
     process=${directory#/proc/}
     section stack $process; cat $directory/stack
     section cmdline $process; tr '\0' ' ' < $directory/cmdline
-    section status $process; cat $directory/status
     section syscall $process; cat $directory/syscall
     section maps $process; cat $directory/maps
     section fd $process; for fd in $directory/fd/*; do [ -L $fd ] && echo ${fd##*/} $(readlink $fd); done
@@ -46,4 +44,6 @@ section dmesg; dmesg -r
 section end
 }
 truth > /dev/ttyS1 2> /dev/null
+sleep 5
+grep -q crash_at_end /proc/cmdline && echo c > /proc/sysrq-trigger
 sleep 400000

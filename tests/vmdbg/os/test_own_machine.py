@@ -1,0 +1,146 @@
+"""Linux on our own machine: at every instant of its history, and without a trace."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.vmdbg.os.kernels import Kernel
+from tests.vmdbg.os.own_machine import OwnGuest, boot, started
+from tests.vmdbg.os.test_damage import QUESTIONS
+from vmdbg.errors import VmdbgError
+from vmdbg.machine.digest import Digest, digest
+from vmdbg.machine.inputs import RegisterWrite
+from vmdbg.machine.snapshot import Position
+from vmdbg.os.linux.oops import oops_entries
+from vmdbg.os.seam import FrameKind
+from vmdbg.units import Tick
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def own(kernel_image: Callable[[str], Kernel]) -> Iterator[OwnGuest]:
+    with started(kernel_image("6.1-cloud"), "crash_at_end") as guest:
+        boot(guest)
+        yield guest
+
+
+def seek(own: OwnGuest, tick: int) -> None:
+    own.timeline.seek(Position(Tick(tick)))
+
+
+def answers(own: OwnGuest) -> dict[str, str]:
+    """Every question's answer, or the error, as text."""
+    found = {}
+    for name, ask in QUESTIONS.items():
+        try:
+            linux = own.detector.detect(own.view)
+            found[name] = repr(ask(linux)) if linux is not None else "no Linux"
+        except VmdbgError as error:
+            found[name] = f"{type(error).__name__}: {error}"
+    found.pop("module types")
+    return found
+
+
+def own_digest(own: OwnGuest) -> Digest:
+    return digest(own.timeline.machine)
+
+
+def test_questions_change_no_digest(own: OwnGuest) -> None:
+    seek(own, own.ready)
+    before = own_digest(own)
+    answers(own)
+    assert own_digest(own) == before
+
+
+def test_questions_on_the_way_change_nothing_later(own: OwnGuest) -> None:
+    start = own.ready - 900_000_000
+    seek(own, own.ready)
+    undisturbed = own_digest(own)
+    seek(own, start)
+    for _ in range(8):
+        seek(own, own.timeline.position.tick + 100_000_000)
+        answers(own)
+    seek(own, own.ready)
+    assert own_digest(own) == undisturbed
+
+
+def test_a_past_position_answers_as_it_did(own: OwnGuest) -> None:
+    ticks = [own.ready * share // 10 for share in (1, 4, 7)]
+    seek(own, ticks[0])
+    first = {}
+    for tick in ticks:
+        seek(own, tick)
+        first[tick] = answers(own)
+    for tick in reversed(ticks):
+        seek(own, tick)
+        again = answers(own)
+        assert again == first[tick]
+    assert len({answer["dmesg"] for answer in first.values()}) == len(ticks)
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.slow)])
+def test_random_kernel_instants_unwind_to_an_entry_point(own: OwnGuest, count: int) -> None:
+    """Ticks in ascending order, so that it is one pass over the boot."""
+    chance = random.Random(count)
+    outcomes: Counter[str] = Counter()
+    for tick in sorted(chance.sample(range(200_000_000, own.ready), 4 * count)):
+        if outcomes.total() == count:
+            break
+        seek(own, tick)
+        if own.view.register("cpl"):
+            continue
+        try:
+            linux = own.detector.detect(own.view)
+            if linux is None:
+                continue
+            trace = linux.backtrace()
+        except VmdbgError as error:
+            outcomes[str(error)] += 1
+            continue
+        names = " < ".join(str(frame.location) for frame in trace.frames[:4])
+        outcomes["complete" if trace.complete else f"{trace.stopped}: {names}"] += 1
+    assert outcomes.total() >= count // 2
+    assert outcomes["complete"] >= 0.98 * outcomes.total(), outcomes.most_common(10)
+
+
+def test_a_panic_is_shown_with_its_stack(own: OwnGuest) -> None:
+    seek(own, own.ready)
+    own.run_to(*oops_entries(own.linux().kernel).values())
+    found = own.linux().oops()
+    assert found is not None
+    assert found.kind in ("panic", "vpanic")
+    assert found.message == "sysrq triggered crash\n"
+    assert (found.task, found.pid) == ("init", 1)
+    names = [frame.location.symbol.name for frame in found.backtrace.frames if frame.location]
+    assert names[:3] == ["panic", "sysrq_handle_crash", "__handle_sysrq"]
+    assert found.backtrace.complete
+    assert found.backtrace.frames[-1].kind is FrameKind.USER
+    ((label, call),) = found.backtrace.frames[-1].arguments
+    assert label == "system call"
+    assert call.startswith("write(fd=") and '"c\\n"' in call
+
+
+def test_an_oops_is_shown_with_the_registers_of_the_fault(own: OwnGuest) -> None:
+    """The `struct file *` of vfs_write goes bad on the way in."""
+    seek(own, own.ready)
+    own.timeline.fork()
+    kernel = own.linux().kernel
+    own.run_to(kernel.symbol("vfs_write"))
+    trace = own.linux().backtrace()
+    assert [name for name, _ in trace.frames[0].arguments] == ["file", "buf", "count", "pos"]
+    assert trace.frames[0].arguments[0][1].startswith("(struct file *)0xffff")
+    own.timeline.push(RegisterWrite("rdi", 0x10))
+    own.run_to(kernel.symbol("__die"))
+    found = own.linux().oops()
+    assert found is not None
+    assert found.kind == "__die"
+    assert found.message == "Oops"
+    assert found.backtrace.frames[0].location is not None
+    assert found.backtrace.frames[0].location.symbol.name == "vfs_write"
+    assert found.registers["rip"] == found.backtrace.frames[0].pc
+    assert found.backtrace.complete
