@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 
 MODULES = (
-    "help", "registers", "flags", "gdt", "idt", "tss", "ivt", "pagewalk", "maps", "phys", "translate",
-    "devices", "io", "irq", "tick", "digest", "catch", "step_mode",
+    "help", "registers", "flags", "gdt", "idt", "tss", "ivt", "pagewalk", "maps", "phys", "translate", "devices",
+    "io", "irq", "tick", "digest", "catch", "step_mode", "step", "next", "cont", "finish", "until", "skip",
+    "breakpoints", "watch", "logpoint", "examine", "disassemble", "bt", "print_value", "hexdump", "telescope",
 )  # fmt: skip
 
 

@@ -28,7 +28,8 @@ def irq(session: Session, arguments: Arguments) -> Document:
     machine, engine = session.debugger.machine, session.debugger.engine
     enabled = bool(session.registers.read("rflags") & 0x200)
     state = text(
-        f"INTR {'high' if engine.interrupt else 'low'}, IF {int(enabled)}, NMI {'pending' if engine.nmi_pending else 'none'}"
+        f"INTR {'high' if engine.interrupt else 'low'}, IF {int(enabled)},"
+        f" NMI {'pending' if engine.nmi_pending else 'none'}"
         f"{', halted' if machine.halted else ''}",
         Style.HEADING,
     )

@@ -9,13 +9,18 @@ from typing import Any
 from vmdbg.commands import catalog
 from vmdbg.commands.document import EMPTY, Document
 from vmdbg.commands.errors import UsageError
+from vmdbg.commands.execution import Execution
 from vmdbg.commands.plain import render_json, render_plain
 from vmdbg.commands.registry import REGISTRY, Arguments, Command, Effect
+from vmdbg.commands.skips import Skips
+from vmdbg.commands.sources import Sources
+from vmdbg.commands.stepping import Lines
+from vmdbg.commands.system import GuestSystem
 from vmdbg.commands.words import Word, split_condition, split_words, unquoted
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Space
 from vmdbg.errors import UserError, VmdbgError
-from vmdbg.expressions.compiler import Expression, compile_expression
+from vmdbg.expressions.compiler import Expression, Getters, compile_expression
 from vmdbg.expressions.place import Place, find_place
 from vmdbg.expressions.registers import RegisterFile
 from vmdbg.expressions.scope import Scope
@@ -46,8 +51,12 @@ class Session:
         self.owner = owner
         self.registry = REGISTRY.copy()
         self.aliases: dict[str, str] = {}
-        self.symbols = SymbolSet()
+        self.notices: list[str] = []
+        self.system = GuestSystem(self)
+        self.symbols = SymbolSet(self.system.names)
+        self.sources = Sources(self)
         self.scope = Scope(debugger, self.symbols)
+        self.execution = Execution(self)
         self.state: dict[type[Any], Any] = {}
 
     def part(self, kind: type[Any]) -> Any:
@@ -114,8 +123,8 @@ class Session:
 
     # expressions
 
-    def compile(self, text: str) -> Expression:
-        return compile_expression(text, self.scope)
+    def compile(self, text: str, extra: Getters | None = None) -> Expression:
+        return compile_expression(text, self.scope, extra)
 
     def evaluate(self, text: str) -> Any:
         """The value of an expression now. Raises ExpressionError."""
@@ -138,8 +147,13 @@ class Session:
 
     def find_line(self, file: str, line: int) -> int | None:
         """The address of a source line; None without line information."""
-        del file, line
-        return None
+        return self.sources.find_line(file, line)
+
+    @property
+    def lines(self) -> Lines:
+        """Source lines as stepping needs them."""
+        skips = self.part(Skips)
+        return Lines(self.sources.span, self.sources.is_line_start, skips.skips)
 
     def describe(self, address: int) -> str:
         """`symbol+offset` or nothing."""

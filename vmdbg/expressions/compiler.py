@@ -7,7 +7,7 @@ few microseconds. Whatever is not listed here is refused.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +60,11 @@ class Expression:
             raise ExpressionError(f"{self.text}: {error}") from error
 
 
-def compile_expression(text: str, scope: Scope) -> Expression:
+Getters = Mapping[str, Callable[[], Any]]
+"""Names that one expression knows beyond its scope, as `value` in a watchpoint's condition."""
+
+
+def compile_expression(text: str, scope: Scope, extra: Getters | None = None) -> Expression:
     """Raises ExpressionError with the place of the mistake."""
     if len(text) > MAX_TEXT:
         raise ExpressionError(f"an expression of {len(text)} characters is too long (at most {MAX_TEXT})")
@@ -69,7 +73,7 @@ def compile_expression(text: str, scope: Scope) -> Expression:
         raise ExpressionError("an expression is missing")
     try:
         tree = ast.parse(spelled, mode="eval")
-        return Expression(text, _Compiler(scope, text).compile(tree.body))
+        return Expression(text, _Compiler(scope, text, extra or {}).compile(tree.body))
     except SyntaxError as error:
         raise ExpressionError(f"{text!r} is no expression: {_reason(error)}") from error
     except (RecursionError, MemoryError, ValueError) as error:
@@ -82,8 +86,9 @@ def _reason(error: SyntaxError) -> str:
 
 
 class _Compiler:
-    def __init__(self, scope: Scope, text: str) -> None:
+    def __init__(self, scope: Scope, text: str, extra: Getters) -> None:
         self._scope = scope
+        self._extra = extra
         self._text = text
         self._local: set[str] = set()
 
@@ -104,7 +109,7 @@ class _Compiler:
         name = node.id
         if name in self._local:
             return lambda run: run.local[name]
-        get = self._scope.lookup(name)
+        get = self._extra.get(name) or self._scope.lookup(name)
         if get is not None:
             return lambda _: get()
         return lambda _: self._late(name)()

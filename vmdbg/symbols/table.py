@@ -64,9 +64,8 @@ class SymbolTable:
         if entry.size:
             return raw - entry.address < entry.size
         after = bisect_right(self._addresses, entry.address)
-        if after < len(self._addresses):
-            return raw < self._addresses[after]
-        return raw - entry.address < UNKNOWN_SIZE_REACH
+        before_next = after >= len(self._addresses) or raw < self._addresses[after]
+        return before_next and raw - entry.address < UNKNOWN_SIZE_REACH
 
     def matching(self, prefix: str, limit: int = 100) -> Sequence[str]:
         """Names that begin with `prefix`, sorted."""

@@ -1,0 +1,53 @@
+"""bt."""
+
+from __future__ import annotations
+
+from vmdbg.commands.document import Document, Style, Text, address, count, document, joined, table, text
+from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.commands.session import Session
+from vmdbg.commands.unwinding import backtrace
+from vmdbg.errors import UserError
+from vmdbg.os.seam import Frame, Task
+
+
+def declare(parser: Parser) -> None:
+    parser.add_argument("limit", nargs="?", type=int, default=0, metavar="NUMBER", help="the innermost so many frames")
+    parser.add_argument("--task", default="", metavar="PROCESS", help="of another task, by PID or name")
+
+
+@command(
+    "bt", Group.LOOK, declare, aliases=("backtrace", "where", "k", "info stack"), examples=("bt", "bt 3", "bt --json")
+)
+def bt(session: Session, arguments: Arguments) -> Document:
+    """Show the call stack: by the kernel's own tables where they are known, else by frame pointers."""
+    if arguments.task:
+        trace = session.system.need().backtrace(find_task(session, arguments.task))
+    else:
+        trace = backtrace(session)
+    frames = trace.frames[: arguments.limit] if arguments.limit > 0 else trace.frames
+    rows = [frame_row(session, frame) for frame in frames]
+    end = (
+        [] if trace.complete or len(frames) < len(trace.frames) else [text(f"(ends here: {trace.stopped})", Style.DIM)]
+    )
+    return document(table((">#", "pc", "where", "stack"), rows, titles=False), *end)
+
+
+def find_task(session: Session, wanted: str) -> Task:
+    """A task by PID or name. Raises UserError."""
+    tasks = session.system.need().tasks()
+    for task in tasks:
+        if str(task.pid) == wanted or task.name == wanted:
+            return task
+    raise UserError(f"there is no task {wanted!r}; ps lists them")
+
+
+def frame_row(session: Session, frame: Frame) -> tuple[Text, ...]:
+    words: list[Text | str] = [text(str(frame.location) if frame.location else "", Style.SYMBOL)]
+    line = session.sources.line_at(frame.pc if frame.number == 0 else frame.pc - 1)
+    if line is not None:
+        words.append(text(f" {line}", Style.DIM))
+    if frame.arguments:
+        words.append(f" ({', '.join(f'{name}={value}' for name, value in frame.arguments)})")
+    kind = frame.kind.value if frame.kind.value not in ("call", "current") else ""
+    stack = " ".join(word for word in (frame.stack, kind) if word)
+    return count(frame.number), address(frame.pc, 16 if frame.pc >> 32 else 8), joined(words), text(stack, Style.DIM)

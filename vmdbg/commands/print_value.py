@@ -1,0 +1,129 @@
+"""print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmdbg.commands.document import Document, Json, Style, Text, document, hexadecimal, joined, text
+from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.commands.session import Session
+from vmdbg.errors import UserError
+from vmdbg.expressions.formats import format_integer, parse_format
+from vmdbg.expressions.registers import RegisterFile
+from vmdbg.expressions.template import compile_template
+from vmdbg.expressions.values import TypedValue, whole
+
+MAX_SHOWN = 4096
+
+
+def declare(parser: Parser) -> None:
+    parser.add_argument(
+        "expression", nargs="?", default="", metavar="EXPRESSION", help="what; NAME = EXPRESSION keeps it"
+    )
+
+
+@command(
+    "print",
+    Group.LOOK,
+    declare,
+    aliases=("p", "output", "inspect"),
+    examples=(
+        "p rax + 1",
+        "p/x rsp",
+        "p/t rflags",
+        "p cr0.PG",
+        "p mem[rsp, 4]",
+        "p u32(rsp)",
+        "p base = rsp & ~0xfff",
+        'p "rip is {rip:x}"',
+    ),
+    rest="expression",
+    letters=True,
+)
+def print_(session: Session, arguments: Arguments) -> Document:
+    """Show the value of an expression over registers, symbols and memory, and keep it as `_` or under a name.
+
+    Python's syntax: mem[address], mem[address, size], mem[start:end], phys[...], u8..u64(), i8..i64(),
+    string(address), cr0.PG, rflags.IF; $rax, a->b and && are understood too. Text in quotes is a template.
+    """
+    name, source = _assignment(arguments.expression)
+    if not source:
+        raise UserError("print what? an expression such as rax + 1")
+    if source[0] in "'\"" and source[-1] == source[0] and "{" in source and not name:
+        words = compile_template(source[1:-1], session.scope).render()
+        return document(words)
+    value = session.evaluate(source)
+    _keep(session, name, value)
+    letters = parse_format(arguments.letters)
+    shown = _formatted(session, value, letters.letter, letters.size)
+    return document(joined((text(f"{name} = ", Style.LABEL), shown)) if name else shown, value={"value": _json(value)})
+
+
+def _assignment(source: str) -> tuple[str, str]:
+    """The name and the expression of `name = expression`."""
+    left, equals, right = source.partition("=")
+    word = left.strip().lstrip("$")
+    if equals and word.isidentifier() and not right.startswith("="):
+        return word, right.strip()
+    return "", source.strip()
+
+
+def _keep(session: Session, name: str, value: Any) -> None:
+    if name and name in RegisterFile(session.debugger):
+        raise UserError(f"{name} is a register: `set {name} = ...` changes it")
+    session.scope.variables[name or "_"] = value
+
+
+def _json(value: Any) -> Json:
+    if isinstance(value, bool | str | float) or value is None:
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple | range):
+        return [_json(item) for item in value]
+    if isinstance(value, int):
+        return f"{value:#x}"
+    return str(value)
+
+
+def _formatted(session: Session, value: Any, letter: str | None, size: int | None) -> Text:
+    if letter is None:
+        return value_text(session, value)
+    if letter == "i" or (letter == "s" and not isinstance(value, str | bytes)):
+        return session.run(f"x/{letter} {whole(value)}").blocks[0]  # type: ignore[return-value]  # x gives texts
+    if letter == "s":
+        return value_text(session, value)
+    number = whole(value)
+    bytes_ = size or max(1 << (max(number.bit_length() - 1, 0) // 8).bit_length(), 4)
+    words = format_integer(number, letter, bytes_)
+    where = session.describe(number) if letter == "a" else ""
+    return joined((text(words, Style.NUMBER), text(f" <{where}>" if where else "", Style.SYMBOL)))
+
+
+def value_text(session: Session, value: Any) -> Text:
+    """A value as people read it: numbers in hexadecimal and decimal, with the symbol that they point to."""
+    if isinstance(value, bool) or value is None:
+        return text(str(value), Style.NUMBER)
+    if isinstance(value, int):
+        if -10 < value < 10:
+            return text(str(value), Style.NUMBER)
+        where = session.describe(value) if value > 0xFFFF else ""
+        parts: list[Text | str] = [hexadecimal(value) if value >= 0 else text(f"-{-value:#x}", Style.NUMBER)]
+        parts += [text(f" = {value:,}", Style.DIM)] if abs(value) < 1 << 48 else []
+        parts += [text(f" <{where}>", Style.SYMBOL)] if where else []
+        return joined(parts)
+    if isinstance(value, str):
+        return text(repr(value)[:MAX_SHOWN], Style.STRING)
+    if isinstance(value, bytes):
+        shown = value[:256].hex(" ") + (" ..." if len(value) > 256 else "")
+        return joined((text(shown, Style.NUMBER), text(f"  {value[:64]!r}", Style.STRING)))
+    if isinstance(value, list | tuple | range):
+        return joined(("[", *_separated([value_text(session, item) for item in list(value)[:256]]), "]"))
+    return text(str(value)[:MAX_SHOWN] if isinstance(value, TypedValue | float) else f"<{type(value).__name__}>")
+
+
+def _separated(parts: list[Text]) -> list[Text | str]:
+    result: list[Text | str] = []
+    for part in parts:
+        result += [part] if not result else [", ", part]
+    return result

@@ -1,0 +1,101 @@
+"""The guest's operating system at the instant that the session looks at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vmdbg.debugger.memory import paging_of
+from vmdbg.errors import UserError, VmdbgError
+from vmdbg.os.seam import NotThereYetError, Task
+from vmdbg.units import Tick
+from vmdbg.x86.paging import Paging
+from vmdbg.x86.physical_memory import PhysicalMemory
+
+if TYPE_CHECKING:
+    from vmdbg.commands.session import Session
+    from vmdbg.os.linux.operating_system import Linux
+
+
+class StoppedGuest:
+    """vmdbg.os.seam.GuestView of a debugger's machine as it stands."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def tick(self) -> Tick:
+        return self._session.debugger.machine.clock
+
+    @property
+    def ram_size(self) -> int:
+        return self._session.debugger.engine.ram_size
+
+    @property
+    def memory(self) -> PhysicalMemory:
+        return self._session.debugger.physical
+
+    @property
+    def paging(self) -> Paging:
+        return paging_of(self._session.debugger.engine)
+
+    def register(self, name: str) -> int:
+        return self._session.registers.read(name)
+
+
+class GuestSystem:
+    """Finds the operating system again whenever the guest has moved; remembers that there is none."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._detector: Any = None
+        self._epoch: object = None
+        self._found: Linux | None = None
+        self._error: VmdbgError | None = None
+        self._table: tuple[int, object] | None = None
+        self.enabled = True
+
+    def find(self) -> Linux | None:
+        """None if no operating system is known here, or it cannot be read yet."""
+        if not self.enabled:
+            return None
+        epoch = self._session.debugger.epoch
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._detect()
+        return self._found
+
+    def _detect(self) -> None:
+        self._found, self._error = None, None
+        if self._session.debugger.running or not self._session.registers.mode.is_long:
+            return
+        if self._detector is None:
+            from vmdbg.os.linux.operating_system import LinuxDetector
+
+            self._detector = LinuxDetector()
+        try:
+            self._found = self._detector.detect(StoppedGuest(self._session))
+        except VmdbgError as error:
+            self._error = error
+
+    def need(self) -> Linux:
+        """Raises UserError, or what the guest's tables have wrong."""
+        found = self.find()
+        if found is not None:
+            return found
+        if self._error is not None:
+            raise self._error
+        if not self._session.registers.mode.is_long:
+            raise NotThereYetError("an operating system")
+        raise UserError("no operating system that vmdbg knows (Linux) is found in this guest")
+
+    def task(self) -> Task | None:
+        """The current task; None where that cannot be told."""
+        found = self.find()
+        try:
+            return found.current() if found is not None else None
+        except VmdbgError:
+            return None
+
+    def names(self) -> Any:
+        found = self.find()
+        return found.symbols if found is not None else None

@@ -1,0 +1,63 @@
+"""Text with expressions in braces, as `open({string(rdi)}) flags={rsi:x}`: what logpoints and print write."""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import dataclass
+from typing import Any
+
+from vmdbg.errors import VmdbgError
+from vmdbg.expressions.compiler import Expression, compile_expression
+from vmdbg.expressions.errors import ExpressionError
+from vmdbg.expressions.scope import Scope
+from vmdbg.expressions.values import TypedValue, whole
+
+_SPECIFICATION = re.compile(r"(.?[<>=^])?[-+ ]?#?0?\d{0,3}[_,]?(\.\d{1,3})?[a-zA-Z%]?")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Compiled: pieces of text, and expressions with how to format them."""
+
+    text: str
+    _parts: tuple[tuple[str, Expression | None, str], ...]
+
+    def render(self) -> str:
+        """Never raises for the guest: what has no value shows as `?` with the reason."""
+        return "".join(
+            literal + (_shown(expression, spec) if expression else "") for literal, expression, spec in self._parts
+        )
+
+
+def compile_template(text: str, scope: Scope) -> Template:
+    """Raises ExpressionError."""
+    parts: list[tuple[str, Expression | None, str]] = []
+    try:
+        for literal, name, specification, conversion in string.Formatter().parse(text):
+            if name is None:
+                parts.append((literal, None, ""))
+                continue
+            if conversion or not _SPECIFICATION.fullmatch(specification or ""):
+                raise ExpressionError(f"{{{name}}}: {specification or conversion!r} is no format")
+            parts.append((literal, compile_expression(name, scope), specification or ""))
+    except ValueError as error:
+        raise ExpressionError(f"{text!r} is no template: {error}") from error
+    return Template(text, tuple(parts))
+
+
+def _shown(expression: Expression, specification: str) -> str:
+    try:
+        return _format(expression.evaluate(), specification)
+    except VmdbgError as error:
+        return f"?({error})"
+    except (ValueError, TypeError) as error:
+        return f"?({expression.text}: {error})"
+
+
+def _format(value: Any, specification: str) -> str:
+    if isinstance(value, TypedValue) and specification:
+        value = whole(value)
+    if isinstance(value, int) and not isinstance(value, bool) and not specification:
+        return f"{value:#x}" if value > 9 else str(value)
+    return format(value, specification) if isinstance(value, int | float | str) else str(value)
