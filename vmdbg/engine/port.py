@@ -7,7 +7,7 @@ between runs, except writing state, leaves the guest's future as it was.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -299,6 +299,19 @@ class Engine(Protocol):
         """Several at once, at little more than the price of one. Raises KeyError."""
         ...
 
+    def register_reader(self, name: str) -> Callable[[], int]:
+        """What reads one register again and again, as fast as it can be done. Raises KeyError."""
+        ...
+
+    @property
+    def linear_pc(self) -> Linear:
+        """cs.base + rip, as the CPU fetches."""
+        ...
+
+    def read_linear(self, address: Linear, size: int) -> bytes:
+        """What of RAM the page tables map from `address` on, up to `size` bytes. Leaves no trace in tables or TLB."""
+        ...
+
     def write_register(self, name: str, value: int) -> None: ...
 
     def write_registers(self, values: Mapping[str, int]) -> None:
@@ -319,6 +332,10 @@ class Engine(Protocol):
     @property
     def roms(self) -> Mapping[int, memoryview]:
         """What add_rom() was given, by physical address, read-only."""
+        ...
+
+    def set_breakpoint_filter(self, passes: Callable[[], bool] | None) -> None:
+        """Called at each breakpoint that a run meets: if it is True the run goes on as if there were none."""
         ...
 
     def set_breakpoints(self, breakpoints: Breakpoints) -> None: ...

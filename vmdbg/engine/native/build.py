@@ -51,7 +51,18 @@ WRAPPED = [
     "x86_cpu_tlb_fill_x86_64",
 ]
 
-SOURCES = ("data_breakpoints.c", "instructions.c", "mmu.c", "ports.c", "state.c", "stops.c", "system.c", "tlb.c", "vm.c")
+SOURCES = (
+    "data_breakpoints.c",
+    "inspect.c",
+    "instructions.c",
+    "mmu.c",
+    "ports.c",
+    "state.c",
+    "stops.c",
+    "system.c",
+    "tlb.c",
+    "vm.c",
+)
 
 _spec = find_spec("unicorn")
 if _spec is None or _spec.origin is None or version("unicorn") != UNICORN_VERSION:

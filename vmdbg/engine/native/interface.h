@@ -98,6 +98,10 @@ void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count)
 void vm_get_state(Vm *vm, VmState *state);
 void vm_set_state(Vm *vm, const VmState *state);
 uint64_t vm_rflags(Vm *vm);
+const uint64_t *vm_general(Vm *vm);
+uint64_t vm_linear_pc(Vm *vm);
+uint64_t vm_translate(Vm *vm, uint64_t linear);
+uint64_t vm_read_linear(Vm *vm, uint64_t linear, uint8_t *bytes, uint64_t size);
 
 extern "Python" {
     uint32_t port_read(void *owner, uint32_t port, uint32_t size, uint64_t now);

@@ -10,9 +10,8 @@
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80 };
 #define PTE_NX (1ull << 63)
-#define PHYSICAL_BITS 40
 #define PTE_ADDRESS 0x000ffffffffff000ull
-#define PTE_RESERVED (PTE_ADDRESS & ~((1ull << PHYSICAL_BITS) - 1))
+#define PAE_PDPTE_RESERVED (PTE_NX | 0x1e6)
 enum { ERROR_P = 1, ERROR_W = 2, ERROR_U = 4, ERROR_RESERVED = 8, ERROR_I = 16 };
 enum { NOT_CANONICAL = -2, GRANTED = -1 };
 
@@ -28,11 +27,12 @@ typedef struct {
 
 static uint64_t entry_at(Walk *walk, uint64_t physical)
 {
-    uint64_t value = 0;
+    uint64_t value = 0, size = walk->wide ? 8 : 4;
 
-    if (physical + 8 <= walk->vm->ram_size)
-        memcpy(&value, walk->vm->ram + physical, walk->wide ? 8 : 4);
     walk->path[walk->levels++] = physical;
+    if (physical + size > walk->vm->ram_size)
+        return UINT64_MAX;                  /* open bus */
+    memcpy(&value, walk->vm->ram + physical, size);
     return value;
 }
 
@@ -40,7 +40,7 @@ static void set_bits(Walk *walk, uint64_t physical, uint32_t bits)
 {
     uint32_t *entry = (uint32_t *)(walk->vm->ram + physical);
 
-    if ((*entry & bits) != bits) {
+    if (physical + 4 <= walk->vm->ram_size && (*entry & bits) != bits) {
         *entry |= bits;
         walk->vm->dirty[physical >> 12] = 1;
     }
@@ -78,17 +78,25 @@ static int finish(Walk *walk, Translation *result)
     uint64_t leaf = walk->path[walk->levels - 1];
     if (walk->access == MMU_STORE)
         set_bits(walk, leaf, PTE_D);
-    if (walk->vm->ram[leaf] & PTE_D)
+    if (leaf < walk->vm->ram_size && walk->vm->ram[leaf] & PTE_D)
         result->flags |= T_DIRTY;
     tlb_put(walk->vm, walk->linear, *result, walk->shift);
     return GRANTED;
 }
 
+/* Bits that must be zero in every present 8-byte entry. */
+static uint64_t reserved_bits(Vm *vm, bool long_mode)
+{
+    uint64_t top = long_mode ? 1ull << 52 : PTE_NX;
+
+    return (top - (1ull << vm->physical_bits)) | (vm->env->efer & EFER_NXE ? 0 : PTE_NX);
+}
+
 static int walk_wide(Walk *walk, Translation *result)
 {
     Env *env = walk->env;
-    bool long_mode = env->efer & EFER_LMA;
-    uint64_t linear = walk->linear, reserved = PTE_RESERVED | (env->efer & EFER_NXE ? 0 : PTE_NX);
+    bool long_mode = env->efer & EFER_LMA, gigabyte_pages = env->features[FEAT_EXTENDED_EDX] >> 26 & 1;
+    uint64_t linear = walk->linear, reserved = reserved_bits(walk->vm, long_mode);
     uint64_t table = env->cr[3] & (long_mode ? PTE_ADDRESS : 0xffffffe0);
     uint32_t flags = T_WRITE | T_USER;
 
@@ -102,7 +110,8 @@ static int walk_wide(Walk *walk, Translation *result)
 
         if (!(entry & PTE_P))
             return fault_code(walk, 0);
-        if (entry & reserved || (level == 3 && entry & PTE_PS))
+        if (entry & (reserved | (pdpte ? PAE_PDPTE_RESERVED : 0)) ||
+            (entry & PTE_PS && (level == 3 || (level == 2 && !gigabyte_pages))))
             return fault_code(walk, ERROR_P | ERROR_RESERVED);
         if (!pdpte) {
             flags &= (entry & PTE_W ? ~0u : ~T_WRITE) & (entry & PTE_U ? ~0u : ~T_USER);

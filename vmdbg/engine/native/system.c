@@ -90,7 +90,7 @@ HELPER void __wrap_helper_rdtscp_x86_64(Env *env)
     env->regs[R_RCX] = (uint32_t)env->tsc_aux;
 }
 
-static const VmCpuid *cpuid_leaf(Vm *vm, uint32_t leaf, uint32_t subleaf)
+const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf)
 {
     for (uint32_t i = 0; i < vm->cpuid_count; i++) {
         const VmCpuid *row = &vm->cpuid[i];
@@ -106,10 +106,10 @@ HELPER void __wrap_helper_cpuid_x86_64(Env *env)
     static const VmCpuid zeros;
     Vm *vm = vm_current;
     uint32_t leaf = env->regs[R_RAX], subleaf = env->regs[R_RCX];
-    const VmCpuid *row = cpuid_leaf(vm, leaf, subleaf);
+    const VmCpuid *row = cpuid_row(vm, leaf, subleaf);
 
-    if (!row && leaf > vm->cpuid_max_basic && (leaf >> 31 ? leaf > vm->cpuid_max_extended : !cpuid_leaf(vm, leaf, 0)))
-        row = cpuid_leaf(vm, vm->cpuid_max_basic, subleaf);
+    if (!row && leaf > vm->cpuid_max_basic && (leaf >> 31 ? leaf > vm->cpuid_max_extended : !cpuid_row(vm, leaf, 0)))
+        row = cpuid_row(vm, vm->cpuid_max_basic, subleaf);
     if (!row)
         row = &zeros;
     uint32_t ecx = row->ecx, edx = row->edx;
@@ -130,14 +130,22 @@ static bool changes_mode(Env *env, int reg, uint64_t value)
     return reg == 0 && changed & (CR0_PE | CR0_PG);
 }
 
-#define CR4_KNOWN 0x7f7fffu                 /* VME to OSXSAVE, SMEP, SMAP, PKE; no VMX, SMX, LA57 beyond what CPUID says */
-
-static void check_control(Env *env, int reg, uint64_t value, uintptr_t host_pc)
+static bool bad_cr0(Env *env, uint64_t value)
 {
-    bool bad = (reg == 0 && ((value & CR0_PG && !(value & CR0_PE)) || value >> 32 ||
-                             (value & CR0_PG && !(env->cr[0] & CR0_PG) && env->efer & EFER_LME &&
-                              !(env->cr[4] & CR4_PAE)))) ||
-               (reg == 4 && (value & ~(uint64_t)CR4_KNOWN || (env->efer & EFER_LMA && !(value & CR4_PAE))));
+    bool paging = value & CR0_PG;
+
+    return value >> 32 || (paging && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)) ||
+           (paging && !(env->cr[0] & CR0_PG) && env->efer & EFER_LME && !(env->cr[4] & CR4_PAE)) ||
+           (!paging && env->hflags & HF_CS64);
+}
+
+/* SDM 2B, MOV to control registers: what raises #GP(0). */
+static void check_control(Vm *vm, int reg, uint64_t value, uintptr_t host_pc)
+{
+    Env *env = vm->env;
+    bool long_mode = env->efer & EFER_LMA;
+    bool bad = (reg == 0 && bad_cr0(env, value)) || (reg == 3 && long_mode && value >> vm->physical_bits) ||
+               (reg == 4 && (value & ~vm->cr4_known || (long_mode && !(value & CR4_PAE)))) || (reg == 8 && value >> 4);
 
     if (bad)
         raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
@@ -151,12 +159,12 @@ HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
         vm_leave(vm, EXIT_CATCH, HERE);
     if (changes_mode(env, reg, value) && vm_catch(vm, CATCH_MODE, HERE, env->cr[reg], value))
         vm_leave(vm, EXIT_CATCH, HERE);
-    check_control(env, reg, value, HERE);
+    check_control(vm, reg, value, HERE);
     switch (reg) {
     case 0: cpu_x86_update_cr0_x86_64(env, value); break;
     case 3: cpu_x86_update_cr3_x86_64(env, value); break;
     case 4: cpu_x86_update_cr4_x86_64(env, value); break;
-    case 8: vm_callbacks.task_priority(vm->owner, 1, value & 15, vm_now(vm, HERE)); break;
+    case 8: vm_callbacks.task_priority(vm->owner, 1, value, vm_now(vm, HERE)); break;
     default: env->cr[reg] = value;
     }
 }
@@ -177,7 +185,7 @@ static bool msr_caught(Vm *vm, uint32_t kind, uint32_t msr, uint64_t value, uint
     return listed && vm_catch(vm, kind, host_pc, msr, value);
 }
 
-enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_EFER_LOW = 0x80 };
+enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, EFER_KNOWN = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE };
 #define MSR_EFER 0xc0000080u
 #define MSR_GS_BASES 0xc0000100u
 
@@ -226,7 +234,7 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
         vm_leave(vm, EXIT_CATCH, HERE);
     if (holds_linear(msr) && !canonical(value))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
-    if (msr == MSR_EFER && (efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)
+    if (msr == MSR_EFER && (value & ~(uint64_t)EFER_KNOWN || ((efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_TSC)
         vm->tsc_offset = value - vm_now(vm, HERE);

@@ -452,12 +452,24 @@ void vm_free(Vm *vm)
 
 static uint32_t feature_word(Vm *vm, uint32_t leaf, uint32_t subleaf, bool ecx, bool ebx)
 {
-    for (uint32_t i = 0; i < vm->cpuid_count; i++) {
-        const VmCpuid *row = &vm->cpuid[i];
-        if (row->leaf == leaf && (row->subleaf == subleaf || row->subleaf == UINT32_MAX))
-            return ebx ? row->ebx : ecx ? row->ecx : row->edx;
-    }
-    return 0;
+    const VmCpuid *row = cpuid_row(vm, leaf, subleaf);
+
+    return !row ? 0 : ebx ? row->ebx : ecx ? row->ecx : row->edx;
+}
+
+/* Bits of CR4 that may be set, each by the feature it belongs to (SDM 3A 2.5). */
+static uint64_t known_cr4(const uint64_t *features)
+{
+    static const struct { uint8_t bit, word, feature; } needs[] = {
+        {11, FEAT_7_ECX, 2}, {16, FEAT_7_EBX, 0}, {17, FEAT_1_ECX, 17}, {18, FEAT_1_ECX, 26}, {20, FEAT_7_EBX, 7},
+        {21, FEAT_7_EBX, 20}, {22, FEAT_7_ECX, 3},
+    };
+    uint64_t known = 0x7ff;                 /* VME to OSXMMEXCPT */
+
+    for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (features[needs[i].word] >> needs[i].feature & 1)
+            known |= 1u << needs[i].bit;
+    return known;
 }
 
 /* Replaces the table behind CPUID; the engine runs the instructions that it names and no others. */
@@ -471,7 +483,6 @@ void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basi
     vm->cpuid_count = count;
     vm->cpuid_max_basic = max_basic;
     vm->cpuid_max_extended = max_extended;
-    enum { FEAT_1_EDX, FEAT_1_ECX, FEAT_7_EBX, FEAT_7_ECX, FEAT_EXTENDED_EDX = 6, FEAT_EXTENDED_ECX };
     uint64_t *features = vm->env->features;
     memset(features, 0, sizeof vm->env->features);
     features[FEAT_1_EDX] = feature_word(vm, 1, 0, false, false);
@@ -480,6 +491,9 @@ void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basi
     features[FEAT_7_ECX] = feature_word(vm, 7, 0, true, false);
     features[FEAT_EXTENDED_EDX] = feature_word(vm, 0x80000001, 0, false, false);
     features[FEAT_EXTENDED_ECX] = feature_word(vm, 0x80000001, 0, true, false);
+    const VmCpuid *sizes = cpuid_row(vm, 0x80000008, 0);
+    vm->physical_bits = sizes && sizes->eax & 0xff ? sizes->eax & 0xff : 36;
+    vm->cr4_known = known_cr4(features);
 }
 
 void vm_set_a20(Vm *vm, uint32_t enabled)

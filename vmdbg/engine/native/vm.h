@@ -98,8 +98,8 @@ struct Vm {
     uint32_t data_breakpoint_set;           /* a bit for each that is in force */
 
     VmCpuid *cpuid;
-    uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, tsc_shift;
-    uint64_t apic_base, tsc_offset, cr8;
+    uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, physical_bits;
+    uint64_t cr4_known, apic_base, tsc_offset;
 
     uint64_t fills, walks, flushes, code_drops, exceptions, interrupts, system_calls, single_steps;
 };
@@ -146,6 +146,9 @@ bool vm_breakpoint_at(Vm *vm, uint64_t linear);
 bool watch_page(Vm *vm, uint64_t linear, uint64_t physical);
 void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc);
 
+/* system.c */
+const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf);
+
 /* instructions.c */
 enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2 };
 unsigned instruction_traits(Env *env, uint64_t linear, bool code64);
@@ -162,6 +165,12 @@ void vm_get_state(Vm *vm, VmState *state);
 void vm_set_state(Vm *vm, const VmState *state);
 uint64_t vm_rflags(Vm *vm);
 void vm_load_segment(Env *env, int index, uint32_t selector, uint64_t base, uint32_t limit, uint32_t flags);
+
+/* inspect.c */
+const uint64_t *vm_general(Vm *vm);
+uint64_t vm_linear_pc(Vm *vm);
+uint64_t vm_translate(Vm *vm, uint64_t linear);
+uint64_t vm_read_linear(Vm *vm, uint64_t linear, uint8_t *bytes, uint64_t size);
 
 static inline uint64_t env_linear_pc(Env *env)
 {

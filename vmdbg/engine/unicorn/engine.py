@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from vmdbg.engine.native import _native
@@ -34,7 +34,7 @@ from vmdbg.engine.port import (
     WatchpointHit,
 )
 from vmdbg.engine.unicorn import callbacks  # noqa: F401 - hands the callbacks to the native part
-from vmdbg.engine.unicorn.registers import REGISTERS
+from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
 from vmdbg.errors import EngineError
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
@@ -49,6 +49,7 @@ ADDRESS_SPACE = 1 << 40
 DELIVERIES = 64
 NO_TICK = (1 << 64) - 1
 ANY_SUBLEAF = 0xFFFFFFFF
+EXIT_BREAKPOINT = lib.EXIT_BREAKPOINT
 
 _EVENT_BITS = {
     EventKind.CR3_LOAD: lib.CATCH_CR3,
@@ -76,7 +77,12 @@ class UnicornEngine:
     `bus` answers ports, memory outside RAM and interrupt acknowledges.
     """
 
-    def __init__(self, ram_size: int, bus: Bus, cpuid: CpuidTable) -> None:
+    def __init__(self, ram_size: int, bus: Bus, cpuid: CpuidTable, *, calibrated: bool = False) -> None:
+        """`calibrated`: take the engine as it is. Raises EngineError if it is not the one vmdbg was built for."""
+        if not calibrated:
+            from vmdbg.engine.unicorn import calibrate  # which makes engines itself
+
+            calibrate.require()
         self.bus = bus
         self.port_read, self.port_write = bus.port_read, bus.port_write
         self.memory_read, self.memory_write = bus.memory_read, bus.memory_write
@@ -91,6 +97,7 @@ class UnicornEngine:
         self._state = ffi.new("VmState *")
         self._roms: dict[int, bytearray] = {}
         self._has_windows = False
+        self._passes: Callable[[], bool] | None = None
         self.stops = Stops()
         self._load_cpuid(cpuid)
 
@@ -139,7 +146,20 @@ class UnicornEngine:
 
     def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Exit:
         self._prepare(over_breakpoint)
-        return self._exit(lib.vm_run(self._vm, limit))
+        code = lib.vm_run(self._vm, limit)
+        if code == EXIT_BREAKPOINT and self._passes is not None:
+            code = self._run_past(self._passes)
+        return self._exit(code)
+
+    def _run_past(self, passes: Callable[[], bool]) -> int:
+        """From one breakpoint to the next, until one stops the run or something else does."""
+        vm, run = self._vm, lib.vm_run
+        code = EXIT_BREAKPOINT
+        while code == EXIT_BREAKPOINT and self._exception is None and passes():
+            vm.breakpoint_suppressed = 1
+            vm.catch_skip_tick = NO_TICK
+            code = run(vm, vm.limit)
+        return code  # type: ignore[no-any-return]  # cffi has no types
 
     def step(self) -> Exit:
         self._prepare(over_breakpoint=True)
@@ -168,7 +188,9 @@ class UnicornEngine:
             return EventCaught(_EVENTS[vm.exit_detail], vm.exit_linear, vm.exit_value)
         if code == lib.EXIT_VOID_FETCH:
             return VoidFetch(Linear(vm.exit_linear), Physical(vm.exit_physical))
-        raise EngineError(f"Unicorn stopped with error {vm.exit_detail} at rip={self.read_register('rip'):#x}, tick {vm.clock}")
+        raise EngineError(
+            f"Unicorn stopped with error {vm.exit_detail} at rip={self.read_register('rip'):#x}, tick {vm.clock}"
+        )
 
     def lower_limit(self, tick: Tick) -> None:
         if tick < self._vm.limit:
@@ -211,6 +233,21 @@ class UnicornEngine:
         lib.vm_get_state(self._vm, self._state)
         return [REGISTERS[name].read(self._state) for name in names]
 
+    def register_reader(self, name: str) -> Callable[[], int]:
+        if name in GENERAL:
+            general, index = lib.vm_general(self._vm), GENERAL.index(name)
+            return lambda: general[index]
+        REGISTERS[name]
+        return lambda: self.read_register(name)
+
+    @property
+    def linear_pc(self) -> Linear:
+        return Linear(lib.vm_linear_pc(self._vm))
+
+    def read_linear(self, address: Linear, size: int) -> bytes:
+        buffer = ffi.new("uint8_t[]", size)
+        return bytes(ffi.buffer(buffer, lib.vm_read_linear(self._vm, address, buffer, size)))
+
     def write_register(self, name: str, value: int) -> None:
         accessor = REGISTERS[name]
         lib.vm_get_state(self._vm, self._state)
@@ -237,6 +274,9 @@ class UnicornEngine:
     @property
     def roms(self) -> Mapping[int, memoryview]:
         return {base: memoryview(data).toreadonly() for base, data in self._roms.items()}
+
+    def set_breakpoint_filter(self, passes: Callable[[], bool] | None) -> None:
+        self._passes = passes
 
     def set_breakpoints(self, breakpoints: Breakpoints) -> None:
         self.stops = replace(self.stops, breakpoints=breakpoints)
@@ -320,7 +360,14 @@ class UnicornEngine:
     def statistics(self) -> EngineStatistics:
         vm = self._vm
         return EngineStatistics(
-            vm.fills, vm.walks, vm.flushes, vm.code_drops, vm.exceptions, vm.interrupts, vm.system_calls, vm.single_steps
+            vm.fills,
+            vm.walks,
+            vm.flushes,
+            vm.code_drops,
+            vm.exceptions,
+            vm.interrupts,
+            vm.system_calls,
+            vm.single_steps,
         )
 
     def close(self) -> None:
