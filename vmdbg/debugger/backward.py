@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdbg.debugger.actions import Step, StepMode
-from vmdbg.debugger.context import current_context, linear_pc
+from vmdbg.debugger.context import current_context
 from vmdbg.debugger.judge import breakpoints_here, judge
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart, Interrupted, StepDone, Stop
 from vmdbg.machine.snapshot import Position
@@ -58,7 +58,7 @@ class BackwardStepRun:
             return stop
         if self._span is not None:
             low, high = self._span
-            if not low <= linear_pc(debugger.engine) < high:
+            if not low <= debugger.pc < high:
                 return StepDone()
             here = breakpoints_here(debugger)
             return BreakpointStop(tuple(here)) if here else None
@@ -69,7 +69,7 @@ class BackwardStepRun:
         timeline, engine = debugger.timeline, debugger.engine
         if timeline.position <= timeline.start:
             return HistoryStart()
-        context, pc = current_context(engine), linear_pc(engine)
+        context, pc = current_context(engine), engine.linear_pc
         timeline.reverse_step()
         if self._mode is StepMode.ARCHITECTURAL or not self._returned_from_handler(debugger):
             return None

@@ -34,14 +34,6 @@ def _cpl(cr0: int, rflags: int, ss_flags: int) -> int:
     return 3 if rflags >> 17 & 1 else ss_flags >> 13 & 3
 
 
-def linear_pc(engine: Engine) -> int:
-    """cs.base + rip, as the CPU fetches."""
-    rip, base, flags, efer = engine.read_registers(("rip", "cs_base", "cs_flags", "efer"))
-    if efer & 0x400 and flags >> 21 & 1:
-        return rip
-    return rip + base & 0xFFFFFFFF
-
-
 def is_interruption(delivery: Delivery) -> bool:
     """Whether it came to the instruction rather than from it, as INT n and INT3 do."""
     return delivery.kind is not DeliveryKind.SOFTWARE and not (

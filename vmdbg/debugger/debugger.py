@@ -7,7 +7,7 @@ from typing import assert_never
 
 from vmdbg.debugger.actions import Action, Continue, Direction, Seek, Step, StepMode
 from vmdbg.debugger.backward import BackwardContinueRun, BackwardStepRun, SeekRun
-from vmdbg.debugger.context import current_ring, linear_pc
+from vmdbg.debugger.context import current_ring
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
 from vmdbg.debugger.point_table import PointTable
 from vmdbg.debugger.points import Breakpoint, Watchpoint
@@ -63,7 +63,7 @@ class Debugger:
     @property
     def pc(self) -> Linear:
         """cs.base + rip: where the next instruction is fetched."""
-        return Linear(linear_pc(self.engine))
+        return self.engine.linear_pc
 
     @property
     def ring(self) -> int:

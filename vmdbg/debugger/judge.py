@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
-from vmdbg.debugger.context import linear_pc
-from vmdbg.debugger.points import Breakpoint, Space, Watchpoint
+from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import (
     BreakpointStop,
     Ended,
@@ -30,7 +30,6 @@ from vmdbg.engine.port import (
 )
 from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
 from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
-from vmdbg.units import Linear
 
 if TYPE_CHECKING:
     from vmdbg.debugger.debugger import Debugger
@@ -42,8 +41,7 @@ def judge(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
         case LimitReached() | Stepped() | StopRequested():
             return None
         case BreakpointHit():
-            hit = [point for point in breakpoints_here(debugger) if _stops(debugger, point)]
-            return BreakpointStop(tuple(hit)) if hit else None
+            return judge_breakpoint(debugger)
         case WatchpointHit(hits):
             wanted = [pair for pair in _watchpoints(debugger, hits) if _changed(debugger, *pair)]
             wanted = [(point, hit) for point, hit in wanted if point.holds(debugger)]
@@ -60,24 +58,29 @@ def judge(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
             assert_never(outcome)
 
 
-def breakpoints_here(debugger: Debugger) -> list[Breakpoint]:
+def judge_breakpoint(debugger: Debugger) -> BreakpointStop | None:
+    """The stop, if one of the breakpoints at the pc wants it."""
+    hit = []
+    for point in breakpoints_here(debugger):
+        condition = point.condition
+        if (condition is None or condition(debugger)) and point.counts():
+            if point.action is None:
+                hit.append(point)
+            else:
+                point.action(debugger)
+    return BreakpointStop(tuple(hit)) if hit else None
+
+
+def breakpoints_here(debugger: Debugger) -> Sequence[Breakpoint]:
     """The enabled breakpoints at the pc, linear and physical."""
-    pc = linear_pc(debugger.engine)
-    found = list(debugger.points.at(Space.LINEAR, pc))
-    if debugger.points.has_physical_breakpoints:
-        physical = debugger.linear().translate(Linear(pc))
+    pc = debugger.engine.linear_pc
+    index = debugger.points.index()
+    found: Sequence[Breakpoint] = index.linear.get(pc, ())
+    if index.physical:
+        physical = debugger.linear().translate(pc)
         if physical is not None:
-            found += debugger.points.at(Space.PHYSICAL, physical)
+            found = [*found, *index.physical.get(physical, ())]
     return found
-
-
-def _stops(debugger: Debugger, point: Breakpoint) -> bool:
-    if not point.holds(debugger):
-        return False
-    if point.action is not None:
-        point.action(debugger)
-        return False
-    return True
 
 
 def _watchpoints(debugger: Debugger, hits: tuple[WatchHit, ...]) -> list[tuple[Watchpoint, WatchHit]]:

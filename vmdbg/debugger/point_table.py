@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +15,17 @@ LINEAR_END = 1 << 64
 Listener = Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class PointIndex:
+    """Breakpoints by address, each address's in the order of their numbers."""
+
+    linear: dict[int, list[Breakpoint]] = field(default_factory=dict)
+    physical: dict[int, list[Breakpoint]] = field(default_factory=dict)
+
+    def of(self, space: Space) -> dict[int, list[Breakpoint]]:
+        return self.linear if space is Space.LINEAR else self.physical
+
+
 @dataclass(slots=True)
 class PointTable:
     """Numbers are given once and never again. Changes reach the engine at arm()."""
@@ -24,8 +34,8 @@ class PointTable:
     watchpoints: dict[int, Watchpoint] = field(default_factory=dict)
     catches: Catches = field(default_factory=Catches)
     _next: int = 1
-    _by_address: dict[tuple[Space, int], list[Breakpoint]] = field(default_factory=lambda: defaultdict(list))
     _dirty: bool = True
+    _by_address: PointIndex | None = None
 
     def add_breakpoint(
         self,
@@ -111,11 +121,21 @@ class PointTable:
 
     def at(self, space: Space, address: int) -> list[Breakpoint]:
         """The enabled breakpoints there, in the order of their numbers."""
-        return self._by_address.get((space, address), [])
+        return self.index().of(space).get(address, [])
+
+    def index(self) -> PointIndex:
+        """The enabled breakpoints by address."""
+        if self._by_address is None:
+            self._by_address = PointIndex()
+            for point in self.breakpoints.values():
+                if point.enabled:
+                    self._by_address.of(point.space).setdefault(point.address, []).append(point)
+        return self._by_address
 
     @property
-    def has_physical_breakpoints(self) -> bool:
-        return any(space is Space.PHYSICAL for space, _ in self._by_address)
+    def changed(self) -> bool:
+        """Whether the engine has not been told of something yet."""
+        return self._dirty
 
     def arm(self, engine: Engine) -> None:
         """Tell the engine, if anything changed."""
@@ -123,8 +143,8 @@ class PointTable:
             return
         engine.set_breakpoints(
             Breakpoints(
-                linear=tuple(Linear(address) for space, address in self._by_address if space is Space.LINEAR),
-                physical=tuple(Physical(address) for space, address in self._by_address if space is Space.PHYSICAL),
+                linear=tuple(map(Linear, self.index().linear)),
+                physical=tuple(map(Physical, self.index().physical)),
             )
         )
         engine.set_watchpoints(
@@ -148,7 +168,4 @@ class PointTable:
 
     def _changed(self) -> None:
         self._dirty = True
-        self._by_address.clear()
-        for point in self.breakpoints.values():
-            if point.enabled:
-                self._by_address[point.space, point.address].append(point)
+        self._by_address = None

@@ -44,8 +44,10 @@ class Point:
 
     def holds(self, debugger: Debugger) -> bool:
         """Count a hit; whether it stops."""
-        if self.condition is not None and not self.condition(debugger):
-            return False
+        return (self.condition is None or self.condition(debugger)) and self.counts()
+
+    def counts(self) -> bool:
+        """Count a hit whose condition holds; whether it stops."""
         self.hits += 1
         return self.hits > self.ignore
 

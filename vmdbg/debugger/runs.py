@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from vmdbg.debugger.actions import Continue, Step, StepMode
-from vmdbg.debugger.context import Context, current_context, is_interruption, linear_pc, return_slot
-from vmdbg.debugger.judge import breakpoints_here, judge
+from vmdbg.debugger.context import Context, current_context, is_interruption, return_slot
+from vmdbg.debugger.judge import breakpoints_here, judge, judge_breakpoint
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop, WatchpointStop
 from vmdbg.engine.port import Access, BreakpointHit, Delivery, EventCaught, LimitReached
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from vmdbg.debugger.debugger import Debugger
 
 SLICE_SECONDS = 0.02
+PASSES = 64
+"""Breakpoints that are passed between two looks at the host's clock."""
+NEVER = Tick(-1)
 INTERNAL = "step"
 
 
@@ -36,41 +39,68 @@ class ContinueRun:
     """Forwards until something stops the guest."""
 
     def __init__(self, debugger: Debugger, action: Continue) -> None:
+        self._debugger = debugger
         self._limit = action.limit
         self._over = True
         engine = debugger.engine
-        self._origin = (linear_pc(engine), current_context(engine))
+        self._origin = (debugger.pc, current_context(engine))
         self._deliveries = engine.delivery_count
         self._tick = debugger.machine.clock
+        self._until = 0.0
+        self._passed = 0
+        self._found: BreakpointStop | None = None
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:
         end = Tick(debugger.machine.clock + budget)
         if self._limit is not None:
             end = min(end, self._limit)
-        until = time.monotonic() + SLICE_SECONDS
-        while True:
-            debugger.points.arm(debugger.engine)
-            outcome = debugger.timeline.run(end, over_breakpoint=self._over)
-            self._over = isinstance(outcome, BreakpointHit | EventCaught)
-            if isinstance(outcome, LimitReached):
-                reached = self._limit is not None and debugger.machine.clock >= self._limit
-                return StepDone() if reached else None
-            if isinstance(outcome, BreakpointHit) and self._is_back_at_origin(debugger):
-                continue
-            stop = judge(debugger, outcome)
-            if stop is not None or time.monotonic() > until:
-                return stop
+        self._until = time.monotonic() + SLICE_SECONDS
+        engine = debugger.engine
+        engine.set_breakpoint_filter(self._passes)
+        try:
+            while True:
+                debugger.points.arm(engine)
+                judged = self._passed
+                outcome = debugger.timeline.run(end, over_breakpoint=self._over)
+                self._over = isinstance(outcome, BreakpointHit | EventCaught)
+                if isinstance(outcome, LimitReached):
+                    reached = self._limit is not None and debugger.machine.clock >= self._limit
+                    return StepDone() if reached else None
+                if isinstance(outcome, BreakpointHit):
+                    if self._passed == judged:
+                        self._passes()
+                    stop: Stop | None = self._found
+                else:
+                    stop = judge(debugger, outcome)
+                if stop is not None or time.monotonic() > self._until:
+                    return stop
+        finally:
+            engine.set_breakpoint_filter(None)
+
+    def _passes(self) -> bool:
+        """At a breakpoint: whether to go on, for no condition holds and the slice is not over."""
+        debugger = self._debugger
+        self._passed += 1
+        if self._tick >= 0 and debugger.pc == self._origin[0] and self._is_back_at_origin(debugger):
+            return True
+        self._found = judge_breakpoint(debugger)
+        if self._found is not None or debugger.points.changed:
+            return False
+        return bool(self._passed % PASSES) or time.monotonic() < self._until
 
     def _is_back_at_origin(self, debugger: Debugger) -> bool:
         """An interrupt came before the instruction that the run began at: it has still not run."""
         engine = debugger.engine
         since = engine.delivery_count - self._deliveries
-        if not 0 < since <= len(engine.deliveries()):
+        if not since:
             return False
-        first = engine.deliveries()[-since]
-        if first.tick != self._tick or (linear_pc(engine), current_context(engine)) != self._origin:
+        known = engine.deliveries()
+        if since > len(known) or known[-since].tick != self._tick:
+            self._tick = NEVER
             return False
-        self._tick = Tick(-1)
+        if (debugger.pc, current_context(engine)) != self._origin:
+            return False
+        self._tick = NEVER
         return True
 
     def abandon(self, debugger: Debugger) -> None:
@@ -168,7 +198,7 @@ class StepRun:
     def _finished(self, debugger: Debugger) -> Stop | None:
         if self._span is not None:
             low, high = self._span
-            if not low <= linear_pc(debugger.engine) < high:
+            if not low <= debugger.pc < high:
                 return StepDone()
             here = [point for point in breakpoints_here(debugger) if point.holds(debugger)]
             return BreakpointStop(tuple(here)) if here else None

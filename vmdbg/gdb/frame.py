@@ -23,10 +23,13 @@ class GuestFrame:
     def register(self, number: int) -> int:
         if number >= len(self._read):
             raise ExpressionError(f"register {number} is not available")
-        return self._read[number]() & _WORD
+        value = self._read[number]()
+        return value if value <= _WORD else value & _WORD
 
     def memory(self, address: int, size: int) -> int:
-        data = self._debugger.linear().read_prefix(Linear(address), size)
+        data = self._debugger.engine.read_linear(Linear(address), size)
+        if len(data) < size:
+            data = self._debugger.linear().read_prefix(Linear(address), size)
         if len(data) < size:
             raise MemoryAccessError(address + len(data))
         return int.from_bytes(data, "little")

@@ -25,7 +25,8 @@ def show_helper(_session: Session, _arguments: Arguments) -> Document:
 
 def _declare(parser: Parser) -> None:
     parser.add_argument("address", metavar="ADDRESS", help="linear")
-    parser.add_argument("syntax", nargs="?", default="att", choices=[syntax.value for syntax in Syntax], help="of operands")
+    syntaxes = [syntax.value for syntax in Syntax]
+    parser.add_argument("syntax", nargs="?", default="att", choices=syntaxes, help="of operands")
 
 
 def disassemble(session: Session, arguments: Arguments) -> Document:

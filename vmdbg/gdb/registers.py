@@ -14,7 +14,6 @@ from vmdbg.gdb.layout import PSEUDO, Layout, Row
 
 _EFER_LMA = 0x400
 _CS_LONG = 1 << 21
-_MODE = ("rip", "cs_base", "cs_flags", "efer")
 
 
 class GuestRegisters:
@@ -27,19 +26,16 @@ class GuestRegisters:
         self.layout: Sequence[Register] = layout.registers
         self._g_rows = layout.rows[: layout.g_count]
         self._g_sources = [row.source for row in self._g_rows]
+        self._pc = layout.number("rip")
         self._g: tuple[Epoch, bytes] | None = None
 
     def read_all(self, _thread: ThreadId) -> bytes:
         """Kept for as long as the guest stands: clients ask again and again."""
         epoch = self._debugger.epoch
         if self._g is None or self._g[0] != epoch:
-            values = self._debugger.engine.read_registers([*self._g_sources, *_MODE])
-            pc = self._shown_pc(values[-len(_MODE) :])
-            shown = (
-                _encode(row, pc if row.source == "rip" else value)
-                for row, value in zip(self._g_rows, values, strict=False)
-            )
-            self._g = (epoch, b"".join(shown))
+            values = self._debugger.engine.read_registers(self._g_sources)
+            values[self._pc] = self.value("rip")
+            self._g = (epoch, b"".join(map(_encode, self._g_rows, values)))
         return self._g[1]
 
     def read(self, _thread: ThreadId, number: int) -> bytes | None:
@@ -49,21 +45,19 @@ class GuestRegisters:
     def reader(self, number: int) -> Callable[[], int]:
         """What reads the register of that number, and no others, over and over."""
         source = self._layout.rows[number].source
-        return lambda: self.value(source)
+        if source in PSEUDO:
+            return lambda: self._pseudo(source)
+        if source == "rip" and self._view.linear_pc:
+            return lambda: self._debugger.engine.linear_pc
+        return self._debugger.engine.register_reader(source)
 
     def value(self, source: str) -> int:
         """By the engine's name or PSEUDO's."""
-        if source == "rip":
-            return self._shown_pc(self._debugger.engine.read_registers(_MODE))
+        if source == "rip" and self._view.linear_pc:
+            return self._debugger.engine.linear_pc
         if source in PSEUDO:
             return self._pseudo(source)
         return self._debugger.engine.read_register(source)
-
-    def _shown_pc(self, mode: Sequence[int]) -> int:
-        rip, base, flags, efer = mode
-        if not self._view.linear_pc or (efer & _EFER_LMA and flags & _CS_LONG):
-            return rip
-        return rip + base & 0xFFFFFFFF
 
     def linear_of(self, shown_pc: int) -> int:
         """The linear address of code at a pc as the client sees it."""
@@ -119,7 +113,7 @@ class GuestRegisters:
         return value
 
     def _offset_of(self, pc: int) -> int:
-        _, base, flags, efer = self._debugger.engine.read_registers(_MODE)
+        base, flags, efer = self._debugger.engine.read_registers(("cs_base", "cs_flags", "efer"))
         if not self._view.linear_pc or (efer & _EFER_LMA and flags & _CS_LONG):
             return pc
         return pc - base & 0xFFFFFFFF

@@ -42,7 +42,9 @@ class Guest:
 
 
 @contextmanager
-def guest(kernel: bytes, *, memory: int = 16 * MEBIBYTE, append: str = "", initrd: bytes | None = None) -> Iterator[Guest]:
+def guest(
+    kernel: bytes, *, memory: int = 16 * MEBIBYTE, append: str = "", initrd: bytes | None = None
+) -> Iterator[Guest]:
     machine = Machine(MachineConfig(memory=memory), UnicornEngine)
     options = BootOptions(
         memory=memory,
