@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import assert_never
 
 from vmdbg.cli.digest_file import write_digest
-from vmdbg.cli.elf_symbols import ElfSymbols
 from vmdbg.cli.endings import (
     SIGNAL_BASE,
     Ending,
@@ -27,11 +26,10 @@ from vmdbg.cli.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.cli.io_trace import IoLog, unclaimed_accesses
 from vmdbg.cli.pacing import Pacer
 from vmdbg.cli.poller import Poller
-from vmdbg.cli.report import verdict
 from vmdbg.cli.run_loop import COM1, RunLoop
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config
 from vmdbg.cli.sample import sample_path
-from vmdbg.cli.seat import Seat, gdb_seat, plain_seat
+from vmdbg.cli.seat import Seat, gdb_seat, plain_seat, timeline_seat
 from vmdbg.cli.serial_backends import Receive, Stdio, StdioBackend
 from vmdbg.cli.serial_clients import make_backend
 from vmdbg.cli.serial_watch import PanicWatch, UntilText
@@ -60,7 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Boot and run until the end. Raises UserError, GuestError, EngineError."""
-    started = start(guest_files(options), machine_config(options))
+    started = _start(options)
     try:
         with contextlib.ExitStack() as stack:
             return Run(options, started, stack).finish()
@@ -68,11 +66,20 @@ def run(options: argparse.Namespace) -> int:
         started.machine.close()
 
 
+def _start(options: argparse.Namespace) -> Started:
+    if options.snapshot is None:
+        return start(guest_files(options), machine_config(options))
+    from vmdbg.cli.history import start_from
+
+    return start_from(options)
+
+
 class Run:
     """One `vmdbg run`, put together from its options."""
 
     def __init__(self, options: argparse.Namespace, started: Started, stack: contextlib.ExitStack) -> None:
         self._options = options
+        self._stack = stack
         self._started = started
         self._machine = started.machine
         self._keyboard = isinstance(options.serial, Stdio) and both_ends_are_terminals()
@@ -97,9 +104,14 @@ class Run:
 
     def _take_seat(self) -> Seat:
         options = self._options
-        if options.gdb is None:
+        if options.gdb is None and options.record is None and self._started.timeline is None:
             return plain_seat(self._machine)
-        return gdb_seat(self._machine, options.gdb, wait=options.wait, poller=self._poller, say=self.say)
+        from vmdbg.cli.history import open_timeline  # what a run that keeps nothing need not wait for
+
+        timeline = self._stack.enter_context(open_timeline(self._started, options, self.say))
+        if options.gdb is None:
+            return timeline_seat(timeline)
+        return gdb_seat(timeline, options.gdb, wait=options.wait, poller=self._poller, say=self.say)
 
     def _make_loop(self) -> RunLoop:
         machine, options = self._machine, self._options
@@ -152,7 +164,7 @@ class Run:
             if where is not None:
                 self.say(where)
             if self._keyboard:
-                self.say(f"{self._started.image.description}; {ESCAPE_NAME} h for help, {ESCAPE_NAME} q to quit")
+                self.say(f"{self._started.origin.description}; {ESCAPE_NAME} h for help, {ESCAPE_NAME} q to quit")
                 stack.enter_context(RawTerminal(0))
             return self._loop.run()
 
@@ -201,6 +213,9 @@ class Run:
         return ExitCode.DONE
 
     def _judge(self, outcome: Outcome) -> int:
+        from vmdbg.cli.elf_symbols import ElfSymbols  # a disassembler and an ELF parser, for the end only
+        from vmdbg.cli.report import verdict
+
         found = verdict(self._machine, outcome, self._panic.panic, ElfSymbols(self._symbol_file()))
         for line in (found.headline, *found.details):
             self.say(line)

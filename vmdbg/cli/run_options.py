@@ -12,6 +12,7 @@ from vmdbg.errors import UserError
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, MachineConfig
 from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
 
+DEFAULT_CHECKPOINT_MEMORY = 512 << 20
 EXAMPLES = r"""examples:
   vmdbg run                                          the sample guest
   vmdbg run --kernel vmlinuz --initrd initrd.cpio    Linux, with its console here
@@ -28,6 +29,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     _machine_options(parser.add_argument_group("machine"))
     _serial_options(parser.add_argument_group("serial port"))
     _debugger_options(parser.add_argument_group("debugger"))
+    _history_options(parser.add_argument_group("history"))
     _stop_options(parser.add_argument_group("stopping and looking"))
 
 
@@ -85,6 +87,23 @@ def _serial_options(group: argparse._ArgumentGroup) -> None:
 def _debugger_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--gdb", type=listen_address, metavar="[HOST:]PORT", help="serve gdb there, or at unix:PATH")
     group.add_argument("--wait", action="store_true", help="hold the guest at its first instruction for the debugger")
+
+
+def _history_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--record", metavar="FILE", help="write everything that happens to a new recording")
+    group.add_argument("--no-embed", action="store_true", help="have the recording refer to the guest's files")
+    group.add_argument("--from", dest="snapshot", metavar="FILE", help="go on from a snapshot instead of booting")
+    add_checkpoint_memory(group)
+
+
+def add_checkpoint_memory(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--checkpoint-memory",
+        type=memory_size,
+        default=DEFAULT_CHECKPOINT_MEMORY,
+        metavar="SIZE",
+        help="how much memory the way back in time may take (512M)",
+    )
 
 
 def _stop_options(group: argparse._ArgumentGroup) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vmdbg.cli.poller import READ, Poller
 from vmdbg.cli.runner import PlainRunner, Runner
 from vmdbg.cli.values import TcpAddress, UnixPath
-from vmdbg.debugger.debugger import Debugger
-from vmdbg.gdb.runner import GdbRunner
-from vmdbg.gdb.server import GdbServer
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
-from vmdbg.timeline.timeline import Timeline
+
+if TYPE_CHECKING:
+    from vmdbg.timeline.timeline import Timeline
 
 Say = Callable[[str], None]
 
@@ -36,9 +36,22 @@ def plain_seat(machine: Machine) -> Seat:
     return Seat(PlainRunner(machine), machine.push, hear)
 
 
-def gdb_seat(machine: Machine, address: TcpAddress | UnixPath, *, wait: bool, poller: Poller, say: Say) -> Seat:
-    """Serves gdb at `address`, and says where. Raises UserError if that is impossible."""
-    timeline = Timeline(machine)
+def timeline_seat(timeline: Timeline) -> Seat:
+    """Nobody, but what happens is kept."""
+    from vmdbg.cli.history import TimelineRunner
+
+    return Seat(TimelineRunner(timeline), timeline.push, timeline.console.listeners.append)
+
+
+def gdb_seat(timeline: Timeline, address: TcpAddress | UnixPath, *, wait: bool, poller: Poller, say: Say) -> Seat:
+    """Serves gdb at `address`, and says where. Raises UserError if that is impossible.
+
+    Imports here what a run without a debugger need not wait for.
+    """
+    from vmdbg.debugger.debugger import Debugger
+    from vmdbg.gdb.runner import GdbRunner
+    from vmdbg.gdb.server import GdbServer
+
     debugger = Debugger(timeline)
     server = GdbServer(debugger, log=say)
     if isinstance(address, UnixPath):

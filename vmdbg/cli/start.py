@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.detect import boot_image
-from vmdbg.boot.image import BootImage, BootOptions, CpuMode, Protocol
+from vmdbg.boot.image import BootOptions, CpuMode, Protocol
 from vmdbg.boot.source import read_input
 from vmdbg.cli.sample import sample_kernel
 from vmdbg.errors import EngineError, UserError
@@ -14,7 +15,11 @@ from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.power_on import power_on
+from vmdbg.timeline.origin import BootOrigin, Origin
 from vmdbg.units import Physical
+
+if TYPE_CHECKING:
+    from vmdbg.timeline.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +40,21 @@ class GuestFiles:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A machine that has not run, and what was put into it."""
+    """A machine that has not run, and what was put into it. `timeline` if it has one already, as from a snapshot."""
 
     machine: Machine
-    image: BootImage
+    origin: Origin
     files: GuestFiles = field(default_factory=GuestFiles)
+    timeline: Timeline | None = None
 
 
 def start(files: GuestFiles, config: MachineConfig, inputs: InputSource | None = None) -> Started:
     """Read the files, lay the guest out and put it into a machine. Raises UserError, EngineError."""
-    image = boot_image(_options(files, config))
+    options = _options(files, config)
+    image = boot_image(options)
     machine = make_machine(config, inputs)
     power_on(machine, image)
-    return Started(machine, image, files)
+    return Started(machine, BootOrigin(config, image, options), files)
 
 
 def make_machine(config: MachineConfig, inputs: InputSource | None = None) -> Machine:

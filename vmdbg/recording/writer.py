@@ -228,6 +228,8 @@ class RecordingWriter:
             return
         end = at if at is not None else self._timeline.end
         self._flush(end)
+        if self._first.position < end == self._timeline.position:
+            self._put_digest(self._timeline.digest_here())
         self._put(Kind.END, End(end.tick, end.phase, why))
         self._drain(0)
         if self.failure is None:

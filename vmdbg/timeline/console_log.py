@@ -35,6 +35,24 @@ class PortLog:
         at = self.text.find(text, start)
         return self.ticks[at + len(text) - 1] if at >= 0 else None
 
+    def nth(self, text: bytes, count: int) -> tuple[Tick, Tick, int] | None:
+        """Where the `count`-th occurrence ends: (tick noted for its last byte, the next tick noted, bytes from there).
+
+        Ticks of bytes that were read from a file are those of the line's beginning; the bytes are then counted from
+        the first with that tick up to and including the last of the occurrence.
+        """
+        at = -1
+        for _ in range(count):
+            at = self.text.find(text, at + 1)
+            if at < 0:
+                return None
+        last = at + len(text) - 1
+        tick = self.ticks[last]
+        first, after = bisect_left(self.ticks, tick), bisect_right(self.ticks, tick)
+        if after - first == 1:
+            return Tick(tick), Tick(tick), 1
+        return Tick(tick), Tick(self.ticks[after] if after < len(self.ticks) else tick), last - first + 1
+
     def between(self, start: int, end: int) -> bytes:
         """What was written from tick `start` up to, not including, tick `end`."""
         return bytes(self.text[bisect_left(self.ticks, start) : bisect_left(self.ticks, end)])
@@ -63,9 +81,9 @@ class ConsoleLog:
         """Everything up to that tick is in the log already."""
         for console in consoles:
             self.ports[console.port] = PortLog()
-            console.listeners.append(self._hear)
+            console.listeners.append(self.hear)
 
-    def _hear(self, port: int, data: bytes, tick: int) -> None:
+    def hear(self, port: int, data: bytes, tick: int) -> None:
         log = self.ports[port]
         if tick > self.known_until and (not log.ticks or tick >= log.ticks[-1]):
             log.append(data, tick)

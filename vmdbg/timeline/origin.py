@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmdbg.boot.image import BootImage, BootOptions, Segment
-from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.power_on import power_on
 from vmdbg.units import Physical
+
+
+def _new_machine(config: MachineConfig) -> Machine:
+    from vmdbg.engine.unicorn import UnicornEngine  # the native part: whoever makes no machine need not wait for it
+
+    return Machine(config, UnicornEngine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class BootOrigin:
 
     def machine(self) -> Machine:
         """A machine at its first instruction. Raises EngineError."""
-        machine = Machine(self.config, UnicornEngine)
+        machine = _new_machine(self.config)
         power_on(machine, self.image)
         return machine
 
@@ -51,7 +56,7 @@ class StateOrigin:
 
     def machine(self) -> Machine:
         """A machine whose RAM and state are still to be restored. Raises EngineError."""
-        machine = Machine(self.config, UnicornEngine)
+        machine = _new_machine(self.config)
         for segment in self.roms:
             machine.engine.add_rom(Physical(segment.address), segment.data)
         return machine

@@ -88,7 +88,14 @@ class Timeline:
         machine.inputs = self.history
         self.console = ConsoleLog((*machine.serial, machine.debug_console))
         self.bookmarks: dict[str, Position] = {}
-        self.digests: dict[Tick, StateDigest] = {_grid_tick(d.position, DIGEST_INTERVAL): d for d in digests}
+        self.digests: dict[Tick, StateDigest] = {}
+        self.final: StateDigest | None = None
+        """The digest of the last instant of a closed history, if it is known."""
+        for digest in digests:
+            if digest.position == closed_at:
+                self.final = digest
+            else:
+                self.digests[_grid_tick(digest.position, DIGEST_INTERVAL)] = digest
         self.verified = 0
         """Digests that a replay has been found to agree with."""
         self.verify = False
@@ -205,7 +212,13 @@ class Timeline:
             self._at_grid(position, advanced)
         if advanced and self.recorder is not None:
             self.recorder.on_advance(position)
+        if self.verify and self.final is not None and position == self._end:
+            self._compare(self.final, self.digest_here())
         self._update_writable()
+
+    def digest_here(self) -> StateDigest:
+        """The digest of the present instant."""
+        return state_digest(self.machine, self._ram.capture())
 
     def _update_writable(self) -> None:
         self.history.writable = self.live
@@ -223,15 +236,18 @@ class Timeline:
         known = self.digests.get(tick)
         if known is None and not advanced:
             return
-        found = state_digest(self.machine, self._ram.capture())
-        if known is None:
-            self.digests[tick] = found
-            if self.recorder is not None:
-                self.recorder.on_digest(found)
-        elif known != found:
+        found = self.digest_here()
+        if known is not None:
+            self._compare(known, found)
+            return
+        self.digests[tick] = found
+        if self.recorder is not None:
+            self.recorder.on_digest(found)
+
+    def _compare(self, known: StateDigest, found: StateDigest) -> None:
+        if known != found:
             raise DivergenceError(known, found)
-        else:
-            self.verified += 1
+        self.verified += 1
 
     def take_checkpoint(self) -> None:
         """Keep the present instant, unless the CPU is halted: time that passes then costs nothing."""
@@ -355,11 +371,13 @@ class Timeline:
             self.recorder = None
         self._closed = False
         self._end = position
+        self.final = None
         self._update_writable()
 
     def reopen(self) -> None:
         """The history goes on after its end."""
         self._closed = False
+        self.final = None
         self._update_writable()
 
     def close(self, *, at: Position | None = None) -> None:

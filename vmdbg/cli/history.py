@@ -1,0 +1,119 @@
+"""Timelines and recordings on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from vmdbg.cli.start import Started
+from vmdbg.engine.port import LimitReached, StopRequested
+from vmdbg.errors import UserError
+from vmdbg.machine.outcome import Outcome
+from vmdbg.recording.reader import Recording, open_recording
+from vmdbg.recording.replay import replay
+from vmdbg.recording.writer import start_recording
+from vmdbg.timeline.outcome import EndOfHistory
+from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.units import Tick
+
+Say = Callable[[str], None]
+PROGRESS_SECONDS = 0.5
+_GUEST_OPTIONS = ("file", "kernel", "initrd", "bios", "command_line", "protocol", "load_address", "mode")
+
+
+class TimelineRunner:
+    """The guest alone on its timeline (vmdbg.cli.runner.Runner)."""
+
+    finished = False
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+
+    def poll(self) -> bool:
+        return True
+
+    def advance(self, limit: Tick) -> Outcome | None:
+        outcome = self._timeline.run(limit)
+        return None if isinstance(outcome, LimitReached | StopRequested | EndOfHistory) else outcome
+
+    def interrupt(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+def start_from(options: argparse.Namespace) -> Started:
+    """The machine of a snapshot, or of a recording at its end, ready to go on. Raises UserError, RecordingError."""
+    named = [name for name in _GUEST_OPTIONS if getattr(options, name) is not None]
+    if named:
+        option = "the guest's file" if named[0] == "file" else "--" + named[0].replace("_", "-")
+        raise UserError(f"--from goes on with the guest of the snapshot: leave out {option}")
+    recording = open_recording(options.snapshot)
+    timeline = replay(recording, budget=options.checkpoint_memory, closed=False)
+    with progress_shown("replaying to the end") as progress:
+        timeline.seek(timeline.end, progress)
+    return Started(timeline.machine, recording.origin(), timeline=timeline)
+
+
+@contextmanager
+def open_timeline(started: Started, options: argparse.Namespace, say: Say) -> Iterator[Timeline]:
+    """The machine's timeline, recorded if that is asked for. Raises UserError."""
+    timeline = started.timeline
+    if timeline is None:
+        timeline = Timeline(started.machine, origin=started.origin, budget=options.checkpoint_memory)
+    if options.record is None:
+        yield timeline
+        return
+    if timeline.position != timeline.start:
+        timeline = _afresh(timeline)
+    writer = start_recording(options.record, timeline, embed=not options.no_embed)
+    writer.on_failure = lambda error: say(f"error: {error}")
+    try:
+        yield timeline
+    finally:
+        writer.close("ended")
+
+
+def _afresh(timeline: Timeline) -> Timeline:
+    """A timeline that begins where this one stands."""
+    from vmdbg.timeline.origin import StateOrigin
+
+    origin = timeline.origin
+    assert origin is not None
+    state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line)
+    ram = timeline.checkpoint_here().ram
+    fresh = Timeline(timeline.machine, origin=state, budget=timeline.checkpoints.budget, store=timeline.store, ram=ram)
+    for console in (*timeline.machine.serial, timeline.machine.debug_console):
+        console.listeners.remove(timeline.console.hear)
+    return fresh
+
+
+def warn_of_damage(recording: Recording, say: Say) -> None:
+    """Name what is damaged, and what can still be replayed."""
+    for item in recording.damage:
+        say(f"warning: {recording.path}: {item}")
+    if not recording.complete:
+        say(f"{recording.path} was not ended properly: its history is known up to tick {recording.end}")
+
+
+@contextmanager
+def progress_shown(what: str) -> Iterator[Progress]:
+    """A line on a terminal that says how far some long work is."""
+    shown, next_time = False, time.monotonic() + PROGRESS_SECONDS
+
+    def progress(done: float) -> None:
+        nonlocal shown, next_time
+        if sys.stderr.isatty() and time.monotonic() >= next_time:
+            shown, next_time = True, time.monotonic() + PROGRESS_SECONDS / 5
+            sys.stderr.write(f"\r{what}: {done:4.0%}")
+            sys.stderr.flush()
+
+    try:
+        yield progress
+    finally:
+        if shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,41 @@
+"""`vmdbg save`: one instant of a recording, as a snapshot that any vmdbg of this version can go on from."""
+
+from __future__ import annotations
+
+import argparse
+
+from vmdbg.cli.history import progress_shown, warn_of_damage
+from vmdbg.cli.terminal import message
+from vmdbg.recording.reader import open_recording
+from vmdbg.recording.replay import replay
+from vmdbg.recording.save import save_snapshot
+from vmdbg.timeline.marks import FORMS, parse_mark, seek_mark
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "save",
+        help="write one instant of a recording as a snapshot",
+        description="Write the machine at one instant of a recording to a file; `vmdbg run --from` goes on from it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("recording", metavar="RECORDING")
+    parser.add_argument("snapshot", metavar="SNAPSHOT", help="the new file to write")
+    parser.add_argument("--at", metavar="POSITION", default="end", help=f"{FORMS} (end)".replace("%", "%%"))
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Raises UserError, RecordingError, EngineError."""
+    mark = parse_mark(options.at)
+    with open_recording(options.recording) as recording:
+        warn_of_damage(recording, message)
+        timeline = replay(recording)
+        try:
+            with progress_shown("replaying") as progress:
+                position = seek_mark(timeline, mark, progress)
+            save_snapshot(timeline, options.snapshot)
+        finally:
+            timeline.machine.close()
+    message(f"{options.snapshot}: the machine at tick {position}")
+    return 0
