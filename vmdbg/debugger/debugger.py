@@ -134,6 +134,16 @@ class Debugger:
             case _:
                 assert_never(action)
 
+    def restart(self) -> None:
+        """Back to the first instant; what came after is forgotten, unless it is a recording's. Raises UserError."""
+        if self._run is not None:
+            raise UserError("the guest is running: interrupt it first")
+        self._changes += 1
+        self.timeline.seek(self.timeline.start)
+        if not self.timeline.closed:
+            self.timeline.fork()
+        self.last_stop = StepDone()
+
     def poll(self, budget: int = SLICE_TICKS) -> Stop | None:
         """Let the guest move for about `budget` ticks. The stop if it came to one."""
         run = self._run

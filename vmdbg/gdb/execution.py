@@ -11,7 +11,7 @@ from vmdbg.debugger import actions as to_do
 from vmdbg.debugger.actions import Direction
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.errors import refusals
-from vmdbg.gdb.stops import Owned, stop_reason
+from vmdbg.gdb.stops import StopReasons
 from vmdbg.units import Linear
 
 
@@ -20,9 +20,9 @@ class GuestExecution:
 
     actions = frozenset({ActionKind.CONTINUE, ActionKind.STEP, ActionKind.RANGE_STEP, ActionKind.STOP})
 
-    def __init__(self, debugger: Debugger, owned: Owned, linear_of: Callable[[int], int]) -> None:
+    def __init__(self, debugger: Debugger, reasons: StopReasons, linear_of: Callable[[int], int]) -> None:
         self._debugger = debugger
-        self._owned = owned
+        self._reasons = reasons
         self._linear_of = linear_of
 
     def resume(self, requests: Mapping[ThreadId, Action]) -> None:
@@ -48,7 +48,7 @@ class GuestExecution:
                 self._debugger.poll()
 
     def state(self) -> StopReason | None:
-        return None if self._debugger.running else stop_reason(self._debugger.last_stop, self._owned)
+        return None if self._debugger.running else self._reasons.of(self._debugger.last_stop)
 
     def interrupt(self) -> None:
         self._debugger.interrupt()

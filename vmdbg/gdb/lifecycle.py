@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from gdbstub.errors import UnsupportedError
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.errors import refusals
 
 
 class GuestLifecycle:
-    """gdbstub's Lifecycle port. `killed_by_client` says that a client ended the run."""
+    """gdbstub's Lifecycle and Restart ports. `killed_by_client` says that a client ended the guest."""
 
     def __init__(self, debugger: Debugger) -> None:
         self._debugger = debugger
@@ -35,15 +32,8 @@ class GuestLifecycle:
     def killed(self) -> None:
         self.killed_by_client = True
 
-
-class GuestRestart:
-    """gdbstub's Restart port: the machine is built again from its boot image."""
-
-    def __init__(self, rebuild: Callable[[], None] | None) -> None:
-        self._rebuild = rebuild
-
     def restart(self) -> None:
-        if self._rebuild is None:
-            raise UnsupportedError("this guest cannot be started again")
+        """gdb's `run`, which comes after a kill."""
+        self.killed_by_client = False
         with refusals():
-            self._rebuild()
+            self._debugger.restart()

@@ -29,8 +29,7 @@ Log = Callable[[str], None]
 class GdbServer:
     """Serves one client at a time. `log` gets a line of text when something happens that people want to know.
 
-    `monitor` carries out gdb's monitor commands. `restart` builds the machine anew within the debugger, for gdb's
-    `run`; without it that is refused.
+    `monitor` carries out gdb's monitor commands.
     """
 
     def __init__(
@@ -39,7 +38,6 @@ class GdbServer:
         *,
         view: ClientView = DEFAULT_VIEW,
         monitor: Session | None = None,
-        restart: Callable[[], None] | None = None,
         current_task: CurrentTask = str,
         log: Log = lambda _line: None,
     ) -> None:
@@ -47,7 +45,7 @@ class GdbServer:
         self._log = log
         session = monitor if monitor is not None else monitor_session(debugger)
         self._guest = guest_target(
-            debugger, view, session, write=self._console, restart=restart, current_task=current_task
+            debugger, view, session, write=self._console, current_task=current_task
         )
         self._server = Server(self._guest.target, log)
         debugger.stop_listeners.append(self._stopped)
@@ -84,14 +82,14 @@ class GdbServer:
 
     @property
     def finished(self) -> bool:
-        """Whether a client has killed the guest, or has been told of its end."""
+        """Whether a client has killed the guest and left, or has been told of its end."""
         if self._guest.lifecycle.killed_by_client:
-            return True
+            return self._server.client is None
         stop = self._debugger.last_stop
         return isinstance(stop, Ended) and isinstance(stop.outcome, PoweredOff | TestExited)
 
     def _stopped(self, stop: Stop) -> None:
-        self._server.stopped(self._guest.reason(stop))
+        self._server.stopped(self._guest.reasons.of(stop))
 
     def _console(self, text: str) -> None:
         self._server.console(text)

@@ -8,7 +8,8 @@ from typing import assert_never
 from gdbstub import stops as rsp
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
 from gdbstub.stops import Edge, Signal, StopReason
-from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
 from vmdbg.debugger.points import Point, Watchpoint
 from vmdbg.debugger.stops import (
     BreakpointStop,
@@ -41,30 +42,58 @@ _SIGNALS = {
 """As Linux would signal a process for the exception; any other is SIGSEGV."""
 
 
-def stop_reason(stop: Stop, owned: Owned) -> StopReason:
-    """What the client is told."""
-    match stop:
-        case StepDone():
-            return rsp.Stepped()
-        case BreakpointStop(points):
-            return _breakpoint(points, owned)
-        case WatchpointStop(hits):
-            return _watchpoint(hits, owned)
-        case ExceptionStop(delivery):
-            signal = _SIGNALS.get(delivery.vector, Signal.SIGSEGV)
-            return rsp.Signalled(signal, text=f"caught {describe_delivery(delivery)}")
-        case EventStop():
-            return rsp.Signalled(Signal.SIGTRAP, text=f"caught {describe_event(stop)}")
-        case Interrupted():
-            return rsp.Signalled(Signal.SIGINT)
-        case Ended(outcome):
-            return _ended(outcome)
-        case HistoryStart():
-            return rsp.HistoryEdge(Edge.BEGIN)
-        case HistoryEnd():
-            return rsp.HistoryEdge(Edge.END)
-        case _:
-            assert_never(stop)
+class StopReasons:
+    """Says why the guest stands, in the client's terms."""
+
+    def __init__(self, debugger: Debugger, owned: Owned) -> None:
+        self._debugger = debugger
+        self._owned = owned
+
+    def of(self, stop: Stop) -> StopReason:
+        """What the client is told."""
+        match stop:
+            case StepDone():
+                return rsp.Stepped()
+            case BreakpointStop(points):
+                return _breakpoint(points, self._owned)
+            case WatchpointStop(hits):
+                return _watchpoint(hits, self._owned)
+            case ExceptionStop(delivery):
+                signal = _SIGNALS.get(delivery.vector, Signal.SIGSEGV)
+                return rsp.Signalled(signal, text=f"caught {describe_delivery(delivery)}")
+            case EventStop():
+                return rsp.Signalled(Signal.SIGTRAP, text=f"caught {describe_event(stop)}")
+            case Interrupted():
+                return rsp.Signalled(Signal.SIGINT)
+            case Ended(outcome):
+                return self._ended(outcome)
+            case HistoryStart():
+                return rsp.HistoryEdge(Edge.BEGIN)
+            case HistoryEnd():
+                return rsp.HistoryEdge(Edge.END)
+            case _:
+                assert_never(stop)
+
+    def _ended(self, outcome: Ending) -> StopReason:
+        """A guest that ended in order exits; one that died stays to be looked at."""
+        text = describe_ending(outcome)
+        match outcome:
+            case PoweredOff():
+                return rsp.Exited(0)
+            case TestExited(code):
+                return rsp.Exited(code & 0xFF)
+            case ResetRequested():
+                return rsp.Signalled(Signal.SIGTERM, text=text)
+            case TripleFault():
+                chain = fault_chain(self._debugger.engine.deliveries())
+                lines = [text, *(f"  {describe_delivery(delivery)}" for delivery in chain)]
+                return rsp.Signalled(Signal.SIGSEGV, text="\n".join(lines))
+            case VoidFetch():
+                return rsp.Signalled(Signal.SIGSEGV, text=text)
+            case Stuck() | HaltedForever():
+                return rsp.Signalled(Signal.SIGABRT, text=text)
+            case _:
+                assert_never(outcome)
 
 
 def _breakpoint(points: tuple[Point, ...], owned: Owned) -> StopReason:
@@ -82,23 +111,6 @@ def _watchpoint(hits: tuple[tuple[Watchpoint, WatchHit], ...], owned: Owned) -> 
             touched = hit.physical if mine.physical else hit.linear
             return rsp.WatchpointHit(max(touched, mine.address), mine.kind.access)
     point, hit = hits[0]
-    verb = "wrote" if hit.access is Access.WRITE else "read"
-    text = f"vmdbg's watchpoint {point.number}: {hit.size} bytes at {hit.linear:#x} were {verb}"
-    return rsp.Signalled(Signal.SIGTRAP, text=text.replace("were wrote", "were written"))
-
-
-def _ended(outcome: Ending) -> StopReason:
-    """A guest that ended in order exits; one that died stays to be looked at."""
-    match outcome:
-        case PoweredOff():
-            return rsp.Exited(0)
-        case TestExited(code):
-            return rsp.Exited(code & 0xFF)
-        case ResetRequested():
-            return rsp.Signalled(Signal.SIGTERM, text=describe_ending(outcome))
-        case TripleFault() | VoidFetch():
-            return rsp.Signalled(Signal.SIGSEGV, text=describe_ending(outcome))
-        case Stuck() | HaltedForever():
-            return rsp.Signalled(Signal.SIGABRT, text=describe_ending(outcome))
-        case _:
-            assert_never(outcome)
+    done = "written" if hit.access is Access.WRITE else "read"
+    text = f"vmdbg's watchpoint {point.number}: {hit.size} bytes at {hit.linear:#x} were {done}"
+    return rsp.Signalled(Signal.SIGTRAP, text=text)

@@ -6,23 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import vmdbg
-from gdbstub.stops import StopReason
 from gdbstub.target import Host, Target
 from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stops import Stop
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.breakpoints import GuestBreakpoints
 from vmdbg.gdb.description import Description
 from vmdbg.gdb.execution import GuestExecution
 from vmdbg.gdb.frame import GuestFrame
 from vmdbg.gdb.layout import layout_of
-from vmdbg.gdb.lifecycle import GuestLifecycle, GuestRestart
+from vmdbg.gdb.lifecycle import GuestLifecycle
 from vmdbg.gdb.memory import AddressSpace, GuestLinearMemory, GuestPhysicalPort
 from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.regions import GuestRegions
 from vmdbg.gdb.registers import GuestRegisters
-from vmdbg.gdb.stops import stop_reason
+from vmdbg.gdb.stops import StopReasons
 from vmdbg.gdb.threads import CpuThreads, CurrentTask
 
 
@@ -32,11 +30,7 @@ class GuestTarget:
 
     target: Target
     lifecycle: GuestLifecycle
-    breakpoints: GuestBreakpoints
-
-    def reason(self, stop: Stop) -> StopReason:
-        """A stop of the debugger's as the client hears of it."""
-        return stop_reason(stop, self.breakpoints.of_client)
+    reasons: StopReasons
 
 
 def guest_target(
@@ -45,16 +39,16 @@ def guest_target(
     monitor: Session,
     *,
     write: Callable[[str], None],
-    restart: Callable[[], None] | None = None,
     current_task: CurrentTask = str,
 ) -> GuestTarget:
-    """`write` shows text on the client's console; `restart` builds the machine anew within the debugger."""
+    """`write` shows text on the client's console."""
     layout = layout_of(view.architecture, frozenset(debugger.engine.register_names))
     registers = GuestRegisters(debugger, layout, view)
     bits = view.architecture.address_bits
     frame = GuestFrame(debugger, registers, write)
     breakpoints = GuestBreakpoints(debugger, frame, (1 << bits) - 1)
-    execution = GuestExecution(debugger, breakpoints.of_client, registers.linear_of)
+    reasons = StopReasons(debugger, breakpoints.of_client)
+    execution = GuestExecution(debugger, reasons, registers.linear_of)
     memory, lifecycle = GuestLinearMemory(debugger), GuestLifecycle(debugger)
     target = Target(
         registers,
@@ -70,10 +64,10 @@ def guest_target(
         features=Description(layout),
         monitor=GuestMonitor(monitor),
         search=memory,
-        restart=GuestRestart(restart) if restart is not None else None,
+        restart=lifecycle,
         lifecycle=lifecycle,
         physical=GuestPhysicalPort(debugger),
         host=Host(view.architecture.triple, pointer_bytes=bits // 8),
         regions=GuestRegions(debugger, bits),
     )
-    return GuestTarget(target, lifecycle, breakpoints)
+    return GuestTarget(target, lifecycle, reasons)
