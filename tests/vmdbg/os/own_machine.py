@@ -20,6 +20,7 @@ from vmdbg.units import Linear, Tick
 SLICE = 20_000_000
 LONGEST_BOOT = 60_000_000_000
 END = b"=== end"
+ZERO = Tick(0)
 
 
 @dataclass
@@ -29,7 +30,7 @@ class OwnGuest:
     timeline: Timeline
     printed: bytearray
     detector: LinuxDetector
-    ready: Tick = Tick(0)
+    ready: Tick = ZERO
 
     @property
     def view(self) -> EngineView:
@@ -51,9 +52,7 @@ class OwnGuest:
         outcome: object = None
         try:
             for _ in range(500):
-                outcome = self.timeline.run(
-                    Tick(self.timeline.position.tick + 10 * SLICE), over_breakpoint=False
-                )
+                outcome = self.timeline.run(Tick(self.timeline.position.tick + 10 * SLICE), over_breakpoint=False)
                 if engine.read_register("rip") in addresses:
                     return outcome
         finally:

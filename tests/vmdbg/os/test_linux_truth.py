@@ -33,7 +33,7 @@ def test_symbols_are_those_of_proc_kallsyms(guest: Guest) -> None:
         else:
             assert int(address, 16) in guest.linux.symbols.kernel.all(name), line
         checked += 1
-    assert checked > 900
+    assert checked > 200
 
 
 def test_addresses_symbolise_to_the_name_that_kallsyms_gives(guest: Guest) -> None:
@@ -95,7 +95,7 @@ def test_the_log_is_that_of_dmesg(guest: Guest) -> None:
         for number, line in enumerate(str(record).split("\n"))
     ]
     assert shown[: len(said)] == said
-    assert len(said) > 300
+    assert len(said) > 250
 
 
 def test_modules_are_those_of_proc_modules(guest: Guest) -> None:

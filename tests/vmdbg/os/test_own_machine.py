@@ -117,12 +117,13 @@ def test_a_panic_is_shown_with_its_stack(own: OwnGuest) -> None:
     assert found.message == "sysrq triggered crash\n"
     assert (found.task, found.pid) == ("init", 1)
     names = [frame.location.symbol.name for frame in found.backtrace.frames if frame.location]
-    assert names[:3] == ["panic", "sysrq_handle_crash", "__handle_sysrq"]
+    assert names[:2] == ["panic", "sysrq_handle_crash"]
     assert found.backtrace.complete
     assert found.backtrace.frames[-1].kind is FrameKind.USER
     ((label, call),) = found.backtrace.frames[-1].arguments
     assert label == "system call"
-    assert call.startswith("write(fd=") and '"c\\n"' in call
+    assert call.startswith("write(fd=")
+    assert '"c\\n"' in call
 
 
 def test_an_oops_is_shown_with_the_registers_of_the_fault(own: OwnGuest) -> None:

@@ -25,7 +25,6 @@ class Tag(IntEnum):
     VARIABLE = 0x34
     VOLATILE_TYPE = 0x35
     RESTRICT_TYPE = 0x37
-    UNSPECIFIED_TYPE = 0x3B
 
 
 class At(IntEnum):

@@ -8,7 +8,6 @@ _ABBREVIATIONS: tuple[tuple[Tag, bool, tuple[tuple[At, Form], ...]], ...] = (
     (Tag.COMPILE_UNIT, True, (
         (At.PRODUCER, Form.STRP), (At.LANGUAGE, Form.DATA1), (At.NAME, Form.STRP),
         (At.LOW_PC, Form.ADDR), (At.HIGH_PC, Form.DATA4))),
-    (Tag.UNSPECIFIED_TYPE, False, ((At.NAME, Form.STRP),)),
     (Tag.BASE_TYPE, False, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA1), (At.ENCODING, Form.DATA1))),
     (Tag.POINTER_TYPE, False, ((At.TYPE, Form.REF4), (At.BYTE_SIZE, Form.DATA1))),
     (Tag.ARRAY_TYPE, True, ((At.TYPE, Form.REF4),)),
@@ -42,15 +41,25 @@ _ABBREVIATIONS: tuple[tuple[Tag, bool, tuple[tuple[At, Form], ...]], ...] = (
     (Tag.FORMAL_PARAMETER, False, (
         (At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.LOCATION, Form.SEC_OFFSET))),
     (Tag.FORMAL_PARAMETER, False, ((At.NAME, Form.STRP), (At.TYPE, Form.REF4))),
+    (Tag.POINTER_TYPE, False, ((At.BYTE_SIZE, Form.DATA1),)),
+    (Tag.TYPEDEF, False, ((At.NAME, Form.STRP),)),
+    (Tag.CONST_TYPE, False, ()),
+    (Tag.VOLATILE_TYPE, False, ()),
+    (Tag.RESTRICT_TYPE, False, ()),
+    (Tag.SUBROUTINE_TYPE, True, ((At.PROTOTYPED, Form.FLAG_PRESENT),)),
+    (Tag.SUBPROGRAM, True, (
+        (At.NAME, Form.STRP), (At.EXTERNAL, Form.FLAG_PRESENT), (At.PROTOTYPED, Form.FLAG_PRESENT),
+        (At.LOW_PC, Form.ADDR), (At.HIGH_PC, Form.DATA4), (At.FRAME_BASE, Form.EXPRLOC))),
     (Tag.VARIABLE, False, (
         (At.NAME, Form.STRP), (At.TYPE, Form.REF4), (At.EXTERNAL, Form.FLAG_PRESENT),
         (At.LOCATION, Form.EXPRLOC))),
 )  # fmt: skip
 (
-    UNIT, VOID, BASE, POINTER, ARRAY, SUBRANGE, STRUCT, STRUCT_ANONYMOUS, UNION, UNION_ANONYMOUS, MEMBER,
+    UNIT, BASE, POINTER, ARRAY, SUBRANGE, STRUCT, STRUCT_ANONYMOUS, UNION, UNION_ANONYMOUS, MEMBER,
     MEMBER_ANONYMOUS, MEMBER_BITS, ENUM, ENUM_ANONYMOUS, ENUMERATOR, STRUCT_FORWARD, UNION_FORWARD, TYPEDEF,
     CONST, VOLATILE, RESTRICT, PROTOTYPE, PARAMETER, ELLIPSIS, SUBPROGRAM, PARAMETER_IN_REGISTER,
-    PARAMETER_ELSEWHERE, VARIABLE,
+    PARAMETER_ELSEWHERE, POINTER_VOID, TYPEDEF_VOID, CONST_VOID, VOLATILE_VOID, RESTRICT_VOID, PROTOTYPE_VOID,
+    SUBPROGRAM_VOID, VARIABLE,
 ) = range(1, len(_ABBREVIATIONS) + 1)  # fmt: skip
 
 

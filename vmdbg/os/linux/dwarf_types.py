@@ -24,6 +24,7 @@ from vmdbg.os.linux.dwarf_abbreviations import (
     ARRAY,
     BASE,
     CONST,
+    CONST_VOID,
     ELLIPSIS,
     ENUM,
     ENUM_ANONYMOUS,
@@ -35,21 +36,26 @@ from vmdbg.os.linux.dwarf_abbreviations import (
     PARAMETER_ELSEWHERE,
     PARAMETER_IN_REGISTER,
     POINTER,
+    POINTER_VOID,
     PROTOTYPE,
+    PROTOTYPE_VOID,
     RESTRICT,
+    RESTRICT_VOID,
     STRUCT,
     STRUCT_ANONYMOUS,
     STRUCT_FORWARD,
     SUBPROGRAM,
+    SUBPROGRAM_VOID,
     SUBRANGE,
     TYPEDEF,
+    TYPEDEF_VOID,
     UNION,
     UNION_ANONYMOUS,
     UNION_FORWARD,
     UNIT,
     VARIABLE,
-    VOID,
     VOLATILE,
+    VOLATILE_VOID,
     abbreviation_table,
 )
 from vmdbg.os.linux.types import Type
@@ -60,7 +66,13 @@ ENTRY_LENGTH = 5
 _HEADER = struct.Struct("<IHIB")
 _INT_SIGNED, _INT_CHAR, _INT_BOOL = 1, 2, 4
 
-_REFERENCES = {Kind.TYPEDEF: TYPEDEF, Kind.CONST: CONST, Kind.VOLATILE: VOLATILE, Kind.RESTRICT: RESTRICT}
+_REFERENCES = {
+    Kind.CONST: (CONST, CONST_VOID),
+    Kind.VOLATILE: (VOLATILE, VOLATILE_VOID),
+    Kind.RESTRICT: (RESTRICT, RESTRICT_VOID),
+}
+_SIZES = {Kind.INT: 7, Kind.FLOAT: 7, Kind.ARRAY: 15, Kind.FORWARD: 5, Kind.POINTER: 2, Kind.TYPEDEF: 5}
+_MAX_TAGS = 64
 _TRANSPARENT = frozenset({Kind.TYPE_TAG})
 _NO_ENTRY = frozenset({Kind.FUNCTION, Kind.VARIABLE, Kind.SECTION, Kind.DECLARATION_TAG, Kind.TYPE_TAG})
 
@@ -119,9 +131,8 @@ class _Writer:
         unit = struct.pack(
             "<BIBIQI", UNIT, self._string("vmdbg, from the guest's BTF"), LANGUAGE_C99,
             self._string("linux"), self._low, high - self._low,
-        ) + struct.pack("<BI", VOID, self._string("void"))  # fmt: skip
+        )  # fmt: skip
         position = _HEADER.size + len(unit)
-        self._offsets[0] = position - 5
         for record in self._records:
             self._offsets[record.id] = position
             position += self._size(record)
@@ -134,12 +145,22 @@ class _Writer:
         return _HEADER.pack(len(body) + _HEADER.size - 4, 4, 0, 8) + body
 
     def _resolve_tags(self) -> None:
-        """A type tag has no entry of its own: it stands for what it tags, which may be a tag itself."""
+        """A type tag has no entry of its own: it stands for what it tags."""
         for record in self._records:
-            target, hops = record, 0
-            while target.kind in _TRANSPARENT and hops < 64:
-                target, hops = self._btf.record(target.size_or_type), hops + 1
-            self._offsets[record.id] = self._offsets[target.id]
+            if record.kind in _TRANSPARENT:
+                self._offsets[record.id] = self._offsets[self._untagged(record.id)]
+
+    def _untagged(self, type_id: int) -> int:
+        for _ in range(_MAX_TAGS):
+            record = self._btf.record(type_id)
+            if record.kind not in _TRANSPARENT:
+                break
+            type_id = record.size_or_type
+        return type_id
+
+    def _is_void(self, type_id: int) -> bool:
+        """Void has no entry: what refers to it has no DW_AT_type."""
+        return not type_id or not self._untagged(type_id)
 
     def _size(self, record: Record) -> int:
         kind, count = record.kind, record.vlen
@@ -150,11 +171,13 @@ class _Writer:
             return (9 if record.name_offset else 5) + bodies + 1
         if kind in (Kind.ENUM, Kind.ENUM64):
             return (6 if record.name_offset else 2) + 13 * count + 1
+        if kind in (Kind.INT, Kind.FLOAT, Kind.ARRAY, Kind.FORWARD):
+            return _SIZES[kind]
+        reference = 0 if self._is_void(record.size_or_type) else 4
         if kind is Kind.PROTOTYPE:
-            return 5 + sum(5 if type_id else 1 for _, type_id in self._btf.raw_parameters(record)) + 1
-        return {
-            Kind.INT: 7, Kind.FLOAT: 7, Kind.POINTER: 6, Kind.ARRAY: 15, Kind.FORWARD: 5, Kind.TYPEDEF: 9,
-        }.get(kind, 5)  # fmt: skip
+            parameters = sum(5 if type_id else 1 for _, type_id in self._btf.raw_parameters(record))
+            return 1 + reference + parameters + 1
+        return reference + _SIZES.get(kind, 1)
 
     def _entry(self, record: Record) -> bytes:
         kind = record.kind
@@ -165,7 +188,7 @@ class _Writer:
         if kind in (Kind.INT, Kind.FLOAT):
             return struct.pack("<BIBB", BASE, record.name_offset, record.size_or_type & 0xFF, self._encoding(record))
         if kind is Kind.POINTER:
-            return struct.pack("<BIB", POINTER, self._offsets[record.size_or_type], 8)
+            return self._head(POINTER, POINTER_VOID, b"", record.size_or_type) + b"\x08"
         if kind is Kind.ARRAY:
             element, _, count = self._btf.words(record, 3)
             index = self._offsets[self._index_type]
@@ -173,10 +196,16 @@ class _Writer:
         if kind is Kind.FORWARD:
             return struct.pack("<BI", UNION_FORWARD if record.flag else STRUCT_FORWARD, record.name_offset)
         if kind is Kind.TYPEDEF:
-            return struct.pack("<BII", TYPEDEF, record.name_offset, self._offsets[record.size_or_type])
+            name = struct.pack("<I", record.name_offset)
+            return self._head(TYPEDEF, TYPEDEF_VOID, name, record.size_or_type)
         if kind is Kind.PROTOTYPE:
             return self._prototype(record)
-        return struct.pack("<BI", _REFERENCES[kind], self._offsets[record.size_or_type])
+        return self._head(*_REFERENCES[kind], b"", record.size_or_type)
+
+    def _head(self, code: int, code_of_void: int, name: bytes, type_id: int) -> bytes:
+        if self._is_void(type_id):
+            return bytes([code_of_void]) + name
+        return bytes([code]) + name + struct.pack("<I", self._offsets[type_id])
 
     def _encoding(self, record: Record) -> Encoding:
         if record.kind is Kind.FLOAT:
@@ -223,7 +252,8 @@ class _Writer:
             struct.pack("<BI", PARAMETER, self._offsets[type_id]) if type_id else bytes([ELLIPSIS])
             for _, type_id in self._btf.raw_parameters(record)
         ]
-        return struct.pack("<BI", PROTOTYPE, self._offsets[record.size_or_type]) + b"".join(parameters) + b"\0"
+        head = self._head(PROTOTYPE, PROTOTYPE_VOID, b"", record.size_or_type)
+        return head + b"".join(parameters) + b"\0"
 
     def _subprograms(self, functions: Mapping[str, Sequence[Code]]) -> list[bytes]:
         return [
@@ -235,14 +265,11 @@ class _Writer:
 
     def _subprogram(self, record: Record, prototype: Record, code: Code) -> bytes:
         offsets = self._offsets
-        out = [
-            struct.pack(
-                "<BIIQIBB", SUBPROGRAM, record.name_offset, offsets[prototype.size_or_type], code.start,
-                code.end - code.start, 1, OP_CALL_FRAME_CFA,
-            )
-        ]  # fmt: skip
+        name = struct.pack("<I", record.name_offset)
+        code_range = struct.pack("<QIBB", code.start, code.end - code.start, 1, OP_CALL_FRAME_CFA)
+        out = [self._head(SUBPROGRAM, SUBPROGRAM_VOID, name, prototype.size_or_type) + code_range]
         position = 0
-        for name, type_id in self._btf.raw_parameters(prototype):
+        for name_offset, type_id in self._btf.raw_parameters(prototype):
             if not type_id:
                 out.append(bytes([ELLIPSIS]))
                 continue
@@ -251,9 +278,9 @@ class _Writer:
                 words = self._words[type_id] = passed_in_registers(Type(self._btf, type_id))
             if words == 1 and position < len(PARAMETER_REGISTERS):
                 where = self._register_at_entry(PARAMETER_REGISTERS[position], code)
-                out.append(struct.pack("<BIII", PARAMETER_IN_REGISTER, name, offsets[type_id], where))
+                out.append(struct.pack("<BIII", PARAMETER_IN_REGISTER, name_offset, offsets[type_id], where))
             else:
-                out.append(struct.pack("<BII", PARAMETER_ELSEWHERE, name, offsets[type_id]))
+                out.append(struct.pack("<BII", PARAMETER_ELSEWHERE, name_offset, offsets[type_id]))
             position += words
         return b"".join(out) + b"\0"
 

@@ -21,7 +21,8 @@ _SHDR = struct.Struct("<IIQQQQIIQQ")
 _SYM = struct.Struct("<IBBHQQ")
 _IDENT = b"\x7fELF\x02\x01\x01" + bytes(9)
 _ET_EXEC, _EM_X86_64 = 2, 62
-_SHT_PROGBITS, _SHT_SYMTAB, _SHT_STRTAB, _SHT_NOBITS = 1, 2, 3, 8
+_SHT_PROGBITS, _SHT_SYMTAB, _SHT_STRTAB, _SHT_NOTE, _SHT_NOBITS = 1, 2, 3, 7, 8
+_NT_GNU_BUILD_ID = 3
 _WRITE, _ALLOC, _EXECUTE = 1, 2, 4
 _STT_OBJECT, _STT_FUNC, _STB_GLOBAL = 1, 2, 0x10
 _LOWER_CASE = ord("a")
@@ -53,8 +54,8 @@ class Section:
 
 
 @guarded("kernel symbols")
-def gdb_elf(kernel: Kernel, tables: OrcTables | None) -> bytes:
-    """The whole file. Raises `NoSuchSymbolError`, `DamagedError`."""
+def gdb_elf(kernel: Kernel, tables: OrcTables | None, build_id: str = "") -> bytes:
+    """The whole file; `build_id`, in hexadecimal, is the kernel's. Raises `NoSuchSymbolError`, `DamagedError`."""
     areas = list(_areas(kernel))
     symbols, strings, locals_ = _symbol_table(kernel, areas)
     low, high = kernel.symbol("_text"), kernel.symbol("_end")
@@ -75,6 +76,9 @@ def gdb_elf(kernel: Kernel, tables: OrcTables | None) -> bytes:
         (".debug_frame", frames),
     ):
         sections.append(Section(name, _SHT_PROGBITS, 0, 0, len(contents), contents))
+    if build_id:
+        note = struct.pack("<III4s", 4, len(build_id) // 2, _NT_GNU_BUILD_ID, b"GNU") + bytes.fromhex(build_id)
+        sections.append(Section(".note.gnu.build-id", _SHT_NOTE, 0, 0, len(note), note))
     link = len(sections) + 2
     sections.append(Section(".symtab", _SHT_SYMTAB, 0, 0, len(symbols), symbols, link, locals_, _SYM.size))
     sections.append(Section(".strtab", _SHT_STRTAB, 0, 0, len(strings), strings))

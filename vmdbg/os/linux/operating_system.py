@@ -8,6 +8,7 @@ from itertools import islice
 from vmdbg.os.linux import (
     dmesg,
     files,
+    gdb_elf,
     info,
     irqs,
     maps,
@@ -43,7 +44,7 @@ class Linux:
 
     @property
     def name(self) -> str:
-        return self.boot.banner.decode("utf-8", "replace").strip()
+        return self.kernel.string(self.kernel.symbol("linux_banner")).strip()
 
     @property
     def symbols(self) -> LinuxSymbols:
@@ -149,6 +150,10 @@ class Linux:
 
     def info(self) -> info.SystemInfo:
         return info.system_info(self.kernel)
+
+    def gdb_elf(self) -> bytes:
+        """An ELF file with the symbols, types and unwind tables of this kernel, for gdb and drgn."""
+        return gdb_elf.gdb_elf(self.kernel, self.unwinder.tables, self.boot.build.build_id)
 
     def oops(self) -> oops.Oops | None:
         """The oops or panic that the kernel is about to report, at one of `oops.oops_entries`."""

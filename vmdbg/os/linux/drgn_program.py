@@ -1,0 +1,68 @@
+"""drgn over a stopped guest, or any past instant of one: the optional extra `vmdbg[drgn]`.
+
+drgn walks the guest's page tables itself over physical memory, and takes types, symbols and unwind tables from
+the ELF that `gdb_elf` writes: a kernel without a debug package will do.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from vmdbg.errors import UserError
+from vmdbg.os.linux.operating_system import Linux
+from vmdbg.os.linux.walks import guarded
+from vmdbg.os.seam import DamagedError, NotThereYetError
+from vmdbg.units import Physical
+from vmdbg.x86.physical_memory import UnmappedPhysicalError
+
+MAX_VMCOREINFO = 1 << 16
+
+
+def drgn_program(linux: Linux, directory: Path) -> Any:
+    """A `drgn.Program` of the guest as it is now; do not use it after the guest ran.
+
+    Writes the ELF into `directory`. Raises `UserError` where drgn is not installed or cannot use the guest.
+    """
+    try:
+        import drgn
+    except ImportError as error:
+        raise UserError("drgn is not installed: pip install 'vmdbg[drgn]'") from error
+    flags = drgn.PlatformFlags.IS_64_BIT | drgn.PlatformFlags.IS_LITTLE_ENDIAN
+    program = drgn.Program(drgn.Platform(drgn.Architecture.X86_64, flags))
+    view = linux.kernel.view
+
+    def read_physical(address: int, count: int, _offset: int, _physical: bool) -> bytes:
+        try:
+            return view.memory.read(Physical(address), count)
+        except UnmappedPhysicalError as error:
+            raise drgn.FaultError(str(error), address) from error
+
+    try:
+        program.set_linux_kernel_custom(vmcoreinfo(linux), False)
+        program.add_memory_segment(0, view.ram_size, read_physical, True)
+        program.load_debug_info([_written_elf(linux, directory)])
+        program.main_module().address_ranges = [(linux.kernel.symbol("_text"), linux.kernel.symbol("_end"))]
+    except (drgn.MissingDebugInfoError, LookupError, ValueError) as error:
+        raise UserError(f"drgn cannot use this guest: {error}") from error
+    return program
+
+
+def _written_elf(linux: Linux, directory: Path) -> Path:
+    path = directory / f"{linux.boot.build.build_id or 'linux'}.elf"
+    path.write_bytes(linux.gdb_elf())
+    return path
+
+
+@guarded("VMCOREINFO")
+def vmcoreinfo(linux: Linux) -> bytes:
+    """The kernel's note for crash tools. The slide is taken out: our ELF has the true addresses already."""
+    kernel = linux.kernel
+    address = kernel.memory.u64(kernel.symbol("vmcoreinfo_data"))
+    size = kernel.memory.u64(kernel.symbol("vmcoreinfo_size"))
+    if not address or not size:
+        raise NotThereYetError("VMCOREINFO")
+    if size > MAX_VMCOREINFO:
+        raise DamagedError("VMCOREINFO", address)
+    return re.sub(rb"KERNELOFFSET=[0-9a-f]+", b"KERNELOFFSET=0", kernel.read(address, size))
