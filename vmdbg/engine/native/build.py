@@ -15,8 +15,10 @@ UNICORN_VERSION = "2.1.4"
 WRAPPED = [
     "breakpoint_handler_x86_64",
     "cpu_loop_exit_noexc_x86_64",
+    "cpu_abort_x86_64",
     "cpu_watchpoint_insert_x86_64",
     "cpu_watchpoint_remove_by_ref_x86_64",
+    "helper_check_exit_request_x86_64",
     "helper_cmpxchg16b_unlocked_x86_64",
     "helper_cmpxchg16b_x86_64",
     "helper_cmpxchg8b_unlocked_x86_64",
@@ -27,6 +29,7 @@ WRAPPED = [
     "helper_inl_x86_64",
     "helper_into_x86_64",
     "helper_inw_x86_64",
+    "helper_ltr_x86_64",
     "helper_outb_x86_64",
     "helper_outl_x86_64",
     "helper_outw_x86_64",
@@ -43,6 +46,7 @@ WRAPPED = [
     "qemu_system_reset_request",
     "tcg_gen_qemu_ld_i64_x86_64",
     "tcg_gen_qemu_st_i64_x86_64",
+    "tcg_gen_callN_x86_64",
     "tlb_flush_page_x86_64",
     "tlb_flush_x86_64",
     "tlb_reset_dirty_by_vaddr_x86_64",
@@ -52,6 +56,7 @@ WRAPPED = [
 ]
 
 SOURCES = (
+    "clock.c",
     "data_breakpoints.c",
     "inspect.c",
     "instructions.c",

@@ -66,7 +66,7 @@ void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, 
         if (vm->block_size && !vm->in_single)
             run_alone(vm, host_pc);
         b->flags |= access == MMU_STORE ? BP_HIT_WRITE : BP_HIT_READ;
-        vm->attention = 1;
+        clock_attend(vm);
         CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
     }
 }

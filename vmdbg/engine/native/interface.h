@@ -24,7 +24,7 @@ typedef struct {
 } VmState;
 typedef struct Vm {
     uint64_t clock, limit;
-    uint32_t intr, nmi, running, exit, attention;
+    uint32_t intr, nmi, running, exit;
     uint64_t ram_size;
     uint8_t *dirty;
     uint64_t exit_linear, exit_physical, exit_value;
@@ -79,6 +79,8 @@ void vm_free(Vm *vm);
 uint32_t vm_run(Vm *vm, uint64_t limit);
 uint32_t vm_step(Vm *vm);
 void vm_request_stop(Vm *vm);
+void clock_lower_limit(Vm *vm, uint64_t tick);
+void clock_attend(Vm *vm);
 void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);
 void vm_set_a20(Vm *vm, uint32_t enabled);
 void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);

@@ -157,7 +157,9 @@ void __wrap_translator_loop_x86_64(const TranslatorOps *ops, Disas *db, Cpu *cpu
 
     original_ops = ops;
     ours.translate_insn = translate_insn;
+    clock_translates(tb);
     __real_translator_loop_x86_64(vm_current ? &ours : ops, db, cpu, tb, max_insns);
+    clock_translated(tb);
 }
 
 void __real_breakpoint_handler_x86_64(Cpu *cpu);

@@ -116,7 +116,7 @@ enum { FEAT_1_EDX, FEAT_1_ECX, FEAT_7_EBX, FEAT_7_ECX, FEAT_EXTENDED_EDX = 6, FE
 enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_SVME = 1 << 12 };
 enum {
     DESC_A = 1 << 8, DESC_RW = 1 << 9, DESC_CODE = 1 << 11, DESC_S = 1 << 12, DESC_DPL_SHIFT = 13, DESC_P = 1 << 15,
-    DESC_L = 1 << 21, DESC_B = 1 << 22, DESC_G = 1 << 23,
+    DESC_L = 1 << 21, DESC_B = 1 << 22, DESC_G = 1 << 23, DESC_TSS_BUSY = 1 << 9,
 };
 
 typedef struct {                            /* TranslationBlock, DisasContextBase, TranslatorOps, CPUBreakpoint */
@@ -150,6 +150,19 @@ typedef struct {
     void (*tb_stop)(Disas *, Cpu *);
     void (*pc_sync)(Disas *, Cpu *);
 } TranslatorOps;
+typedef struct TcgContext TcgContext;
+typedef struct { uint8_t head[24]; uintptr_t args[10]; } TcgOp;
+typedef struct { unsigned present : 1, has_value : 1, id : 14, refs : 16; } TcgLabel;
+enum { OP_SET_LABEL = 1, OP_MOVI_I64 = 64, OP_LD_I64 = 73, OP_ST_I64 = 77, OP_ADD_I64 = 78 };
+enum { TCG_TYPE_I64 = 1, TCG_COND_LEU = 12 };
+TcgOp *tcg_emit_op_x86_64(TcgContext *tcg, int opcode);
+void *tcg_temp_new_internal_x86_64(TcgContext *tcg, int type, bool local);
+uintptr_t tcg_const_i64_x86_64(TcgContext *tcg, int64_t value);
+uintptr_t tcg_const_i32_x86_64(TcgContext *tcg, int32_t value);
+TcgLabel *gen_new_label_x86_64(TcgContext *tcg);
+void tcg_gen_brcond_i64_x86_64(TcgContext *tcg, int condition, uintptr_t a, uintptr_t b, TcgLabel *label);
+void __real_tcg_gen_callN_x86_64(TcgContext *tcg, void *function, void *result, int count, void **arguments);
+
 enum { CF_COUNT_MASK = 0x7fff, BP_GDB = 0x10 };
 
 bool cpu_restore_state_x86_64(Cpu *cpu, uintptr_t host_pc, bool will_exit);

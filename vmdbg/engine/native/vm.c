@@ -1,6 +1,6 @@
 /* The clock and the run loop.
  *
- * A tick is a byte of guest code retired. Unicorn calls on_block before each block; bytes are additive, so the count
+ * A tick is a byte of guest code retired. Each block adds its size as it begins; bytes are additive, so the count
  * does not depend on where blocks begin. What must happen at a tick happens at the first instruction boundary at or
  * after it: a block that would cross the limit is run one instruction at a time.
  */
@@ -44,7 +44,7 @@ uint64_t vm_now(Vm *vm, uintptr_t host_pc)
 void vm_request_stop(Vm *vm)
 {
     vm->exit = EXIT_REQUESTED;
-    vm->attention = 1;
+    clock_attend(vm);
     vm->limit = 0;
 }
 
@@ -104,29 +104,24 @@ static bool must_end(Vm *vm)
     return vm->watch_hit_count && !vm->watch_recording;
 }
 
-/* UC_HOOK_BLOCK: before each block. */
-static void on_block(uc_engine *uc, uint64_t start, uint32_t size, void *user)
+/* A block begins, its size counted already, and is looked at: run it, or leave it for between blocks. */
+void block_begins(Vm *vm)
 {
-    Vm *vm = user;
+    bool single = vm->expect_single, crossing = vm->clock > vm->limit;
 
-    (void)uc;
-    if (__builtin_expect(vm->attention || vm->clock + size > vm->limit, 0)) {
-        bool single = vm->expect_single, crossing = vm->clock + size > vm->limit;
-        vm->expect_single = 0;
-        if (!single && (vm->step_once || crossing || deliverable(vm) || must_end(vm))) {
-            vm->crossing = crossing;
-            vm->block_size = 0;
-            CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
-            CPU_EXCEPTION_INDEX(vm->cpu) = -1;
-            cpu_loop_exit_x86_64(vm->cpu);
-        }
-        if (single)
-            vm->stepped = 1;
-        vm->in_single = single;
+    vm->expect_single = 0;
+    if (!single && (vm->step_once || crossing || deliverable(vm) || must_end(vm))) {
+        vm->clock -= vm->block_size;
+        vm->block_size = 0;
+        vm->crossing = crossing;
+        vm->env->eip = vm->block_start - vm->env->segs[R_CS].base;
+        CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+        CPU_EXCEPTION_INDEX(vm->cpu) = -1;
+        cpu_loop_exit_x86_64(vm->cpu);
     }
-    vm->clock += size;
-    vm->block_start = start;
-    vm->block_size = size;
+    if (single)
+        vm->stepped = 1;
+    vm->in_single = single;
 }
 
 static void stop_between(Vm *vm, uint32_t exit)
@@ -158,7 +153,7 @@ static void take_interrupt(Vm *vm)
     vm->stepped = 1;
 }
 
-/* Between blocks, when on_block or a run asked for attention: stop, deliver, or go on by one instruction. */
+/* Between blocks, when block_begins() or a run asked for attention: stop, deliver, or go on by one instruction. */
 bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
 {
     Vm *vm = vm_current;
@@ -192,7 +187,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     vm->expect_single = 1;
     vm->run_alone = 0;
     vm->breakpoint_suppressed = 0;
-    vm->attention = 1;
+    clock_attend(vm);
     vm->single_steps++;
     CPU_CFLAGS_NEXT_TB(cpu) = 1;
     CPU_INTERRUPT_REQUEST(cpu) |= CPU_INTERRUPT_HARD;
@@ -285,13 +280,12 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     Vm *outer = vm_current;
     uc_err error;
 
-    vm->limit = limit;
     vm->exit = EXIT_NONE;
     vm->step_once = once;
     vm->stepped = vm->expect_single = vm->in_single = vm->run_alone = vm->crossing = 0;
     vm->watch_hit_count = 0;
     vm->quiet_deliveries = 0;
-    vm->attention = once || vm->intr || vm->nmi || vm->breakpoint_suppressed || data_breakpoint_hits(vm);
+    clock_begin(vm, limit, once || vm->intr || vm->nmi || vm->breakpoint_suppressed || data_breakpoint_hits(vm));
     CPU_CFLAGS_NEXT_TB(vm->cpu) = -1;
     CPU_INTERRUPT_REQUEST(vm->cpu) = vm->attention ? CPU_INTERRUPT_HARD : 0;
     vm_current = vm;
@@ -393,8 +387,7 @@ static bool add_hooks(Vm *vm)
 {
     uc_hook hook;
 
-    return uc_hook_add(vm->uc, &hook, UC_HOOK_BLOCK, on_block, vm, 1, 0) == UC_ERR_OK &&
-           uc_hook_add(vm->uc, &hook, UC_HOOK_INTR, on_exception, vm, 1, 0) == UC_ERR_OK &&
+    return uc_hook_add(vm->uc, &hook, UC_HOOK_INTR, on_exception, vm, 1, 0) == UC_ERR_OK &&
            uc_hook_add(vm->uc, &hook, UC_HOOK_INSN_INVALID, on_invalid, vm, 1, 0) == UC_ERR_OK &&
            uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1) == UC_ERR_OK;
 }

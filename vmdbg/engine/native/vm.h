@@ -57,8 +57,9 @@ typedef struct {                            /* the architectural state, for regi
 typedef struct Vm Vm;
 struct Vm {
     uint64_t clock, limit;                  /* ticks: bytes of guest code retired */
-    uint64_t block_start;
-    uint32_t block_size, attention;         /* attention: block starts must take the slow path */
+    uint64_t horizon;                       /* what translated code compares with: the limit, or 0 to come to block_begins() */
+    uint64_t block_start, block_size;
+    uint32_t attention, pad_attention;      /* attention: look at every block */
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
     uint32_t align_next;                    /* the next access translated is to be checked */
     uint32_t int_length;                    /* of the INT n that is being delivered */
@@ -121,6 +122,14 @@ int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);
 int vm_map_memory(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
 bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
 void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, uint64_t rip);
+
+/* clock.c */
+void clock_lower_limit(Vm *vm, uint64_t tick);
+void clock_attend(Vm *vm);
+void clock_begin(Vm *vm, uint64_t limit, bool attention);
+void clock_translates(const Block *tb);
+void clock_translated(const Block *tb);
+void block_begins(Vm *vm);
 
 /* mmu.c, tlb.c */
 typedef struct { uint64_t physical; uint32_t flags; } Translation;

@@ -49,6 +49,8 @@ ADDRESS_SPACE = 1 << 40
 DELIVERIES = 64
 NO_TICK = (1 << 64) - 1
 ANY_SUBLEAF = 0xFFFFFFFF
+PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
+"""Writing them empties the TLB, as it does when the guest writes them."""
 EXIT_BREAKPOINT = lib.EXIT_BREAKPOINT
 
 _EVENT_BITS = {
@@ -193,8 +195,7 @@ class UnicornEngine:
         )
 
     def lower_limit(self, tick: Tick) -> None:
-        if tick < self._vm.limit:
-            self._vm.limit = tick
+        lib.clock_lower_limit(self._vm, tick)
 
     def request_stop(self) -> None:
         lib.vm_request_stop(self._vm)
@@ -202,7 +203,7 @@ class UnicornEngine:
     def set_interrupt(self, level: bool) -> None:
         self._vm.intr = level
         if level:
-            self._vm.attention = 1
+            lib.clock_attend(self._vm)
 
     @property
     def interrupt(self) -> bool:
@@ -210,7 +211,7 @@ class UnicornEngine:
 
     def raise_nmi(self) -> None:
         self._vm.nmi = 1
-        self._vm.attention = 1
+        lib.clock_attend(self._vm)
 
     @property
     def nmi_pending(self) -> bool:
@@ -249,10 +250,7 @@ class UnicornEngine:
         return bytes(ffi.buffer(buffer, lib.vm_read_linear(self._vm, address, buffer, size)))
 
     def write_register(self, name: str, value: int) -> None:
-        accessor = REGISTERS[name]
-        lib.vm_get_state(self._vm, self._state)
-        accessor.write(self._state, value)
-        lib.vm_set_state(self._vm, self._state)
+        self.write_registers({name: value})
 
     def write_registers(self, values: Mapping[str, int]) -> None:
         """Several at once, so that no state in between need make sense."""
@@ -260,6 +258,8 @@ class UnicornEngine:
         for name, value in values.items():
             REGISTERS[name].write(self._state, value)
         lib.vm_set_state(self._vm, self._state)
+        if values.keys() & PAGING_REGISTERS:
+            lib.tlb_drop_all(self._vm)
 
     def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
         if not 0 <= address <= self.ram_size - len(data):
