@@ -83,13 +83,14 @@ class Run:
         self._started = started
         self._machine = started.machine
         self._keyboard = isinstance(options.serial, Stdio) and both_ends_are_terminals()
+        self._raw = False
         self._panic = PanicWatch()
         self._io_log = self._open_io_log()
         self._poller = Poller()
         stack.callback(self._poller.close)
-        self._serial = make_backend(options.serial, readable=self._keyboard or not is_terminal(0))
+        self._serial = make_backend(options.serial, readable=self._keyboard or not is_terminal(0), raw=self._keyboard)
         stack.callback(self._serial.close)
-        self._debug_console = make_backend(options.debug_console, readable=False)
+        self._debug_console = make_backend(options.debug_console, readable=False, raw=self._keyboard)
         stack.callback(self._debug_console.close)
         self._seat = self._take_seat()
         stack.callback(self._seat.runner.close)
@@ -141,7 +142,7 @@ class Run:
         if isinstance(self._serial, StdioBackend) and not self._serial.at_line_start and is_terminal(1):
             self._serial.write(b"\n")
             self._serial.flush()
-        message(text)
+        message(text, raw=self._raw)
 
     def finish(self) -> int:
         """Run to the end and say how it ended; the exit code."""
@@ -166,7 +167,12 @@ class Run:
             if self._keyboard:
                 self.say(f"{self._started.origin.description}; {ESCAPE_NAME} h for help, {ESCAPE_NAME} q to quit")
                 stack.enter_context(RawTerminal(0))
+                self._raw = True
+                stack.callback(self._cooked)
             return self._loop.run()
+
+    def _cooked(self) -> None:
+        self._raw = False
 
     def _receiver(self) -> Receive:
         """What to do with what comes from outside: keys, prepared text, or a client's bytes."""

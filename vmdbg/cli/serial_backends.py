@@ -14,6 +14,7 @@ from vmdbg.errors import UserError
 
 CHUNK = 1 << 16
 LONGEST_TYPED_FILE = 16 << 20
+_CR, _LF = 0x0D, 0x0A
 Receive = Callable[[bytes], None]
 
 
@@ -144,16 +145,17 @@ class FileBackend:
 
 
 class StdioBackend:
-    """stdout, and stdin if `readable`."""
+    """stdout, and stdin if `readable`. `raw`: stdout is a raw terminal, to which a bare LF needs a CR."""
 
     congested = False
 
-    def __init__(self, readable: bool) -> None:
+    def __init__(self, *, readable: bool, raw: bool = False) -> None:
         self._live = readable
+        self._raw = raw
         self._pending = bytearray()
         self._poller: Poller | None = None
         self._receive: Receive = lambda _data: None
-        self.at_line_start = True
+        self._last = _LF
 
     def open(self, poller: Poller, receive: Receive) -> str | None:
         self._poller, self._receive = poller, receive
@@ -190,12 +192,18 @@ class StdioBackend:
             self._poller.forget(0)
 
     def write(self, data: bytes) -> None:
-        self._pending += data
+        for byte in data:
+            if byte == _LF and self._raw and self._last != _CR:
+                self._pending.append(_CR)
+            self._pending.append(byte)
+            self._last = byte
+
+    @property
+    def at_line_start(self) -> bool:
+        return self._last == _LF
 
     def flush(self) -> None:
-        if self._pending:
-            self.at_line_start = self._pending.endswith(b"\n")
-            write_all(1, self._pending)
+        write_all(1, self._pending)
 
     def close(self) -> None:
         if self._poller is not None:

@@ -34,11 +34,11 @@ KEPT = 1 << 16
 """Bytes of output kept for the client that comes next."""
 
 
-def make_backend(choice: SerialChoice, *, readable: bool) -> SerialBackend:
-    """`readable`: stdin is there to be read."""
+def make_backend(choice: SerialChoice, *, readable: bool, raw: bool = False) -> SerialBackend:
+    """`readable`: stdin is there to be read; `raw`: the terminal will be raw."""
     match choice:
         case Stdio():
-            return StdioBackend(readable)
+            return StdioBackend(readable=readable, raw=raw)
         case NoSerial():
             return NullBackend()
         case FilePath(path):

@@ -14,7 +14,7 @@ _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
 
 
 class RawTerminal:
-    """Raw while the context lasts. Output keeps turning LF into CR LF, so that nobody's lines form stairs."""
+    """Raw while the context lasts: who writes LF writes CR too, or the lines form stairs."""
 
     def __init__(self, file: int) -> None:
         self._file = file
@@ -46,7 +46,7 @@ class RawTerminal:
         mode[_IFLAG] &= ~(
             termios.BRKINT | termios.ICRNL | termios.INLCR | termios.IGNCR | termios.ISTRIP | termios.IXON
         )
-        mode[_OFLAG] |= termios.OPOST | termios.ONLCR
+        mode[_OFLAG] &= ~termios.OPOST
         mode[_CFLAG] = mode[_CFLAG] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
         mode[_LFLAG] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
         mode[_CC][termios.VMIN], mode[_CC][termios.VTIME] = 1, 0
@@ -70,8 +70,9 @@ def both_ends_are_terminals() -> bool:
     return is_terminal(0) and is_terminal(1)
 
 
-def message(text: str) -> None:
-    """One line for the user, on stderr."""
+def message(text: str, *, raw: bool = False) -> None:
+    """A line for the user, on stderr; `raw` says that the terminal is."""
+    line = f"vmdbg: {text}\n"
     with contextlib.suppress(OSError):  # nobody reads
-        sys.stderr.write(f"vmdbg: {text}\n")
+        sys.stderr.write(line.replace("\n", "\r\n") if raw else line)
         sys.stderr.flush()

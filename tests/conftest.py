@@ -1,0 +1,56 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests import linux_assets
+from tests.guests.build import sample_kernel
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A guest that cannot be had skips the test, with what to do about it."""
+    del item
+    return (yield from _skipping())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: object) -> Generator[None, object, object]:
+    del fixturedef
+    return (yield from _skipping())
+
+
+def _skipping() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except Exception as error:
+        # Tests are imported by path, so the class may exist twice.
+        if type(error).__name__ == linux_assets.AssetsMissingError.__name__:
+            pytest.skip(str(error))
+        raise
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The sample kernel, built."""
+    return sample_kernel()
+
+
+@pytest.fixture(scope="session")
+def cloud_kernel() -> Path:
+    return linux_assets.cloud_kernel()
+
+
+@pytest.fixture(scope="session")
+def generic_kernel() -> Path:
+    return linux_assets.generic_kernel()
+
+
+@pytest.fixture(scope="session")
+def initrd() -> Path:
+    """A busybox initrd that shows a prompt on the console."""
+    return linux_assets.busybox_initrd()

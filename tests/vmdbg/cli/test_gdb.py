@@ -1,0 +1,76 @@
+"""`vmdbg run --gdb` with a real gdb: what it does leaves no trace in the guest."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.guests.build import require
+from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment
+
+SCRIPT = """
+set pagination off
+set confirm off
+target remote {address}
+break printk
+continue
+continue
+delete
+info registers
+x/16i $pc
+watch *(long *)$sp
+continue
+delete
+stepi 200
+x/64xb $sp
+{end}
+"""
+
+
+def run_under_gdb(sample: Path, tmp_path: Path, *arguments: str, end: str) -> tuple[int, str, str]:
+    """Exit code and messages of vmdbg, and what gdb said."""
+    gdb = require("gdb")
+    command = [*COMMAND, "run", sample, "--serial", "none", "--gdb", "0", "--wait", *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as process:
+        assert process.stderr is not None
+        found = re.search(r"target remote (\S+)", process.stderr.readline())
+        assert found is not None
+        script = tmp_path / "script"
+        script.write_text(SCRIPT.format(address=found[1], end=end))
+        client = subprocess.run(
+            [gdb, "-nx", "-batch", "-x", script, sample],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT,
+            text=True,
+            check=False,
+        )
+        _, said = process.communicate(timeout=TIMEOUT)
+    return process.returncode, said, client.stdout + client.stderr
+
+
+def test_a_debugged_guest_becomes_what_it_would_have_become(sample: Path, tmp_path: Path) -> None:
+    stop = ("--stop-at", "60000000")
+    code, said, client = run_under_gdb(sample, tmp_path, *stop, "--digest", f"{tmp_path}/digest", end="detach")
+    assert code == 0, said
+    assert "Breakpoint 1, printk" in client
+    assert "Hardware watchpoint 2" in client
+    assert json.loads((tmp_path / "digest").read_text()) == digest(sample, *stop)
+
+
+def test_until_means_the_same_tick_under_gdb(sample: Path, tmp_path: Path) -> None:
+    until = ("--until", "teller 1: 16")
+    code, said, _ = run_under_gdb(sample, tmp_path, *until, "--digest", f"{tmp_path}/digest", end="detach")
+    assert code == 0, said
+    assert json.loads((tmp_path / "digest").read_text()) == digest(sample, *until)
+
+
+@pytest.mark.parametrize("end", ["kill", "monitor tick\nkill"])
+def test_kill_ends_the_run(sample: Path, tmp_path: Path, end: str) -> None:
+    code, said, _ = run_under_gdb(sample, tmp_path, end=end)
+    assert code == 0
+    assert "quit at tick" in said

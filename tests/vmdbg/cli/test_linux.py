@@ -1,0 +1,48 @@
+"""Stock Debian kernels from the command line to a shell and to power-off."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.vmdbg.cli.vmdbg_process import digest, errors, vmdbg
+
+WITHOUT_APIC = ("--append", "noapic nolapic")
+
+
+@pytest.fixture(params=["cloud_kernel", "generic_kernel"])
+def kernel(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("options", [(), WITHOUT_APIC], ids=["apic", "noapic"])
+def test_boots_to_a_shell_that_runs_commands_and_powers_off(
+    kernel: Path, initrd: Path, options: tuple[str, ...]
+) -> None:
+    done = vmdbg("run", "--kernel", kernel, "--initrd", initrd, *options, typed=b"echo $((6 * 7))\npoweroff -f\n")
+    assert done.returncode == 0, errors(done)
+    assert b"\r\n42\r\n" in done.stdout
+    assert "the guest powered off" in errors(done)
+
+
+@pytest.mark.timeout(300)
+def test_a_kernel_without_a_root_panics_and_is_reported(cloud_kernel: Path) -> None:
+    done = vmdbg("run", cloud_kernel)
+    assert done.returncode == 1
+    assert "Kernel panic - not syncing: VFS: Unable to mount root fs" in errors(done)
+
+
+@pytest.mark.timeout(300)
+def test_the_boot_is_the_same_every_time(cloud_kernel: Path, initrd: Path) -> None:
+    arguments = ("--kernel", cloud_kernel, "--initrd", initrd, "--until", "GUEST UP")
+    assert digest(*arguments) == digest(*arguments)
+
+
+def test_an_initrd_that_does_not_fit(cloud_kernel: Path, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    with big.open("wb") as file:
+        file.truncate(200 << 20)
+    done = vmdbg("run", "--kernel", cloud_kernel, "--initrd", big, "--memory", "128M")
+    assert done.returncode == 2
+    assert "--memory" in errors(done)

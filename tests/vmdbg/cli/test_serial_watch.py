@@ -1,0 +1,39 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmdbg.cli.serial_watch import LONGEST_LINE, PanicWatch, UntilText
+from vmdbg.machine.cpu_lines import LATENCY
+from vmdbg.units import Tick
+
+
+def until(text: bytes, output: bytes, cut: int = 1) -> tuple[UntilText, list[Tick]]:
+    stops: list[Tick] = []
+    watch = UntilText(text, stops.append)
+    for start in range(0, len(output), cut):
+        watch.on_output(0, output[start : start + cut], start)
+    return watch, stops
+
+
+def test_stops_once_a_latency_after_the_last_byte_of_the_text() -> None:
+    watch, stops = until(b"login:", b"debian login: login:")
+    assert watch.found_at == 12
+    assert stops == [12 + LATENCY]
+
+
+@given(text=st.binary(min_size=1, max_size=4), output=st.binary(max_size=40), cut=st.integers(1, 7))
+def test_finds_what_is_there_however_it_is_cut(text: bytes, output: bytes, cut: int) -> None:
+    watch, _ = until(text, output, cut)
+    assert (watch.found_at is not None) == (text in output)
+
+
+def test_a_panic_is_remembered_without_its_timestamp() -> None:
+    watch = PanicWatch()
+    for byte in b"[    1.5] ok\r\n[    2.000000] Kernel panic - not syncing: no init\r\nmore\n":
+        watch.on_output(0, bytes((byte,)), 0)
+    assert watch.panic == "Kernel panic - not syncing: no init"
+
+
+def test_endless_lines_are_not_kept() -> None:
+    watch = PanicWatch()
+    watch.on_output(0, b"x" * (2 * LONGEST_LINE) + b"Kernel panic - no\n", 0)
+    assert watch.panic is None
