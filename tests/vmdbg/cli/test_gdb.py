@@ -20,7 +20,7 @@ continue
 delete
 info registers
 x/16i $pc
-watch *(long *)$sp
+watch -l *(long *)($sp - 64)
 continue
 delete
 stepi 200
@@ -58,7 +58,7 @@ def test_a_debugged_guest_becomes_what_it_would_have_become(sample: Path, tmp_pa
     code, said, client = run_under_gdb(sample, tmp_path, *stop, "--digest", f"{tmp_path}/digest", end="detach")
     assert code == 0, said
     assert "Breakpoint 1, printk" in client
-    assert "Hardware watchpoint 2" in client
+    assert "Hardware watchpoint 2" in client, client
     assert json.loads((tmp_path / "digest").read_text()) == digest(sample, *stop)
 
 
