@@ -24,6 +24,13 @@ void clock_attend(Vm *vm)
     vm->horizon = 0;
 }
 
+/* Nothing is left to look for before the limit. */
+void clock_relax(Vm *vm)
+{
+    vm->attention = 0;
+    vm->horizon = vm->limit;
+}
+
 void clock_begin(Vm *vm, uint64_t limit, bool attention)
 {
     vm->limit = limit;

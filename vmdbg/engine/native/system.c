@@ -74,7 +74,7 @@ static void load_time_stamp(Env *env, uintptr_t host_pc)
 {
     if (env->cr[4] & CR4_TSD && env->hflags & HF_CPL)
         raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
-    uint64_t now = time_stamp(vm_current, host_pc);
+    uint64_t now = time_stamp(vm_current, 0);   /* translated code has stored rip for this instruction */
     env->regs[R_RAX] = (uint32_t)now;
     env->regs[R_RDX] = now >> 32;
 }
@@ -246,6 +246,24 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
         tlb_drop_all(vm);
         vm_flush_engine_tlb(vm);
     }
+}
+
+/* A ring change needs a stack from the TSS and TR names none: #TS (SDM 3A 6.15), where Unicorn ends the process. */
+_Noreturn void __wrap_cpu_abort_x86_64(Cpu *cpu, const char *format, ...)
+{
+    Env *env = CPU_ENV(cpu);
+
+    (void)format;
+    raise_exception_err_ra_x86_64(env, 10, env->tr.selector & 0xfffc, 0);
+}
+
+void __real_helper_ltr_x86_64(Env *env, int selector);
+
+HELPER void __wrap_helper_ltr_x86_64(Env *env, int selector)
+{
+    if (!(selector & 0xfffc))
+        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
+    __real_helper_ltr_x86_64(env, selector);
 }
 
 /* CMPXCHG8B and CMPXCHG16B: Unicorn computes the flags from a stale cc_op, so that they depend on where the block

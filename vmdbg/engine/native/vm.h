@@ -105,7 +105,8 @@ struct Vm {
     uint64_t fills, walks, flushes, code_drops, exceptions, interrupts, system_calls, single_steps;
 };
 
-extern __thread Vm *vm_current;
+/* initial-exec: found without a call. */
+extern __thread Vm *vm_current __attribute__((tls_model("initial-exec")));
 
 /* vm.c */
 Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner);
@@ -126,6 +127,7 @@ void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_cod
 /* clock.c */
 void clock_lower_limit(Vm *vm, uint64_t tick);
 void clock_attend(Vm *vm);
+void clock_relax(Vm *vm);
 void clock_begin(Vm *vm, uint64_t limit, bool attention);
 void clock_translates(const Block *tb);
 void clock_translated(const Block *tb);
