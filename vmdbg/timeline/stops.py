@@ -7,10 +7,6 @@ from contextlib import contextmanager
 
 from vmdbg.engine.port import Engine, Stops
 
-CS_LONG = 1 << 21
-"""CS.L, in the high dword of the descriptor (SDM 3A 3.4.5)."""
-EFER_LMA = 1 << 10
-
 
 def arm(engine: Engine, stops: Stops) -> None:
     """Set exactly these stops."""
@@ -39,6 +35,4 @@ def at_breakpoint(engine: Engine) -> bool:
     linear = engine.stops.breakpoints.linear
     if not linear:
         return False
-    rip, base, flags, efer = map(engine.read_register, ("rip", "cs_base", "cs_flags", "efer"))
-    long_mode = efer & EFER_LMA and flags & CS_LONG
-    return (rip if long_mode else rip + base & 0xFFFFFFFF) in linear
+    return engine.linear_pc in linear

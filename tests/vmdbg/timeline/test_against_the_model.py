@@ -1,0 +1,174 @@
+"""A timeline, driven at random, always agrees with running the guest again from the start."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.vmdbg.timeline.model import Model, origin_of
+from vmdbg.engine.port import (
+    Access,
+    Breakpoints,
+    Catches,
+    LimitReached,
+    Stops,
+    Watchpoint,
+)
+from vmdbg.machine.digest import digest
+from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, RegisterWrite, SerialInput
+from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.stops import arm
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Linear, Physical, Tick
+
+GUESTS = ("modes", "protected_exceptions", "protected_ring3", "real_exceptions", "real_single_step", "real_timer")
+FOR_EVER = Tick(1 << 62)
+model_of = cache(Model)
+fractions = st.floats(0, 1, exclude_max=True)
+
+
+class TimelineAgainstModel(RuleBasedStateMachine):
+    """The history is run to its end first; then everything happens somewhere in it."""
+
+    @initialize(guest=st.sampled_from(GUESTS))
+    def boot(self, guest: str) -> None:
+        self.guest = guest
+        self.model = model_of(guest)
+        self.machine = origin_of(guest).machine()
+        self.timeline = Timeline(self.machine)
+        self.stops = Stops()
+        self.timeline.run(FOR_EVER)
+        assert self.timeline.end == self.model.end
+
+    def teardown(self) -> None:
+        if hasattr(self, "machine"):
+            self.machine.close()
+
+    @property
+    def now(self) -> Position:
+        return self.timeline.position
+
+    def instant(self, fraction: float) -> Position:
+        known = [position for position in self.model.positions if position <= self.timeline.end]
+        return known[int(fraction * len(known))]
+
+    @rule(fraction=fractions)
+    def seek_an_instant(self, fraction: float) -> None:
+        goal = self.instant(fraction)
+        self.timeline.seek(goal)
+        assert self.now == goal
+
+    @rule(fraction=fractions)
+    def seek_a_tick(self, fraction: float) -> None:
+        goal = Position(Tick(int(fraction * self.timeline.end.tick)))
+        self.timeline.seek(goal)
+        assert goal <= self.now <= self.model.following(goal)
+
+    @precondition(lambda self: self.now < self.timeline.end)
+    @rule()
+    def step(self) -> None:
+        goal = self.model.positions[_index_after(self.model, self.now)]
+        self.timeline.step()
+        assert self.now == goal
+
+    @rule(count=st.integers(1, 20))
+    def reverse_step(self, count: int) -> None:
+        for _ in range(count):
+            goal = self.model.previous(self.now)
+            assert self.timeline.reverse_step() == goal == self.now
+
+    @rule(ticks=st.integers(1, 20_000))
+    def run_with_nothing_armed(self, ticks: int) -> None:
+        goal = Position(Tick(self.now.tick + ticks))
+        arm(self.machine.engine, Stops())
+        outcome = self.timeline.run(goal.tick)
+        arm(self.machine.engine, self.stops)
+        if isinstance(outcome, LimitReached):
+            assert goal <= self.now <= self.model.following(goal)
+        else:
+            assert self.now == self.timeline.end == self.model.end
+
+    @rule(
+        code=st.lists(fractions, max_size=3),
+        data=st.lists(st.tuples(st.integers(0, 0x7FFF), st.sampled_from([1, 4, 64])), max_size=2),
+        vectors=st.frozensets(st.sampled_from([0, 1, 3, 6, 13, 14]), max_size=2),
+    )
+    def set_stops(self, code: list[float], data: list[tuple[int, int]], vectors: frozenset[int]) -> None:
+        pcs = self.model.pcs
+        self.stops = Stops(
+            Breakpoints(linear=tuple(Linear(pcs[int(fraction * len(pcs))]) for fraction in code)),
+            tuple(
+                Watchpoint(number, address, size, frozenset({Access.WRITE}))
+                for number, (address, size) in enumerate(data)
+            ),
+            Catches(vectors=vectors),
+        )
+        arm(self.machine.engine, self.stops)
+
+    @precondition(lambda self: not self.timeline.history.inputs and self.timeline.end == self.model.end)
+    @rule()
+    def run_to_a_stop(self) -> None:
+        coming = [entry for entry in self.model.reports(self.stops) if entry[0] > self.now]
+        outcome = self.timeline.run(FOR_EVER, over_breakpoint=True)
+        assert (self.now, type(outcome).__name__) == coming[0] if coming else self.now == self.model.end
+
+    @precondition(lambda self: not self.timeline.history.inputs and self.timeline.end == self.model.end)
+    @rule()
+    def search_backwards(self) -> None:
+        goal = self.model.last_report(self.stops, self.now)
+        assert self.timeline.reverse_search(lambda _outcome: True) == goal
+        assert self.now == (goal or self.timeline.start)
+
+    @rule()
+    def take_a_checkpoint(self) -> None:
+        self.timeline.take_checkpoint()
+
+    @rule()
+    def lose_all_checkpoints(self) -> None:
+        self.timeline.checkpoints.clear()
+
+    @rule(budget=st.sampled_from([1, 1 << 20, 1 << 30]))
+    def change_the_budget(self, budget: int) -> None:
+        self.timeline.checkpoints.budget = budget
+        self.timeline.checkpoints.fit(self.now)
+
+    @precondition(lambda self: self.machine.ending is None)
+    @rule(
+        data=st.one_of(
+            st.builds(SerialInput, st.just(0), st.binary(min_size=1, max_size=3)),
+            st.builds(RegisterWrite, st.sampled_from(["rbp", "xmm0"]), st.integers(0, 0xFFFF)),
+            st.builds(MemoryWrite, st.integers(0x3000, 0x4FFF).map(Physical), st.binary(min_size=1, max_size=8)),
+            st.just(NmiButton()),
+        )
+    )
+    def fork_with_an_input(self, data: Input) -> None:
+        here = self.now
+        self.timeline.fork()
+        assert self.timeline.live
+        assert self.timeline.end == here
+        self.timeline.push(data)
+        self.model = Model(self.guest, self.timeline.history.inputs)
+        arm(self.machine.engine, Stops())
+        self.timeline.run(self.model.end.tick)
+        arm(self.machine.engine, self.stops)
+
+    @invariant()
+    def is_what_a_run_from_the_start_would_be(self) -> None:
+        if hasattr(self, "machine"):
+            assert digest(self.machine) == self.model.digest(self.now)
+
+
+def _index_after(model: Model, position: Position) -> int:
+    return next(index for index, other in enumerate(model.positions) if other > position)
+
+
+TimelineAgainstModel.TestCase.settings = settings(
+    max_examples=12,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestTimelineAgainstModel = TimelineAgainstModel.TestCase

@@ -1,0 +1,235 @@
+"""Instants by what users call them: a tick, a share of the history, a text on the console, an exception, a hit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from vmdbg.engine.port import BreakpointHit, Breakpoints, Catches, EventCaught, LimitReached, Stops
+from vmdbg.errors import UserError
+from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.console_log import DEBUG_CONSOLE
+from vmdbg.timeline.stops import arm
+from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.units import Linear, Tick
+
+_TICK = re.compile(r"(0x[0-9a-f]+|[0-9][0-9_]*(?:\.[0-9]+)?)([kmg]?)(?:\+([0-9]+))?", re.IGNORECASE)
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
+_EXCEPTION = re.compile(r"exception(?::(0x[0-9a-f]+|[0-9]+))?(?:#([0-9]+))?", re.IGNORECASE)
+_HIT = re.compile(r"hit:(.+?)(?:#([0-9]+))?")
+_SCALE = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+ALL_VECTORS = frozenset(range(32))
+FORMS = 'a tick (4.5G, 1200+1), start, end, 37%, "text", exception:14, exception#2, hit:ADDRESS#3 or a bookmark'
+
+AddressOf = Callable[[str], int]
+"""The address that an expression names. Raises UserError."""
+
+
+@dataclass(frozen=True, slots=True)
+class TickMark:
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class StartMark:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class EndMark:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class PercentMark:
+    """A share of the history's ticks, from 0 to 100."""
+
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextMark:
+    """When the last byte of the `count`-th occurrence of a text had been written to a console."""
+
+    text: bytes
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionMark:
+    """The handler's first instruction of the `count`-th delivery of an exception; without `vector` of any."""
+
+    vector: int | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HitMark:
+    """When the instruction at a linear address is about to run for the `count`-th time."""
+
+    address: Linear
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BookmarkMark:
+    name: str
+
+
+Mark = TickMark | StartMark | EndMark | PercentMark | TextMark | ExceptionMark | HitMark | BookmarkMark
+
+
+def parse_mark(text: str, address_of: AddressOf | None = None) -> Mark:
+    """What `text` names. Raises UserError if it names nothing."""
+    text = text.strip()
+    if text in ("start", "begin"):
+        return StartMark()
+    if text == "end":
+        return EndMark()
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":
+        return TextMark(text[1:-1].encode())
+    if found := _PERCENT.fullmatch(text):
+        return PercentMark(_share(float(found[1])))
+    if found := _TICK.fullmatch(text):
+        return TickMark(Position(Tick(_ticks(found[1], found[2].lower())), int(found[3] or 0)))
+    if found := _EXCEPTION.fullmatch(text):
+        return ExceptionMark(int(found[1], 0) if found[1] else None, _count(found[2]))
+    if found := _HIT.fullmatch(text):
+        return HitMark(Linear((address_of or _number)(found[1])), _count(found[2]))
+    if re.fullmatch(r"@?[A-Za-z_][\w.-]*", text):
+        return BookmarkMark(text.removeprefix("@"))
+    raise UserError(f"{text!r} names no instant: give {FORMS}")
+
+
+def _share(percent: float) -> float:
+    if percent > 100:
+        raise UserError(f"{percent:g}% is after the end: give 0% to 100%")
+    return percent
+
+
+def _ticks(number: str, scale: str) -> int:
+    if number[:2].lower() == "0x":
+        return int(number, 16)
+    whole, _, fraction = number.partition(".")
+    unit = _SCALE[scale]
+    return int(whole) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
+
+
+def _count(text: str | None) -> int:
+    count = int(text) if text else 1
+    if count < 1:
+        raise UserError("occurrences count from 1")
+    return count
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise UserError(f"{text!r} is no address: give a number, as 0x100000") from None
+
+
+def seek_mark(timeline: Timeline, mark: Mark, on_progress: Progress | None = None) -> Position:
+    """Go there. Raises UserError, back where it was, if there is no such instant."""
+    origin = timeline.position
+    try:
+        with timeline.undisturbed():
+            _go(timeline, mark, on_progress)
+    except BaseException:
+        timeline.seek(origin)
+        raise
+    return timeline.position
+
+
+def _go(timeline: Timeline, mark: Mark, on_progress: Progress | None) -> None:
+    match mark:
+        case TickMark(position):
+            timeline.seek(position, on_progress)
+        case StartMark():
+            timeline.seek(timeline.start, on_progress)
+        case EndMark():
+            timeline.seek(timeline.end, on_progress)
+        case PercentMark(percent):
+            start, end = timeline.start.tick, timeline.end.tick
+            tick = Tick(start + int((end - start) * percent / 100))
+            timeline.seek(max(timeline.start, Position(tick)), on_progress)
+        case TextMark(text, count):
+            _go_to_text(timeline, text, count, on_progress)
+        case ExceptionMark(vector, count):
+            vectors = ALL_VECTORS if vector is None else frozenset({vector})
+            what = "exceptions" if vector is None else f"exceptions with vector {vector}"
+            _go_to_nth(timeline, Stops(catches=Catches(vectors=vectors)), count, what, on_progress)
+        case HitMark(address, count):
+            what = f"executions of {address:#x}"
+            _go_to_nth(timeline, Stops(Breakpoints(linear=(address,))), count, what, on_progress)
+        case BookmarkMark(name):
+            if name not in timeline.bookmarks:
+                raise UserError(f"there is no bookmark {name!r}: give {FORMS}")
+            timeline.seek(timeline.bookmarks[name], on_progress)
+        case _:
+            assert_never(mark)
+
+
+def _go_to_nth(timeline: Timeline, stops: Stops, count: int, what: str, on_progress: Progress | None) -> None:
+    """To the `count`-th time that a run from the start reports one of the stops."""
+    engine, left = timeline.machine.engine, count
+    timeline.go(timeline.start)
+    arm(engine, stops)
+    over = False
+    while timeline.position < timeline.end:
+        outcome: Outcome = timeline.advance(timeline.end, over_breakpoint=over)
+        over = isinstance(outcome, BreakpointHit | EventCaught)
+        if on_progress is not None:
+            on_progress(_done(timeline))
+        if isinstance(outcome, LimitReached):
+            continue
+        left -= 1
+        if not left:
+            return
+    raise UserError(f"there are only {count - left} {what} in the history")
+
+
+def _done(timeline: Timeline) -> float:
+    whole = timeline.end.tick - timeline.start.tick
+    return (timeline.position.tick - timeline.start.tick) / whole if whole else 1.0
+
+
+def _go_to_text(timeline: Timeline, text: bytes, count: int, on_progress: Progress | None) -> None:
+    port = 0 if timeline.console.ports[0].text else DEBUG_CONSOLE
+    around = timeline.console.ports[port].nth(text, count)
+    if around is None:
+        raise UserError(
+            f"the console never had {text.decode('utf-8', 'replace')!r} {count} times"
+            if count > 1
+            else f"the console never had {text.decode('utf-8', 'replace')!r}"
+        )
+    first, last, written = around
+    timeline.go(max(timeline.start, Position(first)), on_progress)
+    if first == last:
+        timeline.go(min(timeline.end, Position(Tick(first + 1))))
+        return
+    _go_to_byte(timeline, port, last, written)
+
+
+def _go_to_byte(timeline: Timeline, port: int, last: Tick, count: int) -> None:
+    """From where `count` bytes are still to come, to when they have."""
+    ticks: list[int] = []
+
+    def listen(_port: int, data: bytes, tick: int) -> None:
+        ticks.extend([tick] * len(data))
+
+    machine = timeline.machine
+    console = machine.debug_console if port == DEBUG_CONSOLE else machine.serial[port]
+    console.listeners.append(listen)
+    try:
+        while len(ticks) < count and timeline.position < timeline.end:
+            timeline.advance(min(timeline.end, Position(Tick(timeline.position.tick + 1_000_000))))
+    finally:
+        console.listeners.remove(listen)
+    if len(ticks) >= count:
+        timeline.go(min(timeline.end, Position(Tick(ticks[count - 1] + 1))))
+    else:
+        timeline.go(min(timeline.end, Position(last)))
