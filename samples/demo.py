@@ -41,7 +41,8 @@ def main() -> int:
     undisturbed = start(GUESTBOOK_BUG, MachineConfig()).machine
     undisturbed.run(INSTANT)
     equal = digest(undisturbed) == debugged
-    print(f"\nA machine that nobody looked into is, at tick {INSTANT}, {'bit for bit the same' if equal else 'DIFFERENT'}.")
+    verdict = "bit for bit the same" if equal else "DIFFERENT"
+    print(f"\nA machine that nobody looked into is, at tick {INSTANT}, {verdict}.")
     return 0 if equal else 1
 
 
