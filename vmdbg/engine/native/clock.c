@@ -58,7 +58,7 @@ static uintptr_t constant(TcgContext *tcg, uint64_t value)
     return argument(tcg, tcg_const_i64_x86_64(tcg, value));
 }
 
-/* clock += size; block_start = pc; block_size = size; if (clock > horizon) call helper_check_exit_request */
+/* clock += size; block_start = pc; block_size = size; if (clock >= horizon) call helper_check_exit_request */
 static void emit_clock(TcgContext *tcg, Vm *vm, void *helper)
 {
     uintptr_t at = constant(tcg, (uintptr_t)vm);
@@ -74,7 +74,7 @@ static void emit_clock(TcgContext *tcg, Vm *vm, void *helper)
     emit(tcg, OP_ST_I64, size, at, offsetof(Vm, block_size));
     emit(tcg, OP_ST_I64, constant(tcg, block_pc), at, offsetof(Vm, block_start));
     emit(tcg, OP_LD_I64, horizon, at, offsetof(Vm, horizon));
-    tcg_gen_brcond_i64_x86_64(tcg, TCG_COND_LEU, clock - (uintptr_t)tcg, horizon - (uintptr_t)tcg, counted);
+    tcg_gen_brcond_i64_x86_64(tcg, TCG_COND_LTU, clock - (uintptr_t)tcg, horizon - (uintptr_t)tcg, counted);
     void *arguments[] = {(void *)constant(tcg, (uintptr_t)vm->uc), (void *)argument(tcg, tcg_const_i32_x86_64(tcg, 0))};
     __real_tcg_gen_callN_x86_64(tcg, helper, NULL, 2, arguments);
     counted->present = 1;

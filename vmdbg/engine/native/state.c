@@ -118,6 +118,7 @@ void vm_get_state(Vm *vm, VmState *s)
         s->segs[i] = plain(&env->segs[i]);
     s->ldt = plain(&env->ldt);
     s->tr = plain(&env->tr);
+    s->tr.flags |= DESC_P & s->tr.flags ? DESC_TSS_BUSY : 0;    /* which Unicorn keeps in memory only */
     s->gdt = plain(&env->gdt);
     s->idt = plain(&env->idt);
     memcpy(s->dr, env->dr, sizeof s->dr);
@@ -179,6 +180,7 @@ void vm_set_state(Vm *vm, const VmState *s)
     memcpy(env->segs, s->segs, sizeof s->segs);
     env->ldt = s->ldt;
     env->tr = s->tr;
+    env->tr.flags &= ~DESC_TSS_BUSY;
     env->gdt = s->gdt;
     env->idt = s->idt;
     set_debug_registers(vm, s);

@@ -154,7 +154,7 @@ typedef struct TcgContext TcgContext;
 typedef struct { uint8_t head[24]; uintptr_t args[10]; } TcgOp;
 typedef struct { unsigned present : 1, has_value : 1, id : 14, refs : 16; } TcgLabel;
 enum { OP_SET_LABEL = 1, OP_MOVI_I64 = 64, OP_LD_I64 = 73, OP_ST_I64 = 77, OP_ADD_I64 = 78 };
-enum { TCG_TYPE_I64 = 1, TCG_COND_LEU = 12 };
+enum { TCG_TYPE_I64 = 1, TCG_COND_LTU = 4 };
 TcgOp *tcg_emit_op_x86_64(TcgContext *tcg, int opcode);
 void *tcg_temp_new_internal_x86_64(TcgContext *tcg, int type, bool local);
 uintptr_t tcg_const_i64_x86_64(TcgContext *tcg, int64_t value);

@@ -46,6 +46,7 @@ void vm_request_stop(Vm *vm)
     vm->exit = EXIT_REQUESTED;
     clock_attend(vm);
     vm->limit = 0;
+    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
 }
 
 /* Leaves the run at an instruction that has not been executed. */
@@ -122,6 +123,7 @@ void block_begins(Vm *vm)
     if (single)
         vm->stepped = 1;
     vm->in_single = single;
+    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;       /* what is due comes before the next fetch */
     if (!vm->intr && !vm->nmi && !vm->step_once && !must_end(vm) && !data_breakpoint_hits(vm))
         clock_relax(vm);
 }
