@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vmdbg.commands.document import Span, Style, Text
 from vmdbg.units import Linear
-from vmdbg.x86.boundaries import starts_before
+from vmdbg.x86.boundaries import boundaries, length_at, starts_before
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction
 from vmdbg.x86.mode import Width
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BYTES_SHOWN = 8
 BEFORE = 16
+NEAR = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +50,19 @@ def code_lines(
 
 
 def lines_before(session: Session, address: int, count: int) -> list[CodeLine]:
-    """Up to `count` instructions that end at the address; from the symbol's beginning where there is one."""
+    """Up to `count` instructions that end at the address; from the symbol's beginning where that is near."""
     found = session.symbols.nearest(address - 1)
-    start = max(0, address - BEFORE * (count + 2))
-    if found is not None and found.symbol.is_code and address - found.symbol.address < 4096:
-        start = max(start, found.symbol.address) if address - found.symbol.address < 256 else start
-        if start == found.symbol.address:
-            whole = list(code_lines(session, start, 256)) if start < address else []
-            exact = [line for line in whole if line.end <= address]
-            if exact and exact[-1].end == address:
-                return exact[-count:]
+    distance = address - found.symbol.address if found is not None and found.symbol.is_code else 0
+    known = 0 < distance <= NEAR
+    start = address - distance if known else max(0, address - BEFORE * (count + 2))
     code = session.debugger.linear().read_prefix(Linear(start), address - start)
     if len(code) < address - start:
         return []
-    offsets = starts_before(code, session.registers.mode.width, count)
+    width = session.registers.mode.width
+    offsets = boundaries(code, width)[-count:] if known else []
+    if not offsets or start + offsets[-1] + (length_at(code[offsets[-1] :], width) or 1) != address:
+        offsets = starts_before(code[-BEFORE * (count + 2) :], width, count)
+        start = max(start, address - BEFORE * (count + 2))
     return list(code_lines(session, start + offsets[0], len(offsets))) if offsets else []
 
 

@@ -16,9 +16,11 @@ from vmdbg.commands.skips import Skips
 from vmdbg.commands.sources import Sources
 from vmdbg.commands.stepping import Lines
 from vmdbg.commands.system import GuestSystem
+from vmdbg.commands.visits import Visits
 from vmdbg.commands.words import Word, split_condition, split_words, unquoted
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Space
+from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.compiler import Expression, Getters, compile_expression
 from vmdbg.expressions.place import Place, find_place
@@ -52,12 +54,25 @@ class Session:
         self.registry = REGISTRY.copy()
         self.aliases: dict[str, str] = {}
         self.notices: list[str] = []
+        self.generation = 0
+        """Counts lines and stops: what was learnt of the guest in another may be void."""
+        self.progress: Callable[[float], None] | None = None
         self.system = GuestSystem(self)
         self.symbols = SymbolSet(self.system.names)
         self.sources = Sources(self)
         self.scope = Scope(debugger, self.symbols)
         self.execution = Execution(self)
         self.state: dict[type[Any], Any] = {}
+        debugger.stop_listeners.append(self._on_stop)
+
+    def _on_stop(self, stop: Stop) -> None:
+        self.generation += 1
+        self.part(Visits).on_stop(stop)
+
+    def close(self) -> None:
+        """The front end leaves: its breakpoints go, everybody else's stay."""
+        self.debugger.stop_listeners.remove(self._on_stop)
+        self.debugger.points.remove_owned(self.owner)
 
     def part(self, kind: type[Any]) -> Any:
         """This session's own object of a kind, made with the session when first asked for."""
@@ -101,6 +116,7 @@ class Session:
         if refused:
             reason = "; ".join(text for effect, text in REFUSALS.items() if effect in refused)
             raise UserError(f"{command.name} cannot be used here: {reason}")
+        self.generation += 1
         arguments, as_json = parse_arguments(command, rest)
         if arguments is None:
             return self.run(f"help {command.name}"), False

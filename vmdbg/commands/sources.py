@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmdbg.symbols.lines import LineRange, LineTable, read_lines
+from vmdbg.errors import UserError
+from vmdbg.symbols.line_file import LineFile
+from vmdbg.symbols.lines import LineRange, LineTable
 from vmdbg.symbols.load import load_symbols
 from vmdbg.symbols.table import SymbolTable
 
@@ -21,13 +23,12 @@ class SymbolFile:
     path: Path
     slide: int
     table: SymbolTable
-    _lines: LineTable | None = None
+    _lines: LineFile | LineTable | None = None
 
     @property
-    def lines(self) -> LineTable:
+    def lines(self) -> LineFile | LineTable:
         if self._lines is None:
-            is_elf = self.path.open("rb").read(4) == b"\x7fELF"
-            self._lines = read_lines(self.path, self.slide) if is_elf else LineTable([])
+            self._lines = LineFile(self.path, self.slide) if self.table.is_elf else LineTable([])
         return self._lines
 
 
@@ -83,6 +84,13 @@ class Sources:
             if found is not None:
                 return found
         return None
+
+    def add_directory(self, path: Path) -> None:
+        """Look for sources there too, first. Raises UserError."""
+        if not path.is_dir():
+            raise UserError(f"{path} is no directory")
+        self.directories.insert(0, path)
+        self._texts.clear()
 
     def text(self, file: str) -> list[str] | None:
         """The lines of a source file, None if it is not found; never what no symbol file names."""

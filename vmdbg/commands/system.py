@@ -58,7 +58,8 @@ class GuestSystem:
         """None if no operating system is known here, or it cannot be read yet."""
         if not self.enabled:
             return None
-        epoch = self._session.debugger.epoch
+        engine = self._session.debugger.engine
+        epoch = (self._session.generation, engine.clock, engine.delivery_count)
         if epoch != self._epoch:
             self._epoch = epoch
             self._detect()

@@ -102,6 +102,8 @@ class Machine:
         self.engine = make_engine(config.memory, self, cpuid)
         self._intr.pins = self._nmi.pins = self.engine
         self._phase_tick, self._phase_base, self._phase_deliveries = Tick(0), 0, 0
+        self._position_key: tuple[int, ...] = ()
+        self._position = Position(Tick(0))
 
     @property
     def clock(self) -> Tick:
@@ -227,6 +229,12 @@ class Machine:
     @property
     def position(self) -> Position:
         """Where the machine is in time."""
+        key = (self.clock, self.engine.delivery_count, self._phase_tick, self._phase_base, self._phase_deliveries)
+        if key != self._position_key:
+            self._position_key, self._position = key, self._find_position()
+        return self._position
+
+    def _find_position(self) -> Position:
         clock, phase = self.clock, 0
         if self._phase_tick == clock:
             phase = self._phase_base

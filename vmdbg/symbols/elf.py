@@ -19,7 +19,7 @@ def read_elf_symbols(path: Path, slide: int = 0) -> SymbolTable:
     """The table of a linked file; without one, its dynamic symbols. Raises UserError."""
     try:
         with path.open("rb") as file:
-            return SymbolTable(_entries(ELFFile(file)), slide, str(path))
+            return SymbolTable(_entries(ELFFile(file)), slide, is_elf=True)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except (ELFError, ValueError, KeyError, IndexError, OverflowError) as error:

@@ -5,13 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from elftools.common.exceptions import DWARFError, ELFError
-from elftools.elf.elffile import ELFFile
-
-from vmdbg.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +72,7 @@ class LineTable:
         """The lowest address of the first line from `line` on that has code, in a file of that name or path's end."""
         best: LineRange | None = None
         for one in self._ranges:
-            if one.line < line or not one.statement or not _same_file(one.file, file):
+            if one.line < line or not one.statement or not same_file(one.file, file):
                 continue
             if best is None or (one.line, one.start) < (best.line, best.start):
                 best = one
@@ -91,42 +85,30 @@ class LineTable:
         return LineRange(one.start + self._slide, one.end + self._slide, one.file, one.line, one.statement)
 
 
-def _same_file(known: str, asked: str) -> bool:
+def same_file(known: str, asked: str) -> bool:
     return known == asked or known.endswith("/" + asked)
 
 
-def read_lines(path: Path, slide: int = 0) -> LineTable:
-    """The line table of an ELF file; empty if it has none. Raises UserError."""
-    try:
-        with path.open("rb") as stream:
-            file = ELFFile(stream)
-            if not file.has_dwarf_info():
-                return LineTable([])
-            return LineTable(list(_ranges(file.get_dwarf_info())), slide)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except (ELFError, DWARFError, KeyError, ValueError, IndexError, AttributeError, AssertionError) as error:
-        raise UserError(f"the line numbers of {path} cannot be read: {error}") from error
-
-
-def _ranges(dwarf: Any) -> Iterator[LineRange]:
-    for unit in dwarf.iter_CUs():
-        program = dwarf.line_program_for_CU(unit)
-        if program is None:
+def unit_ranges(dwarf: Any, unit: Any) -> Iterator[LineRange]:
+    """The rows of one compilation unit's line-number program as ranges of code."""
+    program = dwarf.line_program_for_CU(unit)
+    if program is None:
+        return
+    names = unit_file_names(unit, program)
+    before = None
+    statement = False
+    for entry in program.get_entries():
+        state = entry.state
+        if state is None:
             continue
-        names = _file_names(unit, program)
-        before = None
-        for entry in program.get_entries():
-            state = entry.state
-            if state is None:
-                continue
-            if before is not None and state.address > before.address:
-                name = names.get(before.file, "?")
-                yield LineRange(before.address, state.address, name, before.line, before.is_stmt)
-            before = None if state.end_sequence else state
+        if before is not None and state.address > before.address:
+            yield LineRange(before.address, state.address, names.get(before.file, "?"), before.line, statement)
+        again = before is not None and (state.address, state.line) == (before.address, before.line)
+        statement = state.is_stmt or (statement and again)
+        before = None if state.end_sequence else state
 
 
-def _file_names(unit: Any, program: Any) -> dict[int, str]:
+def unit_file_names(unit: Any, program: Any) -> dict[int, str]:
     """File numbers to paths: they count from 1 up to DWARF 4, from 0 in DWARF 5."""
     header = program.header
     old = header["version"] < 5

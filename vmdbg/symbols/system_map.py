@@ -19,7 +19,7 @@ def read_system_map(path: Path, slide: int = 0) -> SymbolTable:
         text = path.read_text("utf-8", "replace")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    return SymbolTable(_entries(path, text), slide, str(path))
+    return SymbolTable(_entries(path, text), slide)
 
 
 def _entries(path: Path, text: str) -> Iterator[Entry]:

@@ -26,8 +26,8 @@ class Entry:
 class SymbolTable:
     """Symbols of one file. Implements `vmdbg.os.seam.Symbols` but for what it raises."""
 
-    def __init__(self, entries: Iterable[Entry], slide: int = 0, origin: str = "") -> None:
-        self.origin = origin
+    def __init__(self, entries: Iterable[Entry], slide: int = 0, *, is_elf: bool = False) -> None:
+        self.is_elf = is_elf
         self.slide = slide
         self._entries = sorted(entries, key=_order)
         self._addresses = [entry.address for entry in self._entries]

@@ -1,0 +1,228 @@
+"""ps, current, dmesg, modules, mounts, files, vmas, kernel-irqs, timers, slab, system, oops: what Linux knows."""
+
+from __future__ import annotations
+
+from vmdbg.commands.bt import find_task
+from vmdbg.commands.document import (
+    Document,
+    Style,
+    Text,
+    address,
+    count,
+    document,
+    hexadecimal,
+    joined,
+    pairs,
+    table,
+    text,
+)
+from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.commands.session import Session
+from vmdbg.os.seam import Task
+from vmdbg.units import TICKS_PER_SECOND
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / TICKS_PER_SECOND:.6f}"
+
+
+def declare_ps(parser: Parser) -> None:
+    parser.add_argument("pattern", nargs="?", default="", metavar="PROCESS", help="only those with this in PID or name")
+
+
+@command(
+    "ps",
+    Group.SYSTEM,
+    declare_ps,
+    aliases=("tasks", "info threads", "lx-ps", "ktask"),
+    examples=("ps", "ps init", "ps --json"),
+)
+def ps(session: Session, arguments: Arguments) -> Document:
+    """List the guest's threads as a tree: state, CPU time, name; the running one is marked."""
+    tasks = session.system.need().tasks()
+    wanted = [task for task in tasks if arguments.pattern in str(task.pid) or arguments.pattern in task.name]
+    columns = ("", ">pid", ">parent", "state", ">cpu s", "task", "name")
+    return document(table(columns, map(_task_row, wanted)))
+
+
+def _task_row(task: Task) -> tuple[Text, ...]:
+    name = f"[{task.name}]" if task.is_kernel else task.name
+    return (
+        text("=>" if task.is_current else "", Style.CURRENT, task.is_current),
+        count(task.pid),
+        count(task.parent),
+        text(task.state),
+        text(_seconds(task.cpu_time), Style.NUMBER, task.cpu_time),
+        address(task.address),
+        text("  " * task.depth + name + (f"  {task.command_line}" if task.command_line else "")),
+    )
+
+
+@command("current", Group.SYSTEM, aliases=("kcurrent", "lx-current"), examples=("current",))
+def current(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """Show the task that the CPU runs."""
+    task = session.system.need().current()
+    rows = [
+        ("name", text(task.name)),
+        ("pid", count(task.pid)),
+        ("process", count(task.process)),
+        ("parent", count(task.parent)),
+        ("state", text(task.state)),
+        ("cpu time", text(f"{_seconds(task.cpu_time)} s")),
+        ("task_struct", address(task.address)),
+        ("command line", text(task.command_line)),
+    ]
+    return document(pairs(rows))
+
+
+def declare_dmesg(parser: Parser) -> None:
+    parser.add_argument("number", nargs="?", type=int, default=0, metavar="NUMBER", help="the last so many; none: all")
+    parser.add_argument(
+        "--level", type=int, default=7, metavar="NUMBER", help="this severe at least: 0 emergency to 7 debug"
+    )
+
+
+@command("dmesg", Group.SYSTEM, declare_dmesg, aliases=("lx-dmesg", "kdmesg"), examples=("dmesg 10", "dmesg --level 4"))
+def dmesg(session: Session, arguments: Arguments) -> Document:
+    """Show the kernel's log from its ring buffer, also what never reached a console."""
+    records = [one for one in session.system.need().dmesg() if one.level <= arguments.level]
+    shown = records[-arguments.number :] if arguments.number > 0 else records
+    return document(
+        *(
+            joined(
+                (
+                    text(f"[{one.timestamp / TICKS_PER_SECOND:12.6f}] ", Style.DIM),
+                    text(one.text, Style.BAD if one.level <= 3 else Style.PLAIN),
+                ),
+                {"time": one.timestamp, "level": one.level, "text": one.text},
+            )
+            for one in shown
+        )
+    )
+
+
+@command("modules", Group.SYSTEM, aliases=("lsmod", "kmod", "lx-lsmod"), examples=("modules",))
+def modules(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """List the kernel's loaded modules."""
+    rows = [
+        (text(one.name, Style.LABEL), address(one.base), count(one.size), count(one.references), text(one.state))
+        for one in session.system.need().modules()
+    ]
+    return document(table(("module", "base", ">size", ">used", "state"), rows))
+
+
+def declare_process(parser: Parser) -> None:
+    parser.add_argument("process", nargs="?", default="", metavar="PROCESS", help="PID or name; none: the current one")
+
+
+def _pid(session: Session, words: str) -> int:
+    return find_task(session, words).pid if words else session.system.need().current().pid
+
+
+@command("mounts", Group.SYSTEM, declare_process, aliases=("lx-mounts",), examples=("mounts",))
+def mounts(session: Session, arguments: Arguments) -> Document:
+    """List what is mounted where, as a process sees it."""
+    pid = _pid(session, arguments.process) if arguments.process else 1
+    rows = [
+        (text(one.source), text(one.target, Style.LABEL), text(one.type), text(",".join(one.options)))
+        for one in session.system.need().mounts(pid)
+    ]
+    return document(table(("source", "target", "type", "options"), rows))
+
+
+@command("files", Group.SYSTEM, declare_process, aliases=("lsof", "fds"), examples=("files", "files 1"))
+def files(session: Session, arguments: Arguments) -> Document:
+    """List the files that a process has open."""
+    rows = [
+        (
+            count(one.descriptor),
+            text(one.access),
+            count(one.position),
+            address(one.address),
+            text(one.path, Style.LABEL),
+        )
+        for one in session.system.need().files(_pid(session, arguments.process))
+    ]
+    return document(table((">fd", "access", ">position", "struct file", "path"), rows))
+
+
+@command(
+    "vmas", Group.SYSTEM, declare_process, aliases=("process-maps", "info proc mappings"), examples=("vmas", "vmas 1")
+)
+def vmas(session: Session, arguments: Arguments) -> Document:
+    """Show a process's memory areas as the kernel has them; `maps` shows what the page tables say."""
+    rows = [
+        (address(one.start, 12), address(one.end, 12), text(one.permissions), hexadecimal(one.offset), text(one.path))
+        for one in session.system.need().maps(_pid(session, arguments.process))
+    ]
+    return document(table(("start", "end", "may", ">offset", "path"), rows))
+
+
+@command("kernel-irqs", Group.SYSTEM, aliases=("irqs", "lx-interruptlist"), examples=("kernel-irqs",))
+def kernel_irqs(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """List the kernel's interrupt lines: how often each came, and who handles it."""
+    rows = [
+        (
+            count(one.line),
+            count(sum(one.counts)),
+            text(one.chip),
+            text(", ".join(one.actions)),
+            text(", ".join(one.handlers), Style.SYMBOL),
+        )
+        for one in session.system.need().interrupts()
+    ]
+    return document(table((">line", ">count", "chip", "name", "handler"), rows))
+
+
+@command("timers", Group.SYSTEM, aliases=("lx-timerlist",), examples=("timers",))
+def timers(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """List the kernel's timers in the order that they expire."""
+    rows = [
+        (
+            count(one.cpu),
+            text(one.clock),
+            text(str(one.expires), Style.NUMBER, one.expires),
+            text(one.function, Style.SYMBOL),
+            address(one.address),
+        )
+        for one in session.system.need().timers()
+    ]
+    return document(table((">cpu", "clock", ">expires", "function", "timer"), rows))
+
+
+@command("slab", Group.SYSTEM, aliases=("slabinfo", "kmem"), examples=("slab",))
+def slab(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """List the kernel's slab caches."""
+    rows = [
+        (text(one.name, Style.LABEL), count(one.object_size), count(one.active), count(one.total), count(one.slabs))
+        for one in session.system.need().slab_caches()
+    ]
+    return document(table(("cache", ">size", ">active", ">total", ">slabs"), rows))
+
+
+@command(
+    "system", Group.SYSTEM, aliases=("kversion", "kbase", "lx-version", "uname"), examples=("system", "system --json")
+)
+def system(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """Show which kernel the guest runs, where, with what command line, for how long, and its taint."""
+    found = session.system.need().info()
+    rows = [
+        ("kernel", text(found.banner)),
+        ("host name", text(found.host_name)),
+        ("base", address(found.base)),
+        ("command line", text(found.command_line)),
+        ("uptime", text(f"{_seconds(found.uptime)} s")),
+        ("taint", text(found.taint_letters + "".join(f"; {reason}" for reason in found.taint_reasons))),
+    ]
+    return document(pairs(rows))
+
+
+@command("oops", Group.SYSTEM, examples=("oops",))
+def oops(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """Show the oops or panic that the kernel is about to report, if it stands at one."""
+    found = session.system.need().oops()
+    if found is None:
+        return document(text("the kernel is not reporting an oops here", Style.DIM), value={})
+    head = text(f"{found.kind}: {found.message}, in {found.task} ({found.pid})", Style.BAD)
+    frames = [text(f"{one.number:2} {one.pc:#x} {one.location or ''}") for one in found.backtrace.frames]
+    return document(head, *frames)

@@ -1,0 +1,205 @@
+"""python, source, alias, echo, and commands that users write themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmdbg.commands.document import Document, Style, document, table, text
+from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.errors import UserError, VmdbgError
+from vmdbg.expressions.template import compile_template
+
+if TYPE_CHECKING:
+    from vmdbg.commands.session import Session
+
+MAX_DEPTH = 16
+
+
+class Scripting:
+    """The namespace of `python`, and how deep `source` is."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.depth = 0
+        self.namespace: dict[str, Any] = {"__name__": "__vmdbg__", "session": session}
+
+    def bind(self) -> dict[str, Any]:
+        """The namespace with the session's objects as they are now."""
+        session = self._session
+        debugger = session.debugger
+        self.namespace |= {
+            "debugger": debugger,
+            "machine": debugger.machine,
+            "timeline": debugger.timeline,
+            "points": debugger.points,
+            "reg": session.registers.read,
+            "mem": session.scope.mem,
+            "phys": session.scope.phys,
+            "symbols": session.symbols,
+            "evaluate": session.evaluate,
+            "run": session.run,
+            "execute": session.execute,
+            "linux": session.system.find(),
+            "command": self.user_command,
+            "document": document,
+            "table": table,
+            "text": text,
+        }
+        return self.namespace
+
+    def user_command(self, name: str, **details: Any) -> Any:
+        """The decorator for commands of the user: `@command("hello")`, then a function of session and arguments."""
+        details.setdefault("declare", _any_words)
+        return command(name, Group.SESSION, registry=self._session.registry, **details)
+
+    def execute(self, source: str, name: str) -> str:
+        """Run Python source; what it prints. Raises UserError with the place of what went wrong."""
+        out = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(out):
+                self._run(source, name)
+        except VmdbgError:
+            raise
+        except (Exception, SystemExit) as error:
+            place = _place(error, name)
+            raise UserError(f"{name}{place}: {type(error).__name__}: {error}") from error
+        return out.getvalue()
+
+    def _run(self, source: str, name: str) -> None:
+        namespace = self.bind()
+        try:
+            code = compile(source, name, "eval")
+        except SyntaxError:
+            exec(compile(source, name, "exec"), namespace)
+            return
+        value = eval(code, namespace)
+        if value is not None:
+            print(hex(value) if isinstance(value, int) and not isinstance(value, bool) and value > 9 else value)
+
+
+def _any_words(parser: Parser) -> None:
+    parser.add_argument("words", nargs="*", metavar="WORD", help="whatever the command makes of them")
+
+
+def _place(error: BaseException, name: str) -> str:
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == name:
+            return f", line {frame.lineno}"
+    return ""
+
+
+def declare_python(parser: Parser) -> None:
+    parser.add_argument("code", nargs="?", default="", metavar="PYTHON", help="a line or a block")
+
+
+@command(
+    "python",
+    Group.SESSION,
+    declare_python,
+    aliases=("py", "pi"),
+    examples=("python hex(reg('rip'))", "python print(machine.clock)", "py execute('tick')"),
+    rest="code",
+    effect=Effect.HOST | Effect.RUNS | Effect.CHANGES,
+)
+def python(session: Session, arguments: Arguments) -> Document:
+    """Run Python with the session's objects: session, debugger, machine, timeline, reg(), mem[], linux, run().
+
+    At the prompt, `python` alone starts a block that an empty line ends.
+    """
+    scripting: Scripting = session.part(Scripting)
+    if not arguments.code:
+        raise UserError("python what? a line of Python; at the prompt a block may follow")
+    shown = scripting.execute(arguments.code, "<python>")
+    return document(*shown.splitlines())
+
+
+def declare_source(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="commands, a line each; or Python if it ends in .py")
+
+
+@command(
+    "source",
+    Group.SESSION,
+    declare_source,
+    aliases=(".",),
+    examples=(),
+    effect=Effect.HOST | Effect.RUNS | Effect.CHANGES,
+)
+def source(session: Session, arguments: Arguments) -> Document:
+    """Execute the commands of a file, up to the first that fails; a .py file is run as Python."""
+    path = Path(arguments.file).expanduser()
+    try:
+        content = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+    scripting: Scripting = session.part(Scripting)
+    if path.suffix == ".py":
+        return document(*scripting.execute(content, str(path)).splitlines())
+    if scripting.depth >= MAX_DEPTH:
+        raise UserError(f"{path}: files that source one another, {MAX_DEPTH} deep")
+    scripting.depth += 1
+    try:
+        return run_lines(session, content, str(path))
+    finally:
+        scripting.depth -= 1
+
+
+def run_lines(session: Session, content: str, name: str) -> Document:
+    """Execute lines; what is wrong names the line. Raises UserError."""
+    result = Document()
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            result = result + session.run(line)
+        except VmdbgError as error:
+            raise UserError(f"{name}, line {number}: {error}") from error
+    return result
+
+
+def declare_alias(parser: Parser) -> None:
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the new word; none: list them")
+    parser.add_argument("meaning", nargs="*", metavar="LINE", help="what it stands for; none: forget it")
+
+
+@command("alias", Group.SESSION, declare_alias, examples=("alias", "alias regs2 registers rax rbx", "alias regs2"))
+def alias(session: Session, arguments: Arguments) -> Document:
+    """Give a command with arguments a short name."""
+    name, meaning = arguments.name, " ".join(arguments.meaning)
+    if name and not meaning and session.aliases.pop(name, None) is None:
+        raise UserError(f"there is no alias {name!r}")
+    if meaning:
+        session.registry.split(meaning)
+        session.aliases[name] = meaning
+    rows = [(text(one, Style.LABEL), text(words)) for one, words in sorted(session.aliases.items())]
+    return document(table(("alias", "stands for"), rows)) if rows else document("no aliases", value=[])
+
+
+def declare_echo(parser: Parser) -> None:
+    parser.add_argument("words", nargs="?", default="", metavar="TEMPLATE", help="text with {expression} in it")
+
+
+@command("echo", Group.SESSION, declare_echo, examples=("echo rax is {rax:x}",), rest="words")
+def echo(session: Session, arguments: Arguments) -> Document:
+    """Write text, with the values of the expressions in braces."""
+    return document(compile_template(arguments.words, session.scope).render())
+
+
+def config_file() -> Path:
+    """The file of the user's own commands (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "vmdbg" / "init.py"
+
+
+def load_config(session: Session) -> str:
+    """Run the user's own file, if there is one; what it printed. Raises UserError."""
+    path = config_file()
+    if not path.is_file():
+        return ""
+    scripting: Scripting = session.part(Scripting)
+    return scripting.execute(path.read_text("utf-8"), str(path))

@@ -1,0 +1,164 @@
+"""search."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from vmdbg.commands.document import Document, Style, Text, address, document, table, text
+from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.commands.session import Session
+from vmdbg.commands.set_value import value_bytes
+from vmdbg.errors import UserError
+from vmdbg.units import Linear, Physical
+from vmdbg.x86.linear_memory import search_physical
+from vmdbg.x86.mappings import mappings
+
+CONTEXT = 16
+
+
+def declare(parser: Parser) -> None:
+    parser.add_argument("what", metavar="WHAT", help='"text", bytes such as 7f454c46 with --hex, or an expression')
+    parser.add_argument("start", nargs="?", default="", metavar="ADDRESS", help="from here")
+    parser.add_argument("end", nargs="?", default="", metavar="ADDRESS", help="up to here")
+    parser.add_argument("--physical", "-p", action="store_true", help="physical memory instead of this address space")
+    parser.add_argument("--hex", action="store_true", help="WHAT is bytes in hexadecimal")
+    parser.add_argument("--text", action="store_true", help="WHAT is text, quoted or not")
+    parser.add_argument(
+        "--pointers", action="store_true", help="words that point to the address WHAT, or --size bytes from it"
+    )
+    parser.add_argument(
+        "--size", "-s", default="", metavar="EXPRESSION", help="bytes of the number; of the target of --pointers"
+    )
+    parser.add_argument("--limit", "-n", type=int, default=25, metavar="NUMBER", help="at most so many (25)")
+
+
+@command(
+    "search",
+    Group.LOOK,
+    declare,
+    aliases=("find", "searchmem", "s-mem"),
+    examples=(
+        'search --text "sample"',
+        "search --hex 554889e5 --limit 3",
+        "search rip --pointers",
+        "search 0x1badb002 --size 4 --physical",
+    ),
+)
+def search(session: Session, arguments: Arguments) -> Document:
+    """Search memory for bytes, text, a number or pointers to something; linear or physical."""
+    if arguments.limit < 1:
+        raise UserError("--limit must be 1 at least")
+    if arguments.pointers:
+        found = _pointers(session, arguments)
+    else:
+        found = _occurrences(session, arguments, _pattern(session, arguments))
+    rows = [_row(session, one, arguments.physical) for one in found[: arguments.limit]]
+    more = [text("there are more: --limit shows them", Style.DIM)] if len(found) > arguments.limit else []
+    if not rows:
+        return document(text("not found", Style.DIM), value=[])
+    return document(table(("address", "symbol", "bytes", "text"), rows, titles=False), *more)
+
+
+def _pattern(session: Session, arguments: Arguments) -> bytes:
+    if arguments.hex:
+        try:
+            pattern = bytes.fromhex(arguments.what.removeprefix("0x"))
+        except ValueError as error:
+            raise UserError(f"{arguments.what!r} is no sequence of bytes in hexadecimal") from error
+    elif arguments.text:
+        pattern = arguments.what.encode()
+    else:
+        value = session.evaluate(arguments.what)
+        size = session.integer(arguments.size) if arguments.size else session.registers.mode.width // 8
+        pattern = value_bytes(value, size)
+    if not pattern:
+        raise UserError("search for what? there is nothing to find")
+    return pattern
+
+
+def _bounds(session: Session, arguments: Arguments) -> tuple[int, int]:
+    last = session.debugger.physical.size if arguments.physical else 1 << 64
+    start = session.place(arguments.start).address if arguments.start else 0
+    end = session.place(arguments.end).address if arguments.end else last
+    return start, min(end, last)
+
+
+def _occurrences(session: Session, arguments: Arguments, pattern: bytes) -> list[int]:
+    start, end = _bounds(session, arguments)
+    if arguments.physical:
+        found = search_physical(session.debugger.physical, pattern, Physical(start), Physical(end))
+        return list(islice(found, arguments.limit + 1))
+    return list(islice(_linear(session, pattern, start, end), arguments.limit + 1))
+
+
+def _linear(session: Session, pattern: bytes, start: int, end: int) -> Iterator[int]:
+    """Occurrences in the parts of an address space that RAM answers: kernels map far more than there is."""
+    for low, high in _ranges_with_ram(session, start, end):
+        yield from session.debugger.linear().search(pattern, low, high)
+
+
+def _ranges_with_ram(session: Session, start: int, end: int) -> Iterator[tuple[int, int]]:
+    size = session.debugger.engine.ram_size
+    current: tuple[int, int] | None = None
+    for mapping in mappings(session.debugger.physical, session.debugger.linear().paging, start, end):
+        assert mapping.physical is not None
+        low, high = mapping.start, min(mapping.end, mapping.start + max(0, size - mapping.physical))
+        if low >= high:
+            continue
+        if current is not None and current[1] == low:
+            current = (current[0], high)
+            continue
+        if current is not None:
+            yield current
+        current = (low, high)
+    if current is not None:
+        yield current
+
+
+def _pointers(session: Session, arguments: Arguments) -> list[int]:
+    """Aligned words whose value lies in the target. Found by the bytes that all addresses in it share."""
+    target = session.linear(arguments.what)
+    size = session.integer(arguments.size) if arguments.size else 1
+    word = session.registers.mode.width // 8
+    low, high = target.to_bytes(8, "little")[:word], (target + size - 1).to_bytes(8, "little")[:word]
+    same = next((n for n in range(word) if low[n:] == high[n:]), word)
+    if same == word:
+        raise UserError(f"{size} bytes from {target:#x} are too many to look for pointers to")
+    start, end = _bounds(session, arguments)
+    places: Iterator[int]
+    hits = []
+    if arguments.physical:
+        places = search_physical(session.debugger.physical, low[same:], Physical(start), Physical(end))
+    else:
+        places = _linear(session, low[same:], start, end)
+    for place in places:
+        begin = place - same
+        if begin % word or begin < start:
+            continue
+        data = _read(session, begin, word, arguments.physical)
+        if target <= int.from_bytes(data, "little") < target + size and len(data) == word:
+            hits.append(begin)
+        if len(hits) > arguments.limit:
+            break
+    return hits
+
+
+def _read(session: Session, place: int, size: int, physical: bool) -> bytes:
+    if physical:
+        room = session.debugger.physical.size - place
+        return session.debugger.physical.read(Physical(place), min(size, room))
+    return session.debugger.linear().read_prefix(Linear(place), size)
+
+
+def _row(session: Session, place: int, physical: bool) -> tuple[Text, ...]:
+    data = _read(session, place, CONTEXT, physical)
+    shown = re.sub(rb"[^ -~]", b".", data).decode()
+    where = "" if physical else session.describe(place)
+    return (
+        address(place, 8 if physical else 16),
+        text(where, Style.SYMBOL),
+        text(data.hex(" ")),
+        text(shown, Style.STRING),
+    )
