@@ -49,10 +49,10 @@ class OwnGuest:
         """Until one of these is about to be executed."""
         engine = self.timeline.machine.engine
         engine.set_breakpoints(Breakpoints(linear=addresses))
-        outcome: object = None
+        outcome: object = self.timeline.step() if engine.read_register("rip") in addresses else None
         try:
             for _ in range(500):
-                outcome = self.timeline.run(Tick(self.timeline.position.tick + 10 * SLICE), over_breakpoint=False)
+                outcome = self.timeline.run(Tick(self.timeline.position.tick + 10 * SLICE))
                 if engine.read_register("rip") in addresses:
                     return outcome
         finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 from tests.vmdbg.os.conftest import Guest
 from vmdbg.os.linux.walks import list_entries
@@ -154,6 +156,17 @@ def test_memory_maps_are_those_of_proc_maps(guest: Guest) -> None:
         assert [str(area) for area in guest.linux.maps(pid)] == expected
         checked += len(expected)
     assert checked >= 50
+
+
+def test_user_programs_are_told_by_their_build_id(guest: Guest) -> None:
+    """busybox is not relocated, and is the one on the host."""
+    (program,) = guest.linux.user_programs(1)
+    assert program.path == "/bin/busybox"
+    assert program.slide == 0
+    host = Path(shutil.which("busybox") or "").read_bytes()
+    assert bytes.fromhex(program.build_id) in host
+    assert len(program.build_id) == 40
+    assert guest.linux.user_programs(2) == ()
 
 
 def test_interrupts_count_at_least_what_was_printed(guest: Guest) -> None:

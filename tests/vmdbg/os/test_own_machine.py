@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -124,6 +125,22 @@ def test_a_panic_is_shown_with_its_stack(own: OwnGuest) -> None:
     assert label == "system call"
     assert call.startswith("write(fd=")
     assert '"c\\n"' in call
+
+
+def test_system_calls_are_traced_with_arguments_and_results(own: OwnGuest) -> None:
+    """The last calls before the crash: the shell sends its text to /proc/sysrq-trigger."""
+    seek(own, own.ready)
+    trace: list[str] = []
+    points = own.linux().system_call_points
+    while not any("write(" in line for line in trace):
+        own.run_to(*points)
+        event = own.linux().system_call_here()
+        trace += [str(event)] if event is not None else []
+        assert len(trace) < 2000
+    assert re.fullmatch(r'init\[1\] write\(fd=1, buf="c\\n", count=2\)', trace[-1]), trace[-1]
+    opened = [i for i, line in enumerate(trace) if 'filename="/proc/sysrq-trigger"' in line]
+    assert re.fullmatch(r"init\[1\] open(at)? = \d+", trace[opened[-1] + 1]), trace[opened[-1] :]
+    assert any(re.search(r" = -E[A-Z]+$", line) or re.search(r" = 0$", line) for line in trace)
 
 
 def test_an_oops_is_shown_with_the_registers_of_the_fault(own: OwnGuest) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
+from vmdbg.errors import UserError
 from vmdbg.os.seam import GuestView
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import LinearMemory, UnmappedLinearError
@@ -144,12 +145,12 @@ def kernel_entry_points(view: GuestView, memory: KernelMemory) -> list[int]:
         table = memory.read(view.register("idtr_base"), 16 * 32)
         for low, middle, high in struct.iter_unpack("<H4xHI4x", table):
             candidates.append(low | middle << 16 | high << 32)
-    except (UnmappedLinearError, KeyError):
+    except (UserError, KeyError):
         pass
     for name in ("lstar", "rip"):
         try:
             candidates.append(view.register(name))
-        except KeyError:
+        except (UserError, KeyError):
             continue
     return [address for address in candidates if IMAGE_START <= address < IMAGE_END]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 
@@ -16,8 +17,10 @@ from vmdbg.os.linux import (
     mounts,
     oops,
     slab,
+    syscall_points,
     tasks,
     timers,
+    user_programs,
 )
 from vmdbg.os.linux.btf import AGGREGATES, NoSuchTypeError
 from vmdbg.os.linux.cache import Cache
@@ -31,6 +34,10 @@ from vmdbg.os.linux.unwind import Unwinder
 from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded
 from vmdbg.os.seam import Backtrace, Frame, FrameKind, GuestView, Task
+from vmdbg.units import Linear
+
+LINKED_TEXT = 0xFFFF_FFFF_8100_0000
+"""`_text` of a kernel with the usual CONFIG_PHYSICAL_START of 16 MiB."""
 
 
 class Linux:
@@ -99,7 +106,7 @@ class Linux:
             shown = (("system call", str(call)),)
         elif frame.location is not None and not frame.location.offset:
             shown = self.arguments(frame)
-        return frame if not shown else _replace_arguments(frame, shown)
+        return replace(frame, arguments=shown) if shown else frame
 
     def arguments(self, frame: Frame) -> tuple[tuple[str, str], ...]:
         """Parameters of the function that a frame is about to enter, by type."""
@@ -123,6 +130,28 @@ class Linux:
         """The system call that registers make, in the address space of `task` or of the current one."""
         value = self.kernel.current_task() if task is None else task
         return self.system_calls.invocation(registers, tasks.user_memory(self.kernel, value))
+
+    def system_call_here(self) -> syscall_points.Entered | syscall_points.Returned | None:
+        """The system call that begins or ends at this instruction, at one of `system_call_points`."""
+        return syscall_points.system_call_here(self.kernel, self.system_calls, self.unwinder)
+
+    @property
+    def system_call_points(self) -> tuple[Linear, ...]:
+        """Where to stop to see every system call begin and end."""
+        return syscall_points.entry_points(self.kernel) + syscall_points.exit_points(self.kernel)
+
+    @property
+    def oops_points(self) -> dict[str, Linear]:
+        """Where to stop to see every oops and panic."""
+        return oops.oops_entries(self.kernel)
+
+    @property
+    def slide(self) -> int:
+        """What KASLR added to the addresses of vmlinux and System.map."""
+        return self.kernel.symbol("_text") - LINKED_TEXT
+
+    def user_programs(self, pid: int) -> tuple[user_programs.UserProgram, ...]:
+        return user_programs.user_programs(self.kernel, pid)
 
     def dmesg(self) -> tuple[dmesg.LogRecord, ...]:
         return dmesg.dmesg(self.kernel)
@@ -157,11 +186,10 @@ class Linux:
 
     def oops(self) -> oops.Oops | None:
         """The oops or panic that the kernel is about to report, at one of `oops.oops_entries`."""
-        return oops.oops(self.kernel, self.unwinder)
-
-
-def _replace_arguments(frame: Frame, shown: tuple[tuple[str, str], ...]) -> Frame:
-    return Frame(frame.number, frame.pc, frame.sp, frame.location, frame.kind, frame.stack, frame.registers, shown)
+        found = oops.oops(self.kernel, self.unwinder)
+        if found is None:
+            return None
+        return replace(found, backtrace=self._with_arguments(found.backtrace, self.kernel.current_task()))
 
 
 class LinuxDetector:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vmdbg.errors import UserError
@@ -68,15 +68,8 @@ def _as_tree(rows: list[Task]) -> Iterator[Task]:
     pending = [(row, 0) for row in reversed(children.pop(-1, []))]
     while pending:
         row, depth = pending.pop()
-        yield _at_depth(row, depth)
+        yield replace(row, depth=depth)
         pending += [(child, depth + 1) for child in reversed(children.pop(row.pid, []))]
-
-
-def _at_depth(row: Task, depth: int) -> Task:
-    return Task(
-        row.pid, row.process, row.parent, row.name, row.state, row.address, row.cpu_time, row.is_kernel,
-        row.is_current, depth, row.command_line,
-    )  # fmt: skip
 
 
 def _task(kernel: Kernel, value: Value, running: int) -> Task:

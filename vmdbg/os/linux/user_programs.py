@@ -1,0 +1,87 @@
+"""Programs and libraries mapped into a process: where each was loaded and which build it is.
+
+With these, symbols of a file on the host that has the same build-id can be moved to where the guest runs it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vmdbg.os.linux.maps import MemoryArea, maps
+from vmdbg.os.linux.tasks import find_task, user_memory
+from vmdbg.os.linux.walks import guarded
+from vmdbg.units import Linear
+from vmdbg.x86.linear_memory import LinearMemory
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.kernel import Kernel
+
+MAX_HEADERS = 64
+MAX_NOTES = 4096
+_PT_LOAD, _PT_NOTE, _ET_DYN = 1, 4, 3
+_NT_GNU_BUILD_ID = 3
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+_SEGMENT = struct.Struct("<IIQQQQQQ")
+
+
+@dataclass(frozen=True, slots=True)
+class UserProgram:
+    """An ELF file in a process. `slide` is what to add to the file's addresses; `build_id` in hexadecimal.
+
+    `build_id` is "" if the file has none, or if its page is not in memory.
+    """
+
+    path: str
+    start: Linear
+    end: Linear
+    slide: int
+    build_id: str
+
+
+@guarded("programs of a process")
+def user_programs(kernel: Kernel, pid: int) -> tuple[UserProgram, ...]:
+    """The program itself and its libraries, by address. Raises `UserError` if there is no such task."""
+    memory = user_memory(kernel, find_task(kernel, pid))
+    if memory is None:
+        return ()
+    files: dict[str, list[MemoryArea]] = {}
+    for area in maps(kernel, pid):
+        if area.inode:
+            files.setdefault(area.path, []).append(area)
+    found = (_program(memory, path, areas) for path, areas in files.items())
+    return tuple(program for program in found if program is not None)
+
+
+def _program(memory: LinearMemory, path: str, areas: list[MemoryArea]) -> UserProgram | None:
+    first = areas[0]
+    end = areas[-1].end
+    raw = memory.read_prefix(first.start, _HEADER.size)
+    if first.offset or len(raw) < _HEADER.size or not raw.startswith(b"\x7fELF\x02\x01"):
+        return UserProgram(path, first.start, end, 0, "") if any("x" in a.permissions for a in areas) else None
+    header = _HEADER.unpack(raw)
+    kind, table, size, count = header[1], header[5], header[9], header[10]
+    if size != _SEGMENT.size or count > MAX_HEADERS:
+        return None
+    segments = memory.read_prefix(Linear(first.start + table), size * count)
+    slide, build_id = first.start if kind == _ET_DYN else 0, ""
+    for entry in struct.iter_unpack(_SEGMENT.format, segments[: len(segments) // size * size]):
+        if entry[0] == _PT_LOAD and not entry[2] and kind == _ET_DYN:
+            slide = first.start - entry[3]
+        if entry[0] == _PT_NOTE and not build_id:
+            where = Linear((entry[3] + slide) & 0xFFFF_FFFF_FFFF_FFFF)
+            build_id = _build_id(memory.read_prefix(where, min(entry[5], MAX_NOTES)))
+    return UserProgram(path, first.start, end, slide, build_id)
+
+
+def _build_id(notes: bytes) -> str:
+    position = 0
+    while position + 12 <= len(notes):
+        name_size, size, kind = struct.unpack_from("<III", notes, position)
+        name = position + 12
+        contents = name + (name_size + 3 & ~3)
+        if kind == _NT_GNU_BUILD_ID and notes[name : name + 4] == b"GNU\0":
+            return notes[contents : contents + size].hex()
+        position = contents + (size + 3 & ~3)
+    return ""
