@@ -87,10 +87,11 @@ class WatchpointHit:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEdge:
-    """Replay reached an end of the recording."""
+    """Replay reached an end of the recording. `text`, when given, says more; the client shows it to the user."""
 
     edge: Edge
     thread: ThreadId = FIRST_THREAD
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

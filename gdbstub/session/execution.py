@@ -24,7 +24,7 @@ from gdbstub.session.console import console
 from gdbstub.session.context import Context
 from gdbstub.session.registers import set_pc
 from gdbstub.session.stop_reply import of_whole_target, stop_reply
-from gdbstub.stops import NoneResumed, Signal, Signalled, StopReason, ThreadEnded, ThreadId, ThreadStarted
+from gdbstub.stops import HistoryEdge, NoneResumed, Signal, Signalled, StopReason, ThreadEnded, ThreadId, ThreadStarted
 from gdbstub.target import Action, ActionKind, Continue, RangeStep, Step, Stop
 
 _EVERYONE = ThreadRef(ALL)
@@ -194,7 +194,7 @@ def on_stop(context: Context, reason: StopReason) -> None:
 
 def _show_text(context: Context, reason: StopReason) -> None:
     """What gdb has no field for; LLDB gets it as the description."""
-    if isinstance(reason, Signalled) and reason.text and not context.lldb:
+    if isinstance(reason, Signalled | HistoryEdge) and reason.text and not context.lldb:
         console(context, reason.text.rstrip("\n") + "\n")
 
 

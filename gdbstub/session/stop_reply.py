@@ -103,8 +103,8 @@ def description(reason: StopReason) -> str:
             return str(address)
         case Signalled(text=text):
             return text
-        case HistoryEdge(edge):
-            return f"{edge.value} of the recorded history"
+        case HistoryEdge(edge, text=text):
+            return text or f"{edge.value} of the recorded history"
         case _:
             return ""
 

@@ -128,12 +128,19 @@ def test_resuming_no_thread_at_all_is_answered() -> None:
     assert Client("no-resumed+").ask("vCont;t") == b"N"
 
 
-def test_a_stop_with_a_text_shows_it_first() -> None:
+@pytest.mark.parametrize(
+    ("reason", "start"),
+    [
+        (Signalled(Signal.SIGABRT, text="the guest is dead"), b"T06"),
+        (HistoryEdge(Edge.END, text="the guest is dead"), b"T05thread:1;replaylog:end;"),
+    ],
+)
+def test_a_stop_with_a_text_shows_it_first(reason: StopReason, start: bytes) -> None:
     client = Client()
     client.send("c")
-    shown, reply = client.stop(Signalled(Signal.SIGABRT, text="triple fault at 0x1000"))
-    assert shown == b"O" + b"triple fault at 0x1000\n".hex().encode()
-    assert reply.startswith(b"T06")
+    shown, reply = client.stop(reason)
+    assert shown == b"O" + b"the guest is dead\n".hex().encode()
+    assert reply.startswith(start)
 
 
 def test_lldb_gets_the_reason_in_words() -> None:

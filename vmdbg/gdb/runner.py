@@ -6,7 +6,8 @@ from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Ended
 from vmdbg.gdb.server import GdbServer
-from vmdbg.machine.outcome import Outcome, PoweredOff, TestExited
+from vmdbg.gdb.stops import exits
+from vmdbg.machine.outcome import Outcome
 from vmdbg.units import Tick
 
 
@@ -29,8 +30,7 @@ class GdbRunner:
         stop = self._debugger.poll(max(limit - self._debugger.machine.clock, 1))
         if not isinstance(stop, Ended):
             return None
-        in_order = isinstance(stop.outcome, PoweredOff | TestExited)
-        return stop.outcome if in_order or self._server.client is None else None
+        return stop.outcome if exits(self._debugger, stop) or self._server.client is None else None
 
     def interrupt(self) -> bool:
         """Stop the guest for the attached client. False if there is none."""

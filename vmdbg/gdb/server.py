@@ -14,13 +14,13 @@ from collections.abc import Callable
 from gdbstub.server import Server
 from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stops import Ended, Stop
+from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.monitor import OWNER, monitor_session
+from vmdbg.gdb.stops import exits
 from vmdbg.gdb.target import guest_target
 from vmdbg.gdb.threads import CurrentTask
-from vmdbg.machine.outcome import PoweredOff, TestExited
 
 DEFAULT_VIEW = ClientView()
 Log = Callable[[str], None]
@@ -85,8 +85,7 @@ class GdbServer:
         """Whether a client has killed the guest and left, or has been told of its end."""
         if self._guest.lifecycle.killed_by_client:
             return self._server.client is None
-        stop = self._debugger.last_stop
-        return isinstance(stop, Ended) and isinstance(stop.outcome, PoweredOff | TestExited)
+        return exits(self._debugger, self._debugger.last_stop)
 
     def _stopped(self, stop: Stop) -> None:
         self._server.stopped(self._guest.reasons.of(stop))

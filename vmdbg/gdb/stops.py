@@ -75,9 +75,11 @@ class StopReasons:
                 assert_never(stop)
 
     def _ended(self, outcome: Ending) -> StopReason:
-        """A guest that ended in order exits; one that died stays to be looked at."""
+        """A live guest that ended in order exits; any other stays to be looked at."""
         text = describe_ending(outcome)
         match outcome:
+            case PoweredOff() | TestExited() if self._debugger.timeline.closed:
+                return rsp.HistoryEdge(Edge.END, text=text)
             case PoweredOff():
                 return rsp.Exited(0)
             case TestExited(code):
@@ -94,6 +96,12 @@ class StopReasons:
                 return rsp.Signalled(Signal.SIGABRT, text=text)
             case _:
                 assert_never(outcome)
+
+
+def exits(debugger: Debugger, stop: Stop) -> bool:
+    """Whether the guest ended in order. A recording's guest does not: who debugs it has only come to the end."""
+    in_order = isinstance(stop, Ended) and isinstance(stop.outcome, PoweredOff | TestExited)
+    return in_order and not debugger.timeline.closed
 
 
 def _breakpoint(points: tuple[Point, ...], owned: Owned) -> StopReason:

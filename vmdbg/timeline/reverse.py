@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vmdbg.engine.port import BreakpointHit, EventCaught, LimitReached, Stops, WatchpointHit
+from vmdbg.engine.port import BreakpointHit, EventCaught, LimitReached, StopRequested, Stops, WatchpointHit
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.checkpoint import Checkpoint
@@ -85,7 +85,7 @@ class ReverseSearch:
                 before = timeline.position
                 outcome = self._advance(bound, over)
                 over = isinstance(outcome, BreakpointHit | EventCaught)
-                if isinstance(outcome, LimitReached):
+                if isinstance(outcome, LimitReached | StopRequested):
                     continue
                 if not self._counts(outcome, bound):
                     break
