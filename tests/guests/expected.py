@@ -114,6 +114,26 @@ sti hlt: 02
 #0c e=0048 fault
 #0d e=5678 fault
 #0d e=0030 fault
+#0b e=01a2 fault
+#0d e=0000 fault
+#10 e=0000 fault
+#02 e=0000 trap
+done
+""",
+        # The index of an IDT gate is its vector, in long mode too (SDM 3A 6.13).
+        qemu_output="""\
+#00 e=0000 fault
+#00 e=0000 fault
+#03 e=0000 trap
+#03 e=0000 trap
+#06 e=0000 fault
+#06 e=0000 fault
+#07 e=0000 fault
+#07 e=0000 fault
+#0b e=0048 fault
+#0c e=0048 fault
+#0d e=5678 fault
+#0d e=0030 fault
 #0b e=0342 fault
 #0d e=0000 fault
 #10 e=0000 fault
@@ -172,6 +192,19 @@ done
         Kind.PROTECTED,
         Ending.TEST_EXIT,
         """\
+syscall rax=0123456789abcdef rflags=00000002 r11=00003003 cs=0008 ss=0010
+back rax=fedcba9876543210 rcx-rip=0000 rflags=00003003 r11=00003003 cs=002b ss=0023
+int80 cs=002b ss:rsp=0023:0000000000238000 rflags=00003000 handler's frame at 000000000021ff50 ss=0000
+#0d e=0000 fault ring3
+#0d e=0000 fault ring3
+#0d e=0000 fault ring3
+#0d e=0000 fault ring3
+#0d e=0102 fault ring3
+#0d e=0010 fault ring3
+done
+""",
+        # As above: vector 20h.
+        qemu_output="""\
 syscall rax=0123456789abcdef rflags=00000002 r11=00003003 cs=0008 ss=0010
 back rax=fedcba9876543210 rcx-rip=0000 rflags=00003003 r11=00003003 cs=002b ss=0023
 int80 cs=002b ss:rsp=0023:0000000000238000 rflags=00003000 handler's frame at 000000000021ff50 ss=0000

@@ -70,7 +70,10 @@ class Access(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class WatchHit:
-    """One access that touched the watchpoint numbered `number`. `old` is what was there before it."""
+    """One access that touched the watchpoint numbered `number`.
+
+    `old` is what was there before it, at most 16 bytes; `pc` is the linear address of the instruction that made it.
+    """
 
     number: int
     access: Access
@@ -78,6 +81,7 @@ class WatchHit:
     physical: Physical
     size: int
     old: bytes
+    pc: Linear = Linear(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +279,10 @@ class Engine(Protocol):
 
     def request_stop(self) -> None:
         """End the run that is going on at the next block."""
+        ...
+
+    def interrupt_run(self) -> None:
+        """End the run that is going on, or the next one, at its next block. Any thread may call it."""
         ...
 
     def set_interrupt(self, level: bool) -> None:

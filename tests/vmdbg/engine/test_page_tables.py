@@ -21,7 +21,7 @@ from vmdbg.x86.physical_memory import UnmappedPhysicalError
 PAGES = 32
 ROOT, FIXED, IDT, GDT, CODE, STACK_PAGE, TSS = (PAGE_SIZE * n for n in (1, 2, 5, 6, 7, 8, 9))
 TABLES, DATA = 10 * PAGE_SIZE, 16 * PAGE_SIZE
-"""FIXED: tables that map what the test itself runs on; TABLES: those under test, one a level; DATA: NOPs from here on."""
+"""FIXED: tables that map the test itself; TABLES: those under test, one a level; DATA: NOPs from here on."""
 PE, WP, PG, PSE, PAE, SMEP, SMAP = 1, 1 << 16, 1 << 31, 1 << 4, 1 << 5, 1 << 20, 1 << 21
 AC = 1 << 18
 LONG_EFER, NXE = 0x500, 0x800
@@ -78,7 +78,7 @@ class Machine:
         self._registers(case)
 
     def _fixed(self, case: Case) -> None:
-        """Map the first pages to themselves through the first entry of each level: the code for its ring, all else for ring 0."""
+        """Map the first pages to themselves: the code for its ring, all else for ring 0."""
         levels, flags = LEVELS[case.mode], PRESENT | WRITABLE | USER
         for n, level in enumerate(levels[:-1]):
             table = ROOT if n == 0 else FIXED + (n - 1) * PAGE_SIZE
@@ -189,7 +189,7 @@ def _check_success(case: Case, found: Walk, outcome: Delivery | VoidFetch | None
         assert not in_ram or MACHINE.read(found.physical, 1) == b"\x55"
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(case=cases())
 def test_the_walk_is_the_walk(case: Case) -> None:
     MACHINE.set_up(case)

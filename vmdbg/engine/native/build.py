@@ -44,6 +44,7 @@ WRAPPED = [
     "helper_write_crN_x86_64",
     "helper_wrmsr_x86_64",
     "qemu_system_reset_request",
+    "raise_exception_err_x86_64",
     "tb_htable_lookup_x86_64",
     "tcg_gen_qemu_ld_i64_x86_64",
     "tcg_gen_qemu_st_i64_x86_64",

@@ -37,6 +37,7 @@ typedef struct Vm {
     uint32_t breakpoint_suppressed;
     uint32_t watch_hit_count, watch_armed;
     VmWatchHit watch_hits[16];
+    uint64_t watch_pc;
     uint64_t apic_base;
     uint64_t fills, walks, flushes, code_drops, exceptions, interrupts, system_calls, single_steps;
     ...;
@@ -79,6 +80,7 @@ void vm_free(Vm *vm);
 uint32_t vm_run(Vm *vm, uint64_t limit);
 uint32_t vm_step(Vm *vm);
 void vm_request_stop(Vm *vm);
+void vm_interrupt(Vm *vm);
 void clock_lower_limit(Vm *vm, uint64_t tick);
 void clock_attend(Vm *vm);
 void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);

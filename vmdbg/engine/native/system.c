@@ -224,6 +224,12 @@ static bool holds_linear(uint32_t msr)
            msr == 0x176;
 }
 
+/* Those that Unicorn would keep for features that no CPU model has: machine check, MPX, SVM. */
+static bool without_feature(uint32_t msr)
+{
+    return (msr >= 0x179 && msr <= 0x17b) || (msr >= 0x400 && msr < 0x480) || msr == 0xd90 || msr == 0xc0010117;
+}
+
 HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
 {
     Vm *vm = vm_current;
@@ -232,7 +238,7 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
 
     if (vm->catch_mask & CATCH_MSR_WRITE && msr_caught(vm, CATCH_MSR_WRITE, msr, value, HERE))
         vm_leave(vm, EXIT_CATCH, HERE);
-    if (holds_linear(msr) && !canonical(value))
+    if (without_feature(msr) || (holds_linear(msr) && !canonical(value)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_EFER && (value & ~(uint64_t)EFER_KNOWN || ((efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);

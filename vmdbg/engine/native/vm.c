@@ -12,7 +12,7 @@
 __thread Vm *vm_current;
 VmCallbacks vm_callbacks;
 
-enum { STUCK_DELIVERIES = 200000 };
+enum { STUCK_DELIVERIES = 200000, ERROR_EXT = 1, ERROR_IDT = 2 };
 
 /* Takes back the part of the current block that was counted and not run. */
 void vm_retire_exactly(Vm *vm)
@@ -47,6 +47,15 @@ void vm_request_stop(Vm *vm)
     clock_attend(vm);
     vm->limit = 0;
     CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+}
+
+/* Ends the run that goes on, or the next one, at its next block. Any thread may call it. */
+void vm_interrupt(Vm *vm)
+{
+    __atomic_store_n(&vm->interrupted, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vm->limit, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vm->attention, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vm->horizon, 0, __ATOMIC_SEQ_CST);
 }
 
 /* Leaves the run at an instruction that has not been executed. */
@@ -150,6 +159,7 @@ static void take_interrupt(Vm *vm)
     Env *env = vm->env;
     uint64_t rip = env->eip;
 
+    vm->external_event = 1;
     if (vm->nmi && !(env->hflags2 & HF2_NMI)) {
         vm->nmi = 0;
         env->hflags2 |= HF2_NMI;
@@ -157,12 +167,15 @@ static void take_interrupt(Vm *vm)
         do_interrupt_x86_hardirq_x86_64(env, 2, 1);
     } else {
         int32_t vector = vm_callbacks.acknowledge(vm->owner, vm->clock);
-        if (vector < 0)
+        if (vector < 0) {
+            vm->external_event = 0;
             return;
+        }
         vm->interrupts++;
         vm_note_delivery(vm, vector, DELIVER_EXTERNAL, 0, rip);
         do_interrupt_x86_hardirq_x86_64(env, vector, 1);
     }
+    vm->external_event = 0;
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     vm->stepped = 1;
 }
@@ -227,7 +240,9 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->exceptions++;
     vm_note_delivery(vm, vector, software ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, software ? 0 : env->error_code, rip);
     CPU_EXCEPTION_INDEX(vm->cpu) = vector;
+    vm->external_event = !software;
     x86_cpu_do_interrupt_x86_64(vm->cpu);
+    vm->external_event = 0;
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     env->exception_is_int = 0;              /* or Unicorn would move rip once more */
     vm->stepped = 1;
@@ -235,6 +250,21 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
         stop_between(vm, EXIT_EXCEPTION);
     if (vm->step_once || vm->crossing || vm->quiet_deliveries > STUCK_DELIVERIES || vm->attention)
         CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+}
+
+void __real_raise_exception_err_x86_64(Env *env, int vector, int error_code);
+
+/* A fault in the midst of a delivery: Unicorn doubles the vector in the error code in long mode, and leaves EXT out
+ * (SDM 3A 6.13). */
+void __wrap_raise_exception_err_x86_64(Env *env, int vector, int error_code)
+{
+    bool of_selector = vector >= 10 && vector <= 13;
+
+    if (of_selector && error_code & ERROR_IDT && env->hflags & HF_LMA)
+        error_code = (error_code >> 1 & ~7) | ERROR_IDT;
+    if (of_selector && vm_current->external_event)
+        error_code |= ERROR_EXT;
+    __real_raise_exception_err_x86_64(env, vector, error_code);
 }
 
 void __real_helper_raise_interrupt_x86_64(Env *env, int vector, int length);
@@ -253,10 +283,26 @@ void __wrap_helper_into_x86_64(Env *env, int length)
     __real_helper_into_x86_64(env, length);
 }
 
+/* INT1, which Unicorn does not know: #DB with rip after it, and no bit of DR6 (SDM 2A, INT n). */
+static bool is_int1(Vm *vm)
+{
+    uint8_t opcode = 0;
+
+    return vm_read_linear(vm, env_linear_pc(vm->env), &opcode, 1) == 1 && opcode == 0xf1;
+}
+
 /* UC_HOOK_INSN_INVALID: #UD. */
 static bool on_invalid(uc_engine *uc, void *user)
 {
-    on_exception(uc, 6, user);
+    Vm *vm = user;
+    bool int1 = is_int1(vm);
+
+    if (int1) {
+        vm->env->exception_is_int = 1;
+        vm->env->exception_next_eip = ++vm->env->eip;
+        vm->int_length = 1;
+    }
+    on_exception(uc, int1 ? 1 : 6, user);
     return true;
 }
 
@@ -297,9 +343,11 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     vm->exit = EXIT_NONE;
     vm->step_once = once;
     vm->stepped = vm->expect_single = vm->in_single = vm->run_alone = vm->crossing = 0;
-    vm->watch_hit_count = 0;
+    vm->watch_hit_count = vm->external_event = 0;
     vm->quiet_deliveries = 0;
     clock_begin(vm, limit, once || vm->intr || vm->nmi || vm->breakpoint_suppressed || data_breakpoint_hits(vm));
+    if (!once && __atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST))
+        vm_interrupt(vm);
     CPU_CFLAGS_NEXT_TB(vm->cpu) = -1;
     CPU_INTERRUPT_REQUEST(vm->cpu) = vm->attention ? CPU_INTERRUPT_HARD : 0;
     vm_current = vm;
@@ -323,6 +371,7 @@ static uint32_t finish_watched(Vm *vm, uint64_t limit)
 {
     uint64_t before = vm->clock;
 
+    vm->watch_pc = env_linear_pc(vm->env);
     vm->watch_recording = 1;
     vm->breakpoint_suppressed = 1;
     uint32_t exit = run(vm, limit, true);
@@ -353,7 +402,10 @@ uint32_t vm_run(Vm *vm, uint64_t limit)
 {
     if (vm->clock >= limit)
         return vm->exit = EXIT_LIMIT;
-    return run_watched(vm, limit, false);
+    uint32_t exit = run_watched(vm, limit, false);
+    if (exit == EXIT_LIMIT && vm->clock < limit && __atomic_exchange_n(&vm->interrupted, 0, __ATOMIC_SEQ_CST))
+        return vm->exit = EXIT_REQUESTED;
+    return exit;
 }
 
 /* Runs one instruction, or delivers one interrupt or exception. */

@@ -63,6 +63,7 @@ struct Vm {
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
     uint32_t align_next;                    /* the next access translated is to be checked */
     uint32_t int_length;                    /* of the INT n that is being delivered */
+    uint32_t external_event;                /* one is being delivered that is no INT n */
     uint32_t intr, nmi, running, exit;
     uc_engine *uc;
     Cpu *cpu;
@@ -95,12 +96,15 @@ struct Vm {
     VmWatchpoint *watchpoints;
     uint32_t watchpoint_count, watch_recording, watch_hit_count, watch_armed;
     VmWatchHit watch_hits[WATCH_HITS];
+    uint64_t watch_pc;                      /* the instruction that made the hits */
     DataBreakpoint data_breakpoints[4];
     uint32_t data_breakpoint_set;           /* a bit for each that is in force */
 
     VmCpuid *cpuid;
     uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, physical_bits;
     uint64_t cr4_known, apic_base, tsc_offset;
+
+    uint32_t interrupted;                   /* set by another thread: the run, or the next one, is to end */
 
     uint64_t fills, walks, flushes, code_drops, exceptions, interrupts, system_calls, single_steps;
 };
@@ -117,6 +121,7 @@ uint64_t vm_now(Vm *vm, uintptr_t host_pc);
 void vm_retire_exactly(Vm *vm);
 _Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);
 void vm_request_stop(Vm *vm);
+void vm_interrupt(Vm *vm);
 void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);
 void vm_set_a20(Vm *vm, uint32_t enabled);
 int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);

@@ -183,7 +183,7 @@ class UnicornEngine:
             return plain
         vm = self._vm
         if code == lib.EXIT_WATCHPOINT:
-            return WatchpointHit(tuple(_watch_hit(vm.watch_hits[i]) for i in range(vm.watch_hit_count)))
+            return WatchpointHit(tuple(_watch_hit(vm.watch_hits[i], vm.watch_pc) for i in range(vm.watch_hit_count)))
         if code == lib.EXIT_EXCEPTION:
             return ExceptionDelivered(self.deliveries()[-1])
         if code == lib.EXIT_CATCH:
@@ -199,6 +199,10 @@ class UnicornEngine:
 
     def request_stop(self) -> None:
         lib.vm_request_stop(self._vm)
+
+    def interrupt_run(self) -> None:
+        if self._vm != ffi.NULL:
+            lib.vm_interrupt(self._vm)
 
     def set_interrupt(self, level: bool) -> None:
         self._vm.intr = level
@@ -376,7 +380,7 @@ class UnicornEngine:
         self._vm = ffi.NULL
 
 
-def _watch_hit(native: object) -> WatchHit:
+def _watch_hit(native: object, pc: int) -> WatchHit:
     hit = ffi.addressof(native)
     return WatchHit(
         hit.id,
@@ -385,6 +389,7 @@ def _watch_hit(native: object) -> WatchHit:
         Physical(hit.physical),
         hit.size,
         bytes(hit.old)[: min(hit.size, 16)],
+        Linear(pc),
     )
 
 

@@ -1,0 +1,279 @@
+"""Instructions at the edge of what Unicorn does, as the SDM has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.guests.build import assemble
+from vmdbg.engine.port import Delivery, Halted, LimitReached, Stepped, VoidFetch
+from vmdbg.engine.unicorn.bare import ALIAS, CODE, DATA, HANDLERS, IDT, PAGE_TABLE, STACK, WINDOW, BareCpu
+from vmdbg.units import PAGE_SIZE, Tick
+
+TAIL = "\nhlt"
+
+
+def run(source: str, **registers: int) -> BareCpu:
+    """A CPU that has run the source to its HLT or to a handler's."""
+    cpu = BareCpu()
+    cpu.engine.write_registers(registers)
+    assert cpu.run(assemble(source, origin=CODE)) == Halted()
+    return cpu
+
+
+def fault(source: str, **registers: int) -> Delivery:
+    """The one exception that the source raises."""
+    (delivery,) = run(source, **registers).engine.deliveries()
+    return delivery
+
+
+@pytest.mark.parametrize(
+    ("source", "vector", "error_code"),
+    [
+        ("mov rax, cr0\nand eax, 0x7fffffff\nmov cr0, rax", 13, 0),  # 64-bit mode needs paging
+        ("mov eax, 0xa0010033\nmov cr0, rax", 13, 0),  # NW without CD
+        ("mov rax, 0x180010033\nmov cr0, rax", 13, 0),
+        ("mov eax, 0x1620\nmov cr4, rax", 13, 0),  # LA57
+        ("mov eax, 0x2620\nmov cr4, rax", 13, 0),  # VMXE
+        ("mov eax, 0x600\nmov cr4, rax", 13, 0),  # PAE cannot go in long mode
+        ("mov rax, 1 << 41\nmov cr3, rax", 13, 0),
+        ("mov eax, 16\nmov cr8, rax", 13, 0),
+        ("mov ecx, 0xc0000080\nmov eax, 0x1d01\nxor edx, edx\nwrmsr", 13, 0),  # SVME
+        ("mov ecx, 0xc0000080\nmov eax, 0x0c01\nxor edx, edx\nwrmsr", 13, 0),  # LME while paging
+        ("mov ecx, 0xc0000100\nxor eax, eax\nmov edx, 0x800000\nwrmsr", 13, 0),  # not canonical
+        ("mov ecx, 0xc0010117\nxor eax, eax\nxor edx, edx\nwrmsr", 13, 0),  # VM_HSAVE_PA, without SVM
+        ("ltr [rel zero]\nzero: dq 0", 13, 0),
+        ("mov rax, 1 << 47\nmov rax, [rax]", 13, 0),
+        ("movaps xmm0, [rel here + 1]\nalign 16\nhere:", 13, 0),
+        ("movdqa [rsp - 24], xmm0", 13, 0),
+        ("pshufb xmm0, [rsp - 24]", 13, 0),
+        ("vmrun", 6, 0),
+        ("vmcall", 6, 0),
+        ("monitor", 6, 0),
+        ("xsave [rsp - 1024]", 6, 0),
+        ("vaddps ymm0, ymm0, ymm0", 6, 0),
+        ("db 0x0f, 0xff, 0xc0", 6, 0),
+        ("lock add eax, eax", 6, 0),
+        ("db 0x06", 6, 0),
+        ("mov eax, [fs:rax]\ndb 0xd6", 6, 0),
+        ("sysexit", 13, 0),
+        ("sysenter", 13, 0),
+    ],
+)  # fmt: skip
+def test_faults(source: str, vector: int, error_code: int) -> None:
+    cpu = BareCpu()
+    cpu.run(assemble(source, origin=CODE))
+    (delivery,) = cpu.engine.deliveries()
+    assert (delivery.vector, delivery.error_code) == (vector, error_code)
+    assert delivery.handler == HANDLERS + vector
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "movups xmm0, [rsp - 23]",
+        "movdqu xmm0, [rsp - 23]",
+        "lddqu xmm0, [rsp - 23]",
+        "movss xmm0, [rsp - 23]",
+        "addsd xmm0, [rsp - 23]",
+        "movq xmm0, [rsp - 23]",
+        "cvtps2pd xmm0, [rsp - 23]",
+        "pmovzxbw xmm0, [rsp - 23]",
+        "pcmpistri xmm0, [rsp - 23], 0",
+        "movlps xmm0, [rsp - 23]",
+        "movaps xmm0, [rsp - 32]",
+        "paddb mm0, [rsp - 23]",
+        "pause",
+        "mov eax, 15\nmov cr8, rax",
+        "prefetcht0 [0]",
+        "wbinvd",
+        "rdpmc_skipped: nop",
+    ],
+)
+def test_no_fault(source: str) -> None:
+    cpu = run(source)
+    assert cpu.engine.delivery_count == 0
+
+
+def test_int1_is_a_trap_through_vector_1() -> None:
+    trap = fault("db 0xf1")
+    assert (trap.vector, trap.rip) == (1, CODE + 1)
+
+
+def test_pause_goes_on() -> None:
+    cpu = run("mov eax, 1\npause\ninc eax")
+    assert cpu["rax"] == 2
+
+
+def test_nmi_is_blocked_until_iret() -> None:
+    cpu = BareCpu()
+    handler = assemble("inc dword [counter]\nnop\nnop\niretq\ncounter equ 0xa000", origin=HANDLERS + 0x800)
+    cpu.write(HANDLERS + 0x800, handler)
+    cpu.write(IDT + 16 * 2, (HANDLERS + 0x800 | 8 << 16 | 0x8E00 << 32).to_bytes(8, "little"))
+    cpu.load(b"\x90" * 8)
+    cpu.engine.raise_nmi()
+    assert cpu.engine.step() == Stepped()
+    assert cpu["rip"] == HANDLERS + 0x800
+    cpu.engine.raise_nmi()
+    for _ in range(3):
+        cpu.engine.step()
+        assert cpu.engine.nmi_pending
+    cpu.engine.step()  # IRET
+    assert cpu["nmi_blocked"] == 0
+    cpu.engine.step()
+    assert cpu["rip"] == HANDLERS + 0x800
+    assert cpu.engine.run(Tick(cpu.engine.clock + 1000)) == Halted()
+    assert cpu.read(DATA, 4) == 2
+
+
+def test_an_interrupt_waits_for_the_shadow_of_sti_and_mov_ss() -> None:
+    for source, length in (("sti\nnop\nnop", 2), ("mov ax, ss\nmov ss, ax\nnop\nnop", 6)):
+        cpu = BareCpu()
+        cpu.load(assemble(source, origin=CODE))
+        if "ss" in source:
+            cpu.engine.write_register("rflags", 0x202)
+            cpu.engine.step()
+        cpu.engine.set_interrupt(True)
+        if "ss" in source:
+            cpu.engine.set_interrupt(False)
+            cpu.engine.step()
+            cpu.engine.set_interrupt(True)
+        cpu.engine.run(Tick(cpu.engine.clock + 100))
+        (delivery,) = cpu.engine.deliveries()
+        assert delivery.rip == CODE + length, source
+
+
+def test_int_through_an_empty_gate_faults_at_the_int() -> None:
+    cpu = BareCpu()
+    cpu.write(IDT + 16 * 0x60, bytes(16))
+    cpu.run(assemble("int 0x60", origin=CODE))
+    tried, fault = cpu.engine.deliveries()
+    assert (tried.vector, tried.handler) == (0x60, 0)
+    assert (fault.vector, fault.error_code) == (13, 0x60 * 8 + 2)
+    assert cpu.read(STACK - 40, 8) == CODE
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+@pytest.mark.parametrize("offset", [0, 1, 3])
+def test_memory_outside_ram_is_read_and_written_in_the_size_of_the_access(size: int, offset: int) -> None:
+    register = {1: "al", 2: "ax", 4: "eax", 8: "rax"}[size]
+    cpu = run(f"mov {register}, [rbx]\nmov [rbx + 16], {register}", rbx=WINDOW + offset)
+    data = b"".join(a.value.to_bytes(a.size, "little") for a in cpu.bus.log if a.kind == "write")
+    assert len(data) == size
+    assert sum(a.size for a in cpu.bus.log if a.kind == "write") == size
+    assert all(a.now == 0 for a in cpu.bus.log if a.kind == "read")
+    if offset % size == 0 and size < 8:  # 8 bytes are two accesses, as on a 32-bit bus
+        assert [(a.kind, a.address, a.size) for a in cpu.bus.log] == [
+            ("read", WINDOW + offset, size),
+            ("write", WINDOW + offset + 16, size),
+        ]
+        assert cpu["rax"] == 0x1122334455667788 & ((1 << 8 * size) - 1)
+
+
+def test_code_outside_ram_is_not_run() -> None:
+    cpu = BareCpu()
+    cpu.engine.write_register("rbx", WINDOW)
+    ended = cpu.run(assemble("jmp rbx", origin=CODE))
+    assert ended == VoidFetch(WINDOW, WINDOW)
+    assert cpu["rip"] == WINDOW
+
+
+def test_rep_counts_each_iteration_as_the_instruction() -> None:
+    cpu = run("mov ecx, 100\nmov edi, 0xa000\nrep stosb")
+    cost = cpu.engine.clock - 10 - 1
+    assert cost in (200, 202)
+    assert cpu["rcx"] == 0
+
+
+def test_a_limit_inside_rep_stops_between_two_iterations_and_goes_on() -> None:
+    whole = run("mov ecx, 100\nmov edi, 0xa000\nrep stosb")
+    cpu = BareCpu()
+    cpu.load(assemble("mov ecx, 100\nmov edi, 0xa000\nrep stosb", origin=CODE))
+    assert cpu.engine.run(Tick(10 + 2 * 40)) == LimitReached()
+    assert (cpu["rcx"], cpu["rip"], cpu.engine.clock) == (60, CODE + 10, 90)
+    assert cpu.engine.run(Tick(10_000)) == Halted()
+    assert cpu.engine.clock == whole.engine.clock
+
+
+def test_a20_off_wraps_at_one_mebibyte_and_on_does_not() -> None:
+    cpu = BareCpu()
+    cpu.write(PAGE_TABLE + 8 * 11, (0x100000 | DATA | 7).to_bytes(8, "little"))
+    cpu.write(DATA, b"\x11")
+    cpu.engine.set_a20(False)
+    cpu.run(assemble(f"mov al, [{11 * PAGE_SIZE}]", origin=CODE))
+    assert cpu["rax"] & 0xFF == 0x11
+    cpu.engine.set_a20(True)
+    cpu.reset()
+    cpu.run(assemble(f"mov al, [{11 * PAGE_SIZE}]", origin=CODE))
+    assert cpu["rax"] & 0xFF == 0x88
+
+
+def test_code_that_crosses_a_page_notices_a_change_in_its_second_page() -> None:
+    cpu = BareCpu()
+    at = 13 * PAGE_SIZE - 2  # mov eax, imm32: its immediate lies in the next page
+    cpu.write(at, assemble("mov eax, 0x11111111\nret", origin=at))
+    code = f"call {at}\nmov esi, eax\nmov dword [{13 * PAGE_SIZE - 1}], 0x22222222\ncall {at}"
+    cpu.run(assemble(code, origin=CODE))
+    assert (cpu["rsi"], cpu["rax"]) == (0x11111111, 0x22222222)
+
+
+def test_code_changed_through_another_mapping_is_noticed_in_its_second_page_too() -> None:
+    cpu = BareCpu()
+    at = DATA - 2
+    cpu.write(at, assemble("mov eax, 0x11111111\nret", origin=at))
+    code = f"sub rsp, 64\ncall {at}\nmov esi, eax\nmov byte [{ALIAS}], 0x33\ncall {at}"
+    cpu.run(assemble(code, origin=CODE))
+    assert (cpu["rsi"], cpu["rax"]) == (0x11111111, 0x11113311)
+
+
+def test_an_instruction_that_changes_itself_runs_as_changed() -> None:
+    cpu = run("mov byte [rel there + 1], 5\nthere: mov al, 1")
+    assert cpu["rax"] & 0xFF == 5
+
+
+def test_fxsave_and_fxrstor_keep_x87_and_sse() -> None:
+    cpu = run(
+        "fninit\nfldpi\nfld1\nmov eax, 77\nmovd xmm3, eax\nfxsave [0xa000]\nfninit\npxor xmm3, xmm3\nfxrstor [0xa000]"
+    )
+    assert (cpu["st1"], cpu["xmm3"]) == (0x4000C90FDAA22168C235, 77)
+    assert cpu["fstat"] >> 11 & 7 == 6
+
+
+def test_a_double_fault_then_shutdown() -> None:
+    cpu = BareCpu()
+    cpu.engine.write_register("idtr_limit", 0)
+    ended = cpu.run(assemble("ud2", origin=CODE))
+    assert type(ended).__name__ == "TripleFault"
+    assert [d.vector for d in cpu.engine.deliveries()] == [6, 8] or [d.vector for d in cpu.engine.deliveries()] == [
+        6,
+        13,
+        8,
+    ]
+
+
+def test_a_ring_change_with_no_tss_is_no_end_of_the_process() -> None:
+    cpu = BareCpu()
+    cpu.engine.write_registers({"cs": 0x1B, "cs_flags": 0xAFFB00, "ss": 0x23, "ss_flags": 0xCFF300, "tr_flags": 0})
+    ended = cpu.run(assemble("ud2", origin=CODE))
+    assert type(ended).__name__ == "TripleFault"
+    assert 10 in {d.vector for d in cpu.engine.deliveries()}
+
+
+def test_the_stack_is_where_the_frame_goes() -> None:
+    cpu = run("ud2")
+    assert cpu["rsp"] == STACK - 40
+    assert cpu.read(STACK - 40, 8) == CODE
+
+
+def test_data_breakpoint_traps_after_the_access_whoever_steps() -> None:
+    source = "mov dword [0xa010], 1\nnop"
+    for step in (False, True):
+        cpu = BareCpu()
+        cpu.engine.write_registers({"dr0": 0xA010, "dr7": 0xD0401})
+        cpu.load(assemble(source, origin=CODE))
+        if step:
+            cpu.engine.step()
+        cpu.engine.run(Tick(100))
+        (trap,) = cpu.engine.deliveries()
+        assert (trap.vector, trap.rip, trap.tick) == (1, CODE + 11, 11)
+        assert cpu["dr6"] & 15 == 1
+        assert cpu.read(0xA010, 4) == 1
