@@ -50,7 +50,7 @@ class Value:
         self.space_ = space
         self.type_ = type_
         self.address_ = address
-        self._number = number
+        self._number = _converted(type_, number) if number else 0
         self._bits = bits
         self._shift = shift
 
@@ -235,6 +235,16 @@ class Value:
         type_ = type_.element.strip() if type_.kind is Kind.POINTER else type_
         own = [name for name in object.__dir__(self) if name.endswith("_")]
         return own + ([member.name for member in type_.members if member.name] if type_.kind in AGGREGATES else [])
+
+
+def _converted(type_: Type, number: int) -> int:
+    """As assigning to that type in C does."""
+    stripped = type_.strip()
+    if stripped.is_bool:
+        return int(bool(number))
+    bits = 8 * (stripped.size or 8)
+    number &= (1 << bits) - 1
+    return (number ^ 1 << bits - 1) - (1 << bits - 1) if _signed(stripped) else number
 
 
 def _signed(type_: Type) -> bool:

@@ -1,0 +1,111 @@
+"""The names that prompts and scripts get for a Linux guest: `current().mm.pgd`, `task(1).comm`, `sizeof(...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from vmdbg.errors import UserError
+from vmdbg.os.linux import tasks, trees, walks
+from vmdbg.os.linux.kernel import Kernel
+from vmdbg.os.linux.operating_system import Linux
+from vmdbg.os.linux.types import Type
+from vmdbg.os.linux.values import Value
+
+Named = str | Type
+
+
+class Namespace:
+    """Functions over one instant of a guest. Types may be given by their C spelling."""
+
+    def __init__(self, linux: Linux) -> None:
+        self._kernel: Kernel = linux.kernel
+
+    def functions(self) -> Mapping[str, Callable[..., object]]:
+        """All of them by the name that users write."""
+        names = (
+            "current", "task", "threads", "typed", "type_of", "sizeof", "offsetof", "container_of", "cast", "entries",
+            "hash_entries", "tree_entries", "xarray", "maple", "per_cpu", "variable",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}
+
+    def _type(self, named: Named) -> Type:
+        return named if isinstance(named, Type) else self._kernel.type(named)
+
+    def current(self) -> Value:
+        """The `struct task_struct` that the processor runs."""
+        return self._kernel.current_task()
+
+    def task(self, pid: int) -> Value:
+        """The `struct task_struct` of a thread. Raises `UserError` if there is none."""
+        return tasks.find_task(self._kernel, pid)
+
+    def threads(self) -> list[Value]:
+        """Every `struct task_struct`, the idle task first."""
+        return list(tasks.task_values(self._kernel))
+
+    def typed(self, named: Named, where: int | str) -> Value:
+        """The object of a type at an address or at a symbol: `typed("struct list_head", "modules")`."""
+        address = self._kernel.symbol(where) if isinstance(where, str) else int(where)
+        return Value(self._kernel, self._type(named), address)
+
+    def type_of(self, named: Named) -> Type:
+        return self._type(named)
+
+    def sizeof(self, named: Named | Value) -> int:
+        """In bytes."""
+        return named.type_.size if isinstance(named, Value) else self._type(named).size
+
+    def offsetof(self, named: Named, path: str) -> int:
+        """In bytes: `offsetof("struct task_struct", "se.sum_exec_runtime")`."""
+        return self._type(named).offset_of(path)
+
+    def container_of(self, member: Value | int, named: Named, path: str) -> Value:
+        """The object around a member, or around what a pointer or an address points to."""
+        type_ = self._type(named)
+        if isinstance(member, Value):
+            return member.container_of_(type_, path)
+        return Value(self._kernel, type_, int(member) - type_.offset_of(path))
+
+    def cast(self, named: Named, value: Value | int) -> Value:
+        """As C's: `cast("struct file *", rdi)`."""
+        if isinstance(value, Value):
+            return value.cast_(self._type(named))
+        return Value(self._kernel, self._type(named), number=int(value))
+
+    def entries(self, head: Value, named: Named, path: str) -> list[Value]:
+        """The elements of a `struct list_head`."""
+        return list(walks.list_entries(_object(head), self._type(named), path))
+
+    def hash_entries(self, head: Value, named: Named, path: str) -> list[Value]:
+        """The elements of a `struct hlist_head`."""
+        return list(walks.hlist_entries(_object(head), self._type(named), path))
+
+    def tree_entries(self, root: Value, named: Named, path: str) -> list[Value]:
+        """The elements of a `struct rb_root` or `rb_root_cached`, in order."""
+        return list(walks.rb_entries(_object(root), self._type(named), path))
+
+    def xarray(self, array: Value) -> list[tuple[int, int]]:
+        """(index, entry) of a `struct xarray`."""
+        return list(trees.xarray_entries(self._kernel, _object(array)))
+
+    def maple(self, tree: Value) -> list[tuple[int, int, int]]:
+        """(first, last, entry) of a `struct maple_tree`."""
+        return list(trees.maple_entries(self._kernel, _object(tree)))
+
+    def per_cpu(self, name: str, cpu: int = 0, named: str = "") -> Value:
+        """A per-CPU variable of one processor."""
+        return self._kernel.per_cpu(name, cpu, named)
+
+    def variable(self, name: str) -> Value:
+        """A global variable whose type is known: `variable("init_task").comm`."""
+        return self._kernel[name]
+
+
+def _object(value: Value) -> Value:
+    """The object itself, where a pointer to it is given."""
+    if value.address_ is not None and value.type_.size != 8:
+        return value
+    try:
+        return value.dereference_()
+    except UserError:
+        return value
