@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.commands.document import Document, document, joined, pairs, text
+from vmdbg.commands.elsewhen import elsewhen
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.commands.stepping import OWNER, instruction_at
@@ -10,6 +11,7 @@ from vmdbg.commands.stop_report import place_text
 from vmdbg.commands.watch import default_size
 from vmdbg.debugger.actions import Seek
 from vmdbg.engine.port import Access, WatchHit, WatchpointHit
+from vmdbg.errors import UserError
 from vmdbg.timeline.outcome import TimelineOutcome
 
 
@@ -27,10 +29,11 @@ def declare(parser: Parser) -> None:
     declare,
     aliases=("who-wrote", "last"),
     examples=("last-write rsp", "last-write rsp 8 --json", "last-write phys:0x1000 --go"),
-    effect=Effect.RUNS,
 )
 def last_write(session: Session, arguments: Arguments) -> Document:
     """Find the last write to memory before now: when, by which code, and what was there before."""
+    if arguments.go and Effect.RUNS not in session.allowed:
+        raise UserError("last-write --go cannot be used here: a watchpoint and going back to it lead there too")
     place = session.place(arguments.place)
     size = session.integer(arguments.size) if arguments.size else default_size(session, place)
     debugger = session.debugger
@@ -45,20 +48,17 @@ def last_write(session: Session, arguments: Arguments) -> Document:
         hits[:] = own or hits
         return bool(own)
 
-    debugger.points.arm(debugger.engine)
-    try:
-        found = debugger.timeline.reverse_search(is_write, session.progress, lambda: debugger.interrupt_wanted)
-    finally:
-        debugger.points.remove(point)
+    with elsewhen(session):
         debugger.points.arm(debugger.engine)
-    if found is None:
-        debugger.timeline.seek(here)
-        return document(f"nothing wrote there between {debugger.timeline.start} and {here}", value={})
-    result = _described(session, hits[0] if hits else None)
-    if not arguments.go:
-        debugger.timeline.seek(here)
-        return result
-    return result + session.execution.act(Seek(found))
+        try:
+            found = debugger.timeline.reverse_search(is_write, session.progress, lambda: debugger.interrupt_wanted)
+        finally:
+            debugger.points.remove(point)
+            debugger.points.arm(debugger.engine)
+        if found is None:
+            return document(f"nothing wrote there between {debugger.timeline.start} and {here}", value={})
+        result = _described(session, hits[0] if hits else None)
+    return result + session.execution.act(Seek(found)) if arguments.go else result
 
 
 def _described(session: Session, hit: WatchHit | None) -> Document:
