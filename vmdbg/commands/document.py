@@ -30,6 +30,7 @@ class Style(Enum):
     CODE = "code"
     STACK = "stack"
     HEAP = "heap"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Session:
         self.registry = REGISTRY.copy()
         self.aliases: dict[str, str] = {}
         self.notices: list[str] = []
+        self.stops = 0
         self.generation = 0
         """Counts lines and stops: what was learnt of the guest in another may be void."""
         self.progress: Callable[[float], None] | None = None
@@ -67,6 +68,7 @@ class Session:
 
     def _on_stop(self, stop: Stop) -> None:
         self.generation += 1
+        self.stops += 1
         self.part(Visits).on_stop(stop)
 
     def close(self) -> None:

@@ -120,7 +120,7 @@ def source_lines(session: Session, linear: int, number: int) -> list[Text]:
                 (
                     mark,
                     Span(f"{at:5} ", Style.DIM),
-                    Span(words.expandtabs(4), Style.CURRENT if current else Style.PLAIN),
+                    Span(words.expandtabs(4), Style.SOURCE),
                 )
             )
         )

@@ -38,7 +38,7 @@ def search_backwards(debugger: Debugger) -> Stop:
 
     debugger.points.arm(debugger.engine)
     origin = debugger.position
-    found = debugger.timeline.reverse_search(is_stop, cancelled=lambda: debugger.interrupt_wanted)
+    found = debugger.timeline.reverse_search(is_stop, debugger.on_progress, lambda: debugger.interrupt_wanted)
     if debugger.interrupt_wanted and debugger.position == origin:
         return Interrupted()
     return last[0] if found is not None and last else HistoryStart()
@@ -98,7 +98,7 @@ class SeekRun:
         self._position = position
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:  # noqa: ARG002 - Run's signature
-        debugger.timeline.seek(self._position)
+        debugger.timeline.seek(self._position, debugger.on_progress)
         return StepDone()
 
     def abandon(self, debugger: Debugger) -> None:

@@ -44,6 +44,8 @@ class Debugger:
         self.resume_listeners: list[Callable[[], None]] = []
         self.physical = GuestPhysicalMemory(self.engine, timeline)
         self._run: Run | None = None
+        self.on_progress: Callable[[float], None] | None = None
+        """Told how much of a long way through time is done, from 0 to 1."""
         self._interrupted = False
         self._changes = 0
         self._linear: tuple[Epoch, LinearMemory] | None = None

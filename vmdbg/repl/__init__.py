@@ -1,0 +1,1 @@
+"""The prompt: a front end of vmdbg.commands with completion, colours, a status bar and the context of every stop."""

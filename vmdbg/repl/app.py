@@ -1,0 +1,241 @@
+"""The prompt: reads lines, carries them out, shows answers and stops. One thread does everything."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from vmdbg.commands.context import ContextState, show
+from vmdbg.commands.registry import Effect
+from vmdbg.commands.scripting import load_config
+from vmdbg.commands.session import Session
+from vmdbg.commands.stop_report import report
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.stops import Stop
+from vmdbg.errors import VmdbgError
+from vmdbg.repl.builtin import add_commands
+from vmdbg.repl.companion import Companion, Companions
+from vmdbg.repl.console import GuestConsole
+from vmdbg.repl.guest_run import GuestRun
+from vmdbg.repl.leaving import Leave
+from vmdbg.repl.output import Output
+from vmdbg.repl.progress import ProgressLine
+from vmdbg.repl.screen import Painter
+from vmdbg.repl.terminal import line_mode
+from vmdbg.repl.themes import Theme, default_theme
+
+if TYPE_CHECKING:
+    from vmdbg.repl.prompt import Prompt
+
+EVERYTHING = Effect.RUNS | Effect.CHANGES | Effect.HOST
+BLOCKS = ("python", "py")
+
+
+class Repl:
+    """A prompt on a debugger. `run()` may be called again after it was left for the console.
+
+    `companions` are heard meanwhile. `console`: the caller can show the guest's console; `echo`: the prompt itself
+    shows what the guest writes while it runs.
+    """
+
+    def __init__(
+        self,
+        debugger: Debugger,
+        *,
+        session: Session | None = None,
+        companions: Sequence[Companion] = (),
+        console: bool = False,
+        echo: bool = True,
+        theme: Theme | None = None,
+        as_json: bool = False,
+    ) -> None:
+        self.debugger = debugger
+        self.session = session if session is not None else Session(debugger, allowed=EVERYTHING)
+        self.companions = Companions(companions)
+        self.theme = theme or default_theme()
+        self.left: Leave | None = None
+        self._progress = ProgressLine()
+        self._guest = GuestConsole(self._progress.hide)
+        self.output = Output(self.theme, self._guest, as_json=as_json, idle=self.companions.poll)
+        self._run = GuestRun(self.companions, self._guest, self._progress)
+        self._prompt: Prompt | None = None
+        self._last = ""
+        self._foreign: list[Stop] = []
+        if echo:
+            debugger.timeline.console.listeners.append(self._guest.on_output)
+        self.session.execution.wait = self._run.wait
+        self.session.progress = self._progress.share
+        debugger.stop_listeners.append(self._on_stop)
+        add_commands(self, console=console)
+
+    def use_theme(self, theme: Theme) -> None:
+        self.theme = theme
+        self.output.painter = Painter(theme, colours=self.output.terminal)
+        if self._prompt is not None:
+            self._prompt.theme = theme
+
+    def _on_stop(self, stop: Stop) -> None:
+        if not self._run.active:
+            self._foreign.append(stop)
+
+    # lines
+
+    def execute(self, line: str) -> bool:
+        """Carry out one line and show what it answers; whether it went well. Nothing is raised."""
+        stops = self.session.stops
+        self._progress.begin()
+        try:
+            document, as_json = self.session.run_line(line)
+        except KeyboardInterrupt:
+            self.output.say("interrupted")
+            return False
+        except Exception as error:
+            self.output.fail(error)
+            return False
+        finally:
+            self._progress.end()
+        self.output.document(document, as_json=as_json)
+        self._show_notices()
+        if self.session.stops > stops and not as_json:
+            self.show_context()
+        return True
+
+    def show_context(self) -> None:
+        """The panel, if it is wanted; without it, nothing."""
+        state: ContextState = self.session.part(ContextState)
+        if not state.enabled or self.output.as_json or not self.output.interactive:
+            return
+        try:
+            self.output.document(show(self.session, state.sections), crop=True)
+        except Exception as error:
+            self.output.fail(error)
+
+    def _show_notices(self) -> None:
+        for notice in self.session.notices:
+            self.output.say(notice)
+        self.session.notices.clear()
+
+    def execute_all(self, lines: Iterable[str]) -> bool:
+        """One after the other, up to the first that fails or leaves; whether all went well."""
+        for line in lines:
+            if self.left is not None:
+                return True
+            if line.strip() and not self.execute(line):
+                return False
+        return True
+
+    # the prompt
+
+    def run(self) -> Leave:
+        """Read and carry out lines until one leaves the prompt."""
+        self.left = None
+        if not self.output.interactive:
+            self.execute_piped()
+            return self.left or Leave.QUIT
+        with line_mode():
+            self.greet()
+            typed = ""
+            while self.left is None:
+                typed = self._turn(typed)
+            return self.left
+
+    def greet(self) -> None:
+        """Where the guest stands; the first time, the user's own file too."""
+        if self._prompt is None:
+            self._load_config()
+        self._foreign.clear()
+        self.output.document(report(self.session, self.debugger.last_stop))
+        self.show_context()
+
+    def _load_config(self) -> None:
+        try:
+            self.output.say(load_config(self.session).rstrip("\n"))
+        except VmdbgError as error:
+            self.output.fail(error)
+
+    def execute_piped(self) -> None:
+        """Lines from a file or pipe: all of them, whatever they answer."""
+        self._load_config()
+        while self.left is None and (line := sys.stdin.readline()):
+            self.execute(self._with_block(line.rstrip("\n"), lambda: sys.stdin.readline().rstrip("\n")))
+
+    def _turn(self, typed: str) -> str:
+        """Read a line and carry it out; what was being typed when something came between."""
+        from vmdbg.repl.keys import KeyLine
+        from vmdbg.repl.prompt import StopSeen
+
+        try:
+            found = self.prompt.read(typed)
+        except KeyboardInterrupt:
+            return ""
+        except EOFError:
+            self.left = Leave.QUIT
+            return ""
+        if isinstance(found, StopSeen):
+            self._show_foreign_stops()
+            return found.typed
+        if isinstance(found, KeyLine):
+            self.execute(found.command)
+            return found.typed
+        self._typed_line(found)
+        return ""
+
+    def _typed_line(self, line: str) -> None:
+        if not line.strip():
+            line = self._last
+        with suppress(KeyboardInterrupt, EOFError):
+            line = self._with_block(line, self._read_continued)
+            self.execute(line)
+            self._last = line if self._repeats(line) else ""
+
+    def _read_continued(self) -> str:
+        found = self.prompt.read(continued=True)
+        return found if isinstance(found, str) else ""
+
+    def _with_block(self, line: str, read: Callable[[], str]) -> str:
+        """The line with those that continue it: after a backslash, or a block of Python up to an empty line."""
+        while line.endswith("\\"):
+            line = line[:-1] + read()
+        if line.strip() not in BLOCKS:
+            return line
+        block = []
+        while (piece := read()).strip() and piece.strip() != "end":
+            block.append(piece)
+        return f"python {chr(10).join(block)}" if block else ""
+
+    def _repeats(self, line: str) -> bool:
+        try:
+            return bool(line.strip()) and self.session.registry.split(line)[0].repeats
+        except VmdbgError:
+            return False
+
+    @property
+    def prompt(self) -> Prompt:
+        """Made when first needed: prompt_toolkit takes its time to import."""
+        if self._prompt is None:
+            from vmdbg.repl.prompt import Prompt
+
+            self._prompt = Prompt(self.session, self.companions, self.theme, self._between)
+        return self._prompt
+
+    def _between(self) -> bool:
+        """What goes on while the prompt waits. Whether the guest has just stopped."""
+        self.companions.poll()
+        if self.debugger.running:
+            self.debugger.poll()
+        return bool(self._foreign)
+
+    def _show_foreign_stops(self) -> None:
+        """A stop of a run that another front end asked for."""
+        stops, self._foreign = self._foreign, []
+        self.output.document(report(self.session, stops[-1]))
+        self.show_context()
+
+    def close(self) -> None:
+        """Leave the debugger to the others."""
+        self.debugger.stop_listeners.remove(self._on_stop)
+        with suppress(ValueError):
+            self.debugger.timeline.console.listeners.remove(self._guest.on_output)
+        self.session.close()

@@ -1,0 +1,50 @@
+"""Commands of the prompt itself: quit, console, theme, sessions of others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdbg.commands.document import EMPTY, Document, document
+from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.commands.session import Session
+from vmdbg.repl.keys import HELP
+from vmdbg.repl.leaving import Leave
+from vmdbg.repl.themes import THEMES, find_theme
+
+if TYPE_CHECKING:
+    from vmdbg.repl.app import Repl
+
+
+def declare_theme(parser: Parser) -> None:
+    parser.add_argument("name", nargs="?", default="", metavar="THEME", help=", ".join(THEMES))
+
+
+def add_commands(repl: Repl, *, console: bool) -> None:
+    """Put them into the registry of the prompt's session."""
+    registry = repl.session.registry
+
+    @command("quit", Group.SESSION, aliases=("q", "exit", "kill"), examples=("quit",), registry=registry)
+    def quit_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+        """Leave the prompt and end the machine."""
+        repl.left = Leave.QUIT
+        return EMPTY
+
+    @command("theme", Group.SESSION, declare_theme, examples=("theme", "theme mono"), registry=registry)
+    def theme(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+        """Choose the colours; NO_COLOR and VMDBG_THEME choose them at the start."""
+        if arguments.name:
+            repl.use_theme(find_theme(arguments.name))
+        return document(f"theme {repl.theme.name}; there are: {', '.join(THEMES)}")
+
+    @command("keys", Group.SESSION, aliases=("info keys",), examples=("keys",), registry=registry)
+    def keys(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+        """Show which keys are commands."""
+        return document(HELP, "Tab completes, Up and Ctrl-R find earlier lines, Ctrl-C stops the guest")
+
+    if console:
+
+        @command("console", Group.RUN, aliases=("interact",), examples=("console",), registry=registry)
+        def console_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+            """Let the guest run with the keyboard at its console; Ctrl-] d comes back."""
+            repl.left = Leave.CONSOLE
+            return EMPTY

@@ -1,0 +1,21 @@
+"""Other front ends of the same machine, heard between two slices and while the prompt waits."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Companion(Protocol):
+    """A gdb server, or whoever else speaks through a file. `poll` does what is due without waiting."""
+
+    def fileno(self) -> int: ...
+
+    def poll(self) -> object: ...
+
+
+class Companions(list[Companion]):
+    """All of them."""
+
+    def poll(self) -> None:
+        for companion in self:
+            companion.poll()

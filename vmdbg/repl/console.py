@@ -1,0 +1,42 @@
+"""The guest's serial output between the lines of the prompt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+SERIAL = 0
+
+
+class GuestConsole:
+    """Keeps what the guest writes while it runs, and shows it between two slices, safe for a terminal."""
+
+    def __init__(self, before: Callable[[], None]) -> None:
+        self._before = before
+        self._waiting = bytearray()
+        self._column = 0
+
+    def on_output(self, port: int, data: bytes, now: int) -> None:
+        """A console's listener: runs while guest code does, so it only keeps."""
+        del now
+        if port == SERIAL:
+            self._waiting += data
+
+    def flush(self) -> None:
+        if not self._waiting:
+            return
+        words = self._waiting.decode("utf-8", "replace").replace("\r", "")
+        self._waiting.clear()
+        shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in words)
+        self._before()
+        sys.stdout.write(shown)
+        sys.stdout.flush()
+        last = shown.rpartition("\n")
+        self._column = len(last[2]) + (0 if last[1] else self._column)
+
+    def end_line(self) -> None:
+        """What follows begins a line of its own."""
+        self.flush()
+        if self._column:
+            sys.stdout.write("\n")
+            self._column = 0

@@ -1,0 +1,66 @@
+"""Waiting for the guest to stop: Ctrl-C, other front ends, the guest's output and a sign of progress."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.stops import Stop
+from vmdbg.repl.companion import Companions
+from vmdbg.repl.console import GuestConsole
+from vmdbg.repl.progress import ProgressLine
+
+
+@contextlib.contextmanager
+def interrupting(debugger: Debugger) -> Iterator[None]:
+    """Inside, Ctrl-C stops the guest and nothing else."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        debugger.interrupt()
+
+    try:
+        before = signal.signal(signal.SIGINT, on_signal)
+    except ValueError:
+        yield  # not the main thread: no signal comes here
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class GuestRun:
+    """Carries runs to their stops on behalf of a prompt."""
+
+    def __init__(self, companions: Companions, guest: GuestConsole, progress: ProgressLine) -> None:
+        self._companions = companions
+        self._guest = guest
+        self._progress = progress
+        self.active = False
+
+    def wait(self, debugger: Debugger) -> Stop:
+        self.active = True
+        self._progress.begin()
+        debugger.on_progress = self._progress.share
+        try:
+            with interrupting(debugger):
+                return self._carry(debugger)
+        finally:
+            debugger.on_progress = None
+            self._progress.end()
+            self.active = False
+
+    def _carry(self, debugger: Debugger) -> Stop:
+        while True:
+            stop = debugger.poll()
+            self._guest.flush()
+            if stop is not None:
+                return stop
+            if not debugger.running:
+                return debugger.last_stop
+            self._progress.tick(debugger.machine.clock)
+            self._companions.poll()

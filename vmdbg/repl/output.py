@@ -1,0 +1,67 @@
+"""What the prompt writes: documents as text, in colour or as JSON, and errors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+from vmdbg.commands.document import Document, Span, Style
+from vmdbg.commands.layout import printable
+from vmdbg.commands.plain import render_json, render_plain
+from vmdbg.errors import VmdbgError
+from vmdbg.repl.console import GuestConsole
+from vmdbg.repl.pager import page
+from vmdbg.repl.screen import Painter
+from vmdbg.repl.themes import Theme
+
+
+class Output:
+    """Stdout for answers, stderr for errors. Coloured and paged on a terminal only."""
+
+    def __init__(self, theme: Theme, guest: GuestConsole, *, as_json: bool, idle: Callable[[], None]) -> None:
+        self.as_json = as_json
+        self.terminal = sys.stdout.isatty()
+        self.interactive = self.terminal and sys.stdin.isatty()
+        self.painter = Painter(theme, colours=self.terminal)
+        self._guest = guest
+        self._idle = idle
+
+    @property
+    def size(self) -> os.terminal_size:
+        return shutil.get_terminal_size((100, 40))
+
+    def document(self, document: Document, *, crop: bool = False, as_json: bool = False) -> None:
+        """Show an answer; with `crop`, cut to the terminal's width and never paged."""
+        self._guest.end_line()
+        if as_json or self.as_json:
+            if document.blocks or document.value is not None:
+                sys.stdout.write(render_json(document))
+        elif not self.terminal:
+            sys.stdout.write(render_plain(document))
+        else:
+            self._lines(self.painter.document(document, self.size.columns, crop=crop), paged=not crop)
+        sys.stdout.flush()
+
+    def _lines(self, lines: list[str], *, paged: bool) -> None:
+        if paged and self.interactive and len(lines) > self.size.lines - 1:
+            page(lines, self.size.lines, self._idle)
+        else:
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+    def say(self, words: str) -> None:
+        self._guest.end_line()
+        if words:
+            sys.stdout.write(f"{words}\n")
+            sys.stdout.flush()
+
+    def fail(self, error: BaseException) -> None:
+        """What went wrong, in its own words; never a traceback."""
+        self._guest.end_line()
+        known = isinstance(error, VmdbgError)
+        words = str(error) if known else f"a defect of vmdbg: {type(error).__name__}: {error}"
+        for number, line in enumerate(words.splitlines() or [""]):
+            shown = printable(line if number else f"error: {line}")
+            sys.stderr.write((self.painter.span(Span(shown, Style.BAD)) if sys.stderr.isatty() else shown) + "\n")
+        sys.stderr.flush()

@@ -1,0 +1,99 @@
+"""Reading a line with prompt_toolkit, while other front ends go on."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.eventloop.inputhook import InputHookContext
+from prompt_toolkit.formatted_text import AnyFormattedText
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.lexers import PygmentsLexer
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.styles import BaseStyle, Style, merge_styles
+from prompt_toolkit.styles.pygments import style_from_pygments_cls
+from pygments.styles import get_style_by_name
+
+from vmdbg.commands.session import Session
+from vmdbg.repl.companion import Companions
+from vmdbg.repl.completion import CommandCompleter
+from vmdbg.repl.files import history_file
+from vmdbg.repl.highlight import CommandLexer
+from vmdbg.repl.keys import KeyLine, key_bindings
+from vmdbg.repl.status import StatusBar
+from vmdbg.repl.themes import Theme
+
+IDLE_SECONDS = 0.05
+PROMPT = "vmdbg> "
+CONTINUED = "  ...> "
+
+
+@dataclass(frozen=True, slots=True)
+class StopSeen:
+    """Another front end's run of the guest came to a stop while the line was being typed."""
+
+    typed: str
+
+
+Typed = str | KeyLine | StopSeen
+
+
+class Prompt:
+    """`between` does a slice of what goes on besides; it says whether the guest has just stopped."""
+
+    def __init__(self, session: Session, companions: Companions, theme: Theme, between: Callable[[], bool]) -> None:
+        self._session = session
+        self._companions = companions
+        self._between = between
+        self._status = StatusBar(session)
+        self.theme = theme
+        path = history_file()
+        history: History = FileHistory(str(path)) if path is not None else InMemoryHistory()
+        self._prompt: PromptSession[Typed] = PromptSession(
+            history=history,
+            completer=CommandCompleter(session),
+            complete_while_typing=False,
+            auto_suggest=AutoSuggestFromHistory(),
+            key_bindings=key_bindings(),
+            bottom_toolbar=self._bar,
+            lexer=PygmentsLexer(CommandLexer),
+            enable_open_in_editor=True,
+            reserve_space_for_menu=6,
+        )
+
+    def read(self, typed: str = "", *, continued: bool = False) -> Typed:
+        """A line. Raises EOFError, KeyboardInterrupt."""
+        label = CONTINUED if continued else PROMPT
+        return self._prompt.prompt(
+            [("class:prompt", label)],
+            default=typed,
+            inputhook=self._hook,
+            style=self._style(),
+            color_depth=ColorDepth.DEPTH_1_BIT if self.theme.name == "mono" else None,
+        )
+
+    def _style(self) -> BaseStyle:
+        own = Style.from_dict(
+            {"prompt": self.theme.prompt, "bottom-toolbar": f"noreverse {self.theme.bar}", "bottom-toolbar.text": ""}
+        )
+        if self.theme.name == "mono":
+            return own
+        return merge_styles([style_from_pygments_cls(get_style_by_name(self.theme.pygments)), own])
+
+    def _bar(self) -> AnyFormattedText:
+        return self._status()
+
+    def _hook(self, context: InputHookContext) -> None:
+        """Called by prompt_toolkit when it has nothing to do, until a key is there."""
+        app = get_app()
+        while not context.input_is_ready():
+            if self._between():
+                app.exit(result=StopSeen(app.current_buffer.text))
+                return
+            if not self._session.debugger.running:
+                files = [context.fileno(), *(companion.fileno() for companion in self._companions)]
+                select.select(files, [], [], IDLE_SECONDS)

@@ -1,0 +1,79 @@
+"""Documents in colour, for a terminal of a width."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+
+from rich.color import ColorSystem
+from rich.style import Style as Look
+
+from vmdbg.commands.document import Document, Span, Style
+from vmdbg.commands.layout import INDENT, Line, lay_out
+from vmdbg.repl.themes import Theme
+
+Piece = Callable[[str, str, str], tuple[tuple[str, Look], ...]]
+PYGMENTS = {Style.OPERAND: "asm", Style.SOURCE: "c"}
+
+
+def colour_system(theme: Theme) -> ColorSystem | None:
+    """What the terminal can show; None without colours."""
+    if theme.name == "mono":
+        return ColorSystem.STANDARD
+    if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return ColorSystem.TRUECOLOR
+    return ColorSystem.EIGHT_BIT if "256" in os.environ.get("TERM", "") else ColorSystem.STANDARD
+
+
+@lru_cache(maxsize=128)
+def _parsed(words: str) -> Look:
+    return Look.parse(words) if words else Look()
+
+
+class Painter:
+    """Renders lines with a theme's escapes."""
+
+    def __init__(self, theme: Theme, *, colours: bool = True) -> None:
+        self.theme = theme
+        self._system = colour_system(theme) if colours else None
+
+    def document(self, document: Document, width: int, *, crop: bool = False) -> list[str]:
+        """The lines; with `crop`, cut to the width instead of leaving it to the terminal to wrap."""
+        return [self._line(line, width, crop) for line in lay_out(document)]
+
+    def _line(self, line: Line, width: int, crop: bool) -> str:
+        if line.heading and crop and line.depth == 0:
+            return self._rule(line, width)
+        spans = _cropped(line.spans, width - len(INDENT) * line.depth) if crop else line.spans
+        return (INDENT * line.depth + "".join(self.span(span) for span in spans)).rstrip()
+
+    def _rule(self, line: Line, width: int) -> str:
+        title = f"─── {''.join(span.text for span in line.spans)} "
+        return self.span(Span(title + "─" * max(0, width - len(title)), Style.HEADING))
+
+    def span(self, span: Span) -> str:
+        if self._system is None:
+            return span.text
+        language = PYGMENTS.get(span.style)
+        if language is not None and self.theme.name != "mono":
+            from vmdbg.repl.highlight import coloured
+
+            return "".join(
+                look.render(words, color_system=self._system)
+                for words, look in coloured(span.text, language, self.theme.pygments)
+            )
+        look = _parsed(self.theme.looks.get(span.style, ""))
+        return look.render(span.text, color_system=self._system) if look else span.text
+
+
+def _cropped(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
+    kept: list[Span] = []
+    left = width
+    for span in spans:
+        if len(span.text) > left:
+            kept.append(Span(span.text[: max(left - 1, 0)] + "…", span.style))
+            break
+        kept.append(span)
+        left -= len(span.text)
+    return tuple(kept)

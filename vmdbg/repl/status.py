@@ -1,0 +1,44 @@
+"""The status bar: mode, ring, task, interrupts, tick, share of the history, and why the guest stopped."""
+
+from __future__ import annotations
+
+from vmdbg.commands.positions import percent_of
+from vmdbg.commands.session import Session
+from vmdbg.commands.stop_report import headline
+from vmdbg.debugger.stops import StepDone
+
+SEPARATOR = " │ "
+
+
+class StatusBar:
+    """One line, made anew when the guest has moved."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: tuple[object, str] = (None, "")
+
+    def __call__(self) -> str:
+        debugger = self._session.debugger
+        if debugger.running:
+            return f" running{SEPARATOR}tick {debugger.machine.clock:,}{SEPARATOR}another front end let the guest go "
+        key = (self._session.generation, debugger.machine.clock, debugger.timeline.end)
+        if key != self._known[0]:
+            self._known = (key, self._make())
+        return self._known[1]
+
+    def _make(self) -> str:
+        session = self._session
+        debugger, registers = session.debugger, session.registers
+        flags = registers.read("rflags")
+        parts = [f"{registers.mode.width}-bit", f"ring {registers.cpl}", "IF" if flags & 0x200 else "if"]
+        task = session.system.task()
+        if task is not None:
+            parts.append(f"{task.name}/{task.pid}")
+        position = debugger.position
+        share = "live" if debugger.timeline.live else f"{percent_of(session, position):.1f}%"
+        phase = f"+{position.phase}" if position.phase else ""
+        parts.append(f"tick {position.tick:,}{phase} ({share})")
+        stop = debugger.last_stop
+        if not isinstance(stop, StepDone):
+            parts.append(headline(session, stop))
+        return f" {SEPARATOR.join(parts)} "

@@ -1,0 +1,28 @@
+"""The terminal while the prompt has it: lines are edited, Ctrl-C is a signal. Source: termios(3)."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import termios
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def line_mode() -> Iterator[None]:
+    """Inside, as a shell leaves it; afterwards as it was found, be that raw."""
+    try:
+        file = sys.stdin.fileno()
+        before = termios.tcgetattr(file)
+    except (termios.error, OSError, ValueError):
+        yield
+        return
+    mode = termios.tcgetattr(file)
+    mode[0] |= termios.ICRNL | termios.IXON
+    mode[1] |= termios.OPOST | termios.ONLCR
+    mode[3] |= termios.ECHO | termios.ICANON | termios.ISIG | termios.IEXTEN
+    termios.tcsetattr(file, termios.TCSADRAIN, mode)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(file, termios.TCSADRAIN, before)
