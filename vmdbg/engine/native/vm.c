@@ -186,7 +186,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     Vm *vm = vm_current;
 
     (void)request;
-    vm->block_size = 0;
+    vm->block_size = vm->in_single = 0;
     CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
     data_breakpoint_trap(vm);
     if (must_end(vm))
