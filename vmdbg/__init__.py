@@ -1,3 +1,53 @@
-"""vmdbg: a deterministic, timeless virtual machine monitor made for debugging."""
+"""vmdbg: a deterministic, timeless virtual machine monitor made for debugging.
+
+The Python API is in vmdbg.api; its names can be had from here, and are imported when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vmdbg.api import (
+        DivergenceError,
+        EngineError,
+        Guest,
+        GuestError,
+        Hit,
+        Position,
+        RecordingError,
+        UserError,
+        VmdbgError,
+        launch,
+        open_recording,
+        resume,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "DivergenceError",
+    "EngineError",
+    "Guest",
+    "GuestError",
+    "Hit",
+    "Position",
+    "RecordingError",
+    "UserError",
+    "VmdbgError",
+    "launch",
+    "open_recording",
+    "resume",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import vmdbg.api
+
+    return getattr(vmdbg.api, name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -88,6 +88,8 @@ class Machine:
         self.halted = False
         self.halt_tick = Tick(0)
         self.ending: Outcome | None = None
+        self.on_interrupt: Callable[[int, int], None] | None = None
+        """Called with the vector and the tick of each external interrupt, before it is delivered."""
         self._barrier = NEVER
         self.scheduler = Scheduler(self._on_earlier)
         self._intr = IntrLine(self.scheduler, self)
@@ -127,7 +129,10 @@ class Machine:
 
     def acknowledge(self, now: int) -> int:
         self.scheduler.not_before = now + LATENCY
-        return self._acknowledge()
+        vector = self._acknowledge()
+        if self.on_interrupt is not None and vector >= 0:
+            self.on_interrupt(vector, now)
+        return vector
 
     def read_task_priority(self, now: int) -> int:  # noqa: ARG002 - the bus's signature
         return self.pc.lapic.tpr >> 4 if self.pc.lapic is not None else 0

@@ -1,0 +1,109 @@
+"""Ways to get a guest."""
+
+from __future__ import annotations
+
+import re
+from os import PathLike, fspath
+
+from vmdbg.api.guest import Guest
+from vmdbg.boot.acpi import AcpiConfig, acpi_segment
+from vmdbg.boot.detect import boot_image
+from vmdbg.boot.image import BootOptions, CpuMode, InputFile
+from vmdbg.boot.source import read_input
+from vmdbg.errors import UserError
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, MachineConfig
+from vmdbg.recording.reader import open_recording as read_recording
+from vmdbg.recording.replay import replay
+from vmdbg.timeline.checkpoint import DEFAULT_BUDGET
+from vmdbg.timeline.origin import BootOrigin
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Physical
+
+Path = str | PathLike[str]
+_SIZE = re.compile(r"(\d+)([KMG])", re.IGNORECASE)
+
+
+def launch(
+    kernel: Path | bytes | None = None,
+    *,
+    initrd: Path | None = None,
+    bios: Path | None = None,
+    append: str = "",
+    command_line: str | None = None,
+    memory: int | str = DEFAULT_MEMORY,
+    cpu: str = "base",
+    apic: bool = True,
+    start: int = DEFAULT_START,
+    load_address: int | None = None,
+    mode: CpuMode | None = None,
+    via_decompressor: bool = False,
+    seed: bytes = b"vmdbg",
+    record: Path | None = None,
+    checkpoint_memory: int = DEFAULT_BUDGET,
+) -> Guest:
+    """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
+
+    memory, checkpoint_memory: bytes, or text such as "256M". start: what the RTC shows at first, in seconds since
+    1970. record: a new file to record into. Raises UserError, EngineError.
+    """
+    config = MachineConfig(_bytes(memory), cpu, apic, start)
+    acpi = acpi_segment(AcpiConfig(apic=apic)) if bios is None else None
+    options = BootOptions(
+        memory=config.memory,
+        kernel=_kernel(kernel),
+        initrd=read_input(fspath(initrd), "initrd") if initrd is not None else None,
+        bios=read_input(fspath(bios), "BIOS") if bios is not None else None,
+        append=append,
+        command_line=command_line,
+        via_decompressor=via_decompressor,
+        load_address=Physical(load_address) if load_address is not None else None,
+        mode=mode,
+        firmware=(acpi,) if acpi is not None else (),
+        rsdp=acpi.address if acpi is not None else None,
+        seed=seed,
+    )
+    origin = BootOrigin(config, boot_image(options), options)
+    guest = Guest(Timeline(origin.machine(), origin=origin, budget=checkpoint_memory))
+    if record is not None:
+        guest.record(record)
+    return guest
+
+
+def _kernel(kernel: Path | bytes | None) -> InputFile | None:
+    if kernel is None:
+        return None
+    return (
+        InputFile("kernel", memoryview(kernel)) if isinstance(kernel, bytes) else read_input(fspath(kernel), "kernel")
+    )
+
+
+def _bytes(size: int | str) -> int:
+    if isinstance(size, int):
+        return size
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        raise UserError(f"{size!r} is no size of memory: give a number of bytes, or one with K, M or G, as 256M")
+    return int(found[1]) << {"K": 10, "M": 20, "G": 30}[found[2].upper()]
+
+
+def open_recording(path: Path, *, verify: bool = False, checkpoint_memory: int = DEFAULT_BUDGET) -> Guest:
+    """The guest of a recording, at its start. Its history ends where the recording does, unless it is forked.
+
+    verify: compare with the recorded digests on the way. Raises UserError, RecordingError, EngineError.
+    """
+    recording = read_recording(fspath(path))
+    try:
+        timeline = replay(recording, budget=checkpoint_memory)
+    except BaseException:
+        recording.close()
+        raise
+    timeline.verify = verify
+    return Guest(timeline, recording)
+
+
+def resume(path: Path, *, checkpoint_memory: int = DEFAULT_BUDGET) -> Guest:
+    """The guest of a snapshot, or of a recording at its end, ready to go on. Raises as open_recording()."""
+    guest = open_recording(path, checkpoint_memory=checkpoint_memory)
+    guest.seek("end")
+    guest.timeline.reopen()
+    return guest

@@ -1,0 +1,326 @@
+"""One guest with its history: run it, look at it, go anywhere in its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from os import PathLike, fspath
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from vmdbg.api.hit import Hit
+from vmdbg.api.memory import Memory
+from vmdbg.api.registers import Registers
+from vmdbg.commands.registry import Effect
+from vmdbg.commands.session import Session
+from vmdbg.debugger.actions import Action, Continue, Direction, Step, StepMode
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
+from vmdbg.debugger.stops import BreakpointStop, Ended, HistoryEnd, HistoryStart, Stop, WatchpointStop
+from vmdbg.engine.port import Access, EventKind
+from vmdbg.errors import GuestError, RecordingError, UserError
+from vmdbg.machine.digest import Digest, digest
+from vmdbg.machine.inputs import NmiButton, PowerButton, SerialInput
+from vmdbg.machine.snapshot import Position
+from vmdbg.recording.reader import Recording
+from vmdbg.recording.save import save_recording, save_snapshot
+from vmdbg.recording.writer import RecordingWriter, start_recording
+from vmdbg.timeline.marks import parse_mark, seek_mark
+from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.units import Linear, Physical, Tick
+
+if TYPE_CHECKING:
+    from vmdbg.queries.queries import Queries
+
+Address = int | str
+"""A number, or an expression, symbol or file:line as the prompt takes it."""
+Condition = Callable[["Guest"], bool]
+PATIENCE = 60_000_000_000
+"""Ticks that expect() waits: a minute of guest time."""
+SLICE = 1_000_000
+"""Ticks between two looks at the console: where expect() stops depends on the guest alone."""
+READ, WRITE = frozenset({Access.READ}), frozenset({Access.WRITE})
+
+
+class Guest:
+    """A guest. Use it as a context manager, or close() it. Positions print as ticks, and `tick+phase`.
+
+    What stops the guest comes back as a stop (vmdbg.debugger.stops): BreakpointStop, WatchpointStop, Ended and so on.
+    """
+
+    def __init__(self, timeline: Timeline, recording: Recording | None = None) -> None:
+        self.timeline = timeline
+        self.debugger = Debugger(timeline)
+        self.session = Session(self.debugger, allowed=Effect.RUNS | Effect.CHANGES | Effect.HOST, owner="script")
+        self.registers = Registers(self.session.registers, self.debugger.write_register)
+        self.memory = Memory(
+            lambda address, size: self.debugger.linear().read(Linear(address), size),
+            lambda address, data: self.debugger.write_linear(Linear(address), data),
+            self.address_of,
+        )
+        self.physical = Memory(
+            lambda address, size: self.debugger.physical.read(Physical(address), size),
+            lambda address, data: self.debugger.write_physical(Physical(address), data),
+            self.address_of,
+        )
+        self.recording = recording
+        self._writer: RecordingWriter | None = None
+        self._read: dict[int, int] = {}
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End recording and free the machine; nothing else may be called afterwards. The second time does nothing."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self.recording is not None:
+            self.recording.close()
+            self.recording = None
+        if self.timeline is not None:
+            self.debugger.close()
+            del self.timeline
+
+    # where it is
+
+    @property
+    def position(self) -> Position:
+        return self.debugger.position
+
+    @property
+    def start(self) -> Position:
+        """The first instant of the history."""
+        return self.timeline.start
+
+    @property
+    def end(self) -> Position:
+        """The last known instant."""
+        return self.timeline.end
+
+    @property
+    def live(self) -> bool:
+        """Whether what comes next has not happened yet."""
+        return self.timeline.live
+
+    @property
+    def tick(self) -> Tick:
+        return self.position.tick
+
+    @property
+    def pc(self) -> Linear:
+        """The linear address of the next instruction."""
+        return self.debugger.pc
+
+    def digest(self) -> Digest:
+        """Hashes of everything that the guest could tell of itself now."""
+        return digest(self.debugger.machine)
+
+    def address_of(self, address: Address) -> int:
+        """The address that a symbol or expression names now. Raises UserError."""
+        return address if isinstance(address, int) else self.session.place(address).address
+
+    def load_symbols(self, path: str | PathLike[str], slide: int = 0) -> None:
+        """Know the symbols and lines of an ELF file or System.map. Raises UserError."""
+        self.session.sources.add(Path(fspath(path)), slide)
+
+    def execute(self, command: str) -> str:
+        """What the prompt's command answers, as text. Raises UserError."""
+        from vmdbg.commands.plain import render_plain
+
+        return render_plain(self.session.run(command))
+
+    # the console
+
+    @property
+    def console(self) -> str:
+        """All that the guest has written to COM1 in this history, or to the debug console if COM1 was silent."""
+        return self.timeline.console.text
+
+    def send(self, text: str | bytes, port: int = 0) -> None:
+        """Type on a serial line, now. Raises UserError in the past."""
+        self.timeline.push(SerialInput(port, text.encode() if isinstance(text, str) else text))
+
+    def press_power_button(self) -> None:
+        """Raises UserError in the past."""
+        self.timeline.push(PowerButton())
+
+    def press_nmi_button(self) -> None:
+        """Raises UserError in the past."""
+        self.timeline.push(NmiButton())
+
+    def expect(self, text: str | bytes, *, patience: int = PATIENCE, port: int = 0) -> str:
+        """Run until a console has written `text` after what was expected there before; what it wrote up to its end.
+
+        `patience` in ticks. `port` -1 is the debug console. Breakpoints are passed. Raises GuestError, with the last
+        lines of the console, if the guest ends or takes longer.
+        """
+        wanted = text.encode() if isinstance(text, str) else text
+        log = self.timeline.console.port(port)
+        read, limit = self._read.get(port, 0), self.tick + patience
+        with self.timeline.undisturbed():
+            while (at := log.text.find(wanted, read)) < 0:
+                outcome = self.timeline.run(Tick(min((self.tick // SLICE + 1) * SLICE, limit)))
+                if self.tick >= limit or self._is_over(outcome):
+                    if (at := log.text.find(wanted, read)) >= 0:
+                        break
+                    raise GuestError(self._disappointment(wanted, outcome, log.text))
+        end = at + len(wanted)
+        self._read[port] = end
+        return log.text[read:end].decode("utf-8", "backslashreplace")
+
+    def _is_over(self, outcome: object) -> bool:
+        from vmdbg.engine.port import LimitReached, StopRequested
+
+        return not isinstance(outcome, LimitReached | StopRequested)
+
+    def _disappointment(self, wanted: bytes, outcome: object, text: bytearray) -> str:
+        lines = bytes(text[-2000:]).decode("utf-8", "backslashreplace").splitlines()[-5:]
+        how = f"the guest ended ({outcome})" if self._is_over(outcome) else "its time was up"
+        return (
+            f"{wanted.decode('utf-8', 'replace')!r} did not come before {how}; last on the console: {' | '.join(lines)}"
+        )
+
+    # forwards and backwards
+
+    def run(self, ticks: int | None = None) -> Stop:
+        """Run until something stops the guest, at most `ticks`."""
+        limit = None if ticks is None else Tick(self.tick + ticks)
+        return self._do(Continue(limit=limit))
+
+    def step(self, count: int = 1, *, architectural: bool = False) -> Stop:
+        """Run instructions; `architectural` goes into interrupts and faults instead of past them."""
+        return self._do(Step(count=count, mode=_mode(architectural)))
+
+    def reverse_run(self) -> Stop:
+        """Back to the last stop before now, or to the start of the history."""
+        return self._do(Continue(Direction.BACKWARD))
+
+    def reverse_step(self, count: int = 1, *, architectural: bool = False) -> Stop:
+        return self._do(Step(Direction.BACKWARD, count, mode=_mode(architectural)))
+
+    def seek(self, where: Position | int | str, on_progress: Progress | None = None) -> Position:
+        """Go to a position, a tick, or a mark: "37%", "end", '"login:"', "exception:14", "hit:schedule#3", a bookmark.
+
+        Raises UserError if there is no such instant, standing where it stood.
+        """
+        if isinstance(where, Position):
+            self.timeline.seek(where, on_progress)
+        elif isinstance(where, int):
+            self.timeline.seek(Position(Tick(where)), on_progress)
+        else:
+            seek_mark(self.timeline, parse_mark(where, self.address_of), on_progress)
+        return self.position
+
+    def bookmark(self, name: str) -> Position:
+        """Give this instant a name for seek()."""
+        self.timeline.bookmarks[name] = self.position
+        return self.position
+
+    def fork(self) -> None:
+        """Forget the future and go on live from here; a recording keeps what it has."""
+        self.timeline.fork()
+
+    def _do(self, action: Action) -> Stop:
+        self.debugger.resume(action)
+        return self.debugger.wait()
+
+    # breakpoints
+
+    def break_at(self, address: Address, condition: Condition | None = None, *, physical: bool = False) -> Breakpoint:
+        """Stop before the instruction at `address` runs, if `condition(guest)` holds then."""
+        return self.debugger.points.add_breakpoint(
+            self.address_of(address),
+            space=Space.PHYSICAL if physical else Space.LINEAR,
+            owner="script",
+            condition=self._condition(condition),
+        )
+
+    def watch(
+        self,
+        address: Address,
+        size: int = 8,
+        condition: Condition | None = None,
+        *,
+        read: bool = False,
+        write: bool = True,
+        physical: bool = False,
+    ) -> Watchpoint:
+        """Stop after an access to any of `size` bytes; going backwards, before it."""
+        return self.debugger.points.add_watchpoint(
+            self.address_of(address),
+            size,
+            (READ if read else frozenset()) | (WRITE if write else frozenset()),
+            space=Space.PHYSICAL if physical else Space.LINEAR,
+            owner="script",
+            condition=self._condition(condition),
+        )
+
+    def _condition(self, condition: Condition | None) -> Callable[[Debugger], bool] | None:
+        return None if condition is None else lambda _debugger: condition(self)
+
+    def catch(self, *vectors: int, events: frozenset[EventKind] = frozenset()) -> None:
+        """Stop when one of these exceptions is delivered, or one of the events is about to happen; no others."""
+        self.debugger.points.update_catches(vectors=frozenset(vectors), events=events)
+
+    def delete(self, *points: Point) -> None:
+        """Remove breakpoints and watchpoints; all of them if none is named."""
+        table = self.debugger.points
+        for point in points or (*table.breakpoints.values(), *table.watchpoints.values()):
+            table.remove(point)
+
+    def hits(self, *points: Point, backwards: bool = False) -> Iterator[Hit]:
+        """Run from one stop to the next, until the guest or its history ends. With `points`, only theirs are given."""
+        while True:
+            stop = self.reverse_run() if backwards else self.run()
+            if isinstance(stop, Ended | HistoryEnd | HistoryStart):
+                return
+            if not points or _is_of(stop, points):
+                yield Hit(self.position, self.pc, stop)
+
+    # files
+
+    def record(self, path: str | PathLike[str], *, embed: bool = True) -> None:
+        """Record everything from now on, which must be the start of the history. Raises UserError."""
+        if self.position != self.start or not self.live:
+            raise UserError("recording begins where the history does: use save_recording() to write what has happened")
+        self._writer = start_recording(fspath(path), self.timeline, embed=embed)
+
+    @property
+    def recording_failure(self) -> RecordingError | None:
+        """Why recording had to end before its time, such as a full disk."""
+        return self._writer.failure if self._writer is not None else None
+
+    def save_recording(self, path: str | PathLike[str]) -> None:
+        """Write the whole history to a new file. Raises UserError, RecordingError."""
+        save_recording(self.timeline, fspath(path))
+
+    def save_snapshot(self, path: str | PathLike[str]) -> None:
+        """Write this instant to a new file; resume() goes on from it. Raises UserError, RecordingError."""
+        save_snapshot(self.timeline, fspath(path))
+
+    @property
+    def queries(self) -> Queries:
+        """Questions about the whole history: who wrote, all calls, all exceptions and so on."""
+        from vmdbg.queries.queries import Queries
+
+        return Queries(self.timeline, self.recording)
+
+
+def _mode(architectural: bool) -> StepMode:
+    return StepMode.ARCHITECTURAL if architectural else StepMode.SAME_CONTEXT
+
+
+def _is_of(stop: Stop, points: tuple[Point, ...]) -> bool:
+    match stop:
+        case BreakpointStop(breakpoints):
+            return any(point in points for point in breakpoints)
+        case WatchpointStop(hits):
+            return any(point in points for point, _ in hits)
+        case _:
+            return False

@@ -1,0 +1,96 @@
+"""Reads and writes of memory, and executions of code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vmdbg.engine.port import Access, BreakpointHit, Breakpoints, Stops, WatchHit, Watchpoint, WatchpointHit
+from vmdbg.machine.outcome import Outcome
+from vmdbg.queries.rows import AccessRow, ExecutionRow
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Linear, Physical
+
+
+@dataclass(frozen=True, slots=True)
+class AccessQuery:
+    """Accesses to `size` bytes from `address`."""
+
+    address: int
+    size: int
+    accesses: frozenset[Access]
+    physical: bool = False
+
+    def begin(self, timeline: Timeline) -> AccessScan:
+        return AccessScan(timeline, self)
+
+    @property
+    def stops(self) -> Stops:
+        return Stops(watchpoints=(Watchpoint(0, self.address, self.size, self.accesses, self.physical),))
+
+
+class AccessScan:
+    wants_more = False
+
+    def __init__(self, timeline: Timeline, query: AccessQuery) -> None:
+        self.stops = query.stops
+        self._timeline = timeline
+        self._rows: list[AccessRow] = []
+
+    def take(self, outcome: Outcome) -> None:
+        if isinstance(outcome, WatchpointHit):
+            self._rows += [access_row(self._timeline, hit) for hit in outcome.hits]
+
+    def finish(self) -> Sequence[AccessRow]:
+        return self._rows
+
+
+def access_row(timeline: Timeline, hit: WatchHit) -> AccessRow:
+    """The row of a hit whose instruction has just retired."""
+    engine = timeline.machine.engine
+    size = min(hit.size, len(hit.old))
+    return AccessRow(
+        timeline.position,
+        hit.pc,
+        hit.access,
+        hit.linear,
+        hit.physical,
+        hit.old,
+        bytes(engine.ram[hit.physical : hit.physical + size]),
+        engine.read_register("cr3"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionQuery:
+    """Executions of the instructions at some linear, or physical, addresses."""
+
+    addresses: tuple[int, ...]
+    physical: bool = False
+
+    def begin(self, timeline: Timeline) -> ExecutionScan:
+        return ExecutionScan(timeline, self)
+
+    @property
+    def stops(self) -> Stops:
+        if self.physical:
+            return Stops(Breakpoints(physical=tuple(Physical(address) for address in self.addresses)))
+        return Stops(Breakpoints(linear=tuple(Linear(address) for address in self.addresses)))
+
+
+class ExecutionScan:
+    wants_more = False
+
+    def __init__(self, timeline: Timeline, query: ExecutionQuery) -> None:
+        self.stops = query.stops
+        self._timeline = timeline
+        self._rows: list[ExecutionRow] = []
+
+    def take(self, outcome: Outcome) -> None:
+        if isinstance(outcome, BreakpointHit):
+            engine = self._timeline.machine.engine
+            rsp, cr3 = engine.read_registers(("rsp", "cr3"))
+            self._rows.append(ExecutionRow(self._timeline.position, Linear(engine.linear_pc), rsp, cr3))
+
+    def finish(self) -> Sequence[ExecutionRow]:
+        return self._rows

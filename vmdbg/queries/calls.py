@@ -1,0 +1,215 @@
+"""Calls and system calls, with what they were given and what they gave back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from vmdbg.engine.port import BreakpointHit, Breakpoints, Catches, EventCaught, EventKind, ExceptionDelivered, Stops
+from vmdbg.machine.outcome import Outcome
+from vmdbg.queries.rows import CallRow, SystemCallRow
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Linear, Physical
+from vmdbg.x86.linear_memory import LinearMemory, UnmappedLinearError
+from vmdbg.x86.paging import Paging
+from vmdbg.x86.physical_memory import UnmappedPhysicalError
+
+SYSTEM_V_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+"""System V ABI, AMD64 supplement, 3.2.3."""
+LINUX_ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+LINUX32_ARGUMENTS = ("rbx", "rcx", "rdx", "rsi", "rdi", "rbp")
+STACK_ARGUMENTS = 6
+MSR_LSTAR = 0xC0000082
+"""SDM 4, table 2-2."""
+INT80 = 0x80
+MOST_OPEN = 4096
+"""Calls that are followed at a time: those beyond are given without their return."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Return:
+    """How a return is known: its address, and the stack pointer there."""
+
+    address: int
+    rsp: int
+    cr3: int
+
+
+@dataclass(slots=True)
+class _Open:
+    """Calls that have not returned: where their rows are in the list."""
+
+    rows: dict[_Return, int] = field(default_factory=dict)
+
+    def addresses(self) -> set[int]:
+        return {place.address for place in self.rows}
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuery:
+    """Calls of the function at a linear address, with `count` arguments of its ABI: System V, or cdecl in 32 bits."""
+
+    function: int
+    count: int = len(SYSTEM_V_ARGUMENTS)
+
+    def begin(self, timeline: Timeline) -> CallScan:
+        return CallScan(timeline, self)
+
+
+class CallScan:
+    def __init__(self, timeline: Timeline, query: CallQuery) -> None:
+        self._timeline = timeline
+        self._query = query
+        self._rows: list[CallRow] = []
+        self._open = _Open()
+        self._beyond = False
+
+    @property
+    def stops(self) -> Stops:
+        wanted = self._open.addresses() | (set() if self._beyond else {self._query.function})
+        return Stops(Breakpoints(linear=tuple(Linear(address) for address in sorted(wanted))))
+
+    @property
+    def wants_more(self) -> bool:
+        self._beyond = True
+        return bool(self._open.rows)
+
+    def take(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, BreakpointHit):
+            return
+        engine = self._timeline.machine.engine
+        pc = engine.linear_pc
+        rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
+        index = self._open.rows.pop(_Return(pc, rsp, cr3), None)
+        if index is not None:
+            self._rows[index] = replace(self._rows[index], returned=self._timeline.position, value=rax)
+        if pc == self._query.function and not self._beyond:
+            self._entered(rsp, cr3)
+
+    def _entered(self, rsp: int, cr3: int) -> None:
+        timeline, engine = self._timeline, self._timeline.machine.engine
+        wide = is_long_mode(timeline)
+        size = 8 if wide else 4
+        caller = read_integer(timeline, rsp, size)
+        if wide:
+            arguments = tuple(engine.read_registers(SYSTEM_V_ARGUMENTS[: self._query.count]))
+        else:
+            places = range(rsp + size, rsp + size * (1 + min(self._query.count, STACK_ARGUMENTS)), size)
+            arguments = tuple(read_integer(timeline, place, size) for place in places)
+        if len(self._open.rows) < MOST_OPEN:
+            self._open.rows[_Return(caller, rsp + size, cr3)] = len(self._rows)
+        function = Linear(self._query.function)
+        self._rows.append(CallRow(timeline.position, function, Linear(caller), arguments, cr3, None, None))
+
+    def finish(self) -> Sequence[CallRow]:
+        return self._rows
+
+
+@dataclass(frozen=True, slots=True)
+class SystemCallQuery:
+    """SYSCALL, by the address in LSTAR, and INT 80h."""
+
+    numbers: frozenset[int] = frozenset()
+
+    def begin(self, timeline: Timeline) -> SystemCallScan:
+        return SystemCallScan(timeline, self)
+
+
+class SystemCallScan:
+    def __init__(self, timeline: Timeline, query: SystemCallQuery) -> None:
+        self._timeline = timeline
+        self._numbers = query.numbers
+        self._entry = timeline.machine.engine.read_register("lstar")
+        self._rows: list[SystemCallRow] = []
+        self._open = _Open()
+        self._beyond = False
+
+    @property
+    def stops(self) -> Stops:
+        wanted = self._open.addresses() | ({self._entry} if self._entry and not self._beyond else set())
+        breakpoints = Breakpoints(linear=tuple(Linear(address) for address in sorted(wanted)))
+        if self._beyond:
+            return Stops(breakpoints)
+        events = frozenset({EventKind.MSR_WRITE})
+        return Stops(breakpoints, (), Catches(frozenset({INT80}), events, frozenset({MSR_LSTAR})))
+
+    @property
+    def wants_more(self) -> bool:
+        self._beyond = True
+        return bool(self._open.rows)
+
+    def take(self, outcome: Outcome) -> None:
+        match outcome:
+            case EventCaught(EventKind.MSR_WRITE, _, value):
+                self._entry = value
+            case ExceptionDelivered(delivery) if delivery.cpl == 3:
+                self._interrupted()
+            case BreakpointHit():
+                self._at_breakpoint()
+            case _:
+                pass
+
+    def _at_breakpoint(self) -> None:
+        engine = self._timeline.machine.engine
+        pc = engine.linear_pc
+        rsp, cr3, rax, rcx = engine.read_registers(("rsp", "cr3", "rax", "rcx"))
+        place = next((p for p in self._open.rows if p.address == pc and p.rsp == rsp), None)
+        if place is not None:
+            index = self._open.rows.pop(place)
+            self._rows[index] = replace(self._rows[index], returned=self._timeline.position, value=rax)
+        if pc == self._entry and not self._beyond:
+            arguments = tuple(engine.read_registers(LINUX_ARGUMENTS))
+            self._entered(rax, arguments, cr3, rcx, rsp)
+
+    def _interrupted(self) -> None:
+        """INT 80h: the frame on the stack says where it came from (SDM 3A 6.12.1, 6.14.2)."""
+        engine = self._timeline.machine.engine
+        rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
+        arguments = tuple(engine.read_registers(LINUX32_ARGUMENTS))
+        size = 8 if is_long_mode(self._timeline) else 4
+        back, stack = (read_integer(self._timeline, rsp + size * index, size) for index in (0, 3))
+        self._entered(rax, arguments, cr3, back, stack)
+
+    def _entered(self, number: int, arguments: tuple[int, ...], cr3: int, back: int, rsp: int) -> None:
+        number &= 0xFFFFFFFF
+        if self._numbers and number not in self._numbers:
+            return
+        if len(self._open.rows) < MOST_OPEN:
+            self._open.rows[_Return(back, rsp, cr3)] = len(self._rows)
+        self._rows.append(SystemCallRow(self._timeline.position, Linear(back), number, arguments, cr3, None, None))
+
+    def finish(self) -> Sequence[SystemCallRow]:
+        return self._rows
+
+
+def is_long_mode(timeline: Timeline) -> bool:
+    """Whether the CPU runs 64-bit code: EFER.LMA and CS.L (SDM 3A 2.2.4, 3.4.5)."""
+    efer, flags = timeline.machine.engine.read_registers(("efer", "cs_flags"))
+    return bool(efer & 1 << 10 and flags & 1 << 21)
+
+
+class _Ram:
+    """RAM for the page walker."""
+
+    def __init__(self, ram: memoryview) -> None:
+        self._ram = ram
+
+    def read(self, address: Physical, size: int) -> bytes:
+        data = bytes(self._ram[address : address + size])
+        if len(data) < size:
+            raise UnmappedPhysicalError(address, size)
+        return data
+
+    def write(self, address: Physical, data: bytes) -> None:
+        raise UnmappedPhysicalError(address, len(data))
+
+
+def read_integer(timeline: Timeline, address: int, size: int) -> int:
+    """What lies at a linear address; 0 where nothing does."""
+    engine = timeline.machine.engine
+    cr0, cr3, cr4, efer = engine.read_registers(("cr0", "cr3", "cr4", "efer"))
+    paging = Paging(cr0, cr3, cr4, efer)
+    try:
+        return int.from_bytes(LinearMemory(_Ram(engine.ram), paging).read(Linear(address), size), "little")
+    except UnmappedLinearError:
+        return 0

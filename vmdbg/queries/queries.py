@@ -1,0 +1,191 @@
+"""The questions that can be asked of a history."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+
+from vmdbg.engine.port import Access, Stops, WatchpointHit
+from vmdbg.errors import UserError
+from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.snapshot import Position
+from vmdbg.queries.accesses import AccessQuery, ExecutionQuery, access_row
+from vmdbg.queries.calls import CallQuery, SystemCallQuery
+from vmdbg.queries.difference import difference
+from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
+from vmdbg.queries.parallel import processes, scan_here, scan_parts, split
+from vmdbg.queries.rows import (
+    AccessRow,
+    CallRow,
+    ConsoleRow,
+    Cr3Row,
+    DeliveryRow,
+    ExecutionRow,
+    PortRow,
+    StateDifference,
+    SystemCallRow,
+)
+from vmdbg.queries.scan import Query, Row
+from vmdbg.recording.reader import Recording
+from vmdbg.recording.save import save_recording
+from vmdbg.timeline.stops import arm
+from vmdbg.timeline.timeline import Progress, Timeline
+
+WORTH_PROCESSES = 500_000_000
+"""Ticks of history below which starting other processes costs more than it saves."""
+LONGEST_RANGE = 1 << 16
+"""Bytes of code whose executions can be asked for at once."""
+
+
+class Queries:
+    """Questions about a timeline. It is where it was afterwards; nothing that happens in between is seen by the guest.
+
+    Long histories are searched by several processes: as many as there are cores, `workers`, or those of any
+    concurrent.futures `executor` (of Dask: `client.get_executor()`) whose workers see the recording's file.
+    `on_progress` is told how much is done, from 0 to 1, and may raise to end the search.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        recording: Recording | None = None,
+        *,
+        executor: Executor | None = None,
+        workers: int | None = None,
+        on_progress: Progress | None = None,
+    ) -> None:
+        self._timeline = timeline
+        self._recording = recording
+        self._executor = executor
+        self._workers = workers if workers is not None else os.cpu_count() or 1
+        self._on_progress = on_progress
+
+    def using(
+        self, *, executor: Executor | None = None, workers: int | None = None, on_progress: Progress | None = None
+    ) -> Queries:
+        """The same questions, answered with other means."""
+        return Queries(self._timeline, self._recording, executor=executor, workers=workers, on_progress=on_progress)
+
+    def who_wrote(
+        self, address: int, size: int = 1, *, before: Position | None = None, physical: bool = False
+    ) -> AccessRow | None:
+        """The last write to any of `size` bytes before `before` (now, if None); None if there was none."""
+        timeline, origin = self._timeline, self._timeline.position
+        query = AccessQuery(address, _checked_size(size), frozenset({Access.WRITE}), physical)
+        found: list[AccessRow] = []
+
+        def is_stop(outcome: Outcome) -> bool:
+            if isinstance(outcome, WatchpointHit):
+                found[:] = [access_row(timeline, outcome.hits[-1])]
+            return isinstance(outcome, WatchpointHit)
+
+        with timeline.undisturbed():
+            timeline.go(origin if before is None else self._known(before))
+            arm(timeline.machine.engine, query.stops)
+            try:
+                last = timeline.reverse_search(is_stop, self._on_progress)
+            finally:
+                arm(timeline.machine.engine, Stops())
+                timeline.go(origin)
+        return found[0] if last is not None else None
+
+    def writes(self, address: int, size: int = 1, *, physical: bool = False) -> list[AccessRow]:
+        """All writes to any of `size` bytes from a linear address, in whatever address space, or a physical one."""
+        return self.run(AccessQuery(address, _checked_size(size), frozenset({Access.WRITE}), physical))
+
+    def reads(self, address: int, size: int = 1, *, physical: bool = False) -> list[AccessRow]:
+        """All reads of any of `size` bytes."""
+        return self.run(AccessQuery(address, _checked_size(size), frozenset({Access.READ}), physical))
+
+    def accesses(self, address: int, size: int = 1, *, physical: bool = False) -> list[AccessRow]:
+        """All reads and writes of any of `size` bytes."""
+        return self.run(AccessQuery(address, _checked_size(size), frozenset(Access), physical))
+
+    def executions(self, address: int, size: int = 1, *, physical: bool = False) -> list[ExecutionRow]:
+        """All executions of instructions that begin in a range."""
+        if _checked_size(size) > LONGEST_RANGE:
+            raise UserError(f"executions can be asked for in ranges of at most {LONGEST_RANGE} bytes, not {size}")
+        return self.run(ExecutionQuery(tuple(range(address, address + size)), physical))
+
+    def calls(self, function: int, arguments: int = 6) -> list[CallRow]:
+        """All calls of the function at a linear address, with so many arguments and what it returned."""
+        return self.run(CallQuery(function, arguments))
+
+    def system_calls(self, numbers: Iterable[int] = ()) -> list[SystemCallRow]:
+        """All system calls, or those of some numbers."""
+        return self.run(SystemCallQuery(frozenset(numbers)))
+
+    def exceptions(self, vectors: Iterable[int] | None = None) -> list[DeliveryRow]:
+        """All exceptions and INT n that were delivered, or those of some vectors."""
+        return self.run(ExceptionQuery(ALL if vectors is None else frozenset(vectors)))
+
+    def interrupts(self, vectors: Iterable[int] | None = None) -> list[DeliveryRow]:
+        """All external interrupts, or those of some vectors."""
+        return self.run(InterruptQuery(ALL if vectors is None else frozenset(vectors)))
+
+    def port_accesses(self, ports: Iterable[int] = (), *, reads: bool = True, writes: bool = True) -> list[PortRow]:
+        """All IN, OUT, INS and OUTS, or those of some ports."""
+        wanted = frozenset(access for access, want in ((Access.READ, reads), (Access.WRITE, writes)) if want)
+        return self.run(PortQuery(frozenset(ports), wanted))
+
+    def cr3_loads(self) -> list[Cr3Row]:
+        """All loads of CR3: switches of the address space, and TLB flushes."""
+        return self.run(Cr3Query())
+
+    def console_lines(self, port: int = 0) -> list[ConsoleRow]:
+        """All lines that a serial port (0 is COM1) or the debug console (-1) was given."""
+        log = self._timeline.console.ports.get(port)
+        if log is None:
+            raise UserError(f"there is no console {port}: 0 to 3 are COM1 to COM4, -1 is the debug console")
+        return [ConsoleRow(Position(tick), port, text) for tick, text in log.lines()]
+
+    def difference(self, before: Position, after: Position) -> StateDifference:
+        """Registers, memory and devices that differ between two instants."""
+        origin = self._timeline.position
+        try:
+            return difference(self._timeline, self._known(before), self._known(after), self._on_progress)
+        finally:
+            self._timeline.seek(origin)
+
+    def run(self, query: Query) -> list[Row]:
+        """The rows of any query over the whole history."""
+        timeline = self._timeline
+        ticks = timeline.end.tick - timeline.start.tick
+        if self._executor is None and (self._workers < 2 or ticks < WORTH_PROCESSES):
+            return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
+        with self._file() as path:
+            if self._executor is not None:
+                return self._scan(self._executor, path, query)
+            with processes(self._workers) as executor:
+                return self._scan(executor, path, query)
+
+    def _scan(self, executor: Executor, path: Path, query: Query) -> list[Row]:
+        parts = split(self._timeline, self._workers)
+        return scan_parts(executor, path, query, parts, self._on_progress)
+
+    @contextmanager
+    def _file(self) -> Iterator[Path]:
+        """A file that holds this history."""
+        if self._recording is not None and self._timeline.closed:
+            yield self._recording.path
+            return
+        with tempfile.TemporaryDirectory(prefix="vmdbg-") as directory:
+            path = Path(directory) / "history"
+            save_recording(self._timeline, path)
+            yield path
+
+    def _known(self, position: Position) -> Position:
+        timeline = self._timeline
+        if not timeline.start <= position <= timeline.end:
+            raise UserError(f"{position} is outside the history, which is from {timeline.start} to {timeline.end}")
+        return position
+
+
+def _checked_size(size: int) -> int:
+    if size < 1:
+        raise UserError(f"{size} bytes are no range of memory")
+    return size

@@ -1,0 +1,137 @@
+"""The answers: what happened, and when. `position` is an instant to seek to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmdbg.engine.port import Access, DeliveryKind
+from vmdbg.machine.snapshot import Position
+from vmdbg.units import Linear, Physical
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRow:
+    """Memory was read or written. `position` is after the instruction at `pc`, which did it; `old` and `new` are the
+    bytes it touched, before and after."""
+
+    position: Position
+    pc: Linear
+    access: Access
+    linear: Linear
+    physical: Physical
+    old: bytes
+    new: bytes
+    cr3: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRow:
+    """The instruction at `pc` is about to run."""
+
+    position: Position
+    pc: Linear
+    rsp: int
+    cr3: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call, at its first instruction. `returned` and `value` are None if it did not return while it was followed."""
+
+    position: Position
+    function: Linear
+    caller: Linear
+    arguments: tuple[int, ...]
+    cr3: int
+    returned: Position | None
+    value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemCallRow:
+    """A SYSCALL or INT 80h of ring 3, at the kernel's first instruction."""
+
+    position: Position
+    pc: Linear
+    number: int
+    arguments: tuple[int, ...]
+    cr3: int
+    returned: Position | None
+    value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """An exception, INT n, interrupt or NMI, at the handler's first instruction. `pc` is where it struck."""
+
+    position: Position
+    kind: DeliveryKind
+    vector: int
+    error_code: int
+    pc: Linear
+    cr2: Linear
+    cpl: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortRow:
+    """The instruction at `pc` is about to access a port. `value` is what it writes, None if it reads."""
+
+    position: Position
+    pc: Linear
+    access: Access
+    port: int
+    value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cr3Row:
+    """The instruction at `pc` is about to load CR3."""
+
+    position: Position
+    pc: Linear
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleRow:
+    """A line on a console, without its end. `position` is about when its first byte was written."""
+
+    position: Position
+    port: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterChange:
+    name: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryChange:
+    """Neighbouring bytes of RAM that all differ."""
+
+    physical: Physical
+    before: bytes
+    after: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """A chip's state, as JSON."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateDifference:
+    """What differs between two instants."""
+
+    registers: tuple[RegisterChange, ...]
+    memory: tuple[MemoryChange, ...]
+    devices: tuple[DeviceChange, ...]
