@@ -10,7 +10,7 @@ from vmdbg.debugger.context import Context, current_context, is_interruption, re
 from vmdbg.debugger.judge import breakpoints_here, judge, judge_breakpoint
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop, WatchpointStop
-from vmdbg.engine.port import Access, BreakpointHit, Delivery, EventCaught, LimitReached
+from vmdbg.engine.port import Access, BreakpointHit, Delivery, EventCaught, LimitReached, Stepped, StopRequested
 from vmdbg.units import Linear, Tick
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class ContinueRun:
                 if isinstance(outcome, LimitReached):
                     reached = self._limit is not None and debugger.machine.clock >= self._limit
                     return StepDone() if reached else None
+                if isinstance(outcome, StopRequested):
+                    return None
                 if isinstance(outcome, BreakpointHit):
                     if self._passed == judged:
                         self._passes()
@@ -154,6 +156,7 @@ class StepRun:
     """Steps forwards."""
 
     def __init__(self, debugger: Debugger, action: Step) -> None:
+        self._rsp = debugger.engine.register_reader("rsp")
         self._left = action.count
         self._span = action.span
         self._mode = action.mode or debugger.step_mode
@@ -174,24 +177,24 @@ class StepRun:
             return stop
         debugger.points.arm(debugger.engine)
         engine = debugger.engine
-        same_context = self._mode is StepMode.SAME_CONTEXT
-        before = (current_context(engine), engine.delivery_count) if same_context else None
+        rsp, deliveries = self._rsp(), engine.delivery_count
         outcome = debugger.timeline.step()
-        stop = judge(debugger, outcome)
-        if stop is not None:
-            return stop
-        if before is not None and self._start_detour(debugger, *before):
+        if not isinstance(outcome, Stepped):
+            stop = judge(debugger, outcome)
+            if stop is not None:
+                return stop
+        since = engine.delivery_count - deliveries
+        if since and self._mode is StepMode.SAME_CONTEXT and self._start_detour(debugger, rsp, since):
             return None
         return self._finished(debugger)
 
-    def _start_detour(self, debugger: Debugger, context: Context, deliveries: int) -> bool:
+    def _start_detour(self, debugger: Debugger, rsp: int, since: int) -> bool:
+        """Whether the first of the last `since` deliveries took the CPU from where `rsp` was the stack pointer."""
         engine = debugger.engine
-        since = engine.delivery_count - deliveries
-        if not since:
-            return False
         first = engine.deliveries()[-since]
         if not is_interruption(first):
             return False
+        context = Context(rsp, engine.read_register("cr3"), first.cpl)
         self._detour = Detour(debugger, first, context, first.linear_pc)
         return True
 

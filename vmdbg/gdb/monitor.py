@@ -14,15 +14,19 @@ OWNER = "gdb"
 class GuestMonitor:
     """gdbstub's Monitor port. Commands can look and change, not run the guest or reach the host."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        for command in COMMANDS:
-            session.registry.add(command)
+    def __init__(self, debugger: Debugger, session: Session | None = None) -> None:
+        self._debugger = debugger
+        self._given = session
+        self._session: Session | None = None
 
     def run(self, command: str, _write: Callable[[str], None]) -> str:
+        if self._session is None:
+            self._session = self._open()
         return self._session.execute(command)
 
-
-def monitor_session(debugger: Debugger) -> Session:
-    """A session of gdb's own; it ends with the server."""
-    return Session(debugger, owner=OWNER)
+    def _open(self) -> Session:
+        """With the first command: a session listens to every stop."""
+        session = self._given if self._given is not None else Session(self._debugger, owner=OWNER)
+        for command in COMMANDS:
+            session.registry.add(command)
+        return session

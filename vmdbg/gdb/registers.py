@@ -27,6 +27,8 @@ class GuestRegisters:
         self._g_rows = layout.rows[: layout.g_count]
         self._g_sources = [row.source for row in self._g_rows]
         self._pc = layout.number("rip")
+        self._sizes = [register.bits // 8 for register in self.layout]
+        self._readers: list[Callable[[], int] | None] = [None] * len(self.layout)
         self._g: tuple[Epoch, bytes] | None = None
 
     def read_all(self, _thread: ThreadId) -> bytes:
@@ -39,8 +41,11 @@ class GuestRegisters:
         return self._g[1]
 
     def read(self, _thread: ThreadId, number: int) -> bytes | None:
-        row = self._layout.rows[number]
-        return _encode(row, self.value(row.source))
+        value = self._readers[number]
+        if value is None:
+            value = self._readers[number] = self.reader(number)
+        size = self._sizes[number]
+        return (value() & (1 << 8 * size) - 1).to_bytes(size, "little")
 
     def reader(self, number: int) -> Callable[[], int]:
         """What reads the register of that number, and no others, over and over."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Ended
 from vmdbg.gdb.server import GdbServer
 from vmdbg.gdb.stops import exits
+from vmdbg.gdb.watcher import ClientWatcher
 from vmdbg.machine.outcome import Outcome
 from vmdbg.units import Tick
+
+LINGER_SECONDS = 0.002
+"""A client that has just asked something mostly asks more: it is waited for that long."""
+STAY_SECONDS = 0.05
 
 
 class GdbRunner:
@@ -17,20 +24,33 @@ class GdbRunner:
     def __init__(self, debugger: Debugger, server: GdbServer, *, wait: bool) -> None:
         self._debugger = debugger
         self._server = server
+        self._watcher = ClientWatcher(server.fileno(), debugger.engine.interrupt_run)
+        self._fresh = True
         if not wait:
             debugger.resume(Continue())
 
     def poll(self) -> bool:
-        """Serve the client. Whether the guest is to run."""
-        self._server.poll()
+        """Serve the client, and stay with one that goes on asking. Whether the guest is to run."""
+        until = time.monotonic() + STAY_SECONDS
+        timeout = 0.0
+        while self._server.poll(timeout) and not self._debugger.running and time.monotonic() < until:
+            timeout = LINGER_SECONDS
+            self._fresh = True
         return self._debugger.running
 
     def advance(self, limit: Tick) -> Outcome | None:
         """Run to `limit` at most. An outcome if the guest has ended and no client is there to look at it."""
+        self._watch_client()
         stop = self._debugger.poll(max(limit - self._debugger.machine.clock, 1))
         if not isinstance(stop, Ended):
             return None
         return stop.outcome if exits(self._debugger, stop) or self._server.client is None else None
+
+    def _watch_client(self) -> None:
+        """From the second slice on: many runs are over in the first, whose client speaks next."""
+        if not self._fresh and self._server.client is not None:
+            self._watcher.arm()
+        self._fresh = False
 
     def interrupt(self) -> bool:
         """Stop the guest for the attached client. False if there is none."""
@@ -44,4 +64,5 @@ class GdbRunner:
         return self._server.finished
 
     def close(self) -> None:
+        self._watcher.close()
         self._server.close()

@@ -17,7 +17,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
 from vmdbg.gdb.architecture import ClientView
-from vmdbg.gdb.monitor import OWNER, monitor_session
+from vmdbg.gdb.monitor import OWNER, GuestMonitor
 from vmdbg.gdb.stops import exits
 from vmdbg.gdb.target import guest_target
 from vmdbg.gdb.threads import CurrentTask
@@ -43,9 +43,8 @@ class GdbServer:
     ) -> None:
         self._debugger = debugger
         self._log = log
-        session = monitor if monitor is not None else monitor_session(debugger)
         self._guest = guest_target(
-            debugger, view, session, write=self._console, current_task=current_task
+            debugger, view, GuestMonitor(debugger, monitor), write=self._console, current_task=current_task
         )
         self._server = Server(self._guest.target, log)
         debugger.stop_listeners.append(self._stopped)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import vmdbg
 from gdbstub.target import Host, Target
-from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.breakpoints import GuestBreakpoints
@@ -36,7 +35,7 @@ class GuestTarget:
 def guest_target(
     debugger: Debugger,
     view: ClientView,
-    monitor: Session,
+    monitor: GuestMonitor,
     *,
     write: Callable[[str], None],
     current_task: CurrentTask = str,
@@ -62,7 +61,7 @@ def guest_target(
         reverse=execution,
         memory_map=AddressSpace(view.architecture),
         features=Description(layout),
-        monitor=GuestMonitor(monitor),
+        monitor=monitor,
         search=memory,
         restart=lifecycle,
         lifecycle=lifecycle,

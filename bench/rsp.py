@@ -1,0 +1,303 @@
+"""Measures the gdb server against QEMU's on the same guest, alternating, and prints the ratios.
+
+    python bench/rsp.py [--rounds 3] [--seconds 0.5] [--json FILE] [--only NAME ...]
+
+The guest counts in a register and in memory for ever. Requests go through a client of our own; what the names say is
+done through gdb is done by the gdb in the path. Every figure is the best of its rounds: what else the machine does
+makes them only worse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bench.rsp_client import Client, Unsupported  # noqa: E402 - found through the path above
+from tests.guests.build import assemble  # noqa: E402 - the same
+
+GUEST = """
+; org 100000h
+%include "long.inc"
+    xor ebx, ebx
+.again:
+    inc rbx
+    mov [counter], rbx
+    nop
+    jmp .again
+    align 4096
+counter: dq 0
+    align 4096
+quiet: dq 0
+"""
+INC_RBX = bytes.fromhex("48ffc3")
+LOAD_ADDRESS = 0x100000
+START_SECONDS = 20.0
+STOPS = 500
+"""Breakpoint stops that gdb is asked for at a time."""
+SLOW_CONDITIONS, FAST_CONDITIONS = 200, 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server under test, with its guest running into the loop."""
+
+    name: str
+    socket: Path
+    process: subprocess.Popen[bytes]
+    hot: int
+    counter: int
+    gdb: str
+
+    def client(self) -> Client:
+        return Client(str(self.socket))
+
+    def run_gdb(self, *commands: str) -> str:
+        """A batch session of gdb, which detaches at its end."""
+        options = [part for command in (f"target remote {self.socket}", *commands) for part in ("-ex", command)]
+        command = [self.gdb, "-q", "-batch", "-nx", *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+Measure = Callable[[Peer, float], float]
+
+
+def rate(work: Callable[[], int], seconds: float) -> float:
+    """Units of work a second, over about `seconds`."""
+    began, units = time.perf_counter(), 0
+    while (spent := time.perf_counter() - began) < seconds:
+        units += work()
+    return units / spent
+
+
+def round_trips(peer: Peer, seconds: float) -> float:
+    with peer.client() as client:
+        return rate(lambda: bool(client.ask("g")), seconds)
+
+
+def read_hexadecimal(peer: Peer, seconds: float) -> float:
+    with peer.client() as client:
+        size = 0x7FF if client.packet_size < 0x10000 else 0x10000
+        return rate(lambda: len(client.ask(f"m{LOAD_ADDRESS:x},{size:x}")) // 2, seconds) / 1e6
+
+
+def read_binary(peer: Peer, seconds: float) -> float:
+    with peer.client() as client:
+        return rate(lambda: len(client.ask(f"x{LOAD_ADDRESS:x},{0x10000:x}", supported=True)), seconds) / 1e6
+
+
+def steps(peer: Peer, seconds: float) -> float:
+    with peer.client() as client:
+        return rate(lambda: bool(client.ask("vCont;s:1")), seconds)
+
+
+def breakpoint_stops(peer: Peer, _seconds: float) -> float:
+    """Through gdb, which takes the breakpoint out and steps at each."""
+    return timed_continue(peer, f"break *{peer.hot:#x}", f"ignore 1 {STOPS}", units=STOPS)
+
+
+def stub_breakpoint_stops(peer: Peer, seconds: float) -> float:
+    """Without gdb's doings: continue, stop, continue."""
+    with peer.client() as client:
+        client.ask(f"Z0,{peer.hot:x},1")
+        client.ask("vCont;c")
+        return rate(lambda: bool(client.ask("vCont;s:1")) and bool(client.ask("vCont;c")), seconds)
+
+
+def false_conditions(peer: Peer, _seconds: float) -> float:
+    return conditions(peer, "$rbx")
+
+
+def memory_conditions(peer: Peer, _seconds: float) -> float:
+    return conditions(peer, f"1 + *(unsigned long *) {peer.counter:#x}")
+
+
+def conditions(peer: Peer, counter: str) -> float:
+    """How often a second gdb's condition is found false. gdb evaluates it itself where the server cannot."""
+    units = SLOW_CONDITIONS if peer.name == "qemu" else FAST_CONDITIONS
+    start = "int(gdb.parse_and_eval('$rbx'))"
+    breakpoint_ = f'python gdb.execute("break *{peer.hot:#x} if {counter} == %d" % ({start} + {units}))'
+    return timed_continue(peer, f"tbreak *{peer.hot:#x}", "continue", breakpoint_, units=units)
+
+
+def timed_continue(peer: Peer, *commands: str, units: int) -> float:
+    """How many `units` a second the `continue` does that follows the commands."""
+    timed = (
+        "python import time; began = time.perf_counter(); gdb.execute('continue'); "
+        f"print('RATE', {units} / (time.perf_counter() - began))"
+    )
+    output = peer.run_gdb(*commands, timed, "delete")
+    return float(output.partition("RATE ")[2].split()[0])
+
+
+def loop_speed(peer: Peer, client: Client, seconds: float) -> float:
+    """Rounds of the guest's loop a second while it runs freely."""
+    read = f"m{peer.counter:x},8"
+    first = int.from_bytes(bytes.fromhex(client.ask(read).decode()), "little")
+    client.send("vCont;c")
+    time.sleep(seconds)
+    client.interrupt()
+    client.receive()
+    return (int.from_bytes(bytes.fromhex(client.ask(read).decode()), "little") - first) / seconds
+
+
+def watched_speed(peer: Peer, seconds: float, where: int) -> float:
+    with peer.client() as client:
+        free = loop_speed(peer, client, seconds)
+        client.ask(f"Z2,{where:x},8")
+        return loop_speed(peer, client, seconds) / free
+
+
+def watch_other_page(peer: Peer, seconds: float) -> float:
+    return watched_speed(peer, seconds, peer.counter + 4096)
+
+
+def watch_same_page(peer: Peer, seconds: float) -> float:
+    return watched_speed(peer, seconds, peer.counter + 64)
+
+
+def interrupt_latency(peer: Peer, _seconds: float) -> float:
+    """The inverse of the median time from Ctrl-C to the stop reply."""
+    times = []
+    with peer.client() as client:
+        for _ in range(15):
+            client.send("vCont;c")
+            time.sleep(0.02)
+            began = time.perf_counter()
+            client.interrupt()
+            client.receive()
+            times.append(time.perf_counter() - began)
+    return 1 / statistics.median(times)
+
+
+def attach(peer: Peer, _seconds: float) -> float:
+    """The inverse of the time that gdb takes to start, attach, show a register and detach."""
+    began = time.perf_counter()
+    peer.run_gdb("print $rip")
+    return 1 / (time.perf_counter() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A figure, in units of which more is better, and the ratio to QEMU's that it is to reach."""
+
+    measure: Measure
+    unit: str
+    bar: float
+
+
+ROWS = {
+    "round trips (g)": Row(round_trips, "/s", 0.8),
+    "memory read, m": Row(read_hexadecimal, "MB/s", 4),
+    "memory read, x": Row(read_binary, "MB/s", 4),
+    "single steps": Row(steps, "/s", 4),
+    "breakpoint stops through gdb": Row(breakpoint_stops, "/s", 10),
+    "breakpoint stops at the stub": Row(stub_breakpoint_stops, "/s", 0.8),
+    "false conditions through gdb": Row(false_conditions, "/s", 200),
+    "the same, on memory": Row(memory_conditions, "/s", 200),
+    "speed, other page watched": Row(watch_other_page, "of free", 0.8),
+    "speed, same page watched": Row(watch_same_page, "of free", 0.8),
+    "Ctrl-C to stop": Row(interrupt_latency, "/s", 0.8),
+    "gdb attaches and leaves": Row(attach, "/s", 0.8),
+}
+AGAINST = {"memory read, x": "memory read, m"}
+"""QEMU has no such request: what is compared instead."""
+
+
+def main() -> int:
+    arguments = parse()
+    image = assemble(GUEST, bits=32)
+    gdb = shutil.which("gdb") or sys.exit("gdb is not installed (on Debian: apt-get install gdb)")
+    names = [name for name in ROWS if not arguments.only or any(word in name for word in arguments.only)]
+    names += [AGAINST[name] for name in names if name in AGAINST and AGAINST[name] not in names]
+    best: dict[str, dict[str, float]] = {name: {} for name in names}
+    with tempfile.TemporaryDirectory() as scratch:
+        for round_number in range(arguments.rounds):
+            for command in commands(Path(scratch), image):
+                peer = start(command, Path(scratch), image, gdb)
+                try:
+                    measure(peer, names, arguments.seconds, best)
+                finally:
+                    peer.process.kill()
+                    peer.process.wait()
+                print(f"round {round_number + 1}: {peer.name} done", file=sys.stderr)
+    report(best)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(best, indent=1))
+    return 0
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="only figures whose name has it")
+    parser.add_argument("--json", metavar="FILE")
+    return parser.parse_args()
+
+
+def commands(scratch: Path, image: bytes) -> list[tuple[str, list[str]]]:
+    """Names and command lines; both servers listen on a local socket."""
+    kernel = scratch / "guest.bin"
+    kernel.write_bytes(image)
+    ours = [sys.executable, "-m", "vmdbg", "run", str(kernel), "--serial", "none", "--no-realtime"]
+    found = [("vmdbg", [*ours, "--gdb", f"unix:{scratch / 'vmdbg'}"])]
+    if shutil.which("qemu-system-x86_64"):
+        server = f"unix:{scratch / 'qemu'},server=on,wait=off"
+        options = ["-kernel", str(kernel), "-display", "none", "-serial", "none", "-accel", "tcg", "-gdb", server]
+        found.append(("qemu", ["qemu-system-x86_64", *options]))
+    return found
+
+
+def start(command: tuple[str, list[str]], scratch: Path, image: bytes, gdb: str) -> Peer:
+    name, line = command
+    socket = scratch / name
+    socket.unlink(missing_ok=True)
+    process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=ROOT)
+    deadline = time.monotonic() + START_SECONDS
+    while not socket.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"{name} did not start: {' '.join(line)}")
+        time.sleep(0.02)
+    time.sleep(0.5)  # into the loop
+    hot = LOAD_ADDRESS + image.index(INC_RBX) + len(INC_RBX)
+    counter = LOAD_ADDRESS + (len(image) // 4096 - 1) * 4096
+    return Peer(name, socket, process, hot, counter, gdb)
+
+
+def measure(peer: Peer, names: list[str], seconds: float, best: dict[str, dict[str, float]]) -> None:
+    for name in names:
+        try:
+            found = ROWS[name].measure(peer, seconds)
+        except Unsupported:
+            continue
+        best[name][peer.name] = max(found, best[name].get(peer.name, 0.0))
+
+
+def report(best: dict[str, dict[str, float]]) -> None:
+    print(f"{'':32}{'vmdbg':>12}{'QEMU':>12}{'ratio':>9}{'bar':>7}")
+    for name, found in best.items():
+        row, ours = ROWS[name], found.get("vmdbg")
+        theirs = found.get("qemu", best.get(AGAINST.get(name, ""), {}).get("qemu"))
+        shown = [f"{value:12,.4g}" if value is not None else f"{'-':>12}" for value in (ours, theirs)]
+        ratio = ours / theirs if ours and theirs else None
+        verdict = "" if ratio is None else "" if ratio >= row.bar else "  missed"
+        print(
+            f"{name + ', ' + row.unit:32}{''.join(shown)}"
+            f"{'-' if ratio is None else format(ratio, ',.3g'):>9}{row.bar:7g}{verdict}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
