@@ -55,7 +55,8 @@ def test_gdb_knows_types_functions_and_addresses(guest: Guest, elf: Path) -> Non
         "info symbol loop_add",
         "print &init_task.comm",
         "ptype enum pid_type",
-        "maint info bfds",
+        "whatis loop_add",
+        "ptype struct loop_device",
     )
     assert f"= {task.size}\n" in shown
     assert f"= (char (*)[16]) {task.offset_of('comm'):#x}\n" in shown
@@ -63,6 +64,9 @@ def test_gdb_knows_types_functions_and_addresses(guest: Guest, elf: Path) -> Non
     assert "(struct file *, char *, size_t, loff_t *)" in shown
     assert re.search(rf"Breakpoint 1 at {kernel.symbol('vfs_read'):#x}", shown)
     assert "loop_add in section .text.loop" in shown
+    if kernel.module_types:
+        assert "type = int (int" in shown
+        assert "int lo_number;" in shown
     assert f"{kernel.symbol('init_task') + task.offset_of('comm'):#x}" in shown
     assert "PIDTYPE_PID" in shown
     assert not re.search(r"DWARF Error|[Ww]arning|[Cc]omplaint|corrupt", shown), shown

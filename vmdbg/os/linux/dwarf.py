@@ -44,6 +44,7 @@ class At(IntEnum):
     EXTERNAL = 0x3F
     FRAME_BASE = 0x40
     TYPE = 0x49
+    RANGES = 0x55
     DATA_BIT_OFFSET = 0x6B
     BIT_SIZE = 0x0D
 

@@ -7,7 +7,7 @@ from vmdbg.os.linux.dwarf import At, Form, Tag, uleb
 _ABBREVIATIONS: tuple[tuple[Tag, bool, tuple[tuple[At, Form], ...]], ...] = (
     (Tag.COMPILE_UNIT, True, (
         (At.PRODUCER, Form.STRP), (At.LANGUAGE, Form.DATA1), (At.NAME, Form.STRP),
-        (At.LOW_PC, Form.ADDR), (At.HIGH_PC, Form.DATA4))),
+        (At.LOW_PC, Form.ADDR), (At.RANGES, Form.SEC_OFFSET))),
     (Tag.BASE_TYPE, False, ((At.NAME, Form.STRP), (At.BYTE_SIZE, Form.DATA1), (At.ENCODING, Form.DATA1))),
     (Tag.POINTER_TYPE, False, ((At.TYPE, Form.REF4), (At.BYTE_SIZE, Form.DATA1))),
     (Tag.ARRAY_TYPE, True, ((At.TYPE, Form.REF4),)),

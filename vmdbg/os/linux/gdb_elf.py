@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from vmdbg.os.linux.dwarf_frames import debug_frame
-from vmdbg.os.linux.dwarf_types import Code, debug_sections
+from vmdbg.os.linux.dwarf_unit import Code, Part, debug_sections
 from vmdbg.os.linux.kernel import GLOBALS, Kernel
 from vmdbg.os.linux.orc import OrcTables, Table
 from vmdbg.os.linux.walks import guarded
@@ -58,8 +58,7 @@ def gdb_elf(kernel: Kernel, tables: OrcTables | None, build_id: str = "") -> byt
     """The whole file; `build_id`, in hexadecimal, is the kernel's. Raises `NoSuchSymbolError`, `DamagedError`."""
     areas = list(_areas(kernel))
     symbols, strings, locals_ = _symbol_table(kernel, areas)
-    low, high = kernel.symbol("_text"), kernel.symbol("_end")
-    dwarf = debug_sections(kernel.types.btf, low, high, _functions(kernel), _variables(kernel))
+    dwarf = debug_sections(_parts(kernel, areas), _variables(kernel))
     frames = debug_frame(_unwind_tables(kernel, tables)) if tables else b""
     sections = [
         Section(
@@ -73,6 +72,7 @@ def gdb_elf(kernel: Kernel, tables: OrcTables | None, build_id: str = "") -> byt
         (".debug_abbrev", dwarf.abbreviations),
         (".debug_str", dwarf.strings),
         (".debug_loc", dwarf.locations),
+        (".debug_ranges", dwarf.ranges),
         (".debug_frame", frames),
     ):
         sections.append(Section(name, _SHT_PROGBITS, 0, 0, len(contents), contents))
@@ -124,6 +124,20 @@ def _section_of(areas: list[Area], address: int) -> int:
         if area.start <= address < area.end:
             return number
     return _ABSOLUTE
+
+
+def _parts(kernel: Kernel, areas: list[Area]) -> list[Part]:
+    """The kernel, then each module that has types."""
+    parts = [Part(kernel.types.btf, _functions(kernel), Code(areas[0].start, kernel.symbol("_end")))]
+    for module in kernel.symbols.modules:
+        types = kernel.module_types.get(module.name)
+        if types is not None and types.btf.base is kernel.types.btf:
+            found: dict[str, list[Code]] = {}
+            for one in module.symbols:
+                if one.is_code and one.size:
+                    found.setdefault(one.name, []).append(Code(one.address, one.address + one.size))
+            parts.append(Part(types.btf, found, Code(*module.ranges[0])))
+    return parts
 
 
 def _functions(kernel: Kernel) -> dict[str, list[Code]]:
