@@ -138,29 +138,23 @@ class PointTable:
         return self._dirty
 
     def arm(self, engine: Engine) -> None:
-        """Tell the engine, if anything changed."""
+        """Tell the engine what changed."""
         if not self._dirty:
             return
-        engine.set_breakpoints(
-            Breakpoints(
-                linear=tuple(map(Linear, self.index().linear)),
-                physical=tuple(map(Physical, self.index().physical)),
-            )
-        )
-        engine.set_watchpoints(
+        told, index = engine.stops, self.index()
+        breakpoints = Breakpoints(tuple(map(Linear, index.linear)), tuple(map(Physical, index.physical)))
+        watchpoints = tuple(
             EngineWatchpoint(w.number, w.address, w.size, w.accesses, w.space is Space.PHYSICAL)
             for w in self.watchpoints.values()
             if w.enabled
         )
-        engine.set_catches(self.catches)
+        if told.breakpoints != breakpoints:
+            engine.set_breakpoints(breakpoints)
+        if told.watchpoints != watchpoints:
+            engine.set_watchpoints(watchpoints)
+        if told.catches != self.catches:
+            engine.set_catches(self.catches)
         self._dirty = False
-
-    def disarm(self, engine: Engine) -> None:
-        """The engine forgets them all, until the next arm()."""
-        engine.set_breakpoints(Breakpoints())
-        engine.set_watchpoints(())
-        engine.set_catches(Catches())
-        self._dirty = True
 
     def _take_number(self) -> int:
         self._next += 1
