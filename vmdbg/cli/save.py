@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from vmdbg.cli.history import progress_shown, warn_of_damage
 from vmdbg.cli.terminal import message
-from vmdbg.recording.reader import open_recording
-from vmdbg.recording.replay import replay
-from vmdbg.recording.save import save_snapshot
-from vmdbg.timeline.marks import FORMS, parse_mark, seek_mark
+from vmdbg.timeline.mark_forms import FORMS
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,6 +23,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Raises UserError, RecordingError, EngineError."""
+    from vmdbg.cli.history import progress_shown, warn_of_damage  # much to load, for this command only
+    from vmdbg.recording.reader import open_recording
+    from vmdbg.recording.replay import replay
+    from vmdbg.recording.save import save_snapshot
+    from vmdbg.timeline.marks import parse_mark, seek_mark
+
     mark = parse_mark(options.at)
     with open_recording(options.recording) as recording:
         warn_of_damage(recording, message)

@@ -12,6 +12,7 @@ from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.console_log import DEBUG_CONSOLE
+from vmdbg.timeline.mark_forms import FORMS
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Linear, Tick
@@ -22,7 +23,6 @@ _EXCEPTION = re.compile(r"exception(?::(0x[0-9a-f]+|[0-9]+))?(?:#([0-9]+))?", re
 _HIT = re.compile(r"hit:(.+?)(?:#([0-9]+))?")
 _SCALE = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 ALL_VECTORS = frozenset(range(32))
-FORMS = 'a tick (4.5G, 1200+1), start, end, 37%, "text", exception:14, exception#2, hit:ADDRESS#3 or a bookmark'
 
 AddressOf = Callable[[str], int]
 """The address that an expression names. Raises UserError."""

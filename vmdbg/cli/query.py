@@ -1,0 +1,177 @@
+"""`vmdbg query`: questions about a whole recording."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vmdbg.cli.terminal import message
+from vmdbg.cli.values import number
+from vmdbg.errors import UserError
+from vmdbg.timeline.mark_forms import FORMS
+
+if TYPE_CHECKING:
+    from vmdbg.api.guest import Guest
+    from vmdbg.queries.queries import Queries
+
+Answer = Callable[["Guest", "Queries", argparse.Namespace], Any]
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "query",
+        help="ask what happened in a recording",
+        description="Answer a question about a whole recording, on all cores.",
+        epilog=f"An ADDRESS is a number, a symbol or an expression. A POSITION is {FORMS}.".replace("%", "%%"),
+        allow_abbrev=False,
+    )
+    parser.add_argument("recording", metavar="RECORDING")
+    parser.add_argument("--json", action="store_true", help="print a JSON array, an object for each row")
+    parser.add_argument("--workers", type=number, metavar="N", help="processes to use (one for each core)")
+    parser.add_argument("--symbols", action="append", default=[], metavar="FILE", help="an ELF file or System.map")
+    questions = parser.add_subparsers(metavar="QUESTION", required=True, dest="question", parser_class=type(parser))
+    _memory_questions(questions)
+    _code_questions(questions)
+    _event_questions(questions)
+    parser.set_defaults(command=run)
+
+
+Questions = argparse._SubParsersAction
+
+
+def _memory_questions(questions: Questions[argparse.ArgumentParser]) -> None:
+    for name, text in (
+        ("who-wrote", "the last write to memory before a position"),
+        ("writes", "all writes to memory"),
+        ("reads", "all reads of memory"),
+        ("accesses", "all reads and writes of memory"),
+    ):
+        parser = _question(questions, name, text, _MEMORY[name])
+        parser.add_argument("address", metavar="ADDRESS")
+        parser.add_argument("size", metavar="SIZE", type=number, nargs="?", default=8, help="bytes (8)")
+        parser.add_argument("--physical", action="store_true", help="ADDRESS is a physical one")
+        if name == "who-wrote":
+            parser.add_argument("--before", metavar="POSITION", default="end", help="default: the end")
+
+
+def _code_questions(questions: Questions[argparse.ArgumentParser]) -> None:
+    parser = _question(
+        questions,
+        "executions",
+        "all executions of instructions in a range",
+        lambda guest, queries, o: queries.executions(guest.address_of(o.address), o.size, physical=o.physical),
+    )
+    parser.add_argument("address", metavar="ADDRESS")
+    parser.add_argument("size", metavar="SIZE", type=number, nargs="?", default=1, help="bytes (1)")
+    parser.add_argument("--physical", action="store_true", help="ADDRESS is a physical one")
+    parser = _question(
+        questions,
+        "calls",
+        "all calls of a function, with arguments and return value",
+        lambda guest, queries, o: queries.calls(guest.address_of(o.function), o.arguments),
+    )
+    parser.add_argument("function", metavar="ADDRESS")
+    parser.add_argument("--arguments", metavar="N", type=number, default=6, help="how many it takes (6)")
+    parser = _question(
+        questions, "syscalls", "all system calls", lambda _guest, queries, o: queries.system_calls(o.numbers)
+    )
+    parser.add_argument("numbers", metavar="NUMBER", type=number, nargs="*", help="only these")
+
+
+def _event_questions(questions: Questions[argparse.ArgumentParser]) -> None:
+    for name, text in (("exceptions", "all exceptions and INT n"), ("interrupts", "all external interrupts")):
+        parser = _question(questions, name, text, _EVENTS[name])
+        parser.add_argument("vectors", metavar="VECTOR", type=number, nargs="*", help="only these")
+    parser = _question(
+        questions, "ports", "all accesses to ports", lambda _guest, queries, o: queries.port_accesses(o.ports)
+    )
+    parser.add_argument("ports", metavar="PORT", type=number, nargs="*", help="only these")
+    _question(questions, "cr3", "all loads of CR3", lambda _guest, queries, _options: queries.cr3_loads())
+    parser = _question(
+        questions, "console", "all lines on a console", lambda _guest, queries, o: queries.console_lines(o.port)
+    )
+    parser.add_argument("port", metavar="PORT", type=int, nargs="?", default=0, help="0 is COM1, -1 the debug console")
+    parser = _question(questions, "diff", "what differs between two positions", _difference)
+    parser.add_argument("before", metavar="POSITION")
+    parser.add_argument("after", metavar="POSITION")
+
+
+def _question(
+    questions: Questions[argparse.ArgumentParser], name: str, text: str, answer: Answer
+) -> argparse.ArgumentParser:
+    parser = questions.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)
+    parser.set_defaults(answer=answer)
+    return parser
+
+
+def _who_wrote(guest: Guest, queries: Queries, options: argparse.Namespace) -> Any:
+    before = guest.seek(options.before)
+    row = queries.who_wrote(guest.address_of(options.address), options.size, before=before, physical=options.physical)
+    return [] if row is None else [row]
+
+
+_MEMORY: dict[str, Answer] = {
+    "who-wrote": _who_wrote,
+    "writes": lambda guest, queries, o: queries.writes(guest.address_of(o.address), o.size, physical=o.physical),
+    "reads": lambda guest, queries, o: queries.reads(guest.address_of(o.address), o.size, physical=o.physical),
+    "accesses": lambda guest, queries, o: queries.accesses(guest.address_of(o.address), o.size, physical=o.physical),
+}
+_EVENTS: dict[str, Answer] = {
+    "exceptions": lambda _guest, queries, o: queries.exceptions(o.vectors or None),
+    "interrupts": lambda _guest, queries, o: queries.interrupts(o.vectors or None),
+}
+
+
+def _difference(guest: Guest, queries: Queries, options: argparse.Namespace) -> Any:
+    return queries.difference(guest.seek(options.before), guest.seek(options.after))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Raises UserError, RecordingError, EngineError."""
+    from vmdbg.api.boot import open_recording  # much to load, for this command only
+    from vmdbg.cli.history import progress_shown, warn_of_damage
+
+    with open_recording(options.recording) as guest, progress_shown("searching") as progress:
+        assert guest.recording is not None
+        warn_of_damage(guest.recording, message)
+        for path in options.symbols:
+            guest.load_symbols(path)
+        if any(not _is_number(getattr(options, name, "0")) for name in ("address", "function")):
+            guest.seek("end", progress)
+        found = options.answer(guest, guest.queries.using(workers=options.workers, on_progress=progress), options)
+    _print(found, as_json=options.json)
+    return 0
+
+
+def _is_number(text: str) -> bool:
+    try:
+        number(text)
+    except UserError:
+        return False
+    return True
+
+
+def _print(found: Any, *, as_json: bool) -> None:
+    from vmdbg.cli.query_output import as_plain
+    from vmdbg.queries.rows import StateDifference
+
+    if as_json:
+        json.dump(as_plain(found), sys.stdout)
+        sys.stdout.write("\n")
+    elif isinstance(found, StateDifference):
+        for rows in (found.registers, found.memory, found.devices):
+            _print_rows(rows)
+    else:
+        _print_rows(found)
+
+
+def _print_rows(rows: Sequence[Any]) -> None:
+    from vmdbg.cli.query_output import table
+
+    for line in table(rows):
+        sys.stdout.write(line + "\n")
+    if not rows:
+        message("nothing was found")
