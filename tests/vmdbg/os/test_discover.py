@@ -14,8 +14,10 @@ from tests.vmdbg.os.conftest import Guest
 from tests.vmdbg.os.kernels import Kernel
 from tests.vmdbg.os.qemu_guest import DumpView, booted
 from vmdbg.errors import VmdbgError
+from vmdbg.os.linux.btf import NoSuchTypeError
 from vmdbg.os.linux.cache import Cache
 from vmdbg.os.linux.operating_system import Linux, LinuxDetector
+from vmdbg.os.linux.symbols import KernelTable
 
 COLD_SECONDS, CACHED_SECONDS = 1.5, 0.05
 
@@ -101,6 +103,20 @@ def test_a_guest_cannot_plant_names_for_another(cloud_guest: Guest, tmp_path: Pa
     linux = LinuxDetector(Cache(tmp_path)).detect(view)
     assert linux is not None
     assert list(linux.symbols.kernel.iter_addresses()) != list(cloud_guest.linux.symbols.kernel.iter_addresses())
+
+
+def test_a_kernel_without_btf_has_names_and_says_that_it_has_no_types(
+    cloud_guest: Guest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = KernelTable.find
+    hidden = {"__start_BTF", "__stop_BTF"}
+    monkeypatch.setattr(KernelTable, "find", lambda self, name: None if name in hidden else known(self, name))
+    for _ in range(2):
+        linux = LinuxDetector(Cache(tmp_path)).detect(cloud_guest.view)
+        assert linux is not None
+        assert linux.symbols.describe(linux.kernel.symbol("vfs_read") + 3) == "vfs_read+0x3"
+        with pytest.raises(NoSuchTypeError, match="no type struct"):
+            linux.tasks()
 
 
 def test_every_instant_of_a_boot_answers_or_says_not_yet(kernel_image: Callable[[str], Kernel]) -> None:

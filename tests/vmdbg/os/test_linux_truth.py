@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from tests.vmdbg.os.conftest import Guest
+from vmdbg.os.linux.unwind import Unwinder
 from vmdbg.os.linux.walks import list_entries
 from vmdbg.os.seam import Backtrace, FrameKind
 
@@ -243,6 +244,19 @@ def test_sleeping_tasks_unwind_as_proc_stack_says(guest: Guest) -> None:
             different += 1
     assert same > 40
     assert different <= 3, "a thread of the kernel may have run in between"
+
+
+def test_without_tables_the_stack_is_searched_and_guesses_are_marked(guest: Guest) -> None:
+    """What is guessed holds every true frame, in order, up to where it gives up."""
+    blind = Unwinder(guest.linux.kernel, None)
+    for task in [task for task in guest.linux.tasks() if task.is_kernel and not task.is_current][:10]:
+        exact = spelled(guest.linux.backtrace(task))
+        trace = blind.sleeping(guest.linux.task(task.pid))
+        guessed = iter(spelled(trace))
+        assert all(row in guessed for row in exact[:4]), task
+        assert {frame.kind for frame in trace.frames[1:]} <= {FrameKind.GUESS, FrameKind.CALL}
+        assert trace.stopped
+        assert not trace.complete
 
 
 def test_the_idle_task_unwinds_to_the_kernels_start(guest: Guest) -> None:

@@ -19,6 +19,8 @@ from vmdbg.os.seam import DamagedError
 MAGIC = 0xEB9F
 _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
+NO_TYPES = _HEADER.pack(MAGIC, 1, 0, _HEADER.size, 0, 0, 0, 1) + b"\0"
+"""The section of a kernel without one."""
 MAX_SIZE = 64 << 20
 
 

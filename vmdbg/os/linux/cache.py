@@ -16,7 +16,7 @@ import msgspec
 import xxhash
 import zstandard
 
-from vmdbg.os.linux.btf import Btf
+from vmdbg.os.linux.btf import NO_TYPES, Btf
 from vmdbg.os.linux.memory import KernelMemory
 from vmdbg.os.linux.symbols import KernelTable
 from vmdbg.os.seam import DamagedError
@@ -123,4 +123,4 @@ def _decode(data: bytes, memory: KernelMemory, base: int) -> tuple[Build, Kernel
     addresses.frombytes(entry.addresses)
     table = KernelTable(addresses, entry.base, base - entry.base, entry.names, entry.kinds)
     start = base + build.btf
-    return build, table, Btf(memory.read_image(start, build.btf_size), None, start, entry.btf_index)
+    return build, table, Btf(memory.read_image(start, build.btf_size) or NO_TYPES, None, start, entry.btf_index)

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 from vmdbg.os.linux import kallsyms
-from vmdbg.os.linux.btf import MAX_SIZE, Btf
+from vmdbg.os.linux.btf import MAX_SIZE, NO_TYPES, Btf
 from vmdbg.os.linux.cache import Build, Cache
 from vmdbg.os.linux.kernel import Kernel
 from vmdbg.os.linux.memory import TEXT_ALIGNMENT, KernelMemory, image_base
 from vmdbg.os.linux.symbols import KernelTable
-from vmdbg.os.seam import DamagedError, GuestView, NotThereYetError
+from vmdbg.os.seam import DamagedError, GuestView
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
 IMAGE_SIZE = 64 << 20
@@ -89,11 +89,11 @@ def read_boot(memory: KernelMemory, base: int) -> tuple[Build, KernelTable, Btf]
     tables = kallsyms.find_tables(image, base)
     table = KernelTable.of(kallsyms.decode(image, base, tables), base)
     start, end = table.find("__start_BTF"), table.find("__stop_BTF")
-    if start is None or end is None:
-        raise NotThereYetError("BTF (this kernel was built without CONFIG_DEBUG_INFO_BTF)")
-    if not base <= start < end <= start + MAX_SIZE:
+    if start is None or end is None:  # built without CONFIG_DEBUG_INFO_BTF: names, but no types
+        start = end = base
+    elif not base <= start < end <= start + MAX_SIZE:
         raise DamagedError("BTF", start)
-    data = memory.read_image(start, end - start)
+    data = memory.read_image(start, end - start) or NO_TYPES
     build = Build(
         build_id(image, table, base), tables.names - 16, tables.names_end, tables.token_table,
         tables.offsets, 4 * tables.count, start - base, end - start,

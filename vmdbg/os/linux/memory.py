@@ -117,6 +117,8 @@ class KernelMemory:
 
     def read_image(self, address: int, size: int) -> bytes:
         """As `read`, faster: the kernel's image lies in one piece of physical memory."""
+        if not size:
+            return b""
         first, last = self.translate(address), self.translate(address + size - 1)
         if first is None or last is None or last - first != size - 1:
             return self.read(address, size)
