@@ -60,7 +60,9 @@ class Pins:
 class Pc:
     """All chips, by name in `devices`; those with deadlines are called through `on_event`."""
 
-    def __init__(self, config: MachineConfig, scheduler: Scheduler, pins: Pins, board: Board, backends: Backends) -> None:
+    def __init__(
+        self, config: MachineConfig, scheduler: Scheduler, pins: Pins, board: Board, backends: Backends
+    ) -> None:
         self.ports = PortBus()
         self.memory = MemoryBus()
         self.config = config
@@ -91,8 +93,8 @@ class Pc:
             self.lapic.set_virtual_wire_mode()
             self.memory.claim(range(LAPIC_BASE, LAPIC_BASE + WINDOW), self.lapic, "lapic")
             self.memory.claim(range(IOAPIC_BASE, IOAPIC_BASE + WINDOW), self.ioapic, "ioapic")
-        for chip, base, name in ((self.pic.master, 0x20, "pic"), (self.pic.slave, 0xA0, "pic"), (self.pic.elcr, 0x4D0, "pic")):
-            self.ports.claim(range(base, base + 2), chip, name)
+        for chip, base in ((self.pic.master, 0x20), (self.pic.slave, 0xA0), (self.pic.elcr, 0x4D0)):
+            self.ports.claim(range(base, base + 2), chip, "pic")
 
     def irq(self, number: int) -> Line:
         """ISA interrupt request line 0 to 15."""
