@@ -20,6 +20,9 @@ class GuestLinearMemory:
         self._debugger = debugger
 
     def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
+        data = self._debugger.engine.read_linear(Linear(address), length)
+        if len(data) == length:
+            return data
         linear = self._debugger.linear()
         data = linear.read_prefix(Linear(address), length)
         if not data and length:

@@ -250,8 +250,9 @@ class UnicornEngine:
         return Linear(lib.vm_linear_pc(self._vm))
 
     def read_linear(self, address: Linear, size: int) -> bytes:
-        buffer = ffi.new("uint8_t[]", size)
-        return bytes(ffi.buffer(buffer, lib.vm_read_linear(self._vm, address, buffer, size)))
+        data = bytearray(size)
+        read = lib.vm_read_linear(self._vm, address, ffi.from_buffer("uint8_t[]", data), size)
+        return bytes(data if read == size else memoryview(data)[:read])
 
     def write_register(self, name: str, value: int) -> None:
         self.write_registers({name: value})
