@@ -74,6 +74,12 @@ def test_cpu_time_is_that_of_proc_to_a_clock_tick(guest: Guest) -> None:
         assert abs(task.cpu_time - (int(fields[11]) + int(fields[12])) * JIFFY) <= 2 * JIFFY, pid
 
 
+def test_the_quick_way_to_the_current_task(guest: Guest) -> None:
+    quick = guest.linux.current_locator().read(guest.view.memory)
+    assert quick is not None
+    assert (quick.address, quick.pid) == (guest.linux.current().address, guest.linux.current().pid)
+
+
 def test_the_tree_puts_children_behind_their_parents(guest: Guest) -> None:
     above: dict[int, int] = {}
     for task in guest.linux.tasks():

@@ -84,6 +84,24 @@ def test_a_past_position_answers_as_it_did(own: OwnGuest) -> None:
     assert len({answer["dmesg"] for answer in first.values()}) == len(ticks)
 
 
+def test_the_quick_way_to_the_current_task_holds_for_the_whole_boot(own: OwnGuest) -> None:
+    seek(own, own.ready)
+    locator = own.linux().current_locator()
+    names = set()
+    for share in range(30, 100, 2):
+        seek(own, own.ready * share // 100)
+        quick, slow = locator.read(own.view.memory), own.linux().current()
+        assert quick is not None
+        assert (quick.address, quick.pid, quick.process, quick.name) == (
+            slow.address,
+            slow.pid,
+            slow.process,
+            slow.name,
+        )
+        names.add(quick.name)
+    assert len(names) > 3
+
+
 @pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.slow)])
 def test_random_kernel_instants_unwind_to_an_entry_point(own: OwnGuest, count: int) -> None:
     """Ticks in ascending order, so that it is one pass over the boot."""

@@ -144,13 +144,15 @@ class Kernel:
             raise _untyped(name)
         return Value(self, type_ or self.type(PER_CPU[name]), self.per_cpu_address(name, cpu))
 
+    def current_task_pointer(self, cpu: int = 0) -> int:
+        """Where a processor keeps the address of its current task: in `pcpu_hot` from 6.2 to 6.14."""
+        if self.has_symbol("pcpu_hot") and self.types.variable("pcpu_hot"):
+            return self.per_cpu("pcpu_hot", cpu).current_task.address_ or 0
+        return self.per_cpu_address("current_task", cpu)
+
     def current_task(self, cpu: int = 0) -> Value:
         """The `struct task_struct` that a processor runs."""
-        if self.has_symbol("pcpu_hot") and self.types.variable("pcpu_hot"):
-            address = int(self.per_cpu("pcpu_hot", cpu).current_task)
-        else:
-            address = self.memory.u64(self.per_cpu_address("current_task", cpu))
-        return self.object("struct task_struct", address)
+        return self.object("struct task_struct", self.memory.u64(self.current_task_pointer(cpu)))
 
 
 def _untyped(name: str) -> NoSuchTypeError:
