@@ -7,7 +7,6 @@ from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.debugger.actions import Continue, Direction
 from vmdbg.debugger.stops import BreakpointStop
-from vmdbg.errors import UserError
 
 
 def declare(parser: Parser) -> None:
@@ -29,9 +28,7 @@ def continue_(session: Session, arguments: Arguments) -> Document:
     if arguments.ignore:
         number = session.integer(arguments.ignore)
         stop = session.debugger.last_stop
-        if not isinstance(stop, BreakpointStop):
-            raise UserError("the guest does not stand at a breakpoint, so there is none to ignore")
-        for point in stop.breakpoints:
+        for point in stop.breakpoints if isinstance(stop, BreakpointStop) else ():
             point.ignore = point.hits + max(0, number - 1)
     return session.execution.act(Continue())
 

@@ -87,6 +87,14 @@ def read_at(session: Session, place: Place, size: int) -> bytes:
     return session.debugger.linear().read(Linear(place.address), size)
 
 
+def read_prefix_at(session: Session, place: Place, size: int) -> bytes:
+    """As much of it as there is. Raises if the first byte cannot be read."""
+    read_at(session, place, 1)
+    if place.is_physical:
+        return read_at(session, place, min(size, max(1, session.debugger.physical.size - place.address)))
+    return session.debugger.linear().read_prefix(Linear(place.address), size)
+
+
 def _rows(session: Session, place: Place, data: bytes, letter: str, size: int) -> Iterator[Text]:
     row = 1 if letter == "a" else ROW.get(size, 2)
     width = 2 * size + 2

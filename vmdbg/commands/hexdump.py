@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.commands.document import Document, document
-from vmdbg.commands.examine import read_at
+from vmdbg.commands.examine import read_prefix_at
 from vmdbg.commands.hexdump_format import dump_lines
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
@@ -29,5 +29,5 @@ def hexdump(session: Session, arguments: Arguments) -> Document:
     size = session.integer(arguments.size)
     if not 0 < size <= MAX_READ:
         raise UserError(f"{size} bytes cannot be dumped at once: 1 to {MAX_READ}")
-    data = read_at(session, place, size)
+    data = read_prefix_at(session, place, size)
     return document(*dump_lines(place.address, data), value={"address": f"{place.address:#x}", "bytes": data.hex()})

@@ -8,8 +8,8 @@ from vmdbg.commands.elsewhen import elsewhen
 from vmdbg.commands.registry import did_you_mean
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.mark_forms import FORMS
 from vmdbg.timeline.marks import (
-    FORMS,
     BookmarkMark,
     EndMark,
     Mark,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmdbg.commands.document import Document, Style, document, table, text
+from vmdbg.commands.host_path import host_path
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.template import compile_template
@@ -132,7 +133,7 @@ def declare_source(parser: Parser) -> None:
 )
 def source(session: Session, arguments: Arguments) -> Document:
     """Execute the commands of a file, up to the first that fails; a .py file is run as Python."""
-    path = Path(arguments.file).expanduser()
+    path = host_path(arguments.file)
     try:
         content = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -167,7 +168,7 @@ def declare_alias(parser: Parser) -> None:
     parser.add_argument("meaning", nargs="*", metavar="LINE", help="what it stands for; none: forget it")
 
 
-@command("alias", Group.SESSION, declare_alias, examples=("alias", "alias regs2 registers rax rbx", "alias regs2"))
+@command("alias", Group.SESSION, declare_alias, examples=("alias", "alias regs2 registers rax rbx"))
 def alias(session: Session, arguments: Arguments) -> Document:
     """Give a command with arguments a short name."""
     name, meaning = arguments.name, " ".join(arguments.meaning)

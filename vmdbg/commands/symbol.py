@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from vmdbg.commands.document import Document, Json, Span, Style, Text, address, count, document, joined, table, text
+from vmdbg.commands.host_path import host_path
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.commands.stop_report import place_text
@@ -74,7 +73,7 @@ def symbol_file(session: Session, arguments: Arguments) -> Document:
     """Read symbols and source lines of guest code from a file on this host."""
     sources = session.sources
     if arguments.file:
-        path = Path(arguments.file).expanduser()
+        path = host_path(arguments.file)
         if arguments.remove:
             if not sources.remove(path):
                 raise UserError(f"no symbols of {path} are loaded")
@@ -144,5 +143,5 @@ def declare_directory(parser: Parser) -> None:
 def directory(session: Session, arguments: Arguments) -> Document:
     """Say where sources are looked for."""
     if arguments.directory:
-        session.sources.add_directory(Path(arguments.directory).expanduser())
+        session.sources.add_directory(host_path(arguments.directory))
     return document(*(text(str(one)) for one in session.sources.directories))

@@ -29,7 +29,7 @@ def _rows(session: Session, task: TaskState) -> list[tuple[str, Text]]:
     rows: list[tuple[str, Text]] = []
     for ring, (selector, pointer) in enumerate(task.stacks):
         where = f"{selector:#06x}:" if selector is not None else ""
-        rows.append((f"stack of ring {ring}", joined((where, _pointer(session, pointer)))))
+        rows.append((f"stack of ring {ring}", joined((where, _pointer(session, pointer)), f"{where}{pointer:#x}")))
     rows += [(f"IST{number}", _pointer(session, pointer)) for number, pointer in enumerate(task.ist, 1)]
     rows += [(name, hexadecimal(value)) for name, value in task.registers]
     if task.io_map_base is not None:

@@ -8,6 +8,10 @@ from vmdbg.commands.session import Session
 from vmdbg.commands.stepping import Frame, ToPlaceRun, instruction_at
 
 
+PROLOGUE = 32
+DEEPEST_FRAME = 4096
+
+
 def declare(parser: Parser) -> None:
     parser.add_argument(
         "place", nargs="?", default="", metavar="ADDRESS", help="where to; none: past what comes next here"
@@ -30,4 +34,12 @@ def until(session: Session, arguments: Arguments) -> Document:
         return session.execution.carry(lambda d: ToPlaceRun(d, target, None))
     span = session.sources.span(session.debugger.pc)
     after = span[1] if span is not None else session.debugger.pc + instruction_at(session.debugger).length
-    return session.execution.carry(lambda d: ToPlaceRun(d, after, Frame.of(d)))
+    return session.execution.carry(lambda d: ToPlaceRun(d, after, _frame(session)))
+
+
+def _frame(session: Session) -> Frame:
+    """The frame that counts. A function's first instructions make it deeper."""
+    frame = Frame.of(session.debugger)
+    found = session.symbols.nearest(session.debugger.pc)
+    making = found is not None and found.offset < PROLOGUE
+    return Frame(frame.rsp - DEEPEST_FRAME, frame.cr3, frame.cpl) if making else frame

@@ -66,8 +66,10 @@ def unquoted(word: str) -> str:
 
 
 def split_condition(text: str) -> tuple[str, str]:
-    """What is before a word `if` that is in no bracket or quote, and the condition after it."""
-    for word in split_words(text):
+    """What is before a word `if` that is in no bracket or quote, with options after it; and the condition."""
+    words = split_words(text)
+    for number, word in enumerate(words):
         if word.text == "if":
-            return text[: word.start].rstrip(), text[word.start + 2 :].strip()
+            options = next((later.start for later in words[number + 1 :] if later.text.startswith("--")), len(text))
+            return f"{text[: word.start]}{text[options:]}".rstrip(), text[word.start + 2 : options].strip()
     return text, ""

@@ -1,0 +1,70 @@
+"""Sessions on the sample kernel, stopped where a teller of the bank pays in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.guests.build import REPOSITORY, sample_kernel
+from tests.vmdbg.gdb.guests import assembled_guest, sample_guest
+from vmdbg.commands.registry import Effect
+from vmdbg.commands.session import Session
+from vmdbg.engine.port import Catches
+from vmdbg.machine.snapshot import Position
+
+EVERYTHING = Effect.RUNS | Effect.CHANGES | Effect.HOST
+FUNCTION = "deposit"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[tuple[Session, Position]]:
+    """One machine for all tests that leave the history as it is, and the instant at which they begin."""
+    with sample_guest() as guest:
+        session = open_session(guest.debugger)
+        session.run(f"tbreak {FUNCTION}")
+        session.run("continue")
+        session.run("delete all")
+        position = session.debugger.position
+        session.run("goto +9_000_000")
+        session.debugger.timeline.close()
+        session.debugger.timeline.seek(position)
+        yield session, position
+
+
+def open_session(debugger: object) -> Session:
+    session = Session(debugger, allowed=EVERYTHING)  # type: ignore[arg-type]  # a Debugger
+    session.sources.add(sample_kernel())
+    session.sources.add_directory(REPOSITORY)
+    return session
+
+
+@pytest.fixture()
+def session(shared: tuple[Session, Position]) -> Iterator[Session]:
+    """Stopped at the first instruction of `deposit`, in a history that ends nine million ticks later."""
+    made, position = shared
+    yield made
+    points = made.debugger.points
+    for point in [*points.breakpoints.values(), *points.watchpoints.values()]:
+        points.remove(point)
+    points.set_catches(Catches())
+    made.scope.variables.clear()
+    made.aliases.clear()
+    made.state.clear()
+    made.execution.on_point.clear()
+    made.debugger.timeline.bookmarks.clear()
+    made.debugger.timeline.seek(position)
+
+
+@pytest.fixture()
+def live() -> Iterator[Session]:
+    """A sample kernel of the test's own, at its first instruction."""
+    with sample_guest() as guest:
+        yield open_session(guest.debugger)
+
+
+@pytest.fixture()
+def real_mode() -> Iterator[Session]:
+    """A boot sector at its first instruction."""
+    with assembled_guest("real_hello") as guest:
+        yield Session(guest.debugger, allowed=EVERYTHING)

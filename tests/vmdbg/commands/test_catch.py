@@ -1,0 +1,46 @@
+"""catch and uncatch."""
+
+from __future__ import annotations
+
+import json
+
+from vmdbg.commands.session import Session
+from vmdbg.debugger.stops import EventStop, ExceptionStop
+from vmdbg.engine.port import Catches, EventKind
+
+
+def test_kinds_add_up_and_come_off(session: Session) -> None:
+    session.run("catch #PF 0x80")
+    session.run("catch wrmsr lstar star")
+    session.run("catch cr3")
+    found = json.loads(session.execute("catch --json"))
+    assert found["vectors"] == [14, 128]
+    assert found["msrs"] == ["0xc0000081", "0xc0000082"]
+    assert found["events"] == ["cr3", "wrmsr"]
+    session.run("uncatch wrmsr star")
+    assert session.debugger.points.catches.msrs == {0xC0000082}
+    session.run("uncatch wrmsr lstar")
+    assert session.debugger.points.catches.events == {EventKind.CR3_LOAD}
+    session.run("uncatch all")
+    assert session.debugger.points.catches == Catches()
+
+
+def test_an_exception_stops_at_its_handler(live: Session) -> None:
+    live.run("catch #PF")
+    shown = live.execute("continue")
+    assert isinstance(live.debugger.last_stop, ExceptionStop)
+    assert "caught #PF at" in shown
+    assert "user write: not present" in shown
+    assert "interrupt_entry_14" in shown
+
+
+def test_an_msr_write_stops_before_it(live: Session) -> None:
+    live.run("catch wrmsr lstar")
+    assert "a write to MSR 0xc0000082 (lstar): 0xffffffff8" in live.execute("continue")
+    assert isinstance(live.debugger.last_stop, EventStop)
+
+
+def test_what_cannot_be_caught_is_refused(session: Session) -> None:
+    assert "'#ZZ' cannot be caught" in session.execute("catch #ZZ")
+    assert "always stops" in session.execute("uncatch triple-fault")
+    assert "is no port" in session.execute("catch port 0x10000")
