@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from vmdbg.commands.document import Document
 from vmdbg.commands.positions import find_position
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
@@ -11,9 +9,12 @@ from vmdbg.commands.session import Session
 from vmdbg.commands.words import unquoted
 from vmdbg.debugger.actions import Continue, Seek
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.runs import ContinueRun, Run
+from vmdbg.debugger.judge import judge
+from vmdbg.debugger.runs import Run
 from vmdbg.debugger.stops import StepDone, Stop
+from vmdbg.engine.port import BreakpointHit, EventCaught
 from vmdbg.errors import UserError
+from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.snapshot import Position
 from vmdbg.units import Tick
 
@@ -35,9 +36,10 @@ def declare(parser: Parser) -> None:
     effect=Effect.RUNS,
 )
 def goto(session: Session, arguments: Arguments) -> Document:
-    """Go to an instant, backwards or forwards, past every breakpoint; beyond the known history the guest runs on.
+    """Go to an instant, backwards or forwards, past every breakpoint of the known history; beyond it the guest runs on.
 
-    "text" in quotes goes to the next time, from here, that a serial console has written it.
+    "text" in quotes goes to the next time, from here, that a serial console has written it. Where that is still
+    to come, breakpoints stop the guest on its way.
     """
     words = arguments.where.strip()
     if words[:1] in "'\"":
@@ -63,7 +65,9 @@ def to_text(debugger: Debugger, wanted: bytes, port: int) -> Run:
     found = log.find(wanted, here)
     if found is not None and found < debugger.timeline.end.tick:
         return _Seek(Position(Tick(found + 1)))
-    return TextRun(debugger, lambda: log.find(wanted, here))
+    if debugger.timeline.closed:
+        raise UserError(f"the rest of the recording has no {wanted.decode('utf-8', 'replace')!r} on that port")
+    return TextRun(wanted, port)
 
 
 class _Seek:
@@ -79,19 +83,41 @@ class _Seek:
 
 
 class TextRun:
-    """On until the text has been written, then back to that very instant."""
+    """On until a serial port has written the text, and LATENCY ticks more: the first place to stop exactly."""
 
-    def __init__(self, debugger: Debugger, find: Callable[[], int | None]) -> None:
-        self._find = find
-        self._run = ContinueRun(debugger, Continue())
+    def __init__(self, wanted: bytes, port: int) -> None:
+        self._wanted = wanted
+        self._port = port
+        self._tail = b""
+        self._end: Tick | None = None
+        self._over = True
+        self._debugger: Debugger | None = None
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:
-        stop = self._run.slice(debugger, budget)
-        found = self._find()
-        if found is None:
-            return stop
-        debugger.timeline.seek(min(Position(Tick(found + 1)), debugger.timeline.end))
-        return StepDone()
+        if self._debugger is None:
+            self._debugger = debugger
+            debugger.timeline.console.listeners.append(self._on_output)
+        timeline = debugger.timeline
+        debugger.points.arm(debugger.engine)
+        outcome = timeline.advance(Position(Tick(debugger.machine.clock + budget)), over_breakpoint=self._over)
+        self._over = isinstance(outcome, BreakpointHit | EventCaught)
+        stop = judge(debugger, outcome)
+        if stop is None and self._end is not None and debugger.machine.clock >= self._end:
+            return StepDone()
+        return stop
+
+    def _on_output(self, port: int, data: bytes, now: int) -> None:
+        """Runs while guest code does."""
+        if port != self._port or self._end is not None or self._debugger is None:
+            return
+        window = self._tail + data
+        if self._wanted in window:
+            self._end = Tick(now + LATENCY)
+            self._debugger.machine.stop_by(self._end)
+        self._tail = window[1 - len(self._wanted) :] if len(self._wanted) > 1 else b""
 
     def abandon(self, debugger: Debugger) -> None:
-        self._run.abandon(debugger)
+        if self._debugger is not None:
+            debugger.timeline.console.listeners.remove(self._on_output)
+            debugger.machine.lift_stop()
+            self._debugger = None

@@ -7,7 +7,6 @@ from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.commands.stepping import Frame, ToPlaceRun, instruction_at
 
-
 PROLOGUE = 32
 DEEPEST_FRAME = 4096
 

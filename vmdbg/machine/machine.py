@@ -195,6 +195,10 @@ class Machine:
         if self.in_access:
             self.engine.lower_limit(tick)
 
+    def lift_stop(self) -> None:
+        """What stop_by() said no longer holds."""
+        self._barrier = NEVER
+
     def step(self) -> Outcome:
         """Run one instruction, or deliver one interrupt or exception; a halted CPU first waits for its interrupt."""
         while self.ending is None:

@@ -55,14 +55,16 @@ class SymbolSet:
         return found
 
     def nearest(self, address: int) -> Location | None:
+        """Of all sources, the symbol that begins closest before the address."""
+        best: Location | None = None
         for table in self._sources():
             try:
                 found = table.nearest(address)
             except VmdbgError:
                 continue
-            if found is not None:
-                return found
-        return None
+            if found is not None and (best is None or found.offset < best.offset):
+                best = found
+        return best
 
     def describe(self, address: int) -> str:
         """`symbol+0x12`, or "" for an address that belongs to none."""

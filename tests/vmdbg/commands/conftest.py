@@ -39,7 +39,7 @@ def open_session(debugger: object) -> Session:
     return session
 
 
-@pytest.fixture()
+@pytest.fixture
 def session(shared: tuple[Session, Position]) -> Iterator[Session]:
     """Stopped at the first instruction of `deposit`, in a history that ends nine million ticks later."""
     made, position = shared
@@ -56,14 +56,14 @@ def session(shared: tuple[Session, Position]) -> Iterator[Session]:
     made.debugger.timeline.seek(position)
 
 
-@pytest.fixture()
+@pytest.fixture
 def live() -> Iterator[Session]:
     """A sample kernel of the test's own, at its first instruction."""
     with sample_guest() as guest:
         yield open_session(guest.debugger)
 
 
-@pytest.fixture()
+@pytest.fixture
 def real_mode() -> Iterator[Session]:
     """A boot sector at its first instruction."""
     with assembled_guest("real_hello") as guest:

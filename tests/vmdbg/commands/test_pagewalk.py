@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 from vmdbg.commands.session import Session
 
@@ -16,7 +17,7 @@ def test_every_level_and_what_is_allowed(session: Session) -> None:
 
 def test_each_entry_is_where_the_one_above_points(session: Session) -> None:
     rows = json.loads(session.execute("pagewalk rsp --json"))["rows"]
-    for above, below in zip(rows, rows[1:], strict=False):
+    for above, below in pairwise(rows):
         assert int(below["at_physical"], 16) & ~0xFFF == int(above["points_to"], 16)
 
 
