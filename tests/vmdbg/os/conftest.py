@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 
 import pytest
 
 from tests.vmdbg.os.kernels import Kernel, fetch
-from tests.vmdbg.os.own_machine import boot, started
+from tests.vmdbg.os.own_machine import OwnGuest, boot, started
 from tests.vmdbg.os.qemu_guest import DumpView, Truth, snapshot
+from vmdbg.machine.snapshot import Position
 from vmdbg.os.linux.operating_system import Linux, LinuxDetector
 
 
@@ -50,16 +52,26 @@ def fetch_or_skip(label: str) -> Kernel:
         pytest.skip(f"kernel {label} cannot be had: {error}")
 
 
-def _on_own_machine(kernel: Kernel) -> tuple[DumpView, Truth]:
-    with started(kernel) as own:
-        boot(own)
-        return own.frozen(), own.truth()
+_machines = ExitStack()
+
+
+@cache
+def _booted(label: str) -> OwnGuest:
+    """One boot on our own machine serves all tests of a session."""
+    own = _machines.enter_context(started(fetch_or_skip(label), "crash_at_end"))
+    boot(own)
+    return own
+
+
+def _frozen(own: OwnGuest) -> tuple[DumpView, Truth]:
+    own.timeline.seek(Position(own.ready))
+    return own.frozen(), own.said
 
 
 @cache
 def _guest(label: str, arguments: str) -> Guest:
     kernel = fetch_or_skip(label)
-    view, truth = _on_own_machine(kernel) if arguments == OWN else snapshot(kernel, arguments)
+    view, truth = _frozen(_booted(label)) if arguments == OWN else snapshot(kernel, arguments)
     linux = LinuxDetector().detect(view)
     assert linux is not None
     return Guest(view, truth, linux)
@@ -77,6 +89,16 @@ def guest(request: pytest.FixtureRequest) -> Guest:
 @pytest.fixture(scope="session")
 def cloud_guest() -> Guest:
     return _guest(*QUICK)
+
+
+@pytest.fixture(scope="session")
+def own() -> OwnGuest:
+    """The current cloud kernel on our own machine, with its history."""
+    return _booted(QUICK[0])
+
+
+def pytest_sessionfinish() -> None:
+    _machines.close()
 
 
 @pytest.fixture(scope="session")

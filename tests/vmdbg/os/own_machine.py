@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.vmdbg.os.kernels import Kernel
 from tests.vmdbg.os.qemu_guest import DumpView, FileMemory, Truth, initial_ramdisk
@@ -31,6 +31,7 @@ class OwnGuest:
     printed: bytearray
     detector: LinuxDetector
     ready: Tick = ZERO
+    said: Truth = field(default_factory=lambda: Truth(""))
 
     @property
     def view(self) -> EngineView:
@@ -58,9 +59,6 @@ class OwnGuest:
         finally:
             engine.set_breakpoints(Breakpoints())
         raise AssertionError(f"none of the addresses was reached: {outcome}")
-
-    def truth(self) -> Truth:
-        return Truth(self.printed.decode("utf-8", "replace"))
 
     def frozen(self) -> DumpView:
         """A copy of this instant that outlives the machine."""
@@ -90,4 +88,5 @@ def boot(guest: OwnGuest) -> None:
         assert guest.timeline.position.tick < LONGEST_BOOT, bytes(guest.printed[-500:])
         guest.run(SLICE)
     guest.run(SLICE)
+    guest.said = Truth(guest.printed.decode("utf-8", "replace"))
     guest.ready = guest.timeline.position.tick

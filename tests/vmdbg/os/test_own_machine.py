@@ -5,12 +5,10 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.vmdbg.os.kernels import Kernel
-from tests.vmdbg.os.own_machine import OwnGuest, boot, started
+from tests.vmdbg.os.own_machine import OwnGuest
 from tests.vmdbg.os.test_damage import QUESTIONS
 from vmdbg.errors import VmdbgError
 from vmdbg.machine.digest import Digest, digest
@@ -21,13 +19,6 @@ from vmdbg.os.seam import FrameKind
 from vmdbg.units import Tick
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def own(kernel_image: Callable[[str], Kernel]) -> Iterator[OwnGuest]:
-    with started(kernel_image("6.1-cloud"), "crash_at_end") as guest:
-        boot(guest)
-        yield guest
 
 
 def seek(own: OwnGuest, tick: int) -> None:
