@@ -172,6 +172,6 @@ _STACK: Mapping[Op, Callable[[list[int], int], None]] = {
 
 
 def print_formatted(text: bytes, values: list[int], frame: Frame) -> None:
-    """`values` is what printf pops, deepest first: its arguments in order, then channel and function."""
-    arguments = values[:-2]
+    """`values` is what printf pops, deepest first: its arguments, the last one first, then channel and function."""
+    arguments = values[-3::-1]
     frame.print(format_text(parse_format(text, len(arguments)), arguments, frame))

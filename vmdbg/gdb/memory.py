@@ -10,6 +10,7 @@ from vmdbg.gdb.architecture import Architecture
 from vmdbg.gdb.errors import refusals
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import UnmappedLinearError
+from vmdbg.x86.mode import EFER_LMA
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
 
@@ -20,6 +21,7 @@ class GuestLinearMemory:
         self._debugger = debugger
 
     def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
+        self._refuse_wide(address)
         data = self._debugger.engine.read_linear(Linear(address), length)
         if len(data) == length:
             return data
@@ -32,7 +34,13 @@ class GuestLinearMemory:
                 raise MemoryAccessError(address, error.reason) from error
         return data
 
+    def _refuse_wide(self, address: int) -> None:
+        """The CPU would cut such an address, and a debugger show what is somewhere else."""
+        if address >> 32 and not self._debugger.engine.read_register("efer") & EFER_LMA:
+            raise MemoryAccessError(address, "outside of long mode linear addresses have 32 bits")
+
     def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
+        self._refuse_wide(address)
         with refusals():
             try:
                 self._debugger.write_linear(Linear(address), data)
@@ -40,6 +48,7 @@ class GuestLinearMemory:
                 raise MemoryAccessError(error.address, error.reason) from error
 
     def search(self, _thread: ThreadId, start: int, length: int, pattern: bytes) -> int | None:
+        self._refuse_wide(start)
         with refusals():
             return next(self._debugger.linear().search(pattern, start, start + length + len(pattern) - 1), None)
 

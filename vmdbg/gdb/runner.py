@@ -63,6 +63,8 @@ class GdbRunner:
     def finished(self) -> bool:
         return self._server.finished
 
+    failed = False
+
     def close(self) -> None:
         self._watcher.close()
         self._server.close()

@@ -83,7 +83,7 @@ class StopReasons:
             case PoweredOff():
                 return rsp.Exited(0)
             case TestExited(code):
-                return rsp.Exited(code & 0xFF)
+                return rsp.Exited(code >> 1 & 0xFF)
             case ResetRequested():
                 return rsp.Signalled(Signal.SIGTERM, text=text)
             case TripleFault():
