@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.vmdbg.os.engine_view import EngineView
 from tests.vmdbg.os.kernels import Kernel
 from tests.vmdbg.os.qemu_guest import DumpView, FileMemory, Truth, initial_ramdisk
 from vmdbg.cli.start import GuestFiles, start
 from vmdbg.engine.port import Breakpoints
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.outcome import Outcome
-from vmdbg.os.engine_view import EngineView
 from vmdbg.os.linux.operating_system import Linux, LinuxDetector
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Tick
