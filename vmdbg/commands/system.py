@@ -70,9 +70,10 @@ class GuestSystem:
         if self._session.debugger.running or not self._session.registers.mode.is_long:
             return
         if self._detector is None:
+            from vmdbg.os.linux.cache import Cache
             from vmdbg.os.linux.operating_system import LinuxDetector
 
-            self._detector = LinuxDetector()
+            self._detector = LinuxDetector(Cache())
         try:
             self._found = self._detector.detect(StoppedGuest(self._session))
         except VmdbgError as error:
