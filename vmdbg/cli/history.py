@@ -15,6 +15,7 @@ from vmdbg.machine.outcome import Outcome
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.recording.writer import start_recording
+from vmdbg.timeline.origin import Origin, StateOrigin
 from vmdbg.timeline.outcome import EndOfHistory
 from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Tick
@@ -27,7 +28,7 @@ _GUEST_OPTIONS = ("file", "kernel", "initrd", "bios", "command_line", "protocol"
 class TimelineRunner:
     """The guest alone on its timeline (vmdbg.cli.runner.Runner)."""
 
-    finished = False
+    finished = failed = False
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -77,15 +78,25 @@ def open_timeline(started: Started, options: argparse.Namespace, say: Say) -> It
         writer.close("ended")
 
 
+def timeline_here(started: Started) -> Timeline:
+    """A history that begins with the present of a machine that has run without one."""
+    machine = started.machine
+    if machine.inputs.next_tick() is not None:
+        machine.run(Tick(machine.clock + 1))  # what was typed is taken before the inputs become a timeline's
+    return Timeline(machine, origin=_state_origin(started.origin))
+
+
+def _state_origin(origin: Origin) -> StateOrigin:
+    return StateOrigin(origin.config, origin.roms, origin.description, origin.command_line)
+
+
 def _afresh(timeline: Timeline) -> Timeline:
     """A timeline that begins where this one stands."""
-    from vmdbg.timeline.origin import StateOrigin
-
     origin = timeline.origin
     assert origin is not None
-    state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line)
     ram = timeline.checkpoint_here().ram
-    fresh = Timeline(timeline.machine, origin=state, budget=timeline.checkpoints.budget, store=timeline.store, ram=ram)
+    budget = timeline.checkpoints.budget
+    fresh = Timeline(timeline.machine, origin=_state_origin(origin), budget=budget, store=timeline.store, ram=ram)
     for console in (*timeline.machine.serial, timeline.machine.debug_console):
         console.listeners.remove(timeline.console.hear)
     return fresh

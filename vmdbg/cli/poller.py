@@ -41,6 +41,11 @@ class Poller:
             if key.fd in self._selector.get_map():
                 key.data(events)
 
+    def fileno(self) -> int:
+        """Readable when `wait` has something to do."""
+        descriptor: int = self._selector.fileno()
+        return descriptor
+
     def wake(self) -> None:
         """End the wait that goes on, or the next one."""
         with contextlib.suppress(OSError):  # full: it wakes anyway; closed: nobody waits

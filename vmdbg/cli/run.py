@@ -8,7 +8,7 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from vmdbg.cli.digest_file import write_digest
 from vmdbg.cli.endings import (
@@ -27,9 +27,9 @@ from vmdbg.cli.io_trace import IoLog, unclaimed_accesses
 from vmdbg.cli.pacing import Pacer
 from vmdbg.cli.poller import Poller
 from vmdbg.cli.run_loop import COM1, RunLoop
-from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config
+from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config, scripted_lines
 from vmdbg.cli.sample import sample_path
-from vmdbg.cli.seat import Seat, gdb_seat, plain_seat, timeline_seat
+from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, plain_seat, prompt_seat, timeline_seat
 from vmdbg.cli.serial_backends import Receive, Stdio, StdioBackend
 from vmdbg.cli.serial_clients import make_backend
 from vmdbg.cli.serial_watch import PanicWatch, UntilText
@@ -39,6 +39,9 @@ from vmdbg.cli.typist import Typist
 from vmdbg.machine.inputs import NmiButton, PowerButton
 from vmdbg.machine.machine import DEBUG_CONSOLE
 from vmdbg.machine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from vmdbg.timeline.timeline import Timeline
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -88,7 +91,9 @@ class Run:
         self._io_log = self._open_io_log()
         self._poller = Poller()
         stack.callback(self._poller.close)
-        self._serial = make_backend(options.serial, readable=self._keyboard or not is_terminal(0), raw=self._keyboard)
+        self._prompted = options.repl or bool(options.execute or options.command_file)
+        readable = self._keyboard or not (self._prompted or is_terminal(0))
+        self._serial = make_backend(options.serial, readable=readable, raw=self._keyboard)
         stack.callback(self._serial.close)
         self._debug_console = make_backend(options.debug_console, readable=False, raw=self._keyboard)
         stack.callback(self._debug_console.close)
@@ -105,14 +110,48 @@ class Run:
 
     def _take_seat(self) -> Seat:
         options = self._options
-        if options.gdb is None and options.record is None and self._started.timeline is None:
+        kept = options.record is not None or self._started.timeline is not None
+        if options.gdb is None and not self._prompted and not kept:
             return plain_seat(self._machine)
         from vmdbg.cli.history import open_timeline  # what a run that keeps nothing need not wait for
 
         timeline = self._stack.enter_context(open_timeline(self._started, options, self.say))
+        if self._prompted or (self._keyboard and options.gdb is not None):
+            stands = self._prompted or options.wait
+            return self._prompt_seat(timeline, stands=stands, lines=scripted_lines(options))
         if options.gdb is None:
             return timeline_seat(timeline)
         return gdb_seat(timeline, options.gdb, wait=options.wait, poller=self._poller, say=self.say)
+
+    def _prompt_seat(self, timeline: Timeline, *, stands: bool, lines: tuple[str, ...] = ()) -> Seat:
+        options, symbols = self._options, self._symbol_file()
+        prompt = PromptOptions(
+            options.repl, stands, lines, options.json, options.gdb, str(symbols) if symbols is not None else None
+        )
+        return prompt_seat(
+            timeline, prompt, at_prompt=self._at_prompt, flush=self._flush, poller=self._poller, say=self.say
+        )
+
+    @contextlib.contextmanager
+    def _at_prompt(self) -> Iterator[None]:
+        """The prompt has the terminal, on a line of its own."""
+        stdio = self._serial if isinstance(self._serial, StdioBackend) else None
+        if stdio is not None:
+            stdio.pause()
+            if is_terminal(1):
+                stdio.end_line()
+        self._flush()
+        raw, self._raw = self._raw, False
+        try:
+            yield
+        finally:
+            self._raw = raw
+            if stdio is not None:
+                stdio.resume()
+
+    def _flush(self) -> None:
+        self._serial.flush()
+        self._debug_console.flush()
 
     def _make_loop(self) -> RunLoop:
         machine, options = self._machine, self._options
@@ -128,6 +167,7 @@ class Run:
             elif port == DEBUG_CONSOLE:
                 self._debug_console.write(data)
 
+        self._hear = hear
         self._seat.hear(hear)
         watched = self._keyboard or (self._serial.live and not isinstance(self._serial, StdioBackend))
         pacer = Pacer(machine) if watched and not options.no_realtime else None
@@ -139,8 +179,8 @@ class Run:
     def say(self, text: str) -> None:
         """A message of ours, never in the middle of a line of the guest's."""
         self._serial.flush()
-        if isinstance(self._serial, StdioBackend) and not self._serial.at_line_start and is_terminal(1):
-            self._serial.write(b"\n")
+        if isinstance(self._serial, StdioBackend) and is_terminal(1):
+            self._serial.end_line()
             self._serial.flush()
         message(text, raw=self._raw)
 
@@ -195,8 +235,18 @@ class Run:
         }
 
     def _break_in(self) -> None:
-        if not self._seat.runner.interrupt():
-            self.say("no debugger is attached: start with --gdb PORT to have one")
+        """To the prompt. A run that kept no history begins one."""
+        if self._seat.runner.interrupt():
+            return
+        from vmdbg.cli.history import timeline_here
+
+        for console in (*self._machine.serial, self._machine.debug_console):
+            console.listeners.remove(self._hear)
+        self._seat = self._prompt_seat(timeline_here(self._started), stands=True)
+        self._stack.callback(self._seat.runner.close)
+        self._seat.hear(self._hear)
+        self._loop.seat = self._seat
+        self.say("history begins here; with --repl it begins with the boot")
 
     def _report(self, ending: Ending) -> int:
         when = f"at tick {self._machine.clock}"
@@ -209,6 +259,7 @@ class Run:
                 self.say(f"stopped {when}, as asked")
             case UserQuit():
                 self.say(f"quit {when}")
+                return ExitCode.USAGE if self._seat.runner.failed else ExitCode.DONE
             case Signalled(number):
                 self.say(f"stopped {when} by {signal.Signals(number).name}")
                 return SIGNAL_BASE + number

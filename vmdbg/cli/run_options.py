@@ -86,6 +86,12 @@ def _serial_options(group: argparse._ArgumentGroup) -> None:
 
 def _debugger_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--gdb", type=listen_address, metavar="[HOST:]PORT", help="serve gdb there, or at unix:PATH")
+    group.add_argument("--repl", action="store_true", help="debug at a prompt, from the guest's first instruction on")
+    group.add_argument(
+        "-x", "--execute", action="append", metavar="COMMAND", help="carry out a debugger command; may be repeated"
+    )
+    group.add_argument("--command", dest="command_file", metavar="FILE", help="carry out debugger commands of a file")
+    group.add_argument("--json", action="store_true", help="answers of debugger commands as JSON")
     group.add_argument("--wait", action="store_true", help="hold the guest at its first instruction for the debugger")
 
 
@@ -118,7 +124,7 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
     """Raises UserError for options that exclude each other."""
     if options.file is not None and options.kernel is not None:
         raise UserError(f"the guest is named twice, {options.file} and --kernel {options.kernel}: name it once")
-    if options.wait and options.gdb is None:
+    if options.wait and options.gdb is None and not options.repl:
         raise UserError("--wait holds the guest for a debugger, but none can attach: give --gdb PORT too")
     return GuestFiles(
         kernel=options.file if options.kernel is None else options.kernel,
@@ -132,6 +138,12 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
         mode=CpuMode(options.mode) if options.mode is not None else None,
         seed=options.seed,
     )
+
+
+def scripted_lines(options: argparse.Namespace) -> tuple[str, ...]:
+    """Debugger commands from --command and -x, in that order."""
+    lines = [f'source "{options.command_file}"'] if options.command_file is not None else []
+    return (*lines, *(options.execute or ()))
 
 
 def machine_config(options: argparse.Namespace) -> MachineConfig:

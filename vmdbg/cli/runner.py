@@ -30,13 +30,18 @@ class Runner(Protocol):
         """Whether a debugger has ended the run."""
         ...
 
+    @property
+    def failed(self) -> bool:
+        """Whether what a debugger was told beforehand could not be done."""
+        ...
+
     def close(self) -> None: ...
 
 
 class PlainRunner:
     """No debugger: the guest runs."""
 
-    finished = False
+    finished = failed = False
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine

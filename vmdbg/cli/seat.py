@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
 
 if TYPE_CHECKING:
+    from vmdbg.debugger.debugger import Debugger
+    from vmdbg.gdb.server import GdbServer
     from vmdbg.timeline.timeline import Timeline
 
 Say = Callable[[str], None]
@@ -50,16 +53,82 @@ def gdb_seat(timeline: Timeline, address: TcpAddress | UnixPath, *, wait: bool, 
     """
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.gdb.runner import GdbRunner
-    from vmdbg.gdb.server import GdbServer
 
     debugger = Debugger(timeline)
+    server = _serve_gdb(debugger, address, wait=wait, poller=poller, say=say)
+    return Seat(GdbRunner(debugger, server, wait=wait), timeline.push, timeline.console.listeners.append)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOptions:
+    """`stay`: the user asked for the prompt. `stands`: the guest does not run yet. `lines` are carried out first."""
+
+    stay: bool = False
+    stands: bool = True
+    lines: tuple[str, ...] = ()
+    as_json: bool = False
+    gdb: TcpAddress | UnixPath | None = None
+    symbols: str | None = None
+
+
+def prompt_seat(
+    timeline: Timeline,
+    options: PromptOptions,
+    *,
+    at_prompt: Callable[[], AbstractContextManager[None]],
+    flush: Callable[[], None],
+    poller: Poller,
+    say: Say,
+) -> Seat:
+    """The user's prompt, with gdb beside it if there is an address. `flush` shows what the guest wrote. UserError."""
+    from vmdbg.cli.prompt_runner import PromptRunner
+    from vmdbg.debugger.debugger import Debugger
+    from vmdbg.repl.app import Repl
+
+    debugger = Debugger(timeline)
+    server = None
+    if options.gdb is not None:
+        server = _serve_gdb(debugger, options.gdb, wait=options.stands, poller=poller, say=say)
+    repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, echo=False, as_json=options.as_json)
+    debugger.stop_listeners.insert(0, lambda _stop: flush())
+    if options.symbols is not None:
+        repl.session.execute(f'symbol-file "{options.symbols}"')
+    runner = PromptRunner(
+        debugger, repl, server, at_prompt, stay=options.stay, stands=options.stands, scripted=options.lines
+    )
+    return Seat(runner, timeline.push, timeline.console.listeners.append)
+
+
+class _Loop:
+    """The run loop's files, looked after while the prompt has the thread."""
+
+    def __init__(self, poller: Poller, flush: Callable[[], None]) -> None:
+        self._poller = poller
+        self._flush = flush
+
+    def fileno(self) -> int:
+        return self._poller.fileno()
+
+    def poll(self) -> None:
+        self._poller.wait(0)
+        self._flush()
+
+
+def _serve_gdb(
+    debugger: Debugger, address: TcpAddress | UnixPath, *, wait: bool, poller: Poller, say: Say
+) -> GdbServer:
+    from vmdbg.gdb.server import GdbServer
+
     server = GdbServer(debugger, log=say)
     if isinstance(address, UnixPath):
         server.listen_unix(address.path)
         where = address.path
     else:
         where = str(TcpAddress(*server.listen_tcp(address.host, address.port)))
-    poller.watch(server.fileno(), READ, lambda _events: None)
+
+    def serve(_events: int) -> None:
+        server.poll()
+
+    poller.watch(server.fileno(), READ, serve)
     say(f"{'waiting for' if wait else 'ready for'} gdb: target remote {where}")
-    runner = GdbRunner(debugger, server, wait=wait)
-    return Seat(runner, timeline.push, timeline.console.listeners.append)
+    return server

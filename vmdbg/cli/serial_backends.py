@@ -171,6 +171,20 @@ class StdioBackend:
     def live(self) -> bool:
         return self._live
 
+    def pause(self) -> None:
+        """Leave stdin to somebody else."""
+        if self._poller is not None:
+            self._poller.forget(0)
+
+    def resume(self) -> None:
+        if self._live and self._poller is not None:
+            self._poller.watch(0, READ, self._ready)
+
+    def end_line(self) -> None:
+        """What is written next on a terminal begins a line of its own."""
+        if not self.at_line_start:
+            self.write(b"\n")
+
     def _take_file(self) -> None:
         self._live = False
         try:
@@ -206,8 +220,7 @@ class StdioBackend:
         write_all(1, self._pending)
 
     def close(self) -> None:
-        if self._poller is not None:
-            self._poller.forget(0)
+        self.pause()
 
 
 def write_all(file: int, data: bytearray) -> None:

@@ -14,6 +14,8 @@ import pytest
 from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, environment
 
 ESCAPE = b"\x1d"
+PROMPT_LEFT = b"\x1b[?2004l"
+"""The prompt reads no more: it has taken bracketed paste back."""
 
 
 class Terminal:
@@ -89,8 +91,6 @@ def test_escape_key_helps_and_quits(terminal: Terminal) -> None:
     terminal.expect(b"sample> ")
     terminal.type(ESCAPE + b"h")
     terminal.expect(b"quit")
-    terminal.type(ESCAPE + b"d")
-    terminal.expect(b"--gdb")
     terminal.type(ESCAPE + b"q")
     terminal.expect(b"quit at tick")
     assert terminal.ended() == 0
@@ -108,8 +108,27 @@ def test_the_terminal_is_restored_after_signals(terminal: Terminal, number: sign
 
 def test_lines_of_our_own_begin_at_the_left_margin(terminal: Terminal) -> None:
     terminal.expect(b"sample> ")
+    terminal.type(ESCAPE + b"h")
+    assert terminal.expect(b"vmdbg: keys").endswith(b"\r\n")
+
+
+def test_breaking_in_and_going_on(terminal: Terminal) -> None:
+    terminal.expect(b"sample> ")
+    for _ in range(2):
+        terminal.type(ESCAPE + b"d")
+        terminal.expect(b"vmdbg>")
+        terminal.type(b"tick\r")
+        terminal.expect(b"position")
+        terminal.expect(b"vmdbg>")
+        terminal.type(b"console\r")
+        terminal.expect(PROMPT_LEFT)
+        terminal.type(b"\r")
+        terminal.expect(b"sample> ")
     terminal.type(ESCAPE + b"d")
-    assert terminal.expect(b"vmdbg: no debugger").endswith(b"\r\n")
+    terminal.expect(b"vmdbg>")
+    terminal.type(b"quit\r")
+    assert terminal.ended() == 0
+    assert terminal.mode == terminal.before
 
 
 def test_guest_time_keeps_to_host_time_while_idle(terminal: Terminal) -> None:
