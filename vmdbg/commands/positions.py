@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from vmdbg.commands.elsewhen import elsewhen
@@ -24,6 +25,9 @@ from vmdbg.units import Tick
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
 
+_SCALED = re.compile(r"(\d+(?:\.\d+)?)([kmg])", re.IGNORECASE)
+_SCALE = {"k": 10**3, "m": 10**6, "g": 10**9}
+
 
 def find_position(session: Session, words: str) -> Position:
     """The instant that the words name; a tick may lie beyond the history's end. Moves nothing. Raises UserError."""
@@ -32,7 +36,7 @@ def find_position(session: Session, words: str) -> Position:
     if words == "here":
         return timeline.position
     if words[:1] in "+-" and len(words) > 1:
-        return Position(Tick(max(timeline.position.tick + session.integer(words), timeline.start.tick)))
+        return Position(Tick(max(timeline.position.tick + _distance(session, words), timeline.start.tick)))
     try:
         mark = parse_mark(words, session.linear)
     except UserError:
@@ -40,6 +44,13 @@ def find_position(session: Session, words: str) -> Position:
     if isinstance(mark, BookmarkMark) and mark.name not in timeline.bookmarks:
         return _expression(session, words)
     return _position_of(session, mark)
+
+
+def _distance(session: Session, words: str) -> int:
+    """`+1000`, `-2.5m`, or an expression after the sign."""
+    found = _SCALED.fullmatch(words[1:])
+    distance = round(float(found[1]) * _SCALE[found[2].lower()]) if found else session.integer(words[1:])
+    return -distance if words[0] == "-" else distance
 
 
 def _position_of(session: Session, mark: Mark) -> Position:

@@ -16,6 +16,7 @@ from vmdbg.commands.skips import Skips
 from vmdbg.commands.sources import Sources
 from vmdbg.commands.stepping import Lines
 from vmdbg.commands.system import GuestSystem
+from vmdbg.commands.typed_names import add_typed_names
 from vmdbg.commands.visits import Visits
 from vmdbg.commands.words import Word, split_condition, split_words, unquoted
 from vmdbg.debugger.debugger import Debugger
@@ -62,6 +63,7 @@ class Session:
         self.symbols = SymbolSet(self.system.names)
         self.sources = Sources(self)
         self.scope = Scope(debugger, self.symbols)
+        add_typed_names(self)
         self.execution = Execution(self)
         self.state: dict[type[Any], Any] = {}
         debugger.stop_listeners.append(self._on_stop)

@@ -67,7 +67,7 @@ class GuestSystem:
 
     def _detect(self) -> None:
         self._found, self._error = None, None
-        if self._session.debugger.running or not self._session.registers.mode.is_long:
+        if not self._session.registers.mode.is_long:
             return
         if self._detector is None:
             from vmdbg.os.linux.cache import Cache
