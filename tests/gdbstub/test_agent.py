@@ -190,9 +190,8 @@ def test_bad_expression_is_refused_when_set(code: bytes, why: str) -> None:
 
 
 def printf(text: bytes, *arguments: int) -> bytes:
-    return (
-        push(*reversed(arguments), 0, 0) + bytes((Op.PRINTF, len(arguments), *(len(text) + 1).to_bytes(2, "big"))) + text + b"\0"
-    )
+    size = (len(text) + 1).to_bytes(2, "big")
+    return push(*reversed(arguments), 0, 0) + bytes((Op.PRINTF, len(arguments), *size)) + text + b"\0"
 
 
 @pytest.mark.parametrize(

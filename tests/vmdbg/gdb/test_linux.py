@@ -1,0 +1,113 @@
+"""A stock Linux kernel under gdb, and what becomes of it: the same as without."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from tests.vmdbg.gdb.guests import GDBS, gdb, gdb_program, linux_guest, lldb
+from vmdbg.debugger.actions import Continue
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.machine.digest import Digest, digest
+from vmdbg.units import Tick
+
+END = Tick(700_000_000)
+"""Early in the boot: paging is on, interrupts come."""
+
+
+def finish(debugger: Debugger) -> Digest:
+    debugger.resume(Continue(limit=END))
+    debugger.wait()
+    return digest(debugger.machine)
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Digest:
+    with linux_guest() as guest:
+        return finish(guest.debugger)
+
+
+def entry_points(debugger: Debugger) -> tuple[int, int]:
+    """The handlers of the page fault and of the first external interrupt, out of the IDT."""
+    base = debugger.engine.read_register("idtr_base")
+
+    def handler(vector: int) -> int:
+        low, _, _, _, middle, high, _ = struct.unpack("<HHBBHII", debugger.linear().read(base + 16 * vector, 16))
+        return int(low | middle << 16 | high << 32)
+
+    return handler(14), handler(0x20)
+
+
+def test_gdb_leaves_no_trace(undisturbed: Digest) -> None:
+    with linux_guest() as guest:
+        debugger = guest.debugger
+        debugger.resume(Continue(limit=Tick(500_000_000)))
+        debugger.wait()
+        page_fault, interrupt = entry_points(debugger)
+        output = gdb(
+            gdb_program(GDBS[0]),
+            debugger,
+            f"break *{page_fault:#x} if $cr2 & 1",
+            f"hbreak *{interrupt:#x}",
+            "monitor catch #BP",
+            "stepi 300",
+            "watch -l *(long *) ($rsp - 256)",
+            "rwatch -l *(char (*)[4096]) ($rsp & ~0xfff)",
+            "continue",
+            "continue",
+            "info registers",
+            "x/8192xb $rsp & ~0xfff",
+            "x/512xg 0xffffffff81000000",
+            "x/4xb 0",
+            "find /b $rsp, +0x10000, 0x12, 0x34",
+            "delete",
+            "monitor uncatch all",
+            "monitor maps",
+            "stepi 500",
+            "reverse-stepi",
+            "stepi",
+            "detach",
+        )
+        assert "Hardware watchpoint" in output or "Hardware read watchpoint" in output
+        debugger.interrupt()
+        debugger.wait()
+        assert debugger.machine.clock < END
+        assert finish(debugger) == undisturbed
+
+
+def test_lldb_leaves_no_trace(lldb_client: list[str], undisturbed: Digest) -> None:
+    with linux_guest() as guest:
+        debugger = guest.debugger
+        debugger.resume(Continue(limit=Tick(500_000_000)))
+        debugger.wait()
+        page_fault, _ = entry_points(debugger)
+        output = lldb(
+            lldb_client,
+            debugger,
+            f"breakpoint set -a {page_fault:#x}",
+            "stepi",
+            "stepi",
+            "memory read $rsp",
+            "memory region $rsp",
+            "register read -a",
+            "disassemble -s $rip -c 10",
+            "process detach",
+        )
+        assert "rip = 0xffffffff" in output
+        debugger.interrupt()
+        debugger.wait()
+        assert debugger.machine.clock < END
+        assert finish(debugger) == undisturbed
+
+
+def test_attach_break_step_and_go_on_to_the_shell() -> None:
+    with linux_guest() as guest:
+        debugger = guest.debugger
+        output = gdb(
+            gdb_program(GDBS[1]), debugger, "info registers rip", "stepi 5", "x/3i $pc", "info threads", "detach"
+        )
+        assert "64-bit mode, ring 0" in output
+        while b"GUEST UP" not in guest.printed:
+            assert debugger.poll() is None
+        assert "GUEST UP" in guest.output

@@ -1,0 +1,67 @@
+"""The newest LLDB debugs the sample kernel: its 32-bit entry, 64-bit code, ring 3."""
+
+from __future__ import annotations
+
+from tests.guests.build import sample_kernel
+from tests.vmdbg.gdb.guests import lldb, sample_guest
+
+
+def test_source_level_session(lldb_client: list[str]) -> None:
+    with sample_guest() as guest:
+        output = lldb(
+            lldb_client,
+            guest.debugger,
+            "register read rip cr0 tick",
+            "breakpoint set -n account_open",
+            "continue",
+            "bt",
+            "frame variable name",
+            "finish",
+            "thread step-over",
+            "thread list",
+            file=sample_kernel(),
+        )
+    assert "rip = 0x0000000000100020" in output
+    assert "stop reason = breakpoint 1.1" in output
+    assert "name = 0x" in output
+    assert '"shared"' in output
+    assert "bank_run at bank.c:94" in output
+    assert "stop reason = step over" in output
+    assert "name = 'CPU 0'" in output
+
+
+def test_ring_3_watchpoint_and_regions(lldb_client: list[str]) -> None:
+    with sample_guest() as guest:
+        output = lldb(
+            lldb_client,
+            guest.debugger,
+            "breakpoint set -n user_main",
+            "continue",
+            "register read cs cpl",
+            "memory region $rip",
+            "memory region $rsp",
+            "memory region 0",
+            "watchpoint set expression -w write -s 8 -- $rsp-8",
+            "continue",
+            file=sample_kernel(),
+        )
+    assert "cpl = 0x03" in output
+    assert "r-x user" in output
+    assert "rw- user" in output
+    assert "[0x0000000000000000-0x0000000000400000) ---" in output
+    assert "stop reason = watchpoint 1" in output
+
+
+def test_lldb_writes_registers_and_memory(lldb_client: list[str]) -> None:
+    with sample_guest() as guest:
+        lldb(
+            lldb_client,
+            guest.debugger,
+            "register write rbx 0x1234",
+            "memory write 0x8000 0x24 0x23 0x7d 0x2a",
+            "process plugin packet send D",
+            file=sample_kernel(),
+        )
+        debugger = guest.debugger
+        debugger.timeline.seek(debugger.timeline.start)
+        assert debugger.timeline.history.inputs
