@@ -8,7 +8,6 @@ from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.records import ConsolePiece
 from vmdbg.recording.writer import RecordingWriter
-from vmdbg.timeline.console_log import PortLog
 from vmdbg.timeline.origin import StateOrigin
 from vmdbg.timeline.timeline import Timeline
 
@@ -19,8 +18,8 @@ def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, 
     for entry in timeline.history.inputs:
         writer.on_input(entry)
     for port, log in timeline.console.ports.items():
-        for piece in _pieces(port, log):
-            writer.add_console(piece)
+        for tick, data in log.pieces():
+            writer.add_console(ConsolePiece(port, tick, data))
     things: list[tuple[Position, int, object]] = [(d.position, 0, d) for d in timeline.digests.values()]
     things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
     writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])
@@ -40,11 +39,3 @@ def save_snapshot(timeline: Timeline, path: Path | str) -> None:
     writer.close("snapshot", at=here.position)
     if writer.failure is not None:
         raise writer.failure
-
-
-def _pieces(port: int, log: PortLog) -> list[ConsolePiece]:
-    pieces, start = [], 0
-    for line in bytes(log.text).splitlines(keepends=True):
-        pieces.append(ConsolePiece(port, log.ticks[start], line))
-        start += len(line)
-    return pieces

@@ -27,6 +27,7 @@ from vmdbg.recording.records import (
     encode_input,
 )
 from vmdbg.timeline.checkpoint import Checkpoint
+from vmdbg.timeline.console_log import NEWLINE, PAUSE
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.timeline.origin import Origin, StateOrigin
 from vmdbg.timeline.pages import Page
@@ -77,6 +78,7 @@ class RecordingWriter:
         self._queue: list[Future[None]] = []
         self._pending: list[InputRecord] = []
         self._console: list[ConsolePiece] = []
+        self._spoke_at = 0
         self._blocks = 0
         self._flushed_at = time.monotonic()
         self._known_pages: set[bytes] = {timeline.store.zero.key}
@@ -121,7 +123,9 @@ class RecordingWriter:
     def on_console(self, port: int, data: bytes, tick: int) -> None:
         """The guest wrote something for the first time."""
         last = self._console[-1] if self._console else None
-        if last is not None and last.port == port and not last.data.endswith(b"\n"):
+        goes_on = last is not None and last.port == port and last.data[-1] != NEWLINE and tick - self._spoke_at <= PAUSE
+        self._spoke_at = tick
+        if last is not None and goes_on:
             self._console[-1] = ConsolePiece(port, last.tick, last.data + data)
         else:
             self._console.append(ConsolePiece(port, tick, data))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from vmdbg.machine.console import Console, Listener
 from vmdbg.units import Tick
 
 DEBUG_CONSOLE = -1
+NEWLINE = 0x0A
+PAUSE = 20_000
+"""Ticks between two bytes after which a new part begins where not every byte's tick is kept."""
 
 
 class PortLog:
@@ -28,6 +31,14 @@ class PortLog:
         length = bisect_right(self.ticks, tick)
         del self.text[length:]
         del self.ticks[length:]
+
+    def pieces(self) -> Iterator[tuple[Tick, bytes]]:
+        """The output in parts that end with a line or before a pause, with the ticks of their first bytes."""
+        start = 0
+        for end in range(1, len(self.text) + 1):
+            if end == len(self.text) or self.text[end - 1] == NEWLINE or self.ticks[end] - self.ticks[end - 1] > PAUSE:
+                yield Tick(self.ticks[start]), bytes(self.text[start:end])
+                start = end
 
     def find(self, text: bytes, after: int = -1) -> int | None:
         """The tick at which the last byte of the first occurrence that ends after tick `after` was written."""

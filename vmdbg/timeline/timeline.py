@@ -31,8 +31,8 @@ from vmdbg.units import Tick
 
 GRID = 1 << 26
 """Checkpoints are taken at multiples of this many ticks, where replaying from the last one has become costly."""
-CHECKPOINT_SECONDS = 0.4
-"""Host time of replay that a checkpoint is worth."""
+CHECKPOINT_SECONDS = 0.35
+"""CPU time of replay that a checkpoint is worth: how busy the host is otherwise does not matter."""
 LONGEST_SHARE = 14
 """A checkpoint that cost a second is worth that many of replay."""
 LADDER = tuple(Tick(1 << shift) for shift in (25, 22, 19, 16, 13, 10))
@@ -99,6 +99,8 @@ class Timeline:
         self.verified = 0
         """Digests that a replay has been found to agree with."""
         self.verify = False
+        self.keeps = True
+        """Whether checkpoints are taken of itself, without being asked."""
         self.recorder: Recorder | None = None
         self._ram = RamTracker(machine.engine, self.store, ram)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
@@ -164,13 +166,13 @@ class Timeline:
         for point in (self._end if now < self._end else None, coming.position if coming else None):
             if point is not None and now < point < target:
                 target = point
-        began = time.perf_counter()
+        began = time.thread_time()
         outcome: Outcome = LimitReached()
         if now.tick < target.tick or machine.ending is not None:
             outcome = machine.run(target.tick, over_breakpoint=over_breakpoint)
         if isinstance(outcome, LimitReached) and self.position < target:
             outcome = self._finish_phases(target, over_breakpoint and self.position == now)
-        self._replay_cost += time.perf_counter() - began
+        self._replay_cost += time.thread_time() - began
         self._passed(now)
         return outcome
 
@@ -229,7 +231,7 @@ class Timeline:
             self._digest(tick, advanced)
         if self.checkpoints.nearest(position).position == position:
             self._replay_cost = 0.0
-        elif self._replay_cost >= max(CHECKPOINT_SECONDS, LONGEST_SHARE * self._checkpoint_cost):
+        elif self.keeps and self._replay_cost >= max(CHECKPOINT_SECONDS, LONGEST_SHARE * self._checkpoint_cost):
             self.take_checkpoint()
 
     def _digest(self, tick: Tick, advanced: bool) -> None:
@@ -253,12 +255,12 @@ class Timeline:
         """Keep the present instant, unless the CPU is halted: time that passes then costs nothing."""
         if self.machine.halted or self.machine.ending is not None:
             return
-        began = time.perf_counter()
+        began = time.thread_time()
         checkpoint = self.checkpoint_here()
         self.checkpoints.add(checkpoint, checkpoint.position)
         if self.recorder is not None and checkpoint.position >= self._end:
             self.recorder.on_checkpoint(checkpoint)
-        self._checkpoint_cost = time.perf_counter() - began
+        self._checkpoint_cost = time.thread_time() - began
         self._replay_cost = 0.0
 
     def checkpoint_here(self) -> Checkpoint:

@@ -1,0 +1,121 @@
+"""How long it takes to go anywhere: `python bench/timetravel.py [--positions 60] [--recording FILE]`.
+
+On a recording of a Linux boot of at least 4.5 G ticks, opened afresh, at random positions: seeking there; the first
+reverse-stepi and those after it; and reverse-continue to the previous hit of a breakpoint, beside the time of going
+forward over the same part with the breakpoint set. Then a query for all writes to one address, on one core and on two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from linux_guest import TICKS, recorded
+
+import vmdbg
+from vmdbg.debugger.stops import HistoryStart
+from vmdbg.machine.snapshot import Position
+from vmdbg.units import Tick
+
+BREAKPOINTS = ("vfs_read", "__alloc_pages", "do_sys_openat2", "kmem_cache_create_usercopy", "rest_init")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--positions", type=int, default=60)
+    parser.add_argument("--recording", type=Path)
+    parser.add_argument("--ticks", type=int, default=TICKS)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        path = options.recording or Path(directory) / "linux.vmdbg"
+        recorded(path, options.ticks)
+        with vmdbg.open_recording(path) as guest:
+            print(f"recording of {guest.end} ticks, {path.stat().st_size / 2**20:.1f} MiB")
+            steps(guest, options.positions)
+        with vmdbg.open_recording(path) as guest:
+            hits(guest, max(4, options.positions // 6))
+        queries(path)
+
+
+def steps(guest: vmdbg.Guest, count: int) -> None:
+    random_ = random.Random(1)
+    seeks, first, later = [], [], []
+    for _ in range(count):
+        position = Position(Tick(random_.randrange(guest.end.tick)))
+        seeks.append(timed(lambda position=position: guest.timeline.seek(position)))
+        first.append(timed(guest.timeline.reverse_step))
+        later += [timed(guest.timeline.reverse_step) for _ in range(10)]
+    show("seek anywhere", seeks, "at most 1 s")
+    show("reverse-stepi, first visit", first, "median 150 ms, p99 600 ms")
+    show("reverse-stepi, stepping on", later, "20 ms")
+
+
+def hits(guest: vmdbg.Guest, count: int) -> None:
+    guest.seek("end")
+    addresses = {name: guest.address_of(name) for name in BREAKPOINTS}
+    random_ = random.Random(2)
+    worst = 0.0
+    for index in range(count):
+        name = BREAKPOINTS[index % len(BREAKPOINTS)]
+        origin = Position(Tick(random_.randrange(guest.end.tick // 4, guest.end.tick)))
+        guest.timeline.seek(origin)
+        origin = guest.position
+        point = guest.break_at(addresses[name])
+        backward, stop = timed_with(guest.reverse_run)
+        hit = guest.position
+        forward = timed(lambda origin=origin: guest.timeline.run(origin.tick, over_breakpoint=True))
+        guest.delete(point)
+        allowed = 1.5 * forward + 1
+        worst = max(worst, backward / allowed)
+        where = "no hit before" if isinstance(stop, HistoryStart) else f"hit {(origin.tick - hit.tick) / 1e6:.1f} M back"
+        print(f"reverse-continue to {name}: {backward:.2f} s, {where}; forward {forward:.2f} s, bar {allowed:.2f} s")
+    print(f"reverse-continue, worst share of the bar: {worst:.2f}")
+
+
+def queries(path: Path) -> None:
+    with vmdbg.open_recording(path) as guest:
+        guest.seek("end")
+        address = guest.address_of("jiffies_64") if _has(guest, "jiffies_64") else guest.registers.rsp & ~7
+        guest.seek("start")
+        seconds: dict[int, float] = {}
+        rows = []
+        for workers in (1, 2):
+            asked = guest.queries.using(workers=workers)
+            seconds[workers], found = timed_with(lambda asked=asked: asked.writes(address, 8))
+            rows.append(found)
+            print(f"all {len(found)} writes to {address:#x} with {workers} worker(s): {seconds[workers]:.2f} s")
+        print(f"speed-up {seconds[1] / seconds[2]:.2f} (bar 1.7), the same rows: {rows[0] == rows[1]}")
+
+
+def _has(guest: vmdbg.Guest, name: str) -> bool:
+    try:
+        guest.address_of(name)
+    except vmdbg.UserError:
+        return False
+    return True
+
+
+def timed(action: object) -> float:
+    return timed_with(action)[0]
+
+
+def timed_with(action: object) -> tuple[float, object]:
+    began = time.perf_counter()
+    result = action()  # type: ignore[operator]  # a callable
+    return time.perf_counter() - began, result
+
+
+def show(what: str, seconds: Sequence[float], bar: str) -> None:
+    ordered = sorted(seconds)
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    print(f"{what}: median {statistics.median(ordered) * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms, "
+          f"worst {ordered[-1] * 1e3:.0f} ms of {len(ordered)} (bar: {bar})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Guests to record: the sample kernel with a session at its prompt."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from tests.guests.build import sample_kernel
+from vmdbg.boot.detect import boot_image
+from vmdbg.boot.image import BootOptions
+from vmdbg.boot.source import read_input
+from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.digest import Digest, digest
+from vmdbg.machine.inputs import SerialInput
+from vmdbg.recording.writer import RecordingWriter, start_recording
+from vmdbg.timeline.origin import BootOrigin
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Tick
+
+MEMORY = 16 << 20
+TYPED_AT = Tick(330_000_000)
+CHECKPOINTS_AT = (Tick(300_000), Tick(1_000_000), Tick(1_100_000))
+"""While the guest is busy: a halted CPU needs no checkpoint."""
+ENDS_AT = Tick(360_000_000)
+
+
+@cache
+def sample_origin() -> BootOrigin:
+    options = BootOptions(memory=MEMORY, kernel=read_input(sample_kernel(), "kernel"))
+    return BootOrigin(MachineConfig(memory=MEMORY), boot_image(options), options)
+
+
+def new_timeline() -> Timeline:
+    origin = sample_origin()
+    return Timeline(origin.machine(), origin=origin)
+
+
+def session(timeline: Timeline) -> None:
+    """The sample's demonstration, then two commands at its prompt."""
+    for tick in CHECKPOINTS_AT:
+        timeline.run(tick)
+        timeline.take_checkpoint()
+    timeline.run(TYPED_AT)
+    timeline.push(SerialInput(0, b"threads\r"))
+    timeline.run(Tick(TYPED_AT + 10_000_000))
+    timeline.push(SerialInput(0, b"pages\r"))
+    timeline.run(ENDS_AT)
+
+
+def record_session(path: Path, *, embed: bool = True) -> Digest:
+    """A recording of the session; the digest of its end."""
+    timeline = new_timeline()
+    try:
+        writer: RecordingWriter = start_recording(path, timeline, embed=embed)
+        session(timeline)
+        found = digest(timeline.machine)
+        writer.close()
+        return found
+    finally:
+        timeline.machine.close()
