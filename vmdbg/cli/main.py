@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
-from vmdbg.cli import devices, doctor, query, record, replay, run, save, script
+from vmdbg.cli import devices, doctor, query, record, replay, run, save, script, symbols
 from vmdbg.cli.arguments import Parser
 from vmdbg.cli.endings import SIGNAL_BASE, ExitCode
 from vmdbg.cli.terminal import message
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     version = f"vmdbg {metadata.version('vmdbg')}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command_name", parser_class=Parser)
-    for module in (run, record, replay, query, save, script, devices, doctor):
+    for module in (run, record, replay, query, save, script, symbols, devices, doctor):
         module.add_parser(commands)
     return parser
 

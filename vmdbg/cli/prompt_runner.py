@@ -19,7 +19,8 @@ class PromptRunner:
     """While the guest runs, the user has its console; where it stands, the prompt, unless a gdb client holds it.
 
     `stay`: the prompt comes at the guest's first instruction and after its end too. `scripted` lines are carried out
-    before the first prompt; without `stay` they are all there is. `at_prompt` is entered while the prompt reads.
+    before the first prompt; without `stay` they are all there is. `at_prompt` is entered while the prompt reads;
+    `at_console` is called when the guest's console has the terminal again.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class PromptRunner:
         repl: Repl,
         server: GdbServer | None,
         at_prompt: Callable[[], AbstractContextManager[None]],
+        at_console: Callable[[], None],
         *,
         stay: bool,
         stands: bool,
@@ -37,6 +39,7 @@ class PromptRunner:
         self._repl = repl
         self._server = server
         self._at_prompt = at_prompt
+        self._at_console = at_console
         self._stay = stay
         self._wanted = stands
         self._scripted = list(scripted)
@@ -70,7 +73,9 @@ class PromptRunner:
                 left = self._repl.run()
         if left is Leave.QUIT:
             self._quit = True
-        elif not self._debugger.running:
+            return
+        self._at_console()
+        if not self._debugger.running:
             self._debugger.resume(Continue())
 
     def advance(self, limit: Tick) -> Outcome | None:

@@ -129,8 +129,18 @@ class Run:
             options.repl, stands, lines, options.json, options.gdb, str(symbols) if symbols is not None else None
         )
         return prompt_seat(
-            timeline, prompt, at_prompt=self._at_prompt, flush=self._flush, poller=self._poller, say=self.say
+            timeline,
+            prompt,
+            at_prompt=self._at_prompt,
+            at_console=self._at_console,
+            flush=self._flush,
+            poller=self._poller,
+            say=self.say,
         )
+
+    def _at_console(self) -> None:
+        if self._keyboard:
+            self.say(f"the guest's console; {ESCAPE_NAME} d for the prompt")
 
     @contextlib.contextmanager
     def _at_prompt(self) -> Iterator[None]:

@@ -76,6 +76,7 @@ def prompt_seat(
     options: PromptOptions,
     *,
     at_prompt: Callable[[], AbstractContextManager[None]],
+    at_console: Callable[[], None],
     flush: Callable[[], None],
     poller: Poller,
     say: Say,
@@ -94,7 +95,7 @@ def prompt_seat(
     if options.symbols is not None:
         repl.session.execute(f'symbol-file "{options.symbols}"')
     runner = PromptRunner(
-        debugger, repl, server, at_prompt, stay=options.stay, stands=options.stands, scripted=options.lines
+        debugger, repl, server, at_prompt, at_console, stay=options.stay, stands=options.stands, scripted=options.lines
     )
     return Seat(runner, timeline.push, timeline.console.listeners.append)
 

@@ -81,7 +81,7 @@ class WatchHit:
     physical: Physical
     size: int
     old: bytes
-    pc: Linear = Linear(0)
+    pc: Linear = Linear(0)  # noqa: RUF009 - an integer
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.guests.build import require
 from vmdbg.boot.image import BootImage, CpuMode
 
 _ROM = """
@@ -117,7 +118,7 @@ def _command(image: BootImage, work: Path) -> list[str]:
     source = work / "entry.asm"
     source.write_text(_source(image))
     subprocess.run(["nasm", "-w-number-overflow", "-f", "bin", "-o", rom, source], check=True)
-    command = ["qemu-system-x86_64", "-M", "pc", "-m", f"{image.memory >> 20}M", "-bios", str(rom)]
+    command = [require("qemu-system-x86_64"), "-M", "pc", "-m", f"{image.memory >> 20}M", "-bios", str(rom)]
     command += ["-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-net", "none"]
     command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     for number, segment in enumerate(image.segments):
