@@ -15,7 +15,7 @@ from tests.tutorials.transcript import GDB, Command, commands, difference
 from tests.vmdbg.cli.vmdbg_process import COMMAND, environment
 
 TUTORIALS = REPOSITORY / "samples" / "tutorials"
-TIMEOUT = 100.0
+TIMEOUT = 200.0
 PORT = "1234"
 """The port of the pages; the tests take a free one."""
 PREAMBLE = ("set pagination off", "set confirm off")
@@ -72,7 +72,7 @@ class Page:
         with self._server(serve) as port:
             words = shlex.split(attach.text)
             assert words[0] == "gdb", f"{self._where(attach)}: {attach.text} is not how gdb is started"
-            said = self._gdb(self._real(words)[1:], port, [command.text for command in session])
+            said = self._gdb([self._gdb_file(word) for word in words[1:]], port, [command.text for command in session])
         for command, output in zip(session, said, strict=True):
             self._check(command, output)
 
@@ -98,6 +98,11 @@ class Page:
         finally:
             process.kill()
             process.communicate(timeout=TIMEOUT)
+
+    def _gdb_file(self, word: str) -> str:
+        """Of gdb's arguments, which it reads in the top directory."""
+        made = self.directory / word
+        return str(self.files.get(word, made if made.exists() else word))
 
     def _gdb(self, arguments: list[str], port: str, lines: list[str]) -> list[str]:
         """What gdb answers to each line."""

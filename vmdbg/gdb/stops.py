@@ -70,7 +70,7 @@ class StopReasons:
             case HistoryStart():
                 return rsp.HistoryEdge(Edge.BEGIN)
             case HistoryEnd():
-                return rsp.HistoryEdge(Edge.END)
+                return rsp.HistoryEdge(Edge.END, text="the recording ends here")
             case _:
                 assert_never(stop)
 
