@@ -16,7 +16,7 @@ load()
 COMMANDS = list(REGISTRY)
 WITHOUT_EXAMPLES = {"ignore", "condition", "commands", "forward", "list", "source"}
 """They need a breakpoint, a stop or a file to be there first; the tests of their names have it."""
-LINUX = {c.name for c in COMMANDS if c.function.__module__ == "vmdbg.commands.linux"}
+LINUX = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.linux")}
 EXAMPLES = [(command, example) for command in COMMANDS for example in command.examples if command.name not in LINUX]
 LOOKING = [(c, e) for c, e in EXAMPLES if not c.effect]
 
