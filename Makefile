@@ -42,11 +42,11 @@ packages:
 	packaging/apt-install $(PACKAGES)
 
 test: lint packages
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(PYTEST_FLAGS)
 
 test-all: lint packages
 	packaging/apt-install $(BENCH_PACKAGES)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'slow or not slow' --timeout 1800 $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'slow or not slow' --timeout 1800 $(PYTEST_FLAGS)
 
 lint: $(VENV)/.developed
 	$(BIN)/ruff check .
