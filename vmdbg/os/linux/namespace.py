@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from vmdbg.errors import UserError
 from vmdbg.os.linux import tasks, trees, walks
 from vmdbg.os.linux.kernel import Kernel
-from vmdbg.os.linux.operating_system import Linux
 from vmdbg.os.linux.types import Type
 from vmdbg.os.linux.values import Value
 
@@ -17,16 +14,8 @@ Named = str | Type
 class Namespace:
     """Functions over one instant of a guest. Types may be given by their C spelling."""
 
-    def __init__(self, linux: Linux) -> None:
-        self._kernel: Kernel = linux.kernel
-
-    def functions(self) -> Mapping[str, Callable[..., object]]:
-        """All of them by the name that users write."""
-        names = (
-            "current", "task", "threads", "typed", "type_of", "sizeof", "offsetof", "container_of", "cast", "entries",
-            "hash_entries", "tree_entries", "xarray", "maple", "per_cpu", "variable",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
 
     def _type(self, named: Named) -> Type:
         return named if isinstance(named, Type) else self._kernel.type(named)

@@ -28,6 +28,7 @@ from vmdbg.os.linux.cache import Cache
 from vmdbg.os.linux.calling import ARGUMENT_REGISTERS, passed_in_registers
 from vmdbg.os.linux.discover import Boot, Discoverer
 from vmdbg.os.linux.kernel import Kernel
+from vmdbg.os.linux.namespace import Namespace
 from vmdbg.os.linux.orc import OrcTables, Table
 from vmdbg.os.linux.symbols import LinuxSymbols, NoSuchSymbolError
 from vmdbg.os.linux.syscalls import Invocation, SystemCalls
@@ -65,6 +66,11 @@ class Linux:
         except (NoSuchSymbolError, NoSuchTypeError):
             tables = None
         return Unwinder(self.kernel, tables)
+
+    @cached_property
+    def names(self) -> Namespace:
+        """Functions over the kernel's types and containers, for prompts and scripts."""
+        return Namespace(self.kernel)
 
     @property
     def known_unwind_table(self) -> Table | None:
