@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from importlib import metadata
 
 from vmdbg.cli.endings import ExitCode
 from vmdbg.cli.sample import sample_path
@@ -81,6 +80,8 @@ def _engine() -> Check:
         return Check("engine", State.FAIL, str(error))
     finally:
         machine.close()
+    from importlib import metadata
+
     return Check("engine", State.OK, f"Unicorn {metadata.version('unicorn')}, calibrated; a guest ran {clock} ticks")
 
 

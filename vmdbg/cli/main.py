@@ -9,8 +9,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
 
+import vmdbg
 from vmdbg.cli import devices, doctor, query, record, replay, run, save, script, symbols
 from vmdbg.cli.arguments import Parser
 from vmdbg.cli.endings import SIGNAL_BASE, ExitCode
@@ -49,8 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         description="A deterministic virtual machine monitor made for debugging.",
         allow_abbrev=False,
     )
-    version = f"vmdbg {metadata.version('vmdbg')}"
-    parser.add_argument("--version", action="version", version=version)
+    parser.add_argument("--version", action="version", version=f"vmdbg {vmdbg.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command_name", parser_class=Parser)
     for module in (run, record, replay, query, save, script, symbols, devices, doctor):
         module.add_parser(commands)

@@ -9,10 +9,16 @@ from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Ended
 from vmdbg.gdb.server import GdbServer
-from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.outcome import HaltedForever, Outcome
 from vmdbg.repl.app import Repl
 from vmdbg.repl.leaving import Leave
 from vmdbg.units import Tick
+
+
+def resume_waiting(debugger: Debugger, outcome: Outcome) -> None:
+    """A guest that waits for input alone goes on when it comes."""
+    if isinstance(outcome, HaltedForever) and outcome.interrupts_enabled:
+        debugger.resume(Continue())
 
 
 class PromptRunner:
@@ -82,7 +88,10 @@ class PromptRunner:
         """Run to `limit` at most. An outcome if the guest has ended and nobody is to look at it."""
         stop = self._debugger.poll(max(limit - self._debugger.machine.clock, 1))
         watched = self._stay or (self._server is not None and self._server.client is not None)
-        return stop.outcome if isinstance(stop, Ended) and not watched else None
+        if not isinstance(stop, Ended) or watched:
+            return None
+        resume_waiting(self._debugger, stop.outcome)
+        return stop.outcome
 
     def interrupt(self) -> bool:
         """The user wants the prompt."""
