@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.cli.run_options import add_checkpoint_memory
-from vmdbg.cli.values import listen_address
 from vmdbg.timeline.mark_forms import FORMS
 
 
@@ -22,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--quiet", action="store_true", help="do not print what the guest printed")
     parser.add_argument("--digest", metavar="FILE", help="write hashes of the machine at the end as JSON; - for stdout")
     group = parser.add_argument_group("debugger")
-    group.add_argument("--gdb", type=listen_address, metavar="[HOST:]PORT", help="serve gdb there, or at unix:PATH")
+    add_gdb_options(group)
     add_checkpoint_memory(group)
     parser.set_defaults(command=run)
 

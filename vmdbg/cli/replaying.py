@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from vmdbg.cli.digest_file import write_digest
+from vmdbg.cli.gdb_options import client_view
 from vmdbg.cli.history import Say, progress_shown, warn_of_damage
 from vmdbg.cli.poller import Poller
 from vmdbg.cli.run_loop import RunLoop
@@ -81,7 +82,7 @@ def _under_gdb(timeline: Timeline, options: argparse.Namespace, say: Say) -> int
     with contextlib.ExitStack() as stack:
         poller = Poller()
         stack.callback(poller.close)
-        seat = gdb_seat(timeline, options.gdb, wait=True, poller=poller, say=say)
+        seat = gdb_seat(timeline, options.gdb, client_view(options), wait=True, poller=poller, say=say)
         stack.callback(seat.runner.close)
         loop = RunLoop(timeline.machine, seat, make_backend(NoSerial(), readable=False), poller, say)
         if not options.quiet:

@@ -23,6 +23,7 @@ from vmdbg.cli.endings import (
     UserQuit,
 )
 from vmdbg.cli.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
+from vmdbg.cli.gdb_options import client_view
 from vmdbg.cli.io_trace import IoLog, unclaimed_accesses
 from vmdbg.cli.pacing import Pacer
 from vmdbg.cli.poller import Poller
@@ -121,12 +122,19 @@ class Run:
             return self._prompt_seat(timeline, stands=stands, lines=scripted_lines(options))
         if options.gdb is None:
             return timeline_seat(timeline)
-        return gdb_seat(timeline, options.gdb, wait=options.wait, poller=self._poller, say=self.say)
+        view = client_view(options)
+        return gdb_seat(timeline, options.gdb, view, wait=options.wait, poller=self._poller, say=self.say)
 
     def _prompt_seat(self, timeline: Timeline, *, stands: bool, lines: tuple[str, ...] = ()) -> Seat:
         options, symbols = self._options, self._symbol_file()
         prompt = PromptOptions(
-            options.repl, stands, lines, options.json, options.gdb, str(symbols) if symbols is not None else None
+            options.repl,
+            stands,
+            lines,
+            options.json,
+            options.gdb,
+            client_view(options),
+            str(symbols) if symbols is not None else None,
         )
         return prompt_seat(
             timeline,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from vmdbg.boot.image import CpuMode, Protocol
+from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.cli.serial_backends import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.cli.start import GuestFiles
-from vmdbg.cli.values import listen_address, memory_size, number, searched_text, start_date, typed_text
+from vmdbg.cli.values import memory_size, number, searched_text, start_date, typed_text
 from vmdbg.errors import UserError
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, MachineConfig
 from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
@@ -85,7 +86,7 @@ def _serial_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _debugger_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--gdb", type=listen_address, metavar="[HOST:]PORT", help="serve gdb there, or at unix:PATH")
+    add_gdb_options(group)
     group.add_argument("--repl", action="store_true", help="debug at a prompt, from the guest's first instruction on")
     group.add_argument(
         "-x", "--execute", action="append", metavar="COMMAND", help="carry out a debugger command; may be repeated"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vmdbg.cli.poller import READ, Poller
 from vmdbg.cli.runner import PlainRunner, Runner
 from vmdbg.cli.values import TcpAddress, UnixPath
+from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
@@ -46,7 +47,9 @@ def timeline_seat(timeline: Timeline) -> Seat:
     return Seat(TimelineRunner(timeline), timeline.push, timeline.console.listeners.append)
 
 
-def gdb_seat(timeline: Timeline, address: TcpAddress | UnixPath, *, wait: bool, poller: Poller, say: Say) -> Seat:
+def gdb_seat(
+    timeline: Timeline, address: TcpAddress | UnixPath, view: ClientView, *, wait: bool, poller: Poller, say: Say
+) -> Seat:
     """Serves gdb at `address`, and says where. Raises UserError if that is impossible.
 
     Imports here what a run without a debugger need not wait for.
@@ -55,7 +58,7 @@ def gdb_seat(timeline: Timeline, address: TcpAddress | UnixPath, *, wait: bool, 
     from vmdbg.gdb.runner import GdbRunner
 
     debugger = Debugger(timeline)
-    server = _serve_gdb(debugger, address, wait=wait, poller=poller, say=say)
+    server = _serve_gdb(debugger, address, view, wait=wait, poller=poller, say=say)
     return Seat(GdbRunner(debugger, server, wait=wait), timeline.push, timeline.console.listeners.append)
 
 
@@ -68,6 +71,7 @@ class PromptOptions:
     lines: tuple[str, ...] = ()
     as_json: bool = False
     gdb: TcpAddress | UnixPath | None = None
+    view: ClientView = DEFAULT_VIEW
     symbols: str | None = None
 
 
@@ -89,7 +93,7 @@ def prompt_seat(
     debugger = Debugger(timeline)
     server = None
     if options.gdb is not None:
-        server = _serve_gdb(debugger, options.gdb, wait=options.stands, poller=poller, say=say)
+        server = _serve_gdb(debugger, options.gdb, options.view, wait=options.stands, poller=poller, say=say)
     repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, echo=False, as_json=options.as_json)
     debugger.stop_listeners.insert(0, lambda _stop: flush())
     if options.symbols is not None:
@@ -116,11 +120,11 @@ class _Loop:
 
 
 def _serve_gdb(
-    debugger: Debugger, address: TcpAddress | UnixPath, *, wait: bool, poller: Poller, say: Say
+    debugger: Debugger, address: TcpAddress | UnixPath, view: ClientView, *, wait: bool, poller: Poller, say: Say
 ) -> GdbServer:
     from vmdbg.gdb.server import GdbServer
 
-    server = GdbServer(debugger, log=say)
+    server = GdbServer(debugger, view=view, log=say)
     if isinstance(address, UnixPath):
         server.listen_unix(address.path)
         where = address.path

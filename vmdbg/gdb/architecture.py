@@ -55,6 +55,9 @@ class ClientView:
     linear_pc: bool = True
 
 
+DEFAULT_VIEW = ClientView()
+
+
 def choose(name: str, *, linear_pc: bool = True) -> ClientView:
     """The view for one of CHOICES. Raises UserError."""
     if name not in CHOICES:

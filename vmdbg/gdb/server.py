@@ -16,13 +16,12 @@ from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
-from vmdbg.gdb.architecture import ClientView
+from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView
 from vmdbg.gdb.monitor import OWNER, GuestMonitor
 from vmdbg.gdb.stops import exits
 from vmdbg.gdb.target import guest_target
 from vmdbg.gdb.threads import CurrentTask
 
-DEFAULT_VIEW = ClientView()
 Log = Callable[[str], None]
 
 
