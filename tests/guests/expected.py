@@ -387,6 +387,16 @@ interrupted inside
         "01 06 0a 0f 0f 0f 0f 11 3c 16 1a 1c 1f 20 26 27 \n",
     ),
     Guest(
+        "task_switch",
+        Kind.PROTECTED,
+        Ending.TEST_EXIT,
+        """\
+task ts=1 nt=1 link=0028 old eip-after=fffffffe
+back ebx=1234
+jumped tr=0030
+""",
+    ),
+    Guest(
         "timer_interrupts",
         Kind.PROTECTED,
         Ending.TEST_EXIT,
@@ -408,6 +418,16 @@ masked: 0000
         Kind.PROTECTED,
         Ending.TRIPLE_FAULT,
         "going\n",
+    ),
+    Guest(
+        "virtual_8086",
+        Kind.PROTECTED,
+        Ending.TEST_EXIT,
+        """\
+int21 cs=0900 eip=0002 vm=1 ss:sp=080000001000 ds=0900
+int21 cs=0900 eip=0009 vm=1 ss:sp=080000001000 ds=b800
+#0d eip=0009
+""",
     ),
     Guest(
         "void_jump",
