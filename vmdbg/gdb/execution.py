@@ -6,9 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import assert_never
 
 from gdbstub.stops import StopReason, ThreadId
-from gdbstub.target import Action, ActionKind, Continue, RangeStep, Step, Stop
+from gdbstub.target import (
+    SSTEP_ENABLE,
+    SSTEP_NOIRQ,
+    SSTEP_NOTIMER,
+    Action,
+    ActionKind,
+    Continue,
+    RangeStep,
+    Step,
+    Stop,
+)
 from vmdbg.debugger import actions as to_do
-from vmdbg.debugger.actions import Direction
+from vmdbg.debugger.actions import Direction, StepMode
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.stops import StopReasons
@@ -58,3 +68,19 @@ class GuestExecution:
 
     def reverse_continue(self, _thread: ThreadId) -> None:
         self._start(to_do.Continue(Direction.BACKWARD))
+
+
+class StepMask:
+    """gdbstub's SingleStepMask port, for scripts written for QEMU. Nothing is ever masked: its NOIRQ and NOTIMER together
+    are what the same context is here, without them a step shows the handler.
+    """
+
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+
+    def get(self) -> int:
+        masked = SSTEP_NOIRQ | SSTEP_NOTIMER
+        return SSTEP_ENABLE | (masked if self._debugger.step_mode is StepMode.SAME_CONTEXT else 0)
+
+    def set(self, mask: int) -> None:
+        self._debugger.step_mode = StepMode.SAME_CONTEXT if mask & SSTEP_NOIRQ else StepMode.ARCHITECTURAL

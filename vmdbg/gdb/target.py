@@ -11,7 +11,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.breakpoints import GuestBreakpoints
 from vmdbg.gdb.description import Description
-from vmdbg.gdb.execution import GuestExecution
+from vmdbg.gdb.execution import GuestExecution, StepMask
 from vmdbg.gdb.frame import GuestFrame
 from vmdbg.gdb.layout import layout_of
 from vmdbg.gdb.lifecycle import GuestLifecycle
@@ -66,6 +66,7 @@ def guest_target(
         restart=lifecycle,
         lifecycle=lifecycle,
         physical=GuestPhysicalPort(debugger),
+        single_step_mask=StepMask(debugger),
         host=Host(view.architecture.triple, pointer_bytes=bits // 8),
         regions=GuestRegions(debugger, bits),
     )

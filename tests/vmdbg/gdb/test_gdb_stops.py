@@ -188,6 +188,21 @@ def test_physical_memory_mode(gdb_client: list[str]) -> None:
     assert 'received: "1"' in output
 
 
+def test_step_mask_of_qemu_chooses_the_step_mode(gdb_client: list[str]) -> None:
+    with program(COUNTING, "hot") as (debugger, _at, _):
+        output = gdb(
+            gdb_client,
+            debugger,
+            "maintenance packet qqemu.sstep",
+            "maintenance packet Qqemu.sstep=1",
+            "monitor step-mode",
+            "maintenance packet qqemu.sstepbits",
+        )
+    assert 'received: "0x7"' in output
+    assert "architectural" in output
+    assert "ENABLE=1,NOIRQ=2,NOTIMER=4" in output
+
+
 def test_find_and_compare_memory(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot") as (debugger, at, _):
         output = gdb(gdb_client, debugger, "find /b 0x100000, 0x103000, 0x48, 0xff, 0xc3", f"info line *{at['hot']:#x}")
