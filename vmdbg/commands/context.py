@@ -27,6 +27,8 @@ CODE_BEFORE, CODE_AFTER = 3, 6
 STACK_WORDS = 8
 FRAMES = 6
 SOURCE_LINES = 7
+WIDE = 92
+"""Columns that four 64-bit registers need."""
 
 
 class ContextState:
@@ -89,7 +91,8 @@ def _registers(session: Session, state: ContextState) -> list[Block]:
     names = list(GENERAL if wide else GENERAL[:8])
     lines: list[Block] = []
     plain = [_cell(state, name, wide) for name in names]
-    lines += [joined(_gapped(plain[start : start + 4])) for start in range(0, len(names), 4)]
+    row = 4 if session.columns >= WIDE else 3
+    lines += [joined(_gapped(plain[start : start + row])) for start in range(0, len(names), row)]
     pointer = "rip" if wide else "eip"
     where = session.describe(session.debugger.pc)
     flags = joined((text("rflags ", Style.LABEL), text(_flags(state.now["rflags"]), state.style("rflags"))))

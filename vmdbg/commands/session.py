@@ -55,6 +55,8 @@ class Session:
         self.registry = REGISTRY.copy()
         self.aliases: dict[str, str] = {}
         self.notices: list[str] = []
+        self.columns = 100
+        """How wide what is shown may be, for what can be arranged."""
         self.stops = 0
         self.generation = 0
         """Counts lines and stops: what was learnt of the guest in another may be void."""

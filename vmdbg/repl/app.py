@@ -107,6 +107,7 @@ class Repl:
         state: ContextState = self.session.part(ContextState)
         if not state.enabled or self.output.as_json or not self.output.interactive:
             return
+        self.session.columns = self.output.size.columns
         try:
             self.output.document(show(self.session, state.sections), crop=True)
         except Exception as error:

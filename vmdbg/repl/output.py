@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 
@@ -30,7 +29,10 @@ class Output:
 
     @property
     def size(self) -> os.terminal_size:
-        return shutil.get_terminal_size((100, 40))
+        try:
+            return os.get_terminal_size(sys.stdout.fileno())
+        except (OSError, ValueError):
+            return os.terminal_size((100, 40))
 
     def document(self, document: Document, *, crop: bool = False, as_json: bool = False) -> None:
         """Show an answer; with `crop`, cut to the terminal's width and never paged."""

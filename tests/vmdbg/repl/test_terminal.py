@@ -1,0 +1,80 @@
+"""The prompt as a user has it: keys, completion, history, paging, interruption, colours."""
+
+from __future__ import annotations
+
+from tests.vmdbg.repl.conftest import Open
+
+
+def test_completion_of_commands_symbols_and_options(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.keys("pagew", "Tab")
+    terminal.wait_for("vmdbg> pagewalk")
+    terminal.keys(" multiboot_e", "Tab")
+    terminal.wait_for("vmdbg> pagewalk multiboot_entry")
+    terminal.keys(" --cr", "Tab")
+    terminal.wait_for("vmdbg> pagewalk multiboot_entry --cr3")
+    terminal.keys("C-c")
+    terminal.keys("break $r1", "Tab")
+    terminal.wait_for("$r10")
+
+
+def test_keys_are_commands_and_keep_what_was_typed(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.keys("p rax")
+    terminal.wait_for("vmdbg> p rax")
+    terminal.keys("F7")
+    terminal.wait_for("=> 0x100025 <multiboot_entry+0x5>")
+    terminal.wait_for(" 32-bit │ ring 0 │ if │ tick 5 (live)")
+    terminal.wait_for("jne    0x1000e8")
+    terminal.keys("Enter")
+    terminal.wait_for("0x2badb002 = 732,803,074")
+
+
+def test_an_empty_line_repeats_a_step(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.line("context --off")
+    terminal.line("stepi", "tick 5")
+    terminal.keys("Enter")
+    terminal.wait_for("tick 11")
+
+
+def test_control_c_stops_the_guest_and_not_the_prompt(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.line("context --off")
+    terminal.line("continue", "sample>")
+    terminal.keys("C-c")
+    terminal.wait_for("interrupted")
+    terminal.keys("C-c")
+    assert "still here" in terminal.line("echo still here")
+
+
+def test_long_answers_wait_for_a_key(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.line("registers all", "more: space")
+    terminal.keys("q")
+    assert "here again" in terminal.line("echo here again")
+
+
+def test_blocks_of_python(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.line("python", "...>")
+    terminal.keys("for i in range(3):", "Enter")
+    terminal.keys("    print('turn', i)", "Enter", "Enter")
+    terminal.wait_for("turn 2")
+
+
+def test_history_is_kept_for_the_next_session(open_terminal: Open, tmp_path: object) -> None:
+    first = open_terminal("run", "--repl", XDG_STATE_HOME=str(tmp_path))
+    first.line("echo remembered")
+    first.line("quit", "Pane is dead")
+    second = open_terminal("run", "--repl", XDG_STATE_HOME=str(tmp_path))
+    second.keys("Up", "Up")
+    second.wait_for("vmdbg> echo remembered")
+
+
+def test_typing_errors_are_answered(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    assert "did you mean registers" in terminal.line("regsters")
+    assert "is no expression" in terminal.line("p )(")
+    terminal.keys("C-d")
+    terminal.wait_for("Pane is dead")
