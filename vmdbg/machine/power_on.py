@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from vmdbg.boot.image import BootImage, CpuStart, SegmentRegister
+from vmdbg.boot.image import BootImage, CpuStart, Protocol, SegmentRegister
 from vmdbg.engine.port import Engine
 from vmdbg.machine.machine import Machine
+from vmdbg.x86.msr import FIRMWARE_MSRS
 
 SEGMENT_REGISTERS = ("cs", "ds", "es", "ss", "fs", "gs", "tr", "ldtr")
+
+MTRRS = {0x2FF: "mtrr_def_type"} | {
+    index: f"mtrr_fixed{n}" for n, index in enumerate((0x250, 0x258, 0x259, *range(0x268, 0x270)))
+}
+"""The engine's names of the MTRRs that firmware sets."""
 
 
 def power_on(machine: Machine, image: BootImage) -> None:
@@ -17,6 +23,8 @@ def power_on(machine: Machine, image: BootImage) -> None:
             machine.engine.add_rom(segment.address, segment.data)
         elif len(segment.data):
             machine.engine.write_ram(segment.address, segment.data)
+    if image.protocol is not Protocol.BIOS:
+        machine.engine.write_registers({MTRRS[index]: value for index, value in FIRMWARE_MSRS})
     start_cpu(machine.engine, image.start)
 
 
