@@ -133,7 +133,7 @@ void block_begins(Vm *vm)
         vm->stepped = 1;
     vm->in_single = single;
     CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;       /* what is due comes before the next fetch */
-    if (!vm->intr && !vm->nmi && !vm->step_once && !must_end(vm) && !data_breakpoint_hits(vm))
+    if (!single && !vm->intr && !vm->nmi && !vm->step_once && !must_end(vm) && !data_breakpoint_hits(vm))
         clock_relax(vm);
 }
 
