@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Ended
-from vmdbg.gdb.server import GdbServer
 from vmdbg.machine.outcome import HaltedForever, Outcome
 from vmdbg.repl.app import Repl
 from vmdbg.repl.leaving import Leave
 from vmdbg.units import Tick
+
+if TYPE_CHECKING:
+    from vmdbg.gdb.server import GdbServer
 
 
 def resume_waiting(debugger: Debugger, outcome: Outcome) -> None:
