@@ -71,8 +71,9 @@ class GuestExecution:
 
 
 class StepMask:
-    """gdbstub's SingleStepMask port, for scripts written for QEMU. Nothing is ever masked: its NOIRQ and NOTIMER together
-    are what the same context is here, without them a step shows the handler.
+    """gdbstub's SingleStepMask port, for scripts written for QEMU.
+
+    Nothing is ever masked here: with QEMU's NOIRQ a step stays in its context, without it a step shows the handler.
     """
 
     def __init__(self, debugger: Debugger) -> None:

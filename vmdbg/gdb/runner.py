@@ -31,20 +31,31 @@ class GdbRunner:
 
     def poll(self) -> bool:
         """Serve the client, and stay with one that goes on asking. Whether the guest is to run."""
-        until = time.monotonic() + STAY_SECONDS
-        timeout = 0.0
-        while self._server.poll(timeout) and not self._debugger.running and time.monotonic() < until:
+        if not self._debugger.running or self._server.poll():
+            self._stay(time.monotonic() + STAY_SECONDS, 0.0)
+        return self._debugger.running
+
+    def _stay(self, until: float, timeout: float = LINGER_SECONDS) -> bool:
+        """Serve a client that asks one thing after another. Whether it let the guest run."""
+        while not self._debugger.running and self._server.poll(timeout) and time.monotonic() < until:
             timeout = LINGER_SECONDS
             self._fresh = True
         return self._debugger.running
 
     def advance(self, limit: Tick) -> Outcome | None:
-        """Run to `limit` at most. An outcome if the guest has ended and no client is there to look at it."""
-        self._watch_client()
-        stop = self._debugger.poll(max(limit - self._debugger.machine.clock, 1))
-        if not isinstance(stop, Ended):
-            return None
-        return stop.outcome if exits(self._debugger, stop) or self._server.client is None else None
+        """Run to `limit` at most. An outcome if the guest has ended and no client is there to look at it.
+
+        A client that continues at every stop is not made to wait for the loop around this.
+        """
+        until = time.monotonic() + STAY_SECONDS
+        while self._debugger.machine.clock < limit:
+            self._watch_client()
+            stop = self._debugger.poll(limit - self._debugger.machine.clock)
+            if isinstance(stop, Ended):
+                return stop.outcome if exits(self._debugger, stop) or self._server.client is None else None
+            if stop is None or self._server.client is None or not self._stay(until):
+                return None
+        return None
 
     def _watch_client(self) -> None:
         """From the second slice on: many runs are over in the first, whose client speaks next."""
