@@ -21,6 +21,7 @@ class Terminal:
 
     def __init__(self, *arguments: str) -> None:
         self.master, self.slave = pty.openpty()
+        termios.tcsetwinsize(self.slave, (50, 120))
         self.before = termios.tcgetattr(self.slave)
         self.seen = b""
         self.process = subprocess.Popen(
