@@ -92,6 +92,8 @@ void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_cod
     d->tick = vm->clock;
     d->rip = rip;
     d->linear_pc = vm->env->hflags & HF_CS64 ? rip : (uint32_t)(vm->env->segs[R_CS].base + rip);
+    if (!vm->watch_recording)
+        vm->watch_pc = d->linear_pc;
     d->cr2 = vm->env->cr[2];
     d->error_code = error_code;
     d->vector = vector;
@@ -248,7 +250,8 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->stepped = 1;
     if (vm->catch_vectors[vector >> 6 & 3] >> (vector & 63) & 1 && !vm->watch_recording)
         stop_between(vm, EXIT_EXCEPTION);
-    if (vm->step_once || vm->crossing || vm->quiet_deliveries > STUCK_DELIVERIES || vm->attention)
+    if (vm->step_once || vm->crossing || vm->quiet_deliveries > STUCK_DELIVERIES || vm->attention ||
+        must_end(vm))
         CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
 }
 
