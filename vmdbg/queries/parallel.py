@@ -25,16 +25,11 @@ _open: dict[tuple[str, int], Timeline] = {}
 
 
 def split(timeline: Timeline, workers: int) -> list[Part]:
-    """The history in parts of about the same length that begin at checkpoints."""
-    start, end = timeline.start, timeline.end
-    wanted = max(1, workers * PARTS_PER_WORKER)
-    least = (end.tick - start.tick) // wanted
-    cuts = [start]
-    for checkpoint in timeline.checkpoints:
-        position = checkpoint.position
-        if position.tick - cuts[-1].tick >= max(least, 1) and position < end:
-            cuts.append(position)
-    return list(zip(cuts, [*cuts[1:], end], strict=True))
+    """The history in parts that begin at checkpoints, which lie about as much work apart."""
+    begins = [checkpoint.position for checkpoint in timeline.checkpoints if checkpoint.position < timeline.end]
+    wanted = min(len(begins), max(1, workers * PARTS_PER_WORKER))
+    cuts = [begins[len(begins) * part // wanted] for part in range(wanted)]
+    return list(zip(cuts, [*cuts[1:], timeline.end], strict=True))
 
 
 def scan_file(path: str, stamp: int, query: Query, part: Part) -> Sequence[Row]:

@@ -85,7 +85,9 @@ def _run(
             continue
         position = timeline.position
         if position > end or (position == end and not isinstance(outcome, WatchpointHit)):
-            return
+            break
         pass_.take(outcome)
         if position == before and not over:
-            return
+            break
+    if checked is not None:
+        checked(timeline.position)

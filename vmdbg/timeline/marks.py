@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from vmdbg.engine.port import BreakpointHit, Breakpoints, Catches, EventCaught, LimitReached, Stops
+from vmdbg.engine.port import BreakpointHit, Breakpoints, Catches, EventCaught, ExceptionDelivered, LimitReached, Stops
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
@@ -184,11 +184,12 @@ def _go_to_nth(timeline: Timeline, stops: Stops, count: int, what: str, on_progr
         over = isinstance(outcome, BreakpointHit | EventCaught)
         if on_progress is not None:
             on_progress(_done(timeline))
-        if isinstance(outcome, LimitReached):
-            continue
-        left -= 1
-        if not left:
-            return
+        if isinstance(outcome, BreakpointHit | ExceptionDelivered):
+            left -= 1
+            if not left:
+                return
+        elif not isinstance(outcome, LimitReached):
+            break
     raise UserError(f"there are only {count - left} {what} in the history")
 
 

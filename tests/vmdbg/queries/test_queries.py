@@ -1,0 +1,254 @@
+"""Queries find what single steps find, leave the timeline where it was, and give the same rows in parallel."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.guests.build import sample_kernel
+from tests.vmdbg.timeline.model import Model, origin_of
+from vmdbg.engine.port import Access, Delivery, DeliveryKind
+from vmdbg.errors import UserError
+from vmdbg.machine.digest import digest
+from vmdbg.machine.snapshot import Position
+from vmdbg.queries.accesses import AccessQuery
+from vmdbg.queries.parallel import scan_parts, split
+from vmdbg.queries.queries import Queries
+from vmdbg.queries.rows import AccessRow
+from vmdbg.recording.reader import open_recording
+from vmdbg.recording.replay import replay
+from vmdbg.recording.save import save_recording
+from vmdbg.symbols.load import load_symbols
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Tick
+
+FOR_EVER = Tick(1 << 62)
+
+
+@pytest.fixture
+def timeline() -> Iterator[Timeline]:
+    """protected_ring3, run to its end."""
+    origin = origin_of("protected_ring3")
+    machine = origin.machine()
+    timeline = Timeline(machine, origin=origin)
+    timeline.run(FOR_EVER)
+    yield timeline
+    machine.close()
+
+
+def stepped_changes(timeline: Timeline, start: int, end: int) -> list[tuple[Position, bytes]]:
+    """The instants after which physical memory from `start` to `end` differs from before, and what it holds then."""
+    ram = timeline.machine.engine.ram
+    timeline.seek(timeline.start)
+    found, before = [], bytes(ram[start:end])
+    while timeline.position < timeline.end:
+        timeline.step()
+        now = bytes(ram[start:end])
+        if now != before:
+            found.append((timeline.position, now))
+            before = now
+    return found
+
+
+def test_writes_are_those_that_single_steps_see(timeline: Timeline) -> None:
+    place = most_written(timeline)
+    changes = stepped_changes(timeline, place, place + 4)
+    rows = [row for row in Queries(timeline).writes(place, 4, physical=True) if row.old != row.new]
+    assert {row.position for row in rows} == {position for position, _ in changes}
+    assert rows
+
+
+def most_written(timeline: Timeline) -> int:
+    """Where the guest's stack was at some instant."""
+    timeline.seek(Position(Tick(timeline.end.tick // 2)))
+    return (timeline.machine.engine.read_register("rsp") - 16) & ~3
+
+
+def test_who_wrote_is_the_last_write_before(timeline: Timeline) -> None:
+    place = most_written(timeline)
+    rows = Queries(timeline).writes(place, 4, physical=True)
+    origin = timeline.position
+    queries = Queries(timeline)
+    for before in (timeline.end, rows[len(rows) // 2].position, rows[0].position):
+        wanted = [row for row in rows if row.position <= before]
+        assert queries.who_wrote(place, 4, before=before, physical=True) == wanted[-1]
+    assert queries.who_wrote(place, 4, before=timeline.start) is None
+    assert timeline.position == origin
+
+
+def test_a_row_names_the_instruction_that_did_it(timeline: Timeline) -> None:
+    place = most_written(timeline)
+    row = Queries(timeline).writes(place, 4, physical=True)[-1]
+    timeline.seek(row.position)
+    timeline.reverse_step()
+    assert timeline.machine.engine.linear_pc == row.pc
+    assert bytes(timeline.machine.engine.ram[row.physical : row.physical + len(row.old)]) == row.old
+
+
+def test_executions_are_all_instants_at_the_address(timeline: Timeline) -> None:
+    model = Model("protected_ring3")
+    pc = max(set(model.pcs), key=model.pcs.count)
+    rows = Queries(timeline).executions(pc)
+    assert [row.position for row in rows] == [p for p, at in zip(model.positions, model.pcs, strict=True) if at == pc]
+
+
+def test_exceptions_are_all_deliveries(timeline: Timeline) -> None:
+    rows = Queries(timeline).exceptions()
+    assert len(rows) == len(deliveries_of("protected_ring3"))
+    only = Queries(timeline).exceptions([13])
+    assert only == [row for row in rows if row.vector == 13]
+
+
+def deliveries_of(guest: str) -> tuple[Delivery, ...]:
+    """All deliveries of a guest that has few."""
+    machine = origin_of(guest).machine()
+    machine.run(FOR_EVER)
+    found = machine.engine.deliveries()
+    assert len(found) == machine.engine.delivery_count
+    machine.close()
+    return found
+
+
+def test_interrupts_are_found_and_can_be_gone_to() -> None:
+    machine = origin_of("real_timer").machine()
+    timeline = Timeline(machine)
+    timeline.run(FOR_EVER)
+    rows = Queries(timeline).interrupts()
+    seen = [(d.tick, d.vector) for d in deliveries_of("real_timer") if d.kind is DeliveryKind.EXTERNAL]
+    assert [(row.position.tick, row.vector) for row in rows] == seen
+    timeline.seek(rows[-1].position)
+    assert timeline.position == rows[-1].position
+    machine.close()
+
+
+def test_port_accesses_have_values(timeline: Timeline) -> None:
+    rows = Queries(timeline).port_accesses([0xE9])
+    text = bytes(row.value or 0 for row in rows if row.access is Access.WRITE).decode()
+    assert text == timeline.console.ports[-1].text.decode()
+
+
+def test_asking_leaves_no_trace(timeline: Timeline) -> None:
+    timeline.seek(Position(Tick(5000)))
+    before, position = digest(timeline.machine), timeline.position
+    Queries(timeline).accesses(0x7000, 0x1000, physical=True)
+    Queries(timeline).cr3_loads()
+    assert timeline.position == position
+    assert digest(timeline.machine) == before
+    timeline.seek(timeline.end)
+    assert digest(timeline.machine) == Model("protected_ring3").digest(timeline.end)
+
+
+def test_a_difference_is_what_changed(timeline: Timeline) -> None:
+    place = most_written(timeline)
+    row = Queries(timeline).writes(place, 4, physical=True)[-1]
+    timeline.seek(row.position)
+    before = timeline.reverse_step()
+    found = Queries(timeline).difference(before, row.position)
+    assert all(place - 16 <= change.physical < place + 32 for change in found.memory)
+    assert "rip" in [change.name for change in found.registers]
+    assert timeline.position == before
+
+
+def test_what_is_outside_the_history_is_refused(timeline: Timeline) -> None:
+    with pytest.raises(UserError, match="outside the history"):
+        Queries(timeline).who_wrote(0, before=Position(FOR_EVER))
+    with pytest.raises(UserError, match="no range"):
+        Queries(timeline).writes(0, 0)
+
+
+def test_a_search_can_be_ended_from_its_progress(timeline: Timeline) -> None:
+    def stop(_done: float) -> None:
+        raise KeyboardInterrupt
+
+    position = timeline.position
+    with pytest.raises(KeyboardInterrupt):
+        Queries(timeline, on_progress=stop).executions(0)
+    assert timeline.position == position
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of the sample kernel's demonstration with checkpoints all along it."""
+    from tests.vmdbg.recording.guests import new_timeline
+
+    path = tmp_path_factory.mktemp("queries") / "sample.vmdbg"
+    timeline = new_timeline()
+    for tick in range(200_000, 1_200_000, 100_000):
+        timeline.run(Tick(tick))
+        timeline.take_checkpoint()
+    timeline.run(Tick(325_000_000))
+    save_recording(timeline, path)
+    timeline.machine.close()
+    return path
+
+
+def printk() -> int:
+    address = load_symbols(sample_kernel()).find("printk")
+    assert address is not None
+    return address
+
+
+def test_calls_have_arguments_and_return_values(sample: Path) -> None:
+    with open_recording(sample) as recording:
+        timeline = replay(recording)
+        rows = Queries(timeline, recording).calls(printk(), 1)
+        assert len(rows) > 10
+        for row in rows[:3]:
+            assert row.returned is not None
+            timeline.seek(row.returned)
+            assert timeline.machine.engine.linear_pc == row.caller
+            assert timeline.machine.engine.read_register("rax") == row.value
+        timeline.machine.close()
+
+
+def test_system_calls_have_numbers_and_results(sample: Path) -> None:
+    with open_recording(sample) as recording:
+        timeline = replay(recording)
+        rows = Queries(timeline, recording).system_calls()
+        assert len(rows) == 10
+        assert rows[0].number == 1
+        assert rows[0].value == rows[0].arguments[1]
+        assert Queries(timeline).system_calls([1]) == [row for row in rows if row.number == 1]
+        timeline.machine.close()
+
+
+def rows_with(executor: Executor, sample: Path) -> list[AccessRow]:
+    with open_recording(sample) as recording:
+        timeline = replay(recording)
+        query = AccessQuery(0x10E000, 0x1000, frozenset(Access), physical=True)
+        parts = split(timeline, 2)
+        assert len(parts) > 1
+        rows = scan_parts(executor, sample, query, parts)
+        timeline.machine.close()
+        return rows
+
+
+def test_processes_find_the_same_rows(sample: Path) -> None:
+    with open_recording(sample) as recording:
+        timeline = replay(recording)
+        alone = Queries(timeline, workers=1).accesses(0x10E000, 0x1000, physical=True)
+        timeline.machine.close()
+    assert alone
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
+        assert rows_with(executor, sample) == alone
+
+
+def test_any_executor_will_do(sample: Path) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        assert rows_with(executor, sample)
+
+
+@pytest.mark.slow
+def test_dask_finds_the_same_rows(sample: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
+    with ThreadPoolExecutor(1) as executor:
+        wanted = rows_with(executor, sample)
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        assert rows_with(client.get_executor(), sample) == wanted
