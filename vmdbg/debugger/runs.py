@@ -163,11 +163,13 @@ class StepRun:
         self._detour: Detour | None = None
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+        stop = self._go_on(debugger, budget)
+        if stop is not None:
+            return stop
         until = time.monotonic() + SLICE_SECONDS
-        while True:
+        while stop is None and time.monotonic() < until:
             stop = self._go_on(debugger, budget)
-            if stop is not None or time.monotonic() > until:
-                return stop
+        return stop
 
     def _go_on(self, debugger: Debugger, budget: int) -> Stop | None:
         if self._detour is not None:

@@ -320,6 +320,10 @@ class Engine(Protocol):
         """What of RAM the page tables map from `address` on, up to `size` bytes. Leaves no trace in tables or TLB."""
         ...
 
+    def read_integer(self, address: Linear, size: int) -> int | None:
+        """The little-endian value of 1 to 8 bytes, as read_linear() reads them; None if they are not all there."""
+        ...
+
     def write_register(self, name: str, value: int) -> None: ...
 
     def write_registers(self, values: Mapping[str, int]) -> None:

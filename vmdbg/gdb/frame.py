@@ -17,6 +17,7 @@ class GuestFrame:
 
     def __init__(self, debugger: Debugger, registers: GuestRegisters, write: Callable[[str], None]) -> None:
         self._debugger = debugger
+        self._engine = debugger.engine
         self._read = [registers.reader(number) for number in range(len(registers.layout))]
         self._write = write
 
@@ -27,9 +28,10 @@ class GuestFrame:
         return value if value <= _WORD else value & _WORD
 
     def memory(self, address: int, size: int) -> int:
-        data = self._debugger.engine.read_linear(Linear(address), size)
-        if len(data) < size:
-            data = self._debugger.linear().read_prefix(Linear(address), size)
+        value = self._engine.read_integer(Linear(address), size)
+        if value is not None:
+            return value
+        data = self._debugger.linear().read_prefix(Linear(address), size)
         if len(data) < size:
             raise MemoryAccessError(address + len(data))
         return int.from_bytes(data, "little")

@@ -96,3 +96,10 @@ uint64_t vm_read_linear(Vm *vm, uint64_t linear, uint8_t *bytes, uint64_t size)
     }
     return done;
 }
+
+/* The unsigned value of 1 to 8 bytes of linear memory; false if they are not all in RAM. */
+bool vm_read_value(Vm *vm, uint64_t linear, uint32_t size, uint64_t *value)
+{
+    *value = 0;
+    return vm_read_linear(vm, linear, (uint8_t *)value, size) == size;
+}

@@ -106,6 +106,7 @@ const uint64_t *vm_general(Vm *vm);
 uint64_t vm_linear_pc(Vm *vm);
 uint64_t vm_translate(Vm *vm, uint64_t linear);
 uint64_t vm_read_linear(Vm *vm, uint64_t linear, uint8_t *bytes, uint64_t size);
+bool vm_read_value(Vm *vm, uint64_t linear, uint32_t size, uint64_t *value);
 
 extern "Python" {
     uint32_t port_read(void *owner, uint32_t port, uint32_t size, uint64_t now);

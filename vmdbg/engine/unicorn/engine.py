@@ -99,6 +99,7 @@ class UnicornEngine:
         self._state = ffi.new("VmState *")
         self._roms: dict[int, bytearray] = {}
         self._has_windows = False
+        self._word = ffi.new("uint64_t[1]")
         self._passes: Callable[[], bool] | None = None
         self.stops = Stops()
         self._load_cpuid(cpuid)
@@ -253,6 +254,10 @@ class UnicornEngine:
         data = bytearray(size)
         read = lib.vm_read_linear(self._vm, address, ffi.from_buffer("uint8_t[]", data), size)
         return bytes(data if read == size else memoryview(data)[:read])
+
+    def read_integer(self, address: Linear, size: int) -> int | None:
+        word = self._word
+        return word[0] if lib.vm_read_value(self._vm, address, size, word) else None
 
     def write_register(self, name: str, value: int) -> None:
         self.write_registers({name: value})
