@@ -66,6 +66,7 @@ class Guest:
         self.recording = recording
         self._writer: RecordingWriter | None = None
         self._read: dict[int, int] = {}
+        self._closed = False
 
     def __enter__(self) -> Guest:
         return self
@@ -83,9 +84,9 @@ class Guest:
         if self.recording is not None:
             self.recording.close()
             self.recording = None
-        if self.timeline is not None:
+        if not self._closed:
+            self._closed = True
             self.debugger.close()
-            del self.timeline
 
     # where it is
 
