@@ -153,4 +153,4 @@ def test_every_instant_of_a_boot_answers_or_says_not_yet(own: OwnGuest) -> None:
                 continue
     assert answered[0] == set()
     assert answered[-1] == set(questions)
-    assert any(0 < len(some) < len(questions) for some in answered)
+    assert any(0 < len(some) < len(questions) for some in answered), "mounts come with the first process"

@@ -65,11 +65,17 @@ def system_info(kernel: Kernel) -> SystemInfo:
         names.release.string_(),
         kernel.string(kernel.symbol("linux_banner"), MAX_TEXT).rstrip("\n"),
         names.nodename.string_(),
-        kernel.string(kernel.memory.u64(kernel.symbol("saved_command_line")), MAX_TEXT).rstrip("\n"),
+        _command_line(kernel),
         uptime(kernel),
         kernel.memory.u64(kernel.symbol("tainted_mask")),
         kernel.symbol("_text"),
     )
+
+
+def _command_line(kernel: Kernel) -> str:
+    """Empty before the kernel has read it."""
+    address = kernel.memory.u64(kernel.symbol("saved_command_line"))
+    return kernel.string(address, MAX_TEXT).rstrip("\n") if address else ""
 
 
 def uptime(kernel: Kernel) -> int:

@@ -14,7 +14,7 @@ from vmdbg.os.linux.values import Value
 from vmdbg.os.seam import GuestView
 from vmdbg.units import Linear
 
-MAX_CPUS = 8192
+MAX_CPUS = 512
 GLOBALS = {
     "init_task": "struct task_struct",
     "init_mm": "struct mm_struct",
@@ -121,8 +121,9 @@ class Kernel:
 
     @cached_property
     def cpu_count(self) -> int:
-        """Processors that can ever be."""
-        count = self.memory.u32(self.symbol("nr_cpu_ids")) if self.has_symbol("nr_cpu_ids") else 1
+        """Processors that are online; 1 before the kernel has counted them."""
+        name = "__num_online_cpus"
+        count = self.memory.u32(self.symbol(name)) if self.has_symbol(name) else 1
         return count if 0 < count <= MAX_CPUS else 1
 
     def per_cpu_offset(self, cpu: int = 0) -> int:
