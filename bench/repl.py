@@ -87,7 +87,8 @@ def completions(session: Session, runs: int) -> list[float]:
 def row(name: str, times: list[float]) -> None:
     middle = statistics.median(times)
     verdict = "ok" if middle <= BARS[name] else "TOO SLOW"
-    print(f"{name:20} median {middle:7.1f} ms  min {min(times):7.1f}  max {max(times):7.1f}  bar {BARS[name]:5.0f}  {verdict}")
+    spread = f"min {min(times):7.1f}  max {max(times):7.1f}"
+    print(f"{name:20} median {middle:7.1f} ms  {spread}  bar {BARS[name]:5.0f}  {verdict}")
 
 
 def main() -> None:

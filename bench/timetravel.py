@@ -72,7 +72,8 @@ def hits(guest: vmdbg.Guest, count: int) -> None:
         guest.delete(point)
         allowed = 1.5 * forward + 1
         worst = max(worst, backward / allowed)
-        where = "no hit before" if isinstance(stop, HistoryStart) else f"hit {(origin.tick - hit.tick) / 1e6:.1f} M back"
+        back = f"hit {(origin.tick - hit.tick) / 1e6:.1f} M back"
+        where = "no hit before" if isinstance(stop, HistoryStart) else back
         print(f"reverse-continue to {name}: {backward:.2f} s, {where}; forward {forward:.2f} s, bar {allowed:.2f} s")
     print(f"reverse-continue, worst share of the bar: {worst:.2f}")
 

@@ -1,4 +1,4 @@
-"""The packets of tests/gdbstub/test_against_gdbserver.py to gdbserver and to a machine, and where the answers differ."""
+"""The packets of tests/gdbstub/test_against_gdbserver.py to gdbserver and to a machine: where the answers differ."""
 
 from __future__ import annotations
 

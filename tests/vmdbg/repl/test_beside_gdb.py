@@ -40,7 +40,7 @@ def test_a_breakpoint_of_the_prompt_stops_gdbs_continue(open_terminal: Open, tmp
     assert "bank.c:62" in terminal.screen(history=True)
 
 
-def test_a_breakpoint_of_gdb_stops_the_prompts_continue_and_leaves_with_gdb(open_terminal: Open, tmp_path: Path) -> None:
+def test_a_breakpoint_of_gdb_stops_the_prompt_and_leaves_with_gdb(open_terminal: Open, tmp_path: Path) -> None:
     terminal = open_terminal("run", "--repl", "--gdb", "127.0.0.1:0", "--append", "autostop")
     client = gdb(served(terminal), tmp_path, "break deposit", "continue", "detach")
     output, _ = client.communicate(timeout=TIMEOUT)

@@ -1,0 +1,5 @@
+"""A stopped sample kernel, shared with the tests of commands."""
+
+from tests.vmdbg.commands.conftest import session, shared
+
+__all__ = ["session", "shared"]
