@@ -13,9 +13,8 @@ from vmdbg.gdb.watcher import ClientWatcher
 from vmdbg.machine.outcome import Outcome
 from vmdbg.units import Tick
 
-LINGER_SECONDS = 0.002
-"""A client that has just asked something mostly asks more: it is waited for that long."""
 STAY_SECONDS = 0.05
+"""A client that has just asked something mostly asks more: it alone is served for that long."""
 
 
 class GdbRunner:
@@ -31,15 +30,16 @@ class GdbRunner:
 
     def poll(self) -> bool:
         """Serve the client, and stay with one that goes on asking. Whether the guest is to run."""
-        if not self._debugger.running or self._server.poll():
-            self._stay(time.monotonic() + STAY_SECONDS, 0.0)
+        if self._server.poll():
+            self._fresh = True
+            self._stay(time.monotonic() + STAY_SECONDS)
         return self._debugger.running
 
-    def _stay(self, until: float, timeout: float = LINGER_SECONDS) -> bool:
+    def _stay(self, until: float) -> bool:
         """Serve a client that asks one thing after another. Whether it let the guest run."""
-        while not self._debugger.running and self._server.poll(timeout) and time.monotonic() < until:
-            timeout = LINGER_SECONDS
-            self._fresh = True
+        while not self._debugger.running and self._server.linger() and time.monotonic() < until:
+            pass
+        self._fresh = True
         return self._debugger.running
 
     def advance(self, limit: Tick) -> Outcome | None:

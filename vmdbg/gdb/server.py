@@ -73,6 +73,10 @@ class GdbServer:
         """Wait up to `timeout` seconds (None: for ever) for clients and do what they ask. Whether anything was."""
         return self._server.poll(timeout)
 
+    def linger(self) -> bool:
+        """Wait a little for the attached client. Whether it asked anything."""
+        return self._server.linger()
+
     @property
     def client(self) -> str | None:
         """Who is attached, for people."""
