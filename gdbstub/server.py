@@ -22,10 +22,14 @@ from gdbstub.stops import StopReason
 from gdbstub.target import Target
 
 RECEIVE = 1 << 16
-LINGER_MICROSECONDS = 2000
-_LINGER_TIME = struct.pack("ll", 0, LINGER_MICROSECONDS)
 MAX_READS = 16
 """Reads from one client in one poll, so that the target gets its turn."""
+LINGER_SECONDS = 0.002
+"""How long linger() waits for the attached client to go on."""
+_NO_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
+"""Says in a call that it is not to wait. Where there is no such flag (Windows) no call on a client's socket ever
+waits.
+"""
 
 
 class Server:
@@ -115,12 +119,15 @@ class Server:
         return bool(ready)
 
     def linger(self) -> bool:
-        """Wait a little for the attached client alone. Whether it said anything.
+        """Wait up to LINGER_SECONDS for the attached client alone. Whether it said anything.
 
-        Costs less than poll() between requests that follow one another.
+        Costs less than poll() between requests that follow one another. Does not wait where there is nothing to
+        wait for: without a client, or with one that does not read its replies.
         """
         if self._client is None or self._output:
             return self.poll()
+        if not _NO_WAIT:
+            return self.poll(LINGER_SECONDS)
         before = self._received
         self._receive(0)
         return self._received != before
@@ -164,9 +171,8 @@ class Server:
         self._attach(connection, _shown(address))
 
     def _attach(self, connection: socket.socket, peer: str) -> None:
-        connection.setblocking(True)  # each call says itself whether it waits: see linger()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LINGER_TIME)
-        if connection.family != socket.AF_UNIX:
+        _wait_by_call(connection)
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _keep_alive(connection)
         self._client, self._peer, self._output = connection, peer, b""
@@ -181,7 +187,7 @@ class Server:
         if events & selectors.EVENT_READ:
             self._receive()
 
-    def _receive(self, flags: int = socket.MSG_DONTWAIT) -> None:
+    def _receive(self, flags: int = _NO_WAIT) -> None:
         for _ in range(MAX_READS):
             if self._client is None or self._session is None or self._output:
                 return
@@ -192,7 +198,7 @@ class Server:
             except OSError as error:
                 self._drop(error.strerror or "connection lost")
                 return
-            flags = socket.MSG_DONTWAIT
+            flags = _NO_WAIT
             self._received += 1
             if not data:
                 self._drop("connection closed")
@@ -218,7 +224,7 @@ class Server:
         assert self._client is not None
         assert self._session is not None
         try:
-            sent = self._client.send(self._output, socket.MSG_DONTWAIT) if self._output else 0
+            sent = self._client.send(self._output, _NO_WAIT) if self._output else 0
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -248,6 +254,16 @@ class Server:
         if session is not None:
             session.closed()
         self._log(f"gdb client {self._peer} left: {why}")
+
+
+def _wait_by_call(connection: socket.socket) -> None:
+    """Have each call say whether it waits, which costs less than a poll() before it. One that does waits for
+    LINGER_SECONDS, rounded up to the kernel's clock (socket(7), SO_RCVTIMEO).
+    """
+    connection.setblocking(bool(_NO_WAIT))
+    if _NO_WAIT:
+        limit = struct.pack("ll", *divmod(int(LINGER_SECONDS * 1e6), 1_000_000))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 
 def _keep_alive(connection: socket.socket) -> None:

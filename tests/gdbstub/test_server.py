@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gdbstub import server as server_module
 from gdbstub.server import Server
 from gdbstub.stops import Stepped
 from tests.gdbstub.machine import Machine
@@ -144,6 +145,50 @@ def test_client_that_asks_for_much_and_reads_late_loses_nothing(bench: Bench) ->
                 stream += client.recv(1 << 20)
     replies = payloads(bytes(stream))
     assert replies == [b"OK"] + [(bytes(range(256)) * 32).hex().encode()] * count
+
+
+@pytest.fixture(params=["waits in the call", "waits in the selector"])
+def lingering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, bench: Bench) -> Bench:
+    """As everywhere, and as where the system has no flag for a call that does not wait."""
+    if request.param == "waits in the selector":
+        monkeypatch.setattr(server_module, "_NO_WAIT", 0)
+    return bench
+
+
+def test_linger_serves_the_attached_client(lingering: Bench) -> None:
+    with lingering.connect() as client:
+        client.sendall(framed(b"QStartNoAckMode"))
+        assert lingering.server.linger()
+        assert payloads(client.recv(100)) == [b"OK"]
+        client.sendall(framed(b"qC") * 3)
+        assert lingering.server.linger()
+        assert payloads(client.recv(100)) == [b"QC1"] * 3
+        assert not lingering.server.linger()
+
+
+def test_linger_without_a_client_looks_for_one(lingering: Bench) -> None:
+    assert not lingering.server.linger()
+    with socket.create_connection(lingering.address, timeout=5):
+        assert lingering.server.linger()
+        assert lingering.server.client is not None
+
+
+def test_linger_notices_that_the_client_left(lingering: Bench) -> None:
+    lingering.connect().close()
+    assert lingering.server.linger()
+    assert lingering.server.client is None
+    assert not lingering.server.linger()
+
+
+def test_linger_does_not_wait_for_a_client_that_does_not_read(
+    lingering: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "LINGER_SECONDS", 5.0)
+    with lingering.connect() as client:
+        client.sendall(framed(b"QStartNoAckMode") + framed(b"m1000,2000") * 400)
+        while not lingering.server._output:
+            assert lingering.server.poll(5)
+        assert not any(lingering.server.linger() for _ in range(100))
 
 
 def test_unix_socket(tmp_path: Path) -> None:
