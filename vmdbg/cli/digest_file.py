@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +21,16 @@ def digest_json(machine: Machine) -> str:
     return json.dumps(fields)
 
 
+def check_digest_path(path: str) -> None:
+    """Before a long run: whether its digest can be written to `path`. Raises UserError."""
+    if path == STDOUT or (os.path.exists(path) and not os.path.isdir(path) and not os.path.isfile(path)):
+        return
+    try:
+        open(path, "ab").close()
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, error) from None
+
+
 def write_digest(machine: Machine, path: str) -> None:
     """Write the digest to `path`, or to stdout for `-`. Raises UserError."""
     text = digest_json(machine) + "\n"
@@ -30,5 +41,9 @@ def write_digest(machine: Machine, path: str) -> None:
     try:
         Path(path).write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"cannot write the digest to {path}: {reason}") from None
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: str, error: OSError | ValueError) -> UserError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return UserError(f"cannot write the digest to {path}: {reason}")

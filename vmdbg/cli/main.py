@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -18,13 +19,16 @@ from vmdbg.cli.terminal import message
 from vmdbg.errors import EngineError, GuestError, VmdbgError
 
 TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"
+_OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vmdbg` with `arguments`, those of the process by default; the exit code."""
     try:
         options = _parser().parse_args(arguments)
-        return int(options.command(options))
+        code = int(options.command(options))
+        sys.stdout.flush()
+        return code
     except VmdbgError as error:
         return _failed(str(error), _exit_code(error))
     except BrokenPipeError:
@@ -36,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _failed("this computer has too little free memory", ExitCode.ENGINE)
     except Exception as error:  # no traceback reaches a user
+        if isinstance(error, OSError) and error.errno in _OUTPUT_LOST:
+            _silence_stdout()
+            return _failed(f"cannot write the output: {error.strerror}", ExitCode.USAGE)
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
@@ -68,6 +75,6 @@ def _failed(text: str, code: ExitCode) -> int:
 
 
 def _silence_stdout() -> None:
-    """Keep the interpreter from complaining about a pipe that it cannot flush."""
+    """Keep the interpreter from complaining about output that it cannot flush."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

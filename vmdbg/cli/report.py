@@ -27,12 +27,13 @@ from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetReque
 from vmdbg.units import TICKS_PER_SECOND, Linear
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.exceptions import EXCEPTIONS, describe_error_code, vector_name
-from vmdbg.x86.instruction import MAX_LENGTH, Instruction
-from vmdbg.x86.mode import CpuMode, cpu_mode
+from vmdbg.x86.instruction import BAD, MAX_LENGTH, Instruction
+from vmdbg.x86.mode import CpuMode, Width, cpu_mode
 
 SHOWN_EXCEPTIONS = 8
-INVALID_OPCODE, PAGE_FAULT = 6, 14
-_DELIBERATE = ("ud0", "ud1", "ud2", "ud2b", "(bad)")
+PAGE_FAULT = 14
+_DELIBERATE = ("ud0", "ud1", "ud2", "ud2b")
+_HIGHEST_SEGMENT_BASE = 0xFFFF0
 _TEST_EXIT_SUCCESS = 1
 """(0 << 1) | 1"""
 
@@ -112,6 +113,14 @@ class _Scene:
         shown = f"{self._register('cs'):04x}:{rip:#06x}" if not self._mode.is_protected else f"{rip:#x}"
         return f"{shown} <{name}>" if name is not None else shown
 
+    def _struck_at(self, delivery: Delivery) -> str:
+        """By segment where that is how the code then running was addressed."""
+        base = (delivery.linear_pc - delivery.rip) & 0xFFFF_FFFF
+        if delivery.width == Width.BITS16 and not base & 0xF and base <= _HIGHEST_SEGMENT_BASE:
+            return f"{base >> 4:04x}:{delivery.rip:#06x}"
+        name = self._symbols.name(delivery.rip)
+        return f"{delivery.rip:#x} <{name}>" if name is not None else f"{delivery.rip:#x}"
+
     def halt_address(self) -> int:
         """HLT itself: rip is behind it."""
         return self._register("rip") - 1
@@ -145,19 +154,21 @@ class _Scene:
         cr2 = f", at linear {delivery.cr2:#x}" if delivery.vector == PAGE_FAULT else ""
         to = "" if delivery.handler else ", could not be delivered"
         return (
-            f"tick {delivery.tick}  {name}{f' ({code})' if code else ''}{cr2}, rip {self.place(delivery.rip)}, "
+            f"tick {delivery.tick}  {name}{f' ({code})' if code else ''}{cr2}, rip {self._struck_at(delivery)}, "
             f"ring {delivery.cpl}{to}"
         )
 
     def _missing_instruction(self, exceptions: list[Delivery]) -> str | None:
         """An instruction that is none to this CPU, though it is to others."""
-        for delivery in exceptions:
-            found = self._instruction(delivery.rip) if delivery.vector == INVALID_OPCODE else None
-            if found is not None and found.mnemonic not in _DELIBERATE:
-                return (
-                    f"the CPU {self._machine.config.cpu} cannot run `{found}` ({found.raw.hex(' ')}) at "
-                    f"{self.place(delivery.rip)}"
-                )
+        for delivery in reversed(exceptions):
+            if not delivery.code:
+                continue
+            found = disassembler(Width(delivery.width)).decode(delivery.code, delivery.rip)
+            if found.mnemonic in _DELIBERATE:
+                continue
+            bad = found.mnemonic == BAD
+            shown = delivery.code.hex(" ") if bad else f"`{found}` ({found.raw.hex(' ')})"
+            return f"the CPU {self._machine.config.cpu} cannot run {shown} at {self._struck_at(delivery)}"
         return None
 
     def _instruction(self, rip: int) -> Instruction | None:

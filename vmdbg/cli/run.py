@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from vmdbg.cli.digest_file import write_digest
+from vmdbg.cli.digest_file import check_digest_path, write_digest
 from vmdbg.cli.endings import (
     SIGNAL_BASE,
     Ending,
@@ -62,6 +62,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Boot and run until the end. Raises UserError, GuestError, EngineError."""
+    if options.digest is not None:
+        check_digest_path(options.digest)
     started = _start(options)
     try:
         with contextlib.ExitStack() as stack:

@@ -217,7 +217,13 @@ class StdioBackend:
         return self._last == _LF
 
     def flush(self) -> None:
-        write_all(1, self._pending)
+        try:
+            write_all(1, self._pending)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._pending.clear()
+            raise UserError(f"cannot write the guest's output to stdout: {_reason(error)}") from None
 
     def close(self) -> None:
         self.pause()

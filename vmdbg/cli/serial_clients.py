@@ -174,7 +174,7 @@ def _listen(address: TcpAddress | UnixPath) -> socket.socket:
         return socket.create_server(found[4][:2], family=found[0], backlog=1)
     except OSError as error:
         name = address if isinstance(address, UnixPath) else f"tcp:{address}"
-        reason = error.strerror or str(error)
+        reason = (error.strerror or str(error)).partition(" (while ")[0]  # what socket.create_server() adds
         raise UserError(f"cannot listen on {name} for the serial port: {reason}") from None
 
 

@@ -12,7 +12,7 @@ _SIZE = re.compile(r"(\d+)([KMG])(?:iB|B)?", re.IGNORECASE)
 _SHIFTS = {"K": 10, "M": 20, "G": 30}
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.?)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "e": "\x1b", "b": "\b", "0": "\0", "\\": "\\"}
-_FIRST_YEAR, _LAST_YEAR = 1970, 2099
+_FIRST, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """What an RTC with a century register and a Linux kernel can both tell."""
 LOOPBACK = "127.0.0.1"
 
@@ -84,8 +84,8 @@ def start_date(text: str) -> int:
     except ValueError:
         raise UserError(f"{text!r} is no date: give it as 2026-01-31 or 2026-01-31T12:00:00, or `now`") from None
     date = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-    if not _FIRST_YEAR <= date.astimezone(UTC).year <= _LAST_YEAR:
-        raise UserError(f"the clock of a PC tells years {_FIRST_YEAR} to {_LAST_YEAR}, not {text}")
+    if not _FIRST <= date < _END:
+        raise UserError(f"the clock of a PC tells years {_FIRST.year} to {_END.year - 1}, not {text}")
     return int(date.timestamp())
 
 

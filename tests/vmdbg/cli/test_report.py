@@ -69,6 +69,26 @@ def test_an_instruction_that_the_cpu_lacks_is_named(tmp_path: Path, code: str, w
     assert words in report
 
 
+def test_an_instruction_is_named_where_and_as_it_struck(tmp_path: Path) -> None:
+    code = """
+    mov word [6 * 4], handler
+    mov word [6 * 4 + 2], 0
+    jmp 07b0h:100h + lacking - 7c00h
+    lacking: rdrand ax
+    handler: mov dword [lacking], 0
+    cli
+    hlt
+    """
+    report = run_flat(tmp_path / "guest", assemble(code, bits=16, origin=0x7C00), mode="real", address="0x7c00")
+    assert "#UD invalid opcode, rip 07b0:0x0111, ring 0" in report
+    assert "cannot run `rdrand ax` (0f c7 f0) at 07b0:0x0111" in report
+
+
+def test_bytes_that_are_no_instruction_are_shown(tmp_path: Path) -> None:
+    report = run_flat(tmp_path / "guest", assemble("db 0f0h, 90h\nhlt", bits=32, origin=0x100000))
+    assert "cannot run f0 90 f4 00" in report
+
+
 def test_an_exit_with_success_is_no_death(tmp_path: Path) -> None:
     guest = tmp_path / "guest"
     guest.write_bytes(assemble("xor eax, eax\nout 0f4h, al", bits=32, origin=0x100000))

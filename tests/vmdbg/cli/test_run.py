@@ -2,11 +2,12 @@
 
 import json
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.vmdbg.cli.vmdbg_process import digest, errors, vmdbg
+from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment, errors, vmdbg
 
 TICK = "5000000"
 
@@ -102,6 +103,33 @@ def test_bad_usage_is_one_line_and_exit_code_2(arguments: list[str], words: str)
     last = errors(done).splitlines()[-1]
     assert last.startswith("vmdbg: error: ")
     assert words in last
+
+
+def test_a_digest_that_cannot_be_written_is_said_before_the_run() -> None:
+    done = vmdbg("run", "--stop-at", TICK, "--digest", "/no/such/directory/file")
+    assert done.returncode == 2
+    assert not done.stdout
+    assert "as asked" not in errors(done)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["run", "--stop-at", "1", "--serial", "none", "--digest", "-"], ["devices"]]
+)
+def test_a_full_disk_behind_stdout_is_named(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=TIMEOUT,
+            env=environment(),
+            check=False,
+        )
+    assert done.returncode == 2
+    last = errors(done).splitlines()[-1]
+    assert last.startswith("vmdbg: error: cannot write")
+    assert last.endswith("No space left on device")
 
 
 @pytest.mark.parametrize("option", ["--serial", "--gdb"])

@@ -86,7 +86,7 @@ def test_dates_are_utc_unless_they_say_otherwise(text: str, date: datetime) -> N
     assert start_date(text) == date.timestamp()
 
 
-@pytest.mark.parametrize("text", ["yesterday", "1969-12-31", "2100-01-01", "2026-13-01", ""])
+@pytest.mark.parametrize("text", ["yesterday", "1969-12-31", "2100-01-01", "2026-13-01", "0001-01-01T00:00+14:00", ""])
 def test_dates_that_no_rtc_shows(text: str) -> None:
     with pytest.raises(UserError):
         start_date(text)

@@ -99,6 +99,9 @@ void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_cod
     d->vector = vector;
     d->kind = kind;
     d->cpl = vm->env->hflags & HF_CPL;
+    d->width = vm->env->hflags & HF_CS64 ? 64 : vm->env->hflags & HF_CS32 ? 32 : 16;
+    bool invalid = vector == 6 && kind == DELIVER_EXCEPTION;
+    d->code_size = invalid ? vm_read_linear(vm, d->linear_pc, d->code, sizeof d->code) : 0;
 }
 
 static bool deliverable(Vm *vm)

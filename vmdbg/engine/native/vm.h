@@ -14,7 +14,9 @@ enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };
 typedef struct {                            /* an exception, software interrupt or external interrupt delivered */
     uint64_t tick, rip, linear_pc, cr2, handler;
     uint32_t error_code;
-    uint8_t vector, kind, cpl, pad;
+    uint8_t vector, kind, cpl;
+    uint8_t width;                          /* bits of the code segment that it struck in */
+    uint8_t code_size, code[15];            /* #UD: the instruction that was none */
 } VmDelivery;
 enum VmDeliveryKind { DELIVER_EXCEPTION, DELIVER_SOFTWARE, DELIVER_EXTERNAL, DELIVER_NMI };
 #define DELIVERIES 64

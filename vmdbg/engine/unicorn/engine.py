@@ -411,4 +411,6 @@ def _delivery(native: object) -> Delivery:
         cr2=Linear(d.cr2),
         handler=d.handler,
         cpl=d.cpl,
+        width=d.width,
+        code=bytes(d.code)[: d.code_size],
     )
