@@ -4,8 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-PACKAGES := acpica-tools apt-utils busybox-static cpio gdb nasm tmux
-BENCH_PACKAGES := qemu-system-x86
+PACKAGES := acpica-tools apt-utils bpftool busybox-static cpio dwarves gdb nasm qemu-system-x86 tmux
 
 NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engine/native/build.py
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
@@ -45,7 +44,6 @@ test: lint packages
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(PYTEST_FLAGS)
 
 test-all: lint packages
-	packaging/apt-install $(BENCH_PACKAGES)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'slow or not slow' --timeout 1800 $(PYTEST_FLAGS)
 
 lint: $(VENV)/.developed
@@ -54,7 +52,6 @@ lint: $(VENV)/.developed
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.developed packages
-	packaging/apt-install $(BENCH_PACKAGES)
 	set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
 
 clean:
