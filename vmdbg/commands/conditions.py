@@ -74,7 +74,7 @@ def _process_test(session: Session, wanted: str) -> Callable[[], bool]:
     pid = int(wanted) if wanted.isdigit() else None
 
     def test() -> bool:
-        task = session.system.task()
+        task = session.system.running()
         if task is None:
             return False
         return task.process == pid if pid is not None else task.name == wanted

@@ -13,6 +13,7 @@ from vmdbg.x86.physical_memory import PhysicalMemory
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
+    from vmdbg.os.linux.current_locator import CurrentLocator, CurrentTask
     from vmdbg.os.linux.operating_system import Linux
 
 
@@ -51,7 +52,7 @@ class GuestSystem:
         self._epoch: object = None
         self._found: Linux | None = None
         self._error: VmdbgError | None = None
-        self._table: tuple[int, object] | None = None
+        self._locator: tuple[Tick, CurrentLocator] | None = None
         self.enabled = True
 
     def find(self) -> Linux | None:
@@ -95,6 +96,21 @@ class GuestSystem:
         found = self.find()
         try:
             return found.current() if found is not None else None
+        except VmdbgError:
+            return None
+
+    def running(self) -> CurrentTask | None:
+        """Who runs, in three reads of memory once the kernel is known: for conditions at busy places."""
+        debugger = self._session.debugger
+        if self._locator is None or debugger.machine.clock < self._locator[0]:
+            self._locator = self._locate()
+        return self._locator[1].read(debugger.physical) if self._locator is not None else None
+
+    def _locate(self) -> tuple[Tick, CurrentLocator] | None:
+        """Good from here on: earlier the kernel may not have been where it is now."""
+        found = self.find()
+        try:
+            return (self._session.debugger.machine.clock, found.current_locator()) if found is not None else None
         except VmdbgError:
             return None
 

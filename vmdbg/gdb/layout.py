@@ -27,8 +27,12 @@ PSEUDO = {
     "cpl": 8,
     "cr8": 64,
     "tsc": 64,
+    "lx_pid": 32,
+    "lx_tid": 32,
+    "lx_task": 64,
 }
 """Computed by us, with their widths in bits; they cannot be written."""
+_PSEUDO_TYPES = {"lx_pid": "int32", "lx_tid": "int32", "lx_task": "data_ptr"}
 
 _ROLES = {
     "rip": ("pc", 16),
@@ -156,6 +160,8 @@ def _bits(source: str) -> int:
 
 def type_of(source: str, bits: int) -> str:
     """`flags_NAME` for a register with bit fields: see `description`."""
+    if source in _PSEUDO_TYPES:
+        return _PSEUDO_TYPES[source]
     register = BY_NAME.get(source)
     if register is not None and register.layout and source not in _PLAIN:
         return f"flags_{_flags_name(source)}"

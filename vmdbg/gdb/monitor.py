@@ -7,6 +7,7 @@ from collections.abc import Callable
 from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.helper_commands import COMMANDS
+from vmdbg.os.linux.current_locator import CurrentTask
 
 OWNER = "gdb"
 
@@ -20,12 +21,19 @@ class GuestMonitor:
         self._session: Session | None = None
 
     def run(self, command: str, _write: Callable[[str], None]) -> str:
+        return self._opened().execute(command)
+
+    def running_task(self) -> CurrentTask | None:
+        """The guest's own idea of what the CPU runs; None where no operating system is known."""
+        return self._opened().system.running()
+
+    def _opened(self) -> Session:
+        """The session, made when first needed: it listens to every stop."""
         if self._session is None:
             self._session = self._open()
-        return self._session.execute(command)
+        return self._session
 
     def _open(self) -> Session:
-        """With the first command: a session listens to every stop."""
         session = self._given if self._given is not None else Session(self._debugger, owner=OWNER)
         for command in COMMANDS:
             session.registry.add(command)

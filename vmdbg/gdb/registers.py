@@ -11,6 +11,7 @@ from vmdbg.debugger.debugger import Debugger, Epoch
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.layout import PSEUDO, Layout, Row
+from vmdbg.gdb.threads import RunningTask
 
 _EFER_LMA = 0x400
 _CS_LONG = 1 << 21
@@ -19,8 +20,9 @@ _CS_LONG = 1 << 21
 class GuestRegisters:
     """gdbstub's Registers port. Writes are recorded inputs."""
 
-    def __init__(self, debugger: Debugger, layout: Layout, view: ClientView) -> None:
+    def __init__(self, debugger: Debugger, layout: Layout, view: ClientView, running: RunningTask) -> None:
         self._debugger = debugger
+        self._running = running
         self._layout = layout
         self._view = view
         self.layout: Sequence[Register] = layout.registers
@@ -87,7 +89,16 @@ class GuestRegisters:
                 return lapic.tpr >> 4 if lapic is not None else 0
             case "tsc":
                 return debugger.machine.clock + debugger.engine.read_register("tsc_offset") & (1 << 64) - 1
+            case "lx_pid" | "lx_tid" | "lx_task":
+                return self._task(source)
         raise KeyError(source)
+
+    def _task(self, source: str) -> int:
+        """Where no Linux is known there is no process: -1, and no task_struct."""
+        task = self._running()
+        if task is None:
+            return 0 if source == "lx_task" else -1
+        return {"lx_pid": task.process, "lx_tid": task.pid, "lx_task": task.address}[source]
 
     def write(self, _thread: ThreadId, number: int, value: bytes) -> None:
         row = self._layout.rows[number]

@@ -20,7 +20,6 @@ from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView
 from vmdbg.gdb.monitor import OWNER, GuestMonitor
 from vmdbg.gdb.stops import exits
 from vmdbg.gdb.target import guest_target
-from vmdbg.gdb.threads import CurrentTask
 
 Log = Callable[[str], None]
 
@@ -37,14 +36,11 @@ class GdbServer:
         *,
         view: ClientView = DEFAULT_VIEW,
         monitor: Session | None = None,
-        current_task: CurrentTask = str,
         log: Log = lambda _line: None,
     ) -> None:
         self._debugger = debugger
         self._log = log
-        self._guest = guest_target(
-            debugger, view, GuestMonitor(debugger, monitor), write=self._console, current_task=current_task
-        )
+        self._guest = guest_target(debugger, view, GuestMonitor(debugger, monitor), write=self._console)
         self._server = Server(self._guest.target, log)
         debugger.stop_listeners.append(self._stopped)
 

@@ -20,7 +20,7 @@ from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.regions import GuestRegions
 from vmdbg.gdb.registers import GuestRegisters
 from vmdbg.gdb.stops import StopReasons
-from vmdbg.gdb.threads import CpuThreads, CurrentTask
+from vmdbg.gdb.threads import CpuThreads
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,10 @@ def guest_target(
     monitor: GuestMonitor,
     *,
     write: Callable[[str], None],
-    current_task: CurrentTask = str,
 ) -> GuestTarget:
     """`write` shows text on the client's console."""
     layout = layout_of(view.architecture, frozenset(debugger.engine.register_names))
-    registers = GuestRegisters(debugger, layout, view)
+    registers = GuestRegisters(debugger, layout, view, monitor.running_task)
     bits = view.architecture.address_bits
     frame = GuestFrame(debugger, registers, write)
     breakpoints = GuestBreakpoints(debugger, frame, (1 << bits) - 1)
@@ -57,7 +56,7 @@ def guest_target(
         version=vmdbg.__version__,
         interrupt=execution,
         breakpoints=breakpoints,
-        threads=CpuThreads(debugger, current_task),
+        threads=CpuThreads(debugger, monitor.running_task),
         reverse=execution,
         memory_map=AddressSpace(view.architecture),
         features=Description(layout),

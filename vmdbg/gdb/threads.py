@@ -7,18 +7,19 @@ from collections.abc import Callable, Sequence
 from gdbstub.stops import FIRST_THREAD, ThreadId
 from gdbstub.target import ThreadInfo
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.os.linux.current_locator import CurrentTask
 from vmdbg.x86.mode import CpuMode, cpu_mode
 
-CurrentTask = Callable[[], str]
-"""What the guest's operating system calls what the CPU runs; empty if that is not known."""
+RunningTask = Callable[[], CurrentTask | None]
+"""What the guest's operating system has the CPU run; None if that is not known."""
 
 
 class CpuThreads:
     """gdbstub's Threads port."""
 
-    def __init__(self, debugger: Debugger, current_task: CurrentTask) -> None:
+    def __init__(self, debugger: Debugger, running: RunningTask) -> None:
         self._debugger = debugger
-        self._current_task = current_task
+        self._running = running
 
     def threads(self) -> Sequence[ThreadId]:
         return [FIRST_THREAD]
@@ -34,8 +35,8 @@ class CpuThreads:
             words.append(f"ring {debugger.ring}")
         if debugger.machine.halted:
             words.append("halted")
-        task = self._current_task()
-        return [*words, task] if task else words
+        task = self._running()
+        return [*words, f"{task.name} ({task.pid})"] if task is not None else words
 
 
 def mode_of(debugger: Debugger) -> CpuMode:

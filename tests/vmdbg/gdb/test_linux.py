@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from pathlib import Path
 
 import pytest
 
 from tests.vmdbg.gdb.guests import GDBS, gdb, gdb_program, linux_guest, lldb
+from vmdbg.commands.session import Session
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.machine.digest import Digest, digest
+from vmdbg.machine.inputs import SerialInput
 from vmdbg.units import Tick
 
 END = Tick(700_000_000)
@@ -113,3 +117,41 @@ def test_attach_break_step_and_go_on_to_the_shell() -> None:
         while b"GUEST UP" not in guest.printed:
             assert debugger.poll() is None
         assert "GUEST UP" in guest.output
+
+
+def test_a_process_is_a_breakpoints_condition(tmp_path: Path) -> None:
+    """With the ELF made from the guest, and no debug package: names, types, and who runs."""
+    with linux_guest() as guest:
+        debugger = guest.debugger
+        early = gdb(gdb_program(GDBS[0]), debugger, "print $lx_pid", "print $lx_task", "detach")
+        assert "$1 = -1\n$2 = (void *) 0x0\n" in early
+        while "~ # " not in guest.output:
+            assert debugger.poll() is None
+        debugger.interrupt()
+        debugger.wait()
+        linux = Session(debugger).system.need()
+        (shell,) = (task for task in linux.tasks() if task.name == "sh")
+        elf = tmp_path / "guest.elf"
+        elf.write_bytes(linux.gdb_elf())
+        debugger.timeline.push(SerialInput(0, b"head /proc/uptime\n"))
+        output = gdb(
+            gdb_program(GDBS[0]),
+            debugger,
+            f"break vfs_read if $lx_pid > {shell.pid}",
+            "continue",
+            "print ((struct task_struct *)$lx_task)->comm",
+            "print $lx_pid == $lx_tid && $lx_pid == ((struct task_struct *)$lx_task)->pid",
+            "print *(struct list_head *)&((struct task_struct *)$lx_task)->tasks",
+            "print file->f_path.dentry->d_name.name",
+            "info threads",
+            "backtrace",
+            "detach",
+            file=elf,
+        )
+    assert re.search(r"Breakpoint 1, 0x[0-9a-f]+ in vfs_read \(file=0x[0-9a-f]+", output), output
+    assert '$1 = "head", ' in output
+    assert "$2 = 1" in output
+    assert "next = 0xffff" in output
+    assert re.search(r'\$4 = .* "uptime"', output), output
+    assert re.search(r"ring 0, head \(\d+\)", output), output
+    assert re.findall(r"^#\d+ .*? in (\w+) \(", output, re.M)[:3] == ["vfs_read", "ksys_read", "do_syscall_64"]

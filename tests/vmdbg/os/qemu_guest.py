@@ -91,16 +91,22 @@ class QemuGuest:
             ],
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        self._wait(lambda: (directory / "qmp").exists(), 20)
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
-        self.socket.connect(str(directory / "qmp"))
+        self._wait(self._connected, 20)
         self.replies = self.socket.makefile("r")
         self.replies.readline()
         self.execute("qmp_capabilities")
         with ram_file.open("r+b") as file:
             self.memory = FileMemory(mmap.mmap(file.fileno(), RAM_SIZE))
         self.stops = 0
+
+    def _connected(self) -> bool:
+        """The socket's file is there a little before QEMU listens on it."""
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            self.socket.connect(str(self.directory / "qmp"))
+            return True
+        return False
 
     def _wait(self, condition: Any, seconds: float) -> None:
         deadline = time.monotonic() + seconds
