@@ -72,8 +72,12 @@ class Page:
         with self._server(serve) as port:
             words = shlex.split(attach.text)
             assert words[0] == "gdb", f"{self._where(attach)}: {attach.text} is not how gdb is started"
-            said = self._gdb([self._gdb_file(word) for word in words[1:]], port, [command.text for command in session])
-        for command, output in zip(session, said, strict=True):
+            self.debug([self._gdb_file(word) for word in words[1:]], port, session)
+
+    def debug(self, arguments: list[str], port: str, session: Sequence[Command], aside: Mapping[int, str] = {}) -> None:
+        """Carry out gdb's part of the page. `aside` has commands that the page does not show, by what they precede."""
+        lines = [aside.get(number, "") + command.text for number, command in enumerate(session)]
+        for command, output in zip(session, self._gdb(arguments, port, lines), strict=True):
             self._check(command, output)
 
     @contextmanager

@@ -25,7 +25,7 @@ _OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vmdbg` with `arguments`, those of the process by default; the exit code."""
     try:
-        options = _parser().parse_args(arguments)
+        options = parser().parse_args(arguments)
         code = int(options.command(options))
         sys.stdout.flush()
         return code
@@ -50,17 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"{what} ({hint})", ExitCode.ENGINE)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
+    made = Parser(
         prog="vmdbg",
         description="A deterministic virtual machine monitor made for debugging.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"vmdbg {vmdbg.__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command_name", parser_class=Parser)
+    made.add_argument("--version", action="version", version=f"vmdbg {vmdbg.__version__}")
+    commands = made.add_subparsers(metavar="COMMAND", required=True, dest="command_name", parser_class=Parser)
     for module in (run, record, replay, query, save, script, symbols, devices, doctor):
         module.add_parser(commands)
-    return parser
+    return made
 
 
 def _exit_code(error: VmdbgError) -> ExitCode:

@@ -237,6 +237,8 @@ class PtyBackend:
 
     def flush(self) -> None:
         """A hung-up master is always ready, so it is watched only while somebody has the other end open."""
+        if self._master < 0:
+            return
         if not self._connected:
             self._poller.forget(self._master)
             self._outbox.trim()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vmdbg.commands.document import Document, Style, Text, address, count, document, joined, table, text
+from collections.abc import Sequence
+
+from vmdbg.commands.document import Document, Style, Table, Text, address, count, document, joined, table, text
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.commands.unwinding import backtrace
@@ -25,11 +27,10 @@ def bt(session: Session, arguments: Arguments) -> Document:
     else:
         trace = backtrace(session)
     frames = trace.frames[: arguments.limit] if arguments.limit > 0 else trace.frames
-    rows = [frame_row(session, frame) for frame in frames]
     end = (
         [] if trace.complete or len(frames) < len(trace.frames) else [text(f"(ends here: {trace.stopped})", Style.DIM)]
     )
-    return document(table((">#", "pc", "where", "stack"), rows, titles=False), *end)
+    return document(frame_table(session, frames), *end)
 
 
 def find_task(session: Session, wanted: str) -> Task:
@@ -41,7 +42,12 @@ def find_task(session: Session, wanted: str) -> Task:
     raise UserError(f"there is no task {wanted!r}; ps lists them")
 
 
-def frame_row(session: Session, frame: Frame) -> tuple[Text, ...]:
+def frame_table(session: Session, frames: Sequence[Frame]) -> Table:
+    """One frame a row, the innermost first."""
+    return table((">#", "pc", "stack", "where"), [_row(session, frame) for frame in frames], titles=False)
+
+
+def _row(session: Session, frame: Frame) -> tuple[Text, ...]:
     words: list[Text | str] = [text(str(frame.location) if frame.location else "", Style.SYMBOL)]
     line = session.sources.line_at(frame.pc if frame.number == 0 else frame.pc - 1)
     if line is not None:
@@ -49,5 +55,5 @@ def frame_row(session: Session, frame: Frame) -> tuple[Text, ...]:
     if frame.arguments:
         words.append(f" ({', '.join(f'{name}={value}' for name, value in frame.arguments)})")
     kind = frame.kind.value if frame.kind.value not in ("call", "current") else ""
-    stack = " ".join(word for word in (frame.stack, kind) if word)
-    return count(frame.number), address(frame.pc, 16 if frame.pc >> 32 else 8), joined(words), text(stack, Style.DIM)
+    stack = text(" ".join(dict.fromkeys(word for word in (frame.stack, kind) if word)), Style.DIM)
+    return count(frame.number), address(frame.pc, 16 if frame.pc >> 32 else 8), stack, joined(words)

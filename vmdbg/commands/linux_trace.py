@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmdbg.commands.bt import find_task, frame_row
+from vmdbg.commands.bt import find_task, frame_table
 from vmdbg.commands.document import Document, Style, address, count, document, pairs, table, text
 from vmdbg.commands.logpoint import Log
 from vmdbg.commands.registry import Arguments, Group, Parser, command
@@ -39,9 +39,8 @@ def task(session: Session, arguments: Arguments) -> Document:
         ("command line", text(found.command_line)),
     ]
     trace = linux.backtrace(found)
-    frames = [frame_row(session, frame) for frame in trace.frames]
     ending = [] if trace.complete else [text(f"(ends here: {trace.stopped})", Style.DIM)]
-    return document(pairs(rows), table((">#", "pc", "where", "stack"), frames, titles=False), *ending)
+    return document(pairs(rows), frame_table(session, trace.frames), *ending)
 
 
 class SystemCallTrace:
