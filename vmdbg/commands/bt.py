@@ -53,7 +53,8 @@ def _row(session: Session, frame: Frame) -> tuple[Text, ...]:
     if line is not None:
         words.append(text(f" {line}", Style.DIM))
     if frame.arguments:
-        words.append(f" ({', '.join(f'{name}={value}' for name, value in frame.arguments)})")
+        shown = ", ".join(f"{name}={value}" for name, value in frame.arguments)
+        words.append(f" ({shown})" if frame.location else f"({shown})")
     kind = frame.kind.value if frame.kind.value not in ("call", "current") else ""
     stack = text(" ".join(dict.fromkeys(word for word in (frame.stack, kind) if word)), Style.DIM)
     return count(frame.number), address(frame.pc, 16 if frame.pc >> 32 else 8), stack, joined(words)

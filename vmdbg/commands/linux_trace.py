@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmdbg.commands.bt import find_task, frame_table
-from vmdbg.commands.document import Document, Style, address, count, document, pairs, table, text
+from vmdbg.commands.document import Document, Style, address, count, document, pairs, text
 from vmdbg.commands.logpoint import Log
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
