@@ -70,7 +70,7 @@ class BackwardStepRun:
         if timeline.position <= timeline.start:
             return HistoryStart()
         context, pc = current_context(engine), engine.linear_pc
-        timeline.reverse_step()
+        timeline.reverse_step(past_inputs=self._mode is StepMode.SAME_CONTEXT)
         if self._mode is StepMode.ARCHITECTURAL or not self._returned_from_handler(debugger):
             return None
         point = debugger.points.add_breakpoint(pc, condition=lambda d: current_context(d.engine) == context)

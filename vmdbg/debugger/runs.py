@@ -179,12 +179,14 @@ class StepRun:
             return stop
         debugger.points.arm(debugger.engine)
         engine = debugger.engine
-        rsp, deliveries = self._rsp(), engine.delivery_count
+        rsp, deliveries, inputs = self._rsp(), engine.delivery_count, debugger.timeline.history.taken()
         outcome = debugger.timeline.step()
         if not isinstance(outcome, Stepped):
             stop = judge(debugger, outcome)
             if stop is not None:
                 return stop
+        if self._mode is StepMode.SAME_CONTEXT and debugger.timeline.history.taken() != inputs:
+            return None
         since = engine.delivery_count - deliveries
         if since and self._mode is StepMode.SAME_CONTEXT and self._start_detour(debugger, rsp, since):
             return None

@@ -200,10 +200,16 @@ class Machine:
         self._barrier = NEVER
 
     def step(self) -> Outcome:
-        """Run one instruction, or deliver one interrupt or exception; a halted CPU first waits for its interrupt."""
+        """Take one input that is due, deliver one interrupt or exception, or else run one instruction.
+
+        A halted CPU first waits for the next input or interrupt.
+        """
         while self.ending is None:
             self._take_deadlines()
-            self._take_inputs()
+            data = self.inputs.take(self.clock)
+            if data is not None:
+                self._apply(data)
+                return self.ending or Stepped()
             if self.halted and not self._wake():
                 forever = self._idle(None)
                 if forever is not None:
@@ -213,15 +219,6 @@ class Machine:
             if outcome is not None:
                 return outcome
         return self.ending
-
-    def step_phase(self) -> Outcome:
-        """Take the next input that is due, or else step."""
-        self._take_deadlines()
-        data = self.inputs.take(self.clock)
-        if data is None:
-            return self.step()
-        self._apply(data)
-        return self.ending or Stepped()
 
     def _step_engine(self) -> Outcome | None:
         self.in_access = True
@@ -279,6 +276,9 @@ class Machine:
                 return None
             case StopRequested():
                 return self.ending or exit_
+            case TripleFault():
+                self.end(exit_)
+                return exit_
             case (
                 Stepped()
                 | BreakpointHit()
@@ -286,7 +286,6 @@ class Machine:
                 | ExceptionDelivered()
                 | EventCaught()
                 | VoidFetch()
-                | TripleFault()
                 | Stuck()
             ):
                 return exit_

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.timeline.pages import PageStore
 from vmdbg.timeline.ram import RamImage
+from vmdbg.units import Tick
 
 DEFAULT_BUDGET = 512 << 20
 """Bytes of memory for checkpoints."""
@@ -25,6 +26,8 @@ class Checkpoint:
     state: MachineState
     ram: RamImage
     inputs: int
+    halted_at: Tick | None = None
+    """When the CPU halted, if it is halted and that is known."""
 
     @property
     def own_size(self) -> int:

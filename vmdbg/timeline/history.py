@@ -44,6 +44,12 @@ class History:
         """The next input."""
         return self.inputs[self._next] if self._next < len(self.inputs) else None
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the next input is taken before anything else happens."""
+        coming = self.upcoming
+        return coming is not None and coming.position <= self._position()
+
     def take(self, clock: Tick) -> Input | None:
         if self._next >= len(self.inputs):
             return None
@@ -66,6 +72,13 @@ class History:
         """How many inputs the machine has taken: part of a checkpoint."""
         return self._next
 
+    def first_in_row(self) -> Position:
+        """When the first was taken of those that are taken one right after the other up to the next one."""
+        at = self._next
+        while at and _follows(self.inputs[at], self.inputs[at - 1]):
+            at -= 1
+        return self.inputs[at].position
+
     def rewind(self, taken: int) -> None:
         """The machine was restored to when it had taken that many."""
         self._next = taken
@@ -77,3 +90,8 @@ class History:
     def count_before(self, position: Position) -> int:
         """How many inputs were taken before `position`."""
         return bisect_left(self.inputs, position, key=lambda entry: entry.position)
+
+
+def _follows(entry: PlacedInput, earlier: PlacedInput) -> bool:
+    here, there = entry.position, earlier.position
+    return here.tick == there.tick and here.phase <= there.phase + 1

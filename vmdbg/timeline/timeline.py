@@ -179,23 +179,23 @@ class Timeline:
     def _finish_phases(self, target: Position, over_breakpoint: bool) -> Outcome:
         """Take what comes at the tick, one at a time, up to `target`."""
         while self.position < target:
-            if not over_breakpoint and stops.at_breakpoint(self.machine.engine):
+            if not over_breakpoint and not self.history.is_due and stops.at_breakpoint(self.machine.engine):
                 return BreakpointHit()
             over_breakpoint = False
-            outcome = self.machine.step_phase()
+            outcome = self.machine.step()
             if not isinstance(outcome, Stepped):
                 return outcome
         return LimitReached()
 
     def step(self) -> TimelineOutcome:
-        """Run one instruction, or deliver one interrupt or exception; a halted CPU first waits for its interrupt."""
+        """Go to the next instant: one input, one delivery or one instruction further.
+
+        A halted CPU first waits for the next input or interrupt.
+        """
         if self._closed and self.position >= self._end:
             return self.machine.ending or EndOfHistory()
-        before, coming = self.position, self.history.upcoming
-        if coming is not None and coming.position > before and coming.position.tick == before.tick:
-            outcome = self.machine.step_phase()
-        else:
-            outcome = self.machine.step()
+        before = self.position
+        outcome = self.machine.step()
         if self._closed and self.position > self._end:
             with self.undisturbed():
                 self.go(self._end)
@@ -265,7 +265,9 @@ class Timeline:
 
     def checkpoint_here(self) -> Checkpoint:
         """The present instant, kept by the caller."""
-        return Checkpoint(self.position, self.machine.save(), self._ram.capture(), self.history.taken())
+        machine = self.machine
+        halted_at = machine.halt_tick if machine.halted else None
+        return Checkpoint(self.position, machine.save(), self._ram.capture(), self.history.taken(), halted_at)
 
     def undisturbed(self) -> AbstractContextManager[Stops]:
         """No breakpoint, watchpoint or catch stops the machine meanwhile; afterwards they are set as before."""
@@ -310,31 +312,46 @@ class Timeline:
         self._ram.restore(checkpoint.ram)
         self.machine.restore(checkpoint.state)
         if checkpoint.state.halted:
-            self.machine.halt_tick = self.machine.clock
+            known = checkpoint.halted_at
+            self.machine.halt_tick = known if known is not None else self.machine.clock
         self.history.rewind(checkpoint.inputs)
         self.console.restored(checkpoint.position.tick)
         self._replay_cost = 0.0
         self._update_writable()
 
-    def reverse_step(self) -> Position:
-        """Go to the instant before this one; at the start, stay. Returns where that is."""
+    def reverse_step(self, *, past_inputs: bool = False) -> Position:
+        """Go to the instant before this one; at the start, stay. Returns where that is.
+
+        `past_inputs`: to before what was no input, which is an instruction or a delivery.
+        """
         now = self.position
-        if now > self.start:
-            with self.undisturbed():
+        with self.undisturbed():
+            while now > self.start:
+                inputs = self.history.taken()
                 self.go(self.previous(now))
+                if not past_inputs or self.history.taken() == inputs:
+                    break
+                self.go(self.history.first_in_row())
+                self._back_to_halt()
+                now = self.position
         return self.position
 
     def previous(self, now: Position) -> Position:
         """The instant before `now`, which is after the start. Moves the machine; call it while nothing is armed."""
-        tick = now.tick if now.phase else Tick(now.tick - LONGEST_INSTRUCTION)
-        self.go(max(Position(tick), self.start))
-        if self.machine.halted and self.machine.clock > self.machine.halt_tick:
-            self.go(max(Position(self.machine.halt_tick), self.start))
+        self.go(max(Position(now.tick), self.start))
+        if self.position >= now:  # an instruction retired and trapped in one go, or nothing came at this tick
+            self.go(max(Position(Tick(now.tick - LONGEST_INSTRUCTION)), self.start))
+        self._back_to_halt()
         while True:
             before = self.position
-            self.machine.step_phase()
+            self.machine.step()
             if self.position >= now or self.position == before:
                 return before
+
+    def _back_to_halt(self) -> None:
+        """Asleep: go to when the CPU halted."""
+        if self.machine.halted and self.machine.clock > self.machine.halt_tick:
+            self.go(max(Position(self.machine.halt_tick), self.start))
 
     def reverse_search(
         self, is_stop: IsStop, on_progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
@@ -357,7 +374,7 @@ class Timeline:
         if isinstance(data, RegisterWrite | MemoryWrite | PortWrite):
             before = self.position
             while self.history.upcoming is not None:
-                self.machine.step_phase()
+                self.machine.step()
             self._passed(before)
 
     def fork(self) -> None:

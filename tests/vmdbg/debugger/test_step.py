@@ -6,6 +6,7 @@ import pytest
 
 from tests.vmdbg.debugger.programs import go, program, run_to, step
 from vmdbg.debugger.actions import Continue, Direction, Step, StepMode
+from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart, StepDone
 from vmdbg.units import Linear, Tick
 
@@ -157,3 +158,33 @@ def test_backward_continue_finds_the_last_hit() -> None:
         debugger.points.remove(point)
         assert isinstance(go(debugger, Continue(Direction.BACKWARD)), HistoryStart)
         assert debugger.position == debugger.timeline.start
+
+
+def test_inputs_are_no_steps_of_the_same_context_but_instants_of_their_own() -> None:
+    """Going back is the way forth reversed, in either mode."""
+
+    def pcs(debugger: Debugger, direction: Direction, mode: StepMode, count: int) -> list[Linear]:
+        found = []
+        for _ in range(count):
+            go(debugger, Step(direction, mode=mode))
+            found.append(debugger.pc)
+        return found
+
+    with program("nop\nfirst: nop\nsecond: nop\nthird: nop\nfinish 0\n", "first", "second", "third") as (
+        debugger,
+        at,
+        _,
+    ):
+        run_to(debugger, at["second"])
+        at_second = debugger.position
+        for value in (1, 2):
+            debugger.write_register("rbp", value)
+        debugger.timeline.seek(at_second)
+        first, second, third = (Linear(at[name]) for name in ("first", "second", "third"))
+        go(debugger, Step(Direction.BACKWARD))
+        assert debugger.pc == first
+        assert pcs(debugger, Direction.FORWARD, StepMode.SAME_CONTEXT, 2) == [second, third]
+        assert debugger.engine.read_register("rbp") == 2
+        assert pcs(debugger, Direction.BACKWARD, StepMode.SAME_CONTEXT, 2) == [second, first]
+        assert pcs(debugger, Direction.FORWARD, StepMode.ARCHITECTURAL, 4) == [second, second, second, third]
+        assert pcs(debugger, Direction.BACKWARD, StepMode.ARCHITECTURAL, 4) == [second, second, second, first]

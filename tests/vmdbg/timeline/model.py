@@ -8,26 +8,42 @@ from contextlib import contextmanager
 from functools import cache
 
 from tests.guests.build import assemble_file
+from tests.vmdbg.recording.guests import sample_origin
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
 from vmdbg.engine.port import BreakpointHit, EventCaught, LimitReached, Stepped, Stops, WatchpointHit
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import Digest, digest
+from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
+from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.timeline.origin import BootOrigin
-from vmdbg.timeline.stops import arm
+from vmdbg.timeline.stops import arm, at_breakpoint
 from vmdbg.units import Tick
 
 MEMORY = 4 << 20
-MOST_INSTANTS = 30_000
+MOST_INSTANTS = 25_000
+SAMPLE = "sample"
+SAMPLE_STARTS = Tick(1_080_000)
+"""From there on, the sample is in ring 3 and out, faults, and is interrupted."""
 
 
 @cache
 def origin_of(guest: str) -> BootOrigin:
+    if guest == SAMPLE:
+        return sample_origin()
     options = BootOptions(memory=MEMORY, kernel=InputFile(guest, memoryview(assemble_file(guest))))
     return BootOrigin(MachineConfig(memory=MEMORY), boot_image(options), options)
+
+
+def machine_of(guest: str) -> Machine:
+    """The guest where its history is to begin."""
+    machine = origin_of(guest).machine()
+    if guest == SAMPLE:
+        machine.run(SAMPLE_STARTS)
+    return machine
 
 
 class Model:
@@ -39,24 +55,27 @@ class Model:
         self._digests: dict[Position, Digest] = {}
         self.positions: list[Position] = []
         self.pcs: list[int] = []
+        self.stacks: list[int] = []
         with self._machine() as machine:
-            left = self._inputs.copy()
-            while len(self.positions) < MOST_INSTANTS:
-                self.positions.append(machine.position)
-                self.pcs.append(machine.engine.linear_pc)
-                _push_due(machine, left)
-                outcome = machine.step_phase()
+            while len(self.positions) < MOST_INSTANTS or machine.position.phase:
+                self._note(machine)
+                outcome = machine.step()
                 if machine.position == self.positions[-1]:
                     break
                 if not isinstance(outcome, Stepped):
-                    self.positions.append(machine.position)
-                    self.pcs.append(machine.engine.linear_pc)
+                    self._note(machine)
                     break
         self.end = self.positions[-1]
 
+    def _note(self, machine: Machine) -> None:
+        self.positions.append(machine.position)
+        self.pcs.append(machine.engine.linear_pc)
+        self.stacks.append(sum(machine.engine.read_registers(("ss_base", "rsp"))))
+
     @contextmanager
     def _machine(self) -> Iterator[Machine]:
-        machine = origin_of(self._guest).machine()
+        machine = machine_of(self._guest)
+        machine.inputs = Schedule(machine, self._inputs)
         try:
             yield machine
         finally:
@@ -74,36 +93,31 @@ class Model:
     def digest(self, position: Position) -> Digest:
         if position not in self._digests:
             with self._machine() as machine:
-                self._run_to(machine, position)
+                while machine.position < position:
+                    if machine.clock < position.tick:
+                        _advance(machine, position.tick)
+                    else:
+                        machine.step()
                 self._digests[position] = digest(machine)
         return self._digests[position]
 
-    def _run_to(self, machine: Machine, position: Position) -> None:
-        left = self._inputs.copy()
-        while machine.position < position:
-            _push_due(machine, left)
-            goal = min([position, *(entry.position for entry in left[:1])])
-            if machine.position.tick < goal.tick:
-                machine.run(goal.tick)
-            else:
-                machine.step_phase()
-
     def reports(self, stops: Stops) -> list[tuple[Position, str]]:
-        """All that a run from the start reports with `stops` armed, before it ends. For guests without inputs."""
-        assert not self._inputs
+        """All that a run from the start reports with `stops` armed, before it ends."""
         found: list[tuple[Position, str]] = []
         with self._machine() as machine:
             arm(machine.engine, stops)
             over = False
             while True:
-                outcome = machine.run(Tick(self.end.tick), over_breakpoint=over)
-                if isinstance(outcome, LimitReached) or machine.ending is not None:
+                outcome = _advance(machine, Tick(self.end.tick), over)
+                over = isinstance(outcome, BreakpointHit | EventCaught)
+                if machine.ending is not None or (isinstance(outcome, LimitReached) and machine.clock >= self.end.tick):
                     return found
+                if isinstance(outcome, LimitReached | Stepped):
+                    continue
                 entry = (machine.position, type(outcome).__name__)
                 if found and found[-1] == entry:
                     return found
                 found.append(entry)
-                over = isinstance(outcome, BreakpointHit | EventCaught)
 
     def last_report(self, stops: Stops, now: Position) -> Position | None:
         """Where a reverse search from `now` is to end."""
@@ -115,6 +129,40 @@ class Model:
         return None
 
 
-def _push_due(machine: Machine, left: list[PlacedInput]) -> None:
-    while left and left[0].position == machine.position:
-        machine.push(left.pop(0).input)
+class Schedule:
+    """Inputs for a machine that runs from its start: each comes at the instant that it was noted for."""
+
+    def __init__(self, machine: Machine, inputs: Sequence[PlacedInput]) -> None:
+        self._machine = machine
+        self._left = list(inputs)
+
+    @property
+    def coming(self) -> Position | None:
+        return self._left[0].position if self._left else None
+
+    def next_tick(self) -> Tick | None:
+        if not self._left:
+            return None
+        due, now = self._left[0].position, self._machine.position
+        return Tick(now.tick + 1) if due.tick == now.tick and due > now else due.tick
+
+    def take(self, clock: Tick) -> Input | None:  # noqa: ARG002 - the position is finer
+        if self._left and self._left[0].position <= self._machine.position:
+            return self._left.pop(0).input
+        return None
+
+    def push(self, clock: Tick, data: Input) -> None:  # noqa: ARG002 - what it must not be given
+        raise AssertionError("all is known beforehand")
+
+
+def _advance(machine: Machine, limit: Tick, over: bool = False) -> Outcome:
+    """Run at most to `limit`, or take or come to the next input."""
+    assert isinstance(machine.inputs, Schedule)
+    now, coming = machine.position, machine.inputs.coming
+    if coming is None or coming.tick >= limit > now.tick:
+        return machine.run(limit, over_breakpoint=over)
+    if coming.tick > now.tick:
+        return machine.run(coming.tick, over_breakpoint=over)
+    if coming > now and not over and at_breakpoint(machine.engine):
+        return BreakpointHit()
+    return machine.step()

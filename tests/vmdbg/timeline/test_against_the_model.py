@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.vmdbg.timeline.model import Model, origin_of
+from tests.vmdbg.timeline.model import Model, machine_of
 from vmdbg.engine.port import (
     Access,
     Breakpoints,
@@ -24,7 +25,24 @@ from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical, Tick
 
-GUESTS = ("modes", "protected_exceptions", "protected_ring3", "real_exceptions", "real_single_step", "real_timer")
+GUESTS = (
+    "real_exceptions",
+    "real_single_step",
+    "real_timer",
+    "virtual_8086",
+    "protected_exceptions",
+    "protected_pae",
+    "protected_ring3",
+    "task_switch",
+    "triple_fault_protected",
+    "modes",
+    "compatibility",
+    "long_page_faults",
+    "long_ring3",
+    "rep_interrupted",
+    "timer_interrupts",
+    "sample",
+)
 FOR_EVER = Tick(1 << 62)
 model_of = cache(Model)
 fractions = st.floats(0, 1, exclude_max=True)
@@ -37,11 +55,19 @@ class TimelineAgainstModel(RuleBasedStateMachine):
     def boot(self, guest: str) -> None:
         self.guest = guest
         self.model = model_of(guest)
-        self.machine = origin_of(guest).machine()
+        self.machine = machine_of(guest)
         self.timeline = Timeline(self.machine)
         self.stops = Stops()
-        self.timeline.run(FOR_EVER)
+        self.run_out()
+
+    def run_out(self) -> None:
+        """As far as the model knows."""
+        self.timeline.run(self.model.end.tick)
+        while self.timeline.position < self.model.end:
+            self.timeline.step()
         assert self.timeline.end == self.model.end
+        if self.machine.ending is None:
+            self.timeline.close()
 
     def teardown(self) -> None:
         if hasattr(self, "machine"):
@@ -63,7 +89,8 @@ class TimelineAgainstModel(RuleBasedStateMachine):
 
     @rule(fraction=fractions)
     def seek_a_tick(self, fraction: float) -> None:
-        goal = Position(Tick(int(fraction * self.timeline.end.tick)))
+        start, end = self.timeline.start, self.timeline.end
+        goal = max(start, Position(Tick(start.tick + int(fraction * (end.tick - start.tick)))))
         self.timeline.seek(goal)
         assert goal <= self.now <= self.model.following(goal)
 
@@ -93,29 +120,31 @@ class TimelineAgainstModel(RuleBasedStateMachine):
 
     @rule(
         code=st.lists(fractions, max_size=3),
-        data=st.lists(st.tuples(st.integers(0, 0x7FFF), st.sampled_from([1, 4, 64])), max_size=2),
+        data=st.lists(st.tuples(fractions, st.integers(-16, 16), st.sampled_from([1, 4, 64])), max_size=2),
         vectors=st.frozensets(st.sampled_from([0, 1, 3, 6, 13, 14]), max_size=2),
     )
-    def set_stops(self, code: list[float], data: list[tuple[int, int]], vectors: frozenset[int]) -> None:
-        pcs = self.model.pcs
+    def set_stops(self, code: list[float], data: list[tuple[float, int, int]], vectors: frozenset[int]) -> None:
+        """Watchpoints are near where the stack was at some instant."""
+        pcs, stacks = self.model.pcs, self.model.stacks
+        places = [max(0, stacks[int(fraction * len(stacks))] + offset) for fraction, offset, _ in data]
         self.stops = Stops(
             Breakpoints(linear=tuple(Linear(pcs[int(fraction * len(pcs))]) for fraction in code)),
             tuple(
-                Watchpoint(number, address, size, frozenset({Access.WRITE}))
-                for number, (address, size) in enumerate(data)
+                Watchpoint(number, place, size, frozenset({Access.WRITE}))
+                for number, (place, (_, _, size)) in enumerate(zip(places, data, strict=True))
             ),
             Catches(vectors=vectors),
         )
         arm(self.machine.engine, self.stops)
 
-    @precondition(lambda self: not self.timeline.history.inputs and self.timeline.end == self.model.end)
+    @precondition(lambda self: self.timeline.end == self.model.end)
     @rule()
     def run_to_a_stop(self) -> None:
         coming = [entry for entry in self.model.reports(self.stops) if entry[0] > self.now]
         outcome = self.timeline.run(FOR_EVER, over_breakpoint=True)
         assert (self.now, type(outcome).__name__) == coming[0] if coming else self.now == self.model.end
 
-    @precondition(lambda self: not self.timeline.history.inputs and self.timeline.end == self.model.end)
+    @precondition(lambda self: self.timeline.end == self.model.end)
     @rule()
     def search_backwards(self) -> None:
         goal = self.model.last_report(self.stops, self.now)
@@ -152,7 +181,7 @@ class TimelineAgainstModel(RuleBasedStateMachine):
         self.timeline.push(data)
         self.model = Model(self.guest, self.timeline.history.inputs)
         arm(self.machine.engine, Stops())
-        self.timeline.run(self.model.end.tick)
+        self.run_out()
         arm(self.machine.engine, self.stops)
 
     @invariant()
@@ -165,10 +194,17 @@ def _index_after(model: Model, position: Position) -> int:
     return next(index for index, other in enumerate(model.positions) if other > position)
 
 
+class AtLength(TimelineAgainstModel):
+    pass
+
+
 TimelineAgainstModel.TestCase.settings = settings(
     max_examples=12,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes: AtLength does it
 )
+AtLength.TestCase.settings = settings(TimelineAgainstModel.TestCase.settings, max_examples=150, phases=tuple(Phase))
 TestTimelineAgainstModel = TimelineAgainstModel.TestCase
+TestTimelineAgainstModelAtLength = pytest.mark.slow(pytest.mark.timeout(1500)(AtLength.TestCase))

@@ -6,19 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.vmdbg.timeline.model import Model, origin_of
+from tests.vmdbg.timeline.model import Model, machine_of
 from vmdbg.engine.port import (
     Access,
     BreakpointHit,
     Breakpoints,
     ExceptionDelivered,
     Stops,
+    TripleFault,
     Watchpoint,
     WatchpointHit,
 )
 from vmdbg.errors import UserError
 from vmdbg.machine.digest import digest
-from vmdbg.machine.inputs import SerialInput
+from vmdbg.machine.inputs import NmiButton, RegisterWrite, SerialInput
 from vmdbg.machine.outcome import Outcome, TestExited
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import EndOfHistory
@@ -32,7 +33,7 @@ FOR_EVER = Tick(1 << 62)
 
 @pytest.fixture
 def timeline() -> Iterator[Timeline]:
-    timeline = Timeline(origin_of(GUEST).machine())
+    timeline = Timeline(machine_of(GUEST))
     timeline.run(FOR_EVER)
     yield timeline
     timeline.machine.close()
@@ -153,7 +154,7 @@ def test_a_hot_breakpoint_is_found_from_the_end_of_the_interval(timeline: Timeli
     """More hits than are looked at one by one."""
     engine = timeline.machine.engine
     model = Model("modes")
-    long = Timeline(origin_of("modes").machine())
+    long = Timeline(machine_of("modes"))
     long.run(FOR_EVER)
     pcs = tuple(Linear(pc) for pc in sorted(set(model.pcs)))
     arm(long.machine.engine, Stops(Breakpoints(linear=pcs)))
@@ -172,7 +173,7 @@ def test_a_hot_breakpoint_is_found_from_the_end_of_the_interval(timeline: Timeli
 
 def test_halted_time_is_no_instant_of_its_own() -> None:
     """Back from the interrupt that ended a HLT is the instant after the HLT."""
-    timeline = Timeline(origin_of("real_timer").machine())
+    timeline = Timeline(machine_of("real_timer"))
     timeline.run(FOR_EVER)
     model = Model("real_timer")
     for position in model.positions[:0:-1]:
@@ -187,4 +188,65 @@ def test_halted_time_is_no_instant_of_its_own() -> None:
     assert timeline.position == asleep
     assert timeline.machine.halted
     assert timeline.reverse_step() == model.previous(asleep)
+    timeline.machine.close()
+
+
+@pytest.mark.parametrize("guest", ["real_exceptions", "real_single_step", "virtual_8086", "triple_fault_protected"])
+def test_a_step_back_from_every_instant_is_to_the_one_before(guest: str) -> None:
+    """Also from a trap's handler: its instruction retired and trapped in one."""
+    model = Model(guest)
+    timeline = Timeline(machine_of(guest))
+    timeline.run(FOR_EVER)
+    assert timeline.position == model.end
+    for position in model.positions[:0:-1]:
+        timeline.seek(position)
+        assert timeline.reverse_step() == model.previous(position)
+    timeline.machine.close()
+
+
+def test_an_input_is_an_instant_of_its_own() -> None:
+    timeline = Timeline(machine_of("real_timer"))
+    timeline.run(FOR_EVER)
+    timeline.seek(timeline.start)
+    timeline.fork()
+    timeline.push(NmiButton())
+    timeline.run(Tick(1000))
+    timeline.seek(timeline.start)
+    forth = [timeline.position]
+    for _ in range(3):
+        timeline.step()
+        forth.append(timeline.position)
+    assert forth[1] == Position(Tick(0), 1)
+    assert [timeline.reverse_step() for _ in range(3)] == forth[-2::-1]
+    timeline.machine.close()
+
+
+def test_a_breakpoint_where_an_input_comes_is_reported_once_after_it() -> None:
+    timeline = Timeline(machine_of("modes"))
+    timeline.run(Tick(1000))
+    place = timeline.position
+    timeline.push(RegisterWrite("xmm0", 1))
+    timeline.push(RegisterWrite("xmm0", 2))
+    timeline.run(Tick(2000))
+    timeline.seek(place)
+    arm(timeline.machine.engine, Stops(Breakpoints(linear=(timeline.machine.engine.linear_pc,))))
+    timeline.seek(timeline.start)
+    while timeline.position.tick < place.tick:
+        assert isinstance(timeline.run(FOR_EVER, over_breakpoint=True), BreakpointHit)
+    after = Position(place.tick, 2)
+    assert timeline.position == after
+    timeline.seek(Position(Tick(place.tick + 1)))
+    assert timeline.reverse_search(anything) == after
+    earlier = timeline.reverse_search(anything)
+    assert earlier is None or earlier.tick < place.tick
+    timeline.machine.close()
+
+
+def test_a_triple_fault_is_the_end() -> None:
+    timeline = Timeline(machine_of("triple_fault_protected"))
+    assert isinstance(timeline.run(FOR_EVER), TripleFault)
+    end = timeline.position
+    assert isinstance(timeline.run(FOR_EVER), TripleFault)
+    assert isinstance(timeline.step(), TripleFault)
+    assert timeline.position == end
     timeline.machine.close()
