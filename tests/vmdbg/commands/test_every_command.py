@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,12 @@ WITHOUT_EXAMPLES = {"ignore", "condition", "commands", "forward", "list", "sourc
 LINUX = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.linux")}
 EXAMPLES = [(command, example) for command in COMMANDS for example in command.examples if command.name not in LINUX]
 LOOKING = [(c, e) for c, e in EXAMPLES if not c.effect]
+
+
+@pytest.fixture(autouse=True)
+def in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For commands that write files."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.name)

@@ -17,12 +17,10 @@ from tests.linux_assets import AssetsMissingError, busybox_initrd, cloud_kernel
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.server import GdbServer
 from vmdbg.machine.config import MachineConfig
-from vmdbg.machine.machine import Machine
-from vmdbg.machine.power_on import power_on
+from vmdbg.timeline.origin import BootOrigin
 from vmdbg.timeline.timeline import Timeline
 
 DEADLINE = 100.0
@@ -45,15 +43,15 @@ class Guest:
 def guest(
     kernel: bytes, *, memory: int = 16 * MEBIBYTE, append: str = "", initrd: bytes | None = None
 ) -> Iterator[Guest]:
-    machine = Machine(MachineConfig(memory=memory), UnicornEngine)
     options = BootOptions(
         memory=memory,
         kernel=InputFile("guest", memoryview(kernel)),
         initrd=InputFile("initrd", memoryview(initrd)) if initrd is not None else None,
         append=append,
     )
-    power_on(machine, boot_image(options))
-    made = Guest(Debugger(Timeline(machine)))
+    origin = BootOrigin(MachineConfig(memory=memory), boot_image(options), options)
+    machine = origin.machine()
+    made = Guest(Debugger(Timeline(machine, origin=origin)))
     for console in (machine.debug_console, machine.serial[0]):
         console.listeners.append(lambda _port, data, _now: made.printed.extend(data))
     try:
