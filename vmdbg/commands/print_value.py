@@ -14,6 +14,7 @@ from vmdbg.expressions.template import compile_template
 from vmdbg.expressions.values import TypedValue, whole
 
 MAX_SHOWN = 4096
+MAX_OBJECT_LINES = 4000
 
 
 def declare(parser: Parser) -> None:
@@ -55,8 +56,19 @@ def print_(session: Session, arguments: Arguments) -> Document:
     value = session.evaluate(source)
     _keep(session, name, value)
     letters = parse_format(arguments.letters)
+    if isinstance(value, TypedValue) and letters.letter is None:
+        return _object(value, name)
     shown = _formatted(session, value, letters.letter, letters.size)
     return document(joined((text(f"{name} = ", Style.LABEL), shown)) if name else shown, value={"value": _json(value)})
+
+
+def _object(value: TypedValue, name: str) -> Document:
+    """A typed value as C, a member a line."""
+    words = str(value)
+    lines = f"{name} = {words}".splitlines() if name else words.splitlines()
+    more = len(lines) - MAX_OBJECT_LINES
+    left = [text(f"{more} more lines; print a member of it", Style.DIM)] if more > 0 else []
+    return document(*lines[:MAX_OBJECT_LINES], *left, value={"value": words})
 
 
 def _assignment(source: str) -> tuple[str, str]:
@@ -119,7 +131,15 @@ def value_text(session: Session, value: Any) -> Text:
         return joined((text(shown, Style.NUMBER), text(f"  {value[:64]!r}", Style.STRING)))
     if isinstance(value, list | tuple | range):
         return joined(("[", *_separated([value_text(session, item) for item in list(value)[:256]]), "]"))
-    return text(str(value)[:MAX_SHOWN] if isinstance(value, TypedValue | float) else f"<{type(value).__name__}>")
+    if isinstance(value, TypedValue):
+        return text(_in_one_line(value))
+    return text(str(value) if isinstance(value, float) else f"<{type(value).__name__}>")
+
+
+def _in_one_line(value: TypedValue) -> str:
+    """Of a struct among others, its type and where it is."""
+    words, newline, _ = str(value).partition("\n")
+    return f"{words}...}} at {whole(value.pointer_()):#x}" if newline else words
 
 
 def _separated(parts: list[Text]) -> list[Text | str]:

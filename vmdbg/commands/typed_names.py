@@ -1,34 +1,58 @@
-"""Names that an operating system adds to expressions: the current task, objects by C type, per-CPU variables."""
+"""Names that an operating system adds to expressions: tasks, objects by C type, lists and trees, per-CPU variables."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vmdbg.expressions.values import whole
+from vmdbg.expressions.errors import ExpressionError
+from vmdbg.expressions.values import TypedValue, describe, whole
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
-    from vmdbg.os.linux.kernel import Kernel
+    from vmdbg.os.linux.namespace import Namespace
+
+BY_NAME = ("current", "threads", "sizeof", "cast", "xarray", "maple", "variable")
+"""Functions of vmdbg.os.linux.namespace that expressions have as they are."""
+WITH_MEMBER = ("offsetof", "container_of", "entries", "hash_entries", "tree_entries")
+"""Those whose last argument is a member, which C has without quotes."""
 
 
 def add_typed_names(session: Session) -> None:
-    """`task`, `object("struct file", address)`, `pointer()`, `variable()`, `per_cpu()`, `task_of()`, `sizeof()`,
-    `offsetof()`. Each raises UserError where no operating system is known.
-    """
+    """`task` is the current one; the functions raise UserError where no operating system is known."""
 
-    def kernel() -> Kernel:
-        return session.system.need().kernel
+    def names() -> Namespace:
+        return session.system.need().names
+
+    def named(function: str) -> Any:
+        return lambda *arguments: getattr(names(), function)(*arguments)
 
     def object_(spelling: Any, where: Any) -> Any:
-        return kernel().object(str(spelling), where if isinstance(where, str) else whole(where))
+        return names().typed(spelling, where if isinstance(where, str) else whole(where))
 
-    session.scope.objects["task"] = lambda: kernel().current_task()
-    session.scope.functions |= {
+    scope = session.scope
+    scope.objects["task"] = lambda: names().current()
+    scope.functions |= {name: named(name) for name in (*BY_NAME, *WITH_MEMBER)}
+    scope.functions |= {
         "object": object_,
-        "pointer": lambda spelling, address: kernel().pointer(str(spelling), whole(address)),
-        "variable": lambda name: kernel()[str(name)],
-        "per_cpu": lambda name, cpu=0: kernel().per_cpu(str(name), whole(cpu)),
-        "task_of": lambda pid: session.system.need().task(whole(pid)),
-        "sizeof": lambda spelling: kernel().type(str(spelling)).size,
-        "offsetof": lambda spelling, member: kernel().type(str(spelling)).offset_of(str(member)),
+        "pointer": lambda spelling, address: names().cast(f"{spelling} *", whole(address)),
+        "per_cpu": lambda name, cpu=0: names().per_cpu(str(name), whole(cpu)),
+        "task": lambda pid: names().task(whole(pid)),
+        "deref": lambda value: _dereferenced(session, value),
+        "address_of": _address_of,
     }
+    scope.member_functions |= set(WITH_MEMBER)
+
+
+def _dereferenced(session: Session, value: Any) -> Any:
+    """What a pointer points to; the word at a plain address."""
+    if isinstance(value, TypedValue):
+        return value.dereference_()
+    return session.scope.mem[whole(value)]
+
+
+def _address_of(value: Any) -> Any:
+    if isinstance(value, TypedValue):
+        return value.pointer_()
+    if isinstance(value, int):
+        return value  # a symbol's value is its address
+    raise ExpressionError(f"{describe(value)} has no address")

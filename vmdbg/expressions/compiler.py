@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vmdbg.errors import VmdbgError
+from vmdbg.expressions.c_forms import c_forms
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.operators import BINARY, COMPARE, UNARY
 from vmdbg.expressions.scope import Scope
@@ -68,7 +69,7 @@ def compile_expression(text: str, scope: Scope, extra: Getters | None = None) ->
     """Raises ExpressionError with the place of the mistake."""
     if len(text) > MAX_TEXT:
         raise ExpressionError(f"an expression of {len(text)} characters is too long (at most {MAX_TEXT})")
-    spelled = python_spelling(text)
+    spelled = c_forms(python_spelling(text))
     if not spelled:
         raise ExpressionError("an expression is missing")
     try:
@@ -216,8 +217,16 @@ class _Compiler:
         if function is None:
             known = ", ".join(sorted(self._scope.functions))
             raise ExpressionError(f"there is no function {name!r} for expressions; there are: {known}")
-        arguments = [self.compile(argument) for argument in node.args]
+        arguments = [self.compile(argument) for argument in self._with_quoted_member(name, node.args)]
         return lambda run: function(*(argument(run) for argument in arguments))
+
+    def _with_quoted_member(self, function: str, arguments: list[ast.expr]) -> list[ast.expr]:
+        """C writes offsetof(struct file, f_pos.x) without quotes."""
+        if function in self._scope.member_functions and arguments:
+            *others, last = arguments
+            if isinstance(last, ast.Name | ast.Attribute):
+                return [*others, ast.Constant(ast.unparse(last))]
+        return arguments
 
     def _listcomp(self, node: ast.ListComp | ast.GeneratorExp) -> _Closure:
         if len(node.generators) != 1 or not isinstance(node.generators[0].target, ast.Name):

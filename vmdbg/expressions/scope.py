@@ -32,6 +32,8 @@ class Scope:
         self.mem = MemoryView(self._read_linear, self._word, "mem")
         self.phys = MemoryView(self._read_physical, self._word, "phys")
         self.functions: dict[str, Function] = self._functions()
+        self.member_functions: set[str] = set()
+        """Functions whose last argument is the name of a member, quoted or not."""
         self.objects: dict[str, Callable[[], Any]] = {"mem": lambda: self.mem, "phys": lambda: self.phys}
 
     def lookup(self, name: str) -> Callable[[], Any] | None:

@@ -112,7 +112,9 @@ def test_values_are_written_as_c() -> None:
 def test_unreadable_memory_is_said_in_place() -> None:
     one = thing()
     far = Value(one.space_, one.type_, 0x10)
-    assert "<not readable at 0x10>" in str(far)
+    assert str(far) == "(struct thing)<not readable at 0x10>"
+    at_the_end = Value(one.space_, one.type_, START + 0xFF8)
+    assert "<not readable at " in str(at_the_end)
     with pytest.raises(UnmappedLinearError):
         int(far.low)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.os.linux.btf import AGGREGATES, ENUMERATIONS, Kind
+from vmdbg.os.linux.c_text import escaped
 from vmdbg.os.linux.types import Type, declare
 from vmdbg.os.linux.values import Value
 from vmdbg.x86.linear_memory import UnmappedLinearError
@@ -16,6 +17,11 @@ INDENT = "    "
 def format_value(value: Value) -> str:
     """`(type)value`, with designated initialisers for aggregates. Unreadable memory is said in place."""
     type_ = value.type_.strip()
+    if type_.kind in AGGREGATES and value.address_ is not None:
+        try:
+            value.space_.read(value.address_, 1)
+        except UnmappedLinearError as error:
+            return f"({value.type_})<not readable at {error.address:#x}>"
     if type_.kind in AGGREGATES or (type_.kind is Kind.ARRAY and not type_.element.is_character):
         return f"({value.type_})" + _body(value, 0)
     return f"({value.type_})" + _body(value, 0) if type_.kind is Kind.POINTER else _body(value, 0)
@@ -52,7 +58,7 @@ def _pointer(value: Value, type_: Type) -> str:
         return "NULL"
     if type_.element.is_character:
         try:
-            return f'{address:#x} "{_escaped(value.string_(MAX_TEXT))}"'
+            return f'{address:#x} "{escaped(value.string_(MAX_TEXT))}"'
         except UnmappedLinearError:
             return f"{address:#x}"
     described = value.space_.describe(address)
@@ -61,7 +67,7 @@ def _pointer(value: Value, type_: Type) -> str:
 
 def _array(value: Value, type_: Type, level: int) -> str:
     if type_.element.is_character and type_.count:
-        return f'"{_escaped(value.string_())}"'
+        return f'"{escaped(value.string_())}"'
     if level >= MAX_LEVELS:
         return "{...}"
     shown = [_body(value[index], level + 1) for index in range(min(type_.count, MAX_ELEMENTS))]
@@ -96,10 +102,6 @@ def _member(value: Value, type_: Type, name: str, type_id: int, bit_offset: int)
     if inner.strip().kind not in AGGREGATES:
         return None
     return Value(value.space_, inner, value.address_ + (bit_offset >> 3))
-
-
-def _escaped(text: str) -> str:
-    return text.translate({ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\t"): "\\t"})
 
 
 def format_type(type_: Type) -> str:

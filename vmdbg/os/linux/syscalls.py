@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdbg.os.linux.c_text import escaped
 from vmdbg.os.linux.errno_names import errno_name
 from vmdbg.os.linux.walks import guarded
 from vmdbg.units import Linear
@@ -136,9 +137,8 @@ def _text(address: int, memory: LinearMemory | None, limit: int | None) -> str:
     if not raw and limit != 0:
         return f"{address:#x}"
     more = "..." if end < 0 or (limit == MAX_TEXT) else ""
-    text = raw[: end if end >= 0 else None].decode("utf-8", "backslashreplace")
-    escaped = text.translate({10: "\\n", 9: "\\t", 13: "\\r", 34: '\\"', 92: "\\\\"})
-    return f'"{escaped}"{more}'
+    text = raw[: end if end >= 0 else None].decode("utf-8", "surrogateescape")
+    return f'"{escaped(text)}"{more}'
 
 
 def format_return(value: int) -> str:

@@ -119,7 +119,9 @@ class Value:
         return (self[index] for index in range(len(self)))
 
     def dereference_(self) -> Value:
-        """What a pointer points to."""
+        """What a pointer points to, or an array's first element."""
+        if self.type_.strip().kind not in (Kind.POINTER, Kind.ARRAY):
+            raise UserError(f"{self.type_} is no pointer")
         return Value(self.space_, self.type_.strip().element, int(self))
 
     def pointer_(self) -> Value:
