@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from vmdbg.commands.code_lines import CodeLine, code_lines, lines_before
 from vmdbg.commands.document import Block, Document, Span, Style, Text, document, joined, section, text
 from vmdbg.commands.pointers import chain
-from vmdbg.commands.print_value import value_text
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.symbol import source_lines
 from vmdbg.commands.telescope import stack_lines, stack_pointer
 from vmdbg.commands.unwinding import backtrace
+from vmdbg.commands.value_text import value_text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Instruction, Kind, OperandAccess

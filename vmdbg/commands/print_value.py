@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmdbg.commands.document import Document, Json, Style, Text, document, hexadecimal, joined, text
+from vmdbg.commands.document import Document, Style, Text, document, joined, text
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
+from vmdbg.commands.value_text import value_json, value_text
 from vmdbg.errors import UserError
 from vmdbg.expressions.formats import format_integer, parse_format
 from vmdbg.expressions.registers import RegisterFile
 from vmdbg.expressions.template import compile_template
 from vmdbg.expressions.values import TypedValue, whole
 
-MAX_SHOWN = 4096
 MAX_OBJECT_LINES = 4000
 
 
@@ -59,7 +59,7 @@ def print_(session: Session, arguments: Arguments) -> Document:
     if isinstance(value, TypedValue) and letters.letter is None:
         return _object(value, name)
     shown = _formatted(session, value, letters.letter, letters.size)
-    return document(joined((text(f"{name} = ", Style.LABEL), shown)) if name else shown, value={"value": _json(value)})
+    return document(joined((text(f"{name} = ", Style.LABEL), shown)) if name else shown, value=value_json(value))
 
 
 def _object(value: TypedValue, name: str) -> Document:
@@ -86,18 +86,6 @@ def _keep(session: Session, name: str, value: Any) -> None:
     session.scope.variables[name or "_"] = value
 
 
-def _json(value: Any) -> Json:
-    if isinstance(value, bool | str | float) or value is None:
-        return value
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list | tuple | range):
-        return [_json(item) for item in value]
-    if isinstance(value, int):
-        return f"{value:#x}"
-    return str(value)
-
-
 def _formatted(session: Session, value: Any, letter: str | None, size: int | None) -> Text:
     if letter is None:
         return value_text(session, value)
@@ -110,40 +98,3 @@ def _formatted(session: Session, value: Any, letter: str | None, size: int | Non
     words = format_integer(number, letter, bytes_)
     where = session.describe(number) if letter == "a" else ""
     return joined((text(words, Style.NUMBER), text(f" <{where}>" if where else "", Style.SYMBOL)))
-
-
-def value_text(session: Session, value: Any) -> Text:
-    """A value as people read it: numbers in hexadecimal and decimal, with the symbol that they point to."""
-    if isinstance(value, bool) or value is None:
-        return text(str(value), Style.NUMBER)
-    if isinstance(value, int):
-        if -10 < value < 10:
-            return text(str(value), Style.NUMBER)
-        where = session.describe(value) if value > 0xFFFF else ""
-        parts: list[Text | str] = [hexadecimal(value) if value >= 0 else text(f"-{-value:#x}", Style.NUMBER)]
-        parts += [text(f" = {value:,}", Style.DIM)] if abs(value) < 1 << 48 else []
-        parts += [text(f" <{where}>", Style.SYMBOL)] if where else []
-        return joined(parts)
-    if isinstance(value, str):
-        return text(repr(value)[:MAX_SHOWN], Style.STRING)
-    if isinstance(value, bytes):
-        shown = value[:256].hex(" ") + (" ..." if len(value) > 256 else "")
-        return joined((text(shown, Style.NUMBER), text(f"  {value[:64]!r}", Style.STRING)))
-    if isinstance(value, list | tuple | range):
-        return joined(("[", *_separated([value_text(session, item) for item in list(value)[:256]]), "]"))
-    if isinstance(value, TypedValue):
-        return text(_in_one_line(value))
-    return text(str(value) if isinstance(value, float) else f"<{type(value).__name__}>")
-
-
-def _in_one_line(value: TypedValue) -> str:
-    """Of a struct among others, its type and where it is."""
-    words, newline, _ = str(value).partition("\n")
-    return f"{words}...}} at {whole(value.pointer_()):#x}" if newline else words
-
-
-def _separated(parts: list[Text]) -> list[Text | str]:
-    result: list[Text | str] = []
-    for part in parts:
-        result += [part] if not result else [", ", part]
-    return result

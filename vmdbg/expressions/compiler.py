@@ -7,6 +7,7 @@ few microseconds. Whatever is not listed here is refused.
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,9 @@ from vmdbg.expressions.values import MemoryView, TypedValue, describe
 from vmdbg.x86.registers import BY_NAME
 
 MAX_TEXT = 8192
-MAX_STEPS = 1 << 20
+MAX_QUOTED = 60
+MAX_DEPTH = 200
+MAX_STEPS = 1 << 22
 _MISTAKES = (
     ArithmeticError,
     TypeError,
@@ -35,10 +38,21 @@ _MISTAKES = (
 
 @dataclass(slots=True)
 class _Run:
-    """One evaluation: the variables of comprehensions and how much they may still do."""
+    """One evaluation: the variables of comprehensions and how much it may still do."""
 
     local: dict[str, Any] = field(default_factory=dict)
     steps: int = MAX_STEPS
+
+    def charge(self, value: Any) -> Any:
+        """The value, counted by its size. Raises ExpressionError when it was too much for one evaluation."""
+        if isinstance(value, list | tuple | range):
+            self.steps -= len(value)
+        elif isinstance(value, bytes | str):
+            self.steps -= len(value) >> 4
+        self.steps -= 1
+        if self.steps < 0:
+            raise ExpressionError(f"gave up after {MAX_STEPS} steps")
+        return value
 
 
 _Closure = Callable[[_Run], Any]
@@ -58,7 +72,7 @@ class Expression:
         except VmdbgError:
             raise
         except _MISTAKES as error:
-            raise ExpressionError(f"{self.text}: {error}") from error
+            raise ExpressionError(f"{_short(self.text)}: {error}") from error
 
 
 Getters = Mapping[str, Callable[[], Any]]
@@ -76,9 +90,13 @@ def compile_expression(text: str, scope: Scope, extra: Getters | None = None) ->
         tree = ast.parse(spelled, mode="eval")
         return Expression(text, _Compiler(scope, text, extra or {}).compile(tree.body))
     except SyntaxError as error:
-        raise ExpressionError(f"{text!r} is no expression: {_reason(error)}") from error
+        raise ExpressionError(f"{_short(text)!r} is no expression: {_reason(error)}") from error
     except (RecursionError, MemoryError, ValueError) as error:
-        raise ExpressionError(f"{text[:40]!r}...: too deeply nested, or not text") from error
+        raise ExpressionError(f"{_short(text)!r}: nested too deeply, or not text") from error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
 
 
 def _reason(error: SyntaxError) -> str:
@@ -90,14 +108,19 @@ class _Compiler:
     def __init__(self, scope: Scope, text: str, extra: Getters) -> None:
         self._scope = scope
         self._extra = extra
-        self._text = text
+        self._text = _short(text)
         self._local: set[str] = set()
+        self._depth = 0
 
     def compile(self, node: ast.expr) -> _Closure:
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
             raise ExpressionError(f"{self._text!r}: {type(node).__name__} cannot be used in an expression")
+        if self._depth == MAX_DEPTH:
+            raise ExpressionError(f"{self._text!r}: nested deeper than {MAX_DEPTH} operators")
+        self._depth += 1
         made: _Closure = method(node)
+        self._depth -= 1
         return made
 
     def _constant(self, node: ast.Constant) -> _Closure:
@@ -162,6 +185,8 @@ class _Compiler:
         return lambda run: then(run) if test(run) else otherwise(run)
 
     def _tuple(self, node: ast.Tuple) -> _Closure:
+        if not node.elts:
+            raise ExpressionError(f"{self._text[:40]!r}: an expression is missing between the parentheses")
         parts = [self.compile(part) for part in node.elts]
         return lambda run: tuple(part(run) for part in parts)
 
@@ -180,7 +205,8 @@ class _Compiler:
             container = value(run)
             if not isinstance(container, MemoryView | str | bytes | list | tuple | range | TypedValue):
                 raise ExpressionError(f"{describe(container)} cannot be indexed; memory is mem[address]")
-            return container[index(run)]
+            found = container[index(run)]
+            return found if type(found) is int else run.charge(found)
 
         return item
 
@@ -218,7 +244,16 @@ class _Compiler:
             known = ", ".join(sorted(self._scope.functions))
             raise ExpressionError(f"there is no function {name!r} for expressions; there are: {known}")
         arguments = [self.compile(argument) for argument in self._with_quoted_member(name, node.args)]
-        return lambda run: function(*(argument(run) for argument in arguments))
+        _check_arguments(name, function, arguments)
+
+        def call(run: _Run) -> Any:
+            values = [argument(run) for argument in arguments]
+            for value in values:
+                if type(value) is not int:
+                    run.charge(value)
+            return function(*values)
+
+        return call
 
     def _with_quoted_member(self, function: str, arguments: list[ast.expr]) -> list[ast.expr]:
         """C writes offsetof(struct file, f_pos.x) without quotes."""
@@ -244,17 +279,27 @@ class _Compiler:
         def items(run: _Run) -> list[Any]:
             found = []
             for value in source(run):
-                run.steps -= 1
-                if run.steps < 0:
-                    raise ExpressionError(f"gave up after {MAX_STEPS} steps")
+                run.charge(None)
                 run.local[name] = value
                 if all(test(run) for test in tests):
-                    found.append(element(run))
+                    found.append(run.charge(element(run)))
             return found
 
         return items
 
     _generatorexp = _listcomp
+
+
+def _check_arguments(name: str, function: Callable[..., Any], arguments: list[_Closure]) -> None:
+    """Raises ExpressionError for too many or too few; Python's own functions find out when they are called."""
+    try:
+        wanted = inspect.signature(function)
+    except ValueError:
+        return
+    try:
+        wanted.bind(*arguments)
+    except TypeError as error:
+        raise ExpressionError(f"{name}(): {error}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -12,12 +12,20 @@ from vmdbg.expressions.errors import ExpressionError
 MAX_BITS = 1 << 16
 MAX_LENGTH = 1 << 20
 
+_SEQUENCES = (str, bytes, list, tuple)
+
 Binary = Callable[[Any, Any], Any]
 
 
+def _add(left: Any, right: Any) -> Any:
+    if type(left) is not int and isinstance(left, _SEQUENCES) and isinstance(right, _SEQUENCES):
+        _check_length(len(left) + len(right))
+    return left + right
+
+
 def _shift_left(left: Any, right: Any) -> Any:
-    if right > MAX_BITS:
-        raise ExpressionError(f"shift by {right} is too far")
+    if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right > MAX_BITS:
+        raise ExpressionError(f"a shift by {right} is too far")
     return left << right
 
 
@@ -28,12 +36,19 @@ def _power(left: Any, right: Any) -> Any:
 
 
 def _multiply(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int):
+        if left.bit_length() + right.bit_length() > MAX_BITS:
+            raise ExpressionError("the product is too large")
+        return left * right
     for sequence, times in ((left, right), (right, left)):
-        if not isinstance(sequence, str | bytes | list | tuple) or not isinstance(times, int):
-            continue
-        if len(sequence) * times > MAX_LENGTH:
-            raise ExpressionError(f"the product would have {len(sequence) * times} elements")
+        if isinstance(sequence, _SEQUENCES) and isinstance(times, int):
+            _check_length(len(sequence) * times)
     return left * right
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_LENGTH:
+        raise ExpressionError(f"the result would have {length} elements (at most {MAX_LENGTH})")
 
 
 def _modulo(left: Any, right: Any) -> Any:
@@ -43,7 +58,7 @@ def _modulo(left: Any, right: Any) -> Any:
 
 
 BINARY: dict[type[ast.operator], Binary] = {
-    ast.Add: operator.add,
+    ast.Add: _add,
     ast.Sub: operator.sub,
     ast.Mult: _multiply,
     ast.FloorDiv: operator.floordiv,

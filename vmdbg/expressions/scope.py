@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.expressions.errors import ExpressionError
+from vmdbg.expressions.operators import MAX_LENGTH
 from vmdbg.expressions.registers import RegisterFile
 from vmdbg.expressions.values import MemoryView, whole
 from vmdbg.units import Linear, Physical
@@ -127,4 +128,7 @@ def _integer(value: Any, base: int = 10) -> int:
 
 
 def _range(*bounds: Any) -> range:
-    return range(*(whole(bound) for bound in bounds))
+    made = range(*(whole(bound) for bound in bounds))
+    if len(made[: MAX_LENGTH + 1]) > MAX_LENGTH:
+        raise ExpressionError(f"a range of more than {MAX_LENGTH} numbers is too long")
+    return made

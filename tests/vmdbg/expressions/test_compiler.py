@@ -64,16 +64,56 @@ HOSTILE = (
     "1 if",
     "'\\ud800'.encode",
     "...",
-    "(" * 200 + ")" * 200,
+    "()",
+    "(" * 150 + ")" * 150,
     "-" * 3000 + "1",
     "1" * 5000,
+    "1" + "+1" * 4000,
+    "1" + "+1" * 201,
+    "mem[" * 300 + "1" + "]" * 300,
+    "rax." + "x." * 2000 + "x",
+    "9**9**9",
+    "(9**9)**9**9",
+    "1 << (1 << 60)",
+    "1" + " << 65000" * 3,
+    "(1 << 60000) * (1 << 60000)",
+    "max(range(10**12))",
+    "[sum(range(1000000)) for _ in range(1000000)]",
+    "[mem[0:1 << 20] for _ in range(1000000)]",
+    "['a' * 1000000 for _ in range(1000000)]",
+    "[0] * 1000000 + [0] * 1000000",
+    "linear(1)",
+    "string(1, 2, 3)",
 )
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:30])
 def test_nothing_leads_out(session: Session, text: str) -> None:
-    with pytest.raises(UserError, match=r"\S"):
+    with pytest.raises(UserError, match=r"\S") as caught:
         session.evaluate(text)
+    assert len(str(caught.value)) < 500
+
+
+NESTED = (("(", ")"), ("[", "]"), ("-", ""), ("not ", ""), ("abs(", ")"), ("1+", ""), ("", "+1"), ("1 if 1 else ", ""))
+
+
+@RELAXED
+@given(
+    wrappers=st.lists(st.tuples(st.sampled_from(NESTED), st.integers(1, 400)), min_size=1, max_size=5),
+    inner=st.sampled_from(["1", "rax", "()", "mem[rsp]", "'x'"]),
+)
+def test_any_depth_has_a_value_or_is_refused(
+    session: Session, wrappers: list[tuple[tuple[str, str], int]], inner: str
+) -> None:
+    for (before, after), times in wrappers:
+        inner = before * times + inner + after * times
+    with contextlib.suppress(UserError):
+        session.evaluate(inner)
+
+
+def test_a_chain_as_people_type_it_is_not_too_deep(session: Session) -> None:
+    assert session.evaluate("1" + "+1" * 150) == 151
+    assert session.evaluate("(" * 150 + "1" + ")" * 150) == 1
 
 
 @pytest.mark.parametrize(
