@@ -66,7 +66,7 @@ def test_blocks_of_python(open_terminal: Open) -> None:
 def test_history_is_kept_for_the_next_session(open_terminal: Open, tmp_path: object) -> None:
     first = open_terminal("run", "--repl", XDG_STATE_HOME=str(tmp_path))
     first.line("echo remembered")
-    first.line("quit", "Pane is dead")
+    first.line("quit", "ended with status 0")
     second = open_terminal("run", "--repl", XDG_STATE_HOME=str(tmp_path))
     second.keys("Up", "Up")
     second.wait_for("vmdbg> echo remembered")
@@ -77,4 +77,4 @@ def test_typing_errors_are_answered(open_terminal: Open) -> None:
     assert "did you mean registers" in terminal.line("regsters")
     assert "is no expression" in terminal.line("p )(")
     terminal.keys("C-d")
-    terminal.wait_for("Pane is dead")
+    terminal.wait_for("ended with status 0")

@@ -17,6 +17,8 @@ from tests.vmdbg.cli.vmdbg_process import COMMAND
 
 TIMEOUT = 40.0
 COLUMNS, ROWS = 140, 60
+SHELL = ("sh", "-c", 'trap : INT; "$@"; printf "\\nended with status %d\\n" $?; exec cat', "sh")
+"""Runs a program and says how it ended: tmux's own word for that may never come, if it misses a SIGCHLD."""
 
 
 class Tmux:
@@ -37,9 +39,8 @@ class Tmux:
         } | dict(environment or {})
         settings = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), *settings, "cat")
-        self._tmux("set-option", "-g", "remain-on-exit", "on")
         self._reader = os.open(self._fifo, os.O_RDONLY | os.O_NONBLOCK)
-        self._tmux("respawn-pane", "-k", "-c", str(REPOSITORY), *COMMAND, *arguments)
+        self._tmux("respawn-pane", "-k", "-c", str(REPOSITORY), *SHELL, *COMMAND, *arguments)
         self._tmux("pipe-pane", f"cat > {self._fifo}")
 
     def _tmux(self, *words: str) -> str:
