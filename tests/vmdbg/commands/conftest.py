@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.guests.build import REPOSITORY, sample_kernel
 from tests.vmdbg.gdb.guests import assembled_guest, sample_guest
+from tests.vmdbg.os.conftest import own
+from tests.vmdbg.os.own_machine import OwnGuest
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.session import Session
+from vmdbg.debugger.debugger import Debugger
 from vmdbg.engine.port import Catches
 from vmdbg.machine.snapshot import Position
+
+__all__ = ["own"]
 
 EVERYTHING = Effect.RUNS | Effect.CHANGES | Effect.HOST
 FUNCTION = "deposit"
@@ -68,3 +74,15 @@ def real_mode() -> Iterator[Session]:
     """A boot sector at its first instruction."""
     with assembled_guest("real_hello") as guest:
         yield Session(guest.debugger, allowed=EVERYTHING)
+
+
+@pytest.fixture
+def linux(own: OwnGuest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """Linux when its user space is up, on a machine that all tests of Linux share."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    own.timeline.seek(Position(own.ready))
+    made = Session(Debugger(own.timeline), allowed=EVERYTHING)
+    yield made
+    points = made.debugger.points
+    for point in list(points.breakpoints.values()):
+        points.remove(point)

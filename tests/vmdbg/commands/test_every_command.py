@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from vmdbg.commands.catalog import MODULES, load
-from vmdbg.commands.registry import REGISTRY, Command, Effect
+from vmdbg.commands.registry import REGISTRY, Command, Effect, Group
 from vmdbg.commands.session import Session
 from vmdbg.errors import VmdbgError
 from vmdbg.machine.digest import digest
@@ -20,12 +21,21 @@ WITHOUT_EXAMPLES = {"ignore", "condition", "commands", "forward", "list", "sourc
 LINUX = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.linux")}
 EXAMPLES = [(command, example) for command in COMMANDS for example in command.examples if command.name not in LINUX]
 LOOKING = [(c, e) for c, e in EXAMPLES if not c.effect]
+TESTS = Path(__file__).parent
 
 
 @pytest.fixture(autouse=True)
 def in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For commands that write files."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.name)
+def test_a_file_of_tests_has_its_name(command: Command) -> None:
+    """The name of its module; the commands of a guest system are run there from the registry."""
+    tests = (TESTS / f"test_{command.function.__module__.rpartition('.')[2]}.py").read_text()
+    names = "|".join(re.escape(name) for name in (command.name, *command.aliases))
+    assert command.group is Group.SYSTEM or re.search(rf"[\"'`]({names})\b", tests)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.name)

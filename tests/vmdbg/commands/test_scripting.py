@@ -50,6 +50,11 @@ def test_aliases(session: Session) -> None:
     assert "there is no alias 'rr'" in session.execute("alias rr")
 
 
+def test_echo_fills_in_what_braces_hold(session: Session) -> None:
+    assert session.execute("echo rip is {rip:x}, 1 + 1 is {1 + 1}") == f"rip is {session.debugger.pc:x}, 1 + 1 is 2\n"
+    assert session.execute("echo") == "\n"
+
+
 def test_ones_own_commands(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "vmdbg").mkdir()
