@@ -73,7 +73,7 @@ class Catch:
     events: frozenset[EventKind]
 
     def apply(self, machine: Machine, _end: int) -> None:
-        machine.engine.set_catches(Catches(self.vectors, self.events))
+        machine.engine.set_catches(Catches(self.vectors, self.events, interrupts=self.vectors))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,18 @@ from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.engine.port import Catches, EventKind
 from vmdbg.errors import UserError
-from vmdbg.x86.exceptions import EXCEPTIONS, find_vector, vector_name
+from vmdbg.x86.exceptions import EXCEPTIONS, NMI, find_vector, interrupt_name, vector_name
 from vmdbg.x86.msr import BY_INDEX, find_msr
 
-KINDS = ("vector", "exception", "cr3", "mode", "msr", "rdmsr", "wrmsr", "port", "in", "out", "triple-fault", "all")
+EVENTS = ("cr3", "mode", "msr", "rdmsr", "wrmsr", "port", "in", "out")
+KINDS = ("vector", "exception", "interrupt", *EVENTS, "triple-fault", "all")
+DELIVERIES = {
+    "vector": ("vectors", "interrupts"),
+    "exception": ("vectors",),
+    "interrupt": ("interrupts",),
+    "int": ("vectors", "interrupts"),
+}
+"""Fields of Catches."""
 MSR_EVENTS = {
     "msr": (EventKind.MSR_READ, EventKind.MSR_WRITE),
     "rdmsr": (EventKind.MSR_READ,),
@@ -24,6 +32,8 @@ PORT_EVENTS = {
     "in": (EventKind.PORT_READ,),
     "out": (EventKind.PORT_WRITE,),
 }
+
+FIELDS = ("vectors", "events", "msrs", "ports", "interrupts")
 
 T = TypeVar("T")
 
@@ -47,6 +57,7 @@ def declare(parser: Parser) -> None:
         "catch",
         "catch #PF",
         "catch vector 13 0x80",
+        "catch interrupt 0x20",
         "catch cr3",
         "catch wrmsr lstar",
         "catch port 0x3f8",
@@ -56,6 +67,7 @@ def declare(parser: Parser) -> None:
 def catch(session: Session, arguments: Arguments) -> Document:
     """Stop for exceptions and interrupts by vector, CR3 loads, mode switches, MSR and port accesses.
 
+    `exception` is for faults, traps and INT n, `interrupt` for what devices raise and the NMI, `vector` for both.
     A caught vector stops at its handler's first instruction, the others before the instruction that does it.
     A triple fault always stops, with the chain of faults that led to it. Without arguments: what is caught.
     """
@@ -79,8 +91,8 @@ def _changed(catches: Catches, arguments: Arguments, session: Session) -> Catche
         if not off:
             raise UserError("catch what? `catch all` only makes sense with --off")
         return Catches()
-    if kind in ("vector", "exception", "interrupt", "int"):
-        return _vectors(catches, arguments.what, off)
+    if kind in DELIVERIES:
+        return _vectors(catches, DELIVERIES[kind], arguments.what, off)
     if kind in ("cr3", "mode"):
         event = EventKind.CR3_LOAD if kind == "cr3" else EventKind.MODE_SWITCH
         return _with(catches, events=_combine(catches.events, {event}, off))
@@ -94,11 +106,13 @@ def _changed(catches: Catches, arguments: Arguments, session: Session) -> Catche
         if off:
             raise UserError("a triple fault always stops: there is nothing to go on with")
         return catches
-    return _vectors(catches, [arguments.kind, *arguments.what], off)
+    fields = DELIVERIES["vector" if kind[0].isdigit() else "exception"]
+    return _vectors(catches, fields, [arguments.kind, *arguments.what], off)
 
 
-def _vectors(catches: Catches, words: list[str], off: bool) -> Catches:
-    chosen = set()
+def _vectors(catches: Catches, fields: tuple[str, ...], words: list[str], off: bool) -> Catches:
+    """For each field of `catches`; a vector with a name is meant as what it is a name of."""
+    chosen: set[int] = set()
     for word in words:
         vector = find_vector(word)
         if vector is None:
@@ -106,7 +120,10 @@ def _vectors(catches: Catches, words: list[str], off: bool) -> Catches:
                 f"{word!r} cannot be caught; catch one of: {', '.join(KINDS)}, or a vector such as #PF or 0x20"
             )
         chosen.add(vector)
-    return _with(catches, vectors=_combine(catches.vectors, chosen or set(EXCEPTIONS), off))
+    if chosen == {NMI}:
+        fields = ("interrupts",)
+    every = set(EXCEPTIONS) if fields == DELIVERIES["exception"] else set(range(256))
+    return _with(catches, **{field: _combine(getattr(catches, field), chosen or every, off) for field in fields})
 
 
 def _subjects(catches: Catches, events: tuple[EventKind, ...], field: str, numbers: set[int], off: bool) -> Catches:
@@ -122,7 +139,7 @@ def _subjects(catches: Catches, events: tuple[EventKind, ...], field: str, numbe
 
 
 def _with(catches: Catches, **changes: frozenset[int] | frozenset[EventKind]) -> Catches:
-    values = {name: getattr(catches, name) for name in ("vectors", "events", "msrs", "ports")} | changes
+    values = {name: getattr(catches, name) for name in FIELDS} | changes
     return Catches(**values)
 
 
@@ -145,7 +162,9 @@ def _msr(word: str, session: Session) -> int:
 def _shown(catches: Catches) -> Document:
     lines = []
     if catches.vectors:
-        lines.append("vectors: " + ", ".join(vector_name(vector) for vector in sorted(catches.vectors)))
+        lines.append(f"exceptions: {_names(catches.vectors, vector_name)}")
+    if catches.interrupts:
+        lines.append(f"interrupts: {_names(catches.interrupts, interrupt_name)}")
     for kind in sorted(catches.events, key=lambda kind: kind.value):
         subjects = ""
         if kind in MSR_EVENTS["msr"]:
@@ -156,11 +175,16 @@ def _shown(catches: Catches) -> Document:
     lines.append("triple fault")
     value: dict[str, Json] = {
         "vectors": sorted(catches.vectors),
+        "interrupts": sorted(catches.interrupts),
         "events": sorted(kind.value for kind in catches.events),
         "msrs": [f"{number:#x}" for number in sorted(catches.msrs)],
         "ports": [f"{number:#x}" for number in sorted(catches.ports)],
     }
     return document(text("caught:", Style.HEADING), *(f"  {line}" for line in lines), value=value)
+
+
+def _names(vectors: frozenset[int], name: Callable[[int], str]) -> str:
+    return "all" if len(vectors) == 256 else ", ".join(name(vector) for vector in sorted(vectors))
 
 
 def _msr_name(number: int) -> str:

@@ -14,15 +14,16 @@ _KINDS = {
     DeliveryKind.EXCEPTION: "exception",
     DeliveryKind.SOFTWARE: "software interrupt",
     DeliveryKind.EXTERNAL: "interrupt",
-    DeliveryKind.NMI: "NMI",
 }
 
 
 def describe_delivery(delivery: Delivery) -> str:
     """As in `#PF at 0x401000 in ring 3, address 0x10: user write: not present`."""
     name = vector_name(delivery.vector)
-    if delivery.kind is not DeliveryKind.EXCEPTION:
-        name = f"{_KINDS[delivery.kind]} {name}"
+    if delivery.kind is DeliveryKind.NMI:
+        name = "NMI"
+    elif delivery.kind is not DeliveryKind.EXCEPTION:
+        name = f"{_KINDS[delivery.kind]} {delivery.vector:#04x}"
     text = f"{name} at {delivery.linear_pc:#x} in ring {delivery.cpl}"
     if delivery.kind is not DeliveryKind.EXCEPTION:
         return text

@@ -182,12 +182,16 @@ class Watchpoint:
 
 @dataclass(frozen=True, slots=True)
 class Catches:
-    """What to stop for besides breakpoints. With MSR events and no `msrs`, all MSRs."""
+    """What to stop for besides breakpoints. With MSR events and no `msrs`, all MSRs.
+
+    vectors: exceptions and INT n. interrupts: the vectors of external interrupts, 2 for the NMI.
+    """
 
     vectors: frozenset[int] = frozenset()
     events: frozenset[EventKind] = frozenset()
     msrs: frozenset[int] = frozenset()
     ports: frozenset[int] = frozenset()
+    interrupts: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

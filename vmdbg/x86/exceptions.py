@@ -75,6 +75,7 @@ EXCEPTIONS: dict[int, ExceptionInfo] = {
     )
 }
 DOUBLE_FAULT = 8
+NMI = 2
 PAGE_FAULT = 14
 _BY_MNEMONIC = {info.mnemonic.lstrip("#").lower(): info.vector for info in EXCEPTIONS.values()}
 _SELECTOR_VECTORS = frozenset((10, 11, 12, 13))
@@ -84,6 +85,11 @@ def vector_name(vector: int) -> str:
     """`#PF` and the like, or the vector in hexadecimal where Intel gives it no mnemonic."""
     info = EXCEPTIONS.get(vector)
     return info.mnemonic if info is not None else f"{vector:#04x}"
+
+
+def interrupt_name(vector: int) -> str:
+    """The vector of an external interrupt or the NMI: one below 32 is no exception, though it shares the vector."""
+    return "NMI" if vector == NMI else f"{vector:#04x}"
 
 
 def find_vector(text: str) -> int | None:

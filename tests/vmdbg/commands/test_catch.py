@@ -34,6 +34,34 @@ def test_an_exception_stops_at_its_handler(live: Session) -> None:
     assert "interrupt_entry_14" in shown
 
 
+def test_an_interrupt_stops_at_its_handler_forwards_and_backwards(live: Session) -> None:
+    live.run("catch interrupt 0x24")
+    shown = live.execute("continue")
+    assert "caught interrupt 0x24 at" in shown
+    stop, first = live.debugger.last_stop, live.debugger.position
+    assert isinstance(stop, ExceptionStop)
+    assert live.debugger.pc == stop.delivery.handler
+    live.run("continue")
+    assert live.debugger.position > first
+    live.run("reverse-continue")
+    assert (live.debugger.position, live.debugger.last_stop) == (first, stop)
+
+
+def test_kinds_of_delivery_are_told_apart(session: Session) -> None:
+    session.run("catch vector 0x20")
+    session.run("catch exception 8")
+    session.run("catch interrupt 9")
+    session.run("catch #NMI")
+    assert session.debugger.points.catches == Catches(frozenset({0x20, 8}), interrupts=frozenset({0x20, 9, 2}))
+    shown = session.execute("catch")
+    assert "exceptions: #DF, 0x20" in shown
+    assert "interrupts: NMI, 0x09, 0x20" in shown
+    session.run("uncatch 0x20")
+    assert session.debugger.points.catches == Catches(frozenset({8}), interrupts=frozenset({9, 2}))
+    session.run("catch interrupt")
+    assert "interrupts: all" in session.execute("catch")
+
+
 def test_an_msr_write_stops_before_it(live: Session) -> None:
     live.run("catch wrmsr lstar")
     assert "a write to MSR 0xc0000082 (lstar): 0xffffffff8" in live.execute("continue")

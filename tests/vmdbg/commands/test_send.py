@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.vmdbg.commands.conftest import open_session
 from tests.vmdbg.gdb.guests import sample_guest
+from vmdbg.commands.session import Session
 
 
 def test_what_is_typed_reaches_the_guests_shell() -> None:
@@ -19,3 +20,11 @@ def test_what_is_typed_reaches_the_guests_shell() -> None:
 def test_escapes_that_are_none() -> None:
     with sample_guest() as guest:
         assert "an escape that is none" in open_session(guest.debugger).execute(r'send "\x"')
+
+
+def test_a_pressed_button_reaches_the_guest(live: Session) -> None:
+    live.run("goto 5000000")
+    assert live.execute("press nmi") == "nmi pressed\n"
+    live.run("catch #NMI")
+    assert "caught NMI at" in live.execute("continue")
+    assert "invalid choice" in live.execute("press any")

@@ -26,10 +26,10 @@ RETURN = HANDLERS + 0x800
 
 
 def _cpu(source: str) -> BareCpu:
-    """Its vectors 8 and 3 lead to an IRET."""
+    """Its vectors 2, 3 and 8 lead to an IRET."""
     cpu = BareCpu()
     cpu.write(RETURN, assemble("iretq"))
-    for vector in (3, 8):
+    for vector in (2, 3, 8):
         cpu.write(IDT + 16 * vector, (RETURN | CODE64 << 16 | 0x8E00 << 32).to_bytes(8, "little"))
     cpu.load(assemble(source, origin=CODE) + b"\xf4")
     return cpu
@@ -116,6 +116,17 @@ def test_a_caught_vector_stops_at_the_handler() -> None:
     assert isinstance(ended, ExceptionDelivered)
     assert (ended.delivery.vector, cpu["rip"]) == (3, RETURN)
     assert _run(cpu) == Halted()
+
+
+def test_a_caught_nmi_stops_at_the_handler_and_an_exception_of_its_vector_does_not() -> None:
+    cpu = _cpu("int 2\nnop\nnop")
+    cpu.engine.set_catches(Catches(interrupts=frozenset((2,))))
+    cpu.engine.raise_nmi()
+    ended = _run(cpu)
+    assert isinstance(ended, ExceptionDelivered)
+    assert (ended.delivery.kind, cpu["rip"]) == (DeliveryKind.NMI, RETURN)
+    assert _run(cpu) == Halted()
+    assert [delivery.kind for delivery in cpu.engine.deliveries()] == [DeliveryKind.NMI, DeliveryKind.SOFTWARE]
 
 
 def test_a_caught_port_access_has_not_happened_yet_and_then_happens_once() -> None:

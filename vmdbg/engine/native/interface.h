@@ -32,6 +32,7 @@ typedef struct Vm {
     VmDelivery deliveries[64];
     uint64_t delivery_count;
     uint64_t catch_vectors[4];
+    uint64_t catch_interrupts[4];
     uint32_t catch_mask;
     uint64_t catch_skip_tick;
     uint32_t breakpoint_suppressed;

@@ -159,30 +159,33 @@ static void stop_between(Vm *vm, uint32_t exit)
     uc_emu_stop(vm->uc);
 }
 
+static bool is_caught(const uint64_t vectors[4], uint32_t vector)
+{
+    return vectors[vector >> 6 & 3] >> (vector & 63) & 1;
+}
+
 static void take_interrupt(Vm *vm)
 {
     Env *env = vm->env;
-    uint64_t rip = env->eip;
+    bool nmi = vm->nmi && !(env->hflags2 & HF2_NMI);
+    int32_t vector = nmi ? 2 : vm_callbacks.acknowledge(vm->owner, vm->clock);
 
-    vm->external_event = 1;
-    if (vm->nmi && !(env->hflags2 & HF2_NMI)) {
+    if (vector < 0)
+        return;
+    if (nmi) {
         vm->nmi = 0;
         env->hflags2 |= HF2_NMI;
-        vm_note_delivery(vm, 2, DELIVER_NMI, 0, rip);
-        do_interrupt_x86_hardirq_x86_64(env, 2, 1);
     } else {
-        int32_t vector = vm_callbacks.acknowledge(vm->owner, vm->clock);
-        if (vector < 0) {
-            vm->external_event = 0;
-            return;
-        }
         vm->interrupts++;
-        vm_note_delivery(vm, vector, DELIVER_EXTERNAL, 0, rip);
-        do_interrupt_x86_hardirq_x86_64(env, vector, 1);
     }
+    vm_note_delivery(vm, vector, nmi ? DELIVER_NMI : DELIVER_EXTERNAL, 0, env->eip);
+    vm->external_event = 1;
+    do_interrupt_x86_hardirq_x86_64(env, vector, 1);
     vm->external_event = 0;
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     vm->stepped = 1;
+    if (is_caught(vm->catch_interrupts, vector))
+        stop_between(vm, EXIT_EXCEPTION);
 }
 
 /* Between blocks, when block_begins() or a run asked for attention: stop, deliver, or go on by one instruction. */
@@ -251,7 +254,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     env->exception_is_int = 0;              /* or Unicorn would move rip once more */
     vm->stepped = 1;
-    if (vm->catch_vectors[vector >> 6 & 3] >> (vector & 63) & 1 && !vm->watch_recording)
+    if (is_caught(vm->catch_vectors, vector) && !vm->watch_recording)
         stop_between(vm, EXIT_EXCEPTION);
     if (vm->step_once || vm->crossing || vm->quiet_deliveries > STUCK_DELIVERIES || vm->attention ||
         must_end(vm))

@@ -84,7 +84,8 @@ struct Vm {
     uint32_t exit_detail, quiet_deliveries;
     VmDelivery deliveries[DELIVERIES];
     uint64_t delivery_count;
-    uint64_t catch_vectors[4];              /* a bit for each vector */
+    uint64_t catch_vectors[4];              /* exceptions and INT n: a bit for each vector */
+    uint64_t catch_interrupts[4];           /* external interrupts and the NMI */
     uint32_t catch_mask, catch_port_count;
     uint64_t catch_skip_tick;
     uint8_t *catch_ports;                   /* a byte for each port: CATCH_PORT_READ | CATCH_PORT_WRITE; NULL: none */

@@ -310,7 +310,8 @@ class UnicornEngine:
         self.stops = replace(self.stops, catches=catches)
         vm = self._vm
         for word in range(4):
-            vm.catch_vectors[word] = sum(1 << (v & 63) for v in catches.vectors if v >> 6 == word)
+            vm.catch_vectors[word] = _bits(catches.vectors, word)
+            vm.catch_interrupts[word] = _bits(catches.interrupts, word)
         mask = 0
         for event in catches.events:
             mask |= _EVENT_BITS[event]
@@ -397,6 +398,11 @@ def _watch_hit(native: object, pc: int) -> WatchHit:
         bytes(hit.old)[: min(hit.size, 16)],
         Linear(pc),
     )
+
+
+def _bits(vectors: Iterable[int], word: int) -> int:
+    """The vectors that are in one of the four words of a mask."""
+    return sum(1 << (vector & 63) for vector in vectors if vector >> 6 == word)
 
 
 def _delivery(native: object) -> Delivery:
