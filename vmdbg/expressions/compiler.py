@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,10 +158,18 @@ class _Compiler:
         return lambda run: operation(_plain(operand(run)))
 
     def _boolop(self, node: ast.BoolOp) -> _Closure:
-        parts = [self.compile(value) for value in node.values]
-        if isinstance(node.op, ast.And):
-            return lambda run: all(part(run) for part in parts)
-        return lambda run: any(part(run) for part in parts)
+        """The operand that decides, as Python has it."""
+        *others, last = [self.compile(value) for value in node.values]
+        decides = operator.not_ if isinstance(node.op, ast.And) else operator.truth
+
+        def decisive(run: _Run) -> Any:
+            for part in others:
+                value = part(run)
+                if decides(value):
+                    return value
+            return last(run)
+
+        return decisive
 
     def _compare(self, node: ast.Compare) -> _Closure:
         first = self.compile(node.left)

@@ -20,7 +20,7 @@ from vmdbg.commands.session import Session
         ("p/o 8", "010"),
         ("p/c 65", "65 'A'"),
         ("p -100", "-0x64 = -100"),
-        ("p cr0.PG and rflags.IF", "True"),
+        ("p cr0.PG and rflags.IF", "1"),
         ("p [u for u in (1, 2) if u > 1]", "[2]"),
         ("p 'text'", "'text'"),
         ('p "cpl {cpl} {255:x}"', "cpl 0 ff"),
