@@ -153,17 +153,18 @@ class Run:
             self.say(f"the guest's console; {ESCAPE_NAME} d for the prompt")
 
     @contextlib.contextmanager
-    def _at_prompt(self) -> Iterator[None]:
-        """The prompt has the terminal, on a line of its own."""
+    def _at_prompt(self) -> Iterator[bool]:
+        """The prompt has the terminal, on a line of its own. Whether the guest's console is there too."""
         stdio = self._serial if isinstance(self._serial, StdioBackend) else None
         if stdio is not None:
-            stdio.pause()
             if is_terminal(1):
                 stdio.end_line()
+            stdio.flush()
+            stdio.pause()
         self._flush()
         raw, self._raw = self._raw, False
         try:
-            yield
+            yield stdio is not None and is_terminal(1)
         finally:
             self._raw = raw
             if stdio is not None:

@@ -79,7 +79,7 @@ def prompt_seat(
     timeline: Timeline,
     options: PromptOptions,
     *,
-    at_prompt: Callable[[], AbstractContextManager[None]],
+    at_prompt: Callable[[], AbstractContextManager[bool]],
     at_console: Callable[[], None],
     flush: Callable[[], None],
     poller: Poller,
@@ -94,7 +94,7 @@ def prompt_seat(
     server = None
     if options.gdb is not None:
         server = _serve_gdb(debugger, options.gdb, options.view, wait=options.stands, poller=poller, say=say)
-    repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, echo=False, as_json=options.as_json)
+    repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, as_json=options.as_json)
     debugger.stop_listeners.insert(0, lambda _stop: flush())
     if options.symbols is not None:
         repl.session.execute(f'symbol-file "{options.symbols}"')

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vmdbg.cli.poller import READ, Poller
+from vmdbg.cli.terminal import is_terminal
 from vmdbg.cli.values import TcpAddress, UnixPath, tcp_address, unix_path
 from vmdbg.errors import UserError
 
@@ -156,6 +157,7 @@ class StdioBackend:
         self._poller: Poller | None = None
         self._receive: Receive = lambda _data: None
         self._last = _LF
+        self._mute = False
 
     def open(self, poller: Poller, receive: Receive) -> str | None:
         self._poller, self._receive = poller, receive
@@ -172,11 +174,13 @@ class StdioBackend:
         return self._live
 
     def pause(self) -> None:
-        """Leave stdin to somebody else."""
+        """Leave stdin, and stdout where it is a terminal, to somebody else."""
+        self._mute = is_terminal(1)
         if self._poller is not None:
             self._poller.forget(0)
 
     def resume(self) -> None:
+        self._mute = False
         if self._live and self._poller is not None:
             self._poller.watch(0, READ, self._ready)
 
@@ -206,6 +210,8 @@ class StdioBackend:
             self._poller.forget(0)
 
     def write(self, data: bytes) -> None:
+        if self._mute:
+            return
         for byte in data:
             if byte == _LF and self._raw and self._last != _CR:
                 self._pending.append(_CR)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from vmdbg.commands.context import ContextState, show
@@ -36,8 +36,7 @@ BLOCKS = ("python", "py")
 class Repl:
     """A prompt on a debugger. `run()` may be called again after it was left for the console.
 
-    `companions` are heard meanwhile. `console`: the caller can show the guest's console; `echo`: the prompt itself
-    shows what the guest writes while it runs.
+    `companions` are heard meanwhile. `console`: the caller can show the guest's console.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class Repl:
         session: Session | None = None,
         companions: Sequence[Companion] = (),
         console: bool = False,
-        echo: bool = True,
         theme: Theme | None = None,
         as_json: bool = False,
     ) -> None:
@@ -63,12 +61,21 @@ class Repl:
         self._prompt: Prompt | None = None
         self._last = ""
         self._foreign: list[Stop] = []
-        if echo:
-            debugger.timeline.console.listeners.append(self._guest.on_output)
+        debugger.timeline.console.listeners.append(self._guest.on_output)
         self.session.execution.wait = self._run.wait
         self.session.progress = self._progress.share
         debugger.stop_listeners.append(self._on_stop)
         add_commands(self, console=console)
+
+    @contextmanager
+    def echoing(self, wanted: bool) -> Iterator[None]:
+        """Inside, if wanted, the prompt itself shows what the guest writes while it runs."""
+        self._guest.wanted = wanted
+        try:
+            yield
+        finally:
+            self._guest.end_line()
+            self._guest.wanted = False
 
     def use_theme(self, theme: Theme) -> None:
         self.theme = theme

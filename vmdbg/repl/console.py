@@ -13,13 +13,15 @@ class GuestConsole:
 
     def __init__(self, before: Callable[[], None]) -> None:
         self._before = before
+        self.wanted = False
+        """Whether anything is shown at all."""
         self._waiting = bytearray()
         self._column = 0
 
     def on_output(self, port: int, data: bytes, now: int) -> None:
         """A console's listener: runs while guest code does, so it only keeps."""
         del now
-        if port == SERIAL:
+        if self.wanted and port == SERIAL:
             self._waiting += data
 
     def flush(self) -> None:
@@ -27,12 +29,16 @@ class GuestConsole:
             return
         words = self._waiting.decode("utf-8", "replace").replace("\r", "")
         self._waiting.clear()
-        shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in words)
+        shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in words)
         self._before()
         sys.stdout.write(shown)
         sys.stdout.flush()
         last = shown.rpartition("\n")
         self._column = len(last[2]) + (0 if last[1] else self._column)
+
+    @property
+    def at_line_start(self) -> bool:
+        return not self._column
 
     def end_line(self) -> None:
         """What follows begins a line of its own."""

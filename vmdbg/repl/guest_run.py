@@ -62,5 +62,6 @@ class GuestRun:
                 return stop
             if not debugger.running:
                 return debugger.last_stop
-            self._progress.tick(debugger.machine.clock)
+            if self._guest.at_line_start:
+                self._progress.tick(debugger.machine.clock)
             self._companions.poll()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.vmdbg.repl.conftest import Open
 
 
@@ -43,7 +45,9 @@ def test_control_c_stops_the_guest_and_not_the_prompt(open_terminal: Open) -> No
     terminal.line("context --off")
     terminal.line("continue", "sample>")
     terminal.keys("C-c")
-    terminal.wait_for("interrupted")
+    screen = terminal.wait_for("interrupted")
+    assert re.search(r"sample> ?(\^C)?\ninterrupted", screen), "the guest's line was written over"
+    assert "Ctrl-C stops" not in screen
     terminal.keys("C-c")
     assert "still here" in terminal.line("echo still here")
 
