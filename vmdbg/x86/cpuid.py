@@ -121,7 +121,7 @@ _I586 = _names("fpu de pse tsc msr cx8 mmx")
 _I686 = _I586 | _names("pae sep mtrr pge cmov pat pse36 fxsr sse hypervisor")
 _X86_64 = _I686 | _names("sse2 clflush syscall nx lm rdtscp invariant_tsc arat 3dnowprefetch")
 _X86_64_V2 = _X86_64 | _names("sse3 ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm")
-_BASE = _X86_64_V2 | _names("movbe aes pclmulqdq abm bmi1 bmi2 adx fsgsbase smep smap pdpe1gb")
+_BASE = _X86_64_V2 | _names("movbe aes pclmulqdq abm adx fsgsbase smep smap pdpe1gb")
 
 MODELS: dict[str, CpuModel] = {
     model.name: model

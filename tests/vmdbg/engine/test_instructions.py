@@ -53,6 +53,15 @@ def fault(source: str, **registers: int) -> Delivery:
         ("vaddps ymm0, ymm0, ymm0", 6, 0),
         ("db 0x0f, 0xff, 0xc0", 6, 0),
         ("lock add eax, eax", 6, 0),
+        ("lock cmp [rsp - 8], eax", 6, 0),
+        ("lock mov [rsp - 8], eax", 6, 0),
+        ("db 0xf0, 0x0f, 0xa3, 0xe3", 6, 0),  # LOCK BT, at which Unicorn ends the process
+        ("db 0xf0, 0x0f, 0xa3, 0x44, 0x24, 0xf8", 6, 0),
+        ("db 0xf0, 0x0f, 0xbb, 0xca", 6, 0),
+        ("db 0xf0, 0x48, 0x0f, 0xba, 0xe0, 3", 6, 0),
+        ("db 0xf0, 0x0f, 0xc7, 0xc8", 6, 0),
+        ("andn eax, ebx, ecx", 6, 0),  # BMI1, BMI2
+        ("bzhi eax, ebx, ecx", 6, 0),
         ("db 0x06", 6, 0),
         ("mov eax, [fs:rax]\ndb 0xd6", 6, 0),
         ("sysexit", 13, 0),
@@ -86,12 +95,34 @@ def test_faults(source: str, vector: int, error_code: int) -> None:
         "mov eax, 15\nmov cr8, rax",
         "prefetcht0 [0]",
         "wbinvd",
-        "rdpmc_skipped: nop",
+        "lock add [rsp - 8], eax",
+        "lock not byte [rsp - 8]",
+        "lock inc qword [rsp - 8]",
+        "lock btc [rsp - 8], eax",
+        "lock bts dword [rsp - 8], 5",
+        "lock xadd [rsp - 8], ax",
+        "lock cmpxchg8b [rsp - 8]",
+        "lock xchg [rsp - 8], ebx",
     ],
 )
 def test_no_fault(source: str) -> None:
     cpu = run(source)
     assert cpu.engine.delivery_count == 0
+
+
+def test_a_refused_lock_is_run_once_its_operand_is_memory() -> None:
+    cpu = BareCpu()
+    code = """
+        lea rdi, [rel locked]
+        locked: db 0xf0, 0x0f, 0xab, 0xc3       ; LOCK BTS EBX, EAX
+        nop
+        """
+    fix = assemble("mov byte [rdi + 3], 7\niretq", origin=HANDLERS + 0x800)  # LOCK BTS [RDI], EAX
+    cpu.write(HANDLERS + 0x800, fix)
+    cpu.write(IDT + 16 * 6, (HANDLERS + 0x800 | 8 << 16 | 0x8E00 << 32).to_bytes(8, "little"))
+    cpu.engine.write_register("rax", 8 * 4096)
+    assert cpu.run(assemble(code, origin=CODE)) == Halted()
+    assert cpu.engine.delivery_count == 1
 
 
 def test_int1_is_a_trap_through_vector_1() -> None:

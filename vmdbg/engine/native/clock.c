@@ -58,6 +58,12 @@ static uintptr_t constant(TcgContext *tcg, uint64_t value)
     return argument(tcg, tcg_const_i64_x86_64(tcg, value));
 }
 
+/* For a call in translated code. */
+void *tcg_constant_argument(TcgContext *tcg, uint64_t value)
+{
+    return (void *)constant(tcg, value);
+}
+
 /* clock += size; block_start = pc; block_size = size; if (clock >= horizon) call helper_check_exit_request */
 static void emit_clock(TcgContext *tcg, Vm *vm, void *helper)
 {

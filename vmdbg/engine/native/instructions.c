@@ -37,36 +37,108 @@ static bool listed(const Row *rows, unsigned count, uint8_t opcode, uint8_t pref
     return false;
 }
 
+static uint8_t code_byte(Env *env, uint64_t linear)
+{
+    return __real_cpu_ldub_code_x86_64(env, linear);
+}
+
 static bool is_port_access(uint8_t opcode)
 {
     return (opcode & 0xf4) == 0xe4 || (opcode & 0xfc) == 0x6c;
 }
 
-/* What the translator must add. Reads no byte that is not the instruction's. */
-unsigned instruction_traits(Env *env, uint64_t linear, bool code64)
+/* The ModRM.reg values, a bit for each, with which the opcode takes LOCK. */
+static uint8_t lockable(uint8_t opcode)
 {
-    uint8_t byte, opcode, prefix = NONE;
+    if (opcode < 0x38)
+        return (opcode & 7) < 2 ? 0xff : 0; /* ADD to XOR; CMP follows */
+    switch (opcode) {
+    case 0x80: case 0x81: case 0x82: case 0x83: return 0x7f;
+    case 0x86: case 0x87: return 0xff;      /* XCHG */
+    case 0xf6: case 0xf7: return 0x0c;      /* NOT, NEG */
+    case 0xfe: case 0xff: return 0x03;      /* INC, DEC */
+    default: return 0;
+    }
+}
 
-    for (int i = 0;; i++) {
-        byte = cpu_ldub_code_x86_64(env, linear++);
-        if (byte == 0x0f)
-            break;
-        if (byte == 0xf2 || byte == 0xf3)
+static uint8_t lockable_0f(uint8_t opcode)
+{
+    switch (opcode) {
+    case 0xab: case 0xb3: case 0xbb: return 0xff;               /* BTS, BTR, BTC */
+    case 0xb0: case 0xb1: case 0xc0: case 0xc1: return 0xff;    /* CMPXCHG, XADD */
+    case 0xba: return 0xe0;
+    case 0xc7: return 0x02;                 /* CMPXCHG8B */
+    default: return 0;
+    }
+}
+
+/* LOCK before anything but a change of memory is #UD (SDM 2A, LOCK). Unicorn ends the process at some of those. */
+static unsigned locked_traits(Env *env, uint64_t linear)
+{
+    uint8_t opcode = code_byte(env, linear++);
+    uint8_t operations = opcode == 0x0f ? lockable_0f(code_byte(env, linear++)) : lockable(opcode);
+    uint8_t modrm = operations ? code_byte(env, linear) : 0xc0;
+
+    return modrm < 0xc0 && operations >> (modrm >> 3 & 7) & 1 ? 0 : LOCKS_IN_VAIN;
+}
+
+static unsigned traits_0f(Env *env, uint64_t linear, uint8_t prefix)
+{
+    uint8_t map = code_byte(env, linear++), opcode = map;
+    bool found;
+
+    switch (map) {
+    case 0x38:
+        opcode = code_byte(env, linear++);
+        found = LISTED(map_0f38, opcode, prefix);
+        break;
+    case 0x3a:
+        opcode = code_byte(env, linear++);
+        found = LISTED(map_0f3a, opcode, prefix);
+        break;
+    case 0xae:
+        return (code_byte(env, linear) & 0x38) == 0x18 ? STORES_MXCSR : 0;
+    default:
+        found = LISTED(map_0f, opcode, prefix);
+    }
+    return found && code_byte(env, linear) < 0xc0 ? DEMANDS_ALIGNMENT : 0;
+}
+
+/* What the translator must add, and where the opcode is. Reads no byte that is not the instruction's. */
+unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at)
+{
+    uint8_t byte, prefix = NONE;
+    bool locked = false;
+
+    for (int i = 0; i < 14; i++) {
+        byte = code_byte(env, linear);
+        if (byte == 0xf0)
+            locked = true;
+        else if (byte == 0xf2 || byte == 0xf3)
             prefix = byte == 0xf2 ? PF2 : PF3;
         else if (byte == 0x66)
             prefix = prefix == NONE ? P66 : prefix;
         else if ((byte & 0xe7) != 0x26 && (byte & 0xfe) != 0x64 && byte != 0x67 && !(code64 && (byte & 0xf0) == 0x40))
-            return is_port_access(byte) ? ACCESSES_PORT : 0;
-        if (i == 14)
-            return 0;
+            break;
+        linear++;
     }
-    byte = opcode = cpu_ldub_code_x86_64(env, linear++);
-    if (byte == 0x38 || byte == 0x3a)
-        opcode = cpu_ldub_code_x86_64(env, linear++);
-    bool found = byte == 0x38   ? LISTED(map_0f38, opcode, prefix)
-                 : byte == 0x3a ? LISTED(map_0f3a, opcode, prefix)
-                                : LISTED(map_0f, opcode, prefix);
-    return found && cpu_ldub_code_x86_64(env, linear) < 0xc0 ? DEMANDS_ALIGNMENT : 0;
+    *opcode_at = linear;
+    if (locked)
+        return locked_traits(env, linear);
+    byte = code_byte(env, linear);
+    if (byte == 0x0f)
+        return traits_0f(env, linear + 1, prefix);
+    return is_port_access(byte) ? ACCESSES_PORT : 0;
+}
+
+/* An instruction to be refused is shown to the translator as UD2, with a prefix more so that it is no shorter. */
+uint32_t __wrap_cpu_ldub_code_x86_64(Env *env, uint64_t linear)
+{
+    static const uint8_t refused[] = {0xf0, 0x0f, 0x0b};
+    uint32_t byte = code_byte(env, linear);
+    uint64_t at = vm_current && vm_current->refused_at ? linear - vm_current->refused_at : UINT64_MAX;
+
+    return at < sizeof refused ? refused[at] : byte;
 }
 
 __attribute__((noinline)) void __wrap_helper_cmpxchg16b_x86_64(Env *env, uint64_t linear)

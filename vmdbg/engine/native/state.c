@@ -99,12 +99,14 @@ static void set_fpu(Env *env, const VmState *s)
     memcpy(env->float_status, s->float_status, sizeof s->float_status);
     update_fp_status_x86_64(env);
     update_mxcsr_status_x86_64(env);
+    sse_status_load(env);
 }
 
 void vm_get_state(Vm *vm, VmState *s)
 {
     Env *env = vm->env;
 
+    sse_status_collect(env);
     memset(s, 0, sizeof *s);
     memcpy(s->regs, env->regs, sizeof s->regs);
     s->rip = env->eip;

@@ -140,10 +140,14 @@ static void translate_insn(Disas *db, Cpu *cpu)
         original_ops->breakpoint_check(db, cpu, &breakpoint);
         return;
     }
-    unsigned traits = instruction_traits(vm->env, db->pc_next, db->tb->flags & HF_CS64);
+    uint64_t opcode_at;
+    unsigned traits = instruction_traits(vm->env, db->pc_next, db->tb->flags & HF_CS64, &opcode_at);
     vm->align_next = traits & DEMANDS_ALIGNMENT;
+    vm->refused_at = traits & LOCKS_IN_VAIN ? opcode_at : 0;
+    if (traits & STORES_MXCSR)
+        sse_status_translate_stmxcsr(UC_TCG_CTX(vm->uc), vm->env);
     original_ops->translate_insn(db, cpu);
-    vm->align_next = 0;
+    vm->align_next = vm->refused_at = 0;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||
                                      db->tb->flags & HF_RF || traits & ACCESSES_PORT))
         db->is_jmp = DISAS_TOO_MANY;

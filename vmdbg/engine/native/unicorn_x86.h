@@ -28,6 +28,13 @@ typedef struct {
     uint8_t pad[6];
 } Float80;
 
+typedef struct {
+    int8_t detect_tininess, rounding_mode;
+    uint8_t exception_flags;
+    int8_t x87_precision;
+    uint8_t flush_to_zero, flush_inputs_to_zero, default_nan, snan_bit;
+} FloatStatus;
+
 typedef struct Env {
     uint64_t regs[16];
     uint64_t eip, eflags;
@@ -47,7 +54,10 @@ typedef struct Env {
     Float80 fpregs[8];
     uint16_t fpop, fpcs, fpds;
     uint64_t fpip, fpdp;
-    uint8_t float_status[816 - 776];        /* rounding and exception state of the softfloat library */
+    union {                                 /* of the softfloat library: x87, a register, 3DNow!, SSE */
+        uint8_t float_status[816 - 776];
+        struct { uint8_t pad_float_status[808 - 776]; FloatStatus sse_status; };
+    };
     uint32_t mxcsr;
     uint64_t xmm_regs[32][8];
     uint8_t pad_vector[4800 - 2872];
@@ -72,7 +82,7 @@ typedef struct Env {
 
 #define AT(member, offset) _Static_assert(offsetof(Env, member) == offset, #member)
 AT(eip, 128); AT(cc_op, 168); AT(segs, 184); AT(idt, 400); AT(cr, 424); AT(efer, 592); AT(fpregs, 624);
-AT(fpip, 760); AT(mxcsr, 816); AT(xmm_regs, 824); AT(sysenter_esp, 4808); AT(kernelgsbase, 4864); AT(tsc_aux, 4896);
+AT(fpip, 760); AT(sse_status, 808); AT(mxcsr, 816); AT(xmm_regs, 824); AT(sysenter_esp, 4808); AT(kernelgsbase, 4864); AT(tsc_aux, 4896);
 AT(xcr0, 4904); AT(misc_enable, 4920); AT(pat, 5280); AT(pkru, 5304); AT(error_code, 5384); AT(dr, 5400);
 AT(old_exception, 5496); AT(features, 5632); AT(mtrr_fixed, 6320); AT(mtrr_var, 6416);
 #undef AT
@@ -177,13 +187,14 @@ void tb_invalidate_phys_range_x86_64(uc_engine *uc, uint64_t start, uint64_t end
 void tb_flush_x86_64(Cpu *cpu);
 uint64_t get_page_addr_code_x86_64(Env *env, uint64_t linear);
 uint64_t helper_cc_compute_all_x86_64(uint64_t dst, uint64_t src1, uint64_t src2, int op);
+uint32_t cpu_ldl_data_ra_x86_64(Env *env, uint64_t linear, uintptr_t host_pc);
 uint64_t cpu_ldq_data_ra_x86_64(Env *env, uint64_t linear, uintptr_t host_pc);
 void cpu_stq_data_ra_x86_64(Env *env, uint64_t linear, uint64_t value, uintptr_t host_pc);
 void cpu_x86_update_cr0_x86_64(Env *env, uint32_t value);
 void cpu_x86_update_cr3_x86_64(Env *env, uint64_t value);
 void cpu_x86_update_cr4_x86_64(Env *env, uint32_t value);
 void cpu_x86_update_dr7_x86_64(Env *env, uint32_t value);
-uint32_t cpu_ldub_code_x86_64(Env *env, uint64_t linear);
+uint32_t __real_cpu_ldub_code_x86_64(Env *env, uint64_t linear);
 void tcg_gen_callN_x86_64(void *tcg, void *function, void *result, int count, void **arguments);
 uint32_t cpu_lduw_mmuidx_ra_x86_64(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc);
 void update_fp_status_x86_64(Env *env);

@@ -13,6 +13,7 @@ __thread Vm *vm_current;
 VmCallbacks vm_callbacks;
 
 enum { STUCK_DELIVERIES = 200000, ERROR_EXT = 1, ERROR_IDT = 2 };
+enum { FCW_AFTER_RESET = 0x40, MXCSR_AFTER_RESET = 0x1f80 };   /* SDM 3A table 10-1; Unicorn leaves zeros */
 
 /* Takes back the part of the current block that was counted and not run. */
 void vm_retire_exactly(Vm *vm)
@@ -496,6 +497,10 @@ Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner)
     }
     vm->cpu = UC_CPU(vm->uc);               /* Unicorn makes it at the first call that needs it */
     vm->env = CPU_ENV(vm->cpu);
+    vm->env->fpuc = FCW_AFTER_RESET;
+    vm->env->mxcsr = MXCSR_AFTER_RESET;
+    update_fp_status_x86_64(vm->env);
+    update_mxcsr_status_x86_64(vm->env);
     return vm;
 }
 

@@ -64,6 +64,7 @@ struct Vm {
     uint32_t attention, pad_attention;      /* attention: look at every block */
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
     uint32_t align_next;                    /* the next access translated is to be checked */
+    uint64_t refused_at;                    /* what is translated from here on is read as #UD; 0: nowhere */
     uint32_t int_length;                    /* of the INT n that is being delivered */
     uint32_t external_event;                /* one is being delivered that is no INT n */
     uint32_t intr, nmi, running, exit;
@@ -139,6 +140,7 @@ void clock_relax(Vm *vm);
 void clock_begin(Vm *vm, uint64_t limit, bool attention);
 void clock_translates(const Block *tb);
 void clock_translated(const Block *tb);
+void *tcg_constant_argument(TcgContext *tcg, uint64_t value);
 void block_begins(Vm *vm);
 
 /* mmu.c, tlb.c */
@@ -169,8 +171,13 @@ void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int
 const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf);
 
 /* instructions.c */
-enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2 };
-unsigned instruction_traits(Env *env, uint64_t linear, bool code64);
+enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8 };
+unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at);
+
+/* sse_status.c */
+void sse_status_collect(Env *env);
+void sse_status_load(Env *env);
+void sse_status_translate_stmxcsr(void *tcg, Env *env);
 
 /* data_breakpoints.c */
 bool data_breakpoint_page(Vm *vm, uint64_t linear);

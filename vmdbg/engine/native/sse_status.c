@@ -1,0 +1,89 @@
+/* MXCSR's exception flags and flush-to-zero (SDM 1 10.2.3), which Unicorn leaves out: libraries compute with them.
+ *
+ * The flags gather in softfloat's status, and are asked for there when the guest, or a snapshot, reads MXCSR. STMXCSR
+ * is translated to a plain load: a call of SVM's STGI, an instruction that no model has, is put before it. The flag DE
+ * stays clear, and exceptions that are not masked are not raised.
+ */
+#include "vm.h"
+
+#define HERE ((uintptr_t)__builtin_return_address(0))
+#define HELPER __attribute__((noinline))
+
+enum { INVALID = 1, DIVIDED_BY_ZERO = 4, OVERFLOW = 8, UNDERFLOW = 16, INEXACT = 32, FLUSHED = 128 };
+enum { FLAGS = INVALID | DIVIDED_BY_ZERO | OVERFLOW | UNDERFLOW | INEXACT, MXCSR_FZ_SHIFT = 15, FXSAVE_MXCSR = 24, SUPPRESSED = 8 };
+
+/* After operations: MXCSR gets what happened in them. */
+void sse_status_collect(Env *env)
+{
+    uint8_t flags = env->sse_status.exception_flags;
+
+    env->mxcsr |= (flags & FLAGS) | (flags & FLUSHED ? UNDERFLOW | INEXACT : 0);
+}
+
+static void set_status(Env *env, uint32_t mxcsr)
+{
+    env->sse_status.exception_flags = mxcsr & FLAGS;
+    env->sse_status.flush_to_zero = mxcsr >> MXCSR_FZ_SHIFT & 1;
+}
+
+/* After a write to MXCSR. */
+void sse_status_load(Env *env)
+{
+    set_status(env, env->mxcsr);
+}
+
+void __real_helper_ldmxcsr_x86_64(Env *env, uint32_t value);
+
+void __wrap_helper_ldmxcsr_x86_64(Env *env, uint32_t value)
+{
+    __real_helper_ldmxcsr_x86_64(env, value);
+    sse_status_load(env);
+}
+
+void __wrap_helper_stgi_x86_64(Env *env)
+{
+    sse_status_collect(env);
+}
+
+/* What translated code does before it stores MXCSR. */
+void sse_status_translate_stmxcsr(void *tcg, Env *env)
+{
+    void *argument = tcg_constant_argument(tcg, (uintptr_t)env);
+
+    tcg_gen_callN_x86_64(tcg, __wrap_helper_stgi_x86_64, NULL, 1, &argument);
+}
+
+void __real_helper_fxsave_x86_64(Env *env, uint64_t linear);
+void __real_helper_fxrstor_x86_64(Env *env, uint64_t linear);
+
+/* These two end in a jump: Unicorn finds the guest's rip through its helper's return address. */
+HELPER void __wrap_helper_fxsave_x86_64(Env *env, uint64_t linear)
+{
+    sse_status_collect(env);
+    __real_helper_fxsave_x86_64(env, linear);
+}
+
+HELPER void __wrap_helper_fxrstor_x86_64(Env *env, uint64_t linear)
+{
+    if (!(linear & 15) && env->cr[4] & CR4_OSFXSR) {
+        cpu_ldl_data_ra_x86_64(env, linear, HERE);
+        set_status(env, cpu_ldl_data_ra_x86_64(env, linear + FXSAVE_MXCSR, HERE));
+    }
+    __real_helper_fxrstor_x86_64(env, linear);
+}
+
+#define ROUND(name)                                                                                                   \
+    void __real_helper_##name##_xmm_x86_64(Env *env, void *result, void *operand, uint32_t mode);                     \
+    void __wrap_helper_##name##_xmm_x86_64(Env *env, void *result, void *operand, uint32_t mode)                      \
+    {                                                                                                                 \
+        uint8_t before = env->sse_status.exception_flags | (mode & SUPPRESSED ? ~INEXACT : 0xff);                     \
+                                                                                                                      \
+        __real_helper_##name##_xmm_x86_64(env, result, operand, mode);                                                \
+        env->sse_status.exception_flags &= before;                                                                    \
+    }
+
+/* ROUNDPS and the like: bit 3 of the immediate byte suppresses the precision exception. */
+ROUND(roundps)
+ROUND(roundpd)
+ROUND(roundss)
+ROUND(roundsd)
