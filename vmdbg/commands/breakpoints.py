@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from vmdbg.commands.conditions import declare_conditions, expression_test, make_condition, must_be_positive
 from vmdbg.commands.document import Document, Style, Text, address, count, document, table, text
+from vmdbg.commands.oops_watch import is_oops_point
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
@@ -92,7 +93,8 @@ def kind_words(point: Point) -> str:
 def all_points(session: Session) -> list[Point]:
     points = session.debugger.points
     found: list[Point] = [*points.breakpoints.values(), *points.watchpoints.values()]
-    return sorted((point for point in found if point.owner != "step"), key=lambda point: point.number)
+    shown = (point for point in found if point.owner != "step" and not is_oops_point(point))
+    return sorted(shown, key=lambda point: point.number)
 
 
 @command(

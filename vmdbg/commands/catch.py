@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vmdbg.commands.document import Document, Json, Style, document, text
+from vmdbg.commands.oops_watch import OopsWatch
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.engine.port import Catches, EventKind
@@ -14,7 +15,7 @@ from vmdbg.x86.exceptions import EXCEPTIONS, NMI, find_vector, interrupt_name, v
 from vmdbg.x86.msr import BY_INDEX, find_msr
 
 EVENTS = ("cr3", "mode", "msr", "rdmsr", "wrmsr", "port", "in", "out")
-KINDS = ("vector", "exception", "interrupt", *EVENTS, "triple-fault", "all")
+KINDS = ("vector", "exception", "interrupt", *EVENTS, "triple-fault", "oops", "all")
 DELIVERIES = {
     "vector": ("vectors", "interrupts"),
     "exception": ("vectors",),
@@ -61,6 +62,7 @@ def declare(parser: Parser) -> None:
         "catch cr3",
         "catch wrmsr lstar",
         "catch port 0x3f8",
+        "catch oops",
         "catch all --off",
     ),
 )
@@ -69,12 +71,16 @@ def catch(session: Session, arguments: Arguments) -> Document:
 
     `exception` is for faults, traps and INT n, `interrupt` for what devices raise and the NMI, `vector` for both.
     A caught vector stops at its handler's first instruction, the others before the instruction that does it.
-    A triple fault always stops, with the chain of faults that led to it. Without arguments: what is caught.
+    A triple fault always stops, with the chain of faults that led to it. `catch oops` stops where a Linux kernel is
+    about to report an oops or a panic; `oops` then shows it. Without arguments: what is caught.
     """
-    points = session.debugger.points
+    points, oopses = session.debugger.points, session.part(OopsWatch)
     if arguments.kind:
-        points.set_catches(_changed(points.catches, arguments, session))
-    return _shown(points.catches)
+        if arguments.kind == "oops" or (arguments.kind, arguments.off) == ("all", True):
+            oopses.stop() if arguments.off else oopses.start()
+        if arguments.kind != "oops":
+            points.set_catches(_changed(points.catches, arguments, session))
+    return _shown(points.catches, oopses)
 
 
 @command("uncatch", Group.POINTS, declare, examples=("uncatch #PF", "uncatch all"))
@@ -159,7 +165,7 @@ def _msr(word: str, session: Session) -> int:
     return found.index if found is not None else session.integer(word)
 
 
-def _shown(catches: Catches) -> Document:
+def _shown(catches: Catches, oopses: OopsWatch) -> Document:
     lines = []
     if catches.vectors:
         lines.append(f"exceptions: {_names(catches.vectors, vector_name)}")
@@ -173,12 +179,14 @@ def _shown(catches: Catches) -> Document:
             subjects = ", ".join(f"{number:#x}" for number in sorted(catches.ports)) or "every port"
         lines.append(f"{kind.value}: {subjects}" if subjects else kind.value)
     lines.append("triple fault")
+    lines += [str(oopses)] if oopses.wanted else []
     value: dict[str, Json] = {
         "vectors": sorted(catches.vectors),
         "interrupts": sorted(catches.interrupts),
         "events": sorted(kind.value for kind in catches.events),
         "msrs": [f"{number:#x}" for number in sorted(catches.msrs)],
         "ports": [f"{number:#x}" for number in sorted(catches.ports)],
+        "oops": list(oopses.places) if oopses.wanted else None,
     }
     return document(text("caught:", Style.HEADING), *(f"  {line}" for line in lines), value=value)
 

@@ -1,4 +1,4 @@
-"""ps, current, dmesg, modules, mounts, files, vmas, kernel-irqs, timers, slab, system, oops: what Linux knows."""
+"""ps, current, dmesg, modules, mounts, files, vmas, kernel-irqs, timers, slab, system: what Linux knows."""
 
 from __future__ import annotations
 
@@ -215,14 +215,3 @@ def system(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 
         ("taint", text(found.taint_letters + "".join(f"; {reason}" for reason in found.taint_reasons))),
     ]
     return document(pairs(rows))
-
-
-@command("oops", Group.SYSTEM, examples=("oops",))
-def oops(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
-    """Show the oops or panic that the kernel is about to report, if it stands at one."""
-    found = session.system.need().oops()
-    if found is None:
-        return document(text("the kernel is not reporting an oops here", Style.DIM), value={})
-    head = text(f"{found.kind}: {found.message}, in {found.task} ({found.pid})", Style.BAD)
-    frames = [text(f"{one.number:2} {one.pc:#x} {one.location or ''}") for one in found.backtrace.frames]
-    return document(head, *frames)

@@ -10,6 +10,7 @@ from vmdbg.commands import catalog
 from vmdbg.commands.document import EMPTY, Document
 from vmdbg.commands.errors import UsageError
 from vmdbg.commands.execution import Execution
+from vmdbg.commands.oops_watch import OopsWatch
 from vmdbg.commands.plain import render_json, render_plain
 from vmdbg.commands.registry import REGISTRY, Arguments, Command, Effect
 from vmdbg.commands.skips import Skips
@@ -74,9 +75,11 @@ class Session:
         self.generation += 1
         self.stops += 1
         self.part(Visits).on_stop(stop)
+        self.part(OopsWatch).arm()
 
     def close(self) -> None:
         """The front end leaves: its breakpoints go, everybody else's stay."""
+        self.part(OopsWatch).stop()
         self.debugger.stop_listeners.remove(self._on_stop)
         self.debugger.points.remove_owned(self.owner)
 

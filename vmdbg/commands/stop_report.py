@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, assert_never
 
 from vmdbg.commands.document import Document, Json, Style, Text, address, hexadecimal, joined, text
+from vmdbg.commands.oops_watch import is_oops_point, oops_here
 from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
 from vmdbg.debugger.points import Breakpoint, Space, Watchpoint
 from vmdbg.debugger.stops import (
@@ -68,7 +69,7 @@ def _reason(session: Session, stop: Stop) -> Iterator[Text]:
             return
         case BreakpointStop(breakpoints):
             for point in breakpoints:
-                yield _breakpoint(point)
+                yield (oops_here(session) if is_oops_point(point) else None) or _breakpoint(point)
         case WatchpointStop(hits):
             for watched, hit in hits:
                 yield _watch_hit(session, watched, hit)

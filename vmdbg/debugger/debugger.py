@@ -42,6 +42,8 @@ class Debugger:
         self.last_stop: Stop = StepDone()
         self.stop_listeners: list[StopListener] = []
         self.resume_listeners: list[Callable[[], None]] = []
+        self.slice_listeners: list[Callable[[], None]] = []
+        """Called between two slices of a run forwards, with the guest standing."""
         self.physical = GuestPhysicalMemory(self.engine, timeline)
         self._run: Run | None = None
         self.on_progress: Callable[[float], None] | None = None
@@ -159,6 +161,9 @@ class Debugger:
             self._run = None
             raise
         if stop is None:
+            if isinstance(run, ContinueRun):
+                for listener in list(self.slice_listeners):
+                    listener()
             return None
         run.abandon(self)
         self._run = None

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from vmdbg.commands.context import ContextState, show
+from vmdbg.commands.oops_watch import OopsWatch
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.scripting import load_config
 from vmdbg.commands.session import Session
@@ -60,6 +61,7 @@ class Repl:
         self._run = GuestRun(self.companions, self._guest, self._progress)
         self._prompt: Prompt | None = None
         self._last = ""
+        self._watching = False
         self._foreign: list[Stop] = []
         debugger.timeline.console.listeners.append(self._guest.on_output)
         self.session.execution.wait = self._run.wait
@@ -127,6 +129,7 @@ class Repl:
 
     def execute_all(self, lines: Iterable[str]) -> bool:
         """One after the other, up to the first that fails or leaves; whether all went well."""
+        self._watch_oopses()
         for line in lines:
             if self.left is not None:
                 return True
@@ -151,11 +154,18 @@ class Repl:
 
     def greet(self) -> None:
         """Where the guest stands; the first time, the user's own file too."""
+        self._watch_oopses()
         if self._prompt is None:
             self._load_config()
         self._foreign.clear()
         self.output.document(report(self.session, self.debugger.last_stop))
         self.show_context()
+
+    def _watch_oopses(self) -> None:
+        """Who has a prompt wants it when the kernel dies, until `catch oops --off` says otherwise."""
+        if not self._watching:
+            self._watching = True
+            self.session.part(OopsWatch).start()
 
     def _load_config(self) -> None:
         try:
@@ -165,6 +175,7 @@ class Repl:
 
     def execute_piped(self) -> None:
         """Lines from a file or pipe: all of them, whatever they answer."""
+        self._watch_oopses()
         self._load_config()
         while self.left is None and (line := sys.stdin.readline()):
             self.execute(self._with_block(line.rstrip("\n"), lambda: sys.stdin.readline().rstrip("\n")))

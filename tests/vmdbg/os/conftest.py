@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -95,6 +95,14 @@ def cloud_guest() -> Guest:
 def own() -> OwnGuest:
     """The current cloud kernel on our own machine, with its history."""
     return _booted(QUICK[0])
+
+
+@pytest.fixture
+def another_future(own: OwnGuest) -> Iterator[None]:
+    """What the test changes is forgotten after it: the guest goes on from `ready` as it first did."""
+    yield
+    own.timeline.seek(Position(own.ready))
+    own.timeline.fork()
 
 
 def pytest_sessionfinish() -> None:

@@ -6,9 +6,11 @@ arch/x86/kernel/dumpstack.c: `__die(const char *, struct pt_regs *, long)`; kern
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdbg.os.linux.printk_format import formatted
 from vmdbg.os.linux.tasks import current_address
 from vmdbg.os.linux.unwind import Unwinder
 from vmdbg.os.linux.walks import guarded
@@ -19,17 +21,29 @@ from vmdbg.x86.linear_memory import UnmappedLinearError
 if TYPE_CHECKING:
     from vmdbg.os.linux.kernel import Kernel
 
-ENTRIES = ("__die", "panic", "vpanic")
+DIE, PANIC = "__die", "panic"
+_VARIABLE_ARGUMENTS = ("rsi", "rdx", "rcx", "r8", "r9")
+_STACK_ARGUMENTS = 4
+_VECTORS = {
+    "Oops": 14, "general protection": 13, "invalid opcode": 6, "divide error": 0, "int3": 3, "stack segment": 12,
+    "double fault": 8, "segment not present": 11, "invalid TSS": 10, "alignment check": 17,
+}  # fmt: skip
+"""What __die() is told of exceptions (arch/x86/kernel/traps.c, arch/x86/mm/fault.c)."""
 MAX_TEXT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Oops:
-    """`message` is the kernel's, for a panic its format; `registers` are those of the fault."""
+    """`message` is the kernel's; `registers` are those of the fault, or of the call of panic().
 
-    kind: str
+    `vector`, `error_code` and `address` (CR2) are of the exception behind an oops, `vector` if it can be told.
+    """
+
+    is_panic: bool
     message: str
+    vector: int | None
     error_code: int
+    address: Linear
     task: str
     pid: int
     registers: dict[str, int]
@@ -38,8 +52,8 @@ class Oops:
 
 def oops_entries(kernel: Kernel) -> dict[str, Linear]:
     """Where to stop to see every oops and panic of this kernel."""
-    found = {name: kernel.symbols.find(name) for name in ENTRIES}
-    return {name: address for name, address in found.items() if address is not None}
+    found = {name: kernel.table.find(name) for name in (DIE, PANIC)}
+    return {name: Linear(address) for name, address in found.items() if address is not None}
 
 
 @guarded("oops")
@@ -50,15 +64,17 @@ def oops(kernel: Kernel, unwinder: Unwinder) -> Oops | None:
     if name is None:
         return None
     task = kernel.object("struct task_struct", current_address(kernel))
+    who = task.comm.string_(), int(task.pid)
     message = _message(kernel, kernel.view.register("rdi"))
-    if name == "__die":
-        registers = unwinder.saved_registers(kernel.view.register("rsi"))
-        trace = unwinder.interrupted(task, registers)
-    else:
+    if name == PANIC:
         trace = unwinder.current(task)
-        registers = dict(trace.frames[0].registers)
-    code = kernel.view.register("rdx") if name == "__die" else 0
-    return Oops(name, message, code, task.comm.string_(), int(task.pid), registers, trace)
+        text = formatted(kernel, message, _variable_arguments(kernel)).strip()
+        return Oops(True, text, None, 0, Linear(0), *who, dict(trace.frames[0].registers), trace)
+    registers = unwinder.saved_registers(kernel.view.register("rsi"))
+    trace = unwinder.interrupted(task, registers)
+    vector = next((vector for words, vector in _VECTORS.items() if message.startswith(words)), None)
+    code = kernel.view.register("rdx")
+    return Oops(False, message, vector, code, Linear(kernel.view.register("cr2")), *who, registers, trace)
 
 
 def _message(kernel: Kernel, address: int) -> str:
@@ -66,3 +82,11 @@ def _message(kernel: Kernel, address: int) -> str:
         return kernel.string(address, MAX_TEXT)
     except UnmappedLinearError:
         return f"<no text at {address:#x}>"
+
+
+def _variable_arguments(kernel: Kernel) -> Iterator[int]:
+    """What follows a format at a function's first instruction (System V ABI 3.2.3)."""
+    view = kernel.view
+    yield from (view.register(name) for name in _VARIABLE_ARGUMENTS)
+    first = view.register("rsp") + 8
+    yield from (kernel.memory.u64(Linear(first + 8 * n)) for n in range(_STACK_ARGUMENTS))
