@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from vmdbg.machine.snapshot import Position
@@ -22,6 +25,11 @@ PARTS_PER_WORKER = 6
 OPEN_FILES = 2
 _open: dict[tuple[str, int], Timeline] = {}
 """In a worker: the timelines of the recordings that it was asked about last."""
+_inherited: list[Timeline] = []
+"""In a forked worker: its own copy of the parent's timeline, the last one."""
+
+PartScan = Callable[[Query, Part], Sequence[Row]]
+"""What a worker does with a part."""
 
 
 def split(timeline: Timeline, workers: int) -> list[Part]:
@@ -32,8 +40,13 @@ def split(timeline: Timeline, workers: int) -> list[Part]:
     return list(zip(cuts, [*cuts[1:], timeline.end], strict=True))
 
 
-def scan_file(path: str, stamp: int, query: Query, part: Part) -> Sequence[Row]:
-    """What a worker does. `stamp` tells one state of the file from another."""
+def file_scan(path: Path) -> PartScan:
+    """For workers that can open the recording at `path`."""
+    return partial(_scan_file, str(path.resolve()), path.stat().st_mtime_ns)
+
+
+def _scan_file(path: str, stamp: int, query: Query, part: Part) -> Sequence[Row]:
+    """`stamp` tells one state of the file from another."""
     timeline = _open.get((path, stamp))
     if timeline is None:
         while len(_open) >= OPEN_FILES:
@@ -43,23 +56,53 @@ def scan_file(path: str, stamp: int, query: Query, part: Part) -> Sequence[Row]:
 
 
 @contextmanager
-def processes(workers: int | None = None) -> Iterator[Executor]:
-    """An executor of as many fresh processes as there are cores, or `workers`."""
-    context = multiprocessing.get_context("forkserver")
-    executor = ProcessPoolExecutor(workers or os.cpu_count() or 1, context)
+def processes(workers: int) -> Iterator[Executor]:
+    """Fresh processes."""
+    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), initializer=_leave_signals)
     try:
         yield executor
     finally:
         executor.shutdown(cancel_futures=True)
 
 
+def can_fork() -> bool:
+    """Whether this process may be copied as it is: no thread of it holds a lock."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+@contextmanager
+def forked(timeline: Timeline, workers: int) -> Iterator[Executor]:
+    """Copies of this process, which have the timeline already: for inherited_scan()."""
+    _inherited.append(timeline)
+    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_begin_as_copy)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+        _inherited.pop()
+
+
+def inherited_scan(query: Query, part: Part) -> Sequence[Row]:
+    """A PartScan for forked()."""
+    return scan(_inherited[-1], query, *part)
+
+
+def _begin_as_copy() -> None:
+    _leave_signals()
+    _inherited[-1].recorder = None
+
+
+def _leave_signals() -> None:
+    """Ctrl-C is the parent's, which ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def scan_parts(
-    executor: Executor, path: Path, query: Query, parts: Sequence[Part], on_progress: Progress | None = None
+    executor: Executor, scan_part: PartScan, query: Query, parts: Sequence[Part], on_progress: Progress | None = None
 ) -> list[Row]:
-    """All rows in order. `path` is a recording that the executor's workers can open."""
-    absolute, stamp = str(path.resolve()), path.stat().st_mtime_ns
+    """All rows in order."""
     waiting: dict[Future[Sequence[Row]], int] = {
-        executor.submit(scan_file, absolute, stamp, query, part): index for index, part in enumerate(parts)
+        executor.submit(scan_part, query, part): index for index, part in enumerate(parts)
     }
     found: list[Sequence[Row]] = [()] * len(parts)
     try:

@@ -17,7 +17,7 @@ from vmdbg.queries.accesses import AccessQuery, ExecutionQuery, access_row
 from vmdbg.queries.calls import CallQuery, SystemCallQuery
 from vmdbg.queries.difference import difference
 from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
-from vmdbg.queries.parallel import processes, scan_here, scan_parts, split
+from vmdbg.queries.parallel import can_fork, file_scan, forked, inherited_scan, processes, scan_here, scan_parts, split
 from vmdbg.queries.rows import (
     AccessRow,
     CallRow,
@@ -157,15 +157,15 @@ class Queries:
         ticks = timeline.end.tick - timeline.start.tick
         if self._executor is None and (self._workers < 2 or ticks < WORTH_PROCESSES):
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
+        parts = split(timeline, self._workers)
+        if self._executor is None and can_fork():
+            with forked(timeline, self._workers) as executor:
+                return scan_parts(executor, inherited_scan, query, parts, self._on_progress)
         with self._file() as path:
             if self._executor is not None:
-                return self._scan(self._executor, path, query)
+                return scan_parts(self._executor, file_scan(path), query, parts, self._on_progress)
             with processes(self._workers) as executor:
-                return self._scan(executor, path, query)
-
-    def _scan(self, executor: Executor, path: Path, query: Query) -> list[Row]:
-        parts = split(self._timeline, self._workers)
-        return scan_parts(executor, path, query, parts, self._on_progress)
+                return scan_parts(executor, file_scan(path), query, parts, self._on_progress)
 
     @contextmanager
     def _file(self) -> Iterator[Path]:

@@ -140,8 +140,7 @@ def check_file_header(file: BinaryIO, name: str) -> None:
 
 def read_payload(file: BinaryIO, block: Block) -> bytes:
     """The payload, unpacked. Raises RecordingError if it is damaged."""
-    file.seek(block.offset + BLOCK_HEADER.size)
-    payload = file.read(block.length)
+    payload = os.pread(file.fileno(), block.length, block.offset + BLOCK_HEADER.size)  # forked processes share a seek
     where = f"the block at byte {block.offset}"
     if len(payload) < block.length:
         raise RecordingError(f"{where} is cut off")

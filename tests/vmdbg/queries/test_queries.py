@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.guests.build import sample_kernel
+from tests.guests.build import REPOSITORY, sample_kernel
 from tests.vmdbg.timeline.model import Model, origin_of
 from vmdbg.engine.port import Access, Delivery, DeliveryKind
 from vmdbg.errors import UserError
 from vmdbg.machine.digest import digest
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.accesses import AccessQuery
-from vmdbg.queries.parallel import scan_parts, split
+from vmdbg.queries.parallel import file_scan, scan_parts, split
 from vmdbg.queries.queries import Queries
 from vmdbg.queries.rows import AccessRow
 from vmdbg.recording.reader import open_recording
@@ -186,8 +188,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def printk() -> int:
-    address = load_symbols(sample_kernel()).find("printk")
+def symbol(name: str) -> int:
+    address = load_symbols(sample_kernel()).find(name)
     assert address is not None
     return address
 
@@ -195,7 +197,7 @@ def printk() -> int:
 def test_calls_have_arguments_and_return_values(sample: Path) -> None:
     with open_recording(sample) as recording:
         timeline = replay(recording)
-        rows = Queries(timeline, recording).calls(printk(), 1)
+        rows = Queries(timeline, recording).calls(symbol("printk"), 1)
         assert len(rows) > 10
         for row in rows[:3]:
             assert row.returned is not None
@@ -219,10 +221,10 @@ def test_system_calls_have_numbers_and_results(sample: Path) -> None:
 def rows_with(executor: Executor, sample: Path) -> list[AccessRow]:
     with open_recording(sample) as recording:
         timeline = replay(recording)
-        query = AccessQuery(0x10E000, 0x1000, frozenset(Access), physical=True)
+        query = AccessQuery(symbol("ticks"), 8, frozenset(Access))
         parts = split(timeline, 2)
         assert len(parts) > 1
-        rows = scan_parts(executor, sample, query, parts)
+        rows = scan_parts(executor, file_scan(sample), query, parts)
         timeline.machine.close()
         return rows
 
@@ -230,7 +232,7 @@ def rows_with(executor: Executor, sample: Path) -> list[AccessRow]:
 def test_processes_find_the_same_rows(sample: Path) -> None:
     with open_recording(sample) as recording:
         timeline = replay(recording)
-        alone = Queries(timeline, workers=1).accesses(0x10E000, 0x1000, physical=True)
+        alone = Queries(timeline, workers=1).accesses(symbol("ticks"), 8)
         timeline.machine.close()
     assert alone
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
@@ -242,7 +244,25 @@ def test_any_executor_will_do(sample: Path) -> None:
         assert rows_with(executor, sample)
 
 
-@pytest.mark.slow
+COPIES = """
+import sys, vmdbg
+from vmdbg.queries import queries
+queries.WORTH_PROCESSES = 0
+with vmdbg.open_recording(sys.argv[1]) as guest:
+    guest.seek("50%")
+    before = guest.position, guest.digest()
+    alone, shared = (guest.queries.using(workers=n).accesses(int(sys.argv[2]), 8) for n in (1, 2))
+    assert alone == shared and len(alone) > 10
+    assert before == (guest.position, guest.digest())
+"""
+
+
+def test_copies_of_this_process_find_the_same_rows_and_leave_it_alone(sample: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-c", COPIES, str(sample), str(symbol("ticks"))], check=True, timeout=100, cwd=REPOSITORY
+    )
+
+
 def test_dask_finds_the_same_rows(sample: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
     with ThreadPoolExecutor(1) as executor:

@@ -90,7 +90,8 @@ class UnicornEngine:
         self.memory_read, self.memory_write = bus.memory_read, bus.memory_write
         self.acknowledge = bus.acknowledge
         self._exception: BaseException | None = None
-        self._memory = mmap.mmap(-1, ram_size)
+        # private: a forked process goes on with a copy of the guest, not with this one's RAM
+        self._memory = mmap.mmap(-1, ram_size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._ram = memoryview(self._memory)
         self._handle = ffi.new_handle(self)
         self._vm = lib.vm_new(ffi.from_buffer("uint8_t[]", self._memory), ram_size, self._handle)
