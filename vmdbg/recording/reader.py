@@ -215,7 +215,9 @@ class _Reading:
 
 
 def check_checkpoint(record: CheckpointRecord, memory: int) -> None:
-    """Raises RecordingError if it refers to memory that is not there."""
+    """Raises RecordingError if it refers to memory that is not there, or makes no sense."""
+    if record.halted_at is not None and not (record.state.halted and 0 <= record.halted_at <= record.state.cpu.clock):
+        raise RecordingError("a checkpoint is damaged: its CPU did not halt when it says")
     numbers = array("I")
     if len(record.changed) % numbers.itemsize or len(record.keys) * numbers.itemsize != len(record.changed) * 16:
         raise RecordingError("a checkpoint is damaged: its pages do not match")

@@ -145,6 +145,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
     """A checkpoint; its RAM is that of checkpoint `number` - 1 (of the start, for 0) with some pages changed.
 
     `changed` are the pages' numbers, four bytes each, and `keys` their digests. For BASE: relative to all zeros.
+    `halted_at` is the tick of the HLT of a halted CPU.
     """
 
     number: int
@@ -153,6 +154,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
     state: MachineState
     changed: bytes
     keys: bytes
+    halted_at: int | None = None
 
 
 class End(msgspec.Struct, frozen=True, array_like=True):

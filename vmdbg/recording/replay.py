@@ -15,7 +15,7 @@ from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint
 from vmdbg.timeline.pages import Page, PageStore
 from vmdbg.timeline.ram import RamImage, RamTracker
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import PAGE_SIZE
+from vmdbg.units import PAGE_SIZE, Tick
 
 
 def replay_file(path: Path | str, *, budget: int = DEFAULT_BUDGET) -> Timeline:
@@ -98,7 +98,8 @@ def _checkpoints(recording: Recording, timeline: Timeline) -> list[Checkpoint]:
         image = image.with_pages(changes)
         if not missing:
             position = Position(record.state.cpu.clock, record.phase)
-            found.append(Checkpoint(position, record.state, image, record.inputs))
+            halted_at = Tick(record.halted_at) if record.halted_at is not None else None
+            found.append(Checkpoint(position, record.state, image, record.inputs, halted_at))
     return found
 
 

@@ -183,6 +183,7 @@ class RecordingWriter:
             checkpoint.state,
             numbers.tobytes(),
             keys,
+            checkpoint.halted_at,
         )
 
     def _put_pages(self, wanted: list[Page]) -> None:

@@ -31,7 +31,7 @@ from vmdbg.units import Tick
 
 GRID = 1 << 26
 """Checkpoints are taken at multiples of this many ticks, where replaying from the last one has become costly."""
-CHECKPOINT_SECONDS = 0.35
+CHECKPOINT_SECONDS = 0.2
 """CPU time of replay that a checkpoint is worth: how busy the host is otherwise does not matter."""
 LONGEST_SHARE = 14
 """A checkpoint that cost a second is worth that many of replay."""
@@ -252,8 +252,8 @@ class Timeline:
         self.verified += 1
 
     def take_checkpoint(self) -> None:
-        """Keep the present instant, unless the CPU is halted: time that passes then costs nothing."""
-        if self.machine.halted or self.machine.ending is not None:
+        """Keep the present instant, unless the guest has ended."""
+        if self.machine.ending is not None:
             return
         began = time.thread_time()
         checkpoint = self.checkpoint_here()
@@ -296,7 +296,8 @@ class Timeline:
             rung = Tick(position.tick - distance)
             if self.position.tick < rung and self.checkpoints.nearest(position).position.tick < rung - distance // 2:
                 self._advance(Position(rung), origin, position, on_progress)
-                self.take_checkpoint()
+                if not self.machine.halted:  # time that passes then costs nothing
+                    self.take_checkpoint()
         self._advance(position, origin, position, on_progress)
 
     def _advance(self, target: Position, origin: Tick, goal: Position, on_progress: Progress | None) -> None:
