@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from vmdbg.cli.start import Started
+from vmdbg.cli.values import number
+from vmdbg.commands.registry import Effect
 from vmdbg.engine.port import LimitReached, StopRequested
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.recording.writer import start_recording
+from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.origin import Origin, StateOrigin
 from vmdbg.timeline.outcome import EndOfHistory
 from vmdbg.timeline.timeline import Progress, Timeline
@@ -100,6 +105,33 @@ def _afresh(timeline: Timeline) -> Timeline:
     for console in (*timeline.machine.serial, timeline.machine.debug_console):
         console.listeners.remove(timeline.console.hear)
     return fresh
+
+
+def go_to_mark(timeline: Timeline, text: str, symbols: Sequence[str], on_progress: Progress) -> Position:
+    """To the instant that the user names. `symbols` are files for names that the guest does not tell. UserError."""
+
+    def address_of(expression: str) -> int:
+        try:
+            return number(expression)
+        except UserError:
+            return _symbol(timeline, expression, symbols, on_progress)
+
+    return seek_mark(timeline, parse_mark(text, address_of), on_progress)
+
+
+def _symbol(timeline: Timeline, expression: str, files: Sequence[str], on_progress: Progress) -> int:
+    """A name's address as the end of the history has it: a kernel tells its symbols only once it has come up."""
+    from vmdbg.commands.session import Session
+    from vmdbg.debugger.debugger import Debugger
+
+    timeline.seek(timeline.end, on_progress)
+    session = Session(Debugger(timeline), allowed=Effect.NONE)
+    try:
+        for file in files:
+            session.sources.add(Path(file))
+        return session.place(expression).address
+    finally:
+        session.close()
 
 
 def warn_of_damage(recording: Recording, say: Say) -> None:

@@ -25,13 +25,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "query",
         help="ask what happened in a recording",
         description="Answer a question about a whole recording, on all cores.",
-        epilog=f"An ADDRESS is a number, a symbol or an expression. A POSITION is {FORMS}.".replace("%", "%%"),
+        epilog=f"An ADDRESS is a number, a symbol or an expression. A POSITION is {FORMS}.",
         allow_abbrev=False,
     )
     parser.add_argument("recording", metavar="RECORDING")
-    parser.add_argument("--json", action="store_true", help="print a JSON array, an object for each row")
-    parser.add_argument("--workers", type=number, metavar="N", help="processes to use (one for each core)")
-    parser.add_argument("--symbols", action="append", default=[], metavar="FILE", help="an ELF file or System.map")
+    parser.set_defaults(json=False, workers=None, symbols=[])
+    _common_options(parser)
     questions = parser.add_subparsers(metavar="QUESTION", required=True, dest="question", parser_class=type(parser))
     _memory_questions(questions)
     _code_questions(questions)
@@ -40,6 +39,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 Questions = argparse._SubParsersAction
+
+
+def _common_options(parser: argparse.ArgumentParser) -> None:
+    """Understood before the question and after it."""
+    later = argparse.SUPPRESS
+    parser.add_argument("--json", action="store_true", default=later, help="print JSON: an object for each row")
+    parser.add_argument("--workers", type=number, default=later, metavar="N", help="processes to use (one a core)")
+    parser.add_argument(
+        "--symbols", action="append", default=later, metavar="FILE", help="an ELF file or System.map; may be repeated"
+    )
 
 
 def _memory_questions(questions: Questions[argparse.ArgumentParser]) -> None:
@@ -104,6 +113,7 @@ def _question(
 ) -> argparse.ArgumentParser:
     parser = questions.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)
     parser.set_defaults(answer=answer)
+    _common_options(parser)
     return parser
 
 
@@ -139,11 +149,18 @@ def run(options: argparse.Namespace) -> int:
         warn_of_damage(guest.recording, message)
         for path in options.symbols:
             guest.load_symbols(path)
-        if any(not _is_number(getattr(options, name, "0")) for name in ("address", "function")):
+        if _names_symbols(options):
             guest.seek("end", progress)
         found = options.answer(guest, guest.queries.using(workers=options.workers, on_progress=progress), options)
     _print(found, as_json=options.json)
     return 0
+
+
+def _names_symbols(options: argparse.Namespace) -> bool:
+    """Whether an address may be a symbol, which a guest has in its memory only once it has come up."""
+    addresses = [getattr(options, name, "0") for name in ("address", "function")]
+    positions = [getattr(options, name, "") for name in ("before", "after")]
+    return not all(map(_is_number, addresses)) or any(position.startswith("hit:") for position in positions)
 
 
 def _is_number(text: str) -> bool:
@@ -161,17 +178,19 @@ def _print(found: Any, *, as_json: bool) -> None:
     if as_json:
         json.dump(as_plain(found), sys.stdout)
         sys.stdout.write("\n")
-    elif isinstance(found, StateDifference):
-        for rows in (found.registers, found.memory, found.devices):
-            _print_rows(rows)
     else:
-        _print_rows(found)
+        is_difference = isinstance(found, StateDifference)
+        _print_tables([found.registers, found.memory, found.devices] if is_difference else [found])
 
 
-def _print_rows(rows: Sequence[Any]) -> None:
+def _print_tables(tables: Sequence[Sequence[Any]]) -> None:
     from vmdbg.cli.query_output import table
 
-    for line in table(rows):
-        sys.stdout.write(line + "\n")
-    if not rows:
+    wanted = [rows for rows in tables if rows]
+    for index, rows in enumerate(wanted):
+        if index:
+            sys.stdout.write("\n")
+        for line in table(rows):
+            sys.stdout.write(line + "\n")
+    if not wanted:
         message("nothing was found")

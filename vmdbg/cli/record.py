@@ -6,6 +6,7 @@ import argparse
 
 from vmdbg.cli import run as run_command
 from vmdbg.cli.run_options import add_run_options
+from vmdbg.errors import UserError
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,5 +23,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Raises UserError, GuestError, EngineError."""
+    if options.record is not None:
+        raise UserError(
+            f"the recording is named twice, {options.recording} and --record {options.record}: name it once"
+        )
     options.record = options.recording
     return run_command.run(options)

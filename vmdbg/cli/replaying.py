@@ -8,53 +8,71 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from vmdbg.cli.digest_file import write_digest
+from vmdbg.cli.digest_file import check_digest_path, write_digest
+from vmdbg.cli.endings import ExitCode
 from vmdbg.cli.gdb_options import client_view
-from vmdbg.cli.history import Say, progress_shown, warn_of_damage
+from vmdbg.cli.history import Say, go_to_mark, progress_shown, warn_of_damage
 from vmdbg.cli.poller import Poller
 from vmdbg.cli.run_loop import RunLoop
-from vmdbg.cli.seat import gdb_seat
+from vmdbg.cli.run_options import scripted_lines
+from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, prompt_seat
 from vmdbg.cli.serial_backends import NoSerial
 from vmdbg.cli.serial_clients import make_backend
 from vmdbg.cli.terminal import message
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
-from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.outcome import EndOfHistory
 from vmdbg.timeline.timeline import Timeline
 
-SLICE = 50_000_000
-"""Ticks between two looks at signals and progress."""
+
+class Output:
+    """The guest's words on stdout, and ours on lines of their own."""
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def write(self, _port: int, data: bytes, _tick: int) -> None:
+        sys.stdout.buffer.write(data)
+        self._inside = not data.endswith(b"\n")
+
+    def say(self, text: str) -> None:
+        if self._inside:
+            sys.stdout.buffer.write(b"\n")
+            self._inside = False
+        sys.stdout.flush()
+        message(text)
 
 
 def replay_recording(options: argparse.Namespace) -> int:
     """Raises UserError, RecordingError, EngineError."""
-    mark = parse_mark(options.to) if options.to is not None else None
+    if options.digest is not None:
+        check_digest_path(options.digest)
+    output = Output()
     with open_recording(options.recording) as recording:
-        warn_of_damage(recording, message)
+        warn_of_damage(recording, output.say)
         timeline = replay(recording, budget=options.checkpoint_memory)
         try:
-            if mark is not None:
+            if options.to is not None:
                 with progress_shown("replaying") as progress:
-                    seek_mark(timeline, mark, progress)
-            if options.gdb is not None:
-                return _under_gdb(timeline, options, message)
-            return _alone(timeline, recording, options, stop=mark is not None)
+                    go_to_mark(timeline, options.to, options.symbols, progress)
+            if options.gdb is not None or options.repl or scripted_lines(options):
+                return _debugged(timeline, options, output)
+            return _alone(timeline, recording, options, output)
         finally:
             timeline.machine.close()
 
 
-def _alone(timeline: Timeline, recording: Recording, options: argparse.Namespace, *, stop: bool) -> int:
+def _alone(timeline: Timeline, recording: Recording, options: argparse.Namespace, output: Output) -> int:
     """From the start, or wherever --to led, and say what came of it."""
     timeline.verify = options.verify
     goal = timeline.end
-    if stop:
+    if options.to is not None:
         goal = timeline.position
         if options.verify or not options.quiet:
             timeline.checkpoints.clear()
             timeline.seek(timeline.start)
     if not options.quiet:
-        timeline.machine.serial[0].listeners.append(_print)
+        timeline.machine.serial[0].listeners.append(output.write)
     with progress_shown("replaying") if options.quiet else contextlib.nullcontext() as progress:
         while timeline.position < goal:
             outcome = timeline.advance(goal)
@@ -62,37 +80,52 @@ def _alone(timeline: Timeline, recording: Recording, options: argparse.Namespace
                 progress(timeline.position.tick / max(goal.tick, 1))
             if isinstance(outcome, EndOfHistory):
                 break
-    sys.stdout.flush()
     if options.verify:
         digests = [*timeline.digests.values(), *([timeline.final] if timeline.final is not None else [])]
         known = sum(1 for digest in digests if digest.position <= goal)
-        message(f"{timeline.verified} of {known} digests agree")
-    message(f"{'stopped' if stop else 'the recording ends'} at tick {timeline.position} ({recording.why or 'cut off'})")
+        output.say(f"{timeline.verified} of {known} digests agree")
+    if options.to is not None:
+        output.say(f"stopped at tick {timeline.position}")
+    else:
+        output.say(f"the recording ends at tick {timeline.position} ({recording.why or 'cut off'})")
     if options.digest is not None:
         write_digest(timeline.machine, options.digest)
-    return 0
+    return ExitCode.DONE
 
 
-def _print(_port: int, data: bytes, _tick: int) -> None:
-    sys.stdout.buffer.write(data)
-
-
-def _under_gdb(timeline: Timeline, options: argparse.Namespace, say: Say) -> int:
+def _debugged(timeline: Timeline, options: argparse.Namespace, output: Output) -> int:
     timeline.verify = options.verify
     with contextlib.ExitStack() as stack:
         poller = Poller()
         stack.callback(poller.close)
-        seat = gdb_seat(timeline, options.gdb, client_view(options), wait=True, poller=poller, say=say)
+        seat = _seat(timeline, options, poller, output.say)
         stack.callback(seat.runner.close)
-        loop = RunLoop(timeline.machine, seat, make_backend(NoSerial(), readable=False), poller, say)
+        loop = RunLoop(timeline.machine, seat, make_backend(NoSerial(), readable=False), poller, output.say)
         if not options.quiet:
-            seat.hear(_print)
+            seat.hear(output.write)
         stack.enter_context(_signals(loop))
         loop.run()
         sys.stdout.flush()
+        failed = seat.runner.failed
     if options.digest is not None:
         write_digest(timeline.machine, options.digest)
-    return 0
+    return ExitCode.USAGE if failed else ExitCode.DONE
+
+
+def _seat(timeline: Timeline, options: argparse.Namespace, poller: Poller, say: Say) -> Seat:
+    view, lines = client_view(options), scripted_lines(options)
+    if not options.repl and not lines:
+        return gdb_seat(timeline, options.gdb, view, wait=True, poller=poller, say=say)
+    symbols = options.symbols[0] if options.symbols else None
+    return prompt_seat(
+        timeline,
+        PromptOptions(options.repl, True, lines, options.json, options.gdb, view, symbols),
+        at_prompt=contextlib.nullcontext,
+        at_console=lambda: None,
+        flush=sys.stdout.flush,
+        poller=poller,
+        say=say,
+    )
 
 
 @contextlib.contextmanager

@@ -87,13 +87,17 @@ def _serial_options(group: argparse._ArgumentGroup) -> None:
 
 def _debugger_options(group: argparse._ArgumentGroup) -> None:
     add_gdb_options(group)
-    group.add_argument("--repl", action="store_true", help="debug at a prompt, from the guest's first instruction on")
+    add_prompt_options(group)
+    group.add_argument("--wait", action="store_true", help="hold the guest at its first instruction for the debugger")
+
+
+def add_prompt_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--repl", action="store_true", help="debug at a prompt, before anything runs")
     group.add_argument(
         "-x", "--execute", action="append", metavar="COMMAND", help="carry out a debugger command; may be repeated"
     )
     group.add_argument("--command", dest="command_file", metavar="FILE", help="carry out debugger commands of a file")
     group.add_argument("--json", action="store_true", help="answers of debugger commands as JSON")
-    group.add_argument("--wait", action="store_true", help="hold the guest at its first instruction for the debugger")
 
 
 def _history_options(group: argparse._ArgumentGroup) -> None:
@@ -110,6 +114,16 @@ def add_checkpoint_memory(group: argparse._ArgumentGroup) -> None:
         default=DEFAULT_CHECKPOINT_MEMORY,
         metavar="SIZE",
         help="how much memory the way back in time may take (512M)",
+    )
+
+
+def add_symbols(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--symbols",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an ELF file or System.map that names addresses; may be repeated",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from vmdbg.cli.run_options import add_symbols
 from vmdbg.cli.terminal import message
 from vmdbg.timeline.mark_forms import FORMS
 
@@ -18,24 +19,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("recording", metavar="RECORDING")
     parser.add_argument("snapshot", metavar="SNAPSHOT", help="the new file to write")
     parser.add_argument("--at", metavar="POSITION", default="end", help=f"{FORMS} (end)".replace("%", "%%"))
+    add_symbols(parser)
     parser.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Raises UserError, RecordingError, EngineError."""
-    from vmdbg.cli.history import progress_shown, warn_of_damage  # much to load, for this command only
+    from vmdbg.cli.history import go_to_mark, progress_shown, warn_of_damage  # much to load, for this command only
     from vmdbg.recording.reader import open_recording
     from vmdbg.recording.replay import replay
     from vmdbg.recording.save import save_snapshot
-    from vmdbg.timeline.marks import parse_mark, seek_mark
 
-    mark = parse_mark(options.at)
     with open_recording(options.recording) as recording:
         warn_of_damage(recording, message)
         timeline = replay(recording)
         try:
             with progress_shown("replaying") as progress:
-                position = seek_mark(timeline, mark, progress)
+                position = go_to_mark(timeline, options.at, options.symbols, progress)
             save_snapshot(timeline, options.snapshot)
         finally:
             timeline.machine.close()

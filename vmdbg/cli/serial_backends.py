@@ -56,9 +56,7 @@ def serial_choice(text: str) -> SerialChoice:
         return unix_path(text)
     if kind == "tcp":
         return tcp_address(rest)
-    raise UserError(
-        f"--serial {text!r} is unknown: give stdio, none, pty, file:PATH, unix:PATH or tcp:HOST:PORT"
-    )
+    raise UserError(f"--serial {text!r} is unknown: give stdio, none, pty, file:PATH, unix:PATH or tcp:HOST:PORT")
 
 
 def debug_console_choice(text: str) -> Stdio | NoSerial | FilePath:
