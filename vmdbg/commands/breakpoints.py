@@ -46,7 +46,7 @@ def break_(session: Session, arguments: Arguments) -> Document:
 
     A place need not be mapped yet. A linear address counts in every address space; --cr3 picks one.
     """
-    place = session.place(arguments.place or "linear_pc", physical=arguments.physical)
+    place = session.code_place(arguments.place or "linear_pc", physical=arguments.physical)
     condition, words = make_condition(session, arguments)
     point = session.debugger.points.add_breakpoint(
         place.address,
@@ -107,11 +107,10 @@ def points_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001
     """List breakpoints, watchpoints and logpoints of every front end, with their hits, and what is caught."""
     rows = [_row(session, point) for point in all_points(session)]
     listed = table((">number", "kind", "on", "address", ">size", ">hits", "owner", "condition", "where"), rows)
-    return (
-        document(listed)
-        if session.debugger.points.catches == Catches()
-        else document(listed, *session.run("catch").blocks)
-    )
+    caught = () if session.debugger.points.catches == Catches() else session.run("catch").blocks
+    if not rows and not caught:
+        return document(text("no breakpoints and no watchpoints", Style.DIM), value=[])
+    return document(*([listed] if rows else []), *caught)
 
 
 def _row(session: Session, point: Point) -> tuple[Text, ...]:
@@ -134,16 +133,31 @@ def _row(session: Session, point: Point) -> tuple[Text, ...]:
 
 
 def declare_numbers(parser: Parser) -> None:
-    parser.add_argument("numbers", nargs="*", metavar="POINT", help="numbers or ranges such as 2-5; none: all of them")
+    parser.add_argument("numbers", nargs="*", metavar="POINT", help="numbers, ranges such as 2-5, or places; none: all")
 
 
 def chosen(session: Session, words: list[str]) -> list[Point]:
-    """The points that numbers and ranges name; all without any. Raises UserError."""
-    if not words or words == ["all"]:
+    """The points that numbers, ranges and places name; all without any. Raises UserError."""
+    if not words or words in (["all"], ["*"]):
         return [point for point in all_points(session) if point.owner == session.owner or words]
     found = []
     for word in words:
-        found += [session.debugger.points.find(number) for number in _numbers(word)]
+        if word.replace("-", "").isdecimal():
+            found += [session.debugger.points.find(number) for number in _numbers(word)]
+        else:
+            found += _at(session, word)
+    return found
+
+
+def _at(session: Session, words: str) -> list[Point]:
+    """Those at a place. Raises UserError if there is none."""
+    try:
+        place = session.place(words)
+    except UserError as error:
+        raise UserError(f"{words!r} is no number of a breakpoint, no range of them and no place: {error}") from error
+    found = [point for point in all_points(session) if (point.space, point.address) == (place.space, place.address)]
+    if not found:
+        raise UserError(f"there is no breakpoint at {place.address:#x}")
     return found
 
 
@@ -176,7 +190,7 @@ def enable(session: Session, arguments: Arguments) -> Document:
     return _switch(session, arguments, on=True)
 
 
-@command("disable", Group.POINTS, declare_numbers, aliases=("bd",), examples=("disable",))
+@command("disable", Group.POINTS, declare_numbers, aliases=("bd", "dis"), examples=("disable",))
 def disable(session: Session, arguments: Arguments) -> Document:
     """Keep breakpoints and watchpoints, but do not stop for them."""
     return _switch(session, arguments, on=False)

@@ -13,12 +13,18 @@ from vmdbg.os.seam import Frame, Task
 
 
 def declare(parser: Parser) -> None:
-    parser.add_argument("limit", nargs="?", type=int, default=0, metavar="NUMBER", help="the innermost so many frames")
+    parser.add_argument(
+        "limit", nargs="?", default="0", metavar="NUMBER", help="the innermost so many frames; negative: the outermost"
+    )
     parser.add_argument("--task", default="", metavar="PROCESS", help="of another task, by PID or name")
 
 
 @command(
-    "bt", Group.LOOK, declare, aliases=("backtrace", "where", "k", "info stack"), examples=("bt", "bt 3", "bt --json")
+    "bt",
+    Group.LOOK,
+    declare,
+    aliases=("backtrace", "where", "k", "kb", "kp", "kv", "kn", "info stack"),
+    examples=("bt", "bt 3", "bt -2", "bt --json"),
 )
 def bt(session: Session, arguments: Arguments) -> Document:
     """Show the call stack: by the kernel's own tables where they are known, else by frame pointers."""
@@ -26,11 +32,20 @@ def bt(session: Session, arguments: Arguments) -> Document:
         trace = session.system.need().backtrace(find_task(session, arguments.task))
     else:
         trace = backtrace(session)
-    frames = trace.frames[: arguments.limit] if arguments.limit > 0 else trace.frames
-    end = (
-        [] if trace.complete or len(frames) < len(trace.frames) else [text(f"(ends here: {trace.stopped})", Style.DIM)]
-    )
+    frames = _chosen(trace.frames, arguments.limit)
+    cut = trace.complete or frames[-1:] != trace.frames[-1:]
+    end = [] if cut else [text(f"(ends here: {trace.stopped})", Style.DIM)]
     return document(frame_table(session, frames), *end)
+
+
+def _chosen(frames: Sequence[Frame], limit: str) -> Sequence[Frame]:
+    if limit == "full":
+        raise UserError("no local variables are known; `frame NUMBER` shows the source of one frame")
+    try:
+        number = int(limit, 0)
+    except ValueError:
+        raise UserError(f"{limit!r} is no number of frames") from None
+    return frames[:number] if number > 0 else frames[number:]
 
 
 def find_task(session: Session, wanted: str) -> Task:

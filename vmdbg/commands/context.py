@@ -14,6 +14,7 @@ from vmdbg.commands.telescope import stack_lines, stack_pointer
 from vmdbg.commands.unwinding import backtrace
 from vmdbg.commands.value_text import value_text
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.expressions.formats import parse_format
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Instruction, Kind, OperandAccess
 from vmdbg.x86.mode import Width
@@ -228,12 +229,23 @@ def _backtrace(session: Session, state: ContextState) -> list[Block]:  # noqa: A
 def _watch(session: Session, state: ContextState) -> list[Block]:
     lines: list[Block] = []
     for expression in state.expressions:
-        try:
-            shown = value_text(session, session.evaluate(expression))
-        except VmdbgError as error:
-            shown = text(str(error), Style.BAD)
-        lines.append(joined((text(f"{expression} = ", Style.LABEL), shown)))
+        lines += _shown(session, expression)
     return lines
+
+
+def _shown(session: Session, expression: str) -> list[Block]:
+    """An expression with its value; after `/` and format letters, as `x` or `print` show it."""
+    try:
+        if not expression.startswith("/"):
+            value = value_text(session, session.evaluate(expression))
+            return [joined((text(f"{expression} = ", Style.LABEL), value))]
+        letters, _, words = expression.partition(" ")
+        if any(letter in letters for letter in "is"):
+            return [text(f"{expression}:", Style.LABEL), *session.run(f"x{expression}").blocks]
+        (block,) = session.run(f"print{letters} {words}").blocks
+        return [joined((text(f"{expression} = ", Style.LABEL), block))] if isinstance(block, Text) else [block]
+    except VmdbgError as error:
+        return [joined((text(f"{expression} = ", Style.LABEL), text(str(error), Style.BAD)))]
 
 
 def _threads(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001 - a section's signature
@@ -288,18 +300,41 @@ def declare_display(parser: Parser) -> None:
     "display",
     Group.LOOK,
     declare_display,
-    aliases=("undisplay", "info display"),
-    examples=("display rax", "display --off"),
+    aliases=("info display",),
+    examples=("display rax", "display/i rip", "display --off"),
     rest="expression",
+    letters=True,
 )
 def display(session: Session, arguments: Arguments) -> Document:
     """Show an expression at every stop."""
     state: ContextState = session.part(ContextState)
     if arguments.off:
-        left = [one for one in state.expressions if arguments.expression and one != arguments.expression]
-        state.expressions = left
-    elif arguments.expression:
+        return undisplay(session, arguments)
+    if arguments.expression:
+        parse_format(arguments.letters)
         session.compile(arguments.expression)
-        if arguments.expression not in state.expressions:
-            state.expressions.append(arguments.expression)
-    return document(*_watch(session, state), value=list(state.expressions))
+        shown = f"/{arguments.letters} {arguments.expression}" if arguments.letters else arguments.expression
+        if shown not in state.expressions:
+            state.expressions.append(shown)
+    lines = _watch(session, state) or [text("nothing is displayed", Style.DIM)]
+    return document(*lines, value=list(state.expressions))
+
+
+def declare_undisplay(parser: Parser) -> None:
+    parser.add_argument(
+        "expression", nargs="?", default="", metavar="EXPRESSION", help="what, or its number in the list; none: all"
+    )
+
+
+@command("undisplay", Group.LOOK, declare_undisplay, examples=("undisplay",), rest="expression")
+def undisplay(session: Session, arguments: Arguments) -> Document:
+    """Show an expression at stops no longer."""
+    state: ContextState = session.part(ContextState)
+    known, unwanted = state.expressions, arguments.expression
+    if unwanted.isdecimal() and 0 < int(unwanted) <= len(known):
+        unwanted = known[int(unwanted) - 1]
+    gone = [one for one in known if not unwanted or unwanted in (one, one.partition(" ")[2])]
+    if unwanted and not gone:
+        raise UserError(f"{unwanted!r} is not displayed; display lists what is")
+    state.expressions = [one for one in known if one not in gone]
+    return document(f"{len(gone)} no longer displayed", value=list(state.expressions))

@@ -23,6 +23,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument("--before", type=int, default=0, metavar="NUMBER", help="so many instructions before too")
     parser.add_argument("--bytes", "-r", action="store_true", help="with the bytes of each")
     parser.add_argument("--width", type=int, choices=(16, 32, 64), metavar="BITS", help="as 16, 32 or 64-bit code")
+    parser.add_argument("--end", default="", metavar="ADDRESS", help="up to there instead of a number")
     parser.add_argument("--function", "-f", action="store_true", help="the whole function around the address")
 
 
@@ -30,8 +31,15 @@ def declare(parser: Parser) -> None:
     "disassemble",
     Group.LOOK,
     declare,
-    aliases=("u", "disas", "dis", "nearpc", "uf"),
-    examples=("disassemble", "u rip 5", "u rip 3 --bytes", "u cs:rip --width 32", "u rip --before 2"),
+    aliases=("u", "disas", "nearpc", "uf"),
+    examples=(
+        "disassemble",
+        "u rip 5",
+        "u rip 3 --bytes",
+        "u cs:rip --width 32",
+        "u rip --before 2",
+        "u rip --end rip+12",
+    ),
 )
 def disassemble(session: Session, arguments: Arguments) -> Document:
     """Disassemble at the width that the CPU is in, with symbols; the current instruction is marked."""
@@ -41,6 +49,10 @@ def disassemble(session: Session, arguments: Arguments) -> Document:
         raise UserError(f"that many instructions cannot be shown at once (at most {MOST})")
     width = Width(arguments.width) if arguments.width else None
     lines: list[CodeLine] = []
+    if arguments.end:
+        stop = session.linear(arguments.end)
+        every = code_lines(session, start, MOST, width=width, show_bytes=arguments.bytes)
+        return _document(session, list(takewhile(lambda line: line.instruction.address < stop, every)))
     found = session.symbols.nearest(start)
     if (
         found is not None
@@ -55,6 +67,10 @@ def disassemble(session: Session, arguments: Arguments) -> Document:
     else:
         lines += lines_before(session, start, arguments.before) if arguments.before else []
         lines += code_lines(session, start, number or DEFAULT, width=width, show_bytes=arguments.bytes)
+    return _document(session, lines)
+
+
+def _document(session: Session, lines: list[CodeLine]) -> Document:
     return document(*(_marked(session, line) for line in lines))
 
 

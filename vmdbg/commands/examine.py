@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmdbg.commands.code_lines import code_lines
-from vmdbg.commands.document import Document, Span, Style, Text, document
+from vmdbg.commands.document import Document, Span, Style, Text, document, text
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
+from vmdbg.debugger.points import Space
 from vmdbg.errors import UserError
 from vmdbg.expressions.formats import Format, format_integer, parse_format
 from vmdbg.expressions.place import Place
@@ -49,21 +50,38 @@ def examine(session: Session, arguments: Arguments) -> Document:
     letter = asked.letter or seen.format.letter or "x"
     size = asked.size or (_own_size(session, letter) if asked.letter else seen.format.size) or 8
     chosen = Format(asked.count, letter, size)
-    place = _place(session, arguments, seen)
+    place = _place(session, arguments, seen, letter)
     lines, end = _shown(session, place, chosen)
     seen.format, seen.next = Format(1, letter, size), Place(place.space, end & WORD_MASK)
     return document(*lines)
+
+
+@command(
+    "xp",
+    Group.LOOK,
+    declare,
+    examples=("xp 0x7c00", "xp/4xw 0x7c00", "xp/16xb cr3"),
+    rest="address",
+    letters=True,
+    repeats=True,
+)
+def examine_physical(session: Session, arguments: Arguments) -> Document:
+    """Examine physical memory, as x does linear memory."""
+    arguments.physical = True
+    return examine(session, arguments)
 
 
 def _own_size(session: Session, letter: str) -> int | None:
     return {"c": 1, "a": session.registers.mode.width // 8, "f": 8}.get(letter)
 
 
-def _place(session: Session, arguments: Arguments, seen: Examined) -> Place:
+def _place(session: Session, arguments: Arguments, seen: Examined, letter: str) -> Place:
     if arguments.address:
         return session.place(arguments.address, physical=arguments.physical)
     if seen.next is None:
-        raise UserError("x needs an address the first time")
+        if letter != "i":
+            raise UserError("x needs an address the first time")
+        return Place(Space.LINEAR, session.debugger.pc)
     return seen.next
 
 
@@ -77,8 +95,14 @@ def _shown(session: Session, place: Place, chosen: Format) -> tuple[list[Text], 
     if chosen.letter == "s":
         return _strings(session, place, chosen.count)
     letter, size = chosen.letter or "x", chosen.size or 8
-    data = read_at(session, place, chosen.count * size)
-    return list(_rows(session, place, data, letter, size)), place.address + len(data)
+    wanted = chosen.count * size
+    data = read_prefix_at(session, place, wanted)
+    data = data[: len(data) // size * size] or read_at(session, place, size)
+    rows = list(_rows(session, place, data, letter, size))
+    end = place.address + len(data)
+    if len(data) < wanted:
+        rows.append(text(f"{end:#x}: there is no more memory to read", Style.DIM))
+    return rows, end
 
 
 def read_at(session: Session, place: Place, size: int) -> bytes:

@@ -23,7 +23,7 @@ def declare(parser: Parser) -> None:
     "flags",
     Group.CPU,
     declare,
-    aliases=("decode", "info flags", "creg"),
+    aliases=("decode", "info flags", "eflags"),
     examples=("flags", "flags cr4", "flags cr0 0x80000011"),
 )
 def flags(session: Session, arguments: Arguments) -> Document:

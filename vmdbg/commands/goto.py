@@ -30,7 +30,7 @@ def declare(parser: Parser) -> None:
     "goto",
     Group.TIME,
     declare,
-    aliases=("run-to", "seek", "ugo", "tt", "skip-to"),
+    aliases=("run-to", "seek", "ugo", "tt", "skip-to", "seek-ticks"),
     examples=("goto 5000", "goto +100", "goto 50%", "goto start", "goto end"),
     rest="where",
     effect=Effect.RUNS,

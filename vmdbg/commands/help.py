@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmdbg.commands.document import Block, Document, Style, Text, document, joined, section, table, text
 from vmdbg.commands.registry import Arguments, Command, Group, Parser, command
 from vmdbg.commands.session import Session
+from vmdbg.expressions.errors import ExpressionError
 
 
 def declare(parser: Parser) -> None:
@@ -15,7 +16,7 @@ def declare(parser: Parser) -> None:
     "help",
     Group.SESSION,
     declare,
-    aliases=("h", "?", "apropos"),
+    aliases=("h", "?", "apropos", "hh"),
     examples=("help", "help pagewalk", "help page"),
     rest="topic",
 )
@@ -72,5 +73,13 @@ def _about(session: Session, word: str) -> Document:
         if any(low in words.lower() for words in (one.name, *one.aliases, one.function.__doc__ or ""))
     ]
     if not found:
-        return _one(session.registry.find(word))
+        return _found(session, word)
     return document(table(("name", "what"), map(_row, found), titles=False))
+
+
+def _found(session: Session, words: str) -> Document:
+    """`?` is for values in WinDbg."""
+    try:
+        return session.run(f"print {words}")
+    except ExpressionError:
+        return _one(session.registry.find(words))

@@ -34,7 +34,7 @@ def declare_ps(parser: Parser) -> None:
     "ps",
     Group.SYSTEM,
     declare_ps,
-    aliases=("tasks", "info threads", "lx-ps", "ktask"),
+    aliases=("tasks", "process", "info threads", "lx-ps", "ktask"),
     examples=("ps", "ps init", "ps --json"),
 )
 def ps(session: Session, arguments: Arguments) -> Document:
@@ -101,7 +101,7 @@ def dmesg(session: Session, arguments: Arguments) -> Document:
     )
 
 
-@command("modules", Group.SYSTEM, aliases=("lsmod", "kmod", "lx-lsmod"), examples=("modules",))
+@command("modules", Group.SYSTEM, aliases=("lsmod", "lm", "kmod", "lx-lsmod"), examples=("modules",))
 def modules(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
     """List the kernel's loaded modules."""
     rows = [
@@ -146,9 +146,7 @@ def files(session: Session, arguments: Arguments) -> Document:
     return document(table((">fd", "access", ">position", "struct file", "path"), rows))
 
 
-@command(
-    "vmas", Group.SYSTEM, declare_process, aliases=("process-maps", "info proc mappings"), examples=("vmas", "vmas 1")
-)
+@command("vmas", Group.SYSTEM, declare_process, aliases=("process-maps",), examples=("vmas", "vmas 1"))
 def vmas(session: Session, arguments: Arguments) -> Document:
     """Show a process's memory areas as the kernel has them; `maps` shows what the page tables say."""
     rows = [

@@ -52,7 +52,7 @@ def declare(parser: Parser) -> None:
 )
 def logpoint(session: Session, arguments: Arguments) -> Document:
     """Write a line whenever the guest comes to a place, without stopping it. `log` shows the lines."""
-    place = session.place(arguments.place, physical=arguments.physical)
+    place = session.code_place(arguments.place, physical=arguments.physical)
     template = compile_template(arguments.template, session.scope)
     condition, words = make_condition(session, arguments)
     shown = f'"{arguments.template}"{f" {words}" if words else ""}'
@@ -87,4 +87,6 @@ def log(session: Session, arguments: Arguments) -> Document:
         (text(str(position), Style.DIM), count(number), text(words))
         for position, number, words in list(written.lines)[-arguments.number :]
     ]
+    if not rows:
+        return document(text("the log is empty; logpoints write into it", Style.DIM), value=[])
     return document(table((">position", ">point", "text"), rows))

@@ -28,7 +28,10 @@ def nexti(session: Session, arguments: Arguments) -> Document:
     "reverse-nexti",
     Group.RUN,
     declare_lines,
-    aliases=("rni",),
+    aliases=(
+        "rni",
+        "p-",
+    ),
     examples=("reverse-nexti",),
     effect=Effect.RUNS,
     repeats=True,

@@ -23,9 +23,7 @@ def declare_phys(parser: Parser) -> None:
     parser.add_argument("size", nargs="?", default="64", metavar="EXPRESSION", help="bytes (64)")
 
 
-@command(
-    "phys", Group.LOOK, declare_phys, aliases=("xp",), examples=("phys 0x7c00", "phys 0 32", "phys cr3 128 --json")
-)
+@command("phys", Group.LOOK, declare_phys, examples=("phys 0x7c00", "phys 0 32", "phys cr3 128 --json"))
 def phys(session: Session, arguments: Arguments) -> Document:
     """Dump physical memory. Device registers are not memory and are not touched."""
     start = session.place(arguments.address).address

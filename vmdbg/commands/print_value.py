@@ -27,7 +27,7 @@ def declare(parser: Parser) -> None:
     "print",
     Group.LOOK,
     declare,
-    aliases=("p", "output", "inspect"),
+    aliases=("p", "output", "inspect", "calc"),
     examples=(
         "p rax + 1",
         "p/x rsp",
@@ -48,6 +48,8 @@ def print_(session: Session, arguments: Arguments) -> Document:
     string(address), cr0.PG, rflags.IF; $rax, a->b and && are understood too. Text in quotes is a template.
     """
     name, source = _assignment(arguments.expression)
+    if not source and not name and "_" in session.scope.variables:
+        source = "_"
     if not source:
         raise UserError("print what? an expression such as rax + 1")
     if source[0] in "'\"" and source[-1] == source[0] and "{" in source and not name:

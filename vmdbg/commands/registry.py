@@ -120,21 +120,35 @@ class Registry:
         return self._names.get(name)
 
     def find(self, name: str) -> Command:
-        """By name, alias or a beginning that fits one command only. Raises UnknownCommandError."""
+        """By name, alias or a beginning that fits one command only. Raises UnknownCommandError.
+
+        A command that changes the guest is not found by the beginning of an alias.
+        """
         found = self._names.get(name)
         if found is not None:
             return found
-        meant = {command.name: command for n, command in self._names.items() if name and _begins(n, name)}
+        meant = self.begins(name)
         if len(meant) == 1:
             return next(iter(meant.values()))
         if meant:
             raise UnknownCommandError(f"{name!r} is ambiguous: {', '.join(sorted(meant))}")
         raise UnknownCommandError(f"there is no command {name!r}{did_you_mean(name, self._names)}; try: help")
 
+    def begins(self, name: str) -> dict[str, Command]:
+        """The commands whose name begins so; if there is none, those with such an alias."""
+        if not name:
+            return {}
+        named = {one.name: one for one in self.commands.values() if _begins(one.name, name)}
+        return named or {
+            one.name: one
+            for alias, one in self._names.items()
+            if _begins(alias, name) and not one.effect & Effect.CHANGES
+        }
+
     def split(self, line: str) -> tuple[Command, str]:
         """The command that a line names, and what follows. Raises UnknownCommandError."""
-        first, rest = _first_word(line)
-        second, after = _first_word(rest)
+        first, rest = first_word(line)
+        second, after = first_word(rest)
         if second and first not in self._names:
             two = [n for n in self._names if " " in n and _begins(n, f"{first} {second}")]
             if two:
@@ -142,7 +156,16 @@ class Registry:
                 return self._names[exact if exact in self._names else min(two)], after
         elif second and f"{first} {second}" in self._names:
             return self._names[f"{first} {second}"], after
+        if first == "info" and self.get(first) is None:
+            raise UnknownCommandError(self._info(second))
         return self.find(first), rest
+
+    def _info(self, what: str) -> str:
+        known = sorted(name.removeprefix("info ") for name in self._names if name.startswith("info "))
+        if not what:
+            return f"info what? {', '.join(known)}, or a device"
+        close = did_you_mean(what, known) or f": there are {', '.join(known)}, and the names of devices"
+        return f"there is no command 'info {what}'{close}"
 
 
 def _begins(name: str, typed: str) -> bool:
@@ -151,7 +174,7 @@ def _begins(name: str, typed: str) -> bool:
     return len(words) == len(parts) and all(w.startswith(p) for w, p in zip(words, parts, strict=True))
 
 
-def _first_word(line: str) -> tuple[str, str]:
+def first_word(line: str) -> tuple[str, str]:
     """The command's name, which ends at a blank or at the `/` of format letters."""
     line = line.lstrip()
     end = 0

@@ -8,11 +8,12 @@ from typing import Any
 
 from vmdbg.commands import catalog
 from vmdbg.commands.document import EMPTY, Document
-from vmdbg.commands.errors import UsageError
+from vmdbg.commands.errors import UnknownCommandError, UsageError
 from vmdbg.commands.execution import Execution
+from vmdbg.commands.habits import hint, our_spelling
 from vmdbg.commands.oops_watch import OopsWatch
 from vmdbg.commands.plain import render_json, render_plain
-from vmdbg.commands.registry import REGISTRY, Arguments, Command, Effect
+from vmdbg.commands.registry import REGISTRY, Arguments, Command, Effect, first_word
 from vmdbg.commands.skips import Skips
 from vmdbg.commands.sources import Sources
 from vmdbg.commands.stepping import Lines
@@ -120,6 +121,13 @@ class Session:
         line = self._without_alias(line.strip())
         if not line or line.startswith("#"):
             return EMPTY, False
+        line = self._device_named(our_spelling(line))
+        value = self._as_value(line)
+        if value is not None:
+            return value
+        advice = "" if self.registry.get(first_word(line)[0]) else hint(line)
+        if advice:
+            raise UnknownCommandError(advice)
         command, rest = self.registry.split(line)
         refused = command.effect & ~self.allowed
         if refused:
@@ -132,6 +140,25 @@ class Session:
         if self.debugger.running and not command.repeats and command.name != "interrupt":
             self._must_stand(command)
         return command.function(self, arguments), as_json
+
+    def _device_named(self, line: str) -> str:
+        """`info pic` as `devices pic`."""
+        word, _, rest = line.partition(" ")
+        return f"devices {rest}" if word == "info" and rest.strip() in self.debugger.machine.pc.devices else line
+
+    def _as_value(self, line: str) -> tuple[Document, bool] | None:
+        """What a line says that is no command but an expression: `rax + 8`, `mem[rsp]`. None for all others."""
+        word, _ = first_word(line)
+        if self.registry.get(word) is not None or word.startswith("info"):
+            return None
+        if word not in self.registers and word not in self.scope.objects and self.registry.begins(word):
+            return None
+        text = line.removesuffix(" --json")
+        try:
+            self.evaluate(text)
+        except VmdbgError:
+            return None
+        return self.run_line(f"print {'--json ' if text != line else ''}{text}")
 
     def _must_stand(self, command: Command) -> None:
         if command.effect & (Effect.RUNS | Effect.CHANGES):
@@ -163,9 +190,15 @@ class Session:
         found = find_place(text, self.scope, self.find_line)
         return replace(found, space=Space.PHYSICAL) if physical else found
 
-    def linear(self, text: str) -> Linear:
-        """A linear address. Raises UserError for a physical one."""
-        found = self.place(text)
+    def code_place(self, text: str, *, physical: bool = False) -> Place:
+        """As place(), but a bare decimal number is a line of the source that the CPU is in, if there is code for it."""
+        here = self.sources.line_at(self.debugger.pc) if text.isdecimal() and not physical else None
+        found = self.find_line(here.file, int(text)) if here is not None else None
+        return Place(Space.LINEAR, found) if found is not None else self.place(text, physical=physical)
+
+    def linear(self, text: str, *, code: bool = False) -> Linear:
+        """A linear address; with `code`, as code_place() has it. Raises UserError for a physical one."""
+        found = self.code_place(text) if code else self.place(text)
         if found.is_physical:
             raise UserError(f"{text} is a physical address; a linear one is needed")
         return Linear(found.address)

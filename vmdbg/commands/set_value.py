@@ -7,13 +7,20 @@ import re
 from vmdbg.commands.changes import Changes
 from vmdbg.commands.document import Document, document
 from vmdbg.commands.errors import UsageError
+from vmdbg.commands.habits import HINTS
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Place
 from vmdbg.expressions.values import MAX_READ, whole
+from vmdbg.x86.msr import find_msr
 
-_TARGET = re.compile(r"(?P<view>mem|phys|u8|u16|u32|u64)\s*[\[(](?P<inside>.*)[\])]", re.DOTALL)
+_TARGET = re.compile(r"(?P<view>mem|phys|u8|u16|u32|u64|msr)\s*[\[(](?P<inside>.*)[\])]", re.DOTALL)
+_C_TARGET = re.compile(
+    r"(?:\*\s*\(\s*(?:unsigned\s+)?(?P<type>\w+)\s*\*\s*\)|\{\s*(?:unsigned\s+)?(?P<braced>\w+)\s*\})\s*(?P<inside>.+)",
+    re.DOTALL,
+)
+C_SIZES = {"char": 1, "short": 2, "int": 4, "long": 8}
 SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
 
 
@@ -27,13 +34,14 @@ def declare_set(parser: Parser) -> None:
     "set",
     Group.CHANGE,
     declare_set,
-    aliases=("set var", "set variable", "wrmsr"),
+    aliases=("set var", "set variable"),
     examples=(
         "set rax = 5",
         "set eax = rbx + 1",
         "set mem[rsp, 4] = 0x1234",
         "set u8(rsp) = 0",
         "set rflags = rflags | 0x200",
+        "set msr[0xc0000082] = 0",
     ),
     rest="assignment",
     effect=Effect.CHANGES,
@@ -44,20 +52,41 @@ def set_(session: Session, arguments: Arguments) -> Document:
     In the past nothing can be changed, unless `fork` starts another future there.
     """
     left, equals, right = arguments.assignment.partition("=")
-    target, source = left.strip().lstrip("$"), right.strip()
+    target, source = left.strip(), right.strip()
     if not equals or not target or not source:
-        raise UsageError("set needs a target, = and a value", "set REGISTER = EXPRESSION")
+        raise UsageError(f"set needs a target, = and a value; {HINTS['set']}", "set REGISTER = EXPRESSION")
     changes: Changes = session.part(Changes)
     value = session.evaluate(source)
+    is_variable = target.startswith("$")
+    target = _own_spelling(target.lstrip("$"))
     match = _TARGET.fullmatch(target)
-    if match is not None:
+    if match is not None and match["view"] == "msr":
+        changes.write_register(_msr(match["inside"]), whole(value))
+    elif match is not None:
         place, size = _memory_target(session, match["view"], match["inside"])
         changes.write_memory(place, value_bytes(value, size))
     elif target in session.registers:
         changes.write_register(target, whole(value))
+    elif is_variable and target.isidentifier():
+        session.scope.variables[target] = value
+        return document(f"{target} is kept: print {target} shows it")
     else:
-        raise UserError(f"{target!r} is no register and no memory; symbols: set u32({target}) = ...")
+        raise UserError(f"{target!r} is no register and no memory; for a symbol: set u32({target}) = ...")
     return document(changes.made[-1].words)
+
+
+def _own_spelling(target: str) -> str:
+    """gdb's `{int}address` and C's `*(int *)address` as `u32(address)`."""
+    match = _C_TARGET.fullmatch(target)
+    size = C_SIZES.get(match["type"] or match["braced"]) if match is not None else None
+    return f"u{size * 8}({match['inside']})" if match is not None and size is not None else target
+
+
+def _msr(name: str) -> str:
+    found = find_msr(name)
+    if found is None:
+        raise UserError(f"there is no MSR {name!r} that is known; msr --all lists them")
+    return found.name
 
 
 def _memory_target(session: Session, view: str, inside: str) -> tuple[Place, int]:

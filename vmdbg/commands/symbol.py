@@ -8,6 +8,7 @@ from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.commands.stop_report import place_text
 from vmdbg.errors import UserError
+from vmdbg.symbols.lines import LineRange
 
 AROUND = 5
 MOST = 100
@@ -15,7 +16,11 @@ MOST = 100
 
 def declare_symbol(parser: Parser) -> None:
     parser.add_argument(
-        "what", metavar="EXPRESSION", help="an address, a name, or the beginning of names followed by *"
+        "what",
+        nargs="?",
+        default="linear_pc",
+        metavar="EXPRESSION",
+        help="an address (none: where the CPU is), a name, or the beginning of names followed by *",
     )
 
 
@@ -23,8 +28,8 @@ def declare_symbol(parser: Parser) -> None:
     "symbol",
     Group.LOOK,
     declare_symbol,
-    aliases=("info symbol", "info address", "ln", "sym", "info functions", "info line"),
-    examples=("symbol rip", "symbol rip --json"),
+    aliases=("info symbol", "info address", "ln", "sym", "info line"),
+    examples=("symbol", "symbol rip", "symbol rip --json"),
     rest="what",
 )
 def symbol(session: Session, arguments: Arguments) -> Document:
@@ -49,6 +54,30 @@ def symbol(session: Session, arguments: Arguments) -> Document:
         "line": str(line or ""),
     }
     return document(joined((place_text(session, linear), text(size, Style.DIM))), value=value)
+
+
+def declare_functions(parser: Parser) -> None:
+    parser.add_argument("text", nargs="?", default="", metavar="SYMBOL", help="part of the name; none: all")
+    parser.add_argument("--limit", type=int, default=MOST, metavar="NUMBER", help=f"how many at most ({MOST})")
+
+
+@command(
+    "functions",
+    Group.LOOK,
+    declare_functions,
+    aliases=("info functions", "info variables", "klookup", "ksymaddr"),
+    examples=("functions dep", "functions dep --json"),
+)
+def functions(session: Session, arguments: Arguments) -> Document:
+    """List symbols whose names contain a text, in the order of their addresses."""
+    names = session.symbols.containing(arguments.text)
+    if not names:
+        raise UserError(f"no symbol contains {arguments.text!r}")
+    found = sorted((session.symbols.address_of(name), name) for name in names)
+    rows = [(address(where, 16), text(name, Style.SYMBOL)) for where, name in found[: max(1, arguments.limit)]]
+    left = len(found) - len(rows)
+    more = [text(f"{left:,} more; --limit shows more", Style.DIM)] if left else []
+    return document(table(("address", "symbol"), rows, titles=False), *more)
 
 
 def declare_file(parser: Parser) -> None:
@@ -83,24 +112,60 @@ def symbol_file(session: Session, arguments: Arguments) -> Document:
     return document(table(("file", ">symbols", "slide"), rows)) if rows else document("no symbol files", value=[])
 
 
+class Listed:
+    """The file and line after the last that `list` showed, until the guest moves."""
+
+    def __init__(self, session: Session) -> None:
+        del session
+        self.stops = -1
+        self.file = ""
+        self.next = 0
+
+
 def declare_list(parser: Parser) -> None:
     parser.add_argument(
-        "place", nargs="?", default="", metavar="ADDRESS", help="address, symbol or file:line; none: here"
+        "place",
+        nargs="?",
+        default="",
+        metavar="ADDRESS",
+        help="line, first,last, file:line, symbol or address; none: here, then on from there",
     )
     parser.add_argument("--lines", "-n", type=int, default=2 * AROUND + 1, metavar="NUMBER", help="how many (11)")
 
 
-@command("list", Group.LOOK, declare_list, aliases=("l", "list-source"), examples=())
+@command("list", Group.LOOK, declare_list, aliases=("l", "list-source"), examples=(), repeats=True)
 def list_(session: Session, arguments: Arguments) -> Document:
-    """Show the source around a place."""
-    linear = session.linear(arguments.place) if arguments.place else session.debugger.pc
-    line = session.sources.line_at(linear)
+    """Show the source around a place, or lines of the file that is shown; again, the lines after them."""
+    listed: Listed = session.part(Listed)
+    number = max(1, arguments.lines)
+    first, _, last = arguments.place.partition(",")
+    if first.strip().isdecimal() and (not last or last.strip().isdecimal()):
+        end = int(last) if last else int(first) + number // 2
+        start = int(first) if last else max(1, int(first) - number // 2)
+        return _lines(session, listed, listed.file or _here(session).file, start, max(1, end - start + 1))
+    if not arguments.place and listed.stops == session.stops:
+        return _lines(session, listed, listed.file, listed.next, number)
+    line = _here(session, session.linear(arguments.place) if arguments.place else None)
+    return _lines(session, listed, line.file, max(1, line.line - number // 2), number, line.line)
+
+
+def _here(session: Session, linear: int | None = None) -> LineRange:
+    """The source line of an address, of the CPU without one. Raises UserError."""
+    where = session.debugger.pc if linear is None else linear
+    line = session.sources.line_at(where)
     if line is None:
-        raise UserError(f"no source line is known for {linear:#x}; symbol-file reads a file with debug information")
-    shown = source_lines(session, linear, max(1, arguments.lines))
-    if not shown:
-        raise UserError(f"{line.file} is not found; `directory DIR` tells where sources are")
-    return document(text(str(line), Style.HEADING), *shown)
+        raise UserError(f"no source line is known for {where:#x}; symbol-file reads a file with debug information")
+    return line
+
+
+def _lines(session: Session, listed: Listed, file: str, first: int, number: int, marked: int = 0) -> Document:
+    content = session.sources.text(file)
+    if content is None:
+        raise UserError(f"{file} is not found; `directory DIR` tells where sources are")
+    if first > len(content):
+        raise UserError(f"{file} has {len(content)} lines")
+    listed.stops, listed.file, listed.next = session.stops, file, first + number
+    return document(text(f"{file}:{marked or first}", Style.HEADING), *_numbered(content, first, number, marked))
 
 
 def source_lines(session: Session, linear: int, number: int) -> list[Text]:
@@ -109,10 +174,13 @@ def source_lines(session: Session, linear: int, number: int) -> list[Text]:
     content = session.sources.text(line.file) if line is not None else None
     if line is None or content is None:
         return []
-    first = max(1, line.line - number // 2)
+    return _numbered(content, max(1, line.line - number // 2), number, line.line)
+
+
+def _numbered(content: list[str], first: int, number: int, marked: int) -> list[Text]:
     shown = []
     for at, words in enumerate(content[first - 1 : first - 1 + number], first):
-        current = at == line.line
+        current = at == marked
         mark = Span("=> " if current else "   ", Style.CURRENT)
         shown.append(
             Text(

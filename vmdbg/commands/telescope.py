@@ -14,7 +14,8 @@ MOST = 1024
 
 def declare(parser: Parser) -> None:
     parser.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="where; none: the stack pointer")
-    parser.add_argument("count", nargs="?", default="8", metavar="EXPRESSION", help="words (8)")
+    parser.add_argument("count", nargs="?", default="", metavar="EXPRESSION", help="words (8)")
+    parser.add_argument("--count", "-n", dest="number", default="8", metavar="EXPRESSION", help="words, from the stack")
 
 
 @command(
@@ -22,12 +23,17 @@ def declare(parser: Parser) -> None:
     Group.LOOK,
     declare,
     aliases=("tele", "stack", "dps", "dqs"),
-    examples=("telescope", "telescope rsp 4", "stack --json"),
+    examples=("telescope", "telescope rsp 4", "stack 4", "stack --json"),
 )
 def telescope(session: Session, arguments: Arguments) -> Document:
-    """Show words of memory, each with what it points to, and that in turn, with symbols, text and code."""
-    start = session.linear(arguments.address) if arguments.address else stack_pointer(session)
-    number = session.integer(arguments.count)
+    """Show words of memory, each with what it points to, and that in turn, with symbols, text and code.
+
+    A small decimal number alone is a number of words on the stack.
+    """
+    alone = not arguments.count and arguments.address.isdecimal() and 0 < int(arguments.address) <= MOST
+    where, many = ("", arguments.address) if alone else (arguments.address, arguments.count or arguments.number)
+    start = session.linear(where) if where else stack_pointer(session)
+    number = session.integer(many)
     if not 0 < number <= MOST:
         raise UserError(f"{number} words cannot be shown: 1 to {MOST}")
     session.debugger.linear().read(Linear(start), 1)

@@ -8,7 +8,7 @@ from vmdbg.commands.session import Session
 from vmdbg.units import TICKS_PER_SECOND
 
 
-@command("tick", Group.TIME, examples=("tick", "tick --json"))
+@command("tick", Group.TIME, aliases=("ptime",), examples=("tick", "tick --json"))
 def tick(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
     """Show the guest's clock: bytes of code retired, which are its nanoseconds too."""
     clock = session.debugger.machine.clock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vmdbg.expressions.basic_types import basic_cast, basic_type
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.values import TypedValue, describe, whole
 
@@ -18,7 +19,10 @@ WITH_MEMBER = ("offsetof", "container_of", "entries", "hash_entries", "tree_entr
 
 
 def add_typed_names(session: Session) -> None:
-    """`task` is the current one; the functions raise UserError where no operating system is known."""
+    """`task` is the current one; the functions raise UserError where no operating system is known.
+
+    C's own integer types can be cast to anywhere.
+    """
 
     def names() -> Namespace:
         return session.system.need().names
@@ -29,10 +33,17 @@ def add_typed_names(session: Session) -> None:
     def object_(spelling: Any, where: Any) -> Any:
         return names().typed(spelling, where if isinstance(where, str) else whole(where))
 
+    def cast(spelling: Any, value: Any) -> Any:
+        basic = basic_type(str(spelling))
+        if basic is not None and session.system.find() is None:
+            return basic_cast(session.scope.mem, basic, value)
+        return names().cast(spelling, value)
+
     scope = session.scope
     scope.objects["task"] = lambda: names().current()
     scope.functions |= {name: named(name) for name in (*BY_NAME, *WITH_MEMBER)}
     scope.functions |= {
+        "cast": cast,
         "object": object_,
         "pointer": lambda spelling, address: names().cast(f"{spelling} *", whole(address)),
         "per_cpu": lambda name, cpu=0: names().per_cpu(str(name), whole(cpu)),

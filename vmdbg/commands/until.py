@@ -29,7 +29,7 @@ def declare(parser: Parser) -> None:
 def until(session: Session, arguments: Arguments) -> Document:
     """Run to a place, or without one to the code after this instruction or line in the same frame: out of a loop."""
     if arguments.place:
-        target = session.linear(arguments.place)
+        target = session.linear(arguments.place, code=True)
         return session.execution.carry(lambda d: ToPlaceRun(d, target, None))
     span = session.sources.span(session.debugger.pc)
     after = span[1] if span is not None else session.debugger.pc + instruction_at(session.debugger).length

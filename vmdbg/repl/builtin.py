@@ -23,7 +23,7 @@ def add_commands(repl: Repl, *, console: bool) -> None:
     """Put them into the registry of the prompt's session."""
     registry = repl.session.registry
 
-    @command("quit", Group.SESSION, aliases=("q", "exit", "kill"), examples=("quit",), registry=registry)
+    @command("quit", Group.SESSION, aliases=("q", "exit"), examples=("quit",), registry=registry)
     def quit_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
         """Leave the prompt and end the machine."""
         repl.left = Leave.QUIT

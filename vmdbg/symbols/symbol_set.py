@@ -9,6 +9,8 @@ from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.seam import Location
 from vmdbg.units import Linear
 
+ALL = 1 << 24
+
 
 class Names(Protocol):
     """One source of symbols: a file's table or an operating system's."""
@@ -70,6 +72,10 @@ class SymbolSet:
         """`symbol+0x12`, or "" for an address that belongs to none."""
         found = self.nearest(address)
         return str(found) if found is not None else ""
+
+    def containing(self, text: str) -> Sequence[str]:
+        """All names with `text` in them, sorted."""
+        return [name for name in self.matching("", ALL) if text in name]
 
     def matching(self, prefix: str, limit: int = 100) -> Sequence[str]:
         names: set[str] = set()

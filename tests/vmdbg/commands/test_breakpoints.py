@@ -97,3 +97,13 @@ def test_disable_enable_delete_by_range(session: Session) -> None:
 def test_an_unknown_symbol_sets_nothing(session: Session) -> None:
     assert "there is no register, symbol or variable 'nowhere'" in session.execute("break nowhere")
     assert numbers(session) == []
+
+
+def test_points_are_deleted_by_place_and_an_empty_list_says_so(session: Session) -> None:
+    session.run("break deposit")
+    session.run("break deposit+4")
+    assert session.execute("clear deposit") == "1 deleted\n"
+    assert "there is no breakpoint at" in session.execute("delete deposit")
+    assert session.execute("bc *") == "1 deleted\n"
+    assert session.execute("bl") == "no breakpoints and no watchpoints\n"
+    assert session.run("bl").value == []

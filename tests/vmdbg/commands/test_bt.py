@@ -36,3 +36,9 @@ def test_a_broken_chain_says_why(live: Session) -> None:
 
 def test_no_operating_system_has_no_tasks(session: Session) -> None:
     assert "no operating system" in session.execute("bt --task 1")
+
+
+def test_the_outermost_frames(session: Session) -> None:
+    assert session.execute("bt -1") == session.execute("bt").splitlines(keepends=True)[-1]
+    assert "no local variables" in session.execute("bt full")
+    assert "no number of frames" in session.execute("bt x")

@@ -72,3 +72,18 @@ def test_chosen_sections_stay(session: Session) -> None:
     assert session.part(ContextState).sections == ["code"]
     session.run("context --off")
     assert not session.part(ContextState).enabled
+
+
+def test_display_has_formats_and_undisplay_takes_numbers(session: Session) -> None:
+    assert "nothing is displayed" in session.execute("display")
+    assert session.execute("display/d 5").strip() == "/d 5 = 5"
+    assert "push   rbp" in session.execute("display/i rip")
+    assert "push   rbp" in session.execute("context watch")
+    assert "no format letter" in session.execute("display/q 5")
+    session.run("display rax")
+    session.run("undisplay 2")
+    assert "push" not in session.execute("display")
+    session.run("undisplay 5")
+    assert session.run("display").value == ["rax"]
+    assert "is not displayed" in session.execute("undisplay rbx")
+    assert "1 no longer" in session.execute("undisplay")

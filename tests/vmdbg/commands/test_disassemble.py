@@ -33,3 +33,8 @@ def test_sixteen_bit_code_at_its_width(real_mode: Session) -> None:
 
 def test_unmapped(session: Session) -> None:
     assert "cannot access linear 0x0" in session.execute("u 0")
+
+
+def test_up_to_an_address(session: Session) -> None:
+    shown = session.execute("u rip --end rip+5").splitlines()
+    assert [line.split(">")[-1].split()[0] for line in shown[1:]] == ["mov", "push"]

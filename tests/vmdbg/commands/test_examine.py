@@ -43,3 +43,19 @@ def test_what_is_wrong(session: Session) -> None:
     assert "cannot access linear 0x0" in session.execute("x 0")
     assert "there is no format letter 'q'" in session.execute("x/q rsp")
     assert "the count must be" in session.execute("x/999999999x rsp")
+
+
+def test_memory_is_shown_as_far_as_it_goes(session: Session) -> None:
+    shown = session.execute("x/20xg rsp").splitlines()
+    assert len(shown) == 5
+    assert shown[-1] == "0xffffffffc0020000: there is no more memory to read"
+    assert "cannot access" in session.execute("x/4xg 0xffffffffc0020000")
+
+
+def test_xp_is_physical(session: Session) -> None:
+    assert session.execute("xp/4xw 0x1000") == session.execute("x/4xw phys:0x1000")
+
+
+def test_instructions_without_an_address_are_those_at_the_pc(session: Session) -> None:
+    assert session.execute("x/3i") == session.execute("x/3i rip")
+    assert session.execute("x/3i") != session.execute("x/3i rip")

@@ -44,3 +44,29 @@ def test_files_that_are_none(session: Session, tmp_path: Path) -> None:
     path.write_bytes(b"\x7fELF" + bytes(100))
     assert "is no ELF file" in session.execute(f"symbol-file {path}")
     assert "is no directory" in session.execute(f"directory {path}")
+
+
+def test_functions_are_found_by_a_part_of_their_name(session: Session) -> None:
+    assert "teller_main" in session.execute("functions ler_ma")
+    assert session.execute("info functions deposit").split()[-1] == "deposit"
+    assert "more; --limit" in session.execute("functions --limit 3")
+    assert "no symbol contains 'nosuchthing'" in session.execute("functions nosuchthing")
+
+
+def test_list_takes_lines_and_goes_on(session: Session) -> None:
+    def numbers(line: str) -> list[int]:
+        return [int(row.removeprefix("=> ").split()[0]) for row in session.execute(line).splitlines()[1:]]
+
+    assert numbers("list")[5] == 62
+    assert numbers("list")[0] == 68
+    assert numbers("list 40,43") == [40, 41, 42, 43]
+    assert numbers("list")[0] == 44
+    assert 30 in numbers("list 30")
+    assert numbers("list bank.c:69")[5] == 69
+    session.run("stepi")
+    assert numbers("list")[5] == 62
+    assert "lines" in session.execute("list 5000")
+
+
+def test_a_symbol_without_an_address_is_where_the_cpu_is(session: Session) -> None:
+    assert session.execute("symbol") == session.execute("symbol rip")

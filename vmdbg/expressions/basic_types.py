@@ -1,0 +1,78 @@
+"""C's own integer types and pointers to them: what casts mean where no operating system tells of types."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from vmdbg.expressions.errors import ExpressionError
+from vmdbg.expressions.values import WORD, MemoryView, whole
+
+_SPELLING = re.compile(r"(?P<unsigned>unsigned\s+)?(?P<name>[a-z_0-9]+)\s*(?P<stars>(?:\*\s*)*)")
+SIZES = {
+    "char": 1, "short": 2, "int": 4, "long": 8, "unsigned": 4,
+    "int8_t": 1, "int16_t": 2, "int32_t": 4, "int64_t": 8,
+    "uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "uint64_t": 8,
+    "u8": 1, "u16": 2, "u32": 4, "u64": 8, "s8": 1, "s16": 2, "s32": 4, "s64": 8,
+}  # fmt: skip
+"""In bytes, as on x86-64 (System V ABI 3.1.2)."""
+POINTER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Basic:
+    """An integer type, `levels` of pointers away."""
+
+    size: int
+    signed: bool
+    levels: int
+
+
+def basic_type(spelling: str) -> Basic | None:
+    """`unsigned int *`; None for what is none of C's integer types."""
+    match = _SPELLING.fullmatch(spelling.strip())
+    if match is None or match["name"] not in SIZES:
+        return None
+    name = match["name"]
+    signed = not match["unsigned"] and name[0] != "u"
+    return Basic(SIZES[name], signed, match["stars"].count("*"))
+
+
+def basic_cast(mem: MemoryView, type_: Basic, value: Any) -> Any:
+    """The value as that type: a number cut to its size, or a pointer."""
+    if type_.levels:
+        return BasicPointer(mem, whole(value) & WORD, type_)
+    return int.from_bytes((whole(value) & (1 << 8 * type_.size) - 1).to_bytes(type_.size, "little"), "little",
+                          signed=type_.signed)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BasicPointer:
+    """`(int *)address`. Implements TypedValue; in arithmetic it is its address, in bytes."""
+
+    mem: MemoryView
+    address: int
+    type_: Basic
+
+    def dereference_(self) -> Any:
+        return self[0]
+
+    def pointer_(self) -> Any:
+        raise ExpressionError("the pointer is a value of the expression: it is nowhere in memory")
+
+    def member_(self, path: str) -> Any:
+        raise ExpressionError(f"a pointer to integers has no member {path!r}")
+
+    def __getitem__(self, index: Any) -> Any:
+        size = POINTER if self.type_.levels > 1 else self.type_.size
+        data = self.mem.read_bytes((self.address + whole(index) * size) & WORD, size)
+        pointed = Basic(self.type_.size, self.type_.signed, self.type_.levels - 1)
+        return basic_cast(self.mem, pointed, int.from_bytes(data, "little"))
+
+    def __int__(self) -> int:
+        return self.address
+
+    def __str__(self) -> str:
+        sign = "" if self.type_.signed else "u"
+        return f"({sign}int{self.type_.size * 8}_t {'*' * self.type_.levels}){self.address:#x}"
