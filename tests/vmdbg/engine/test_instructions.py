@@ -125,6 +125,24 @@ def test_a_refused_lock_is_run_once_its_operand_is_memory() -> None:
     assert cpu.engine.delivery_count == 1
 
 
+@pytest.mark.parametrize(
+    ("source", "resumes"),
+    [
+        ("ud2", True),
+        ("xor ebx, ebx\ndiv ebx", True),
+        ("mov rax, 1 << 47\nmov rax, [rax]", True),
+        ("mov rax, [rsp + 0x100000]", True),
+        ("int3", False),
+        ("int 13", False),
+        ("db 0xf1", False),
+    ],
+)
+def test_the_frame_of_a_fault_has_rf(source: str, resumes: bool) -> None:
+    cpu = run(source)
+    assert bool(cpu.read(STACK - 24, 8) & 1 << 16) == resumes
+    assert not cpu["rflags"] & 1 << 16
+
+
 def test_int1_is_a_trap_through_vector_1() -> None:
     trap = fault("db 0xf1")
     assert (trap.vector, trap.rip) == (1, CODE + 1)

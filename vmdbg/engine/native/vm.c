@@ -230,6 +230,13 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     return true;
 }
 
+/* Whether the frame gets RF, so that the instruction does not meet its breakpoint again when it is run again: after all
+ * faults but #DB (SDM 3B 18.3.1.1). */
+static bool resumes(uint32_t vector)
+{
+    return vector < 20 && 0xb7ce1 >> vector & 1;
+}
+
 /* UC_HOOK_INTR: every exception and INT n, with rip at the instruction, or after it for INT n. */
 static void on_exception(uc_engine *uc, uint32_t vector, void *user)
 {
@@ -249,6 +256,8 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->exceptions++;
     vm_note_delivery(vm, vector, software ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, software ? 0 : env->error_code, rip);
     CPU_EXCEPTION_INDEX(vm->cpu) = vector;
+    if (!software && resumes(vector))
+        env->eflags |= FLAG_RF;
     vm->external_event = !software;
     x86_cpu_do_interrupt_x86_64(vm->cpu);
     vm->external_event = 0;
