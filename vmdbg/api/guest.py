@@ -51,7 +51,7 @@ class Guest:
     def __init__(self, timeline: Timeline, recording: Recording | None = None) -> None:
         self.timeline = timeline
         self.debugger = Debugger(timeline)
-        self.session = Session(self.debugger, allowed=Effect.RUNS | Effect.CHANGES | Effect.HOST, owner="script")
+        self.session = Session(self.debugger, allowed=~Effect.NONE, owner="script")
         self.registers = Registers(self.session.registers, self.debugger.write_register)
         self.memory = Memory(
             lambda address, size: self.debugger.linear().read(Linear(address), size),

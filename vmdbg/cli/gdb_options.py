@@ -1,11 +1,25 @@
-"""--gdb and how gdb is shown the CPU, for `run` and `replay` alike."""
+"""--gdb and what goes with it, for `run` and `replay` alike."""
 
 from __future__ import annotations
 
 import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
 
-from vmdbg.cli.values import listen_address
-from vmdbg.gdb.architecture import CHOICES, ClientView, choose
+from vmdbg.cli.values import TcpAddress, UnixPath, listen_address
+from vmdbg.gdb.architecture import CHOICES, DEFAULT_VIEW, ClientView, choose
+
+NO_FILES = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class GdbService:
+    """Where gdb is served, how it is shown the CPU, and the directory of the files that it has written, if any."""
+
+    address: TcpAddress | UnixPath
+    view: ClientView = DEFAULT_VIEW
+    files: Path | None = None
 
 
 def add_gdb_options(group: argparse._ArgumentGroup) -> None:
@@ -22,8 +36,26 @@ def add_gdb_options(group: argparse._ArgumentGroup) -> None:
         default="linear",
         help="what gdb takes for $pc outside 64-bit mode: where the code lies, or (e)ip alone",
     )
+    group.add_argument(
+        "--gdb-files",
+        metavar="DIR",
+        help="where `monitor save`, `snapshot` and `symbols` write; `none` for nowhere, "
+        "which is so where other hosts can attach ($XDG_STATE_HOME/vmdbg/gdb)",
+    )
 
 
-def client_view(options: argparse.Namespace) -> ClientView:
+def gdb_service(options: argparse.Namespace) -> GdbService | None:
     """What the options ask for."""
-    return choose(options.gdb_arch, linear_pc=options.gdb_pc == "linear")
+    if options.gdb is None:
+        return None
+    view = choose(options.gdb_arch, linear_pc=options.gdb_pc == "linear")
+    return GdbService(options.gdb, view, _files(options.gdb_files, options.gdb))
+
+
+def _files(wanted: str | None, address: TcpAddress | UnixPath) -> Path | None:
+    if wanted is not None:
+        return Path(wanted).expanduser().absolute() if wanted != NO_FILES else None
+    if isinstance(address, TcpAddress) and not address.is_loopback:
+        return None
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return Path(base) / "vmdbg" / "gdb"

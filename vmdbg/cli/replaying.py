@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from vmdbg.cli.digest_file import check_digest_path, write_digest
 from vmdbg.cli.endings import ExitCode
-from vmdbg.cli.gdb_options import client_view
+from vmdbg.cli.gdb_options import gdb_service
 from vmdbg.cli.history import Say, go_to_mark, progress_shown, warn_of_damage
 from vmdbg.cli.poller import Poller
 from vmdbg.cli.run_loop import RunLoop
@@ -18,7 +18,7 @@ from vmdbg.cli.run_options import scripted_lines
 from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, prompt_seat
 from vmdbg.cli.serial_backends import NoSerial
 from vmdbg.cli.serial_clients import make_backend
-from vmdbg.cli.terminal import message
+from vmdbg.cli.terminal import is_terminal, message
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.outcome import EndOfHistory
@@ -55,7 +55,7 @@ def replay_recording(options: argparse.Namespace) -> int:
             if options.to is not None:
                 with progress_shown("replaying") as progress:
                     go_to_mark(timeline, options.to, options.symbols, progress)
-            if options.gdb is not None or options.repl or scripted_lines(options):
+            if options.gdb is not None or _has_prompt(options):
                 return _debugged(timeline, options, output)
             return _alone(timeline, recording, options, output)
         finally:
@@ -98,10 +98,11 @@ def _debugged(timeline: Timeline, options: argparse.Namespace, output: Output) -
     with contextlib.ExitStack() as stack:
         poller = Poller()
         stack.callback(poller.close)
-        seat = _seat(timeline, options, poller, output.say)
+        shared = _has_prompt(options) and is_terminal(1)
+        seat = _seat(timeline, options, poller, output.say, echo=shared and not options.quiet)
         stack.callback(seat.runner.close)
         loop = RunLoop(timeline.machine, seat, make_backend(NoSerial(), readable=False), poller, output.say)
-        if not options.quiet:
+        if not options.quiet and not shared:
             seat.hear(output.write)
         stack.enter_context(_signals(loop))
         loop.run()
@@ -112,15 +113,20 @@ def _debugged(timeline: Timeline, options: argparse.Namespace, output: Output) -
     return ExitCode.USAGE if failed else ExitCode.DONE
 
 
-def _seat(timeline: Timeline, options: argparse.Namespace, poller: Poller, say: Say) -> Seat:
-    view, lines = client_view(options), scripted_lines(options)
-    if not options.repl and not lines:
-        return gdb_seat(timeline, options.gdb, view, wait=True, poller=poller, say=say)
+def _has_prompt(options: argparse.Namespace) -> bool:
+    return bool(options.repl or scripted_lines(options))
+
+
+def _seat(timeline: Timeline, options: argparse.Namespace, poller: Poller, say: Say, *, echo: bool) -> Seat:
+    """`echo`: the prompt itself shows what the guest writes."""
+    service = gdb_service(options)
+    if service is not None and not _has_prompt(options):
+        return gdb_seat(timeline, service, wait=True, poller=poller, say=say)
     symbols = options.symbols[0] if options.symbols else None
     return prompt_seat(
         timeline,
-        PromptOptions(options.repl, True, lines, options.json, options.gdb, view, symbols),
-        at_prompt=contextlib.nullcontext,
+        PromptOptions(options.repl, True, scripted_lines(options), options.json, service, symbols),
+        at_prompt=lambda: contextlib.nullcontext(echo),
         at_console=lambda: None,
         flush=sys.stdout.flush,
         poller=poller,

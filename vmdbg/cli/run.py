@@ -23,7 +23,7 @@ from vmdbg.cli.endings import (
     UserQuit,
 )
 from vmdbg.cli.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
-from vmdbg.cli.gdb_options import client_view
+from vmdbg.cli.gdb_options import gdb_service
 from vmdbg.cli.io_trace import IoLog, unclaimed_accesses
 from vmdbg.cli.pacing import Pacer
 from vmdbg.cli.poller import Poller
@@ -122,10 +122,10 @@ class Run:
         if self._prompted or (self._keyboard and options.gdb is not None):
             stands = self._prompted or options.wait
             return self._prompt_seat(timeline, stands=stands, lines=scripted_lines(options))
-        if options.gdb is None:
+        service = gdb_service(options)
+        if service is None:
             return timeline_seat(timeline)
-        view = client_view(options)
-        return gdb_seat(timeline, options.gdb, view, wait=options.wait, poller=self._poller, say=self.say)
+        return gdb_seat(timeline, service, wait=options.wait, poller=self._poller, say=self.say)
 
     def _prompt_seat(self, timeline: Timeline, *, stands: bool, lines: tuple[str, ...] = ()) -> Seat:
         options, symbols = self._options, self._symbol_file()
@@ -134,8 +134,7 @@ class Run:
             stands,
             lines,
             options.json,
-            options.gdb,
-            client_view(options),
+            gdb_service(options),
             str(symbols) if symbols is not None else None,
         )
         return prompt_seat(

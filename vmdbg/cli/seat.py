@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdbg.cli.gdb_options import GdbService
 from vmdbg.cli.poller import READ, Poller
 from vmdbg.cli.runner import PlainRunner, Runner
 from vmdbg.cli.values import TcpAddress, UnixPath
-from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
@@ -47,10 +47,8 @@ def timeline_seat(timeline: Timeline) -> Seat:
     return Seat(TimelineRunner(timeline), timeline.push, timeline.console.listeners.append)
 
 
-def gdb_seat(
-    timeline: Timeline, address: TcpAddress | UnixPath, view: ClientView, *, wait: bool, poller: Poller, say: Say
-) -> Seat:
-    """Serves gdb at `address`, and says where. Raises UserError if that is impossible.
+def gdb_seat(timeline: Timeline, service: GdbService, *, wait: bool, poller: Poller, say: Say) -> Seat:
+    """Serves gdb, and says where. Raises UserError if that is impossible.
 
     Imports here what a run without a debugger need not wait for.
     """
@@ -58,7 +56,7 @@ def gdb_seat(
     from vmdbg.gdb.runner import GdbRunner
 
     debugger = Debugger(timeline)
-    server = _serve_gdb(debugger, address, view, wait=wait, poller=poller, say=say)
+    server = _serve_gdb(debugger, service, wait=wait, poller=poller, say=say)
     return Seat(GdbRunner(debugger, server, wait=wait), timeline.push, timeline.console.listeners.append)
 
 
@@ -70,8 +68,7 @@ class PromptOptions:
     stands: bool = True
     lines: tuple[str, ...] = ()
     as_json: bool = False
-    gdb: TcpAddress | UnixPath | None = None
-    view: ClientView = DEFAULT_VIEW
+    gdb: GdbService | None = None
     symbols: str | None = None
 
 
@@ -93,7 +90,7 @@ def prompt_seat(
     debugger = Debugger(timeline)
     server = None
     if options.gdb is not None:
-        server = _serve_gdb(debugger, options.gdb, options.view, wait=options.stands, poller=poller, say=say)
+        server = _serve_gdb(debugger, options.gdb, wait=options.stands, poller=poller, say=say)
     repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, as_json=options.as_json)
     debugger.stop_listeners.insert(0, lambda _stop: flush())
     if options.symbols is not None:
@@ -119,12 +116,13 @@ class _Loop:
         self._flush()
 
 
-def _serve_gdb(
-    debugger: Debugger, address: TcpAddress | UnixPath, view: ClientView, *, wait: bool, poller: Poller, say: Say
-) -> GdbServer:
+def _serve_gdb(debugger: Debugger, service: GdbService, *, wait: bool, poller: Poller, say: Say) -> GdbServer:
+    from vmdbg.commands.new_files import Outbox
     from vmdbg.gdb.server import GdbServer
 
-    server = GdbServer(debugger, view=view, log=say)
+    files = Outbox(service.files) if service.files is not None else None
+    server = GdbServer(debugger, view=service.view, files=files, log=say)
+    address = service.address
     if isinstance(address, UnixPath):
         server.listen_unix(address.path)
         where = address.path

@@ -22,6 +22,11 @@ class TcpAddress:
     host: str
     port: int
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this host can come."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vmdbg.commands.document import Document, Style, count, document, text
-from vmdbg.commands.host_path import host_path
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.errors import UserError
@@ -37,20 +36,21 @@ def ptype(session: Session, arguments: Arguments) -> Document:
 
 
 def declare_symbols(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="the ELF file to write")
+    parser.add_argument("file", metavar="FILE", help="the ELF file to write; none is ever overwritten")
 
 
-@command("symbols", Group.SYSTEM, declare_symbols, examples=("symbols /tmp/guest.elf",), effect=Effect.HOST)
+@command("symbols", Group.SYSTEM, declare_symbols, examples=("symbols /tmp/guest.elf",), effect=Effect.FILES)
 def symbols(session: Session, arguments: Arguments) -> Document:
     """Write the kernel's symbols, types and unwind tables as an ELF file that stock gdb reads.
 
     In gdb: `symbol-file FILE`; then `break vfs_read`, `ptype struct file` and `backtrace` work without a debug
     package. The addresses are those of this boot.
     """
-    path = host_path(arguments.file)
+    path = session.files.place(arguments.file)
     data = session.system.need().gdb_elf()
     try:
-        path.write_bytes(data)
+        with path.open("xb") as file:
+            file.write(data)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     return document(text(f"{path}: "), count(len(data)), text("in gdb: ") + text(f"symbol-file {path}", Style.CODE))

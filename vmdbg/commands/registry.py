@@ -34,11 +34,12 @@ class Group(Enum):
 
 
 class Effect(Flag):
-    """What a command does besides looking."""
+    """What a command does besides looking: FILES writes a new file, HOST reaches any file or program."""
 
     NONE = 0
     RUNS = auto()
     CHANGES = auto()
+    FILES = auto()
     HOST = auto()
 
 

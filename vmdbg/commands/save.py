@@ -18,17 +18,19 @@ def declare(parser: Parser) -> None:
     declare,
     aliases=("save-recording",),
     examples=("save crash.vmdbg",),
-    effect=Effect.HOST,
+    effect=Effect.FILES,
 )
 def save(session: Session, arguments: Arguments) -> Document:
     """Write the whole history to a recording, which `vmdbg replay` and `vmdbg query` take."""
     timeline = session.debugger.timeline
-    save_recording(timeline, arguments.file)
-    return document(f"{arguments.file}: from tick {timeline.start} to {timeline.end}")
+    path = session.files.place(arguments.file)
+    save_recording(timeline, path)
+    return document(f"{path}: from tick {timeline.start} to {timeline.end}")
 
 
-@command("snapshot", Group.TIME, declare, examples=("snapshot before-the-crash.vmdbg",), effect=Effect.HOST)
+@command("snapshot", Group.TIME, declare, examples=("snapshot before-the-crash.vmdbg",), effect=Effect.FILES)
 def snapshot(session: Session, arguments: Arguments) -> Document:
     """Write the machine as it is now to a snapshot that `vmdbg run --from` goes on from."""
-    save_snapshot(session.debugger.timeline, arguments.file)
-    return document(f"{arguments.file}: the machine at tick {session.debugger.position}")
+    path = session.files.place(arguments.file)
+    save_snapshot(session.debugger.timeline, path)
+    return document(f"{path}: the machine at tick {session.debugger.position}")

@@ -11,6 +11,7 @@ from vmdbg.commands.document import EMPTY, Document
 from vmdbg.commands.errors import UnknownCommandError, UsageError
 from vmdbg.commands.execution import Execution
 from vmdbg.commands.habits import hint, our_spelling
+from vmdbg.commands.new_files import AnywhereNew, NewFiles
 from vmdbg.commands.oops_watch import OopsWatch
 from vmdbg.commands.plain import render_json, render_plain
 from vmdbg.commands.registry import REGISTRY, Arguments, Command, Effect, first_word
@@ -39,6 +40,7 @@ MAX_ALIASES = 16
 REFUSALS = {
     Effect.RUNS: "it lets the guest run, which is for this session's own front end to ask",
     Effect.CHANGES: "it changes the guest",
+    Effect.FILES: "it writes a file of the host",
     Effect.HOST: "it reaches files or programs of the host",
 }
 
@@ -55,6 +57,8 @@ class Session:
         self.allowed = allowed
         self.owner = owner
         self.registry = REGISTRY.copy()
+        self.files: NewFiles = AnywhereNew()
+        """Where commands with Effect.FILES write."""
         self.aliases: dict[str, str] = {}
         self.notices: list[str] = []
         self.columns = 100

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vmdbg.commands.new_files import NewFiles
+from vmdbg.commands.registry import Effect
 from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.helper_commands import COMMANDS
@@ -13,11 +15,14 @@ OWNER = "gdb"
 
 
 class GuestMonitor:
-    """gdbstub's Monitor port. Commands can look and change, not run the guest or reach the host."""
+    """gdbstub's Monitor port. Commands can look and change, not run the guest or reach
+    the host, but for new files where `files` puts them."""
 
-    def __init__(self, debugger: Debugger, session: Session | None = None) -> None:
+    def __init__(self, debugger: Debugger, session: Session | None = None, files: NewFiles | None = None) -> None:
+        """`files`: where clients may have files written; without it nowhere."""
         self._debugger = debugger
         self._given = session
+        self._files = files
         self._session: Session | None = None
 
     def run(self, command: str, _write: Callable[[str], None]) -> str:
@@ -33,8 +38,15 @@ class GuestMonitor:
             self._session = self._open()
         return self._session
 
+    def _own(self) -> Session:
+        if self._files is None:
+            return Session(self._debugger, owner=OWNER)
+        session = Session(self._debugger, allowed=Effect.CHANGES | Effect.FILES, owner=OWNER)
+        session.files = self._files
+        return session
+
     def _open(self) -> Session:
-        session = self._given if self._given is not None else Session(self._debugger, owner=OWNER)
+        session = self._given if self._given is not None else self._own()
         for command in COMMANDS:
             session.registry.add(command)
         return session

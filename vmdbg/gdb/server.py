@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gdbstub.server import Server
+from vmdbg.commands.new_files import NewFiles
 from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
@@ -27,7 +28,7 @@ Log = Callable[[str], None]
 class GdbServer:
     """Serves one client at a time. `log` gets a line of text when something happens that people want to know.
 
-    `monitor` carries out gdb's monitor commands.
+    `monitor` carries out gdb's monitor commands, or else a session that may write new files where `files` says.
     """
 
     def __init__(
@@ -36,11 +37,12 @@ class GdbServer:
         *,
         view: ClientView = DEFAULT_VIEW,
         monitor: Session | None = None,
+        files: NewFiles | None = None,
         log: Log = lambda _line: None,
     ) -> None:
         self._debugger = debugger
         self._log = log
-        self._guest = guest_target(debugger, view, GuestMonitor(debugger, monitor), write=self._console)
+        self._guest = guest_target(debugger, view, GuestMonitor(debugger, monitor, files), write=self._console)
         self._server = Server(self._guest.target, log)
         debugger.stop_listeners.append(self._stopped)
 

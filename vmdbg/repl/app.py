@@ -30,7 +30,7 @@ from vmdbg.repl.themes import Theme, default_theme
 if TYPE_CHECKING:
     from vmdbg.repl.prompt import Prompt
 
-EVERYTHING = Effect.RUNS | Effect.CHANGES | Effect.HOST
+EVERYTHING = ~Effect.NONE
 BLOCKS = ("python", "py")
 
 

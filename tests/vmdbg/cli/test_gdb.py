@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests.build import require
-from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment
+from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment, vmdbg
 
 SCRIPT = """
 set pagination off
@@ -74,3 +74,20 @@ def test_kill_ends_the_run(sample: Path, tmp_path: Path, end: str) -> None:
     code, said, _ = run_under_gdb(sample, tmp_path, end=end)
     assert code == 0
     assert "quit at tick" in said
+
+
+def test_gdb_can_keep_the_history_in_the_directory_set_apart_and_nowhere_else(sample: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    end = f"monitor save crash.vmdbg\nmonitor save ../outside\nmonitor save {tmp_path}/outside\nkill"
+    _, said, client = run_under_gdb(sample, tmp_path, "--gdb-files", str(kept), end=end)
+    assert "Traceback" not in said
+    assert f"{kept}/crash.vmdbg: from tick 0 to" in client
+    assert client.count("is no bare file name") == 2
+    assert [path.name for path in kept.iterdir()] == ["crash.vmdbg"]
+    assert not (tmp_path / "outside").exists()
+    assert vmdbg("replay", kept / "crash.vmdbg", "--verify", "--quiet").returncode == 0
+
+
+def test_without_a_directory_gdb_writes_nothing(sample: Path, tmp_path: Path) -> None:
+    _, _, client = run_under_gdb(sample, tmp_path, "--gdb-files", "none", end="monitor save crash.vmdbg\nkill")
+    assert "save cannot be used here: it writes a file of the host" in client

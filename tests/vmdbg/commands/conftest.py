@@ -19,7 +19,7 @@ from vmdbg.machine.snapshot import Position
 
 __all__ = ["own"]
 
-EVERYTHING = Effect.RUNS | Effect.CHANGES | Effect.HOST
+EVERYTHING = ~Effect.NONE
 FUNCTION = "deposit"
 
 
