@@ -28,6 +28,7 @@ from devices.lapic_state import LapicState
 from devices.seam import Line
 
 LINT0, LINT1 = int(Lvt.LINT0), int(Lvt.LINT1)
+LVT_FIXED, LVT_NMI = int(DeliveryMode.FIXED), int(DeliveryMode.NMI)
 LVT_EXTINT_MASK, LVT_EXTINT = LVT_MASKED | 0x700, DeliveryMode.EXTINT << 8
 
 
@@ -191,10 +192,10 @@ class LapicInterrupts:
         value = self.state.lvt[entry]
         if value & LVT_MASKED:
             return
-        mode = DeliveryMode(value >> 8 & 7)
-        if entry in (Lvt.TIMER, Lvt.ERROR) or mode is DeliveryMode.FIXED:
+        mode = LVT_FIXED if entry in (Lvt.TIMER, Lvt.ERROR) else value >> 8 & 7
+        if mode == LVT_FIXED:
             self.request(value & 0xFF, False)
-        elif mode is DeliveryMode.NMI:
+        elif mode == LVT_NMI:
             self._pulse_nmi()
 
     def has_extint(self) -> bool:

@@ -86,7 +86,7 @@ def highest(vectors: list[int]) -> int | None:
     """The vector of highest priority in a set, None if it is empty."""
     if not any(vectors):
         return None
-    for word in range(7, -1, -1):
+    for word in (7, 6, 5, 4, 3, 2, 1, 0):
         if vectors[word]:
             return word * 32 + vectors[word].bit_length() - 1
     return None

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One deadline, `due` in nanoseconds of guest time; the first to be scheduled of equals comes first."""
+class Event(NamedTuple):
+    """One deadline, `due` in nanoseconds of guest time; the first to be scheduled of equals comes first.
+
+    A tuple, which compares as events come and is quick to make while the guest runs.
+    """
 
     due: int
     sequence: int
     owner: str
     name: str
-
-
-Entry = tuple[int, int, str, str]
-"""The fields of an Event: they compare as events come, and are quick to make while the guest runs."""
 
 
 @dataclass(slots=True)
@@ -47,8 +45,8 @@ class Scheduler:
         self.on_earlier = on_earlier
         self.not_before = 0
         self._sequence = 0
-        self._entries: dict[tuple[str, str], Entry] = {}
-        self._first: Entry | None = None
+        self._events: dict[tuple[str, str], Event] = {}
+        self._first: Event | None = None
 
     def timer(self, owner: str) -> OwnedTimer:
         """The seam.Timer of one device."""
@@ -58,38 +56,38 @@ class Scheduler:
         """Set the deadline of (owner, name), moving it if it is pending."""
         before = self._first
         due = max(due, self.not_before)
-        entry = (due, self._sequence, owner, name)
+        event = Event(due, self._sequence, owner, name)
         self._sequence += 1
-        self._entries[owner, name] = entry
-        if before is None or due < before[0]:
-            self._first = entry
+        self._events[owner, name] = event
+        if before is None or due < before.due:
+            self._first = event
             if self.on_earlier is not None:
                 self.on_earlier(due)
-        elif before[2] == owner and before[3] == name:
-            self._first = min(self._entries.values())
+        elif before.owner == owner and before.name == name:
+            self._first = min(self._events.values())
 
     def cancel(self, owner: str, name: str) -> None:
         """Drop the deadline of (owner, name); does nothing if there is none."""
-        entry = self._entries.pop((owner, name), None)
-        if entry is not None and entry is self._first:
-            self._first = min(self._entries.values(), default=None)
+        event = self._events.pop((owner, name), None)
+        if event is not None and event is self._first:
+            self._first = min(self._events.values(), default=None)
 
     def next_due(self) -> int | None:
         """When the first deadline comes, None if nothing is pending."""
-        return None if self._first is None else self._first[0]
+        return None if self._first is None else self._first.due
 
     def pop_due(self, now: int) -> Event | None:
         """Take out the first event that is due at `now` or before, None if there is none."""
         first = self._first
-        if first is None or first[0] > now:
+        if first is None or first.due > now:
             return None
-        del self._entries[first[2], first[3]]
-        self._first = min(self._entries.values(), default=None)
-        return Event(*first)
+        del self._events[first.owner, first.name]
+        self._first = min(self._events.values(), default=None)
+        return first
 
     def events(self) -> list[Event]:
         """All pending events in the order in which they come."""
-        return [Event(*entry) for entry in sorted(self._entries.values())]
+        return sorted(self._events.values())
 
     def save(self) -> SchedulerState:
         return SchedulerState(self._sequence, self.events())
@@ -97,11 +95,8 @@ class Scheduler:
     def restore(self, state: SchedulerState) -> None:
         """Take over a saved state. `on_earlier` is not called: whoever restores sets the limit afresh."""
         self._sequence = state.sequence
-        self._entries = {
-            (event.owner, event.name): (event.due, event.sequence, event.owner, event.name)
-            for event in state.events
-        }
-        self._first = min(self._entries.values(), default=None)
+        self._events = {(event.owner, event.name): event for event in state.events}
+        self._first = min(self._events.values(), default=None)
 
     def describe(self) -> list[tuple[str, str]]:
         return [(f"{event.owner} {event.name}", f"due at {event.due} ns") for event in self.events()]

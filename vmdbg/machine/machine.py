@@ -172,11 +172,12 @@ class Machine:
         """
         while self.ending is None:
             self._take_deadlines()
-            if self.clock >= limit:
+            clock = self.engine.clock
+            if clock >= limit:
                 return LimitReached()
-            if self.clock >= self._barrier:
+            if clock >= self._barrier:
                 return StopRequested()
-            self._take_inputs()
+            self._take_inputs(clock)
             bound = min(limit, self._barrier)
             if self.halted and not self._wake():
                 forever = self._idle(bound)
@@ -303,12 +304,12 @@ class Machine:
             limit = Tick(due)
         return min(limit, next_input) if next_input is not None else limit
 
-    def _take_inputs(self) -> None:
-        while (data := self.inputs.take(self.clock)) is not None:
+    def _take_inputs(self, clock: Tick) -> None:
+        while (data := self.inputs.take(clock)) is not None:
             self._apply(data)
 
     def _take_deadlines(self) -> None:
-        clock = self.clock
+        clock = self.engine.clock
         while (event := self.scheduler.pop_due(clock)) is not None:
             if event.owner != OWNER:
                 self.pc.on_event(event.owner, event.name, clock)
