@@ -9,7 +9,8 @@ MODULES = (
     "io", "irq", "tick", "digest", "catch", "step_mode", "step", "next", "cont", "finish", "until", "skip",
     "breakpoints", "watch", "logpoint", "examine", "disassemble", "bt", "frame", "print_value", "hexdump", "telescope",
     "when", "goto", "bookmark", "where_was", "last_write", "history", "diff", "fork", "set_value", "search", "msr",
-    "screen", "symbol", "context", "linux", "linux_oops", "linux_types", "linux_trace", "scripting", "send", "save",
+    "screen", "symbol", "context", "linux", "linux_oops", "linux_programs", "linux_types", "linux_trace",
+    "scripting", "send", "save",
 )  # fmt: skip
 
 

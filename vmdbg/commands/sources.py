@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmdbg.errors import UserError
+from vmdbg.errors import UserError, VmdbgError
+from vmdbg.os.seam import Location
 from vmdbg.symbols.line_file import LineFile
 from vmdbg.symbols.lines import LineRange, LineTable
 from vmdbg.symbols.load import load_symbols
 from vmdbg.symbols.table import SymbolTable
+from vmdbg.units import Linear
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
@@ -18,12 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class SymbolFile:
-    """One file given by the user. Its lines are read when first asked for."""
+    """One file given by the user. Its lines are read when first asked for.
+
+    What belongs to a process names addresses only while `process` runs; names have addresses at any time.
+    """
 
     path: Path
     slide: int
     table: SymbolTable
+    process: int | None = None
+    running: Callable[[], int | None] = lambda: None
     _lines: LineFile | LineTable | None = None
+
+    def find(self, name: str) -> Linear | None:
+        return self.table.find(name)
+
+    def nearest(self, address: int) -> Location | None:
+        found = self.table.nearest(address)
+        return found if found is not None and self.process in (None, self.running()) else None
+
+    def matching(self, prefix: str, limit: int = 100) -> Sequence[str]:
+        return self.table.matching(prefix, limit)
 
     @property
     def lines(self) -> LineFile | LineTable:
@@ -41,20 +59,44 @@ class Sources:
         self.directories: list[Path] = [Path()]
         self._texts: dict[str, list[str] | None] = {}
 
-    def add(self, path: Path, slide: int = 0) -> SymbolFile:
-        """Raises UserError. A file that is there already is read again."""
-        added = SymbolFile(path, slide, load_symbols(path, slide))
-        self.remove(path)
+    def add(self, path: Path, slide: int | None = 0, process: int | None = None) -> SymbolFile:
+        """Raises UserError. A file that is there already is read again; a slide of None is the kernel's."""
+        table = load_symbols(path)
+        table.slide = self._kernel_slide(table) if slide is None else slide
+        added = SymbolFile(path, table.slide, table, process, self._running)
+        for file in [file for file in self.files if (file.path, file.process) == (path, process)]:
+            self._forget(file)
         self.files.append(added)
-        self._session.symbols.add(added.table)
+        self._session.symbols.add(added)
         return added
+
+    def _running(self) -> int | None:
+        task = self._session.system.running()
+        return task.process if task is not None else None
+
+    def _kernel_slide(self, table: SymbolTable) -> int:
+        """What the guest's kernel was moved by, if the table is of one; else 0."""
+        linked = table.find("_text") if table.find("start_kernel") is not None else None
+        system = self._session.system.find() if linked is not None else None
+        try:
+            return system.kernel.symbol("_text") - linked if system is not None and linked is not None else 0
+        except VmdbgError:
+            return 0
+
+    def of_process(self, process: int, address: int) -> Location | None:
+        """The symbol of an address in a process that need not be the one that runs."""
+        tables = (file.table for file in self.files if file.process == process)
+        return next((found for table in tables if (found := table.nearest(address)) is not None), None)
 
     def remove(self, path: Path) -> bool:
         known = [file for file in self.files if file.path == path]
         for file in known:
-            self.files.remove(file)
-            self._session.symbols.remove(file.table)
+            self._forget(file)
         return bool(known)
+
+    def _forget(self, file: SymbolFile) -> None:
+        self.files.remove(file)
+        self._session.symbols.remove(file)
 
     def line_at(self, address: int) -> LineRange | None:
         for file in self._files_at(address):
@@ -76,7 +118,7 @@ class Sources:
 
     def _files_at(self, address: int) -> list[SymbolFile]:
         """Files with a symbol there: line tables of others need not be read."""
-        return [file for file in self.files if file.table.nearest(address) is not None]
+        return [file for file in self.files if file.nearest(address) is not None]
 
     def find_line(self, file: str, line: int) -> int | None:
         for known in self.files:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.bt import find_task
 from vmdbg.commands.document import Document, Json, Span, Style, Text, address, count, document, joined, table, text
 from vmdbg.commands.host_path import host_path
+from vmdbg.commands.linux_programs import load_programs
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.commands.stop_report import place_text
@@ -85,7 +87,13 @@ def declare_file(parser: Parser) -> None:
         "file", nargs="?", default="", metavar="FILE", help="ELF, System.map or nm output; none: list them"
     )
     parser.add_argument(
-        "--slide", default="0", metavar="EXPRESSION", help="the guest has it so much higher than the file"
+        "--slide",
+        default="",
+        metavar="EXPRESSION",
+        help="the guest has it so much higher than the file; of a kernel and of a process's programs it is known",
+    )
+    parser.add_argument(
+        "--process", default="", metavar="PROCESS", help="a program or library of this process, or a directory of them"
     )
     parser.add_argument("--remove", action="store_true", help="forget it")
 
@@ -99,17 +107,34 @@ def declare_file(parser: Parser) -> None:
     effect=Effect.HOST,
 )
 def symbol_file(session: Session, arguments: Arguments) -> Document:
-    """Read symbols and source lines of guest code from a file on this host."""
+    """Read symbols and source lines of guest code from a file on this host.
+
+    vmlinux and System.map are moved by what KASLR added. With --process, the file must be what the process runs, by
+    build-id or by name, and it names addresses while that process runs; in a directory, `.build-id/` and the guest's
+    own paths are tried.
+    """
     sources = session.sources
     if arguments.file:
         path = host_path(arguments.file)
         if arguments.remove:
             if not sources.remove(path):
                 raise UserError(f"no symbols of {path} are loaded")
+        elif arguments.process:
+            load_programs(session, path, find_task(session, arguments.process).process)
         else:
-            sources.add(path, session.integer(arguments.slide))
-    rows = [(text(str(file.path)), count(len(file.table)), text(f"{file.slide:#x}")) for file in sources.files]
-    return document(table(("file", ">symbols", "slide"), rows)) if rows else document("no symbol files", value=[])
+            sources.add(path, session.integer(arguments.slide) if arguments.slide else None)
+    rows = [
+        (
+            text(str(file.path)),
+            count(len(file.table)),
+            text(f"{file.slide:#x}"),
+            text("" if file.process is None else str(file.process), value=file.process),
+        )
+        for file in sources.files
+    ]
+    if not rows:
+        return document("no symbol files", value=[])
+    return document(table(("file", ">symbols", "slide", ">process"), rows))
 
 
 class Listed:

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from vmdbg.commands.session import Session
 
 MAX_FRAMES = 256
+USER = 3
 PROLOGUES = (b"\x55\x48\x89\xe5", b"\x55\x48\x8b\xec", b"\x55\x89\xe5", b"\x55\x8b\xec")
 ENDBR = (b"\xf3\x0f\x1e\xfa", b"\xf3\x0f\x1e\xfb")
 
 
 def backtrace(session: Session) -> Backtrace:
     """Of what the CPU executes. Never raises for the guest's state."""
-    system = session.system.find()
+    system = session.system.find() if session.registers.cpl < USER else None
     if system is not None:
         try:
             return system.backtrace()

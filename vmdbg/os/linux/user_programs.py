@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmdbg.os.linux.maps import MemoryArea, maps
+from vmdbg.os.linux.page_cache import PAGE, first_page
 from vmdbg.os.linux.tasks import find_task, user_memory
 from vmdbg.os.linux.walks import guarded
 from vmdbg.units import Linear
@@ -50,29 +51,38 @@ def user_programs(kernel: Kernel, pid: int) -> tuple[UserProgram, ...]:
     for area in maps(kernel, pid):
         if area.inode:
             files.setdefault(area.path, []).append(area)
-    found = (_program(memory, path, areas) for path, areas in files.items())
+    found = (_program(kernel, memory, path, areas) for path, areas in files.items())
     return tuple(program for program in found if program is not None)
 
 
-def _program(memory: LinearMemory, path: str, areas: list[MemoryArea]) -> UserProgram | None:
+def _program(kernel: Kernel, memory: LinearMemory, path: str, areas: list[MemoryArea]) -> UserProgram | None:
     first = areas[0]
     end = areas[-1].end
-    raw = memory.read_prefix(first.start, _HEADER.size)
-    if first.offset or len(raw) < _HEADER.size or not raw.startswith(b"\x7fELF\x02\x01"):
+    head = _head(kernel, memory, first)
+    if not head.startswith(b"\x7fELF\x02\x01"):
         return UserProgram(path, first.start, end, 0, "") if any("x" in a.permissions for a in areas) else None
-    header = _HEADER.unpack(raw)
+    header = _HEADER.unpack(head[: _HEADER.size])
     kind, table, size, count = header[1], header[5], header[9], header[10]
     if size != _SEGMENT.size or count > MAX_HEADERS:
         return None
-    segments = memory.read_prefix(Linear(first.start + table), size * count)
+    segments = head[table : table + size * count]
     slide, build_id = first.start if kind == _ET_DYN else 0, ""
     for entry in struct.iter_unpack(_SEGMENT.format, segments[: len(segments) // size * size]):
         if entry[0] == _PT_LOAD and not entry[2] and kind == _ET_DYN:
-            slide = first.start - entry[3]
+            slide = Linear(first.start - entry[3])
         if entry[0] == _PT_NOTE and not build_id:
             where = Linear((entry[3] + slide) & 0xFFFF_FFFF_FFFF_FFFF)
-            build_id = _build_id(memory.read_prefix(where, min(entry[5], MAX_NOTES)))
+            size_shown = min(entry[5], MAX_NOTES)
+            build_id = _build_id(head[entry[2] : entry[2] + size_shown] or memory.read_prefix(where, size_shown))
     return UserProgram(path, first.start, end, slide, build_id)
+
+
+def _head(kernel: Kernel, memory: LinearMemory, area: MemoryArea) -> bytes:
+    """The first page of the file: as the process has it mapped, else as the kernel keeps it."""
+    mapped = memory.read_prefix(area.start, PAGE) if not area.offset else b""
+    if len(mapped) == PAGE:
+        return mapped
+    return first_page(kernel, kernel.object("struct vm_area_struct", area.address).vm_file)
 
 
 def _build_id(notes: bytes) -> str:

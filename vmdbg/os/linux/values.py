@@ -21,6 +21,10 @@ MAX_STRING = 4096
 MAX_OBJECT = 16 << 20
 
 
+class NoLengthError(UserError, TypeError):
+    """What is no array was taken for one; a damaged type may have been."""
+
+
 class Space(Protocol):
     """Where values live."""
 
@@ -112,7 +116,7 @@ class Value:
     def __len__(self) -> int:
         type_ = self.type_.strip()
         if type_.kind is not Kind.ARRAY:
-            raise TypeError(f"{self.type_} has no length")
+            raise NoLengthError(f"{self.type_} has no length: it is no array")
         return type_.count
 
     def __iter__(self) -> Iterator[Value]:
