@@ -19,6 +19,7 @@ from vmdbg.units import Physical
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
 SECONDS = 20.0
+"""Of CPU time: whoever comes near walks in a circle."""
 QUESTIONS: dict[str, Callable[[Linux], object]] = {
     "tasks": lambda linux: linux.tasks(),
     "current": lambda linux: linux.current(),
@@ -71,7 +72,7 @@ class Patched:
 
 def ask_everything(detector: LinuxDetector, view: DumpView) -> int:
     """How many questions were answered. Anything but an answer or a `VmdbgError` fails the test."""
-    started, answered = time.monotonic(), 0
+    started, answered = time.process_time(), 0
     try:
         linux = detector.detect(view)
     except VmdbgError:
@@ -83,7 +84,7 @@ def ask_everything(detector: LinuxDetector, view: DumpView) -> int:
                 answered += 1
         except VmdbgError:
             continue
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     return answered
 
 
