@@ -205,6 +205,16 @@ class Guest:
     def reverse_step(self, count: int = 1, *, architectural: bool = False) -> Stop:
         return self._do(Step(Direction.BACKWARD, count, mode=_mode(architectural)))
 
+    def finish(self) -> Stop:
+        """Run until the current function has returned. Raises UserError if its caller cannot be found."""
+        self.session.run("finish")
+        return self.debugger.last_stop
+
+    def reverse_finish(self) -> Stop:
+        """Back to the call of the current function. Raises as finish()."""
+        self.session.run("reverse-finish")
+        return self.debugger.last_stop
+
     def seek(self, where: Position | int | str, on_progress: Progress | None = None) -> Position:
         """Go to a position, a tick, or a mark: "37%", "end", '"login:"', "exception:14", "hit:schedule#3", a bookmark.
 

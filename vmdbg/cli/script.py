@@ -19,7 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "script",
         help="run a Python file that uses the vmdbg API",
         description="Run a Python file as __main__, with sys.argv as if Python itself had run it.",
-        epilog="In the file, `import vmdbg`; see docs/api.md.",
+        epilog="In the file, `import vmdbg`; see docs/python.md.",
         allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE.py")

@@ -1,1 +1,1 @@
-"""Recordings and snapshots: one self-contained file that any machine can replay. See docs/recording-format.md."""
+"""Recordings and snapshots: one self-contained file that any machine can replay. See docs/recording.md."""
