@@ -7,10 +7,11 @@ from vmdbg.commands.positions import find_position
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.commands.words import unquoted
-from vmdbg.debugger.actions import Continue, Seek
+from vmdbg.debugger.actions import Continue
+from vmdbg.debugger.backward import SeekRun
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.judge import judge
-from vmdbg.debugger.runs import Run
+from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import StepDone, Stop
 from vmdbg.engine.port import BreakpointHit, EventCaught
 from vmdbg.errors import UserError
@@ -41,19 +42,25 @@ def goto(session: Session, arguments: Arguments) -> Document:
     "text" in quotes goes to the next time, from here, that a serial console has written it. Where that is still
     to come, breakpoints stop the guest on its way.
     """
-    words = arguments.where.strip()
+    journey = journey_to(session, arguments)
+    return session.execution.carry(lambda _: journey)
+
+
+def journey_to(session: Session, arguments: Arguments) -> Run:
+    """What goes where the arguments say. Moves nothing yet. Raises UserError."""
+    debugger, words = session.debugger, arguments.where.strip()
     if words[:1] in "'\"":
         wanted = unquoted(words).encode()
         if not wanted:
             raise UserError("goto which text? there is nothing between the quotes")
-        return session.execution.carry(lambda d: to_text(d, wanted, arguments.port))
-    timeline = session.debugger.timeline
+        return to_text(debugger, wanted, arguments.port)
     position = find_position(session, words)
-    if position <= timeline.end:
-        return session.execution.act(Seek(position))
-    if timeline.closed:
-        raise UserError(f"{position} is after the end of the recording, {timeline.end}; fork goes on from there")
-    return session.execution.act(Continue(limit=position.tick))
+    if position <= debugger.timeline.end:
+        return SeekRun(position)
+    if debugger.timeline.closed:
+        end = debugger.timeline.end
+        raise UserError(f"{position} is after the end of the recording, {end}; fork goes on from there")
+    return ContinueRun(debugger, Continue(limit=position.tick))
 
 
 def to_text(debugger: Debugger, wanted: bytes, port: int) -> Run:
@@ -64,22 +71,10 @@ def to_text(debugger: Debugger, wanted: bytes, port: int) -> Run:
     here = debugger.position.tick
     found = log.find(wanted, here)
     if found is not None and found < debugger.timeline.end.tick:
-        return _Seek(Position(Tick(found + 1)))
+        return SeekRun(Position(Tick(found + 1)))
     if debugger.timeline.closed:
         raise UserError(f"the rest of the recording has no {wanted.decode('utf-8', 'replace')!r} on that port")
     return TextRun(wanted, port)
-
-
-class _Seek:
-    def __init__(self, position: Position) -> None:
-        self._position = position
-
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:  # noqa: ARG002 - Run's signature
-        debugger.timeline.seek(self._position)
-        return StepDone()
-
-    def abandon(self, debugger: Debugger) -> None:
-        """Nothing is left behind."""
 
 
 class TextRun:

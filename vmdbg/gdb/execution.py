@@ -20,6 +20,7 @@ from gdbstub.target import (
 from vmdbg.debugger import actions as to_do
 from vmdbg.debugger.actions import Direction, StepMode
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.runs import Run
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.stops import StopReasons
 from vmdbg.units import Linear
@@ -30,7 +31,15 @@ class GuestExecution:
 
     actions = frozenset({ActionKind.CONTINUE, ActionKind.STEP, ActionKind.RANGE_STEP, ActionKind.STOP})
 
-    def __init__(self, debugger: Debugger, reasons: StopReasons, linear_of: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        debugger: Debugger,
+        reasons: StopReasons,
+        linear_of: Callable[[int], int],
+        next_run: Callable[[], Run | None],
+    ) -> None:
+        """`next_run` is what the client asked for to be done instead of the step or continue that comes now."""
+        self._next_run = next_run
         self._debugger = debugger
         self._reasons = reasons
         self._linear_of = linear_of
@@ -52,7 +61,11 @@ class GuestExecution:
                     assert_never(request)
 
     def _start(self, action: to_do.Action) -> None:
+        run = self._next_run()
         with refusals():
+            if run is not None:
+                self._debugger.carry_out(lambda: run)
+                return
             self._debugger.resume(action)
             if isinstance(action, to_do.Step):
                 self._debugger.poll()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from importlib import resources
 
 from vmdbg.commands.document import Document, document
+from vmdbg.commands.goto import declare as declare_goto
+from vmdbg.commands.goto import journey_to
 from vmdbg.commands.registry import Arguments, Command, Group, Parser
 from vmdbg.commands.session import Session
+from vmdbg.debugger.runs import Run
 from vmdbg.errors import UserError
 from vmdbg.gdb.threads import mode_of
 from vmdbg.units import Linear
@@ -16,7 +19,7 @@ from vmdbg.x86.mode import CpuMode
 
 
 def show_helper(_session: Session, _arguments: Arguments) -> Document:
-    """Print a Python program that makes gdb disassemble in the CPU's mode.
+    """Print a Python program that makes gdb disassemble in the CPU's mode, and gives it the command goto.
 
     In gdb: python exec(gdb.execute("monitor gdb-helper", to_string=True))
     """
@@ -43,7 +46,40 @@ def disassemble(session: Session, arguments: Arguments) -> Document:
     return document(f"{len(found.raw)} {found}")
 
 
+class NextRun:
+    """What a client's next step is to be instead."""
+
+    def __init__(self, _session: Session) -> None:
+        self._run: Run | None = None
+
+    def put(self, run: Run) -> None:
+        self._run = run
+
+    def take(self) -> Run | None:
+        run, self._run = self._run, None
+        return run
+
+
+def goto(session: Session, arguments: Arguments) -> Document:
+    """Have the next stepi go to an instant, so that gdb sees it come to a stop there.
+
+    gdb-helper has a command that does both.
+    """
+    next_run: NextRun = session.part(NextRun)
+    next_run.put(journey_to(session, arguments))
+    return document("stepi goes there")
+
+
 COMMANDS = (
+    Command(
+        "goto",
+        goto,
+        Group.TIME,
+        declare_goto,
+        aliases=("run-to", "seek", "ugo", "tt", "skip-to"),
+        examples=("goto 50%", 'goto "login:"', "goto hit:schedule#3"),
+        rest="where",
+    ),
     Command("gdb-helper", show_helper, Group.SESSION, examples=("gdb-helper",)),
     Command("gdb-disassemble", disassemble, Group.LOOK, _declare, examples=("gdb-disassemble 0x7c00",)),
 )

@@ -1,7 +1,7 @@
 """Runs inside gdb, not here: disassembles 16- and 32-bit code as the guest's CPU decodes it.
 
 gdb disassembles by the layout it was given, which is 64-bit whatever mode the guest is in. This asks vmdbg instead
-while the CPU is in another mode. In gdb, 13 or newer, while attached:
+while the CPU is in another mode. It also gives gdb the command `goto POSITION`. In gdb, 13 or newer, while attached:
 
     python exec(gdb.execute("monitor gdb-helper", to_string=True))
 """
@@ -39,4 +39,18 @@ def outside_64bit_mode() -> bool:
     return not (efer & EFER_LMA and flags & CS_LONG)
 
 
+class GotoCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+    """Go to an instant: goto 50%, goto "login:", goto 4.5G, goto hit:schedule#3."""
+
+    def __init__(self) -> None:
+        super().__init__("goto", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument, from_tty):  # type: ignore[no-untyped-def]  # gdb's own types
+        answer = gdb.execute(f"monitor goto {argument}", to_string=True).strip()
+        if answer.startswith("error"):
+            raise gdb.GdbError(answer)
+        gdb.execute("stepi", from_tty)
+
+
+GotoCommand()
 gdb.disassembler.register_disassembler(GuestDisassembler())

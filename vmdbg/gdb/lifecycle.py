@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.errors import refusals
@@ -10,12 +12,15 @@ from vmdbg.gdb.errors import refusals
 class GuestLifecycle:
     """gdbstub's Lifecycle and Restart ports. `killed_by_client` says that a client ended the guest."""
 
-    def __init__(self, debugger: Debugger) -> None:
+    def __init__(self, debugger: Debugger, forget: Callable[[], object] = lambda: None) -> None:
+        """`forget` is called for each client: what the one before had prepared is not the next one's."""
         self._debugger = debugger
+        self._forget = forget
         self.killed_by_client = False
 
     def attached(self) -> None:
         """The guest stands before the client hears anything."""
+        self._forget()
         self.killed_by_client = False
         if self._debugger.running:
             self._debugger.interrupt()

@@ -8,7 +8,8 @@ from vmdbg.commands.new_files import NewFiles
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.gdb.helper_commands import COMMANDS
+from vmdbg.debugger.runs import Run
+from vmdbg.gdb.helper_commands import COMMANDS, NextRun
 from vmdbg.os.linux.current_locator import CurrentTask
 
 OWNER = "gdb"
@@ -31,6 +32,11 @@ class GuestMonitor:
     def running_task(self) -> CurrentTask | None:
         """The guest's own idea of what the CPU runs; None where no operating system is known."""
         return self._opened().system.running()
+
+    def next_run(self) -> Run | None:
+        """What the client's next step is to be instead, once."""
+        run: Run | None = self._session.part(NextRun).take() if self._session is not None else None
+        return run
 
     def _opened(self) -> Session:
         """The session, made when first needed: it listens to every stop."""

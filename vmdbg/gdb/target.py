@@ -46,8 +46,8 @@ def guest_target(
     frame = GuestFrame(debugger, registers, write)
     breakpoints = GuestBreakpoints(debugger, frame, (1 << bits) - 1)
     reasons = StopReasons(debugger, breakpoints.of_client)
-    execution = GuestExecution(debugger, reasons, registers.linear_of)
-    memory, lifecycle = GuestLinearMemory(debugger), GuestLifecycle(debugger)
+    execution = GuestExecution(debugger, reasons, registers.linear_of, monitor.next_run)
+    memory, lifecycle = GuestLinearMemory(debugger), GuestLifecycle(debugger, monitor.next_run)
     target = Target(
         registers,
         memory,

@@ -123,3 +123,32 @@ def test_digest_is_that_of_an_undisturbed_run(gdb_client: list[str]) -> None:
     with sample_guest() as guest:
         guest.debugger.timeline.run(disturbed.ticks + (1 << 60))
         assert digest(guest.debugger.machine) == disturbed
+
+
+def test_go_to_an_instant_by_name(gdb_client: list[str]) -> None:
+    with sample_guest() as guest:
+        output = gdb(
+            gdb_client,
+            guest.debugger,
+            "break deposit",
+            "continue",
+            "monitor goto exception:77",
+            "monitor goto 200k",
+            "stepi",
+            "monitor when",
+            "print $pc == $linear_pc",
+            'python exec(gdb.execute("monitor gdb-helper", to_string=True))',
+            'eval "goto hit:%#lx", $rip',
+            "monitor when",
+            "goto end",
+            "backtrace 1",
+            file=sample_kernel(),
+        )
+    assert "there are only 0 exceptions with vector 77" in output
+    assert "what comes  known: this is the past" in output.split("position    20000", 1)[1]
+    assert "$1 = 1" in output
+    after = output.split("$1 = 1", 1)[1]
+    hit = re.search(r"position +(\d+)", after)
+    assert hit is not None
+    assert int(hit[1]) <= 200_000
+    assert "#0  deposit (" in after
