@@ -96,8 +96,8 @@ class ContinueRun:
         since = engine.delivery_count - self._deliveries
         if not since:
             return False
-        known = engine.deliveries()
-        if since > len(known) or known[-since].tick != self._tick:
+        first = engine.delivery(since)
+        if first is None or first.tick != self._tick:
             self._tick = NEVER
             return False
         if (debugger.pc, current_context(engine)) != self._origin:
@@ -195,8 +195,8 @@ class StepRun:
     def _start_detour(self, debugger: Debugger, rsp: int, since: int) -> bool:
         """Whether the first of the last `since` deliveries took the CPU from where `rsp` was the stack pointer."""
         engine = debugger.engine
-        first = engine.deliveries()[-since]
-        if not is_interruption(first):
+        first = engine.delivery(since)
+        if first is None or not is_interruption(first):
             return False
         context = Context(rsp, engine.read_register("cr3"), first.cpl)
         self._detour = Detour(debugger, first, context, first.linear_pc)

@@ -367,6 +367,10 @@ class Engine(Protocol):
         """What the three above were last given."""
         ...
 
+    def delivery(self, back: int = 1, /) -> Delivery | None:
+        """The last delivery, or the one before it for 2, and so on; None if there is none or it is no longer known."""
+        ...
+
     def deliveries(self) -> tuple[Delivery, ...]:
         """The last deliveries, oldest first."""
         ...

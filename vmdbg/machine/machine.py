@@ -245,10 +245,14 @@ class Machine:
         clock, phase = self.clock, 0
         if self._phase_tick == clock:
             phase = self._phase_base
-        count = self.engine.delivery_count
-        if count != self._phase_deliveries:
-            phase += sum(1 for d in self.engine.deliveries()[-(count - self._phase_deliveries) :] if d.tick == clock)
-        return Position(clock, phase)
+        return Position(clock, phase + self._delivered_at(clock))
+
+    def _delivered_at(self, clock: Tick) -> int:
+        """How many of the last deliveries that _count_phase has not counted fell on this tick."""
+        fresh, found = self.engine.delivery_count - self._phase_deliveries, 0
+        while found < fresh and (last := self.engine.delivery(found + 1)) is not None and last.tick == clock:
+            found += 1
+        return found
 
     def _count_phase(self, extra: int) -> None:
         """Something that retires nothing happened at this tick."""

@@ -187,7 +187,7 @@ class UnicornEngine:
         if code == lib.EXIT_WATCHPOINT:
             return WatchpointHit(tuple(_watch_hit(vm.watch_hits[i], vm.watch_pc) for i in range(vm.watch_hit_count)))
         if code == lib.EXIT_EXCEPTION:
-            return ExceptionDelivered(self.deliveries()[-1])
+            return ExceptionDelivered(_delivery(vm.deliveries[(vm.delivery_count - 1) % DELIVERIES]))
         if code == lib.EXIT_CATCH:
             return EventCaught(_EVENTS[vm.exit_detail], vm.exit_linear, vm.exit_value)
         if code == lib.EXIT_VOID_FETCH:
@@ -325,6 +325,11 @@ class UnicornEngine:
     @property
     def delivery_count(self) -> int:
         return int(self._vm.delivery_count)
+
+    def delivery(self, back: int = 1) -> Delivery | None:
+        vm = self._vm
+        known = 0 < back <= min(vm.delivery_count, DELIVERIES)
+        return _delivery(vm.deliveries[(vm.delivery_count - back) % DELIVERIES]) if known else None
 
     def deliveries(self) -> tuple[Delivery, ...]:
         count = self._vm.delivery_count
