@@ -53,9 +53,18 @@ class GdbRunner:
             stop = self._debugger.poll(limit - self._debugger.machine.clock)
             if isinstance(stop, Ended):
                 return stop.outcome if exits(self._debugger, stop) or self._server.client is None else None
-            if stop is None or self._server.client is None or not self._stay(until):
+            if self._server.client is None or (stop is None and not self._client_spoke()) or not self._stay(until):
                 return None
         return None
+
+    def _client_spoke(self) -> bool:
+        """Whether it was the watcher that ended the run. What the client said is served; it may be so already, and
+        the run was ended for nothing.
+        """
+        if not self._watcher.take_report():
+            return False
+        self._server.poll()
+        return True
 
     def _watch_client(self) -> None:
         """From the second slice on: many runs are over in the first, whose client speaks next."""

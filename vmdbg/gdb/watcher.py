@@ -18,6 +18,7 @@ class ClientWatcher:
         self._file = file
         self._on_ready = on_ready
         self._armed = False
+        self._reported = False
         self._closed = False
         self._go = threading.Semaphore(0)
         self._wake_reader, self._wake_writer = os.pipe()
@@ -43,8 +44,13 @@ class ClientWatcher:
                     selector.select()
                 if self._closed:
                     return
-                self._armed = False
+                self._armed, self._reported = False, True
                 self._on_ready()
+
+    def take_report(self) -> bool:
+        """Whether it has called back since this was last asked."""
+        reported, self._reported = self._reported, False
+        return reported
 
     def close(self) -> None:
         """End the thread."""
