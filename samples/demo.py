@@ -6,7 +6,6 @@ Needs an installed vmdbg. Exits with 1 if the debugged guest is not the one that
 import subprocess
 import sys
 
-from vmdbg.cli.sample import sample_path
 from vmdbg.cli.start import GuestFiles, Started, start
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.session import Session
@@ -48,8 +47,8 @@ def main() -> int:
 
 def debug(started: Started) -> object:
     """Tell the story; the digest of the machine at its end."""
-    session = Session(Debugger(Timeline(started.machine)), allowed=Effect.RUNS | Effect.CHANGES | Effect.HOST)
-    session.execute(f"symbol-file {sample_path()}")
+    timeline = Timeline(started.machine, origin=started.origin)
+    session = Session(Debugger(timeline), allowed=Effect.RUNS | Effect.CHANGES)
     for comment, lines in STORY:
         show(comment)
         for line in lines:

@@ -122,10 +122,9 @@ def _seat(timeline: Timeline, options: argparse.Namespace, poller: Poller, say: 
     service = gdb_service(options)
     if service is not None and not _has_prompt(options):
         return gdb_seat(timeline, service, wait=True, poller=poller, say=say)
-    symbols = options.symbols[0] if options.symbols else None
     return prompt_seat(
         timeline,
-        PromptOptions(options.repl, True, scripted_lines(options), options.json, service, symbols),
+        PromptOptions(options.repl, True, scripted_lines(options), options.json, service, tuple(options.symbols)),
         at_prompt=lambda: contextlib.nullcontext(echo),
         at_console=lambda: None,
         flush=sys.stdout.flush,

@@ -128,14 +128,14 @@ class Run:
         return gdb_seat(timeline, service, wait=options.wait, poller=self._poller, say=self.say)
 
     def _prompt_seat(self, timeline: Timeline, *, stands: bool, lines: tuple[str, ...] = ()) -> Seat:
-        options, symbols = self._options, self._symbol_file()
+        options = self._options
         prompt = PromptOptions(
             options.repl,
             stands,
             lines,
             options.json,
             gdb_service(options),
-            str(symbols) if symbols is not None else None,
+            tuple(options.symbols),
         )
         return prompt_seat(
             timeline,

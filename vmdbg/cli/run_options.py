@@ -88,6 +88,7 @@ def _serial_options(group: argparse._ArgumentGroup) -> None:
 def _debugger_options(group: argparse._ArgumentGroup) -> None:
     add_gdb_options(group)
     add_prompt_options(group)
+    add_symbols(group)
     group.add_argument("--wait", action="store_true", help="hold the guest at its first instruction for the debugger")
 
 

@@ -69,7 +69,7 @@ class PromptOptions:
     lines: tuple[str, ...] = ()
     as_json: bool = False
     gdb: GdbService | None = None
-    symbols: str | None = None
+    symbols: tuple[str, ...] = ()
 
 
 def prompt_seat(
@@ -84,6 +84,7 @@ def prompt_seat(
 ) -> Seat:
     """The user's prompt, with gdb beside it if there is an address. `flush` shows what the guest wrote. UserError."""
     from vmdbg.cli.prompt_runner import PromptRunner
+    from vmdbg.commands.host_path import host_path
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.repl.app import Repl
 
@@ -93,8 +94,8 @@ def prompt_seat(
         server = _serve_gdb(debugger, options.gdb, wait=options.stands, poller=poller, say=say)
     repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, as_json=options.as_json)
     debugger.stop_listeners.insert(0, lambda _stop: flush())
-    if options.symbols is not None:
-        repl.session.execute(f'symbol-file "{options.symbols}"')
+    for file in options.symbols:
+        repl.session.sources.add(host_path(file))
     runner = PromptRunner(
         debugger, repl, server, at_prompt, at_console, stay=options.stay, stands=options.stands, scripted=options.lines
     )

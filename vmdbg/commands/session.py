@@ -70,6 +70,7 @@ class Session:
         self.system = GuestSystem(self)
         self.symbols = SymbolSet(self.system.names)
         self.sources = Sources(self)
+        self.sources.add_guest()
         self.scope = Scope(debugger, self.symbols)
         add_typed_names(self)
         self.execution = Execution(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from vmdbg.os.seam import Location
 from vmdbg.symbols.line_file import LineFile
 from vmdbg.symbols.lines import LineRange, LineTable
 from vmdbg.symbols.load import load_symbols
+from vmdbg.symbols.source import SymbolSource
 from vmdbg.symbols.table import SymbolTable
 from vmdbg.units import Linear
 
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class SymbolFile:
-    """One file given by the user. Its lines are read when first asked for.
+    """One file. Its lines are read when first asked for.
 
     What belongs to a process names addresses only while `process` runs; names have addresses at any time.
     """
 
-    path: Path
+    source: SymbolSource
     slide: int
     table: SymbolTable
     process: int | None = None
@@ -44,9 +46,13 @@ class SymbolFile:
         return self.table.matching(prefix, limit)
 
     @property
+    def path(self) -> Path:
+        return self.source.path
+
+    @property
     def lines(self) -> LineFile | LineTable:
         if self._lines is None:
-            self._lines = LineFile(self.path, self.slide) if self.table.is_elf else LineTable([])
+            self._lines = LineFile(self.source, self.slide) if self.table.is_elf else LineTable([])
         return self._lines
 
 
@@ -59,16 +65,30 @@ class Sources:
         self.directories: list[Path] = [Path()]
         self._texts: dict[str, list[str] | None] = {}
 
-    def add(self, path: Path, slide: int | None = 0, process: int | None = None) -> SymbolFile:
-        """Raises UserError. A file that is there already is read again; a slide of None is the kernel's."""
-        table = load_symbols(path)
+    def add(
+        self, path: Path, slide: int | None = 0, process: int | None = None, content: memoryview | None = None
+    ) -> SymbolFile:
+        """Raises UserError. A file that is there already is read again, or `content` in its place.
+
+        A slide of None is the kernel's.
+        """
+        source = SymbolSource(path, content)
+        table = load_symbols(source)
         table.slide = self._kernel_slide(table) if slide is None else slide
-        added = SymbolFile(path, table.slide, table, process, self._running)
+        added = SymbolFile(source, table.slide, table, process, self._running)
         for file in [file for file in self.files if (file.path, file.process) == (path, process)]:
             self._forget(file)
         self.files.append(added)
         self._session.symbols.add(added)
         return added
+
+    def add_guest(self) -> None:
+        """The kernel that the guest was booted from, if it is an ELF file. One that is damaged has no symbols."""
+        origin = self._session.debugger.timeline.origin
+        elf = origin.elf if origin is not None else None
+        if elf is not None:
+            with suppress(UserError):
+                self.add(Path(elf.name), content=elf.data)
 
     def _running(self) -> int | None:
         task = self._session.system.running()

@@ -16,6 +16,9 @@ from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, Segme
 from vmdbg.timeline.origin import BootOrigin, Origin, StateOrigin
 from vmdbg.units import Physical
 
+MOST_SYMBOLS = 32 << 20
+"""Bytes of an ELF kernel that a recording takes along for its symbols."""
+
 Fetch = Callable[[SegmentRef], Segment]
 """The segment with its bytes. Raises RecordingError if they are not there."""
 
@@ -30,6 +33,20 @@ def make_meta(origin: Origin, *, embed: bool) -> tuple[Meta, list[tuple[SegmentR
         description=origin.description,
         command_line=origin.command_line,
     )
+    if embed and (symbols := _symbols(origin)) is not None:
+        ref = segment_ref(symbols)
+        meta, held = _make_meta(_replace(meta, elf=ref), origin, embed)
+        return meta, [*held, (ref, symbols)]
+    return _make_meta(meta, origin, embed)
+
+
+def _symbols(origin: Origin) -> Segment | None:
+    """The ELF file that was booted, unless it is as large as those with the debug information of a Linux kernel."""
+    elf = origin.elf
+    return Segment(Physical(0), elf.data, elf.name) if elf is not None and len(elf.data) <= MOST_SYMBOLS else None
+
+
+def _make_meta(meta: Meta, origin: Origin, embed: bool) -> tuple[Meta, list[tuple[SegmentRef, Segment]]]:
     match origin:
         case BootOrigin(_, image, options):
             if embed:
@@ -98,9 +115,10 @@ def check_meta(meta: Meta, name: str) -> None:
 
 def read_origin(meta: Meta, fetch: Fetch) -> Origin:
     """What the recording begins with. Raises RecordingError, or UserError for a file that is missing or has changed."""
+    elf = _elf(meta.elf, fetch)
     if meta.image is None:
         roms = tuple(fetch(ref) for ref in meta.roms)
-        return StateOrigin(meta.config, roms, meta.description, meta.command_line)
+        return StateOrigin(meta.config, roms, meta.description, meta.command_line, elf)
     options = None
     if meta.files is not None:
         options = _options(meta.files, meta.config.memory, fetch)
@@ -109,7 +127,17 @@ def read_origin(meta: Meta, fetch: Fetch) -> Origin:
         image = _image(meta.image, tuple(fetch(ref) for ref in meta.image.segments))
     if image.digest() != meta.image.digest:
         raise RecordingError("the boot image is not the one that was recorded: replay it with the vmdbg that made it")
-    return BootOrigin(meta.config, image, options)
+    return BootOrigin(meta.config, image, options, elf)
+
+
+def _elf(ref: SegmentRef | None, fetch: Fetch) -> InputFile | None:
+    """None too if it is damaged: the recording can be replayed without."""
+    if ref is None:
+        return None
+    try:
+        return InputFile(ref.name, memoryview(fetch(ref).data))
+    except RecordingError:
+        return None
 
 
 def _image(meta: ImageMeta, segments: tuple[Segment, ...]) -> BootImage:

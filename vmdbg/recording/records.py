@@ -88,6 +88,8 @@ class Meta(msgspec.Struct, frozen=True):
     image: ImageMeta | None = None
     files: FileOptions | None = None
     roms: tuple[SegmentRef, ...] = ()
+    elf: SegmentRef | None = None
+    """The ELF file that was booted, for its symbols; the address means nothing."""
 
 
 class Content(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ def save_snapshot(timeline: Timeline, path: Path | str) -> None:
     if origin is None:
         raise UserError("this machine cannot be saved: what it was made from is not known")
     here = timeline.checkpoint_here()
-    state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line)
+    state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line, origin.elf)
     writer = RecordingWriter(path, timeline, origin=state, first=here)
     writer.close("snapshot", at=here.position)
     if writer.failure is not None:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from vmdbg.errors import UserError
+from vmdbg.symbols.source import SymbolSource
 from vmdbg.symbols.table import Entry, SymbolTable
 
 _KINDS = {"STT_FUNC": "t", "STT_OBJECT": "d", "STT_NOTYPE": "t", "STT_COMMON": "b", "STT_GNU_IFUNC": "t"}
 
 
-def read_elf_symbols(path: Path, slide: int = 0) -> SymbolTable:
+def read_elf_symbols(source: SymbolSource, slide: int = 0) -> SymbolTable:
     """The table of a linked file; without one, its dynamic symbols. Raises UserError."""
     try:
-        with path.open("rb") as file:
+        with source.open() as file:
             return SymbolTable(_entries(ELFFile(file)), slide, is_elf=True)
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        raise UserError(f"cannot read {source}: {error.strerror}") from error
     except (ELFError, ValueError, KeyError, IndexError, OverflowError) as error:
-        raise UserError(f"{path} is no ELF file that can be read: {error}") from error
+        raise UserError(f"{source} is no ELF file that can be read: {error}") from error
 
 
 def _entries(file: ELFFile) -> Iterator[Entry]:

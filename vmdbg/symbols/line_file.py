@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from bisect import bisect_right
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from elftools.common.exceptions import DWARFError, ELFError
@@ -13,6 +12,7 @@ from elftools.elf.elffile import ELFFile
 
 from vmdbg.errors import UserError
 from vmdbg.symbols.lines import LineRange, LineTable, same_file, unit_file_names, unit_ranges
+from vmdbg.symbols.source import SymbolSource
 
 _DAMAGE = (ELFError, DWARFError, KeyError, ValueError, IndexError, AttributeError, AssertionError, OverflowError)
 
@@ -20,10 +20,10 @@ _DAMAGE = (ELFError, DWARFError, KeyError, ValueError, IndexError, AttributeErro
 class LineFile:
     """Lines by address and addresses by line. What is damaged counts as not there."""
 
-    def __init__(self, path: Path, slide: int = 0) -> None:
+    def __init__(self, source: SymbolSource, slide: int = 0) -> None:
         self._slide = slide
         self._units: dict[int, LineTable] = {}
-        self._dwarf = _open(path)
+        self._dwarf = _open(source)
         self._ranges: list[tuple[int, int, int]] | None = None
         self._names: dict[int, list[str]] | None = None
 
@@ -80,15 +80,13 @@ class LineFile:
         return self._names
 
 
-def _open(path: Path) -> Any:
+def _open(source: SymbolSource) -> Any:
     """The file's DWARF, None without any. Raises UserError."""
     try:
-        file = ELFFile(io.BytesIO(path.read_bytes()))
+        file = ELFFile(io.BytesIO(source.read()))
         return file.get_dwarf_info() if file.has_dwarf_info() else None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
     except _DAMAGE as error:
-        raise UserError(f"the debug information of {path} cannot be read: {error}") from error
+        raise UserError(f"the debug information of {source} cannot be read: {error}") from error
 
 
 def _unit_addresses(dwarf: Any) -> Iterator[tuple[int, int, int]]:

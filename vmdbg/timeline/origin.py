@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmdbg.boot.image import BootImage, BootOptions, Segment
+from vmdbg.boot import elf_file
+from vmdbg.boot.image import BootImage, BootOptions, InputFile, Segment
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.power_on import power_on
@@ -24,6 +25,8 @@ class BootOrigin:
     config: MachineConfig
     image: BootImage
     options: BootOptions | None = None
+    recorded_elf: InputFile | None = None
+    """The ELF file that was booted, where a recording has it."""
 
     @property
     def description(self) -> str:
@@ -32,6 +35,12 @@ class BootOrigin:
     @property
     def command_line(self) -> str | None:
         return self.image.command_line
+
+    @property
+    def elf(self) -> InputFile | None:
+        """The file that was booted, if it is known and an ELF file: it has the guest's symbols."""
+        kernel = self.options.kernel if self.options is not None else self.recorded_elf
+        return kernel if kernel is not None and bytes(kernel.data[:4]) == elf_file.MAGIC else None
 
     @property
     def roms(self) -> tuple[Segment, ...]:
@@ -53,6 +62,8 @@ class StateOrigin:
     roms: tuple[Segment, ...]
     description: str
     command_line: str | None = None
+    elf: InputFile | None = None
+    """As BootOrigin's."""
 
     def machine(self) -> Machine:
         """A machine whose RAM and state are still to be restored. Raises EngineError."""

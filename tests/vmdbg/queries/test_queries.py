@@ -25,6 +25,7 @@ from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.recording.save import save_recording
 from vmdbg.symbols.load import load_symbols
+from vmdbg.symbols.source import SymbolSource
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
@@ -189,7 +190,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def symbol(name: str) -> int:
-    address = load_symbols(sample_kernel()).find(name)
+    address = load_symbols(SymbolSource(sample_kernel())).find(name)
     assert address is not None
     return address
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.guests.build import sample_kernel
+from tests.vmdbg.cli.vmdbg_process import errors, vmdbg
 from tests.vmdbg.recording.conftest import Recorded
 from tests.vmdbg.recording.guests import ENDS_AT, TYPED_AT, new_timeline, record_session, session
 from vmdbg.errors import RecordingError, UserError
@@ -220,3 +222,14 @@ def test_a_snapshot_cannot_be_read_as_something_else(tmp_path: Path) -> None:
     path.write_bytes(b"\x7fELF" + bytes(100))
     with pytest.raises(RecordingError, match="no vmdbg recording"):
         open_recording(path)
+
+
+def test_the_symbols_of_an_elf_kernel_come_along(tmp_path: Path) -> None:
+    made, kept = tmp_path / "kernel.elf", tmp_path / "run.vmdbg"
+    made.write_bytes(sample_kernel().read_bytes())
+    assert vmdbg("record", kept, made, "--serial", "none", "--stop-at", "1000000").returncode == 0
+    made.unlink()
+    done = vmdbg("replay", kept, "--quiet", "-x", "symbol deposit", "-x", "list deposit")
+    assert done.returncode == 0, errors(done)
+    assert b"<deposit>" in done.stdout
+    assert b"bank.c:62" in done.stdout

@@ -15,6 +15,7 @@ from tests.guests.build import require, sample_kernel
 from vmdbg.errors import UserError
 from vmdbg.symbols.line_file import LineFile
 from vmdbg.symbols.load import load_symbols
+from vmdbg.symbols.source import SymbolSource
 from vmdbg.symbols.symbol_set import SymbolSet
 from vmdbg.symbols.table import Entry, SymbolTable
 
@@ -37,7 +38,7 @@ def refused_naming(path: Path) -> Iterator[None]:
 
 
 def test_every_symbol_is_where_nm_says() -> None:
-    table, known = load_symbols(sample_kernel()), nm(sample_kernel())
+    table, known = load_symbols(SymbolSource(sample_kernel())), nm(sample_kernel())
     assert len(known) > 200
     assert all(table.find(name) in (address, known[name]) for name, address in known.items())
 
@@ -47,7 +48,7 @@ def test_the_output_of_nm_reads_the_same(tmp_path: Path) -> None:
     path.write_text(
         subprocess.run([require("nm"), str(sample_kernel())], check=True, capture_output=True, text=True).stdout
     )
-    table = load_symbols(path, slide=0x1000)
+    table = load_symbols(SymbolSource(path), slide=0x1000)
     assert all(table.find(name) == address + 0x1000 for name, address in list(nm(sample_kernel()).items())[:50])
 
 
@@ -78,7 +79,7 @@ def test_the_closest_of_several_tables_counts() -> None:
 
 
 def test_lines_both_ways() -> None:
-    lines, table = LineFile(sample_kernel()), load_symbols(sample_kernel())
+    lines, table = LineFile(SymbolSource(sample_kernel())), load_symbols(SymbolSource(sample_kernel()))
     start = table.find("deposit")
     assert start is not None
     at = lines.at(start)
@@ -97,10 +98,10 @@ def test_damaged_files_are_refused_or_empty(tmp_path: Path) -> None:
     for cut in (4, 64, 1000, len(whole) // 2):
         path.write_bytes(whole[:cut])
         with refused_naming(path):
-            load_symbols(path)
-            LineFile(path).find("bank.c", 62)
+            load_symbols(SymbolSource(path))
+            LineFile(SymbolSource(path)).find("bank.c", 62)
     path.write_bytes(whole[:5000] + bytes(2000) + whole[7000:])
     with refused_naming(path):
-        LineFile(path).at(0xFFFFFFFF80101000)
+        LineFile(SymbolSource(path)).at(0xFFFFFFFF80101000)
     with pytest.raises(UserError, match="cannot read"):
-        load_symbols(tmp_path / "missing")
+        load_symbols(SymbolSource(tmp_path / "missing"))
