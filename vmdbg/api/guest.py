@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from os import PathLike, fspath
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmdbg.api.hit import Hit
 from vmdbg.api.memory import Memory
@@ -30,6 +32,7 @@ from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Linear, Physical, Tick
 
 if TYPE_CHECKING:
+    from vmdbg.os.linux.operating_system import Linux
     from vmdbg.queries.queries import Queries
 
 Address = int | str
@@ -67,6 +70,7 @@ class Guest:
         self._writer: RecordingWriter | None = None
         self._read: dict[int, int] = {}
         self._closed = False
+        self._files = ExitStack()
 
     def __enter__(self) -> Guest:
         return self
@@ -86,6 +90,7 @@ class Guest:
             self.recording = None
         if not self._closed:
             self._closed = True
+            self._files.close()
             self.debugger.close()
 
     # where it is
@@ -135,6 +140,25 @@ class Guest:
         from vmdbg.commands.plain import render_plain
 
         return render_plain(self.session.run(command))
+
+    @property
+    def linux(self) -> Linux:
+        """The Linux in this guest as it stands: linux.tasks(), linux.dmesg(), linux.names.current() and so on.
+
+        Ask again after the guest has moved. Raises UserError, NotThereYetError, DamagedError.
+        """
+        return self.session.system.need()
+
+    def drgn(self, directory: str | PathLike[str] | None = None) -> Any:
+        """A drgn.Program over the Linux in this guest as it stands (`pip install vmdbg[drgn]`).
+
+        Its ELF file is written into `directory`, else into one that goes with the guest. Make another one after the
+        guest has moved. Raises UserError, NotThereYetError, DamagedError.
+        """
+        from vmdbg.os.linux.drgn_program import drgn_program
+
+        where = fspath(directory) if directory is not None else self._files.enter_context(TemporaryDirectory())
+        return drgn_program(self.linux, Path(where))
 
     # the console
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,33 +21,18 @@ from vmdbg.os.linux.operating_system import Linux, LinuxDetector
 from vmdbg.os.linux.symbols import KernelTable
 from vmdbg.units import Tick
 
-COLD_SECONDS, CACHED_SECONDS = 1.5, 0.05
 
-
-def fastest(attempts: int, work: Callable[[], object]) -> float:
-    """CPU seconds of the best of some attempts: other work on the machine is not ours."""
-    best = float("inf")
-    for _ in range(attempts):
-        started = time.process_time()
-        work()
-        best = min(best, time.process_time() - started)
-    return best
-
-
-def test_symbols_and_types_load_within_the_budget(guest: Guest) -> None:
-    assert fastest(2, lambda: LinuxDetector().detect(guest.view)) < COLD_SECONDS
-
-
-def test_a_second_look_costs_next_to_nothing(guest: Guest) -> None:
+def test_a_second_look_keeps_what_was_learnt_of_the_boot(guest: Guest) -> None:
     detector = LinuxDetector()
-    detector.detect(guest.view)
-    assert fastest(3, lambda: detector.detect(guest.view)) < 0.02
+    first, second = detector.detect(guest.view), detector.detect(guest.view)
+    assert first is not None
+    assert second is not None
+    assert second.boot is first.boot
 
 
-def test_the_cache_is_fast_and_gives_the_same(guest: Guest, tmp_path: Path) -> None:
+def test_the_cache_gives_the_same(guest: Guest, tmp_path: Path) -> None:
     LinuxDetector(Cache(tmp_path)).detect(guest.view)
     assert [path.name.endswith(".symbols") for path in tmp_path.iterdir()] == [True]
-    assert fastest(5, lambda: LinuxDetector(Cache(tmp_path)).detect(guest.view)) < CACHED_SECONDS
     again = LinuxDetector(Cache(tmp_path)).detect(guest.view)
     assert again is not None
     assert again.symbols.kernel.names == guest.linux.symbols.kernel.names

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +18,6 @@ from tests.vmdbg.os.qemu_guest import booted
 from vmdbg.os.linux.operating_system import LinuxDetector
 
 GDB_SECONDS = 100
-CPU_SECONDS = 5.0
 
 
 def gdb(elf: Path, *commands: str) -> str:
@@ -35,9 +33,7 @@ def gdb(elf: Path, *commands: str) -> str:
 @pytest.fixture
 def elf(guest: Guest, tmp_path: Path) -> Path:
     path = tmp_path / "guest.elf"
-    started = time.process_time()
     path.write_bytes(guest.linux.gdb_elf())
-    assert time.process_time() - started < CPU_SECONDS
     return path
 
 
