@@ -1,10 +1,12 @@
-"""Measures the gdb server against QEMU's on the same guest, alternating, and prints the ratios.
+"""Measures the gdb server against QEMU's on the same guests, alternating, and prints the ratios.
 
     python bench/rsp.py [--rounds 3] [--seconds 0.5] [--json FILE] [--only NAME ...]
 
-The guest counts in a register and in memory for ever. Requests go through a client of our own; what the names say is
-done through gdb is done by the gdb in the path. Every figure is the best of its rounds: what else the machine does
-makes them only worse.
+Two guests: a loop that counts in a register and in memory for ever, and a stock Linux kernel whose one process reads
+/dev/null for ever, where breakpoints and conditions are on vfs_read. QEMU forgets its translated code at every
+breakpoint that is set or removed: with the loop that costs nothing, with Linux nearly everything. Requests go through
+a client of our own; what the names say is done through gdb is done by the gdb in the path. Every figure is the best of
+its rounds: what else the machine does makes them only worse.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import argparse
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,50 +26,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench.rsp_client import Client, Unsupported  # noqa: E402 - found through the path above
-from tests.guests.build import assemble  # noqa: E402 - the same
+from bench.rsp_guests import LOAD_ADDRESS, Guest, Peer, guests, servers, start  # noqa: E402 - the same
 
-GUEST = """
-; org 100000h
-%include "long.inc"
-    xor ebx, ebx
-.again:
-    inc rbx
-    mov [counter], rbx
-    nop
-    jmp .again
-    align 4096
-counter: dq 0
-    align 4096
-quiet: dq 0
-"""
-INC_RBX = bytes.fromhex("48ffc3")
-LOAD_ADDRESS = 0x100000
-START_SECONDS = 20.0
 STOPS = 500
 """Breakpoint stops that gdb is asked for at a time."""
 SLOW_CONDITIONS, FAST_CONDITIONS = 200, 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A server under test, with its guest running into the loop."""
-
-    name: str
-    socket: Path
-    process: subprocess.Popen[bytes]
-    hot: int
-    counter: int
-    gdb: str
-
-    def client(self) -> Client:
-        return Client(str(self.socket))
-
-    def run_gdb(self, *commands: str) -> str:
-        """A batch session of gdb, which detaches at its end."""
-        options = [part for command in (f"target remote {self.socket}", *commands) for part in ("-ex", command)]
-        command = [self.gdb, "-q", "-batch", "-nx", *options]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
 
 Measure = Callable[[Peer, float], float]
 
@@ -116,7 +78,7 @@ def stub_breakpoint_stops(peer: Peer, seconds: float) -> float:
 
 
 def false_conditions(peer: Peer, _seconds: float) -> float:
-    return conditions(peer, "$rbx")
+    return conditions(peer, peer.counting)
 
 
 def memory_conditions(peer: Peer, _seconds: float) -> float:
@@ -126,7 +88,7 @@ def memory_conditions(peer: Peer, _seconds: float) -> float:
 def conditions(peer: Peer, counter: str) -> float:
     """How often a second gdb's condition is found false. gdb evaluates it itself where the server cannot."""
     units = SLOW_CONDITIONS if peer.name == "qemu" else FAST_CONDITIONS
-    start = "int(gdb.parse_and_eval('$rbx'))"
+    start = f"int(gdb.parse_and_eval('{peer.counting}'))"
     breakpoint_ = f'python gdb.execute("break *{peer.hot:#x} if {counter} == %d" % ({start} + {units}))'
     return timed_continue(peer, f"tbreak *{peer.hot:#x}", "continue", breakpoint_, units=units)
 
@@ -195,6 +157,7 @@ class Row:
     measure: Measure
     unit: str
     bar: float
+    guest: Guest = Guest.LOOP
 
 
 ROWS = {
@@ -206,6 +169,9 @@ ROWS = {
     "breakpoint stops at the stub": Row(stub_breakpoint_stops, "/s", 0.8),
     "false conditions through gdb": Row(false_conditions, "/s", 200),
     "the same, on memory": Row(memory_conditions, "/s", 200),
+    "Linux: stops through gdb": Row(breakpoint_stops, "/s", 10, Guest.LINUX),
+    "Linux: stops at the stub": Row(stub_breakpoint_stops, "/s", 0.8, Guest.LINUX),
+    "Linux: false conditions": Row(false_conditions, "/s", 200, Guest.LINUX),
     "speed, other page watched": Row(watch_other_page, "of free", 0.8),
     "speed, same page watched": Row(watch_same_page, "of free", 0.8),
     "Ctrl-C to stop": Row(interrupt_latency, "/s", 0.8),
@@ -217,21 +183,20 @@ AGAINST = {"memory read, x": "memory read, m"}
 
 def main() -> int:
     arguments = parse()
-    image = assemble(GUEST, bits=32)
-    gdb = shutil.which("gdb") or sys.exit("gdb is not installed (on Debian: apt-get install gdb)")
+    if not shutil.which("gdb"):
+        sys.exit("gdb is not installed (on Debian: apt-get install gdb)")
     names = [name for name in ROWS if not arguments.only or any(word in name for word in arguments.only)]
     names += [AGAINST[name] for name in names if name in AGAINST and AGAINST[name] not in names]
     best: dict[str, dict[str, float]] = {name: {} for name in names}
     with tempfile.TemporaryDirectory() as scratch:
+        found = guests(Path(scratch), {ROWS[name].guest for name in names})
         for round_number in range(arguments.rounds):
-            for command in commands(Path(scratch), image):
-                peer = start(command, Path(scratch), image, gdb)
-                try:
-                    measure(peer, names, arguments.seconds, best)
-                finally:
-                    peer.process.kill()
-                    peer.process.wait()
-                print(f"round {round_number + 1}: {peer.name} done", file=sys.stderr)
+            for guest in found:
+                measured = [name for name in names if ROWS[name].guest is guest.kind]
+                for server in servers():
+                    with start(server, guest, Path(scratch)) as peer:
+                        measure(peer, measured, arguments.seconds, best)
+                    print(f"round {round_number + 1}: {server}, {guest.kind.value} done", file=sys.stderr)
     report(best)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(best, indent=1))
@@ -245,35 +210,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="only figures whose name has it")
     parser.add_argument("--json", metavar="FILE")
     return parser.parse_args()
-
-
-def commands(scratch: Path, image: bytes) -> list[tuple[str, list[str]]]:
-    """Names and command lines; both servers listen on a local socket."""
-    kernel = scratch / "guest.bin"
-    kernel.write_bytes(image)
-    ours = [sys.executable, "-m", "vmdbg", "run", str(kernel), "--serial", "none", "--no-realtime"]
-    found = [("vmdbg", [*ours, "--gdb", f"unix:{scratch / 'vmdbg'}"])]
-    if shutil.which("qemu-system-x86_64"):
-        server = f"unix:{scratch / 'qemu'},server=on,wait=off"
-        options = ["-kernel", str(kernel), "-display", "none", "-serial", "none", "-accel", "tcg", "-gdb", server]
-        found.append(("qemu", ["qemu-system-x86_64", *options]))
-    return found
-
-
-def start(command: tuple[str, list[str]], scratch: Path, image: bytes, gdb: str) -> Peer:
-    name, line = command
-    socket = scratch / name
-    socket.unlink(missing_ok=True)
-    process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=ROOT)
-    deadline = time.monotonic() + START_SECONDS
-    while not socket.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise SystemExit(f"{name} did not start: {' '.join(line)}")
-        time.sleep(0.02)
-    time.sleep(0.5)  # into the loop
-    hot = LOAD_ADDRESS + image.index(INC_RBX) + len(INC_RBX)
-    counter = LOAD_ADDRESS + (len(image) // 4096 - 1) * 4096
-    return Peer(name, socket, process, hot, counter, gdb)
 
 
 def measure(peer: Peer, names: list[str], seconds: float, best: dict[str, dict[str, float]]) -> None:
