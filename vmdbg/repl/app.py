@@ -81,7 +81,7 @@ class Repl:
 
     def use_theme(self, theme: Theme) -> None:
         self.theme = theme
-        self.output.painter = Painter(theme, colours=self.output.terminal)
+        self.output.painter = Painter(theme, colours=self.output.escapes)
         if self._prompt is not None:
             self._prompt.theme = theme
 

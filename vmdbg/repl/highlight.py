@@ -46,14 +46,16 @@ class CommandLexer(RegexLexer):  # type: ignore[misc]  # pygments has no types
     }
 
 
-_LEXERS = {"asm": NasmLexer(ensurenl=False, stripnl=False), "c": CLexer(ensurenl=False, stripnl=False)}
+_LEXERS = {"asm": NasmLexer(), "c": CLexer()}
+_STACKS = {"asm": ("root", "instruction-args"), "c": ("root",)}
+"""Where lexers begin: what is left of an instruction without its mnemonic is its operands."""
 
 
 @lru_cache(maxsize=4096)
 def coloured(words: str, language: str, style: str) -> tuple[tuple[str, Look], ...]:
     """Pieces of a line of code with how they look."""
     pieces = []
-    for token, piece in _LEXERS[language].get_tokens(words):
+    for _, token, piece in _LEXERS[language].get_tokens_unprocessed(words, _STACKS[language]):
         if piece:
             pieces.append((piece, _look(token, style)))
     return tuple(pieces)

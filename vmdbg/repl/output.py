@@ -13,6 +13,7 @@ from vmdbg.errors import VmdbgError
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.pager import page
 from vmdbg.repl.screen import Painter
+from vmdbg.repl.terminal import is_dumb
 from vmdbg.repl.themes import Theme
 
 
@@ -23,7 +24,8 @@ class Output:
         self.as_json = as_json
         self.terminal = sys.stdout.isatty()
         self.interactive = self.terminal and sys.stdin.isatty()
-        self.painter = Painter(theme, colours=self.terminal)
+        self.escapes = self.terminal and not is_dumb()
+        self.painter = Painter(theme, colours=self.escapes)
         self._guest = guest
         self._idle = idle
 
@@ -47,7 +49,7 @@ class Output:
         sys.stdout.flush()
 
     def _lines(self, lines: list[str], *, paged: bool) -> None:
-        if paged and self.interactive and len(lines) > self.size.lines - 1:
+        if paged and self.interactive and self.escapes and len(lines) > self.size.lines - 1:
             page(lines, self.size.lines, self._idle)
         else:
             sys.stdout.write("".join(f"{line}\n" for line in lines))

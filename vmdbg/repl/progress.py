@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+from vmdbg.repl.terminal import is_dumb
+
 PATIENCE = 0.5
 INTERVAL = 0.1
 WIDTH = 30
@@ -20,7 +22,7 @@ class ProgressLine:
         self._shown = False
         self._began = self._last = 0.0
         self._active = False
-        self._terminal = self._out.isatty()
+        self._terminal = self._out.isatty() and not is_dumb()
 
     def begin(self) -> None:
         self._began = self._last = time.monotonic()

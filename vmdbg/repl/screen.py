@@ -50,7 +50,7 @@ class Painter:
 
     def _rule(self, line: Line, width: int) -> str:
         title = f"─── {''.join(span.text for span in line.spans)} "
-        return self.span(Span(title + "─" * max(0, width - len(title)), Style.HEADING))
+        return self.span(Span(f"{title:─<{width}}"[:width], Style.HEADING))
 
     def span(self, span: Span) -> str:
         if self._system is None:
@@ -68,12 +68,12 @@ class Painter:
 
 
 def _cropped(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
+    """All of them, or as much as leaves room for the sign that there is more."""
+    if sum(len(span.text) for span in spans) <= width:
+        return spans
     kept: list[Span] = []
-    left = width
+    left = max(width - 1, 0)
     for span in spans:
-        if len(span.text) > left:
-            kept.append(Span(span.text[: max(left - 1, 0)] + "…", span.style))
-            break
-        kept.append(span)
-        left -= len(span.text)
-    return tuple(kept)
+        kept.append(Span(span.text[:left], span.style))
+        left -= len(kept[-1].text)
+    return (*kept, Span("…", Style.DIM))

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import termios
 from collections.abc import Iterator
+
+
+def is_dumb() -> bool:
+    """Whether the terminal knows no escapes at all: no colours, no erasing, nothing rewritten (terminfo(5))."""
+    return os.environ.get("TERM", "dumb") in ("dumb", "")
 
 
 @contextlib.contextmanager
