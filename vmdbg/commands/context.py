@@ -28,6 +28,8 @@ CODE_BEFORE, CODE_AFTER = 3, 6
 STACK_WORDS = 8
 FRAMES = 6
 SOURCE_LINES = 7
+MARGIN = 2
+BELOW = "        "
 WIDE = 92
 """Columns that four 64-bit registers need."""
 
@@ -137,13 +139,24 @@ def _code(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001
         return [text(str(error), Style.BAD)]
     lines: list[Block] = [_line(line, "   ") for line in lines_before(session, pc, CODE_BEFORE)]
     for line in after:
-        current = line.instruction.address == pc
-        lines.append(_line(line, "=> " if current else "   ", _note(session, line.instruction) if current else None))
+        if line.instruction.address == pc:
+            lines += _current(session, line)
+        else:
+            lines.append(_line(line, "   "))
     if after and _branches(session, after[0].instruction):
         target = after[0].instruction.target
         if target is not None:
             lines += _target_lines(session, target)
     return lines
+
+
+def _current(session: Session, line: CodeLine) -> list[Block]:
+    """The instruction with what it is about to do, beside it or below it."""
+    note = _note(session, line.instruction)
+    beside = _line(line, "=> ", note)
+    if note is None or len(str(beside)) + MARGIN <= session.columns:
+        return [beside]
+    return [_line(line, "=> "), joined((BELOW, note))]
 
 
 def _line(line: CodeLine, mark: str, note: Text | None = None) -> Text:

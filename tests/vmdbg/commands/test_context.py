@@ -87,3 +87,15 @@ def test_display_has_formats_and_undisplay_takes_numbers(session: Session) -> No
     assert session.run("display").value == ["rax"]
     assert "is not displayed" in session.execute("undisplay rbx")
     assert "1 no longer" in session.execute("undisplay")
+
+
+def test_what_does_not_fit_beside_an_instruction_is_below_it(session: Session) -> None:
+    session.columns = 140
+    session.run("until bank.c:69")
+    wide = session.execute("context code")
+    (current,) = [line for line in wide.splitlines() if "=> " in line]
+    note = current[current.index("  [") :].strip()
+    session.columns = 60
+    narrow = session.execute("context code").splitlines()
+    assert note in [line.strip() for line in narrow]
+    session.columns = 100

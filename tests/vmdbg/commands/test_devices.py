@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from vmdbg.commands.devices import WHAT
 from vmdbg.commands.session import Session
 
 
@@ -26,3 +27,8 @@ def test_registers_in_words(session: Session) -> None:
 
 def test_unknown_device(session: Session) -> None:
     assert "did you mean pic" in session.execute("devices picc")
+
+
+def test_every_device_is_named_in_the_users_words(session: Session) -> None:
+    assert session.debugger.machine.pc.devices.keys() == WHAT.keys()
+    assert all("`" not in words for words in WHAT.values())
