@@ -80,6 +80,11 @@ class Session:
         return self._context.ended
 
     @property
+    def extended(self) -> bool:
+        """Whether the client stays when the target has ended, to start it again (extended-remote)."""
+        return self._context.extended
+
+    @property
     def waiting(self) -> bool:
         """Whether the client has resumed the target and waits for it to stop."""
         return self._context.waiting or bool(self._context.running)

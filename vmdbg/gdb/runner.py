@@ -52,7 +52,8 @@ class GdbRunner:
             self._watch_client()
             stop = self._debugger.poll(limit - self._debugger.machine.clock)
             if isinstance(stop, Ended):
-                return stop.outcome if exits(self._debugger, stop) or self._server.client is None else None
+                over = exits(self._debugger, stop) and not self._server.may_restart
+                return stop.outcome if over or self._server.client is None else None
             if self._server.client is None or (stop is None and not self._client_spoke()) or not self._stay(until):
                 return None
         return None

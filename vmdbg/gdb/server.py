@@ -81,11 +81,17 @@ class GdbServer:
         return self._server.client
 
     @property
+    def may_restart(self) -> bool:
+        """Whether a client is there that can start a guest that has ended again."""
+        session = self._server.session
+        return session is not None and session.extended
+
+    @property
     def finished(self) -> bool:
         """Whether a client has killed the guest and left, or has been told of its end."""
         if self._guest.lifecycle.killed_by_client:
             return self._server.client is None
-        return exits(self._debugger, self._debugger.last_stop)
+        return exits(self._debugger, self._debugger.last_stop) and not self.may_restart
 
     def _stopped(self, stop: Stop) -> None:
         self._server.stopped(self._guest.reasons.of(stop))

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.gdbstub.wire import framed
 from tests.vmdbg.debugger.programs import program
 from vmdbg.debugger.debugger import Debugger
@@ -25,6 +27,10 @@ spin:
     jnz spin
 hot:
     jmp again
+"""
+ENDING = """
+hot:
+    finish 0
 """
 
 
@@ -57,9 +63,11 @@ RUN_ON = framed(b"vCont;c")
 
 
 @contextmanager
-def served(make_packets: Callable[[int], list[bytes]]) -> Iterator[tuple[GdbRunner, Debugger, Client]]:
-    """A guest that stands before its loop, with a client attached that was given the address in it."""
-    with program(COUNTING, "hot") as (debugger, at, _):
+def served(
+    make_packets: Callable[[int], list[bytes]], source: str = COUNTING
+) -> Iterator[tuple[GdbRunner, Debugger, Client]]:
+    """A guest that stands at its first instruction, with a client attached that was given the address of `hot`."""
+    with program(source, "hot") as (debugger, at, _):
         server = GdbServer(debugger)
         runner = GdbRunner(debugger, server, wait=True)
         client = Client(server.listen_tcp("127.0.0.1", 0), make_packets(at["hot"]))
@@ -97,3 +105,20 @@ def test_control_c_ends_a_slice_that_would_not_end() -> None:
             client.interrupting.set()
             runner.advance(FOR_EVER)
         assert client.replies[1].startswith(b"$T02")
+
+
+@pytest.mark.parametrize("extended", [True, False])
+def test_guest_that_ended_waits_for_a_client_that_can_start_it_again(extended: bool) -> None:
+    packets = [framed(packet) for packet in ((b"!", b"c", b"vRun;", b"c") if extended else (b"c",))]
+    with served(lambda _: packets, ENDING) as (runner, debugger, client):
+        outcomes = []
+        while client.is_alive():
+            if runner.poll():
+                outcomes.append(runner.advance(Tick(debugger.machine.clock + SLICE)))
+        ends = [reply for reply in client.replies if b"$W00" in reply]
+        assert len(ends) == (2 if extended else 1)
+        assert any(outcomes) is not extended
+        assert runner.finished is not extended
+        client.socket.close()
+        while not runner.finished:
+            runner.poll()
