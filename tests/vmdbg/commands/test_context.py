@@ -90,12 +90,17 @@ def test_display_has_formats_and_undisplay_takes_numbers(session: Session) -> No
 
 
 def test_what_does_not_fit_beside_an_instruction_is_below_it(session: Session) -> None:
-    session.columns = 140
-    session.run("until bank.c:69")
-    wide = session.execute("context code")
-    (current,) = [line for line in wide.splitlines() if "=> " in line]
-    note = current[current.index("  [") :].strip()
-    session.columns = 60
-    narrow = session.execute("context code").splitlines()
-    assert note in [line.strip() for line in narrow]
-    session.columns = 100
+    def lines(columns: int) -> list[str]:
+        session.columns = columns
+        shown = session.execute("context code").splitlines()
+        session.columns = 100
+        return shown
+
+    for _ in range(100):
+        session.run("stepi")
+        (current,) = [line for line in lines(200) if "=> " in line]
+        if "] = " in current:
+            break
+    instruction, _, note = current.partition("  [")
+    assert any(line.strip() == f"[{note}" for line in lines(50))
+    assert instruction in lines(50)
