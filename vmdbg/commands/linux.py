@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vmdbg.commands.bt import find_task
 from vmdbg.commands.document import (
     Document,
@@ -70,9 +72,14 @@ def current(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001
         ("state", text(task.state)),
         ("cpu time", text(f"{_seconds(task.cpu_time)} s")),
         ("task_struct", address(task.address)),
-        ("command line", text(task.command_line)),
+        ("command line", command_line(task)),
     ]
     return document(pairs(rows))
+
+
+def command_line(task: Task) -> Text:
+    words = "" if task.command_line or not task.is_kernel else "none: it is a thread of the kernel"
+    return text(task.command_line) if not words else text(words, Style.DIM, "")
 
 
 def declare_dmesg(parser: Parser) -> None:
@@ -92,11 +99,12 @@ def dmesg(session: Session, arguments: Arguments) -> Document:
             joined(
                 (
                     text(f"[{one.timestamp / TICKS_PER_SECOND:12.6f}] ", Style.DIM),
-                    text(one.text, Style.BAD if one.level <= 3 else Style.PLAIN),
+                    text(line, Style.BAD if one.level <= 3 else Style.PLAIN),
                 ),
-                {"time": one.timestamp, "level": one.level, "text": one.text},
+                {"time": one.timestamp, "level": one.level, "text": line},
             )
             for one in shown
+            for line in one.text.split("\n")
         )
     )
 
@@ -108,21 +116,32 @@ def modules(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001
         (text(one.name, Style.LABEL), address(one.base), count(one.size), count(one.references), text(one.state))
         for one in session.system.need().modules()
     ]
-    return document(table(("module", "base", ">size", ">used", "state"), rows))
+    return listed(("module", "base", ">size", ">used", "state"), rows, "no modules are loaded")
 
 
 def declare_process(parser: Parser) -> None:
     parser.add_argument("process", nargs="?", default="", metavar="PROCESS", help="PID or name; none: the current one")
 
 
-def _pid(session: Session, words: str) -> int:
-    return find_task(session, words).pid if words else session.system.need().current().pid
+def _task(session: Session, words: str) -> Task:
+    return find_task(session, words) if words else session.system.need().current()
+
+
+def listed(columns: Sequence[str], rows: Sequence[Sequence[Text]], otherwise: str) -> Document:
+    """A table, or in words that there is nothing."""
+    return document(table(columns, rows)) if rows else document(text(otherwise, Style.DIM), value=[])
+
+
+def _has_no(task: Task, what: str) -> str:
+    """Why a list of a process's is empty."""
+    kind = "a thread of the kernel" if task.is_kernel or not task.pid else "a process"
+    return f"{task.name} ({task.pid}) is {kind} and has no {what}"
 
 
 @command("mounts", Group.SYSTEM, declare_process, aliases=("lx-mounts",), examples=("mounts",))
 def mounts(session: Session, arguments: Arguments) -> Document:
     """List what is mounted where, as a process sees it."""
-    pid = _pid(session, arguments.process) if arguments.process else 1
+    pid = _task(session, arguments.process).pid if arguments.process else 1
     rows = [
         (text(one.source), text(one.target, Style.LABEL), text(one.type), text(",".join(one.options)))
         for one in session.system.need().mounts(pid)
@@ -133,6 +152,7 @@ def mounts(session: Session, arguments: Arguments) -> Document:
 @command("files", Group.SYSTEM, declare_process, aliases=("lsof", "fds"), examples=("files", "files 1"))
 def files(session: Session, arguments: Arguments) -> Document:
     """List the files that a process has open."""
+    task = _task(session, arguments.process)
     rows = [
         (
             count(one.descriptor),
@@ -141,19 +161,20 @@ def files(session: Session, arguments: Arguments) -> Document:
             address(one.address),
             text(one.path, Style.LABEL),
         )
-        for one in session.system.need().files(_pid(session, arguments.process))
+        for one in session.system.need().files(task.pid)
     ]
-    return document(table((">fd", "access", ">position", "struct file", "path"), rows))
+    return listed((">fd", "access", ">position", "struct file", "path"), rows, _has_no(task, "open files"))
 
 
 @command("vmas", Group.SYSTEM, declare_process, aliases=("process-maps",), examples=("vmas", "vmas 1"))
 def vmas(session: Session, arguments: Arguments) -> Document:
     """Show a process's memory areas as the kernel has them; `maps` shows what the page tables say."""
+    task = _task(session, arguments.process)
     rows = [
         (address(one.start, 12), address(one.end, 12), text(one.permissions), hexadecimal(one.offset), text(one.path))
-        for one in session.system.need().maps(_pid(session, arguments.process))
+        for one in session.system.need().maps(task.pid)
     ]
-    return document(table(("start", "end", "may", ">offset", "path"), rows))
+    return listed(("start", "end", "may", ">offset", "path"), rows, _has_no(task, "memory of its own"))
 
 
 @command("kernel-irqs", Group.SYSTEM, aliases=("irqs", "lx-interruptlist"), examples=("kernel-irqs",))
@@ -181,11 +202,12 @@ def timers(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 
             text(one.clock),
             text(str(one.expires), Style.NUMBER, one.expires),
             text(one.function, Style.SYMBOL),
+            text(one.purpose),
             address(one.address),
         )
         for one in session.system.need().timers()
     ]
-    return document(table((">cpu", "clock", ">expires", "function", "timer"), rows))
+    return document(table((">cpu", "clock", ">expires", "function", "for", "timer"), rows))
 
 
 @command("slab", Group.SYSTEM, aliases=("slabinfo", "kmem"), examples=("slab",))
@@ -210,6 +232,6 @@ def system(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 
         ("base", address(found.base)),
         ("command line", text(found.command_line)),
         ("uptime", text(f"{_seconds(found.uptime)} s")),
-        ("taint", text(found.taint_letters + "".join(f"; {reason}" for reason in found.taint_reasons))),
+        ("taint", text("; ".join((found.taint_letters or "none", *found.taint_reasons)))),
     ]
     return document(pairs(rows))

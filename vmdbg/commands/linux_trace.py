@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from vmdbg.commands.bt import find_task, frame_table
 from vmdbg.commands.document import Document, Style, address, count, document, pairs, text
+from vmdbg.commands.linux import command_line
 from vmdbg.commands.logpoint import Log
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
@@ -36,7 +37,7 @@ def task(session: Session, arguments: Arguments) -> Document:
         ("cpu time", text(f"{spent.run / TICKS_PER_SECOND:.6f} s")),
         ("user, system", text(f"{spent.user / TICKS_PER_SECOND:.3f} s, {spent.system / TICKS_PER_SECOND:.3f} s")),
         ("started at", text(f"{spent.started / TICKS_PER_SECOND:.6f} s")),
-        ("command line", text(found.command_line)),
+        ("command line", command_line(found)),
     ]
     trace = linux.backtrace(found)
     ending = [] if trace.complete else [text(f"(ends here: {trace.stopped})", Style.DIM)]
@@ -50,7 +51,7 @@ class SystemCallTrace:
         self._session = session
         self._numbers: list[int] = []
 
-    def start(self, process: str) -> int:
+    def start(self, process: str, *, live: bool) -> int:
         """Raises UserError where the kernel is not known yet."""
         points = self._session.system.need().system_call_points
         self.stop()
@@ -60,6 +61,8 @@ class SystemCallTrace:
             )
             point.action = self._writer(point.number, process)
             self._numbers.append(point.number)
+            if live:
+                self._session.part(Log).live.add(point.number)
         return len(points)
 
     def stop(self) -> None:
@@ -87,6 +90,7 @@ class SystemCallTrace:
 
 def declare_syscalls(parser: Parser) -> None:
     parser.add_argument("process", nargs="?", default="", metavar="PROCESS", help="only of this PID or name")
+    parser.add_argument("--quiet", action="store_true", help="into the log alone, and not at the prompt")
     parser.add_argument("--off", action="store_true", help="write no more")
 
 
@@ -95,13 +99,13 @@ def declare_syscalls(parser: Parser) -> None:
     Group.SYSTEM,
     declare_syscalls,
     aliases=("strace",),
-    examples=("syscalls", "syscalls init", "syscalls --off"),
+    examples=("syscalls", "syscalls init", "syscalls --quiet", "syscalls --off"),
 )
 def syscalls(session: Session, arguments: Arguments) -> Document:
-    """Write every system call with its arguments, and what it returns, into the log, without stopping the guest."""
+    """Show every system call with its arguments, and what it returns, as the guest runs, and keep it in the log."""
     trace: SystemCallTrace = session.part(SystemCallTrace)
     if arguments.off:
         trace.stop()
         return document(text("system calls are not written any more; `log` shows those that were", Style.DIM))
-    trace.start(arguments.process)
-    return document(text("system calls go to the log as the guest runs: `log` shows them", Style.DIM))
+    trace.start(arguments.process, live=not arguments.quiet)
+    return document(text("system calls are shown as the guest runs, and kept: `log` shows them again", Style.DIM))

@@ -27,18 +27,22 @@ class Log:
     def __init__(self, session: Session) -> None:
         del session
         self.lines: deque[tuple[Position, int, str]] = deque(maxlen=KEPT)
+        self.live: set[int] = set()
+        """Points whose lines are shown at once, where there is a front end that can."""
         self.listeners: list[Callable[[Position, str], None]] = []
 
     def write(self, position: Position, number: int, words: str) -> None:
         self.lines.append((position, number, words))
-        for listener in self.listeners:
-            listener(position, words)
+        if number in self.live:
+            for listener in self.listeners:
+                listener(position, words)
 
 
 def declare(parser: Parser) -> None:
     parser.add_argument("place", metavar="ADDRESS", help="where, as for break")
     parser.add_argument("template", metavar="TEMPLATE", help="text with {expression:format} in it")
     parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
+    parser.add_argument("--live", action="store_true", help="show the lines at the prompt too, as they are written")
     declare_conditions(parser)
 
 
@@ -59,7 +63,9 @@ def logpoint(session: Session, arguments: Arguments) -> Document:
     point = session.debugger.points.add_breakpoint(
         place.address, space=place.space, owner=session.owner, condition=condition, text=shown, action=lambda _: None
     )
-    point.action = _writer(session.part(Log), point.number, template)
+    log: Log = session.part(Log)
+    log.live |= {point.number} if arguments.live else set()
+    point.action = _writer(log, point.number, template)
     return added(session, point, arguments)
 
 

@@ -21,6 +21,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument(
         "--physical", "-p", action="store_true", help="physically contiguous pieces, with where they are"
     )
+    parser.add_argument("--process", default="", metavar="PROCESS", help="a Linux process's areas, as `vmas` shows")
     parser.add_argument("--cr3", default="", metavar="EXPRESSION", help="another address space")
     parser.add_argument(
         "--limit", "-n", type=int, default=DEFAULT_ROWS, metavar="NUMBER", help=f"at most so many rows ({DEFAULT_ROWS})"
@@ -36,6 +37,8 @@ def declare(parser: Parser) -> None:
 )
 def maps(session: Session, arguments: Arguments) -> Document:
     """Show what an address space maps, merged by what may be done: u user, r read, w write, x execute."""
+    if arguments.process:
+        return session.run(f"vmas {arguments.process}")
     cr3 = session.integer(arguments.cr3) if arguments.cr3 else None
     paging = paging_of(session.debugger.engine, cr3)
     start = session.linear(arguments.start) if arguments.start else 0

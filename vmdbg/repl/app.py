@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from vmdbg.commands.context import ContextState, show
+from vmdbg.commands.layout import printable
+from vmdbg.commands.logpoint import Log
 from vmdbg.commands.oops_watch import OopsWatch
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.scripting import load_config
@@ -16,6 +18,7 @@ from vmdbg.commands.stop_report import report
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import VmdbgError
+from vmdbg.machine.snapshot import Position
 from vmdbg.repl.builtin import add_commands
 from vmdbg.repl.companion import Companion, Companions
 from vmdbg.repl.console import GuestConsole
@@ -67,6 +70,7 @@ class Repl:
         self.session.execution.wait = self._run.wait
         self.session.progress = self._progress.share
         debugger.stop_listeners.append(self._on_stop)
+        self.session.part(Log).listeners.append(self._on_log)
         add_commands(self, console=console)
 
     @contextmanager
@@ -88,6 +92,12 @@ class Repl:
     def _on_stop(self, stop: Stop) -> None:
         if not self._run.active:
             self._foreign.append(stop)
+
+    def _on_log(self, position: Position, words: str) -> None:
+        """A line of a logpoint that is to be seen at once."""
+        self._guest.flush()
+        self._progress.hide()
+        self.output.say(printable(f"{position}  {words}"))
 
     # lines
 

@@ -119,6 +119,8 @@ def _format(call: SystemCall, parameter: Parameter, value: int, values: list[int
         return _text(value, memory, limit)
     if "*" in kind:
         return f"{value:#x}" if value else "NULL"
+    if call.name == "ioctl" and parameter.name == "cmd":
+        return f"{value & 0xFFFF_FFFF:#x}"
     if kind in ("unsigned long", "size_t", "off_t", "loff_t") or "flags" in parameter.name:
         return f"{value:#x}" if value > 9 and kind == "unsigned long" else str(value)
     if kind.startswith("unsigned") or kind in ("umode_t", "uid_t", "gid_t", "u32"):

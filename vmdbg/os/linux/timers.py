@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.btf import Kind
+from vmdbg.os.linux.btf import Kind, NoSuchTypeError
 from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded, hlist_entries, rb_entries
 
@@ -15,18 +15,29 @@ if TYPE_CHECKING:
     from vmdbg.os.linux.kernel import Kernel
 
 MAX_TIMERS = 1 << 16
+_DELAYED_WORK = "delayed_work_timer_fn"
+_AROUND = {
+    "hrtimer_wakeup": "struct hrtimer_sleeper",
+    "process_timeout": "struct process_timer",
+    _DELAYED_WORK: "struct delayed_work",
+}
+"""What holds the timer, as its member `timer`, by the function that it calls."""
 CLOCKS = ("monotonic", "realtime", "boottime", "tai")
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """`expires` is in nanoseconds of `clock`; for the clock "jiffies" in jiffies."""
+    """`expires` is in nanoseconds of `clock`; for the clock "jiffies" in jiffies.
+
+    `purpose` is the task that it wakes or the work that it queues, where the function is one of the common ones.
+    """
 
     cpu: int
     clock: str
     expires: int
     function: str
     address: int
+    purpose: str = ""
 
 
 @guarded("timers")
@@ -44,13 +55,27 @@ def _high_resolution(kernel: Kernel, cpu: int) -> Iterator[Timer]:
     for number, base in enumerate(bases.clock_base):
         clock = CLOCKS[number % len(CLOCKS)] + (" (soft)" if number >= len(CLOCKS) else "")
         for value in _queued(kernel, base):
-            expires = int(value.node.expires)
-            yield Timer(cpu, clock, expires, kernel.describe(_function(value)), value.address_ or 0)
+            expires, function = int(value.node.expires), kernel.describe(_function(value))
+            yield Timer(cpu, clock, expires, function, value.address_ or 0, _purpose(kernel, value, function))
 
 
 def _queued(kernel: Kernel, base: Value) -> Iterator[Value]:
     type_ = kernel.type("struct hrtimer")
     return rb_entries(base.active.rb_root.rb_root, type_, "node.node", MAX_TIMERS)
+
+
+def _purpose(kernel: Kernel, value: Value, function: str) -> str:
+    if function not in _AROUND:
+        return ""
+    try:
+        type_ = kernel.type(_AROUND[function])
+    except NoSuchTypeError:
+        return ""
+    around = value.container_of_(type_, "timer")
+    if function == _DELAYED_WORK:
+        return kernel.describe(int(around.work.func))
+    task = around.task
+    return f"{task.comm.string_()} ({int(task.pid)})" if task else ""
 
 
 def _function(value: Value) -> int:
@@ -66,4 +91,5 @@ def _wheel(kernel: Kernel, cpu: int) -> Iterator[Timer]:
         for number in (number for number, first in enumerate(heads) if first):
             for value in hlist_entries(vectors[number], type_, "entry", MAX_TIMERS):
                 function = kernel.describe(int(value.function))
-                yield Timer(cpu, "jiffies", int(value.expires), function, value.address_ or 0)
+                purpose = _purpose(kernel, value, function)
+                yield Timer(cpu, "jiffies", int(value.expires), function, value.address_ or 0, purpose)
