@@ -16,6 +16,17 @@ def test_real_mode_in_the_i8086_layout(gdb_client: list[str]) -> None:
     assert re.search(r"eip +0x7c00", output)
 
 
+def test_architecture_is_switched_by_hand_in_the_i8086_layout(gdb_client: list[str]) -> None:
+    look = "x/i 0x7c02"
+    commands = [look, "set architecture i386", look, "set architecture i8086", look]
+    with assembled_guest("modes") as guest:
+        output = gdb(gdb_client, guest.debugger, *commands, view=choose("i8086"))
+    in_16_bits, in_32_bits, again = re.findall(r"0x7c02:\t(.*)", output)
+    assert in_16_bits == again == "ljmp   $0x0,$0x7c07"
+    assert in_32_bits.startswith("ljmp ")
+    assert in_32_bits != in_16_bits
+
+
 def test_linear_pc_in_a_real_mode_segment(gdb_client: list[str]) -> None:
     with assembled_guest("modes") as guest:
         guest.debugger.write_register("cs", 0x7C0)
