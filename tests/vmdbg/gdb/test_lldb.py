@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.guests.build import sample_kernel
 from tests.vmdbg.gdb.guests import lldb, sample_guest
 
@@ -50,6 +52,25 @@ def test_ring_3_watchpoint_and_regions(lldb_client: list[str]) -> None:
     assert "rw- user" in output
     assert "[0x0000000000000000-0x0000000000400000) ---" in output
     assert "stop reason = watchpoint 1" in output
+
+
+def test_lldb_runs_backwards(lldb_client: list[str]) -> None:
+    with sample_guest() as guest:
+        output = lldb(
+            lldb_client,
+            guest.debugger,
+            "breakpoint set -n demo_run",
+            "breakpoint set -n user_main",
+            "continue",
+            "continue",
+            "process continue --reverse",
+            "breakpoint disable",
+            "process continue --reverse",
+            file=sample_kernel(),
+        )
+    stops = ["breakpoint 1.1", "breakpoint 2.1", "breakpoint 1.1", "begin of the recorded history"]
+    assert re.findall(r"stop reason = (.*)", output)[1:] == stops
+    assert output.rstrip().count("multiboot_entry at boot.S:47") == 2
 
 
 def test_lldb_writes_registers_and_memory(lldb_client: list[str]) -> None:
