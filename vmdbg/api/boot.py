@@ -86,10 +86,10 @@ def _bytes(size: int | str) -> int:
     return int(found[1]) << {"K": 10, "M": 20, "G": 30}[found[2].upper()]
 
 
-def open_recording(path: Path, *, verify: bool = False, checkpoint_memory: int = DEFAULT_BUDGET) -> Guest:
+def open_recording(path: Path, *, verify: bool = True, checkpoint_memory: int = DEFAULT_BUDGET) -> Guest:
     """The guest of a recording, at its start. Its history ends where the recording does, unless it is forked.
 
-    verify: compare with the recorded digests on the way. Raises UserError, RecordingError, EngineError.
+    verify: compare with the recorded digests as they are passed. Raises UserError, RecordingError, EngineError.
     """
     recording = read_recording(fspath(path))
     try:

@@ -18,7 +18,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("recording", metavar="RECORDING")
     parser.add_argument("--to", metavar="POSITION", help=FORMS.replace("%", "%%"))
-    parser.add_argument("--verify", action="store_true", help="compare with the recorded digests on the way")
+    parser.add_argument("--verify", action="store_true", help="replay all of it and say how many digests agreed")
     parser.add_argument("--quiet", action="store_true", help="do not print what the guest printed")
     parser.add_argument("--digest", metavar="FILE", help="write hashes of the machine at the end as JSON; - for stdout")
     add_symbols(parser)

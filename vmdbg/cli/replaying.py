@@ -64,7 +64,6 @@ def replay_recording(options: argparse.Namespace) -> int:
 
 def _alone(timeline: Timeline, recording: Recording, options: argparse.Namespace, output: Output) -> int:
     """From the start, or wherever --to led, and say what came of it."""
-    timeline.verify = options.verify
     goal = timeline.end
     if options.to is not None:
         goal = timeline.position
@@ -94,7 +93,6 @@ def _alone(timeline: Timeline, recording: Recording, options: argparse.Namespace
 
 
 def _debugged(timeline: Timeline, options: argparse.Namespace, output: Output) -> int:
-    timeline.verify = options.verify
     with contextlib.ExitStack() as stack:
         poller = Poller()
         stack.callback(poller.close)

@@ -84,13 +84,17 @@ class Damage:
 
 
 class BlockWriter:
-    """Appends blocks to a new file, opened without a buffer. After an error, what was written before stays whole."""
+    """Appends blocks to a new file, opened without a buffer.
+
+    After an error, what was written before stays whole and nothing more is written: later blocks rest on earlier ones.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._packer = zstandard.ZstdCompressor(level=3)
         self._fast_packer = zstandard.ZstdCompressor(level=1)
         self.index: list[tuple[int, int]] = []
+        self._error: OSError | None = None
         self._write(FILE_HEADER.pack(FILE_MAGIC, FORMAT_VERSION, 0))
 
     def append(self, kind: Kind, payload: bytes) -> None:
@@ -115,11 +119,14 @@ class BlockWriter:
         self._write(TRAILER.pack(TRAILER_MAGIC, offset))
 
     def _write(self, data: bytes) -> None:
+        if self._error is not None:
+            raise self._error
         offset, rest = self._file.tell(), memoryview(data)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
-        except OSError:
+        except OSError as error:
+            self._error = error
             with contextlib.suppress(OSError):  # the reader copes with half a block
                 os.ftruncate(self._file.fileno(), offset)
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vmdbg.errors import UserError
+from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.records import ConsolePiece
 from vmdbg.recording.writer import RecordingWriter
@@ -24,8 +24,7 @@ def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, 
     things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
     writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])
     writer.close(why)
-    if writer.failure is not None:
-        raise writer.failure
+    _check(writer)
 
 
 def save_snapshot(timeline: Timeline, path: Path | str) -> None:
@@ -37,5 +36,11 @@ def save_snapshot(timeline: Timeline, path: Path | str) -> None:
     state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line, origin.elf)
     writer = RecordingWriter(path, timeline, origin=state, first=here)
     writer.close("snapshot", at=here.position)
+    _check(writer)
+
+
+def _check(writer: RecordingWriter) -> None:
+    """What was written is removed if it is not all: it can be written again elsewhere."""
     if writer.failure is not None:
-        raise writer.failure
+        writer.path.unlink(missing_ok=True)
+        raise RecordingError(f"{writer.path} cannot be written: {writer.reason}") from writer.failure

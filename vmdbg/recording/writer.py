@@ -64,6 +64,7 @@ class RecordingWriter:
             raise UserError("this timeline cannot be recorded: what its machine was made from is not known")
         self.path = Path(path)
         self.failure: RecordingError | None = None
+        self.reason = ""
         self.on_failure: Callable[[RecordingError], None] | None = None
         self._timeline = timeline
         self._checkpoints = checkpoints
@@ -83,6 +84,7 @@ class RecordingWriter:
         self._flushed_at = time.monotonic()
         self._known_pages: set[bytes] = {timeline.store.zero.key}
         self._written_checkpoints = 0
+        self._submitted = self._least_blocks = 0
         self._start(meta, held)
 
     def _start(self, meta: object, held: object) -> None:
@@ -99,6 +101,7 @@ class RecordingWriter:
             self._put_base(self._first)
         else:
             self._known_pages |= {page.key for page in self._ram.pages()}
+        self._least_blocks = self._submitted
 
     def on_input(self, entry: PlacedInput) -> None:
         self._pending.append(encode_input(entry))
@@ -203,6 +206,7 @@ class RecordingWriter:
     def _submit(self, write: Callable[[], None]) -> None:
         if self.failure is not None:
             return
+        self._submitted += 1
         self._queue.append(self._thread.submit(write))
         self._drain(BACKLOG)
 
@@ -220,12 +224,16 @@ class RecordingWriter:
             waiting.cancel()
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._queue = []
-        self.failure = RecordingError(
-            f"{self.path} cannot be written any more: {error.strerror}. What was recorded so far can be replayed; "
-            "the guest runs on unrecorded"
-        )
+        self.reason = str(error.strerror)
+        self.failure = RecordingError(f"{self.path} cannot be written any more: {self.reason}. {self._what_is_left()}")
         if self.on_failure is not None:
             self.on_failure(self.failure)
+
+    def _what_is_left(self) -> str:
+        writer: BlockWriter | None = getattr(self, "_writer", None)
+        if writer is None or not self._least_blocks or len(writer.index) < self._least_blocks:
+            return "It does not even hold what the history begins with, and is of no use; the guest runs on unrecorded"
+        return "What was recorded so far can be replayed; the guest runs on unrecorded"
 
     def close(self, why: str = "closed", *, at: Position | None = None) -> None:
         """End the recording properly, at the timeline's end or `at`; does nothing the second time."""

@@ -41,6 +41,10 @@ class DivergenceError(RecordingError):
             "please report this with the recording"
         )
 
+    def __reduce__(self) -> tuple[type[DivergenceError], tuple[StateDigest, StateDigest]]:
+        """For workers in other processes."""
+        return DivergenceError, (self.expected, self.found)
+
 
 def state_digest(machine: Machine, ram: RamImage) -> StateDigest:
     """The digest of a standing machine whose RAM is `ram`."""

@@ -98,7 +98,8 @@ class Timeline:
                 self.digests[_grid_tick(digest.position, DIGEST_INTERVAL)] = digest
         self.verified = 0
         """Digests that a replay has been found to agree with."""
-        self.verify = False
+        self.verify = True
+        """Whether known digests are compared with when they are passed again."""
         self.keeps = True
         """Whether checkpoints are taken of itself, without being asked."""
         self.recorder: Recorder | None = None
@@ -141,7 +142,7 @@ class Timeline:
         """Run to the first instruction boundary at or after `limit`, or until something else ends the run.
 
         Before the end this replays. From the end of a timeline that is not closed it goes on into the unknown.
-        Raises EngineError, and DivergenceError if `verify` is set.
+        Raises EngineError, DivergenceError.
         """
         while True:
             before = self.position

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import resource
 import signal
@@ -17,9 +19,10 @@ from tests.vmdbg.recording.conftest import Recorded
 from tests.vmdbg.recording.guests import ENDS_AT, new_timeline, session
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.digest import digest
-from vmdbg.recording.blocks import CACHE, FILE_HEADER, Block, Kind, scan
+from vmdbg.recording.blocks import CACHE, FILE_HEADER, Block, BlockWriter, Kind, scan
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay, replay_file
+from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import start_recording
 from vmdbg.units import Tick
 
@@ -137,6 +140,7 @@ def test_another_engine_is_refused(recorded: Recorded, monkeypatch: pytest.Monke
 RECORD = """
 import sys
 from tests.vmdbg.recording.guests import new_timeline, session
+from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import start_recording
 from vmdbg.units import Tick
 timeline = new_timeline()
@@ -185,6 +189,56 @@ def test_a_full_disk_ends_the_recording_and_not_the_guest(tmp_path: Path, record
     writer.close()
     timeline.machine.close()
     assert replays(path) >= 1_000_000
+
+
+class Full(io.FileIO):
+    """A file on a disk that has `room` bytes left; less may still fit when more did not."""
+
+    def __init__(self, path: Path, room: int) -> None:
+        super().__init__(path, "xb")
+        self._room = room
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # what BlockWriter gives
+        if len(data) > self._room:
+            written = super().write(bytes(data)[: self._room // 2])
+            self._room -= written
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._room -= len(data)
+        return super().write(data)
+
+
+def test_nothing_is_written_after_a_block_that_did_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "full"
+    with Full(path, 1000) as file:
+        writer = BlockWriter(file)
+        writer.append(Kind.META, b"a" * 100)
+        for size in (2000, 10):
+            with pytest.raises(OSError, match="No space left"):
+                writer.append(Kind.INPUTS, os.urandom(size))
+    assert [block.kind for block in blocks_of(path)] == [Kind.META]
+    with path.open("rb") as file:
+        assert all(isinstance(item, Block) for item in scan(file, path.stat().st_size))
+
+
+def test_a_snapshot_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    timeline = new_timeline()
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+        with pytest.raises(RecordingError, match="cannot be written: File too large"):
+            save_snapshot(timeline, tmp_path / "s")
+        with pytest.raises(RecordingError, match="cannot be written: File too large"):
+            save_recording(timeline, tmp_path / "r")
+        writer = start_recording(tmp_path / "live", timeline)
+        writer.flush()
+        assert "is of no use" in str(writer.failure)
+        writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+        timeline.machine.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["live"]
 
 
 def test_a_device_without_room_is_refused() -> None:
