@@ -16,9 +16,11 @@ class Unsupported(Exception):  # noqa: N818 - an answer rather than an error
 class Client:
     """One connection; the guest stands once it is there. Detaches at the end."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: float = 30) -> None:
+        """`patience`: seconds that a reply may take."""
+        self._patience = patience
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(30)
+        self._socket.settimeout(patience)
         self._socket.connect(path)
         self._pending = b""
         self._acknowledged = True
@@ -37,7 +39,7 @@ class Client:
             while self._socket.recv(RECEIVE):
                 pass
         self._socket.sendall(b"+")
-        self._socket.settimeout(30)
+        self._socket.settimeout(self._patience)
 
     def __enter__(self) -> Client:
         return self

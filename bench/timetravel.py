@@ -1,8 +1,9 @@
 """How long it takes to go anywhere: `python bench/timetravel.py [--positions 60] [--recording FILE]`.
 
 On a recording of a Linux boot of at least 4.5 G ticks, opened afresh, at random positions: seeking there; the first
-reverse-stepi and those after it; and reverse-continue to the previous hit of a breakpoint, beside the time of going
-forward over the same part with the breakpoint set. Then a query for all writes to one address, on one core and on two.
+reverse-stepi and those after it; the same where the guest has run to; and reverse-continue to the previous hit of a
+breakpoint, beside the time of going forward over the same part with the breakpoint set. Then a query for all writes to
+one address, on one core and on two; and what QEMU's record and replay takes for the like, where QEMU is installed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import qemu_replay
 from linux_guest import TICKS, recorded
 
 import vmdbg
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("--positions", type=int, default=60)
     parser.add_argument("--recording", type=Path)
     parser.add_argument("--ticks", type=int, default=TICKS)
+    parser.add_argument("--without-qemu", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         path = options.recording or Path(directory) / "linux.vmdbg"
@@ -39,7 +42,12 @@ def main() -> None:
             steps(guest, options.positions)
         with vmdbg.open_recording(path) as guest:
             hits(guest, max(4, options.positions // 6))
+            guest.seek("end")
+            busy = guest.address_of(BREAKPOINTS[2])
         queries(path)
+        if not options.without_qemu:
+            for line in qemu_replay.measured(busy):
+                print(line)
 
 
 def steps(guest: vmdbg.Guest, count: int) -> None:
@@ -50,7 +58,14 @@ def steps(guest: vmdbg.Guest, count: int) -> None:
         seeks.append(timed(lambda position=position: guest.timeline.seek(position)))
         first.append(timed(guest.timeline.reverse_step))
         later += [timed(guest.timeline.reverse_step) for _ in range(10)]
+    ran_to = []
+    for _ in range(count):
+        position = Position(Tick(random_.randrange(guest.end.tick)))
+        guest.timeline.seek(position)
+        guest.run(random_.randrange(300_000_000))
+        ran_to.append(timed(guest.timeline.reverse_step))
     show("seek anywhere", seeks, "at most 1 s")
+    show("reverse-stepi where the guest has run to", ran_to, "median 150 ms, p99 600 ms")
     show("reverse-stepi, first visit", first, "median 150 ms, p99 600 ms")
     show("reverse-stepi, stepping on", later, "20 ms")
 
