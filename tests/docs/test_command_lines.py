@@ -26,12 +26,14 @@ _SHELL = re.compile(
     re.MULTILINE,
 )
 _DEBUGGER = re.compile(r"^ {0,4}(?:\(gdb\) monitor|\(vmdbg\)|vmdbg>) (\S.*)$", re.MULTILINE)
+_CARRIED_OUT = re.compile(r"^```vmdbg\n.*?^```$", re.MULTILINE | re.DOTALL)
+"""Sessions that a test of their own carries out, mistakes included."""
 _PLACEHOLDER = re.compile(r"\[|\.\.\.|\b[A-Z]{4,}\b")
 """What shows the form of a command, rather than a command."""
 
 
 def shown(pattern: re.Pattern[str], page: Path) -> Iterator[str]:
-    for found in pattern.finditer(page.read_text()):
+    for found in pattern.finditer(_CARRIED_OUT.sub("", page.read_text())):
         line = re.sub(r"\s\s+\S.*", "", found[1]).rstrip()
         if not _PLACEHOLDER.search(line):
             yield line

@@ -22,7 +22,7 @@ from vmdbg.units import Tick
 
 def declare(parser: Parser) -> None:
     parser.add_argument(
-        "where", metavar="POSITION", help='a tick, +N, -N, 50%%, start, end, a bookmark, or "text" on a console'
+        "where", metavar="POSITION", help='a tick, +N, -N, +20ms, 50%%, start, end, a bookmark, or "text"'
     )
     parser.add_argument("--port", type=int, default=0, metavar="NUMBER", help="the serial port whose text counts (0)")
 
@@ -32,7 +32,7 @@ def declare(parser: Parser) -> None:
     Group.TIME,
     declare,
     aliases=("run-to", "seek", "ugo", "tt", "skip-to", "seek-ticks"),
-    examples=("goto 5000", "goto +100", "goto 50%", "goto start", "goto end"),
+    examples=("goto 5000", "goto +100", "goto +20us", "goto 50%", "goto start", "goto end"),
     rest="where",
     effect=Effect.RUNS,
 )

@@ -53,7 +53,7 @@ def _one(one: Command) -> Document:
     rows = []
     for action in parser._actions:
         name = ", ".join(action.option_strings) or str(action.metavar or action.dest)
-        rows.append((text(f"  {name}", Style.LABEL), text(action.help or "")))
+        rows.append((text(f"  {name}", Style.LABEL), text((action.help or "").replace("%%", "%"))))
     if one.letters:
         rows.append((text("  /FORMAT", Style.LABEL), text("count, letter (x d u o t a c f s i z) and size (b h w g)")))
     if one.condition:

@@ -25,8 +25,9 @@ from vmdbg.units import Tick
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
 
-_SCALED = re.compile(r"(\d+(?:\.\d+)?)([kmg])", re.IGNORECASE)
-_SCALE = {"k": 10**3, "m": 10**6, "g": 10**9}
+_SCALED = re.compile(r"(\d+(?:\.\d+)?)(k|m|g|us|ms|s)", re.IGNORECASE)
+_SCALE = {"k": 10**3, "m": 10**6, "g": 10**9, "us": 10**3, "ms": 10**6, "s": 10**9}
+"""In ticks, which are nanoseconds of guest time."""
 
 
 def find_position(session: Session, words: str) -> Position:
@@ -47,7 +48,7 @@ def find_position(session: Session, words: str) -> Position:
 
 
 def _distance(session: Session, words: str) -> int:
-    """`+1000`, `-2.5m`, or an expression after the sign."""
+    """`+1000`, `-2.5m`, `+20ms`, or an expression after the sign."""
     found = _SCALED.fullmatch(words[1:])
     distance = round(float(found[1]) * _SCALE[found[2].lower()]) if found else session.integer(words[1:])
     return -distance if words[0] == "-" else distance

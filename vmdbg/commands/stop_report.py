@@ -48,7 +48,7 @@ def report(session: Session, stop: Stop) -> Document:
 
 def headline(session: Session, stop: Stop) -> str:
     """The reason in one line, for a status bar."""
-    return next((str(line) for line in _reason(session, stop)), "stepped")
+    return next((str(line) for line in _reason(session, stop)), "")
 
 
 def place_text(session: Session, linear: int) -> Text:

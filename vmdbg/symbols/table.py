@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vmdbg.os.seam import Location, Symbol
 from vmdbg.units import Linear
 
-UNKNOWN_SIZE_REACH = 1 << 20
+UNKNOWN_SIZE_REACH = 1 << 12
 """How far beyond the last symbol without a size an address still counts as its."""
 
 

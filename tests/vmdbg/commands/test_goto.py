@@ -47,3 +47,11 @@ def test_text_to_come_lets_the_guest_run(live: Session) -> None:
 def test_beyond_the_recording(session: Session) -> None:
     assert "is after the end of the recording" in session.execute("goto 900000000000")
     assert "names no instant" in session.execute("goto nowhere")
+
+
+def test_distances_in_guest_time(session: Session) -> None:
+    here = session.debugger.position.tick
+    for words, ticks in (("+20us", 20_000), ("+1.5ms", 1_500_000), ("+0.002s", 2_000_000), ("+1M", 1_000_000)):
+        session.run(f"goto {words}")
+        assert 0 <= session.debugger.position.tick - here - ticks < 16
+        session.run(f"goto {here}")

@@ -1,0 +1,58 @@
+"""The captures of docs/repl.md are what the prompt shows."""
+
+from __future__ import annotations
+
+import re
+
+from tests.guests.build import REPOSITORY
+from tests.tutorials.transcript import difference
+from tests.vmdbg.commands.conftest import open_session
+from tests.vmdbg.gdb.guests import sample_guest
+from vmdbg.commands.context import ContextState, show
+from vmdbg.commands.plain import render_json
+from vmdbg.commands.session import Session
+from vmdbg.errors import VmdbgError
+from vmdbg.repl.screen import Painter
+from vmdbg.repl.themes import DARK
+
+PAGE = REPOSITORY / "docs" / "repl.md"
+COLUMNS = 100
+PROMPT = "vmdbg> "
+_BLOCK = re.compile(r"^```vmdbg\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def captures() -> list[tuple[str, list[str]]]:
+    """Lines that were typed, and what is shown for each."""
+    found: list[tuple[str, list[str]]] = []
+    for block in _BLOCK.finditer(PAGE.read_text()):
+        for line in block[1].splitlines():
+            if line.startswith(PROMPT):
+                found.append((line.removeprefix(PROMPT), []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+def shown(session: Session, line: str) -> str:
+    """As the prompt shows it on a terminal without colours."""
+    painter, stops = Painter(DARK, colours=False), session.stops
+    try:
+        document, as_json = session.run_line(line)
+    except VmdbgError as error:
+        return f"error: {error}"
+    if as_json:
+        return render_json(document)
+    lines = painter.document(document, COLUMNS)
+    if session.stops > stops:
+        sections = session.part(ContextState).sections
+        lines += painter.document(show(session, sections), COLUMNS, crop=True)
+    return "\n".join(lines)
+
+
+def test_the_captures_are_what_is_shown() -> None:
+    with sample_guest("bug=stale panic=exit") as guest:
+        session = open_session(guest.debugger)
+        session.columns = COLUMNS
+        for line, output in captures():
+            wrong = difference(output, shown(session, line))
+            assert wrong is None, f"{line}\n{wrong}"
