@@ -29,13 +29,17 @@ class Guest:
 
 QUICK = ("6.1-cloud", "")
 OWN = "on vmdbg"
+OWN_MOVED = "on vmdbg, unpacking itself"
 SLOW = (
     ("6.1-cloud", "nokaslr"),
     ("6.1-generic", ""),
+    ("6.1-generic", "nokaslr"),
     ("5.10-cloud", ""),
     ("6.12-cloud", ""),
     ("newest-cloud", ""),
     ("6.1-generic", OWN),
+    ("6.1-cloud", OWN_MOVED),
+    ("6.1-generic", OWN_MOVED),
     ("5.10-cloud", OWN),
     ("6.12-cloud", OWN),
     ("newest-cloud", OWN),
@@ -56,9 +60,10 @@ _machines = ExitStack()
 
 
 @cache
-def _booted(label: str) -> OwnGuest:
+def _booted(label: str, *, via_decompressor: bool = False) -> OwnGuest:
     """One boot on our own machine serves all tests of a session."""
-    own = _machines.enter_context(started(fetch_or_skip(label), "crash_at_end"))
+    kernel = fetch_or_skip(label)
+    own = _machines.enter_context(started(kernel, "crash_at_end", via_decompressor=via_decompressor))
     boot(own)
     return own
 
@@ -71,7 +76,10 @@ def _frozen(own: OwnGuest) -> tuple[DumpView, Truth]:
 @cache
 def _guest(label: str, arguments: str) -> Guest:
     kernel = fetch_or_skip(label)
-    view, truth = _frozen(_booted(label)) if arguments == OWN else snapshot(kernel, arguments)
+    if arguments in (OWN, OWN_MOVED):
+        view, truth = _frozen(_booted(label, via_decompressor=arguments == OWN_MOVED))
+    else:
+        view, truth = snapshot(kernel, arguments)
     linux = LinuxDetector().detect(view)
     assert linux is not None
     return Guest(view, truth, linux)

@@ -25,6 +25,7 @@ section tainted; cat /proc/sys/kernel/tainted
 section modules; cat /proc/modules
 section mounts; cat /proc/self/mountinfo
 section kallsyms; awk 'NR % 400 == 0 || /\[/' /proc/kallsyms
+section neighbours; awk 'NR % 400 < 2 {print NR, $0}' /proc/kallsyms
 section notes; od -An -v -tx1 /sys/kernel/notes
 section slabinfo; cat /proc/slabinfo
 section interrupts; cat /proc/interrupts

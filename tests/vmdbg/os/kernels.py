@@ -6,9 +6,12 @@ its own, so the system's are neither used nor changed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +52,24 @@ def cache_directory() -> Path:
     return Path(os.environ.get("VMDBG_TEST_CACHE", default))
 
 
+@contextmanager
+def being_made(target: Path) -> Iterator[bool]:
+    """Whether a directory of the cache is still to be filled; whoever else wants it waits meanwhile."""
+    target.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f"{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = not (target / "complete").exists()
+        yield missing
+        if missing:
+            (target / "complete").touch()
+
+
 def fetch(label: str) -> Kernel:
     """From the cache or from the archive. Raises `CalledProcessError`, `OSError`."""
     root = cache_directory() / "kernels" / label
-    if not (root / "complete").exists():
-        _download(SOURCES[label], root)
-        (root / "complete").touch()
+    with being_made(root) as missing:
+        if missing:
+            _download(SOURCES[label], root)
     image = next(root.rglob("vmlinuz*"))
     modules = next(path for path in root.rglob("lib/modules/*") if path.is_dir())
     return Kernel(label, modules.name, image, modules)

@@ -68,9 +68,16 @@ class OwnGuest:
 
 
 @contextmanager
-def started(kernel: Kernel, arguments: str = "", printed: bytearray | None = None) -> Iterator[OwnGuest]:
-    """At its first instruction."""
-    files = GuestFiles(kernel=str(kernel.image), initrd=str(initial_ramdisk(kernel)), append=arguments)
+def started(
+    kernel: Kernel, arguments: str = "", printed: bytearray | None = None, *, via_decompressor: bool = False
+) -> Iterator[OwnGuest]:
+    """At its first instruction. The decompressor chooses where the kernel goes; without it there is no choice."""
+    files = GuestFiles(
+        kernel=str(kernel.image),
+        initrd=str(initial_ramdisk(kernel)),
+        append=arguments,
+        via_decompressor=via_decompressor,
+    )
     machine = start(files, MachineConfig()).machine
     output = bytearray() if printed is None else printed
     machine.serial[1].listeners.append(lambda _port, data, _now: output.extend(data))

@@ -11,6 +11,7 @@ import hashlib
 import json
 import lzma
 import mmap
+import os
 import re
 import shutil
 import socket
@@ -23,7 +24,7 @@ from typing import Any
 
 import zstandard
 
-from tests.vmdbg.os.kernels import Kernel, cache_directory
+from tests.vmdbg.os.kernels import Kernel, being_made, cache_directory
 from vmdbg.units import Physical, Tick
 from vmdbg.x86.paging import CR0_PG, Paging
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
@@ -187,7 +188,9 @@ def initial_ramdisk(kernel: Kernel) -> Path:
     archive = bytearray()
     for inode, (name, (mode, data)) in enumerate({**directories, **files, "TRAILER!!!": (0, b"")}.items(), 1):
         archive += _newc_entry(inode, name, mode, data)
-    target.write_bytes(archive)
+    made = target.with_name(f"{target.name}.{os.getpid()}")
+    made.write_bytes(archive)
+    made.rename(target)
     return target
 
 
@@ -233,10 +236,9 @@ def snapshot(kernel: Kernel, arguments: str = "") -> tuple[DumpView, Truth]:
     """The guest after it printed its truth. Kept in the cache directory until the script changes."""
     key = hashlib.sha256(INIT.read_bytes() + kernel.release.encode() + arguments.encode()).hexdigest()[:16]
     target = cache_directory() / "snapshots" / f"{kernel.label}-{key}"
-    if not (target / "complete").exists():
-        target.mkdir(parents=True, exist_ok=True)
-        _take_snapshot(kernel, arguments, target)
-        (target / "complete").touch()
+    with being_made(target) as missing:
+        if missing:
+            _take_snapshot(kernel, arguments, target)
     ram = zstandard.ZstdDecompressor().decompress((target / "ram.zst").read_bytes(), max_output_size=RAM_SIZE)
     registers = json.loads((target / "registers.json").read_text())
     return DumpView(FileMemory(ram), registers), Truth((target / "truth").read_text(errors="replace"))

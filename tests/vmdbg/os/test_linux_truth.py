@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 from pathlib import Path
 
-from tests.vmdbg.os.conftest import Guest
+import pytest
+
+from tests.vmdbg.os.conftest import OWN, Guest
 from vmdbg.os.linux.unwind import Unwinder
 from vmdbg.os.linux.walks import list_entries
 from vmdbg.os.seam import Backtrace, FrameKind
@@ -39,18 +42,30 @@ def test_symbols_are_those_of_proc_kallsyms(guest: Guest) -> None:
     assert checked > 200
 
 
-def test_addresses_symbolise_to_the_name_that_kallsyms_gives(guest: Guest) -> None:
-    checked = 0
-    for line in guest.truth.lines("kallsyms"):
-        fields = line.split()
-        if len(fields) != 3 or fields[1] not in "tT" or int(fields[0], 16) < 1 << 63:
-            continue
-        location = guest.linux.symbols.nearest(int(fields[0], 16))
-        assert location is not None
-        assert location.offset == 0
-        assert int(fields[0], 16) in guest.linux.symbols.kernel.all(location.symbol.name), line
-        checked += 1
-    assert checked >= 100
+def neighbours(guest: Guest) -> list[tuple[int, int]]:
+    """Addresses of symbols that follow each other in /proc/kallsyms, which has the kernel's own in ascending order."""
+    rows = [line.split() for line in guest.truth.lines("neighbours") if line]
+    known = {int(row[0]): int(row[1], 16) for row in rows if len(row) == 4}
+    return [(known[n], known[n + 1]) for n in known if n + 1 in known and known[n] >= 1 << 63]
+
+
+def test_random_addresses_symbolise_as_kallsyms_says(guest: Guest) -> None:
+    """Between two neighbours, an address belongs to the first."""
+    chance = random.Random(2)
+    pairs = [(start, end) for start, end in neighbours(guest) if start < end <= start + (1 << 16)]
+    assert len(pairs) >= 100
+    for start, end in pairs:
+        address = chance.randrange(start, end)
+        location = guest.linux.symbols.nearest(address)
+        assert location is not None, hex(address)
+        assert (location.symbol.address, location.offset) == (start, address - start)
+        assert start in guest.linux.symbols.kernel.all(location.symbol.name)
+
+
+def test_a_kernel_that_unpacks_itself_is_elsewhere(guest: Guest, request: pytest.FixtureRequest) -> None:
+    """Unless it is told not to, or has its place from the loader."""
+    stays = request.node.callspec.params["guest"][1] in ("nokaslr", OWN)
+    assert (guest.linux.slide == 0) is stays
 
 
 def test_ps_lists_the_processes_of_proc_with_parents_states_and_names(guest: Guest) -> None:
