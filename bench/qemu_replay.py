@@ -19,9 +19,11 @@ from linux_guest import linux_assets
 from rsp_client import Client
 
 QEMU = "qemu-system-x86_64"
-PATIENCE = 120.0
+PATIENCE = 180.0
 """Seconds that one answer may take."""
 POLL = 0.05
+AFTERWARDS = 5.0
+"""Seconds recorded after the last instant that is looked at: a replay that comes to its end is gone."""
 
 
 def measured(breakpoint_: int | None, steps: int = 2) -> Iterator[str]:
@@ -36,7 +38,8 @@ def measured(breakpoint_: int | None, steps: int = 2) -> Iterator[str]:
         began = time.perf_counter()
         with qemu(directory, "record"):
             wait_for_marker(directory / "record")
-        yield f"QEMU: recorded up to the first process in {time.perf_counter() - began:.1f} s"
+            time.sleep(AFTERWARDS)
+        yield f"QEMU: recorded up to the first process in {time.perf_counter() - began - AFTERWARDS:.1f} s"
         began = time.perf_counter()
         with qemu(directory, "replay", "-S", "-gdb", f"unix:{directory / 'gdb'},server=on,wait=off"):
             wait(lambda: (directory / "gdb").exists())

@@ -6,11 +6,13 @@ import time
 
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.describe import describe_ending
 from vmdbg.debugger.stops import Ended
+from vmdbg.engine.port import Stuck, TripleFault, VoidFetch
 from vmdbg.gdb.server import GdbServer
 from vmdbg.gdb.stops import exits
 from vmdbg.gdb.watcher import ClientWatcher
-from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.outcome import HaltedForever, Outcome
 from vmdbg.units import Tick
 
 STAY_SECONDS = 0.05
@@ -43,19 +45,28 @@ class GdbRunner:
         return self._debugger.running
 
     def advance(self, limit: Tick) -> Outcome | None:
-        """Run to `limit` at most. An outcome if the guest has ended and no client is there to look at it.
+        """Run to `limit` at most. An outcome if the guest has ended and no client looks at it.
 
-        A client that continues at every stop is not made to wait for the loop around this.
+        One that has died stands for a client that may come. A client that continues at every stop is not made to wait
+        for the loop around this.
         """
         until = time.monotonic() + STAY_SECONDS
         while self._debugger.machine.clock < limit:
             self._watch_client()
             stop = self._debugger.poll(limit - self._debugger.machine.clock)
             if isinstance(stop, Ended):
-                over = exits(self._debugger, stop) and not self._server.may_restart
-                return stop.outcome if over or self._server.client is None else None
+                return self._ended(stop)
             if self._server.client is None or (stop is None and not self._client_spoke()) or not self._stay(until):
                 return None
+        return None
+
+    def _ended(self, stop: Ended) -> Outcome | None:
+        if self._server.client is not None:
+            over = exits(self._debugger, stop) and not self._server.may_restart
+            return stop.outcome if over else None
+        if not _died(stop.outcome):
+            return stop.outcome
+        self._server.say(f"{describe_ending(stop.outcome)}; gdb can still attach, and go back; Ctrl-C ends the run")
         return None
 
     def _client_spoke(self) -> bool:
@@ -89,3 +100,13 @@ class GdbRunner:
     def close(self) -> None:
         self._watcher.close()
         self._server.close()
+
+
+def _died(outcome: Outcome) -> bool:
+    match outcome:
+        case TripleFault() | VoidFetch() | Stuck():
+            return True
+        case HaltedForever(interrupts_enabled):
+            return not interrupts_enabled
+        case _:
+            return False

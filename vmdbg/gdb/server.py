@@ -63,6 +63,10 @@ class GdbServer:
         except OSError as error:
             raise UserError(f"cannot listen for gdb on {path}: {error.strerror or error}") from error
 
+    def say(self, line: str) -> None:
+        """Tell the user of this process."""
+        self._log(line)
+
     def fileno(self) -> int:
         """Readable when poll() has something to do."""
         return self._server.fileno()

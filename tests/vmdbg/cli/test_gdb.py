@@ -91,3 +91,22 @@ def test_gdb_can_keep_the_history_in_the_directory_set_apart_and_nowhere_else(sa
 def test_without_a_directory_gdb_writes_nothing(sample: Path, tmp_path: Path) -> None:
     _, _, client = run_under_gdb(sample, tmp_path, "--gdb-files", "none", end="monitor save crash.vmdbg\nkill")
     assert "save cannot be used here: it writes a file of the host" in client
+
+
+def test_a_guest_that_died_waits_for_gdb_which_can_go_back(sample: Path) -> None:
+    gdb = require("gdb")
+    command = [*COMMAND, "run", sample, "--append", "bug=stale", "--serial", "none", "--gdb", "0"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as it:
+        assert it.stderr is not None
+        found = re.search(r"target remote (\S+)", it.stderr.readline())
+        assert found is not None
+        assert "gdb can still attach" in it.stderr.readline()
+        session = [f"target remote {found[1]}", "reverse-stepi", "monitor when", "kill"]
+        lines = [word for line in session for word in ("-ex", line)]
+        attached = [gdb, "-nx", "-batch", *lines]
+        done = subprocess.run(attached, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+        assert "known: this is the past" in done.stderr
+        it.stderr.read()
+        assert it.wait(TIMEOUT) == 0
