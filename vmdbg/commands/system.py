@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
-from vmdbg.os.seam import NotThereYetError, Task
+from vmdbg.os.seam import Task
 from vmdbg.units import Tick
 from vmdbg.x86.paging import Paging
 from vmdbg.x86.physical_memory import PhysicalMemory
@@ -87,9 +87,10 @@ class GuestSystem:
             return found
         if self._error is not None:
             raise self._error
-        if not self._session.registers.mode.is_long:
-            raise NotThereYetError("an operating system")
-        raise UserError("no operating system that vmdbg knows (Linux) is found in this guest")
+        unknown = "no operating system that vmdbg knows (64-bit Linux) is found in this guest"
+        mode = self._session.registers.mode
+        early = f"the CPU is in {mode.value} mode; if Linux is booting, let it run further"
+        raise UserError(unknown if mode.is_long else f"{unknown}: {early}")
 
     def task(self) -> Task | None:
         """The current task; None where that cannot be told."""

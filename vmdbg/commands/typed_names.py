@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vmdbg.expressions.basic_types import basic_cast, basic_type
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.values import TypedValue, describe, whole
+from vmdbg.os.seam import NotThereYetError
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
+    from vmdbg.os.linux.current_locator import CurrentTask
     from vmdbg.os.linux.namespace import Namespace
 
 BY_NAME = ("current", "threads", "sizeof", "cast", "xarray", "maple", "variable")
 """Functions of vmdbg.os.linux.namespace that expressions have as they are."""
 WITH_MEMBER = ("offsetof", "container_of", "entries", "hash_entries", "tree_entries")
 """Those whose last argument is a member, which C has without quotes."""
+
+
+RUNNING: dict[str, Callable[[CurrentTask], int]] = {
+    "lx_pid": lambda task: task.process,
+    "lx_tid": lambda task: task.pid,
+    "lx_task": lambda task: task.address,
+}
+"""As gdb has them as registers."""
 
 
 def add_typed_names(session: Session) -> None:
@@ -41,6 +52,8 @@ def add_typed_names(session: Session) -> None:
 
     scope = session.scope
     scope.objects["task"] = lambda: names().current()
+    for name, read in RUNNING.items():
+        scope.objects[name] = _of_running(session, read)
     scope.functions |= {name: named(name) for name in (*BY_NAME, *WITH_MEMBER)}
     scope.functions |= {
         "cast": cast,
@@ -52,6 +65,19 @@ def add_typed_names(session: Session) -> None:
         "address_of": _address_of,
     }
     scope.member_functions |= set(WITH_MEMBER)
+
+
+def _of_running(session: Session, read: Callable[[CurrentTask], int]) -> Callable[[], int]:
+    """Raises UserError, or what the guest's tables have wrong, where it cannot be told."""
+
+    def value() -> int:
+        task = session.system.running()
+        if task is None:
+            session.system.need()
+            raise NotThereYetError("current task")
+        return read(task)
+
+    return value
 
 
 def _dereferenced(session: Session, value: Any) -> Any:

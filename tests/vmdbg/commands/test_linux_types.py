@@ -28,6 +28,8 @@ def test_ptype_shows_structs_enums_and_prototypes(linux: Session) -> None:
     [
         ("p current().comm", '"swapper/0"'),
         ("p task(1).comm", '"init"'),
+        ("p [$lx_pid, $lx_tid, $lx_task == &task]", "[0, 0, True]"),
+        ("p ((struct task_struct *)$lx_task).pid", "0"),
         ("p task(1)->real_parent->pid", "0"),
         ("p offsetof(struct list_head, prev)", "8"),
         ("p sizeof(struct list_head)", "0x10 = 16"),

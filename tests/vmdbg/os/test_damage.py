@@ -35,6 +35,10 @@ QUESTIONS: dict[str, Callable[[Linux], object]] = {
     "info": lambda linux: linux.info(),
     "symbols": lambda linux: linux.symbols.describe(linux.symbols.address_of("loop_add")),
     "print": lambda linux: str(linux.kernel["init_task"]),
+    "programs": lambda linux: linux.user_programs(1),
+    "quick current": lambda linux: linux.current_locator().read(linux.kernel.view.memory),
+    "oops": lambda linux: linux.oops(),
+    "threads": lambda linux: [str(task.comm) for task in linux.names.threads()],
     "module types": lambda linux: linux.kernel.module_types,
 }
 
