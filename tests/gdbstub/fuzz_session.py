@@ -1,8 +1,10 @@
 """Hostile clients: entry points for coverage-guided fuzzing and, with the same inputs, for Hypothesis.
 
-    python tests/gdbstub/fuzz_session.py session -max_total_time=60     (or: framing, agent, parse)
+    python tests/gdbstub/fuzz_session.py corpus DIR
+    python tests/gdbstub/fuzz_session.py session DIR/session -runs=1000000 -max_len=768     (or: framing, agent, parse)
 
-Each entry point takes bytes and must return: no exception, no endless loop, no growth beyond bounds.
+The first writes what the tests send, to begin with; the second keeps in DIR what reached new code. Each entry point
+takes bytes and must return: no exception, no endless loop, no growth beyond bounds.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from gdbstub.agent import Expression
 from gdbstub.agent.compile import compile_expression
 from gdbstub.agent.interpret import interpret
+from gdbstub.agent.opcodes import BINARY, Op
 from gdbstub.agent.verify import verify
 from gdbstub.errors import ExpressionError, TargetError
 from gdbstub.frames import TargetFrame
@@ -106,12 +109,42 @@ ENTRY_POINTS: Mapping[str, Callable[[bytes], None]] = {
 }
 
 
+def write_corpus(directory: Path) -> None:
+    """Packets that tests send, each in the form that its entry point takes: a directory for each."""
+    from tests.gdbstub.test_agent import push
+    from tests.gdbstub.test_packets import CASES
+    from tests.gdbstub.wire import framed
+
+    cases = [(before, last) for table in CASES.values() for _, before, last, _ in table]
+    payloads = [[packet.encode("latin-1") for packet in (*before, last)] for before, last in cases]
+    wires = [b"".join(map(framed, packets)) for packets in payloads]
+    binary = [push(7, 5) + bytes((op, Op.END)) for op in BINARY]
+    seeds = {
+        "session": wires,
+        "framing": [bytes((number % 8,)) + wire for number, wire in enumerate(wires)],
+        "parse": [packets[-1] for packets in payloads],
+        "agent": [*binary, bytes((Op.REG, 0, 0, Op.IF_GOTO, 0, 7, Op.DUP, Op.END))],
+    }
+    for name, contents in seeds.items():
+        (directory / name).mkdir(parents=True, exist_ok=True)
+        for number, content in enumerate(contents):
+            (directory / name / f"seed{number}").write_bytes(content)
+
+
 def main() -> None:
+    name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if name == "corpus" and len(sys.argv) == 2:
+        write_corpus(Path(sys.argv[1]))
+        return
+    if name not in ENTRY_POINTS:
+        sys.exit(f"usage: {sys.argv[0]} corpus DIR | {'|'.join(ENTRY_POINTS)} [DIR] [libFuzzer options]")
+    fuzz(name)
+
+
+def fuzz(name: str) -> None:
+    """Run libFuzzer on an entry point, with its options and corpus from the command line."""
     import atheris
 
-    name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
-    if name not in ENTRY_POINTS:
-        sys.exit(f"usage: {sys.argv[0]} {'|'.join(ENTRY_POINTS)} [libFuzzer options]")
     for module in [module for module in sys.modules if module.startswith(("gdbstub", "tests."))]:
         del sys.modules[module]
     with atheris.instrument_imports(include=["gdbstub"]):
