@@ -49,7 +49,21 @@ def guest(
         initrd=InputFile("initrd", memoryview(initrd)) if initrd is not None else None,
         append=append,
     )
-    origin = BootOrigin(MachineConfig(memory=memory), boot_image(options), options)
+    with booted(options) as made:
+        yield made
+
+
+@contextmanager
+def firmware_guest(image: bytes) -> Iterator[Guest]:
+    """At the reset vector."""
+    memory = 16 * MEBIBYTE
+    with booted(BootOptions(memory=memory, bios=InputFile("firmware", memoryview(image)))) as made:
+        yield made
+
+
+@contextmanager
+def booted(options: BootOptions) -> Iterator[Guest]:
+    origin = BootOrigin(MachineConfig(memory=options.memory), boot_image(options), options)
     machine = origin.machine()
     made = Guest(Debugger(Timeline(machine, origin=origin)))
     for console in (machine.debug_console, machine.serial[0]):

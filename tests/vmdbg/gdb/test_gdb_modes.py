@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.guests.build import assemble_file
-from tests.vmdbg.gdb.guests import assembled_guest, gdb, lldb
+from tests.guests.build import assemble, assemble_file
+from tests.vmdbg.gdb.guests import assembled_guest, firmware_guest, gdb, lldb
 from vmdbg.gdb.architecture import choose
 
 
@@ -79,6 +79,57 @@ def test_disassembly_follows_the_mode_with_the_helper(gdb_client: list[str]) -> 
         shown = "mov    $0x4c,%al" if letter == "L" else f"movb $0x{ord(letter):x}, %al"
         assert f"=> {place:#x}:\t{shown}" in output
         assert MODES[letter] in output
+
+
+FIRMWARE = """
+bits 16
+org 0
+rom:
+    nop
+    jmp 0f000h:shadow
+shadow:
+    xor di, di
+    mov es, di
+    mov di, 7c00h
+    mov si, sector
+    mov cx, 512
+    cs rep movsb
+    jmp 0:7c00h
+sector:
+    db {sector}
+    times 0fff0h - ($ - $$) db 0
+    jmp rom
+    times 10000h - ($ - $$) db 0
+"""
+
+
+def firmware() -> bytes:
+    """From the reset vector through ROM and its copy below 1 MiB to the boot sector of all modes."""
+    return assemble(FIRMWARE.format(sector=",".join(map(str, assemble_file("modes")))))
+
+
+def test_session_from_the_reset_vector_through_every_mode(gdb_client: list[str]) -> None:
+    look = "x/i $pc"
+    commands = [HELPER, look, "stepi", look, "stepi 2", look, "watch *(char *) 0x7c02", "continue", "delete"]
+    for place in places().values():
+        commands += [f"tbreak *{place:#x}", "continue", look, "info threads"]
+    with firmware_guest(firmware()) as guest:
+        output = gdb(gdb_client, guest.debugger, *commands, "reverse-continue", look)
+    pcs = ["0xfffffff0:\tjmp 0x", "0xffff0000:\tnop", "0xf0006:\txorw %di, %di"]
+    assert all(f"=> {shown}" in output for shown in pcs), output
+    assert "New value = -22 '\\352'" in output
+    for letter, place in places().items():
+        assert re.search(rf"=> {place:#x}:\tmovb? +\$0x{ord(letter):x}, ?%al", output)
+        assert MODES[letter] in output
+    assert output.count("=> 0xfffffff0:") == 2
+
+
+def test_real_mode_layout_from_the_reset_vector(gdb_client: list[str]) -> None:
+    with firmware_guest(firmware()) as guest:
+        commands = ["stepi 3", "x/2i $pc", "break *0x7c00", "continue"]
+        output = gdb(gdb_client, guest.debugger, *commands, view=choose("i8086"))
+    assert "=> 0xf0006:\txor    %di,%di\n   0xf0008:\tmov    %di,%es" in output
+    assert "Breakpoint 1, 0x00007c00" in output
 
 
 def test_lldb_is_told_where_it_is_in_every_mode(lldb_client: list[str]) -> None:

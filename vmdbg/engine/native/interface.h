@@ -89,7 +89,7 @@ void vm_set_a20(Vm *vm, uint32_t enabled);
 void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);
 void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size);
 int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);
-int vm_map_memory(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
+int vm_map_rom(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
 void vm_flush_engine_tlb(Vm *vm);
 void vm_flush_caches(Vm *vm);
 void vm_dirty_reset(Vm *vm);

@@ -181,6 +181,14 @@ static bool holds_code(Vm *vm, uint64_t physical)
     return physical < vm->ram_size && vm->is_code[physical >> 12];
 }
 
+static bool in_rom(const Vm *vm, uint64_t physical)
+{
+    for (uint32_t i = 0; i < vm->rom_count; i++)
+        if (physical - vm->roms[i].start < vm->roms[i].size)
+            return true;
+    return false;
+}
+
 static int grant(Vm *vm, const Translation *t, int access, int mmu_idx)
 {
     Env *env = vm->env;
@@ -190,6 +198,8 @@ static int grant(Vm *vm, const Translation *t, int access, int mmu_idx)
     bool execute = permitted(env, t->flags, MMU_FETCH, mmu_idx);
     int prot = read ? PAGE_READ : 0;
 
+    if (in_rom(vm, t->physical))
+        return prot | (access == MMU_FETCH ? PAGE_EXEC : 0);
     if (t->physical >= vm->ram_size)
         return prot | (write ? PAGE_WRITE : 0);
     if (access == MMU_FETCH)
@@ -281,7 +291,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
         vm->env->cr[2] = linear;
         raise_exception_err_ra_x86_64(vm->env, 14, outcome, host_pc);
     }
-    if (access == MMU_FETCH && t.physical >= vm->ram_size) {
+    if (access == MMU_FETCH && t.physical >= vm->ram_size && !in_rom(vm, t.physical)) {
         if (probe)
             return false;
         void_fetch(vm, linear, t.physical | (linear & 0xfff), host_pc);
@@ -295,6 +305,12 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
             granularity = 1;                /* refilled at every access */
             watch_access(vm, linear, t.physical | (linear & 0xfff), size, access, host_pc);
         }
+    }
+    if (access == MMU_STORE && in_rom(vm, t.physical)) {
+        memset(vm->sink, 0xff, 4096);       /* a locked instruction reads it too */
+        t.physical = SINK;
+        prot = PAGE_READ | PAGE_WRITE;
+        granularity = 1;
     }
     tlb_set_page_x86_64(cpu, linear & ~0xfffull, t.physical, prot, mmu_idx, granularity);
     return true;

@@ -463,9 +463,26 @@ int vm_map_window(Vm *vm, uint64_t physical, uint64_t size)
     return uc_mmio_map(vm->uc, physical, size, window_read, base, window_write, base);
 }
 
-int vm_map_memory(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host)
+static int map_memory(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host)
 {
     return uc_mem_map_ptr(vm->uc, physical, size, UC_PROT_ALL, host);
+}
+
+/* Memory above RAM for the guest to read and run. `host` stays the caller's; nothing writes to it. */
+int vm_map_rom(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host)
+{
+    if (vm->rom_count == ROMS)
+        return UC_ERR_RESOURCE;
+    if (!vm->sink) {
+        vm->sink = aligned_alloc(4096, 4096);
+        if (!vm->sink)
+            return UC_ERR_NOMEM;
+        int error = map_memory(vm, SINK, 4096, vm->sink);
+        if (error)
+            return error;
+    }
+    vm->roms[vm->rom_count++] = (VmRange){physical, size};
+    return map_memory(vm, physical, size, host);
 }
 
 static bool add_hooks(Vm *vm)
@@ -500,7 +517,7 @@ Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner)
     vm->apic_base = 0xfee00900;             /* enabled, the bootstrap processor's */
     vm->watch_armed = 1;
     if (!vm->is_code || !vm->maybe_writable || !vm->dirty || !vm->tlb ||
-        vm_map_memory(vm, 0, ram_size, ram) != UC_ERR_OK || !add_hooks(vm)) {
+        map_memory(vm, 0, ram_size, ram) != UC_ERR_OK || !add_hooks(vm)) {
         vm_free(vm);
         return NULL;
     }
@@ -518,6 +535,7 @@ void vm_free(Vm *vm)
     if (!vm)
         return;
     uc_close(vm->uc);
+    free(vm->sink);
     free(vm->is_code);
     free(vm->maybe_writable);
     free(vm->dirty);

@@ -22,6 +22,12 @@ enum VmDeliveryKind { DELIVER_EXCEPTION, DELIVER_SOFTWARE, DELIVER_EXTERNAL, DEL
 #define DELIVERIES 64
 
 typedef struct {
+    uint64_t start, size;
+} VmRange;
+#define ROMS 8
+#define SINK (1ull << 40)                   /* beyond all that is mapped for guests: see ADDRESS_SPACE */
+
+typedef struct {
     uint64_t address, size;
     uint32_t kind, id;
 } VmWatchpoint;
@@ -76,6 +82,9 @@ struct Vm {
     uint8_t *ram;
     uint64_t ram_size;
     uint8_t *is_code, *maybe_writable, *dirty;  /* a byte for each physical page */
+    VmRange roms[ROMS];                     /* memory above RAM that stores do not change */
+    uint32_t rom_count;
+    uint8_t *sink;                          /* a page at SINK, which no guest can name: where stores to ROM go */
 
     uint64_t *tlb;                          /* pairs of tag and translation, see tlb.c */
     uint64_t tlb_capacity, tlb_used;
@@ -129,7 +138,7 @@ void vm_interrupt(Vm *vm);
 void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);
 void vm_set_a20(Vm *vm, uint32_t enabled);
 int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);
-int vm_map_memory(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
+int vm_map_rom(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
 bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
 void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, uint64_t rip);
 

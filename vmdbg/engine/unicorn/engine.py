@@ -110,7 +110,7 @@ class UnicornEngine:
         start = self.ram_size
         for base, data in sorted(self._roms.items()):
             self._mapped(lib.vm_map_window(self._vm, start, base - start) if base > start else 0, start)
-            self._mapped(lib.vm_map_memory(self._vm, base, len(data), ffi.from_buffer("uint8_t[]", data)), base)
+            self._mapped(lib.vm_map_rom(self._vm, base, len(data), ffi.from_buffer("uint8_t[]", data)), base)
             start = base + len(data)
         self._mapped(lib.vm_map_window(self._vm, start, ADDRESS_SPACE - start), start)
 
