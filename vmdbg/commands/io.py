@@ -14,7 +14,10 @@ def declare(parser: Parser) -> None:
 
 @command("io", Group.DEVICES, declare, aliases=("ports", "info io"), examples=("io", "io 0x3f8", "io --unclaimed"))
 def io(session: Session, arguments: Arguments) -> Document:
-    """Show which device answers at which I/O ports, and the ports that the guest asked in vain."""
+    """Show which device answers at which I/O ports, and the ports that the guest asked in vain.
+
+    `query ports PORT` lists all accesses of the history.
+    """
     ports = session.debugger.machine.pc.ports
     if arguments.unclaimed:
         return document(table((">port", "direction", ">times"), _unclaimed(session)))

@@ -242,7 +242,7 @@ def parse_arguments(command: Command, rest: str) -> tuple[Arguments | None, bool
         return None, False
     as_json = "--json" in flags
     words = [word for word in words if word.text != "--json"]
-    arguments = parser.parse_args(_for_argparse(command, parser, words, rest))
+    arguments = parser.parse_intermixed_args(_for_argparse(command, parser, words, rest))
     arguments.letters, arguments.condition = letters, condition
     return arguments, as_json
 

@@ -10,6 +10,7 @@ from prompt_toolkit.document import Document as Line
 
 from vmdbg.commands.context import SECTIONS
 from vmdbg.commands.errors import UnknownCommandError
+from vmdbg.commands.query import QUESTIONS
 from vmdbg.commands.registers import GROUPS
 from vmdbg.commands.registry import Command
 from vmdbg.commands.session import Session
@@ -40,6 +41,7 @@ class CommandCompleter(Completer):
             "KIND": lambda: [*(i.mnemonic for i in EXCEPTIONS.values()), "cr3", "mode", "wrmsr", "rdmsr", "in", "out"],
             "MSR": lambda: MSRS,
             "SECTION": lambda: SECTIONS,
+            "QUESTION": lambda: QUESTIONS,
             "PROCESS": self._processes,
             "NAME": lambda: session.aliases,
         }
