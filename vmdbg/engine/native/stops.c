@@ -129,7 +129,8 @@ void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const ui
 static const TranslatorOps *original_ops;
 
 /* Ends blocks before a page boundary unless their first instruction crosses it, and after an instruction with RF set:
- * else what the guest sees of a fetch fault or of RF would depend on where blocks begin. */
+ * else what the guest sees of a fetch fault or of RF would depend on where blocks begin. And before the translator has
+ * no temporaries left: x87 instructions, AAM and INTO never give theirs back, and Unicorn writes beyond the last. */
 static void translate_insn(Disas *db, Cpu *cpu)
 {
     Vm *vm = vm_current;
@@ -148,6 +149,8 @@ static void translate_insn(Disas *db, Cpu *cpu)
         sse_status_translate_stmxcsr(UC_TCG_CTX(vm->uc), vm->env);
     original_ops->translate_insn(db, cpu);
     vm->align_next = vm->refused_at = 0;
+    if (db->is_jmp == DISAS_NEXT && TCG_TEMPS_IN_USE(UC_TCG_CTX(vm->uc)) > TCG_TEMPS - TCG_TEMPS_SPARE)
+        db->is_jmp = DISAS_TOO_MANY;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||
                                      db->tb->flags & HF_RF || traits & ACCESSES_PORT))
         db->is_jmp = DISAS_TOO_MANY;

@@ -161,6 +161,8 @@ typedef struct {
     void (*pc_sync)(Disas *, Cpu *);
 } TranslatorOps;
 typedef struct TcgContext TcgContext;
+#define TCG_TEMPS_IN_USE(tcg) (*(int32_t *)((char *)(tcg) + 48))
+enum { TCG_TEMPS = 512, TCG_TEMPS_SPARE = 128 };
 typedef struct { uint8_t head[24]; uintptr_t args[10]; } TcgOp;
 typedef struct { unsigned present : 1, has_value : 1, id : 14, refs : 16; } TcgLabel;
 enum { OP_SET_LABEL = 1, OP_MOVI_I64 = 64, OP_LD_I64 = 73, OP_ST_I64 = 77, OP_ADD_I64 = 78 };

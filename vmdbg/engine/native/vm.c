@@ -13,6 +13,7 @@ __thread Vm *vm_current;
 VmCallbacks vm_callbacks;
 
 enum { STUCK_DELIVERIES = 200000, ERROR_EXT = 1, ERROR_IDT = 2 };
+enum { TRANSLATIONS_SIZE = 128 << 20 };     /* bytes of host code; full, it is emptied */
 enum { FCW_AFTER_RESET = 0x40, MXCSR_AFTER_RESET = 0x1f80 };   /* SDM 3A table 10-1; Unicorn leaves zeros */
 
 /* Takes back the part of the current block that was counted and not run. */
@@ -135,8 +136,10 @@ void block_begins(Vm *vm)
         CPU_EXCEPTION_INDEX(vm->cpu) = -1;
         cpu_loop_exit_x86_64(vm->cpu);
     }
-    if (single)
+    if (single) {
         vm->stepped = 1;
+        vm->run_alone = vm->breakpoint_suppressed = 0;
+    }
     vm->in_single = single;
     CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;       /* what is due comes before the next fetch */
     if (!single && !vm->intr && !vm->nmi && !vm->step_once && !must_end(vm) && !data_breakpoint_hits(vm))
@@ -220,9 +223,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     }
     if (!vm->step_once && !vm->crossing && !vm->breakpoint_suppressed && !vm->run_alone)
         return false;
-    vm->expect_single = 1;
-    vm->run_alone = 0;
-    vm->breakpoint_suppressed = 0;
+    vm->expect_single = 1;                  /* and again, if the translations are full and emptied first */
     clock_attend(vm);
     vm->single_steps++;
     CPU_CFLAGS_NEXT_TB(cpu) = 1;
@@ -252,7 +253,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     if (software)
         vm->clock += vm->int_length;
     data_breakpoint_set_hits(vm, 0);        /* reported, or the instruction did not come so far */
-    vm->expect_single = vm->in_single = 0;
+    vm->expect_single = vm->in_single = vm->run_alone = vm->breakpoint_suppressed = 0;
     vm->exceptions++;
     vm_note_delivery(vm, vector, software ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, software ? 0 : env->error_code, rip);
     CPU_EXCEPTION_INDEX(vm->cpu) = vector;
@@ -504,6 +505,7 @@ Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner)
         free(vm);
         return NULL;
     }
+    uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_TCG_BUFFER_SIZE, 1), TRANSLATIONS_SIZE);
     vm->ram = ram;
     vm->ram_size = ram_size;
     vm->owner = owner;
