@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
+from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import describe_ending
@@ -27,15 +29,24 @@ class GdbRunner:
         self._server = server
         self._watcher = ClientWatcher(server.fileno(), debugger.engine.interrupt_run)
         self._fresh = True
+        loader = threading.Thread(target=catalog.load, name="commands loader", daemon=True)
+        loader.start()
+        self._loader: threading.Thread | None = loader
         if not wait:
             debugger.resume(Continue())
 
     def poll(self) -> bool:
         """Serve the client, and stay with one that goes on asking. Whether the guest is to run."""
         if self._server.poll():
-            self._fresh = True
+            self._have_commands()
             self._stay(time.monotonic() + STAY_SECONDS)
         return self._debugger.running
+
+    def _have_commands(self) -> None:
+        """The first client's monitor commands, which it need not wait for if they were loaded before it came."""
+        if self._loader is not None:
+            self._loader.join()
+            self._loader = None
 
     def _stay(self, until: float) -> bool:
         """Serve a client that asks one thing after another. Whether it let the guest run."""
@@ -79,8 +90,10 @@ class GdbRunner:
         return True
 
     def _watch_client(self) -> None:
-        """From the second slice on: many runs are over in the first, whose client speaks next."""
-        if not self._fresh and self._server.client is not None:
+        """From the second slice on: many runs are over in the first, whose client speaks next. One that is still to
+        come is watched for as well.
+        """
+        if not self._fresh:
             self._watcher.arm()
         self._fresh = False
 

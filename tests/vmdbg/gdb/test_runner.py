@@ -107,6 +107,25 @@ def test_control_c_ends_a_slice_that_would_not_end() -> None:
         assert client.replies[1].startswith(b"$T02")
 
 
+def test_client_that_comes_ends_a_slice_that_would_not_end() -> None:
+    with program(COUNTING) as (debugger, _, _guest):
+        server = GdbServer(debugger)
+        runner = GdbRunner(debugger, server, wait=False)
+        address = server.listen_tcp("127.0.0.1", 0)
+        came: list[socket.socket] = []
+        client = threading.Thread(target=lambda: came.append(socket.create_connection(address, timeout=60)))
+        for _ in range(3):
+            assert runner.poll()
+            runner.advance(Tick(debugger.machine.clock + SLICE))
+        client.start()
+        runner.advance(FOR_EVER)
+        assert not runner.poll()
+        assert server.client is not None
+        client.join(60)
+        runner.close()
+        came[0].close()
+
+
 @pytest.mark.parametrize("extended", [True, False])
 def test_guest_that_ended_waits_for_a_client_that_can_start_it_again(extended: bool) -> None:
     packets = [framed(packet) for packet in ((b"!", b"c", b"vRun;", b"c") if extended else (b"c",))]
