@@ -11,9 +11,11 @@ from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.timeline import Progress
 from vmdbg.units import PAGE_SIZE
 
 GAP = 16
+REPORTED = 1 << 20
 MOST_SHOWN = 16
 
 
@@ -35,7 +37,7 @@ def diff(session: Session, arguments: Arguments) -> Document:
     names = [name for name in registers1 if registers1[name] != registers2[name]]
     rows = [(text(name, Style.LABEL), hexadecimal(registers1[name]), hexadecimal(registers2[name])) for name in names]
     chips = [text(name, Style.LABEL) for name in devices1 if devices1[name] != devices2[name]]
-    pieces = list(_pieces(ram1, ram2))
+    pieces = list(_pieces(ram1, ram2, session.progress))
     shown = [_piece_row(start, ram1[start:end], ram2[start:end]) for start, end in pieces[: arguments.limit]]
     total = sum(end - start for start, end in pieces)
     summary = text(f"{total:,} bytes in {len(pieces):,} pieces of RAM differ", value=total)
@@ -53,10 +55,12 @@ def _state(session: Session, position: Position) -> tuple[dict[str, int], dict[s
         return registers, dict(session.debugger.machine.save().devices), bytes(engine.ram)
 
 
-def _pieces(before: bytes, after: bytes) -> Iterator[tuple[int, int]]:
+def _pieces(before: bytes, after: bytes, progress: Progress | None) -> Iterator[tuple[int, int]]:
     """Ranges that differ; those with less than GAP equal bytes between them are one."""
     current: tuple[int, int] | None = None
     for page in range(0, len(before), PAGE_SIZE):
+        if progress is not None and not page % REPORTED:
+            progress(page / len(before))
         if before[page : page + PAGE_SIZE] == after[page : page + PAGE_SIZE]:
             continue
         for offset in range(page, page + PAGE_SIZE):

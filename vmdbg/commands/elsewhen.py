@@ -23,7 +23,7 @@ def elsewhen(session: Session, position: Position | None = None) -> Iterator[Non
     here = timeline.position
     try:
         if position is not None:
-            timeline.seek(position)
+            timeline.seek(position, session.progress)
         yield
     finally:
         timeline.seek(here)

@@ -23,6 +23,7 @@ from vmdbg.repl.builtin import add_commands
 from vmdbg.repl.companion import Companion, Companions
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.guest_run import GuestRun
+from vmdbg.repl.interruption import Interruption
 from vmdbg.repl.leaving import Leave
 from vmdbg.repl.output import Output
 from vmdbg.repl.progress import ProgressLine
@@ -59,6 +60,7 @@ class Repl:
         self.theme = theme or default_theme()
         self.left: Leave | None = None
         self._progress = ProgressLine()
+        self._interruption = Interruption()
         self._guest = GuestConsole(self._progress.hide)
         self.output = Output(self.theme, self._guest, as_json=as_json, idle=self.companions.poll)
         self._run = GuestRun(self.companions, self._guest, self._progress)
@@ -68,7 +70,7 @@ class Repl:
         self._foreign: list[Stop] = []
         debugger.timeline.console.listeners.append(self._guest.on_output)
         self.session.execution.wait = self._run.wait
-        self.session.progress = self._progress.share
+        self.session.progress = self._share
         debugger.stop_listeners.append(self._on_stop)
         self.session.part(Log).listeners.append(self._on_log)
         add_commands(self, console=console)
@@ -106,11 +108,14 @@ class Repl:
         stops = self.session.stops
         self._progress.begin()
         try:
-            document, as_json = self.session.run_line(line)
+            with self._interruption.heeded(at_once=self._is_users_code(line)):
+                document, as_json = self.session.run_line(line)
         except KeyboardInterrupt:
+            self._progress.hide()
             self.output.say("interrupted")
             return False
         except Exception as error:
+            self._progress.hide()
             self.output.fail(error)
             return False
         finally:
@@ -120,6 +125,16 @@ class Repl:
         if self.session.stops > stops and not as_json:
             self.show_context()
         return True
+
+    def _share(self, done: float) -> None:
+        self._progress.share(done)
+        self._interruption.check()
+
+    def _is_users_code(self, line: str) -> bool:
+        try:
+            return Effect.HOST in self.session.registry.split(line)[0].effect
+        except VmdbgError:
+            return False
 
     def show_context(self) -> None:
         """The panel, if it is wanted; without it, nothing."""

@@ -82,3 +82,13 @@ def test_typing_errors_are_answered(open_terminal: Open) -> None:
     assert "is no expression" in terminal.line("p )(")
     terminal.keys("C-d")
     terminal.wait_for("ended with status 0")
+
+
+def test_control_c_ends_what_takes_long(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.line("context --off")
+    terminal.keys("python while True: pass", "Enter")
+    terminal.wait_for("while True: pass\n")
+    terminal.keys("C-c")
+    terminal.wait_for("interrupted")
+    assert "still here" in terminal.line("echo still here")

@@ -1,0 +1,53 @@
+"""Ctrl-C while a line is carried out that does not let the guest run."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+MOVERS = ("vmdbg.timeline.", "vmdbg.machine.", "vmdbg.engine.")
+
+
+class Interruption:
+    """Work on the history ends at the next sign of progress, where it can be left; the user's own code at once."""
+
+    def __init__(self) -> None:
+        self._wanted = False
+
+    @contextlib.contextmanager
+    def heeded(self, *, at_once: bool) -> Iterator[None]:
+        """Inside, Ctrl-C raises KeyboardInterrupt: out of check(), with `at_once` wherever the machine is whole."""
+        self._wanted = False
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            del number
+            if at_once and not _moves_the_machine(frame):
+                raise KeyboardInterrupt
+            self._wanted = True
+
+        try:
+            before = signal.signal(signal.SIGINT, on_signal)
+        except ValueError:
+            yield  # not the main thread: no signal comes here
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if Ctrl-C was pressed."""
+        if self._wanted:
+            self._wanted = False
+            raise KeyboardInterrupt
+
+
+def _moves_the_machine(frame: FrameType | None) -> bool:
+    """Whether what is carried out would leave RAM and CPU of different instants, were it left now."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(MOVERS):
+            return True
+        frame = frame.f_back
+    return False
