@@ -188,6 +188,41 @@ def test_physical_memory_mode(gdb_client: list[str]) -> None:
     assert 'received: "1"' in output
 
 
+ALIASES = """
+    mov qword [WINDOW_PT], shared + P + W
+    mov rsi, PML4
+    mov rdi, TEST_PAGES
+    mov ecx, 512
+    rep movsq
+    mov eax, TEST_PAGES
+    mov cr3, rax
+    mov rdi, WINDOW + 8
+    mov qword [rdi], 1
+by_alias:
+    mov rdi, shared + 8
+    mov qword [rdi], 2
+by_name:
+    finish 0
+    align 4096
+shared: dq 0, 0
+"""
+
+
+@pytest.mark.parametrize(("physical", "place", "value"), [(1, "by_alias", 1), (0, "by_name", 2)])
+def test_watchpoint_in_another_address_space(gdb_client: list[str], physical: int, place: str, value: int) -> None:
+    with program(ALIASES, "by_alias", "by_name", "shared") as (debugger, at, _):
+        output = gdb(
+            gdb_client,
+            debugger,
+            f"maintenance packet Qqemu.PhyMemMode:{physical}",
+            f"watch *(long *) {at['shared'] + 8:#x}",
+            "continue",
+            "print/x $pc",
+        )
+    assert f"New value = {value}" in output
+    assert f"= {at[place]:#x}" in output
+
+
 def test_step_mask_of_qemu_chooses_the_step_mode(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot") as (debugger, _at, _):
         output = gdb(
