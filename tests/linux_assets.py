@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -54,6 +55,21 @@ def cloud_kernel() -> Path:
 def generic_kernel() -> Path:
     """The vmlinuz of the current linux-image-amd64."""
     return _kernel("linux-image-amd64")
+
+
+def cloud_modules(*names: str) -> dict[str, bytes]:
+    """Modules of cloud_kernel() by file name, as `zram.ko`."""
+    package = cloud_kernel().parent.name
+    directory = _cache_directory() / f"{package}-modules"
+    if not all((directory / name).exists() for name in names):
+        directory.mkdir(exist_ok=True)
+        with _unpacked(package) as root:
+            for name in names:
+                found = next(root.glob(f"**/modules/**/{name}"), None)
+                if found is None:
+                    raise AssetsMissingError(f"package {package} has no module {name}")
+                _write(directory / name, found.read_bytes())
+    return {name: (directory / name).read_bytes() for name in names}
 
 
 def other_kernels() -> dict[str, Path]:
@@ -152,6 +168,17 @@ def _vmlinuz(package: str) -> Path:
 
 def _download(package: str, directory: Path) -> None:
     """Fetch a package and keep its /boot, all or nothing."""
+    with _unpacked(package) as root:
+        try:
+            os.rename(root / "boot", directory)
+        except OSError as error:
+            if not directory.exists():
+                raise AssetsMissingError(f"package {package} holds no usable /boot: {error}") from None
+
+
+@contextmanager
+def _unpacked(package: str) -> Iterator[Path]:
+    """The files of a package, which are gone afterwards."""
     for tool in ("apt-get", "dpkg-deb"):
         if not shutil.which(tool):
             raise AssetsMissingError(f"{tool} is missing: kernels are taken from Debian packages")
@@ -159,11 +186,7 @@ def _download(package: str, directory: Path) -> None:
         _run("apt-get", "download", package, directory=work)
         deb = next(Path(work).glob("*.deb"))
         _run("dpkg-deb", "-x", str(deb), f"{work}/root")
-        try:
-            os.rename(f"{work}/root/boot", directory)
-        except OSError as error:
-            if not directory.exists():
-                raise AssetsMissingError(f"package {package} holds no usable /boot: {error}") from None
+        yield Path(work, "root")
 
 
 @cache
@@ -172,12 +195,8 @@ def _busybox() -> bytes:
     for path in (Path("/bin/busybox"), _cache_directory() / "busybox"):
         if path.exists() and _is_static(path.read_bytes()):
             return path.read_bytes()
-    with tempfile.TemporaryDirectory(dir=_cache_directory()) as work:
-        _run("apt-get", "download", "busybox-static", directory=work)
-        _run("dpkg-deb", "-x", str(next(Path(work).glob("*.deb"))), f"{work}/root")
-        found = next(
-            path for path in Path(work, "root").rglob("busybox") if path.is_file() and not path.is_symlink()
-        )
+    with _unpacked("busybox-static") as root:
+        found = next(path for path in root.rglob("busybox") if path.is_file() and not path.is_symlink())
         _write(_cache_directory() / "busybox", found.read_bytes())
     return (_cache_directory() / "busybox").read_bytes()
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vmdbg.api.guest import Guest
 
 _FAILED = pytest.StashKey[bool]()
+_KEPT = pytest.StashKey[list[Path]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,12 +54,19 @@ def vmdbg_guest(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest]
     keep = request.config.getoption("--vmdbg-keep")
     for number, guest in enumerate(guests):
         if keep and request.node.stash.get(_FAILED, False):
-            _keep(guest, Path(keep), f"{request.node.name}-{number}")
+            kept = _keep(guest, Path(keep), f"{request.node.name}-{number}")
+            request.config.stash.setdefault(_KEPT, []).append(kept)
         guest.close()
 
 
-def _keep(guest: Guest, directory: Path, name: str) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for path in config.stash.get(_KEPT, []):
+        terminalreporter.write_line(f"vmdbg: what happened in a failed test: vmdbg replay {path} --repl")
+
+
+def _keep(guest: Guest, directory: Path, name: str) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / (re.sub(r"[^\w.-]+", "_", name) + ".vmdbg")
     path.unlink(missing_ok=True)
     guest.save_recording(path)
+    return path

@@ -185,6 +185,7 @@ class Guest:
         `patience` in ticks. `port` -1 is the debug console. Breakpoints are passed. Raises GuestError, with the last
         lines of the console, if the guest ends or takes longer.
         """
+        __tracebackhide__ = True  # pytest: the test's own line is of interest
         wanted = text.encode() if isinstance(text, str) else text
         log = self.timeline.console.port(port)
         read, limit = self._read.get(port, 0), self.tick + patience

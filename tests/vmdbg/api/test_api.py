@@ -188,6 +188,7 @@ def test_the_pytest_fixture_keeps_the_history_of_failed_tests(tmp_path: Path) ->
     )
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     (kept,) = keep.iterdir()
+    assert f"vmdbg replay {kept} --repl" in done.stdout
     with vmdbg.open_recording(kept) as guest:
         assert guest.end.tick >= 1000
 
