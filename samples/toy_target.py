@@ -6,6 +6,7 @@
 `Toy.target` and the two methods below it are all that gdb needs; then come breakpoints, monitor commands and the CPU.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
 
@@ -150,4 +151,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()
