@@ -26,11 +26,18 @@ class Client:
         self._acknowledged = True
         self.send("?")
         self._drain()
-        features = self.ask("qSupported:swbreak+;hwbreak+;vContSupported+").decode()
+        features = self._features()
         sizes = [item.partition("=")[2] for item in features.split(";") if item.startswith("PacketSize=")]
         self.packet_size = int(sizes[0], 16) if sizes else DEFAULT_PACKET_SIZE
         if self.ask("QStartNoAckMode") == b"OK":
             self._acknowledged = False
+
+    def _features(self) -> str:
+        """What the server can do. A stop that it reports unasked may come first, however late on a busy machine."""
+        self.send("qSupported:swbreak+;hwbreak+;vContSupported+")
+        while b"PacketSize=" not in (reply := self.receive()):
+            pass
+        return reply.decode()
 
     def _drain(self) -> None:
         """QEMU reports unasked that it stopped for us."""
