@@ -17,8 +17,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument(
         "mode",
         nargs="?",
-        default="",
-        choices=["", *(mode.value for mode in StepMode)],
+        choices=[mode.value for mode in StepMode],
         metavar="MODE",
         help="same-context or architectural",
     )
