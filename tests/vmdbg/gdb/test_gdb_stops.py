@@ -244,6 +244,13 @@ def test_find_and_compare_memory(gdb_client: list[str]) -> None:
     assert f"{at['hot'] - 3:#x}" in output
 
 
+def test_system_registers_are_shown_with_the_others(gdb_client: list[str]) -> None:
+    with assembled_guest("modes") as guest:
+        output = gdb(gdb_client, guest.debugger, "info registers")
+    shown = {line.split()[0] for line in output.splitlines() if line}
+    assert {"rax", "cr0", "gdtr_base", "gdtr_limit", "tr_flags", "efer", "dr7", "lstar", "tick", "linear_pc"} <= shown
+
+
 def test_system_registers_are_read_and_written(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot") as (debugger, at, _):
         output = gdb(
