@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.os.linux.current_locator import CurrentTask
 from vmdbg.os.seam import Task
 from vmdbg.units import Tick
 from vmdbg.x86.paging import Paging
@@ -13,7 +14,7 @@ from vmdbg.x86.physical_memory import PhysicalMemory
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
-    from vmdbg.os.linux.current_locator import CurrentLocator, CurrentTask
+    from vmdbg.os.linux.current_locator import CurrentLocator
     from vmdbg.os.linux.operating_system import Linux
 
 
@@ -105,7 +106,10 @@ class GuestSystem:
         debugger = self._session.debugger
         if self._locator is None or debugger.machine.clock < self._locator[0]:
             self._locator = self._locate()
-        return self._locator[1].read(debugger.physical) if self._locator is not None else None
+        if self._locator is not None:
+            return self._locator[1].read(debugger.physical)
+        task = self.task()
+        return CurrentTask(task.address, task.pid, task.process, task.name) if task is not None else None
 
     def _locate(self) -> tuple[Tick, CurrentLocator] | None:
         """Good from here on: earlier the kernel may not have been where it is now."""

@@ -15,7 +15,7 @@ from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.inputs import RegisterWrite
 from vmdbg.machine.snapshot import Position
 from vmdbg.os.linux.oops import oops_entries
-from vmdbg.os.seam import FrameKind
+from vmdbg.os.seam import FrameKind, NotThereYetError
 from vmdbg.units import Tick
 
 pytestmark = pytest.mark.timeout(300)
@@ -91,6 +91,17 @@ def test_the_quick_way_to_the_current_task_holds_for_the_whole_boot(own: OwnGues
         )
         names.add(quick.name)
     assert len(names) > 3
+
+
+def test_there_is_no_quick_way_before_the_per_cpu_data_is_where_it_stays(own: OwnGuest) -> None:
+    """At the kernel's first function in C, which has a current task already."""
+    seek(own, own.ready)
+    start = own.linux().kernel.symbol("start_kernel")
+    seek(own, 0)
+    own.run_to(start)
+    assert own.linux().current().name == "swapper"
+    with pytest.raises(NotThereYetError, match="per-CPU"):
+        own.linux().current_locator()
 
 
 @pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.slow)])

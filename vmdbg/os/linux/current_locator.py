@@ -60,7 +60,12 @@ class CurrentLocator:
 
 @guarded("current task")
 def current_locator(kernel: Kernel) -> CurrentLocator:
-    """Of the first processor. Raises `NotThereYetError` before the kernel set up its per-CPU data."""
+    """Of the first processor. Raises `NotThereYetError` before the kernel set up its per-CPU data.
+
+    Until then it makes do with a copy in its own image, which it leaves (arch/x86/kernel/setup_percpu.c).
+    """
+    if kernel.current_task_pointer() >= IMAGE_START:
+        raise NotThereYetError("per-CPU data")
     pointer = kernel.memory.translate(kernel.current_task_pointer())
     image, text = kernel.memory.translate(kernel.symbol("_text")), kernel.symbol("_text")
     direct_map = kernel.memory.u64(kernel.symbol("page_offset_base"))
