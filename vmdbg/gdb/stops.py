@@ -8,6 +8,7 @@ from typing import assert_never
 from gdbstub import stops as rsp
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
 from gdbstub.stops import Edge, Signal, StopReason
+from vmdbg.commands.oops_watch import is_oops_point
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
 from vmdbg.debugger.points import Point, Watchpoint
@@ -108,6 +109,8 @@ def _breakpoint(points: tuple[Point, ...], owned: Owned) -> StopReason:
     mine = [found for point in points if (found := owned(point)) is not None]
     if mine:
         return rsp.BreakpointHit(hardware=all(point.kind is BreakpointKind.HARDWARE for point in mine))
+    if any(is_oops_point(point) for point in points):
+        return rsp.Signalled(Signal.SIGTRAP, text="the kernel has an oops or a panic to report: monitor oops shows it")
     numbers = ", ".join(str(point.number) for point in points)
     return rsp.Signalled(Signal.SIGTRAP, text=f"stopped at vmdbg's breakpoint {numbers}")
 
