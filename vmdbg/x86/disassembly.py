@@ -80,12 +80,15 @@ class Disassembler:
         mnemonic = found.mnemonic.strip()
         kind = kind_of(found)
         target = far_target = None
+        operands = found.op_str
         immediates = [operand.imm for operand in found.operands if operand.type == cs86.X86_OP_IMM]
         if kind & (Kind.CALL | Kind.JUMP) and immediates:
             if Kind.FAR in kind and len(immediates) == 2:
                 far_target = (immediates[0] & 0xFFFF, immediates[1] & 0xFFFF_FFFF)
             else:
-                target = self._linear(immediates[0] & self._target_mask(found), cs_base)
+                reached = immediates[0] & self._target_mask(found)
+                target = self._linear(reached, cs_base)
+                operands = operands.replace(f"{immediates[0]:#x}", f"{reached:#x}")  # Capstone's does not wrap
         reads, writes = found.regs_access()
         return Instruction(
             self._linear(offset, cs_base),
@@ -93,7 +96,7 @@ class Disassembler:
             self.width,
             bytes(found.bytes),
             mnemonic,
-            found.op_str,
+            operands,
             kind,
             tuple(self._memory(found)),
             target,

@@ -142,6 +142,11 @@ def test_direct_target_is_linear_and_wraps_in_the_segment(
     assert decode(code, width, offset, cs_base).target == target
 
 
+def test_target_that_wraps_is_written_as_it_is_reached() -> None:
+    assert decode("e9 0d 00", Width.BITS16, 0xFFF0, 0xF_0000).operands == "0x0"
+    assert decode("e8 00 80", Width.BITS16, 0x9000, 0).operands == "0x1003"
+
+
 @pytest.mark.parametrize("syntax", list(Syntax))
 def test_far_target_is_selector_and_offset(syntax: Syntax) -> None:
     jump = Disassembler(Width.BITS16, syntax).decode(bytes.fromhex("ea 34 12 00 f0"), 0)
