@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +17,17 @@ from vmdbg.queries.accesses import AccessQuery, ExecutionQuery, access_row
 from vmdbg.queries.calls import CallQuery, SystemCallQuery
 from vmdbg.queries.difference import difference
 from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
-from vmdbg.queries.parallel import can_fork, file_scan, forked, inherited_scan, processes, scan_here, scan_parts, split
+from vmdbg.queries.parallel import (
+    Part,
+    can_fork,
+    file_scan,
+    forked,
+    inherited_scan,
+    processes,
+    scan_here,
+    scan_parts,
+    split,
+)
 from vmdbg.queries.rows import (
     AccessRow,
     CallRow,
@@ -160,12 +170,15 @@ class Queries:
         parts = split(timeline, self._workers)
         if self._executor is None and can_fork():
             with forked(timeline, self._workers) as executor:
-                return scan_parts(executor, inherited_scan, query, parts, self._on_progress)
+                return scan_parts(executor, inherited_scan, query, parts, self._on_progress, workers=self._workers)
         with self._file() as path:
             if self._executor is not None:
-                return scan_parts(self._executor, file_scan(path), query, parts, self._on_progress)
+                return self._scan(self._executor, path, query, parts)
             with processes(self._workers) as executor:
-                return scan_parts(executor, file_scan(path), query, parts, self._on_progress)
+                return self._scan(executor, path, query, parts)
+
+    def _scan(self, executor: Executor, path: Path, query: Query, parts: Sequence[Part]) -> list[Row]:
+        return scan_parts(executor, file_scan(path), query, parts, self._on_progress, workers=self._workers)
 
     @contextmanager
     def _file(self) -> Iterator[Path]:
