@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmdbg.commands.registry import Effect
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.seam import Location
 from vmdbg.symbols.line_file import LineFile
@@ -19,6 +22,9 @@ from vmdbg.units import Linear
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
+
+
+LONGEST_SOURCE = 1 << 24
 
 
 @dataclass(slots=True)
@@ -155,7 +161,12 @@ class Sources:
         self._texts.clear()
 
     def text(self, file: str) -> list[str] | None:
-        """The lines of a source file, None if it is not found; never what no symbol file names."""
+        """The lines of a source file, None if it is not found; never what no symbol file names.
+
+        The names come out of symbol files, which may be a guest's own: who may not reach the host is shown none.
+        """
+        if Effect.HOST not in self._session.allowed:
+            return None
         if file not in self._texts:
             self._texts[file] = self._read(file)
         return self._texts[file]
@@ -165,7 +176,17 @@ class Sources:
         places += [known.path.parent / Path(file).name for known in self.files]
         for place in places:
             try:
-                return place.read_text("utf-8", "replace").splitlines()
-            except OSError:
+                return _lines(place)
+            except (OSError, ValueError):
                 continue
         return None
+
+
+def _lines(path: Path) -> list[str]:
+    """Raises OSError for what is no file of text: a device, a pipe, or too much."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(number, "rb") as file:
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LONGEST_SOURCE:
+            raise OSError(f"{path} is no source file")
+        return file.read(LONGEST_SOURCE).decode("utf-8", "replace").splitlines()

@@ -186,6 +186,8 @@ def _here(session: Session, linear: int | None = None) -> LineRange:
 def _lines(session: Session, listed: Listed, file: str, first: int, number: int, marked: int = 0) -> Document:
     content = session.sources.text(file)
     if content is None:
+        if Effect.HOST not in session.allowed:
+            raise UserError(f"{file} cannot be shown here: it is a file of the host")
         raise UserError(f"{file} is not found; `directory DIR` tells where sources are")
     if first > len(content):
         raise UserError(f"{file} has {len(content)} lines")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+from vmdbg.commands.registry import Effect
 from vmdbg.commands.session import Session
+from vmdbg.commands.sources import LONGEST_SOURCE
 
 
 def test_address_to_symbol_and_back(session: Session) -> None:
@@ -70,3 +73,28 @@ def test_list_takes_lines_and_goes_on(session: Session) -> None:
 
 def test_a_symbol_without_an_address_is_where_the_cpu_is(session: Session) -> None:
     assert session.execute("symbol") == session.execute("symbol rip")
+
+
+def test_only_files_of_text_are_read_as_source(session: Session, tmp_path: Path) -> None:
+    """Their names come out of symbol files, which may be the work of a guest."""
+    fifo = tmp_path / "fifo.c"
+    os.mkfifo(fifo)
+    big = tmp_path / "big.c"
+    with big.open("wb") as file:
+        file.truncate(LONGEST_SOURCE + 1)
+    plain = tmp_path / "plain.c"
+    plain.write_text("one\ntwo\n")
+    for name in (fifo, big, "/dev/zero", tmp_path, "a\0b"):
+        assert session.sources.text(str(name)) is None
+    assert session.sources.text(str(plain)) == ["one", "two"]
+
+
+def test_who_may_not_reach_the_host_sees_no_sources(session: Session) -> None:
+    guarded = Session(session.debugger, allowed=Effect.CHANGES, owner="guarded")
+    try:
+        guarded.sources.files = session.sources.files
+        guarded.sources.directories = session.sources.directories
+        assert "cannot be shown here" in guarded.execute("list")
+        assert "push   rbp" in guarded.execute("context code source")
+    finally:
+        guarded.close()
