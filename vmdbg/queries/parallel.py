@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 
 from vmdbg.machine.snapshot import Position
@@ -27,8 +30,8 @@ LEAST_INTERVALS = 3
 OPEN_FILES = 2
 _open: dict[tuple[str, int], Timeline] = {}
 """In a worker: the timelines of the recordings that it was asked about last."""
-_inherited: list[Timeline] = []
-"""In a forked worker: its own copy of the parent's timeline, the last one."""
+LOOK_SECONDS = 0.2
+"""Between two looks at how far copies are."""
 
 PartScan = Callable[[Query, Part], Sequence[Row]]
 """What a worker does with a part."""
@@ -62,8 +65,20 @@ def _scan_file(path: str, stamp: int, query: Query, part: Part) -> Sequence[Row]
 def processes(workers: int) -> Iterator[Executor]:
     """Fresh processes."""
     executor = ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), initializer=_leave_signals)
-    try:
+    with _ended_with(executor):
         yield executor
+
+
+@contextmanager
+def _ended_with(executor: ProcessPoolExecutor) -> Iterator[None]:
+    """An error inside ends the executor's processes at once."""
+    before = set(multiprocessing.active_children())
+    try:
+        yield
+    except BaseException:
+        for worker in set(multiprocessing.active_children()) - before:
+            worker.terminate()
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -73,26 +88,50 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
+@dataclass(slots=True)
+class _Inheritance:
+    """What forked() leaves to its copies. `passed` is memory that they share: ticks done of each part."""
+
+    timeline: Timeline
+    parts: Sequence[Part]
+    passed: ctypes.Array[ctypes.c_longlong]
+
+
+_inherited: list[_Inheritance] = []
+
+
 @contextmanager
-def forked(timeline: Timeline, workers: int) -> Iterator[Executor]:
+def forked(timeline: Timeline, workers: int, parts: Sequence[Part]) -> Iterator[Executor]:
     """Copies of this process, which have the timeline already: for inherited_scan()."""
-    _inherited.append(timeline)
+    _inherited.append(_Inheritance(timeline, parts, RawArray(ctypes.c_longlong, len(parts))))
     executor = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_begin_as_copy)
     try:
-        yield executor
+        with _ended_with(executor):
+            yield executor
     finally:
-        executor.shutdown(cancel_futures=True)
         _inherited.pop()
 
 
 def inherited_scan(query: Query, part: Part) -> Sequence[Row]:
     """A PartScan for forked()."""
-    return scan(_inherited[-1], query, *part)
+    own = _inherited[-1]
+    number = own.parts.index(part)
+
+    def checked(position: Position) -> None:
+        own.passed[number] = min(position.tick, part[1].tick) - part[0].tick
+
+    return scan(own.timeline, query, *part, checked)
+
+
+def inherited_share() -> float:
+    """How much of the history the copies have done."""
+    own = _inherited[-1]
+    return sum(own.passed) / max(1, own.parts[-1][1].tick - own.parts[0][0].tick)
 
 
 def _begin_as_copy() -> None:
     _leave_signals()
-    _inherited[-1].recorder = None
+    _inherited[-1].timeline.recorder = None
 
 
 def _leave_signals() -> None:
@@ -108,16 +147,20 @@ def scan_parts(
     on_progress: Progress | None = None,
     *,
     workers: int = 1,
+    share: Callable[[], float] | None = None,
 ) -> list[Row]:
-    """All rows in order. Each of the `workers` gets a stretch of the history, part by part: its caches stay warm."""
+    """All rows in order. Each of the `workers` gets a stretch of the history, part by part: its caches stay warm.
+
+    `share` says how much is done where that is known better than by whole parts.
+    """
     waiting: dict[Future[Sequence[Row]], int] = {
         executor.submit(scan_part, query, parts[index]): index for index in _abreast(len(parts), workers)
     }
     found: list[Sequence[Row]] = [()] * len(parts)
     try:
-        for done, future in enumerate(_completed(waiting), 1):
+        for done, future in enumerate(_completed(waiting, lambda: _report(on_progress, share)), 1):
             found[waiting[future]] = future.result()
-            if on_progress is not None:
+            if on_progress is not None and share is None:
                 on_progress(done / len(parts))
     except BaseException:
         for future in waiting:
@@ -132,11 +175,21 @@ def _abreast(count: int, workers: int) -> list[int]:
     return sorted(range(count), key=lambda index: (index % length, index))
 
 
-def _completed(futures: dict[Future[Sequence[Row]], int]) -> Iterator[Future[Sequence[Row]]]:
-    """as_completed() for futures of concurrent.futures; in order for those of other libraries."""
-    if all(isinstance(future, Future) for future in futures):
-        return iter(as_completed(futures))
-    return iter(futures)
+def _report(on_progress: Progress | None, share: Callable[[], float] | None) -> None:
+    if on_progress is not None and share is not None:
+        on_progress(share())
+
+
+def _completed(futures: dict[Future[Sequence[Row]], int], look: Callable[[], None]) -> Iterator[Future[Sequence[Row]]]:
+    """As they complete, with a look around meanwhile; those of other libraries in order."""
+    if not all(isinstance(future, Future) for future in futures):
+        yield from futures
+        return
+    left = set(futures)
+    while left:
+        done, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
+        look()
+        yield from done
 
 
 def scan_here(

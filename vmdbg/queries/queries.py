@@ -23,6 +23,7 @@ from vmdbg.queries.parallel import (
     file_scan,
     forked,
     inherited_scan,
+    inherited_share,
     processes,
     scan_here,
     scan_parts,
@@ -169,8 +170,11 @@ class Queries:
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
         parts = split(timeline, self._workers)
         if self._executor is None and can_fork():
-            with forked(timeline, self._workers) as executor:
-                return scan_parts(executor, inherited_scan, query, parts, self._on_progress, workers=self._workers)
+            progress, workers = self._on_progress, self._workers
+            with forked(timeline, workers, parts) as executor:
+                return scan_parts(
+                    executor, inherited_scan, query, parts, progress, workers=workers, share=inherited_share
+                )
         with self._file() as path:
             if self._executor is not None:
                 return self._scan(self._executor, path, query, parts)
