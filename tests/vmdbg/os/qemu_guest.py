@@ -172,12 +172,16 @@ def parse_registers(shown: str) -> dict[str, int]:
     return found
 
 
+def busybox() -> Path:
+    return Path(shutil.which("busybox") or "/bin/busybox")
+
+
 def initial_ramdisk(kernel: Kernel) -> Path:
     """busybox, three modules and the script that prints the truth, as a newc archive."""
     target = cache_directory() / "kernels" / kernel.label / "ground-truth.cpio"
     files = {
         "init": (0o100755, INIT.read_bytes()),
-        "bin/busybox": (0o100755, Path(shutil.which("busybox") or "/bin/busybox").read_bytes()),
+        "bin/busybox": (0o100755, busybox().read_bytes()),
     }
     for number, name in enumerate(MODULES):
         data = kernel.module(name).read_bytes()
@@ -234,7 +238,8 @@ def booted(kernel: Kernel, arguments: str = "", options: tuple[str, ...] = ()) -
 
 def snapshot(kernel: Kernel, arguments: str = "") -> tuple[DumpView, Truth]:
     """The guest after it printed its truth. Kept in the cache directory until the script changes."""
-    key = hashlib.sha256(INIT.read_bytes() + kernel.release.encode() + arguments.encode()).hexdigest()[:16]
+    contents = INIT.read_bytes() + busybox().read_bytes() + kernel.release.encode() + arguments.encode()
+    key = hashlib.sha256(contents).hexdigest()[:16]
     target = cache_directory() / "snapshots" / f"{kernel.label}-{key}"
     with being_made(target) as missing:
         if missing:

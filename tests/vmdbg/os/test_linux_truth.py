@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.vmdbg.os.conftest import OWN, Guest
+from tests.vmdbg.os.qemu_guest import busybox
+from vmdbg.commands.linux_programs import file_build_id
+from vmdbg.os.linux.page_cache import PAGE, first_page
 from vmdbg.os.linux.unwind import Unwinder
 from vmdbg.os.linux.walks import list_entries
 from vmdbg.os.seam import Backtrace, FrameKind
@@ -209,6 +212,24 @@ def test_timers_include_every_sleeper_of_timer_list(guest: Guest) -> None:
     assert len(sleepers) >= 3
     for sleeper in sleepers:
         assert sleeper in shown
+
+
+def test_timers_name_the_sleepers_that_they_wake(guest: Guest) -> None:
+    """What /proc/PID/syscall shows in clock_nanosleep."""
+    asleep = {f"sleep ({pid})" for pid, (name, _) in stat_rows(guest).items() if name == "sleep"}
+    woken = {timer.purpose for timer in guest.linux.timers()}
+    assert len(asleep & woken) >= 3
+    assert any(timer.function == "delayed_work_timer_fn" and timer.purpose for timer in guest.linux.timers())
+
+
+def test_programs_are_those_of_the_initial_ramdisk(guest: Guest) -> None:
+    kernel = guest.linux.kernel
+    (program,) = (one for one in guest.linux.user_programs(1) if one.path == "/bin/busybox")
+    assert program.build_id == file_build_id(busybox())
+    assert program.slide == 0
+    area = next(area for area in guest.linux.maps(1) if area.path == program.path)
+    file = kernel.object("struct vm_area_struct", area.address).vm_file
+    assert first_page(kernel, file) == busybox().read_bytes()[:PAGE]
 
 
 def test_slab_caches_are_those_of_slabinfo(guest: Guest) -> None:

@@ -131,6 +131,10 @@ def test_what_makes_no_sense_is_an_error_of_the_user() -> None:
         _ = one.nothing
     with pytest.raises(UserError):
         one.where.pointer_().pointer_()
+    with pytest.raises(UserError, match="has no length"):
+        len(one.low)
+    with pytest.raises(UserError, match="is no pointer"):
+        one.low.dereference_()
 
 
 def test_completion_offers_the_members() -> None:
