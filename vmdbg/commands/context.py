@@ -94,7 +94,7 @@ def _registers(session: Session, state: ContextState) -> list[Block]:
     names = list(GENERAL if wide else GENERAL[:8])
     lines: list[Block] = []
     plain = [_cell(state, name, wide) for name in names]
-    row = 4 if session.columns >= WIDE else 3
+    row = 4 if not wide or session.columns >= WIDE else 3
     lines += [joined(_gapped(plain[start : start + row])) for start in range(0, len(names), row)]
     pointer = "rip" if wide else "eip"
     where = session.describe(session.debugger.pc)

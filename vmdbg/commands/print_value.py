@@ -11,6 +11,7 @@ from vmdbg.commands.value_text import value_json, value_text
 from vmdbg.errors import UserError
 from vmdbg.expressions.formats import format_integer, parse_format
 from vmdbg.expressions.registers import RegisterFile
+from vmdbg.expressions.spelling import split_colon
 from vmdbg.expressions.template import compile_template
 from vmdbg.expressions.values import TypedValue, whole
 
@@ -35,6 +36,7 @@ def declare(parser: Parser) -> None:
         "p cr0.PG",
         "p mem[rsp, 4]",
         "p u32(rsp)",
+        "p cs:rip",
         "p base = rsp & ~0xfff",
         'p "rip is {rip:x}"',
     ),
@@ -55,7 +57,7 @@ def print_(session: Session, arguments: Arguments) -> Document:
     if source[0] in "'\"" and source[-1] == source[0] and "{" in source and not name:
         words = compile_template(source[1:-1], session.scope).render()
         return document(words)
-    value = session.evaluate(source)
+    value = _value(session, source)
     _keep(session, name, value)
     letters = parse_format(arguments.letters)
     if isinstance(value, TypedValue) and letters.letter is None:
@@ -71,6 +73,13 @@ def _object(value: TypedValue, name: str) -> Document:
     more = len(lines) - MAX_OBJECT_LINES
     left = [text(f"{more} more lines; print a member of it", Style.DIM)] if more > 0 else []
     return document(*lines[:MAX_OBJECT_LINES], *left, value={"value": words})
+
+
+def _value(session: Session, source: str) -> Any:
+    """Of an expression; the linear address of `segment:offset`."""
+    if split_colon(source) is None or source[0] in "'\"":
+        return session.evaluate(source)
+    return session.linear(source)
 
 
 def _assignment(source: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.errors import UserError
 from vmdbg.units import Linear
+from vmdbg.x86.mode import Width
 
 MOST = 1024
 
@@ -66,7 +67,10 @@ def stack_lines(session: Session, start: int, number: int) -> list[Text]:
 
 def _marks(session: Session) -> dict[int, str]:
     """Addresses that registers point to."""
+    mode = session.registers.mode
+    base = 0 if mode.is_long else session.registers.read("ss_base")
     marks: dict[int, str] = {}
-    for name in ("rsp", "rbp"):
-        marks.setdefault(session.registers.read(name), name)
+    for name in ("sp", "bp"):
+        shown = {Width.BITS64: f"r{name}", Width.BITS32: f"e{name}", Width.BITS16: name}[mode.width]
+        marks.setdefault(base + session.registers.read(shown), shown)
     return marks

@@ -13,3 +13,8 @@ def test_real_mode_vectors_by_segment_and_offset(real_mode: Session) -> None:
 
 def test_protected_mode_says_what_real_mode_would_use(session: Session) -> None:
     assert "the CPU is in protected mode" in session.execute("ivt")
+
+
+def test_chosen_vectors(real_mode: Session) -> None:
+    assert len(real_mode.execute("ivt 0x10 8").splitlines()) == 3
+    assert "is no vector" in real_mode.execute("ivt 0x1000")

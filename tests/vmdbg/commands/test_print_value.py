@@ -37,6 +37,12 @@ def test_pointers_have_their_symbols(session: Session) -> None:
     assert "<deposit+0x4>" in session.execute("p/a rip + 4")
 
 
+def test_segment_and_offset(session: Session, real_mode: Session) -> None:
+    assert session.execute("p cs:rip") == session.execute("p rip")
+    assert real_mode.execute("p 0x7c0:0x10").split()[0] == "0x7c10"
+    assert "is a physical address" in session.execute("p phys:0x1000")
+
+
 def test_values_are_kept(session: Session) -> None:
     session.run("p 41")
     session.run("p answer = _ + 1")

@@ -32,3 +32,9 @@ def test_a_loop_of_pointers_ends(live: Session) -> None:
     live.run("continue")
     live.run("set mem[rsp] = rsp")
     assert "(again)" in live.execute("telescope rsp 1")
+
+
+def test_registers_have_the_names_of_the_mode(session: Session, real_mode: Session) -> None:
+    assert "+0000 rsp " in session.execute("telescope 1")
+    real_mode.run("set ss_base = 0x100") if "ss_base" in real_mode.debugger.engine.register_names else None
+    assert "+0000 sp " in real_mode.execute("telescope 1")

@@ -77,6 +77,15 @@ class Tmux:
     def wait_for(self, text: str) -> str:
         return self._wait(lambda screen: text in screen, repr(text))
 
+    def press_until(self, key: str, text: str) -> None:
+        """Press a key again and again, as people do when it came too early to mean anything."""
+        deadline = time.monotonic() + TIMEOUT
+        while text not in self.screen(history=True):
+            assert time.monotonic() < deadline, f"{text!r} did not appear in\n{self.screen(history=True)}"
+            self.keys(key)
+            if select.select([self._reader], [], [], 0.5)[0]:
+                os.read(self._reader, 1 << 16)
+
     def _wait(self, found: object, what: str) -> str:
         deadline = time.monotonic() + TIMEOUT
         assert callable(found)
