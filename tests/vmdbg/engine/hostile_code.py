@@ -72,15 +72,22 @@ def registers(rng: random.Random) -> dict[str, int]:
     return values
 
 
-def provoke(cpu: BareCpu, rng: random.Random) -> None:
+def prepare(cpu: BareCpu, rng: random.Random) -> None:
+    """Random code at CODE, half of it an endless loop, in a random mode."""
     cpu.reset()
     code = b""
     while len(code) < CODE_LENGTH:
         code += instruction(rng)
+    if rng.random() < 0.5:
+        code += bytes([0xEB, (-len(code) - 2) & 0xFF])
     cpu.write(CODE, code + b"\xf4" * 16)
     cpu.write(DATA, rng.randbytes(256))
     cpu.write(GDT + 0x18, rng.randbytes(64))
     cpu.engine.write_registers(registers(rng))
+
+
+def provoke(cpu: BareCpu, rng: random.Random) -> None:
+    prepare(cpu, rng)
     cpu.engine.set_interrupt(rng.random() < 0.1)
     cpu.engine.run(Tick(cpu.engine.clock + rng.choice([3, 20, 300, 3000])))
     for _ in range(rng.choice([0, 0, 5])):

@@ -125,6 +125,33 @@ def test_a_refused_lock_is_run_once_its_operand_is_memory() -> None:
     assert cpu.engine.delivery_count == 1
 
 
+@pytest.mark.parametrize("loop", ["loope", "loopne"])
+def test_flags_outlive_a_loop_that_ends_because_cx_is_0(loop: str) -> None:
+    cpu = run(f"mov ecx, 1\nor eax, 1\n{loop} there\nthere: setz al", rflags=0x46)
+    assert (cpu["rax"] & 0xFF, cpu["rcx"]) == (0, 0)
+
+
+@pytest.mark.parametrize("test", ["bt edx, 1", "bts edx, 1", "lock btr [rsp - 8], edx", "btc dword [rsp - 8], 3"])
+@pytest.mark.parametrize("before", ["add al, 0x7f", "sub al, 1", "mov cl, 3\nshl eax, cl", "imul eax, eax, 0x10001"])
+def test_flags_after_a_bit_test_do_not_depend_on_where_a_block_begins(before: str, test: str) -> None:
+    code = assemble(f"{before}\n{test}\npushfq", origin=CODE)
+    pushed = []
+    for steps in range(4):
+        cpu = BareCpu()
+        cpu.engine.write_register("rax", 0x8001)
+        cpu.load(code)
+        for _ in range(steps):
+            cpu.engine.step()
+        cpu.engine.run(Tick(100))
+        pushed.append(cpu.read(STACK - 8, 8))
+    assert len(set(pushed)) == 1
+
+
+def test_a_bit_test_that_faults_leaves_the_flags() -> None:
+    source = "mov rbx, 1 << 47\nxor ecx, ecx\nadd al, 0x7f\nbts [rbx], ecx"
+    assert run(source, rax=1).read(STACK - 24, 8) & 0x8D5 == 0x890  # OF, SF, AF
+
+
 @pytest.mark.parametrize(
     ("source", "resumes"),
     [

@@ -72,14 +72,25 @@ static uint8_t lockable_0f(uint8_t opcode)
     }
 }
 
+/* BT, BTS, BTR, BTC; other forms of BAh are #UD. */
+static bool tests_bit(uint8_t opcode)
+{
+    return opcode == 0xba || (opcode & 0xe7) == 0xa3;
+}
+
 /* LOCK before anything but a change of memory is #UD (SDM 2A, LOCK). Unicorn ends the process at some of those. */
 static unsigned locked_traits(Env *env, uint64_t linear)
 {
     uint8_t opcode = code_byte(env, linear++);
-    uint8_t operations = opcode == 0x0f ? lockable_0f(code_byte(env, linear++)) : lockable(opcode);
-    uint8_t modrm = operations ? code_byte(env, linear) : 0xc0;
+    bool escaped = opcode == 0x0f;
 
-    return modrm < 0xc0 && operations >> (modrm >> 3 & 7) & 1 ? 0 : LOCKS_IN_VAIN;
+    if (escaped)
+        opcode = code_byte(env, linear++);
+    uint8_t operations = escaped ? lockable_0f(opcode) : lockable(opcode);
+    uint8_t modrm = operations ? code_byte(env, linear) : 0xc0;
+    if (modrm >= 0xc0 || !(operations >> (modrm >> 3 & 7) & 1))
+        return LOCKS_IN_VAIN;
+    return escaped && tests_bit(opcode) ? TESTS_BIT : 0;
 }
 
 static unsigned traits_0f(Env *env, uint64_t linear, uint8_t prefix)
@@ -99,6 +110,8 @@ static unsigned traits_0f(Env *env, uint64_t linear, uint8_t prefix)
     case 0xae:
         return (code_byte(env, linear) & 0x38) == 0x18 ? STORES_MXCSR : 0;
     default:
+        if (tests_bit(map))
+            return TESTS_BIT;
         found = LISTED(map_0f, opcode, prefix);
     }
     return found && code_byte(env, linear) < 0xc0 ? DEMANDS_ALIGNMENT : 0;
@@ -128,17 +141,18 @@ unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *op
     byte = code_byte(env, linear);
     if (byte == 0x0f)
         return traits_0f(env, linear + 1, prefix);
+    if ((byte & 0xfe) == 0xe0)
+        return LOOPS_BY_ZF;
     return is_port_access(byte) ? ACCESSES_PORT : 0;
 }
 
-/* An instruction to be refused is shown to the translator as UD2, with a prefix more so that it is no shorter. */
+/* What the translator reads. */
 uint32_t __wrap_cpu_ldub_code_x86_64(Env *env, uint64_t linear)
 {
-    static const uint8_t refused[] = {0xf0, 0x0f, 0x0b};
     uint32_t byte = code_byte(env, linear);
-    uint64_t at = vm_current && vm_current->refused_at ? linear - vm_current->refused_at : UINT64_MAX;
+    uint64_t at = vm_current ? linear - vm_current->instead_at : UINT64_MAX;
 
-    return at < sizeof refused ? refused[at] : byte;
+    return vm_current && at < vm_current->instead_size ? vm_current->instead[at] : byte;
 }
 
 __attribute__((noinline)) void __wrap_helper_cmpxchg16b_x86_64(Env *env, uint64_t linear)

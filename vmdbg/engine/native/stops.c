@@ -128,6 +128,47 @@ void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const ui
 
 static const TranslatorOps *original_ops;
 
+static void translate_as(Disas *db, Cpu *cpu, uint64_t at, const uint8_t *bytes, uint64_t size)
+{
+    Vm *vm = vm_current;
+
+    vm->instead_at = at;
+    vm->instead = bytes;
+    vm->instead_size = size;
+    original_ops->translate_insn(db, cpu);
+    vm->instead_size = 0;
+}
+
+/* #UD. Not shorter than the instruction that it stands for, so that a change of that is noticed. */
+static void refuse(Disas *db, Cpu *cpu, uint64_t opcode_at)
+{
+    static const uint8_t lock_ud2[] = {0xf0, 0x0f, 0x0b};
+
+    translate_as(db, cpu, opcode_at, lock_ud2, sizeof lock_ud2);
+}
+
+/* Unicorn's BT leaves AF and OF as they are or not, by what it knows of the flags from earlier in the block. After CMC
+ * twice it knows nothing, as at a block's beginning. Restoring the state at a fault must know of that: insn_start. */
+static void forget_flags(Disas *db, Cpu *cpu)
+{
+    static const uint8_t cmc[] = {0xf5};
+    uint64_t pc = db->pc_next;
+
+    for (int i = 0; i < 2; i++) {
+        translate_as(db, cpu, pc, cmc, sizeof cmc);
+        db->pc_next = pc;
+        db->is_jmp = DISAS_NEXT;
+    }
+    db->num_insns++;
+    original_ops->insn_start(db, cpu);
+}
+
+/* When CX becomes 0, LOOPE and LOOPNE forget what the block has computed of the flags. BT needs a place for insn_start. */
+static bool must_begin_block(const Disas *db, unsigned traits)
+{
+    return db->num_insns > 1 && (traits & LOOPS_BY_ZF || (traits & TESTS_BIT && db->num_insns == db->max_insns));
+}
+
 /* Ends blocks before a page boundary unless their first instruction crosses it, and after an instruction with RF set:
  * else what the guest sees of a fetch fault or of RF would depend on where blocks begin. And before the translator has
  * no temporaries left: x87 instructions, AAM and INTO never give theirs back, and Unicorn writes beyond the last. */
@@ -144,11 +185,19 @@ static void translate_insn(Disas *db, Cpu *cpu)
     uint64_t opcode_at;
     unsigned traits = instruction_traits(vm->env, db->pc_next, db->tb->flags & HF_CS64, &opcode_at);
     vm->align_next = traits & DEMANDS_ALIGNMENT;
-    vm->refused_at = traits & LOCKS_IN_VAIN ? opcode_at : 0;
     if (traits & STORES_MXCSR)
         sse_status_translate_stmxcsr(UC_TCG_CTX(vm->uc), vm->env);
-    original_ops->translate_insn(db, cpu);
-    vm->align_next = vm->refused_at = 0;
+    if (must_begin_block(db, traits)) {
+        db->is_jmp = DISAS_TOO_MANY;
+        return;
+    }
+    if (traits & TESTS_BIT && db->num_insns > 1)
+        forget_flags(db, cpu);
+    if (traits & LOCKS_IN_VAIN)
+        refuse(db, cpu, opcode_at);
+    else
+        original_ops->translate_insn(db, cpu);
+    vm->align_next = 0;
     if (db->is_jmp == DISAS_NEXT && TCG_TEMPS_IN_USE(UC_TCG_CTX(vm->uc)) > TCG_TEMPS - TCG_TEMPS_SPARE)
         db->is_jmp = DISAS_TOO_MANY;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||

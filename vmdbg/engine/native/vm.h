@@ -70,7 +70,8 @@ struct Vm {
     uint32_t attention, pad_attention;      /* attention: look at every block */
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
     uint32_t align_next;                    /* the next access translated is to be checked */
-    uint64_t refused_at;                    /* what is translated from here on is read as #UD; 0: nowhere */
+    uint64_t instead_at, instead_size;      /* where the translator is shown other bytes than there are */
+    const uint8_t *instead;
     uint32_t int_length;                    /* of the INT n that is being delivered */
     uint32_t external_event;                /* one is being delivered that is no INT n */
     uint32_t intr, nmi, running, exit;
@@ -180,7 +181,7 @@ void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int
 const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf);
 
 /* instructions.c */
-enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8 };
+enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, TESTS_BIT = 16, LOOPS_BY_ZF = 32 };
 unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at);
 
 /* sse_status.c */

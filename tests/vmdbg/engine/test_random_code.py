@@ -1,0 +1,71 @@
+"""Random code in every mode ends in one state however it is cut: at once, in steps, in slices with flushes between."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tests.vmdbg.engine.hostile_code import prepare
+from vmdbg.engine.port import Exit, LimitReached, Stepped, Stuck
+from vmdbg.engine.unicorn.bare import BareCpu
+from vmdbg.units import Tick
+
+LIMITS = [20, 100, 300]
+Way = Callable[[BareCpu, Tick, random.Random], Exit]
+
+
+def at_once(cpu: BareCpu, limit: Tick, _rng: random.Random) -> Exit:
+    return cpu.engine.run(limit)
+
+
+def in_steps(cpu: BareCpu, limit: Tick, _rng: random.Random) -> Exit:
+    while cpu.engine.clock < limit:
+        ended = cpu.engine.step()
+        if ended != Stepped():
+            return ended
+    return LimitReached()
+
+
+def in_slices(cpu: BareCpu, limit: Tick, rng: random.Random) -> Exit:
+    while cpu.engine.clock < limit:
+        if rng.random() < 0.2:
+            cpu.engine.flush_caches()
+        stepping = rng.random() < 0.3
+        until = Tick(min(limit, cpu.engine.clock + rng.randrange(1, 40)))
+        ended = cpu.engine.step() if stepping else cpu.engine.run(until)
+        if ended not in (Stepped(), LimitReached()):
+            return ended
+    return LimitReached()
+
+
+def ran(seed: int, way: Way) -> tuple[object, ...]:
+    """All that can be seen afterwards."""
+    cpu, rng = BareCpu(), random.Random(seed)
+    prepare(cpu, rng)
+    ended = way(cpu, Tick(rng.choice(LIMITS)), rng)
+    engine = cpu.engine
+    state = (ended, engine.clock, engine.cpu_digest_bytes(), bytes(engine.ram), engine.deliveries(), cpu.bus.log)
+    cpu.close()
+    return state
+
+
+def check(seeds: range) -> None:
+    for seed in seeds:
+        expected = ran(seed, at_once)
+        if expected[0] == Stuck():  # exceptions without end, of which steps see each
+            continue
+        assert ran(seed, in_steps) == expected, f"seed {seed}"
+        assert ran(seed, in_slices) == expected, f"seed {seed}"
+
+
+@pytest.mark.parametrize("first", range(0, 400, 100))
+def test_however_it_is_cut(first: int) -> None:
+    check(range(first, first + 100))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(10_000, 20_000, 1000))
+def test_however_it_is_cut_and_for_long(first: int) -> None:
+    check(range(first, first + 1000))
