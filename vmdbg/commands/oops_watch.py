@@ -58,7 +58,7 @@ class OopsWatch:
         except VmdbgError:
             return
         for name, address in found.items():
-            self._session.debugger.points.add_breakpoint(address, owner=self._owner, text=name)
+            self._session.debugger.points.add_breakpoint(address, owner=self._owner, text=name, hidden=True)
         self.places = tuple(found)
 
     def _between_slices(self) -> None:

@@ -28,12 +28,13 @@ class PointIndex:
 
 @dataclass(slots=True)
 class PointTable:
-    """Numbers are given once and never again. Changes reach the engine at arm()."""
+    """Numbers are given once and never again; hidden points have negative ones. Changes reach the engine at arm()."""
 
     breakpoints: dict[int, Breakpoint] = field(default_factory=dict)
     watchpoints: dict[int, Watchpoint] = field(default_factory=dict)
     catches: Catches = field(default_factory=Catches)
     _next: int = 1
+    _next_hidden: int = -1
     _dirty: bool = True
     _by_address: PointIndex | None = None
 
@@ -47,12 +48,13 @@ class PointTable:
         text: str = "",
         temporary: bool = False,
         action: Callable[..., None] | None = None,
+        hidden: bool = False,
     ) -> Breakpoint:
         """Raises UserError for an address that no CPU can have."""
         if not 0 <= address < LINEAR_END:
             raise UserError(f"{address:#x} is no address: it does not fit in 64 bits")
         point = Breakpoint(
-            self._take_number(), address, space, owner, condition, text, temporary=temporary, action=action
+            self._take_number(hidden=hidden), address, space, owner, condition, text, temporary=temporary, action=action
         )
         self.breakpoints[point.number] = point
         self._changed()
@@ -156,7 +158,10 @@ class PointTable:
             engine.set_catches(self.catches)
         self._dirty = False
 
-    def _take_number(self) -> int:
+    def _take_number(self, *, hidden: bool = False) -> int:
+        if hidden:
+            self._next_hidden -= 1
+            return self._next_hidden + 1
         self._next += 1
         return self._next - 1
 
