@@ -147,9 +147,12 @@ def test_flags_after_a_bit_test_do_not_depend_on_where_a_block_begins(before: st
     assert len(set(pushed)) == 1
 
 
-def test_a_bit_test_that_faults_leaves_the_flags() -> None:
-    source = "mov rbx, 1 << 47\nxor ecx, ecx\nadd al, 0x7f\nbts [rbx], ecx"
-    assert run(source, rax=1).read(STACK - 24, 8) & 0x8D5 == 0x890  # OF, SF, AF
+@pytest.mark.parametrize(
+    "access", ["bts [rbx], ecx", "setp [rbx]", "setle [rbx]", "rcl byte [rbx], 1", "rcr dword [rbx], cl"]
+)
+def test_an_access_that_faults_leaves_the_flags(access: str) -> None:
+    source = f"mov rbx, 1 << 47\nmov ecx, 3\nstc\ndec eax\n{access}"
+    assert run(source, rax=1).read(STACK - 24, 8) & 0x8D5 == 0x45  # ZF, PF, CF
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,15 @@ static unsigned locked_traits(Env *env, uint64_t linear)
     uint8_t modrm = operations ? code_byte(env, linear) : 0xc0;
     if (modrm >= 0xc0 || !(operations >> (modrm >> 3 & 7) & 1))
         return LOCKS_IN_VAIN;
-    return escaped && tests_bit(opcode) ? TESTS_BIT : 0;
+    return escaped && tests_bit(opcode) ? READS_FLAGS : 0;
+}
+
+/* RCL, RCR of memory. */
+static bool rotates_through_carry(Env *env, uint8_t opcode, uint64_t modrm_at)
+{
+    bool shifts = (opcode & 0xfe) == 0xc0 || (opcode & 0xfc) == 0xd0;
+
+    return shifts && code_byte(env, modrm_at) < 0xc0 && (code_byte(env, modrm_at) & 0x30) == 0x10;
 }
 
 static unsigned traits_0f(Env *env, uint64_t linear, uint8_t prefix)
@@ -110,8 +118,8 @@ static unsigned traits_0f(Env *env, uint64_t linear, uint8_t prefix)
     case 0xae:
         return (code_byte(env, linear) & 0x38) == 0x18 ? STORES_MXCSR : 0;
     default:
-        if (tests_bit(map))
-            return TESTS_BIT;
+        if (tests_bit(map) || ((map & 0xf0) == 0x90 && code_byte(env, linear) < 0xc0))
+            return READS_FLAGS;             /* the latter: SETcc to memory */
         found = LISTED(map_0f, opcode, prefix);
     }
     return found && code_byte(env, linear) < 0xc0 ? DEMANDS_ALIGNMENT : 0;
@@ -143,6 +151,8 @@ unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *op
         return traits_0f(env, linear + 1, prefix);
     if ((byte & 0xfe) == 0xe0)
         return LOOPS_BY_ZF;
+    if (rotates_through_carry(env, byte, linear + 1))
+        return READS_FLAGS;
     return is_port_access(byte) ? ACCESSES_PORT : 0;
 }
 

@@ -147,8 +147,9 @@ static void refuse(Disas *db, Cpu *cpu, uint64_t opcode_at)
     translate_as(db, cpu, opcode_at, lock_ud2, sizeof lock_ud2);
 }
 
-/* Unicorn's BT leaves AF and OF as they are or not, by what it knows of the flags from earlier in the block. After CMC
- * twice it knows nothing, as at a block's beginning. Restoring the state at a fault must know of that: insn_start. */
+/* Unicorn's BT leaves AF and OF as they are or not, by what it knows of the flags from earlier in the block; SETcc, RCL
+ * and RCR lose them if their access faults. After CMC twice it knows nothing, as at a block's beginning. Restoring the
+ * state at a fault must know of that: insn_start. */
 static void forget_flags(Disas *db, Cpu *cpu)
 {
     static const uint8_t cmc[] = {0xf5};
@@ -166,7 +167,7 @@ static void forget_flags(Disas *db, Cpu *cpu)
 /* When CX becomes 0, LOOPE and LOOPNE forget what the block has computed of the flags. BT needs a place for insn_start. */
 static bool must_begin_block(const Disas *db, unsigned traits)
 {
-    return db->num_insns > 1 && (traits & LOOPS_BY_ZF || (traits & TESTS_BIT && db->num_insns == db->max_insns));
+    return db->num_insns > 1 && (traits & LOOPS_BY_ZF || (traits & READS_FLAGS && db->num_insns == db->max_insns));
 }
 
 /* Ends blocks before a page boundary unless their first instruction crosses it, and after an instruction with RF set:
@@ -191,7 +192,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
         db->is_jmp = DISAS_TOO_MANY;
         return;
     }
-    if (traits & TESTS_BIT && db->num_insns > 1)
+    if (traits & READS_FLAGS && db->num_insns > 1)
         forget_flags(db, cpu);
     if (traits & LOCKS_IN_VAIN)
         refuse(db, cpu, opcode_at);

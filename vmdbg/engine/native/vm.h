@@ -181,7 +181,7 @@ void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int
 const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf);
 
 /* instructions.c */
-enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, TESTS_BIT = 16, LOOPS_BY_ZF = 32 };
+enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32 };
 unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at);
 
 /* sse_status.c */
