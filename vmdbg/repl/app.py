@@ -170,7 +170,7 @@ class Repl:
         if not self.output.interactive:
             self.execute_piped()
             return self.left or Leave.QUIT
-        with line_mode():
+        with line_mode(), self._interruption.heeded(at_once=False):
             self.greet()
             typed = ""
             while self.left is None:
@@ -213,6 +213,8 @@ class Repl:
         try:
             found = self.prompt.read(typed)
         except KeyboardInterrupt:
+            if self.debugger.running:
+                self.debugger.interrupt()
             return ""
         except EOFError:
             self.left = Leave.QUIT

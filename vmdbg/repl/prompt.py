@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ from vmdbg.repl.status import StatusBar
 from vmdbg.repl.themes import Theme
 
 IDLE_SECONDS = 0.05
+REDRAW_SECONDS = 0.25
+"""How old the status bar may be while another front end lets the guest run."""
 PROMPT = "vmdbg> "
 CONTINUED = "  ...> "
 
@@ -90,9 +93,13 @@ class Prompt:
     def _hook(self, context: InputHookContext) -> None:
         """Called by prompt_toolkit when it has nothing to do, until a key is there."""
         app = get_app()
+        drawn = time.monotonic()
         while not context.input_is_ready():
             if self._between():
                 app.exit(result=StopSeen(app.current_buffer.text))
+                return
+            if self._session.debugger.running and time.monotonic() - drawn > REDRAW_SECONDS:
+                app.invalidate()
                 return
             if not self._session.debugger.running:
                 files = [context.fileno(), *(companion.fileno() for companion in self._companions)]

@@ -56,3 +56,12 @@ def test_quitting_gdb_leaves_the_prompts_breakpoints(open_terminal: Open, tmp_pa
     client = gdb(served(terminal), tmp_path, "stepi", "stepi")
     client.communicate(timeout=TIMEOUT)
     assert "mutex_lock" in terminal.line("points")
+
+
+def test_control_c_at_the_prompt_stops_what_gdb_let_go(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal("run", "--repl", "--gdb", "127.0.0.1:0")
+    gdb(served(terminal), tmp_path, "stepi", "detach").communicate(timeout=TIMEOUT)
+    terminal.wait_for("another front end let the guest go")
+    terminal.keys("C-c")
+    terminal.wait_for("\ninterrupted\n")
+    assert "RIP" in terminal.line("registers rip").upper()
