@@ -148,7 +148,7 @@ static void refuse(Disas *db, Cpu *cpu, uint64_t opcode_at)
 }
 
 /* Unicorn's BT leaves AF and OF as they are or not, by what it knows of the flags from earlier in the block; SETcc, RCL
- * and RCR lose them if their access faults. After CMC twice it knows nothing, as at a block's beginning. Restoring the
+ * and RCR lose them if their access faults. After CMC twice it knows that they are in cc_src, whole. Restoring the
  * state at a fault must know of that: insn_start. */
 static void forget_flags(Disas *db, Cpu *cpu)
 {
@@ -192,7 +192,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
         db->is_jmp = DISAS_TOO_MANY;
         return;
     }
-    if (traits & READS_FLAGS && db->num_insns > 1)
+    if (traits & READS_FLAGS)
         forget_flags(db, cpu);
     if (traits & LOCKS_IN_VAIN)
         refuse(db, cpu, opcode_at);
