@@ -23,8 +23,15 @@ Fetch = Callable[[SegmentRef], Segment]
 """The segment with its bytes. Raises RecordingError if they are not there."""
 
 
+def check_can_leave_out(origin: Origin, *, embed: bool) -> None:
+    """Raises UserError if files that are to be left out are not known."""
+    if not embed and isinstance(origin, BootOrigin) and origin.options is None:
+        raise UserError("the files that this machine was made from are not known: record with them embedded")
+
+
 def make_meta(origin: Origin, *, embed: bool) -> tuple[Meta, list[tuple[SegmentRef, Segment]]]:
-    """The block, and the segments whose bytes the recording must hold. Raises UserError if files cannot be left out."""
+    """The block, and the segments whose bytes the recording must hold. Raises as check_can_leave_out()."""
+    check_can_leave_out(origin, embed=embed)
     meta = Meta(
         vmdbg=vmdbg.__version__,
         engine=ENGINE_VERSION,
@@ -52,8 +59,7 @@ def _make_meta(meta: Meta, origin: Origin, embed: bool) -> tuple[Meta, list[tupl
             if embed:
                 held = [(segment_ref(segment), segment) for segment in image.segments]
                 return _replace(meta, image=_image_meta(image, [ref for ref, _ in held])), held
-            if options is None:
-                raise UserError("the files that this machine was made from are not known: record with them embedded")
+            assert options is not None
             held = [(segment_ref(segment), segment) for segment in options.firmware]
             files = _file_options(options, tuple(ref for ref, _ in held))
             return _replace(meta, image=_image_meta(image, []), files=files), held

@@ -14,7 +14,7 @@ from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import BlockWriter, Kind
 from vmdbg.recording.content import pieces
-from vmdbg.recording.meta import make_meta
+from vmdbg.recording.meta import check_can_leave_out, make_meta
 from vmdbg.recording.records import (
     CheckpointRecord,
     ConsolePiece,
@@ -68,7 +68,7 @@ class RecordingWriter:
         self.on_failure: Callable[[RecordingError], None] | None = None
         self._timeline = timeline
         self._checkpoints = checkpoints
-        meta, held = make_meta(self._origin, embed=embed)
+        check_can_leave_out(self._origin, embed=embed)
         try:
             self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115 - closed by close()
         except FileExistsError:
@@ -84,24 +84,29 @@ class RecordingWriter:
         self._flushed_at = time.monotonic()
         self._known_pages: set[bytes] = {timeline.store.zero.key}
         self._written_checkpoints = 0
-        self._submitted = self._least_blocks = 0
-        self._start(meta, held)
+        self._has_beginning = False
+        self._start(self._origin, embed=embed)
 
-    def _start(self, meta: object, held: object) -> None:
+    def _start(self, origin: Origin, *, embed: bool) -> None:
         try:
             self._writer = BlockWriter(self._file)
         except OSError as error:
             self._failed(error)
             return
-        self._put(Kind.META, meta)
-        for piece in pieces(held):  # type: ignore[arg-type]  # what make_meta() gave
-            self._put(Kind.CONTENT, piece)
+        self._submit(lambda: self._write_beginning(origin, embed=embed))
         self._ram: RamImage = self._first.ram
-        if isinstance(self._origin, StateOrigin):
+        if isinstance(origin, StateOrigin):
             self._put_base(self._first)
         else:
             self._known_pages |= {page.key for page in self._ram.pages()}
-        self._least_blocks = self._submitted
+
+    def _write_beginning(self, origin: Origin, *, embed: bool) -> None:
+        """What was booted. Hashing and packing it takes longer than the guest should wait."""
+        meta, held = make_meta(origin, embed=embed)
+        self._writer.append(Kind.META, encode(meta))
+        for piece in pieces(held):
+            self._writer.append(Kind.CONTENT, encode(piece))
+        self._has_beginning = not isinstance(origin, StateOrigin)
 
     def on_input(self, entry: PlacedInput) -> None:
         self._pending.append(encode_input(entry))
@@ -175,7 +180,12 @@ class RecordingWriter:
         zero = self._timeline.store.zero
         numbers = array("I", (number for number, page in enumerate(checkpoint.ram.pages()) if page is not zero))
         self._put_pages([checkpoint.ram[number] for number in numbers])
-        self._put(Kind.BASE, self._record(checkpoint, numbers))
+        base = encode(self._record(checkpoint, numbers))
+        self._submit(lambda: self._write_base(base))
+
+    def _write_base(self, base: bytes) -> None:
+        self._writer.append(Kind.BASE, base)
+        self._has_beginning = True
 
     def _record(self, checkpoint: Checkpoint, numbers: array[int]) -> CheckpointRecord:
         keys = b"".join(checkpoint.ram[number].key for number in numbers)
@@ -206,7 +216,6 @@ class RecordingWriter:
     def _submit(self, write: Callable[[], None]) -> None:
         if self.failure is not None:
             return
-        self._submitted += 1
         self._queue.append(self._thread.submit(write))
         self._drain(BACKLOG)
 
@@ -230,8 +239,7 @@ class RecordingWriter:
             self.on_failure(self.failure)
 
     def _what_is_left(self) -> str:
-        writer: BlockWriter | None = getattr(self, "_writer", None)
-        if writer is None or not self._least_blocks or len(writer.index) < self._least_blocks:
+        if not self._has_beginning:
             return "It does not even hold what the history begins with, and is of no use; the guest runs on unrecorded"
         return "What was recorded so far can be replayed; the guest runs on unrecorded"
 
