@@ -162,6 +162,19 @@ def test_an_access_that_faults_leaves_the_flags(access: str) -> None:
         assert cpu.read(STACK - 24, 8) & 0x8D5 == 0x45  # ZF, PF, CF
 
 
+@pytest.mark.parametrize("steps", range(3))
+def test_a_breakpoint_at_a_port_leaves_the_flags(steps: int) -> None:
+    cpu = BareCpu()
+    cpu.engine.write_registers({"rax": 0x7F, "rdx": 0x80, "dr0": 0x80, "dr7": 0x20401, "cr4": 0x628})
+    cpu.load(assemble("add al, 1\nout dx, al", origin=CODE))
+    for _ in range(steps):
+        cpu.engine.step()
+    cpu.engine.run(Tick(100))
+    (trap,) = cpu.engine.deliveries()
+    assert (trap.vector, trap.rip) == (1, CODE + 3)
+    assert cpu.read(STACK - 24, 8) & 0x8D5 == 0x890  # OF, SF, AF
+
+
 @pytest.mark.parametrize(
     ("source", "resumes"),
     [

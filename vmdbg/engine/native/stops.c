@@ -164,10 +164,14 @@ static void forget_flags(Disas *db, Cpu *cpu)
     original_ops->insn_start(db, cpu);
 }
 
-/* When CX becomes 0, LOOPE and LOOPNE forget what the block has computed of the flags. BT needs a place for insn_start. */
+/* LOOPE and LOOPNE, when CX becomes 0, and the guest's breakpoints at ports forget what the block has computed of the
+ * flags. BT and the like need a place for insn_start. */
 static bool must_begin_block(const Disas *db, unsigned traits)
 {
-    return db->num_insns > 1 && (traits & LOOPS_BY_ZF || (traits & READS_FLAGS && db->num_insns == db->max_insns));
+    bool port_breakpoint = traits & ACCESSES_PORT && db->tb->flags & HF_IOBPT;
+    bool full = traits & READS_FLAGS && db->num_insns == db->max_insns;
+
+    return db->num_insns > 1 && (traits & LOOPS_BY_ZF || port_breakpoint || full);
 }
 
 /* Ends blocks before a page boundary unless their first instruction crosses it, and after an instruction with RF set:

@@ -109,7 +109,7 @@ enum { DISAS_NEXT, DISAS_TOO_MANY, DISAS_NORETURN };
 enum {                                      /* hflags: what the translator specialises code on */
     HF_CPL = 3, HF_INHIBIT_IRQ = 1 << 3, HF_CS32 = 1 << 4, HF_SS32 = 1 << 5, HF_ADDSEG = 1 << 6, HF_PE = 1 << 7,
     HF_MP_SHIFT = 9, HF_LMA = 1 << 14, HF_CS64 = 1 << 15, HF_RF = 1 << 16, HF_SVME = 1 << 20, HF_OSFXSR = 1 << 22,
-    HF_SMAP = 1 << 23,
+    HF_SMAP = 1 << 23, HF_IOBPT = 1 << 24,
     HF2_NMI = 1 << 2,
 };
 enum {
