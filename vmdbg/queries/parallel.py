@@ -8,9 +8,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, as_completed, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
@@ -25,7 +24,7 @@ from vmdbg.units import Tick
 Part = tuple[Position, Position]
 PARTS_PER_WORKER = 6
 """Parts are made no smaller than needed to keep all workers busy to the end."""
-LEAST_INTERVALS = 3
+LEAST_INTERVALS = 1
 """Between checkpoints, in a part: going on costs less than beginning, with cold caches, at a checkpoint."""
 OPEN_FILES = 2
 _open: dict[tuple[str, int], Timeline] = {}
@@ -88,45 +87,74 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
-@dataclass(slots=True)
 class _Inheritance:
-    """What forked() leaves to its copies. `passed` is memory that they share: ticks done of each part."""
+    """What copies get from their parent. They share which parts are taken, and how many ticks of each are done."""
 
-    timeline: Timeline
-    parts: Sequence[Part]
-    passed: ctypes.Array[ctypes.c_longlong]
+    def __init__(self, timeline: Timeline, query: Query, parts: Sequence[Part], workers: int) -> None:
+        self.timeline, self.query, self.parts = timeline, query, parts
+        count = len(parts)
+        self.stretches = [range(count * one // workers, count * (one + 1) // workers) for one in range(workers)]
+        self._lock = multiprocessing.get_context("fork").Lock()
+        self._taken = RawArray(ctypes.c_bool, count)
+        self.passed = RawArray(ctypes.c_longlong, count)
+
+    def take(self, worker: int) -> int | None:
+        """The next part of the worker's own stretch, or else the last one of the stretch with most left."""
+        with self._lock:
+            left = [[index for index in stretch if not self._taken[index]] for stretch in self.stretches]
+            most = max(left, key=len)
+            if not most:
+                return None
+            index = left[worker][0] if left[worker] else most[-1]
+            self._taken[index] = True
+            return index
+
+    def scan(self, index: int) -> Sequence[Row]:
+        start, end = self.parts[index]
+
+        def checked(position: Position) -> None:
+            self.passed[index] = min(position.tick, end.tick) - start.tick
+
+        return scan(self.timeline, self.query, start, end, checked)
+
+    def share(self) -> float:
+        """How much of the history is done."""
+        return sum(self.passed) / max(1, self.parts[-1][1].tick - self.parts[0][0].tick)
 
 
 _inherited: list[_Inheritance] = []
 
 
-@contextmanager
-def forked(timeline: Timeline, workers: int, parts: Sequence[Part]) -> Iterator[Executor]:
-    """Copies of this process, which have the timeline already: for inherited_scan()."""
-    _inherited.append(_Inheritance(timeline, parts, RawArray(ctypes.c_longlong, len(parts))))
+def scan_copies(
+    timeline: Timeline, query: Query, parts: Sequence[Part], workers: int, on_progress: Progress | None = None
+) -> list[Row]:
+    """All rows in order, found by copies of this process, which have the timeline already.
+
+    Each goes through a stretch of the history, part by part, so that its translations serve it, and helps others then.
+    """
+    shared = _Inheritance(timeline, query, parts, workers)
     executor = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_begin_as_copy)
+    found: list[Sequence[Row]] = [()] * len(parts)
+    _inherited.append(shared)
     try:
         with _ended_with(executor):
-            yield executor
+            left = {executor.submit(_scan_stretch, worker) for worker in range(workers)}
+            while left:
+                done, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
+                if on_progress is not None:
+                    on_progress(shared.share())
+                for index, rows in (part for future in done for part in future.result()):
+                    found[index] = rows
     finally:
         _inherited.pop()
+    return [row for rows in found for row in rows]
 
 
-def inherited_scan(query: Query, part: Part) -> Sequence[Row]:
-    """A PartScan for forked()."""
-    own = _inherited[-1]
-    number = own.parts.index(part)
-
-    def checked(position: Position) -> None:
-        own.passed[number] = min(position.tick, part[1].tick) - part[0].tick
-
-    return scan(own.timeline, query, *part, checked)
-
-
-def inherited_share() -> float:
-    """How much of the history the copies have done."""
-    own = _inherited[-1]
-    return sum(own.passed) / max(1, own.parts[-1][1].tick - own.parts[0][0].tick)
+def _scan_stretch(worker: int) -> list[tuple[int, Sequence[Row]]]:
+    own, found = _inherited[-1], []
+    while (index := own.take(worker)) is not None:
+        found.append((index, own.scan(index)))
+    return found
 
 
 def _begin_as_copy() -> None:
@@ -147,20 +175,16 @@ def scan_parts(
     on_progress: Progress | None = None,
     *,
     workers: int = 1,
-    share: Callable[[], float] | None = None,
 ) -> list[Row]:
-    """All rows in order. Each of the `workers` gets a stretch of the history, part by part: its caches stay warm.
-
-    `share` says how much is done where that is known better than by whole parts.
-    """
+    """All rows in order. Each of the `workers` gets a stretch of the history, if they are equally quick."""
     waiting: dict[Future[Sequence[Row]], int] = {
         executor.submit(scan_part, query, parts[index]): index for index in _abreast(len(parts), workers)
     }
     found: list[Sequence[Row]] = [()] * len(parts)
     try:
-        for done, future in enumerate(_completed(waiting, lambda: _report(on_progress, share)), 1):
+        for done, future in enumerate(_completed(waiting), 1):
             found[waiting[future]] = future.result()
-            if on_progress is not None and share is None:
+            if on_progress is not None:
                 on_progress(done / len(parts))
     except BaseException:
         for future in waiting:
@@ -175,21 +199,11 @@ def _abreast(count: int, workers: int) -> list[int]:
     return sorted(range(count), key=lambda index: (index % length, index))
 
 
-def _report(on_progress: Progress | None, share: Callable[[], float] | None) -> None:
-    if on_progress is not None and share is not None:
-        on_progress(share())
-
-
-def _completed(futures: dict[Future[Sequence[Row]], int], look: Callable[[], None]) -> Iterator[Future[Sequence[Row]]]:
-    """As they complete, with a look around meanwhile; those of other libraries in order."""
-    if not all(isinstance(future, Future) for future in futures):
-        yield from futures
-        return
-    left = set(futures)
-    while left:
-        done, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
-        look()
-        yield from done
+def _completed(futures: dict[Future[Sequence[Row]], int]) -> Iterator[Future[Sequence[Row]]]:
+    """As they complete; those of other libraries than concurrent.futures in order."""
+    if all(isinstance(future, Future) for future in futures):
+        return iter(as_completed(futures))
+    return iter(futures)
 
 
 def scan_here(

@@ -21,10 +21,8 @@ from vmdbg.queries.parallel import (
     Part,
     can_fork,
     file_scan,
-    forked,
-    inherited_scan,
-    inherited_share,
     processes,
+    scan_copies,
     scan_here,
     scan_parts,
     split,
@@ -170,11 +168,7 @@ class Queries:
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
         parts = split(timeline, self._workers)
         if self._executor is None and can_fork():
-            progress, workers = self._on_progress, self._workers
-            with forked(timeline, workers, parts) as executor:
-                return scan_parts(
-                    executor, inherited_scan, query, parts, progress, workers=workers, share=inherited_share
-                )
+            return scan_copies(timeline, query, parts, self._workers, self._on_progress)
         with self._file() as path:
             if self._executor is not None:
                 return self._scan(self._executor, path, query, parts)
