@@ -193,6 +193,19 @@ def test_the_frame_of_a_fault_has_rf(source: str, resumes: bool) -> None:
     assert not cpu["rflags"] & 1 << 16
 
 
+@pytest.mark.parametrize("vector", [3, 6, 0x20])
+@pytest.mark.parametrize("steps", [0, 1])
+def test_int_n_retires_its_bytes(vector: int, steps: int) -> None:
+    cpu = BareCpu()
+    cpu.load(assemble(f"nop\nint {vector}", origin=CODE))
+    for _ in range(steps):
+        cpu.engine.step()
+    cpu.engine.run(Tick(100))
+    (delivery,) = cpu.engine.deliveries()
+    assert (delivery.rip, delivery.tick, cpu.engine.clock) == (CODE + 3, 3, 4)
+    assert cpu.read(STACK - 40, 8) == CODE + 3
+
+
 def test_int1_is_a_trap_through_vector_1() -> None:
     trap = fault("db 0xf1")
     assert (trap.vector, trap.rip) == (1, CODE + 1)

@@ -321,6 +321,8 @@ static bool on_invalid(uc_engine *uc, void *user)
         vm->env->exception_is_int = 1;
         vm->env->exception_next_eip = ++vm->env->eip;
         vm->int_length = 1;
+    } else if (vm->env->exception_is_int) {
+        vm->env->eip = vm->env->exception_next_eip;     /* INT 6 */
     }
     on_exception(uc, int1 ? 1 : 6, user);
     return true;
