@@ -81,8 +81,8 @@ class PromptRunner:
                 left = self._repl.left or (Leave.QUIT if self._only_scripted or self.failed else self._repl.run())
             else:
                 left = self._repl.run()
-        if left is Leave.QUIT:
-            self._quit = True
+        if left is not Leave.CONSOLE:
+            self._quit = left is Leave.QUIT
             return
         self._at_console()
         if not self._debugger.running:

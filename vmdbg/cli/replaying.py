@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vmdbg.cli.digest_file import check_digest_path, write_digest
 from vmdbg.cli.endings import ExitCode
@@ -97,7 +97,7 @@ def _debugged(timeline: Timeline, options: argparse.Namespace, output: Output) -
         poller = Poller()
         stack.callback(poller.close)
         shared = _has_prompt(options) and is_terminal(1)
-        seat = _seat(timeline, options, poller, output.say, echo=shared and not options.quiet)
+        seat = _seat(timeline, options, poller, output.say, lambda: loop.over(), echo=shared and not options.quiet)
         stack.callback(seat.runner.close)
         loop = RunLoop(timeline.machine, seat, make_backend(NoSerial(), readable=False), poller, output.say)
         if not options.quiet and not shared:
@@ -115,8 +115,10 @@ def _has_prompt(options: argparse.Namespace) -> bool:
     return bool(options.repl or scripted_lines(options))
 
 
-def _seat(timeline: Timeline, options: argparse.Namespace, poller: Poller, say: Say, *, echo: bool) -> Seat:
-    """`echo`: the prompt itself shows what the guest writes."""
+def _seat(
+    timeline: Timeline, options: argparse.Namespace, poller: Poller, say: Say, over: Callable[[], bool], *, echo: bool
+) -> Seat:
+    """`over`: whether the run is to end. `echo`: the prompt itself shows what the guest writes."""
     service = gdb_service(options)
     if service is not None and not _has_prompt(options):
         return gdb_seat(timeline, service, wait=True, poller=poller, say=say)
@@ -126,6 +128,7 @@ def _seat(timeline: Timeline, options: argparse.Namespace, poller: Poller, say: 
         at_prompt=lambda: contextlib.nullcontext(echo),
         at_console=lambda: None,
         flush=sys.stdout.flush,
+        over=over,
         poller=poller,
         say=say,
     )

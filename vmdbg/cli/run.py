@@ -129,6 +129,8 @@ class Run:
 
     def _prompt_seat(self, timeline: Timeline, *, stands: bool, lines: tuple[str, ...] = ()) -> Seat:
         options = self._options
+        if options.stop_at is not None:
+            self._machine.stop_by(options.stop_at)
         prompt = PromptOptions(
             options.repl,
             stands,
@@ -143,6 +145,7 @@ class Run:
             at_prompt=self._at_prompt,
             at_console=self._at_console,
             flush=self._flush,
+            over=lambda: self._loop.over(),
             poller=self._poller,
             say=self.say,
         )

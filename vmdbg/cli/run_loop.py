@@ -84,6 +84,10 @@ class RunLoop:
         except BrokenPipeError:
             return OutputClosed()
 
+    def over(self) -> bool:
+        """Whether the run is to end, whoever has the guest."""
+        return self._ending() is not None
+
     def _flush(self) -> None:
         for outlet in self.outlets:
             outlet.flush()

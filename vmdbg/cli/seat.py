@@ -79,10 +79,14 @@ def prompt_seat(
     at_prompt: Callable[[], AbstractContextManager[bool]],
     at_console: Callable[[], None],
     flush: Callable[[], None],
+    over: Callable[[], bool],
     poller: Poller,
     say: Say,
 ) -> Seat:
-    """The user's prompt, with gdb beside it if there is an address. `flush` shows what the guest wrote. UserError."""
+    """The user's prompt, with gdb beside it if there is an address. UserError.
+
+    `flush` shows what the guest wrote; `over` says that the run is to end.
+    """
     from vmdbg.cli.prompt_runner import PromptRunner
     from vmdbg.commands.host_path import host_path
     from vmdbg.debugger.debugger import Debugger
@@ -92,7 +96,7 @@ def prompt_seat(
     server = None
     if options.gdb is not None:
         server = _serve_gdb(debugger, options.gdb, wait=options.stands, poller=poller, say=say)
-    repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, as_json=options.as_json)
+    repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, over=over, as_json=options.as_json)
     debugger.stop_listeners.insert(0, lambda _stop: flush())
     for file in options.symbols:
         repl.session.sources.add(host_path(file))

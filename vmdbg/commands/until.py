@@ -27,7 +27,12 @@ def declare(parser: Parser) -> None:
     effect=Effect.RUNS,
 )
 def until(session: Session, arguments: Arguments) -> Document:
-    """Run to a place, or without one to the code after this instruction or line in the same frame: out of a loop."""
+    """Run to a place, or without one to the code after this instruction or line in the same frame: out of a loop.
+
+    A text in quotes is waited for on the guest's console, as by goto.
+    """
+    if arguments.place.startswith(('"', "'")):
+        return session.run(f"goto {arguments.place}")
     if arguments.place:
         target = session.linear(arguments.place, code=True)
         return session.execution.carry(lambda d: ToPlaceRun(d, target, None))

@@ -41,7 +41,8 @@ BLOCKS = ("python", "py")
 class Repl:
     """A prompt on a debugger. `run()` may be called again after it was left for the console.
 
-    `companions` are heard meanwhile. `console`: the caller can show the guest's console.
+    `companions` are heard meanwhile. `console`: the caller can show the guest's console. `over` says that the run is
+    to end, whatever the user has in mind.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Repl:
         session: Session | None = None,
         companions: Sequence[Companion] = (),
         console: bool = False,
+        over: Callable[[], bool] = lambda: False,
         theme: Theme | None = None,
         as_json: bool = False,
     ) -> None:
@@ -59,11 +61,12 @@ class Repl:
         self.companions = Companions(companions)
         self.theme = theme or default_theme()
         self.left: Leave | None = None
+        self._over = over
         self._progress = ProgressLine()
         self._interruption = Interruption()
         self._guest = GuestConsole(self._progress.hide)
         self.output = Output(self.theme, self._guest, as_json=as_json, idle=self.companions.poll)
-        self._run = GuestRun(self.companions, self._guest, self._progress)
+        self._run = GuestRun(self.companions, self._guest, self._progress, over)
         self._prompt: Prompt | None = None
         self._last = ""
         self._watching = False
@@ -105,6 +108,12 @@ class Repl:
 
     def execute(self, line: str) -> bool:
         """Carry out one line and show what it answers; whether it went well. Nothing is raised."""
+        well = self._execute(line)
+        if self._over():
+            self.left = Leave.OVER
+        return well
+
+    def _execute(self, line: str) -> bool:
         stops = self.session.stops
         self._progress.begin()
         try:
@@ -219,6 +228,9 @@ class Repl:
         except EOFError:
             self.left = Leave.QUIT
             return ""
+        if self._over():
+            self.left = Leave.OVER
+            return ""
         if isinstance(found, StopSeen):
             self._show_foreign_stops()
             return found.typed
@@ -267,11 +279,11 @@ class Repl:
         return self._prompt
 
     def _between(self) -> bool:
-        """What goes on while the prompt waits. Whether the guest has just stopped."""
+        """What goes on while the prompt waits. Whether the guest has just stopped, or the run is to end."""
         self.companions.poll()
         if self.debugger.running:
             self.debugger.poll()
-        return bool(self._foreign)
+        return bool(self._foreign) or self._over()
 
     def _show_foreign_stops(self) -> None:
         """A stop of a run that another front end asked for."""

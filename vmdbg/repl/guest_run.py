@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from vmdbg.debugger.debugger import Debugger
@@ -36,10 +36,14 @@ def interrupting(debugger: Debugger) -> Iterator[None]:
 class GuestRun:
     """Carries runs to their stops on behalf of a prompt."""
 
-    def __init__(self, companions: Companions, guest: GuestConsole, progress: ProgressLine) -> None:
+    def __init__(
+        self, companions: Companions, guest: GuestConsole, progress: ProgressLine, over: Callable[[], bool]
+    ) -> None:
+        """`over`: whether to stop the guest because the run is to end."""
         self._companions = companions
         self._guest = guest
         self._progress = progress
+        self._over = over
         self.active = False
 
     def wait(self, debugger: Debugger) -> Stop:
@@ -65,3 +69,5 @@ class GuestRun:
             if self._guest.at_line_start:
                 self._progress.tick(debugger.machine.clock)
             self._companions.poll()
+            if self._over():
+                debugger.interrupt()

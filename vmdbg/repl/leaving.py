@@ -6,7 +6,8 @@ import enum
 
 
 class Leave(enum.Enum):
-    """For good, or for the guest's console with the guest running."""
+    """For good, for the guest's console with the guest running, or because the run ends anyway."""
 
     QUIT = "quit"
     CONSOLE = "console"
+    OVER = "over"

@@ -24,23 +24,25 @@ def page(lines: Sequence[str], height: int, idle: Callable[[], None]) -> None:
         start += room
         if start >= len(lines):
             return
-        out.write(MORE)
-        out.flush()
-        key = _read_key(idle)
-        out.write(ERASE)
+        key = _asked(idle)
         if key in ("q", "\x03", "\x1b", ""):
             out.write("...\n")
             return
         room = len(lines) if key == "a" else 1 if key in ("\r", "\n", "j") else max(2, height - 1)
 
 
-def _read_key(idle: Callable[[], None]) -> str:
+def _asked(idle: Callable[[], None]) -> str:
+    """The key that the user presses. The terminal takes single keys before it says so."""
     file = sys.stdin.fileno()
     before = termios.tcgetattr(file)
     try:
         tty.setraw(file, termios.TCSADRAIN)
+        sys.stdout.write(MORE)
+        sys.stdout.flush()
         while not select.select([file], [], [], 0.05)[0]:
             idle()
         return os.read(file, 16)[:1].decode("latin-1")
     finally:
+        sys.stdout.write(ERASE)
+        sys.stdout.flush()
         termios.tcsetattr(file, termios.TCSADRAIN, before)

@@ -1,9 +1,11 @@
 """`vmdbg run` with debugger commands from the command line, a file or a pipe."""
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
-from tests.vmdbg.cli.vmdbg_process import digest, errors, vmdbg
+from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment, errors, vmdbg
 
 QUIET = ("--serial", "none")
 
@@ -61,3 +63,33 @@ def test_debugging_leaves_no_trace(tmp_path: Path) -> None:
     done = vmdbg("run", "--repl", *QUIET, *stop, "--digest", tmp_path / "digest", typed=script)
     assert done.returncode == 0, errors(done)
     assert json.loads((tmp_path / "digest").read_text()) == digest(*stop)
+
+
+def test_the_run_ends_where_it_was_to_end_whoever_has_the_guest() -> None:
+    for stop in (("--stop-at", "5000000"), ("--until", "teller")):
+        done = vmdbg("run", *QUIET, *stop, "-x", "continue", "-x", "echo still here", "--digest", "-")
+        assert done.returncode == 0, errors(done)
+        assert b"still here" not in done.stdout
+        assert json.loads(done.stdout.splitlines()[-1]) == digest(*stop)
+
+
+def test_a_signal_ends_a_run_that_commands_have() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "run", "-x", "continue"],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert b"vmdbg sample kernel" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert b"by SIGTERM" in said
+
+
+def test_prepared_text_needs_the_guests_console() -> None:
+    done = vmdbg("run", *QUIET, "--input", "hello", "-x", "continue")
+    assert done.returncode == 2
+    assert "use `send TEXT`" in errors(done)

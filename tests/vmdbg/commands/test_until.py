@@ -15,3 +15,8 @@ def test_until_without_a_place_passes_the_line(session: Session) -> None:
     assert span is not None
     session.run("until")
     assert session.debugger.pc == span[1]
+
+
+def test_a_text_is_waited_for_as_by_goto(live: Session) -> None:
+    live.run('until "timer: PIT"')
+    assert "timer: PIT" in live.debugger.timeline.console.text
