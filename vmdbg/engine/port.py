@@ -303,6 +303,11 @@ class Engine(Protocol):
     @property
     def nmi_pending(self) -> bool: ...
 
+    @property
+    def interrupt_due(self) -> bool:
+        """Whether an interrupt or NMI is delivered before the next instruction."""
+        ...
+
     def set_a20(self, enabled: bool) -> None: ...
 
     def read_register(self, name: str) -> int:

@@ -31,8 +31,8 @@ def undisturbed(engine: Engine) -> Iterator[Stops]:
 
 
 def at_breakpoint(engine: Engine) -> bool:
-    """Whether the next instruction has a linear breakpoint."""
+    """Whether an instruction comes next, and has a linear breakpoint."""
     linear = engine.stops.breakpoints.linear
     if not linear:
         return False
-    return engine.linear_pc in linear
+    return engine.linear_pc in linear and not engine.interrupt_due

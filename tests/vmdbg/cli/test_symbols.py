@@ -27,4 +27,4 @@ def test_a_guest_without_an_operating_system_that_is_known(recording: Path, tmp_
 def test_an_instant_before_long_mode(recording: Path, tmp_path: Path) -> None:
     done = vmdbg("symbols", recording, tmp_path / "symbols.elf", "--at", "start")
     assert done.returncode != 0
-    assert "let the guest run further" in errors(done)
+    assert "let it run further" in errors(done)

@@ -82,6 +82,7 @@ uint32_t vm_run(Vm *vm, uint64_t limit);
 uint32_t vm_step(Vm *vm);
 void vm_request_stop(Vm *vm);
 void vm_interrupt(Vm *vm);
+uint32_t vm_interrupt_due(Vm *vm);
 void clock_lower_limit(Vm *vm, uint64_t tick);
 void clock_attend(Vm *vm);
 void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);

@@ -106,7 +106,8 @@ void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_cod
     d->code_size = invalid ? vm_read_linear(vm, d->linear_pc, d->code, sizeof d->code) : 0;
 }
 
-static bool deliverable(Vm *vm)
+/* Whether an interrupt or NMI is delivered before the next instruction. */
+uint32_t vm_interrupt_due(Vm *vm)
 {
     Env *env = vm->env;
 
@@ -127,7 +128,7 @@ void block_begins(Vm *vm)
     bool single = vm->expect_single, crossing = vm->clock > vm->limit;
 
     vm->expect_single = 0;
-    if (!single && (vm->step_once || crossing || deliverable(vm) || must_end(vm))) {
+    if (!single && (vm->step_once || crossing || vm_interrupt_due(vm) || must_end(vm))) {
         vm->clock -= vm->block_size;
         vm->block_size = 0;
         vm->crossing = crossing;
@@ -211,7 +212,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
         stop_between(vm, EXIT_STUCK);
         return false;
     }
-    if (deliverable(vm) && !vm->watch_recording) {
+    if (vm_interrupt_due(vm) && !vm->watch_recording) {
         take_interrupt(vm);
         vm->breakpoint_suppressed = 0;
         CPU_INTERRUPT_REQUEST(cpu) |= CPU_INTERRUPT_HARD;

@@ -223,6 +223,10 @@ class UnicornEngine:
     def nmi_pending(self) -> bool:
         return bool(self._vm.nmi)
 
+    @property
+    def interrupt_due(self) -> bool:
+        return bool(lib.vm_interrupt_due(self._vm))
+
     def set_a20(self, enabled: bool) -> None:
         lib.vm_set_a20(self._vm, enabled)
 
