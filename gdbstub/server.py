@@ -15,6 +15,7 @@ import selectors
 import socket
 import stat
 import struct
+import time
 from collections.abc import Callable
 
 from gdbstub.session import Session
@@ -22,6 +23,8 @@ from gdbstub.stops import StopReason
 from gdbstub.target import Target
 
 RECEIVE = 1 << 16
+SPIN_SECONDS = 1e-4
+"""How long linger() looks again and again first: being woken takes longer than most clients take to go on."""
 MAX_READS = 16
 """Reads from one client in one poll, so that the target gets its turn."""
 LINGER_SECONDS = 0.002
@@ -128,8 +131,11 @@ class Server:
             return self.poll()
         if not _NO_WAIT:
             return self.poll(LINGER_SECONDS)
-        before = self._received
-        self._receive(0)
+        before, until = self._received, time.perf_counter() + SPIN_SECONDS
+        while self._received == before and self._client is not None and time.perf_counter() < until:
+            self._receive()
+        if self._received == before:
+            self._receive(0)
         return self._received != before
 
     def stopped(self, reason: StopReason) -> None:
