@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.repl.companion import Companions
 from vmdbg.repl.console import GuestConsole
+from vmdbg.repl.interruption import on_control_c
 from vmdbg.repl.progress import ProgressLine
-
-
-@contextlib.contextmanager
-def interrupting(debugger: Debugger) -> Iterator[None]:
-    """Inside, Ctrl-C stops the guest and nothing else."""
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        debugger.interrupt()
-
-    try:
-        before = signal.signal(signal.SIGINT, on_signal)
-    except ValueError:
-        yield  # not the main thread: no signal comes here
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class GuestRun:
@@ -51,7 +30,7 @@ class GuestRun:
         self._progress.begin()
         debugger.on_progress = self._progress.share
         try:
-            with interrupting(debugger):
+            with on_control_c(lambda _frame: debugger.interrupt()):
                 return self._carry(debugger)
         finally:
             debugger.on_progress = None

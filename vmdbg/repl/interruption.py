@@ -1,17 +1,34 @@
-"""Ctrl-C while a line is carried out that does not let the guest run."""
+"""Ctrl-C while a line is carried out."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 MOVERS = ("vmdbg.timeline.", "vmdbg.machine.", "vmdbg.engine.")
 
 
+@contextlib.contextmanager
+def on_control_c(handle: Callable[[FrameType | None], None]) -> Iterator[None]:
+    """Inside, Ctrl-C calls `handle` with what is carried out, and does nothing else."""
+    try:
+        before = signal.signal(signal.SIGINT, lambda _number, frame: handle(frame))
+    except ValueError:
+        yield  # not the main thread: no signal comes here
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Interruption:
-    """Work on the history ends at the next sign of progress, where it can be left; the user's own code at once."""
+    """For lines that do not let the guest run.
+
+    Work on the history ends at the next sign of progress, where it can be left; the user's own code at once.
+    """
 
     def __init__(self) -> None:
         self._wanted = False
@@ -21,21 +38,13 @@ class Interruption:
         """Inside, Ctrl-C raises KeyboardInterrupt: out of check(), with `at_once` wherever the machine is whole."""
         self._wanted = False
 
-        def on_signal(number: int, frame: FrameType | None) -> None:
-            del number
+        def note(frame: FrameType | None) -> None:
             if at_once and not _moves_the_machine(frame):
                 raise KeyboardInterrupt
             self._wanted = True
 
-        try:
-            before = signal.signal(signal.SIGINT, on_signal)
-        except ValueError:
-            yield  # not the main thread: no signal comes here
-            return
-        try:
+        with on_control_c(note):
             yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def check(self) -> None:
         """Raises KeyboardInterrupt if Ctrl-C was pressed."""
