@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import linux_assets
 from tests.guests.build import sample_kernel
+
+settings.register_profile("CI", derandomize=True)  # a change is judged by what it did; luck is for developers
+if os.environ.get("CI"):
+    settings.load_profile("CI")
 
 
 @pytest.hookimpl(wrapper=True)

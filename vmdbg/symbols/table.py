@@ -46,17 +46,17 @@ class SymbolTable:
     def nearest(self, address: int) -> Location | None:
         """The symbol that contains the address; one without a size reaches to the next."""
         raw = address - self.slide
-        index = bisect_right(self._addresses, raw) - 1
-        while index >= 0:
-            entry = self._entries[index]
-            if self._contains(index, raw):
-                first = bisect_left(self._addresses, entry.address)
-                best = self._entries[first] if self._contains(first, raw) else entry
-                symbol = Symbol(best.name, self._moved(best.address), best.size, best.kind)
-                return Location(symbol, raw - best.address)
-            if entry.size:
+        end = bisect_right(self._addresses, raw)
+        while end:
+            start = bisect_left(self._addresses, self._addresses[end - 1])
+            for index in range(start, end):
+                if self._contains(index, raw):
+                    best = self._entries[index]
+                    symbol = Symbol(best.name, self._moved(best.address), best.size, best.kind)
+                    return Location(symbol, raw - best.address)
+            if any(entry.size for entry in self._entries[start:end]):
                 return None
-            index -= 1
+            end = start
         return None
 
     def _contains(self, index: int, raw: int) -> bool:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.guests.build import require, sample_kernel
@@ -52,6 +52,7 @@ def test_the_output_of_nm_reads_the_same(tmp_path: Path) -> None:
     assert all(table.find(name) == address + 0x1000 for name, address in list(nm(sample_kernel()).items())[:50])
 
 
+@example([(114, 2), (114, 1)], 115)
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 40)), max_size=30), st.integers(0, 600))
 def test_nearest_is_a_symbol_that_contains_the_address(places: list[tuple[int, int]], address: int) -> None:
     table = SymbolTable(Entry(f"s{number}", start, size) for number, (start, size) in enumerate(places))
