@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from vmdbg.cli.values import TcpAddress, UnixPath, listen_address
 from vmdbg.gdb.architecture import CHOICES, DEFAULT_VIEW, ClientView, choose
+from vmdbg.repl.files import state_directory
 
 NO_FILES = "none"
 
@@ -57,5 +57,4 @@ def _files(wanted: str | None, address: TcpAddress | UnixPath) -> Path | None:
         return Path(wanted).expanduser().absolute() if wanted != NO_FILES else None
     if isinstance(address, TcpAddress) and not address.is_loopback:
         return None
-    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return Path(base) / "vmdbg" / "gdb"
+    return state_directory() / "gdb"
