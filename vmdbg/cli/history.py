@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from vmdbg.cli.start import Started
 from vmdbg.cli.values import number
 from vmdbg.commands.registry import Effect
+from vmdbg.commands.sources import SymbolFile
 from vmdbg.engine.port import LimitReached, StopRequested
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
@@ -107,8 +107,8 @@ def _afresh(timeline: Timeline) -> Timeline:
     return fresh
 
 
-def go_to_mark(timeline: Timeline, text: str, symbols: Sequence[str], on_progress: Progress) -> Position:
-    """To the instant that the user names. `symbols` are files for names that the guest does not tell. UserError."""
+def go_to_mark(timeline: Timeline, text: str, symbols: Sequence[SymbolFile], on_progress: Progress) -> Position:
+    """To the instant that the user names. `symbols` are for names that the guest does not tell. UserError."""
 
     def address_of(expression: str) -> int:
         try:
@@ -119,7 +119,7 @@ def go_to_mark(timeline: Timeline, text: str, symbols: Sequence[str], on_progres
     return seek_mark(timeline, parse_mark(text, address_of), on_progress)
 
 
-def _symbol(timeline: Timeline, expression: str, files: Sequence[str], on_progress: Progress) -> int:
+def _symbol(timeline: Timeline, expression: str, files: Sequence[SymbolFile], on_progress: Progress) -> int:
     """A name's address as the end of the history has it: a kernel tells its symbols only once it has come up."""
     from vmdbg.commands.session import Session
     from vmdbg.debugger.debugger import Debugger
@@ -128,7 +128,7 @@ def _symbol(timeline: Timeline, expression: str, files: Sequence[str], on_progre
     session = Session(Debugger(timeline), allowed=Effect.NONE)
     try:
         for file in files:
-            session.sources.add(Path(file))
+            session.sources.use(file)
         return session.place(expression).address
     finally:
         session.close()

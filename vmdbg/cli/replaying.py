@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from vmdbg.cli.digest_file import check_digest_path, write_digest
 from vmdbg.cli.endings import ExitCode
@@ -18,7 +18,9 @@ from vmdbg.cli.run_options import scripted_lines
 from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, prompt_seat
 from vmdbg.cli.serial_backends import NoSerial
 from vmdbg.cli.serial_clients import make_backend
+from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.cli.terminal import is_terminal, message
+from vmdbg.commands.sources import SymbolFile
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.outcome import EndOfHistory
@@ -48,15 +50,16 @@ def replay_recording(options: argparse.Namespace) -> int:
     if options.digest is not None:
         check_digest_path(options.digest)
     output = Output()
+    symbols = symbol_files(options.symbols)
     with open_recording(options.recording) as recording:
         warn_of_damage(recording, output.say)
         timeline = replay(recording, budget=options.checkpoint_memory)
         try:
             if options.to is not None:
                 with progress_shown("replaying") as progress:
-                    go_to_mark(timeline, options.to, options.symbols, progress)
+                    go_to_mark(timeline, options.to, symbols, progress)
             if options.gdb is not None or _has_prompt(options):
-                return _debugged(timeline, options, output)
+                return _debugged(timeline, options, symbols, output)
             return _alone(timeline, recording, options, output)
         finally:
             timeline.machine.close()
@@ -92,12 +95,15 @@ def _alone(timeline: Timeline, recording: Recording, options: argparse.Namespace
     return ExitCode.DONE
 
 
-def _debugged(timeline: Timeline, options: argparse.Namespace, output: Output) -> int:
+def _debugged(
+    timeline: Timeline, options: argparse.Namespace, symbols: Sequence[SymbolFile], output: Output
+) -> int:
     with contextlib.ExitStack() as stack:
         poller = Poller()
         stack.callback(poller.close)
         shared = _has_prompt(options) and is_terminal(1)
-        seat = _seat(timeline, options, poller, output.say, lambda: loop.over(), echo=shared and not options.quiet)
+        echo = shared and not options.quiet
+        seat = _seat(timeline, options, symbols, poller, output.say, lambda: loop.over(), echo=echo)
         stack.callback(seat.runner.close)
         loop = RunLoop(timeline.machine, seat, make_backend(NoSerial(), readable=False), poller, output.say)
         if not options.quiet and not shared:
@@ -116,15 +122,22 @@ def _has_prompt(options: argparse.Namespace) -> bool:
 
 
 def _seat(
-    timeline: Timeline, options: argparse.Namespace, poller: Poller, say: Say, over: Callable[[], bool], *, echo: bool
+    timeline: Timeline,
+    options: argparse.Namespace,
+    symbols: Sequence[SymbolFile],
+    poller: Poller,
+    say: Say,
+    over: Callable[[], bool],
+    *,
+    echo: bool,
 ) -> Seat:
     """`over`: whether the run is to end. `echo`: the prompt itself shows what the guest writes."""
     service = gdb_service(options)
     if service is not None and not _has_prompt(options):
-        return gdb_seat(timeline, service, wait=True, poller=poller, say=say)
+        return gdb_seat(timeline, service, symbols, wait=True, poller=poller, say=say)
     return prompt_seat(
         timeline,
-        PromptOptions(options.repl, True, scripted_lines(options), options.json, service, tuple(options.symbols)),
+        PromptOptions(options.repl, True, scripted_lines(options), options.json, service, symbols),
         at_prompt=lambda: contextlib.nullcontext(echo),
         at_console=lambda: None,
         flush=sys.stdout.flush,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
-from vmdbg.cli.elf_symbols import ElfSymbols
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
 from vmdbg.engine.port import (
     BreakpointHit,
@@ -24,6 +23,7 @@ from vmdbg.engine.port import (
 )
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
+from vmdbg.symbols.symbol_set import SymbolSet
 from vmdbg.units import TICKS_PER_SECOND, Linear
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.exceptions import EXCEPTIONS, describe_error_code, vector_name
@@ -47,7 +47,7 @@ class Verdict:
     details: tuple[str, ...] = ()
 
 
-def verdict(machine: Machine, outcome: Outcome, panic: str | None, symbols: ElfSymbols) -> Verdict:
+def verdict(machine: Machine, outcome: Outcome, panic: str | None, symbols: SymbolSet) -> Verdict:
     """`panic`: what the kernel said when it panicked, if it did."""
     scene = _Scene(machine, symbols)
     when = f"at tick {machine.clock} ({machine.clock / TICKS_PER_SECOND:.6f} s)"
@@ -98,7 +98,7 @@ def _death(scene: _Scene, what: str, at_rip: bool = True) -> Verdict:
 class _Scene:
     """The machine where it stands."""
 
-    def __init__(self, machine: Machine, symbols: ElfSymbols) -> None:
+    def __init__(self, machine: Machine, symbols: SymbolSet) -> None:
         self._machine = machine
         self._symbols = symbols
         read = machine.engine.read_register
@@ -109,17 +109,19 @@ class _Scene:
         self._memory = linear_memory(machine.engine, memory)
 
     def place(self, rip: int) -> str:
-        name = self._symbols.name(rip)
         shown = f"{self._register('cs'):04x}:{rip:#06x}" if not self._mode.is_protected else f"{rip:#x}"
-        return f"{shown} <{name}>" if name is not None else shown
+        return self._named(shown, self._base + rip)
+
+    def _named(self, shown: str, linear: int) -> str:
+        name = self._symbols.describe(linear)
+        return f"{shown} <{name}>" if name else shown
 
     def _struck_at(self, delivery: Delivery) -> str:
         """By segment where that is how the code then running was addressed."""
         base = (delivery.linear_pc - delivery.rip) & 0xFFFF_FFFF
         if delivery.width == Width.BITS16 and not base & 0xF and base <= _HIGHEST_SEGMENT_BASE:
-            return f"{base >> 4:04x}:{delivery.rip:#06x}"
-        name = self._symbols.name(delivery.rip)
-        return f"{delivery.rip:#x} <{name}>" if name is not None else f"{delivery.rip:#x}"
+            return self._named(f"{base >> 4:04x}:{delivery.rip:#06x}", delivery.linear_pc)
+        return self._named(f"{delivery.rip:#x}", delivery.linear_pc)
 
     def halt_address(self) -> int:
         """HLT itself: rip is behind it."""

@@ -7,7 +7,6 @@ import contextlib
 import json
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from vmdbg.cli.digest_file import check_digest_path, write_digest
@@ -29,12 +28,12 @@ from vmdbg.cli.pacing import Pacer
 from vmdbg.cli.poller import Poller
 from vmdbg.cli.run_loop import COM1, RunLoop
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config, scripted_lines
-from vmdbg.cli.sample import sample_path
 from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, plain_seat, prompt_seat, timeline_seat
 from vmdbg.cli.serial_backends import Receive, Stdio, StdioBackend
 from vmdbg.cli.serial_clients import make_backend
 from vmdbg.cli.serial_watch import PanicWatch, UntilText
 from vmdbg.cli.start import Started, start
+from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.cli.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
 from vmdbg.cli.typist import Typist
 from vmdbg.machine.inputs import NmiButton, PowerButton
@@ -88,6 +87,7 @@ class Run:
         self._stack = stack
         self._started = started
         self._machine = started.machine
+        self._symbols = symbol_files(options.symbols)
         self._keyboard = isinstance(options.serial, Stdio) and both_ends_are_terminals()
         self._raw = False
         self._panic = PanicWatch()
@@ -125,7 +125,7 @@ class Run:
         service = gdb_service(options)
         if service is None:
             return timeline_seat(timeline)
-        return gdb_seat(timeline, service, wait=options.wait, poller=self._poller, say=self.say)
+        return gdb_seat(timeline, service, self._symbols, wait=options.wait, poller=self._poller, say=self.say)
 
     def _prompt_seat(self, timeline: Timeline, *, stands: bool, lines: tuple[str, ...] = ()) -> Seat:
         options = self._options
@@ -137,7 +137,7 @@ class Run:
             lines,
             options.json,
             gdb_service(options),
-            tuple(options.symbols),
+            self._symbols,
         )
         return prompt_seat(
             timeline,
@@ -293,19 +293,16 @@ class Run:
         return ExitCode.DONE
 
     def _judge(self, outcome: Outcome) -> int:
-        from vmdbg.cli.elf_symbols import ElfSymbols  # a disassembler and an ELF parser, for the end only
-        from vmdbg.cli.report import verdict
+        from vmdbg.cli.report import verdict  # a disassembler and an ELF parser, for the end only
+        from vmdbg.commands.sources import guest_symbol_file
+        from vmdbg.symbols.symbol_set import SymbolSet
 
-        found = verdict(self._machine, outcome, self._panic.panic, ElfSymbols(self._symbol_file()))
+        kernel = guest_symbol_file(self._started.origin)
+        symbols = SymbolSet([*self._symbols, *([kernel] if kernel is not None else [])])
+        found = verdict(self._machine, outcome, self._panic.panic, symbols)
         for line in (found.headline, *found.details):
             self.say(line)
         return ExitCode.GUEST_DIED if found.died else ExitCode.DONE
-
-    def _symbol_file(self) -> Path | None:
-        files = self._started.files
-        if files.kernel is not None:
-            return Path(files.kernel)
-        return sample_path() if files.bios is None else None
 
 
 @contextlib.contextmanager

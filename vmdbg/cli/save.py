@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vmdbg.cli.run_options import add_symbols
+from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.cli.terminal import message
 from vmdbg.timeline.mark_forms import FORMS
 
@@ -30,12 +31,13 @@ def run(options: argparse.Namespace) -> int:
     from vmdbg.recording.replay import replay
     from vmdbg.recording.save import save_snapshot
 
+    symbols = symbol_files(options.symbols)
     with open_recording(options.recording) as recording:
         warn_of_damage(recording, message)
         timeline = replay(recording)
         try:
             with progress_shown("replaying") as progress:
-                position = go_to_mark(timeline, options.at, options.symbols, progress)
+                position = go_to_mark(timeline, options.at, symbols, progress)
             save_snapshot(timeline, options.snapshot)
         finally:
             timeline.machine.close()

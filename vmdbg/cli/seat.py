@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
 
 if TYPE_CHECKING:
+    from vmdbg.commands.sources import SymbolFile
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.gdb.server import GdbServer
     from vmdbg.timeline.timeline import Timeline
@@ -47,7 +48,15 @@ def timeline_seat(timeline: Timeline) -> Seat:
     return Seat(TimelineRunner(timeline), timeline.push, timeline.console.listeners.append)
 
 
-def gdb_seat(timeline: Timeline, service: GdbService, *, wait: bool, poller: Poller, say: Say) -> Seat:
+def gdb_seat(
+    timeline: Timeline,
+    service: GdbService,
+    symbols: Sequence[SymbolFile],
+    *,
+    wait: bool,
+    poller: Poller,
+    say: Say,
+) -> Seat:
     """Serves gdb, and says where. Raises UserError if that is impossible.
 
     Imports here what a run without a debugger need not wait for.
@@ -56,7 +65,7 @@ def gdb_seat(timeline: Timeline, service: GdbService, *, wait: bool, poller: Pol
     from vmdbg.gdb.runner import GdbRunner
 
     debugger = Debugger(timeline)
-    server = _serve_gdb(debugger, service, wait=wait, poller=poller, say=say)
+    server = _serve_gdb(debugger, service, symbols, wait=wait, poller=poller, say=say)
     return Seat(GdbRunner(debugger, server, wait=wait), timeline.push, timeline.console.listeners.append)
 
 
@@ -69,7 +78,7 @@ class PromptOptions:
     lines: tuple[str, ...] = ()
     as_json: bool = False
     gdb: GdbService | None = None
-    symbols: tuple[str, ...] = ()
+    symbols: Sequence[SymbolFile] = ()
 
 
 def prompt_seat(
@@ -88,18 +97,17 @@ def prompt_seat(
     `flush` shows what the guest wrote; `over` says that the run is to end.
     """
     from vmdbg.cli.prompt_runner import PromptRunner
-    from vmdbg.commands.host_path import host_path
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.repl.app import Repl
 
     debugger = Debugger(timeline)
     server = None
     if options.gdb is not None:
-        server = _serve_gdb(debugger, options.gdb, wait=options.stands, poller=poller, say=say)
+        server = _serve_gdb(debugger, options.gdb, options.symbols, wait=options.stands, poller=poller, say=say)
     repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, over=over, as_json=options.as_json)
     debugger.stop_listeners.insert(0, lambda _stop: flush())
     for file in options.symbols:
-        repl.session.sources.add(host_path(file))
+        repl.session.sources.use(file)
     runner = PromptRunner(
         debugger, repl, server, at_prompt, at_console, stay=options.stay, stands=options.stands, scripted=options.lines
     )
@@ -121,12 +129,14 @@ class _Loop:
         self._flush()
 
 
-def _serve_gdb(debugger: Debugger, service: GdbService, *, wait: bool, poller: Poller, say: Say) -> GdbServer:
+def _serve_gdb(
+    debugger: Debugger, service: GdbService, symbols: Sequence[SymbolFile], *, wait: bool, poller: Poller, say: Say
+) -> GdbServer:
     from vmdbg.commands.new_files import Outbox
     from vmdbg.gdb.server import GdbServer
 
     files = Outbox(service.files) if service.files is not None else None
-    server = GdbServer(debugger, view=service.view, files=files, log=say)
+    server = GdbServer(debugger, view=service.view, files=files, symbols=symbols, log=say)
     address = service.address
     if isinstance(address, UnixPath):
         server.listen_unix(address.path)

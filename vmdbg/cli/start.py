@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
@@ -44,7 +44,6 @@ class Started:
 
     machine: Machine
     origin: Origin
-    files: GuestFiles = field(default_factory=GuestFiles)
     timeline: Timeline | None = None
 
 
@@ -54,7 +53,7 @@ def start(files: GuestFiles, config: MachineConfig, inputs: InputSource | None =
     image = boot_image(options)
     machine = make_machine(config, inputs)
     power_on(machine, image)
-    return Started(machine, BootOrigin(config, image, options), files)
+    return Started(machine, BootOrigin(config, image, options))
 
 
 def make_machine(config: MachineConfig, inputs: InputSource | None = None) -> Machine:

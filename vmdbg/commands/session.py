@@ -16,7 +16,7 @@ from vmdbg.commands.oops_watch import OopsWatch
 from vmdbg.commands.plain import render_json, render_plain
 from vmdbg.commands.registry import REGISTRY, Arguments, Command, Effect, first_word
 from vmdbg.commands.skips import Skips
-from vmdbg.commands.sources import Sources
+from vmdbg.commands.sources import Sources, guest_symbol_file
 from vmdbg.commands.stepping import Lines
 from vmdbg.commands.system import GuestSystem
 from vmdbg.commands.typed_names import add_typed_names
@@ -68,9 +68,10 @@ class Session:
         """Counts lines and stops: what was learnt of the guest in another may be void."""
         self.progress: Callable[[float], None] | None = None
         self.system = GuestSystem(self)
-        self.symbols = SymbolSet(self.system.names)
+        self.symbols = SymbolSet(guest=self.system.names)
         self.sources = Sources(self)
-        self.sources.add_guest()
+        if (kernel := guest_symbol_file(debugger.timeline.origin)) is not None:
+            self.sources.use(kernel)
         self.scope = Scope(debugger, self.symbols)
         add_typed_names(self)
         self.execution = Execution(self)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from vmdbg.units import Linear
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
+    from vmdbg.timeline.origin import Origin
 
 
 LONGEST_SOURCE = 1 << 24
@@ -35,7 +35,6 @@ class SymbolFile:
     """
 
     source: SymbolSource
-    slide: int
     table: SymbolTable
     process: int | None = None
     running: Callable[[], int | None] = lambda: None
@@ -56,10 +55,31 @@ class SymbolFile:
         return self.source.path
 
     @property
+    def slide(self) -> int:
+        return self.table.slide
+
+    @property
     def lines(self) -> LineFile | LineTable:
         if self._lines is None:
             self._lines = LineFile(self.source, self.slide) if self.table.is_elf else LineTable([])
         return self._lines
+
+
+def read_symbol_file(path: Path, content: memoryview | None = None) -> SymbolFile:
+    """What the file, or `content` in its place, has under the addresses that it was linked for. Raises UserError."""
+    source = SymbolSource(path, content)
+    return SymbolFile(source, load_symbols(source))
+
+
+def guest_symbol_file(origin: Origin | None) -> SymbolFile | None:
+    """The kernel that the guest was booted from, if it is an ELF file. One that is damaged has no symbols."""
+    elf = origin.elf if origin is not None else None
+    if elf is None:
+        return None
+    try:
+        return read_symbol_file(Path(elf.name), elf.data)
+    except UserError:
+        return None
 
 
 class Sources:
@@ -71,30 +91,20 @@ class Sources:
         self.directories: list[Path] = [Path()]
         self._texts: dict[str, list[str] | None] = {}
 
-    def add(
-        self, path: Path, slide: int | None = 0, process: int | None = None, content: memoryview | None = None
-    ) -> SymbolFile:
-        """Raises UserError. A file that is there already is read again, or `content` in its place.
+    def add(self, path: Path, slide: int | None = 0, process: int | None = None) -> SymbolFile:
+        """Raises UserError. A file that is there already is read again. A slide of None is the kernel's."""
+        added = read_symbol_file(path)
+        added.table.slide = self._kernel_slide(added.table) if slide is None else slide
+        added.process, added.running = process, self._running
+        self.use(added)
+        return added
 
-        A slide of None is the kernel's.
-        """
-        source = SymbolSource(path, content)
-        table = load_symbols(source)
-        table.slide = self._kernel_slide(table) if slide is None else slide
-        added = SymbolFile(source, table.slide, table, process, self._running)
-        for file in [file for file in self.files if (file.path, file.process) == (path, process)]:
+    def use(self, added: SymbolFile) -> None:
+        """A file that has been read, by another session perhaps. It replaces one of the same path and process."""
+        for file in [file for file in self.files if (file.path, file.process) == (added.path, added.process)]:
             self._forget(file)
         self.files.append(added)
         self._session.symbols.add(added)
-        return added
-
-    def add_guest(self) -> None:
-        """The kernel that the guest was booted from, if it is an ELF file. One that is damaged has no symbols."""
-        origin = self._session.debugger.timeline.origin
-        elf = origin.elf if origin is not None else None
-        if elf is not None:
-            with suppress(UserError):
-                self.add(Path(elf.name), content=elf.data)
 
     def _running(self) -> int | None:
         task = self._session.system.running()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vmdbg.commands.new_files import NewFiles
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.session import Session
+from vmdbg.commands.sources import SymbolFile
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
 from vmdbg.gdb.helper_commands import COMMANDS, NextRun
@@ -19,11 +20,11 @@ class GuestMonitor:
     """gdbstub's Monitor port. Commands can look and change, not run the guest or reach
     the host, but for new files where `files` puts them."""
 
-    def __init__(self, debugger: Debugger, session: Session | None = None, files: NewFiles | None = None) -> None:
-        """`files`: where clients may have files written; without it nowhere."""
+    def __init__(self, debugger: Debugger, files: NewFiles | None = None, symbols: Sequence[SymbolFile] = ()) -> None:
+        """`files`: where clients may have files written; without it nowhere. `symbols` name addresses."""
         self._debugger = debugger
-        self._given = session
         self._files = files
+        self._symbols = symbols
         self._session: Session | None = None
 
     def run(self, command: str, _write: Callable[[str], None]) -> str:
@@ -52,7 +53,9 @@ class GuestMonitor:
         return session
 
     def _open(self) -> Session:
-        session = self._given if self._given is not None else self._own()
+        session = self._own()
+        for file in self._symbols:
+            session.sources.use(file)
         for command in COMMANDS:
             session.registry.add(command)
         return session

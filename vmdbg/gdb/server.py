@@ -9,11 +9,11 @@ while not server.finished:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gdbstub.server import Server
 from vmdbg.commands.new_files import NewFiles
-from vmdbg.commands.session import Session
+from vmdbg.commands.sources import SymbolFile
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
@@ -28,7 +28,7 @@ Log = Callable[[str], None]
 class GdbServer:
     """Serves one client at a time. `log` gets a line of text when something happens that people want to know.
 
-    `monitor` carries out gdb's monitor commands, or else a session that may write new files where `files` says.
+    gdb's monitor commands write new files where `files` says, and know the names of `symbols` besides the guest's own.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class GdbServer:
         debugger: Debugger,
         *,
         view: ClientView = DEFAULT_VIEW,
-        monitor: Session | None = None,
         files: NewFiles | None = None,
+        symbols: Sequence[SymbolFile] = (),
         log: Log = lambda _line: None,
     ) -> None:
         self._debugger = debugger
         self._log = log
-        self._guest = guest_target(debugger, view, GuestMonitor(debugger, monitor, files), write=self._console)
+        self._guest = guest_target(debugger, view, GuestMonitor(debugger, files, symbols), write=self._console)
         self._server = Server(self._guest.target, log)
         debugger.stop_listeners.append(self._stopped)
 

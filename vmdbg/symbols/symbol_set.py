@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from vmdbg.errors import UserError, VmdbgError
@@ -25,8 +25,8 @@ class Names(Protocol):
 class SymbolSet:
     """Asks tables in order, then the operating system as `guest` finds it now. Nothing here raises for the guest."""
 
-    def __init__(self, guest: Callable[[], Names | None] = lambda: None) -> None:
-        self.tables: list[Names] = []
+    def __init__(self, tables: Iterable[Names] = (), guest: Callable[[], Names | None] = lambda: None) -> None:
+        self.tables = list(tables)
         self._guest = guest
 
     def add(self, table: Names) -> None:

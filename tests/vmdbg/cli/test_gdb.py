@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests.build import require
-from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment, vmdbg
+from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment, errors, vmdbg
 
 SCRIPT = """
 set pagination off
@@ -86,6 +86,23 @@ def test_gdb_can_keep_the_history_in_the_directory_set_apart_and_nowhere_else(sa
     assert [path.name for path in kept.iterdir()] == ["crash.vmdbg"]
     assert not (tmp_path / "outside").exists()
     assert vmdbg("replay", kept / "crash.vmdbg", "--verify", "--quiet").returncode == 0
+
+
+def test_symbol_files_name_addresses_for_monitor_commands_and_for_the_prompt(sample: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names"
+    names.write_text("1000 T from_a_file\n")
+    _, _, client = run_under_gdb(sample, tmp_path, "--symbols", str(names), end="monitor symbol 0x1004\nkill")
+    assert "0x1004 <from_a_file+0x4>" in client
+    done = vmdbg("run", sample, "--serial", "none", "--symbols", names, "-x", "symbol 0x1004", "-x", "symbol printk")
+    assert b"0x1004 <from_a_file+0x4>" in done.stdout
+    assert b"<printk>" in done.stdout
+
+
+def test_a_symbol_file_that_cannot_be_read_is_bad_usage_whoever_is_to_use_it(tmp_path: Path) -> None:
+    for front_end in ((), ("--gdb", "0", "--wait"), ("--repl",)):
+        done = vmdbg("run", "--serial", "none", "--symbols", tmp_path / "nowhere", *front_end)
+        assert done.returncode == 2
+        assert "nowhere: No such file" in errors(done)
 
 
 def test_without_a_directory_gdb_writes_nothing(sample: Path, tmp_path: Path) -> None:

@@ -140,6 +140,14 @@ def test_the_sample_crashes_with_names() -> None:
     assert "<halt_forever" in errors(done)
 
 
+def test_symbol_files_name_places_by_their_linear_address(tmp_path: Path) -> None:
+    names = tmp_path / "names"
+    names.write_text("7c00 T begin_here\n")
+    image = assemble("jmp 07c0h:there - 7c00h\nthere: cli\nhlt", bits=16, origin=0x7C00)
+    report = run_flat(tmp_path / "guest", image, "--symbols", str(names), mode="real", address="0x7c00")
+    assert "halted forever at 07c0:0x0006 <begin_here+0x6>" in report
+
+
 def test_the_debug_console_can_be_seen(tmp_path: Path) -> None:
     image = assemble("mov al, 'X'\nout 0e9h, al\ncli\nhlt", bits=32, origin=0x100000)
     run_flat(tmp_path / "guest", image, "--debug-console", f"file:{tmp_path}/log")
