@@ -82,7 +82,10 @@ def _engine() -> Check:
         machine.close()
     from importlib import metadata
 
-    return Check("engine", State.OK, f"Unicorn {metadata.version('unicorn')}, calibrated; a guest ran {clock} ticks")
+    from vmdbg.recording.fingerprint import build_fingerprint
+
+    version, build = metadata.version("unicorn"), build_fingerprint()
+    return Check("engine", State.OK, f"Unicorn {version}, calibrated, build {build}; a guest ran {clock} ticks")
 
 
 def _sample() -> Check:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from vmdbg.cli.start import Started
+from vmdbg.cli.terminal import message
 from vmdbg.cli.values import number
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.sources import SymbolFile
@@ -58,6 +59,7 @@ def start_from(options: argparse.Namespace) -> Started:
         option = "the guest's file" if named[0] == "file" else "--" + named[0].replace("_", "-")
         raise UserError(f"--from goes on with the guest of the snapshot: leave out {option}")
     recording = open_recording(options.snapshot)
+    warn_of_damage(recording, message)
     timeline = replay(recording, budget=options.checkpoint_memory, closed=False)
     with progress_shown("replaying to the end") as progress:
         timeline.seek(timeline.end, progress)
@@ -135,7 +137,10 @@ def _symbol(timeline: Timeline, expression: str, files: Sequence[SymbolFile], on
 
 
 def warn_of_damage(recording: Recording, say: Say) -> None:
-    """Name what is damaged, and what can still be replayed."""
+    """Name what is damaged, what can still be replayed, and by whom."""
+    if recording.other_build:
+        checked = "every digest that is passed is compared"
+        say(f"warning: {recording.path} was made by {recording.other_build}: what it replays may differ; {checked}")
     for item in recording.damage:
         say(f"warning: {recording.path}: {item}")
     if not recording.complete:

@@ -12,6 +12,7 @@ from vmdbg.boot.source import read_input
 from vmdbg.engine.unicorn.engine import ENGINE_VERSION, STATE_SIZE
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.recording.content import segment_ref
+from vmdbg.recording.fingerprint import build_fingerprint
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
 from vmdbg.timeline.origin import BootOrigin, Origin, StateOrigin
 from vmdbg.units import Physical
@@ -39,6 +40,7 @@ def make_meta(origin: Origin, *, embed: bool) -> tuple[Meta, list[tuple[SegmentR
         config=origin.config,
         description=origin.description,
         command_line=origin.command_line,
+        build=build_fingerprint(),
     )
     if embed and (symbols := _symbols(origin)) is not None:
         ref = segment_ref(symbols)
@@ -111,12 +113,26 @@ def _file_options(options: BootOptions, firmware: tuple[SegmentRef, ...]) -> Fil
 def check_meta(meta: Meta, name: str) -> None:
     """Raises RecordingError for what this version cannot replay."""
     if meta.engine != ENGINE_VERSION or meta.state_size != STATE_SIZE:
+        made = f"vmdbg {_word(meta.vmdbg)} on {_word(meta.engine)}"
         raise RecordingError(
-            f"{name} was made by vmdbg {meta.vmdbg} on {meta.engine}, and this is vmdbg {vmdbg.__version__} on "
-            f"{ENGINE_VERSION}: replay it with the version that made it"
+            f"{name} was made by {made}, and this is vmdbg {vmdbg.__version__} on {ENGINE_VERSION}: "
+            "replay it with the version that made it"
         )
     if not 1 << 20 <= meta.config.memory <= 3 << 30 or meta.config.memory % 4096:
         raise RecordingError(f"{name} claims {meta.config.memory} bytes of RAM: it is damaged")
+
+
+def other_build(meta: Meta) -> str:
+    """Which build of vmdbg made the recording, in words, if guests might run differently on this one; else ""."""
+    if meta.build == build_fingerprint():
+        return ""
+    made = f"{_word(meta.vmdbg)}, fingerprint {_word(meta.build) or 'unknown'}"
+    return f"another build of vmdbg ({made}; this is {vmdbg.__version__}, {build_fingerprint()})"
+
+
+def _word(text: str) -> str:
+    """What a file claims, for people."""
+    return "".join(letter for letter in text[:40] if letter.isprintable())
 
 
 def read_origin(meta: Meta, fetch: Fetch) -> Origin:

@@ -23,7 +23,7 @@ from vmdbg.recording.blocks import (
     scan,
 )
 from vmdbg.recording.content import ContentReader
-from vmdbg.recording.meta import check_meta, read_origin
+from vmdbg.recording.meta import check_meta, other_build, read_origin
 from vmdbg.recording.page_file import PageFile
 from vmdbg.recording.records import (
     CheckpointRecord,
@@ -71,6 +71,11 @@ class Recording:
     def origin(self) -> Origin:
         """What it begins with. Raises RecordingError, or UserError for files that were not embedded."""
         return read_origin(self.meta, self.contents.segment)
+
+    @property
+    def other_build(self) -> str:
+        """Which build of vmdbg made it, in words, if not this one: what it replays may then differ, and is compared."""
+        return other_build(self.meta)
 
     def close(self) -> None:
         self.file.close()

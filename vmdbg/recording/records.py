@@ -90,6 +90,8 @@ class Meta(msgspec.Struct, frozen=True):
     roms: tuple[SegmentRef, ...] = ()
     elf: SegmentRef | None = None
     """The ELF file that was booted, for its symbols; the address means nothing."""
+    build: str = ""
+    """The fingerprint of the vmdbg that made it; "" from before there was one."""
 
 
 class Content(msgspec.Struct, frozen=True):

@@ -27,23 +27,28 @@ class StateDigest:
 
 
 class DivergenceError(RecordingError):
-    """A replay came to another state than the recording. Never expected: a fault of vmdbg or of the host."""
+    """A replay came to another state than the recording. Never expected of the build of vmdbg that made it: a fault
+    of vmdbg or of the host. `other_build` says in words which build did, if it was another.
+    """
 
-    def __init__(self, expected: StateDigest, found: StateDigest) -> None:
-        self.expected, self.found = expected, found
+    def __init__(self, expected: StateDigest, found: StateDigest, other_build: str = "") -> None:
+        self.expected, self.found, self.other_build = expected, found, other_build
         self.differing = tuple(
             field.name for field in fields(expected) if getattr(expected, field.name) != getattr(found, field.name)
         )
         where = f" (now {found.position})" if found.position != expected.position else ""
+        advice = "please report this with the recording"
+        if other_build:
+            advice = f"the recording was made by {other_build}: replay it with that"
         super().__init__(
             f"the replay diverged from the recording at or before tick {expected.position}{where}: "
             f"{', '.join(self.differing)} differ. Everything before the last digest that agreed can be trusted; "
-            "please report this with the recording"
+            f"{advice}"
         )
 
-    def __reduce__(self) -> tuple[type[DivergenceError], tuple[StateDigest, StateDigest]]:
+    def __reduce__(self) -> tuple[type[DivergenceError], tuple[StateDigest, StateDigest, str]]:
         """For workers in other processes."""
-        return DivergenceError, (self.expected, self.found)
+        return DivergenceError, (self.expected, self.found, self.other_build)
 
 
 def state_digest(machine: Machine, ram: RamImage) -> StateDigest:

@@ -100,6 +100,8 @@ class Timeline:
         """Digests that a replay has been found to agree with."""
         self.verify = True
         """Whether known digests are compared with when they are passed again."""
+        self.other_build = ""
+        """Which build of vmdbg the digests are of, in words, if they are not this one's."""
         self.keeps = True
         """Whether checkpoints are taken of itself, without being asked."""
         self.recorder: Recorder | None = None
@@ -249,7 +251,7 @@ class Timeline:
 
     def _compare(self, known: StateDigest, found: StateDigest) -> None:
         if known != found:
-            raise DivergenceError(known, found)
+            raise DivergenceError(known, found, self.other_build)
         self.verified += 1
 
     def take_checkpoint(self) -> None:

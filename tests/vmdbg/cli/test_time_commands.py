@@ -58,6 +58,17 @@ def test_replay_prints_what_was_printed_and_verifies(call: Call, recording: Path
     assert "the recording ends at tick" in done.stderr
 
 
+@pytest.mark.parametrize("command", [("replay", "--verify", "--quiet"), ("run", "--stop-at", "1", "--from")])
+def test_a_recording_of_another_build_is_warned_of_and_replays(
+    call: Call, recording: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("vmdbg.recording.meta.build_fingerprint", lambda: "0123456789ab")
+    done = call(*command, recording)
+    assert done.returncode == 0
+    assert "warning" in done.stderr
+    assert "was made by another build of vmdbg" in done.stderr
+
+
 def stopped_at(done: Done) -> str:
     assert done.returncode == 0, done.stderr
     return done.stderr.rsplit("stopped at tick ", 1)[1].strip()

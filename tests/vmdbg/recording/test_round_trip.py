@@ -17,6 +17,7 @@ from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.digest import digest
 from vmdbg.machine.inputs import MemoryWrite, RegisterWrite, SerialInput
 from vmdbg.machine.snapshot import Position
+from vmdbg.recording.fingerprint import build_fingerprint
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay, replay_file
 from vmdbg.recording.save import save_recording, save_snapshot
@@ -188,6 +189,20 @@ def test_a_divergence_is_an_error_that_says_where_and_what(recorded: Recorded) -
         timeline.run(FOR_EVER)
     assert caught.value.differing == ("ram",)
     assert caught.value.expected.position == timeline.end
+    timeline.machine.close()
+
+
+def test_a_divergence_in_a_recording_of_another_build_names_that_build(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not open_recording(recorded.path).other_build
+    monkeypatch.setattr("vmdbg.recording.meta.build_fingerprint", lambda: "0123456789ab")
+    timeline = replay_file(recorded.path)
+    timeline.run(Tick(350_000_000))
+    timeline.machine.engine.write_ram(Physical(0x70000), b"other devices")
+    builds = f"made by another build .*{build_fingerprint()}; this is .*0123456789ab"
+    with pytest.raises(DivergenceError, match=builds):
+        timeline.run(FOR_EVER)
     timeline.machine.close()
 
 
