@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing.sharedctypes import RawArray
+from itertools import pairwise
 from pathlib import Path
 
 from vmdbg.machine.snapshot import Position
@@ -24,25 +21,26 @@ from vmdbg.units import Tick
 Part = tuple[Position, Position]
 PARTS_PER_WORKER = 6
 """Parts are made no smaller than needed to keep all workers busy to the end."""
-LEAST_INTERVALS = 1
-"""Between checkpoints, in a part: going on costs less than beginning, with cold caches, at a checkpoint."""
 OPEN_FILES = 2
 _open: dict[tuple[str, int], Timeline] = {}
 """In a worker: the timelines of the recordings that it was asked about last."""
-LOOK_SECONDS = 0.2
-"""Between two looks at how far copies are."""
 
 PartScan = Callable[[Query, Part], Sequence[Row]]
 """What a worker does with a part."""
 
 
+def intervals(timeline: Timeline) -> list[Part]:
+    """The history cut at all the checkpoints."""
+    begins = [checkpoint.position for checkpoint in timeline.checkpoints if checkpoint.position < timeline.end]
+    return list(pairwise([*begins, timeline.end]))
+
+
 def split(timeline: Timeline, workers: int) -> list[Part]:
     """The history in parts that begin at checkpoints, which lie about as much work apart."""
-    begins = [checkpoint.position for checkpoint in timeline.checkpoints if checkpoint.position < timeline.end]
-    each = min(PARTS_PER_WORKER, max(1, len(begins) // (LEAST_INTERVALS * workers)))
-    wanted = min(len(begins), workers * each)
-    cuts = [begins[len(begins) * part // wanted] for part in range(wanted)]
-    return list(zip(cuts, [*cuts[1:], timeline.end], strict=True))
+    every = intervals(timeline)
+    wanted = min(len(every), workers * PARTS_PER_WORKER)
+    cuts = [len(every) * part // wanted for part in range(wanted + 1)]
+    return [(every[start][0], every[end - 1][1]) for start, end in pairwise(cuts)]
 
 
 def file_scan(path: Path) -> PartScan:
@@ -63,13 +61,13 @@ def _scan_file(path: str, stamp: int, query: Query, part: Part) -> Sequence[Row]
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
     """Fresh processes."""
-    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), initializer=_leave_signals)
-    with _ended_with(executor):
+    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), initializer=leave_signals)
+    with ended_with(executor):
         yield executor
 
 
 @contextmanager
-def _ended_with(executor: ProcessPoolExecutor) -> Iterator[None]:
+def ended_with(executor: ProcessPoolExecutor) -> Iterator[None]:
     """An error inside ends the executor's processes at once."""
     before = set(multiprocessing.active_children())
     try:
@@ -82,87 +80,7 @@ def _ended_with(executor: ProcessPoolExecutor) -> Iterator[None]:
         executor.shutdown(cancel_futures=True)
 
 
-def can_fork() -> bool:
-    """Whether this process may be copied as it is: no thread of it holds a lock."""
-    return sys.platform == "linux" and threading.active_count() == 1
-
-
-class _Inheritance:
-    """What copies get from their parent. They share which parts are taken, and how many ticks of each are done."""
-
-    def __init__(self, timeline: Timeline, query: Query, parts: Sequence[Part], workers: int) -> None:
-        self.timeline, self.query, self.parts = timeline, query, parts
-        count = len(parts)
-        self.stretches = [range(count * one // workers, count * (one + 1) // workers) for one in range(workers)]
-        self._lock = multiprocessing.get_context("fork").Lock()
-        self._taken = RawArray(ctypes.c_bool, count)
-        self.passed = RawArray(ctypes.c_longlong, count)
-
-    def take(self, worker: int) -> int | None:
-        """The next part of the worker's own stretch, or else the last one of the stretch with most left."""
-        with self._lock:
-            left = [[index for index in stretch if not self._taken[index]] for stretch in self.stretches]
-            most = max(left, key=len)
-            if not most:
-                return None
-            index = left[worker][0] if left[worker] else most[-1]
-            self._taken[index] = True
-            return index
-
-    def scan(self, index: int) -> Sequence[Row]:
-        start, end = self.parts[index]
-
-        def checked(position: Position) -> None:
-            self.passed[index] = min(position.tick, end.tick) - start.tick
-
-        return scan(self.timeline, self.query, start, end, checked)
-
-    def share(self) -> float:
-        """How much of the history is done."""
-        return sum(self.passed) / max(1, self.parts[-1][1].tick - self.parts[0][0].tick)
-
-
-_inherited: list[_Inheritance] = []
-
-
-def scan_copies(
-    timeline: Timeline, query: Query, parts: Sequence[Part], workers: int, on_progress: Progress | None = None
-) -> list[Row]:
-    """All rows in order, found by copies of this process, which have the timeline already.
-
-    Each goes through a stretch of the history, part by part, so that its translations serve it, and helps others then.
-    """
-    shared = _Inheritance(timeline, query, parts, workers)
-    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_begin_as_copy)
-    found: list[Sequence[Row]] = [()] * len(parts)
-    _inherited.append(shared)
-    try:
-        with _ended_with(executor):
-            left = {executor.submit(_scan_stretch, worker) for worker in range(workers)}
-            while left:
-                done, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
-                if on_progress is not None:
-                    on_progress(shared.share())
-                for index, rows in (part for future in done for part in future.result()):
-                    found[index] = rows
-    finally:
-        _inherited.pop()
-    return [row for rows in found for row in rows]
-
-
-def _scan_stretch(worker: int) -> list[tuple[int, Sequence[Row]]]:
-    own, found = _inherited[-1], []
-    while (index := own.take(worker)) is not None:
-        found.append((index, own.scan(index)))
-    return found
-
-
-def _begin_as_copy() -> None:
-    _leave_signals()
-    _inherited[-1].timeline.recorder = None
-
-
-def _leave_signals() -> None:
+def leave_signals() -> None:
     """Ctrl-C is the parent's, which ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -15,18 +15,10 @@ from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.accesses import AccessQuery, ExecutionQuery, access_row
 from vmdbg.queries.calls import CallQuery, SystemCallQuery
+from vmdbg.queries.copies import can_fork, scan_copies
 from vmdbg.queries.difference import difference
 from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
-from vmdbg.queries.parallel import (
-    Part,
-    can_fork,
-    file_scan,
-    processes,
-    scan_copies,
-    scan_here,
-    scan_parts,
-    split,
-)
+from vmdbg.queries.parallel import Part, file_scan, intervals, processes, scan_here, scan_parts, split
 from vmdbg.queries.rows import (
     AccessRow,
     CallRow,
@@ -166,9 +158,9 @@ class Queries:
         ticks = timeline.end.tick - timeline.start.tick
         if self._executor is None and (self._workers < 2 or ticks < WORTH_PROCESSES):
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
-        parts = split(timeline, self._workers)
         if self._executor is None and can_fork():
-            return scan_copies(timeline, query, parts, self._workers, self._on_progress)
+            return scan_copies(timeline, query, intervals(timeline), self._workers, self._on_progress)
+        parts = split(timeline, self._workers)
         with self._file() as path:
             if self._executor is not None:
                 return self._scan(self._executor, path, query, parts)

@@ -44,6 +44,7 @@ from vmdbg.units import PAGE_SIZE, Tick
 _HISTORY = frozenset({Kind.META, Kind.CONTENT, Kind.INPUTS, Kind.DIGEST, Kind.CONSOLE, Kind.BASE, Kind.END})
 
 START = Position(Tick(0))
+LONGEST_MICROSECONDS = 1 << 40
 
 
 @dataclass(slots=True)
@@ -223,6 +224,8 @@ def check_checkpoint(record: CheckpointRecord, memory: int) -> None:
     """Raises RecordingError if it refers to memory that is not there, or makes no sense."""
     if record.halted_at is not None and not (record.state.halted and 0 <= record.halted_at <= record.state.cpu.clock):
         raise RecordingError("a checkpoint is damaged: its CPU did not halt when it says")
+    if not 0 <= record.microseconds <= LONGEST_MICROSECONDS:
+        raise RecordingError("a checkpoint is damaged: no replay takes so long")
     numbers = array("I")
     if len(record.changed) % numbers.itemsize or len(record.keys) * numbers.itemsize != len(record.changed) * 16:
         raise RecordingError("a checkpoint is damaged: its pages do not match")

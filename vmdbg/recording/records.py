@@ -149,7 +149,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
     """A checkpoint; its RAM is that of checkpoint `number` - 1 (of the start, for 0) with some pages changed.
 
     `changed` are the pages' numbers, four bytes each, and `keys` their digests. For BASE: relative to all zeros.
-    `halted_at` is the tick of the HLT of a halted CPU.
+    `halted_at` is the tick of the HLT of a halted CPU; `microseconds` what it took to come here from the one before.
     """
 
     number: int
@@ -159,6 +159,7 @@ class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
     changed: bytes
     keys: bytes
     halted_at: int | None = None
+    microseconds: int = 0
 
 
 class End(msgspec.Struct, frozen=True, array_like=True):

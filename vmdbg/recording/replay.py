@@ -14,7 +14,7 @@ from vmdbg.recording.records import CheckpointRecord
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint
 from vmdbg.timeline.pages import Page, PageStore
 from vmdbg.timeline.ram import RamImage, RamTracker
-from vmdbg.timeline.timeline import Timeline
+from vmdbg.timeline.timeline import CHECKPOINT_SECONDS, Timeline
 from vmdbg.units import PAGE_SIZE, Tick
 
 
@@ -50,8 +50,8 @@ def replay(recording: Recording, *, budget: int = DEFAULT_BUDGET, closed: bool =
             if log is not None and (not log.ticks or piece.tick >= log.ticks[-1]):
                 log.append(piece.data, piece.tick)
         timeline.console.known_until = recording.end.tick
-        for checkpoint in _checkpoints(recording, timeline):
-            timeline.checkpoints.add(checkpoint, recording.end)
+        for checkpoint, seconds in _checkpoints(recording, timeline):
+            timeline.checkpoints.add(checkpoint, recording.end, seconds)
     except BaseException:
         machine.close()
         raise
@@ -87,12 +87,14 @@ def _changes(recording: Recording, record: CheckpointRecord, store: PageStore) -
     return {number: store.page_from(key, recording.pages) for number, key in zip(numbers, keys, strict=True)}
 
 
-def _checkpoints(recording: Recording, timeline: Timeline) -> list[Checkpoint]:
-    """Those whose pages are all there."""
+def _checkpoints(recording: Recording, timeline: Timeline) -> list[tuple[Checkpoint, float]]:
+    """Those whose pages are all there, and what it takes to come to each."""
     found = []
     image = timeline.checkpoints.first.ram
     missing: set[int] = set()
+    seconds = 0.0
     for record in recording.checkpoints:
+        seconds += record.microseconds / 1e6 or CHECKPOINT_SECONDS
         changes = _changes(recording, record, timeline.store)
         missing -= changes.keys()
         missing |= {number for number, page in changes.items() if not _is_there(page, recording, timeline)}
@@ -100,7 +102,8 @@ def _checkpoints(recording: Recording, timeline: Timeline) -> list[Checkpoint]:
         if not missing:
             position = Position(record.state.cpu.clock, record.phase)
             halted_at = Tick(record.halted_at) if record.halted_at is not None else None
-            found.append(Checkpoint(position, record.state, image, record.inputs, halted_at))
+            found.append((Checkpoint(position, record.state, image, record.inputs, halted_at), seconds))
+            seconds = 0.0
     return found
 
 

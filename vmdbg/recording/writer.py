@@ -170,7 +170,7 @@ class RecordingWriter:
 
     def _put_checkpoint(self, checkpoint: Checkpoint) -> None:
         numbers = array("I", checkpoint.ram.differences(self._ram))
-        record = self._record(checkpoint, numbers)
+        record = self._record(checkpoint, numbers, self._timeline.checkpoints.seconds(checkpoint))
         self._put_pages([checkpoint.ram[number] for number in numbers])
         self._ram = checkpoint.ram
         self._written_checkpoints += 1
@@ -187,7 +187,7 @@ class RecordingWriter:
         self._writer.append(Kind.BASE, base)
         self._has_beginning = True
 
-    def _record(self, checkpoint: Checkpoint, numbers: array[int]) -> CheckpointRecord:
+    def _record(self, checkpoint: Checkpoint, numbers: array[int], seconds: float = 0.0) -> CheckpointRecord:
         keys = b"".join(checkpoint.ram[number].key for number in numbers)
         return CheckpointRecord(
             self._written_checkpoints,
@@ -197,6 +197,7 @@ class RecordingWriter:
             numbers.tobytes(),
             keys,
             checkpoint.halted_at,
+            round(seconds * 1e6),
         )
 
     def _put_pages(self, wanted: list[Page]) -> None:

@@ -42,6 +42,7 @@ class Checkpoints:
 
     def __init__(self, first: Checkpoint, store: PageStore, budget: int = DEFAULT_BUDGET) -> None:
         self._all = [first]
+        self._seconds = {first.position: 0.0}
         self._store = store
         self.budget = budget
         self._checked_pages = 0
@@ -66,12 +67,20 @@ class Checkpoints:
         at = bisect_left(self._all, position, key=_position)
         return self._all[at - 1] if at else None
 
-    def add(self, checkpoint: Checkpoint, cursor: Position) -> None:
-        """Keep it; others may go, rather those far from `cursor` and close together."""
+    def seconds(self, checkpoint: Checkpoint) -> float:
+        """CPU time that replaying to it from the one before takes, as measured on whatever host; 0: not known."""
+        return self._seconds.get(checkpoint.position, 0.0)
+
+    def add(self, checkpoint: Checkpoint, cursor: Position, seconds: float) -> None:
+        """Keep it; others may go, rather those far from `cursor` and close together. `seconds`: see seconds()."""
         at = bisect_left(self._all, checkpoint.position, key=_position)
         if at < len(self._all) and self._all[at].position == checkpoint.position:
             return
+        if at < len(self._all):
+            after = self._all[at].position
+            self._seconds[after] = max(0.0, self._seconds[after] - seconds)
         self._all.insert(at, checkpoint)
+        self._seconds[checkpoint.position] = seconds
         if len(self._all) > MOST:
             self._thin(cursor, MOST * 7 // 8)
         if len(self._store) > self._checked_pages * 21 // 20 + 256:
@@ -79,11 +88,21 @@ class Checkpoints:
 
     def drop_after(self, position: Position) -> None:
         """That future will not happen."""
-        del self._all[bisect_right(self._all, position, key=_position) :]
+        self._keep(self._all[: bisect_right(self._all, position, key=_position)])
 
     def clear(self) -> None:
         """Forget all but the first."""
-        del self._all[1:]
+        self._keep(self._all[:1])
+
+    def _keep(self, kept: list[Checkpoint]) -> None:
+        """Only these. What it took to come to others it takes to come to those after them."""
+        seconds, passed = {}, 0.0
+        left = {checkpoint.position for checkpoint in kept}
+        for checkpoint in self._all:
+            passed += self._seconds[checkpoint.position]
+            if checkpoint.position in left:
+                seconds[checkpoint.position], passed = passed, 0.0
+        self._all, self._seconds = kept, seconds
 
     def memory(self) -> int:
         """Bytes that all of them take together."""
@@ -117,7 +136,7 @@ class Checkpoints:
             surplus = len(self._all) - count
             doomed = set(sorted(range(len(every)), key=every.__getitem__)[: max(1, surplus // 2)])
             kept = [c for index, c in enumerate(self._all[1:]) if index not in doomed or index - 1 in doomed]
-            self._all = [self._all[0], *kept]
+            self._keep([self._all[0], *kept])
 
     def _worth(self, index: int, cursor: Position) -> float:
         """How much longer a gap would get without it, seen from the cursor."""

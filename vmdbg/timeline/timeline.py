@@ -260,7 +260,7 @@ class Timeline:
             return
         began = time.thread_time()
         checkpoint = self.checkpoint_here()
-        self.checkpoints.add(checkpoint, checkpoint.position)
+        self.checkpoints.add(checkpoint, checkpoint.position, self._replay_cost)
         if self.recorder is not None and checkpoint.position >= self._end:
             self.recorder.on_checkpoint(checkpoint)
         self._checkpoint_cost = time.thread_time() - began

@@ -252,16 +252,50 @@ queries.WORTH_PROCESSES = 0
 with vmdbg.open_recording(sys.argv[1]) as guest:
     guest.seek("50%")
     before = guest.position, guest.digest()
-    alone, shared = (guest.queries.using(workers=n).accesses(int(sys.argv[2]), 8) for n in (1, 2))
-    assert alone == shared and len(alone) > 10
+    alone, shared, more = (guest.queries.using(workers=n).accesses(int(sys.argv[2]), 8) for n in (1, 2, 5))
+    assert alone == shared == more and len(alone) > 10
     assert before == (guest.position, guest.digest())
+"""
+ENDED = """
+import multiprocessing, sys, vmdbg
+from vmdbg.queries import queries
+queries.WORTH_PROCESSES = 0
+
+class Unanswerable:
+    def begin(self, timeline):
+        raise vmdbg.UserError("nobody knows")
+
+def end(done):
+    assert 0 <= done <= 1
+    raise KeyboardInterrupt
+
+with vmdbg.open_recording(sys.argv[1]) as guest:
+    ends = ((Unanswerable(), None, vmdbg.UserError), (queries.Cr3Query(), end, KeyboardInterrupt))
+    for query, progress, error in ends:
+        before = guest.position, guest.digest()
+        try:
+            guest.queries.using(workers=2, on_progress=progress).run(query)
+        except error:
+            assert not multiprocessing.active_children()
+            assert before == (guest.position, guest.digest())
+        else:
+            raise AssertionError(error)
+    assert guest.queries.using(workers=2).cr3_loads() == guest.queries.using(workers=1).cr3_loads()
 """
 
 
+def run_alone(script: str, *arguments: object) -> None:
+    """In a process that has no threads, and so can be copied."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    subprocess.run(command, check=True, timeout=100, cwd=REPOSITORY)
+
+
 def test_copies_of_this_process_find_the_same_rows_and_leave_it_alone(sample: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-c", COPIES, str(sample), str(symbol("ticks"))], check=True, timeout=100, cwd=REPOSITORY
-    )
+    run_alone(COPIES, sample, symbol("ticks"))
+
+
+def test_copies_end_with_an_error_in_one_of_them_or_in_the_parent(sample: Path) -> None:
+    run_alone(ENDED, sample)
 
 
 def test_dask_finds_the_same_rows(sample: Path) -> None:

@@ -58,6 +58,20 @@ def test_another_process_replays_to_the_same_digest(recorded: Recorded) -> None:
     assert "1 of 1 digests agree" in done.stderr
 
 
+def test_what_it_takes_to_come_to_checkpoints_is_kept(tmp_path: Path) -> None:
+    timeline = new_timeline()
+    for tick in (300_000, 1_000_000):
+        timeline.run(Tick(tick))
+        timeline.take_checkpoint()
+    save_recording(timeline, tmp_path / "kept")
+    again = replay_file(tmp_path / "kept")
+    wanted, found = ([t.checkpoints.seconds(checkpoint) for checkpoint in t.checkpoints] for t in (timeline, again))
+    assert found == pytest.approx(wanted, abs=1e-6)
+    assert min(found[1:]) > 0
+    timeline.machine.close()
+    again.machine.close()
+
+
 def test_console_and_inputs_are_kept(recorded: Recorded) -> None:
     with open_recording(recorded.path) as recording:
         assert [entry.input for entry in recording.inputs] == [
