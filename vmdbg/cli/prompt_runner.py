@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from vmdbg.gdb.server import GdbServer
 
 
+Interject = Callable[[Callable[[], None]], None]
+AtPrompt = Callable[[Interject], AbstractContextManager[bool]]
+
+
 def resume_waiting(debugger: Debugger, outcome: Outcome) -> None:
     """A guest that waits for input alone goes on when it comes."""
     if isinstance(outcome, HaltedForever) and outcome.interrupts_enabled:
@@ -28,9 +32,9 @@ class PromptRunner:
     """While the guest runs, the user has its console; where it stands, the prompt, unless a gdb client holds it.
 
     `stay`: the prompt comes at the guest's first instruction and after its end too. `scripted` lines are carried out
-    before the first prompt; without `stay` they are all there is. `at_prompt` is entered while the prompt reads and
-    says whether the prompt is to show what the guest writes; `at_console` is called when the guest's console has the
-    terminal again.
+    before the first prompt; without `stay` they are all there is. `at_prompt` is entered while the prompt has the
+    terminal, with the way to show lines there, and says whether the prompt is to show what the guest writes;
+    `at_console` is called when the guest's console has the terminal again.
     """
 
     def __init__(
@@ -38,7 +42,7 @@ class PromptRunner:
         debugger: Debugger,
         repl: Repl,
         server: GdbServer | None,
-        at_prompt: Callable[[], AbstractContextManager[bool]],
+        at_prompt: AtPrompt,
         at_console: Callable[[], None],
         *,
         stay: bool,
@@ -74,7 +78,7 @@ class PromptRunner:
 
     def _prompt(self) -> None:
         self._wanted = False
-        with self._at_prompt() as echo, self._repl.echoing(echo):
+        with self._at_prompt(self._repl.interject) as echo, self._repl.echoing(echo):
             if self._scripted:
                 lines, self._scripted = self._scripted, []
                 self.failed = not self._repl.execute_all(lines)

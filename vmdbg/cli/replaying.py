@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from vmdbg.cli.digest_file import check_digest_path, write_digest
 from vmdbg.cli.endings import ExitCode
 from vmdbg.cli.gdb_options import gdb_service
-from vmdbg.cli.history import Say, go_to_mark, progress_shown, warn_of_damage
+from vmdbg.cli.history import go_to_mark, progress_shown, warn_of_damage
 from vmdbg.cli.poller import Poller
+from vmdbg.cli.prompt_runner import Interject
 from vmdbg.cli.run_loop import RunLoop
 from vmdbg.cli.run_options import scripted_lines
 from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, prompt_seat
@@ -28,21 +29,35 @@ from vmdbg.timeline.timeline import Timeline
 
 
 class Output:
-    """The guest's words on stdout, and ours on lines of their own."""
+    """The guest's words on stdout, and ours on lines of their own. `echo`: the prompt shows the guest's by itself."""
 
     def __init__(self) -> None:
+        self.echo = False
         self._inside = False
+        self._interject: Interject | None = None
 
     def write(self, _port: int, data: bytes, _tick: int) -> None:
         sys.stdout.buffer.write(data)
         self._inside = not data.endswith(b"\n")
 
     def say(self, text: str) -> None:
+        if self._interject is not None:
+            self._interject(lambda: message(text))
+            return
         if self._inside:
             sys.stdout.buffer.write(b"\n")
             self._inside = False
         sys.stdout.flush()
         message(text)
+
+    @contextlib.contextmanager
+    def at_prompt(self, interject: Interject) -> Iterator[bool]:
+        """The prompt has the terminal: what is said goes where it leaves room."""
+        self._interject = interject
+        try:
+            yield self.echo
+        finally:
+            self._interject = None
 
 
 def replay_recording(options: argparse.Namespace) -> int:
@@ -95,15 +110,13 @@ def _alone(timeline: Timeline, recording: Recording, options: argparse.Namespace
     return ExitCode.DONE
 
 
-def _debugged(
-    timeline: Timeline, options: argparse.Namespace, symbols: Sequence[SymbolFile], output: Output
-) -> int:
+def _debugged(timeline: Timeline, options: argparse.Namespace, symbols: Sequence[SymbolFile], output: Output) -> int:
     with contextlib.ExitStack() as stack:
         poller = Poller()
         stack.callback(poller.close)
         shared = _has_prompt(options) and is_terminal(1)
-        echo = shared and not options.quiet
-        seat = _seat(timeline, options, symbols, poller, output.say, lambda: loop.over(), echo=echo)
+        output.echo = shared and not options.quiet
+        seat = _seat(timeline, options, symbols, poller, output, lambda: loop.over())
         stack.callback(seat.runner.close)
         loop = RunLoop(timeline.machine, seat, make_backend(NoSerial(), readable=False), poller, output.say)
         if not options.quiet and not shared:
@@ -126,24 +139,22 @@ def _seat(
     options: argparse.Namespace,
     symbols: Sequence[SymbolFile],
     poller: Poller,
-    say: Say,
+    output: Output,
     over: Callable[[], bool],
-    *,
-    echo: bool,
 ) -> Seat:
-    """`over`: whether the run is to end. `echo`: the prompt itself shows what the guest writes."""
+    """`over`: whether the run is to end."""
     service = gdb_service(options)
     if service is not None and not _has_prompt(options):
-        return gdb_seat(timeline, service, symbols, wait=True, poller=poller, say=say)
+        return gdb_seat(timeline, service, symbols, wait=True, poller=poller, say=output.say)
     return prompt_seat(
         timeline,
         PromptOptions(options.repl, True, scripted_lines(options), options.json, service, symbols),
-        at_prompt=lambda: contextlib.nullcontext(echo),
+        at_prompt=output.at_prompt,
         at_console=lambda: None,
         flush=sys.stdout.flush,
         over=over,
         poller=poller,
-        say=say,
+        say=output.say,
     )
 
 

@@ -41,6 +41,7 @@ from vmdbg.machine.machine import DEBUG_CONSOLE
 from vmdbg.machine.outcome import Outcome
 
 if TYPE_CHECKING:
+    from vmdbg.cli.prompt_runner import Interject
     from vmdbg.timeline.timeline import Timeline
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -90,6 +91,7 @@ class Run:
         self._symbols = symbol_files(options.symbols)
         self._keyboard = isinstance(options.serial, Stdio) and both_ends_are_terminals()
         self._raw = False
+        self._interject: Interject | None = None
         self._panic = PanicWatch()
         self._io_log = self._open_io_log()
         self._poller = Poller()
@@ -155,7 +157,7 @@ class Run:
             self.say(f"the guest's console; {ESCAPE_NAME} d for the prompt")
 
     @contextlib.contextmanager
-    def _at_prompt(self) -> Iterator[bool]:
+    def _at_prompt(self, interject: Interject) -> Iterator[bool]:
         """The prompt has the terminal, on a line of its own. Whether the guest's console is there too."""
         stdio = self._serial if isinstance(self._serial, StdioBackend) else None
         if stdio is not None:
@@ -165,10 +167,11 @@ class Run:
             stdio.pause()
         self._flush()
         raw, self._raw = self._raw, False
+        self._interject = interject
         try:
             yield stdio is not None and is_terminal(1)
         finally:
-            self._raw = raw
+            self._raw, self._interject = raw, None
             if stdio is not None:
                 stdio.resume()
 
@@ -200,8 +203,11 @@ class Run:
         return loop
 
     def say(self, text: str) -> None:
-        """A message of ours, never in the middle of a line of the guest's."""
+        """A message of ours, never in the middle of a line of the guest's or the user's."""
         self._serial.flush()
+        if self._interject is not None:
+            self._interject(lambda: message(text))
+            return
         if isinstance(self._serial, StdioBackend) and is_terminal(1):
             self._serial.end_line()
             self._serial.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
 
 if TYPE_CHECKING:
+    from vmdbg.cli.prompt_runner import AtPrompt
     from vmdbg.commands.sources import SymbolFile
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.gdb.server import GdbServer
@@ -85,7 +85,7 @@ def prompt_seat(
     timeline: Timeline,
     options: PromptOptions,
     *,
-    at_prompt: Callable[[], AbstractContextManager[bool]],
+    at_prompt: AtPrompt,
     at_console: Callable[[], None],
     flush: Callable[[], None],
     over: Callable[[], bool],

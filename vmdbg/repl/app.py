@@ -23,6 +23,7 @@ from vmdbg.repl.builtin import add_commands
 from vmdbg.repl.companion import Companion, Companions
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.guest_run import GuestRun
+from vmdbg.repl.interjections import Interjections, Write
 from vmdbg.repl.interruption import Interruption
 from vmdbg.repl.leaving import Leave
 from vmdbg.repl.output import Output
@@ -65,12 +66,12 @@ class Repl:
         self._progress = ProgressLine()
         self._interruption = Interruption()
         self._guest = GuestConsole(self._progress.hide)
-        self.output = Output(self.theme, self._guest, as_json=as_json, idle=self.companions.poll)
+        self._interjections = Interjections(self._make_room)
+        self.output = Output(self.theme, self._guest, self._interjections, as_json=as_json, idle=self.companions.poll)
         self._run = GuestRun(self.companions, self._guest, self._progress, over)
         self._prompt: Prompt | None = None
         self._last = ""
         self._watching = False
-        self._foreign: list[Stop] = []
         debugger.timeline.console.listeners.append(self._guest.on_output)
         self.session.execution.wait = self._run.wait
         self.session.progress = self._share
@@ -95,14 +96,20 @@ class Repl:
             self._prompt.theme = theme
 
     def _on_stop(self, stop: Stop) -> None:
-        if not self._run.active:
-            self._foreign.append(stop)
+        if not self._run.active and self._interjections.are_held:
+            self.interject(lambda: self._show_stop(stop))
 
     def _on_log(self, position: Position, words: str) -> None:
         """A line of a logpoint that is to be seen at once."""
-        self._guest.flush()
+        self.interject(lambda: self.output.say(printable(f"{position}  {words}")))
+
+    def interject(self, write: Write) -> None:
+        """Have `write` show lines of somebody else's: above the line that is being typed, if one is."""
+        self._interjections.add(write)
+
+    def _make_room(self) -> None:
         self._progress.hide()
-        self.output.say(printable(f"{position}  {words}"))
+        self._guest.end_line()
 
     # lines
 
@@ -191,7 +198,6 @@ class Repl:
         self._watch_oopses()
         if self._prompt is None:
             self._load_config()
-        self._foreign.clear()
         self.output.document(report(self.session, self.debugger.last_stop))
         self.show_context()
 
@@ -217,7 +223,6 @@ class Repl:
     def _turn(self, typed: str) -> str:
         """Read a line and carry it out; what was being typed when something came between."""
         from vmdbg.repl.keys import KeyLine
-        from vmdbg.repl.prompt import StopSeen
 
         try:
             found = self.prompt.read(typed)
@@ -231,9 +236,6 @@ class Repl:
         if self._over():
             self.left = Leave.OVER
             return ""
-        if isinstance(found, StopSeen):
-            self._show_foreign_stops()
-            return found.typed
         if isinstance(found, KeyLine):
             self.execute(found.command)
             return found.typed
@@ -275,21 +277,26 @@ class Repl:
         if self._prompt is None:
             from vmdbg.repl.prompt import Prompt
 
-            self._prompt = Prompt(self.session, self.companions, self.theme, self._between)
+            self._prompt = Prompt(self.session, self.companions, self._interjections, self.theme, self._between)
         return self._prompt
 
     def _between(self) -> bool:
-        """What goes on while the prompt waits. Whether the guest has just stopped, or the run is to end."""
+        """What goes on while the prompt waits. Whether the run is to end."""
         self.companions.poll()
         if self.debugger.running:
             self.debugger.poll()
-        return bool(self._foreign) or self._over()
+        if self._guest.has_line:
+            self.interject(self._guest.flush_lines)
+        return self._over()
 
-    def _show_foreign_stops(self) -> None:
-        """A stop of a run that another front end asked for."""
-        stops, self._foreign = self._foreign, []
-        self.output.document(report(self.session, stops[-1]))
-        self.show_context()
+    def _show_stop(self, stop: Stop) -> None:
+        """A stop of a run that another front end asked for; nothing if the guest has moved on since."""
+        if stop is self.debugger.last_stop and not self.debugger.running:
+            try:
+                self.output.document(report(self.session, stop))
+            except VmdbgError as error:
+                self.output.fail(error)
+            self.show_context()
 
     def close(self) -> None:
         """Leave the debugger to the others."""

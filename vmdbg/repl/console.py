@@ -24,11 +24,23 @@ class GuestConsole:
         if self.wanted and port == SERIAL:
             self._waiting += data
 
+    @property
+    def has_line(self) -> bool:
+        """Whether a whole line waits to be shown."""
+        return b"\n" in self._waiting
+
+    def flush_lines(self) -> None:
+        """What is not a whole line yet goes on waiting."""
+        self._show(self._waiting.rfind(b"\n") + 1)
+
     def flush(self) -> None:
-        if not self._waiting:
+        self._show(len(self._waiting))
+
+    def _show(self, size: int) -> None:
+        if not size:
             return
-        words = self._waiting.decode("utf-8", "replace").replace("\r", "")
-        self._waiting.clear()
+        words = self._waiting[:size].decode("utf-8", "replace").replace("\r", "")
+        del self._waiting[:size]
         shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in words)
         self._before()
         sys.stdout.write(shown)

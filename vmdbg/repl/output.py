@@ -11,6 +11,7 @@ from vmdbg.commands.layout import printable
 from vmdbg.commands.plain import render_json, render_plain
 from vmdbg.errors import VmdbgError
 from vmdbg.repl.console import GuestConsole
+from vmdbg.repl.interjections import Interjections
 from vmdbg.repl.pager import page
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.terminal import is_dumb
@@ -20,13 +21,22 @@ from vmdbg.repl.themes import Theme
 class Output:
     """Stdout for answers, stderr for errors. Coloured and paged on a terminal only."""
 
-    def __init__(self, theme: Theme, guest: GuestConsole, *, as_json: bool, idle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        guest: GuestConsole,
+        interjections: Interjections,
+        *,
+        as_json: bool,
+        idle: Callable[[], None],
+    ) -> None:
         self.as_json = as_json
         self.terminal = sys.stdout.isatty()
         self.interactive = self.terminal and sys.stdin.isatty()
         self.escapes = self.terminal and not is_dumb()
         self.painter = Painter(theme, colours=self.escapes)
         self._guest = guest
+        self._interjections = interjections
         self._idle = idle
 
     @property
@@ -50,7 +60,8 @@ class Output:
 
     def _lines(self, lines: list[str], *, paged: bool) -> None:
         if paged and self.interactive and self.escapes and len(lines) > self.size.lines - 1:
-            page(lines, self.size.lines, self._idle)
+            with self._interjections.held():
+                page(lines, self.size.lines, self._idle)
         else:
             sys.stdout.write("".join(f"{line}\n" for line in lines))
 

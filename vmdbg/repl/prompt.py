@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -24,6 +23,7 @@ from vmdbg.repl.companion import Companions
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.files import history_file
 from vmdbg.repl.highlight import CommandLexer
+from vmdbg.repl.interjections import Interjections
 from vmdbg.repl.keys import KeyLine, key_bindings
 from vmdbg.repl.status import StatusBar
 from vmdbg.repl.themes import Theme
@@ -35,22 +35,23 @@ PROMPT = "vmdbg> "
 CONTINUED = "  ...> "
 
 
-@dataclass(frozen=True, slots=True)
-class StopSeen:
-    """Another front end's run of the guest came to a stop while the line was being typed."""
-
-    typed: str
-
-
-Typed = str | KeyLine | StopSeen
+Typed = str | KeyLine
 
 
 class Prompt:
-    """`between` does a slice of what goes on besides; it says whether the guest has just stopped."""
+    """`between` does a slice of what goes on besides; it says whether the run is to end, and the line with it."""
 
-    def __init__(self, session: Session, companions: Companions, theme: Theme, between: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        companions: Companions,
+        interjections: Interjections,
+        theme: Theme,
+        between: Callable[[], bool],
+    ) -> None:
         self._session = session
         self._companions = companions
+        self._interjections = interjections
         self._between = between
         self._status = StatusBar(session)
         self.theme = theme
@@ -69,15 +70,16 @@ class Prompt:
         )
 
     def read(self, typed: str = "", *, continued: bool = False) -> Typed:
-        """A line. Raises EOFError, KeyboardInterrupt."""
+        """A line, "" when the run is to end. Raises EOFError, KeyboardInterrupt."""
         label = CONTINUED if continued else PROMPT
-        return self._prompt.prompt(
-            [("class:prompt", label)],
-            default=typed,
-            inputhook=self._hook,
-            style=self._style(),
-            color_depth=ColorDepth.DEPTH_1_BIT if self.theme.name == "mono" else None,
-        )
+        with self._interjections.held():
+            return self._prompt.prompt(
+                [("class:prompt", label)],
+                default=typed,
+                inputhook=self._hook,
+                style=self._style(),
+                color_depth=ColorDepth.DEPTH_1_BIT if self.theme.name == "mono" else None,
+            )
 
     def _style(self) -> BaseStyle:
         own = Style.from_dict(
@@ -95,8 +97,11 @@ class Prompt:
         app = get_app()
         drawn = time.monotonic()
         while not context.input_is_ready():
-            if self._between():
-                app.exit(result=StopSeen(app.current_buffer.text))
+            over = self._between()
+            if over and not app.is_done:
+                app.exit(result="")
+            if (over or self._interjections.waiting) and app.loop is not None:
+                app.loop.call_soon_threadsafe(self._interject)
                 return
             if self._session.debugger.running and time.monotonic() - drawn > REDRAW_SECONDS:
                 app.invalidate()
@@ -104,3 +109,14 @@ class Prompt:
             if not self._session.debugger.running:
                 files = [context.fileno(), *(companion.fileno() for companion in self._companions)]
                 select.select(files, [], [], IDLE_SECONDS)
+
+    def _interject(self) -> None:
+        """What others have to say goes above the line, which stays as it is."""
+        app = get_app()
+        if app.is_done or not self._interjections.waiting:
+            return
+        app.renderer.erase()
+        self._interjections.write()
+        app.renderer.reset()
+        app.renderer.request_absolute_cursor_position()
+        app.invalidate()

@@ -65,3 +65,18 @@ def test_control_c_at_the_prompt_stops_what_gdb_let_go(open_terminal: Open, tmp_
     terminal.keys("C-c")
     terminal.wait_for("\ninterrupted\n")
     assert "RIP" in terminal.line("registers rip").upper()
+
+
+def test_what_happens_meanwhile_is_shown_above_the_line_that_is_being_typed(open_terminal: Open, tmp_path: Path) -> None:
+    terminal = open_terminal("run", "--repl", "--gdb", "127.0.0.1:0")
+    terminal.line("context --off")
+    terminal.keys("echo stl", "Left")
+    gdb(served(terminal), tmp_path, "stepi", "detach").communicate(timeout=TIMEOUT)
+    terminal.wait_for("left: connection closed")
+    terminal.keys("il")
+    terminal.wait_for("pages in use\nvmdbg> echo still\n")
+    terminal.keys("Enter")
+    lines = terminal.wait_for("\nstill\n").splitlines()
+    notices = [line for line in lines if "gdb client" in line]
+    assert [line.split()[:3] for line in notices] == [["vmdbg:", "gdb", "client"]] * 2
+    assert "bank: the account holds 500, as it should" in lines

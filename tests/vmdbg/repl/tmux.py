@@ -70,7 +70,8 @@ class Tmux:
 
     def _after(self, mark: str, until: str) -> str:
         def found(screen: str) -> bool:
-            return until in screen.rpartition(mark)[2]
+            _, seen, after = screen.rpartition(mark)
+            return bool(seen) and until in after
 
         return self._wait(found, f"{until!r} after {mark!r}").rpartition(mark)[2]
 
