@@ -67,7 +67,7 @@ def test_control_c_at_the_prompt_stops_what_gdb_let_go(open_terminal: Open, tmp_
     assert "RIP" in terminal.line("registers rip").upper()
 
 
-def test_what_happens_meanwhile_is_shown_above_the_line_that_is_being_typed(open_terminal: Open, tmp_path: Path) -> None:
+def test_what_happens_meanwhile_is_shown_above_the_line_being_typed(open_terminal: Open, tmp_path: Path) -> None:
     terminal = open_terminal("run", "--repl", "--gdb", "127.0.0.1:0")
     terminal.line("context --off")
     terminal.keys("echo stl", "Left")
