@@ -6,7 +6,6 @@ from pathlib import Path
 
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.snapshot import Position
-from vmdbg.recording.records import ConsolePiece
 from vmdbg.recording.writer import RecordingWriter
 from vmdbg.timeline.origin import StateOrigin
 from vmdbg.timeline.timeline import Timeline
@@ -17,9 +16,6 @@ def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, 
     writer = RecordingWriter(path, timeline, embed=embed)
     for entry in timeline.history.inputs:
         writer.on_input(entry)
-    for port, log in timeline.console.ports.items():
-        for tick, data in log.pieces():
-            writer.add_console(ConsolePiece(port, tick, data))
     things: list[tuple[Position, int, object]] = [(d.position, 0, d) for d in timeline.digests.values()]
     things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
     writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,7 +27,6 @@ from vmdbg.recording.records import (
     encode_input,
 )
 from vmdbg.timeline.checkpoint import Checkpoint
-from vmdbg.timeline.console_log import NEWLINE, PAUSE
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.timeline.origin import Origin, StateOrigin
 from vmdbg.timeline.pages import Page
@@ -78,8 +77,7 @@ class RecordingWriter:
         self._thread = ThreadPoolExecutor(1, "recording")
         self._queue: list[Future[None]] = []
         self._pending: list[InputRecord] = []
-        self._console: list[ConsolePiece] = []
-        self._spoke_at = 0
+        self._written_console = {port: len(log.text) for port, log in timeline.console.ports.items()}
         self._blocks = 0
         self._flushed_at = time.monotonic()
         self._known_pages: set[bytes] = {timeline.store.zero.key}
@@ -128,22 +126,9 @@ class RecordingWriter:
         if self._pending or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
             self._flush(position)
 
-    def on_console(self, port: int, data: bytes, tick: int) -> None:
-        """The guest wrote something for the first time."""
-        last = self._console[-1] if self._console else None
-        goes_on = last is not None and last.port == port and last.data[-1] != NEWLINE and tick - self._spoke_at <= PAUSE
-        self._spoke_at = tick
-        if last is not None and goes_on:
-            self._console[-1] = ConsolePiece(port, last.tick, last.data + data)
-        else:
-            self._console.append(ConsolePiece(port, tick, data))
-
-    def add_console(self, piece: ConsolePiece) -> None:
-        """Output that was there before."""
-        self._console.append(piece)
-
     def write_past(self, end: Position, things: Iterable[object]) -> None:
-        """Digests and checkpoints from before, in order, of a history that is known up to `end`."""
+        """What came before: the console, and digests and checkpoints in order, of a history known up to `end`."""
+        self._written_console.clear()
         self._flush(end)
         for thing in things:
             if isinstance(thing, StateDigest):
@@ -164,9 +149,16 @@ class RecordingWriter:
         self._put(Kind.INPUTS, Inputs(self._blocks, position.tick, position.phase, self._pending))
         self._blocks += 1
         self._pending = []
-        if self._console:
-            self._put(Kind.CONSOLE, self._console)
-            self._console = []
+        console = list(self._new_console())
+        if console:
+            self._put(Kind.CONSOLE, console)
+
+    def _new_console(self) -> Iterator[ConsolePiece]:
+        """What the guest wrote for the first time since the last flush."""
+        for port, log in self._timeline.console.ports.items():
+            for tick, data in log.pieces(self._written_console.get(port, 0)):
+                yield ConsolePiece(port, tick, data)
+            self._written_console[port] = len(log.text)
 
     def _put_checkpoint(self, checkpoint: Checkpoint) -> None:
         numbers = array("I", checkpoint.ram.differences(self._ram))
@@ -263,7 +255,6 @@ class RecordingWriter:
         self._file.close()
         if self._timeline.recorder is self:
             self._timeline.recorder = None
-            self._timeline.console.on_new = None
 
 
 def start_recording(
@@ -274,5 +265,4 @@ def start_recording(
         raise UserError("this timeline is being recorded already")
     writer = RecordingWriter(path, timeline, embed=embed, checkpoints=checkpoints)
     timeline.recorder = writer
-    timeline.console.on_new = writer.on_console
     return writer

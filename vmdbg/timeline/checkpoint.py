@@ -106,15 +106,20 @@ class Checkpoints:
 
     def memory(self) -> int:
         """Bytes that all of them take together."""
+        return self._store.size() + self._besides_pages()
+
+    def _besides_pages(self) -> int:
         chunks = {id(chunk): len(chunk.pages) for checkpoint in self._all for chunk in checkpoint.ram.chunks}
-        own = sum(checkpoint.own_size for checkpoint in self._all)
-        return self._store.size() + own + sum(chunks.values()) * _POINTER
+        return sum(checkpoint.own_size for checkpoint in self._all) + sum(chunks.values()) * _POINTER
 
     def fit(self, cursor: Position) -> None:
         """Come down to the budget now, as when it was lowered."""
         self._fit(cursor)
 
     def _fit(self, cursor: Position) -> None:
+        self._checked_pages = len(self._store)
+        if self._store.most() + self._besides_pages() <= self.budget // 2:
+            return
         if self.memory() > self.budget // 2:
             self._cool(cursor)
         while self.memory() > self.budget and len(self._all) > 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from vmdbg.machine.console import Console, Listener
 from vmdbg.units import Tick
@@ -32,10 +32,9 @@ class PortLog:
         del self.text[length:]
         del self.ticks[length:]
 
-    def pieces(self) -> Iterator[tuple[Tick, bytes]]:
-        """The output in parts that end with a line or before a pause, with the ticks of their first bytes."""
-        start = 0
-        for end in range(1, len(self.text) + 1):
+    def pieces(self, start: int = 0) -> Iterator[tuple[Tick, bytes]]:
+        """From byte `start`, in parts that end with a line or before a pause, with the ticks of their first bytes."""
+        for end in range(start + 1, len(self.text) + 1):
             if end == len(self.text) or self.text[end - 1] == NEWLINE or self.ticks[end] - self.ticks[end - 1] > PAUSE:
                 yield Tick(self.ticks[start]), bytes(self.text[start:end])
                 start = end
@@ -86,7 +85,6 @@ class ConsoleLog:
     def __init__(self, consoles: Iterable[Console]) -> None:
         self.ports: dict[int, PortLog] = {}
         self.listeners: list[Listener] = []
-        self.on_new: Callable[[int, bytes, int], None] | None = None
         self._heard: dict[int, tuple[int, bool]] = {}
         self.known_until = -1
         """Everything up to that tick is in the log already."""
@@ -98,8 +96,6 @@ class ConsoleLog:
         log = self.ports[port]
         if tick > self.known_until and (not log.ticks or tick >= log.ticks[-1]):
             log.append(data, tick)
-            if self.on_new is not None:
-                self.on_new(port, data, tick)
         if self.listeners:
             self._pass_on(port, data, tick)
 

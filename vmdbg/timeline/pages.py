@@ -5,9 +5,9 @@ A page lives as long as a checkpoint refers to it; Python's reference counts are
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from typing import Protocol
-from weakref import WeakValueDictionary
 
 import lz4.block
 import xxhash
@@ -74,40 +74,62 @@ class Page:
         return OVERHEAD + (len(self._data) if self._data is not None else 0) + len(self._packed or b"")
 
 
-def page_key(data: bytes) -> bytes:
+def page_key(data: bytes | memoryview) -> bytes:
     """What names a page by its contents: XXH3-128."""
     return xxhash.xxh3_128_digest(data)
+
+
+class _Kept(weakref.ref[Page]):
+    """A page that the store knows, by its key."""
+
+    __slots__ = ("key",)
+
+    key: bytes
 
 
 class PageStore:
     """All pages of a timeline, by contents."""
 
     def __init__(self) -> None:
-        self._pages: WeakValueDictionary[bytes, Page] = WeakValueDictionary()
+        # What WeakValueDictionary does, which is written in Python: most of what keeping a page would cost.
+        kept: dict[bytes, _Kept] = {}
+
+        def forget(gone: weakref.ref[Page]) -> None:
+            assert isinstance(gone, _Kept)
+            if kept.get(gone.key) is gone:
+                del kept[gone.key]
+
+        self._kept, self._forget = kept, forget
         self.zero = self.page(bytes(PAGE_SIZE))
 
     def page(self, data: bytes) -> Page:
         """The page with these contents."""
         key = page_key(data)
-        page = self._pages.get(key)
-        if page is None:
-            page = Page(key, data)
-            self._pages[key] = page
-        return page
+        return self._find(key) or self._keep(Page(key, data))
 
     def page_from(self, key: bytes, source: PageSource) -> Page:
         """The page of that key, whose contents are fetched when they are needed."""
-        page = self._pages.get(key)
-        if page is None:
-            page = Page(key, None, source)
-            self._pages[key] = page
+        return self._find(key) or self._keep(Page(key, None, source))
+
+    def _find(self, key: bytes) -> Page | None:
+        known = self._kept.get(key)
+        return known() if known is not None else None
+
+    def _keep(self, page: Page) -> Page:
+        known = _Kept(page, self._forget)
+        known.key = page.key
+        self._kept[page.key] = known
         return page
 
     def pages(self) -> Iterable[Page]:
-        return list(self._pages.values())
+        return [page for known in list(self._kept.values()) if (page := known()) is not None]
 
     def __len__(self) -> int:
-        return len(self._pages)
+        return len(self._kept)
+
+    def most(self) -> int:
+        """Bytes of memory that the pages do not take more than."""
+        return len(self) * (OVERHEAD + PAGE_SIZE)
 
     def size(self) -> int:
         """Bytes of memory that the pages take. Looks at every page."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress
+from typing import TypeVar
 
 import xxhash
 
 from vmdbg.engine.port import Engine
-from vmdbg.timeline.pages import Page, PageStore
+from vmdbg.timeline.pages import Page, PageStore, page_key
 from vmdbg.units import PAGE_SIZE, Physical
 
 CHUNK = 256
 """Pages in a chunk, the unit that images share."""
+_T = TypeVar("_T")
 
 
 class Chunk:
@@ -29,6 +31,13 @@ class Chunk:
         if self._digest is None:
             self._digest = xxhash.xxh3_128_digest(b"".join(page.key for page in self.pages))
         return self._digest
+
+    def digest_with(self, changes: dict[int, bytes]) -> bytes:
+        """The digest that it would have if some pages, by their index in it, had other keys."""
+        keys = [page.key for page in self.pages]
+        for index, key in changes.items():
+            keys[index] = key
+        return xxhash.xxh3_128_digest(b"".join(keys))
 
     def with_pages(self, changes: dict[int, Page]) -> Chunk:
         """The chunk with some pages, by their index in it, replaced."""
@@ -58,11 +67,8 @@ class RamImage:
 
     def with_pages(self, changes: dict[int, Page]) -> RamImage:
         """The image with some pages replaced."""
-        by_chunk: dict[int, dict[int, Page]] = {}
-        for number, page in changes.items():
-            by_chunk.setdefault(number // CHUNK, {})[number % CHUNK] = page
         chunks = list(self.chunks)
-        for number, pages in by_chunk.items():
+        for number, pages in _by_chunk(changes).items():
             chunks[number] = chunks[number].with_pages(pages)
         return RamImage(chunks)
 
@@ -80,9 +86,20 @@ class RamImage:
         for chunk in self.chunks:
             yield from chunk.pages
 
-    def digest(self) -> str:
-        """XXH3-128 in hex over the pages' own digests: cheap where little has changed."""
-        return xxhash.xxh3_128_hexdigest(b"".join(chunk.digest for chunk in self.chunks))
+    def digest(self, changes: Mapping[int, bytes]) -> str:
+        """XXH3-128 in hex over chunks' digests, if some pages had other keys: cheap where little has changed."""
+        digests = [chunk.digest for chunk in self.chunks]
+        for number, keys in _by_chunk(changes).items():
+            digests[number] = self.chunks[number].digest_with(keys)
+        return xxhash.xxh3_128_hexdigest(b"".join(digests))
+
+
+def _by_chunk(pages: Mapping[int, _T]) -> dict[int, dict[int, _T]]:
+    """What belongs to pages, by the numbers of their chunks and their indices in these."""
+    found: dict[int, dict[int, _T]] = {}
+    for number, thing in pages.items():
+        found.setdefault(number // CHUNK, {})[number % CHUNK] = thing
+    return found
 
 
 class RamTracker:
@@ -93,6 +110,16 @@ class RamTracker:
         self._engine = engine
         self._store = store
         self._image = image or RamImage.filled(store.zero, engine.ram_size // PAGE_SIZE)
+        self._hashed: dict[int, bytes] = {}
+        """The keys of pages that were touched since RAM was equal to the image, when they were last hashed."""
+
+    def digest(self) -> str:
+        """The digest of RAM as it is now, of which nothing else is kept."""
+        ram, hashed = self._engine.ram, self._hashed
+        for number in self._dirty():
+            hashed[number] = page_key(ram[number * PAGE_SIZE : (number + 1) * PAGE_SIZE])
+        self._engine.clean_pages()
+        return self._image.digest(hashed)
 
     def capture(self) -> RamImage:
         """RAM as it is now."""
@@ -105,15 +132,13 @@ class RamTracker:
                 page = page_of(data)
                 if page is not before:
                     changes[number] = page
-        self._engine.clean_pages()
-        if changes:
-            self._image = image.with_pages(changes)
+        self._is_equal_to(image.with_pages(changes) if changes else image)
         return self._image
 
     def restore(self, image: RamImage) -> int:
         """Make RAM what it was; returns how many pages had to be written."""
         ram = self._engine.ram
-        candidates = sorted({*self._touched(), *image.differences(self._image)})
+        candidates = sorted(self._touched().union(image.differences(self._image)))
         wrong: list[tuple[int, bytes]] = []
         for number in candidates:
             data = image[number].data
@@ -121,11 +146,21 @@ class RamTracker:
                 wrong.append((number, data))
         for first, parts in _runs(wrong):
             self._engine.restore_ram(Physical(first * PAGE_SIZE), b"".join(parts))
-        self._engine.clean_pages()
-        self._image = image
+        self._is_equal_to(image)
         return len(wrong)
 
-    def _touched(self) -> Iterable[int]:
+    def _is_equal_to(self, image: RamImage) -> None:
+        """RAM holds that now."""
+        self._engine.clean_pages()
+        self._hashed.clear()
+        self._image = image
+
+    def _touched(self) -> set[int]:
+        """What may differ from the image."""
+        return {*self._dirty(), *self._hashed}
+
+    def _dirty(self) -> Iterator[int]:
+        """What may have changed since it was last hashed or equal to the image."""
         dirty = self._engine.dirty_pages()
         return compress(range(len(dirty)), dirty)
 

@@ -10,7 +10,6 @@ from vmdbg.errors import RecordingError
 from vmdbg.machine.digest import devices_digest
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.snapshot import Position
-from vmdbg.timeline.ram import RamImage
 
 DIGEST_INTERVAL = 1 << 30
 """Ticks between two digests."""
@@ -51,11 +50,11 @@ class DivergenceError(RecordingError):
         return DivergenceError, (self.expected, self.found, self.other_build)
 
 
-def state_digest(machine: Machine, ram: RamImage) -> StateDigest:
-    """The digest of a standing machine whose RAM is `ram`."""
+def state_digest(machine: Machine, ram: str) -> StateDigest:
+    """The digest of a standing machine whose RAM's is `ram`."""
     return StateDigest(
         position=machine.position,
         cpu=xxhash.xxh3_128_hexdigest(machine.engine.cpu_digest_bytes()),
-        ram=ram.digest(),
+        ram=ram,
         devices=devices_digest(machine.save()),
     )

@@ -57,7 +57,7 @@ class Recorder(Protocol):
         ...
 
     def on_fork(self) -> None:
-        """The future that was recorded is no longer this timeline's."""
+        """The future that was recorded is about to be dropped."""
         ...
 
 
@@ -103,7 +103,7 @@ class Timeline:
         self.other_build = ""
         """Which build of vmdbg the digests are of, in words, if they are not this one's."""
         self.keeps = True
-        """Whether checkpoints are taken of itself, without being asked."""
+        """Whether checkpoints, and digests for nobody but itself, are taken without being asked."""
         self.recorder: Recorder | None = None
         self._ram = RamTracker(machine.engine, self.store, ram)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
@@ -223,7 +223,7 @@ class Timeline:
 
     def digest_here(self) -> StateDigest:
         """The digest of the present instant."""
-        return state_digest(self.machine, self._ram.capture())
+        return state_digest(self.machine, self._ram.digest())
 
     def _update_writable(self) -> None:
         self.history.writable = self.live
@@ -231,15 +231,15 @@ class Timeline:
     def _at_grid(self, position: Position, advanced: bool) -> None:
         tick = _grid_tick(position, DIGEST_INTERVAL)
         if position.tick - tick < LONGEST_INSTRUCTION and (advanced or self.verify):
-            self._digest(tick, advanced)
+            self._digest(tick, advanced and (self.keeps or self.recorder is not None))
         if self.checkpoints.nearest(position).position == position:
             self._replay_cost = 0.0
         elif self.keeps and self._replay_cost >= max(CHECKPOINT_SECONDS, LONGEST_SHARE * self._checkpoint_cost):
             self.take_checkpoint()
 
-    def _digest(self, tick: Tick, advanced: bool) -> None:
+    def _digest(self, tick: Tick, is_new: bool) -> None:
         known = self.digests.get(tick)
-        if known is None and not advanced:
+        if known is None and not is_new:
             return
         found = self.digest_here()
         if known is not None:
@@ -384,14 +384,14 @@ class Timeline:
     def fork(self) -> None:
         """Drop the future and go live from here. A recording that was open keeps what it had."""
         position = self.position
+        if self.recorder is not None and (self._closed or position < self._end):
+            self.recorder.on_fork()
+            self.recorder = None
         self.history.drop_future()
         self.checkpoints.drop_after(position)
         self.console.cut(position.tick)
         self.digests = {tick: digest for tick, digest in self.digests.items() if digest.position <= position}
         self.bookmarks = {name: mark for name, mark in self.bookmarks.items() if mark <= position}
-        if self.recorder is not None and (self._closed or position < self._end):
-            self.recorder.on_fork()
-            self.recorder = None
         self._closed = False
         self._end = position
         self.final = None
