@@ -30,8 +30,7 @@ FRAMES = 6
 SOURCE_LINES = 7
 MARGIN = 2
 BELOW = "        "
-WIDE = 92
-"""Columns that four 64-bit registers need."""
+MOST_IN_A_ROW = 4
 
 
 class ContextState:
@@ -94,17 +93,25 @@ def _registers(session: Session, state: ContextState) -> list[Block]:
     names = list(GENERAL if wide else GENERAL[:8])
     lines: list[Block] = []
     plain = [_cell(state, name, wide) for name in names]
-    row = 4 if not wide or session.columns >= WIDE else 3
-    lines += [joined(_gapped(plain[start : start + row])) for start in range(0, len(names), row)]
+    lines += _rows(plain, session.columns, MOST_IN_A_ROW)
     pointer = "rip" if wide else "eip"
     where = session.describe(session.debugger.pc)
     flags = joined((text("rflags ", Style.LABEL), text(_flags(state.now["rflags"]), state.style("rflags"))))
     head = joined((text(f"{pointer} ", Style.LABEL), text(_wide(state.now["rip"], wide), state.style("rip"))))
-    lines.append(joined((head, text(f" <{where}>" if where else "", Style.SYMBOL), "  ", flags)))
+    here = joined((head, text(f" <{where}>" if where else "", Style.SYMBOL)))
+    fits = len(f"{here}  {flags}") + MARGIN <= session.columns
+    lines += [joined((here, "  ", flags))] if fits else [here, flags]
     changed = [name for name in ("cr0", "cr3", "cr4", "efer", *SEGMENTS) if state.style(name) is Style.CHANGED]
     if not session.registers.mode.is_long or changed:
-        lines.append(_segments(state))
+        lines += _segments(state, session.columns)
     return lines
+
+
+def _rows(cells: list[Text], columns: int, most: int, gap: str = "  ") -> list[Block]:
+    """Cells of the same width, as many in a row as fit."""
+    fitting = (columns - MARGIN + len(gap)) // (max(len(str(cell)) for cell in cells) + len(gap))
+    row = max(1, min(most, fitting))
+    return [joined(_gapped(cells[start : start + row], gap)) for start in range(0, len(cells), row)]
 
 
 def _wide(value: int, wide: bool) -> str:
@@ -116,19 +123,19 @@ def _cell(state: ContextState, name: str, wide: bool) -> Text:
     return joined((text(f"{label:>3} ", Style.LABEL), text(_wide(state.now[name], wide), state.style(name))))
 
 
-def _gapped(cells: list[Text]) -> list[Text | str]:
-    return [part for cell in cells for part in (cell, "  ")][:-1]
+def _gapped(cells: list[Text], gap: str) -> list[Text | str]:
+    return [part for cell in cells for part in (cell, gap)][:-1]
 
 
 def _flags(value: int) -> str:
     return f"{value:#x} [{set_flags('rflags', value)}]"
 
 
-def _segments(state: ContextState) -> Text:
-    parts: list[Text | str] = []
-    for name in (*SEGMENTS, "cr0", "cr3", "cr4", "efer"):
-        parts += [text(f"{name} ", Style.LABEL), text(f"{state.now[name]:x}", state.style(name)), " "]
-    return joined(parts)
+def _segments(state: ContextState, columns: int) -> list[Block]:
+    names = (*SEGMENTS, "cr0", "cr3", "cr4", "efer")
+    cells = [joined((text(f"{name} ", Style.LABEL), text(f"{state.now[name]:x}", state.style(name)))) for name in names]
+    whole = joined(_gapped(cells, " "))
+    return [whole] if len(str(whole)) + MARGIN <= columns else _rows(cells, columns, len(cells), " ")
 
 
 def _code(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001 - a section's signature
@@ -137,12 +144,12 @@ def _code(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001
         after = list(code_lines(session, pc, CODE_AFTER))
     except VmdbgError as error:
         return [text(str(error), Style.BAD)]
-    lines: list[Block] = [_line(line, "   ") for line in lines_before(session, pc, CODE_BEFORE)]
+    lines: list[Block] = [_line(session, line, "   ") for line in lines_before(session, pc, CODE_BEFORE)]
     for line in after:
         if line.instruction.address == pc:
             lines += _current(session, line)
         else:
-            lines.append(_line(line, "   "))
+            lines.append(_line(session, line, "   "))
     if after and _branches(session, after[0].instruction):
         target = after[0].instruction.target
         if target is not None:
@@ -153,14 +160,19 @@ def _code(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001
 def _current(session: Session, line: CodeLine) -> list[Block]:
     """The instruction with what it is about to do, beside it or below it."""
     note = _note(session, line.instruction)
-    beside = _line(line, "=> ", note)
+    beside = _line(session, line, "=> ", note)
     if note is None or len(str(beside)) + MARGIN <= session.columns:
         return [beside]
-    return [_line(line, "=> "), joined((BELOW, note))]
+    return [_line(session, line, "=> "), joined((BELOW, note))]
 
 
-def _line(line: CodeLine, mark: str, note: Text | None = None) -> Text:
-    spans = (Span(mark, Style.CURRENT), *line.text.spans, *(note.spans if note is not None else ()))
+def _line(session: Session, line: CodeLine, mark: str, note: Text | None = None) -> Text:
+    """Where there is room for either, the instruction is shown rather than the symbol that it belongs to."""
+    address, *rest = line.text.spans
+    before = len(mark) + len(address.text) + len(rest[0].text)
+    if rest[0].style is Style.SYMBOL and before + len(str(line.instruction)) + 2 * MARGIN > session.columns:
+        del rest[0]
+    spans = (Span(mark, Style.CURRENT), address, *rest, *(note.spans if note is not None else ()))
     return Text(spans, line.text.value)
 
 
@@ -181,7 +193,7 @@ def _target_lines(session: Session, target: int) -> list[Block]:
         lines = list(code_lines(session, target, 2))
     except VmdbgError as error:
         return [text(f"      -> {error}", Style.BAD)]
-    return [_line(line, "      -> " if number == 0 else "         ") for number, line in enumerate(lines)]
+    return [_line(session, line, "      -> " if number == 0 else "         ") for number, line in enumerate(lines)]
 
 
 def _note(session: Session, instruction: Instruction) -> Text | None:

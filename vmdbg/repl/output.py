@@ -12,7 +12,7 @@ from vmdbg.commands.plain import render_json, render_plain
 from vmdbg.errors import VmdbgError
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.interjections import Interjections
-from vmdbg.repl.pager import page
+from vmdbg.repl.pager import page, rows_of
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.terminal import is_dumb
 from vmdbg.repl.themes import Theme
@@ -59,9 +59,10 @@ class Output:
         sys.stdout.flush()
 
     def _lines(self, lines: list[str], *, paged: bool) -> None:
-        if paged and self.interactive and self.escapes and len(lines) > self.size.lines - 1:
+        columns, height = self.size
+        if paged and self.interactive and self.escapes and sum(rows_of(line, columns) for line in lines) >= height:
             with self._interjections.held():
-                page(lines, self.size.lines, self._idle)
+                page(lines, lambda: self.size, self._idle)
         else:
             sys.stdout.write("".join(f"{line}\n" for line in lines))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TextIO
@@ -48,9 +49,16 @@ class ProgressLine:
         return True
 
     def _show(self, words: str) -> None:
-        self._out.write(ERASE + words)
+        self._out.write(ERASE + words[: self._columns() - 1])
         self._out.flush()
         self._shown = True
+
+    def _columns(self) -> int:
+        """A longer line would wrap, and could not be rewritten."""
+        try:
+            return max(os.get_terminal_size(self._out.fileno()).columns, 2)
+        except (OSError, ValueError):
+            return 80
 
     def hide(self) -> None:
         """Make room for other output."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app
+from prompt_toolkit.application import Application, get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.eventloop.inputhook import InputHookContext
 from prompt_toolkit.formatted_text import AnyFormattedText
@@ -31,6 +31,7 @@ from vmdbg.repl.themes import Theme
 IDLE_SECONDS = 0.05
 REDRAW_SECONDS = 0.25
 """How old the status bar may be while another front end lets the guest run."""
+MENU_ROWS = 6
 PROMPT = "vmdbg> "
 CONTINUED = "  ...> "
 
@@ -66,8 +67,9 @@ class Prompt:
             bottom_toolbar=self._bar,
             lexer=PygmentsLexer(CommandLexer),
             enable_open_in_editor=True,
-            reserve_space_for_menu=6,
+            reserve_space_for_menu=MENU_ROWS,
         )
+        self._prompt.app.before_render += self._fit
 
     def read(self, typed: str = "", *, continued: bool = False) -> Typed:
         """A line, "" when the run is to end. Raises EOFError, KeyboardInterrupt."""
@@ -88,6 +90,10 @@ class Prompt:
         if self.theme.name == "mono":
             return own
         return merge_styles([style_from_pygments_cls(get_style_by_name(self.theme.pygments)), own])
+
+    def _fit(self, app: Application[Typed]) -> None:
+        """On a terminal of few rows the menu has what the line and the bar leave."""
+        self._prompt.reserve_space_for_menu = max(0, min(MENU_ROWS, app.output.get_size().rows - 2))
 
     def _bar(self) -> AnyFormattedText:
         return self._status()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 
+from rich.cells import cell_len, set_cell_size
 from rich.color import ColorSystem
 from rich.style import Style as Look
 
@@ -69,11 +70,12 @@ class Painter:
 
 def _cropped(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
     """All of them, or as much as leaves room for the sign that there is more."""
-    if sum(len(span.text) for span in spans) <= width:
+    if sum(cell_len(span.text) for span in spans) <= width:
         return spans
     kept: list[Span] = []
     left = max(width - 1, 0)
     for span in spans:
-        kept.append(Span(span.text[:left], span.style))
-        left -= len(kept[-1].text)
+        cells = cell_len(span.text)
+        kept.append(span if cells <= left else Span(set_cell_size(span.text, left), span.style))
+        left -= min(cells, left)
     return (*kept, Span("…", Style.DIM))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from vmdbg.commands.context import ContextState
 from vmdbg.commands.document import Section, Style, Text
@@ -102,5 +103,16 @@ def test_what_does_not_fit_beside_an_instruction_is_below_it(session: Session) -
         if "] = " in current:
             break
     instruction, _, note = current.partition("  [")
-    assert any(line.strip() == f"[{note}" for line in lines(50))
-    assert instruction in lines(50)
+    narrow = lines(len(instruction) + 4)
+    assert any(line.strip() == f"[{note}" for line in narrow)
+    assert instruction in narrow
+
+
+def test_on_a_narrow_terminal_registers_are_in_more_rows_and_instructions_go_before_symbols(session: Session) -> None:
+    session.run("goto hit:deposit")
+    session.columns = 40
+    registers, code = (session.execute(f"context {name}").splitlines() for name in ("registers", "code"))
+    session.columns = 100
+    rows = [line for line in registers if re.match(r" *r?[a-z0-9]{2} [0-9a-f]{16}$", line)]
+    assert len(rows) == 16
+    assert any(re.fullmatch(r"  => 0x[0-9a-f]{16}  push   rbp", line) for line in code)

@@ -91,3 +91,28 @@ def test_control_c_ends_what_takes_long(open_terminal: Open) -> None:
     terminal.press_until("C-c", "interrupted")
     terminal.keys("echo still here", "Enter")
     terminal.wait_for("\nstill here")
+
+
+def test_the_line_survives_every_size_of_the_terminal(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.keys("echo ")
+    for letter, columns, rows in (("Q", 40, 20), ("W", 20, 5), ("X", 200, 50), ("Y", 7, 2), ("Z", 80, 24)):
+        terminal.resize(columns, rows)
+        terminal.keys(letter)
+        terminal.wait_for(letter)
+    terminal.keys("Enter")
+    terminal.wait_for("vmdbg> echo QWXYZ\nQWXYZ\n")
+
+
+def test_a_terminal_of_five_short_rows_shows_menus_and_long_answers(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.resize(20, 5)
+    terminal.keys("pa", "Tab")
+    terminal.wait_for(" pagewalk  Walk...\n")
+    terminal.keys("C-c")
+    terminal.keys("registers all", "Enter")
+    terminal.wait_for("000002badb002\nrbx                0\nx00000000000010b0\n more: space, q to\n")
+    terminal.resize(40, 12)
+    terminal.press_until("Space", "\n more: space, q to end, a for all\n")
+    terminal.keys("q")
+    terminal.wait_for("\n...\nvmdbg>")

@@ -56,6 +56,9 @@ class Tmux:
     def screen(self, *, history: bool = False) -> str:
         return self._tmux("capture-pane", "-p", *(("-S", "-2000") if history else ()))
 
+    def resize(self, columns: int, rows: int) -> None:
+        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
     def keys(self, *names: str) -> None:
         """Press keys by their tmux names."""
         self._tmux("send-keys", *names)
