@@ -12,6 +12,7 @@ from vmdbg.cli.digest_file import check_digest_path, write_digest
 from vmdbg.cli.endings import ExitCode
 from vmdbg.cli.gdb_options import gdb_service
 from vmdbg.cli.history import go_to_mark, progress_shown, warn_of_damage
+from vmdbg.cli.pacing import Pacer
 from vmdbg.cli.poller import Poller
 from vmdbg.cli.prompt_runner import Interject
 from vmdbg.cli.run_loop import RunLoop
@@ -24,6 +25,7 @@ from vmdbg.cli.terminal import is_terminal, message
 from vmdbg.commands.sources import SymbolFile
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
+from vmdbg.repl.realtime import Realtime
 from vmdbg.timeline.outcome import EndOfHistory
 from vmdbg.timeline.timeline import Timeline
 
@@ -148,7 +150,15 @@ def _seat(
         return gdb_seat(timeline, service, symbols, wait=True, poller=poller, say=output.say)
     return prompt_seat(
         timeline,
-        PromptOptions(options.repl, True, scripted_lines(options), options.json, service, symbols),
+        PromptOptions(
+            options.repl,
+            True,
+            scripted_lines(options),
+            options.json,
+            service,
+            symbols,
+            Realtime(Pacer(timeline.machine), prompt=True),
+        ),
         at_prompt=output.at_prompt,
         at_console=lambda: None,
         flush=sys.stdout.flush,

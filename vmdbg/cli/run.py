@@ -39,6 +39,7 @@ from vmdbg.cli.typist import Typist
 from vmdbg.machine.inputs import NmiButton, PowerButton
 from vmdbg.machine.machine import DEBUG_CONSOLE
 from vmdbg.machine.outcome import Outcome
+from vmdbg.repl.realtime import Realtime
 
 if TYPE_CHECKING:
     from vmdbg.cli.prompt_runner import Interject
@@ -102,6 +103,7 @@ class Run:
         stack.callback(self._serial.close)
         self._debug_console = make_backend(options.debug_console, readable=False, raw=self._keyboard)
         stack.callback(self._debug_console.close)
+        self._realtime = self._keep_time()
         self._seat = self._take_seat()
         stack.callback(self._seat.runner.close)
         self._loop = self._make_loop()
@@ -112,6 +114,17 @@ class Run:
         log = IoLog(self._options.trace_io_log)
         log.attach(self._machine)
         return log
+
+    def _keep_time(self) -> Realtime:
+        """With host time where somebody sits at the guest's serial port, or at the prompt."""
+        wanted = not self._options.no_realtime
+        socket = self._serial.live and not isinstance(self._serial, StdioBackend)
+        return Realtime(
+            Pacer(self._machine),
+            console=wanted and (self._keyboard or socket),
+            prompt=wanted,
+            scripts=wanted and socket,
+        )
 
     def _take_seat(self) -> Seat:
         options = self._options
@@ -140,6 +153,7 @@ class Run:
             options.json,
             gdb_service(options),
             self._symbols,
+            self._realtime,
         )
         return prompt_seat(
             timeline,
@@ -195,11 +209,9 @@ class Run:
 
         self._hear = hear
         self._seat.hear(hear)
-        watched = self._keyboard or (self._serial.live and not isinstance(self._serial, StdioBackend))
-        pacer = Pacer(machine) if watched and not options.no_realtime else None
         loop = RunLoop(machine, self._seat, self._serial, self._poller, self.say)
         loop.outlets = (self._serial, self._debug_console)
-        loop.typist, loop.until, loop.stop_at, loop.pacer = typist, until, options.stop_at, pacer
+        loop.typist, loop.until, loop.stop_at, loop.realtime = typist, until, options.stop_at, self._realtime
         return loop
 
     def say(self, text: str) -> None:

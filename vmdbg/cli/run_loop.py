@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vmdbg.cli.endings import Ending, GuestEnded, OutputClosed, Signalled, TextSeen, TickReached, UserQuit
-from vmdbg.cli.pacing import LONGEST_SLICE, LONGEST_WAIT, Pacer, SliceLength
+from vmdbg.cli.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength
 from vmdbg.cli.poller import Poller
 from vmdbg.cli.seat import Seat
 from vmdbg.cli.serial_backends import SerialBackend
@@ -19,6 +19,7 @@ from vmdbg.errors import UserError
 from vmdbg.machine.inputs import Input, SerialInput
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import HaltedForever, Outcome
+from vmdbg.repl.realtime import Pacer, Realtime
 from vmdbg.units import Tick
 
 COM1 = 0
@@ -26,7 +27,7 @@ COM1 = 0
 
 @dataclass(slots=True)
 class RunLoop:
-    """`pacer` None runs as fast as possible. `stop_at` and `until` end the run; `typist` types meanwhile.
+    """Without `realtime` it runs as fast as possible. `stop_at` and `until` end the run; `typist` types meanwhile.
 
     `outlets` are flushed between slices.
 
@@ -41,7 +42,7 @@ class RunLoop:
     typist: Typist = field(default_factory=Typist)
     until: UntilText | None = None
     stop_at: Tick | None = None
-    pacer: Pacer | None = None
+    realtime: Realtime | None = None
     outlets: tuple[SerialBackend, ...] = ()
     _slices: SliceLength = field(default_factory=SliceLength)
     _asked: Ending | None = None
@@ -112,10 +113,15 @@ class RunLoop:
         if not runs:
             self.poller.wait(LONGEST_WAIT)
             return None
-        self.poller.wait(self.pacer.wait_seconds() if self.pacer is not None else 0)
+        pacer = self._pacer
+        self.poller.wait(pacer.wait_seconds() if pacer is not None else 0)
         if self._asked is None and self.seat.runner.poll():
             return self._slice()
         return None
+
+    @property
+    def _pacer(self) -> Pacer | None:
+        return self.realtime.pacer if self.realtime is not None and self.realtime.console else None
 
     def _feed_starved(self) -> bool:
         """A machine that waits for input alone: its clock stands, so no line will ever be due."""
@@ -127,7 +133,8 @@ class RunLoop:
         before = self.machine.clock
         if self.typist.pending and (line := self.typist.take(before, self.machine.halted)):
             self.type(line)
-        paced = self.pacer.limit() if self.pacer is not None else None
+        pacer = self._pacer
+        paced = pacer.limit() if pacer is not None else None
         length = self._slices.begin()
         limit = before + length if paced is None else min(paced, before + LONGEST_SLICE)
         outcome = self.seat.runner.advance(self._limit(Tick(limit)))

@@ -58,7 +58,7 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--no-apic", action="store_true", help="no local APIC and no I/O APIC, just the 8259A pair")
     first = "what the RTC shows at first (2000-01-01)"
     group.add_argument("--start", type=start_date, default=DEFAULT_START, metavar="DATE", help=first)
-    group.add_argument("--no-realtime", action="store_true", help="do not wait for host time while the guest idles")
+    group.add_argument("--no-realtime", action="store_true", help="let idle time pass in no time at a terminal too")
 
 
 def _serial_options(group: argparse._ArgumentGroup) -> None:

@@ -13,6 +13,7 @@ from vmdbg.cli.values import TcpAddress, UnixPath
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
+from vmdbg.repl.realtime import Realtime
 
 if TYPE_CHECKING:
     from vmdbg.cli.prompt_runner import AtPrompt
@@ -79,6 +80,7 @@ class PromptOptions:
     as_json: bool = False
     gdb: GdbService | None = None
     symbols: Sequence[SymbolFile] = ()
+    realtime: Realtime | None = None
 
 
 def prompt_seat(
@@ -104,7 +106,14 @@ def prompt_seat(
     server = None
     if options.gdb is not None:
         server = _serve_gdb(debugger, options.gdb, options.symbols, wait=options.stands, poller=poller, say=say)
-    repl = Repl(debugger, companions=[_Loop(poller, flush)], console=True, over=over, as_json=options.as_json)
+    repl = Repl(
+        debugger,
+        companions=[_Loop(poller, flush)],
+        console=True,
+        over=over,
+        realtime=options.realtime,
+        as_json=options.as_json,
+    )
     debugger.stop_listeners.insert(0, lambda _stop: flush())
     for file in options.symbols:
         repl.session.sources.use(file)

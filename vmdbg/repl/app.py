@@ -28,6 +28,7 @@ from vmdbg.repl.interruption import Interruption
 from vmdbg.repl.leaving import Leave
 from vmdbg.repl.output import Output
 from vmdbg.repl.progress import ProgressLine
+from vmdbg.repl.realtime import Pacer, Realtime
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.terminal import line_mode
 from vmdbg.repl.themes import Theme, default_theme
@@ -43,7 +44,7 @@ class Repl:
     """A prompt on a debugger. `run()` may be called again after it was left for the console.
 
     `companions` are heard meanwhile. `console`: the caller can show the guest's console. `over` says that the run is
-    to end, whatever the user has in mind.
+    to end, whatever the user has in mind. Without `realtime` idle time passes in no time.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Repl:
         companions: Sequence[Companion] = (),
         console: bool = False,
         over: Callable[[], bool] = lambda: False,
+        realtime: Realtime | None = None,
         theme: Theme | None = None,
         as_json: bool = False,
     ) -> None:
@@ -62,13 +64,15 @@ class Repl:
         self.companions = Companions(companions)
         self.theme = theme or default_theme()
         self.left: Leave | None = None
+        self.realtime = realtime
+        self._at_prompt = False
         self._over = over
         self._progress = ProgressLine()
         self._interruption = Interruption()
         self._guest = GuestConsole(self._progress.hide)
         self._interjections = Interjections(self._make_room)
         self.output = Output(self.theme, self._guest, self._interjections, as_json=as_json, idle=self.companions.poll)
-        self._run = GuestRun(self.companions, self._guest, self._progress, over)
+        self._run = GuestRun(self.companions, self._guest, self._progress, over, self._pacer)
         self._prompt: Prompt | None = None
         self._last = ""
         self._watching = False
@@ -142,6 +146,14 @@ class Repl:
             self.show_context()
         return True
 
+    def _pacer(self) -> Pacer | None:
+        """What is known already is not lived through again."""
+        realtime = self.realtime
+        if realtime is None or not self.debugger.timeline.live:
+            return None
+        wanted = realtime.prompt if self._at_prompt else realtime.scripts
+        return realtime.pacer if wanted else None
+
     def _share(self, done: float) -> None:
         self._progress.share(done)
         self._interruption.check()
@@ -186,12 +198,20 @@ class Repl:
         if not self.output.interactive:
             self.execute_piped()
             return self.left or Leave.QUIT
-        with line_mode(), self._interruption.heeded(at_once=False):
+        with line_mode(), self._interruption.heeded(at_once=False), self._at_the_prompt():
             self.greet()
             typed = ""
             while self.left is None:
                 typed = self._turn(typed)
             return self.left
+
+    @contextmanager
+    def _at_the_prompt(self) -> Iterator[None]:
+        self._at_prompt = True
+        try:
+            yield
+        finally:
+            self._at_prompt = False
 
     def greet(self) -> None:
         """Where the guest stands; the first time, the user's own file too."""
@@ -277,14 +297,21 @@ class Repl:
         if self._prompt is None:
             from vmdbg.repl.prompt import Prompt
 
-            self._prompt = Prompt(self.session, self.companions, self._interjections, self.theme, self._between)
+            self._prompt = Prompt(
+                self.session,
+                self.companions,
+                self._interjections,
+                self.theme,
+                self._between,
+                lambda: self._run.seconds_to_wait(self.debugger),
+            )
         return self._prompt
 
     def _between(self) -> bool:
         """What goes on while the prompt waits. Whether the run is to end."""
         self.companions.poll()
         if self.debugger.running:
-            self.debugger.poll()
+            self._run.slice(self.debugger)
         if self._guest.has_line:
             self.interject(self._guest.flush_lines)
         return self._over()

@@ -14,9 +14,15 @@ from vmdbg.repl.themes import THEMES, find_theme
 if TYPE_CHECKING:
     from vmdbg.repl.app import Repl
 
+ON, OFF = "on", "off"
+
 
 def declare_theme(parser: Parser) -> None:
     parser.add_argument("name", nargs="?", default="", metavar="THEME", help=", ".join(THEMES))
+
+
+def declare_realtime(parser: Parser) -> None:
+    parser.add_argument("state", nargs="?", choices=(ON, OFF), metavar="STATE", help="on or off")
 
 
 def add_commands(repl: Repl, *, console: bool) -> None:
@@ -40,6 +46,22 @@ def add_commands(repl: Repl, *, console: bool) -> None:
     def keys(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
         """Show which keys are commands."""
         return document(HELP, "Tab completes, Up and Ctrl-R find earlier lines, Ctrl-C stops the guest")
+
+    realtime = repl.realtime
+    if realtime is not None:
+        known = realtime
+
+        @command("realtime", Group.RUN, declare_realtime, examples=("realtime", "realtime off"), registry=registry)
+        def realtime_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+            """Show or choose whether guest time keeps to host time while the guest idles, or idle time takes none.
+
+            The guest cannot tell. At a terminal's prompt and console it does at first, in scripts it does not.
+            """
+            if arguments.state:
+                known.choose(arguments.state == ON)
+            prompt, scripts = (ON if wanted else OFF for wanted in (known.prompt, known.scripts))
+            words = prompt if prompt == scripts else f"{prompt} at the prompt, {scripts} in scripts"
+            return document(words, value={"prompt": known.prompt, "scripts": known.scripts})
 
     if console:
 

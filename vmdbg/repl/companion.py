@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from typing import Protocol
 
 
@@ -19,3 +20,8 @@ class Companions(list[Companion]):
     def poll(self) -> None:
         for companion in self:
             companion.poll()
+
+    def wait(self, seconds: float, *files: int) -> None:
+        """Until one of them or of `files` has something, at most so long."""
+        if seconds > 0:
+            select.select([*files, *(companion.fileno() for companion in self)], [], [], seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable
 
@@ -40,7 +39,10 @@ Typed = str | KeyLine
 
 
 class Prompt:
-    """`between` does a slice of what goes on besides; it says whether the run is to end, and the line with it."""
+    """`between` does a slice of what goes on besides; it says whether the run is to end, and the line with it.
+
+    While another front end lets the guest run, `seconds_to_wait` says when the next slice is due.
+    """
 
     def __init__(
         self,
@@ -49,11 +51,13 @@ class Prompt:
         interjections: Interjections,
         theme: Theme,
         between: Callable[[], bool],
+        seconds_to_wait: Callable[[], float],
     ) -> None:
         self._session = session
         self._companions = companions
         self._interjections = interjections
         self._between = between
+        self._seconds_to_wait = seconds_to_wait
         self._status = StatusBar(session)
         self.theme = theme
         path = history_file()
@@ -112,9 +116,8 @@ class Prompt:
             if self._session.debugger.running and time.monotonic() - drawn > REDRAW_SECONDS:
                 app.invalidate()
                 return
-            if not self._session.debugger.running:
-                files = [context.fileno(), *(companion.fileno() for companion in self._companions)]
-                select.select(files, [], [], IDLE_SECONDS)
+            running = self._session.debugger.running
+            self._companions.wait(self._seconds_to_wait() if running else IDLE_SECONDS, context.fileno())
 
     def _interject(self) -> None:
         """What others have to say goes above the line, which stays as it is."""

@@ -25,6 +25,12 @@ def test_a_command_that_fails_is_bad_usage() -> None:
     assert "quit at tick 0" in errors(done)
 
 
+def test_idle_time_takes_no_time_in_scripts() -> None:
+    done = vmdbg("run", *QUIET, "--stop-at", "200_000_000_000", "-x", "realtime", "-x", "continue")
+    assert done.returncode == 0, errors(done)
+    assert "stopped at tick 2000000000" in errors(done)
+
+
 def test_answers_as_json() -> None:
     done = vmdbg("run", *QUIET, "--json", "-x", "registers rip")
     assert json.loads(done.stdout) == {"rip": hex(0x100020)}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
+from tests.guests.build import sample_kernel
+from tests.vmdbg.cli.vmdbg_process import digest
 from tests.vmdbg.repl.conftest import Open
 
 
@@ -116,3 +120,11 @@ def test_a_terminal_of_five_short_rows_shows_menus_and_long_answers(open_termina
     terminal.press_until("Space", "\n more: space, q to end, a for all\n")
     terminal.keys("q")
     terminal.wait_for("\n...\nvmdbg>")
+
+
+def test_keeping_to_host_time_changes_nothing_in_the_guest(open_terminal: Open, tmp_path: Path) -> None:
+    stop = ("--stop-at", "1_200_000_000")
+    terminal = open_terminal("run", str(sample_kernel()), "--repl", *stop, "--digest", str(tmp_path / "digest"))
+    assert "on" in terminal.line("realtime")
+    terminal.line("continue", "ended with status 0")
+    assert json.loads((tmp_path / "digest").read_text()) == digest(sample_kernel(), *stop)
