@@ -22,7 +22,7 @@ MOST_SLICES = 256
 class OopsWatch:
     """Breakpoints where the kernel reports oopses and panics, set as soon as it is known where that is.
 
-    Until then the guest is looked at between slices, ever less often: a guest that is no Linux loses nothing.
+    Until then the guest is looked at between slices while it is in its kernel, ever less often if that is no Linux.
     """
 
     def __init__(self, session: Session) -> None:
@@ -44,9 +44,13 @@ class OopsWatch:
     def stop(self) -> None:
         if self.wanted:
             self.wanted = False
-            self._session.debugger.slice_listeners.remove(self._between_slices)
+            self._look_no_longer()
             self._session.debugger.points.remove_owned(self._owner)
             self.places = ()
+
+    def _look_no_longer(self) -> None:
+        if self._between_slices in self._session.debugger.slice_listeners:
+            self._session.debugger.slice_listeners.remove(self._between_slices)
 
     def arm(self) -> None:
         """Set the breakpoints if the kernel is known by now."""
@@ -60,13 +64,15 @@ class OopsWatch:
         for name, address in found.items():
             self._session.debugger.points.add_breakpoint(address, owner=self._owner, text=name, hidden=True)
         self.places = tuple(found)
+        if self.places:
+            self._look_no_longer()
 
     def _between_slices(self) -> None:
-        self._waited -= 1
-        if self.places or self._waited > 0:
+        if not self._session.registers.mode.is_long or self._session.debugger.pc < KERNEL_HALF:
             return
-        self._pause = self._waited = min(2 * self._pause, MOST_SLICES)
-        if self._session.registers.mode.is_long and self._session.debugger.pc >= KERNEL_HALF:
+        self._waited -= 1
+        if self._waited <= 0:
+            self._pause = self._waited = min(2 * self._pause, MOST_SLICES)
             self.arm()
 
     def __str__(self) -> str:

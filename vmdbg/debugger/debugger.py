@@ -43,7 +43,7 @@ class Debugger:
         self.stop_listeners: list[StopListener] = []
         self.resume_listeners: list[Callable[[], None]] = []
         self.slice_listeners: list[Callable[[], None]] = []
-        """Called between two slices of a run forwards, with the guest standing."""
+        """Called between two slices of a run forwards, with the guest standing, after SLICE_TICKS at most."""
         self.physical = GuestPhysicalMemory(self.engine, timeline)
         self._run: Run | None = None
         self.on_progress: Callable[[float], None] | None = None
@@ -154,6 +154,8 @@ class Debugger:
         if run is None:
             return None
         self._changes += 1
+        if self.slice_listeners:
+            budget = min(budget, SLICE_TICKS)
         try:
             stop: Stop | None = Interrupted() if self._interrupted else run.slice(self, budget)
         except BaseException:

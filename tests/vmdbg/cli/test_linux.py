@@ -34,6 +34,15 @@ def test_a_kernel_without_a_root_panics_and_is_reported(cloud_kernel: Path) -> N
 
 
 @pytest.mark.timeout(300)
+def test_a_panic_before_the_first_message_stops_at_the_prompt_wherever_the_kernel_moved_itself(
+    cloud_kernel: Path,
+) -> None:
+    moved = ("--via-decompressor", "--memory", "128M", "--append", "mem=1M", "--serial", "none")
+    done = vmdbg("run", cloud_kernel, *moved, "--stop-at", "2_000_000_000", "-x", "continue")
+    assert done.stdout.startswith(b"kernel panic: alloc_low_pages: can not alloc memory, in swapper (0)\n")
+
+
+@pytest.mark.timeout(300)
 def test_the_boot_is_the_same_every_time(cloud_kernel: Path, initrd: Path) -> None:
     arguments = ("--kernel", cloud_kernel, "--initrd", initrd, "--until", "GUEST UP")
     assert digest(*arguments) == digest(*arguments)
