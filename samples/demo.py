@@ -5,6 +5,7 @@ Needs an installed vmdbg. Exits with 1 if the debugged guest is not the one that
 
 import subprocess
 import sys
+from pathlib import Path
 
 from vmdbg.cli.start import GuestFiles, Started, start
 from vmdbg.commands.registry import Effect
@@ -15,6 +16,7 @@ from vmdbg.machine.digest import digest
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
+REPOSITORY = Path(__file__).parents[1]
 GUESTBOOK_BUG = GuestFiles(append="bug=smash")
 INSTANT = Tick(500_000)
 
@@ -48,7 +50,8 @@ def main() -> int:
 def debug(started: Started) -> object:
     """Tell the story; the digest of the machine at its end."""
     timeline = Timeline(started.machine, origin=started.origin)
-    session = Session(Debugger(timeline), allowed=Effect.RUNS | Effect.CHANGES)
+    session = Session(Debugger(timeline), allowed=Effect.RUNS | Effect.CHANGES | Effect.HOST)
+    session.sources.add_directory(REPOSITORY)
     for comment, lines in STORY:
         show(comment)
         for line in lines:

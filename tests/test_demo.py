@@ -21,4 +21,6 @@ def test_the_demonstration_finds_the_culprit_and_disturbs_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "demo: done" in done.stdout
     assert "text_copy_unchecked" in done.stdout
+    assert "=>    38 " in done.stdout, "the source is shown"
+    assert "error" not in done.stdout
     assert "bit for bit the same" in done.stdout

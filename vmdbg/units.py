@@ -12,5 +12,14 @@ Linear = NewType("Linear", int)
 Physical = NewType("Physical", int)
 
 TICKS_PER_SECOND = 1_000_000_000
+TICK_SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+"""What may follow a number of ticks that a user writes, in either case."""
 PAGE_SIZE = 4096
 PAGE_MASK = PAGE_SIZE - 1
+
+
+def scaled_ticks(number: str, scale: str) -> int:
+    """Ticks of a decimal number, which may have a fraction, and one of TICK_SCALES."""
+    whole, _, fraction = number.partition(".")
+    unit = TICK_SCALES[scale.lower()]
+    return int(whole) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)

@@ -8,7 +8,7 @@ from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.cli.serial_backends import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.cli.start import GuestFiles
-from vmdbg.cli.values import memory_size, number, searched_text, start_date, typed_text
+from vmdbg.cli.values import memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.errors import UserError
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, MachineConfig
 from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
@@ -130,7 +130,7 @@ def add_symbols(group: argparse._ActionsContainer) -> None:
 
 def _stop_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--until", type=searched_text, metavar="TEXT", help="stop when the serial output has TEXT")
-    group.add_argument("--stop-at", type=number, metavar="TICK", help="stop at the first boundary from this tick on")
+    group.add_argument("--stop-at", type=tick, metavar="TICK", help="stop at the first boundary from this tick on")
     group.add_argument("--digest", metavar="FILE", help="write hashes of the stopped machine as JSON; - for stdout")
     group.add_argument("--trace-io", action="store_true", help="list the ports that were accessed without a device")
     group.add_argument("--trace-io-log", metavar="FILE", help="write every access to a device to FILE")

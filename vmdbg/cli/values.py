@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from vmdbg.errors import UserError
+from vmdbg.units import scaled_ticks
 
 _SIZE = re.compile(r"(\d+)([KMG])(?:iB|B)?", re.IGNORECASE)
+_TICK = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)([kmg])", re.IGNORECASE)
 _SHIFTS = {"K": 10, "M": 20, "G": 30}
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.?)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "e": "\x1b", "b": "\b", "0": "\0", "\\": "\\"}
@@ -57,6 +59,17 @@ def number(text: str) -> int:
     if value < 0:
         raise UserError(f"{text} is negative")
     return value
+
+
+def tick(text: str) -> int:
+    """`1200`, `0x4b0`, `4.5G`, `20m`: as goto and --to take them."""
+    found = _TICK.fullmatch(text)
+    if found is not None:
+        return scaled_ticks(found[1], found[2])
+    try:
+        return number(text)
+    except UserError:
+        raise UserError(f"{text!r} is no tick: give a number, or one with k, m or G, as 4.5G") from None
 
 
 def typed_text(text: str) -> bytes:

@@ -20,11 +20,12 @@ from vmdbg.timeline.marks import (
     parse_mark,
     seek_mark,
 )
-from vmdbg.units import Tick
+from vmdbg.units import Linear, Tick
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
 
+_HIT = re.compile(r"hit:", re.IGNORECASE)
 _SCALED = re.compile(r"(\d+(?:\.\d+)?)(k|m|g|us|ms|s)", re.IGNORECASE)
 _SCALE = {"k": 10**3, "m": 10**6, "g": 10**9, "us": 10**3, "ms": 10**6, "s": 10**9}
 """In ticks, which are nanoseconds of guest time."""
@@ -39,12 +40,26 @@ def find_position(session: Session, words: str) -> Position:
     if words[:1] in "+-" and len(words) > 1:
         return Position(Tick(max(timeline.position.tick + _distance(session, words), timeline.start.tick)))
     try:
-        mark = parse_mark(words, session.linear)
+        mark = parse_mark(words, lambda place: _address(session, place))
     except UserError:
+        if _HIT.match(words):
+            raise
         return _expression(session, words)
     if isinstance(mark, BookmarkMark) and mark.name not in timeline.bookmarks:
         return _expression(session, words)
     return _position_of(session, mark)
+
+
+def _address(session: Session, place: str) -> Linear:
+    """Of an instruction. A name that nothing has yet may be known at the history's end: kernels tell theirs once up."""
+    timeline = session.debugger.timeline
+    try:
+        return session.linear(place)
+    except UserError:
+        if timeline.position >= timeline.end:
+            raise
+    with elsewhen(session, timeline.end):
+        return session.linear(place)
 
 
 def _distance(session: Session, words: str) -> int:

@@ -27,6 +27,8 @@ def _entries(source: SymbolSource, text: str) -> Iterator[Entry]:
         try:
             address, kind, name = int(words[0], 16), words[1], words[2]
         except (ValueError, IndexError):
+            if not line.isprintable():
+                raise UserError(f"{source} has no symbols: it is no ELF file, System.map or output of nm") from None
             raise UserError(f"{source}, line {number}: not an address, a letter and a name: {line[:60]!r}") from None
         if kind not in "aAU?":
             yield Entry(name, address, 0, kind[:1])

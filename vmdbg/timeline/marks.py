@@ -15,13 +15,12 @@ from vmdbg.timeline.console_log import DEBUG_CONSOLE
 from vmdbg.timeline.mark_forms import FORMS
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Progress, Timeline
-from vmdbg.units import Linear, Tick
+from vmdbg.units import Linear, Tick, scaled_ticks
 
 _TICK = re.compile(r"(0x[0-9a-f]+|[0-9][0-9_]*(?:\.[0-9]+)?)([kmg]?)(?:\+([0-9]+))?", re.IGNORECASE)
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _EXCEPTION = re.compile(r"exception(?::(0x[0-9a-f]+|[0-9]+))?(?:#([0-9]+))?", re.IGNORECASE)
 _HIT = re.compile(r"hit:(.+?)(?:#([0-9]+))?")
-_SCALE = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 ALL_VECTORS = frozenset(range(32))
 
 AddressOf = Callable[[str], int]
@@ -113,9 +112,7 @@ def _share(percent: float) -> float:
 def _ticks(number: str, scale: str) -> int:
     if number[:2].lower() == "0x":
         return int(number, 16)
-    whole, _, fraction = number.partition(".")
-    unit = _SCALE[scale]
-    return int(whole) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
+    return scaled_ticks(number, scale)
 
 
 def _count(text: str | None) -> int:

@@ -89,7 +89,7 @@ def test_io_is_traced(tmp_path: Path) -> None:
         (["--wait"], "--gdb"),
         (["--gdb", "host:99999"], "no address"),
         (["--until", ""], "needs a text"),
-        (["--stop-at", "soon"], "no number"),
+        (["--stop-at", "soon"], "no tick"),
         (["--frobnicate"], "--frobnicate"),
         (["--load-address", "0x1000"], "flat"),
         (["--serial", "file:/no/such/directory/file"], "cannot write serial output"),

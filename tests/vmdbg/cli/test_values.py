@@ -14,6 +14,7 @@ from vmdbg.cli.values import (
     searched_text,
     start_date,
     tcp_address,
+    tick,
     typed_text,
 )
 from vmdbg.errors import UserError
@@ -36,6 +37,19 @@ def test_a_size_without_unit_is_refused_with_a_proposal(text: str) -> None:
 @pytest.mark.parametrize(("text", "value"), [("10", 10), ("0x10", 16), ("1_000", 1000), ("0b11", 3)])
 def test_numbers(text: str, value: int) -> None:
     assert number(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("10", 10), ("0x10", 16), ("1_000", 1000), ("4.5G", 4_500_000_000), ("20m", 20_000_000)]
+)
+def test_ticks(text: str, value: int) -> None:
+    assert tick(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "4.5s"])
+def test_no_ticks(text: str) -> None:
+    with pytest.raises(UserError, match=r"no tick: .* as 4.5G"):
+        tick(text)
 
 
 @pytest.mark.parametrize("text", ["", "ten", "-1", "0xg"])

@@ -55,3 +55,14 @@ def test_distances_in_guest_time(session: Session) -> None:
         session.run(f"goto {words}")
         assert 0 <= session.debugger.position.tick - here - ticks < 16
         session.run(f"goto {here}")
+
+
+def test_an_instruction_may_be_named_before_the_kernel_tells_its_names(linux: Session) -> None:
+    ready = linux.debugger.position
+    linux.run("goto start")
+    linux.run("goto hit:start_kernel")
+    assert linux.describe(linux.debugger.pc) == "start_kernel"
+    linux.run("goto start")
+    assert "there is no register, symbol or variable 'nothing_there'" in linux.execute("goto hit:nothing_there")
+    assert linux.debugger.position == linux.debugger.timeline.start
+    linux.debugger.timeline.seek(ready)

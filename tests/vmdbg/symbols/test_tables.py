@@ -106,3 +106,6 @@ def test_damaged_files_are_refused_or_empty(tmp_path: Path) -> None:
         LineFile(SymbolSource(path)).at(0xFFFFFFFF80101000)
     with pytest.raises(UserError, match="cannot read"):
         load_symbols(SymbolSource(tmp_path / "missing"))
+    path.write_bytes(b"MZ\0\0" * 100)
+    with pytest.raises(UserError, match=r"damaged has no symbols: it is no ELF file, System.map or output of nm"):
+        load_symbols(SymbolSource(path))
