@@ -7,11 +7,14 @@ second one, QEMU 7.2 does not answer.
 
 from __future__ import annotations
 
+import ctypes
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +27,11 @@ PATIENCE = 180.0
 POLL = 0.05
 AFTERWARDS = 5.0
 """Seconds recorded after the last instant that is looked at: a replay that comes to its end is gone."""
+PR_SET_PDEATHSIG = 1
+
+
+class NoAnswer(Exception):  # noqa: N818 - what was measured
+    """QEMU did not do in PATIENCE seconds what the words say."""
 
 
 def measured(breakpoint_: int | None, steps: int = 2) -> Iterator[str]:
@@ -31,36 +39,46 @@ def measured(breakpoint_: int | None, steps: int = 2) -> Iterator[str]:
     if not shutil.which(QEMU) or not shutil.which("qemu-img"):
         yield "QEMU is not installed: nothing to compare with"
         return
+    end_in_order_when_terminated()
     with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        disk = ["qemu-img", "create", "-q", "-f", "qcow2", str(directory / "disk"), "64M"]
-        subprocess.run(disk, check=True)
-        began = time.perf_counter()
-        with qemu(directory, "record"):
-            wait_for_marker(directory / "record")
-            time.sleep(AFTERWARDS)
-        yield f"QEMU: recorded up to the first process in {time.perf_counter() - began - AFTERWARDS:.1f} s"
-        began = time.perf_counter()
-        with qemu(directory, "replay", "-S", "-gdb", f"unix:{directory / 'gdb'},server=on,wait=off"):
-            wait(lambda: (directory / "gdb").exists())
-            yield from journeys(directory, breakpoint_, steps, began)
+        try:
+            yield from recorded_and_replayed(Path(name), breakpoint_, steps)
+        except NoAnswer as what:
+            yield f"QEMU: no answer in {PATIENCE:.0f} s: {what}"
+        except TimeoutError:
+            yield f"QEMU: no answer in {PATIENCE:.0f} s: it did not stop for the debugger"
+        except OSError as error:
+            yield f"QEMU: it is gone ({error or type(error).__name__})"
 
 
-def journeys(directory: Path, breakpoint_: int | None, steps: int, began: float) -> Iterator[str]:
-    try:
+def recorded_and_replayed(directory: Path, breakpoint_: int | None, steps: int) -> Iterator[str]:
+    disk = ["qemu-img", "create", "-q", "-f", "qcow2", str(directory / "disk"), "64M"]
+    subprocess.run(disk, check=True)
+    began = time.perf_counter()
+    with qemu(directory, "record"):
+        wait_for_marker(directory / "record", "it never recorded up to the first process")
+        time.sleep(AFTERWARDS)
+    yield f"QEMU: recorded up to the first process in {time.perf_counter() - began - AFTERWARDS:.1f} s"
+    began = time.perf_counter()
+    with qemu(directory, "replay", "-S", "-gdb", f"unix:{directory / 'gdb'},server=on,wait=off"):
+        wait(lambda: (directory / "gdb").exists(), "it never listened for gdb")
         client = connected(directory / "gdb")
         client.send("c")
-        wait_for_marker(directory / "replay")
+        wait_for_marker(directory / "replay", "it never replayed up to the first process")
         client.interrupt()
         client.receive()
         yield f"QEMU: replayed up to there in {time.perf_counter() - began:.1f} s"
-        for number in range(steps):
-            yield f"QEMU: reverse-stepi {number + 1}: {timed(client, 'bs'):.2f} s"
-        if breakpoint_ is not None:
-            client.ask(f"Z0,{breakpoint_:x},1")
-            yield f"QEMU: reverse-continue to the previous hit of {breakpoint_:#x}: {timed(client, 'bc'):.2f} s"
-    except (OSError, ConnectionError) as error:
-        yield f"QEMU: no answer ({error or type(error).__name__})"
+        yield from journeys(client, breakpoint_, steps)
+
+
+def journeys(client: Client, breakpoint_: int | None, steps: int) -> Iterator[str]:
+    for number in range(1, steps + 1):
+        what = f"reverse-stepi {number}"
+        yield f"QEMU: {what}: {timed(client, 'bs', what):.2f} s"
+    if breakpoint_ is not None:
+        client.ask(f"Z0,{breakpoint_:x},1")
+        what = f"reverse-continue to the previous hit of {breakpoint_:#x}"
+        yield f"QEMU: {what}: {timed(client, 'bc', what):.2f} s"
 
 
 def connected(path: Path) -> Client:
@@ -75,9 +93,12 @@ def connected(path: Path) -> Client:
             time.sleep(0.5)
 
 
-def timed(client: Client, request: str) -> float:
+def timed(client: Client, request: str, what: str) -> float:
     began = time.perf_counter()
-    client.ask(request)
+    try:
+        client.ask(request)
+    except TimeoutError:
+        raise NoAnswer(what) from None
     return time.perf_counter() - began
 
 
@@ -89,7 +110,8 @@ def qemu(directory: Path, mode: str, *more: str) -> Iterator[None]:
     guest = ["-kernel", str(kernel), "-initrd", str(initrd), "-append", "console=ttyS0 panic=-1 nokaslr"]
     replay = ["-icount", f"shift=0,rr={mode},rrfile={directory / 'log'},rrsnapshot=init"]
     outside = ["-serial", f"file:{directory / mode}", "-drive", f"file={directory / 'disk'},if=none,id=rr"]
-    process = subprocess.Popen([*machine, *guest, *replay, *outside, *more], stdin=subprocess.DEVNULL)
+    command = [*machine, *guest, *replay, *outside, *more]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)
     try:
         yield
     finally:
@@ -101,13 +123,23 @@ def qemu(directory: Path, mode: str, *more: str) -> Iterator[None]:
             process.wait()
 
 
-def wait_for_marker(serial: Path) -> None:
-    wait(lambda: serial.exists() and linux_assets.MARKER.encode() in serial.read_bytes())
+def end_with_parent() -> None:
+    """In QEMU's process, before it is QEMU: the kernel kills it when this benchmark is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def wait(is_there: object) -> None:
+def end_in_order_when_terminated() -> None:
+    """SIGTERM, as from `timeout`, ends QEMU and removes its files too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def wait_for_marker(serial: Path, otherwise: str) -> None:
+    wait(lambda: serial.exists() and linux_assets.MARKER.encode() in serial.read_bytes(), otherwise)
+
+
+def wait(is_there: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + PATIENCE
-    while not is_there():  # type: ignore[operator]  # a callable
+    while not is_there():
         if time.monotonic() > deadline:
-            raise SystemExit("QEMU never came so far")
+            raise NoAnswer(otherwise)
         time.sleep(POLL)

@@ -86,6 +86,12 @@ class Checkpoints:
         if len(self._store) > self._checked_pages * 21 // 20 + 256:
             self._fit(cursor)
 
+    def replayed(self, start: Position, end: Position, seconds: float) -> None:
+        """Going from one to another has taken so long: believe it if they are neighbours."""
+        before = self.before(end)
+        if before is not None and before.position == start and end in self._seconds:
+            self._seconds[end] = seconds
+
     def drop_after(self, position: Position) -> None:
         """That future will not happen."""
         self._keep(self._all[: bisect_right(self._all, position, key=_position)])

@@ -141,9 +141,9 @@ class RamTracker:
         candidates = sorted(self._touched().union(image.differences(self._image)))
         wrong: list[tuple[int, bytes]] = []
         for number in candidates:
-            data = image[number].data
-            if bytes(ram[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]) != data:
-                wrong.append((number, data))
+            page = image[number]
+            if page_key(ram[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]) != page.key:
+                wrong.append((number, page.data))
         for first, parts in _runs(wrong):
             self._engine.restore_ram(Physical(first * PAGE_SIZE), b"".join(parts))
         self._is_equal_to(image)

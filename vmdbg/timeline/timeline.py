@@ -113,7 +113,7 @@ class Timeline:
         self._closed = closed_at is not None
         self._end = closed_at if closed_at is not None else first.position
         self._checkpoint_cost = 0.0
-        self._replay_cost = 0.0
+        self._replay_cost, self._replay_start = 0.0, first.position
         self._update_writable()
 
     @property
@@ -233,7 +233,8 @@ class Timeline:
         if position.tick - tick < LONGEST_INSTRUCTION and (advanced or self.verify):
             self._digest(tick, advanced and (self.keeps or self.recorder is not None))
         if self.checkpoints.nearest(position).position == position:
-            self._replay_cost = 0.0
+            self.checkpoints.replayed(self._replay_start, position, self._replay_cost)
+            self._replay_cost, self._replay_start = 0.0, position
         elif self.keeps and self._replay_cost >= max(CHECKPOINT_SECONDS, LONGEST_SHARE * self._checkpoint_cost):
             self.take_checkpoint()
 
@@ -264,7 +265,7 @@ class Timeline:
         if self.recorder is not None and checkpoint.position >= self._end:
             self.recorder.on_checkpoint(checkpoint)
         self._checkpoint_cost = time.thread_time() - began
-        self._replay_cost = 0.0
+        self._replay_cost, self._replay_start = 0.0, checkpoint.position
 
     def checkpoint_here(self) -> Checkpoint:
         """The present instant, kept by the caller."""
@@ -320,7 +321,7 @@ class Timeline:
             self.machine.halt_tick = known if known is not None else self.machine.clock
         self.history.rewind(checkpoint.inputs)
         self.console.restored(checkpoint.position.tick)
-        self._replay_cost = 0.0
+        self._replay_cost, self._replay_start = 0.0, checkpoint.position
         self._update_writable()
 
     def reverse_step(self, *, past_inputs: bool = False) -> Position:

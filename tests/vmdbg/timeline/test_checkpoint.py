@@ -38,6 +38,17 @@ def test_one_between_others_shares_what_it_took(first: Checkpoint) -> None:
     assert [kept.seconds(checkpoint) for checkpoint in kept] == [0.0, 0.75, 0.25]
 
 
+def test_a_replay_between_neighbours_is_believed(first: Checkpoint) -> None:
+    kept = Checkpoints(first, PageStore())
+    near, far = at(first, 70), at(first, 100)
+    for checkpoint in (near, far):
+        kept.add(checkpoint, far.position, 1.0)
+    kept.replayed(first.position, near.position, 0.25)
+    kept.replayed(first.position, far.position, 0.5)
+    kept.replayed(near.position, Position(Tick(90)), 0.5)
+    assert [kept.seconds(checkpoint) for checkpoint in kept] == [0.0, 0.25, 1.0]
+
+
 def test_thinning_loses_none_of_it(first: Checkpoint) -> None:
     kept = Checkpoints(first, PageStore())
     for tick in range(1000, 1000 * (MOST + 2), 1000):
