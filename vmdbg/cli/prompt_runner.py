@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.describe import died
 from vmdbg.debugger.stops import Ended
 from vmdbg.machine.outcome import HaltedForever, Outcome
 from vmdbg.repl.app import Repl
@@ -93,10 +94,13 @@ class PromptRunner:
             self._debugger.resume(Continue())
 
     def advance(self, limit: Tick) -> Outcome | None:
-        """Run to `limit` at most. An outcome if the guest has ended and nobody is to look at it."""
+        """Run to `limit` at most. An outcome if the guest has ended and nobody is to look at it.
+
+        One that has died is for the user to look at, or for a client that may come.
+        """
         stop = self._debugger.poll(max(limit - self._debugger.machine.clock, 1))
         watched = self._stay or (self._server is not None and self._server.client is not None)
-        if not isinstance(stop, Ended) or watched:
+        if not isinstance(stop, Ended) or watched or died(stop.outcome):
             return None
         resume_waiting(self._debugger, stop.outcome)
         return stop.outcome

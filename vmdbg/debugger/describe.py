@@ -6,7 +6,7 @@ from typing import assert_never
 
 from vmdbg.debugger.stops import Ending, EventStop
 from vmdbg.engine.port import Delivery, DeliveryKind, EventKind, Stuck, TripleFault, VoidFetch
-from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.x86.exceptions import PAGE_FAULT, describe_error_code, vector_name
 from vmdbg.x86.msr import BY_INDEX as MSRS
 
@@ -87,3 +87,14 @@ def fault_chain(deliveries: tuple[Delivery, ...]) -> tuple[Delivery, ...]:
             break
         chain.insert(0, delivery)
     return tuple(chain[-4:])
+
+
+def died(outcome: Outcome) -> bool:
+    """Whether the guest came to an end that nobody meant."""
+    match outcome:
+        case TripleFault() | VoidFetch() | Stuck():
+            return True
+        case HaltedForever(interrupts_enabled):
+            return not interrupts_enabled
+        case _:
+            return False

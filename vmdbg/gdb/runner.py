@@ -8,13 +8,12 @@ import time
 from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.describe import describe_ending
+from vmdbg.debugger.describe import describe_ending, died
 from vmdbg.debugger.stops import Ended
-from vmdbg.engine.port import Stuck, TripleFault, VoidFetch
 from vmdbg.gdb.server import GdbServer
 from vmdbg.gdb.stops import exits
 from vmdbg.gdb.watcher import ClientWatcher
-from vmdbg.machine.outcome import HaltedForever, Outcome
+from vmdbg.machine.outcome import Outcome
 from vmdbg.units import Tick
 
 STAY_SECONDS = 0.05
@@ -75,7 +74,7 @@ class GdbRunner:
         if self._server.client is not None:
             over = exits(self._debugger, stop) and not self._server.may_restart
             return stop.outcome if over else None
-        if not _died(stop.outcome):
+        if not died(stop.outcome):
             return stop.outcome
         self._server.say(f"{describe_ending(stop.outcome)}; gdb can still attach, and go back; Ctrl-C ends the run")
         return None
@@ -113,13 +112,3 @@ class GdbRunner:
     def close(self) -> None:
         self._watcher.close()
         self._server.close()
-
-
-def _died(outcome: Outcome) -> bool:
-    match outcome:
-        case TripleFault() | VoidFetch() | Stuck():
-            return True
-        case HaltedForever(interrupts_enabled):
-            return not interrupts_enabled
-        case _:
-            return False

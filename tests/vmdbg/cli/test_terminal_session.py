@@ -130,6 +130,19 @@ def test_breaking_in_and_going_on(terminal: Terminal) -> None:
     assert terminal.mode == terminal.before
 
 
+def test_a_guest_that_died_is_there_to_be_looked_at_where_gdb_was_asked_for() -> None:
+    terminal = Terminal("--append", "bug=smash", "--gdb", "0")
+    try:
+        terminal.expect(b"halted for ever")
+        terminal.expect(b"vmdbg>")
+        terminal.type(b"last-write rsp\r")
+        terminal.expect(b"machine_fail")
+        terminal.type(b"quit\r")
+        assert terminal.ended() == 0
+    finally:
+        terminal.close()
+
+
 def test_guest_time_keeps_to_host_time_while_idle(terminal: Terminal) -> None:
     """The sample ticks at 100 Hz: about a hundred ticks pass in a second, rather than as many as fit."""
     terminal.expect(b"sample> ")
