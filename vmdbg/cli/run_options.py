@@ -140,6 +140,8 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
     """Raises UserError for options that exclude each other."""
     if options.file is not None and options.kernel is not None:
         raise UserError(f"the guest is named twice, {options.file} and --kernel {options.kernel}: name it once")
+    if options.initrd is not None and options.file is None and options.kernel is None:
+        raise UserError("--initrd goes with a kernel, and none is named: give --kernel FILE too")
     if options.wait and options.gdb is None and not options.repl:
         raise UserError("--wait holds the guest for a debugger, but none can attach: give --gdb PORT too")
     if options.input and (options.repl or options.execute or options.command_file):

@@ -134,10 +134,7 @@ def declare_source(parser: Parser) -> None:
 def source(session: Session, arguments: Arguments) -> Document:
     """Execute the commands of a file, up to the first that fails; a .py file is run as Python."""
     path = host_path(arguments.file)
-    try:
-        content = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+    content = _text(path)
     scripting: Scripting = session.part(Scripting)
     if path.suffix == ".py":
         return document(*scripting.execute(content, str(path)).splitlines())
@@ -150,16 +147,30 @@ def source(session: Session, arguments: Arguments) -> Document:
         scripting.depth -= 1
 
 
+def _text(path: Path) -> str:
+    """Raises UserError."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text in UTF-8: {error}") from error
+
+
 def run_lines(session: Session, content: str, name: str) -> Document:
-    """Execute lines; what is wrong names the line. Raises UserError."""
+    """Execute lines; what is wrong names the line. What is answered is shown at once, or else returned. UserError."""
     result = Document()
     for number, line in enumerate(content.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            result = result + session.run(line)
+            found = session.run(line)
         except VmdbgError as error:
             raise UserError(f"{name}, line {number}: {error}") from error
+        if session.show is not None:
+            session.show(found)
+        else:
+            result = result + found
     return result
 
 
@@ -203,4 +214,4 @@ def load_config(session: Session) -> str:
     if not path.is_file():
         return ""
     scripting: Scripting = session.part(Scripting)
-    return scripting.execute(path.read_text("utf-8"), str(path))
+    return scripting.execute(_text(path), str(path))

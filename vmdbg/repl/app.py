@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from vmdbg.commands.context import ContextState, show
+from vmdbg.commands.document import Document
 from vmdbg.commands.layout import printable
 from vmdbg.commands.logpoint import Log
 from vmdbg.commands.oops_watch import OopsWatch
@@ -79,6 +80,7 @@ class Repl:
         debugger.timeline.console.listeners.append(self._guest.on_output)
         self.session.execution.wait = self._run.wait
         self.session.progress = self._share
+        self.session.show = self._show_part
         debugger.stop_listeners.append(self._on_stop)
         self.session.part(Log).listeners.append(self._on_log)
         add_commands(self, console=console)
@@ -153,6 +155,10 @@ class Repl:
             return None
         wanted = realtime.prompt if self._at_prompt else realtime.scripts
         return realtime.pacer if wanted else None
+
+    def _show_part(self, document: Document) -> None:
+        self._progress.hide()
+        self.output.document(document)
 
     def _share(self, done: float) -> None:
         self._progress.share(done)

@@ -44,6 +44,15 @@ def test_commands_of_a_file(tmp_path: Path) -> None:
     assert done.stdout.index(b"from a file") < done.stdout.index(b"from the line")
 
 
+def test_what_a_file_of_commands_answered_before_one_failed_is_shown(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("echo before\nfrobnicate\necho after\n")
+    done = vmdbg("run", *QUIET, "--command", script)
+    assert done.returncode == 2
+    assert done.stdout == b"before\n"
+    assert f"{script}, line 2: there is no command 'frobnicate'" in errors(done)
+
+
 def test_a_file_that_is_not_there() -> None:
     done = vmdbg("run", *QUIET, "--command", "/no/such/file")
     assert done.returncode == 2
