@@ -5,7 +5,6 @@ Source: Intel SDM 3A, chapter 11 (chapter 10 in older editions).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -13,6 +12,7 @@ from devices import lapic_state
 from devices.apic_bus import DeliveryMode, EndOfInterruptListener, InterruptMessage
 from devices.irq import Pin
 from devices.lapic_interrupts import LapicInterrupts
+from devices.lapic_memory import LapicMemory
 from devices.lapic_registers import (
     DFR_RESERVED,
     ICR_WRITABLE,
@@ -37,7 +37,7 @@ TIMER_EVENT = "timer"
 EOI = int(Register.EOI)
 INITIAL_COUNT, DIVIDE_CONFIGURATION = int(Register.INITIAL_COUNT), int(Register.DIVIDE_CONFIGURATION)
 LVT_TIMER = int(Lvt.TIMER)
-STORED: dict[int, Callable[[LapicState], int]] = {
+STORED: dict[int, Callable[[LapicMemory], int]] = {
     Register.ID: lambda state: state.apic_id << 24,
     Register.VERSION: lambda _: VERSION_VALUE,
     Register.TPR: lambda state: state.tpr,
@@ -70,8 +70,9 @@ class Lapic:
         self, timer: Timer, intr: Line, nmi: Line, acknowledge_pic: Callable[[], int], apic_id: int = 0
     ) -> None:
         self._scheduler = timer
-        self._timer = LapicTimer()
-        self._state = LapicState(apic_id=apic_id, timer=self._timer.state)
+        self._state = LapicMemory()
+        self._state.load(LapicState(apic_id=apic_id))
+        self._timer = LapicTimer(self._state.timer)
         self._interrupts = LapicInterrupts(self._state, intr, nmi, acknowledge_pic)
         self.lint0: Line = Pin(self._interrupts.set_lint, 0)
         self.lint1: Line = Pin(self._interrupts.set_lint, 1)
@@ -93,6 +94,11 @@ class Lapic:
         return self._interrupts.deliver(message)
 
     @property
+    def memory(self) -> LapicMemory:
+        """The registers, at one place for as long as the chip is."""
+        return self._state
+
+    @property
     def intr(self) -> bool:
         """The level of the INTR output."""
         return self._state.intr
@@ -111,8 +117,7 @@ class Lapic:
         old = self._state
         if enabled == old.enabled:
             return
-        fresh = LapicState(enabled=enabled, apic_id=old.apic_id, lint=old.lint, intr=old.intr)
-        self._take(fresh)
+        old.load(LapicState(enabled=enabled, apic_id=old.apic_id, lint=list(old.lint), intr=old.intr))
         self._scheduler.cancel(TIMER_EVENT)
         self._interrupts.update()
 
@@ -153,15 +158,16 @@ class Lapic:
         self._interrupts.update()
 
     def save(self) -> LapicState:
-        return copy.deepcopy(self._state)
+        return self._state.saved()
 
     def restore(self, state: LapicState) -> None:
-        self._take(copy.deepcopy(state))
+        """Raises ValueError if `state` has the wrong number of registers."""
+        self._state.load(state)
 
     def describe(self, now: int | None = None) -> list[tuple[str, str]]:
         """The registers, and with `now` the timer's current count then."""
         rows = [
-            *lapic_state.describe(self._state),
+            *lapic_state.describe(self.save()),
             ("PPR", f"{self._interrupts.ppr:#04x}"),
             ("ExtINT", "pending" if self._interrupts.has_extint() else "none"),
             ("timer initial count", f"{self._state.timer.initial_count} of {self._timer.divisor} ns"),
@@ -169,10 +175,6 @@ class Lapic:
         if now is not None:
             rows.append(("timer current count", str(self._current_count(now))))
         return rows
-
-    def _take(self, state: LapicState) -> None:
-        self._state = self._interrupts.state = state
-        self._timer.state = state.timer
 
     def _read_register(self, register: int, now: int) -> int:
         stored = STORED.get(register)
@@ -232,7 +234,7 @@ class Lapic:
         self._advance_timer(now)
         state.svr = value & SVR_WRITABLE
         if not value & SVR_ENABLED:
-            state.lvt = [entry | LVT_MASKED for entry in state.lvt]
+            state.lvt[:] = [entry | LVT_MASKED for entry in state.lvt]
         self._schedule()
 
     def _write_lvt(self, entry: Lvt, value: int, now: int) -> None:

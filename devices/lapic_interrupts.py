@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from devices.apic_bus import BROADCAST, LOWEST_VECTOR, DeliveryMode, EndOfInterruptListener, InterruptMessage
+from devices.lapic_memory import LapicMemory
 from devices.lapic_registers import (
     DFR_FLAT,
     ICR_ASSERT,
@@ -24,7 +25,6 @@ from devices.lapic_registers import (
     contains,
     highest,
 )
-from devices.lapic_state import LapicState
 from devices.seam import Line
 
 LINT0, LINT1 = int(Lvt.LINT0), int(Lvt.LINT1)
@@ -35,7 +35,7 @@ LVT_EXTINT_MASK, LVT_EXTINT = LVT_MASKED | 0x700, DeliveryMode.EXTINT << 8
 class LapicInterrupts:
     """IRR, ISR, TMR, LVT, LINT pins and messages. Whoever changes something calls `update` afterwards."""
 
-    def __init__(self, state: LapicState, intr: Line, nmi: Line, acknowledge_pic: Callable[[], int]) -> None:
+    def __init__(self, state: LapicMemory, intr: Line, nmi: Line, acknowledge_pic: Callable[[], int]) -> None:
         self.state = state
         self.end_of_interrupt_listener: EndOfInterruptListener | None = None
         self._intr = intr

@@ -6,6 +6,8 @@ Source: Intel SDM 3A, table 11-1 and figures 11-8, 11-9, 11-12, 11-18, 11-20, 11
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
+from ctypes import Array, c_uint32
 
 
 class Register(enum.IntEnum):
@@ -60,6 +62,11 @@ DFR_FLAT, DFR_RESERVED = 0xF, 0x0FFF_FFFF
 ICR_LOGICAL, ICR_ASSERT, ICR_WRITABLE = 1 << 11, 1 << 14, 0xCCFFF
 
 
+VECTOR_WORDS = 8
+Vectors = Array[c_uint32]
+"""A set of vectors as eight 32-bit words, vector v at bit v % 32 of word v // 32."""
+
+
 class Shorthand(enum.IntEnum):
     """Bits 19 and 18 of the ICR."""
 
@@ -77,26 +84,17 @@ class Error(enum.IntFlag):
     ILLEGAL_REGISTER = 0x80
 
 
-def empty_vectors() -> list[int]:
-    """A set of vectors as eight 32-bit words, vector v at bit v % 32 of word v // 32."""
-    return [0] * 8
-
-
-def highest(vectors: list[int]) -> int | None:
+def highest(vectors: Vectors) -> int | None:
     """The vector of highest priority in a set, None if it is empty."""
-    if not any(vectors):
-        return None
-    for word in (7, 6, 5, 4, 3, 2, 1, 0):
-        if vectors[word]:
-            return word * 32 + vectors[word].bit_length() - 1
-    return None
+    bits = int.from_bytes(vectors, "little").bit_length()
+    return bits - 1 if bits else None
 
 
-def contains(vectors: list[int], vector: int) -> bool:
+def contains(vectors: Sequence[int] | Vectors, vector: int) -> bool:
     return bool(vectors[vector >> 5] >> (vector & 31) & 1)
 
 
-def assign(vectors: list[int], vector: int, present: bool) -> None:
+def assign(vectors: Vectors, vector: int, present: bool) -> None:
     bit = 1 << (vector & 31)
     if present:
         vectors[vector >> 5] |= bit
@@ -104,7 +102,7 @@ def assign(vectors: list[int], vector: int, present: bool) -> None:
         vectors[vector >> 5] &= ~bit
 
 
-def listed(vectors: list[int]) -> str:
+def listed(vectors: Sequence[int]) -> str:
     """The vectors of a set for display."""
     present = (f"{vector:02x}" for vector in range(256) if contains(vectors, vector))
     return " ".join(present) or "none"

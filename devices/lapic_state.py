@@ -1,4 +1,4 @@
-"""The guest-visible state of a local APIC, and how it reads in a list of registers."""
+"""The guest-visible state of a local APIC as it is saved, and how it reads in a list of registers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from devices.lapic_registers import (
     LVT_MASKED,
     LVT_PERIODIC,
     SVR_ENABLED,
+    VECTOR_WORDS,
     Lvt,
-    empty_vectors,
     listed,
 )
 from devices.lapic_timer import LapicTimerState
@@ -30,9 +30,9 @@ class LapicState:
     ldr: int = 0
     dfr: int = 0xFFFF_FFFF
     svr: int = 0xFF
-    isr: list[int] = field(default_factory=empty_vectors)
-    tmr: list[int] = field(default_factory=empty_vectors)
-    irr: list[int] = field(default_factory=empty_vectors)
+    isr: list[int] = field(default_factory=lambda: [0] * VECTOR_WORDS)
+    tmr: list[int] = field(default_factory=lambda: [0] * VECTOR_WORDS)
+    irr: list[int] = field(default_factory=lambda: [0] * VECTOR_WORDS)
     esr: int = 0
     errors: int = 0
     icr_low: int = 0

@@ -5,6 +5,7 @@ Source: Intel SDM 3A, 11.5.4 and figure 11-10.
 
 from __future__ import annotations
 
+from ctypes import LittleEndianStructure, c_uint32, c_uint64
 from dataclasses import dataclass
 
 
@@ -18,11 +19,34 @@ class LapicTimerState:
     since: int = 0
 
 
+class TimerMemory(LittleEndianStructure):
+    """LapicTimerState while the timer works; see lapic_memory."""
+
+    _fields_ = (
+        ("since", c_uint64),
+        ("initial_count", c_uint32),
+        ("count", c_uint32),
+        ("divide_configuration", c_uint32),
+        ("reserved", c_uint32),
+    )
+    since: int
+    initial_count: int
+    count: int
+    divide_configuration: int
+
+    def load(self, state: LapicTimerState) -> None:
+        self.initial_count, self.divide_configuration = state.initial_count, state.divide_configuration
+        self.count, self.since = state.count, state.since
+
+    def saved(self) -> LapicTimerState:
+        return LapicTimerState(self.initial_count, self.divide_configuration, self.count, self.since)
+
+
 class LapicTimer:
     """Initial count, current count and divide configuration; one bus clock is one nanosecond."""
 
-    def __init__(self) -> None:
-        self.state = LapicTimerState()
+    def __init__(self, state: TimerMemory) -> None:
+        self.state = state
 
     @property
     def divisor(self) -> int:

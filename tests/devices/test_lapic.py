@@ -1,10 +1,12 @@
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.apic_bus import DeliveryMode, InterruptMessage
 from devices.lapic import Lapic
-from devices.lapic_timer import LapicTimer
+from devices.lapic_timer import LapicTimer, TimerMemory
 from devices.scheduler import Scheduler
 from tests.devices.conformance import RecordingLine
 
@@ -175,7 +177,7 @@ def test_writing_zero_stops_the_timer():
     list(zip((0, 1, 2, 3, 8, 9, 10, 11), (2, 4, 8, 16, 32, 64, 128, 1), strict=True)),
 )
 def test_divide_configurations_of_figure_11_10(configuration, divisor):
-    timer = LapicTimer()
+    timer = LapicTimer(TimerMemory())
     timer.set_divide_configuration(configuration, 0, periodic=False)
     assert timer.divisor == divisor
 
@@ -360,7 +362,7 @@ def test_reserved_register_reads_0_and_is_an_error():
     st.lists(st.integers(0, 300), min_size=1, max_size=6),
 )
 def test_advancing_in_any_steps_leaves_the_same_count(initial, configuration, periodic, steps):
-    stepped, lazy = LapicTimer(), LapicTimer()
+    stepped, lazy = LapicTimer(TimerMemory()), LapicTimer(TimerMemory())
     for timer in (stepped, lazy):
         timer.set_divide_configuration(configuration, 0, periodic=periodic)
         timer.start(initial, 0)
@@ -371,3 +373,10 @@ def test_advancing_in_any_steps_leaves_the_same_count(initial, configuration, pe
     assert stepped.current_count(now, periodic=periodic) == lazy.current_count(now, periodic=periodic)
     lazy.advance(now, periodic=periodic)
     assert stepped.expiry() == lazy.expiry()
+
+
+@pytest.mark.parametrize("damage", [{"irr": [0] * 7}, {"lvt": [0] * 9}, {"lint": []}])
+def test_a_state_with_too_many_or_too_few_registers_is_refused(damage):
+    board = Board()
+    with pytest.raises(ValueError, match=r"."):
+        board.lapic.restore(dataclasses.replace(board.lapic.save(), **damage))
