@@ -33,16 +33,16 @@ class SchedulerState:
 class Scheduler:
     """The pending deadlines; one for each pair of owner and name.
 
-    `on_earlier` is called with the new first deadline whenever scheduling brings it forward, so that a
-    running engine can lower its limit at once. `not_before` is the earliest that a deadline scheduled now can
+    `on_scheduled` is called with every deadline that is set, so that a running engine can lower its limit at once.
+    `not_before` is the earliest that a deadline scheduled now can
     come: whoever runs the CPU keeps it ahead of an access, so that none falls into code already running.
     """
 
     name = "scheduler"
     State: ClassVar[type[SchedulerState]] = SchedulerState
 
-    def __init__(self, on_earlier: Callable[[int], None] | None = None) -> None:
-        self.on_earlier = on_earlier
+    def __init__(self, on_scheduled: Callable[[Event], None] | None = None) -> None:
+        self.on_scheduled = on_scheduled
         self.not_before = 0
         self._sequence = 0
         self._events: dict[tuple[str, str], Event] = {}
@@ -61,10 +61,10 @@ class Scheduler:
         self._events[owner, name] = event
         if before is None or due < before.due:
             self._first = event
-            if self.on_earlier is not None:
-                self.on_earlier(due)
         elif before.owner == owner and before.name == name:
             self._first = min(self._events.values())
+        if self.on_scheduled is not None:
+            self.on_scheduled(event)
 
     def cancel(self, owner: str, name: str) -> None:
         """Drop the deadline of (owner, name); does nothing if there is none."""
@@ -85,6 +85,27 @@ class Scheduler:
         self._first = min(self._events.values(), default=None)
         return first
 
+    def due(self, owner: str, name: str) -> int | None:
+        """When (owner, name) comes, None if it is not pending."""
+        event = self._events.get((owner, name))
+        return None if event is None else event.due
+
+    def next_due_besides(self, owner: str, name: str) -> int | None:
+        """When the first deadline but (owner, name) comes, None if nothing else is pending."""
+        first = self._first
+        if first is None or first.owner != owner or first.name != name:
+            return None if first is None else first.due
+        return min((event.due for event in self._events.values() if event is not first), default=None)
+
+    def moved(self, owner: str, name: str, times: int, due: int | None) -> None:
+        """Elsewhere (owner, name) came, or was set, and was set `times` times in all; it is due at `due` now."""
+        self._sequence += times
+        if due is None:
+            self.cancel(owner, name)
+        elif times:
+            self._events[owner, name] = Event(due, self._sequence - 1, owner, name)
+            self._first = min(self._events.values())
+
     def events(self) -> list[Event]:
         """All pending events in the order in which they come."""
         return sorted(self._events.values())
@@ -93,7 +114,7 @@ class Scheduler:
         return SchedulerState(self._sequence, self.events())
 
     def restore(self, state: SchedulerState) -> None:
-        """Take over a saved state. `on_earlier` is not called: whoever restores sets the limit afresh."""
+        """Take over a saved state. `on_scheduled` is not called: whoever restores sets the limit afresh."""
         self._sequence = state.sequence
         self._events = {(event.owner, event.name): event for event in state.events}
         self._first = min(self._events.values(), default=None)

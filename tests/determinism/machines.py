@@ -17,7 +17,7 @@ from vmdbg.engine.port import LimitReached
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import Digest, digest
-from vmdbg.machine.machine import Machine
+from vmdbg.machine.machine import EngineFactory, Machine
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.power_on import power_on
 from vmdbg.units import Tick
@@ -27,8 +27,10 @@ SAMPLE_MEMORY = 16 << 20
 LINUX_MEMORY = 128 << 20
 
 
-def image_machine(image: bytes, append: str = "", memory: int = SAMPLE_MEMORY) -> Machine:
-    machine = Machine(MachineConfig(memory=memory), UnicornEngine)
+def image_machine(
+    image: bytes, append: str = "", memory: int = SAMPLE_MEMORY, make_engine: EngineFactory = UnicornEngine
+) -> Machine:
+    machine = Machine(MachineConfig(memory=memory), make_engine)
     options = BootOptions(memory=memory, kernel=InputFile("guest", memoryview(image)), append=append)
     power_on(machine, boot_image(options))
     return machine

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.scheduler import Scheduler
+from devices.scheduler import Event, Scheduler
 
 
 def popped(scheduler: Scheduler, now: int) -> list[tuple[str, str]]:
@@ -49,24 +49,52 @@ def test_cancelling_an_unknown_name_does_nothing():
     assert scheduler.next_due() is None
 
 
-def test_on_earlier_hears_of_every_earlier_first_deadline_and_of_nothing_else():
-    heard: list[int] = []
+def test_on_scheduled_hears_of_every_deadline_that_is_set():
+    heard: list[Event] = []
     scheduler = Scheduler(heard.append)
     scheduler.schedule("a", "x", 10)
     scheduler.schedule("b", "y", 20)
     scheduler.schedule("b", "y", 5)
-    scheduler.schedule("b", "y", 7)
-    assert heard == [10, 5]
+    assert heard == [Event(10, 0, "a", "x"), Event(20, 1, "b", "y"), Event(5, 2, "b", "y")]
 
 
 def test_no_deadline_comes_before_not_before():
-    heard: list[int] = []
+    heard: list[Event] = []
     scheduler = Scheduler(heard.append)
     scheduler.not_before = 100
     scheduler.schedule("a", "x", 10)
     scheduler.schedule("b", "y", 150)
     assert [event.due for event in scheduler.events()] == [100, 150]
-    assert heard == [100]
+    assert [event.due for event in heard] == [100, 150]
+
+
+def test_first_deadline_besides_one():
+    scheduler = Scheduler()
+    assert scheduler.next_due_besides("a", "x") is None
+    scheduler.schedule("a", "x", 10)
+    assert scheduler.next_due_besides("a", "x") is None
+    scheduler.schedule("b", "y", 20)
+    assert scheduler.next_due_besides("a", "x") == 20
+    assert scheduler.next_due_besides("b", "y") == 10
+    assert scheduler.next_due_besides("a", "y") == 10
+
+
+@given(st.lists(st.integers(1, 50), max_size=5), st.booleans())
+def test_a_deadline_that_moved_elsewhere_is_as_if_it_had_come_and_been_set_here(periods, stops):
+    here, elsewhere = Scheduler(), Scheduler()
+    for scheduler in (here, elsewhere):
+        scheduler.schedule("a", "x", 10)
+        scheduler.schedule("b", "y", 1000)
+    now = 10
+    for period in periods:
+        assert here.pop_due(now) is not None
+        now += period
+        here.schedule("a", "x", now)
+    if stops:
+        here.pop_due(now)
+    elsewhere.moved("a", "x", len(periods), None if stops else now)
+    assert elsewhere.save() == here.save()
+    assert elsewhere.next_due() == here.next_due()
 
 
 steps = st.lists(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from ctypes import Structure
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -246,6 +247,13 @@ class Bus(Protocol):
 
     def write_task_priority(self, value: int, now: int) -> None: ...
 
+    def local_apic_moved(self, scheduled: int, due: int | None, intr: bool) -> None:
+        """The engine did what is attach_local_apic()'s, and calls this before anything else of the bus.
+
+        The timer's deadline has been set `scheduled` times and is now `due`; `intr` is what the APIC drives.
+        """
+        ...
+
 
 class Engine(Protocol):
     """One x86 CPU over `ram_size` bytes of RAM from physical address 0."""
@@ -281,6 +289,25 @@ class Engine(Protocol):
 
     def lower_limit(self, tick: Tick) -> None:
         """End the run that is going on at `tick` if it would go further."""
+        ...
+
+    def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
+        """The engine may do what the local APIC with these registers would, and tells the bus: local_apic_moved().
+
+        That is the timer's deadline, acknowledges, EOI and the initial count. `latency`: ticks from an access to the
+        first deadline that it can set. Raises EngineError if it does not know such registers.
+        """
+        ...
+
+    def prepare_local_apic(self, due: Tick | None, *, observed: bool) -> None:
+        """For the next run: when the timer's deadline is. `observed`: the bus wants acknowledges and accesses itself.
+
+        The run does not end at `due`, unless that is for the bus to do.
+        """
+        ...
+
+    def schedule_local_apic(self, due: Tick) -> None:
+        """While code runs, the timer's deadline was set."""
         ...
 
     def request_stop(self) -> None:

@@ -60,6 +60,10 @@ class IntrLine:
         if self.pins is not None:
             self.pins.set_interrupt(self._level)
 
+    def follow(self, level: bool) -> None:
+        """The level changed in the engine, which knows it already."""
+        self._level = level
+
     def restore(self, level: bool, visible: bool) -> None:
         self._level = level
         if self.pins is not None:

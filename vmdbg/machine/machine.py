@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from devices.scheduler import Scheduler
+from devices.scheduler import Event, Scheduler
 from vmdbg.engine.port import (
     BreakpointHit,
     Bus,
@@ -40,6 +40,7 @@ from vmdbg.machine.inputs import (
     RegisterWrite,
     SerialInput,
 )
+from vmdbg.machine.local_apic import TIMER, LocalApicInEngine
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.pc import Backends, Pc, Pins
 from vmdbg.machine.snapshot import (
@@ -91,7 +92,7 @@ class Machine:
         self.on_interrupt: Callable[[int, int], None] | None = None
         """Called with the vector and the tick of each external interrupt, before it is delivered."""
         self._barrier = NEVER
-        self.scheduler = Scheduler(self._on_earlier)
+        self.scheduler = Scheduler(self._on_scheduled)
         self._intr = IntrLine(self.scheduler, self)
         self._nmi = NmiLine(self.scheduler, self)
         self.serial = tuple(Console(port) for port in range(SERIAL_PORTS))
@@ -103,6 +104,7 @@ class Machine:
         cpuid = build_table(find_model(config.cpu), apic=config.apic)
         self.engine = make_engine(config.memory, self, cpuid)
         self._intr.pins = self._nmi.pins = self.engine
+        self._local_apic = LocalApicInEngine(self.pc.lapic, self.engine, self.scheduler, self._intr)
         self._phase_tick, self._phase_base, self._phase_deliveries = Tick(0), 0, 0
         self._position_key: tuple[int, ...] = ()
         self._position = Position(Tick(0))
@@ -142,9 +144,12 @@ class Machine:
         if self.pc.lapic is not None:
             self.pc.lapic.set_tpr(value << 4)
 
-    def _on_earlier(self, due: int) -> None:
+    def local_apic_moved(self, scheduled: int, due: int | None, intr: bool) -> None:
+        self._local_apic.moved(scheduled, due, intr)
+
+    def _on_scheduled(self, event: Event) -> None:
         if self.in_access:
-            self.engine.lower_limit(Tick(due))
+            self._local_apic.lower_limit(event)
 
     def power_off(self) -> None:
         """The board's soft-off."""
@@ -222,12 +227,13 @@ class Machine:
         return self.ending
 
     def _step_engine(self) -> Outcome | None:
-        self.in_access = True
+        self._begin_access()
         try:
             exit_ = self.engine.step()
         finally:
             self._leave()
-        self._take_deadlines()
+        if self.ending is None:
+            self._take_deadlines()
         if isinstance(exit_, Halted):
             self._halt()
             return Stepped()
@@ -261,11 +267,15 @@ class Machine:
         self._phase_deliveries = self.engine.delivery_count
 
     def _enter(self, limit: Tick, over_breakpoint: bool) -> Exit:
-        self.in_access = True
+        self._begin_access()
         try:
             return self.engine.run(limit, over_breakpoint=over_breakpoint)
         finally:
             self._leave()
+
+    def _begin_access(self) -> None:
+        self._local_apic.prepare(observed=self.on_interrupt is not None or self._memory.tracer is not None)
+        self.in_access = True
 
     def _leave(self) -> None:
         self.in_access = False
@@ -303,7 +313,8 @@ class Machine:
         self.halt_tick = self.clock
 
     def _horizon(self, limit: Tick) -> Tick:
-        due, next_input = self.scheduler.next_due(), self.inputs.next_tick()
+        """What ends a run; the local APIC's timer does not."""
+        due, next_input = self.scheduler.next_due_besides(*TIMER), self.inputs.next_tick()
         if due is not None and due < limit:
             limit = Tick(due)
         return min(limit, next_input) if next_input is not None else limit
@@ -381,7 +392,10 @@ class Machine:
         if state.devices.keys() != self.pc.devices.keys():
             raise RecordingError("the snapshot is of a machine with other devices")
         for name, device in self.pc.devices.items():
-            device.restore(decode_state(state.devices[name], device.State, name))
+            try:
+                device.restore(decode_state(state.devices[name], device.State, name))
+            except ValueError as error:
+                raise RecordingError(f"the saved state of {name} is damaged: {error}") from error
         self.scheduler.restore(decode_scheduler(state.scheduler))
         self.engine.restore(state.cpu)
         self.halted = state.halted

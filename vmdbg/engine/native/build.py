@@ -71,6 +71,7 @@ WRAPPED = [
 ]
 
 SOURCES = (
+    "apic.c",
     "clock.c",
     "data_breakpoints.c",
     "inspect.c",
@@ -97,7 +98,7 @@ ffibuilder.set_source(
     "vmdbg.engine.native._native",
     '#include "vm.h"\n#define VM_STATE_DIGESTED offsetof(VmState, float_status)\n',
     sources=[str(HERE / name) for name in SOURCES],
-    depends=[str(HERE / name) for name in ("interface.h", "unicorn_x86.h", "vm.h")],
+    depends=[str(HERE / name) for name in ("apic.h", "interface.h", "unicorn_x86.h", "vm.h")],
     include_dirs=[str(HERE), str(UNICORN / "include")],
     extra_objects=[str(UNICORN / "lib" / "libunicorn.a")],
     libraries=["pthread", "m"],

@@ -9,12 +9,21 @@
 static uint64_t block_pc;
 static TcgOp *block_size_constant;
 
-void clock_lower_limit(Vm *vm, uint64_t tick)
+/* The run is to stop at `tick` if not before, and look what has come. */
+void clock_come_by(Vm *vm, uint64_t tick)
 {
     if (tick < vm->limit)
         vm->limit = tick;
     if (tick < vm->horizon)
         vm->horizon = tick;
+}
+
+/* The run is to end at `tick` if not before. */
+void clock_lower_limit(Vm *vm, uint64_t tick)
+{
+    if (tick < vm->bound)
+        vm->bound = tick;
+    clock_come_by(vm, tick);
 }
 
 /* From here on every block is looked at as it begins. */

@@ -22,8 +22,9 @@ typedef struct {
     uint8_t float_status[40];
     ...;
 } VmState;
+typedef struct { uint64_t due; uint32_t observed; ...; } Apic;
 typedef struct Vm {
-    uint64_t clock, limit;
+    uint64_t clock, limit, bound;
     uint32_t intr, nmi, running, exit;
     uint64_t ram_size;
     uint8_t *dirty;
@@ -40,6 +41,7 @@ typedef struct Vm {
     VmWatchHit watch_hits[16];
     uint64_t watch_pc;
     uint64_t apic_base;
+    Apic apic;
     uint64_t fills, walks, flushes, code_drops, exceptions, interrupts, system_calls, single_steps;
     ...;
 } Vm;
@@ -50,6 +52,7 @@ typedef struct {
     void (*memory_write)(void *owner, uint64_t physical, uint32_t size, uint64_t value, uint64_t now);
     int32_t (*acknowledge)(void *owner, uint64_t now);
     uint32_t (*task_priority)(void *owner, int32_t write, uint32_t value, uint64_t now);
+    void (*apic_moved)(void *owner, uint32_t scheduled, uint64_t due, int32_t intr);
 } VmCallbacks;
 
 #define EXIT_LIMIT ...
@@ -80,6 +83,8 @@ Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner);
 void vm_free(Vm *vm);
 uint32_t vm_run(Vm *vm, uint64_t limit);
 uint32_t vm_step(Vm *vm);
+bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency);
+void apic_schedule(Vm *vm, uint64_t due);
 void vm_request_stop(Vm *vm);
 void vm_interrupt(Vm *vm);
 uint32_t vm_interrupt_due(Vm *vm);
@@ -117,4 +122,5 @@ extern "Python" {
     void memory_write(void *owner, uint64_t physical, uint32_t size, uint64_t value, uint64_t now);
     int32_t acknowledge(void *owner, uint64_t now);
     uint32_t task_priority(void *owner, int32_t write, uint32_t value, uint64_t now);
+    void apic_moved(void *owner, uint32_t scheduled, uint64_t due, int32_t intr);
 }

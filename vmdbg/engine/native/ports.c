@@ -38,6 +38,7 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
     if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_READ &&
         vm_catch(vm, CATCH_PORT_READ, host_pc, port, size))
         vm_leave(vm, EXIT_CATCH, host_pc);
+    apic_settle(vm);
     return vm_callbacks.port_read(vm->owner, port, size, vm_now(vm, host_pc));
 }
 
@@ -50,6 +51,7 @@ static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, u
     if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_WRITE &&
         vm_catch(vm, CATCH_PORT_WRITE, host_pc, port, value))
         vm_leave(vm, EXIT_CATCH, host_pc);
+    apic_settle(vm);
     vm_callbacks.port_write(vm->owner, port, size, value, vm_now(vm, host_pc));
 }
 

@@ -151,6 +151,12 @@ static void check_control(Vm *vm, int reg, uint64_t value, uintptr_t host_pc)
         raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
 }
 
+static uint32_t task_priority(Vm *vm, bool write, uint32_t value, uintptr_t host_pc)
+{
+    apic_settle(vm);
+    return vm_callbacks.task_priority(vm->owner, write, value, vm_now(vm, host_pc));
+}
+
 HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
 {
     Vm *vm = vm_current;
@@ -164,7 +170,7 @@ HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
     case 0: cpu_x86_update_cr0_x86_64(env, value); break;
     case 3: cpu_x86_update_cr3_x86_64(env, value); break;
     case 4: cpu_x86_update_cr4_x86_64(env, value); break;
-    case 8: vm_callbacks.task_priority(vm->owner, 1, value, vm_now(vm, HERE)); break;
+    case 8: task_priority(vm, true, value, HERE); break;
     default: env->cr[reg] = value;
     }
 }
@@ -173,7 +179,7 @@ HELPER uint64_t __wrap_helper_read_crN_x86_64(Env *env, int reg)
 {
     Vm *vm = vm_current;
 
-    return reg == 8 ? vm_callbacks.task_priority(vm->owner, 0, 0, vm_now(vm, HERE)) : env->cr[reg];
+    return reg == 8 ? task_priority(vm, false, 0, HERE) : env->cr[reg];
 }
 
 static bool msr_caught(Vm *vm, uint32_t kind, uint32_t msr, uint64_t value, uintptr_t host_pc)

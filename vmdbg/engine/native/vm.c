@@ -173,7 +173,7 @@ static void take_interrupt(Vm *vm)
 {
     Env *env = vm->env;
     bool nmi = vm->nmi && !(env->hflags2 & HF2_NMI);
-    int32_t vector = nmi ? 2 : vm_callbacks.acknowledge(vm->owner, vm->clock);
+    int32_t vector = nmi ? 2 : apic_acknowledge(vm);
 
     if (vector < 0)
         return;
@@ -193,6 +193,13 @@ static void take_interrupt(Vm *vm)
         stop_between(vm, EXIT_EXCEPTION);
 }
 
+static bool at_limit(Vm *vm)
+{
+    if (vm->exit != EXIT_NONE)
+        return true;
+    return vm->clock >= vm->limit && (vm->step_once || !apic_timer_expires(vm));
+}
+
 /* Between blocks, when block_begins() or a run asked for attention: stop, deliver, or go on by one instruction. */
 bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
 {
@@ -204,7 +211,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     data_breakpoint_trap(vm);
     if (must_end(vm))
         stop_between(vm, EXIT_WATCHPOINT);
-    if (vm->exit != EXIT_NONE || vm->clock >= vm->limit || (vm->step_once && vm->stepped)) {
+    if (at_limit(vm) || (vm->step_once && vm->stepped)) {
         stop_between(vm, vm->step_once && vm->stepped ? EXIT_STEPPED : EXIT_LIMIT);
         return false;
     }
@@ -368,7 +375,8 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     vm->stepped = vm->expect_single = vm->in_single = vm->run_alone = vm->crossing = 0;
     vm->watch_hit_count = vm->external_event = 0;
     vm->quiet_deliveries = 0;
-    clock_begin(vm, limit, once || vm->intr || vm->nmi || vm->breakpoint_suppressed || data_breakpoint_hits(vm));
+    vm->bound = limit;
+    clock_begin(vm, once ? limit : apic_limit(vm), once || vm->intr || vm->nmi || vm->breakpoint_suppressed || data_breakpoint_hits(vm));
     if (!once && __atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST))
         vm_interrupt(vm);
     CPU_CFLAGS_NEXT_TB(vm->cpu) = -1;
@@ -380,6 +388,7 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     vm_current = outer;
     vm->block_size = 0;
     CPU_INTERRUPT_REQUEST(vm->cpu) = 0;
+    apic_settle(vm);
     if (error != UC_ERR_OK) {
         vm->exit = EXIT_ENGINE_ERROR;
         vm->exit_detail = error;
@@ -445,6 +454,7 @@ static uint64_t window_read(uc_engine *uc, uint64_t offset, unsigned size, void 
     (void)uc;
     if (!vm)
         return UINT64_MAX;
+    apic_settle(vm);
     return vm_callbacks.memory_read(vm->owner, (uint64_t)(uintptr_t)user + offset, size,
                                     vm_now(vm, CPU_MEM_IO_PC(vm->cpu)));
 }
@@ -454,9 +464,11 @@ static void window_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t
     Vm *vm = vm_current;
 
     (void)uc;
-    if (vm)
-        vm_callbacks.memory_write(vm->owner, (uint64_t)(uintptr_t)user + offset, size, value,
-                                  vm_now(vm, CPU_MEM_IO_PC(vm->cpu)));
+    if (!vm || apic_write(vm, (uint64_t)(uintptr_t)user + offset, size, value))
+        return;
+    apic_settle(vm);
+    vm_callbacks.memory_write(vm->owner, (uint64_t)(uintptr_t)user + offset, size, value,
+                              vm_now(vm, CPU_MEM_IO_PC(vm->cpu)));
 }
 
 /* Physical memory that devices, or nobody, answer for. */

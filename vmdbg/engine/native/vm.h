@@ -2,6 +2,7 @@
 #ifndef VMDBG_VM_H
 #define VMDBG_VM_H
 
+#include "apic.h"
 #include "unicorn_x86.h"
 
 enum VmExit {
@@ -65,6 +66,7 @@ typedef struct {                            /* the architectural state, for regi
 typedef struct Vm Vm;
 struct Vm {
     uint64_t clock, limit;                  /* ticks: bytes of guest code retired */
+    uint64_t bound;                         /* where the run ends; the limit may come before, for the local APIC's timer */
     uint64_t horizon;                       /* what translated code compares with: the limit, or 0 to come to block_begins() */
     uint64_t block_start, block_size;
     uint32_t attention, pad_attention;      /* attention: look at every block */
@@ -117,6 +119,7 @@ struct Vm {
     VmCpuid *cpuid;
     uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, physical_bits;
     uint64_t cr4_known, apic_base, tsc_offset;
+    Apic apic;
 
     uint32_t interrupted;                   /* set by another thread: the run, or the next one, is to end */
 
@@ -143,7 +146,17 @@ int vm_map_rom(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
 bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
 void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, uint64_t rip);
 
+/* apic.c */
+bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency);
+void apic_settle(Vm *vm);
+uint64_t apic_limit(Vm *vm);
+bool apic_timer_expires(Vm *vm);
+int32_t apic_acknowledge(Vm *vm);
+void apic_schedule(Vm *vm, uint64_t due);
+bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value);
+
 /* clock.c */
+void clock_come_by(Vm *vm, uint64_t tick);
 void clock_lower_limit(Vm *vm, uint64_t tick);
 void clock_attend(Vm *vm);
 void clock_relax(Vm *vm);
@@ -222,6 +235,7 @@ typedef struct {
     void (*memory_write)(void *owner, uint64_t physical, uint32_t size, uint64_t value, uint64_t now);
     int32_t (*acknowledge)(void *owner, uint64_t now);
     uint32_t (*task_priority)(void *owner, int32_t write, uint32_t value, uint64_t now);
+    void (*apic_moved)(void *owner, uint32_t scheduled, uint64_t due, int32_t intr);
 } VmCallbacks;
 extern VmCallbacks vm_callbacks;
 

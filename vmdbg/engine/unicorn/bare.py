@@ -67,6 +67,9 @@ class LoggingBus:
     def read_task_priority(self, now: int) -> int:
         return self._read("tpr", 0, 1, now) & 15
 
+    def local_apic_moved(self, scheduled: int, due: int | None, intr: bool) -> None:
+        pass
+
     def write_task_priority(self, value: int, now: int) -> None:
         self.log.append(BusAccess("set tpr", 0, 1, value, now))
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 ffi, lib = _native.ffi, _native.lib
 _owner = ffi.from_handle
+NEVER = (1 << 64) - 1
+"""A tick that does not come."""
 
 
 def _keep_exception(_type: type[BaseException], value: BaseException, trace: TracebackType) -> None:
@@ -54,5 +56,11 @@ def task_priority(owner: Any, write: int, value: int, now: int) -> int:
     return bus.read_task_priority(now)  # type: ignore[no-any-return]  # from_handle is untyped
 
 
-for _name in ("port_read", "port_write", "memory_read", "memory_write", "acknowledge", "task_priority"):
+@ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
+def apic_moved(owner: Any, scheduled: int, due: int, intr: int) -> None:
+    _owner(owner).bus.local_apic_moved(scheduled, None if due == NEVER else due, bool(intr))
+
+
+_CALLBACKS = ("port_read", "port_write", "memory_read", "memory_write", "acknowledge", "task_priority", "apic_moved")
+for _name in _CALLBACKS:
     setattr(lib.vm_callbacks, _name, getattr(lib, _name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from ctypes import Structure, addressof, sizeof
 from dataclasses import replace
 
 from vmdbg.engine.native import _native
@@ -33,7 +34,7 @@ from vmdbg.engine.port import (
     Watchpoint,
     WatchpointHit,
 )
-from vmdbg.engine.unicorn import callbacks  # noqa: F401 - hands the callbacks to the native part
+from vmdbg.engine.unicorn.callbacks import NEVER
 from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
 from vmdbg.errors import EngineError
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical, Tick
@@ -47,7 +48,6 @@ STATE_SIZE: int = ffi.sizeof("VmState")
 """Bytes of CpuSnapshot.state: another size is another layout."""
 ADDRESS_SPACE = 1 << 40
 DELIVERIES = 64
-NO_TICK = (1 << 64) - 1
 ANY_SUBLEAF = 0xFFFFFFFF
 PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
 """Writing them empties the TLB, as it does when the guest writes them."""
@@ -161,8 +161,8 @@ class UnicornEngine:
         code = EXIT_BREAKPOINT
         while code == EXIT_BREAKPOINT and self._exception is None and passes():
             vm.breakpoint_suppressed = 1
-            vm.catch_skip_tick = NO_TICK
-            code = run(vm, vm.limit)
+            vm.catch_skip_tick = NEVER
+            code = run(vm, vm.bound)
         return code  # type: ignore[no-any-return]  # cffi has no types
 
     def step(self) -> Exit:
@@ -174,7 +174,7 @@ class UnicornEngine:
             self._map_windows()
             self._has_windows = True
         self._vm.breakpoint_suppressed = over_breakpoint
-        self._vm.catch_skip_tick = self._vm.clock if over_breakpoint else NO_TICK
+        self._vm.catch_skip_tick = self._vm.clock if over_breakpoint else NEVER
 
     def _exit(self, code: int) -> Exit:
         if self._exception is not None:
@@ -198,6 +198,20 @@ class UnicornEngine:
 
     def lower_limit(self, tick: Tick) -> None:
         lib.clock_lower_limit(self._vm, tick)
+
+    def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
+        self._apic_memory = memory  # the native part goes on using it
+        address = ffi.cast("void *", addressof(memory))
+        if not lib.apic_attach(self._vm, address, sizeof(memory), page, latency):
+            raise EngineError(f"the native part knows no local APIC whose registers take {sizeof(memory)} bytes")
+
+    def prepare_local_apic(self, due: Tick | None, *, observed: bool) -> None:
+        apic = self._vm.apic
+        apic.due = NEVER if due is None else due
+        apic.observed = observed
+
+    def schedule_local_apic(self, due: Tick) -> None:
+        lib.apic_schedule(self._vm, due)
 
     def request_stop(self) -> None:
         lib.vm_request_stop(self._vm)

@@ -1,0 +1,199 @@
+/* The local APIC where it is busy: its timer, acknowledge, EOI and the initial count, without Python.
+ *
+ * The registers are those of the device, devices/lapic.py, which does all that is not plain. The scheduler and the INTR
+ * line, which are Python's, hear of what happened here before anything of theirs runs.
+ */
+#include "vm.h"
+
+enum { REGISTER_EOI = 0xb0, REGISTER_INITIAL_COUNT = 0x380 };
+enum { LVT_TIMER, LVT_LINT0 = 3, LOWEST_VECTOR = 16 };
+enum { LVT_VECTOR = 0xff, LVT_MODE = 0x700, LVT_EXTINT = 0x700, LVT_ACTIVE_LOW = 1 << 13, LVT_MASKED = 1 << 16, LVT_PERIODIC = 1 << 17 };
+
+/* `size` is that of the device's structure. Returns whether it is ours. */
+bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency)
+{
+    if (size != sizeof(ApicMemory))
+        return false;
+    vm->apic = (Apic){.memory = memory, .page = page, .latency = latency, .due = NEVER};
+    return true;
+}
+
+/* Tells Python what happened. To be called before any other callback, and before a run returns. */
+void apic_settle(Vm *vm)
+{
+    uint32_t scheduled = vm->apic.scheduled;
+
+    if (!vm->apic.moved)
+        return;
+    vm->apic.moved = vm->apic.scheduled = 0;
+    vm_callbacks.apic_moved(vm->owner, scheduled, vm->apic.due, vm->apic.memory->intr);
+}
+
+static void set_bit(uint32_t *set, int vector)
+{
+    set[vector >> 5] |= 1u << (vector & 31);
+}
+
+static void clear_bit(uint32_t *set, int vector)
+{
+    set[vector >> 5] &= ~(1u << (vector & 31));
+}
+
+/* -1: the set is empty. */
+static int highest(const uint32_t *set)
+{
+    for (int word = 7; word >= 0; word--)
+        if (set[word])
+            return word * 32 + 31 - __builtin_clz(set[word]);
+    return -1;
+}
+
+/* The vector that would be acknowledged, -1 for none (SDM 3A 11.8.3.1). */
+static int pending(const ApicMemory *apic)
+{
+    int vector = highest(apic->irr), in_service = highest(apic->isr), tpr = apic->tpr & 0xff;
+    int priority = in_service > tpr ? in_service : tpr;
+
+    return vector >> 4 > priority >> 4 ? vector : -1;
+}
+
+static bool is_extint(const ApicMemory *apic, int pin)
+{
+    uint32_t entry = apic->lvt[LVT_LINT0 + pin];
+
+    return (entry & (LVT_MASKED | LVT_MODE)) == LVT_EXTINT && apic->lint[pin] != !!(entry & LVT_ACTIVE_LOW);
+}
+
+static bool has_extint(const ApicMemory *apic)
+{
+    return apic->enabled ? apic->extint_pending || is_extint(apic, 0) || is_extint(apic, 1) : apic->lint[0];
+}
+
+/* SDM 3A fig. 11-10. */
+static uint64_t divisor(const ApicMemory *apic)
+{
+    uint32_t configuration = apic->timer.divide_configuration;
+
+    return 1ull << (((configuration >> 1 & 4) | (configuration & 3)) + 1 & 7);
+}
+
+static uint64_t expiry(const ApicMemory *apic)
+{
+    return apic->timer.count ? apic->timer.since + apic->timer.count * divisor(apic) : NEVER;
+}
+
+/* The count has reached 0: it begins again or stays there (SDM 3A 11.5.4). */
+static void advance(Vm *vm)
+{
+    ApicMemory *apic = vm->apic.memory;
+    uint64_t period = apic->timer.initial_count * divisor(apic);
+
+    if (apic->lvt[LVT_TIMER] & LVT_PERIODIC && period) {
+        apic->timer.since = vm->clock - (vm->clock - expiry(apic)) % period;
+        apic->timer.count = apic->timer.initial_count;
+        vm->apic.scheduled++;
+    } else {
+        apic->timer.count = 0;
+    }
+    vm->apic.due = expiry(apic);
+}
+
+/* Where a run stops to look what has come. */
+uint64_t apic_limit(Vm *vm)
+{
+    return vm->apic.memory && vm->apic.due < vm->bound ? vm->apic.due : vm->bound;
+}
+
+/* A run has come to its limit, between blocks. Whether that is only the timer's, and it goes on. */
+bool apic_timer_expires(Vm *vm)
+{
+    ApicMemory *apic = vm->apic.memory;
+
+    if (!apic || vm->clock >= vm->bound || __atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST))
+        return false;
+    if (vm->clock >= vm->apic.due) {
+        uint32_t entry = apic->lvt[LVT_TIMER], vector = entry & LVT_VECTOR;
+        if (entry & LVT_MASKED || vector < LOWEST_VECTOR || expiry(apic) > vm->clock)
+            return false;
+        advance(vm);
+        set_bit(apic->irr, vector);
+        clear_bit(apic->tmr, vector);
+        if (!apic->intr && pending(apic) >= 0)
+            apic->intr = vm->intr = 1;
+        vm->apic.moved = 1;
+    }
+    vm->crossing = 0;
+    clock_begin(vm, apic_limit(vm), true);
+    if (__atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST))
+        vm_interrupt(vm);
+    return true;
+}
+
+/* The interrupt acknowledge cycle: the vector, -1 for none. */
+int32_t apic_acknowledge(Vm *vm)
+{
+    ApicMemory *apic = vm->apic.memory;
+    int vector = apic && !vm->apic.observed && !has_extint(apic) ? pending(apic) : -1;
+
+    if (vector < 0) {
+        apic_settle(vm);
+        return vm_callbacks.acknowledge(vm->owner, vm->clock);
+    }
+    clear_bit(apic->irr, vector);
+    set_bit(apic->isr, vector);
+    apic->intr = vm->intr = 0;              /* nothing pending is above what is now in service */
+    vm->apic.moved = 1;
+    return vector;
+}
+
+/* Of an edge-triggered interrupt after which no other is pending. */
+static bool end_of_interrupt(Vm *vm)
+{
+    ApicMemory *apic = vm->apic.memory;
+    int vector = highest(apic->isr);
+
+    if (vector < 0)
+        return true;
+    if (apic->tmr[vector >> 5] >> (vector & 31) & 1)
+        return false;
+    clear_bit(apic->isr, vector);
+    if (apic->intr || pending(apic) < 0)
+        return true;
+    set_bit(apic->isr, vector);
+    return false;
+}
+
+/* A new count for a timer that is not masked and has not expired unseen. */
+static bool start_timer(Vm *vm, uint32_t count, uint64_t now)
+{
+    ApicMemory *apic = vm->apic.memory;
+
+    if (!count || apic->lvt[LVT_TIMER] & LVT_MASKED || expiry(apic) <= now)
+        return false;
+    apic->timer.initial_count = apic->timer.count = count;
+    apic->timer.since = now;
+    uint64_t earliest = now + vm->apic.latency, due = expiry(apic);
+    vm->apic.scheduled++;
+    vm->apic.moved = 1;
+    apic_schedule(vm, due > earliest ? due : earliest);
+    return true;
+}
+
+/* The timer's deadline is set, or set anew, while code runs. */
+void apic_schedule(Vm *vm, uint64_t due)
+{
+    vm->apic.due = due;
+    clock_come_by(vm, due);
+}
+
+/* A store to where devices answer. Whether it is done. */
+bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value)
+{
+    if (!vm->apic.memory || vm->apic.observed || size != 4)
+        return false;
+    switch (physical - vm->apic.page) {
+    case REGISTER_EOI: return end_of_interrupt(vm);
+    case REGISTER_INITIAL_COUNT: return start_timer(vm, value, vm_now(vm, CPU_MEM_IO_PC(vm->cpu)));
+    default: return false;
+    }
+}
