@@ -129,9 +129,15 @@ struct Vm {
 /* initial-exec: found without a call. */
 extern __thread Vm *vm_current __attribute__((tls_model("initial-exec")));
 
-/* vm.c */
+/* setup.c */
 Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner);
 void vm_free(Vm *vm);
+void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);
+void vm_set_a20(Vm *vm, uint32_t enabled);
+int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);
+int vm_map_rom(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
+
+/* vm.c */
 uint32_t vm_run(Vm *vm, uint64_t limit);
 uint32_t vm_step(Vm *vm);
 uint64_t vm_now(Vm *vm, uintptr_t host_pc);
@@ -139,12 +145,14 @@ void vm_retire_exactly(Vm *vm);
 _Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);
 void vm_request_stop(Vm *vm);
 void vm_interrupt(Vm *vm);
-void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);
-void vm_set_a20(Vm *vm, uint32_t enabled);
-int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);
-int vm_map_rom(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
 bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
-void vm_note_delivery(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, uint64_t rip);
+bool vm_must_end(Vm *vm);
+void vm_stop_between(Vm *vm, uint32_t exit);
+
+/* deliveries.c */
+enum { STUCK_DELIVERIES = 200000 };         /* at one tick */
+bool deliveries_hook(Vm *vm);
+void deliver_interrupt(Vm *vm);
 
 /* apic.c */
 bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency);

@@ -1,0 +1,163 @@
+/* Deliveries: exceptions, INT n, interrupts and the NMI, by QEMU's own code (SDM 3A chapter 6). */
+#include "vm.h"
+
+enum { ERROR_EXT = 1, ERROR_IDT = 2 };
+
+static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, uint64_t rip)
+{
+    VmDelivery *d = &vm->deliveries[vm->delivery_count++ % DELIVERIES];
+
+    if (vm->delivery_count > 1 && vm->deliveries[(vm->delivery_count - 2) % DELIVERIES].tick == vm->clock)
+        vm->quiet_deliveries++;
+    else
+        vm->quiet_deliveries = 0;
+    d->tick = vm->clock;
+    d->rip = rip;
+    d->linear_pc = vm->env->hflags & HF_CS64 ? rip : (uint32_t)(vm->env->segs[R_CS].base + rip);
+    if (!vm->watch_recording)
+        vm->watch_pc = d->linear_pc;
+    d->cr2 = vm->env->cr[2];
+    d->error_code = error_code;
+    d->vector = vector;
+    d->kind = kind;
+    d->cpl = vm->env->hflags & HF_CPL;
+    d->width = vm->env->hflags & HF_CS64 ? 64 : vm->env->hflags & HF_CS32 ? 32 : 16;
+    bool invalid = vector == 6 && kind == DELIVER_EXCEPTION;
+    d->code_size = invalid ? vm_read_linear(vm, d->linear_pc, d->code, sizeof d->code) : 0;
+}
+
+static bool is_caught(const uint64_t vectors[4], uint32_t vector)
+{
+    return vectors[vector >> 6 & 3] >> (vector & 63) & 1;
+}
+
+/* Before the next instruction, where vm_interrupt_due() says so. */
+void deliver_interrupt(Vm *vm)
+{
+    Env *env = vm->env;
+    bool nmi = vm->nmi && !(env->hflags2 & HF2_NMI);
+    int32_t vector = nmi ? 2 : apic_acknowledge(vm);
+
+    if (vector < 0)
+        return;
+    if (nmi) {
+        vm->nmi = 0;
+        env->hflags2 |= HF2_NMI;
+    } else {
+        vm->interrupts++;
+    }
+    note(vm, vector, nmi ? DELIVER_NMI : DELIVER_EXTERNAL, 0, env->eip);
+    vm->external_event = 1;
+    do_interrupt_x86_hardirq_x86_64(env, vector, 1);
+    vm->external_event = 0;
+    vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
+    vm->stepped = 1;
+    if (is_caught(vm->catch_interrupts, vector))
+        vm_stop_between(vm, EXIT_EXCEPTION);
+}
+
+/* Whether the frame gets RF, so that the instruction does not meet its breakpoint again when it is run again: after all
+ * faults but #DB (SDM 3B 18.3.1.1). */
+static bool resumes(uint32_t vector)
+{
+    return vector < 20 && 0xb7ce1 >> vector & 1;
+}
+
+/* UC_HOOK_INTR: every exception and INT n, with rip at the instruction, or after it for INT n. */
+static void on_exception(uc_engine *uc, uint32_t vector, void *user)
+{
+    Vm *vm = user;
+    Env *env = vm->env;
+    bool software = env->exception_is_int;
+    uint64_t rip = env->eip;
+
+    (void)uc;
+    if (software)
+        env->eip -= vm->int_length;         /* where it stays if the delivery faults */
+    vm_retire_exactly(vm);
+    if (software)
+        vm->clock += vm->int_length;
+    data_breakpoint_set_hits(vm, 0);        /* reported, or the instruction did not come so far */
+    vm->expect_single = vm->in_single = vm->run_alone = vm->breakpoint_suppressed = 0;
+    vm->exceptions++;
+    note(vm, vector, software ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, software ? 0 : env->error_code, rip);
+    CPU_EXCEPTION_INDEX(vm->cpu) = vector;
+    if (!software && resumes(vector))
+        env->eflags |= FLAG_RF;
+    vm->external_event = !software;
+    x86_cpu_do_interrupt_x86_64(vm->cpu);
+    vm->external_event = 0;
+    vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
+    env->exception_is_int = 0;              /* or Unicorn would move rip once more */
+    vm->stepped = 1;
+    if (is_caught(vm->catch_vectors, vector) && !vm->watch_recording)
+        vm_stop_between(vm, EXIT_EXCEPTION);
+    if (vm->step_once || vm->crossing || vm->quiet_deliveries > STUCK_DELIVERIES || vm->attention ||
+        vm_must_end(vm))
+        CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+}
+
+void __real_raise_exception_err_x86_64(Env *env, int vector, int error_code);
+
+/* A fault in the midst of a delivery: Unicorn doubles the vector in the error code in long mode, and leaves EXT out
+ * (SDM 3A 6.13). */
+void __wrap_raise_exception_err_x86_64(Env *env, int vector, int error_code)
+{
+    bool of_selector = vector >= 10 && vector <= 13;
+
+    if (of_selector && error_code & ERROR_IDT && env->hflags & HF_LMA)
+        error_code = (error_code >> 1 & ~7) | ERROR_IDT;
+    if (of_selector && vm_current->external_event)
+        error_code |= ERROR_EXT;
+    __real_raise_exception_err_x86_64(env, vector, error_code);
+}
+
+void __real_helper_raise_interrupt_x86_64(Env *env, int vector, int length);
+
+void __wrap_helper_raise_interrupt_x86_64(Env *env, int vector, int length)
+{
+    vm_current->int_length = length;
+    __real_helper_raise_interrupt_x86_64(env, vector, length);
+}
+
+void __real_helper_into_x86_64(Env *env, int length);
+
+void __wrap_helper_into_x86_64(Env *env, int length)
+{
+    vm_current->int_length = length;
+    __real_helper_into_x86_64(env, length);
+}
+
+/* INT1, which Unicorn does not know: #DB with rip after it, and no bit of DR6 (SDM 2A, INT n). */
+static bool is_int1(Vm *vm)
+{
+    uint8_t opcode = 0;
+
+    return vm_read_linear(vm, env_linear_pc(vm->env), &opcode, 1) == 1 && opcode == 0xf1;
+}
+
+/* UC_HOOK_INSN_INVALID: #UD. */
+static bool on_invalid(uc_engine *uc, void *user)
+{
+    Vm *vm = user;
+    bool int1 = is_int1(vm);
+
+    if (int1) {
+        vm->env->exception_is_int = 1;
+        vm->env->exception_next_eip = ++vm->env->eip;
+        vm->int_length = 1;
+    } else if (vm->env->exception_is_int) {
+        vm->env->eip = vm->env->exception_next_eip;     /* INT 6 */
+    }
+    on_exception(uc, int1 ? 1 : 6, user);
+    return true;
+}
+
+/* Unicorn calls for every exception from now on. Returns whether it will. */
+bool deliveries_hook(Vm *vm)
+{
+    uc_hook hook;
+
+    return uc_hook_add(vm->uc, &hook, UC_HOOK_INTR, on_exception, vm, 1, 0) == UC_ERR_OK &&
+           uc_hook_add(vm->uc, &hook, UC_HOOK_INSN_INVALID, on_invalid, vm, 1, 0) == UC_ERR_OK;
+}
