@@ -9,32 +9,18 @@ from dataclasses import replace
 
 from vmdbg.engine.native import _native
 from vmdbg.engine.port import (
-    Access,
-    BreakpointHit,
     Breakpoints,
     Bus,
     Catches,
     CpuSnapshot,
     Delivery,
-    DeliveryKind,
     EngineStatistics,
-    EventCaught,
-    EventKind,
-    ExceptionDelivered,
     Exit,
-    Halted,
-    LimitReached,
-    Stepped,
-    StopRequested,
     Stops,
-    Stuck,
-    TripleFault,
-    VoidFetch,
-    WatchHit,
     Watchpoint,
-    WatchpointHit,
 )
 from vmdbg.engine.unicorn.callbacks import NEVER
+from vmdbg.engine.unicorn.native_values import DELIVERIES, delivery, exit_of, load_catches, load_cpuid, load_watchpoints
 from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
 from vmdbg.errors import EngineError
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical, Tick
@@ -47,30 +33,9 @@ ENGINE_VERSION = "Unicorn 2.1.4"
 STATE_SIZE: int = ffi.sizeof("VmState")
 """Bytes of CpuSnapshot.state: another size is another layout."""
 ADDRESS_SPACE = 1 << 40
-DELIVERIES = 64
-ANY_SUBLEAF = 0xFFFFFFFF
 PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
 """Writing them empties the TLB, as it does when the guest writes them."""
 EXIT_BREAKPOINT = lib.EXIT_BREAKPOINT
-
-_EVENT_BITS = {
-    EventKind.CR3_LOAD: lib.CATCH_CR3,
-    EventKind.MODE_SWITCH: lib.CATCH_MODE,
-    EventKind.MSR_READ: lib.CATCH_MSR_READ,
-    EventKind.MSR_WRITE: lib.CATCH_MSR_WRITE,
-    EventKind.PORT_READ: lib.CATCH_PORT_READ,
-    EventKind.PORT_WRITE: lib.CATCH_PORT_WRITE,
-}
-_EVENTS = {bit: kind for kind, bit in _EVENT_BITS.items()}
-_PLAIN_EXITS: dict[int, Exit] = {
-    lib.EXIT_LIMIT: LimitReached(),
-    lib.EXIT_HALT: Halted(),
-    lib.EXIT_STEPPED: Stepped(),
-    lib.EXIT_BREAKPOINT: BreakpointHit(),
-    lib.EXIT_TRIPLE_FAULT: TripleFault(),
-    lib.EXIT_REQUESTED: StopRequested(),
-    lib.EXIT_STUCK: Stuck(),
-}
 
 
 class UnicornEngine:
@@ -103,7 +68,7 @@ class UnicornEngine:
         self._word = ffi.new("uint64_t[1]")
         self._passes: Callable[[], bool] | None = None
         self.stops = Stops()
-        self._load_cpuid(cpuid)
+        load_cpuid(self._vm, cpuid)
 
     def _map_windows(self) -> None:
         """All that is neither RAM nor ROM is the bus's."""
@@ -117,13 +82,6 @@ class UnicornEngine:
     def _mapped(self, error: int, base: int) -> None:
         if error:
             raise EngineError(f"the engine cannot map memory at physical {base:#x}: Unicorn error {error}")
-
-    def _load_cpuid(self, table: CpuidTable) -> None:
-        rows = ffi.new("VmCpuid[]", len(table.rows))
-        for native, row in zip(rows, table.rows, strict=True):
-            native.leaf, native.subleaf = row.leaf, ANY_SUBLEAF if row.subleaf is None else row.subleaf
-            native.eax, native.ebx, native.ecx, native.edx = row.eax, row.ebx, row.ecx, row.edx
-        lib.vm_set_cpuid(self._vm, rows, len(table.rows), table.max_basic, table.max_extended)
 
     def keep_exception(self, value: BaseException) -> None:
         """A callback raised: end the run, then raise from there."""
@@ -180,21 +138,10 @@ class UnicornEngine:
         if self._exception is not None:
             exception, self._exception = self._exception, None
             raise exception
-        plain = _PLAIN_EXITS.get(code)
-        if plain is not None:
-            return plain
-        vm = self._vm
-        if code == lib.EXIT_WATCHPOINT:
-            return WatchpointHit(tuple(_watch_hit(vm.watch_hits[i], vm.watch_pc) for i in range(vm.watch_hit_count)))
-        if code == lib.EXIT_EXCEPTION:
-            return ExceptionDelivered(_delivery(vm.deliveries[(vm.delivery_count - 1) % DELIVERIES]))
-        if code == lib.EXIT_CATCH:
-            return EventCaught(_EVENTS[vm.exit_detail], vm.exit_linear, vm.exit_value)
-        if code == lib.EXIT_VOID_FETCH:
-            return VoidFetch(Linear(vm.exit_linear), Physical(vm.exit_physical))
-        raise EngineError(
-            f"Unicorn stopped with error {vm.exit_detail} at rip={self.read_register('rip'):#x}, tick {vm.clock}"
-        )
+        if code != lib.EXIT_ENGINE_ERROR:
+            return exit_of(self._vm, code)
+        rip, error = self.read_register("rip"), self._vm.exit_detail
+        raise EngineError(f"Unicorn stopped with error {error} at rip={rip:#x}, tick {self.clock}")
 
     def lower_limit(self, tick: Tick) -> None:
         lib.clock_lower_limit(self._vm, tick)
@@ -317,28 +264,11 @@ class UnicornEngine:
     def set_watchpoints(self, watchpoints: Iterable[Watchpoint]) -> None:
         wanted = tuple(watchpoints)
         self.stops = replace(self.stops, watchpoints=wanted)
-        native = ffi.new("VmWatchpoint[]", len(wanted))
-        for row, watchpoint in zip(native, wanted, strict=True):
-            row.address, row.size, row.id = watchpoint.address, watchpoint.size, watchpoint.number
-            row.kind = lib.WATCH_PHYSICAL if watchpoint.physical else 0
-            for access in watchpoint.accesses:
-                row.kind |= access.value
-        lib.vm_set_watchpoints(self._vm, native, len(wanted))
+        load_watchpoints(self._vm, wanted)
 
     def set_catches(self, catches: Catches) -> None:
         self.stops = replace(self.stops, catches=catches)
-        vm = self._vm
-        for word in range(4):
-            vm.catch_vectors[word] = _bits(catches.vectors, word)
-            vm.catch_interrupts[word] = _bits(catches.interrupts, word)
-        mask = 0
-        for event in catches.events:
-            mask |= _EVENT_BITS[event]
-        msrs = sorted(catches.msrs)
-        ports = bytearray(0x10000)
-        for port in catches.ports or range(0x10000):
-            ports[port] = mask & (lib.CATCH_PORT_READ | lib.CATCH_PORT_WRITE)
-        lib.vm_set_catches(vm, mask, ffi.new("uint32_t[]", msrs), len(msrs), ffi.from_buffer("uint8_t[]", ports))
+        load_catches(self._vm, catches)
 
     @property
     def delivery_count(self) -> int:
@@ -347,11 +277,11 @@ class UnicornEngine:
     def delivery(self, back: int = 1) -> Delivery | None:
         vm = self._vm
         known = 0 < back <= min(vm.delivery_count, DELIVERIES)
-        return _delivery(vm.deliveries[(vm.delivery_count - back) % DELIVERIES]) if known else None
+        return delivery(vm.deliveries[(vm.delivery_count - back) % DELIVERIES]) if known else None
 
     def deliveries(self) -> tuple[Delivery, ...]:
         count = self._vm.delivery_count
-        return tuple(_delivery(self._vm.deliveries[i % DELIVERIES]) for i in range(max(0, count - DELIVERIES), count))
+        return tuple(delivery(self._vm.deliveries[i % DELIVERIES]) for i in range(max(0, count - DELIVERIES), count))
 
     def snapshot(self) -> CpuSnapshot:
         lib.vm_get_state(self._vm, self._state)
@@ -409,38 +339,3 @@ class UnicornEngine:
         """Free the engine. Nothing else may be called afterwards."""
         lib.vm_free(self._vm)
         self._vm = ffi.NULL
-
-
-def _watch_hit(native: object, pc: int) -> WatchHit:
-    hit = ffi.addressof(native)
-    return WatchHit(
-        hit.id,
-        Access(hit.access),
-        Linear(hit.linear),
-        Physical(hit.physical),
-        hit.size,
-        bytes(hit.old)[: min(hit.size, 16)],
-        Linear(pc),
-    )
-
-
-def _bits(vectors: Iterable[int], word: int) -> int:
-    """The vectors that are in one of the four words of a mask."""
-    return sum(1 << (vector & 63) for vector in vectors if vector >> 6 == word)
-
-
-def _delivery(native: object) -> Delivery:
-    d = ffi.addressof(native)
-    return Delivery(
-        tick=Tick(d.tick),
-        kind=DeliveryKind(d.kind),
-        vector=d.vector,
-        error_code=d.error_code,
-        rip=d.rip,
-        linear_pc=Linear(d.linear_pc),
-        cr2=Linear(d.cr2),
-        handler=d.handler,
-        cpl=d.cpl,
-        width=d.width,
-        code=bytes(d.code)[: d.code_size],
-    )

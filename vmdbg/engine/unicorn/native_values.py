@@ -1,0 +1,138 @@
+"""The engine port's values in the native part's structures, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from vmdbg.engine.native import _native
+from vmdbg.engine.port import (
+    Access,
+    BreakpointHit,
+    Catches,
+    Delivery,
+    DeliveryKind,
+    EventCaught,
+    EventKind,
+    ExceptionDelivered,
+    Exit,
+    Halted,
+    LimitReached,
+    Stepped,
+    StopRequested,
+    Stuck,
+    TripleFault,
+    VoidFetch,
+    WatchHit,
+    Watchpoint,
+    WatchpointHit,
+)
+from vmdbg.units import Linear, Physical, Tick
+from vmdbg.x86.cpuid import CpuidTable
+
+ffi, lib = _native.ffi, _native.lib
+
+DELIVERIES = 64
+"""That the native part remembers."""
+ANY_SUBLEAF = 0xFFFFFFFF
+
+_EVENT_BITS = {
+    EventKind.CR3_LOAD: lib.CATCH_CR3,
+    EventKind.MODE_SWITCH: lib.CATCH_MODE,
+    EventKind.MSR_READ: lib.CATCH_MSR_READ,
+    EventKind.MSR_WRITE: lib.CATCH_MSR_WRITE,
+    EventKind.PORT_READ: lib.CATCH_PORT_READ,
+    EventKind.PORT_WRITE: lib.CATCH_PORT_WRITE,
+}
+_EVENTS = {bit: kind for kind, bit in _EVENT_BITS.items()}
+_PLAIN_EXITS: dict[int, Exit] = {
+    lib.EXIT_LIMIT: LimitReached(),
+    lib.EXIT_HALT: Halted(),
+    lib.EXIT_STEPPED: Stepped(),
+    lib.EXIT_BREAKPOINT: BreakpointHit(),
+    lib.EXIT_TRIPLE_FAULT: TripleFault(),
+    lib.EXIT_REQUESTED: StopRequested(),
+    lib.EXIT_STUCK: Stuck(),
+}
+
+
+def exit_of(vm: Any, code: int) -> Exit:
+    """What a run that did not fail ended with."""
+    plain = _PLAIN_EXITS.get(code)
+    if plain is not None:
+        return plain
+    if code == lib.EXIT_WATCHPOINT:
+        return WatchpointHit(tuple(_watch_hit(vm.watch_hits[i], vm.watch_pc) for i in range(vm.watch_hit_count)))
+    if code == lib.EXIT_EXCEPTION:
+        return ExceptionDelivered(delivery(vm.deliveries[(vm.delivery_count - 1) % DELIVERIES]))
+    if code == lib.EXIT_CATCH:
+        return EventCaught(_EVENTS[vm.exit_detail], vm.exit_linear, vm.exit_value)
+    assert code == lib.EXIT_VOID_FETCH, code
+    return VoidFetch(Linear(vm.exit_linear), Physical(vm.exit_physical))
+
+
+def load_cpuid(vm: Any, table: CpuidTable) -> None:
+    rows = ffi.new("VmCpuid[]", len(table.rows))
+    for native, row in zip(rows, table.rows, strict=True):
+        native.leaf, native.subleaf = row.leaf, ANY_SUBLEAF if row.subleaf is None else row.subleaf
+        native.eax, native.ebx, native.ecx, native.edx = row.eax, row.ebx, row.ecx, row.edx
+    lib.vm_set_cpuid(vm, rows, len(table.rows), table.max_basic, table.max_extended)
+
+
+def load_watchpoints(vm: Any, watchpoints: Sequence[Watchpoint]) -> None:
+    native = ffi.new("VmWatchpoint[]", len(watchpoints))
+    for row, watchpoint in zip(native, watchpoints, strict=True):
+        row.address, row.size, row.id = watchpoint.address, watchpoint.size, watchpoint.number
+        row.kind = lib.WATCH_PHYSICAL if watchpoint.physical else 0
+        for access in watchpoint.accesses:
+            row.kind |= access.value
+    lib.vm_set_watchpoints(vm, native, len(watchpoints))
+
+
+def load_catches(vm: Any, catches: Catches) -> None:
+    for word in range(4):
+        vm.catch_vectors[word] = _vector_bits(catches.vectors, word)
+        vm.catch_interrupts[word] = _vector_bits(catches.interrupts, word)
+    mask = 0
+    for event in catches.events:
+        mask |= _EVENT_BITS[event]
+    msrs = sorted(catches.msrs)
+    ports = bytearray(0x10000)
+    for port in catches.ports or range(0x10000):
+        ports[port] = mask & (lib.CATCH_PORT_READ | lib.CATCH_PORT_WRITE)
+    lib.vm_set_catches(vm, mask, ffi.new("uint32_t[]", msrs), len(msrs), ffi.from_buffer("uint8_t[]", ports))
+
+
+def _watch_hit(native: object, pc: int) -> WatchHit:
+    hit = ffi.addressof(native)
+    return WatchHit(
+        hit.id,
+        Access(hit.access),
+        Linear(hit.linear),
+        Physical(hit.physical),
+        hit.size,
+        bytes(hit.old)[: min(hit.size, 16)],
+        Linear(pc),
+    )
+
+
+def _vector_bits(vectors: Iterable[int], word: int) -> int:
+    """The vectors that are in one of the four words of a mask."""
+    return sum(1 << (vector & 63) for vector in vectors if vector >> 6 == word)
+
+
+def delivery(native: object) -> Delivery:
+    d = ffi.addressof(native)
+    return Delivery(
+        tick=Tick(d.tick),
+        kind=DeliveryKind(d.kind),
+        vector=d.vector,
+        error_code=d.error_code,
+        rip=d.rip,
+        linear_pc=Linear(d.linear_pc),
+        cr2=Linear(d.cr2),
+        handler=d.handler,
+        cpl=d.cpl,
+        width=d.width,
+        code=bytes(d.code)[: d.code_size],
+    )
