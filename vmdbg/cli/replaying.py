@@ -21,7 +21,7 @@ from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, prompt_seat
 from vmdbg.cli.serial_backends import NoSerial
 from vmdbg.cli.serial_clients import make_backend
 from vmdbg.cli.symbol_files import symbol_files
-from vmdbg.cli.terminal import is_terminal, message
+from vmdbg.cli.terminal import both_ends_are_terminals, is_terminal, message
 from vmdbg.commands.sources import SymbolFile
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
@@ -158,6 +158,7 @@ def _seat(
             service,
             symbols,
             Realtime(Pacer(timeline.machine), prompt=True),
+            console=not both_ends_are_terminals(),
         ),
         at_prompt=output.at_prompt,
         at_console=lambda: None,

@@ -154,6 +154,7 @@ class Run:
             gdb_service(options),
             self._symbols,
             self._realtime,
+            console=self._keyboard or not both_ends_are_terminals(),
         )
         return prompt_seat(
             timeline,

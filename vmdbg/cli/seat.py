@@ -72,7 +72,10 @@ def gdb_seat(
 
 @dataclass(frozen=True, slots=True)
 class PromptOptions:
-    """`stay`: the user asked for the prompt. `stands`: the guest does not run yet. `lines` are carried out first."""
+    """`stay`: the user asked for the prompt. `stands`: the guest does not run yet. `lines` are carried out first.
+
+    `console`: the user can be given the guest's console, or there is no user.
+    """
 
     stay: bool = False
     stands: bool = True
@@ -81,6 +84,7 @@ class PromptOptions:
     gdb: GdbService | None = None
     symbols: Sequence[SymbolFile] = ()
     realtime: Realtime | None = None
+    console: bool = True
 
 
 def prompt_seat(
@@ -109,7 +113,7 @@ def prompt_seat(
     repl = Repl(
         debugger,
         companions=[_Loop(poller, flush)],
-        console=True,
+        console=options.console,
         over=over,
         realtime=options.realtime,
         as_json=options.as_json,

@@ -44,8 +44,8 @@ BLOCKS = ("python", "py")
 class Repl:
     """A prompt on a debugger. `run()` may be called again after it was left for the console.
 
-    `companions` are heard meanwhile. `console`: the caller can show the guest's console. `over` says that the run is
-    to end, whatever the user has in mind. Without `realtime` idle time passes in no time.
+    `companions` are heard meanwhile. `console`: the caller has the guest's console, or nobody who would need it.
+    `over` says that the run is to end, whatever the user has in mind. Without `realtime` idle time passes in no time.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vmdbg.commands.document import EMPTY, Document, document
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
+from vmdbg.errors import UserError
 from vmdbg.repl.keys import HELP
 from vmdbg.repl.leaving import Leave
 from vmdbg.repl.themes import THEMES, find_theme
@@ -63,10 +64,10 @@ def add_commands(repl: Repl, *, console: bool) -> None:
             words = prompt if prompt == scripts else f"{prompt} at the prompt, {scripts} in scripts"
             return document(words, value={"prompt": known.prompt, "scripts": known.scripts})
 
-    if console:
-
-        @command("console", Group.RUN, aliases=("interact",), examples=("console",), registry=registry)
-        def console_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
-            """Let the guest run with the keyboard at its console; Ctrl-] d comes back."""
-            repl.left = Leave.CONSOLE
-            return EMPTY
+    @command("console", Group.RUN, aliases=("interact",), examples=("console",), registry=registry)
+    def console_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+        """Let the guest run with the keyboard at its console; Ctrl-] d comes back."""
+        if not console:
+            raise UserError("the guest's console is not at this terminal: `continue` runs on, `send TEXT` types there")
+        repl.left = Leave.CONSOLE
+        return EMPTY

@@ -81,7 +81,8 @@ def test_history_is_kept_for_the_next_session(open_terminal: Open, tmp_path: obj
 
 
 def test_typing_errors_are_answered(open_terminal: Open) -> None:
-    terminal = open_terminal("run", "--repl")
+    terminal = open_terminal("run", "--repl", "--serial", "none")
+    assert "console is not at this terminal" in terminal.line("console")
     assert "did you mean registers" in terminal.line("regsters")
     assert "is no expression" in terminal.line("p )(")
     terminal.keys("C-d")
