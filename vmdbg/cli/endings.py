@@ -55,8 +55,13 @@ class Signalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Panicked:
+    """The kernel said so, and does nothing more for ever."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputClosed:
     """Nobody reads stdout any more."""
 
 
-Ending = GuestEnded | TextSeen | TickReached | UserQuit | Signalled | OutputClosed
+Ending = GuestEnded | TextSeen | TickReached | UserQuit | Signalled | Panicked | OutputClosed

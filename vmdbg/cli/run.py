@@ -16,6 +16,7 @@ from vmdbg.cli.endings import (
     ExitCode,
     GuestEnded,
     OutputClosed,
+    Panicked,
     Signalled,
     TextSeen,
     TickReached,
@@ -211,6 +212,8 @@ class Run:
         self._hear = hear
         self._seat.hear(hear)
         loop = RunLoop(machine, self._seat, self._serial, self._poller, self.say)
+        if not (self._keyboard or self._prompted or options.gdb is not None):
+            loop.panic = self._panic
         loop.outlets = (self._serial, self._debug_console)
         loop.typist, loop.until, loop.stop_at, loop.realtime = typist, until, options.stop_at, self._realtime
         return loop
@@ -305,6 +308,9 @@ class Run:
             case Signalled(number):
                 self.say(f"stopped {when} by {signal.Signals(number).name}")
                 return SIGNAL_BASE + number
+            case Panicked():
+                self.say(f"the guest died: {self._panic.panic}; it does nothing more, {when}")
+                return ExitCode.GUEST_DIED
             case OutputClosed():
                 return SIGNAL_BASE + signal.SIGPIPE
             case _:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vmdbg.cli.endings import Ending, GuestEnded, OutputClosed, Signalled, TextSeen, TickReached, UserQuit
+from vmdbg.cli.endings import Ending, GuestEnded, OutputClosed, Panicked, Signalled, TextSeen, TickReached, UserQuit
 from vmdbg.cli.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength
 from vmdbg.cli.poller import Poller
 from vmdbg.cli.seat import Seat
 from vmdbg.cli.serial_backends import SerialBackend
-from vmdbg.cli.serial_watch import UntilText
+from vmdbg.cli.serial_watch import PanicWatch, UntilText
 from vmdbg.cli.typist import Typist
 from vmdbg.errors import UserError
 from vmdbg.machine.inputs import Input, SerialInput
@@ -27,7 +27,8 @@ COM1 = 0
 
 @dataclass(slots=True)
 class RunLoop:
-    """Without `realtime` it runs as fast as possible. `stop_at` and `until` end the run; `typist` types meanwhile.
+    """Without `realtime` it runs as fast as possible. `stop_at`, `until` and `panic` end the run; `typist` types
+    meanwhile.
 
     `outlets` are flushed between slices.
 
@@ -41,6 +42,7 @@ class RunLoop:
     say: Callable[[str], None]
     typist: Typist = field(default_factory=Typist)
     until: UntilText | None = None
+    panic: PanicWatch | None = None
     stop_at: Tick | None = None
     realtime: Realtime | None = None
     outlets: tuple[SerialBackend, ...] = ()
@@ -102,6 +104,8 @@ class RunLoop:
         until = self.until
         if until is not None and until.found_at is not None and until.stop_at is not None and clock >= until.stop_at:
             return TextSeen(until.text, until.found_at)
+        if self.panic is not None and self.panic.dead_at is not None and clock >= self.panic.dead_at:
+            return Panicked()
         return TickReached() if self.stop_at is not None and clock >= self.stop_at else None
 
     def _turn(self) -> Ending | None:
@@ -146,6 +150,7 @@ class RunLoop:
 
     def _limit(self, limit: Tick) -> Tick:
         stops = [self.stop_at, self.typist.due, self.until.stop_at if self.until is not None else None]
+        stops.append(self.panic.dead_at if self.panic is not None else None)
         return min([limit, *(tick for tick in stops if tick is not None)])
 
     def _judge(self, outcome: Outcome | None) -> Ending | None:

@@ -43,6 +43,13 @@ def test_a_panic_before_the_first_message_stops_at_the_prompt_wherever_the_kerne
 
 
 @pytest.mark.timeout(300)
+def test_a_panic_that_loops_for_ever_ends_a_run_that_nobody_watches(cloud_kernel: Path) -> None:
+    done = vmdbg("run", cloud_kernel, "--memory", "72M", "--append", "mem=1M earlyprintk=serial")
+    assert done.returncode == 1
+    assert "the guest died: Kernel panic - not syncing: alloc_low_pages: can not alloc memory; it does" in errors(done)
+
+
+@pytest.mark.timeout(300)
 def test_the_boot_is_the_same_every_time(cloud_kernel: Path, initrd: Path) -> None:
     arguments = ("--kernel", cloud_kernel, "--initrd", initrd, "--until", "GUEST UP")
     assert digest(*arguments) == digest(*arguments)

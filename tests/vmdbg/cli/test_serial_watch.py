@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmdbg.cli.serial_watch import LONGEST_LINE, PanicWatch, UntilText
+from vmdbg.cli.serial_watch import LONGEST_LINE, SILENCE, PanicWatch, UntilText
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.units import Tick
 
@@ -37,3 +37,17 @@ def test_endless_lines_are_not_kept() -> None:
     watch = PanicWatch()
     watch.on_output(0, b"x" * (2 * LONGEST_LINE) + b"Kernel panic - no\n", 0)
     assert watch.panic is None
+
+
+def test_a_panic_is_the_end_when_silence_follows_its_last_line() -> None:
+    watch = PanicWatch()
+    watch.on_output(0, b"[ 1.0] Kernel panic - not syncing: why\r\n", 5)
+    watch.on_output(0, b"[ 1.0] ---[ end Kernel panic - not syncing: why ]---", 7)
+    assert watch.dead_at is None
+    watch.on_output(0, b"\r\n", 9)
+    assert watch.dead_at == 9 + SILENCE
+    assert watch.panic == "Kernel panic - not syncing: why"
+    for more in (b"$ ", b"more\n"):
+        watch.dead_at = Tick(9 + SILENCE)
+        watch.on_output(0, more, 11)
+        assert watch.dead_at is None
