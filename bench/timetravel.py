@@ -23,6 +23,7 @@ from linux_guest import TICKS, recorded
 import vmdbg
 from vmdbg.debugger.stops import HistoryStart
 from vmdbg.machine.snapshot import Position
+from vmdbg.queries.copies import can_fork
 from vmdbg.units import Tick
 
 BREAKPOINTS = ("vfs_read", "__alloc_pages", "do_sys_openat2", "kmem_cache_create_usercopy", "rest_init")
@@ -105,6 +106,7 @@ def queries(path: Path) -> None:
         for workers in (1, 2):
             asked, before = guest.queries.using(workers=workers), cpu_seconds()
             seconds[workers], found = timed_with(lambda asked=asked: asked.writes(address, 8))
+            can_fork()  # waits for copies to end, whose CPU time counts only then
             used[workers] = cpu_seconds() - before
             rows.append(found)
             print(f"all {len(found)} writes to {address:#x} with {workers} worker(s): {seconds[workers]:.2f} s")

@@ -8,7 +8,7 @@ import multiprocessing
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
 from multiprocessing.sharedctypes import RawArray
@@ -20,20 +20,25 @@ from vmdbg.timeline.timeline import CHECKPOINT_SECONDS, GRID, Progress, Timeline
 
 LOOK_SECONDS = 0.2
 """Between two looks at how far copies are."""
-MOVE_SECONDS = 0.02
-"""What it takes to go to where another copy would have come by itself."""
+MOVE_SECONDS = 0.05
+"""What it takes to go elsewhere than to where one comes by oneself: memory to be put back, code to be translated."""
 NOTHING = -1
+_leaving: list[threading.Thread] = []
+"""Those that wait for copies to end, which have done all there was to do."""
 
 
 def can_fork() -> bool:
     """Whether this process may be copied as it is: no thread of it holds a lock."""
+    while _leaving:
+        _leaving.pop().join()
     return sys.platform == "linux" and threading.active_count() == 1
 
 
 def stretches(work: Sequence[float], count: int) -> list[range]:
-    """The parts, by number, in `count` stretches of about as much work each."""
+    """The parts, by number, in `count` stretches of about as much work each; all but the first begin with a move."""
     done = [0.0, *accumulate(work)]
-    wanted = [done[-1] * one / count for one in range(1, count)]
+    each = (done[-1] + MOVE_SECONDS * (count - 1)) / count
+    wanted = [each * one - MOVE_SECONDS * (one - 1) for one in range(1, count)]
     cuts = [min(range(len(done)), key=lambda at: abs(done[at] - wish)) for wish in wanted]
     return [range(start, end) for start, end in pairwise([0, *cuts, len(work)])]
 
@@ -124,16 +129,14 @@ def scan_copies(
     """
     inheritance = _Inheritance(timeline, query, parts, workers)
     found: list[Sequence[Row]] = [()] * len(parts)
-    with _inherit(inheritance):
-        executor = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_begin)
-        with ended_with(executor):
-            left = {executor.submit(_scan_stretch, worker) for worker in range(workers)}
-            while left:
-                done, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
-                if on_progress is not None:
-                    on_progress(inheritance.shares.done())
-                for index, rows in (part for future in done for part in future.result()):
-                    found[index] = rows
+    with _inherit(inheritance), _copies(workers) as executor:
+        left = {executor.submit(_scan_stretch, worker) for worker in reversed(range(workers))}
+        while left:
+            done, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
+            if on_progress is not None:
+                on_progress(inheritance.shares.done())
+            for index, rows in (part for future in done for part in future.result()):
+                found[index] = rows
     return [row for rows in found for row in rows]
 
 
@@ -147,6 +150,16 @@ def _inherit(inheritance: _Inheritance) -> Iterator[None]:
     finally:
         gc.unfreeze()
         _inherited.pop()
+
+
+@contextmanager
+def _copies(workers: int) -> Iterator[Executor]:
+    """Copies of this process. Nobody waits for them to end: to give back all their memory takes them a while."""
+    before = {*threading.enumerate()}
+    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), initializer=_begin)
+    with ended_with(executor, waiting=False):
+        yield executor
+    _leaving.extend({*threading.enumerate()} - before)
 
 
 def _scan_stretch(worker: int) -> list[tuple[int, Sequence[Row]]]:

@@ -67,17 +67,17 @@ def processes(workers: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def ended_with(executor: ProcessPoolExecutor) -> Iterator[None]:
-    """An error inside ends the executor's processes at once."""
+def ended_with(executor: ProcessPoolExecutor, *, waiting: bool = True) -> Iterator[None]:
+    """An error inside ends the executor's processes at once. Without one, they have ended if `waiting`, or end soon."""
     before = set(multiprocessing.active_children())
     try:
         yield
     except BaseException:
         for worker in set(multiprocessing.active_children()) - before:
             worker.terminate()
-        raise
-    finally:
         executor.shutdown(cancel_futures=True)
+        raise
+    executor.shutdown(waiting)
 
 
 def leave_signals() -> None:

@@ -246,8 +246,8 @@ def test_any_executor_will_do(sample: Path) -> None:
 
 
 COPIES = """
-import sys, vmdbg
-from vmdbg.queries import queries
+import multiprocessing, sys, vmdbg
+from vmdbg.queries import copies, queries
 queries.WORTH_PROCESSES = 0
 with vmdbg.open_recording(sys.argv[1]) as guest:
     guest.seek("50%")
@@ -255,6 +255,7 @@ with vmdbg.open_recording(sys.argv[1]) as guest:
     alone, shared, more = (guest.queries.using(workers=n).accesses(int(sys.argv[2]), 8) for n in (1, 2, 5))
     assert alone == shared == more and len(alone) > 10
     assert before == (guest.position, guest.digest())
+    assert copies.can_fork() and not multiprocessing.active_children()
 """
 ENDED = """
 import multiprocessing, sys, vmdbg
