@@ -62,5 +62,6 @@ class PanicWatch:
             self.dead_at = Tick(now + SILENCE) if _END_OF_PANIC in self._line else None
         if _PANIC in self._line and _END_OF_PANIC not in self._line:
             line = _TIMESTAMP.sub(b"", bytes(self._line).strip())
-            self.panic = line.decode("utf-8", "replace")
+            words = line.decode("utf-8", "replace")
+            self.panic = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
         self._line.clear()

@@ -33,6 +33,12 @@ def test_a_panic_is_remembered_without_its_timestamp() -> None:
     assert watch.panic == "Kernel panic - not syncing: no init"
 
 
+def test_what_a_kernel_says_drives_no_terminal() -> None:
+    watch = PanicWatch()
+    watch.on_output(0, b"Kernel panic - \x1b[2Jgone\n", 0)
+    assert watch.panic == "Kernel panic - \N{REPLACEMENT CHARACTER}[2Jgone"
+
+
 def test_endless_lines_are_not_kept() -> None:
     watch = PanicWatch()
     watch.on_output(0, b"x" * (2 * LONGEST_LINE) + b"Kernel panic - no\n", 0)
