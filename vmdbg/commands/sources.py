@@ -58,6 +58,11 @@ class SymbolFile:
     def slide(self) -> int:
         return self.table.slide
 
+    def move(self, slide: int) -> None:
+        """The guest has it so much higher than the file says."""
+        self.table.slide = slide
+        self._lines = None
+
     @property
     def lines(self) -> LineFile | LineTable:
         if self._lines is None:
@@ -88,23 +93,36 @@ class Sources:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.files: list[SymbolFile] = []
+        self._to_settle: list[SymbolFile] = []
         self.directories: list[Path] = [Path()]
         self._texts: dict[str, list[str] | None] = {}
 
     def add(self, path: Path, slide: int | None = 0, process: int | None = None) -> SymbolFile:
         """Raises UserError. A file that is there already is read again. A slide of None is the kernel's."""
         added = read_symbol_file(path)
-        added.table.slide = self._kernel_slide(added.table) if slide is None else slide
+        added.move(self._kernel_slide(added.table) if slide is None else slide)
         added.process, added.running = process, self._running
         self.use(added)
         return added
 
     def use(self, added: SymbolFile) -> None:
-        """A file that has been read, by another session perhaps. It replaces one of the same path and process."""
+        """A file that has been read, by another session perhaps. It replaces one of the same path and process.
+
+        A kernel's moves with the kernel, as soon as that is found.
+        """
         for file in [file for file in self.files if (file.path, file.process) == (added.path, added.process)]:
             self._forget(file)
         self.files.append(added)
+        if not added.slide and _is_kernel(added.table):
+            self._to_settle.append(added)
         self._session.symbols.add(added)
+
+    def settle(self) -> None:
+        """The guest's kernel has been found: its files are moved to where it is."""
+        files, self._to_settle = self._to_settle, []
+        for file in files:
+            if (slide := self._kernel_slide(file.table)) != file.slide:
+                file.move(slide)
 
     def _running(self) -> int | None:
         task = self._session.system.running()
@@ -112,7 +130,7 @@ class Sources:
 
     def _kernel_slide(self, table: SymbolTable) -> int:
         """What the guest's kernel was moved by, if the table is of one; else 0."""
-        linked = table.find("_text") if table.find("start_kernel") is not None else None
+        linked = table.find("_text") if _is_kernel(table) else None
         system = self._session.system.find() if linked is not None else None
         try:
             return system.kernel.symbol("_text") - linked if system is not None and linked is not None else 0
@@ -132,6 +150,8 @@ class Sources:
 
     def _forget(self, file: SymbolFile) -> None:
         self.files.remove(file)
+        if file in self._to_settle:
+            self._to_settle.remove(file)
         self._session.symbols.remove(file)
 
     def line_at(self, address: int) -> LineRange | None:
@@ -190,6 +210,10 @@ class Sources:
             except (OSError, ValueError):
                 continue
         return None
+
+
+def _is_kernel(table: SymbolTable) -> bool:
+    return table.find("start_kernel") is not None
 
 
 def _lines(path: Path) -> list[str]:

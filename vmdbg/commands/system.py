@@ -121,4 +121,6 @@ class GuestSystem:
 
     def names(self) -> Any:
         found = self.find()
+        if found is not None:
+            self._session.sources.settle()
         return found.symbols if found is not None else None

@@ -1,11 +1,14 @@
 """Stock Debian kernels from the command line to a shell and to power-off."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.vmdbg.cli.vmdbg_process import digest, errors, vmdbg
 
+LINKED = 0xFFFFFFFF81000000
+"""Where x86-64 kernels are linked."""
 WITHOUT_APIC = ("--append", "noapic nolapic")
 
 
@@ -35,11 +38,18 @@ def test_a_kernel_without_a_root_panics_and_is_reported(cloud_kernel: Path) -> N
 
 @pytest.mark.timeout(300)
 def test_a_panic_before_the_first_message_stops_at_the_prompt_wherever_the_kernel_moved_itself(
-    cloud_kernel: Path,
+    cloud_kernel: Path, tmp_path: Path
 ) -> None:
+    names = tmp_path / "System.map"
+    names.write_text(f"{LINKED:x} T _text\n{LINKED + 16:x} T of_the_file\n{LINKED + 32:x} T start_kernel\n")
     moved = ("--via-decompressor", "--memory", "128M", "--append", "mem=1M", "--serial", "none")
-    done = vmdbg("run", cloud_kernel, *moved, "--stop-at", "2_000_000_000", "-x", "continue")
+    commands = ("-x", "continue", "-x", "symbol of_the_file", "-x", "system")
+    done = vmdbg("run", cloud_kernel, *moved, "--stop-at", "2_000_000_000", "--symbols", names, *commands)
     assert done.stdout.startswith(b"kernel panic: alloc_low_pages: can not alloc memory, in swapper (0)\n")
+    base = re.search(r"^base +0x([0-9a-f]+)$", done.stdout.decode(), re.MULTILINE)
+    assert base is not None
+    assert int(base[1], 16) != LINKED
+    assert f"{int(base[1], 16) + 16:#x} <of_the_file>".encode() in done.stdout
 
 
 @pytest.mark.timeout(300)
