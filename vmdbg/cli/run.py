@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import signal
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from vmdbg.cli.digest_file import check_digest_path, write_digest
-from vmdbg.cli.endings import (
-    SIGNAL_BASE,
-    Ending,
-    ExitCode,
-    GuestEnded,
-    OutputClosed,
-    Panicked,
-    Signalled,
-    TextSeen,
-    TickReached,
-    UserQuit,
-)
+from vmdbg.cli.endings import Ending
 from vmdbg.cli.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.cli.gdb_options import gdb_service
 from vmdbg.cli.io_trace import IoLog, unclaimed_accesses
+from vmdbg.cli.last_words import LastWords
 from vmdbg.cli.pacing import Pacer
 from vmdbg.cli.poller import Poller
 from vmdbg.cli.run_loop import COM1, RunLoop
@@ -39,7 +28,6 @@ from vmdbg.cli.terminal import RawTerminal, both_ends_are_terminals, is_terminal
 from vmdbg.cli.typist import Typist
 from vmdbg.machine.inputs import NmiButton, PowerButton
 from vmdbg.machine.machine import DEBUG_CONSOLE
-from vmdbg.machine.outcome import Outcome
 from vmdbg.repl.realtime import Realtime
 
 if TYPE_CHECKING:
@@ -234,7 +222,8 @@ class Run:
         ending = self._run()
         if self._io_log is not None:
             self._io_log.close()
-        code = self._report(ending)
+        words = LastWords(self._started, self._panic.panic, self._symbols, self._seat.runner.failed, self.say)
+        code = words.speak(ending)
         if self._options.trace_io:
             for line in unclaimed_accesses(self._machine):
                 self.say(line)
@@ -293,42 +282,6 @@ class Run:
         self._loop.seat = self._seat
         self.say("history begins here; with --repl it begins with the boot")
 
-    def _report(self, ending: Ending) -> int:
-        when = f"at tick {self._machine.clock}"
-        match ending:
-            case GuestEnded(outcome):
-                return self._judge(outcome)
-            case TextSeen(text, found_at):
-                self.say(f"stopped {when}: the serial output had {shown(text)} at tick {found_at}")
-            case TickReached():
-                self.say(f"stopped {when}, as asked")
-            case UserQuit():
-                self.say(f"quit {when}")
-                return ExitCode.USAGE if self._seat.runner.failed else ExitCode.DONE
-            case Signalled(number):
-                self.say(f"stopped {when} by {signal.Signals(number).name}")
-                return SIGNAL_BASE + number
-            case Panicked():
-                self.say(f"the guest died: {self._panic.panic}; it does nothing more, {when}")
-                return ExitCode.GUEST_DIED
-            case OutputClosed():
-                return SIGNAL_BASE + signal.SIGPIPE
-            case _:
-                assert_never(ending)
-        return ExitCode.DONE
-
-    def _judge(self, outcome: Outcome) -> int:
-        from vmdbg.cli.report import verdict  # a disassembler and an ELF parser, for the end only
-        from vmdbg.commands.sources import guest_symbol_file
-        from vmdbg.symbols.symbol_set import SymbolSet
-
-        kernel = guest_symbol_file(self._started.origin)
-        symbols = SymbolSet([*self._symbols, *([kernel] if kernel is not None else [])])
-        found = verdict(self._machine, outcome, self._panic.panic, symbols)
-        for line in (found.headline, *found.details):
-            self.say(line)
-        return ExitCode.GUEST_DIED if found.died else ExitCode.DONE
-
 
 @contextlib.contextmanager
 def _signals(loop: RunLoop) -> Iterator[None]:
@@ -339,8 +292,3 @@ def _signals(loop: RunLoop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def shown(text: bytes) -> str:
-    """Text in quotes, on one line."""
-    return json.dumps(text.decode("utf-8", "backslashreplace"))

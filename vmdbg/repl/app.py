@@ -20,6 +20,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import VmdbgError
 from vmdbg.machine.snapshot import Position
+from vmdbg.repl.blocks import with_block
 from vmdbg.repl.builtin import add_commands
 from vmdbg.repl.companion import Companion, Companions
 from vmdbg.repl.console import GuestConsole
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from vmdbg.repl.prompt import Prompt
 
 EVERYTHING = ~Effect.NONE
-BLOCKS = ("python", "py")
 
 
 class Repl:
@@ -244,7 +244,7 @@ class Repl:
         self._watch_oopses()
         self._load_config()
         while self.left is None and (line := sys.stdin.readline()):
-            self.execute(self._with_block(line.rstrip("\n"), lambda: sys.stdin.readline().rstrip("\n")))
+            self.execute(with_block(line.rstrip("\n"), lambda: sys.stdin.readline().rstrip("\n")))
 
     def _turn(self, typed: str) -> str:
         """Read a line and carry it out; what was being typed when something came between."""
@@ -272,24 +272,13 @@ class Repl:
         if not line.strip():
             line = self._last
         with suppress(KeyboardInterrupt, EOFError):
-            line = self._with_block(line, self._read_continued)
+            line = with_block(line, self._read_continued)
             self.execute(line)
             self._last = line if self._repeats(line) else ""
 
     def _read_continued(self) -> str:
         found = self.prompt.read(continued=True)
         return found if isinstance(found, str) else ""
-
-    def _with_block(self, line: str, read: Callable[[], str]) -> str:
-        """The line with those that continue it: after a backslash, or a block of Python up to an empty line."""
-        while line.endswith("\\"):
-            line = line[:-1] + read()
-        if line.strip() not in BLOCKS:
-            return line
-        block = []
-        while (piece := read()).strip() and piece.strip() != "end":
-            block.append(piece)
-        return f"python {chr(10).join(block)}" if block else ""
 
     def _repeats(self, line: str) -> bool:
         try:
