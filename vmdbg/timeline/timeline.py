@@ -31,7 +31,7 @@ from vmdbg.units import Tick
 
 GRID = 1 << 26
 """Checkpoints are taken at multiples of this many ticks, where replaying from the last one has become costly."""
-CHECKPOINT_SECONDS = 0.15
+CHECKPOINT_SECONDS = 0.1
 """CPU time of replay that a checkpoint is worth: how busy the host is otherwise does not matter."""
 LONGEST_SHARE = 14
 """A checkpoint that cost a second is worth that many of replay."""
