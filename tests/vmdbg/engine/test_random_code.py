@@ -1,18 +1,34 @@
-"""Random code in every mode ends in one state however it is cut: at once, in steps, in slices with flushes between."""
+"""Random code in every mode ends in one state: at once, in steps, in slices with flushes between, or debugged."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.vmdbg.engine.hostile_code import prepare
-from vmdbg.engine.port import Exit, LimitReached, Stepped, Stuck
-from vmdbg.engine.unicorn.bare import BareCpu
-from vmdbg.units import Tick
+from tests.vmdbg.engine.hostile_code import PLACES, prepare
+from vmdbg.engine.port import (
+    Access,
+    BreakpointHit,
+    Breakpoints,
+    Catches,
+    EventCaught,
+    EventKind,
+    ExceptionDelivered,
+    Exit,
+    LimitReached,
+    Stepped,
+    Stuck,
+    Watchpoint,
+    WatchpointHit,
+)
+from vmdbg.engine.unicorn.bare import CODE, BareCpu
+from vmdbg.units import Linear, Tick
 
 LIMITS = [20, 100, 300]
+TAUGHT = [1108, 3585, 7254, 11125, 13142, 19870]
+"""Each once showed a defect."""
 Way = Callable[[BareCpu, Tick, random.Random], Exit]
 
 
@@ -40,6 +56,22 @@ def in_slices(cpu: BareCpu, limit: Tick, rng: random.Random) -> Exit:
     return LimitReached()
 
 
+def debugged(cpu: BareCpu, limit: Tick, rng: random.Random) -> Exit:
+    """Past watchpoints nearly everywhere, breakpoints and catches."""
+    engine = cpu.engine
+    places = [rng.choice(PLACES) + rng.randrange(-16, 16) for _ in range(6)]
+    kinds = [frozenset({Access.WRITE}), frozenset({Access.READ}), frozenset(Access)]
+    engine.set_watchpoints(
+        [Watchpoint(n, max(0, at), rng.choice([1, 4, 4096]), rng.choice(kinds)) for n, at in enumerate(places)]
+    )
+    engine.set_breakpoints(Breakpoints(tuple(Linear(CODE + rng.randrange(60)) for _ in range(10))))
+    engine.set_catches(Catches(vectors=frozenset({6, 13, 14}), events=frozenset(EventKind)))
+    while True:
+        ended = engine.run(limit, over_breakpoint=True)
+        if not isinstance(ended, WatchpointHit | BreakpointHit | ExceptionDelivered | EventCaught):
+            return ended
+
+
 def ran(seed: int, way: Way) -> tuple[object, ...]:
     """All that can be seen afterwards."""
     cpu, rng = BareCpu(), random.Random(seed)
@@ -51,18 +83,23 @@ def ran(seed: int, way: Way) -> tuple[object, ...]:
     return state
 
 
-def check(seeds: range) -> None:
+def check(seeds: Iterable[int]) -> None:
     for seed in seeds:
         expected = ran(seed, at_once)
         if expected[0] == Stuck():  # exceptions without end, of which steps see each
             continue
         assert ran(seed, in_steps) == expected, f"seed {seed}"
         assert ran(seed, in_slices) == expected, f"seed {seed}"
+        assert ran(seed, debugged) == expected, f"seed {seed}"
 
 
 @pytest.mark.parametrize("first", range(0, 400, 100))
 def test_however_it_is_cut(first: int) -> None:
     check(range(first, first + 100))
+
+
+def test_however_it_is_cut_where_that_once_showed() -> None:
+    check(TAUGHT)
 
 
 @pytest.mark.slow

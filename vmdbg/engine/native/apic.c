@@ -187,13 +187,13 @@ void apic_schedule(Vm *vm, uint64_t due)
 }
 
 /* A store to where devices answer. Whether it is done. */
-bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value)
+bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value, uint64_t now)
 {
     if (!vm->apic.memory || vm->apic.observed || size != 4)
         return false;
     switch (physical - vm->apic.page) {
     case REGISTER_EOI: return end_of_interrupt(vm);
-    case REGISTER_INITIAL_COUNT: return start_timer(vm, value, vm_now(vm, CPU_MEM_IO_PC(vm->cpu)));
+    case REGISTER_INITIAL_COUNT: return start_timer(vm, value, now);
     default: return false;
     }
 }

@@ -48,6 +48,7 @@ static _Noreturn void run_alone(Vm *vm, uintptr_t host_pc)
 {
     cpu_restore_state_x86_64(vm->cpu, host_pc, true);
     vm_retire_exactly(vm);
+    restart_instruction(vm, true);
     vm->run_alone = 1;
     CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
     CPU_EXCEPTION_INDEX(vm->cpu) = -1;

@@ -38,8 +38,13 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
     if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_READ &&
         vm_catch(vm, CATCH_PORT_READ, host_pc, port, size))
         vm_leave(vm, EXIT_CATCH, host_pc);
+    uint64_t now = vm_now(vm, host_pc), value;
+    if (restart_repeats(vm, now, PORT_READ, port, size, &value))
+        return value;
     apic_settle(vm);
-    return vm_callbacks.port_read(vm->owner, port, size, vm_now(vm, host_pc));
+    value = vm_callbacks.port_read(vm->owner, port, size, now);
+    restart_note(vm, PORT_READ, port, size, value);
+    return value;
 }
 
 static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, uintptr_t host_pc)
@@ -51,8 +56,12 @@ static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, u
     if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_WRITE &&
         vm_catch(vm, CATCH_PORT_WRITE, host_pc, port, value))
         vm_leave(vm, EXIT_CATCH, host_pc);
+    uint64_t now = vm_now(vm, host_pc), made;
+    if (restart_repeats(vm, now, PORT_WRITE, port, size, &made))
+        return;
+    restart_note(vm, PORT_WRITE, port, size, value);
     apic_settle(vm);
-    vm_callbacks.port_write(vm->owner, port, size, value, vm_now(vm, host_pc));
+    vm_callbacks.port_write(vm->owner, port, size, value, now);
 }
 
 HELPER uint64_t __wrap_helper_inb_x86_64(Env *env, uint32_t port)

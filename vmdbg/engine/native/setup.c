@@ -14,9 +14,13 @@ static uint64_t window_read(uc_engine *uc, uint64_t offset, unsigned size, void 
     (void)uc;
     if (!vm)
         return UINT64_MAX;
+    uint64_t physical = (uint64_t)(uintptr_t)user + offset, now = vm_now(vm, CPU_MEM_IO_PC(vm->cpu)), value;
+    if (restart_repeats(vm, now, MEMORY_READ, physical, size, &value))
+        return value;
     apic_settle(vm);
-    return vm_callbacks.memory_read(vm->owner, (uint64_t)(uintptr_t)user + offset, size,
-                                    vm_now(vm, CPU_MEM_IO_PC(vm->cpu)));
+    value = vm_callbacks.memory_read(vm->owner, physical, size, now);
+    restart_note(vm, MEMORY_READ, physical, size, value);
+    return value;
 }
 
 static void window_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *user)
@@ -24,11 +28,16 @@ static void window_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t
     Vm *vm = vm_current;
 
     (void)uc;
-    if (!vm || apic_write(vm, (uint64_t)(uintptr_t)user + offset, size, value))
+    if (!vm)
+        return;
+    uint64_t physical = (uint64_t)(uintptr_t)user + offset, now = vm_now(vm, CPU_MEM_IO_PC(vm->cpu)), made;
+    if (restart_repeats(vm, now, MEMORY_WRITE, physical, size, &made))
+        return;
+    restart_note(vm, MEMORY_WRITE, physical, size, value);
+    if (apic_write(vm, physical, size, value, now))
         return;
     apic_settle(vm);
-    vm_callbacks.memory_write(vm->owner, (uint64_t)(uintptr_t)user + offset, size, value,
-                              vm_now(vm, CPU_MEM_IO_PC(vm->cpu)));
+    vm_callbacks.memory_write(vm->owner, physical, size, value, now);
 }
 
 /* Physical memory that devices, or nobody, answer for. */

@@ -171,6 +171,7 @@ void vm_set_state(Vm *vm, const VmState *s)
 {
     Env *env = vm->env;
 
+    restart_forget(vm);
     memcpy(env->regs, s->regs, sizeof s->regs);
     env->eip = s->rip;
     env->eflags = s->rflags | 2;

@@ -19,13 +19,14 @@ void vm_retire_exactly(Vm *vm)
     if (done < vm->block_size)
         vm->clock -= vm->block_size - done;
     vm->block_size = 0;
+    vm->restart.rotate_clock = 0;
 }
 
 /* The tick of the instruction whose translation holds host_pc (0: rip is right already). */
 uint64_t vm_now(Vm *vm, uintptr_t host_pc)
 {
     Env *env = vm->env;
-    uint64_t eip = env->eip, done;
+    uint64_t eip = env->eip, cc_src = env->cc_src, done;
     uint32_t cc_op = env->cc_op;
 
     if (!vm->block_size)
@@ -35,6 +36,7 @@ uint64_t vm_now(Vm *vm, uintptr_t host_pc)
     done = env_linear_pc(env) - vm->block_start;
     env->eip = eip;
     env->cc_op = cc_op;
+    env->cc_src = cc_src;
     return done < vm->block_size ? vm->clock - (vm->block_size - done) : vm->clock;
 }
 
@@ -61,6 +63,7 @@ void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc)
     if (host_pc)
         cpu_restore_state_x86_64(vm->cpu, host_pc, true);
     vm_retire_exactly(vm);
+    restart_instruction(vm, false);
     vm->exit = exit;
     uc_emu_stop(vm->uc);
     CPU_EXCEPTION_INDEX(vm->cpu) = EXCP_INTERRUPT;
@@ -100,7 +103,8 @@ void block_begins(Vm *vm)
     bool single = vm->expect_single, crossing = vm->clock > vm->limit;
 
     vm->expect_single = 0;
-    if (!single && (vm->step_once || crossing || vm_interrupt_due(vm) || vm_must_end(vm))) {
+    if (!single &&
+        (vm->step_once || crossing || vm_interrupt_due(vm) || vm_must_end(vm) || data_breakpoint_hits(vm))) {
         vm->clock -= vm->block_size;
         vm->block_size = 0;
         vm->crossing = crossing;
@@ -115,7 +119,7 @@ void block_begins(Vm *vm)
     }
     vm->in_single = single;
     CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;       /* what is due comes before the next fetch */
-    if (!single && !vm->intr && !vm->nmi && !vm->step_once && !vm_must_end(vm) && !data_breakpoint_hits(vm))
+    if (!single && !vm->intr && !vm->nmi)
         clock_relax(vm);
 }
 
@@ -136,6 +140,16 @@ void vm_stop_between(Vm *vm, uint32_t exit)
     uc_emu_stop(vm->uc);
 }
 
+static bool run_single(Vm *vm)
+{
+    vm->expect_single = 1;                  /* and again, if the translations are full and emptied first */
+    clock_attend(vm);
+    vm->single_steps++;
+    CPU_CFLAGS_NEXT_TB(vm->cpu) = 1;
+    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+    return true;
+}
+
 static bool at_limit(Vm *vm)
 {
     if (vm->exit != EXIT_NONE)
@@ -151,6 +165,8 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     (void)request;
     vm->block_size = vm->in_single = 0;
     CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
+    if (vm->restart.at_once && restart_pending(vm))
+        return run_single(vm);
     data_breakpoint_trap(vm);
     if (vm_must_end(vm))
         vm_stop_between(vm, EXIT_WATCHPOINT);
@@ -174,12 +190,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     }
     if (!vm->step_once && !vm->crossing && !vm->breakpoint_suppressed && !vm->run_alone)
         return false;
-    vm->expect_single = 1;                  /* and again, if the translations are full and emptied first */
-    clock_attend(vm);
-    vm->single_steps++;
-    CPU_CFLAGS_NEXT_TB(cpu) = 1;
-    CPU_INTERRUPT_REQUEST(cpu) |= CPU_INTERRUPT_HARD;
-    return true;
+    return run_single(vm);
 }
 
 void __wrap_qemu_system_reset_request(uc_engine *uc)
@@ -197,6 +208,7 @@ void __real_cpu_loop_exit_noexc_x86_64(Cpu *cpu);
 _Noreturn void __wrap_cpu_loop_exit_noexc_x86_64(Cpu *cpu)
 {
     vm_retire_exactly(vm_current);
+    restart_instruction(vm_current, true);
     __real_cpu_loop_exit_noexc_x86_64(cpu);
     abort();
 }

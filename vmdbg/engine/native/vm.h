@@ -39,6 +39,21 @@ typedef struct {
     uint8_t old[16];
 } VmWatchHit;
 
+enum VmAccessKind { PORT_READ, PORT_WRITE, MEMORY_READ, MEMORY_WRITE };
+typedef struct {
+    uint64_t address, value;
+    uint32_t size, kind;
+} VmAccess;
+#define RESTART_ACCESSES 64
+typedef struct {                            /* the last instruction that accessed devices, and the last RCL or RCR */
+    uint64_t tick, deliveries;
+    uint32_t count, next;                   /* next: what it does next, count if nothing of it was done before */
+    uint32_t at_once, pad;                  /* it goes on before the run can end */
+    VmAccess accesses[RESTART_ACCESSES];
+    uint64_t rotate_clock, rotate_flags;    /* rotate_clock: at the end of its block, 0 if it is over */
+    uintptr_t rotate_host_pc;
+} Restart;
+
 typedef struct {
     uint32_t leaf, subleaf;                 /* subleaf 0xffffffff: any */
     uint32_t eax, ebx, ecx, edx;
@@ -120,6 +135,7 @@ struct Vm {
     uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, physical_bits;
     uint64_t cr4_known, apic_base, tsc_offset;
     Apic apic;
+    Restart restart;
 
     uint32_t interrupted;                   /* set by another thread: the run, or the next one, is to end */
 
@@ -154,6 +170,13 @@ enum { STUCK_DELIVERIES = 200000 };         /* at one tick */
 bool deliveries_hook(Vm *vm);
 void deliver_interrupt(Vm *vm);
 
+/* restarts.c */
+bool restart_repeats(Vm *vm, uint64_t now, uint32_t kind, uint64_t address, uint32_t size, uint64_t *value);
+void restart_note(Vm *vm, uint32_t kind, uint64_t address, uint32_t size, uint64_t value);
+void restart_instruction(Vm *vm, bool at_once);
+void restart_forget(Vm *vm);
+bool restart_pending(const Vm *vm);
+
 /* apic.c */
 bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency);
 void apic_settle(Vm *vm);
@@ -161,7 +184,7 @@ uint64_t apic_limit(Vm *vm);
 bool apic_timer_expires(Vm *vm);
 int32_t apic_acknowledge(Vm *vm);
 void apic_schedule(Vm *vm, uint64_t due);
-bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value);
+bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value, uint64_t now);
 
 /* clock.c */
 void clock_come_by(Vm *vm, uint64_t tick);
