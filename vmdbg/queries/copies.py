@@ -20,10 +20,8 @@ from vmdbg.timeline.timeline import CHECKPOINT_SECONDS, GRID, Progress, Timeline
 
 LOOK_SECONDS = 0.2
 """Between two looks at how far copies are."""
-START_SECONDS = 0.08
-"""What it takes a copy to go to where its stretch begins: most of memory is put back, each page of it copied first."""
-MOVE_SECONDS = 0.03
-"""What it takes to go on with what another would have come to by itself."""
+MOVE_SECONDS = 0.08
+"""What it takes a copy to go elsewhere: much of memory is put back, each page copied first, and code translated."""
 NOTHING = -1
 _leaving: list[threading.Thread] = []
 """Those that wait for copies to end, which have done all there was to do."""
@@ -39,8 +37,8 @@ def can_fork() -> bool:
 def stretches(work: Sequence[float], count: int) -> list[range]:
     """The parts, by number, in `count` stretches of about as much work each; all but the first have to be gone to."""
     done = [0.0, *accumulate(work)]
-    each = (done[-1] + START_SECONDS * (count - 1)) / count
-    wanted = [each * one - START_SECONDS * (one - 1) for one in range(1, count)]
+    each = (done[-1] + MOVE_SECONDS * (count - 1)) / count
+    wanted = [each * one - MOVE_SECONDS * (one - 1) for one in range(1, count)]
     cuts = [min(range(len(done)), key=lambda at: abs(done[at] - wish)) for wish in wanted]
     return [range(start, end) for start, end in pairwise([0, *cuts, len(work)])]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmdbg.queries.copies import MOVE_SECONDS, START_SECONDS, Shares, stretches
+from vmdbg.queries.copies import MOVE_SECONDS, Shares, stretches
 
 WORK = st.lists(st.floats(0, 2), min_size=1, max_size=30)
 TICKS = 1000
@@ -26,11 +26,11 @@ def test_stretches_are_all_parts_in_order(work: list[float], count: int) -> None
 @given(st.lists(st.floats(0.1, 0.2), min_size=2, max_size=30))
 def test_two_stretches_differ_by_no_more_than_a_part(work: list[float]) -> None:
     first, second = (sum(work[index] for index in stretch) for stretch in stretches(work, 2))
-    assert abs(first - second) <= 0.2 + START_SECONDS + 1e-9
+    assert abs(first - second) <= 0.2 + MOVE_SECONDS + 1e-9
 
 
-def test_what_is_not_worth_a_start_is_one_stretch() -> None:
-    assert stretches([START_SECONDS / 10] * 5, 3) == [range(5), range(5, 5), range(5, 5)]
+def test_what_is_not_worth_a_move_is_one_stretch() -> None:
+    assert stretches([MOVE_SECONDS / 10] * 5, 3) == [range(5), range(5, 5), range(5, 5)]
 
 
 @given(WORK, st.integers(1, 6), st.data())
