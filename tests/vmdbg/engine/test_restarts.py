@@ -23,6 +23,7 @@ from vmdbg.units import PAGE_SIZE, Tick
 
 READ_ONLY = DATA + PAGE_SIZE
 CARRY = 1
+GENERAL_PROTECTION, PAGE_FAULT = 13, 14
 TO_DATA = f"mov edi, {DATA}\nmov esi, {WINDOW}\nmov edx, 3f8h\nmov ecx, 2\n"
 COPIES = ["insb", "rep insw", "movsd", "rep movsq"]
 
@@ -147,3 +148,45 @@ def test_every_way_to_the_end_of_a_copy_from_a_device_is_one() -> None:
         source = TO_DATA + copy
         assert _ended(_cpu(source), in_steps) == _undisturbed(source)
         assert _ended(_cpu(source), in_slices) == _undisturbed(source)
+
+
+INS = ["insb", "insw", "insd", "rep insb"]
+
+
+@pytest.mark.parametrize("ins", INS)
+def test_a_port_that_is_caught_leaves_memory_alone(ins: str) -> None:
+    cpu = _cpu(TO_DATA + ins)
+    cpu.write(DATA, b"\xa5" * 16)
+    cpu.engine.set_catches(Catches(events=frozenset({EventKind.PORT_READ})))
+    assert isinstance(_run(cpu), EventCaught)
+    assert cpu.read(DATA, 8) == 0xA5A5A5A5A5A5A5A5
+    cpu.close()
+
+
+@pytest.mark.parametrize("ins", INS)
+def test_a_port_that_is_refused_leaves_memory_alone(ins: str) -> None:
+    cpu = _cpu(TO_DATA + ins)
+    cpu.write(DATA, b"\xa5" * 16)
+    cpu.engine.write_registers({"cs": 0x1B, "cs_flags": 0xAFFB00, "ss": 0x23, "ss_flags": 0xCFF300})
+    assert _run(cpu) == Halted() or cpu.engine.delivery_count
+    assert cpu.engine.deliveries()[0].vector == GENERAL_PROTECTION
+    assert cpu.read(DATA, 8) == 0xA5A5A5A5A5A5A5A5
+    assert not cpu.bus.log
+    cpu.close()
+
+
+@pytest.mark.parametrize("at", [READ_ONLY, READ_ONLY - 1])
+def test_a_port_is_not_read_for_a_place_that_cannot_be_stored_to(at: int) -> None:
+    cpu = _cpu(f"mov edi, {at}\nmov edx, 3f8h\ninsd")
+    assert _run(cpu) == Halted()
+    assert cpu.engine.deliveries()[0].vector == PAGE_FAULT
+    assert cpu.engine.deliveries()[0].cr2 == READ_ONLY
+    assert not cpu.bus.log
+    cpu.close()
+
+
+def test_a_device_is_stored_to_once_from_a_port() -> None:
+    cpu = _cpu(f"mov edi, {WINDOW}\nmov edx, 3f8h\ninsd")
+    assert _run(cpu) == Halted()
+    assert [access.kind for access in cpu.bus.log] == ["in", "write"]
+    cpu.close()

@@ -23,6 +23,7 @@ WRAPPED = [
     "helper_cmpxchg16b_unlocked_x86_64",
     "helper_cmpxchg16b_x86_64",
     "helper_cmpxchg8b_unlocked_x86_64",
+    "helper_cmpxchg8b_x86_64",
     "helper_cpuid_x86_64",
     "helper_fxrstor_x86_64",
     "helper_fxsave_x86_64",

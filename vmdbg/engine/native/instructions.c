@@ -42,9 +42,11 @@ static uint8_t code_byte(Env *env, uint64_t linear)
     return __real_cpu_ldub_code_x86_64(env, linear);
 }
 
-static bool is_port_access(uint8_t opcode)
+static unsigned port_traits(uint8_t opcode)
 {
-    return (opcode & 0xf4) == 0xe4 || (opcode & 0xfc) == 0x6c;
+    if ((opcode & 0xfe) == 0x6c)
+        return ACCESSES_PORT | STORES_FROM_PORT;
+    return (opcode & 0xf4) == 0xe4 || (opcode & 0xfe) == 0x6e ? ACCESSES_PORT : 0;
 }
 
 /* The ModRM.reg values, a bit for each, with which the opcode takes LOCK. */
@@ -153,7 +155,7 @@ unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *op
         return LOOPS_BY_ZF;
     if (rotates_through_carry(env, byte, linear + 1))
         return READS_FLAGS;
-    return is_port_access(byte) ? ACCESSES_PORT : 0;
+    return port_traits(byte);
 }
 
 /* What the translator reads. */
@@ -193,6 +195,10 @@ void __wrap_tcg_gen_qemu_ld_i64_x86_64(void *tcg, uintptr_t value, uintptr_t add
 
 void __wrap_tcg_gen_qemu_st_i64_x86_64(void *tcg, uintptr_t value, uintptr_t address, uintptr_t index, int operation)
 {
+    if (vm_current && vm_current->probe_next) {
+        port_translate_probe(tcg, address, 1u << (operation & 3), index);
+        return;
+    }
     check_once(tcg, address);
     __real_tcg_gen_qemu_st_i64_x86_64(tcg, value, address, index, operation);
 }

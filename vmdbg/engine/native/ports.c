@@ -29,6 +29,30 @@ static void check_permission(Env *env, uint32_t port, uint32_t size, uintptr_t h
         raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
 }
 
+void helper_cmpxchg8b_x86_64(Env *env, uint64_t linear);
+
+/* INS: whether it may read and where to it may store, asked before it reads. Unicorn stores 0 there instead, which a port
+ * that is refused or caught would leave behind. TCG calls registered helpers only: this borrows the locked CMPXCHG8B,
+ * which is for parallel CPUs, and has the size and the kind of access in place of the CPU. */
+void port_translate_probe(void *tcg, uintptr_t address, unsigned size, unsigned mmu_idx)
+{
+    void *arguments[] = {tcg_constant_argument(tcg, size | mmu_idx << 8), (char *)tcg + address};
+
+    vm_current->probe_next = 0;
+    tcg_gen_callN_x86_64(tcg, helper_cmpxchg8b_x86_64, NULL, 2, arguments);
+}
+
+HELPER void __wrap_helper_cmpxchg8b_x86_64(Env *size_and_index, uint64_t linear)
+{
+    Env *env = vm_current->env;
+    uint64_t size = (uintptr_t)size_and_index & 0xff, in_page = 4096 - (linear & 0xfff), mmu_idx = (uintptr_t)size_and_index >> 8;
+
+    check_permission(env, env->regs[R_RDX] & 0xffff, size, HERE);
+    probe_access_x86_64(env, linear, size < in_page ? size : in_page, MMU_STORE, mmu_idx, HERE);
+    if (size > in_page)
+        probe_access_x86_64(env, linear + in_page, size - in_page, MMU_STORE, mmu_idx, HERE);
+}
+
 static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host_pc)
 {
     Vm *vm = vm_current;

@@ -190,6 +190,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
     uint64_t opcode_at;
     unsigned traits = instruction_traits(vm->env, db->pc_next, db->tb->flags & HF_CS64, &opcode_at);
     vm->align_next = traits & DEMANDS_ALIGNMENT;
+    vm->probe_next = traits & STORES_FROM_PORT;
     if (traits & STORES_MXCSR)
         sse_status_translate_stmxcsr(UC_TCG_CTX(vm->uc), vm->env);
     if (must_begin_block(db, traits)) {
@@ -202,7 +203,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
         refuse(db, cpu, opcode_at);
     else
         original_ops->translate_insn(db, cpu);
-    vm->align_next = 0;
+    vm->align_next = vm->probe_next = 0;
     if (db->is_jmp == DISAS_NEXT && TCG_TEMPS_IN_USE(UC_TCG_CTX(vm->uc)) > TCG_TEMPS - TCG_TEMPS_SPARE)
         db->is_jmp = DISAS_TOO_MANY;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||

@@ -87,6 +87,7 @@ struct Vm {
     uint32_t attention, pad_attention;      /* attention: look at every block */
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
     uint32_t align_next;                    /* the next access translated is to be checked */
+    uint32_t probe_next, pad_probe;         /* the next store translated only asks whether it may be */
     uint64_t instead_at, instead_size;      /* where the translator is shown other bytes than there are */
     const uint8_t *instead;
     uint32_t int_length;                    /* of the INT n that is being delivered */
@@ -225,8 +226,11 @@ void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int
 const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf);
 
 /* instructions.c */
-enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32 };
+enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32, STORES_FROM_PORT = 64 };
 unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at);
+
+/* ports.c */
+void port_translate_probe(void *tcg, uintptr_t address, unsigned size, unsigned mmu_idx);
 
 /* sse_status.c */
 void sse_status_collect(Env *env);
