@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from vmdbg.engine.port import Access, Breakpoints, Catches, EventKind, Watchpoint
+from vmdbg.engine.exits import Access, EventKind
+from vmdbg.engine.stops import Breakpoints, Catches, Watchpoint
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.machine import Machine
 from vmdbg.units import Linear, Physical, Tick

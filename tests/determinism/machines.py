@@ -13,7 +13,7 @@ from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
 from vmdbg.boot.source import read_input
-from vmdbg.engine.port import LimitReached
+from vmdbg.engine.exits import LimitReached
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import Digest, digest

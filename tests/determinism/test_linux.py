@@ -7,7 +7,7 @@ import pytest
 
 from tests.determinism.debugging import Action, Break, Catch, Flush, Look, Run, SaveRestore, Step, Watch, clear
 from tests.determinism.machines import digests_at, linux_machine, run_in_slices, running, step_often
-from vmdbg.engine.port import Access, EventKind
+from vmdbg.engine.exits import Access, EventKind
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.machine import Machine
 from vmdbg.units import Tick

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.determinism.machines import image_machine, run_in_slices, run_to, running, step_often
 from tests.guests.build import assemble
-from vmdbg.engine.port import Exit
+from vmdbg.engine.exits import Exit
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.machine import EngineFactory, Machine
 from vmdbg.machine.snapshot import MachineState

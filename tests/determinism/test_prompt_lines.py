@@ -18,7 +18,7 @@ from vmdbg.commands.catalog import load
 from vmdbg.commands.habits import HINTS
 from vmdbg.commands.registry import REGISTRY, Effect
 from vmdbg.commands.session import Session
-from vmdbg.engine.port import Catches
+from vmdbg.engine.stops import Catches
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.snapshot import Position
 

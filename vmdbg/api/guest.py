@@ -19,7 +19,7 @@ from vmdbg.debugger.actions import Action, Continue, Direction, Step, StepMode
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
 from vmdbg.debugger.stops import BreakpointStop, Ended, HistoryEnd, HistoryStart, Stop, WatchpointStop
-from vmdbg.engine.port import Access, EventKind
+from vmdbg.engine.exits import Access, EventKind
 from vmdbg.errors import GuestError, RecordingError, UserError
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.inputs import NmiButton, PowerButton, SerialInput
@@ -201,7 +201,7 @@ class Guest:
         return log.text[read:end].decode("utf-8", "backslashreplace")
 
     def _is_over(self, outcome: object) -> bool:
-        from vmdbg.engine.port import LimitReached, StopRequested
+        from vmdbg.engine.exits import LimitReached, StopRequested
 
         return not isinstance(outcome, LimitReached | StopRequested)
 

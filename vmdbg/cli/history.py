@@ -13,7 +13,7 @@ from vmdbg.cli.terminal import message
 from vmdbg.cli.values import number
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.sources import SymbolFile
-from vmdbg.engine.port import LimitReached, StopRequested
+from vmdbg.engine.exits import LimitReached, StopRequested
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position

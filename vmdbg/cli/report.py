@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
-from vmdbg.engine.port import (
+from vmdbg.engine.exits import (
     BreakpointHit,
     Delivery,
     DeliveryKind,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vmdbg.engine.port import LimitReached, StopRequested
+from vmdbg.engine.exits import LimitReached, StopRequested
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import Outcome
 from vmdbg.units import Tick

@@ -10,7 +10,8 @@ from vmdbg.commands.oops_watch import is_oops_point
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
-from vmdbg.engine.port import Access, Catches
+from vmdbg.engine.exits import Access
+from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
 
 

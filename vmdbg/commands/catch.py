@@ -9,7 +9,8 @@ from vmdbg.commands.document import Document, Json, Style, document, text
 from vmdbg.commands.oops_watch import OopsWatch
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
-from vmdbg.engine.port import Catches, EventKind
+from vmdbg.engine.exits import EventKind
+from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
 from vmdbg.x86.exceptions import EXCEPTIONS, NMI, find_vector, interrupt_name, vector_name
 from vmdbg.x86.msr import BY_INDEX, find_msr

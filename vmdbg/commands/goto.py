@@ -13,7 +13,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.judge import judge
 from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import StepDone, Stop
-from vmdbg.engine.port import BreakpointHit, EventCaught
+from vmdbg.engine.exits import BreakpointHit, EventCaught
 from vmdbg.errors import UserError
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.snapshot import Position

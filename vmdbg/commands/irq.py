@@ -18,7 +18,7 @@ from vmdbg.commands.document import (
 )
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
-from vmdbg.engine.port import Delivery, DeliveryKind
+from vmdbg.engine.exits import Delivery, DeliveryKind
 from vmdbg.x86.exceptions import describe_error_code, find_vector, vector_name
 
 

@@ -10,7 +10,7 @@ from vmdbg.commands.stepping import OWNER, instruction_at
 from vmdbg.commands.stop_report import place_text
 from vmdbg.commands.watch import default_size
 from vmdbg.debugger.actions import Seek
-from vmdbg.engine.port import Access, WatchHit, WatchpointHit
+from vmdbg.engine.exits import Access, WatchHit, WatchpointHit
 from vmdbg.errors import UserError
 from vmdbg.timeline.outcome import TimelineOutcome
 

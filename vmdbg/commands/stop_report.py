@@ -21,7 +21,7 @@ from vmdbg.debugger.stops import (
     Stop,
     WatchpointStop,
 )
-from vmdbg.engine.port import Access, TripleFault, WatchHit
+from vmdbg.engine.exits import Access, TripleFault, WatchHit
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session

@@ -11,7 +11,7 @@ from vmdbg.commands.document import Document
 from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.session import Session
 from vmdbg.debugger.points import Space
-from vmdbg.engine.port import Access
+from vmdbg.engine.exits import Access
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.place import Place
 from vmdbg.units import Linear, Physical

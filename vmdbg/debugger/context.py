@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmdbg.engine.port import Delivery, DeliveryKind, Engine
+from vmdbg.engine.exits import Delivery, DeliveryKind
+from vmdbg.engine.port import Engine
 
 ERROR_CODE_VECTORS = frozenset({8, 10, 11, 12, 13, 14, 17, 21})
 

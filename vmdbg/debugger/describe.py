@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from vmdbg.debugger.stops import Ending, EventStop
-from vmdbg.engine.port import Delivery, DeliveryKind, EventKind, Stuck, TripleFault, VoidFetch
+from vmdbg.engine.exits import Delivery, DeliveryKind, EventKind, Stuck, TripleFault, VoidFetch
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.x86.exceptions import PAGE_FAULT, describe_error_code, vector_name
 from vmdbg.x86.msr import BY_INDEX as MSRS

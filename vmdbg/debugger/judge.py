@@ -15,7 +15,7 @@ from vmdbg.debugger.stops import (
     Stop,
     WatchpointStop,
 )
-from vmdbg.engine.port import (
+from vmdbg.engine.exits import (
     BreakpointHit,
     EventCaught,
     ExceptionDelivered,

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from vmdbg.debugger.points import Breakpoint, Condition, Point, Space, Watchpoint
-from vmdbg.engine.port import Access, Breakpoints, Catches, Engine
-from vmdbg.engine.port import Watchpoint as EngineWatchpoint
+from vmdbg.engine.exits import Access
+from vmdbg.engine.port import Engine
+from vmdbg.engine.stops import Breakpoints, Catches
+from vmdbg.engine.stops import Watchpoint as EngineWatchpoint
 from vmdbg.errors import UserError
 from vmdbg.units import Linear, Physical
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vmdbg.engine.port import Access
+from vmdbg.engine.exits import Access
 
 if TYPE_CHECKING:
     from vmdbg.debugger.debugger import Debugger

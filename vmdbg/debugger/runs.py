@@ -10,7 +10,7 @@ from vmdbg.debugger.context import Context, current_context, is_interruption, re
 from vmdbg.debugger.judge import breakpoints_here, judge, judge_breakpoint
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop, WatchpointStop
-from vmdbg.engine.port import Access, BreakpointHit, Delivery, EventCaught, LimitReached, Stepped, StopRequested
+from vmdbg.engine.exits import Access, BreakpointHit, Delivery, EventCaught, LimitReached, Stepped, StopRequested
 from vmdbg.units import Linear, Tick
 
 if TYPE_CHECKING:

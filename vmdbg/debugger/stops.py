@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmdbg.debugger.points import Breakpoint, Watchpoint
-from vmdbg.engine.port import Delivery, EventKind, Stuck, TripleFault, VoidFetch, WatchHit
+from vmdbg.engine.exits import Delivery, EventKind, Stuck, TripleFault, VoidFetch, WatchHit
 from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
 
 

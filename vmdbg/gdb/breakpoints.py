@@ -8,7 +8,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Breakpoint as DebuggerBreakpoint
 from vmdbg.debugger.points import Condition, Point, Space
 from vmdbg.debugger.points import Watchpoint as DebuggerWatchpoint
-from vmdbg.engine.port import Access
+from vmdbg.engine.exits import Access
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.frame import GuestFrame
 from vmdbg.gdb.monitor import OWNER
@@ -54,9 +54,7 @@ class GuestBreakpoints:
             return table.add_breakpoint(address, space=space, owner=OWNER, condition=condition)
         if point.length > MAX_WATCHED:
             raise TargetError(f"a watchpoint over {point.length:#x} bytes; at most {MAX_WATCHED:#x} are watched")
-        return table.add_watchpoint(
-            address, point.length, accesses, space=space, owner=OWNER, condition=condition
-        )
+        return table.add_watchpoint(address, point.length, accesses, space=space, owner=OWNER, condition=condition)
 
     def _condition(self, point: Breakpoint) -> Condition | None:
         if not point.conditions and not point.commands:

@@ -25,7 +25,7 @@ from vmdbg.debugger.stops import (
     Stop,
     WatchpointStop,
 )
-from vmdbg.engine.port import Access, Stuck, TripleFault, VoidFetch, WatchHit
+from vmdbg.engine.exits import Access, Stuck, TripleFault, VoidFetch, WatchHit
 from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
 
 Owned = Callable[[Point], Breakpoint | None]

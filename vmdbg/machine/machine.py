@@ -9,10 +9,8 @@ from collections.abc import Callable
 from typing import assert_never
 
 from devices.scheduler import Event, Scheduler
-from vmdbg.engine.port import (
+from vmdbg.engine.exits import (
     BreakpointHit,
-    Bus,
-    Engine,
     EventCaught,
     ExceptionDelivered,
     Exit,
@@ -25,6 +23,7 @@ from vmdbg.engine.port import (
     VoidFetch,
     WatchpointHit,
 )
+from vmdbg.engine.port import Bus, Engine
 from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.console import Console

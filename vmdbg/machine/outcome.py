@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmdbg.engine.port import (
+from vmdbg.engine.exits import (
     BreakpointHit,
     EventCaught,
     ExceptionDelivered,

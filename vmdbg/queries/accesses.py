@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmdbg.engine.port import Access, BreakpointHit, Breakpoints, Stops, WatchHit, Watchpoint, WatchpointHit
+from vmdbg.engine.exits import Access, BreakpointHit, WatchHit, WatchpointHit
+from vmdbg.engine.stops import Breakpoints, Stops, Watchpoint
 from vmdbg.machine.outcome import Outcome
 from vmdbg.queries.rows import AccessRow, ExecutionRow
 from vmdbg.timeline.timeline import Timeline

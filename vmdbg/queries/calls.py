@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from vmdbg.engine.port import BreakpointHit, Breakpoints, Catches, EventCaught, EventKind, ExceptionDelivered, Stops
+from vmdbg.engine.exits import BreakpointHit, EventCaught, EventKind, ExceptionDelivered
+from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.queries.rows import CallRow, SystemCallRow
 from vmdbg.timeline.timeline import Timeline

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmdbg.engine.port import Access, Catches, DeliveryKind, EventCaught, EventKind, ExceptionDelivered, Stops
+from vmdbg.engine.exits import Access, DeliveryKind, EventCaught, EventKind, ExceptionDelivered
+from vmdbg.engine.stops import Catches, Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.rows import Cr3Row, DeliveryRow, PortRow

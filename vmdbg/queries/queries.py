@@ -9,7 +9,8 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 
-from vmdbg.engine.port import Access, Stops, WatchpointHit
+from vmdbg.engine.exits import Access, WatchpointHit
+from vmdbg.engine.stops import Stops
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position

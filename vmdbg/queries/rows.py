@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmdbg.engine.port import Access, DeliveryKind
+from vmdbg.engine.exits import Access, DeliveryKind
 from vmdbg.machine.snapshot import Position
 from vmdbg.units import Linear, Physical
 

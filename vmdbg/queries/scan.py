@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from vmdbg.engine.port import BreakpointHit, EventCaught, LimitReached, Stops, WatchpointHit
+from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, WatchpointHit
+from vmdbg.engine.stops import Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.stops import arm

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from vmdbg.engine.port import BreakpointHit, Breakpoints, Catches, EventCaught, ExceptionDelivered, LimitReached, Stops
+from vmdbg.engine.exits import BreakpointHit, EventCaught, ExceptionDelivered, LimitReached
+from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position

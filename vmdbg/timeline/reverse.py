@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vmdbg.engine.port import BreakpointHit, EventCaught, LimitReached, StopRequested, Stops, WatchpointHit
+from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, StopRequested, WatchpointHit
+from vmdbg.engine.stops import Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.checkpoint import Checkpoint

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vmdbg.engine.port import Engine, Stops
+from vmdbg.engine.port import Engine
+from vmdbg.engine.stops import Stops
 
 
 def arm(engine: Engine, stops: Stops) -> None:

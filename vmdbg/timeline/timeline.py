@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from vmdbg.engine.port import BreakpointHit, LimitReached, Stepped, StopRequested, Stops
+from vmdbg.engine.exits import BreakpointHit, LimitReached, Stepped, StopRequested
+from vmdbg.engine.stops import Stops
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.inputs import Input, MemoryWrite, PortWrite, RegisterWrite
 from vmdbg.machine.machine import Machine

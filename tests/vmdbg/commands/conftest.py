@@ -14,7 +14,7 @@ from tests.vmdbg.os.own_machine import OwnGuest
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.session import Session
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.engine.port import Catches
+from vmdbg.engine.stops import Catches
 from vmdbg.machine.snapshot import Position
 
 __all__ = ["own"]

@@ -6,7 +6,8 @@ import json
 
 from vmdbg.commands.session import Session
 from vmdbg.debugger.stops import EventStop, ExceptionStop
-from vmdbg.engine.port import Catches, EventKind
+from vmdbg.engine.exits import EventKind
+from vmdbg.engine.stops import Catches
 
 
 def test_kinds_add_up_and_come_off(session: Session) -> None:

@@ -17,7 +17,7 @@ from vmdbg.debugger.stops import (
     StepDone,
     WatchpointStop,
 )
-from vmdbg.engine.port import Access, EventKind
+from vmdbg.engine.exits import Access, EventKind
 from vmdbg.errors import UserError
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import HaltedForever, TestExited

@@ -6,7 +6,8 @@ import pytest
 
 from vmdbg.debugger.point_table import PointTable
 from vmdbg.debugger.points import Space
-from vmdbg.engine.port import Access, Breakpoints, Catches, Stops, Watchpoint
+from vmdbg.engine.exits import Access
+from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.errors import UserError
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.guests.build import assemble
-from vmdbg.engine.port import LimitReached, Stepped
+from vmdbg.engine.exits import LimitReached, Stepped
 from vmdbg.engine.unicorn.bare import CODE, PAGE_TABLE, BareCpu
 from vmdbg.units import PAGE_SIZE, Tick
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.guests.build import assemble
-from vmdbg.engine.port import Delivery, Halted, LimitReached, Stepped, VoidFetch
+from vmdbg.engine.exits import Delivery, Halted, LimitReached, Stepped, VoidFetch
 from vmdbg.engine.unicorn.bare import ALIAS, CODE, DATA, HANDLERS, IDT, PAGE_TABLE, STACK, WINDOW, BareCpu
 from vmdbg.units import PAGE_SIZE, Tick
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vmdbg.engine.port import Delivery, Stepped, VoidFetch
+from vmdbg.engine.exits import Delivery, Stepped, VoidFetch
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.engine.unicorn.bare import LoggingBus
 from vmdbg.units import PAGE_SIZE, Linear, Physical

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from tests.vmdbg.engine.hostile_code import PLACES, prepare
-from vmdbg.engine.port import (
+from vmdbg.engine.exits import (
     Access,
     BreakpointHit,
-    Breakpoints,
-    Catches,
     EventCaught,
     EventKind,
     ExceptionDelivered,
@@ -20,9 +18,9 @@ from vmdbg.engine.port import (
     LimitReached,
     Stepped,
     Stuck,
-    Watchpoint,
     WatchpointHit,
 )
+from vmdbg.engine.stops import Breakpoints, Catches, Watchpoint
 from vmdbg.engine.unicorn.bare import CODE, BareCpu
 from vmdbg.units import Linear, Tick
 

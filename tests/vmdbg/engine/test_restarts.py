@@ -7,17 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.guests.build import assemble
-from vmdbg.engine.port import (
-    Access,
-    Catches,
-    EventCaught,
-    EventKind,
-    Halted,
-    LimitReached,
-    Stepped,
-    Watchpoint,
-    WatchpointHit,
-)
+from vmdbg.engine.exits import Access, EventCaught, EventKind, Halted, LimitReached, Stepped, WatchpointHit
+from vmdbg.engine.stops import Catches, Watchpoint
 from vmdbg.engine.unicorn.bare import CODE, DATA, PAGE_TABLE, PRESENT, STACK, WINDOW, BareCpu
 from vmdbg.units import PAGE_SIZE, Tick
 

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests.guests.build import assemble
-from vmdbg.engine.port import Halted
+from vmdbg.engine.exits import Halted
 from vmdbg.engine.unicorn.bare import CODE, DATA, BareCpu
 from vmdbg.units import Tick
 

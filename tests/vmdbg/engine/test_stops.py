@@ -3,20 +3,18 @@
 import pytest
 
 from tests.guests.build import assemble
-from vmdbg.engine.port import (
+from vmdbg.engine.exits import (
     Access,
     BreakpointHit,
-    Breakpoints,
-    Catches,
     DeliveryKind,
     EventCaught,
     EventKind,
     ExceptionDelivered,
     Halted,
     StopRequested,
-    Watchpoint,
     WatchpointHit,
 )
+from vmdbg.engine.stops import Breakpoints, Catches, Watchpoint
 from vmdbg.engine.unicorn.bare import CODE, CODE64, DATA, HANDLERS, IDT, STACK, BareCpu
 from vmdbg.units import Linear, Physical, Tick
 

@@ -10,7 +10,7 @@ import pytest
 from tests.guests.build import assemble
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, CpuMode, InputFile
-from vmdbg.engine.port import LimitReached
+from vmdbg.engine.exits import LimitReached
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import digest

@@ -5,7 +5,7 @@ import pytest
 from tests.guests.build import sample_kernel
 from tests.guests.expected import GUESTS, Ending, Guest
 from tests.vmdbg.machine.guest_runs import run_guest, run_image
-from vmdbg.engine.port import TripleFault, VoidFetch
+from vmdbg.engine.exits import TripleFault, VoidFetch
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, TestExited
 
 ENDS: dict[Ending, Outcome] = {

@@ -10,7 +10,7 @@ from tests.vmdbg.os.engine_view import EngineView
 from tests.vmdbg.os.kernels import Kernel
 from tests.vmdbg.os.qemu_guest import DumpView, FileMemory, Truth, initial_ramdisk
 from vmdbg.cli.start import GuestFiles, start
-from vmdbg.engine.port import Breakpoints
+from vmdbg.engine.stops import Breakpoints
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.outcome import Outcome
 from vmdbg.os.linux.operating_system import Linux, LinuxDetector

@@ -13,7 +13,7 @@ import pytest
 
 from tests.guests.build import REPOSITORY, sample_kernel
 from tests.vmdbg.timeline.model import Model, origin_of
-from vmdbg.engine.port import Access, Delivery, DeliveryKind
+from vmdbg.engine.exits import Access, Delivery, DeliveryKind
 from vmdbg.errors import UserError
 from vmdbg.machine.digest import digest
 from vmdbg.machine.snapshot import Position

@@ -11,7 +11,8 @@ from tests.guests.build import assemble_file
 from tests.vmdbg.recording.guests import sample_origin
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
-from vmdbg.engine.port import BreakpointHit, EventCaught, LimitReached, Stepped, Stops, WatchpointHit
+from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, Stepped, WatchpointHit
+from vmdbg.engine.stops import Stops
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.inputs import Input

@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.vmdbg.timeline.model import Model, machine_of
-from vmdbg.engine.port import (
-    Access,
-    Breakpoints,
-    Catches,
-    LimitReached,
-    Stops,
-    Watchpoint,
-)
+from vmdbg.engine.exits import Access, LimitReached
+from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.machine.digest import digest
 from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, RegisterWrite, SerialInput
 from vmdbg.machine.snapshot import Position

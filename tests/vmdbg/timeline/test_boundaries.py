@@ -7,16 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.vmdbg.timeline.model import Model, machine_of
-from vmdbg.engine.port import (
-    Access,
-    BreakpointHit,
-    Breakpoints,
-    ExceptionDelivered,
-    Stops,
-    TripleFault,
-    Watchpoint,
-    WatchpointHit,
-)
+from vmdbg.engine.exits import Access, BreakpointHit, ExceptionDelivered, TripleFault, WatchpointHit
+from vmdbg.engine.stops import Breakpoints, Stops, Watchpoint
 from vmdbg.errors import UserError
 from vmdbg.machine.digest import digest
 from vmdbg.machine.inputs import NmiButton, RegisterWrite, SerialInput
@@ -117,7 +109,7 @@ def test_a_condition_that_fails_leaves_all_as_it_was(timeline: Timeline, model: 
 
 
 def test_delivery_and_instruction_are_two_instants(timeline: Timeline) -> None:
-    from vmdbg.engine.port import Catches
+    from vmdbg.engine.stops import Catches
 
     timeline.seek(timeline.start)
     arm(timeline.machine.engine, Stops(catches=Catches(vectors=frozenset(range(32)))))

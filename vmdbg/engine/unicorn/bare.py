@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from vmdbg.engine.port import Exit
+from vmdbg.engine.exits import Exit
 from vmdbg.engine.unicorn.engine import UnicornEngine
 from vmdbg.engine.unicorn.registers import GENERAL
 from vmdbg.units import PAGE_SIZE, Physical, Tick

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from vmdbg.engine.port import BreakpointHit, Breakpoints, Delivery, Exit, Halted, LimitReached, Stepped
+from vmdbg.engine.exits import BreakpointHit, Delivery, Exit, Halted, LimitReached, Stepped
+from vmdbg.engine.stops import Breakpoints
 from vmdbg.engine.unicorn.bare import CODE, DATA, HANDLERS, WINDOW, BareCpu
 from vmdbg.errors import EngineError
 from vmdbg.units import Linear, Tick

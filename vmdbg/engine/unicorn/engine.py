@@ -7,18 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import Structure, addressof, sizeof
 from dataclasses import replace
 
+from vmdbg.engine.exits import Delivery, Exit
 from vmdbg.engine.native import _native
-from vmdbg.engine.port import (
-    Breakpoints,
-    Bus,
-    Catches,
-    CpuSnapshot,
-    Delivery,
-    EngineStatistics,
-    Exit,
-    Stops,
-    Watchpoint,
-)
+from vmdbg.engine.port import Bus, CpuSnapshot, EngineStatistics
+from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.engine.unicorn.callbacks import NEVER
 from vmdbg.engine.unicorn.native_values import DELIVERIES, delivery, exit_of, load_catches, load_cpuid, load_watchpoints
 from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS

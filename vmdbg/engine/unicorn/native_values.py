@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vmdbg.engine.native import _native
-from vmdbg.engine.port import (
+from vmdbg.engine.exits import (
     Access,
     BreakpointHit,
-    Catches,
     Delivery,
     DeliveryKind,
     EventCaught,
@@ -24,9 +22,10 @@ from vmdbg.engine.port import (
     TripleFault,
     VoidFetch,
     WatchHit,
-    Watchpoint,
     WatchpointHit,
 )
+from vmdbg.engine.native import _native
+from vmdbg.engine.stops import Catches, Watchpoint
 from vmdbg.units import Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
 

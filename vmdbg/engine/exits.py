@@ -1,0 +1,155 @@
+"""What ends a run of guest code, and what is delivered in it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from vmdbg.units import Linear, Physical, Tick
+
+
+class DeliveryKind(enum.Enum):
+    """What was delivered through the IDT or IVT (SDM 3A 6.3)."""
+
+    EXCEPTION = 0
+    SOFTWARE = 1
+    EXTERNAL = 2
+    NMI = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery. `rip` is where it struck, `handler` where it went (0 if it faulted again); `cpl` was the ring.
+
+    `linear_pc` is cs.base + rip; `width` is 16, 32 or 64, of the code segment; `code` is the bytes at rip, of #UD only.
+
+    `error_code` and `cr2` are the values then; they mean something only for the vectors that have them.
+    """
+
+    tick: Tick
+    kind: DeliveryKind
+    vector: int
+    error_code: int
+    rip: int
+    linear_pc: Linear
+    cr2: Linear
+    handler: int
+    cpl: int
+    width: int
+    code: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """The first instruction boundary at or after the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """HLT retired: rip is after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One instruction retired, or one interrupt or exception was delivered instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakpointHit:
+    """The instruction at rip has a breakpoint and has not run."""
+
+
+class Access(enum.Enum):
+    READ = 1
+    WRITE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WatchHit:
+    """One access that touched the watchpoint numbered `number`.
+
+    `old` is what was there before it, at most 16 bytes; `pc` is the linear address of the instruction that made it.
+    """
+
+    number: int
+    access: Access
+    linear: Linear
+    physical: Physical
+    size: int
+    old: bytes
+    pc: Linear = Linear(0)  # noqa: RUF009 - an integer
+
+
+@dataclass(frozen=True, slots=True)
+class WatchpointHit:
+    """The instruction before rip made these accesses; it has retired."""
+
+    hits: tuple[WatchHit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionDelivered:
+    """A caught vector was delivered: rip is at the handler's first instruction."""
+
+    delivery: Delivery
+
+
+class EventKind(enum.Enum):
+    """Instructions that can be caught before they run."""
+
+    CR3_LOAD = "cr3"
+    MODE_SWITCH = "mode"
+    MSR_READ = "rdmsr"
+    MSR_WRITE = "wrmsr"
+    PORT_READ = "in"
+    PORT_WRITE = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class EventCaught:
+    """The instruction at rip is about to cause the event.
+
+    `subject`: the port, the MSR, or the control register's present value; `value`: what is about to be written.
+    """
+
+    kind: EventKind
+    subject: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class TripleFault:
+    """Shutdown: the last deliveries say how it came to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoidFetch:
+    """The guest went on to execute where there is no memory; rip is there."""
+
+    linear: Linear
+    physical: Physical
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """request_stop() was called while code ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The guest takes one exception after another and retires nothing."""
+
+
+Exit = (
+    LimitReached
+    | Halted
+    | Stepped
+    | BreakpointHit
+    | WatchpointHit
+    | ExceptionDelivered
+    | EventCaught
+    | TripleFault
+    | VoidFetch
+    | StopRequested
+    | Stuck
+)
