@@ -30,17 +30,23 @@ def check_can_leave_out(origin: Origin, *, embed: bool) -> None:
         raise UserError("the files that this machine was made from are not known: record with them embedded")
 
 
-def make_meta(origin: Origin, *, embed: bool) -> tuple[Meta, list[tuple[SegmentRef, Segment]]]:
-    """The block, and the segments whose bytes the recording must hold. Raises as check_can_leave_out()."""
+def make_meta(
+    origin: Origin, *, embed: bool, made_by: tuple[str, str] | None = None
+) -> tuple[Meta, list[tuple[SegmentRef, Segment]]]:
+    """The block, and the segments whose bytes the recording must hold. Raises as check_can_leave_out().
+
+    `made_by`: version and fingerprint of the build that the digests are of, if it was not this one.
+    """
     check_can_leave_out(origin, embed=embed)
+    version, build = made_by or (vmdbg.__version__, build_fingerprint())
     meta = Meta(
-        vmdbg=vmdbg.__version__,
+        vmdbg=version,
         engine=ENGINE_VERSION,
         state_size=STATE_SIZE,
         config=origin.config,
         description=origin.description,
         command_line=origin.command_line,
-        build=build_fingerprint(),
+        build=build,
     )
     if embed and (symbols := _symbols(origin)) is not None:
         ref = segment_ref(symbols)

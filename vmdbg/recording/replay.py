@@ -44,7 +44,9 @@ def replay(recording: Recording, *, budget: int = DEFAULT_BUDGET, closed: bool =
             store=store,
             ram=ram,
         )
-        timeline.other_build = recording.other_build
+        if recording.other_build:
+            timeline.other_build = recording.other_build
+            timeline.made_by = recording.meta.vmdbg, recording.meta.build
         for piece in recording.console:
             log = timeline.console.ports.get(piece.port)
             if log is not None and (not log.ticks or piece.tick >= log.ticks[-1]):

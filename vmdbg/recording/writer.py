@@ -61,6 +61,7 @@ class RecordingWriter:
         self._first = first if first is not None else timeline.checkpoints.first
         if self._origin is None:
             raise UserError("this timeline cannot be recorded: what its machine was made from is not known")
+        self._made_by = timeline.made_by if origin is None else None
         self.path = Path(path)
         self.failure: RecordingError | None = None
         self.reason = ""
@@ -100,7 +101,7 @@ class RecordingWriter:
 
     def _write_beginning(self, origin: Origin, *, embed: bool) -> None:
         """What was booted. Hashing and packing it takes longer than the guest should wait."""
-        meta, held = make_meta(origin, embed=embed)
+        meta, held = make_meta(origin, embed=embed, made_by=self._made_by)
         self._writer.append(Kind.META, encode(meta))
         for piece in pieces(held):
             self._writer.append(Kind.CONTENT, encode(piece))

@@ -103,6 +103,8 @@ class Timeline:
         """Whether known digests are compared with when they are passed again."""
         self.other_build = ""
         """Which build of vmdbg the digests are of, in words, if they are not this one's."""
+        self.made_by: tuple[str, str] | None = None
+        """Its version and fingerprint."""
         self.keeps = True
         """Whether checkpoints, and digests for nobody but itself, are taken without being asked."""
         self.recorder: Recorder | None = None

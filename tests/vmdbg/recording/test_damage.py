@@ -144,7 +144,7 @@ from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import start_recording
 from vmdbg.units import Tick
 timeline = new_timeline()
-start_recording(sys.argv[1], timeline)
+start_recording(sys.argv[1], timeline).flush()
 while True:
     timeline.run(Tick(timeline.position.tick + 3_000_000))
     print(timeline.position.tick, flush=True)

@@ -220,6 +220,19 @@ def test_a_divergence_in_a_recording_of_another_build_names_that_build(
     timeline.machine.close()
 
 
+def test_what_is_saved_of_a_recording_of_another_build_stays_that_builds(
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmdbg.recording.meta.build_fingerprint", lambda: "0123456789ab")
+    timeline = replay_file(recorded.path)
+    save_recording(timeline, tmp_path / "again")
+    timeline.seek(Position(Tick(350_000_000)))
+    save_snapshot(timeline, tmp_path / "instant")
+    timeline.machine.close()
+    assert open_recording(tmp_path / "again").meta.build == build_fingerprint()
+    assert open_recording(tmp_path / "instant").meta.build == "0123456789ab"
+
+
 def test_a_recording_is_never_overwritten(recorded: Recorded) -> None:
     timeline = new_timeline()
     with pytest.raises(UserError, match="exists already"):
