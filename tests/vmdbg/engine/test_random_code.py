@@ -25,7 +25,7 @@ from vmdbg.engine.unicorn.bare import CODE, BareCpu
 from vmdbg.units import Linear, Tick
 
 LIMITS = [20, 100, 300]
-TAUGHT = [1108, 3585, 7254, 11125, 13142, 19870]
+TAUGHT = [1108, 3585, 7254, 11125, 13142, 19870, 46044]
 """Each once showed a defect."""
 Way = Callable[[BareCpu, Tick, random.Random], Exit]
 

@@ -141,6 +141,14 @@ def test_every_way_to_the_end_of_a_copy_from_a_device_is_one() -> None:
         assert _ended(_cpu(source), in_slices) == _undisturbed(source)
 
 
+def test_flags_that_only_running_tells_stay_when_a_later_access_is_watched() -> None:
+    source = f"mov ebx, {DATA}\ndec al\nadd al, 1\nrcl al, 1\nsub edx, 1\nshl edx, cl\nmov eax, [rbx]\npushfq"
+    cpu = _cpu(source)
+    cpu.engine.set_watchpoints([Watchpoint(1, DATA, 1, frozenset({Access.READ}))])
+    assert isinstance(_run(cpu), WatchpointHit)
+    assert _ended(cpu, _finish) == _undisturbed(source)
+
+
 INS = ["insb", "insw", "insd", "rep insb"]
 
 

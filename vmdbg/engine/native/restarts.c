@@ -97,7 +97,10 @@ void __real_restore_state_to_opc_x86_64(Env *env, Block *tb, uint64_t *data);
 /* The rip of an instruction in the block that runs. */
 static uint64_t rip_of(Vm *vm, uintptr_t host_pc)
 {
+    uint32_t cc_op = vm->env->cc_op;
+
     cpu_restore_state_x86_64(vm->cpu, host_pc, false);
+    vm->env->cc_op = cc_op;                 /* which the translator may not know for the other instruction */
     return vm->env->eip;
 }
 
