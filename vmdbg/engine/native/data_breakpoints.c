@@ -4,7 +4,7 @@
  */
 #include "vm.h"
 
-enum { BP_MEM_READ = 1, BP_MEM_WRITE = 2, BP_HIT_READ = 0x40, BP_HIT_WRITE = 0x80, BP_HIT = 0xc0, DR6_TRAPS = 15 };
+enum { BP_HIT_READ = 0x40, BP_HIT_WRITE = 0x80, BP_HIT = 0xc0, DR6_TRAPS = 15 };
 #define DR6_BD (1u << 13)
 #define DR7_GD (1u << 13)
 
@@ -35,12 +35,15 @@ static bool set_at(Vm *vm, unsigned index)
     return vm->data_breakpoint_set >> index & 1;
 }
 
-bool data_breakpoint_page(Vm *vm, uint64_t linear)
+/* BP_MEM_READ and BP_MEM_WRITE, for which accesses of the page are to be checked. */
+uint32_t data_breakpoint_page(Vm *vm, uint64_t linear)
 {
+    uint32_t kinds = 0;
+
     for (unsigned i = 0; i < 4; i++)
         if (set_at(vm, i) && !((vm->data_breakpoints[i].linear ^ linear) & ~0xfffull))
-            return true;
-    return false;
+            kinds |= vm->data_breakpoints[i].flags & BP_MEM_ACCESS;
+    return kinds;
 }
 
 /* Goes back to before the instruction, which is then run alone. */

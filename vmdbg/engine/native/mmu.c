@@ -298,14 +298,8 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
     }
     int prot = grant(vm, &t, access, mmu_idx);
     uint64_t granularity = 4096;
-    if ((vm->watchpoint_count || vm->data_breakpoint_set) && watch_page(vm, linear, t.physical)) {
-        if (access == MMU_FETCH) {
-            prot = PAGE_EXEC;
-        } else {
-            granularity = 1;                /* refilled at every access */
-            watch_access(vm, linear, t.physical | (linear & 0xfff), size, access, host_pc);
-        }
-    }
+    if (vm->watchpoint_count || vm->data_breakpoint_set)
+        vm->filling_watched = watch_page(vm, linear, t.physical);
     if (access == MMU_STORE && in_rom(vm, t.physical)) {
         memset(vm->sink, 0xff, 4096);       /* a locked instruction reads it too */
         t.physical = SINK;
@@ -313,7 +307,35 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
         granularity = 1;
     }
     tlb_set_page_x86_64(cpu, linear & ~0xfffull, t.physical, prot, mmu_idx, granularity);
+    vm->filling_watched = 0;
     return true;
+}
+
+_Static_assert((int)WATCH_READ == (int)BP_MEM_READ && (int)WATCH_WRITE == (int)BP_MEM_WRITE, "kinds of accesses");
+
+/* Unicorn asks as it fills its TLB which accesses of the page are to be checked. */
+int __wrap_cpu_watchpoint_address_matches_x86_64(Cpu *cpu, uint64_t linear, uint64_t size)
+{
+    (void)cpu;
+    (void)linear;
+    (void)size;
+    return vm_current ? vm_current->filling_watched : 0;
+}
+
+/* An access of such a page. */
+void __wrap_cpu_check_watchpoint_x86_64(Cpu *cpu, uint64_t linear, uint64_t size, MemoryAttributes attributes, int flags,
+                                        uintptr_t host_pc)
+{
+    Vm *vm = vm_current;
+    Translation t = {linear & 0xfffff000 & (uint32_t)vm->env->a20_mask, 0};
+
+    (void)cpu;
+    (void)attributes;
+    if (!watch_concerns(vm, linear, size))
+        return;
+    if (vm->env->cr[0] & CR0_PG)
+        tlb_get(vm, linear, &t);
+    watch_access(vm, linear, t.physical | (linear & 0xfff), size, flags & BP_MEM_WRITE ? MMU_STORE : MMU_LOAD, host_pc);
 }
 
 static void code_in(Vm *vm, uint64_t physical)

@@ -1,7 +1,7 @@
 /* Breakpoints and watchpoints: outside the guest, any number.
  *
- * A breakpoint is checked when code is translated, so code without one runs at full speed. A watched page is refilled
- * in Unicorn's TLB at each access, which brings every access there here and costs nothing elsewhere.
+ * A breakpoint is checked when code is translated, so code without one runs at full speed. A watched page is marked
+ * in Unicorn's TLB, which brings every access there here and costs nothing elsewhere.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -261,14 +261,28 @@ static bool overlaps(const VmWatchpoint *w, uint64_t start, uint64_t size)
     return start - w->address < w->size || w->address - start < size;
 }
 
-bool watch_page(Vm *vm, uint64_t linear, uint64_t physical)
+/* WATCH_READ and WATCH_WRITE, for which accesses of the page are to be checked. */
+uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical)
 {
+    uint32_t kinds = data_breakpoint_page(vm, linear);
+
     for (uint32_t i = 0; i < vm->watchpoint_count; i++) {
         const VmWatchpoint *w = &vm->watchpoints[i];
         if (overlaps(w, (w->kind & WATCH_PHYSICAL ? physical : linear) & ~0xfffull, 4096))
+            kinds |= w->kind & (WATCH_READ | WATCH_WRITE);
+    }
+    return kinds;
+}
+
+/* Whether an access of a watched page may be one that is watched; most are not. */
+bool watch_concerns(Vm *vm, uint64_t linear, uint64_t size)
+{
+    for (uint32_t i = 0; i < vm->watchpoint_count; i++) {
+        const VmWatchpoint *w = &vm->watchpoints[i];
+        if (w->kind & WATCH_PHYSICAL || overlaps(w, linear, size))
             return true;
     }
-    return data_breakpoint_page(vm, linear);
+    return vm->data_breakpoint_set;
 }
 
 static void record(Vm *vm, const VmWatchHit *hit)

@@ -177,6 +177,8 @@ void __real_tcg_gen_callN_x86_64(TcgContext *tcg, void *function, void *result, 
 
 enum { CF_COUNT_MASK = 0x7fff, BP_GDB = 0x10 };
 
+typedef struct { unsigned bits; } MemoryAttributes;
+enum { BP_MEM_READ = 1, BP_MEM_WRITE = 2, BP_MEM_ACCESS = 3 };
 void *probe_access_x86_64(Env *env, uint64_t linear, int size, int access, int mmu_idx, uintptr_t host_pc);
 bool cpu_restore_state_x86_64(Cpu *cpu, uintptr_t host_pc, bool will_exit);
 _Noreturn void cpu_loop_exit_x86_64(Cpu *cpu);

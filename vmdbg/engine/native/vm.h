@@ -87,7 +87,8 @@ struct Vm {
     uint32_t attention, pad_attention;      /* attention: look at every block */
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
     uint32_t align_next;                    /* the next access translated is to be checked */
-    uint32_t probe_next, pad_probe;         /* the next store translated only asks whether it may be */
+    uint32_t filling_watched;               /* Unicorn's TLB is being filled: what is watched in the page */
+    uint32_t probe_next;                    /* the next store translated only asks whether it may be */
     uint64_t instead_at, instead_size;      /* where the translator is shown other bytes than there are */
     const uint8_t *instead;
     uint32_t int_length;                    /* of the INT n that is being delivered */
@@ -219,7 +220,8 @@ void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const ui
 void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count);
 void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);
 bool vm_breakpoint_at(Vm *vm, uint64_t linear);
-bool watch_page(Vm *vm, uint64_t linear, uint64_t physical);
+uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical);
+bool watch_concerns(Vm *vm, uint64_t linear, uint64_t size);
 void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc);
 
 /* system.c */
@@ -238,7 +240,7 @@ void sse_status_load(Env *env);
 void sse_status_translate_stmxcsr(void *tcg, Env *env);
 
 /* data_breakpoints.c */
-bool data_breakpoint_page(Vm *vm, uint64_t linear);
+uint32_t data_breakpoint_page(Vm *vm, uint64_t linear);
 void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, uintptr_t host_pc);
 uint32_t data_breakpoint_hits(Vm *vm);
 void data_breakpoint_set_hits(Vm *vm, uint32_t hits);
