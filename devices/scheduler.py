@@ -34,8 +34,8 @@ class Scheduler:
     """The pending deadlines; one for each pair of owner and name.
 
     `on_scheduled` is called with every deadline that is set, so that a running engine can lower its limit at once.
-    `not_before` is the earliest that a deadline scheduled now can
-    come: whoever runs the CPU keeps it ahead of an access, so that none falls into code already running.
+    `not_before` is the earliest that a deadline scheduled now can come: whoever runs the CPU keeps it ahead of an
+    access, so that none falls into code already running.
     """
 
     name = "scheduler"

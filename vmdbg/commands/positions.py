@@ -20,14 +20,14 @@ from vmdbg.timeline.marks import (
     parse_mark,
     seek_mark,
 )
-from vmdbg.units import Linear, Tick
+from vmdbg.units import TICK_SCALES, Linear, Tick
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
 
 _HIT = re.compile(r"hit:", re.IGNORECASE)
 _SCALED = re.compile(r"(\d+(?:\.\d+)?)(k|m|g|us|ms|s)", re.IGNORECASE)
-_SCALE = {"k": 10**3, "m": 10**6, "g": 10**9, "us": 10**3, "ms": 10**6, "s": 10**9}
+_SCALE = {**TICK_SCALES, "us": 10**3, "ms": 10**6, "s": 10**9}
 """In ticks, which are nanoseconds of guest time."""
 
 
