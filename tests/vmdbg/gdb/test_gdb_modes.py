@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.guests.build import assemble, assemble_file
 from tests.vmdbg.gdb.guests import assembled_guest, firmware_guest, gdb, lldb
 from vmdbg.gdb.architecture import choose
@@ -108,6 +110,7 @@ def firmware() -> bytes:
     return assemble(FIRMWARE.format(sector=",".join(map(str, assemble_file("modes")))))
 
 
+@pytest.mark.cell("real mode and mode switches")
 def test_session_from_the_reset_vector_through_every_mode(gdb_client: list[str]) -> None:
     look = "x/i $pc"
     commands = [HELPER, look, "stepi", look, "stepi 2", look, "watch *(char *) 0x7c02", "continue", "delete"]
@@ -132,6 +135,7 @@ def test_real_mode_layout_from_the_reset_vector(gdb_client: list[str]) -> None:
     assert "Breakpoint 1, 0x00007c00" in output
 
 
+@pytest.mark.cell("real mode and mode switches")
 def test_lldb_is_told_where_it_is_in_every_mode(lldb_client: list[str]) -> None:
     commands = []
     for place in places().values():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.guests.build import sample_kernel
 from tests.vmdbg.gdb.guests import gdb, sample_guest
 from vmdbg.machine.digest import digest
 
 
+@pytest.mark.cell("attach at the first instruction")
 def test_attach_at_the_first_instruction(gdb_client: list[str]) -> None:
     with sample_guest() as guest:
         output = gdb(gdb_client, guest.debugger, "x/2i $pc", "print $cr0", "info threads", file=sample_kernel())
@@ -18,6 +21,7 @@ def test_attach_at_the_first_instruction(gdb_client: list[str]) -> None:
     assert "32-bit protected mode, ring 0" in output
 
 
+@pytest.mark.cell("source lines, backtrace, finish")
 def test_break_step_finish_and_backtrace_at_source_level(gdb_client: list[str]) -> None:
     with sample_guest() as guest:
         output = gdb(
@@ -42,6 +46,7 @@ def test_break_step_finish_and_backtrace_at_source_level(gdb_client: list[str]) 
     assert "64-bit mode, ring 0" in output
 
 
+@pytest.mark.cell("watchpoints")
 def test_watch_stops_after_the_write(gdb_client: list[str]) -> None:
     with sample_guest() as guest:
         output = gdb(
@@ -62,6 +67,7 @@ def test_watch_stops_after_the_write(gdb_client: list[str]) -> None:
     assert "deposit (teller=" in output
 
 
+@pytest.mark.cell("steps into ring 3 and out")
 def test_step_into_ring_3_and_out_by_a_system_call(gdb_client: list[str]) -> None:
     with sample_guest() as guest:
         output = gdb(
@@ -82,6 +88,7 @@ def test_step_into_ring_3_and_out_by_a_system_call(gdb_client: list[str]) -> Non
     assert "$2 = 0" in output
 
 
+@pytest.mark.cell("detach, and the guest runs on")
 def test_detach_and_the_guest_carries_on(gdb_client: list[str]) -> None:
     with sample_guest() as guest:
         gdb(gdb_client, guest.debugger, "break demo_run", "continue", "detach", file=sample_kernel())
@@ -96,6 +103,7 @@ def test_guest_that_powers_off_exits(gdb_client: list[str]) -> None:
     assert "[Inferior 1 (process 1) exited normally]" in output
 
 
+@pytest.mark.cell("leaves no trace in the guest")
 def test_digest_is_that_of_an_undisturbed_run(gdb_client: list[str]) -> None:
     with sample_guest() as guest:
         gdb(
@@ -125,6 +133,7 @@ def test_digest_is_that_of_an_undisturbed_run(gdb_client: list[str]) -> None:
         assert digest(guest.debugger.machine) == disturbed
 
 
+@pytest.mark.cell("go to an instant by name")
 def test_go_to_an_instant_by_name(gdb_client: list[str]) -> None:
     with sample_guest() as guest:
         output = gdb(

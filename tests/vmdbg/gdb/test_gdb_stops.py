@@ -26,6 +26,7 @@ counter: dq 0
 EXTENDED = "target extended-remote {port}"
 
 
+@pytest.mark.cell("conditions evaluated in vmdbg")
 def test_conditions_are_evaluated_here(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot", "counter") as (debugger, at, _):
         output = gdb(
@@ -41,12 +42,14 @@ def test_conditions_are_evaluated_here(gdb_client: list[str]) -> None:
     assert output.count("Packet received: T05") == 1
 
 
+@pytest.mark.cell("conditions that the client evaluates")
 def test_condition_that_gdb_must_evaluate_itself(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot") as (debugger, at, _):
         output = gdb(gdb_client, debugger, f"break *{at['hot']:#x} if (double) $rbx > 4.5", "continue", "print $rbx")
     assert "$1 = 5" in output
 
 
+@pytest.mark.cell("print without a stop")
 def test_commands_print_without_a_stop(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot", "later") as (debugger, at, _):
         output = gdb(
@@ -85,6 +88,7 @@ def test_a_thousand_breakpoints_and_a_large_watchpoint(gdb_client: list[str]) ->
     assert "$1 = " in output
 
 
+@pytest.mark.cell("exceptions and events caught")
 def test_caught_exception(gdb_client: list[str]) -> None:
     with assembled_guest("long_exceptions") as guest:
         output = gdb(
@@ -102,6 +106,7 @@ def test_caught_exception(gdb_client: list[str]) -> None:
     assert "Program received signal SIGILL" in output
 
 
+@pytest.mark.cell("exceptions and events caught")
 def test_caught_events(gdb_client: list[str]) -> None:
     with assembled_guest("modes") as guest:
         output = gdb(
@@ -130,6 +135,7 @@ def test_guest_that_halts_for_ever(gdb_client: list[str]) -> None:
     assert "the guest halted for ever: interrupts are off" in output
 
 
+@pytest.mark.cell("run again")
 def test_run_starts_again(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot") as (debugger, at, _):
         output = gdb(
@@ -147,6 +153,7 @@ def test_run_starts_again(gdb_client: list[str]) -> None:
     assert "exited normally" in output
 
 
+@pytest.mark.cell("backwards")
 def test_both_ways_in_time(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot") as (debugger, at, _):
         output = gdb(
@@ -173,6 +180,7 @@ def test_unmapped_memory_fails_at_once(gdb_client: list[str]) -> None:
     assert "Cannot access memory at address 0xffff800000000000" in output
 
 
+@pytest.mark.cell("physical memory")
 def test_physical_memory_mode(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot") as (debugger, _at, _):
         output = gdb(
@@ -238,12 +246,14 @@ def test_step_mask_of_qemu_chooses_the_step_mode(gdb_client: list[str]) -> None:
     assert "ENABLE=1,NOIRQ=2,NOTIMER=4" in output
 
 
+@pytest.mark.cell("find and compare memory")
 def test_find_and_compare_memory(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot") as (debugger, at, _):
         output = gdb(gdb_client, debugger, "find /b 0x100000, 0x103000, 0x48, 0xff, 0xc3", f"info line *{at['hot']:#x}")
     assert f"{at['hot'] - 3:#x}" in output
 
 
+@pytest.mark.cell("system registers")
 def test_system_registers_are_shown_with_the_others(gdb_client: list[str]) -> None:
     with assembled_guest("modes") as guest:
         output = gdb(gdb_client, guest.debugger, "info registers")
@@ -251,6 +261,7 @@ def test_system_registers_are_shown_with_the_others(gdb_client: list[str]) -> No
     assert {"rax", "cr0", "gdtr_base", "gdtr_limit", "tr_flags", "efer", "dr7", "lstar", "tick", "linear_pc"} <= shown
 
 
+@pytest.mark.cell("registers and memory written")
 def test_system_registers_are_read_and_written(gdb_client: list[str]) -> None:
     with program(COUNTING, "hot") as (debugger, at, _):
         output = gdb(

@@ -82,6 +82,7 @@ def test_gdb_leaves_no_trace(undisturbed: Digest) -> None:
         assert finish(debugger) == undisturbed
 
 
+@pytest.mark.cell("leaves no trace in the guest")
 def test_lldb_leaves_no_trace(lldb_client: list[str], undisturbed: Digest) -> None:
     with linux_guest() as guest:
         debugger = guest.debugger

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.guests.build import sample_kernel
 from tests.vmdbg.gdb.guests import lldb, sample_guest
 
 
+@pytest.mark.cell("source lines, backtrace, finish")
 def test_source_level_session(lldb_client: list[str]) -> None:
     with sample_guest() as guest:
         output = lldb(
@@ -32,6 +35,7 @@ def test_source_level_session(lldb_client: list[str]) -> None:
     assert "name = 'CPU 0'" in output
 
 
+@pytest.mark.cell("watchpoints")
 def test_ring_3_watchpoint_and_regions(lldb_client: list[str]) -> None:
     with sample_guest() as guest:
         output = lldb(
@@ -54,6 +58,7 @@ def test_ring_3_watchpoint_and_regions(lldb_client: list[str]) -> None:
     assert "stop reason = watchpoint 1" in output
 
 
+@pytest.mark.cell("backwards")
 def test_lldb_runs_backwards(lldb_client: list[str]) -> None:
     with sample_guest() as guest:
         output = lldb(
@@ -73,6 +78,7 @@ def test_lldb_runs_backwards(lldb_client: list[str]) -> None:
     assert output.rstrip().count("multiboot_entry at boot.S:47") == 2
 
 
+@pytest.mark.cell("registers and memory written")
 def test_lldb_writes_registers_and_memory(lldb_client: list[str]) -> None:
     with sample_guest() as guest:
         lldb(
