@@ -14,7 +14,8 @@ from itertools import accumulate, pairwise
 from multiprocessing.sharedctypes import RawArray
 
 from vmdbg.machine.snapshot import Position
-from vmdbg.queries.parallel import Part, ended_with, leave_signals
+from vmdbg.queries.lifetime import live_as_worker, signals_wait
+from vmdbg.queries.parallel import Part, ended_with
 from vmdbg.queries.scan import Query, Row, scan
 from vmdbg.timeline.timeline import CHECKPOINT_SECONDS, GRID, Progress, Timeline
 
@@ -130,7 +131,8 @@ def scan_copies(
     inheritance = _Inheritance(timeline, query, parts, workers)
     found: list[Sequence[Row]] = [()] * len(parts)
     with _inherit(inheritance), _copies(workers) as executor:
-        left = {executor.submit(_scan_stretch, worker) for worker in reversed(range(workers))}
+        with signals_wait():
+            left = {executor.submit(_scan_stretch, worker) for worker in reversed(range(workers))}
         while left:
             done, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
             if on_progress is not None:
@@ -170,7 +172,7 @@ def _scan_stretch(worker: int) -> list[tuple[int, Sequence[Row]]]:
 
 
 def _begin() -> None:
-    leave_signals()
+    live_as_worker()
     timeline = _inherited[-1].timeline
     timeline.recorder = None
     timeline.keeps = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vmdbg.machine.snapshot import Position
+from vmdbg.queries.lifetime import end_workers, live_as_worker
 from vmdbg.queries.scan import Query, Row, scan
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay
@@ -61,7 +61,7 @@ def _scan_file(path: str, stamp: int, query: Query, part: Part) -> Sequence[Row]
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
     """Fresh processes."""
-    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), initializer=leave_signals)
+    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), initializer=live_as_worker)
     with ended_with(executor):
         yield executor
 
@@ -73,16 +73,10 @@ def ended_with(executor: ProcessPoolExecutor, *, waiting: bool = True) -> Iterat
     try:
         yield
     except BaseException:
-        for worker in set(multiprocessing.active_children()) - before:
-            worker.terminate()
+        end_workers(set(multiprocessing.active_children()) - before)
         executor.shutdown(cancel_futures=True)
         raise
     executor.shutdown(waiting)
-
-
-def leave_signals() -> None:
-    """Ctrl-C is the parent's, which ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def scan_parts(

@@ -1,0 +1,80 @@
+"""Processes that tests start, and those that these start, told from all others by a variable of their environment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+SUITE = "VMDBG_TESTS"
+"""Set by conftest.py for one process of a suite, so that other suites on the same machine do not matter."""
+OWN = "VMDBG_TEST_GROUP"
+"""Set by a test for what it starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    pid: int
+    words: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid}: {self.words}"
+
+
+def new_mark() -> str:
+    return f"{os.getpid()}-{uuid.uuid4()}"
+
+
+def marked(name: str, mark: str) -> list[Process]:
+    """Those that were executed with that variable, or forked from one that was, and have not ended (proc(5))."""
+    wanted, found = f"{name}={mark}".encode(), []
+    for place in Path("/proc").iterdir():
+        if not place.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if wanted in (place / "environ").read_bytes().split(b"\0"):
+                words = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                found.append(Process(int(place.name), words[:300]))
+    return found
+
+
+def left_over(name: str, mark: str, seconds: float) -> list[Process]:
+    """Those that are still there after so long, in which they may end."""
+    until = time.monotonic() + seconds
+    while found := marked(name, mark):
+        left = until - time.monotonic()
+        if left <= 0:
+            return found
+        _wait_for_end(found[0].pid, left)
+    return []
+
+
+def _wait_for_end(pid: int, seconds: float) -> None:
+    try:
+        file = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([file], [], [], seconds)
+    finally:
+        os.close(file)
+
+
+def at_least(name: str, mark: str, count: int, seconds: float = 30) -> list[Process]:
+    """Wait for so many of them to be there."""
+    until = time.monotonic() + seconds
+    while len(found := marked(name, mark)) < count:
+        assert time.monotonic() < until, f"there are {len(found)} processes, not {count}"
+        select.select([], [], [], 0.02)
+    return found
+
+
+def kill(processes: list[Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)

@@ -1,0 +1,113 @@
+"""Workers of a query end with their parent, whatever ends it and whenever."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.guests.build import assemble
+from tests.processes import OWN, at_least, kill, left_over, new_mark
+from tests.vmdbg.cli.vmdbg_process import COMMAND, environment, vmdbg
+
+SOON = 1.5
+"""Seconds. A process that was killed gives back its memory first, on a busy host."""
+PROGRAM = "again: inc dword [0x102000]\n jmp again\n"
+QUESTION = ("writes", "0x102000", "4", "--workers", "2")
+"""It stops the guest at every turn of its loop, and so would take minutes."""
+SCRIPT = """
+import sys
+import vmdbg
+
+with vmdbg.open_recording(sys.argv[1]) as guest:
+    guest.queries.using(workers=2).writes(0x102000, 4)
+"""
+OTHER_THREAD = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+"""With it a process is not copied: its workers are new ones."""
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A history long enough to be shared out, of a guest that writes one word all the time."""
+    directory = tmp_path_factory.mktemp("busy")
+    (directory / "guest.bin").write_bytes(assemble(PROGRAM))
+    flat = ("--load-address", "0x100000", "--mode", "long", "--memory", "2M")
+    path = directory / "busy.vmdbg"
+    done = vmdbg("record", path, directory / "guest.bin", *flat, "--serial", "none", "--stop-at", "1.5G")
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+Start = Callable[[Path, str], "subprocess.Popen[bytes]"]
+
+
+def _started(mark: str, *command: str | Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        list(map(str, command)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment() | {OWN: mark},
+    )
+
+
+def command_line(recording: Path, mark: str) -> subprocess.Popen[bytes]:
+    return _started(mark, *COMMAND, "query", recording, *QUESTION)
+
+
+def script(recording: Path, mark: str) -> subprocess.Popen[bytes]:
+    return _started(mark, sys.executable, "-c", SCRIPT, recording)
+
+
+def script_with_threads(recording: Path, mark: str) -> subprocess.Popen[bytes]:
+    return _started(mark, sys.executable, "-c", OTHER_THREAD + SCRIPT, recording)
+
+
+def prompt(recording: Path, mark: str) -> subprocess.Popen[bytes]:
+    return _started(mark, *COMMAND, "replay", recording, "-x", "query writes 0x102000 4", "-x", "echo AFTER")
+
+
+@pytest.mark.parametrize("start", [command_line, script, script_with_threads])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_workers_end_with_their_parent(start: Start, number: signal.Signals, recording: Path) -> None:
+    mark = new_mark()
+    parent = start(recording, mark)
+    try:
+        at_least(OWN, mark, 3)
+        parent.send_signal(number)
+        left = left_over(OWN, mark, SOON)
+    finally:
+        parent.kill()
+        output = parent.communicate()[0]
+        kill(left_over(OWN, mark, 0))
+    assert not left, left
+    assert b"AFTER" not in output
+    assert parent.returncode in (-number, 128 + number)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_worker_or_its_parent_may_be_killed_at_any_moment(seed: int, recording: Path) -> None:
+    """Neither is left alone: the one has nobody to work for, the other nobody to wait for."""
+    chance, mark = random.Random(seed), new_mark()
+    parent = command_line(recording, mark)
+    try:
+        while True:
+            found = at_least(OWN, mark, 1)
+            if parent.poll() is not None or len(found) > 1 or chance.random() < 0.02:
+                break
+        victim = parent.pid if seed % 2 else max(process.pid for process in found)
+        os.kill(victim, signal.SIGKILL)
+        left = left_over(OWN, mark, 2 * SOON)
+    finally:
+        parent.kill()
+        output = parent.communicate()[0]
+        kill(left_over(OWN, mark, 0))
+    assert not left, left
+    assert b"Traceback" not in output
+    assert parent.returncode
