@@ -9,6 +9,7 @@ from pathlib import Path
 from vmdbg.boot.image import InputFile
 from vmdbg.boot.layout import size_text
 from vmdbg.errors import UserError
+from vmdbg.files import read_at_most
 
 LARGEST_FILE = 4 << 30
 
@@ -24,7 +25,7 @@ def read_input(path: str | Path, what: str, limit: int = LARGEST_FILE) -> InputF
             kind = os.fstat(file.fileno()).st_mode
             if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
                 raise UserError(f"{what} {name} is not a file: name a file")
-            data = file.read(limit + 1)
+            data = read_at_most(file, limit + 1)
     except IsADirectoryError:
         raise UserError(f"{what} {name} is a directory: name a file in it") from None
     except (OSError, ValueError) as error:

@@ -14,10 +14,12 @@ from vmdbg.commands.host_path import host_path
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.template import compile_template
+from vmdbg.files import read_at_most
 
 if TYPE_CHECKING:
     from vmdbg.commands.session import Session
 
+LONGEST_FILE = 16 << 20
 MAX_DEPTH = 16
 
 
@@ -150,7 +152,11 @@ def source(session: Session, arguments: Arguments) -> Document:
 def _text(path: Path) -> str:
     """Raises UserError."""
     try:
-        return path.read_text("utf-8")
+        with path.open("rb") as file:
+            content = read_at_most(file, LONGEST_FILE + 1)
+        if len(content) > LONGEST_FILE:
+            raise UserError(f"{path} is too large for a file of commands")
+        return content.decode("utf-8")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -156,9 +156,9 @@ def read_payload(file: BinaryIO, block: Block) -> bytes:
     if not block.flags & PACKED:
         return payload
     try:
-        if zstandard.frame_content_size(payload) > LARGEST_UNPACKED:
-            raise RecordingError(f"{where} claims to unpack to more than {LARGEST_UNPACKED} bytes")
-        return zstandard.ZstdDecompressor().decompress(payload, max_output_size=LARGEST_UNPACKED)
+        if not 0 <= zstandard.frame_content_size(payload) <= LARGEST_UNPACKED:
+            raise RecordingError(f"{where} does not say that it unpacks to at most {LARGEST_UNPACKED} bytes")
+        return zstandard.ZstdDecompressor().decompress(payload)
     except zstandard.ZstdError as error:
         raise RecordingError(f"{where} cannot be unpacked: {error}") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmdbg.errors import UserError
+from vmdbg.files import read_at_most
 from vmdbg.symbols.source import SymbolSource
 from vmdbg.symbols.table import Entry, SymbolTable
 
@@ -13,7 +14,11 @@ MAX_SIZE = 256 << 20
 
 def read_system_map(source: SymbolSource, slide: int = 0) -> SymbolTable:
     """Raises UserError that names the line which does not fit."""
-    content = source.read(MAX_SIZE + 1)
+    with source.open() as file:
+        try:
+            content = read_at_most(file, MAX_SIZE + 1)
+        except OSError as error:
+            raise UserError(f"cannot read {source}: {error.strerror}") from error
     if len(content) > MAX_SIZE:
         raise UserError(f"{source} is too large for a list of symbols")
     return SymbolTable(_entries(source, content.decode("utf-8", "replace")), slide)
