@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 from vmdbg.commands.document import Document, Style, Text, address, document, table, text
@@ -12,8 +13,7 @@ from vmdbg.commands.session import Session
 from vmdbg.commands.set_value import value_bytes
 from vmdbg.errors import UserError
 from vmdbg.units import Linear, Physical
-from vmdbg.x86.linear_memory import search_physical
-from vmdbg.x86.mappings import mappings
+from vmdbg.x86.memory_search import LINEAR_END, search_linear, search_physical
 
 CONTEXT = 16
 
@@ -53,7 +53,7 @@ def search(session: Session, arguments: Arguments) -> Document:
     if arguments.pointers:
         found = _pointers(session, arguments)
     else:
-        found = _occurrences(session, arguments, _pattern(session, arguments))
+        found = list(islice(_places(session, arguments, _pattern(session, arguments)), arguments.limit + 1))
     rows = [_row(session, one, arguments.physical) for one in found[: arguments.limit]]
     more = [text("there are more: --limit shows them", Style.DIM)] if len(found) > arguments.limit else []
     if not rows:
@@ -78,43 +78,24 @@ def _pattern(session: Session, arguments: Arguments) -> bytes:
     return pattern
 
 
-def _bounds(session: Session, arguments: Arguments) -> tuple[int, int]:
-    last = session.debugger.physical.size if arguments.physical else 1 << 64
-    start = session.place(arguments.start).address if arguments.start else 0
-    end = session.place(arguments.end).address if arguments.end else last
-    return start, min(end, last)
+def _start(session: Session, arguments: Arguments) -> int:
+    return session.place(arguments.start).address if arguments.start else 0
 
 
-def _occurrences(session: Session, arguments: Arguments, pattern: bytes) -> list[int]:
-    start, end = _bounds(session, arguments)
+def _places(session: Session, arguments: Arguments, pattern: bytes) -> Iterator[int]:
+    """Where the pattern lies, in ascending order."""
+    debugger, checked = session.debugger, partial(_checked, session)
+    start = _start(session, arguments)
+    end = session.place(arguments.end).address if arguments.end else LINEAR_END
     if arguments.physical:
-        found = search_physical(session.debugger.physical, pattern, Physical(start), Physical(end))
-        return list(islice(found, arguments.limit + 1))
-    return list(islice(_linear(session, pattern, start, end), arguments.limit + 1))
+        return search_physical(debugger.physical, pattern, start, end, checked)
+    return search_linear(debugger.physical, debugger.linear().paging, pattern, start, end, checked)
 
 
-def _linear(session: Session, pattern: bytes, start: int, end: int) -> Iterator[int]:
-    """Occurrences in the parts of an address space that RAM answers: kernels map far more than there is."""
-    for low, high in _ranges_with_ram(session, start, end):
-        yield from session.debugger.linear().search(pattern, low, high)
-
-
-def _ranges_with_ram(session: Session, start: int, end: int) -> Iterator[tuple[int, int]]:
-    size = session.debugger.engine.ram_size
-    current: tuple[int, int] | None = None
-    for mapping in mappings(session.debugger.physical, session.debugger.linear().paging, start, end):
-        assert mapping.physical is not None
-        low, high = mapping.start, min(mapping.end, mapping.start + max(0, size - mapping.physical))
-        if low >= high:
-            continue
-        if current is not None and current[1] == low:
-            current = (current[0], high)
-            continue
-        if current is not None:
-            yield current
-        current = (low, high)
-    if current is not None:
-        yield current
+def _checked(session: Session, done: int) -> None:
+    """Where a search can be left."""
+    if session.progress is not None:
+        session.progress(min(0.99, done / session.debugger.engine.ram_size))
 
 
 def _pointers(session: Session, arguments: Arguments) -> list[int]:
@@ -126,14 +107,9 @@ def _pointers(session: Session, arguments: Arguments) -> list[int]:
     same = next((n for n in range(word) if low[n:] == high[n:]), word)
     if same == word:
         raise UserError(f"{size} bytes from {target:#x} are too many to look for pointers to")
-    start, end = _bounds(session, arguments)
-    places: Iterator[int]
-    hits = []
-    if arguments.physical:
-        places = search_physical(session.debugger.physical, low[same:], Physical(start), Physical(end))
-    else:
-        places = _linear(session, low[same:], start, end)
-    for place in places:
+    hits, start = [], _start(session, arguments)
+    for place in _places(session, arguments, low[same:]):
+        _checked(session, 0)
         begin = place - same
         if begin % word or begin < start:
             continue
@@ -147,7 +123,7 @@ def _pointers(session: Session, arguments: Arguments) -> list[int]:
 
 def _read(session: Session, place: int, size: int, physical: bool) -> bytes:
     if physical:
-        room = session.debugger.physical.size - place
+        room = session.debugger.physical.extent(Physical(place))
         return session.debugger.physical.read(Physical(place), min(size, room))
     return session.debugger.linear().read_prefix(Linear(place), size)
 

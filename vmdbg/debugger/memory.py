@@ -21,7 +21,7 @@ class InputSink(Protocol):
 
 
 class GuestPhysicalMemory:
-    """RAM and ROM by physical address (x86.physical_memory.PhysicalMemory). Writes are recorded inputs."""
+    """RAM and ROM by physical address (x86.memory_search.BlockMemory). Writes are recorded inputs."""
 
     def __init__(self, engine: Engine, inputs: InputSink) -> None:
         self._engine = engine
@@ -32,6 +32,16 @@ class GuestPhysicalMemory:
     def size(self) -> int:
         """Bytes of RAM."""
         return self._engine.ram_size
+
+    def blocks(self) -> list[tuple[Physical, memoryview]]:
+        """RAM, and what of ROMs lies behind it."""
+        found, end = [(Physical(0), self._ram)], len(self._ram)
+        for base, data in sorted(self._engine.roms.items()):
+            hidden = max(0, end - base)
+            if hidden < len(data):
+                found.append((Physical(base + hidden), data[hidden:]))
+                end = base + len(data)
+        return found
 
     def extent(self, address: Physical) -> int:
         """How many bytes from `address` on are memory without a gap; 0 or less if none is."""

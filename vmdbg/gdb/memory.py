@@ -10,6 +10,7 @@ from vmdbg.gdb.architecture import Architecture
 from vmdbg.gdb.errors import refusals
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import UnmappedLinearError
+from vmdbg.x86.memory_search import search_linear
 from vmdbg.x86.mode import EFER_LMA
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
@@ -50,7 +51,8 @@ class GuestLinearMemory:
     def search(self, _thread: ThreadId, start: int, length: int, pattern: bytes) -> int | None:
         self._refuse_wide(start)
         with refusals():
-            return next(self._debugger.linear().search(pattern, start, start + length + len(pattern) - 1), None)
+            paging, end = self._debugger.linear().paging, start + length + len(pattern) - 1
+            return next(search_linear(self._debugger.physical, paging, pattern, start, end), None)
 
 
 class GuestPhysicalPort:

@@ -1,4 +1,4 @@
-"""Linear memory as a debugger sees it: read, written and searched through the walker, page by page.
+"""Linear memory as a debugger sees it: read and written through the walker, page by page.
 
 Protection does not matter to a debugger: whatever is mapped can be read and written. A and D stay as they
 are.
@@ -10,12 +10,9 @@ from collections.abc import Iterator
 
 from vmdbg.errors import UserError
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical
-from vmdbg.x86.mappings import mappings
 from vmdbg.x86.page_walk import walk
 from vmdbg.x86.paging import Paging, PagingMode, translate
 from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
-
-SEARCH_CHUNK = 1 << 20
 
 
 class UnmappedLinearError(UserError):
@@ -88,74 +85,11 @@ class LinearMemory:
             offset += length
         self._frames.clear()
 
-    def search(self, pattern: bytes, start: int = 0, end: int = 1 << 64) -> Iterator[Linear]:
-        """Addresses in [start, end) where `pattern` begins, ascending; matches may span pages, not holes.
-
-        Lazy: a caller can stop, or show progress, after any match. Raises `TooManyTablesError`.
-        """
-        return (Linear(found) for found in _search(self._pieces(start, min(end, self._mask + 1)), pattern))
-
-    def _pieces(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-        for mapping in mappings(self._memory, self.paging, start, end):
-            assert mapping.physical is not None
-            shift = mapping.start - mapping.physical
-            for position, data in _readable(self._memory, mapping.physical, mapping.size):
-                yield position + shift, data
-
     def _unmapped(self, address: Linear) -> UnmappedLinearError:
         result = walk(self._memory, self.paging, address)
         if result.fault is not None:
             return UnmappedLinearError(address, str(result.fault))
-        return UnmappedLinearError(
-            address, f"it maps to physical {result.physical:#x}, where no memory answers"
-        )
-
-
-def search_physical(
-    memory: PhysicalMemory, pattern: bytes, start: Physical, end: Physical
-) -> Iterator[Physical]:
-    """Addresses in physical [start, end) where `pattern` begins; ranges without memory are skipped."""
-    return (Physical(found) for found in _search(_readable(memory, start, end - start), pattern))
-
-
-def _search(pieces: Iterator[tuple[int, bytes]], pattern: bytes) -> Iterator[int]:
-    carried = b""
-    expected = -1
-    for position, data in pieces:
-        text = carried + data if position == expected else data
-        base = position + len(data) - len(text)
-        for found in find_all(text, pattern):
-            yield base + found
-        carried = text[max(0, len(text) - len(pattern) + 1) :]
-        expected = position + len(data)
-
-
-def find_all(text: bytes, pattern: bytes) -> Iterator[int]:
-    """Offsets of every occurrence, overlapping ones included. An empty pattern occurs nowhere."""
-    if not pattern:
-        return
-    found = text.find(pattern)
-    while found >= 0:
-        yield found
-        found = text.find(pattern, found + 1)
-
-
-def _readable(memory: PhysicalMemory, start: Physical, size: int) -> Iterator[tuple[int, bytes]]:
-    """The parts of a physical range that are memory, in pieces of at most `SEARCH_CHUNK` bytes."""
-    for position, length in _cut(start, size, SEARCH_CHUNK):
-        try:
-            yield position, memory.read(Physical(position), length)
-        except UnmappedPhysicalError:
-            if length > PAGE_SIZE:
-                yield from _readable_pages(memory, position, length)
-
-
-def _readable_pages(memory: PhysicalMemory, start: int, size: int) -> Iterator[tuple[int, bytes]]:
-    for position, length in _pages(start, size):
-        try:
-            yield position, memory.read(Physical(position), length)
-        except UnmappedPhysicalError:
-            continue
+        return UnmappedLinearError(address, f"it maps to physical {result.physical:#x}, where no memory answers")
 
 
 def _pages(address: int, size: int) -> Iterator[tuple[Linear, int]]:

@@ -35,6 +35,9 @@ class Ram:
         if address < 0 or address + size > len(self.data):
             raise UnmappedPhysicalError(Physical(address), size)
 
+    def blocks(self) -> list[tuple[Physical, memoryview]]:
+        return [(Physical(0), memoryview(self.data))]
+
     def read(self, address: Physical, size: int) -> bytes:
         self._check(address, size)
         return bytes(self.data[address : address + size])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.vmdbg.x86.builders import PageTables, Ram
 from vmdbg.units import PAGE_SIZE, Linear, Physical
-from vmdbg.x86.linear_memory import SEARCH_CHUNK, LinearMemory, UnmappedLinearError, search_physical
+from vmdbg.x86.linear_memory import LinearMemory, UnmappedLinearError
 from vmdbg.x86.paging import Paging, PagingMode
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
@@ -72,32 +72,3 @@ def test_addresses_wrap_at_four_gib_outside_long_mode() -> None:
     memory = Ram(16)
     memory.data[:2] = b"hi"
     assert LinearMemory(memory, Paging(0, 0, 0, 0)).read(Linear(1 << 32), 2) == b"hi"
-
-
-def test_search_finds_matches_across_scattered_pages_but_not_across_holes() -> None:
-    memory, linear = scattered()
-    memory.data[10 * PAGE_SIZE - 2 : 10 * PAGE_SIZE] = b"ne"
-    memory.data[12 * PAGE_SIZE : 12 * PAGE_SIZE + 4] = b"edle"
-    memory.data[13 * PAGE_SIZE - 3 : 13 * PAGE_SIZE] = b"nee"
-    memory.data[10 * PAGE_SIZE : 10 * PAGE_SIZE + 3] = b"dle"
-    assert list(linear.search(b"needle")) == [0x1_0FFE]
-    assert list(linear.search(b"dle")) == [0x1_1001, 0x1_3000]
-    assert list(linear.search(b"dle", 0x1_2000)) == [0x1_3000]
-    assert list(linear.search(b"")) == []
-
-
-def test_overlapping_matches_are_all_found() -> None:
-    _, linear = scattered()
-    linear.write(Linear(0x1_0000), b"aaaa")
-    assert list(linear.search(b"aaa")) == [0x1_0000, 0x1_0001]
-
-
-def test_physical_search_spans_chunks_and_skips_what_is_no_memory() -> None:
-    memory = Ram(SEARCH_CHUNK + 3 * PAGE_SIZE)
-    memory.data[SEARCH_CHUNK - 2 : SEARCH_CHUNK + 2] = b"span"
-    memory.data[-4:] = b"span"
-    end = Physical(4 * SEARCH_CHUNK)
-    assert list(search_physical(memory, b"span", Physical(0), end)) == [
-        SEARCH_CHUNK - 2,
-        SEARCH_CHUNK + 3 * PAGE_SIZE - 4,
-    ]
