@@ -28,9 +28,9 @@ from prompt_toolkit.document import Document as Line
 
 from tests.guests.build import REPOSITORY, sample_kernel
 from tests.vmdbg.gdb.guests import sample_guest
-from vmdbg.commands.context import ContextState, show
+from vmdbg.commands.code.context import ContextState, show
 from vmdbg.commands.registry import Effect
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.themes import DARK

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vmdbg.cli.start import GuestFiles, Started, start
 from vmdbg.commands.registry import Effect
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import digest

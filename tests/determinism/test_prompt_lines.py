@@ -17,7 +17,7 @@ from tests.vmdbg.gdb.guests import sample_guest
 from vmdbg.commands.catalog import load
 from vmdbg.commands.habits import HINTS
 from vmdbg.commands.registry import REGISTRY, Effect
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.engine.stops import Catches
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.snapshot import Position

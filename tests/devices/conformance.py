@@ -12,28 +12,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from devices.acpi_pm import PM_PORTS, AcpiPm
-from devices.apic_bus import InterruptMessage
-from devices.apm import APM_PORTS, Apm
-from devices.com_ports import COM_PORT_SIZE
-from devices.debugcon import DebugConsole
-from devices.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
-from devices.dma_page import DMA_PAGE_PORTS, DmaPage
-from devices.host_bridge import HostBridge
-from devices.i8042 import I8042
-from devices.ioapic import IoApic
-from devices.lapic import Lapic
-from devices.pci import CONFIG_PORTS, PciFunction, PciHost
-from devices.pic import CASCADE_IRQ, Pic
-from devices.pit import Pit
-from devices.port61 import Port61
-from devices.port92 import Port92
-from devices.rtc import Rtc
+from devices.board.acpi_pm import PM_PORTS, AcpiPm
+from devices.interrupts.apic_bus import InterruptMessage
+from devices.board.apm import APM_PORTS, Apm
+from devices.serial.com_ports import COM_PORT_SIZE
+from devices.serial.debugcon import DebugConsole
+from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
+from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
+from devices.pci.host_bridge import HostBridge
+from devices.keyboard.i8042 import I8042
+from devices.interrupts.ioapic import IoApic
+from devices.interrupts.lapic import Lapic
+from devices.pci.host import CONFIG_PORTS, PciFunction, PciHost
+from devices.interrupts.pic import CASCADE_IRQ, Pic
+from devices.timers.pit import Pit
+from devices.board.port61 import Port61
+from devices.board.port92 import Port92
+from devices.timers.rtc import Rtc
 from devices.scheduler import Scheduler
 from devices.seam import AddressedDevice, Line
-from devices.test_exit import TEST_EXIT_SIZE, TestExit
-from devices.uart import Uart16550A
-from devices.wired_or import WiredOr
+from devices.board.test_exit import TEST_EXIT_SIZE, TestExit
+from devices.serial.uart import Uart16550A
+from devices.wiring.wired_or import WiredOr
 
 
 @dataclass

@@ -1,13 +1,13 @@
 """The 8254, the 8259A pair and both APICs wired as on a PC board, driven as Linux's drivers drive them."""
 
-from devices.bus import PortBus
-from devices.ioapic import IoApic
-from devices.irq import FanOut, Pin, isa_line
-from devices.lapic import Lapic
-from devices.pic import Pic
-from devices.pit import Pit, time_of
-from devices.port61 import Port61
-from devices.rtc import Rtc
+from devices.wiring.bus import PortBus
+from devices.interrupts.ioapic import IoApic
+from devices.wiring.irq import FanOut, Pin, isa_line
+from devices.interrupts.lapic import Lapic
+from devices.interrupts.pic import Pic
+from devices.timers.pit import Pit, time_of
+from devices.board.port61 import Port61
+from devices.timers.rtc import Rtc
 from devices.scheduler import Scheduler
 from tests.devices.conformance import RecordingLine
 

@@ -13,7 +13,7 @@ from tests.guests.build import REPOSITORY
 from vmdbg.cli.main import parser
 from vmdbg.commands import catalog
 from vmdbg.commands.registry import REGISTRY
-from vmdbg.commands.session import parse_arguments
+from vmdbg.session.session import parse_arguments
 
 PAGES = [
     REPOSITORY / "README.md",

@@ -8,9 +8,9 @@ from tests.guests.build import REPOSITORY
 from tests.tutorials.transcript import difference
 from tests.vmdbg.commands.conftest import open_session
 from tests.vmdbg.gdb.guests import sample_guest
-from vmdbg.commands.context import ContextState, show
-from vmdbg.commands.plain import render_json
-from vmdbg.commands.session import Session
+from vmdbg.commands.code.context import ContextState, show
+from vmdbg.document.plain import render_json
+from vmdbg.session.session import Session
 from vmdbg.errors import VmdbgError
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.themes import DARK

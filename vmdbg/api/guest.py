@@ -14,7 +14,7 @@ from vmdbg.api.hit import Hit
 from vmdbg.api.memory import Memory
 from vmdbg.api.registers import Registers
 from vmdbg.commands.registry import Effect
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.debugger.actions import Action, Continue, Direction, Step, StepMode
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
@@ -137,7 +137,7 @@ class Guest:
 
     def execute(self, command: str) -> str:
         """What the prompt's command answers, as text. Raises UserError."""
-        from vmdbg.commands.plain import render_plain
+        from vmdbg.document.plain import render_plain
 
         return render_plain(self.session.run(command))
 

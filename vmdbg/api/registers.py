@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmdbg.expressions.registers import NoSuchRegisterError, RegisterFile
+from vmdbg.debugger.registers import NoSuchRegisterError, RegisterFile
 
 
 class Registers:

@@ -6,8 +6,8 @@ import argparse
 import inspect
 import re
 
-from devices.bus import Claim
-from vmdbg.cli.endings import ExitCode
+from devices.wiring.bus import Claim
+from vmdbg.host.endings import ExitCode
 from vmdbg.cli.start import make_machine
 from vmdbg.machine.config import MINIMUM_MEMORY, MachineConfig
 from vmdbg.machine.machine import Machine

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from vmdbg.cli.start import Started
-from vmdbg.cli.terminal import message
+from vmdbg.host.terminal import message
 from vmdbg.cli.values import number
 from vmdbg.commands.registry import Effect
-from vmdbg.commands.sources import SymbolFile
+from vmdbg.session.sources import SymbolFile
 from vmdbg.engine.exits import LimitReached, StopRequested
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
@@ -32,7 +32,7 @@ _GUEST_OPTIONS = ("file", "kernel", "initrd", "bios", "command_line", "protocol"
 
 
 class TimelineRunner:
-    """The guest alone on its timeline (vmdbg.cli.runner.Runner)."""
+    """The guest alone on its timeline (vmdbg.host.runner.Runner)."""
 
     finished = failed = False
 
@@ -123,7 +123,7 @@ def go_to_mark(timeline: Timeline, text: str, symbols: Sequence[SymbolFile], on_
 
 def _symbol(timeline: Timeline, expression: str, files: Sequence[SymbolFile], on_progress: Progress) -> int:
     """A name's address as the end of the history has it: a kernel tells its symbols only once it has come up."""
-    from vmdbg.commands.session import Session
+    from vmdbg.session.session import Session
     from vmdbg.debugger.debugger import Debugger
 
     timeline.seek(timeline.end, on_progress)

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import vmdbg
 from vmdbg.cli import devices, doctor, query, record, replay, run, save, script, symbols
 from vmdbg.cli.arguments import Parser
-from vmdbg.cli.endings import SIGNAL_BASE, ExitCode
-from vmdbg.cli.terminal import message
+from vmdbg.host.endings import SIGNAL_BASE, ExitCode
+from vmdbg.host.terminal import message
 from vmdbg.errors import EngineError, GuestError, VmdbgError
 
 TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmdbg.cli.terminal import message
+from vmdbg.host.terminal import message
 from vmdbg.cli.values import number
 from vmdbg.errors import UserError
 from vmdbg.timeline.mark_forms import FORMS

@@ -8,30 +8,30 @@ import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vmdbg.cli.digest_file import check_digest_path, write_digest
-from vmdbg.cli.endings import Ending
-from vmdbg.cli.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
+from vmdbg.host.digest_file import check_digest_path, write_digest
+from vmdbg.host.endings import Ending
+from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.cli.gdb_options import gdb_service
-from vmdbg.cli.io_trace import IoLog, unclaimed_accesses
-from vmdbg.cli.last_words import LastWords
-from vmdbg.cli.pacing import Pacer
-from vmdbg.cli.poller import Poller
-from vmdbg.cli.run_loop import COM1, RunLoop
+from vmdbg.host.io_trace import IoLog, unclaimed_accesses
+from vmdbg.host.last_words import LastWords
+from vmdbg.host.pacing import Pacer
+from vmdbg.host.poller import Poller
+from vmdbg.host.run_loop import COM1, RunLoop
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config, scripted_lines
 from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, plain_seat, prompt_seat, timeline_seat
-from vmdbg.cli.serial_backends import Receive, Stdio, StdioBackend
-from vmdbg.cli.serial_clients import make_backend
-from vmdbg.cli.serial_watch import PanicWatch, UntilText
+from vmdbg.host.serial_lines import Receive, Stdio, StdioBackend
+from vmdbg.host.serial_clients import make_backend
+from vmdbg.host.serial_watch import PanicWatch, UntilText
 from vmdbg.cli.start import Started, start
 from vmdbg.cli.symbol_files import symbol_files
-from vmdbg.cli.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
-from vmdbg.cli.typist import Typist
+from vmdbg.host.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
+from vmdbg.host.typist import Typist
 from vmdbg.machine.inputs import NmiButton, PowerButton
 from vmdbg.machine.machine import DEBUG_CONSOLE
-from vmdbg.repl.realtime import Realtime
+from vmdbg.host.realtime import Realtime
 
 if TYPE_CHECKING:
-    from vmdbg.cli.prompt_runner import Interject
+    from vmdbg.repl.runner import Interject
     from vmdbg.timeline.timeline import Timeline
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

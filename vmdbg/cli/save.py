@@ -6,7 +6,7 @@ import argparse
 
 from vmdbg.cli.run_options import add_symbols
 from vmdbg.cli.symbol_files import symbol_files
-from vmdbg.cli.terminal import message
+from vmdbg.host.terminal import message
 from vmdbg.timeline.mark_forms import FORMS
 
 

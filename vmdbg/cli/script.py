@@ -8,7 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from vmdbg.cli.terminal import message
+from vmdbg.host.terminal import message
 from vmdbg.errors import UserError, VmdbgError
 
 SCRIPT_FAILED = 1

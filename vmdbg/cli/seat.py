@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmdbg.cli.gdb_options import GdbService
-from vmdbg.cli.poller import READ, Poller
-from vmdbg.cli.runner import PlainRunner, Runner
+from vmdbg.host.poller import READ, Poller
+from vmdbg.host.runner import PlainRunner, Runner
 from vmdbg.cli.values import TcpAddress, UnixPath
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
-from vmdbg.repl.realtime import Realtime
+from vmdbg.host.realtime import Realtime
 
 if TYPE_CHECKING:
-    from vmdbg.cli.prompt_runner import AtPrompt
-    from vmdbg.commands.sources import SymbolFile
+    from vmdbg.repl.runner import AtPrompt
+    from vmdbg.session.sources import SymbolFile
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.gdb.server import GdbServer
     from vmdbg.timeline.timeline import Timeline
@@ -102,7 +102,7 @@ def prompt_seat(
 
     `flush` shows what the guest wrote; `over` says that the run is to end.
     """
-    from vmdbg.cli.prompt_runner import PromptRunner
+    from vmdbg.repl.runner import PromptRunner
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.repl.app import Repl
 
@@ -145,7 +145,7 @@ class _Loop:
 def _serve_gdb(
     debugger: Debugger, service: GdbService, symbols: Sequence[SymbolFile], *, wait: bool, poller: Poller, say: Say
 ) -> GdbServer:
-    from vmdbg.commands.new_files import Outbox
+    from vmdbg.session.new_files import Outbox
     from vmdbg.gdb.server import GdbServer
 
     files = Outbox(service.files) if service.files is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vmdbg.cli.terminal import message
+from vmdbg.host.terminal import message
 from vmdbg.errors import UserError
 from vmdbg.timeline.mark_forms import FORMS
 
@@ -26,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Raises UserError, RecordingError, GuestError, EngineError."""
     from vmdbg.cli.history import progress_shown, warn_of_damage  # much to load, for this command only
-    from vmdbg.commands.session import Session
+    from vmdbg.session.session import Session
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.recording.reader import open_recording
     from vmdbg.recording.replay import replay

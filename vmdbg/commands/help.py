@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vmdbg.commands.document import Block, Document, Style, Text, document, joined, section, table, text
+from vmdbg.document.document import Block, Document, Style, Text, document, joined, section, table, text
 from vmdbg.commands.registry import Arguments, Command, Group, Parser, command
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.expressions.errors import ExpressionError
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
 from typing import TYPE_CHECKING, NoReturn
 
-from vmdbg.commands.document import Document
+from vmdbg.document.document import Document
 from vmdbg.commands.errors import UnknownCommandError, UsageError
 
 if TYPE_CHECKING:
-    from vmdbg.commands.session import Session
+    from vmdbg.session.session import Session
 
 Arguments = argparse.Namespace
 Function = Callable[["Session", Arguments], Document]

@@ -9,15 +9,15 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmdbg.commands.document import Document, Style, document, table, text
-from vmdbg.commands.host_path import host_path
+from vmdbg.document.document import Document, Style, document, table, text
+from vmdbg.session.host_path import host_path
 from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.template import compile_template
 from vmdbg.files import read_at_most
 
 if TYPE_CHECKING:
-    from vmdbg.commands.session import Session
+    from vmdbg.session.session import Session
 
 LONGEST_FILE = 16 << 20
 MAX_DEPTH = 16

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.operators import MAX_LENGTH
-from vmdbg.expressions.registers import RegisterFile
+from vmdbg.debugger.registers import RegisterFile
 from vmdbg.expressions.values import MemoryView, whole
 from vmdbg.units import Linear, Physical
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from importlib import resources
 
-from vmdbg.commands.document import Document, document
-from vmdbg.commands.goto import declare as declare_goto
-from vmdbg.commands.goto import journey_to
+from vmdbg.document.document import Document, document
+from vmdbg.commands.time.goto import declare as declare_goto
+from vmdbg.commands.time.goto import journey_to
 from vmdbg.commands.registry import Arguments, Command, Group, Parser
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.debugger.runs import Run
 from vmdbg.errors import UserError
 from vmdbg.gdb.threads import mode_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vmdbg.commands.new_files import NewFiles
+from vmdbg.session.new_files import NewFiles
 from vmdbg.commands.registry import Effect
-from vmdbg.commands.session import Session
-from vmdbg.commands.sources import SymbolFile
+from vmdbg.session.session import Session
+from vmdbg.session.sources import SymbolFile
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
 from vmdbg.gdb.helper_commands import COMMANDS, NextRun

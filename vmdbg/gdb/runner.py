@@ -1,4 +1,4 @@
-"""The guest under gdb in the loop of `vmdbg run` (vmdbg.cli.runner.Runner)."""
+"""The guest under gdb in the loop of `vmdbg run` (vmdbg.host.runner.Runner)."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gdbstub.server import Server
-from vmdbg.commands.new_files import NewFiles
-from vmdbg.commands.sources import SymbolFile
+from vmdbg.session.new_files import NewFiles
+from vmdbg.session.sources import SymbolFile
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError

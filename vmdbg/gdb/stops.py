@@ -8,7 +8,7 @@ from typing import assert_never
 from gdbstub import stops as rsp
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
 from gdbstub.stops import Edge, Signal, StopReason
-from vmdbg.commands.oops_watch import is_oops_point
+from vmdbg.session.oops_watch import is_oops_point
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
 from vmdbg.debugger.points import Point, Watchpoint

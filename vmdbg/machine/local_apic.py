@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devices.lapic import TIMER_EVENT, Lapic
+from devices.interrupts.lapic import TIMER_EVENT, Lapic
 from devices.scheduler import Event, Scheduler
 from vmdbg.engine.port import Engine
 from vmdbg.machine.cpu_lines import LATENCY, IntrLine

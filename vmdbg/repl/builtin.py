@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdbg.commands.document import EMPTY, Document, document
+from vmdbg.document.document import EMPTY, Document, document
 from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 from vmdbg.repl.keys import HELP
 from vmdbg.repl.leaving import Leave

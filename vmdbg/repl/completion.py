@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document as Line
 
-from vmdbg.commands.context import SECTIONS
+from vmdbg.commands.code.context import SECTIONS
 from vmdbg.commands.errors import UnknownCommandError
-from vmdbg.commands.query import QUESTIONS
-from vmdbg.commands.registers import GROUPS
+from vmdbg.commands.time.query import QUESTIONS
+from vmdbg.commands.data.registers import GROUPS
 from vmdbg.commands.registry import Command
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.errors import VmdbgError
 from vmdbg.x86.exceptions import EXCEPTIONS
 from vmdbg.x86.msr import BY_NAME as MSRS

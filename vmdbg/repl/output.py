@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 
-from vmdbg.commands.document import Document, Span, Style
-from vmdbg.commands.layout import printable
-from vmdbg.commands.plain import render_json, render_plain
+from vmdbg.document.document import Document, Span, Style
+from vmdbg.document.layout import printable
+from vmdbg.document.plain import render_json, render_plain
 from vmdbg.errors import VmdbgError
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.interjections import Interjections

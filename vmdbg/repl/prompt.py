@@ -17,8 +17,8 @@ from prompt_toolkit.styles import BaseStyle, Style, merge_styles
 from prompt_toolkit.styles.pygments import style_from_pygments_cls
 from pygments.styles import get_style_by_name
 
-from vmdbg.commands.session import Session
-from vmdbg.repl.companion import Companions
+from vmdbg.session.session import Session
+from vmdbg.host.companion import Companions
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.files import history_file
 from vmdbg.repl.highlight import CommandLexer

@@ -10,8 +10,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.color import ColorSystem
 from rich.style import Style as Look
 
-from vmdbg.commands.document import Document, Span, Style
-from vmdbg.commands.layout import INDENT, Line, lay_out
+from vmdbg.document.document import Document, Span, Style
+from vmdbg.document.layout import INDENT, Line, lay_out
 from vmdbg.repl.themes import Theme
 
 Piece = Callable[[str, str, str], tuple[tuple[str, Look], ...]]

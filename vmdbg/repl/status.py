@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vmdbg.commands.positions import percent_of
-from vmdbg.commands.session import Session
-from vmdbg.commands.stop_report import headline
+from vmdbg.session.positions import percent_of
+from vmdbg.session.session import Session
+from vmdbg.session.stop_report import headline
 from vmdbg.debugger.stops import StepDone
 
 SEPARATOR = " │ "

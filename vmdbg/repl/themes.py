@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vmdbg.commands.document import Style
+from vmdbg.document.document import Style
 from vmdbg.errors import UserError
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from devices.com_ports import COM_PORTS
+from devices.serial.com_ports import COM_PORTS
 from tests.linux_assets import AssetsMissingError, busybox_initrd, cloud_kernel
 from vmdbg.boot.acpi import ALIGNMENT, DEFAULT_BASE, AcpiConfig, acpi_segment
 from vmdbg.boot.image import Segment

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmdbg.cli.serial_backends import FilePath, NoSerial, Pty, Stdio, debug_console_choice, serial_choice
+from vmdbg.host.serial_lines import FilePath, NoSerial, Pty, Stdio, debug_console_choice, serial_choice
 from vmdbg.cli.values import (
     TcpAddress,
     UnixPath,

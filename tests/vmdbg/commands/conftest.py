@@ -12,7 +12,7 @@ from tests.vmdbg.gdb.guests import assembled_guest, sample_guest
 from tests.vmdbg.os.conftest import own
 from tests.vmdbg.os.own_machine import OwnGuest
 from vmdbg.commands.registry import Effect
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.engine.stops import Catches
 from vmdbg.machine.snapshot import Position

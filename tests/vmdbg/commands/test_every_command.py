@@ -10,7 +10,7 @@ import pytest
 
 from vmdbg.commands.catalog import MODULES, load
 from vmdbg.commands.registry import REGISTRY, Command, Effect, Group
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.errors import VmdbgError
 from vmdbg.machine.digest import digest
 
@@ -18,7 +18,7 @@ load()
 COMMANDS = list(REGISTRY)
 WITHOUT_EXAMPLES = {"ignore", "condition", "commands", "forward", "list", "source"}
 """They need a breakpoint, a stop or a file to be there first; the tests of their names have it."""
-LINUX = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.linux")}
+LINUX = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.linux.processes")}
 EXAMPLES = [(command, example) for command in COMMANDS for example in command.examples if command.name not in LINUX]
 LOOKING = [(c, e) for c, e in EXAMPLES if not c.effect]
 TESTS = Path(__file__).parent

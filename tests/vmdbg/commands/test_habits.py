@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from vmdbg.commands.document import Document
+from vmdbg.document.document import Document
 from vmdbg.commands.habits import HINTS
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 
 SAME = [
     ("i r", "registers"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 
 
 def test_lists_commands_by_group(session: Session) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from vmdbg.commands.registry import Effect
 from vmdbg.commands.scripting import load_config
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 
 
 def test_python_has_the_sessions_objects(session: Session) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 from vmdbg.expressions.errors import ExpressionError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.formats import Format, format_integer, parse_format
 from vmdbg.expressions.template import compile_template

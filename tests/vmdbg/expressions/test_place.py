@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.vmdbg.gdb.guests import GDBS, gdb, gdb_program, linux_guest, lldb
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.machine.digest import Digest, digest

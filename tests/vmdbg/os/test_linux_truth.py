@@ -11,7 +11,7 @@ import pytest
 
 from tests.vmdbg.os.conftest import OWN, Guest
 from tests.vmdbg.os.qemu_guest import busybox
-from vmdbg.commands.linux_programs import file_build_id
+from vmdbg.commands.linux.programs import file_build_id
 from vmdbg.os.linux.page_cache import PAGE, first_page
 from vmdbg.os.linux.unwind import Unwinder
 from vmdbg.os.linux.walks import list_entries

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 from vmdbg.machine.digest import digest
 from vmdbg.repl.interruption import Interruption
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from vmdbg.commands.context import show
-from vmdbg.commands.document import Document, Span, Style, Text, document
-from vmdbg.commands.session import Session
+from vmdbg.commands.code.context import show
+from vmdbg.document.document import Document, Span, Style, Text, document
+from vmdbg.session.session import Session
 from vmdbg.repl.highlight import coloured
 from vmdbg.repl.pager import rows_of
 from vmdbg.repl.progress import ProgressLine

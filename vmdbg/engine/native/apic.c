@@ -1,6 +1,6 @@
 /* The local APIC where it is busy: its timer, acknowledge, EOI and the initial count, without Python.
  *
- * The registers are those of the device, devices/lapic.py, which does all that is not plain. The scheduler and the INTR
+ * The registers are those of the device, devices/interrupts/lapic.py, which does all that is not plain. The scheduler and the INTR
  * line, which are Python's, hear of what happened here before anything of theirs runs.
  */
 #include "vm.h"

@@ -1,4 +1,4 @@
-/* The registers of the local APIC, in the memory that devices/lapic_memory.py lays out. */
+/* The registers of the local APIC, in the memory that devices/interrupts/lapic_memory.py lays out. */
 #ifndef VMDBG_APIC_H
 #define VMDBG_APIC_H
 

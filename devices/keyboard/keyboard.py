@@ -1,0 +1,138 @@
+"""An MF2 (IBM enhanced, 101/102 key) keyboard: the device at the other end of the 8042's first port.
+
+Source: IBM PS/2 Hardware Interface Technical Reference, Keyboard (101- and 102-Key), commands from and to the
+system. Keys are a later matter; commands, their answers and the 16-byte output buffer are here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from devices.wiring.bits import bit_names
+
+BUFFER_SIZE = 16
+OVERRUN = 0x00
+
+ACK = 0xFA
+RESEND = 0xFE
+ECHO = 0xEE
+SELF_TEST_PASSED = 0xAA
+IDENTITY = (0xAB, 0x83)
+
+SET_LEDS = 0xED
+SELECT_SCANCODE_SET = 0xF0
+IDENTIFY = 0xF2
+SET_TYPEMATIC = 0xF3
+ENABLE = 0xF4
+DEFAULT_DISABLE = 0xF5
+SET_DEFAULT = 0xF6
+SET_ALL_KEYS = range(0xF7, 0xFB)
+SET_KEY_TYPE = range(0xFB, 0xFE)
+RESET = 0xFF
+WITH_PARAMETER = frozenset({SET_LEDS, SELECT_SCANCODE_SET, SET_TYPEMATIC, *SET_KEY_TYPE})
+
+DEFAULT_TYPEMATIC = 0x2B
+"""10.9 characters a second after 500 ms."""
+LEDS = ("scroll lock", "num lock", "caps lock")
+
+
+@dataclass(slots=True)
+class KeyboardState:
+    output: list[int] = field(default_factory=list)
+    """What the keyboard has yet to send, oldest first; at most BUFFER_SIZE bytes."""
+    last_sent: int = 0
+    awaiting: int = 0
+    """The command whose parameter comes next, 0 for none."""
+    scanning: bool = True
+    leds: int = 0
+    scancode_set: int = 2
+    typematic: int = DEFAULT_TYPEMATIC
+
+
+class Keyboard:
+    """Works on the state that the keyboard controller keeps for it."""
+
+    def __init__(self, state: KeyboardState) -> None:
+        self.state = state
+
+    def take(self) -> int | None:
+        """The next byte to the system, None if there is none."""
+        if not self.state.output:
+            return None
+        self.state.last_sent = self.state.output.pop(0)
+        return self.state.last_sent
+
+    def write(self, value: int) -> None:
+        """A byte from the system: a command, or the parameter that the last one waits for."""
+        awaiting, self.state.awaiting = self.state.awaiting, 0
+        if awaiting and value < SET_LEDS:
+            self._parameter(awaiting, value)
+        else:
+            self._command(value)
+
+    def describe(self) -> list[tuple[str, str]]:
+        s = self.state
+        return [
+            (
+                "keyboard",
+                f"scanning {'enabled' if s.scanning else 'disabled'}, scan code set {s.scancode_set}",
+            ),
+            ("keyboard LEDs", bit_names(s.leds, LEDS)),
+            ("keyboard typematic", f"{s.typematic:02x}"),
+            ("keyboard output", " ".join(f"{byte:02x}" for byte in s.output) or "empty"),
+        ]
+
+    def _send(self, *values: int) -> None:
+        for value in values:
+            if len(self.state.output) < BUFFER_SIZE:
+                self.state.output.append(value)
+            else:
+                self.state.output[-1] = OVERRUN
+
+    def _set_default(self, scanning: bool) -> None:
+        s = self.state
+        s.output.clear()
+        s.scanning = scanning
+        s.scancode_set = 2
+        s.typematic = DEFAULT_TYPEMATIC
+
+    def _command(self, value: int) -> None:
+        if value in WITH_PARAMETER:
+            self.state.awaiting = value
+            self._send(ACK)
+        elif value == RESET:
+            self._set_default(scanning=True)
+            self.state.leds = 0
+            self._send(ACK, SELF_TEST_PASSED)
+        elif value == IDENTIFY:
+            self._send(ACK, *IDENTITY)
+        elif value == ENABLE:
+            self.state.output.clear()
+            self.state.scanning = True
+            self._send(ACK)
+        elif value in (DEFAULT_DISABLE, SET_DEFAULT):
+            self._set_default(scanning=value == SET_DEFAULT)
+            self._send(ACK)
+        elif value in SET_ALL_KEYS:
+            self._send(ACK)  # key types matter to scan code set 3 only, and nobody presses keys in it
+        elif value == ECHO:
+            self._send(ECHO)
+        elif value == RESEND:
+            self._send(self.state.last_sent)
+        else:
+            self._send(RESEND)
+
+    def _parameter(self, command: int, value: int) -> None:
+        s = self.state
+        if command == SELECT_SCANCODE_SET and value > 3:
+            self._send(RESEND)
+            return
+        self._send(ACK)
+        if command == SET_LEDS:
+            s.leds = value & 7
+        elif command == SET_TYPEMATIC:
+            s.typematic = value & 0x7F
+        elif command == SELECT_SCANCODE_SET and value == 0:
+            self._send(s.scancode_set)
+        elif command == SELECT_SCANCODE_SET:
+            s.scancode_set = value

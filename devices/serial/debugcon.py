@@ -1,0 +1,51 @@
+"""The debug console of Bochs and QEMU: a byte written to port E9h or 402h is a character of the firmware's
+log.
+
+Source: QEMU, docs/specs and the isa-debugcon device; Bochs user manual, port_e9_hack.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar
+
+from devices.serial.backend import Backend
+
+BOCHS_PORT = 0xE9
+SEABIOS_PORT = 0x402
+PRESENT = 0xE9
+"""What the port reads as, so that a guest can tell that somebody listens."""
+
+
+@dataclass(slots=True)
+class DebugConsoleState:
+    written: int = 0
+    """Characters so far."""
+
+
+class DebugConsole:
+    """One byte-wide port; claim it at as many addresses as wanted."""
+
+    State: ClassVar[type[DebugConsoleState]] = DebugConsoleState
+
+    def __init__(self, name: str, backend: Backend) -> None:
+        self.name = name
+        self._backend = backend
+        self._state = DebugConsoleState()
+
+    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+        return PRESENT
+
+    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+        self._state.written += 1
+        self._backend.transmit(value & 0xFF, now)
+
+    def save(self) -> DebugConsoleState:
+        return copy.deepcopy(self._state)
+
+    def restore(self, state: DebugConsoleState) -> None:
+        self._state = copy.deepcopy(state)
+
+    def describe(self) -> list[tuple[str, str]]:
+        return [("characters written", str(self._state.written))]

@@ -1,0 +1,30 @@
+"""send and press."""
+
+from __future__ import annotations
+
+from tests.vmdbg.commands.conftest import open_session
+from tests.vmdbg.gdb.guests import sample_guest
+from vmdbg.session.session import Session
+
+
+def test_what_is_typed_reaches_the_guests_shell() -> None:
+    with sample_guest("") as guest:
+        session = open_session(guest.debugger)
+        session.run('goto "> "')
+        session.run(r'send "help\n"')
+        session.run('goto "help"')
+        session.run('goto "> "')
+        assert "tasks" in guest.output.partition("help")[2] or len(guest.output.partition("help")[2]) > 20
+
+
+def test_escapes_that_are_none() -> None:
+    with sample_guest() as guest:
+        assert "an escape that is none" in open_session(guest.debugger).execute(r'send "\x"')
+
+
+def test_a_pressed_button_reaches_the_guest(live: Session) -> None:
+    live.run("goto 5000000")
+    assert live.execute("press nmi") == "nmi pressed\n"
+    live.run("catch #NMI")
+    assert "caught NMI at" in live.execute("continue")
+    assert "invalid choice" in live.execute("press any")

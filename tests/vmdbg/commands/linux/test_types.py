@@ -1,0 +1,64 @@
+"""ptype, symbols and typed values at the prompt."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vmdbg.session.session import Session
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_ptype_shows_structs_enums_and_prototypes(linux: Session) -> None:
+    shown = linux.execute("ptype struct list_head")
+    assert re.search(r"struct list_head \*next; +/\* +0 +8 \*/", shown)
+    assert linux.execute("ptype list_head") == shown
+    assert "ssize_t vfs_read(struct file *file, char *buf, size_t count, loff_t *pos);" in linux.execute(
+        "ptype vfs_read"
+    )
+    assert "PIDTYPE_PID = 0," in linux.execute("ptype enum pid_type")
+    assert "no type struct nothing" in linux.execute("ptype struct nothing")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("p current().comm", '"swapper/0"'),
+        ("p task(1).comm", '"init"'),
+        ("p [$lx_pid, $lx_tid, $lx_task == &task]", "[0, 0, True]"),
+        ("p ((struct task_struct *)$lx_task).pid", "0"),
+        ("p task(1)->real_parent->pid", "0"),
+        ("p offsetof(struct list_head, prev)", "8"),
+        ("p sizeof(struct list_head)", "0x10 = 16"),
+        ("p container_of(task(1).tasks, struct task_struct, tasks).pid", "1"),
+        ("p ((struct task_struct *)init_task).comm", '"swapper/0"'),
+        ("p *(unsigned int *)&task(1).pid", "1"),
+        ("p per_cpu('runqueues').curr.comm", '"swapper/0"'),
+        ("p len([one for one in threads() if one.mm]) == len([one for one in threads() if *&one.mm])", "True"),
+        ("p *(struct file *)0", "(struct file)<not readable at 0x0>"),
+    ],
+)
+def test_typed_values_at_the_prompt(linux: Session, line: str, answer: str) -> None:
+    assert linux.execute(line).strip() == answer
+
+
+def test_typed_values_in_several_lines_and_in_lists(linux: Session) -> None:
+    shown = linux.execute("p task(1).fs.root").splitlines()
+    assert shown[0] == "(struct path){"
+    assert re.fullmatch(r"    \.dentry = \(struct dentry \*\)0xffff[0-9a-f]+,", shown[2])
+    children = linux.execute("p entries(task(1).children, struct task_struct, sibling)")
+    assert re.match(r"\[\(struct task_struct\)\{\.\.\.\} at 0xffff[0-9a-f]+, \(struct", children)
+    assert "no task with pid 99999" in linux.execute("p task(99999).comm")
+    assert "no type struct nothing" in linux.execute("p (struct nothing *)5")
+
+
+def test_symbols_writes_an_elf(linux: Session, tmp_path: Path) -> None:
+    path = tmp_path / "guest.elf"
+    assert f"symbol-file {path}" in linux.execute(f"symbols {path}")
+    assert path.read_bytes().startswith(b"\x7fELF")
+    assert "not overwritten" in linux.execute(f"symbols {tmp_path}")
+    guarded = Session(linux.debugger)
+    assert "cannot be used here" in guarded.execute(f"symbols {path}")

@@ -1,0 +1,185 @@
+"""set, edit, fill and undo."""
+
+from __future__ import annotations
+
+import re
+
+from vmdbg.session.changes import Changes
+from vmdbg.document.document import Document, document
+from vmdbg.commands.errors import UsageError
+from vmdbg.commands.habits import HINTS
+from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.errors import UserError
+from vmdbg.expressions.place import Place
+from vmdbg.expressions.values import MAX_READ, whole
+from vmdbg.x86.msr import find_msr
+
+_TARGET = re.compile(r"(?P<view>mem|phys|u8|u16|u32|u64|msr)\s*[\[(](?P<inside>.*)[\])]", re.DOTALL)
+_C_TARGET = re.compile(
+    r"(?:\*\s*\(\s*(?:unsigned\s+)?(?P<type>\w+)\s*\*\s*\)|\{\s*(?:unsigned\s+)?(?P<braced>\w+)\s*\})\s*(?P<inside>.+)",
+    re.DOTALL,
+)
+C_SIZES = {"char": 1, "short": 2, "int": 4, "long": 8}
+SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
+
+
+def declare_set(parser: Parser) -> None:
+    parser.add_argument(
+        "assignment", metavar="ASSIGNMENT", help="REGISTER = EXPRESSION, mem[ADDRESS, SIZE] = EXPRESSION"
+    )
+
+
+@command(
+    "set",
+    Group.CHANGE,
+    declare_set,
+    aliases=("set var", "set variable"),
+    examples=(
+        "set rax = 5",
+        "set eax = rbx + 1",
+        "set mem[rsp, 4] = 0x1234",
+        "set u8(rsp) = 0",
+        "set rflags = rflags | 0x200",
+        "set msr[0xc0000082] = 0",
+    ),
+    rest="assignment",
+    effect=Effect.CHANGES,
+)
+def set_(session: Session, arguments: Arguments) -> Document:
+    """Change a register or memory. It is an input of the guest like any other: recorded, replayed, and to be undone.
+
+    In the past nothing can be changed, unless `fork` starts another future there.
+    """
+    left, equals, right = arguments.assignment.partition("=")
+    target, source = left.strip(), right.strip()
+    if not equals or not target or not source:
+        raise UsageError(f"set needs a target, = and a value; {HINTS['set']}", "set REGISTER = EXPRESSION")
+    changes: Changes = session.part(Changes)
+    value = session.evaluate(source)
+    is_variable = target.startswith("$")
+    target = _own_spelling(target.lstrip("$"))
+    match = _TARGET.fullmatch(target)
+    if match is not None and match["view"] == "msr":
+        changes.write_register(_msr(match["inside"]), whole(value))
+    elif match is not None:
+        place, size = _memory_target(session, match["view"], match["inside"])
+        changes.write_memory(place, value_bytes(value, size))
+    elif target in session.registers:
+        changes.write_register(target, whole(value))
+    elif is_variable and target.isidentifier():
+        session.scope.variables[target] = value
+        return document(f"{target} is kept: print {target} shows it")
+    else:
+        raise UserError(f"{target!r} is no register and no memory; for a symbol: set u32({target}) = ...")
+    return document(changes.made[-1].words)
+
+
+def _own_spelling(target: str) -> str:
+    """gdb's `{int}address` and C's `*(int *)address` as `u32(address)`."""
+    match = _C_TARGET.fullmatch(target)
+    size = C_SIZES.get(match["type"] or match["braced"]) if match is not None else None
+    return f"u{size * 8}({match['inside']})" if match is not None and size is not None else target
+
+
+def _msr(name: str) -> str:
+    found = find_msr(name)
+    if found is None:
+        raise UserError(f"there is no MSR {name!r} that is known; msr --all lists them")
+    return found.name
+
+
+def _memory_target(session: Session, view: str, inside: str) -> tuple[Place, int]:
+    if view in SIZES:
+        return session.place(inside), SIZES[view]
+    index = session.evaluate(f"({inside},)")
+    size = whole(index[1]) if len(index) > 1 else session.registers.mode.width // 8
+    return session.place(str(whole(index[0])), physical=view == "phys"), size
+
+
+def value_bytes(value: object, size: int) -> bytes:
+    """An integer as `size` little-endian bytes; text and bytes as they are. Raises UserError if it does not fit."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes):
+        return value
+    number = whole(value)
+    if not 1 <= size <= 64 or not -(1 << 8 * size - 1) <= number < 1 << 8 * size:
+        raise UserError(f"{number:#x} does not fit {size} bytes")
+    return (number & (1 << 8 * size) - 1).to_bytes(size, "little")
+
+
+def declare_edit(parser: Parser) -> None:
+    parser.add_argument("place", metavar="ADDRESS", help="where; phys:... for physical memory")
+    parser.add_argument(
+        "values", nargs="+", metavar="EXPRESSION", help='values one after the other; "text" and b"..." too'
+    )
+    parser.add_argument(
+        "--size", "-s", type=int, default=1, choices=(1, 2, 4, 8), metavar="BYTES", help="of each number (1)"
+    )
+
+
+@command(
+    "edit",
+    Group.CHANGE,
+    declare_edit,
+    aliases=("poke", "eb", "write", "patch"),
+    examples=("edit rsp 0x90 0x90", "edit rsp 1 2 3 --size 4", 'edit rsp "text"'),
+    effect=Effect.CHANGES,
+)
+def edit(session: Session, arguments: Arguments) -> Document:
+    """Write numbers or text to memory, one after the other."""
+    place = session.place(arguments.place)
+    data = b"".join(_piece(session, word, arguments.size) for word in arguments.values)
+    changes: Changes = session.part(Changes)
+    changes.write_memory(place, data)
+    return document(changes.made[-1].words)
+
+
+def _piece(session: Session, word: str, size: int) -> bytes:
+    try:
+        return value_bytes(session.evaluate(word), size)
+    except UserError:
+        if word and not word[0].isdigit() and " " not in word and not word.isidentifier():
+            raise
+        if not word.replace(" ", "").isalpha():
+            raise
+        return word.encode()
+
+
+def declare_fill(parser: Parser) -> None:
+    parser.add_argument("place", metavar="ADDRESS", help="where")
+    parser.add_argument("size", metavar="EXPRESSION", help="bytes")
+    parser.add_argument("value", nargs="?", default="0", metavar="EXPRESSION", help="the byte (0)")
+
+
+@command("fill", Group.CHANGE, declare_fill, aliases=("memset",), examples=("fill rsp 16 0xcc",), effect=Effect.CHANGES)
+def fill(session: Session, arguments: Arguments) -> Document:
+    """Fill memory with a byte."""
+    size, value = session.integer(arguments.size), session.integer(arguments.value)
+    if not 0 < size <= MAX_READ or not 0 <= value <= 255:
+        raise UserError(f"fill takes 1 to {MAX_READ} bytes of a value from 0 to 255")
+    changes: Changes = session.part(Changes)
+    changes.write_memory(session.place(arguments.place), bytes([value]) * size)
+    return document(changes.made[-1].words)
+
+
+def declare_undo(parser: Parser) -> None:
+    parser.add_argument("number", nargs="?", type=int, default=1, metavar="NUMBER", help="how many changes (1)")
+    parser.add_argument("--list", action="store_true", help="only list what could be undone")
+
+
+@command("undo", Group.CHANGE, declare_undo, examples=("undo --list", "undo"), effect=Effect.CHANGES)
+def undo(session: Session, arguments: Arguments) -> Document:
+    """Take back the last changes to registers and memory."""
+    changes: Changes = session.part(Changes)
+    if arguments.list or not changes.made:
+        words = [change.words for change in reversed(changes.made)]
+        return document(*words, value=list(words)) if words else document("nothing was changed", value=[])
+    undone = []
+    for _ in range(min(max(1, arguments.number), len(changes.made))):
+        change = changes.made[-1]
+        change.undo()
+        changes.made.pop()
+        undone.append(f"undone: {change.words}")
+    return document(*undone)

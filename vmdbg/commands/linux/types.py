@@ -1,0 +1,56 @@
+"""ptype, symbols: the kernel's types, and a file for gdb."""
+
+from __future__ import annotations
+
+from vmdbg.document.document import Document, Style, count, document, text
+from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.errors import UserError
+from vmdbg.os.linux.c_format import format_type
+
+
+def declare_type(parser: Parser) -> None:
+    parser.add_argument("type", metavar="TYPE", help="struct file, enum pid_type, u64, or a function's name")
+
+
+@command(
+    "ptype",
+    Group.SYSTEM,
+    declare_type,
+    aliases=("struct", "dt", "whatis"),
+    examples=("ptype struct list_head", "ptype vfs_read"),
+    rest="type",
+)
+def ptype(session: Session, arguments: Arguments) -> Document:
+    """Show a type of the guest's kernel with offsets and sizes in bytes, or a function's prototype."""
+    kernel = session.system.need().kernel
+    words = arguments.type.strip()
+    function = kernel.types.function(words)
+    if function is not None:
+        return document(text(f"{function};", Style.CODE), value={"function": str(function)})
+    if not kernel.types.has(words) and " " not in words:
+        words = f"struct {words}"
+    found = kernel.type(words)
+    lines = format_type(found).splitlines()
+    return document(*(text(line, Style.CODE) for line in lines), value={"type": str(found), "size": found.size})
+
+
+def declare_symbols(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the ELF file to write; none is ever overwritten")
+
+
+@command("symbols", Group.SYSTEM, declare_symbols, examples=("symbols /tmp/guest.elf",), effect=Effect.FILES)
+def symbols(session: Session, arguments: Arguments) -> Document:
+    """Write the kernel's symbols, types and unwind tables as an ELF file that stock gdb reads.
+
+    In gdb: `symbol-file FILE`; then `break vfs_read`, `ptype struct file` and `backtrace` work without a debug
+    package. The addresses are those of this boot.
+    """
+    path = session.files.place(arguments.file)
+    data = session.system.need().gdb_elf()
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    return document(text(f"{path}: "), count(len(data)), text("in gdb: ") + text(f"symbol-file {path}", Style.CODE))

@@ -1,0 +1,251 @@
+"""break, tbreak, hbreak and the list of points with what can be done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmdbg.commands.points.conditions import declare_conditions, expression_test, make_condition, must_be_positive
+from vmdbg.document.document import Document, Style, Text, address, count, document, table, text
+from vmdbg.session.oops_watch import is_oops_point
+from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
+from vmdbg.engine.exits import Access
+from vmdbg.engine.stops import Catches
+from vmdbg.errors import UserError
+
+
+def declare(parser: Parser) -> None:
+    parser.add_argument(
+        "place",
+        nargs="?",
+        default="",
+        metavar="ADDRESS",
+        help="address, symbol, segment:offset, phys:address or file:line; none: here",
+    )
+    parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
+    parser.add_argument("--temporary", "-t", action="store_true", help="gone once it has stopped")
+    declare_conditions(parser)
+
+
+@command(
+    "break",
+    Group.POINTS,
+    declare,
+    aliases=("b", "bp", "brk", "hbreak", "hb", "vb", "lb"),
+    examples=(
+        "break rip",
+        "break rip if rax == 5",
+        "break phys:0x7c00",
+        "b rip --ring 3 --ignore 2",
+        'b rip --commands "registers rax"',
+    ),
+    condition=True,
+)
+def break_(session: Session, arguments: Arguments) -> Document:
+    """Stop before the instruction at a place. The guest's memory is not changed and any number is possible.
+
+    A place need not be mapped yet. A linear address counts in every address space; --cr3 picks one.
+    """
+    place = session.code_place(arguments.place or "linear_pc", physical=arguments.physical)
+    condition, words = make_condition(session, arguments)
+    point = session.debugger.points.add_breakpoint(
+        place.address,
+        space=place.space,
+        owner=session.owner,
+        condition=condition,
+        text=words,
+        temporary=arguments.temporary,
+    )
+    return added(session, point, arguments)
+
+
+@command("tbreak", Group.POINTS, declare, aliases=("tb", "thbreak"), examples=("tbreak rip",), condition=True)
+def tbreak(session: Session, arguments: Arguments) -> Document:
+    """Stop once before the instruction at a place."""
+    arguments.temporary = True
+    return break_(session, arguments)
+
+
+def added(session: Session, point: Point, arguments: Arguments) -> Document:
+    """What a command that made a point answers."""
+    point.ignore = must_be_positive(arguments.ignore, "--ignore")
+    if arguments.commands:
+        session.execution.on_point[point.number] = tuple(arguments.commands)
+    return document(_line(session, point), value={"number": point.number, "address": f"{point.address:#x}"})
+
+
+def _line(session: Session, point: Point) -> Text:
+    kind, where = kind_words(point), session.describe(point.address) if point.space is Space.LINEAR else ""
+    tail = f" <{where}>" if where else ""
+    return text(f"{kind} {point.number} at {point.address:#x}{tail}{f' {point.text}' if point.text else ''}")
+
+
+def kind_words(point: Point) -> str:
+    physical = "physical " if point.space is Space.PHYSICAL else ""
+    if isinstance(point, Watchpoint):
+        access = {frozenset({Access.READ}): "read ", frozenset(Access): "access "}.get(point.accesses, "")
+        return f"{physical}{access}watchpoint"
+    if isinstance(point, Breakpoint) and point.action is not None:
+        return f"{physical}logpoint"
+    return f"{physical}{'temporary ' if point.temporary else ''}breakpoint"
+
+
+def all_points(session: Session) -> list[Point]:
+    points = session.debugger.points
+    found: list[Point] = [*points.breakpoints.values(), *points.watchpoints.values()]
+    shown = (point for point in found if point.owner != "step" and not is_oops_point(point))
+    return sorted(shown, key=lambda point: point.number)
+
+
+@command(
+    "points",
+    Group.POINTS,
+    aliases=("info breakpoints", "info watchpoints", "bl", "breakpoints"),
+    examples=("points", "info breakpoints", "points --json"),
+)
+def points_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """List breakpoints, watchpoints and logpoints of every front end, with their hits, and what is caught."""
+    rows = [_row(session, point) for point in all_points(session)]
+    listed = table((">number", "kind", "on", "address", ">size", ">hits", "owner", "condition", "where"), rows)
+    caught = () if session.debugger.points.catches == Catches() else session.run("catch").blocks
+    if not rows and not caught:
+        return document(text("no breakpoints and no watchpoints", Style.DIM), value=[])
+    return document(*([listed] if rows else []), *caught)
+
+
+def _row(session: Session, point: Point) -> tuple[Text, ...]:
+    style = Style.PLAIN if point.enabled else Style.DIM
+    lines = session.execution.on_point.get(point.number, ())
+    words = point.text + "".join(f"; {line}" for line in lines)
+    if point.ignore > point.hits:
+        words += f" (ignoring {point.ignore - point.hits} more)"
+    return (
+        count(point.number),
+        text(kind_words(point), style),
+        text("yes" if point.enabled else "no", style, point.enabled),
+        address(point.address),
+        text(str(point.size), value=point.size) if isinstance(point, Watchpoint) else text(""),
+        count(point.hits),
+        text(point.owner or "", Style.DIM),
+        text(words),
+        text(session.describe(point.address) if point.space is Space.LINEAR else "", Style.SYMBOL),
+    )
+
+
+def declare_numbers(parser: Parser) -> None:
+    parser.add_argument("numbers", nargs="*", metavar="POINT", help="numbers, ranges such as 2-5, or places; none: all")
+
+
+def chosen(session: Session, words: list[str]) -> list[Point]:
+    """The points that numbers, ranges and places name; all without any. Raises UserError."""
+    if not words or words in (["all"], ["*"]):
+        return [point for point in all_points(session) if point.owner == session.owner or words]
+    found = []
+    for word in words:
+        if word.replace("-", "").isdecimal():
+            found += [session.debugger.points.find(number) for number in _numbers(word)]
+        else:
+            found += _at(session, word)
+    return found
+
+
+def _at(session: Session, words: str) -> list[Point]:
+    """Those at a place. Raises UserError if there is none."""
+    try:
+        place = session.place(words)
+    except UserError as error:
+        raise UserError(f"{words!r} is no number of a breakpoint, no range of them and no place: {error}") from error
+    found = [point for point in all_points(session) if (point.space, point.address) == (place.space, place.address)]
+    if not found:
+        raise UserError(f"there is no breakpoint at {place.address:#x}")
+    return found
+
+
+def _numbers(word: str) -> Iterator[int]:
+    low, _, high = word.partition("-")
+    if not low.isdigit() or (high and not high.isdigit()) or (high and not int(low) <= int(high) < int(low) + 10_000):
+        raise UserError(f"{word!r} is no number of a breakpoint and no range of them")
+    yield from range(int(low), int(high or low) + 1)
+
+
+@command(
+    "delete",
+    Group.POINTS,
+    declare_numbers,
+    aliases=("d", "del", "bc", "clear", "delete breakpoints"),
+    examples=("delete", "delete all"),
+)
+def delete(session: Session, arguments: Arguments) -> Document:
+    """Delete breakpoints, watchpoints and logpoints: those named, all of this prompt, or with `all` everybody's."""
+    found = chosen(session, arguments.numbers)
+    for point in found:
+        session.debugger.points.remove(point)
+        session.execution.on_point.pop(point.number, None)
+    return document(f"{len(found)} deleted", value={"deleted": [point.number for point in found]})
+
+
+@command("enable", Group.POINTS, declare_numbers, aliases=("be",), examples=("enable",))
+def enable(session: Session, arguments: Arguments) -> Document:
+    """Let breakpoints and watchpoints stop again."""
+    return _switch(session, arguments, on=True)
+
+
+@command("disable", Group.POINTS, declare_numbers, aliases=("bd", "dis"), examples=("disable",))
+def disable(session: Session, arguments: Arguments) -> Document:
+    """Keep breakpoints and watchpoints, but do not stop for them."""
+    return _switch(session, arguments, on=False)
+
+
+def _switch(session: Session, arguments: Arguments, *, on: bool) -> Document:
+    found = chosen(session, arguments.numbers)
+    for point in found:
+        session.debugger.points.enable(point, on)
+    return document(f"{len(found)} {'enabled' if on else 'disabled'}")
+
+
+def declare_ignore(parser: Parser) -> None:
+    parser.add_argument("number", type=int, metavar="POINT", help="which")
+    parser.add_argument("times", metavar="EXPRESSION", help="how many hits to pass")
+
+
+@command("ignore", Group.POINTS, declare_ignore, examples=())
+def ignore(session: Session, arguments: Arguments) -> Document:
+    """Pass the next hits of a point without stopping."""
+    point = session.debugger.points.find(arguments.number)
+    times = must_be_positive(session.integer(arguments.times), "the number of hits")
+    point.ignore = point.hits + times
+    return document(f"{kind_words(point)} {point.number} passes the next {times} hits")
+
+
+def declare_condition(parser: Parser) -> None:
+    parser.add_argument("number", type=int, metavar="POINT", help="which")
+    parser.add_argument("expression", nargs="*", metavar="EXPRESSION", help="when to stop; none: always")
+
+
+@command("condition", Group.POINTS, declare_condition, aliases=("cond",), examples=())
+def condition(session: Session, arguments: Arguments) -> Document:
+    """Give a point another condition, or none."""
+    point = session.debugger.points.find(arguments.number)
+    words = " ".join(arguments.expression)
+    if not words:
+        point.condition, point.text = None, ""
+        return document(f"{kind_words(point)} {point.number} stops always")
+    test = expression_test(session, words)
+    point.condition, point.text = (lambda _: test()), f"if {words}"
+    return document(f"{kind_words(point)} {point.number} stops if {words}")
+
+
+def declare_commands(parser: Parser) -> None:
+    parser.add_argument("number", type=int, metavar="POINT", help="which")
+    parser.add_argument("lines", nargs="*", metavar="LINE", help="commands, each in quotes; none: no longer any")
+
+
+@command("commands", Group.POINTS, declare_commands, examples=())
+def commands(session: Session, arguments: Arguments) -> Document:
+    """Execute commands whenever a point stops the guest: `commands 1 "registers rax" "continue"`."""
+    point = session.debugger.points.find(arguments.number)
+    session.execution.on_point.pop(point.number, None)
+    if arguments.lines:
+        session.execution.on_point[point.number] = tuple(arguments.lines)
+    return document(f"{kind_words(point)} {point.number}: {'; '.join(arguments.lines) or 'no commands'}")

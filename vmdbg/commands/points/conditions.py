@@ -1,0 +1,88 @@
+"""What makes a breakpoint or watchpoint stop: an expression, a ring, an address space, a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vmdbg.debugger.points import Condition
+from vmdbg.errors import UserError, VmdbgError
+
+if TYPE_CHECKING:
+    from vmdbg.commands.registry import Arguments, Parser
+    from vmdbg.session.session import Session
+
+CR3_PAGE = 0x000F_FFFF_FFFF_F000
+Getters = Mapping[str, Callable[[], Any]]
+
+
+def declare_conditions(parser: Parser) -> None:
+    """Options that breakpoints, watchpoints and logpoints share."""
+    parser.add_argument("--ring", type=int, choices=(0, 1, 2, 3), metavar="RING", help="only in this ring")
+    parser.add_argument("--cr3", default="", metavar="EXPRESSION", help="only in this address space")
+    parser.add_argument("--process", default="", metavar="PROCESS", help="only when this PID or name runs")
+    parser.add_argument("--ignore", type=int, default=0, metavar="NUMBER", help="pass this many hits first")
+    parser.add_argument(
+        "--commands", action="append", default=[], metavar="LINE", help="execute this when it stops; may be repeated"
+    )
+
+
+def make_condition(
+    session: Session, arguments: Arguments, extra: Getters | None = None
+) -> tuple[Condition | None, str]:
+    """The condition of what the options and `if` say, and its text. Raises UserError."""
+    parts: list[Callable[[], bool]] = []
+    words: list[str] = []
+    if arguments.ring is not None:
+        ring = arguments.ring
+        parts.append(lambda: session.registers.cpl == ring)
+        words.append(f"ring {ring}")
+    if arguments.cr3:
+        space = session.integer(arguments.cr3) & CR3_PAGE
+        parts.append(lambda: session.registers.read("cr3") & CR3_PAGE == space)
+        words.append(f"cr3 {space:#x}")
+    if arguments.process:
+        parts.append(_process_test(session, arguments.process))
+        words.append(f"process {arguments.process}")
+    if arguments.condition:
+        parts.append(expression_test(session, arguments.condition, extra))
+        words.append(f"if {arguments.condition}")
+    if not parts:
+        return None, ""
+    if len(parts) == 1:
+        only = parts[0]
+        return (lambda _: only()), words[0]
+    return (lambda _: all(part() for part in parts)), ", ".join(words)
+
+
+def expression_test(session: Session, text: str, extra: Getters | None = None) -> Callable[[], bool]:
+    """Whether the expression is true; one that has no value stops, and the reason is kept for the user."""
+    expression = session.compile(text, extra)
+
+    def test() -> bool:
+        try:
+            return bool(expression.evaluate())
+        except VmdbgError as error:
+            session.notices.append(f"the condition {text!r} has no value here: {error}")
+            return True
+
+    return test
+
+
+def _process_test(session: Session, wanted: str) -> Callable[[], bool]:
+    session.system.need()
+    pid = int(wanted) if wanted.isdigit() else None
+
+    def test() -> bool:
+        task = session.system.running()
+        if task is None:
+            return False
+        return task.process == pid if pid is not None else task.name == wanted
+
+    return test
+
+
+def must_be_positive(number: int, what: str) -> int:
+    if number < 0:
+        raise UserError(f"{what} cannot be negative")
+    return number

@@ -1,0 +1,98 @@
+"""logpoint."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vmdbg.commands.points.breakpoints import added
+from vmdbg.commands.points.conditions import declare_conditions, make_condition
+from vmdbg.document.document import Document, Style, count, document, table, text
+from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.errors import UserError
+from vmdbg.expressions.template import Template, compile_template
+from vmdbg.machine.snapshot import Position
+
+if TYPE_CHECKING:
+    from vmdbg.session.session import Session
+
+KEPT = 10_000
+
+
+class Log:
+    """What logpoints wrote: the last of it, and whoever wants to hear at once."""
+
+    def __init__(self, session: Session) -> None:
+        del session
+        self.lines: deque[tuple[Position, int, str]] = deque(maxlen=KEPT)
+        self.live: set[int] = set()
+        """Points whose lines are shown at once, where there is a front end that can."""
+        self.listeners: list[Callable[[Position, str], None]] = []
+
+    def write(self, position: Position, number: int, words: str) -> None:
+        self.lines.append((position, number, words))
+        if number in self.live:
+            for listener in self.listeners:
+                listener(position, words)
+
+
+def declare(parser: Parser) -> None:
+    parser.add_argument("place", metavar="ADDRESS", help="where, as for break")
+    parser.add_argument("template", metavar="TEMPLATE", help="text with {expression:format} in it")
+    parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
+    parser.add_argument("--live", action="store_true", help="show the lines at the prompt too, as they are written")
+    declare_conditions(parser)
+
+
+@command(
+    "logpoint",
+    Group.POINTS,
+    declare,
+    aliases=("dprintf", "lp", "tracepoint"),
+    examples=('logpoint rip "rax={rax:x} at {tick}"', 'logpoint rip "{rdi}" if rax > 5'),
+    condition=True,
+)
+def logpoint(session: Session, arguments: Arguments) -> Document:
+    """Write a line whenever the guest comes to a place, without stopping it. `log` shows the lines."""
+    place = session.code_place(arguments.place, physical=arguments.physical)
+    template = compile_template(arguments.template, session.scope)
+    condition, words = make_condition(session, arguments)
+    shown = f'"{arguments.template}"{f" {words}" if words else ""}'
+    point = session.debugger.points.add_breakpoint(
+        place.address, space=place.space, owner=session.owner, condition=condition, text=shown, action=lambda _: None
+    )
+    log: Log = session.part(Log)
+    log.live |= {point.number} if arguments.live else set()
+    point.action = _writer(log, point.number, template)
+    return added(session, point, arguments)
+
+
+def _writer(log: Log, number: int, template: Template) -> Callable[[Debugger], None]:
+    def write(debugger: Debugger) -> None:
+        log.write(debugger.position, number, template.render())
+
+    return write
+
+
+def declare_log(parser: Parser) -> None:
+    parser.add_argument("number", nargs="?", type=int, default=50, metavar="NUMBER", help="how many of the last (50)")
+    parser.add_argument("--clear", action="store_true", help="forget them")
+
+
+@command("log", Group.POINTS, declare_log, aliases=("info log",), examples=("log", "log 10", "log --clear"))
+def log(session: Session, arguments: Arguments) -> Document:
+    """Show what logpoints wrote, and when."""
+    written: Log = session.part(Log)
+    if arguments.number < 1:
+        raise UserError("log how many lines? a number from 1 on")
+    if arguments.clear:
+        written.lines.clear()
+    rows = [
+        (text(str(position), Style.DIM), count(number), text(words))
+        for position, number, words in list(written.lines)[-arguments.number :]
+    ]
+    if not rows:
+        return document(text("the log is empty; logpoints write into it", Style.DIM), value=[])
+    return document(table((">position", ">point", "text"), rows))

@@ -1,0 +1,88 @@
+"""step, stepi and their reverses."""
+
+from __future__ import annotations
+
+from vmdbg.document.document import Document
+from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.debugger.stepping import BackwardRun, LineRun, RepeatedRun, back_line
+from vmdbg.debugger.actions import Direction, Step, StepMode
+from vmdbg.errors import UserError
+
+MOST = 1 << 32
+MODES = {None: None, "same-context": StepMode.SAME_CONTEXT, "architectural": StepMode.ARCHITECTURAL}
+
+
+def declare_lines(parser: Parser) -> None:
+    parser.add_argument("count", nargs="?", default="1", metavar="EXPRESSION", help="how many (1)")
+
+
+def declare(parser: Parser) -> None:
+    declare_lines(parser)
+    parser.add_argument("--mode", choices=("same-context", "architectural"), metavar="MODE", help="see step-mode")
+
+
+def times(session: Session, arguments: Arguments) -> int:
+    """How many steps are asked for."""
+    number = session.integer(arguments.count)
+    if not 0 < number <= MOST:
+        raise UserError(f"{number} is no number of steps")
+    return number
+
+
+@command(
+    "stepi",
+    Group.RUN,
+    declare,
+    aliases=("si", "t", "sba"),
+    examples=("stepi", "stepi 10", "si --mode architectural"),
+    effect=Effect.RUNS,
+    repeats=True,
+)
+def stepi(session: Session, arguments: Arguments) -> Document:
+    """Run one instruction, or as many as asked."""
+    return session.execution.act(Step(count=times(session, arguments), mode=MODES[arguments.mode]))
+
+
+@command(
+    "reverse-stepi",
+    Group.RUN,
+    declare,
+    aliases=("rsi", "t-"),
+    examples=("reverse-stepi", "rsi 10"),
+    effect=Effect.RUNS,
+    repeats=True,
+)
+def reverse_stepi(session: Session, arguments: Arguments) -> Document:
+    """Go back one instruction, or as many as asked."""
+    return session.execution.act(Step(Direction.BACKWARD, count=times(session, arguments), mode=MODES[arguments.mode]))
+
+
+@command(
+    "step", Group.RUN, declare_lines, aliases=("s",), examples=("step", "step 3"), effect=Effect.RUNS, repeats=True
+)
+def step(session: Session, arguments: Arguments) -> Document:
+    """Run to another source line, into calls whose code has lines; one instruction where there are none."""
+    count = times(session, arguments)
+    if session.sources.span(session.debugger.pc) is None:
+        return session.execution.act(Step(count=count))
+    lines = session.lines
+    return session.execution.carry(lambda d: RepeatedRun(d, lambda d: LineRun(d, lines, into=True), count))
+
+
+@command(
+    "reverse-step",
+    Group.RUN,
+    declare_lines,
+    aliases=("rs",),
+    examples=("reverse-step",),
+    effect=Effect.RUNS,
+    repeats=True,
+)
+def reverse_step(session: Session, arguments: Arguments) -> Document:
+    """Go back to the beginning of the source line that ran before; one instruction where there are no lines."""
+    count = times(session, arguments)
+    if session.sources.span(session.debugger.pc) is None:
+        return session.execution.act(Step(Direction.BACKWARD, count=count))
+    lines = session.lines
+    return session.execution.carry(lambda _: BackwardRun(lambda d: back_line(d, lines, into=True), count))

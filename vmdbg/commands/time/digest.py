@@ -1,0 +1,18 @@
+"""digest."""
+
+from __future__ import annotations
+
+from vmdbg.document.document import Document, count, document, hexadecimal, pairs, text
+from vmdbg.commands.registry import Arguments, Group, command
+from vmdbg.session.session import Session
+from vmdbg.machine.digest import digest
+
+
+@command("digest", Group.TIME, examples=("digest",))
+def show_digest(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """Show hashes of CPU, RAM and devices: equal ones mean that the guest cannot tell two instants apart."""
+    found = digest(session.debugger.machine)
+    rows = [("tick", count(found.ticks)), ("rip", hexadecimal(found.rip))]
+    return document(
+        pairs([*rows, ("cpu", text(found.cpu)), ("ram", text(found.ram)), ("devices", text(found.devices))])
+    )

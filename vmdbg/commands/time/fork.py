@@ -1,0 +1,18 @@
+"""fork."""
+
+from __future__ import annotations
+
+from vmdbg.document.document import Document, document
+from vmdbg.commands.registry import Arguments, Effect, Group, command
+from vmdbg.session.session import Session
+
+
+@command("fork", Group.TIME, aliases=("go-live",), examples=("fork",), effect=Effect.CHANGES)
+def fork(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """Start another future here: what came after this instant is dropped, and the guest is live and can be changed."""
+    timeline = session.debugger.timeline
+    end = timeline.end
+    timeline.fork()
+    if end > timeline.position:
+        return document(f"live from {timeline.position}; what came up to {end} is no longer this timeline's")
+    return document(f"live from {timeline.position}")

@@ -1,0 +1,63 @@
+"""history and back."""
+
+from __future__ import annotations
+
+from vmdbg.document.document import Document, Style, count, document, table, text
+from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.session.stop_report import place_text
+from vmdbg.session.visits import Visits
+from vmdbg.debugger.actions import Seek
+from vmdbg.errors import UserError
+
+
+def declare(parser: Parser) -> None:
+    parser.add_argument("number", nargs="?", type=int, default=20, metavar="NUMBER", help="how many of the last (20)")
+
+
+@command("history", Group.TIME, declare, aliases=("info history",), examples=("history", "history 5"))
+def history(session: Session, arguments: Arguments) -> Document:
+    """List where the guest stopped in this session; `back` and `forward` go there again."""
+    visits: Visits = session.part(Visits)
+    first = max(0, len(visits.places) - max(1, arguments.number))
+    rows = [
+        (
+            text("=>" if number == visits.current else "", Style.CURRENT),
+            count(number),
+            text(str(position)),
+            place_text(session, pc),
+            text(why),
+        )
+        for number, (position, pc, why) in list(enumerate(visits.places))[first:]
+    ]
+    return document(table(("", ">#", ">position", "at", "why"), rows))
+
+
+def declare_steps(parser: Parser) -> None:
+    parser.add_argument("steps", nargs="?", type=int, default=1, metavar="NUMBER", help="how many stops (1)")
+
+
+@command("back", Group.TIME, declare_steps, examples=("back",), effect=Effect.RUNS, repeats=True)
+def back(session: Session, arguments: Arguments) -> Document:
+    """Go to where the guest stopped before."""
+    return _visit(session, -arguments.steps)
+
+
+@command("forward", Group.TIME, declare_steps, aliases=("fwd",), examples=(), effect=Effect.RUNS, repeats=True)
+def forward(session: Session, arguments: Arguments) -> Document:
+    """Go forward again, after `back`."""
+    return _visit(session, arguments.steps)
+
+
+def _visit(session: Session, offset: int) -> Document:
+    visits: Visits = session.part(Visits)
+    target = visits.current + offset
+    if not 0 <= target < len(visits.places):
+        raise UserError("there is no such stop: history lists them")
+    visits.returning = True
+    try:
+        result = session.execution.act(Seek(visits.places[target][0]))
+    finally:
+        visits.returning = False
+    visits.current = target
+    return result

@@ -1,0 +1,75 @@
+"""last-write."""
+
+from __future__ import annotations
+
+from vmdbg.document.document import Document, document, joined, pairs, text
+from vmdbg.session.elsewhen import elsewhen
+from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.debugger.stepping import OWNER, instruction_at
+from vmdbg.session.stop_report import place_text
+from vmdbg.commands.points.watch import default_size
+from vmdbg.debugger.actions import Seek
+from vmdbg.engine.exits import Access, WatchHit, WatchpointHit
+from vmdbg.errors import UserError
+from vmdbg.timeline.outcome import TimelineOutcome
+
+
+def declare(parser: Parser) -> None:
+    parser.add_argument("place", metavar="ADDRESS", help="address, symbol or phys:address")
+    parser.add_argument(
+        "size", nargs="?", default="", metavar="EXPRESSION", help="bytes; else the symbol's or a word's"
+    )
+    parser.add_argument("--go", action="store_true", help="go there: the instruction is about to write")
+
+
+@command(
+    "last-write",
+    Group.TIME,
+    declare,
+    aliases=("who-wrote", "last"),
+    examples=("last-write rsp", "last-write rsp 8 --json", "last-write phys:0x1000 --go"),
+)
+def last_write(session: Session, arguments: Arguments) -> Document:
+    """Find the last write to memory before now: when, by which code, and what was there before."""
+    if arguments.go and Effect.RUNS not in session.allowed:
+        raise UserError("last-write --go cannot be used here: a watchpoint and going back to it lead there too")
+    place = session.place(arguments.place)
+    size = session.integer(arguments.size) if arguments.size else default_size(session, place)
+    debugger = session.debugger
+    here = debugger.position
+    point = debugger.points.add_watchpoint(place.address, size, (Access.WRITE,), space=place.space, owner=OWNER)
+    hits: list[WatchHit] = []
+
+    def is_write(outcome: TimelineOutcome) -> bool:
+        if not isinstance(outcome, WatchpointHit):
+            return False
+        own = [hit for hit in outcome.hits if hit.number == point.number]
+        hits[:] = own or hits
+        return bool(own)
+
+    with elsewhen(session):
+        debugger.points.arm(debugger.engine)
+        try:
+            found = debugger.timeline.reverse_search(is_write, session.progress, lambda: debugger.interrupt_wanted)
+        finally:
+            debugger.points.remove(point)
+            debugger.points.arm(debugger.engine)
+        if found is None:
+            return document(f"nothing wrote there between {debugger.timeline.start} and {here}", value={})
+        result = _described(session, hits[0] if hits else None)
+    return result + session.execution.act(Seek(found)) if arguments.go else result
+
+
+def _described(session: Session, hit: WatchHit | None) -> Document:
+    debugger = session.debugger
+    rows = [
+        ("at tick", text(str(debugger.position))),
+        ("by", place_text(session, debugger.pc)),
+        ("instruction", text(str(instruction_at(debugger)))),
+    ]
+    if hit is not None:
+        old = int.from_bytes(hit.old, "little")
+        what = joined((text(f"{hit.size} bytes at {hit.linear:#x}"), f", {old:#x} before"))
+        rows.append(("wrote", what))
+    return document(pairs(rows))

@@ -1,0 +1,21 @@
+"""tick."""
+
+from __future__ import annotations
+
+from vmdbg.document.document import Document, count, document, pairs, text
+from vmdbg.commands.registry import Arguments, Group, command
+from vmdbg.session.session import Session
+from vmdbg.units import TICKS_PER_SECOND
+
+
+@command("tick", Group.TIME, aliases=("ptime",), examples=("tick", "tick --json"))
+def tick(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    """Show the guest's clock: bytes of code retired, which are its nanoseconds too."""
+    clock = session.debugger.machine.clock
+    position = session.debugger.position
+    rows = [
+        ("tick", count(clock)),
+        ("position", text(str(position))),
+        ("guest time", text(f"{clock / TICKS_PER_SECOND:.9f} s")),
+    ]
+    return document(pairs(rows))

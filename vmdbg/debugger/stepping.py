@@ -1,0 +1,236 @@
+"""Runs made of several: over calls, to a place in the same frame, through source lines, and backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vmdbg.debugger.actions import Continue, Direction, Step
+from vmdbg.debugger.backward import BackwardStepRun, search_backwards
+from vmdbg.debugger.context import current_context
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.points import Breakpoint
+from vmdbg.debugger.runs import ContinueRun, Run, StepRun
+from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
+from vmdbg.debugger.registers import RegisterFile
+from vmdbg.x86.boundaries import starts_before
+from vmdbg.x86.disassembly import disassembler
+from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind
+
+OWNER = "step"
+MAX_LINE_STEPS = 1 << 20
+_CALLS = Kind.CALL | Kind.INTERRUPT | Kind.SYSTEM_CALL
+
+
+def instruction_at(debugger: Debugger) -> Instruction:
+    """The one about to run."""
+    read = debugger.engine.read_register
+    width = RegisterFile(debugger).mode.width
+    code = debugger.linear().read_prefix(debugger.pc, MAX_LENGTH)
+    return disassembler(width).decode(code or b"\xff", read("rip"), debugger.pc - read("rip"))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a place must share with the stack that a run began on: address space, ring, and no deeper stack."""
+
+    rsp: int
+    cr3: int
+    cpl: int
+
+    @classmethod
+    def of(cls, debugger: Debugger) -> Frame:
+        context = current_context(debugger.engine)
+        return cls(context.rsp, context.cr3, context.cpl)
+
+    def reached(self, debugger: Debugger) -> bool:
+        now = current_context(debugger.engine)
+        return now.rsp >= self.rsp and (now.cr3, now.cpl) == (self.cr3, self.cpl)
+
+
+class ToPlaceRun:
+    """To an address in a frame, or to whatever else stops the guest."""
+
+    def __init__(self, debugger: Debugger, address: int, frame: Frame | None) -> None:
+        condition = frame.reached if frame is not None else None
+        self._point: Breakpoint = debugger.points.add_breakpoint(address, owner=OWNER, condition=condition)
+        self._run = ContinueRun(debugger, Continue())
+
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+        return self._without_own(self._run.slice(debugger, budget))
+
+    def _without_own(self, stop: Stop | None) -> Stop | None:
+        if not isinstance(stop, BreakpointStop) or self._point not in stop.breakpoints:
+            return stop
+        others = tuple(point for point in stop.breakpoints if point is not self._point)
+        return BreakpointStop(others) if others else StepDone()
+
+    def abandon(self, debugger: Debugger) -> None:
+        debugger.points.remove(self._point)
+
+
+def over_or_step(debugger: Debugger) -> Run:
+    """One instruction; a call, software interrupt or system call with all it does, a repeated one to its end."""
+    instruction = instruction_at(debugger)
+    after = debugger.pc + instruction.length
+    if instruction.kind & _CALLS and not instruction.kind & Kind.SYSTEM_CALL:
+        return ToPlaceRun(debugger, after, Frame.of(debugger))
+    if Kind.REPEATED in instruction.kind:
+        return StepRun(debugger, Step(span=(debugger.pc, debugger.pc + 1)))  # type: ignore[arg-type]  # Linear + int
+    return StepRun(debugger, Step())
+
+
+class RepeatedRun:
+    """A run as many times as asked, one after the other."""
+
+    def __init__(self, debugger: Debugger, start: Callable[[Debugger], Run], times: int) -> None:
+        self._start = start
+        self._left = times
+        self._run = start(debugger)
+
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+        stop = self._run.slice(debugger, budget)
+        if not isinstance(stop, StepDone):
+            return stop
+        self._run.abandon(debugger)
+        self._left -= 1
+        if self._left <= 0:
+            return stop
+        self._run = self._start(debugger)
+        return None
+
+    def abandon(self, debugger: Debugger) -> None:
+        self._run.abandon(debugger)
+
+
+class Lines:
+    """What line stepping asks of whoever knows sources."""
+
+    def __init__(
+        self,
+        span: Callable[[int], tuple[int, int] | None],
+        is_start: Callable[[int], bool],
+        skipped: Callable[[int], bool],
+    ) -> None:
+        self.span = span
+        self.is_start = is_start
+        self.skipped = skipped
+
+
+class LineRun:
+    """To the beginning of another source line; calls are entered if their code has lines and `into` is set."""
+
+    def __init__(self, debugger: Debugger, lines: Lines, *, into: bool) -> None:
+        self._lines = lines
+        self._into = into
+        self._span = lines.span(debugger.pc)
+        self._frame = Frame.of(debugger)
+        self._called_from: int | None = None
+        self._steps = 0
+        self._run = self._next_part(debugger)
+
+    def _next_part(self, debugger: Debugger) -> Run:
+        instruction = instruction_at(debugger)
+        self._called_from = debugger.pc + instruction.length if instruction.kind & Kind.CALL else None
+        if self._called_from is not None and not self._into:
+            return over_or_step(debugger)
+        return StepRun(debugger, Step())
+
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+        stop = self._run.slice(debugger, budget)
+        if not isinstance(stop, StepDone):
+            return stop
+        self._run.abandon(debugger)
+        self._steps += 1
+        return self._after_part(debugger)
+
+    def _after_part(self, debugger: Debugger) -> Stop | None:
+        pc = debugger.pc
+        inside = self._span is not None and self._span[0] <= pc < self._span[1]
+        back = self._called_from
+        if back is not None and pc != back and self._into and self._passes_over(pc):
+            self._called_from = None
+            self._run = ToPlaceRun(debugger, back, self._frame_outside(debugger))
+            return None
+        if (not inside and (self._lines.is_start(pc) or self._lines.span(pc) is None)) or self._steps > MAX_LINE_STEPS:
+            return StepDone()
+        self._run = self._next_part(debugger)
+        return None
+
+    def _passes_over(self, pc: int) -> bool:
+        return self._lines.span(pc) is None or self._lines.skipped(pc)
+
+    def _frame_outside(self, debugger: Debugger) -> Frame:
+        inner = Frame.of(debugger)
+        return Frame(inner.rsp + 1, inner.cr3, inner.cpl)
+
+    def abandon(self, debugger: Debugger) -> None:
+        self._run.abandon(debugger)
+
+
+def back_over(debugger: Debugger) -> Stop:
+    """One instruction back; if that returned from a call, back to before the call."""
+    frame, pc = Frame.of(debugger), debugger.pc
+    stop = _back_one(debugger)
+    if not isinstance(stop, StepDone) or Kind.RETURN not in instruction_at(debugger).kind:
+        return stop
+    call = _call_before(debugger, pc)
+    if call is None or current_context(debugger.engine).rsp >= frame.rsp:
+        return stop
+    return back_to(debugger, call, lambda d: current_context(d.engine).rsp == frame.rsp)
+
+
+def _back_one(debugger: Debugger) -> Stop:
+    return BackwardStepRun(debugger, Step(Direction.BACKWARD)).slice(debugger, 0) or StepDone()
+
+
+def _call_before(debugger: Debugger, pc: int) -> int | None:
+    """The address of the call instruction that returns to `pc`."""
+    width = RegisterFile(debugger).mode.width
+    start = max(0, pc - 64)
+    code = debugger.linear().read_prefix(start, pc - start)  # type: ignore[arg-type]  # Linear - int
+    offsets = starts_before(code, width, 1) if len(code) == pc - start else []
+    return start + offsets[-1] if offsets else None
+
+
+def back_to(debugger: Debugger, address: int, condition: Callable[[Debugger], bool]) -> Stop:
+    """Back to the last time that the instruction there was about to run, or to another stop after that."""
+    point = debugger.points.add_breakpoint(address, owner=OWNER, condition=condition)
+    try:
+        stop = search_backwards(debugger)
+    finally:
+        debugger.points.remove(point)
+    if isinstance(stop, BreakpointStop) and point in stop.breakpoints:
+        others = tuple(one for one in stop.breakpoints if one is not point)
+        return BreakpointStop(others) if others else StepDone()
+    return stop
+
+
+class BackwardRun:
+    """A backward step of whatever kind, `times` over, one in each slice."""
+
+    def __init__(self, step: Callable[[Debugger], Stop], times: int = 1) -> None:
+        self._step = step
+        self._left = times
+
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:  # noqa: ARG002 - Run's signature
+        stop = self._step(debugger)
+        self._left -= 1
+        return stop if self._left <= 0 or not isinstance(stop, StepDone) else None
+
+    def abandon(self, debugger: Debugger) -> None:
+        """Nothing is left behind."""
+
+
+def back_line(debugger: Debugger, lines: Lines, *, into: bool) -> Stop:
+    """Back to the beginning of the line that ran before this one (or of this one, if we stand inside it)."""
+    back = _back_one if into else back_over
+    stop = back(debugger)
+    for _ in range(MAX_LINE_STEPS):
+        if not isinstance(stop, StepDone) or debugger.interrupt_wanted:
+            return stop
+        span = lines.span(debugger.pc)
+        if span is None or debugger.pc == span[0] or lines.is_start(debugger.pc):
+            return stop
+        stop = back(debugger)
+    return stop

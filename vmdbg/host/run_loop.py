@@ -1,0 +1,164 @@
+"""The loop of `vmdbg run`: one thread runs the machine in slices and, between two, looks after everything else.
+
+Nothing here reaches the guest but through Machine.push, and where a slice ends makes no difference to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vmdbg.host.endings import Ending, GuestEnded, OutputClosed, Panicked, Signalled, TextSeen, TickReached, UserQuit
+from vmdbg.host.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength
+from vmdbg.host.poller import Poller
+from vmdbg.cli.seat import Seat
+from vmdbg.host.serial_lines import SerialBackend
+from vmdbg.host.serial_watch import PanicWatch, UntilText
+from vmdbg.host.typist import Typist
+from vmdbg.errors import UserError
+from vmdbg.machine.inputs import Input, SerialInput
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.outcome import HaltedForever, Outcome
+from vmdbg.host.realtime import Pacer, Realtime
+from vmdbg.units import Tick
+
+COM1 = 0
+
+
+@dataclass(slots=True)
+class RunLoop:
+    """Without `realtime` it runs as fast as possible. `stop_at`, `until` and `panic` end the run; `typist` types
+    meanwhile.
+
+    `outlets` are flushed between slices.
+
+    `say` shows the user a line of text.
+    """
+
+    machine: Machine
+    seat: Seat
+    serial: SerialBackend
+    poller: Poller
+    say: Callable[[str], None]
+    typist: Typist = field(default_factory=Typist)
+    until: UntilText | None = None
+    panic: PanicWatch | None = None
+    stop_at: Tick | None = None
+    realtime: Realtime | None = None
+    outlets: tuple[SerialBackend, ...] = ()
+    _slices: SliceLength = field(default_factory=SliceLength)
+    _asked: Ending | None = None
+    _starved: HaltedForever | None = None
+
+    def quit(self) -> None:
+        """The user is done."""
+        self._asked = self._asked or UserQuit()
+        self.poller.wake()
+
+    def signal(self, number: int) -> None:
+        """A signal asks for the end. Safe in a signal handler."""
+        self._asked = self._asked or Signalled(number)
+        self.poller.wake()
+
+    def type(self, data: bytes) -> None:
+        """The user typed: it reaches COM1 now."""
+        self.push(SerialInput(COM1, data))
+
+    def push(self, data: Input) -> None:
+        """Something comes from outside, now. Where that is impossible the user is told why."""
+        try:
+            self.seat.push(data)
+        except UserError as error:
+            self.say(str(error))
+        else:
+            self._starved = None
+
+    def run(self) -> Ending:
+        """Run until something ends the run. Raises UserError, EngineError."""
+        try:
+            while True:
+                self._flush()
+                ending = self._ending()
+                if ending is None:
+                    ending = self._turn()
+                if ending is not None:
+                    self._flush()
+                    return ending
+        except BrokenPipeError:
+            return OutputClosed()
+
+    def over(self) -> bool:
+        """Whether the run is to end, whoever has the guest."""
+        return self._ending() is not None
+
+    def _flush(self) -> None:
+        for outlet in self.outlets:
+            outlet.flush()
+
+    def _ending(self) -> Ending | None:
+        clock = self.machine.clock
+        if self._asked is not None:
+            return self._asked
+        if self.seat.runner.finished:
+            return UserQuit()
+        until = self.until
+        if until is not None and until.found_at is not None and until.stop_at is not None and clock >= until.stop_at:
+            return TextSeen(until.text, until.found_at)
+        if self.panic is not None and self.panic.dead_at is not None and clock >= self.panic.dead_at:
+            return Panicked()
+        return TickReached() if self.stop_at is not None and clock >= self.stop_at else None
+
+    def _turn(self) -> Ending | None:
+        runs = self.seat.runner.poll() and not self.serial.congested
+        if runs and self._starved is not None:
+            runs = self._feed_starved()
+            if not runs and not self.serial.live:
+                return GuestEnded(self._starved)
+        if not runs:
+            self.poller.wait(LONGEST_WAIT)
+            return None
+        pacer = self._pacer
+        self.poller.wait(pacer.wait_seconds() if pacer is not None else 0)
+        if self._asked is None and self.seat.runner.poll():
+            return self._slice()
+        return None
+
+    @property
+    def _pacer(self) -> Pacer | None:
+        return self.realtime.pacer if self.realtime is not None and self.realtime.console else None
+
+    def _feed_starved(self) -> bool:
+        """A machine that waits for input alone: its clock stands, so no line will ever be due."""
+        if self.typist.pending:
+            self.type(self.typist.take_line(self.machine.clock))
+        return self._starved is None
+
+    def _slice(self) -> Ending | None:
+        before = self.machine.clock
+        if self.typist.pending and (line := self.typist.take(before, self.machine.halted)):
+            self.type(line)
+        pacer = self._pacer
+        paced = pacer.limit() if pacer is not None else None
+        length = self._slices.begin()
+        limit = before + length if paced is None else min(paced, before + LONGEST_SLICE)
+        outcome = self.seat.runner.advance(self._limit(Tick(limit)))
+        if paced is None:
+            self._slices.end(self.machine.clock - before)
+        else:
+            self._slices.shorten()
+        return self._judge(outcome)
+
+    def _limit(self, limit: Tick) -> Tick:
+        stops = [self.stop_at, self.typist.due, self.until.stop_at if self.until is not None else None]
+        stops.append(self.panic.dead_at if self.panic is not None else None)
+        return min([limit, *(tick for tick in stops if tick is not None)])
+
+    def _judge(self, outcome: Outcome | None) -> Ending | None:
+        if outcome is None:
+            return None
+        if isinstance(outcome, HaltedForever) and outcome.interrupts_enabled:
+            self._starved = outcome
+            if self.serial.live:
+                self.say("the guest halted with nothing left to wake it but what is typed")
+            return None
+        return GuestEnded(outcome)

@@ -1,0 +1,90 @@
+"""Letting the guest move on behalf of a session, and what happens when it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vmdbg.document.document import EMPTY, Document
+from vmdbg.session.stop_report import report
+from vmdbg.debugger.actions import Action
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.points import Point
+from vmdbg.debugger.runs import Run
+from vmdbg.debugger.stops import BreakpointStop, Stop, WatchpointStop
+from vmdbg.errors import UserError, VmdbgError
+
+if TYPE_CHECKING:
+    from vmdbg.session.session import Session
+
+MAX_ROUNDS = 10_000
+
+
+class Execution:
+    """`wait` carries a run to its stop: front ends put in one that looks after terminals and sockets meanwhile.
+
+    `on_point` holds lines to execute when a point stops the guest, by its number.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.wait: Callable[[Debugger], Stop] = lambda debugger: debugger.wait()
+        self.on_point: dict[int, tuple[str, ...]] = {}
+        self._again: Callable[[], None] | None = None
+        self._inside = False
+
+    def act(self, action: Action) -> Document:
+        """Carry out an action of the debugger."""
+        return self._go(lambda: self._session.debugger.resume(action))
+
+    def carry(self, start: Callable[[Debugger], Run]) -> Document:
+        """Carry out a run made of several."""
+        debugger = self._session.debugger
+        return self._go(lambda: debugger.carry_out(lambda: start(debugger)))
+
+    def _go(self, begin: Callable[[], None]) -> Document:
+        if self._inside:
+            self._again = begin
+            return EMPTY
+        before = EMPTY
+        for _ in range(MAX_ROUNDS):
+            begin()
+            stop = self.wait(self._session.debugger)
+            result = before + report(self._session, stop) if before.blocks else report(self._session, stop)
+            lines = self._lines_for(stop)
+            if not lines:
+                return result
+            self._again = None
+            result = result + self._attached(lines)
+            if self._again is None:
+                return result
+            begin, before = self._again, result
+        raise UserError(f"the commands of a breakpoint let the guest go on {MAX_ROUNDS} times: use a logpoint")
+
+    def _lines_for(self, stop: Stop) -> tuple[str, ...]:
+        return tuple(line for point in points_of(stop) for line in self.on_point.get(point.number, ()))
+
+    def _attached(self, lines: tuple[str, ...]) -> Document:
+        """What the lines of a breakpoint answer; one that lets the guest go on is the last."""
+        result = EMPTY
+        self._inside = True
+        try:
+            for line in lines:
+                result = result + self._session.run(line)
+                if self._again is not None:
+                    break
+        except VmdbgError as error:
+            raise UserError(f"in the commands of a breakpoint: {error}") from error
+        finally:
+            self._inside = False
+        return result
+
+
+def points_of(stop: Stop) -> list[Point]:
+    match stop:
+        case BreakpointStop(breakpoints):
+            return list(breakpoints)
+        case WatchpointStop(hits):
+            return [point for point, _ in hits]
+        case _:
+            return []

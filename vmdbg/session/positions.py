@@ -1,0 +1,103 @@
+"""Instants as users write them: what vmdbg.timeline.marks understands, `+1000` and `-1000`, and expressions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vmdbg.session.elsewhen import elsewhen
+from vmdbg.commands.registry import did_you_mean
+from vmdbg.errors import UserError
+from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.mark_forms import FORMS
+from vmdbg.timeline.marks import (
+    BookmarkMark,
+    EndMark,
+    Mark,
+    PercentMark,
+    StartMark,
+    TickMark,
+    parse_mark,
+    seek_mark,
+)
+from vmdbg.units import TICK_SCALES, Linear, Tick
+
+if TYPE_CHECKING:
+    from vmdbg.session.session import Session
+
+_HIT = re.compile(r"hit:", re.IGNORECASE)
+_SCALED = re.compile(r"(\d+(?:\.\d+)?)(k|m|g|us|ms|s)", re.IGNORECASE)
+_SCALE = {**TICK_SCALES, "us": 10**3, "ms": 10**6, "s": 10**9}
+"""In ticks, which are nanoseconds of guest time."""
+
+
+def find_position(session: Session, words: str) -> Position:
+    """The instant that the words name; a tick may lie beyond the history's end. Moves nothing. Raises UserError."""
+    words = words.strip()
+    timeline = session.debugger.timeline
+    if words == "here":
+        return timeline.position
+    if words[:1] in "+-" and len(words) > 1:
+        return Position(Tick(max(timeline.position.tick + _distance(session, words), timeline.start.tick)))
+    try:
+        mark = parse_mark(words, lambda place: _address(session, place))
+    except UserError:
+        if _HIT.match(words):
+            raise
+        return _expression(session, words)
+    if isinstance(mark, BookmarkMark) and mark.name not in timeline.bookmarks:
+        return _expression(session, words)
+    return _position_of(session, mark)
+
+
+def _address(session: Session, place: str) -> Linear:
+    """Of an instruction. A name that nothing has yet may be known at the history's end: kernels tell theirs once up."""
+    timeline = session.debugger.timeline
+    try:
+        return session.linear(place)
+    except UserError:
+        if timeline.position >= timeline.end:
+            raise
+    with elsewhen(session, timeline.end):
+        return session.linear(place)
+
+
+def _distance(session: Session, words: str) -> int:
+    """`+1000`, `-2.5m`, `+20ms`, or an expression after the sign."""
+    found = _SCALED.fullmatch(words[1:])
+    distance = round(float(found[1]) * _SCALE[found[2].lower()]) if found else session.integer(words[1:])
+    return -distance if words[0] == "-" else distance
+
+
+def _position_of(session: Session, mark: Mark) -> Position:
+    timeline = session.debugger.timeline
+    match mark:
+        case TickMark(position):
+            return position
+        case StartMark():
+            return timeline.start
+        case EndMark():
+            return timeline.end
+        case BookmarkMark(name):
+            return timeline.bookmarks[name]
+        case PercentMark(percent):
+            length = timeline.end.tick - timeline.start.tick
+            return max(timeline.start, Position(Tick(timeline.start.tick + int(length * percent / 100))))
+        case _:
+            with elsewhen(session):
+                return seek_mark(timeline, mark, session.progress)
+
+
+def _expression(session: Session, words: str) -> Position:
+    try:
+        return Position(Tick(session.integer(words)))
+    except UserError as error:
+        hint = did_you_mean(words, session.debugger.timeline.bookmarks)
+        raise UserError(f"{words!r} names no instant{hint}: give {FORMS}, +N, -N or an expression ({error})") from error
+
+
+def percent_of(session: Session, position: Position) -> float:
+    """How far through the known history an instant is."""
+    timeline = session.debugger.timeline
+    length = timeline.end.tick - timeline.start.tick
+    return 100.0 * (position.tick - timeline.start.tick) / length if length else 100.0

@@ -1,0 +1,129 @@
+"""Why the guest stopped, in words and with the values that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, assert_never
+
+from vmdbg.document.document import Document, Json, Style, Text, address, hexadecimal, joined, text
+from vmdbg.session.oops_watch import is_oops_point, oops_here
+from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
+from vmdbg.debugger.points import Breakpoint, Space, Watchpoint
+from vmdbg.debugger.stops import (
+    BreakpointStop,
+    Ended,
+    EventStop,
+    ExceptionStop,
+    HistoryEnd,
+    HistoryStart,
+    Interrupted,
+    StepDone,
+    Stop,
+    WatchpointStop,
+)
+from vmdbg.engine.exits import Access, TripleFault, WatchHit
+
+if TYPE_CHECKING:
+    from vmdbg.session.session import Session
+
+MAX_SHOWN = 16
+ACCESS_WORDS = {Access.READ: "read", Access.WRITE: "written"}
+
+
+def report(session: Session, stop: Stop) -> Document:
+    """The reason, and where the guest stands."""
+    lines = tuple(_reason(session, stop))
+    here = joined((text("at ", Style.DIM), place_text(session, session.debugger.pc)))
+    value: Json = {
+        "stop": type(stop).__name__,
+        "reason": [str(line) for line in lines],
+        "pc": f"{session.debugger.pc:#x}",
+        "location": session.describe(session.debugger.pc),
+        "position": str(session.debugger.position),
+        "tick": session.debugger.machine.clock,
+    }
+    tick = text(f", tick {session.debugger.position}", Style.DIM)
+    return Document((*lines, joined((here, tick))), value)
+
+
+def headline(session: Session, stop: Stop) -> str:
+    """The reason in one line, for a status bar."""
+    return next((str(line) for line in _reason(session, stop)), "")
+
+
+def place_text(session: Session, linear: int) -> Text:
+    """An address with its symbol and source line."""
+    parts: list[Text | str] = [address(linear)]
+    symbol = session.describe(linear)
+    if symbol:
+        parts.append(text(f" <{symbol}>", Style.SYMBOL))
+    line = session.sources.line_at(linear)
+    if line is not None:
+        parts.append(text(f" {line}", Style.DIM))
+    return joined(parts)
+
+
+def _reason(session: Session, stop: Stop) -> Iterator[Text]:
+    match stop:
+        case StepDone():
+            return
+        case BreakpointStop(breakpoints):
+            for point in breakpoints:
+                yield (oops_here(session) if is_oops_point(point) else None) or _breakpoint(point)
+        case WatchpointStop(hits):
+            for watched, hit in hits:
+                yield _watch_hit(session, watched, hit)
+        case ExceptionStop(delivery):
+            yield text(f"caught {describe_delivery(delivery)}", Style.CURRENT)
+        case EventStop():
+            yield text(f"caught {describe_event(stop)}", Style.CURRENT)
+        case Interrupted():
+            yield text("interrupted", Style.CURRENT)
+        case Ended(outcome):
+            yield text(describe_ending(outcome), Style.BAD)
+            if isinstance(outcome, TripleFault):
+                yield from (
+                    text(f"  {describe_delivery(one)}") for one in fault_chain(session.debugger.engine.deliveries())
+                )
+        case HistoryStart():
+            yield text("the history starts here", Style.CURRENT)
+        case HistoryEnd():
+            yield text("the recording ends here; fork goes on from it", Style.CURRENT)
+        case _:
+            assert_never(stop)
+
+
+def _breakpoint(point: Breakpoint) -> Text:
+    kind = "physical breakpoint" if point.space is Space.PHYSICAL else "breakpoint"
+    owner = f" of {point.owner}" if point.owner not in ("", "prompt") else ""
+    hits = f", hit {point.hits} times" if point.hits > 1 else ""
+    return text(f"{kind} {point.number}{owner}{hits}", Style.CURRENT)
+
+
+def _watch_hit(session: Session, point: Watchpoint, hit: WatchHit) -> Text:
+    named = f" ({point.text})" if point.text else ""
+    what = f"watchpoint {point.number}{named}: {hit.size} bytes {ACCESS_WORDS[hit.access]} at "
+    where = session.describe(hit.linear)
+    parts: list[Text | str] = [
+        text(what, Style.CURRENT),
+        address(hit.linear),
+        text(f" <{where}>" if where else "", Style.SYMBOL),
+    ]
+    if hit.access is Access.WRITE:
+        new = _ram(session, hit.physical, len(hit.old))
+        parts += [": ", _value(hit.old), text(" -> ", Style.DIM), _value(new)]
+        if new == hit.old:
+            parts.append(text(" (unchanged)", Style.DIM))
+    else:
+        parts += [": ", _value(_ram(session, hit.physical, hit.size))]
+    return joined(parts)
+
+
+def _ram(session: Session, physical: int, size: int) -> bytes:
+    return bytes(session.debugger.engine.ram[physical : physical + size])
+
+
+def _value(data: bytes) -> Text:
+    if 0 < len(data) <= 8:
+        return hexadecimal(int.from_bytes(data, "little"))
+    return text(data[:MAX_SHOWN].hex(" "), Style.NUMBER)

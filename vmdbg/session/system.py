@@ -1,0 +1,126 @@
+"""The guest's operating system at the instant that the session looks at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vmdbg.debugger.memory import paging_of
+from vmdbg.errors import UserError, VmdbgError
+from vmdbg.os.linux.current_locator import CurrentTask
+from vmdbg.os.seam import Task
+from vmdbg.units import Tick
+from vmdbg.x86.paging import Paging
+from vmdbg.x86.physical_memory import PhysicalMemory
+
+if TYPE_CHECKING:
+    from vmdbg.session.session import Session
+    from vmdbg.os.linux.current_locator import CurrentLocator
+    from vmdbg.os.linux.operating_system import Linux
+
+
+class StoppedGuest:
+    """vmdbg.os.seam.GuestView of a debugger's machine as it stands."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def tick(self) -> Tick:
+        return self._session.debugger.machine.clock
+
+    @property
+    def ram_size(self) -> int:
+        return self._session.debugger.engine.ram_size
+
+    @property
+    def memory(self) -> PhysicalMemory:
+        return self._session.debugger.physical
+
+    @property
+    def paging(self) -> Paging:
+        return paging_of(self._session.debugger.engine)
+
+    def register(self, name: str) -> int:
+        return self._session.registers.read(name)
+
+
+class GuestSystem:
+    """Finds the operating system again whenever the guest has moved; remembers that there is none."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._detector: Any = None
+        self._epoch: object = None
+        self._found: Linux | None = None
+        self._error: VmdbgError | None = None
+        self._locator: tuple[Tick, CurrentLocator] | None = None
+        self.enabled = True
+
+    def find(self) -> Linux | None:
+        """None if no operating system is known here, or it cannot be read yet."""
+        if not self.enabled:
+            return None
+        engine = self._session.debugger.engine
+        epoch = (self._session.generation, engine.clock, engine.delivery_count)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._detect()
+        return self._found
+
+    def _detect(self) -> None:
+        self._found, self._error = None, None
+        if not self._session.registers.mode.is_long:
+            return
+        if self._detector is None:
+            from vmdbg.os.linux.cache import Cache
+            from vmdbg.os.linux.operating_system import LinuxDetector
+
+            self._detector = LinuxDetector(Cache())
+        try:
+            self._found = self._detector.detect(StoppedGuest(self._session))
+        except VmdbgError as error:
+            self._error = error
+
+    def need(self) -> Linux:
+        """Raises UserError, or what the guest's tables have wrong."""
+        found = self.find()
+        if found is not None:
+            return found
+        if self._error is not None:
+            raise self._error
+        unknown = "no operating system that vmdbg knows (64-bit Linux) is found in this guest"
+        mode = self._session.registers.mode
+        early = f"the CPU is in {mode.value} mode; if Linux is booting, let it run further"
+        raise UserError(unknown if mode.is_long else f"{unknown}: {early}")
+
+    def task(self) -> Task | None:
+        """The current task; None where that cannot be told."""
+        found = self.find()
+        try:
+            return found.current() if found is not None else None
+        except VmdbgError:
+            return None
+
+    def running(self) -> CurrentTask | None:
+        """Who runs, in three reads of memory once the kernel is known: for conditions at busy places."""
+        debugger = self._session.debugger
+        if self._locator is None or debugger.machine.clock < self._locator[0]:
+            self._locator = self._locate()
+        if self._locator is not None:
+            return self._locator[1].read(debugger.physical)
+        task = self.task()
+        return CurrentTask(task.address, task.pid, task.process, task.name) if task is not None else None
+
+    def _locate(self) -> tuple[Tick, CurrentLocator] | None:
+        """Good from here on: earlier the kernel may not have been where it is now."""
+        found = self.find()
+        try:
+            return (self._session.debugger.machine.clock, found.current_locator()) if found is not None else None
+        except VmdbgError:
+            return None
+
+    def names(self) -> Any:
+        found = self.find()
+        if found is not None:
+            self._session.sources.settle()
+        return found.symbols if found is not None else None

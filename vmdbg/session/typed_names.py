@@ -1,0 +1,95 @@
+"""Names that an operating system adds to expressions: tasks, objects by C type, lists and trees, per-CPU variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vmdbg.expressions.basic_types import basic_cast, basic_type
+from vmdbg.expressions.errors import ExpressionError
+from vmdbg.expressions.values import TypedValue, describe, whole
+from vmdbg.os.seam import NotThereYetError
+
+if TYPE_CHECKING:
+    from vmdbg.session.session import Session
+    from vmdbg.os.linux.current_locator import CurrentTask
+    from vmdbg.os.linux.namespace import Namespace
+
+BY_NAME = ("current", "threads", "sizeof", "cast", "xarray", "maple", "variable")
+"""Functions of vmdbg.os.linux.namespace that expressions have as they are."""
+WITH_MEMBER = ("offsetof", "container_of", "entries", "hash_entries", "tree_entries")
+"""Those whose last argument is a member, which C has without quotes."""
+
+
+RUNNING: dict[str, Callable[[CurrentTask], int]] = {
+    "lx_pid": lambda task: task.process,
+    "lx_tid": lambda task: task.pid,
+    "lx_task": lambda task: task.address,
+}
+"""As gdb has them as registers."""
+
+
+def add_typed_names(session: Session) -> None:
+    """`task` is the current one; the functions raise UserError where no operating system is known.
+
+    C's own integer types can be cast to anywhere.
+    """
+
+    def names() -> Namespace:
+        return session.system.need().names
+
+    def named(function: str) -> Any:
+        return lambda *arguments: getattr(names(), function)(*arguments)
+
+    def object_(spelling: Any, where: Any) -> Any:
+        return names().typed(spelling, where if isinstance(where, str) else whole(where))
+
+    def cast(spelling: Any, value: Any) -> Any:
+        basic = basic_type(str(spelling))
+        if basic is not None and session.system.find() is None:
+            return basic_cast(session.scope.mem, basic, value)
+        return names().cast(spelling, value)
+
+    scope = session.scope
+    scope.objects["task"] = lambda: names().current()
+    for name, read in RUNNING.items():
+        scope.objects[name] = _of_running(session, read)
+    scope.functions |= {name: named(name) for name in (*BY_NAME, *WITH_MEMBER)}
+    scope.functions |= {
+        "cast": cast,
+        "object": object_,
+        "pointer": lambda spelling, address: names().cast(f"{spelling} *", whole(address)),
+        "per_cpu": lambda name, cpu=0: names().per_cpu(str(name), whole(cpu)),
+        "task": lambda pid: names().task(whole(pid)),
+        "deref": lambda value: _dereferenced(session, value),
+        "address_of": _address_of,
+    }
+    scope.member_functions |= set(WITH_MEMBER)
+
+
+def _of_running(session: Session, read: Callable[[CurrentTask], int]) -> Callable[[], int]:
+    """Raises UserError, or what the guest's tables have wrong, where it cannot be told."""
+
+    def value() -> int:
+        task = session.system.running()
+        if task is None:
+            session.system.need()
+            raise NotThereYetError("current task")
+        return read(task)
+
+    return value
+
+
+def _dereferenced(session: Session, value: Any) -> Any:
+    """What a pointer points to; the word at a plain address."""
+    if isinstance(value, TypedValue):
+        return value.dereference_()
+    return session.scope.mem[whole(value)]
+
+
+def _address_of(value: Any) -> Any:
+    if isinstance(value, TypedValue):
+        return value.pointer_()
+    if isinstance(value, int):
+        return value  # a symbol's value is its address
+    raise ExpressionError(f"{describe(value)} has no address")
