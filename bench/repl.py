@@ -28,12 +28,13 @@ from prompt_toolkit.document import Document as Line
 
 from tests.guests.build import REPOSITORY, sample_kernel
 from tests.vmdbg.gdb.guests import sample_guest
+from vmdbg.commands import catalog
 from vmdbg.commands.code.context import ContextState, show
-from vmdbg.commands.registry import Effect
-from vmdbg.session.session import Session
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.themes import DARK
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
 from vmdbg.symbols.table import Entry, SymbolTable
 
 BARS = {"start-up to prompt": 400.0, "context panel": 30.0, "completion": 50.0}
@@ -120,7 +121,7 @@ def main() -> None:
     runs = max(1, parser.parse_args().runs)
     start_ups(runs)
     with sample_guest() as guest:
-        session = Session(guest.debugger, allowed=Effect.RUNS | Effect.HOST)
+        session = Session(guest.debugger, catalog.commands(), allowed=Effect.RUNS | Effect.HOST)
         session.sources.add(sample_kernel())
         session.sources.add_directory(REPOSITORY)
         session.run("tbreak deposit")

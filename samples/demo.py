@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 from vmdbg.cli.start import GuestFiles, Started, start
-from vmdbg.commands.registry import Effect
-from vmdbg.session.session import Session
+from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import digest
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
@@ -50,7 +51,7 @@ def main() -> int:
 def debug(started: Started) -> object:
     """Tell the story; the digest of the machine at its end."""
     timeline = Timeline(started.machine, origin=started.origin)
-    session = Session(Debugger(timeline), allowed=Effect.RUNS | Effect.CHANGES | Effect.HOST)
+    session = Session(Debugger(timeline), catalog.commands(), allowed=Effect.RUNS | Effect.CHANGES | Effect.HOST)
     session.sources.add_directory(REPOSITORY)
     for comment, lines in STORY:
         show(comment)

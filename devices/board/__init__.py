@@ -1,0 +1,1 @@
+"""The board's own ports and chips: system control, APM, ACPI power management, DMA pages, the test exit."""

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from devices.wiring.bits import bit_names
 from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
+from devices.wiring.bits import bit_names
 
 PM_PORTS = range(0x600, 0x640)
 SCI_IRQ = 9

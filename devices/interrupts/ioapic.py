@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from devices.interrupts.apic_bus import ApicBus, DeliveryMode, InterruptMessage
-from devices.wiring.irq import Pin
 from devices.seam import Line
+from devices.wiring.irq import Pin
 
 PINS = 24
 IOREGSEL, IOWIN = 0x00, 0x10

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from devices.interrupts import lapic_state
 from devices.interrupts.apic_bus import DeliveryMode, EndOfInterruptListener, InterruptMessage
-from devices.wiring.irq import Pin
 from devices.interrupts.lapic_interrupts import LapicInterrupts
 from devices.interrupts.lapic_memory import LapicMemory
 from devices.interrupts.lapic_registers import (
@@ -32,6 +31,7 @@ from devices.interrupts.lapic_registers import (
 from devices.interrupts.lapic_state import LapicState
 from devices.interrupts.lapic_timer import LapicTimer
 from devices.seam import Line, Timer
+from devices.wiring.irq import Pin
 
 TIMER_EVENT = "timer"
 EOI = int(Register.EOI)

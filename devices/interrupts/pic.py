@@ -9,9 +9,9 @@ import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from devices.wiring.irq import Pin
 from devices.interrupts.pic_chip import SPURIOUS_LEVEL, PicChip, PicChipState
 from devices.seam import Line
+from devices.wiring.irq import Pin
 
 CASCADE_IRQ = 2
 MASTER_ELCR_MASK = 0xF8

@@ -1,0 +1,1 @@
+"""The 8042 and the keyboard behind it."""

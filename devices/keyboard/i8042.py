@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from devices.keyboard import i8042_registers as reg
-from devices.wiring.bits import bit_names
 from devices.keyboard.keyboard import Keyboard, KeyboardState
 from devices.keyboard.scancodes import BREAK_PREFIX, set_2_to_1
 from devices.seam import Line
+from devices.wiring.bits import bit_names
 
 KEYBOARD_IRQ = 1
 AUX_IRQ = 12

@@ -1,0 +1,1 @@
+"""PCI: configuration by mechanism #1, and the host bridge."""

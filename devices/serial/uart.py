@@ -14,10 +14,10 @@ import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
 from devices.serial import uart_registers as reg
 from devices.serial.backend import Backend
 from devices.wiring.bits import bit_names
-from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
 
 FIFO_SIZE = 16
 CRYSTAL_HZ = 1_843_200

@@ -1,0 +1,1 @@
+"""The 8254 and the MC146818 clock."""

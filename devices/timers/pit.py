@@ -10,8 +10,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from devices.timers.pit_counter import Access, Counter, CounterState
 from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
+from devices.timers.pit_counter import Access, Counter, CounterState
 
 CLOCK_HZ = 1_193_182
 CONTROL_WORD = 3

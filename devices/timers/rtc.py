@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
 from devices.timers import rtc_calendar
 from devices.timers.rtc_calendar import Encoding
-from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
 
 CMOS_SIZE = 128
 REGISTER_A, REGISTER_B, REGISTER_C, REGISTER_D = range(0x0A, 0x0E)

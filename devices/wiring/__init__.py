@@ -1,0 +1,1 @@
+"""What joins chips: the port bus, the memory bus, interrupt lines."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from devices.wiring.bus import Access, BusError, Claim, Direction, Tracer, ones
 from devices.seam import AddressedDevice
+from devices.wiring.bus import Access, BusError, Claim, Direction, Tracer, ones
 
 PAGE_SIZE = 0x1000
 

@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 
 from tests.vmdbg.cli.vmdbg_process import vmdbg
 from tests.vmdbg.gdb.guests import sample_guest
-from vmdbg.commands.catalog import load
-from vmdbg.commands.habits import HINTS
-from vmdbg.commands.registry import REGISTRY, Effect
-from vmdbg.session.session import Session
+from vmdbg.commands import catalog
 from vmdbg.engine.stops import Catches
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.habits import HINTS
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
 
-load()
 BEGIN, END = 1_200_000, 3_000_000
 HABITS = (
     "i", "info", "dd", "dw", "dq", "da", "ed", "!pte", "!process", ".frame", "?", "monitor", "u /r", "disas /s", "pb",
@@ -36,7 +35,7 @@ WORDS = (
     '"text{rax:x}"', "'x", "/x", "/20i", "//", "bank.c:69", "a.c:1", "registers", "code", "99999999999999999999",
     "1<<70", "[n for n in range(9)]", "lambda: 1", "_", "L5", ",", "=", "= 5", "\\", "\x00", "\u202e", "--", "-",
 )  # fmt: skip
-NAMES = st.sampled_from(sorted({*REGISTRY.names(), *HINTS, *HABITS}))
+NAMES = st.sampled_from(sorted({*catalog.commands().names(), *HINTS, *HABITS}))
 ARGUMENTS = st.lists(st.sampled_from(WORDS) | st.text(max_size=6), max_size=4).map(" ".join)
 LINES = st.builds("{} {}".format, NAMES, ARGUMENTS) | st.text(max_size=40)
 RELAXED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -52,7 +51,7 @@ RUNNING = sorted(
 @pytest.fixture(scope="module")
 def looking() -> Iterator[Session]:
     with sample_guest() as guest:
-        session = Session(guest.debugger, allowed=Effect.NONE)
+        session = Session(guest.debugger, catalog.commands(), allowed=Effect.NONE)
         guest.debugger.timeline.run(Position(BEGIN).tick)
         yield session
 
@@ -89,7 +88,7 @@ def undisturbed() -> Digest:
 @given(lines=st.lists(st.sampled_from(RUNNING) | LINES, min_size=4, max_size=12))
 def test_running_in_any_way_leaves_the_same_guest(undisturbed: Digest, lines: list[str]) -> None:
     with sample_guest() as guest:
-        session, timeline = Session(guest.debugger, allowed=Effect.RUNS), guest.debugger.timeline
+        session, timeline = Session(guest.debugger, catalog.commands(), allowed=Effect.RUNS), guest.debugger.timeline
         timeline.run(Position(BEGIN).tick)
         for line in lines:
             assert "defect of vmdbg" not in session.execute(line), line

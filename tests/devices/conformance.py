@@ -13,26 +13,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devices.board.acpi_pm import PM_PORTS, AcpiPm
-from devices.interrupts.apic_bus import InterruptMessage
 from devices.board.apm import APM_PORTS, Apm
-from devices.serial.com_ports import COM_PORT_SIZE
-from devices.serial.debugcon import DebugConsole
 from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
-from devices.pci.host_bridge import HostBridge
-from devices.keyboard.i8042 import I8042
-from devices.interrupts.ioapic import IoApic
-from devices.interrupts.lapic import Lapic
-from devices.pci.host import CONFIG_PORTS, PciFunction, PciHost
-from devices.interrupts.pic import CASCADE_IRQ, Pic
-from devices.timers.pit import Pit
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
-from devices.timers.rtc import Rtc
+from devices.board.test_exit import TEST_EXIT_SIZE, TestExit
+from devices.interrupts.apic_bus import InterruptMessage
+from devices.interrupts.ioapic import IoApic
+from devices.interrupts.lapic import Lapic
+from devices.interrupts.pic import CASCADE_IRQ, Pic
+from devices.keyboard.i8042 import I8042
+from devices.pci.host import CONFIG_PORTS, PciFunction, PciHost
+from devices.pci.host_bridge import HostBridge
 from devices.scheduler import Scheduler
 from devices.seam import AddressedDevice, Line
-from devices.board.test_exit import TEST_EXIT_SIZE, TestExit
+from devices.serial.com_ports import COM_PORT_SIZE
+from devices.serial.debugcon import DebugConsole
 from devices.serial.uart import Uart16550A
+from devices.timers.pit import Pit
+from devices.timers.rtc import Rtc
 from devices.wiring.wired_or import WiredOr
 
 

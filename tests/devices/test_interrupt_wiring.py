@@ -1,14 +1,14 @@
 """The 8254, the 8259A pair and both APICs wired as on a PC board, driven as Linux's drivers drive them."""
 
-from devices.wiring.bus import PortBus
+from devices.board.port61 import Port61
 from devices.interrupts.ioapic import IoApic
-from devices.wiring.irq import FanOut, Pin, isa_line
 from devices.interrupts.lapic import Lapic
 from devices.interrupts.pic import Pic
-from devices.timers.pit import Pit, time_of
-from devices.board.port61 import Port61
-from devices.timers.rtc import Rtc
 from devices.scheduler import Scheduler
+from devices.timers.pit import Pit, time_of
+from devices.timers.rtc import Rtc
+from devices.wiring.bus import PortBus
+from devices.wiring.irq import FanOut, Pin, isa_line
 from tests.devices.conformance import RecordingLine
 
 EOI, SVR, LVT_TIMER, LINT0, INITIAL, CURRENT, DIVIDE = 0xB0, 0xF0, 0x320, 0x350, 0x380, 0x390, 0x3E0

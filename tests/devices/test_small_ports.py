@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from devices.wiring.bus import PortBus
-from devices.serial.debugcon import BOCHS_PORT, SEABIOS_PORT, DebugConsole
 from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
 from devices.board.port92 import Port92
 from devices.board.test_exit import TEST_EXIT_PORT, TEST_EXIT_SIZE, TestExit
+from devices.serial.debugcon import BOCHS_PORT, SEABIOS_PORT, DebugConsole
+from devices.wiring.bus import PortBus
 from devices.wiring.wired_or import WiredOr
 from tests.devices.conformance import RecordingLine
 

@@ -12,7 +12,6 @@ import pytest
 from tests.guests.build import REPOSITORY
 from vmdbg.cli.main import parser
 from vmdbg.commands import catalog
-from vmdbg.commands.registry import REGISTRY
 from vmdbg.session.session import parse_arguments
 
 PAGES = [
@@ -56,6 +55,5 @@ def test_the_shell_command_is_understood(line: str) -> None:
 
 @pytest.mark.parametrize("line", cases(_DEBUGGER))
 def test_the_debugger_command_is_understood(line: str) -> None:
-    catalog.load()
-    command, rest = REGISTRY.split(line)
+    command, rest = catalog.commands().split(line)
     parse_arguments(command, rest)

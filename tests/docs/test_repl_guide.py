@@ -6,14 +6,14 @@ import re
 
 from tests.guests.build import REPOSITORY
 from tests.tutorials.transcript import difference
-from tests.vmdbg.commands.conftest import open_session
+from tests.vmdbg.conftest import open_session
 from tests.vmdbg.gdb.guests import sample_guest
 from vmdbg.commands.code.context import ContextState, show
 from vmdbg.document.plain import render_json
-from vmdbg.session.session import Session
 from vmdbg.errors import VmdbgError
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.themes import DARK
+from vmdbg.session.session import Session
 
 PAGE = REPOSITORY / "docs" / "repl.md"
 COLUMNS = 100

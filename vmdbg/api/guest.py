@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vmdbg.api.hit import Hit
 from vmdbg.api.memory import Memory
 from vmdbg.api.registers import Registers
-from vmdbg.commands.registry import Effect
-from vmdbg.session.session import Session
+from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Action, Continue, Direction, Step, StepMode
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
@@ -27,6 +26,8 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import RecordingWriter, start_recording
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
 from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Linear, Physical, Tick
@@ -54,7 +55,7 @@ class Guest:
     def __init__(self, timeline: Timeline, recording: Recording | None = None) -> None:
         self.timeline = timeline
         self.debugger = Debugger(timeline)
-        self.session = Session(self.debugger, allowed=~Effect.NONE, owner="script")
+        self.session = Session(self.debugger, catalog.commands(), allowed=~Effect.NONE, owner="script")
         self.registers = Registers(self.session.registers, self.debugger.write_register)
         self.memory = Memory(
             lambda address, size: self.debugger.linear().read(Linear(address), size),

@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass
 
 from devices.board import acpi_pm, apm
-from devices.serial.com_ports import COM_PORTS, ComPort
 from devices.pci.host import CONFIG_PORTS, RESET_CONTROL, RESET_CPU, SYSTEM_RESET
+from devices.serial.com_ports import COM_PORTS, ComPort
 from vmdbg.boot.dsdt import definition_block
 from vmdbg.boot.image import Segment
 from vmdbg.units import Physical

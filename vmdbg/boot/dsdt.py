@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from devices.board.acpi_pm import PM_PORTS, SLP_TYP_S5
 from devices.board.apm import APM_PORTS
-from devices.serial.com_ports import COM_PORT_SIZE, ComPort
 from devices.board.dma import MASTER_PORTS, SLAVE_PORTS
 from devices.board.dma_page import DMA_PAGE_PORTS
 from devices.pci.host import CONFIG_PORTS
+from devices.serial.com_ports import COM_PORT_SIZE, ComPort
 from vmdbg.boot.aml import (
     bus_numbers,
     device,

@@ -7,8 +7,8 @@ import inspect
 import re
 
 from devices.wiring.bus import Claim
-from vmdbg.host.endings import ExitCode
 from vmdbg.cli.start import make_machine
+from vmdbg.host.endings import ExitCode
 from vmdbg.machine.config import MINIMUM_MEMORY, MachineConfig
 from vmdbg.machine.machine import Machine
 

@@ -6,8 +6,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmdbg.cli.values import TcpAddress, UnixPath, listen_address
 from vmdbg.gdb.architecture import CHOICES, DEFAULT_VIEW, ClientView, choose
+from vmdbg.host.addresses import TcpAddress, UnixPath, listen_address
 from vmdbg.repl.files import state_directory
 
 NO_FILES = "none"

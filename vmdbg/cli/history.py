@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from vmdbg.cli.start import Started
-from vmdbg.host.terminal import message
 from vmdbg.cli.values import number
-from vmdbg.commands.registry import Effect
-from vmdbg.session.sources import SymbolFile
 from vmdbg.engine.exits import LimitReached, StopRequested
 from vmdbg.errors import UserError
+from vmdbg.host.terminal import message
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.recording.writer import start_recording
+from vmdbg.session.registry import Effect
+from vmdbg.session.sources import SymbolFile
 from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.origin import Origin, StateOrigin
 from vmdbg.timeline.outcome import EndOfHistory
@@ -123,11 +123,12 @@ def go_to_mark(timeline: Timeline, text: str, symbols: Sequence[SymbolFile], on_
 
 def _symbol(timeline: Timeline, expression: str, files: Sequence[SymbolFile], on_progress: Progress) -> int:
     """A name's address as the end of the history has it: a kernel tells its symbols only once it has come up."""
-    from vmdbg.session.session import Session
+    from vmdbg.commands import catalog
     from vmdbg.debugger.debugger import Debugger
+    from vmdbg.session.session import Session
 
     timeline.seek(timeline.end, on_progress)
-    session = Session(Debugger(timeline), allowed=Effect.NONE)
+    session = Session(Debugger(timeline), catalog.commands(), allowed=Effect.NONE)
     try:
         for file in files:
             session.sources.use(file)

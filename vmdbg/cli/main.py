@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import vmdbg
 from vmdbg.cli import devices, doctor, query, record, replay, run, save, script, symbols
 from vmdbg.cli.arguments import Parser
+from vmdbg.errors import EngineError, GuestError, VmdbgError
 from vmdbg.host.endings import SIGNAL_BASE, ExitCode
 from vmdbg.host.terminal import message
-from vmdbg.errors import EngineError, GuestError, VmdbgError
 
 TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"
 _OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmdbg.host.terminal import message
 from vmdbg.cli.values import number
 from vmdbg.errors import UserError
+from vmdbg.host.terminal import message
 from vmdbg.timeline.mark_forms import FORMS
 
 if TYPE_CHECKING:

@@ -8,24 +8,25 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from vmdbg.host.digest_file import check_digest_path, write_digest
-from vmdbg.host.endings import ExitCode
 from vmdbg.cli.gdb_options import gdb_service
 from vmdbg.cli.history import go_to_mark, progress_shown, warn_of_damage
+from vmdbg.cli.run_options import scripted_lines
+from vmdbg.cli.seat import PromptOptions, gdb_seat, prompt_seat
+from vmdbg.cli.symbol_files import symbol_files
+from vmdbg.host.digest_file import check_digest_path, write_digest
+from vmdbg.host.endings import ExitCode
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
-from vmdbg.repl.runner import Interject
+from vmdbg.host.realtime import Realtime
 from vmdbg.host.run_loop import RunLoop
-from vmdbg.cli.run_options import scripted_lines
-from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, prompt_seat
-from vmdbg.host.serial_lines import NoSerial
+from vmdbg.host.seat import Seat
 from vmdbg.host.serial_clients import make_backend
-from vmdbg.cli.symbol_files import symbol_files
+from vmdbg.host.serial_lines import NoSerial
 from vmdbg.host.terminal import both_ends_are_terminals, is_terminal, message
-from vmdbg.session.sources import SymbolFile
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
-from vmdbg.host.realtime import Realtime
+from vmdbg.repl.runner import Interject
+from vmdbg.session.sources import SymbolFile
 from vmdbg.timeline.outcome import EndOfHistory
 from vmdbg.timeline.timeline import Timeline
 

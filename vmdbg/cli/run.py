@@ -8,27 +8,28 @@ import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from vmdbg.cli.gdb_options import gdb_service
+from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config, scripted_lines
+from vmdbg.cli.seat import PromptOptions, gdb_seat, prompt_seat, timeline_seat
+from vmdbg.cli.start import Started, start
+from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.host.digest_file import check_digest_path, write_digest
 from vmdbg.host.endings import Ending
 from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
-from vmdbg.cli.gdb_options import gdb_service
 from vmdbg.host.io_trace import IoLog, unclaimed_accesses
 from vmdbg.host.last_words import LastWords
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
+from vmdbg.host.realtime import Realtime
 from vmdbg.host.run_loop import COM1, RunLoop
-from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config, scripted_lines
-from vmdbg.cli.seat import PromptOptions, Seat, gdb_seat, plain_seat, prompt_seat, timeline_seat
-from vmdbg.host.serial_lines import Receive, Stdio, StdioBackend
+from vmdbg.host.seat import Seat, plain_seat
 from vmdbg.host.serial_clients import make_backend
+from vmdbg.host.serial_lines import Receive, Stdio, StdioBackend
 from vmdbg.host.serial_watch import PanicWatch, UntilText
-from vmdbg.cli.start import Started, start
-from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.host.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
 from vmdbg.host.typist import Typist
 from vmdbg.machine.inputs import NmiButton, PowerButton
 from vmdbg.machine.machine import DEBUG_CONSOLE
-from vmdbg.host.realtime import Realtime
 
 if TYPE_CHECKING:
     from vmdbg.repl.runner import Interject
@@ -222,7 +223,8 @@ class Run:
         ending = self._run()
         if self._io_log is not None:
             self._io_log.close()
-        words = LastWords(self._started, self._panic.panic, self._symbols, self._seat.runner.failed, self.say)
+        machine, origin, failed = self._started.machine, self._started.origin, self._seat.runner.failed
+        words = LastWords(machine, origin, self._panic.panic, self._symbols, failed, self.say)
         code = words.speak(ending)
         if self._options.trace_io:
             for line in unclaimed_accesses(self._machine):

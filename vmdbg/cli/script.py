@@ -8,8 +8,8 @@ import sys
 import traceback
 from pathlib import Path
 
-from vmdbg.host.terminal import message
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.host.terminal import message
 
 SCRIPT_FAILED = 1
 

@@ -1,4 +1,4 @@
-"""Who sits at the machine: nobody, or a debugger with its timeline. What the run loop needs is the same for both."""
+"""The seats that have a timeline: nobody's, gdb's, the prompt's."""
 
 from __future__ import annotations
 
@@ -7,40 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmdbg.cli.gdb_options import GdbService
+from vmdbg.host.addresses import TcpAddress, UnixPath
 from vmdbg.host.poller import READ, Poller
-from vmdbg.host.runner import PlainRunner, Runner
-from vmdbg.cli.values import TcpAddress, UnixPath
-from vmdbg.machine.console import Listener
-from vmdbg.machine.inputs import Input
-from vmdbg.machine.machine import Machine
 from vmdbg.host.realtime import Realtime
+from vmdbg.host.seat import Say, Seat
 
 if TYPE_CHECKING:
-    from vmdbg.repl.runner import AtPrompt
-    from vmdbg.session.sources import SymbolFile
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.gdb.server import GdbServer
+    from vmdbg.repl.runner import AtPrompt
+    from vmdbg.session.sources import SymbolFile
     from vmdbg.timeline.timeline import Timeline
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """`push` takes inputs that come now; `hear` calls a listener with each byte of output the first time it is said."""
-
-    runner: Runner
-    push: Callable[[Input], None]
-    hear: Callable[[Listener], None]
-
-
-def plain_seat(machine: Machine) -> Seat:
-    def hear(listener: Listener) -> None:
-        for console in (*machine.serial, machine.debug_console):
-            console.listeners.append(listener)
-
-    return Seat(PlainRunner(machine), machine.push, hear)
-
 
 def timeline_seat(timeline: Timeline) -> Seat:
     """Nobody, but what happens is kept."""
@@ -102,9 +79,9 @@ def prompt_seat(
 
     `flush` shows what the guest wrote; `over` says that the run is to end.
     """
-    from vmdbg.repl.runner import PromptRunner
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.repl.app import Repl
+    from vmdbg.repl.runner import PromptRunner
 
     debugger = Debugger(timeline)
     server = None
@@ -145,8 +122,8 @@ class _Loop:
 def _serve_gdb(
     debugger: Debugger, service: GdbService, symbols: Sequence[SymbolFile], *, wait: bool, poller: Poller, say: Say
 ) -> GdbServer:
-    from vmdbg.session.new_files import Outbox
     from vmdbg.gdb.server import GdbServer
+    from vmdbg.session.new_files import Outbox
 
     files = Outbox(service.files) if service.files is not None else None
     server = GdbServer(debugger, view=service.view, files=files, symbols=symbols, log=say)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from vmdbg.host.terminal import message
 from vmdbg.errors import UserError
+from vmdbg.host.terminal import message
 from vmdbg.timeline.mark_forms import FORMS
 
 
@@ -26,10 +26,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Raises UserError, RecordingError, GuestError, EngineError."""
     from vmdbg.cli.history import progress_shown, warn_of_damage  # much to load, for this command only
-    from vmdbg.session.session import Session
+    from vmdbg.commands import catalog
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.recording.reader import open_recording
     from vmdbg.recording.replay import replay
+    from vmdbg.session.session import Session
     from vmdbg.timeline.marks import parse_mark, seek_mark
 
     mark = parse_mark(options.at)
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             with progress_shown("replaying") as progress:
                 seek_mark(timeline, mark, progress)
-            linux = Session(Debugger(timeline)).system.need()
+            linux = Session(Debugger(timeline), catalog.commands()).system.need()
             data = linux.gdb_elf()
             release = linux.info().release
         finally:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import importlib
 
+from vmdbg.session.registry import REGISTRY, Registry
+
 MODULES = (
-    "help", "registers", "flags", "gdt", "idt", "tss", "ivt", "pagewalk", "maps", "phys", "translate", "devices",
-    "io", "irq", "tick", "digest", "catch", "step_mode", "step", "next", "cont", "finish", "until", "skip",
-    "breakpoints", "watch", "logpoint", "examine", "disassemble", "bt", "frame", "print_value", "hexdump", "telescope",
-    "when", "goto", "bookmark", "where_was", "last_write", "query", "history", "diff", "fork", "set_value", "search",
-    "msr", "screen", "symbol", "context", "linux", "linux_oops", "linux_programs", "linux_types", "linux_trace",
-    "scripting", "send", "save",
+    "help", "data.registers", "cpu.flags", "cpu.gdt", "cpu.idt", "cpu.tss", "cpu.ivt", "cpu.pagewalk",
+    "cpu.maps", "data.phys", "cpu.translate", "devices.devices", "devices.io", "devices.irq", "time.tick",
+    "time.digest", "points.catch", "run.step_mode", "run.step", "run.next", "run.cont", "run.finish",
+    "run.until", "run.skip", "points.breakpoints", "points.watch", "points.logpoint", "data.examine",
+    "code.disassemble", "code.bt", "code.frame", "data.print_value", "data.hexdump", "data.telescope",
+    "time.when", "time.goto", "time.bookmark", "time.where_was", "time.last_write", "time.query",
+    "time.history", "time.diff", "time.fork", "data.set_value", "data.search", "cpu.msr", "devices.screen",
+    "code.symbol", "code.context", "linux.processes", "linux.oops", "linux.programs", "linux.types",
+    "linux.trace", "scripting", "devices.send", "time.save",
 )  # fmt: skip
 
 
-def load() -> None:
-    """Import them all; cheap the second time."""
+def commands() -> Registry:
+    """A session's own copy of the registry with all of them; cheap the second time."""
     for name in MODULES:
         importlib.import_module(f"vmdbg.commands.{name}")
+    return REGISTRY.copy()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Block, Document, Style, Text, document, joined, section, table, text
-from vmdbg.commands.registry import Arguments, Command, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.expressions.errors import ExpressionError
+from vmdbg.session.registry import Arguments, Command, Group, Parser, command
+from vmdbg.session.session import Session
 
 
 def declare(parser: Parser) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmdbg.document.document import Document, Style, document, table, text
-from vmdbg.session.host_path import host_path
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.template import compile_template
 from vmdbg.files import read_at_most
+from vmdbg.session.host_path import host_path
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 
 if TYPE_CHECKING:
     from vmdbg.session.session import Session

@@ -10,9 +10,9 @@ from vmdbg.debugger.backward import BackwardStepRun, search_backwards
 from vmdbg.debugger.context import current_context
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Breakpoint
+from vmdbg.debugger.registers import RegisterFile
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
-from vmdbg.debugger.registers import RegisterFile
 from vmdbg.x86.boundaries import starts_before
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind

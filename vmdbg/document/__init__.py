@@ -1,0 +1,1 @@
+"""What a command answers, before a front end renders it: plain text, tables, JSON."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.registers import RegisterFile
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.operators import MAX_LENGTH
-from vmdbg.debugger.registers import RegisterFile
 from vmdbg.expressions.values import MemoryView, whole
 from vmdbg.units import Linear, Physical
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from importlib import resources
 
-from vmdbg.document.document import Document, document
 from vmdbg.commands.time.goto import declare as declare_goto
 from vmdbg.commands.time.goto import journey_to
-from vmdbg.commands.registry import Arguments, Command, Group, Parser
-from vmdbg.session.session import Session
 from vmdbg.debugger.runs import Run
+from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
 from vmdbg.gdb.threads import mode_of
+from vmdbg.session.registry import Arguments, Command, Group, Parser
+from vmdbg.session.session import Session
 from vmdbg.units import Linear
 from vmdbg.x86.disassembly import Syntax, disassembler
 from vmdbg.x86.instruction import MAX_LENGTH

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vmdbg.session.new_files import NewFiles
-from vmdbg.commands.registry import Effect
-from vmdbg.session.session import Session
-from vmdbg.session.sources import SymbolFile
+from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
 from vmdbg.gdb.helper_commands import COMMANDS, NextRun
 from vmdbg.os.linux.current_locator import CurrentTask
+from vmdbg.session.new_files import NewFiles
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
+from vmdbg.session.sources import SymbolFile
 
 OWNER = "gdb"
 
@@ -47,8 +48,8 @@ class GuestMonitor:
 
     def _own(self) -> Session:
         if self._files is None:
-            return Session(self._debugger, owner=OWNER)
-        session = Session(self._debugger, allowed=Effect.CHANGES | Effect.FILES, owner=OWNER)
+            return Session(self._debugger, catalog.commands(), owner=OWNER)
+        session = Session(self._debugger, catalog.commands(), allowed=Effect.CHANGES | Effect.FILES, owner=OWNER)
         session.files = self._files
         return session
 

@@ -28,7 +28,7 @@ class GdbRunner:
         self._server = server
         self._watcher = ClientWatcher(server.fileno(), debugger.engine.interrupt_run)
         self._fresh = True
-        loader = threading.Thread(target=catalog.load, name="commands loader", daemon=True)
+        loader = threading.Thread(target=catalog.commands, name="commands loader", daemon=True)
         loader.start()
         self._loader: threading.Thread | None = loader
         if not wait:

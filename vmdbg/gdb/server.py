@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gdbstub.server import Server
-from vmdbg.session.new_files import NewFiles
-from vmdbg.session.sources import SymbolFile
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
@@ -21,6 +19,8 @@ from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView
 from vmdbg.gdb.monitor import OWNER, GuestMonitor
 from vmdbg.gdb.stops import exits
 from vmdbg.gdb.target import guest_target
+from vmdbg.session.new_files import NewFiles
+from vmdbg.session.sources import SymbolFile
 
 Log = Callable[[str], None]
 

@@ -8,7 +8,6 @@ from typing import assert_never
 from gdbstub import stops as rsp
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
 from gdbstub.stops import Edge, Signal, StopReason
-from vmdbg.session.oops_watch import is_oops_point
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
 from vmdbg.debugger.points import Point, Watchpoint
@@ -27,6 +26,7 @@ from vmdbg.debugger.stops import (
 )
 from vmdbg.engine.exits import Access, Stuck, TripleFault, VoidFetch, WatchHit
 from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
+from vmdbg.session.oops_watch import is_oops_point
 
 Owned = Callable[[Point], Breakpoint | None]
 """What of the client's a point is; None for somebody else's."""

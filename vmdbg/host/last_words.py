@@ -20,8 +20,9 @@ from vmdbg.host.endings import (
     TickReached,
     UserQuit,
 )
-from vmdbg.cli.start import Started
+from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import Outcome
+from vmdbg.timeline.origin import Origin
 
 if TYPE_CHECKING:
     from vmdbg.session.sources import SymbolFile
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 class LastWords:
     """`panic`: what the kernel said when it panicked, if it did. `failed`: a debugger's command did."""
 
-    started: Started
+    machine: Machine
+    origin: Origin
     panic: str | None
     symbols: Sequence[SymbolFile]
     failed: bool
@@ -39,7 +41,7 @@ class LastWords:
 
     def speak(self, ending: Ending) -> int:
         """The exit code."""
-        when = f"at tick {self.started.machine.clock}"
+        when = f"at tick {self.machine.clock}"
         match ending:
             case GuestEnded(outcome):
                 return self._judge(outcome)
@@ -67,9 +69,9 @@ class LastWords:
         from vmdbg.session.sources import guest_symbol_file
         from vmdbg.symbols.symbol_set import SymbolSet
 
-        kernel = guest_symbol_file(self.started.origin)
+        kernel = guest_symbol_file(self.origin)
         symbols = SymbolSet([*self.symbols, *([kernel] if kernel is not None else [])])
-        found = verdict(self.started.machine, outcome, self.panic, symbols)
+        found = verdict(self.machine, outcome, self.panic, symbols)
         for line in (found.headline, *found.details):
             self.say(line)
         return ExitCode.GUEST_DIED if found.died else ExitCode.DONE

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from vmdbg.errors import UserError
 from vmdbg.host.endings import Ending, GuestEnded, OutputClosed, Panicked, Signalled, TextSeen, TickReached, UserQuit
 from vmdbg.host.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength
 from vmdbg.host.poller import Poller
-from vmdbg.cli.seat import Seat
+from vmdbg.host.realtime import Pacer, Realtime
+from vmdbg.host.seat import Seat
 from vmdbg.host.serial_lines import SerialBackend
 from vmdbg.host.serial_watch import PanicWatch, UntilText
 from vmdbg.host.typist import Typist
-from vmdbg.errors import UserError
 from vmdbg.machine.inputs import Input, SerialInput
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import HaltedForever, Outcome
-from vmdbg.host.realtime import Pacer, Realtime
 from vmdbg.units import Tick
 
 COM1 = 0

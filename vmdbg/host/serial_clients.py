@@ -11,6 +11,8 @@ import stat
 import tty
 from typing import assert_never
 
+from vmdbg.errors import UserError
+from vmdbg.host.addresses import TcpAddress, UnixPath
 from vmdbg.host.poller import READ, WRITE, Poller
 from vmdbg.host.serial_lines import (
     CHUNK,
@@ -25,8 +27,6 @@ from vmdbg.host.serial_lines import (
     Stdio,
     StdioBackend,
 )
-from vmdbg.cli.values import TcpAddress, UnixPath
-from vmdbg.errors import UserError
 
 CONGESTED = 1 << 20
 """Bytes that a client may leave unread before the guest waits for it."""

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from vmdbg.errors import UserError
+from vmdbg.host.addresses import TcpAddress, UnixPath, tcp_address, unix_path
 from vmdbg.host.poller import READ, Poller
 from vmdbg.host.terminal import is_terminal
-from vmdbg.cli.values import TcpAddress, UnixPath, tcp_address, unix_path
-from vmdbg.errors import UserError
 
 CHUNK = 1 << 16
 LONGEST_TYPED_FILE = 16 << 20

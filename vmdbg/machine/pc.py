@@ -7,31 +7,31 @@ from typing import Any, Protocol
 
 from devices.board.acpi_pm import PM_PORTS, SCI_IRQ, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
-from devices.serial.backend import Backend
-from devices.wiring.bus import PortBus
-from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
-from devices.serial.debugcon import BOCHS_PORT, SEABIOS_PORT, DebugConsole
 from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
-from devices.pci.host_bridge import HOST_BRIDGE_DEVICE, HostBridge
-from devices.keyboard.i8042 import AUX_IRQ, I8042, KEYBOARD_IRQ
-from devices.interrupts.ioapic import IoApic
-from devices.wiring.irq import FanOut, isa_line
-from devices.interrupts.lapic import Lapic
-from devices.wiring.memory_bus import MemoryBus
-from devices.pci.host import CONFIG_PORTS, PciHost
-from devices.interrupts.pic import Pic
-from devices.timers.pit import Pit
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
-from devices.timers.rtc import Rtc
+from devices.board.test_exit import TEST_EXIT_PORT, TEST_EXIT_SIZE, TestExit
+from devices.interrupts.ioapic import IoApic
+from devices.interrupts.lapic import Lapic
+from devices.interrupts.pic import Pic
+from devices.keyboard.i8042 import AUX_IRQ, I8042, KEYBOARD_IRQ
+from devices.pci.host import CONFIG_PORTS, PciHost
+from devices.pci.host_bridge import HOST_BRIDGE_DEVICE, HostBridge
 from devices.scheduler import Scheduler
 from devices.seam import Line
-from devices.board.test_exit import TEST_EXIT_PORT, TEST_EXIT_SIZE, TestExit
+from devices.serial.backend import Backend
+from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
+from devices.serial.debugcon import BOCHS_PORT, SEABIOS_PORT, DebugConsole
+from devices.serial.feed import SerialFeed
 from devices.serial.uart import Uart16550A
+from devices.timers.pit import Pit
+from devices.timers.rtc import Rtc
+from devices.wiring.bus import PortBus
+from devices.wiring.irq import FanOut, isa_line
+from devices.wiring.memory_bus import MemoryBus
 from devices.wiring.wired_or import WiredOr
 from vmdbg.machine.config import MachineConfig
-from devices.serial.feed import SerialFeed
 
 LAPIC_BASE = 0xFEE00000
 IOAPIC_BASE = 0xFEC00000

@@ -10,7 +10,7 @@ import devices
 import vmdbg
 
 SOURCES = {
-    "devices": ("*.py",),
+    "devices": ("**/*.py",),
     "vmdbg/engine": ("*.py", "native/*.c", "native/*.h", "native/*.py", "unicorn/*.py"),
     "vmdbg/machine": ("*.py",),
     "vmdbg/timeline": ("state_digest.py",),
@@ -28,6 +28,7 @@ def build_fingerprint() -> str:
     for directory, patterns in SOURCES.items():
         top, _, rest = directory.partition("/")
         for path in sorted(path for pattern in patterns for path in (places[top] / rest).glob(pattern)):
-            whole.update(f"{directory}/{path.name} {path.stat().st_size}\n".encode())
+            name = path.relative_to(places[top]).as_posix()
+            whole.update(f"{top}/{name} {path.stat().st_size}\n".encode())
             whole.update(path.read_bytes())
     return whole.hexdigest()[:DIGITS]

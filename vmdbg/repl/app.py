@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from vmdbg.commands import catalog
 from vmdbg.commands.code.context import ContextState, show
-from vmdbg.document.document import Document
-from vmdbg.document.layout import printable
 from vmdbg.commands.points.logpoint import Log
-from vmdbg.session.oops_watch import OopsWatch
-from vmdbg.commands.registry import Effect
 from vmdbg.commands.scripting import load_config
-from vmdbg.session.session import Session
-from vmdbg.session.stop_report import report
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
+from vmdbg.document.document import Document
+from vmdbg.document.layout import printable
 from vmdbg.errors import VmdbgError
+from vmdbg.host.companion import Companion, Companions
+from vmdbg.host.realtime import Pacer, Realtime
 from vmdbg.machine.snapshot import Position
 from vmdbg.repl.blocks import with_block
 from vmdbg.repl.builtin import add_commands
-from vmdbg.host.companion import Companion, Companions
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.guest_run import GuestRun
 from vmdbg.repl.interjections import Interjections, Write
@@ -30,10 +28,13 @@ from vmdbg.repl.interruption import Interruption
 from vmdbg.repl.leaving import Leave
 from vmdbg.repl.output import Output
 from vmdbg.repl.progress import ProgressLine
-from vmdbg.host.realtime import Pacer, Realtime
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.terminal import line_mode
 from vmdbg.repl.themes import Theme, default_theme
+from vmdbg.session.oops_watch import OopsWatch
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
+from vmdbg.session.stop_report import report
 
 if TYPE_CHECKING:
     from vmdbg.repl.prompt import Prompt
@@ -61,7 +62,7 @@ class Repl:
         as_json: bool = False,
     ) -> None:
         self.debugger = debugger
-        self.session = session if session is not None else Session(debugger, allowed=EVERYTHING)
+        self.session = session if session is not None else Session(debugger, catalog.commands(), allowed=EVERYTHING)
         self.companions = Companions(companions)
         self.theme = theme or default_theme()
         self.left: Leave | None = None

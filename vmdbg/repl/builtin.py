@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdbg.document.document import EMPTY, Document, document
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 from vmdbg.repl.keys import HELP
 from vmdbg.repl.leaving import Leave
 from vmdbg.repl.themes import THEMES, find_theme
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 
 if TYPE_CHECKING:
     from vmdbg.repl.app import Repl

@@ -9,12 +9,12 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document as Line
 
 from vmdbg.commands.code.context import SECTIONS
-from vmdbg.commands.errors import UnknownCommandError
-from vmdbg.commands.time.query import QUESTIONS
 from vmdbg.commands.data.registers import GROUPS
-from vmdbg.commands.registry import Command
-from vmdbg.session.session import Session
+from vmdbg.commands.time.query import QUESTIONS
 from vmdbg.errors import VmdbgError
+from vmdbg.session.errors import UnknownCommandError
+from vmdbg.session.registry import Command
+from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import EXCEPTIONS
 from vmdbg.x86.msr import BY_NAME as MSRS
 

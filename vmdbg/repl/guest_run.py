@@ -7,10 +7,10 @@ from collections.abc import Callable
 from vmdbg.debugger.debugger import SLICE_TICKS, Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.host.companion import Companions
+from vmdbg.host.realtime import Pacer
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.interruption import on_control_c
 from vmdbg.repl.progress import ProgressLine
-from vmdbg.host.realtime import Pacer
 
 LONGEST_WAIT = 0.05
 """Seconds until Ctrl-C is noticed at the latest."""

@@ -17,7 +17,6 @@ from prompt_toolkit.styles import BaseStyle, Style, merge_styles
 from prompt_toolkit.styles.pygments import style_from_pygments_cls
 from pygments.styles import get_style_by_name
 
-from vmdbg.session.session import Session
 from vmdbg.host.companion import Companions
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.files import history_file
@@ -26,6 +25,7 @@ from vmdbg.repl.interjections import Interjections
 from vmdbg.repl.keys import KeyLine, key_bindings
 from vmdbg.repl.status import StatusBar
 from vmdbg.repl.themes import Theme
+from vmdbg.session.session import Session
 
 IDLE_SECONDS = 0.05
 REDRAW_SECONDS = 0.25

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.debugger.stops import StepDone
 from vmdbg.session.positions import percent_of
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import headline
-from vmdbg.debugger.stops import StepDone
 
 SEPARATOR = " │ "
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from vmdbg.errors import UserError
 
 if TYPE_CHECKING:
-    from vmdbg.session.session import Session
     from vmdbg.machine.snapshot import Position
+    from vmdbg.session.session import Session
 
 
 @contextmanager

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vmdbg.document.document import EMPTY, Document
-from vmdbg.session.stop_report import report
 from vmdbg.debugger.actions import Action
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Point
 from vmdbg.debugger.runs import Run
 from vmdbg.debugger.stops import BreakpointStop, Stop, WatchpointStop
+from vmdbg.document.document import EMPTY, Document
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.session.stop_report import report
 
 if TYPE_CHECKING:
     from vmdbg.session.session import Session

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from vmdbg.session.host_path import host_path
 from vmdbg.errors import UserError
+from vmdbg.session.host_path import host_path
 
 MOST_FILES = 100
 MOST_BYTES = 4 << 30

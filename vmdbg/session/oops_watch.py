@@ -9,9 +9,9 @@ from vmdbg.errors import VmdbgError
 from vmdbg.x86.exceptions import PAGE_FAULT
 
 if TYPE_CHECKING:
-    from vmdbg.session.session import Session
     from vmdbg.debugger.points import Point
     from vmdbg.os.linux.oops import Oops
+    from vmdbg.session.session import Session
 
 OWNER = "oops"
 """With the session's, the owner of the breakpoints."""

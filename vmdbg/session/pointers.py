@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdbg.session.code_lines import decode, instruction_spans
 from vmdbg.document.document import Span, Style, Text
+from vmdbg.session.code_lines import decode, instruction_spans
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import MAX_LENGTH
 from vmdbg.x86.page_walk import walk

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vmdbg.session.elsewhen import elsewhen
-from vmdbg.commands.registry import did_you_mean
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.registry import did_you_mean
 from vmdbg.timeline.mark_forms import FORMS
 from vmdbg.timeline.marks import (
     BookmarkMark,

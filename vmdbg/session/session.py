@@ -6,31 +6,30 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from vmdbg.commands import catalog
-from vmdbg.document.document import EMPTY, Document
-from vmdbg.commands.errors import UnknownCommandError, UsageError
-from vmdbg.session.execution import Execution
-from vmdbg.commands.habits import hint, our_spelling
-from vmdbg.session.new_files import AnywhereNew, NewFiles
-from vmdbg.session.oops_watch import OopsWatch
-from vmdbg.document.plain import render_json, render_plain
-from vmdbg.commands.registry import REGISTRY, Arguments, Command, Effect, first_word
-from vmdbg.session.skips import Skips
-from vmdbg.session.sources import Sources, guest_symbol_file
-from vmdbg.debugger.stepping import Lines
-from vmdbg.session.system import GuestSystem
-from vmdbg.session.typed_names import add_typed_names
-from vmdbg.session.visits import Visits
-from vmdbg.commands.words import Word, split_condition, split_words, unquoted
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Space
+from vmdbg.debugger.registers import RegisterFile
+from vmdbg.debugger.stepping import Lines
 from vmdbg.debugger.stops import Stop
+from vmdbg.document.document import EMPTY, Document
+from vmdbg.document.plain import render_json, render_plain
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.compiler import Expression, Getters, compile_expression
 from vmdbg.expressions.place import Place, find_place
-from vmdbg.debugger.registers import RegisterFile
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.values import whole
+from vmdbg.session.errors import UnknownCommandError, UsageError
+from vmdbg.session.execution import Execution
+from vmdbg.session.habits import hint, our_spelling
+from vmdbg.session.new_files import AnywhereNew, NewFiles
+from vmdbg.session.oops_watch import OopsWatch
+from vmdbg.session.registry import Arguments, Command, Effect, Registry, first_word
+from vmdbg.session.skips import Skips
+from vmdbg.session.sources import Sources, guest_symbol_file
+from vmdbg.session.system import GuestSystem
+from vmdbg.session.typed_names import add_typed_names
+from vmdbg.session.visits import Visits
+from vmdbg.session.words import Word, split_condition, split_words, unquoted
 from vmdbg.symbols.symbol_set import SymbolSet
 from vmdbg.units import Linear
 from vmdbg.x86.disassembly import Disassembler, disassembler
@@ -48,15 +47,16 @@ REFUSALS = {
 class Session:
     """Commands on one debugger. `allowed` says which effects commands may have; looking is always allowed.
 
-    gdb's `monitor` uses `Session(debugger).execute(line)`: plain text, errors as text.
+    `registry` is its own: scripts add commands to it. gdb's `monitor` uses `execute`: plain text, errors as text.
     """
 
-    def __init__(self, debugger: Debugger, *, allowed: Effect = Effect.CHANGES, owner: str = "prompt") -> None:
-        catalog.load()
+    def __init__(
+        self, debugger: Debugger, registry: Registry, *, allowed: Effect = Effect.CHANGES, owner: str = "prompt"
+    ) -> None:
         self.debugger = debugger
         self.allowed = allowed
         self.owner = owner
-        self.registry = REGISTRY.copy()
+        self.registry = registry
         self.files: NewFiles = AnywhereNew()
         """Where commands with Effect.FILES write."""
         self.aliases: dict[str, str] = {}

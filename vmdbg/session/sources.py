@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmdbg.commands.registry import Effect
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.seam import Location
+from vmdbg.session.registry import Effect
 from vmdbg.symbols.line_file import LineFile
 from vmdbg.symbols.lines import LineRange, LineTable
 from vmdbg.symbols.load import load_symbols

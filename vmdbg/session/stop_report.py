@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, assert_never
 
-from vmdbg.document.document import Document, Json, Style, Text, address, hexadecimal, joined, text
-from vmdbg.session.oops_watch import is_oops_point, oops_here
 from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
 from vmdbg.debugger.points import Breakpoint, Space, Watchpoint
 from vmdbg.debugger.stops import (
@@ -21,7 +19,9 @@ from vmdbg.debugger.stops import (
     Stop,
     WatchpointStop,
 )
+from vmdbg.document.document import Document, Json, Style, Text, address, hexadecimal, joined, text
 from vmdbg.engine.exits import Access, TripleFault, WatchHit
+from vmdbg.session.oops_watch import is_oops_point, oops_here
 
 if TYPE_CHECKING:
     from vmdbg.session.session import Session

@@ -13,9 +13,9 @@ from vmdbg.x86.paging import Paging
 from vmdbg.x86.physical_memory import PhysicalMemory
 
 if TYPE_CHECKING:
-    from vmdbg.session.session import Session
     from vmdbg.os.linux.current_locator import CurrentLocator
     from vmdbg.os.linux.operating_system import Linux
+    from vmdbg.session.session import Session
 
 
 class StoppedGuest:

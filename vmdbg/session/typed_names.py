@@ -11,9 +11,9 @@ from vmdbg.expressions.values import TypedValue, describe, whole
 from vmdbg.os.seam import NotThereYetError
 
 if TYPE_CHECKING:
-    from vmdbg.session.session import Session
     from vmdbg.os.linux.current_locator import CurrentTask
     from vmdbg.os.linux.namespace import Namespace
+    from vmdbg.session.session import Session
 
 BY_NAME = ("current", "threads", "sizeof", "cast", "xarray", "maple", "variable")
 """Functions of vmdbg.os.linux.namespace that expressions have as they are."""

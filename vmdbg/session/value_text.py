@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmdbg.document.document import Json, Style, Text, hexadecimal, joined, text
-from vmdbg.session.session import Session
 from vmdbg.expressions.values import TypedValue, whole
+from vmdbg.session.session import Session
 
 MAX_SHOWN = 4096
 MAX_ITEMS = 256

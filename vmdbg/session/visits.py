@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdbg.session.stop_report import headline
 from vmdbg.debugger.stops import Stop
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.stop_report import headline
 
 if TYPE_CHECKING:
     from vmdbg.session.session import Session

@@ -4,8 +4,8 @@ import pytest
 
 from devices.board.acpi_pm import PM_PORTS, PM_TIMER_HZ, AcpiPm
 from devices.board.apm import ACPI_DISABLE, ACPI_ENABLE, APM_PORTS, Apm
-from devices.wiring.bus import PortBus
 from devices.scheduler import Scheduler
+from devices.wiring.bus import PortBus
 from tests.devices.conformance import RecordingLine
 
 SECOND = 1_000_000_000

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from devices.wiring.bus import PortBus
-from devices.pci.host_bridge import HostBridge
 from devices.pci.host import CONFIG_PORTS, PciHost
+from devices.pci.host_bridge import HostBridge
+from devices.wiring.bus import PortBus
 from tests.devices.conformance import RecordingLine
 
 

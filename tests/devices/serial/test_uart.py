@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.serial import uart_registers as reg
 from devices.scheduler import Scheduler
+from devices.serial import uart_registers as reg
 from devices.serial.uart import CHARACTER_TIMEOUT, FIFO_SIZE, Uart16550A
 from tests.devices.conformance import RecordingLine
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.timers.pit import Pit, clock_at, time_of
-from devices.timers.pit_counter import Counter
 from devices.board.port61 import Port61
 from devices.scheduler import Scheduler
+from devices.timers.pit import Pit, clock_at, time_of
+from devices.timers.pit_counter import Counter
 from tests.devices.conformance import RecordingLine
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices.scheduler import Scheduler
 from devices.timers.rtc import Rtc
 from devices.timers.rtc_calendar import Encoding, decode, encode, next_alarm
-from devices.scheduler import Scheduler
 from tests.devices.conformance import RecordingLine
 
 SECOND = 1_000_000_000

@@ -4,20 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmdbg.host.serial_lines import FilePath, NoSerial, Pty, Stdio, debug_console_choice, serial_choice
-from vmdbg.cli.values import (
-    TcpAddress,
-    UnixPath,
-    listen_address,
-    memory_size,
-    number,
-    searched_text,
-    start_date,
-    tcp_address,
-    tick,
-    typed_text,
-)
+from vmdbg.cli.values import memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.errors import UserError
+from vmdbg.host.addresses import TcpAddress, UnixPath, listen_address, tcp_address
+from vmdbg.host.serial_lines import FilePath, NoSerial, Pty, Stdio, debug_console_choice, serial_choice
 
 
 @pytest.mark.parametrize(

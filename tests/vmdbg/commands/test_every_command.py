@@ -8,20 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from vmdbg.commands.catalog import MODULES, load
-from vmdbg.commands.registry import REGISTRY, Command, Effect, Group
-from vmdbg.session.session import Session
+from vmdbg.commands import catalog
+from vmdbg.commands.catalog import MODULES
 from vmdbg.errors import VmdbgError
 from vmdbg.machine.digest import digest
+from vmdbg.session.registry import Command, Effect, Group
+from vmdbg.session.session import Session
 
-load()
-COMMANDS = list(REGISTRY)
+COMMANDS = list(catalog.commands())
 WITHOUT_EXAMPLES = {"ignore", "condition", "commands", "forward", "list", "source"}
 """They need a breakpoint, a stop or a file to be there first; the tests of their names have it."""
-LINUX = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.linux.processes")}
+LINUX = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.linux.")}
 EXAMPLES = [(command, example) for command in COMMANDS for example in command.examples if command.name not in LINUX]
 LOOKING = [(c, e) for c, e in EXAMPLES if not c.effect]
 TESTS = Path(__file__).parent
+
+
+def _tests_of(module: str) -> Path:
+    *rooms, name = module.removeprefix("vmdbg.commands.").split(".")
+    return TESTS.joinpath(*rooms, f"test_{name}.py")
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +38,7 @@ def in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.name)
 def test_a_file_of_tests_has_its_name(command: Command) -> None:
     """The name of its module; the commands of a guest system are run there from the registry."""
-    tests = (TESTS / f"test_{command.function.__module__.rpartition('.')[2]}.py").read_text()
+    tests = _tests_of(command.function.__module__).read_text()
     names = "|".join(re.escape(name) for name in (command.name, *command.aliases))
     assert command.group is Group.SYSTEM or re.search(rf"[\"'`]({names})\b", tests)
 
@@ -90,7 +95,7 @@ def test_nonsense_is_an_error_and_nothing_else(session: Session, command: Comman
 
 
 def test_effects_that_are_not_allowed_are_refused(session: Session) -> None:
-    guarded = Session(session.debugger, allowed=Effect.NONE, owner="guarded")
+    guarded = Session(session.debugger, catalog.commands(), allowed=Effect.NONE, owner="guarded")
     try:
         for command in COMMANDS:
             if command.effect:

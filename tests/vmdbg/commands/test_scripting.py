@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vmdbg.commands.registry import Effect
+from vmdbg.commands import catalog
 from vmdbg.commands.scripting import load_config
+from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 
 
@@ -80,7 +81,7 @@ def test_a_broken_file_of_ones_own_says_where(
 
 
 def test_gdbs_monitor_reaches_no_files(session: Session, tmp_path: Path) -> None:
-    monitor = Session(session.debugger, allowed=Effect.CHANGES, owner="gdb")
+    monitor = Session(session.debugger, catalog.commands(), allowed=Effect.CHANGES, owner="gdb")
     try:
         for line in (f"source {tmp_path}", "python open('/etc/passwd').read()", f"symbol-file {tmp_path}"):
             assert "cannot be used here" in monitor.execute(line)

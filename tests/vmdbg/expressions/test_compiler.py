@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 from vmdbg.expressions.errors import ExpressionError
+from vmdbg.session.session import Session
 
 NUMBERS = st.integers(min_value=0, max_value=1 << 64).map(str)
 RELAXED = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vmdbg.session.session import Session
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.formats import Format, format_integer, parse_format
 from vmdbg.expressions.template import compile_template
+from vmdbg.session.session import Session
 
 
 @pytest.mark.parametrize(

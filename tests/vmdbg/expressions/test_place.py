@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
+from vmdbg.session.session import Session
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.vmdbg.gdb.guests import GDBS, gdb, gdb_program, linux_guest, lldb
-from vmdbg.session.session import Session
+from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.inputs import SerialInput
+from vmdbg.session.session import Session
 from vmdbg.units import Tick
 
 END = Tick(700_000_000)
@@ -130,7 +131,7 @@ def test_a_process_is_a_breakpoints_condition(tmp_path: Path) -> None:
             assert debugger.poll() is None
         debugger.interrupt()
         debugger.wait()
-        linux = Session(debugger).system.need()
+        linux = Session(debugger, catalog.commands()).system.need()
         (shell,) = (task for task in linux.tasks() if task.name == "sh")
         elf = tmp_path / "guest.elf"
         elf.write_bytes(linux.gdb_elf())

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from vmdbg.errors import UserError
+from vmdbg.host.addresses import TcpAddress, UnixPath
 from vmdbg.host.poller import Poller
 from vmdbg.host.serial_clients import CONGESTED, KEPT, PtyBackend, SocketBackend
-from vmdbg.cli.values import TcpAddress, UnixPath
-from vmdbg.errors import UserError
 
 SECONDS = 20
 TURNS = 200

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vmdbg.commands.conftest import session, shared
+from tests.vmdbg.conftest import session, shared
 from tests.vmdbg.repl.tmux import Tmux
 
 __all__ = ["session", "shared"]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from tests.vmdbg.gdb.guests import sample_guest
-from vmdbg.host.pacing import TOLERATED_SECONDS, Pacer
 from vmdbg.debugger.debugger import SLICE_TICKS, Debugger
-from vmdbg.repl.app import Repl
+from vmdbg.host.pacing import TOLERATED_SECONDS, Pacer
 from vmdbg.host.realtime import Realtime
+from vmdbg.repl.app import Repl
 from vmdbg.units import TICKS_PER_SECOND
 
 SECOND = TICKS_PER_SECOND

@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from vmdbg.session.session import Session
 from vmdbg.machine.digest import digest
 from vmdbg.repl.interruption import Interruption
+from vmdbg.session.session import Session
 
 
 def test_it_is_heeded_at_the_next_check_and_only_once() -> None:

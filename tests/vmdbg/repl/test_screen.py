@@ -13,12 +13,12 @@ from rich.cells import cell_len
 
 from vmdbg.commands.code.context import show
 from vmdbg.document.document import Document, Span, Style, Text, document
-from vmdbg.session.session import Session
 from vmdbg.repl.highlight import coloured
 from vmdbg.repl.pager import rows_of
 from vmdbg.repl.progress import ProgressLine
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.themes import DARK, LIGHT, MONO, THEMES, Theme
+from vmdbg.session.session import Session
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 SPANS = st.lists(st.builds(Span, st.text("ab 0", max_size=9), st.sampled_from(Style)), max_size=8)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vmdbg.errors import UserError
 from vmdbg.session import new_files
 from vmdbg.session.new_files import AnywhereNew, Outbox
-from vmdbg.errors import UserError
 
 
 def test_the_users_own_files_may_be_anywhere_but_are_new(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Commands on code: disassembly, stacks, frames, symbols."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vmdbg.document.document import Document, Style, Table, Text, address, count, document, joined, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
-from vmdbg.session.unwinding import backtrace
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Frame, FrameKind, Task
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.session.unwinding import backtrace
 
 
 def declare(parser: Parser) -> None:

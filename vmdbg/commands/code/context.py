@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
-from vmdbg.document.document import Block, Document, Span, Style, Text, document, joined, section, text
-from vmdbg.session.pointers import chain
-from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.commands.code.symbol import source_lines
 from vmdbg.commands.data.telescope import stack_lines, stack_pointer
-from vmdbg.session.unwinding import backtrace
-from vmdbg.session.value_text import value_text
+from vmdbg.document.document import Block, Document, Span, Style, Text, document, joined, section, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.formats import parse_format
+from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
+from vmdbg.session.pointers import chain
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.unwinding import backtrace
+from vmdbg.session.value_text import value_text
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Instruction, Kind, OperandAccess
 from vmdbg.x86.mode import Width

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
 from vmdbg.document.document import Document, Span, Style, Text, document
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
+from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.x86.mode import Width
 
 DEFAULT = 10

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from vmdbg.commands.code.bt import frame_table
-from vmdbg.session.code_lines import code_lines
-from vmdbg.document.document import Block, Document, document, hexadecimal, pairs
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.commands.code.symbol import source_lines
-from vmdbg.session.unwinding import backtrace
+from vmdbg.document.document import Block, Document, document, hexadecimal, pairs
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Frame
+from vmdbg.session.code_lines import code_lines
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.session.unwinding import backtrace
 
 SOURCE_LINES = 7
 CODE_LINES = 4

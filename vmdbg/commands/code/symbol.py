@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from vmdbg.commands.code.bt import find_task
-from vmdbg.document.document import Document, Json, Span, Style, Text, address, count, document, joined, table, text
-from vmdbg.session.host_path import host_path
 from vmdbg.commands.linux.programs import load_programs
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.document.document import Document, Json, Span, Style, Text, address, count, document, joined, table, text
+from vmdbg.errors import UserError
+from vmdbg.session.host_path import host_path
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
-from vmdbg.errors import UserError
 from vmdbg.symbols.lines import LineRange
 
 AROUND = 5

@@ -1,0 +1,1 @@
+"""Commands on the CPU and its tables."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, Section, Style, Text, document, hexadecimal, joined, section, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.x86.fields import Field
 from vmdbg.x86.registers import find_register
 

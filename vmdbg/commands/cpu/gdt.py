@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, joined, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.errors import UserError
+from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.session.tables import read_gdt, read_ldt
-from vmdbg.errors import UserError
 from vmdbg.x86.descriptor_tables import Table, TableEntry
 from vmdbg.x86.descriptors import Gate, Segment
 from vmdbg.x86.registers import SEGMENTS

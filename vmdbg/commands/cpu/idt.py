@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, joined, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.errors import UserError
+from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.session.tables import all_tables, is_long, read_prefix
-from vmdbg.errors import UserError
 from vmdbg.x86.descriptors import Gate
 from vmdbg.x86.exceptions import find_vector, vector_name
 from vmdbg.x86.interrupt_tables import IdtEntry, idt_problems, read_idt

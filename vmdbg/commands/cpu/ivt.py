@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.units import Physical
 from vmdbg.x86.exceptions import find_vector, vector_name
 from vmdbg.x86.interrupt_tables import IvtEntry, read_ivt

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, Style, Text, document, hexadecimal, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.x86.msr import MSRS, Msr, find_msr
 from vmdbg.x86.registers import set_flags
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, joined, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.debugger.memory import paging_of
+from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, joined, table, text
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.x86.page_access import Access, check_access
 from vmdbg.x86.page_walk import Entry, Walk, walk
 from vmdbg.x86.paging import Paging

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, joined, pairs, text
-from vmdbg.commands.registry import Arguments, Group, command
+from vmdbg.session.registry import Arguments, Group, command
 from vmdbg.session.session import Session
 from vmdbg.session.tables import read_task, task_segment
 from vmdbg.x86.descriptor_tables import task_problems

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vmdbg.document.document import Document, document
 from vmdbg.commands.data.examine import read_prefix_at
+from vmdbg.document.document import Document, document
 from vmdbg.document.hexdump_format import dump_lines
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 from vmdbg.expressions.values import MAX_READ
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 
 
 def declare(parser: Parser) -> None:

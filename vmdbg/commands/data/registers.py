@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vmdbg.document.document import Document, Style, Text, document, hexadecimal, joined, pairs, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.debugger.registers import NoSuchRegisterError
+from vmdbg.document.document import Document, Style, Text, document, hexadecimal, joined, pairs, text
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.x86.descriptors import Selector, segment_from_cache
 from vmdbg.x86.mode import Width
 from vmdbg.x86.registers import BY_NAME, GENERAL, REGISTERS, SEGMENTS, SUB_REGISTERS, set_flags

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from vmdbg.session.changes import Changes
 from vmdbg.document.document import Document, document
-from vmdbg.commands.errors import UsageError
-from vmdbg.commands.habits import HINTS
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Place
 from vmdbg.expressions.values import MAX_READ, whole
+from vmdbg.session.changes import Changes
+from vmdbg.session.errors import UsageError
+from vmdbg.session.habits import HINTS
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.x86.msr import find_msr
 
 _TARGET = re.compile(r"(?P<view>mem|phys|u8|u16|u32|u64|msr)\s*[\[(](?P<inside>.*)[\])]", re.DOTALL)

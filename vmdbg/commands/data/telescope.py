@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, Span, Style, Text, document
-from vmdbg.session.pointers import chain
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
+from vmdbg.session.pointers import chain
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.units import Linear
 from vmdbg.x86.mode import Width
 

@@ -1,0 +1,1 @@
+"""Commands on devices, ports, interrupt lines and the screen."""

@@ -7,9 +7,9 @@ import inspect
 from typing import Any
 
 from vmdbg.document.document import Document, Style, Text, document, pairs, section, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command, did_you_mean
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
+from vmdbg.session.registry import Arguments, Group, Parser, command, did_you_mean
+from vmdbg.session.session import Session
 
 WHAT = {
     "lapic": "local APIC",

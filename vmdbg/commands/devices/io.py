@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, Style, Text, document, hexadecimal, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 
 

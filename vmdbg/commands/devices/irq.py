@@ -16,9 +16,9 @@ from vmdbg.document.document import (
     table,
     text,
 )
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.engine.exits import Delivery, DeliveryKind
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import describe_error_code, find_vector, vector_name
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, document
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 from vmdbg.machine.inputs import NmiButton, PowerButton, SerialInput
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
 
 
 def declare(parser: Parser) -> None:

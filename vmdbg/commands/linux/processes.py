@@ -18,9 +18,9 @@ from vmdbg.document.document import (
     table,
     text,
 )
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.os.seam import Task
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.units import TICKS_PER_SECOND
 
 

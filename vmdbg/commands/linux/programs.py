@@ -11,10 +11,10 @@ from elftools.elf.sections import NoteSection
 
 from vmdbg.commands.code.bt import find_task
 from vmdbg.document.document import Document, Style, address, document, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 from vmdbg.os.linux.user_programs import UserProgram
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 
 SHORTEST_ID = 4
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, Style, count, document, text
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.errors import UserError
 from vmdbg.os.linux.c_format import format_type
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
 
 
 def declare_type(parser: Parser) -> None:

@@ -1,0 +1,1 @@
+"""Commands that set breakpoints, watchpoints, catches and logpoints."""

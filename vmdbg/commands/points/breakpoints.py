@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmdbg.commands.points.conditions import declare_conditions, expression_test, make_condition, must_be_positive
-from vmdbg.document.document import Document, Style, Text, address, count, document, table, text
-from vmdbg.session.oops_watch import is_oops_point
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
+from vmdbg.document.document import Document, Style, Text, address, count, document, table, text
 from vmdbg.engine.exits import Access
 from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
+from vmdbg.session.oops_watch import is_oops_point
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 
 
 def declare(parser: Parser) -> None:

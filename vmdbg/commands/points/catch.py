@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vmdbg.document.document import Document, Json, Style, document, text
-from vmdbg.session.oops_watch import OopsWatch
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.engine.exits import EventKind
 from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
+from vmdbg.session.oops_watch import OopsWatch
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import EXCEPTIONS, NMI, find_vector, interrupt_name, vector_name
 from vmdbg.x86.msr import BY_INDEX, find_msr
 

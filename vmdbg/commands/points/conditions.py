@@ -9,7 +9,7 @@ from vmdbg.debugger.points import Condition
 from vmdbg.errors import UserError, VmdbgError
 
 if TYPE_CHECKING:
-    from vmdbg.commands.registry import Arguments, Parser
+    from vmdbg.session.registry import Arguments, Parser
     from vmdbg.session.session import Session
 
 CR3_PAGE = 0x000F_FFFF_FFFF_F000

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from vmdbg.commands.points.breakpoints import added
 from vmdbg.commands.points.conditions import declare_conditions, make_condition
-from vmdbg.document.document import Document, Style, count, document, table, text
-from vmdbg.commands.registry import Arguments, Group, Parser, command
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.document.document import Document, Style, count, document, table, text
 from vmdbg.errors import UserError
 from vmdbg.expressions.template import Template, compile_template
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.registry import Arguments, Group, Parser, command
 
 if TYPE_CHECKING:
     from vmdbg.session.session import Session

@@ -7,13 +7,13 @@ from typing import Any
 
 from vmdbg.commands.points.breakpoints import added, break_
 from vmdbg.commands.points.conditions import declare_conditions, make_condition
-from vmdbg.document.document import Document
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.debugger.points import Space
+from vmdbg.document.document import Document
 from vmdbg.engine.exits import Access
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.place import Place
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 from vmdbg.units import Linear, Physical
 
 

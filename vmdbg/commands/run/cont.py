@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vmdbg.document.document import Document, document
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.debugger.actions import Continue, Direction
 from vmdbg.debugger.stops import BreakpointStop
+from vmdbg.document.document import Document, document
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
 
 
 def declare(parser: Parser) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from vmdbg.document.document import Document, hexadecimal, joined
-from vmdbg.commands.registry import Arguments, Effect, Group, command
-from vmdbg.session.session import Session
-from vmdbg.debugger.stepping import BackwardRun, Frame, ToPlaceRun, back_to
-from vmdbg.session.unwinding import backtrace
 from vmdbg.debugger.context import current_context
+from vmdbg.debugger.stepping import BackwardRun, Frame, ToPlaceRun, back_to
 from vmdbg.debugger.stops import StepDone
+from vmdbg.document.document import Document, hexadecimal, joined
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Frame as StackFrame
+from vmdbg.session.registry import Arguments, Effect, Group, command
+from vmdbg.session.session import Session
+from vmdbg.session.unwinding import backtrace
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Kind
 

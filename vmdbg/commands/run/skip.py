@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, document
-from vmdbg.commands.registry import Arguments, Group, Parser, command
+from vmdbg.errors import UserError
+from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.session.skips import Skips
-from vmdbg.errors import UserError
 
 
 def declare(parser: Parser) -> None:

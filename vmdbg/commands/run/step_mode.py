@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vmdbg.document.document import Document, document
-from vmdbg.commands.registry import Arguments, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.debugger.actions import StepMode
+from vmdbg.document.document import Document, document
+from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.session import Session
 
 MEANINGS = {
     StepMode.SAME_CONTEXT: "an interrupt or fault taken during a step runs to its return before the step counts",

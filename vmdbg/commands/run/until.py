@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vmdbg.document.document import Document
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.debugger.stepping import Frame, ToPlaceRun, instruction_at
+from vmdbg.document.document import Document
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
 
 PROLOGUE = 32
 DEEPEST_FRAME = 4096

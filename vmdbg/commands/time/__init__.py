@@ -1,0 +1,1 @@
+"""Commands that go to other instants, or ask a whole history."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, count, document, hexadecimal, pairs, text
-from vmdbg.commands.registry import Arguments, Group, command
-from vmdbg.session.session import Session
 from vmdbg.machine.digest import digest
+from vmdbg.session.registry import Arguments, Group, command
+from vmdbg.session.session import Session
 
 
 @command("digest", Group.TIME, examples=("digest",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, document
-from vmdbg.commands.registry import Arguments, Effect, Group, command
+from vmdbg.session.registry import Arguments, Effect, Group, command
 from vmdbg.session.session import Session
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from vmdbg.document.document import Document
-from vmdbg.session.positions import find_position
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
-from vmdbg.session.session import Session
-from vmdbg.commands.words import unquoted
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.backward import SeekRun
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.judge import judge
 from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import StepDone, Stop
+from vmdbg.document.document import Document
 from vmdbg.engine.exits import BreakpointHit, EventCaught
 from vmdbg.errors import UserError
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.positions import find_position
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.session.words import unquoted
 from vmdbg.units import Tick
 
 

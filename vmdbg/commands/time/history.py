@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from vmdbg.debugger.actions import Seek
 from vmdbg.document.document import Document, Style, count, document, table, text
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.errors import UserError
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
 from vmdbg.session.visits import Visits
-from vmdbg.debugger.actions import Seek
-from vmdbg.errors import UserError
 
 
 def declare(parser: Parser) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from vmdbg.document.document import Document, document, joined, pairs, text
-from vmdbg.session.elsewhen import elsewhen
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
-from vmdbg.session.session import Session
-from vmdbg.debugger.stepping import OWNER, instruction_at
-from vmdbg.session.stop_report import place_text
 from vmdbg.commands.points.watch import default_size
 from vmdbg.debugger.actions import Seek
+from vmdbg.debugger.stepping import OWNER, instruction_at
+from vmdbg.document.document import Document, document, joined, pairs, text
 from vmdbg.engine.exits import Access, WatchHit, WatchpointHit
 from vmdbg.errors import UserError
+from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
+from vmdbg.session.stop_report import place_text
 from vmdbg.timeline.outcome import TimelineOutcome
 
 

@@ -7,15 +7,15 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vmdbg.document.document import Column, Document, Json, Style, Text, address, document, joined, table, text
-from vmdbg.session.elsewhen import elsewhen
-from vmdbg.document.layout import printable
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command, did_you_mean
-from vmdbg.session.session import Session
 from vmdbg.commands.points.watch import default_size
+from vmdbg.document.document import Column, Document, Json, Style, Text, address, document, joined, table, text
+from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.queries import Queries
+from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command, did_you_mean
+from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import find_vector
 
 SHOWN = 50

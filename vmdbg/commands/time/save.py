@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, document
-from vmdbg.commands.registry import Arguments, Effect, Group, Parser, command
-from vmdbg.session.session import Session
 from vmdbg.recording.save import save_recording, save_snapshot
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.session import Session
 
 
 def declare(parser: Parser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, count, document, pairs, text
-from vmdbg.commands.registry import Arguments, Group, command
+from vmdbg.session.registry import Arguments, Group, command
 from vmdbg.session.session import Session
 from vmdbg.units import TICKS_PER_SECOND
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmdbg.document.document import Document, document, pairs, text
 from vmdbg.session.positions import percent_of
-from vmdbg.commands.registry import Arguments, Group, command
+from vmdbg.session.registry import Arguments, Group, command
 from vmdbg.session.session import Session
 from vmdbg.units import TICKS_PER_SECOND
 

@@ -6,7 +6,8 @@ import json
 import os
 from pathlib import Path
 
-from vmdbg.commands.registry import Effect
+from vmdbg.commands import catalog
+from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.session.sources import LONGEST_SOURCE
 
@@ -90,7 +91,7 @@ def test_only_files_of_text_are_read_as_source(session: Session, tmp_path: Path)
 
 
 def test_who_may_not_reach_the_host_sees_no_sources(session: Session) -> None:
-    guarded = Session(session.debugger, allowed=Effect.CHANGES, owner="guarded")
+    guarded = Session(session.debugger, catalog.commands(), allowed=Effect.CHANGES, owner="guarded")
     try:
         guarded.sources.files = session.sources.files
         guarded.sources.directories = session.sources.directories

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.vmdbg.commands.conftest import open_session
+from tests.vmdbg.conftest import open_session
 from tests.vmdbg.gdb.guests import sample_guest
 from vmdbg.session.session import Session
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from vmdbg.session.session import Session
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.session import Session
 from vmdbg.units import Tick
 
 pytestmark = pytest.mark.timeout(300)

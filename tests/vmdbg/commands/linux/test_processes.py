@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from vmdbg.commands.registry import REGISTRY, Group
-from vmdbg.session.session import Session
+from vmdbg.commands import catalog
 from vmdbg.machine.digest import digest
+from vmdbg.session.registry import Group
+from vmdbg.session.session import Session
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.timeout(300)
 def test_every_command_for_the_system_answers_and_changes_nothing(linux: Session) -> None:
     before = digest(linux.debugger.machine)
     checked = 0
-    for command in REGISTRY:
+    for command in catalog.commands():
         if command.group is Group.SYSTEM and not command.effect:
             for example in command.examples:
                 answer = linux.execute(example)

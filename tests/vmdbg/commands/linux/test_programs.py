@@ -12,9 +12,10 @@ import pytest
 
 from tests.linux_assets import AssetsMissingError, busybox_initrd, cloud_kernel
 from tests.vmdbg.gdb.guests import MEBIBYTE, guest
-from vmdbg.commands.registry import Effect
-from vmdbg.session.session import Session
+from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
 
 pytestmark = pytest.mark.timeout(300)
 SOURCE = r"""
@@ -56,7 +57,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     except AssetsMissingError as error:
         pytest.skip(str(error))
     with guest(kernel, memory=256 * MEBIBYTE, initrd=initrd.read_bytes()) as made:
-        session = Session(made.debugger, allowed=Effect.RUNS | Effect.CHANGES | Effect.HOST)
+        session = Session(made.debugger, catalog.commands(), allowed=Effect.RUNS | Effect.CHANGES | Effect.HOST)
         made.debugger.resume(Continue())
         while "~ # " not in made.output:
             made.debugger.poll()

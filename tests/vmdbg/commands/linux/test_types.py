@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vmdbg.commands import catalog
 from vmdbg.session.session import Session
 
 pytestmark = pytest.mark.timeout(300)
@@ -60,5 +61,5 @@ def test_symbols_writes_an_elf(linux: Session, tmp_path: Path) -> None:
     assert f"symbol-file {path}" in linux.execute(f"symbols {path}")
     assert path.read_bytes().startswith(b"\x7fELF")
     assert "not overwritten" in linux.execute(f"symbols {tmp_path}")
-    guarded = Session(linux.debugger)
+    guarded = Session(linux.debugger, catalog.commands())
     assert "cannot be used here" in guarded.execute(f"symbols {path}")

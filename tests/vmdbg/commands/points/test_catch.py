@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from vmdbg.session.session import Session
 from vmdbg.debugger.stops import EventStop, ExceptionStop
 from vmdbg.engine.exits import EventKind
 from vmdbg.engine.stops import Catches
+from vmdbg.session.session import Session
 
 
 def test_kinds_add_up_and_come_off(session: Session) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vmdbg.session.session import Session
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart
+from vmdbg.session.session import Session
 
 
 def test_continue_to_a_breakpoint_and_back_to_it(session: Session) -> None:

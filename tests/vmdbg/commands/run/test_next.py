@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.vmdbg.commands.test_step import line
+from tests.vmdbg.commands.run.test_step import line
 from vmdbg.session.session import Session
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vmdbg.session.session import Session
 from vmdbg.debugger.actions import StepMode
+from vmdbg.session.session import Session
 
 
 def test_choosing_changes_the_debugger(session: Session) -> None:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from vmdbg.commands import catalog
 from vmdbg.commands.time.query import QUESTIONS
-from vmdbg.commands.registry import REGISTRY
 from vmdbg.session.session import Session
 
 
@@ -77,5 +77,5 @@ def test_what_cannot_be_asked(session: Session, line: str, answer: str) -> None:
 
 
 def test_every_question_has_an_example() -> None:
-    asked = {example.split()[1] for example in REGISTRY.find("query").examples}
+    asked = {example.split()[1] for example in catalog.commands().find("query").examples}
     assert asked == set(QUESTIONS)

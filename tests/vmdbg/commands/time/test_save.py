@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.vmdbg.commands.conftest import EVERYTHING
+from tests.vmdbg.conftest import EVERYTHING
 from vmdbg.api.boot import open_recording, resume
-from vmdbg.session.session import Session
+from vmdbg.commands import catalog
 from vmdbg.machine.digest import digest
+from vmdbg.session.session import Session
 
 
 def test_a_saved_history_has_the_same_instants(session: Session, tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_no_file_is_overwritten(session: Session, tmp_path: Path) -> None:
 
 def test_only_who_may_reach_the_host_can_write_files(session: Session, tmp_path: Path) -> None:
     for allowed in (EVERYTHING.RUNS, EVERYTHING.CHANGES):
-        guarded = Session(session.debugger, allowed=allowed, owner="guarded")
+        guarded = Session(session.debugger, catalog.commands(), allowed=allowed, owner="guarded")
         for name in ("save", "snapshot"):
             assert "writes a file of the host" in guarded.execute(f"{name} {tmp_path}/file")
         guarded.close()

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from vmdbg.document.document import Document
-from vmdbg.commands.habits import HINTS
+from vmdbg.session.habits import HINTS
 from vmdbg.session.session import Session
 
 SAME = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmdbg.commands.errors import UsageError
+from vmdbg.session.errors import UsageError
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 

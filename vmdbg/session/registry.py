@@ -10,7 +10,7 @@ from enum import Enum, Flag, auto
 from typing import TYPE_CHECKING, NoReturn
 
 from vmdbg.document.document import Document
-from vmdbg.commands.errors import UnknownCommandError, UsageError
+from vmdbg.session.errors import UnknownCommandError, UsageError
 
 if TYPE_CHECKING:
     from vmdbg.session.session import Session

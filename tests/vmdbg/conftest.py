@@ -11,11 +11,12 @@ from tests.guests.build import REPOSITORY, sample_kernel
 from tests.vmdbg.gdb.guests import assembled_guest, sample_guest
 from tests.vmdbg.os.conftest import own
 from tests.vmdbg.os.own_machine import OwnGuest
-from vmdbg.commands.registry import Effect
-from vmdbg.session.session import Session
+from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.engine.stops import Catches
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
 
 __all__ = ["own"]
 
@@ -39,7 +40,7 @@ def shared() -> Iterator[tuple[Session, Position]]:
 
 
 def open_session(debugger: object) -> Session:
-    session = Session(debugger, allowed=EVERYTHING)  # type: ignore[arg-type]  # a Debugger
+    session = Session(debugger, catalog.commands(), allowed=EVERYTHING)  # type: ignore[arg-type]  # a Debugger
     session.sources.add(sample_kernel())
     session.sources.add_directory(REPOSITORY)
     return session
@@ -73,7 +74,7 @@ def live() -> Iterator[Session]:
 def real_mode() -> Iterator[Session]:
     """A boot sector at its first instruction."""
     with assembled_guest("real_hello") as guest:
-        yield Session(guest.debugger, allowed=EVERYTHING)
+        yield Session(guest.debugger, catalog.commands(), allowed=EVERYTHING)
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def linux(own: OwnGuest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     """Linux when its user space is up, on a machine that all tests of Linux share."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     own.timeline.seek(Position(own.ready))
-    made = Session(Debugger(own.timeline), allowed=EVERYTHING)
+    made = Session(Debugger(own.timeline), catalog.commands(), allowed=EVERYTHING)
     yield made
     points = made.debugger.points
     for point in list(points.breakpoints.values()):
