@@ -110,7 +110,8 @@ GeneralRequest = (
 
 
 def _supported(fields: bytes) -> GeneralRequest:
-    return Supported(frozenset(fields.removeprefix(b":").decode("ascii", "replace").split(";")))
+    words = fields.removeprefix(b":").decode("ascii", "replace").split(";")
+    return Supported(frozenset(filter(None, words)))
 
 
 def _kill_process(fields: bytes) -> GeneralRequest:

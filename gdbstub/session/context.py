@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
@@ -22,7 +23,11 @@ EXPEDITED = ("pc", "sp", "fp")
 
 @dataclass(slots=True)
 class Context:
-    """One client and its target."""
+    """One client and its target.
+
+    `exited`: it was told that the target has ended. `interrupting`: it has asked for the stop to come; `asking_why`: with
+    a question that only a target that stands can answer. `unsaid`: refusals of which its user has seen no word.
+    """
 
     target: Target
     framing: Framing
@@ -36,13 +41,17 @@ class Context:
     bare_binary: bool = False
     list_threads: bool = False
     attached: bool = True
+    exited: bool = False
     ended: bool = False
     waiting: bool = False
+    interrupting: bool = False
+    asking_why: bool = False
     selected: dict[bool, ThreadRef] = field(default_factory=dict)
     running: set[ThreadId] = field(default_factory=set)
     unreported: deque[StopReason] = field(default_factory=deque)
     notifications: list[bytes] = field(default_factory=list)
     breakpoints: dict[tuple[BreakpointKind, int, int, bool], Breakpoint] = field(default_factory=dict)
+    unsaid: dict[str, None] = field(default_factory=dict)
     expedited: tuple[int, ...] = ()
     document: tuple[str, str, bytes] | None = None
 
@@ -60,6 +69,15 @@ class Context:
         physical = self.target.physical
         return physical if self.physical and physical is not None else self.target.memory
 
+    @property
+    def has_process(self) -> bool:
+        """Whether there is something to debug for this client."""
+        return self.attached and not self.exited
+
+    def threads(self) -> Sequence[ThreadId]:
+        """The live threads; none after a kill, a detach or the target's end."""
+        return self.target.thread_list() if self.has_process else ()
+
     def show(self, thread: ThreadId) -> str:
         """A thread id as this client writes it."""
         return f"p{PROCESS:x}.{thread:x}" if self.multiprocess else f"{thread:x}"
@@ -68,7 +86,7 @@ class Context:
         """The live threads that `ref` means."""
         if ref.process is not None and ref.process not in (-1, ANY, PROCESS):
             return []
-        threads = self.target.thread_list()
+        threads = self.threads()
         if ref.thread == -1:
             return list(threads)
         if ref.thread == ANY:

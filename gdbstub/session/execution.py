@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from gdbstub.errors import TargetError, UnsupportedError
@@ -22,9 +23,21 @@ from gdbstub.requests.execution import (
 from gdbstub.requests.parsing import ALL, ThreadRef
 from gdbstub.session.console import console
 from gdbstub.session.context import Context
+from gdbstub.session.refusals import say_unsaid
 from gdbstub.session.registers import set_pc
 from gdbstub.session.stop_reply import of_whole_target, stop_reply
-from gdbstub.stops import HistoryEdge, NoneResumed, Signal, Signalled, StopReason, ThreadEnded, ThreadId, ThreadStarted
+from gdbstub.stops import (
+    Exited,
+    HistoryEdge,
+    NoneResumed,
+    Signal,
+    Signalled,
+    StopReason,
+    Terminated,
+    ThreadEnded,
+    ThreadId,
+    ThreadStarted,
+)
 from gdbstub.target import Action, ActionKind, Continue, RangeStep, Step, Stop
 
 _EVERYONE = ThreadRef(ALL)
@@ -67,28 +80,65 @@ def why_stopped(context: Context) -> Reply:
     """The reason the target stands. One that runs is stopped first (all-stop) or said to run (non-stop)."""
     reason = context.target.execution.state()
     if context.non_stop:
-        context.unreported.clear()
-        if reason is None:
-            context.running = set(context.target.thread_list())
-            return Ok()
-        context.running.clear()
-        context.unreported.append(reason)
-        context.unreported.extend(
-            Signalled(Signal.NONE, thread)
-            for thread in context.target.thread_list()
-            if not of_whole_target(reason) and thread != getattr(reason, "thread", None)
-        )
-        return Text(stop_reply(context, reason))
+        return _who_stands(context, reason)
     if reason is not None:
-        return Text(stop_reply(context, reason))
-    context.waiting = True
-    interrupt(context)
+        context.exited = _is_end(reason)
+        return Text(stop_reply(context, as_caused(context, reason)))
+    context.waiting = context.asking_why = True
+    _stop(context)
     return Later()
 
 
+def _who_stands(context: Context, reason: StopReason | None) -> Reply:
+    """Non-stop: every thread that stands, with signal 0. gdbserver does so, and gdb aborts at others: no resumption of
+    its own is there for them to end.
+    """
+    context.unreported.clear()
+    if reason is None:
+        context.running = set(context.threads())
+        return Ok()
+    context.running.clear()
+    if of_whole_target(reason):
+        context.unreported.append(reason)
+        context.exited = _is_end(reason)
+    else:
+        first = getattr(reason, "thread", context.target.first_thread)
+        others = [thread for thread in context.threads() if thread != first]
+        context.unreported.extend(Signalled(Signal.NONE, thread) for thread in (first, *others))
+    return Text(stop_reply(context, context.unreported[0]))
+
+
+def _is_end(reason: StopReason) -> bool:
+    """Whether the process is gone with it."""
+    return isinstance(reason, Exited | Terminated)
+
+
+def as_caused(context: Context, reason: StopReason) -> StopReason:
+    """A stop by SIGINT that this client has not asked for, such as the one of its attaching, is no signal to it.
+
+    LLDB shows nothing of a stop without a reason.
+    """
+    if not isinstance(reason, Signalled) or reason.signal != Signal.SIGINT or context.interrupting:
+        return reason
+    if context.lldb:
+        return replace(reason, signal=Signal.SIGTRAP, text="stopped to be attached to")
+    return replace(reason, signal=Signal.NONE)
+
+
 def interrupt(context: Context) -> None:
+    """The client wants the target to stop."""
+    context.interrupting = True
+    _stop(context)
+
+
+def _stop(context: Context) -> None:
     if context.target.interrupt is not None:
         context.target.interrupt.interrupt()
+
+
+def _starting(context: Context) -> None:
+    """The client lets the target run: what it wanted before is over."""
+    context.interrupting = context.asking_why = False
 
 
 def _assign(context: Context, actions: tuple[tuple[Action, ThreadRef | None], ...]) -> dict[ThreadId, Action]:
@@ -135,6 +185,7 @@ def _resume_legacy(context: Context, action: Continue | Step, address: int | Non
 
 
 def _resume(context: Context, assigned: dict[ThreadId, Action]) -> Reply:
+    _starting(context)
     if context.non_stop:
         context.running.update(thread for thread, action in assigned.items() if not isinstance(action, Stop))
         context.target.execution.resume(assigned)
@@ -156,10 +207,11 @@ def _reverse(context: Context, request: ReverseStep | ReverseContinue) -> Reply:
     reverse = context.target.reverse
     if reverse is None:
         raise UnsupportedError("the target cannot run backwards")
+    _starting(context)
     thread = context.thread(for_execution=True)
     go = reverse.reverse_step if isinstance(request, ReverseStep) else reverse.reverse_continue
     if context.non_stop:
-        context.running.update(context.target.thread_list())
+        context.running.update(context.threads())
         go(thread)
         return Ok()
     context.waiting = True
@@ -184,12 +236,16 @@ def on_stop(context: Context, reason: StopReason) -> None:
         return
     if isinstance(reason, NoneResumed) and "no-resumed+" not in context.features:
         reason = Signalled(Signal.NONE)
+    if context.asking_why:
+        reason = as_caused(context, reason)
     if context.non_stop:
         _notify(context, reason)
     elif context.waiting:
+        say_unsaid(context)
         _show_text(context, reason)
-        context.waiting = False
+        context.waiting = context.asking_why = False
         context.framing.send(stop_reply(context, reason).encode())
+        context.exited = _is_end(reason)
 
 
 def _show_text(context: Context, reason: StopReason) -> None:
@@ -202,6 +258,7 @@ def _notify(context: Context, reason: StopReason) -> None:
     thread = getattr(reason, "thread", None)
     if thread is None:
         context.running.clear()
+        context.exited = _is_end(reason)
     elif thread in context.running:
         context.running.discard(thread)
     elif not isinstance(reason, ThreadStarted | ThreadEnded):

@@ -28,6 +28,8 @@ from gdbstub.session.breakpoints import remove_all
 from gdbstub.session.console import CONSOLE_CHUNK, console
 from gdbstub.session.context import PROCESS, Context
 from gdbstub.session.execution import why_stopped
+from gdbstub.session.refusals import say_unsaid
+from gdbstub.stops import Signal
 
 
 def answer(context: Context, request: GeneralRequest) -> Reply:
@@ -114,6 +116,7 @@ def _monitor(context: Context, command: str) -> Reply:
     monitor = context.target.monitor
     if monitor is None:
         raise UnsupportedError("no monitor commands")
+    say_unsaid(context)
     try:
         result = monitor.run(command, lambda text: console(context, text))
     except TargetError as error:
@@ -135,13 +138,13 @@ def _offsets(context: Context) -> Reply:
 def _kill(context: Context, wants_reply: bool) -> Reply:
     if context.attached:
         remove_all(context)
-        context.attached = False
+        context.attached = context.exited = False
         if context.target.lifecycle is not None:
             context.target.lifecycle.killed()
-    if not wants_reply:
-        context.ended = not context.extended
-        return Later()
-    return Ok()
+    if wants_reply:
+        return Ok()
+    context.ended = not context.extended
+    return Text(f"X{Signal.SIGKILL:02x}") if context.lldb else Later()
 
 
 def leave(context: Context, *, kindly: bool) -> None:
@@ -149,7 +152,7 @@ def leave(context: Context, *, kindly: bool) -> None:
     if not context.attached:
         return
     remove_all(context)
-    context.attached = context.waiting = False
+    context.attached = context.exited = context.waiting = False
     context.running.clear()
     context.unreported.clear()
     lifecycle = context.target.lifecycle
@@ -163,8 +166,8 @@ def _refuse_other(process: int | None) -> None:
 
 
 def _take(context: Context) -> None:
-    if not context.attached:
-        context.attached = True
+    if not context.has_process:
+        context.attached, context.exited = True, False
         if context.target.lifecycle is not None:
             context.target.lifecycle.attached()
 

@@ -24,6 +24,7 @@ from gdbstub.requests.lldb import (
     WatchpointSupport,
 )
 from gdbstub.session.context import PROCESS, Context
+from gdbstub.session.execution import as_caused
 from gdbstub.session.stop_reply import description, lldb_reason, signal_of, stop_reply
 from gdbstub.session.threads import describe
 from gdbstub.stops import Signal, Signalled, StopReason, ThreadId
@@ -43,7 +44,7 @@ def answer(context: Context, request: LldbRequest) -> Reply:
         case RegisterInfo(number):
             return _register(context, number)
         case ThreadsInfo():
-            threads = [_thread(context, thread) for thread in context.target.thread_list()]
+            threads = [_thread(context, thread) for thread in context.threads()]
             return Binary(json.dumps(threads).encode())
         case ThreadStopInfo(ref):
             return Text(stop_reply(context, _reason(context, context.thread(ref))))
@@ -117,7 +118,7 @@ def _reason(context: Context, thread: ThreadId) -> StopReason:
     """Why this thread stands: the others were stopped with the one that has a reason."""
     reason = context.target.execution.state()
     if reason is not None and getattr(reason, "thread", thread) == thread:
-        return reason
+        return as_caused(context, reason)
     return Signalled(Signal.NONE, thread)
 
 

@@ -8,10 +8,18 @@ from typing import Any, assert_never, get_args
 
 from gdbstub.errors import TargetError, UnsupportedError
 from gdbstub.framing import CtrlC, Event, Framing, Oversize, Packet
-from gdbstub.replies import Empty, Failure, Reply, Text, encode
+from gdbstub.replies import Empty, ErrorStyle, Failure, Reply, Text, encode
 from gdbstub.requests import KnownRequest, Malformed, Request, Unknown, parse
 from gdbstub.requests.breakpoints import BreakpointsRequest
-from gdbstub.requests.execution import ExecutionRequest, InterruptAll, WhyStopped
+from gdbstub.requests.execution import (
+    ExecutionRequest,
+    InterruptAll,
+    Resume,
+    ResumeThreads,
+    ReverseContinue,
+    ReverseStep,
+    WhyStopped,
+)
 from gdbstub.requests.general import Detach, GeneralRequest, Kill, StartNoAckMode
 from gdbstub.requests.lldb import LldbRequest
 from gdbstub.requests.memory import MemoryRequest
@@ -27,6 +35,7 @@ from gdbstub.session import (
     lldb,
     memory,
     qemu,
+    refusals,
     registers,
     threads,
     transfer,
@@ -52,7 +61,10 @@ _FEATURES: tuple[tuple[Any, Callable[[Context, Any], Reply]], ...] = (
     (QemuRequest, qemu.answer),
     (LldbRequest, lldb.answer),
 )
-_NEEDS_PROCESS = MemoryRequest | RegistersRequest | ExecutionRequest | BreakpointsRequest
+_NEEDS_PROCESS = (
+    *get_args(MemoryRequest | RegistersRequest | BreakpointsRequest),
+    *(WhyStopped, Resume, ResumeThreads, ReverseStep, ReverseContinue, InterruptAll),
+)
 _ANSWERS: Mapping[type[KnownRequest], Callable[[Context, Any], Reply]] = {
     request: answer for union, answer in _FEATURES for request in get_args(union)
 }
@@ -154,7 +166,8 @@ class Session:
             case CtrlC():
                 self._interrupt()
             case Oversize():
-                self._send(Failure(f"packet longer than {self._framing.packet_size:#x} bytes"))
+                failure = Failure(f"packet longer than {self._framing.packet_size:#x} bytes")
+                self._send(failure, self._context.error_style)
             case _:
                 assert_never(event)
 
@@ -175,7 +188,10 @@ class Session:
     def _answer(self, request: Request) -> None:
         self._answering = True
         try:
-            self._send(self._reply(request))
+            reply = self._reply(request)
+            if isinstance(reply, Failure):
+                refusals.remember(self._context, request, reply)
+            self._send(reply, refusals.style_for(self._context, request))
         finally:
             self._answering = False
         if isinstance(request, StartNoAckMode):
@@ -188,9 +204,11 @@ class Session:
                 return Empty()
             case Malformed(_, why):
                 return Failure(why, errno=22)
-        if not self._context.attached and isinstance(request, _NEEDS_PROCESS):
-            gone = Failure("no process: detached or killed")
-            return Text("W00") if isinstance(request, WhyStopped) else gone
+        if not self._context.has_process and isinstance(request, _NEEDS_PROCESS):
+            if not isinstance(request, WhyStopped):
+                return Failure(f"no process: {'it has ended' if self._context.exited else 'detached or killed'}")
+            if not self._context.exited:
+                return Text("W00")
         try:
             return _ANSWERS[type(request)](self._context, request)
         except UnsupportedError:
@@ -198,8 +216,8 @@ class Session:
         except TargetError as error:
             return Failure(str(error), error.errno)
 
-    def _send(self, reply: Reply) -> None:
-        payload = encode(reply, self._context.error_style)
+    def _send(self, reply: Reply, style: ErrorStyle) -> None:
+        payload = encode(reply, style)
         if payload is not None:
             self._framing.send(payload)
 

@@ -115,7 +115,7 @@ def _lldb(context: Context, reason: StopReason) -> str:
     if text:
         fields += f"description:{text.encode().hex()};"
     if context.list_threads:
-        threads = ",".join(f"{thread:x}" for thread in context.target.thread_list())
+        threads = ",".join(f"{thread:x}" for thread in context.threads())
         fields += f"threads:{threads};"
     return fields
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from gdbstub.replies import Failure, Hex, Ok, Reply, Text
+from gdbstub.replies import Empty, Failure, Hex, Ok, Reply, Text
 from gdbstub.requests.parsing import ALL, ANY
 from gdbstub.requests.threads import (
     CurrentThread,
@@ -30,9 +30,9 @@ def answer(context: Context, request: ThreadsRequest) -> Reply:
         case ThreadAlive(thread):
             return Ok() if context.threads_of(thread) else Failure(f"no thread {thread.thread:#x}")
         case CurrentThread():
-            return Text("QC" + context.show(current_thread(context)))
+            return Text("QC" + context.show(current_thread(context))) if context.has_process else Empty()
         case FirstThreads():
-            threads = ",".join(context.show(thread) for thread in context.target.thread_list())
+            threads = ",".join(context.show(thread) for thread in context.threads())
             return Text("m" + threads if threads else "l")
         case MoreThreads():
             return Text("l")

@@ -71,7 +71,7 @@ def _memory_map(context: Context) -> str:
 
 def _threads(context: Context) -> str:
     entries = []
-    for thread in context.target.thread_list():
+    for thread in context.threads():
         info = describe(context, thread)
         core = "" if info.core is None else f' core="{info.core}"'
         name = f" name={quoteattr(info.name)}" if info.name else ""

@@ -199,8 +199,32 @@ def test_flood_behind_a_resumption_ends_the_session() -> None:
 
 def test_a_stop_nobody_waits_for_is_not_told_but_remembered() -> None:
     client = Client()
-    assert client.stop(Signalled(Signal.SIGINT)) == []
+    assert client.stop(Signalled(Signal.SIGSEGV)) == []
+    assert client.ask("?").startswith(b"T0b")
+
+
+def test_an_interruption_that_the_client_did_not_ask_for_is_no_signal_to_it() -> None:
+    """Such as the one that its attaching made."""
+    client = Client()
+    client.stop(Signalled(Signal.SIGINT))
+    assert client.ask("?").startswith(b"T00")
+    client.send("c")
+    client.session.receive(b"\x03")
+    assert client.take()[0].startswith(b"T02")
     assert client.ask("?").startswith(b"T02")
+
+
+def test_lldb_is_told_in_words_why_a_guest_stands_that_it_attached_to() -> None:
+    client = Client()
+    client.stop(Signalled(Signal.SIGINT))
+    client.send("qHostInfo")
+    assert b"reason:exception;description:" + b"stopped to be attached to".hex().encode() in client.ask("?")
+
+
+def test_an_interruption_by_somebody_else_is_a_signal_while_the_client_waits() -> None:
+    client = Client()
+    client.send("c")
+    assert client.stop(Signalled(Signal.SIGINT))[0].startswith(b"T02")
 
 
 def test_a_stop_from_elsewhere_ends_the_wait() -> None:
@@ -212,7 +236,7 @@ def test_a_stop_from_elsewhere_ends_the_wait() -> None:
 def test_why_stopped_stops_a_machine_that_runs() -> None:
     client = Client()
     client.machine.why = None
-    assert client.ask("?").startswith(b"T02")
+    assert client.ask("?").startswith(b"T00")
 
 
 def test_kill_and_detach_do_not_wait() -> None:
@@ -252,7 +276,7 @@ def test_thread_events_are_told_when_asked_for() -> None:
 def test_failed_resumption_is_an_error_and_does_not_wait() -> None:
     client = Client()
     client.machine.actions = frozenset()
-    assert client.ask("vCont;c") == b"E01"
+    assert client.ask("vCont;c") == b"E.the target cannot continue"
     assert not client.session.waiting
     assert client.ask("vCont?") == b"vCont;"
 
@@ -307,7 +331,7 @@ class TestNonStop:
 
     def test_why_stopped_lists_all_threads(self) -> None:
         client = self.client()
-        assert client.ask("?").startswith(b"T05thread:p1.1;")
+        assert client.ask("?").startswith(b"T00thread:p1.1;")
         assert client.ask("vStopped").startswith(b"T00thread:p1.2;")
         assert client.ask("vStopped") == b"OK"
 

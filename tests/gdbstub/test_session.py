@@ -8,6 +8,7 @@ from gdbstub.breakpoints import BreakpointKind
 from gdbstub.framing import PACKET_SIZE
 from gdbstub.replies import ErrorStyle, Failure, encode
 from gdbstub.session import Session
+from gdbstub.stops import Exited, Stepped
 from gdbstub.target import Target
 from tests.gdbstub.machine import Machine
 from tests.gdbstub.wire import Client, framed, payloads
@@ -120,3 +121,61 @@ def test_a_breakpoint_that_cannot_be_removed_does_not_keep_the_others() -> None:
     del client.machine.points[(BreakpointKind.SOFTWARE, 0x1000, 1, False)]
     assert client.ask("D") == b"OK"
     assert not client.machine.points
+
+
+OLD_GDB, NEW_GDB = "swbreak+", "swbreak+;error-message+"
+
+
+def test_every_client_that_shows_words_is_refused_in_words() -> None:
+    for features in (OLD_GDB, NEW_GDB):
+        client = Client(features)
+        assert client.ask("P4=0000") == b"E.gone cannot be written"
+    assert Client("").ask("P4=0000") == b"E01"
+    lldb = Client("")
+    lldb.send("QEnableErrorStrings")
+    assert lldb.ask("P4=0000") == b"E01;" + b"gone cannot be written".hex().encode()
+
+
+def test_what_a_client_hides_is_printed_at_the_next_occasion_once() -> None:
+    client = Client(OLD_GDB)
+    refused = b"O" + b"refused: cannot access memory at 0x9000: no memory there\n".hex().encode()
+    assert client.send("M9000,1:00", "X9000,1:a") == [b"E0e", b"E0e"]
+    client.send("c")
+    text, stop = client.stop(Stepped())
+    assert text == refused
+    assert stop.startswith(b"T05")
+    assert client.send("M9000,1:00", "qRcmd,6869")[1] == refused
+    assert refused not in client.send("qRcmd,6869")
+
+
+def test_a_client_that_shows_words_is_told_once() -> None:
+    client = Client(NEW_GDB)
+    assert client.ask("M9000,1:00").startswith(b"E.cannot access memory")
+    client.send("c")
+    assert len(client.stop(Stepped())) == 1
+
+
+@pytest.mark.parametrize("end", ["vKill;1", "D;1"])
+def test_no_thread_is_served_once_the_process_is_gone(end: str) -> None:
+    client = Client("multiprocess+;error-message+")
+    client.send("!", end)
+    assert client.ask("qfThreadInfo") == b"l"
+    assert client.ask("qXfer:threads:read::0,1000") == b'l<?xml version="1.0"?><threads></threads>'
+    assert client.ask("jThreadsInfo") == b"[]"
+    assert client.ask("Tp1.1") == b"E.no thread 0x1"
+    assert client.ask("Hgp1.1") == b"E.no thread 0x1"
+    assert client.ask("qC") == b""
+    assert client.ask("qThreadExtraInfo,p1.1") == b"E.no thread 0x1"
+    assert client.ask("vCont;c") == b"E.no process: detached or killed"
+
+
+def test_no_thread_is_served_once_the_target_has_ended_until_it_is_attached_to_again() -> None:
+    client = Client("multiprocess+;error-message+")
+    client.send("!", "c")
+    assert client.stop(Exited(3)) == [b"W03;process:1"]
+    assert client.ask("qfThreadInfo") == b"l"
+    assert client.ask("m1000,1") == b"E.no process: it has ended"
+    assert client.ask("?") == b"W03;process:1"
+    client.machine.why = Stepped()
+    assert client.ask("vAttach;1").startswith(b"T05")
+    assert client.ask("qfThreadInfo") == b"mp1.1,p1.2"
