@@ -25,8 +25,8 @@ EXPEDITED = ("pc", "sp", "fp")
 class Context:
     """One client and its target.
 
-    `exited`: it was told that the target has ended. `interrupting`: it has asked for the stop to come; `asking_why`: with
-    a question that only a target that stands can answer. `unsaid`: refusals of which its user has seen no word.
+    `exited`: it was told that the target has ended. `interrupting`: it has asked for the stop to come; `asking_why`:
+    with a question that only a target that stands can answer. `unsaid`: refusals of which its user has seen no word.
     """
 
     target: Target
