@@ -66,7 +66,9 @@ def goto(session: Session, arguments: Arguments) -> Document:
     gdb-helper has a command that does both.
     """
     next_run: NextRun = session.part(NextRun)
-    next_run.put(journey_to(session, arguments))
+    journey = journey_to(session, arguments)
+    if journey is not None:
+        next_run.put(journey)
     return document("stepi goes there")
 
 

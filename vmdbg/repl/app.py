@@ -215,10 +215,20 @@ class Repl:
     @contextmanager
     def _at_the_prompt(self) -> Iterator[None]:
         self._at_prompt = True
+        self.session.ask = self._ask
         try:
             yield
         finally:
             self._at_prompt = False
+            self.session.ask = None
+
+    def _ask(self, question: str) -> bool:
+        """Whether the user at the terminal agrees; Enter does."""
+        self._make_room()
+        try:
+            return self.prompt.ask(question)
+        except EOFError:
+            return False
 
     def greet(self) -> None:
         """Where the guest stands; the first time, the user's own file too."""

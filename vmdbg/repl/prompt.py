@@ -87,6 +87,16 @@ class Prompt:
                 color_depth=ColorDepth.DEPTH_1_BIT if self.theme.name == "mono" else None,
             )
 
+    def ask(self, question: str) -> bool:
+        """Yes or no. Raises EOFError, KeyboardInterrupt."""
+        asking: PromptSession[str] = PromptSession()
+        label: AnyFormattedText = [("class:prompt", f"{question} [Y/n] ")]
+        while True:
+            with self._interjections.held():
+                answer = asking.prompt(label, inputhook=self._hook, style=self._style()).strip().lower()
+            if answer in ("", "y", "yes", "n", "no"):
+                return not answer.startswith("n")
+
     def _style(self) -> BaseStyle:
         own = Style.from_dict(
             {"prompt": self.theme.prompt, "bottom-toolbar": f"noreverse {self.theme.bar}", "bottom-toolbar.text": ""}

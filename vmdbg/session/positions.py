@@ -64,9 +64,14 @@ def _address(session: Session, place: str) -> Linear:
 
 def _distance(session: Session, words: str) -> int:
     """`+1000`, `-2.5m`, `+20ms`, or an expression after the sign."""
-    found = _SCALED.fullmatch(words[1:])
-    distance = round(float(found[1]) * _SCALE[found[2].lower()]) if found else session.integer(words[1:])
+    distance = ticks_of(session, words[1:])
     return -distance if words[0] == "-" else distance
+
+
+def ticks_of(session: Session, words: str) -> int:
+    """How long `1000`, `2.5m`, `20ms` or an expression is. Raises UserError."""
+    found = _SCALED.fullmatch(words)
+    return round(float(found[1]) * _SCALE[found[2].lower()]) if found else session.integer(words)
 
 
 def _position_of(session: Session, mark: Mark) -> Position:

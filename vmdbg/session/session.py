@@ -67,6 +67,8 @@ class Session:
         self.generation = 0
         """Counts lines and stops: what was learnt of the guest in another may be void."""
         self.progress: Callable[[float], None] | None = None
+        self.ask: Callable[[str], bool] | None = None
+        """Asks the user who sits at a terminal; None where nobody does."""
         self.show: Callable[[Document], None] | None = None
         """Shows an answer before its line is done, where a line has many."""
         self.system = GuestSystem(self)

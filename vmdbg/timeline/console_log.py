@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from vmdbg.machine.console import Console, Listener
 from vmdbg.units import Tick
@@ -13,6 +14,18 @@ DEBUG_CONSOLE = -1
 NEWLINE = 0x0A
 PAUSE = 20_000
 """Ticks between two bytes after which a new part begins where not every byte's tick is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextEnd:
+    """Where an occurrence of a text ends: the tick noted for its last byte.
+
+    Ticks of bytes that were read from a file are those of the line's beginning: `count` bytes are to come from the
+    first with that tick, up to and including the last of the occurrence.
+    """
+
+    noted: Tick
+    count: int
 
 
 class PortLog:
@@ -40,28 +53,38 @@ class PortLog:
                 start = end
 
     def find(self, text: bytes, after: int = -1) -> int | None:
-        """The tick at which the last byte of the first occurrence that ends after tick `after` was written."""
+        """The tick noted for the last byte of the first occurrence that ends after tick `after`."""
         start = max(0, bisect_right(self.ticks, after) - len(text) + 1)
         at = self.text.find(text, start)
         return self.ticks[at + len(text) - 1] if at >= 0 else None
 
-    def nth(self, text: bytes, count: int) -> tuple[Tick, Tick, int] | None:
-        """Where the `count`-th occurrence ends: (tick noted for its last byte, the next tick noted, bytes from there).
-
-        Ticks of bytes that were read from a file are those of the line's beginning; the bytes are then counted from
-        the first with that tick up to and including the last of the occurrence.
-        """
+    def nth(self, text: bytes, count: int) -> TextEnd | None:
+        """Where the `count`-th occurrence ends."""
         at = -1
         for _ in range(count):
             at = self.text.find(text, at + 1)
             if at < 0:
                 return None
-        last = at + len(text) - 1
+        return self._end(at + len(text) - 1)
+
+    def ends_from(self, text: bytes, tick: int) -> Iterator[TextEnd]:
+        """Where occurrences end that may end at `tick` or later, ascending."""
+        noted = self.ticks[at - 1] if (at := bisect_left(self.ticks, tick)) else tick
+        at = max(0, bisect_left(self.ticks, noted) - len(text) + 1)
+        while (at := self.text.find(text, at)) >= 0:
+            yield self._end(at + len(text) - 1)
+            at += 1
+
+    def ends_before(self, text: bytes, tick: int) -> Iterator[TextEnd]:
+        """Where occurrences end that may end before `tick`, the last first."""
+        end = bisect_right(self.ticks, tick)
+        while (at := self.text.rfind(text, 0, end)) >= 0:
+            yield self._end(at + len(text) - 1)
+            end = at + len(text) - 1
+
+    def _end(self, last: int) -> TextEnd:
         tick = self.ticks[last]
-        first, after = bisect_left(self.ticks, tick), bisect_right(self.ticks, tick)
-        if after - first == 1:
-            return Tick(tick), Tick(tick), 1
-        return Tick(tick), Tick(self.ticks[after] if after < len(self.ticks) else tick), last - first + 1
+        return TextEnd(Tick(tick), last - bisect_left(self.ticks, tick) + 1)
 
     def between(self, start: int, end: int) -> bytes:
         """What was written from tick `start` up to, not including, tick `end`."""

@@ -12,9 +12,9 @@ from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
-from vmdbg.timeline.console_log import DEBUG_CONSOLE
 from vmdbg.timeline.mark_forms import FORMS
 from vmdbg.timeline.stops import arm
+from vmdbg.timeline.texts import go_to_end, talking_port
 from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Linear, Tick, scaled_ticks
 
@@ -197,38 +197,9 @@ def _done(timeline: Timeline) -> float:
 
 
 def _go_to_text(timeline: Timeline, text: bytes, count: int, on_progress: Progress | None) -> None:
-    port = 0 if timeline.console.ports[0].text else DEBUG_CONSOLE
-    around = timeline.console.ports[port].nth(text, count)
-    if around is None:
-        raise UserError(
-            f"the console never had {text.decode('utf-8', 'replace')!r} {count} times"
-            if count > 1
-            else f"the console never had {text.decode('utf-8', 'replace')!r}"
-        )
-    first, last, written = around
-    timeline.go(max(timeline.start, Position(first)), on_progress)
-    if first == last:
-        timeline.go(min(timeline.end, Position(Tick(first + 1))))
-        return
-    _go_to_byte(timeline, port, last, written)
-
-
-def _go_to_byte(timeline: Timeline, port: int, last: Tick, count: int) -> None:
-    """From where `count` bytes are still to come, to when they have."""
-    ticks: list[int] = []
-
-    def listen(_port: int, data: bytes, tick: int) -> None:
-        ticks.extend([tick] * len(data))
-
-    machine = timeline.machine
-    console = machine.debug_console if port == DEBUG_CONSOLE else machine.serial[port]
-    console.listeners.append(listen)
-    try:
-        while len(ticks) < count and timeline.position < timeline.end:
-            timeline.advance(min(timeline.end, Position(Tick(timeline.position.tick + 1_000_000))))
-    finally:
-        console.listeners.remove(listen)
-    if len(ticks) >= count:
-        timeline.go(min(timeline.end, Position(Tick(ticks[count - 1] + 1))))
-    else:
-        timeline.go(min(timeline.end, Position(last)))
+    port = talking_port(timeline)
+    end = timeline.console.ports[port].nth(text, count)
+    if end is None:
+        times = f" {count} times" if count > 1 else ""
+        raise UserError(f"the console never had {text.decode('utf-8', 'replace')!r}{times}")
+    go_to_end(timeline, port, end, on_progress)

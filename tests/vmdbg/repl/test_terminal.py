@@ -56,6 +56,17 @@ def test_control_c_stops_the_guest_and_not_the_prompt(open_terminal: Open) -> No
     assert "still here" in terminal.line("echo still here")
 
 
+def test_waiting_for_a_text_is_asked_about_and_ends(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.line("context --off")
+    terminal.line('goto --within 1ms "never"', "at most 1ms of the guest's time? [Y/n]")
+    terminal.keys("n", "Enter")
+    assert "tick 0" in terminal.line("when", "tick 0")
+    terminal.line('goto --within 1ms "never"', "[Y/n]")
+    terminal.keys("Enter")
+    terminal.wait_for("'never' was not written in 1,000,000 ticks")
+
+
 def test_long_answers_wait_for_a_key(open_terminal: Open) -> None:
     terminal = open_terminal("run", "--repl")
     terminal.line("registers all", "more: space")

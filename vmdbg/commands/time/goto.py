@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.backward import SeekRun
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.judge import judge
 from vmdbg.debugger.runs import ContinueRun, Run
-from vmdbg.debugger.stops import StepDone, Stop
-from vmdbg.document.document import Document
+from vmdbg.debugger.stops import Ended, StepDone, Stop
+from vmdbg.document.document import EMPTY, Document
 from vmdbg.engine.exits import BreakpointHit, EventCaught
 from vmdbg.errors import UserError
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.snapshot import Position
-from vmdbg.session.positions import find_position
+from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.positions import find_position, ticks_of
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.session.words import unquoted
+from vmdbg.timeline.console_log import DEBUG_CONSOLE
+from vmdbg.timeline.texts import last_text, next_text, talking_port
 from vmdbg.units import Tick
+
+PATIENCE = "60s"
+"""Of guest time: how long a text is waited for if nobody says."""
 
 
 def declare(parser: Parser) -> None:
     parser.add_argument(
         "where", metavar="POSITION", help='a tick, +N, -N, +20ms, 50%%, start, end, a bookmark, or "text"'
     )
-    parser.add_argument("--port", type=int, default=0, metavar="NUMBER", help="the serial port whose text counts (0)")
+    parser.add_argument(
+        "--port", type=int, metavar="NUMBER", help="the serial port whose text counts; -1 is the debug console"
+    )
+    parser.add_argument("--next", action="store_true", help='"text" that comes after now, though it came before too')
+    parser.add_argument(
+        "--within", default=PATIENCE, metavar="TIME", help=f'how long to wait for "text", as 20ms or 2G ({PATIENCE})'
+    )
 
 
 @command(
@@ -39,21 +53,27 @@ def declare(parser: Parser) -> None:
 def goto(session: Session, arguments: Arguments) -> Document:
     """Go to an instant, backwards or forwards, past every breakpoint of the known history; beyond it the guest runs on.
 
-    "text" in quotes goes to the next time, from here, that a serial console has written it. Where that is still
-    to come, breakpoints stop the guest on its way.
+    "text" in quotes is where a console has written it: the next time from here in what is known, or else the last time
+    before (unless --next). One that is still to come is waited for, a minute of guest time or --within, and breakpoints
+    stop the guest on its way.
     """
     journey = journey_to(session, arguments)
-    return session.execution.carry(lambda _: journey)
+    if journey is None:
+        return EMPTY
+    result = session.execution.carry(lambda _: journey)
+    if isinstance(journey, TextRun) and journey.missed is not None:
+        raise UserError(journey.missed)
+    return result
 
 
-def journey_to(session: Session, arguments: Arguments) -> Run:
-    """What goes where the arguments say. Moves nothing yet. Raises UserError."""
+def journey_to(session: Session, arguments: Arguments) -> Run | None:
+    """What goes where the arguments say; None if the user would rather not. Moves nothing yet. Raises UserError."""
     debugger, words = session.debugger, arguments.where.strip()
     if words[:1] in "'\"":
         wanted = unquoted(words).encode()
         if not wanted:
             raise UserError("goto which text? there is nothing between the quotes")
-        return to_text(debugger, wanted, arguments.port)
+        return _to_text(session, wanted, arguments)
     position = find_position(session, words)
     if position <= debugger.timeline.end:
         return SeekRun(position)
@@ -63,53 +83,95 @@ def journey_to(session: Session, arguments: Arguments) -> Run:
     return ContinueRun(debugger, Continue(limit=position.tick))
 
 
-def to_text(debugger: Debugger, wanted: bytes, port: int) -> Run:
-    """To the first instant after this one at which a serial port has written the text."""
-    log = debugger.timeline.console.ports.get(port)
-    if log is None:
-        raise UserError(f"there is no serial port {port}")
-    here = debugger.position.tick
-    found = log.find(wanted, here)
-    if found is not None and found < debugger.timeline.end.tick:
-        return SeekRun(Position(Tick(found + 1)))
-    if debugger.timeline.closed:
-        raise UserError(f"the rest of the recording has no {wanted.decode('utf-8', 'replace')!r} on that port")
-    return TextRun(wanted, port)
+def _to_text(session: Session, wanted: bytes, arguments: Arguments) -> Run | None:
+    timeline = session.debugger.timeline
+    port = talking_port(timeline) if arguments.port is None else arguments.port
+    if port not in timeline.console.ports:
+        raise UserError(f"there is no serial port {port}: 0 to 3 are COM1 to COM4, -1 is the debug console")
+    known = _known(session, port, wanted, only_next=arguments.next)
+    if known is not None:
+        return SeekRun(known)
+    words = repr(wanted.decode("utf-8", "replace"))
+    if timeline.closed:
+        where = "the rest of the recording" if arguments.next else "the recording"
+        raise UserError(f"{where} has no {words} on that console")
+    patience = ticks_of(session, arguments.within)
+    if patience < 1:
+        raise UserError("--within takes a time from 1 tick on, as 20ms or 2G")
+    if session.ask is not None and not session.ask(
+        f"{words} has not been written yet. Run until it is, at most {arguments.within} of the guest's time?"
+    ):
+        return None
+    ports = (0, DEBUG_CONSOLE) if arguments.port is None else (port,)
+    return TextRun(wanted, ports, patience)
+
+
+def _known(session: Session, port: int, wanted: bytes, *, only_next: bool) -> Position | None:
+    timeline = session.debugger.timeline
+    with elsewhen(session), timeline.undisturbed():
+        found = next_text(timeline, port, wanted)
+    if found is not None or only_next:
+        return found
+    with elsewhen(session), timeline.undisturbed():
+        found = last_text(timeline, port, wanted)
+    if found is not None and not timeline.closed:
+        session.notices.append("that was before; goto --next waits for the next time")
+    return found
 
 
 class TextRun:
-    """On until a serial port has written the text, and LATENCY ticks more: the first place to stop exactly."""
+    """On until a console has written the text, and LATENCY ticks more: the first place to stop exactly."""
 
-    def __init__(self, wanted: bytes, port: int) -> None:
+    def __init__(self, wanted: bytes, ports: Sequence[int], patience: int) -> None:
         self._wanted = wanted
-        self._port = port
-        self._tail = b""
+        self._tails = dict.fromkeys(ports, b"")
+        self._patience = patience
+        self._limit = Tick(0)
         self._end: Tick | None = None
         self._over = True
         self._debugger: Debugger | None = None
+        self.missed: str | None = None
+        """Why it was not found, if it was not."""
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:
         if self._debugger is None:
             self._debugger = debugger
+            self._limit = Tick(debugger.timeline.end.tick + self._patience)
+            self._tails = {port: self._tail(bytes(debugger.timeline.console.port(port).text)) for port in self._tails}
             debugger.timeline.console.listeners.append(self._on_output)
         timeline = debugger.timeline
         debugger.points.arm(debugger.engine)
-        outcome = timeline.advance(Position(Tick(debugger.machine.clock + budget)), over_breakpoint=self._over)
+        goal = Tick(min(debugger.machine.clock + budget, self._limit))
+        outcome = timeline.advance(Position(goal), over_breakpoint=self._over)
         self._over = isinstance(outcome, BreakpointHit | EventCaught)
         stop = judge(debugger, outcome)
         if stop is None and self._end is not None and debugger.machine.clock >= self._end:
             return StepDone()
+        if self._end is None:
+            if isinstance(stop, Ended):
+                self.missed = f"{self._words} was not written before the guest ended"
+            elif stop is None and debugger.machine.clock >= self._limit:
+                self.missed = f"{self._words} was not written in {self._patience:,} ticks; --within waits longer"
+                return StepDone()
         return stop
+
+    @property
+    def _words(self) -> str:
+        return repr(self._wanted.decode("utf-8", "replace"))
 
     def _on_output(self, port: int, data: bytes, now: int) -> None:
         """Runs while guest code does."""
-        if port != self._port or self._end is not None or self._debugger is None:
+        if port not in self._tails or self._end is not None or self._debugger is None:
             return
-        window = self._tail + data
+        window = self._tails[port] + data
         if self._wanted in window:
             self._end = Tick(now + LATENCY)
             self._debugger.machine.stop_by(self._end)
-        self._tail = window[1 - len(self._wanted) :] if len(self._wanted) > 1 else b""
+        self._tails[port] = self._tail(window)
+
+    def _tail(self, written: bytes) -> bytes:
+        """What the text may have begun with."""
+        return written[max(0, len(written) - len(self._wanted) + 1) :]
 
     def abandon(self, debugger: Debugger) -> None:
         if self._debugger is not None:

@@ -13,7 +13,7 @@ def test_what_is_typed_reaches_the_guests_shell() -> None:
         session.run('goto "> "')
         session.run(r'send "help\n"')
         session.run('goto "help"')
-        session.run('goto "> "')
+        session.run('goto --next "> "')
         assert "tasks" in guest.output.partition("help")[2] or len(guest.output.partition("help")[2]) > 20
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from vmdbg import launch, open_recording
 from vmdbg.session.session import Session
 
 
@@ -42,6 +45,59 @@ def test_text_to_come_lets_the_guest_run(live: Session) -> None:
     live.run("stepi")
     live.run("reverse-stepi")
     assert live.debugger.position == before
+
+
+def test_text_that_lies_behind_is_gone_back_to(session: Session, live: Session) -> None:
+    for one in (session, live):
+        one.run("goto start")
+        one.run('goto "sample kernel"')
+        there = one.debugger.position
+        one.run("goto +1m")
+        one.run('goto "sample kernel"')
+        if one is session:
+            assert one.debugger.position == there
+        assert one.debugger.position < one.debugger.timeline.end
+        assert one.debugger.timeline.console.ports[0].between(0, one.debugger.position.tick).endswith(b"sample kernel")
+    assert "that was before; goto --next" in live.notices[-1]
+    assert "the rest of the recording has no 'sample kernel'" in session.execute('goto --next "sample kernel"')
+    assert "the recording has no 'never'" in session.execute('goto "never"')
+
+
+def test_text_that_never_comes_ends_the_wait_and_the_user_is_asked_first(live: Session) -> None:
+    assert "'never' was not written in 20,000,000 ticks" in live.execute('goto --within 20ms "never"')
+    end = live.debugger.position
+    assert end.tick >= 20_000_000
+    asked: list[str] = []
+    live.ask = lambda question: bool(asked.append(question))
+    live.execute('goto --within 1s "never"')
+    assert live.debugger.position == end
+    assert asked == ["'never' has not been written yet. Run until it is, at most 1s of the guest's time?"]
+    assert "takes a time" in live.execute('goto --within 0 "never"')
+    assert "no serial port 9" in live.execute('goto --port 9 "never"')
+
+
+def test_text_whose_beginning_was_written_before_now_is_found(session: Session, live: Session) -> None:
+    live.run('goto "vmdbg"')
+    log = live.debugger.timeline.console.ports[0]
+    length = len(log.text)
+    wanted = session.debugger.timeline.console.ports[0].text[length - 4 : length + 4].decode()
+    live.run(f"goto {wanted!r}")
+    assert log.find(wanted.encode()) is not None
+
+
+def test_text_in_a_recording_is_found_at_its_last_byte(sample: Path, tmp_path: Path) -> None:
+    """A recording notes when lines begin, not when each byte was written."""
+    ticks = []
+    with launch(sample, memory="16M", record=tmp_path / "it") as guest:
+        guest.timeline.console.listeners.append(lambda _port, data, tick: ticks.extend([tick] * len(data)))
+        text = guest.expect("sample> ")
+        guest.send("tic")
+        guest.expect("tic")
+    with open_recording(tmp_path / "it") as guest:
+        for words in ("sample> tic", "sample> ", "vmdbg sample kernel"):
+            guest.execute(f'goto "{words}"')
+            place = (text + "tic").index(words) + len(words) - 1
+            assert 0 <= guest.position.tick - ticks[place] - 1 < 16, words
 
 
 def test_beyond_the_recording(session: Session) -> None:
