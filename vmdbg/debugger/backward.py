@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdbg.debugger.actions import Step, StepMode
-from vmdbg.debugger.context import current_context
-from vmdbg.debugger.judge import breakpoints_here, judge
+from vmdbg.debugger.interruptions import to_first_instant
+from vmdbg.debugger.judge import breakpoints_here, counted_back, would_stop
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart, Interrupted, StepDone, Stop
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import TimelineOutcome
@@ -26,26 +26,40 @@ class BackwardContinueRun:
 
 
 def search_backwards(debugger: Debugger) -> Stop:
-    """Stand at the latest instant before now at which going forwards would have stopped."""
-    last: list[Stop] = []
+    """Stand at the latest instant before now at which going forwards would have stopped.
+
+    Hits are counted once the search has ended, and conditions asked without a trace: it passes by again and again.
+    """
+    origin = debugger.position
+    debugger.points.arm(debugger.engine)
+    while True:
+        found = _last_before(debugger)
+        if debugger.interrupt_wanted and debugger.position >= origin:
+            return Interrupted()
+        if found is None:
+            return HistoryStart()
+        stop = counted_back(*found)
+        if stop is not None:
+            return stop
+
+
+def _last_before(debugger: Debugger) -> tuple[Stop, Position] | None:
+    """The last stop before now and when the point was hit: of a watchpoint that is after the access."""
+    last: list[tuple[Stop, Position]] = []
 
     def is_stop(outcome: TimelineOutcome) -> bool:
-        stop = judge(debugger, outcome)
+        stop = would_stop(debugger, outcome)
         if stop is None:
             return False
-        last[:] = [stop]
+        last[:] = [(stop, debugger.position)]
         return True
 
-    debugger.points.arm(debugger.engine)
-    origin = debugger.position
     found = debugger.timeline.reverse_search(is_stop, debugger.on_progress, lambda: debugger.interrupt_wanted)
-    if debugger.interrupt_wanted and debugger.position == origin:
-        return Interrupted()
-    return last[0] if found is not None and last else HistoryStart()
+    return last[0] if found is not None and last else None
 
 
 class BackwardStepRun:
-    """Steps backwards. In the same context, handlers that returned here are passed over."""
+    """Steps backwards. In the same context, the way back is that of the steps forth: handlers are passed over."""
 
     def __init__(self, debugger: Debugger, action: Step) -> None:
         self._left = action.count
@@ -56,36 +70,35 @@ class BackwardStepRun:
         stop = self._step(debugger)
         if stop is not None:
             return stop
+        self._left -= 1
         if self._span is not None:
             low, high = self._span
             if not low <= debugger.pc < high:
                 return StepDone()
-            here = breakpoints_here(debugger)
-            return BreakpointStop(tuple(here)) if here else None
-        self._left -= 1
-        return StepDone() if self._left <= 0 else None
+        elif self._left <= 0:
+            return StepDone()
+        here = tuple(point for point in breakpoints_here(debugger) if point.action is None and point.holds(debugger))
+        return counted_back(BreakpointStop(here), debugger.position) if here else None
 
     def _step(self, debugger: Debugger) -> Stop | None:
-        timeline, engine = debugger.timeline, debugger.engine
+        timeline = debugger.timeline
+        origin = timeline.position
+        if self._mode is StepMode.ARCHITECTURAL:
+            timeline.reverse_step()
+            return None if timeline.position < origin else HistoryStart()
+        stop = to_first_instant(debugger)
+        if stop is not None:
+            return stop
         if timeline.position <= timeline.start:
             return HistoryStart()
-        context, pc = current_context(engine), engine.linear_pc
-        timeline.reverse_step(past_inputs=self._mode is StepMode.SAME_CONTEXT)
-        if self._mode is StepMode.ARCHITECTURAL or not self._returned_from_handler(debugger):
-            return None
-        point = debugger.points.add_breakpoint(pc, condition=lambda d: current_context(d.engine) == context)
-        try:
-            stop = search_backwards(debugger)
-        finally:
-            debugger.points.remove(point)
-        if not isinstance(stop, BreakpointStop) or point not in stop.breakpoints:
-            return stop
-        return self._step(debugger)
-
-    def _returned_from_handler(self, debugger: Debugger) -> bool:
-        """Whether the instruction at the pc is an IRET: what came before it was another context's."""
-        code = debugger.linear().read_prefix(debugger.pc, 2)
-        return code[:1] == b"\xcf" or (code[:1] in (b"\x48", b"\x66") and code[1:2] == b"\xcf")
+        timeline.reverse_step(past_inputs=True)
+        there = timeline.position
+        if not debugger.interrupt_wanted and to_first_instant(debugger) is not None:
+            timeline.seek(there)
+        if debugger.interrupt_wanted:
+            timeline.seek(origin)
+            return Interrupted()
+        return None
 
     def abandon(self, debugger: Debugger) -> None:
         pass

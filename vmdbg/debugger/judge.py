@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from vmdbg.debugger.points import Breakpoint, Watchpoint
@@ -29,6 +29,7 @@ from vmdbg.engine.exits import (
     WatchpointHit,
 )
 from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
 
 if TYPE_CHECKING:
@@ -36,12 +37,26 @@ if TYPE_CHECKING:
 
 
 def judge(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
-    """The stop, or None if the guest is to go on (past what is at the pc)."""
+    """The stop, or None if the guest is to go on (past what is at the pc). Counts hits and carries out actions."""
+    match outcome:
+        case BreakpointHit():
+            return judge_breakpoint(debugger)
+        case WatchpointHit():
+            stop = would_stop(debugger, outcome)
+            at = debugger.position
+            return _watched(stop, lambda point: point.counts(at)) if isinstance(stop, WatchpointStop) else stop
+        case _:
+            return would_stop(debugger, outcome)
+
+
+def would_stop(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
+    """The stop if no hit is to be ignored, without a trace: on the way back the guest comes by again and again."""
     match outcome:
         case LimitReached() | Stepped() | StopRequested():
             return None
         case BreakpointHit():
-            return judge_breakpoint(debugger)
+            hit = tuple(point for point in breakpoints_here(debugger) if point.action is None and point.holds(debugger))
+            return BreakpointStop(hit) if hit else None
         case WatchpointHit(hits):
             wanted = [pair for pair in _watchpoints(debugger, hits) if _changed(debugger, *pair)]
             wanted = [(point, hit) for point, hit in wanted if point.holds(debugger)]
@@ -62,13 +77,31 @@ def judge_breakpoint(debugger: Debugger) -> BreakpointStop | None:
     """The stop, if one of the breakpoints at the pc wants it."""
     hit = []
     for point in breakpoints_here(debugger):
-        condition = point.condition
-        if (condition is None or condition(debugger)) and point.counts():
+        if point.holds(debugger) and point.counts(debugger.position):
             if point.action is None:
                 hit.append(point)
             else:
                 point.action(debugger)
     return BreakpointStop(tuple(hit)) if hit else None
+
+
+def counted_back(stop: Stop, at: Position) -> Stop | None:
+    """What is left of a stop found on the way back, at `at`, once hits that are to be ignored are."""
+    match stop:
+        case BreakpointStop(breakpoints):
+            left = tuple(point for point in breakpoints if point.counts_back(at))
+            return BreakpointStop(left) if left else None
+        case WatchpointStop():
+            return _watched(stop, lambda point: point.counts_back(at))
+        case _:
+            return stop
+
+
+def _watched(stop: WatchpointStop, wanted: Callable[[Watchpoint], bool]) -> WatchpointStop | None:
+    """Each point is asked once, however many accesses it saw."""
+    answers = {point.number: wanted(point) for point in dict.fromkeys(point for point, _ in stop.hits)}
+    left = tuple(pair for pair in stop.hits if answers[pair[0].number])
+    return WatchpointStop(left) if left else None
 
 
 def breakpoints_here(debugger: Debugger) -> Sequence[Breakpoint]:

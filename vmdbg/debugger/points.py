@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vmdbg.debugger.hits import Hits
 from vmdbg.engine.exits import Access
+from vmdbg.machine.snapshot import Position
 
 if TYPE_CHECKING:
     from vmdbg.debugger.debugger import Debugger
@@ -27,8 +29,8 @@ class Space(enum.Enum):
 class Point:
     """What breakpoints and watchpoints share.
 
-    `owner` names the front end, so that each sees its own; `hits` counts the times the condition held;
-    the first `ignore` of them do not stop; a `temporary` one goes when it stops.
+    `owner` names the front end, so that each sees its own; `hits` are the instants at which the condition is known
+    to hold; the first `ignore` of them do not stop; a `temporary` one goes when it stops.
     """
 
     number: int
@@ -40,16 +42,22 @@ class Point:
     enabled: bool = True
     temporary: bool = False
     ignore: int = 0
-    hits: int = 0
+    hits: Hits = field(default_factory=Hits)
 
     def holds(self, debugger: Debugger) -> bool:
-        """Count a hit; whether it stops."""
-        return (self.condition is None or self.condition(debugger)) and self.counts()
+        """Whether its condition does, where the guest stands."""
+        return self.condition is None or self.condition(debugger)
 
-    def counts(self) -> bool:
-        """Count a hit whose condition holds; whether it stops."""
-        self.hits += 1
-        return self.hits > self.ignore
+    def counts(self, at: Position) -> bool:
+        """Count a hit at that instant, which is now; whether it stops."""
+        return self.hits.add(at) > self.ignore
+
+    def counts_back(self, at: Position) -> bool:
+        """As counts() on the way back: of hits not known before, the latest are passed."""
+        if at in self.hits:
+            return self.hits.up_to(at) > self.ignore
+        self.hits.add(at)
+        return len(self.hits) > self.ignore
 
 
 @dataclass(slots=True, eq=False)

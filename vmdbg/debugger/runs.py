@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vmdbg.debugger.actions import Continue, Step, StepMode
 from vmdbg.debugger.context import Context, current_context, is_interruption, return_slot
-from vmdbg.debugger.judge import breakpoints_here, judge, judge_breakpoint
+from vmdbg.debugger.judge import judge, judge_breakpoint
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop, WatchpointStop
 from vmdbg.engine.exits import Access, BreakpointHit, Delivery, EventCaught, LimitReached, Stepped, StopRequested
@@ -156,7 +156,6 @@ class StepRun:
     """Steps forwards."""
 
     def __init__(self, debugger: Debugger, action: Step) -> None:
-        self._rsp = debugger.engine.register_reader("rsp")
         self._left = action.count
         self._span = action.span
         self._mode = action.mode or debugger.step_mode
@@ -179,7 +178,7 @@ class StepRun:
             return stop
         debugger.points.arm(debugger.engine)
         engine = debugger.engine
-        rsp, deliveries, inputs = self._rsp(), engine.delivery_count, debugger.timeline.history.taken()
+        deliveries, inputs = engine.delivery_count, debugger.timeline.history.taken()
         outcome = debugger.timeline.step()
         if not isinstance(outcome, Stepped):
             stop = judge(debugger, outcome)
@@ -188,29 +187,27 @@ class StepRun:
         if self._mode is StepMode.SAME_CONTEXT and debugger.timeline.history.taken() != inputs:
             return None
         since = engine.delivery_count - deliveries
-        if since and self._mode is StepMode.SAME_CONTEXT and self._start_detour(debugger, rsp, since):
+        if since and self._mode is StepMode.SAME_CONTEXT and self._start_detour(debugger, since):
             return None
         return self._finished(debugger)
 
-    def _start_detour(self, debugger: Debugger, rsp: int, since: int) -> bool:
-        """Whether the first of the last `since` deliveries took the CPU from where `rsp` was the stack pointer."""
-        engine = debugger.engine
-        first = engine.delivery(since)
+    def _start_detour(self, debugger: Debugger, since: int) -> bool:
+        """Whether the first of the last `since` deliveries took the CPU away from what it ran."""
+        first = debugger.engine.delivery(since)
         if first is None or not is_interruption(first):
             return False
-        context = Context(rsp, engine.read_register("cr3"), first.cpl)
+        context = Context(first.rsp, first.cr3, first.cpl)
         self._detour = Detour(debugger, first, context, first.linear_pc)
         return True
 
     def _finished(self, debugger: Debugger) -> Stop | None:
+        """A breakpoint come to by a step is hit; it ends all but the last, which ends there anyway."""
+        here = judge_breakpoint(debugger)
+        self._left -= 1
         if self._span is not None:
             low, high = self._span
-            if not low <= debugger.pc < high:
-                return StepDone()
-            here = [point for point in breakpoints_here(debugger) if point.holds(debugger)]
-            return BreakpointStop(tuple(here)) if here else None
-        self._left -= 1
-        return StepDone() if self._left <= 0 else None
+            return here if low <= debugger.pc < high else StepDone()
+        return here if self._left > 0 else StepDone()
 
     def abandon(self, debugger: Debugger) -> None:
         if self._detour is not None:

@@ -18,11 +18,15 @@ from vmdbg.units import Linear, Physical, Tick
 
 @dataclass(frozen=True, slots=True)
 class CpuSnapshot:
-    """The CPU between two instructions: clock, architectural state and TLB, as bytes that any process can restore."""
+    """The CPU between two instructions: clock, architectural state and TLB, as bytes that any process can restore.
+
+    `deliveries` are the last of them, for people: the guest's future does not depend on them.
+    """
 
     clock: Tick
     state: bytes
     tlb: bytes
+    deliveries: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def _reason(session: Session, stop: Stop) -> Iterator[Text]:
             return
         case BreakpointStop(breakpoints):
             for point in breakpoints:
-                yield (oops_here(session) if is_oops_point(point) else None) or _breakpoint(point)
+                yield (oops_here(session) if is_oops_point(point) else None) or _breakpoint(session, point)
         case WatchpointStop(hits):
             for watched, hit in hits:
                 yield _watch_hit(session, watched, hit)
@@ -93,10 +93,11 @@ def _reason(session: Session, stop: Stop) -> Iterator[Text]:
             assert_never(stop)
 
 
-def _breakpoint(point: Breakpoint) -> Text:
+def _breakpoint(session: Session, point: Breakpoint) -> Text:
     kind = "physical breakpoint" if point.space is Space.PHYSICAL else "breakpoint"
     owner = f" of {point.owner}" if point.owner not in ("", "prompt") else ""
-    hits = f", hit {point.hits} times" if point.hits > 1 else ""
+    times = point.hits.up_to(session.debugger.position)
+    hits = f", hit {times} times" if times > 1 else ""
     return text(f"{kind} {point.number}{owner}{hits}", Style.CURRENT)
 
 

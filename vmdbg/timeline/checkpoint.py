@@ -34,7 +34,7 @@ class Checkpoint:
         """Bytes besides the pages and what images share."""
         state = self.state
         devices = sum(map(len, state.devices.values()))
-        return len(state.cpu.state) + len(state.cpu.tlb) + devices + len(state.scheduler)
+        return len(state.cpu.state) + len(state.cpu.tlb) + len(state.cpu.deliveries) + devices + len(state.scheduler)
 
 
 class Checkpoints:

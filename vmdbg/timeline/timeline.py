@@ -339,10 +339,14 @@ class Timeline:
                 self.go(self.previous(now))
                 if not past_inputs or self.history.taken() == inputs:
                     break
-                self.go(self.history.first_in_row())
-                self._back_to_halt()
+                self.skip_inputs_back()
                 now = self.position
         return self.position
+
+    def skip_inputs_back(self) -> None:
+        """The next is an input: go to before those that were taken with it. Call it while nothing is armed."""
+        self.go(self.history.first_in_row())
+        self._back_to_halt()
 
     def previous(self, now: Position) -> Position:
         """The instant before `now`, which is after the start. Moves the machine; call it while nothing is armed."""

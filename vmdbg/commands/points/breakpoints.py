@@ -118,15 +118,16 @@ def _row(session: Session, point: Point) -> tuple[Text, ...]:
     style = Style.PLAIN if point.enabled else Style.DIM
     lines = session.execution.on_point.get(point.number, ())
     words = point.text + "".join(f"; {line}" for line in lines)
-    if point.ignore > point.hits:
-        words += f" (ignoring {point.ignore - point.hits} more)"
+    hits = point.hits.up_to(session.debugger.position)
+    if point.ignore > hits:
+        words += f" (ignoring {point.ignore - hits} more)"
     return (
         count(point.number),
         text(kind_words(point), style),
         text("yes" if point.enabled else "no", style, point.enabled),
         address(point.address),
         text(str(point.size), value=point.size) if isinstance(point, Watchpoint) else text(""),
-        count(point.hits),
+        count(hits),
         text(point.owner or "", Style.DIM),
         text(words),
         text(session.describe(point.address) if point.space is Space.LINEAR else "", Style.SYMBOL),
@@ -214,7 +215,7 @@ def ignore(session: Session, arguments: Arguments) -> Document:
     """Pass the next hits of a point without stopping."""
     point = session.debugger.points.find(arguments.number)
     times = must_be_positive(session.integer(arguments.times), "the number of hits")
-    point.ignore = point.hits + times
+    point.ignore = point.hits.up_to(session.debugger.position) + times
     return document(f"{kind_words(point)} {point.number} passes the next {times} hits")
 
 

@@ -29,7 +29,7 @@ def continue_(session: Session, arguments: Arguments) -> Document:
         number = session.integer(arguments.ignore)
         stop = session.debugger.last_stop
         for point in stop.breakpoints if isinstance(stop, BreakpointStop) else ():
-            point.ignore = point.hits + max(0, number - 1)
+            point.ignore = point.hits.up_to(session.debugger.position) + max(0, number - 1)
     return session.execution.act(Continue())
 
 

@@ -1,5 +1,5 @@
 typedef struct { uint32_t selector; uint64_t base; uint32_t limit; uint32_t flags; ...; } Segment;
-typedef struct { uint64_t tick, rip, linear_pc, cr2, handler; uint32_t error_code; uint8_t vector, kind, cpl, width, code_size, code[15]; ...; } VmDelivery;
+typedef struct { uint64_t tick, rip, linear_pc, rsp, cr3, cr2, handler; uint32_t error_code; uint8_t vector, kind, cpl, width, code_size, code[15]; ...; } VmDelivery;
 typedef struct { uint64_t address, size; uint32_t kind, id; } VmWatchpoint;
 typedef struct { uint64_t linear, physical; uint32_t size, access, id, pad; uint8_t old[16]; } VmWatchHit;
 typedef struct { uint32_t leaf, subleaf, eax, ebx, ecx, edx; } VmCpuid;

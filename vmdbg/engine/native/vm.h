@@ -13,7 +13,7 @@ enum VmCatch { CATCH_CR3 = 1, CATCH_MODE = 2, CATCH_MSR_READ = 4, CATCH_MSR_WRIT
 enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };
 
 typedef struct {                            /* an exception, software interrupt or external interrupt delivered */
-    uint64_t tick, rip, linear_pc, cr2, handler;
+    uint64_t tick, rip, linear_pc, rsp, cr3, cr2, handler;
     uint32_t error_code;
     uint8_t vector, kind, cpl;
     uint8_t width;                          /* bits of the code segment that it struck in */

@@ -12,7 +12,7 @@ from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus, CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.engine.unicorn.callbacks import NEVER
-from vmdbg.engine.unicorn.native_values import DELIVERIES, delivery, exit_of, load_catches, load_cpuid, load_watchpoints
+from vmdbg.engine.unicorn.native_values import DELIVERIES, are_deliveries, delivery, exit_of, load_catches, load_cpuid, load_watchpoints
 from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
 from vmdbg.errors import EngineError
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical, Tick
@@ -60,6 +60,8 @@ class UnicornEngine:
         self._word = ffi.new("uint64_t[1]")
         self._passes: Callable[[], bool] | None = None
         self.stops = Stops()
+        self._deliveries_start = 0
+        """The count at which the deliveries begin that led to the present state."""
         load_cpuid(self._vm, cpuid)
 
     def _map_windows(self) -> None:
@@ -268,16 +270,36 @@ class UnicornEngine:
 
     def delivery(self, back: int = 1) -> Delivery | None:
         vm = self._vm
-        known = 0 < back <= min(vm.delivery_count, DELIVERIES)
+        known = 0 < back <= self._deliveries_known
         return delivery(vm.deliveries[(vm.delivery_count - back) % DELIVERIES]) if known else None
 
     def deliveries(self) -> tuple[Delivery, ...]:
         count = self._vm.delivery_count
-        return tuple(delivery(self._vm.deliveries[i % DELIVERIES]) for i in range(max(0, count - DELIVERIES), count))
+        known = self._deliveries_known
+        return tuple(delivery(self._vm.deliveries[i % DELIVERIES]) for i in range(count - known, count))
+
+    @property
+    def _deliveries_known(self) -> int:
+        return min(int(self._vm.delivery_count) - self._deliveries_start, DELIVERIES)
 
     def snapshot(self) -> CpuSnapshot:
         lib.vm_get_state(self._vm, self._state)
-        return CpuSnapshot(self.clock, bytes(ffi.buffer(self._state)), self._tlb())
+        return CpuSnapshot(self.clock, bytes(ffi.buffer(self._state)), self._tlb(), self._save_deliveries())
+
+    def _save_deliveries(self) -> bytes:
+        """Oldest first."""
+        count, known = self._vm.delivery_count, self._deliveries_known
+        ring, size = bytes(ffi.buffer(self._vm.deliveries)), ffi.sizeof("VmDelivery")
+        first = (count - known) % DELIVERIES * size
+        return (ring[first:] + ring[:first])[: known * size]
+
+    def _restore_deliveries(self, saved: bytes) -> None:
+        """They follow the clock: those of another instant are no longer known. The count goes on from what it was."""
+        vm, size = self._vm, ffi.sizeof("VmDelivery")
+        self._deliveries_start = int(vm.delivery_count)
+        for start in range(0, len(saved), size):
+            ffi.memmove(ffi.addressof(vm.deliveries[vm.delivery_count % DELIVERIES]), saved[start : start + size], size)
+            vm.delivery_count += 1
 
     def _tlb(self) -> bytes:
         count = lib.tlb_export(self._vm, ffi.NULL, 0)
@@ -286,13 +308,18 @@ class UnicornEngine:
         return bytes(ffi.buffer(pairs))
 
     def restore(self, snapshot: CpuSnapshot) -> None:
-        if len(snapshot.state) != ffi.sizeof("VmState") or len(snapshot.tlb) % 16:
+        if (
+            len(snapshot.state) != ffi.sizeof("VmState")
+            or len(snapshot.tlb) % 16
+            or not are_deliveries(snapshot.deliveries)
+        ):
             raise EngineError("the snapshot's CPU state was made by another version of the engine")
         ffi.memmove(self._state, snapshot.state, len(snapshot.state))
         lib.vm_set_state(self._vm, self._state)
         lib.tlb_import(self._vm, ffi.cast("uint64_t *", ffi.from_buffer(snapshot.tlb)), len(snapshot.tlb) // 16)
         self._vm.clock = snapshot.clock
         self._vm.nmi = 0
+        self._restore_deliveries(snapshot.deliveries)
 
     def restore_ram(self, address: Physical, data: bytes | memoryview) -> None:
         end = address + len(data)

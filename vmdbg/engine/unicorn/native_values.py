@@ -33,6 +33,8 @@ ffi, lib = _native.ffi, _native.lib
 
 DELIVERIES = 64
 """That the native part remembers."""
+RING_3 = 3
+WIDTHS = (16, 32, 64)
 ANY_SUBLEAF = 0xFFFFFFFF
 
 _EVENT_BITS = {
@@ -129,9 +131,23 @@ def delivery(native: object) -> Delivery:
         error_code=d.error_code,
         rip=d.rip,
         linear_pc=Linear(d.linear_pc),
+        rsp=d.rsp,
+        cr3=d.cr3,
         cr2=Linear(d.cr2),
         handler=d.handler,
         cpl=d.cpl,
         width=d.width,
         code=bytes(d.code)[: d.code_size],
+    )
+
+
+def are_deliveries(saved: bytes) -> bool:
+    """Whether the bytes, which may be a stranger's, are deliveries that can be shown."""
+    size = ffi.sizeof("VmDelivery")
+    if len(saved) % size or len(saved) > DELIVERIES * size:
+        return False
+    found = ffi.from_buffer("VmDelivery[]", saved)
+    return all(
+        one.kind < len(DeliveryKind) and one.cpl <= RING_3 and one.width in WIDTHS and one.code_size <= len(one.code)
+        for one in found
     )

@@ -1,0 +1,225 @@
+"""Finding the interrupt or fault that an instruction returned from: what stepping back in the same context passes over.
+
+A context that was interrupted does nothing until it goes on. So if it is here that it goes on, the last time before now
+that it was left is the interruption, and it was left by one: a context that was left by a system call or INT n, or that
+did not exist yet, is entered here, and what returned to it comes before it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vmdbg.debugger.context import Context, current_context, is_interruption, return_slot
+from vmdbg.debugger.judge import would_stop
+from vmdbg.debugger.stops import ExceptionStop, Stop
+from vmdbg.engine.exits import Access, BreakpointHit, Delivery, DeliveryKind, ExceptionDelivered, WatchpointHit
+from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
+from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.outcome import TimelineOutcome
+from vmdbg.timeline.stops import arm
+from vmdbg.units import Linear
+from vmdbg.x86.linear_memory import LinearMemory
+
+if TYPE_CHECKING:
+    from vmdbg.debugger.debugger import Debugger
+
+ALL = frozenset(range(256))
+RING_3 = 3
+NEAR = 16
+"""Instructions in which code of the kernel that returns to itself makes its own frame, as Linux does to serialize."""
+PAGING, SYSTEM_CALLS = 1 << 31, 1
+IRET, LONGEST_RETURN = b"\xcf", 15
+
+
+class InterruptionSearch:
+    """One search, back from where the debugger stands, which an instruction has just returned to."""
+
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+        self._here = debugger.position
+        self._context = current_context(debugger.engine)
+        self._space = debugger.engine.read_register("cr3")
+        self._idt = Linear(debugger.engine.read_register("idtr_base"))
+        self._entry = self._system_call_entry()
+        self._found: Delivery | Stop | None = None
+        self._lowest, self._is_last = self._here, False
+
+    def _system_call_entry(self) -> Linear | None:
+        """Where SYSCALL comes in, with the stack pointer still the caller's."""
+        read = self._debugger.engine.read_register
+        return Linear(read("lstar")) if self._context.cpl == RING_3 and read("efer") & SYSTEM_CALLS else None
+
+    def find(self) -> Position | Stop | None:
+        """The instant before the interruption, and the guest there. A stop that somebody wants, which comes after it:
+        the guest stands there. None if there was no interruption, and the guest is where it was.
+        """
+        debugger, timeline = self._debugger, self._debugger.timeline
+        if self._made_its_own_frame():
+            return None
+        debugger.points.arm(debugger.engine)
+        with timeline.undisturbed() as stops:
+            arm(debugger.engine, self._armed(stops))
+            at = timeline.reverse_search(self._is_stop, debugger.on_progress, self._goes_no_further)
+            if at is not None and isinstance(self._found, Delivery):
+                arm(debugger.engine, Stops())
+                struck = timeline.previous(at)
+                if self._ends_here(struck, self._found):
+                    timeline.go(struck)
+                    return struck
+                self._found = None
+            if at is None or self._found is None:
+                arm(debugger.engine, Stops())
+                timeline.go(self._here)
+                return None
+        assert not isinstance(self._found, Delivery)
+        return self._found
+
+    def _armed(self, stops: Stops) -> Stops:
+        linear = stops.breakpoints.linear + ((self._entry,) if self._entry is not None else ())
+        catches = replace(stops.catches, vectors=ALL, interrupts=ALL)
+        return Stops(Breakpoints(linear, stops.breakpoints.physical), stops.watchpoints, catches)
+
+    def _is_stop(self, outcome: TimelineOutcome) -> bool:
+        """Whether the context was left there, or somebody wants a stop."""
+        debugger = self._debugger
+        found: Stop | None = None
+        if isinstance(outcome, ExceptionDelivered):
+            delivery = outcome.delivery
+            if Context(delivery.rsp, delivery.cr3, delivery.cpl) == self._context:
+                self._found = delivery if is_interruption(delivery) else None
+                return True
+            elif delivery.vector in _caught(debugger.points.catches, delivery):
+                found = ExceptionStop(delivery)
+        elif isinstance(outcome, BreakpointHit) and self._left_by_system_call():
+            self._found = None
+            return True
+        else:
+            found = would_stop(debugger, outcome)
+        if found is None:
+            return False
+        self._found = found
+        return True
+
+    def _left_by_system_call(self) -> bool:
+        """The caller's ring is not to be seen any more: that it had this stack pointer has to do."""
+        now = current_context(self._debugger.engine)
+        here = self._debugger.pc == self._entry
+        return here and (now.rsp, now.cr3) == (self._context.rsp, self._context.cr3)
+
+    def _goes_no_further(self) -> bool:
+        """Interrupted, or the address space did not exist where the search has come to."""
+        position = self._debugger.timeline.position
+        if self._debugger.interrupt_wanted:
+            return True
+        if position < self._lowest:
+            if self._is_last:
+                return True
+            self._lowest = position
+            self._is_last = self._context.cpl == RING_3 and not self._exists()
+        return False
+
+    def _exists(self) -> bool:
+        """Whether interrupts could be delivered in that address space."""
+        debugger = self._debugger
+        if not debugger.engine.read_register("cr0") & PAGING:
+            return False
+        memory: LinearMemory = debugger.linear(self._space)
+        return memory.translate(self._idt) is not None
+
+    def _made_its_own_frame(self) -> bool:
+        """Whether the context ran shortly before. Of ring 0 only: others cannot return to themselves unnoticed."""
+        debugger, timeline = self._debugger, self._debugger.timeline
+        if self._context.cpl == RING_3:
+            return False
+        own = False
+        with timeline.undisturbed():
+            for _ in range(NEAR):
+                if timeline.position <= timeline.start:
+                    break
+                before, came = what_came(debugger)
+                timeline.go(before)
+                if current_context(debugger.engine) == self._context:
+                    own = came is not Came.DELIVERY
+                    break
+            timeline.go(self._here)
+        return own
+
+    def _ends_here(self, struck: Position, delivery: Delivery) -> bool:
+        """Whether a step from there would, as Detour has it, come to its end where the search began. Moves the guest."""
+        debugger, timeline = self._debugger, self._debugger.timeline
+        timeline.go(struck)
+        debugger.machine.step()
+        slot, target = return_slot(debugger.engine, delivery), delivery.linear_pc
+        watched = (Watchpoint(1, slot, 8, frozenset({Access.WRITE})),) if slot is not None else ()
+        over = False
+        try:
+            while timeline.position < self._here:
+                arm(debugger.engine, Stops(Breakpoints((target,)), watched))
+                outcome = timeline.advance(self._here, over_breakpoint=over)
+                over = isinstance(outcome, BreakpointHit)
+                if isinstance(outcome, WatchpointHit):
+                    target = Linear(debugger.engine.read_integer(Linear(slot or 0), 8) or 0)
+                elif over and timeline.position < self._here and current_context(debugger.engine) == self._context:
+                    return False
+        finally:
+            arm(debugger.engine, Stops())
+        return debugger.pc == target
+
+
+def _caught(catches: Catches, delivery: Delivery) -> frozenset[int]:
+    outside = delivery.kind in (DeliveryKind.EXTERNAL, DeliveryKind.NMI)
+    return catches.interrupts if outside else catches.vectors
+
+
+class Came(enum.Enum):
+    """What leads from one instant to the next."""
+
+    INPUT = "input"
+    DELIVERY = "delivery"
+    INSTRUCTION = "instruction"
+
+
+def what_came(debugger: Debugger) -> tuple[Position, Came]:
+    """The instant before this one, and what led from there to here, where the guest stays. Nothing is to be armed."""
+    timeline, now = debugger.timeline, debugger.position
+    before = timeline.previous(now)
+    history, last = timeline.history, debugger.engine.delivery()
+    if history.count_before(now) > history.count_before(before):
+        return before, Came.INPUT
+    delivered = last is not None and last.tick == now.tick
+    return before, Came.DELIVERY if delivered else Came.INSTRUCTION
+
+
+def to_first_instant(debugger: Debugger) -> Stop | None:
+    """Back to when the context that is about to run its next instruction came to it.
+
+    That is before inputs, and before interrupts and faults that were taken there and have returned. A stop that
+    somebody wants on the way there: the guest stands at it.
+    """
+    timeline = debugger.timeline
+    while timeline.position > timeline.start:
+        here = timeline.position
+        with timeline.undisturbed():
+            before, came = what_came(debugger)
+            if came is Came.INPUT:
+                timeline.go(before)
+                timeline.skip_inputs_back()
+                continue
+            returned = came is Came.INSTRUCTION and _is_interrupt_return(debugger, before, here)
+        found = InterruptionSearch(debugger).find() if returned else None
+        if not isinstance(found, Position):
+            return found
+    return None
+
+
+def _is_interrupt_return(debugger: Debugger, before: Position, here: Position) -> bool:
+    """Whether the instruction from the one instant to the other is IRET, whatever its prefixes."""
+    timeline = debugger.timeline
+    if here.tick - before.tick > LONGEST_RETURN:
+        return False
+    timeline.go(before)
+    code = debugger.linear().read_prefix(debugger.pc, here.tick - before.tick)
+    timeline.go(here)
+    return code[-1:] == IRET
