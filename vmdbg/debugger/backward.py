@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vmdbg.debugger.actions import Step, StepMode
 from vmdbg.debugger.interruptions import to_first_instant
-from vmdbg.debugger.judge import breakpoints_here, counted_back, would_stop
+from vmdbg.debugger.judge import breakpoints_here, counted, would_stop
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart, Interrupted, StepDone, Stop
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import TimelineOutcome
@@ -38,7 +38,7 @@ def search_backwards(debugger: Debugger) -> Stop:
             return Interrupted()
         if found is None:
             return HistoryStart()
-        stop = counted_back(*found)
+        stop = counted(*found)
         if stop is not None:
             return stop
 
@@ -78,7 +78,7 @@ class BackwardStepRun:
         elif self._left <= 0:
             return StepDone()
         here = tuple(point for point in breakpoints_here(debugger) if point.action is None and point.holds(debugger))
-        return counted_back(BreakpointStop(here), debugger.position) if here else None
+        return counted(BreakpointStop(here), debugger.position) if here else None
 
     def _step(self, debugger: Debugger) -> Stop | None:
         timeline = debugger.timeline

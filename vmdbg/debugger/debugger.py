@@ -44,6 +44,7 @@ class Debugger:
         self.resume_listeners: list[Callable[[], None]] = []
         self.slice_listeners: list[Callable[[], None]] = []
         """Called between two slices of a run forwards, with the guest standing, after SLICE_TICKS at most."""
+        timeline.fork_listeners.append(self.points.cut)
         self.physical = GuestPhysicalMemory(self.engine, timeline)
         self._run: Run | None = None
         self.on_progress: Callable[[float], None] | None = None

@@ -90,7 +90,7 @@ class InterruptionSearch:
             if Context(delivery.rsp, delivery.cr3, delivery.cpl) == self._context:
                 self._found = delivery if is_interruption(delivery) else None
                 return True
-            elif delivery.vector in _caught(debugger.points.catches, delivery):
+            if delivery.vector in _caught(debugger.points.catches, delivery):
                 found = ExceptionStop(delivery)
         elif isinstance(outcome, BreakpointHit) and self._left_by_system_call():
             self._found = None
@@ -147,7 +147,7 @@ class InterruptionSearch:
         return own
 
     def _ends_here(self, struck: Position, delivery: Delivery) -> bool:
-        """Whether a step from there would, as Detour has it, come to its end where the search began. Moves the guest."""
+        """Whether a step from there would, as Detour has it, end where the search began. Moves the guest."""
         debugger, timeline = self._debugger, self._debugger.timeline
         timeline.go(struck)
         debugger.machine.step()

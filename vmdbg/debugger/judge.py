@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from vmdbg.debugger.points import Breakpoint, Watchpoint
@@ -43,8 +43,7 @@ def judge(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
             return judge_breakpoint(debugger)
         case WatchpointHit():
             stop = would_stop(debugger, outcome)
-            at = debugger.position
-            return _watched(stop, lambda point: point.counts(at)) if isinstance(stop, WatchpointStop) else stop
+            return counted(stop, debugger.position) if stop is not None else None
         case _:
             return would_stop(debugger, outcome)
 
@@ -85,23 +84,17 @@ def judge_breakpoint(debugger: Debugger) -> BreakpointStop | None:
     return BreakpointStop(tuple(hit)) if hit else None
 
 
-def counted_back(stop: Stop, at: Position) -> Stop | None:
-    """What is left of a stop found on the way back, at `at`, once hits that are to be ignored are."""
+def counted(stop: Stop, at: Position) -> Stop | None:
+    """Count the hits of a stop, which are at `at`; what is left of it once those that are to be ignored are."""
     match stop:
         case BreakpointStop(breakpoints):
-            left = tuple(point for point in breakpoints if point.counts_back(at))
-            return BreakpointStop(left) if left else None
-        case WatchpointStop():
-            return _watched(stop, lambda point: point.counts_back(at))
+            points = tuple(point for point in breakpoints if point.counts(at))
+            return BreakpointStop(points) if points else None
+        case WatchpointStop(hits):
+            pairs = tuple(pair for pair in hits if pair[0].counts(at))
+            return WatchpointStop(pairs) if pairs else None
         case _:
             return stop
-
-
-def _watched(stop: WatchpointStop, wanted: Callable[[Watchpoint], bool]) -> WatchpointStop | None:
-    """Each point is asked once, however many accesses it saw."""
-    answers = {point.number: wanted(point) for point in dict.fromkeys(point for point, _ in stop.hits)}
-    left = tuple(pair for pair in stop.hits if answers[pair[0].number])
-    return WatchpointStop(left) if left else None
 
 
 def breakpoints_here(debugger: Debugger) -> Sequence[Breakpoint]:

@@ -11,6 +11,7 @@ from vmdbg.engine.port import Engine
 from vmdbg.engine.stops import Breakpoints, Catches
 from vmdbg.engine.stops import Watchpoint as EngineWatchpoint
 from vmdbg.errors import UserError
+from vmdbg.machine.snapshot import Position
 from vmdbg.units import Linear, Physical
 
 LINEAR_END = 1 << 64
@@ -135,6 +136,12 @@ class PointTable:
                 if point.enabled:
                     self._by_address.of(point.space).setdefault(point.address, []).append(point)
         return self._by_address
+
+    def cut(self, after: Position) -> None:
+        """The history forks there: hits that came later do not happen."""
+        for point in [*self.breakpoints.values(), *self.watchpoints.values()]:
+            point.hits.cut(after)
+            point.passed.cut(after)
 
     @property
     def changed(self) -> bool:

@@ -30,7 +30,7 @@ class Point:
     """What breakpoints and watchpoints share.
 
     `owner` names the front end, so that each sees its own; `hits` are the instants at which the condition is known
-    to hold; the first `ignore` of them do not stop; a `temporary` one goes when it stops.
+    to hold; `ignore` of them, the `passed`, do not stop; a `temporary` one goes when it stops.
     """
 
     number: int
@@ -43,21 +43,22 @@ class Point:
     temporary: bool = False
     ignore: int = 0
     hits: Hits = field(default_factory=Hits)
+    passed: Hits = field(default_factory=Hits)
 
     def holds(self, debugger: Debugger) -> bool:
         """Whether its condition does, where the guest stands."""
         return self.condition is None or self.condition(debugger)
 
     def counts(self, at: Position) -> bool:
-        """Count a hit at that instant, which is now; whether it stops."""
-        return self.hits.add(at) > self.ignore
-
-    def counts_back(self, at: Position) -> bool:
-        """As counts() on the way back: of hits not known before, the latest are passed."""
-        if at in self.hits:
-            return self.hits.up_to(at) > self.ignore
+        """Count a hit at that instant, come to from either side; whether it stops."""
         self.hits.add(at)
-        return len(self.hits) > self.ignore
+        if at not in self.passed and len(self.passed) < self.ignore:
+            self.passed.add(at)
+        return at not in self.passed
+
+    def ignore_next(self, number: int) -> None:
+        """So many hits from now on do not stop."""
+        self.ignore, self.passed = number, Hits()
 
 
 @dataclass(slots=True, eq=False)

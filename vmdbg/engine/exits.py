@@ -21,7 +21,8 @@ class DeliveryKind(enum.Enum):
 class Delivery:
     """One delivery. `rip` is where it struck, `handler` where it went (0 if it faulted again); `cpl` was the ring.
 
-    `linear_pc` is cs.base + rip; `rsp` and `cr3` are those of what it struck; `width` is 16, 32 or 64, of the code segment; `code` is the bytes at rip, of #UD only.
+    `linear_pc` is cs.base + rip; `rsp` and `cr3` are those of what it struck; `width` is 16, 32 or 64, of the
+    code segment; `code` is the bytes at rip, of #UD only.
 
     `error_code` and `cr2` are the values then; they mean something only for the vectors that have them.
     """

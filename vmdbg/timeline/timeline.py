@@ -107,6 +107,8 @@ class Timeline:
         """Its version and fingerprint."""
         self.keeps = True
         """Whether checkpoints, and digests for nobody but itself, are taken without being asked."""
+        self.fork_listeners: list[Callable[[Position], None]] = []
+        """Told where the future is dropped: what was noted of it does not happen."""
         self.recorder: Recorder | None = None
         self._ram = RamTracker(machine.engine, self.store, ram)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
@@ -404,6 +406,8 @@ class Timeline:
         self._end = position
         self.final = None
         self._update_writable()
+        for listener in self.fork_listeners:
+            listener(position)
 
     def reopen(self) -> None:
         """The history goes on after its end."""

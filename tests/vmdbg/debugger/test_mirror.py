@@ -11,7 +11,7 @@ from tests.vmdbg.debugger.programs import go, program, run_to
 from vmdbg.debugger.actions import Direction, Step
 from vmdbg.debugger.context import current_ring
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stops import HistoryStart, StepDone
+from vmdbg.debugger.stops import StepDone
 from vmdbg.machine.snapshot import Position
 
 KERNEL = """

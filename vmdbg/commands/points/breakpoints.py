@@ -119,8 +119,8 @@ def _row(session: Session, point: Point) -> tuple[Text, ...]:
     lines = session.execution.on_point.get(point.number, ())
     words = point.text + "".join(f"; {line}" for line in lines)
     hits = point.hits.up_to(session.debugger.position)
-    if point.ignore > hits:
-        words += f" (ignoring {point.ignore - hits} more)"
+    if point.ignore > len(point.passed):
+        words += f" (ignoring {point.ignore - len(point.passed)} more)"
     return (
         count(point.number),
         text(kind_words(point), style),
@@ -215,7 +215,7 @@ def ignore(session: Session, arguments: Arguments) -> Document:
     """Pass the next hits of a point without stopping."""
     point = session.debugger.points.find(arguments.number)
     times = must_be_positive(session.integer(arguments.times), "the number of hits")
-    point.ignore = point.hits.up_to(session.debugger.position) + times
+    point.ignore_next(times)
     return document(f"{kind_words(point)} {point.number} passes the next {times} hits")
 
 

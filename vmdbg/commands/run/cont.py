@@ -25,24 +25,34 @@ def declare(parser: Parser) -> None:
 )
 def continue_(session: Session, arguments: Arguments) -> Document:
     """Run until something stops the guest; Ctrl-C does."""
-    if arguments.ignore:
-        number = session.integer(arguments.ignore)
-        stop = session.debugger.last_stop
-        for point in stop.breakpoints if isinstance(stop, BreakpointStop) else ():
-            point.ignore = point.hits.up_to(session.debugger.position) + max(0, number - 1)
-    return session.execution.act(Continue())
+    return _go(session, arguments, Direction.FORWARD)
+
+
+def _go(session: Session, arguments: Arguments, direction: Direction) -> Document:
+    """What is to be ignored on this run is no longer ignored once it has stopped."""
+    stop = session.debugger.last_stop
+    points = stop.breakpoints if arguments.ignore and isinstance(stop, BreakpointStop) else ()
+    times = session.integer(arguments.ignore) - 1 if arguments.ignore else 0
+    for point in points:
+        point.ignore_next(max(0, times))
+    try:
+        return session.execution.act(Continue(direction))
+    finally:
+        for point in points:
+            point.ignore_next(0)
 
 
 @command(
     "reverse-continue",
     Group.RUN,
+    declare,
     aliases=("rc", "g-"),
-    examples=("reverse-continue",),
+    examples=("reverse-continue", "reverse-continue 10"),
     effect=Effect.RUNS,
 )
-def reverse_continue(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def reverse_continue(session: Session, arguments: Arguments) -> Document:
     """Go back to the last instant that a breakpoint, watchpoint or catch stops at, else to the start."""
-    return session.execution.act(Continue(Direction.BACKWARD))
+    return _go(session, arguments, Direction.BACKWARD)
 
 
 @command("interrupt", Group.RUN, aliases=("stop",), examples=("interrupt",))

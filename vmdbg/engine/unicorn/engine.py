@@ -12,7 +12,15 @@ from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus, CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.engine.unicorn.callbacks import NEVER
-from vmdbg.engine.unicorn.native_values import DELIVERIES, are_deliveries, delivery, exit_of, load_catches, load_cpuid, load_watchpoints
+from vmdbg.engine.unicorn.native_values import (
+    DELIVERIES,
+    are_deliveries,
+    delivery,
+    exit_of,
+    load_catches,
+    load_cpuid,
+    load_watchpoints,
+)
 from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
 from vmdbg.errors import EngineError
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical, Tick

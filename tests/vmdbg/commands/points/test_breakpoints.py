@@ -64,7 +64,7 @@ def test_ignore_and_condition_afterwards(session: Session) -> None:
     [number] = numbers(session)
     session.run(f"ignore {number} 2")
     session.run("continue")
-    assert session.debugger.points.find(number).hits == 3
+    assert len(session.debugger.points.find(number).hits) == 3
     session.run(f"condition {number} rax == 12345")
     assert "if rax == 12345" in session.execute("points")
     session.run(f"condition {number}")
