@@ -2,45 +2,95 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from typing import Any
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-
+from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
 from vmdbg.errors import UserError
+from vmdbg.symbols.file_cache import FileCache
 from vmdbg.symbols.source import SymbolSource
-from vmdbg.symbols.table import Entry, SymbolTable
+from vmdbg.symbols.table import Columns, Entry, SymbolTable
 
-_KINDS = {"STT_FUNC": "t", "STT_OBJECT": "d", "STT_NOTYPE": "t", "STT_COMMON": "b", "STT_GNU_IFUNC": "t"}
+CACHED = 20_000
+"""Symbols from which on it pays to keep the sorted table on disk."""
+_NOTYPE, _OBJECT, _FUNC, _COMMON, _IFUNC = 0, 1, 2, 5, 10
+_KINDS = {_FUNC: "t", _OBJECT: "d", _NOTYPE: "t", _COMMON: "b", _IFUNC: "t"}
+_EXECUTABLE = 4
+_RESERVED = 0xFF00
+_ANY_INDEX = 0xFFFF
 
 
-def read_elf_symbols(source: SymbolSource, slide: int = 0) -> SymbolTable:
-    """The table of a linked file; without one, its dynamic symbols. Raises UserError."""
+def open_elf(source: SymbolSource) -> DebugFile:
+    """Raises UserError."""
+    reader = source.reader()
     try:
-        with source.open() as file:
-            return SymbolTable(_entries(ELFFile(file)), slide, is_elf=True)
-    except OSError as error:
-        raise UserError(f"cannot read {source}: {error.strerror}") from error
-    except (ELFError, ValueError, KeyError, IndexError, OverflowError) as error:
+        return DebugFile(reader, reader.size)
+    except DAMAGE as error:
         raise UserError(f"{source} is no ELF file that can be read: {error}") from error
 
 
-def _entries(file: ELFFile) -> Iterator[Entry]:
-    section = file.get_section_by_name(".symtab") or file.get_section_by_name(".dynsym")
-    if not isinstance(section, SymbolTableSection):
-        return
-    for symbol in section.iter_symbols():
-        kind = _KINDS.get(symbol["st_info"]["type"])
-        if kind is None or not symbol.name or symbol["st_shndx"] in ("SHN_UNDEF", "SHN_ABS"):
+def read_elf_symbols(source: SymbolSource, slide: int = 0, opened: DebugFile | None = None) -> SymbolTable:
+    """The table of a file; without one, its dynamic symbols. Raises UserError.
+
+    A file that was not linked has the addresses of its layout (vmdbg.dwarf.relocations).
+    """
+    file = opened or open_elf(source)
+    try:
+        return SymbolTable(_columns(file), slide, is_elf=True)
+    except DAMAGE as error:
+        raise UserError(f"{source} is no ELF file that can be read: {error}") from error
+
+
+def _columns(file: DebugFile) -> Columns:
+    section = _table(file)
+    if section is None:
+        return Columns.of(())
+    strings = file.elf.get_section(section["sh_link"])
+    if section["sh_size"] < CACHED * section["sh_entsize"]:
+        return Columns.of(_entries(file, section, strings))
+    cache, name = FileCache(), f"{file.identity((section.name, strings.name))}.symbols"
+    kept = cache.load(name)
+    if kept is not None:
+        return Columns.unpacked(kept)
+    made = Columns.of(_entries(file, section, strings))
+    cache.save(name, made.packed())
+    return made
+
+
+def _table(file: DebugFile) -> Any:
+    for name in (".symtab", ".dynsym"):
+        section = file.elf.get_section_by_name(name)
+        if section is not None and section["sh_type"] in ("SHT_SYMTAB", "SHT_DYNSYM"):
+            return section
+    return None
+
+
+def _entries(file: DebugFile, table: Any, strings: Any) -> Iterator[Entry]:
+    flags = [section["sh_flags"] for section in file.elf.iter_sections()]
+    bases = {section.index: section.address for section in file.sections}
+    names: bytes = strings.data()
+    for name_offset, value, size, info, index in _rows(file, table):
+        kind = _KINDS.get(info & 0xF)
+        if kind is None or not index or (index >= _RESERVED and index != _ANY_INDEX) or name_offset >= len(names):
             continue
-        letter = _letter(file, symbol["st_shndx"], kind)
-        global_ = symbol["st_info"]["bind"] != "STB_LOCAL"
-        yield Entry(symbol.name, symbol["st_value"], symbol["st_size"], letter.upper() if global_ else letter)
+        if file.sections and index not in bases:
+            continue
+        name = names[name_offset : names.index(b"\0", name_offset)].decode("utf-8", "surrogateescape")
+        if not name:
+            continue
+        letter = kind if kind != "t" or index >= len(flags) else "t" if flags[index] & _EXECUTABLE else "d"
+        yield Entry(name, value + bases.get(index, 0), size, letter.upper() if info >> 4 else letter)
 
 
-def _letter(file: ELFFile, index: object, kind: str) -> str:
-    """nm(1)'s letter: what has no type is code if its section is."""
-    if kind != "t" or not isinstance(index, int) or index >= file.num_sections():
-        return kind
-    return "t" if file.get_section(index)["sh_flags"] & 4 else "d"
+def _rows(file: DebugFile, table: Any) -> Iterator[tuple[int, int, int, int, int]]:
+    """Name, value, size, info and section of each symbol."""
+    order = "<" if file.elf.little_endian else ">"
+    form = struct.Struct(order + ("IBBHQQ" if file.elf.elfclass == 64 else "IIIBBH"))
+    raw = table.data()
+    for row in form.iter_unpack(raw[: len(raw) // form.size * form.size]):
+        if file.elf.elfclass == 64:
+            name, info, _, index, value, size = row
+        else:
+            name, value, size, info, _, index = row
+        yield name, value, size, info, index

@@ -2,123 +2,152 @@
 
 from __future__ import annotations
 
-import io
-from bisect import bisect_right
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
-from elftools.common.exceptions import DWARFError, ELFError
-from elftools.elf.elffile import ELFFile
+import xxhash
 
+from vmdbg.dwarf.debug_file import DAMAGE, SMALL, DebugFile
+from vmdbg.dwarf.unit_search import units_named, units_with_lines_of
+from vmdbg.dwarf.window import Window
 from vmdbg.errors import UserError
+from vmdbg.symbols.file_cache import FileCache
 from vmdbg.symbols.lines import LineRange, LineTable, same_file, unit_file_names, unit_ranges
-from vmdbg.symbols.source import SymbolSource
+from vmdbg.symbols.placement import Placement
 
-_DAMAGE = (ELFError, DWARFError, KeyError, ValueError, IndexError, AttributeError, AssertionError, OverflowError)
+_NAMING = (".debug_str", ".debug_line_str", ".debug_abbrev", ".debug_line")
+MOST_UNITS = 64
+"""Units whose lines are read for one question: a header's line is in thousands of a kernel's."""
 
 
 class LineFile:
-    """Lines by address and addresses by line. What is damaged counts as not there."""
+    """Lines by address and addresses by line, of the guest. What is damaged counts as not there."""
 
-    def __init__(self, source: SymbolSource, slide: int = 0) -> None:
-        self._slide = slide
+    def __init__(self, file: DebugFile | None, placement: Placement | None = None) -> None:
+        self._file = file
+        self._placement = placement or Placement()
         self._units: dict[int, LineTable] = {}
-        self._dwarf = _open(source)
-        self._ranges: list[tuple[int, int, int]] | None = None
         self._names: dict[int, list[str]] | None = None
+        self._kept: tuple[FileCache, str] | None = None
 
     def at(self, address: int) -> LineRange | None:
-        table = self._table_at(address)
-        return table.at(address) if table is not None else None
+        raw = self._placement.to_file(address)
+        table = self._table_at(raw)
+        found = table.at(raw) if table is not None and raw is not None else None
+        return self._moved(found) if found is not None else None
 
     def span(self, address: int) -> tuple[int, int] | None:
-        table = self._table_at(address)
-        return table.span(address) if table is not None else None
+        raw = self._placement.to_file(address)
+        table = self._table_at(raw)
+        found = table.span(raw) if table is not None and raw is not None else None
+        start = self._placement.to_guest(found[0]) if found is not None else None
+        return (start, start + found[1] - found[0]) if found is not None and start is not None else None
 
     def is_start(self, address: int) -> bool:
-        table = self._table_at(address)
-        return table is not None and table.is_start(address)
+        raw = self._placement.to_file(address)
+        table = self._table_at(raw)
+        return table is not None and raw is not None and table.is_start(raw)
 
     def find(self, file: str, line: int) -> int | None:
-        """As LineTable.find, over all units that name the file."""
-        found = []
-        for offset, names in self._file_names().items():
-            if any(same_file(name, file) for name in names):
-                table = self._unit(offset)
-                place = table.find(file, line) if table is not None else None
-                if place is not None:
-                    at = table.at(place) if table is not None else None
-                    found.append((at.line if at is not None else line, place))
-        return min(found)[1] if found else None
+        """As LineTable.find, over the units that name the file; where that is placed in the guest."""
+        found = [one for table in self._tables_of(file) if (one := table.find(file, line)) is not None]
+        placed = [(one.line, where) for one in found if (where := self._placement.to_guest(one.start)) is not None]
+        return min(placed)[1] if placed else None
+
+    def starts_of(self, file: str, line: int) -> list[int]:
+        """Every place where code of that line begins."""
+        starts = {start for table in self._tables_of(file) for start in table.starts_of(file, line)}
+        return sorted(where for one in starts if (where := self._placement.to_guest(one)) is not None)
 
     def files(self) -> list[str]:
         return sorted({name for names in self._file_names().values() for name in names})
 
-    def _table_at(self, address: int) -> LineTable | None:
-        if self._dwarf is None:
-            return None
-        if self._ranges is None:
-            self._ranges = sorted(_unit_addresses(self._dwarf))
-        raw = address - self._slide
-        index = bisect_right(self._ranges, (raw, 1 << 64, 0)) - 1
-        if index < 0 or not self._ranges[index][0] <= raw < self._ranges[index][1]:
-            return None
-        return self._unit(self._ranges[index][2])
+    def _moved(self, one: LineRange) -> LineRange | None:
+        start = self._placement.to_guest(one.start)
+        return LineRange(start, start + one.end - one.start, one.file, one.line, one.statement) if start is not None else None  # fmt: skip
 
-    def _unit(self, offset: int) -> LineTable | None:
+    def _table_at(self, raw: int | None) -> LineTable | None:
+        if self._file is None or raw is None:
+            return None
+        try:
+            offset = self._file.unit_offset_at(raw)
+        except (*DAMAGE, UserError):
+            return None
+        return self._unit(offset) if offset is not None else None
+
+    def _unit(self, offset: int) -> LineTable:
         if offset not in self._units:
-            try:
-                ranges = list(unit_ranges(self._dwarf, self._dwarf.get_CU_at(offset)))
-            except _DAMAGE:
-                ranges = []
-            self._units[offset] = LineTable(ranges, self._slide)
+            self._units[offset] = self._read(offset)
         return self._units[offset]
+
+    def _read(self, offset: int) -> LineTable:
+        assert self._file is not None
+        try:
+            unit = self._file.info.get_CU_at(offset)
+            name = self._cache_name(unit)
+            kept = FileCache().load(name) if name else None
+            if kept is not None:
+                return LineTable.unpacked(kept)
+            table = LineTable(unit_ranges(self._file.info, unit))
+            if name:
+                FileCache().save(name, table.packed())
+        except (*DAMAGE, UserError):
+            return LineTable()
+        return table
+
+    def _cache_name(self, unit: Any) -> str:
+        """"" for a file that is small enough to be read anew."""
+        assert self._file is not None
+        lines = self._file.section(".debug_line")
+        if not isinstance(lines, Window) or lines.size < SMALL >> 4:
+            return ""
+        if self._kept is None:
+            self._kept = FileCache(), self._file.identity(_NAMING)
+        key = xxhash.xxh3_64_hexdigest(f"{self._kept[1]} {unit.cu_offset}".encode())
+        return f"{key}.lines"
+
+    def _tables_of(self, file: str) -> Iterator[LineTable]:
+        """Of the unit of that name, if there is one; else of all that name it in their tables."""
+        offsets = self._naming(file)
+        for offset in offsets[:MOST_UNITS]:
+            yield self._unit(offset)
+
+    def _naming(self, file: str) -> list[int]:
+        if self._file is None:
+            return []
+        lines = self._file.section(".debug_line")
+        if not isinstance(lines, Window) or lines.size < SMALL >> 4:
+            return [offset for offset, names in self._file_names().items() if any(same_file(one, file) for one in names)]
+        return self._naming_in_large(file, lines)
+
+    def _naming_in_large(self, file: str, lines: Window) -> list[int]:
+        """The units of that name; if none has it, as headers, those with it in their tables."""
+        assert self._file is not None
+        info = self._file.section(".debug_info")
+        if not isinstance(info, Window):
+            return []
+        try:
+            own = [offset for offset in units_named(self._file, info, file) if same_file(self._name(offset), file)]
+            return own or units_with_lines_of(self._file, info, lines, file)
+        except (*DAMAGE, UserError):
+            return []
+
+    def _name(self, offset: int) -> str:
+        assert self._file is not None
+        return str(PurePosixPath(self._file.info.get_CU_at(offset).get_top_DIE().get_full_path()))
 
     def _file_names(self) -> dict[int, list[str]]:
         if self._names is None:
-            self._names = dict(_names(self._dwarf)) if self._dwarf is not None else {}
+            self._names = dict(_names(self._file)) if self._file is not None else {}
         return self._names
 
 
-def _open(source: SymbolSource) -> Any:
-    """The file's DWARF, None without any. Raises UserError."""
-    try:
-        file = ELFFile(io.BytesIO(source.read()))
-        return file.get_dwarf_info() if file.has_dwarf_info() else None
-    except _DAMAGE as error:
-        raise UserError(f"the debug information of {source} cannot be read: {error}") from error
-
-
-def _unit_addresses(dwarf: Any) -> Iterator[tuple[int, int, int]]:
-    """Start, end and unit of all code that .debug_aranges lists, else of what the units say of themselves."""
-    try:
-        aranges = dwarf.get_aranges()
-    except _DAMAGE:
-        aranges = None
-    if aranges is not None and aranges.entries:
-        for entry in aranges.entries:
-            yield entry.begin_addr, entry.begin_addr + entry.length, entry.info_offset
-        return
-    for unit in _units(dwarf):
-        attributes = unit.get_top_DIE().attributes
-        if "DW_AT_low_pc" in attributes and "DW_AT_high_pc" in attributes:
-            low, high = attributes["DW_AT_low_pc"].value, attributes["DW_AT_high_pc"]
-            end = high.value if high.form == "DW_FORM_addr" else low + high.value
-            yield low, end, unit.cu_offset
-
-
-def _names(dwarf: Any) -> Iterator[tuple[int, list[str]]]:
-    for unit in _units(dwarf):
+def _names(file: DebugFile) -> Iterator[tuple[int, list[str]]]:
+    for unit in file.units():
         try:
-            program = dwarf.line_program_for_CU(unit)
+            program = file.info.line_program_for_CU(unit)
             if program is not None:
                 yield unit.cu_offset, list(unit_file_names(unit, program).values())
-        except _DAMAGE:
+        except (*DAMAGE, UserError):
             continue
-
-
-def _units(dwarf: Any) -> Iterator[Any]:
-    try:
-        yield from dwarf.iter_CUs()
-    except _DAMAGE:
-        return

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+_HEAD = struct.Struct("<QQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,66 +27,96 @@ class LineRange:
 
 
 class LineTable:
-    """Lines by address, and addresses by line, moved by a slide."""
+    """Lines by address, and addresses by line, of addresses as the file has them. A column each, by start."""
 
-    def __init__(self, ranges: list[LineRange], slide: int = 0) -> None:
-        self._ranges = sorted(ranges, key=lambda one: (one.start, one.end))
-        self._starts = [one.start for one in self._ranges]
-        self._slide = slide
+    def __init__(self, ranges: Iterable[LineRange] = ()) -> None:
+        ordered = sorted(ranges, key=lambda one: (one.start, one.end))
+        self._files = list(dict.fromkeys(one.file for one in ordered))
+        numbers = {file: number for number, file in enumerate(self._files)}
+        self._starts: Sequence[int] = array("Q", [one.start for one in ordered])
+        self._ends: Sequence[int] = array("Q", [one.end for one in ordered])
+        self._lines: Sequence[int] = array("I", [one.line << 1 | one.statement for one in ordered])
+        self._numbers: Sequence[int] = array("I", [numbers[one.file] for one in ordered])
+
+    def packed(self) -> bytes:
+        names = "\0".join(self._files).encode("utf-8", "surrogatepass")
+        columns = (self._starts, self._ends, self._lines, self._numbers)
+        return _HEAD.pack(len(self._starts), len(names)) + b"".join(bytes(memoryview(one)) for one in columns) + names  # type: ignore[arg-type]  # arrays, or views of them
+
+    @classmethod
+    def unpacked(cls, data: memoryview) -> LineTable:
+        """What packed() made, which the caller vouches for."""
+        made = cls()
+        count, size = _HEAD.unpack_from(data)
+        parts, position = [], _HEAD.size
+        for letter, width in (("Q", 8), ("Q", 8), ("I", 4), ("I", 4)):
+            parts.append(data[position : position + count * width].cast(letter))
+            position += count * width
+        made._starts, made._ends, made._lines, made._numbers = parts  # type: ignore[assignment]  # views of numbers
+        made._files = bytes(data[position : position + size]).decode("utf-8", "surrogatepass").split("\0")
+        return made
 
     def __len__(self) -> int:
-        return len(self._ranges)
+        return len(self._starts)
+
+    def __getitem__(self, index: int) -> LineRange:
+        line = self._lines[index]
+        file = self._files[self._numbers[index]]
+        return LineRange(self._starts[index], self._ends[index], file, line >> 1, bool(line & 1))
 
     def at(self, address: int) -> LineRange | None:
         """The line that an address is code of."""
-        raw = address - self._slide
-        index = bisect_right(self._starts, raw) - 1
-        if index < 0 or raw >= self._ranges[index].end:
-            return None
-        return self._moved(self._ranges[index])
+        index = self._index(address)
+        return self[index] if index is not None else None
+
+    def _index(self, address: int) -> int | None:
+        index = bisect_right(self._starts, address) - 1
+        return index if index >= 0 and address < self._ends[index] else None
 
     def span(self, address: int) -> tuple[int, int] | None:
         """All code around an address, without a gap, that is of the same line."""
-        raw = address - self._slide
-        index = bisect_right(self._starts, raw) - 1
-        if index < 0 or raw >= self._ranges[index].end:
+        first = last = self._index(address)
+        if first is None or last is None:
             return None
-        line = (self._ranges[index].file, self._ranges[index].line)
-        first = last = index
-        while first > 0 and self._ranges[first - 1].end == self._ranges[first].start and self._key(first - 1) == line:
+        line = self._key(first)
+        while first > 0 and self._ends[first - 1] == self._starts[first] and self._key(first - 1) == line:
             first -= 1
-        while (
-            last + 1 < len(self._ranges)
-            and self._ranges[last].end == self._starts[last + 1]
-            and self._key(last + 1) == line
-        ):
+        while last + 1 < len(self) and self._ends[last] == self._starts[last + 1] and self._key(last + 1) == line:
             last += 1
-        return self._ranges[first].start + self._slide, self._ranges[last].end + self._slide
+        return self._starts[first], self._ends[last]
 
-    def _key(self, index: int) -> tuple[str, int]:
-        return self._ranges[index].file, self._ranges[index].line
+    def _key(self, index: int) -> tuple[int, int]:
+        return self._numbers[index], self._lines[index] >> 1
 
     def is_start(self, address: int) -> bool:
         """Whether a line begins at the address."""
-        raw = address - self._slide
-        index = bisect_left(self._starts, raw)
-        return index < len(self._starts) and self._starts[index] == raw and self._ranges[index].statement
+        index = bisect_left(self._starts, address)
+        return index < len(self) and self._starts[index] == address and bool(self._lines[index] & 1)
 
-    def find(self, file: str, line: int) -> int | None:
-        """The lowest address of the first line from `line` on that has code, in a file of that name or path's end."""
-        best: LineRange | None = None
-        for one in self._ranges:
-            if one.line < line or not one.statement or not same_file(one.file, file):
+    def find(self, file: str, line: int) -> LineRange | None:
+        """The lowest code of the first line from `line` on that has some, in a file of that name or path's end."""
+        wanted = {number for number, name in enumerate(self._files) if same_file(name, file)}
+        best: tuple[int, int, int] | None = None
+        for index, coded in enumerate(self._lines):
+            if coded & 1 and coded >> 1 >= line and self._numbers[index] in wanted:
+                found = coded >> 1, self._starts[index], index
+                best = found if best is None else min(best, found)
+        return None if best is None else self[best[2]]
+
+    def starts_of(self, file: str, line: int) -> list[int]:
+        """Where code of exactly that line begins: more than one place if it was inlined or copied."""
+        wanted = {number for number, name in enumerate(self._files) if same_file(name, file)}
+        found, before = [], -1
+        for index, coded in enumerate(self._lines):
+            if coded >> 1 != line or self._numbers[index] not in wanted:
                 continue
-            if best is None or (one.line, one.start) < (best.line, best.start):
-                best = one
-        return None if best is None else best.start + self._slide
+            if coded & 1 and self._starts[index] != before:
+                found.append(self._starts[index])
+            before = self._ends[index]
+        return found
 
     def files(self) -> list[str]:
-        return sorted({one.file for one in self._ranges})
-
-    def _moved(self, one: LineRange) -> LineRange:
-        return LineRange(one.start + self._slide, one.end + self._slide, one.file, one.line, one.statement)
+        return sorted(self._files)
 
 
 def same_file(known: str, asked: str) -> bool:

@@ -1,0 +1,48 @@
+"""What evaluating and unwinding need of the guest: memory, and the registers of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from vmdbg.errors import VmdbgError
+
+
+class ReadMemory(Protocol):
+    """Linear memory of the guest as it stands."""
+
+    def __call__(self, address: int, size: int) -> bytes:
+        """Exactly `size` bytes. Raises VmdbgError."""
+        ...
+
+
+class NotAvailableError(VmdbgError):
+    """The value is not to be had here; the text says why, as `<optimized out>` does for what is nowhere."""
+
+
+OPTIMIZED_OUT = "optimized out"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One frame: its registers by name as far as they are known, and memory."""
+
+    read: ReadMemory
+    registers: Mapping[str, int]
+    address_size: int
+
+    def register(self, name: str) -> int:
+        """Raises NotAvailableError for one that the frames inside may have changed."""
+        value = self.registers.get(name)
+        if value is None:
+            raise NotAvailableError(f"{name} not saved")
+        return value
+
+    def word(self, address: int, size: int = 0) -> int:
+        size = size or self.address_size
+        return int.from_bytes(self.read(address & self.mask, size), "little")
+
+    @property
+    def mask(self) -> int:
+        return (1 << 8 * self.address_size) - 1

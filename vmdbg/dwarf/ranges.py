@@ -1,0 +1,48 @@
+"""The addresses that an entry covers: DW_AT_low_pc, DW_AT_high_pc and DW_AT_ranges. Source: DWARF 5, 2.17."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from elftools.dwarf.ranges import BaseAddressEntry
+
+Range = tuple[int, int]
+
+
+def entry_ranges(die: Any) -> list[Range]:
+    """[start, end) in the order of the file. Raises what DAMAGE lists."""
+    attributes = die.attributes
+    if "DW_AT_ranges" in attributes:
+        return _listed(die)
+    if "DW_AT_low_pc" not in attributes:
+        return []
+    low = attributes["DW_AT_low_pc"].value
+    high = attributes.get("DW_AT_high_pc")
+    if high is None:
+        return []
+    return [(low, high.value if high.form.startswith(("DW_FORM_addr", "DW_FORM_GNU_addr")) else low + high.value)]
+
+
+def _listed(die: Any) -> list[Range]:
+    lists = die.dwarfinfo.range_lists()
+    if lists is None:
+        return []
+    base = unit_base(die.cu)
+    found = []
+    for entry in lists.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, die.cu):
+        if isinstance(entry, BaseAddressEntry):
+            base = entry.base_address
+        else:
+            offset = 0 if entry.is_absolute else base
+            found.append((offset + entry.begin_offset, offset + entry.end_offset))
+    return found
+
+
+def unit_base(unit: Any) -> int:
+    """What offsets in its lists are counted from."""
+    low = unit.get_top_DIE().attributes.get("DW_AT_low_pc")
+    return int(low.value) if low is not None else 0
+
+
+def covers(ranges: list[Range], address: int) -> bool:
+    return any(start <= address < end for start, end in ranges)

@@ -1,0 +1,34 @@
+"""Registers by their numbers in DWARF. Sources: x86-64 psABI, table 3.36; i386 psABI, table 2.14."""
+
+from __future__ import annotations
+
+_64 = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)), "rip")
+_32 = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "rip")
+NUMBERS_64: dict[int, str] = {
+    **dict(enumerate(_64)),
+    **{17 + n: f"xmm{n}" for n in range(16)},
+    49: "rflags", 50: "es", 51: "cs", 52: "ss", 53: "ds", 54: "fs", 55: "gs", 58: "fs_base", 59: "gs_base",
+}  # fmt: skip
+NUMBERS_32: dict[int, str] = {
+    **dict(enumerate(_32)),
+    9: "rflags", **{21 + n: f"xmm{n}" for n in range(8)},
+    40: "es", 41: "cs", 42: "ss", 43: "ds", 44: "fs", 45: "gs",
+}  # fmt: skip
+PRESERVED_64 = frozenset({"rbx", "rbp", "r12", "r13", "r14", "r15"})
+"""What a function gives back to its caller as it was, unless its frame information says otherwise."""
+PRESERVED_32 = frozenset({"rbx", "rbp", "rsi", "rdi"})
+XMM_BYTES = 16
+
+
+def register_names(address_size: int) -> dict[int, str]:
+    """By number; a 32-bit register has the name of the 64-bit one that it is the lower half of."""
+    return NUMBERS_64 if address_size == 8 else NUMBERS_32
+
+
+def register_bytes(name: str, address_size: int) -> int:
+    """How large a register is in DWARF."""
+    return XMM_BYTES if name.startswith("xmm") else address_size
+
+
+def preserved(address_size: int) -> frozenset[str]:
+    return PRESERVED_64 if address_size == 8 else PRESERVED_32
