@@ -44,7 +44,7 @@ class DebugFile:
     """
 
     def __init__(self, read_at: ReadAt, size: int) -> None:
-        self.elf = ELFFile(Window(read_at, 0, size))
+        self.elf: Any = ELFFile(Window(read_at, 0, size))  # type: ignore[arg-type]  # a Window is all of IO that is used
         self._read_at = read_at
         self.sections: tuple[PlacedSection, ...] = layout(self.elf) if is_relocatable(self.elf) else ()
         self.address_size: int = self.elf.elfclass // 8
@@ -198,7 +198,8 @@ def _aranges(data: bytes) -> Iterator[UnitRange]:
             raise ValueError("aranges of an unknown form")
         pair = 2 * address_size
         first = position + (start + 4 + offset_size - position + pair - 1) // pair * pair
-        for low, size in struct.iter_unpack("<QQ" if address_size == 8 else "<II", data[first : first + (end - first) // pair * pair]):
+        rows = data[first : first + (end - first) // pair * pair]
+        for low, size in struct.iter_unpack("<QQ" if address_size == 8 else "<II", rows):
             if size:
                 yield low, low + size, offset
         position = end

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from vmdbg.errors import VmdbgError
+from vmdbg.c.content import NotAvailableError
 
 
 class ReadMemory(Protocol):
@@ -15,13 +15,6 @@ class ReadMemory(Protocol):
     def __call__(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes. Raises VmdbgError."""
         ...
-
-
-class NotAvailableError(VmdbgError):
-    """The value is not to be had here; the text says why, as `<optimized out>` does for what is nowhere."""
-
-
-OPTIMIZED_OUT = "optimized out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ WORD = (1 << 64) - 1
 
 @runtime_checkable
 class TypedValue(Protocol):
-    """An object of the guest with a type: members, elements and a value (vmdbg.os.linux.values)."""
+    """An object of the guest with a type: members, elements and a value (vmdbg.c.values)."""
 
     def member_(self, path: str) -> Any: ...
 

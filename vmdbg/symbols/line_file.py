@@ -65,7 +65,9 @@ class LineFile:
 
     def _moved(self, one: LineRange) -> LineRange | None:
         start = self._placement.to_guest(one.start)
-        return LineRange(start, start + one.end - one.start, one.file, one.line, one.statement) if start is not None else None  # fmt: skip
+        if start is None:
+            return None
+        return LineRange(start, start + one.end - one.start, one.file, one.line, one.statement)
 
     def _table_at(self, raw: int | None) -> LineTable | None:
         if self._file is None or raw is None:
@@ -97,7 +99,7 @@ class LineFile:
         return table
 
     def _cache_name(self, unit: Any) -> str:
-        """"" for a file that is small enough to be read anew."""
+        """ "" for a file that is small enough to be read anew."""
         assert self._file is not None
         lines = self._file.section(".debug_line")
         if not isinstance(lines, Window) or lines.size < SMALL >> 4:
@@ -118,7 +120,8 @@ class LineFile:
             return []
         lines = self._file.section(".debug_line")
         if not isinstance(lines, Window) or lines.size < SMALL >> 4:
-            return [offset for offset, names in self._file_names().items() if any(same_file(one, file) for one in names)]
+            known = self._file_names().items()
+            return [offset for offset, names in known if any(same_file(one, file) for one in names)]
         return self._naming_in_large(file, lines)
 
     def _naming_in_large(self, file: str, lines: Window) -> list[int]:

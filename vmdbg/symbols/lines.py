@@ -48,12 +48,11 @@ class LineTable:
         """What packed() made, which the caller vouches for."""
         made = cls()
         count, size = _HEAD.unpack_from(data)
-        parts, position = [], _HEAD.size
-        for letter, width in (("Q", 8), ("Q", 8), ("I", 4), ("I", 4)):
-            parts.append(data[position : position + count * width].cast(letter))
-            position += count * width
-        made._starts, made._ends, made._lines, made._numbers = parts  # type: ignore[assignment]  # views of numbers
-        made._files = bytes(data[position : position + size]).decode("utf-8", "surrogatepass").split("\0")
+        starts, after = _HEAD.size, _HEAD.size + 8 * count
+        lines, numbers, names = after + 8 * count, after + 12 * count, after + 16 * count
+        made._starts, made._ends = data[starts:after].cast("Q"), data[after:lines].cast("Q")
+        made._lines, made._numbers = data[lines:numbers].cast("I"), data[numbers:names].cast("I")
+        made._files = bytes(data[names : names + size]).decode("utf-8", "surrogatepass").split("\0")
         return made
 
     def __len__(self) -> int:

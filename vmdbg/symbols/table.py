@@ -69,12 +69,13 @@ class Columns:
     def unpacked(cls, data: memoryview) -> Columns:
         """What packed() made, which the caller vouches for."""
         count, size = _HEAD.unpack_from(data)
-        parts, position = [], _HEAD.size
-        for letter, width in (("Q", 8), ("Q", 8), ("I", 4), ("I", 4)):
-            parts.append(data[position : position + count * width].cast(letter))
-            position += count * width
-        kinds, names = data[position : position + count], bytes(data[position + count : position + count + size])
-        return cls(*parts, kinds, names)  # type: ignore[arg-type]  # views of numbers
+        at = _HEAD.size
+        sizes, offsets = at + 8 * count, at + 16 * count
+        by_name, kinds, names = offsets + 4 * count, offsets + 8 * count, offsets + 9 * count
+        return cls(
+            data[at:sizes].cast("Q"), data[sizes:offsets].cast("Q"), data[offsets:by_name].cast("I"),
+            data[by_name:kinds].cast("I"), data[kinds:names], bytes(data[names : names + size]),
+        )  # fmt: skip
 
     def raw_name(self, index: int) -> bytes:
         start = self.offsets[index]

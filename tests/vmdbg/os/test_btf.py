@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vmdbg.os.compiled_types import OFFSETS, base_btf, compiled, split_btf
-from vmdbg.os.linux.btf import Btf, Kind, NoSuchTypeError
-from vmdbg.os.linux.c_format import format_type
+from vmdbg.c.formatting import format_type
+from vmdbg.c.types import Kind, NoSuchMemberError, NoSuchTypeError, declare
+from vmdbg.os.linux.btf import Btf
 from vmdbg.os.linux.type_lookup import Types
-from vmdbg.os.linux.types import NoSuchMemberError, declare
 from vmdbg.os.seam import DamagedError
 
 

@@ -13,9 +13,9 @@ from tests.vmdbg.os.conftest import Guest
 from tests.vmdbg.os.kernels import Kernel
 from tests.vmdbg.os.own_machine import OwnGuest
 from tests.vmdbg.os.qemu_guest import DumpView, booted
+from vmdbg.c.types import NoSuchTypeError
 from vmdbg.errors import VmdbgError
 from vmdbg.machine.snapshot import Position
-from vmdbg.os.linux.btf import NoSuchTypeError
 from vmdbg.os.linux.cache import Cache
 from vmdbg.os.linux.operating_system import Linux, LinuxDetector
 from vmdbg.os.linux.symbols import KernelTable

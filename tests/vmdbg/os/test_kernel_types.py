@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.vmdbg.os.conftest import Guest
-from vmdbg.os.linux.btf import Kind
+from vmdbg.c.types import Kind
 from vmdbg.os.linux.types import Type
 
 STRUCTS = 50

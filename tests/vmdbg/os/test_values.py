@@ -7,9 +7,9 @@ import struct
 import pytest
 
 from tests.vmdbg.os.compiled_types import Buffer, base_btf, compiled
+from vmdbg.c.values import Value
 from vmdbg.errors import UserError
 from vmdbg.os.linux.type_lookup import Types
-from vmdbg.os.linux.values import Value
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
 START = 0x1000

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from vmdbg.c.formatting import format_type
 from vmdbg.document.document import Document, Style, count, document, text
 from vmdbg.errors import UserError
-from vmdbg.os.linux.c_format import format_type
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 

@@ -10,10 +10,9 @@ import struct
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import NamedTuple
 
-from vmdbg.errors import UserError
+from vmdbg.c.types import Enumerator, Kind
 from vmdbg.os.seam import DamagedError
 
 MAGIC = 0xEB9F
@@ -22,29 +21,6 @@ _TYPE = struct.Struct("<III")
 NO_TYPES = _HEADER.pack(MAGIC, 1, 0, _HEADER.size, 0, 0, 0, 1) + b"\0"
 """The section of a kernel without one."""
 MAX_SIZE = 64 << 20
-
-
-class Kind(IntEnum):
-    VOID = 0
-    INT = 1
-    POINTER = 2
-    ARRAY = 3
-    STRUCT = 4
-    UNION = 5
-    ENUM = 6
-    FORWARD = 7
-    TYPEDEF = 8
-    VOLATILE = 9
-    CONST = 10
-    RESTRICT = 11
-    FUNCTION = 12
-    PROTOTYPE = 13
-    VARIABLE = 14
-    SECTION = 15
-    FLOAT = 16
-    DECLARATION_TAG = 17
-    TYPE_TAG = 18
-    ENUM64 = 19
 
 
 _KINDS = tuple(Kind)
@@ -57,9 +33,6 @@ _EACH = {
     Kind.SECTION: 12,
     Kind.ENUM64: 12,
 }
-QUALIFIERS = frozenset({Kind.CONST, Kind.VOLATILE, Kind.RESTRICT, Kind.TYPE_TAG})
-AGGREGATES = frozenset({Kind.STRUCT, Kind.UNION})
-ENUMERATIONS = frozenset({Kind.ENUM, Kind.ENUM64})
 
 
 class Record(NamedTuple):
@@ -90,21 +63,11 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Enumerator:
-    name: str
-    value: int
-
-
-@dataclass(frozen=True, slots=True)
 class Parameter:
     """An unnamed parameter of void type stands for `...`."""
 
     name: str
     type: int
-
-
-class NoSuchTypeError(UserError):
-    """The guest's kernel has no such type."""
 
 
 class Btf:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmdbg.os.linux.btf import AGGREGATES, Kind
+from vmdbg.c.types import AGGREGATES, Kind
 from vmdbg.os.linux.types import Type
 
 ARGUMENT_REGISTERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.values import Value
+from vmdbg.c.values import Value
 from vmdbg.os.linux.walks import guarded
 from vmdbg.os.seam import DamagedError, NotThereYetError
 

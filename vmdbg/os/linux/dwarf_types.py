@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 
-from vmdbg.os.linux.btf import Btf, Kind, Record
+from vmdbg.c.types import Kind
+from vmdbg.os.linux.btf import Btf, Record
 from vmdbg.os.linux.dwarf import (
     Encoding,
 )

@@ -9,7 +9,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vmdbg.os.linux.btf import Btf, Kind, Record
+from vmdbg.c.types import Kind
+from vmdbg.os.linux.btf import Btf, Record
 from vmdbg.os.linux.calling import ARGUMENT_REGISTERS, passed_in_registers
 from vmdbg.os.linux.dwarf import (
     LANGUAGE_C99,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdbg.c.values import Value
 from vmdbg.os.linux.trees import maple_entries, xarray_entries
-from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded
 from vmdbg.os.seam import NotThereYetError
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from vmdbg.os.linux.btf import Btf, NoSuchTypeError
+from vmdbg.c.types import NoSuchTypeError
+from vmdbg.c.values import Value
+from vmdbg.os.linux.btf import Btf
 from vmdbg.os.linux.memory import KernelMemory
 from vmdbg.os.linux.modules import module_btf, module_symbols
 from vmdbg.os.linux.symbols import KernelTable, LinuxSymbols
 from vmdbg.os.linux.type_lookup import Types
 from vmdbg.os.linux.types import Type
-from vmdbg.os.linux.values import Value
 from vmdbg.os.seam import GuestView
 from vmdbg.units import Linear
 

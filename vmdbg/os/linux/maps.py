@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdbg.c.values import Value
 from vmdbg.os.linux.paths import file_path
 from vmdbg.os.linux.tasks import find_task
 from vmdbg.os.linux.trees import maple_entries
-from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded
 from vmdbg.os.seam import DamagedError
 from vmdbg.units import Linear

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdbg.c.values import Value
 from vmdbg.os.linux.btf import MAX_SIZE, Btf
 from vmdbg.os.linux.symbols import ModuleSymbols
-from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded, list_entries
 from vmdbg.os.seam import DamagedError, Symbol
 from vmdbg.units import Linear

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdbg.c.values import Value
 from vmdbg.os.linux.paths import MAX_DEPTH, MAX_NAME, dentry_path
 from vmdbg.os.linux.tasks import find_task
-from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded, list_entries, rb_entries
 from vmdbg.os.seam import NotThereYetError
 

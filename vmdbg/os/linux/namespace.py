@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from vmdbg.c.values import Value
 from vmdbg.errors import UserError
 from vmdbg.os.linux import tasks, trees, walks
 from vmdbg.os.linux.kernel import Kernel
 from vmdbg.os.linux.types import Type
-from vmdbg.os.linux.values import Value
 
 Named = str | Type
 

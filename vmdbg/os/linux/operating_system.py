@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 
+from vmdbg.c.types import AGGREGATES, NoSuchTypeError
+from vmdbg.c.values import Value
 from vmdbg.os.linux import (
     current_locator,
     dmesg,
@@ -23,7 +25,6 @@ from vmdbg.os.linux import (
     timers,
     user_programs,
 )
-from vmdbg.os.linux.btf import AGGREGATES, NoSuchTypeError
 from vmdbg.os.linux.cache import Cache
 from vmdbg.os.linux.calling import ARGUMENT_REGISTERS, passed_in_registers
 from vmdbg.os.linux.discover import Boot, Discoverer
@@ -33,7 +34,6 @@ from vmdbg.os.linux.orc import OrcTables, Table
 from vmdbg.os.linux.symbols import LinuxSymbols, NoSuchSymbolError
 from vmdbg.os.linux.syscalls import Invocation, SystemCalls
 from vmdbg.os.linux.unwind import Unwinder
-from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded
 from vmdbg.os.seam import Backtrace, Frame, FrameKind, GuestView, Task
 from vmdbg.units import Linear

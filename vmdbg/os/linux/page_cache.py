@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vmdbg.c.values import Value
 from vmdbg.os.linux.trees import xarray_entries
-from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded
 from vmdbg.units import Physical
 from vmdbg.x86.physical_memory import UnmappedPhysicalError

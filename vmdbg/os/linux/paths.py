@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.values import Value
+from vmdbg.c.values import Value
 
 if TYPE_CHECKING:
     from vmdbg.os.linux.kernel import Kernel

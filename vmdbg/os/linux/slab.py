@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.values import Value
+from vmdbg.c.values import Value
 from vmdbg.os.linux.walks import guarded, list_entries
 from vmdbg.os.seam import NotThereYetError
 

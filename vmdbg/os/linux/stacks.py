@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.btf import NoSuchTypeError
+from vmdbg.c.types import NoSuchTypeError
+from vmdbg.c.values import Value
 from vmdbg.os.linux.symbols import NoSuchSymbolError
-from vmdbg.os.linux.values import Value
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.c_text import escaped
+from vmdbg.c.text import escaped
 from vmdbg.os.linux.errno_names import errno_name
 from vmdbg.os.linux.walks import guarded
 from vmdbg.units import Linear

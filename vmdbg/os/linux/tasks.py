@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from vmdbg.c.values import Value
 from vmdbg.errors import UserError
-from vmdbg.os.linux.values import Value
 from vmdbg.os.linux.walks import guarded, list_entries
 from vmdbg.os.seam import NotThereYetError, Task
 from vmdbg.units import Linear

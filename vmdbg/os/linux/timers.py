@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.btf import Kind, NoSuchTypeError
-from vmdbg.os.linux.values import Value
+from vmdbg.c.types import Kind, NoSuchTypeError
+from vmdbg.c.values import Value
 from vmdbg.os.linux.walks import guarded, hlist_entries, rb_entries
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.values import Value
+from vmdbg.c.values import Value
 from vmdbg.os.linux.walks import MAX_ELEMENTS
 from vmdbg.os.seam import DamagedError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from vmdbg.os.linux.btf import AGGREGATES, ENUMERATIONS, Btf, Kind, NoSuchTypeError
+from vmdbg.c.types import AGGREGATES, ENUMERATIONS, Kind, NoSuchTypeError
+from vmdbg.os.linux.btf import Btf
 from vmdbg.os.linux.types import Type
 
 _TAGS = {

@@ -4,43 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmdbg.os.linux.btf import (
+from vmdbg.c.types import (
     AGGREGATES,
     ENUMERATIONS,
+    MAX_DEPTH,
     QUALIFIERS,
-    Btf,
     Enumerator,
+    Field,
     Kind,
-    Member,
     NoSuchTypeError,
-    Parameter,
-    Record,
+    declare,
+    find_field,
 )
+from vmdbg.os.linux.btf import Btf, Member, Parameter, Record
 from vmdbg.os.seam import DamagedError
 
 POINTER_SIZE = 8
-MAX_DEPTH = 64
+_TAGS = {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}
 _INT_SIGNED = 1 << 24
 _INT_CHAR = 1 << 25
 _INT_BOOL = 1 << 26
-
-
-class NoSuchMemberError(NoSuchTypeError, AttributeError):
-    """A struct or union has no member of that name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A member, its offset counted from the aggregate that was asked, through anonymous ones."""
-
-    type: Type
-    bit_offset: int
-    bits: int
-
-    @property
-    def offset(self) -> int:
-        """In bytes."""
-        return self.bit_offset >> 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +72,13 @@ class Type:
         return "" if self.target is not None else self.record.name
 
     @property
+    def tag(self) -> str:
+        """What C writes before the name."""
+        if self.kind is Kind.FORWARD:
+            return "union " if self.record.flag else "struct "
+        return _TAGS.get(self.kind, "")
+
+    @property
     def size(self) -> int:
         """In bytes; 0 for void, functions and types that are only declared."""
         return self._size(MAX_DEPTH)
@@ -114,7 +104,7 @@ class Type:
         record = self.record
         if record.kind is Kind.ARRAY:
             return self.at(self.btf.words(record, 3)[0])
-        if record.kind is Kind.POINTER or record.kind in QUALIFIERS or record.kind is Kind.TYPEDEF:
+        if record.kind in (Kind.POINTER, Kind.TYPEDEF, Kind.FUNCTION, Kind.VARIABLE) or record.kind in QUALIFIERS:
             return self.at(record.size_or_type)
         raise NoSuchTypeError(f"{self} is neither a pointer nor an array")
 
@@ -152,6 +142,11 @@ class Type:
         return stripped.btf.members(stripped.record)
 
     @property
+    def fields(self) -> list[tuple[str, Field]]:
+        """Members by name."""
+        return [(one.name, Field(self.at(one.type), one.bit_offset, one.bits)) for one in self.members]
+
+    @property
     def enumerators(self) -> list[Enumerator]:
         stripped = self.strip()
         return stripped.btf.enumerators(stripped.record) if stripped.kind in ENUMERATIONS else []
@@ -161,6 +156,11 @@ class Type:
         """Of a function or its prototype."""
         prototype = self._prototype()
         return prototype.btf.parameters(prototype.record)
+
+    @property
+    def signature(self) -> list[tuple[str, Type | None]]:
+        """Parameters; None stands for `...`."""
+        return [(one.name, self.at(one.type) if one.type else None) for one in self.parameters]
 
     @property
     def returns(self) -> Type:
@@ -180,18 +180,9 @@ class Type:
         key = self.btf_id, path
         known = self.btf.fields.get(key) if self.btf_id >= 0 else None
         if known is None:
-            known = self.btf.fields[key] = self._find_field(path)
+            known = self.btf.fields[key] = find_field(self, path)
         assert isinstance(known, Field)
         return known
-
-    def _find_field(self, path: str) -> Field:
-        found, offset, bits = self, 0, 0
-        for name in path.split("."):
-            step = found.strip()._member(name, 0, MAX_DEPTH)
-            if step is None:
-                raise NoSuchMemberError(f"{found} has no member {name!r}")
-            found, offset, bits = step.type, offset + step.bit_offset, step.bits
-        return Field(found, offset, bits)
 
     def has(self, path: str) -> bool:
         try:
@@ -199,21 +190,6 @@ class Type:
         except NoSuchTypeError:
             return False
         return True
-
-    def _member(self, name: str, base: int, depth: int) -> Field | None:
-        if self.kind not in AGGREGATES or not depth:
-            return None
-        anonymous = []
-        for member in self.btf.members(self.record):
-            if member.name == name:
-                return Field(self.at(member.type), base + member.bit_offset, member.bits)
-            if not member.name:
-                anonymous.append(member)
-        for member in anonymous:
-            inner = self.at(member.type).strip()._member(name, base + member.bit_offset, depth - 1)
-            if inner is not None:
-                return inner
-        return None
 
     def offset_of(self, path: str) -> int:
         """Bytes from the start of this type to a member."""
@@ -228,51 +204,3 @@ class Type:
 
     def __str__(self) -> str:
         return declare(self, "")
-
-
-def declare(found: Type, name: str, depth: int = MAX_DEPTH) -> str:
-    """The C declaration of `name` as this type; without a name, the type's own spelling."""
-    if not depth:
-        raise DamagedError(f"BTF type {found.btf_id}", found.btf.address)
-    kind = found.kind
-    if kind is Kind.POINTER:
-        target = found.element
-        inner = f"*{name}"
-        if target.kind in (Kind.ARRAY, Kind.PROTOTYPE):
-            inner = f"({inner})"
-        return declare(target, inner, depth - 1)
-    if kind is Kind.ARRAY:
-        return declare(found.element, f"{name}[{found.count}]", depth - 1)
-    if kind is Kind.PROTOTYPE:
-        return declare(found.returns, f"{name}({_parameter_list(found, depth)})", depth - 1)
-    if kind in (Kind.FUNCTION, Kind.VARIABLE):
-        return declare(found.at(found.record.size_or_type), name or found.name, depth - 1)
-    if kind is Kind.TYPE_TAG:
-        return declare(found.element, name, depth - 1)
-    if kind in QUALIFIERS:
-        return _qualified(found, name, depth)
-    spelled = _tag(found) + (found.name or "{...}")
-    return f"{spelled} {name}".rstrip()
-
-
-def _qualified(found: Type, name: str, depth: int) -> str:
-    word = found.kind.name.lower()
-    target = found.element
-    if target.strip().kind is Kind.POINTER and target.kind is not Kind.TYPEDEF:
-        return declare(target, f"{word} {name}".rstrip(), depth - 1)
-    return f"{word} {declare(target, name, depth - 1)}"
-
-
-def _parameter_list(found: Type, depth: int) -> str:
-    parameters = [
-        "..." if not parameter.type else declare(found.at(parameter.type), parameter.name, depth - 1)
-        for parameter in found.parameters
-    ]
-    return ", ".join(parameters) or "void"
-
-
-def _tag(found: Type) -> str:
-    kind = found.kind
-    if kind is Kind.FORWARD:
-        return "union " if found.record.flag else "struct "
-    return {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum ", Kind.ENUM64: "enum "}.get(kind, "")

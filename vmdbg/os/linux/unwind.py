@@ -6,10 +6,10 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vmdbg.c.values import Value
 from vmdbg.os.linux.kallsyms import KERNEL_HALF
 from vmdbg.os.linux.orc import FRAME_POINTER, Base, Entry, OrcTables, Shape
 from vmdbg.os.linux.stacks import Stack, processor_stacks, task_stack
-from vmdbg.os.linux.values import Value
 from vmdbg.os.seam import Backtrace, Frame, FrameKind
 from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import UnmappedLinearError

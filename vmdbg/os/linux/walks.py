@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from vmdbg.c.values import Value
 from vmdbg.os.linux.types import Type
-from vmdbg.os.linux.values import Value
 from vmdbg.os.seam import DamagedError
 from vmdbg.x86.linear_memory import UnmappedLinearError
 

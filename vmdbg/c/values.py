@@ -9,13 +9,14 @@ itself ends in an underscore.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from typing import Protocol
 
+from vmdbg.c.content import Content
+from vmdbg.c.types import AGGREGATES, ENUMERATIONS, CType, Field, Kind, NoSuchMemberError
 from vmdbg.errors import UserError
-from vmdbg.os.linux.btf import AGGREGATES, ENUMERATIONS, Kind
-from vmdbg.os.linux.types import Field, NoSuchMemberError, Type
 
 MAX_STRING = 4096
 MAX_OBJECT = 16 << 20
@@ -38,22 +39,27 @@ class Space(Protocol):
 
 
 class Value:
-    """A C object in the guest (`address_` says where), or a computed scalar (`address_` is None)."""
+    """A C object in the guest (`address_` says where), or one that is in no memory.
 
-    __slots__ = ("_bits", "_number", "_shift", "address_", "space_", "type_")
+    The latter has its bits in `content_`, or is a scalar that was computed.
+    """
+
+    __slots__ = ("_bits", "_number", "_shift", "address_", "content_", "space_", "type_")
 
     def __init__(
         self,
         space: Space,
-        type_: Type,
+        type_: CType,
         address: int | None = None,
         number: int = 0,
         bits: int = 0,
         shift: int = 0,
+        content: Content | None = None,
     ) -> None:
         self.space_ = space
         self.type_ = type_
         self.address_ = address
+        self.content_ = content
         self._number = _converted(type_, number) if number else 0
         self._bits = bits
         self._shift = shift
@@ -67,13 +73,26 @@ class Value:
 
     def member_(self, path: str) -> Value:
         """A member, through a pointer if this is one. Raises `NoSuchMemberError`."""
-        type_, address = self.type_.strip(), self.address_
-        if type_.kind is Kind.POINTER:
-            type_, address = type_.element.strip(), int(self)
+        type_ = self.type_.strip()
+        is_pointer = type_.kind is Kind.POINTER
+        type_ = type_.element.strip() if is_pointer else type_
         if type_.kind not in AGGREGATES:
             raise NoSuchMemberError(f"{self.type_} has no member {path!r}: it is no struct or union")
-        assert address is not None
-        return self._at(address, type_.field(path))
+        field = type_.field(path)
+        return self._at(int(self), field) if is_pointer else self.at_(field)
+
+    def at_(self, field: Field) -> Value:
+        """A member of this struct or union."""
+        if self.content_ is None:
+            assert self.address_ is not None
+            return self._at(self.address_, field)
+        bits = field.bits or 8 * field.type.size
+        return Value(self.space_, field.type, bits=field.bits, content=self.content_.part(field.bit_offset, bits))
+
+    @property
+    def is_object_(self) -> bool:
+        """Whether it can have members: not a computed scalar."""
+        return self.address_ is not None or self.content_ is not None
 
     def _at(self, address: int, field: Field) -> Value:
         if not field.bits:
@@ -104,8 +123,11 @@ class Value:
         if type_.kind is Kind.ARRAY:
             if type_.count and not -type_.count <= index < type_.count:
                 raise IndexError(f"{self.type_} has no element {index}")
-            start = self.address_
             index = index + type_.count if index < 0 else index
+            if self.content_ is not None:
+                bits = 8 * type_.element.size
+                return Value(self.space_, type_.element, content=self.content_.part(index * bits, bits))
+            start = self.address_
         elif type_.kind is Kind.POINTER:
             start = int(self)
         else:
@@ -134,13 +156,13 @@ class Value:
             raise UserError(f"{self.type_} is a computed value: it has no address")
         return Value(self.space_, self.type_.pointer(), number=self.address_)
 
-    def cast_(self, type_: Type) -> Value:
+    def cast_(self, type_: CType) -> Value:
         """The same bits as another scalar type, or the same object as another aggregate."""
         if self.type_.strip().kind in AGGREGATES and self.address_ is not None:
             return Value(self.space_, type_, self.address_)
         return Value(self.space_, type_, number=int(self))
 
-    def container_of_(self, type_: Type, path: str) -> Value:
+    def container_of_(self, type_: CType, path: str) -> Value:
         """The `type_` whose member `path` is here, or is pointed to (container_of of the kernel)."""
         pointer = self.type_.strip().kind is Kind.POINTER
         address = int(self) if pointer else self.address_
@@ -150,14 +172,21 @@ class Value:
     # scalar values
 
     def __int__(self) -> int:
-        if self.address_ is None:
+        if not self.is_object_:
             return self._number
         type_ = self.type_.strip()
         kind = type_.kind
         if kind is Kind.ARRAY:
+            if self.address_ is None:
+                raise UserError(f"{self.type_} is in no memory: it has no address")
             return self.address_
         if kind in AGGREGATES or not type_.size:
             raise UserError(f"{self.type_} is no number; choose one of its members")
+        if self.content_ is not None:
+            number = self.content_.number(self._bits or 8 * type_.size)
+            sign = 1 << (self._bits or 8 * type_.size) - 1
+            return (number ^ sign) - sign if _signed(type_) else number
+        assert self.address_ is not None
         raw = self.space_.read(self.address_, type_.size)
         if self._bits:
             number = int.from_bytes(raw, "little") >> self._shift & (1 << self._bits) - 1
@@ -172,11 +201,16 @@ class Value:
 
     def __float__(self) -> float:
         type_ = self.type_.strip()
-        form = {4: "<f", 8: "<d"}.get(type_.size)
-        if type_.kind is not Kind.FLOAT or form is None or self.address_ is None:
+        if type_.kind is not Kind.FLOAT or not self.is_object_:
             return float(int(self))
-        (number,) = struct.unpack(form, self.space_.read(self.address_, type_.size))
-        return float(number)
+        return _fraction(self._raw(type_.size))
+
+    def _raw(self, size: int) -> bytes:
+        """The first bytes of the object."""
+        if self.content_ is not None:
+            return self.content_.read(size)
+        assert self.address_ is not None
+        return self.space_.read(self.address_, size)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, str):
@@ -212,17 +246,16 @@ class Value:
         """The text in a char array, or that a char pointer points to."""
         type_ = self.type_.strip()
         if type_.kind is Kind.ARRAY and type_.count:
-            assert self.address_ is not None
-            raw = self.space_.read(self.address_, min(type_.count, limit))
+            raw = self._raw(min(type_.count, limit))
             return raw.partition(b"\0")[0].decode("utf-8", "replace")
         return self.space_.string(int(self), limit)
 
     def bytes_(self) -> bytes:
         """The object's memory."""
         size = self.type_.size
-        if self.address_ is None or size > MAX_OBJECT:
-            raise UserError(f"{self.type_} has no memory to show" if self.address_ is None else "too large to read")
-        return self.space_.read(self.address_, size)
+        if not self.is_object_ or size > MAX_OBJECT:
+            raise UserError("too large to read" if self.is_object_ else f"{self.type_} has no memory to show")
+        return self._raw(size)
 
     def enumerator_(self) -> str:
         """The name of an enum's value, or its number."""
@@ -230,7 +263,7 @@ class Value:
         return next((one.name for one in self.type_.enumerators if one.value == number), str(number))
 
     def __str__(self) -> str:
-        from vmdbg.os.linux.c_format import format_value
+        from vmdbg.c.formatting import format_value
 
         return format_value(self)
 
@@ -240,10 +273,26 @@ class Value:
         type_ = self.type_.strip()
         type_ = type_.element.strip() if type_.kind is Kind.POINTER else type_
         own = [name for name in object.__dir__(self) if name.endswith("_")]
-        return own + ([member.name for member in type_.members if member.name] if type_.kind in AGGREGATES else [])
+        return own + ([name for name, _ in type_.fields if name] if type_.kind in AGGREGATES else [])
 
 
-def _converted(type_: Type, number: int) -> int:
+def _fraction(raw: bytes) -> float:
+    """IEEE 754 by size; the x87's 80 bits come in 12 or 16 bytes."""
+    form = {2: "<e", 4: "<f", 8: "<d"}.get(len(raw))
+    if form is not None:
+        return float(struct.unpack(form, raw)[0])
+    mantissa, exponent = int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:10], "little")
+    sign = -1.0 if exponent >> 15 else 1.0
+    exponent &= 0x7FFF
+    if exponent == 0x7FFF:
+        return math.nan if mantissa << 1 & (1 << 64) - 1 else sign * math.inf
+    try:
+        return sign * math.ldexp(mantissa, exponent - 16383 - 63)
+    except OverflowError:
+        return sign * math.inf
+
+
+def _converted(type_: CType, number: int) -> int:
     """As assigning to that type in C does."""
     stripped = type_.strip()
     if stripped.is_bool:
@@ -253,5 +302,5 @@ def _converted(type_: Type, number: int) -> int:
     return (number ^ 1 << bits - 1) - (1 << bits - 1) if _signed(stripped) else number
 
 
-def _signed(type_: Type) -> bool:
+def _signed(type_: CType) -> bool:
     return (type_.kind is Kind.INT or type_.kind in ENUMERATIONS) and type_.is_signed

@@ -1,0 +1,155 @@
+"""From a frame to the one that called it, by call frame information."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vmdbg.c.content import NotAvailableError
+from vmdbg.dwarf.frame_table import (
+    AtExpression,
+    AtOffset,
+    CfaRegister,
+    Description,
+    InOther,
+    Row,
+    Rule,
+    SameValue,
+    Undefined,
+    ValueAtOffset,
+    ValueOfExpression,
+    row_at,
+)
+from vmdbg.dwarf.machine import Machine
+from vmdbg.dwarf.operations import Operations, operations
+from vmdbg.dwarf.registers import preserved, register_names
+from vmdbg.dwarf.stack_machine import BaseType, StackMachine
+
+DAMAGED = (ValueError, IndexError, KeyError, OverflowError)
+
+
+class UnwindError(NotAvailableError):
+    """Why the caller cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFrame:
+    """The caller's registers, as far as they are known. `exact`: `rip` was interrupted, and did not call."""
+
+    registers: dict[str, int]
+    cfa: int
+    exact: bool
+
+
+class FrameRules:
+    """Surroundings of the expressions in frame information: they stand in no unit."""
+
+    def __init__(self, machine: Machine, placed: Callable[[int], int]) -> None:
+        self.machine = machine
+        self._placed = placed
+
+    def placed(self, address: int) -> int:
+        return self._placed(address)
+
+    def frame_base(self) -> int:
+        raise NotAvailableError("a frame rule that depends on a function")
+
+    cfa = frame_base
+
+    def indexed_address(self, index: int) -> int:  # noqa: ARG002 - Surroundings
+        raise NotAvailableError("a frame rule that depends on a unit")
+
+    def entry_value(self, inner: Operations) -> int:  # noqa: ARG002 - Surroundings
+        raise NotAvailableError("a frame rule that depends on a function")
+
+    def base_type(self, offset: int) -> BaseType | None:  # noqa: ARG002 - Surroundings
+        raise NotAvailableError("a frame rule that depends on a unit")
+
+    def operations_of(self, offset: int, *, in_unit: bool) -> Operations:  # noqa: ARG002 - Surroundings
+        raise NotAvailableError("a frame rule that depends on a unit")
+
+
+class Step:
+    """One frame with its row."""
+
+    def __init__(self, machine: Machine, description: Description, address: int, placed: Callable[[int], int]) -> None:
+        """`address` is that of the code whose row counts, as the file has it. Raises UnwindError."""
+        self._machine = machine
+        self._rules = FrameRules(machine, placed)
+        self._description = description
+        try:
+            self._row: Row = row_at(description, address)
+        except DAMAGED as error:
+            raise UnwindError(f"the frame information of {address:#x} is damaged: {error}") from error
+        self._names = register_names(machine.address_size)
+
+    @property
+    def is_signal(self) -> bool:
+        return self._description.common.is_signal
+
+    def cfa(self) -> int:
+        """The canonical frame address: the caller's stack pointer, in most cases. Raises VmdbgError."""
+        cfa = self._row.cfa
+        if cfa is None:
+            raise UnwindError("the frame information does not say where the frame is")
+        if isinstance(cfa, CfaRegister):
+            name = self._names.get(cfa.number, "")
+            return self._machine.register(name) + cfa.offset & self._machine.mask
+        return self._expression(cfa.expression, None)
+
+    def caller(self) -> CallFrame | None:
+        """None for the outermost frame. Raises VmdbgError."""
+        return_rule = self._row.rules.get(self._description.common.return_register)
+        if isinstance(return_rule, Undefined):
+            return None
+        cfa = self.cfa()
+        found: dict[str, int] = {}
+        for number, name in self._names.items():
+            value = self._value(self._row.rules.get(number), name, cfa)
+            if value is not None:
+                found[name] = value
+        if return_rule is None:
+            raise UnwindError("the frame information does not say where the return address is")
+        pc = self._value(return_rule, "rip", cfa)
+        if pc is None:
+            raise UnwindError("the return address is not known")
+        found["rip"] = pc & self._machine.mask
+        found.setdefault("rsp", cfa)
+        return CallFrame(found, cfa, self.is_signal)
+
+    def _value(self, rule: Rule | None, name: str, cfa: int) -> int | None:
+        """None for what is not known. Raises VmdbgError where memory cannot be read."""
+        machine = self._machine
+        match rule:
+            case None:
+                if name == "rsp":
+                    return cfa
+                kept = name in preserved(machine.address_size) or name in _SYSTEM
+                return machine.registers.get(name) if kept else None
+            case Undefined():
+                return None
+            case SameValue():
+                return machine.registers.get(name)
+            case AtOffset(offset):
+                return machine.word(cfa + offset)
+            case ValueAtOffset(offset):
+                return cfa + offset & machine.mask
+            case InOther(number):
+                return machine.registers.get(self._names.get(number, ""))
+            case AtExpression(expression):
+                return machine.word(self._expression(expression, cfa))
+            case ValueOfExpression(expression):
+                return self._expression(expression, cfa)
+
+    def _expression(self, expression: bytes, cfa: int | None) -> int:
+        evaluation = StackMachine(self._rules)
+        if cfa is not None:
+            evaluation.push(cfa)
+        try:
+            return evaluation.address(operations(expression, self._machine.address_size))
+        except DAMAGED as error:
+            raise UnwindError(f"the frame information is damaged: {error}") from error
+
+
+_SYSTEM = frozenset({"fs_base", "gs_base", "cs", "ss", "ds", "es", "fs", "gs"})
+"""Which a call does not touch."""
