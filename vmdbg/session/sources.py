@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmdbg.dwarf.debug_file import DebugFile
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.seam import Location
 from vmdbg.session.registry import Effect
 from vmdbg.symbols.line_file import LineFile
-from vmdbg.symbols.lines import LineRange, LineTable
-from vmdbg.symbols.load import load_symbols
+from vmdbg.symbols.lines import LineRange
+from vmdbg.symbols.load import load_file
+from vmdbg.symbols.placement import Placement
 from vmdbg.symbols.source import SymbolSource
 from vmdbg.symbols.table import SymbolTable
 from vmdbg.units import Linear
@@ -29,16 +31,17 @@ LONGEST_SOURCE = 1 << 24
 
 @dataclass(slots=True)
 class SymbolFile:
-    """One file. Its lines are read when first asked for.
+    """One file: its symbols, and its debug information if it is ELF, which is read as it is asked for.
 
     What belongs to a process names addresses only while `process` runs; names have addresses at any time.
     """
 
     source: SymbolSource
     table: SymbolTable
+    debug: DebugFile | None = None
     process: int | None = None
     running: Callable[[], int | None] = lambda: None
-    _lines: LineFile | LineTable | None = None
+    _lines: LineFile | None = None
 
     def find(self, name: str) -> Linear | None:
         return self.table.find(name)
@@ -58,22 +61,30 @@ class SymbolFile:
     def slide(self) -> int:
         return self.table.slide
 
-    def move(self, slide: int) -> None:
-        """The guest has it so much higher than the file says."""
-        self.table.slide = slide
+    @property
+    def placement(self) -> Placement:
+        return self.table.placement
+
+    def place(self, placement: Placement) -> None:
+        """Where the guest has it."""
+        self.table.placement = placement
         self._lines = None
 
+    def move(self, slide: int) -> None:
+        """The guest has it so much higher than the file says."""
+        self.place(Placement(slide))
+
     @property
-    def lines(self) -> LineFile | LineTable:
+    def lines(self) -> LineFile:
         if self._lines is None:
-            self._lines = LineFile(self.source, self.slide) if self.table.is_elf else LineTable([])
+            self._lines = LineFile(self.debug, self.placement)
         return self._lines
 
 
 def read_symbol_file(path: Path, content: memoryview | None = None) -> SymbolFile:
     """What the file, or `content` in its place, has under the addresses that it was linked for. Raises UserError."""
     source = SymbolSource(path, content)
-    return SymbolFile(source, load_symbols(source))
+    return SymbolFile(source, *load_file(source))
 
 
 def guest_symbol_file(origin: Origin | None) -> SymbolFile | None:

@@ -118,11 +118,14 @@ class LineFile:
     def _naming(self, file: str) -> list[int]:
         if self._file is None:
             return []
-        lines = self._file.section(".debug_line")
-        if not isinstance(lines, Window) or lines.size < SMALL >> 4:
-            known = self._file_names().items()
-            return [offset for offset, names in known if any(same_file(one, file) for one in names)]
-        return self._naming_in_large(file, lines)
+        try:
+            lines = self._file.section(".debug_line")
+            if isinstance(lines, Window) and lines.size >= SMALL >> 4:
+                return self._naming_in_large(file, lines)
+        except (*DAMAGE, UserError):
+            return []
+        known = self._file_names().items()
+        return [offset for offset, names in known if any(same_file(one, file) for one in names)]
 
     def _naming_in_large(self, file: str, lines: Window) -> list[int]:
         """The units of that name; if none has it, as headers, those with it in their tables."""
@@ -130,11 +133,8 @@ class LineFile:
         info = self._file.section(".debug_info")
         if not isinstance(info, Window):
             return []
-        try:
-            own = [offset for offset in units_named(self._file, info, file) if same_file(self._name(offset), file)]
-            return own or units_with_lines_of(self._file, info, lines, file)
-        except (*DAMAGE, UserError):
-            return []
+        own = [offset for offset in units_named(self._file, info, file) if same_file(self._name(offset), file)]
+        return own or units_with_lines_of(self._file, info, lines, file)
 
     def _name(self, offset: int) -> str:
         assert self._file is not None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.guests.build import require, sample_kernel
 from vmdbg.errors import UserError
+from vmdbg.symbols.elf import open_elf
 from vmdbg.symbols.line_file import LineFile
 from vmdbg.symbols.load import load_symbols
 from vmdbg.symbols.source import SymbolSource
@@ -80,7 +81,7 @@ def test_the_closest_of_several_tables_counts() -> None:
 
 
 def test_lines_both_ways() -> None:
-    lines, table = LineFile(SymbolSource(sample_kernel())), load_symbols(SymbolSource(sample_kernel()))
+    lines, table = LineFile(open_elf(SymbolSource(sample_kernel()))), load_symbols(SymbolSource(sample_kernel()))
     start = table.find("deposit")
     assert start is not None
     at = lines.at(start)
@@ -100,10 +101,10 @@ def test_damaged_files_are_refused_or_empty(tmp_path: Path) -> None:
         path.write_bytes(whole[:cut])
         with refused_naming(path):
             load_symbols(SymbolSource(path))
-            LineFile(SymbolSource(path)).find("bank.c", 62)
+            LineFile(open_elf(SymbolSource(path))).find("bank.c", 62)
     path.write_bytes(whole[:5000] + bytes(2000) + whole[7000:])
     with refused_naming(path):
-        LineFile(SymbolSource(path)).at(0xFFFFFFFF80101000)
+        LineFile(open_elf(SymbolSource(path))).at(0xFFFFFFFF80101000)
     with pytest.raises(UserError, match="cannot read"):
         load_symbols(SymbolSource(tmp_path / "missing"))
     path.write_bytes(b"MZ\0\0" * 100)
