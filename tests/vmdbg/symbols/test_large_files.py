@@ -100,7 +100,8 @@ def test_a_file_that_changes_while_it_is_open_is_said(tmp_path: Path) -> None:
 
 def test_sections_of_what_is_not_linked_are_placed_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "module.o"
-    source = 'int first(int n) { return n + 1; }\n__attribute__((section(".init.text"))) int second(int n)\n{ return n; }'
+    late = '__attribute__((section(".init.text"))) int second(int n)\n{ return n; }'
+    source = f"int first(int n) {{ return n + 1; }}\n{late}"
     compile_c(path, source, "-c")
     table, debug = load_file(SymbolSource(path))
     assert debug is not None
