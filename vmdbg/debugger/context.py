@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vmdbg.engine.exits import Delivery, DeliveryKind
 from vmdbg.engine.port import Engine
+from vmdbg.x86.mode import privilege_level
 
 ERROR_CODE_VECTORS = frozenset({8, 10, 11, 12, 13, 14, 17, 21})
 
@@ -21,18 +22,7 @@ class Context:
 
 def current_context(engine: Engine) -> Context:
     rsp, cr3, *ring = engine.read_registers(("rsp", "cr3", "cr0", "rflags", "ss_flags"))
-    return Context(rsp, cr3, _cpl(*ring))
-
-
-def current_ring(engine: Engine) -> int:
-    """CPL: the DPL of SS, 0 in real mode and 3 in virtual-8086 mode (SDM 3A 5.5)."""
-    return _cpl(*engine.read_registers(("cr0", "rflags", "ss_flags")))
-
-
-def _cpl(cr0: int, rflags: int, ss_flags: int) -> int:
-    if not cr0 & 1:
-        return 0
-    return 3 if rflags >> 17 & 1 else ss_flags >> 13 & 3
+    return Context(rsp, cr3, privilege_level(*ring))
 
 
 def is_interruption(delivery: Delivery) -> bool:

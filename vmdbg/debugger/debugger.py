@@ -7,7 +7,7 @@ from typing import assert_never
 
 from vmdbg.debugger.actions import Action, Continue, Direction, Seek, Step, StepMode
 from vmdbg.debugger.backward import BackwardContinueRun, BackwardStepRun, SeekRun
-from vmdbg.debugger.context import current_ring
+from vmdbg.debugger.cpu import Cpu
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
 from vmdbg.debugger.point_table import PointTable
 from vmdbg.debugger.points import Breakpoint, Watchpoint
@@ -45,6 +45,7 @@ class Debugger:
         self.slice_listeners: list[Callable[[], None]] = []
         """Called between two slices of a run forwards, with the guest standing, after SLICE_TICKS at most."""
         timeline.fork_listeners.append(self.points.cut)
+        self.cpu = Cpu(self.machine)
         self.physical = GuestPhysicalMemory(self.engine, timeline)
         self._run: Run | None = None
         self.on_progress: Callable[[float], None] | None = None
@@ -69,11 +70,6 @@ class Debugger:
     def pc(self) -> Linear:
         """cs.base + rip: where the next instruction is fetched."""
         return self.engine.linear_pc
-
-    @property
-    def ring(self) -> int:
-        """CPL."""
-        return current_ring(self.engine)
 
     @property
     def epoch(self) -> Epoch:

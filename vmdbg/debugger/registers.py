@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.cpu import Cpu
 from vmdbg.errors import UserError
-from vmdbg.x86.mode import CpuMode, cpu_mode
+from vmdbg.x86.mode import CpuMode
 from vmdbg.x86.msr import BY_NAME as MSRS_BY_NAME
 from vmdbg.x86.registers import ALIASES, SUB_REGISTERS, find_register
 from vmdbg.x86.registers import BY_NAME as REGISTERS_BY_NAME
@@ -26,13 +26,12 @@ class NoSuchRegisterError(UserError):
 class RegisterFile:
     """Reads and writes registers by the names of the SDM, of gdb and of the parts (`eax`, `ah`)."""
 
-    def __init__(self, debugger: Debugger) -> None:
-        self._debugger = debugger
-        self._known = frozenset(debugger.engine.register_names)
+    def __init__(self, cpu: Cpu) -> None:
+        self._cpu = cpu
 
     def __contains__(self, name: str) -> bool:
         word = name.lower()
-        return word in SUB_REGISTERS or find_register(word) is not None or word in self._known
+        return word in SUB_REGISTERS or find_register(word) is not None or word in self._cpu.names
 
     def names(self) -> Iterator[str]:
         yield from REGISTERS_BY_NAME
@@ -49,47 +48,27 @@ class RegisterFile:
         part = SUB_REGISTERS.get(word)
         if part is not None:
             return part.extract(self.read(part.parent))
-        if word in self._known:
-            return self._debugger.engine.read_register(word)
-        return self._derived(word)
-
-    def _derived(self, word: str) -> int:
-        engine, machine = self._debugger.engine, self._debugger.machine
-        match word:
-            case "tick":
-                return machine.clock
-            case "linear_pc":
-                return self._debugger.pc
-            case "cpl":
-                return self.cpl
-            case "cr8":
-                return machine.read_task_priority(machine.clock)
-            case "tsc":
-                return (machine.clock + engine.read_register("tsc_offset")) & (1 << 64) - 1
+        if word in self._cpu.names:
+            return self._cpu.read(word)
         if word in _ENGINE_NAMES:
-            return engine.read_register(_ENGINE_NAMES[word])
+            return self._cpu.read(_ENGINE_NAMES[word])
         if word in MSRS_BY_NAME:
             return MSRS_BY_NAME[word].reset
         raise NoSuchRegisterError(f"there is no register {word!r}")
 
     @property
     def cpl(self) -> int:
-        """The ring: the DPL of SS (SDM 3A 5.5); 3 in virtual-8086 mode."""
-        mode = self.mode
-        if mode is CpuMode.VIRTUAL_8086:
-            return 3
-        return self._debugger.engine.read_register("cs") & 3 if mode.is_protected else 0
+        return self._cpu.ring
 
     @property
     def mode(self) -> CpuMode:
-        read = self._debugger.engine.read_register
-        return cpu_mode(read("cr0"), read("efer"), read("rflags"), read("cs_flags"))
+        return self._cpu.mode
 
     def writable_name(self, name: str) -> str:
         """The engine's name of a whole register that can be written. Raises UserError."""
         word = self.canonical(name)
         word = _ENGINE_NAMES.get(word, word)
-        if word in self._known:
+        if word in self._cpu.names and not self._cpu.is_pseudo(word):
             return word
         if word in REGISTERS_BY_NAME:
             raise UserError(f"{word} cannot be written: it follows from other state or never changes")

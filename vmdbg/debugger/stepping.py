@@ -10,7 +10,6 @@ from vmdbg.debugger.backward import BackwardStepRun, search_backwards
 from vmdbg.debugger.context import current_context
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Breakpoint
-from vmdbg.debugger.registers import RegisterFile
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
 from vmdbg.x86.boundaries import starts_before
@@ -25,7 +24,7 @@ _CALLS = Kind.CALL | Kind.INTERRUPT | Kind.SYSTEM_CALL
 def instruction_at(debugger: Debugger) -> Instruction:
     """The one about to run."""
     read = debugger.engine.read_register
-    width = RegisterFile(debugger).mode.width
+    width = debugger.cpu.width
     code = debugger.linear().read_prefix(debugger.pc, MAX_LENGTH)
     return disassembler(width).decode(code or b"\xff", read("rip"), debugger.pc - read("rip"))
 
@@ -186,7 +185,7 @@ def _back_one(debugger: Debugger) -> Stop:
 
 def _call_before(debugger: Debugger, pc: int) -> int | None:
     """The address of the call instruction that returns to `pc`."""
-    width = RegisterFile(debugger).mode.width
+    width = debugger.cpu.width
     start = max(0, pc - 64)
     code = debugger.linear().read_prefix(start, pc - start)  # type: ignore[arg-type]  # Linear - int
     offsets = starts_before(code, width, 1) if len(code) == pc - start else []

@@ -28,7 +28,7 @@ class Scope:
     def __init__(self, debugger: Debugger, symbols: SymbolLookup) -> None:
         self.debugger = debugger
         self.symbols = symbols
-        self.registers = RegisterFile(debugger)
+        self.registers = RegisterFile(debugger.cpu)
         self.variables: dict[str, Any] = {}
         self.mem = MemoryView(self._read_linear, self._word, "mem")
         self.phys = MemoryView(self._read_physical, self._word, "phys")

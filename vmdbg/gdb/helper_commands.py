@@ -9,13 +9,11 @@ from vmdbg.commands.time.goto import journey_to
 from vmdbg.debugger.runs import Run
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
-from vmdbg.gdb.threads import mode_of
 from vmdbg.session.registry import Arguments, Command, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import Linear
 from vmdbg.x86.disassembly import Syntax, disassembler
 from vmdbg.x86.instruction import MAX_LENGTH
-from vmdbg.x86.mode import CpuMode
 
 
 def show_helper(_session: Session, _arguments: Arguments) -> Document:
@@ -39,10 +37,9 @@ def disassemble(session: Session, arguments: Arguments) -> Document:
     code = debugger.linear().read_prefix(Linear(address), MAX_LENGTH)
     if not code:
         raise UserError(f"no memory at {address:#x}")
-    mode = mode_of(debugger)
-    base = 0 if mode is CpuMode.LONG64 else debugger.engine.read_register("cs_base")
-    offset = address - base & mode.width.mask
-    found = disassembler(mode.width, Syntax(arguments.syntax)).decode(code, offset, base)
+    width, base = debugger.cpu.width, debugger.cpu.code_base
+    offset = address - base & width.mask
+    found = disassembler(width, Syntax(arguments.syntax)).decode(code, offset, base)
     return document(f"{len(found.raw)} {found}")
 
 

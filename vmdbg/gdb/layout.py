@@ -32,6 +32,8 @@ PSEUDO = {
     "lx_task": 64,
 }
 """Computed by us, with their widths in bits; they cannot be written."""
+TASK = ("lx_pid", "lx_tid", "lx_task")
+"""Those that come from the guest's operating system."""
 _PSEUDO_TYPES = {"lx_pid": "int32", "lx_tid": "int32", "lx_task": "data_ptr"}
 
 _ROLES = {

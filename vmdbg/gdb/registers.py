@@ -10,11 +10,9 @@ from gdbstub.target import Register
 from vmdbg.debugger.debugger import Debugger, Epoch
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.errors import refusals
-from vmdbg.gdb.layout import PSEUDO, Layout, Row
+from vmdbg.gdb.layout import PSEUDO, TASK, Layout, Row
 from vmdbg.gdb.threads import RunningTask
-
-_EFER_LMA = 0x400
-_CS_LONG = 1 << 21
+from vmdbg.x86.mode import CpuMode
 
 
 class GuestRegisters:
@@ -74,24 +72,7 @@ class GuestRegisters:
         return shown_pc + debugger.pc - debugger.engine.read_register("rip")
 
     def _pseudo(self, source: str) -> int:
-        debugger = self._debugger
-        match source:
-            case "tick":
-                return debugger.machine.clock
-            case "linear_pc":
-                return debugger.pc
-            case "linear_sp":
-                return _linear_sp(*debugger.engine.read_registers(("rsp", "ss_base", "ss_flags", "cs_flags", "efer")))
-            case "cpl":
-                return debugger.ring
-            case "cr8":
-                lapic = debugger.machine.pc.lapic
-                return lapic.tpr >> 4 if lapic is not None else 0
-            case "tsc":
-                return debugger.machine.clock + debugger.engine.read_register("tsc_offset") & (1 << 64) - 1
-            case "lx_pid" | "lx_tid" | "lx_task":
-                return self._task(source)
-        raise KeyError(source)
+        return self._task(source) if source in TASK else self._debugger.cpu.read(source)
 
     def _task(self, source: str) -> int:
         """Where no Linux is known there is no process: -1, and no task_struct."""
@@ -129,19 +110,12 @@ class GuestRegisters:
         return value
 
     def _offset_of(self, pc: int) -> int:
-        base, flags, efer = self._debugger.engine.read_registers(("cs_base", "cs_flags", "efer"))
-        if not self._view.linear_pc or (efer & _EFER_LMA and flags & _CS_LONG):
+        cpu = self._debugger.cpu
+        if not self._view.linear_pc or cpu.mode is CpuMode.LONG64:
             return pc
-        return pc - base & 0xFFFFFFFF
+        return pc - cpu.code_base & 0xFFFFFFFF
 
 
 def _encode(row: Row, value: int) -> bytes:
     size = row.register.bits // 8
     return (value & (1 << 8 * size) - 1).to_bytes(size, "little")
-
-
-def _linear_sp(rsp: int, base: int, flags: int, cs_flags: int, efer: int) -> int:
-    """ss.base + (e)sp, by the width of the stack segment."""
-    if efer & _EFER_LMA and cs_flags & _CS_LONG:
-        return rsp
-    return base + (rsp & (0xFFFFFFFF if flags >> 22 & 1 else 0xFFFF)) & 0xFFFFFFFF

@@ -8,7 +8,6 @@ from gdbstub.stops import FIRST_THREAD, ThreadId
 from gdbstub.target import ThreadInfo
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.os.linux.current_locator import CurrentTask
-from vmdbg.x86.mode import CpuMode, cpu_mode
 
 RunningTask = Callable[[], CurrentTask | None]
 """What the guest's operating system has the CPU run; None if that is not known."""
@@ -29,15 +28,11 @@ class CpuThreads:
 
     def _words(self) -> list[str]:
         debugger = self._debugger
-        mode = mode_of(debugger)
+        mode = debugger.cpu.mode
         words = [f"{mode.value} mode"]
         if mode.is_protected:
-            words.append(f"ring {debugger.ring}")
-        if debugger.machine.halted:
+            words.append(f"ring {debugger.cpu.ring}")
+        if debugger.cpu.halted:
             words.append("halted")
         task = self._running()
         return [*words, f"{task.name} ({task.pid})"] if task is not None else words
-
-
-def mode_of(debugger: Debugger) -> CpuMode:
-    return cpu_mode(*debugger.engine.read_registers(("cr0", "efer", "rflags", "cs_flags")))

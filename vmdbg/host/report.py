@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
+from vmdbg.debugger.cpu import Cpu
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
 from vmdbg.engine.exits import (
     BreakpointHit,
@@ -28,7 +29,7 @@ from vmdbg.units import TICKS_PER_SECOND, Linear
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.exceptions import EXCEPTIONS, describe_error_code, vector_name
 from vmdbg.x86.instruction import BAD, MAX_LENGTH, Instruction
-from vmdbg.x86.mode import CpuMode, Width, cpu_mode
+from vmdbg.x86.mode import Width
 
 SHOWN_EXCEPTIONS = 8
 PAGE_FAULT = 14
@@ -103,8 +104,8 @@ class _Scene:
         self._symbols = symbols
         read = machine.engine.read_register
         self._register = read
-        self._mode = cpu_mode(read("cr0"), read("efer"), read("rflags"), read("cs_flags"))
-        self._base = 0 if self._mode is CpuMode.LONG64 else read("cs_base")
+        cpu = Cpu(machine)
+        self._mode, self._ring, self._base = cpu.mode, cpu.ring, cpu.code_base
         memory = GuestPhysicalMemory(machine.engine, machine)
         self._memory = linear_memory(machine.engine, memory)
 
@@ -129,7 +130,7 @@ class _Scene:
 
     def details(self, at_rip: bool) -> Iterator[str]:
         rip = self._register("rip")
-        yield f"rip {self.place(rip)}, {self._mode.value} mode, ring {self._register('cs') & 3}"
+        yield f"rip {self.place(rip)}, {self._mode.value} mode, ring {self._ring}"
         if at_rip:
             found = self._instruction(rip)
             shown = "cannot be read" if found is None else f"{found.raw.hex(' ')}  {found}"

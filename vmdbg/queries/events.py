@@ -12,6 +12,7 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.queries.rows import Cr3Row, DeliveryRow, PortRow
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Tick
+from vmdbg.x86.mode import privilege_level
 
 ALL = frozenset(range(256))
 
@@ -73,9 +74,9 @@ class InterruptScan:
         if vector not in self._vectors:
             return
         engine = self._timeline.machine.engine
-        pc, (cs, cr2) = engine.linear_pc, engine.read_registers(("cs", "cr2"))
-        position = Position(Tick(now), 1)
-        row = DeliveryRow(position, DeliveryKind.EXTERNAL, vector, 0, Linear(pc), Linear(cr2), cs & 3)
+        cr2, *ring = engine.read_registers(("cr2", "cr0", "rflags", "ss_flags"))
+        position, pc = Position(Tick(now), 1), Linear(engine.linear_pc)
+        row = DeliveryRow(position, DeliveryKind.EXTERNAL, vector, 0, pc, Linear(cr2), privilege_level(*ring))
         self._rows.append(row)
 
     def finish(self) -> Sequence[DeliveryRow]:

@@ -7,6 +7,7 @@ from enum import Enum, IntEnum
 CR0_PE = 1 << 0
 EFER_LMA = 1 << 10
 FLAGS_VM = 1 << 17
+SEGMENT_DPL_SHIFT = 13
 SEGMENT_LONG = 1 << 21
 SEGMENT_DEFAULT_BIG = 1 << 22
 
@@ -61,6 +62,17 @@ _WIDTHS = {
     CpuMode.COMPATIBILITY32: Width.BITS32,
     CpuMode.LONG64: Width.BITS64,
 }
+
+
+def privilege_level(cr0: int, rflags: int, ss_flags: int) -> int:
+    """CPL: the DPL of the cached SS, 0 in real mode, 3 in virtual-8086 mode (SDM 3A 5.5).
+
+    Not the low bits of CS: they say nothing from MOV to CR0 with PE set until CS is loaded, and in conforming code
+    they are CPL only by what loaded them. `ss_flags` is as cpu_mode() takes CS's.
+    """
+    if not cr0 & CR0_PE:
+        return 0
+    return 3 if rflags & FLAGS_VM else ss_flags >> SEGMENT_DPL_SHIFT & 3
 
 
 def cpu_mode(cr0: int, efer: int, rflags: int, cs_flags: int) -> CpuMode:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmdbg.debugger.registers import RegisterFile
 from vmdbg.document.document import Document, Style, Text, document, joined, text
 from vmdbg.errors import UserError
 from vmdbg.expressions.formats import format_integer, parse_format
@@ -92,7 +91,7 @@ def _assignment(source: str) -> tuple[str, str]:
 
 
 def _keep(session: Session, name: str, value: Any) -> None:
-    if name and name in RegisterFile(session.debugger):
+    if name and name in session.registers:
         raise UserError(f"{name} is a register: `set {name} = ...` changes it")
     session.scope.variables[name or "_"] = value
 
