@@ -27,6 +27,8 @@ class Context:
 
     `exited`: it was told that the target has ended. `interrupting`: it has asked for the stop to come; `asking_why`:
     with a question that only a target that stands can answer. `unsaid`: refusals of which its user has seen no word.
+    `told`: the latest values of registers that are not restored after a call by hand; `last_written`: the register that
+    the request before this one wrote; `saved`: registers' values by the number that LLDB has for them.
     """
 
     target: Target
@@ -52,6 +54,9 @@ class Context:
     notifications: list[bytes] = field(default_factory=list)
     breakpoints: dict[tuple[BreakpointKind, int, int, bool], Breakpoint] = field(default_factory=dict)
     unsaid: dict[str, None] = field(default_factory=dict)
+    told: dict[int, deque[bytes]] = field(default_factory=dict)
+    last_written: int | None = None
+    saved: dict[int, dict[int, bytes]] = field(default_factory=dict)
     expedited: tuple[int, ...] = ()
     document: tuple[str, str, bytes] | None = None
 

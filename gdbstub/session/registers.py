@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import assert_never
 
 from gdbstub.errors import TargetError
@@ -15,6 +16,11 @@ from gdbstub.requests.registers import (
 )
 from gdbstub.session.context import Context
 from gdbstub.stops import ThreadId
+from gdbstub.target import Register
+
+
+MAX_TOLD = 16
+"""Calls by hand that may be under way inside one another."""
 
 
 def answer(context: Context, request: RegistersRequest) -> Reply:
@@ -37,6 +43,8 @@ def _read(context: Context, thread: ThreadId, number: int) -> Reply:
     if number >= len(layout):
         return Failure(f"no register {number:#x}")
     value = registers.read(thread, number)
+    if value is not None and not layout[number].save_restore:
+        context.told.setdefault(number, deque(maxlen=MAX_TOLD)).append(value)
     return Text("xx" * (layout[number].bits // 8)) if value is None else Hex(value)
 
 
@@ -57,8 +65,21 @@ def _write(context: Context, thread: ThreadId, request: WriteRegister) -> Reply:
     register = layout[request.number]
     if len(request.value) * 8 != register.bits:
         return Failure(f"P: {register.name} has {register.bits // 8} bytes, {len(request.value)} were given")
-    registers.write(thread, request.number, request.value)
+    if not _is_written_back(context, register, request):
+        registers.write(thread, request.number, request.value)
+    context.last_written = request.number
     return Ok()
+
+
+def _is_written_back(context: Context, register: Register, request: WriteRegister) -> bool:
+    """Whether this is gdb's putting everything back after a call by hand, of a register that is not to be.
+
+    gdb for x86 takes no notice of save-restore="no". It writes all registers in the order of their numbers, with nothing
+    between, and the values that it was told before the call.
+    """
+    last = context.last_written
+    in_row = last is not None and last < request.number
+    return in_row and not register.save_restore and request.value in context.told.get(request.number, ())
 
 
 def set_pc(context: Context, thread: ThreadId, address: int) -> None:

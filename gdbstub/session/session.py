@@ -24,7 +24,7 @@ from gdbstub.requests.general import Detach, GeneralRequest, Kill, StartNoAckMod
 from gdbstub.requests.lldb import LldbRequest
 from gdbstub.requests.memory import MemoryRequest
 from gdbstub.requests.qemu import QemuRequest
-from gdbstub.requests.registers import RegistersRequest
+from gdbstub.requests.registers import RegistersRequest, WriteRegister
 from gdbstub.requests.threads import ThreadsRequest
 from gdbstub.requests.transfer import TransferRequest
 from gdbstub.session import (
@@ -90,6 +90,11 @@ class Session:
     @property
     def ended(self) -> bool:
         return self._context.ended
+
+    @property
+    def attached(self) -> bool:
+        """Whether the client holds the target: it has neither let it go nor killed it."""
+        return self._context.attached
 
     @property
     def extended(self) -> bool:
@@ -209,6 +214,8 @@ class Session:
                 return Failure(f"no process: {'it has ended' if self._context.exited else 'detached or killed'}")
             if not self._context.exited:
                 return Text("W00")
+        if not isinstance(request, WriteRegister):
+            self._context.last_written = None
         try:
             return _ANSWERS[type(request)](self._context, request)
         except UnsupportedError:

@@ -37,6 +37,7 @@ OPERATIONS = (
     "real mode and mode switches",
     "exceptions and events caught",
     "backwards",
+    "back from the end of the guest",
     "go to an instant by name",
     "find and compare memory",
     "physical memory",

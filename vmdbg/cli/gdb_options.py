@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmdbg.gdb.architecture import CHOICES, DEFAULT_VIEW, ClientView, choose
+from vmdbg.gdb.lifecycle import Leaving
 from vmdbg.host.addresses import TcpAddress, UnixPath, listen_address
 from vmdbg.repl.files import state_directory
 
@@ -20,6 +21,7 @@ class GdbService:
     address: TcpAddress | UnixPath
     view: ClientView = DEFAULT_VIEW
     files: Path | None = None
+    leaving: Leaving = Leaving.END
 
 
 def add_gdb_options(group: argparse._ArgumentGroup) -> None:
@@ -37,6 +39,12 @@ def add_gdb_options(group: argparse._ArgumentGroup) -> None:
         help="what gdb takes for $pc outside 64-bit mode: where the code lies, or (e)ip alone",
     )
     group.add_argument(
+        "--gdb-leave",
+        choices=[leaving.value for leaving in Leaving],
+        default=Leaving.END.value,
+        help="where a client that detaches in the past leaves the guest: it runs on from its end, or stays there",
+    )
+    group.add_argument(
         "--gdb-files",
         metavar="DIR",
         help="where `monitor save`, `snapshot` and `symbols` write; `none` for nowhere, "
@@ -49,7 +57,7 @@ def gdb_service(options: argparse.Namespace) -> GdbService | None:
     if options.gdb is None:
         return None
     view = choose(options.gdb_arch, linear_pc=options.gdb_pc == "linear")
-    return GdbService(options.gdb, view, _files(options.gdb_files, options.gdb))
+    return GdbService(options.gdb, view, _files(options.gdb_files, options.gdb), Leaving(options.gdb_leave))
 
 
 def _files(wanted: str | None, address: TcpAddress | UnixPath) -> Path | None:

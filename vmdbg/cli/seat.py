@@ -126,7 +126,7 @@ def _serve_gdb(
     from vmdbg.session.new_files import Outbox
 
     files = Outbox(service.files) if service.files is not None else None
-    server = GdbServer(debugger, view=service.view, files=files, symbols=symbols, log=say)
+    server = GdbServer(debugger, view=service.view, files=files, symbols=symbols, leaving=service.leaving, log=say)
     address = service.address
     if isinstance(address, UnixPath):
         server.listen_unix(address.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,4 +16,12 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except VmdbgError as error:
-        raise TargetError(str(error)) from error
+        raise TargetError(in_gdbs_words(str(error))) from error
+
+
+_COMMAND = re.compile(r"`([a-z][a-z-]*)")
+
+
+def in_gdbs_words(text: str) -> str:
+    """Commands that a message names are the prompt's: gdb has them behind `monitor`."""
+    return _COMMAND.sub(r"`monitor \1", text)

@@ -14,6 +14,19 @@ from vmdbg.gdb.layout import PSEUDO, TASK, Layout, Row
 from vmdbg.gdb.threads import RunningTask
 from vmdbg.x86.mode import CpuMode
 
+_INSTEAD = {
+    "tick": "`monitor goto TICK` and stepi go to another instant",
+    "tsc": "it is $tick and $tsc_offset; `monitor goto TICK` and stepi go to another instant",
+    "cr8": "it is the task priority of the local APIC",
+    "linear_pc": "write $pc",
+    "linear_sp": "write $sp",
+    "cpl": "the selectors say the ring",
+    "lx_pid": "the guest's kernel says which process runs",
+    "lx_tid": "the guest's kernel says which thread runs",
+    "lx_task": "the guest's kernel says which task runs",
+}
+"""Why a pseudo-register cannot be written, and what can be done."""
+
 
 class GuestRegisters:
     """gdbstub's Registers port. Writes are recorded inputs."""
@@ -28,6 +41,7 @@ class GuestRegisters:
         self._g_sources = [row.source for row in self._g_rows]
         self._pc = layout.number("rip")
         self._sizes = [register.bits // 8 for register in self.layout]
+        self._bits = {row.source: row.register.bits for row in layout.rows}
         self._readers: list[Callable[[], int] | None] = [None] * len(self.layout)
         self._g: tuple[Epoch, bytes] | None = None
 
@@ -97,9 +111,12 @@ class GuestRegisters:
         self._write(changed)
 
     def _write(self, values: Mapping[str, int]) -> None:
+        """What a register has already is not written: clients write back what they have read."""
         for source, value in values.items():
+            if value == self.value(source) & (1 << self._bits[source]) - 1:
+                continue
             if source in PSEUDO:
-                raise TargetError(f"{source} cannot be written")
+                raise TargetError(f"{source} cannot be written: {_INSTEAD.get(source, 'vmdbg computes it')}")
             with refusals():
                 self._debugger.write_register(source, self._stored(source, value))
 

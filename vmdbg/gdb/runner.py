@@ -11,7 +11,6 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import describe_ending, died
 from vmdbg.debugger.stops import Ended
 from vmdbg.gdb.server import GdbServer
-from vmdbg.gdb.stops import exits
 from vmdbg.gdb.watcher import ClientWatcher
 from vmdbg.machine.outcome import Outcome
 from vmdbg.units import Tick
@@ -71,9 +70,8 @@ class GdbRunner:
         return None
 
     def _ended(self, stop: Ended) -> Outcome | None:
-        if self._server.client is not None:
-            over = exits(self._debugger, stop) and not self._server.may_restart
-            return stop.outcome if over else None
+        if self._server.watched:
+            return None
         if not died(stop.outcome):
             return stop.outcome
         self._server.say(f"{describe_ending(stop.outcome)}; gdb can still attach, and go back; Ctrl-C ends the run")

@@ -16,8 +16,8 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
 from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView
+from vmdbg.gdb.lifecycle import Leaving, ended_in_order
 from vmdbg.gdb.monitor import OWNER, GuestMonitor
-from vmdbg.gdb.stops import exits
 from vmdbg.gdb.target import guest_target
 from vmdbg.session.new_files import NewFiles
 from vmdbg.session.sources import SymbolFile
@@ -38,11 +38,20 @@ class GdbServer:
         view: ClientView = DEFAULT_VIEW,
         files: NewFiles | None = None,
         symbols: Sequence[SymbolFile] = (),
+        leaving: Leaving = Leaving.END,
         log: Log = lambda _line: None,
     ) -> None:
         self._debugger = debugger
         self._log = log
-        self._guest = guest_target(debugger, view, GuestMonitor(debugger, files, symbols), write=self._console)
+        self._guest = guest_target(
+            debugger,
+            view,
+            GuestMonitor(debugger, files, symbols),
+            write=self._console,
+            say=log,
+            extended=lambda: self.may_restart,
+            leaving=leaving,
+        )
         self._server = Server(self._guest.target, log)
         debugger.stop_listeners.append(self._stopped)
 
@@ -91,13 +100,21 @@ class GdbServer:
         return session is not None and session.extended
 
     @property
+    def watched(self) -> bool:
+        """Whether a client holds the guest, or can start it again."""
+        session = self._server.session
+        return session is not None and (session.attached or session.extended)
+
+    @property
     def finished(self) -> bool:
-        """Whether a client has killed the guest and left, or has been told of its end."""
+        """Whether a client has killed the guest and left, or no client is left of one that has ended in order."""
         if self._guest.lifecycle.killed_by_client:
             return self._server.client is None
-        return exits(self._debugger, self._debugger.last_stop) and not self.may_restart
+        debugger = self._debugger
+        return not self.watched and not debugger.running and ended_in_order(debugger, debugger.last_stop)
 
     def _stopped(self, stop: Stop) -> None:
+        self._guest.lifecycle.stopped(stop)
         self._server.stopped(self._guest.reasons.of(stop))
 
     def _console(self, text: str) -> None:

@@ -46,9 +46,11 @@ _SIGNALS = {
 class StopReasons:
     """Says why the guest stands, in the client's terms."""
 
-    def __init__(self, debugger: Debugger, owned: Owned) -> None:
+    def __init__(self, debugger: Debugger, owned: Owned, exits: Callable[[Stop], bool]) -> None:
+        """`exits`: whether the end of a live guest is the end of a process to the client, which then cannot go back."""
         self._debugger = debugger
         self._owned = owned
+        self._exits = exits
 
     def of(self, stop: Stop) -> StopReason:
         """What the client is told."""
@@ -67,7 +69,7 @@ class StopReasons:
             case Interrupted():
                 return rsp.Signalled(Signal.SIGINT)
             case Ended(outcome):
-                return self._ended(outcome)
+                return self._ended(stop, outcome)
             case HistoryStart():
                 return rsp.HistoryEdge(Edge.BEGIN)
             case HistoryEnd():
@@ -75,12 +77,14 @@ class StopReasons:
             case _:
                 assert_never(stop)
 
-    def _ended(self, outcome: Ending) -> StopReason:
-        """A live guest that ended in order exits; any other stays to be looked at."""
+    def _ended(self, stop: Ended, outcome: Ending) -> StopReason:
+        """A guest that ended in order has come to the end of its history; any other stays to be looked at."""
         text = describe_ending(outcome)
         match outcome:
             case PoweredOff() | TestExited() if self._debugger.timeline.closed:
                 return rsp.HistoryEdge(Edge.END, text=text)
+            case PoweredOff() | TestExited() if not self._exits(stop):
+                return rsp.HistoryEdge(Edge.END, text=f"{text}; its history is kept until you leave")
             case PoweredOff():
                 return rsp.Exited(0)
             case TestExited(code):
@@ -97,12 +101,6 @@ class StopReasons:
                 return rsp.Signalled(Signal.SIGABRT, text=text)
             case _:
                 assert_never(outcome)
-
-
-def exits(debugger: Debugger, stop: Stop) -> bool:
-    """Whether the guest ended in order. A recording's guest does not: who debugs it has only come to the end."""
-    in_order = isinstance(stop, Ended) and isinstance(stop.outcome, PoweredOff | TestExited)
-    return in_order and not debugger.timeline.closed
 
 
 def _breakpoint(points: tuple[Point, ...], owned: Owned) -> StopReason:

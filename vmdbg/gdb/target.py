@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import vmdbg
 from gdbstub.target import Host, Target
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.stops import Stop
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.breakpoints import GuestBreakpoints
 from vmdbg.gdb.description import Description
 from vmdbg.gdb.execution import GuestExecution, StepMask
 from vmdbg.gdb.frame import GuestFrame
 from vmdbg.gdb.layout import layout_of
-from vmdbg.gdb.lifecycle import GuestLifecycle
+from vmdbg.gdb.lifecycle import GuestLifecycle, Leaving
 from vmdbg.gdb.memory import AddressSpace, GuestLinearMemory, GuestPhysicalPort
 from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.regions import GuestRegions
@@ -38,16 +39,27 @@ def guest_target(
     monitor: GuestMonitor,
     *,
     write: Callable[[str], None],
+    say: Callable[[str], None],
+    extended: Callable[[], bool],
+    leaving: Leaving = Leaving.END,
 ) -> GuestTarget:
-    """`write` shows text on the client's console."""
+    """`write` shows text on the client's console, `say` on ours.
+
+    `extended`: whether the client can start a guest again that has ended.
+    """
     layout = layout_of(view.architecture, frozenset(debugger.engine.register_names))
     registers = GuestRegisters(debugger, layout, view, monitor.running_task)
     bits = view.architecture.address_bits
     frame = GuestFrame(debugger, registers, write)
     breakpoints = GuestBreakpoints(debugger, frame, (1 << bits) - 1)
-    reasons = StopReasons(debugger, breakpoints.of_client)
+    lifecycle = GuestLifecycle(debugger, monitor.next_run, say, leaving)
+
+    def exits(stop: Stop) -> bool:
+        return extended() and stop is not lifecycle.found
+
+    reasons = StopReasons(debugger, breakpoints.of_client, exits)
     execution = GuestExecution(debugger, reasons, registers.linear_of, monitor.next_run)
-    memory, lifecycle = GuestLinearMemory(debugger), GuestLifecycle(debugger, monitor.next_run)
+    memory = GuestLinearMemory(debugger)
     target = Target(
         registers,
         memory,

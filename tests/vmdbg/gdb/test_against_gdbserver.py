@@ -27,7 +27,8 @@ def test_answers_of_the_same_kind(gdbserver: socket.socket) -> None:
     ask(gdbserver, "qSupported:" + FEATURES)
     different = {}
     with sample_guest() as guest:
-        made = guest_target(guest.debugger, ClientView(), GuestMonitor(guest.debugger), write=lambda _: None)
+        monitor = GuestMonitor(guest.debugger)
+        made = guest_target(guest.debugger, ClientView(), monitor, write=print, say=print, extended=bool)
         session = Session(made.target)
 
         def our_answer(packet: str) -> bytes:

@@ -97,10 +97,35 @@ def test_detach_and_the_guest_carries_on(gdb_client: list[str]) -> None:
         assert not guest.debugger.points.breakpoints
 
 
-def test_guest_that_powers_off_exits(gdb_client: list[str]) -> None:
+@pytest.mark.cell("back from the end of the guest")
+def test_one_can_go_back_from_a_power_off(gdb_client: list[str]) -> None:
     with sample_guest() as guest:
-        output = gdb(gdb_client, guest.debugger, "continue", file=sample_kernel())
-    assert "[Inferior 1 (process 1) exited normally]" in output
+        output = gdb(
+            gdb_client, guest.debugger, "continue", "info threads", "reverse-stepi", "bt 1", file=sample_kernel()
+        )
+    assert "the guest powered itself off; its history is kept until you leave" in output
+    assert re.search("No more reverse-execution history|Reached end of recorded history", output)
+    assert "CPU 0" in output
+    assert "outw (value=8192, port=1540)" in output
+
+
+@pytest.mark.cell("back from the end of the guest")
+def test_an_extended_client_sees_an_exit_and_attaches_again_to_go_back(gdb_client: list[str]) -> None:
+    with sample_guest() as guest:
+        output = gdb(
+            gdb_client,
+            guest.debugger,
+            "continue",
+            "info threads",
+            "attach 1",
+            "reverse-stepi",
+            file=sample_kernel(),
+            connect="target extended-remote {port}",
+        )
+    exited, _, attached = output.partition("No threads.")
+    assert "[Inferior 1 (process 1) exited normally]" in exited
+    assert "exited" not in attached
+    assert "outw (value=8192, port=1540)" in attached
 
 
 @pytest.mark.cell("leaves no trace in the guest")

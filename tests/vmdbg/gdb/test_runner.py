@@ -12,8 +12,10 @@ import pytest
 from tests.gdbstub.wire import framed
 from tests.vmdbg.debugger.programs import program
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.gdb.lifecycle import Leaving
 from vmdbg.gdb.runner import GdbRunner
 from vmdbg.gdb.server import GdbServer
+from vmdbg.machine import outcome
 from vmdbg.units import Tick
 
 SLICE = 100_000
@@ -127,17 +129,60 @@ def test_client_that_comes_ends_a_slice_that_would_not_end() -> None:
 
 
 @pytest.mark.parametrize("extended", [True, False])
-def test_guest_that_ended_waits_for_a_client_that_can_start_it_again(extended: bool) -> None:
-    packets = [framed(packet) for packet in ((b"!", b"c", b"vRun;", b"c") if extended else (b"c",))]
+def test_guest_that_ended_stands_for_its_client_and_ends_when_that_leaves(extended: bool) -> None:
+    packets = [framed(packet) for packet in ((b"!", b"c", b"vRun;", b"c") if extended else (b"c", b"bs"))]
     with served(lambda _: packets, ENDING) as (runner, debugger, client):
-        outcomes = []
         while client.is_alive():
             if runner.poll():
-                outcomes.append(runner.advance(Tick(debugger.machine.clock + SLICE)))
-        ends = [reply for reply in client.replies if b"$W00" in reply]
+                assert runner.advance(Tick(debugger.machine.clock + SLICE)) is None
+        ends = [reply for reply in client.replies if (b"$W00" if extended else b"replaylog:end") in reply]
         assert len(ends) == (2 if extended else 1)
-        assert any(outcomes) is not extended
-        assert runner.finished is not extended
+        assert not runner.finished
         client.socket.close()
-        while not runner.finished:
+        while not runner.poll():
+            pass
+        assert not runner.finished
+        assert runner.advance(Tick(debugger.machine.clock + SLICE)) == outcome.TestExited(1)
+        assert debugger.position == debugger.timeline.end
+
+
+def leaving_in_the_past(end: bytes, leaving: Leaving) -> tuple[int, list[str], int]:
+    """A client goes back and leaves by `end`: the guest's tick then, what was said, and the last tick known before."""
+    said: list[str] = []
+    with program(COUNTING, "hot") as (debugger, at, _):
+        server = GdbServer(debugger, leaving=leaving, log=said.append)
+        runner = GdbRunner(debugger, server, wait=True)
+        packets = [framed(packet) for packet in (b"Z0,%x,1" % at["hot"], b"c", b"c", b"bc", *((end,) if end else ()))]
+        client = Client(server.listen_tcp("127.0.0.1", 0), packets)
+        while server.client is None:
             runner.poll()
+        client.start()
+        while client.is_alive():
+            if runner.poll():
+                runner.advance(Tick(debugger.machine.clock + SLICE))
+        latest = debugger.timeline.end.tick
+        client.socket.close()
+        while server.client is not None:
+            runner.poll()
+        if debugger.running:
+            runner.advance(Tick(debugger.machine.clock + SLICE))
+        runner.close()
+        return debugger.position.tick, said, latest
+
+
+def test_client_that_detaches_in_the_past_lets_the_guest_run_on_from_its_end() -> None:
+    tick, said, latest = leaving_in_the_past(b"D", Leaving.END)
+    assert tick >= latest
+    assert any("gdb has left in the past" in line and "back to the end, at tick" in line for line in said)
+
+
+def test_client_that_detaches_in_the_past_leaves_the_guest_there_if_that_is_asked_for() -> None:
+    tick, said, latest = leaving_in_the_past(b"D", Leaving.STAY)
+    assert tick < latest
+    assert any("left the guest in the past" in line and "what is typed is not taken there" in line for line in said)
+
+
+def test_client_that_vanishes_in_the_past_leaves_the_guest_for_its_coming_back_and_that_is_said() -> None:
+    tick, said, latest = leaving_in_the_past(b"", Leaving.END)
+    assert tick < latest
+    assert any("the guest stands in the past" in line and "attach and detach" in line for line in said)
