@@ -18,7 +18,6 @@ from gdbstub.session.context import Context
 from gdbstub.stops import ThreadId
 from gdbstub.target import Register
 
-
 MAX_TOLD = 16
 """Calls by hand that may be under way inside one another."""
 
@@ -74,8 +73,8 @@ def _write(context: Context, thread: ThreadId, request: WriteRegister) -> Reply:
 def _is_written_back(context: Context, register: Register, request: WriteRegister) -> bool:
     """Whether this is gdb's putting everything back after a call by hand, of a register that is not to be.
 
-    gdb for x86 takes no notice of save-restore="no". It writes all registers in the order of their numbers, with nothing
-    between, and the values that it was told before the call.
+    gdb for x86 takes no notice of save-restore="no". It writes all registers in the order of their numbers, nothing
+    between, with the values that it was told before the call.
     """
     last = context.last_written
     in_row = last is not None and last < request.number
