@@ -17,6 +17,7 @@ from typing import Protocol
 from vmdbg.c.content import Content
 from vmdbg.c.types import AGGREGATES, ENUMERATIONS, CType, Field, Kind, NoSuchMemberError
 from vmdbg.errors import UserError
+from vmdbg.units import Extent, Sort
 
 MAX_STRING = 4096
 MAX_OBJECT = 16 << 20
@@ -155,6 +156,14 @@ class Value:
         if self.address_ is None:
             raise UserError(f"{self.type_} is a computed value: it has no address")
         return Value(self.space_, self.type_.pointer(), number=self.address_)
+
+    def extent_(self) -> Extent:
+        """Where this is, and how large."""
+        kind = self.type_.strip().kind
+        if kind is Kind.POINTER:
+            return Extent(Sort.POINTER, self.address_, self.type_.size)
+        is_object = kind in AGGREGATES or kind in (Kind.ARRAY, Kind.FUNCTION, Kind.PROTOTYPE)
+        return Extent(Sort.OBJECT if is_object else Sort.NUMBER, self.address_, self.type_.size)
 
     def cast_(self, type_: CType) -> Value:
         """The same bits as another scalar type, or the same object as another aggregate."""

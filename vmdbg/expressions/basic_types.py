@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vmdbg.expressions.errors import ExpressionError
-from vmdbg.expressions.values import WORD, MemoryView, whole
+from vmdbg.expressions.values import WORD, Located, MemoryView, whole
+from vmdbg.units import Extent, Sort
 
 _SPELLING = re.compile(r"(?P<unsigned>unsigned\s+)?(?P<name>[a-z_0-9]+)\s*(?P<stars>(?:\*\s*)*)")
 SIZES = {
@@ -49,26 +50,40 @@ def basic_cast(mem: MemoryView, type_: Basic, value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class BasicPointer:
-    """`(int *)address`. Implements TypedValue; in arithmetic it is its address, in bytes."""
+    """`(int *)address`. Implements TypedValue; in arithmetic it is its address, in bytes.
+
+    `place` is where the pointer itself was read, None if it was computed.
+    """
 
     mem: MemoryView
     address: int
     type_: Basic
+    place: int | None = None
 
     def dereference_(self) -> Any:
         return self[0]
 
     def pointer_(self) -> Any:
-        raise ExpressionError("the pointer is a value of the expression: it is nowhere in memory")
+        if self.place is None:
+            raise ExpressionError("the pointer is a value of the expression: it is nowhere in memory")
+        return BasicPointer(self.mem, self.place, replace(self.type_, levels=self.type_.levels + 1))
 
     def member_(self, path: str) -> Any:
         raise ExpressionError(f"a pointer to integers has no member {path!r}")
 
     def __getitem__(self, index: Any) -> Any:
-        size = POINTER if self.type_.levels > 1 else self.type_.size
-        data = self.mem.read_bytes((self.address + whole(index) * size) & WORD, size)
-        pointed = Basic(self.type_.size, self.type_.signed, self.type_.levels - 1)
-        return basic_cast(self.mem, pointed, int.from_bytes(data, "little"))
+        size = self.pointed_size
+        where = (self.address + whole(index) * size) & WORD
+        number = int.from_bytes(self.mem.read_bytes(where, size), "little")
+        value = basic_cast(self.mem, Basic(self.type_.size, self.type_.signed, self.type_.levels - 1), number)
+        return replace(value, place=where) if isinstance(value, BasicPointer) else Located.of(value, where, size)
+
+    @property
+    def pointed_size(self) -> int:
+        return POINTER if self.type_.levels > 1 else self.type_.size
+
+    def extent_(self) -> Extent:
+        return Extent(Sort.POINTER, self.place, POINTER)
 
     def __int__(self) -> int:
         return self.address

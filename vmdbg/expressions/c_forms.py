@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from dataclasses import dataclass
 
@@ -18,9 +19,12 @@ _TOKEN = re.compile(
 _TAGGED = {"struct", "union", "enum"}
 _WORDS = {"unsigned", "signed", "long", "short", "int", "char", "void", "_Bool"}
 _NOT_OPERANDS = {"and", "or", "not", "in", "is", "if", "else", "for"}
+_CONSTANTS = {"None", "True", "False"}
 _PREFIXES = {"*": "deref(", "**": "deref(deref(", "&": "address_of("}
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _MAX_DEPTH = 100
+MEMBER_MARK = "\u01c3"
+"""Ends a member's name that Python reserves, as in `device.class`: a letter to Python, and none of C's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class _Rewriter:
     def _form(self, position: int, end: int, depth: int) -> tuple[int, str]:
         """Where the next form begins, and how this one is spelled; a negative depth is behind an operand."""
         token = self._tokens[position]
+        if self._is_member(position, end):
+            return position + 1, token.text + MEMBER_MARK
         if 0 <= depth < _MAX_DEPTH:
             type_, inside = self._cast(position, end)
             if type_:
@@ -69,6 +75,14 @@ class _Rewriter:
                 return self._call(_PREFIXES[token.text], position + 1, end, depth)
         type_, after = self._bare_type(position, end)
         return (after, f'"{type_}"') if type_ else (position + 1, token.text)
+
+    def _is_member(self, position: int, end: int) -> bool:
+        """Whether a word that Python reserves is a member: `dev.class`, or last in `offsetof(struct device, class)`."""
+        text = self._at(position, end)
+        if not keyword.iskeyword(text) or text in _CONSTANTS or not position:
+            return False
+        before = self._tokens[position - 1].text
+        return before == "." or (before == "," and self._at(position + 1, end) in (")", "."))
 
     def _call(self, opening: str, operand: int, end: int, depth: int) -> tuple[int, str]:
         after = self._operand_end(operand, end)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vmdbg.errors import VmdbgError
-from vmdbg.expressions.c_forms import c_forms
+from vmdbg.expressions.c_forms import MEMBER_MARK, c_forms
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.operators import BINARY, COMPARE, UNARY
 from vmdbg.expressions.scope import Scope
@@ -223,11 +223,11 @@ class _Compiler:
         field_ = self._register_field(node)
         if field_ is not None:
             return field_
-        value, name = self.compile(node.value), node.attr
+        value, name = self.compile(node.value), node.attr.removesuffix(MEMBER_MARK)
 
         def member(run: _Run) -> Any:
             container = value(run)
-            if not isinstance(container, TypedValue) or name.startswith("__"):
+            if not isinstance(container, TypedValue):
                 raise ExpressionError(f"{describe(container)} has no member {name!r}")
             return container.member_(name)
 
@@ -269,7 +269,7 @@ class _Compiler:
         if function in self._scope.member_functions and arguments:
             *others, last = arguments
             if isinstance(last, ast.Name | ast.Attribute):
-                return [*others, ast.Constant(ast.unparse(last))]
+                return [*others, ast.Constant(ast.unparse(last).replace(MEMBER_MARK, ""))]
         return arguments
 
     def _listcomp(self, node: ast.ListComp | ast.GeneratorExp) -> _Closure:

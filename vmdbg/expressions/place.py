@@ -1,50 +1,73 @@
-"""Places that users name: linear, physical, segment:offset, symbol, file:line."""
+"""Places that users name: linear, physical, segment:offset, symbol, file:line, typed values."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from vmdbg.debugger.points import Space
+from vmdbg.expressions.basic_types import BasicPointer
 from vmdbg.expressions.compiler import compile_expression
 from vmdbg.expressions.errors import ExpressionError
+from vmdbg.expressions.lvalue import MemoryForm, memory_form
 from vmdbg.expressions.scope import Scope
-from vmdbg.expressions.spelling import split_colon
-from vmdbg.expressions.values import WORD, whole
-from vmdbg.units import Linear
+from vmdbg.expressions.spelling import hexadecimal, split_colon
+from vmdbg.expressions.values import Placed, TypedValue, whole
+from vmdbg.units import Extent, Linear, Sort
 from vmdbg.x86.descriptors import Segment, Selector, UnusedDescriptor, decode_descriptor
 from vmdbg.x86.mode import CpuMode
 from vmdbg.x86.registers import SEGMENTS
 
 PHYSICAL_WORDS = ("phys", "physical")
+ADDRESS_END = 1 << 64
 LineLookup = Callable[[str, int], int | None]
 """File name and line number to a linear address."""
 
 
+class Aim(enum.Enum):
+    """What a command does at a place, which decides what a typed value stands for.
+
+    DATA looks at what is there, so a pointer says where: `x task(1).mm`. CODE is DATA, and `*address` is the address,
+    as in gdb's `break *0x1000`. OBJECT is about the thing that the expression names: `watch task(1).mm` is about the
+    pointer, and `watch *pointer` about what it points to. Arrays, structs and functions stand for where they lie,
+    always; a number is never an address for having a type: for OBJECT it is where it lies, else refused, unless it is
+    as wide as an address.
+    """
+
+    DATA = enum.auto()
+    CODE = enum.auto()
+    OBJECT = enum.auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An address and the space that it counts in."""
+    """An address and the space that it counts in; `size` in bytes where the text says what lies there."""
 
     space: Space
     address: int
+    size: int | None = None
 
     @property
     def is_physical(self) -> bool:
         return self.space is Space.PHYSICAL
 
 
-def find_place(text: str, scope: Scope, find_line: LineLookup | None = None) -> Place:
+def find_place(text: str, scope: Scope, find_line: LineLookup | None = None, aim: Aim = Aim.DATA) -> Place:
     """The place that `text` names, now. Raises ExpressionError.
 
-    `*expression` is the expression, as gdb has it. `phys:address` is physical.
+    `phys:address` is physical, and numbers in `segment:offset` are hexadecimal.
     """
-    words = text.strip().removeprefix("*").strip()
+    words = text.strip()
+    if aim is Aim.CODE:
+        words = words.removeprefix("*").strip()
     sides = split_colon(words)
     if sides is None:
-        return Place(Space.LINEAR, _integer(words, scope))
+        return _object(words, scope) if aim is Aim.OBJECT else _target(words, scope)
     before, after = sides
     if before.lower() in PHYSICAL_WORDS:
-        return Place(Space.PHYSICAL, _integer(after, scope))
+        return Place(Space.PHYSICAL, _target(after, scope).address)
     if find_line is not None and after.isdigit() and "." in before:
         address = find_line(before, int(after))
         if address is None:
@@ -53,19 +76,84 @@ def find_place(text: str, scope: Scope, find_line: LineLookup | None = None) -> 
     symbol = scope.symbols.find(words)
     if symbol is not None:
         return Place(Space.LINEAR, symbol)
-    base = _named_segment(before, scope)
-    return Place(Space.LINEAR, (base + _integer(after, scope)) & WORD)
+    return Place(Space.LINEAR, _segmented(before, after, scope))
 
 
-def _integer(text: str, scope: Scope) -> int:
-    return whole(compile_expression(text, scope).evaluate()) & WORD
+def _target(text: str, scope: Scope) -> Place:
+    """Where a value that is taken for an address leads."""
+    value = compile_expression(text, scope).evaluate()
+    size = None
+    if isinstance(value, Placed):
+        extent = value.extent_()
+        if extent.sort is Sort.OBJECT:
+            value = _lying(text, extent)
+        elif extent.sort is Sort.NUMBER and extent.size < scope.registers.mode.width // 8:
+            raise ExpressionError(
+                f"{text} is a number of {extent.size} bytes and no address; it lies at &{_bracketed(text)}, "
+                f"and int({text}) takes it for an address all the same"
+            )
+    if isinstance(value, BasicPointer):
+        size = value.pointed_size
+    return Place(Space.LINEAR, _address(value), size)
 
 
-def _named_segment(text: str, scope: Scope) -> int:
-    word = text.lstrip("$%").lower()
-    if word in SEGMENTS:
-        return scope.registers.read(f"{word}_base")
-    return segment_base(scope, _integer(text, scope))
+def _object(text: str, scope: Scope) -> Place:
+    """Where the object lies that an expression names."""
+    form = memory_form(text)
+    if form is not None:
+        return _memory(form, scope)
+    value = compile_expression(text, scope).evaluate()
+    extent = value.extent_() if isinstance(value, Placed) else None
+    if extent is not None and extent.address is not None:
+        return Place(Space.LINEAR, extent.address, extent.size or None)
+    return _target(text, scope)
+
+
+def _memory(form: MemoryForm, scope: Scope) -> Place:
+    value = compile_expression(form.address, scope).evaluate()
+    place = _target(form.address, scope)
+    if form.view == "*" and isinstance(value, TypedValue) and not isinstance(value, BasicPointer):
+        pointed = value.dereference_()
+        return Place(Space.LINEAR, place.address, pointed.extent_().size if isinstance(pointed, Placed) else None)
+    space = Space.PHYSICAL if form.view == "phys" else Space.LINEAR
+    size = whole(compile_expression(form.size, scope).evaluate()) if form.size else place.size
+    return Place(space, place.address, size)
+
+
+def _lying(text: str, extent: Extent) -> int:
+    if extent.address is None:
+        raise ExpressionError(f"{text} is a computed value, which lies nowhere in memory")
+    return extent.address
+
+
+def _bracketed(text: str) -> str:
+    return f"({text})" if text.startswith("*") or " " in text else text
+
+
+def _address(value: Any) -> int:
+    """Raises ExpressionError for what no address can be; negative numbers count from the end, as kernels' do."""
+    if isinstance(value, bool):
+        raise ExpressionError(f"{value} is no address")
+    number = whole(value)
+    if not -(ADDRESS_END >> 1) <= number < ADDRESS_END:
+        raise ExpressionError(f"{number:#x} is no address: it does not fit in 64 bits")
+    return number % ADDRESS_END
+
+
+def _segmented(segment: str, offset: str, scope: Scope) -> int:
+    """`segment:offset`, by selector or by the name of a segment register."""
+    mode = scope.registers.mode
+    word = segment.lstrip("$%").lower()
+    named = word in SEGMENTS
+    base = scope.registers.read(f"{word}_base") if named else segment_base(scope, _hexadecimal(segment, scope))
+    within = _hexadecimal(offset, scope)
+    if not mode.is_protected and not named and within > 0xFFFF:
+        raise ExpressionError(f"{within:#x} is no offset in a segment of real mode: it does not fit in 16 bits")
+    return (base + within) % (ADDRESS_END if mode is CpuMode.LONG64 else 1 << 32)
+
+
+def _hexadecimal(text: str, scope: Scope) -> int:
+    return _address(compile_expression(hexadecimal(text), scope).evaluate())
 
 
 def segment_base(scope: Scope, selector: int) -> int:

@@ -15,6 +15,13 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_HEXADECIMAL = re.compile(
+    r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
+    |(?P<word>[$%]?\w+)
+    """,
+    re.VERBOSE,
+)
+_DIGITS = re.compile(r"(0x)?([0-9a-f]+)h?", re.IGNORECASE)
 _REPLACED = {"arrow": ".", "and": " and ", "or": " or ", "not": " not ", "dollar": ""}
 
 
@@ -26,6 +33,22 @@ def python_spelling(text: str) -> str:
         return _REPLACED.get(kind, match.group())
 
     return _TOKEN.sub(replace, text).strip()
+
+
+def hexadecimal(text: str) -> str:
+    """One side of `segment:offset`, where numbers are hexadecimal with or without 0x: `10`, `e05b`, `si + 1c`, `7c00h`.
+
+    A word is a number if it begins with a digit, or if it is the whole side (`b800`, `ffff`). `(add)` and `$add` are
+    the symbol.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        word = match.group()
+        digits = _DIGITS.fullmatch(word)
+        is_number = word[0].isdigit() or word == text.strip()
+        return f"0x{digits[2]}" if digits is not None and is_number else word
+
+    return _HEXADECIMAL.sub(replace, text)
 
 
 def split_colon(text: str) -> tuple[str, str] | None:

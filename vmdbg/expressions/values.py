@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 from vmdbg.expressions.errors import ExpressionError
+from vmdbg.units import Extent, Sort
 
 MAX_READ = 1 << 24
 WORD = (1 << 64) - 1
@@ -22,6 +23,31 @@ class TypedValue(Protocol):
     def pointer_(self) -> Any: ...
 
     def __getitem__(self, index: Any) -> Any: ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A value that knows where in linear memory it is."""
+
+    def extent_(self) -> Extent: ...
+
+    def __int__(self) -> int: ...
+
+
+class Located(int):
+    """An integer read from linear memory, which remembers where; in arithmetic it is a number like any other."""
+
+    address: int
+    size: int
+
+    @classmethod
+    def of(cls, number: int, address: int, size: int) -> Located:
+        made = cls(number)
+        made.address, made.size = address, size
+        return made
+
+    def extent_(self) -> Extent:
+        return Extent(Sort.NUMBER, self.address, self.size)
 
 
 class MemoryView:

@@ -15,7 +15,7 @@ from vmdbg.document.document import EMPTY, Document
 from vmdbg.document.plain import render_json, render_plain
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.compiler import Expression, Getters, compile_expression
-from vmdbg.expressions.place import Place, find_place
+from vmdbg.expressions.place import Aim, Place, find_place
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.values import whole
 from vmdbg.session.errors import UnknownCommandError, UsageError
@@ -195,16 +195,16 @@ class Session:
     def integer(self, text: str) -> int:
         return whole(self.evaluate(text))
 
-    def place(self, text: str, *, physical: bool = False) -> Place:
+    def place(self, text: str, *, physical: bool = False, aim: Aim = Aim.DATA) -> Place:
         """Linear, physical, segment:offset, symbol or file:line."""
-        found = find_place(text, self.scope, self.find_line)
+        found = find_place(text, self.scope, self.find_line, aim)
         return replace(found, space=Space.PHYSICAL) if physical else found
 
     def code_place(self, text: str, *, physical: bool = False) -> Place:
         """As place(), but a bare decimal number is a line of the source that the CPU is in, if there is code for it."""
         here = self.sources.line_at(self.debugger.pc) if text.isdecimal() and not physical else None
         found = self.find_line(here.file, int(text)) if here is not None else None
-        return Place(Space.LINEAR, found) if found is not None else self.place(text, physical=physical)
+        return Place(Space.LINEAR, found) if found is not None else self.place(text, physical=physical, aim=Aim.CODE)
 
     def linear(self, text: str, *, code: bool = False) -> Linear:
         """A linear address; with `code`, as code_place() has it. Raises UserError for a physical one."""

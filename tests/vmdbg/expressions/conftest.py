@@ -1,5 +1,5 @@
 """A stopped sample kernel, shared with the tests of commands."""
 
-from tests.vmdbg.conftest import session, shared
+from tests.vmdbg.conftest import real_mode, session, shared
 
-__all__ = ["session", "shared"]
+__all__ = ["real_mode", "session", "shared"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmdbg.expressions.c_forms import c_forms
+from vmdbg.expressions.c_forms import MEMBER_MARK, c_forms
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,10 @@ from vmdbg.expressions.c_forms import c_forms
         ("container_of(p, struct task_struct, tasks)", 'container_of(p, "struct task_struct", tasks)'),
         ("a if *b else &c", "a if deref(b) else address_of(c)"),
         ("x[*p]", "x[deref(p)]"),
+        ("dev.class.name", f"dev.class{MEMBER_MARK}.name"),
+        ("offsetof(struct device, class)", f'offsetof("struct device", class{MEMBER_MARK})'),
+        ("f(a, None)", "f(a, None)"),
+        ("x if y else z.if", f"x if y else z.if{MEMBER_MARK}"),
     ],
 )
 def test_forms_of_c(typed: str, meant: str) -> None:

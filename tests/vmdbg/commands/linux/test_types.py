@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from vmdbg.commands import catalog
+from vmdbg.debugger.points import Space
+from vmdbg.errors import UserError
+from vmdbg.expressions.place import Aim, Place
 from vmdbg.session.session import Session
 
 pytestmark = pytest.mark.timeout(300)
@@ -39,11 +42,28 @@ def test_ptype_shows_structs_enums_and_prototypes(linux: Session) -> None:
         ("p *(unsigned int *)&task(1).pid", "1"),
         ("p per_cpu('runqueues').curr.comm", '"swapper/0"'),
         ("p len([one for one in threads() if one.mm]) == len([one for one in threads() if *&one.mm])", "True"),
+        ("p task(1).__state == u32(&task(1).__state)", "True"),
+        ("p offsetof(struct device, class) == offsetof(struct device, 'class')", "True"),
+        ("p task(1)->sched_class == ((struct sched_class *)int(task(1).sched_class))", "True"),
+        ("p (&((struct device *)0).class) == offsetof(struct device, class)", "True"),
         ("p *(struct file *)0", "(struct file)<not readable at 0x0>"),
     ],
 )
 def test_typed_values_at_the_prompt(linux: Session, line: str, answer: str) -> None:
     assert linux.execute(line).strip() == answer
+
+
+def test_a_typed_value_is_taken_for_the_place_where_it_lies(linux: Session) -> None:
+    pid, mm = linux.integer("&task(1).pid"), linux.integer("task(1).mm")
+    assert linux.place("task(1).pid", aim=Aim.OBJECT) == Place(Space.LINEAR, pid, 4)
+    with pytest.raises(UserError, match=r"pid is a number of 4 bytes and no address; it lies at &task\(1\).pid"):
+        linux.place("task(1).pid")
+    assert linux.place("task(1).mm", aim=Aim.OBJECT) == Place(Space.LINEAR, linux.integer("&task(1).mm"), 8)
+    assert linux.place("task(1).mm").address == linux.place("*task(1).mm", aim=Aim.OBJECT).address == mm
+    for aim in Aim:
+        assert linux.place("task(1).comm", aim=aim).address == linux.integer("&task(1).comm")
+        assert linux.place("task(1).mm.start_code + 0", aim=aim).address == linux.integer("task(1).mm.start_code")
+    assert linux.place("task(1).mm.start_code").address == linux.integer("task(1).mm.start_code")
 
 
 def test_typed_values_in_several_lines_and_in_lists(linux: Session) -> None:
