@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar, assert_never
 
-from vmdbg.boot import bios, elf, elf_file, flat, linux, multiboot, pvh
+from vmdbg.boot import bios, elf, elf_file, flat, linux, multiboot, multiboot2, multiboot2_header, pvh
 from vmdbg.boot.bzimage import is_bzimage
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
 from vmdbg.errors import UserError
@@ -41,6 +41,11 @@ def boot_image(options: BootOptions) -> BootImage:
             return multiboot.load(
                 options, kernel, _required(header, kernel, "Multiboot header in its first 8192 bytes")
             )
+        case Protocol.MULTIBOOT2:
+            tags = multiboot2_header.parse_header(kernel.data, kernel.name)
+            return multiboot2.load(
+                options, kernel, _required(tags, kernel, "Multiboot 2 header in its first 32768 bytes")
+            )
         case Protocol.PVH:
             parsed = elf_file.parse(kernel)
             entry = _required(pvh.find_entry(parsed), kernel, "XEN_ELFNOTE_PHYS32_ENTRY note")
@@ -64,7 +69,8 @@ def boot_image(options: BootOptions) -> BootImage:
 def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
     """How a file is to be entered. `flat_wanted` takes what is unknown, or a boot sector, as a flat image.
 
-    A vmlinux is entered by Linux's own protocol even where it has a PVH note, just as its bzImage would be.
+    A kernel with the headers of both Multiboots is entered by the first, as QEMU does. A vmlinux is entered by
+    Linux's own protocol even where it has a PVH note, just as its bzImage would be.
     Raises UserError for what is no guest.
     """
     data = kernel.data
@@ -72,6 +78,8 @@ def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
         return Protocol.LINUX
     if multiboot.find_header(data) is not None:
         return Protocol.MULTIBOOT
+    if multiboot2_header.find_offset(data) is not None:
+        return Protocol.MULTIBOOT2
     if bytes(data[:4]) == elf_file.MAGIC:
         parsed = elf_file.parse(kernel)
         if linux.is_vmlinux(parsed):

@@ -23,6 +23,7 @@ class Protocol(enum.Enum):
 
     LINUX = "linux"
     MULTIBOOT = "multiboot"
+    MULTIBOOT2 = "multiboot2"
     PVH = "pvh"
     ELF = "elf"
     BOOT_SECTOR = "boot-sector"

@@ -7,7 +7,7 @@ there.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from vmdbg.boot.image import E820Entry, E820Type, Segment
@@ -200,6 +200,16 @@ class Layout:
             f"{name} of {size_text(size)} does not fit into {size_text(self.memory)} of memory beside the "
             f"guest: {_remedy(self.memory_needed + size + PAGE_SIZE)}"
         )
+
+    def gaps(self) -> Iterator[tuple[int, int]]:
+        """Free ranges of RAM, `end` exclusive, from the lowest on."""
+        for start, limit in ((_LOW_FIRST, EBDA), (HIGH_MEMORY, self.memory)):
+            begin = int(start)
+            for claim in [*self._sorted(), Claim(limit, limit, "")]:
+                end = min(claim.start, limit)
+                if begin < end:
+                    yield begin, end
+                begin = max(begin, claim.end)
 
     def free(self, address: int, size: int) -> bool:
         """Whether nothing was put there yet."""

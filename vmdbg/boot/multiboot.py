@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from vmdbg.boot import elf_file, entry
 from vmdbg.boot.elf import load_segments, start_address
+from vmdbg.boot.flat_kernel import AddressFields, load_flat_kernel
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
 from vmdbg.boot.layout import EBDA, HIGH_MEMORY, KIB, Layout
 from vmdbg.errors import UserError
@@ -33,20 +34,15 @@ _HAS_COMMAND_LINE = 1 << 2
 _HAS_MODULES = 1 << 3
 _HAS_MAP = 1 << 6
 _HAS_LOADER_NAME = 1 << 9
-_LOADER_NAME = b"vmdbg\0"
+LOADER_NAME = b"vmdbg\0"
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The Multiboot header, found `offset` bytes into the file."""
+    """The Multiboot header; `fields` count if `flags` say so."""
 
-    offset: int
     flags: int
-    header_address: int
-    load_address: int
-    load_end: int
-    bss_end: int
-    entry: int
+    fields: AddressFields
 
 
 def find_header(data: memoryview) -> Header | None:
@@ -58,7 +54,7 @@ def find_header(data: memoryview) -> Header | None:
             fields = area[offset + 12 : offset + 32]
             if flags & _ADDRESS_FIELDS and len(fields) < 20:
                 return None
-            return Header(offset, flags, *struct.unpack("<5I", fields.ljust(20, b"\0")))
+            return Header(flags, AddressFields(offset, *struct.unpack("<5I", fields.ljust(20, b"\0"))))
     return None
 
 
@@ -71,7 +67,7 @@ def load(options: BootOptions, kernel: InputFile, header: Header) -> BootImage:
         )
     layout = Layout(options.memory, options.firmware)
     if header.flags & _ADDRESS_FIELDS:
-        address = _load_flat(layout, kernel, header)
+        address = load_flat_kernel(layout, kernel, header.fields, "Multiboot")
     else:
         elf = elf_file.parse(kernel)
         load_segments(layout, elf)
@@ -89,28 +85,6 @@ def load(options: BootOptions, kernel: InputFile, header: Header) -> BootImage:
         layout.memory_needed,
         text,
     )
-
-
-def _load_flat(layout: Layout, kernel: InputFile, header: Header) -> int:
-    start = header.offset - (header.header_address - header.load_address)
-    if not 0 <= start <= header.offset:
-        raise UserError(
-            f"{kernel.name} is damaged: its Multiboot header says it is loaded at {header.load_address:#x}, "
-            f"behind itself at {header.header_address:#x}"
-        )
-    size = header.load_end - header.load_address if header.load_end else len(kernel.data) - start
-    if size <= 0 or start + size > len(kernel.data):
-        raise UserError(
-            f"{kernel.name} is truncated: its Multiboot header wants {size} bytes from offset {start:#x}, "
-            f"the file has {len(kernel.data)}"
-        )
-    total = max(size, header.bss_end - header.load_address if header.bss_end else 0)
-    layout.put(header.load_address, kernel.data[start : start + size], kernel.name, total)
-    if not header.load_address <= header.entry < header.load_address + total:
-        raise UserError(
-            f"{kernel.name} is damaged: its entry point {header.entry:#x} lies outside what it loads"
-        )
-    return header.entry
 
 
 def _place_info(layout: Layout, options: BootOptions, text: str) -> int:
@@ -139,7 +113,7 @@ def _place_info(layout: Layout, options: BootOptions, text: str) -> int:
         0,
         0,
         0,
-        layout.place_low(_LOADER_NAME, "the boot loader's name"),
+        layout.place_low(LOADER_NAME, "the boot loader's name"),
         0,
     )
     return layout.place_low(info, "the Multiboot information")
