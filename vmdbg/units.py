@@ -39,8 +39,12 @@ class Sort(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Where an object lies and how many bytes it has; `address` is None for what was computed."""
+    """Where an object lies and how many bytes it has; `address` is None for what was computed.
+
+    A bit-field has the size of the unit that it is in, and fewer `bits`; 0 for all others.
+    """
 
     sort: Sort
     address: int | None
     size: int
+    bits: int = 0

@@ -20,6 +20,7 @@ from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
 from vmdbg.debugger.stops import BreakpointStop, Ended, HistoryEnd, HistoryStart, Stop, WatchpointStop
 from vmdbg.engine.exits import Access, EventKind
 from vmdbg.errors import GuestError, RecordingError, UserError
+from vmdbg.expressions.place import Aim, Place
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.inputs import NmiButton, PowerButton, SerialInput
 from vmdbg.machine.snapshot import Position
@@ -43,6 +44,7 @@ PATIENCE = 60_000_000_000
 """Ticks that expect() waits: a minute of guest time."""
 SLICE = 1_000_000
 """Ticks between two looks at the console: where expect() stops depends on the guest alone."""
+WORD = 8
 READ, WRITE = frozenset({Access.READ}), frozenset({Access.WRITE})
 
 
@@ -130,7 +132,12 @@ class Guest:
 
     def address_of(self, address: Address) -> int:
         """The address that a symbol or expression names now. Raises UserError."""
-        return address if isinstance(address, int) else self.session.place(address).address
+        return self._place(address, Aim.CODE).address
+
+    def _place(self, address: Address, aim: Aim, *, physical: bool = False) -> Place:
+        if isinstance(address, str):
+            return self.session.place(address, physical=physical, aim=aim)
+        return Place(Space.PHYSICAL if physical else Space.LINEAR, address)
 
     def load_symbols(self, path: str | PathLike[str], slide: int = 0) -> None:
         """Know the symbols and lines of an ELF file or System.map. Raises UserError."""
@@ -271,9 +278,10 @@ class Guest:
 
     def break_at(self, address: Address, condition: Condition | None = None, *, physical: bool = False) -> Breakpoint:
         """Stop before the instruction at `address` runs, if `condition(guest)` holds then."""
+        place = self._place(address, Aim.CODE, physical=physical)
         return self.debugger.points.add_breakpoint(
-            self.address_of(address),
-            space=Space.PHYSICAL if physical else Space.LINEAR,
+            place.address,
+            space=place.space,
             owner="script",
             condition=self._condition(condition),
         )
@@ -281,19 +289,20 @@ class Guest:
     def watch(
         self,
         address: Address,
-        size: int = 8,
+        size: int | None = None,
         condition: Condition | None = None,
         *,
         read: bool = False,
         write: bool = True,
         physical: bool = False,
     ) -> Watchpoint:
-        """Stop after an access to any of `size` bytes; going backwards, before it."""
+        """Stop after an access to any of `size` bytes, or of the object named, or of 8; going backwards, before it."""
+        place = self._place(address, Aim.OBJECT, physical=physical)
         return self.debugger.points.add_watchpoint(
-            self.address_of(address),
-            size,
+            place.address,
+            size or place.size or WORD,
             (READ if read else frozenset()) | (WRITE if write else frozenset()),
-            space=Space.PHYSICAL if physical else Space.LINEAR,
+            space=place.space,
             owner="script",
             condition=self._condition(condition),
         )

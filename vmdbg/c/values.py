@@ -163,7 +163,7 @@ class Value:
         if kind is Kind.POINTER:
             return Extent(Sort.POINTER, self.address_, self.type_.size)
         is_object = kind in AGGREGATES or kind in (Kind.ARRAY, Kind.FUNCTION, Kind.PROTOTYPE)
-        return Extent(Sort.OBJECT if is_object else Sort.NUMBER, self.address_, self.type_.size)
+        return Extent(Sort.OBJECT if is_object else Sort.NUMBER, self.address_, self.type_.size, self._bits)
 
     def cast_(self, type_: CType) -> Value:
         """The same bits as another scalar type, or the same object as another aggregate."""

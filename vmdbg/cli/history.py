@@ -125,6 +125,7 @@ def _symbol(timeline: Timeline, expression: str, files: Sequence[SymbolFile], on
     """A name's address as the end of the history has it: a kernel tells its symbols only once it has come up."""
     from vmdbg.commands import catalog
     from vmdbg.debugger.debugger import Debugger
+    from vmdbg.expressions.place import Aim
     from vmdbg.session.session import Session
 
     timeline.seek(timeline.end, on_progress)
@@ -132,7 +133,7 @@ def _symbol(timeline: Timeline, expression: str, files: Sequence[SymbolFile], on
     try:
         for file in files:
             session.sources.use(file)
-        return session.place(expression).address
+        return session.linear(expression, aim=Aim.CODE)
     finally:
         session.close()
 

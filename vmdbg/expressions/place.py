@@ -22,6 +22,9 @@ from vmdbg.x86.registers import SEGMENTS
 
 PHYSICAL_WORDS = ("phys", "physical")
 ADDRESS_END = 1 << 64
+PHYSICAL_BITS = 52
+"""As many as paging can name (SDM 3A 4.1.4)."""
+PHYSICAL_END = 1 << PHYSICAL_BITS
 LineLookup = Callable[[str, int], int | None]
 """File name and line number to a linear address."""
 
@@ -33,12 +36,13 @@ class Aim(enum.Enum):
     as in gdb's `break *0x1000`. OBJECT is about the thing that the expression names: `watch task(1).mm` is about the
     pointer, and `watch *pointer` about what it points to. Arrays, structs and functions stand for where they lie,
     always; a number is never an address for having a type: for OBJECT it is where it lies, else refused, unless it is
-    as wide as an address.
+    as wide as an address. PHYSICAL takes numbers only: what has a type lies at a linear address, or points to one.
     """
 
     DATA = enum.auto()
     CODE = enum.auto()
     OBJECT = enum.auto()
+    PHYSICAL = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Place:
     space: Space
     address: int
     size: int | None = None
+    bits: int = 0
+    """Of a bit-field in the unit that lies there; 0 for all else."""
 
     @property
     def is_physical(self) -> bool:
@@ -64,10 +70,12 @@ def find_place(text: str, scope: Scope, find_line: LineLookup | None = None, aim
         words = words.removeprefix("*").strip()
     sides = split_colon(words)
     if sides is None:
-        return _object(words, scope) if aim is Aim.OBJECT else _target(words, scope)
+        return _FINDERS[aim](words, scope)
     before, after = sides
     if before.lower() in PHYSICAL_WORDS:
-        return Place(Space.PHYSICAL, _target(after, scope).address)
+        return _physical(after, scope)
+    if aim is Aim.PHYSICAL:
+        raise ExpressionError(f"{words} is a linear address, and a physical one is wanted: translate {words}")
     if find_line is not None and after.isdigit() and "." in before:
         address = find_line(before, int(after))
         if address is None:
@@ -105,7 +113,7 @@ def _object(text: str, scope: Scope) -> Place:
     value = compile_expression(text, scope).evaluate()
     extent = value.extent_() if isinstance(value, Placed) else None
     if extent is not None and extent.address is not None:
-        return Place(Space.LINEAR, extent.address, extent.size or None)
+        return Place(Space.LINEAR, extent.address, extent.size or None, extent.bits)
     return _target(text, scope)
 
 
@@ -118,6 +126,19 @@ def _memory(form: MemoryForm, scope: Scope) -> Place:
     space = Space.PHYSICAL if form.view == "phys" else Space.LINEAR
     size = whole(compile_expression(form.size, scope).evaluate()) if form.size else place.size
     return Place(space, place.address, size)
+
+
+def _physical(text: str, scope: Scope) -> Place:
+    value = compile_expression(text, scope).evaluate()
+    if isinstance(value, TypedValue) and isinstance(value, Placed) and value.extent_().sort is not Sort.NUMBER:
+        raise ExpressionError(f"{text} is at a linear address, and a physical one is wanted: translate {text}")
+    place = _target(text, scope)
+    if place.address >= PHYSICAL_END:
+        raise ExpressionError(f"{place.address:#x} is no physical address: it does not fit in {PHYSICAL_BITS} bits")
+    return Place(Space.PHYSICAL, place.address)
+
+
+_FINDERS = {Aim.DATA: _target, Aim.CODE: _target, Aim.OBJECT: _object, Aim.PHYSICAL: _physical}
 
 
 def _lying(text: str, extent: Extent) -> int:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vmdbg.errors import UserError
+from vmdbg.expressions.place import Aim
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.registry import did_you_mean
@@ -54,12 +55,12 @@ def _address(session: Session, place: str) -> Linear:
     """Of an instruction. A name that nothing has yet may be known at the history's end: kernels tell theirs once up."""
     timeline = session.debugger.timeline
     try:
-        return session.linear(place)
+        return session.linear(place, aim=Aim.CODE)
     except UserError:
         if timeline.position >= timeline.end:
             raise
     with elsewhen(session, timeline.end):
-        return session.linear(place)
+        return session.linear(place, aim=Aim.CODE)
 
 
 def _distance(session: Session, words: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from vmdbg.debugger.debugger import Debugger
@@ -31,7 +30,7 @@ from vmdbg.session.typed_names import add_typed_names
 from vmdbg.session.visits import Visits
 from vmdbg.session.words import Word, split_condition, split_words, unquoted
 from vmdbg.symbols.symbol_set import SymbolSet
-from vmdbg.units import Linear
+from vmdbg.units import Linear, Physical
 from vmdbg.x86.disassembly import Disassembler, disassembler
 
 MAX_LINE = 1 << 16
@@ -196,9 +195,8 @@ class Session:
         return whole(self.evaluate(text))
 
     def place(self, text: str, *, physical: bool = False, aim: Aim = Aim.DATA) -> Place:
-        """Linear, physical, segment:offset, symbol or file:line."""
-        found = find_place(text, self.scope, self.find_line, aim)
-        return replace(found, space=Space.PHYSICAL) if physical else found
+        """Linear, physical, segment:offset, symbol, file:line or typed value; with `physical` a physical address."""
+        return find_place(text, self.scope, self.find_line, Aim.PHYSICAL if physical else aim)
 
     def code_place(self, text: str, *, physical: bool = False) -> Place:
         """As place(), but a bare decimal number is a line of the source that the CPU is in, if there is code for it."""
@@ -206,12 +204,23 @@ class Session:
         found = self.find_line(here.file, int(text)) if here is not None else None
         return Place(Space.LINEAR, found) if found is not None else self.place(text, physical=physical, aim=Aim.CODE)
 
-    def linear(self, text: str, *, code: bool = False) -> Linear:
+    def linear(self, text: str, *, aim: Aim = Aim.DATA, code: bool = False) -> Linear:
         """A linear address; with `code`, as code_place() has it. Raises UserError for a physical one."""
-        found = self.code_place(text) if code else self.place(text)
+        found = self.code_place(text) if code else self.place(text, aim=aim)
         if found.is_physical:
             raise UserError(f"{text} is a physical address; a linear one is needed")
         return Linear(found.address)
+
+    def physical(self, text: str) -> Physical:
+        """A physical address. Raises UserError for a linear one."""
+        return Physical(self.place(text, physical=True).address)
+
+    def cr3(self, text: str) -> int | None:
+        """A value of CR3; None without text. Raises UserError for what is a linear address."""
+        if not text:
+            return None
+        value = self.evaluate(text)
+        return whole(value) if type(value) is int else self.physical(text)
 
     def find_line(self, file: str, line: int) -> int | None:
         """The address of a source line; None without line information."""

@@ -6,6 +6,7 @@ from itertools import takewhile
 
 from vmdbg.document.document import Document, Span, Style, Text, document
 from vmdbg.errors import UserError
+from vmdbg.expressions.place import Aim
 from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
@@ -43,14 +44,14 @@ def declare(parser: Parser) -> None:
 )
 def disassemble(session: Session, arguments: Arguments) -> Document:
     """Disassemble at the width that the CPU is in, with symbols; the current instruction is marked."""
-    start = session.linear(arguments.address) if arguments.address else session.debugger.pc
+    start = session.linear(arguments.address, aim=Aim.CODE) if arguments.address else session.debugger.pc
     number = session.integer(arguments.count) if arguments.count else 0
     if not 0 <= number <= MOST or not 0 <= arguments.before <= 64:
         raise UserError(f"that many instructions cannot be shown at once (at most {MOST})")
     width = Width(arguments.width) if arguments.width else None
     lines: list[CodeLine] = []
     if arguments.end:
-        stop = session.linear(arguments.end)
+        stop = session.linear(arguments.end, aim=Aim.CODE)
         every = code_lines(session, start, MOST, width=width, show_bytes=arguments.bytes)
         return _document(session, list(takewhile(lambda line: line.instruction.address < stop, every)))
     found = session.symbols.nearest(start)

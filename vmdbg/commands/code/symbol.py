@@ -6,6 +6,7 @@ from vmdbg.commands.code.bt import find_task
 from vmdbg.commands.linux.programs import load_programs
 from vmdbg.document.document import Document, Json, Span, Style, Text, address, count, document, joined, table, text
 from vmdbg.errors import UserError
+from vmdbg.expressions.place import Aim
 from vmdbg.session.host_path import host_path
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
@@ -43,7 +44,7 @@ def symbol(session: Session, arguments: Arguments) -> Document:
             raise UserError(f"no symbol begins with {what[:-1]!r}")
         rows = [(address(session.symbols.address_of(name), 16), text(name, Style.SYMBOL)) for name in names]
         return document(table(("address", "symbol"), rows, titles=False))
-    linear = session.linear(what)
+    linear = session.linear(what, aim=Aim.CODE)
     found = session.symbols.nearest(linear)
     if found is None:
         return document(text(f"no symbol has {linear:#x}", Style.DIM), value={})
@@ -170,7 +171,7 @@ def list_(session: Session, arguments: Arguments) -> Document:
         return _lines(session, listed, listed.file or _here(session).file, start, max(1, end - start + 1))
     if not arguments.place and listed.stops == session.stops:
         return _lines(session, listed, listed.file, listed.next, number)
-    line = _here(session, session.linear(arguments.place) if arguments.place else None)
+    line = _here(session, session.linear(arguments.place, aim=Aim.CODE) if arguments.place else None)
     return _lines(session, listed, line.file, max(1, line.line - number // 2), number, line.line)
 
 

@@ -39,7 +39,7 @@ def maps(session: Session, arguments: Arguments) -> Document:
     """Show what an address space maps, merged by what may be done: u user, r read, w write, x execute."""
     if arguments.process:
         return session.run(f"vmas {arguments.process}")
-    cr3 = session.integer(arguments.cr3) if arguments.cr3 else None
+    cr3 = session.cr3(arguments.cr3)
     paging = paging_of(session.debugger.engine, cr3)
     start = session.linear(arguments.start) if arguments.start else 0
     end = session.linear(arguments.end) if arguments.end else 1 << 64

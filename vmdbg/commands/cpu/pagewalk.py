@@ -44,7 +44,7 @@ def pagewalk(session: Session, arguments: Arguments) -> Document:
     Nothing is set on the way: accessed and dirty bits stay as they are.
     """
     linear = session.linear(arguments.address)
-    cr3 = session.integer(arguments.cr3) if arguments.cr3 else None
+    cr3 = session.cr3(arguments.cr3)
     paging = paging_of(session.debugger.engine, cr3)
     found = walk(session.debugger.physical, paging, linear)
     title = joined((text(f"{paging.mode.value} of linear ", Style.HEADING), address(linear), f", CR3 {paging.cr3:#x}"))

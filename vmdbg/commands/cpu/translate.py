@@ -29,7 +29,7 @@ def translate(session: Session, arguments: Arguments) -> Document:
     if place.is_physical:
         tail = f" --cr3 ({arguments.cr3})" if arguments.cr3 else ""
         return session.run(f"who-maps {place.address:#x}{tail}")
-    cr3 = session.integer(arguments.cr3) if arguments.cr3 else None
+    cr3 = session.cr3(arguments.cr3)
     linear = Linear(place.address)
     physical = session.debugger.linear(cr3).translate(linear)
     if physical is None:

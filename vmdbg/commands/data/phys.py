@@ -26,11 +26,11 @@ def declare_phys(parser: Parser) -> None:
 @command("phys", Group.LOOK, declare_phys, examples=("phys 0x7c00", "phys 0 32", "phys cr3 128 --json"))
 def phys(session: Session, arguments: Arguments) -> Document:
     """Dump physical memory. Device registers are not memory and are not touched."""
-    start = session.place(arguments.address).address
+    start = session.physical(arguments.address)
     size = session.integer(arguments.size)
     if not 0 < size <= MAX_READ:
         raise UserError(f"{size} bytes cannot be dumped at once: 1 to {MAX_READ}")
-    data = session.debugger.physical.read(Physical(start), size)
+    data = session.debugger.physical.read(start, size)
     return document(*dump_lines(start, data), value={"address": f"{start:#x}", "bytes": data.hex()})
 
 
@@ -42,8 +42,8 @@ def declare_who(parser: Parser) -> None:
 @command("who-maps", Group.CPU, declare_who, aliases=("p2v", "ptov"), examples=("who-maps 0x100000",))
 def who_maps_frame(session: Session, arguments: Arguments) -> Document:
     """List every linear address of an address space that reaches a physical page."""
-    physical = session.place(arguments.address).address
-    cr3 = session.integer(arguments.cr3) if arguments.cr3 else None
+    physical = session.physical(arguments.address)
+    cr3 = session.cr3(arguments.cr3)
     paging = paging_of(session.debugger.engine, cr3)
     frame = Physical(physical & ~PAGE_MASK)
     found = list(islice(who_maps(session.debugger.physical, paging, frame, PAGE_SIZE), MOST))

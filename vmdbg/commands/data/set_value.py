@@ -6,7 +6,8 @@ import re
 
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
-from vmdbg.expressions.place import Place
+from vmdbg.expressions.lvalue import memory_form
+from vmdbg.expressions.place import Aim, Place
 from vmdbg.expressions.values import MAX_READ, whole
 from vmdbg.session.changes import Changes
 from vmdbg.session.errors import UsageError
@@ -15,13 +16,8 @@ from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.x86.msr import find_msr
 
-_TARGET = re.compile(r"(?P<view>mem|phys|u8|u16|u32|u64|msr)\s*[\[(](?P<inside>.*)[\])]", re.DOTALL)
-_C_TARGET = re.compile(
-    r"(?:\*\s*\(\s*(?:unsigned\s+)?(?P<type>\w+)\s*\*\s*\)|\{\s*(?:unsigned\s+)?(?P<braced>\w+)\s*\})\s*(?P<inside>.+)",
-    re.DOTALL,
-)
-C_SIZES = {"char": 1, "short": 2, "int": 4, "long": 8}
-SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
+_MSR = re.compile(r"msr\s*[\[(](?P<name>.*)[\])]", re.DOTALL)
+_BRACED = re.compile(r"\{(?P<type>[^{}]*)\}(?P<address>.+)", re.DOTALL)
 
 
 def declare_set(parser: Parser) -> None:
@@ -58,28 +54,18 @@ def set_(session: Session, arguments: Arguments) -> Document:
     changes: Changes = session.part(Changes)
     value = session.evaluate(source)
     is_variable = target.startswith("$")
-    target = _own_spelling(target.lstrip("$"))
-    match = _TARGET.fullmatch(target)
-    if match is not None and match["view"] == "msr":
-        changes.write_register(_msr(match["inside"]), whole(value))
-    elif match is not None:
-        place, size = _memory_target(session, match["view"], match["inside"])
-        changes.write_memory(place, value_bytes(value, size))
+    target = _BRACED.sub(r"*(\g<type> *)(\g<address>)", target.lstrip("$"))
+    if (msr := _MSR.fullmatch(target)) is not None:
+        changes.write_register(_msr(msr["name"]), whole(value))
     elif target in session.registers:
         changes.write_register(target, whole(value))
     elif is_variable and target.isidentifier():
         session.scope.variables[target] = value
         return document(f"{target} is kept: print {target} shows it")
     else:
-        raise UserError(f"{target!r} is no register and no memory; for a symbol: set u32({target}) = ...")
+        place, size = _memory_target(session, target)
+        changes.write_memory(place, value_bytes(value, size))
     return document(changes.made[-1].words)
-
-
-def _own_spelling(target: str) -> str:
-    """gdb's `{int}address` and C's `*(int *)address` as `u32(address)`."""
-    match = _C_TARGET.fullmatch(target)
-    size = C_SIZES.get(match["type"] or match["braced"]) if match is not None else None
-    return f"u{size * 8}({match['inside']})" if match is not None and size is not None else target
 
 
 def _msr(name: str) -> str:
@@ -89,12 +75,15 @@ def _msr(name: str) -> str:
     return found.name
 
 
-def _memory_target(session: Session, view: str, inside: str) -> tuple[Place, int]:
-    if view in SIZES:
-        return session.place(inside), SIZES[view]
-    index = session.evaluate(f"({inside},)")
-    size = whole(index[1]) if len(index) > 1 else session.registers.mode.width // 8
-    return session.place(str(whole(index[0])), physical=view == "phys"), size
+def _memory_target(session: Session, target: str) -> tuple[Place, int]:
+    """Where the memory lies that the expression is, and its bytes. Raises UserError for what is no memory."""
+    place = session.place(target, aim=Aim.OBJECT)
+    if place.bits:
+        where = f"{place.size} bytes at {place.address:#x}"
+        raise UserError(f"{target} is a bit-field of {place.bits} bits: set the {where}")
+    if place.size is None and memory_form(target) is None:
+        raise UserError(f"{target!r} is no register and no memory; for a symbol: set u32({target}) = ...")
+    return place, place.size or session.registers.mode.width // 8
 
 
 def value_bytes(value: object, size: int) -> bytes:

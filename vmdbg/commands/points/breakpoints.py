@@ -10,6 +10,7 @@ from vmdbg.document.document import Document, Style, Text, address, count, docum
 from vmdbg.engine.exits import Access
 from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
+from vmdbg.expressions.place import Aim
 from vmdbg.session.oops_watch import is_oops_point
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
@@ -154,7 +155,7 @@ def chosen(session: Session, words: list[str]) -> list[Point]:
 def _at(session: Session, words: str) -> list[Point]:
     """Those at a place. Raises UserError if there is none."""
     try:
-        place = session.place(words)
+        place = session.place(words, aim=Aim.CODE)
     except UserError as error:
         raise UserError(f"{words!r} is no number of a breakpoint, no range of them and no place: {error}") from error
     found = [point for point in all_points(session) if (point.space, point.address) == (place.space, place.address)]

@@ -38,7 +38,7 @@ def make_condition(
         parts.append(lambda: session.registers.cpl == ring)
         words.append(f"ring {ring}")
     if arguments.cr3:
-        space = session.integer(arguments.cr3) & CR3_PAGE
+        space = (session.cr3(arguments.cr3) or 0) & CR3_PAGE
         parts.append(lambda: session.registers.read("cr3") & CR3_PAGE == space)
         words.append(f"cr3 {space:#x}")
     if arguments.process:

@@ -11,7 +11,7 @@ from vmdbg.debugger.points import Space
 from vmdbg.document.document import Document
 from vmdbg.engine.exits import Access
 from vmdbg.errors import UserError, VmdbgError
-from vmdbg.expressions.place import Place
+from vmdbg.expressions.place import Aim, Place
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.units import Linear, Physical
@@ -81,7 +81,7 @@ def ba(session: Session, arguments: Arguments) -> Document:
 
 
 def _watch(session: Session, arguments: Arguments, accesses: Iterable[Access], *, on_change: bool) -> Document:
-    place = session.place(arguments.place, physical=arguments.physical)
+    place = session.place(arguments.place, physical=arguments.physical, aim=Aim.OBJECT)
     size = session.integer(arguments.size) if arguments.size else default_size(session, place)
     condition, words = make_condition(session, arguments, {"value": _reader(session, place, size)})
     point = session.debugger.points.add_watchpoint(
@@ -99,7 +99,9 @@ def _watch(session: Session, arguments: Arguments, accesses: Iterable[Access], *
 
 
 def default_size(session: Session, place: Place) -> int:
-    """The size of the symbol that begins there if it is a word at most, else a word of the CPU's mode."""
+    """That of the object named; of the symbol that begins there if it is a word at most; else a word of the mode."""
+    if place.size is not None:
+        return place.size
     word = session.registers.mode.width // 8
     found = session.symbols.nearest(place.address) if place.space is Space.LINEAR else None
     if found is not None and found.offset == 0 and 0 < found.symbol.size < word:

@@ -8,6 +8,7 @@ from vmdbg.debugger.stepping import OWNER, instruction_at
 from vmdbg.document.document import Document, document, joined, pairs, text
 from vmdbg.engine.exits import Access, WatchHit, WatchpointHit
 from vmdbg.errors import UserError
+from vmdbg.expressions.place import Aim
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
@@ -34,7 +35,7 @@ def last_write(session: Session, arguments: Arguments) -> Document:
     """Find the last write to memory before now: when, by which code, and what was there before."""
     if arguments.go and Effect.RUNS not in session.allowed:
         raise UserError("last-write --go cannot be used here: a watchpoint and going back to it lead there too")
-    place = session.place(arguments.place)
+    place = session.place(arguments.place, aim=Aim.OBJECT)
     size = session.integer(arguments.size) if arguments.size else default_size(session, place)
     debugger = session.debugger
     here = debugger.position

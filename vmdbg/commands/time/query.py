@@ -11,6 +11,7 @@ from vmdbg.commands.points.watch import default_size
 from vmdbg.document.document import Column, Document, Json, Style, Text, address, document, joined, table, text
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
+from vmdbg.expressions.place import Aim
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.queries import Queries
 from vmdbg.session.elsewhen import elsewhen
@@ -78,7 +79,8 @@ Asked = Callable[[Queries], Sequence[Any]]
 def _memory(kind: str) -> Callable[[Session, Arguments], Asked]:
     def ask(session: Session, arguments: Arguments) -> Asked:
         words = _between(arguments, 1, 2, "an address, and perhaps how many bytes")
-        place = session.place(words[0], physical=arguments.physical)
+        aim = Aim.CODE if kind == "executions" else Aim.OBJECT
+        place = session.place(words[0], physical=arguments.physical, aim=aim)
         one = 1 if kind == "executions" else default_size(session, place)
         size = session.integer(words[1]) if len(words) > 1 else one
         return lambda queries: getattr(queries, kind)(place.address, size, physical=place.is_physical)
@@ -88,7 +90,7 @@ def _memory(kind: str) -> Callable[[Session, Arguments], Asked]:
 
 def _calls(session: Session, arguments: Arguments) -> Asked:
     words = _between(arguments, 1, 2, "a function, and perhaps how many arguments it takes")
-    function = session.linear(words[0])
+    function = session.linear(words[0], aim=Aim.CODE)
     number = session.integer(words[1]) if len(words) > 1 else MOST_ARGUMENTS
     return lambda queries: queries.calls(function, number)
 

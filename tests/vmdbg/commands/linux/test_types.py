@@ -60,7 +60,7 @@ def test_a_typed_value_is_taken_for_the_place_where_it_lies(linux: Session) -> N
         linux.place("task(1).pid")
     assert linux.place("task(1).mm", aim=Aim.OBJECT) == Place(Space.LINEAR, linux.integer("&task(1).mm"), 8)
     assert linux.place("task(1).mm").address == linux.place("*task(1).mm", aim=Aim.OBJECT).address == mm
-    for aim in Aim:
+    for aim in (Aim.DATA, Aim.CODE, Aim.OBJECT):
         assert linux.place("task(1).comm", aim=aim).address == linux.integer("&task(1).comm")
         assert linux.place("task(1).mm.start_code + 0", aim=aim).address == linux.integer("task(1).mm.start_code")
     assert linux.place("task(1).mm.start_code").address == linux.integer("task(1).mm.start_code")
@@ -83,3 +83,14 @@ def test_symbols_writes_an_elf(linux: Session, tmp_path: Path) -> None:
     assert "not overwritten" in linux.execute(f"symbols {tmp_path}")
     guarded = Session(linux.debugger, catalog.commands())
     assert "cannot be used here" in guarded.execute(f"symbols {path}")
+
+
+def test_who_wrote_a_member_is_asked_by_its_name(linux: Session) -> None:
+    """It lies elsewhere than at the address that its number would be."""
+    assert f"bytes at {linux.integer('&task(1).on_rq'):#x}" in linux.execute("last-write task(1).on_rq")
+    linux.run("watch task(1).mm")
+    (point,) = linux.debugger.points.watchpoints.values()
+    assert (point.address, point.size) == (linux.integer("&task(1).mm"), 8)
+    linux.run("delete all")
+    assert "a physical one is wanted" in linux.execute("maps --cr3 task(1).mm.pgd")
+    assert "1 bit" in linux.execute("set task(1).in_execve = 1")
