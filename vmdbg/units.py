@@ -1,14 +1,10 @@
-"""The units that must not be mixed: instants and addresses, and the extents of objects.
+"""The units that must not be mixed: instants and addresses.
 
 A `Tick` is one byte of guest code retired, and one nanosecond of guest time.
 A `Linear` address is what segmentation yields and paging translates (SDM 3A 3.1);
 a `Physical` address is what reaches the bus.
 """
 
-from __future__ import annotations
-
-import enum
-from dataclasses import dataclass
 from typing import NewType
 
 Tick = NewType("Tick", int)
@@ -27,24 +23,3 @@ def scaled_ticks(number: str, scale: str) -> int:
     whole, _, fraction = number.partition(".")
     unit = TICK_SCALES[scale.lower()]
     return int(whole) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
-
-
-class Sort(enum.Enum):
-    """What a value with a type can mean where an address is wanted: OBJECT is an array, a struct or a function."""
-
-    NUMBER = enum.auto()
-    POINTER = enum.auto()
-    OBJECT = enum.auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Where an object lies and how many bytes it has; `address` is None for what was computed.
-
-    A bit-field has the size of the unit that it is in, and fewer `bits`; 0 for all others.
-    """
-
-    sort: Sort
-    address: int | None
-    size: int
-    bits: int = 0

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from vmdbg.c.content import Content
+from vmdbg.c.extent import Extent, Sort
 from vmdbg.c.types import AGGREGATES, ENUMERATIONS, CType, Field, Kind, NoSuchMemberError
 from vmdbg.errors import UserError
-from vmdbg.units import Extent, Sort
 
 MAX_STRING = 4096
 MAX_OBJECT = 16 << 20

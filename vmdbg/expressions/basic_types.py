@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vmdbg.c.extent import Extent, Sort
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.values import WORD, Located, MemoryView, whole
-from vmdbg.units import Extent, Sort
 
 _SPELLING = re.compile(r"(?P<unsigned>unsigned\s+)?(?P<name>[a-z_0-9]+)\s*(?P<stars>(?:\*\s*)*)")
 SIZES = {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from vmdbg.c.extent import Extent, Sort
 from vmdbg.debugger.points import Space
 from vmdbg.expressions.basic_types import BasicPointer
 from vmdbg.expressions.compiler import compile_expression
@@ -15,7 +16,7 @@ from vmdbg.expressions.lvalue import MemoryForm, memory_form
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.spelling import hexadecimal, split_colon
 from vmdbg.expressions.values import Placed, TypedValue, whole
-from vmdbg.units import Extent, Linear, Sort
+from vmdbg.units import Linear
 from vmdbg.x86.descriptors import Segment, Selector, UnusedDescriptor, decode_descriptor
 from vmdbg.x86.mode import CpuMode
 from vmdbg.x86.registers import SEGMENTS
@@ -96,9 +97,10 @@ def _target(text: str, scope: Scope) -> Place:
         if extent.sort is Sort.OBJECT:
             value = _lying(text, extent)
         elif extent.sort is Sort.NUMBER and extent.size < scope.registers.mode.width // 8:
+            lies = f"it lies at &{_bracketed(text)}, and" if extent.address is not None else "it is nowhere in memory;"
             raise ExpressionError(
-                f"{text} is a number of {extent.size} bytes and no address; it lies at &{_bracketed(text)}, "
-                f"and int({text}) takes it for an address all the same"
+                f"{text} is a number of {extent.size} bytes and no address; {lies} "
+                f"int({text}) takes it for an address all the same"
             )
     if isinstance(value, BasicPointer):
         size = value.pointed_size

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+from vmdbg.c.extent import Extent, Sort
 from vmdbg.expressions.errors import ExpressionError
-from vmdbg.units import Extent, Sort
 
 MAX_READ = 1 << 24
 WORD = (1 << 64) - 1

@@ -7,7 +7,6 @@ import argparse
 import pytest
 
 from vmdbg.commands import catalog
-from vmdbg.session.registry import Command
 from vmdbg.session.session import Session
 
 OBJECTS = {"watch", "rwatch", "awatch", "last-write"}
