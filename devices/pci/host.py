@@ -7,6 +7,7 @@ space); Intel 82371AB data sheet for the reset control register at CF9h.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -64,6 +65,11 @@ class PciHost:
         if place in self._functions:
             raise ValueError(f"PCI device {device:02x}.{function} is taken")
         self._functions[place] = target
+
+    @property
+    def functions(self) -> Mapping[int, PciFunction]:
+        """By device << 3 | function."""
+        return self._functions
 
     def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
         if offset >= CONFIG_DATA:

@@ -8,6 +8,7 @@ from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
 from vmdbg.gdb.helper_commands import COMMANDS, NextRun
+from vmdbg.gdb.qemu import monitor as qemu
 from vmdbg.os.linux.current_locator import CurrentTask
 from vmdbg.session.new_files import NewFiles
 from vmdbg.session.registry import Effect
@@ -29,7 +30,9 @@ class GuestMonitor:
         self._session: Session | None = None
 
     def run(self, command: str, _write: Callable[[str], None]) -> str:
-        return self._opened().execute(command)
+        session = self._opened()
+        found = qemu.answer(session, command)
+        return session.execute(command) if found is None else found
 
     def running_task(self) -> CurrentTask | None:
         """The guest's own idea of what the CPU runs; None where no operating system is known."""

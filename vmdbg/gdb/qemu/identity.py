@@ -1,0 +1,37 @@
+"""What QEMU says of itself: version, status, cpus, kvm, name, uuid."""
+
+from __future__ import annotations
+
+import threading
+
+from vmdbg import __version__
+from vmdbg.commands.session import Session
+
+
+def version(_session: Session, _words: str) -> str:
+    """QEMU's form is a number, and in the same word who built it."""
+    return f"{__version__}vmdbg\n"
+
+
+def status(session: Session, _words: str) -> str:
+    debugger = session.debugger
+    if debugger.running:
+        return "VM status: running\n"
+    return f"VM status: paused{' (shutdown)' if debugger.machine.ending is not None else ''}\n"
+
+
+def cpus(_session: Session, _words: str) -> str:
+    return f"* CPU #0: thread_id={threading.get_native_id()}\n"
+
+
+def kvm(_session: Session, _words: str) -> str:
+    return "kvm support: not compiled\n"
+
+
+def name(_session: Session, _words: str) -> str:
+    """Guests have no names here: an empty answer, as from a QEMU without -name."""
+    return ""
+
+
+def uuid(_session: Session, _words: str) -> str:
+    return "00000000-0000-0000-0000-000000000000\n"
