@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from devices.bus import Claim
-from vmdbg.commands.session import Session
+from devices.wiring.bus import Claim
 from vmdbg.engine.port import Engine
+from vmdbg.session.session import Session
 
 PORTS = 0x10000
 

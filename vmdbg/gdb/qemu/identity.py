@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from vmdbg import __version__
-from vmdbg.commands.session import Session
+from vmdbg.session.session import Session
 
 
 def version(_session: Session, _words: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from devices.apic_bus import DeliveryMode
-from devices.ioapic import (
+from devices.interrupts.apic_bus import DeliveryMode
+from devices.interrupts.ioapic import (
     ACTIVE_LOW,
     IOREDTBL,
     LEVEL,
@@ -13,8 +13,8 @@ from devices.ioapic import (
     VERSION,
     IoApicState,
 )
-from devices.pic_chip import ICW4_SFNM, PicChip
-from vmdbg.commands.session import Session
+from devices.interrupts.pic_chip import ICW4_SFNM, PicChip
+from vmdbg.session.session import Session
 
 MODES = {
     DeliveryMode.FIXED: "fixed", DeliveryMode.LOWEST_PRIORITY: "lowest", DeliveryMode.SMI: "SMI",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devices.apic_bus import DeliveryMode
-from devices.lapic_registers import (
+from devices.interrupts.apic_bus import DeliveryMode
+from devices.interrupts.lapic_registers import (
     DFR_FLAT,
     ICR_ASSERT,
     ICR_LOGICAL,
@@ -19,8 +19,8 @@ from devices.lapic_registers import (
     Shorthand,
     contains,
 )
-from devices.lapic_state import LapicState
-from vmdbg.commands.session import Session
+from devices.interrupts.lapic_state import LapicState
+from vmdbg.session.session import Session
 
 MODES = {
     DeliveryMode.FIXED: "Fixed", DeliveryMode.SMI: "SMI", DeliveryMode.NMI: "NMI", DeliveryMode.INIT: "INIT",
@@ -73,10 +73,11 @@ def _entry(name: str, lvt: int, is_timer: bool) -> str:
     mode = DeliveryMode(lvt >> 8 & 7)
     kind = "periodic" if lvt & LVT_PERIODIC else "tsc-deadline" if lvt & LVT_TSC_DEADLINE else "one-shot"
     vector = f" (vec {lvt & 0xFF})" if mode is not DeliveryMode.NMI else ""
+    pending = "pending" if lvt & LVT_PENDING else ""
     return (
         f"{name}\t 0x{lvt:08x} {'active-lo' if lvt & LVT_ACTIVE_LOW else 'active-hi'}"
         f" {'level' if lvt & LVT_LEVEL else 'edge':5} {'masked' if lvt & LVT_MASKED else '':6}"
-        f" {'pending' if lvt & LVT_PENDING else '':7} {kind if is_timer else '':12} {MODES.get(mode, '...'):6}{vector}\n"
+        f" {pending:7} {kind if is_timer else '':12} {MODES.get(mode, '...'):6}{vector}\n"
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vmdbg.commands.session import Session
 from vmdbg.errors import UserError
+from vmdbg.session.session import Session
 from vmdbg.units import PAGE_MASK, Linear, Physical
 from vmdbg.x86.disassembly import Syntax, disassembler
 from vmdbg.x86.instruction import MAX_LENGTH

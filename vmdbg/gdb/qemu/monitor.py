@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from vmdbg.commands.session import Session
 from vmdbg.errors import VmdbgError
 from vmdbg.gdb.qemu.flat_views import flat_views
 from vmdbg.gdb.qemu.identity import cpus, kvm, name, status, uuid, version
@@ -15,6 +14,7 @@ from vmdbg.gdb.qemu.memory import examine_physical, physical_address, virtual_ad
 from vmdbg.gdb.qemu.page_tables import mapped_ranges, translations
 from vmdbg.gdb.qemu.pci import devices, functions
 from vmdbg.gdb.qemu.registers import registers
+from vmdbg.session.session import Session
 
 Answer = Callable[[Session, str], str]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from vmdbg.commands.session import Session
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError
+from vmdbg.session.session import Session
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.mappings import Mapping, mappings
 from vmdbg.x86.page_walk import walk

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devices.pci import PciFunction
-from vmdbg.commands.session import Session
+from devices.pci.host import PciFunction
+from vmdbg.session.session import Session
 
 CLASSES = {0x0600: "Host bridge", 0x0601: "ISA bridge", 0x0101: "IDE controller", 0x0106: "SATA controller",
            0x0680: "Bridge", 0x0300: "VGA controller", 0x0200: "Ethernet controller"}  # fmt: skip
@@ -39,7 +39,7 @@ def functions(session: Session, _words: str) -> str:
 
 def devices(session: Session, _words: str) -> str:
     """The part of QEMU's tree that clients look names of PCI functions up in."""
-    lines = ["bus: main-system-bus\n", "  type System\n", '  dev: pci-host, id ""\n', "    bus: pci.0\n", "      type PCI\n"]
+    lines = ['bus: main-system-bus\n  type System\n  dev: pci-host, id ""\n    bus: pci.0\n      type PCI\n']
     for device, number, function in _functions(session):
         code = function.read_config(CLASS, 2)
         identity, subsystem = _identity(function)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmdbg.commands.session import Session
 from vmdbg.debugger.context import current_ring
 from vmdbg.engine.port import Engine
+from vmdbg.session.session import Session
 from vmdbg.x86.descriptors import (
     ACCESSED,
     ATTRIBUTES,
