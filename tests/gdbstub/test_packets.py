@@ -217,6 +217,8 @@ CASES: dict[str, list[tuple[str, list[str], str, str]]] = {
         (GDB, ["Qqemu.PhyMemMode:1"], "qSearch:memory:0;100;ysic", "1,2"),
         (GDB, [], "Qqemu.PhyMemMode:2", "E16"),
         (GDB, [], "qqemu.sstepbits", "ENABLE=1,NOIRQ=2,NOTIMER=4"),
+        (GDB, [], "Qqemu.sstepbits", "ENABLE=1,NOIRQ=2,NOTIMER=4"),
+        (GDB, ["Qqemu.sstep=3"], "Qqemu.sstep", "0x3"),
         (GDB, [], "qqemu.sstep", "0x7"),
         (GDB, ["Qqemu.sstep=1"], "qqemu.sstep", "0x1"),
         (TEXTUAL, [], "Qqemu.sstep=ff", "E.no step mask bits 0xff"),

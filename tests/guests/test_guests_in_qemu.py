@@ -17,12 +17,16 @@ QEMU = (
 EXIT_STATUS = {Ending.TEST_EXIT: 1, Ending.TRIPLE_FAULT: 0}
 
 
-def _command(guest: Guest, image: Path, console: Path) -> list[str]:
-    boot = {
+def boot_options(kind: Kind, image: Path) -> list[str]:
+    """How QEMU starts an image."""
+    return {
         Kind.BOOT_SECTOR: ["-drive", f"if=floppy,format=raw,file={image}"],
         Kind.PROTECTED: ["-kernel", str(image)],
-    }[guest.kind]
-    return [*QEMU, "-debugcon", f"file:{console}", *boot]
+    }[kind]
+
+
+def _command(guest: Guest, image: Path, console: Path) -> list[str]:
+    return [*QEMU, "-debugcon", f"file:{console}", *boot_options(guest.kind, image)]
 
 
 def _wait_for_output(console: Path, output: str) -> None:

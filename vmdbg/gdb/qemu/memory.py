@@ -24,7 +24,8 @@ def examine_physical(session: Session, words: str) -> str:
     match = _FORMAT.fullmatch(words)
     if match is None or not match["address"]:
         raise UserError('unexpected end of expression\nTry "help xp" for more information')
-    letter, size = _letters(match["letters"] or "")
+    seen: _Seen = session.part(_Seen)
+    letter, size = seen.letter, seen.size = _letters(match["letters"] or "", seen)
     count = int(match["count"] or 1)
     address = session.place(match["address"]).address
     if letter == "i":
@@ -34,8 +35,15 @@ def examine_physical(session: Session, words: str) -> str:
     return "".join(_lines(session, address, count * size, letter, size))
 
 
-def _letters(given: str) -> tuple[str, int]:
-    letter, size = "x", 4
+class _Seen:
+    """Format and size of the last xp, for the next that names none."""
+
+    def __init__(self, _session: Session) -> None:
+        self.letter, self.size = "x", 4
+
+
+def _letters(given: str, seen: _Seen) -> tuple[str, int]:
+    letter, size = seen.letter, seen.size
     for one in given:
         if one in SIZES:
             size = SIZES[one]
@@ -64,7 +72,7 @@ def _value(value: int, letter: str, size: int) -> str:
         case "x":
             return f"0x{value:0{2 * size}x}"
         case "o":
-            return f"0{value:{-(-8 * size // 3)}o}"
+            return (f"0{value:o}" if value else "0").rjust(-(-8 * size // 3))
         case "c":
             plain = chr(value) if 32 <= value <= 126 else f"\\x{value:02x}"
             return f"'{_ESCAPES.get(value, plain)}'"
@@ -84,7 +92,7 @@ def _instructions(session: Session, address: int, count: int) -> Iterator[str]:
         found = decoder.decode(code, address)
         for at in range(0, found.length, CODE_BYTES):
             raw = " ".join(f"{byte:02x}" for byte in found.raw[at : at + CODE_BYTES])
-            text = f"  {found.mnemonic:8} {found.operands}".rstrip() if at == 0 else ""
+            text = f"  {found.mnemonic:8} {found.operands}" if at == 0 else ""
             yield f"0x{address + at:08x}:  {raw:{3 * CODE_BYTES - 1}}{text}\n"
         address += found.length
 

@@ -52,7 +52,7 @@ def answer(session: Session, line: str) -> str | None:
     try:
         return function(session, words)
     except VmdbgError as error:
-        return f"error: {error}\n"
+        return f"{error}\n"
 
 
 def _find(line: str) -> tuple[Answer, str] | None:

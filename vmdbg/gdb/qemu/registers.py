@@ -13,6 +13,7 @@ from vmdbg.x86.descriptors import (
     CODE,
     CONFORMING_OR_EXPAND_DOWN,
     DEFAULT_BIG,
+    GRANULARITY,
     LONG,
     NOT_SYSTEM,
     PRESENT,
@@ -74,9 +75,11 @@ def _state(engine: Engine, wide: bool, halted: bool, a20: bool) -> str:
 
 
 def _segment(engine: Engine, name: str, wide: bool, long_mode: bool) -> str:
+    """The cached descriptor; QEMU shows bits 19 to 16 of the limit among its attributes, where descriptors have them."""
     selector, base, limit, flags = engine.read_registers((name, f"{name}_base", f"{name}_limit", f"{name}_flags"))
-    shown = f"{base:016x}" if wide or (long_mode and name in ("ldtr", "tr")) else f"{base & 0xFFFF_FFFF:08x}"
-    line = f"{NAMES.get(name, name.upper()):3}={selector:04x} {shown} {limit:08x} {flags & ATTRIBUTES:08x}"
+    shown = f"{base:016x}" if wide else f"{base & 0xFFFF_FFFF:08x}"
+    cached = flags & ATTRIBUTES | (limit >> 28 if flags & GRANULARITY else limit >> 16 & 0xF) << 16
+    line = f"{NAMES.get(name, name.upper()):3}={selector:04x} {shown} {limit:08x} {cached:08x}"
     if engine.read_register("cr0") & CR0_PE and flags & PRESENT:
         line += f" DPL={flags >> 13 & 3} {_kind(flags, long_mode)}"
     return f"{line}\n"
@@ -102,8 +105,8 @@ def _system(engine: Engine, long_mode: bool) -> str:
     tables = "".join(f"{t}DT=     {shown(f'{t.lower()}dtr_base')} {shown(f'{t.lower()}dtr_limit', 8)}\n" for t in "GI")
     return (
         f"{tables}CR0={shown('cr0', 8)} CR2={shown('cr2')} CR3={shown('cr3')} CR4={shown('cr4', 8)}\n"
-        + "".join(f"DR{n}={shown(f'dr{n}')} " for n in range(4))
-        + f"\nDR6={shown('dr6')} DR7={shown('dr7')}\nEFER={shown('efer', 16)}\n"
+        + "".join(f"DR{n}={shown(f'dr{n}', 16)} " for n in range(4))
+        + f"\nDR6={shown('dr6', 16)} DR7={shown('dr7', 16)}\nEFER={shown('efer', 16)}\n"
     )
 
 
