@@ -75,7 +75,7 @@ def _state(engine: Engine, wide: bool, halted: bool, a20: bool) -> str:
 
 
 def _segment(engine: Engine, name: str, wide: bool, long_mode: bool) -> str:
-    """The cached descriptor; QEMU shows bits 19 to 16 of the limit among its attributes, where descriptors have them."""
+    """The cached descriptor; its attributes hold bits 19 to 16 of the limit, as in memory."""
     selector, base, limit, flags = engine.read_registers((name, f"{name}_base", f"{name}_limit", f"{name}_flags"))
     shown = f"{base:016x}" if wide else f"{base & 0xFFFF_FFFF:08x}"
     cached = flags & ATTRIBUTES | (limit >> 28 if flags & GRANULARITY else limit >> 16 & 0xF) << 16
