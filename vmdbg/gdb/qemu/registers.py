@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmdbg.debugger.context import current_ring
 from vmdbg.engine.port import Engine
 from vmdbg.session.session import Session
 from vmdbg.x86.descriptors import (
@@ -44,7 +43,7 @@ def registers(session: Session, _words: str) -> str:
         (
             "\nCPU#0\n",
             _general(engine, wide),
-            _state(engine, wide, *status),
+            _state(engine, session.registers.cpl, wide, *status),
             *(_segment(engine, name, wide, mode.is_long) for name in SEGMENTS),
             _system(engine, mode.is_long),
             _floating(engine, 16 if wide else 8),
@@ -64,12 +63,12 @@ def _general(engine: Engine, wide: bool) -> str:
     return _rows([f"E{name[1:].upper()}={engine.read_register(name) & low:08x}" for name in names[:8]], 4)
 
 
-def _state(engine: Engine, wide: bool, halted: bool, a20: bool) -> str:
+def _state(engine: Engine, ring: int, wide: bool, halted: bool, a20: bool) -> str:
     rip, rflags, shadow = engine.read_registers(("rip", "rflags", "interrupt_shadow"))
     flags = "".join(letter if rflags & bit else "-" for bit, letter in STATUS)
     where = f"RIP={rip:016x} RFL" if wide else f"EIP={rip & 0xFFFF_FFFF:08x} EFL"
     return (
-        f"{where}={rflags & 0xFFFF_FFFF:08x} [{flags}] CPL={current_ring(engine)}"
+        f"{where}={rflags & 0xFFFF_FFFF:08x} [{flags}] CPL={ring}"
         f" II={int(bool(shadow))} A20={int(a20)} SMM=0 HLT={int(halted)}\n"
     )
 
