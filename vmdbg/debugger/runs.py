@@ -48,6 +48,8 @@ class ContinueRun:
         self._tick = debugger.machine.clock
         self._until = 0.0
         self._passed = 0
+        self._judged = False
+        """Whether the breakpoint at which the engine was left has been looked at."""
         self._found: BreakpointStop | None = None
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:
@@ -60,7 +62,7 @@ class ContinueRun:
         try:
             while True:
                 debugger.points.arm(engine)
-                judged = self._passed
+                self._judged = False
                 outcome = debugger.timeline.run(end, over_breakpoint=self._over)
                 self._over = isinstance(outcome, BreakpointHit | EventCaught)
                 if isinstance(outcome, LimitReached):
@@ -69,7 +71,7 @@ class ContinueRun:
                 if isinstance(outcome, StopRequested):
                     return None
                 if isinstance(outcome, BreakpointHit):
-                    if self._passed == judged:
+                    if not self._judged:
                         self._passes()
                     stop: Stop | None = self._found
                 else:
@@ -81,6 +83,10 @@ class ContinueRun:
 
     def _passes(self) -> bool:
         """At a breakpoint: whether to go on, for no condition holds and the slice is not over."""
+        self._judged = not self._may_pass()
+        return not self._judged
+
+    def _may_pass(self) -> bool:
         debugger = self._debugger
         self._passed += 1
         if self._tick >= 0 and debugger.pc == self._origin[0] and self._is_back_at_origin(debugger):

@@ -73,22 +73,36 @@ def scan(
 def _run(
     timeline: Timeline, pass_: Scan, end: Position, checked: Checked | None, *, while_wanted: bool = False
 ) -> None:
-    over = False
     engine = timeline.machine.engine
-    while timeline.position < end and (not while_wanted or pass_.wants_more):
-        arm(engine, pass_.stops)
-        before = timeline.position
-        outcome = timeline.advance(end, over_breakpoint=over)
-        over = isinstance(outcome, BreakpointHit | EventCaught)
-        if isinstance(outcome, LimitReached):
-            if checked is not None:
-                checked(timeline.position)
-            continue
-        position = timeline.position
-        if position > end or (position == end and not isinstance(outcome, WatchpointHit)):
-            break
-        pass_.take(outcome)
-        if position == before and not over:
-            break
+    over, taken, stops = False, False, Stops()
+
+    def passes() -> bool:
+        """At a breakpoint, which is taken without leaving the engine: whether to go on."""
+        nonlocal taken
+        pass_.take(BreakpointHit())
+        taken = pass_.stops != stops
+        return not taken
+
+    engine.set_breakpoint_filter(passes)
+    try:
+        while timeline.position < end and (not while_wanted or pass_.wants_more):
+            stops = pass_.stops
+            arm(engine, stops)
+            before, taken = timeline.position, False
+            outcome = timeline.advance(end, over_breakpoint=over)
+            over = isinstance(outcome, BreakpointHit | EventCaught)
+            if isinstance(outcome, LimitReached):
+                if checked is not None:
+                    checked(timeline.position)
+                continue
+            position = timeline.position
+            if position > end or (position == end and not isinstance(outcome, WatchpointHit)):
+                break
+            if not taken:
+                pass_.take(outcome)
+            if position == before and not over:
+                break
+    finally:
+        engine.set_breakpoint_filter(None)
     if checked is not None:
         checked(timeline.position)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, StopRequested, WatchpointHit
@@ -17,13 +18,35 @@ if TYPE_CHECKING:
     from vmdbg.timeline.timeline import Progress, Timeline
 
 IsStop = Callable[[Outcome], bool]
-MANY_HITS = 500
-"""Outcomes in an interval after which its end is searched first."""
+MANY_HITS = 4000
+"""Outcomes in an interval, one to stop at among them, after which its end is searched first."""
 LEAST_TAIL = 100_000
 
 
 class _CancelledError(Exception):
     pass
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one pass forwards through a part of the history has come to."""
+
+    last: Position | None = None
+    """The last instant to stop at, of an access the one after it."""
+    is_access: bool = False
+    hits: int = 0
+    judged: bool = False
+    """Whether the breakpoint at which the engine was left has been counted."""
+
+    @property
+    def is_many(self) -> bool:
+        return self.hits >= MANY_HITS and self.last is not None
+
+    def instant(self, timeline: Timeline) -> Position | None:
+        """Where to stand. May move the timeline."""
+        if self.last is None or not self.is_access:
+            return self.last
+        return timeline.previous(self.last)
 
 
 class ReverseSearch:
@@ -78,36 +101,47 @@ class ReverseSearch:
         timeline = self._timeline
         engine = timeline.machine.engine
         timeline.restore(base)
-        last: tuple[Position, bool] | None = None
-        over, hits = False, 0
+        found, over = _Found(), False
         arm(engine, stops)
+        engine.set_breakpoint_filter(lambda: self._passes(found))
         try:
             while timeline.position < bound:
-                before = timeline.position
+                before, found.judged = timeline.position, False
                 outcome = self._advance(bound, over)
                 over = isinstance(outcome, BreakpointHit | EventCaught)
                 if isinstance(outcome, LimitReached | StopRequested):
                     continue
                 if not self._counts(outcome, bound):
                     break
-                if self._is_stop(outcome):
-                    last = (timeline.position, isinstance(outcome, WatchpointHit))
+                if not found.judged:
+                    self._judge(found, outcome)
                 if timeline.position == before and not over:
                     break
-                hits += 1
-                if hits >= MANY_HITS:
+                if found.is_many:
                     tail = self._split(base, bound)
                     if tail is None:
+                        found.hits = 0
                         continue
-                    found, bound = self._tail(tail, bound, stops)
-                    if found is not None:
-                        return found
-                    hits = 0
+                    later, bound = self._tail(tail, bound, stops, found)
+                    if later is not None:
+                        return later
         finally:
+            engine.set_breakpoint_filter(None)
             arm(engine, Stops())
-        if last is None:
-            return None
-        return timeline.previous(last[0]) if last[1] else last[0]
+        return found.instant(timeline)
+
+    def _passes(self, found: _Found) -> bool:
+        """At a breakpoint, without leaving the engine: whether to go on."""
+        if self._cancelled is None or not self._cancelled():
+            self._judge(found, BreakpointHit())
+        found.judged = found.is_many or (self._cancelled is not None and self._cancelled())
+        return not found.judged
+
+    def _judge(self, found: _Found, outcome: Outcome) -> None:
+        found.hits += 1
+        if self._is_stop(outcome):
+            found.last = self._timeline.position
+            found.is_access = isinstance(outcome, WatchpointHit)
 
     def _advance(self, bound: Position, over_breakpoint: bool) -> Outcome:
         if self._cancelled is not None and self._cancelled():
@@ -126,7 +160,9 @@ class ReverseSearch:
         tail = max(2 * (here.tick - base.position.tick), left // 4, LEAST_TAIL)
         return Position(Tick(bound.tick - tail)) if tail < left else None
 
-    def _tail(self, start: Position, bound: Position, stops: Stops) -> tuple[Position | None, Position]:
+    def _tail(
+        self, start: Position, bound: Position, stops: Stops, found: _Found
+    ) -> tuple[Position | None, Position]:
         """Search from `start` up to `bound`, then come back here: (what was found, the bound that is left)."""
         timeline = self._timeline
         engine = timeline.machine.engine
@@ -134,8 +170,10 @@ class ReverseSearch:
         arm(engine, Stops())
         timeline.go(start)
         middle = timeline.checkpoint_here()
-        found = self._last_in(middle, bound, stops)
-        if found is None:
+        later = self._last_in(middle, bound, stops)
+        if later is None:
             timeline.restore(here)
             arm(engine, stops)
-        return found, middle.position
+            engine.set_breakpoint_filter(lambda: self._passes(found))
+            found.hits = 0
+        return later, middle.position
