@@ -61,7 +61,7 @@ def cloud_debug_vmlinux() -> Path:
     """The vmlinux of cloud_kernel() with debug information: some 280 MB to download, 600 MB in the cache."""
     kernel = cloud_kernel()
     release = kernel.name.removeprefix("vmlinuz-")
-    path = _cache_directory() / f"linux-image-{release}-dbg" / f"vmlinux-{release}"
+    path = cache_directory() / f"linux-image-{release}-dbg" / f"vmlinux-{release}"
     if not path.exists():
         with _downloaded(f"linux-image-{release}-dbg") as deb:
             name = f"./usr/lib/debug/boot/{path.name}"
@@ -77,7 +77,7 @@ def cloud_debug_vmlinux() -> Path:
 def cloud_modules(*names: str) -> dict[str, bytes]:
     """Modules of cloud_kernel() by file name, as `zram.ko`."""
     package = cloud_kernel().parent.name
-    directory = _cache_directory() / f"{package}-modules"
+    directory = cache_directory() / f"{package}-modules"
     if not all((directory / name).exists() for name in names):
         directory.mkdir(exist_ok=True)
         with _unpacked(package) as root:
@@ -112,7 +112,7 @@ def busybox_initrd(extra: Mapping[str, bytes] | None = None) -> Path:
     }
     links = {f"bin/{name}": "busybox" for name in _APPLETS}
     archive = b"".join(_newc(files, links))
-    path = _cache_directory() / f"initrd-{hashlib.sha256(archive).hexdigest()[:16]}.cpio"
+    path = cache_directory() / f"initrd-{hashlib.sha256(archive).hexdigest()[:16]}.cpio"
     if not path.exists():
         _write(path, archive)
     return path
@@ -168,13 +168,13 @@ def _depends(meta_package: str) -> str:
 def _cached(meta_package: str) -> list[str]:
     """The packages in the cache of that flavour, the newest last: they serve when the machine is offline."""
     flavour = meta_package.removeprefix("linux-image")
-    names = [path.name for path in _cache_directory().glob(f"linux-image-[0-9]*{flavour}")]
+    names = [path.name for path in cache_directory().glob(f"linux-image-[0-9]*{flavour}")]
     return sorted((name for name in names if ("cloud" in name) == ("cloud" in flavour)), key=_version)
 
 
 @cache
 def _vmlinuz(package: str) -> Path:
-    directory = _cache_directory() / package
+    directory = cache_directory() / package
     if not directory.exists():
         _download(package, directory)
     found = sorted(directory.glob("vmlinuz-*"))
@@ -207,7 +207,7 @@ def _downloaded(package: str) -> Iterator[Path]:
     for tool in ("apt-get", "dpkg-deb"):
         if not shutil.which(tool):
             raise AssetsMissingError(f"{tool} is missing: kernels are taken from Debian packages")
-    with tempfile.TemporaryDirectory(dir=_cache_directory()) as work:
+    with tempfile.TemporaryDirectory(dir=cache_directory()) as work:
         _run("apt-get", "download", package, directory=work)
         yield next(Path(work).glob("*.deb"))
 
@@ -215,20 +215,20 @@ def _downloaded(package: str) -> Iterator[Path]:
 @cache
 def _busybox() -> bytes:
     """Debian's static busybox: the one installed, or the package's."""
-    for path in (Path("/bin/busybox"), _cache_directory() / "busybox"):
+    for path in (Path("/bin/busybox"), cache_directory() / "busybox"):
         if path.exists() and _is_static(path.read_bytes()):
             return path.read_bytes()
     with _unpacked("busybox-static") as root:
         found = next(path for path in root.rglob("busybox") if path.is_file() and not path.is_symlink())
-        _write(_cache_directory() / "busybox", found.read_bytes())
-    return (_cache_directory() / "busybox").read_bytes()
+        _write(cache_directory() / "busybox", found.read_bytes())
+    return (cache_directory() / "busybox").read_bytes()
 
 
 def _is_static(data: bytes) -> bool:
     return data[:4] == b"\x7fELF" and b"/ld-linux" not in data[:4096]
 
 
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
     given = os.environ.get("XDG_CACHE_HOME")
     path = Path(given) / "vmdbg-tests" if given else Path(__file__).resolve().parent.parent / ".cache"
     path.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ def test_the_same_contents_give_the_same_file() -> None:
 
 def test_every_applet_is_one_of_busybox() -> None:
     initrd = _entries(_initrd().read_bytes())
-    path = linux_assets._cache_directory() / "busybox"
+    path = linux_assets.cache_directory() / "busybox"
     path.write_bytes(initrd["bin/busybox"][1])
     path.chmod(0o755)
     known = subprocess.run([path, "--list"], capture_output=True, text=True, check=True).stdout.split()

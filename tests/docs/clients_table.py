@@ -19,7 +19,7 @@ BEGIN, END = "<!-- table: made from the tests, see tests/docs/clients_table.py -
 UNTESTED = ""
 """What a cell without a test holds."""
 
-CLIENTS = ("gdb 13", "gdb 18", "LLDB")
+CLIENTS = ("gdb 13", "gdb 18", "LLDB", "pwndbg", "bata24/gef")
 """The columns."""
 
 OF_FIXTURES = {"gdb_client": ("gdb 13", "gdb 18"), "lldb_client": ("LLDB",)}
@@ -41,6 +41,8 @@ OPERATIONS = (
     "go to an instant by name",
     "find and compare memory",
     "physical memory",
+    "a kernel without symbols: tasks, slabs, log",
+    "a kernel with its debug information: slabs, maps, context",
     "run again",
     "detach, and the guest runs on",
     "leaves no trace in the guest",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -103,15 +104,12 @@ def serve(debugger: Debugger, command: Sequence[str], view: ClientView | None = 
     host, port = server.listen_tcp("127.0.0.1", 0)
     arguments = [argument.replace("{port}", f"{host}:{port}") for argument in command]
     deadline = time.monotonic() + DEADLINE
-    with subprocess.Popen(
-        arguments,
-        cwd=REPOSITORY,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as client:
+    with (
+        tempfile.TemporaryFile() as output,
+        subprocess.Popen(
+            arguments, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        ) as client,
+    ):
         try:
             while client.poll() is None:
                 assert time.monotonic() < deadline, f"{arguments[0]} did not end"
@@ -120,8 +118,8 @@ def serve(debugger: Debugger, command: Sequence[str], view: ClientView | None = 
         finally:
             client.kill()
             server.close()
-        assert client.stdout is not None
-        return client.stdout.read()
+        output.seek(0)
+        return output.read().decode(errors="replace")
 
 
 def gdb(
