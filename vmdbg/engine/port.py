@@ -151,6 +151,11 @@ class Engine(Protocol):
         """Whether an interrupt or NMI is delivered before the next instruction."""
         ...
 
+    @property
+    def at_breakpoint(self) -> bool:
+        """Whether a run that began here would end at once at a breakpoint: not where a repeated instruction goes on."""
+        ...
+
     def set_a20(self, enabled: bool) -> None: ...
 
     def read_register(self, name: str) -> int:
@@ -226,6 +231,11 @@ class Engine(Protocol):
     @property
     def delivery_count(self) -> int:
         """How many there have been; not part of the guest's state."""
+        ...
+
+    @property
+    def deliveries_now(self) -> int:
+        """How many of the last ones came at this tick, restore() aside."""
         ...
 
     def snapshot(self) -> CpuSnapshot: ...

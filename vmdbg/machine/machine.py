@@ -250,14 +250,11 @@ class Machine:
         clock, phase = self.clock, 0
         if self._phase_tick == clock:
             phase = self._phase_base
-        return Position(clock, phase + self._delivered_at(clock))
+        return Position(clock, phase + self._fresh_deliveries())
 
-    def _delivered_at(self, clock: Tick) -> int:
-        """How many of the last deliveries that _count_phase has not counted fell on this tick."""
-        fresh, found = self.engine.delivery_count - self._phase_deliveries, 0
-        while found < fresh and (last := self.engine.delivery(found + 1)) is not None and last.tick == clock:
-            found += 1
-        return found
+    def _fresh_deliveries(self) -> int:
+        """How many deliveries of this tick _count_phase() has not counted."""
+        return min(self.engine.deliveries_now, self.engine.delivery_count - self._phase_deliveries)
 
     def _count_phase(self, extra: int) -> None:
         """Something that retires nothing happened at this tick."""

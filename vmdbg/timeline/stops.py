@@ -32,8 +32,5 @@ def undisturbed(engine: Engine) -> Iterator[Stops]:
 
 
 def at_breakpoint(engine: Engine) -> bool:
-    """Whether an instruction comes next, and has a linear breakpoint."""
-    linear = engine.stops.breakpoints.linear
-    if not linear:
-        return False
-    return engine.linear_pc in linear and not engine.interrupt_due
+    """Whether an instruction comes next, and has a breakpoint."""
+    return engine.at_breakpoint

@@ -109,7 +109,7 @@ bool apic_timer_expires(Vm *vm)
 {
     ApicMemory *apic = vm->apic.memory;
 
-    if (!apic || vm->clock >= vm->bound || __atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST))
+    if (!apic || vm->clock >= vm->bound || vm_interrupted(vm))
         return false;
     if (vm->clock >= vm->apic.due) {
         uint32_t entry = apic->lvt[LVT_TIMER], vector = entry & LVT_VECTOR;
@@ -124,8 +124,6 @@ bool apic_timer_expires(Vm *vm)
     }
     vm->crossing = 0;
     clock_begin(vm, apic_limit(vm), true);
-    if (__atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST))
-        vm_interrupt(vm);
     return true;
 }
 

@@ -91,6 +91,7 @@ SOURCES = (
     "instructions.c",
     "mmu.c",
     "ports.c",
+    "repeats.c",
     "restarts.c",
     "setup.c",
     "sse_status.c",

@@ -37,14 +37,17 @@ void clock_attend(Vm *vm)
 void clock_relax(Vm *vm)
 {
     vm->attention = 0;
-    vm->horizon = vm->limit;
+    __atomic_store_n(&vm->horizon, vm->limit, __ATOMIC_SEQ_CST);
+    if (!vm->step_once && vm_interrupted(vm))
+        clock_attend(vm);                   /* which came between */
 }
 
 void clock_begin(Vm *vm, uint64_t limit, bool attention)
 {
     vm->limit = limit;
-    vm->attention = attention;
-    vm->horizon = attention ? 0 : limit;
+    clock_relax(vm);
+    if (attention)
+        clock_attend(vm);
 }
 
 static uintptr_t argument(TcgContext *tcg, uintptr_t value)

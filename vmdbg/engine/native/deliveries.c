@@ -8,9 +8,10 @@ static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, ui
     VmDelivery *d = &vm->deliveries[vm->delivery_count++ % DELIVERIES];
 
     if (vm->delivery_count > 1 && vm->deliveries[(vm->delivery_count - 2) % DELIVERIES].tick == vm->clock)
-        vm->quiet_deliveries++;
+        vm->tick_deliveries++;
     else
-        vm->quiet_deliveries = 0;
+        vm->tick_deliveries = 1;
+    vm->repeating = 0;
     d->tick = vm->clock;
     d->rip = rip;
     d->linear_pc = vm->env->hflags & HF_CS64 ? rip : (uint32_t)(vm->env->segs[R_CS].base + rip);
@@ -94,7 +95,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->stepped = 1;
     if (is_caught(vm->catch_vectors, vector) && !vm->watch_recording)
         vm_stop_between(vm, EXIT_EXCEPTION);
-    if (vm->step_once || vm->crossing || vm->quiet_deliveries > STUCK_DELIVERIES || vm->attention ||
+    if (vm->step_once || vm->crossing || vm->tick_deliveries > STUCK_DELIVERIES || vm->attention ||
         vm_must_end(vm))
         CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
 }

@@ -20,6 +20,7 @@ typedef struct {
     uint8_t xmm[16][16];
     uint32_t a20_mask, interrupt_shadow, nmi_blocked, old_exception, pending_debug;
     uint8_t float_status[40];
+    uint32_t repeating;
     ...;
 } VmState;
 typedef struct { uint64_t due; uint32_t observed; ...; } Apic;
@@ -29,7 +30,7 @@ typedef struct Vm {
     uint64_t ram_size;
     uint8_t *dirty;
     uint64_t exit_linear, exit_physical, exit_value;
-    uint32_t exit_detail;
+    uint32_t exit_detail, tick_deliveries;
     VmDelivery deliveries[64];
     uint64_t delivery_count;
     uint64_t catch_vectors[4];
@@ -88,6 +89,7 @@ void apic_schedule(Vm *vm, uint64_t due);
 void vm_request_stop(Vm *vm);
 void vm_interrupt(Vm *vm);
 uint32_t vm_interrupt_due(Vm *vm);
+bool vm_at_breakpoint(Vm *vm);
 void clock_lower_limit(Vm *vm, uint64_t tick);
 void clock_attend(Vm *vm);
 void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);

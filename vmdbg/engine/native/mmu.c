@@ -46,6 +46,20 @@ static void set_bits(Walk *walk, uint64_t physical, uint32_t bits)
     }
 }
 
+static bool in_rom(const Vm *vm, uint64_t physical)
+{
+    for (uint32_t i = 0; i < vm->rom_count; i++)
+        if (physical - vm->roms[i].start < vm->roms[i].size)
+            return true;
+    return false;
+}
+
+/* Where there is nothing to execute. */
+static bool is_void(const Vm *vm, uint64_t physical)
+{
+    return physical >= vm->ram_size && !in_rom(vm, physical);
+}
+
 static bool permitted(Env *env, uint32_t flags, int access, int mmu_idx)
 {
     bool user = mmu_idx == MMU_USER;
@@ -68,10 +82,46 @@ static int fault_code(Walk *walk, int code)
            (walk->access == MMU_FETCH && names_fetches ? ERROR_I : 0);
 }
 
+/* The page where the next instruction begins is about to be fetched for the first time: what that will change. */
+static void note_fetch(const Walk *walk)
+{
+    Vm *vm = walk->vm;
+    VmFetch *fetch = &vm->fetch;
+
+    if (walk->linear != env_linear_pc(walk->env))
+        return;
+    *fetch = (VmFetch){vm->clock, vm->delivery_count, walk->linear, walk->levels, {0}, {0}, {0}};
+    for (unsigned i = 0; i < walk->levels; i++) {
+        fetch->entry_at[i] = walk->path[i];
+        if (walk->path[i] + 4 <= vm->ram_size)
+            memcpy(&fetch->entry[i], vm->ram + walk->path[i], 4);
+    }
+    tlb_save(vm, walk->linear, fetch->tlb);
+}
+
+/* The instruction turns out to go on where there is nothing, and has not begun: its first page was not fetched. */
+static void forget_fetch(Vm *vm)
+{
+    const VmFetch *fetch = &vm->fetch;
+
+    if (fetch->tick != vm->clock || fetch->deliveries != vm->delivery_count || fetch->linear != env_linear_pc(vm->env))
+        return;
+    for (unsigned i = 0; i < fetch->levels; i++)
+        if (fetch->entry_at[i] + 4 <= vm->ram_size)
+            memcpy(vm->ram + fetch->entry_at[i], &fetch->entry[i], 4);
+    tlb_put_back(vm, fetch->linear, fetch->tlb);
+    vm->fetch.tick = UINT64_MAX;
+    vm_flush_engine_tlb(vm);
+}
+
 static int finish(Walk *walk, Translation *result)
 {
     if (!permitted(walk->env, result->flags, walk->access, walk->mmu_idx))
         return fault_code(walk, ERROR_P);
+    if (walk->access == MMU_FETCH && is_void(walk->vm, result->physical & (int64_t)walk->env->a20_mask))
+        return GRANTED;                     /* and leaves no trace: the run ends before it */
+    if (walk->access == MMU_FETCH)
+        note_fetch(walk);
     bool legacy_pdpte = walk->wide && !(walk->env->efer & EFER_LMA);
     for (unsigned i = legacy_pdpte; i < walk->levels; i++)
         set_bits(walk, walk->path[i], PTE_A);
@@ -181,14 +231,6 @@ static bool holds_code(Vm *vm, uint64_t physical)
     return physical < vm->ram_size && vm->is_code[physical >> 12];
 }
 
-static bool in_rom(const Vm *vm, uint64_t physical)
-{
-    for (uint32_t i = 0; i < vm->rom_count; i++)
-        if (physical - vm->roms[i].start < vm->roms[i].size)
-            return true;
-    return false;
-}
-
 static int grant(Vm *vm, const Translation *t, int access, int mmu_idx)
 {
     Env *env = vm->env;
@@ -264,11 +306,23 @@ void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64
             vm_code_changed(vm, page << 12, 4096);
 }
 
-static void void_fetch(Vm *vm, uint64_t linear, uint64_t physical, uintptr_t host_pc)
+static void void_fetch(Vm *vm, uint64_t linear, uint64_t physical)
 {
+    if (linear != env_linear_pc(vm->env))
+        forget_fetch(vm);
     vm->exit_linear = linear;
     vm->exit_physical = physical;
-    vm_leave(vm, EXIT_VOID_FETCH, host_pc);
+    vm_leave_at_fetch(vm, EXIT_VOID_FETCH);
+}
+
+/* Code is fetched between blocks only: of the last one nothing is left to run. What the fetch may do to page tables,
+ * TLB and CPU comes after a breakpoint there (SDM 3B 18.3.1.1, 3A 6.9). */
+static void before_fetch(Vm *vm, uint64_t linear)
+{
+    repeat_notice(vm);
+    vm->block_size = 0;
+    if (linear == env_linear_pc(vm->env) && !vm->expect_single && vm_stops_at(vm, linear))
+        vm_leave_at_fetch(vm, EXIT_BREAKPOINT);
 }
 
 bool __real_x86_cpu_tlb_fill_x86_64(Cpu *, uint64_t, int, int, int, bool, uintptr_t);
@@ -281,6 +335,8 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
 
     if (!vm || vm->cpu != cpu)
         return __real_x86_cpu_tlb_fill_x86_64(cpu, linear, size, access, mmu_idx, probe, host_pc);
+    if (access == MMU_FETCH && !probe)
+        before_fetch(vm, linear);
     vm->fills++;
     int outcome = translate(vm, linear, access, mmu_idx, &t);
     if (outcome != GRANTED) {
@@ -291,10 +347,10 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
         vm->env->cr[2] = linear;
         raise_exception_err_ra_x86_64(vm->env, 14, outcome, host_pc);
     }
-    if (access == MMU_FETCH && t.physical >= vm->ram_size && !in_rom(vm, t.physical)) {
+    if (access == MMU_FETCH && is_void(vm, t.physical)) {
         if (probe)
             return false;
-        void_fetch(vm, linear, t.physical | (linear & 0xfff), host_pc);
+        void_fetch(vm, linear, t.physical | (linear & 0xfff));
     }
     int prot = grant(vm, &t, access, mmu_idx);
     uint64_t granularity = 4096;

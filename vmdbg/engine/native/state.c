@@ -147,6 +147,7 @@ void vm_get_state(Vm *vm, VmState *s)
     s->nmi_blocked = env->hflags2 & HF2_NMI ? 1 : 0;
     s->old_exception = env->old_exception;
     s->pending_debug = data_breakpoint_hits(vm);
+    s->repeating = vm->repeating;
     get_fpu(env, s);
 }
 
@@ -172,6 +173,7 @@ void vm_set_state(Vm *vm, const VmState *s)
     Env *env = vm->env;
 
     restart_forget(vm);
+    vm->repeating = s->repeating;
     memcpy(env->regs, s->regs, sizeof s->regs);
     env->eip = s->rip;
     env->eflags = s->rflags | 2;

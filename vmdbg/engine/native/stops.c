@@ -35,14 +35,28 @@ static bool physical_breakpoint_at(Vm *vm, uint64_t linear)
 {
     Translation t = {linear & 0xfffff000, 0};
 
-    if (!vm->physical_breakpoint_count || (vm->env->cr[0] & CR0_PG && !tlb_get(vm, linear, &t)))
+    if (!vm->physical_breakpoint_count)
         return false;
+    if (vm->env->cr[0] & CR0_PG && !tlb_get(vm, linear, &t))
+        t.physical = vm_translate(vm, linear & ~0xfffull);
     return contains(vm->physical_breakpoints, vm->physical_breakpoint_count, t.physical | (linear & 0xfff));
 }
 
 bool vm_breakpoint_at(Vm *vm, uint64_t linear)
 {
     return contains(vm->breakpoints, vm->breakpoint_count, linear) || physical_breakpoint_at(vm, linear);
+}
+
+/* Whether a breakpoint stops a run that comes to the instruction at `linear` now. */
+bool vm_stops_at(Vm *vm, uint64_t linear)
+{
+    return !vm->breakpoint_suppressed && !vm->repeating && vm_breakpoint_at(vm, linear);
+}
+
+/* The same for one that would begin here. */
+bool vm_at_breakpoint(Vm *vm)
+{
+    return !vm->repeating && vm_breakpoint_at(vm, env_linear_pc(vm->env)) && !vm_interrupt_due(vm);
 }
 
 void tcg_tb_foreach_x86_64(void *tcg_ctx, int (*visit)(void *, void *, void *), void *data);

@@ -38,6 +38,13 @@ static uint64_t *slot_of(Vm *vm, uint64_t tag)
     }
 }
 
+static uint64_t value_of(Vm *vm, uint64_t tag)
+{
+    const uint64_t *slot = slot_of(vm, tag);
+
+    return slot[0] == tag ? slot[1] : ABSENT;
+}
+
 static void insert(Vm *vm, uint64_t tag, uint64_t value)
 {
     uint64_t *slot = slot_of(vm, tag);
@@ -65,13 +72,30 @@ static void grow(Vm *vm)
 
 bool tlb_get(Vm *vm, uint64_t linear, Translation *found)
 {
-    uint64_t tag = tag_of(vm, linear, KIND_PAGE), *slot = slot_of(vm, tag);
+    uint64_t value = value_of(vm, tag_of(vm, linear, KIND_PAGE));
 
-    if (slot[0] != tag || slot[1] == ABSENT)
+    if (value == ABSENT)
         return false;
-    found->physical = PAGE_OF(slot[1]);
-    found->flags = slot[1] & 0xfff;
+    found->physical = PAGE_OF(value);
+    found->flags = value & 0xfff;
     return true;
+}
+
+/* What is known of the address, for tlb_put_back(). */
+void tlb_save(Vm *vm, uint64_t linear, uint64_t saved[TLB_KINDS])
+{
+    for (unsigned kind = 0; kind < TLB_KINDS; kind++)
+        saved[kind] = value_of(vm, tag_of(vm, linear, kind));
+}
+
+/* The TLB has not been flushed since tlb_save(). */
+void tlb_put_back(Vm *vm, uint64_t linear, const uint64_t saved[TLB_KINDS])
+{
+    for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
+        uint64_t tag = tag_of(vm, linear, kind), *slot = slot_of(vm, tag);
+        if (slot[0] == tag)
+            slot[1] = saved[kind];
+    }
 }
 
 void tlb_put(Vm *vm, uint64_t linear, Translation entry, unsigned page_shift)
@@ -101,7 +125,7 @@ void tlb_drop_page(Vm *vm, uint64_t linear)
 {
     for (unsigned kind = KIND_2M; kind <= KIND_1G; kind++) {
         uint64_t tag = tag_of(vm, linear, kind);
-        if (vm->tlb_large >> kind & 1 && slot_of(vm, tag)[0] == tag) {
+        if (vm->tlb_large >> kind & 1 && value_of(vm, tag) != ABSENT) {
             tlb_drop_all(vm);
             return;
         }

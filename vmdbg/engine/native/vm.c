@@ -48,13 +48,17 @@ void vm_request_stop(Vm *vm)
     CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
 }
 
-/* Ends the run that goes on, or the next one, at its next block. Any thread may call it. */
+/* Ends the run that goes on, or the next one, after its next block. Any thread may call it, and signal handlers. */
 void vm_interrupt(Vm *vm)
 {
     __atomic_store_n(&vm->interrupted, 1, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&vm->limit, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&vm->attention, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&vm->horizon, 0, __ATOMIC_SEQ_CST);
+}
+
+bool vm_interrupted(const Vm *vm)
+{
+    return __atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST);
 }
 
 /* Leaves the run at an instruction that has not been executed. */
@@ -64,6 +68,16 @@ void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc)
         cpu_restore_state_x86_64(vm->cpu, host_pc, true);
     vm_retire_exactly(vm);
     restart_instruction(vm, false);
+    vm->repeating = 0;
+    vm->exit = exit;
+    uc_emu_stop(vm->uc);
+    CPU_EXCEPTION_INDEX(vm->cpu) = EXCP_INTERRUPT;
+    cpu_loop_exit_x86_64(vm->cpu);
+}
+
+/* Leaves the run between blocks, where nothing of the next instruction has been done, not even its fetch. */
+void vm_leave_at_fetch(Vm *vm, uint32_t exit)
+{
     vm->exit = exit;
     uc_emu_stop(vm->uc);
     CPU_EXCEPTION_INDEX(vm->cpu) = EXCP_INTERRUPT;
@@ -97,16 +111,18 @@ bool vm_must_end(Vm *vm)
     return vm->watch_hit_count && !vm->watch_recording;
 }
 
-/* A block begins, its size counted already, and is looked at: run it, or leave it for between blocks. */
+/* A block begins, its size counted already, and is looked at: run it, or leave it for between blocks. One that was
+ * fetched runs, so that an interruption from outside leaves no trace of the fetch; one that follows it chained was not. */
 void block_begins(Vm *vm)
 {
     bool single = vm->expect_single, crossing = vm->clock > vm->limit;
+    bool interrupted = vm_interrupted(vm), chained = CPU_INTERRUPT_REQUEST(vm->cpu) & CPU_INTERRUPT_HARD;
 
     vm->expect_single = 0;
-    if (!single &&
-        (vm->step_once || crossing || vm_interrupt_due(vm) || vm_must_end(vm) || data_breakpoint_hits(vm))) {
+    if (!single && (vm->step_once || crossing || vm_interrupt_due(vm) || vm_must_end(vm) || data_breakpoint_hits(vm) ||
+                    (interrupted && chained))) {
         vm->clock -= vm->block_size;
-        vm->block_size = 0;
+        vm->block_size = vm->repeating = 0;
         vm->crossing = crossing;
         vm->env->eip = vm->block_start - vm->env->segs[R_CS].base;
         CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
@@ -119,7 +135,7 @@ void block_begins(Vm *vm)
     }
     vm->in_single = single;
     CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;       /* what is due comes before the next fetch */
-    if (!single && !vm->intr && !vm->nmi)
+    if (!single && !vm->intr && !vm->nmi && !interrupted)
         clock_relax(vm);
 }
 
@@ -152,9 +168,15 @@ static bool run_single(Vm *vm)
 
 static bool at_limit(Vm *vm)
 {
-    if (vm->exit != EXIT_NONE)
+    if (vm->exit != EXIT_NONE || (!vm->step_once && vm_interrupted(vm)))
         return true;
     return vm->clock >= vm->limit && (vm->step_once || !apic_timer_expires(vm));
+}
+
+/* A breakpoint at an instruction that repeats stops before the first time only. */
+static bool passes_breakpoint(Vm *vm)
+{
+    return vm->repeating && vm_breakpoint_at(vm, env_linear_pc(vm->env));
 }
 
 /* Between blocks, when block_begins() or a run asked for attention: stop, deliver, or go on by one instruction. */
@@ -163,6 +185,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     Vm *vm = vm_current;
 
     (void)request;
+    repeat_notice(vm);
     vm->block_size = vm->in_single = 0;
     CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
     if (vm->restart.at_once && restart_pending(vm))
@@ -174,7 +197,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
         vm_stop_between(vm, vm->step_once && vm->stepped ? EXIT_STEPPED : EXIT_LIMIT);
         return false;
     }
-    if (vm->quiet_deliveries > STUCK_DELIVERIES) {
+    if (vm->tick_deliveries > STUCK_DELIVERIES) {
         vm_stop_between(vm, EXIT_STUCK);
         return false;
     }
@@ -184,13 +207,13 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
         CPU_INTERRUPT_REQUEST(cpu) |= CPU_INTERRUPT_HARD;
         return true;
     }
-    if (!vm->breakpoint_suppressed && vm_breakpoint_at(vm, env_linear_pc(vm->env))) {
+    if (vm_stops_at(vm, env_linear_pc(vm->env))) {
         vm_stop_between(vm, EXIT_BREAKPOINT);
         return false;
     }
-    if (!vm->step_once && !vm->crossing && !vm->breakpoint_suppressed && !vm->run_alone)
-        return false;
-    return run_single(vm);
+    bool single = vm->step_once || vm->crossing || vm->breakpoint_suppressed || vm->run_alone || passes_breakpoint(vm);
+    vm->repeating = 0;                      /* until it has gone on */
+    return single && run_single(vm);
 }
 
 void __wrap_qemu_system_reset_request(uc_engine *uc)
@@ -232,17 +255,16 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     vm->step_once = once;
     vm->stepped = vm->expect_single = vm->in_single = vm->run_alone = vm->crossing = 0;
     vm->watch_hit_count = vm->external_event = 0;
-    vm->quiet_deliveries = 0;
     vm->bound = limit;
-    clock_begin(vm, once ? limit : apic_limit(vm), once || vm->intr || vm->nmi || vm->breakpoint_suppressed || data_breakpoint_hits(vm));
-    if (!once && __atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST))
-        vm_interrupt(vm);
+    clock_begin(vm, once ? limit : apic_limit(vm),
+                once || vm->intr || vm->nmi || vm->breakpoint_suppressed || vm->repeating || data_breakpoint_hits(vm));
     CPU_CFLAGS_NEXT_TB(vm->cpu) = -1;
     CPU_INTERRUPT_REQUEST(vm->cpu) = vm->attention ? CPU_INTERRUPT_HARD : 0;
     vm_current = vm;
     vm->running = 1;
     error = uc_emu_start(vm->uc, rip, 0, 0, 0);
     vm->running = 0;
+    repeat_notice(vm);
     vm_current = outer;
     vm->block_size = 0;
     CPU_INTERRUPT_REQUEST(vm->cpu) = 0;

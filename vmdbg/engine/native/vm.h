@@ -54,6 +54,13 @@ typedef struct {                            /* the last instruction that accesse
     uintptr_t rotate_host_pc;
 } Restart;
 
+enum { TLB_KINDS = 4 };
+typedef struct {                            /* the last time that an instruction's first page came into the TLB to be run */
+    uint64_t tick, deliveries, linear;
+    uint32_t levels, entry[4];              /* the page tables' entries, low halves, and the TLB's as they were */
+    uint64_t entry_at[4], tlb[TLB_KINDS];
+} VmFetch;
+
 typedef struct {
     uint32_t leaf, subleaf;                 /* subleaf 0xffffffff: any */
     uint32_t eax, ebx, ecx, edx;
@@ -76,6 +83,7 @@ typedef struct {                            /* the architectural state, for regi
     uint8_t xmm[16][16];
     uint32_t a20_mask, interrupt_shadow, nmi_blocked, old_exception, pending_debug;
     uint8_t float_status[40];               /* softfloat's own state: part of a snapshot, not of a digest */
+    uint32_t repeating;                     /* see repeats.c; not of a digest either */
 } VmState;
 
 typedef struct Vm Vm;
@@ -86,6 +94,7 @@ struct Vm {
     uint64_t block_start, block_size;
     uint32_t attention, pad_attention;      /* attention: look at every block */
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
+    uint32_t repeating, pad_repeating;      /* see repeats.c */
     uint32_t align_next;                    /* the next access translated is to be checked */
     uint32_t filling_watched;               /* Unicorn's TLB is being filled: what is watched in the page */
     uint32_t probe_next;                    /* the next store translated only asks whether it may be */
@@ -109,9 +118,11 @@ struct Vm {
     uint64_t *tlb;                          /* pairs of tag and translation, see tlb.c */
     uint64_t tlb_capacity, tlb_used;
     uint32_t tlb_generation, tlb_large;
+    VmFetch fetch;
 
     uint64_t exit_linear, exit_physical, exit_value;
-    uint32_t exit_detail, quiet_deliveries;
+    uint32_t exit_detail;
+    uint32_t tick_deliveries;               /* those at the tick of the last one */
     VmDelivery deliveries[DELIVERIES];
     uint64_t delivery_count;
     uint64_t catch_vectors[4];              /* exceptions and INT n: a bit for each vector */
@@ -161,14 +172,17 @@ uint32_t vm_step(Vm *vm);
 uint64_t vm_now(Vm *vm, uintptr_t host_pc);
 void vm_retire_exactly(Vm *vm);
 _Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);
+_Noreturn void vm_leave_at_fetch(Vm *vm, uint32_t exit);
 void vm_request_stop(Vm *vm);
 void vm_interrupt(Vm *vm);
+bool vm_interrupted(const Vm *vm);
+uint32_t vm_interrupt_due(Vm *vm);
 bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
 bool vm_must_end(Vm *vm);
 void vm_stop_between(Vm *vm, uint32_t exit);
 
 /* deliveries.c */
-enum { STUCK_DELIVERIES = 200000 };         /* at one tick */
+enum { STUCK_DELIVERIES = 20000 };          /* at one tick */
 bool deliveries_hook(Vm *vm);
 void deliver_interrupt(Vm *vm);
 
@@ -178,6 +192,9 @@ void restart_note(Vm *vm, uint32_t kind, uint64_t address, uint32_t size, uint64
 void restart_instruction(Vm *vm, bool at_once);
 void restart_forget(Vm *vm);
 bool restart_pending(const Vm *vm);
+
+/* repeats.c */
+void repeat_notice(Vm *vm);
 
 /* apic.c */
 bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency);
@@ -210,6 +227,8 @@ void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64
 void vm_code_changed(Vm *vm, uint64_t physical, uint64_t size);
 bool tlb_get(Vm *vm, uint64_t linear, Translation *found);
 void tlb_put(Vm *vm, uint64_t linear, Translation entry, unsigned page_shift);
+void tlb_save(Vm *vm, uint64_t linear, uint64_t saved[TLB_KINDS]);
+void tlb_put_back(Vm *vm, uint64_t linear, const uint64_t saved[TLB_KINDS]);
 void tlb_drop_page(Vm *vm, uint64_t linear);
 void tlb_drop_all(Vm *vm);
 uint64_t tlb_export(Vm *vm, uint64_t *pairs, uint64_t capacity);
@@ -220,6 +239,8 @@ void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const ui
 void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count);
 void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);
 bool vm_breakpoint_at(Vm *vm, uint64_t linear);
+bool vm_stops_at(Vm *vm, uint64_t linear);
+bool vm_at_breakpoint(Vm *vm);
 uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical);
 bool watch_concerns(Vm *vm, uint64_t linear, uint64_t size);
 void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc);

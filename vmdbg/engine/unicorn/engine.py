@@ -35,6 +35,8 @@ STATE_SIZE: int = ffi.sizeof("VmState")
 ADDRESS_SPACE = 1 << 40
 PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
 """Writing them empties the TLB, as it does when the guest writes them."""
+PLACE_REGISTERS = {"rip", "cs", "cs_base"}
+"""Writing them takes the CPU elsewhere."""
 EXIT_BREAKPOINT = lib.EXIT_BREAKPOINT
 
 
@@ -190,6 +192,10 @@ class UnicornEngine:
     def interrupt_due(self) -> bool:
         return bool(lib.vm_interrupt_due(self._vm))
 
+    @property
+    def at_breakpoint(self) -> bool:
+        return bool(lib.vm_at_breakpoint(self._vm))
+
     def set_a20(self, enabled: bool) -> None:
         lib.vm_set_a20(self._vm, enabled)
 
@@ -235,6 +241,8 @@ class UnicornEngine:
         lib.vm_get_state(self._vm, self._state)
         for name, value in values.items():
             REGISTERS[name].write(self._state, value)
+        if values.keys() & PLACE_REGISTERS:
+            self._state.repeating = 0
         lib.vm_set_state(self._vm, self._state)
         if values.keys() & PAGING_REGISTERS:
             lib.tlb_drop_all(self._vm)
@@ -275,6 +283,12 @@ class UnicornEngine:
     @property
     def delivery_count(self) -> int:
         return int(self._vm.delivery_count)
+
+    @property
+    def deliveries_now(self) -> int:
+        vm = self._vm
+        last = vm.deliveries[(vm.delivery_count - 1) % DELIVERIES]
+        return int(vm.tick_deliveries) if vm.delivery_count and last.tick == vm.clock else 0
 
     def delivery(self, back: int = 1) -> Delivery | None:
         vm = self._vm
@@ -326,7 +340,7 @@ class UnicornEngine:
         lib.vm_set_state(self._vm, self._state)
         lib.tlb_import(self._vm, ffi.cast("uint64_t *", ffi.from_buffer(snapshot.tlb)), len(snapshot.tlb) // 16)
         self._vm.clock = snapshot.clock
-        self._vm.nmi = 0
+        self._vm.nmi = self._vm.tick_deliveries = 0
         self._restore_deliveries(snapshot.deliveries)
 
     def restore_ram(self, address: Physical, data: bytes | memoryview) -> None:

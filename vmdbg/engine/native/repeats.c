@@ -1,0 +1,46 @@
+/* String instructions under REP, which come back to themselves after every time but the last.
+ *
+ * Control comes to such an instruction once: a breakpoint there stops before the first time only. `repeating` says that
+ * the instruction at rip has run and goes on. It is found from the block that ran last, which ends with it, and looked
+ * at between blocks; where there is a breakpoint, the instruction runs alone.
+ */
+#include "vm.h"
+
+enum { LONGEST_INSTRUCTION = 15 };
+
+static bool is_prefix(uint8_t byte, bool code64)
+{
+    return byte == 0x66 || byte == 0x67 || byte == 0xf0 || (byte & 0xfe) == 0xf2 || (byte & 0xe7) == 0x26 ||
+           (byte & 0xfe) == 0x64 || (code64 && (byte & 0xf0) == 0x40);
+}
+
+/* INS, OUTS, MOVS, CMPS, STOS, LODS, SCAS. */
+static bool is_string(uint8_t opcode)
+{
+    return (opcode & 0xfc) == 0x6c || (opcode & 0xfc) == 0xa4 || (opcode >= 0xaa && opcode <= 0xaf);
+}
+
+/* The length of the string instruction under REP at `linear`, 0 if there is none. */
+static unsigned repeated_length(Vm *vm, uint64_t linear)
+{
+    uint8_t code[LONGEST_INSTRUCTION];
+    uint64_t size = vm_read_linear(vm, linear, code, sizeof code);
+    bool rep = false;
+
+    for (unsigned i = 0; i < size; i++) {
+        rep |= (code[i] & 0xfe) == 0xf2;
+        if (!is_prefix(code[i], vm->env->hflags & HF_CS64))
+            return rep && is_string(code[i]) ? i + 1 : 0;
+    }
+    return 0;
+}
+
+/* A block may have run to its end: whether that was such an instruction and rip is there again. */
+void repeat_notice(Vm *vm)
+{
+    uint64_t pc = env_linear_pc(vm->env), left = vm->block_size - (pc - vm->block_start);
+
+    if (vm->block_size)
+        vm->repeating = pc - vm->block_start < vm->block_size && left <= LONGEST_INSTRUCTION &&
+                        repeated_length(vm, pc) == left;
+}
