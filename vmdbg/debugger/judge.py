@@ -98,7 +98,9 @@ def counted(stop: Stop, at: Position) -> Stop | None:
 
 
 def breakpoints_here(debugger: Debugger) -> Sequence[Breakpoint]:
-    """The enabled breakpoints at the pc, linear and physical."""
+    """The enabled breakpoints at the pc, linear and physical; none where a repeated instruction goes on."""
+    if debugger.engine.repeating:
+        return ()
     pc = debugger.engine.linear_pc
     index = debugger.points.index()
     found: Sequence[Breakpoint] = index.linear.get(pc, ())

@@ -152,6 +152,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def repeating(self) -> bool:
+        """Whether the instruction at rip is a string instruction under REP that has run and goes on."""
+        ...
+
+    @property
     def at_breakpoint(self) -> bool:
         """Whether a run that began here would end at once at a breakpoint: not where a repeated instruction goes on."""
         ...

@@ -54,7 +54,8 @@ def test_a_jump_to_nowhere_is_met_before_it_fails(cpu: BareCpu, how: str, at: in
         assert failed == VoidFetch(Linear(at), Physical(at))
     else:
         assert failed == Halted()
-        assert (cpu.engine.deliveries()[0].vector, cpu.engine.deliveries()[0].rip) == (13 if at == NOT_CANONICAL else 14, at)
+        fault = cpu.engine.deliveries()[0]
+        assert (fault.vector, fault.rip) == (13 if at == NOT_CANONICAL else 14, at)
 
 
 @pytest.mark.parametrize("at", [*NOWHERE, FRESH_PAGE], ids=hex)

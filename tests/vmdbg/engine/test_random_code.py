@@ -76,7 +76,8 @@ def ran(seed: int, way: Way) -> tuple[object, ...]:
     prepare(cpu, rng)
     ended = way(cpu, Tick(rng.choice(LIMITS)), rng)
     engine = cpu.engine
-    state = (ended, engine.clock, engine.cpu_digest_bytes(), bytes(engine.ram), engine.deliveries(), cpu.bus.log)
+    cpu_state = (engine.clock, engine.cpu_digest_bytes(), engine.repeating)
+    state = (ended, cpu_state, bytes(engine.ram), engine.deliveries(), cpu.bus.log)
     cpu.close()
     return state
 

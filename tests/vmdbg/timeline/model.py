@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from vmdbg.units import Tick
 MEMORY = 4 << 20
 MOST_INSTANTS = 25_000
 SAMPLE = "sample"
+REPEATED = re.compile(rb"[\x48\x66\x67]*[\xf2\xf3][\x48\x66\x67]*[\x6c-\x6f\xa4-\xa7\xaa-\xaf]")
 SAMPLE_STARTS = Tick(1_080_000)
 """From there on, the sample is in ring 3 and out, faults, and is interrupted."""
 
@@ -56,6 +58,8 @@ class Model:
         self._digests: dict[Position, Digest] = {}
         self.positions: list[Position] = []
         self.pcs: list[int] = []
+        self.arrivals: list[tuple[Position, int]] = []
+        """Where control came to an instruction, and which: once to one that repeats."""
         self.stacks: list[int] = []
         with self._machine() as machine:
             while len(self.positions) < MOST_INSTANTS or machine.position.phase:
@@ -69,8 +73,12 @@ class Model:
         self.end = self.positions[-1]
 
     def _note(self, machine: Machine) -> None:
-        self.positions.append(machine.position)
-        self.pcs.append(machine.engine.linear_pc)
+        position, pc = machine.position, machine.engine.linear_pc
+        back = bool(self.pcs) and self.pcs[-1] == pc and not position.phase
+        if not back or not REPEATED.match(machine.engine.read_linear(pc, 15)):
+            self.arrivals.append((position, pc))
+        self.positions.append(position)
+        self.pcs.append(pc)
         self.stacks.append(sum(machine.engine.read_registers(("ss_base", "rsp"))))
 
     @contextmanager

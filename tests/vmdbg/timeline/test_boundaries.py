@@ -44,14 +44,15 @@ def model() -> Model:
 def test_every_execution_of_a_breakpoint_is_reported_once(guest: str) -> None:
     model = Model(guest)
     for pc in sorted(set(model.pcs), key=model.pcs.count)[-3:]:
-        wanted = [position for position, at in zip(model.positions[:-1], model.pcs[:-1], strict=True) if at == pc]
+        wanted = [position for position, at in model.arrivals if at == pc and position != model.end]
         reports = model.reports(Stops(Breakpoints(linear=(Linear(pc),))))
         assert [position for position, kind in reports if kind == BreakpointHit.__name__] == wanted
 
 
 def test_a_breakpoint_on_the_present_pc_is_not_before_now(timeline: Timeline, model: Model) -> None:
-    pc = max(set(model.pcs), key=model.pcs.count)
-    places = [position for position, at in zip(model.positions, model.pcs, strict=True) if at == pc]
+    pcs = [pc for _, pc in model.arrivals]
+    pc = max(set(pcs), key=pcs.count)
+    places = [position for position, at in model.arrivals if at == pc]
     arm(timeline.machine.engine, Stops(Breakpoints(linear=(Linear(pc),))))
     timeline.seek(places[5])
     assert timeline.reverse_search(anything) == places[4]
@@ -145,8 +146,8 @@ def test_what_lies_ahead_of_a_live_end_is_not_known(timeline: Timeline) -> None:
 def test_a_hot_breakpoint_is_found_from_the_end_of_the_interval(timeline: Timeline) -> None:
     """More hits than are looked at one by one."""
     engine = timeline.machine.engine
-    model = Model("modes")
-    long = Timeline(machine_of("modes"))
+    model = Model("virtual_8086")
+    long = Timeline(machine_of("virtual_8086"))
     long.run(FOR_EVER)
     pcs = tuple(Linear(pc) for pc in sorted(set(model.pcs)))
     arm(long.machine.engine, Stops(Breakpoints(linear=pcs)))
@@ -214,7 +215,7 @@ def test_an_input_is_an_instant_of_its_own() -> None:
 
 
 def test_a_breakpoint_where_an_input_comes_is_reported_once_after_it() -> None:
-    timeline = Timeline(machine_of("modes"))
+    timeline = Timeline(machine_of("protected_ring3"))
     timeline.run(Tick(1000))
     place = timeline.position
     timeline.push(RegisterWrite("xmm0", 1))

@@ -37,7 +37,7 @@ typedef struct Vm {
     uint64_t catch_interrupts[4];
     uint32_t catch_mask;
     uint64_t catch_skip_tick;
-    uint32_t breakpoint_suppressed;
+    uint32_t breakpoint_suppressed, repeating;
     uint32_t watch_hit_count, watch_armed;
     VmWatchHit watch_hits[16];
     uint64_t watch_pc;

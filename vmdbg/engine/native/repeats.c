@@ -35,12 +35,17 @@ static unsigned repeated_length(Vm *vm, uint64_t linear)
     return 0;
 }
 
-/* A block may have run to its end: whether that was such an instruction and rip is there again. */
+/* A block has run to its end: whether that was such an instruction and rip is there again. */
+void repeat_after(Vm *vm, uint64_t start, uint64_t size)
+{
+    uint64_t pc = env_linear_pc(vm->env), left = size - (pc - start);
+
+    vm->repeating = pc - start < size && left <= LONGEST_INSTRUCTION && repeated_length(vm, pc) == left;
+}
+
+/* The same of the last block, if one has. */
 void repeat_notice(Vm *vm)
 {
-    uint64_t pc = env_linear_pc(vm->env), left = vm->block_size - (pc - vm->block_start);
-
     if (vm->block_size)
-        vm->repeating = pc - vm->block_start < vm->block_size && left <= LONGEST_INSTRUCTION &&
-                        repeated_length(vm, pc) == left;
+        repeat_after(vm, vm->block_start, vm->block_size);
 }

@@ -125,6 +125,8 @@ void block_begins(Vm *vm)
         vm->block_size = vm->repeating = 0;
         vm->crossing = crossing;
         vm->env->eip = vm->block_start - vm->env->segs[R_CS].base;
+        if (chained)
+            repeat_after(vm, vm->last_start, vm->last_size);
         CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
         CPU_EXCEPTION_INDEX(vm->cpu) = -1;
         cpu_loop_exit_x86_64(vm->cpu);
@@ -134,6 +136,8 @@ void block_begins(Vm *vm)
         vm->run_alone = vm->breakpoint_suppressed = 0;
     }
     vm->in_single = single;
+    vm->last_start = vm->block_start;
+    vm->last_size = vm->block_size;
     CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;       /* what is due comes before the next fetch */
     if (!single && !vm->intr && !vm->nmi && !interrupted)
         clock_relax(vm);

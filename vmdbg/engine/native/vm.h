@@ -92,6 +92,7 @@ struct Vm {
     uint64_t bound;                         /* where the run ends; the limit may come before, for the local APIC's timer */
     uint64_t horizon;                       /* what translated code compares with: the limit, or 0 to come to block_begins() */
     uint64_t block_start, block_size;
+    uint64_t last_start, last_size;         /* the last block that was looked at and let run */
     uint32_t attention, pad_attention;      /* attention: look at every block */
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
     uint32_t repeating, pad_repeating;      /* see repeats.c */
@@ -194,6 +195,7 @@ void restart_forget(Vm *vm);
 bool restart_pending(const Vm *vm);
 
 /* repeats.c */
+void repeat_after(Vm *vm, uint64_t start, uint64_t size);
 void repeat_notice(Vm *vm);
 
 /* apic.c */

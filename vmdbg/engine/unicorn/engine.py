@@ -193,6 +193,10 @@ class UnicornEngine:
         return bool(lib.vm_interrupt_due(self._vm))
 
     @property
+    def repeating(self) -> bool:
+        return bool(self._vm.repeating)
+
+    @property
     def at_breakpoint(self) -> bool:
         return bool(lib.vm_at_breakpoint(self._vm))
 
