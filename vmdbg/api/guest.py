@@ -27,6 +27,7 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import RecordingWriter, start_recording
+from vmdbg.session.positions import place_sometime
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.timeline.marks import parse_mark, seek_mark
@@ -131,12 +132,15 @@ class Guest:
         return digest(self.debugger.machine)
 
     def address_of(self, address: Address) -> int:
-        """The address that a symbol or expression names now. Raises UserError."""
+        """The address that a symbol or expression names now; a symbol also as the history's end knows it.
+
+        Raises UserError.
+        """
         return self._place(address, Aim.CODE).address
 
     def _place(self, address: Address, aim: Aim, *, physical: bool = False) -> Place:
         if isinstance(address, str):
-            return self.session.place(address, physical=physical, aim=aim)
+            return place_sometime(self.session, address, physical=physical, aim=aim)
         return Place(Space.PHYSICAL if physical else Space.LINEAR, address)
 
     def load_symbols(self, path: str | PathLike[str], slide: int = 0) -> None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vmdbg.machine.snapshot import Position
+from vmdbg.queries.fresh import FreshContext
 from vmdbg.queries.lifetime import end_workers, live_as_worker
 from vmdbg.queries.scan import Query, Row, scan
 from vmdbg.recording.reader import open_recording
@@ -60,8 +61,8 @@ def _scan_file(path: str, stamp: int, query: Query, part: Part) -> Sequence[Row]
 
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
-    """Fresh processes."""
-    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), initializer=live_as_worker)
+    """Fresh processes, which do not run the program's `__main__` again."""
+    executor = ProcessPoolExecutor(workers, FreshContext(), initializer=live_as_worker)
     with ended_with(executor):
         yield executor
 

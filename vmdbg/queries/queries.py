@@ -19,6 +19,7 @@ from vmdbg.queries.calls import CallQuery, SystemCallQuery
 from vmdbg.queries.copies import can_fork, scan_copies
 from vmdbg.queries.difference import difference
 from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
+from vmdbg.queries.fresh import can_be_sent
 from vmdbg.queries.parallel import Part, file_scan, intervals, processes, scan_here, scan_parts, split
 from vmdbg.queries.rows import (
     AccessRow,
@@ -161,6 +162,8 @@ class Queries:
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
         if self._executor is None and can_fork():
             return scan_copies(timeline, query, intervals(timeline), self._workers, self._on_progress)
+        if self._executor is None and not can_be_sent(query):
+            return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
         parts = split(timeline, self._workers)
         with self._file() as path:
             if self._executor is not None:

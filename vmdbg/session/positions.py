@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vmdbg.errors import UserError
-from vmdbg.expressions.place import Aim
+from vmdbg.expressions.place import Aim, Place
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.registry import did_you_mean
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from vmdbg.session.session import Session
 
 _HIT = re.compile(r"hit:", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z_][\w.$]*(?:\s*[+-]\s*(?:0x[0-9a-fA-F]+|\d+))?")
+"""A symbol, and perhaps a distance from it: what it means does not depend on where the guest stands."""
 _SCALED = re.compile(r"(\d+(?:\.\d+)?)(k|m|g|us|ms|s)", re.IGNORECASE)
 _SCALE = {**TICK_SCALES, "us": 10**3, "ms": 10**6, "s": 10**9}
 """In ticks, which are nanoseconds of guest time."""
@@ -41,7 +43,7 @@ def find_position(session: Session, words: str) -> Position:
     if words[:1] in "+-" and len(words) > 1:
         return Position(Tick(max(timeline.position.tick + _distance(session, words), timeline.start.tick)))
     try:
-        mark = parse_mark(words, lambda place: _address(session, place))
+        mark = parse_mark(words, lambda place: address_sometime(session, place))
     except UserError:
         if _HIT.match(words):
             raise
@@ -51,16 +53,24 @@ def find_position(session: Session, words: str) -> Position:
     return _position_of(session, mark)
 
 
-def _address(session: Session, place: str) -> Linear:
-    """Of an instruction. A name that nothing has yet may be known at the history's end: kernels tell theirs once up."""
+def place_sometime(session: Session, text: str, *, physical: bool = False, aim: Aim = Aim.CODE) -> Place:
+    """session.place(). A name that nothing has yet may be known at the history's end: kernels tell theirs once up."""
     timeline = session.debugger.timeline
     try:
-        return session.linear(place, aim=Aim.CODE)
+        return session.place(text, physical=physical, aim=aim)
     except UserError:
-        if timeline.position >= timeline.end:
+        if timeline.position >= timeline.end or not _NAME.fullmatch(text.strip()):
             raise
     with elsewhen(session, timeline.end):
-        return session.linear(place, aim=Aim.CODE)
+        return session.place(text, physical=physical, aim=aim)
+
+
+def address_sometime(session: Session, text: str) -> Linear:
+    """The address of an instruction. Raises UserError."""
+    found = place_sometime(session, text)
+    if found.is_physical:
+        raise UserError(f"{text} is a physical address; a linear one is needed")
+    return Linear(found.address)
 
 
 def _distance(session: Session, words: str) -> int:

@@ -33,6 +33,18 @@ def test_scripts_ask_the_system_itself(guest: vmdbg.Guest) -> None:
         _ = guest.linux
 
 
+def test_a_symbol_is_known_before_the_kernel_tells_its_names(guest: vmdbg.Guest) -> None:
+    here = guest.position
+    guest.seek(0)
+    assert guest.seek("hit:do_sys_openat2") < here
+    assert guest.pc == guest.address_of("do_sys_openat2")
+    guest.seek(0)
+    assert guest.address_of("do_sys_openat2 + 4") == guest.address_of("do_sys_openat2") + 4
+    with pytest.raises(UserError, match="no register, symbol or variable 'no_such_name'"):
+        guest.seek("hit:no_such_name")
+    assert guest.position == guest.start
+
+
 def test_drgn_at_past_positions_sees_what_we_see(guest: vmdbg.Guest, own: OwnGuest) -> None:
     pytest.importorskip("drgn")
     from drgn.helpers.linux.pid import for_each_task
