@@ -28,6 +28,10 @@ class MemoryAccessError(TargetError):
         self.address = address
 
 
+class ClientGoneError(TargetError):
+    """Whoever asked is no longer there to be answered."""
+
+
 class UnsupportedError(TargetError):
     """The target has no such thing at all: the client gets the empty reply and will not ask again."""
 

@@ -81,6 +81,11 @@ class Framing:
     def pending_output(self) -> int:
         return len(self._output)
 
+    @property
+    def unread(self) -> int:
+        """Bytes of input that were not looked at."""
+        return len(self._input)
+
     def send(self, payload: bytes) -> None:
         """Queue a reply whose binary parts are already escaped."""
         self._last = frame(payload)

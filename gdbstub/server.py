@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import socket
 import stat
@@ -18,15 +19,21 @@ import struct
 import time
 from collections.abc import Callable
 
-from gdbstub.session import Session
+from gdbstub.errors import ClientGoneError
+from gdbstub.session import MAX_UNSENT, Session
 from gdbstub.stops import StopReason
 from gdbstub.target import Target
+from gdbstub.turned_away import TurnedAway
 
 RECEIVE = 1 << 16
 SPIN_SECONDS = 1e-4
 """How long linger() looks again and again first: being woken takes longer than most clients take to go on."""
 MAX_READS = 16
 """Reads from one client in one poll, so that the target gets its turn."""
+MAX_BACKLOG = 1 << 20
+"""Bytes of requests kept while earlier ones are answered; more are left with the client."""
+CHECK_SECONDS = 0.1
+"""How often a long request looks whether its client is still there."""
 LINGER_SECONDS = 0.002
 """How long linger() waits for the attached client to go on."""
 _NO_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
@@ -48,6 +55,12 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._listeners: list[socket.socket] = []
         self._unix_paths: list[str] = []
+        self._turned_away = TurnedAway(self._selector)
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._awake = False
+        self._next_check = 0.0
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
         self._client: socket.socket | None = None
         self._peer = ""
         self._session: Session | None = None
@@ -116,10 +129,35 @@ class Server:
         for key, events in ready:
             if key.fileobj is self._client:
                 self._serve(events)
+            elif key.fileobj is self._wake_reader:
+                self._go_on()
         for key, _ in ready:
-            if isinstance(key.fileobj, socket.socket) and key.fileobj in self._listeners:
+            if not isinstance(key.fileobj, socket.socket) or key.fileobj is self._wake_reader:
+                continue
+            if key.fileobj in self._listeners:
                 self._accept(key.fileobj)
+            else:
+                self._turned_away.serve(key.fileobj)
         return bool(ready)
+
+    def _wake(self) -> None:
+        """Have the next poll() go on with requests that were left."""
+        if not self._awake:
+            self._awake = True
+            self._wake_writer.send(b"!")
+
+    def _go_on(self) -> None:
+        """Answer what was left unanswered."""
+        self._wake_reader.recv(16)
+        self._awake = False
+        if self._client is None or self._session is None:
+            return
+        if _hung_up(self._client):
+            self._drop("connection closed")
+            return
+        if self._session.pending and not self._output:
+            self._session.receive(b"")
+        self._send()
 
     def linger(self) -> bool:
         """Wait up to LINGER_SECONDS for the attached client alone. Whether it said anything.
@@ -127,7 +165,7 @@ class Server:
         Costs less than poll() between requests that follow one another. Does not wait where there is nothing to
         wait for: without a client, or with one that does not read its replies.
         """
-        if self._client is None or self._output:
+        if self._client is None or self._output or self._awake:
             return self.poll()
         if not _NO_WAIT:
             return self.poll(LINGER_SECONDS)
@@ -157,11 +195,14 @@ class Server:
             self._selector.unregister(listener)
             listener.close()
         self._listeners.clear()
+        self._turned_away.close()
         for path in self._unix_paths:
             with contextlib.suppress(OSError):
                 os.unlink(path)
         self._unix_paths.clear()
         self._selector.close()
+        self._wake_reader.close()
+        self._wake_writer.close()
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -172,7 +213,7 @@ class Server:
             self._receive()  # it may just have left
         if self._client is not None:
             self._log(f"gdb client refused: {self._peer} is attached")
-            connection.close()
+            self._turned_away.add(connection, f"another client is attached to this guest: {self._peer}")
             return
         self._attach(connection, _shown(address))
 
@@ -184,7 +225,7 @@ class Server:
         self._client, self._peer, self._output = connection, peer, b""
         self._interest = selectors.EVENT_READ
         self._selector.register(connection, self._interest)
-        self._session = Session(self._target)
+        self._session = Session(self._target, self._check)
         self._log(f"gdb client attached from {peer}")
 
     def _serve(self, events: int) -> None:
@@ -211,19 +252,29 @@ class Server:
                 return
             self._session.receive(data)
             self._send()
-            if len(data) < RECEIVE:
+            if len(data) < RECEIVE or self._awake:
                 return
+
+    def _check(self) -> None:
+        """A client that has hung up is not worked for."""
+        now = time.monotonic()
+        if now < self._next_check or self._client is None:
+            return
+        self._next_check = now + CHECK_SECONDS
+        if _hung_up(self._client):
+            raise ClientGoneError("the client is gone")
 
     def _send(self) -> None:
         """Send what the session has; what does not fit waits for the socket to take more."""
-        while self._client is not None and self._session is not None:
-            self._output = self._output + self._session.take_output() if self._output else self._session.take_output()
-            if not self._send_some():
-                return
-            if self._output or not self._session.stalled:
-                self._want()
-                return
-            self._session.receive(b"")
+        if self._client is None or self._session is None:
+            return
+        if len(self._output) < MAX_UNSENT:
+            self._output += self._session.take_output()
+        if not self._send_some():
+            return
+        if self._session.pending and not self._output:
+            self._wake()
+        self._want()
 
     def _send_some(self) -> bool:
         """Hand bytes to the socket. Whether the client is still there."""
@@ -245,17 +296,27 @@ class Server:
     def _want(self) -> None:
         """Say what this client's socket is waited for: a client that does not read is not read from."""
         assert self._client is not None
+        assert self._session is not None
         interest = selectors.EVENT_WRITE if self._output else selectors.EVENT_READ
-        if interest != self._interest:
-            self._interest = interest
+        if not self._output and self._session.backlog > MAX_BACKLOG:
+            interest = 0
+        if interest == self._interest:
+            return
+        if not interest:
+            self._selector.unregister(self._client)
+        elif not self._interest:
+            self._selector.register(self._client, interest)
+        else:
             self._selector.modify(self._client, interest)
+        self._interest = interest
 
     def _drop(self, why: str) -> None:
         if self._client is None:
             return
         client, session = self._client, self._session
         self._client = self._session = None
-        self._selector.unregister(client)
+        if self._interest:
+            self._selector.unregister(client)
         client.close()
         if session is not None:
             session.closed()
@@ -270,6 +331,16 @@ def _wait_by_call(connection: socket.socket) -> None:
     if _NO_WAIT:
         limit = struct.pack("ll", *divmod(int(LINGER_SECONDS * 1e6), 1_000_000))
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the other side has closed, however much of what it said is unread. False where that cannot be told."""
+    gone = getattr(select, "POLLRDHUP", 0)
+    if not gone:
+        return False
+    poller = select.poll()
+    poller.register(connection, gone)
+    return bool(poller.poll(0))
 
 
 def _keep_alive(connection: socket.socket) -> None:

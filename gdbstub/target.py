@@ -222,17 +222,22 @@ class Monitor(Protocol):
 
 
 class Search(Protocol):
-    def search(self, thread: ThreadId, start: int, length: int, pattern: bytes, /) -> int | None:
-        """The first address in [start, start + length) where `pattern` begins; it may end beyond.
-        MemoryAccessError.
+    def search(
+        self, thread: ThreadId, start: int, length: int, pattern: bytes, check: Callable[[], None], /
+    ) -> int | None:
+        """The first address in [start, start + length) where `pattern` begins; it may end beyond. `length` is the
+        client's, up to 2 ** 64 - 1.
+
+        Calls `check` every few milliseconds, and lets through what that raises. MemoryAccessError.
         """
         ...
 
 
 class Checksum(Protocol):
-    def crc32(self, thread: ThreadId, start: int, length: int, /) -> int:
+    def crc32(self, thread: ThreadId, start: int, length: int, check: Callable[[], None], /) -> int:
         """The CRC of qCRC: polynomial 04c11db7, most significant bit first, initial value ffffffff.
-        MemoryAccessError.
+
+        `check` as for Search. MemoryAccessError.
         """
         ...
 

@@ -2,6 +2,6 @@
 feature.
 """
 
-from gdbstub.session.session import Session
+from gdbstub.session.session import MAX_UNSENT, Session
 
-__all__ = ["Session"]
+__all__ = ["MAX_UNSENT", "Session"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
@@ -23,16 +23,19 @@ EXPEDITED = ("pc", "sp", "fp")
 
 @dataclass(slots=True)
 class Context:
-    """One client and its target.
+    """One client and its target. `check` is called in the course of what takes long; it ends that for a client that is
+    gone.
 
     `exited`: it was told that the target has ended. `interrupting`: it has asked for the stop to come; `asking_why`:
     with a question that only a target that stands can answer. `unsaid`: refusals of which its user has seen no word.
     `told`: the latest values of registers that are not restored after a call by hand; `last_written`: the register that
     the request before this one wrote; `saved`: registers' values by the number that LLDB has for them.
+    `lost`: pieces of text that there was no room for.
     """
 
     target: Target
     framing: Framing
+    check: Callable[[], None]
     features: frozenset[str] = frozenset()
     error_style: ErrorStyle = ErrorStyle.NUMBER
     extended: bool = False
@@ -57,6 +60,7 @@ class Context:
     told: dict[int, deque[bytes]] = field(default_factory=dict)
     last_written: int | None = None
     saved: dict[int, dict[int, bytes]] = field(default_factory=dict)
+    lost: int = 0
     expedited: tuple[int, ...] = ()
     document: tuple[str, str, bytes] | None = None
 

@@ -13,7 +13,7 @@ from gdbstub.stops import ThreadId
 
 CHUNK = 0x10000
 MAX_SCAN = 1 << 30
-"""Bytes one qSearch or qCRC may cover: it holds up everything else."""
+"""Bytes that one qCRC may cover, or a qSearch without the target's own search: it holds up everything else."""
 
 _TOP = 1 << 64
 
@@ -58,12 +58,12 @@ def _read_binary(context: Context, request: ReadBinary) -> Reply:
 
 
 def _search(context: Context, request: SearchMemory) -> Reply:
-    _limit(request.length, "qSearch:memory")
     thread = context.thread()
     port = context.target.search
     if port is not None and not context.physical:
-        found = port.search(thread, request.address, request.length, request.pattern)
+        found = port.search(thread, request.address, request.length, request.pattern, context.check)
     else:
+        _limit(request.length, "qSearch:memory")
         found = _scan(context, thread, request)
     return Text("0" if found is None else f"1,{found:x}")
 
@@ -73,6 +73,7 @@ def _scan(context: Context, thread: ThreadId, request: SearchMemory) -> int | No
     overlap = len(request.pattern) - 1
     address, end = request.address, min(request.address + request.length, _TOP)
     while address < end:
+        context.check()
         wanted = min(CHUNK, end - address)
         data = context.memory.read(thread, address, min(wanted + overlap, _TOP - address))
         at = data.find(request.pattern, 0, wanted + overlap)
@@ -89,10 +90,11 @@ def _crc(context: Context, request: Crc) -> Reply:
     port = context.target.checksum
     thread = context.thread()
     if port is not None and not context.physical:
-        return Text(f"C{port.crc32(thread, request.address, request.length):x}")
+        return Text(f"C{port.crc32(thread, request.address, request.length, context.check):x}")
     crc, address = Crc32(), request.address
     end = request.address + request.length
     while address < end:
+        context.check()
         data = context.memory.read(thread, address, min(CHUNK, end - address)) if address < _TOP else b""
         if not data:
             raise MemoryAccessError(address)

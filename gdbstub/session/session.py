@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any, assert_never, get_args
 
 from gdbstub.errors import TargetError, UnsupportedError
@@ -50,6 +51,11 @@ MAX_UNSENT = 1 << 20
 MAX_DEFERRED = 1 << 20
 """Bytes of requests kept for after the stop that a client waits for; one that sends more is let go."""
 
+TURN_SECONDS = 0.02
+"""How long requests are answered before whoever drives the session gets to look after other things. One request can
+take longer: see Context.check.
+"""
+
 _FEATURES: tuple[tuple[Any, Callable[[Context, Any], Reply]], ...] = (
     (MemoryRequest, memory.answer),
     (RegistersRequest, registers.answer),
@@ -77,13 +83,14 @@ class Session:
     that the connection is to be closed.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, check: Callable[[], None] = lambda: None) -> None:
+        """`check` is called in the course of long requests; it may raise ClientGoneError."""
         self._framing = Framing()
-        self._context = Context(target, self._framing)
+        self._context = Context(target, self._framing, check)
         self._deferred: deque[Request] = deque()
         self._deferred_bytes = 0
         self._answering = False
-        self._stalled = False
+        self._stalled = self._turn_over = False
         if target.lifecycle is not None:
             target.lifecycle.attached()
 
@@ -116,6 +123,19 @@ class Session:
         """Whether requests were left unanswered for too much output: take it, then call `receive(b"")`."""
         return self._stalled
 
+    @property
+    def pending(self) -> bool:
+        """Whether requests were left unanswered, for too much output or for having taken TURN_SECONDS.
+
+        Whoever has other things to do does them, then calls `receive(b"")`.
+        """
+        return self._stalled or self._turn_over
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of requests that were not looked at."""
+        return self._framing.unread
+
     def take_output(self) -> bytes:
         return self._framing.take_output()
 
@@ -144,11 +164,15 @@ class Session:
         self._context.ended = True
 
     def _drain(self) -> None:
-        """Answer requests put off until the stop first, then new ones."""
-        self._stalled = False
+        """Answer requests put off until the stop first, then new ones, as far as one turn goes."""
+        self._stalled = self._turn_over = False
+        until = monotonic() + TURN_SECONDS
         while not self._context.ended:
             if self._framing.pending_output > MAX_UNSENT:
                 self._stalled = True
+                return
+            if monotonic() > until:
+                self._turn_over = bool(self._framing.unread) or (bool(self._deferred) and not self._busy())
                 return
             if self._deferred and not self._busy():
                 request = self._deferred.popleft()

@@ -64,7 +64,7 @@ def fuzz_session(data: bytes) -> None:
     for number, part in enumerate(data.split(b"~")):
         session.receive(part)
         sent = session.take_output()
-        while session.stalled and not session.ended:
+        while session.pending and not session.ended:
             session.receive(b"")
             sent = session.take_output()
             assert len(sent) < 4 * PACKET_SIZE + (1 << 20)

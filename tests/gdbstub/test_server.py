@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 
 from gdbstub import server as server_module
 from gdbstub.server import Server
-from gdbstub.stops import Stepped
+from gdbstub.simple import Ram
+from gdbstub.stops import Stepped, ThreadId
+from gdbstub.turned_away import MOST
 from tests.gdbstub.machine import Machine
 from tests.gdbstub.wire import framed, payloads
 
@@ -93,9 +96,107 @@ def test_client_vanishes_in_mid_packet_with_a_reset(bench: Bench) -> None:
 
 def test_second_client_is_refused_while_one_is_there(bench: Bench) -> None:
     with bench.connect() as first, bench.connect() as second:
+        assert bench.ask(second, b"qSupported:multiprocess+").startswith(b"E.another client is attached to this guest")
         assert second.recv(100) == b""
         assert bench.ask(first, b"qC") == b"QC1"
     assert any("refused" in line for line in bench.log)
+
+
+def test_lldb_is_let_go_at_once_when_another_client_is_there(bench: Bench) -> None:
+    """It would wait for more after an error."""
+    with bench.connect(), bench.connect() as lldb:
+        lldb.sendall(b"+" + framed(b"QStartNoAckMode"))
+        bench.server.poll(5)
+        with contextlib.suppress(ConnectionResetError):
+            assert lldb.recv(100) == b""
+
+
+def test_refused_clients_that_say_nothing_do_not_pile_up(bench: Bench) -> None:
+    with bench.connect() as first, contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(bench.connect()) for _ in range(MOST + 2)]
+        assert [client.recv(100) for client in crowd[:2]] == [b"", b""]
+        assert bench.ask(crowd[-1], b"qSupported").startswith(b"E.another client")
+        assert bench.ask(first, b"qC") == b"QC1"
+
+
+SLOW = framed(b"qCRC:1000,1000")
+
+
+class SlowMemory(Ram):
+    """Takes a millisecond for each read."""
+
+    reads = 0
+
+    def read(self, thread: ThreadId, address: int, length: int) -> bytes:
+        self.reads += 1
+        until = time.perf_counter() + 0.001
+        while time.perf_counter() < until:
+            pass
+        return super().read(thread, address, min(length, 16))
+
+
+def slow(bench: Bench) -> SlowMemory:
+    memory = SlowMemory(bytearray(0x2000), 0x1000)
+    bench.machine.memory = memory
+    bench.server = Server(bench.machine.target(), log=bench.log.append)
+    bench.address = bench.server.listen_tcp()
+    return memory
+
+
+def test_requests_that_follow_one_another_are_answered_a_turn_at_a_time(bench: Bench) -> None:
+    memory = slow(bench)
+    with bench.connect() as client:
+        client.sendall(framed(b"QStartNoAckMode") + framed(b"m1000,1") * 300)
+        replies, polls = b"", 0
+        while replies.count(b"#") < 301:
+            began, before = time.thread_time(), memory.reads
+            assert bench.server.poll(5)
+            assert memory.reads - before < 200, time.thread_time() - began
+            polls += 1
+            with contextlib.suppress(BlockingIOError):
+                replies += client.recv(1 << 20, socket.MSG_DONTWAIT)
+        assert polls > 5
+        assert bench.server.poll(0) is False
+
+
+@pytest.mark.parametrize("requests", [SLOW * 50, framed(b"m1000,1") * 5000], ids=["one long", "many"])
+def test_a_client_that_is_gone_is_not_worked_for(bench: Bench, requests: bytes) -> None:
+    memory = slow(bench)
+    client = bench.connect()
+    client.sendall(framed(b"QStartNoAckMode") + requests)
+    client.close()
+    while bench.server.client is not None:
+        assert bench.server.poll(5)
+    assert memory.reads < 600
+
+
+def test_requests_beyond_a_bound_are_left_with_the_client(bench: Bench) -> None:
+    slow(bench)
+    with bench.connect() as client:
+        client.sendall(framed(b"QStartNoAckMode"))
+        bench.server.poll(5)
+        client.setblocking(False)
+        flood, sent = framed(b"m1000,1") * 10_000, 0
+        for _ in range(40):
+            with contextlib.suppress(BlockingIOError):
+                sent += client.send(flood)
+            bench.server.poll(0)
+        assert bench.server.session is not None
+        assert bench.server.session.backlog <= server_module.MAX_BACKLOG + server_module.RECEIVE
+
+
+def test_text_for_a_client_that_does_not_read_is_bounded_and_said_to_be_lost(bench: Bench) -> None:
+    with bench.connect() as client:
+        client.sendall(framed(b"QStartNoAckMode") + framed(b"c"))
+        bench.server.poll(5)
+        for _ in range(4000):
+            bench.server.console("x" * 8000)
+        session = bench.server.session
+        assert session is not None
+        assert len(session.take_output()) < 6 << 20
+        bench.server.console("again\n")
+        said = session.take_output().partition(b"O")[2].partition(b"#")[0]
+        assert b"pieces of text were lost" in bytes.fromhex(said.decode())
 
 
 def test_next_client_attaches_although_the_last_ones_leave_was_not_polled(bench: Bench) -> None:

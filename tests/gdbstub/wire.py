@@ -55,6 +55,8 @@ class Client:
     def feed(self, chunks: Iterator[bytes] | list[bytes]) -> list[bytes]:
         for chunk in chunks:
             self.session.receive(chunk)
+            while self.session.pending and not self.session.stalled:
+                self.session.receive(b"")
         return self.take()
 
     def take(self) -> list[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gdbstub.errors import MemoryAccessError
 from gdbstub.stops import ThreadId
 from gdbstub.target import MapRegion
@@ -48,11 +50,15 @@ class GuestLinearMemory:
             except UnmappedLinearError as error:
                 raise MemoryAccessError(error.address, error.reason) from error
 
-    def search(self, _thread: ThreadId, start: int, length: int, pattern: bytes) -> int | None:
+    def search(
+        self, _thread: ThreadId, start: int, length: int, pattern: bytes, check: Callable[[], None]
+    ) -> int | None:
+        """What is mapped, however large the range."""
         self._refuse_wide(start)
         with refusals():
             paging, end = self._debugger.linear().paging, start + length + len(pattern) - 1
-            return next(search_linear(self._debugger.physical, paging, pattern, start, end), None)
+            found = search_linear(self._debugger.physical, paging, pattern, start, end, lambda _done: check())
+            return next(found, None)
 
 
 class GuestPhysicalPort:
