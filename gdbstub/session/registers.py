@@ -64,14 +64,18 @@ def _write(context: Context, thread: ThreadId, request: WriteRegister) -> Reply:
     register = layout[request.number]
     if len(request.value) * 8 != register.bits:
         return Failure(f"P: {register.name} has {register.bits // 8} bytes, {len(request.value)} were given")
-    if not _is_written_back(context, register, request):
-        registers.write(thread, request.number, request.value)
+    back = _is_written_back(context, register, request)
     context.last_written = request.number
+    try:
+        registers.write(thread, request.number, request.value)
+    except TargetError:
+        if not back:
+            raise
     return Ok()
 
 
 def _is_written_back(context: Context, register: Register, request: WriteRegister) -> bool:
-    """Whether this is gdb's putting everything back after a call by hand, of a register that is not to be.
+    """Whether this is gdb's putting everything back after a call by hand, of a register that need not be.
 
     gdb for x86 takes no notice of save-restore="no". It writes all registers in the order of their numbers, nothing
     between, with the values that it was told before the call.

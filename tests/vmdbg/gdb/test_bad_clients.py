@@ -95,7 +95,7 @@ def test_second_client_is_turned_away() -> None:
     with served() as (guest, server, address, lines):
         first = Wire(server, guest, address)
         second = Wire(server, guest, address)
-        assert second.socket.recv(10) == b""
+        assert second.ask("qSupported").startswith(b"+$E.another client is attached to this guest")
         assert first.ask("qC").endswith(b"$QC1#c5")
         assert any("refused" in line for line in lines)
 
