@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
+from devices.seam import Rows
+
 
 class Event(NamedTuple):
     """One deadline, `due` in nanoseconds of guest time; the first to be scheduled of equals comes first.
@@ -119,7 +121,7 @@ class Scheduler:
         self._events = {(event.owner, event.name): event for event in state.events}
         self._first = min(self._events.values(), default=None)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         return [(f"{event.owner} {event.name}", f"due at {event.due} ns") for event in self.events()]
 
 

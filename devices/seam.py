@@ -5,7 +5,7 @@ Time is an integer handed in: nanoseconds of guest time, called `now`. Nothing h
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
 
@@ -35,22 +35,57 @@ class AddressedDevice(Protocol):
     def write(self, offset: int, size: int, value: int, now: int) -> None: ...
 
 
+@runtime_checkable
 class EventDevice(Protocol):
     """A device with deadlines: called when the deadline `name` that it scheduled has come."""
 
     def on_event(self, name: str, now: int) -> None: ...
 
 
-class StatefulDevice(Protocol):
-    """A device whose whole guest-visible state is one plain dataclass.
+Rows = list[tuple[str, str]]
+"""Registers and what they hold, in the words of the data sheet."""
 
-    `save` returns an independent copy; `restore` takes one over without touching lines, timers or backends:
-    the machine saves and restores those beside it.
+
+class Device(Protocol):
+    """What every device of the board is: a name, and one plain dataclass that is its whole guest-visible state.
+
+    `title` is what lists say of it. `save` returns an independent copy; `restore` takes one over without touching
+    lines, timers or backends: the machine saves and restores those beside it. `Any` is each device's own `State`.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
     State: ClassVar[type[Any]]
 
     def save(self) -> Any: ...
 
     def restore(self, state: Any) -> None: ...
+
+    def describe(self, now: int) -> Rows:
+        """The registers at `now`; shows, and changes nothing."""
+        ...
+
+
+class DeviceInput(Protocol):
+    """What reaches a device from outside: a frozen dataclass of plain values, declared beside the device.
+
+    It is recorded by the name of its class and its fields. Raises ValueError when made of values that make no sense.
+    """
+
+    @property
+    def device(self) -> str:
+        """The name of the device that takes it."""
+        ...
+
+
+@runtime_checkable
+class InputDevice(Device, Protocol):
+    """A device that takes inputs, of the classes in INPUTS; `Any` is one of those."""
+
+    INPUTS: ClassVar[tuple[type[DeviceInput], ...]]
+
+    def take(self, data: Any, now: int) -> None: ...

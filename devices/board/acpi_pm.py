@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
+from devices.seam import NANOSECONDS_PER_SECOND, DeviceInput, Line, Rows, Timer
 from devices.wiring.bits import bit_names
 
 PM_PORTS = range(0x600, 0x640)
@@ -58,6 +58,15 @@ class AcpiPmState:
     """When the guest last had to do with the chip, for showing the timer."""
 
 
+@dataclass(frozen=True, slots=True)
+class PowerButton:
+    """The power button is pressed, shortly."""
+
+    @property
+    def device(self) -> str:
+        return AcpiPm.name
+
+
 def pm_timer_ticks(now: int) -> int:
     """Ticks of the PM timer since guest time 0, not yet cut to its width."""
     return now * PM_TIMER_HZ // NANOSECONDS_PER_SECOND
@@ -80,7 +89,9 @@ class AcpiPm:
     """`sci` is the level-triggered system control interrupt; `power_off` is called as the guest enters S5."""
 
     name = "acpi-pm"
+    title = "ACPI power management: timer, buttons, sleep"
     State: ClassVar[type[AcpiPmState]] = AcpiPmState
+    INPUTS: ClassVar[tuple[type[DeviceInput], ...]] = (PowerButton,)
 
     def __init__(self, sci: Line, timer: Timer, power_off: Callable[[], None]) -> None:
         self._sci = sci
@@ -108,8 +119,8 @@ class AcpiPm:
         s.pm1_control = s.pm1_control & ~SCI_EN | (SCI_EN if enabled else 0)
         self._update_sci(now)
 
-    def press_power_button(self, now: int) -> None:
-        """A short press: sets PWRBTN_STS, which raises SCI if the guest enabled it."""
+    def take(self, data: PowerButton, now: int) -> None:
+        """Sets PWRBTN_STS, which raises SCI if the guest enabled it."""
         self._state.pm1_status |= PWRBTN_STS
         self._update_sci(now)
 
@@ -123,7 +134,7 @@ class AcpiPm:
     def restore(self, state: AcpiPmState) -> None:
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         s = self._state
         return [
             ("PM1_STS", bit_names(self._pm1_status(s.last_access), PM1_BITS)),

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.seam import Rows
+
 APM_PORTS = range(0xB2, 0xB4)
 APM_CONTROL = 0
 ACPI_ENABLE = 0xF1
@@ -27,16 +29,17 @@ class Apm:
     """Two byte-wide latches. `set_acpi_mode` gets (enabled, now) for the two commands that the FADT names."""
 
     name = "apm"
+    title = "command and status latches of APM"
     State: ClassVar[type[ApmState]] = ApmState
 
     def __init__(self, set_acpi_mode: Callable[[bool, int], None]) -> None:
         self._set_acpi_mode = set_acpi_mode
         self._state = ApmState()
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         return self._state.control if offset == APM_CONTROL else self._state.status
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         if offset != APM_CONTROL:
             self._state.status = value & 0xFF
             return
@@ -50,5 +53,5 @@ class Apm:
     def restore(self, state: ApmState) -> None:
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         return [("APM control", f"{self._state.control:02x}"), ("APM status", f"{self._state.status:02x}")]

@@ -11,6 +11,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.seam import Rows
+
 MASTER_PORTS = range(0x10)
 SLAVE_PORTS = range(0xC0, 0xE0)
 """Channels 4-7: word channels, each register at two ports."""
@@ -49,10 +51,11 @@ class Dma8237A:
 
     def __init__(self, name: str, stride: int) -> None:
         self.name = name
+        self.title = f"8237A DMA controller, channels {'0 to 3' if stride == 1 else '4 to 7'}"
         self._stride = stride
         self._state = DmaState()
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         s = self._state
         register = offset // self._stride
         if register < STATUS_COMMAND:
@@ -62,7 +65,7 @@ class Dma8237A:
             return s.requests << 4
         return 0xF0 | s.mask if register == ALL_MASK else 0
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         s = self._state
         value &= 0xFF
         register = offset // self._stride
@@ -92,7 +95,7 @@ class Dma8237A:
     def restore(self, state: DmaState) -> None:
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         s = self._state
         rows = [("command", f"{s.command:02x}"), ("mask", f"{s.mask:04b}"), ("requests", f"{s.requests:04b}")]
         for channel, mode in enumerate(s.modes):

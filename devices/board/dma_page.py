@@ -10,6 +10,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.seam import Rows
+
 DMA_PAGE_PORTS = range(0x80, 0x90)
 POST = 0x0
 
@@ -24,15 +26,16 @@ class DmaPageState:
 
 class DmaPage:
     name = "dma-page"
+    title = "page registers of the DMA controllers"
     State: ClassVar[type[DmaPageState]] = DmaPageState
 
     def __init__(self) -> None:
         self._state = DmaPageState()
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         return self._state.latches[offset]
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         self._state.latches[offset] = value & 0xFF
 
     def save(self) -> DmaPageState:
@@ -41,7 +44,7 @@ class DmaPage:
     def restore(self, state: DmaPageState) -> None:
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         latches = self._state.latches
         pages = [(f"channel {channel} page", f"{latches[at]:02x}") for at, channel in CHANNELS.items()]
         return [("POST code", f"{latches[POST]:02x}"), *pages]

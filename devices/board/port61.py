@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.seam import Rows
 from devices.timers.pit import Pit
 
 GATE2, SPEAKER_DATA, WRITABLE = 0x01, 0x02, 0x0F
@@ -27,6 +28,7 @@ class Port61:
     """One byte. No parity or channel check error ever happens, so bits 6 and 7 read 0."""
 
     name = "port61"
+    title = "system control port B: speaker, gate of counter 2"
     State: ClassVar[type[Port61State]] = Port61State
 
     def __init__(self, pit: Pit) -> None:
@@ -39,7 +41,7 @@ class Port61:
         refresh = REFRESH_TOGGLE if now // REFRESH_PERIOD & 1 else 0
         return self._control | refresh | (OUT2 if self._pit.speaker_out(now) else 0)
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         if offset == 0:
             self._control = value & WRITABLE
             self._pit.set_speaker_gate(bool(value & GATE2), now)
@@ -50,7 +52,7 @@ class Port61:
     def restore(self, state: Port61State) -> None:
         self._control = state.control
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         return [
             ("timer 2 gate", "on" if self._control & GATE2 else "off"),
             ("speaker data", "on" if self._control & SPEAKER_DATA else "off"),

@@ -10,7 +10,7 @@ import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
-from devices.seam import Line
+from devices.seam import Line, Rows
 
 PORT92 = 0x92
 FAST_RESET = 0x01
@@ -26,6 +26,7 @@ class Port92:
     """One byte-wide register. A rising bit 0 pulses `reset`; bit 1 drives `a20`."""
 
     name = "port92"
+    title = "system control port A: A20, fast reset"
     State: ClassVar[type[Port92State]] = Port92State
 
     def __init__(self, a20: Line, reset: Line) -> None:
@@ -33,10 +34,10 @@ class Port92:
         self._reset = reset
         self._state = Port92State()
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         return self._state.value
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         rising = value & ~self._state.value
         self._state.value = value & (FAST_RESET | ALT_A20_GATE)
         self._a20.set(bool(value & ALT_A20_GATE))
@@ -50,7 +51,7 @@ class Port92:
     def restore(self, state: Port92State) -> None:
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         value = self._state.value
         return [
             ("fast A20", "on" if value & ALT_A20_GATE else "off"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from devices.interrupts.apic_bus import ApicBus, DeliveryMode, InterruptMessage
-from devices.seam import Line
+from devices.seam import Line, Rows
 from devices.wiring.irq import Pin
 
 PINS = 24
@@ -38,6 +38,7 @@ class IoApic:
     """Turns levels at its pins into messages on the APIC bus. A window of 4 KiB of memory."""
 
     name = "ioapic"
+    title = "82093AA I/O APIC"
     State: ClassVar[type[IoApicState]] = IoApicState
 
     def __init__(self, bus: ApicBus, apic_id: int = 0) -> None:
@@ -50,7 +51,7 @@ class IoApic:
             raise ValueError(f"pin {pin} is no input of the I/O APIC, which has 0 to {PINS - 1}")
         return Pin(self._set_line, pin)
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         limit = (1 << 8 * size) - 1
         if offset == IOREGSEL:
             return self._state.ioregsel & limit
@@ -58,7 +59,7 @@ class IoApic:
             return self._read_register(self._state.ioregsel) & limit
         return limit
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         """IOREGSEL takes any size, IOWIN only whole registers."""
         if offset == IOREGSEL:
             self._state.ioregsel = value & 0xFF
@@ -79,7 +80,7 @@ class IoApic:
     def restore(self, state: IoApicState) -> None:
         self._state = IoApicState(state.ioregsel, state.apic_id, state.lines, list(state.redirection))
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         state = self._state
         rows = [
             ("IOREGSEL", f"{state.ioregsel:#04x}"),

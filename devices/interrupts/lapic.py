@@ -30,7 +30,7 @@ from devices.interrupts.lapic_registers import (
 )
 from devices.interrupts.lapic_state import LapicState
 from devices.interrupts.lapic_timer import LapicTimer
-from devices.seam import Line, Timer
+from devices.seam import Line, Rows, Timer
 from devices.wiring.irq import Pin
 
 TIMER_EVENT = "timer"
@@ -64,6 +64,7 @@ class Lapic:
     """
 
     name = "lapic"
+    title = "local APIC"
     State: ClassVar[type[LapicState]] = LapicState
 
     def __init__(
@@ -129,7 +130,7 @@ class Lapic:
         state.lvt[Lvt.LINT1] = DeliveryMode.NMI << 8
         self._interrupts.update()
 
-    def on_event(self, name: str, now: int) -> None:  # noqa: ARG002 - there is one
+    def on_event(self, name: str, now: int) -> None:
         self._advance_timer(now)
         self._schedule()
         self._interrupts.update()
@@ -164,17 +165,15 @@ class Lapic:
         """Raises ValueError if `state` has the wrong number of registers."""
         self._state.load(state)
 
-    def describe(self, now: int | None = None) -> list[tuple[str, str]]:
-        """The registers, and with `now` the timer's current count then."""
-        rows = [
+    def describe(self, now: int) -> Rows:
+        """The registers, and the timer's current count at `now`."""
+        return [
             *lapic_state.describe(self.save()),
             ("PPR", f"{self._interrupts.ppr:#04x}"),
             ("ExtINT", "pending" if self._interrupts.has_extint() else "none"),
             ("timer initial count", f"{self._state.timer.initial_count} of {self._timer.divisor} ns"),
+            ("timer current count", str(self._current_count(now))),
         ]
-        if now is not None:
-            rows.append(("timer current count", str(self._current_count(now))))
-        return rows
 
     def _read_register(self, register: int, now: int) -> int:
         stored = STORED.get(register)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from devices.interrupts.pic_chip import SPURIOUS_LEVEL, PicChip, PicChipState
-from devices.seam import Line
+from devices.seam import Line, Rows
 from devices.wiring.irq import Pin
 
 CASCADE_IRQ = 2
@@ -30,6 +30,7 @@ class Pic:
     """IRQ 0 to 15; `master`, `slave` and `elcr` are windows of two ports. INTR goes to the CPU or LINT0."""
 
     name = "pic"
+    title = "two 8259A interrupt controllers"
     State: ClassVar[type[PicState]] = PicState
 
     def __init__(self, intr: Line) -> None:
@@ -73,7 +74,7 @@ class Pic:
         self.master.state = copy.copy(state.master)
         self.slave.state = copy.copy(state.slave)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         rows = [(f"master {name}", text) for name, text in self.master.describe()]
         return rows + [(f"slave {name}", text) for name, text in self.slave.describe()]
 
@@ -84,9 +85,9 @@ class ElcrPorts:
     def __init__(self, master: PicChip, slave: PicChip) -> None:
         self._chips = (master, slave)
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         return self._chips[offset].state.elcr if offset < 2 else (1 << 8 * size) - 1
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         if offset < 2:
             self._chips[offset].write_elcr(value)

@@ -72,7 +72,7 @@ class PicChip:
         self._elcr_mask = elcr_mask
         self.state = PicChipState()
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         state = self.state
         if offset > 1:
             return (1 << 8 * size) - 1
@@ -83,7 +83,7 @@ class PicChip:
             return state.imr
         return state.isr if state.read_isr else self.irr
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         value &= 0xFF
         if offset == 1:
             self._write_a1(value)

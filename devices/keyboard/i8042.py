@@ -17,7 +17,7 @@ from typing import ClassVar
 from devices.keyboard import i8042_registers as reg
 from devices.keyboard.keyboard import Keyboard, KeyboardState
 from devices.keyboard.scancodes import BREAK_PREFIX, set_2_to_1
-from devices.seam import Line
+from devices.seam import Line, Rows
 from devices.wiring.bits import bit_names
 
 KEYBOARD_IRQ = 1
@@ -51,6 +51,7 @@ class I8042:
     """
 
     name = "i8042"
+    title = "keyboard controller"
     State: ClassVar[type[I8042State]] = I8042State
 
     def __init__(self, keyboard_irq: Line, aux_irq: Line, a20: Line, reset: Line) -> None:
@@ -70,7 +71,7 @@ class I8042:
         self._state = copy.deepcopy(state)
         self._keyboard.state = self._state.keyboard
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         s = self._state
         return [
             ("status", bit_names(self.read_status(), reg.STATUS_BITS)),
@@ -241,10 +242,10 @@ class DataPort:
     def __init__(self, controller: I8042) -> None:
         self._controller = controller
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         return self._controller.read_data()
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         self._controller.write_data(value & 0xFF)
 
 
@@ -254,8 +255,8 @@ class CommandPort:
     def __init__(self, controller: I8042) -> None:
         self._controller = controller
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         return self._controller.read_status()
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         self._controller.write_command(value & 0xFF)

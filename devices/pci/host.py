@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from devices.seam import Line
+from devices.seam import Line, Rows
 
 CONFIG_PORTS = range(0xCF8, 0xD00)
 CONFIG_ADDRESS = 0
@@ -50,6 +50,7 @@ class PciHost:
     """
 
     name = "pci"
+    title = "PCI configuration, mechanism 1"
     State: ClassVar[type[PciHostState]] = PciHostState
 
     def __init__(self, reset: Line) -> None:
@@ -71,7 +72,7 @@ class PciHost:
         """By device << 3 | function."""
         return self._functions
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         if offset >= CONFIG_DATA:
             return self._read_data(offset - CONFIG_DATA, size)
         if offset == CONFIG_ADDRESS and size == 4:
@@ -80,7 +81,7 @@ class PciHost:
             return self._state.reset_control
         return (1 << 8 * size) - 1
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         if offset >= CONFIG_DATA:
             self._write_data(offset - CONFIG_DATA, size, value)
         elif offset == CONFIG_ADDRESS and size == 4:
@@ -94,7 +95,7 @@ class PciHost:
     def restore(self, state: PciHostState) -> None:
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         address = self._state.config_address
         place = f"{address >> 16 & 0xFF:02x}:{address >> 11 & 0x1F:02x}.{address >> 8 & 7}"
         selected = f"{place} register {address & 0xFC:02x}" if address & CONFIG_ENABLE else "disabled"

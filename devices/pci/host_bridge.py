@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from devices.pci.host import CONFIG_SPACE_SIZE
+from devices.seam import Rows
 
 HOST_BRIDGE_DEVICE = 0
 
@@ -64,6 +65,7 @@ class HostBridge:
     """A pci.PciFunction."""
 
     name = "host-bridge"
+    title = "PCI host bridge, 00:00.0"
     State: ClassVar[type[HostBridgeState]] = HostBridgeState
 
     def __init__(self) -> None:
@@ -86,7 +88,7 @@ class HostBridge:
     def restore(self, state: HostBridgeState) -> None:
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         config = self._state.config
         return [
             (

@@ -10,6 +10,8 @@ import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.fitting import Fitting, Slot
+from devices.seam import Rows
 from devices.serial.backend import Backend
 
 BOCHS_PORT = 0xE9
@@ -24,9 +26,15 @@ class DebugConsoleState:
     """Characters so far."""
 
 
-class DebugConsole:
-    """One byte-wide port; claim it at as many addresses as wanted."""
+@dataclass(frozen=True, slots=True)
+class DebugConsoleOptions:
+    port: int = BOCHS_PORT
 
+
+class DebugConsole:
+    """One byte-wide port."""
+
+    title = "debug console: what is written is shown"
     State: ClassVar[type[DebugConsoleState]] = DebugConsoleState
 
     def __init__(self, name: str, backend: Backend) -> None:
@@ -34,10 +42,10 @@ class DebugConsole:
         self._backend = backend
         self._state = DebugConsoleState()
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         return PRESENT
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         self._state.written += 1
         self._backend.transmit(value & 0xFF, now)
 
@@ -47,5 +55,14 @@ class DebugConsole:
     def restore(self, state: DebugConsoleState) -> None:
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         return [("characters written", str(self._state.written))]
+
+
+def _fit(slot: Slot, options: DebugConsoleOptions) -> DebugConsole:
+    console = DebugConsole(slot.name, slot.debug_output)
+    slot.claim_ports(range(options.port, options.port + 1), console)
+    return console
+
+
+FITTING = Fitting("debugcon", DebugConsole.title, DebugConsoleOptions, _fit)

@@ -14,7 +14,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
+from devices.seam import NANOSECONDS_PER_SECOND, Line, Rows, Timer
 from devices.serial import uart_registers as reg
 from devices.serial.backend import Backend
 from devices.wiring.bits import bit_names
@@ -54,6 +54,7 @@ class Uart16550A:
     timeout.
     """
 
+    title = "16550A serial port"
     State: ClassVar[type[UartState]] = UartState
 
     def __init__(self, name: str, irq: Line, timer: Timer, backend: Backend) -> None:
@@ -145,7 +146,7 @@ class Uart16550A:
     def restore(self, state: UartState) -> None:
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         s = self._state
         return [
             ("line", f"{BAUD_BASE // max(s.divisor, 1)} baud {reg.frame_format(s.lcr)}, divisor {s.divisor}"),

@@ -10,7 +10,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
+from devices.seam import NANOSECONDS_PER_SECOND, Line, Rows, Timer
 from devices.timers.pit_counter import Access, Counter, CounterState
 
 CLOCK_HZ = 1_193_182
@@ -52,6 +52,7 @@ class Pit:
     """Three counters. OUT0 drives IRQ 0 through events; OUT1 and OUT2 are computed when someone looks."""
 
     name = "pit"
+    title = "8254 timer"
     State: ClassVar[type[PitState]] = PitState
 
     def __init__(self, timer: Timer, irq0: Line) -> None:
@@ -66,7 +67,7 @@ class Pit:
             return (1 << 8 * size) - 1
         return self._counters[offset].read(clock_at(now))
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         clock = clock_at(now)
         value &= 0xFF
         if offset == 0 or (offset == CONTROL_WORD and value <= 0x3F and value >> 4 != Access.LATCH):
@@ -77,7 +78,7 @@ class Pit:
         else:
             self._write(offset, value, clock)
 
-    def on_event(self, name: str, now: int) -> None:  # noqa: ARG002 - there is one
+    def on_event(self, name: str, now: int) -> None:
         clock = clock_at(now)
         self._follow_out0(clock)
         self._schedule(clock)
@@ -104,8 +105,8 @@ class Pit:
         self._out0 = state.out0
         self._out0_clock = state.out0_clock
 
-    def describe(self, now: int | None = None) -> list[tuple[str, str]]:
-        """The counters' programming, and with `now` their counts and outputs at that time."""
+    def describe(self, now: int) -> Rows:
+        """The counters' programming, and their counts and outputs at `now`."""
         rows = []
         for number, counter in enumerate(self._counters):
             rows += [(f"counter {number} {name}", text) for name, text in _describe(counter, now)]
@@ -159,18 +160,14 @@ class Pit:
             self._timer.schedule(OUT0_EVENT, time_of(edge))
 
 
-def _describe(counter: Counter, now: int | None) -> list[tuple[str, str]]:
+def _describe(counter: Counter, now: int) -> list[tuple[str, str]]:
     state = counter.state
-    rows = [
+    clock = clock_at(now)
+    return [
         ("mode", f"{state.mode.value}, {MODE_NAMES[state.mode]}{', BCD' if state.bcd else ''}"),
         ("access", state.access.name.replace("_", " ")),
         ("initial count", str(state.count_register) if state.count_written else "not written"),
         ("GATE", "high" if state.gate else "low"),
+        ("count", f"{counter.count(clock):#06x}{' (null count)' if counter.is_null(clock) else ''}"),
+        ("OUT", "high" if counter.out(clock) else "low"),
     ]
-    if now is not None:
-        clock = clock_at(now)
-        rows.append(
-            ("count", f"{counter.count(clock):#06x}{' (null count)' if counter.is_null(clock) else ''}")
-        )
-        rows.append(("OUT", "high" if counter.out(clock) else "low"))
-    return rows

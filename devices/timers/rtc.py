@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from devices.seam import NANOSECONDS_PER_SECOND, Line, Timer
+from devices.seam import NANOSECONDS_PER_SECOND, Line, Rows, Timer
 from devices.timers import rtc_calendar
 from devices.timers.rtc_calendar import Encoding
 
@@ -69,6 +69,7 @@ class Rtc:
     """
 
     name = "rtc"
+    title = "MC146818 clock and CMOS memory"
     State: ClassVar[type[RtcState]] = RtcState
 
     def __init__(self, timer: Timer, irq8: Line, start: int | datetime) -> None:
@@ -95,7 +96,7 @@ class Rtc:
             return D_VRT
         return self._state.cmos[index]
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         value &= 0xFF
         if offset == 0:
             self._state.index = value & 0x7F
@@ -106,7 +107,7 @@ class Rtc:
             self._update_irq()
             self._schedule(now)
 
-    def on_event(self, name: str, now: int) -> None:  # noqa: ARG002 - each only says that a flag is due
+    def on_event(self, name: str, now: int) -> None:
         self._catch_up(now)
         self._update_irq()
         self._schedule(now)
@@ -134,11 +135,11 @@ class Rtc:
     def restore(self, state: RtcState) -> None:
         self._state = copy.copy(state)
 
-    def describe(self, now: int | None = None) -> list[tuple[str, str]]:
-        """The registers, and with `now` the date and time then."""
+    def describe(self, now: int) -> Rows:
+        """The registers, and the date and time at `now`."""
         cmos = self._state.cmos
         divider, rate = cmos[REGISTER_A] >> 4, cmos[REGISTER_A] & A_RATE
-        rows = [
+        return [
             ("index", f"{self._state.index:#04x}"),
             ("register A", f"{cmos[REGISTER_A]:#04x} divider {divider}, rate {rate}"),
             ("register B", f"{cmos[REGISTER_B]:#04x} {_names(cmos[REGISTER_B], B_NAMES)}"),
@@ -146,10 +147,8 @@ class Rtc:
             ("alarm", ":".join(f"{register:02x}" for register in self._alarm)),
             ("NMI", "masked" if self._state.nmi_disabled else "enabled"),
             ("clock", "running" if self._is_running else "stopped"),
+            ("time", rtc_calendar.date(self._instant(now)).strftime("%Y-%m-%d %H:%M:%S")),
         ]
-        if now is not None:
-            rows.append(("time", rtc_calendar.date(self._instant(now)).strftime("%Y-%m-%d %H:%M:%S")))
-        return rows
 
     @property
     def _encoding(self) -> Encoding:

@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from devices.seam import Line
+from devices.seam import Line, Rows
 
 
 @dataclass(slots=True)
@@ -20,8 +20,9 @@ class WiredOr:
 
     State: ClassVar[type[WiredOrState]] = WiredOrState
 
-    def __init__(self, name: str, output: Line) -> None:
+    def __init__(self, name: str, title: str, output: Line) -> None:
         self.name = name
+        self.title = title
         self._output = output
         self._state = WiredOrState()
 
@@ -50,7 +51,7 @@ class WiredOr:
             )
         self._state = copy.deepcopy(state)
 
-    def describe(self) -> list[tuple[str, str]]:
+    def describe(self, now: int) -> Rows:
         inputs = "".join(str(int(level)) for level in self._state.levels)
         return [("level", "high" if self.level else "low"), ("inputs", inputs)]
 

@@ -1,9 +1,8 @@
 """The devices that every conformance test runs over. Add a factory to DEVICES for each new device.
 
 A factory gets a fresh Scheduler, builds the device (with `scheduler.timer(NAME)` if it has deadlines), and
-returns a Subject: the device, the windows that a guest can reach and the input lines that others drive. The
-device has `name`, `State`, `save`, `restore`, `describe() -> list[tuple[str, str]]` and, with deadlines,
-`on_event`.
+returns a Subject: the device, the windows that a guest can reach and the input lines that others drive. What a
+user can add to the board (devices/catalog.py) is here by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
-from devices.board.test_exit import TEST_EXIT_SIZE, TestExit
+from devices.catalog import fittings
+from devices.fitting import Fitting
 from devices.interrupts.apic_bus import InterruptMessage
 from devices.interrupts.ioapic import IoApic
 from devices.interrupts.lapic import Lapic
@@ -26,10 +26,10 @@ from devices.interrupts.pic import CASCADE_IRQ, Pic
 from devices.keyboard.i8042 import I8042
 from devices.pci.host import CONFIG_PORTS, PciFunction, PciHost
 from devices.pci.host_bridge import HostBridge
-from devices.scheduler import Scheduler
+from devices.scheduler import OwnedTimer, Scheduler
 from devices.seam import AddressedDevice, Line
-from devices.serial.com_ports import COM_PORT_SIZE
-from devices.serial.debugcon import DebugConsole
+from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
+from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
@@ -93,16 +93,67 @@ class Sink:
         pass
 
 
+@dataclass
+class BenchSlot:
+    """A devices.fitting.Slot with nothing else on the board."""
+
+    name: str
+    scheduler: Scheduler
+    windows: list[Window] = field(default_factory=list)
+    outputs: list[RecordingLine] = field(default_factory=list)
+
+    def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:
+        self.windows.append(Window(part, len(ports)))
+
+    def claim_memory(self, addresses: range, part: AddressedDevice) -> None:
+        self.windows.append(Window(part, len(addresses)))
+
+    def irq(self, number: int) -> Line:
+        self.outputs.append(RecordingLine())
+        return self.outputs[-1]
+
+    def timer(self) -> OwnedTimer:
+        return self.scheduler.timer(self.name)
+
+    @property
+    def debug_output(self) -> Sink:
+        return Sink()
+
+    def end_run(self, code: int) -> None:
+        pass
+
+
+def fitted(fitting: Fitting) -> Callable[[Scheduler], Subject]:
+    """A factory for what a user can add."""
+
+    def make(scheduler: Scheduler) -> Subject:
+        slot = BenchSlot(fitting.kind, scheduler)
+        device = fitting.fit(slot, fitting.options())
+        return Subject(device, slot.windows, outputs=slot.outputs)
+
+    return make
+
+
+class Ready:
+    """A UART that takes whatever comes."""
+
+    def can_receive(self) -> bool:
+        return True
+
+    def receive(self, data: int, now: int) -> None:
+        pass
+
+
 class ConfigSpace:
     """A PCI function's configuration space as a window; the host lets no access across a dword through."""
 
     def __init__(self, function: PciFunction) -> None:
         self._function = function
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam's signature
+    def read(self, offset: int, size: int, now: int) -> int:
         return self._function.read_config(offset, size) if (offset & 3) + size <= 4 else 0
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam's signature
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         if (offset & 3) + size <= 4:
             self._function.write_config(offset, size, value)
 
@@ -116,7 +167,7 @@ def _uart(scheduler: Scheduler) -> Subject:
     return Subject(uart, [Window(uart, COM_PORT_SIZE)])
 
 
-def _i8042(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's signature
+def _i8042(scheduler: Scheduler) -> Subject:
     chip = I8042(RecordingLine(), RecordingLine(), RecordingLine(), RecordingLine())
     return Subject(chip, [Window(chip.data, 1), Window(chip.command, 1)])
 
@@ -126,27 +177,32 @@ def _acpi_pm(scheduler: Scheduler) -> Subject:
     return Subject(chip, [Window(chip, len(PM_PORTS))])
 
 
-def _wired_or(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's signature
-    line = WiredOr("a20", RecordingLine())
+def _feed(scheduler: Scheduler) -> Subject:
+    port = COM_PORTS[0]
+    return Subject(SerialFeed(port, Ready(), scheduler.timer(feed_name(port))), [])
+
+
+def _wired_or(scheduler: Scheduler) -> Subject:
+    line = WiredOr("a20", "gate of A20", RecordingLine())
     return Subject(line, [], [line.input(), line.input(level=True)])
 
 
 def _one(device: Any, length: int) -> Callable[[Scheduler], Subject]:
     """A factory for a device without deadlines that is its own only window; `device` makes a fresh one."""
 
-    def make(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's signature
+    def make(scheduler: Scheduler) -> Subject:
         fresh = device()
         return Subject(fresh, [Window(fresh, length)])
 
     return make
 
 
-def _host_bridge(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's signature
+def _host_bridge(scheduler: Scheduler) -> Subject:
     bridge = HostBridge()
     return Subject(bridge, [Window(ConfigSpace(bridge), 256)])
 
 
-def _pic(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's signature
+def _pic(scheduler: Scheduler) -> Subject:
     intr = RecordingLine()
     pic = Pic(intr)
     inputs = [pic.input(irq) for irq in range(16) if irq != CASCADE_IRQ]
@@ -189,7 +245,7 @@ class Refusing:
         return message.vector % 2 == 0
 
 
-def _ioapic(scheduler: Scheduler) -> Subject:  # noqa: ARG001 - a factory's signature
+def _ioapic(scheduler: Scheduler) -> Subject:
     ioapic = IoApic(Refusing())
     return Subject(ioapic, [Window(ioapic, 0x20)], [ioapic.input(pin) for pin in range(24)])
 
@@ -203,6 +259,7 @@ DEVICES.update(
         "lapic": _lapic,
         "ioapic": _ioapic,
         "uart": _uart,
+        "com1-input": _feed,
         "i8042": _i8042,
         "acpi-pm": _acpi_pm,
         "a20": _wired_or,
@@ -210,10 +267,9 @@ DEVICES.update(
         "apm": _one(lambda: Apm(_ignore), len(APM_PORTS)),
         "pci": _one(lambda: PciHost(RecordingLine()), len(CONFIG_PORTS)),
         "port92": _one(lambda: Port92(RecordingLine(), RecordingLine()), 1),
-        "debugcon": _one(lambda: DebugConsole("debugcon", Sink()), 1),
-        "test-exit": _one(lambda: TestExit(_ignore), TEST_EXIT_SIZE),
         "dma-page": _one(DmaPage, len(DMA_PAGE_PORTS)),
         "dma1": _one(lambda: Dma8237A("dma1", 1), len(MASTER_PORTS)),
         "dma2": _one(lambda: Dma8237A("dma2", 2), len(SLAVE_PORTS)),
     }
+    | {fitting.kind: fitted(fitting) for fitting in fittings().values()}
 )

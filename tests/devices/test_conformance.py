@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from contextlib import suppress
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.scheduler import Scheduler
+from devices.seam import InputDevice
 from tests.devices.conformance import DEVICES, Subject
 
 EVENTS_ON_TIME = 30
@@ -35,6 +37,7 @@ scripts = st.lists(
         st.tuples(st.just("read"), windows, offsets, sizes),
         st.tuples(st.just("write"), windows, offsets, sizes, values),
         st.tuples(st.just("line"), st.integers(0, 31), st.booleans()),
+        st.tuples(st.just("take"), st.integers(0, 11), st.binary(max_size=4)),
         st.tuples(st.just("wait"), st.sampled_from(WAITS)),
     ),
     max_size=20,
@@ -61,6 +64,8 @@ class Rig:
     def step(self, action: str, *arguments: Any) -> int | None:
         if action == "wait":
             self.wait(*arguments)
+        elif action == "take":
+            self.take(*arguments)
         elif action == "line" and self.subject.inputs:
             number, level = arguments
             self.subject.inputs[number % len(self.subject.inputs)].set(level)
@@ -77,6 +82,17 @@ class Rig:
             assert 0 <= result < 1 << 8 * size
             return result
         return None
+
+    def take(self, number: int, data: bytes) -> None:
+        """An input, if the device takes any: of this number in its whole fields, and this data in the others."""
+        device = self.subject.device
+        if not isinstance(device, InputDevice):
+            return
+        kind = device.INPUTS[number % len(device.INPUTS)]
+        hints = get_type_hints(kind)
+        chosen = {str: device.name, int: number, bytes: data, bool: bool(number & 1)}
+        with suppress(ValueError):
+            device.take(kind(**{field.name: chosen[hints[field.name]] for field in dataclasses.fields(kind)}), self.now)
 
     def wait(self, nanoseconds: int) -> None:
         """Deliver a number of events on time and the rest late, as a long block of code would."""
@@ -145,7 +161,7 @@ def test_the_same_accesses_end_in_the_same_state_whether_or_not_somebody_looks(n
     alone, watched = Rig.make(name), Rig.make(name)
     results = []
     for step in script:
-        rows = watched.subject.device.describe()
+        rows = watched.subject.device.describe(watched.now)
         assert rows
         assert all(isinstance(title, str) and title and isinstance(text, str) for title, text in rows)
         results += watched.run([step])
@@ -177,6 +193,6 @@ def test_the_suite_reaches_the_state_at_all(name):
         for offset in range(0x20):
             for value in (0x12, 0xFF, 0x0100, 0xFEDCBA98):
                 for size in (1, 4):
-                    rig.run([("write", number, offset, size, value), ("line", offset, True)])
+                    rig.run([("write", number, offset, size, value), ("line", offset, True), ("take", offset, b"ab")])
                     seen += rig.save()[:2] != start
     assert seen or dataclasses.fields(rig.subject.device.State) == ()

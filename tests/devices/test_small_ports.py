@@ -28,20 +28,20 @@ def test_port92_gates_a20_and_resets_on_the_rising_bit() -> None:
 
 def test_a20_is_on_while_either_source_is() -> None:
     out = RecordingLine(level=True)
-    a20 = WiredOr("a20", out)
+    a20 = WiredOr("a20", "gate of A20", out)
     keyboard, fast = a20.input(level=True), a20.input()
     fast.set(True)
     keyboard.set(False)
     assert out.level
     fast.set(False)
     assert not out.level
-    assert a20.describe() == [("level", "low"), ("inputs", "00")]
+    assert a20.describe(0) == [("level", "low"), ("inputs", "00")]
 
 
 def test_wired_or_refuses_a_state_of_another_shape() -> None:
-    line = WiredOr("a20", RecordingLine())
+    line = WiredOr("a20", "gate of A20", RecordingLine())
     line.input()
-    other = WiredOr("a20", RecordingLine())
+    other = WiredOr("a20", "gate of A20", RecordingLine())
     with pytest.raises(ValueError, match="1 inputs, the saved state 0"):
         line.restore(other.save())
 
@@ -68,7 +68,10 @@ def test_test_exit_ends_the_run_with_an_odd_code(size: int, value: int, code: in
     codes: list[int] = []
     bus = PortBus()
     bus.claim(
-        range(TEST_EXIT_PORT, TEST_EXIT_PORT + TEST_EXIT_SIZE), TestExit(codes.append), "test-exit", wide=True
+        range(TEST_EXIT_PORT, TEST_EXIT_PORT + TEST_EXIT_SIZE),
+        TestExit("test-exit", TEST_EXIT_PORT, codes.append),
+        "test-exit",
+        wide=True,
     )
     bus.write(TEST_EXIT_PORT, size, value, 0)
     assert codes == [code]
@@ -81,8 +84,8 @@ def test_port_80_keeps_the_post_code() -> None:
     bus.write(0x80, 1, 0x3D, 0)
     bus.write(0x87, 1, 0x12, 0)
     assert bus.read(0x80, 1, 0) == 0x3D
-    assert dict(pages.describe())["POST code"] == "3d"
-    assert dict(pages.describe())["channel 0 page"] == "12"
+    assert dict(pages.describe(0))["POST code"] == "3d"
+    assert dict(pages.describe(0))["channel 0 page"] == "12"
 
 
 @pytest.mark.parametrize(("ports", "stride"), [(MASTER_PORTS, 1), (SLAVE_PORTS, 2)])
@@ -100,7 +103,7 @@ def test_dma_registers_go_low_byte_first(ports: range, stride: int) -> None:
     bus.write(port(0xC), 1, 0, 0)
     assert bus.read(port(0x3), 1, 0) == 0xFF
     bus.write(port(0xB), 1, 0x59, 0)
-    assert dict(chip.describe())["channel 1"] == "single read, address 0000, count 12ff"
+    assert dict(chip.describe(0))["channel 1"] == "single read, address 0000, count 12ff"
 
 
 def test_dma_masks_and_master_clear() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from os import PathLike, fspath
 
 from vmdbg.api.guest import Guest
@@ -34,6 +35,7 @@ def launch(
     cpu: str = "base",
     apic: bool = True,
     start: int = DEFAULT_START,
+    devices: Sequence[str] = (),
     load_address: int | None = None,
     mode: CpuMode | None = None,
     via_decompressor: bool = False,
@@ -44,9 +46,10 @@ def launch(
     """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
 
     memory, checkpoint_memory: bytes, or text such as "256M". start: what the RTC shows at first, in seconds since
-    1970. record: a new file to record into. Raises UserError, EngineError.
+    1970. devices: those to add, as `--device` has them. record: a new file to record into. Raises UserError,
+    EngineError.
     """
-    config = MachineConfig(_bytes(memory), cpu, apic, start)
+    config = MachineConfig(_bytes(memory), cpu, apic, start, tuple(devices))
     acpi = acpi_segment(AcpiConfig(apic=apic)) if bios is None else None
     options = BootOptions(
         memory=config.memory,

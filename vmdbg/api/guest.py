@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from devices.board.acpi_pm import PowerButton
+from devices.serial.feed import SerialInput
 from vmdbg.api.hit import Hit
 from vmdbg.api.memory import Memory
 from vmdbg.api.registers import Registers
@@ -22,7 +24,7 @@ from vmdbg.engine.exits import Access, EventKind
 from vmdbg.errors import GuestError, RecordingError, UserError
 from vmdbg.expressions.place import Aim, Place
 from vmdbg.machine.digest import Digest, digest
-from vmdbg.machine.inputs import NmiButton, PowerButton, SerialInput
+from vmdbg.machine.inputs import NmiButton
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording, save_snapshot

@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass
 
 from devices.board import acpi_pm, apm
+from devices.board.isa import CHIPS, IsaChip
 from devices.pci.host import CONFIG_PORTS, RESET_CONTROL, RESET_CPU, SYSTEM_RESET
-from devices.serial.com_ports import COM_PORTS, ComPort
 from vmdbg.boot.dsdt import definition_block
 from vmdbg.boot.image import Segment
 from vmdbg.units import Physical
@@ -49,7 +49,7 @@ class AcpiConfig:
     pair.
     """
 
-    com_ports: tuple[ComPort, ...] = COM_PORTS
+    chips: tuple[IsaChip, ...] = CHIPS
     apic: bool = True
 
 
@@ -62,7 +62,7 @@ def acpi_segment(config: AcpiConfig, base: Physical = DEFAULT_BASE) -> Segment:
         raise ValueError(f"the ACPI tables must start at a multiple of {ALIGNMENT}, not at {base:#x}")
     image = _Image(base, reserve=_RSDP_SIZE)
     facs = image.add(_facs())
-    dsdt = image.add(_table(b"DSDT", 2, definition_block(config.com_ports)))
+    dsdt = image.add(_table(b"DSDT", 2, definition_block(config.chips)))
     tables = [image.add(_fadt(facs, dsdt))]
     if config.apic:
         tables.append(image.add(_madt()))

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from devices.board.acpi_pm import PowerButton
 from vmdbg.cli.gdb_options import gdb_service
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config, scripted_lines
 from vmdbg.cli.seat import PromptOptions, gdb_seat, prompt_seat, timeline_seat
@@ -28,7 +29,7 @@ from vmdbg.host.serial_lines import Receive, Stdio, StdioBackend
 from vmdbg.host.serial_watch import PanicWatch, UntilText
 from vmdbg.host.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
 from vmdbg.host.typist import Typist
-from vmdbg.machine.inputs import NmiButton, PowerButton
+from vmdbg.machine.inputs import NmiButton
 from vmdbg.machine.machine import DEBUG_CONSOLE
 
 if TYPE_CHECKING:

@@ -55,6 +55,13 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
 def _machine_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--memory", type=memory_size, default=DEFAULT_MEMORY, metavar="SIZE", help="RAM (256M)")
     group.add_argument("--cpu", default=DEFAULT_MODEL, metavar="NAME", help=f"CPU model: {', '.join(MODELS)}")
+    group.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="KIND[,OPTION=VALUE...]",
+        help="add a device, as debugcon,port=0x3a0,id=log; `vmdbg devices --addable` lists them; may be repeated",
+    )
     group.add_argument("--no-apic", action="store_true", help="no local APIC and no I/O APIC, just the 8259A pair")
     first = "what the RTC shows at first (2000-01-01)"
     group.add_argument("--start", type=start_date, default=DEFAULT_START, metavar="DATE", help=first)
@@ -167,4 +174,4 @@ def scripted_lines(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def machine_config(options: argparse.Namespace) -> MachineConfig:
-    return MachineConfig(options.memory, options.cpu, not options.no_apic, options.start)
+    return MachineConfig(options.memory, options.cpu, not options.no_apic, options.start, tuple(options.device))

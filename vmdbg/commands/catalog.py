@@ -15,7 +15,7 @@ MODULES = (
     "time.when", "time.goto", "time.bookmark", "time.where_was", "time.last_write", "time.query",
     "time.history", "time.diff", "time.fork", "data.set_value", "data.search", "cpu.msr", "devices.screen",
     "code.symbol", "code.context", "linux.processes", "linux.oops", "linux.programs", "linux.types",
-    "linux.trace", "scripting", "devices.send", "time.save",
+    "linux.trace", "scripting", "devices.send", "devices.input", "time.save",
 )  # fmt: skip
 
 

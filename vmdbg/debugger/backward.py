@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class BackwardContinueRun:
     """Back to the last stop before now. One slice does it all; interrupt() ends it where it began."""
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:  # noqa: ARG002 - Run's signature
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
         return search_backwards(debugger)
 
     def abandon(self, debugger: Debugger) -> None:
@@ -66,7 +66,7 @@ class BackwardStepRun:
         self._span = action.span
         self._mode = action.mode or debugger.step_mode
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:  # noqa: ARG002 - Run's signature
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
         stop = self._step(debugger)
         if stop is not None:
             return stop
@@ -110,7 +110,7 @@ class SeekRun:
     def __init__(self, position: Position) -> None:
         self._position = position
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:  # noqa: ARG002 - Run's signature
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
         debugger.timeline.seek(self._position, debugger.on_progress)
         return StepDone()
 

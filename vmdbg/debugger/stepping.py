@@ -212,7 +212,7 @@ class BackwardRun:
         self._step = step
         self._left = times
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:  # noqa: ARG002 - Run's signature
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
         stop = self._step(debugger)
         self._left -= 1
         return stop if self._left <= 0 or not isinstance(stop, StepDone) else None

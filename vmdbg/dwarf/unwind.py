@@ -56,16 +56,16 @@ class FrameRules:
 
     cfa = frame_base
 
-    def indexed_address(self, index: int) -> int:  # noqa: ARG002 - Surroundings
+    def indexed_address(self, index: int) -> int:
         raise NotAvailableError("a frame rule that depends on a unit")
 
-    def entry_value(self, inner: Operations) -> int:  # noqa: ARG002 - Surroundings
+    def entry_value(self, inner: Operations) -> int:
         raise NotAvailableError("a frame rule that depends on a function")
 
-    def base_type(self, offset: int) -> BaseType | None:  # noqa: ARG002 - Surroundings
+    def base_type(self, offset: int) -> BaseType | None:
         raise NotAvailableError("a frame rule that depends on a unit")
 
-    def operations_of(self, offset: int, *, in_unit: bool) -> Operations:  # noqa: ARG002 - Surroundings
+    def operations_of(self, offset: int, *, in_unit: bool) -> Operations:
         raise NotAvailableError("a frame rule that depends on a unit")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from devices.serial.feed import SerialInput
 from vmdbg.errors import UserError
 from vmdbg.host.endings import Ending, GuestEnded, OutputClosed, Panicked, Signalled, TextSeen, TickReached, UserQuit
 from vmdbg.host.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength
@@ -17,7 +18,7 @@ from vmdbg.host.seat import Seat
 from vmdbg.host.serial_lines import SerialBackend
 from vmdbg.host.serial_watch import PanicWatch, UntilText
 from vmdbg.host.typist import Typist
-from vmdbg.machine.inputs import Input, SerialInput
+from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import HaltedForever, Outcome
 from vmdbg.units import Tick

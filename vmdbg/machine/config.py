@@ -21,3 +21,5 @@ class MachineConfig:
     cpu: str = "base"
     apic: bool = True
     start: int = DEFAULT_START
+    devices: tuple[str, ...] = ()
+    """Those added to the board's own, each as devices.fitting.parse_choice() takes it."""

@@ -10,20 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+from devices.seam import DeviceInput
 from vmdbg.units import Physical, Tick
-
-
-@dataclass(frozen=True, slots=True)
-class SerialInput:
-    """Bytes that arrive at serial port `port` (0 for COM1), as fast as the line carries them."""
-
-    port: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PowerButton:
-    """The power button is pressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +44,8 @@ class PortWrite:
     value: int
 
 
-Input = SerialInput | PowerButton | NmiButton | RegisterWrite | MemoryWrite | PortWrite
+Input = NmiButton | RegisterWrite | MemoryWrite | PortWrite | DeviceInput
+"""The CPU's, the debugger's, and those that devices declare."""
 
 
 @dataclass(frozen=True, slots=True)

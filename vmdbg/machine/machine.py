@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from devices.scheduler import Event, Scheduler
+from devices.seam import DeviceInput
 from vmdbg.engine.exits import (
     BreakpointHit,
     EventCaught,
@@ -24,7 +25,7 @@ from vmdbg.engine.exits import (
     WatchpointHit,
 )
 from vmdbg.engine.port import Bus, Engine
-from vmdbg.errors import RecordingError
+from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.console import Console
 from vmdbg.machine.cpu_lines import LATENCY, OWNER, IntrLine, NmiLine
@@ -35,9 +36,7 @@ from vmdbg.machine.inputs import (
     MemoryWrite,
     NmiButton,
     PortWrite,
-    PowerButton,
     RegisterWrite,
-    SerialInput,
 )
 from vmdbg.machine.local_apic import TIMER, LocalApicInEngine
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
@@ -135,7 +134,7 @@ class Machine:
             self.on_interrupt(vector, now)
         return vector
 
-    def read_task_priority(self, now: int) -> int:  # noqa: ARG002 - the bus's signature
+    def read_task_priority(self, now: int) -> int:
         return self.pc.lapic.tpr >> 4 if self.pc.lapic is not None else 0
 
     def write_task_priority(self, value: int, now: int) -> None:
@@ -165,8 +164,17 @@ class Machine:
         if self.in_access:
             self.engine.request_stop()
 
+    def must_take(self, data: Input) -> None:
+        """Raises UserError for an input of a device that is not here, or takes no such."""
+        match data:
+            case NmiButton() | RegisterWrite() | MemoryWrite() | PortWrite():
+                return
+            case _ if self.pc.taker(data) is None:
+                raise UserError(f"this machine has no {data.device!r} that takes {type(data).__name__}")
+
     def push(self, data: Input) -> None:
-        """An input comes now."""
+        """An input comes now. Raises UserError if there is nobody to take it."""
+        self.must_take(data)
         self.inputs.push(self.clock, data)
 
     def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Outcome:
@@ -332,10 +340,6 @@ class Machine:
     def _apply(self, data: Input) -> None:
         self._count_phase(1)
         match data:
-            case SerialInput(port, text):
-                self.pc.feeds[port].send(text, self.clock)
-            case PowerButton():
-                self.pc.acpi_pm.press_power_button(self.clock)
             case NmiButton():
                 self.engine.raise_nmi()
             case RegisterWrite(name, value):
@@ -345,7 +349,14 @@ class Machine:
             case PortWrite(port, size, value):
                 self._ports.write(port, size, value, self.clock)
             case _:
-                assert_never(data)
+                self._hand_over(data)
+
+    def _hand_over(self, data: DeviceInput) -> None:
+        """push() has seen to it that somebody takes it, but for what a recording of another machine holds."""
+        taker = self.pc.taker(data)
+        if taker is None:
+            raise RecordingError(f"this machine has no {data.device!r} to take {type(data).__name__}")
+        taker.take(data, self.clock)
 
     def _wake(self) -> bool:
         """Whether the halted CPU goes on."""

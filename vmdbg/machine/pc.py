@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
+from devices.board import isa
 from devices.board.acpi_pm import PM_PORTS, SCI_IRQ, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
-from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
-from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
+from devices.board.dma import Dma8237A
+from devices.board.dma_page import DmaPage
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
-from devices.board.test_exit import TEST_EXIT_PORT, TEST_EXIT_SIZE, TestExit
+from devices.catalog import fittings
+from devices.fitting import parse_choice
 from devices.interrupts.ioapic import IoApic
 from devices.interrupts.lapic import Lapic
 from devices.interrupts.pic import Pic
 from devices.keyboard.i8042 import AUX_IRQ, I8042, KEYBOARD_IRQ
 from devices.pci.host import CONFIG_PORTS, PciHost
 from devices.pci.host_bridge import HOST_BRIDGE_DEVICE, HostBridge
-from devices.scheduler import Scheduler
-from devices.seam import Line
+from devices.scheduler import OwnedTimer, Scheduler
+from devices.seam import AddressedDevice, Device, DeviceInput, EventDevice, InputDevice, Line, Timer
 from devices.serial.backend import Backend
-from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
-from devices.serial.debugcon import BOCHS_PORT, SEABIOS_PORT, DebugConsole
-from devices.serial.feed import SerialFeed
+from devices.serial.com_ports import COM_PORTS
+from devices.serial.debugcon import SEABIOS_PORT
+from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
@@ -31,12 +33,17 @@ from devices.wiring.bus import PortBus
 from devices.wiring.irq import FanOut, isa_line
 from devices.wiring.memory_bus import MemoryBus
 from devices.wiring.wired_or import WiredOr
+from vmdbg.errors import UserError
 from vmdbg.machine.config import MachineConfig
 
 LAPIC_BASE = 0xFEE00000
 IOAPIC_BASE = 0xFEC00000
 WINDOW = 0x1000
 RTC_IRQ = 8
+
+
+BUILT_IN = ("debugcon", f"debugcon,port={SEABIOS_PORT:#x},id=seabios-debugcon", "test-exit")
+_Fitted = TypeVar("_Fitted", bound=Device)
 
 
 class Board(Protocol):
@@ -58,7 +65,10 @@ class Pins:
 
 
 class Pc:
-    """All chips, by name in `devices`; those with deadlines are called through `on_event`."""
+    """All devices, by name in `devices`; those with deadlines are called through `on_event`.
+
+    Raises UserError for a device of `config` that there is not, or that is in another's way.
+    """
 
     def __init__(
         self, config: MachineConfig, scheduler: Scheduler, pins: Pins, board: Board, backends: Backends
@@ -66,35 +76,48 @@ class Pc:
         self.ports = PortBus()
         self.memory = MemoryBus()
         self.config = config
+        self.board = board
+        self.debug_output = backends.debug
         self._scheduler = scheduler
-        self.devices: dict[str, Any] = {}
+        self.devices: dict[str, Device] = {}
+        self._with_deadlines: dict[str, EventDevice] = {}
+        self._with_inputs: dict[str, InputDevice] = {}
+        self._given_irqs: set[int] = set()
         self._interrupt_controllers(config, pins)
         self._timers(config)
-        self._system_control(pins, board, backends)
+        self._system_control(pins, board)
         self._serial_ports(backends)
+        for text in (*BUILT_IN, *config.devices):
+            self._fit(text)
 
-    def _add(self, device: Any) -> Any:
+    def _add(self, device: _Fitted) -> _Fitted:
         self.devices[device.name] = device
+        if isinstance(device, EventDevice):
+            self._with_deadlines[device.name] = device
+        if isinstance(device, InputDevice):
+            self._with_inputs[device.name] = device
         return device
+
+    def _claim(self, chip: Device, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:
+        self.ports.claim(ports, part, chip.name, wide=wide)
 
     def _interrupt_controllers(self, config: MachineConfig, pins: Pins) -> None:
         self.lapic: Lapic | None = None
         pic_output = pins.intr
         if config.apic:
-            self.lapic = self._add(
-                Lapic(self._scheduler.timer("lapic"), pins.intr, pins.nmi, lambda: self.pic.acknowledge())
-            )
+            self.lapic = self._add(Lapic(self.timer(Lapic.name), pins.intr, pins.nmi, lambda: self.pic.acknowledge()))
             pic_output = self.lapic.lint0
-        self.pic: Pic = self._add(Pic(pic_output))
+        self.pic = self._add(Pic(pic_output))
         self.ioapic: IoApic | None = None
         if self.lapic is not None:
             self.ioapic = self._add(IoApic(self.lapic))
             self.lapic.on_end_of_interrupt(self.ioapic)
             self.lapic.set_virtual_wire_mode()
-            self.memory.claim(range(LAPIC_BASE, LAPIC_BASE + WINDOW), self.lapic, "lapic")
-            self.memory.claim(range(IOAPIC_BASE, IOAPIC_BASE + WINDOW), self.ioapic, "ioapic")
-        for chip, base in ((self.pic.master, 0x20), (self.pic.slave, 0xA0), (self.pic.elcr, 0x4D0)):
-            self.ports.claim(range(base, base + 2), chip, "pic")
+            self.memory.claim(range(LAPIC_BASE, LAPIC_BASE + WINDOW), self.lapic, self.lapic.name)
+            self.memory.claim(range(IOAPIC_BASE, IOAPIC_BASE + WINDOW), self.ioapic, self.ioapic.name)
+        parts: tuple[AddressedDevice, ...] = (self.pic.master, self.pic.slave, self.pic.elcr)
+        for part, ports in zip(parts, isa.PIC.ports, strict=True):
+            self._claim(self.pic, ports, part)
 
     def irq(self, number: int) -> Line:
         """ISA interrupt request line 0 to 15."""
@@ -103,48 +126,103 @@ class Pc:
         return isa_line(number, self.pic.input, self.ioapic.input)
 
     def _timers(self, config: MachineConfig) -> None:
-        self.pit = self._add(Pit(self._scheduler.timer("pit"), self.irq(0)))
-        self.ports.claim(range(0x40, 0x44), self.pit, "pit")
-        self.ports.claim(range(0x61, 0x62), self._add(Port61(self.pit)), "port61")
-        rtc = self._add(Rtc(self._scheduler.timer("rtc"), self.irq(RTC_IRQ), config.start))
+        pit = self._add(Pit(self.timer(Pit.name), self.irq(0)))
+        port61 = self._add(Port61(pit))
+        rtc = self._add(Rtc(self.timer(Rtc.name), self.irq(RTC_IRQ), config.start))
         rtc.set_memory_size(config.memory)
-        self.ports.claim(range(0x70, 0x72), rtc, "rtc")
+        self._claim(pit, isa.PIT.ports[0], pit)
+        self._claim(port61, isa.SPEAKER.ports[0], port61)
+        self._claim(rtc, isa.RTC.ports[0], rtc)
 
-    def _system_control(self, pins: Pins, board: Board, backends: Backends) -> None:
-        a20 = self._add(WiredOr("a20", pins.a20))
+    def _system_control(self, pins: Pins, board: Board) -> None:
+        a20 = self._add(WiredOr("a20", "gate of address line 20", pins.a20))
         i8042 = self._add(I8042(self.irq(KEYBOARD_IRQ), self.irq(AUX_IRQ), a20.input(level=True), pins.reset))
-        self.ports.claim(range(0x60, 0x61), i8042.data, "i8042")
-        self.ports.claim(range(0x64, 0x65), i8042.command, "i8042")
-        self.ports.claim(range(0x92, 0x93), self._add(Port92(a20.input(), pins.reset)), "port92")
-        self.acpi_pm = self._add(AcpiPm(self.irq(SCI_IRQ), self._scheduler.timer("acpi-pm"), board.power_off))
-        self.ports.claim(PM_PORTS, self.acpi_pm, "acpi-pm", wide=True)
-        self.ports.claim(APM_PORTS, self._add(Apm(self.acpi_pm.set_acpi_mode)), "apm")
+        port92 = self._add(Port92(a20.input(), pins.reset))
+        acpi_pm = self._add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
+        apm = self._add(Apm(acpi_pm.set_acpi_mode))
         pci = self._add(PciHost(pins.reset))
         pci.add(HOST_BRIDGE_DEVICE, 0, self._add(HostBridge()))
-        self.ports.claim(CONFIG_PORTS, pci, "pci", wide=True)
-        for name, ports, stride in (("dma1", MASTER_PORTS, 1), ("dma2", SLAVE_PORTS, 2)):
-            self.ports.claim(ports, self._add(Dma8237A(name, stride)), name)
-        self.ports.claim(DMA_PAGE_PORTS, self._add(DmaPage()), "dma-page")
-        for name, port in (("debugcon", BOCHS_PORT), ("seabios-debugcon", SEABIOS_PORT)):
-            self.ports.claim(range(port, port + 1), self._add(DebugConsole(name, backends.debug)), name)
-        test_exit = self._add(TestExit(board.end_run))
-        self.ports.claim(range(TEST_EXIT_PORT, TEST_EXIT_PORT + TEST_EXIT_SIZE), test_exit, "test-exit", wide=True)
+        dma1, dma2 = self._add(Dma8237A("dma1", 1)), self._add(Dma8237A("dma2", 2))
+        pages = self._add(DmaPage())
+        self._claim(i8042, isa.KEYBOARD.ports[0], i8042.data)
+        self._claim(i8042, isa.KEYBOARD.ports[1], i8042.command)
+        self._claim(port92, isa.PORT92, port92)
+        self._claim(acpi_pm, PM_PORTS, acpi_pm, wide=True)
+        self._claim(apm, APM_PORTS, apm)
+        self._claim(pci, CONFIG_PORTS, pci, wide=True)
+        self._claim(dma1, isa.DMA.ports[0], dma1)
+        self._claim(pages, isa.DMA.ports[1], pages)
+        self._claim(dma2, isa.DMA.ports[2], dma2)
 
     def _serial_ports(self, backends: Backends) -> None:
-        self.feeds: list[SerialFeed] = []
-        shared = {irq: self._add(WiredOr(f"irq{irq}", self.irq(irq))) for irq in sorted({p.irq for p in COM_PORTS})}
-        for index, port in enumerate(COM_PORTS):
-            line = shared[port.irq].input()
-            uart = Uart16550A(port.name, line, self._scheduler.timer(port.name), backends.serial[index])
-            self.ports.claim(range(port.base, port.base + COM_PORT_SIZE), self._add(uart), port.name)
-            feed = SerialFeed(f"{port.name}-input", uart, self._scheduler.timer(f"{port.name}-input"))
-            self.feeds.append(self._add(feed))
+        shared: dict[int, WiredOr] = {}
+        for irq in sorted({port.irq for port in COM_PORTS}):
+            ends = " and ".join(f"COM{n}" for n, port in enumerate(COM_PORTS, 1) if port.irq == irq)
+            shared[irq] = self._add(WiredOr(f"irq{irq}", f"interrupt line that {ends} share", self.irq(irq)))
+        for port, chip, backend in zip(COM_PORTS, isa.COMS, backends.serial, strict=True):
+            uart = self._add(Uart16550A(port.name, shared[port.irq].input(), self.timer(port.name), backend))
+            self._claim(uart, chip.ports[0], uart)
+            self._add(SerialFeed(port, uart, self.timer(feed_name(port))))
+
+    def _fit(self, text: str) -> None:
+        try:
+            choice = parse_choice(text, fittings())
+            if choice.name in self.devices:
+                raise ValueError(f"there is a device {choice.name!r} already: give it another name with id=NAME")
+            device = self._add(choice.fitting.fit(BoardSlot(self, choice.name), choice.options))
+        except ValueError as error:
+            raise UserError(f"--device {text}: {error}") from None
+        assert device.name == choice.name, f"{text}: fitted as {device.name}"
+
+    def timer(self, device: str) -> OwnedTimer:
+        """Deadlines of a device, which has on_event()."""
+        return self._scheduler.timer(device)
+
+    def free_irq(self, number: int) -> Line:
+        """One that nothing else has yet. Raises ValueError if there is no such."""
+        free = [irq for irq in isa.FREE_IRQS if irq not in self._given_irqs]
+        if number not in free:
+            raise ValueError(f"interrupt {number} is not free; {', '.join(map(str, free))} are")
+        self._given_irqs.add(number)
+        return self.irq(number)
+
+    def taker(self, data: DeviceInput) -> InputDevice | None:
+        """The device that takes such an input; None if there is none."""
+        device = self._with_inputs.get(data.device)
+        return device if device is not None and isinstance(data, device.INPUTS) else None
 
     def on_event(self, owner: str, name: str, now: int) -> None:
-        self.devices[owner].on_event(name, now)
+        self._with_deadlines[owner].on_event(name, now)
 
     def acknowledge(self) -> int:
         return self.lapic.acknowledge() if self.lapic is not None else self.pic.acknowledge()
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSlot:
+    """devices.fitting.Slot."""
+
+    pc: Pc
+    name: str
+
+    def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:
+        self.pc.ports.claim(ports, part, self.name, wide=wide)
+
+    def claim_memory(self, addresses: range, part: AddressedDevice) -> None:
+        self.pc.memory.claim(addresses, part, self.name)
+
+    def irq(self, number: int) -> Line:
+        return self.pc.free_irq(number)
+
+    def timer(self) -> Timer:
+        return self.pc.timer(self.name)
+
+    @property
+    def debug_output(self) -> Backend:
+        return self.pc.debug_output
+
+    def end_run(self, code: int) -> None:
+        self.pc.board.end_run(code)
 
 
 @dataclass(frozen=True, slots=True)

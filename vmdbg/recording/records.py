@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, TypeVar
 
 import msgspec
 
+from devices.catalog import input_types
 from vmdbg.boot.image import CpuMode, CpuStart, E820Entry, Protocol
 from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MachineConfig
-from vmdbg.machine.inputs import (
-    Input,
-    MemoryWrite,
-    NmiButton,
-    PortWrite,
-    PowerButton,
-    RegisterWrite,
-    SerialInput,
-)
+from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, PortWrite, RegisterWrite
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.units import Tick
 
-INPUT_TYPES: dict[str, type[Input]] = {
-    type_.__name__: type_ for type_ in (SerialInput, PowerButton, NmiButton, RegisterWrite, MemoryWrite, PortWrite)
-}
-SERIAL_PORTS = 4
+
+@functools.cache
+def input_types_by_name() -> dict[str, type[Input]]:
+    """Every class of inputs that a recording may hold."""
+    return {type_.__name__: type_ for type_ in (NmiButton, RegisterWrite, MemoryWrite, PortWrite, *input_types())}
 
 
 class FileRef(msgspec.Struct, frozen=True):
@@ -192,14 +187,12 @@ def encode_input(entry: PlacedInput) -> InputRecord:
 
 def decode_input(record: InputRecord, memory: int) -> PlacedInput:
     """`memory` is the size of RAM. Raises RecordingError for what no machine takes."""
-    type_ = INPUT_TYPES.get(record.type)
+    type_ = input_types_by_name().get(record.type)
     what = f"the input at tick {record.tick}"
     if type_ is None:
         raise RecordingError(f"{what} is of unknown kind {record.type[:40]!r}")
     data: Any = decode(record.body, type_, what)
     match data:
-        case SerialInput(port):
-            good = 0 <= port < SERIAL_PORTS
         case MemoryWrite(address, content):
             good = 0 <= address <= memory - len(content)
         case PortWrite(port, size, value):

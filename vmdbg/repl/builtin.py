@@ -31,20 +31,20 @@ def add_commands(repl: Repl, *, console: bool) -> None:
     registry = repl.session.registry
 
     @command("quit", Group.SESSION, aliases=("q", "exit"), examples=("quit",), registry=registry)
-    def quit_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    def quit_(session: Session, arguments: Arguments) -> Document:
         """Leave the prompt and end the machine."""
         repl.left = Leave.QUIT
         return EMPTY
 
     @command("theme", Group.SESSION, declare_theme, examples=("theme", "theme mono"), registry=registry)
-    def theme(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    def theme(session: Session, arguments: Arguments) -> Document:
         """Choose the colours; NO_COLOR and VMDBG_THEME choose them at the start."""
         if arguments.name:
             repl.use_theme(find_theme(arguments.name))
         return document(f"theme {repl.theme.name}; there are: {', '.join(THEMES)}")
 
     @command("keys", Group.SESSION, aliases=("info keys",), examples=("keys",), registry=registry)
-    def keys(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    def keys(session: Session, arguments: Arguments) -> Document:
         """Show which keys are commands."""
         return document(HELP, "Tab completes, Up and Ctrl-R find earlier lines, Ctrl-C stops the guest")
 
@@ -53,7 +53,7 @@ def add_commands(repl: Repl, *, console: bool) -> None:
         known = realtime
 
         @command("realtime", Group.RUN, declare_realtime, examples=("realtime", "realtime off"), registry=registry)
-        def realtime_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+        def realtime_(session: Session, arguments: Arguments) -> Document:
             """Show or choose whether guest time keeps to host time while the guest idles, or idle time takes none.
 
             The guest cannot tell. At a terminal's prompt and console it does at first, in scripts it does not.
@@ -65,7 +65,7 @@ def add_commands(repl: Repl, *, console: bool) -> None:
             return document(words, value={"prompt": known.prompt, "scripts": known.scripts})
 
     @command("console", Group.RUN, aliases=("interact",), examples=("console",), registry=registry)
-    def console_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+    def console_(session: Session, arguments: Arguments) -> Document:
         """Let the guest run with the keyboard at its console; Ctrl-] d comes back."""
         if not console:
             raise UserError("the guest's console is not at this terminal: `continue` runs on, `send TEXT` types there")

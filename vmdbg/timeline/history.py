@@ -59,7 +59,7 @@ class History:
         self._next += 1
         return entry.input
 
-    def push(self, clock: Tick, data: Input) -> None:  # noqa: ARG002 - the position is finer
+    def push(self, clock: Tick, data: Input) -> None:
         """Raises UserError in the past."""
         if not self.writable:
             raise UserError(

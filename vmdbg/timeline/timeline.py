@@ -381,6 +381,7 @@ class Timeline:
         """An input from outside, now; what a debugger writes takes effect at once. Raises UserError in the past."""
         if self.machine.ending is not None:
             raise UserError("the guest has ended: go back and `fork` to change what happens")
+        self.machine.must_take(data)
         self.history.writable = self.live
         self.history.push(self.machine.clock, data)
         if self.recorder is not None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from devices.board.acpi_pm import PM_PORTS, PM_TIMER_HZ, AcpiPm
+from devices.board.acpi_pm import PM_PORTS, PM_TIMER_HZ, AcpiPm, PowerButton
 from devices.board.apm import ACPI_DISABLE, ACPI_ENABLE, APM_PORTS, Apm
 from devices.scheduler import Scheduler
 from devices.wiring.bus import PortBus
@@ -108,7 +108,7 @@ def test_byte_writes_to_the_control_register(bench: Bench) -> None:
 
 
 def test_power_button_raises_sci_until_its_status_is_cleared(bench: Bench) -> None:
-    bench.pm.press_power_button(0)
+    bench.pm.take(PowerButton(), 0)
     assert not bench.sci.level
     bench.write(EVENT + 2, 2, 0x0100)
     assert not bench.sci.level

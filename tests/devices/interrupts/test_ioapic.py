@@ -163,5 +163,5 @@ def test_pins_that_do_not_exist(pin):
 def test_describe_reads_as_the_data_sheet():
     board = Board()
     board.entry(9, 0x39 | LEVEL | ACTIVE_LOW)
-    rows = dict(board.ioapic.describe())
+    rows = dict(board.ioapic.describe(0))
     assert rows["IOREDTBL9"] == "fixed, vector 0x39, to physical 0x00, level, active low, remote IRR"

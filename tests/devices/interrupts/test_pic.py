@@ -300,7 +300,7 @@ def test_linux_probe_finds_the_chip():
 def test_describe_names_the_registers():
     board = Board()
     board.pulse(4)
-    rows = dict(board.pic.describe())
+    rows = dict(board.pic.describe(0))
     assert rows["master IRR"] == "00010000"
     assert rows["master pending"] == "IR4"
     assert rows["slave vector base"] == "0x28"

@@ -200,7 +200,7 @@ def test_keyboard_state_is_described(bench: Bench) -> None:
     bench.send(0x02)
     bench.drain()
     bench.send(0xF5)
-    rows = dict(bench.chip.describe())
+    rows = dict(bench.chip.describe(0))
     assert rows["keyboard LEDs"] == "num lock"
     assert rows["keyboard"] == "scanning disabled, scan code set 2"
 
@@ -273,4 +273,4 @@ def test_no_sequence_of_accesses_breaks_it(accesses: list[tuple[str, int]]) -> N
         state = bench.chip.save()
         assert len(state.keyboard.output) <= BUFFER_SIZE
         assert bench.irq1.level <= bool(state.output_full)
-    assert dict(bench.chip.describe())
+    assert dict(bench.chip.describe(0))

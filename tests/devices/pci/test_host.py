@@ -104,6 +104,6 @@ def test_two_functions_cannot_share_a_place(bench: Bench) -> None:
 
 def test_describe_names_the_selected_function(bench: Bench) -> None:
     bench.address(3, 0x10, bus=1, function=2)
-    rows = dict(bench.host.describe())
+    rows = dict(bench.host.describe(0))
     assert rows["CONFIG_ADDRESS"] == "80011a10 01:03.2 register 10"
     assert rows["functions"] == "00:00.0"

@@ -84,7 +84,7 @@ def test_dlab_shows_the_divisor_latch(bench: Bench) -> None:
     bench.outb(reg.LCR, 3)
     assert bench.wire.sent == []
     assert bench.inb(reg.IER) == 0
-    assert ("line", "24 baud 8N1, divisor 4660") in bench.uart.describe()
+    assert ("line", "24 baud 8N1, divisor 4660") in bench.uart.describe(0)
 
 
 def test_character_time_follows_baud_rate_and_frame(bench: Bench) -> None:
@@ -231,7 +231,7 @@ def test_receiver_reset_and_leaving_fifo_mode_empty_the_fifo(bench: Bench, fcr: 
 
 def test_fcr_bits_are_ignored_without_the_enable_bit(bench: Bench) -> None:
     bench.outb(reg.IIR_FCR, 0xC0)
-    assert ("FIFOs", "disabled") in bench.uart.describe()
+    assert ("FIFOs", "disabled") in bench.uart.describe(0)
     assert bench.inb(reg.IIR_FCR) == reg.IIR_NONE
 
 
@@ -305,7 +305,7 @@ def test_out2_gates_the_interrupt_line(bench: Bench) -> None:
 
 def test_describe_speaks_the_data_sheets_words(bench: Bench) -> None:
     bench.outb(reg.IER, reg.IER_ERBFI | reg.IER_ETBEI)
-    rows = dict(bench.uart.describe())
+    rows = dict(bench.uart.describe(0))
     assert rows["line"] == "115200 baud 8N1, divisor 1"
     assert rows["IER"] == "ETBEI ERBFI"
     assert rows["IIR"] == "THR empty"

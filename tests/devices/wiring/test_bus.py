@@ -10,10 +10,10 @@ class Registers:
     def __init__(self) -> None:
         self.log: list[tuple[int, int, int]] = []
 
-    def read(self, offset: int, size: int, now: int) -> int:  # noqa: ARG002 - the seam
+    def read(self, offset: int, size: int, now: int) -> int:
         return offset if size == 1 else 0x0A0B0C0D & (1 << 8 * size) - 1
 
-    def write(self, offset: int, size: int, value: int, now: int) -> None:  # noqa: ARG002 - the seam
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
         self.log.append((offset, size, value))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from devices.serial.com_ports import COM_PORTS
+from devices.board.isa import CHIPS
 from tests.linux_assets import AssetsMissingError, busybox_initrd, cloud_kernel
 from vmdbg.boot.acpi import ALIGNMENT, DEFAULT_BASE, AcpiConfig, acpi_segment
 from vmdbg.boot.image import Segment
@@ -106,7 +106,7 @@ def test_without_apic_there_is_no_madt() -> None:
 
 
 def test_only_the_serial_ports_that_exist_are_described() -> None:
-    data = acpi_segment(AcpiConfig(com_ports=COM_PORTS[:2])).data
+    data = acpi_segment(AcpiConfig(chips=CHIPS[:-2])).data
     assert b"COM2" in data
     assert b"COM3" not in data
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from devices.serial.feed import SerialInput
 from tests.vmdbg.gdb.guests import GDBS, gdb, gdb_program, linux_guest, lldb
 from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.machine.digest import Digest, digest
-from vmdbg.machine.inputs import SerialInput
 from vmdbg.session.session import Session
 from vmdbg.units import Tick
 

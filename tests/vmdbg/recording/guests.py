@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from devices.serial.feed import SerialInput
 from tests.guests.build import sample_kernel
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions
 from vmdbg.boot.source import read_input
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import Digest, digest
-from vmdbg.machine.inputs import SerialInput
 from vmdbg.recording.writer import RecordingWriter, start_recording
 from vmdbg.timeline.origin import BootOrigin
 from vmdbg.timeline.timeline import Timeline

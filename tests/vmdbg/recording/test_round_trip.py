@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from devices.serial.feed import SerialInput
 from tests.guests.build import sample_kernel
 from tests.vmdbg.cli.vmdbg_process import errors, vmdbg
 from tests.vmdbg.recording.conftest import Recorded
 from tests.vmdbg.recording.guests import ENDS_AT, TYPED_AT, new_timeline, record_session, session
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.digest import digest
-from vmdbg.machine.inputs import MemoryWrite, RegisterWrite, SerialInput
+from vmdbg.machine.inputs import MemoryWrite, RegisterWrite
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.fingerprint import build_fingerprint
 from vmdbg.recording.reader import open_recording

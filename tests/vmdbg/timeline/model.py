@@ -155,12 +155,12 @@ class Schedule:
         due, now = self._left[0].position, self._machine.position
         return Tick(now.tick + 1) if due.tick == now.tick and due > now else due.tick
 
-    def take(self, clock: Tick) -> Input | None:  # noqa: ARG002 - the position is finer
+    def take(self, clock: Tick) -> Input | None:
         if self._left and self._left[0].position <= self._machine.position:
             return self._left.pop(0).input
         return None
 
-    def push(self, clock: Tick, data: Input) -> None:  # noqa: ARG002 - what it must not be given
+    def push(self, clock: Tick, data: Input) -> None:
         raise AssertionError("all is known beforehand")
 
 

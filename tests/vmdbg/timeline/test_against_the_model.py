@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from devices.serial.feed import SerialInput
 from tests.vmdbg.timeline.model import Model, machine_of
 from vmdbg.engine.exits import Access, LimitReached
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.machine.digest import digest
-from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, RegisterWrite, SerialInput
+from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, RegisterWrite
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline

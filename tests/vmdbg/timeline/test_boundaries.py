@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from devices.serial.feed import SerialInput
 from tests.vmdbg.timeline.model import Model, machine_of
 from vmdbg.engine.exits import Access, BreakpointHit, ExceptionDelivered, TripleFault, WatchpointHit
 from vmdbg.engine.stops import Breakpoints, Stops, Watchpoint
 from vmdbg.errors import UserError
 from vmdbg.machine.digest import digest
-from vmdbg.machine.inputs import NmiButton, RegisterWrite, SerialInput
+from vmdbg.machine.inputs import NmiButton, RegisterWrite
 from vmdbg.machine.outcome import Outcome, TestExited
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import EndOfHistory

@@ -138,7 +138,7 @@ def _segments(state: ContextState, columns: int) -> list[Block]:
     return [whole] if len(str(whole)) + MARGIN <= columns else _rows(cells, columns, len(cells), " ")
 
 
-def _code(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001 - a section's signature
+def _code(session: Session, state: ContextState) -> list[Block]:
     pc = session.debugger.pc
     try:
         after = list(code_lines(session, pc, CODE_AFTER))
@@ -221,16 +221,16 @@ def _memory_value(session: Session, where: int, size: int) -> Text:
     return chain(session, value, 1) if size == session.registers.mode.width // 8 else text(f"{value:#x}", Style.NUMBER)
 
 
-def _source(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001 - a section's signature
+def _source(session: Session, state: ContextState) -> list[Block]:
     return list(source_lines(session, session.debugger.pc, SOURCE_LINES))
 
 
-def _stack(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001 - a section's signature
+def _stack(session: Session, state: ContextState) -> list[Block]:
     lines = stack_lines(session, stack_pointer(session), STACK_WORDS)
     return list(lines) if lines else [text("the stack pointer leads to no memory", Style.BAD)]
 
 
-def _backtrace(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001 - a section's signature
+def _backtrace(session: Session, state: ContextState) -> list[Block]:
     trace = backtrace(session)
     lines: list[Block] = []
     for frame in trace.frames[:FRAMES]:
@@ -273,7 +273,7 @@ def _shown(session: Session, expression: str) -> list[Block]:
         return [joined((text(f"{expression} = ", Style.LABEL), text(str(error), Style.BAD)))]
 
 
-def _threads(session: Session, state: ContextState) -> list[Block]:  # noqa: ARG001 - a section's signature
+def _threads(session: Session, state: ContextState) -> list[Block]:
     task = session.system.task()
     return [text(f"{task.name} ({task.pid}) {task.command_line}")] if task is not None else []
 

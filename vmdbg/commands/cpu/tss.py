@@ -11,7 +11,7 @@ from vmdbg.x86.task_state import TaskState
 
 
 @command("tss", Group.CPU, aliases=("info tss",), examples=("tss",))
-def tss(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def tss(session: Session, arguments: Arguments) -> Document:
     """Show the current task-state segment: stacks, IST, I/O bitmap, saved registers, and what is wrong with it."""
     segment, task = task_segment(session), read_task(session)
     if task is None:

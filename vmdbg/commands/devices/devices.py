@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from vmdbg.document.document import Document, Style, Text, document, pairs, section, table, text
+from devices.catalog import fittings
+from devices.fitting import Fitting
+from devices.seam import Device
+from vmdbg.document.document import Document, Style, document, pairs, section, table, text
 from vmdbg.errors import UserError
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.pc import Pc
 from vmdbg.session.registry import Arguments, Group, Parser, command, did_you_mean
 from vmdbg.session.session import Session
-
-WHAT = {
-    "lapic": "local APIC",
-    "pic": "two 8259A interrupt controllers",
-    "ioapic": "82093AA I/O APIC",
-    "pit": "8254 timer",
-    "port61": "system control port B: speaker, gate of counter 2",
-    "rtc": "MC146818 clock and CMOS memory",
-    "a20": "gate of address line 20",
-    "i8042": "keyboard controller",
-    "port92": "system control port A: A20, fast reset",
-    "acpi-pm": "ACPI power management: timer, buttons, sleep",
-    "apm": "command and status latches of APM",
-    "pci": "PCI configuration, mechanism 1",
-    "host-bridge": "PCI host bridge, 00:00.0",
-    "dma1": "8237A DMA controller, channels 0 to 3",
-    "dma2": "8237A DMA controller, channels 4 to 7",
-    "dma-page": "page registers of the DMA controllers",
-    "debugcon": "debug console: what is written is shown",
-    "seabios-debugcon": "debug console of SeaBIOS",
-    "test-exit": "ends the run with the value written",
-    "irq3": "interrupt line that COM2 and COM4 share",
-    "irq4": "interrupt line that COM1 and COM3 share",
-} | {f"com{n}": "16550A serial port" for n in range(1, 5)} | {
-    f"com{n}-input": f"what was typed and com{n} has not taken yet" for n in range(1, 5)
-}  # fmt: skip
 
 
 def declare(parser: Parser) -> None:
     parser.add_argument("names", nargs="*", metavar="DEVICE", help="which; `all` for every one")
+    parser.add_argument("--addable", action="store_true", help="those that `--device` of `vmdbg run` can add")
 
 
 @command(
@@ -47,42 +25,42 @@ def declare(parser: Parser) -> None:
     Group.DEVICES,
     declare,
     aliases=("device", "info device", "info devices", "info qtree"),
-    examples=("devices", "devices pic", "devices pit rtc", "devices com1 --json"),
+    examples=("devices", "devices pic", "devices pit rtc", "devices com1 --json", "devices --addable"),
 )
 def devices(session: Session, arguments: Arguments) -> Document:
-    """List the devices, or show the registers of some in the words of their data sheets."""
-    known = session.debugger.machine.pc.devices
+    """List the devices and where they answer, or show the registers of some in the words of their data sheets."""
+    if arguments.addable:
+        return document(table(("device", "what"), [(text(f.kind, Style.LABEL), text(f.summary)) for f in _addable()]))
+    machine = session.debugger.machine
+    known = machine.pc.devices
     if not arguments.names:
-        return _list(session, known)
-    names = list(known) if arguments.names == ["all"] else arguments.names
-    return Document(tuple(section(name, pairs(_rows(session, _find(known, name)))) for name in names))
+        return _list(machine.pc)
+    return registers_of(machine, list(known) if arguments.names == ["all"] else arguments.names)
 
 
-def _find(known: dict[str, Any], name: str) -> Any:
+def registers_of(machine: Machine, names: Sequence[str]) -> Document:
+    """A section a device. Raises UserError for one that is not there."""
+    found = [(name, _find(machine.pc.devices, name).describe(machine.clock)) for name in names]
+    return Document(tuple(section(name, pairs([(what, text(words)) for what, words in rows])) for name, rows in found))
+
+
+def _addable() -> list[Fitting]:
+    return list(fittings().values())
+
+
+def _find(known: Mapping[str, Device], name: str) -> Device:
     if name not in known:
         raise UserError(f"there is no device {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
     return known[name]
 
 
-def _list(session: Session, known: dict[str, Any]) -> Document:
-    claims: dict[str, list[str]] = {}
-    for claim in session.debugger.machine.pc.ports.claims():
-        ports = claim.addresses
-        span = f"{ports.start:x}" if len(ports) == 1 else f"{ports.start:x}-{ports.stop - 1:x}"
-        claims.setdefault(claim.name, []).append(span)
+def _list(pc: Pc) -> Document:
+    places: dict[str, list[str]] = {}
+    for claim in (*pc.ports.claims(), *pc.memory.claims()):
+        first, last = claim.addresses[0], claim.addresses[-1]
+        places.setdefault(claim.name, []).append(f"{first:x}" if first == last else f"{first:x}-{last:x}")
     rows = [
-        (text(name, Style.LABEL), text(" ".join(claims.get(name, ())), Style.ADDRESS), text(WHAT.get(name, "")))
-        for name in known
+        (text(name, Style.LABEL), text(" ".join(places.get(name, ())), Style.ADDRESS), text(device.title))
+        for name, device in pc.devices.items()
     ]
-    return document(table(("name", "ports", "what"), rows))
-
-
-def _rows(session: Session, device: Any) -> list[tuple[str, Text]]:
-    """What the chip says of itself; its saved state where it says nothing."""
-    describe = getattr(device, "describe", None)
-    if describe is None:
-        state = device.save()
-        return [(field.name, text(str(getattr(state, field.name)))) for field in dataclasses.fields(state)]
-    if "now" in inspect.signature(describe).parameters:
-        return [(name, text(words)) for name, words in describe(session.debugger.machine.clock)]
-    return [(name, text(words)) for name, words in describe()]
+    return document(table(("name", "where", "what"), rows))

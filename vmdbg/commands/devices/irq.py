@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmdbg.commands.devices.devices import devices
+from vmdbg.commands.devices.devices import registers_of
 from vmdbg.document.document import (
     Block,
     Document,
@@ -33,8 +33,8 @@ def irq(session: Session, arguments: Arguments) -> Document:
         f"{', halted' if machine.halted else ''}",
         Style.HEADING,
     )
-    arguments.names = [name for name in ("pic", "lapic", "ioapic") if name in machine.pc.devices]
-    controllers = devices(session, arguments).blocks
+    names = [name for name in ("pic", "lapic", "ioapic") if name in machine.pc.devices]
+    controllers = registers_of(machine, names).blocks
     return document(state, *controllers, _timers(session))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from devices.board.acpi_pm import PowerButton
+from devices.serial.feed import SerialInput
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
-from vmdbg.machine.inputs import NmiButton, PowerButton, SerialInput
+from vmdbg.machine.inputs import NmiButton
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 

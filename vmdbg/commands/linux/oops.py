@@ -17,7 +17,7 @@ _A_ROW = 4
 
 
 @command("oops", Group.SYSTEM, examples=("oops",))
-def oops(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def oops(session: Session, arguments: Arguments) -> Document:
     """Show the oops or panic that the kernel is about to report, if it stands at one. `catch oops` stops there."""
     found = session.system.need().oops()
     if found is None:

@@ -61,7 +61,7 @@ def _task_row(task: Task) -> tuple[Text, ...]:
 
 
 @command("current", Group.SYSTEM, aliases=("kcurrent", "lx-current"), examples=("current",))
-def current(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def current(session: Session, arguments: Arguments) -> Document:
     """Show the task that the CPU runs."""
     task = session.system.need().current()
     rows = [
@@ -110,7 +110,7 @@ def dmesg(session: Session, arguments: Arguments) -> Document:
 
 
 @command("modules", Group.SYSTEM, aliases=("lsmod", "lm", "kmod", "lx-lsmod"), examples=("modules",))
-def modules(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def modules(session: Session, arguments: Arguments) -> Document:
     """List the kernel's loaded modules."""
     rows = [
         (text(one.name, Style.LABEL), address(one.base), count(one.size), count(one.references), text(one.state))
@@ -178,7 +178,7 @@ def vmas(session: Session, arguments: Arguments) -> Document:
 
 
 @command("kernel-irqs", Group.SYSTEM, aliases=("irqs", "lx-interruptlist"), examples=("kernel-irqs",))
-def kernel_irqs(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def kernel_irqs(session: Session, arguments: Arguments) -> Document:
     """List the kernel's interrupt lines: how often each came, and who handles it."""
     rows = [
         (
@@ -194,7 +194,7 @@ def kernel_irqs(session: Session, arguments: Arguments) -> Document:  # noqa: AR
 
 
 @command("timers", Group.SYSTEM, aliases=("lx-timerlist",), examples=("timers",))
-def timers(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def timers(session: Session, arguments: Arguments) -> Document:
     """List the kernel's timers in the order that they expire."""
     rows = [
         (
@@ -211,7 +211,7 @@ def timers(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 
 
 
 @command("slab", Group.SYSTEM, aliases=("slabinfo", "kmem"), examples=("slab",))
-def slab(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def slab(session: Session, arguments: Arguments) -> Document:
     """List the kernel's slab caches."""
     rows = [
         (text(one.name, Style.LABEL), count(one.object_size), count(one.active), count(one.total), count(one.slabs))
@@ -223,7 +223,7 @@ def slab(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - 
 @command(
     "system", Group.SYSTEM, aliases=("kversion", "kbase", "lx-version", "uname"), examples=("system", "system --json")
 )
-def system(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def system(session: Session, arguments: Arguments) -> Document:
     """Show which kernel the guest runs, where, with what command line, for how long, and its taint."""
     found = session.system.need().info()
     rows = [

@@ -105,7 +105,7 @@ def all_points(session: Session) -> list[Point]:
     aliases=("info breakpoints", "info watchpoints", "bl", "breakpoints"),
     examples=("points", "info breakpoints", "points --json"),
 )
-def points_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def points_(session: Session, arguments: Arguments) -> Document:
     """List breakpoints, watchpoints and logpoints of every front end, with their hits, and what is caught."""
     rows = [_row(session, point) for point in all_points(session)]
     listed = table((">number", "kind", "on", "address", ">size", ">hits", "owner", "condition", "where"), rows)

@@ -56,7 +56,7 @@ def reverse_continue(session: Session, arguments: Arguments) -> Document:
 
 
 @command("interrupt", Group.RUN, aliases=("stop",), examples=("interrupt",))
-def interrupt(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def interrupt(session: Session, arguments: Arguments) -> Document:
     """Stop the guest, if another front end lets it run."""
     if not session.debugger.running:
         return document("the guest stands already")

@@ -24,7 +24,7 @@ def caller(session: Session) -> StackFrame:
 
 
 @command("finish", Group.RUN, aliases=("fin", "gu", "step-out"), examples=("finish",), effect=Effect.RUNS)
-def finish(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def finish(session: Session, arguments: Arguments) -> Document:
     """Run until the current function has returned to its caller, and show what it returned."""
     outer = caller(session)
     now = current_context(session.debugger.engine)
@@ -37,7 +37,7 @@ def finish(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 
 
 
 @command("reverse-finish", Group.RUN, aliases=("rfin", "rfinish"), examples=("reverse-finish",), effect=Effect.RUNS)
-def reverse_finish(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def reverse_finish(session: Session, arguments: Arguments) -> Document:
     """Go back to the call of the current function."""
     outer = caller(session)
     calls = [outer.pc - size for size in (5, 2, 3, 6, 7, 4) if _is_call(session, outer.pc - size, size)]

@@ -9,7 +9,7 @@ from vmdbg.session.session import Session
 
 
 @command("digest", Group.TIME, examples=("digest",))
-def show_digest(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def show_digest(session: Session, arguments: Arguments) -> Document:
     """Show hashes of CPU, RAM and devices: equal ones mean that the guest cannot tell two instants apart."""
     found = digest(session.debugger.machine)
     rows = [("tick", count(found.ticks)), ("rip", hexadecimal(found.rip))]

@@ -8,7 +8,7 @@ from vmdbg.session.session import Session
 
 
 @command("fork", Group.TIME, aliases=("go-live",), examples=("fork",), effect=Effect.CHANGES)
-def fork(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def fork(session: Session, arguments: Arguments) -> Document:
     """Start another future here: what came after this instant is dropped, and the guest is live and can be changed."""
     timeline = session.debugger.timeline
     end = timeline.end

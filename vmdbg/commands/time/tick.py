@@ -9,7 +9,7 @@ from vmdbg.units import TICKS_PER_SECOND
 
 
 @command("tick", Group.TIME, aliases=("ptime",), examples=("tick", "tick --json"))
-def tick(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def tick(session: Session, arguments: Arguments) -> Document:
     """Show the guest's clock: bytes of code retired, which are its nanoseconds too."""
     clock = session.debugger.machine.clock
     position = session.debugger.position

@@ -10,7 +10,7 @@ from vmdbg.units import TICKS_PER_SECOND
 
 
 @command("when", Group.TIME, aliases=("info replay", "info record"), examples=("when", "when --json"))
-def when(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def when(session: Session, arguments: Arguments) -> Document:
     """Show where in time the guest stands, how much history there is, and whether what comes next is known."""
     timeline = session.debugger.timeline
     here = timeline.position

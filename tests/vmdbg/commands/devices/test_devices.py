@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from vmdbg.commands.devices.devices import WHAT
 from vmdbg.session.session import Session
 
 
 def test_all_devices_are_listed_with_ports(session: Session) -> None:
     rows = {row["name"]: row for row in json.loads(session.execute("devices --json"))}
-    assert rows["com1"]["ports"] == "3f8-3ff"
+    assert rows["com1"]["where"] == "3f8-3ff"
+    assert rows["lapic"]["where"] == "fee00000-fee00fff"
     assert rows.keys() == session.debugger.machine.pc.devices.keys()
 
 
@@ -29,6 +29,10 @@ def test_unknown_device(session: Session) -> None:
     assert "did you mean pic" in session.execute("devices picc")
 
 
-def test_every_device_is_named_in_the_users_words(session: Session) -> None:
-    assert session.debugger.machine.pc.devices.keys() == WHAT.keys()
-    assert all("`" not in words for words in WHAT.values())
+def test_every_device_has_a_title_in_the_users_words(session: Session) -> None:
+    titles = [device.title for device in session.debugger.machine.pc.devices.values()]
+    assert all(title and "`" not in title for title in titles)
+
+
+def test_what_can_be_added_is_listed(session: Session) -> None:
+    assert "debug console" in session.execute("devices --addable")

@@ -1,0 +1,30 @@
+"""The devices that a user may add to the board. A new one is one line here."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+
+from devices.board.acpi_pm import PowerButton
+from devices.fitting import Fitting
+from devices.seam import DeviceInput
+from devices.serial.feed import SerialInput
+
+MODULES = (
+    "devices.serial.debugcon",
+    "devices.board.test_exit",
+)
+"""Each has a FITTING."""
+
+
+@functools.cache
+def input_types() -> tuple[type[DeviceInput], ...]:
+    """All that devices of the board, or added to it, take from outside."""
+    return (SerialInput, PowerButton, *(taken for fitting in fittings().values() for taken in fitting.inputs))
+
+
+@functools.cache
+def fittings() -> dict[str, Fitting]:
+    """By kind, in the order of the list."""
+    found = [importlib.import_module(module).FITTING for module in MODULES]
+    return {fitting.kind: fitting for fitting in found}

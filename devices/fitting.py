@@ -1,0 +1,106 @@
+"""How a device that a user may add sits on the board: what it is called, what can be chosen, and what it is joined to.
+
+A module of the catalog has one FITTING. Its options are the fields of a frozen dataclass with defaults; they are
+integers, texts or truth values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, get_type_hints
+
+from devices.seam import AddressedDevice, Device, DeviceInput, Line, Timer
+from devices.serial.backend import Backend
+
+LONGEST_NAME = 32
+_TRUTH = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
+
+
+class Slot(Protocol):
+    """A place on the board, for the device called `name`."""
+
+    @property
+    def name(self) -> str: ...
+
+    def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:
+        """Raises BusError if they are no ports, or another device's."""
+        ...
+
+    def claim_memory(self, addresses: range, part: AddressedDevice) -> None:
+        """Whole pages of physical addresses. Raises BusError as claim_ports()."""
+        ...
+
+    def irq(self, number: int) -> Line:
+        """An interrupt request line of the ISA bus, which the device has for itself. Raises ValueError."""
+        ...
+
+    def timer(self) -> Timer: ...
+
+    @property
+    def debug_output(self) -> Backend:
+        """Where debug consoles write."""
+        ...
+
+    def end_run(self, code: int) -> None:
+        """The run ends for good, with an exit code that has yet to be cut to what a host can return."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """`options` is a frozen dataclass; `fit` gets the slot and one of those; `inputs` are what the device takes."""
+
+    kind: str
+    summary: str
+    options: type[Any]
+    fit: Callable[[Slot, Any], Device]
+    inputs: tuple[type[DeviceInput], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A device that was asked for: `debugcon,port=0x402,id=firmware`."""
+
+    fitting: Fitting
+    name: str
+    options: Any
+
+
+def parse_choice(text: str, fittings: dict[str, Fitting]) -> Choice:
+    """`KIND[,OPTION=VALUE...]`; `id=NAME` gives the device another name than its kind. Raises ValueError in words."""
+    kind, *settings = text.split(",")
+    fitting = fittings.get(kind)
+    if fitting is None:
+        raise ValueError(f"there is no device {kind!r} to add; there are: {', '.join(fittings)}")
+    types = {field.name: get_type_hints(fitting.options)[field.name] for field in fields(fitting.options)}
+    name, chosen = kind, {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or (key != "id" and key not in types):
+            raise ValueError(f"{kind} has no option {key!r}; it has: {', '.join(['id', *types])}, each as NAME=VALUE")
+        if key == "id":
+            name = _checked_name(value)
+        else:
+            chosen[key] = _value(types[key], value, f"{kind},{key}")
+    return Choice(fitting, name, fitting.options(**chosen))
+
+
+def _checked_name(text: str) -> str:
+    if not text.replace("-", "").isalnum() or not text.isascii() or len(text) > LONGEST_NAME:
+        shown = repr(text[:LONGEST_NAME])
+        raise ValueError(f"{shown} is no name of a device: letters, digits and -, at most {LONGEST_NAME} of them")
+    return text
+
+
+def _value(type_: type[Any], text: str, what: str) -> int | str | bool:
+    if type_ is str:
+        return text
+    if type_ is bool:
+        if text not in _TRUTH:
+            raise ValueError(f"{what} is on or off, not {text!r}")
+        return _TRUTH[text]
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise ValueError(f"{what} is a number, decimal or as 0x402, not {text!r}") from None
