@@ -135,12 +135,12 @@ class Pc:
         self._claim(rtc, isa.RTC.ports[0], rtc)
 
     def _system_control(self, pins: Pins, board: Board) -> None:
-        a20 = self._add(WiredOr("a20", "gate of address line 20", pins.a20))
+        self.a20 = a20 = self._add(WiredOr("a20", "gate of address line 20", pins.a20))
         i8042 = self._add(I8042(self.irq(KEYBOARD_IRQ), self.irq(AUX_IRQ), a20.input(level=True), pins.reset))
         port92 = self._add(Port92(a20.input(), pins.reset))
         acpi_pm = self._add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
         apm = self._add(Apm(acpi_pm.set_acpi_mode))
-        pci = self._add(PciHost(pins.reset))
+        self.pci = pci = self._add(PciHost(pins.reset))
         pci.add(HOST_BRIDGE_DEVICE, 0, self._add(HostBridge()))
         dma1, dma2 = self._add(Dma8237A("dma1", 1)), self._add(Dma8237A("dma2", 2))
         pages = self._add(DmaPage())

@@ -18,7 +18,7 @@ def _identity(function: PciFunction) -> tuple[str, str]:
 
 
 def _functions(session: Session) -> Iterator[tuple[int, int, PciFunction]]:
-    for place, function in sorted(session.debugger.machine.pc.devices["pci"].functions.items()):
+    for place, function in sorted(session.debugger.machine.pc.pci.functions.items()):
         yield place >> 3, place & 7, function
 
 

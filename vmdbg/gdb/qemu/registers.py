@@ -38,7 +38,7 @@ def registers(session: Session, _words: str) -> str:
     """All registers of the CPU; their width follows its mode."""
     engine, mode = session.debugger.engine, session.registers.mode
     wide = mode is CpuMode.LONG64
-    status = (session.debugger.machine.halted, session.debugger.machine.pc.devices["a20"].level)
+    status = (session.debugger.machine.halted, session.debugger.machine.pc.a20.level)
     return "".join(
         (
             "\nCPU#0\n",
