@@ -108,7 +108,7 @@ def _breakpoint(points: tuple[Point, ...], owned: Owned) -> StopReason:
     if mine:
         return rsp.BreakpointHit(hardware=all(point.kind is BreakpointKind.HARDWARE for point in mine))
     if any(is_oops_point(point) for point in points):
-        return rsp.Signalled(Signal.SIGTRAP, text="the kernel has an oops or a panic to report: monitor oops shows it")
+        return rsp.Signalled(Signal.SIGTRAP, text="the kernel has something wrong to report: monitor oops shows it")
     numbers = ", ".join(str(point.number) for point in points)
     return rsp.Signalled(Signal.SIGTRAP, text=f"stopped at vmdbg's breakpoint {numbers}")
 

@@ -1,4 +1,4 @@
-"""Stopping where a Linux kernel begins to report an oops or a panic."""
+"""Stopping where a Linux kernel begins to report an oops, a panic or whatever else went wrong."""
 
 from __future__ import annotations
 
@@ -6,44 +6,57 @@ from typing import TYPE_CHECKING
 
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import VmdbgError
+from vmdbg.os.linux.oops import ReportKind
 from vmdbg.x86.exceptions import PAGE_FAULT
 
 if TYPE_CHECKING:
-    from vmdbg.debugger.points import Point
-    from vmdbg.os.linux.oops import Oops
+    from vmdbg.debugger.debugger import Debugger
+    from vmdbg.debugger.points import Condition, Point
+    from vmdbg.os.linux.oops import Oops, ReportPoint
     from vmdbg.session.session import Session
 
 OWNER = "oops"
 """With the session's, the owner of the breakpoints."""
 KERNEL_HALF = 1 << 63
 MOST_SLICES = 256
+UNASKED = frozenset(ReportKind) - {ReportKind.WARNING}
+"""What who has a prompt gets without asking: kernels warn of what they live on with."""
+PAGE_FAULT_MESSAGE = "Oops"
+"""All that is said of one; other kinds of page fault have words of their own."""
 
 
 class OopsWatch:
-    """Breakpoints where the kernel reports oopses and panics, set as soon as it is known where that is.
+    """Breakpoints where the kernel reports that something went wrong, set as soon as it is known where that is.
 
     Until then the guest is looked at between slices while it is in its kernel, ever less often if that is no Linux.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.wanted = False
+        self.kinds: frozenset[ReportKind] = frozenset()
+        """What is wanted; nothing: it is off."""
         self.places: tuple[str, ...] = ()
         self._owner = f"{OWNER} {session.owner}"
         self._pause = self._waited = 0
 
-    def start(self) -> None:
-        """Raises nothing where no kernel is known yet."""
-        if self.wanted:
+    @property
+    def wanted(self) -> bool:
+        return bool(self.kinds)
+
+    def start(self, kinds: frozenset[ReportKind] = UNASKED) -> None:
+        """Also for these. Raises nothing where no kernel is known yet."""
+        was_wanted, self.kinds = self.wanted, self.kinds | kinds
+        if was_wanted:
             return
-        self.wanted = True
         self._pause = self._waited = 1
         self._session.debugger.slice_listeners.append(self._between_slices)
         self.arm()
 
-    def stop(self) -> None:
+    def stop(self, kinds: frozenset[ReportKind] = frozenset(ReportKind)) -> None:
+        """No longer for these."""
         if self.wanted:
-            self.wanted = False
+            self.kinds -= kinds
+        if not self.kinds:
             self._look_no_longer()
             self._session.debugger.points.remove_owned(self._owner)
             self.places = ()
@@ -58,14 +71,27 @@ class OopsWatch:
             return
         try:
             linux = self._session.system.find()
-            found = linux.oops_points if linux is not None else {}
+            found = linux.report_points if linux is not None else ()
         except VmdbgError:
             return
-        for name, address in found.items():
-            self._session.debugger.points.add_breakpoint(address, owner=self._owner, text=name, hidden=True)
-        self.places = tuple(found)
+        for point in found:
+            self._session.debugger.points.add_breakpoint(
+                point.address,
+                owner=self._owner,
+                condition=self._condition(point),
+                text=point.road.value,
+                hidden=True,
+            )
+        self.places = tuple(point.road.value for point in found)
         if self.places:
             self._look_no_longer()
+
+    def _condition(self, point: ReportPoint) -> Condition:
+        def is_wanted(debugger: Debugger) -> bool:
+            read = debugger.linear().read_prefix
+            return point.kind(debugger.engine.read_register, read) in self.kinds
+
+        return is_wanted
 
     def _between_slices(self) -> None:
         if not self._session.registers.mode.is_long or self._session.debugger.pc < KERNEL_HALF:
@@ -77,7 +103,9 @@ class OopsWatch:
 
     def __str__(self) -> str:
         where = f"at {', '.join(self.places)}" if self.places else "as soon as a Linux kernel is known"
-        return f"oops and panic of the kernel: {where}"
+        everything = len(self.kinds) == len(ReportKind)
+        what = "whatever the kernel reports" if everything else ", ".join(sorted(kind.value for kind in self.kinds))
+        return f"{what}: {where}"
 
 
 def is_oops_point(point: Point) -> bool:
@@ -86,12 +114,12 @@ def is_oops_point(point: Point) -> bool:
 
 def oops_headline(found: Oops) -> Text:
     """`kernel panic: ..., in sh (82)`, or `kernel oops: page fault at vfs_write+0x21, in sh (82)`."""
-    words = f"panic: {found.message}"
-    if not found.is_panic:
-        message = "page fault" if found.vector == PAGE_FAULT else found.message
+    message = found.message
+    if found.kind is ReportKind.OOPS:
         frame = found.backtrace.frames[0]
-        words = f"oops: {message} at {frame.location or hex(frame.pc)}"
-    return text(f"kernel {words}, in {found.task} ({found.pid})", Style.BAD)
+        what = "page fault" if found.vector == PAGE_FAULT and message == PAGE_FAULT_MESSAGE else message
+        message = f"{what} at {frame.location or hex(frame.pc)}"
+    return text(f"kernel {found.kind.value}: {message}, in {found.task} ({found.pid})", Style.BAD)
 
 
 def oops_here(session: Session) -> Text | None:

@@ -74,6 +74,7 @@ EXCEPTIONS: dict[int, ExceptionInfo] = {
         ExceptionInfo(21, "#CP", "control protection exception", _F, True),
     )
 }
+INVALID_OPCODE = 6
 DOUBLE_FAULT = 8
 NMI = 2
 PAGE_FAULT = 14

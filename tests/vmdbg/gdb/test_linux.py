@@ -163,6 +163,6 @@ def test_a_process_is_a_breakpoints_condition(tmp_path: Path) -> None:
     assert re.search(r'\$4 = .* "uptime"', output), output
     assert re.search(r"ring 0, head \(\d+\)", output), output
     assert re.findall(r"^#\d+ .*? in (\w+) \(", output, re.M)[:3] == ["vfs_read", "ksys_read", "do_syscall_64"]
-    assert "the kernel has an oops or a panic to report: monitor oops shows it" in output
+    assert "the kernel has something wrong to report: monitor oops shows it" in output
     assert "kernel panic: sysrq triggered crash, in sh (" in output
     assert re.search(r'^#0 .* in panic \(fmt=0x[0-9a-f]+ "sysrq triggered crash', output, re.M), output

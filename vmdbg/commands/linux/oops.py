@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmdbg.commands.code.bt import frame_table
 from vmdbg.document.document import Block, Document, Json, Style, Text, document, hexadecimal, joined, text
-from vmdbg.os.linux.oops import Oops
+from vmdbg.os.linux.oops import Oops, ReportKind
 from vmdbg.session.oops_watch import oops_headline
 from vmdbg.session.registry import Arguments, Group, command
 from vmdbg.session.session import Session
@@ -18,10 +18,10 @@ _A_ROW = 4
 
 @command("oops", Group.SYSTEM, examples=("oops",))
 def oops(session: Session, arguments: Arguments) -> Document:
-    """Show the oops or panic that the kernel is about to report, if it stands at one. `catch oops` stops there."""
+    """Show the oops, panic, warning or stall that the kernel is about to report here. `catch oops` stops at them."""
     found = session.system.need().oops()
     if found is None:
-        return document(text("the kernel is not reporting an oops here", Style.DIM), value={})
+        return document(text("the kernel is not reporting anything wrong here", Style.DIM), value={})
     trace = frame_table(session, found.backtrace.frames)
     ending = [] if found.backtrace.complete else [text(f"(ends here: {found.backtrace.stopped})", Style.DIM)]
     shown: list[Block] = [oops_headline(found), *_fault(session, found), trace, *ending]
@@ -30,7 +30,7 @@ def oops(session: Session, arguments: Arguments) -> Document:
 
 def _fault(session: Session, found: Oops) -> list[Text]:
     """The exception and the registers at it."""
-    if found.is_panic:
+    if found.kind is not ReportKind.OOPS:
         return []
     lines = [text(_exception(found)), *_instruction(session, found.backtrace.frames[0].pc)]
     known = [name for name in _REGISTERS if name in found.registers]
@@ -59,7 +59,7 @@ def _exception(found: Oops) -> str:
 
 def _value(found: Oops) -> dict[str, Json]:
     return {
-        "kind": "panic" if found.is_panic else "oops",
+        "kind": found.kind.value,
         "message": found.message,
         "task": found.task,
         "pid": found.pid,

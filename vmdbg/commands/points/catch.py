@@ -9,6 +9,7 @@ from vmdbg.document.document import Document, Json, Style, document, text
 from vmdbg.engine.exits import EventKind
 from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
+from vmdbg.os.linux.oops import ReportKind
 from vmdbg.session.oops_watch import OopsWatch
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
@@ -64,6 +65,7 @@ def declare(parser: Parser) -> None:
         "catch wrmsr lstar",
         "catch port 0x3f8",
         "catch oops",
+        "catch oops panic warning",
         "catch all --off",
     ),
 )
@@ -73,12 +75,14 @@ def catch(session: Session, arguments: Arguments) -> Document:
     `exception` is for faults, traps and INT n, `interrupt` for what devices raise and the NMI, `vector` for both.
     A caught vector stops at its handler's first instruction, the others before the instruction that does it.
     A triple fault always stops, with the chain of faults that led to it. `catch oops` stops where a Linux kernel is
-    about to report an oops or a panic; `oops` then shows it. Without arguments: what is caught.
+    about to report an oops, a panic, a warning, a lockup, a hung task, an RCU stall or what its checkers find, or only
+    those that are named; `oops` then shows it. Without arguments: what is caught.
     """
     points, oopses = session.debugger.points, session.part(OopsWatch)
     if arguments.kind:
         if arguments.kind == "oops" or (arguments.kind, arguments.off) == ("all", True):
-            oopses.stop() if arguments.off else oopses.start()
+            kinds = _reports(arguments.what)
+            oopses.stop(kinds) if arguments.off else oopses.start(kinds)
         if arguments.kind != "oops":
             points.set_catches(_changed(points.catches, arguments, session))
     return _shown(points.catches, oopses)
@@ -90,6 +94,15 @@ def uncatch(session: Session, arguments: Arguments) -> Document:
     arguments.off = True
     arguments.kind = arguments.kind or "all"
     return catch(session, arguments)
+
+
+def _reports(words: list[str]) -> frozenset[ReportKind]:
+    """`panic`, `soft-lockup`...; all without words. Raises UserError."""
+    known = {kind.value.lower().replace(" ", "-"): kind for kind in ReportKind}
+    for word in words:
+        if word.lower() not in known:
+            raise UserError(f"{word!r} is nothing that a kernel reports; it reports: {', '.join(known)}")
+    return frozenset(known[word.lower()] for word in words) or frozenset(ReportKind)
 
 
 def _changed(catches: Catches, arguments: Arguments, session: Session) -> Catches:
@@ -188,6 +201,7 @@ def _shown(catches: Catches, oopses: OopsWatch) -> Document:
         "msrs": [f"{number:#x}" for number in sorted(catches.msrs)],
         "ports": [f"{number:#x}" for number in sorted(catches.ports)],
         "oops": list(oopses.places) if oopses.wanted else None,
+        "reports": sorted(kind.value for kind in oopses.kinds),
     }
     return document(text("caught:", Style.HEADING), *(f"  {line}" for line in lines), value=value)
 

@@ -115,6 +115,17 @@ class KernelMemory:
             collected += chunk
         return collected.decode("utf-8", "replace")
 
+    def read_prefix(self, address: int, size: int) -> bytes:
+        """As much of `size` bytes as is there."""
+        found = b""
+        try:
+            while len(found) < size:
+                position = address + len(found)
+                found += self._read_page(position, min(0x1000 - (position & 0xFFF), size - len(found)))
+        except UnmappedLinearError:
+            pass
+        return found
+
     def read_image(self, address: int, size: int) -> bytes:
         """As `read`, faster: the kernel's image lies in one piece of physical memory."""
         if not size:

@@ -152,9 +152,9 @@ class Linux:
         return syscall_points.entry_points(self.kernel) + syscall_points.exit_points(self.kernel)
 
     @property
-    def oops_points(self) -> dict[str, Linear]:
-        """Where to stop to see every oops and panic."""
-        return oops.oops_entries(self.kernel)
+    def report_points(self) -> tuple[oops.ReportPoint, ...]:
+        """Where to stop to see every report that something went wrong."""
+        return oops.report_points(self.kernel)
 
     @property
     def slide(self) -> int:
@@ -196,7 +196,7 @@ class Linux:
         return gdb_elf.gdb_elf(self.kernel, self.unwinder.tables, self.boot.build.build_id)
 
     def oops(self) -> oops.Oops | None:
-        """The oops or panic that the kernel is about to report, at one of `oops.oops_entries`."""
+        """What the kernel is about to report as gone wrong, at one of `report_points`."""
         found = oops.oops(self.kernel, self.unwinder)
         if found is None:
             return None

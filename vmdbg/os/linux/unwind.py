@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_FRAMES = 256
 MAX_GUESSES = 32
 IRQ_OR_TASK = 16384
+GUARD = 4096
+"""Bytes below a stack that nothing is mapped at: where one that has overflowed points."""
 _REGISTERS = (
     "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
     "orig_rax", "rip", "cs", "rflags", "rsp", "ss",
@@ -213,8 +215,9 @@ class Unwinder:
             pass
         guesses = sum(1 for frame in state.frames if frame.kind is FrameKind.GUESS)
         if guesses < MAX_GUESSES and self._is_code(state.pc) | (not guesses):
-            stack = next((s for s in (self._task_stack, *self._stacks) if state.sp in s), None)
-            for address in range(state.sp & ~7, stack.end if stack else 0, 8):
+            stacks = (self._task_stack, *self._stacks)
+            stack = next((s for s in stacks if s.start - GUARD <= state.sp < s.end), None)
+            for address in range(max(state.sp & ~7, stack.start), stack.end, 8) if stack else ():
                 word = self._word(address)
                 if self._is_code(word):
                     state.registers = {"rip": word, "rsp": address + 8}

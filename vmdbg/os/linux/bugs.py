@@ -1,0 +1,79 @@
+"""BUG() and WARN(): instructions that the kernel keeps a table of (include/asm-generic/bug.h, lib/bug.c)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vmdbg.os.linux.btf import NoSuchTypeError
+from vmdbg.os.linux.modules import module_values
+from vmdbg.os.linux.walks import guarded
+from vmdbg.units import Linear
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.kernel import Kernel
+
+MOST = 1 << 17
+WARNING = 1
+"""BUGFLAG_WARNING"""
+MAX_PATH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """Where the source has it; `file` is "" where the kernel was built without CONFIG_DEBUG_BUGVERBOSE."""
+
+    file: str
+    line: int
+    is_warning: bool
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}" if self.file else "an unknown line"
+
+
+@guarded("table of BUGs")
+def bug_at(kernel: Kernel, address: int) -> Bug | None:
+    """What stands in the tables for the instruction at an address; None for one that is in none."""
+    try:
+        entry = kernel.type("struct bug_entry")
+        offsets = {name: entry.offset_of(name) for name in ("bug_addr_disp", "file_disp", "line", "flags")}
+    except (NoSuchTypeError, AttributeError, KeyError):
+        return None
+    for start, count in _tables(kernel, entry.size):
+        raw = kernel.read(start, count * entry.size)
+        for number in range(count):
+            (distance,) = struct.unpack_from("<i", raw, number * entry.size + offsets["bug_addr_disp"])
+            place = start + number * entry.size
+            if place + offsets["bug_addr_disp"] + distance & 0xFFFF_FFFF_FFFF_FFFF == address:
+                return _bug(kernel, place, offsets)
+    return None
+
+
+def _tables(kernel: Kernel, size: int) -> Iterator[tuple[int, int]]:
+    start, end = kernel.table.find("__start___bug_table"), kernel.table.find("__stop___bug_table")
+    if start is not None and end is not None and 0 < end - start <= MOST * size:
+        yield start, (end - start) // size
+    for module in module_values(kernel):
+        count = int(module.num_bugs)
+        if 0 < count <= MOST:
+            yield int(module.bug_table), count
+
+
+def _bug(kernel: Kernel, place: int, offsets: dict[str, int]) -> Bug:
+    line, flags = (int.from_bytes(kernel.read(place + offsets[name], 2), "little") for name in ("line", "flags"))
+    return Bug(_file(kernel, place, offsets["file_disp"]), line, bool(flags & WARNING))
+
+
+def _file(kernel: Kernel, place: int, offset: int) -> str:
+    """Its distance is counted from itself since 5.19, before that from the entry: only one of them is a string."""
+    raw = kernel.memory.u32(Linear(place + offset))
+    distance = (raw ^ 1 << 31) - (1 << 31)
+    for start in (place + offset + distance, place + distance) if raw else ():
+        before = kernel.memory.read_prefix(start - 1, MAX_PATH)
+        name = before[1:].partition(b"\0")[0]
+        if before[:1] == b"\0" and name and name.isascii() and name.decode().isprintable():
+            return name.decode()
+    return ""
