@@ -46,7 +46,7 @@ def test_a_call_of_nothing_is_waited_for_and_found_again() -> None:
         point = debugger.points.add_breakpoint(NOWHERE)
         assert go(debugger) == BreakpointStop((point,))
         here, seen = debugger.position, digest(debugger.machine)
-        assert (debugger.pc, point.hits) == (NOWHERE, 1)
+        assert (debugger.pc, len(point.hits)) == (NOWHERE, 1)
         debugger.points.update_catches(vectors=frozenset({14}))
         assert isinstance(go(debugger), ExceptionStop)
         debugger.points.update_catches(vectors=frozenset())
@@ -65,7 +65,7 @@ def test_a_repeated_instruction_is_met_as_often_in_both_directions() -> None:
     with program(REPEATED, "place") as (debugger, at, _):
         point = debugger.points.add_breakpoint(at["place"])
         forwards = _stops(debugger, Continue())
-        assert (len(forwards), point.hits) == (4, 3)
+        assert (len(forwards), len(point.hits)) == (4, 3)
         backwards = _stops(debugger, BACK)
         assert backwards[:-1] == forwards[-2::-1]
         rows = Queries(debugger.timeline, workers=1).executions(at["place"])

@@ -9,7 +9,6 @@ import pytest
 
 from tests.vmdbg.debugger.programs import go, program, run_to
 from vmdbg.debugger.actions import Direction, Step
-from vmdbg.debugger.context import current_ring
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import StepDone
 from vmdbg.machine.snapshot import Position
@@ -201,7 +200,7 @@ class Place:
 
 
 def _place(debugger: Debugger) -> Place:
-    return Place(debugger.position, debugger.pc, current_ring(debugger.engine))
+    return Place(debugger.position, debugger.pc, debugger.cpu.ring)
 
 
 def _mirrored(seed: int, steps: int) -> tuple[list[Place], list[Place]]:

@@ -22,9 +22,10 @@ from tests.vmdbg.os.kernels import Kernel, being_made, cache_directory
 THIS_MODULE = ".gnu.linkonce.this_module"
 DONORS = ("dummy", "crc32_generic", "crc-itu-t", "zsmalloc", "mii", "ext4")
 FLAGS = (
-    "-c -ffreestanding -fno-pic -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx -fcf-protection=branch"
-    " -fno-stack-protector -fno-asynchronous-unwind-tables -fno-optimize-sibling-calls"
-).split()
+    *("-c", "-ffreestanding", "-fno-pic", "-mcmodel=kernel", "-mno-red-zone", "-mno-sse", "-mno-mmx"),
+    *("-fcf-protection=branch", "-fno-stack-protector", "-fno-asynchronous-unwind-tables"),
+    "-fno-optimize-sibling-calls",
+)
 
 
 @dataclass(frozen=True, slots=True)

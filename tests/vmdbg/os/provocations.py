@@ -16,12 +16,16 @@ extern void _raw_spin_unlock(void *lock);
 extern void *KMALLOC(ulong size, unsigned flags);
 extern void kfree(const void *block);
 extern char *__kfence_pool;
+extern void call_rcu(void *head, void (*later)(void *head));
+static ulong head[2];
+static void __attribute__((unused)) later(void *done) { (void)done; (void)head; }
 static int lock[16];
 static volatile ulong wild = 0x6b6b6b6b6b6b6b6bUL;
 static volatile ulong none, sum;
 
 #define ENTRY(flags) \\
-    ".pushsection __bug_table,\\"aw\\"\\n2: .long 1b - 2b\\n" FORMAT " .long 3f - " FROM "\\n .word 42, " #flags "\\n" \\
+    ".pushsection __bug_table,\\"aw\\"\\n2: .long 1b - 2b\\n" FORMAT " .long 3f - " FROM "\\n" \\
+    " .word 42, " #flags "\\n" \\
     ".balign 4\\n .popsection\\n .pushsection .rodata.str1.1,\\"aMS\\",@progbits,1\\n3: .asciz \\"provoked.c\\"\\n" \\
     " .popsection\\n"
 #define BUG() __asm__ volatile("1: ud2\\n" ENTRY(0))
@@ -54,10 +58,10 @@ ACTIONS = {
     "warning": '__warn_printk("provoked %d\\n", 7); WARN();',
     "divide": "return 7 / none;",
     "deep_stack": "return deep(0);",
-    "atomic": "_raw_spin_lock(lock); schedule(); _raw_spin_unlock(lock);",
+    "atomic": "LOCK; schedule(); UNLOCK;",
     "hang": "schedule_timeout_uninterruptible(3000);",
-    "soft_lockup": "_raw_spin_lock(lock); busy(1300000); _raw_spin_unlock(lock);",
-    "rcu_stall": "_raw_spin_lock(lock); busy(1600000); _raw_spin_unlock(lock);",
+    "soft_lockup": "LOCK; busy(1300000); UNLOCK;",
+    "rcu_stall": "call_rcu(head, later); schedule_timeout_uninterruptible(1); LOCK; busy(2500000); UNLOCK;",
     "freed": """
         for (int n = 0; n < 300000; n++) {
             volatile char *block = KMALLOC(64, 0xcc0);
@@ -73,6 +77,8 @@ def provocation(kernel: Kernel, name: str) -> bytes:
     version = tuple(int(part) for part in kernel.release.split("-")[0].split("+")[0].split(".")[:2])
     words = {
         "FORMAT": '" .long 3f - .\\n"' if version >= (6, 18) else '""',
+        "LOCK": "_raw_spin_lock(lock)" if version >= (6, 1) else "(void)0",
+        "UNLOCK": "_raw_spin_unlock(lock)" if version >= (6, 1) else "(void)0",
         "FROM": '"."' if version >= (5, 19) else '"2b"',
         "KMALLOC": "__kmalloc_noprof" if version >= (6, 10) else "__kmalloc",
         "ACTION": ACTIONS[name].replace("\n", " "),

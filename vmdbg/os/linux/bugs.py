@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmdbg.os.linux.btf import NoSuchTypeError
+from vmdbg.c.types import NoSuchTypeError
 from vmdbg.os.linux.modules import module_values
 from vmdbg.os.linux.walks import guarded
 from vmdbg.units import Linear

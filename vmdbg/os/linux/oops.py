@@ -25,8 +25,8 @@ from vmdbg.x86.exceptions import INVALID_OPCODE
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
 if TYPE_CHECKING:
+    from vmdbg.c.values import Value
     from vmdbg.os.linux.kernel import Kernel
-    from vmdbg.os.linux.values import Value
 
 _VARIABLE_ARGUMENTS = ("rsi", "rdx", "rcx", "r8", "r9")
 _STACK_ARGUMENTS = 8
