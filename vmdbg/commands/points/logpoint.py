@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from vmdbg.errors import UserError
 from vmdbg.expressions.template import Template, compile_template
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.units import Tick
 
 if TYPE_CHECKING:
     from vmdbg.session.session import Session
@@ -22,20 +23,49 @@ KEPT = 10_000
 
 
 class Log:
-    """What logpoints wrote: the last of it, and whoever wants to hear at once."""
+    """What logpoints wrote, each line once however often its instant is passed, in the order of time.
+
+    Of more than KEPT lines those are dropped that are farther from where the guest is.
+    """
 
     def __init__(self, session: Session) -> None:
-        del session
-        self.lines: deque[tuple[Position, int, str]] = deque(maxlen=KEPT)
+        self._keys: list[tuple[int, int, int]] = []
+        self._texts: list[str] = []
         self.live: set[int] = set()
         """Points whose lines are shown at once, where there is a front end that can."""
         self.listeners: list[Callable[[Position, str], None]] = []
+        session.debugger.timeline.fork_listeners.append(self.cut)
 
     def write(self, position: Position, number: int, words: str) -> None:
-        self.lines.append((position, number, words))
+        key = (position.tick, position.phase, number)
+        at = bisect_left(self._keys, key)
+        if at == len(self._keys) or self._keys[at] != key:
+            self._keys.insert(at, key)
+            self._texts.insert(at, words)
+            if len(self._keys) > KEPT:
+                far = 0 if at > KEPT // 2 else KEPT
+                del self._keys[far], self._texts[far]
         if number in self.live:
             for listener in self.listeners:
                 listener(position, words)
+
+    def up_to(self, position: Position, most: int) -> list[tuple[Position, int, str]]:
+        """The last lines written at or before an instant."""
+        end = self._end(position)
+        chosen = range(max(0, end - most), end)
+        return [(Position(Tick(self._keys[i][0]), self._keys[i][1]), self._keys[i][2], self._texts[i]) for i in chosen]
+
+    def _end(self, position: Position) -> int:
+        return bisect_left(self._keys, (position.tick, position.phase + 1, -1 << 63))
+
+    def cut(self, position: Position) -> None:
+        """The history forks there: what was written later is not."""
+        end = self._end(position)
+        del self._keys[end:], self._texts[end:]
+
+    def clear(self) -> None:
+        self._keys.clear()
+        self._texts.clear()
 
 
 def declare(parser: Parser) -> None:
@@ -83,15 +113,15 @@ def declare_log(parser: Parser) -> None:
 
 @command("log", Group.POINTS, declare_log, aliases=("info log",), examples=("log", "log 10", "log --clear"))
 def log(session: Session, arguments: Arguments) -> Document:
-    """Show what logpoints wrote, and when."""
+    """Show what logpoints wrote up to the present instant, and when."""
     written: Log = session.part(Log)
     if arguments.number < 1:
         raise UserError("log how many lines? a number from 1 on")
     if arguments.clear:
-        written.lines.clear()
+        written.clear()
     rows = [
         (text(str(position), Style.DIM), count(number), text(words))
-        for position, number, words in list(written.lines)[-arguments.number :]
+        for position, number, words in written.up_to(session.debugger.position, arguments.number)
     ]
     if not rows:
         return document(text("the log is empty; logpoints write into it", Style.DIM), value=[])

@@ -73,3 +73,12 @@ def test_what_cannot_be_caught_is_refused(session: Session) -> None:
     assert "'#ZZ' cannot be caught" in session.execute("catch #ZZ")
     assert "always stops" in session.execute("uncatch triple-fault")
     assert "is no port" in session.execute("catch port 0x10000")
+
+
+def test_reports_of_a_kernel_by_kind(session: Session) -> None:
+    assert "panic, warning: as soon as" in session.execute("catch oops panic warning")
+    assert "RCU stall, panic, warning: " in session.execute("catch oops rcu-stall")
+    assert "RCU stall: " in session.execute("catch oops panic warning --off")
+    assert "it reports: oops, panic, warning, soft-lockup" in session.execute("catch oops sneeze")
+    session.run("uncatch all")
+    assert "as soon as" not in session.execute("catch")
