@@ -63,6 +63,7 @@ def launch(
         mode=mode,
         firmware=(acpi,) if acpi is not None else (),
         rsdp=acpi.address if acpi is not None else None,
+        start=start,
         seed=seed,
     )
     origin = BootOrigin(config, boot_image(options), options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vmdbg.boot.image import CpuMode, CpuStart, DescriptorTable, SegmentRegister
 from vmdbg.boot.layout import Layout
@@ -38,6 +39,7 @@ CR0_PG = 1 << 31
 CR4_PAE = 1 << 5
 EFER_LME = 1 << 8
 EFER_LMA = 1 << 10
+RFLAGS_IF = 1 << 9
 
 _PRESENT_WRITABLE = 0x03
 _LARGE_PAGE = 0x80
@@ -99,11 +101,13 @@ def protected_mode(layout: Layout, entry: int, general: Mapping[str, int]) -> Cp
     )
 
 
-def real_mode(segment: int, offset: int, stack: int, general: Mapping[str, int]) -> CpuStart:
-    """Real mode at `segment:offset`, the data segments at 0, `stack` the initial SP. Interrupts off."""
-    return _sixteen_bit(
-        SegmentRegister(segment, segment << 4, 0xFFFF, CODE16), offset, stack, CR0_ET, general
-    )
+def real_mode(
+    segment: int, offset: int, stack: int, general: Mapping[str, int], *, interrupts: bool = False
+) -> CpuStart:
+    """Real mode at `segment:offset`, the data segments at 0, `stack` the initial SP."""
+    cs = SegmentRegister(segment, segment << 4, 0xFFFF, CODE16)
+    start = _sixteen_bit(cs, offset, stack, CR0_ET, general)
+    return replace(start, rflags=start.rflags | RFLAGS_IF) if interrupts else start
 
 
 def reset_vector(general: Mapping[str, int]) -> CpuStart:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from vmdbg.boot import entry
 from vmdbg.boot.elf import refuse_extras
 from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Protocol
-from vmdbg.boot.layout import EBDA, Layout, check_memory, e820_map
-from vmdbg.boot.services import interrupt_vectors, service_code
+from vmdbg.boot.layout import EBDA, HIGH_MEMORY, Layout
+from vmdbg.boot.memory_disk import FIRST_HARD_DISK, SECTOR, MemoryDisk, memory_disk
+from vmdbg.boot.services import CHIPS, DATA_AREA, DATA_SIZE, Machine, data_area, interrupt_vectors, service_code
 from vmdbg.errors import UserError
 from vmdbg.units import Physical
 
-SECTOR = 512
 SIGNATURE = b"\x55\xaa"
 BOOT_ADDRESS = Physical(0x7C00)
-_FIRST_HARD_DISK = 0x80
+_FROM_BOOTSTRAP = 0xAA55
+"""What AX holds after a BIOS has looked at the signature; some boot sectors have come to read it."""
 _SEGMENT_SIZE = 0x10000
 
 
@@ -22,15 +23,18 @@ def is_boot_sector(data: memoryview) -> bool:
 
 
 def load_boot_sector(options: BootOptions, image: InputFile) -> BootImage:
-    """The first 512 bytes at 0000:7C00 in real mode, DL 80h, the stack below it. Raises UserError.
+    """The first 512 bytes at 0000:7C00 in real mode, the drive in DL, the stack below it. Raises UserError.
 
-    What follows the first sector is not loaded: a BIOS would not, and there is no disk to read it from. Some
-    BIOS services are there: see services.py.
+    The whole file is the disk that it was read from (memory_disk.py), and BIOS services are there (services.py).
     """
     refuse_extras(options, f"{image.name} is a boot sector", "boot a kernel")
-    layout = _layout_with_services(options)
+    layout = Layout(options.memory, options.firmware)
+    disk = _place_disk(layout, image)
+    _place_services(layout, options, disk)
     layout.put(BOOT_ADDRESS, image.data[:SECTOR], image.name)
-    cpu = entry.real_mode(0, BOOT_ADDRESS, BOOT_ADDRESS, {"rdx": _FIRST_HARD_DISK})
+    drive = disk.drive if disk is not None else FIRST_HARD_DISK
+    registers = {"rax": _FROM_BOOTSTRAP, "rdx": drive}
+    cpu = entry.real_mode(0, BOOT_ADDRESS, BOOT_ADDRESS, registers, interrupts=True)
     return BootImage(
         Protocol.BOOT_SECTOR,
         "boot sector",
@@ -39,6 +43,7 @@ def load_boot_sector(options: BootOptions, image: InputFile) -> BootImage:
         layout.e820,
         options.memory,
         layout.memory_needed,
+        chips=CHIPS,
     )
 
 
@@ -55,7 +60,9 @@ def load_flat(options: BootOptions, image: InputFile) -> BootImage:
             f"real mode does not reach {address:#x}: give --load-address below {EBDA:#x}, or --mode protected"
         )
     real = mode is CpuMode.REAL
-    layout = _layout_with_services(options) if real else Layout(options.memory, options.firmware)
+    layout = Layout(options.memory, options.firmware)
+    if real:
+        _place_services(layout, options, None)
     layout.put(address, image.data, image.name)
     match mode:
         case CpuMode.REAL:
@@ -73,12 +80,23 @@ def load_flat(options: BootOptions, image: InputFile) -> BootImage:
         layout.e820,
         options.memory,
         layout.memory_needed,
+        chips=CHIPS if real else (),
     )
 
 
-def _layout_with_services(options: BootOptions) -> Layout:
-    check_memory(options.memory)
-    code = service_code(e820_map(options.memory), options.memory)
-    layout = Layout(options.memory, (*options.firmware, code))
+def _place_disk(layout: Layout, image: InputFile) -> MemoryDisk | None:
+    """The file in memory; None where there is no room for so much as one sector that is all there is."""
+    size = len(image.data)
+    if layout.memory == HIGH_MEMORY and size <= SECTOR:
+        return None
+    padded = bytes(image.data) + bytes(-size % SECTOR) if size % SECTOR else image.data
+    return memory_disk(layout.place_withheld(padded, f"the disk {image.name}"), size)
+
+
+def _place_services(layout: Layout, options: BootOptions, disk: MemoryDisk | None) -> None:
+    """The BIOS's vectors, data and code. A flat image may lie where its data area is."""
+    machine = Machine(layout.e820, disk.address if disk is not None else layout.memory, disk, options.start)
+    layout.add_firmware(service_code(machine))
     layout.put(0, interrupt_vectors(), "the interrupt vectors")
-    return layout
+    if layout.free(DATA_AREA, DATA_SIZE):
+        layout.put(DATA_AREA, data_area(machine), "the BIOS data area")

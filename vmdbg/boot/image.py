@@ -123,13 +123,22 @@ class CpuStart:
 
 
 @dataclass(frozen=True, slots=True)
+class ChipWrite:
+    """A byte that firmware wrote to a port of a chip."""
+
+    port: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class BootImage:
     """A guest ready to run.
 
     `segments` do not overlap. `memory` is the RAM it was laid out for, in bytes; `memory_needed` is
     enough for the guest and what was loaded with it. `e820` is what the guest is told; it is empty when
     firmware is to find out by itself. `entry` is the linear address of the first instruction. `command_line`
-    is the whole text the guest is given, or None when the protocol has none.
+    is the whole text the guest is given, or None when the protocol has none. `chips` is what firmware wrote to them, in
+    this order; without any they are as after a reset.
     """
 
     protocol: Protocol
@@ -140,17 +149,20 @@ class BootImage:
     memory: int
     memory_needed: int
     command_line: str | None = None
+    chips: tuple[ChipWrite, ...] = ()
 
     @property
     def entry(self) -> int:
         return self.start.cs.base + self.start.rip
 
     def digest(self) -> str:
-        """SHA-256, in hex, of the bytes, their places, the CPU, the e820 map and the size of RAM.
+        """SHA-256, in hex, of the bytes, their places, the CPU, the chips, the e820 map and the size of RAM.
 
         Where the files lie and what they are called does not enter.
         """
         state = hashlib.sha256(repr((self.memory, _plain(self.start), self.e820)).encode())
+        for write in self.chips:
+            state.update(b"out %x %x;" % (write.port, write.value))
         for segment in self.segments:
             state.update(b"%x %x %d;" % (segment.address, len(segment.data), segment.rom))
             state.update(segment.data)
@@ -182,6 +194,7 @@ class BootOptions:
     load_address, mode: run the file as a flat image.
     firmware: segments such as ACPI tables, which must lie in E0000h-FFFFFh; `rsdp`: where the ACPI root
     pointer is.
+    start: what the clock of the board shows at first, in seconds since 1970.
     seed: what Linux seeds its random numbers with; the same seed gives the same numbers.
     """
 
@@ -197,4 +210,5 @@ class BootOptions:
     mode: CpuMode | None = None
     firmware: tuple[Segment, ...] = ()
     rsdp: Physical | None = None
+    start: int = 0
     seed: bytes = b"vmdbg"

@@ -69,13 +69,15 @@ def size_text(size: int) -> str:
     return f"{size} bytes"
 
 
-def e820_map(memory: int) -> tuple[E820Entry, ...]:
-    """The address map of a PC with `memory` bytes of RAM, sorted, without overlaps."""
+def e820_map(memory: int, withheld: int | None = None) -> tuple[E820Entry, ...]:
+    """The address map of a PC with `memory` bytes of RAM, sorted, without overlaps; reserved from `withheld` on."""
+    end = memory if withheld is None else withheld
     ranges = [
         (0, EBDA, E820Type.USABLE),
         (EBDA, VIDEO_AREA, E820Type.RESERVED),
         (FIRMWARE_AREA, HIGH_MEMORY, E820Type.RESERVED),
-        (HIGH_MEMORY, memory, E820Type.USABLE),
+        (HIGH_MEMORY, end, E820Type.USABLE),
+        (end, memory, E820Type.RESERVED),
         (IO_APIC, FLASH, E820Type.RESERVED),
         (FLASH, FOUR_GIB, E820Type.RESERVED),
     ]
@@ -99,12 +101,14 @@ class Layout:
         self._segments: list[Segment] = []
         self._claims: list[Claim] = []
         for segment in firmware:
-            if not FIRMWARE_AREA <= segment.address <= segment.end <= HIGH_MEMORY:
-                raise UserError(
-                    f"{segment.name} at {segment.address:#x} is outside the firmware area 0xe0000-0xfffff"
-                )
-            self._take(segment.address, len(segment.data), segment.name)
-            self._segments.append(segment)
+            self.add_firmware(segment)
+
+    def add_firmware(self, segment: Segment) -> None:
+        """Put a segment into E0000h-FFFFFh. Raises UserError."""
+        if not FIRMWARE_AREA <= segment.address <= segment.end <= HIGH_MEMORY:
+            raise UserError(f"{segment.name} at {segment.address:#x} is outside the firmware area 0xe0000-0xfffff")
+        self._take(segment.address, len(segment.data), segment.name)
+        self._segments.append(segment)
 
     def finish(self) -> tuple[Segment, ...]:
         """What was placed, by address; the BIOS data area then says where conventional memory ends."""
@@ -149,6 +153,12 @@ class Layout:
         """Put data on the highest free pages that end at or under `below`. Raises UserError if none are."""
         address = self._claim_high(len(data), name, below)
         self.fill(address, data, name)
+        return address
+
+    def place_withheld(self, data: bytes | memoryview, name: str) -> Physical:
+        """Put data at the end of RAM, which the memory map then does not offer. Raises UserError."""
+        address = self.place_high(data, name, below=self.memory)
+        self.e820 = e820_map(self.memory, withheld=address)
         return address
 
     def place_above(self, data: bytes | memoryview, name: str) -> Physical:

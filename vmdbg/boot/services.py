@@ -1,55 +1,129 @@
-"""The few BIOS services that a boot sector cannot do without, and the interrupt vectors that lead to them.
+"""What a BIOS leaves behind for real-mode guests: services, interrupt vectors, its data area, and chips set up.
 
-Source: Ralf Brown's Interrupt List. What there is: 10h/0Eh (a character to COM1), 11h, 12h, 15h/88h,
-15h/E820h, 15h/24xxh, 16h (from COM1). Disks (13h) and all else fail as with a BIOS that lacks them. Divide
-errors and invalid opcodes halt.
+Sources: Ralf Brown's Interrupt List and its list of the BIOS data area; IBM PC/AT Technical Reference. The services are
+in services.asm: text on the screen (INT 10h), the file as a disk in memory (13h), serial ports (14h), memory, A20 and
+waiting (15h), keys (16h), the clock (1Ah). Divide errors and invalid opcodes halt.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from vmdbg.boot.image import E820Entry, Segment
-from vmdbg.boot.layout import HIGH_MEMORY, KIB
+from devices.serial.com_ports import COM_PORTS
+from vmdbg.boot.image import ChipWrite, E820Entry, Segment
+from vmdbg.boot.layout import EBDA, HIGH_MEMORY, KIB, MIB
+from vmdbg.boot.memory_disk import MemoryDisk
+from vmdbg.boot.services_code import CODE
 from vmdbg.units import Physical
 
-CODE_ADDRESS = Physical(0xFF000)
+CODE_ADDRESS = Physical(0xFE000)
+DATA_AREA = Physical(0x400)
+DATA_SIZE = 0x100
 _SEGMENT = 0xF000
+_SIZE = 0x2000
 _VECTORS = 256
-_FIRST_SERVICE = 0x10
-_SERVICES = 7
-_HALTING = (0x00, 0x06, 0x18, 0x19)
-_FAILING = (0x1A,)
+_VECTOR_LIST = 0x20
+_LAST_VECTOR = 0xFFFF
+_RESET = bytes.fromhex("b0fe e664 f4")
+"""MOV AL, FEh; OUT 64h, AL; HLT: what lies at F000:FFF0 resets the processor."""
+_DATE_AND_MODEL = b"01/01/00\0\xfc\0"
+_PARAMETERS = struct.Struct("<IIBBHHHHHHI")
+
 _MOST_EXTENDED = 63 * KIB
+_LOW_END = 16 * MIB
+_BLOCK = 64 * KIB
+_TICKS_A_DAY, _SECONDS_A_DAY = 0x1800B0, 86_400
 
-CODE = bytes.fromhex("""
-    16f017f01ef027f02bf041f048f04cf050f064f0c1f0cf50b020e62058cf50b020e6a0e62058cffaf4ebfc80fc0e75e6
-    5250bafd03eca82074fb58baf803ee5acfb80002cf31c0cfb87f02cfb401eb02b4865589e5804e06015dcf5589e58066
-    06fe5dcf80fc88744d80fc24744e3d20e875dd6681fa50414d5375d42e663b1e1bf173cc5657531e0e1f6bf31481c61f
-    f1b91400fcf3a41f5b5f5e66432e663b1e1bf172036631db66b850414d5366b914000000eba52ea119f1eb9fb80100eb
-    9af6c4020f857dff1e526a401ff6c401750de8200074fbc6061e00005a1fcfe813005a1f5589e57406806606bf5dcf80
-    4e06405dcfa01e0084c07515bafd03ecfec07412fec8a801740cbaf803eca21e00b40084c0c331c0c3000000000000
-""")
-"""services.asm, assembled. It begins with its table of entry points; its last 6 bytes are filled in here."""
+CHIPS: tuple[ChipWrite, ...] = tuple(
+    ChipWrite(port, value)
+    for port, value in (
+        *((0x43, 0x34), (0x40, 0x00), (0x40, 0x00)),
+        *((0x20, 0x11), (0x21, 0x08), (0x21, 0x04), (0x21, 0x01)),
+        *((0xA0, 0x11), (0xA1, 0x70), (0xA1, 0x02), (0xA1, 0x01)),
+        *((0x21, 0xB8), (0xA1, 0x8F)),
+        *((0x64, 0x60), (0x60, 0x61)),
+    )
+)
+"""The 8254 dividing by 65,536 (18.2 Hz), before the 8259A, which forgets the edge that this makes; interrupts of these
+at 08h and 70h, those of timer, keyboard, cascade, floppy, mouse, FPU and disk let through; the 8042 translating what
+the keyboard sends, with its interrupt.
+"""
 
 
-def service_code(e820: Sequence[E820Entry], memory: int) -> Segment:
-    """The services for a guest with this memory map."""
-    extended = min((memory - HIGH_MEMORY) // KIB, _MOST_EXTENDED)
-    table = b"".join(struct.pack("<QQI", entry.address, entry.size, entry.type) for entry in e820)
-    return Segment(CODE_ADDRESS, CODE[:-6] + struct.pack("<HI", extended, len(e820)) + table, "BIOS services")
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the services answer with: the memory map, the end of RAM that is the guest's, the disk, and the time of day
+    in seconds.
+    """
+
+    e820: Sequence[E820Entry]
+    end: int
+    disk: MemoryDisk | None
+    seconds: int
+
+
+def service_code(machine: Machine) -> Segment:
+    """The services, up to the end of the first MiB."""
+    above = max(machine.end - HIGH_MEMORY, 0) // KIB
+    disk = machine.disk
+    geometry = (disk.cylinders, disk.heads, disk.per_track) if disk is not None else (0, 0, 0)
+    parameters = _PARAMETERS.pack(
+        disk.address if disk is not None else 0,
+        disk.sectors if disk is not None else 0,
+        disk.drive if disk is not None else 0,
+        disk.floppy_type if disk is not None else 0,
+        *geometry,
+        min(above, _MOST_EXTENDED),
+        min(above, (_LOW_END - HIGH_MEMORY) // KIB),
+        max(machine.end - _LOW_END, 0) // _BLOCK,
+        len(machine.e820),
+    )
+    table = b"".join(struct.pack("<QQI", entry.address, entry.size, entry.type) for entry in machine.e820)
+    code = bytearray((parameters + CODE[len(parameters) :] + table).ljust(_SIZE, b"\0"))
+    code[-16:] = _RESET + _DATE_AND_MODEL
+    return Segment(CODE_ADDRESS, bytes(code), "BIOS services")
 
 
 def interrupt_vectors() -> bytes:
     """The real-mode interrupt vector table, which belongs at address 0 (SDM 3A 21.1.4)."""
-    ignore, irq, irq_slave, halt, *services = struct.unpack_from(f"<{4 + _SERVICES}H", CODE)
-    handlers = [ignore] * _VECTORS
-    handlers[0x08:0x10] = [irq] * 8
-    handlers[0x70:0x78] = [irq_slave] * 8
-    handlers[_FIRST_SERVICE : _FIRST_SERVICE + _SERVICES] = services
-    for vector in _HALTING:
-        handlers[vector] = halt
-    for vector in _FAILING:
-        handlers[vector] = services[0x14 - _FIRST_SERVICE]
-    return b"".join(struct.pack("<HH", handler, _SEGMENT) for handler in handlers)
+    named: dict[int, int] = {}
+    position = _VECTOR_LIST
+    while _LAST_VECTOR not in named:
+        vector, handler = struct.unpack_from("<HH", CODE, position)
+        named[vector] = handler
+        position += 4
+    others = named[_LAST_VECTOR]
+    return b"".join(struct.pack("<HH", named.get(vector, others), _SEGMENT) for vector in range(_VECTORS))
+
+
+def data_area(machine: Machine) -> bytes:
+    """The BIOS data area, 40:00 to 40:FF."""
+    data = bytearray(DATA_SIZE)
+
+    def put(offset: int, form: str, *values: int) -> None:
+        struct.pack_into("<" + form, data, offset, *values)
+
+    put(0x00, "4H", *(port.base for port in COM_PORTS))
+    put(0x0E, "H", EBDA >> 4)
+    put(0x10, "H", _equipment(machine.disk))
+    put(0x13, "H", EBDA // KIB)
+    put(0x1A, "HH", 0x1E, 0x1E)
+    put(0x49, "BHH", 3, 80, 0x1000)
+    put(0x60, "HBH", 0x0607, 0, 0x3D4)
+    put(0x65, "BB", 0x29, 0x30)
+    put(0x6C, "I", machine.seconds % _SECONDS_A_DAY * _TICKS_A_DAY // _SECONDS_A_DAY)
+    put(0x75, "B", 1 if machine.disk is not None and not machine.disk.floppy_type else 0)
+    put(0x7C, "4B", 10, 10, 10, 10)
+    put(0x80, "HH", 0x1E, 0x3E)
+    put(0x84, "BH", 24, 16)
+    put(0x87, "BBBB", 0x60, 0xF9, 0x51, 0x08)
+    put(0x96, "B", 0x10)
+    return bytes(data)
+
+
+def _equipment(disk: MemoryDisk | None) -> int:
+    """Floppy drives, FPU, PS/2 mouse (none), 80x25 in colour, serial ports."""
+    floppy = 1 if disk is not None and disk.floppy_type else 0
+    return floppy | 0x0002 | 0x0020 | len(COM_PORTS) << 9

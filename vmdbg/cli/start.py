@@ -85,5 +85,6 @@ def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
         mode=files.mode,
         firmware=(acpi,) if acpi is not None else (),
         rsdp=acpi.address if acpi is not None else None,
+        start=config.start,
         seed=files.seed.encode("utf-8", "surrogateescape"),
     )

@@ -25,6 +25,8 @@ def power_on(machine: Machine, image: BootImage) -> None:
             machine.engine.write_ram(segment.address, segment.data)
     if image.protocol is not Protocol.BIOS:
         machine.engine.write_registers({MTRRS[index]: value for index, value in FIRMWARE_MSRS})
+    for write in image.chips:
+        machine.pc.ports.write(write.port, 1, write.value, machine.clock)
     start_cpu(machine.engine, image.start)
 
 

@@ -11,6 +11,7 @@ from vmdbg.boot.image import BootImage, BootOptions, InputFile, Segment
 from vmdbg.boot.source import read_input
 from vmdbg.engine.unicorn.engine import ENGINE_VERSION, STATE_SIZE
 from vmdbg.errors import RecordingError, UserError
+from vmdbg.machine.config import MachineConfig
 from vmdbg.recording.content import segment_ref
 from vmdbg.recording.fingerprint import build_fingerprint
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
@@ -92,6 +93,7 @@ def _image_meta(image: BootImage, segments: list[SegmentRef]) -> ImageMeta:
         memory_needed=image.memory_needed,
         segments=tuple(segments),
         digest=image.digest(),
+        chips=image.chips,
     )
 
 
@@ -126,6 +128,9 @@ def check_meta(meta: Meta, name: str) -> None:
         )
     if not 1 << 20 <= meta.config.memory <= 3 << 30 or meta.config.memory % 4096:
         raise RecordingError(f"{name} claims {meta.config.memory} bytes of RAM: it is damaged")
+    for write in meta.image.chips if meta.image is not None else ():
+        if not 0 <= write.port <= 0xFFFF or not 0 <= write.value <= 0xFF:
+            raise RecordingError(f"{name} claims that firmware wrote {write.value} to port {write.port}: it is damaged")
 
 
 def other_build(meta: Meta) -> str:
@@ -149,7 +154,7 @@ def read_origin(meta: Meta, fetch: Fetch) -> Origin:
         return StateOrigin(meta.config, roms, meta.description, meta.command_line, elf)
     options = None
     if meta.files is not None:
-        options = _options(meta.files, meta.config.memory, fetch)
+        options = _options(meta.files, meta.config, fetch)
         image = boot_image(options)
     else:
         image = _image(meta.image, tuple(fetch(ref) for ref in meta.image.segments))
@@ -178,12 +183,14 @@ def _image(meta: ImageMeta, segments: tuple[Segment, ...]) -> BootImage:
         memory=meta.memory,
         memory_needed=meta.memory_needed,
         command_line=meta.command_line,
+        chips=meta.chips,
     )
 
 
-def _options(files: FileOptions, memory: int, fetch: Fetch) -> BootOptions:
+def _options(files: FileOptions, config: MachineConfig, fetch: Fetch) -> BootOptions:
     return BootOptions(
-        memory=memory,
+        memory=config.memory,
+        start=config.start,
         kernel=_read(files.kernel, "kernel"),
         initrd=_read(files.initrd, "initrd"),
         bios=_read(files.bios, "BIOS"),

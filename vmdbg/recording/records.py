@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from devices.catalog import input_types
-from vmdbg.boot.image import CpuMode, CpuStart, E820Entry, Protocol
+from vmdbg.boot.image import ChipWrite, CpuMode, CpuStart, E820Entry, Protocol
 from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, PortWrite, RegisterWrite
@@ -52,6 +52,7 @@ class ImageMeta(msgspec.Struct, frozen=True):
     memory_needed: int
     segments: tuple[SegmentRef, ...]
     digest: str
+    chips: tuple[ChipWrite, ...] = ()
 
 
 class FileOptions(msgspec.Struct, frozen=True):

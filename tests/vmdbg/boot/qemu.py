@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.guests.build import require
 from vmdbg.boot.image import BootImage, CpuMode
 
+RESET_VECTOR = 0xFFFF0
+RFLAGS_IF = 0x200
 _ROM = """
 org 0xf0000
 bits 16
@@ -78,7 +80,10 @@ _REAL = """
     mov es, ax
     mov ss, ax
     mov sp, {rsp}
+{chips}
+    mov eax, {rax}
     mov edx, {rdx}
+    {interrupts}
     jmp {cs}:{rip}
 """
 
@@ -125,7 +130,8 @@ def _command(image: BootImage, work: Path) -> list[str]:
         if segment.rom:
             continue
         file = work / f"segment{number}"
-        file.write_bytes(segment.data)
+        room = RESET_VECTOR - segment.address if segment.address < RESET_VECTOR else len(segment.data)
+        file.write_bytes(segment.data[:room])
         command += ["-device", f"loader,file={file},addr={segment.address:#x},force-raw=on"]
     return command
 
@@ -146,5 +152,7 @@ def _source(image: BootImage) -> str:
         "gdt_base": start.gdt.base,
         "gdt_limit": start.gdt.limit,
     }
+    chips = "\n".join(f" mov al, {write.value}\n out {write.port}, al" for write in image.chips)
+    values |= {"chips": chips, "interrupts": "sti" if start.rflags & RFLAGS_IF else ""}
     real = _REAL.format(**values) if start.mode is CpuMode.REAL else ""
     return _ROM.format(real=real, **values)
