@@ -46,6 +46,11 @@ def pressure_machine() -> Machine:
     return image_machine(assemble((Path(__file__).parent / "pressure.asm").read_text()))
 
 
+def bios_machine() -> Machine:
+    """bios.asm, which never ends: BIOS services, the disk in memory, and the chips as a BIOS leaves them."""
+    return image_machine(assemble((Path(__file__).parent / "bios.asm").read_text()))
+
+
 def linux_machine() -> Machine:
     """The Debian cloud kernel with a busybox initrd."""
     machine = Machine(MachineConfig(memory=LINUX_MEMORY), UnicornEngine)

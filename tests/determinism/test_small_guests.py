@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.determinism.debugging import Action, actions, debugged_to
 from tests.determinism.machines import (
     Make,
+    bios_machine,
     digests_at,
     pressure_machine,
     run_in_slices,
@@ -22,10 +23,11 @@ from tests.determinism.machines import (
 from tests.guests.build import sample_kernel
 from vmdbg.machine.digest import Digest, digest
 
-SAMPLE_END, PRESSURE_END = 321_400_000, 7_130_000
+SAMPLE_END, PRESSURE_END, BIOS_END = 321_400_000, 7_130_000, 60_000_000
 GUESTS = [
     pytest.param(sample_machine, SAMPLE_END, id="sample"),
     pytest.param(pressure_machine, PRESSURE_END, id="pressure"),
+    pytest.param(bios_machine, BIOS_END, id="bios"),
 ]
 HIGH_HALF = 0xFFFFFFFF80000000
 
@@ -59,7 +61,10 @@ def test_slices_of_any_size_do_not_show(make: Make, end: int, expected: Callable
     assert seen == expected(make, end)
 
 
-@pytest.mark.parametrize(("make", "end", "every"), [(*GUESTS[0].values, 100_000), (*GUESTS[1].values, 2_000)])
+@pytest.mark.parametrize(
+    ("make", "end", "every"),
+    [(*guest.values, every) for guest, every in zip(GUESTS, (100_000, 2_000, 15_000), strict=True)],
+)
 def test_thousands_of_single_steps_do_not_show(
     make: Make, end: int, every: int, expected: Callable[[Make, int], list[Digest]]
 ) -> None:
