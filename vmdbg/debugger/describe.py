@@ -8,7 +8,9 @@ from vmdbg.debugger.stops import Ending, EventStop
 from vmdbg.engine.exits import Delivery, DeliveryKind, EventKind, Stuck, TripleFault, VoidFetch
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.x86.exceptions import PAGE_FAULT, describe_error_code, vector_name
+from vmdbg.x86.fields import changed_words, flag_words
 from vmdbg.x86.msr import BY_INDEX as MSRS
+from vmdbg.x86.registers import decode
 
 _KINDS = {
     DeliveryKind.EXCEPTION: "exception",
@@ -39,11 +41,12 @@ def describe_event(stop: EventStop) -> str:
         case EventKind.CR3_LOAD:
             return f"a load of cr3: {stop.subject:#x} becomes {stop.value:#x}"
         case EventKind.MODE_SWITCH:
-            return f"a mode switch: {stop.subject:#x} becomes {stop.value:#x}"
+            changes = changed_words(decode("cr0", stop.subject), decode("cr0", stop.value))
+            return f"a mode switch: cr0 {stop.subject:#x} becomes {stop.value:#x}: {changes}"
         case EventKind.MSR_READ:
             return f"a read of MSR {_msr(stop.subject)}"
         case EventKind.MSR_WRITE:
-            return f"a write to MSR {_msr(stop.subject)}: {stop.value:#x}"
+            return f"a write to MSR {_msr(stop.subject)}: {stop.value:#x}{_msr_bits(stop.subject, stop.value)}"
         case EventKind.PORT_READ:
             return f"a read of port {stop.subject:#x}"
         case EventKind.PORT_WRITE:
@@ -53,6 +56,11 @@ def describe_event(stop: EventStop) -> str:
 
 def _msr(index: int) -> str:
     return f"{index:#x} ({MSRS[index].name})" if index in MSRS else f"{index:#x}"
+
+
+def _msr_bits(index: int, value: int) -> str:
+    words = flag_words(MSRS[index].decode(value)) if index in MSRS else ""
+    return f" [{words}]" if words else ""
 
 
 def describe_ending(outcome: Ending) -> str:

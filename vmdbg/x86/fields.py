@@ -43,6 +43,32 @@ class Field:
         return str(self.low) if self.width == 1 else f"{self.low + self.width - 1}:{self.low}"
 
 
+def flag_words(fields: Iterable[Field]) -> str:
+    """The names of the one-bit fields that are set, highest first, with wider fields as `IOPL=3`.
+
+    Bits that are always one are left out.
+    """
+    words = []
+    for item in reversed(tuple(fields)):
+        if item.name.isdigit():
+            continue
+        if item.width > 1:
+            words += [f"{item.name}={item.value_name or format(item.value, 'x')}"] if item.value else []
+        elif item.value:
+            words.append(item.name)
+    return " ".join(words)
+
+
+def changed_words(before: Iterable[Field], after: Iterable[Field]) -> str:
+    """Which fields differ, highest first: `PG on, IOPL 0 becomes 3`."""
+    words = []
+    for old, new in zip(reversed(tuple(before)), reversed(tuple(after)), strict=True):
+        if old.value != new.value:
+            change = f"{old.value:x} becomes {new.value:x}" if new.width > 1 else "on" if new.value else "off"
+            words.append(f"{new.name} {change}")
+    return ", ".join(words)
+
+
 def decode_fields(layout: Iterable[BitField], value: int) -> tuple[Field, ...]:
     """Every field of the layout in its order, then one `reserved` field for each other bit that is set."""
     fields = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vmdbg.x86.exceptions import PAGE_FAULT_ERROR, SELECTOR_ERROR
-from vmdbg.x86.fields import BitField, Field, decode_fields
+from vmdbg.x86.fields import BitField, Field, decode_fields, flag_words
 from vmdbg.x86.msr import EFER_LAYOUT, MSRS
 from vmdbg.x86.register_layouts import (
     CR0,
@@ -194,16 +194,5 @@ def decode(name: str, value: int) -> tuple[Field, ...]:
 
 
 def set_flags(name: str, value: int) -> str:
-    """The names of the one-bit fields that are set, highest first, with wider fields as `IOPL=3`.
-
-    Bits that are always one are left out.
-    """
-    words = []
-    for item in reversed(decode(name, value)):
-        if item.name.isdigit():
-            continue
-        if item.width > 1:
-            words += [f"{item.name}={item.value_name or format(item.value, 'x')}"] if item.value else []
-        elif item.value:
-            words.append(item.name)
-    return " ".join(words)
+    """What is set in a register's value: see flag_words()."""
+    return flag_words(decode(name, value))

@@ -10,6 +10,8 @@ from vmdbg.x86.page_access import Access, check_access
 from vmdbg.x86.page_walk import Entry, Walk, walk
 from vmdbg.x86.paging import Paging
 
+ALIGNMENT_CHECK = 1 << 18
+"""RFLAGS.AC."""
 ADDRESS_BITS = 0x000F_FFFF_FFFF_F000
 BITS = {
     "P": "present",
@@ -51,7 +53,7 @@ def pagewalk(session: Session, arguments: Arguments) -> Document:
     return document(
         title,
         table(("level", "at physical", "entry", "points to", "bits"), map(_row, found.entries)),
-        *_outcome(found, paging),
+        *_outcome(found, paging, bool(session.registers.read("rflags") & ALIGNMENT_CHECK)),
     )
 
 
@@ -67,7 +69,7 @@ def _row(entry: Entry) -> tuple[Text, ...]:
     )
 
 
-def _outcome(found: Walk, paging: Paging) -> list[Text]:
+def _outcome(found: Walk, paging: Paging, alignment_check: bool) -> list[Text]:
     if found.physical is None:
         return [text(f"fault: {found.fault}", Style.BAD)]
     size = f"{found.page_size >> 10} KiB page" if found.entries else "identity"
@@ -81,16 +83,23 @@ def _outcome(found: Walk, paging: Paging) -> list[Text]:
         )
     ]
     if found.entries:
-        lines.append(joined(_allowed(found, paging)))
+        lines += _allowed(found, paging, alignment_check)
     return lines
 
 
-def _allowed(found: Walk, paging: Paging) -> list[Text | str]:
+def _allowed(found: Walk, paging: Paging, alignment_check: bool) -> list[Text]:
+    """What each ring may do, and below it why not what it may not."""
     parts: list[Text | str] = []
+    reasons: dict[str, list[str]] = {}
     for ring, cpl in (("kernel", 0), ("user", 3)):
         words = []
         for access in Access:
-            fault = check_access(found, paging, access, cpl)
+            fault = check_access(found, paging, access, cpl, alignment_check=alignment_check)
             words.append(text(access.value, Style.GOOD) if fault is None else text(f"no {access.value}", Style.BAD))
+            if fault is not None:
+                reasons.setdefault(f"{fault.reason}, #PF({fault.error_code:#x})", []).append(f"{ring} {access.value}")
         parts += [f"{', ' if parts else ''}{ring}: ", words[0], " ", words[1], " ", words[2]]
-    return parts
+    because = [text(f"no {' and '.join(refused)}: {reason}", Style.DIM) for reason, refused in reasons.items()]
+    if paging.smap and found.permissions.user and alignment_check:
+        because.append(text("RFLAGS.AC is set, which lifts SMAP for the kernel's reads and writes now", Style.DIM))
+    return [joined(parts), *because]

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
+from tests.vmdbg.x86.builders import PageTables, Ram
+from vmdbg.commands.cpu.pagewalk import _allowed
 from vmdbg.session.session import Session
+from vmdbg.units import Linear
+from vmdbg.x86.page_walk import walk
+from vmdbg.x86.paging import CR0_WP, CR4_SMAP, CR4_SMEP, PagingMode
 
 
 def test_every_level_and_what_is_allowed(session: Session) -> None:
@@ -35,3 +41,21 @@ def test_walking_sets_no_bits(session: Session) -> None:
 
 def test_without_paging_it_is_the_address_itself(real_mode: Session) -> None:
     assert "physical 0x7c00, identity" in real_mode.execute("pagewalk 0x7c00")
+
+
+def test_what_is_refused_says_why() -> None:
+    built = PageTables(Ram(1 << 16), PagingMode.LEVEL4)
+    built.map(0, 0x3000, bits=0b101)
+    bare = built.paging
+    paging = replace(bare, cr0=bare.cr0 | CR0_WP, cr4=bare.cr4 | CR4_SMAP | CR4_SMEP)
+    found = walk(built.memory, paging, Linear(0))
+    assert list(map(str, _allowed(found, paging, alignment_check=False))) == [
+        "kernel: no read no write no fetch, user: read no write fetch",
+        "no kernel read: SMAP: supervisor read of a user page, #PF(0x1)",
+        "no kernel write: SMAP: supervisor write of a user page, #PF(0x3)",
+        "no kernel fetch: SMEP: supervisor fetch from a user page, #PF(0x11)",
+        "no user write: user write to a read-only page, #PF(0x7)",
+    ]
+    lifted = list(map(str, _allowed(found, paging, alignment_check=True)))
+    assert lifted[0] == "kernel: read no write no fetch, user: read no write fetch"
+    assert lifted[-1].startswith("RFLAGS.AC is set, which lifts SMAP")

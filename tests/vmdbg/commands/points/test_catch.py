@@ -82,3 +82,10 @@ def test_reports_of_a_kernel_by_kind(session: Session) -> None:
     assert "it reports: oops, panic, warning, soft-lockup" in session.execute("catch oops sneeze")
     session.run("uncatch all")
     assert "as soon as" not in session.execute("catch")
+
+
+def test_mode_switches_and_msr_writes_name_the_bits(live: Session) -> None:
+    live.run("catch mode")
+    live.run("catch wrmsr efer")
+    assert "a write to MSR 0xc0000080 (efer): 0x901 [NXE LME SCE]" in live.execute("continue")
+    assert "a mode switch: cr0 0x11 becomes 0x80010003: PG on, WP on, ET off, MP on" in live.execute("continue")
