@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from devices.serial.feed import SerialInput
 from tests.vmdbg.boot.builders import assemble, input_file
 from tests.vmdbg.machine.guest_runs import PATIENCE, text_of
 from vmdbg.boot.detect import boot_image
@@ -13,7 +14,6 @@ from vmdbg.boot.image import BootOptions, CpuMode
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.errors import UserError
 from vmdbg.machine.config import MachineConfig
-from vmdbg.machine.inputs import SerialInput
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import Outcome, ResetRequested, TestExited
 from vmdbg.machine.power_on import power_on
