@@ -49,7 +49,10 @@ class Server:
     that client.
     """
 
-    def __init__(self, target: Target, log: Callable[[str], None] = lambda _line: None) -> None:
+    def __init__(
+        self, target: Target | Callable[[], Target], log: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        """`target` may be made anew for each client, which is then shown what fits the target at that time."""
         self._target = target
         self._log = log
         self._selector = selectors.DefaultSelector()
@@ -225,7 +228,8 @@ class Server:
         self._client, self._peer, self._output = connection, peer, b""
         self._interest = selectors.EVENT_READ
         self._selector.register(connection, self._interest)
-        self._session = Session(self._target, self._check)
+        target = self._target if isinstance(self._target, Target) else self._target()
+        self._session = Session(target, self._check, self._log)
         self._log(f"gdb client attached from {peer}")
 
     def _serve(self, events: int) -> None:

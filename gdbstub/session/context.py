@@ -24,7 +24,7 @@ EXPEDITED = ("pc", "sp", "fp")
 @dataclass(slots=True)
 class Context:
     """One client and its target. `check` is called in the course of what takes long; it ends that for a client that is
-    gone.
+    gone. `log` takes a line for the user of this process.
 
     `exited`: it was told that the target has ended. `interrupting`: it has asked for the stop to come; `asking_why`:
     with a question that only a target that stands can answer. `unsaid`: refusals of which its user has seen no word.
@@ -36,6 +36,7 @@ class Context:
     target: Target
     framing: Framing
     check: Callable[[], None]
+    log: Callable[[str], None]
     features: frozenset[str] = frozenset()
     error_style: ErrorStyle = ErrorStyle.NUMBER
     extended: bool = False

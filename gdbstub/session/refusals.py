@@ -1,12 +1,13 @@
 """How a client is told that, and why, something was refused: in words wherever it shows them to its user.
 
 Clients that offer `error-message` (gdb since 16) take text in every reply, LLDB in a form of its own. Older gdbs take
-``E.text`` for an error in all replies but those that carry data, and show it for most; what they do not show is printed
-on their console at the next occasion that the protocol gives.
+``E.text`` for an error in all replies but those that carry data, and show it for most. What no gdb shows is printed on
+its console at the next occasion that the protocol gives, and in the server's log at once.
 """
 
 from __future__ import annotations
 
+from gdbstub.errors import MemoryAccessError
 from gdbstub.replies import ErrorStyle, Failure
 from gdbstub.requests import Request
 from gdbstub.requests.breakpoints import InsertBreakpoint
@@ -19,7 +20,7 @@ from gdbstub.session.context import Context
 
 _TAKES_TEXT = WriteRegister | WriteRegisters | InsertBreakpoint | ExecutionRequest | Attach | Kill | Run
 _HIDES_TEXT = WriteMemory | InsertBreakpoint
-"""gdb up to 15 says only that memory cannot be accessed."""
+"""gdb up to 18 says only that memory cannot be accessed."""
 
 MAX_UNSAID = 8
 
@@ -33,8 +34,10 @@ def style_for(context: Context, request: Request) -> ErrorStyle:
 
 
 def remember(context: Context, request: Request, failure: Failure) -> None:
-    """Keep for the console what the client's user will not see of the reply."""
-    if context.error_style is ErrorStyle.NUMBER and not context.lldb and isinstance(request, _HIDES_TEXT):
+    """Keep for the console what the client's user will not see of the reply; log what is more than a bad address."""
+    if isinstance(request, _HIDES_TEXT) and not context.lldb and failure.text not in context.unsaid:
+        if failure.errno != MemoryAccessError.errno:
+            context.log(f"gdb was refused: {failure.text}")
         context.unsaid[failure.text] = None
         while len(context.unsaid) > MAX_UNSAID:
             del context.unsaid[next(iter(context.unsaid))]

@@ -83,10 +83,18 @@ class Session:
     that the connection is to be closed.
     """
 
-    def __init__(self, target: Target, check: Callable[[], None] = lambda: None) -> None:
-        """`check` is called in the course of long requests; it may raise ClientGoneError."""
+    def __init__(
+        self,
+        target: Target,
+        check: Callable[[], None] = lambda: None,
+        log: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        """`check` is called in the course of long requests; it may raise ClientGoneError.
+
+        `log` takes lines for the user of this process.
+        """
         self._framing = Framing()
-        self._context = Context(target, self._framing, check)
+        self._context = Context(target, self._framing, check, log)
         self._deferred: deque[Request] = deque()
         self._deferred_bytes = 0
         self._answering = False

@@ -136,10 +136,11 @@ def test_every_client_that_shows_words_is_refused_in_words() -> None:
     assert lldb.ask("P4=0000") == b"E01;" + b"gone cannot be written".hex().encode()
 
 
-def test_what_a_client_hides_is_printed_at_the_next_occasion_once() -> None:
-    client = Client(OLD_GDB)
+@pytest.mark.parametrize(("features", "error"), [(OLD_GDB, b"E0e"), (NEW_GDB, b"E.")])
+def test_what_a_client_hides_is_printed_at_the_next_occasion_once(features: str, error: bytes) -> None:
+    client = Client(features)
     refused = b"O" + b"refused: cannot access memory at 0x9000: no memory there\n".hex().encode()
-    assert client.send("M9000,1:00", "X9000,1:a") == [b"E0e", b"E0e"]
+    assert all(reply.startswith(error) for reply in client.send("M9000,1:00", "X9000,1:a"))
     client.send("c")
     text, stop = client.stop(Stepped())
     assert text == refused
@@ -148,11 +149,21 @@ def test_what_a_client_hides_is_printed_at_the_next_occasion_once() -> None:
     assert refused not in client.send("qRcmd,6869")
 
 
-def test_a_client_that_shows_words_is_told_once() -> None:
+def test_what_a_client_shows_is_not_printed_besides() -> None:
     client = Client(NEW_GDB)
-    assert client.ask("M9000,1:00").startswith(b"E.cannot access memory")
+    assert client.ask("P4=0000") == b"E.gone cannot be written"
     client.send("c")
     assert len(client.stop(Stepped())) == 1
+
+
+def test_what_a_client_hides_is_logged_at_once() -> None:
+    said: list[str] = []
+    session = Session(Machine().target(), log=said.append)
+    session.receive(framed(b"qSupported:error-message+") + framed(b"Z0,1000,1;X3,260500,1") * 2)
+    session.receive(framed(b"M9000,1:00"))
+    assert len(said) == 0
+    session.receive(framed(b"Z0,1000,1;X4,26050027") * 2)
+    assert said == ["gdb was refused: Z: agent expression refused: no register 1280"]
 
 
 @pytest.mark.parametrize("end", ["vKill;1", "D;1"])

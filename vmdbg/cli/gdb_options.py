@@ -30,7 +30,8 @@ def add_gdb_options(group: argparse._ArgumentGroup) -> None:
         "--gdb-arch",
         choices=CHOICES,
         default="auto",
-        help="the registers that gdb is shown: auto is x86-64, which has those of every mode",
+        help="the registers that gdb is shown: auto is x86-64, which has those of every mode, "
+        "but i386 for a kernel that is a 32-bit ELF file until it goes to long mode",
     )
     group.add_argument(
         "--gdb-pc",

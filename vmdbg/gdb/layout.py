@@ -31,7 +31,7 @@ PSEUDO = {
     "lx_tid": 32,
     "lx_task": 64,
 }
-"""Computed by us, with their widths in bits; they cannot be written."""
+"""Computed by us, with their widths in bits; they cannot be written. A 32-bit client has pointers of 32 bits."""
 TASK = ("lx_pid", "lx_tid", "lx_task")
 """Those that come from the guest's operating system."""
 _PSEUDO_TYPES = {"lx_pid": "int32", "lx_tid": "int32", "lx_task": "data_ptr"}
@@ -128,7 +128,7 @@ def _sse(is_64bit: bool) -> list[Row]:
     return [*rows, Row(Register("mxcsr", 32, "i386_mxcsr", "vector", SSE), "mxcsr")]
 
 
-def _system(taken: set[str], engine_names: frozenset[str]) -> list[Row]:
+def _system(taken: set[str], engine_names: frozenset[str], is_64bit: bool) -> list[Row]:
     rows = []
     wanted = [name for name in BY_NAME if name in engine_names or name in PSEUDO]
     wanted += [name for name in (*PSEUDO, *_UNLISTED) if name not in BY_NAME]
@@ -136,7 +136,7 @@ def _system(taken: set[str], engine_names: frozenset[str]) -> list[Row]:
         if source in taken:
             continue
         name = _QEMU_NAMES.get(source, source)
-        bits = _bits(source)
+        bits = _bits(source, is_64bit)
         rows.append(
             Row(
                 Register(
@@ -154,7 +154,9 @@ def _system(taken: set[str], engine_names: frozenset[str]) -> list[Row]:
     return rows
 
 
-def _bits(source: str) -> int:
+def _bits(source: str, is_64bit: bool) -> int:
+    if _PSEUDO_TYPES.get(source) == "data_ptr":
+        return 64 if is_64bit else 32
     if source in PSEUDO:
         return PSEUDO[source]
     return BY_NAME[source].bits if source in BY_NAME else 64
@@ -197,5 +199,5 @@ def layout_of(architecture: Architecture, engine_names: frozenset[str]) -> Layou
             Row(Register(name, 64, "int", feature=SEGMENT_BASES), name) for name in ("fs_base", "gs_base")
         ]
     g_count = len(rows)
-    rows += _system({row.source for row in rows}, engine_names)
+    rows += _system({row.source for row in rows}, engine_names, is_64bit)
     return Layout(architecture, tuple(rows), g_count)

@@ -12,16 +12,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gdbstub.server import Server
+from gdbstub.target import Target
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
-from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView
-from vmdbg.gdb.lifecycle import Leaving, ended_in_order
+from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView, in_long_mode
+from vmdbg.gdb.lifecycle import GuestLifecycle, Leaving, ended_in_order
 from vmdbg.gdb.monitor import OWNER, GuestMonitor
-from vmdbg.gdb.target import guest_target
+from vmdbg.gdb.target import GuestTarget, guest_target
 from vmdbg.session.new_files import NewFiles
 from vmdbg.session.sources import SymbolFile
 
+LONG_MODE = (
+    "the CPU is in long mode now, and you are shown 32 bits of its registers: detach, load a 64-bit file or none "
+    "(`file`), and attach again\n"
+)
 Log = Callable[[str], None]
 
 
@@ -43,17 +48,26 @@ class GdbServer:
     ) -> None:
         self._debugger = debugger
         self._log = log
-        self._guest = guest_target(
-            debugger,
-            view,
-            GuestMonitor(debugger, files, symbols),
-            write=self._console,
-            say=log,
-            extended=lambda: self.may_restart,
-            leaving=leaving,
-        )
-        self._server = Server(self._guest.target, log)
+        self._view = view
+        self._monitor = GuestMonitor(debugger, files, symbols)
+        self._lifecycle = GuestLifecycle(debugger, self._monitor.next_run, log, leaving)
+        self._guest: GuestTarget | None = None
+        self._told_of_long_mode = False
+        self._server = Server(self._for_client, log)
         debugger.stop_listeners.append(self._stopped)
+
+    def _for_client(self) -> Target:
+        """The guest as the client that has just come is shown it."""
+        self._guest = guest_target(
+            self._debugger,
+            self._view,
+            self._monitor,
+            self._lifecycle,
+            write=self._console,
+            extended=lambda: self.may_restart,
+        )
+        self._told_of_long_mode = False
+        return self._guest.target
 
     def listen_tcp(self, host: str, port: int) -> tuple[str, int]:
         """Listen, and say where. A host other than the loopback is warned of. Raises UserError."""
@@ -108,14 +122,22 @@ class GdbServer:
     @property
     def finished(self) -> bool:
         """Whether a client has killed the guest and left, or no client is left of one that has ended in order."""
-        if self._guest.lifecycle.killed_by_client:
+        if self._lifecycle.killed_by_client:
             return self._server.client is None
         debugger = self._debugger
         return not self.watched and not debugger.running and ended_in_order(debugger, debugger.last_stop)
 
     def _stopped(self, stop: Stop) -> None:
-        self._guest.lifecycle.stopped(stop)
-        self._server.stopped(self._guest.reasons.of(stop))
+        self._lifecycle.stopped(stop)
+        if self._guest is not None:
+            self._tell_of_long_mode(self._guest)
+            self._server.stopped(self._guest.reasons.of(stop))
+
+    def _tell_of_long_mode(self, guest: GuestTarget) -> None:
+        """A client keeps the layout that it was given; one of 32 bits shows only halves of registers now."""
+        if not self._told_of_long_mode and not guest.architecture.is_64bit and in_long_mode(self._debugger):
+            self._told_of_long_mode = True
+            self._console(LONG_MODE)
 
     def _console(self, text: str) -> None:
         self._server.console(text)

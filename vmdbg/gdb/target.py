@@ -9,13 +9,13 @@ import vmdbg
 from gdbstub.target import Host, Target
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
-from vmdbg.gdb.architecture import ClientView
+from vmdbg.gdb.architecture import Architecture, ClientView, fitting
 from vmdbg.gdb.breakpoints import GuestBreakpoints
 from vmdbg.gdb.description import Description
 from vmdbg.gdb.execution import GuestExecution, StepMask
 from vmdbg.gdb.frame import GuestFrame
 from vmdbg.gdb.layout import layout_of
-from vmdbg.gdb.lifecycle import GuestLifecycle, Leaving
+from vmdbg.gdb.lifecycle import GuestLifecycle
 from vmdbg.gdb.memory import AddressSpace, GuestLinearMemory, GuestPhysicalPort
 from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.regions import GuestRegions
@@ -29,30 +29,26 @@ class GuestTarget:
     """The target, and what of it the server asks for itself."""
 
     target: Target
-    lifecycle: GuestLifecycle
     reasons: StopReasons
+    architecture: Architecture
 
 
 def guest_target(
     debugger: Debugger,
     view: ClientView,
     monitor: GuestMonitor,
+    lifecycle: GuestLifecycle,
     *,
     write: Callable[[str], None],
-    say: Callable[[str], None],
     extended: Callable[[], bool],
-    leaving: Leaving = Leaving.END,
 ) -> GuestTarget:
-    """`write` shows text on the client's console, `say` on ours.
-
-    `extended`: whether the client can start a guest again that has ended.
-    """
-    layout = layout_of(view.architecture, frozenset(debugger.engine.register_names))
+    """For one client. `write` shows text on its console; `extended`: whether it can start an ended guest again."""
+    architecture = view.architecture or fitting(debugger)
+    layout = layout_of(architecture, frozenset(debugger.engine.register_names))
     registers = GuestRegisters(debugger, layout, view, monitor.running_task)
-    bits = view.architecture.address_bits
+    bits = architecture.address_bits
     frame = GuestFrame(debugger, registers, write)
     breakpoints = GuestBreakpoints(debugger, frame, (1 << bits) - 1)
-    lifecycle = GuestLifecycle(debugger, monitor.next_run, say, leaving)
 
     def exits(stop: Stop) -> bool:
         return extended() and stop is not lifecycle.found
@@ -70,7 +66,7 @@ def guest_target(
         breakpoints=breakpoints,
         threads=CpuThreads(debugger, monitor.running_task),
         reverse=execution,
-        memory_map=AddressSpace(view.architecture),
+        memory_map=AddressSpace(architecture),
         features=Description(layout),
         monitor=monitor,
         search=memory,
@@ -78,7 +74,7 @@ def guest_target(
         lifecycle=lifecycle,
         physical=GuestPhysicalPort(debugger),
         single_step_mask=StepMask(debugger),
-        host=Host(view.architecture.triple, pointer_bytes=bits // 8),
+        host=Host(architecture.triple, pointer_bytes=bits // 8),
         regions=GuestRegions(debugger, bits),
     )
-    return GuestTarget(target, lifecycle, reasons)
+    return GuestTarget(target, reasons, architecture)

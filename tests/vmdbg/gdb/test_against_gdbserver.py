@@ -9,6 +9,7 @@ from tests.gdbstub.test_against_gdbserver import DIFFERENCES, FEATURES, PACKETS,
 from tests.gdbstub.wire import framed
 from tests.vmdbg.gdb.guests import sample_guest
 from vmdbg.gdb.architecture import ClientView
+from vmdbg.gdb.lifecycle import GuestLifecycle
 from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.target import guest_target
 
@@ -28,7 +29,8 @@ def test_answers_of_the_same_kind(gdbserver: socket.socket) -> None:
     different = {}
     with sample_guest() as guest:
         monitor = GuestMonitor(guest.debugger)
-        made = guest_target(guest.debugger, ClientView(), monitor, write=print, say=print, extended=bool)
+        lifecycle = GuestLifecycle(guest.debugger)
+        made = guest_target(guest.debugger, ClientView(), monitor, lifecycle, write=print, extended=bool)
         session = Session(made.target)
 
         def our_answer(packet: str) -> bytes:

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from tests.guests.build import assemble, assemble_file
-from tests.vmdbg.gdb.guests import assembled_guest, firmware_guest, gdb, lldb
+from tests.guests.kernel32 import kernel32
+from tests.vmdbg.gdb.guests import assembled_guest, firmware_guest, gdb, guest, lldb
 from vmdbg.gdb.architecture import choose
 
 
@@ -145,3 +146,30 @@ def test_lldb_is_told_where_it_is_in_every_mode(lldb_client: list[str]) -> None:
     for place in places().values():
         assert f"rip = 0x{place:016x}" in output
         assert f"linear_pc = 0x{place:016x}" in output
+
+
+@pytest.mark.cell("32-bit kernels")
+def test_lldb_is_shown_a_32_bit_kernel_with_default_options(lldb_client: list[str]) -> None:
+    kernel = kernel32()
+    with guest(kernel.read_bytes()) as it:
+        commands = ("breakpoint set -n add", "continue", "bt", "frame variable a b", "register read eip cr0")
+        output = lldb(lldb_client, it.debugger, *commands, file=kernel)
+    assert "stop reason = breakpoint 1.1" in output
+    assert "kernel_main" in output
+    assert "(int) b = 3" in output
+    assert "eip = 0x001010" in output
+
+
+def test_layout_follows_a_kernel_that_goes_to_long_mode(gdb_client: list[str]) -> None:
+    """The client that is there keeps what it has, and is told; the next one is shown all."""
+    kernel = kernel32(long=True)
+    with guest(kernel.read_bytes()) as it:
+        first = gdb(
+            gdb_client, it.debugger, "break add", "continue", "print $eip", "stepi", "disconnect", file=kernel
+        )
+        second = gdb(gdb_client, it.debugger, "print $efer", "print $r8", "info line *$pc")
+    assert "rejected" not in first
+    assert first.count("the CPU is in long mode now") == 1
+    assert re.search(r"\$1 = .*0x1010", first)
+    assert "LMA" in second
+    assert re.search(r"\$2 = \d", second)
