@@ -19,7 +19,7 @@ BEGIN, END = "<!-- table: made from the tests, see tests/docs/clients_table.py -
 UNTESTED = ""
 """What a cell without a test holds."""
 
-CLIENTS = ("gdb 13", "gdb 18", "LLDB", "pwndbg", "bata24/gef")
+CLIENTS = ("gdb 13", "gdb 18", "LLDB", "pwndbg", "bata24/gef", "drgn", "crash", "volatility3")
 """The columns."""
 
 OF_FIXTURES = {"gdb_client": ("gdb 13", "gdb 18"), "lldb_client": ("LLDB",)}
@@ -46,6 +46,8 @@ OPERATIONS = (
     "physical memory",
     "a kernel without symbols: tasks, slabs, log",
     "a kernel with its debug information: slabs, maps, context",
+    "opens a core of any instant",
+    "opens the compressed form of a core",
     "run again",
     "detach, and the guest runs on",
     "leaves no trace in the guest",

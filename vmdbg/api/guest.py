@@ -29,6 +29,7 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import RecordingWriter, start_recording
+from vmdbg.session import dumping
 from vmdbg.session.positions import place_sometime
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
@@ -355,6 +356,22 @@ class Guest:
     def save_snapshot(self, path: str | PathLike[str]) -> None:
         """Write this instant to a new file; resume() goes on from it. Raises UserError, RecordingError."""
         save_snapshot(self.timeline, fspath(path))
+
+    def dump_core(self, path: str | PathLike[str], *, kdump: bool = False) -> Path:
+        """Write memory and registers of this instant to a new file: an ELF core, or kdump's compressed form.
+
+        Returns where it is. Raises UserError.
+        """
+        place = self.session.files.place(fspath(path))
+        dumping.dump_core(self.session, place, compressed=kdump)
+        return place
+
+    def dump_memory(self, path: str | PathLike[str], start: Address, end: Address, *, physical: bool = False) -> Path:
+        """Write [start, end) of linear or physical memory to a new file. Raises UserError, which names a hole."""
+        first, last = (self._place(one, Aim.DATA, physical=physical).address for one in (start, end))
+        place = self.session.files.place(fspath(path))
+        dumping.dump_memory(self.session, place, first, last, physical=physical)
+        return place
 
     @property
     def queries(self) -> Queries:

@@ -8,7 +8,7 @@ from vmdbg.session.registry import REGISTRY, Registry
 
 MODULES = (
     "help", "data.registers", "cpu.flags", "cpu.gdt", "cpu.idt", "cpu.tss", "cpu.ivt", "cpu.pagewalk",
-    "cpu.maps", "data.phys", "cpu.translate", "devices.devices", "devices.io", "devices.irq", "time.tick",
+    "cpu.maps", "data.phys", "data.dump", "cpu.translate", "devices.devices", "devices.io", "devices.irq", "time.tick",
     "time.digest", "points.catch", "run.step_mode", "run.step", "run.next", "run.cont", "run.finish",
     "run.until", "run.skip", "points.breakpoints", "points.watch", "points.logpoint", "data.examine",
     "code.disassemble", "code.bt", "code.frame", "data.print_value", "data.hexdump", "data.telescope",

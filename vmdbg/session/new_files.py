@@ -17,15 +17,18 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 class NewFiles(Protocol):
     """Finds places for files."""
 
-    def place(self, name: str) -> Path:
-        """Where a new file of that name goes; nothing is there yet. Raises UserError."""
+    def place(self, name: str, size: int = 0) -> Path:
+        """Where a new file of that name goes, which will have `size` bytes if that is known; nothing is there yet.
+
+        Raises UserError.
+        """
         ...
 
 
 class AnywhereNew:
     """Wherever the user says."""
 
-    def place(self, name: str) -> Path:
+    def place(self, name: str, size: int = 0) -> Path:  # noqa: ARG002 - the user's own disk
         path = host_path(name)
         if path.exists() or path.is_symlink():
             raise UserError(f"{path} exists; it is not overwritten: choose another name")
@@ -41,7 +44,7 @@ class Outbox:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def place(self, name: str) -> Path:
+    def place(self, name: str, size: int = 0) -> Path:
         if not _NAME.fullmatch(name):
             raise UserError(f"{name[:60]!r} is no bare file name: the file goes into {self._directory}")
         try:
@@ -49,6 +52,9 @@ class Outbox:
             sizes = [entry.lstat().st_size for entry in self._directory.iterdir()]
         except OSError as error:
             raise UserError(f"cannot use {self._directory}: {error.strerror or error}") from error
-        if len(sizes) >= MOST_FILES or sum(sizes) >= MOST_BYTES:
+        used = sum(sizes)
+        if len(sizes) >= MOST_FILES or used >= MOST_BYTES:
             raise UserError(f"{self._directory} is full ({len(sizes)} files): remove some")
+        if used + size > MOST_BYTES:
+            raise UserError(f"{self._directory} has room for {MOST_BYTES - used:,} bytes, not {size:,}: remove some")
         return AnywhereNew().place(str(self._directory / name))

@@ -12,12 +12,9 @@ from typing import Any
 
 from vmdbg.errors import UserError
 from vmdbg.os.linux.operating_system import Linux
-from vmdbg.os.linux.walks import guarded
-from vmdbg.os.seam import DamagedError, NotThereYetError
+from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
 from vmdbg.units import Physical
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
-
-MAX_VMCOREINFO = 1 << 16
 
 
 def drgn_program(linux: Linux, directory: Path) -> Any:
@@ -40,7 +37,7 @@ def drgn_program(linux: Linux, directory: Path) -> Any:
             raise drgn.FaultError(str(error), address) from error
 
     try:
-        program.set_linux_kernel_custom(vmcoreinfo(linux), False)
+        program.set_linux_kernel_custom(_without_slide(vmcoreinfo(linux)), False)
         program.add_memory_segment(0, view.ram_size, read_physical, True)
         program.load_debug_info([_written_elf(linux, directory)])
         program.main_module().address_ranges = [(linux.kernel.symbol("_text"), linux.kernel.symbol("_end"))]
@@ -55,14 +52,6 @@ def _written_elf(linux: Linux, directory: Path) -> Path:
     return path
 
 
-@guarded("VMCOREINFO")
-def vmcoreinfo(linux: Linux) -> bytes:
-    """The kernel's note for crash tools. The slide is taken out: our ELF has the true addresses already."""
-    kernel = linux.kernel
-    address = kernel.memory.u64(kernel.symbol("vmcoreinfo_data"))
-    size = kernel.memory.u64(kernel.symbol("vmcoreinfo_size"))
-    if not address or not size:
-        raise NotThereYetError("VMCOREINFO")
-    if size > MAX_VMCOREINFO:
-        raise DamagedError("VMCOREINFO", address)
-    return re.sub(rb"KERNELOFFSET=[0-9a-f]+", b"KERNELOFFSET=0", kernel.read(address, size))
+def _without_slide(text: bytes) -> bytes:
+    """Our ELF has the true addresses already."""
+    return re.sub(rb"KERNELOFFSET=[0-9a-f]+", b"KERNELOFFSET=0", text)

@@ -1,0 +1,123 @@
+"""Files of the guest's memory and registers as the session sees them now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from vmdbg.cores.address_space import AddressSpace, Memory, address_space
+from vmdbg.cores.elf_core import write_elf_core
+from vmdbg.cores.kdump import write_kdump
+from vmdbg.cores.notes import cpu_notes, vmcoreinfo_note
+from vmdbg.debugger.memory import paging_of
+from vmdbg.errors import UserError, VmdbgError
+from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
+from vmdbg.session.session import Session
+from vmdbg.units import Linear, Physical
+from vmdbg.x86.mappings import TooManyTablesError, mappings
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """What a core holds. `why_not` says why it has no VMCOREINFO; `left_out` counts further linear ranges."""
+
+    size: int
+    ranges: int
+    left_out: int
+    why_not: str
+
+
+def dump_core(session: Session, path: Path, *, compressed: bool = False) -> Dumped:
+    """Write all memory and the CPU to a new file. Raises UserError; a file that cannot be written whole is removed."""
+    memory = _memory(session)
+    text, why_not = _vmcoreinfo(session)
+    notes = cpu_notes(session.debugger.cpu) + (vmcoreinfo_note(text) if text else b"")
+    space = _space(session, memory)
+    with _new_file(path) as file:
+        if compressed:
+            write_kdump(file, memory, text, notes, _release(text), session.progress)
+        else:
+            write_elf_core(file, memory, space, notes, session.progress)
+    return Dumped(path.stat().st_size, len(space.direct) + len(space.others), space.left_out, why_not)
+
+
+def dump_memory(session: Session, path: Path, start: int, end: int, *, physical: bool = False) -> None:
+    """Write [start, end) of linear or physical memory to a new file. Raises UserError, also for a hole, named."""
+    if end <= start:
+        raise UserError(f"from {start:#x} to {end:#x} there is nothing: the end comes after the start")
+    read = _physical_reader(session) if physical else _linear_reader(session)
+    with _new_file(path) as file:
+        position = start
+        while position < end:
+            data = read(position, min(CHUNK - position % CHUNK, end - position))
+            if not data:
+                kind = "physical" if physical else "linear"
+                raise UserError(f"no memory answers at {kind} {position:#x}: {_until_there(start, position)}")
+            file.write(data)
+            position += len(data)
+            if session.progress is not None:
+                session.progress((position - start) / (end - start))
+
+
+def _until_there(start: int, position: int) -> str:
+    return f"{start:#x} to {position:#x} can be had" if position > start else "choose another start"
+
+
+def _linear_reader(session: Session) -> Callable[[int, int], bytes]:
+    memory = session.debugger.linear()
+    return lambda address, size: memory.read_prefix(Linear(address), size)
+
+
+def _physical_reader(session: Session) -> Callable[[int, int], bytes]:
+    memory = session.debugger.physical
+
+    def read(address: int, size: int) -> bytes:
+        return memory.read(Physical(address), max(0, min(size, memory.extent(Physical(address)))))
+
+    return read
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is not there yet, removed again if it does not become whole. Raises UserError."""
+    try:
+        with path.open("xb") as file:
+            yield file
+    except OSError as error:
+        if not isinstance(error, FileExistsError):
+            path.unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _memory(session: Session) -> list[Memory]:
+    engine = session.debugger.engine
+    roms = [Memory(base, data) for base, data in sorted(engine.roms.items())]
+    return [Memory(0, engine.ram), *roms]
+
+
+def _space(session: Session, memory: list[Memory]) -> AddressSpace:
+    """Page tables that map themselves without end are left out: memory is there all the same."""
+    try:
+        return address_space(memory, mappings(session.debugger.physical, paging_of(session.debugger.engine)))
+    except TooManyTablesError:
+        return address_space(memory, ())
+
+
+def _vmcoreinfo(session: Session) -> tuple[bytes, str]:
+    try:
+        return vmcoreinfo(session.system.need()), ""
+    except VmdbgError as error:
+        return b"", str(error)
+
+
+def _release(text: bytes) -> str:
+    lines = text.decode("latin-1").splitlines()
+    return next((line.removeprefix("OSRELEASE=") for line in lines if line.startswith("OSRELEASE=")), "")
