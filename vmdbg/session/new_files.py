@@ -28,7 +28,7 @@ class NewFiles(Protocol):
 class AnywhereNew:
     """Wherever the user says."""
 
-    def place(self, name: str, size: int = 0) -> Path:  # noqa: ARG002 - the user's own disk
+    def place(self, name: str, size: int = 0) -> Path:
         path = host_path(name)
         if path.exists() or path.is_symlink():
             raise UserError(f"{path} exists; it is not overwritten: choose another name")
