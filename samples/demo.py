@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vmdbg.cli.start import GuestFiles, Started, start
 from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.host.start import GuestFiles, Started, start
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import digest
 from vmdbg.session.registry import Effect

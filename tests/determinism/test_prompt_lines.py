@@ -61,7 +61,7 @@ def clear(session: Session) -> None:
     for point in [*points.breakpoints.values(), *points.watchpoints.values()]:
         points.remove(point)
     points.set_catches(Catches())
-    session.state.clear()
+    session._parts.clear()
     session.aliases.clear()
     session.scope.variables.clear()
 

@@ -57,7 +57,7 @@ def session(shared: tuple[Session, Position]) -> Iterator[Session]:
     points.set_catches(Catches())
     made.scope.variables.clear()
     made.aliases.clear()
-    made.state.clear()
+    made._parts.clear()
     made.execution.on_point.clear()
     made.debugger.timeline.bookmarks.clear()
     made.debugger.timeline.seek(position)

@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from os import PathLike, fspath
 
 from vmdbg.api.guest import Guest
-from vmdbg.boot.acpi import AcpiConfig, acpi_segment
-from vmdbg.boot.detect import boot_image
-from vmdbg.boot.image import BootOptions, CpuMode, InputFile
-from vmdbg.boot.source import read_input
+from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
+from vmdbg.host.start import GuestFiles
+from vmdbg.host.start import start as boot
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, MachineConfig
 from vmdbg.recording.reader import open_recording as read_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET
-from vmdbg.timeline.origin import BootOrigin
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Physical
 
 Path = str | PathLike[str]
 _SIZE = re.compile(r"(\d+)([KMG])", re.IGNORECASE)
@@ -39,46 +36,35 @@ def launch(
     load_address: int | None = None,
     mode: CpuMode | None = None,
     via_decompressor: bool = False,
+    protocol: Protocol | None = None,
     seed: bytes = b"vmdbg",
     record: Path | None = None,
     checkpoint_memory: int = DEFAULT_BUDGET,
 ) -> Guest:
     """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
 
-    memory, checkpoint_memory: bytes, or text such as "256M". start: what the RTC shows at first, in seconds since
-    1970. devices: those to add, as `--device` has them. record: a new file to record into. Raises UserError,
-    EngineError.
+    Without kernel and bios it is the sample guest, as there. memory, checkpoint_memory: bytes, or text such as "256M".
+    start: what the RTC shows at first, in seconds since 1970. devices: those to add, as `--device` has them. record: a
+    new file to record into. Raises UserError, EngineError.
     """
     config = MachineConfig(_bytes(memory), cpu, apic, start, tuple(devices))
-    acpi = acpi_segment(AcpiConfig(apic=apic)) if bios is None else None
-    options = BootOptions(
-        memory=config.memory,
-        kernel=_kernel(kernel),
-        initrd=read_input(fspath(initrd), "initrd") if initrd is not None else None,
-        bios=read_input(fspath(bios), "BIOS") if bios is not None else None,
+    files = GuestFiles(
+        kernel=kernel if isinstance(kernel, bytes | None) else fspath(kernel),
+        initrd=fspath(initrd) if initrd is not None else None,
+        bios=fspath(bios) if bios is not None else None,
         append=append,
         command_line=command_line,
         via_decompressor=via_decompressor,
-        load_address=Physical(load_address) if load_address is not None else None,
+        protocol=protocol,
+        load_address=load_address,
         mode=mode,
-        firmware=(acpi,) if acpi is not None else (),
-        rsdp=acpi.address if acpi is not None else None,
-        start=start,
         seed=seed,
     )
-    origin = BootOrigin(config, boot_image(options), options)
-    guest = Guest(Timeline(origin.machine(), origin=origin, budget=checkpoint_memory))
+    started = boot(files, config)
+    guest = Guest(Timeline(started.machine, origin=started.origin, budget=checkpoint_memory))
     if record is not None:
         guest.record(record)
     return guest
-
-
-def _kernel(kernel: Path | bytes | None) -> InputFile | None:
-    if kernel is None:
-        return None
-    return (
-        InputFile("kernel", memoryview(kernel)) if isinstance(kernel, bytes) else read_input(fspath(kernel), "kernel")
-    )
 
 
 def _bytes(size: int | str) -> int:

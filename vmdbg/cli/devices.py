@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from vmdbg.cli.start import make_machine
 from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.document.plain import render_json, render_plain
 from vmdbg.host.endings import ExitCode
+from vmdbg.host.start import make_machine
 from vmdbg.machine.config import MINIMUM_MEMORY, MachineConfig
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session

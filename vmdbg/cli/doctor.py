@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from vmdbg.cli.sample import sample_path
-from vmdbg.cli.start import GuestFiles, start
 from vmdbg.errors import EngineError, UserError
 from vmdbg.host.endings import ExitCode
+from vmdbg.host.sample import sample_path
+from vmdbg.host.start import GuestFiles, start
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.machine.config import MachineConfig
 from vmdbg.units import Tick

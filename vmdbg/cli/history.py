@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from vmdbg.cli.start import Started
 from vmdbg.cli.values import number
 from vmdbg.engine.exits import LimitReached, StopRequested
 from vmdbg.errors import UserError
+from vmdbg.host.start import Started
 from vmdbg.host.terminal import message
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position

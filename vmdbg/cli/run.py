@@ -12,7 +12,6 @@ from devices.board.acpi_pm import PowerButton
 from vmdbg.cli.gdb_options import gdb_service
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config, scripted_lines
 from vmdbg.cli.seat import PromptOptions, gdb_seat, prompt_seat, timeline_seat
-from vmdbg.cli.start import Started, start
 from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.host.digest_file import check_digest_path, write_digest
 from vmdbg.host.endings import Ending
@@ -27,6 +26,7 @@ from vmdbg.host.seat import Seat, plain_seat
 from vmdbg.host.serial_clients import make_backend
 from vmdbg.host.serial_lines import Receive, Stdio, StdioBackend
 from vmdbg.host.serial_watch import PanicWatch, UntilText
+from vmdbg.host.start import Started, start
 from vmdbg.host.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
 from vmdbg.host.typist import Typist
 from vmdbg.machine.inputs import NmiButton

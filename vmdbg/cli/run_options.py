@@ -6,10 +6,10 @@ import argparse
 
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.gdb_options import add_gdb_options
-from vmdbg.cli.start import GuestFiles
 from vmdbg.cli.values import memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.errors import UserError
 from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
+from vmdbg.host.start import GuestFiles
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, MachineConfig
 from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
 
@@ -163,7 +163,7 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
         protocol=Protocol(options.protocol) if options.protocol is not None else None,
         load_address=options.load_address,
         mode=CpuMode(options.mode) if options.mode is not None else None,
-        seed=options.seed,
+        seed=options.seed.encode("utf-8", "surrogateescape"),
     )
 
 

@@ -114,7 +114,7 @@ def python(session: Session, arguments: Arguments) -> Document:
 
     At the prompt, `python` alone starts a block that an empty line ends.
     """
-    scripting: Scripting = session.part(Scripting)
+    scripting = session.part(Scripting)
     if not arguments.code:
         raise UserError("python what? a line of Python; at the prompt a block may follow")
     shown = scripting.execute(arguments.code, "<python>")
@@ -137,7 +137,7 @@ def source(session: Session, arguments: Arguments) -> Document:
     """Execute the commands of a file, up to the first that fails; a .py file is run as Python."""
     path = host_path(arguments.file)
     content = _text(path)
-    scripting: Scripting = session.part(Scripting)
+    scripting = session.part(Scripting)
     if path.suffix == ".py":
         return document(*scripting.execute(content, str(path)).splitlines())
     if scripting.depth >= MAX_DEPTH:
@@ -219,5 +219,5 @@ def load_config(session: Session) -> str:
     path = config_file()
     if not path.is_file():
         return ""
-    scripting: Scripting = session.part(Scripting)
+    scripting = session.part(Scripting)
     return scripting.execute(_text(path), str(path))

@@ -62,7 +62,7 @@ def goto(session: Session, arguments: Arguments) -> Document:
 
     gdb-helper has a command that does both.
     """
-    next_run: NextRun = session.part(NextRun)
+    next_run = session.part(NextRun)
     journey = journey_to(session, arguments)
     if journey is not None:
         next_run.put(journey)

@@ -40,8 +40,7 @@ class GuestMonitor:
 
     def next_run(self) -> Run | None:
         """What the client's next step is to be instead, once."""
-        run: Run | None = self._session.part(NextRun).take() if self._session is not None else None
-        return run
+        return self._session.part(NextRun).take() if self._session is not None else None
 
     def _opened(self) -> Session:
         """The session, made when first needed: it listens to every stop."""

@@ -173,7 +173,7 @@ class Repl:
 
     def show_context(self) -> None:
         """The panel, if it is wanted; without it, nothing."""
-        state: ContextState = self.session.part(ContextState)
+        state = self.session.part(ContextState)
         if not state.enabled or self.output.as_json or not self.output.interactive:
             return
         self.session.columns = self.output.size.columns

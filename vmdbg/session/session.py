@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Space
@@ -34,6 +34,7 @@ from vmdbg.units import Linear, Physical
 from vmdbg.x86.disassembly import Disassembler, disassembler
 
 MAX_LINE = 1 << 16
+Part = TypeVar("Part")
 MAX_ALIASES = 16
 REFUSALS = {
     Effect.RUNS: "it lets the guest run, which is for this session's own front end to ask",
@@ -78,7 +79,8 @@ class Session:
         self.scope = Scope(debugger, self.symbols)
         add_typed_names(self)
         self.execution = Execution(self)
-        self.state: dict[type[Any], Any] = {}
+        self._parts: dict[Callable[[Session], object], object] = {}
+        """Each under the class that made it."""
         debugger.stop_listeners.append(self._on_stop)
 
     def _on_stop(self, stop: Stop) -> None:
@@ -93,12 +95,12 @@ class Session:
         self.debugger.stop_listeners.remove(self._on_stop)
         self.debugger.points.remove_owned(self.owner)
 
-    def part(self, kind: type[Any]) -> Any:
-        """This session's own object of a kind, made with the session when first asked for."""
-        made = self.state.get(kind)
+    def part(self, kind: Callable[[Session], Part]) -> Part:
+        """This session's own object of a class, made with the session when first asked for."""
+        made = self._parts.get(kind)
         if made is None:
-            made = self.state[kind] = kind(self)
-        return made
+            made = self._parts[kind] = kind(self)
+        return cast("Part", made)
 
     @property
     def registers(self) -> RegisterFile:

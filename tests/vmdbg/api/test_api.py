@@ -197,3 +197,9 @@ def _plugins() -> list[str]:
     from importlib.metadata import entry_points
 
     return [point.value for point in entry_points(group="pytest11")]
+
+
+def test_a_guest_that_is_not_named_is_the_sample_as_on_the_command_line() -> None:
+    with vmdbg.launch(append="autostop") as guest:
+        guest.expect("sample")
+        assert guest.session.symbols.find("kernel_main") is not None

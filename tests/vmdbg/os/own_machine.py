@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from tests.vmdbg.os.engine_view import EngineView
 from tests.vmdbg.os.kernels import Kernel
 from tests.vmdbg.os.qemu_guest import DumpView, FileMemory, Truth, initial_ramdisk
-from vmdbg.cli.start import GuestFiles, start
 from vmdbg.engine.stops import Breakpoints
+from vmdbg.host.start import GuestFiles, start
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.outcome import Outcome
 from vmdbg.os.linux.operating_system import Linux, LinuxDetector

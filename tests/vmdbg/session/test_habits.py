@@ -61,7 +61,7 @@ SAME = [
 def test_other_debuggers_spelling(session: Session, typed: str, meant: str) -> None:
     answer = session.execute(typed)
     session.run("delete all")
-    session.state.clear()
+    session._parts.clear()
     assert not answer.startswith("error"), answer
     if typed != meant:
         assert answer == session.execute(meant)

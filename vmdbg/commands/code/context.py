@@ -69,7 +69,7 @@ def declare(parser: Parser) -> None:
 
 def show(session: Session, names: list[str]) -> Document:
     """The sections by name. What cannot be shown says why."""
-    state: ContextState = session.part(ContextState)
+    state = session.part(ContextState)
     state.look()
     blocks: list[Block] = []
     for name in names:
@@ -302,7 +302,7 @@ def context(session: Session, arguments: Arguments) -> Document:
 
     --set chooses the sections and their order for every stop.
     """
-    state: ContextState = session.part(ContextState)
+    state = session.part(ContextState)
     unknown = [name for name in arguments.sections if name not in SECTIONS]
     if unknown:
         raise UserError(f"there is no section {unknown[0]!r}; there are: {', '.join(SECTIONS)}")
@@ -332,7 +332,7 @@ def declare_display(parser: Parser) -> None:
 )
 def display(session: Session, arguments: Arguments) -> Document:
     """Show an expression at every stop."""
-    state: ContextState = session.part(ContextState)
+    state = session.part(ContextState)
     if arguments.off:
         return undisplay(session, arguments)
     if arguments.expression:
@@ -354,7 +354,7 @@ def declare_undisplay(parser: Parser) -> None:
 @command("undisplay", Group.LOOK, declare_undisplay, examples=("undisplay",), rest="expression")
 def undisplay(session: Session, arguments: Arguments) -> Document:
     """Show an expression at stops no longer."""
-    state: ContextState = session.part(ContextState)
+    state = session.part(ContextState)
     known, unwanted = state.expressions, arguments.expression
     if unwanted.isdecimal() and 0 < int(unwanted) <= len(known):
         unwanted = known[int(unwanted) - 1]

@@ -55,7 +55,7 @@ def frame(session: Session, arguments: Arguments) -> Document:
 
     Expressions keep meaning the registers of the CPU, whichever frame is looked at.
     """
-    selected: Selected = session.part(Selected)
+    selected = session.part(Selected)
     return _show(session, selected.number if arguments.number < 0 else arguments.number)
 
 
@@ -72,7 +72,7 @@ def down(session: Session, arguments: Arguments) -> Document:
 
 
 def _move(session: Session, by: int) -> Document:
-    selected: Selected = session.part(Selected)
+    selected = session.part(Selected)
     last = len(backtrace(session).frames) - 1
     return _show(session, max(0, min(last, selected.number + by)))
 
@@ -81,7 +81,7 @@ def _show(session: Session, number: int) -> Document:
     frames = backtrace(session).frames
     if number >= len(frames):
         raise UserError(f"there is no frame {number}; bt shows 0 to {len(frames) - 1}")
-    selected: Selected = session.part(Selected)
+    selected = session.part(Selected)
     selected.number = number
     chosen = frames[number]
     known = pairs((name, hexadecimal(value, 16)) for name, value in chosen.registers.items())

@@ -162,7 +162,7 @@ def declare_list(parser: Parser) -> None:
 @command("list", Group.LOOK, declare_list, aliases=("l", "list-source"), examples=(), repeats=True)
 def list_(session: Session, arguments: Arguments) -> Document:
     """Show the source around a place, or lines of the file that is shown; again, the lines after them."""
-    listed: Listed = session.part(Listed)
+    listed = session.part(Listed)
     number = max(1, arguments.lines)
     first, _, last = arguments.place.partition(",")
     if first.strip().isdecimal() and (not last or last.strip().isdecimal()):

@@ -45,7 +45,7 @@ def declare(parser: Parser) -> None:
 )
 def examine(session: Session, arguments: Arguments) -> Document:
     """Examine memory in gdb's formats: x hex, d u o t decimal to binary, a address, c f, s text, i instructions."""
-    seen: Examined = session.part(Examined)
+    seen = session.part(Examined)
     asked = parse_format(arguments.letters)
     letter = asked.letter or seen.format.letter or "x"
     size = asked.size or (_own_size(session, letter) if asked.letter else seen.format.size) or 8

@@ -51,7 +51,7 @@ def set_(session: Session, arguments: Arguments) -> Document:
     target, source = left.strip(), right.strip()
     if not equals or not target or not source:
         raise UsageError(f"set needs a target, = and a value; {HINTS['set']}", "set REGISTER = EXPRESSION")
-    changes: Changes = session.part(Changes)
+    changes = session.part(Changes)
     value = session.evaluate(source)
     is_variable = target.startswith("$")
     target = _BRACED.sub(r"*(\g<type> *)(\g<address>)", target.lstrip("$"))
@@ -120,7 +120,7 @@ def edit(session: Session, arguments: Arguments) -> Document:
     """Write numbers or text to memory, one after the other."""
     place = session.place(arguments.place)
     data = b"".join(_piece(session, word, arguments.size) for word in arguments.values)
-    changes: Changes = session.part(Changes)
+    changes = session.part(Changes)
     changes.write_memory(place, data)
     return document(changes.made[-1].words)
 
@@ -148,7 +148,7 @@ def fill(session: Session, arguments: Arguments) -> Document:
     size, value = session.integer(arguments.size), session.integer(arguments.value)
     if not 0 < size <= MAX_READ or not 0 <= value <= 255:
         raise UserError(f"fill takes 1 to {MAX_READ} bytes of a value from 0 to 255")
-    changes: Changes = session.part(Changes)
+    changes = session.part(Changes)
     changes.write_memory(session.place(arguments.place), bytes([value]) * size)
     return document(changes.made[-1].words)
 
@@ -161,7 +161,7 @@ def declare_undo(parser: Parser) -> None:
 @command("undo", Group.CHANGE, declare_undo, examples=("undo --list", "undo"), effect=Effect.CHANGES)
 def undo(session: Session, arguments: Arguments) -> Document:
     """Take back the last changes to registers and memory."""
-    changes: Changes = session.part(Changes)
+    changes = session.part(Changes)
     if arguments.list or not changes.made:
         words = [change.words for change in reversed(changes.made)]
         return document(*words, value=list(words)) if words else document("nothing was changed", value=[])

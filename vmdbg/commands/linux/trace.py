@@ -103,7 +103,7 @@ def declare_syscalls(parser: Parser) -> None:
 )
 def syscalls(session: Session, arguments: Arguments) -> Document:
     """Show every system call with its arguments, and what it returns, as the guest runs, and keep it in the log."""
-    trace: SystemCallTrace = session.part(SystemCallTrace)
+    trace = session.part(SystemCallTrace)
     if arguments.off:
         trace.stop()
         return document(text("system calls are not written any more; `log` shows those that were", Style.DIM))

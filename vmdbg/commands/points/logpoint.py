@@ -93,7 +93,7 @@ def logpoint(session: Session, arguments: Arguments) -> Document:
     point = session.debugger.points.add_breakpoint(
         place.address, space=place.space, owner=session.owner, condition=condition, text=shown, action=lambda _: None
     )
-    log: Log = session.part(Log)
+    log = session.part(Log)
     log.live |= {point.number} if arguments.live else set()
     point.action = _writer(log, point.number, template)
     return added(session, point, arguments)
@@ -114,7 +114,7 @@ def declare_log(parser: Parser) -> None:
 @command("log", Group.POINTS, declare_log, aliases=("info log",), examples=("log", "log 10", "log --clear"))
 def log(session: Session, arguments: Arguments) -> Document:
     """Show what logpoints wrote up to the present instant, and when."""
-    written: Log = session.part(Log)
+    written = session.part(Log)
     if arguments.number < 1:
         raise UserError("log how many lines? a number from 1 on")
     if arguments.clear:

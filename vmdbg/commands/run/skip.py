@@ -21,7 +21,7 @@ def declare(parser: Parser) -> None:
 )
 def skip(session: Session, arguments: Arguments) -> Document:
     """Let `step` run over functions by name instead of stopping in them. Without arguments: which."""
-    skips: Skips = session.part(Skips)
+    skips = session.part(Skips)
     pattern = arguments.pattern
     if arguments.off and not pattern:
         skips.patterns.clear()

@@ -18,7 +18,7 @@ def declare(parser: Parser) -> None:
 @command("history", Group.TIME, declare, aliases=("info history",), examples=("history", "history 5"))
 def history(session: Session, arguments: Arguments) -> Document:
     """List where the guest stopped in this session; `back` and `forward` go there again."""
-    visits: Visits = session.part(Visits)
+    visits = session.part(Visits)
     first = max(0, len(visits.places) - max(1, arguments.number))
     rows = [
         (
@@ -50,7 +50,7 @@ def forward(session: Session, arguments: Arguments) -> Document:
 
 
 def _visit(session: Session, offset: int) -> Document:
-    visits: Visits = session.part(Visits)
+    visits = session.part(Visits)
     target = visits.current + offset
     if not 0 <= target < len(visits.places):
         raise UserError("there is no such stop: history lists them")

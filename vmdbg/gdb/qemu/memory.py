@@ -24,7 +24,7 @@ def examine_physical(session: Session, words: str) -> str:
     match = _FORMAT.fullmatch(words)
     if match is None or not match["address"]:
         raise UserError('unexpected end of expression\nTry "help xp" for more information')
-    seen: _Seen = session.part(_Seen)
+    seen = session.part(_Seen)
     letter, size = seen.letter, seen.size = _letters(match["letters"] or "", seen)
     count = int(match["count"] or 1)
     address = session.place(match["address"]).address

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.detect import boot_image
-from vmdbg.boot.image import BootOptions, CpuMode, Protocol
+from vmdbg.boot.image import BootOptions, CpuMode, InputFile, Protocol
 from vmdbg.boot.source import read_input
-from vmdbg.cli.sample import sample_kernel
 from vmdbg.errors import EngineError, UserError
+from vmdbg.host.sample import sample_kernel
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GuestFiles:
-    """What to boot: paths and how. Without kernel and bios, the sample kernel."""
+    """What to boot and how: paths, or the kernel's own bytes. Without kernel and bios, the sample kernel."""
 
-    kernel: str | None = None
+    kernel: str | bytes | None = None
     initrd: str | None = None
     bios: str | None = None
     append: str = ""
@@ -35,7 +35,7 @@ class GuestFiles:
     protocol: Protocol | None = None
     load_address: int | None = None
     mode: CpuMode | None = None
-    seed: str = "vmdbg"
+    seed: bytes = b"vmdbg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,23 @@ def make_machine(config: MachineConfig, inputs: InputSource | None = None) -> Ma
         raise UserError("this computer has too little free memory for the guest: give less --memory") from None
 
 
+def _kernel(files: GuestFiles) -> InputFile | None:
+    match files.kernel:
+        case bytes() as data:
+            return InputFile("kernel", memoryview(data))
+        case str() as path:
+            return read_input(path, "kernel")
+        case None:
+            return sample_kernel() if files.bios is None else None
+
+
 def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
     acpi = acpi_segment(AcpiConfig(apic=config.apic)) if files.bios is None else None
-    kernel = read_input(files.kernel, "kernel") if files.kernel is not None else None
+    kernel = _kernel(files)
     bios = read_input(files.bios, "BIOS") if files.bios is not None else None
     return BootOptions(
         memory=config.memory,
-        kernel=sample_kernel() if kernel is None and bios is None else kernel,
+        kernel=kernel,
         initrd=read_input(files.initrd, "initrd") if files.initrd is not None else None,
         bios=bios,
         append=files.append,
@@ -86,5 +96,5 @@ def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
         firmware=(acpi,) if acpi is not None else (),
         rsdp=acpi.address if acpi is not None else None,
         start=config.start,
-        seed=files.seed.encode("utf-8", "surrogateescape"),
+        seed=files.seed,
     )
