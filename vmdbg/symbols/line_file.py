@@ -9,11 +9,12 @@ from typing import Any
 import xxhash
 
 from vmdbg.dwarf.debug_file import DAMAGE, SMALL, DebugFile
+from vmdbg.dwarf.unit_files import unit_file_names
 from vmdbg.dwarf.unit_search import units_named, units_with_lines_of
 from vmdbg.dwarf.window import Window
 from vmdbg.errors import UserError
 from vmdbg.symbols.file_cache import FileCache
-from vmdbg.symbols.lines import LineRange, LineTable, same_file, unit_file_names, unit_ranges
+from vmdbg.symbols.lines import LineRange, LineTable, same_file, unit_ranges
 from vmdbg.symbols.placement import Placement
 
 _NAMING = (".debug_str", ".debug_line_str", ".debug_abbrev", ".debug_line")

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vmdbg.dwarf.unit_files import unit_file_names
+
 _HEAD = struct.Struct("<QQ")
 
 
@@ -139,24 +141,3 @@ def unit_ranges(dwarf: Any, unit: Any) -> Iterator[LineRange]:
         again = before is not None and (state.address, state.line) == (before.address, before.line)
         statement = state.is_stmt or (statement and again)
         before = None if state.end_sequence else state
-
-
-def unit_file_names(unit: Any, program: Any) -> dict[int, str]:
-    """File numbers to paths: they count from 1 up to DWARF 4, from 0 in DWARF 5."""
-    header = program.header
-    old = header["version"] < 5
-    top = unit.get_top_DIE().attributes.get("DW_AT_comp_dir")
-    base = _text(top.value) if top is not None else ""
-    directories = [_text(directory) for directory in header["include_directory"]]
-    if old:
-        directories.insert(0, base)
-    names = {}
-    for number, file in enumerate(header["file_entry"], 1 if old else 0):
-        directory = directories[file.dir_index] if file.dir_index < len(directories) else ""
-        name = _text(file.name)
-        names[number] = name if name.startswith("/") or not directory else f"{directory}/{name}"
-    return names
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,112 @@
+"""What a caller passed, by its own word: DW_TAG_call_site. Source: DWARF 5, 3.4 and 2.5.1.7 (DW_OP_entry_value).
+
+A value at entry is only true if the caller's call reached the function itself: not another one that jumped on to it,
+and not the function's own jump back to its beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from vmdbg.dwarf.attributes import attribute, block, key, name_of, with_origins
+from vmdbg.dwarf.operations import Operations
+
+MAX_ENTRIES = 50_000
+_SITES = frozenset({"DW_TAG_call_site", "DW_TAG_GNU_call_site"})
+_PARAMETERS = frozenset({"DW_TAG_call_site_parameter", "DW_TAG_GNU_call_site_parameter"})
+_TAIL = ("DW_AT_call_tail_call", "DW_AT_GNU_tail_call")
+_INSIDE = frozenset({
+    "DW_TAG_lexical_block", "DW_TAG_inlined_subroutine", "DW_TAG_try_block", "DW_TAG_catch_block",
+})  # fmt: skip
+
+
+def call_sites(function: Any) -> Iterator[Any]:
+    """Every call in a function, those in what is inlined into it too."""
+    waiting, count = [function], 0
+    while waiting:
+        for child in waiting.pop().iter_children():
+            count += 1
+            if count > MAX_ENTRIES:
+                return
+            if child.tag in _SITES:
+                yield child
+            if child.tag in _INSIDE:
+                waiting.append(child)
+
+
+def site_returning_to(function: Any, address: int) -> Any:
+    """The call that returns to an address of the file, or None."""
+    for site in call_sites(function):
+        found = site.attributes.get("DW_AT_call_return_pc") or site.attributes.get("DW_AT_low_pc")
+        if found is not None and found.value == address and not is_tail_call(site):
+            return site
+    return None
+
+
+def is_tail_call(site: Any) -> bool:
+    return any(name in site.attributes for name in _TAIL)
+
+
+def target_of(site: Any) -> Any:
+    """The entry of the function that is called, where the call names one."""
+    for name in ("DW_AT_call_origin", "DW_AT_abstract_origin"):
+        if name in site.attributes:
+            return site.get_DIE_from_attribute(name)
+    return None
+
+
+def target_expression(site: Any) -> bytes | None:
+    """What gives the address of the function that is called."""
+    for name in ("DW_AT_call_target", "DW_AT_GNU_call_site_target"):
+        found = block(site.attributes.get(name))
+        if found:
+            return found
+    return None
+
+
+def is_same_function(one: Any, other: Any) -> bool:
+    """Whether two entries are of one function: one may be its declaration, in another unit."""
+    ours, theirs = [list(with_origins(die)) for die in (one, other)]
+    if {key(die) for die in ours} & {key(die) for die in theirs}:
+        return True
+    is_shared = attribute(one, "DW_AT_external") is not None and attribute(other, "DW_AT_external") is not None
+    return is_shared and bool(_linkage(one)) and _linkage(one) == _linkage(other)
+
+
+def _linkage(die: Any) -> str:
+    found = attribute(die, "DW_AT_linkage_name")
+    return str(found.value) if found is not None else name_of(die)
+
+
+def may_come_back_by_jump(function: Any) -> bool:
+    """Whether a jump at the end of the function, or of one that it jumps to, may begin it anew with other arguments."""
+    seen = {key(function)}
+    waiting = [function]
+    while waiting:
+        for site in call_sites(waiting.pop()):
+            if not is_tail_call(site):
+                continue
+            target = target_of(site)
+            if target is None or "DW_AT_low_pc" not in target.attributes or is_same_function(target, function):
+                return True
+            if key(target) not in seen:
+                seen.add(key(target))
+                waiting.append(target)
+    return False
+
+
+def passed_value(site: Any, inner: Operations, parse: Any) -> bytes | None:
+    """The expression of what was passed in the register that `inner` names, to be evaluated in the caller."""
+    for child in site.iter_children():
+        if child.tag not in _PARAMETERS:
+            continue
+        place = block(child.attributes.get("DW_AT_location"))
+        value = block(child.attributes.get("DW_AT_call_value") or child.attributes.get("DW_AT_GNU_call_site_value"))
+        if place and value and _same(parse(place), inner):
+            return value
+    return None
+
+
+def _same(one: Operations, other: Operations) -> bool:
+    return [(op.op, op.args) for op in one] == [(op.op, op.args) for op in other]

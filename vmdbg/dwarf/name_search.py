@@ -1,0 +1,137 @@
+"""Types and variables of a file by name.
+
+Small files are read as a whole. Of a large one only units are read in which the bytes of the name, or of the
+variable's address, are: a kernel's 160 MB of entries would take minutes.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Any
+
+from vmdbg.dwarf.attributes import name_of
+from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
+from vmdbg.dwarf.unit_search import unit_heads
+from vmdbg.dwarf.window import Window
+
+MOST_UNITS = 48
+"""Units read in the search for one name."""
+_CONTAINERS = frozenset({"DW_TAG_namespace", "DW_TAG_module"})
+_TYPES = frozenset({
+    "DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type", "DW_TAG_enumeration_type", "DW_TAG_typedef",
+    "DW_TAG_base_type",
+})  # fmt: skip
+_MAX_DEPTH = 32
+
+
+class NameSearch:
+    """Raises what DAMAGE lists."""
+
+    def __init__(self, file: DebugFile) -> None:
+        self._file = file
+        self._units: dict[int, dict[str, list[Any]]] = {}
+        self._types: dict[tuple[str, frozenset[str]], Any] = {}
+        self._variables: dict[str, Any] = {}
+        self._starts: list[int] | None = None
+
+    def type(self, name: str, tags: frozenset[str], near: Any = None) -> Any:
+        """The entry that defines a type, of the unit `near` if that has one; None."""
+        if near is not None and (found := self._type_in(near, name, tags)) is not None:
+            return found
+        key = name, tags
+        if key not in self._types:
+            candidates = (self._type_in(unit, name, tags) for unit in self._units_with(name))
+            self._types[key] = next((one for one in candidates if one is not None), None)
+        return self._types[key]
+
+    def variable(self, name: str, near: Any = None) -> Any:
+        """The entry that defines a variable outside of functions, of the unit `near` if that has one; None."""
+        if near is not None and (found := self._variable_in(near, name)) is not None:
+            return found
+        if name not in self._variables:
+            candidates = (self._variable_in(unit, name) for unit in self._units_with(name))
+            self._variables[name] = next((one for one in candidates if one is not None), None)
+        return self._variables[name]
+
+    def variable_at(self, name: str, address: int) -> Any:
+        """As variable(), where the address that its entry has is known: one unit is read in place of many."""
+        info = self._file.section(".debug_info")
+        if not isinstance(info, Window) or self._is_small(info):
+            return self.variable(name)
+        needle = b"\x03" + address.to_bytes(self._file.address_size, "little")
+        for unit in self._units_at(info, info.find_all(needle)):
+            found = self._variable_in(unit, name)
+            if found is not None:
+                return found
+        return None
+
+    def _type_in(self, unit: Any, name: str, tags: frozenset[str]) -> Any:
+        for die in self._names_of(unit).get(name, ()):
+            if die.tag in tags and "DW_AT_declaration" not in die.attributes:
+                return die
+        return None
+
+    def _variable_in(self, unit: Any, name: str) -> Any:
+        for die in self._names_of(unit).get(name, ()):
+            if die.tag == "DW_TAG_variable" and (
+                "DW_AT_location" in die.attributes or "DW_AT_const_value" in die.attributes
+            ):
+                return die
+        return None
+
+    def _names_of(self, unit: Any) -> dict[str, list[Any]]:
+        known = self._units.get(unit.cu_offset)
+        if known is None:
+            known = {}
+            try:
+                for die in _named(unit.get_top_DIE(), _MAX_DEPTH):
+                    known.setdefault(name_of(die), []).append(die)
+            except DAMAGE:
+                pass
+            self._units[unit.cu_offset] = known
+        return known
+
+    def _is_small(self, info: Window) -> bool:
+        return info.size < 1 << 24
+
+    def _units_with(self, name: str) -> Iterator[Any]:
+        info = self._file.section(".debug_info")
+        if not isinstance(info, Window) or self._is_small(info):
+            yield from self._file.units()
+            return
+        places = self._mentions(info, name)
+        for count, unit in enumerate(self._units_at(info, places)):
+            if count >= MOST_UNITS:
+                return
+            yield unit
+
+    def _mentions(self, info: Window, name: str) -> Iterator[int]:
+        """Where the name stands, or a reference to it in .debug_str."""
+        raw = name.encode("utf-8", "surrogateescape") + b"\0"
+        strings = self._file.section(".debug_str")
+        if isinstance(strings, Window):
+            for offset in strings.find_all(raw):
+                if offset == 0 or strings.at(offset - 1, 1) == b"\0" or len(raw) > 4:
+                    yield from info.find_all(struct.pack("<I", offset))
+        if len(raw) <= 5:
+            yield from info.find_all(raw)
+
+    def _units_at(self, info: Window, places: Iterator[int]) -> Iterator[Any]:
+        if self._starts is None:
+            self._starts = [offset for offset, _ in unit_heads(info)]
+        seen: set[int] = set()
+        for place in places:
+            index = bisect_right(self._starts, place) - 1
+            if index >= 0 and index not in seen:
+                seen.add(index)
+                yield self._file.info.get_CU_at(self._starts[index])
+
+
+def _named(parent: Any, depth: int) -> Iterator[Any]:
+    for child in parent.iter_children():
+        if child.tag in _TYPES or child.tag == "DW_TAG_variable":
+            yield child
+        elif child.tag in _CONTAINERS and depth:
+            yield from _named(child, depth - 1)

@@ -1,0 +1,105 @@
+"""One file's debug information and where the guest has the file."""
+
+from __future__ import annotations
+
+import io
+from functools import cached_property
+from typing import Any, Protocol
+
+from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
+from vmdbg.dwarf.frame_table import Description, FrameTable
+from vmdbg.dwarf.name_search import NameSearch
+from vmdbg.dwarf.scopes import Functions, Scope
+from vmdbg.dwarf.types import DwarfType, TypeContext
+from vmdbg.dwarf.unit_files import unit_file_names
+from vmdbg.errors import UserError
+
+
+class Places(Protocol):
+    """Addresses of a file in the guest, and back (vmdbg.symbols.placement)."""
+
+    def to_guest(self, address: int) -> int | None: ...
+
+    def to_file(self, address: int) -> int | None: ...
+
+
+class Program:
+    """Functions, types and frames of a file. What is damaged counts as not there."""
+
+    def __init__(self, file: DebugFile) -> None:
+        self.file = file
+        self.address_size = file.address_size
+        self.names = NameSearch(file)
+        self.types = TypeContext(file.address_size, self._definition)
+        self._functions = Functions(file)
+        self._files: dict[int, dict[int, str]] = {}
+
+    def scopes(self, address: int) -> tuple[Scope, ...]:
+        """As Functions.at()."""
+        if not self.file.has_units:
+            return ()
+        try:
+            return self._functions.at(address)
+        except (*DAMAGE, UserError):
+            return ()
+
+    def unit_at(self, address: int) -> Any:
+        try:
+            return self.file.unit_at(address)
+        except (*DAMAGE, UserError):
+            return None
+
+    @cached_property
+    def _tables(self) -> tuple[FrameTable, ...]:
+        found = []
+        for name, is_eh in ((".debug_frame", False), (".eh_frame", True)):
+            stream = self.file.section(name)
+            if stream is not None:
+                data = stream.getvalue() if isinstance(stream, io.BytesIO) else stream.at(0, stream.size)
+                found.append(FrameTable(data, self.file.address_of(name), self.address_size, is_eh=is_eh))
+        return tuple(found)
+
+    def frame_description(self, address: int) -> Description | None:
+        """How to leave the code of an address; None where nothing says."""
+        try:
+            for table in self._tables:
+                found = table.find(address)
+                if found is not None:
+                    return found
+        except (*DAMAGE, UserError):
+            return None
+        return None
+
+    def file_name(self, unit: Any, number: int) -> str:
+        """A file of the source by its number in a unit."""
+        names = self._files.get(unit.cu_offset)
+        if names is None:
+            try:
+                program = self.file.info.line_program_for_CU(unit)
+                names = unit_file_names(unit, program) if program is not None else {}
+            except (*DAMAGE, UserError):
+                names = {}
+            self._files[unit.cu_offset] = names
+        return names.get(number, "")
+
+    def _definition(self, declared: DwarfType) -> DwarfType | None:
+        """Of a struct that a unit only declares."""
+        if not declared.name:
+            return None
+        die = self.names.type(declared.name, frozenset({declared.die.tag}))
+        return self.types.type(die) if die is not None else None
+
+    def type_named(self, name: str, tags: frozenset[str], near: Any = None) -> DwarfType | None:
+        """A type by its name: of the unit `near` first. Only what is defined counts."""
+        try:
+            die = self.names.type(name, tags, near)
+        except (*DAMAGE, UserError):
+            return None
+        return self.types.type(die) if die is not None else None
+
+    def variable(self, name: str, near: Any = None) -> Any:
+        """The entry of a variable outside of functions, or None."""
+        try:
+            return self.names.variable(name, near)
+        except (*DAMAGE, UserError):
+            return None
