@@ -17,7 +17,8 @@ INDENT = "    "
 def format_value(value: Value) -> str:
     """`(type)value`, with designated initialisers for aggregates. Unreadable memory is said in place."""
     type_ = value.type_.strip()
-    if value.content_ is not None and not value.content_.known and type_.size:
+    if _is_nowhere(value):
+        assert value.content_ is not None
         return f"<{value.content_.why}>"
     if type_.kind in AGGREGATES and value.address_ is not None:
         try:
@@ -27,6 +28,23 @@ def format_value(value: Value) -> str:
     if type_.kind in AGGREGATES or (type_.kind is Kind.ARRAY and not type_.element.is_character):
         return f"({value.type_})" + _body(value, 0)
     return f"({value.type_})" + _body(value, 0) if type_.kind is Kind.POINTER else _body(value, 0)
+
+
+def format_short(value: Value) -> str:
+    """In one line: scalars, text and pointers as format_value() has them without a type, `...` for all else."""
+    kind = value.type_.strip().kind
+    if _is_nowhere(value):
+        assert value.content_ is not None
+        return f"<{value.content_.why}>"
+    is_text = kind is Kind.ARRAY and value.type_.strip().element.is_character
+    return _body(value, 0) if kind not in AGGREGATES and (kind is not Kind.ARRAY or is_text) else "..."
+
+
+def _is_nowhere(value: Value) -> bool:
+    """Whether nothing of it is known; what takes no room is known."""
+    if value.content_ is None or value.content_.known:
+        return False
+    return value.type_.size > 0 or value.type_.strip().kind is Kind.ARRAY
 
 
 def _body(value: Value, level: int) -> str:

@@ -6,7 +6,7 @@ and not the function's own jump back to its beginning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from vmdbg.dwarf.attributes import attribute, block, key, name_of, with_origins
@@ -96,17 +96,23 @@ def may_come_back_by_jump(function: Any) -> bool:
     return False
 
 
-def passed_value(site: Any, inner: Operations, parse: Any) -> bytes | None:
-    """The expression of what was passed in the register that `inner` names, to be evaluated in the caller."""
+def passed_value(site: Any, is_wanted: Callable[[Any], bool]) -> bytes | None:
+    """The expression of what was passed, to be evaluated in the caller."""
     for child in site.iter_children():
-        if child.tag not in _PARAMETERS:
-            continue
-        place = block(child.attributes.get("DW_AT_location"))
-        value = block(child.attributes.get("DW_AT_call_value") or child.attributes.get("DW_AT_GNU_call_site_value"))
-        if place and value and _same(parse(place), inner):
-            return value
+        if child.tag in _PARAMETERS and is_wanted(child):
+            return block(child.attributes.get("DW_AT_call_value") or child.attributes.get("DW_AT_GNU_call_site_value"))
     return None
 
 
-def _same(one: Operations, other: Operations) -> bool:
-    return [(op.op, op.args) for op in one] == [(op.op, op.args) for op in other]
+def is_in_place(parameter: Any, inner: Operations, parse: Callable[[bytes], Operations]) -> bool:
+    """Whether it is what a register that `inner` names had."""
+    place = block(parameter.attributes.get("DW_AT_location"))
+    return bool(place) and [(op.op, op.args) for op in parse(place or b"")] == [(op.op, op.args) for op in inner]
+
+
+def is_for(parameter: Any, offset: int) -> bool:
+    """Whether it is for the parameter whose entry is at an offset of the file."""
+    for name in ("DW_AT_call_parameter", "DW_AT_abstract_origin"):
+        if name in parameter.attributes:
+            return bool(parameter.get_DIE_from_attribute(name).offset == offset)
+    return False

@@ -143,6 +143,13 @@ class Frame:
         return self._parsed(expression) if expression is not None else ()
 
     def entry_value(self, inner: Operations) -> int:
+        return self._passed(lambda parameter: call_sites.is_in_place(parameter, inner, self._parsed))
+
+    def parameter_value(self, offset: int) -> int:
+        return self._passed(lambda parameter: call_sites.is_for(parameter, self.unit.cu_offset + offset))
+
+    def _passed(self, is_wanted: Callable[[Any], bool]) -> int:
+        """What the caller says that it passed. Raises NotAvailableError."""
         caller = self.caller
         if caller is None or self.function is None or caller.function is None:
             raise NotAvailableError(OPTIMIZED_OUT)
@@ -150,7 +157,7 @@ class Frame:
         site = call_sites.site_returning_to(caller.function, returns_to) if returns_to is not None else None
         if site is None or not self._is_called_by(site, caller) or call_sites.may_come_back_by_jump(self.function):
             raise NotAvailableError(OPTIMIZED_OUT)
-        value = call_sites.passed_value(site, inner, self._parsed)
+        value = call_sites.passed_value(site, is_wanted)
         if value is None:
             raise NotAvailableError(OPTIMIZED_OUT)
         return StackMachine(caller).address(caller._parsed(value))
@@ -290,8 +297,8 @@ class Frame:
                 width = min(size, 8 * register_bytes(name, self.machine.address_size))
                 return Content(self.machine.register(name) & (1 << width) - 1, (1 << width) - 1)
             case Computed(bits, bytes_):
-                width = min(size, 8 * bytes_) if bytes_ < 8 else size
-                return Content(bits & (1 << size) - 1, (1 << width) - 1)
+                width = min(size, 8 * bytes_)
+                return Content(bits & (1 << width) - 1, (1 << width) - 1)
             case ImplicitPointer():
                 return Content.nothing(NO_MEMORY)
             case Nowhere(why):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from vmdbg.dwarf.attributes import name_of
@@ -67,6 +68,14 @@ class NameSearch:
                 return found
         return None
 
+    def base_type(self, is_wanted: Callable[[str], bool], near: Any = None) -> Any:
+        """A base type by its name, of the unit `near` or of one of the first that have any; None."""
+        for unit in [near] if near is not None else islice(self._file.units(), MOST_UNITS):
+            for name, entries in self._names_of(unit).items():
+                if entries[0].tag == "DW_TAG_base_type" and is_wanted(name):
+                    return entries[0]
+        return None
+
     def _type_in(self, unit: Any, name: str, tags: frozenset[str]) -> Any:
         for die in self._names_of(unit).get(name, ()):
             if die.tag in tags and "DW_AT_declaration" not in die.attributes:
@@ -75,9 +84,8 @@ class NameSearch:
 
     def _variable_in(self, unit: Any, name: str) -> Any:
         for die in self._names_of(unit).get(name, ()):
-            if die.tag == "DW_TAG_variable" and (
-                "DW_AT_location" in die.attributes or "DW_AT_const_value" in die.attributes
-            ):
+            defined = "DW_AT_location" in die.attributes or "DW_AT_const_value" in die.attributes
+            if die.tag == "DW_TAG_variable" and defined:
                 return die
         return None
 

@@ -6,13 +6,23 @@ import io
 from functools import cached_property
 from typing import Any, Protocol
 
+from vmdbg.c.spelling import Spelling, integer_key
 from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
 from vmdbg.dwarf.frame_table import Description, FrameTable
 from vmdbg.dwarf.name_search import NameSearch
-from vmdbg.dwarf.scopes import Functions, Scope
+from vmdbg.dwarf.scopes import Functions, Scope, Variable
 from vmdbg.dwarf.types import DwarfType, TypeContext
 from vmdbg.dwarf.unit_files import unit_file_names
 from vmdbg.errors import UserError
+
+_STRUCTS = frozenset({"DW_TAG_structure_type", "DW_TAG_class_type"})
+_UNIONS, _ENUMS = frozenset({"DW_TAG_union_type"}), frozenset({"DW_TAG_enumeration_type"})
+_TAGS_OF = {
+    "struct": (_STRUCTS,),
+    "union": (_UNIONS,),
+    "enum": (_ENUMS,),
+    "": (frozenset({"DW_TAG_typedef", "DW_TAG_base_type"}), _STRUCTS | _UNIONS | _ENUMS),
+}
 
 
 class Places(Protocol):
@@ -32,6 +42,7 @@ class Program:
         self.names = NameSearch(file)
         self.types = TypeContext(file.address_size, self._definition)
         self._functions = Functions(file)
+        self._variables: dict[tuple[int | str, ...], Variable | None] = {}
         self._files: dict[int, dict[int, str]] = {}
 
     def scopes(self, address: int) -> tuple[Scope, ...]:
@@ -42,6 +53,13 @@ class Program:
             return self._functions.at(address)
         except (*DAMAGE, UserError):
             return ()
+
+    def variable_in(self, scope: Scope, name: str) -> Variable | None:
+        """What a name means in a scope."""
+        key = (*(block.offset for block in scope.blocks), name)
+        if key not in self._variables:
+            self._variables[key] = scope.find(name)
+        return self._variables[key]
 
     def unit_at(self, address: int) -> Any:
         try:
@@ -93,6 +111,26 @@ class Program:
         """A type by its name: of the unit `near` first. Only what is defined counts."""
         try:
             die = self.names.type(name, tags, near)
+        except (*DAMAGE, UserError):
+            return None
+        return self.types.type(die) if die is not None else None
+
+    def type_spelled(self, spelling: Spelling, near: Any = None) -> DwarfType | None:
+        """What the name in a spelling means, of the unit `near` first; None if the file does not say."""
+        if not spelling.tag and spelling.name == "void":
+            return self.types.type(None)
+        if spelling.is_integer:
+            return self._integer(integer_key(spelling.name), near)
+        for tags in _TAGS_OF[spelling.tag]:
+            found = self.type_named(spelling.name, tags, near)
+            if found is not None:
+                return found
+        return None
+
+    def _integer(self, key: str, near: Any) -> DwarfType | None:
+        """C's own integers have the same sizes in every unit: any that has one will do."""
+        try:
+            die = self.names.base_type(lambda name: integer_key(name) == key, near)
         except (*DAMAGE, UserError):
             return None
         return self.types.type(die) if die is not None else None

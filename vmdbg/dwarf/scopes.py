@@ -176,17 +176,27 @@ def _child_at(parent: Any, address: int) -> Any:
 
 def _variables(block: Any) -> list[Variable]:
     """In the order of the source; those that the compiler left out of a copy are taken from what it is a copy of."""
-    found, copied = [], set()
+    own = [child for child in block.iter_children() if child.tag in _VARIABLES]
+    copied = _copied(block, MAX_DEPTH)
+    left_out = [
+        child
+        for origin in list(with_origins(block))[1:]
+        for child in origin.iter_children()
+        if child.tag in _VARIABLES and key(child) not in copied
+    ]
+    found = (Variable(name_of(child), child, child.tag == "DW_TAG_formal_parameter") for child in [*own, *left_out])
+    return [one for one in found if one.name]
+
+
+def _copied(block: Any, depth: int) -> set[tuple[int, int]]:
+    """What the variables of a block, and of those in it, are copies of."""
+    found: set[tuple[int, int]] = set()
     for child in block.iter_children():
         if child.tag in _VARIABLES:
-            copied.update(key(one) for one in with_origins(child))
-            found.append(Variable(name_of(child), child, child.tag == "DW_TAG_formal_parameter"))
-    for origin in list(with_origins(block))[1:]:
-        for child in origin.iter_children():
-            if child.tag in _VARIABLES and key(child) not in copied:
-                found.append(Variable(name_of(child), child, child.tag == "DW_TAG_formal_parameter"))
-                copied.add(key(child))
-    return [one for one in found if one.name]
+            found.update(key(one) for one in with_origins(child))
+        elif child.tag in _BLOCKS and depth:
+            found |= _copied(child, depth - 1)
+    return found
 
 
 def _number(die: Any, name: str) -> int | None:

@@ -123,6 +123,10 @@ class Surroundings(Protocol):
         """What a register, or what it pointed to, was when the function was entered."""
         ...
 
+    def parameter_value(self, offset: int) -> int:
+        """What the caller had for a parameter that the compiler no longer passes, by the parameter's entry."""
+        ...
+
     def base_type(self, offset: int) -> BaseType | None:
         """By offset in the unit; None for 0, the generic type."""
         ...
@@ -425,10 +429,6 @@ def _refuse_thread_local(_: StackMachine, __: list[Any]) -> None:
     raise NotAvailableError("thread-local storage")
 
 
-def _refuse_parameter_reference(_: StackMachine, __: list[Any]) -> None:
-    raise NotAvailableError(OPTIMIZED_OUT)
-
-
 _HANDLERS: dict[str, Callable[[StackMachine, list[Any]], None]] = {
     "nop": lambda _, __: None,
     "uninit": lambda _, __: None,
@@ -465,5 +465,5 @@ _HANDLERS: dict[str, Callable[[StackMachine, list[Any]], None]] = {
     "variable_value": StackMachine._variable_value,
     "form_tls_address": _refuse_thread_local,
     "push_tls_address": _refuse_thread_local,
-    "parameter_ref": _refuse_parameter_reference,
+    "parameter_ref": lambda machine, arguments: machine._push(machine._around.parameter_value(arguments[0])),
 }

@@ -39,6 +39,7 @@ _TAGS = {
 _WORDS = {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum "}
 _C_LANGUAGES = frozenset({0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x8001})
 _BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED_CHAR, _UTF = 2, 3, 4, 5, 6, 8, 0x10
+_BOUNDS = ("DW_TAG_subrange_type", "DW_TAG_enumeration_type")
 _FLOATS = frozenset({_FLOAT})
 
 Resolve = Callable[["DwarfType"], "DwarfType | None"]
@@ -164,9 +165,7 @@ class DwarfType:
     @cached_property
     def _bounds(self) -> list[Any]:
         """The subranges of an array, the outermost first."""
-        return [
-            one for one in self.die.iter_children() if one.tag in ("DW_TAG_subrange_type", "DW_TAG_enumeration_type")
-        ]
+        return [one for one in self.die.iter_children() if one.tag in _BOUNDS]
 
     @property
     def element(self) -> DwarfType:

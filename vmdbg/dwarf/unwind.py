@@ -62,6 +62,9 @@ class FrameRules:
     def entry_value(self, inner: Operations) -> int:
         raise NotAvailableError("a frame rule that depends on a function")
 
+    def parameter_value(self, offset: int) -> int:
+        raise NotAvailableError("a frame rule that depends on a function")
+
     def base_type(self, offset: int) -> BaseType | None:
         raise NotAvailableError("a frame rule that depends on a unit")
 

@@ -18,7 +18,7 @@ from vmdbg.expressions.c_forms import MEMBER_MARK, c_forms
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.operators import BINARY, COMPARE, UNARY
 from vmdbg.expressions.scope import Scope
-from vmdbg.expressions.spelling import python_spelling
+from vmdbg.expressions.spelling import DOLLAR, python_spelling
 from vmdbg.expressions.values import MemoryView, TypedValue, describe
 from vmdbg.x86.registers import BY_NAME
 
@@ -131,13 +131,27 @@ class _Compiler:
         return lambda _: value
 
     def _name(self, node: ast.Name) -> _Closure:
-        name = node.id
+        name = node.id.removeprefix(DOLLAR)
         if name in self._local:
             return lambda run: run.local[name]
-        get = self._extra.get(name) or self._scope.lookup(name)
-        if get is not None:
+        if name in self._extra:
+            get = self._extra[name]
             return lambda _: get()
+        known = self._scope.lookup(name)
+        if name == node.id and self._scope.program is not None:
+            return lambda _: self._in_program(name, known)
+        if known is not None:
+            return lambda _: known()
         return lambda _: self._late(name)()
+
+    def _in_program(self, name: str, known: Callable[[], Any] | None) -> Any:
+        """What the name means where the guest stands: a variable of the program goes before all but the user's own."""
+        program = self._scope.program
+        if program is not None and name not in self._scope.variables:
+            found = program(name)
+            if found is not None:
+                return found
+        return known() if known is not None else self._late(name)()
 
     def _late(self, name: str) -> Callable[[], Any]:
         """A name that meant nothing when the text was compiled; symbols may have appeared since."""
@@ -235,19 +249,26 @@ class _Compiler:
 
     def _register_field(self, node: ast.Attribute) -> _Closure | None:
         """`cr0.PG`, `rflags.IF`: a field by its name in the manual."""
-        if not isinstance(node.value, ast.Name) or node.value.id not in self._scope.registers:
+        if not isinstance(node.value, ast.Name):
             return None
-        register = BY_NAME.get(self._scope.registers.canonical(node.value.id))
+        named = node.value.id.removeprefix(DOLLAR)
+        if named not in self._scope.registers or (named == node.value.id and self._is_of_program(named)):
+            return None
+        register = BY_NAME.get(self._scope.registers.canonical(named))
         for spec in register.layout if register is not None else ():
             if spec.name.lower() == node.attr.lower():
                 value = self.compile(node.value)
                 return lambda run: spec.extract(value(run))
-        raise ExpressionError(f"the register {node.value.id} has no field {node.attr!r}")
+        raise ExpressionError(f"the register {named} has no field {node.attr!r}")
+
+    def _is_of_program(self, name: str) -> bool:
+        program = self._scope.program
+        return program is not None and name not in self._scope.variables and program(name) is not None
 
     def _call(self, node: ast.Call) -> _Closure:
         if not isinstance(node.func, ast.Name) or node.keywords:
             raise ExpressionError(f"{self._text!r}: only functions by name, without keywords, can be called")
-        name = node.func.id
+        name = node.func.id.removeprefix(DOLLAR)
         function = self._scope.functions.get(name)
         if function is None:
             known = ", ".join(sorted(self._scope.functions))

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 
 from vmdbg.expressions.c_forms import c_forms
-from vmdbg.expressions.spelling import python_spelling
+from vmdbg.expressions.spelling import DOLLAR, python_spelling
 
 READERS = {f"{sign}{8 * size}": size for sign in "uis" for size in (1, 2, 4, 8)}
 """Functions that read memory, and how many bytes."""
@@ -30,20 +30,24 @@ def memory_form(text: str) -> MemoryForm | None:
         return None
     match node:
         case ast.Call(func=ast.Name(id="deref"), args=[inside], keywords=[]):
-            return MemoryForm("*", ast.unparse(inside))
+            return MemoryForm("*", _text(inside))
         case ast.Call(func=ast.Name(id=name), args=[inside], keywords=[]) if name in READERS:
-            return MemoryForm(name, ast.unparse(inside), str(READERS[name]))
+            return MemoryForm(name, _text(inside), str(READERS[name]))
         case ast.Subscript(value=ast.Name(id=name), slice=index) if name in VIEWS:
             return _viewed(name, index)
     return None
 
 
+def _text(node: ast.expr) -> str:
+    return ast.unparse(node).replace(DOLLAR, "$")
+
+
 def _viewed(name: str, index: ast.expr) -> MemoryForm | None:
     match index:
         case ast.Tuple(elts=[address, size]):
-            return MemoryForm(name, ast.unparse(address), ast.unparse(size))
+            return MemoryForm(name, _text(address), _text(size))
         case ast.Slice(lower=ast.expr() as start, upper=ast.expr() as end, step=None):
-            return MemoryForm(name, ast.unparse(start), f"({ast.unparse(end)}) - ({ast.unparse(start)})")
+            return MemoryForm(name, _text(start), f"({_text(end)}) - ({_text(start)})")
         case ast.Slice() | ast.Tuple():
             return None
-    return MemoryForm(name, ast.unparse(index))
+    return MemoryForm(name, _text(index))

@@ -35,6 +35,8 @@ class Scope:
         self.functions: dict[str, Function] = self._functions()
         self.member_functions: set[str] = set()
         """Functions whose last argument is the name of a member, quoted or not."""
+        self.program: Callable[[str], Any] | None = None
+        """The value of a variable of the program where the guest stands, None for what is none; if it can be told."""
         self.objects: dict[str, Callable[[], Any]] = {"mem": lambda: self.mem, "phys": lambda: self.phys}
 
     def lookup(self, name: str) -> Callable[[], Any] | None:

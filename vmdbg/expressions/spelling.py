@@ -22,11 +22,13 @@ _HEXADECIMAL = re.compile(
     re.VERBOSE,
 )
 _DIGITS = re.compile(r"(0x)?([0-9a-f]+)h?", re.IGNORECASE)
-_REPLACED = {"arrow": ".", "and": " and ", "or": " or ", "not": " not ", "dollar": ""}
+DOLLAR = "dollar__"
+"""What `$name` begins with in Python's spelling: never a variable of the program that is debugged."""
+_REPLACED = {"arrow": ".", "and": " and ", "or": " or ", "not": " not ", "dollar": DOLLAR}
 
 
 def python_spelling(text: str) -> str:
-    """`$rax` becomes `rax`, `a->b` `a.b`, `&&` `and`; strings stay as they are."""
+    """`a->b` becomes `a.b`, `&&` `and`, `$rax` a name that begins with DOLLAR; strings stay as they are."""
 
     def replace(match: re.Match[str]) -> str:
         kind = match.lastgroup or ""

@@ -7,7 +7,7 @@ changed (cheap: what was learnt of a boot is kept).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -122,7 +122,8 @@ class Frame:
     """One row of a backtrace, innermost first.
 
     `pc` is where the frame continues; `sp` its stack pointer there; `stack` names the stack it is on;
-    `registers` are those known at that point.
+    `registers` are those known at that point. `is_exact`: the instruction at `pc` is the next to run here; else it
+    is behind the call that the frame has made.
     """
 
     number: int
@@ -133,6 +134,7 @@ class Frame:
     stack: str
     registers: dict[str, int]
     arguments: tuple[tuple[str, str], ...] = ()
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,17 @@ class Task:
     is_current: bool
     depth: int
     command_line: str = ""
+
+
+class CallFrames(Protocol):
+    """Who knows how to leave a frame better than the operating system: the call frame information of symbol files."""
+
+    def caller(self, registers: Mapping[str, int], *, is_exact: bool) -> tuple[dict[str, int], bool] | None:
+        """The caller's registers as far as they are known, and whether its `rip` is exact. None: nothing is known.
+
+        Empty registers if there is no caller.
+        """
+        ...
 
 
 class OperatingSystem(Protocol):

@@ -89,7 +89,8 @@ def our_spelling(line: str) -> str:
     return line
 
 
-_NO_LOCALS = "line tables are read, not variables: `registers`, `x` and `telescope` show what they are in"
+_VARIABLES = "`info locals` and `info args` show the variables of a frame, `print` one of them"
+_NO_MACROS = "macros are not read from debug information; write what they stand for"
 _STATELESS = "there is one CPU; `ps` lists the tasks of a Linux guest, `task PID` and `bt --task PID` show one"
 _SCREEN = "the context is shown at every stop; `context --set SECTION ...` chooses what is in it"
 _TIME = "everything is recorded from the start: reverse-continue, reverse-stepi and goto go back at once"
@@ -114,7 +115,7 @@ HINTS: dict[str, str] = {
     "detach": "`quit` ends the machine; a gdb that is attached detaches by itself",
     "document": "the docstring of a function with @command is its help",
     "du": "text in UTF-16 is not decoded; `hexdump` shows it",
-    "dv": _NO_LOCALS,
+    "dv": _VARIABLES,
     "dx": _HISTORY,
     "elfheader": "`symbol-file` lists what is loaded",
     "gh": "`continue`; exceptions go to the guest always",
@@ -124,15 +125,13 @@ HINTS: dict[str, str] = {
     "ib": "reading a port can change the device: `devices NAME` shows its registers, `io PORT` who answers",
     "inb": "reading a port can change the device: `devices NAME` shows its registers, `io PORT` who answers",
     "inferior": "there is one machine",
-    "info args": _NO_LOCALS,
     "info auxv": "`task PID` and `vmas PID` show a process of a Linux guest",
     "info frame-filter": "`bt` shows all frames",
     "info inferiors": "there is one machine",
-    "info locals": _NO_LOCALS,
-    "info macro": _NO_LOCALS,
+    "info macro": _NO_MACROS,
     "info program": "`when` says where the guest stands, `context` shows it",
     "info proc": "`vmas PID`, `ps`, `task PID` and `files PID` look at processes of a Linux guest",
-    "info scope": _NO_LOCALS,
+    "info scope": _VARIABLES,
     "info sharedlibrary": "`vmas PID` shows what is mapped, `symbol-file FILE --slide ADDRESS` loads symbols",
     "info signals": "`catch #PF` stops for an exception, `catch interrupt 0x20` for an interrupt",
     "info source": "`list` shows source, `symbol-file` what it comes from, `directory` where it is looked for",
@@ -145,7 +144,7 @@ HINTS: dict[str, str] = {
     "kill": "`quit` leaves the prompt and ends the machine; `goto start` begins again",
     "layout": _SCREEN,
     "load": "`symbol-file FILE` reads symbols; the guest's own files are given to `vmdbg run`",
-    "macro": _NO_LOCALS,
+    "macro": _NO_MACROS,
     "make": _HOST,
     "ob": "`python` has timeline.push() for inputs; `devices NAME` shows a device",
     "outb": "`python` has timeline.push() for inputs; `devices NAME` shows a device",

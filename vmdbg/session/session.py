@@ -17,6 +17,7 @@ from vmdbg.expressions.compiler import Expression, Getters, compile_expression
 from vmdbg.expressions.place import Aim, Place, find_place
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.values import whole
+from vmdbg.session.debug_frames import DebugFrames
 from vmdbg.session.errors import UnknownCommandError, UsageError
 from vmdbg.session.execution import Execution
 from vmdbg.session.habits import hint, our_spelling
@@ -77,6 +78,7 @@ class Session:
         if (kernel := guest_symbol_file(debugger.timeline.origin)) is not None:
             self.sources.use(kernel)
         self.scope = Scope(debugger, self.symbols)
+        self.scope.program = lambda name: self.frames.find(name)
         add_typed_names(self)
         self.execution = Execution(self)
         self._parts: dict[Callable[[Session], object], object] = {}
@@ -101,6 +103,12 @@ class Session:
         if made is None:
             made = self._parts[kind] = kind(self)
         return cast("Part", made)
+
+    @property
+    def frames(self) -> DebugFrames:
+        """The call stack with functions and variables of the source."""
+        made: DebugFrames = self.part(DebugFrames)
+        return made
 
     @property
     def registers(self) -> RegisterFile:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmdbg.dwarf.debug_file import DebugFile
+from vmdbg.dwarf.program import Program
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.seam import Location
 from vmdbg.session.registry import Effect
@@ -42,6 +43,7 @@ class SymbolFile:
     process: int | None = None
     running: Callable[[], int | None] = lambda: None
     _lines: LineFile | None = None
+    _program: Program | None = None
 
     def find(self, name: str) -> Linear | None:
         return self.table.find(name)
@@ -75,6 +77,13 @@ class SymbolFile:
         self.place(Placement(slide))
 
     @property
+    def program(self) -> Program | None:
+        """What its debug information says of functions, variables, types and frames; None without any."""
+        if self._program is None and self.debug is not None:
+            self._program = Program(self.debug)
+        return self._program
+
+    @property
     def lines(self) -> LineFile:
         if self._lines is None:
             self._lines = LineFile(self.debug, self.placement)
@@ -104,6 +113,8 @@ class Sources:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.files: list[SymbolFile] = []
+        self.changes = 0
+        """Counts what was added, taken away or moved."""
         self._to_settle: list[SymbolFile] = []
         self.directories: list[Path] = [Path()]
         self._texts: dict[str, list[str] | None] = {}
@@ -124,6 +135,7 @@ class Sources:
         for file in [file for file in self.files if (file.path, file.process) == (added.path, added.process)]:
             self._forget(file)
         self.files.append(added)
+        self.changes += 1
         if not added.slide and _is_kernel(added.table):
             self._to_settle.append(added)
         self._session.symbols.add(added)
@@ -134,6 +146,7 @@ class Sources:
         for file in files:
             if (slide := self._kernel_slide(file.table)) != file.slide:
                 file.move(slide)
+                self.changes += 1
 
     def _running(self) -> int | None:
         task = self._session.system.running()
@@ -161,6 +174,7 @@ class Sources:
 
     def _forget(self, file: SymbolFile) -> None:
         self.files.remove(file)
+        self.changes += 1
         if file in self._to_settle:
             self._to_settle.remove(file)
         self._session.symbols.remove(file)
@@ -186,6 +200,14 @@ class Sources:
     def _files_at(self, address: int) -> list[SymbolFile]:
         """Files with a symbol there: line tables of others need not be read."""
         return [file for file in self.files if file.nearest(address) is not None]
+
+    def debug_file_at(self, address: int) -> SymbolFile | None:
+        """The file whose code is at an address."""
+        return next((file for file in self._files_at(address) if file.debug is not None), None)
+
+    @property
+    def has_debug_information(self) -> bool:
+        return any(file.debug is not None and file.debug.has_units for file in self.files)
 
     def find_line(self, file: str, line: int) -> int | None:
         for known in self.files:

@@ -8,6 +8,7 @@ from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.linux.current_locator import CurrentTask
 from vmdbg.os.seam import Task
+from vmdbg.session.symbol_frames import SymbolFrames
 from vmdbg.units import Tick
 from vmdbg.x86.paging import Paging
 from vmdbg.x86.physical_memory import PhysicalMemory
@@ -78,6 +79,8 @@ class GuestSystem:
             self._detector = LinuxDetector(Cache())
         try:
             self._found = self._detector.detect(StoppedGuest(self._session))
+            if self._found is not None:
+                self._found.call_frames = SymbolFrames(self._session)
         except VmdbgError as error:
             self._error = error
 

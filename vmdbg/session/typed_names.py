@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from vmdbg.c.types import AGGREGATES, CType
+from vmdbg.c.values import Value
 from vmdbg.expressions.basic_types import basic_cast, basic_type
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.values import TypedValue, describe, whole
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from vmdbg.os.linux.namespace import Namespace
     from vmdbg.session.session import Session
 
-BY_NAME = ("current", "threads", "sizeof", "cast", "xarray", "maple", "variable")
+BY_NAME = ("current", "threads", "xarray", "maple", "variable")
 """Functions of vmdbg.os.linux.namespace that expressions have as they are."""
 WITH_MEMBER = ("offsetof", "container_of", "entries", "hash_entries", "tree_entries")
 """Those whose last argument is a member, which C has without quotes."""
@@ -41,13 +43,34 @@ def add_typed_names(session: Session) -> None:
     def named(function: str) -> Any:
         return lambda *arguments: getattr(names(), function)(*arguments)
 
+    def type_(spelling: Any) -> CType:
+        """Of the program that runs, else of the kernel."""
+        found = session.frames.type(str(spelling))
+        return found if found is not None else names().type_of(str(spelling))
+
     def object_(spelling: Any, where: Any) -> Any:
-        return names().typed(spelling, where if isinstance(where, str) else whole(where))
+        address = session.symbols.address_of(where) if isinstance(where, str) else whole(where)
+        found = session.frames.type(str(spelling))
+        return Value(session.frames.space, found, address) if found is not None else names().typed(spelling, address)
+
+    def sizeof(what: Any) -> int:
+        return (what.type_ if isinstance(what, Value) else type_(what)).size
+
+    def container_of(member: Any, spelling: Any, path: Any) -> Any:
+        found = session.frames.type(str(spelling))
+        if found is None:
+            return names().container_of(member, spelling, path)
+        if isinstance(member, Value):
+            return member.container_of_(found, str(path))
+        return Value(session.frames.space, found, whole(member) - found.offset_of(str(path)))
 
     def cast(spelling: Any, value: Any) -> Any:
         basic = basic_type(str(spelling))
         if basic is not None and session.system.find() is None:
             return basic_cast(session.scope.mem, basic, value)
+        found = session.frames.type(str(spelling))
+        if found is not None:
+            return value.cast_(found) if isinstance(value, Value) else _cast(session, found, value)
         return names().cast(spelling, value)
 
     scope = session.scope
@@ -58,13 +81,22 @@ def add_typed_names(session: Session) -> None:
     scope.functions |= {
         "cast": cast,
         "object": object_,
-        "pointer": lambda spelling, address: names().cast(f"{spelling} *", whole(address)),
+        "sizeof": sizeof,
+        "offsetof": lambda spelling, path: type_(spelling).offset_of(str(path)),
+        "container_of": container_of,
+        "pointer": lambda spelling, address: cast(f"{spelling} *", whole(address)),
         "per_cpu": lambda name, cpu=0: names().per_cpu(str(name), whole(cpu)),
         "task": lambda pid: names().task(whole(pid)),
         "deref": lambda value: _dereferenced(session, value),
         "address_of": _address_of,
     }
     scope.member_functions |= set(WITH_MEMBER)
+
+
+def _cast(session: Session, type_: CType, value: Any) -> Value:
+    if type_.strip().kind in AGGREGATES:
+        raise ExpressionError(f"a number cannot be cast to {type_}: write *({type_} *)")
+    return Value(session.frames.space, type_, number=whole(value))
 
 
 def _of_running(session: Session, read: Callable[[CurrentTask], int]) -> Callable[[], int]:

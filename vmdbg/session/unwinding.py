@@ -1,11 +1,14 @@
-"""Backtraces: the operating system's where it has one, else frame pointers, else what looks like a return address."""
+"""Backtraces: by call frame information, else by the operating system's tables, else by frame pointers."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vmdbg.dwarf.registers import PRESERVED_64
 from vmdbg.errors import VmdbgError
 from vmdbg.os.seam import Backtrace, Frame, FrameKind
+from vmdbg.session.symbol_frames import SymbolFrames
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Kind
 
@@ -16,6 +19,8 @@ MAX_FRAMES = 256
 USER = 3
 PROLOGUES = (b"\x55\x48\x89\xe5", b"\x55\x48\x8b\xec", b"\x55\x89\xe5", b"\x55\x8b\xec")
 ENDBR = (b"\xf3\x0f\x1e\xfa", b"\xf3\x0f\x1e\xfb")
+_GENERAL = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)), "rip")
+_OTHERS = ("rflags", "fs_base", "gs_base", *(f"xmm{n}" for n in range(16)))
 
 
 def backtrace(session: Session) -> Backtrace:
@@ -23,10 +28,74 @@ def backtrace(session: Session) -> Backtrace:
     system = session.system.find() if session.registers.cpl < USER else None
     if system is not None:
         try:
-            return system.backtrace()
+            return _with_user(session, system.backtrace())
         except VmdbgError:
             pass
-    return FramePointers(session).trace()
+    return Unwinder(session).trace([current_frame(session)])
+
+
+def current_frame(session: Session) -> Frame:
+    """The frame that the CPU is in."""
+    read = session.registers.read
+    registers = {name: read(name) for name in _GENERAL}
+    known = session.debugger.cpu.names
+    registers |= {name: read(name) for name in _OTHERS if name in known}
+    pc = session.debugger.pc
+    location = session.symbols.nearest(pc)
+    kind = FrameKind.CURRENT
+    return Frame(0, pc, Linear(session.debugger.cpu.linear_sp), location, kind, "", registers, is_exact=True)
+
+
+def _with_user(session: Session, trace: Backtrace) -> Backtrace:
+    """The frames of the process behind those of the kernel that it called, as far as its files tell of them."""
+    frames = list(trace.frames)
+    if not frames:
+        return trace
+    if frames[0].kind is not FrameKind.USER and not frames[0].number:
+        frames[0] = replace(frames[0], registers=current_frame(session).registers | frames[0].registers)
+    last = frames[-1]
+    if last.kind is FrameKind.USER and SymbolFrames(session).caller(last.registers, is_exact=last.is_exact) is not None:
+        return Unwinder(session).trace(frames)
+    return replace(trace, frames=tuple(frames))
+
+
+class Unwinder:
+    """From any frame on: by symbol files, else by rbp, else to where neither leads further."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._files = SymbolFrames(session)
+        self._pointers = FramePointers(session)
+        self._is_flat = not session.debugger.cpu.code_base and not self._pointers.stack_base
+
+    def trace(self, frames: list[Frame]) -> Backtrace:
+        """Goes on from the last of `frames`."""
+        seen = set()
+        while len(frames) < MAX_FRAMES:
+            last = frames[-1]
+            if (last.pc, last.sp) in seen:
+                return Backtrace(tuple(frames), False, f"the stack at {last.sp:#x} leads back to itself")
+            seen.add((last.pc, last.sp))
+            found = self._files.caller(last.registers, is_exact=last.is_exact) if self._is_flat else None
+            if found is None:
+                step = self._pointers.step(last)
+                if isinstance(step, str):
+                    return Backtrace(tuple(frames), not step, step)
+                found = step, False
+            registers, is_exact = found
+            if not registers or not registers["rip"]:
+                return Backtrace(tuple(frames), True, "")
+            frames.append(self._frame(len(frames), registers, is_exact))
+        return Backtrace(tuple(frames), False, f"more than {MAX_FRAMES} frames")
+
+    def _frame(self, number: int, registers: dict[str, int], is_exact: bool) -> Frame:
+        pc = self._pointers.code_base + registers["rip"] & (1 << 64) - 1
+        location = self._session.symbols.nearest(pc if is_exact else pc - 1)
+        if location is not None and not is_exact:
+            location = type(location)(location.symbol, location.offset + 1)
+        sp = self._pointers.stack_base + registers["rsp"]
+        kind = FrameKind.INTERRUPTED if is_exact else FrameKind.CALL
+        return Frame(number, Linear(pc), Linear(sp), location, kind, "", registers, is_exact=is_exact)
 
 
 class FramePointers:
@@ -36,45 +105,41 @@ class FramePointers:
         self._session = session
         self._word = session.registers.mode.width // 8
         long = session.registers.mode.is_long
-        self._base = 0 if long else session.registers.read("ss_base")
-        self._code_base = session.debugger.pc - session.registers.read("rip")
+        self.stack_base = 0 if long else session.registers.read("ss_base")
+        self.code_base = session.debugger.cpu.code_base
 
-    def trace(self) -> Backtrace:
-        read = self._session.registers.read
-        sp, bp = self._base + read("rsp"), read("rbp")
-        frames = [self._frame(0, self._session.debugger.pc, sp, FrameKind.CURRENT)]
-        entry = self._at_entry(sp)
+    def step(self, frame: Frame) -> dict[str, int] | str:
+        """The caller's registers that follow; why there are none; "" at the outermost frame."""
+        sp: int = frame.sp
+        bp = frame.registers.get("rbp")
+        entry = self._at_entry(frame.pc, sp) if frame.is_exact else None
         if entry is not None:
             return_address, sp = entry
-            frames.append(self._frame(1, return_address, sp, FrameKind.CALL))
-        stopped = self._follow(frames, sp, bp)
-        return Backtrace(tuple(frames), not stopped, stopped)
+            kept = {name: value for name, value in frame.registers.items() if name in PRESERVED_64}
+            return kept | {"rip": return_address, "rsp": sp - self.stack_base}
+        return self._follow(sp, bp)
 
-    def _follow(self, frames: list[Frame], sp: int, bp: int) -> str:
-        """Why it came to an end; empty at the outermost frame."""
-        while len(frames) < MAX_FRAMES:
-            if bp == 0:
-                return ""
-            place = self._base + bp
-            if place < sp or place % self._word:
-                return f"rbp {bp:#x} is no frame above the stack pointer {sp:#x}"
-            saved, return_address = self._load(place), self._load(place + self._word)
-            if saved is None or return_address is None:
-                return f"the frame at {place:#x} cannot be read"
-            if not return_address:
-                return ""
-            linear = self._code_base + return_address & (1 << 64) - 1
-            if not self._follows_call(linear):
-                return f"{linear:#x}, the return address at {place + self._word:#x}, does not follow a call"
-            sp = place + 2 * self._word
-            frames.append(self._frame(len(frames), linear, sp, FrameKind.CALL))
-            bp = saved
-        return f"more than {MAX_FRAMES} frames"
+    def _follow(self, sp: int, bp: int | None) -> dict[str, int] | str:
+        if bp is None:
+            return "rbp is not known, and no frame information covers the code"
+        if bp == 0:
+            return ""
+        place = self.stack_base + bp
+        if place < sp or place % self._word:
+            return f"rbp {bp:#x} is no frame above the stack pointer {sp:#x}"
+        saved, return_address = self._load(place), self._load(place + self._word)
+        if saved is None or return_address is None:
+            return f"the frame at {place:#x} cannot be read"
+        if not return_address:
+            return ""
+        linear = self.code_base + return_address & (1 << 64) - 1
+        if not follows_call(self._session, linear):
+            return f"{linear:#x}, the return address at {place + self._word:#x}, does not follow a call"
+        return {"rip": return_address, "rsp": bp + 2 * self._word, "rbp": saved}
 
-    def _at_entry(self, sp: int) -> tuple[int, int] | None:
+    def _at_entry(self, pc: int, sp: int) -> tuple[int, int] | None:
         """Return address and caller's stack pointer while the frame is being made or is gone already."""
-        pc = self._session.debugger.pc
-        code = self._session.debugger.linear().read_prefix(pc, 8)
+        code = self._session.debugger.linear().read_prefix(Linear(pc), 8)
         where = self._session.symbols.nearest(pc)
         offset = where.offset if where is not None else -1
         if (
@@ -89,9 +154,9 @@ class FramePointers:
         else:
             return None
         found = self._load(sp + depth)
-        if found is None or not self._follows_call(self._code_base + found):
+        if found is None or not follows_call(self._session, self.code_base + found):
             return None
-        return self._code_base + found, sp + depth + self._word
+        return found, sp + depth + self._word
 
     def _pushed_only(self, pc: int, offset: int) -> bool:
         """Whether the instruction before is the `push rbp` of a prologue."""
@@ -103,16 +168,6 @@ class FramePointers:
     def _load(self, address: int) -> int | None:
         data = self._session.debugger.linear().read_prefix(Linear(address), self._word)
         return int.from_bytes(data, "little") if len(data) == self._word else None
-
-    def _follows_call(self, address: int) -> bool:
-        return follows_call(self._session, address)
-
-    def _frame(self, number: int, pc: int, sp: int, kind: FrameKind) -> Frame:
-        lookup = pc - 1 if kind is FrameKind.CALL else pc
-        location = self._session.symbols.nearest(lookup)
-        if location is not None and lookup != pc:
-            location = type(location)(location.symbol, location.offset + 1)
-        return Frame(number, Linear(pc), Linear(sp), location, kind, "", {})
 
 
 def follows_call(session: Session, address: int) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import xxhash
 
-VERSION = 1
+VERSION = 2
 _CHECK = 16
 
 

@@ -131,13 +131,19 @@ def unit_ranges(dwarf: Any, unit: Any) -> Iterator[LineRange]:
         return
     names = unit_file_names(unit, program)
     before = None
-    statement = False
     for entry in program.get_entries():
         state = entry.state
-        if state is None:
+        if state is None or (before is not None and not state.end_sequence and _says_less(state, before)):
             continue
         if before is not None and state.address > before.address:
-            yield LineRange(before.address, state.address, names.get(before.file, "?"), before.line, statement)
-        again = before is not None and (state.address, state.line) == (before.address, before.line)
-        statement = state.is_stmt or (statement and again)
+            file, statement = names.get(before.file, "?"), bool(before.is_stmt)
+            yield LineRange(before.address, state.address, file, before.line, statement)
         before = None if state.end_sequence else state
+
+
+def _says_less(state: Any, before: Any) -> bool:
+    """Code of no line in particular goes with the line before, so that steps pass over it.
+
+    Of several lines that begin at one address the last that is a statement counts.
+    """
+    return state.line == 0 or (state.address == before.address and before.is_stmt and not state.is_stmt)

@@ -15,7 +15,7 @@ from vmdbg.expressions.lvalue import MemoryForm, memory_form
         ("phys[0x1000:0x1010]", MemoryForm("phys", "4096", "(4112) - (4096)")),
         ("u32(rsi)", MemoryForm("u32", "rsi", "4")),
         ("*rsp", MemoryForm("*", "rsp")),
-        ("*(int *)$rsp", MemoryForm("*", "cast('int *', rsp)")),
+        ("*(int *)$rsp", MemoryForm("*", "cast('int *', $rsp)")),
         ("*p->next", MemoryForm("*", "p.next")),
     ],
 )

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmdbg.document.document import Document, Style, Table, Text, address, count, document, joined, table, text
+from vmdbg.c.formatting import format_short
+from vmdbg.commands.code.variables import variable_lines
+from vmdbg.document.document import (
+    Block,
+    Document,
+    Json,
+    Style,
+    Table,
+    Text,
+    address,
+    count,
+    document,
+    joined,
+    table,
+    text,
+)
 from vmdbg.errors import UserError
-from vmdbg.os.seam import Frame, FrameKind, Task
+from vmdbg.os.seam import FrameKind, Task
+from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
-from vmdbg.session.unwinding import backtrace
+
+FULL = ("full", "-full")
+INDENT = "        "
 
 
 def declare(parser: Parser) -> None:
     parser.add_argument(
-        "limit", nargs="?", default="0", metavar="NUMBER", help="the innermost so many frames; negative: the outermost"
+        "limit",
+        nargs="?",
+        default="0",
+        metavar="NUMBER",
+        help="so many of the innermost frames; negative: the outermost; full: all, with locals",
     )
     parser.add_argument("--task", default="", metavar="PROCESS", help="of another task, by PID or name")
 
@@ -24,29 +46,50 @@ def declare(parser: Parser) -> None:
     Group.LOOK,
     declare,
     aliases=("backtrace", "where", "k", "kb", "kp", "kv", "kn", "info stack"),
-    examples=("bt", "bt 3", "bt -2", "bt --json"),
+    examples=("bt", "bt 3", "bt -2", "bt full", "bt --json"),
 )
 def bt(session: Session, arguments: Arguments) -> Document:
-    """Show the call stack: by the kernel's own tables where they are known, else by frame pointers."""
+    """Show the call stack, with arguments and what was inlined where debug information tells of it.
+
+    Frames are left by the call frame information of symbol files, else by the kernel's own tables, else by frame
+    pointers. `bt full` shows the local variables of each frame too.
+    """
+    full, limit = arguments.limit in FULL, arguments.limit
     task = find_task(session, arguments.task) if arguments.task else None
     if task is not None and not task.is_current:
         trace, process = session.system.need().backtrace(task), task.process
+        rows = session.frames.expanded(trace.frames)
     else:
-        trace, process = backtrace(session), None
-    frames = _chosen(trace.frames, arguments.limit)
-    cut = trace.complete or frames[-1:] != trace.frames[-1:]
+        trace, process = session.frames.trace(), None
+        rows = session.frames.all()
+    chosen = rows if full else _chosen(rows, limit)
+    cut = trace.complete or chosen[-1:] != rows[-1:]
     end = [] if cut else [text(f"(ends here: {trace.stopped})", Style.DIM)]
-    return document(frame_table(session, frames, process), *end)
+    if not full:
+        return document(frame_table(session, chosen, process), *end)
+    shown: list[Block] = []
+    for frame in chosen:
+        shown += [frame_table(session, [frame], process), *variable_lines(session.frames.locals(frame), INDENT)]
+    return document(*shown, *end, value=[_value(session, frame) for frame in chosen])
 
 
-def _chosen(frames: Sequence[Frame], limit: str) -> Sequence[Frame]:
-    if limit == "full":
-        raise UserError("no local variables are known; `frame NUMBER` shows the source of one frame")
+def _chosen(frames: Sequence[SourceFrame], limit: str) -> Sequence[SourceFrame]:
     try:
         number = int(limit, 0)
     except ValueError:
         raise UserError(f"{limit!r} is no number of frames") from None
     return frames[:number] if number > 0 else frames[number:]
+
+
+def _value(session: Session, frame: SourceFrame) -> Json:
+    return {
+        "number": frame.number,
+        "pc": f"{frame.physical.pc:#x}",
+        "where": _place(session, frame, None),
+        "line": frame.position,
+        "arguments": {name: format_short(value) for name, value in session.frames.parameters(frame)},
+        "locals": {name: str(value) for name, value in session.frames.locals(frame)},
+    }
 
 
 def find_task(session: Session, wanted: str) -> Task:
@@ -58,23 +101,41 @@ def find_task(session: Session, wanted: str) -> Task:
     raise UserError(f"there is no task {wanted!r}; ps lists them")
 
 
-def frame_table(session: Session, frames: Sequence[Frame], process: int | None = None) -> Table:
+def frame_table(session: Session, frames: Sequence[SourceFrame], process: int | None = None) -> Table:
     """One frame a row, the innermost first. `process` says whose they are if it is not the one that runs."""
     return table((">#", "pc", "stack", "where"), [_row(session, frame, process) for frame in frames], titles=False)
 
 
-def _row(session: Session, frame: Frame, process: int | None) -> tuple[Text, ...]:
-    location = frame.location
-    if location is None and frame.kind is FrameKind.USER:
+def _row(session: Session, frame: SourceFrame, process: int | None) -> tuple[Text, ...]:
+    physical = frame.physical
+    place = _place(session, frame, process)
+    words: list[Text | str] = [text(place, Style.SYMBOL)]
+    shown = frame_arguments(session, frame)
+    if shown is not None:
+        words.append(f" ({shown})" if place else f"({shown})")
+    if frame.position:
+        words.append(text(f" {frame.position}", Style.DIM))
+    kind = physical.kind.value if physical.kind.value not in ("call", "current") else ""
+    kinds = (physical.stack, kind, "inlined" if frame.is_inlined else "")
+    stack = text(" ".join(dict.fromkeys(word for word in kinds if word)), Style.DIM)
+    return count(frame.number), address(physical.pc, 16 if physical.pc >> 32 else 8), stack, joined(words)
+
+
+def _place(session: Session, frame: SourceFrame, process: int | None) -> str:
+    """The inlined function, else the symbol that the code is in."""
+    physical = frame.physical
+    if frame.is_inlined:
+        return frame.function
+    location = physical.location
+    if location is None and physical.kind is FrameKind.USER:
         sources = session.sources
-        location = session.symbols.nearest(frame.pc) if process is None else sources.of_process(process, frame.pc)
-    words: list[Text | str] = [text(str(location) if location else "", Style.SYMBOL)]
-    line = session.sources.line_at(frame.pc if frame.number == 0 else frame.pc - 1)
-    if line is not None:
-        words.append(text(f" {line}", Style.DIM))
-    if frame.arguments:
-        shown = ", ".join(f"{name}={value}" for name, value in frame.arguments)
-        words.append(f" ({shown})" if location else f"({shown})")
-    kind = frame.kind.value if frame.kind.value not in ("call", "current") else ""
-    stack = text(" ".join(dict.fromkeys(word for word in (frame.stack, kind) if word)), Style.DIM)
-    return count(frame.number), address(frame.pc, 16 if frame.pc >> 32 else 8), stack, joined(words)
+        location = session.symbols.nearest(physical.pc) if process is None else sources.of_process(process, physical.pc)
+    return str(location) if location is not None else frame.function
+
+
+def frame_arguments(session: Session, frame: SourceFrame) -> str | None:
+    """`fd=3, size=0x10`; None where nothing is known of them."""
+    if frame.scope is not None:
+        return ", ".join(f"{name}={format_short(value)}" for name, value in session.frames.parameters(frame))
+    known = frame.physical.arguments
+    return ", ".join(f"{name}={value}" for name, value in known) if known else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vmdbg.commands.code.bt import frame_arguments
 from vmdbg.commands.code.symbol import source_lines
 from vmdbg.commands.data.telescope import stack_lines, stack_pointer
 from vmdbg.document.document import Block, Document, Span, Style, Text, document, joined, section, text
@@ -13,7 +14,6 @@ from vmdbg.expressions.formats import parse_format
 from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
 from vmdbg.session.pointers import chain
 from vmdbg.session.registry import Arguments, Group, Parser, command
-from vmdbg.session.unwinding import backtrace
 from vmdbg.session.value_text import value_text
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Instruction, Kind, OperandAccess
@@ -231,23 +231,25 @@ def _stack(session: Session, state: ContextState) -> list[Block]:
 
 
 def _backtrace(session: Session, state: ContextState) -> list[Block]:
-    trace = backtrace(session)
+    frames = session.frames.all()
     lines: list[Block] = []
-    for frame in trace.frames[:FRAMES]:
-        line = session.sources.line_at(frame.pc if frame.number == 0 else frame.pc - 1)
-        place = str(frame.location) if frame.location is not None else ""
+    for frame in frames[:FRAMES]:
+        location = frame.physical.location
+        place = str(location) if location is not None and not frame.is_inlined else frame.function
+        shown = frame_arguments(session, frame)
         lines.append(
             joined(
                 (
                     text(f"{frame.number:2} ", Style.DIM),
-                    text(f"{frame.pc:#x}", Style.ADDRESS),
+                    text(f"{frame.physical.pc:#x}", Style.ADDRESS),
                     text(f" {place}", Style.SYMBOL),
-                    text(f" {line}" if line is not None else "", Style.DIM),
+                    f" ({shown})" if shown is not None else "",
+                    text(f" {frame.position}" if frame.position else "", Style.DIM),
                 )
             )
         )
-    if len(trace.frames) > FRAMES:
-        lines.append(text(f"   ... {len(trace.frames) - FRAMES} more", Style.DIM))
+    if len(frames) > FRAMES:
+        lines.append(text(f"   ... {len(frames) - FRAMES} more", Style.DIM))
     return lines
 
 

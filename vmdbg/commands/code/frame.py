@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 from vmdbg.commands.code.bt import frame_table
-from vmdbg.commands.code.symbol import source_lines
+from vmdbg.commands.code.symbol import lines_around
 from vmdbg.document.document import Block, Document, document, hexadecimal, pairs
 from vmdbg.errors import UserError
-from vmdbg.os.seam import Frame
 from vmdbg.session.code_lines import code_lines
+from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
-from vmdbg.session.unwinding import backtrace
 
 SOURCE_LINES = 7
 CODE_LINES = 4
-
-
-class Selected:
-    """The frame looked at, the innermost again after every stop."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._stops = session.stops
-        self._number = 0
-
-    @property
-    def number(self) -> int:
-        if self._stops != self._session.stops:
-            self.number = 0
-        return self._number
-
-    @number.setter
-    def number(self, number: int) -> None:
-        self._number, self._stops = number, self._session.stops
 
 
 def declare(parser: Parser) -> None:
@@ -53,10 +33,10 @@ def declare_steps(parser: Parser) -> None:
 def frame(session: Session, arguments: Arguments) -> Document:
     """Show a frame of the call stack: its source or code, and the registers that are known of it.
 
-    Expressions keep meaning the registers of the CPU, whichever frame is looked at.
+    Variables in expressions, `info locals`, `info args` and `finish` are of this frame from now on, until the guest
+    moves; registers in expressions stay those of the CPU.
     """
-    selected = session.part(Selected)
-    return _show(session, selected.number if arguments.number < 0 else arguments.number)
+    return _show(session, session.frames.selected_number if arguments.number < 0 else arguments.number)
 
 
 @command("up", Group.LOOK, declare_steps, examples=("up",), repeats=True)
@@ -72,24 +52,22 @@ def down(session: Session, arguments: Arguments) -> Document:
 
 
 def _move(session: Session, by: int) -> Document:
-    selected = session.part(Selected)
-    last = len(backtrace(session).frames) - 1
-    return _show(session, max(0, min(last, selected.number + by)))
+    last = len(session.frames.all()) - 1
+    return _show(session, max(0, min(last, session.frames.selected_number + by)))
 
 
 def _show(session: Session, number: int) -> Document:
-    frames = backtrace(session).frames
+    frames = session.frames.all()
     if number >= len(frames):
         raise UserError(f"there is no frame {number}; bt shows 0 to {len(frames) - 1}")
-    selected = session.part(Selected)
-    selected.number = number
+    session.frames.select(number)
     chosen = frames[number]
-    known = pairs((name, hexadecimal(value, 16)) for name, value in chosen.registers.items())
-    return document(frame_table(session, [chosen]), *_text(session, chosen), *([known] if chosen.registers else []))
+    registers = chosen.physical.registers
+    known = pairs((name, hexadecimal(value, 16)) for name, value in registers.items() if not name.startswith("xmm"))
+    return document(frame_table(session, [chosen]), *_text(session, chosen), *([known] if registers else []))
 
 
-def _text(session: Session, chosen: Frame) -> list[Block]:
+def _text(session: Session, chosen: SourceFrame) -> list[Block]:
     """Around the call that the frame has made, or where the CPU is."""
-    where = chosen.pc if chosen.number == 0 else chosen.pc - 1
-    lines: list[Block] = [*source_lines(session, where, SOURCE_LINES)]
-    return lines or [line.text for line in code_lines(session, chosen.pc, CODE_LINES)]
+    lines: list[Block] = [*lines_around(session, chosen.file, chosen.line, SOURCE_LINES)]
+    return lines or [line.text for line in code_lines(session, chosen.physical.pc, CODE_LINES)]

@@ -199,10 +199,15 @@ def _lines(session: Session, listed: Listed, file: str, first: int, number: int,
 def source_lines(session: Session, linear: int, number: int) -> list[Text]:
     """The source around an address, its line marked; empty if there is none."""
     line = session.sources.line_at(linear)
-    content = session.sources.text(line.file) if line is not None else None
-    if line is None or content is None:
+    return lines_around(session, line.file, line.line, number) if line is not None else []
+
+
+def lines_around(session: Session, file: str, line: int, number: int) -> list[Text]:
+    """The source around a line, which is marked; empty if there is none."""
+    content = session.sources.text(file) if file and line else None
+    if content is None:
         return []
-    return _numbered(content, max(1, line.line - number // 2), number, line.line)
+    return _numbered(content, max(1, line - number // 2), number, line)
 
 
 def _numbered(content: list[str], first: int, number: int, marked: int) -> list[Text]:

@@ -22,7 +22,7 @@ def oops(session: Session, arguments: Arguments) -> Document:
     found = session.system.need().oops()
     if found is None:
         return document(text("the kernel is not reporting anything wrong here", Style.DIM), value={})
-    trace = frame_table(session, found.backtrace.frames)
+    trace = frame_table(session, session.frames.expanded(found.backtrace.frames))
     ending = [] if found.backtrace.complete else [text(f"(ends here: {found.backtrace.stopped})", Style.DIM)]
     shown: list[Block] = [oops_headline(found), *_fault(session, found), trace, *ending]
     return document(*shown, value=_value(found))

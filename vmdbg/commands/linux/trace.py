@@ -41,7 +41,7 @@ def task(session: Session, arguments: Arguments) -> Document:
     ]
     trace = linux.backtrace(found)
     ending = [] if trace.complete else [text(f"(ends here: {trace.stopped})", Style.DIM)]
-    return document(pairs(rows), frame_table(session, trace.frames, found.process), *ending)
+    return document(pairs(rows), frame_table(session, session.frames.expanded(trace.frames), found.process), *ending)
 
 
 class SystemCallTrace:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from vmdbg.c.formatting import format_type
+from vmdbg.c.types import CType, NoSuchTypeError
+from vmdbg.c.values import Value
 from vmdbg.document.document import Document, Style, count, document, text
-from vmdbg.errors import UserError
+from vmdbg.errors import UserError, VmdbgError
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 
@@ -22,15 +24,42 @@ def declare_type(parser: Parser) -> None:
     rest="type",
 )
 def ptype(session: Session, arguments: Arguments) -> Document:
-    """Show a type of the guest's kernel with offsets and sizes in bytes, or a function's prototype."""
-    kernel = session.system.need().kernel
+    """Show a type with offsets and sizes in bytes, the type of an expression, or a function's prototype.
+
+    Types are looked up in the debug information of the program that runs, then among those of the guest's kernel.
+    """
     words = arguments.type.strip()
+    found = _of_program(session, words)
+    return _shown(found) if found is not None else _of_kernel(session, words)
+
+
+def _of_program(session: Session, words: str) -> CType | None:
+    """By its spelling, with `struct` left out too; of a variable."""
+    value = session.frames.find(words)
+    if value is not None:
+        return value.type_
+    try:
+        return session.frames.type(words)
+    except NoSuchTypeError:
+        pass
+    try:
+        value = session.evaluate(words)
+    except VmdbgError:
+        return None
+    return value.type_ if isinstance(value, Value) else None
+
+
+def _of_kernel(session: Session, words: str) -> Document:
+    kernel = session.system.need().kernel
     function = kernel.types.function(words)
     if function is not None:
         return document(text(f"{function};", Style.CODE), value={"function": str(function)})
     if not kernel.types.has(words) and " " not in words:
         words = f"struct {words}"
-    found = kernel.type(words)
+    return _shown(kernel.type(words))
+
+
+def _shown(found: CType) -> Document:
     lines = format_type(found).splitlines()
     return document(*(text(line, Style.CODE) for line in lines), value={"type": str(found), "size": found.size})
 

@@ -35,7 +35,7 @@ from vmdbg.os.linux.symbols import LinuxSymbols, NoSuchSymbolError
 from vmdbg.os.linux.syscalls import Invocation, SystemCalls
 from vmdbg.os.linux.unwind import Unwinder
 from vmdbg.os.linux.walks import guarded
-from vmdbg.os.seam import Backtrace, Frame, FrameKind, GuestView, Task
+from vmdbg.os.seam import Backtrace, CallFrames, Frame, FrameKind, GuestView, Task
 from vmdbg.units import Linear
 
 LINKED_TEXT = 0xFFFF_FFFF_8100_0000
@@ -49,6 +49,8 @@ class Linux:
         self.kernel = kernel
         self.boot = boot
         self._unwind_table = unwind_table
+        self.call_frames: CallFrames | None = None
+        """Asked before the kernel's own unwind tables, if set before the first backtrace."""
         self.system_calls = SystemCalls(kernel)
 
     @property
@@ -65,7 +67,7 @@ class Linux:
             tables = OrcTables(self.kernel, self._unwind_table)
         except (NoSuchSymbolError, NoSuchTypeError):
             tables = None
-        return Unwinder(self.kernel, tables)
+        return Unwinder(self.kernel, tables, self.call_frames)
 
     @cached_property
     def names(self) -> Namespace:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from vmdbg.c.spelling import Spelling, integer_key, parse_spelling
 from vmdbg.c.types import AGGREGATES, ENUMERATIONS, Kind, NoSuchTypeError
 from vmdbg.os.linux.btf import Btf
 from vmdbg.os.linux.types import Type
@@ -14,9 +13,6 @@ _TAGS = {
     "enum": frozenset(ENUMERATIONS),
 }
 _NAMED = frozenset({Kind.TYPEDEF, Kind.INT, Kind.FLOAT})
-_INT_WORDS = frozenset({"char", "short", "int", "long", "signed", "unsigned", "_Bool", "bool", "__int128"})
-_QUALIFIER = re.compile(r"\b(const|volatile|restrict)\b")
-_SPELLING = re.compile(r"\s*(?:(struct|union|enum)\s+)?(\w+(?:\s+\w+)*)\s*((?:\*|\s)*)((?:\[\d+\]\s*)*)$")
 
 
 class Types:
@@ -28,17 +24,14 @@ class Types:
 
     def find(self, spelling: str) -> Type:
         """`struct file`, `unsigned long`, `u64 *`, `char [16]`. Raises `NoSuchTypeError`."""
-        match = _SPELLING.match(_QUALIFIER.sub("", spelling))
-        if not match:
-            raise NoSuchTypeError(f"{spelling!r} is not a C type that can be looked up; write it as 'struct file *'")
-        tag, name, stars, bounds = match.groups()
-        found = self._base(tag, " ".join(name.split()))
+        parsed = parse_spelling(spelling)
+        found = self._base(parsed)
         if found is None:
-            raise NoSuchTypeError(f"this kernel has no type {(tag or '') + ' ' * bool(tag) + name}")
-        for _ in range(stars.count("*")):
+            raise NoSuchTypeError(f"this kernel has no type {parsed.base}")
+        for _ in range(parsed.pointers):
             found = found.pointer()
-        for bound in reversed(re.findall(r"\d+", bounds)):
-            found = found.array(int(bound))
+        for bound in reversed(parsed.bounds):
+            found = found.array(bound)
         return found
 
     def has(self, spelling: str) -> bool:
@@ -49,11 +42,12 @@ class Types:
             return False
         return True
 
-    def _base(self, tag: str | None, name: str) -> Type | None:
+    def _base(self, parsed: Spelling) -> Type | None:
+        tag, name = parsed.tag, parsed.name
         if not tag and name == "void":
             return Type(self.btf, 0)
-        if not tag and _INT_WORDS.issuperset(name.split()):
-            type_id = self._int_ids().get(_int_key(name))
+        if parsed.is_integer:
+            type_id = self._int_ids().get(integer_key(name))
         else:
             type_id = self.btf.find(name, _TAGS[tag] if tag else _NAMED)
         if type_id is None and not tag:
@@ -66,7 +60,7 @@ class Types:
             while root.base:
                 root = root.base
             for type_id in root.ids_of_kind(Kind.INT):
-                self._ints.setdefault(_int_key(root.record(type_id).name), type_id)
+                self._ints.setdefault(integer_key(root.record(type_id).name), type_id)
         return self._ints
 
     def function(self, name: str) -> Type | None:
@@ -78,11 +72,3 @@ class Types:
         """The type of a variable that BTF lists: per-CPU ones, and others from 6.14 on."""
         type_id = self.btf.find(name, frozenset({Kind.VARIABLE}))
         return None if type_id is None else Type(self.btf, self.btf.record(type_id).size_or_type)
-
-
-def _int_key(name: str) -> str:
-    """`long unsigned int`, `unsigned long` and so on under one name."""
-    words = sorted(name.split())
-    if "char" not in words:
-        words = [word for word in words if word not in ("signed", "int")] or ["int"]
-    return " ".join("_Bool" if word == "bool" else word for word in words)

@@ -10,7 +10,7 @@ from vmdbg.c.values import Value
 from vmdbg.os.linux.kallsyms import KERNEL_HALF
 from vmdbg.os.linux.orc import FRAME_POINTER, Base, Entry, OrcTables, Shape
 from vmdbg.os.linux.stacks import Stack, processor_stacks, task_stack
-from vmdbg.os.seam import Backtrace, Frame, FrameKind
+from vmdbg.os.seam import Backtrace, CallFrames, Frame, FrameKind
 from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
@@ -58,8 +58,9 @@ class State:
 class Unwinder:
     """Unwinds in one kernel at one instant."""
 
-    def __init__(self, kernel: Kernel, tables: OrcTables | None) -> None:
+    def __init__(self, kernel: Kernel, tables: OrcTables | None, call_frames: CallFrames | None = None) -> None:
         self._kernel = kernel
+        self._call_frames = call_frames
         self.tables = tables
         self._stacks = processor_stacks(kernel)
         self._task_stack = Stack("?", 0, 0)
@@ -132,6 +133,7 @@ class Unwinder:
             state.kind,
             "user" if state.kind is FrameKind.USER else self.stack_name(state.sp),
             dict(state.registers),
+            is_exact=state.exact,
         )
         state.frames.append(frame)
 
@@ -144,6 +146,12 @@ class Unwinder:
 
     def _step(self, state: State) -> bool:
         """To the caller; False at the outermost frame."""
+        if self._call_frames is not None:
+            found = self._call_frames.caller(state.registers, is_exact=state.exact)
+            if found is not None:
+                state.registers, state.exact = found
+                state.kind = FrameKind.CALL
+                return bool(state.registers)
         pc = state.pc if state.exact else state.pc - 1
         entry = self.tables.find(pc) if self.tables else None
         if entry is None:

@@ -1,0 +1,178 @@
+"""Functions, lines and variables of every frame, against gdb at the same instants of the same program."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gdbstub.clients import debian_gdb
+from tests.guests.build import require
+from tests.vmdbg.conftest import open_session
+from tests.vmdbg.gdb.guests import gdb, guest
+from vmdbg.c.content import NotAvailableError
+from vmdbg.c.types import AGGREGATES, Kind
+from vmdbg.c.values import Value
+from vmdbg.errors import VmdbgError
+from vmdbg.session.debug_frames import SourceFrame
+from vmdbg.session.session import Session
+
+HERE = Path(__file__).parent
+MAX_ELEMENTS = 64
+STOPS = 25
+COMPILERS = ("gcc", "clang")
+OPTIONS = (
+    "-ffreestanding", "-fno-pic", "-no-pie", "-nostdlib", "-static", "-fno-stack-protector", "-mno-red-zone",
+    "-fasynchronous-unwind-tables", "-Wl,-Ttext=0x200000", "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments",
+    "-Wno-unused-parameter",
+)  # fmt: skip
+
+
+def built(directory: Path, compiler: str, *options: str) -> Path:
+    """The program, compiled. Skips the test without the compiler."""
+    if compiler == "clang" and shutil.which("clang") is None:
+        pytest.skip("clang is not installed (on Debian: apt-get install clang)")
+    source = directory / "program.c"
+    source.write_text((HERE / "program.c").read_text())
+    target = directory / "program"
+    command = [require(compiler), "-g", *OPTIONS, *options, "-o", str(target), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and "-m32" in options:
+        pytest.skip(f"{compiler} cannot compile for 32 bits here: {done.stderr.splitlines()[-1:]}")
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def plain(value: Value) -> Any:
+    """As gdb_frames.py has it."""
+    type_ = value.type_.strip()
+    try:
+        if type_.kind in AGGREGATES:
+            return [plain(value.at_(field)) for _, field in type_.fields]
+        if type_.kind is Kind.ARRAY and not type_.count and value.content_ is not None:
+            return f"<{value.content_.why}>"
+        if type_.kind is Kind.ARRAY:
+            return [plain(value[index]) for index in range(min(type_.count, MAX_ELEMENTS + 1))]
+        if type_.kind is Kind.FLOAT:
+            return repr(float(value))
+        return int(value)
+    except (NotAvailableError, VmdbgError) as error:
+        return f"<{error}>"
+
+
+def our_frames(session: Session) -> list[Any]:
+    return [our_frame(session, frame) for frame in session.frames.all()]
+
+
+def our_frame(session: Session, frame: SourceFrame) -> Any:
+    known = [*session.frames.locals(frame), *session.frames.parameters(frame)]
+    line = (frame.file.rpartition("/")[2], frame.line)
+    return [frame.function, frame.physical.pc, *line, [(name, plain(value)) for name, value in known]]
+
+
+class Comparison:
+    """What was the same, what only one side knew, and what was different."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.missed: list[str] = []
+
+    def frames(self, ours: list[Any], theirs: list[Any]) -> None:
+        theirs = [frame for frame in theirs if frame[4] is not None]
+        ours = [frame for frame in ours if frame[0]]
+        if [frame[:4] for frame in ours] != [frame[:4] for frame in theirs]:
+            self.wrong.append(f"frames\n  {[frame[:4] for frame in ours]}\n  {[frame[:4] for frame in theirs]}")
+            return
+        for mine, other in zip(ours, theirs, strict=True):
+            self.counts["frames"] += 1
+            self.variables(mine, other)
+
+    def variables(self, mine: Any, other: Any) -> None:
+        place = f"{mine[0]} at {mine[1]:#x}, line {mine[3]}"
+        ours, theirs = innermost(mine[4]), innermost(other[4])
+        if ours.keys() != theirs.keys():
+            self.wrong.append(f"{place}: {[*ours]} is {[*theirs]} for gdb")
+            return
+        for name, value in ours.items():
+            self.value(f"{place}: {name}", value, theirs[name])
+
+    def value(self, place: str, value: Any, known: Any) -> None:
+        if isinstance(value, list) and isinstance(known, list) and len(value) == len(known):
+            for index, (one, other) in enumerate(zip(value, known, strict=True)):
+                self.value(f"{place}[{index}]", one, other)
+        elif isinstance(value, list) and is_unknown(known) and all(map(is_unknown, value)):
+            self.counts["unknown to both"] += 1
+        elif is_unknown(value) or is_unknown(known):
+            kind = "unknown to both" if is_unknown(value) and is_unknown(known) else left(value, known)
+            self.counts[kind] += 1
+            if kind == "missed":
+                self.missed.append(f"{place}: {value} is {known} for gdb")
+        elif value == known:
+            self.counts["same"] += 1
+        else:
+            self.wrong.append(f"{place}: {value} is {known} for gdb")
+
+
+def innermost(variables: list[Any]) -> dict[str, Any]:
+    """Of variables of the same name, the one that the name means: both list it first."""
+    return dict(reversed(variables))
+
+
+def left(value: Any, known: Any) -> str:
+    """Why a value that gdb shows is left, where gdb is wrong at times.
+
+    Registers that a call may have changed; an array before its length has been computed, or whose length is optimized
+    out; and parts of a struct or text that are nowhere, which gdb gives as 0.
+    """
+    if "not saved" in str(value) or "length" in str(value):
+        return "not saved"
+    if "optimized out" in str(value) and (known in (0, [0]) or isinstance(known, list)):
+        return "0 for gdb"
+    return "missed"
+
+
+def is_unknown(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("<")
+
+
+def compare(program: Path, seed: int, stops: int = STOPS) -> Comparison:
+    chance = random.Random(seed)
+    steps = [chance.randrange(1, 120) for _ in range(stops)]
+    mine = []
+    with guest(program.read_bytes()) as made:
+        session = open_session(made.debugger)
+        session.run("tbreak work")
+        session.run("continue")
+        for number in steps:
+            session.run(f"stepi {number}")
+            mine.append(our_frames(session))
+    with guest(program.read_bytes()) as made:
+        commands = ("break *work", "continue", "delete", f"source {HERE / 'gdb_frames.py'}")
+        output = gdb(
+            debian_gdb(), made.debugger, *commands, f"stops {' '.join(map(str, steps))}", file=program
+        )
+    theirs = [json.loads(line[5:]) for line in output.splitlines() if line.startswith("STOP ")]
+    assert len(theirs) == stops, output
+    comparison = Comparison()
+    for ours, other in zip(mine, theirs, strict=True):
+        comparison.frames(ours, other)
+    return comparison
+
+
+@pytest.mark.parametrize("dwarf", [4, 5])
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_program_of_64_bits(tmp_path: Path, compiler: str, level: str, dwarf: int) -> None:
+    program = built(tmp_path, compiler, level, f"-gdwarf-{dwarf}", "-DFLOATS")
+    found = compare(program, seed=dwarf)
+    assert not found.wrong, "\n".join(found.wrong[:8])
+    assert found.counts["same"] > 100
+    assert not found.missed, "\n".join(found.missed[:20])
+    assert found.counts["not saved"] <= found.counts["same"] // 5

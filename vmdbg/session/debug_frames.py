@@ -1,0 +1,309 @@
+"""Frames of the stopped guest as their debug information has them: functions, inlined ones too, and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vmdbg.c.content import Content
+from vmdbg.c.spelling import parse_spelling, spelled_out
+from vmdbg.c.types import CType
+from vmdbg.c.values import Value
+from vmdbg.dwarf.debug_file import DAMAGE
+from vmdbg.dwarf.frame import Found, Frame
+from vmdbg.dwarf.machine import Machine
+from vmdbg.dwarf.scopes import Scope, Variable
+from vmdbg.errors import UserError
+from vmdbg.os.seam import Backtrace
+from vmdbg.os.seam import Frame as CpuFrame
+from vmdbg.units import Linear
+
+if TYPE_CHECKING:
+    from vmdbg.dwarf.program import Program
+    from vmdbg.session.session import Session
+    from vmdbg.session.sources import SymbolFile
+
+MAX_SCOPES = 4096
+"""Addresses whose functions are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFrame:
+    """One row of a backtrace. Several are of one `physical` frame if functions were inlined.
+
+    `debug` and `scope` are None where no debug information covers the code; `file` and `line` are "" and 0 then.
+    """
+
+    number: int
+    physical: CpuFrame
+    debug: Frame | None = None
+    scope: Scope | None = None
+    file: str = ""
+    line: int = 0
+
+    @property
+    def is_inlined(self) -> bool:
+        return self.scope is not None and self.scope.is_inlined
+
+    @property
+    def function(self) -> str:
+        """As the source has it; "" if it is not known."""
+        return self.scope.name if self.scope is not None else ""
+
+    @property
+    def position(self) -> str:
+        """`file:line`, or ""."""
+        return f"{self.file}:{self.line}" if self.file and self.line else self.file
+
+
+class GuestSpace:
+    """vmdbg.c.values.Space of what the CPU addresses now."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def read(self, address: int, size: int) -> bytes:
+        return self._session.debugger.linear().read(Linear(address & (1 << 64) - 1), size)
+
+    def string(self, address: int, limit: int = 4096) -> str:
+        data = self._session.debugger.linear().read_prefix(Linear(address & (1 << 64) - 1), limit)
+        if not data:
+            self.read(address, 1)
+        return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+    def describe(self, address: int) -> str:
+        return self._session.describe(address)
+
+
+class CpuRegisters(Mapping[str, int]):
+    """The CPU's registers, each read when it is asked for."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __getitem__(self, name: str) -> int:
+        try:
+            return self._session.registers.read(name)
+        except UserError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._session.debugger.cpu.names)
+
+    def __len__(self) -> int:
+        return len(self._session.debugger.cpu.names)
+
+
+class DebugFrames:
+    """Of one session, made anew whenever the guest has moved."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.space = GuestSpace(session)
+        self._stops = session.stops
+        self._selected = 0
+        self._epoch: object = None
+        self._trace: Backtrace | None = None
+        self._all: tuple[SourceFrame, ...] | None = None
+        self._scopes: dict[int, tuple[SymbolFile | None, Scope | None]] = {}
+        self._known_changes = -1
+        self._first: tuple[SourceFrame, ...] | None = None
+
+    # which
+
+    @property
+    def selected_number(self) -> int:
+        """The frame looked at: the innermost again after every stop."""
+        if self._stops != self._session.stops:
+            self.select(0)
+        return self._selected
+
+    def select(self, number: int) -> None:
+        self._selected, self._stops = number, self._session.stops
+
+    def selected(self) -> SourceFrame:
+        """Raises UserError if the stack is not that deep any more."""
+        number = self.selected_number
+        if number == 0:
+            return self.innermost()
+        frames = self.all()
+        if number >= len(frames):
+            raise UserError(f"there is no frame {number}; bt shows 0 to {len(frames) - 1}")
+        return frames[number]
+
+    def innermost(self) -> SourceFrame:
+        """Without unwinding anything: conditions ask for it at every hit."""
+        self._settle()
+        if self._first is None:
+            self._first = self._expanded([self._cpu_frame()])
+        return self._first[0]
+
+    def all(self) -> tuple[SourceFrame, ...]:
+        """Of what the CPU executes, the innermost first."""
+        self._settle()
+        if self._all is None:
+            self._all = self._expanded(list(self.trace().frames))
+        return self._all
+
+    def trace(self) -> Backtrace:
+        """Of what the CPU executes, without what is inlined."""
+        self._settle()
+        if self._trace is None:
+            from vmdbg.session.unwinding import backtrace
+
+            self._trace = backtrace(self._session)
+        return self._trace
+
+    def expanded(self, frames: Sequence[CpuFrame]) -> tuple[SourceFrame, ...]:
+        """Frames of another backtrace, with what is inlined into each."""
+        return self._expanded(list(frames))
+
+    def _settle(self) -> None:
+        session = self._session
+        epoch = (session.generation, session.debugger.machine.clock, session.debugger.engine.delivery_count)
+        if epoch != self._epoch:
+            self._epoch, self._trace, self._all, self._first = epoch, None, None, None
+
+    def _cpu_frame(self) -> CpuFrame:
+        from vmdbg.session.unwinding import current_frame
+
+        return current_frame(self._session)
+
+    def _expanded(self, physical: list[CpuFrame]) -> tuple[SourceFrame, ...]:
+        made: list[SourceFrame] = []
+        contexts: dict[int, Frame | None] = {}
+
+        def context(index: int) -> Frame | None:
+            if index >= len(physical):
+                return self._caller_of_cpu() if len(physical) == 1 and not physical[0].number else None
+            if index not in contexts:
+                contexts[index] = self.frame_of(physical[index], lambda: context(index + 1))
+            return contexts[index]
+
+        for index, frame in enumerate(physical):
+            made += self._rows(frame, context(index), len(made))
+        return tuple(made)
+
+    def frame_of(self, physical: CpuFrame, caller: Any) -> Frame | None:
+        """None where no file has debug information for the code."""
+        pc = physical.pc - (0 if physical.is_exact else 1)
+        file = self._session.sources.debug_file_at(pc)
+        is_flat = physical.registers.get("rip") == physical.pc
+        if file is None or file.program is None or not is_flat:
+            return None
+        machine = Machine(self.space.read, physical.registers, file.program.address_size)
+        return Frame(file.program, file.placement, machine, exact=physical.is_exact, caller=caller)
+
+    def _rows(self, physical: CpuFrame, debug: Frame | None, number: int) -> list[SourceFrame]:
+        pc = physical.pc - (0 if physical.is_exact else 1)
+        line = self._session.sources.line_at(pc)
+        file, at = (line.file, line.line) if line is not None else ("", 0)
+        scopes = debug.scopes if debug is not None else ()
+        if debug is None or not scopes:
+            return [SourceFrame(number, physical, debug, None, file, at)]
+        rows: list[SourceFrame] = []
+        for scope in scopes:
+            rows.append(SourceFrame(number + len(rows), physical, debug, scope, file, at))
+            if scope.is_inlined:
+                file = debug.program.file_name(debug.unit, scope.call_file or 0) or file
+                at = scope.call_line
+        return rows
+
+    # variables
+
+    def parameters(self, frame: SourceFrame) -> list[tuple[str, Value]]:
+        """By name, in the order of the source. What cannot be told is said in the value."""
+        return self._values(frame, lambda scope: scope.parameters())
+
+    def locals(self, frame: SourceFrame) -> list[tuple[str, Value]]:
+        """As parameters(), the innermost block's first."""
+        return self._values(frame, lambda scope: [one for one in scope.locals() if not one.is_declared_elsewhere])
+
+    def _values(self, frame: SourceFrame, listed: Any) -> list[tuple[str, Value]]:
+        if frame.scope is None or frame.debug is None:
+            return []
+        try:
+            variables: list[Variable] = listed(frame.scope)
+        except DAMAGE:
+            return []
+        return [(one.name, self.value(frame.debug.value(one))) for one in variables]
+
+    def find(self, name: str) -> Value | None:
+        """What a name is in the frame looked at, else a variable outside of functions; None if it is neither."""
+        if not self._session.sources.has_debug_information:
+            return None
+        if self.selected_number == 0:
+            return self._find_here(name)
+        frame = self.selected()
+        if frame.scope is None or frame.debug is None:
+            return None
+        variable = _variable_in(frame.debug.program, frame.scope, name)
+        return self.value(frame.debug.value(variable)) if variable is not None else None
+
+    def type(self, spelling: str) -> CType | None:
+        """A type by its C spelling: of the unit of the frame looked at, of its file, of other files. None: unknown.
+
+        Raises NoSuchTypeError for what is no spelling of a type.
+        """
+        if not self._session.sources.has_debug_information:
+            return None
+        parsed = parse_spelling(spelling)
+        here = self.selected().debug
+        if here is not None and (found := here.program.type_spelled(parsed, here.unit)) is not None:
+            return spelled_out(found, parsed)
+        for file in self._session.sources.files:
+            if file.program is None or (here is not None and file.program is here.program):
+                continue
+            found = file.program.type_spelled(parsed)
+            if found is not None:
+                return spelled_out(found, parsed)
+        return None
+
+    def _find_here(self, name: str) -> Value | None:
+        """Where the CPU is. Conditions ask at every hit: nothing is unwound or read that the variable does not need."""
+        pc = self._session.debugger.pc
+        file, scope = self._scope_at(pc)
+        if scope is None or file is None or file.program is None:
+            return None
+        variable = _variable_in(file.program, scope, name)
+        if variable is None:
+            return None
+        machine = Machine(self.space.read, CpuRegisters(self._session), file.program.address_size)
+        frame = Frame(file.program, file.placement, machine, exact=True, caller=self._caller_of_cpu)
+        return self.value(frame.value(variable))
+
+    def _scope_at(self, pc: int) -> tuple[SymbolFile | None, Scope | None]:
+        sources = self._session.sources
+        if sources.changes != self._known_changes:
+            self._known_changes = sources.changes
+            self._scopes.clear()
+        known = self._scopes.get(pc)
+        if known is None:
+            file = sources.debug_file_at(pc)
+            raw = file.placement.to_file(pc) if file is not None else None
+            scopes = (
+                file.program.scopes(raw) if file is not None and file.program is not None and raw is not None else ()
+            )
+            known = file, scopes[0] if scopes else None
+            if file is None or file.process is None:
+                if len(self._scopes) >= MAX_SCOPES:
+                    self._scopes.clear()
+                self._scopes[pc] = known
+        return known
+
+    def _caller_of_cpu(self) -> Frame | None:
+        frames = self.trace().frames
+        return self.frame_of(frames[1], lambda: None) if len(frames) > 1 else None
+
+    def value(self, found: Found) -> Value:
+        if isinstance(found.where, Content):
+            return Value(self.space, found.type, content=found.where)
+        return Value(self.space, found.type, found.where)
+
+
+def _variable_in(program: Program, scope: Scope, name: str) -> Variable | None:
+    try:
+        return program.variable_in(scope, name)
+    except DAMAGE:
+        return None
