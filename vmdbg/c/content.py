@@ -15,11 +15,15 @@ class NotAvailableError(VmdbgError):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bits of an object, the first byte lowest. Those that `known` has not are not to be had, for the reason."""
+    """The bits of an object, the first byte lowest. Those that `known` has not are not to be had.
+
+    `reasons` are (first bit, end, why) of the parts that are not to be had for another reason than `default`.
+    """
 
     bits: int
     known: int
-    why: str = OPTIMIZED_OUT
+    default: str = OPTIMIZED_OUT
+    reasons: tuple[tuple[int, int, str], ...] = ()
 
     @classmethod
     def nothing(cls, why: str = OPTIMIZED_OUT) -> Content:
@@ -28,7 +32,14 @@ class Content:
     def part(self, start: int, size: int) -> Content:
         """`size` bits from bit `start` on."""
         mask = (1 << size) - 1
-        return Content(self.bits >> start & mask, self.known >> start & mask, self.why)
+        inside = ((first - start, end - start, why) for first, end, why in self.reasons)
+        reasons = tuple(one for one in inside if one[0] < size and one[1] > 0)
+        return Content(self.bits >> start & mask, self.known >> start & mask, self.default, reasons)
+
+    @property
+    def why(self) -> str:
+        """Why not all of it is known."""
+        return self.reasons[0][2] if self.reasons else self.default
 
     def number(self, size: int) -> int:
         """The lowest `size` bits, unsigned. Raises NotAvailableError."""

@@ -275,7 +275,7 @@ class Frame:
         if not isinstance(where, Composed):
             return self._bits(where, 8 * size)
         bits = known = at = 0
-        why = OPTIMIZED_OUT
+        reasons = []
         for piece in where.pieces:
             try:
                 found = self._bits(piece.where, piece.start + piece.size).part(piece.start, piece.size)
@@ -283,9 +283,10 @@ class Frame:
                 found = Content.nothing(str(error))
             bits |= found.bits << at
             known |= found.known << at
+            if found.known != (1 << piece.size) - 1 and found.why != OPTIMIZED_OUT:
+                reasons.append((at, at + piece.size, found.why))
             at += piece.size
-            why = found.why if found.known != (1 << piece.size) - 1 else why
-        return Content(bits, known, why)
+        return Content(bits, known, reasons=tuple(reasons))
 
     def _bits(self, where: Simple, size: int) -> Content:
         """The lowest `size` bits of what is there."""

@@ -11,12 +11,13 @@ from vmdbg.c.content import OPTIMIZED_OUT, NotAvailableError
 from vmdbg.dwarf.machine import Machine
 from vmdbg.dwarf.operations import Operations, name_of
 from vmdbg.dwarf.registers import register_names
+from vmdbg.errors import VmdbgError
 
 MAX_STEPS = 10_000
 MAX_CALLS = 32
 MAX_STACK = 1024
 _ENCODING_FLOAT, _SIGNED_ENCODINGS = 4, frozenset({5, 6, 13})
-_BOOLEAN = 2
+_PIECES = frozenset({"piece", "bit_piece"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,39 +179,47 @@ class StackMachine:
     def location(self, operations: Operations) -> Location:
         """Where an object is. Raises NotAvailableError, or VmdbgError for memory that cannot be read."""
         pieces: list[Piece] = []
-        where = self._run(operations, pieces)
+        first = 0
+        for index, operation in enumerate(operations):
+            if name_of(operation) in _PIECES:
+                pieces.append(self._piece(operations[first:index], operation))
+                first = index + 1
         if pieces:
             return Composed(tuple(pieces))
+        where = self._run(operations)
         return where if where is not None else Nowhere()
 
-    def _run(self, operations: Operations, pieces: list[Piece]) -> Simple | None:
-        """The simple location that ends the expression; None if it is empty or ends with a piece."""
+    def _piece(self, operations: Operations, ending: Any) -> Piece:
+        """A part of an object: what cannot be told of it says nothing of the others."""
+        arguments = ending.args
+        size, start = (arguments[0] * 8, 0) if name_of(ending) == "piece" else (arguments[0], arguments[1])
+        self._state.stack.clear()
+        try:
+            where = self._run(operations) if operations else None
+        except VmdbgError as error:
+            where = Nowhere(str(error))
+        return Piece(where if where is not None else Nowhere(), size, start)
+
+    def _run(self, operations: Operations) -> Simple | None:
+        """The simple location that ends the expression; None if it is empty."""
         offsets = {operation.offset: index for index, operation in enumerate(operations)}
         pending: Simple | None = None
-        touched = False
         index = 0
         while index < len(operations):
             operation = operations[index]
             name, arguments = name_of(operation), operation.args
             index += 1
             self._charge()
-            if name in ("piece", "bit_piece"):
-                where = pending or (self._top_place() if touched and self._state.stack else Nowhere())
-                size, start = (arguments[0] * 8, 0) if name == "piece" else (arguments[0], arguments[1])
-                pieces.append(Piece(where, size, start))
-                pending, touched = None, False
-                self._state.stack.clear()
-            elif name in ("skip", "bra"):
+            if name in ("skip", "bra"):
                 if name == "skip" or self._pop().bits:
                     index = self._target(operations, offsets, index, arguments[0])
             elif (found := self._terminal(name, arguments)) is not None:
                 pending = found
             else:
-                touched = True
                 self._step(name, arguments)
         if pending is not None:
             return pending
-        return self._top_place() if self._state.stack and (touched or not pieces) else None
+        return self._top_place() if self._state.stack else None
 
     def _top_place(self) -> Simple:
         return InMemory(self._generic(self._pop()))
@@ -373,10 +382,7 @@ class StackMachine:
         self._inline(self._around.operations_of(arguments[0], in_unit=in_unit))
 
     def _inline(self, operations: Operations) -> None:
-        inner: list[Piece] = []
-        where = self._run(operations, inner)
-        if inner:
-            raise NotAvailableError("a damaged location")
+        where = self._run(operations)
         if isinstance(where, InMemory):
             self._push(where.address)
         elif where is not None:
