@@ -11,6 +11,7 @@ from typing import Any
 
 from vmdbg.dwarf.attributes import attribute, block, key, name_of, with_origins
 from vmdbg.dwarf.operations import Operations
+from vmdbg.dwarf.operations import name_of as operation_name
 
 MAX_ENTRIES = 50_000
 _SITES = frozenset({"DW_TAG_call_site", "DW_TAG_GNU_call_site"})
@@ -107,7 +108,20 @@ def passed_value(site: Any, is_wanted: Callable[[Any], bool]) -> bytes | None:
 def is_in_place(parameter: Any, inner: Operations, parse: Callable[[bytes], Operations]) -> bool:
     """Whether it is what a register that `inner` names had."""
     place = block(parameter.attributes.get("DW_AT_location"))
-    return bool(place) and [(op.op, op.args) for op in parse(place or b"")] == [(op.op, op.args) for op in inner]
+    return place is not None and _as_places(parse(place)) == _as_places(inner)
+
+
+def _as_places(steps: Operations) -> list[tuple[str, list[int]]]:
+    """With one spelling for a register, whether its number is in the operation, behind it, or has a type."""
+    spelled = []
+    for step in steps:
+        name, arguments = operation_name(step), list(step.args)
+        if name.startswith("reg") and name[3:].isdecimal():
+            name, arguments = "regx", [int(name[3:])]
+        elif name == "regval_type":
+            name, arguments = "regx", arguments[:1]
+        spelled.append((name, arguments))
+    return spelled
 
 
 def is_for(parameter: Any, offset: int) -> bool:

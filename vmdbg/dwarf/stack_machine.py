@@ -388,6 +388,13 @@ class StackMachine:
         elif where is not None:
             raise NotAvailableError("a damaged location")
 
+    def _entry_value(self, arguments: list[Any]) -> None:
+        inner: Operations = tuple(arguments[0])
+        is_typed = len(inner) == 1 and name_of(inner[0]) == "regval_type"
+        type_ = self._around.base_type(inner[0].args[1]) if is_typed else None
+        value = self._around.entry_value(inner)
+        self._push(value & (1 << 8 * type_.size) - 1 if type_ else value, type_)
+
     def _push_object(self, _: list[Any]) -> None:
         if self._object_address is None:
             raise NotAvailableError("a location that depends on its object")
@@ -463,7 +470,7 @@ _HANDLERS: dict[str, Callable[[StackMachine, list[Any]], None]] = {
     "reinterpret": StackMachine._reinterpret,
     "const_type": StackMachine._const_type,
     "regval_type": StackMachine._regval_type,
-    "entry_value": lambda machine, arguments: machine._push(machine._around.entry_value(tuple(arguments[0]))),
+    "entry_value": StackMachine._entry_value,
     "call2": lambda machine, arguments: machine._call(arguments, in_unit=True),
     "call4": lambda machine, arguments: machine._call(arguments, in_unit=True),
     "call_ref": lambda machine, arguments: machine._call(arguments, in_unit=False),
