@@ -68,7 +68,7 @@ class Stops(gdb.Command):
     def __init__(self):
         super().__init__("stops", gdb.COMMAND_USER)
 
-    def invoke(self, argument, from_tty):  # noqa: ARG002 - gdb's signature
+    def invoke(self, argument, from_tty):
         for steps in argument.split():
             gdb.execute("stepi " + steps, to_string=True)
             print("STOP " + json.dumps(frames()))

@@ -17,7 +17,7 @@ MAX_LINES = 400
 
 
 @command("locals", Group.LOOK, aliases=("info locals",), examples=("info locals", "info locals --json"))
-def locals_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def locals_(session: Session, arguments: Arguments) -> Document:
     """Show the local variables of the frame looked at, those of the innermost block first.
 
     A variable that has no value at this instruction is `<optimized out>`.
@@ -27,7 +27,7 @@ def locals_(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001
 
 
 @command("args", Group.LOOK, aliases=("info args",), examples=("info args", "info args --json"))
-def args(session: Session, arguments: Arguments) -> Document:  # noqa: ARG001 - a command's signature
+def args(session: Session, arguments: Arguments) -> Document:
     """Show the arguments that the function of the frame looked at was called with, as they are now."""
     frame = _frame(session)
     return _shown(session.frames.parameters(frame), f"{frame.function} has no arguments")
