@@ -341,6 +341,8 @@ class Target:
     features: Features | None = None
     monitor: Monitor | None = None
     search: Search | None = None
+    physical_search: Search | None = None
+    """The same in `physical`."""
     checksum: Checksum | None = None
     restart: Restart | None = None
     lifecycle: Lifecycle | None = None

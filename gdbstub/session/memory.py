@@ -59,8 +59,8 @@ def _read_binary(context: Context, request: ReadBinary) -> Reply:
 
 def _search(context: Context, request: SearchMemory) -> Reply:
     thread = context.thread()
-    port = context.target.search
-    if port is not None and not context.physical:
+    port = context.target.physical_search if context.physical else context.target.search
+    if port is not None:
         found = port.search(thread, request.address, request.length, request.pattern, context.check)
     else:
         _limit(request.length, "qSearch:memory")

@@ -43,6 +43,7 @@ OPERATIONS = (
     "back from the end of the guest",
     "go to an instant by name",
     "find and compare memory",
+    "find over the whole address space",
     "physical memory",
     "a kernel without symbols: tasks, slabs, log",
     "a kernel with its debug information: slabs, maps, context",

@@ -12,7 +12,7 @@ from vmdbg.gdb.architecture import Architecture
 from vmdbg.gdb.errors import refusals
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import UnmappedLinearError
-from vmdbg.x86.memory_search import search_linear
+from vmdbg.x86.memory_search import search_linear, search_physical
 from vmdbg.x86.mode import EFER_LMA
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
@@ -80,6 +80,19 @@ class GuestPhysicalPort:
                 self._debugger.write_physical(Physical(address), data)
             except UnmappedPhysicalError as error:
                 raise MemoryAccessError(address, "no RAM at this physical address") from error
+
+
+class GuestPhysicalSearch:
+    """gdbstub's Search port over physical addresses. The RAM and ROM of a range, however large it is."""
+
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+
+    def search(
+        self, _thread: ThreadId, start: int, length: int, pattern: bytes, check: Callable[[], None]
+    ) -> int | None:
+        end = start + length + len(pattern) - 1
+        return next(search_physical(self._debugger.physical, pattern, start, end, lambda _done: check()), None)
 
 
 class AddressSpace:

@@ -16,7 +16,7 @@ from vmdbg.gdb.execution import GuestExecution, StepMask
 from vmdbg.gdb.frame import GuestFrame
 from vmdbg.gdb.layout import layout_of
 from vmdbg.gdb.lifecycle import GuestLifecycle
-from vmdbg.gdb.memory import AddressSpace, GuestLinearMemory, GuestPhysicalPort
+from vmdbg.gdb.memory import AddressSpace, GuestLinearMemory, GuestPhysicalPort, GuestPhysicalSearch
 from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.regions import GuestRegions
 from vmdbg.gdb.registers import GuestRegisters
@@ -70,6 +70,7 @@ def guest_target(
         features=Description(layout),
         monitor=monitor,
         search=memory,
+        physical_search=GuestPhysicalSearch(debugger),
         restart=lifecycle,
         lifecycle=lifecycle,
         physical=GuestPhysicalPort(debugger),
