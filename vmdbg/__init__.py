@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vmdbg.version import VERSION
+
 if TYPE_CHECKING:
     from vmdbg.api import (
         DivergenceError,
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
         resume,
     )
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "DivergenceError",

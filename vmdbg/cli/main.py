@@ -11,12 +11,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-import vmdbg
 from vmdbg.cli import devices, doctor, query, record, replay, run, save, script, symbols
 from vmdbg.cli.arguments import Parser
 from vmdbg.errors import EngineError, GuestError, VmdbgError
 from vmdbg.host.endings import SIGNAL_BASE, ExitCode
 from vmdbg.host.terminal import message
+from vmdbg.version import VERSION
 
 TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"
 _OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         description="A deterministic virtual machine monitor made for debugging.",
         allow_abbrev=False,
     )
-    made.add_argument("--version", action="version", version=f"vmdbg {vmdbg.__version__}")
+    made.add_argument("--version", action="version", version=f"vmdbg {VERSION}")
     commands = made.add_subparsers(metavar="COMMAND", required=True, dest="command_name", parser_class=Parser)
     for module in (run, record, replay, query, save, script, symbols, devices, doctor):
         module.add_parser(commands)

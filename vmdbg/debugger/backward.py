@@ -10,6 +10,7 @@ from vmdbg.debugger.judge import breakpoints_here, counted, would_stop
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart, Interrupted, StepDone, Stop
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import TimelineOutcome
+from vmdbg.timeline.reverse import reverse_search
 
 if TYPE_CHECKING:
     from vmdbg.debugger.debugger import Debugger
@@ -54,7 +55,7 @@ def _last_before(debugger: Debugger) -> tuple[Stop, Position] | None:
         last[:] = [(stop, debugger.position)]
         return True
 
-    found = debugger.timeline.reverse_search(is_stop, debugger.on_progress, lambda: debugger.interrupt_wanted)
+    found = reverse_search(debugger.timeline, is_stop, debugger.on_progress, lambda: debugger.interrupt_wanted)
     return last[0] if found is not None and last else None
 
 

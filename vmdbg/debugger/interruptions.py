@@ -18,6 +18,7 @@ from vmdbg.engine.exits import Access, BreakpointHit, Delivery, DeliveryKind, Ex
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import TimelineOutcome
+from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.stops import arm
 from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import LinearMemory
@@ -61,7 +62,7 @@ class InterruptionSearch:
         debugger.points.arm(debugger.engine)
         with timeline.undisturbed() as stops:
             arm(debugger.engine, self._armed(stops))
-            at = timeline.reverse_search(self._is_stop, debugger.on_progress, self._goes_no_further)
+            at = reverse_search(timeline, self._is_stop, debugger.on_progress, self._goes_no_further)
             if at is not None and isinstance(self._found, Delivery):
                 arm(debugger.engine, Stops())
                 struck = timeline.previous(at)

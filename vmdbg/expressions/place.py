@@ -14,10 +14,9 @@ from vmdbg.expressions.compiler import compile_expression
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.lvalue import MemoryForm, memory_form
 from vmdbg.expressions.scope import Scope
+from vmdbg.expressions.segments import segment_base
 from vmdbg.expressions.spelling import hexadecimal, split_colon
 from vmdbg.expressions.values import Placed, TypedValue, whole
-from vmdbg.units import Linear
-from vmdbg.x86.descriptors import Segment, Selector, UnusedDescriptor, decode_descriptor
 from vmdbg.x86.mode import CpuMode
 from vmdbg.x86.registers import SEGMENTS
 
@@ -168,36 +167,16 @@ def _segmented(segment: str, offset: str, scope: Scope) -> int:
     mode = scope.registers.mode
     word = segment.lstrip("$%").lower()
     named = word in SEGMENTS
-    base = scope.registers.read(f"{word}_base") if named else segment_base(scope, _hexadecimal(segment, scope))
+    base = scope.registers.read(f"{word}_base") if named else _base(segment, scope)
     within = _hexadecimal(offset, scope)
     if not mode.is_protected and not named and within > 0xFFFF:
         raise ExpressionError(f"{within:#x} is no offset in a segment of real mode: it does not fit in 16 bits")
     return (base + within) % (ADDRESS_END if mode is CpuMode.LONG64 else 1 << 32)
 
 
+def _base(selector: str, scope: Scope) -> int:
+    return segment_base(scope.registers, scope.debugger.linear(), _hexadecimal(selector, scope))
+
+
 def _hexadecimal(text: str, scope: Scope) -> int:
     return _address(compile_expression(hexadecimal(text), scope).evaluate())
-
-
-def segment_base(scope: Scope, selector: int) -> int:
-    """The base of a segment by selector: times 16 in real mode, from its descriptor otherwise."""
-    if not 0 <= selector <= 0xFFFF:
-        raise ExpressionError(f"{selector:#x} is no selector: it does not fit in 16 bits")
-    if not scope.registers.mode.is_protected:
-        return selector << 4
-    return _descriptor_base(scope, Selector(selector))
-
-
-def _descriptor_base(scope: Scope, selector: Selector) -> int:
-    read = scope.registers.read
-    table = "ldtr" if selector.is_local else "gdtr"
-    offset = selector.index * 8
-    if selector.is_null or offset + 7 > read(f"{table}_limit"):
-        raise ExpressionError(f"selector {selector.value:#x} names no descriptor")
-    raw = scope.debugger.linear().read(Linear(read(f"{table}_base") + offset), 8)
-    descriptor = decode_descriptor(raw + bytes(8), long=False)
-    if isinstance(descriptor, UnusedDescriptor) or not isinstance(descriptor, Segment):
-        raise ExpressionError(f"selector {selector.value:#x} names no segment")
-    if scope.registers.mode is CpuMode.LONG64 or descriptor.is_long_code:
-        return 0
-    return descriptor.base

@@ -9,6 +9,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.registers import RegisterFile
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.operators import MAX_LENGTH
+from vmdbg.expressions.segments import segment_base
 from vmdbg.expressions.values import MemoryView, whole
 from vmdbg.units import Linear, Physical
 
@@ -120,9 +121,7 @@ class Scope:
         return found
 
     def _segment_offset(self, segment: Any, offset: Any) -> int:
-        from vmdbg.expressions.place import segment_base
-
-        return segment_base(self, whole(segment)) + whole(offset)
+        return segment_base(self.registers, self.debugger.linear(), whole(segment)) + whole(offset)
 
 
 def _integer(value: Any, base: int = 10) -> int:

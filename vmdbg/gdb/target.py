@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import vmdbg
 from gdbstub.target import Host, Target
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
@@ -22,6 +21,7 @@ from vmdbg.gdb.regions import GuestRegions
 from vmdbg.gdb.registers import GuestRegisters
 from vmdbg.gdb.stops import StopReasons
 from vmdbg.gdb.threads import CpuThreads
+from vmdbg.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def guest_target(
         memory,
         execution,
         name="vmdbg",
-        version=vmdbg.__version__,
+        version=VERSION,
         interrupt=execution,
         breakpoints=breakpoints,
         threads=CpuThreads(debugger, monitor.running_task),

@@ -35,6 +35,7 @@ from vmdbg.queries.rows import (
 from vmdbg.queries.scan import Query, Row
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording
+from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Progress, Timeline
 
@@ -90,7 +91,7 @@ class Queries:
             timeline.go(origin if before is None else self._known(before))
             arm(timeline.machine.engine, query.stops)
             try:
-                last = timeline.reverse_search(is_stop, self._on_progress)
+                last = reverse_search(timeline, is_stop, self._on_progress)
             finally:
                 arm(timeline.machine.engine, Stops())
                 timeline.go(origin)

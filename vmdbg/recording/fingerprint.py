@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 import devices
-import vmdbg
+from vmdbg import version
 
 SOURCES = {
     "devices": ("**/*.py",),
@@ -23,7 +23,7 @@ DIGITS = 12
 @functools.cache
 def build_fingerprint() -> str:
     """The first digits of a SHA-256 in hex, the same on every host. Builds that differ otherwise alone share it."""
-    places = {name: Path(package.__file__ or "").parent for name, package in (("devices", devices), ("vmdbg", vmdbg))}
+    places = {name: Path(package.__file__ or "").parent for name, package in (("devices", devices), ("vmdbg", version))}
     whole = hashlib.sha256()
     for directory, patterns in SOURCES.items():
         top, _, rest = directory.partition("/")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-import vmdbg
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Segment
 from vmdbg.boot.source import read_input
@@ -17,6 +16,7 @@ from vmdbg.recording.fingerprint import build_fingerprint
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
 from vmdbg.timeline.origin import BootOrigin, Origin, StateOrigin
 from vmdbg.units import Physical
+from vmdbg.version import VERSION
 
 MOST_SYMBOLS = 32 << 20
 """Bytes of an ELF kernel that a recording takes along for its symbols."""
@@ -39,7 +39,7 @@ def make_meta(
     `made_by`: version and fingerprint of the build that the digests are of, if it was not this one.
     """
     check_can_leave_out(origin, embed=embed)
-    version, build = made_by or (vmdbg.__version__, build_fingerprint())
+    version, build = made_by or (VERSION, build_fingerprint())
     meta = Meta(
         vmdbg=version,
         engine=ENGINE_VERSION,
@@ -123,7 +123,7 @@ def check_meta(meta: Meta, name: str) -> None:
     if meta.engine != ENGINE_VERSION or meta.state_size != STATE_SIZE:
         made = f"vmdbg {_word(meta.vmdbg)} on {_word(meta.engine)}"
         raise RecordingError(
-            f"{name} was made by {made}, and this is vmdbg {vmdbg.__version__} on {ENGINE_VERSION}: "
+            f"{name} was made by {made}, and this is vmdbg {VERSION} on {ENGINE_VERSION}: "
             "replay it with the version that made it"
         )
     if not 1 << 20 <= meta.config.memory <= 3 << 30 or meta.config.memory % 4096:
@@ -138,7 +138,7 @@ def other_build(meta: Meta) -> str:
     if meta.build == build_fingerprint():
         return ""
     made = f"{_word(meta.vmdbg)}, fingerprint {_word(meta.build) or 'unknown'}"
-    return f"another build of vmdbg ({made}; this is {vmdbg.__version__}, {build_fingerprint()})"
+    return f"another build of vmdbg ({made}; this is {VERSION}, {build_fingerprint()})"
 
 
 def _word(text: str) -> str:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from vmdbg.document.document import EMPTY, Document, document
 from vmdbg.errors import UserError
+from vmdbg.host.realtime import Realtime
 from vmdbg.repl.keys import HELP
 from vmdbg.repl.leaving import Leave
-from vmdbg.repl.themes import THEMES, find_theme
+from vmdbg.repl.themes import THEMES, Theme, find_theme
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 
-if TYPE_CHECKING:
-    from vmdbg.repl.app import Repl
-
 ON, OFF = "on", "off"
+
+
+class Prompt(Protocol):
+    """What they do something to."""
+
+    session: Session
+    left: Leave | None
+    theme: Theme
+    realtime: Realtime | None
+
+    def use_theme(self, theme: Theme) -> None: ...
 
 
 def declare_theme(parser: Parser) -> None:
@@ -26,7 +35,7 @@ def declare_realtime(parser: Parser) -> None:
     parser.add_argument("state", nargs="?", choices=(ON, OFF), metavar="STATE", help="on or off")
 
 
-def add_commands(repl: Repl, *, console: bool) -> None:
+def add_commands(repl: Prompt, *, console: bool) -> None:
     """Put them into the registry of the prompt's session."""
     registry = repl.session.registry
 

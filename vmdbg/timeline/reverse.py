@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, StopRequested, WatchpointHit
 from vmdbg.engine.stops import Stops
@@ -12,10 +11,8 @@ from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.checkpoint import Checkpoint
 from vmdbg.timeline.stops import arm
+from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Tick
-
-if TYPE_CHECKING:
-    from vmdbg.timeline.timeline import Progress, Timeline
 
 IsStop = Callable[[Outcome], bool]
 MANY_HITS = 4000
@@ -49,7 +46,21 @@ class _Found:
         return timeline.previous(self.last)
 
 
-class ReverseSearch:
+def reverse_search(
+    timeline: Timeline,
+    is_stop: IsStop,
+    on_progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Position | None:
+    """Go back to the last instant before now at which a run with what is armed now would have stopped.
+
+    `is_stop` judges the outcomes of that run, with the machine standing there. A watchpoint's instant is the one
+    before the access. None, and the start of history, if there is none; if cancelled, back where it began.
+    """
+    return _ReverseSearch(timeline, is_stop, on_progress, cancelled).search()
+
+
+class _ReverseSearch:
     """One search of a timeline, back from where it is."""
 
     def __init__(

@@ -26,7 +26,6 @@ from vmdbg.timeline.origin import Origin
 from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
 from vmdbg.timeline.pages import PageStore
 from vmdbg.timeline.ram import RamImage, RamTracker
-from vmdbg.timeline.reverse import IsStop, ReverseSearch
 from vmdbg.timeline.state_digest import DIGEST_INTERVAL, DivergenceError, StateDigest, state_digest
 from vmdbg.units import Tick
 
@@ -366,16 +365,6 @@ class Timeline:
         """Asleep: go to when the CPU halted."""
         if self.machine.halted and self.machine.clock > self.machine.halt_tick:
             self.go(max(Position(self.machine.halt_tick), self.start))
-
-    def reverse_search(
-        self, is_stop: IsStop, on_progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
-    ) -> Position | None:
-        """Go back to the last instant before now at which a run with what is armed now would have stopped.
-
-        `is_stop` judges the outcomes of that run, with the machine standing there. A watchpoint's instant is the one
-        before the access. None, and the start of history, if there is none; if cancelled, back where it began.
-        """
-        return ReverseSearch(self, is_stop, on_progress, cancelled).search()
 
     def push(self, data: Input) -> None:
         """An input from outside, now; what a debugger writes takes effect at once. Raises UserError in the past."""

@@ -16,6 +16,7 @@ from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.machine.digest import digest
 from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, RegisterWrite
 from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical, Tick
@@ -143,7 +144,7 @@ class TimelineAgainstModel(RuleBasedStateMachine):
     @rule()
     def search_backwards(self) -> None:
         goal = self.model.last_report(self.stops, self.now)
-        assert self.timeline.reverse_search(lambda _outcome: True) == goal
+        assert reverse_search(self.timeline, lambda _outcome: True) == goal
         assert self.now == (goal or self.timeline.start)
 
     @rule()

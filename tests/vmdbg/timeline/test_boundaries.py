@@ -16,6 +16,7 @@ from vmdbg.machine.inputs import NmiButton, RegisterWrite
 from vmdbg.machine.outcome import Outcome, TestExited
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import EndOfHistory
+from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Tick
@@ -56,7 +57,7 @@ def test_a_breakpoint_on_the_present_pc_is_not_before_now(timeline: Timeline, mo
     places = [position for position, at in model.arrivals if at == pc]
     arm(timeline.machine.engine, Stops(Breakpoints(linear=(Linear(pc),))))
     timeline.seek(places[5])
-    assert timeline.reverse_search(anything) == places[4]
+    assert reverse_search(timeline, anything) == places[4]
     assert isinstance(timeline.run(FOR_EVER, over_breakpoint=True), BreakpointHit)
     assert timeline.position == places[5]
     assert isinstance(timeline.run(FOR_EVER), BreakpointHit)
@@ -73,7 +74,7 @@ def test_going_back_over_a_write_shows_the_old_value(timeline: Timeline) -> None
     hit = forward.hits[0]
     after, touched = timeline.position, slice(hit.physical, hit.physical + hit.size)
     new = bytes(engine.ram[touched])
-    before = timeline.reverse_search(anything)
+    before = reverse_search(timeline, anything)
     assert before is not None
     assert before < after
     assert bytes(engine.ram[touched]) == hit.old
@@ -85,14 +86,14 @@ def test_going_back_over_a_write_shows_the_old_value(timeline: Timeline) -> None
 
 def test_no_earlier_stop_leads_to_the_start(timeline: Timeline) -> None:
     arm(timeline.machine.engine, Stops(Breakpoints(linear=(Linear(0xDEAD0000),))))
-    assert timeline.reverse_search(anything) is None
+    assert reverse_search(timeline, anything) is None
     assert timeline.position == timeline.start
     assert timeline.reverse_step() == timeline.start
 
 
 def test_a_cancelled_search_is_back_where_it_began(timeline: Timeline) -> None:
     origin, before = timeline.position, digest(timeline.machine)
-    assert timeline.reverse_search(anything, cancelled=lambda: True) is None
+    assert reverse_search(timeline, anything, cancelled=lambda: True) is None
     assert timeline.position == origin
     assert digest(timeline.machine) == before
 
@@ -105,7 +106,7 @@ def test_a_condition_that_fails_leaves_all_as_it_was(timeline: Timeline, model: 
     arm(timeline.machine.engine, stops)
     origin = timeline.position
     with pytest.raises(UserError, match="no such symbol"):
-        timeline.reverse_search(broken)
+        reverse_search(timeline, broken)
     assert timeline.position == origin
     assert timeline.machine.engine.stops == stops
 
@@ -159,7 +160,7 @@ def test_a_hot_breakpoint_is_found_from_the_end_of_the_interval(timeline: Timeli
         calls += 1
         return long.position == model.positions[3]
 
-    assert long.reverse_search(early) == model.positions[3]
+    assert reverse_search(long, early) == model.positions[3]
     assert calls > 500
     long.machine.close()
     assert engine.stops == Stops()
@@ -230,8 +231,8 @@ def test_a_breakpoint_where_an_input_comes_is_reported_once_after_it() -> None:
     after = Position(place.tick, 2)
     assert timeline.position == after
     timeline.seek(Position(Tick(place.tick + 1)))
-    assert timeline.reverse_search(anything) == after
-    earlier = timeline.reverse_search(anything)
+    assert reverse_search(timeline, anything) == after
+    earlier = reverse_search(timeline, anything)
     assert earlier is None or earlier.tick < place.tick
     timeline.machine.close()
 

@@ -14,6 +14,7 @@ from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
 from vmdbg.timeline.outcome import TimelineOutcome
+from vmdbg.timeline.reverse import reverse_search
 
 
 def declare(parser: Parser) -> None:
@@ -52,7 +53,7 @@ def last_write(session: Session, arguments: Arguments) -> Document:
     with elsewhen(session):
         debugger.points.arm(debugger.engine)
         try:
-            found = debugger.timeline.reverse_search(is_write, session.progress, lambda: debugger.interrupt_wanted)
+            found = reverse_search(debugger.timeline, is_write, session.progress, lambda: debugger.interrupt_wanted)
         finally:
             debugger.points.remove(point)
             debugger.points.arm(debugger.engine)

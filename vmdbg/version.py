@@ -1,0 +1,3 @@
+"""Which vmdbg this is."""
+
+VERSION = "0.1.0"
