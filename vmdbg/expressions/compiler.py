@@ -61,10 +61,11 @@ _Closure = Callable[[_Run], Any]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Compiled text. `evaluate` reads the guest as it stands then."""
+    """Compiled text. `evaluate` reads the guest as it stands then. `unknown`: names that meant nothing yet."""
 
     text: str
     _closure: _Closure
+    unknown: tuple[str, ...] = ()
 
     def evaluate(self) -> Any:
         """Raises ExpressionError, or the UserError of an address that cannot be read."""
@@ -89,7 +90,9 @@ def compile_expression(text: str, scope: Scope, extra: Getters | None = None) ->
         raise ExpressionError("an expression is missing")
     try:
         tree = ast.parse(spelled, mode="eval")
-        return Expression(text, _Compiler(scope, text, extra or {}).compile(tree.body))
+        compiler = _Compiler(scope, text, extra or {})
+        closure = compiler.compile(tree.body)
+        return Expression(text, closure, tuple(compiler.unknown))
     except SyntaxError as error:
         raise ExpressionError(f"{_short(text)!r} is no expression: {_reason(error)}") from error
     except (RecursionError, MemoryError, ValueError) as error:
@@ -112,6 +115,7 @@ class _Compiler:
         self._text = _short(text)
         self._local: set[str] = set()
         self._depth = 0
+        self.unknown: list[str] = []
 
     def compile(self, node: ast.expr) -> _Closure:
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
@@ -139,10 +143,20 @@ class _Compiler:
             return lambda _: get()
         known = self._scope.lookup(name)
         if name == node.id and self._scope.program is not None:
+            if known is None and not self._program_has(name):
+                self.unknown.append(name)
             return lambda _: self._in_program(name, known)
         if known is not None:
             return lambda _: known()
+        self.unknown.append(name)
         return lambda _: self._late(name)()
+
+    def _program_has(self, name: str) -> bool:
+        """Whether the program has a variable of this name where the guest stands, be it readable or not."""
+        try:
+            return self._scope.program is not None and self._scope.program(name) is not None
+        except VmdbgError:
+            return True
 
     def _in_program(self, name: str, known: Callable[[], Any] | None) -> Any:
         """What the name means where the guest stands: a variable of the program goes before all but the user's own."""

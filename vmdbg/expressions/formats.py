@@ -30,10 +30,12 @@ def parse_format(text: str) -> Format:
     letter: str | None = None
     size: int | None = None
     for character in match[2]:
-        if character in SIZES:
+        if character in SIZES and size is None:
             size = SIZES[character]
-        elif character in LETTERS:
+        elif character in LETTERS and letter is None:
             letter = character
+        elif character in SIZES or character in LETTERS:
+            raise ExpressionError(f"/{text}: {character!r} is one letter too many: a format and a size have one each")
         else:
             raise ExpressionError(f"/{text}: there is no format letter {character!r}; letters: {LETTERS}; sizes: bhwg")
     count = int(match[1]) if match[1] not in ("", "-") else 1

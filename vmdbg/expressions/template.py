@@ -23,6 +23,11 @@ class Template:
     text: str
     _parts: tuple[tuple[str, Expression | None, str], ...]
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names in it that meant nothing when it was compiled."""
+        return tuple(name for _, expression, _ in self._parts if expression for name in expression.unknown)
+
     def render(self) -> str:
         """Never raises for the guest: what has no value shows as `?` with the reason."""
         return "".join(

@@ -22,6 +22,7 @@ from vmdbg.session.errors import UnknownCommandError, UsageError
 from vmdbg.session.execution import Execution
 from vmdbg.session.habits import hint, our_spelling
 from vmdbg.session.new_files import AnywhereNew, NewFiles
+from vmdbg.session.numbers import fitting
 from vmdbg.session.oops_watch import OopsWatch
 from vmdbg.session.registry import Arguments, Command, Effect, Registry, first_word
 from vmdbg.session.skips import Skips
@@ -160,6 +161,22 @@ class Session:
             self._must_stand(command)
         return command.function(self, arguments), as_json
 
+    def check(self, line: str) -> None:
+        """Raises UserError for a line that no command is named by and that is no expression; carries nothing out."""
+        line = our_spelling(self._without_alias(line.strip()))
+        try:
+            self.registry.split(line)
+        except UnknownCommandError:
+            if not self.compiles(line):
+                raise
+
+    def compiles(self, text: str) -> bool:
+        """Whether the text is an expression of names that are known."""
+        try:
+            return not self.compile(text).unknown
+        except VmdbgError:
+            return False
+
     def _device_named(self, line: str) -> str:
         """`info pic` as `devices pic`."""
         word, _, rest = line.partition(" ")
@@ -230,7 +247,7 @@ class Session:
         if not text:
             return None
         value = self.evaluate(text)
-        return whole(value) if type(value) is int else self.physical(text)
+        return fitting(value, 64, "CR3") if type(value) is int else self.physical(text)
 
     def find_line(self, file: str, line: int) -> int | None:
         """The address of a source line; None without line information."""

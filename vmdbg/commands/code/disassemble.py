@@ -8,6 +8,7 @@ from vmdbg.document.document import Document, Span, Style, Text, document
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
+from vmdbg.session.numbers import natural
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.x86.mode import Width
@@ -21,7 +22,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument(
         "count", nargs="?", default="", metavar="EXPRESSION", help="instructions; none: to the function's end, or 10"
     )
-    parser.add_argument("--before", type=int, default=0, metavar="NUMBER", help="so many instructions before too")
+    parser.add_argument("--before", type=natural, default=0, metavar="NUMBER", help="so many instructions before too")
     parser.add_argument("--bytes", "-r", action="store_true", help="with the bytes of each")
     parser.add_argument("--width", type=int, choices=(16, 32, 64), metavar="BITS", help="as 16, 32 or 64-bit code")
     parser.add_argument("--end", default="", metavar="ADDRESS", help="up to there instead of a number")
@@ -52,6 +53,8 @@ def disassemble(session: Session, arguments: Arguments) -> Document:
     lines: list[CodeLine] = []
     if arguments.end:
         stop = session.linear(arguments.end, aim=Aim.CODE)
+        if stop <= start:
+            raise UserError(f"--end {stop:#x} is not after {start:#x}")
         every = code_lines(session, start, MOST, width=width, show_bytes=arguments.bytes)
         return _document(session, list(takewhile(lambda line: line.instruction.address < stop, every)))
     found = session.symbols.nearest(start)

@@ -8,6 +8,7 @@ from vmdbg.document.document import Block, Document, document, hexadecimal, pair
 from vmdbg.errors import UserError
 from vmdbg.session.code_lines import code_lines
 from vmdbg.session.debug_frames import SourceFrame
+from vmdbg.session.numbers import natural
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 
@@ -16,7 +17,7 @@ CODE_LINES = 4
 
 
 def declare(parser: Parser) -> None:
-    parser.add_argument("number", nargs="?", type=int, default=-1, metavar="NUMBER", help="as bt numbers them")
+    parser.add_argument("number", nargs="?", type=natural, default=None, metavar="NUMBER", help="as bt numbers them")
 
 
 def declare_steps(parser: Parser) -> None:
@@ -36,7 +37,7 @@ def frame(session: Session, arguments: Arguments) -> Document:
     Variables in expressions, `info locals`, `info args` and `finish` are of this frame from now on, until the guest
     moves; registers in expressions stay those of the CPU.
     """
-    return _show(session, session.frames.selected_number if arguments.number < 0 else arguments.number)
+    return _show(session, session.frames.selected_number if arguments.number is None else arguments.number)
 
 
 @command("up", Group.LOOK, declare_steps, examples=("up",), repeats=True)

@@ -8,6 +8,7 @@ from vmdbg.document.document import Document, Json, Span, Style, Text, address, 
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.session.host_path import host_path
+from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
@@ -61,7 +62,7 @@ def symbol(session: Session, arguments: Arguments) -> Document:
 
 def declare_functions(parser: Parser) -> None:
     parser.add_argument("text", nargs="?", default="", metavar="SYMBOL", help="part of the name; none: all")
-    parser.add_argument("--limit", type=int, default=MOST, metavar="NUMBER", help=f"how many at most ({MOST})")
+    parser.add_argument("--limit", type=how_many, default=MOST, metavar="NUMBER", help=f"how many at most ({MOST})")
 
 
 @command(
@@ -115,6 +116,8 @@ def symbol_file(session: Session, arguments: Arguments) -> Document:
     own paths are tried.
     """
     sources = session.sources
+    if not arguments.file and (arguments.slide or arguments.process or arguments.remove):
+        raise UserError("symbol-file: a file is missing, to which the options are to apply")
     if arguments.file:
         path = host_path(arguments.file)
         if arguments.remove:
@@ -156,7 +159,7 @@ def declare_list(parser: Parser) -> None:
         metavar="ADDRESS",
         help="line, first,last, file:line, symbol or address; none: here, then on from there",
     )
-    parser.add_argument("--lines", "-n", type=int, default=2 * AROUND + 1, metavar="NUMBER", help="how many (11)")
+    parser.add_argument("--lines", "-n", type=how_many, default=2 * AROUND + 1, metavar="NUMBER", help="how many (11)")
 
 
 @command("list", Group.LOOK, declare_list, aliases=("l", "list-source"), examples=(), repeats=True)

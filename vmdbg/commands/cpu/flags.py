@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmdbg.document.document import Document, Section, Style, Text, document, hexadecimal, joined, section, table, text
 from vmdbg.errors import UserError
+from vmdbg.session.numbers import fitting
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.x86.fields import Field
@@ -37,7 +38,9 @@ def _explained(session: Session, name: str, given: str) -> Section:
     register = find_register(name)
     if register is None:
         raise UserError(f"there is no register {name!r}")
-    value = session.integer(given) if given else session.registers.read(register.name)
+    value = session.registers.read(register.name)
+    if given:
+        value = fitting(session.integer(given), register.bits, register.name)
     fields = register.decode(value)
     if not fields:
         raise UserError(f"{register.name} has no fields: it is one number, {value:#x}")

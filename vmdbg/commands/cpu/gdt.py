@@ -11,6 +11,8 @@ from vmdbg.x86.descriptor_tables import Table, TableEntry
 from vmdbg.x86.descriptors import Gate, Segment
 from vmdbg.x86.registers import SEGMENTS
 
+LAST_SELECTOR = 0xFFFF
+
 
 def declare(parser: Parser) -> None:
     parser.add_argument("selector", nargs="?", default="", metavar="EXPRESSION", help="only the entry of this selector")
@@ -28,14 +30,15 @@ def ldt(session: Session, arguments: Arguments) -> Document:
     """Show the local descriptor table, if there is one."""
     found = read_ldt(session)
     if found is None:
+        _index(session, arguments)
         return document("LDTR is null: there is no local descriptor table", value=[])
     return _shown(session, found, arguments, "LDT")
 
 
 def _shown(session: Session, found: Table, arguments: Arguments, name: str) -> Document:
     entries = [entry for entry in found.entries if arguments.all or any(entry.raw)]
-    if arguments.selector:
-        index = session.integer(arguments.selector) >> 3
+    index = _index(session, arguments)
+    if index is not None:
         entries = [entry for entry in found.entries if entry.index == index]
         if not entries:
             raise UserError(f"the {name} has no entry {index}: its limit is {found.limit:#x}")
@@ -45,6 +48,16 @@ def _shown(session: Session, found: Table, arguments: Arguments, name: str) -> D
     columns = (">selector", "base", "limit", "dpl", "what", "used by", "problems")
     problems = [text(f"problem: {problem}", Style.BAD) for problem in found.problems]
     return document(title, table(columns, rows), *problems)
+
+
+def _index(session: Session, arguments: Arguments) -> int | None:
+    """The index in the selector that is asked for. Raises UserError for what is no selector."""
+    if not arguments.selector:
+        return None
+    selector = session.integer(arguments.selector)
+    if not 0 <= selector <= LAST_SELECTOR:
+        raise UserError(f"{selector:#x} is no selector: it does not fit in 16 bits")
+    return selector >> 3
 
 
 def _users(session: Session) -> dict[int, list[str]]:

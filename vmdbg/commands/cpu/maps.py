@@ -6,6 +6,7 @@ from itertools import islice
 
 from vmdbg.debugger.memory import paging_of
 from vmdbg.document.document import Document, Style, Text, address, document, table, text
+from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.x86.mappings import Mapping, mappings, regions
@@ -24,7 +25,12 @@ def declare(parser: Parser) -> None:
     parser.add_argument("--process", default="", metavar="PROCESS", help="a Linux process's areas, as `vmas` shows")
     parser.add_argument("--cr3", default="", metavar="EXPRESSION", help="another address space")
     parser.add_argument(
-        "--limit", "-n", type=int, default=DEFAULT_ROWS, metavar="NUMBER", help=f"at most so many rows ({DEFAULT_ROWS})"
+        "--limit",
+        "-n",
+        type=how_many,
+        default=DEFAULT_ROWS,
+        metavar="NUMBER",
+        help=f"at most so many rows ({DEFAULT_ROWS})",
     )
 
 

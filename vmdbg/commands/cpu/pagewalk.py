@@ -12,6 +12,7 @@ from vmdbg.x86.paging import Paging
 
 ALIGNMENT_CHECK = 1 << 18
 """RFLAGS.AC."""
+BY_MODE = ("SMAP", "SMEP")
 ADDRESS_BITS = 0x000F_FFFF_FFFF_F000
 BITS = {
     "P": "present",
@@ -88,7 +89,7 @@ def _outcome(found: Walk, paging: Paging, alignment_check: bool) -> list[Text]:
 
 
 def _allowed(found: Walk, paging: Paging, alignment_check: bool) -> list[Text]:
-    """What each ring may do, and below it why not what it may not."""
+    """What each ring may do, and below it what is refused though the entries would allow it."""
     parts: list[Text | str] = []
     reasons: dict[str, list[str]] = {}
     for ring, cpl in (("kernel", 0), ("user", 3)):
@@ -96,7 +97,7 @@ def _allowed(found: Walk, paging: Paging, alignment_check: bool) -> list[Text]:
         for access in Access:
             fault = check_access(found, paging, access, cpl, alignment_check=alignment_check)
             words.append(text(access.value, Style.GOOD) if fault is None else text(f"no {access.value}", Style.BAD))
-            if fault is not None:
+            if fault is not None and fault.reason.startswith(BY_MODE):
                 reasons.setdefault(f"{fault.reason}, #PF({fault.error_code:#x})", []).append(f"{ring} {access.value}")
         parts += [f"{', ' if parts else ''}{ring}: ", words[0], " ", words[1], " ", words[2]]
     because = [text(f"no {' and '.join(refused)}: {reason}", Style.DIM) for reason, refused in reasons.items()]

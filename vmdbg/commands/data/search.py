@@ -10,6 +10,7 @@ from itertools import islice
 from vmdbg.commands.data.set_value import value_bytes
 from vmdbg.document.document import Document, Style, Text, address, document, table, text
 from vmdbg.errors import UserError
+from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.units import Linear, Physical
@@ -31,7 +32,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument(
         "--size", "-s", default="", metavar="EXPRESSION", help="bytes of the number; of the target of --pointers"
     )
-    parser.add_argument("--limit", "-n", type=int, default=25, metavar="NUMBER", help="at most so many (25)")
+    parser.add_argument("--limit", "-n", type=how_many, default=25, metavar="NUMBER", help="at most so many (25)")
 
 
 @command(

@@ -12,6 +12,7 @@ from vmdbg.expressions.values import MAX_READ, whole
 from vmdbg.session.changes import Changes
 from vmdbg.session.errors import UsageError
 from vmdbg.session.habits import HINTS
+from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.x86.msr import find_msr
@@ -154,7 +155,7 @@ def fill(session: Session, arguments: Arguments) -> Document:
 
 
 def declare_undo(parser: Parser) -> None:
-    parser.add_argument("number", nargs="?", type=int, default=1, metavar="NUMBER", help="how many changes (1)")
+    parser.add_argument("number", nargs="?", type=how_many, default=1, metavar="NUMBER", help="how many changes (1)")
     parser.add_argument("--list", action="store_true", help="only list what could be undone")
 
 

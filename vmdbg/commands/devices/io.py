@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from vmdbg.document.document import Document, Style, Text, document, hexadecimal, table, text
+from vmdbg.errors import UserError
+from vmdbg.session.numbers import port
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 
@@ -20,8 +22,10 @@ def io(session: Session, arguments: Arguments) -> Document:
     """
     ports = session.debugger.machine.pc.ports
     if arguments.unclaimed:
+        if arguments.port:
+            raise UserError("io --unclaimed lists all ports that were asked in vain: leave out the port")
         return document(table((">port", "direction", ">times"), _unclaimed(session)))
-    wanted = session.integer(arguments.port) if arguments.port else None
+    wanted = port(session.integer(arguments.port)) if arguments.port else None
     rows = [
         (
             text(f"{claim.addresses.start:04x}-{claim.addresses.stop - 1:04x}", Style.ADDRESS),

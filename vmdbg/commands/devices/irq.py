@@ -17,6 +17,8 @@ from vmdbg.document.document import (
     text,
 )
 from vmdbg.engine.exits import Delivery, DeliveryKind
+from vmdbg.errors import UserError
+from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import describe_error_code, find_vector, vector_name
@@ -48,7 +50,7 @@ def _timers(session: Session) -> Block:
 
 
 def declare(parser: Parser) -> None:
-    parser.add_argument("number", nargs="?", type=int, default=16, metavar="NUMBER", help="how many of the last (16)")
+    parser.add_argument("number", nargs="?", type=how_many, default=16, metavar="NUMBER", help="of the last ones (16)")
     parser.add_argument("--vector", default="", metavar="VECTOR", help="only this one")
 
 
@@ -64,8 +66,10 @@ def deliveries(session: Session, arguments: Arguments) -> Document:
     found = session.debugger.engine.deliveries()
     if arguments.vector:
         vector = find_vector(arguments.vector)
+        if vector is None:
+            raise UserError(f"{arguments.vector!r} is no vector: give #PF, 14 or 0x20")
         found = tuple(one for one in found if one.vector == vector)
-    rows = [delivery_row(session, one) for one in found[-max(0, arguments.number) :]]
+    rows = [delivery_row(session, one) for one in found[-arguments.number :]]
     return document(table((">tick", "kind", "vector", "at", "symbol", "handler", "error code"), rows))
 
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vmdbg.commands.points.conditions import declare_conditions, expression_test, make_condition, must_be_positive
+from vmdbg.commands.points.conditions import (
+    declare_conditions,
+    expression_test,
+    make_condition,
+    must_be_positive,
+    unknown_words,
+)
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
-from vmdbg.document.document import Document, Style, Text, address, count, document, table, text
+from vmdbg.document.document import Document, Json, Style, Text, address, count, document, table, text
 from vmdbg.engine.exits import Access
 from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
@@ -71,9 +77,13 @@ def tbreak(session: Session, arguments: Arguments) -> Document:
 def added(session: Session, point: Point, arguments: Arguments) -> Document:
     """What a command that made a point answers."""
     point.ignore = must_be_positive(arguments.ignore, "--ignore")
+    for line in arguments.commands:
+        session.check(line)
     if arguments.commands:
         session.execution.on_point[point.number] = tuple(arguments.commands)
-    return document(_line(session, point), value={"number": point.number, "address": f"{point.address:#x}"})
+    notes = unknown_words(getattr(arguments, "unknown", ()))
+    value: Json = {"number": point.number, "address": f"{point.address:#x}"}
+    return document(_line(session, point), *notes, value=value)
 
 
 def _line(session: Session, point: Point) -> Text:
@@ -235,7 +245,8 @@ def condition(session: Session, arguments: Arguments) -> Document:
         return document(f"{kind_words(point)} {point.number} stops always")
     test = expression_test(session, words)
     point.condition, point.text = (lambda _: test()), f"if {words}"
-    return document(f"{kind_words(point)} {point.number} stops if {words}")
+    notes = unknown_words(session.compile(words).unknown)
+    return document(f"{kind_words(point)} {point.number} stops if {words}", *notes)
 
 
 def declare_commands(parser: Parser) -> None:
@@ -247,6 +258,8 @@ def declare_commands(parser: Parser) -> None:
 def commands(session: Session, arguments: Arguments) -> Document:
     """Execute commands whenever a point stops the guest: `commands 1 "registers rax" "continue"`."""
     point = session.debugger.points.find(arguments.number)
+    for line in arguments.lines:
+        session.check(line)
     session.execution.on_point.pop(point.number, None)
     if arguments.lines:
         session.execution.on_point[point.number] = tuple(arguments.lines)

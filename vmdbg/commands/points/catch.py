@@ -25,6 +25,7 @@ DELIVERIES = {
     "int": ("vectors", "interrupts"),
 }
 """Fields of Catches."""
+WITHOUT_WORDS = ("cr3", "mode", "triple-fault", "triple", "shutdown", "all")
 MSR_EVENTS = {
     "msr": (EventKind.MSR_READ, EventKind.MSR_WRITE),
     "rdmsr": (EventKind.MSR_READ,),
@@ -107,6 +108,8 @@ def _reports(words: list[str]) -> frozenset[ReportKind]:
 
 def _changed(catches: Catches, arguments: Arguments, session: Session) -> Catches:
     kind, off = arguments.kind.lower(), arguments.off
+    if arguments.what and kind in WITHOUT_WORDS:
+        raise UserError(f"catch {kind} takes no more words: {' '.join(arguments.what)!r} is too much")
     if kind == "all":
         if not off:
             raise UserError("catch what? `catch all` only makes sense with --off")

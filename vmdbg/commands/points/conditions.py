@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vmdbg.debugger.points import Condition
+from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.session.numbers import natural
 
 if TYPE_CHECKING:
     from vmdbg.session.registry import Arguments, Parser
@@ -21,7 +23,7 @@ def declare_conditions(parser: Parser) -> None:
     parser.add_argument("--ring", type=int, choices=(0, 1, 2, 3), metavar="RING", help="only in this ring")
     parser.add_argument("--cr3", default="", metavar="EXPRESSION", help="only in this address space")
     parser.add_argument("--process", default="", metavar="PROCESS", help="only when this PID or name runs")
-    parser.add_argument("--ignore", type=int, default=0, metavar="NUMBER", help="pass this many hits first")
+    parser.add_argument("--ignore", type=natural, default=0, metavar="NUMBER", help="pass this many hits first")
     parser.add_argument(
         "--commands", action="append", default=[], metavar="LINE", help="execute this when it stops; may be repeated"
     )
@@ -46,6 +48,7 @@ def make_condition(
         words.append(f"process {arguments.process}")
     if arguments.condition:
         parts.append(expression_test(session, arguments.condition, extra))
+        arguments.unknown = session.compile(arguments.condition, extra).unknown
         words.append(f"if {arguments.condition}")
     if not parts:
         return None, ""
@@ -80,6 +83,14 @@ def _process_test(session: Session, wanted: str) -> Callable[[], bool]:
         return task.process == pid if pid is not None else task.name == wanted
 
     return test
+
+
+def unknown_words(unknown: Iterable[str]) -> list[Text]:
+    """What is said of names that mean nothing yet: they may come with a kernel, a program or a function's locals."""
+    return [
+        text(f"there is no register, symbol or variable {name!r} now: without one there, it has no value", Style.BAD)
+        for name in dict.fromkeys(unknown)
+    ]
 
 
 def must_be_positive(number: int, what: str) -> int:

@@ -13,6 +13,7 @@ from vmdbg.document.document import Document, Style, count, document, table, tex
 from vmdbg.errors import UserError
 from vmdbg.expressions.template import Template, compile_template
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.units import Tick
 
@@ -89,6 +90,7 @@ def logpoint(session: Session, arguments: Arguments) -> Document:
     place = session.code_place(arguments.place, physical=arguments.physical)
     template = compile_template(arguments.template, session.scope)
     condition, words = make_condition(session, arguments)
+    arguments.unknown = (*getattr(arguments, "unknown", ()), *template.unknown)
     shown = f'"{arguments.template}"{f" {words}" if words else ""}'
     point = session.debugger.points.add_breakpoint(
         place.address, space=place.space, owner=session.owner, condition=condition, text=shown, action=lambda _: None
@@ -107,7 +109,7 @@ def _writer(log: Log, number: int, template: Template) -> Callable[[Debugger], N
 
 
 def declare_log(parser: Parser) -> None:
-    parser.add_argument("number", nargs="?", type=int, default=50, metavar="NUMBER", help="how many of the last (50)")
+    parser.add_argument("number", nargs="?", type=how_many, default=50, metavar="NUMBER", help="of the last lines (50)")
     parser.add_argument("--clear", action="store_true", help="forget them")
 
 

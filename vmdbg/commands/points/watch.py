@@ -71,6 +71,8 @@ def declare_ba(parser: Parser) -> None:
 def ba(session: Session, arguments: Arguments) -> Document:
     """Break on access in WinDbg's words: execution, read or write, and the size."""
     letter, digits = arguments.access[:1].lower(), arguments.access[1:]
+    if arguments.size and (digits or letter in "ex"):
+        raise UserError(f"{arguments.size!r} is one argument too many: {arguments.access} says how many bytes already")
     if letter not in "erwx" or not letter or (digits and not digits.isdigit()):
         raise UserError(f"{arguments.access!r}: an access is e, r or w and a number of bytes, such as w4")
     if letter in "ex":
@@ -82,7 +84,7 @@ def ba(session: Session, arguments: Arguments) -> Document:
 
 def _watch(session: Session, arguments: Arguments, accesses: Iterable[Access], *, on_change: bool) -> Document:
     place = session.place(arguments.place, physical=arguments.physical, aim=Aim.OBJECT)
-    size = session.integer(arguments.size) if arguments.size else default_size(session, place)
+    size = object_size(session, place, arguments.size)
     condition, words = make_condition(session, arguments, {"value": _reader(session, place, size)})
     point = session.debugger.points.add_watchpoint(
         place.address,
@@ -96,6 +98,15 @@ def _watch(session: Session, arguments: Arguments, accesses: Iterable[Access], *
         on_change=on_change,
     )
     return added(session, point, arguments)
+
+
+def object_size(session: Session, place: Place, given: str) -> int:
+    """The size that is asked for, or that of what lies there. Raises UserError for what memory cannot have."""
+    size = session.integer(given) if given else default_size(session, place)
+    most = session.debugger.engine.ram_size
+    if not 1 <= size <= most:
+        raise UserError(f"{size} is no number of bytes to look at: 1 to {most}, which is all memory")
+    return size
 
 
 def default_size(session: Session, place: Place) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmdbg.debugger.actions import Continue, Direction
 from vmdbg.debugger.stops import BreakpointStop
 from vmdbg.document.document import Document, document
+from vmdbg.errors import UserError
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 
@@ -33,6 +34,8 @@ def _go(session: Session, arguments: Arguments, direction: Direction) -> Documen
     stop = session.debugger.last_stop
     points = stop.breakpoints if arguments.ignore and isinstance(stop, BreakpointStop) else ()
     times = session.integer(arguments.ignore) - 1 if arguments.ignore else 0
+    if times < 0:
+        raise UserError(f"{arguments.ignore}: how many times to run past the breakpoint begins at 1")
     for point in points:
         point.ignore_next(max(0, times))
     try:

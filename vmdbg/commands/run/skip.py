@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser, command, did_you_mean
 from vmdbg.session.session import Session
 from vmdbg.session.skips import Skips
+
+PATTERN_LETTERS = "*?["
+MOST_LIKE = 1000
 
 
 def declare(parser: Parser) -> None:
@@ -30,6 +33,9 @@ def skip(session: Session, arguments: Arguments) -> Document:
             raise UserError(f"{pattern!r} is not skipped; there are: {', '.join(skips.patterns) or 'none'}")
         skips.patterns.remove(pattern)
     elif pattern and pattern not in skips.patterns:
+        if not set(pattern) & set(PATTERN_LETTERS) and session.symbols.find(pattern) is None:
+            close = did_you_mean(pattern, session.symbols.matching(pattern[:2], MOST_LIKE))
+            raise UserError(f"no function is known by the name {pattern!r}{close}; `*{pattern}` waits for one")
         skips.patterns.append(pattern)
     listed = ", ".join(skips.patterns)
     return document(f"step runs over: {listed}" if listed else "step runs over nothing", value=list(skips.patterns))

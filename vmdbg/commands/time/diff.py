@@ -8,6 +8,7 @@ from vmdbg.document.document import Document, Style, Text, address, count, docum
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.numbers import how_many
 from vmdbg.session.positions import find_position
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
@@ -23,7 +24,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument("first", metavar="POSITION", help="one instant")
     parser.add_argument("second", nargs="?", default="here", metavar="POSITION", help="the other (this one)")
     parser.add_argument(
-        "--limit", "-n", type=int, default=50, metavar="NUMBER", help="at most so many pieces of memory (50)"
+        "--limit", "-n", type=how_many, default=50, metavar="NUMBER", help="at most so many pieces of memory (50)"
     )
 
 

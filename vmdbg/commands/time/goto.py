@@ -74,6 +74,8 @@ def journey_to(session: Session, arguments: Arguments) -> Run | None:
         if not wanted:
             raise UserError("goto which text? there is nothing between the quotes")
         return _to_text(session, wanted, arguments)
+    if arguments.port is not None or arguments.next or arguments.within != PATIENCE:
+        raise UserError(f'--port, --next and --within are for a "text" in quotes, and {words} is none')
     position = find_position(session, words)
     if position <= debugger.timeline.end:
         return SeekRun(position)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmdbg.debugger.actions import Seek
 from vmdbg.document.document import Document, Style, count, document, table, text
 from vmdbg.errors import UserError
+from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
@@ -12,7 +13,7 @@ from vmdbg.session.visits import Visits
 
 
 def declare(parser: Parser) -> None:
-    parser.add_argument("number", nargs="?", type=int, default=20, metavar="NUMBER", help="how many of the last (20)")
+    parser.add_argument("number", nargs="?", type=how_many, default=20, metavar="NUMBER", help="of the last stops (20)")
 
 
 @command("history", Group.TIME, declare, aliases=("info history",), examples=("history", "history 5"))
@@ -34,7 +35,7 @@ def history(session: Session, arguments: Arguments) -> Document:
 
 
 def declare_steps(parser: Parser) -> None:
-    parser.add_argument("steps", nargs="?", type=int, default=1, metavar="NUMBER", help="how many stops (1)")
+    parser.add_argument("steps", nargs="?", type=how_many, default=1, metavar="NUMBER", help="how many stops (1)")
 
 
 @command("back", Group.TIME, declare_steps, examples=("back",), effect=Effect.RUNS, repeats=True)

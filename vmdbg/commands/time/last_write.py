@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmdbg.commands.points.watch import default_size
+from vmdbg.commands.points.watch import object_size
 from vmdbg.debugger.actions import Seek
 from vmdbg.debugger.stepping import OWNER, instruction_at
 from vmdbg.document.document import Document, document, joined, pairs, text
@@ -37,7 +37,7 @@ def last_write(session: Session, arguments: Arguments) -> Document:
     if arguments.go and Effect.RUNS not in session.allowed:
         raise UserError("last-write --go cannot be used here: a watchpoint and going back to it lead there too")
     place = session.place(arguments.place, aim=Aim.OBJECT)
-    size = session.integer(arguments.size) if arguments.size else default_size(session, place)
+    size = object_size(session, place, arguments.size)
     debugger = session.debugger
     here = debugger.position
     point = debugger.points.add_watchpoint(place.address, size, (Access.WRITE,), space=place.space, owner=OWNER)

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vmdbg.commands.points.watch import default_size
+from vmdbg.commands.points.watch import object_size
 from vmdbg.document.document import Column, Document, Json, Style, Text, address, document, joined, table, text
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
@@ -15,6 +15,7 @@ from vmdbg.expressions.place import Aim
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.queries import Queries
 from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.numbers import how_many, port
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command, did_you_mean
 from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import find_vector
@@ -23,7 +24,6 @@ SHOWN = 50
 MOST_ARGUMENTS = 6
 CODE = frozenset({"pc", "function", "caller"})
 """Fields that are shown with their symbols."""
-LAST_PORT = 0xFFFF
 
 
 def declare(parser: Parser) -> None:
@@ -32,7 +32,7 @@ def declare(parser: Parser) -> None:
         "what", nargs="*", metavar="ADDRESS", help="ADDRESS SIZE, FUNCTION ARGUMENTS, VECTOR ..., PORT ..., NUMBER ..."
     )
     parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
-    parser.add_argument("--limit", type=int, default=SHOWN, metavar="NUMBER", help=f"rows that are shown ({SHOWN})")
+    parser.add_argument("--limit", type=how_many, default=SHOWN, metavar="NUMBER", help=f"rows shown ({SHOWN})")
 
 
 @command(
@@ -81,8 +81,8 @@ def _memory(kind: str) -> Callable[[Session, Arguments], Asked]:
         words = _between(arguments, 1, 2, "an address, and perhaps how many bytes")
         aim = Aim.CODE if kind == "executions" else Aim.OBJECT
         place = session.place(words[0], physical=arguments.physical, aim=aim)
-        one = 1 if kind == "executions" else default_size(session, place)
-        size = session.integer(words[1]) if len(words) > 1 else one
+        given = words[1] if len(words) > 1 else "1" if kind == "executions" else ""
+        size = object_size(session, place, given)
         return lambda queries: getattr(queries, kind)(place.address, size, physical=place.is_physical)
 
     return ask
@@ -117,10 +117,7 @@ def _system_calls(session: Session, arguments: Arguments) -> Asked:
 
 
 def _ports(session: Session, arguments: Arguments) -> Asked:
-    ports = [session.integer(word) for word in arguments.what]
-    unknown = [port for port in ports if not 0 <= port <= LAST_PORT]
-    if unknown:
-        raise UserError(f"{unknown[0]:#x} is no port: the last is {LAST_PORT:#x}")
+    ports = [port(session.integer(word)) for word in arguments.what]
     return lambda queries: queries.port_accesses(ports)
 
 

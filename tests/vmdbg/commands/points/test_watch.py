@@ -36,4 +36,4 @@ def test_in_windbgs_words(session: Session) -> None:
 
 
 def test_no_range_of_memory(session: Session) -> None:
-    assert "are no range of memory" in session.execute("watch rsp 0")
+    assert "0 is no number of bytes" in session.execute("watch rsp 0")

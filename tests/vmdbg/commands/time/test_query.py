@@ -63,13 +63,13 @@ def test_breakpoints_are_kept_and_stop_nothing(session: Session) -> None:
         ("call deposit", "did you mean calls"),
         ("calls", "takes a function"),
         ("writes", "takes an address"),
-        ("writes rsp 0", "no range of memory"),
+        ("writes rsp 0", "is no number of bytes"),
         ("executions rip 100000", "at most"),
         ("exceptions #ZZ", "no vector"),
         ("ports 99999", "no port"),
         ("console 9", "no console"),
         ("cr3 5", "takes nothing"),
-        ("cr3 --limit 0", "--limit takes"),
+        ("cr3 --limit 0", "no number from 1 on"),
     ],
 )
 def test_what_cannot_be_asked(session: Session, line: str, answer: str) -> None:
