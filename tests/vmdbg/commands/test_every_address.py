@@ -12,9 +12,9 @@ from vmdbg.session.session import Session
 OBJECTS = {"watch", "rwatch", "awatch", "last-write"}
 """They are about the object that an expression names."""
 QUESTIONS = ("writes", "reads", "accesses", "executions", "calls")
-FIRST = {"ba": "w4", "edit": "", "search": "1", "query": ""}
+FIRST = {"dump memory": "never-written", "ba": "w4", "edit": "", "search": "1", "query": ""}
 """What stands before the address."""
-AFTER = {"edit": "1", "fill": "4", "logpoint": '"x"'}
+AFTER = {"dump memory": "rip", "edit": "1", "fill": "4", "logpoint": '"x"'}
 PHYSICAL = {"phys", "who-maps"}
 
 
