@@ -81,6 +81,8 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     if (software)
         vm->clock += vm->int_length;
     data_breakpoint_set_hits(vm, 0);        /* reported, or the instruction did not come so far */
+    if (vm->watch_recording && vm->clock == vm->watch_clock)
+        watch_faulted(vm);
     vm->expect_single = vm->in_single = vm->run_alone = vm->breakpoint_suppressed = 0;
     vm->exceptions++;
     note(vm, vector, software ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, software ? 0 : env->error_code, rip);
@@ -93,7 +95,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     env->exception_is_int = 0;              /* or Unicorn would move rip once more */
     vm->stepped = 1;
-    if (is_caught(vm->catch_vectors, vector) && !vm->watch_recording)
+    if (is_caught(vm->catch_vectors, vector))
         vm_stop_between(vm, EXIT_EXCEPTION);
     if (vm->step_once || vm->crossing || vm->tick_deliveries > STUCK_DELIVERIES || vm->attention ||
         vm_must_end(vm))

@@ -127,6 +127,22 @@ static unsigned traits_0f(Env *env, uint64_t linear, uint8_t prefix)
     return found && code_byte(env, linear) < 0xc0 ? DEMANDS_ALIGNMENT : 0;
 }
 
+static bool is_prefix(uint8_t byte, bool code64)
+{
+    return byte == 0x66 || byte == 0x67 || byte == 0xf0 || (byte & 0xfe) == 0xf2 || (byte & 0xe7) == 0x26 ||
+           (byte & 0xfe) == 0x64 || (code64 && (byte & 0xf0) == 0x40);
+}
+
+/* How many bytes before the opcode; all, if it is not among them. */
+unsigned instruction_prefixes(const Env *env, const uint8_t *code, uint64_t size)
+{
+    unsigned at = 0;
+
+    while (at < size && is_prefix(code[at], env->hflags & HF_CS64))
+        at++;
+    return at;
+}
+
 /* What the translator must add, and where the opcode is. Reads no byte that is not the instruction's. */
 unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at)
 {

@@ -23,6 +23,7 @@ typedef struct {
     uint64_t path[4];
     unsigned levels, shift;
     bool wide;                              /* 8-byte entries */
+    uintptr_t host_pc;                      /* of the access that needs the translation */
 } Walk;
 
 static uint64_t entry_at(Walk *walk, uint64_t physical)
@@ -38,12 +39,15 @@ static uint64_t entry_at(Walk *walk, uint64_t physical)
 
 static void set_bits(Walk *walk, uint64_t physical, uint32_t bits)
 {
-    uint32_t *entry = (uint32_t *)(walk->vm->ram + physical);
+    Vm *vm = walk->vm;
+    uint32_t *entry = (uint32_t *)(vm->ram + physical);
 
-    if (physical + 4 <= walk->vm->ram_size && (*entry & bits) != bits) {
-        *entry |= bits;
-        walk->vm->dirty[physical >> 12] = 1;
-    }
+    if (physical + 4 > vm->ram_size || (*entry & bits) == bits)
+        return;
+    if (vm->watchpoint_count)
+        watch_table_write(vm, physical, walk->wide ? 8 : 4, walk->access == MMU_FETCH, walk->host_pc);
+    *entry |= bits;
+    vm->dirty[physical >> 12] = 1;
 }
 
 static bool in_rom(const Vm *vm, uint64_t physical)
@@ -207,10 +211,10 @@ static int walk_32bit(Walk *walk, Translation *result)
 }
 
 /* GRANTED, NOT_CANONICAL or the #PF error code. */
-static int translate(Vm *vm, uint64_t linear, int access, int mmu_idx, Translation *result)
+static int translate(Vm *vm, uint64_t linear, int access, int mmu_idx, uintptr_t host_pc, Translation *result)
 {
     Env *env = vm->env;
-    Walk walk = {.vm = vm, .env = env, .linear = linear, .access = access, .mmu_idx = mmu_idx};
+    Walk walk = {.vm = vm, .env = env, .linear = linear, .access = access, .mmu_idx = mmu_idx, .host_pc = host_pc};
 
     if (!(env->cr[0] & CR0_PG)) {
         result->physical = linear & 0xfffff000 & (uint32_t)env->a20_mask;
@@ -338,7 +342,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
     if (access == MMU_FETCH && !probe)
         before_fetch(vm, linear);
     vm->fills++;
-    int outcome = translate(vm, linear, access, mmu_idx, &t);
+    int outcome = translate(vm, linear, access, mmu_idx, host_pc, &t);
     if (outcome != GRANTED) {
         if (probe)
             return false;
@@ -365,33 +369,6 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
     tlb_set_page_x86_64(cpu, linear & ~0xfffull, t.physical, prot, mmu_idx, granularity);
     vm->filling_watched = 0;
     return true;
-}
-
-_Static_assert((int)WATCH_READ == (int)BP_MEM_READ && (int)WATCH_WRITE == (int)BP_MEM_WRITE, "kinds of accesses");
-
-/* Unicorn asks as it fills its TLB which accesses of the page are to be checked. */
-int __wrap_cpu_watchpoint_address_matches_x86_64(Cpu *cpu, uint64_t linear, uint64_t size)
-{
-    (void)cpu;
-    (void)linear;
-    (void)size;
-    return vm_current ? vm_current->filling_watched : 0;
-}
-
-/* An access of such a page. */
-void __wrap_cpu_check_watchpoint_x86_64(Cpu *cpu, uint64_t linear, uint64_t size, MemoryAttributes attributes, int flags,
-                                        uintptr_t host_pc)
-{
-    Vm *vm = vm_current;
-    Translation t = {linear & 0xfffff000 & (uint32_t)vm->env->a20_mask, 0};
-
-    (void)cpu;
-    (void)attributes;
-    if (!watch_concerns(vm, linear, size))
-        return;
-    if (vm->env->cr[0] & CR0_PG)
-        tlb_get(vm, linear, &t);
-    watch_access(vm, linear, t.physical | (linear & 0xfff), size, flags & BP_MEM_WRITE ? MMU_STORE : MMU_LOAD, host_pc);
 }
 
 static void code_in(Vm *vm, uint64_t physical)

@@ -48,6 +48,7 @@ HELPER void __wrap_helper_cmpxchg8b_x86_64(Env *size_and_index, uint64_t linear)
     uint64_t size = (uintptr_t)size_and_index & 0xff, in_page = 4096 - (linear & 0xfff), mmu_idx = (uintptr_t)size_and_index >> 8;
 
     check_permission(env, env->regs[R_RDX] & 0xffff, size, HERE);
+    watch_note_access(linear, size);
     probe_access_x86_64(env, linear, size < in_page ? size : in_page, MMU_STORE, mmu_idx, HERE);
     if (size > in_page)
         probe_access_x86_64(env, linear + in_page, size - in_page, MMU_STORE, mmu_idx, HERE);

@@ -8,12 +8,6 @@
 
 enum { LONGEST_INSTRUCTION = 15 };
 
-static bool is_prefix(uint8_t byte, bool code64)
-{
-    return byte == 0x66 || byte == 0x67 || byte == 0xf0 || (byte & 0xfe) == 0xf2 || (byte & 0xe7) == 0x26 ||
-           (byte & 0xfe) == 0x64 || (code64 && (byte & 0xf0) == 0x40);
-}
-
 /* INS, OUTS, MOVS, CMPS, STOS, LODS, SCAS. */
 static bool is_string(uint8_t opcode)
 {
@@ -24,15 +18,12 @@ static bool is_string(uint8_t opcode)
 static unsigned repeated_length(Vm *vm, uint64_t linear)
 {
     uint8_t code[LONGEST_INSTRUCTION];
-    uint64_t size = vm_read_linear(vm, linear, code, sizeof code);
+    uint64_t size = vm_read_linear(vm, linear, code, sizeof code), at = instruction_prefixes(vm->env, code, size);
     bool rep = false;
 
-    for (unsigned i = 0; i < size; i++) {
+    for (unsigned i = 0; i < at; i++)
         rep |= (code[i] & 0xfe) == 0xf2;
-        if (!is_prefix(code[i], vm->env->hflags & HF_CS64))
-            return rep && is_string(code[i]) ? i + 1 : 0;
-    }
-    return 0;
+    return rep && at < size && is_string(code[at]) ? at + 1 : 0;
 }
 
 /* A block has run to its end: whether that was such an instruction and rip is there again. */

@@ -92,7 +92,6 @@ Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner)
     vm->tlb = calloc(vm->tlb_capacity, 2 * sizeof *vm->tlb);
     vm->catch_skip_tick = UINT64_MAX;
     vm->apic_base = 0xfee00900;             /* enabled, the bootstrap processor's */
-    vm->watch_armed = 1;
     if (!vm->is_code || !vm->maybe_writable || !vm->dirty || !vm->tlb ||
         map_memory(vm, 0, ram_size, ram) != UC_ERR_OK || !deliveries_hook(vm) ||
         uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1) != UC_ERR_OK) {
@@ -124,6 +123,8 @@ void vm_free(Vm *vm)
     free(vm->planted);
     free(vm->physical_breakpoints);
     free(vm->watchpoints);
+    free(vm->watch_made);
+    free(vm->watch_hits);
     free(vm->cpuid);
     free(vm);
 }

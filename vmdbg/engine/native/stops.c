@@ -1,7 +1,6 @@
-/* Breakpoints and watchpoints: outside the guest, any number.
+/* Breakpoints and catches: outside the guest, any number.
  *
- * A breakpoint is checked when code is translated, so code without one runs at full speed. A watched page is marked
- * in Unicorn's TLB, which brings every access there here and costs nothing elsewhere.
+ * A breakpoint is checked when code is translated, so code without one runs at full speed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -256,81 +255,6 @@ void __wrap_breakpoint_handler_x86_64(Cpu *cpu)
     uproot(vm, linear);
     CPU_EXCEPTION_INDEX(cpu) = -1;
     cpu_loop_exit_x86_64(cpu);
-}
-
-void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count)
-{
-    free(vm->watchpoints);
-    vm->watchpoints = malloc((count + 1) * sizeof *watchpoints);
-    if (!vm->watchpoints)
-        abort();
-    if (count)
-        memcpy(vm->watchpoints, watchpoints, count * sizeof *watchpoints);
-    vm->watchpoint_count = count;
-    vm_flush_engine_tlb(vm);
-}
-
-static bool overlaps(const VmWatchpoint *w, uint64_t start, uint64_t size)
-{
-    return start - w->address < w->size || w->address - start < size;
-}
-
-/* WATCH_READ and WATCH_WRITE, for which accesses of the page are to be checked. */
-uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical)
-{
-    uint32_t kinds = data_breakpoint_page(vm, linear);
-
-    for (uint32_t i = 0; i < vm->watchpoint_count; i++) {
-        const VmWatchpoint *w = &vm->watchpoints[i];
-        if (overlaps(w, (w->kind & WATCH_PHYSICAL ? physical : linear) & ~0xfffull, 4096))
-            kinds |= w->kind & (WATCH_READ | WATCH_WRITE);
-    }
-    return kinds;
-}
-
-/* Whether an access of a watched page may be one that is watched; most are not. */
-bool watch_concerns(Vm *vm, uint64_t linear, uint64_t size)
-{
-    for (uint32_t i = 0; i < vm->watchpoint_count; i++) {
-        const VmWatchpoint *w = &vm->watchpoints[i];
-        if (w->kind & WATCH_PHYSICAL || overlaps(w, linear, size))
-            return true;
-    }
-    return vm->data_breakpoint_set;
-}
-
-static void record(Vm *vm, const VmWatchHit *hit)
-{
-    for (uint32_t i = 0; i < vm->watch_hit_count; i++) {
-        const VmWatchHit *seen = &vm->watch_hits[i];
-        if (seen->id == hit->id && seen->access == hit->access)
-            return;
-    }
-    if (vm->watch_hit_count < WATCH_HITS)
-        vm->watch_hits[vm->watch_hit_count++] = *hit;
-}
-
-/* An access to a watched page. A hit leaves the run before the instruction, which run_watched() then repeats; a hit in
- * the midst of a delivery cannot, and ends the run after it. */
-void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc)
-{
-    uint32_t kind = access == MMU_STORE ? WATCH_WRITE : WATCH_READ;
-    uint64_t in_page = 4096 - (linear & 0xfff), length = size < in_page ? size : in_page;
-
-    if (!vm->watch_armed || !size)
-        return;
-    for (uint32_t i = 0; i < vm->watchpoint_count; i++) {
-        const VmWatchpoint *w = &vm->watchpoints[i];
-        if (!(w->kind & kind) || !overlaps(w, w->kind & WATCH_PHYSICAL ? physical : linear, length))
-            continue;
-        if (!vm->watch_recording && vm->block_size)
-            vm_leave(vm, EXIT_WATCHPOINT, host_pc);
-        VmWatchHit hit = {linear, physical, length, kind, w->id, 0, {0}};
-        if (physical + length <= vm->ram_size)
-            memcpy(hit.old, vm->ram + physical, length < sizeof hit.old ? length : sizeof hit.old);
-        record(vm, &hit);
-    }
-    data_breakpoint_access(vm, linear, length, access, host_pc);
 }
 
 /* `ports` has a byte for each of the 64 Ki ports. */

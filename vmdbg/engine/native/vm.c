@@ -108,7 +108,7 @@ uint32_t vm_interrupt_due(Vm *vm)
 /* What an instruction or a delivery has left to be done before the next. */
 bool vm_must_end(Vm *vm)
 {
-    return vm->watch_hit_count && !vm->watch_recording;
+    return vm->watch_touched && !vm->watch_recording;
 }
 
 /* A block begins, its size counted already, and is looked at: run it, or leave it for between blocks. One that was
@@ -258,7 +258,8 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     vm->exit = EXIT_NONE;
     vm->step_once = once;
     vm->stepped = vm->expect_single = vm->in_single = vm->run_alone = vm->crossing = 0;
-    vm->watch_hit_count = vm->external_event = 0;
+    vm->external_event = 0;
+    watch_begin(vm);
     vm->bound = limit;
     clock_begin(vm, once ? limit : apic_limit(vm),
                 once || vm->intr || vm->nmi || vm->breakpoint_suppressed || vm->repeating || data_breakpoint_hits(vm));
@@ -285,24 +286,23 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
 /* After a watchpoint was about to be hit: run that instruction and collect what it touches. */
 static uint32_t finish_watched(Vm *vm, uint64_t limit)
 {
-    uint64_t before = vm->clock;
-
     vm->watch_pc = env_linear_pc(vm->env);
+    vm->watch_clock = vm->clock;
     vm->watch_recording = 1;
     vm->breakpoint_suppressed = 1;
     uint32_t exit = run(vm, limit, true);
     vm->watch_recording = 0;
     vm->breakpoint_suppressed = 0;
-    if (exit == EXIT_STEPPED && vm->watch_hit_count && vm->clock != before)
+    if (exit == EXIT_STEPPED && vm->watch_touched)
         return vm->exit = EXIT_WATCHPOINT;
     return exit == EXIT_STEPPED ? EXIT_NONE : exit;
 }
 
-static uint32_t run_watched(Vm *vm, uint64_t limit, bool once)
+static uint32_t until_watched(Vm *vm, uint64_t limit, bool once)
 {
     for (;;) {
         uint32_t exit = run(vm, limit, once);
-        if (exit != EXIT_WATCHPOINT || vm->watch_hit_count)
+        if (exit != EXIT_WATCHPOINT || vm->watch_touched)
             return exit;
         exit = finish_watched(vm, limit);
         if (exit != EXIT_NONE)
@@ -310,6 +310,15 @@ static uint32_t run_watched(Vm *vm, uint64_t limit, bool once)
         if (once)
             return vm->exit = EXIT_STEPPED;
     }
+}
+
+static uint32_t run_watched(Vm *vm, uint64_t limit, bool once)
+{
+    uint32_t exit = until_watched(vm, limit, once);
+
+    if (exit == EXIT_WATCHPOINT)
+        watch_report(vm);
+    return exit;
 }
 
 /* Runs to the first instruction boundary at or after `limit`, or until something else ends the run.

@@ -32,10 +32,9 @@ typedef struct {
     uint64_t address, size;
     uint32_t kind, id;
 } VmWatchpoint;
-#define WATCH_HITS 16
-typedef struct {
+typedef struct {                            /* an access, within one page; `id` of the watchpoint that it touched */
     uint64_t linear, physical;
-    uint32_t size, access, id, pad;
+    uint32_t size, access, id, old_size;    /* old_size: 0 where there is no RAM */
     uint8_t old[16];
 } VmWatchHit;
 
@@ -139,9 +138,13 @@ struct Vm {
     uint64_t *physical_breakpoints;
     uint32_t physical_breakpoint_count, breakpoint_suppressed;
     VmWatchpoint *watchpoints;
-    uint32_t watchpoint_count, watch_recording, watch_hit_count, watch_armed;
-    VmWatchHit watch_hits[WATCH_HITS];
+    uint32_t watchpoint_count, watch_recording;
+    uint32_t watch_touched;                 /* one of the accesses made is watched */
+    uint32_t watch_made_count, watch_made_capacity, watch_hit_count, watch_hit_capacity;
+    VmWatchHit *watch_made, *watch_hits;    /* by one instruction or delivery, all that was looked at, and the hits */
     uint64_t watch_pc;                      /* the instruction that made the hits */
+    uint64_t watch_clock;                   /* when it began, while watch_recording */
+    uint64_t access_linear, access_size;    /* the access under way, as the instruction makes it */
     DataBreakpoint data_breakpoints[4];
     uint32_t data_breakpoint_set;           /* a bit for each that is in force */
 
@@ -238,14 +241,19 @@ void tlb_import(Vm *vm, const uint64_t *pairs, uint64_t count);
 
 /* stops.c */
 void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const uint64_t *physical, uint32_t physical_count);
-void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count);
 void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);
 bool vm_breakpoint_at(Vm *vm, uint64_t linear);
 bool vm_stops_at(Vm *vm, uint64_t linear);
 bool vm_at_breakpoint(Vm *vm);
+
+/* watch.c */
+void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count);
 uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical);
-bool watch_concerns(Vm *vm, uint64_t linear, uint64_t size);
-void watch_access(Vm *vm, uint64_t linear, uint64_t physical, unsigned size, int access, uintptr_t host_pc);
+void watch_note_access(uint64_t linear, uint64_t size);
+void watch_table_write(Vm *vm, uint64_t physical, uint64_t size, bool fetches, uintptr_t host_pc);
+void watch_begin(Vm *vm);
+void watch_faulted(Vm *vm);
+void watch_report(Vm *vm);
 
 /* system.c */
 const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf);
@@ -253,6 +261,7 @@ const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf);
 /* instructions.c */
 enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32, STORES_FROM_PORT = 64 };
 unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at);
+unsigned instruction_prefixes(const Env *env, const uint8_t *code, uint64_t size);
 
 /* ports.c */
 void port_translate_probe(void *tcg, uintptr_t address, unsigned size, unsigned mmu_idx);

@@ -112,7 +112,7 @@ def _watch_hit(native: object, pc: int) -> WatchHit:
         Linear(hit.linear),
         Physical(hit.physical),
         hit.size,
-        bytes(hit.old)[: min(hit.size, 16)],
+        bytes(hit.old)[: hit.old_size],
         Linear(pc),
     )
 

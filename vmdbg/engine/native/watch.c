@@ -1,0 +1,331 @@
+/* Watchpoints: outside the guest, any number.
+ *
+ * A watched page is marked in Unicorn's TLB, which brings every access there here and costs nothing elsewhere. A hit
+ * leaves the run before the instruction, which finish_watched() then runs alone, and all that it accesses is collected.
+ *
+ * Unicorn takes accesses apart that are not aligned, into larger ones that are or into bytes, and says of most stores a
+ * wrong place and size. So each is noted where it begins: at what translated code and helpers call.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm.h"
+
+enum { LARGEST_OPERAND = sizeof(((VmWatchHit *)0)->old), MOST_ALIAS_PAGES = 1024 };
+
+static void note(uint64_t linear, uint64_t size)
+{
+    Vm *vm = vm_current;
+
+    if (!vm)
+        return;
+    vm->access_linear = linear;
+    vm->access_size = size;
+}
+
+void watch_note_access(uint64_t linear, uint64_t size)
+{
+    note(linear, size);
+}
+
+#define LOAD(name, type, size)                                                                   \
+    type __real_##name(Env *env, uint64_t linear, uint32_t operation, uintptr_t host_pc);        \
+    type __wrap_##name(Env *env, uint64_t linear, uint32_t operation, uintptr_t host_pc)         \
+    {                                                                                            \
+        note(linear, size);                                                                      \
+        return __real_##name(env, linear, operation, host_pc);                                   \
+    }
+#define STORE(name, type, size)                                                                       \
+    void __real_##name(Env *env, uint64_t linear, type value, uint32_t operation, uintptr_t host_pc); \
+    void __wrap_##name(Env *env, uint64_t linear, type value, uint32_t operation, uintptr_t host_pc)  \
+    {                                                                                                 \
+        note(linear, size);                                                                           \
+        __real_##name(env, linear, value, operation, host_pc);                                        \
+    }
+#define LOAD_DATA(name, type, size)                                          \
+    type __real_##name(Env *env, uint64_t linear, uintptr_t host_pc);        \
+    type __wrap_##name(Env *env, uint64_t linear, uintptr_t host_pc)         \
+    {                                                                        \
+        note(linear, size);                                                  \
+        return __real_##name(env, linear, host_pc);                          \
+    }
+#define STORE_DATA(name, type, size)                                              \
+    void __real_##name(Env *env, uint64_t linear, type value, uintptr_t host_pc); \
+    void __wrap_##name(Env *env, uint64_t linear, type value, uintptr_t host_pc)  \
+    {                                                                             \
+        note(linear, size);                                                       \
+        __real_##name(env, linear, value, host_pc);                               \
+    }
+#define LOAD_AS(name, type, size)                                                       \
+    type __real_##name(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc);      \
+    type __wrap_##name(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc)       \
+    {                                                                                   \
+        note(linear, size);                                                             \
+        return __real_##name(env, linear, mmu_idx, host_pc);                            \
+    }
+#define STORE_AS(name, type, size)                                                             \
+    void __real_##name(Env *env, uint64_t linear, type value, int mmu_idx, uintptr_t host_pc); \
+    void __wrap_##name(Env *env, uint64_t linear, type value, int mmu_idx, uintptr_t host_pc)  \
+    {                                                                                          \
+        note(linear, size);                                                                    \
+        __real_##name(env, linear, value, mmu_idx, host_pc);                                   \
+    }
+
+LOAD(helper_ret_ldub_mmu_x86_64, uint64_t, 1)
+LOAD(helper_le_lduw_mmu_x86_64, uint64_t, 2)
+LOAD(helper_be_lduw_mmu_x86_64, uint64_t, 2)
+LOAD(helper_le_ldul_mmu_x86_64, uint64_t, 4)
+LOAD(helper_be_ldul_mmu_x86_64, uint64_t, 4)
+LOAD(helper_le_ldq_mmu_x86_64, uint64_t, 8)
+LOAD(helper_be_ldq_mmu_x86_64, uint64_t, 8)
+STORE(helper_ret_stb_mmu_x86_64, uint8_t, 1)
+STORE(helper_le_stw_mmu_x86_64, uint16_t, 2)
+STORE(helper_be_stw_mmu_x86_64, uint16_t, 2)
+STORE(helper_le_stl_mmu_x86_64, uint32_t, 4)
+STORE(helper_be_stl_mmu_x86_64, uint32_t, 4)
+STORE(helper_le_stq_mmu_x86_64, uint64_t, 8)
+STORE(helper_be_stq_mmu_x86_64, uint64_t, 8)
+LOAD_DATA(cpu_ldub_data_ra_x86_64, uint32_t, 1)
+LOAD_DATA(cpu_lduw_data_ra_x86_64, uint32_t, 2)
+LOAD_DATA(cpu_ldsw_data_ra_x86_64, int, 2)
+LOAD_DATA(cpu_ldl_data_ra_x86_64, uint32_t, 4)
+LOAD_DATA(cpu_ldq_data_ra_x86_64, uint64_t, 8)
+STORE_DATA(cpu_stb_data_ra_x86_64, uint32_t, 1)
+STORE_DATA(cpu_stw_data_ra_x86_64, uint32_t, 2)
+STORE_DATA(cpu_stl_data_ra_x86_64, uint32_t, 4)
+STORE_DATA(cpu_stq_data_ra_x86_64, uint64_t, 8)
+LOAD_AS(cpu_ldub_mmuidx_ra_x86_64, uint32_t, 1)
+LOAD_AS(cpu_lduw_mmuidx_ra_x86_64, uint32_t, 2)
+LOAD_AS(cpu_ldl_mmuidx_ra_x86_64, uint32_t, 4)
+LOAD_AS(cpu_ldq_mmuidx_ra_x86_64, uint64_t, 8)
+STORE_AS(cpu_stb_mmuidx_ra_x86_64, uint32_t, 1)
+STORE_AS(cpu_stw_mmuidx_ra_x86_64, uint32_t, 2)
+STORE_AS(cpu_stl_mmuidx_ra_x86_64, uint32_t, 4)
+STORE_AS(cpu_stq_mmuidx_ra_x86_64, uint64_t, 8)
+
+void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count)
+{
+    free(vm->watchpoints);
+    vm->watchpoints = malloc((count + 1) * sizeof *watchpoints);
+    if (!vm->watchpoints)
+        abort();
+    if (count)
+        memcpy(vm->watchpoints, watchpoints, count * sizeof *watchpoints);
+    vm->watchpoint_count = count;
+    vm_flush_engine_tlb(vm);
+}
+
+static bool overlaps(const VmWatchpoint *w, uint64_t start, uint64_t size)
+{
+    return start - w->address < w->size || w->address - start < size;
+}
+
+/* WATCH_READ and WATCH_WRITE, for which accesses of the page are to be checked. */
+uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical)
+{
+    uint32_t kinds = data_breakpoint_page(vm, linear);
+
+    for (uint32_t i = 0; i < vm->watchpoint_count; i++) {
+        const VmWatchpoint *w = &vm->watchpoints[i];
+        if (overlaps(w, (w->kind & WATCH_PHYSICAL ? physical : linear) & ~0xfffull, 4096))
+            kinds |= w->kind & (WATCH_READ | WATCH_WRITE);
+    }
+    return kinds;
+}
+
+static VmWatchHit made_by(uint64_t linear, uint64_t physical, uint64_t size, uint32_t access)
+{
+    return (VmWatchHit){.linear = linear, .physical = physical, .size = size, .access = access};
+}
+
+/* `access` has WATCH_PHYSICAL if it was made through no linear address. */
+static bool watches(const VmWatchpoint *w, const VmWatchHit *made)
+{
+    bool physical = w->kind & WATCH_PHYSICAL;
+
+    if (!(w->kind & made->access & (WATCH_READ | WATCH_WRITE)) || (made->access & WATCH_PHYSICAL && !physical))
+        return false;
+    return overlaps(w, physical ? made->physical : made->linear, made->size);
+}
+
+static bool watched(const Vm *vm, const VmWatchHit *made)
+{
+    for (uint32_t i = 0; i < vm->watchpoint_count; i++)
+        if (watches(&vm->watchpoints[i], made))
+            return true;
+    return false;
+}
+
+static VmWatchHit *append(VmWatchHit **list, uint32_t *count, uint32_t *capacity)
+{
+    if (*count == *capacity) {
+        *capacity = *capacity ? 2 * *capacity : 64;
+        *list = realloc(*list, *capacity * sizeof **list);
+        if (!*list)
+            abort();
+    }
+    return &(*list)[(*count)++];
+}
+
+/* The last access of that kind since the instruction, or the delivery, began. */
+static VmWatchHit *last_made(Vm *vm, uint32_t access)
+{
+    for (uint32_t i = vm->watch_made_count; i-- > 0;)
+        if (vm->watch_made[i].access == access)
+            return &vm->watch_made[i];
+    return NULL;
+}
+
+/* Whether neighbours of one kind are one operand: of SSE, x87, CMPXCHG16B, far pointers, pseudo-descriptors. */
+static bool has_long_operand(Vm *vm)
+{
+    uint8_t code[15];
+    uint64_t size = vm_read_linear(vm, vm->watch_pc, code, sizeof code), at = instruction_prefixes(vm->env, code, size);
+
+    if (!vm->watch_recording || at >= size)
+        return false;
+    uint8_t opcode = code[at];
+    return opcode == 0x0f || (opcode & 0xf8) == 0xd8 || opcode == 0xc4 || opcode == 0xc5 || opcode == 0x62 || opcode == 0xff;
+}
+
+static void keep_old(Vm *vm, VmWatchHit *made, uint32_t from)
+{
+    if (made->physical + made->size > vm->ram_size)
+        return;                             /* a device's, and not to be asked for */
+    memcpy(made->old + from, vm->ram + made->physical + from, made->size - from);
+    made->old_size = made->size;
+}
+
+static void collect(Vm *vm, const VmWatchHit *made)
+{
+    VmWatchHit *last = last_made(vm, made->access);
+
+    for (uint32_t i = 0; i < vm->watch_made_count; i++) {
+        const VmWatchHit *seen = &vm->watch_made[i];
+        if (seen->access == made->access && made->linear - seen->linear < seen->size &&
+            made->linear + made->size <= seen->linear + seen->size)
+            return;
+    }
+    bool follows = last && !(made->access & WATCH_PHYSICAL) && made->linear == last->linear + last->size && made->linear & 0xfff;
+    if (follows && last->size + made->size <= LARGEST_OPERAND && has_long_operand(vm)) {
+        last->size += made->size;
+        keep_old(vm, last, last->size - made->size);
+    } else {
+        last = append(&vm->watch_made, &vm->watch_made_count, &vm->watch_made_capacity);
+        *last = *made;
+        keep_old(vm, last, 0);
+    }
+    vm->watch_touched |= watched(vm, last);
+}
+
+/* An access to a watched page; a hit in the midst of a delivery cannot leave, and ends the run after it. */
+static void access_page(Vm *vm, VmWatchHit made, uintptr_t host_pc)
+{
+    if (vm->watch_recording) {
+        collect(vm, &made);
+    } else if (watched(vm, &made)) {
+        if (vm->block_size)
+            vm_leave(vm, EXIT_WATCHPOINT, host_pc);
+        collect(vm, &made);
+    }
+    if (vm->data_breakpoint_set)
+        data_breakpoint_access(vm, made.linear, made.size, made.access == WATCH_WRITE ? MMU_STORE : MMU_LOAD, host_pc);
+}
+
+_Static_assert((int)WATCH_READ == (int)BP_MEM_READ && (int)WATCH_WRITE == (int)BP_MEM_WRITE, "kinds of accesses");
+
+/* Unicorn asks as it fills its TLB which accesses of the page are to be checked. */
+int __wrap_cpu_watchpoint_address_matches_x86_64(Cpu *cpu, uint64_t linear, uint64_t size)
+{
+    (void)cpu;
+    (void)linear;
+    (void)size;
+    return vm_current ? vm_current->filling_watched : 0;
+}
+
+/* Part of the access that was noted last touches such a page, at `linear`. */
+void __wrap_cpu_check_watchpoint_x86_64(Cpu *cpu, uint64_t linear, uint64_t size, MemoryAttributes attributes, int flags,
+                                        uintptr_t host_pc)
+{
+    Vm *vm = vm_current;
+    uint64_t start = vm->access_linear, length = vm->access_size;
+    Translation t = {linear & 0xfffff000 & (uint32_t)vm->env->a20_mask, 0};
+
+    (void)cpu;
+    (void)size;
+    (void)attributes;
+    if ((start ^ linear) & ~0xfffull) {     /* its second page */
+        length -= (linear & ~0xfffull) - start;
+        start = linear & ~0xfffull;
+    }
+    if (length > 4096 - (start & 0xfff))
+        length = 4096 - (start & 0xfff);
+    if (vm->env->cr[0] & CR0_PG)
+        tlb_get(vm, linear, &t);
+    access_page(vm, made_by(start, t.physical | (start & 0xfff), length, flags & BP_MEM_WRITE ? WATCH_WRITE : WATCH_READ), host_pc);
+}
+
+/* Where in the watched range the page tables have that physical memory, if they do. */
+static bool alias_in(Vm *vm, const VmWatchpoint *w, uint64_t physical, uint64_t *linear)
+{
+    uint64_t first = w->address & ~0xfffull, pages = ((w->address & 0xfff) + w->size + 4095) >> 12;
+
+    for (uint64_t i = 0; i < pages && i < MOST_ALIAS_PAGES; i++) {
+        *linear = first + (i << 12) + (physical & 0xfff);
+        if (vm_translate(vm, *linear) == physical)
+            return true;
+    }
+    return false;
+}
+
+/* The CPU is about to set A or D in an entry of its page tables, which has no linear address but through them. */
+void watch_table_write(Vm *vm, uint64_t physical, uint64_t size, bool fetches, uintptr_t host_pc)
+{
+    for (uint32_t i = 0; i < vm->watchpoint_count; i++) {
+        const VmWatchpoint *w = &vm->watchpoints[i];
+        uint64_t alias = physical;
+        bool known = !(w->kind & WATCH_PHYSICAL) && alias_in(vm, w, physical, &alias);
+        VmWatchHit made = made_by(alias, physical, size, known ? WATCH_WRITE : WATCH_WRITE | WATCH_PHYSICAL);
+        if (!watches(w, &made))
+            continue;
+        if (!vm->watch_recording && fetches)
+            vm_leave_at_fetch(vm, EXIT_WATCHPOINT);
+        if (!vm->watch_recording && vm->block_size)
+            vm_leave(vm, EXIT_WATCHPOINT, host_pc);
+        collect(vm, &made);
+    }
+}
+
+void watch_begin(Vm *vm)
+{
+    vm->watch_made_count = vm->watch_touched = 0;
+}
+
+/* The instruction has faulted, and will be run again: what it has stored stays, what it has read was for nothing. */
+void watch_faulted(Vm *vm)
+{
+    uint32_t kept = 0;
+
+    vm->watch_touched = 0;
+    for (uint32_t i = 0; i < vm->watch_made_count; i++)
+        if (vm->watch_made[i].access & WATCH_WRITE) {
+            vm->watch_touched |= watched(vm, &vm->watch_made[i]);
+            vm->watch_made[kept++] = vm->watch_made[i];
+        }
+    vm->watch_made_count = kept;
+}
+
+/* What was collected, for each watchpoint. */
+void watch_report(Vm *vm)
+{
+    vm->watch_hit_count = 0;
+    for (uint32_t i = 0; i < vm->watch_made_count; i++)
+        for (uint32_t k = 0; k < vm->watchpoint_count; k++) {
+            if (!watches(&vm->watchpoints[k], &vm->watch_made[i]))
+                continue;
+            VmWatchHit *hit = append(&vm->watch_hits, &vm->watch_hit_count, &vm->watch_hit_capacity);
+            *hit = vm->watch_made[i];
+            hit->id = vm->watchpoints[k].id;
+            hit->access &= ~WATCH_PHYSICAL;
+        }
+}
