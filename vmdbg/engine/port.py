@@ -11,7 +11,7 @@ from ctypes import Structure
 from dataclasses import dataclass
 from typing import Protocol
 
-from vmdbg.engine.exits import Delivery, Exit
+from vmdbg.engine.exits import Delivery, Exit, WatchHit
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.units import Linear, Physical, Tick
 
@@ -217,6 +217,11 @@ class Engine(Protocol):
     def set_breakpoints(self, breakpoints: Breakpoints) -> None: ...
 
     def set_watchpoints(self, watchpoints: Iterable[Watchpoint]) -> None: ...
+
+    @property
+    def watch_hits(self) -> tuple[WatchHit, ...]:
+        """What the last instruction of the last run touched, also where something else ended that, as HLT."""
+        ...
 
     def set_catches(self, catches: Catches) -> None: ...
 

@@ -243,7 +243,7 @@ class Machine:
             self._take_deadlines()
         if isinstance(exit_, Halted):
             self._halt()
-            return Stepped()
+            return self._last_hits() or Stepped()
         return self._outcome(exit_)
 
     @property
@@ -292,12 +292,12 @@ class Machine:
                 return None
             case Halted():
                 self._halt()
-                return None
+                return self._last_hits()
             case StopRequested():
-                return self.ending or exit_
+                return self._last_hits() or self.ending or exit_
             case TripleFault():
                 self.end(exit_)
-                return exit_
+                return self._last_hits() or exit_
             case (
                 Stepped()
                 | BreakpointHit()
@@ -310,6 +310,11 @@ class Machine:
                 return exit_
             case _:
                 assert_never(exit_)
+
+    def _last_hits(self) -> WatchpointHit | None:
+        """The instruction that ended a run had touched what is watched: that comes first."""
+        hits = self.engine.watch_hits
+        return WatchpointHit(hits) if hits else None
 
     def _halt(self) -> None:
         """HLT retired. `halt_tick` is when, for as long as the CPU is halted and has not been restored."""

@@ -68,6 +68,8 @@ static bool permitted(Env *env, uint32_t flags, int access, int mmu_idx)
 {
     bool user = mmu_idx == MMU_USER;
 
+    if (!(env->cr[0] & CR0_PG))
+        return true;
     if (user && !(flags & T_USER))
         return false;
     if (access == MMU_FETCH)

@@ -69,6 +69,7 @@ void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc)
     vm_retire_exactly(vm);
     restart_instruction(vm, false);
     vm->repeating = 0;
+    watch_begin(vm);
     vm->exit = exit;
     uc_emu_stop(vm->uc);
     CPU_EXCEPTION_INDEX(vm->cpu) = EXCP_INTERRUPT;
@@ -78,6 +79,7 @@ void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc)
 /* Leaves the run between blocks, where nothing of the next instruction has been done, not even its fetch. */
 void vm_leave_at_fetch(Vm *vm, uint32_t exit)
 {
+    watch_begin(vm);
     vm->exit = exit;
     uc_emu_stop(vm->uc);
     CPU_EXCEPTION_INDEX(vm->cpu) = EXCP_INTERRUPT;
@@ -316,8 +318,7 @@ static uint32_t run_watched(Vm *vm, uint64_t limit, bool once)
 {
     uint32_t exit = until_watched(vm, limit, once);
 
-    if (exit == EXIT_WATCHPOINT)
-        watch_report(vm);
+    watch_report(vm);
     return exit;
 }
 

@@ -315,10 +315,12 @@ void watch_faulted(Vm *vm)
     vm->watch_made_count = kept;
 }
 
-/* What was collected, for each watchpoint. */
+/* What the last instruction or delivery touched of each watchpoint, however the run ended. */
 void watch_report(Vm *vm)
 {
     vm->watch_hit_count = 0;
+    if (!vm->watch_touched)
+        return;
     for (uint32_t i = 0; i < vm->watch_made_count; i++)
         for (uint32_t k = 0; k < vm->watchpoint_count; k++) {
             if (!watches(&vm->watchpoints[k], &vm->watch_made[i]))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import Structure, addressof, sizeof
 from dataclasses import replace
 
-from vmdbg.engine.exits import Delivery, Exit
+from vmdbg.engine.exits import Delivery, Exit, WatchHit
 from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus, CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
@@ -20,6 +20,7 @@ from vmdbg.engine.unicorn.native_values import (
     load_catches,
     load_cpuid,
     load_watchpoints,
+    watch_hits,
 )
 from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
 from vmdbg.errors import EngineError
@@ -279,6 +280,10 @@ class UnicornEngine:
         wanted = tuple(watchpoints)
         self.stops = replace(self.stops, watchpoints=wanted)
         load_watchpoints(self._vm, wanted)
+
+    @property
+    def watch_hits(self) -> tuple[WatchHit, ...]:
+        return watch_hits(self._vm)
 
     def set_catches(self, catches: Catches) -> None:
         self.stops = replace(self.stops, catches=catches)

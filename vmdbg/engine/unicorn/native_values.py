@@ -63,7 +63,7 @@ def exit_of(vm: Any, code: int) -> Exit:
     if plain is not None:
         return plain
     if code == lib.EXIT_WATCHPOINT:
-        return WatchpointHit(tuple(_watch_hit(vm.watch_hits[i], vm.watch_pc) for i in range(vm.watch_hit_count)))
+        return WatchpointHit(watch_hits(vm))
     if code == lib.EXIT_EXCEPTION:
         return ExceptionDelivered(delivery(vm.deliveries[(vm.delivery_count - 1) % DELIVERIES]))
     if code == lib.EXIT_CATCH:
@@ -102,6 +102,10 @@ def load_catches(vm: Any, catches: Catches) -> None:
     for port in catches.ports or range(0x10000):
         ports[port] = mask & (lib.CATCH_PORT_READ | lib.CATCH_PORT_WRITE)
     lib.vm_set_catches(vm, mask, ffi.new("uint32_t[]", msrs), len(msrs), ffi.from_buffer("uint8_t[]", ports))
+
+
+def watch_hits(vm: Any) -> tuple[WatchHit, ...]:
+    return tuple(_watch_hit(vm.watch_hits[i], vm.watch_pc) for i in range(vm.watch_hit_count))
 
 
 def _watch_hit(native: object, pc: int) -> WatchHit:
