@@ -15,8 +15,7 @@ static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, ui
     d->tick = vm->clock;
     d->rip = rip;
     d->linear_pc = vm->env->hflags & HF_CS64 ? rip : (uint32_t)(vm->env->segs[R_CS].base + rip);
-    if (!vm->watch_recording)
-        vm->watch_pc = d->linear_pc - (kind == DELIVER_SOFTWARE ? vm->int_length : 0);
+    vm->watch_pc = d->linear_pc - (kind == DELIVER_SOFTWARE ? vm->int_length : 0);
     d->rsp = vm->env->regs[R_RSP];
     d->cr3 = vm->env->cr[3];
     d->cr2 = vm->env->cr[2];

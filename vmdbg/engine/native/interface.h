@@ -1,7 +1,7 @@
 typedef struct { uint32_t selector; uint64_t base; uint32_t limit; uint32_t flags; ...; } Segment;
 typedef struct { uint64_t tick, rip, linear_pc, rsp, cr3, cr2, handler; uint32_t error_code; uint8_t vector, kind, cpl, width, code_size, code[15]; ...; } VmDelivery;
 typedef struct { uint64_t address, size; uint32_t kind, id; } VmWatchpoint;
-typedef struct { uint64_t linear, physical; uint32_t size, access, id, old_size; uint8_t old[16]; } VmWatchHit;
+typedef struct { uint64_t linear, physical, pc; uint32_t size, access, id, old_size; uint8_t old[16]; } VmWatchHit;
 typedef struct { uint32_t leaf, subleaf, eax, ebx, ecx, edx; } VmCpuid;
 typedef struct {
     uint64_t regs[16], rip, rflags;
@@ -40,7 +40,6 @@ typedef struct Vm {
     uint32_t breakpoint_suppressed, repeating;
     uint32_t watch_hit_count;
     VmWatchHit *watch_hits;
-    uint64_t watch_pc;
     uint64_t apic_base;
     Apic apic;
     uint64_t fills, walks, flushes, code_drops, exceptions, interrupts, system_calls, single_steps;

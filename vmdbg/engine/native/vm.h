@@ -33,10 +33,12 @@ typedef struct {
     uint32_t kind, id;
 } VmWatchpoint;
 typedef struct {                            /* an access, within one page; `id` of the watchpoint that it touched */
-    uint64_t linear, physical;
+    uint64_t linear, physical, pc;          /* pc: linear, of the instruction */
     uint32_t size, access, id, old_size;    /* old_size: 0 where there is no RAM */
     uint8_t old[16];
 } VmWatchHit;
+
+enum { WATCH_STORED = 16 };
 
 enum VmAccessKind { PORT_READ, PORT_WRITE, MEMORY_READ, MEMORY_WRITE };
 typedef struct {
@@ -142,8 +144,11 @@ struct Vm {
     uint32_t watch_touched;                 /* one of the accesses made is watched */
     uint32_t watch_made_count, watch_made_capacity, watch_hit_count, watch_hit_capacity;
     VmWatchHit *watch_made, *watch_hits;    /* by one instruction or delivery, all that was looked at, and the hits */
-    uint64_t watch_pc;                      /* the instruction that made the hits */
+    uint64_t watch_pc;                      /* the instruction that runs alone, or that what is delivered struck */
     uint64_t watch_clock;                   /* when it began, while watch_recording */
+    VmWatchHit watch_stored[WATCH_STORED];  /* the last stores to watched pages that are not watched themselves */
+    uint32_t watch_stored_count, watch_resumed;
+    uint64_t watch_left;                    /* the access at which it was left, for now; watch_resumed: made again */
     uint64_t access_linear, access_size;    /* the access under way, as the instruction makes it */
     DataBreakpoint data_breakpoints[4];
     uint32_t data_breakpoint_set;           /* a bit for each that is in force */

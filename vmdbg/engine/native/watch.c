@@ -182,23 +182,50 @@ static bool has_long_operand(Vm *vm)
     uint8_t code[15];
     uint64_t size = vm_read_linear(vm, vm->watch_pc, code, sizeof code), at = instruction_prefixes(vm->env, code, size);
 
-    if (!vm->watch_recording || at >= size)
-        return false;
+    if (!vm->block_size || at >= size)
+        return false;                       /* a delivery */
     uint8_t opcode = code[at];
     return opcode == 0x0f || (opcode & 0xf8) == 0xd8 || opcode == 0xc4 || opcode == 0xc5 || opcode == 0x62 || opcode == 0xff;
 }
 
-static void keep_old(Vm *vm, VmWatchHit *made, uint32_t from)
+static void read_old(Vm *vm, VmWatchHit *made)
 {
     if (made->physical + made->size > vm->ram_size)
         return;                             /* a device's, and not to be asked for */
-    memcpy(made->old + from, vm->ram + made->physical + from, made->size - from);
+    memcpy(made->old, vm->ram + made->physical, made->size);
     made->old_size = made->size;
 }
 
-static void collect(Vm *vm, const VmWatchHit *made)
+/* A store that is not watched, to a page that is: a later part of the same operand may be. */
+static void remember(Vm *vm, const VmWatchHit *made)
+{
+    VmWatchHit *stored = &vm->watch_stored[vm->watch_stored_count++ % WATCH_STORED];
+
+    *stored = *made;
+    read_old(vm, stored);
+}
+
+/* The instruction was left at an access, and has made this one before that already: what was there before it. */
+static void recall(Vm *vm, VmWatchHit *made)
+{
+    vm->watch_resumed |= made->linear == vm->watch_left;
+    for (uint32_t i = 1; !vm->watch_resumed && i <= WATCH_STORED && i <= vm->watch_stored_count; i++) {
+        const VmWatchHit *stored = &vm->watch_stored[(vm->watch_stored_count - i) % WATCH_STORED];
+        if (stored->linear != made->linear || stored->size != made->size || made->access != WATCH_WRITE)
+            continue;
+        memcpy(made->old, stored->old, sizeof made->old);
+        return;
+    }
+}
+
+static void collect(Vm *vm, VmWatchHit *made)
 {
     VmWatchHit *last = last_made(vm, made->access);
+
+    made->pc = vm->watch_pc;
+    read_old(vm, made);
+    if (vm->watch_recording)
+        recall(vm, made);
 
     for (uint32_t i = 0; i < vm->watch_made_count; i++) {
         const VmWatchHit *seen = &vm->watch_made[i];
@@ -208,14 +235,21 @@ static void collect(Vm *vm, const VmWatchHit *made)
     }
     bool follows = last && !(made->access & WATCH_PHYSICAL) && made->linear == last->linear + last->size && made->linear & 0xfff;
     if (follows && last->size + made->size <= LARGEST_OPERAND && has_long_operand(vm)) {
+        memcpy(last->old + last->size, made->old, made->size);
         last->size += made->size;
-        keep_old(vm, last, last->size - made->size);
+        last->old_size += made->old_size;
     } else {
         last = append(&vm->watch_made, &vm->watch_made_count, &vm->watch_made_capacity);
         *last = *made;
-        keep_old(vm, last, 0);
     }
     vm->watch_touched |= watched(vm, last);
+}
+
+/* Before the access that was noted last. */
+static _Noreturn void leave(Vm *vm, uintptr_t host_pc)
+{
+    vm->watch_left = vm->access_linear;
+    vm_leave(vm, EXIT_WATCHPOINT, host_pc);
 }
 
 /* An access to a watched page; a hit in the midst of a delivery cannot leave, and ends the run after it. */
@@ -225,8 +259,10 @@ static void access_page(Vm *vm, VmWatchHit made, uintptr_t host_pc)
         collect(vm, &made);
     } else if (watched(vm, &made)) {
         if (vm->block_size)
-            vm_leave(vm, EXIT_WATCHPOINT, host_pc);
+            leave(vm, host_pc);
         collect(vm, &made);
+    } else if (made.access == WATCH_WRITE) {
+        remember(vm, &made);
     }
     if (vm->data_breakpoint_set)
         data_breakpoint_access(vm, made.linear, made.size, made.access == WATCH_WRITE ? MMU_STORE : MMU_LOAD, host_pc);
@@ -288,17 +324,19 @@ void watch_table_write(Vm *vm, uint64_t physical, uint64_t size, bool fetches, u
         VmWatchHit made = made_by(alias, physical, size, known ? WATCH_WRITE : WATCH_WRITE | WATCH_PHYSICAL);
         if (!watches(w, &made))
             continue;
-        if (!vm->watch_recording && fetches)
+        if (!vm->watch_recording && fetches) {
+            vm->watch_stored_count = 0;
             vm_leave_at_fetch(vm, EXIT_WATCHPOINT);
+        }
         if (!vm->watch_recording && vm->block_size)
-            vm_leave(vm, EXIT_WATCHPOINT, host_pc);
+            leave(vm, host_pc);
         collect(vm, &made);
     }
 }
 
 void watch_begin(Vm *vm)
 {
-    vm->watch_made_count = vm->watch_touched = 0;
+    vm->watch_made_count = vm->watch_touched = vm->watch_resumed = 0;
 }
 
 /* The instruction has faulted, and will be run again: what it has stored stays, what it has read was for nothing. */

@@ -105,10 +105,10 @@ def load_catches(vm: Any, catches: Catches) -> None:
 
 
 def watch_hits(vm: Any) -> tuple[WatchHit, ...]:
-    return tuple(_watch_hit(vm.watch_hits[i], vm.watch_pc) for i in range(vm.watch_hit_count))
+    return tuple(_watch_hit(vm.watch_hits[i]) for i in range(vm.watch_hit_count))
 
 
-def _watch_hit(native: object, pc: int) -> WatchHit:
+def _watch_hit(native: object) -> WatchHit:
     hit = ffi.addressof(native)
     return WatchHit(
         hit.id,
@@ -117,7 +117,7 @@ def _watch_hit(native: object, pc: int) -> WatchHit:
         Physical(hit.physical),
         hit.size,
         bytes(hit.old)[: hit.old_size],
-        Linear(pc),
+        Linear(hit.pc),
     )
 
 
