@@ -220,7 +220,7 @@ def test_place_and_size(bare: BareCpu, instruction: str, offset: int) -> None:
 @pytest.mark.parametrize("far", [0x170, 0x3A2, 0x3AB, 0x3A0])
 def test_a_neighbour_in_the_page_is_nothing(bare: BareCpu, far: int) -> None:
     wide = "mov rax, 0x1122334455667788\nmov [{at}], rax\nmov rbx, [{at}]\nmovups [{at}], xmm0"
-    source = wide.format(at=DATA + 0x3A3) if far != 0x3AB else "mov rax, 5\nmov [{at}], rax".format(at=DATA + 0x3A3)
+    source = wide.format(at=DATA + 0x3A3) if far != 0x3AB else f"mov rax, 5\nmov [{DATA + 0x3A3}], rax"
     assert _watched(bare, source, Watchpoint(1, DATA + far, 1, BOTH)) == []
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vmdbg.engine.exits import Access, Exit, Stepped, WatchHit, WatchpointHit
-from vmdbg.engine.port import Engine
+from vmdbg.engine.port import CpuSnapshot, Engine
 from vmdbg.engine.stops import Watchpoint
 from vmdbg.units import PAGE_SIZE, Linear, Physical
 
@@ -77,7 +77,7 @@ def check_stride(found: Stride) -> None:
             seen.update(place)
 
 
-def check_exact(engine: Engine, start: object, found: Stride, neutral: Iterable[int]) -> None:
+def check_exact(engine: Engine, start: CpuSnapshot, found: Stride, neutral: Iterable[int]) -> None:
     """Run the step again from `start` with other contents of the pages `neutral`, which hold neither code nor tables:
     what was not reported as read changes nothing, and what was reported as written is written."""
     written, read = found.touched(Access.WRITE), found.touched(Access.READ)
@@ -88,7 +88,7 @@ def check_exact(engine: Engine, start: object, found: Stride, neutral: Iterable[
             if byte not in read:
                 other[byte] ^= 0xFF
     digest = engine.cpu_digest_bytes()
-    _again(engine, start, found, other)
+    _again(engine, start, other)
     assert engine.cpu_digest_bytes() == digest, f"at {found.pc:#x} more was read than {found.hits}"
     expected = bytearray(other)
     for byte in written:
@@ -105,11 +105,11 @@ def check_exact(engine: Engine, start: object, found: Stride, neutral: Iterable[
     assert not idle, f"at {found.pc:#x} nothing was written at {sorted(map(hex, idle))[:16]}: {found.hits}"
 
 
-def _again(engine: Engine, start: object, found: Stride, ram: bytearray) -> None:
+def _again(engine: Engine, start: CpuSnapshot, ram: bytearray) -> None:
     for page in range(0, len(ram), PAGE_SIZE):
         if engine.ram[page : page + PAGE_SIZE] != ram[page : page + PAGE_SIZE]:
             engine.restore_ram(Physical(page), bytes(ram[page : page + PAGE_SIZE]))
-    engine.restore(start)  # type: ignore[arg-type]  # a CpuSnapshot
+    engine.restore(start)
     engine.set_watchpoints([])
     engine.step()
 
