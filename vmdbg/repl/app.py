@@ -178,7 +178,7 @@ class Repl:
             return
         self.session.columns = self.output.size.columns
         try:
-            self.output.document(show(self.session, state.sections), crop=True)
+            self.output.document(show(self.session, state.sections, self.output.size.lines), crop=True)
         except Exception as error:
             self.output.fail(error)
 

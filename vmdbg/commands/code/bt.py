@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from vmdbg.c.formatting import format_short
 from vmdbg.commands.code.variables import variable_lines
@@ -23,6 +23,7 @@ from vmdbg.document.document import (
 from vmdbg.errors import UserError
 from vmdbg.os.seam import FrameKind, Task
 from vmdbg.session.debug_frames import SourceFrame
+from vmdbg.session.folding import Fold, folded
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
 
@@ -38,6 +39,7 @@ def declare(parser: Parser) -> None:
         metavar="NUMBER",
         help="so many of the innermost frames; negative: the outermost; full: all, with locals",
     )
+    parser.add_argument("--all", action="store_true", help="every frame of a recursion")
     parser.add_argument("--task", default="", metavar="PROCESS", help="of another task, by PID or name")
 
 
@@ -52,7 +54,8 @@ def bt(session: Session, arguments: Arguments) -> Document:
     """Show the call stack, with arguments and what was inlined where debug information tells of it.
 
     Frames are left by the call frame information of symbol files, else by the kernel's own tables, else by frame
-    pointers. `bt full` shows the local variables of each frame too.
+    pointers. `bt full` shows the local variables of each frame too. Of frames that repeat, as those of a recursion do,
+    only the first are shown, unless --all is given.
     """
     full, limit = arguments.limit in FULL, arguments.limit
     task = find_task(session, arguments.task) if arguments.task else None
@@ -66,7 +69,7 @@ def bt(session: Session, arguments: Arguments) -> Document:
     cut = trace.complete or chosen[-1:] != rows[-1:]
     end = [] if cut else [text(f"(ends here: {trace.stopped})", Style.DIM)]
     if not full:
-        return document(frame_table(session, chosen, process), *end)
+        return document(frame_table(session, chosen, process, fold=not arguments.all), *end)
     shown: list[Block] = []
     for frame in chosen:
         shown += [frame_table(session, [frame], process), *variable_lines(session.frames.locals(frame), INDENT)]
@@ -101,9 +104,29 @@ def find_task(session: Session, wanted: str) -> Task:
     raise UserError(f"there is no task {wanted!r}; ps lists them")
 
 
-def frame_table(session: Session, frames: Sequence[SourceFrame], process: int | None = None) -> Table:
+def frame_table(
+    session: Session, frames: Sequence[SourceFrame], process: int | None = None, *, fold: bool = False
+) -> Table:
     """One frame a row, the innermost first. `process` says whose they are if it is not the one that runs."""
-    return table((">#", "pc", "stack", "where"), [_row(session, frame, process) for frame in frames], titles=False)
+    rows: list[tuple[Text, ...]] = []
+    for part in folded_frames(frames) if fold else range(len(frames)):
+        if isinstance(part, Fold):
+            first, last = frames[part.start].number, frames[part.end - 1].number
+            words = text(fold_words(part), Style.DIM, {"first": first, "last": last, "period": part.period})
+            rows.append((text("..."), text(""), text(""), words))
+        else:
+            rows.append(_row(session, frames[part], process))
+    return table((">#", "pc", "stack", "where"), rows, titles=False)
+
+
+def folded_frames(frames: Sequence[SourceFrame]) -> Iterator[int | Fold]:
+    """Frames that return to the same places in the same order are one recursion."""
+    return folded([(frame.physical.pc, frame.function) for frame in frames])
+
+
+def fold_words(fold: Fold) -> str:
+    above = "the frame above" if fold.period == 1 else f"the {fold.period} frames above"
+    return f"{above}, {fold.times:,} times more; bt --all shows them"
 
 
 def _row(session: Session, frame: SourceFrame, process: int | None) -> tuple[Text, ...]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmdbg.commands.code.bt import frame_arguments
+from vmdbg.commands.code.bt import fold_words, folded_frames, frame_arguments
 from vmdbg.commands.code.symbol import source_lines
 from vmdbg.commands.data.telescope import stack_lines, stack_pointer
-from vmdbg.document.document import Block, Document, Span, Style, Text, document, joined, section, text
+from vmdbg.document.document import Block, Document, Section, Span, Style, Text, document, joined, section, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.formats import parse_format
 from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
+from vmdbg.session.folding import Fold
 from vmdbg.session.pointers import chain
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.value_text import value_text
@@ -24,13 +26,39 @@ from vmdbg.x86.taken import branch_taken, effective_address
 if TYPE_CHECKING:
     from vmdbg.session.session import Session
 
-CODE_BEFORE, CODE_AFTER = 3, 6
-STACK_WORDS = 8
-FRAMES = 6
-SOURCE_LINES = 7
+BESIDE_THE_PANEL = 5
+"""Lines of a terminal that a stop takes besides: why, where, what had been typed, the prompt and the bar."""
 MARGIN = 2
 BELOW = "        "
 MOST_IN_A_ROW = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of each section is shown. `left_out` are sections that there is no room for.
+
+    Without `all_registers`, only the stack pointer and those that have changed.
+    """
+
+    before: int = 3
+    after: int = 6
+    source: int = 7
+    stack: int = 8
+    frames: int = 6
+    all_registers: bool = True
+    left_out: frozenset[str] = frozenset()
+
+
+SIZES = (
+    Size(),
+    Size(2, 5, 5, 5, 4),
+    Size(2, 4, 5, 3, 3),
+    Size(2, 4, 5, 3, 3, all_registers=False),
+    Size(1, 3, 3, 2, 2, all_registers=False),
+    Size(1, 3, 3, 2, 2, all_registers=False, left_out=frozenset({"stack"})),
+    Size(1, 2, 1, 1, 1, all_registers=False, left_out=frozenset({"stack", "backtrace"})),
+)
+"""From what a large terminal has room for downwards."""
 
 
 class ContextState:
@@ -43,6 +71,7 @@ class ContextState:
         self.before: dict[str, int] = {}
         self.now: dict[str, int] = {}
         self.expressions: list[str] = []
+        self.size = SIZES[0]
         self._epoch: object = None
 
     def look(self) -> None:
@@ -67,11 +96,23 @@ def declare(parser: Parser) -> None:
     parser.add_argument("--on", action="store_true", help="show it at stops again")
 
 
-def show(session: Session, names: list[str]) -> Document:
-    """The sections by name. What cannot be shown says why."""
+def show(session: Session, names: list[str], rows: int = 0) -> Document:
+    """The sections by name, as much of each as fits a terminal of so many rows, if it is one.
+
+    What cannot be shown says why.
+    """
     state = session.part(ContextState)
     state.look()
-    blocks: list[Block] = []
+    for state.size in SIZES:
+        shown = _sections(session, state, [name for name in names if name not in state.size.left_out])
+        if not rows or sum(1 + len(one.blocks) for one in shown) + BESIDE_THE_PANEL <= rows:
+            break
+    state.size = SIZES[0]
+    return Document(tuple(shown))
+
+
+def _sections(session: Session, state: ContextState, names: list[str]) -> list[Section]:
+    blocks: list[Section] = []
     for name in names:
         try:
             inner = SECTIONS[name](session, state)
@@ -79,7 +120,7 @@ def show(session: Session, names: list[str]) -> Document:
             inner = [text(str(error), Style.BAD)]
         if inner:
             blocks.append(section(_title(session, name), *inner, key=name))
-    return Document(tuple(blocks))
+    return blocks
 
 
 def _title(session: Session, name: str) -> str:
@@ -91,6 +132,8 @@ def _title(session: Session, name: str) -> str:
 def _registers(session: Session, state: ContextState) -> list[Block]:
     wide = session.registers.mode.width is Width.BITS64
     names = list(GENERAL if wide else GENERAL[:8])
+    if not state.size.all_registers:
+        names = [name for name in names if name == "rsp" or state.style(name) is Style.CHANGED]
     lines: list[Block] = []
     plain = [_cell(state, name, wide) for name in names]
     lines += _rows(plain, session.columns, MOST_IN_A_ROW)
@@ -141,10 +184,10 @@ def _segments(state: ContextState, columns: int) -> list[Block]:
 def _code(session: Session, state: ContextState) -> list[Block]:
     pc = session.debugger.pc
     try:
-        after = list(code_lines(session, pc, CODE_AFTER))
+        after = list(code_lines(session, pc, state.size.after))
     except VmdbgError as error:
         return [text(str(error), Style.BAD)]
-    lines: list[Block] = [_line(session, line, "   ") for line in lines_before(session, pc, CODE_BEFORE)]
+    lines: list[Block] = [_line(session, line, "   ") for line in lines_before(session, pc, state.size.before)]
     for line in after:
         if line.instruction.address == pc:
             lines += _current(session, line)
@@ -222,18 +265,26 @@ def _memory_value(session: Session, where: int, size: int) -> Text:
 
 
 def _source(session: Session, state: ContextState) -> list[Block]:
-    return list(source_lines(session, session.debugger.pc, SOURCE_LINES))
+    return list(source_lines(session, session.debugger.pc, state.size.source))
 
 
 def _stack(session: Session, state: ContextState) -> list[Block]:
-    lines = stack_lines(session, stack_pointer(session), STACK_WORDS)
+    lines = stack_lines(session, stack_pointer(session), state.size.stack)
     return list(lines) if lines else [text("the stack pointer leads to no memory", Style.BAD)]
 
 
 def _backtrace(session: Session, state: ContextState) -> list[Block]:
     frames = session.frames.all()
     lines: list[Block] = []
-    for frame in frames[:FRAMES]:
+    for part in folded_frames(frames):
+        if len(lines) == state.size.frames:
+            left = len(frames) - (part.start if isinstance(part, Fold) else part)
+            lines.append(text(f"   ... {left} more", Style.DIM))
+            break
+        if isinstance(part, Fold):
+            lines.append(text(f"   ... {fold_words(part)}", Style.DIM))
+            continue
+        frame = frames[part]
         location = frame.physical.location
         place = str(location) if location is not None and not frame.is_inlined else frame.function
         shown = frame_arguments(session, frame)
@@ -248,8 +299,6 @@ def _backtrace(session: Session, state: ContextState) -> list[Block]:
                 )
             )
         )
-    if len(frames) > FRAMES:
-        lines.append(text(f"   ... {len(frames) - FRAMES} more", Style.DIM))
     return lines
 
 

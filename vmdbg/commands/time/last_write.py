@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from vmdbg.commands.points.watch import object_size
 from vmdbg.debugger.actions import Seek
+from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stepping import OWNER, instruction_at
-from vmdbg.document.document import Document, document, joined, pairs, text
+from vmdbg.document.document import Document, Style, Text, document, hexadecimal, joined, pairs, text
 from vmdbg.engine.exits import Access, WatchHit, WatchpointHit
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
@@ -15,6 +16,8 @@ from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
 from vmdbg.timeline.outcome import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
+
+WORD = 8
 
 
 def declare(parser: Parser) -> None:
@@ -41,12 +44,12 @@ def last_write(session: Session, arguments: Arguments) -> Document:
     debugger = session.debugger
     here = debugger.position
     point = debugger.points.add_watchpoint(place.address, size, (Access.WRITE,), space=place.space, owner=OWNER)
-    hits: list[WatchHit] = []
+    hits: list[tuple[WatchHit, bytes]] = []
 
     def is_write(outcome: TimelineOutcome) -> bool:
         if not isinstance(outcome, WatchpointHit):
             return False
-        own = [hit for hit in outcome.hits if hit.number == point.number]
+        own = [(hit, _written(debugger, hit)) for hit in outcome.hits if hit.number == point.number]
         hits[:] = own or hits
         return bool(own)
 
@@ -63,15 +66,27 @@ def last_write(session: Session, arguments: Arguments) -> Document:
     return result + session.execution.act(Seek(found)) if arguments.go else result
 
 
-def _described(session: Session, hit: WatchHit | None) -> Document:
+def _written(debugger: Debugger, hit: WatchHit) -> bytes:
+    """What is there now that the instruction has retired, as much of it as is known of what was there before."""
+    return bytes(debugger.engine.ram[hit.physical : hit.physical + min(hit.size, len(hit.old))])
+
+
+def _described(session: Session, found: tuple[WatchHit, bytes] | None) -> Document:
     debugger = session.debugger
     rows = [
         ("at tick", text(str(debugger.position))),
         ("by", place_text(session, debugger.pc)),
         ("instruction", text(str(instruction_at(debugger)))),
     ]
-    if hit is not None:
-        old = int.from_bytes(hit.old, "little")
-        what = joined((text(f"{hit.size} bytes at {hit.linear:#x}"), f", {old:#x} before"))
-        rows.append(("wrote", what))
+    if found is not None:
+        hit, new = found
+        words = joined((text(f"{hit.size} bytes at {hit.linear:#x}: "), _value(new), ", ", _value(hit.old), " before"))
+        rows.append(("wrote", words))
     return document(pairs(rows))
+
+
+def _value(data: bytes) -> Text:
+    """A number, or for what is longer than one its first bytes."""
+    if len(data) <= WORD:
+        return hexadecimal(int.from_bytes(data, "little"))
+    return text(data.hex(" "), Style.NUMBER)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from tests.vmdbg.boot.builders import assemble
+from tests.vmdbg.gdb.guests import guest
+from vmdbg.commands import catalog
+from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 
 CHAIN = ["deposit", "teller_main", "thread_main", "thread_start"]
@@ -42,3 +48,45 @@ def test_the_outermost_frames(session: Session) -> None:
     assert session.execute("bt -1") == session.execute("bt").splitlines(keepends=True)[-1]
     assert "balance = <optimized out>" in session.execute("bt full")
     assert "no number of frames" in session.execute("bt x")
+
+
+RECURSIVE = """
+bits 32
+org 0x100000
+header: dd 0x1badb002, 1 << 16, -(0x1badb002 + (1 << 16))
+        dd header, header, 0, end + 0x4000, start
+start:  xor ebp, ebp
+        mov ecx, {depth}
+        call f
+        hlt
+f:      push ebp
+        mov ebp, esp
+        dec ecx
+        jz .deepest
+        call {next}
+.deepest:
+        nop
+        pop ebp
+        ret
+g:      push ebp
+        mov ebp, esp
+        call f
+        pop ebp
+        ret
+end:
+"""
+
+
+@pytest.mark.parametrize(("other", "period"), [("f", 1), ("g", 2)])
+def test_recursion_is_shown_once(other: str, period: int) -> None:
+    with guest(assemble(RECURSIVE.format(depth=60, next=other))) as made:
+        session = Session(made.debugger, catalog.commands(), allowed=~Effect.NONE)
+        session.run("until 0x100038")
+        every = session.execute("bt --all").splitlines()
+        shown = session.execute("bt").splitlines()
+        above = "the frame above" if period == 1 else "the 2 frames above"
+        assert len(every) == 60 * period + 2 - period
+        assert [line for line in shown if above in line and f"{60 - period} times more" in line]
+        assert len(shown) <= 3 + 2 * period
+        assert shown[-1] == every[-1]
+        assert above in session.execute("context backtrace")

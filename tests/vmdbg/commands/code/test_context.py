@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from vmdbg.commands.code.context import ContextState
+import pytest
+
+from vmdbg.commands.code.context import ContextState, show
 from vmdbg.document.document import Section, Style, Text
 from vmdbg.session.session import Session
 
@@ -116,3 +118,22 @@ def test_on_a_narrow_terminal_registers_are_in_more_rows_and_instructions_go_bef
     rows = [line for line in registers if re.match(r" *r?[a-z0-9]{2} [0-9a-f]{16}$", line)]
     assert len(rows) == 16
     assert any(re.fullmatch(r"  => 0x[0-9a-f]{16}  push   rbp", line) for line in code)
+
+
+@pytest.mark.parametrize("rows", [24, 30, 40, 60, 100])
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_panel_fits_the_terminal(session: Session, rows: int, columns: int) -> None:
+    session.columns = columns
+    try:
+        session.run("display rax")
+        for _ in range(6):
+            shown = show(session, session.part(ContextState).sections, rows)
+            assert sum(1 + len(one.blocks) for one in shown.blocks if isinstance(one, Section)) <= rows - 5
+            keys = [one.key for one in shown.blocks if isinstance(one, Section)]
+            assert keys[:2] == ["registers", "code"]
+            assert "watch" in keys
+            session.run("stepi 7")
+        whole = show(session, ["registers", "code", "source", "stack", "backtrace"])
+        assert [len(one.blocks) for one in whole.blocks if isinstance(one, Section)][3] == 8
+    finally:
+        session.columns = 100

@@ -23,3 +23,11 @@ def test_going_there(session: Session) -> None:
 def test_nothing_wrote(session: Session) -> None:
     assert "nothing wrote there" in session.execute("last-write deposit")
     assert not session.debugger.points.watchpoints
+
+
+def test_what_was_written_is_told(session: Session) -> None:
+    """A call writes its return address; before it there was another value."""
+    back = session.integer("mem[rsp]")
+    wrote = json.loads(session.execute("last-write rsp --json"))["wrote"]
+    assert wrote.startswith(f"8 bytes at {session.integer('rsp'):#x}: {back:#x}, 0x")
+    assert wrote.endswith(" before")
