@@ -49,6 +49,8 @@ OPERATIONS = (
     "a kernel with its debug information: slabs, maps, context",
     "opens a core of any instant",
     "opens the compressed form of a core",
+    "tasks, log and counters of any instant",
+    "the stack of the running task",
     "run again",
     "detach, and the guest runs on",
     "leaves no trace in the guest",

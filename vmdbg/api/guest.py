@@ -170,10 +170,11 @@ class Guest:
         Its ELF file is written into `directory`, else into one that goes with the guest. Make another one after the
         guest has moved. Raises UserError, NotThereYetError, DamagedError.
         """
+        from vmdbg.cores.cpu_notes import cpu_notes
         from vmdbg.os.linux.drgn_program import drgn_program
 
         where = fspath(directory) if directory is not None else self._files.enter_context(TemporaryDirectory())
-        return drgn_program(self.linux, Path(where))
+        return drgn_program(self.linux, Path(where), cpu_notes(self.debugger.cpu))
 
     # the console
 

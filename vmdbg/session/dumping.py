@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vmdbg.cores.address_space import AddressSpace, Memory, address_space
+from vmdbg.cores.cpu_notes import cpu_notes
 from vmdbg.cores.elf_core import write_elf_core
+from vmdbg.cores.elf_notes import vmcoreinfo_note
 from vmdbg.cores.kdump import write_kdump
-from vmdbg.cores.notes import cpu_notes, vmcoreinfo_note
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.linux.vmcoreinfo import vmcoreinfo

@@ -60,3 +60,37 @@ def test_drgn_at_past_positions_sees_what_we_see(guest: vmdbg.Guest, own: OwnGue
         counts.append(len(theirs))
     assert counts[0] < counts[-1]
     assert guest.digest() == before
+
+
+@pytest.mark.cell("tasks, log and counters of any instant", "drgn")
+@pytest.mark.cell("the stack of the running task", "drgn")
+def test_drgn_knows_the_running_cpu_the_log_and_counters_of_any_instant(guest: vmdbg.Guest, own: OwnGuest) -> None:
+    """Each against what vmdbg reads itself: registers, log records, `vm_zone_stat`, the task that runs."""
+    pytest.importorskip("drgn")
+    from drgn.helpers.linux.percpu import per_cpu
+    from drgn.helpers.linux.pid import find_task
+    from drgn.helpers.linux.printk import get_dmesg
+    from drgn.helpers.linux.sched import cpu_curr
+    from drgn.helpers.linux.vmstat import nr_free_pages
+
+    free, logs = set(), set()
+    for mark in (own.ready * 3 // 10, own.ready):
+        guest.seek(Tick(mark))
+        guest.seek("hit:vfs_read")
+        linux, program = guest.linux, guest.drgn()
+        task = linux.current()
+        mine = [frame.location.symbol.name for frame in linux.backtrace(task).frames if frame.location]
+        theirs = program.stack_trace(task.pid)
+        assert [frame.name for frame in theirs][: len(mine)] == mine
+        assert theirs[0].pc == guest.pc
+        assert theirs[0].register("rdi") == guest.registers.rdi
+        assert program.stack_trace(find_task(program, 2))[0].name != mine[0]
+        assert cpu_curr(program, 0).pid.value_() == task.pid
+        assert per_cpu(program["runqueues"], 0).curr.value_() == task.address
+        log = get_dmesg(program).decode(errors="replace").splitlines()
+        assert log[-1].split("] ", 1)[1] == linux.dmesg()[-1].text.splitlines()[-1]
+        kernel = linux.kernel
+        assert nr_free_pages(program) == kernel.memory.u64(kernel.symbol("vm_zone_stat"))
+        free.add(int(nr_free_pages(program)))
+        logs.add(len(log))
+    assert len(free) == len(logs) == 2

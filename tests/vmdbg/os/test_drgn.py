@@ -31,3 +31,23 @@ def test_drgn_faults_where_nothing_is_mapped(cloud_guest: Guest, tmp_path: Path)
     program = drgn_program(cloud_guest.linux, tmp_path)
     with pytest.raises(drgn.FaultError):
         program.read(0x10, 8)
+
+
+def test_variables_that_helpers_ask_for_are_there_in_every_kernel(guest: Guest, tmp_path: Path) -> None:
+    from drgn.helpers.linux.cpumask import for_each_online_cpu
+    from drgn.helpers.linux.irq import for_each_irq_desc
+    from drgn.helpers.linux.mm import totalram_pages
+    from drgn.helpers.linux.printk import get_dmesg
+    from drgn.helpers.linux.sched import idle_task, loadavg
+    from drgn.helpers.linux.timekeeping import ktime_get_real_seconds
+    from drgn.helpers.linux.vmstat import nr_free_pages
+
+    program = drgn_program(guest.linux, tmp_path)
+    assert list(for_each_online_cpu(program)) == [0]
+    total = int(totalram_pages(program))
+    assert 0 < int(nr_free_pages(program)) < total < guest.linux.kernel.view.ram_size >> 12
+    assert get_dmesg(program).count(b"\n") > 50
+    assert idle_task(program, 0).comm.string_() == b"swapper/0"
+    assert len(loadavg(program)) == 3
+    assert any(desc for _number, desc in for_each_irq_desc(program))
+    assert int(ktime_get_real_seconds(program)) > 946_684_800

@@ -1,17 +1,16 @@
-"""ELF notes of a core: the registers of each CPU, and what a Linux kernel says of itself to tools.
+"""ELF notes of a core: the registers of a CPU.
 
-Sources: Linux include/linux/elfcore.h (elf_prstatus) and arch/x86/include/asm/user_64.h; System V gABI, note section;
-SDM 1 10.5.1 (FXSAVE).
+Sources: Linux include/linux/elfcore.h (elf_prstatus), arch/x86/include/asm/user_64.h; SDM 1 10.5.1 (FXSAVE).
 """
 
 from __future__ import annotations
 
 import struct
 
+from vmdbg.cores.elf_notes import note
 from vmdbg.debugger.cpu import Cpu
 
 NT_PRSTATUS, NT_FPREGSET = 1, 2
-NT_VMCOREINFO = 0
 GENERAL = (
     "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
     "orig_rax", "rip", "cs", "rflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs",
@@ -21,16 +20,6 @@ NO_SYSTEM_CALL = (1 << 64) - 1
 MXCSR_MASK = 0xFFFF
 _STATUS = struct.Struct("<iiihxxQQiiii64x27Qi4x")
 """struct elf_prstatus: signal, pending and held signals, pid, parent, group, session, times, registers, fpvalid."""
-
-
-def note(name: bytes, kind: int, data: bytes) -> bytes:
-    """One note; name and contents are filled up to four bytes."""
-    header = struct.pack("<III", len(name) + 1, len(data), kind)
-    return header + _filled(name + b"\0") + _filled(data)
-
-
-def _filled(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)
 
 
 def cpu_notes(cpu: Cpu) -> bytes:
@@ -52,8 +41,3 @@ def _fxsave(cpu: Cpu) -> bytes:
     stack = b"".join(cpu.read(f"st{number}").to_bytes(16, "little") for number in range(8))
     vectors = b"".join(cpu.read(f"xmm{number}").to_bytes(16, "little") for number in range(16))
     return (head + stack + vectors).ljust(512, b"\0")
-
-
-def vmcoreinfo_note(text: bytes) -> bytes:
-    """What crash tools read to find a Linux kernel's structures (Documentation/admin-guide/kdump/vmcoreinfo.rst)."""
-    return note(b"VMCOREINFO", NT_VMCOREINFO, text)
