@@ -378,8 +378,9 @@ class Guest:
     def queries(self) -> Queries:
         """Questions about the whole history: who wrote, all calls, all exceptions and so on."""
         from vmdbg.queries.queries import Queries
+        from vmdbg.session.known_linux import linux_of
 
-        return Queries(self.timeline, self.recording)
+        return Queries(self.timeline, self.recording, linux=lambda: linux_of(self.session))
 
 
 def _mode(architectural: bool) -> StepMode:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vmdbg.engine.exits import Access, BreakpointHit, WatchHit, WatchpointHit
 from vmdbg.engine.stops import Breakpoints, Stops, Watchpoint
 from vmdbg.machine.outcome import Outcome
 from vmdbg.queries.rows import AccessRow, ExecutionRow
+from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical
 
@@ -30,20 +30,19 @@ class AccessQuery:
         return Stops(watchpoints=(Watchpoint(0, self.address, self.size, self.accesses, self.physical),))
 
 
-class AccessScan:
-    wants_more = False
-
+class AccessScan(RowScan):
     def __init__(self, timeline: Timeline, query: AccessQuery) -> None:
-        self.stops = query.stops
-        self._timeline = timeline
-        self._rows: list[AccessRow] = []
+        super().__init__(timeline)
+        self._stops = query.stops
+
+    @property
+    def stops(self) -> Stops:
+        return self._stops
 
     def take(self, outcome: Outcome) -> None:
         if isinstance(outcome, WatchpointHit):
-            self._rows += [access_row(self._timeline, hit) for hit in outcome.hits]
-
-    def finish(self) -> Sequence[AccessRow]:
-        return self._rows
+            for hit in outcome.hits:
+                self.add(access_row(self.timeline, hit))
 
 
 def access_row(timeline: Timeline, hit: WatchHit) -> AccessRow:
@@ -79,19 +78,16 @@ class ExecutionQuery:
         return Stops(Breakpoints(linear=tuple(Linear(address) for address in self.addresses)))
 
 
-class ExecutionScan:
-    wants_more = False
-
+class ExecutionScan(RowScan):
     def __init__(self, timeline: Timeline, query: ExecutionQuery) -> None:
-        self.stops = query.stops
-        self._timeline = timeline
-        self._rows: list[ExecutionRow] = []
+        super().__init__(timeline)
+        self._stops = query.stops
+
+    @property
+    def stops(self) -> Stops:
+        return self._stops
 
     def take(self, outcome: Outcome) -> None:
         if isinstance(outcome, BreakpointHit):
-            engine = self._timeline.machine.engine
-            rsp, cr3 = engine.read_registers(("rsp", "cr3"))
-            self._rows.append(ExecutionRow(self._timeline.position, Linear(engine.linear_pc), rsp, cr3))
-
-    def finish(self) -> Sequence[ExecutionRow]:
-        return self._rows
+            rsp, cr3 = self.engine.read_registers(("rsp", "cr3"))
+            self.add(ExecutionRow(self.timeline.position, Linear(self.engine.linear_pc), rsp, cr3))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from vmdbg.engine.exits import BreakpointHit, EventCaught, EventKind, ExceptionDelivered
 from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.machine.outcome import Outcome
+from vmdbg.queries.guest_memory import read_integer
 from vmdbg.queries.rows import CallRow, SystemCallRow
+from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Linear, Physical
-from vmdbg.x86.linear_memory import LinearMemory, UnmappedLinearError
-from vmdbg.x86.paging import Paging
-from vmdbg.x86.physical_memory import UnmappedPhysicalError
+from vmdbg.units import Linear
 
 SYSTEM_V_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 """System V ABI, AMD64 supplement, 3.2.3."""
@@ -57,11 +55,10 @@ class CallQuery:
         return CallScan(timeline, self)
 
 
-class CallScan:
+class CallScan(RowScan):
     def __init__(self, timeline: Timeline, query: CallQuery) -> None:
-        self._timeline = timeline
+        super().__init__(timeline)
         self._query = query
-        self._rows: list[CallRow] = []
         self._open = _Open()
         self._beyond = False
 
@@ -78,17 +75,17 @@ class CallScan:
     def take(self, outcome: Outcome) -> None:
         if not isinstance(outcome, BreakpointHit):
             return
-        engine = self._timeline.machine.engine
+        engine = self.timeline.machine.engine
         pc = engine.linear_pc
         rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
         index = self._open.rows.pop(_Return(pc, rsp, cr3), None)
         if index is not None:
-            self._rows[index] = replace(self._rows[index], returned=self._timeline.position, value=rax)
+            self.rows[index] = replace(self.rows[index], returned=self.timeline.position, value=rax)
         if pc == self._query.function and not self._beyond:
             self._entered(rsp, cr3)
 
     def _entered(self, rsp: int, cr3: int) -> None:
-        timeline, engine = self._timeline, self._timeline.machine.engine
+        timeline, engine = self.timeline, self.timeline.machine.engine
         wide = is_long_mode(timeline)
         size = 8 if wide else 4
         caller = read_integer(timeline, rsp, size)
@@ -97,13 +94,10 @@ class CallScan:
         else:
             places = range(rsp + size, rsp + size * (1 + min(self._query.count, STACK_ARGUMENTS)), size)
             arguments = tuple(read_integer(timeline, place, size) for place in places)
-        if len(self._open.rows) < MOST_OPEN:
-            self._open.rows[_Return(caller, rsp + size, cr3)] = len(self._rows)
         function = Linear(self._query.function)
-        self._rows.append(CallRow(timeline.position, function, Linear(caller), arguments, cr3, None, None))
-
-    def finish(self) -> Sequence[CallRow]:
-        return self._rows
+        index = self.add(CallRow(timeline.position, function, Linear(caller), arguments, cr3, None, None))
+        if index is not None and len(self._open.rows) < MOST_OPEN:
+            self._open.rows[_Return(caller, rsp + size, cr3)] = index
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +110,11 @@ class SystemCallQuery:
         return SystemCallScan(timeline, self)
 
 
-class SystemCallScan:
+class SystemCallScan(RowScan):
     def __init__(self, timeline: Timeline, query: SystemCallQuery) -> None:
-        self._timeline = timeline
+        super().__init__(timeline)
         self._numbers = query.numbers
-        self._entry = timeline.machine.engine.read_register("lstar")
-        self._rows: list[SystemCallRow] = []
+        self._entry = self.engine.read_register("lstar")
         self._open = _Open()
         self._beyond = False
 
@@ -151,66 +144,37 @@ class SystemCallScan:
                 pass
 
     def _at_breakpoint(self) -> None:
-        engine = self._timeline.machine.engine
+        engine = self.timeline.machine.engine
         pc = engine.linear_pc
         rsp, cr3, rax, rcx = engine.read_registers(("rsp", "cr3", "rax", "rcx"))
         place = next((p for p in self._open.rows if p.address == pc and p.rsp == rsp), None)
         if place is not None:
             index = self._open.rows.pop(place)
-            self._rows[index] = replace(self._rows[index], returned=self._timeline.position, value=rax)
+            self.rows[index] = replace(self.rows[index], returned=self.timeline.position, value=rax)
         if pc == self._entry and not self._beyond:
             arguments = tuple(engine.read_registers(LINUX_ARGUMENTS))
             self._entered(rax, arguments, cr3, rcx, rsp)
 
     def _interrupted(self) -> None:
         """INT 80h: the frame on the stack says where it came from (SDM 3A 6.12.1, 6.14.2)."""
-        engine = self._timeline.machine.engine
+        engine = self.timeline.machine.engine
         rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
         arguments = tuple(engine.read_registers(LINUX32_ARGUMENTS))
-        size = 8 if is_long_mode(self._timeline) else 4
-        back, stack = (read_integer(self._timeline, rsp + size * index, size) for index in (0, 3))
+        size = 8 if is_long_mode(self.timeline) else 4
+        back, stack = (read_integer(self.timeline, rsp + size * index, size) for index in (0, 3))
         self._entered(rax, arguments, cr3, back, stack)
 
     def _entered(self, number: int, arguments: tuple[int, ...], cr3: int, back: int, rsp: int) -> None:
         number &= 0xFFFFFFFF
         if self._numbers and number not in self._numbers:
             return
-        if len(self._open.rows) < MOST_OPEN:
-            self._open.rows[_Return(back, rsp, cr3)] = len(self._rows)
-        self._rows.append(SystemCallRow(self._timeline.position, Linear(back), number, arguments, cr3, None, None))
-
-    def finish(self) -> Sequence[SystemCallRow]:
-        return self._rows
+        row = SystemCallRow(self.timeline.position, Linear(back), number, arguments, cr3, None, None)
+        index = self.add(row)
+        if index is not None and len(self._open.rows) < MOST_OPEN:
+            self._open.rows[_Return(back, rsp, cr3)] = index
 
 
 def is_long_mode(timeline: Timeline) -> bool:
     """Whether the CPU runs 64-bit code: EFER.LMA and CS.L (SDM 3A 2.2.4, 3.4.5)."""
     efer, flags = timeline.machine.engine.read_registers(("efer", "cs_flags"))
     return bool(efer & 1 << 10 and flags & 1 << 21)
-
-
-class _Ram:
-    """RAM for the page walker."""
-
-    def __init__(self, ram: memoryview) -> None:
-        self._ram = ram
-
-    def read(self, address: Physical, size: int) -> bytes:
-        data = bytes(self._ram[address : address + size])
-        if len(data) < size:
-            raise UnmappedPhysicalError(address, size)
-        return data
-
-    def write(self, address: Physical, data: bytes) -> None:
-        raise UnmappedPhysicalError(address, len(data))
-
-
-def read_integer(timeline: Timeline, address: int, size: int) -> int:
-    """What lies at a linear address; 0 where nothing does."""
-    engine = timeline.machine.engine
-    cr0, cr3, cr4, efer = engine.read_registers(("cr0", "cr3", "cr4", "efer"))
-    paging = Paging(cr0, cr3, cr4, efer)
-    try:
-        return int.from_bytes(LinearMemory(_Ram(engine.ram), paging).read(Linear(address), size), "little")
-    except UnmappedLinearError:
-        return 0

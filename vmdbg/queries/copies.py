@@ -16,7 +16,7 @@ from multiprocessing.sharedctypes import RawArray
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.lifetime import live_as_worker, signals_wait
 from vmdbg.queries.parallel import Part, ended_with
-from vmdbg.queries.scan import Query, Row, scan
+from vmdbg.queries.scan import Query, Row, joined, scan
 from vmdbg.timeline.timeline import CHECKPOINT_SECONDS, GRID, Progress, Timeline
 
 LOOK_SECONDS = 0.2
@@ -139,7 +139,7 @@ def scan_copies(
                 on_progress(inheritance.shares.done())
             for index, rows in (part for future in done for part in future.result()):
                 found[index] = rows
-    return [row for rows in found for row in rows]
+    return joined(query, found)
 
 
 @contextmanager

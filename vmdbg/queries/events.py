@@ -10,6 +10,7 @@ from vmdbg.engine.stops import Catches, Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.rows import Cr3Row, DeliveryRow, PortRow
+from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Tick
 from vmdbg.x86.mode import privilege_level
@@ -27,23 +28,21 @@ class ExceptionQuery:
         return ExceptionScan(timeline, self)
 
 
-class ExceptionScan:
-    wants_more = False
-
+class ExceptionScan(RowScan):
     def __init__(self, timeline: Timeline, query: ExceptionQuery) -> None:
-        self.stops = Stops(catches=Catches(vectors=query.vectors))
-        self._timeline = timeline
-        self._rows: list[DeliveryRow] = []
+        super().__init__(timeline)
+        self._stops = Stops(catches=Catches(vectors=query.vectors))
+
+    @property
+    def stops(self) -> Stops:
+        return self._stops
 
     def take(self, outcome: Outcome) -> None:
         if isinstance(outcome, ExceptionDelivered):
             d = outcome.delivery
-            self._rows.append(
-                DeliveryRow(self._timeline.position, d.kind, d.vector, d.error_code, Linear(d.linear_pc), d.cr2, d.cpl)
+            self.add(
+                DeliveryRow(self.timeline.position, d.kind, d.vector, d.error_code, Linear(d.linear_pc), d.cr2, d.cpl)
             )
-
-    def finish(self) -> Sequence[DeliveryRow]:
-        return self._rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +55,15 @@ class InterruptQuery:
         return InterruptScan(timeline, self)
 
 
-class InterruptScan:
-    wants_more = False
-    stops = Stops()
-
+class InterruptScan(RowScan):
     def __init__(self, timeline: Timeline, query: InterruptQuery) -> None:
-        self._timeline = timeline
+        super().__init__(timeline)
         self._vectors = query.vectors
-        self._rows: list[DeliveryRow] = []
         timeline.machine.on_interrupt = self._on_interrupt
+
+    @property
+    def stops(self) -> Stops:
+        return Stops()
 
     def take(self, outcome: Outcome) -> None:
         pass
@@ -73,15 +72,15 @@ class InterruptScan:
         """Between two instructions: the registers are what the interrupt strikes."""
         if vector not in self._vectors:
             return
-        engine = self._timeline.machine.engine
+        engine = self.timeline.machine.engine
         cr2, *ring = engine.read_registers(("cr2", "cr0", "rflags", "ss_flags"))
         position, pc = Position(Tick(now), 1), Linear(engine.linear_pc)
         row = DeliveryRow(position, DeliveryKind.EXTERNAL, vector, 0, pc, Linear(cr2), privilege_level(*ring))
-        self._rows.append(row)
+        self.add(row)
 
     def finish(self) -> Sequence[DeliveryRow]:
-        self._timeline.machine.on_interrupt = None
-        return self._rows
+        self.timeline.machine.on_interrupt = None
+        return self.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +97,22 @@ class PortQuery:
 _PORT_EVENTS = {Access.READ: EventKind.PORT_READ, Access.WRITE: EventKind.PORT_WRITE}
 
 
-class PortScan:
-    wants_more = False
-
+class PortScan(RowScan):
     def __init__(self, timeline: Timeline, query: PortQuery) -> None:
+        super().__init__(timeline)
         events = frozenset(_PORT_EVENTS[access] for access in query.accesses)
-        self.stops = Stops(catches=Catches(events=events, ports=query.ports))
-        self._timeline = timeline
-        self._rows: list[PortRow] = []
+        self._stops = Stops(catches=Catches(events=events, ports=query.ports))
+
+    @property
+    def stops(self) -> Stops:
+        return self._stops
 
     def take(self, outcome: Outcome) -> None:
         if isinstance(outcome, EventCaught):
             writes = outcome.kind is EventKind.PORT_WRITE
-            pc = Linear(self._timeline.machine.engine.linear_pc)
+            pc = Linear(self.timeline.machine.engine.linear_pc)
             access, value = (Access.WRITE, outcome.value) if writes else (Access.READ, None)
-            self._rows.append(PortRow(self._timeline.position, pc, access, outcome.subject, value))
-
-    def finish(self) -> Sequence[PortRow]:
-        return self._rows
+            self.add(PortRow(self.timeline.position, pc, access, outcome.subject, value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +123,12 @@ class Cr3Query:
         return Cr3Scan(timeline)
 
 
-class Cr3Scan:
-    wants_more = False
-    stops = Stops(catches=Catches(events=frozenset({EventKind.CR3_LOAD})))
-
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self._rows: list[Cr3Row] = []
+class Cr3Scan(RowScan):
+    @property
+    def stops(self) -> Stops:
+        return Stops(catches=Catches(events=frozenset({EventKind.CR3_LOAD})))
 
     def take(self, outcome: Outcome) -> None:
         if isinstance(outcome, EventCaught):
-            pc = Linear(self._timeline.machine.engine.linear_pc)
-            self._rows.append(Cr3Row(self._timeline.position, pc, outcome.subject, outcome.value))
-
-    def finish(self) -> Sequence[Cr3Row]:
-        return self._rows
+            pc = Linear(self.timeline.machine.engine.linear_pc)
+            self.add(Cr3Row(self.timeline.position, pc, outcome.subject, outcome.value))

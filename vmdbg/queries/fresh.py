@@ -10,13 +10,15 @@ import os
 from multiprocessing import context, popen_spawn_posix, reduction, resource_tracker, spawn, util
 from multiprocessing.process import BaseProcess
 
+from vmdbg.queries.scan import Conditioned
+
 MAIN = "__main__"
 _OF_MAIN = ("init_main_from_name", "init_main_from_path")
 
 
 def can_be_sent(question: object) -> bool:
-    """Whether a fresh process finds what the question is made of."""
-    return type(question).__module__ != MAIN
+    """Whether a fresh process finds what the question is made of: a condition of the user's is of this process."""
+    return type(question).__module__ != MAIN and not isinstance(question, Conditioned)
 
 
 class _Popen(popen_spawn_posix.Popen):

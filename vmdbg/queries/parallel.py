@@ -13,7 +13,7 @@ from pathlib import Path
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.fresh import FreshContext
 from vmdbg.queries.lifetime import end_workers, live_as_worker
-from vmdbg.queries.scan import Query, Row, scan
+from vmdbg.queries.scan import Query, Row, joined, scan
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.timeline import Progress, Timeline
@@ -103,7 +103,7 @@ def scan_parts(
         for future in waiting:
             future.cancel()
         raise
-    return [row for rows in found for row in rows]
+    return joined(query, found)
 
 
 def _abreast(count: int, workers: int) -> list[int]:
@@ -131,6 +131,6 @@ def scan_here(
             on_progress(min(1.0, Tick(position.tick - start.tick) / whole))
 
     try:
-        return list(scan(timeline, query, start, end, checked))
+        return joined(query, [scan(timeline, query, start, end, checked)])
     finally:
         timeline.seek(origin)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 from vmdbg.engine.exits import Access, WatchpointHit
@@ -20,6 +21,8 @@ from vmdbg.queries.copies import can_fork, scan_copies
 from vmdbg.queries.difference import difference
 from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
 from vmdbg.queries.fresh import can_be_sent
+from vmdbg.queries.linux.known import KnownLinux
+from vmdbg.queries.linux.questions import LinuxQuestions
 from vmdbg.queries.parallel import Part, file_scan, intervals, processes, scan_here, scan_parts, split
 from vmdbg.queries.rows import (
     AccessRow,
@@ -32,7 +35,7 @@ from vmdbg.queries.rows import (
     StateDifference,
     SystemCallRow,
 )
-from vmdbg.queries.scan import Query, Row
+from vmdbg.queries.scan import Conditioned, Query, Row
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording
 from vmdbg.timeline.reverse import reverse_search
@@ -45,7 +48,7 @@ LONGEST_RANGE = 1 << 16
 """Bytes of code whose executions can be asked for at once."""
 
 
-class Queries:
+class Queries(LinuxQuestions):
     """Questions about a timeline. It is where it was afterwards; nothing that happens in between is seen by the guest.
 
     Long histories are searched by several processes: as many as there are cores, `workers`, or those of any
@@ -61,18 +64,32 @@ class Queries:
         executor: Executor | None = None,
         workers: int | None = None,
         on_progress: Progress | None = None,
+        linux: Callable[[], KnownLinux] | None = None,
     ) -> None:
+        """`linux` finds the kernel that the guest has at the history's end. Raises UserError if there is none."""
         self._timeline = timeline
         self._recording = recording
+        self.linux = linux
+        self._only: Callable[[], bool] | None = None
         self._executor = executor
-        self._workers = workers if workers is not None else os.cpu_count() or 1
+        self._workers = workers if workers is not None else _cores()
         self._on_progress = on_progress
 
     def using(
         self, *, executor: Executor | None = None, workers: int | None = None, on_progress: Progress | None = None
     ) -> Queries:
         """The same questions, answered with other means."""
-        return Queries(self._timeline, self._recording, executor=executor, workers=workers, on_progress=on_progress)
+        other = copy(self)
+        other._executor = executor
+        other._workers = workers if workers is not None else _cores()
+        other._on_progress = on_progress
+        return other
+
+    def only_if(self, holds: Callable[[], bool]) -> Queries:
+        """The same questions about the instants at which something holds, when the guest stands there."""
+        other = copy(self)
+        other._only = holds
+        return other
 
     def who_wrote(
         self, address: int, size: int = 1, *, before: Position | None = None, physical: bool = False
@@ -158,6 +175,8 @@ class Queries:
     def run(self, query: Query) -> list[Row]:
         """The rows of any query over the whole history."""
         timeline = self._timeline
+        if self._only is not None:
+            query = Conditioned(query, self._only)
         ticks = timeline.end.tick - timeline.start.tick
         if self._executor is None and (self._workers < 2 or ticks < WORTH_PROCESSES):
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
@@ -197,3 +216,7 @@ def _checked_size(size: int) -> int:
     if size < 1:
         raise UserError(f"{size} bytes are no range of memory")
     return size
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1

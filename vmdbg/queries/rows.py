@@ -135,3 +135,105 @@ class StateDifference:
     registers: tuple[RegisterChange, ...]
     memory: tuple[MemoryChange, ...]
     devices: tuple[DeviceChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxCallRow:
+    """A system call of Linux, at the kernel's first instruction, by its names.
+
+    `returned` is where the kernel is about to return to the caller, and `ticks` how long that took; both are None for a
+    call that did not return. `result` is what the caller gets, as `3` or `-ENOENT`, or `restarted`.
+    """
+
+    position: Position
+    task: str
+    pid: int
+    process: int
+    name: str
+    arguments: str
+    result: str | None
+    value: int | None
+    returned: Position | None
+    ticks: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRow:
+    """A page fault, at the handler's first instruction. `pc` is where it struck, `address` what was accessed."""
+
+    position: Position
+    task: str
+    pid: int
+    what: str
+    address: Linear
+    pc: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRow:
+    """The processor goes from one task to another, `next_task`. `ticks` is how long the first one had it.
+
+    `state` is why it lost it: R it could go on, S and D it waits, X it is over, and so on as ps(1) has it.
+    """
+
+    position: Position
+    task: str
+    pid: int
+    state: str
+    next_task: str
+    next_pid: int
+    ticks: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WakeRow:
+    """`task` runs, or is interrupted, and wakes `woken`, which is `new` if it never ran."""
+
+    position: Position
+    task: str
+    pid: int
+    woken: str
+    woken_pid: int
+    new: bool
+    caller: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class SlabRow:
+    """Memory of the slab allocator, or a larger piece by kmalloc(), was allocated or freed.
+
+    `position` is at the allocator's first instruction, `caller` who called it. `size` is what was asked for; None for
+    what is freed. `cache` is "" for memory that is in no slab.
+    """
+
+    position: Position
+    task: str
+    pid: int
+    what: str
+    address: Linear
+    size: int | None
+    cache: str
+    object_size: int | None
+    allocator: str
+    caller: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """How often a task was found at an instruction; `pc` None while the CPU slept."""
+
+    task: str
+    pid: int
+    ring: int
+    pc: Linear | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """How many rows, or samples, have the same of what was asked for, and what share that is in percent."""
+
+    count: int
+    percent: float
+    what: str
+    ticks: int | None

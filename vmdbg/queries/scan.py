@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, WatchpointHit
 from vmdbg.engine.stops import Stops
@@ -11,6 +13,7 @@ from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Tick
 
 Row = Any
 """One of vmdbg.queries.rows."""
@@ -49,6 +52,77 @@ class Query(Protocol):
         ...
 
 
+@runtime_checkable
+class Sampling(Protocol):
+    """A scan that is to be shown some instants besides, as LimitReached."""
+
+    def next_sample(self, now: Tick) -> Tick:
+        """The first that comes after `now`."""
+        ...
+
+
+@runtime_checkable
+class Joining(Protocol):
+    """A question whose rows are finished when all parts of the history are known."""
+
+    def join(self, parts: Sequence[Sequence[Row]]) -> list[Row]:
+        """All rows, from those of the parts in order."""
+        ...
+
+
+class RowScan(ABC):
+    """What scans have in common. `only` says at a row's instant whether the row is wanted."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self.engine = timeline.machine.engine
+        self.rows: list[Any] = []
+        self.only: Callable[[], bool] | None = None
+
+    @property
+    @abstractmethod
+    def stops(self) -> Stops: ...
+
+    @property
+    def wants_more(self) -> bool:
+        return False
+
+    @abstractmethod
+    def take(self, outcome: Outcome) -> None: ...
+
+    def add(self, row: Row) -> int | None:
+        """The index of the row; None if it is not wanted."""
+        if self.only is not None and not self.only():
+            return None
+        self.rows.append(row)
+        return len(self.rows) - 1
+
+    def finish(self) -> Sequence[Row]:
+        return self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioned:
+    """A question about the instants at which something holds. It stays in this process and its copies."""
+
+    query: Query
+    holds: Callable[[], bool]
+
+    def begin(self, timeline: Timeline) -> Scan:
+        scan = self.query.begin(timeline)
+        assert isinstance(scan, RowScan), "every question of ours is"
+        scan.only = self.holds
+        return scan
+
+    def join(self, parts: Sequence[Sequence[Row]]) -> list[Row]:
+        return joined(self.query, parts)
+
+
+def joined(query: Query, parts: Sequence[Sequence[Row]]) -> list[Row]:
+    """The rows of all parts, in order."""
+    return query.join(parts) if isinstance(query, Joining) else [row for rows in parts for row in rows]
+
+
 FOLLOW_TICKS = 1_000_000_000
 """How far beyond its part a scan follows what it has begun."""
 
@@ -59,15 +133,17 @@ def scan(
     """The rows of what happens from `start` up to `end`. Leaves the timeline somewhere."""
     with timeline.undisturbed():
         timeline.go(start)
-        pass_ = query.begin(timeline)
+        heard = timeline.machine.on_interrupt
         try:
+            pass_ = query.begin(timeline)
             _run(timeline, pass_, end, checked)
             if pass_.wants_more:
                 farthest = min(timeline.end, Position(type(end.tick)(end.tick + FOLLOW_TICKS)))
                 _run(timeline, pass_, farthest, checked, while_wanted=True)
+            return pass_.finish()
         finally:
+            timeline.machine.on_interrupt = heard
             arm(timeline.machine.engine, Stops())
-    return pass_.finish()
 
 
 def _run(
@@ -89,9 +165,12 @@ def _run(
             stops = pass_.stops
             arm(engine, stops)
             before, taken = timeline.position, False
-            outcome = timeline.advance(end, over_breakpoint=over)
+            sample = pass_.next_sample(before.tick) if isinstance(pass_, Sampling) else end.tick
+            outcome = timeline.advance(min(end, Position(sample)), over_breakpoint=over)
             over = isinstance(outcome, BreakpointHit | EventCaught)
             if isinstance(outcome, LimitReached):
+                if sample <= timeline.position.tick < end.tick:
+                    pass_.take(outcome)
                 if checked is not None:
                     checked(timeline.position)
                 continue

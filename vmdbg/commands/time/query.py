@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from vmdbg.commands.points.watch import object_size
-from vmdbg.document.document import Column, Document, Json, Style, Text, address, document, joined, table, text
-from vmdbg.document.layout import printable
+from vmdbg.document.document import Document
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
-from vmdbg.machine.snapshot import Position
+from vmdbg.queries.profile import EVERY
 from vmdbg.queries.queries import Queries
 from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.known_linux import linux_of
 from vmdbg.session.numbers import how_many, port
+from vmdbg.session.positions import ticks_of
+from vmdbg.session.query_rows import rows_document
+from vmdbg.session.questions import condition, counted, default_count
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command, did_you_mean
 from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import find_vector
 
 SHOWN = 50
 MOST_ARGUMENTS = 6
-CODE = frozenset({"pc", "function", "caller"})
-"""Fields that are shown with their symbols."""
 
 
 def declare(parser: Parser) -> None:
     parser.add_argument("question", metavar="QUESTION", help=", ".join(QUESTIONS))
     parser.add_argument(
-        "what", nargs="*", metavar="ADDRESS", help="ADDRESS SIZE, FUNCTION ARGUMENTS, VECTOR ..., PORT ..., NUMBER ..."
+        "what", nargs="*", metavar="ADDRESS", help="ADDRESS SIZE, FUNCTION ARGUMENTS, CALL ..., VECTOR ..., PORT ..."
     )
     parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
+    parser.add_argument("--process", default="", metavar="PROCESS", help="of Linux's events, those of this PID or name")
+    parser.add_argument("--failed", action="store_true", help="of system calls, those that returned an error")
+    parser.add_argument("--durations", action="store_true", help="how many ticks each system call took")
+    parser.add_argument("--size", default="", metavar="EXPRESSION", help="of allocations and frees: so many bytes")
+    parser.add_argument("--cache", default="", metavar="NAME", help="of allocations and frees: this slab cache")
+    parser.add_argument("--every", default="", metavar="TIME", help=f"how often a profile looks ({EVERY} ticks)")
+    parser.add_argument("--count-by", default="", metavar="FIELDS", help="count rows by columns, as task,function")
+    parser.add_argument("--csv", action="store_true", help="all rows as comma-separated values")
     parser.add_argument("--limit", type=how_many, default=SHOWN, metavar="NUMBER", help=f"rows shown ({SHOWN})")
 
 
@@ -51,26 +59,70 @@ def declare(parser: Parser) -> None:
         "query ports 0x3f8 --limit 5",
         "query cr3 --json",
         "query console",
+        "query profile",
+        "query calls deposit 2 if rdi != 0",
+        "query interrupts --count-by vector",
+        "query ports 0x3f8 --csv --limit 5",
     ),
+    condition=True,
 )
 def query(session: Session, arguments: Arguments) -> Document:
     """Ask what happened from the start of the history to its end: all writes, calls, exceptions, port accesses ...
 
-    writes, reads, accesses ADDRESS SIZE; executions ADDRESS SIZE; calls FUNCTION ARGUMENTS; syscalls NUMBER ...;
-    exceptions and interrupts VECTOR ...; ports PORT ...; cr3; console PORT. `goto` takes the positions.
+    writes, reads, accesses ADDRESS SIZE; executions ADDRESS SIZE; calls FUNCTION ARGUMENTS; exceptions and interrupts
+    VECTOR ...; ports PORT ...; cr3; console PORT; profile. Of Linux: syscalls NAME ...; page-faults; switches; wakeups;
+    allocations; frees; object ADDRESS. `if CONDITION` at the end is looked at where each row happened. `goto` takes the
+    positions.
     """
     ask = QUESTIONS.get(arguments.question)
     if ask is None:
         close = did_you_mean(arguments.question, QUESTIONS)
         raise UserError(f"{arguments.question!r} is no question{close}; there are: {', '.join(QUESTIONS)}")
-    if arguments.limit < 1:
-        raise UserError("--limit takes a number from 1 on")
+    _refuse_useless(arguments)
     workers = None if Effect.HOST in session.allowed else 1
-    queries = Queries(session.debugger.timeline, workers=workers, on_progress=session.progress)
+    queries = Queries(
+        session.debugger.timeline, workers=workers, on_progress=session.progress, linux=lambda: linux_of(session)
+    )
     asked = ask(session, arguments)
+    if arguments.condition:
+        queries = queries.only_if(condition(session, arguments.condition))
     with elsewhen(session):
         rows = asked(queries)
-    return _document(session, rows, arguments.limit)
+    fields = arguments.count_by or default_count(rows)
+    if fields:
+        rows = counted(session, rows, fields)
+    return rows_document(session, rows, arguments.limit, durations=arguments.durations, as_csv=arguments.csv)
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    name: str
+    questions: frozenset[str]
+
+
+_SLAB = frozenset({"allocations", "frees"})
+_OF_SOMEBODY = frozenset({"syscalls", "page-faults", "switches", "wakeups", "profile"}) | _SLAB
+OF_LINUX = frozenset({"page-faults", "switches", "wakeups", "object"}) | _SLAB
+"""Questions that only a Linux answers."""
+OPTIONS = (
+    _Option("process", _OF_SOMEBODY),
+    _Option("failed", frozenset({"syscalls"})),
+    _Option("durations", frozenset({"syscalls"})),
+    _Option("size", _SLAB),
+    _Option("cache", _SLAB),
+    _Option("every", frozenset({"profile"})),
+    _Option("physical", frozenset({"writes", "reads", "accesses", "executions"})),
+)
+
+
+def _refuse_useless(arguments: Arguments) -> None:
+    """What would be ignored is not taken."""
+    for option in OPTIONS:
+        if getattr(arguments, option.name) and arguments.question not in option.questions:
+            takers = ", ".join(sorted(option.questions))
+            raise UserError(f"--{option.name} means nothing to {arguments.question}: it is for {takers}")
+    if arguments.question == "console" and arguments.condition:
+        raise UserError("a condition means nothing to console: what was written is known without going there")
 
 
 Asked = Callable[[Queries], Sequence[Any]]
@@ -112,8 +164,44 @@ def _vector(word: str) -> int:
 
 
 def _system_calls(session: Session, arguments: Arguments) -> Asked:
-    numbers = [session.integer(word) for word in arguments.what]
+    """By Linux's names where it is Linux, else by numbers."""
+    calls = list(arguments.what)
+    with elsewhen(session, session.debugger.timeline.end):
+        is_linux = session.system.find() is not None
+    if is_linux or arguments.process or arguments.failed:
+        return lambda queries: queries.linux_calls(calls, process=arguments.process, failed=arguments.failed)
+    numbers = [session.integer(word) for word in calls]
     return lambda queries: queries.system_calls(numbers)
+
+
+def _of_process(kind: str) -> Callable[[Session, Arguments], Asked]:
+    def ask(session: Session, arguments: Arguments) -> Asked:
+        del session
+        _between(arguments, 0, 0, "no more than options")
+        return lambda queries: getattr(queries, kind)(arguments.process)
+
+    return ask
+
+
+def _slab(kind: str) -> Callable[[Session, Arguments], Asked]:
+    def ask(session: Session, arguments: Arguments) -> Asked:
+        _between(arguments, 0, 0, "no more than options")
+        size = session.integer(arguments.size) if arguments.size else None
+        return lambda queries: getattr(queries, kind)(process=arguments.process, size=size, cache=arguments.cache)
+
+    return ask
+
+
+def _object(session: Session, arguments: Arguments) -> Asked:
+    (word,) = _between(arguments, 1, 1, "the address of something in it")
+    place = session.linear(word)
+    return lambda queries: queries.object_history(place)
+
+
+def _profile(session: Session, arguments: Arguments) -> Asked:
+    _between(arguments, 0, 0, "no more than options")
+    every = ticks_of(session, arguments.every) if arguments.every else EVERY
+    return lambda queries: queries.profile(every, process=arguments.process)
 
 
 def _ports(session: Session, arguments: Arguments) -> Asked:
@@ -140,6 +228,13 @@ QUESTIONS: dict[str, Callable[[Session, Arguments], Asked]] = {
     "executions": _memory("executions"),
     "calls": _calls,
     "syscalls": _system_calls,
+    "page-faults": _of_process("page_faults"),
+    "switches": _of_process("switches"),
+    "wakeups": _of_process("wakeups"),
+    "allocations": _slab("allocations"),
+    "frees": _slab("frees"),
+    "object": _object,
+    "profile": _profile,
     "exceptions": _deliveries("exceptions"),
     "interrupts": _deliveries("interrupts"),
     "ports": _ports,
@@ -153,53 +248,3 @@ def _between(arguments: Arguments, least: int, most: int, wanted: str) -> list[s
     if not least <= len(words) <= most:
         raise UserError(f"query {arguments.question} takes {wanted}")
     return words
-
-
-def _document(session: Session, rows: Sequence[Any], limit: int) -> Document:
-    value: list[Json] = [{name: _json(field) for name, field in _fields(row)} for row in rows]
-    if not rows:
-        return document(text("it never happened", Style.DIM), value=value)
-    columns = [Column(field.name, field.name, field.name == "position") for field in dataclasses.fields(rows[0])]
-    cells = [[_cell(session, name, field) for name, field in _fields(row)] for row in rows[:limit]]
-    more = len(rows) - len(cells)
-    left = [text(f"{more:,} more; --limit shows more, --json all", Style.DIM)] if more else []
-    return document(table(columns, cells), *left, value=value)
-
-
-def _fields(row: Any) -> list[tuple[str, Any]]:
-    return [(field.name, getattr(row, field.name)) for field in dataclasses.fields(row)]
-
-
-def _json(value: Any) -> Json:
-    match value:
-        case None | str():
-            return value
-        case Position():
-            return str(value)
-        case enum.Enum():
-            return value.name.lower()
-        case bytes():
-            return value.hex()
-        case tuple():
-            return [_json(item) for item in value]
-    return f"{value:#x}"
-
-
-def _cell(session: Session, name: str, value: Any) -> Text:
-    match value:
-        case None:
-            return text("")
-        case str():
-            return text(printable(value))
-        case Position():
-            return text(str(value), Style.DIM)
-        case enum.Enum():
-            return text(value.name.lower())
-        case bytes():
-            return text(value.hex(" "), Style.NUMBER)
-        case tuple():
-            return text(" ".join(f"{item:#x}" for item in value), Style.NUMBER)
-    if name in CODE:
-        where = session.describe(value)
-        return joined((address(value), text(f" <{where}>" if where else "", Style.SYMBOL)))
-    return text(str(value) if -10 < value < 10 or name == "number" else f"{value:#x}", Style.NUMBER)

@@ -47,7 +47,14 @@ class CurrentLocator:
         """None before there is one, and where memory contradicts itself."""
         try:
             (address,) = struct.unpack("<Q", memory.read(self.pointer, 8))
-            base = address - (self.image if address >= IMAGE_START else self.direct_map)
+        except UnmappedPhysicalError:
+            return None
+        return self.task(memory, address)
+
+    def task(self, memory: PhysicalMemory, address: int) -> CurrentTask | None:
+        """The task whose `struct task_struct` is at a linear address; None where memory contradicts itself."""
+        try:
+            base = self.physical(address)
             pid, process = (
                 int.from_bytes(memory.read(Physical(base + offset), 4), "little", signed=True)
                 for offset in (self.pid, self.process)
@@ -56,6 +63,10 @@ class CurrentLocator:
         except UnmappedPhysicalError:
             return None
         return CurrentTask(Linear(address), pid, process, name)
+
+    def physical(self, address: int) -> Physical:
+        """Of the kernel's image or what its direct map maps."""
+        return Physical(address - (self.image if address >= IMAGE_START else self.direct_map))
 
 
 @guarded("current task")

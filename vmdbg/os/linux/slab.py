@@ -33,11 +33,15 @@ class SlabCache:
 
 @guarded("slab caches")
 def slab_caches(kernel: Kernel) -> tuple[SlabCache, ...]:
+    return tuple(_cache(kernel, value) for value in cache_values(kernel))
+
+
+def cache_values(kernel: Kernel) -> Iterator[Value]:
+    """Every `struct kmem_cache`."""
     head = kernel.object("struct list_head", "slab_caches")
     if not int(head.next):
         raise NotThereYetError("slab caches")
-    values = list_entries(head, kernel.type("struct kmem_cache"), "list", MAX_CACHES)
-    return tuple(_cache(kernel, value) for value in values)
+    return list_entries(head, kernel.type("struct kmem_cache"), "list", MAX_CACHES)
 
 
 def _cache(kernel: Kernel, value: Value) -> SlabCache:

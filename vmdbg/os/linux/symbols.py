@@ -105,6 +105,11 @@ class KernelTable:
         index = bisect_left(self.addresses, self.addresses[index])
         return Location(self.symbol(index), address - self._address(index))
 
+    def names_at(self, address: int) -> list[str]:
+        """All symbols at exactly this address."""
+        raw = address - self.slide
+        return self.names[bisect_left(self.addresses, raw) : bisect_right(self.addresses, raw)]
+
     def __iter__(self) -> Iterator[Symbol]:
         return map(self.symbol, range(len(self.names)))
 

@@ -6,11 +6,13 @@ CONFIG_FTRACE_SYSCALLS; kallsyms finds them by name. Without it, parameters are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmdbg.c.text import escaped
 from vmdbg.os.linux.errno_names import errno_name
+from vmdbg.os.linux.flag_names import named
 from vmdbg.os.linux.walks import guarded
 from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import LinearMemory
@@ -23,6 +25,8 @@ MAX_CALLS = 1024
 MAX_TEXT = 64
 MAX_ERRNO = 4095
 _PREFIX = "__syscall_meta_"
+_CODE = "__x64_sys_"
+_NOT_THERE = "ni_syscall"
 _TEXT_PARAMETERS = frozenset({"filename", "pathname", "path", "oldname", "newname", "dir_name", "dev_name", "name"})
 _DATA_WRITERS = frozenset({"write", "pwrite64", "sendto"})
 
@@ -75,10 +79,10 @@ class SystemCalls:
         if not kernel.has_symbol("sys_call_table") or not 0 <= number < MAX_CALLS:
             return SystemCall(number, f"sys_{number}", None)
         entry = kernel.memory.u64(kernel.symbol("sys_call_table") + 8 * number)
-        location = kernel.table.nearest(entry)
-        if location is None or location.offset or not location.symbol.name.startswith("__x64_sys_"):
+        name = next((name for name in kernel.table.names_at(entry) if name.startswith(_CODE)), "")
+        name = name.removeprefix(_CODE)
+        if not name or (name == _NOT_THERE and number):
             return SystemCall(number, f"sys_{number}", None)
-        name = location.symbol.name.removeprefix("__x64_sys_")
         return SystemCall(number, name.removeprefix("new") if name in _NEW else name, self._parameters(name))
 
     def _parameters(self, name: str) -> tuple[Parameter, ...] | None:
@@ -98,29 +102,41 @@ class SystemCalls:
         `memory` is the caller's address space, for the text that arguments point to.
         """
         number = registers.get("orig_rax", registers.get("rax", 0)) & 0xFFFF_FFFF
-        call = self.call(number)
-        values = [registers.get(name, 0) for name in ARGUMENT_REGISTERS]
-        if call.parameters is None:
-            raw = tuple((name, f"{value:#x}") for name, value in zip(ARGUMENT_REGISTERS, values, strict=True))
-            return Invocation(number, call.name, raw)
-        shown = []
-        for parameter, value in zip(call.parameters, values, strict=False):
-            shown.append((parameter.name, _format(call, parameter, value, values, memory)))
-        return Invocation(number, call.name, tuple(shown))
+        return invocation(self.call(number), [registers.get(name, 0) for name in ARGUMENT_REGISTERS], memory)
+
+    def all(self) -> tuple[SystemCall, ...]:
+        """Every call that the table has, by number."""
+        found = (self.call(number) for number in range(MAX_CALLS))
+        return tuple(call for call in found if not call.name.startswith("sys_"))
+
+
+def invocation(call: SystemCall, values: Sequence[int], memory: LinearMemory | None) -> Invocation:
+    """A call with the values of ARGUMENT_REGISTERS; `memory` as SystemCalls.invocation() takes it."""
+    if call.parameters is None:
+        raw = tuple((name, f"{value:#x}") for name, value in zip(ARGUMENT_REGISTERS, values, strict=True))
+        return Invocation(call.number, call.name, raw)
+    shown = tuple(
+        (parameter.name, _format(call, parameter, value, values, memory))
+        for parameter, value in zip(call.parameters, values, strict=False)
+    )
+    return Invocation(call.number, call.name, shown)
 
 
 _NEW = frozenset({"newstat", "newfstat", "newlstat", "newuname"})
 
 
-def _format(call: SystemCall, parameter: Parameter, value: int, values: list[int], memory: LinearMemory | None) -> str:
+def _format(
+    call: SystemCall, parameter: Parameter, value: int, values: Sequence[int], memory: LinearMemory | None
+) -> str:
     kind = parameter.type
     if "char *" in kind and (parameter.name in _TEXT_PARAMETERS or "const" in kind):
         limit = min(values[2], MAX_TEXT) if call.name in _DATA_WRITERS else None
         return _text(value, memory, limit)
     if "*" in kind:
         return f"{value:#x}" if value else "NULL"
-    if call.name == "ioctl" and parameter.name == "cmd":
-        return f"{value & 0xFFFF_FFFF:#x}"
+    name = named(call.name, parameter.name, value)
+    if name is not None:
+        return name
     if kind in ("unsigned long", "size_t", "off_t", "loff_t") or "flags" in parameter.name:
         return f"{value:#x}" if value > 9 and kind == "unsigned long" else str(value)
     if kind.startswith("unsigned") or kind in ("umode_t", "uid_t", "gid_t", "u32"):

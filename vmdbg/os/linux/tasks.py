@@ -91,12 +91,16 @@ def _task(kernel: Kernel, value: Value, running: int) -> Task:
 
 def state_letter(value: Value) -> str:
     """As /proc/PID/stat: R running, S sleeping, D uninterruptible, I idle, T stopped, t traced, Z zombie."""
-    state = int(value.first_("__state", "state"))
+    return letter_of(int(value.first_("__state", "state")), int(value.exit_state))
+
+
+def letter_of(state: int, exit_state: int) -> str:
+    """state_letter() of the two members."""
     if state & _IDLE == _IDLE:
         return "I"
     if state & (_RTLOCK_WAIT | _FROZEN):
         return "D"
-    reported = (state | int(value.exit_state)) & _REPORTED
+    reported = (state | exit_state) & _REPORTED
     return _LETTERS[reported.bit_length()] if reported.bit_length() < len(_LETTERS) else "?"
 
 

@@ -1,0 +1,44 @@
+"""The guest's memory where a scan stands."""
+
+from __future__ import annotations
+
+from vmdbg.engine.port import Engine
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Linear, Physical
+from vmdbg.x86.linear_memory import LinearMemory, UnmappedLinearError
+from vmdbg.x86.paging import Paging
+from vmdbg.x86.physical_memory import UnmappedPhysicalError
+
+
+class Ram:
+    """x86.physical_memory.PhysicalMemory of RAM alone, which cannot be written."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._ram = engine.ram
+
+    def read(self, address: Physical, size: int) -> bytes:
+        data = bytes(self._ram[address : address + size]) if address >= 0 else b""
+        if len(data) < size:
+            raise UnmappedPhysicalError(address, size)
+        return data
+
+    def write(self, address: Physical, data: bytes) -> None:
+        raise UnmappedPhysicalError(address, len(data))
+
+
+def linear_memory(timeline: Timeline) -> LinearMemory:
+    """As the CPU sees it now."""
+    engine = timeline.machine.engine
+    cr0, cr3, cr4, efer = engine.read_registers(("cr0", "cr3", "cr4", "efer"))
+    return LinearMemory(Ram(engine), Paging(cr0, cr3, cr4, efer))
+
+
+def read_integer(timeline: Timeline, address: int, size: int) -> int:
+    """What lies at a linear address; 0 where nothing does."""
+    data = timeline.machine.engine.read_linear(Linear(address), size)
+    if len(data) == size:
+        return int.from_bytes(data, "little")
+    try:
+        return int.from_bytes(linear_memory(timeline).read(Linear(address), size), "little")
+    except UnmappedLinearError:
+        return 0

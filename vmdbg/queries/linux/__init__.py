@@ -1,0 +1,1 @@
+"""Questions about Linux: who called the kernel, who ran, who woke whom, who allocated what, where time went."""

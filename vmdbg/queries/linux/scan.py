@@ -1,0 +1,34 @@
+"""What scans of Linux have in common."""
+
+from __future__ import annotations
+
+from vmdbg.os.linux.current_locator import CurrentTask
+from vmdbg.queries.guest_memory import Ram
+from vmdbg.queries.linux.known import NOBODY, KnownLinux
+from vmdbg.queries.scan import RowScan
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Linear
+
+
+class LinuxScan(RowScan):
+    """A scan that knows who runs."""
+
+    def __init__(self, timeline: Timeline, known: KnownLinux) -> None:
+        super().__init__(timeline)
+        self.known = known
+        self._ram = Ram(self.engine)
+
+    def current(self) -> CurrentTask:
+        """Who runs; NOBODY where that cannot be told."""
+        return self.known.locator.read(self._ram) or NOBODY
+
+    def task_at(self, address: int) -> CurrentTask:
+        return self.known.locator.task(self._ram, address) or NOBODY
+
+    def task_word(self, task: int, offset: int) -> int:
+        """32 bits of a `struct task_struct`."""
+        return int.from_bytes(self._ram.read(self.known.locator.physical(task + offset), 4), "little")
+
+    def read(self, address: int, size: int) -> int | None:
+        """The value of `size` bytes at a linear address."""
+        return self.engine.read_integer(Linear(address), size)

@@ -1,0 +1,125 @@
+"""Rows of a query as a table, as data and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import enum
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from vmdbg.document.document import Column, Document, Json, Style, Text, address, document, joined, table, text
+from vmdbg.document.layout import printable
+from vmdbg.machine.snapshot import Position
+from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.questions import USER_HALF
+from vmdbg.session.session import Session
+
+CODE = frozenset({"pc", "function", "caller"})
+"""Fields that are shown with their symbols."""
+DECIMAL = frozenset(
+    {"pid", "process", "next_pid", "woken_pid", "ticks", "size", "object_size", "count", "samples", "percent"}
+)
+"""Fields whose values nobody reads in hexadecimal."""
+HIDDEN = frozenset({"process", "value", "returned", "ticks"})
+"""Fields of system calls that tables show only when they are asked for."""
+
+
+def rows_document(session: Session, rows: Sequence[Any], limit: int, *, durations: bool, as_csv: bool) -> Document:
+    """At most `limit` rows as a table; as CSV, and in the data, all of them."""
+    value: list[Json] = [{name: _json(name, field) for name, field in _fields(row)} for row in rows]
+    if as_csv:
+        return document(*(text(line) for line in csv_lines(rows)), value=value)
+    if not rows:
+        return document(text("it never happened", Style.DIM), value=value)
+    names = _shown(rows[0], durations)
+    right = DECIMAL | {"position", "returned"}
+    columns = [Column(name, name, name in right) for name in names]
+    with elsewhen(session, session.debugger.timeline.end):
+        cells = [[_cell(session, row, name) for name in names] for row in rows[:limit]]
+    more = len(rows) - len(cells)
+    left = [text(f"{more:,} more; --limit shows more, --json and --csv all", Style.DIM)] if more else []
+    return document(table(columns, cells), *left, value=value)
+
+
+def csv_lines(rows: Sequence[Any]) -> list[str]:
+    """The fields' names, and a line for each row; numbers as they are, addresses in hexadecimal."""
+    if not rows:
+        return []
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow([field.name for field in dataclasses.fields(rows[0])])
+    for row in rows:
+        writer.writerow([_plain(_json(name, field)) for name, field in _fields(row)])
+    return written.getvalue().splitlines()
+
+
+def _plain(value: Json) -> str:
+    if isinstance(value, list):
+        return " ".join(_plain(item) for item in value)
+    return "" if value is None else printable(str(value))
+
+
+def _shown(row: Any, durations: bool) -> list[str]:
+    names = [name for name, _ in _fields(row)]
+    if "result" not in names:
+        return names
+    return [name for name in names if name not in HIDDEN or (durations and name == "ticks")]
+
+
+def _fields(row: Any) -> list[tuple[str, Any]]:
+    return [(field.name, getattr(row, field.name)) for field in dataclasses.fields(row)]
+
+
+def _json(name: str, value: Any) -> Json:
+    match value:
+        case None | str() | bool():
+            return value
+        case Position():
+            return str(value)
+        case enum.Enum():
+            return value.name.lower()
+        case bytes():
+            return value.hex()
+        case tuple():
+            return [_json(name, item) for item in value]
+    return value if name in DECIMAL else f"{value:#x}"
+
+
+def _cell(session: Session, row: Any, name: str) -> Text:
+    value = getattr(row, name)
+    match value:
+        case None:
+            return text("")
+        case bool():
+            return text("yes" if value else "")
+        case str():
+            return text(printable(value))
+        case Position():
+            return text(str(value), Style.DIM)
+        case enum.Enum():
+            return text(value.name.lower())
+        case bytes():
+            return text(value.hex(" "), Style.NUMBER)
+        case tuple():
+            return text(" ".join(f"{item:#x}" for item in value), Style.NUMBER)
+    if name in CODE:
+        where = _describe(session, row, value)
+        return joined((address(value), text(f" <{where}>" if where else "", Style.SYMBOL)))
+    if name in DECIMAL:
+        return text(f"{value:,}", Style.NUMBER)
+    return text(str(value) if -10 < value < 10 or name == "number" else f"{value:#x}", Style.NUMBER)
+
+
+_SPACE = 0x000F_FFFF_FFFF_E000
+"""What CR3s of one address space share: not the PCID, nor which half of a pair it is (Linux's page-table isolation)."""
+
+
+def _describe(session: Session, row: Any, place: int) -> str:
+    """A name that holds in the address space where the row came from: that of user code may be another's elsewhere."""
+    if place < USER_HALF and session.system.find() is not None:
+        cr3 = getattr(row, "cr3", None)
+        if cr3 is None or (cr3 ^ session.registers.read("cr3")) & _SPACE:
+            return ""
+    return session.describe(place)
