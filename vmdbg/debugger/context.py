@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmdbg.engine.exits import Delivery, DeliveryKind
-from vmdbg.engine.port import Engine
+from vmdbg.engine.inspection import Inspection
 from vmdbg.x86.mode import privilege_level
 
 ERROR_CODE_VECTORS = frozenset({8, 10, 11, 12, 13, 14, 17, 21})
@@ -20,7 +20,7 @@ class Context:
     cpl: int
 
 
-def current_context(engine: Engine) -> Context:
+def current_context(engine: Inspection) -> Context:
     rsp, cr3, *ring = engine.read_registers(("rsp", "cr3", "cr0", "rflags", "ss_flags"))
     return Context(rsp, cr3, privilege_level(*ring))
 
@@ -32,7 +32,7 @@ def is_interruption(delivery: Delivery) -> bool:
     )
 
 
-def return_slot(engine: Engine, delivery: Delivery) -> int | None:
+def return_slot(engine: Inspection, delivery: Delivery) -> int | None:
     """Where, in linear memory, the frame of the exception just delivered keeps the 8-byte rip to return to.
 
     None outside long mode, where it is not looked for.

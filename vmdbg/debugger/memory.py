@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vmdbg.engine.port import Engine
+from vmdbg.engine.inspection import Inspection
+from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.machine.inputs import Input, MemoryWrite
 from vmdbg.units import Physical
 from vmdbg.x86.linear_memory import LinearMemory
@@ -23,7 +24,7 @@ class InputSink(Protocol):
 class GuestPhysicalMemory:
     """RAM and ROM by physical address (x86.memory_search.BlockMemory). Writes are recorded inputs."""
 
-    def __init__(self, engine: Engine, inputs: InputSink) -> None:
+    def __init__(self, engine: PhysicalMemory, inputs: InputSink) -> None:
         self._engine = engine
         self._ram = engine.ram
         self._inputs = inputs
@@ -71,12 +72,12 @@ class GuestPhysicalMemory:
         self._inputs.push(MemoryWrite(address, bytes(data)))
 
 
-def paging_of(engine: Engine, cr3: int | None = None) -> Paging:
+def paging_of(engine: Inspection, cr3: int | None = None) -> Paging:
     """How the CPU translates now, or would with another CR3."""
     read = engine.read_register
     return Paging(read("cr0"), read("cr3") if cr3 is None else cr3, read("cr4"), read("efer"))
 
 
-def linear_memory(engine: Engine, physical: GuestPhysicalMemory, cr3: int | None = None) -> LinearMemory:
+def linear_memory(engine: Inspection, physical: GuestPhysicalMemory, cr3: int | None = None) -> LinearMemory:
     """Linear memory of the current or another address space. Good until the guest runs."""
     return LinearMemory(physical, paging_of(engine, cr3))

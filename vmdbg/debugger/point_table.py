@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from vmdbg.debugger.points import Breakpoint, Condition, Point, Space, Watchpoint
 from vmdbg.engine.exits import Access
-from vmdbg.engine.port import Engine
+from vmdbg.engine.stop_control import StopControl
 from vmdbg.engine.stops import Breakpoints, Catches
 from vmdbg.engine.stops import Watchpoint as EngineWatchpoint
 from vmdbg.errors import UserError
@@ -148,7 +148,7 @@ class PointTable:
         """Whether the engine has not been told of something yet."""
         return self._dirty
 
-    def arm(self, engine: Engine) -> None:
+    def arm(self, engine: StopControl) -> None:
         """Tell the engine what changed."""
         if not self._dirty:
             return

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from devices.interrupts.lapic import TIMER_EVENT, Lapic
 from devices.scheduler import Event, Scheduler
-from vmdbg.engine.port import Engine
+from vmdbg.engine.local_apic import LocalApicHelper
+from vmdbg.engine.processor import Processor
 from vmdbg.machine.cpu_lines import LATENCY, IntrLine
 from vmdbg.machine.pc import LAPIC_BASE
 from vmdbg.units import Physical, Tick
@@ -13,10 +16,14 @@ TIMER = (Lapic.name, TIMER_EVENT)
 """Owner and name of the deadline that does not end a run."""
 
 
+class LocalApicEngine(LocalApicHelper, Processor, Protocol):
+    """What of an engine it takes."""
+
+
 class LocalApicInEngine:
     """Timer, acknowledges, EOI and initial count cost no Python; `lapic` is None in a machine without one."""
 
-    def __init__(self, lapic: Lapic | None, engine: Engine, scheduler: Scheduler, intr: IntrLine) -> None:
+    def __init__(self, lapic: Lapic | None, engine: LocalApicEngine, scheduler: Scheduler, intr: IntrLine) -> None:
         self._engine = engine
         self._scheduler = scheduler
         self._intr = intr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.boot.image import BootImage, CpuStart, Protocol, SegmentRegister
-from vmdbg.engine.port import Engine
+from vmdbg.engine.inspection import Inspection
 from vmdbg.machine.machine import Machine
 from vmdbg.x86.msr import FIRMWARE_MSRS
 
@@ -30,7 +30,7 @@ def power_on(machine: Machine, image: BootImage) -> None:
     start_cpu(machine.engine, image.start)
 
 
-def start_cpu(engine: Engine, start: CpuStart) -> None:
+def start_cpu(engine: Inspection, start: CpuStart) -> None:
     values = {"rip": start.rip, "rsp": start.rsp, "rflags": start.rflags}
     values |= {"cr0": start.cr0, "cr3": start.cr3, "cr4": start.cr4, "efer": start.efer}
     for name, table in (("gdtr", start.gdt), ("idtr", start.idt)):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from devices.scheduler import SchedulerState
-from vmdbg.engine.port import CpuSnapshot
+from vmdbg.engine.processor import CpuSnapshot
 from vmdbg.errors import RecordingError
 from vmdbg.units import Tick
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import xxhash
 
-from vmdbg.engine.port import Engine
+from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.timeline.pages import Page, PageStore, page_key
 from vmdbg.units import PAGE_SIZE, Physical
 
@@ -105,7 +105,7 @@ def _by_chunk(pages: Mapping[int, _T]) -> dict[int, dict[int, _T]]:
 class RamTracker:
     """Knows which image an engine's RAM was last equal to, and what may have changed since."""
 
-    def __init__(self, engine: Engine, store: PageStore, image: RamImage | None = None) -> None:
+    def __init__(self, engine: PhysicalMemory, store: PageStore, image: RamImage | None = None) -> None:
         """Without an `image`, RAM held zeros before anything was marked dirty."""
         self._engine = engine
         self._store = store

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vmdbg.engine.port import Engine
+from vmdbg.engine.stop_control import StopControl
 from vmdbg.engine.stops import Stops
 
 
-def arm(engine: Engine, stops: Stops) -> None:
+def arm(engine: StopControl, stops: Stops) -> None:
     """Set exactly these stops."""
     now = engine.stops
     if now.breakpoints != stops.breakpoints:
@@ -21,7 +21,7 @@ def arm(engine: Engine, stops: Stops) -> None:
 
 
 @contextmanager
-def undisturbed(engine: Engine) -> Iterator[Stops]:
+def undisturbed(engine: StopControl) -> Iterator[Stops]:
     """Nothing stops the engine meanwhile; afterwards all is set as before. Yields what was set."""
     stops = engine.stops
     arm(engine, Stops())
@@ -31,6 +31,6 @@ def undisturbed(engine: Engine) -> Iterator[Stops]:
         arm(engine, stops)
 
 
-def at_breakpoint(engine: Engine) -> bool:
+def at_breakpoint(engine: StopControl) -> bool:
     """Whether an instruction comes next, and has a breakpoint."""
     return engine.at_breakpoint

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from vmdbg.engine.exits import Delivery, Exit, WatchHit
 from vmdbg.engine.native import _native
-from vmdbg.engine.port import Bus, CpuSnapshot, EngineStatistics
+from vmdbg.engine.port import Bus
+from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.engine.unicorn.callbacks import NEVER
 from vmdbg.engine.unicorn.native_values import (

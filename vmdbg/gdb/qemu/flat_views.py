@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from devices.wiring.bus import Claim
-from vmdbg.engine.port import Engine
+from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.session.session import Session
 
 PORTS = 0x10000
@@ -37,7 +37,7 @@ def _claimed(claims: Iterable[Claim]) -> Iterator[_Range]:
         yield _Range(claim.addresses.start, claim.addresses.stop, "i/o", claim.name)
 
 
-def _memory(engine: Engine) -> Iterator[_Range]:
+def _memory(engine: PhysicalMemory) -> Iterator[_Range]:
     yield _Range(0, engine.ram_size, "ram", "pc.ram")
     for base, data in engine.roms.items():
         yield _Range(base, base + len(data), "rom", "pc.bios")

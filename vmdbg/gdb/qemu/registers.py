@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmdbg.engine.port import Engine
+from vmdbg.engine.inspection import Inspection
 from vmdbg.session.session import Session
 from vmdbg.x86.descriptors import (
     ACCESSED,
@@ -55,7 +55,7 @@ def _rows(parts: Sequence[str], columns: int) -> str:
     return "".join(" ".join(parts[at : at + columns]) + "\n" for at in range(0, len(parts), columns))
 
 
-def _general(engine: Engine, wide: bool) -> str:
+def _general(engine: Inspection, wide: bool) -> str:
     names = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16))]
     if wide:
         return _rows([f"{name.upper():3}={engine.read_register(name):016x}" for name in names], 4)
@@ -63,7 +63,7 @@ def _general(engine: Engine, wide: bool) -> str:
     return _rows([f"E{name[1:].upper()}={engine.read_register(name) & low:08x}" for name in names[:8]], 4)
 
 
-def _state(engine: Engine, ring: int, wide: bool, halted: bool, a20: bool) -> str:
+def _state(engine: Inspection, ring: int, wide: bool, halted: bool, a20: bool) -> str:
     rip, rflags, shadow = engine.read_registers(("rip", "rflags", "interrupt_shadow"))
     flags = "".join(letter if rflags & bit else "-" for bit, letter in STATUS)
     where = f"RIP={rip:016x} RFL" if wide else f"EIP={rip & 0xFFFF_FFFF:08x} EFL"
@@ -73,7 +73,7 @@ def _state(engine: Engine, ring: int, wide: bool, halted: bool, a20: bool) -> st
     )
 
 
-def _segment(engine: Engine, name: str, wide: bool, long_mode: bool) -> str:
+def _segment(engine: Inspection, name: str, wide: bool, long_mode: bool) -> str:
     """The cached descriptor; its attributes hold bits 19 to 16 of the limit, as in memory."""
     selector, base, limit, flags = engine.read_registers((name, f"{name}_base", f"{name}_limit", f"{name}_flags"))
     shown = f"{base:016x}" if wide else f"{base & 0xFFFF_FFFF:08x}"
@@ -95,7 +95,7 @@ def _kind(flags: int, long_mode: bool) -> str:
     return f"{name} [{''.join(c if flags & bit else '-' for bit, c in zip(bits, letters + 'A', strict=True))}]"
 
 
-def _system(engine: Engine, long_mode: bool) -> str:
+def _system(engine: Inspection, long_mode: bool) -> str:
     digits = 16 if long_mode else 8
 
     def shown(name: str, size: int = digits) -> str:
@@ -109,7 +109,7 @@ def _system(engine: Engine, long_mode: bool) -> str:
     )
 
 
-def _floating(engine: Engine, vectors: int) -> str:
+def _floating(engine: Inspection, vectors: int) -> str:
     """x87 registers by their numbers, not from the top of the stack; a bit of FTW is set for one that is in use."""
     control, status, tags, mxcsr = engine.read_registers(("fctrl", "fstat", "ftag", "mxcsr"))
     top = status >> 11 & 7

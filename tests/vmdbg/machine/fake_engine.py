@@ -1,0 +1,333 @@
+"""An engine without a CPU: a list of made-up instructions, so that the machine around it can be tested alone.
+
+It keeps the engine port's rules of time: a tick is a byte retired, deadlines and interrupts come at boundaries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ctypes import Structure
+from dataclasses import dataclass
+
+from vmdbg.engine.exits import (
+    BreakpointHit,
+    Delivery,
+    DeliveryKind,
+    Exit,
+    Halted,
+    LimitReached,
+    Stepped,
+    StopRequested,
+    TripleFault,
+    WatchHit,
+)
+from vmdbg.engine.port import Bus
+from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
+from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
+from vmdbg.units import Linear, Physical, Tick
+from vmdbg.x86.cpuid import CpuidTable
+
+RFLAGS_IF = 0x200
+NMI_VECTOR = 2
+PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Nop:
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Out:
+    port: int
+    value: int
+    width: int = 1
+    size: int = 2
+
+
+@dataclass(frozen=True)
+class In:
+    """What is read goes to `rax`."""
+
+    port: int
+    width: int = 1
+    size: int = 2
+
+
+@dataclass(frozen=True)
+class Interrupts:
+    """STI and CLI."""
+
+    enabled: bool
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Halt:
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Jump:
+    """To the instruction of that number."""
+
+    to: int
+    size: int = 2
+
+
+@dataclass(frozen=True)
+class Die:
+    """Three faults at once; nothing retires."""
+
+    size: int = 0
+
+
+Instruction = Nop | Out | In | Interrupts | Halt | Jump | Die
+
+
+class FakeEngine:
+    """`rip` is the number of the next instruction. Interrupts are delivered and go on at the same instruction."""
+
+    def __init__(self, ram_size: int, bus: Bus, program: Sequence[Instruction]) -> None:
+        self._bus = bus
+        self._program = program
+        self._ram = bytearray(ram_size)
+        self._dirty = bytearray(ram_size // PAGE)
+        self._roms: dict[int, memoryview] = {}
+        self._registers = {"rip": 0, "rax": 0, "rflags": 2, "tsc_offset": 0}
+        self._clock = 0
+        self._limit = 0
+        self._stop = False
+        self._apic_due: int | None = None
+        self._deliveries: list[Delivery] = []
+        self._nmi = False
+        self.interrupt = False
+        self.a20: list[bool] = []
+        self.stops = Stops()
+        self.closed = False
+
+    @classmethod
+    def of(cls, *program: Instruction) -> Callable[[int, Bus, CpuidTable], FakeEngine]:
+        """A machine's EngineFactory."""
+        return lambda ram_size, bus, _cpuid: cls(ram_size, bus, program)
+
+    # Processor
+
+    @property
+    def clock(self) -> Tick:
+        return Tick(self._clock)
+
+    def advance_clock(self, tick: Tick) -> None:
+        assert tick >= self._clock, "time goes forward"
+        self._clock = tick
+
+    def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Exit:
+        self._limit = limit if self._apic_due is None else min(limit, self._apic_due)
+        self._stop = False
+        while self._clock < self._limit:
+            if self._stop:
+                return StopRequested()
+            if self.at_breakpoint and not over_breakpoint:
+                return BreakpointHit()
+            over_breakpoint = False
+            exit_ = self._one()
+            if not isinstance(exit_, Stepped):
+                return exit_
+        return StopRequested() if self._stop else LimitReached()
+
+    def step(self) -> Exit:
+        return self._one()
+
+    def _one(self) -> Exit:
+        if self._deliver():
+            return Stepped()
+        instruction = self._program[self._registers["rip"]]
+        self._registers["rip"] += 1
+        now = self._clock
+        match instruction:
+            case Out(port, value, width):
+                self._bus.port_write(port, width, value, now)
+            case In(port, width):
+                self._registers["rax"] = self._bus.port_read(port, width, now)
+            case Interrupts(enabled):
+                self._registers["rflags"] = 2 | (RFLAGS_IF if enabled else 0)
+            case Jump(to):
+                self._registers["rip"] = to
+            case Die():
+                self._registers["rip"] -= 1
+                return TripleFault()
+        self._clock += instruction.size
+        return Halted() if isinstance(instruction, Halt) else Stepped()
+
+    def _deliver(self) -> bool:
+        if not self.interrupt_due:
+            return False
+        nmi, self._nmi = self._nmi, False
+        vector = NMI_VECTOR if nmi else self._bus.acknowledge(self._clock)
+        if vector < 0:
+            return False
+        rip = self._registers["rip"]
+        kind = DeliveryKind.NMI if nmi else DeliveryKind.EXTERNAL
+        struck = Delivery(Tick(self._clock), kind, vector, 0, rip, Linear(rip), 0, 0, Linear(0), rip, 0, 64, b"")
+        self._deliveries.append(struck)
+        return True
+
+    def lower_limit(self, tick: Tick) -> None:
+        self._limit = min(self._limit, tick)
+
+    def request_stop(self) -> None:
+        self._stop = True
+
+    def interrupt_run(self) -> None:
+        self._stop = True
+
+    def set_interrupt(self, level: bool) -> None:
+        self.interrupt = level
+
+    def raise_nmi(self) -> None:
+        self._nmi = True
+
+    @property
+    def nmi_pending(self) -> bool:
+        return self._nmi
+
+    @property
+    def interrupt_due(self) -> bool:
+        return self._nmi or (self.interrupt and bool(self._registers["rflags"] & RFLAGS_IF))
+
+    def set_a20(self, enabled: bool) -> None:
+        self.a20.append(enabled)
+
+    def snapshot(self) -> CpuSnapshot:
+        return CpuSnapshot(self.clock, json.dumps(self._registers).encode(), b"")
+
+    def restore(self, snapshot: CpuSnapshot) -> None:
+        self._clock = snapshot.clock
+        self._registers = json.loads(snapshot.state)
+        self._nmi = False
+
+    def cpu_digest_bytes(self) -> bytes:
+        return self.snapshot().state
+
+    def statistics(self) -> EngineStatistics:
+        return EngineStatistics(0, 0, 0, 0, 0, len(self._deliveries), 0, 0)
+
+    # PhysicalMemory
+
+    @property
+    def ram_size(self) -> int:
+        return len(self._ram)
+
+    @property
+    def ram(self) -> memoryview:
+        return memoryview(self._ram).toreadonly()
+
+    def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
+        if address + len(data) > len(self._ram):
+            raise ValueError("beyond the end of RAM")
+        self.restore_ram(address, data)
+        for page in range(address // PAGE, -(-(address + len(data)) // PAGE)):
+            self._dirty[page] = 1
+
+    def add_rom(self, address: Physical, data: bytes | memoryview) -> None:
+        self._roms[address] = memoryview(data).toreadonly()
+
+    @property
+    def roms(self) -> Mapping[int, memoryview]:
+        return self._roms
+
+    def restore_ram(self, address: Physical, data: bytes | memoryview) -> None:
+        self._ram[address : address + len(data)] = data
+
+    def dirty_pages(self) -> bytes:
+        return bytes(self._dirty)
+
+    def clean_pages(self) -> None:
+        self._dirty = bytearray(len(self._dirty))
+
+    # Inspection
+
+    @property
+    def register_names(self) -> Sequence[str]:
+        return tuple(self._registers)
+
+    def read_register(self, name: str) -> int:
+        return self._registers[name]
+
+    def read_registers(self, names: Iterable[str]) -> list[int]:
+        return [self._registers[name] for name in names]
+
+    def register_reader(self, name: str) -> Callable[[], int]:
+        return lambda: self._registers[name]
+
+    def write_register(self, name: str, value: int) -> None:
+        self._registers[name] = value
+
+    def write_registers(self, values: Mapping[str, int]) -> None:
+        self._registers |= values
+
+    @property
+    def linear_pc(self) -> Linear:
+        return Linear(self._registers["rip"])
+
+    def read_linear(self, address: Linear, size: int) -> bytes:
+        return bytes(self._ram[address : address + size])
+
+    def read_integer(self, address: Linear, size: int) -> int | None:
+        data = self.read_linear(address, size)
+        return int.from_bytes(data, "little") if len(data) == size else None
+
+    def delivery(self, back: int = 1, /) -> Delivery | None:
+        return self._deliveries[-back] if back <= len(self._deliveries) else None
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        return tuple(self._deliveries)
+
+    @property
+    def delivery_count(self) -> int:
+        return len(self._deliveries)
+
+    @property
+    def deliveries_now(self) -> int:
+        return sum(one.tick == self._clock for one in self._deliveries)
+
+    @property
+    def watch_hits(self) -> tuple[WatchHit, ...]:
+        return ()
+
+    # StopControl
+
+    def set_breakpoint_filter(self, passes: Callable[[], bool] | None) -> None:
+        assert passes is None
+
+    def set_breakpoints(self, breakpoints: Breakpoints) -> None:
+        self.stops = Stops(breakpoints=breakpoints)
+
+    def set_watchpoints(self, watchpoints: Iterable[Watchpoint]) -> None:
+        assert not list(watchpoints)
+
+    def set_catches(self, catches: Catches) -> None:
+        pass
+
+    @property
+    def repeating(self) -> bool:
+        return False
+
+    @property
+    def at_breakpoint(self) -> bool:
+        return self.linear_pc in self.stops.breakpoints.linear
+
+    # LocalApicHelper: the device does it all
+
+    def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
+        pass
+
+    def prepare_local_apic(self, due: Tick | None, *, observed: bool) -> None:
+        self._apic_due = due
+
+    def schedule_local_apic(self, due: Tick) -> None:
+        self.lower_limit(due)
+
+    def close(self) -> None:
+        self.closed = True
