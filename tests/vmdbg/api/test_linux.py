@@ -64,7 +64,7 @@ def test_drgn_at_past_positions_sees_what_we_see(guest: vmdbg.Guest, own: OwnGue
 
 @pytest.mark.cell("tasks, log and counters of any instant", "drgn")
 @pytest.mark.cell("the stack of the running task", "drgn")
-def test_drgn_knows_the_running_cpu_the_log_and_counters_of_any_instant(guest: vmdbg.Guest, own: OwnGuest) -> None:
+def test_drgn_knows_the_running_cpu_the_log_and_counters_of_any_instant(guest: vmdbg.Guest) -> None:
     """Each against what vmdbg reads itself: registers, log records, `vm_zone_stat`, the task that runs."""
     pytest.importorskip("drgn")
     from drgn.helpers.linux.percpu import per_cpu
@@ -73,10 +73,9 @@ def test_drgn_knows_the_running_cpu_the_log_and_counters_of_any_instant(guest: v
     from drgn.helpers.linux.sched import cpu_curr
     from drgn.helpers.linux.vmstat import nr_free_pages
 
-    free, logs = set(), set()
-    for mark in (own.ready * 3 // 10, own.ready):
-        guest.seek(Tick(mark))
-        guest.seek("hit:vfs_read")
+    free = set()
+    for mark in ("hit:vfs_read#3", "hit:vfs_read#60"):
+        guest.seek(mark)
         linux, program = guest.linux, guest.drgn()
         task = linux.current()
         mine = [frame.location.symbol.name for frame in linux.backtrace(task).frames if frame.location]
@@ -92,5 +91,4 @@ def test_drgn_knows_the_running_cpu_the_log_and_counters_of_any_instant(guest: v
         kernel = linux.kernel
         assert nr_free_pages(program) == kernel.memory.u64(kernel.symbol("vm_zone_stat"))
         free.add(int(nr_free_pages(program)))
-        logs.add(len(log))
-    assert len(free) == len(logs) == 2
+    assert len(free) == 2
