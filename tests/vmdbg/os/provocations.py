@@ -16,10 +16,12 @@ extern void _raw_spin_unlock(void *lock);
 extern void *KMALLOC(ulong size, unsigned flags);
 extern void kfree(const void *block);
 extern char *__kfence_pool;
+extern void __rcu_read_lock(void);
+extern void __rcu_read_unlock(void);
 extern void call_rcu(void *head, void (*later)(void *head));
-static ulong head[2];
-static void __attribute__((unused)) later(void *done) { (void)done; (void)head; }
+extern ulong start_poll_synchronize_rcu(void);
 static int lock[16];
+static __attribute__((unused)) void later(void *head) { (void)head; }
 static volatile ulong wild = 0x6b6b6b6b6b6b6b6bUL;
 static volatile ulong none, sum;
 
@@ -61,7 +63,7 @@ ACTIONS = {
     "atomic": "LOCK; schedule(); UNLOCK;",
     "hang": "schedule_timeout_uninterruptible(3000);",
     "soft_lockup": "LOCK; busy(1300000); UNLOCK;",
-    "rcu_stall": "call_rcu(head, later); schedule_timeout_uninterruptible(1); LOCK; busy(2500000); UNLOCK;",
+    "rcu_stall": "READ; START; DELAY; busy(2500000); UNREAD;",
     "freed": """
         for (int n = 0; n < 300000; n++) {
             volatile char *block = KMALLOC(64, 0xcc0);
@@ -79,6 +81,10 @@ def provocation(kernel: Kernel, name: str) -> bytes:
         "FORMAT": '" .long 3f - .\\n"' if version >= (6, 18) else '""',
         "LOCK": "_raw_spin_lock(lock)" if version >= (6, 1) else "(void)0",
         "UNLOCK": "_raw_spin_unlock(lock)" if version >= (6, 1) else "(void)0",
+        "START": "start_poll_synchronize_rcu()" if version >= (6, 1) else "call_rcu(lock, later)",
+        "READ": "__rcu_read_lock()" if version >= (6, 1) else "(void)0",
+        "UNREAD": "__rcu_read_unlock()" if version >= (6, 1) else "(void)0",
+        "DELAY": "(void)0" if version >= (6, 1) else "schedule_timeout_uninterruptible(1)",
         "FROM": '"."' if version >= (5, 19) else '"2b"',
         "KMALLOC": "__kmalloc_noprof" if version >= (6, 10) else "__kmalloc",
         "ACTION": ACTIONS[name].replace("\n", " "),

@@ -101,6 +101,8 @@ def test_all_provocations_are_expected_to_be_caught() -> None:
         (b"\x010NMI watchdog: Watchdog detected hard LOCKUP on cpu %d\n", ReportKind.HARD_LOCKUP),
         (b"\x010watchdog: CPU%u: Watchdog detected hard LOCKUP on cpu %u\n", ReportKind.HARD_LOCKUP),
         (b"\x013INFO: task %s:%d blocked in I/O wait for more than %ld seconds.\n", ReportKind.HUNG_TASK),
+        (b"\x013INFO: task %s:%d blocked%s for more than %ld seconds.\n", ReportKind.HUNG_TASK),
+        (b"\x013INFO: task %s:%d %s for more than %ld seconds.\n", ReportKind.HUNG_TASK),
         (b"\x013rcu: INFO: %s self-detected stall on CPU\n", ReportKind.RCU_STALL),
         (b"\x013rcu: INFO: %s detected expedited stalls on CPUs/tasks: {", ReportKind.RCU_STALL),
         (b"\x013BUG: KASAN: %s in %pS\n", ReportKind.MEMORY_ERROR),

@@ -19,6 +19,7 @@ MOST = 1 << 17
 WARNING = 1
 """BUGFLAG_WARNING"""
 MAX_PATH = 256
+SAMPLES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,19 @@ def _bug(kernel: Kernel, place: int, offsets: dict[str, int]) -> Bug:
 
 
 def _file(kernel: Kernel, place: int, offset: int) -> str:
-    """Its distance is counted from itself since 5.19, before that from the entry: only one of them is a string."""
+    """Its distance counts from itself, in older kernels from the entry: as most entries of the kernel make sense."""
+    size = kernel.type("struct bug_entry").size
+    start, count = next(_tables(kernel, size), (place, 1))
+    samples = [start + size * number for number in range(min(count, SAMPLES))]
+    from_itself, from_entry = (
+        sum(_text(kernel, one, offset, base)[:1] == b"\0" for one in samples) for base in (offset, 0)
+    )
+    found = _text(kernel, place, offset, offset if from_itself >= from_entry else 0)
+    return found[1:].partition(b"\0")[0].decode("ascii", "replace")
+
+
+def _text(kernel: Kernel, place: int, offset: int, base: int) -> bytes:
+    """A name, with what stands before it: the end of another, if it is one."""
     raw = kernel.memory.u32(Linear(place + offset))
     distance = (raw ^ 1 << 31) - (1 << 31)
-    for start in (place + offset + distance, place + distance) if raw else ():
-        before = kernel.memory.read_prefix(start - 1, MAX_PATH)
-        name = before[1:].partition(b"\0")[0]
-        if before[:1] == b"\0" and name and name.isascii() and name.decode().isprintable():
-            return name.decode()
-    return ""
+    return kernel.memory.read_prefix(place + base + distance - 1, MAX_PATH) if raw else b""

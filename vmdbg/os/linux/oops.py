@@ -63,7 +63,7 @@ _PRINTED = tuple(
     for pattern, kind in (
         (rb"BUG: soft lockup", ReportKind.SOFT_LOCKUP),
         (rb".*hard LOCKUP", ReportKind.HARD_LOCKUP),
-        (rb"INFO: task .*blocked .*for more than", ReportKind.HUNG_TASK),
+        (rb"INFO: task %s:%d (?:blocked|%s).*for more than", ReportKind.HUNG_TASK),
         (rb"INFO: .*detected (?:expedited )?stall", ReportKind.RCU_STALL),
         (rb"BUG: K[A-Z]*(?:SAN|FENCE)|UBSAN: |BUG %s", ReportKind.MEMORY_ERROR),
         (rb"BUG: (?!kernel NULL pointer|unable to handle|%s stack guard|stack guard|IRQ stack)", ReportKind.BUG),
