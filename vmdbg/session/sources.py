@@ -13,7 +13,9 @@ from vmdbg.dwarf.debug_file import DebugFile
 from vmdbg.dwarf.program import Program
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.seam import Location
+from vmdbg.session.module_files import ModulePlacement
 from vmdbg.session.registry import Effect
+from vmdbg.symbols.kernel_module import module_name
 from vmdbg.symbols.line_file import LineFile
 from vmdbg.symbols.lines import LineRange
 from vmdbg.symbols.load import load_file
@@ -35,6 +37,7 @@ class SymbolFile:
     """One file: its symbols, and its debug information if it is ELF, which is read as it is asked for.
 
     What belongs to a process names addresses only while `process` runs; names have addresses at any time.
+    `where` says where the guest has it now, if that changes.
     """
 
     source: SymbolSource
@@ -42,13 +45,16 @@ class SymbolFile:
     debug: DebugFile | None = None
     process: int | None = None
     running: Callable[[], int | None] = lambda: None
+    where: Callable[[], Placement] | None = None
     _lines: LineFile | None = None
     _program: Program | None = None
 
     def find(self, name: str) -> Linear | None:
+        self._follow()
         return self.table.find(name)
 
     def nearest(self, address: int) -> Location | None:
+        self._follow()
         found = self.table.nearest(address)
         return found if found is not None and self.process in (None, self.running()) else None
 
@@ -66,6 +72,11 @@ class SymbolFile:
     @property
     def placement(self) -> Placement:
         return self.table.placement
+
+    def _follow(self) -> None:
+        placement = self.where() if self.where is not None else None
+        if placement is not None and placement is not self.table.placement:
+            self.place(placement)
 
     def place(self, placement: Placement) -> None:
         """Where the guest has it."""
@@ -85,6 +96,7 @@ class SymbolFile:
 
     @property
     def lines(self) -> LineFile:
+        self._follow()
         if self._lines is None:
             self._lines = LineFile(self.debug, self.placement)
         return self._lines
@@ -120,12 +132,30 @@ class Sources:
         self._texts: dict[str, list[str] | None] = {}
 
     def add(self, path: Path, slide: int | None = 0, process: int | None = None) -> SymbolFile:
-        """Raises UserError. A file that is there already is read again. A slide of None is the kernel's."""
+        """Raises UserError. A file that is there already is read again. A slide of None: where the guest has it.
+
+        That is known of its kernel, and of its modules, which need not be loaded yet.
+        """
         added = read_symbol_file(path)
-        added.move(self._kernel_slide(added.table) if slide is None else slide)
+        if added.debug is not None and added.debug.sections:
+            added.where = self._module(added, path, slide)
+        else:
+            added.move(self._kernel_slide(added.table) if slide is None else slide)
         added.process, added.running = process, self._running
         self.use(added)
         return added
+
+    def _module(self, added: SymbolFile, path: Path, slide: int | None) -> ModulePlacement:
+        """Raises UserError for another file that is not linked: nothing says where its sections are."""
+        assert added.debug is not None
+        name = module_name(added.debug, path)
+        if name is None:
+            raise UserError(f"{path} is not linked and no kernel module: it has no addresses")
+        if slide:
+            raise UserError(f"{path} is a kernel module: the guest's kernel says where its sections are, no slide does")
+        found = ModulePlacement(self._session, name, added.debug)
+        found.check()
+        return found
 
     def use(self, added: SymbolFile) -> None:
         """A file that has been read, by another session perhaps. It replaces one of the same path and process.

@@ -46,6 +46,10 @@ class Placement:
         return None
 
 
+NOWHERE = Placement(blocks=())
+"""Of a file that the guest has not got."""
+
+
 def section_placement(sections: Iterable[PlacedSection], addresses: Mapping[str, int]) -> Placement:
     """Of a file that was not linked (a kernel module): `addresses` says where the guest has each section, by name.
 

@@ -63,7 +63,7 @@ ACTIONS = {
     "atomic": "LOCK; schedule(); UNLOCK;",
     "hang": "schedule_timeout_uninterruptible(3000);",
     "soft_lockup": "LOCK; busy(1300000); UNLOCK;",
-    "rcu_stall": "READ; START; DELAY; busy(2500000); UNREAD;",
+    "rcu_stall": "READ; START; DELAY; HOLD; busy(2500000); LEAVE; UNREAD;",
     "freed": """
         for (int n = 0; n < 300000; n++) {
             volatile char *block = KMALLOC(64, 0xcc0);
@@ -82,9 +82,11 @@ def provocation(kernel: Kernel, name: str) -> bytes:
         "LOCK": "_raw_spin_lock(lock)" if version >= (6, 1) else "(void)0",
         "UNLOCK": "_raw_spin_unlock(lock)" if version >= (6, 1) else "(void)0",
         "START": "start_poll_synchronize_rcu()" if version >= (6, 1) else "call_rcu(lock, later)",
-        "READ": "__rcu_read_lock()" if version >= (6, 1) else "(void)0",
-        "UNREAD": "__rcu_read_unlock()" if version >= (6, 1) else "(void)0",
-        "DELAY": "(void)0" if version >= (6, 1) else "schedule_timeout_uninterruptible(1)",
+        "HOLD": "LOCK" if version < (7, 0) else "(void)0",
+        "LEAVE": "UNLOCK" if version < (7, 0) else "(void)0",
+        "READ": "__rcu_read_lock()" if version >= (7, 0) else "(void)0",
+        "UNREAD": "__rcu_read_unlock()" if version >= (7, 0) else "(void)0",
+        "DELAY": "(void)0" if version >= (7, 0) else "schedule_timeout_uninterruptible(1)",
         "FROM": '"."' if version >= (5, 19) else '"2b"',
         "KMALLOC": "__kmalloc_noprof" if version >= (6, 10) else "__kmalloc",
         "ACTION": ACTIONS[name].replace("\n", " "),

@@ -11,6 +11,7 @@ from vmdbg.session.host_path import host_path
 from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
+from vmdbg.session.sources import SymbolFile
 from vmdbg.session.stop_report import place_text
 from vmdbg.symbols.lines import LineRange
 
@@ -111,9 +112,10 @@ def declare_file(parser: Parser) -> None:
 def symbol_file(session: Session, arguments: Arguments) -> Document:
     """Read symbols and source lines of guest code from a file on this host.
 
-    vmlinux and System.map are moved by what KASLR added. With --process, the file must be what the process runs, by
-    build-id or by name, and it names addresses while that process runs; in a directory, `.build-id/` and the guest's
-    own paths are tried.
+    vmlinux and System.map are moved by what KASLR added. A kernel module (`.ko`, or its debug file) has its sections
+    where the guest's kernel has loaded them, as soon as it has. With --process, the file must be what the process runs,
+    by build-id or by name, and it names addresses while that process runs; in a directory, `.build-id/` and the
+    guest's own paths are tried.
     """
     sources = session.sources
     if not arguments.file and (arguments.slide or arguments.process or arguments.remove):
@@ -131,7 +133,7 @@ def symbol_file(session: Session, arguments: Arguments) -> Document:
         (
             text(str(file.path)),
             count(len(file.table)),
-            text(f"{file.slide:#x}"),
+            text(_where(file)),
             text("" if file.process is None else str(file.process), value=file.process),
         )
         for file in sources.files
@@ -139,6 +141,14 @@ def symbol_file(session: Session, arguments: Arguments) -> Document:
     if not rows:
         return document("no symbol files", value=[])
     return document(table(("file", ">symbols", "slide", ">process"), rows))
+
+
+def _where(file: SymbolFile) -> str:
+    """What the guest adds to the file's addresses; of a module, where its code begins."""
+    if file.where is None:
+        return f"{file.slide:#x}"
+    blocks = file.where().blocks or ()
+    return f"{blocks[0].guest:#x}" if blocks else "not loaded"
 
 
 class Listed:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_MODULES = 4096
 MAX_SYMBOLS = 1 << 18
 MAX_STRINGS = 16 << 20
+MAX_SECTIONS = 1024
 _STATES = ("Live", "Loading", "Unloading", "Unformed")
 _UNFORMED = 3
 
@@ -95,6 +96,48 @@ def _layouts(value: Value) -> Iterator[tuple[Value, Value]]:
         for name in ("core_layout", "init_layout"):
             part = value.member_(name)
             yield part.base, part.size
+
+
+@guarded("sections of a module")
+def module_sections(kernel: Kernel, name: str) -> dict[str, Linear]:
+    """Where the sections of a loaded module are, by name; empty if it is not loaded, or not that far yet.
+
+    struct module_sect_attrs, kernel/module/sysfs.c: an array with addresses of its own, in newer kernels in `private`.
+    Sections of initialisation stay listed when their memory is given back: they are left out then.
+    """
+    for value in module_values(kernel):
+        if value.member_("name").string_() == name:
+            ranges = _module(value).ranges
+            found = _section_attributes(kernel, value) if value.sect_attrs else ()
+            return {
+                section: Linear(address)
+                for section, address in found
+                if any(start <= address < end for start, end in ranges)
+            }
+    return {}
+
+
+def _section_attributes(kernel: Kernel, module: Value) -> Iterator[tuple[str, int]]:
+    attributes = module.sect_attrs
+    if attributes.has_("nsections"):
+        type_ = kernel.type("struct module_sect_attr")
+        start = int(attributes.member_("attrs").address_ or 0)
+        for number in range(min(int(attributes.nsections), MAX_SECTIONS)):
+            one = kernel.object("struct module_sect_attr", start + number * type_.size)
+            yield _string(one.battr.attr), int(one.member_("address"))
+        return
+    group = attributes.grp
+    pointers = int(group.member_("bin_attrs_new" if group.has_("bin_attrs_new") else "bin_attrs"))
+    for number in range(MAX_SECTIONS):
+        pointer = kernel.memory.u64(pointers + 8 * number)
+        if not pointer:
+            return
+        one = kernel.object("struct bin_attribute", pointer)
+        yield _string(one.attr), int(one.private)
+
+
+def _string(attribute: Value) -> str:
+    return attribute.member_("name").string_()
 
 
 @guarded("symbols of a module")

@@ -172,6 +172,9 @@ class Linux:
     def modules(self) -> tuple[modules.Module, ...]:
         return modules.modules(self.kernel)
 
+    def module_sections(self, name: str) -> dict[str, Linear]:
+        return modules.module_sections(self.kernel, name)
+
     def mounts(self, pid: int = 1) -> tuple[mounts.Mount, ...]:
         return mounts.mounts(self.kernel, pid)
 
