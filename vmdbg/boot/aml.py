@@ -122,9 +122,7 @@ def io_window(first: int, last: int) -> bytes:
 
 def memory_window(first: int, last: int) -> bytes:
     """Non-cacheable memory below 4 GiB that a bridge passes on, as a dword address space."""
-    fields = struct.pack(
-        "<BBBIIIII", _MEMORY, _PRODUCER_FIXED, _READ_WRITE, 0, first, last, 0, last - first + 1
-    )
+    fields = struct.pack("<BBBIIIII", _MEMORY, _PRODUCER_FIXED, _READ_WRITE, 0, first, last, 0, last - first + 1)
     return struct.pack("<BH", 0x87, len(fields)) + fields
 
 

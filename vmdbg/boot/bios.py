@@ -32,9 +32,7 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
     """Lay out a firmware image, with no e820 map: firmware finds out by itself. Raises UserError."""
     check_memory(options.memory)
     if options.bios is not None and options.kernel is not None:
-        raise UserError(
-            "--bios runs firmware, which has no disk to find a kernel on: leave out --bios or the kernel"
-        )
+        raise UserError("--bios runs firmware, which has no disk to find a kernel on: leave out --bios or the kernel")
     refuse_extras(options, f"{bios.name} is firmware", "boot a kernel")
     size = len(bios.data)
     if size % _SMALLEST or not _SMALLEST <= size <= _LARGEST:

@@ -61,9 +61,7 @@ VMLINUX_HEADER = SetupHeader(
 
 
 def is_bzimage(data: memoryview) -> bool:
-    return (
-        len(data) > 0x206 and bytes(data[0x202:0x206]) == _MAGIC and bytes(data[0x1FE:0x200]) == b"\x55\xaa"
-    )
+    return len(data) > 0x206 and bytes(data[0x202:0x206]) == _MAGIC and bytes(data[0x1FE:0x200]) == b"\x55\xaa"
 
 
 def parse_setup_header(kernel: InputFile) -> SetupHeader:

@@ -50,13 +50,9 @@ def unpack(data: memoryview, limit: int) -> bytes:
     """The unpacked payload, at most `limit` bytes. Raises PayloadError."""
     found = find_format(data)
     if found is None:
-        raise PayloadError(
-            f"is packed in an unknown way (it begins with {bytes(data[:6]).hex(' ') or 'nothing'})"
-        )
+        raise PayloadError(f"is packed in an unknown way (it begins with {bytes(data[:6]).hex(' ') or 'nothing'})")
     if found.unpack is None:
-        raise PayloadError(
-            f"is packed with {found.name}, which vmdbg cannot unpack: run it with --via-decompressor"
-        )
+        raise PayloadError(f"is packed with {found.name}, which vmdbg cannot unpack: run it with --via-decompressor")
     try:
         out = found.unpack(data if found.name == "gzip" else data[:-4], limit)
     except (
@@ -70,9 +66,7 @@ def unpack(data: memoryview, limit: int) -> bytes:
     ) as error:
         raise PayloadError(f"is damaged: its {found.name} data cannot be unpacked ({error})") from None
     if len(out) != int.from_bytes(data[-4:], "little"):
-        raise PayloadError(
-            f"is damaged: its {found.name} data unpacks to {len(out)} bytes, not to as many as it says"
-        )
+        raise PayloadError(f"is damaged: its {found.name} data unpacks to {len(out)} bytes, not to as many as it says")
     return out
 
 
@@ -93,9 +87,7 @@ def _bounded(stream: _Stream, data: memoryview, limit: int) -> bytes:
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise PayloadError(
-            f"unpacks to more than {size_text(limit)}: give the guest more --memory, or it is damaged"
-        )
+        raise PayloadError(f"unpacks to more than {size_text(limit)}: give the guest more --memory, or it is damaged")
 
 
 def _gzip(data: memoryview, limit: int) -> bytes:

@@ -49,9 +49,7 @@ def boot_image(options: BootOptions) -> BootImage:
         case Protocol.PVH:
             parsed = elf_file.parse(kernel)
             entry = _required(pvh.find_entry(parsed), kernel, "XEN_ELFNOTE_PHYS32_ENTRY note")
-            return pvh.load(
-                options, parsed, entry, linux.DEFAULT_COMMAND_LINE if linux.is_vmlinux(parsed) else ""
-            )
+            return pvh.load(options, parsed, entry, linux.DEFAULT_COMMAND_LINE if linux.is_vmlinux(parsed) else "")
         case Protocol.ELF:
             return elf.load_bare(options, elf_file.parse(kernel))
         case Protocol.BOOT_SECTOR:
@@ -87,9 +85,7 @@ def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
         return Protocol.ELF if pvh.find_entry(parsed) is None else Protocol.PVH
     if flat_wanted:
         return Protocol.FLAT
-    what = next(
-        (text for offset, magic, text in _OTHERS if bytes(data[offset : offset + len(magic)]) == magic), None
-    )
+    what = next((text for offset, magic, text in _OTHERS if bytes(data[offset : offset + len(magic)]) == magic), None)
     if what is not None:
         raise UserError(f"{kernel.name} is no guest that can be booted but {what}")
     if flat.is_boot_sector(data):
@@ -105,9 +101,7 @@ def _linux(options: BootOptions, kernel: InputFile) -> BootImage:
         return linux.load_bzimage(options, kernel)
     parsed = elf_file.parse(kernel)
     if not linux.is_vmlinux(parsed):
-        raise UserError(
-            f"{kernel.name} is neither a bzImage nor a 64-bit vmlinux: it cannot be booted as Linux"
-        )
+        raise UserError(f"{kernel.name} is neither a bzImage nor a 64-bit vmlinux: it cannot be booted as Linux")
     return linux.load_vmlinux(options, parsed)
 
 
@@ -115,9 +109,7 @@ def _check_options(options: BootOptions, protocol: Protocol) -> None:
     if options.via_decompressor and protocol is not Protocol.LINUX:
         raise UserError("--via-decompressor is for compressed Linux kernels: leave it out")
     if protocol is not Protocol.FLAT and (options.load_address is not None or options.mode is not None):
-        raise UserError(
-            f"--load-address and --mode are for flat images, but this is {protocol.value}: omit them"
-        )
+        raise UserError(f"--load-address and --mode are for flat images, but this is {protocol.value}: omit them")
 
 
 _T = TypeVar("_T")

@@ -117,9 +117,7 @@ def parse(file: InputFile) -> ElfFile:
         raise UserError(f"{name} is too short for an ELF file")
     kind, machine = struct.unpack_from("<HH", data, 16)
     if machine not in (Machine.I386, Machine.X86_64):
-        raise UserError(
-            f"{name} is for {_MACHINES.get(machine, f'machine {machine}')}: vmdbg runs x86 guests only"
-        )
+        raise UserError(f"{name} is for {_MACHINES.get(machine, f'machine {machine}')}: vmdbg runs x86 guests only")
     if kind not in (ET_EXEC, ET_DYN):
         raise UserError(f"{name} is {_KINDS.get(kind, f'an ELF file of type {kind}, not an executable')}")
     (entry,) = struct.unpack_from("<Q" if is_64bit else "<I", data, 24)
@@ -144,13 +142,9 @@ def _headers(data: memoryview, name: str, is_64bit: bool) -> Iterator[ProgramHea
 
 def _header(data: memoryview, position: int, is_64bit: bool) -> ProgramHeader:
     if is_64bit:
-        kind, _, offset, linear, address, file_size, memory_size, _ = struct.unpack_from(
-            "<IIQQQQQQ", data, position
-        )
+        kind, _, offset, linear, address, file_size, memory_size, _ = struct.unpack_from("<IIQQQQQQ", data, position)
     else:
-        kind, offset, linear, address, file_size, memory_size, _, _ = struct.unpack_from(
-            "<8I", data, position
-        )
+        kind, offset, linear, address, file_size, memory_size, _, _ = struct.unpack_from("<8I", data, position)
     return ProgramHeader(kind, offset, linear, address, file_size, memory_size)
 
 

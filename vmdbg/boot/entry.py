@@ -55,11 +55,7 @@ def descriptor(base: int, limit: int, attributes: int) -> int:
     scaled = limit >> 12 if attributes & 0x8000 else limit
     low = (base & 0xFFFF) << 16 | scaled & 0xFFFF
     high = (
-        base & 0xFF000000
-        | (attributes & 0xF000) << 8
-        | scaled & 0xF0000
-        | (attributes & 0xFF) << 8
-        | base >> 16 & 0xFF
+        base & 0xFF000000 | (attributes & 0xF000) << 8 | scaled & 0xF0000 | (attributes & 0xFF) << 8 | base >> 16 & 0xFF
     )
     return high << 32 | low
 
@@ -196,12 +192,8 @@ def _identity_tables(layout: Layout) -> int:
     tables = bytearray(size)
     struct.pack_into("<Q", tables, 0, pointers | _PRESENT_WRITABLE)
     for index in range(4):
-        struct.pack_into(
-            "<Q", tables, PAGE_SIZE + 8 * index, directories + index * PAGE_SIZE | _PRESENT_WRITABLE
-        )
+        struct.pack_into("<Q", tables, PAGE_SIZE + 8 * index, directories + index * PAGE_SIZE | _PRESENT_WRITABLE)
     for index in range(4 * _ENTRIES):
-        struct.pack_into(
-            "<Q", tables, 2 * PAGE_SIZE + 8 * index, index << 21 | _LARGE_PAGE | _PRESENT_WRITABLE
-        )
+        struct.pack_into("<Q", tables, 2 * PAGE_SIZE + 8 * index, index << 21 | _LARGE_PAGE | _PRESENT_WRITABLE)
     layout.fill(base, bytes(tables), name)
     return base

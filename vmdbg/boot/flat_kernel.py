@@ -41,7 +41,5 @@ def load_flat_kernel(layout: Layout, kernel: InputFile, fields: AddressFields, w
     total = max(size, fields.bss_end - fields.load if fields.bss_end else 0)
     layout.put(fields.load, kernel.data[start : start + size], kernel.name, total)
     if not fields.load <= fields.entry < fields.load + total:
-        raise UserError(
-            f"{kernel.name} is damaged: its entry point {fields.entry:#x} lies outside what it loads"
-        )
+        raise UserError(f"{kernel.name} is damaged: its entry point {fields.entry:#x} lies outside what it loads")
     return fields.entry

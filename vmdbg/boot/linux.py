@@ -74,9 +74,7 @@ def load_bzimage(options: BootOptions, kernel: InputFile) -> BootImage:
 def load_vmlinux(options: BootOptions, elf: elf_file.ElfFile) -> BootImage:
     """Lay out an uncompressed 64-bit kernel. Raises UserError."""
     if options.via_decompressor:
-        raise UserError(
-            f"{elf.name} is not compressed, so it has no decompressor: leave out --via-decompressor"
-        )
+        raise UserError(f"{elf.name} is not compressed, so it has no decompressor: leave out --via-decompressor")
     return _load(options, VMLINUX_HEADER, elf)
 
 
@@ -132,9 +130,7 @@ def _finish(
 ) -> BootImage:
     text = command_line(options, header.command_line_size)
     params.data[HEADER : HEADER + len(header.raw)] = header.raw
-    params.put(
-        0x210, "BB", _LOADER_UNDEFINED, header.raw[0x20] & ~_KASLR_FLAG & ~_CAN_USE_HEAP | _LOADED_HIGH
-    )
+    params.put(0x210, "BB", _LOADER_UNDEFINED, header.raw[0x20] & ~_KASLR_FLAG & ~_CAN_USE_HEAP | _LOADED_HIGH)
     params.put(0x218, "II", 0, 0)
     if options.initrd is not None:
         data = options.initrd.data

@@ -94,9 +94,7 @@ def _place_info(layout: Layout, options: BootOptions, text: str) -> int:
         data = options.initrd.data
         start = layout.place_above(data, f"module {options.initrd.name}")
         name = layout.place_low(b"initrd\0", "the module's name")
-        modules = layout.place_low(
-            struct.pack("<4I", start, start + len(data), name, 0), "the list of modules"
-        )
+        modules = layout.place_low(struct.pack("<4I", start, start + len(data), name, 0), "the list of modules")
         count = 1
     entries = b"".join(struct.pack("<IQQI", 20, item.address, item.size, item.type) for item in layout.e820)
     info = struct.pack(

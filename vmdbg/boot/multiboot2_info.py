@@ -90,9 +90,7 @@ def _tags(layout: Layout, options: BootOptions, loaded: Loaded, command_line: st
         data = options.initrd.data
         start = layout.place_above(data, f"module {options.initrd.name}")
         yield _tag(InfoTag.MODULE, struct.pack("<II", start, start + len(data)) + b"initrd\0")
-    yield _tag(
-        InfoTag.BASIC_MEMORY, struct.pack("<II", EBDA // KIB, (options.memory - HIGH_MEMORY) // KIB)
-    )
+    yield _tag(InfoTag.BASIC_MEMORY, struct.pack("<II", EBDA // KIB, (options.memory - HIGH_MEMORY) // KIB))
     entries = b"".join(struct.pack("<QQII", item.address, item.size, item.type, 0) for item in layout.e820)
     yield _tag(InfoTag.MEMORY_MAP, struct.pack("<II", _MAP_ENTRY, 0) + entries)
     yield _tag(

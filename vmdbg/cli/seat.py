@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vmdbg.session.sources import SymbolFile
     from vmdbg.timeline.timeline import Timeline
 
+
 def timeline_seat(timeline: Timeline) -> Seat:
     """Nobody, but what happens is kept."""
     from vmdbg.cli.history import TimelineRunner

@@ -15,6 +15,9 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.units import Linear, Physical
 
 LINEAR_END = 1 << 64
+NOWHERE = -1
+MOST_PLACES = 64
+"""Of one pending breakpoint: the last of them count."""
 Listener = Callable[[], None]
 
 
@@ -62,6 +65,31 @@ class PointTable:
         self.breakpoints[point.number] = point
         self._changed()
         return point
+
+    def add_pending(
+        self,
+        place: str,
+        *,
+        owner: str = "",
+        condition: Condition | None = None,
+        text: str = "",
+        temporary: bool = False,
+    ) -> Breakpoint:
+        """A breakpoint at a place that is not there yet: settle() gives it its address."""
+        point = Breakpoint(
+            self._take_number(), NOWHERE, Space.LINEAR, owner, condition, text, temporary=temporary, waits_for=place
+        )
+        self.breakpoints[point.number] = point
+        return point
+
+    def settle(self, point: Breakpoint, address: int) -> None:
+        """What it waits for is there, or there as well."""
+        if address in (point.address, *point.also):
+            return
+        if not point.is_pending:
+            point.also = (point.address, *point.also)[:MOST_PLACES]
+        point.address = address
+        self._changed()
 
     def add_watchpoint(
         self,
@@ -133,8 +161,9 @@ class PointTable:
         if self._by_address is None:
             self._by_address = PointIndex()
             for point in self.breakpoints.values():
-                if point.enabled:
-                    self._by_address.of(point.space).setdefault(point.address, []).append(point)
+                if point.enabled and not point.is_pending:
+                    for address in dict.fromkeys((point.address, *point.also)):
+                        self._by_address.of(point.space).setdefault(address, []).append(point)
         return self._by_address
 
     def cut(self, after: Position) -> None:

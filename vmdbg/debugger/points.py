@@ -63,9 +63,19 @@ class Point:
 
 @dataclass(slots=True, eq=False)
 class Breakpoint(Point):
-    """Stops before the instruction at `address`. With an `action`, that is called instead of stopping."""
+    """Stops before the instruction at `address`. With an `action`, that is called instead of stopping.
+
+    One that waits for a place of that name has no address yet (-1), or has come to have several, as a program has that
+    runs more than once: `also` are those before.
+    """
 
     action: Callable[[Debugger], None] | None = None
+    waits_for: str = ""
+    also: tuple[int, ...] = ()
+
+    @property
+    def is_pending(self) -> bool:
+        return self.address < 0
 
 
 @dataclass(slots=True, eq=False)

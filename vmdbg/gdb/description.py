@@ -36,8 +36,7 @@ class Description:
 def describe(layout: Layout) -> str:
     """target.xml."""
     system = "".join(
-        _flags(name, BY_NAME[source].bits // 8, BY_NAME[source].layout)
-        for name, source in flag_types(layout).items()
+        _flags(name, BY_NAME[source].bits // 8, BY_NAME[source].layout) for name, source in flag_types(layout).items()
     )
     types = {
         CORE: _flags("i386_eflags", 4, (field for field in RFLAGS if field.width == 1)),
@@ -51,7 +50,7 @@ def _flags(name: str, size: int, fields: Iterable[BitField]) -> str:
     """Bits that are always one have no name and are left out."""
     shown = "".join(
         f'<field name={quoteattr(field.name)} start="{field.low}" end="{field.low + field.width - 1}"'
-        f'{"" if field.width == 1 else _number(size)}/>'
+        f"{'' if field.width == 1 else _number(size)}/>"
         for field in fields
         if not field.name.isdigit()
     )

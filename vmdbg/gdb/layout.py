@@ -182,11 +182,7 @@ def _flags_name(source: str) -> str:
 
 def flag_types(layout: Layout) -> Mapping[str, str]:
     """Register types `flags_...` with the source whose fields they show."""
-    return {
-        row.register.type: row.source
-        for row in layout.rows
-        if row.register.type.startswith("flags_")
-    }
+    return {row.register.type: row.source for row in layout.rows if row.register.type.startswith("flags_")}
 
 
 @cache
@@ -195,9 +191,7 @@ def layout_of(architecture: Architecture, engine_names: frozenset[str]) -> Layou
     is_64bit = architecture.is_64bit
     rows = [*_core(is_64bit), *_sse(is_64bit)]
     if is_64bit:
-        rows += [
-            Row(Register(name, 64, "int", feature=SEGMENT_BASES), name) for name in ("fs_base", "gs_base")
-        ]
+        rows += [Row(Register(name, 64, "int", feature=SEGMENT_BASES), name) for name in ("fs_base", "gs_base")]
     g_count = len(rows)
     rows += _system({row.source for row in rows}, engine_names, is_64bit)
     return Layout(architecture, tuple(rows), g_count)

@@ -37,6 +37,10 @@ class ModulePlacement:
                 self._placement = found
         return self._placement
 
+    def anywhere(self) -> Placement:
+        """Modules are in every process."""
+        return self()
+
     def _place(self, linux: Linux) -> Placement:
         try:
             sections = linux.module_sections(self.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import VmdbgError
 from vmdbg.os.linux.oops import ReportKind
+from vmdbg.session.kernel_watch import KernelWatch
 from vmdbg.x86.exceptions import PAGE_FAULT
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 OWNER = "oops"
 """With the session's, the owner of the breakpoints."""
-KERNEL_HALF = 1 << 63
-MOST_SLICES = 256
 UNASKED = frozenset(ReportKind) - {ReportKind.WARNING}
 """What who has a prompt gets without asking: kernels warn of what they live on with."""
 PAGE_FAULT_MESSAGE = "Oops"
@@ -26,10 +25,7 @@ PAGE_FAULT_MESSAGE = "Oops"
 
 
 class OopsWatch:
-    """Breakpoints where the kernel reports that something went wrong, set as soon as it is known where that is.
-
-    Until then the guest is looked at between slices while it is in its kernel, ever less often if that is no Linux.
-    """
+    """Breakpoints where the kernel reports that something went wrong, set as soon as it is known where that is."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -37,7 +33,7 @@ class OopsWatch:
         """What is wanted; nothing: it is off."""
         self.places: tuple[str, ...] = ()
         self._owner = f"{OWNER} {session.owner}"
-        self._pause = self._waited = 0
+        self._watch = KernelWatch(session, self._set)
 
     @property
     def wanted(self) -> bool:
@@ -46,34 +42,28 @@ class OopsWatch:
     def start(self, kinds: frozenset[ReportKind] = UNASKED) -> None:
         """Also for these. Raises nothing where no kernel is known yet."""
         was_wanted, self.kinds = self.wanted, self.kinds | kinds
-        if was_wanted:
-            return
-        self._pause = self._waited = 1
-        self._session.debugger.slice_listeners.append(self._between_slices)
-        self.arm()
+        if not was_wanted:
+            self._watch.start()
 
     def stop(self, kinds: frozenset[ReportKind] = frozenset(ReportKind)) -> None:
         """No longer for these."""
         if self.wanted:
             self.kinds -= kinds
         if not self.kinds:
-            self._look_no_longer()
+            self._watch.stop()
             self._session.debugger.points.remove_owned(self._owner)
             self.places = ()
 
-    def _look_no_longer(self) -> None:
-        if self._between_slices in self._session.debugger.slice_listeners:
-            self._session.debugger.slice_listeners.remove(self._between_slices)
-
     def arm(self) -> None:
         """Set the breakpoints if the kernel is known by now."""
-        if not self.wanted or self.places:
-            return
+        self._watch.look()
+
+    def _set(self) -> bool:
         try:
             linux = self._session.system.find()
             found = linux.report_points if linux is not None else ()
         except VmdbgError:
-            return
+            return False
         for point in found:
             self._session.debugger.points.add_breakpoint(
                 point.address,
@@ -83,8 +73,7 @@ class OopsWatch:
                 hidden=True,
             )
         self.places = tuple(point.road.value for point in found)
-        if self.places:
-            self._look_no_longer()
+        return bool(found)
 
     def _condition(self, point: ReportPoint) -> Condition:
         def is_wanted(debugger: Debugger) -> bool:
@@ -92,14 +81,6 @@ class OopsWatch:
             return point.kind(debugger.engine.read_register, read) in self.kinds
 
         return is_wanted
-
-    def _between_slices(self) -> None:
-        if not self._session.registers.mode.is_long or self._session.debugger.pc < KERNEL_HALF:
-            return
-        self._waited -= 1
-        if self._waited <= 0:
-            self._pause = self._waited = min(2 * self._pause, MOST_SLICES)
-            self.arm()
 
     def __str__(self) -> str:
         where = f"at {', '.join(self.places)}" if self.places else "as soon as a Linux kernel is known"

@@ -24,6 +24,7 @@ from vmdbg.session.habits import hint, our_spelling
 from vmdbg.session.new_files import AnywhereNew, NewFiles
 from vmdbg.session.numbers import fitting
 from vmdbg.session.oops_watch import OopsWatch
+from vmdbg.session.pending import PendingPoints
 from vmdbg.session.registry import Arguments, Command, Effect, Registry, first_word
 from vmdbg.session.skips import Skips
 from vmdbg.session.sources import Sources, guest_symbol_file
@@ -91,10 +92,12 @@ class Session:
         self.stops += 1
         self.part(Visits).on_stop(stop)
         self.part(OopsWatch).arm()
+        self.part(PendingPoints).look()
 
     def close(self) -> None:
         """The front end leaves: its breakpoints go, everybody else's stay."""
         self.part(OopsWatch).stop()
+        self.part(PendingPoints).stop()
         self.debugger.stop_listeners.remove(self._on_stop)
         self.debugger.points.remove_owned(self.owner)
 

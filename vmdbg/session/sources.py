@@ -7,13 +7,14 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vmdbg.dwarf.debug_file import DebugFile
 from vmdbg.dwarf.program import Program
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.seam import Location
 from vmdbg.session.module_files import ModulePlacement
+from vmdbg.session.program_files import ProgramPlacement, is_program
 from vmdbg.session.registry import Effect
 from vmdbg.symbols.kernel_module import module_name
 from vmdbg.symbols.line_file import LineFile
@@ -32,6 +33,16 @@ if TYPE_CHECKING:
 LONGEST_SOURCE = 1 << 24
 
 
+class Where(Protocol):
+    """Where the guest has a file, which depends on when, and on who runs."""
+
+    def __call__(self) -> Placement: ...
+
+    def anywhere(self) -> Placement:
+        """The same for looking up names, be it in a process that does not run."""
+        ...
+
+
 @dataclass(slots=True)
 class SymbolFile:
     """One file: its symbols, and its debug information if it is ELF, which is read as it is asked for.
@@ -45,13 +56,17 @@ class SymbolFile:
     debug: DebugFile | None = None
     process: int | None = None
     running: Callable[[], int | None] = lambda: None
-    where: Callable[[], Placement] | None = None
+    where: Where | None = None
     _lines: LineFile | None = None
     _program: Program | None = None
 
     def find(self, name: str) -> Linear | None:
-        self._follow()
-        return self.table.find(name)
+        if self.where is None:
+            return self.table.find(name)
+        if self.table.has(name):
+            self._place(self.where.anywhere())
+            return self.table.find(name)
+        return None
 
     def nearest(self, address: int) -> Location | None:
         self._follow()
@@ -74,8 +89,11 @@ class SymbolFile:
         return self.table.placement
 
     def _follow(self) -> None:
-        placement = self.where() if self.where is not None else None
-        if placement is not None and placement is not self.table.placement:
+        if self.where is not None:
+            self._place(self.where())
+
+    def _place(self, placement: Placement) -> None:
+        if placement is not self.table.placement:
             self.place(placement)
 
     def place(self, placement: Placement) -> None:
@@ -139,6 +157,8 @@ class Sources:
         added = read_symbol_file(path)
         if added.debug is not None and added.debug.sections:
             added.where = self._module(added, path, slide)
+        elif added.debug is not None and slide is None and process is None and is_program(added.table):
+            added.where = ProgramPlacement(self._session, path, added.debug)
         else:
             added.move(self._kernel_slide(added.table) if slide is None else slide)
         added.process, added.running = process, self._running

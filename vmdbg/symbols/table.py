@@ -123,6 +123,12 @@ class SymbolTable:
                 return Linear(placed)
         return None
 
+    def has(self, name: str) -> bool:
+        """Whether the file has a symbol of that name, wherever the guest has it."""
+        columns, raw = self._columns, name.encode("utf-8", "surrogateescape")
+        at = bisect_left(columns.by_name, raw, key=columns.raw_name)
+        return at < len(columns.by_name) and columns.raw_name(columns.by_name[at]) == raw
+
     def nearest(self, address: int) -> Location | None:
         """The symbol that contains the address; one without a size reaches to the next."""
         raw = self.placement.to_file(address)

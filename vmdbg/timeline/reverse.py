@@ -171,9 +171,7 @@ class _ReverseSearch:
         tail = max(2 * (here.tick - base.position.tick), left // 4, LEAST_TAIL)
         return Position(Tick(bound.tick - tail)) if tail < left else None
 
-    def _tail(
-        self, start: Position, bound: Position, stops: Stops, found: _Found
-    ) -> tuple[Position | None, Position]:
+    def _tail(self, start: Position, bound: Position, stops: Stops, found: _Found) -> tuple[Position | None, Position]:
         """Search from `start` up to `bound`, then come back here: (what was found, the bound that is left)."""
         timeline = self._timeline
         engine = timeline.machine.engine

@@ -118,9 +118,7 @@ def task_problems(task: TaskState, segment: Segment) -> tuple[str, ...]:
     if task.width is TaskWidth.BITS64:
         named = [(f"RSP{ring}", pointer) for ring, (_, pointer) in enumerate(task.stacks)]
         named += [(f"IST{number}", pointer) for number, pointer in enumerate(task.ist, 1)]
-        problems += [
-            f"{name} {p:#x} is not canonical" for name, p in named if not is_canonical(p, LINEAR_BITS)
-        ]
+        problems += [f"{name} {p:#x} is not canonical" for name, p in named if not is_canonical(p, LINEAR_BITS)]
     elif task.stacks[0][0] is not None and Selector(task.stacks[0][0]).is_null:
         problems.append("SS0 is null: an interrupt from ring 3 would fault")
     if task.io_map_base is not None and task.io_map_base < SIZE_WITHOUT_IO_MAP <= segment.limit:

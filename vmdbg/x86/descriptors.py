@@ -174,13 +174,9 @@ class Segment:
         granular = self.attributes & GRANULARITY
         limit = self.limit >> 12 if granular else self.limit
         if limit >> 20 or self.base >> 32:
-            raise ValueError(
-                f"base {self.base:#x} or limit {self.limit:#x} does not fit an 8-byte descriptor"
-            )
+            raise ValueError(f"base {self.base:#x} or limit {self.limit:#x} does not fit an 8-byte descriptor")
         low = limit & 0xFFFF | (self.base & 0xFFFF) << 16
-        high = (
-            self.base >> 16 & 0xFF | self.base & 0xFF00_0000 | limit & 0xF_0000 | self.attributes & ATTRIBUTES
-        )
+        high = self.base >> 16 & 0xFF | self.base & 0xFF00_0000 | limit & 0xF_0000 | self.attributes & ATTRIBUTES
         return (low | high << 32).to_bytes(8, "little")
 
     def encode_long(self) -> bytes:
@@ -207,9 +203,7 @@ class Gate:
     def encode(self, long: bool) -> bytes:
         """8 bytes, or 16 in long mode."""
         low = self.offset & 0xFFFF | self.selector.value << 16
-        low |= (
-            (self.ist | self.parameters) << 32 | self.type.value << 40 | self.dpl << 45 | self.present << 47
-        )
+        low |= (self.ist | self.parameters) << 32 | self.type.value << 40 | self.dpl << 45 | self.present << 47
         low |= (self.offset >> 16 & 0xFFFF) << 48
         if not long:
             return low.to_bytes(8, "little")
@@ -233,9 +227,7 @@ Descriptor = Segment | Gate | UnusedDescriptor
 def descriptor_length(raw: bytes, long: bool) -> int:
     """8 or 16: in long mode a system descriptor takes two slots, a null one or one of a reserved type one."""
     attributes = int.from_bytes(raw[4:8], "little")
-    is_long_system = (
-        long and not attributes & NOT_SYSTEM and _system_type(attributes >> 8 & 15) in _LONG_TYPES
-    )
+    is_long_system = long and not attributes & NOT_SYSTEM and _system_type(attributes >> 8 & 15) in _LONG_TYPES
     return 16 if is_long_system else 8
 
 

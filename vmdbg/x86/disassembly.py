@@ -135,9 +135,7 @@ class Disassembler:
                 found.addr_size * 8,
             )
 
-    def _segment(
-        self, found: capstone.CsInsn, operand: capstone.x86.X86Op, base: str | None, is_string: bool
-    ) -> str:
+    def _segment(self, found: capstone.CsInsn, operand: capstone.x86.X86Op, base: str | None, is_string: bool) -> str:
         if is_string and base in _DESTINATIONS:
             return "es"
         if operand.mem.segment:

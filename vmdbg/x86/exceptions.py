@@ -134,8 +134,6 @@ def describe_error_code(vector: int, error_code: int) -> str:
 def _describe_page_fault(error_code: int) -> str:
     who = "user" if error_code & 4 else "supervisor"
     what = "fetch" if error_code & 16 else "write" if error_code & 2 else "read"
-    why = (
-        "reserved bit set" if error_code & 8 else "protection violation" if error_code & 1 else "not present"
-    )
+    why = "reserved bit set" if error_code & 8 else "protection violation" if error_code & 1 else "not present"
     key = ", protection key" if error_code & 32 else ""
     return f"{who} {what}: {why}{key}"

@@ -76,9 +76,7 @@ def decode_fields(layout: Iterable[BitField], value: int) -> tuple[Field, ...]:
     for spec in layout:
         known |= spec.mask
         number = spec.extract(value)
-        fields.append(
-            Field(spec.name, spec.low, spec.width, number, spec.meaning, spec.values.get(number, ""))
-        )
+        fields.append(Field(spec.name, spec.low, spec.width, number, spec.meaning, spec.values.get(number, "")))
     left = value & ~known
     while left > 0:
         low = (left & -left).bit_length() - 1

@@ -81,6 +81,5 @@ def _loads_ss(found: capstone.CsInsn) -> bool:
     if found.id not in (c.X86_INS_MOV, c.X86_INS_POP):
         return False
     return any(
-        op.type == c.X86_OP_REG and op.reg == c.X86_REG_SS and op.access & capstone.CS_AC_WRITE
-        for op in found.operands
+        op.type == c.X86_OP_REG and op.reg == c.X86_REG_SS and op.access & capstone.CS_AC_WRITE for op in found.operands
     )

@@ -35,9 +35,7 @@ class IvtEntry:
         return (self.segment << 4) + self.offset
 
 
-def read_idt(
-    read: ReadPrefix, base: int, limit: int, tables: DescriptorTables, *, long: bool
-) -> Sequence[IdtEntry]:
+def read_idt(read: ReadPrefix, base: int, limit: int, tables: DescriptorTables, *, long: bool) -> Sequence[IdtEntry]:
     """Decode and check the gates of an IDT that lie whole within the limit. Never raises.
 
     Vectors that cannot be read are left out: compare the last one with `idt_problems`.
@@ -65,9 +63,7 @@ def idt_problems(base: int, limit: int, entries: Sequence[IdtEntry], *, long: bo
     problems = []
     held = min((limit + 1) // (16 if long else 8), 256)
     if held < 32:
-        problems.append(
-            f"the limit {limit:#x} holds only vectors 0 to {held - 1}" if held else "the table is empty"
-        )
+        problems.append(f"the limit {limit:#x} holds only vectors 0 to {held - 1}" if held else "the table is empty")
     if len(entries) < held:
         problems.append(f"only {len(entries)} of {held} gates can be read at linear {base:#x}")
     absent = [

@@ -66,8 +66,7 @@ class TooManyTablesError(GuestError):
 
     def __init__(self, limit: int, linear: Linear) -> None:
         super().__init__(
-            f"gave up at linear {linear:#x} after {limit} page tables, which map themselves:"
-            " ask for a narrower range"
+            f"gave up at linear {linear:#x} after {limit} page tables, which map themselves: ask for a narrower range"
         )
 
 

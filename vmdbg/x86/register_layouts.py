@@ -115,9 +115,7 @@ _FLOATING_ERRORS = (
     ("U", "underflow"),
     ("P", "inexact result"),
 )
-_ERROR_FLAGS = tuple(
-    BitField(f"{letter}E", bit, meaning=text) for bit, (letter, text) in enumerate(_FLOATING_ERRORS)
-)
+_ERROR_FLAGS = tuple(BitField(f"{letter}E", bit, meaning=text) for bit, (letter, text) in enumerate(_FLOATING_ERRORS))
 
 
 def _error_masks(low: int) -> tuple[BitField, ...]:

@@ -104,11 +104,7 @@ def _registers() -> tuple[Register, ...]:
         Register("mxcsr", 32, Group.SSE, "SSE control and status", MXCSR),
     ]
     known = {register.name for register in named}
-    named += [
-        Register(msr.name, 64, Group.MSR, msr.description, msr.layout)
-        for msr in MSRS
-        if msr.name not in known
-    ]
+    named += [Register(msr.name, 64, Group.MSR, msr.description, msr.layout) for msr in MSRS if msr.name not in known]
     named += [
         Register("tick", 64, Group.PSEUDO, "the guest's clock: bytes of code retired", writable=False),
         Register("linear_pc", 64, Group.PSEUDO, "linear address of the next instruction", writable=False),

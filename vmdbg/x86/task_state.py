@@ -83,6 +83,5 @@ def port_allowed(bitmap: bytes, port: int, size: int) -> bool:
     Ports past its end are refused (SDM 1 19.5.2).
     """
     return all(
-        number >> 3 < len(bitmap) and not bitmap[number >> 3] >> (number & 7) & 1
-        for number in range(port, port + size)
+        number >> 3 < len(bitmap) and not bitmap[number >> 3] >> (number & 7) & 1 for number in range(port, port + size)
     )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import NoteSection
 
 from vmdbg.commands.code.bt import find_task
 from vmdbg.document.document import Document, Style, address, document, table, text
 from vmdbg.errors import UserError
 from vmdbg.os.linux.user_programs import UserProgram
+from vmdbg.session.program_files import build_id, program_of
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
+from vmdbg.symbols.elf import open_elf
+from vmdbg.symbols.source import SymbolSource
 
 SHORTEST_ID = 4
 
@@ -64,16 +62,13 @@ def load_programs(session: Session, path: Path, process: int) -> None:
 
 
 def _program_of(path: Path, known: tuple[UserProgram, ...]) -> UserProgram:
-    """By build-id; by name if one side has none."""
-    build_id = file_build_id(path)
-    for one in known:
-        if build_id and one.build_id == build_id:
-            return one
-    for one in known:
-        if Path(one.path).name == path.name and not (build_id and one.build_id):
-            return one
-    listed = ", ".join(f"{one.path} ({one.build_id or 'no build-id'})" for one in known)
-    raise UserError(f"{path} ({build_id or 'no build-id'}) is nothing that the process runs: {listed}")
+    """Raises UserError if the file is none of these."""
+    identity = file_build_id(path)
+    found = program_of(path, identity, known)
+    if found is None:
+        listed = ", ".join(f"{one.path} ({one.build_id or 'no build-id'})" for one in known)
+        raise UserError(f"{path} ({identity or 'no build-id'}) is nothing that the process runs: {listed}")
+    return found
 
 
 def _candidates(directory: Path, program: UserProgram) -> list[Path]:
@@ -102,15 +97,4 @@ def _is_of(path: Path, program: UserProgram) -> bool:
 
 def file_build_id(path: Path) -> str:
     """In hexadecimal; "" for a file that has none. Raises UserError for what is no ELF file."""
-    try:
-        file = ELFFile(io.BytesIO(path.read_bytes()))
-        for section in file.iter_sections():
-            if isinstance(section, NoteSection):
-                for note in section.iter_notes():
-                    if note["n_type"] == "NT_GNU_BUILD_ID":
-                        return str(note["n_desc"])
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except (ELFError, ValueError, KeyError, IndexError, OverflowError, AttributeError) as error:
-        raise UserError(f"{path} is no ELF file that can be read: {error}") from error
-    return ""
+    return build_id(open_elf(SymbolSource(path)))

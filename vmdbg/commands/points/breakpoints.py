@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from vmdbg.commands.points.conditions import (
@@ -18,8 +19,12 @@ from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.session.oops_watch import is_oops_point
+from vmdbg.session.pending import PendingPoints, is_loading_point
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
+
+NAME = re.compile(r"[A-Za-z_][\w.]*(?::\w+)?|[\w./+-]+\.\w+:\d+")
+"""A symbol, `module:symbol` or `file:line`: what may come to be there."""
 
 
 def declare(parser: Parser) -> None:
@@ -32,6 +37,7 @@ def declare(parser: Parser) -> None:
     )
     parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
     parser.add_argument("--temporary", "-t", action="store_true", help="gone once it has stopped")
+    parser.add_argument("--pending", action="store_true", help="wait for the name, also before the kernel is known")
     declare_conditions(parser)
 
 
@@ -52,9 +58,14 @@ def declare(parser: Parser) -> None:
 def break_(session: Session, arguments: Arguments) -> Document:
     """Stop before the instruction at a place. The guest's memory is not changed and any number is possible.
 
-    A place need not be mapped yet. A linear address counts in every address space; --cr3 picks one.
+    A place need not be mapped yet. A linear address counts in every address space; --cr3 picks one. A name that nothing
+    in a Linux guest has yet is waited for: the breakpoint is set when a module that has it is loaded, or a program
+    whose symbol file has it is started, before that runs.
     """
-    place = session.code_place(arguments.place or "linear_pc", physical=arguments.physical)
+    try:
+        place = session.code_place(arguments.place or "linear_pc", physical=arguments.physical)
+    except UserError as error:
+        return _pending(session, arguments, error)
     condition, words = make_condition(session, arguments)
     point = session.debugger.points.add_breakpoint(
         place.address,
@@ -64,6 +75,19 @@ def break_(session: Session, arguments: Arguments) -> Document:
         text=words,
         temporary=arguments.temporary,
     )
+    return added(session, point, arguments)
+
+
+def _pending(session: Session, arguments: Arguments, error: UserError) -> Document:
+    """A breakpoint that waits for its place, where it may come: raises `error` where it may not."""
+    place = arguments.place.strip()
+    may_come = NAME.fullmatch(place) and (arguments.pending or session.system.find() is not None)
+    if arguments.physical or not may_come:
+        hint = "; with --pending it is waited for" if NAME.fullmatch(place) and not arguments.physical else ""
+        raise UserError(f"{error}{hint}") from error
+    condition, words = make_condition(session, arguments)
+    waits: PendingPoints = session.part(PendingPoints)
+    point = waits.add(place, condition, words, temporary=arguments.temporary)
     return added(session, point, arguments)
 
 
@@ -82,14 +106,21 @@ def added(session: Session, point: Point, arguments: Arguments) -> Document:
     if arguments.commands:
         session.execution.on_point[point.number] = tuple(arguments.commands)
     notes = unknown_words(getattr(arguments, "unknown", ()))
-    value: Json = {"number": point.number, "address": f"{point.address:#x}"}
+    value: Json = {"number": point.number, "address": None if is_pending(point) else f"{point.address:#x}"}
     return document(_line(session, point), *notes, value=value)
 
 
+def is_pending(point: Point) -> bool:
+    return isinstance(point, Breakpoint) and point.is_pending
+
+
 def _line(session: Session, point: Point) -> Text:
+    words = f" {point.text}" if point.text else ""
+    if isinstance(point, Breakpoint) and point.is_pending:
+        return text(f"{kind_words(point)} {point.number} is pending: nothing is called {point.waits_for!r} yet{words}")
     kind, where = kind_words(point), session.describe(point.address) if point.space is Space.LINEAR else ""
     tail = f" <{where}>" if where else ""
-    return text(f"{kind} {point.number} at {point.address:#x}{tail}{f' {point.text}' if point.text else ''}")
+    return text(f"{kind} {point.number} at {point.address:#x}{tail}{words}")
 
 
 def kind_words(point: Point) -> str:
@@ -102,10 +133,15 @@ def kind_words(point: Point) -> str:
     return f"{physical}{'temporary ' if point.temporary else ''}breakpoint"
 
 
+def is_internal(point: Point) -> bool:
+    """Whether it is nobody's but ours."""
+    return point.owner == "step" or is_oops_point(point) or is_loading_point(point)
+
+
 def all_points(session: Session) -> list[Point]:
     points = session.debugger.points
     found: list[Point] = [*points.breakpoints.values(), *points.watchpoints.values()]
-    shown = (point for point in found if point.owner != "step" and not is_oops_point(point))
+    shown = (point for point in found if not is_internal(point))
     return sorted(shown, key=lambda point: point.number)
 
 
@@ -136,13 +172,19 @@ def _row(session: Session, point: Point) -> tuple[Text, ...]:
         count(point.number),
         text(kind_words(point), style),
         text("yes" if point.enabled else "no", style, point.enabled),
-        address(point.address),
+        text("pending", value=None) if is_pending(point) else address(point.address),
         text(str(point.size), value=point.size) if isinstance(point, Watchpoint) else text(""),
         count(hits),
         text(point.owner or "", Style.DIM),
         text(words),
-        text(session.describe(point.address) if point.space is Space.LINEAR else "", Style.SYMBOL),
+        text(_named(session, point), Style.SYMBOL),
     )
+
+
+def _named(session: Session, point: Point) -> str:
+    if isinstance(point, Breakpoint) and point.waits_for:
+        return point.waits_for
+    return session.describe(point.address) if point.space is Space.LINEAR else ""
 
 
 def declare_numbers(parser: Parser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ WARNING = 1
 """BUGFLAG_WARNING"""
 MAX_PATH = 256
 SAMPLES = 16
+_SOURCE = re.compile(r"[\w./+-]+\.[chS]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,23 @@ def _file(kernel: Kernel, place: int, offset: int) -> str:
     start, count = next(_tables(kernel, size), (place, 1))
     samples = [start + size * number for number in range(min(count, SAMPLES))]
     from_itself, from_entry = (
-        sum(_text(kernel, one, offset, base)[:1] == b"\0" for one in samples) for base in (offset, 0)
+        sum(_likeness(kernel, _address(kernel, one, offset, base)) for one in samples) for base in (offset, 0)
     )
-    found = _text(kernel, place, offset, offset if from_itself >= from_entry else 0)
-    return found[1:].partition(b"\0")[0].decode("ascii", "replace")
+    return _text(kernel, _address(kernel, place, offset, offset if from_itself >= from_entry else 0))
 
 
-def _text(kernel: Kernel, place: int, offset: int, base: int) -> bytes:
-    """A name, with what stands before it: the end of another, if it is one."""
+def _likeness(kernel: Kernel, address: int) -> int:
+    """To a source file's name: a whole one, the end of one, or none."""
+    if not _SOURCE.fullmatch(_text(kernel, address)):
+        return 0
+    return 3 if kernel.memory.read_prefix(address - 1, 1) == b"\0" else 1
+
+
+def _address(kernel: Kernel, place: int, offset: int, base: int) -> int:
     raw = kernel.memory.u32(Linear(place + offset))
-    distance = (raw ^ 1 << 31) - (1 << 31)
-    return kernel.memory.read_prefix(place + base + distance - 1, MAX_PATH) if raw else b""
+    return place + base + (raw ^ 1 << 31) - (1 << 31) if raw else 0
+
+
+def _text(kernel: Kernel, address: int) -> str:
+    found = kernel.memory.read_prefix(address, MAX_PATH) if address else b""
+    return found.partition(b"\0")[0].decode("ascii", "replace")

@@ -41,6 +41,8 @@ from vmdbg.units import Linear
 LINKED_TEXT = 0xFFFF_FFFF_8100_0000
 """`_text` of a kernel with the usual CONFIG_PHYSICAL_START of 16 MiB."""
 
+LOADING = ("parse_args", "do_init_module", "finalize_exec")
+
 
 class Linux:
     """Everything the kernel knows, at the instant of its view. Also an `OperatingSystem`."""
@@ -152,6 +154,16 @@ class Linux:
     def system_call_points(self) -> tuple[Linear, ...]:
         """Where to stop to see every system call begin and end."""
         return syscall_points.entry_points(self.kernel) + syscall_points.exit_points(self.kernel)
+
+    @property
+    def load_points(self) -> tuple[Linear, ...]:
+        """Where to stop to see code come in before it runs: of each module, and of each program.
+
+        A module's parameters are parsed before its init; a program is mapped before it is started
+        (kernel/module/main.c, load_module; fs/binfmt_elf.c, load_elf_binary).
+        """
+        found = (self.kernel.table.find(name) for name in LOADING)
+        return tuple(Linear(address) for address in found if address is not None)
 
     @property
     def report_points(self) -> tuple[oops.ReportPoint, ...]:

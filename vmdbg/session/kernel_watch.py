@@ -1,0 +1,45 @@
+"""Waiting for a Linux kernel to be known: the guest is looked at between slices while it is in its kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vmdbg.session.session import Session
+
+KERNEL_HALF = 1 << 63
+MOST_SLICES = 256
+
+
+class KernelWatch:
+    """Asks again and again, ever less often if this is no Linux, until the answer is that it found what it wants."""
+
+    def __init__(self, session: Session, ask: Callable[[], bool]) -> None:
+        self._session = session
+        self._ask = ask
+        self._pause = self._left = 0
+
+    def start(self) -> None:
+        """Ask now, and later if need be."""
+        self.stop()
+        if not self._ask():
+            self._pause = self._left = 1
+            self._session.debugger.slice_listeners.append(self._between_slices)
+
+    def stop(self) -> None:
+        if self._between_slices in self._session.debugger.slice_listeners:
+            self._session.debugger.slice_listeners.remove(self._between_slices)
+
+    def look(self) -> None:
+        """Ask out of turn."""
+        if self._between_slices in self._session.debugger.slice_listeners and self._ask():
+            self.stop()
+
+    def _between_slices(self) -> None:
+        if not self._session.registers.mode.is_long or self._session.debugger.pc < KERNEL_HALF:
+            return
+        self._left -= 1
+        if self._left <= 0:
+            self._pause = self._left = min(2 * self._pause, MOST_SLICES)
+            self.look()
