@@ -50,6 +50,7 @@ class Processor(Protocol):
         """Run to the first boundary at or after `limit`, or until something else ends the run.
 
         `over_breakpoint` passes a breakpoint, or an event that is caught, at the first instruction.
+        A signal that Python handles ends it, and is handled then: between two instructions and in no device.
         Raises EngineError, or whatever the bus raised.
         """
         ...
@@ -67,7 +68,7 @@ class Processor(Protocol):
         ...
 
     def interrupt_run(self) -> None:
-        """End the run that is going on, or the next one, at its next block. Any thread may call it."""
+        """End the run that is going on, or the next one, after its next block. Any thread may call it."""
         ...
 
     def set_interrupt(self, level: bool) -> None:

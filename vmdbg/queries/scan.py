@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, WatchpointHit
+from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, StopRequested, WatchpointHit
 from vmdbg.engine.stops import Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
@@ -168,7 +168,7 @@ def _run(
             sample = pass_.next_sample(before.tick) if isinstance(pass_, Sampling) else end.tick
             outcome = timeline.advance(min(end, Position(sample)), over_breakpoint=over)
             over = isinstance(outcome, BreakpointHit | EventCaught)
-            if isinstance(outcome, LimitReached):
+            if isinstance(outcome, LimitReached | StopRequested):
                 if sample <= timeline.position.tick < end.tick:
                     pass_.take(outcome)
                 if checked is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from vmdbg.engine.exits import BreakpointHit, EventCaught, ExceptionDelivered, LimitReached
+from vmdbg.engine.exits import BreakpointHit, EventCaught, ExceptionDelivered, LimitReached, StopRequested
 from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import Outcome
@@ -186,7 +186,7 @@ def _go_to_nth(timeline: Timeline, stops: Stops, count: int, what: str, on_progr
             left -= 1
             if not left:
                 return
-        elif not isinstance(outcome, LimitReached):
+        elif not isinstance(outcome, LimitReached | StopRequested):
             break
     raise UserError(f"there are only {count - left} {what} in the history")
 

@@ -125,6 +125,7 @@ SOURCES = (
     "repeats.c",
     "restarts.c",
     "setup.c",
+    "signals.c",
     "sse_status.c",
     "state.c",
     "stops.c",

@@ -28,6 +28,13 @@ static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, ui
     d->code_size = invalid ? vm_read_linear(vm, d->linear_pc, d->code, sizeof d->code) : 0;
 }
 
+/* Whether one has come after the other without end, and nothing retires. */
+bool deliveries_stuck(const Vm *vm)
+{
+    return vm->tick_deliveries > STUCK_DELIVERIES &&
+           vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].tick == vm->clock;
+}
+
 static bool is_caught(const uint64_t vectors[4], uint32_t vector)
 {
     return vectors[vector >> 6 & 3] >> (vector & 63) & 1;
@@ -96,7 +103,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->stepped = 1;
     if (is_caught(vm->catch_vectors, vector))
         vm_stop_between(vm, EXIT_EXCEPTION);
-    if (vm->step_once || vm->crossing || vm->tick_deliveries > STUCK_DELIVERIES || vm->attention ||
+    if (vm->step_once || vm->crossing || deliveries_stuck(vm) || vm->attention ||
         vm_must_end(vm))
         CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
 }

@@ -87,6 +87,7 @@ bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t la
 void apic_schedule(Vm *vm, uint64_t due);
 void vm_request_stop(Vm *vm);
 void vm_interrupt(Vm *vm);
+void vm_take_signals(void);
 uint32_t vm_interrupt_due(Vm *vm);
 bool vm_at_breakpoint(Vm *vm);
 void clock_lower_limit(Vm *vm, uint64_t tick);

@@ -203,7 +203,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
         vm_stop_between(vm, vm->step_once && vm->stepped ? EXIT_STEPPED : EXIT_LIMIT);
         return false;
     }
-    if (vm->tick_deliveries > STUCK_DELIVERIES) {
+    if (deliveries_stuck(vm)) {
         vm_stop_between(vm, EXIT_STUCK);
         return false;
     }
@@ -264,12 +264,15 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     watch_begin(vm);
     vm->bound = limit;
     clock_begin(vm, once ? limit : apic_limit(vm),
-                once || vm->intr || vm->nmi || vm->breakpoint_suppressed || vm->repeating || data_breakpoint_hits(vm));
+                once || vm->intr || vm->nmi || vm->breakpoint_suppressed || vm->repeating || deliveries_stuck(vm) ||
+                data_breakpoint_hits(vm));
     CPU_CFLAGS_NEXT_TB(vm->cpu) = -1;
     CPU_INTERRUPT_REQUEST(vm->cpu) = vm->attention ? CPU_INTERRUPT_HARD : 0;
     vm_current = vm;
     vm->running = 1;
+    Vm *interrupted = signals_begin(vm);
     error = uc_emu_start(vm->uc, rip, 0, 0, 0);
+    signals_end(interrupted);
     vm->running = 0;
     repeat_notice(vm);
     vm_current = outer;

@@ -192,6 +192,7 @@ void vm_stop_between(Vm *vm, uint32_t exit);
 
 /* deliveries.c */
 enum { STUCK_DELIVERIES = 20000 };          /* at one tick */
+bool deliveries_stuck(const Vm *vm);
 bool deliveries_hook(Vm *vm);
 void deliver_interrupt(Vm *vm);
 
@@ -201,6 +202,11 @@ void restart_note(Vm *vm, uint32_t kind, uint64_t address, uint32_t size, uint64
 void restart_instruction(Vm *vm, bool at_once);
 void restart_forget(Vm *vm);
 bool restart_pending(const Vm *vm);
+
+/* signals.c */
+void vm_take_signals(void);
+Vm *signals_begin(Vm *vm);
+void signals_end(Vm *outer);
 
 /* repeats.c */
 void repeat_after(Vm *vm, uint64_t start, uint64_t size);

@@ -137,6 +137,7 @@ class UnicornEngine:
         if not self._has_windows:
             self._map_windows()
             self._has_windows = True
+        lib.vm_take_signals()
         self._vm.breakpoint_suppressed = over_breakpoint
         self._vm.catch_skip_tick = self._vm.clock if over_breakpoint else NEVER
 
