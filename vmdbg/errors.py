@@ -17,5 +17,16 @@ class RecordingError(VmdbgError):
     """A recording or snapshot is damaged, of another version, or does not fit. Exit code 2."""
 
 
+class NotKeptError(RecordingError):
+    """A recording or snapshot cannot be written: the disk is full, or the device failed. Exit code 3.
+
+    `useless`: nothing of it can be replayed.
+    """
+
+    def __init__(self, text: str, *, useless: bool = True) -> None:
+        super().__init__(text)
+        self.useless = useless
+
+
 class EngineError(VmdbgError):
     """The engine failed or is not the one that was calibrated for. Exit code 3."""

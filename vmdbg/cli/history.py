@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from vmdbg.cli.values import number
 from vmdbg.engine.exits import LimitReached, StopRequested
-from vmdbg.errors import UserError
+from vmdbg.errors import NotKeptError, UserError
 from vmdbg.host.start import Started
 from vmdbg.host.terminal import message
 from vmdbg.machine.outcome import Outcome
@@ -35,6 +35,7 @@ class TimelineRunner:
     """The guest alone on its timeline (vmdbg.host.runner.Runner)."""
 
     finished = failed = False
+    ended = None
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -67,8 +68,13 @@ def start_from(options: argparse.Namespace) -> Started:
 
 
 @contextmanager
-def open_timeline(started: Started, options: argparse.Namespace, say: Say) -> Iterator[Timeline]:
-    """The machine's timeline, recorded if that is asked for. Raises UserError."""
+def open_timeline(
+    started: Started, options: argparse.Namespace, on_failure: Callable[[NotKeptError], None]
+) -> Iterator[Timeline]:
+    """The machine's timeline, recorded if that is asked for. Raises UserError, NotKeptError.
+
+    `on_failure` is told when the recording cannot be written any more.
+    """
     timeline = started.timeline
     if timeline is None:
         timeline = Timeline(started.machine, origin=started.origin, budget=options.checkpoint_memory)
@@ -77,8 +83,7 @@ def open_timeline(started: Started, options: argparse.Namespace, say: Say) -> It
         return
     if timeline.position != timeline.start:
         timeline = _afresh(timeline)
-    writer = start_recording(options.record, timeline, embed=not options.no_embed)
-    writer.on_failure = lambda error: say(f"error: {error}")
+    writer = start_recording(options.record, timeline, embed=not options.no_embed, on_failure=on_failure)
     try:
         yield timeline
     finally:

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 
 from vmdbg.cli import devices, doctor, query, record, replay, run, save, script, symbols
 from vmdbg.cli.arguments import Parser
-from vmdbg.errors import EngineError, GuestError, VmdbgError
+from vmdbg.errors import EngineError, GuestError, NotKeptError, VmdbgError
 from vmdbg.host.endings import SIGNAL_BASE, ExitCode
+from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import message
+from vmdbg.interruption import StoppedError
 from vmdbg.version import VERSION
 
 TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"
@@ -24,11 +26,21 @@ _OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vmdbg` with `arguments`, those of the process by default; the exit code."""
+    with SIGNALS.heed():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     try:
         options = parser().parse_args(arguments)
         code = int(options.command(options))
         sys.stdout.flush()
         return code
+    except StoppedError as error:
+        SIGNALS.leaving()
+        name = signal.Signals(error.number).name
+        message("interrupted" if error.number == signal.SIGINT else f"stopped by {name}")
+        return SIGNAL_BASE + error.number
     except VmdbgError as error:
         return _failed(str(error), _exit_code(error))
     except BrokenPipeError:
@@ -65,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _exit_code(error: VmdbgError) -> ExitCode:
-    if isinstance(error, EngineError):
+    if isinstance(error, EngineError | NotKeptError):
         return ExitCode.ENGINE
     return ExitCode.GUEST_DIED if isinstance(error, GuestError) else ExitCode.USAGE
 

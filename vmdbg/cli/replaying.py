@@ -14,7 +14,7 @@ from vmdbg.cli.run_options import scripted_lines
 from vmdbg.cli.seat import PromptOptions, gdb_seat, prompt_seat
 from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.host.digest_file import check_digest_path, write_digest
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.endings import SIGNAL_BASE, ExitCode, Signalled
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Realtime
@@ -124,10 +124,12 @@ def _debugged(timeline: Timeline, options: argparse.Namespace, symbols: Sequence
         loop = RunLoop(timeline.machine, seat, make_backend(NoSerial(), readable=False), poller, output.say)
         if not options.quiet and not shared:
             seat.hear(output.write)
-        stack.enter_context(_signals(loop))
-        loop.run()
+        ending = loop.run()
         sys.stdout.flush()
         failed = seat.runner.failed
+    if isinstance(ending, Signalled):
+        output.say(f"stopped at tick {timeline.position} by {signal.Signals(ending.number).name}")
+        return SIGNAL_BASE + ending.number
     if options.digest is not None:
         write_digest(timeline.machine, options.digest)
     return ExitCode.USAGE if failed else ExitCode.DONE
@@ -169,13 +171,3 @@ def _seat(
         say=output.say,
     )
 
-
-@contextlib.contextmanager
-def _signals(loop: RunLoop) -> Iterator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda got, _frame: loop.signal(got)) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from devices.board.acpi_pm import PowerButton
@@ -13,8 +12,9 @@ from vmdbg.cli.gdb_options import gdb_service
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config, scripted_lines
 from vmdbg.cli.seat import PromptOptions, gdb_seat, prompt_seat, timeline_seat
 from vmdbg.cli.symbol_files import symbol_files
+from vmdbg.errors import NotKeptError
 from vmdbg.host.digest_file import check_digest_path, write_digest
-from vmdbg.host.endings import Ending
+from vmdbg.host.endings import SIGNAL_BASE, Ending, ExitCode
 from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.host.io_trace import IoLog, unclaimed_accesses
 from vmdbg.host.last_words import LastWords
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from vmdbg.repl.runner import Interject
     from vmdbg.timeline.timeline import Timeline
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
     started = _start(options)
     try:
         with contextlib.ExitStack() as stack:
-            return Run(options, started, stack).finish()
+            made = Run(options, started, stack)
+            code = made.finish()
+        return ExitCode.ENGINE if made.not_kept and code < SIGNAL_BASE else code  # it may be noticed at the very end
     finally:
         started.machine.close()
 
@@ -83,6 +84,10 @@ class Run:
         self._symbols = symbol_files(options.symbols)
         self._keyboard = isinstance(options.serial, Stdio) and both_ends_are_terminals()
         self._raw = False
+        self.not_kept = False
+        """Whether the recording that was asked for lacks something."""
+        self._in_vain = False
+        self._quit: Callable[[], None] = lambda: None
         self._interject: Interject | None = None
         self._panic = PanicWatch()
         self._io_log = self._open_io_log()
@@ -98,6 +103,9 @@ class Run:
         self._seat = self._take_seat()
         stack.callback(self._seat.runner.close)
         self._loop = self._make_loop()
+        self._quit = self._loop.quit
+        if self._in_vain:
+            self._quit()
 
     def _open_io_log(self) -> IoLog | None:
         if self._options.trace_io_log is None:
@@ -124,7 +132,7 @@ class Run:
             return plain_seat(self._machine)
         from vmdbg.cli.history import open_timeline  # what a run that keeps nothing need not wait for
 
-        timeline = self._stack.enter_context(open_timeline(self._started, options, self.say))
+        timeline = self._stack.enter_context(open_timeline(self._started, options, self._recording_failed))
         if self._prompted or (self._keyboard and options.gdb is not None):
             stands = self._prompted or options.wait
             return self._prompt_seat(timeline, stands=stands, lines=scripted_lines(options))
@@ -132,6 +140,13 @@ class Run:
         if service is None:
             return timeline_seat(timeline)
         return gdb_seat(timeline, service, self._symbols, wait=options.wait, poller=self._poller, say=self.say)
+
+    def _recording_failed(self, error: NotKeptError) -> None:
+        """The guest goes on if anything was recorded: the user may want what it does all the same."""
+        self.say(f"error: {error}")
+        self.not_kept, self._in_vain = True, error.useless
+        if self._in_vain:
+            self._quit()
 
     def _prompt_seat(self, timeline: Timeline, *, stands: bool, lines: tuple[str, ...] = ()) -> Seat:
         options = self._options
@@ -224,8 +239,10 @@ class Run:
         ending = self._run()
         if self._io_log is not None:
             self._io_log.close()
-        machine, origin, failed = self._started.machine, self._started.origin, self._seat.runner.failed
-        words = LastWords(machine, origin, self._panic.panic, self._symbols, failed, self.say)
+        started, runner = self._started, self._seat.runner
+        words = LastWords(
+            started.machine, started.origin, self._panic.panic, self._symbols, runner.failed, runner.ended, self.say
+        )
         code = words.speak(ending)
         if self._options.trace_io:
             for line in unclaimed_accesses(self._machine):
@@ -236,7 +253,6 @@ class Run:
 
     def _run(self) -> Ending:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_signals(self._loop))
             self._debug_console.open(self._poller, lambda _data: None)
             where = self._serial.open(self._poller, self._receiver())
             if where is not None:
@@ -285,13 +301,3 @@ class Run:
         self._loop.seat = self._seat
         self.say("history begins here; with --repl it begins with the boot")
 
-
-@contextlib.contextmanager
-def _signals(loop: RunLoop) -> Iterator[None]:
-    """Signals end the run between two slices rather than anywhere."""
-    before = {number: signal.signal(number, lambda got, _frame: loop.signal(got)) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -13,6 +13,7 @@ from vmdbg.document.document import Document, Style, document, table, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.template import compile_template
 from vmdbg.files import read_at_most
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.session.host_path import host_path
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 
@@ -169,6 +170,7 @@ def run_lines(session: Session, content: str, name: str) -> Document:
     for number, line in enumerate(content.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
+        INTERRUPTION.check()
         try:
             found = session.run(line)
         except VmdbgError as error:

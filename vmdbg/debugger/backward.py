@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vmdbg.debugger.actions import Step, StepMode
 from vmdbg.debugger.interruptions import to_first_instant
 from vmdbg.debugger.judge import breakpoints_here, counted, would_stop
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart, Interrupted, StepDone, Stop
+from vmdbg.interruption import StoppedError
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
@@ -16,11 +19,26 @@ if TYPE_CHECKING:
     from vmdbg.debugger.debugger import Debugger
 
 
+@contextmanager
+def _or_stays(debugger: Debugger) -> Iterator[None]:
+    """What is interrupted inside leaves the guest where it was, unless the process ends."""
+    timeline, origin = debugger.timeline, debugger.position
+    try:
+        yield
+    except StoppedError:
+        raise
+    except KeyboardInterrupt:
+        with timeline.undisturbed():
+            timeline.go(origin)
+        raise
+
+
 class BackwardContinueRun:
     """Back to the last stop before now. One slice does it all; interrupt() ends it where it began."""
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:
-        return search_backwards(debugger)
+        with _or_stays(debugger):
+            return search_backwards(debugger)
 
     def abandon(self, debugger: Debugger) -> None:
         pass
@@ -68,7 +86,8 @@ class BackwardStepRun:
         self._mode = action.mode or debugger.step_mode
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:
-        stop = self._step(debugger)
+        with _or_stays(debugger):
+            stop = self._step(debugger)
         if stop is not None:
             return stop
         self._left -= 1
@@ -112,7 +131,8 @@ class SeekRun:
         self._position = position
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:
-        debugger.timeline.seek(self._position, debugger.on_progress)
+        with _or_stays(debugger):
+            debugger.timeline.seek(self._position, debugger.on_progress)
         return StepDone()
 
     def abandon(self, debugger: Debugger) -> None:

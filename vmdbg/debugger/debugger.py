@@ -15,6 +15,7 @@ from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, Interrupted, StepDone, Stop, WatchpointStop
 from vmdbg.engine.port import Engine
 from vmdbg.errors import UserError
+from vmdbg.interruption import StoppedError
 from vmdbg.machine.inputs import RegisterWrite
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.snapshot import Position
@@ -155,10 +156,12 @@ class Debugger:
             budget = min(budget, SLICE_TICKS)
         try:
             stop: Stop | None = Interrupted() if self._interrupted else run.slice(self, budget)
-        except BaseException:
-            run.abandon(self)
-            self._run = None
-            raise
+        except BaseException as error:
+            if not (self._interrupted and isinstance(error, KeyboardInterrupt)) or isinstance(error, StoppedError):
+                run.abandon(self)
+                self._run = None
+                raise
+            stop = Interrupted()  # the run was left where it looks
         if stop is None:
             if isinstance(run, ContinueRun):
                 for listener in list(self.slice_listeners):

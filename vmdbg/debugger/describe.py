@@ -19,6 +19,10 @@ _KINDS = {
 }
 
 
+TEST_PASSED = 1
+"""(0 << 1) | 1: what the test-exit port makes of 0."""
+
+
 def describe_delivery(delivery: Delivery) -> str:
     """As in `#PF at 0x401000 in ring 3, address 0x10: user write: not present`."""
     name = vector_name(delivery.vector)
@@ -106,3 +110,14 @@ def died(outcome: Outcome) -> bool:
             return not interrupts_enabled
         case _:
             return False
+
+
+def is_death(outcome: Outcome) -> bool:
+    """Whether a run that ends so has failed: died(), with nothing to wake the guest, or with a failure of its test."""
+    match outcome:
+        case HaltedForever():
+            return True
+        case TestExited(code):
+            return code != TEST_PASSED
+        case _:
+            return died(outcome)

@@ -12,6 +12,7 @@ from vmdbg.debugger.describe import describe_ending, died
 from vmdbg.debugger.stops import Ended
 from vmdbg.gdb.server import GdbServer
 from vmdbg.gdb.watcher import ClientWatcher
+from vmdbg.host.fate import Fate
 from vmdbg.machine.outcome import Outcome
 from vmdbg.units import Tick
 
@@ -27,6 +28,7 @@ class GdbRunner:
         self._server = server
         self._watcher = ClientWatcher(server.fileno(), debugger.engine.interrupt_run)
         self._fresh = True
+        self._fate = Fate(debugger)
         loader = threading.Thread(target=catalog.commands, name="commands loader", daemon=True)
         loader.start()
         self._loader: threading.Thread | None = loader
@@ -106,6 +108,10 @@ class GdbRunner:
         return self._server.finished
 
     failed = False
+
+    @property
+    def ended(self) -> Outcome | None:
+        return self._fate.outcome
 
     def close(self) -> None:
         self._watcher.close()

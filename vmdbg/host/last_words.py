@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from vmdbg.debugger.describe import is_death
 from vmdbg.host.endings import (
     SIGNAL_BASE,
     Ending,
@@ -30,13 +31,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LastWords:
-    """`panic`: what the kernel said when it panicked, if it did. `failed`: a debugger's command did."""
+    """`panic`: what the kernel said when it panicked, if it did. `failed`: a debugger's command did. `ended`: how the
+    guest did, though the run went on for a debugger.
+    """
 
     machine: Machine
     origin: Origin
     panic: str | None
     symbols: Sequence[SymbolFile]
     failed: bool
+    ended: Outcome | None
     say: Callable[[str], None]
 
     def speak(self, ending: Ending) -> int:
@@ -51,7 +55,7 @@ class LastWords:
                 self.say(f"stopped {when}, as asked")
             case UserQuit():
                 self.say(f"quit {when}")
-                return ExitCode.USAGE if self.failed else ExitCode.DONE
+                return self._after_debugging()
             case Signalled(number):
                 self.say(f"stopped {when} by {signal.Signals(number).name}")
                 return SIGNAL_BASE + number
@@ -62,6 +66,13 @@ class LastWords:
                 return SIGNAL_BASE + signal.SIGPIPE
             case _:
                 assert_never(ending)
+        return ExitCode.DONE
+
+    def _after_debugging(self) -> ExitCode:
+        if self.failed:
+            return ExitCode.USAGE
+        if self.panic is not None or (self.ended is not None and is_death(self.ended)):
+            return ExitCode.GUEST_DIED
         return ExitCode.DONE
 
     def _judge(self, outcome: Outcome) -> int:

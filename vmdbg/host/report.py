@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from vmdbg.debugger.cpu import Cpu
+from vmdbg.debugger.describe import is_death
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
 from vmdbg.engine.exits import (
     BreakpointHit,
@@ -35,8 +36,6 @@ SHOWN_EXCEPTIONS = 8
 PAGE_FAULT = 14
 _DELIBERATE = ("ud0", "ud1", "ud2", "ud2b")
 _HIGHEST_SEGMENT_BASE = 0xFFFF0
-_TEST_EXIT_SUCCESS = 1
-"""(0 << 1) | 1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def verdict(machine: Machine, outcome: Outcome, panic: str | None, symbols: Symb
             return Verdict(f"the guest reset the machine {when}, which ends the run")
         case TestExited(code):
             text = f"the guest left through the test-exit port with value {code >> 1} {when}"
-            return Verdict(text, died=code != _TEST_EXIT_SUCCESS)
+            return Verdict(text, died=is_death(outcome))
         case HaltedForever():
             return _halted(scene, outcome, panic, when)
         case TripleFault():

@@ -17,7 +17,9 @@ from vmdbg.host.realtime import Pacer, Realtime
 from vmdbg.host.seat import Seat
 from vmdbg.host.serial_lines import SerialBackend
 from vmdbg.host.serial_watch import PanicWatch, UntilText
+from vmdbg.host.signals import SIGNALS
 from vmdbg.host.typist import Typist
+from vmdbg.interruption import StoppedError
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import HaltedForever, Outcome
@@ -56,8 +58,8 @@ class RunLoop:
         self._asked = self._asked or UserQuit()
         self.poller.wake()
 
-    def signal(self, number: int) -> None:
-        """A signal asks for the end. Safe in a signal handler."""
+    def _signalled(self, number: int) -> None:
+        """A signal asks for the end; in its handler."""
         self._asked = self._asked or Signalled(number)
         self.poller.wake()
 
@@ -77,16 +79,25 @@ class RunLoop:
     def run(self) -> Ending:
         """Run until something ends the run. Raises UserError, EngineError."""
         try:
-            while True:
-                self._flush()
-                ending = self._ending()
-                if ending is None:
-                    ending = self._turn()
-                if ending is not None:
-                    self._flush()
-                    return ending
+            with SIGNALS.told(self._signalled):
+                return self._run()
+        except StoppedError as error:
+            SIGNALS.leaving()
+            return self._asked or Signalled(error.number)
         except BrokenPipeError:
             return OutputClosed()
+
+    def _run(self) -> Ending:
+        while True:
+            self._flush()
+            ending = self._ending()
+            if ending is None:
+                ending = self._turn()
+            if ending is not None:
+                if isinstance(ending, Signalled):
+                    SIGNALS.leaving()
+                self._flush()
+                return ending
 
     def over(self) -> bool:
         """Whether the run is to end, whoever has the guest."""

@@ -35,6 +35,11 @@ class Runner(Protocol):
         """Whether what a debugger was told beforehand could not be done."""
         ...
 
+    @property
+    def ended(self) -> Outcome | None:
+        """How the guest ended, if a debugger was told and kept the run from ending with it."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -42,6 +47,7 @@ class PlainRunner:
     """No debugger: the guest runs."""
 
     finished = failed = False
+    ended = None
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine

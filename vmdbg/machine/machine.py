@@ -26,6 +26,7 @@ from vmdbg.engine.exits import (
 )
 from vmdbg.engine.port import Bus, Engine
 from vmdbg.errors import RecordingError, UserError
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.console import Console
 from vmdbg.machine.cpu_lines import LATENCY, OWNER, IntrLine, NmiLine
@@ -105,6 +106,7 @@ class Machine:
         self._local_apic = LocalApicInEngine(self.pc.lapic, self.engine, self.scheduler, self._intr)
         self._phase_tick, self._phase_base, self._phase_deliveries = Tick(0), 0, 0
         self._position_key: tuple[int, ...] = ()
+        INTERRUPTION.hurries(self)
         self._position = Position(Tick(0))
 
     @property
@@ -201,6 +203,11 @@ class Machine:
             if outcome is not None:
                 return outcome
         return self.ending
+
+    def hurry(self) -> None:
+        """End a run that is going on at its next block: StopRequested. Any thread may call it."""
+        if self.in_access:
+            self.engine.interrupt_run()
 
     def stop_by(self, tick: Tick) -> None:
         """No run goes beyond the first boundary at or after `tick`, to be exact LATENCY from now or later."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import accumulate, pairwise
 from multiprocessing.sharedctypes import RawArray
 
+from vmdbg.interruption import WaitingThread
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.lifetime import live_as_worker, signals_wait
 from vmdbg.queries.parallel import Part, ended_with
@@ -32,7 +33,12 @@ def can_fork() -> bool:
     """Whether this process may be copied as it is: no thread of it holds a lock."""
     while _leaving:
         _leaving.pop().join()
-    return sys.platform == "linux" and threading.active_count() == 1
+    return sys.platform == "linux" and all(isinstance(one, WaitingThread) for one in _others())
+
+
+def _others() -> list[threading.Thread]:
+    """All threads but this one."""
+    return [one for one in threading.enumerate() if one is not threading.current_thread()]
 
 
 def stretches(work: Sequence[float], count: int) -> list[range]:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
+from vmdbg.interruption import INTERRUPTION
+
 _PR_SET_PDEATHSIG = 1
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HEARD = (signal.SIGINT, *_ENDING)
@@ -29,6 +31,7 @@ def live_as_worker() -> None:
     for number in _ENDING:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
+    INTERRUPTION.forget_all()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     parent = multiprocessing.parent_process()
@@ -38,10 +41,13 @@ def live_as_worker() -> None:
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Inside, where processes are forked, signals wait: what a handler raises in a hook of fork() is lost."""
+    """Inside, where processes are started, signals wait: what a handler raises in a hook of fork() is lost, and a
+    process that has just begun has no handler. It unblocks them itself.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
     try:
-        yield
+        with INTERRUPTION.critical():  # they may come to another thread, and be handled in this one
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.fresh import FreshContext
-from vmdbg.queries.lifetime import end_workers, live_as_worker
+from vmdbg.queries.lifetime import end_workers, live_as_worker, signals_wait
 from vmdbg.queries.scan import Query, Row, joined, scan
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay
@@ -90,9 +90,10 @@ def scan_parts(
     workers: int = 1,
 ) -> list[Row]:
     """All rows in order. Each of the `workers` gets a stretch of the history, if they are equally quick."""
-    waiting: dict[Future[Sequence[Row]], int] = {
-        executor.submit(scan_part, query, parts[index]): index for index in _abreast(len(parts), workers)
-    }
+    with signals_wait():
+        waiting: dict[Future[Sequence[Row]], int] = {
+            executor.submit(scan_part, query, parts[index]): index for index in _abreast(len(parts), workers)
+        }
     found: list[Sequence[Row]] = [()] * len(parts)
     try:
         for done, future in enumerate(_completed(waiting), 1):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from vmdbg.errors import RecordingError, UserError
+from vmdbg.errors import NotKeptError, UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.writer import RecordingWriter
 from vmdbg.timeline.origin import StateOrigin
@@ -12,15 +14,14 @@ from vmdbg.timeline.timeline import Timeline
 
 
 def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, why: str = "saved") -> None:
-    """Write the whole timeline to a new file. Raises UserError, or RecordingError if the disk is full."""
-    writer = RecordingWriter(path, timeline, embed=embed)
-    for entry in timeline.history.inputs:
-        writer.on_input(entry)
-    things: list[tuple[Position, int, object]] = [(d.position, 0, d) for d in timeline.digests.values()]
-    things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
-    writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])
-    writer.close(why)
-    _check(writer)
+    """Write the whole timeline to a new file. Raises UserError, or NotKeptError if the disk is full."""
+    with _whole(RecordingWriter(path, timeline, embed=embed)) as writer:
+        for entry in timeline.history.inputs:
+            writer.on_input(entry)
+        things: list[tuple[Position, int, object]] = [(d.position, 0, d) for d in timeline.digests.values()]
+        things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
+        writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])
+        writer.close(why)
 
 
 def save_snapshot(timeline: Timeline, path: Path | str) -> None:
@@ -30,13 +31,18 @@ def save_snapshot(timeline: Timeline, path: Path | str) -> None:
         raise UserError("this machine cannot be saved: what it was made from is not known")
     here = timeline.checkpoint_here()
     state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line, origin.elf)
-    writer = RecordingWriter(path, timeline, origin=state, first=here)
-    writer.close("snapshot", at=here.position)
-    _check(writer)
+    with _whole(RecordingWriter(path, timeline, origin=state, first=here)) as writer:
+        writer.close("snapshot", at=here.position)
 
 
-def _check(writer: RecordingWriter) -> None:
+@contextmanager
+def _whole(writer: RecordingWriter) -> Iterator[RecordingWriter]:
     """What was written is removed if it is not all: it can be written again elsewhere."""
+    try:
+        yield writer
+    except BaseException:
+        writer.abandon()
+        raise
     if writer.failure is not None:
         writer.path.unlink(missing_ok=True)
-        raise RecordingError(f"{writer.path} cannot be written: {writer.reason}") from writer.failure
+        raise NotKeptError(f"{writer.path} cannot be written: {writer.reason}") from writer.failure

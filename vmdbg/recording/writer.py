@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import time
 from array import array
@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from vmdbg.errors import RecordingError, UserError
+from vmdbg.errors import NotKeptError, UserError
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import BlockWriter, Kind
 from vmdbg.recording.content import pieces
@@ -38,12 +39,15 @@ FLUSH_SECONDS = 0.5
 PAGES_IN_BLOCK = 256
 BACKLOG = 64
 """Blocks that wait to be written before the guest waits for them."""
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+"""Of files that cannot be synchronized, such as pipes."""
 
 
 class RecordingWriter:
     """The Recorder of one timeline into one new file; blocks are packed and written by a thread of their own.
 
-    If the file cannot be written any more, `failure` says why, `on_failure` is called once, and the guest goes on.
+    If the file cannot be written any more, `failure` says why, `on_failure` is called once, and the guest goes on. A
+    file that is then of no use is removed by close().
     """
 
     def __init__(
@@ -55,17 +59,21 @@ class RecordingWriter:
         checkpoints: bool = True,
         origin: Origin | None = None,
         first: Checkpoint | None = None,
+        on_failure: Callable[[NotKeptError], None] | None = None,
     ) -> None:
-        """`origin` and `first`, for a snapshot, replace the timeline's. Raises UserError if the file cannot be made."""
+        """`origin` and `first`, for a snapshot, replace the timeline's.
+
+        Raises UserError if the file cannot be made, NotKeptError if it can hold nothing, and is then gone.
+        """
         self._origin = origin if origin is not None else timeline.origin
         self._first = first if first is not None else timeline.checkpoints.first
         if self._origin is None:
             raise UserError("this timeline cannot be recorded: what its machine was made from is not known")
         self._made_by = timeline.made_by if origin is None else None
         self.path = Path(path)
-        self.failure: RecordingError | None = None
+        self.failure: NotKeptError | None = None
         self.reason = ""
-        self.on_failure: Callable[[RecordingError], None] | None = None
+        self._on_failure = on_failure
         self._timeline = timeline
         self._checkpoints = checkpoints
         check_can_leave_out(self._origin, embed=embed)
@@ -84,14 +92,17 @@ class RecordingWriter:
         self._known_pages: set[bytes] = {timeline.store.zero.key}
         self._written_checkpoints = 0
         self._has_beginning = False
-        self._start(self._origin, embed=embed)
+        self._closing = False
+        try:
+            self._start(self._origin, embed=embed)
+        except BaseException as error:
+            self.abandon()
+            if isinstance(error, OSError):
+                raise NotKeptError(f"cannot write {self.path}: {error.strerror}") from error
+            raise
 
     def _start(self, origin: Origin, *, embed: bool) -> None:
-        try:
-            self._writer = BlockWriter(self._file)
-        except OSError as error:
-            self._failed(error)
-            return
+        self._writer = BlockWriter(self._file)
         self._submit(lambda: self._write_beginning(origin, embed=embed))
         self._ram: RamImage = self._first.ram
         if isinstance(origin, StateOrigin):
@@ -223,24 +234,34 @@ class RecordingWriter:
                 return
 
     def _failed(self, error: OSError) -> None:
+        self._end_thread()
+        self.reason = str(error.strerror)
+        words = f"{self.path} cannot be written any more: {self.reason}. {self._what_is_left()}"
+        self.failure = NotKeptError(words, useless=not self._has_beginning)
+        if self._on_failure is not None:
+            self._on_failure(self.failure)
+
+    def _end_thread(self) -> None:
         for waiting in self._queue:
             waiting.cancel()
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._queue = []
-        self.reason = str(error.strerror)
-        self.failure = RecordingError(f"{self.path} cannot be written any more: {self.reason}. {self._what_is_left()}")
-        if self.on_failure is not None:
-            self.on_failure(self.failure)
 
     def _what_is_left(self) -> str:
         if not self._has_beginning:
-            return "It does not even hold what the history begins with, and is of no use; the guest runs on unrecorded"
-        return "What was recorded so far can be replayed; the guest runs on unrecorded"
+            return "It does not even hold what the history begins with, and is of no use"
+        left = "What was recorded so far can be replayed"
+        return left if self._closing else f"{left}; the guest runs on unrecorded"
 
     def close(self, why: str = "closed", *, at: Position | None = None) -> None:
         """End the recording properly, at the timeline's end or `at`; does nothing the second time."""
         if self._file.closed:
             return
+        self._closing = True
+        with INTERRUPTION.critical():
+            self._close(why, at)
+
+    def _close(self, why: str, at: Position | None) -> None:
         end = at if at is not None else self._timeline.end
         self._flush(end)
         if self._first.position < end == self._timeline.position:
@@ -251,19 +272,44 @@ class RecordingWriter:
             self._submit(lambda: self._writer.finish(encode(self._writer.index)))
             self._drain(0)
         self._thread.shutdown(wait=True)
-        with contextlib.suppress(OSError):
+        try:
             os.fsync(self._file.fileno())
+        except OSError as error:
+            if self.failure is None and error.errno not in _NO_SYNC:
+                self._failed(error)
+        self._leave()
+        if self.failure is not None and self.failure.useless:
+            self.path.unlink(missing_ok=True)
+
+    def _leave(self) -> None:
         self._file.close()
         if self._timeline.recorder is self:
             self._timeline.recorder = None
 
+    def abandon(self) -> None:
+        """The file is not wanted any more, and goes. Does nothing after close()."""
+        if self._file.closed:
+            return
+        with INTERRUPTION.critical():
+            self._end_thread()
+            self._leave()
+            self.path.unlink(missing_ok=True)
+
 
 def start_recording(
-    path: Path | str, timeline: Timeline, *, embed: bool = True, checkpoints: bool = True
+    path: Path | str,
+    timeline: Timeline,
+    *,
+    embed: bool = True,
+    checkpoints: bool = True,
+    on_failure: Callable[[NotKeptError], None] | None = None,
 ) -> RecordingWriter:
-    """Record `timeline`, which stands at its start and is live, into a new file. Raises UserError."""
+    """Record `timeline`, which stands at its start and is live, into a new file. Raises UserError, NotKeptError.
+
+    `on_failure` is told once when the file cannot be written any more.
+    """
     if timeline.recorder is not None:
         raise UserError("this timeline is being recorded already")
-    writer = RecordingWriter(path, timeline, embed=embed, checkpoints=checkpoints)
+    writer = RecordingWriter(path, timeline, embed=embed, checkpoints=checkpoints, on_failure=on_failure)
     timeline.recorder = writer
     return writer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,13 +19,15 @@ from vmdbg.document.layout import printable
 from vmdbg.errors import VmdbgError
 from vmdbg.host.companion import Companion, Companions
 from vmdbg.host.realtime import Pacer, Realtime
+from vmdbg.host.signals import SIGNALS
+from vmdbg.interruption import INTERRUPTION, StoppedError
 from vmdbg.machine.snapshot import Position
 from vmdbg.repl.blocks import with_block
 from vmdbg.repl.builtin import add_commands
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.guest_run import GuestRun
 from vmdbg.repl.interjections import Interjections, Write
-from vmdbg.repl.interruption import Interruption
+from vmdbg.repl.interruption import control_c_ignored, control_c_interrupts
 from vmdbg.repl.leaving import Leave
 from vmdbg.repl.output import Output
 from vmdbg.repl.progress import ProgressLine
@@ -70,13 +73,15 @@ class Repl:
         self._at_prompt = False
         self._over = over
         self._progress = ProgressLine()
-        self._interruption = Interruption()
         self._guest = GuestConsole(self._progress.hide)
         self._interjections = Interjections(self._make_room)
         self.output = Output(self.theme, self._guest, self._interjections, as_json=as_json, idle=self.companions.poll)
         self._run = GuestRun(self.companions, self._guest, self._progress, over, self._pacer)
         self._prompt: Prompt | None = None
         self._last = ""
+        self._interrupted = False
+        self.alone = not self.output.interactive
+        """Whether nobody is there to type another line: Ctrl-C then ends the process."""
         self._watching = False
         debugger.timeline.console.listeners.append(self._guest.on_output)
         self.session.execution.wait = self._run.wait
@@ -121,7 +126,7 @@ class Repl:
     # lines
 
     def execute(self, line: str) -> bool:
-        """Carry out one line and show what it answers; whether it went well. Nothing is raised."""
+        """Carry out one line and show what it answers; whether it went well. Raises StoppedError only."""
         well = self._execute(line)
         if self._over():
             self.left = Leave.OVER
@@ -131,11 +136,17 @@ class Repl:
         stops = self.session.stops
         self._progress.begin()
         try:
-            with self._interruption.heeded(at_once=self._is_users_code(line)):
+            with SIGNALS.at_work(), control_c_interrupts():
                 document, as_json = self.session.run_line(line)
+        except StoppedError:
+            self._progress.hide()
+            raise
         except KeyboardInterrupt:
             self._progress.hide()
             self.output.say("interrupted")
+            if self.alone:
+                raise StoppedError(signal.SIGINT) from None
+            self._interrupted = True
             return False
         except Exception as error:
             self._progress.hide()
@@ -163,13 +174,7 @@ class Repl:
 
     def _share(self, done: float) -> None:
         self._progress.share(done)
-        self._interruption.check()
-
-    def _is_users_code(self, line: str) -> bool:
-        try:
-            return Effect.HOST in self.session.registry.split(line)[0].effect
-        except VmdbgError:
-            return False
+        INTERRUPTION.check()
 
     def show_context(self) -> None:
         """The panel, if it is wanted; without it, nothing."""
@@ -188,13 +193,14 @@ class Repl:
         self.session.notices.clear()
 
     def execute_all(self, lines: Iterable[str]) -> bool:
-        """One after the other, up to the first that fails or leaves; whether all went well."""
+        """One after the other, up to the first that fails, leaves or is interrupted; whether none failed."""
         self._watch_oopses()
+        self._interrupted = False
         for line in lines:
             if self.left is not None:
                 return True
             if line.strip() and not self.execute(line):
-                return False
+                return self._interrupted
         return True
 
     # the prompt
@@ -205,7 +211,7 @@ class Repl:
         if not self.output.interactive:
             self.execute_piped()
             return self.left or Leave.QUIT
-        with line_mode(), self._interruption.heeded(at_once=False), self._at_the_prompt():
+        with line_mode(), control_c_ignored(), self._at_the_prompt():
             self.greet()
             typed = ""
             while self.left is None:
@@ -263,6 +269,8 @@ class Repl:
 
         try:
             found = self.prompt.read(typed)
+        except StoppedError:
+            raise
         except KeyboardInterrupt:
             if self.debugger.running:
                 self.debugger.interrupt()
@@ -282,10 +290,14 @@ class Repl:
     def _typed_line(self, line: str) -> None:
         if not line.strip():
             line = self._last
-        with suppress(KeyboardInterrupt, EOFError):
+        try:
             line = with_block(line, self._read_continued)
-            self.execute(line)
-            self._last = line if self._repeats(line) else ""
+        except StoppedError:
+            raise
+        except (KeyboardInterrupt, EOFError):
+            return
+        self.execute(line)
+        self._last = line if self._repeats(line) else ""
 
     def _read_continued(self) -> str:
         found = self.prompt.read(continued=True)

@@ -8,12 +8,19 @@ from vmdbg.debugger.debugger import SLICE_TICKS, Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.host.companion import Companions
 from vmdbg.host.realtime import Pacer
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.interruption import on_control_c
 from vmdbg.repl.progress import ProgressLine
 
 LONGEST_WAIT = 0.05
 """Seconds until Ctrl-C is noticed at the latest."""
+
+
+def _interrupt(debugger: Debugger) -> None:
+    """At the end of the slice, or wherever a long one looks."""
+    debugger.interrupt()
+    INTERRUPTION.ask(KeyboardInterrupt())
 
 
 class GuestRun:
@@ -40,9 +47,10 @@ class GuestRun:
         self._progress.begin()
         debugger.on_progress = self._progress.share
         try:
-            with on_control_c(lambda _frame: debugger.interrupt()):
+            with on_control_c(lambda _frame: _interrupt(debugger)):
                 return self._carry(debugger)
         finally:
+            INTERRUPTION.forget()
             debugger.on_progress = None
             self._progress.end()
             self.active = False

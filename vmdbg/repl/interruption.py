@@ -7,14 +7,19 @@ import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-MOVERS = ("vmdbg.timeline.", "vmdbg.machine.", "vmdbg.engine.")
+from vmdbg.interruption import INTERRUPTION
 
 
 @contextlib.contextmanager
 def on_control_c(handle: Callable[[FrameType | None], None]) -> Iterator[None]:
     """Inside, Ctrl-C calls `handle` with what is carried out, and does nothing else."""
+
+    def heard(_number: int, frame: FrameType | None) -> None:
+        INTERRUPTION.heard()
+        handle(frame)
+
     try:
-        before = signal.signal(signal.SIGINT, lambda _number, frame: handle(frame))
+        before = signal.signal(signal.SIGINT, heard)
     except ValueError:
         yield  # not the main thread: no signal comes here
         return
@@ -24,39 +29,24 @@ def on_control_c(handle: Callable[[FrameType | None], None]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class Interruption:
-    """For lines that do not let the guest run.
+@contextlib.contextmanager
+def control_c_interrupts() -> Iterator[None]:
+    """Inside, Ctrl-C raises KeyboardInterrupt: at once where the machine is whole, or where the work looks."""
 
-    Work on the history ends at the next sign of progress, where it can be left; the user's own code at once.
-    """
+    def interrupt(frame: FrameType | None) -> None:
+        INTERRUPTION.ask(KeyboardInterrupt())
+        INTERRUPTION.raise_from(frame)
 
-    def __init__(self) -> None:
-        self._wanted = False
-
-    @contextlib.contextmanager
-    def heeded(self, *, at_once: bool) -> Iterator[None]:
-        """Inside, Ctrl-C raises KeyboardInterrupt: out of check(), with `at_once` wherever the machine is whole."""
-        self._wanted = False
-
-        def note(frame: FrameType | None) -> None:
-            if at_once and not _moves_the_machine(frame):
-                raise KeyboardInterrupt
-            self._wanted = True
-
-        with on_control_c(note):
+    INTERRUPTION.forget()
+    with on_control_c(interrupt):
+        try:
             yield
-
-    def check(self) -> None:
-        """Raises KeyboardInterrupt if Ctrl-C was pressed."""
-        if self._wanted:
-            self._wanted = False
-            raise KeyboardInterrupt
+        finally:
+            INTERRUPTION.forget()
 
 
-def _moves_the_machine(frame: FrameType | None) -> bool:
-    """Whether what is carried out would leave RAM and CPU of different instants, were it left now."""
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith(MOVERS):
-            return True
-        frame = frame.f_back
-    return False
+@contextlib.contextmanager
+def control_c_ignored() -> Iterator[None]:
+    """Inside, nothing goes on that it could end."""
+    with on_control_c(lambda _frame: None):
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,8 @@ from prompt_toolkit.styles.pygments import style_from_pygments_cls
 from pygments.styles import get_style_by_name
 
 from vmdbg.host.companion import Companions
+from vmdbg.host.signals import SIGNALS
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.files import history_file
 from vmdbg.repl.highlight import CommandLexer
@@ -79,13 +82,15 @@ class Prompt:
         """A line, "" when the run is to end. Raises EOFError, KeyboardInterrupt."""
         label = CONTINUED if continued else PROMPT
         with self._interjections.held():
-            return self._prompt.prompt(
+            found = self._prompt.prompt(
                 [("class:prompt", label)],
                 default=typed,
                 inputhook=self._hook,
                 style=self._style(),
                 color_depth=ColorDepth.DEPTH_1_BIT if self.theme.name == "mono" else None,
             )
+        self._was_read()
+        return found
 
     def ask(self, question: str) -> bool:
         """Yes or no. Raises EOFError, KeyboardInterrupt."""
@@ -94,8 +99,14 @@ class Prompt:
         while True:
             with self._interjections.held():
                 answer = asking.prompt(label, inputhook=self._hook, style=self._style()).strip().lower()
+            self._was_read()
             if answer in ("", "y", "yes", "n", "no"):
                 return not answer.startswith("n")
+
+    def _was_read(self) -> None:
+        """Raises StoppedError if it was for the end of the process that reading ended."""
+        SIGNALS.watch()
+        INTERRUPTION.check()
 
     def _style(self) -> BaseStyle:
         own = Style.from_dict(
@@ -117,10 +128,10 @@ class Prompt:
         app = get_app()
         drawn = time.monotonic()
         while not context.input_is_ready():
-            over = self._between()
-            if over and not app.is_done:
-                app.exit(result="")
-            if (over or self._interjections.waiting) and app.loop is not None:
+            if self._between():
+                self._end(app, context)
+                return
+            if self._interjections.waiting and app.loop is not None:
                 app.loop.call_soon_threadsafe(self._interject)
                 return
             if self._session.debugger.running and time.monotonic() - drawn > REDRAW_SECONDS:
@@ -128,6 +139,13 @@ class Prompt:
                 return
             running = self._session.debugger.running
             self._companions.wait(self._seconds_to_wait() if running else IDLE_SECONDS, context.fileno())
+
+    def _end(self, app: Application[Typed], context: InputHookContext) -> None:
+        """The line ends. What the application does after that may wait for the terminal, which may be gone."""
+        if app.is_done:
+            select.select([context.fileno()], [], [], IDLE_SECONDS)
+        else:
+            app.exit(result="")
 
     def _interject(self) -> None:
         """What others have to say goes above the line, which stays as it is."""

@@ -10,6 +10,7 @@ from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import died
 from vmdbg.debugger.stops import Ended
+from vmdbg.host.fate import Fate
 from vmdbg.machine.outcome import HaltedForever, Outcome
 from vmdbg.repl.app import Repl
 from vmdbg.repl.leaving import Leave
@@ -59,7 +60,9 @@ class PromptRunner:
         self._wanted = stands
         self._scripted = list(scripted)
         self._only_scripted = bool(scripted) and not stay
+        repl.alone |= self._only_scripted
         self._quit = False
+        self._fate = Fate(debugger)
         self.failed = False
         """Whether a scripted line failed."""
         if not stands:
@@ -114,6 +117,10 @@ class PromptRunner:
     @property
     def finished(self) -> bool:
         return self._quit or (not self._stay and self._server is not None and self._server.finished)
+
+    @property
+    def ended(self) -> Outcome | None:
+        return self._fate.outcome
 
     def close(self) -> None:
         self._repl.close()

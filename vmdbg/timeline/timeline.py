@@ -14,6 +14,7 @@ from typing import Protocol
 from vmdbg.engine.exits import BreakpointHit, LimitReached, Stepped, StopRequested
 from vmdbg.engine.stops import Stops
 from vmdbg.errors import RecordingError, UserError
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.inputs import Input, MemoryWrite, PortWrite, RegisterWrite
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import Outcome
@@ -165,8 +166,10 @@ class Timeline:
     def advance(self, target: Position, *, over_breakpoint: bool = False) -> Outcome:
         """Run towards `target` as far as the next tick at which the timeline has something to do.
 
-        LimitReached says that it is there or at `target`, which is not after the end of a closed history.
+        LimitReached says that it is there or at `target`, which is not after the end of a closed history. Every way
+        through time consists of such parts: between two of them it can be left (vmdbg.interruption).
         """
+        INTERRUPTION.check()
         machine, now = self.machine, self.position
         target = min(target, Position(Tick((now.tick // GRID + 1) * GRID)))
         coming = self.history.upcoming
@@ -181,6 +184,8 @@ class Timeline:
             outcome = self._finish_phases(target, over_breakpoint and self.position == now)
         self._replay_cost += time.thread_time() - began
         self._passed(now)
+        if isinstance(outcome, StopRequested):
+            INTERRUPTION.check()
         return outcome
 
     def _finish_phases(self, target: Position, over_breakpoint: bool) -> Outcome:
@@ -199,6 +204,7 @@ class Timeline:
 
         A halted CPU first waits for the next input or interrupt.
         """
+        INTERRUPTION.check()
         if self._closed and self.position >= self._end:
             return self.machine.ending or EndOfHistory()
         before = self.position

@@ -126,4 +126,4 @@ def test_a_guest_that_died_waits_for_gdb_which_can_go_back(sample: Path) -> None
         done = subprocess.run(attached, capture_output=True, text=True, timeout=TIMEOUT, check=True)
         assert "known: this is the past" in done.stderr
         it.stderr.read()
-        assert it.wait(TIMEOUT) == 0
+        assert it.wait(TIMEOUT) == 1

@@ -138,7 +138,7 @@ def test_a_guest_that_died_is_there_to_be_looked_at_where_gdb_was_asked_for() ->
         terminal.type(b"last-write rsp\r")
         terminal.expect(b"machine_fail")
         terminal.type(b"quit\r")
-        assert terminal.ended() == 0
+        assert terminal.ended() == 1
     finally:
         terminal.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests.build import assemble
-from tests.processes import OWN, at_least, kill, left_over, new_mark
+from tests.processes import OWN, at_least, kill, left_over, marked, new_mark
 from tests.vmdbg.cli.vmdbg_process import COMMAND, environment, vmdbg
 
 SOON = 1.5
@@ -73,7 +74,7 @@ def prompt(recording: Path, mark: str) -> subprocess.Popen[bytes]:
     return _started(mark, *COMMAND, "replay", recording, "-x", "query writes 0x102000 4", "-x", "echo AFTER")
 
 
-@pytest.mark.parametrize("start", [command_line, script, script_with_threads])
+@pytest.mark.parametrize("start", [command_line, script, script_with_threads, prompt])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_workers_end_with_their_parent(start: Start, number: signal.Signals, recording: Path) -> None:
     mark = new_mark()
@@ -89,6 +90,24 @@ def test_workers_end_with_their_parent(start: Start, number: signal.Signals, rec
     assert not left, left
     assert b"AFTER" not in output
     assert parent.returncode in (-number, 128 + number)
+
+
+@pytest.mark.parametrize("start", [command_line, script_with_threads, prompt])
+def test_the_terminals_control_c_comes_to_all_of_them(start: Start, recording: Path) -> None:
+    mark = new_mark()
+    parent = start(recording, mark)
+    try:
+        at_least(OWN, mark, 2)
+        for process in marked(OWN, mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGINT)
+        left = left_over(OWN, mark, SOON)
+    finally:
+        parent.kill()
+        output = parent.communicate()[0]
+        kill(left_over(OWN, mark, 0))
+    assert not left, left
+    assert output.count(b"Traceback") == (start is script_with_threads), output
 
 
 @pytest.mark.parametrize("seed", range(6))

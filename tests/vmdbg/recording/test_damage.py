@@ -173,8 +173,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_guest(tmp_path: Path, record
     timeline = new_timeline()
     said = []
     try:
-        writer = start_recording(path, timeline)
-        writer.on_failure = said.append
+        writer = start_recording(path, timeline, on_failure=said.append)
         timeline.run(Tick(1_000_000))
         writer.flush()
         resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100, limits[1]))
@@ -238,7 +237,7 @@ def test_a_snapshot_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
         timeline.machine.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["live"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_device_without_room_is_refused() -> None:

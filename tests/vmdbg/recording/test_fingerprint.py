@@ -15,8 +15,8 @@ from vmdbg.recording.fingerprint import SOURCES
 from vmdbg.recording.meta import make_meta, other_build
 from vmdbg.recording.records import Meta, decode
 
-WITHOUT_EFFECT = {"vmdbg.errors", "vmdbg.units", "vmdbg.boot.image"}
-"""Names of errors and integers; and what is booted, which a recording holds."""
+WITHOUT_EFFECT = {"vmdbg.errors", "vmdbg.interruption", "vmdbg.units", "vmdbg.boot.image"}
+"""Names of errors and integers, what ends a run early, and what is booted: no guest can tell, or a recording has it."""
 
 
 def covered() -> set[Path]:

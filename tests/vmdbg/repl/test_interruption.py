@@ -1,4 +1,4 @@
-"""Ctrl-C while a line is carried out: at signs of progress, or at once."""
+"""Ctrl-C while a line is carried out: where the work looks, or at once."""
 
 from __future__ import annotations
 
@@ -6,46 +6,57 @@ import signal
 
 import pytest
 
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.digest import digest
-from vmdbg.repl.interruption import Interruption
+from vmdbg.repl.interruption import control_c_interrupts
 from vmdbg.session.session import Session
 
 
-def test_it_is_heeded_at_the_next_check_and_only_once() -> None:
-    interruption, before = Interruption(), signal.getsignal(signal.SIGINT)
-    with interruption.heeded(at_once=False):
-        interruption.check()
-        signal.raise_signal(signal.SIGINT)
+def test_a_line_ends_at_once_and_only_once() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with control_c_interrupts():
+        INTERRUPTION.check()
         with pytest.raises(KeyboardInterrupt):
-            interruption.check()
-        interruption.check()
+            signal.raise_signal(signal.SIGINT)
+        INTERRUPTION.check()
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_users_own_code_ends_at_once() -> None:
-    with Interruption().heeded(at_once=True), pytest.raises(KeyboardInterrupt):
+def test_what_must_be_whole_is_left_where_it_looks() -> None:
+    with control_c_interrupts():
+        with INTERRUPTION.critical():
+            signal.raise_signal(signal.SIGINT)
+            INTERRUPTION.check()
+        with pytest.raises(KeyboardInterrupt):
+            INTERRUPTION.check()
+
+
+def test_a_line_does_not_leave_the_machine_half_moved(session: Session) -> None:
+    timeline = session.debugger.timeline
+    here, before = timeline.position, digest(session.debugger.machine)
+    reached = []
+
+    def press(done: float) -> None:
+        reached.append(done)
         signal.raise_signal(signal.SIGINT)
 
+    def to_and_fro() -> None:
+        while True:
+            timeline.seek(timeline.start)
+            timeline.seek(here, press)
 
-def test_the_users_own_code_does_not_leave_the_machine_half_moved(session: Session) -> None:
-    before = digest(session.debugger.machine)
-    interruption = Interruption()
-    timeline = session.debugger.timeline
-    here = timeline.position
-    with interruption.heeded(at_once=True):
-        timeline.go(timeline.start, lambda _: signal.raise_signal(signal.SIGINT))
-        timeline.go(here, lambda _: signal.raise_signal(signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+    with control_c_interrupts(), pytest.raises(KeyboardInterrupt):
+        to_and_fro()
+    assert len(reached) == 1
+    timeline.seek(here)
     assert digest(session.debugger.machine) == before
 
 
 def test_one_that_came_too_late_is_forgotten() -> None:
-    interruption = Interruption()
-    with interruption.heeded(at_once=False):
+    with control_c_interrupts(), INTERRUPTION.critical():
         signal.raise_signal(signal.SIGINT)
-    with interruption.heeded(at_once=False):
-        interruption.check()
+    with control_c_interrupts():
+        INTERRUPTION.check()
 
 
 @pytest.mark.parametrize("line", ["last-write rsp", "query cr3", "query writes rsp", "diff start", "where-was start"])
