@@ -62,7 +62,7 @@ def _table(block: Table, depth: int) -> Iterator[Line]:
         for index, cell in enumerate(row):
             widths[index] = max(widths[index], sum(len(span.text) for span in cell.spans))
     if block.titles and block.rows:
-        titles = [(Span(column.title, Style.DIM),) for column in block.columns]
+        titles = [(Span(printable(column.title), Style.DIM),) for column in block.columns]
         yield Line(_row(block, titles, widths), depth)
     for row in block.rows:
         yield Line(_row(block, [_clean(cell.spans) for cell in row], widths), depth)
