@@ -10,6 +10,7 @@ from gdbstub.breakpoints import Breakpoint, BreakpointKind
 from gdbstub.stops import Edge, Signal, StopReason
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
+from vmdbg.debugger.fault_reasons import chain_words, fault_reason
 from vmdbg.debugger.points import Point, Watchpoint
 from vmdbg.debugger.stops import (
     BreakpointStop,
@@ -63,7 +64,8 @@ class StopReasons:
                 return _watchpoint(hits, self._owned)
             case ExceptionStop(delivery):
                 signal = _SIGNALS.get(delivery.vector, Signal.SIGSEGV)
-                return rsp.Signalled(signal, text=f"caught {describe_delivery(delivery)}")
+                why = fault_reason(self._debugger.machine, delivery)
+                return rsp.Signalled(signal, text=f"caught {describe_delivery(delivery)}{f'; {why}' if why else ''}")
             case EventStop():
                 return rsp.Signalled(Signal.SIGTRAP, text=f"caught {describe_event(stop)}")
             case Interrupted():
@@ -92,8 +94,8 @@ class StopReasons:
             case ResetRequested():
                 return rsp.Signalled(Signal.SIGTERM, text=text)
             case TripleFault():
-                chain = fault_chain(self._debugger.engine.deliveries())
-                lines = [text, *(f"  {describe_delivery(delivery)}" for delivery in chain)]
+                chain = chain_words(self._debugger.machine, fault_chain(self._debugger.engine.deliveries()))
+                lines = [text, *(f"  {describe_delivery(one)}{f'; {why}' if why else ''}" for one, why in chain)]
                 return rsp.Signalled(Signal.SIGSEGV, text="\n".join(lines))
             case VoidFetch():
                 return rsp.Signalled(Signal.SIGSEGV, text=text)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from vmdbg.debugger.cpu import Cpu
-from vmdbg.debugger.describe import is_death
+from vmdbg.debugger.describe import fault_chain, is_death
+from vmdbg.debugger.fault_reasons import chain_words
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
 from vmdbg.engine.exits import (
     BreakpointHit,
@@ -64,7 +65,8 @@ def verdict(machine: Machine, outcome: Outcome, panic: str | None, symbols: Symb
         case HaltedForever():
             return _halted(scene, outcome, panic, when)
         case TripleFault():
-            return _death(scene, f"triple fault {when}")
+            found = _death(scene, f"triple fault {when}")
+            return replace(found, details=(*found.details, *scene.chain()))
         case VoidFetch(linear, physical):
             where = f"{linear:#x}" if int(linear) == int(physical) else f"{linear:#x} (physical {physical:#x})"
             return _death(scene, f"it went on to execute at {where}, where there is no memory, {when}", at_rip=False)
@@ -137,6 +139,14 @@ class _Scene:
         names = ("rsp", "cr0", "cr2", "cr3", "cr4")
         yield "  ".join(f"{name} {self._register(name):#x}" for name in names)
         yield from self._exceptions()
+
+    def chain(self) -> Iterator[str]:
+        """What the faults that ended in a triple fault were about, the first first."""
+        chain = fault_chain(self._machine.engine.deliveries())
+        known = [(delivery, why) for delivery, why in chain_words(self._machine, chain) if why]
+        if known:
+            yield "it began and went on with:"
+        yield from (f"  {vector_name(delivery.vector)}: {why}" for delivery, why in known)
 
     def _exceptions(self) -> Iterator[str]:
         exceptions = [d for d in self._machine.engine.deliveries() if d.kind is DeliveryKind.EXCEPTION]

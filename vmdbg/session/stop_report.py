@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, assert_never
 
 from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
+from vmdbg.debugger.fault_reasons import chain_words, fault_reason
 from vmdbg.debugger.points import Breakpoint, Space, Watchpoint
 from vmdbg.debugger.stops import (
     BreakpointStop,
@@ -75,6 +76,7 @@ def _reason(session: Session, stop: Stop) -> Iterator[Text]:
                 yield _watch_hit(session, watched, hit)
         case ExceptionStop(delivery):
             yield text(f"caught {describe_delivery(delivery)}", Style.CURRENT)
+            yield from _because(fault_reason(session.debugger.machine, delivery), "  ")
         case EventStop():
             yield text(f"caught {describe_event(stop)}", Style.CURRENT)
         case Interrupted():
@@ -82,15 +84,26 @@ def _reason(session: Session, stop: Stop) -> Iterator[Text]:
         case Ended(outcome):
             yield text(describe_ending(outcome), Style.BAD)
             if isinstance(outcome, TripleFault):
-                yield from (
-                    text(f"  {describe_delivery(one)}") for one in fault_chain(session.debugger.engine.deliveries())
-                )
+                yield from _chain(session)
         case HistoryStart():
             yield text("the history starts here", Style.CURRENT)
         case HistoryEnd():
             yield text("the recording ends here; fork goes on from it", Style.CURRENT)
         case _:
             assert_never(stop)
+
+
+def _chain(session: Session) -> Iterator[Text]:
+    """The faults that a triple fault was made of, the first first, and why each came."""
+    machine = session.debugger.machine
+    for delivery, why in chain_words(machine, fault_chain(machine.engine.deliveries())):
+        yield text(f"  {describe_delivery(delivery)}")
+        yield from _because(why, "    ")
+
+
+def _because(why: str, indent: str) -> Iterator[Text]:
+    if why:
+        yield text(f"{indent}{why}", Style.BAD)
 
 
 def _breakpoint(session: Session, point: Breakpoint) -> Text:

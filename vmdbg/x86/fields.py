@@ -61,11 +61,14 @@ def flag_words(fields: Iterable[Field]) -> str:
 
 def changed_words(before: Iterable[Field], after: Iterable[Field]) -> str:
     """Which fields differ, highest first: `PG on, IOPL 0 becomes 3`."""
+    old, new = ({field.low: field for field in fields} for fields in (before, after))
     words = []
-    for old, new in zip(reversed(tuple(before)), reversed(tuple(after)), strict=True):
-        if old.value != new.value:
-            change = f"{old.value:x} becomes {new.value:x}" if new.width > 1 else "on" if new.value else "off"
-            words.append(f"{new.name} {change}")
+    for low in sorted(old.keys() | new.keys(), reverse=True):
+        field = new.get(low) or old[low]
+        was, is_ = (fields[low].value if low in fields else 0 for fields in (old, new))
+        if was != is_:
+            change = f"{was:x} becomes {is_:x}" if field.width > 1 else "on" if is_ else "off"
+            words.append(f"{field.name} {change}")
     return ", ".join(words)
 
 
