@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gdbstub.agent import Expression, Frame
@@ -48,6 +48,11 @@ class Breakpoint:
     physical: bool = False
 
     @property
+    def is_asked(self) -> bool:
+        """Whether `stops` is to be called at a hit: it always stops otherwise."""
+        return bool(self.conditions or self.commands)
+
+    @property
     def key(self) -> tuple[BreakpointKind, int, int, bool]:
         return self.kind, self.address, self.length, self.physical
 
@@ -79,3 +84,23 @@ class Breakpoint:
             frame.print(f"breakpoint command at {self.address:#x} failed: {error}\n")
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Tracepoint(Breakpoint):
+    """Collects where a breakpoint would stop. `number` is the client's, and keeps it apart from breakpoints."""
+
+    number: int = 0
+    collect: Callable[[Frame], None] = lambda _frame: None
+
+    @property
+    def is_asked(self) -> bool:
+        return True
+
+    @property
+    def key(self) -> tuple[BreakpointKind, int, int, bool]:
+        return self.kind, self.address, -1 - self.number, self.physical
+
+    def stops(self, frame: Frame) -> bool:
+        self.collect(frame)
+        return False

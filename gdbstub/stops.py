@@ -86,6 +86,15 @@ class WatchpointHit:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemCall:
+    """A caught system call is made, or `returning`; `number` is the operating system's."""
+
+    number: int
+    returning: bool = False
+    thread: ThreadId = FIRST_THREAD
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEdge:
     """Replay reached an end of the recording. `text`, when given, says more; the client shows it to the user."""
 
@@ -135,6 +144,7 @@ StopReason = (
     | Stepped
     | BreakpointHit
     | WatchpointHit
+    | SystemCall
     | HistoryEdge
     | ThreadStarted
     | ThreadEnded

@@ -281,6 +281,35 @@ class Relocation(Protocol):
     def offsets(self) -> Offsets | None: ...
 
 
+class SystemCalls(Protocol):
+    """Catching the system calls of the programs that an operating system runs; reported as `stops.SystemCall`."""
+
+    def catch(self, numbers: frozenset[int] | None, /) -> None:
+        """Stop at these calls and at their returns; an empty set is for all, None for none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Take up to `steps` single steps from `moment` on, and call `take` after each for as long as it returns True."""
+
+    moment: int
+    steps: int
+    take: Callable[[], bool]
+
+
+class Moments(Protocol):
+    """A target that can go back to what it has been: tracepoints' steps are made up for when they are looked at."""
+
+    def now(self) -> int:
+        """The present instant as a number that grows with time and never means two."""
+        ...
+
+    def revisit(self, visits: Sequence[Visit], /) -> None:
+        """Carry out visits, earliest first, then come back to the present. TargetError, standing in the present too."""
+        ...
+
+
 class SingleStepMask(Protocol):
     """QEMU's qqemu.sstep: bits of `MASK_BITS` say what happens during a step."""
 
@@ -347,6 +376,8 @@ class Target:
     restart: Restart | None = None
     lifecycle: Lifecycle | None = None
     relocation: Relocation | None = None
+    system_calls: SystemCalls | None = None
+    moments: Moments | None = None
     physical: Memory | None = None
     single_step_mask: SingleStepMask | None = None
     host: Host | None = None

@@ -6,6 +6,6 @@ are 64-bit; steps, stack and printed text are bounded.
 """
 
 from gdbstub.agent.expression import Expression
-from gdbstub.agent.frame import Frame
+from gdbstub.agent.frame import Frame, TraceFrame
 
-__all__ = ["Expression", "Frame"]
+__all__ = ["Expression", "Frame", "TraceFrame"]

@@ -8,7 +8,7 @@ from functools import partial
 from gdbstub.agent.compile import compile_expression
 from gdbstub.agent.frame import Frame
 from gdbstub.agent.interpret import interpret
-from gdbstub.agent.opcodes import Op
+from gdbstub.agent.opcodes import TRACING, Op
 from gdbstub.agent.verify import verify
 from gdbstub.errors import ExpressionError, TargetError
 
@@ -20,13 +20,20 @@ MAX_COMPILED = 2048
 
 
 class Expression:
-    """Verified bytecode; ExpressionError when it is refused. Equal to another with the same bytecode."""
+    """Verified bytecode; ExpressionError when it is refused. Equal to another with the same bytecode.
 
-    __slots__ = ("_hits", "_program", "_run", "code")
+    `tracing`: it is a tracepoint's, and is given a TraceFrame.
+    """
 
-    def __init__(self, code: bytes) -> None:
+    __slots__ = ("_hits", "_interpreted", "_program", "_run", "code")
+
+    def __init__(self, code: bytes, *, tracing: bool = False) -> None:
         self.code = bytes(code)
         self._program = verify(self.code)
+        used = {item.op for item in self._program.values()} & TRACING
+        if used and not tracing:
+            raise ExpressionError(f"opcode {min(used).name.lower()} belongs to tracepoints")
+        self._interpreted = bool(used) or len(self.code) > MAX_COMPILED
         self._run: Callable[[Frame], int] = partial(interpret, self._program)
         self._hits = 0
 
@@ -40,6 +47,12 @@ class Expression:
         return f"Expression(bytes.fromhex({self.code.hex()!r}))"
 
     @property
+    def loops(self) -> bool:
+        """Whether it has a backward jump, and so a cost that its length does not bound."""
+        jumps = (item for item in self._program.values() if item.op in (Op.GOTO, Op.IF_GOTO))
+        return any(item.operand <= item.offset for item in jumps)
+
+    @property
     def registers(self) -> frozenset[int]:
         """The numbers of the registers it reads."""
         return frozenset(item.operand for item in self._program.values() if item.op is Op.REG)
@@ -47,7 +60,7 @@ class Expression:
     def evaluate(self, frame: Frame) -> int:
         """The 64-bit result, unsigned. Raises ExpressionError, also for what the frame cannot read."""
         self._hits += 1
-        if self._hits == HOT and len(self.code) <= MAX_COMPILED:
+        if self._hits == HOT and not self._interpreted:
             self._run = compile_expression(self._program)
         try:
             return self._run(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Frame(Protocol):
@@ -27,3 +27,20 @@ class Frame(Protocol):
     def print(self, text: str, /) -> None:
         """Show `text` on the console of the client that set the expression."""
         ...
+
+
+@runtime_checkable
+class TraceFrame(Frame, Protocol):
+    """One thread at a tracepoint, whose data is being collected."""
+
+    def collect(self, address: int, size: int, /) -> None:
+        """Keep memory. What cannot be read is left out. Raises ExpressionError when the buffer is full."""
+        ...
+
+    def variable(self, number: int, /) -> int:
+        """A trace state variable, 0 if it is not known."""
+        ...
+
+    def set_variable(self, number: int, value: int, /) -> None: ...
+
+    def collect_variable(self, number: int, /) -> None: ...

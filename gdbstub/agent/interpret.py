@@ -6,9 +6,9 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from gdbstub.agent.frame import Frame
-from gdbstub.agent.opcodes import BINARY, MASK, REF_BYTES, Instruction, Op
-from gdbstub.agent.printf import format_text, parse_format
+from gdbstub.agent.frame import Frame, TraceFrame
+from gdbstub.agent.opcodes import BINARY, MASK, REF_BYTES, TRACING, Instruction, Op
+from gdbstub.agent.printf import MAX_STRING, format_text, parse_format
 from gdbstub.errors import ExpressionError
 
 MAX_STEPS = 10_000
@@ -130,12 +130,34 @@ def _run_one(instruction: Instruction, stack: list[int], frame: Frame) -> None:
     elif op is Op.PRINTF:
         print_formatted(instruction.format, stack[len(stack) - operand - 2 :], frame)
         del stack[len(stack) - operand - 2 :]
+    elif op in TRACING:
+        _trace(op, operand, stack, frame)
     elif op in _UNARY:
         stack[-1] = _UNARY[op](stack[-1], operand)
     elif op in _STACK:
         _STACK[op](stack, operand)
     else:
         stack.append(operand)
+
+
+def _trace(op: Op, operand: int, stack: list[int], frame: Frame) -> None:
+    """Verification has made sure that `frame` is a tracepoint's."""
+    assert isinstance(frame, TraceFrame)
+    match op:
+        case Op.TRACE:
+            size, address = stack.pop(), stack.pop()
+            frame.collect(address, size)
+        case Op.TRACENZ:
+            size, address = stack.pop(), stack.pop()
+            frame.collect(address, min(size, len(frame.text(address, min(size, MAX_STRING))) + 1))
+        case Op.TRACE_QUICK | Op.TRACE16:
+            frame.collect(stack[-1], operand)
+        case Op.GETV:
+            stack.append(frame.variable(operand))
+        case Op.SETV:
+            frame.set_variable(operand, stack[-1])
+        case _:
+            frame.collect_variable(operand)
 
 
 _UNARY: Mapping[Op, Callable[[int, int], int]] = {

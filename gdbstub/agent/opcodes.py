@@ -12,9 +12,7 @@ MASK = (1 << 64) - 1
 
 
 class Op(enum.IntEnum):
-    """Opcodes gdb emits in conditions and commands. Those of tracepoints and floating point are refused by
-    name.
-    """
+    """Opcodes gdb emits for conditions, commands and tracepoints. Those of floating point are refused by name."""
 
     ADD = 0x02
     SUB = 0x03
@@ -26,6 +24,8 @@ class Op(enum.IntEnum):
     LSH = 0x09
     RSH_SIGNED = 0x0A
     RSH_UNSIGNED = 0x0B
+    TRACE = 0x0C
+    TRACE_QUICK = 0x0D
     LOG_NOT = 0x0E
     BIT_AND = 0x0F
     BIT_OR = 0x10
@@ -51,6 +51,11 @@ class Op(enum.IntEnum):
     POP = 0x29
     ZERO_EXT = 0x2A
     SWAP = 0x2B
+    GETV = 0x2C
+    SETV = 0x2D
+    TRACEV = 0x2E
+    TRACENZ = 0x2F
+    TRACE16 = 0x30
     PICK = 0x32
     ROT = 0x33
     PRINTF = 0x34
@@ -58,18 +63,11 @@ class Op(enum.IntEnum):
 
 REFUSED = {
     0x01: "float",
-    0x0C: "trace",
-    0x0D: "trace_quick",
     0x1B: "ref_float",
     0x1C: "ref_double",
     0x1D: "ref_long_double",
     0x1E: "l_to_d",
     0x1F: "d_to_l",
-    0x2C: "getv",
-    0x2D: "setv",
-    0x2E: "tracev",
-    0x2F: "tracenz",
-    0x30: "trace16",
 }
 
 OPERAND_BYTES = {
@@ -83,7 +81,15 @@ OPERAND_BYTES = {
     Op.REG: 2,
     Op.ZERO_EXT: 1,
     Op.PICK: 1,
+    Op.TRACE_QUICK: 1,
+    Op.TRACE16: 2,
+    Op.GETV: 2,
+    Op.SETV: 2,
+    Op.TRACEV: 2,
 }
+
+TRACING = frozenset({Op.TRACE, Op.TRACE_QUICK, Op.TRACE16, Op.TRACENZ, Op.GETV, Op.SETV, Op.TRACEV})
+"""Opcodes that have a meaning for a tracepoint only."""
 
 REF_BYTES = {Op.REF8: 1, Op.REF16: 2, Op.REF32: 4, Op.REF64: 8}
 
@@ -146,6 +152,11 @@ _POPS = {
     Op.POP: 1,
     Op.SWAP: 2,
     Op.ROT: 3,
+    Op.TRACE: 2,
+    Op.TRACENZ: 2,
+    Op.TRACE_QUICK: 1,
+    Op.TRACE16: 1,
+    Op.SETV: 1,
 }
 _PUSHES = {
     **dict.fromkeys(UNARY, 1),
@@ -154,6 +165,10 @@ _PUSHES = {
     Op.DUP: 2,
     Op.SWAP: 2,
     Op.ROT: 3,
+    Op.TRACE_QUICK: 1,
+    Op.TRACE16: 1,
+    Op.SETV: 1,
+    Op.GETV: 1,
 }
 
 
@@ -173,8 +188,7 @@ def decode(code: bytes) -> dict[int, Instruction]:
 def _decode_one(code: bytes, offset: int) -> Instruction:
     opcode = code[offset]
     if opcode in REFUSED:
-        why = "belongs to tracepoints or floating point"
-        raise ExpressionError(f"opcode {REFUSED[opcode]} at byte {offset} {why}")
+        raise ExpressionError(f"opcode {REFUSED[opcode]} at byte {offset} belongs to floating point")
     try:
         op = Op(opcode)
     except ValueError:

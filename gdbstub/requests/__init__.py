@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gdbstub.requests import breakpoints, execution, general, lldb, memory, qemu, registers, threads, transfer
+from gdbstub.requests import (
+    breakpoints,
+    execution,
+    general,
+    lldb,
+    memory,
+    qemu,
+    registers,
+    threads,
+    tracing,
+    transfer,
+)
 from gdbstub.requests.parsing import MalformedError, NotKnownError
 
 
@@ -32,6 +43,7 @@ KnownRequest = (
     | execution.ExecutionRequest
     | breakpoints.BreakpointsRequest
     | threads.ThreadsRequest
+    | tracing.TracingRequest
     | transfer.TransferRequest
     | general.GeneralRequest
     | qemu.QemuRequest
@@ -47,6 +59,7 @@ _PARSERS: Mapping[bytes, Callable[[bytes], KnownRequest]] = {
     **execution.PARSERS,
     **breakpoints.PARSERS,
     **threads.PARSERS,
+    **tracing.PARSERS,
     **transfer.PARSERS,
     **general.PARSERS,
     **qemu.PARSERS,

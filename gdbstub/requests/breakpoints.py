@@ -1,4 +1,4 @@
-"""Z and z."""
+"""Z and z, QCatchSyscalls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gdbstub.agent import Expression
 from gdbstub.breakpoints import BreakpointKind
 from gdbstub.errors import ExpressionError
-from gdbstub.requests.parsing import MalformedError, NotKnownError, data, number, pair, shown
+from gdbstub.requests.parsing import MalformedError, NotKnownError, data, flag, number, pair, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,19 @@ class RemoveBreakpoint:
     length: int
 
 
-BreakpointsRequest = InsertBreakpoint | RemoveBreakpoint
+@dataclass(frozen=True, slots=True)
+class CatchSystemCalls:
+    """QCatchSyscalls:0 or QCatchSyscalls:1[;number]...: no call (None), all (an empty set), or these."""
+
+    numbers: frozenset[int] | None
+
+
+MAX_LOOPS = 1
+"""Expressions of one breakpoint with a backward jump, each of which may take agent.interpret.MAX_STEPS at every hit.
+gdb sends none.
+"""
+
+BreakpointsRequest = InsertBreakpoint | RemoveBreakpoint | CatchSystemCalls
 
 
 def _place(fields: bytes) -> tuple[BreakpointKind, int, int]:
@@ -48,7 +60,10 @@ def _insert(fields: bytes) -> BreakpointsRequest:
     conditions, found, commands = options.partition(b"cmds:")
     if found:
         commands = pair(commands, b",", "Z: cmds")[1]
-    return InsertBreakpoint(kind, address, length, _expressions(conditions), _expressions(commands))
+    made = InsertBreakpoint(kind, address, length, _expressions(conditions), _expressions(commands))
+    if sum(expression.loops for expression in (*made.conditions, *made.commands)) > MAX_LOOPS:
+        raise MalformedError(f"Z: more than {MAX_LOOPS} agent expression that loops")
+    return made
 
 
 def _expressions(fields: bytes) -> tuple[Expression, ...]:
@@ -77,4 +92,15 @@ def _remove(fields: bytes) -> BreakpointsRequest:
     return RemoveBreakpoint(*_place(fields.partition(b";")[0]))
 
 
-PARSERS: Mapping[bytes, Callable[[bytes], BreakpointsRequest]] = {b"Z": _insert, b"z": _remove}
+def _catch(fields: bytes) -> BreakpointsRequest:
+    on, *numbers = fields.removeprefix(b":").split(b";")
+    if not flag(on, "QCatchSyscalls"):
+        return CatchSystemCalls(None)
+    return CatchSystemCalls(frozenset(number(field, "QCatchSyscalls") for field in numbers))
+
+
+PARSERS: Mapping[bytes, Callable[[bytes], BreakpointsRequest]] = {
+    b"Z": _insert,
+    b"z": _remove,
+    b"QCatchSyscalls": _catch,
+}

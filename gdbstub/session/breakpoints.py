@@ -1,4 +1,4 @@
-"""Answers to Z and z."""
+"""Answers to Z and z, and to QCatchSyscalls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from gdbstub.agent import Expression
 from gdbstub.breakpoints import Breakpoint
 from gdbstub.errors import TargetError, UnsupportedError
 from gdbstub.replies import Ok, Reply
-from gdbstub.requests.breakpoints import BreakpointsRequest, InsertBreakpoint, RemoveBreakpoint
+from gdbstub.requests.breakpoints import (
+    BreakpointsRequest,
+    CatchSystemCalls,
+    InsertBreakpoint,
+    RemoveBreakpoint,
+)
+from gdbstub.session import tracing
 from gdbstub.session.context import Context
 
 MAX_BREAKPOINTS = 65536
@@ -18,6 +24,8 @@ MAX_BREAKPOINTS = 65536
 
 
 def answer(context: Context, request: BreakpointsRequest) -> Reply:
+    if isinstance(request, CatchSystemCalls):
+        return _catch(context, request)
     port = context.target.breakpoints
     if port is None or request.kind not in port.kinds:
         raise UnsupportedError("the target has no such breakpoints")
@@ -39,6 +47,15 @@ def answer(context: Context, request: BreakpointsRequest) -> Reply:
     return Ok()
 
 
+def _catch(context: Context, request: CatchSystemCalls) -> Reply:
+    port = context.target.system_calls
+    if port is None:
+        raise UnsupportedError("no operating system whose calls could be caught")
+    port.catch(request.numbers)
+    context.catches = request.numbers is not None
+    return Ok()
+
+
 def _refuse_unknown_registers(context: Context, expressions: Iterable[Expression]) -> None:
     count = len(context.target.registers.layout)
     for number in frozenset().union(*(expression.registers for expression in expressions)):
@@ -47,10 +64,15 @@ def _refuse_unknown_registers(context: Context, expressions: Iterable[Expression
 
 
 def remove_all(context: Context) -> None:
-    """Take the client's breakpoints out of the target; one that fails does not keep the others."""
+    """Take the client's breakpoints and catches out of the target; one that fails does not keep the others."""
     port = context.target.breakpoints
     if port is not None:
         for point in context.breakpoints.values():
             with contextlib.suppress(TargetError):
                 port.remove(point)
     context.breakpoints.clear()
+    tracing.forget(context)
+    if context.catches and context.target.system_calls is not None:
+        with contextlib.suppress(TargetError):
+            context.target.system_calls.catch(None)
+    context.catches = False

@@ -13,6 +13,7 @@ from gdbstub.replies import ErrorStyle
 from gdbstub.requests.parsing import ANY, ThreadRef
 from gdbstub.stops import StopReason, ThreadId
 from gdbstub.target import Memory, Target
+from gdbstub.trace import Trace
 
 PROCESS = 1
 """The one process there is."""
@@ -62,6 +63,8 @@ class Context:
     last_written: int | None = None
     saved: dict[int, dict[int, bytes]] = field(default_factory=dict)
     lost: int = 0
+    catches: bool = False
+    trace: Trace = field(default_factory=Trace)
     expedited: tuple[int, ...] = ()
     document: tuple[str, str, bytes] | None = None
 

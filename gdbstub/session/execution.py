@@ -139,6 +139,7 @@ def _stop(context: Context) -> None:
 def _starting(context: Context) -> None:
     """The client lets the target run: what it wanted before is over."""
     context.interrupting = context.asking_why = False
+    context.trace.selected = None
 
 
 def _assign(context: Context, actions: tuple[tuple[Action, ThreadRef | None], ...]) -> dict[ThreadId, Action]:

@@ -25,6 +25,8 @@ def answer(context: Context, request: MemoryRequest) -> Reply:
         case ReadBinary():
             return _read_binary(context, request)
         case WriteMemory(address, data):
+            if context.trace.frame is not None:
+                raise TargetError("this is a trace frame, which cannot be changed: `tfind none` leaves it")
             if data:
                 context.memory.write(context.thread(), address, data)
             return Ok()
@@ -40,6 +42,11 @@ def _read(context: Context, address: int, length: int) -> bytes:
     length = min(length, _TOP - address)
     if length == 0:
         return b""
+    if context.trace.frame is not None:
+        data = context.trace.frame.read(address, length)
+        if not data:
+            raise MemoryAccessError(address, "not collected in this trace frame")
+        return data
     return context.memory.read(context.thread(), address, length)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from gdbstub.errors import MemoryAccessError
 from gdbstub.replies import ErrorStyle, Failure
 from gdbstub.requests import Request
-from gdbstub.requests.breakpoints import InsertBreakpoint
+from gdbstub.requests.breakpoints import BreakpointsRequest, CatchSystemCalls, InsertBreakpoint
 from gdbstub.requests.execution import ExecutionRequest
 from gdbstub.requests.general import Attach, Kill, Run
 from gdbstub.requests.memory import WriteMemory
@@ -18,8 +18,8 @@ from gdbstub.requests.registers import WriteRegister, WriteRegisters
 from gdbstub.session.console import console
 from gdbstub.session.context import Context
 
-_TAKES_TEXT = WriteRegister | WriteRegisters | InsertBreakpoint | ExecutionRequest | Attach | Kill | Run
-_HIDES_TEXT = WriteMemory | InsertBreakpoint
+_TAKES_TEXT = WriteRegister | WriteRegisters | BreakpointsRequest | ExecutionRequest | Attach | Kill | Run
+_HIDES_TEXT = WriteMemory | InsertBreakpoint | CatchSystemCalls
 """gdb up to 18 says only that memory cannot be accessed."""
 
 MAX_UNSAID = 8

@@ -17,6 +17,7 @@ from gdbstub.requests.registers import (
 from gdbstub.session.context import Context
 from gdbstub.stops import ThreadId
 from gdbstub.target import Register
+from gdbstub.trace import CollectedFrame
 
 MAX_TOLD = 16
 """Calls by hand that may be under way inside one another."""
@@ -24,6 +25,8 @@ MAX_TOLD = 16
 
 def answer(context: Context, request: RegistersRequest) -> Reply:
     thread = context.thread(request.thread)
+    if context.trace.frame is not None:
+        return _of_frame(context, context.trace.frame, request)
     match request:
         case ReadRegisters():
             return Hex(context.target.registers.read_all(thread))
@@ -34,6 +37,32 @@ def answer(context: Context, request: RegistersRequest) -> Reply:
         case WriteRegister():
             return _write(context, thread, request)
     assert_never(request)
+
+
+def _of_frame(context: Context, frame: CollectedFrame, request: RegistersRequest) -> Reply:
+    """The client looks at a trace frame: what was not collected is not available, and nothing can be written."""
+    layout = context.target.registers.layout
+    match request:
+        case ReadRegisters():
+            size, numbers = len(context.target.registers.read_all(context.thread())), []
+            for number, register in enumerate(layout):
+                size -= register.bits // 8
+                if size < 0:
+                    break
+                numbers.append(number)
+            return Text("".join(_collected(frame, number, layout[number].bits) for number in numbers))
+        case ReadRegister(number=number) if number < len(layout):
+            return Text(_collected(frame, number, layout[number].bits))
+        case ReadRegister(number=number):
+            return Failure(f"no register {number:#x}")
+        case WriteRegister() | WriteRegisters():
+            return Failure("this is a trace frame, which cannot be changed: `tfind none` leaves it")
+    assert_never(request)
+
+
+def _collected(frame: CollectedFrame, number: int, bits: int) -> str:
+    value = frame.registers.get(number)
+    return "xx" * (bits // 8) if value is None else value.hex()
 
 
 def _read(context: Context, thread: ThreadId, number: int) -> Reply:

@@ -27,6 +27,7 @@ from gdbstub.requests.memory import MemoryRequest
 from gdbstub.requests.qemu import QemuRequest
 from gdbstub.requests.registers import RegistersRequest, WriteRegister
 from gdbstub.requests.threads import ThreadsRequest
+from gdbstub.requests.tracing import TracingRequest
 from gdbstub.requests.transfer import TransferRequest
 from gdbstub.session import (
     breakpoints,
@@ -39,6 +40,7 @@ from gdbstub.session import (
     refusals,
     registers,
     threads,
+    tracing,
     transfer,
 )
 from gdbstub.session.context import Context
@@ -62,6 +64,7 @@ _FEATURES: tuple[tuple[Any, Callable[[Context, Any], Reply]], ...] = (
     (ExecutionRequest, execution.answer),
     (BreakpointsRequest, breakpoints.answer),
     (ThreadsRequest, threads.answer),
+    (TracingRequest, tracing.answer),
     (TransferRequest, transfer.answer),
     (GeneralRequest, general.answer),
     (QemuRequest, qemu.answer),

@@ -14,6 +14,7 @@ from gdbstub.stops import (
     Signalled,
     Stepped,
     StopReason,
+    SystemCall,
     Terminated,
     ThreadEnded,
     ThreadId,
@@ -21,7 +22,7 @@ from gdbstub.stops import (
     WatchpointHit,
 )
 
-OfThread = Stepped | BreakpointHit | Signalled | WatchpointHit | HistoryEdge | ThreadStarted
+OfThread = Stepped | BreakpointHit | Signalled | WatchpointHit | SystemCall | HistoryEdge | ThreadStarted
 
 
 def of_whole_target(reason: StopReason) -> bool:
@@ -32,7 +33,9 @@ def of_whole_target(reason: StopReason) -> bool:
 def stop_reply(context: Context, reason: StopReason) -> str:
     """The stop reply's payload for this client."""
     match reason:
-        case Stepped() | BreakpointHit() | Signalled() | WatchpointHit() | HistoryEdge() | ThreadStarted():
+        case Stepped() | BreakpointHit() | Signalled() | WatchpointHit():
+            return _of_thread(context, reason)
+        case SystemCall() | HistoryEdge() | ThreadStarted():
             return _of_thread(context, reason)
         case Exited(status):
             return f"W{status & 0xFF:02x}" + _process(context)
@@ -71,6 +74,8 @@ def _detail(context: Context, reason: StopReason) -> str:
             return f"{name}:;" if name + "+" in context.features else ""
         case WatchpointHit(address, access):
             return f"{access.value}:{address:x};"
+        case SystemCall(number, returning):
+            return f"syscall_{'return' if returning else 'entry'}:{number:x};"
         case HistoryEdge(edge):
             return f"replaylog:{edge.value};"
         case ThreadStarted():
@@ -90,6 +95,8 @@ def lldb_reason(reason: StopReason) -> str:
             return "watchpoint"
         case HistoryEdge():
             return "history boundary"
+        case SystemCall():
+            return "exception"
         case Signalled(text=text) if text:
             return "exception"
         case _:
@@ -103,6 +110,8 @@ def description(reason: StopReason) -> str:
             return str(address)
         case Signalled(text=text):
             return text
+        case SystemCall(number, returning):
+            return f"{'return from' if returning else 'call to'} system call {number}"
         case HistoryEdge(edge, text=text):
             return text or f"{edge.value} of the recorded history"
         case _:

@@ -11,6 +11,7 @@ from gdbstub.replies import Binary, Failure, Reply
 from gdbstub.requests.transfer import ReadObject, TransferRequest, WriteObject
 from gdbstub.session.context import Context
 from gdbstub.session.threads import describe
+from gdbstub.session.tracing import frame_information
 
 
 def answer(context: Context, request: TransferRequest) -> Reply:
@@ -52,6 +53,8 @@ def _render(context: Context, request: ReadObject) -> str | None:
         return target.features.annex(request.annex)
     if request.object == "memory-map" and target.memory_map is not None:
         return _memory_map(context) if not request.annex else None
+    if request.object == "traceframe-info":
+        return frame_information(context.trace.frame) if context.trace.frame is not None else None
     if request.object == "threads":
         return _threads(context) if not request.annex else None
     raise UnsupportedError(f"no qXfer:{request.object}")

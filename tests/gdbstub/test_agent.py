@@ -12,7 +12,7 @@ from gdbstub.agent import Expression
 from gdbstub.agent.compile import compile_expression
 from gdbstub.agent.expression import HOT
 from gdbstub.agent.interpret import MAX_STEPS, interpret
-from gdbstub.agent.opcodes import MAX_BYTES, REFUSED, Op
+from gdbstub.agent.opcodes import MAX_BYTES, OPERAND_BYTES, REFUSED, TRACING, Op
 from gdbstub.agent.verify import MAX_STACK, verify
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
 from gdbstub.errors import ExpressionError, MemoryAccessError, TargetError
@@ -182,6 +182,7 @@ def test_endless_loop_is_ended() -> None:
         (push(0, 0, 0) + bytes((Op.PRINTF, 1, 0, 8)) + b"%99999d\0" + END, "wider"),
         (push(0, 0) + bytes((Op.PRINTF, 0, 0, 2)) + b"%\0" + END, "ends inside"),
         *((bytes((opcode, 0, 0, 0x27)), name) for opcode, name in REFUSED.items()),
+        *((push(0, 0) + bytes((op, *bytes(OPERAND_BYTES.get(op, 0)))) + END, op.name.lower()) for op in TRACING),
     ],
 )
 def test_bad_expression_is_refused_when_set(code: bytes, why: str) -> None:
@@ -228,7 +229,7 @@ def test_fault_is_an_expression_error() -> None:
             expression.evaluate(Frame())
 
 
-SIMPLE = [op for op in Op if op not in (Op.PRINTF, Op.GOTO, Op.IF_GOTO, Op.END)]
+SIMPLE = [op for op in Op if op not in {Op.PRINTF, Op.GOTO, Op.IF_GOTO, Op.END, *TRACING}]
 OPERANDS = {Op.CONST8: 1, Op.CONST16: 2, Op.CONST32: 4, Op.CONST64: 8, Op.REG: 2}
 
 

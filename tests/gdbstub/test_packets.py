@@ -26,6 +26,7 @@ CASES: dict[str, list[tuple[str, list[str], str, str]]] = {
             "qSupported:" + MULTI,
             "PacketSize=20000;QStartNoAckMode+;multiprocess+;vContSupported+;QNonStop+;QThreadEvents+;no-resumed+;"
             "error-message+;binary-upload+;swbreak+;hwbreak+;ConditionalBreakpoints+;BreakpointCommands+;"
+            "ConditionalTracepoints+;EnableDisableTracepoints+;tracenz+;qXfer:traceframe-info:read+;"
             "qXfer:features:read+;qXfer:memory-map:read+;qXfer:threads:read+;ReverseStep+;ReverseContinue+",
         ),
         (GDB, [], "vCont?", "vCont;c;C;s;S;t;r"),
@@ -43,13 +44,14 @@ CASES: dict[str, list[tuple[str, list[str], str, str]]] = {
     ],
     "what is not known": [
         (GDB, [], "", ""),
-        (GDB, [], "qTStatus", ""),
+        (GDB, [], "qTStatus", "T0;tnotrun:0;tframes:0;tcreated:0;tfree:500000;tsize:500000;circular:0;disconn:0"),
+        (GDB, [], "qTBuffer:0,10", ""),
         (GDB, [], "vFile:open:2f6574632f706173737764,0,0", ""),
         (GDB, [], "vFlashErase:0,1000", ""),
         (GDB, [], "b9600", ""),
         (GDB, [], "qXfer:auxv:read::0,1000", ""),
         (GDB, [], "qXfer:features:write:target.xml:0:00", ""),
-        (GDB, [], "QTinit", ""),
+        (GDB, [], "QTinit", "OK"),
         (GDB, [], "\xff\x00\x80", ""),
         (GDB, [], "q", ""),
     ],

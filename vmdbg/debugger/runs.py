@@ -63,8 +63,10 @@ class ContinueRun:
             while True:
                 debugger.points.arm(engine)
                 self._judged = False
+                before = debugger.position
                 outcome = debugger.timeline.run(end, over_breakpoint=self._over)
-                self._over = isinstance(outcome, BreakpointHit | EventCaught)
+                stands = self._over and debugger.position == before  # left before anything ran: still to be passed
+                self._over = stands or isinstance(outcome, BreakpointHit | EventCaught)
                 if isinstance(outcome, LimitReached):
                     reached = self._limit is not None and debugger.machine.clock >= self._limit
                     return StepDone() if reached else None

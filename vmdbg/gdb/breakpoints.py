@@ -57,7 +57,7 @@ class GuestBreakpoints:
         return table.add_watchpoint(address, point.length, accesses, space=space, owner=OWNER, condition=condition)
 
     def _condition(self, point: Breakpoint) -> Condition | None:
-        if not point.conditions and not point.commands:
+        if not point.is_asked:
             return None
         frame = self._frame
         return lambda _debugger: point.stops(frame)

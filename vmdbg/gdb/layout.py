@@ -17,8 +17,13 @@ from vmdbg.x86.registers import BY_NAME, GENERAL, SEGMENTS
 CORE = "org.gnu.gdb.i386.core"
 SSE = "org.gnu.gdb.i386.sse"
 SEGMENT_BASES = "org.gnu.gdb.i386.segments"
+LINUX = "org.gnu.gdb.i386.linux"
+"""gdb catches system calls for whoever has its one register."""
 SYSTEM = "org.vmdbg.i386.system"
 SYSTEM_GROUP = "system"
+
+ORIGINAL_RAX = "orig_rax"
+"""The number of the system call that a program of Linux makes."""
 
 PSEUDO = {
     "tick": 64,
@@ -30,6 +35,7 @@ PSEUDO = {
     "lx_pid": 32,
     "lx_tid": 32,
     "lx_task": 64,
+    ORIGINAL_RAX: 64,
 }
 """Computed by us, with their widths in bits; they cannot be written. A 32-bit client has pointers of 32 bits."""
 TASK = ("lx_pid", "lx_tid", "lx_task")
@@ -154,6 +160,11 @@ def _system(taken: set[str], engine_names: frozenset[str], is_64bit: bool) -> li
     return rows
 
 
+def _original_rax(architecture: Architecture) -> Row:
+    name, bits = ORIGINAL_RAX if architecture.is_64bit else "orig_eax", architecture.address_bits
+    return Row(Register(name, bits, f"int{bits}", SYSTEM_GROUP, LINUX, save_restore=False), ORIGINAL_RAX)
+
+
 def _bits(source: str, is_64bit: bool) -> int:
     if _PSEUDO_TYPES.get(source) == "data_ptr":
         return 64 if is_64bit else 32
@@ -193,5 +204,7 @@ def layout_of(architecture: Architecture, engine_names: frozenset[str]) -> Layou
     if is_64bit:
         rows += [Row(Register(name, 64, "int", feature=SEGMENT_BASES), name) for name in ("fs_base", "gs_base")]
     g_count = len(rows)
+    if architecture is not Architecture.I8086:
+        rows.append(_original_rax(architecture))
     rows += _system({row.source for row in rows}, engine_names, is_64bit)
     return Layout(architecture, tuple(rows), g_count)

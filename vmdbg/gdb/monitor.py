@@ -10,6 +10,7 @@ from vmdbg.debugger.runs import Run
 from vmdbg.gdb.helper_commands import COMMANDS, NextRun
 from vmdbg.gdb.qemu import monitor as qemu
 from vmdbg.os.linux.current_locator import CurrentTask
+from vmdbg.os.linux.operating_system import Linux
 from vmdbg.session.new_files import NewFiles
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
@@ -37,6 +38,10 @@ class GuestMonitor:
     def running_task(self) -> CurrentTask | None:
         """The guest's own idea of what the CPU runs; None where no operating system is known."""
         return self._opened().system.running()
+
+    def linux(self) -> Linux | None:
+        """The Linux that runs in the guest; None where none is known."""
+        return self._opened().system.find()
 
     def next_run(self) -> Run | None:
         """What the client's next step is to be instead, once."""

@@ -10,7 +10,7 @@ from gdbstub.target import Register
 from vmdbg.debugger.debugger import Debugger, Epoch
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.errors import refusals
-from vmdbg.gdb.layout import PSEUDO, TASK, Layout, Row
+from vmdbg.gdb.layout import ORIGINAL_RAX, PSEUDO, TASK, Layout, Row
 from vmdbg.gdb.threads import RunningTask
 from vmdbg.x86.mode import CpuMode
 
@@ -31,7 +31,16 @@ _INSTEAD = {
 class GuestRegisters:
     """gdbstub's Registers port. Writes are recorded inputs."""
 
-    def __init__(self, debugger: Debugger, layout: Layout, view: ClientView, running: RunningTask) -> None:
+    def __init__(
+        self,
+        debugger: Debugger,
+        layout: Layout,
+        view: ClientView,
+        running: RunningTask,
+        original_rax: Callable[[], int],
+    ) -> None:
+        """`original_rax`: the number of the system call that is made here, -1 elsewhere."""
+        self._original_rax = original_rax
         self._debugger = debugger
         self._running = running
         self._layout = layout
@@ -86,6 +95,8 @@ class GuestRegisters:
         return shown_pc + debugger.pc - debugger.engine.read_register("rip")
 
     def _pseudo(self, source: str) -> int:
+        if source == ORIGINAL_RAX:
+            return self._original_rax()
         return self._task(source) if source in TASK else self._debugger.cpu.read(source)
 
     def _task(self, source: str) -> int:
@@ -115,6 +126,8 @@ class GuestRegisters:
         for source, value in values.items():
             if value == self.value(source) & (1 << self._bits[source]) - 1:
                 continue
+            if source == ORIGINAL_RAX:
+                continue  # gdb writes -1 with every pc, so that no call is restarted
             if source in PSEUDO:
                 raise TargetError(f"{source} cannot be written: {_INSTEAD.get(source, 'vmdbg computes it')}")
             with refusals():

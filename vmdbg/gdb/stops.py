@@ -26,6 +26,7 @@ from vmdbg.debugger.stops import (
     WatchpointStop,
 )
 from vmdbg.engine.exits import Access, Stuck, TripleFault, VoidFetch, WatchHit
+from vmdbg.gdb.system_calls import GuestSystemCalls
 from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
 from vmdbg.session.oops_watch import is_oops_point
 
@@ -47,10 +48,13 @@ _SIGNALS = {
 class StopReasons:
     """Says why the guest stands, in the client's terms."""
 
-    def __init__(self, debugger: Debugger, owned: Owned, exits: Callable[[Stop], bool]) -> None:
+    def __init__(
+        self, debugger: Debugger, owned: Owned, calls: GuestSystemCalls, exits: Callable[[Stop], bool]
+    ) -> None:
         """`exits`: whether the end of a live guest is the end of a process to the client, which then cannot go back."""
         self._debugger = debugger
         self._owned = owned
+        self._calls = calls
         self._exits = exits
 
     def of(self, stop: Stop) -> StopReason:
@@ -59,7 +63,7 @@ class StopReasons:
             case StepDone():
                 return rsp.Stepped()
             case BreakpointStop(points):
-                return _breakpoint(points, self._owned)
+                return self._system_call(points) or _breakpoint(points, self._owned)
             case WatchpointStop(hits):
                 return _watchpoint(hits, self._owned)
             case ExceptionStop(delivery):
@@ -78,6 +82,12 @@ class StopReasons:
                 return rsp.HistoryEdge(Edge.END, text="the recording ends here")
             case _:
                 assert_never(stop)
+
+    def _system_call(self, points: tuple[Point, ...]) -> StopReason | None:
+        """A caught call, unless the client has a breakpoint of its own there."""
+        if not any(self._calls.is_point(point) for point in points) or any(map(self._owned, points)):
+            return None
+        return self._calls.here()
 
     def _ended(self, stop: Ended, outcome: Ending) -> StopReason:
         """A guest that ended in order has come to the end of its history; any other stays to be looked at."""

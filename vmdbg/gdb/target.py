@@ -16,10 +16,12 @@ from vmdbg.gdb.frame import GuestFrame
 from vmdbg.gdb.layout import layout_of
 from vmdbg.gdb.lifecycle import GuestLifecycle
 from vmdbg.gdb.memory import AddressSpace, GuestLinearMemory, GuestPhysicalPort, GuestPhysicalSearch
-from vmdbg.gdb.monitor import GuestMonitor
+from vmdbg.gdb.moments import GuestMoments
+from vmdbg.gdb.monitor import OWNER, GuestMonitor
 from vmdbg.gdb.regions import GuestRegions
 from vmdbg.gdb.registers import GuestRegisters
 from vmdbg.gdb.stops import StopReasons
+from vmdbg.gdb.system_calls import GuestSystemCalls
 from vmdbg.gdb.threads import CpuThreads
 from vmdbg.version import VERSION
 
@@ -45,7 +47,8 @@ def guest_target(
     """For one client. `write` shows text on its console; `extended`: whether it can start an ended guest again."""
     architecture = view.architecture or fitting(debugger)
     layout = layout_of(architecture, frozenset(debugger.engine.register_names))
-    registers = GuestRegisters(debugger, layout, view, monitor.running_task)
+    calls = GuestSystemCalls(debugger, monitor.linux, OWNER, write)
+    registers = GuestRegisters(debugger, layout, view, monitor.running_task, calls.original_rax)
     bits = architecture.address_bits
     frame = GuestFrame(debugger, registers, write)
     breakpoints = GuestBreakpoints(debugger, frame, (1 << bits) - 1)
@@ -53,7 +56,7 @@ def guest_target(
     def exits(stop: Stop) -> bool:
         return extended() and stop is not lifecycle.found
 
-    reasons = StopReasons(debugger, breakpoints.of_client, exits)
+    reasons = StopReasons(debugger, breakpoints.of_client, calls, exits)
     execution = GuestExecution(debugger, reasons, registers.linear_of, monitor.next_run)
     memory = GuestLinearMemory(debugger)
     target = Target(
@@ -73,6 +76,8 @@ def guest_target(
         physical_search=GuestPhysicalSearch(debugger),
         restart=lifecycle,
         lifecycle=lifecycle,
+        system_calls=calls,
+        moments=GuestMoments(debugger),
         physical=GuestPhysicalPort(debugger),
         single_step_mask=StepMask(debugger),
         host=Host(architecture.triple, pointer_bytes=bits // 8),

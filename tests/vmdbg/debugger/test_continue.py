@@ -229,3 +229,15 @@ def test_restart_stands_at_the_first_instruction() -> None:
         assert (debugger.pc, debugger.position) == (first, debugger.timeline.start)
         run_to(debugger, at["middle"])
         assert debugger.engine.read_register("rbx") == 1
+
+
+def test_run_that_is_ended_before_anything_ran_still_passes_the_breakpoint_that_it_began_at() -> None:
+    """Somebody's interruption of an earlier run may come late."""
+    with program(LOOP, "middle") as (debugger, at, _):
+        debugger.points.add_breakpoint(at["middle"])
+        go(debugger)
+        first = debugger.machine.clock
+        debugger.engine.interrupt_run()
+        debugger.resume(Continue())
+        assert isinstance(debugger.wait(), BreakpointStop)
+        assert debugger.machine.clock > first

@@ -109,16 +109,43 @@ def test_lldb_leaves_no_trace(lldb_client: list[str], undisturbed: Digest) -> No
         assert finish(debugger) == undisturbed
 
 
-def test_attach_break_step_and_go_on_to_the_shell() -> None:
+@pytest.mark.cell("system calls caught", "gdb 13", "gdb 18")
+def test_step_catch_system_calls_and_go_on_to_the_shell() -> None:
+    """Before Linux is known they are caught once it is; afterwards at once."""
     with linux_guest() as guest:
         debugger = guest.debugger
         output = gdb(
-            gdb_program(GDBS[1]), debugger, "info registers rip", "stepi 5", "x/3i $pc", "info threads", "detach"
+            gdb_program(GDBS[1]),
+            debugger,
+            "info registers rip",
+            "stepi 5",
+            "x/3i $pc",
+            "info threads",
+            "catch syscall openat",
+            "continue",
+            "print (char *) $rsi",
+            "continue",
+            "print $orig_rax",
+            "reverse-continue",
+            "print $rax",
+            "detach",
         )
         assert "64-bit mode, ring 0" in output
-        while b"GUEST UP" not in guest.printed:
+        assert "no Linux (64-bit) is known in the guest yet" in output
+        assert "Catchpoint 1 (call to syscall openat)" in output
+        assert '"/' in output
+        assert "Catchpoint 1 (returned from syscall openat)" in output
+        assert "$2 = 257" in output
+        assert "$3 = 257" in output
+        assert not debugger.points.breakpoints
+        while "~ # " not in guest.output:
             assert debugger.poll() is None
-        assert "GUEST UP" in guest.output
+        debugger.interrupt()
+        debugger.wait()
+        debugger.timeline.push(SerialInput(0, b"head /proc/uptime\n"))
+        output = gdb(gdb_program(GDBS[0]), debugger, "catch syscall", "continue", "continue", "detach")
+        assert "no Linux" not in output
+        assert output.count("Catchpoint 1 (") == 3
 
 
 def test_a_process_is_a_breakpoints_condition(tmp_path: Path) -> None:
