@@ -19,7 +19,7 @@ while-stepping 3
 collect $rip, $rsp
 end
 end
-trace account_open if balance > 3
+trace account_open if balance == 0
 actions
 collect/s name
 teval $long = $long + 1
@@ -62,6 +62,6 @@ def test_tracepoints_collect_and_step(gdb_client: list[str], script: Path) -> No
     assert re.search(r"\$3 = .* <text_length\+\d+>", output)
     assert "this is a trace frame, which cannot be changed" in output
     assert "tracepoint 2" in output
-    assert '"savings"' in output
+    assert '"shared"' in output
     assert re.search(r"\$6 = .* <user_main>", output)
     assert re.search(r"\$long +0 +1", output)
