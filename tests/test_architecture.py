@@ -18,7 +18,6 @@ MUTUAL = (
     "vmdbg.c",  # a value prints itself, by what formats values
     "vmdbg.debugger",  # runs and the debugger that carries them out
     "vmdbg.session",  # a session and its parts
-    "vmdbg.engine.unicorn",  # the engine and what native code calls back
 )
 """Rooms in which two modules may know each other."""
 

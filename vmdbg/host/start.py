@@ -59,11 +59,11 @@ def start(files: GuestFiles, config: MachineConfig, inputs: InputSource | None =
 def make_machine(config: MachineConfig, inputs: InputSource | None = None) -> Machine:
     """A machine with nothing in its RAM. The native part is loaded here, so that the rest works without it."""
     try:
-        from vmdbg.engine.unicorn import UnicornEngine
+        from vmdbg.engine.unicorn import calibrated_engine
     except ImportError as error:
         raise EngineError(f"the native engine cannot be loaded ({error}): install vmdbg again") from None
     try:
-        return Machine(config, UnicornEngine, inputs)
+        return Machine(config, calibrated_engine, inputs)
     except (MemoryError, OSError):
         raise UserError("this computer has too little free memory for the guest: give less --memory") from None
 

@@ -13,9 +13,9 @@ from vmdbg.units import Physical
 
 
 def _new_machine(config: MachineConfig) -> Machine:
-    from vmdbg.engine.unicorn import UnicornEngine  # the native part: whoever makes no machine need not wait for it
+    from vmdbg.engine.unicorn import calibrated_engine  # the native part: whoever makes no machine need not wait for it
 
-    return Machine(config, UnicornEngine)
+    return Machine(config, calibrated_engine)
 
 
 @dataclass(frozen=True, slots=True)

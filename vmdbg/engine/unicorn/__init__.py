@@ -1,5 +1,14 @@
 """The engine on Unicorn, with its native part in vmdbg.engine.native."""
 
+from vmdbg.engine.port import Bus
+from vmdbg.engine.unicorn.calibrate import require
 from vmdbg.engine.unicorn.engine import UnicornEngine
+from vmdbg.x86.cpuid import CpuidTable
 
-__all__ = ["UnicornEngine"]
+__all__ = ["UnicornEngine", "calibrated_engine"]
+
+
+def calibrated_engine(ram_size: int, bus: Bus, cpuid: CpuidTable) -> UnicornEngine:
+    """An engine for a machine. Raises EngineError if it is not the one vmdbg was built for."""
+    require()
+    return UnicornEngine(ram_size, bus, cpuid)

@@ -79,7 +79,7 @@ class BareCpu:
 
     def __init__(self, cpu: str = "base") -> None:
         self.bus = LoggingBus()
-        self.engine = UnicornEngine(PAGES * PAGE_SIZE, self.bus, build_table(find_model(cpu)), calibrated=True)
+        self.engine = UnicornEngine(PAGES * PAGE_SIZE, self.bus, build_table(find_model(cpu)))
         self._tables()
         self.reset()
 

@@ -2,62 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 from vmdbg.engine.native import _native
+from vmdbg.engine.port import Bus
 
-if TYPE_CHECKING:
-    from vmdbg.engine.unicorn.engine import UnicornEngine
+
+class Owner(Protocol):
+    """The engine: its bus, and shorter ways to what the bus is asked most."""
+
+    bus: Bus
+    port_read: Callable[[int, int, int], int]
+    port_write: Callable[[int, int, int, int], None]
+    memory_read: Callable[[int, int, int], int]
+    memory_write: Callable[[int, int, int, int], None]
+    acknowledge: Callable[[int], int]
+
+    def keep_exception(self, value: BaseException) -> None: ...
+
 
 ffi, lib = _native.ffi, _native.lib
-_owner = ffi.from_handle
+_owner: Callable[[object], Owner] = ffi.from_handle
 NEVER = (1 << 64) - 1
 """A tick that does not come."""
 
 
 def _keep_exception(_type: type[BaseException], value: BaseException, trace: TracebackType) -> None:
     """An exception cannot cross native code: it ends the run and is raised again after it."""
-    engine: UnicornEngine = _owner(trace.tb_frame.f_locals["owner"])
-    engine.keep_exception(value)
+    _owner(trace.tb_frame.f_locals["owner"]).keep_exception(value)
 
 
 @ffi.def_extern(error=0xFFFFFFFF, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def port_read(owner: Any, port: int, size: int, now: int) -> int:
-    return _owner(owner).port_read(port, size, now)  # type: ignore[no-any-return]  # from_handle is untyped
+def port_read(owner: object, port: int, size: int, now: int) -> int:
+    return _owner(owner).port_read(port, size, now)
 
 
 @ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def port_write(owner: Any, port: int, size: int, value: int, now: int) -> None:
+def port_write(owner: object, port: int, size: int, value: int, now: int) -> None:
     _owner(owner).port_write(port, size, value, now)
 
 
 @ffi.def_extern(error=0xFFFFFFFFFFFFFFFF, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def memory_read(owner: Any, physical: int, size: int, now: int) -> int:
-    return _owner(owner).memory_read(physical, size, now)  # type: ignore[no-any-return]  # from_handle is untyped
+def memory_read(owner: object, physical: int, size: int, now: int) -> int:
+    return _owner(owner).memory_read(physical, size, now)
 
 
 @ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def memory_write(owner: Any, physical: int, size: int, value: int, now: int) -> None:
+def memory_write(owner: object, physical: int, size: int, value: int, now: int) -> None:
     _owner(owner).memory_write(physical, size, value, now)
 
 
 @ffi.def_extern(error=-1, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def acknowledge(owner: Any, now: int) -> int:
-    return _owner(owner).acknowledge(now)  # type: ignore[no-any-return]  # from_handle is untyped
+def acknowledge(owner: object, now: int) -> int:
+    return _owner(owner).acknowledge(now)
 
 
 @ffi.def_extern(error=0, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def task_priority(owner: Any, write: int, value: int, now: int) -> int:
+def task_priority(owner: object, write: int, value: int, now: int) -> int:
     bus = _owner(owner).bus
     if write:
         bus.write_task_priority(value, now)
         return 0
-    return bus.read_task_priority(now)  # type: ignore[no-any-return]  # from_handle is untyped
+    return bus.read_task_priority(now)
 
 
 @ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def apic_moved(owner: Any, scheduled: int, due: int, intr: int) -> None:
+def apic_moved(owner: object, scheduled: int, due: int, intr: int) -> None:
     _owner(owner).bus.local_apic_moved(scheduled, None if due == NEVER else due, bool(intr))
 
 

@@ -48,12 +48,8 @@ class UnicornEngine:
     `bus` answers ports, memory outside RAM and interrupt acknowledges.
     """
 
-    def __init__(self, ram_size: int, bus: Bus, cpuid: CpuidTable, *, calibrated: bool = False) -> None:
-        """`calibrated`: take the engine as it is. Raises EngineError if it is not the one vmdbg was built for."""
-        if not calibrated:
-            from vmdbg.engine.unicorn import calibrate  # which makes engines itself
-
-            calibrate.require()
+    def __init__(self, ram_size: int, bus: Bus, cpuid: CpuidTable) -> None:
+        """Raises EngineError if it cannot be made."""
         self.bus = bus
         self.port_read, self.port_write = bus.port_read, bus.port_write
         self.memory_read, self.memory_write = bus.memory_read, bus.memory_write
