@@ -1,4 +1,236 @@
-from typing import Any
+"""What interface.h declares, as cffi gives it to Python. Held to it by tests/vmdbg/engine/test_native_stub.py."""
 
-ffi: Any
-lib: Any
+from typing import Any, Final, Generic, TypeVar
+
+_T = TypeVar("_T")
+
+class Pointer:
+    """Memory of the native part's or handed to it, which Python only passes on."""
+
+class Numbers(Pointer):
+    """An array of integers; of bytes it is bytes() too."""
+
+    def __getitem__(self, index: int) -> int: ...
+    def __setitem__(self, index: int, value: int) -> None: ...
+    def __bytes__(self) -> bytes: ...
+
+class Rows(Pointer):
+    def __getitem__(self, index: int) -> Numbers: ...
+
+class Items(Pointer, Generic[_T]):
+    def __getitem__(self, index: int) -> _T: ...
+
+class Segment(Pointer):
+    selector: int
+    base: int
+    limit: int
+    flags: int
+
+class VmDelivery(Pointer):
+    tick: int
+    rip: int
+    linear_pc: int
+    rsp: int
+    cr3: int
+    cr2: int
+    handler: int
+    error_code: int
+    vector: int
+    kind: int
+    cpl: int
+    width: int
+    code_size: int
+    code: Numbers
+
+class VmWatchpoint(Pointer):
+    address: int
+    size: int
+    kind: int
+    id: int
+
+class VmWatchHit(Pointer):
+    linear: int
+    physical: int
+    pc: int
+    size: int
+    access: int
+    id: int
+    old_size: int
+    old: Numbers
+
+class VmCpuid(Pointer):
+    leaf: int
+    subleaf: int
+    eax: int
+    ebx: int
+    ecx: int
+    edx: int
+
+class VmState(Pointer):
+    regs: Numbers
+    rip: int
+    rflags: int
+    cr0: int
+    cr2: int
+    cr3: int
+    cr4: int
+    cr8: int
+    efer: int
+    segs: Items[Segment]
+    ldt: Segment
+    tr: Segment
+    gdt: Segment
+    idt: Segment
+    dr: Numbers
+    sysenter_cs: int
+    sysenter_esp: int
+    sysenter_eip: int
+    star: int
+    lstar: int
+    cstar: int
+    fmask: int
+    kernelgsbase: int
+    tsc_offset: int
+    tsc_aux: int
+    apic_base: int
+    pat: int
+    misc_enable: int
+    xcr0: int
+    mtrr_fixed: Numbers
+    mtrr_deftype: int
+    mtrr_var: Numbers
+    fpip: int
+    fpdp: int
+    st_mantissa: Numbers
+    st_exponent: Numbers
+    fpuc: int
+    fpus: int
+    fpop: int
+    fpcs: int
+    fpds: int
+    fpstt: int
+    fptags: Numbers
+    mxcsr: int
+    pkru: int
+    xmm: Rows
+    a20_mask: int
+    interrupt_shadow: int
+    nmi_blocked: int
+    old_exception: int
+    pending_debug: int
+    float_status: Numbers
+    repeating: int
+
+class Apic(Pointer):
+    due: int
+    observed: int
+
+class Vm(Pointer):
+    clock: int
+    limit: int
+    bound: int
+    intr: int
+    nmi: int
+    running: int
+    exit: int
+    ram_size: int
+    dirty: Numbers
+    exit_linear: int
+    exit_physical: int
+    exit_value: int
+    exit_detail: int
+    tick_deliveries: int
+    deliveries: Items[VmDelivery]
+    delivery_count: int
+    catch_vectors: Numbers
+    catch_interrupts: Numbers
+    catch_mask: int
+    catch_skip_tick: int
+    breakpoint_suppressed: int
+    repeating: int
+    watch_hit_count: int
+    watch_hits: Items[VmWatchHit]
+    apic_base: int
+    apic: Apic
+    fills: int
+    walks: int
+    flushes: int
+    code_drops: int
+    exceptions: int
+    interrupts: int
+    system_calls: int
+    single_steps: int
+
+class VmCallbacks(Pointer):
+    port_read: object
+    port_write: object
+    memory_read: object
+    memory_write: object
+    acknowledge: object
+    task_priority: object
+    apic_moved: object
+
+class Library:
+    EXIT_LIMIT: Final[int]
+    EXIT_HALT: Final[int]
+    EXIT_STEPPED: Final[int]
+    EXIT_BREAKPOINT: Final[int]
+    EXIT_WATCHPOINT: Final[int]
+    EXIT_EXCEPTION: Final[int]
+    EXIT_CATCH: Final[int]
+    EXIT_TRIPLE_FAULT: Final[int]
+    EXIT_VOID_FETCH: Final[int]
+    EXIT_REQUESTED: Final[int]
+    EXIT_STUCK: Final[int]
+    EXIT_ENGINE_ERROR: Final[int]
+    CATCH_CR3: Final[int]
+    CATCH_MODE: Final[int]
+    CATCH_MSR_READ: Final[int]
+    CATCH_MSR_WRITE: Final[int]
+    CATCH_PORT_READ: Final[int]
+    CATCH_PORT_WRITE: Final[int]
+    WATCH_READ: Final[int]
+    WATCH_WRITE: Final[int]
+    WATCH_PHYSICAL: Final[int]
+    VM_STATE_DIGESTED: Final[int]
+    vm_callbacks: VmCallbacks
+    def vm_new(self, ram: object, ram_size: int, owner: object) -> Vm: ...
+    def vm_free(self, vm: Vm) -> None: ...
+    def vm_run(self, vm: Vm, limit: int) -> int: ...
+    def vm_step(self, vm: Vm) -> int: ...
+    def apic_attach(self, vm: Vm, memory: object, size: int, page: int, latency: int) -> bool: ...
+    def apic_schedule(self, vm: Vm, due: int) -> None: ...
+    def vm_request_stop(self, vm: Vm) -> None: ...
+    def vm_interrupt(self, vm: Vm) -> None: ...
+    def vm_take_signals(self) -> None: ...
+    def vm_interrupt_due(self, vm: Vm) -> int: ...
+    def vm_at_breakpoint(self, vm: Vm) -> bool: ...
+    def clock_lower_limit(self, vm: Vm, tick: int) -> None: ...
+    def clock_attend(self, vm: Vm) -> None: ...
+    def vm_set_cpuid(self, vm: Vm, rows: VmCpuid, count: int, max_basic: int, max_extended: int) -> None: ...
+    def vm_set_a20(self, vm: Vm, enabled: int) -> None: ...
+    def vm_set_catches(self, vm: Vm, mask: int, msrs: object, msr_count: int, ports: object) -> None: ...
+    def vm_restore_physical(self, vm: Vm, physical: int, data: object, size: int) -> None: ...
+    def vm_map_window(self, vm: Vm, physical: int, size: int) -> int: ...
+    def vm_map_rom(self, vm: Vm, physical: int, size: int, host: object) -> int: ...
+    def vm_flush_engine_tlb(self, vm: Vm) -> None: ...
+    def vm_flush_caches(self, vm: Vm) -> None: ...
+    def vm_dirty_reset(self, vm: Vm) -> None: ...
+    def vm_write_physical(self, vm: Vm, physical: int, data: object, size: int) -> None: ...
+    def vm_code_changed(self, vm: Vm, physical: int, size: int) -> None: ...
+    def tlb_drop_all(self, vm: Vm) -> None: ...
+    def tlb_export(self, vm: Vm, pairs: object, capacity: int) -> int: ...
+    def tlb_import(self, vm: Vm, pairs: object, count: int) -> None: ...
+    def vm_set_breakpoints(self, vm: Vm, linear: object, count: int, physical: object, physical_count: int) -> None: ...
+    def vm_set_watchpoints(self, vm: Vm, watchpoints: VmWatchpoint, count: int) -> None: ...
+    def vm_get_state(self, vm: Vm, state: VmState) -> None: ...
+    def vm_set_state(self, vm: Vm, state: VmState) -> None: ...
+    def vm_rflags(self, vm: Vm) -> int: ...
+    def vm_general(self, vm: Vm) -> Numbers: ...
+    def vm_linear_pc(self, vm: Vm) -> int: ...
+    def vm_translate(self, vm: Vm, linear: int) -> int: ...
+    def vm_read_linear(self, vm: Vm, linear: int, data: object, size: int) -> int: ...
+    def vm_read_value(self, vm: Vm, linear: int, size: int, value: object) -> bool: ...
+
+ffi: Any  # cffi's own object, which has no types
+lib: Library

@@ -123,7 +123,7 @@ class UnicornEngine:
             vm.breakpoint_suppressed = 1
             vm.catch_skip_tick = NEVER
             code = run(vm, vm.bound)
-        return code  # type: ignore[no-any-return]  # cffi has no types
+        return code
 
     def step(self) -> Exit:
         self._prepare(over_breakpoint=True)

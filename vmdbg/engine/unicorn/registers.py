@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vmdbg.engine.native._native import Segment, VmState
 
 GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
 SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs")
@@ -50,42 +53,42 @@ PLAIN = {
 class Accessor:
     """Reads a register from a native state, and writes it there; values are unsigned."""
 
-    read: Callable[[Any], int]
-    write: Callable[[Any, int], None]
+    read: Callable[[VmState], int]
+    write: Callable[[VmState, int], None]
 
 
 def _plain(field: str) -> Accessor:
-    def write(state: Any, value: int) -> None:
+    def write(state: VmState, value: int) -> None:
         setattr(state, field, value)
 
     return Accessor(lambda state: int(getattr(state, field)), write)
 
 
 def _indexed(field: str, index: int) -> Accessor:
-    def write(state: Any, value: int) -> None:
+    def write(state: VmState, value: int) -> None:
         getattr(state, field)[index] = value
 
     return Accessor(lambda state: int(getattr(state, field)[index]), write)
 
 
-def _in_segment(find: Callable[[Any], Any], field: str) -> Accessor:
-    def write(state: Any, value: int) -> None:
+def _in_segment(find: Callable[[VmState], Segment], field: str) -> Accessor:
+    def write(state: VmState, value: int) -> None:
         setattr(find(state), field, value)
 
     return Accessor(lambda state: int(getattr(find(state), field)), write)
 
 
-def _physical_st(state: Any, index: int) -> int:
+def _physical_st(state: VmState, index: int) -> int:
     """Where ST(index) is: `fpstt` is TOP (SDM 1 8.1.2)."""
-    return (int(state.fpstt) + index) & 7
+    return (state.fpstt + index) & 7
 
 
 def _st(index: int) -> Accessor:
-    def read(state: Any) -> int:
+    def read(state: VmState) -> int:
         at = _physical_st(state, index)
-        return int(state.st_exponent[at]) << 64 | int(state.st_mantissa[at])
+        return state.st_exponent[at] << 64 | state.st_mantissa[at]
 
-    def write(state: Any, value: int) -> None:
+    def write(state: VmState, value: int) -> None:
         at = _physical_st(state, index)
         state.st_mantissa[at] = value & (1 << 64) - 1
         state.st_exponent[at] = value >> 64 & 0xFFFF
@@ -94,48 +97,52 @@ def _st(index: int) -> Accessor:
 
 
 def _xmm(index: int) -> Accessor:
-    def write(state: Any, value: int) -> None:
+    def write(state: VmState, value: int) -> None:
         for lane, byte in enumerate(value.to_bytes(16, "little")):
             state.xmm[index][lane] = byte
 
     return Accessor(lambda state: int.from_bytes(bytes(state.xmm[index]), "little"), write)
 
 
-def _read_fstat(state: Any) -> int:
-    return int(state.fpus) & ~0x3800 | int(state.fpstt) << 11
+def _read_fstat(state: VmState) -> int:
+    return state.fpus & ~0x3800 | state.fpstt << 11
 
 
-def _write_fstat(state: Any, value: int) -> None:
+def _write_fstat(state: VmState, value: int) -> None:
     state.fpus = value & ~0x3800
     state.fpstt = value >> 11 & 7
 
 
-def _tag(state: Any, at: int) -> int:
+def _tag(state: VmState, at: int) -> int:
     """Two bits of the tag word: valid, zero, special, empty (SDM 1 8.1.7)."""
     if state.fptags[at]:
         return 3
-    exponent, mantissa = int(state.st_exponent[at]) & 0x7FFF, int(state.st_mantissa[at])
+    exponent, mantissa = state.st_exponent[at] & 0x7FFF, state.st_mantissa[at]
     if exponent == 0 and mantissa == 0:
         return 1
     return 2 if exponent in (0, 0x7FFF) or not mantissa >> 63 else 0
 
 
-def _read_ftag(state: Any) -> int:
+def _read_ftag(state: VmState) -> int:
     return sum(_tag(state, at) << 2 * at for at in range(8))
 
 
-def _write_ftag(state: Any, value: int) -> None:
+def _write_ftag(state: VmState, value: int) -> None:
     for at in range(8):
         state.fptags[at] = value >> 2 * at & 3 == 3
 
 
-def _segment(name: str) -> Callable[[Any], Any]:
+def _segment(name: str) -> Callable[[VmState], Segment]:
     index = SEGMENTS.index(name)
     return lambda state: state.segs[index]
 
 
-def _named(field: str) -> Callable[[Any], Any]:
-    return lambda state: getattr(state, field)
+def _named(field: str) -> Callable[[VmState], Segment]:
+    def find(state: VmState) -> Segment:
+        found: Segment = getattr(state, field)
+        return found
+
+    return find
 
 
 def _table() -> dict[str, Accessor]:
