@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from vmdbg.engine.exits import (
     Access,
@@ -28,9 +27,6 @@ from vmdbg.engine.native import _native
 from vmdbg.engine.stops import Catches, Watchpoint
 from vmdbg.units import Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
-
-if TYPE_CHECKING:
-    from vmdbg.engine.native._native import Vm
 
 ffi, lib = _native.ffi, _native.lib
 
@@ -60,7 +56,7 @@ _PLAIN_EXITS: dict[int, Exit] = {
 }
 
 
-def exit_of(vm: Vm, code: int) -> Exit:
+def exit_of(vm: _native.Vm, code: int) -> Exit:
     """What a run that did not fail ended with."""
     plain = _PLAIN_EXITS.get(code)
     if plain is not None:
@@ -75,7 +71,7 @@ def exit_of(vm: Vm, code: int) -> Exit:
     return VoidFetch(Linear(vm.exit_linear), Physical(vm.exit_physical))
 
 
-def load_cpuid(vm: Vm, table: CpuidTable) -> None:
+def load_cpuid(vm: _native.Vm, table: CpuidTable) -> None:
     rows = ffi.new("VmCpuid[]", len(table.rows))
     for native, row in zip(rows, table.rows, strict=True):
         native.leaf, native.subleaf = row.leaf, ANY_SUBLEAF if row.subleaf is None else row.subleaf
@@ -83,7 +79,7 @@ def load_cpuid(vm: Vm, table: CpuidTable) -> None:
     lib.vm_set_cpuid(vm, rows, len(table.rows), table.max_basic, table.max_extended)
 
 
-def load_watchpoints(vm: Vm, watchpoints: Sequence[Watchpoint]) -> None:
+def load_watchpoints(vm: _native.Vm, watchpoints: Sequence[Watchpoint]) -> None:
     native = ffi.new("VmWatchpoint[]", len(watchpoints))
     for row, watchpoint in zip(native, watchpoints, strict=True):
         row.address, row.size, row.id = watchpoint.address, watchpoint.size, watchpoint.number
@@ -93,7 +89,7 @@ def load_watchpoints(vm: Vm, watchpoints: Sequence[Watchpoint]) -> None:
     lib.vm_set_watchpoints(vm, native, len(watchpoints))
 
 
-def load_catches(vm: Vm, catches: Catches) -> None:
+def load_catches(vm: _native.Vm, catches: Catches) -> None:
     for word in range(4):
         vm.catch_vectors[word] = _vector_bits(catches.vectors, word)
         vm.catch_interrupts[word] = _vector_bits(catches.interrupts, word)
@@ -107,7 +103,7 @@ def load_catches(vm: Vm, catches: Catches) -> None:
     lib.vm_set_catches(vm, mask, ffi.new("uint32_t[]", msrs), len(msrs), ffi.from_buffer("uint8_t[]", ports))
 
 
-def watch_hits(vm: Vm) -> tuple[WatchHit, ...]:
+def watch_hits(vm: _native.Vm) -> tuple[WatchHit, ...]:
     return tuple(_watch_hit(vm.watch_hits[i]) for i in range(vm.watch_hit_count))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vmdbg.engine.native._native import Segment, VmState
+    from vmdbg.engine.native import _native
 
 GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
 SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs")
@@ -53,42 +53,42 @@ PLAIN = {
 class Accessor:
     """Reads a register from a native state, and writes it there; values are unsigned."""
 
-    read: Callable[[VmState], int]
-    write: Callable[[VmState, int], None]
+    read: Callable[[_native.VmState], int]
+    write: Callable[[_native.VmState, int], None]
 
 
 def _plain(field: str) -> Accessor:
-    def write(state: VmState, value: int) -> None:
+    def write(state: _native.VmState, value: int) -> None:
         setattr(state, field, value)
 
     return Accessor(lambda state: int(getattr(state, field)), write)
 
 
 def _indexed(field: str, index: int) -> Accessor:
-    def write(state: VmState, value: int) -> None:
+    def write(state: _native.VmState, value: int) -> None:
         getattr(state, field)[index] = value
 
     return Accessor(lambda state: int(getattr(state, field)[index]), write)
 
 
-def _in_segment(find: Callable[[VmState], Segment], field: str) -> Accessor:
-    def write(state: VmState, value: int) -> None:
+def _in_segment(find: Callable[[_native.VmState], _native.Segment], field: str) -> Accessor:
+    def write(state: _native.VmState, value: int) -> None:
         setattr(find(state), field, value)
 
     return Accessor(lambda state: int(getattr(find(state), field)), write)
 
 
-def _physical_st(state: VmState, index: int) -> int:
+def _physical_st(state: _native.VmState, index: int) -> int:
     """Where ST(index) is: `fpstt` is TOP (SDM 1 8.1.2)."""
     return (state.fpstt + index) & 7
 
 
 def _st(index: int) -> Accessor:
-    def read(state: VmState) -> int:
+    def read(state: _native.VmState) -> int:
         at = _physical_st(state, index)
         return state.st_exponent[at] << 64 | state.st_mantissa[at]
 
-    def write(state: VmState, value: int) -> None:
+    def write(state: _native.VmState, value: int) -> None:
         at = _physical_st(state, index)
         state.st_mantissa[at] = value & (1 << 64) - 1
         state.st_exponent[at] = value >> 64 & 0xFFFF
@@ -97,23 +97,23 @@ def _st(index: int) -> Accessor:
 
 
 def _xmm(index: int) -> Accessor:
-    def write(state: VmState, value: int) -> None:
+    def write(state: _native.VmState, value: int) -> None:
         for lane, byte in enumerate(value.to_bytes(16, "little")):
             state.xmm[index][lane] = byte
 
     return Accessor(lambda state: int.from_bytes(bytes(state.xmm[index]), "little"), write)
 
 
-def _read_fstat(state: VmState) -> int:
+def _read_fstat(state: _native.VmState) -> int:
     return state.fpus & ~0x3800 | state.fpstt << 11
 
 
-def _write_fstat(state: VmState, value: int) -> None:
+def _write_fstat(state: _native.VmState, value: int) -> None:
     state.fpus = value & ~0x3800
     state.fpstt = value >> 11 & 7
 
 
-def _tag(state: VmState, at: int) -> int:
+def _tag(state: _native.VmState, at: int) -> int:
     """Two bits of the tag word: valid, zero, special, empty (SDM 1 8.1.7)."""
     if state.fptags[at]:
         return 3
@@ -123,23 +123,23 @@ def _tag(state: VmState, at: int) -> int:
     return 2 if exponent in (0, 0x7FFF) or not mantissa >> 63 else 0
 
 
-def _read_ftag(state: VmState) -> int:
+def _read_ftag(state: _native.VmState) -> int:
     return sum(_tag(state, at) << 2 * at for at in range(8))
 
 
-def _write_ftag(state: VmState, value: int) -> None:
+def _write_ftag(state: _native.VmState, value: int) -> None:
     for at in range(8):
         state.fptags[at] = value >> 2 * at & 3 == 3
 
 
-def _segment(name: str) -> Callable[[VmState], Segment]:
+def _segment(name: str) -> Callable[[_native.VmState], _native.Segment]:
     index = SEGMENTS.index(name)
     return lambda state: state.segs[index]
 
 
-def _named(field: str) -> Callable[[VmState], Segment]:
-    def find(state: VmState) -> Segment:
-        found: Segment = getattr(state, field)
+def _named(field: str) -> Callable[[_native.VmState], _native.Segment]:
+    def find(state: _native.VmState) -> _native.Segment:
+        found: _native.Segment = getattr(state, field)
         return found
 
     return find
