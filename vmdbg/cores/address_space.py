@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vmdbg.x86.mappings import Mapping
+from vmdbg.x86.mappings import Mapping, TooManyTablesError, mappings
+from vmdbg.x86.paging import Paging
+from vmdbg.x86.physical_memory import PhysicalMemory
 
 NOWHERE = 1 << 63
 """Added to a physical address that nothing maps: no CPU with fewer than 64 linear bits has such an address."""
 MOST_VIEWS = 16_384
+MOST_TABLES, MOST_RANGES = 1 << 14, 1 << 17
+"""Looked at in one part of the address space: a sanitizer's shadow, or a hostile guest, has any number of them."""
+MOST_CUT = 4
+PART = 1 << 39
+"""What an entry of a 4-level top table covers."""
 MOST_ALIASES = 8
 """Of one place in memory. Linux maps a single page 65,536 times for its ESPFIX stacks."""
 
@@ -46,6 +53,37 @@ class AddressSpace:
     direct: tuple[View, ...]
     others: tuple[View, ...]
     left_out: int
+
+
+def mapped_ranges(
+    memory: PhysicalMemory, paging: Paging, checked: Callable[[], None], on_cut: Callable[[int], None]
+) -> Iterator[Mapping]:
+    """What the page tables map, part by part: where a kernel's image lies, then ascending. Parts that have too many
+    tables or ranges are cut off, which `on_cut` is told, and the rest left out once MOST_CUT were. `checked` is
+    called between two parts and may raise to end it.
+    """
+    top = 1 << (64 if paging.mode.is_long else 32)
+    half = 1 << paging.mode.linear_bits - 1
+    parts = [top - PART, *range(0, half, PART), *range(top - half, top - PART, PART)] if paging.mode.is_long else [0]
+    cut = 0
+    for start in parts:
+        checked()
+        count = 0
+        whole = True
+        try:
+            for mapping in mappings(memory, paging, start, min(start + PART, top), MOST_TABLES):
+                count += 1
+                yield mapping
+                if count == MOST_RANGES:
+                    whole = False
+                    break
+        except TooManyTablesError:
+            whole = False
+        if not whole:
+            on_cut(start)
+            cut += 1
+        if cut == MOST_CUT:
+            return
 
 
 def address_space(memory: Sequence[Memory], found: Iterable[Mapping]) -> AddressSpace:

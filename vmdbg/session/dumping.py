@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from vmdbg.cores.address_space import AddressSpace, Memory, address_space
+from vmdbg.cores.address_space import AddressSpace, Memory, address_space, mapped_ranges
 from vmdbg.cores.cpu_notes import cpu_notes
 from vmdbg.cores.elf_core import write_elf_core
 from vmdbg.cores.elf_notes import vmcoreinfo_note
@@ -18,18 +18,22 @@ from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
 from vmdbg.session.session import Session
 from vmdbg.units import Linear, Physical
-from vmdbg.x86.mappings import TooManyTablesError, mappings
 
 CHUNK = 1 << 20
+MOST_BYTES = 1 << 36
+"""Of a range: page tables can map one page at every address there is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dumped:
-    """What a core holds. `why_not` says why it has no VMCOREINFO; `left_out` counts further linear ranges."""
+    """What a core holds. `why_not` says why it has no VMCOREINFO; `left_out` counts further ranges, `cut` has the
+    beginnings of the parts of the address space that map too much.
+    """
 
     size: int
     ranges: int
     left_out: int
+    cut: tuple[int, ...]
     why_not: str
 
 
@@ -38,19 +42,22 @@ def dump_core(session: Session, path: Path, *, compressed: bool = False) -> Dump
     memory = _memory(session)
     text, why_not = _vmcoreinfo(session)
     notes = cpu_notes(session.debugger.cpu) + (vmcoreinfo_note(text) if text else b"")
-    space = _space(session, memory)
+    cut: list[int] = []
+    space = _space(session, memory, cut)
     with _new_file(path) as file:
         if compressed:
             write_kdump(file, memory, text, notes, _release(text), session.progress)
         else:
             write_elf_core(file, memory, space, notes, session.progress)
-    return Dumped(path.stat().st_size, len(space.direct) + len(space.others), space.left_out, why_not)
+    return Dumped(path.stat().st_size, len(space.direct) + len(space.others), space.left_out, tuple(cut), why_not)
 
 
 def dump_memory(session: Session, path: Path, start: int, end: int, *, physical: bool = False) -> None:
     """Write [start, end) of linear or physical memory to a new file. Raises UserError, also for a hole, named."""
     if end <= start:
         raise UserError(f"from {start:#x} to {end:#x} there is nothing: the end comes after the start")
+    if end - start > MOST_BYTES:
+        raise UserError(f"{end - start:#x} bytes are too many for one file: at most {MOST_BYTES:#x}")
     read = _physical_reader(session) if physical else _linear_reader(session)
     with _new_file(path) as file:
         position = start
@@ -104,12 +111,13 @@ def _memory(session: Session) -> list[Memory]:
     return [Memory(0, engine.ram), *roms]
 
 
-def _space(session: Session, memory: list[Memory]) -> AddressSpace:
-    """Page tables that map themselves without end are left out: memory is there all the same."""
-    try:
-        return address_space(memory, mappings(session.debugger.physical, paging_of(session.debugger.engine)))
-    except TooManyTablesError:
-        return address_space(memory, ())
+def _space(session: Session, memory: list[Memory], cut: list[int]) -> AddressSpace:
+    def checked() -> None:
+        if session.progress is not None:
+            session.progress(0)
+
+    paging = paging_of(session.debugger.engine)
+    return address_space(memory, mapped_ranges(session.debugger.physical, paging, checked, cut.append))
 
 
 def _vmcoreinfo(session: Session) -> tuple[bytes, str]:

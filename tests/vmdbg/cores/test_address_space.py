@@ -6,10 +6,20 @@ import random
 
 import pytest
 
-from vmdbg.cores.address_space import MOST_ALIASES, NOWHERE, Memory, View, address_space
+from vmdbg.cores.address_space import (
+    MOST_ALIASES,
+    MOST_CUT,
+    MOST_RANGES,
+    NOWHERE,
+    Memory,
+    View,
+    address_space,
+    mapped_ranges,
+)
 from vmdbg.units import PAGE_SIZE, Physical
 from vmdbg.x86.mappings import Mapping
 from vmdbg.x86.page_walk import Permissions
+from vmdbg.x86.paging import Paging
 
 MEMORY = [Memory(0, memoryview(bytes(32 * PAGE_SIZE))), Memory(0xF000_0000, memoryview(bytes(4 * PAGE_SIZE)))]
 
@@ -69,3 +79,33 @@ def test_without_page_tables_memory_is_where_it_is() -> None:
     space = address_space(MEMORY, [_mapping(0, 0, 1 << 20)])
     assert [view.linear for view in space.direct] == [0, 0xF000_0000]
     assert not space.others
+
+
+class _Tables:
+    """RAM whose only table is at 1000h and maps itself at every level and in every entry: 512 to the fourth pages."""
+
+    def read(self, address: Physical, size: int) -> bytes:
+        return (0x1000 | 7).to_bytes(8, "little") * (size // 8)
+
+    def write(self, address: Physical, data: bytes) -> None:
+        raise AssertionError
+
+
+def test_page_tables_without_end_are_cut_off() -> None:
+    paging = Paging(0x8000_0001, 0x1000, 0x20, 0xD00)
+    parts: list[int] = []
+    cut: list[int] = []
+    ranges = sum(1 for _ in mapped_ranges(_Tables(), paging, lambda: parts.append(1), cut.append))
+    assert 0 < ranges <= MOST_CUT * MOST_RANGES
+    assert len(parts) == len(cut) == MOST_CUT
+
+
+def test_a_dump_can_be_left_between_the_parts() -> None:
+    class LeaveError(Exception):
+        pass
+
+    def leave() -> None:
+        raise LeaveError
+
+    with pytest.raises(LeaveError):
+        list(mapped_ranges(_Tables(), Paging(0x8000_0001, 0x1000, 0x20, 0xD00), leave, lambda _start: None))

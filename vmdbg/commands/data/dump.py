@@ -24,6 +24,7 @@ def dump_core(session: Session, arguments: Arguments) -> Document:
     notes = [f"no VMCOREINFO, which crash and drgn need: {done.why_not}"] if done.why_not else []
     if done.left_out and not arguments.kdump:
         notes.append(f"{done.left_out:,} linear ranges that show the same memory again are left out")
+    notes += [f"from {start:#x} on too much is mapped: not all of it is seen there" for start in done.cut]
     rows = pairs([("file", text(str(path))), ("bytes", count(done.size)), ("linear ranges", count(done.ranges))])
     return document(rows, *(text(line, Style.DIM) for line in notes))
 

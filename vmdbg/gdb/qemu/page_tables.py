@@ -28,6 +28,7 @@ from vmdbg.x86.paging import (
 from vmdbg.x86.physical_memory import PhysicalMemory
 
 MOST_LINES = 1 << 20
+MOST_TABLES = 1 << 17
 DISABLED = "PG disabled\n"
 LETTERS = (
     (NO_EXECUTE, "X"), (GLOBAL, "G"), (LARGE, "P"), (DIRTY, "D"), (ACCESSED, "A"), (CACHE_DISABLE, "C"),
@@ -42,7 +43,7 @@ def mapped_ranges(session: Session, _words: str) -> str:
     if paging.mode is PagingMode.NONE:
         return DISABLED
     end = 1 << paging.mode.linear_bits
-    ranges = _merged(mappings(session.debugger.physical, paging))
+    ranges = _merged(mappings(session.debugger.physical, paging, max_tables=MOST_TABLES))
     return "".join(islice((_range_line(*found, end) for found in ranges), MOST_LINES))
 
 
@@ -73,7 +74,7 @@ def translations(session: Session, _words: str) -> str:
         return DISABLED
     memory = session.debugger.physical
     lines: list[str] = []
-    for mapping in mappings(memory, paging):
+    for mapping in mappings(memory, paging, max_tables=MOST_TABLES):
         if len(lines) + mapping.size // mapping.page_size > MOST_LINES:
             raise UserError(f"more than {MOST_LINES} pages are mapped: `maps` shows ranges")
         assert mapping.physical is not None
