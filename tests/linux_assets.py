@@ -257,3 +257,38 @@ def _run(*command: str, directory: str | None = None) -> str:
 
 def _version(package: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", package.split("-amd64")[0]))
+
+
+def build_module(name: str, source: str, flags: str = "") -> bytes:
+    """The `.ko` of a module's C source, built for cloud_kernel() with debug information against Debian's headers."""
+    release = cloud_kernel().name.removeprefix("vmlinuz-")
+    key = hashlib.sha256("\0".join((release, name, source, flags)).encode()).hexdigest()[:16]
+    kept = cache_directory() / f"{name}-{key}.ko"
+    if not kept.exists():
+        tree = _kernel_tree(release)
+        for tool in ("gcc", "make"):
+            if not shutil.which(tool):
+                raise AssetsMissingError(f"{tool} is missing: modules are built with it")
+        with tempfile.TemporaryDirectory(dir=cache_directory()) as work:
+            Path(work, f"{name}.c").write_text(source)
+            Path(work, "Kbuild").write_text(f"obj-m := {name}.o\nccflags-y := -g {flags}\n")
+            _run("make", "-s", "-C", str(tree), f"M={work}", "modules", f"CC={shutil.which('gcc')}")
+            _write(kept, Path(work, f"{name}.ko").read_bytes())
+    return kept.read_bytes()
+
+
+def _kernel_tree(release: str) -> Path:
+    """Debian's headers and the programs that build modules, with their links made to lead to one another."""
+    top = cache_directory() / f"linux-headers-{release}"
+    tree = top / "usr" / "src" / f"linux-headers-{release}"
+    if not top.exists():
+        with tempfile.TemporaryDirectory(dir=cache_directory()) as work:
+            common = re.sub(r"-(cloud-)?amd64$", "-common", release)
+            build = f"linux-kbuild-{'.'.join(release.split('.')[:2])}"
+            _run("apt-get", "download", f"linux-headers-{release}", f"linux-headers-{common}", build, directory=work)
+            for deb in Path(work).glob("*.deb"):
+                _run("dpkg-deb", "-x", str(deb), f"{work}/root")
+            os.rename(f"{work}/root", top)
+        sources = top / "usr" / "src"
+        (tree / "Makefile").write_text(f"include {sources}/linux-headers-{common}/Makefile\n")
+    return tree

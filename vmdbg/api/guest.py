@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from devices.board.acpi_pm import PowerButton
 from devices.serial.feed import SerialInput
+from vmdbg.api.frames import Frame
 from vmdbg.api.hit import Hit
 from vmdbg.api.memory import Memory
 from vmdbg.api.registers import Registers
@@ -155,6 +156,14 @@ class Guest:
         from vmdbg.document.plain import render_plain
 
         return render_plain(self.session.run(command))
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The call stack of what the CPU executes, the innermost first: frames[0]["name"] is a variable.
+
+        Ask again after the guest has moved.
+        """
+        return [Frame(self.session, row) for row in self.session.frames.all()]
 
     @property
     def linux(self) -> Linux:

@@ -68,6 +68,29 @@ class ToPlaceRun:
         debugger.points.remove(self._point)
 
 
+class OutOfCodeRun:
+    """On until the code is left that `inside` tells, by the frame that is in it; what it calls runs to its return."""
+
+    def __init__(self, debugger: Debugger, inside: Callable[[int], bool]) -> None:
+        self._inside = inside
+        self._steps = 0
+        self._run = over_or_step(debugger)
+
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+        stop = self._run.slice(debugger, budget)
+        if not isinstance(stop, StepDone):
+            return stop
+        self._run.abandon(debugger)
+        self._steps += 1
+        if not self._inside(debugger.pc) or self._steps > MAX_LINE_STEPS:
+            return stop
+        self._run = over_or_step(debugger)
+        return None
+
+    def abandon(self, debugger: Debugger) -> None:
+        self._run.abandon(debugger)
+
+
 def over_or_step(debugger: Debugger) -> Run:
     """One instruction; a call, software interrupt or system call with all it does, a repeated one to its end."""
     instruction = instruction_at(debugger)

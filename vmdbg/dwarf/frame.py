@@ -88,6 +88,17 @@ class Frame:
         """The entry of the function whose frame this is, whatever is inlined into it. None if it is not known."""
         return self.scopes[-1].die if self.scopes else None
 
+    def returned_type(self) -> DwarfType | None:
+        """What the function returns, void included; None if nothing says."""
+        if self.function is None:
+            return None
+        try:
+            is_prototyped = attribute(self.function, "DW_AT_prototyped") is not None
+            type_ = self.program.types.type_of(self.function)
+            return type_ if is_prototyped or type_.die is not None else None
+        except DAMAGE:
+            return None
+
     # unwinding
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, assert_never
 
+from vmdbg.c.formatting import format_short
 from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
 from vmdbg.debugger.fault_reasons import chain_words, fault_reason
 from vmdbg.debugger.points import Breakpoint, Space, Watchpoint
@@ -35,7 +36,7 @@ def report(session: Session, stop: Stop) -> Document:
     """The reason, and where the guest stands."""
     lines = tuple(_reason(session, stop))
     here = joined((text("at ", Style.DIM), place_text(session, session.debugger.pc)))
-    value: Json = {
+    value: dict[str, Json] = {
         "stop": type(stop).__name__,
         "reason": [str(line) for line in lines],
         "pc": f"{session.debugger.pc:#x}",
@@ -43,8 +44,18 @@ def report(session: Session, stop: Stop) -> Document:
         "position": str(session.debugger.position),
         "tick": session.debugger.machine.clock,
     }
+    value |= function_value(session)
     tick = text(f", tick {session.debugger.position}", Style.DIM)
     return Document((*lines, joined((here, tick))), value)
+
+
+def function_value(session: Session) -> dict[str, Json]:
+    """The function of the source and its arguments, where debug information tells of them."""
+    frame = session.frames.innermost()
+    if frame.scope is None:
+        return {}
+    shown: Json = {name: format_short(value) for name, value in session.frames.parameters(frame)}
+    return {"function": frame.function, "arguments": shown, "line": frame.position}
 
 
 def headline(session: Session, stop: Stop) -> str:
@@ -53,15 +64,26 @@ def headline(session: Session, stop: Stop) -> str:
 
 
 def place_text(session: Session, linear: int) -> Text:
-    """An address with its symbol and source line."""
+    """An address with its symbol and source line; of the CPU, with the arguments of the function too."""
     parts: list[Text | str] = [address(linear)]
     symbol = session.describe(linear)
     if symbol:
         parts.append(text(f" <{symbol}>", Style.SYMBOL))
+    if linear == session.debugger.pc and (function := _function(session)):
+        parts.append(f" {function}")
     line = session.sources.line_at(linear)
     if line is not None:
         parts.append(text(f" {line}", Style.DIM))
     return joined(parts)
+
+
+def _function(session: Session) -> str:
+    """`(form=101)`, with the name in front if the function is inlined; "" where nothing is known."""
+    frame = session.frames.innermost()
+    if frame.scope is None:
+        return ""
+    shown = ", ".join(f"{name}={format_short(value)}" for name, value in session.frames.parameters(frame))
+    return f"{frame.function if frame.is_inlined else ''}({shown})" if shown or frame.is_inlined else ""
 
 
 def _reason(session: Session, stop: Stop) -> Iterator[Text]:

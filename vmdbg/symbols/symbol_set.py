@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from vmdbg.os.seam import Location
 from vmdbg.units import Linear
 
 ALL = 1 << 24
+MAX_COPIES = 16
+_COPY = re.compile(r"[^.]+(\.(isra|constprop|part)\.\d+)+")
 
 
 class Names(Protocol):
@@ -40,6 +43,14 @@ class SymbolSet:
         return [*self.tables, guest] if guest is not None else self.tables
 
     def find(self, name: str) -> Linear | None:
+        """The address of a name; of the copy that GCC made of a function under another name, if it is the only one."""
+        found = self._find(name)
+        if found is not None or not name or "." in name:
+            return found
+        copies = {self._find(copy) for copy in self.matching(f"{name}.", MAX_COPIES) if _COPY.fullmatch(copy)}
+        return copies.pop() if len(copies) == 1 else None
+
+    def _find(self, name: str) -> Linear | None:
         for table in self._sources():
             try:
                 found = table.find(name)

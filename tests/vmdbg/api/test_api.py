@@ -203,3 +203,16 @@ def test_a_guest_that_is_not_named_is_the_sample_as_on_the_command_line() -> Non
     with vmdbg.launch(append="autostop") as guest:
         guest.expect("sample")
         assert guest.session.symbols.find("kernel_main") is not None
+
+
+def test_frames_and_their_variables(guest: vmdbg.Guest) -> None:
+    guest.break_at("account_open")
+    guest.run()
+    frame, *callers = guest.frames
+    assert (frame.number, frame.function, frame.inlined) == (0, "account_open", False)
+    assert frame["name"].string_() == guest.memory.cstring(guest.registers.rdi)
+    assert frame.file.endswith("bank.c")
+    assert callers[-1].line or not callers[-1].file
+    assert "name" in list(frame)
+    with pytest.raises(vmdbg.UserError, match="account_open has no variable 'nothing'"):
+        frame["nothing"]

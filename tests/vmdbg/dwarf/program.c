@@ -180,7 +180,9 @@ void start(void)
         work(round);
 }
 
-#ifdef __x86_64__
+#ifdef LINUX
+__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tand $-16, %rsp\n\tcall start\n");
+#elif defined(__x86_64__)
 __asm__(".globl _start\n_start:\n\tmov %cr4, %rax\n\tor $0x600, %rax\n\tmov %rax, %cr4\n"
         "\tmov %cr0, %rax\n\tand $~4, %rax\n\tor $2, %rax\n\tmov %rax, %cr0\n"
         "\tlea stack_end(%rip), %rsp\n\txor %ebp, %ebp\n\tcall start\n"

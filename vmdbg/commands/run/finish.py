@@ -2,38 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from vmdbg.c.types import Kind as TypeKind
 from vmdbg.debugger.context import current_context
-from vmdbg.debugger.stepping import BackwardRun, Frame, ToPlaceRun, back_to
+from vmdbg.debugger.stepping import BackwardRun, Frame, OutOfCodeRun, ToPlaceRun, back_to
 from vmdbg.debugger.stops import StepDone
-from vmdbg.document.document import Document, hexadecimal, joined
+from vmdbg.document.document import Document, Text, document, hexadecimal, joined, text
+from vmdbg.dwarf.ranges import covers, entry_ranges
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Frame as StackFrame
+from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.registry import Arguments, Effect, Group, command
+from vmdbg.session.returned import returned_value
 from vmdbg.session.session import Session
-from vmdbg.session.unwinding import backtrace
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Kind
 
 
-def caller(session: Session) -> StackFrame:
-    """The frame that the current function returns to. Raises UserError."""
-    trace = backtrace(session)
-    if len(trace.frames) < 2:
+def caller(session: Session, physical: int = 0) -> StackFrame:
+    """The frame that a function returns to: that of the CPU, or another by its number. Raises UserError."""
+    trace = session.frames.trace()
+    if len(trace.frames) < physical + 2:
         raise UserError(f"there is no caller to be seen: {trace.stopped or 'this is the outermost frame'}")
-    return trace.frames[1]
+    return trace.frames[physical + 1]
 
 
 @command("finish", Group.RUN, aliases=("fin", "gu", "step-out"), examples=("finish",), effect=Effect.RUNS)
 def finish(session: Session, arguments: Arguments) -> Document:
-    """Run until the current function has returned to its caller, and show what it returned."""
-    outer = caller(session)
+    """Run until the function of the frame looked at has returned to its caller, and show what it returned.
+
+    One that the compiler has inlined is run to where its code ends.
+    """
+    selected = session.frames.selected()
+    if selected.is_inlined and not selected.number:
+        return session.execution.carry(lambda d: OutOfCodeRun(d, _inlined_code(selected)))
+    if selected.is_inlined:
+        raise UserError(f"{selected.function} is inlined and is not the innermost frame; `up` to the function it is in")
+    outer = caller(session, selected.physical.number)
     now = current_context(session.debugger.engine)
-    frame = Frame(now.rsp + 1, now.cr3, now.cpl)
+    frame = Frame(now.rsp + 1 if not selected.physical.number else outer.sp, now.cr3, now.cpl)
     result = session.execution.carry(lambda d: ToPlaceRun(d, outer.pc, frame))
     if isinstance(session.debugger.last_stop, StepDone) and session.debugger.pc == outer.pc:
-        value = session.registers.read("rax")
-        return result + Document((joined(("returned ", hexadecimal(value), f" = {value}")),))
+        return result + document(*_returned(session, selected))
     return result
+
+
+def _inlined_code(frame: SourceFrame) -> Callable[[int], bool]:
+    """Whether an address is code of the inlined function of a frame."""
+    assert frame.scope is not None
+    assert frame.debug is not None
+    ranges, places = entry_ranges(frame.scope.die), frame.debug.places
+
+    def inside(pc: int) -> bool:
+        raw = places.to_file(pc)
+        return raw is not None and covers(ranges, raw)
+
+    return inside
+
+
+def _returned(session: Session, frame: SourceFrame) -> list[Text]:
+    """By the type of the function, where it is known."""
+    type_ = frame.debug.returned_type() if frame.debug is not None else None
+    if type_ is None:
+        value = session.registers.read("rax")
+        return [joined(("returned ", hexadecimal(value), f" = {value}"))]
+    if type_.strip().kind is TypeKind.VOID:
+        return [text("returned")]
+    typed = returned_value(session, type_)
+    if typed is None:
+        return [text(f"returned a {type_}, which is not in rax")]
+    session.scope.variables["_"] = typed
+    words = str(typed)
+    shown = words if words.startswith("(") else f"({type_}){words}"
+    return [text(line) for line in f"returned {shown}".splitlines()]
 
 
 @command("reverse-finish", Group.RUN, aliases=("rfin", "rfinish"), examples=("reverse-finish",), effect=Effect.RUNS)

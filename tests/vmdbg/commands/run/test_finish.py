@@ -10,7 +10,7 @@ def test_finish_returns_to_the_caller_with_the_value(session: Session) -> None:
     session.run("continue")
     shown = session.execute("finish")
     assert "<deposit+" in shown
-    assert "returned 0x" in shown
+    assert "returned (_Bool)false" in shown
 
 
 def test_finish_inside_a_prologue(session: Session) -> None:
