@@ -17,6 +17,7 @@ from vmdbg.dwarf.debug_file import DAMAGE
 from vmdbg.dwarf.machine import Machine
 from vmdbg.dwarf.operations import Operations, operations
 from vmdbg.dwarf.program import Places, Program
+from vmdbg.dwarf.prologue import MAX_PROLOGUE, prologue_end, registers_at_entry
 from vmdbg.dwarf.ranges import unit_base
 from vmdbg.dwarf.registers import register_bytes
 from vmdbg.dwarf.scopes import Scope, Variable
@@ -37,6 +38,8 @@ from vmdbg.dwarf.unwind import CallFrame, Step, UnwindError
 from vmdbg.errors import VmdbgError
 
 MAX_LENGTH = 1 << 24
+OWN_FRAME = 1 << 16
+"""How far below the stack pointer a frame that is being made may reach."""
 NO_MEMORY = "synthetic pointer"
 """A pointer to what the compiler keeps in no memory."""
 
@@ -215,7 +218,32 @@ class Frame:
         expression = self._chosen(die, found)
         if expression is None:
             return Nowhere()
-        return StackMachine(self).location(self._parsed(expression))
+        where = StackMachine(self).location(self._parsed(expression))
+        if isinstance(where, InMemory) and block(found) is not None and self._is_to_be_made(where.address):
+            return self._before_frame(die)
+        return where
+
+    def _is_to_be_made(self, address: int) -> bool:
+        """Whether a place in the frame is still to be written by the prologue that runs."""
+        start = self._start
+        if start is None or self.pc is None or not start <= self.pc < start + MAX_PROLOGUE:
+            return False
+        is_own = self.machine.register("rsp") - OWN_FRAME <= address < self.cfa()
+        return is_own and self.pc < prologue_end(self.program.file.info, self.unit, start)
+
+    @property
+    def _start(self) -> int | None:
+        """The first instruction of the function."""
+        low = self.function.attributes.get("DW_AT_low_pc") if self.function is not None else None
+        return int(low.value) if low is not None else None
+
+    def _before_frame(self, die: Any) -> Location:
+        """An argument at the first instruction, out of its registers; nothing else has a value there."""
+        names = registers_at_entry(self.program.types, self.function, die) if self.pc == self._start else ()
+        if not names or self.machine.address_size != 8:
+            return Nowhere("not there yet: the function is making its frame")
+        bits = sum(self.machine.register(name) << 64 * index for index, name in enumerate(names))
+        return Computed(bits, 8 * len(names))
 
     def _chosen(self, die: Any, found: Any) -> bytes | None:
         """The expression of an attribute that holds here; None if none does."""

@@ -67,7 +67,9 @@ class Scope:
         return int(found.value) if found is not None else 0
 
     def parameters(self) -> list[Variable]:
-        return [one for one in _variables(self.die) if one.is_parameter]
+        """In the order in which they are declared: copies of an inlined function may list them otherwise."""
+        found = [one for one in _variables(self.die) if one.is_parameter]
+        return sorted(found, key=lambda one: [*with_origins(one.die)][-1].offset)
 
     def locals(self) -> list[Variable]:
         """The innermost block's first; one of an inner block hides its namesakes, which are listed all the same."""

@@ -73,7 +73,14 @@ def our_frames(session: Session) -> list[Any]:
 def our_frame(session: Session, frame: SourceFrame) -> Any:
     known = [*session.frames.locals(frame), *session.frames.parameters(frame)]
     line = (frame.file.rpartition("/")[2], frame.line)
-    return [frame.function, frame.physical.pc, *line, [(name, plain(value)) for name, value in known]]
+    values = [(name, plain(value)) for name, value in known]
+    return [frame.function, frame.physical.pc, *line, values, is_at_entry(frame)]
+
+
+def is_at_entry(frame: SourceFrame) -> bool:
+    """Where we take arguments from registers, and gdb from a frame that is not made yet."""
+    low = frame.debug.function.attributes.get("DW_AT_low_pc") if frame.debug is not None and frame.scope else None
+    return low is not None and frame.debug is not None and frame.debug.pc == low.value
 
 
 class Comparison:
@@ -100,7 +107,7 @@ class Comparison:
         if ours.keys() != theirs.keys():
             self.wrong.append(f"{place}: {[*ours]} is {[*theirs]} for gdb")
             return
-        for name, value in ours.items():
+        for name, value in () if mine[5] else ours.items():
             self.value(f"{place}: {name}", value, theirs[name])
 
     def value(self, place: str, value: Any, known: Any) -> None:
@@ -128,10 +135,11 @@ def innermost(variables: list[Any]) -> dict[str, Any]:
 def left(value: Any, known: Any) -> str:
     """Why a value that gdb shows is left, where gdb is wrong at times.
 
-    Registers that a call may have changed; an array before its length has been computed, or whose length is optimized
-    out; and parts of a struct or text that are nowhere, which gdb gives as 0.
+    What is in a frame that is still being made; registers that a call may have changed; an array before its length has
+    been computed, or whose length is optimized out; and parts of a struct or text that are nowhere, which gdb gives
+    as 0.
     """
-    if "not saved" in str(value) or "length" in str(value):
+    if "not saved" in str(value) or "length" in str(value) or "not there yet" in str(value):
         return "not saved"
     if "optimized out" in str(value) and (known in (0, [0]) or isinstance(known, list)):
         return "0 for gdb"

@@ -88,7 +88,7 @@ def test_a_program_and_a_module(level: str, tmp_path: Path) -> None:
         assert [call.partition(" ")[0] for call in calls[1:3]] == ["work", "start"]
         assert "name = (const char *)0x" in session.execute("p *self")
         assert "returned (int)" in session.execute("finish")
-        assert where(session)[0].startswith("work")
+        assert any(call.startswith("work (") for call in where(session)[:2])
         reach(made, session, "use --process program")
         assert "returned (long" in session.execute("finish")
 
@@ -97,11 +97,11 @@ def test_a_program_and_a_module(level: str, tmp_path: Path) -> None:
         assert session.evaluate("order->number") in (1, 2)
         assert session.evaluate("order->weight") == session.evaluate("order->number") + 99
         assert session.evaluate("rebate") == session.evaluate("order->number") + 4
-        session.run("nexti 3")
+        session.run("nexti 8")
         calls = where(session)
-        assert calls[0].startswith("vmdbg_price (order=0x")
-        assert calls[1].startswith("total (count=")
-        assert calls[2].startswith("set (text=")
+        assert re.match(r"vmdbg_price (\[vmdbg_orders\] )?\(order=0x", calls[0])
+        assert re.match(r"total \(count=.*, rebate=", calls[1])
+        assert re.match(r"set (\[vmdbg_orders\] )?\(text=", calls[2])
         assert session.execute("up").splitlines()[0].count("total") == 1
         assert "sum = " in session.execute("info locals")
 
