@@ -20,7 +20,7 @@ from gdbstub.session.context import Context
 
 _TAKES_TEXT = WriteRegister | WriteRegisters | BreakpointsRequest | ExecutionRequest | Attach | Kill | Run
 _HIDES_TEXT = WriteMemory | InsertBreakpoint | CatchSystemCalls
-"""gdb up to 18 says only that memory cannot be accessed."""
+"""gdb up to 18 says only that memory cannot be accessed; LLDB hides the text of memory writes alone."""
 
 MAX_UNSAID = 8
 
@@ -35,7 +35,8 @@ def style_for(context: Context, request: Request) -> ErrorStyle:
 
 def remember(context: Context, request: Request, failure: Failure) -> None:
     """Keep for the console what the client's user will not see of the reply; log what is more than a bad address."""
-    if isinstance(request, _HIDES_TEXT) and not context.lldb and failure.text not in context.unsaid:
+    hides = isinstance(request, WriteMemory if context.lldb else _HIDES_TEXT)
+    if hides and failure.text not in context.unsaid:
         if failure.errno != MemoryAccessError.errno:
             context.log(f"gdb was refused: {failure.text}")
         context.unsaid[failure.text] = None

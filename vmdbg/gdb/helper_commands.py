@@ -17,11 +17,16 @@ from vmdbg.x86.instruction import MAX_LENGTH
 
 
 def show_helper(_session: Session, _arguments: Arguments) -> Document:
-    """Print a Python program that makes gdb disassemble in the CPU's mode, and gives it the command goto.
+    """Print a Python program for gdb: disassembly in the CPU's mode, goto, checkpoint, restart, gcore.
 
     In gdb: python exec(gdb.execute("monitor gdb-helper", to_string=True))
     """
     return document(*resources.files("vmdbg.gdb").joinpath("inside_gdb.py").read_text().splitlines())
+
+
+def show_lldb_helper(_session: Session, _arguments: Arguments) -> Document:
+    """Print a Python program that gives LLDB the command guest-call FUNCTION(ARGUMENT, ...): see docs/gdb.md."""
+    return document(*resources.files("vmdbg.gdb").joinpath("inside_lldb.py").read_text().splitlines())
 
 
 def _declare(parser: Parser) -> None:
@@ -80,5 +85,6 @@ COMMANDS = (
         rest="where",
     ),
     Command("gdb-helper", show_helper, Group.SESSION, examples=("gdb-helper",)),
+    Command("lldb-helper", show_lldb_helper, Group.SESSION, examples=("lldb-helper",)),
     Command("gdb-disassemble", disassemble, Group.LOOK, _declare, examples=("gdb-disassemble 0x7c00",)),
 )

@@ -1,7 +1,9 @@
 """Runs inside gdb, not here: disassembles 16- and 32-bit code as the guest's CPU decodes it.
 
 gdb disassembles by the layout it was given, which is 64-bit whatever mode the guest is in. This asks vmdbg instead
-while the CPU is in another mode. It also gives gdb the command `goto POSITION`. In gdb, 13 or newer, while attached:
+while the CPU is in another mode. It also gives gdb the command `goto POSITION`, and has `checkpoint`, `restart`,
+`info checkpoints` and `gcore` do with vmdbg's means what gdb would have processes of the host for. In gdb, 13 or newer,
+while attached:
 
     python exec(gdb.execute("monitor gdb-helper", to_string=True))
 """
@@ -45,12 +47,69 @@ class GotoCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot
     def __init__(self) -> None:
         super().__init__("goto", gdb.COMMAND_RUNNING)
 
-    def invoke(self, argument, from_tty):  # type: ignore[no-untyped-def]  # gdb's own types
-        answer = gdb.execute(f"monitor goto {argument}", to_string=True).strip()
-        if answer.startswith("error"):
-            raise gdb.GdbError(answer)
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        monitor(f"goto {argument}")
         gdb.execute("stepi", from_tty)
 
 
+def monitor(command: str) -> str:
+    """The answer to a monitor command. Raises gdb.GdbError."""
+    answer: str = gdb.execute(f"monitor {command}", to_string=True).strip()
+    if answer.startswith("error"):
+        raise gdb.GdbError(answer)
+    return answer
+
+
+class CheckpointCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+    """Give this instant a number, which `restart` goes back to: a bookmark of vmdbg's, which costs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("checkpoint", gdb.COMMAND_RUNNING)
+        self.last = 0
+
+    def invoke(self, _argument: str, _from_tty: bool) -> None:
+        self.last += 1
+        monitor(f"bookmark checkpoint{self.last}")
+        print(f"Checkpoint {self.last}: {monitor('tick')}")
+
+
+class RestartCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+    """Go to a checkpoint: restart N."""
+
+    def __init__(self) -> None:
+        super().__init__("restart", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        if not argument.isdigit():
+            raise gdb.GdbError("restart wants the number of a checkpoint: info checkpoints")
+        monitor(f"goto checkpoint{argument}")
+        gdb.execute("stepi", from_tty)
+
+
+class InfoCheckpointsCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+    """Show the checkpoints, and what else has a name in time."""
+
+    def __init__(self) -> None:
+        super().__init__("info checkpoints", gdb.COMMAND_STATUS)
+
+    def invoke(self, _argument: str, _from_tty: bool) -> None:
+        print(monitor("bookmark"))
+
+
+class CoreCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+    """Write a core of the whole guest where vmdbg puts files of gdb's: gcore [NAME]."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, gdb.COMMAND_SUPPORT)
+
+    def invoke(self, argument: str, _from_tty: bool) -> None:
+        print(monitor(f"dump core {argument or 'guest.core'}"))
+
+
 GotoCommand()
+CheckpointCommand()
+RestartCommand()
+InfoCheckpointsCommand()
+CoreCommand("generate-core-file")
+CoreCommand("gcore")
 gdb.disassembler.register_disassembler(GuestDisassembler())
