@@ -30,8 +30,7 @@ class Context:
     `exited`: it was told that the target has ended. `interrupting`: it has asked for the stop to come; `asking_why`:
     with a question that only a target that stands can answer. `unsaid`: refusals of which its user has seen no word.
     `told`: the latest values of registers that are not restored after a call by hand; `last_written`: the register that
-    the request before this one wrote; `saved`: registers' values by the number that LLDB has for them.
-    `lost`: pieces of text that there was no room for.
+    the request before this one wrote. `lost`: pieces of text that there was no room for.
     """
 
     target: Target
@@ -61,7 +60,6 @@ class Context:
     unsaid: dict[str, None] = field(default_factory=dict)
     told: dict[int, deque[bytes]] = field(default_factory=dict)
     last_written: int | None = None
-    saved: dict[int, dict[int, bytes]] = field(default_factory=dict)
     lost: int = 0
     catches: bool = False
     trace: Trace = field(default_factory=Trace)
