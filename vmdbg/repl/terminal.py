@@ -16,7 +16,7 @@ def is_dumb() -> bool:
 
 @contextlib.contextmanager
 def line_mode() -> Iterator[None]:
-    """Inside, as a shell leaves it; afterwards as it was found, be that raw."""
+    """Inside, as a shell leaves it, but that Ctrl-C keeps what was typed ahead; afterwards as found, be that raw."""
     try:
         file = sys.stdin.fileno()
         before = termios.tcgetattr(file)
@@ -26,7 +26,7 @@ def line_mode() -> Iterator[None]:
     mode = termios.tcgetattr(file)
     mode[0] |= termios.ICRNL | termios.IXON
     mode[1] |= termios.OPOST | termios.ONLCR
-    mode[3] |= termios.ECHO | termios.ICANON | termios.ISIG | termios.IEXTEN
+    mode[3] |= termios.ECHO | termios.ICANON | termios.ISIG | termios.IEXTEN | termios.NOFLSH
     termios.tcsetattr(file, termios.TCSADRAIN, mode)
     try:
         yield

@@ -140,3 +140,27 @@ def test_keeping_to_host_time_changes_nothing_in_the_guest(open_terminal: Open, 
     assert "on" in terminal.line("realtime")
     terminal.line("continue", "ended with status 0")
     assert json.loads((tmp_path / "digest").read_text()) == digest(sample_kernel(), *stop)
+
+
+def test_keys_typed_while_the_guest_runs_are_there_afterwards(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl")
+    terminal.line("context --off")
+    terminal.line("continue", "sample>")
+    terminal.keys("p 7000+1", "C-c")
+    terminal.wait_for("interrupted")
+    terminal.wait_for("vmdbg> p 7000+1")
+    terminal.keys("Enter")
+    terminal.wait_for("7,001")
+
+
+def test_a_stop_fits_a_terminal_of_80_by_24(open_terminal: Open) -> None:
+    terminal = open_terminal("run", "--repl", "--append", "bug=stale panic=exit")
+    terminal.resize(80, 24)
+    terminal.line("tbreak pay_interest")
+    terminal.line("continue", "\nvmdbg>")
+    for line in ("finish", "stepi", "continue"):
+        terminal.line(line, "\nvmdbg>\n 64-bit")
+        screen = terminal.screen()
+        assert re.search(r"^at 0x", screen, re.MULTILINE), screen
+        assert "─── code" in screen
+        assert "=> 0x" in screen
