@@ -7,6 +7,7 @@ import importlib
 
 from devices.board.acpi_pm import PowerButton
 from devices.fitting import Fitting
+from devices.keyboard.keys import KeyInput
 from devices.seam import DeviceInput
 from devices.serial.feed import SerialInput
 
@@ -20,7 +21,7 @@ MODULES = (
 @functools.cache
 def input_types() -> tuple[type[DeviceInput], ...]:
     """All that devices of the board, or added to it, take from outside."""
-    return (SerialInput, PowerButton, *(taken for fitting in fittings().values() for taken in fitting.inputs))
+    return (SerialInput, PowerButton, KeyInput, *(taken for fitting in fittings().values() for taken in fitting.inputs))
 
 
 @functools.cache

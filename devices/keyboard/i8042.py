@@ -16,8 +16,9 @@ from typing import ClassVar
 
 from devices.keyboard import i8042_registers as reg
 from devices.keyboard.keyboard import Keyboard, KeyboardState
+from devices.keyboard.keys import KeyInput
 from devices.keyboard.scancodes import BREAK_PREFIX, set_2_to_1
-from devices.seam import Line, Rows
+from devices.seam import DeviceInput, Line, Rows
 from devices.wiring.bits import bit_names
 
 KEYBOARD_IRQ = 1
@@ -52,6 +53,7 @@ class I8042:
 
     name = "i8042"
     title = "keyboard controller"
+    INPUTS: ClassVar[tuple[type[DeviceInput], ...]] = (KeyInput,)
     State: ClassVar[type[I8042State]] = I8042State
 
     def __init__(self, keyboard_irq: Line, aux_irq: Line, a20: Line, reset: Line) -> None:
@@ -63,6 +65,11 @@ class I8042:
         self._keyboard = Keyboard(self._state.keyboard)
         self.data = DataPort(self)
         self.command = CommandPort(self)
+
+    def take(self, data: KeyInput, now: int) -> None:
+        """Somebody types."""
+        self._keyboard.press(data.codes)
+        self._poll_keyboard()
 
     def save(self) -> I8042State:
         return copy.deepcopy(self._state)

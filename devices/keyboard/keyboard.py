@@ -1,7 +1,8 @@
 """An MF2 (IBM enhanced, 101/102 key) keyboard: the device at the other end of the 8042's first port.
 
 Source: IBM PS/2 Hardware Interface Technical Reference, Keyboard (101- and 102-Key), commands from and to the
-system. Keys are a later matter; commands, their answers and the 16-byte output buffer are here.
+system. Commands, their answers and the 16-byte output buffer are here; what is typed (keys.py) waits outside of it, as
+long as the buffer has something else: nobody types so fast that keys would be lost.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ LEDS = ("scroll lock", "num lock", "caps lock")
 class KeyboardState:
     output: list[int] = field(default_factory=list)
     """What the keyboard has yet to send, oldest first; at most BUFFER_SIZE bytes."""
+    typed: list[int] = field(default_factory=list)
+    """Codes of keys that have yet to be sent, the oldest first."""
     last_sent: int = 0
     awaiting: int = 0
     """The command whose parameter comes next, 0 for none."""
@@ -57,10 +60,16 @@ class Keyboard:
 
     def take(self) -> int | None:
         """The next byte to the system, None if there is none."""
-        if not self.state.output:
+        s = self.state
+        waiting = s.output or (s.typed if s.scanning else [])
+        if not waiting:
             return None
-        self.state.last_sent = self.state.output.pop(0)
-        return self.state.last_sent
+        s.last_sent = waiting.pop(0)
+        return s.last_sent
+
+    def press(self, codes: bytes) -> None:
+        """Keys are pressed and released, by their codes."""
+        self.state.typed += codes
 
     def write(self, value: int) -> None:
         """A byte from the system: a command, or the parameter that the last one waits for."""
@@ -80,6 +89,7 @@ class Keyboard:
             ("keyboard LEDs", bit_names(s.leds, LEDS)),
             ("keyboard typematic", f"{s.typematic:02x}"),
             ("keyboard output", " ".join(f"{byte:02x}" for byte in s.output) or "empty"),
+            ("keys waiting", f"{len(s.typed)} codes" if s.typed else "none"),
         ]
 
     def _send(self, *values: int) -> None:

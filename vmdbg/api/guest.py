@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from devices.board.acpi_pm import PowerButton
+from devices.keyboard.keys import KeyInput, typed_keys
 from devices.serial.feed import SerialInput
 from vmdbg.api.frames import Frame
 from vmdbg.api.hit import Hit
@@ -195,6 +196,14 @@ class Guest:
     def send(self, text: str | bytes, port: int = 0) -> None:
         """Type on a serial line, now. Raises UserError in the past."""
         self.timeline.push(SerialInput(port, text.encode() if isinstance(text, str) else text))
+
+    def type_keys(self, text: str) -> None:
+        """Type at the PC's keyboard, now. Raises UserError for what no key types, and in the past."""
+        try:
+            keys = KeyInput(typed_keys(text))
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        self.timeline.push(keys)
 
     def press_power_button(self) -> None:
         """Raises UserError in the past."""

@@ -90,12 +90,26 @@ def _pointer(value: Value, type_: CType) -> str:
 def _array(value: Value, type_: CType, level: int) -> str:
     if type_.element.is_character and type_.count:
         return f'"{escaped(value.string_())}"'
+    if (words := _unsigned_text(value, type_)) is not None:
+        return words
     if level >= MAX_LEVELS:
         return "{...}"
     shown = [_body(value[index], level + 1) for index in range(min(type_.count, MAX_ELEMENTS))]
     if type_.count > MAX_ELEMENTS:
         shown.append("...")
     return "{ " + ", ".join(shown) + " }" if shown else "{}"
+
+
+def _unsigned_text(value: Value, type_: CType) -> str | None:
+    """The text in an array of unsigned bytes, where there is one up to a zero byte or to the end; None for numbers."""
+    element = type_.element.strip()
+    if element.kind is not Kind.INT or element.size != 1 or element.is_bool or not type_.count:
+        return None
+    data = bytes(int(value[index]) & 0xFF for index in range(min(type_.count, MAX_TEXT)))
+    text, end, _ = data.partition(b"\0")
+    whole = bool(end) or type_.count <= MAX_TEXT
+    words = text.decode("utf-8", "replace")
+    return f'"{escaped(words)}"' if whole and text and words.isprintable() and "\ufffd" not in words else None
 
 
 def _aggregate(value: Value, type_: CType, level: int) -> str:

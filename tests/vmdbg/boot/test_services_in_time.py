@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from devices.keyboard.keys import KeyInput, typed_keys
 from devices.serial.feed import SerialInput
 from tests.vmdbg.boot.builders import assemble, input_file
 from tests.vmdbg.machine.guest_runs import PATIENCE, text_of
@@ -33,7 +34,9 @@ say:    mov bx, 7
 """
 
 
-def _run(body: str, *, start: int = 0, typed: Sequence[tuple[int, bytes]] = ()) -> tuple[Outcome, str, int]:
+def _run(
+    body: str, *, start: int = 0, typed: Sequence[tuple[int, bytes]] = (), keys: str = ""
+) -> tuple[Outcome, str, int]:
     """The outcome, what is on COM1, and the tick of the end."""
     machine = Machine(MachineConfig(memory=4 * MIB, start=start), UnicornEngine)
     printed: list[bytes] = []
@@ -41,6 +44,8 @@ def _run(body: str, *, start: int = 0, typed: Sequence[tuple[int, bytes]] = ()) 
     sector = assemble(f"bits 16\norg 0x7c00\n{body}\n{END}")
     power_on(machine, boot_image(BootOptions(4 * MIB, input_file(sector), start=start)))
     try:
+        if keys:
+            machine.push(KeyInput(typed_keys(keys)))
         for tick, text in typed:
             machine.run(Tick(tick))
             machine.push(SerialInput(0, text))
@@ -133,6 +138,23 @@ def test_keys_typed_at_the_serial_line_are_waited_for_without_work() -> None:
     assert outcome == TestExited(1)
     assert text == f"a{chr(0x30 + 0x1E)}Q{chr(0x30 + 0x10)}\r{chr(0x30 + 0x1C)}\x03{chr(0x30 + 0x2E)}."
     assert end < 1_000_000_000
+
+
+def test_keys_typed_at_the_keyboard_come_by_interrupt_and_mean_what_they_say() -> None:
+    body = """
+    .key:
+        mov ah, 0
+        int 0x16
+        cmp al, 27
+        je over
+        call say
+        jmp .key
+    over:
+    """
+    keys = "".join(map(chr, range(0x20, 0x7F))) + "\r\t\b\x01\x1a"
+    outcome, text, end = _run(body, keys=f"{keys}\x1b")
+    assert (outcome, text) == (TestExited(1), keys)
+    assert end < 100_000_000
 
 
 @pytest.mark.parametrize("how", ["jmp 0xffff:0", "jmp 0xf000:0xfff0", "mov al, 0xfe\n out 0x64, al\n hlt"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devices.board.acpi_pm import PowerButton
+from devices.keyboard.keys import KeyInput, typed_keys
 from devices.serial.feed import SerialInput
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
@@ -13,18 +14,36 @@ from vmdbg.session.session import Session
 
 def declare(parser: Parser) -> None:
     parser.add_argument("text", metavar="TEXT", help="what to type; \\n is the Enter key, \\x03 Ctrl-C")
-    parser.add_argument("--port", type=int, default=0, choices=(0, 1, 2, 3), metavar="NUMBER", help="serial port (0)")
+    parser.add_argument("--port", type=int, choices=(0, 1, 2, 3), metavar="NUMBER", help="serial port (0)")
+    parser.add_argument("--keyboard", "-k", action="store_true", help="at the PC's keyboard instead")
 
 
-@command("send", Group.DEVICES, declare, aliases=("type",), examples=('send "help\\n"',), effect=Effect.CHANGES)
+@command(
+    "send",
+    Group.DEVICES,
+    declare,
+    aliases=("type",),
+    examples=('send "help\\n"', 'send --keyboard "dir\\n"'),
+    effect=Effect.CHANGES,
+)
 def send(session: Session, arguments: Arguments) -> Document:
-    """Type text at the guest's serial console. The guest reads it when it runs on."""
+    """Type text at the guest's serial console, or at the PC's keyboard. The guest reads it when it runs on."""
     try:
         data = arguments.text.encode("latin-1", "backslashreplace").decode("unicode_escape").encode("latin-1")
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
         raise UserError(f"{arguments.text!r} has an escape that is none: {error}") from error
-    session.debugger.timeline.push(SerialInput(arguments.port, data))
-    return document(f"{len(data)} bytes typed at serial port {arguments.port}")
+    if not arguments.keyboard:
+        port = arguments.port or 0
+        session.debugger.timeline.push(SerialInput(port, data))
+        return document(f"{len(data)} bytes typed at serial port {port}")
+    if arguments.port is not None:
+        raise UserError("send: --keyboard and --port are two places to type at: give one")
+    try:
+        codes = typed_keys(data.decode("latin-1"))
+    except ValueError as error:
+        raise UserError(f"send: {error}") from None
+    session.debugger.timeline.push(KeyInput(codes))
+    return document(f"{len(data)} keys typed at the keyboard")
 
 
 def declare_press(parser: Parser) -> None:

@@ -28,3 +28,13 @@ def test_a_pressed_button_reaches_the_guest(live: Session) -> None:
     live.run("catch #NMI")
     assert "caught NMI at" in live.execute("continue")
     assert "invalid choice" in live.execute("press any")
+
+
+def test_keys_go_to_the_keyboard(live: Session) -> None:
+    assert "3 keys typed at the keyboard" in live.execute('send --keyboard "ls\\n"')
+    live.run("stepi")
+    assert "output buffer" in live.execute("devices i8042")
+    assert "keys waiting" in live.execute("devices i8042")
+    assert "8 codes" in live.execute("devices i8042")
+    assert "no key of a US keyboard types" in live.execute('send -k "\\xe4"')
+    assert "give one" in live.execute("send -k --port 1 x")

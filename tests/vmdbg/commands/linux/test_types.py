@@ -94,3 +94,11 @@ def test_who_wrote_a_member_is_asked_by_its_name(linux: Session) -> None:
     linux.run("delete all")
     assert "a physical one is wanted" in linux.execute("maps --cr3 task(1).mm.pgd")
     assert "1 bit" in linux.execute("set task(1).in_execve = 1")
+
+
+def test_unsigned_bytes_that_are_text_are_shown_as_text(linux: Session) -> None:
+    assert linux.execute("p task(1).fs.root.dentry.d_iname").strip() == '(unsigned char [32])"/"'
+    name = linux.execute("p task(1).mm.exe_file.f_path.dentry.d_iname")
+    assert name.strip() == '(unsigned char [32])"busybox"'
+    pages = linux.execute("p task(1).signal.rlim[0]")
+    assert '"' not in pages
