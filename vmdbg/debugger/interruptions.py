@@ -16,6 +16,7 @@ from vmdbg.debugger.judge import would_stop
 from vmdbg.debugger.stops import ExceptionStop, Stop
 from vmdbg.engine.exits import Access, BreakpointHit, Delivery, DeliveryKind, ExceptionDelivered, WatchpointHit
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
+from vmdbg.machine.inputs import Edit
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
@@ -196,8 +197,9 @@ def what_came(debugger: Debugger) -> tuple[Position, Came]:
 def to_first_instant(debugger: Debugger) -> Stop | None:
     """Back to when the context that is about to run its next instruction came to it.
 
-    That is before inputs, and before interrupts and faults that were taken there and have returned. A stop that
-    somebody wants on the way there: the guest stands at it.
+    That is before inputs, and before interrupts and faults that were taken there and have returned. But it is after
+    what a debugger wrote there: the user stood at the instruction with that done. A stop that somebody wants on the way
+    there: the guest stands at it.
     """
     timeline = debugger.timeline
     while timeline.position > timeline.start:
@@ -205,6 +207,8 @@ def to_first_instant(debugger: Debugger) -> Stop | None:
         with timeline.undisturbed():
             before, came = what_came(debugger)
             if came is Came.INPUT:
+                if isinstance(timeline.history.inputs[timeline.history.count_before(here) - 1].input, Edit):
+                    return None
                 timeline.go(before)
                 timeline.skip_inputs_back()
                 continue

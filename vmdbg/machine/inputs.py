@@ -44,7 +44,9 @@ class PortWrite:
     value: int
 
 
-Input = NmiButton | RegisterWrite | MemoryWrite | PortWrite | DeviceInput
+Edit = RegisterWrite | MemoryWrite | PortWrite
+"""What a debugger writes; it takes effect at once."""
+Input = NmiButton | Edit | DeviceInput
 """The CPU's, the debugger's, and those that devices declare."""
 
 

@@ -15,7 +15,7 @@ from vmdbg.engine.exits import BreakpointHit, LimitReached, Stepped, StopRequest
 from vmdbg.engine.stops import Stops
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.interruption import INTERRUPTION
-from vmdbg.machine.inputs import Input, MemoryWrite, PortWrite, RegisterWrite
+from vmdbg.machine.inputs import Edit, Input
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
@@ -381,7 +381,7 @@ class Timeline:
         self.history.push(self.machine.clock, data)
         if self.recorder is not None:
             self.recorder.on_input(self.history.inputs[-1])
-        if isinstance(data, RegisterWrite | MemoryWrite | PortWrite):
+        if isinstance(data, Edit):
             before = self.position
             while self.history.upcoming is not None:
                 self.machine.step()

@@ -188,3 +188,17 @@ def test_inputs_are_no_steps_of_the_same_context_but_instants_of_their_own() -> 
         assert pcs(debugger, Direction.BACKWARD, StepMode.SAME_CONTEXT, 2) == [second, first]
         assert pcs(debugger, Direction.FORWARD, StepMode.ARCHITECTURAL, 4) == [second, second, second, third]
         assert pcs(debugger, Direction.BACKWARD, StepMode.ARCHITECTURAL, 4) == [second, second, second, first]
+
+
+@pytest.mark.parametrize("mode", BOTH)
+def test_back_over_an_instruction_is_where_the_user_stood_after_changing_registers(mode: StepMode) -> None:
+    with program(FAULTS, "before", "faults") as (debugger, at, _):
+        run_to(debugger, at["before"])
+        debugger.write_register("rbx", 5)
+        debugger.write_register("rcx", 7)
+        stood = debugger.position
+        step(debugger, mode)
+        go(debugger, Step(direction=Direction.BACKWARD, mode=mode))
+        assert debugger.position == stood
+        assert (debugger.cpu.read("rbx"), debugger.cpu.read("rcx")) == (5, 7)
+        assert debugger.pc == at["before"]
