@@ -159,7 +159,13 @@ class Registry:
             return self._names[f"{first} {second}"], after
         if first == "info" and self.get(first) is None:
             raise UnknownCommandError(self._info(second))
+        if self.get(first) is None and (known := self._after(first)):
+            raise UnknownCommandError(f"{first} what? {', '.join(known)}")
         return self.find(first), rest
+
+    def _after(self, first: str) -> list[str]:
+        """The second words of names of two that begin so."""
+        return sorted(name.removeprefix(f"{first} ") for name in self._names if name.startswith(f"{first} "))
 
     def _info(self, what: str) -> str:
         known = sorted(name.removeprefix("info ") for name in self._names if name.startswith("info "))

@@ -37,7 +37,7 @@ def declare(parser: Parser) -> None:
     "x",
     Group.LOOK,
     declare,
-    aliases=("examine", "dump"),
+    aliases=("examine",),
     examples=("x/4i $rip", "x/8xg rsp", "x/16xb rip", "x/s rip", "x/2dw rsp", "x/4a rsp", "x/4xg phys:0x100000"),
     rest="address",
     letters=True,

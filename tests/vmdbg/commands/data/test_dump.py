@@ -121,3 +121,28 @@ def test_who_connects_writes_only_into_the_directory_set_apart(session: Session,
     assert "cannot be used here" in nobody.execute("dump core y")
     session_of_gdb.close()
     nobody.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "gcore {0}",
+        "generate-core-file {0}",
+        "dump-guest-memory -p {0}",
+        "dump binary memory {0} 0x1000 0x2000",
+        "memsave 0x100000 256 {0}",
+        "pmemsave 0x1000 256 {0}",
+    ],
+)
+def test_gdb_and_qemu_words_for_it_do_it(session: Session, tmp_path: Path, line: str) -> None:
+    path = tmp_path / "made"
+    shown = session.execute(line.format(path))
+    if "binary" in line or line.startswith("memsave"):
+        assert path.exists() or "no memory answers" in shown
+    else:
+        assert path.stat().st_size >= 256, shown
+
+
+@pytest.mark.parametrize("line", ["dump", "dump 0x1000", "dump zzz x"])
+def test_the_first_word_alone_is_asked_for_the_second(session: Session, line: str) -> None:
+    assert session.execute(line) == "error: dump what? core, memory\n"
