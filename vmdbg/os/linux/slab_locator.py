@@ -66,9 +66,7 @@ class SlabLocator:
         if not self.direct_map <= address < self.direct_map + DIRECT_MAP_SIZE:
             return None
         page = self.vmemmap + ((address - self.direct_map) >> PAGE_SHIFT) * self.page_size
-        head = read(page + self.head, 8)
-        if head is not None and head & _TAIL:
-            page = head - _TAIL
+        page = self._head_of(page, read(page + self.head, 8) or 0)
         mark, cache = read(page + self.mark, self.mark_size), read(page + self.cache, 8)
         known = self.caches.get(cache) if cache is not None else None
         if known is None or mark is None or mark >> self.mark_shift & self.mark_mask != self.mark_value:
@@ -76,6 +74,15 @@ class SlabLocator:
         start = self.direct_map + ((page - self.vmemmap) // self.page_size << PAGE_SHIFT)
         slot = start + (address - start) // known.slot * known.slot
         return SlabObject(slot + known.pad, known)
+
+    def _head_of(self, page: int, word: int) -> int:
+        """The first of the pages that one belongs to: a tail page points to it, or since 7.1 has a mask for its own
+        address (`compound_info`)."""
+        if not word & _TAIL:
+            return page
+        pages = self.page_size * (DIRECT_MAP_SIZE >> PAGE_SHIFT)
+        is_pointer = self.vmemmap <= word < self.vmemmap + pages
+        return word - _TAIL if is_pointer else page & word - _TAIL
 
 
 @guarded("slab caches")

@@ -11,6 +11,7 @@ from vmdbg.os.linux.operating_system import Linux
 from vmdbg.os.linux.slab_locator import SlabLocator, slab_locator
 from vmdbg.os.linux.syscall_points import exit_points
 from vmdbg.os.linux.syscalls import SystemCall
+from vmdbg.os.linux.types import Type
 from vmdbg.units import Linear
 
 NOBODY = CurrentTask(Linear(0), 0, 0, "")
@@ -25,13 +26,21 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskLayout:
-    """Offsets in `struct task_struct`; None for what a kernel does not have."""
+class Member:
+    """Of `struct task_struct`."""
 
-    state: int
-    exit_state: int
-    on_rq: int
-    delayed: int | None
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLayout:
+    """None for what a kernel does not have."""
+
+    state: Member
+    exit_state: Member
+    on_rq: Member
+    delayed: Member | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,6 @@ def known_linux(linux: Linux, functions: Iterable[str]) -> KnownLinux:
     """Of a kernel that has come up. `functions` are those whose places are wanted, as far as there are."""
     kernel = linux.kernel
     task = kernel.type("struct task_struct")
-    state = "__state" if task.has("__state") else "state"
     places = {}
     for name in functions:
         address = kernel.table.find(name)
@@ -91,11 +99,16 @@ def known_linux(linux: Linux, functions: Iterable[str]) -> KnownLinux:
         {call.number: call for call in linux.system_calls.all()},
         exit_points(kernel),
         TaskLayout(
-            task.offset_of(state),
-            task.offset_of("exit_state"),
-            task.offset_of("on_rq"),
-            task.offset_of("se.sched_delayed") if task.has("se.sched_delayed") else None,
+            _member(task, "__state" if task.has("__state") else "state"),
+            _member(task, "exit_state"),
+            _member(task, "on_rq"),
+            _member(task, "se.sched_delayed") if task.has("se.sched_delayed") else None,
         ),
         slab_locator(kernel),
         places,
     )
+
+
+def _member(task: Type, path: str) -> Member:
+    field = task.field(path)
+    return Member(field.offset, field.type.size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmdbg.os.linux.current_locator import CurrentTask
 from vmdbg.queries.guest_memory import Ram
-from vmdbg.queries.linux.known import NOBODY, KnownLinux
+from vmdbg.queries.linux.known import NOBODY, KnownLinux, Member
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear
@@ -25,9 +25,10 @@ class LinuxScan(RowScan):
     def task_at(self, address: int) -> CurrentTask:
         return self.known.locator.task(self._ram, address) or NOBODY
 
-    def task_word(self, task: int, offset: int) -> int:
-        """32 bits of a `struct task_struct`."""
-        return int.from_bytes(self._ram.read(self.known.locator.physical(task + offset), 4), "little")
+    def of_task(self, task: int, member: Member) -> int:
+        """The unsigned value of a member of the `struct task_struct` at a linear address."""
+        place = self.known.locator.physical(task + member.offset)
+        return int.from_bytes(self._ram.read(place, member.size), "little")
 
     def read(self, address: int, size: int) -> int | None:
         """The value of `size` bytes at a linear address."""

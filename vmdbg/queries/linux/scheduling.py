@@ -64,12 +64,12 @@ class SwitchScan(LinuxScan):
             self.add(SwitchRow(self.timeline.position, old.name, old.pid, state, new.name, new.pid, None))
 
     def _state(self, task: int) -> str:
+        """Why it lost the processor: a task that waits is on no run queue, or is to leave it (since 6.12)."""
         layout = self.known.layout
-        state = self.task_word(task, layout.state)
-        waits_still = self.task_word(task, layout.on_rq)
-        if layout.delayed is not None and self.task_word(task, layout.delayed) & 0xFF:
-            waits_still = 0
-        return "R" if waits_still else letter_of(state, self.task_word(task, layout.exit_state))
+        stays = self.of_task(task, layout.on_rq)
+        if layout.delayed is not None and self.of_task(task, layout.delayed):
+            stays = 0
+        return "R" if stays else letter_of(self.of_task(task, layout.state), self.of_task(task, layout.exit_state))
 
 
 @dataclass(frozen=True, slots=True)
