@@ -169,7 +169,7 @@ def _run(
             outcome = timeline.advance(min(end, Position(sample)), over_breakpoint=over)
             over = isinstance(outcome, BreakpointHit | EventCaught)
             if isinstance(outcome, LimitReached | StopRequested):
-                if sample <= timeline.position.tick < end.tick:
+                if isinstance(pass_, Sampling) and sample <= timeline.position.tick:
                     pass_.take(outcome)
                 if checked is not None:
                     checked(timeline.position)
