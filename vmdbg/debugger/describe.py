@@ -51,6 +51,10 @@ def describe_event(stop: EventStop) -> str:
             return f"a read of MSR {_msr(stop.subject)}"
         case EventKind.MSR_WRITE:
             return f"a write to MSR {_msr(stop.subject)}: {stop.value:#x}{_msr_bits(stop.subject, stop.value)}"
+        case EventKind.RING:
+            return f"a change of ring: {stop.subject} becomes {stop.value}"
+        case EventKind.MAGIC:
+            return "a magic breakpoint: xchg bx,bx"
         case EventKind.PORT_READ:
             return f"a read of port {stop.subject:#x}"
         case EventKind.PORT_WRITE:

@@ -18,6 +18,7 @@ from vmdbg.debugger.stops import (
 from vmdbg.engine.exits import (
     BreakpointHit,
     EventCaught,
+    EventKind,
     ExceptionDelivered,
     LimitReached,
     Stepped,
@@ -34,6 +35,10 @@ from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
 
 if TYPE_CHECKING:
     from vmdbg.debugger.debugger import Debugger
+
+MAGIC = b"\x66\x87\xdb"
+"""XCHG BX,BX in 32- and 64-bit code; in 16-bit code it has no prefix."""
+NARROW = 16
 
 
 def judge(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
@@ -55,7 +60,7 @@ def would_stop(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
             return None
         case BreakpointHit():
             hit = tuple(point for point in breakpoints_here(debugger) if point.action is None and point.holds(debugger))
-            return BreakpointStop(hit) if hit else None
+            return BreakpointStop(hit) if hit else _magic(debugger)
         case WatchpointHit(hits):
             wanted = [pair for pair in _watchpoints(debugger, hits) if _changed(debugger, *pair)]
             wanted = [(point, hit) for point, hit in wanted if point.holds(debugger)]
@@ -72,8 +77,8 @@ def would_stop(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
             assert_never(outcome)
 
 
-def judge_breakpoint(debugger: Debugger) -> BreakpointStop | None:
-    """The stop, if one of the breakpoints at the pc wants it."""
+def judge_breakpoint(debugger: Debugger) -> BreakpointStop | EventStop | None:
+    """The stop, if one of the breakpoints at the pc wants it, or the instruction there is one itself."""
     hit = []
     for point in breakpoints_here(debugger):
         if point.holds(debugger) and point.counts(debugger.position):
@@ -81,7 +86,16 @@ def judge_breakpoint(debugger: Debugger) -> BreakpointStop | None:
                 hit.append(point)
             else:
                 point.action(debugger)
-    return BreakpointStop(tuple(hit)) if hit else None
+    return BreakpointStop(tuple(hit)) if hit else _magic(debugger)
+
+
+def _magic(debugger: Debugger) -> EventStop | None:
+    """XCHG BX,BX, if it is caught."""
+    if EventKind.MAGIC not in debugger.points.catches.events:
+        return None
+    code = debugger.linear().read_prefix(debugger.pc, 3)
+    here = code[:2] == MAGIC[1:] if debugger.cpu.width == NARROW else code == MAGIC
+    return EventStop(EventKind.MAGIC, 0, 0) if here else None
 
 
 def counted(stop: Stop, at: Position) -> Stop | None:

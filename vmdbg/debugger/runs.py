@@ -9,7 +9,7 @@ from vmdbg.debugger.actions import Continue, Step, StepMode
 from vmdbg.debugger.context import Context, current_context, is_interruption, return_slot
 from vmdbg.debugger.judge import judge, judge_breakpoint
 from vmdbg.debugger.points import Breakpoint, Watchpoint
-from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop, WatchpointStop
+from vmdbg.debugger.stops import BreakpointStop, EventStop, StepDone, Stop, WatchpointStop
 from vmdbg.engine.exits import Access, BreakpointHit, Delivery, EventCaught, LimitReached, Stepped, StopRequested
 from vmdbg.units import Linear, Tick
 
@@ -50,7 +50,7 @@ class ContinueRun:
         self._passed = 0
         self._judged = False
         """Whether the breakpoint at which the engine was left has been looked at."""
-        self._found: BreakpointStop | None = None
+        self._found: BreakpointStop | EventStop | None = None
 
     def slice(self, debugger: Debugger, budget: int) -> Stop | None:
         end = Tick(debugger.machine.clock + budget)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from vmdbg.debugger.actions import Continue, Direction, Step
 from vmdbg.debugger.backward import BackwardStepRun, search_backwards
-from vmdbg.debugger.context import current_context
+from vmdbg.debugger.context import Context, current_context
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Breakpoint
+from vmdbg.debugger.rings import USER, ToUserRun
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
 from vmdbg.x86.boundaries import starts_before
@@ -19,6 +20,9 @@ from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind
 OWNER = "step"
 MAX_LINE_STEPS = 1 << 20
 _CALLS = Kind.CALL | Kind.INTERRUPT | Kind.SYSTEM_CALL
+_KERNEL_RETURNS = Kind.INTERRUPT_RETURN | Kind.SYSTEM_RETURN
+_RETURNS = Kind.RETURN | _KERNEL_RETURNS
+SLICE_STEPS = 200
 
 
 def instruction_at(debugger: Debugger) -> Instruction:
@@ -47,10 +51,20 @@ class Frame:
         return now.rsp >= self.rsp and (now.cr3, now.cpl) == (self.cr3, self.cpl)
 
 
+@dataclass(frozen=True, slots=True)
+class Same:
+    """What a place must share with a context: everything, for another thread may have a higher stack."""
+
+    context: Context
+
+    def reached(self, debugger: Debugger) -> bool:
+        return current_context(debugger.engine) == self.context
+
+
 class ToPlaceRun:
     """To an address in a frame, or to whatever else stops the guest."""
 
-    def __init__(self, debugger: Debugger, address: int, frame: Frame | None) -> None:
+    def __init__(self, debugger: Debugger, address: int, frame: Frame | Same | None) -> None:
         condition = frame.reached if frame is not None else None
         self._point: Breakpoint = debugger.points.add_breakpoint(address, owner=OWNER, condition=condition)
         self._run = ContinueRun(debugger, Continue())
@@ -95,11 +109,22 @@ def over_or_step(debugger: Debugger) -> Run:
     """One instruction; a call, software interrupt or system call with all it does, a repeated one to its end."""
     instruction = instruction_at(debugger)
     after = debugger.pc + instruction.length
-    if instruction.kind & _CALLS and not instruction.kind & Kind.SYSTEM_CALL:
+    if instruction.kind & Kind.SYSTEM_CALL and debugger.cpu.ring == USER:
+        return _over_system_call(debugger, instruction, after)
+    if instruction.kind & _CALLS:
         return ToPlaceRun(debugger, after, Frame.of(debugger))
     if Kind.REPEATED in instruction.kind:
         return StepRun(debugger, Step(span=(debugger.pc, debugger.pc + 1)))  # type: ignore[arg-type]  # Linear + int
     return StepRun(debugger, Step())
+
+
+def _over_system_call(debugger: Debugger, instruction: Instruction, after: int) -> Run:
+    """SYSCALL returns behind itself, with the same stack; SYSENTER where the kernel chooses."""
+    if instruction.mnemonic == "sysenter":
+        space = debugger.engine.read_register("cr3")
+        return ToUserRun(debugger, lambda d: d.engine.read_register("cr3") == space)
+    context = current_context(debugger.engine)
+    return ToPlaceRun(debugger, after, Same(context))
 
 
 class RepeatedRun:
@@ -191,15 +216,25 @@ class LineRun:
 
 
 def back_over(debugger: Debugger) -> Stop:
-    """One instruction back; if that returned from a call, back to before the call."""
-    frame, pc = Frame.of(debugger), debugger.pc
+    """One instruction back; if that returned from a call or system call, back to before the call."""
+    frame, pc, context = Frame.of(debugger), debugger.pc, current_context(debugger.engine)
     stop = _back_one(debugger)
-    if not isinstance(stop, StepDone) or Kind.RETURN not in instruction_at(debugger).kind:
+    kind = instruction_at(debugger).kind
+    if not isinstance(stop, StepDone) or not kind & _RETURNS:
         return stop
+    if kind & _KERNEL_RETURNS:
+        call = _system_call_before(debugger, pc, context) if context.cpl == USER else None
+        return back_to(debugger, call, Same(context).reached) if call is not None else stop
     call = _call_before(debugger, pc)
     if call is None or current_context(debugger.engine).rsp >= frame.rsp:
         return stop
     return back_to(debugger, call, lambda d: current_context(d.engine).rsp == frame.rsp)
+
+
+def _system_call_before(debugger: Debugger, pc: int, context: Context) -> int | None:
+    """The address of the SYSCALL or INT 80h that ends at `pc`, in the caller's address space."""
+    code = debugger.linear(context.cr3).read_prefix(pc - 2, 2)  # type: ignore[arg-type]  # Linear - int
+    return pc - 2 if code in (b"\x0f\x05", b"\xcd\x80") else None
 
 
 def _back_one(debugger: Debugger) -> Stop:
@@ -254,5 +289,36 @@ def back_line(debugger: Debugger, lines: Lines, *, into: bool) -> Stop:
         span = lines.span(debugger.pc)
         if span is None or debugger.pc == span[0] or lines.is_start(debugger.pc):
             return stop
+        stop = back(debugger)
+    return stop
+
+
+class ToKindRun:
+    """Over calls, to the next instruction of these kinds in the same context."""
+
+    def __init__(self, debugger: Debugger, kinds: Kind) -> None:
+        self._kinds = kinds
+        self._run = over_or_step(debugger)
+
+    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+        for _ in range(SLICE_STEPS):
+            stop = self._run.slice(debugger, budget)
+            if not isinstance(stop, StepDone):
+                return stop
+            self._run.abandon(debugger)
+            if instruction_at(debugger).kind & self._kinds or debugger.interrupt_wanted:
+                return stop
+            self._run = over_or_step(debugger)
+        return None
+
+    def abandon(self, debugger: Debugger) -> None:
+        self._run.abandon(debugger)
+
+
+def back_to_kind(debugger: Debugger, kinds: Kind) -> Stop:
+    """Back to the last instruction of these kinds: over calls if it is no return that is looked for."""
+    back = _back_one if kinds & Kind.RETURN else back_over
+    stop = back(debugger)
+    while isinstance(stop, StepDone) and not instruction_at(debugger).kind & kinds and not debugger.interrupt_wanted:
         stop = back(debugger)
     return stop

@@ -106,13 +106,16 @@ class EventKind(enum.Enum):
     MSR_WRITE = "wrmsr"
     PORT_READ = "in"
     PORT_WRITE = "out"
+    RING = "ring"
+    MAGIC = "magic"
 
 
 @dataclass(frozen=True, slots=True)
 class EventCaught:
     """The instruction at rip is about to cause the event.
 
-    `subject`: the port, the MSR, or the control register's present value; `value`: what is about to be written.
+    `subject`: the port, the MSR, or the present ring or value of the control register; `value`: what is about to be
+    written, or the ring to come. MAGIC is XCHG BX,BX: the run ends as for a breakpoint, with BreakpointHit.
     """
 
     kind: EventKind

@@ -28,6 +28,7 @@ from vmdbg.session.pending import PendingPoints
 from vmdbg.session.registry import Arguments, Command, Effect, Registry, first_word
 from vmdbg.session.skips import Skips
 from vmdbg.session.sources import Sources, guest_symbol_file
+from vmdbg.session.syscall_watch import SyscallWatch
 from vmdbg.session.system import GuestSystem
 from vmdbg.session.typed_names import add_typed_names
 from vmdbg.session.visits import Visits
@@ -98,6 +99,7 @@ class Session:
         """The front end leaves: its breakpoints go, everybody else's stay."""
         self.part(OopsWatch).stop()
         self.part(PendingPoints).stop()
+        self.part(SyscallWatch).leave()
         self.debugger.stop_listeners.remove(self._on_stop)
         self.debugger.points.remove_owned(self.owner)
 

@@ -24,6 +24,7 @@ from vmdbg.debugger.stops import (
 from vmdbg.document.document import Document, Json, Style, Text, address, hexadecimal, joined, text
 from vmdbg.engine.exits import Access, TripleFault, WatchHit
 from vmdbg.session.oops_watch import is_oops_point, oops_here
+from vmdbg.session.syscall_watch import is_syscall_point, syscall_here
 
 if TYPE_CHECKING:
     from vmdbg.session.session import Session
@@ -92,7 +93,7 @@ def _reason(session: Session, stop: Stop) -> Iterator[Text]:
             return
         case BreakpointStop(breakpoints):
             for point in breakpoints:
-                yield (oops_here(session) if is_oops_point(point) else None) or _breakpoint(session, point)
+                yield _known(session, point) or _breakpoint(session, point)
         case WatchpointStop(hits):
             for watched, hit in hits:
                 yield _watch_hit(session, watched, hit)
@@ -126,6 +127,13 @@ def _chain(session: Session) -> Iterator[Text]:
 def _because(why: str, indent: str) -> Iterator[Text]:
     if why:
         yield text(f"{indent}{why}", Style.BAD)
+
+
+def _known(session: Session, point: Breakpoint) -> Text | None:
+    """What a breakpoint of our own says of the guest's operating system."""
+    if is_oops_point(point):
+        return oops_here(session)
+    return syscall_here(session) if is_syscall_point(point) else None
 
 
 def _breakpoint(session: Session, point: Breakpoint) -> Text:

@@ -22,6 +22,7 @@ from vmdbg.session.oops_watch import is_oops_point
 from vmdbg.session.pending import PendingPoints, is_loading_point
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
+from vmdbg.session.syscall_watch import is_syscall_point
 
 NAME = re.compile(r"[A-Za-z_][\w.]*(?::\w+)?|[\w./+-]+\.\w+:\d+")
 """A symbol, `module:symbol` or `file:line`: what may come to be there."""
@@ -135,7 +136,7 @@ def kind_words(point: Point) -> str:
 
 def is_internal(point: Point) -> bool:
     """Whether it is nobody's but ours."""
-    return point.owner == "step" or is_oops_point(point) or is_loading_point(point)
+    return point.owner == "step" or is_oops_point(point) or is_loading_point(point) or is_syscall_point(point)
 
 
 def all_points(session: Session) -> list[Point]:

@@ -13,11 +13,12 @@ from vmdbg.os.linux.oops import ReportKind
 from vmdbg.session.oops_watch import OopsWatch
 from vmdbg.session.registry import Arguments, Group, Parser, command
 from vmdbg.session.session import Session
+from vmdbg.session.syscall_watch import SyscallWatch
 from vmdbg.x86.exceptions import EXCEPTIONS, NMI, find_vector, interrupt_name, vector_name
 from vmdbg.x86.msr import BY_INDEX, find_msr
 
-EVENTS = ("cr3", "mode", "msr", "rdmsr", "wrmsr", "port", "in", "out")
-KINDS = ("vector", "exception", "interrupt", *EVENTS, "triple-fault", "oops", "all")
+EVENTS = ("cr3", "mode", "ring", "magic", "msr", "rdmsr", "wrmsr", "port", "in", "out")
+KINDS = ("vector", "exception", "interrupt", *EVENTS, "triple-fault", "oops", "syscall", "all")
 DELIVERIES = {
     "vector": ("vectors", "interrupts"),
     "exception": ("vectors",),
@@ -26,6 +27,12 @@ DELIVERIES = {
 }
 """Fields of Catches."""
 WITHOUT_WORDS = ("cr3", "mode", "triple-fault", "triple", "shutdown", "all")
+PLAIN_EVENTS = {
+    "cr3": EventKind.CR3_LOAD,
+    "mode": EventKind.MODE_SWITCH,
+    "ring": EventKind.RING,
+    "magic": EventKind.MAGIC,
+}
 MSR_EVENTS = {
     "msr": (EventKind.MSR_READ, EventKind.MSR_WRITE),
     "rdmsr": (EventKind.MSR_READ,),
@@ -65,6 +72,8 @@ def declare(parser: Parser) -> None:
         "catch cr3",
         "catch wrmsr lstar",
         "catch port 0x3f8",
+        "catch ring",
+        "catch magic",
         "catch oops",
         "catch oops panic warning",
         "catch all --off",
@@ -75,6 +84,7 @@ def catch(session: Session, arguments: Arguments) -> Document:
 
     `exception` is for faults, traps and INT n, `interrupt` for what devices raise and the NMI, `vector` for both.
     A caught vector stops at its handler's first instruction, the others before the instruction that does it.
+    `ring` is for every change of it, `magic` for XCHG BX,BX, `syscall NAME...` for system calls of a Linux guest.
     A triple fault always stops, with the chain of faults that led to it. `catch oops` stops where a Linux kernel is
     about to report an oops, a panic, a warning, a lockup, a hung task, an RCU stall or what its checkers find, or only
     those that are named; `oops` then shows it. Without arguments: what is caught.
@@ -84,9 +94,14 @@ def catch(session: Session, arguments: Arguments) -> Document:
         if arguments.kind == "oops" or (arguments.kind, arguments.off) == ("all", True):
             kinds = _reports(arguments.what)
             oopses.stop(kinds) if arguments.off else oopses.start(kinds)
-        if arguments.kind != "oops":
+        calls = session.part(SyscallWatch)
+        if arguments.kind == "syscall":
+            calls.stop(arguments.what) if arguments.off else calls.start(arguments.what)
+        elif (arguments.kind, arguments.off) == ("all", True):
+            calls.stop([])
+        if arguments.kind not in ("oops", "syscall"):
             points.set_catches(_changed(points.catches, arguments, session))
-    return _shown(points.catches, oopses)
+    return _shown(points.catches, oopses, session.part(SyscallWatch))
 
 
 @command("uncatch", Group.POINTS, declare, examples=("uncatch #PF", "uncatch all"))
@@ -116,8 +131,8 @@ def _changed(catches: Catches, arguments: Arguments, session: Session) -> Catche
         return Catches()
     if kind in DELIVERIES:
         return _vectors(catches, DELIVERIES[kind], arguments.what, off)
-    if kind in ("cr3", "mode"):
-        event = EventKind.CR3_LOAD if kind == "cr3" else EventKind.MODE_SWITCH
+    if kind in PLAIN_EVENTS:
+        event = PLAIN_EVENTS[kind]
         return _with(catches, events=_combine(catches.events, {event}, off))
     if kind in MSR_EVENTS:
         numbers = {_number(word, "MSR", lambda w: _msr(w, session)) for word in arguments.what}
@@ -182,7 +197,7 @@ def _msr(word: str, session: Session) -> int:
     return found.index if found is not None else session.integer(word)
 
 
-def _shown(catches: Catches, oopses: OopsWatch) -> Document:
+def _shown(catches: Catches, oopses: OopsWatch, calls: SyscallWatch) -> Document:
     lines = []
     if catches.vectors:
         lines.append(f"exceptions: {_names(catches.vectors, vector_name)}")
@@ -197,6 +212,7 @@ def _shown(catches: Catches, oopses: OopsWatch) -> Document:
         lines.append(f"{kind.value}: {subjects}" if subjects else kind.value)
     lines.append("triple fault")
     lines += [str(oopses)] if oopses.wanted else []
+    lines += [str(calls)] if calls.numbers is not None else []
     value: dict[str, Json] = {
         "vectors": sorted(catches.vectors),
         "interrupts": sorted(catches.interrupts),
@@ -204,6 +220,7 @@ def _shown(catches: Catches, oopses: OopsWatch) -> Document:
         "msrs": [f"{number:#x}" for number in sorted(catches.msrs)],
         "ports": [f"{number:#x}" for number in sorted(catches.ports)],
         "oops": list(oopses.places) if oopses.wanted else None,
+        "syscalls": None if calls.numbers is None else sorted(calls.numbers),
         "reports": sorted(kind.value for kind in oopses.kinds),
     }
     return document(text("caught:", Style.HEADING), *(f"  {line}" for line in lines), value=value)

@@ -44,7 +44,7 @@ def make_condition(
         parts.append(lambda: session.registers.read("cr3") & CR3_PAGE == space)
         words.append(f"cr3 {space:#x}")
     if arguments.process:
-        parts.append(_process_test(session, arguments.process))
+        parts.append(process_test(session, arguments.process))
         words.append(f"process {arguments.process}")
     if arguments.condition:
         parts.append(expression_test(session, arguments.condition, extra))
@@ -72,7 +72,7 @@ def expression_test(session: Session, text: str, extra: Getters | None = None) -
     return test
 
 
-def _process_test(session: Session, wanted: str) -> Callable[[], bool]:
+def process_test(session: Session, wanted: str) -> Callable[[], bool]:
     session.system.need()
     pid = int(wanted) if wanted.isdigit() else None
 

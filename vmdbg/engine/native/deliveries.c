@@ -35,9 +35,13 @@ bool deliveries_stuck(const Vm *vm)
            vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].tick == vm->clock;
 }
 
-static bool is_caught(const uint64_t vectors[4], uint32_t vector)
+/* The last delivery: by its vector, or for having changed the ring. */
+static bool is_caught(Vm *vm, const uint64_t vectors[4], uint32_t vector)
 {
-    return vectors[vector >> 6 & 3] >> (vector & 63) & 1;
+    bool ring = vm->catch_mask & CATCH_RING &&
+                vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].cpl != (vm->env->hflags & HF_CPL);
+
+    return ring || vectors[vector >> 6 & 3] >> (vector & 63) & 1;
 }
 
 /* Before the next instruction, where vm_interrupt_due() says so. */
@@ -61,7 +65,7 @@ void deliver_interrupt(Vm *vm)
     vm->external_event = 0;
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     vm->stepped = 1;
-    if (is_caught(vm->catch_interrupts, vector))
+    if (is_caught(vm, vm->catch_interrupts, vector))
         vm_stop_between(vm, EXIT_EXCEPTION);
 }
 
@@ -101,7 +105,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     env->exception_is_int = 0;              /* or Unicorn would move rip once more */
     vm->stepped = 1;
-    if (is_caught(vm->catch_vectors, vector))
+    if (is_caught(vm, vm->catch_vectors, vector))
         vm_stop_between(vm, EXIT_EXCEPTION);
     if (vm->step_once || vm->crossing || deliveries_stuck(vm) || vm->attention ||
         vm_must_end(vm))

@@ -41,9 +41,21 @@ static bool physical_breakpoint_at(Vm *vm, uint64_t linear)
     return contains(vm->physical_breakpoints, vm->physical_breakpoint_count, t.physical | (linear & 0xfff));
 }
 
+/* XCHG BX,BX, which guests that know their debugger put where they want it to stop. */
+static bool magic_at(Vm *vm, uint64_t linear)
+{
+    uint8_t code[3] = {0};
+    bool wide = vm->env->hflags & (HF_CS32 | HF_CS64);
+
+    if (!(vm->catch_mask & CATCH_MAGIC) || vm_read_linear(vm, linear, code, 2u + wide) != 2u + wide)
+        return false;
+    return wide ? code[0] == 0x66 && code[1] == 0x87 && code[2] == 0xdb : code[0] == 0x87 && code[1] == 0xdb;
+}
+
 bool vm_breakpoint_at(Vm *vm, uint64_t linear)
 {
-    return contains(vm->breakpoints, vm->breakpoint_count, linear) || physical_breakpoint_at(vm, linear);
+    return contains(vm->breakpoints, vm->breakpoint_count, linear) || physical_breakpoint_at(vm, linear) ||
+           magic_at(vm, linear);
 }
 
 /* Whether a breakpoint stops a run that comes to the instruction at `linear` now. */
@@ -195,7 +207,8 @@ static void translate_insn(Disas *db, Cpu *cpu)
     Vm *vm = vm_current;
     bool single = (db->tb->cflags & CF_COUNT_MASK) == 1;
 
-    if (!single && (contains(vm->planted, vm->planted_count, db->pc_next) || physical_breakpoint_at(vm, db->pc_next))) {
+    if (!single && (contains(vm->planted, vm->planted_count, db->pc_next) || physical_breakpoint_at(vm, db->pc_next) ||
+                    magic_at(vm, db->pc_next))) {
         const CpuBreakpoint breakpoint = {.pc = db->pc_next, .flags = BP_GDB};
         original_ops->breakpoint_check(db, cpu, &breakpoint);
         return;
@@ -260,6 +273,8 @@ void __wrap_breakpoint_handler_x86_64(Cpu *cpu)
 /* `ports` has a byte for each of the 64 Ki ports. */
 void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports)
 {
+    if ((mask ^ vm->catch_mask) & CATCH_MAGIC)
+        vm_flush_caches(vm);
     vm->catch_mask = mask;
     free(vm->catch_msrs);
     vm->catch_msrs = malloc((msr_count + 1) * sizeof *msrs);

@@ -33,6 +33,7 @@ HELPER void __wrap_helper_syscall_x86_64(Env *env, int length)
 
     if (!(env->efer & EFER_SCE))
         raise_exception_err_ra_x86_64(env, 6, 0, HERE);
+    ring_changes(vm, 0, HERE);
     vm->system_calls++;
     rflags = vm_rflags(vm);
     if (env->hflags & HF_LMA) {
@@ -58,6 +59,7 @@ HELPER void __wrap_helper_sysenter_x86_64(Env *env, int length)
     (void)length;
     if (!(env->sysenter_cs & 0xfffc))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
+    ring_changes(vm_current, 0, HERE);
     vm_current->system_calls++;
     set_rflags(env, vm_rflags(vm_current) & ~(uint64_t)(FLAG_VM | FLAG_IF));
     load_flat(env, env->sysenter_cs, env->sysenter_cs + 8, long_mode ? DESC_L : DESC_B);

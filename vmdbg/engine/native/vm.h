@@ -9,7 +9,8 @@ enum VmExit {
     EXIT_NONE, EXIT_LIMIT, EXIT_HALT, EXIT_STEPPED, EXIT_BREAKPOINT, EXIT_WATCHPOINT, EXIT_EXCEPTION, EXIT_CATCH,
     EXIT_TRIPLE_FAULT, EXIT_VOID_FETCH, EXIT_REQUESTED, EXIT_STUCK, EXIT_ENGINE_ERROR,
 };
-enum VmCatch { CATCH_CR3 = 1, CATCH_MODE = 2, CATCH_MSR_READ = 4, CATCH_MSR_WRITE = 8, CATCH_PORT_READ = 16, CATCH_PORT_WRITE = 32 };
+enum VmCatch { CATCH_CR3 = 1, CATCH_MODE = 2, CATCH_MSR_READ = 4, CATCH_MSR_WRITE = 8, CATCH_PORT_READ = 16, CATCH_PORT_WRITE = 32,
+               CATCH_RING = 64, CATCH_MAGIC = 128 };
 enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };
 
 typedef struct {                            /* an exception, software interrupt or external interrupt delivered */
@@ -189,6 +190,9 @@ uint32_t vm_interrupt_due(Vm *vm);
 bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
 bool vm_must_end(Vm *vm);
 void vm_stop_between(Vm *vm, uint32_t exit);
+
+/* rings.c */
+void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
 
 /* deliveries.c */
 enum { STUCK_DELIVERIES = 20000 };          /* at one tick */

@@ -43,6 +43,8 @@ _EVENT_BITS = {
     EventKind.MSR_WRITE: lib.CATCH_MSR_WRITE,
     EventKind.PORT_READ: lib.CATCH_PORT_READ,
     EventKind.PORT_WRITE: lib.CATCH_PORT_WRITE,
+    EventKind.RING: lib.CATCH_RING,
+    EventKind.MAGIC: lib.CATCH_MAGIC,
 }
 _EVENTS = {bit: kind for kind, bit in _EVENT_BITS.items()}
 _PLAIN_EXITS: dict[int, Exit] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -33,3 +34,25 @@ def test_system_calls_are_written_into_the_log(linux: Session) -> None:
     assert not linux.part(Log).live & {point.number for point in linux.debugger.points.breakpoints.values()}
     linux.run("syscalls --off")
     assert len(linux.debugger.points.breakpoints) == 1
+
+
+def test_system_calls_are_caught_by_name(linux: Session) -> None:
+    assert "is no system call; did you mean" in linux.execute("catch syscall wirte")
+    assert "system calls: openat, write" in linux.execute("catch syscall write openat")
+    for _ in range(2):
+        shown = linux.execute("continue").splitlines()[0]
+        assert re.match(r"caught \S+\[\d+\] (write\(fd=|openat\()", shown), shown
+    there = linux.debugger.position
+    linux.run("reverse-continue")
+    linux.run("continue")
+    assert linux.debugger.position == there
+    assert linux.execute("points --json").strip().startswith("[]")
+    assert "system calls: openat" in linux.execute("catch syscall write --off")
+    assert "system calls" not in linux.execute("catch syscall --off")
+    linux.run("reverse-until-user")
+    assert linux.debugger.cpu.ring == 3
+    linux.run("nexti")
+    assert linux.debugger.cpu.ring == 3
+    here = linux.debugger.pc
+    linux.run("reverse-nexti")
+    assert linux.debugger.pc == here - 2

@@ -1,0 +1,67 @@
+/* Changes of ring, caught before the instruction that makes one: SYSCALL, SYSENTER and the returns from them and from
+ * interrupts, and far returns. Those that deliveries make are deliveries.c's. Each wrapper ends in a jump to Unicorn's
+ * helper, which takes its own return address for the place in translated code.
+ */
+#include "vm.h"
+
+#define HERE ((uintptr_t)__builtin_return_address(0))
+#define HELPER __attribute__((noinline, optimize("optimize-sibling-calls")))
+
+void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc)
+{
+    uint32_t now = vm->env->hflags & HF_CPL;
+
+    if (ring != now && vm_catch(vm, CATCH_RING, host_pc, now, ring))
+        vm_leave(vm, EXIT_CATCH, host_pc);
+}
+
+/* A word of the stack, by its number; `shift`: 0 for 16 bits, 1 for 32, 2 for 64. What cannot be read is 0: it faults. */
+static uint64_t stack_word(Env *env, int shift, unsigned number)
+{
+    uint64_t value = 0, rsp = env->regs[R_RSP], offset = number * (2u << shift);
+
+    if (!(env->hflags & HF_CS64))
+        rsp = env->segs[R_SS].base + (env->hflags & HF_SS32 ? (uint32_t)(rsp + offset) : (uint16_t)(rsp + offset));
+    else
+        rsp += offset;
+    vm_read_linear(vm_current, rsp, (uint8_t *)&value, 2u << shift);
+    return value;
+}
+
+void __real_helper_iret_protected_x86_64(Env *env, int shift, int next_eip);
+
+HELPER void __wrap_helper_iret_protected_x86_64(Env *env, int shift, int next_eip)
+{
+    if (vm_current->catch_mask & CATCH_RING && !(env->eflags & FLAG_NT)) {
+        bool virtual_8086 = shift == 1 && !(env->hflags & HF_LMA) && stack_word(env, shift, 2) & FLAG_VM;
+        ring_changes(vm_current, virtual_8086 ? 3 : stack_word(env, shift, 1) & 3, HERE);
+    }
+    __real_helper_iret_protected_x86_64(env, shift, next_eip);
+}
+
+void __real_helper_lret_protected_x86_64(Env *env, int shift, int addend);
+
+HELPER void __wrap_helper_lret_protected_x86_64(Env *env, int shift, int addend)
+{
+    if (vm_current->catch_mask & CATCH_RING)
+        ring_changes(vm_current, stack_word(env, shift, 1) & 3, HERE);
+    __real_helper_lret_protected_x86_64(env, shift, addend);
+}
+
+void __real_helper_sysret_x86_64(Env *env, int size);
+
+HELPER void __wrap_helper_sysret_x86_64(Env *env, int size)
+{
+    if (vm_current->catch_mask & CATCH_RING)
+        ring_changes(vm_current, 3, HERE);
+    __real_helper_sysret_x86_64(env, size);
+}
+
+void __real_helper_sysexit_x86_64(Env *env, int size);
+
+HELPER void __wrap_helper_sysexit_x86_64(Env *env, int size)
+{
+    if (vm_current->catch_mask & CATCH_RING)
+        ring_changes(vm_current, 3, HERE);
+    __real_helper_sysexit_x86_64(env, size);
+}
