@@ -189,6 +189,8 @@ class Library:
     CATCH_MSR_WRITE: Final[int]
     CATCH_PORT_READ: Final[int]
     CATCH_PORT_WRITE: Final[int]
+    CATCH_RING: Final[int]
+    CATCH_MAGIC: Final[int]
     WATCH_READ: Final[int]
     WATCH_WRITE: Final[int]
     WATCH_PHYSICAL: Final[int]
