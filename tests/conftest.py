@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests import linux_assets
+from tests import linux_assets, processes
 from tests.guests.build import sample_kernel
+
+ENDING_SECONDS = 5.0
+"""That the last test's processes may take."""
 
 settings.register_profile("CI", derandomize=True)  # a change is judged by what it did; luck is for developers
 if os.environ.get("CI"):
@@ -38,6 +41,21 @@ def _skipping() -> Generator[None, object, object]:
         if type(error).__name__ == linux_assets.AssetsMissingError.__name__:
             pytest.skip(str(error))
         raise
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """Nothing that tests start outlives them. Other suites on the same machine have other marks."""
+    mark = os.environ[processes.SUITE] = processes.new_mark()
+    yield
+    left = processes.left_over(processes.SUITE, mark, ENDING_SECONDS, _is_ours)
+    processes.kill(left)
+    assert not left, "tests left processes behind:\n" + "\n".join(map(str, left))
+
+
+def _is_ours(process: processes.Process) -> bool:
+    """multiprocessing's own helpers end with the interpreter."""
+    return "from multiprocessing." not in process.words
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import select
 import signal
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +44,12 @@ def marked(name: str, mark: str) -> list[Process]:
     return found
 
 
-def left_over(name: str, mark: str, seconds: float) -> list[Process]:
-    """Those that are still there after so long, in which they may end."""
+def left_over(
+    name: str, mark: str, seconds: float, counts: Callable[[Process], bool] = lambda _process: True
+) -> list[Process]:
+    """Those that count and are still there after so long, in which they may end."""
     until = time.monotonic() + seconds
-    while found := marked(name, mark):
+    while found := [process for process in marked(name, mark) if counts(process)]:
         left = until - time.monotonic()
         if left <= 0:
             return found

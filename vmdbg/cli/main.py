@@ -16,7 +16,7 @@ from vmdbg.cli.arguments import Parser
 from vmdbg.errors import EngineError, GuestError, NotKeptError, VmdbgError
 from vmdbg.host.endings import SIGNAL_BASE, ExitCode
 from vmdbg.host.signals import SIGNALS
-from vmdbg.host.terminal import message
+from vmdbg.host.terminal import message, terminal_is_gone
 from vmdbg.interruption import StoppedError
 from vmdbg.version import VERSION
 
@@ -38,28 +38,38 @@ def _main(arguments: Sequence[str] | None) -> int:
         return code
     except StoppedError as error:
         SIGNALS.leaving()
-        name = signal.Signals(error.number).name
-        message("interrupted" if error.number == signal.SIGINT else f"stopped by {name}")
-        return SIGNAL_BASE + error.number
-    except VmdbgError as error:
-        return _failed(str(error), _exit_code(error))
+        return _signalled(error.number)
+    except KeyboardInterrupt:
+        return _signalled(signal.SIGINT)
     except BrokenPipeError:
         _silence_stdout()
         return SIGNAL_BASE + signal.SIGPIPE
-    except KeyboardInterrupt:
-        message("interrupted")
-        return SIGNAL_BASE + signal.SIGINT
-    except MemoryError:
-        return _failed("this computer has too little free memory", ExitCode.ENGINE)
     except Exception as error:  # no traceback reaches a user
-        if isinstance(error, OSError) and error.errno in _OUTPUT_LOST:
-            _silence_stdout()
-            return _failed(f"cannot write the output: {error.strerror}", ExitCode.USAGE)
-        if os.environ.get(TRACEBACK_VARIABLE):
-            traceback.print_exc()
-        what = f"{type(error).__name__}: {error}"
-        hint = f"this is a bug in vmdbg; {TRACEBACK_VARIABLE}=1 in the environment shows where"
-        return _failed(f"{what} ({hint})", ExitCode.ENGINE)
+        if SIGNALS.number is not None or terminal_is_gone():
+            return _signalled(SIGNALS.number or signal.SIGHUP)  # what failed may have done so for that
+        return _error(error)
+
+
+def _signalled(number: int) -> int:
+    message("interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}")
+    if terminal_is_gone():
+        _silence_stdout()
+    return SIGNAL_BASE + number
+
+
+def _error(error: Exception) -> int:
+    if isinstance(error, VmdbgError):
+        return _failed(str(error), _exit_code(error))
+    if isinstance(error, MemoryError):
+        return _failed("this computer has too little free memory", ExitCode.ENGINE)
+    if isinstance(error, OSError) and error.errno in _OUTPUT_LOST:
+        _silence_stdout()
+        return _failed(f"cannot write the output: {error.strerror}", ExitCode.USAGE)
+    if os.environ.get(TRACEBACK_VARIABLE):
+        traceback.print_exception(error)
+    what = f"{type(error).__name__}: {error}"
+    hint = f"this is a bug in vmdbg; {TRACEBACK_VARIABLE}=1 in the environment shows where"
+    return _failed(f"{what} ({hint})", ExitCode.ENGINE)
 
 
 def parser() -> argparse.ArgumentParser:

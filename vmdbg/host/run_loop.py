@@ -5,6 +5,8 @@ Nothing here reaches the guest but through Machine.push, and where a slice ends 
 
 from __future__ import annotations
 
+import signal
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +20,7 @@ from vmdbg.host.seat import Seat
 from vmdbg.host.serial_lines import SerialBackend
 from vmdbg.host.serial_watch import PanicWatch, UntilText
 from vmdbg.host.signals import SIGNALS
+from vmdbg.host.terminal import terminal_is_gone
 from vmdbg.host.typist import Typist
 from vmdbg.interruption import StoppedError
 from vmdbg.machine.inputs import Input
@@ -86,6 +89,11 @@ class RunLoop:
             return self._asked or Signalled(error.number)
         except BrokenPipeError:
             return OutputClosed()
+        except (OSError, UserError, termios.error):
+            if SIGNALS.number is None and not terminal_is_gone():
+                raise
+            SIGNALS.leaving()  # what failed was to be shown on a terminal
+            return self._asked or Signalled(signal.SIGHUP)
 
     def _run(self) -> Ending:
         while True:

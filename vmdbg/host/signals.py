@@ -3,7 +3,8 @@
 StoppedError is raised wherever that leaves nothing half done, and by long work where it looks (vmdbg.interruption). A
 loop that ends by itself is told, and given POLITE_SECONDS first. A handler of Python's runs only between two bytecodes;
 so a thread is woken by each signal too. It hurries native code, has the handler try again until the process is being
-left, and ends by force what heeds nothing: a recording then has what was flushed.
+left, and ends by force what heeds nothing: a recording then has what was flushed. The thread also sees a terminal go
+that no SIGHUP tells of, since it was another session's, and sends one.
 
 Ctrl-C at the prompt, which ends a line and not the process, is in vmdbg.repl.interruption.
 """
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from vmdbg.host.endings import SIGNAL_BASE
+from vmdbg.host.terminal import terminals
 from vmdbg.interruption import INTERRUPTION, StoppedError, WaitingThread
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -140,9 +142,17 @@ class _Watcher:
         os.close(self._reader)
 
     def _run(self) -> None:
+        waiting = select.poll()
+        waiting.register(self._reader, select.POLLIN)
+        for file in terminals():
+            waiting.register(file, 0)  # the end of a terminal is told all the same
         while not self._closed:
-            select.select([self._reader], [], [])
-            if set(os.read(self._reader, 4096)) & set(ENDING):
+            ready = dict(waiting.poll())
+            if self._reader not in ready:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
+                for file in ready:
+                    waiting.unregister(file)
+            elif set(os.read(self._reader, 4096)) & set(ENDING):
                 self._see_to_it()
 
     def _see_to_it(self) -> None:
@@ -163,9 +173,7 @@ class _Watcher:
         by_clock = time.monotonic() - woken
         if self._signals.left or INTERRUPTION.is_critical:
             return by_clock > CLEANUP_SECONDS
-        return by_clock > FORCE_SECONDS and (
-            by_clock > STARVED_SECONDS or time.process_time() - used > FORCE_SECONDS
-        )
+        return by_clock > FORCE_SECONDS and (by_clock > STARVED_SECONDS or time.process_time() - used > FORCE_SECONDS)
 
     def _force(self, number: int) -> None:
         if self._terminal is not None:

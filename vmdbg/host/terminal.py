@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import select
 import signal
 import sys
 import termios
@@ -63,6 +66,29 @@ def is_terminal(file: int) -> bool:
     except (termios.error, OSError, ValueError):
         return False
     return True
+
+
+def terminals() -> list[int]:
+    """Which of stdin and stdout are one."""
+    return [file for file in (0, 1) if is_terminal(file)]
+
+
+def terminal_is_gone() -> bool:
+    """Whether stdin or stdout was one that has been hung up, closed or killed."""
+    waiting = select.poll()
+    for file in (0, 1):
+        if os.isatty(file) or _is_hung_up(file):
+            waiting.register(file, 0)
+    return any(events & (select.POLLHUP | select.POLLERR) for _, events in waiting.poll(0))
+
+
+def _is_hung_up(file: int) -> bool:
+    """A terminal that was hung up is none to tcgetattr(3): EIO, and not ENOTTY."""
+    try:
+        termios.tcgetattr(file)
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
+    return False
 
 
 def both_ends_are_terminals() -> bool:

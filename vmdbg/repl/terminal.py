@@ -31,4 +31,5 @@ def line_mode() -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(file, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(file, termios.TCSADRAIN, before)
