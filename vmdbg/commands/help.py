@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmdbg.document.document import Block, Document, Style, Text, document, joined, section, table, text
 from vmdbg.expressions.errors import ExpressionError
+from vmdbg.session.function_words import METHODS, TYPED_WORDS, WORDS
 from vmdbg.session.registry import Arguments, Command, Group, Parser, command
 from vmdbg.session.session import Session
 
@@ -62,7 +63,18 @@ def _one(one: Command) -> Document:
     if one.aliases:
         parts.append(joined((text("also: ", Style.DIM), ", ".join(one.aliases))))
     parts += [joined((text("example: ", Style.DIM), text(example, Style.CODE))) for example in one.examples]
+    if one.name == "print":
+        parts += _functions()
     return document(*parts)
+
+
+def _functions() -> list[Block]:
+    """What expressions know besides registers, symbols and memory."""
+    sections: list[Block] = [
+        section(title, table(("function", "what"), [(text(n), text(what)) for n, what in words.items()], titles=False))
+        for title, words in (("functions", WORDS), ("functions of types and of Linux", TYPED_WORDS))
+    ]
+    return [*sections, text(METHODS, Style.DIM)]
 
 
 def _about(session: Session, word: str) -> Document:

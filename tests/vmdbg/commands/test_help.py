@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from tests.guests.build import REPOSITORY
+from vmdbg.session.function_words import TYPED_WORDS, WORDS
 from vmdbg.session.session import Session
 
 
@@ -29,3 +33,19 @@ def test_dashes_ask_for_help_too(session: Session) -> None:
 
 def test_an_unknown_topic_is_answered_with_a_guess(session: Session) -> None:
     assert "did you mean pagewalk" in session.execute("help pagewalkk")
+
+
+def test_help_print_has_every_function_of_expressions(session: Session) -> None:
+    shown = session.execute("help print")
+    words = set(re.findall(r"\w+", shown))
+    missing = set(session.scope.functions) - words - {"i16", "i32", "s16", "s32", "u16", "u32"}
+    assert not missing
+    for name in (*WORDS, *TYPED_WORDS):
+        called = set(re.findall(r"([a-z_0-9]+)(?=\()", name)) or set(re.findall(r"\w+", name))
+        assert called <= set(session.scope.functions), name
+
+
+def test_the_guide_has_the_same_functions() -> None:
+    guide = (REPOSITORY / "docs" / "repl.md").read_text()
+    for name, what in (WORDS | TYPED_WORDS).items():
+        assert f"| `{name}` | {what} |" in guide
