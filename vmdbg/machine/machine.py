@@ -42,6 +42,7 @@ from vmdbg.machine.inputs import (
 from vmdbg.machine.local_apic import TIMER, LocalApicInEngine
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.pc import Backends, Pc, Pins
+from vmdbg.machine.phase import Phase
 from vmdbg.machine.snapshot import (
     MachineState,
     Position,
@@ -104,10 +105,8 @@ class Machine:
         self.engine = make_engine(config.memory, self, cpuid)
         self._intr.pins = self._nmi.pins = self.engine
         self._local_apic = LocalApicInEngine(self.pc.lapic, self.engine, self.scheduler, self._intr)
-        self._phase_tick, self._phase_base, self._phase_deliveries = Tick(0), 0, 0
-        self._position_key: tuple[int, ...] = ()
+        self._phase = Phase(self.engine)
         INTERRUPTION.hurries(self)
-        self._position = Position(Tick(0))
 
     @property
     def clock(self) -> Tick:
@@ -256,26 +255,7 @@ class Machine:
     @property
     def position(self) -> Position:
         """Where the machine is in time."""
-        key = (self.clock, self.engine.delivery_count, self._phase_tick, self._phase_base, self._phase_deliveries)
-        if key != self._position_key:
-            self._position_key, self._position = key, self._find_position()
-        return self._position
-
-    def _find_position(self) -> Position:
-        clock, phase = self.clock, 0
-        if self._phase_tick == clock:
-            phase = self._phase_base
-        return Position(clock, phase + self._fresh_deliveries())
-
-    def _fresh_deliveries(self) -> int:
-        """How many deliveries of this tick _count_phase() has not counted."""
-        return min(self.engine.deliveries_now, self.engine.delivery_count - self._phase_deliveries)
-
-    def _count_phase(self, extra: int) -> None:
-        """Something that retires nothing happened at this tick."""
-        self._phase_base = self.position.phase + extra
-        self._phase_tick = self.clock
-        self._phase_deliveries = self.engine.delivery_count
+        return self._phase.position
 
     def _enter(self, limit: Tick, over_breakpoint: bool) -> Exit:
         self._begin_access()
@@ -350,7 +330,7 @@ class Machine:
                 self._nmi.show()
 
     def _apply(self, data: Input) -> None:
-        self._count_phase(1)
+        self._phase.count()
         match data:
             case NmiButton():
                 self.engine.raise_nmi()
@@ -423,8 +403,7 @@ class Machine:
         self._nmi.restore(state.nmi)
         if state.nmi_pending:
             self.engine.raise_nmi()
-        self._phase_tick, self._phase_base = self.clock, state.phase
-        self._phase_deliveries = self.engine.delivery_count
+        self._phase.restore(state.phase)
 
     def close(self) -> None:
         self.engine.close()

@@ -1,0 +1,64 @@
+"""Which instant of a tick it is: what happened there without retiring an instruction is counted."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vmdbg.machine.snapshot import Position
+from vmdbg.units import Tick
+
+
+class Deliveries(Protocol):
+    """What of an engine says where in time it is."""
+
+    @property
+    def clock(self) -> Tick: ...
+
+    @property
+    def delivery_count(self) -> int: ...
+
+    @property
+    def deliveries_now(self) -> int: ...
+
+
+class Phase:
+    """The phase of the present tick: inputs taken there, and interrupts and exceptions delivered there.
+
+    Inputs are told; deliveries are the engine's to count, which restores its count with nothing. So the phase is kept
+    as what was true at a count of deliveries, and those of this tick that came after it are added when it is asked for.
+    Invariants: `_tick` is the tick that `_counted` is of, and at any later tick it is 0; `_deliveries` is the engine's
+    count when `_counted` was true, so deliveries are in one of the two terms, never in both.
+    """
+
+    def __init__(self, engine: Deliveries) -> None:
+        self._engine = engine
+        self._tick = Tick(0)
+        self._counted = 0
+        self._deliveries = engine.delivery_count
+        self._key: tuple[int, ...] = ()
+        self._position = Position(Tick(0))
+
+    @property
+    def position(self) -> Position:
+        """Where the machine is in time."""
+        engine = self._engine
+        key = (engine.clock, engine.delivery_count, self._tick, self._counted, self._deliveries)
+        if key != self._key:
+            self._key, self._position = key, self._found()
+        return self._position
+
+    def _found(self) -> Position:
+        engine = self._engine
+        fresh = min(engine.deliveries_now, engine.delivery_count - self._deliveries)
+        return Position(engine.clock, (self._counted if self._tick == engine.clock else 0) + fresh)
+
+    def count(self, happened: int = 1) -> None:
+        """So many things that are no deliveries happened now."""
+        self._become(self.position.phase + happened)
+
+    def restore(self, phase: int) -> None:
+        """The engine was restored to an instant of this phase."""
+        self._become(phase)
+
+    def _become(self, phase: int) -> None:
+        self._counted, self._tick, self._deliveries = phase, self._engine.clock, self._engine.delivery_count
