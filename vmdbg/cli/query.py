@@ -29,12 +29,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         allow_abbrev=False,
     )
     parser.add_argument("recording", metavar="RECORDING")
-    parser.set_defaults(json=False, workers=None, symbols=[])
+    parser.set_defaults(json=False, csv=False, workers=None, symbols=[], condition="", count_by="", durations=True)
     _common_options(parser)
     questions = parser.add_subparsers(metavar="QUESTION", required=True, dest="question", parser_class=type(parser))
     _memory_questions(questions)
     _code_questions(questions)
     _event_questions(questions)
+    _linux_questions(questions)
     parser.set_defaults(command=run)
 
 
@@ -45,6 +46,11 @@ def _common_options(parser: argparse.ArgumentParser) -> None:
     """Understood before the question and after it."""
     later = argparse.SUPPRESS
     parser.add_argument("--json", action="store_true", default=later, help="print JSON: an object for each row")
+    parser.add_argument("--csv", action="store_true", default=later, help="print comma-separated values")
+    parser.add_argument(
+        "--if", dest="condition", default=later, metavar="CONDITION", help="only where an expression is true"
+    )
+    parser.add_argument("--count-by", default=later, metavar="FIELDS", help="count rows by columns, as task,function")
     parser.add_argument("--workers", type=number, default=later, metavar="N", help="processes to use (one a core)")
     parser.add_argument(
         "--symbols", action="append", default=later, metavar="FILE", help="an ELF file or System.map; may be repeated"
@@ -84,10 +90,39 @@ def _code_questions(questions: Questions[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("function", metavar="ADDRESS")
     parser.add_argument("--arguments", metavar="N", type=number, default=6, help="how many it takes (6)")
+    parser = _question(questions, "syscalls", "all system calls; of Linux by name", _system_calls)
+    parser.add_argument("calls", metavar="CALL", nargs="*", help="only these: names of Linux, or numbers")
+    parser.add_argument("--failed", action="store_true", help="only those that returned an error")
+    parser.add_argument("--durations", action="store_true", help="how many ticks each took")
+    _of_somebody(parser)
+
+
+def _linux_questions(questions: Questions[argparse.ArgumentParser]) -> None:
+    for name, text, answer in (
+        ("page-faults", "all page faults of Linux", lambda _guest, queries, o: queries.page_faults(o.process)),
+        ("switches", "all switches between tasks of Linux", lambda _guest, queries, o: queries.switches(o.process)),
+        ("wakeups", "who of Linux's tasks woke whom", lambda _guest, queries, o: queries.wakeups(o.process)),
+    ):
+        _of_somebody(_question(questions, name, text, answer))
+    for name, text in (("allocations", "what Linux allocated"), ("frees", "what Linux freed")):
+        parser = _question(questions, name, text, _SLAB[name])
+        parser.add_argument("--size", metavar="BYTES", type=number, help="only of so many bytes")
+        parser.add_argument("--cache", metavar="NAME", default="", help="only of this slab cache")
+        _of_somebody(parser)
     parser = _question(
-        questions, "syscalls", "all system calls", lambda _guest, queries, o: queries.system_calls(o.numbers)
+        questions,
+        "object",
+        "who allocated and freed the objects of Linux at an address",
+        lambda guest, queries, o: queries.object_history(guest.address_of(o.address)),
     )
-    parser.add_argument("numbers", metavar="NUMBER", type=number, nargs="*", help="only these")
+    parser.add_argument("address", metavar="ADDRESS")
+    parser = _question(questions, "profile", "who is found where, at equal distances in time", _profile)
+    parser.add_argument("--every", metavar="TICKS", type=number, help="how far apart (about a millisecond)")
+    _of_somebody(parser)
+
+
+def _of_somebody(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--process", default="", metavar="PROCESS", help="only of this PID or name")
 
 
 def _event_questions(questions: Questions[argparse.ArgumentParser]) -> None:
@@ -135,6 +170,26 @@ _EVENTS: dict[str, Answer] = {
 }
 
 
+_SLAB: dict[str, Answer] = {
+    "allocations": lambda _guest, queries, o: queries.allocations(process=o.process, size=o.size, cache=o.cache),
+    "frees": lambda _guest, queries, o: queries.frees(process=o.process, size=o.size, cache=o.cache),
+}
+
+
+def _system_calls(guest: Guest, queries: Queries, options: argparse.Namespace) -> Any:
+    """By Linux's names where it is Linux, else by numbers."""
+    guest.seek("end")
+    if guest.session.system.find() is not None or options.process or options.failed:
+        return queries.linux_calls(options.calls, process=options.process, failed=options.failed)
+    return queries.system_calls(number(call) for call in options.calls)
+
+
+def _profile(_guest: Guest, queries: Queries, options: argparse.Namespace) -> Any:
+    from vmdbg.queries.profile import EVERY
+
+    return queries.profile(options.every if options.every is not None else EVERY, process=options.process)
+
+
 def _difference(guest: Guest, queries: Queries, options: argparse.Namespace) -> Any:
     return queries.difference(guest.seek(options.before), guest.seek(options.after))
 
@@ -143,6 +198,8 @@ def run(options: argparse.Namespace) -> int:
     """Raises UserError, RecordingError, EngineError."""
     from vmdbg.api.boot import open_recording  # much to load, for this command only
     from vmdbg.cli.history import progress_shown, warn_of_damage
+    from vmdbg.queries.rows import StateDifference
+    from vmdbg.session.questions import condition, counted, default_count
 
     with open_recording(options.recording) as guest, progress_shown("searching") as progress:
         assert guest.recording is not None
@@ -151,8 +208,14 @@ def run(options: argparse.Namespace) -> int:
             guest.load_symbols(path)
         if _names_symbols(options):
             guest.seek("end", progress)
-        found = options.answer(guest, guest.queries.using(workers=options.workers, on_progress=progress), options)
-    _print(found, as_json=options.json)
+        queries = guest.queries.using(workers=options.workers, on_progress=progress)
+        if options.condition:
+            queries = queries.only_if(condition(guest.session, options.condition))
+        found = options.answer(guest, queries, options)
+        if not isinstance(found, StateDifference):
+            fields = options.count_by or default_count(found)
+            found = counted(guest.session, found, fields) if fields else found
+    _print(found, options)
     return 0
 
 
@@ -171,26 +234,37 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _print(found: Any, *, as_json: bool) -> None:
+def _print(found: Any, options: argparse.Namespace) -> None:
     from vmdbg.cli.query_output import as_plain
     from vmdbg.queries.rows import StateDifference
 
-    if as_json:
+    is_difference = isinstance(found, StateDifference)
+    tables = [found.registers, found.memory, found.devices] if is_difference else [found]
+    if options.json:
         json.dump(as_plain(found), sys.stdout)
         sys.stdout.write("\n")
+    elif options.csv:
+        _print_csv(tables)
     else:
-        is_difference = isinstance(found, StateDifference)
-        _print_tables([found.registers, found.memory, found.devices] if is_difference else [found])
+        _print_tables(tables, durations=options.durations)
 
 
-def _print_tables(tables: Sequence[Sequence[Any]]) -> None:
+def _print_csv(tables: Sequence[Sequence[Any]]) -> None:
+    from vmdbg.session.query_rows import csv_lines
+
+    for rows in tables:
+        for line in csv_lines(rows):
+            sys.stdout.write(line + "\n")
+
+
+def _print_tables(tables: Sequence[Sequence[Any]], *, durations: bool) -> None:
     from vmdbg.cli.query_output import table
 
     wanted = [rows for rows in tables if rows]
     for index, rows in enumerate(wanted):
         if index:
             sys.stdout.write("\n")
-        for line in table(rows):
+        for line in table(rows, durations=durations):
             sys.stdout.write(line + "\n")
     if not wanted:
         message("nothing was found")

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from vmdbg.document.layout import printable
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.query_rows import DECIMAL, shown_fields
 
-_DECIMAL = frozenset({"number", "vector"})
+_DECIMAL = frozenset({"number", "vector"}) | DECIMAL
 _SEPARATE = "  "
 LONGEST_CELL = 80
 
@@ -29,11 +31,11 @@ def as_plain(value: Any) -> Any:
     return value
 
 
-def table(rows: Sequence[Any]) -> Iterator[str]:
+def table(rows: Sequence[Any], *, durations: bool = True) -> Iterator[str]:
     """Aligned columns under the fields' names; nothing if there are no rows."""
     if not rows:
         return
-    names = [field.name for field in fields(rows[0])]
+    names = shown_fields(rows[0], durations=durations)
     cells = [[_cell(name, getattr(row, name)) for name in names] for row in rows]
     widths = [max(len(name), *(len(row[column]) for row in cells)) for column, name in enumerate(names)]
     for row in ([*names], *cells):
@@ -44,6 +46,8 @@ def _cell(name: str, value: Any) -> str:
     match value:
         case None:
             text = "-"
+        case bool():
+            text = "yes" if value else "no"
         case Position():
             text = str(value)
         case bytes():
@@ -55,5 +59,5 @@ def _cell(name: str, value: Any) -> str:
         case int():
             text = str(value) if name in _DECIMAL or -10 < value < 10 else f"{value:#x}"
         case _:
-            text = str(value)
+            text = printable(str(value))
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"

@@ -16,7 +16,7 @@ MODULES = (
     "time.when", "time.goto", "time.bookmark", "time.where_was", "time.last_write", "time.query",
     "time.history", "time.diff", "time.fork", "data.set_value", "data.search", "cpu.msr", "devices.screen",
     "code.symbol", "code.context", "linux.processes", "linux.oops", "linux.programs", "linux.types",
-    "linux.trace", "scripting", "devices.send", "devices.input", "time.save",
+    "linux.trace", "linux.slab", "scripting", "devices.send", "devices.input", "time.save",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from vmdbg.queries.rows import CountRow, SampleRow
 
 FUNCTION = "function"
 """A field that every row has which says where code was: the function there."""
-_CODE = ("pc", "caller", "function")
+_CODE = ("pc", "function", "caller")
 
 NameOf = Callable[[int], str]
 """The function at a linear address; "" if nobody knows."""
@@ -47,6 +47,8 @@ def fields_of(row: Any) -> list[str]:
 
 
 def _value(row: Any, field: str, function_at: NameOf) -> str:
+    if field == "caller":
+        return function_at(row.caller) or f"{row.caller:#x}"
     if field != FUNCTION:
         return _text(getattr(row, field))
     place = next(getattr(row, name) for name in _CODE if hasattr(row, name))

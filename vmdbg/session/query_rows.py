@@ -33,7 +33,7 @@ def rows_document(session: Session, rows: Sequence[Any], limit: int, *, duration
         return document(*(text(line) for line in csv_lines(rows)), value=value)
     if not rows:
         return document(text("it never happened", Style.DIM), value=value)
-    names = _shown(rows[0], durations)
+    names = shown_fields(rows[0], durations=durations)
     right = DECIMAL | {"position", "returned"}
     columns = [Column(name, name, name in right) for name in names]
     with elsewhen(session, session.debugger.timeline.end):
@@ -61,7 +61,8 @@ def _plain(value: Json) -> str:
     return "" if value is None else printable(str(value))
 
 
-def _shown(row: Any, durations: bool) -> list[str]:
+def shown_fields(row: Any, *, durations: bool) -> list[str]:
+    """The fields that a table of such rows has."""
     names = [name for name, _ in _fields(row)]
     if "result" not in names:
         return names

@@ -177,6 +177,28 @@ def test_every_question_has_rows(call: Call, recording: Path, question: tuple[st
     assert all(fields | {"position"} <= row.keys() for row in found)
 
 
+def test_rows_are_chosen_by_a_condition_counted_and_written_as_csv(call: Call, recording: Path) -> None:
+    calls = rows(call, recording, "calls", "printk", "--arguments", "1")
+    wanted = calls[0]["arguments"]
+    assert isinstance(wanted, list)
+    chosen = [row for row in calls if row["arguments"] == wanted]
+    assert rows(call, recording, "calls", "printk", "--arguments", "1", "--if", f"rdi == {wanted[0]}") == chosen
+    counts = rows(call, recording, "calls", "printk", "--count-by", "function")
+    assert [(row["what"], row["count"]) for row in counts] == [("printk", len(calls))]
+    done = call("query", recording, "--symbols", sample_kernel(), "calls", "printk", "--csv")
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].startswith("position,function,caller,arguments")
+    assert len(lines) == 1 + len(calls)
+    callers = rows(call, recording, "calls", "printk", "--count-by", "caller")
+    assert ("boot_info_print" in [row["what"] for row in callers], len(callers) > 2) == (True, True)
+    for words, answer in ((("--if", "no_such"), "no_such"), (("--count-by", "moon"), "no 'moon' to count by")):
+        failed = call("query", recording, "--symbols", sample_kernel(), "calls", "printk", *words)
+        assert failed.returncode == 2
+        assert answer in failed.stderr
+    assert "no operating system that vmdbg knows" in call("query", recording, "wakeups").stderr
+    assert sum(int(str(row["count"])) for row in rows(call, recording, "profile", "--every", "10000")) > 100
+
+
 def test_who_wrote_is_the_last_of_the_writes(call: Call, recording: Path) -> None:
     writes = rows(call, recording, "writes", "ticks")
     assert rows(call, recording, "who-wrote", "ticks") == writes[-1:]

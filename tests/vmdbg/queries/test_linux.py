@@ -307,3 +307,18 @@ def test_an_object_has_a_history(trace: Traced) -> None:
     assert rows[0] in history
     assert [row.what for row in history[:2]] == ["allocated", "freed"]
     assert {row.address for row in history} == {rows[0].address}
+
+
+def test_the_prompt_tells_who_allocated_and_freed_an_object(trace: Traced) -> None:
+    guest = trace.guest
+    row = guest.queries.allocations(cache="names_cache", process="cat")[0]
+    freed = next(one for one in guest.queries.object_history(row.address) if one.position > row.position)
+    for position, state in ((freed.position, "in use"), (guest.end, "free")):
+        guest.seek(position)
+        told = guest.session.run(f"slab {row.address + 10:#x}").data
+        assert isinstance(told, dict)
+        assert (told["cache"], told["state"]) == ("names_cache", state)
+        assert str(told["object"]) == f"{row.address:#x}+0xa of 0x1000"
+        if state == "in use":
+            assert str(told["allocated"]).startswith(f"at {row.position} by cat[{row.pid}] in getname")
+    assert "is in no object" in guest.session.execute("slab 0x1000")

@@ -1,4 +1,4 @@
-"""ps, current, dmesg, modules, mounts, files, vmas, kernel-irqs, timers, slab, system: what Linux knows."""
+"""ps, current, dmesg, modules, mounts, files, vmas, kernel-irqs, timers, system: what Linux knows."""
 
 from __future__ import annotations
 
@@ -208,16 +208,6 @@ def timers(session: Session, arguments: Arguments) -> Document:
         for one in session.system.need().timers()
     ]
     return document(table((">cpu", "clock", ">expires", "function", "for", "timer"), rows))
-
-
-@command("slab", Group.SYSTEM, aliases=("slabinfo", "kmem"), examples=("slab",))
-def slab(session: Session, arguments: Arguments) -> Document:
-    """List the kernel's slab caches."""
-    rows = [
-        (text(one.name, Style.LABEL), count(one.object_size), count(one.active), count(one.total), count(one.slabs))
-        for one in session.system.need().slab_caches()
-    ]
-    return document(table(("cache", ">size", ">active", ">total", ">slabs"), rows))
 
 
 @command(
