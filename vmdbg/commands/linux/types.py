@@ -7,6 +7,7 @@ from vmdbg.c.types import CType, NoSuchTypeError
 from vmdbg.c.values import Value
 from vmdbg.document.document import Document, Style, count, document, text
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.os.linux.volatility import volatility_symbols
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
 from vmdbg.session.session import Session
 
@@ -65,7 +66,8 @@ def _shown(found: CType) -> Document:
 
 
 def declare_symbols(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="the ELF file to write; none is ever overwritten")
+    parser.add_argument("file", metavar="FILE", help="the file to write; none is ever overwritten")
+    parser.add_argument("--volatility", action="store_true", help="in JSON, for volatility3, in place of an ELF file")
 
 
 @command("symbols", Group.SYSTEM, declare_symbols, examples=("symbols /tmp/guest.elf",), effect=Effect.FILES)
@@ -73,13 +75,22 @@ def symbols(session: Session, arguments: Arguments) -> Document:
     """Write the kernel's symbols, types and unwind tables as an ELF file that stock gdb reads.
 
     In gdb: `symbol-file FILE`; then `break vfs_read`, `ptype struct file` and `backtrace` work without a debug
-    package. The addresses are those of this boot.
+    package. The addresses are those of this boot. volatility3 looks for DIR/linux/NAME.json.
     """
     path = session.files.place(arguments.file)
-    data = session.system.need().gdb_elf()
+    linux = session.system.need()
+    data = volatility_symbols(linux.kernel) if arguments.volatility else linux.gdb_elf()
     try:
         with path.open("xb") as file:
             file.write(data)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    return document(text(f"{path}: "), count(len(data)), text("in gdb: ") + text(f"symbol-file {path}", Style.CODE))
+    shown = text(f"{path}: ")
+    if not arguments.volatility:
+        return document(shown, count(len(data)), text("in gdb: ") + text(f"symbol-file {path}", Style.CODE))
+    place = path.resolve().parent
+    lies = place.name == "linux"
+    where = text("") if lies else text("in a directory DIR/linux: ")
+    use = f"vol -s {place.parent if lies else 'DIR'} -f CORE linux.pslist"
+    return document(shown, count(len(data)), where + text(use, Style.CODE))
+
