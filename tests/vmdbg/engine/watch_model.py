@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vmdbg.engine.exits import Access, Exit, Stepped, WatchHit, WatchpointHit
-from vmdbg.engine.port import CpuSnapshot, Engine
+from vmdbg.engine.port import Engine
+from vmdbg.engine.processor import CpuSnapshot
 from vmdbg.engine.stops import Watchpoint
 from vmdbg.units import PAGE_SIZE, Linear, Physical
 
