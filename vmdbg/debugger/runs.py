@@ -187,7 +187,9 @@ class StepRun:
         debugger.points.arm(debugger.engine)
         engine = debugger.engine
         deliveries, inputs = engine.delivery_count, debugger.timeline.history.taken()
-        outcome = debugger.timeline.step()
+        outcome = debugger.timeline.step(patient=False)
+        if isinstance(outcome, StopRequested):
+            return None
         if not isinstance(outcome, Stepped):
             stop = judge(debugger, outcome)
             if stop is not None:

@@ -58,6 +58,8 @@ RFLAGS_IF = 0x200
 SERIAL_PORTS = 4
 DEBUG_CONSOLE = -1
 NEVER = Tick(1 << 63)
+LONGEST_WAIT = 20_000_000
+"""Ticks that a step of a halted CPU passes before it comes back: timers may tick and never wake it."""
 
 EngineFactory = Callable[[int, Bus, CpuidTable], Engine]
 
@@ -193,6 +195,8 @@ class Machine:
             self._take_inputs(clock)
             bound = min(limit, self._barrier)
             if self.halted and not self._wake():
+                if INTERRUPTION.wanted:
+                    return StopRequested()
                 forever = self._idle(bound)
                 if forever is not None:
                     return forever
@@ -218,11 +222,13 @@ class Machine:
         """What stop_by() said no longer holds."""
         self._barrier = NEVER
 
-    def step(self) -> Outcome:
+    def step(self, limit: Tick = NEVER) -> Outcome:
         """Take one input that is due, deliver one interrupt or exception, or else run one instruction.
 
-        A halted CPU first waits for the next input or interrupt.
+        A halted CPU first waits for the next input or interrupt: to `limit` and no further, which is LimitReached. It
+        waits LONGEST_WAIT at a time, each of which ends with StopRequested.
         """
+        wait_end = min(limit, Tick(self.clock + LONGEST_WAIT))
         while self.ending is None:
             self._take_deadlines()
             data = self.inputs.take(self.clock)
@@ -230,7 +236,9 @@ class Machine:
                 self._apply(data)
                 return self.ending or Stepped()
             if self.halted and not self._wake():
-                forever = self._idle(None)
+                if self.clock >= wait_end:
+                    return LimitReached() if self.clock >= limit else StopRequested()
+                forever = self._idle(wait_end)
                 if forever is not None:
                     return forever
                 continue

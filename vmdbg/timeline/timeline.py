@@ -16,7 +16,7 @@ from vmdbg.engine.stops import Stops
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.inputs import Edit, Input
-from vmdbg.machine.machine import Machine
+from vmdbg.machine.machine import NEVER, Machine
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline import stops
@@ -194,27 +194,35 @@ class Timeline:
             if not over_breakpoint and not self.history.is_due and stops.at_breakpoint(self.machine.engine):
                 return BreakpointHit()
             over_breakpoint = False
-            outcome = self.machine.step()
+            outcome = self.machine.step(Tick(target.tick + 1))
             if not isinstance(outcome, Stepped):
                 return outcome
         return LimitReached()
 
-    def step(self) -> TimelineOutcome:
+    def step(self, *, patient: bool = True) -> TimelineOutcome:
         """Go to the next instant: one input, one delivery or one instruction further.
 
-        A halted CPU first waits for the next input or interrupt.
+        A halted CPU first waits for the next input or interrupt; if not `patient` that may end early: StopRequested.
         """
         INTERRUPTION.check()
         if self._closed and self.position >= self._end:
             return self.machine.ending or EndOfHistory()
         before = self.position
-        outcome = self.machine.step()
+        outcome = self.machine.step(self._farthest)
+        while patient and isinstance(outcome, StopRequested) and self.machine.halted:
+            INTERRUPTION.check()
+            outcome = self.machine.step(self._farthest)
         if self._closed and self.position > self._end:
             with self.undisturbed():
                 self.go(self._end)
             return EndOfHistory()
         self._passed(before)
         return outcome
+
+    @property
+    def _farthest(self) -> Tick:
+        """How far a halted CPU may wait: just beyond the end of a closed history."""
+        return Tick(self._end.tick + 1) if self._closed else NEVER
 
     def _passed(self, before: Position) -> None:
         """The machine moved forwards from `before`."""
@@ -363,7 +371,8 @@ class Timeline:
         self._back_to_halt()
         while True:
             before = self.position
-            self.machine.step()
+            while isinstance(self.machine.step(Tick(now.tick + 1)), StopRequested) and self.machine.halted:
+                pass
             if self.position >= now or self.position == before:
                 return before
 
