@@ -30,6 +30,18 @@ from vmdbg.units import Physical
 MIB = 1 << 20
 MEMORY = 24 * MIB
 MULTIBOOT = struct.pack("<8I", 0x1BADB002, 1 << 16, 0xE4514FFE - (1 << 16), *[0x100000] * 2, 0, 0, 0x100020)
+RELOCATABLE = struct.pack("<HHIIIII", 10, 0, 24, 0x100000, 0xFFFFFF, 0x1000, 1)
+
+
+def _multiboot2(tags: bytes) -> bytes:
+    """A header with tags, each of which fills whole multiples of 8 bytes."""
+    size = 16 + len(tags) + 8
+    head = struct.pack("<4I", 0xE85250D6, 0, size, -(0xE85250D6 + size) & 0xFFFFFFFF)
+    return head + tags + struct.pack("<HHI", 0, 0, 8)
+
+
+ADDRESSES = struct.pack("<HHIIIII", 2, 0, 24, 0x100000, 0x100000, 0, 0)
+MULTIBOOT2 = _multiboot2(ADDRESSES + struct.pack("<HHIII", 3, 0, 12, 0x100040, 0))
 VALID = (
     bzimage(PACKERS["lz4"](vmlinux())),
     bzimage(PACKERS["gzip"](vmlinux()), xloadflags=0),
@@ -39,6 +51,9 @@ VALID = (
     elf64([Part(0, note(b"Xen", 18, struct.pack("<I", 0x200000)), type=NOTE), Part(0x200000, bytes(64))], 0),
     MULTIBOOT + bytes(64),
     bytes(510) + b"\x55\xaa",
+    bytes(510) + b"\x55\xaa" + bytes(3000),
+    MULTIBOOT2 + bytes(64),
+    elf32([Part(0x200000, _multiboot2(RELOCATABLE) + bytes(64))], 0x200020),
 )
 
 values = st.one_of(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+import vmdbg
 from devices.keyboard.keys import KeyInput, typed_keys
 from devices.serial.feed import SerialInput
 from tests.vmdbg.boot.builders import assemble, input_file
@@ -222,3 +224,28 @@ def test_a_disk_larger_than_memory_is_refused_with_what_would_do() -> None:
     with pytest.raises(UserError, match=r"the disk guest of 4 MiB does not fit .* --memory"):
         boot_image(BootOptions(4 * MIB, input_file(sector + bytes(4 * MIB - 512))))
     assert boot_image(BootOptions(1 * MIB, input_file(sector))).start.general["rdx"] == 0x80
+
+
+def test_keys_are_recorded_and_come_again(tmp_path: Path) -> None:
+    body = """
+    .key:
+        mov ah, 0
+        int 0x16
+        cmp al, 'q'
+        jne .key
+    """
+    sector = assemble(f"bits 16\norg 0x7c00\n{body}\n{END}")
+    with vmdbg.launch(sector, memory="4M", record=tmp_path / "keys.rec") as guest:
+        guest.run(150_000_000)
+        guest.type_keys("hello ")
+        guest.run(150_000_000)
+        guest.type_keys("q")
+        guest.run()
+        ended = guest.digest()
+        guest.seek("50%")
+        middle = guest.position, guest.digest()
+    with vmdbg.open_recording(tmp_path / "keys.rec") as again:
+        again.seek("end")
+        assert again.digest() == ended
+        again.seek(middle[0])
+        assert (again.position, again.digest()) == middle
