@@ -214,9 +214,10 @@ class Features(Protocol):
 
 
 class Monitor(Protocol):
-    def run(self, command: str, write: Callable[[str], None], /) -> str:
-        """Run a ``monitor`` command. `write` streams text to the client's console at once; the result comes
-        last.
+    def run(self, command: str, write: Callable[[str], None], check: Callable[[], None], /) -> str:
+        """Run a ``monitor`` command. `write` streams text to the client's console at once; the result comes last.
+
+        `check` is to be called in the course of what takes long; it raises where nobody waits for the result any more.
         """
         ...
 

@@ -85,7 +85,7 @@ class Toy:
     def annex(self, name: str) -> str | None:
         return target_xml("i386", LAYOUT) if name == "target.xml" else None
 
-    def run(self, command: str, _write: Callable[[str], None]) -> str:
+    def run(self, command: str, _write: Callable[[str], None], _check: Callable[[], None]) -> str:
         if command != "eax":
             return f"unknown command {command!r}; try eax\n"
         return f"eax is {self.registers['eax']}\n"

@@ -123,7 +123,7 @@ def _monitor(context: Context, command: str) -> Reply:
         raise UnsupportedError("no monitor commands")
     say_unsaid(context)
     try:
-        result = monitor.run(command, lambda text: console(context, text))
+        result = monitor.run(command, lambda text: console(context, text), context.check)
     except TargetError as error:
         result = f"{error}\n"
     if len(result) > CONSOLE_CHUNK:

@@ -27,7 +27,7 @@ from gdbstub.requests.memory import MemoryRequest
 from gdbstub.requests.qemu import QemuRequest
 from gdbstub.requests.registers import RegistersRequest, WriteRegister
 from gdbstub.requests.threads import ThreadsRequest
-from gdbstub.requests.tracing import TracingRequest
+from gdbstub.requests.tracing import EnableTracepoint, StartTrace, TracingRequest
 from gdbstub.requests.transfer import TransferRequest
 from gdbstub.session import (
     breakpoints,
@@ -73,6 +73,7 @@ _FEATURES: tuple[tuple[Any, Callable[[Context, Any], Reply]], ...] = (
 _NEEDS_PROCESS = (
     *get_args(MemoryRequest | RegistersRequest | BreakpointsRequest),
     *(WhyStopped, Resume, ResumeThreads, ReverseStep, ReverseContinue, InterruptAll),
+    *(StartTrace, EnableTracepoint),
 )
 _ANSWERS: Mapping[type[KnownRequest], Callable[[Context, Any], Reply]] = {
     request: answer for union, answer in _FEATURES for request in get_args(union)

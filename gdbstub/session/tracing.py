@@ -95,6 +95,8 @@ def _define(
                 raise TargetError(f"more than {MAX_TRACEPOINTS} tracepoints")
             if request.steps > MAX_STEPS:
                 raise TargetError(f"while-stepping {request.steps}: at most {MAX_STEPS} steps are collected")
+            if (number, address) in trace.points:
+                _remove(context, trace.points[number, address])
             trace.points[number, address] = Traced(request)
         case TracepointActions(number, address, actions, step_actions):
             _add_actions(_traced(trace, number, address), actions, step_actions)

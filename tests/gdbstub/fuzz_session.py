@@ -125,6 +125,9 @@ def write_corpus(directory: Path) -> None:
         "parse": [packets[-1] for packets in payloads],
         "agent": [*binary, bytes((Op.REG, 0, 0, Op.IF_GOTO, 0, 7, Op.DUP, Op.END))],
     }
+    define, actions = b"QTDP:1:1000:E:2:0-", b"QTDP:-1:1000:R3M-1,1010,4SR1X2,2201"
+    tracing = [b"QTinit", b"QTDV:1:5:0:68", define, actions, b"QTStart", b"c", b"QTStop", b"QTFrame:0", b"g"]
+    seeds["session"] += [b"".join(map(framed, tracing)), framed(b"QCatchSyscalls:1;1;2")]
     for name, contents in seeds.items():
         (directory / name).mkdir(parents=True, exist_ok=True)
         for number, content in enumerate(contents):

@@ -147,7 +147,7 @@ class Machine:
     def annex(self, name: str) -> str | None:
         return self.annexes.get(name)
 
-    def run(self, command: str, write: Callable[[str], None]) -> str:
+    def run(self, command: str, write: Callable[[str], None], _check: Callable[[], None]) -> str:
         if command == "stream":
             write("one\n")
             return "two\n"

@@ -180,6 +180,19 @@ def test_what_a_client_leaves_behind_is_taken_back(bench: Bench) -> None:
     assert not bench.machine.points
 
 
+def test_a_client_without_a_process_traces_nothing(bench: Bench) -> None:
+    bench.client.send("!", "D;1", "QTinit", DEFINE)
+    assert bench.client.ask("QTStart").startswith(b"E.no process")
+    bench.client.session.closed()
+    assert not bench.machine.points
+
+
+def test_a_tracepoint_that_is_defined_again_while_it_traces_is_taken_out(bench: Bench) -> None:
+    bench.setup(DEFINE)
+    assert bench.client.ask(DEFINE) == b"OK"
+    assert not bench.machine.points
+
+
 @pytest.mark.parametrize(
     ("packet", "why"),
     [

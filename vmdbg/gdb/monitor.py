@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gdbstub.errors import TargetError
 from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
+from vmdbg.errors import UserError
 from vmdbg.gdb.helper_commands import COMMANDS, NextRun
 from vmdbg.gdb.qemu import monitor as qemu
 from vmdbg.os.linux.current_locator import CurrentTask
@@ -30,8 +32,9 @@ class GuestMonitor:
         self._symbols = symbols
         self._session: Session | None = None
 
-    def run(self, command: str, _write: Callable[[str], None]) -> str:
+    def run(self, command: str, _write: Callable[[str], None], check: Callable[[], None]) -> str:
         session = self._opened()
+        session.progress = lambda _done: _checked(check)
         found = qemu.answer(session, command)
         return session.execute(command) if found is None else found
 
@@ -67,3 +70,11 @@ class GuestMonitor:
         for command in COMMANDS:
             session.registry.add(command)
         return session
+
+
+def _checked(check: Callable[[], None]) -> None:
+    """Raises UserError, as a command's own refusals are."""
+    try:
+        check()
+    except TargetError as error:
+        raise UserError(str(error)) from error

@@ -172,6 +172,7 @@ def test_a_process_is_a_breakpoints_condition(tmp_path: Path) -> None:
             "print $lx_pid == $lx_tid && $lx_pid == ((struct task_struct *)$lx_task)->pid",
             "print *(struct list_head *)&((struct task_struct *)$lx_task)->tasks",
             "print file->f_path.dentry->d_name.name",
+            "print ((unsigned (*)(unsigned long)) jiffies_to_msecs)(250)",
             "info threads",
             "backtrace",
             "delete",
@@ -188,6 +189,7 @@ def test_a_process_is_a_breakpoints_condition(tmp_path: Path) -> None:
     assert "$2 = 1" in output
     assert "next = 0xffff" in output
     assert re.search(r'\$4 = .* "uptime"', output), output
+    assert "$5 = 1000" in output
     assert re.search(r"ring 0, head \(\d+\)", output), output
     assert re.findall(r"^#\d+ .*? in (\w+) \(", output, re.M)[:3] == ["vfs_read", "ksys_read", "do_syscall_64"]
     assert "the kernel has something wrong to report: monitor oops shows it" in output

@@ -202,7 +202,7 @@ def _here(image: bytes) -> Iterator[Ask]:
         made.debugger.wait()
         assert "r" in made.output
         monitor = GuestMonitor(made.debugger)
-        yield lambda line: monitor.run(line, lambda _text: None)
+        yield lambda line: monitor.run(line, lambda _text: None, lambda: None)
 
 
 @pytest.fixture(params=PROGRAMS, scope="module")
