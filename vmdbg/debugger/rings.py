@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from vmdbg.debugger.actions import Continue, Step, StepMode
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.interruptions import Came, what_came
 from vmdbg.debugger.judge import counted, would_stop
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import EventStop, ExceptionStop, HistoryStart, Interrupted, StepDone, Stop
@@ -161,6 +162,15 @@ def _back(debugger: Debugger, wanted: Callable[[Stop], bool]) -> Stop:
         last[:] = [(stop, own)]
         return True
 
+    with timeline.undisturbed():
+        if timeline.position > timeline.start:
+            here = timeline.position
+            before, came = what_came(debugger)
+            last_delivery = engine.delivery()
+            led_here = came is Came.DELIVERY and last_delivery is not None and wanted(ExceptionStop(last_delivery))
+            timeline.go(before if led_here else here)
+            if led_here:
+                return StepDone()
     debugger.points.arm(engine)
     with timeline.undisturbed() as stops:
         catches = replace(stops.catches, events=stops.catches.events | {EventKind.RING})

@@ -138,6 +138,30 @@ def _in_processes(session: Session) -> None:
     assert "work_here" not in session.execute(f"symbol {places[1]:#x}"), "insmod runs now"
 
 
+@pytest.mark.usefixtures("module")
+def test_the_first_instruction_of_a_program_and_what_lies_before_it(made: Guest, program: Path) -> None:
+    session = Session(made.debugger, catalog.commands(), allowed=~Effect.NONE)
+    session.run(f"symbol-file {program}")
+    session.run("tbreak --pending main")
+    _continue(session)
+    main = session.debugger.position
+    session.run("break finalize_exec")
+    session.run("reverse-continue")
+    session.run("delete all")
+    session.run("until-user tool")
+    first = session.debugger.position
+    assert (session.debugger.cpu.ring, first < main) == (3, True)
+    session.run("reverse-stepi")
+    assert session.debugger.cpu.ring == 0
+    assert "iret" in session.execute("disassemble linear_pc 1")
+    assert "system call" not in session.execute("bt"), "the new program has made none"
+    session.run("stepi")
+    assert session.debugger.position == first
+    session.run("reverse-stepi 2")
+    session.run("stepi 2")
+    assert session.debugger.position == first
+
+
 def test_waiting_for_names_leaves_no_trace(made: Guest, module: Path, program: Path) -> None:
     """With reports caught, code that comes in looked at, and stops in it: the guest ends up as if left alone."""
     session = Session(made.debugger, catalog.commands(), allowed=~Effect.NONE)

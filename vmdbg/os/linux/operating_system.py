@@ -41,6 +41,8 @@ from vmdbg.units import Linear
 LINKED_TEXT = 0xFFFF_FFFF_8100_0000
 """`_text` of a kernel with the usual CONFIG_PHYSICAL_START of 16 MiB."""
 
+SYSCALL_ENTRY = "entry_SYSCALL_64"
+LAST_CALL = 1 << 31
 LOADING = ("parse_args", "do_init_module", "finalize_exec")
 
 
@@ -106,17 +108,16 @@ class Linux:
         return self._with_arguments(self.unwinder.sleeping(value), value)
 
     def _with_arguments(self, trace: Backtrace, task: Value) -> Backtrace:
-        return Backtrace(
-            tuple(self._frame_with_arguments(frame, task) for frame in trace.frames),
-            trace.complete,
-            trace.stopped,
-        )
+        frames = trace.frames
+        pairs = zip((None, *frames), frames, strict=False)
+        shown = (self._frame_with_arguments(inner, frame, task) for inner, frame in pairs)
+        return Backtrace(tuple(shown), trace.complete, trace.stopped)
 
-    def _frame_with_arguments(self, frame: Frame, task: Value) -> Frame:
+    def _frame_with_arguments(self, inner: Frame | None, frame: Frame, task: Value) -> Frame:
         """At a function's first instruction its arguments are still where the ABI puts them; the outermost
         frame of a system call has the registers it was made with."""
         shown: tuple[tuple[str, str], ...] = ()
-        if frame.kind is FrameKind.USER and frame.number and frame.registers.get("orig_rax", -1) < 1 << 31:
+        if inner is not None and _made_system_call(inner, frame):
             call = self.invocation(frame.registers, task)
             shown = (("system call", str(call)),)
         elif frame.location is not None and not frame.location.offset:
@@ -218,6 +219,19 @@ class Linux:
         if found is None:
             return None
         return replace(found, backtrace=self._with_arguments(found.backtrace, self.kernel.current_task()))
+
+
+def _made_system_call(inner: Frame, frame: Frame) -> bool:
+    """Whether user space, at `frame`, called the kernel, at `inner`, and the registers are still those of the call.
+
+    SYSCALL leaves rip in rcx: a program that execve() has just started has not. What exceptions leave where a call has
+    its number is their error code.
+    """
+    if frame.kind is not FrameKind.USER or inner.location is None:
+        return False
+    registers = frame.registers
+    entered = inner.location.symbol.name.startswith(SYSCALL_ENTRY)
+    return entered and registers.get("rcx") == frame.pc and registers.get("orig_rax", LAST_CALL) < LAST_CALL
 
 
 class LinuxDetector:

@@ -69,7 +69,25 @@ class Unwinder:
         """From the processor's registers on."""
         view = self._kernel.view
         registers = {name: view.register(name) for name in _GENERAL}
+        if registers["rip"] == self._system_call_entry() and not view.register("cpl") & 3:
+            return self._entered(registers)
         return self._run(task, State(registers, FrameKind.CURRENT, exact=True), bool(view.register("cpl") & 3))
+
+    def _system_call_entry(self) -> int | None:
+        """Not every view knows MSRs: dumps of other machines do not."""
+        try:
+            return self._kernel.view.register("lstar")
+        except KeyError:
+            return None
+
+    def _entered(self, registers: dict[str, int]) -> Backtrace:
+        """At the instruction where SYSCALL comes in: on no stack of the kernel's, with all registers the caller's."""
+        state = State(registers, FrameKind.CURRENT, exact=True)
+        self._add(state)
+        state.registers = registers | {"rip": registers["rcx"], "orig_rax": registers["rax"]}
+        state.kind = FrameKind.USER
+        self._add(state)
+        return Backtrace(tuple(state.frames), True, "")
 
     def interrupted(self, task: Value, registers: dict[str, int]) -> Backtrace:
         """From a `pt_regs` that an exception saved."""

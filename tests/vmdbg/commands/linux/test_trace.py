@@ -42,6 +42,8 @@ def test_system_calls_are_caught_by_name(linux: Session) -> None:
     for _ in range(2):
         shown = linux.execute("continue").splitlines()[0]
         assert re.match(r"caught \S+\[\d+\] (write\(fd=|openat\()", shown), shown
+        assert "entry_SYSCALL_64" in linux.execute("bt")
+        assert "(system call=" in linux.execute("bt")
     there = linux.debugger.position
     linux.run("reverse-continue")
     linux.run("continue")

@@ -109,3 +109,15 @@ def test_nothing_of_it_leaves_a_trace(user: tuple[Session, PLACES]) -> None:
         while debugger.position < end:
             debugger.timeline.advance(end)
     assert debugger.timeline.digest_here() == seen
+
+
+def test_back_to_user_from_where_a_delivery_led(user: tuple[Session, PLACES]) -> None:
+    session, at = user
+    run_to(session.debugger, at["three"])
+    session.run("stepi")
+    assert session.debugger.cpu.ring == 0
+    session.run("reverse-until-user")
+    assert (session.debugger.pc, session.debugger.cpu.ring) == (at["three"], 3)
+    session.run("stepi")
+    session.run("reverse-next-syscall")
+    assert session.debugger.pc == at["three"]
