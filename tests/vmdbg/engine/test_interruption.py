@@ -17,7 +17,7 @@ import pytest
 
 from tests.guests.build import assemble
 from tests.vmdbg.engine.watch_model import BOTH
-from vmdbg.engine.exits import LimitReached, StopRequested, Stuck
+from vmdbg.engine.exits import LimitReached, Stepped, StopRequested, Stuck
 from vmdbg.engine.stops import Breakpoints, Watchpoint
 from vmdbg.engine.unicorn.bare import CODE, CODE64, DATA, HANDLERS, IDT, STACK, BareCpu
 from vmdbg.units import Linear, Tick
@@ -189,3 +189,35 @@ def test_a_second_signal_is_not_held_back() -> None:
         while waiting.poll() is None and time.monotonic() < deadline:
             waiting.send_signal(signal.SIGTERM)
         assert waiting.wait(10) == 7
+
+
+def _breakpoint_on_the_frames(cpu: BareCpu) -> None:
+    """Delivering #DB stores what DR0 watches, which is a #DB again: no instruction comes between."""
+    cpu.write(IDT + 16, (HANDLERS + 1 | CODE64 << 16 | 0x8E01 << 32).to_bytes(8, "little"))
+    tss = 0x3000 - 0x80
+    cpu.write(tss + 0x24, STACK.to_bytes(8, "little"))
+    cpu.engine.write_registers({"tr_base": tss, "tr_limit": 0x67, "dr0": STACK - 8, "dr7": 0x402 | 9 << 16})
+
+
+def test_a_breakpoint_of_the_guest_that_its_own_exception_hits_is_stuck_too() -> None:
+    with _cpu(f"mov [{STACK - 8}], rax") as cpu:
+        _breakpoint_on_the_frames(cpu)
+        assert cpu.engine.run(NEVER) == Stuck()
+        assert cpu.engine.deliveries_now == cpu.engine.delivery_count
+
+
+def test_its_exceptions_come_one_at_a_time_in_steps_and_at_a_limit() -> None:
+    digests = []
+    for stepped in (False, True):
+        with _cpu(f"mov [{STACK - 8}], rax") as cpu:
+            _breakpoint_on_the_frames(cpu)
+            length = 8
+            if stepped:
+                assert cpu.engine.step() == Stepped()
+            else:
+                assert cpu.engine.run(Tick(cpu.engine.clock + length)) == LimitReached()
+            assert (cpu.engine.clock, cpu.engine.delivery_count) == (length, 1)
+            digests.append(cpu.engine.cpu_digest_bytes())
+            assert [cpu.engine.step() for _ in range(3)] == [Stepped()] * 3
+            assert cpu.engine.delivery_count == 4
+    assert digests[0] == digests[1]

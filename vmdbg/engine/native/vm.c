@@ -190,13 +190,16 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
 {
     Vm *vm = vm_current;
 
+    bool ran = vm->block_size;
+
     (void)request;
     repeat_notice(vm);
     vm->block_size = vm->in_single = 0;
     CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
     if (vm->restart.at_once && restart_pending(vm))
         return run_single(vm);
-    data_breakpoint_trap(vm);
+    if (ran)
+        data_breakpoint_trap(vm);
     if (vm_must_end(vm))
         vm_stop_between(vm, EXIT_WATCHPOINT);
     if (at_limit(vm) || (vm->step_once && vm->stepped)) {
@@ -207,6 +210,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
         vm_stop_between(vm, EXIT_STUCK);
         return false;
     }
+    data_breakpoint_trap(vm);               /* of what a delivery stored: for ever, where that is its own frame */
     if (vm_interrupt_due(vm) && !vm->watch_recording) {
         deliver_interrupt(vm);
         vm->breakpoint_suppressed = 0;
