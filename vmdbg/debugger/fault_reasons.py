@@ -42,7 +42,7 @@ _CACHES = ("invlpg", "invpcid", "invd", "wbinvd")
 _MSRS = ("rdmsr", "wrmsr", "swapgs", "rdpmc")
 _PRIVILEGED = frozenset((*_TABLES, *_CACHES, *_MSRS, "hlt", "lmsw", "clts", "sysret", "sysretq", "sysexit"))
 _BY_IO_PRIVILEGE = frozenset(("in", "out", "insb", "insw", "insd", "outsb", "outsw", "outsd", "cli", "sti"))
-_UNALIGNED = ("movu", "lddqu", "movs", "movlp", "movhp", "pinsr", "cvts")
+_UNALIGNED = ("movu", "movdqu", "lddqu", "pcmpestr", "pcmpistr")
 """Beginnings of SSE mnemonics whose 16-byte operands, if they have any, may lie anywhere."""
 
 
@@ -58,7 +58,7 @@ def delivery_failure(machine: Machine, delivery: Delivery) -> str:
     if delivery.handler:
         return ""
     fault = _Fault(machine, delivery)
-    return fault.gate(delivery.vector, software=False) or fault.no_stack()
+    return fault.gate(delivery.vector, software=False) or fault.no_stack(delivery.vector)
 
 
 class _Fault:
@@ -160,12 +160,20 @@ class _Fault:
         problems = entries[0].problems if entries else ()
         return f"{name}: {problems[0]}" if problems else ""
 
-    def no_stack(self) -> str:
-        """Whether what an exception pushes has no place to go to."""
+    def no_stack(self, vector: int) -> str:
+        """Whether what an exception of this vector pushes has no place to go to."""
+        if self._is_long and (number := self._interrupt_stack(vector)):
+            raw = self._read(self._read_register("tr_base") + 36 + 8 * (number - 1), 8)
+            return self._not_pushable(f"IST{number} of the TSS", int.from_bytes(raw, "little"), 0)
         if self._delivery.cpl and self._mode.is_protected:
             return self._no_inner_stack()
         rsp = self._delivery.rsp
         return self._not_pushable("rsp", rsp, self._read_register("ss_base") if not self._is_long else 0)
+
+    def _interrupt_stack(self, vector: int) -> int:
+        """The number of the IST pointer that the gate names, 0 for none."""
+        gate = decode_gate(self._read(self._read_register("idtr_base") + 16 * vector, 16), self._is_long)
+        return gate.ist if isinstance(gate, Gate) else 0
 
     def _no_inner_stack(self) -> str:
         """Of ring 0, which the TSS names (SDM 3A 8.2.1, 8.7)."""

@@ -187,3 +187,17 @@ def test_an_exception_of_ring_3_without_a_stack_for_ring_0_is_told() -> None:
     with guest(assemble(HEAD.format(limit=0xFFF) + PROTECTED.format(body=body))) as made:
         shown = Session(made.debugger, catalog.commands(), allowed=~Effect.NONE).execute("continue")
         assert "hlt is for ring 0, and this is ring 3; its handler could not be entered: SS0 of the TSS is" in shown
+
+
+def test_a_stack_that_a_gate_names_and_that_is_nowhere_is_told() -> None:
+    body = """
+        mov byte [idt + 13 * 16 + 4], 1
+        mov byte [idt + 14 * 16 + 5], 0
+        mov byte [idt + 8 * 16 + 5], 0
+        mov rbx, 0x8000000000000000
+        mov rax, [rbx]
+    """
+    with guest(assemble(HEAD.format(limit=0xFFF) + LONG.format(body=body, limit=0xFFF))) as made:
+        shown = Session(made.debugger, catalog.commands(), allowed=~Effect.NONE).execute("continue")
+        assert "is at 0x8000000000000000, which is not canonical; its handler could not be entered: nothing" in shown
+        assert "can be pushed where IST1 of the TSS is, 0x0: PML4E: not present" in shown
