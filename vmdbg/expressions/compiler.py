@@ -204,13 +204,13 @@ class _Compiler:
         rest = [(COMPARE[type(op)], self.compile(value)) for op, value in zip(node.ops, node.comparators, strict=True)]
         if len(rest) == 1:
             operation, other = rest[0]
-            return lambda run: operation(_plain(first(run)), _plain(other(run)))
+            return lambda run: operation(*_comparable(first(run), other(run)))
 
         def chain(run: _Run) -> bool:
-            left = _plain(first(run))
+            left = first(run)
             for operation, other in rest:
-                right = _plain(other(run))
-                if not operation(left, right):
+                right = other(run)
+                if not operation(*_comparable(left, right)):
                     return False
                 left = right
             return True
@@ -344,6 +344,13 @@ def _check_arguments(name: str, function: Callable[..., Any], arguments: list[_C
         wanted.bind(*arguments)
     except TypeError as error:
         raise ExpressionError(f"{name}(): {error}") from error
+
+
+def _comparable(left: Any, right: Any) -> tuple[Any, Any]:
+    """Beside text, an array of characters or a pointer to them counts as the text that is there."""
+    if isinstance(left, str) or isinstance(right, str):
+        return left, right
+    return _plain(left), _plain(right)
 
 
 def _plain(value: Any) -> Any:

@@ -277,9 +277,14 @@ def test_a_condition_is_looked_at_where_each_row_happened(trace: Traced) -> None
         str(call.position) for call in calls if int(call.arguments.rpartition("count=")[2]) > 100
     ]
     (pid,) = {call.pid for call in trace.guest.queries.linux_calls(["openat"], process="cat", failed=True)}
-    by_task = session.run(f"query syscalls if current().pid == {pid}").data
-    assert isinstance(by_task, list)
-    assert len(by_task) == len(trace.guest.queries.linux_calls(process=str(pid)))
+    whose = trace.guest.queries.linux_calls(process=str(pid))
+    for words, number in (
+        (f"current().pid == {pid}", len(whose)),
+        (f'current().pid == {pid} and current().comm == "cat"', sum(call.task == "cat" for call in whose)),
+    ):
+        by_task = session.run(f"query syscalls if {words}").data
+        assert isinstance(by_task, list)
+        assert len(by_task) == number > 5
     assert "no register, symbol or variable 'nothing_there'" in session.execute("query switches if nothing_there")
 
 
