@@ -47,26 +47,22 @@ class NameSearch:
             self._types[key] = next((one for one in candidates if one is not None), None)
         return self._types[key]
 
-    def variable(self, name: str, near: Any = None) -> Any:
-        """The entry that defines a variable outside of functions, of the unit `near` if that has one; None."""
-        if near is not None and (found := self._variable_in(near, name)) is not None:
-            return found
+    def variable_at(self, name: str, address: int) -> Any:
+        """The entry that defines a variable whose symbol is at an address; None."""
+        info = self._file.section(".debug_info")
+        if not isinstance(info, Window) or self._is_small(info):
+            return self._variable(name)
+        needle = b"\x03" + address.to_bytes(self._file.address_size, "little")
         if name not in self._variables:
-            candidates = (self._variable_in(unit, name) for unit in self._units_with(name))
+            candidates = (self._variable_in(unit, name) for unit in self._units_at(info, info.find_all(needle)))
             self._variables[name] = next((one for one in candidates if one is not None), None)
         return self._variables[name]
 
-    def variable_at(self, name: str, address: int) -> Any:
-        """As variable(), where the address that its entry has is known: one unit is read in place of many."""
-        info = self._file.section(".debug_info")
-        if not isinstance(info, Window) or self._is_small(info):
-            return self.variable(name)
-        needle = b"\x03" + address.to_bytes(self._file.address_size, "little")
-        for unit in self._units_at(info, info.find_all(needle)):
-            found = self._variable_in(unit, name)
-            if found is not None:
-                return found
-        return None
+    def _variable(self, name: str) -> Any:
+        if name not in self._variables:
+            candidates = (self._variable_in(unit, name) for unit in self._file.units())
+            self._variables[name] = next((one for one in candidates if one is not None), None)
+        return self._variables[name]
 
     def base_type(self, is_wanted: Callable[[str], bool], near: Any = None) -> Any:
         """A base type by its name, of the unit `near` or of one of the first that have any; None."""

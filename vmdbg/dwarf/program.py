@@ -135,9 +135,9 @@ class Program:
             return None
         return self.types.type(die) if die is not None else None
 
-    def variable(self, name: str, near: Any = None) -> Any:
-        """The entry of a variable outside of functions, or None."""
+    def variable_at(self, name: str, address: int) -> Any:
+        """The entry of a variable outside of functions by its name and the address of its symbol, or None."""
         try:
-            return self.names.variable(name, near)
+            return self.names.variable_at(name, address)
         except (*DAMAGE, UserError):
             return None

@@ -236,7 +236,7 @@ class _Compiler:
         return lambda run: slice(*(part(run) if part is not None else None for part in parts))
 
     def _subscript(self, node: ast.Subscript) -> _Closure:
-        value, index = self.compile(node.value), self.compile(node.slice)
+        value, index = self._object(node.value), self.compile(node.slice)
 
         def item(run: _Run) -> Any:
             container = value(run)
@@ -251,7 +251,7 @@ class _Compiler:
         field_ = self._register_field(node)
         if field_ is not None:
             return field_
-        value, name = self.compile(node.value), node.attr.removesuffix(MEMBER_MARK)
+        value, name = self._object(node.value), node.attr.removesuffix(MEMBER_MARK)
 
         def member(run: _Run) -> Any:
             container = value(run)
@@ -260,6 +260,20 @@ class _Compiler:
             return container.member_(name)
 
         return member
+
+    def _object(self, node: ast.expr) -> _Closure:
+        """What has members or elements: the name of a symbol, which is an address else, is its variable here."""
+        value = self.compile(node)
+        if not isinstance(node, ast.Name) or node.id in self._local:
+            return value
+        name = node.id.removeprefix(DOLLAR)
+
+        def variable(run: _Run) -> Any:
+            found = value(run)
+            typed = self._scope.variable_at_symbol(name) if type(found) is int else None
+            return found if typed is None else typed
+
+        return variable
 
     def _register_field(self, node: ast.Attribute) -> _Closure | None:
         """`cr0.PG`, `rflags.IF`: a field by its name in the manual."""

@@ -38,6 +38,8 @@ class Scope:
         """Functions whose last argument is the name of a member, quoted or not."""
         self.program: Callable[[str], Any] | None = None
         """The value of a variable of the program where the guest stands, None for what is none; if it can be told."""
+        self.global_variable: Callable[[str], Any] | None = None
+        """The variable of the program that a symbol is the name of, None for what is none; if it can be told."""
         self.objects: dict[str, Callable[[], Any]] = {"mem": lambda: self.mem, "phys": lambda: self.phys}
 
     def lookup(self, name: str) -> Callable[[], Any] | None:
@@ -50,6 +52,12 @@ class Scope:
             return self.objects[name]
         address = self.symbols.find(name)
         return None if address is None else lambda: address
+
+    def variable_at_symbol(self, name: str) -> Any:
+        """The variable whose address the name means; None for registers, the user's own names, and functions."""
+        if self.global_variable is None or name in self.variables or name in self.registers or name in self.objects:
+            return None
+        return self.global_variable(name)
 
     def _variable(self, name: str) -> Any:
         if name not in self.variables:

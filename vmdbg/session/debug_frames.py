@@ -241,6 +241,21 @@ class DebugFrames:
         variable = _variable_in(frame.debug.program, frame.scope, name)
         return self.value(frame.debug.value(variable)) if variable is not None else None
 
+    def global_variable(self, name: str) -> Value | None:
+        """A variable outside of functions, by its symbol; None where no debug information tells of it."""
+        for file in self._session.sources.files:
+            address = file.find(name) if file.program is not None else None
+            if file.program is None or address is None:
+                continue
+            raw = file.placement.to_file(address)
+            located = file.table.nearest(address)
+            if raw is None or located is None or located.symbol.is_code:
+                continue
+            die = file.program.variable_at(name, raw)
+            if die is not None:
+                return Value(self.space, file.program.types.type_of(die), address)
+        return None
+
     def type(self, spelling: str) -> CType | None:
         """A type by its C spelling: of the unit of the frame looked at, of its file, of other files. None: unknown.
 
@@ -286,7 +301,7 @@ class DebugFrames:
                 file.program.scopes(raw) if file is not None and file.program is not None and raw is not None else ()
             )
             known = file, scopes[0] if scopes else None
-            if file is None or file.process is None:
+            if not sources.has_moving_files:
                 if len(self._scopes) >= MAX_SCOPES:
                     self._scopes.clear()
                 self._scopes[pc] = known

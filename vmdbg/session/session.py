@@ -82,6 +82,7 @@ class Session:
             self.sources.use(kernel)
         self.scope = Scope(debugger, self.symbols)
         self.scope.program = lambda name: self.frames.find(name)
+        self.scope.global_variable = lambda name: self.frames.global_variable(name)
         add_typed_names(self)
         self.execution = Execution(self)
         self._parts: dict[Callable[[Session], object], object] = {}

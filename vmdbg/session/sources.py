@@ -99,7 +99,8 @@ class SymbolFile:
     def place(self, placement: Placement) -> None:
         """Where the guest has it."""
         self.table.placement = placement
-        self._lines = None
+        if self._lines is not None:
+            self._lines.placement = placement
 
     def move(self, slide: int) -> None:
         """The guest has it so much higher than the file says."""
@@ -254,6 +255,11 @@ class Sources:
     def debug_file_at(self, address: int) -> SymbolFile | None:
         """The file whose code is at an address."""
         return next((file for file in self._files_at(address) if file.debug is not None), None)
+
+    @property
+    def has_moving_files(self) -> bool:
+        """Whether what is at an address depends on the instant: modules come and go, processes take turns."""
+        return any(file.where is not None or file.process is not None for file in self.files)
 
     @property
     def has_debug_information(self) -> bool:

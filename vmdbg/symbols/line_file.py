@@ -27,45 +27,45 @@ class LineFile:
 
     def __init__(self, file: DebugFile | None, placement: Placement | None = None) -> None:
         self._file = file
-        self._placement = placement or Placement()
+        self.placement = placement or Placement()
         self._units: dict[int, LineTable] = {}
         self._names: dict[int, list[str]] | None = None
         self._kept: tuple[FileCache, str] | None = None
 
     def at(self, address: int) -> LineRange | None:
-        raw = self._placement.to_file(address)
+        raw = self.placement.to_file(address)
         table = self._table_at(raw)
         found = table.at(raw) if table is not None and raw is not None else None
         return self._moved(found) if found is not None else None
 
     def span(self, address: int) -> tuple[int, int] | None:
-        raw = self._placement.to_file(address)
+        raw = self.placement.to_file(address)
         table = self._table_at(raw)
         found = table.span(raw) if table is not None and raw is not None else None
-        start = self._placement.to_guest(found[0]) if found is not None else None
+        start = self.placement.to_guest(found[0]) if found is not None else None
         return (start, start + found[1] - found[0]) if found is not None and start is not None else None
 
     def is_start(self, address: int) -> bool:
-        raw = self._placement.to_file(address)
+        raw = self.placement.to_file(address)
         table = self._table_at(raw)
         return table is not None and raw is not None and table.is_start(raw)
 
     def find(self, file: str, line: int) -> int | None:
         """As LineTable.find, over the units that name the file; where that is placed in the guest."""
         found = [one for table in self._tables_of(file) if (one := table.find(file, line)) is not None]
-        placed = [(one.line, where) for one in found if (where := self._placement.to_guest(one.start)) is not None]
+        placed = [(one.line, where) for one in found if (where := self.placement.to_guest(one.start)) is not None]
         return min(placed)[1] if placed else None
 
     def starts_of(self, file: str, line: int) -> list[int]:
         """Every place where code of that line begins."""
         starts = {start for table in self._tables_of(file) for start in table.starts_of(file, line)}
-        return sorted(where for one in starts if (where := self._placement.to_guest(one)) is not None)
+        return sorted(where for one in starts if (where := self.placement.to_guest(one)) is not None)
 
     def files(self) -> list[str]:
         return sorted({name for names in self._file_names().values() for name in names})
 
     def _moved(self, one: LineRange) -> LineRange | None:
-        start = self._placement.to_guest(one.start)
+        start = self.placement.to_guest(one.start)
         if start is None:
             return None
         return LineRange(start, start + one.end - one.start, one.file, one.line, one.statement)

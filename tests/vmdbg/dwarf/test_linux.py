@@ -17,9 +17,7 @@ from tests.vmdbg.dwarf.test_against_gdb import HERE, Comparison, built, our_fram
 from tests.vmdbg.gdb.guests import MEBIBYTE, Guest, gdb, guest
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.stops import BreakpointStop
-from vmdbg.os.linux.modules import module_values
 from vmdbg.session.session import Session
-from vmdbg.symbols.placement import section_placement
 from vmdbg.units import Tick
 
 LEVELS = ("-O0", "-O2")
@@ -92,7 +90,7 @@ def test_a_program_and_a_module(level: str, tmp_path: Path) -> None:
         reach(made, session, "use --process program")
         assert "returned (long" in session.execute("finish")
 
-        place_module(session, module)
+        session.run(f"symbol-file {module}")
         reach(made, session, "vmdbg_price")
         assert session.evaluate("order->number") in (1, 2)
         assert session.evaluate("order->weight") == session.evaluate("order->number") + 99
@@ -108,20 +106,6 @@ def test_a_program_and_a_module(level: str, tmp_path: Path) -> None:
         reach(made, session, "area --process program")
         session.run("nexti 30")
         assert same_as_gdb(made, session, program).counts["frames"] >= 3
-
-
-def place_module(session: Session, path: Path) -> None:
-    """Where the guest's kernel has the sections of the module."""
-    linux = session.system.need()
-    value = next(one for one in module_values(linux.kernel) if one.member_("name").string_() == "vmdbg_orders")
-    attributes = value.sect_attrs
-    addresses = {}
-    for index in range(int(attributes.nsections)):
-        section = attributes.attrs[index]
-        addresses[section.battr.attr.name.string_()] = int(section.address)
-    file = session.sources.add(path)
-    assert file.debug is not None
-    file.place(section_placement(file.debug.sections, addresses))
 
 
 def same_as_gdb(made: Guest, session: Session, program: Path) -> Comparison:

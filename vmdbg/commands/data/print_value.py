@@ -43,8 +43,12 @@ def declare(parser: Parser) -> None:
     letters=True,
 )
 def print_(session: Session, arguments: Arguments) -> Document:
-    """Show the value of an expression over registers, symbols and memory, and keep it as `_` or under a name.
+    """Show the value of an expression over variables, registers, symbols and memory; keep it as `_` or under a name.
 
+    Where debug information covers the code, names are first of all the variables of the frame looked at: p *file,
+    p list->next->prev, p points[2].x, p (struct file *)$rdi. $name is never one of them: $rsp is always the register.
+    A variable outside of functions has members and elements, and its name alone shows its value; in a sum it is the
+    symbol's address.
     Python's syntax: mem[address], mem[address, size], mem[start:end], phys[...], u8..u64(), i8..i64(),
     string(address), cr0.PG, rflags.IF; $rax, a->b and && are understood too. Text in quotes is a template.
     """
@@ -75,7 +79,11 @@ def _object(value: TypedValue, name: str) -> Document:
 
 
 def _value(session: Session, source: str) -> Any:
-    """Of an expression; the linear address of `segment:offset`."""
+    """Of an expression; the linear address of `segment:offset`; of a symbol, the variable, where its type is known."""
+    if source.isidentifier():
+        value = session.evaluate(source)
+        variable = session.scope.variable_at_symbol(source) if type(value) is int else None
+        return value if variable is None else variable
     if split_colon(source) is None or source[0] in "'\"":
         return session.evaluate(source)
     return session.linear(source)

@@ -59,3 +59,12 @@ def test_types_of_the_program(session: Session) -> None:
     assert session.evaluate("container_of(&teller->paid_in, struct teller, paid_in)->first_form") == session.evaluate(
         "teller->first_form"
     )
+
+
+def test_variables_outside_of_functions(session: Session) -> None:
+    assert session.execute("p current").startswith("(struct thread *)0x")
+    assert session.evaluate("current + 0") == session.symbols.address_of("current")
+    assert session.evaluate("current->entry") == session.symbols.address_of("teller_main")
+    assert "struct thread" in session.execute("ptype current")
+    assert session.evaluate("threads[0].entry") != 0
+    assert "has no member" in session.execute("p current->nothing")
