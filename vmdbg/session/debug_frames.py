@@ -288,6 +288,13 @@ class DebugFrames:
         frame = Frame(file.program, file.placement, machine, exact=True, caller=self._caller_of_cpu)
         return self.value(frame.value(variable))
 
+    def has_variable(self, address: int, name: str) -> bool:
+        """Whether the name is that of a variable in the code at an address."""
+        file, scope = self._scope_at(address)
+        if scope is None or file is None or file.program is None:
+            return False
+        return _variable_in(file.program, scope, name) is not None
+
     def _scope_at(self, pc: int) -> tuple[SymbolFile | None, Scope | None]:
         sources = self._session.sources
         if sources.changes != self._known_changes:

@@ -14,6 +14,7 @@ from vmdbg.session.session import Session
 
 SOURCE_LINES = 7
 CODE_LINES = 4
+UNSHOWN = ("xmm", "fs_base", "gs_base")
 
 
 def declare(parser: Parser) -> None:
@@ -64,7 +65,7 @@ def _show(session: Session, number: int) -> Document:
     session.frames.select(number)
     chosen = frames[number]
     registers = chosen.physical.registers
-    known = pairs((name, hexadecimal(value, 16)) for name, value in registers.items() if not name.startswith("xmm"))
+    known = pairs((name, hexadecimal(value, 16)) for name, value in registers.items() if not name.startswith(UNSHOWN))
     return document(frame_table(session, [chosen]), *_text(session, chosen), *([known] if registers else []))
 
 

@@ -40,11 +40,14 @@ def _of_program(session: Session, words: str) -> CType | None:
     if value is not None:
         return value.type_
     try:
-        return session.frames.type(words)
+        found = session.frames.type(words)
     except NoSuchTypeError:
-        pass
+        found = None
+    if found is not None:
+        return found
     try:
-        value = session.evaluate(words)
+        value = session.scope.variable_at_symbol(words)
+        value = session.evaluate(words) if value is None else value
     except VmdbgError:
         return None
     return value.type_ if isinstance(value, Value) else None

@@ -106,7 +106,8 @@ def added(session: Session, point: Point, arguments: Arguments) -> Document:
         session.check(line)
     if arguments.commands:
         session.execution.on_point[point.number] = tuple(arguments.commands)
-    notes = unknown_words(getattr(arguments, "unknown", ()))
+    unknown = getattr(arguments, "unknown", ())
+    notes = unknown_words(name for name in unknown if not session.frames.has_variable(point.address, name))
     value: Json = {"number": point.number, "address": None if is_pending(point) else f"{point.address:#x}"}
     return document(_line(session, point), *notes, value=value)
 
