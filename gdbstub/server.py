@@ -179,6 +179,11 @@ class Server:
             self._receive(0)
         return self._received != before
 
+    def hear(self) -> None:
+        """Take what the attached client has said, and nothing else: for a target in the midst of what takes long."""
+        if not self._awake:
+            self._receive()
+
     def stopped(self, reason: StopReason) -> None:
         """The target stopped."""
         if self._session is not None:

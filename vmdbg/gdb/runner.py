@@ -27,6 +27,7 @@ class GdbRunner:
         self._debugger = debugger
         self._server = server
         self._watcher = ClientWatcher(server.fileno(), debugger.engine.interrupt_run)
+        debugger.on_progress = self._hear
         self._fresh = True
         self._fate = Fate(debugger)
         loader = threading.Thread(target=catalog.commands, name="commands loader", daemon=True)
@@ -41,6 +42,12 @@ class GdbRunner:
             self._have_commands()
             self._stay(time.monotonic() + STAY_SECONDS)
         return self._debugger.running
+
+    def _hear(self, _done: float) -> None:
+        """In the midst of a way back: Ctrl-C ends it, and so does that nobody waits for its end any more."""
+        self._server.hear()
+        if self._server.client is None:
+            self._debugger.interrupt()
 
     def _have_commands(self) -> None:
         """The first client's monitor commands, which it need not wait for if they were loaded before it came."""

@@ -102,6 +102,10 @@ class GdbServer:
         """Wait a little for the attached client. Whether it asked anything."""
         return self._server.linger()
 
+    def hear(self) -> None:
+        """Hear the attached client's Ctrl-C in the midst of a way through time."""
+        self._server.hear()
+
     @property
     def client(self) -> str | None:
         """Who is attached, for people."""

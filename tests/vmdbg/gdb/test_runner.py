@@ -11,11 +11,14 @@ import pytest
 
 from tests.gdbstub.wire import framed
 from tests.vmdbg.debugger.programs import program
+from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.stops import Interrupted
 from vmdbg.gdb.lifecycle import Leaving
 from vmdbg.gdb.runner import GdbRunner
 from vmdbg.gdb.server import GdbServer
 from vmdbg.machine import outcome
+from vmdbg.machine.snapshot import Position
 from vmdbg.units import Tick
 
 SLICE = 100_000
@@ -186,3 +189,32 @@ def test_client_that_vanishes_in_the_past_leaves_the_guest_for_its_coming_back_a
     tick, said, latest = leaving_in_the_past(b"", Leaving.END)
     assert tick < latest
     assert any("the guest stands in the past" in line and "attach and detach" in line for line in said)
+
+
+@pytest.mark.parametrize("ending", [b"\x03", None], ids=["Ctrl-C", "hung up"])
+def test_a_long_way_back_ends_when_its_client_wants_it_no_more(ending: bytes | None) -> None:
+    never = b";X3,220027"
+    with program(COUNTING, "hot") as (debugger, at, _):
+        debugger.resume(Continue(limit=Tick(60_000_000)))
+        debugger.wait()
+        for tick in range(10_000_000, 60_000_000, 10_000_000):
+            debugger.timeline.seek(Position(Tick(tick)))
+            debugger.timeline.take_checkpoint()
+        debugger.timeline.seek(debugger.timeline.end)
+        server = GdbServer(debugger)
+        runner = GdbRunner(debugger, server, wait=True)
+        with socket.create_connection(server.listen_tcp("127.0.0.1", 0), timeout=60) as client:
+            while server.client is None:
+                runner.poll()
+            before = debugger.position
+            client.sendall(framed(b"QStartNoAckMode") + framed(b"Z0,%x,1" % at["hot"] + never) + framed(b"bc"))
+            while not debugger.running:
+                runner.poll()
+            if ending is not None:
+                client.sendall(ending)
+            else:
+                client.close()
+            runner.advance(FOR_EVER)
+            assert debugger.last_stop == Interrupted()
+            assert debugger.position == before
+        runner.close()
