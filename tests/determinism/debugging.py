@@ -12,6 +12,7 @@ from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.machine import Machine
 from vmdbg.units import Linear, Physical, Tick
 
+NOWHERE = (0, 0xDEAD_0123, 1 << 40, 0x1234_5678_9ABC_DEF0, (1 << 64) - 1)
 MOST_STOPS = 40
 """After so many stops in one stretch, whatever causes them is taken away."""
 
@@ -115,7 +116,17 @@ class SaveRestore:
         machine.restore(state)
 
 
-Action = Run | Step | Break | Watch | Catch | Look | Flush | SaveRestore
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Somebody ends the next run at once; the one after goes on."""
+
+    def apply(self, machine: Machine, end: int) -> None:
+        machine.engine.interrupt_run()
+        if machine.clock < end:
+            machine.run(Tick(end), over_breakpoint=True)
+
+
+Action = Run | Step | Break | Watch | Catch | Look | Flush | SaveRestore | Interrupt
 
 
 def clear(machine: Machine) -> None:
@@ -136,7 +147,7 @@ def debugged_to(machine: Machine, end: int, actions: list[Action]) -> None:
 
 def actions(code: st.SearchStrategy[int], physical_offset: int, ticks: int) -> st.SearchStrategy[list[Action]]:
     """Scripts for a guest whose code is at `code`, and at `code + physical_offset` in physical memory."""
-    addresses = st.lists(code, max_size=3).map(tuple)
+    addresses = st.lists(code | st.sampled_from(NOWHERE), max_size=3).map(tuple)
     physical = st.lists(code.map(lambda linear: linear + physical_offset), max_size=2).map(tuple)
     accesses = st.sets(st.sampled_from(Access), min_size=1).map(frozenset)
     watch = st.one_of(
@@ -159,6 +170,7 @@ def actions(code: st.SearchStrategy[int], physical_offset: int, ticks: int) -> s
         catch,
         st.builds(Look, st.integers(0, 1 << 30)),
         st.just(Flush()),
+        st.just(Interrupt()),
         st.builds(SaveRestore, st.integers(0, ticks)),
     )
     pairs = st.lists(st.tuples(other, run), max_size=12)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.vmdbg.engine.hostile_code import PLACES, prepare
+from tests.vmdbg.engine.hostile_code import EDGES, PLACES, prepare
 from vmdbg.engine.exits import (
     Access,
     BreakpointHit,
@@ -22,7 +22,7 @@ from vmdbg.engine.exits import (
 )
 from vmdbg.engine.stops import Breakpoints, Catches, Watchpoint
 from vmdbg.engine.unicorn.bare import CODE, BareCpu
-from vmdbg.units import Linear, Tick
+from vmdbg.units import PAGE_SIZE, Linear, Tick
 
 LIMITS = [20, 100, 300]
 TAUGHT = [1108, 3585, 7254, 11125, 13142, 19870, 46044]
@@ -59,10 +59,14 @@ def debugged(cpu: BareCpu, limit: Tick, rng: random.Random) -> Exit:
     engine = cpu.engine
     places = [rng.choice(PLACES) + rng.randrange(-16, 16) for _ in range(6)]
     kinds = [frozenset({Access.WRITE}), frozenset({Access.READ}), frozenset(Access)]
-    engine.set_watchpoints(
-        [Watchpoint(n, max(0, at), rng.choice([1, 4, 4096]), rng.choice(kinds)) for n, at in enumerate(places)]
-    )
-    engine.set_breakpoints(Breakpoints(tuple(Linear(CODE + rng.randrange(60)) for _ in range(10))))
+    watchpoints = [
+        Watchpoint(n, max(0, at), rng.choice([1, 4, 4096]), rng.choice(kinds)) for n, at in enumerate(places)
+    ]
+    if rng.random() < 0.3:
+        watchpoints.append(Watchpoint(9, 0, rng.choice([PAGE_SIZE * 5, 1 << 40]), rng.choice(kinds), physical=True))
+    engine.set_watchpoints(watchpoints)
+    nowhere = [Linear(address) for address in EDGES]
+    engine.set_breakpoints(Breakpoints((*nowhere, *(Linear(CODE + rng.randrange(60)) for _ in range(10)))))
     engine.set_catches(Catches(vectors=frozenset({6, 13, 14}), events=frozenset(EventKind)))
     while True:
         ended = engine.run(limit, over_breakpoint=True)

@@ -28,6 +28,8 @@ from vmdbg.units import PAGE_SIZE, Physical, Tick
 NEUTRAL = (STACK // PAGE_SIZE - 1, DATA // PAGE_SIZE)
 INSTRUCTIONS = 40
 MACHINE_STEPS = 400
+TAUGHT = [22, 112, 187, 2399, 3627]
+"""Each once showed a defect."""
 WRITES = frozenset({Access.WRITE})
 R, W = Access.READ, Access.WRITE
 GUESTS = ["task_switch", "protected_ring3", "virtual_8086", "rep_faults", "single_step", "self_modifying", "port_io"]
@@ -105,6 +107,10 @@ def test_random_code_in_every_mode(first: int) -> None:
 @pytest.mark.parametrize("first", range(0, 200, 100))
 def test_runs_over_random_code(first: int) -> None:
     check_runs(range(first, first + 100))
+
+
+def test_runs_that_once_differed_from_steps() -> None:
+    check_runs(TAUGHT)
 
 
 @pytest.mark.slow

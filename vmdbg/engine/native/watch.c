@@ -339,7 +339,7 @@ void watch_begin(Vm *vm)
     vm->watch_made_count = vm->watch_touched = vm->watch_resumed = 0;
 }
 
-/* The instruction has faulted, and will be run again: what it has stored stays, what it has read was for nothing. */
+/* The instruction, or the delivery, has faulted: what it has stored stays, what it has read was for nothing. */
 void watch_faulted(Vm *vm)
 {
     uint32_t kept = 0;
