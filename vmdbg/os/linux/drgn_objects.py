@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from vmdbg.c.types import QUALIFIERS, Kind
-from vmdbg.os.linux.kernel import GLOBALS, Kernel
+from vmdbg.os.linux.kernel import GLOBALS, PER_CPU, Kernel
 from vmdbg.os.linux.types import Type
 
-VARIABLES = GLOBALS | {
+VARIABLES = GLOBALS | PER_CPU | {
     "prb": "struct printk_ringbuffer *",
     "__per_cpu_offset": "unsigned long [CPUS]",
     "__cpu_online_mask": "struct cpumask",
@@ -41,6 +41,7 @@ VARIABLES = GLOBALS | {
     "vmemmap_base": "unsigned long",
     "vmalloc_base": "unsigned long",
     "page_offset_base": "unsigned long",
+    "timekeeper_data": "struct tk_data [TIMEKEEPERS_MAX]",
     "total_swap_pages": "long",
     "nr_swap_pages": "atomic_long_t",
     "nr_swapfiles": "unsigned int",
@@ -118,9 +119,13 @@ def _converted(program: Any, type_: Type) -> Any:
 
 
 def _timekeeper(program: Any) -> Any:
-    """tk_core is a struct without a name: a sequence count, then the timekeeper (kernel/time/timekeeping.c)."""
+    """tk_core: a struct tk_data, before 6.13 a sequence count and then the timekeeper (kernel/time/timekeeping.c)."""
     import drgn
 
+    try:
+        return program.type("struct tk_data")
+    except LookupError:
+        pass
     count, keeper = program.type("seqcount_raw_spinlock_t"), program.type("struct timekeeper")
     offset = -(-drgn.sizeof(count) // 8) * 8
     members = [drgn.TypeMember(count, "seq", 0), drgn.TypeMember(keeper, "timekeeper", offset * 8)]
