@@ -76,12 +76,15 @@ def _bytes(size: int | str) -> int:
     return int(found[1]) << {"K": 10, "M": 20, "G": 30}[found[2].upper()]
 
 
-def open_recording(path: Path, *, verify: bool = True, checkpoint_memory: int = DEFAULT_BUDGET) -> Guest:
+def open_recording(
+    path: Path, *, verify: bool = True, checkpoint_memory: int = DEFAULT_BUDGET, left_out: Sequence[Path] = ()
+) -> Guest:
     """The guest of a recording, at its start. Its history ends where the recording does, unless it is forked.
 
-    verify: compare with the recorded digests as they are passed. Raises UserError, RecordingError, EngineError.
+    verify: compare with the recorded digests as they are passed. left_out: the files that it was made without
+    (--no-embed). Raises UserError, RecordingError, EngineError.
     """
-    recording = read_recording(fspath(path))
+    recording = read_recording(fspath(path), [fspath(one) for one in left_out])
     try:
         timeline = replay(recording, budget=checkpoint_memory)
     except BaseException:
@@ -91,9 +94,9 @@ def open_recording(path: Path, *, verify: bool = True, checkpoint_memory: int = 
     return Guest(timeline, recording)
 
 
-def resume(path: Path, *, checkpoint_memory: int = DEFAULT_BUDGET) -> Guest:
+def resume(path: Path, *, checkpoint_memory: int = DEFAULT_BUDGET, left_out: Sequence[Path] = ()) -> Guest:
     """The guest of a snapshot, or of a recording at its end, ready to go on. Raises as open_recording()."""
-    guest = open_recording(path, checkpoint_memory=checkpoint_memory)
+    guest = open_recording(path, checkpoint_memory=checkpoint_memory, left_out=left_out)
     guest.seek("end")
     guest.timeline.reopen()
     return guest

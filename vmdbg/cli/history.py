@@ -59,7 +59,7 @@ def start_from(options: argparse.Namespace) -> Started:
     if named:
         option = "the guest's file" if named[0] == "file" else "--" + named[0].replace("_", "-")
         raise UserError(f"--from goes on with the guest of the snapshot: leave out {option}")
-    recording = open_recording(options.snapshot)
+    recording = open_recording(options.snapshot, options.left_out)
     warn_of_damage(recording, message)
     timeline = replay(recording, budget=options.checkpoint_memory, closed=False)
     with progress_shown("replaying to the end") as progress:

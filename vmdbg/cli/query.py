@@ -29,7 +29,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         allow_abbrev=False,
     )
     parser.add_argument("recording", metavar="RECORDING")
-    parser.set_defaults(json=False, csv=False, workers=None, symbols=[], condition="", count_by="", durations=True)
+    parser.set_defaults(
+        json=False, csv=False, workers=None, symbols=[], left_out=[], condition="", count_by="", durations=True
+    )
     _common_options(parser)
     questions = parser.add_subparsers(metavar="QUESTION", required=True, dest="question", parser_class=type(parser))
     _memory_questions(questions)
@@ -54,6 +56,9 @@ def _common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=number, default=later, metavar="N", help="processes to use (one a core)")
     parser.add_argument(
         "--symbols", action="append", default=later, metavar="FILE", help="an ELF file or System.map; may be repeated"
+    )
+    parser.add_argument(
+        "--left-out", action="append", default=later, metavar="FILE", help="a file that the recording was made without"
     )
 
 
@@ -201,7 +206,7 @@ def run(options: argparse.Namespace) -> int:
     from vmdbg.queries.rows import StateDifference
     from vmdbg.session.questions import condition, counted, default_count
 
-    with open_recording(options.recording) as guest, progress_shown("searching") as progress:
+    with open_recording(options.recording, left_out=options.left_out) as guest, progress_shown("searching") as progress:
         assert guest.recording is not None
         warn_of_damage(guest.recording, message)
         for path in options.symbols:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vmdbg.cli.gdb_options import add_gdb_options
-from vmdbg.cli.run_options import add_checkpoint_memory, add_prompt_options, add_symbols
+from vmdbg.cli.run_options import add_checkpoint_memory, add_left_out, add_prompt_options, add_symbols
 from vmdbg.timeline.mark_forms import FORMS
 
 
@@ -22,6 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--quiet", action="store_true", help="do not print what the guest printed")
     parser.add_argument("--digest", metavar="FILE", help="write hashes of the machine at the end as JSON; - for stdout")
     add_symbols(parser)
+    add_left_out(parser)
     group = parser.add_argument_group("debugger")
     add_gdb_options(group)
     add_prompt_options(group)

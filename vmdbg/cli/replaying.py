@@ -69,7 +69,7 @@ def replay_recording(options: argparse.Namespace) -> int:
         check_digest_path(options.digest)
     output = Output()
     symbols = symbol_files(options.symbols)
-    with open_recording(options.recording) as recording:
+    with open_recording(options.recording, options.left_out) as recording:
         warn_of_damage(recording, output.say)
         timeline = replay(recording, budget=options.checkpoint_memory)
         try:

@@ -112,6 +112,7 @@ def _history_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--record", metavar="FILE", help="write everything that happens to a new recording")
     group.add_argument("--no-embed", action="store_true", help="have the recording refer to the guest's files")
     group.add_argument("--from", dest="snapshot", metavar="FILE", help="go on from a snapshot instead of booting")
+    add_left_out(group)
     add_checkpoint_memory(group)
 
 
@@ -122,6 +123,16 @@ def add_checkpoint_memory(group: argparse._ArgumentGroup) -> None:
         default=DEFAULT_CHECKPOINT_MEMORY,
         metavar="SIZE",
         help="how much memory the way back in time may take (512M)",
+    )
+
+
+def add_left_out(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--left-out",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file that the recording was made without (--no-embed); may be repeated",
     )
 
 

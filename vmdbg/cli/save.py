@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vmdbg.cli.run_options import add_symbols
+from vmdbg.cli.run_options import add_left_out, add_symbols
 from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.host.terminal import message
 from vmdbg.timeline.mark_forms import FORMS
@@ -21,6 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("snapshot", metavar="SNAPSHOT", help="the new file to write")
     parser.add_argument("--at", metavar="POSITION", default="end", help=f"{FORMS} (end)".replace("%", "%%"))
     add_symbols(parser)
+    add_left_out(parser)
     parser.set_defaults(command=run)
 
 
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from vmdbg.recording.save import save_snapshot
 
     symbols = symbol_files(options.symbols)
-    with open_recording(options.recording) as recording:
+    with open_recording(options.recording, options.left_out) as recording:
         warn_of_damage(recording, message)
         timeline = replay(recording)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from vmdbg.cli.run_options import add_left_out
 from vmdbg.errors import UserError
 from vmdbg.host.terminal import message
 from vmdbg.timeline.mark_forms import FORMS
@@ -20,6 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("recording", metavar="RECORDING")
     parser.add_argument("file", metavar="FILE", help="the ELF file to write")
     parser.add_argument("--at", metavar="POSITION", default="end", help=f"{FORMS} (end)".replace("%", "%%"))
+    add_left_out(parser)
     parser.set_defaults(command=run)
 
 
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from vmdbg.timeline.marks import parse_mark, seek_mark
 
     mark = parse_mark(options.at)
-    with open_recording(options.recording) as recording:
+    with open_recording(options.recording, options.left_out) as recording:
         warn_of_damage(recording, message)
         timeline = replay(recording)
         try:

@@ -11,6 +11,7 @@ import sys
 import termios
 from types import FrameType, TracebackType
 
+from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
@@ -97,8 +98,9 @@ def both_ends_are_terminals() -> bool:
 
 
 def message(text: str, *, raw: bool = False) -> None:
-    """A line for the user, on stderr; `raw` says that the terminal is."""
-    line = f"vmdbg: {text}\n"
+    """A line for the user, on stderr; `raw` says that the terminal is. What a guest or a file has said is in it too."""
+    shown = "\n".join(map(printable, text.splitlines()))
+    line = f"vmdbg: {shown}\n"
     with contextlib.suppress(OSError):  # nobody reads
         sys.stderr.write(line.replace("\n", "\r\n") if raw else line)
         sys.stderr.flush()

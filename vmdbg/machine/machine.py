@@ -377,6 +377,9 @@ class Machine:
         self.engine.advance_clock(max(self.clock, Tick(min(coming))))
         return None
 
+    def _is_known(self, event: Event) -> bool:
+        return (event.owner == OWNER or self.pc.has_deadlines(event.owner)) and 0 <= event.due <= NEVER
+
     def save(self) -> MachineState:
         """All of the machine but its RAM."""
         return MachineState(
@@ -403,7 +406,10 @@ class Machine:
                 device.restore(decode_state(state.devices[name], device.State, name))
             except ValueError as error:
                 raise RecordingError(f"the saved state of {name} is damaged: {error}") from error
-        self.scheduler.restore(decode_scheduler(state.scheduler))
+        scheduled = decode_scheduler(state.scheduler)
+        if any(not self._is_known(event) for event in scheduled.events):
+            raise RecordingError("the saved state of the scheduler is damaged: an event is of no device, or no time")
+        self.scheduler.restore(scheduled)
         self.engine.restore(state.cpu)
         self.halted = state.halted
         self.ending = None

@@ -191,6 +191,10 @@ class Pc:
         device = self._with_inputs.get(data.device)
         return device if device is not None and isinstance(data, device.INPUTS) else None
 
+    def has_deadlines(self, owner: str) -> bool:
+        """Whether there is a device of that name which on_event() knows."""
+        return owner in self._with_deadlines
+
     def on_event(self, owner: str, name: str, now: int) -> None:
         self._with_deadlines[owner].on_event(name, now)
 

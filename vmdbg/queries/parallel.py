@@ -44,18 +44,19 @@ def split(timeline: Timeline, workers: int) -> list[Part]:
     return [(every[start][0], every[end - 1][1]) for start, end in pairwise(cuts)]
 
 
-def file_scan(path: Path) -> PartScan:
-    """For workers that can open the recording at `path`."""
-    return partial(_scan_file, str(path.resolve()), path.stat().st_mtime_ns)
+def file_scan(path: Path, left_out: Sequence[Path] = ()) -> PartScan:
+    """For workers that can open the recording at `path`, and the files that it was made without."""
+    others = tuple(str(one.resolve()) for one in left_out)
+    return partial(_scan_file, str(path.resolve()), path.stat().st_mtime_ns, others)
 
 
-def _scan_file(path: str, stamp: int, query: Query, part: Part) -> Sequence[Row]:
+def _scan_file(path: str, stamp: int, left_out: tuple[str, ...], query: Query, part: Part) -> Sequence[Row]:
     """`stamp` tells one state of the file from another."""
     timeline = _open.get((path, stamp))
     if timeline is None:
         while len(_open) >= OPEN_FILES:
             _open.pop(next(iter(_open))).machine.close()
-        timeline = _open[path, stamp] = replay(open_recording(path))
+        timeline = _open[path, stamp] = replay(open_recording(path, left_out))
     return scan(timeline, query, *part)
 
 

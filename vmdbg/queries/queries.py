@@ -192,7 +192,8 @@ class Queries(LinuxQuestions):
                 return self._scan(executor, path, query, parts)
 
     def _scan(self, executor: Executor, path: Path, query: Query, parts: Sequence[Part]) -> list[Row]:
-        return scan_parts(executor, file_scan(path), query, parts, self._on_progress, workers=self._workers)
+        left_out = self._recording.left_out if self._recording is not None else ()
+        return scan_parts(executor, file_scan(path, left_out), query, parts, self._on_progress, workers=self._workers)
 
     @contextmanager
     def _file(self) -> Iterator[Path]:

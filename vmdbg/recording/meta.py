@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Segment
 from vmdbg.boot.source import read_input
+from vmdbg.document.layout import printable
 from vmdbg.engine.unicorn.engine import ENGINE_VERSION, STATE_SIZE
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.config import MachineConfig
+from vmdbg.recording.bounds import check_bounds
 from vmdbg.recording.content import segment_ref
 from vmdbg.recording.fingerprint import build_fingerprint
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
@@ -121,16 +124,12 @@ def _file_options(options: BootOptions, firmware: tuple[SegmentRef, ...]) -> Fil
 def check_meta(meta: Meta, name: str) -> None:
     """Raises RecordingError for what this version cannot replay."""
     if meta.engine != ENGINE_VERSION or meta.state_size != STATE_SIZE:
-        made = f"vmdbg {_word(meta.vmdbg)} on {_word(meta.engine)}"
+        made = f"vmdbg {_word(meta.vmdbg)} on {_word(meta.engine)}, whose CPU state has {meta.state_size} bytes"
         raise RecordingError(
-            f"{name} was made by {made}, and this is vmdbg {VERSION} on {ENGINE_VERSION}: "
-            "replay it with the version that made it"
+            f"{name} was made by {made}, and this is vmdbg {VERSION} on {ENGINE_VERSION}, whose has {STATE_SIZE}: "
+            "replay it with the build that made it"
         )
-    if not 1 << 20 <= meta.config.memory <= 3 << 30 or meta.config.memory % 4096:
-        raise RecordingError(f"{name} claims {meta.config.memory} bytes of RAM: it is damaged")
-    for write in meta.image.chips if meta.image is not None else ():
-        if not 0 <= write.port <= 0xFFFF or not 0 <= write.value <= 0xFF:
-            raise RecordingError(f"{name} claims that firmware wrote {write.value} to port {write.port}: it is damaged")
+    check_bounds(meta, name)
 
 
 def other_build(meta: Meta) -> str:
@@ -146,15 +145,18 @@ def _word(text: str) -> str:
     return "".join(letter for letter in text[:40] if letter.isprintable())
 
 
-def read_origin(meta: Meta, fetch: Fetch) -> Origin:
-    """What the recording begins with. Raises RecordingError, or UserError for a file that is missing or has changed."""
+def read_origin(meta: Meta, fetch: Fetch, given: Sequence[Path]) -> Origin:
+    """What the recording begins with. Files that it lacks are looked for among those `given`, and nowhere else.
+
+    Raises RecordingError, or UserError for a file that is missing or has changed.
+    """
     elf = _elf(meta.elf, fetch)
     if meta.image is None:
         roms = tuple(fetch(ref) for ref in meta.roms)
         return StateOrigin(meta.config, roms, meta.description, meta.command_line, elf)
     options = None
     if meta.files is not None:
-        options = _options(meta.files, meta.config, fetch)
+        options = _options(meta.files, meta.config, fetch, _LeftOut(given))
         image = boot_image(options)
     else:
         image = _image(meta.image, tuple(fetch(ref) for ref in meta.image.segments))
@@ -187,13 +189,13 @@ def _image(meta: ImageMeta, segments: tuple[Segment, ...]) -> BootImage:
     )
 
 
-def _options(files: FileOptions, config: MachineConfig, fetch: Fetch) -> BootOptions:
+def _options(files: FileOptions, config: MachineConfig, fetch: Fetch, left_out: _LeftOut) -> BootOptions:
     return BootOptions(
         memory=config.memory,
         start=config.start,
-        kernel=_read(files.kernel, "kernel"),
-        initrd=_read(files.initrd, "initrd"),
-        bios=_read(files.bios, "BIOS"),
+        kernel=left_out.find(files.kernel, "kernel"),
+        initrd=left_out.find(files.initrd, "initrd"),
+        bios=left_out.find(files.bios, "BIOS"),
         append=files.append,
         command_line=files.command_line,
         via_decompressor=files.via_decompressor,
@@ -206,10 +208,24 @@ def _options(files: FileOptions, config: MachineConfig, fetch: Fetch) -> BootOpt
     )
 
 
-def _read(ref: FileRef | None, what: str) -> InputFile | None:
-    if ref is None:
-        return None
-    file = read_input(ref.name, what)
-    if hashlib.sha256(file.data).hexdigest() != ref.sha256:
-        raise UserError(f"{what} {ref.name} has changed since it was recorded: put back the one that was recorded")
-    return file
+class _LeftOut:
+    """Files that a recording was made without. It names them; but only the user says which files are opened."""
+
+    def __init__(self, given: Sequence[Path]) -> None:
+        self._given = given
+        self._read: dict[str, InputFile] | None = None
+
+    def find(self, ref: FileRef | None, what: str) -> InputFile | None:
+        """Raises UserError."""
+        if ref is None:
+            return None
+        if self._read is None:
+            files = [read_input(path, "file") for path in self._given]
+            self._read = {hashlib.sha256(file.data).hexdigest(): file for file in files}
+        found = self._read.get(ref.sha256)
+        if found is None:
+            name = printable(ref.name)
+            why = "none of the files given is that one, or it has changed"
+            why = why if self._given else "it is not in the recording"
+            raise UserError(f"the {what} that was recorded, {name}, is missing: {why}; give it with --left-out FILE")
+        return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
+from vmdbg.document.layout import printable
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import (
@@ -44,7 +46,12 @@ from vmdbg.units import PAGE_SIZE, Tick
 _HISTORY = frozenset({Kind.META, Kind.CONTENT, Kind.INPUTS, Kind.DIGEST, Kind.CONSOLE, Kind.BASE, Kind.END})
 
 START = Position(Tick(0))
+LAST_TICK = 1 << 63
 LONGEST_MICROSECONDS = 1 << 40
+LONGEST_WHY = 1000
+LONGEST_DIGEST = 64
+MOST_CONSOLE = 256 << 20
+"""Bytes of console output that are kept in memory, and of inputs likewise: few bytes of a file unpack to many."""
 
 
 @dataclass(slots=True)
@@ -68,10 +75,12 @@ class Recording:
     checkpoints: list[CheckpointRecord] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     contents: ContentReader = field(default_factory=ContentReader)
+    left_out: tuple[Path, ...] = ()
+    """Files of the user's that it may have been made without."""
 
     def origin(self) -> Origin:
         """What it begins with. Raises RecordingError, or UserError for files that were not embedded."""
-        return read_origin(self.meta, self.contents.segment)
+        return read_origin(self.meta, self.contents.segment, self.left_out)
 
     @property
     def other_build(self) -> str:
@@ -88,8 +97,11 @@ class Recording:
         self.close()
 
 
-def open_recording(path: Path | str) -> Recording:
-    """Raises UserError if the file cannot be read, RecordingError if it is no recording or cannot be replayed here."""
+def open_recording(path: Path | str, left_out: Iterable[Path | str] = ()) -> Recording:
+    """`left_out`: files that were not embedded, found by their contents; none else is opened.
+
+    Raises UserError if the file cannot be read, RecordingError if it is no recording or cannot be replayed here.
+    """
     path = Path(path)
     try:
         file = open(path, "rb")  # noqa: SIM115 - the recording's to close
@@ -97,7 +109,9 @@ def open_recording(path: Path | str) -> Recording:
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     try:
-        return _Reading(path, file, size).recording
+        recording = _Reading(path, file, size).recording
+        recording.left_out = tuple(map(Path, left_out))
+        return recording
     except OSError as error:
         file.close()
         raise UserError(f"cannot read {path}: {error.strerror}") from None
@@ -114,6 +128,7 @@ class _Reading:
         self._file = file
         self._broken = False
         self._next_inputs = 0
+        self._console = self._inputs = 0
         blocks = self._indexed(size) or list(scan(file, size))
         meta = self._meta(blocks, path)
         self.recording = Recording(path, file, meta, PageFile(file))
@@ -172,9 +187,11 @@ class _Reading:
                 self._take_inputs(decode(payload, Inputs, "an input log block"))
             case Kind.DIGEST:
                 d = decode(payload, DigestRecord, "a digest")
+                if not all(len(part) <= LONGEST_DIGEST and part.isalnum() for part in (d.cpu, d.ram, d.devices)):
+                    raise RecordingError("it is no digest")
                 recording.digests.append(StateDigest(Position(Tick(d.tick), d.phase), d.cpu, d.ram, d.devices))
             case Kind.CONSOLE:
-                recording.console += decode(payload, list[ConsolePiece], "console output")
+                self._take_console(decode(payload, list[ConsolePiece], "console output"))
             case Kind.CHECKPOINT:
                 recording.checkpoints.append(decode(payload, CheckpointRecord, "a checkpoint"))
             case Kind.BASE:
@@ -183,9 +200,18 @@ class _Reading:
                 end = decode(payload, End, "the end mark")
                 self._broken |= Position(Tick(end.tick), end.phase) > recording.end
                 recording.complete = True
-                recording.why = end.why
+                recording.why = printable(end.why[:LONGEST_WHY])
             case _:
                 pass
+
+    def _take_console(self, pieces: list[ConsolePiece]) -> None:
+        size = sum(len(piece.data) for piece in pieces)
+        if any(piece.tick not in range(LAST_TICK) for piece in pieces):
+            raise RecordingError("it was written at no time")
+        if self._console + size > MOST_CONSOLE:
+            raise RecordingError(f"there is more of it than {MOST_CONSOLE} bytes")
+        self._console += size
+        self.recording.console += pieces
 
     def _take_inputs(self, block: Inputs) -> None:
         """The log goes on as long as no block of it is missing."""
@@ -193,6 +219,11 @@ class _Reading:
         if self._broken or block.number != self._next_inputs:
             self._broken = True
             return
+        self._inputs += sum(len(record.body) for record in block.inputs)
+        until = Position(Tick(block.until_tick), block.until_phase)
+        if self._inputs > MOST_CONSOLE or not _is_instant(until):
+            self._broken = True
+            raise RecordingError("it ends at no time" if self._inputs <= MOST_CONSOLE else "there are too many inputs")
         entries = [decode_input(record, recording.meta.config.memory) for record in block.inputs]
         places = [recording.inputs[-1].position if recording.inputs else Position(Tick(0))]
         places += [entry.position for entry in entries]
@@ -200,7 +231,7 @@ class _Reading:
             raise RecordingError("its inputs are out of order")
         self._next_inputs += 1
         recording.inputs += entries
-        recording.end = max(recording.end, Position(Tick(block.until_tick), block.until_phase))
+        recording.end = max(recording.end, until)
 
     def _settle(self) -> None:
         """Drop what lies beyond the history that is known, and check what hostile hands could have made."""
@@ -220,8 +251,14 @@ class _Reading:
         recording.checkpoints = _unbroken(recording, end)
 
 
+def _is_instant(position: Position) -> bool:
+    return position.tick in range(LAST_TICK) and position.phase in range(LAST_TICK)
+
+
 def check_checkpoint(record: CheckpointRecord, memory: int) -> None:
     """Raises RecordingError if it refers to memory that is not there, or makes no sense."""
+    if not _is_instant(Position(record.state.cpu.clock, record.phase)) or record.inputs < 0:
+        raise RecordingError("a checkpoint is damaged: it is of no instant")
     if record.halted_at is not None and not (record.state.halted and 0 <= record.halted_at <= record.state.cpu.clock):
         raise RecordingError("a checkpoint is damaged: its CPU did not halt when it says")
     if not 0 <= record.microseconds <= LONGEST_MICROSECONDS:

@@ -166,6 +166,9 @@ class End(msgspec.Struct, frozen=True, array_like=True):
     why: str
 
 
+LONGEST_REASON = 200
+"""Characters: it may quote the file."""
+
 _T = TypeVar("_T")
 
 
@@ -178,7 +181,7 @@ def decode(data: bytes, type_: type[_T], what: str) -> _T:
     try:
         return msgspec.msgpack.decode(data, type=type_)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise RecordingError(f"{what} is damaged or of another version: {error}") from error
+        raise RecordingError(f"{what} is damaged or of another version: {str(error)[:LONGEST_REASON]}") from error
 
 
 def encode_input(entry: PlacedInput) -> InputRecord:
@@ -203,5 +206,5 @@ def decode_input(record: InputRecord, memory: int) -> PlacedInput:
         case _:
             good = True
     if not good or record.tick < 0 or record.phase < 0:
-        raise RecordingError(f"{what} makes no sense: {data}")
+        raise RecordingError(f"{what} makes no sense: {str(data)[:100]}")
     return PlacedInput(Position(Tick(record.tick), record.phase), data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from pathlib import Path
 
 from vmdbg.errors import EngineError, RecordingError
@@ -18,9 +19,9 @@ from vmdbg.timeline.timeline import CHECKPOINT_SECONDS, Timeline
 from vmdbg.units import PAGE_SIZE, Tick
 
 
-def replay_file(path: Path | str, *, budget: int = DEFAULT_BUDGET) -> Timeline:
+def replay_file(path: Path | str, *, budget: int = DEFAULT_BUDGET, left_out: Iterable[Path | str] = ()) -> Timeline:
     """The timeline of a recording, at its start, closed at its end. Raises RecordingError, UserError, EngineError."""
-    return replay(open_recording(path), budget=budget)
+    return replay(open_recording(path, left_out), budget=budget)
 
 
 def replay(recording: Recording, *, budget: int = DEFAULT_BUDGET, closed: bool = True) -> Timeline:

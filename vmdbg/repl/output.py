@@ -69,7 +69,7 @@ class Output:
     def say(self, words: str) -> None:
         self._guest.end_line()
         if words:
-            sys.stdout.write(f"{words}\n")
+            sys.stdout.write("".join(f"{printable(line)}\n" for line in words.splitlines()))
             sys.stdout.flush()
 
     def fail(self, error: BaseException) -> None:

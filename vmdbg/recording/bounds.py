@@ -1,0 +1,137 @@
+"""What values the first block of a recording may have: whoever wrote the file chose them.
+
+The bytes that it refers to are checked where they are put together (content.py), the image as a whole by its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+
+from devices.timers.rtc_calendar import LAST_INSTANT
+from vmdbg.boot.image import CpuStart, DescriptorTable, SegmentRegister
+from vmdbg.boot.layout import LARGEST_MEMORY
+from vmdbg.document.layout import printable
+from vmdbg.errors import RecordingError
+from vmdbg.machine.config import MINIMUM_MEMORY
+from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
+from vmdbg.units import PAGE_MASK, PAGE_SIZE
+from vmdbg.x86.cpuid import MODELS
+
+LONGEST_TEXT = 1 << 16
+"""Of names, descriptions and command lines, in characters."""
+MOST_PARTS = 1 << 12
+"""Segments, E820 entries, writes to chips."""
+LARGEST_ADDRESS = 1 << 32
+"""Of what is loaded: beyond lies no ROM."""
+LARGEST_ROMS = 64 << 20
+WORD = 1 << 64
+GENERAL = frozenset({f"r{name}" for name in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp", *range(8, 16))})
+SHOWN = 60
+
+Claim = tuple[str, object, bool]
+"""A field's name, its value, and whether that may be."""
+
+
+def check_bounds(meta: Meta, name: str) -> None:
+    """Raises RecordingError that names the first field out of bounds, and the file `name`."""
+    for field, value, good in _claims(meta):
+        if not good:
+            shown = printable(repr(value))
+            raise RecordingError(
+                f"{name} has {shown if len(shown) <= SHOWN else shown[:SHOWN] + '...'} as {field}: it is damaged, or "
+                "not made by vmdbg"
+            )
+
+
+def _claims(meta: Meta) -> Iterator[Claim]:
+    memory = meta.config.memory
+    yield "memory size", memory, MINIMUM_MEMORY <= memory <= LARGEST_MEMORY and not memory & PAGE_MASK
+    yield "CPU model", meta.config.cpu, meta.config.cpu in MODELS
+    yield "start date", meta.config.start, 0 <= meta.config.start <= LAST_INSTANT
+    yield "description", meta.description, _is_short(meta.description)
+    yield "command line", meta.command_line, _is_short(meta.command_line)
+    yield from _roms(meta.roms, memory)
+    if meta.elf is not None:
+        yield "ELF file's name", meta.elf.name, _is_short(meta.elf.name)
+    if meta.image is not None:
+        yield from _image(meta.image, memory)
+    if meta.files is not None:
+        yield from _files(meta.files)
+
+
+def _is_short(text: str | None) -> bool:
+    return text is None or len(text) <= LONGEST_TEXT
+
+
+def _roms(roms: tuple[SegmentRef, ...], memory: int) -> Iterator[Claim]:
+    yield "number of ROMs", len(roms), len(roms) <= MOST_PARTS
+    yield from _segments("ROM", roms, memory, above=True)
+
+
+def _segments(what: str, refs: tuple[SegmentRef, ...], memory: int, *, above: bool) -> Iterator[Claim]:
+    """Sorted by address they do not overlap, and lie in RAM or, page by page, above it."""
+    end, roms = 0, 0
+    for ref in sorted(refs, key=lambda ref: (ref.address, ref.size)):
+        yield f"{what}'s name", ref.name, _is_short(ref.name)
+        yield f"{what}'s size", ref.size, 0 <= ref.size <= LARGEST_ADDRESS
+        in_ram = not above and ref.address + ref.size <= memory
+        is_rom = ref.address >= memory and not (ref.address | ref.size) % PAGE_SIZE and ref.size > 0
+        fits = ref.address >= 0 and ref.address + ref.size <= LARGEST_ADDRESS
+        yield f"{what}'s address", ref.address, fits and (in_ram or is_rom)
+        yield f"{what}'s address, which another's bytes have,", ref.address, ref.address >= end or not ref.size
+        end, roms = max(end, ref.address + ref.size), roms + (0 if in_ram else ref.size)
+    yield f"size of all that is above RAM, {what} by {what},", roms, roms <= LARGEST_ROMS
+
+
+def _image(image: ImageMeta, memory: int) -> Iterator[Claim]:
+    yield "image's description", image.description, _is_short(image.description)
+    yield "image's command line", image.command_line, _is_short(image.command_line)
+    yield "image's memory size", image.memory, image.memory == memory
+    yield "needed memory", image.memory_needed, 0 <= image.memory_needed < WORD
+    for what, count in (("segments", image.segments), ("E820 entries", image.e820), ("writes to chips", image.chips)):
+        yield f"number of {what}", len(count), len(count) <= MOST_PARTS
+    yield from _segments("segment", image.segments, memory, above=False)
+    for entry in image.e820:
+        yield "E820 entry", (entry.address, entry.size), 0 <= entry.address < WORD and 0 <= entry.size < WORD
+    for write in image.chips:
+        yield (
+            "firmware's write to a port",
+            (write.port, write.value),
+            write.port in range(1 << 16) and (write.value in range(1 << 8)),
+        )
+    yield from _start(image.start)
+
+
+def _start(start: CpuStart) -> Iterator[Claim]:
+    for field in fields(start):
+        value = getattr(start, field.name)
+        match value:
+            case int():
+                yield field.name, value, 0 <= value < WORD
+            case SegmentRegister(selector, base, limit, attributes):
+                good = all((selector in range(1 << 16), base in range(WORD), limit in range(1 << 32)))
+                yield field.name, (selector, base, limit), good and attributes in range(1 << 16)
+            case DescriptorTable(base, limit):
+                yield field.name, (base, limit), base in range(WORD) and limit in range(1 << 16)
+            case Mapping():
+                for name, number in value.items():
+                    yield "register", name, name in GENERAL
+                    yield f"register {name}", number, 0 <= number < WORD
+
+
+def _files(files: FileOptions) -> Iterator[Claim]:
+    for what, ref in (("kernel", files.kernel), ("initrd", files.initrd), ("BIOS", files.bios)):
+        if isinstance(ref, FileRef):
+            yield f"{what}'s name", ref.name, _is_short(ref.name) and "\0" not in ref.name
+            yield f"{what}'s SHA-256", ref.sha256, len(ref.sha256) == 64 and ref.sha256.isalnum()
+    yield "text to append", files.append, _is_short(files.append)
+    yield "command line", files.command_line, _is_short(files.command_line)
+    for what, address in (("load address", files.load_address), ("ACPI root pointer", files.rsdp)):
+        yield what, address, address is None or 0 <= address < LARGEST_ADDRESS
+    yield "seed", files.seed, len(files.seed) <= LONGEST_TEXT
+    yield "number of firmware's segments", len(files.firmware), len(files.firmware) <= MOST_PARTS
+    for part in files.firmware:
+        fits = 0 <= part.address < LARGEST_ADDRESS and 0 <= part.size < LARGEST_ADDRESS
+        yield "firmware's name", part.name, _is_short(part.name)
+        yield "firmware's address", part.address, fits
