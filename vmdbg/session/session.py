@@ -232,10 +232,14 @@ class Session:
         return find_place(text, self.scope, self.find_line, Aim.PHYSICAL if physical else aim)
 
     def code_place(self, text: str, *, physical: bool = False) -> Place:
-        """As place(), but a bare decimal number is a line of the source that the CPU is in, if there is code for it."""
-        here = self.sources.line_at(self.debugger.pc) if text.isdecimal() and not physical else None
-        found = self.find_line(here.file, int(text)) if here is not None else None
-        return Place(Space.LINEAR, found) if found is not None else self.place(text, physical=physical, aim=Aim.CODE)
+        """As place(), but a bare decimal number is a line of the source of the frame looked at, if that has one."""
+        file = self.frames.selected().file if text.isdecimal() and not physical else ""
+        if not file:
+            return self.place(text, physical=physical, aim=Aim.CODE)
+        found = self.find_line(file, int(text))
+        if found is None:
+            raise UserError(f"no code is known for line {text} of {file}; an address is written as {int(text):#x}")
+        return Place(Space.LINEAR, found)
 
     def linear(self, text: str, *, aim: Aim = Aim.DATA, code: bool = False) -> Linear:
         """A linear address; with `code`, as code_place() has it. Raises UserError for a physical one."""

@@ -272,6 +272,16 @@ class Sources:
                 return found
         return None
 
+    def copies_of_line(self, line: LineRange) -> list[int]:
+        """Where code of a line begins, once for each function that has it: it may be inlined into many."""
+        found: dict[int, int] = {}
+        for file in self.files:
+            for start in file.lines.starts_of(line.file, line.line):
+                raw = file.placement.to_file(start)
+                scopes = file.program.scopes(raw) if file.program is not None and raw is not None else ()
+                found.setdefault(scopes[0].die.offset if scopes else -1, start)
+        return sorted(found.values())
+
     def add_directory(self, path: Path) -> None:
         """Look for sources there too, first. Raises UserError."""
         if not path.is_dir():

@@ -18,6 +18,7 @@ from vmdbg.engine.exits import Access
 from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
+from vmdbg.expressions.spelling import split_colon
 from vmdbg.session.oops_watch import is_oops_point
 from vmdbg.session.pending import PendingPoints, is_loading_point
 from vmdbg.session.registry import Arguments, Group, Parser, command
@@ -26,6 +27,10 @@ from vmdbg.session.syscall_watch import is_syscall_point
 
 NAME = re.compile(r"[A-Za-z_][\w.]*(?::\w+)?|[\w./+-]+\.\w+:\d+")
 """A symbol, `module:symbol` or `file:line`: what may come to be there."""
+
+
+MOST_COPIES = 8
+"""Places of a line that are listed."""
 
 
 def declare(parser: Parser) -> None:
@@ -109,7 +114,20 @@ def added(session: Session, point: Point, arguments: Arguments) -> Document:
     unknown = getattr(arguments, "unknown", ())
     notes = unknown_words(name for name in unknown if not session.frames.has_variable(point.address, name))
     value: Json = {"number": point.number, "address": None if is_pending(point) else f"{point.address:#x}"}
-    return document(_line(session, point), *notes, value=value)
+    return document(_line(session, point), *notes, *_elsewhere(session, point, arguments), value=value)
+
+
+def _elsewhere(session: Session, point: Point, arguments: Arguments) -> list[Text]:
+    """That a line, which was asked for, has code in other places too."""
+    sides = split_colon(getattr(arguments, "place", ""))
+    is_line = (sides[1] if sides is not None else getattr(arguments, "place", "")).strip().isdecimal()
+    line = session.sources.line_at(point.address) if is_line and point.space is Space.LINEAR else None
+    others = [one for one in session.sources.copies_of_line(line) if one != point.address] if line is not None else []
+    if not others:
+        return []
+    shown = ", ".join(f"{one:#x}" for one in others[:MOST_COPIES]) + (", ..." if len(others) > MOST_COPIES else "")
+    words = f"the line has code in {len(others)} more {'place' if len(others) == 1 else 'places'}, inlined or copied: "
+    return [text(f"{words}{shown}", Style.DIM)]
 
 
 def is_pending(point: Point) -> bool:

@@ -68,3 +68,19 @@ def test_variables_outside_of_functions(session: Session) -> None:
     assert "struct thread" in session.execute("ptype current")
     assert session.evaluate("threads[0].name") is not None
     assert "has no member" in session.execute("p current->nothing")
+
+
+def test_a_bare_number_is_a_line_of_the_file_that_is_looked_at(session: Session) -> None:
+    assert "<deposit+" in session.execute("break 69")
+    session.run("up 2")
+    assert "<thread_main+" in session.execute("break 58")
+    assert "no code is known for line 99999 of " in session.execute("break 99999")
+    assert "no code is known for line 99999 of" in session.execute("break bank.c:99999")
+    session.run("delete all")
+
+
+def test_a_line_that_is_inlined_says_where_else_it_is(session: Session) -> None:
+    answers = [session.execute(f"break cpu.h:{line}") for line in range(1, 80)]
+    session.run("delete all")
+    assert any("more places, inlined or copied: 0x" in answer for answer in answers)
+    assert any(answer.startswith("breakpoint") and "inlined" not in answer for answer in answers)
