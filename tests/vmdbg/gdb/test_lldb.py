@@ -10,6 +10,8 @@ from tests.guests.build import sample_kernel
 from tests.vmdbg.gdb.guests import lldb, sample_guest
 
 
+@pytest.mark.cell("attach at the first instruction")
+@pytest.mark.cell("system registers")
 @pytest.mark.cell("source lines, backtrace, finish")
 def test_source_level_session(lldb_client: list[str]) -> None:
     with sample_guest() as guest:
@@ -92,3 +94,14 @@ def test_lldb_writes_registers_and_memory(lldb_client: list[str]) -> None:
         debugger = guest.debugger
         debugger.timeline.seek(debugger.timeline.start)
         assert debugger.timeline.history.inputs
+
+
+@pytest.mark.cell("back from the end of the guest")
+def test_one_can_go_back_from_a_power_off(lldb_client: list[str]) -> None:
+    """In a batch LLDB takes a stop without a breakpoint for a crash, and goes on with the commands for that."""
+    back = ("breakpoint set -n account_open", "process continue --reverse", "frame variable name")
+    at_the_end = [part for command in back for part in ("-k", command)]
+    with sample_guest() as guest:
+        output = lldb([*lldb_client, *at_the_end], guest.debugger, "continue", file=sample_kernel())
+    assert "stop reason = the guest powered itself off; its history is kept until you leave" in output
+    assert '"savings"' in output
