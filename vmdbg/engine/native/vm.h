@@ -151,6 +151,7 @@ struct Vm {
     uint32_t watch_stored_count, watch_resumed;
     uint64_t watch_left;                    /* the access at which it was left, for now; watch_resumed: made again */
     uint64_t access_linear, access_size;    /* the access under way, as the instruction makes it */
+    uint32_t access_number, pad_access;
     DataBreakpoint data_breakpoints[4];
     uint32_t data_breakpoint_set;           /* a bit for each that is in force */
 

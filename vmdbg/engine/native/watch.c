@@ -21,6 +21,7 @@ static void note(uint64_t linear, uint64_t size)
         return;
     vm->access_linear = linear;
     vm->access_size = size;
+    vm->access_number++;
 }
 
 void watch_note_access(uint64_t linear, uint64_t size)
@@ -199,9 +200,13 @@ static void read_old(Vm *vm, VmWatchHit *made)
 /* A store that is not watched, to a page that is: a later part of the same operand may be. */
 static void remember(Vm *vm, const VmWatchHit *made)
 {
-    VmWatchHit *stored = &vm->watch_stored[vm->watch_stored_count++ % WATCH_STORED];
+    const VmWatchHit *last = &vm->watch_stored[(vm->watch_stored_count - 1) % WATCH_STORED];
 
+    if (vm->watch_stored_count && last->id == vm->access_number && last->linear == made->linear)
+        return;                             /* it was taken apart, and part of it may be stored already */
+    VmWatchHit *stored = &vm->watch_stored[vm->watch_stored_count++ % WATCH_STORED];
     *stored = *made;
+    stored->id = vm->access_number;
     read_old(vm, stored);
 }
 

@@ -110,6 +110,7 @@ class UnicornEngine:
 
     def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Exit:
         self._prepare(over_breakpoint)
+        lib.vm_take_signals()
         code = lib.vm_run(self._vm, limit)
         if code == EXIT_BREAKPOINT and self._passes is not None:
             code = self._run_past(self._passes)
@@ -133,7 +134,6 @@ class UnicornEngine:
         if not self._has_windows:
             self._map_windows()
             self._has_windows = True
-        lib.vm_take_signals()
         self._vm.breakpoint_suppressed = over_breakpoint
         self._vm.catch_skip_tick = self._vm.clock if over_breakpoint else NEVER
 
