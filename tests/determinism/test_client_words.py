@@ -51,7 +51,7 @@ def test_every_word_is_answered_and_the_guest_goes_on_as_without(
         for number, seen in enumerate(_instants(guest)):
             assert seen == undisturbed[number]
             for line in lines[number * 3 : number * 3 + 3]:
-                answer = monitor.run(line, lambda _text: None)
+                answer = monitor.run(line, lambda _text: None, lambda: None)
                 assert answer or line == "info name", line
                 assert "defect" not in answer, answer
             assert digest(guest.debugger.machine) == seen

@@ -77,6 +77,8 @@ def translations(session: Session, _words: str) -> str:
     for mapping in mappings(memory, paging, max_tables=MOST_TABLES):
         if len(lines) + mapping.size // mapping.page_size > MOST_LINES:
             raise UserError(f"more than {MOST_LINES} pages are mapped: `maps` shows ranges")
+        if session.progress is not None:
+            session.progress(len(lines) / MOST_LINES)
         assert mapping.physical is not None
         frame = mapping.physical
         for linear, raw in _last_entries(memory, paging, mapping):

@@ -146,3 +146,20 @@ def test_gdb_and_qemu_words_for_it_do_it(session: Session, tmp_path: Path, line:
 @pytest.mark.parametrize("line", ["dump", "dump 0x1000", "dump zzz x"])
 def test_the_first_word_alone_is_asked_for_the_second(session: Session, line: str) -> None:
     assert session.execute(line) == "error: dump what? core, memory\n"
+
+
+@pytest.mark.parametrize("line", ["dump core", "dump core --kdump", "dump memory {0} 0 0x800000 --physical"])
+def test_a_dump_that_is_left_leaves_no_file(session: Session, tmp_path: Path, line: str) -> None:
+    """By Ctrl-C, or by a client that hangs up, in the midst of the memory."""
+
+    def leave(done: float) -> None:
+        if done > 0.2:
+            raise KeyboardInterrupt
+
+    session.progress = leave
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            session.run(line.format(tmp_path / "x") if "{" in line else f"{line} {tmp_path / 'x'}")
+    finally:
+        session.progress = None
+    assert not list(tmp_path.iterdir())
