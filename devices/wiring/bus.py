@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from devices.seam import AddressedDevice
+from devices.wiring.unanswered import Unanswered
 
 PORTS = 0x1_0000
 
@@ -67,8 +68,7 @@ class PortBus:
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
-        self._unclaimed_reads: Counter[int] = Counter()
-        self._unclaimed_writes: Counter[int] = Counter()
+        self.unanswered = Unanswered()
         self._claims: dict[int, Claim] = {}
         self._reads: dict[int, tuple[Read, int]] = {}
         self._writes: dict[int, tuple[Write, int]] = {}
@@ -92,8 +92,8 @@ class PortBus:
     @property
     def unclaimed(self) -> Counter[tuple[Direction, int]]:
         """How often each address was accessed while nobody answered there."""
-        reads = {(Direction.READ, address): count for address, count in self._unclaimed_reads.items()}
-        writes = {(Direction.WRITE, address): count for address, count in self._unclaimed_writes.items()}
+        reads = {(Direction.READ, address): count for address, count in self.unanswered.reads.items()}
+        writes = {(Direction.WRITE, address): count for address, count in self.unanswered.writes.items()}
         return Counter(reads | writes)
 
     def claims(self) -> list[Claim]:
@@ -108,7 +108,7 @@ class PortBus:
         elif entry is not None:
             value = entry[0](entry[1], 1, now)
         else:
-            self._unclaimed_reads[port] += 1
+            self.unanswered.read(port)
             value = 0xFF
         if self.tracer is not None:
             self._trace(Direction.READ, port, size, value, now)
@@ -124,21 +124,21 @@ class PortBus:
         elif entry is not None:
             entry[0](entry[1], 1, value, now)
         else:
-            self._unclaimed_writes[port] += 1
+            self.unanswered.write(port)
 
     def _read_wide(self, port: int, size: int, now: int) -> int:
         if self._goes_whole(port, size):
             read, offset = self._reads[port]
             return read(offset, size, now)
         if not self._any_claimed(port, size):
-            self._unclaimed_reads[port] += 1
+            self.unanswered.read(port)
             return ones(size)
         return sum(self._read_byte(port + lane, now) << 8 * lane for lane in range(size))
 
     def _read_byte(self, port: int, now: int) -> int:
         entry = self._reads.get(port)
         if entry is None:
-            self._unclaimed_reads[port] += 1
+            self.unanswered.read(port)
             return 0xFF
         return entry[0](entry[1], 1, now)
 
@@ -147,7 +147,7 @@ class PortBus:
             write, offset = self._writes[port]
             write(offset, size, value, now)
         elif not self._any_claimed(port, size):
-            self._unclaimed_writes[port] += 1
+            self.unanswered.write(port)
         else:
             for lane in range(size):
                 self._write_byte(port + lane, value >> 8 * lane & 0xFF, now)
@@ -155,7 +155,7 @@ class PortBus:
     def _write_byte(self, port: int, value: int, now: int) -> None:
         entry = self._writes.get(port)
         if entry is None:
-            self._unclaimed_writes[port] += 1
+            self.unanswered.write(port)
         else:
             entry[0](entry[1], 1, value, now)
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 from devices.seam import AddressedDevice
 from devices.wiring.bus import Access, BusError, Claim, Direction, Tracer, ones
+from devices.wiring.unanswered import Unanswered
 
 PAGE_SIZE = 0x1000
 
@@ -22,8 +23,7 @@ class MemoryBus:
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
-        self._unclaimed_reads: Counter[int] = Counter()
-        self._unclaimed_writes: Counter[int] = Counter()
+        self.unanswered = Unanswered()
         self._pages: dict[int, Claim] = {}
 
     def claim(self, addresses: range, device: AddressedDevice, name: str) -> None:
@@ -45,8 +45,8 @@ class MemoryBus:
     @property
     def unclaimed(self) -> Counter[tuple[Direction, int]]:
         """How often each address was accessed while nobody answered there."""
-        reads = {(Direction.READ, address): count for address, count in self._unclaimed_reads.items()}
-        writes = {(Direction.WRITE, address): count for address, count in self._unclaimed_writes.items()}
+        reads = {(Direction.READ, address): count for address, count in self.unanswered.reads.items()}
+        writes = {(Direction.WRITE, address): count for address, count in self.unanswered.writes.items()}
         return Counter(reads | writes)
 
     def claims(self) -> list[Claim]:
@@ -62,7 +62,7 @@ class MemoryBus:
         elif crosses_page(address, size):
             value = sum(self._read_byte(address + lane, now) << 8 * lane for lane in range(size))
         else:
-            self._unclaimed_reads[address] += 1
+            self.unanswered.read(address)
             value = ones(size)
         if self.tracer is not None:
             self._trace(Direction.READ, address, size, value, now)
@@ -79,19 +79,19 @@ class MemoryBus:
             for lane in range(size):
                 self._write_byte(address + lane, value >> 8 * lane & 0xFF, now)
         else:
-            self._unclaimed_writes[address] += 1
+            self.unanswered.write(address)
 
     def _read_byte(self, address: int, now: int) -> int:
         claim = self._pages.get(address // PAGE_SIZE)
         if claim is None:
-            self._unclaimed_reads[address] += 1
+            self.unanswered.read(address)
             return 0xFF
         return claim.device.read(address - claim.addresses.start, 1, now)
 
     def _write_byte(self, address: int, value: int, now: int) -> None:
         claim = self._pages.get(address // PAGE_SIZE)
         if claim is None:
-            self._unclaimed_writes[address] += 1
+            self.unanswered.write(address)
         else:
             claim.device.write(address - claim.addresses.start, 1, value, now)
 

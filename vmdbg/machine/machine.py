@@ -48,8 +48,10 @@ from vmdbg.machine.snapshot import (
     Position,
     decode_scheduler,
     decode_state,
+    decode_unanswered,
     encode_scheduler,
     encode_state,
+    encode_unanswered,
 )
 from vmdbg.units import Tick
 from vmdbg.x86.cpuid import CpuidTable, build_table, find_model
@@ -392,6 +394,7 @@ class Machine:
             nmi=self._nmi.level,
             nmi_pending=self.engine.nmi_pending,
             phase=self.position.phase,
+            unanswered=encode_unanswered([self.pc.ports.unanswered.save(), self.pc.memory.unanswered.save()]),
         )
 
     def restore(self, state: MachineState) -> None:
@@ -406,6 +409,9 @@ class Machine:
                 device.restore(decode_state(state.devices[name], device.State, name))
             except ValueError as error:
                 raise RecordingError(f"the saved state of {name} is damaged: {error}") from error
+        counted = iter(decode_unanswered(state.unanswered))
+        for bus in (self.pc.ports, self.pc.memory):
+            bus.unanswered.restore(next(counted, []))
         scheduled = decode_scheduler(state.scheduler)
         if any(not self._is_known(event) for event in scheduled.events):
             raise RecordingError("the saved state of the scheduler is damaged: an event is of no device, or no time")

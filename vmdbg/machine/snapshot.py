@@ -5,6 +5,7 @@ A snapshot holds no breakpoints and nothing else of a debugger's. RAM is kept be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class MachineState:
-    """All of a machine but its RAM. `devices` are the chips' states as JSON, by name."""
+    """All of a machine but its RAM. `devices` are the chips' states as JSON, by name.
+
+    `unanswered` is what was counted of accesses in vain, for people.
+    """
 
     cpu: CpuSnapshot
     devices: dict[str, bytes]
@@ -55,6 +59,7 @@ class MachineState:
     nmi: bool
     nmi_pending: bool
     phase: int
+    unanswered: bytes = b""
 
 
 def encode_state(state: Any) -> bytes:
@@ -68,6 +73,19 @@ def decode_state(data: bytes, type_: type[Any], name: str) -> Any:
         return msgspec.json.decode(data, type=type_)
     except (msgspec.MsgspecError, ValueError) as error:
         raise RecordingError(f"the saved state of {name} is damaged or of another version: {error}") from error
+
+
+def encode_unanswered(counts: Sequence[tuple[dict[int, int], dict[int, int]]]) -> bytes:
+    """Of each bus."""
+    return msgspec.json.encode(counts, order="deterministic")
+
+
+def decode_unanswered(data: bytes) -> list[list[dict[int, int]]]:
+    """Nothing where nothing was saved. Raises RecordingError."""
+    if not data:
+        return []
+    found: list[list[dict[int, int]]] = decode_state(data, list[list[dict[int, int]]], "what nobody answered")
+    return found
 
 
 def encode_scheduler(state: SchedulerState) -> bytes:

@@ -34,7 +34,8 @@ class Checkpoint:
         """Bytes besides the pages and what images share."""
         state = self.state
         devices = sum(map(len, state.devices.values()))
-        return len(state.cpu.state) + len(state.cpu.tlb) + len(state.cpu.deliveries) + devices + len(state.scheduler)
+        notes = len(state.cpu.deliveries) + len(state.unanswered)
+        return len(state.cpu.state) + len(state.cpu.tlb) + notes + devices + len(state.scheduler)
 
 
 class Checkpoints:
