@@ -133,6 +133,8 @@ class Run:
         from vmdbg.cli.history import open_timeline  # what a run that keeps nothing need not wait for
 
         timeline = self._stack.enter_context(open_timeline(self._started, options, self._recording_failed))
+        if self._io_log is not None:
+            timeline.fork_listeners.append(self._io_log.forked)
         if self._prompted or (self._keyboard and options.gdb is not None):
             stands = self._prompted or options.wait
             return self._prompt_seat(timeline, stands=stands, lines=scripted_lines(options))

@@ -8,6 +8,7 @@ from io import TextIOWrapper
 from devices.wiring.bus import Access, Direction
 from vmdbg.errors import UserError
 from vmdbg.machine.machine import Machine
+from vmdbg.machine.snapshot import Position
 
 
 def unclaimed_accesses(machine: Machine) -> Iterator[str]:
@@ -20,10 +21,13 @@ def unclaimed_accesses(machine: Machine) -> Iterator[str]:
 
 
 class IoLog:
-    """Writes every access to a device to a file, one a line."""
+    """Writes every access to a device to a file, one a line, and once, also where the guest goes back and comes again."""
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._before = self._last = -1
+        """Ticks of the access before, and of the last that was written."""
+        self._again = False
         try:
             self._file: TextIOWrapper = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
         except (OSError, ValueError) as error:
@@ -40,7 +44,25 @@ class IoLog:
     def _memory(self, access: Access) -> None:
         self._write("load" if access.direction is Direction.READ else "store", access)
 
+    def forked(self, position: Position) -> None:
+        """What comes next has not been written, whatever has."""
+        if position.tick < self._last:
+            self._file.write(f"{position.tick:>14} fork\n")
+        self._before = self._last = position.tick
+        self._again = False
+
+    def _is_new(self, now: int) -> bool:
+        if now < self._before:
+            self._again = True
+        self._before = now
+        if self._again and now <= self._last:
+            return False
+        self._again, self._last = False, now
+        return True
+
     def _write(self, verb: str, access: Access) -> None:
+        if not self._is_new(access.now):
+            return
         digits = 2 * access.size
         self._file.write(
             f"{access.now:>14} {verb:<5} {access.address:#06x} {access.value:0{digits}x} {access.name or '-'}\n"
