@@ -21,7 +21,7 @@ def unclaimed_accesses(machine: Machine) -> Iterator[str]:
 
 
 class IoLog:
-    """Writes every access to a device to a file, one a line, and once, also where the guest goes back and comes again."""
+    """Writes every access to a device to a file, one a line, and once, also where the guest goes back and on again."""
 
     def __init__(self, path: str) -> None:
         self._path = path
