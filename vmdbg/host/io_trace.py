@@ -64,13 +64,18 @@ class IoLog:
         if not self._is_new(access.now):
             return
         digits = 2 * access.size
-        self._file.write(
-            f"{access.now:>14} {verb:<5} {access.address:#06x} {access.value:0{digits}x} {access.name or '-'}\n"
-        )
+        line = f"{access.now:>14} {verb:<5} {access.address:#06x} {access.value:0{digits}x} {access.name or '-'}\n"
+        try:
+            self._file.write(line)
+        except OSError as error:
+            raise self._cannot_write(error) from None
 
     def close(self) -> None:
         """Raises UserError when not all could be written."""
         try:
             self._file.close()
         except OSError as error:
-            raise UserError(f"cannot write the I/O log {self._path}: {error.strerror}") from None
+            raise self._cannot_write(error) from None
+
+    def _cannot_write(self, error: OSError) -> UserError:
+        return UserError(f"cannot write the I/O log {self._path}: {error.strerror}")
