@@ -44,7 +44,7 @@ from vmdbg.timeline.timeline import Progress, Timeline
 
 WORTH_PROCESSES = 500_000_000
 """Ticks of history below which starting other processes costs more than it saves."""
-LONGEST_RANGE = 1 << 16
+LONGEST_RANGE = 1 << 22
 """Bytes of code whose executions can be asked for at once."""
 
 

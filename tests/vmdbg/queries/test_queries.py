@@ -308,3 +308,15 @@ def test_dask_finds_the_same_rows(sample: Path) -> None:
         distributed.Client(cluster) as client,
     ):
         assert rows_with(client.get_executor(), sample) == wanted
+
+
+def test_executions_in_a_large_range_are_those_in_its_parts(timeline: Timeline) -> None:
+    """A breakpoint at every address: planting them cost the square of their number."""
+    queries = Queries(timeline)
+    start, size = 1 << 20, 1 << 18
+    whole = queries.executions(start, 4 * size)
+    parts = [row for part in range(4) for row in queries.executions(start + part * size, size)]
+    assert sorted(parts, key=lambda row: row.position) == whole
+    assert len({row.pc for row in whole}) > 100
+    with pytest.raises(UserError, match="at most 4194304 bytes"):
+        queries.executions(0, 1 << 23)

@@ -74,10 +74,25 @@ void tcg_tb_foreach_x86_64(void *tcg_ctx, int (*visit)(void *, void *, void *), 
 void tb_phys_invalidate_x86_64(void *tcg_ctx, void *tb, uint64_t page);
 
 typedef struct {
-    uint64_t linear;
+    const uint64_t *places;             /* sorted */
+    uint32_t place_count;
     void **blocks;
     uint32_t count, capacity;
 } Covering;
+
+static bool covers_any(const Block *tb, const uint64_t *places, uint32_t count)
+{
+    uint32_t low = 0;
+
+    for (uint32_t high = count; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+        if (places[middle] < tb->pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && places[low] - tb->pc < tb->size;
+}
 
 static int collect(void *key, void *value, void *data)
 {
@@ -85,7 +100,7 @@ static int collect(void *key, void *value, void *data)
     Block *tb = value;
 
     (void)key;
-    if (found->linear - tb->pc >= tb->size)
+    if (!covers_any(tb, found->places, found->place_count))
         return 0;
     if (found->count == found->capacity) {
         found->capacity = found->capacity ? 2 * found->capacity : 64;
@@ -97,10 +112,10 @@ static int collect(void *key, void *value, void *data)
     return 0;
 }
 
-/* Drops every translation that covers the address, in whatever address space. */
-static void retranslate(Vm *vm, uint64_t linear)
+/* Drops every translation that covers one of some sorted addresses, in whatever address space. */
+static void retranslate(Vm *vm, const uint64_t *places, uint32_t count)
 {
-    Covering found = {.linear = linear};
+    Covering found = {.places = places, .place_count = count};
 
     tcg_tb_foreach_x86_64(UC_TCG_CTX(vm->uc), collect, &found);
     for (uint32_t i = 0; i < found.count; i++)
@@ -108,16 +123,27 @@ static void retranslate(Vm *vm, uint64_t linear)
     free(found.blocks);
 }
 
-static void plant(Vm *vm, uint64_t linear)
+/* All at once: there may be a million. `places` are sorted. */
+static void plant(Vm *vm, const uint64_t *places, uint32_t count)
 {
-    if (contains(vm->planted, vm->planted_count, linear))
-        return;
-    retranslate(vm, linear);
-    vm->planted = realloc(vm->planted, (vm->planted_count + 1) * sizeof *vm->planted);
-    if (!vm->planted)
+    uint64_t *fresh = malloc((count + 1) * sizeof *fresh);
+    uint32_t fresh_count = 0;
+
+    if (!fresh)
         abort();
-    vm->planted[vm->planted_count++] = linear;
-    qsort(vm->planted, vm->planted_count, sizeof *vm->planted, by_value);
+    for (uint32_t i = 0; i < count; i++)
+        if (!contains(vm->planted, vm->planted_count, places[i]) && (!i || places[i] != places[i - 1]))
+            fresh[fresh_count++] = places[i];
+    if (fresh_count) {
+        retranslate(vm, fresh, fresh_count);
+        vm->planted = realloc(vm->planted, (vm->planted_count + fresh_count) * sizeof *vm->planted);
+        if (!vm->planted)
+            abort();
+        memcpy(vm->planted + vm->planted_count, fresh, fresh_count * sizeof *fresh);
+        vm->planted_count += fresh_count;
+        qsort(vm->planted, vm->planted_count, sizeof *vm->planted, by_value);
+    }
+    free(fresh);
 }
 
 /* Nothing is to stop here any more, at a linear breakpoint nor at a physical one. */
@@ -128,7 +154,7 @@ static void uproot(Vm *vm, uint64_t linear)
             memmove(vm->planted + i, vm->planted + i + 1, (--vm->planted_count - i) * sizeof *vm->planted);
             break;
         }
-    retranslate(vm, linear);
+    retranslate(vm, &linear, 1);
 }
 
 /* Replaces all breakpoints. A cleared one stays in the translations until it is met, so that clearing and setting the
@@ -138,8 +164,7 @@ void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const ui
     free(vm->breakpoints);
     vm->breakpoints = sorted_copy(linear, count);
     vm->breakpoint_count = count;
-    for (uint32_t i = 0; i < count; i++)
-        plant(vm, vm->breakpoints[i]);
+    plant(vm, vm->breakpoints, count);
     bool changed = physical_count != vm->physical_breakpoint_count ||
                    (physical_count && memcmp(physical, vm->physical_breakpoints, physical_count * sizeof *physical));
     if (!changed)
