@@ -26,6 +26,8 @@ def _lines() -> list[tuple[str, str]]:
     """Each command and its line with {} for the address."""
     found = []
     for command in catalog.commands():
+        if command.function.__module__.startswith("vmdbg.commands.linux."):
+            continue  # they have no answer but that there is no Linux
         if command.name in PHYSICAL or any(_address(action) for action in command.parser()._actions):
             if command.name == "query":
                 found += [(f"query {question}", f"query {question} {{}}") for question in QUESTIONS]
