@@ -75,6 +75,8 @@ def _write_pages(file: BinaryIO, memory: Sequence[Memory], count: int, progress:
     made: list[bytes] = []
     for part in memory:
         for at in range(0, len(part.data), PAGE):
+            if progress is not None and len(made) % 256 == 0:
+                progress(len(made) / count)
             page = part.data[at : at + PAGE].tobytes()
             if page == zeros and place_of_zeros:
                 made.append(place_of_zeros)
@@ -85,6 +87,4 @@ def _write_pages(file: BinaryIO, memory: Sequence[Memory], count: int, progress:
             file.write(page if whole else packed)
             if page == zeros:
                 place_of_zeros = made[-1]
-            if progress is not None and len(made) % 256 == 0:
-                progress(len(made) / count)
     return b"".join(made)
