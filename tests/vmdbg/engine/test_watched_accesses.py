@@ -28,7 +28,7 @@ from vmdbg.units import PAGE_SIZE, Physical, Tick
 NEUTRAL = (STACK // PAGE_SIZE - 1, DATA // PAGE_SIZE)
 INSTRUCTIONS = 40
 MACHINE_STEPS = 400
-TAUGHT = [22, 112, 187, 2399, 3627, 5883]
+TAUGHT = [22, 112, 187, 2399, 3627, 4375, 5883, 6177, 7744]
 """Each once showed a defect."""
 WRITES = frozenset({Access.WRITE})
 R, W = Access.READ, Access.WRITE

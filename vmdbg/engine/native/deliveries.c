@@ -91,8 +91,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     if (software)
         vm->clock += vm->int_length;
     data_breakpoint_set_hits(vm, 0);        /* reported, or the instruction did not come so far */
-    if (!vm->watch_recording || vm->clock == vm->watch_clock)
-        watch_faulted(vm);                  /* the instruction, or a delivery */
+    watch_exception(vm);
     vm->expect_single = vm->in_single = vm->run_alone = vm->breakpoint_suppressed = 0;
     vm->exceptions++;
     note(vm, vector, software ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, software ? 0 : env->error_code, rip);

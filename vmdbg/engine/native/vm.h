@@ -149,6 +149,7 @@ struct Vm {
     uint64_t watch_clock;                   /* when it began, while watch_recording */
     VmWatchHit watch_stored[WATCH_STORED];  /* the last stores to watched pages that are not watched themselves */
     uint32_t watch_stored_count, watch_resumed;
+    uint32_t watch_delivery, watch_delivering;  /* of watch_made, the first of the delivery under way; whether one is */
     uint64_t watch_left;                    /* the access at which it was left, for now; watch_resumed: made again */
     uint64_t access_linear, access_size;    /* the access under way, as the instruction makes it */
     uint32_t access_number, pad_access;
@@ -268,7 +269,7 @@ uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical);
 void watch_note_access(uint64_t linear, uint64_t size);
 void watch_table_write(Vm *vm, uint64_t physical, uint64_t size, bool fetches, uintptr_t host_pc);
 void watch_begin(Vm *vm);
-void watch_faulted(Vm *vm);
+void watch_exception(Vm *vm);
 void watch_report(Vm *vm);
 
 /* system.c */

@@ -341,21 +341,24 @@ void watch_table_write(Vm *vm, uint64_t physical, uint64_t size, bool fetches, u
 
 void watch_begin(Vm *vm)
 {
-    vm->watch_made_count = vm->watch_touched = vm->watch_resumed = 0;
+    vm->watch_made_count = vm->watch_touched = vm->watch_resumed = vm->watch_delivery = vm->watch_delivering = 0;
 }
 
-/* The instruction, or the delivery, has faulted: what it has stored stays, what it has read was for nothing. */
-void watch_faulted(Vm *vm)
+/* An exception. If the instruction, or a delivery, has faulted, what it has stored stays and what it has read was for
+ * nothing; an instruction that has run and traps has read what it has read. */
+void watch_exception(Vm *vm)
 {
-    uint32_t kept = 0;
+    bool trapped = vm->watch_recording && vm->clock != vm->watch_clock && !vm->watch_delivering;
+    uint32_t kept = trapped ? vm->watch_made_count : vm->watch_delivery;
 
-    vm->watch_touched = 0;
-    for (uint32_t i = 0; i < vm->watch_made_count; i++)
-        if (vm->watch_made[i].access & WATCH_WRITE) {
-            vm->watch_touched |= watched(vm, &vm->watch_made[i]);
+    for (uint32_t i = kept; i < vm->watch_made_count; i++)
+        if (vm->watch_made[i].access & WATCH_WRITE)
             vm->watch_made[kept++] = vm->watch_made[i];
-        }
-    vm->watch_made_count = kept;
+    vm->watch_made_count = vm->watch_delivery = kept;
+    vm->watch_delivering = 1;
+    vm->watch_touched = 0;
+    for (uint32_t i = 0; i < kept; i++)
+        vm->watch_touched |= watched(vm, &vm->watch_made[i]);
 }
 
 /* What the last instruction or delivery touched of each watchpoint, however the run ended. */
