@@ -18,7 +18,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument("fields", nargs="*", metavar="FIELD=EXPRESSION", help="what it is of")
 
 
-@command("input", Group.DEVICES, declare, examples=("input", "input acpi-pm PowerButton"), effect=Effect.CHANGES)
+@command("input", Group.DEVICES, declare, examples=("input acpi-pm PowerButton",), effect=Effect.CHANGES)
 def input_command(session: Session, arguments: Arguments) -> Document:
     """Give a device something from outside, now, as a recorded input; or list what devices take.
 
