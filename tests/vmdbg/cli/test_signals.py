@@ -150,15 +150,21 @@ PATHS: dict[str, Callable[[dict[str, Path], Path, Path], tuple[str | Path, ...]]
 """What takes long, by what it is called."""
 
 
+OFTEN = ("run code that changes itself", "record and continue", "reverse", "query at the prompt", "save")
+OTHERS = [("run", signal.SIGINT), ("record", signal.SIGHUP), ("query", signal.SIGINT)]
+SELDOM = [("record", signal.SIGINT), ("query at the prompt", signal.SIGINT), ("run", signal.SIGHUP)]
+
+
 @pytest.mark.parametrize(
     ("path", "number"),
-    [(path, signal.SIGTERM) for path in PATHS]
-    + [("run", signal.SIGINT), ("record", signal.SIGINT), ("query at the prompt", signal.SIGINT)]
-    + [("run", signal.SIGHUP), ("record", signal.SIGHUP), ("query", signal.SIGINT), ("replay", signal.SIGINT)],
+    [
+        *((path, signal.SIGTERM) for path in OFTEN),
+        *OTHERS,
+        *(pytest.param(path, signal.SIGTERM, marks=pytest.mark.slow) for path in PATHS if path not in OFTEN),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in [*SELDOM, ("replay", signal.SIGINT)]),
+    ],
 )
-def test_it_ends_at_once(
-    path: str, number: int, guests: dict[str, Path], recording: Path, tmp_path: Path
-) -> None:
+def test_it_ends_at_once(path: str, number: int, guests: dict[str, Path], recording: Path, tmp_path: Path) -> None:
     guests["busy"].with_name("deaf.py").write_text(
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass\n"
     )
@@ -177,7 +183,7 @@ def test_it_ends_at_once(
         assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 30))])
 def test_at_any_moment(seed: int, guests: dict[str, Path], tmp_path: Path) -> None:
     """From the first line of the program on, before it has handlers too: the code says so, and nothing is left."""
     chance = random.Random(seed)

@@ -74,8 +74,23 @@ def prompt(recording: Path, mark: str) -> subprocess.Popen[bytes]:
     return _started(mark, *COMMAND, "replay", recording, "-x", "query writes 0x102000 4", "-x", "echo AFTER")
 
 
-@pytest.mark.parametrize("start", [command_line, script, script_with_threads, prompt])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+STARTS: tuple[Start, ...] = (command_line, script, script_with_threads, prompt)
+NUMBERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+OFTEN = [(script, NUMBERS[0]), (script_with_threads, NUMBERS[0]), (command_line, NUMBERS[1]), (prompt, NUMBERS[2])]
+
+
+@pytest.mark.parametrize(
+    ("start", "number"),
+    [
+        *OFTEN,
+        *(
+            pytest.param(start, number, marks=pytest.mark.slow)
+            for start in STARTS
+            for number in NUMBERS
+            if (start, number) not in OFTEN
+        ),
+    ],
+)
 def test_workers_end_with_their_parent(start: Start, number: signal.Signals, recording: Path) -> None:
     mark = new_mark()
     parent = start(recording, mark)
@@ -110,7 +125,7 @@ def test_the_terminals_control_c_comes_to_all_of_them(start: Start, recording: P
     assert output.count(b"Traceback") == (start is script_with_threads), output
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 30))])
 def test_a_worker_or_its_parent_may_be_killed_at_any_moment(seed: int, recording: Path) -> None:
     """Neither is left alone: the one has nobody to work for, the other nobody to wait for."""
     chance, mark = random.Random(seed), new_mark()

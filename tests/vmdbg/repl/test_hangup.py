@@ -107,7 +107,12 @@ PLACES = {
 """What is typed, and what shows that it has come there."""
 
 
-@pytest.mark.parametrize("place", PLACES)
+OFTEN = ("the prompt", "a block", "a running guest", "a query")
+
+
+@pytest.mark.parametrize(
+    "place", [*OFTEN, *(pytest.param(one, marks=pytest.mark.slow) for one in PLACES if one not in OFTEN)]
+)
 def test_the_terminal_goes(place: str, tmp_path: Path) -> None:
     recording = tmp_path / "recording"
     terminal = Terminal(tmp_path, "record", recording, "--repl", own=place in list(PLACES)[::2])
@@ -123,7 +128,10 @@ def test_the_terminal_goes(place: str, tmp_path: Path) -> None:
         assert not kept.damage
 
 
-@pytest.mark.parametrize("place", ["a block", "a pager", "a running guest", "a menu"])
+@pytest.mark.parametrize(
+    "place",
+    ["a block", *(pytest.param(one, marks=pytest.mark.slow) for one in ("a pager", "a running guest", "a menu"))],
+)
 def test_a_signal_comes(place: str, tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "run", "--repl", own=True)
     terminal.wait_for(b"vmdbg>")
@@ -144,7 +152,7 @@ def test_the_guests_console_goes(own: bool, tmp_path: Path) -> None:
         assert kept.complete
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 30))])
 def test_at_any_moment(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     terminal = Terminal(tmp_path, "record", tmp_path / "recording", "--repl", own=chance.random() < 0.5)
