@@ -19,6 +19,7 @@ extern char *__kfence_pool;
 extern void __rcu_read_lock(void);
 extern void __rcu_read_unlock(void);
 extern void call_rcu(void *head, void (*later)(void *head));
+extern int __cond_resched(void);
 extern ulong start_poll_synchronize_rcu(void);
 static int lock[16];
 static __attribute__((unused)) void later(void *head) { (void)head; }
@@ -63,7 +64,7 @@ ACTIONS = {
     "atomic": "LOCK; schedule(); UNLOCK;",
     "hang": "schedule_timeout_uninterruptible(3000);",
     "soft_lockup": "LOCK; busy(1300000); UNLOCK;",
-    "rcu_stall": "READ; START; DELAY; HOLD; busy(2500000); LEAVE; UNREAD;",
+    "rcu_stall": "READ; START; DELAY; for (int n = 0; n < 60; n++) { busy(50000); YIELD; } UNREAD;",
     "freed": """
         for (int n = 0; n < 300000; n++) {
             volatile char *block = KMALLOC(64, 0xcc0);
@@ -82,11 +83,10 @@ def provocation(kernel: Kernel, name: str) -> bytes:
         "LOCK": "_raw_spin_lock(lock)" if version >= (6, 1) else "(void)0",
         "UNLOCK": "_raw_spin_unlock(lock)" if version >= (6, 1) else "(void)0",
         "START": "start_poll_synchronize_rcu()" if version >= (6, 1) else "call_rcu(lock, later)",
-        "HOLD": "LOCK" if version < (7, 0) else "(void)0",
-        "LEAVE": "UNLOCK" if version < (7, 0) else "(void)0",
-        "READ": "__rcu_read_lock()" if version >= (7, 0) else "(void)0",
-        "UNREAD": "__rcu_read_unlock()" if version >= (7, 0) else "(void)0",
-        "DELAY": "(void)0" if version >= (7, 0) else "schedule_timeout_uninterruptible(1)",
+        "YIELD": "__cond_resched()" if (6, 1) <= version < (7, 0) else "(void)0",
+        "READ": "__rcu_read_lock()" if version >= (6, 1) else "(void)0",
+        "UNREAD": "__rcu_read_unlock()" if version >= (6, 1) else "(void)0",
+        "DELAY": "(void)0" if version >= (6, 1) else "schedule_timeout_uninterruptible(1)",
         "FROM": '"."' if version >= (5, 19) else '"2b"',
         "KMALLOC": "__kmalloc_noprof" if version >= (6, 10) else "__kmalloc",
         "ACTION": ACTIONS[name].replace("\n", " "),

@@ -44,11 +44,9 @@ EXPECTED = {
 MISSING = {
     "freed": ("5.10-cloud", "6.1-cloud", "6.1-generic"),
     "atomic": ("5.10-cloud",),
-    "rcu_stall": ("6.12-cloud",),
     "deep_stack": ("6.12-cloud",),
 }
-"""Kernels without KFENCE; without a count of what forbids preemption; one in which no grace period is under way then,
-and whose loader keeps lists on stacks that are lost."""
+"""Kernels without KFENCE, without a count of what forbids preemption, and one whose loader has lists on lost stacks."""
 QUICK = ("6.1-cloud",)
 SLOW = ("5.10-cloud", "6.1-generic", "6.12-cloud", "newest-cloud")
 BEFORE = {
