@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -73,6 +74,7 @@ class Frame:
         self.machine = machine
         self.rip = machine.registers["rip"]
         self._caller = caller
+        self._exact = exact
         self.pc = places.to_file(self.rip - (0 if exact else 1) & machine.mask)
 
     # functions
@@ -203,7 +205,8 @@ class Frame:
         try:
             type_ = self.program.types.type_of(die)
             concrete = self._concrete(type_)
-            return Found(concrete, self._settled(self._location(die, concrete), concrete.size))
+            frame = self._counted_on if self._is_counted_on(die) else self
+            return Found(concrete, frame._settled(frame._location(die, concrete), concrete.size))
         except NotAvailableError as error:
             return Found(type_, Content.nothing(str(error)))
         except VmdbgError as error:
@@ -222,6 +225,25 @@ class Frame:
         if isinstance(where, InMemory) and block(found) is not None and self._is_to_be_made(where.address):
             return self._before_frame(die)
         return where
+
+    def _is_counted_on(self, die: Any) -> bool:
+        """Whether the place is the same behind the call that the frame has made: the call does not touch it then.
+
+        GCC leaves values in registers that calls may change, over calls of functions that it knows not to (-fipa-ra).
+        """
+        found = attribute(die, "DW_AT_location")
+        if self._exact or self.pc is None or found is None:
+            return False
+        expression = self._chosen(die, found)
+        return expression is not None and self._chosen(die, found, self.pc + 1) == expression
+
+    @cached_property
+    def _counted_on(self) -> Frame:
+        """With the registers that nobody has saved."""
+        made = copy(self)
+        registers = {**self.machine.unchanged, **self.machine.registers}
+        made.machine = Machine(self.machine.read, registers, self.machine.address_size)
+        return made
 
     def _is_to_be_made(self, address: int) -> bool:
         """Whether a place in the frame is still to be written by the prologue that runs."""
@@ -245,17 +267,17 @@ class Frame:
         bits = sum(self.machine.register(name) << 64 * index for index, name in enumerate(names))
         return Computed(bits, 8 * len(names))
 
-    def _chosen(self, die: Any, found: Any) -> bytes | None:
-        """The expression of an attribute that holds here; None if none does."""
+    def _chosen(self, die: Any, found: Any, pc: int | None = None) -> bytes | None:
+        """The expression of an attribute that holds here, or at another address; None if none does."""
         expression = block(found)
         if expression is not None:
             return expression
         info = self.program.file.info
         version = die.cu.header.version
         entries = LocationParser(info.location_lists()).parse_from_attribute(found, version, die=die)
-        return self._listed(entries, unit_base(die.cu))
+        return self._listed(entries, unit_base(die.cu), self.pc if pc is None else pc)
 
-    def _listed(self, entries: Any, base: int) -> bytes | None:
+    def _listed(self, entries: Any, base: int, pc: int | None) -> bytes | None:
         default: bytes | None = None
         for entry in entries:
             if isinstance(entry, BaseAddressEntry):
@@ -265,7 +287,7 @@ class Frame:
                     default = bytes(entry.loc_expr)
                     continue
                 offset = 0 if entry.is_absolute else base
-                if self.pc is not None and offset + entry.begin_offset <= self.pc < offset + entry.end_offset:
+                if pc is not None and offset + entry.begin_offset <= pc < offset + entry.end_offset:
                     return bytes(entry.loc_expr)
         return default
 

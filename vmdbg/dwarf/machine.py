@@ -17,6 +17,18 @@ class ReadMemory(Protocol):
         ...
 
 
+class CallerRegisters(dict[str, int]):
+    """What is known of a caller's registers by name.
+
+    `unchanged` are those that a call may change and that nobody has saved: they have these values still if nothing
+    that was called has touched them, which is so where the compiler says that the caller counts on it.
+    """
+
+    def __init__(self, known: Mapping[str, int], unchanged: Mapping[str, int]) -> None:
+        super().__init__(known)
+        self.unchanged = dict(unchanged)
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """One frame: its registers by name as far as they are known, and memory."""
@@ -31,6 +43,11 @@ class Machine:
         if value is None:
             raise NotAvailableError(f"{name} not saved")
         return value
+
+    @property
+    def unchanged(self) -> Mapping[str, int]:
+        """As CallerRegisters has it."""
+        return self.registers.unchanged if isinstance(self.registers, CallerRegisters) else {}
 
     def word(self, address: int, size: int = 0) -> int:
         size = size or self.address_size

@@ -20,7 +20,7 @@ from vmdbg.dwarf.frame_table import (
     ValueOfExpression,
     row_at,
 )
-from vmdbg.dwarf.machine import Machine
+from vmdbg.dwarf.machine import CallerRegisters, Machine
 from vmdbg.dwarf.operations import Operations, operations
 from vmdbg.dwarf.registers import preserved, register_names
 from vmdbg.dwarf.stack_machine import BaseType, StackMachine
@@ -36,7 +36,7 @@ class UnwindError(NotAvailableError):
 class CallFrame:
     """The caller's registers, as far as they are known. `exact`: `rip` was interrupted, and did not call."""
 
-    registers: dict[str, int]
+    registers: CallerRegisters
     cfa: int
     exact: bool
 
@@ -107,10 +107,14 @@ class Step:
             return None
         cfa = self.cfa()
         found: dict[str, int] = {}
+        unchanged: dict[str, int] = {}
         for number, name in self._names.items():
-            value = self._value(self._row.rules.get(number), name, cfa)
+            rule = self._row.rules.get(number)
+            value = self._value(rule, name, cfa)
             if value is not None:
                 found[name] = value
+            elif rule is None and (left := self._left(name)) is not None:
+                unchanged[name] = left
         if return_rule is None:
             raise UnwindError("the frame information does not say where the return address is")
         pc = self._value(return_rule, "rip", cfa)
@@ -118,7 +122,12 @@ class Step:
             raise UnwindError("the return address is not known")
         found["rip"] = pc & self._machine.mask
         found.setdefault("rsp", cfa)
-        return CallFrame(found, cfa, self.is_signal)
+        return CallFrame(CallerRegisters(found, unchanged), cfa, self.is_signal)
+
+    def _left(self, name: str) -> int | None:
+        """What a register has that nobody speaks of."""
+        registers = self._machine.registers
+        return registers.get(name, self._machine.unchanged.get(name))
 
     def _value(self, rule: Rule | None, name: str, cfa: int) -> int | None:
         """None for what is not known. Raises VmdbgError where memory cannot be read."""

@@ -190,6 +190,7 @@ def test_a_program_of_64_bits(tmp_path: Path, compiler: str, level: str, dwarf: 
     assert not found.wrong, "\n".join(found.wrong[:8])
     assert found.counts["same"] > 100
     assert not found.missed, "\n".join(found.missed[:20])
+    assert found.counts["not saved"] <= found.counts["same"] // 4
 
 
 @pytest.mark.parametrize("level", ["-O0", "-O2"])

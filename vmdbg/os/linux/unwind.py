@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -150,7 +151,7 @@ class Unwinder:
             location,
             state.kind,
             "user" if state.kind is FrameKind.USER else self.stack_name(state.sp),
-            dict(state.registers),
+            copy(state.registers),
             is_exact=state.exact,
         )
         state.frames.append(frame)
