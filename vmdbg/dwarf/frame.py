@@ -14,6 +14,7 @@ from vmdbg.c.content import OPTIMIZED_OUT, Content, NotAvailableError
 from vmdbg.c.types import Kind
 from vmdbg.dwarf import call_sites
 from vmdbg.dwarf.attributes import attribute, block, constant, referred
+from vmdbg.dwarf.attributes import key as key_of
 from vmdbg.dwarf.debug_file import DAMAGE
 from vmdbg.dwarf.machine import Machine
 from vmdbg.dwarf.operations import Operations, operations
@@ -39,6 +40,8 @@ from vmdbg.dwarf.unwind import CallFrame, Step, UnwindError
 from vmdbg.errors import VmdbgError
 
 MAX_LENGTH = 1 << 24
+MAX_CHOSEN = 1 << 14
+"""Expressions that are remembered by address."""
 OWN_FRAME = 1 << 16
 """How far below the stack pointer a frame that is being made may reach."""
 NO_MEMORY = "synthetic pointer"
@@ -272,10 +275,16 @@ class Frame:
         expression = block(found)
         if expression is not None:
             return expression
-        info = self.program.file.info
-        version = die.cu.header.version
-        entries = LocationParser(info.location_lists()).parse_from_attribute(found, version, die=die)
-        return self._listed(entries, unit_base(die.cu), self.pc if pc is None else pc)
+        at = self.pc if pc is None else pc
+        key = (*key_of(die), found.offset, at)
+        chosen = self.program.chosen
+        if key not in chosen:
+            if len(chosen) >= MAX_CHOSEN:
+                chosen.clear()
+            parser = LocationParser(self.program.file.info.location_lists())
+            entries = parser.parse_from_attribute(found, die.cu.header.version, die=die)
+            chosen[key] = self._listed(entries, unit_base(die.cu), at)
+        return chosen[key]
 
     def _listed(self, entries: Any, base: int, pc: int | None) -> bytes | None:
         default: bytes | None = None

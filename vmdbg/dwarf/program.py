@@ -41,6 +41,8 @@ class Program:
         self.address_size = file.address_size
         self.names = NameSearch(file)
         self.types = TypeContext(file.address_size, self._definition)
+        self.chosen: dict[tuple[int | None, ...], bytes | None] = {}
+        """What of a location list holds at an address."""
         self._functions = Functions(file)
         self._variables: dict[tuple[int | str, ...], Variable | None] = {}
         self._files: dict[int, dict[int, str]] = {}

@@ -131,6 +131,10 @@ class DwarfType:
             return self
 
     def strip(self) -> DwarfType:
+        return self._stripped
+
+    @cached_property
+    def _stripped(self) -> DwarfType:
         found = self
         for _ in range(MAX_DEPTH):
             if found.kind is not Kind.TYPEDEF and found.kind not in QUALIFIERS:
@@ -138,7 +142,7 @@ class DwarfType:
             found = found.element
         raise NoSuchTypeError(f"the type {self.name!r} contains itself")
 
-    @property
+    @cached_property
     def size(self) -> int:
         return self._size(MAX_DEPTH)
 
@@ -167,7 +171,7 @@ class DwarfType:
         """The subranges of an array, the outermost first."""
         return [one for one in self.die.iter_children() if one.tag in _BOUNDS]
 
-    @property
+    @cached_property
     def element(self) -> DwarfType:
         if self._target is not None:
             return self._target
@@ -191,7 +195,7 @@ class DwarfType:
         """The subrange of an array's first dimension, or None."""
         return self._bounds[self._dimension] if self._dimension < len(self._bounds) else None
 
-    @property
+    @cached_property
     def is_signed(self) -> bool:
         kind = self.kind
         if kind is Kind.ENUM:
