@@ -33,7 +33,9 @@ WORDS = (
     "#PF", "#ZZ", "0x24", "cr3", "vector", "port", "in", "wrmsr", "all", "*", "2-5", "if", "if rax == 1", "if 1/0",
     "--json", "--physical", "--off", "--all", "--set", "--limit", "--go", "--clear", "--process", "init", "(", "[", "'",
     '"text{rax:x}"', "'x", "/x", "/20i", "//", "bank.c:69", "a.c:1", "registers", "code", "99999999999999999999",
-    "1<<70", "[n for n in range(9)]", "lambda: 1", "_", "L5", ",", "=", "= 5", "\\", "\x00", "\u202e", "--", "-",
+    "1<<70", "[n for n in range(9)]", "lambda: 1", "_", "L5", ",", "=", "full", "teller",
+    "*teller", "teller->name", "current->entry", "(struct teller *)$rdi", "struct teller", "threads[1]", "form",
+    "= 5", "\\", "\x00", "\u202e", "--", "-",
 )  # fmt: skip
 NAMES = st.sampled_from(sorted({*catalog.commands().names(), *HINTS, *HABITS}))
 ARGUMENTS = st.lists(st.sampled_from(WORDS) | st.text(max_size=6), max_size=4).map(" ".join)
@@ -44,7 +46,8 @@ RUNNING = sorted(
      "reverse-stepi", "reverse-nexti", "reverse-step", "reverse-next", "reverse-finish", "reverse-continue", "forward",
      "goto +100000", "goto start", "goto 70%", "goto 1500000", "last-write rsp --go", "bookmark b", "goto b",
      "break deposit", "tbreak mutex_lock", "catch #PF", "catch interrupt", "uncatch all", "watch rsp", "rwatch rsp",
-     "delete", 'logpoint deposit "{rdi:x}"', 'b deposit --commands "registers" "stepi"', "b deposit if rax > 5"}
+     "delete", 'logpoint deposit "{rdi:x}"', 'b deposit --commands "registers" "stepi"', "b deposit if rax > 5",
+     "b deposit if form > 5 && teller->paid_in", "up", "down", "info locals", "bt full", "frame 1"}
 )  # fmt: skip
 
 
