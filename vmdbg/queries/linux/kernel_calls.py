@@ -31,10 +31,13 @@ class KernelCallScan(LinuxScan):
     Calls are told apart by where they return to and their stack pointer: each thread has a stack of its own.
     """
 
-    def __init__(self, timeline: Timeline, known: KnownLinux, functions: Iterable[str]) -> None:
+    def __init__(
+        self, timeline: Timeline, known: KnownLinux, functions: Iterable[str], wrappers: frozenset[str] = frozenset()
+    ) -> None:
+        """What one of the `wrappers` calls is a call of its own."""
         super().__init__(timeline, known)
         self._names = {known.functions[name].start: name for name in functions if name in known.functions}
-        self._ranges = [known.functions[name] for name in self._names.values()]
+        self._ranges = [known.functions[name] for name in self._names.values() if name not in wrappers]
         self._calls: dict[tuple[int, int], _Call] = {}
         self._sites: set[int] = set()
         self._beyond = False

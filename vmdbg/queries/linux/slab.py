@@ -38,11 +38,13 @@ _OF_CACHE = ("kmem_cache_alloc", "kmem_cache_alloc_node", "kmem_cache_alloc_lru"
 _BULK = "kmem_cache_alloc_bulk"
 _FREED = {"kfree": "rdi", "kfree_nolock": "rdi", "kmem_cache_free": "rsi"}
 _FREE_BULK = "kmem_cache_free_bulk"
+_WRAPPER = "__kvmalloc_node"
+"""Calls another of these functions, or since 7.x has one in itself."""
 _FREE_LATER = "__kfree_rcu_sheaf"
 """Whether it took the object, which is then freed after a grace period by nobody that is seen."""
 MOST_BULK = 1 << 16
 
-_ALLOCATING = (*_SIZE, *_OF_CACHE, _BULK)
+_ALLOCATING = (*_SIZE, *_OF_CACHE, _BULK, _WRAPPER)
 FUNCTIONS = (
     *_ALLOCATING,
     *(name + _NOPROF for name in _ALLOCATING),
@@ -88,7 +90,7 @@ class SlabScan(KernelCallScan):
         functions = [name for name in FUNCTIONS if ALLOCATED in query.kinds or name in freeing]
         if FREED not in query.kinds:
             functions = [name for name in functions if name not in freeing]
-        super().__init__(timeline, query.known, functions)
+        super().__init__(timeline, query.known, functions, frozenset({_WRAPPER, _WRAPPER + _NOPROF}))
         self._query = query
         self._bulk: dict[int, list[SlabRow]] = {}
 
@@ -98,7 +100,7 @@ class SlabScan(KernelCallScan):
         if not self._query.who.matches(task):
             return None
         freed = plain in _FREED or plain in (_FREE_BULK, _FREE_LATER)
-        size = registers[_SIZE[plain]] if plain in _SIZE else None
+        size = registers["rdi" if plain == _WRAPPER else _SIZE[plain]] if plain in (*_SIZE, _WRAPPER) else None
         what = FREED if freed else ALLOCATED
         row = SlabRow(
             self.timeline.position, task.name, task.pid, what, Linear(0), size, "", None, function, caller
@@ -125,8 +127,13 @@ class SlabScan(KernelCallScan):
         elif plain == _BULK:
             addresses = self._words(registers["rcx"], value & 0xFFFF_FFFF)
             self._bulk[index] = [self._at(row, address) for address in addresses]
-        elif value > 16:
+        elif value > 16 and not (plain == _WRAPPER and self._is_known(index, value)):
             self.rows[index] = self._at(row, value)
+
+    def _is_known(self, index: int, address: int) -> bool:
+        """Whether a call within that of a row allocated what it gives, or nobody here did: vmalloc()."""
+        inner = any(row.address == address and row.what == ALLOCATED for row in self.rows[index + 1 :])
+        return inner or self.known.slab.find(self.read, address) is None
 
     def _words(self, address: int, count: int) -> list[int]:
         words = (self.read(address + 8 * number, 8) for number in range(min(count, MOST_BULK)))
