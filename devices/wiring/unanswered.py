@@ -27,7 +27,8 @@ class Unanswered:
             self.writes[address] += 1
 
     def save(self) -> tuple[Counts, Counts]:
-        return dict(self.reads), dict(self.writes)
+        """By address."""
+        return dict(sorted(self.reads.items())), dict(sorted(self.writes.items()))
 
     def restore(self, saved: Iterable[Mapping[int, int]]) -> None:
         """Become what save() gave; without it, nothing has been counted. What is beyond MOST, a stranger's, is left."""

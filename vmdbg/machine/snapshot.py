@@ -76,8 +76,8 @@ def decode_state(data: bytes, type_: type[Any], name: str) -> Any:
 
 
 def encode_unanswered(counts: Sequence[tuple[dict[int, int], dict[int, int]]]) -> bytes:
-    """Of each bus."""
-    return msgspec.json.encode(counts, order="deterministic")
+    """Of each bus, as it gives them: sorted."""
+    return msgspec.json.encode(counts)
 
 
 def decode_unanswered(data: bytes) -> list[list[dict[int, int]]]:

@@ -49,6 +49,11 @@ middle:
         for times in range(5, 0, -1):
             session.run("reverse-continue")
             assert counted() == [times, times]
+        debugger.timeline.take_checkpoint()
+        saved = debugger.machine.save()
+        debugger.machine.restore(saved)
+        assert debugger.machine.save().unanswered == saved.unanswered != b""
+        assert counted() == [1, 1]
         session.run("stepi")
         session.run("goto end")
         assert counted() == [6, 6]
