@@ -241,8 +241,7 @@ def use(path: Path) -> None:
                 timeline.seek(min(checkpoint.position, timeline.end))
                 timeline.run(min(Tick(timeline.position.tick + 100_000), timeline.end.tick))
             timeline.seek(min(timeline.end, Position(Tick(timeline.start.tick + 5_000_000))))
-            if recording.base is not None:
-                timeline.seek(timeline.end)
+            if recording.base is not None and timeline.position == timeline.end:
                 timeline.reopen()
                 timeline.run(Tick(timeline.end.tick + 300_000))
                 if timeline.machine.ending is None:
