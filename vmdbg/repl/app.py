@@ -81,7 +81,6 @@ class Repl:
         self._last = ""
         self._interrupted = False
         self.alone = not self.output.interactive
-        """Whether nobody is there to type another line: Ctrl-C then ends the process."""
         self._watching = False
         debugger.timeline.console.listeners.append(self._guest.on_output)
         self.session.execution.wait = self._run.wait
@@ -90,6 +89,15 @@ class Repl:
         debugger.stop_listeners.append(self._on_stop)
         self.session.part(Log).listeners.append(self._on_log)
         add_commands(self, console=console)
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody is there to type another line: Ctrl-C then ends the process."""
+        return self._run.alone
+
+    @alone.setter
+    def alone(self, value: bool) -> None:
+        self._run.alone = value
 
     @contextmanager
     def echoing(self, wanted: bool) -> Iterator[None]:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 from vmdbg.debugger.debugger import SLICE_TICKS, Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.host.companion import Companions
 from vmdbg.host.realtime import Pacer
-from vmdbg.interruption import INTERRUPTION
+from vmdbg.interruption import INTERRUPTION, StoppedError
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.interruption import on_control_c
 from vmdbg.repl.progress import ProgressLine
 
 LONGEST_WAIT = 0.05
 """Seconds until Ctrl-C is noticed at the latest."""
-
-
-def _interrupt(debugger: Debugger) -> None:
-    """At the end of the slice, or wherever a long one looks."""
-    debugger.interrupt()
-    INTERRUPTION.ask(KeyboardInterrupt())
 
 
 class GuestRun:
@@ -41,19 +36,26 @@ class GuestRun:
         self._over = over
         self._pacer = pacer
         self.active = False
+        self.alone = False
+        """Whether nobody is there to type another line: Ctrl-C then ends the process."""
 
     def wait(self, debugger: Debugger) -> Stop:
         self.active = True
         self._progress.begin()
         debugger.on_progress = self._progress.share
         try:
-            with on_control_c(lambda _frame: _interrupt(debugger)):
+            with on_control_c(lambda _frame: self._interrupt(debugger)):
                 return self._carry(debugger)
         finally:
             INTERRUPTION.forget()
             debugger.on_progress = None
             self._progress.end()
             self.active = False
+
+    def _interrupt(self, debugger: Debugger) -> None:
+        """At the end of the slice, or wherever a long one looks."""
+        debugger.interrupt()
+        INTERRUPTION.ask(StoppedError(signal.SIGINT) if self.alone else KeyboardInterrupt())
 
     def slice(self, debugger: Debugger) -> Stop | None:
         """Let the guest go on for a moment."""
