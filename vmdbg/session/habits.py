@@ -155,7 +155,6 @@ HINTS: dict[str, str] = {
     "outb": "`python` has timeline.push() for inputs; `devices NAME` shows a device",
     "pa": "`until ADDRESS`",
     "pct": "`finish` runs to the return",
-    "pt": "`finish` runs to the return",
     "pwd": _HOST,
     "record": _TIME,
     "refresh": _SCREEN,
