@@ -16,7 +16,6 @@ ROOTS = ("vmdbg", "devices", "gdbstub")
 MUTUAL = (
     "vmdbg.os.linux",  # data structures that point to each other
     "vmdbg.c",  # a value prints itself, by what formats values
-    "vmdbg.debugger",  # runs and the debugger that carries them out
     "vmdbg.session",  # a session and its parts
 )
 """Rooms in which two modules may know each other."""

@@ -21,6 +21,7 @@ from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Action, Continue, Direction, Step, StepMode
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
+from vmdbg.debugger.points import Condition as PointCondition
 from vmdbg.debugger.stops import BreakpointStop, Ended, HistoryEnd, HistoryStart, Stop, WatchpointStop
 from vmdbg.engine.exits import Access, EventKind
 from vmdbg.errors import GuestError, RecordingError, UserError
@@ -333,7 +334,7 @@ class Guest:
             condition=self._condition(condition),
         )
 
-    def _condition(self, condition: Condition | None) -> Callable[[Debugger], bool] | None:
+    def _condition(self, condition: Condition | None) -> PointCondition | None:
         return None if condition is None else lambda _debugger: condition(self)
 
     def catch(self, *vectors: int, events: frozenset[EventKind] = frozenset()) -> None:

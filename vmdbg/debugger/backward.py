@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from vmdbg.debugger.actions import Step, StepMode
+from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.interruptions import to_first_instant
 from vmdbg.debugger.judge import breakpoints_here, counted, would_stop
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart, Interrupted, StepDone, Stop
@@ -15,12 +15,9 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
 
-if TYPE_CHECKING:
-    from vmdbg.debugger.debugger import Debugger
-
 
 @contextmanager
-def _or_stays(debugger: Debugger) -> Iterator[None]:
+def _or_stays(debugger: Debuggee) -> Iterator[None]:
     """What is interrupted inside leaves the guest where it was, unless the process ends."""
     timeline, origin = debugger.timeline, debugger.position
     try:
@@ -36,15 +33,15 @@ def _or_stays(debugger: Debugger) -> Iterator[None]:
 class BackwardContinueRun:
     """Back to the last stop before now. One slice does it all; interrupt() ends it where it began."""
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         with _or_stays(debugger):
             return search_backwards(debugger)
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         pass
 
 
-def search_backwards(debugger: Debugger) -> Stop:
+def search_backwards(debugger: Debuggee) -> Stop:
     """Stand at the latest instant before now at which going forwards would have stopped.
 
     Hits are counted once the search has ended, and conditions asked without a trace: it passes by again and again.
@@ -62,7 +59,7 @@ def search_backwards(debugger: Debugger) -> Stop:
             return stop
 
 
-def _last_before(debugger: Debugger) -> tuple[Stop, Position] | None:
+def _last_before(debugger: Debuggee) -> tuple[Stop, Position] | None:
     """The last stop before now and when the point was hit: of a watchpoint that is after the access."""
     last: list[tuple[Stop, Position]] = []
 
@@ -80,12 +77,12 @@ def _last_before(debugger: Debugger) -> tuple[Stop, Position] | None:
 class BackwardStepRun:
     """Steps backwards. In the same context, the way back is that of the steps forth: handlers are passed over."""
 
-    def __init__(self, debugger: Debugger, action: Step) -> None:
+    def __init__(self, debugger: Debuggee, action: Step) -> None:
         self._left = action.count
         self._span = action.span
         self._mode = action.mode or debugger.step_mode
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         with _or_stays(debugger):
             stop = self._step(debugger)
         if stop is not None:
@@ -100,7 +97,7 @@ class BackwardStepRun:
         here = tuple(point for point in breakpoints_here(debugger) if point.action is None and point.holds(debugger))
         return counted(BreakpointStop(here), debugger.position) if here else None
 
-    def _step(self, debugger: Debugger) -> Stop | None:
+    def _step(self, debugger: Debuggee) -> Stop | None:
         timeline = debugger.timeline
         origin = timeline.position
         if self._mode is StepMode.ARCHITECTURAL:
@@ -120,7 +117,7 @@ class BackwardStepRun:
             return Interrupted()
         return None
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         pass
 
 
@@ -130,10 +127,10 @@ class SeekRun:
     def __init__(self, position: Position) -> None:
         self._position = position
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         with _or_stays(debugger):
             debugger.timeline.seek(self._position, debugger.on_progress)
         return StepDone()
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         pass

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from vmdbg.debugger.context import Context, current_context, is_interruption, return_slot
+from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.judge import would_stop
 from vmdbg.debugger.stops import ExceptionStop, Stop
 from vmdbg.engine.exits import Access, BreakpointHit, Delivery, DeliveryKind, ExceptionDelivered, WatchpointHit
@@ -24,9 +24,6 @@ from vmdbg.timeline.stops import arm
 from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import LinearMemory
 
-if TYPE_CHECKING:
-    from vmdbg.debugger.debugger import Debugger
-
 ALL = frozenset(range(256))
 RING_3 = 3
 NEAR = 16
@@ -38,7 +35,7 @@ IRET, LONGEST_RETURN = b"\xcf", 15
 class InterruptionSearch:
     """One search, back from where the debugger stands, which an instruction has just returned to."""
 
-    def __init__(self, debugger: Debugger) -> None:
+    def __init__(self, debugger: Debuggee) -> None:
         self._debugger = debugger
         self._here = debugger.position
         self._context = current_context(debugger.engine)
@@ -183,7 +180,7 @@ class Came(enum.Enum):
     INSTRUCTION = "instruction"
 
 
-def what_came(debugger: Debugger) -> tuple[Position, Came]:
+def what_came(debugger: Debuggee) -> tuple[Position, Came]:
     """The instant before this one, and what led from there to here, where the guest stays. Nothing is to be armed."""
     timeline, now = debugger.timeline, debugger.position
     before = timeline.previous(now)
@@ -194,7 +191,7 @@ def what_came(debugger: Debugger) -> tuple[Position, Came]:
     return before, Came.DELIVERY if delivered else Came.INSTRUCTION
 
 
-def to_first_instant(debugger: Debugger) -> Stop | None:
+def to_first_instant(debugger: Debuggee) -> Stop | None:
     """Back to when the context that is about to run its next instruction came to it.
 
     That is before inputs, and before interrupts and faults that were taken there and have returned. But it is after
@@ -219,7 +216,7 @@ def to_first_instant(debugger: Debugger) -> Stop | None:
     return None
 
 
-def _is_interrupt_return(debugger: Debugger, before: Position, here: Position) -> bool:
+def _is_interrupt_return(debugger: Debuggee, before: Position, here: Position) -> bool:
     """Whether the instruction from the one instant to the other is IRET, whatever its prefixes."""
     timeline = debugger.timeline
     if here.tick - before.tick > LONGEST_RETURN:

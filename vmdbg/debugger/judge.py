@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
+from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import (
     BreakpointStop,
@@ -33,15 +34,12 @@ from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, Tes
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
 
-if TYPE_CHECKING:
-    from vmdbg.debugger.debugger import Debugger
-
 MAGIC = b"\x66\x87\xdb"
 """XCHG BX,BX in 32- and 64-bit code; in 16-bit code it has no prefix."""
 NARROW = 16
 
 
-def judge(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
+def judge(debugger: Debuggee, outcome: TimelineOutcome) -> Stop | None:
     """The stop, or None if the guest is to go on (past what is at the pc). Counts hits and carries out actions."""
     match outcome:
         case BreakpointHit():
@@ -53,7 +51,7 @@ def judge(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
             return would_stop(debugger, outcome)
 
 
-def would_stop(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
+def would_stop(debugger: Debuggee, outcome: TimelineOutcome) -> Stop | None:
     """The stop if no hit is to be ignored, without a trace: on the way back the guest comes by again and again."""
     match outcome:
         case LimitReached() | Stepped() | StopRequested():
@@ -77,7 +75,7 @@ def would_stop(debugger: Debugger, outcome: TimelineOutcome) -> Stop | None:
             assert_never(outcome)
 
 
-def judge_breakpoint(debugger: Debugger) -> BreakpointStop | EventStop | None:
+def judge_breakpoint(debugger: Debuggee) -> BreakpointStop | EventStop | None:
     """The stop, if one of the breakpoints at the pc wants it, or the instruction there is one itself."""
     hit = []
     for point in breakpoints_here(debugger):
@@ -89,7 +87,7 @@ def judge_breakpoint(debugger: Debugger) -> BreakpointStop | EventStop | None:
     return BreakpointStop(tuple(hit)) if hit else _magic(debugger)
 
 
-def _magic(debugger: Debugger) -> EventStop | None:
+def _magic(debugger: Debuggee) -> EventStop | None:
     """XCHG BX,BX, if it is caught."""
     if EventKind.MAGIC not in debugger.points.catches.events:
         return None
@@ -111,7 +109,7 @@ def counted(stop: Stop, at: Position) -> Stop | None:
             return stop
 
 
-def breakpoints_here(debugger: Debugger) -> Sequence[Breakpoint]:
+def breakpoints_here(debugger: Debuggee) -> Sequence[Breakpoint]:
     """The enabled breakpoints at the pc, linear and physical; none where a repeated instruction goes on."""
     if debugger.engine.repeating:
         return ()
@@ -125,12 +123,12 @@ def breakpoints_here(debugger: Debugger) -> Sequence[Breakpoint]:
     return found
 
 
-def _watchpoints(debugger: Debugger, hits: tuple[WatchHit, ...]) -> list[tuple[Watchpoint, WatchHit]]:
+def _watchpoints(debugger: Debuggee, hits: tuple[WatchHit, ...]) -> list[tuple[Watchpoint, WatchHit]]:
     known = debugger.points.watchpoints
     return [(known[hit.number], hit) for hit in hits if hit.number in known]
 
 
-def _changed(debugger: Debugger, point: Watchpoint, hit: WatchHit) -> bool:
+def _changed(debugger: Debuggee, point: Watchpoint, hit: WatchHit) -> bool:
     if not point.on_change:
         return True
     now = bytes(debugger.engine.ram[hit.physical : hit.physical + len(hit.old)])

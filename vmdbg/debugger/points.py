@@ -5,16 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.hits import Hits
 from vmdbg.engine.exits import Access
 from vmdbg.machine.snapshot import Position
 
-if TYPE_CHECKING:
-    from vmdbg.debugger.debugger import Debugger
-
-Condition = Callable[["Debugger"], bool]
+Condition = Callable[[Guest], bool]
 """Whether to stop. Evaluated with the guest standing at the hit; must not change it."""
 
 
@@ -45,9 +42,9 @@ class Point:
     hits: Hits = field(default_factory=Hits)
     passed: Hits = field(default_factory=Hits)
 
-    def holds(self, debugger: Debugger) -> bool:
+    def holds(self, guest: Guest) -> bool:
         """Whether its condition does, where the guest stands."""
-        return self.condition is None or self.condition(debugger)
+        return self.condition is None or self.condition(guest)
 
     def counts(self, at: Position) -> bool:
         """Count a hit at that instant, come to from either side; whether it stops."""
@@ -69,7 +66,7 @@ class Breakpoint(Point):
     runs more than once: `also` are those before.
     """
 
-    action: Callable[[Debugger], None] | None = None
+    action: Callable[[Guest], None] | None = None
     waits_for: str = ""
     also: tuple[int, ...] = ()
 

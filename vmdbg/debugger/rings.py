@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vmdbg.debugger.actions import Continue, Step, StepMode
-from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.interruptions import Came, what_came
 from vmdbg.debugger.judge import counted, would_stop
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
@@ -18,11 +18,11 @@ from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.stops import arm
 
 USER = 3
-Wanted = Callable[[Debugger], bool]
+Wanted = Callable[[Debuggee], bool]
 """Whether an arrival counts, asked with the guest standing there."""
 
 
-def always(debugger: Debugger) -> bool:
+def always(debugger: Debuggee) -> bool:
     del debugger
     return True
 
@@ -30,12 +30,12 @@ def always(debugger: Debugger) -> bool:
 class RingRun:
     """Forwards to a change of ring that `arrives` takes for the end, or to whatever else stops the guest."""
 
-    def __init__(self, debugger: Debugger) -> None:
+    def __init__(self, debugger: Debuggee) -> None:
         self._asked = debugger.points.catches
         debugger.points.update_catches(events=self._asked.events | {EventKind.RING})
         self._run: Run = ContinueRun(debugger, Continue())
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         stop = self._run.slice(debugger, budget)
         if stop is None:
             return None
@@ -48,17 +48,17 @@ class RingRun:
             self._run = ContinueRun(debugger, Continue())
         return None
 
-    def _at(self, debugger: Debugger, stop: Stop) -> Stop | None:
+    def _at(self, debugger: Debuggee, stop: Stop) -> Stop | None:
         """At a stop: the end, or None to go on, be it with another run."""
         raise NotImplementedError
 
-    def _after_step(self, debugger: Debugger, stop: Stop) -> Stop | None:
+    def _after_step(self, debugger: Debuggee, stop: Stop) -> Stop | None:
         raise NotImplementedError
 
     def _is_asked(self, stop: Stop) -> bool:
         return is_asked(self._asked, stop)
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         self._run.abandon(debugger)
         debugger.points.update_catches(events=self._asked.events)
 
@@ -66,18 +66,18 @@ class RingRun:
 class ToUserRun(RingRun):
     """To the first instruction in ring 3 after a return to it."""
 
-    def __init__(self, debugger: Debugger, wanted: Wanted = always) -> None:
+    def __init__(self, debugger: Debuggee, wanted: Wanted = always) -> None:
         super().__init__(debugger)
         self._wanted = wanted
 
-    def _at(self, debugger: Debugger, stop: Stop) -> Stop | None:
+    def _at(self, debugger: Debuggee, stop: Stop) -> Stop | None:
         if self._is_asked(stop):
             return stop
         if isinstance(stop, EventStop) and stop.value == USER:
             self._run = StepRun(debugger, Step(mode=StepMode.ARCHITECTURAL))
         return None
 
-    def _after_step(self, debugger: Debugger, stop: Stop) -> Stop | None:
+    def _after_step(self, debugger: Debuggee, stop: Stop) -> Stop | None:
         if not isinstance(stop, StepDone) and self._is_asked(stop):
             return stop
         if debugger.cpu.ring == USER and self._wanted(debugger):
@@ -89,16 +89,16 @@ class ToUserRun(RingRun):
 class ToSystemCallRun(RingRun):
     """To the next instruction that is about to make a system call, or, of INT n, has."""
 
-    def __init__(self, debugger: Debugger, wanted: Wanted = always) -> None:
+    def __init__(self, debugger: Debuggee, wanted: Wanted = always) -> None:
         super().__init__(debugger)
         self._wanted = wanted
 
-    def _at(self, debugger: Debugger, stop: Stop) -> Stop | None:
+    def _at(self, debugger: Debuggee, stop: Stop) -> Stop | None:
         if self._is_asked(stop):
             return stop
         return StepDone() if is_system_call(stop) and self._wanted(debugger) else None
 
-    def _after_step(self, debugger: Debugger, stop: Stop) -> Stop | None:
+    def _after_step(self, debugger: Debuggee, stop: Stop) -> Stop | None:
         del debugger
         return stop
 
@@ -127,12 +127,12 @@ def is_asked(catches: Catches, stop: Stop) -> bool:
             return True
 
 
-def back_to_user(debugger: Debugger) -> Stop:
+def back_to_user(debugger: Debuggee) -> Stop:
     """Back to the last instruction in ring 3 that ran or was interrupted."""
     return _back(debugger, lambda stop: _left_user(stop))
 
 
-def back_to_system_call(debugger: Debugger) -> Stop:
+def back_to_system_call(debugger: Debuggee) -> Stop:
     """Back to the last instruction that made a system call."""
     return _back(debugger, is_system_call)
 
@@ -147,7 +147,7 @@ def _left_user(stop: Stop) -> bool:
             return False
 
 
-def _back(debugger: Debugger, wanted: Callable[[Stop], bool]) -> Stop:
+def _back(debugger: Debuggee, wanted: Callable[[Stop], bool]) -> Stop:
     """A delivery was found after it was made: the instant before it is meant."""
     timeline, engine, asked = debugger.timeline, debugger.engine, debugger.points.catches
     last: list[tuple[Stop, bool]] = []

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from vmdbg.debugger.actions import Continue, Step, StepMode
 from vmdbg.debugger.context import Context, current_context, is_interruption, return_slot
+from vmdbg.debugger.debuggee import Debuggee
+from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.judge import judge, judge_breakpoint
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import BreakpointStop, EventStop, StepDone, Stop, WatchpointStop
 from vmdbg.engine.exits import Access, BreakpointHit, Delivery, EventCaught, LimitReached, Stepped, StopRequested
 from vmdbg.units import Linear, Tick
-
-if TYPE_CHECKING:
-    from vmdbg.debugger.debugger import Debugger
 
 SLICE_SECONDS = 0.02
 PASSES = 64
@@ -26,11 +25,11 @@ INTERNAL = "step"
 class Run(Protocol):
     """One action under way."""
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         """Go on for about `budget` ticks or 20 ms. The stop, or None to be called again."""
         ...
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         """The action ends before its time: take back what it set up."""
         ...
 
@@ -38,7 +37,7 @@ class Run(Protocol):
 class ContinueRun:
     """Forwards until something stops the guest."""
 
-    def __init__(self, debugger: Debugger, action: Continue) -> None:
+    def __init__(self, debugger: Debuggee, action: Continue) -> None:
         self._debugger = debugger
         self._limit = action.limit
         self._over = True
@@ -52,7 +51,7 @@ class ContinueRun:
         """Whether the breakpoint at which the engine was left has been looked at."""
         self._found: BreakpointStop | EventStop | None = None
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         end = Tick(debugger.machine.clock + budget)
         if self._limit is not None:
             end = min(end, self._limit)
@@ -98,7 +97,7 @@ class ContinueRun:
             return False
         return bool(self._passed % PASSES) or time.monotonic() < self._until
 
-    def _is_back_at_origin(self, debugger: Debugger) -> bool:
+    def _is_back_at_origin(self, debugger: Debuggee) -> bool:
         """An interrupt came before the instruction that the run began at: it has still not run."""
         engine = debugger.engine
         since = engine.delivery_count - self._deliveries
@@ -113,14 +112,14 @@ class ContinueRun:
         self._tick = NEVER
         return True
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         pass
 
 
 class Detour:
     """An interrupt or fault that came while stepping, run to its return into the same context."""
 
-    def __init__(self, debugger: Debugger, delivery: Delivery, context: Context, pc: int) -> None:
+    def __init__(self, debugger: Debuggee, delivery: Delivery, context: Context, pc: int) -> None:
         self._context = context
         self._back: Breakpoint = debugger.points.add_breakpoint(pc, owner=INTERNAL, condition=self._is_back)
         slot = return_slot(debugger.engine, delivery)
@@ -129,10 +128,10 @@ class Detour:
             self._slot = debugger.points.add_watchpoint(slot, 8, {Access.WRITE}, owner=INTERNAL)
         self._run = ContinueRun(debugger, Continue())
 
-    def _is_back(self, debugger: Debugger) -> bool:
-        return current_context(debugger.engine) == self._context
+    def _is_back(self, guest: Guest) -> bool:
+        return current_context(guest.engine) == self._context
 
-    def slice(self, debugger: Debugger, budget: int) -> tuple[bool, Stop | None]:
+    def slice(self, debugger: Debuggee, budget: int) -> tuple[bool, Stop | None]:
         """(whether it is over, the stop of somebody else's that ended it)."""
         stop = self._run.slice(debugger, budget)
         if isinstance(stop, WatchpointStop) and all(point is self._slot for point, _ in stop.hits):
@@ -146,7 +145,7 @@ class Detour:
             self.remove(debugger)
         return stop is not None, stop
 
-    def _follow_return(self, debugger: Debugger) -> None:
+    def _follow_return(self, debugger: Debuggee) -> None:
         """The handler chose another place to return to, as fixups do."""
         assert self._slot is not None
         place = int.from_bytes(debugger.linear().read_prefix(Linear(self._slot.address), 8), "little")
@@ -154,7 +153,7 @@ class Detour:
         debugger.points.remove(self._back)
         self._back = moved
 
-    def remove(self, debugger: Debugger) -> None:
+    def remove(self, debugger: Debuggee) -> None:
         debugger.points.remove(self._back)
         if self._slot is not None:
             debugger.points.remove(self._slot)
@@ -163,13 +162,13 @@ class Detour:
 class StepRun:
     """Steps forwards."""
 
-    def __init__(self, debugger: Debugger, action: Step) -> None:
+    def __init__(self, debugger: Debuggee, action: Step) -> None:
         self._left = action.count
         self._span = action.span
         self._mode = action.mode or debugger.step_mode
         self._detour: Detour | None = None
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         stop = self._go_on(debugger, budget)
         if stop is not None:
             return stop
@@ -178,7 +177,7 @@ class StepRun:
             stop = self._go_on(debugger, budget)
         return stop
 
-    def _go_on(self, debugger: Debugger, budget: int) -> Stop | None:
+    def _go_on(self, debugger: Debuggee, budget: int) -> Stop | None:
         if self._detour is not None:
             over, stop = self._detour.slice(debugger, budget)
             if over:
@@ -201,7 +200,7 @@ class StepRun:
             return None
         return self._finished(debugger)
 
-    def _start_detour(self, debugger: Debugger, since: int) -> bool:
+    def _start_detour(self, debugger: Debuggee, since: int) -> bool:
         """Whether the first of the last `since` deliveries took the CPU away from what it ran."""
         first = debugger.engine.delivery(since)
         if first is None or not is_interruption(first):
@@ -210,7 +209,7 @@ class StepRun:
         self._detour = Detour(debugger, first, context, first.linear_pc)
         return True
 
-    def _finished(self, debugger: Debugger) -> Stop | None:
+    def _finished(self, debugger: Debuggee) -> Stop | None:
         """A breakpoint come to by a step is hit; it ends all but the last, which ends there anyway."""
         here = judge_breakpoint(debugger)
         self._left -= 1
@@ -219,6 +218,6 @@ class StepRun:
             return here if low <= debugger.pc < high else StepDone()
         return here if self._left > 0 else StepDone()
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         if self._detour is not None:
             self._detour.remove(debugger)

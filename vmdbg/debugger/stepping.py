@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from vmdbg.debugger.actions import Continue, Direction, Step
 from vmdbg.debugger.backward import BackwardStepRun, search_backwards
 from vmdbg.debugger.context import Context, current_context
-from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.points import Breakpoint
+from vmdbg.debugger.debuggee import Debuggee
+from vmdbg.debugger.guest import Guest
+from vmdbg.debugger.points import Breakpoint, Condition
 from vmdbg.debugger.rings import USER, ToUserRun
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
@@ -25,7 +26,7 @@ _RETURNS = Kind.RETURN | _KERNEL_RETURNS
 SLICE_STEPS = 200
 
 
-def instruction_at(debugger: Debugger) -> Instruction:
+def instruction_at(debugger: Debuggee) -> Instruction:
     """The one about to run."""
     read = debugger.engine.read_register
     width = debugger.cpu.width
@@ -42,11 +43,11 @@ class Frame:
     cpl: int
 
     @classmethod
-    def of(cls, debugger: Debugger) -> Frame:
+    def of(cls, debugger: Debuggee) -> Frame:
         context = current_context(debugger.engine)
         return cls(context.rsp, context.cr3, context.cpl)
 
-    def reached(self, debugger: Debugger) -> bool:
+    def reached(self, debugger: Guest) -> bool:
         now = current_context(debugger.engine)
         return now.rsp >= self.rsp and (now.cr3, now.cpl) == (self.cr3, self.cpl)
 
@@ -57,19 +58,19 @@ class Same:
 
     context: Context
 
-    def reached(self, debugger: Debugger) -> bool:
+    def reached(self, debugger: Guest) -> bool:
         return current_context(debugger.engine) == self.context
 
 
 class ToPlaceRun:
     """To an address in a frame, or to whatever else stops the guest."""
 
-    def __init__(self, debugger: Debugger, address: int, frame: Frame | Same | None) -> None:
+    def __init__(self, debugger: Debuggee, address: int, frame: Frame | Same | None) -> None:
         condition = frame.reached if frame is not None else None
         self._point: Breakpoint = debugger.points.add_breakpoint(address, owner=OWNER, condition=condition)
         self._run = ContinueRun(debugger, Continue())
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         return self._without_own(self._run.slice(debugger, budget))
 
     def _without_own(self, stop: Stop | None) -> Stop | None:
@@ -78,19 +79,19 @@ class ToPlaceRun:
         others = tuple(point for point in stop.breakpoints if point is not self._point)
         return BreakpointStop(others) if others else StepDone()
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         debugger.points.remove(self._point)
 
 
 class OutOfCodeRun:
     """On until the code is left that `inside` tells, by the frame that is in it; what it calls runs to its return."""
 
-    def __init__(self, debugger: Debugger, inside: Callable[[int], bool]) -> None:
+    def __init__(self, debugger: Debuggee, inside: Callable[[int], bool]) -> None:
         self._inside = inside
         self._steps = 0
         self._run = over_or_step(debugger)
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         stop = self._run.slice(debugger, budget)
         if not isinstance(stop, StepDone):
             return stop
@@ -101,11 +102,11 @@ class OutOfCodeRun:
         self._run = over_or_step(debugger)
         return None
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         self._run.abandon(debugger)
 
 
-def over_or_step(debugger: Debugger) -> Run:
+def over_or_step(debugger: Debuggee) -> Run:
     """One instruction; a call, software interrupt or system call with all it does, a repeated one to its end."""
     instruction = instruction_at(debugger)
     after = debugger.pc + instruction.length
@@ -118,7 +119,7 @@ def over_or_step(debugger: Debugger) -> Run:
     return StepRun(debugger, Step())
 
 
-def _over_system_call(debugger: Debugger, instruction: Instruction, after: int) -> Run:
+def _over_system_call(debugger: Debuggee, instruction: Instruction, after: int) -> Run:
     """SYSCALL returns behind itself, with the same stack; SYSENTER where the kernel chooses."""
     if instruction.mnemonic == "sysenter":
         space = debugger.engine.read_register("cr3")
@@ -130,12 +131,12 @@ def _over_system_call(debugger: Debugger, instruction: Instruction, after: int) 
 class RepeatedRun:
     """A run as many times as asked, one after the other."""
 
-    def __init__(self, debugger: Debugger, start: Callable[[Debugger], Run], times: int) -> None:
+    def __init__(self, debugger: Debuggee, start: Callable[[Debuggee], Run], times: int) -> None:
         self._start = start
         self._left = times
         self._run = start(debugger)
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         stop = self._run.slice(debugger, budget)
         if not isinstance(stop, StepDone):
             return stop
@@ -146,7 +147,7 @@ class RepeatedRun:
         self._run = self._start(debugger)
         return None
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         self._run.abandon(debugger)
 
 
@@ -167,7 +168,7 @@ class Lines:
 class LineRun:
     """To the beginning of another source line; calls are entered if their code has lines and `into` is set."""
 
-    def __init__(self, debugger: Debugger, lines: Lines, *, into: bool) -> None:
+    def __init__(self, debugger: Debuggee, lines: Lines, *, into: bool) -> None:
         self._lines = lines
         self._into = into
         self._span = lines.span(debugger.pc)
@@ -176,14 +177,14 @@ class LineRun:
         self._steps = 0
         self._run = self._next_part(debugger)
 
-    def _next_part(self, debugger: Debugger) -> Run:
+    def _next_part(self, debugger: Debuggee) -> Run:
         instruction = instruction_at(debugger)
         self._called_from = debugger.pc + instruction.length if instruction.kind & Kind.CALL else None
         if self._called_from is not None and not self._into:
             return over_or_step(debugger)
         return StepRun(debugger, Step())
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         stop = self._run.slice(debugger, budget)
         if not isinstance(stop, StepDone):
             return stop
@@ -191,7 +192,7 @@ class LineRun:
         self._steps += 1
         return self._after_part(debugger)
 
-    def _after_part(self, debugger: Debugger) -> Stop | None:
+    def _after_part(self, debugger: Debuggee) -> Stop | None:
         pc = debugger.pc
         inside = self._span is not None and self._span[0] <= pc < self._span[1]
         back = self._called_from
@@ -207,15 +208,15 @@ class LineRun:
     def _passes_over(self, pc: int) -> bool:
         return self._lines.span(pc) is None or self._lines.skipped(pc)
 
-    def _frame_outside(self, debugger: Debugger) -> Frame:
+    def _frame_outside(self, debugger: Debuggee) -> Frame:
         inner = Frame.of(debugger)
         return Frame(inner.rsp + 1, inner.cr3, inner.cpl)
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         self._run.abandon(debugger)
 
 
-def back_over(debugger: Debugger) -> Stop:
+def back_over(debugger: Debuggee) -> Stop:
     """One instruction back; if that returned from a call or system call, back to before the call."""
     frame, pc, context = Frame.of(debugger), debugger.pc, current_context(debugger.engine)
     stop = _back_one(debugger)
@@ -231,17 +232,17 @@ def back_over(debugger: Debugger) -> Stop:
     return back_to(debugger, call, lambda d: current_context(d.engine).rsp == frame.rsp)
 
 
-def _system_call_before(debugger: Debugger, pc: int, context: Context) -> int | None:
+def _system_call_before(debugger: Debuggee, pc: int, context: Context) -> int | None:
     """The address of the SYSCALL or INT 80h that ends at `pc`, in the caller's address space."""
     code = debugger.linear(context.cr3).read_prefix(pc - 2, 2)  # type: ignore[arg-type]  # Linear - int
     return pc - 2 if code in (b"\x0f\x05", b"\xcd\x80") else None
 
 
-def _back_one(debugger: Debugger) -> Stop:
+def _back_one(debugger: Debuggee) -> Stop:
     return BackwardStepRun(debugger, Step(Direction.BACKWARD)).slice(debugger, 0) or StepDone()
 
 
-def _call_before(debugger: Debugger, pc: int) -> int | None:
+def _call_before(debugger: Debuggee, pc: int) -> int | None:
     """The address of the call instruction that returns to `pc`."""
     width = debugger.cpu.width
     start = max(0, pc - 64)
@@ -250,7 +251,7 @@ def _call_before(debugger: Debugger, pc: int) -> int | None:
     return start + offsets[-1] if offsets else None
 
 
-def back_to(debugger: Debugger, address: int, condition: Callable[[Debugger], bool]) -> Stop:
+def back_to(debugger: Debuggee, address: int, condition: Condition) -> Stop:
     """Back to the last time that the instruction there was about to run, or to another stop after that."""
     point = debugger.points.add_breakpoint(address, owner=OWNER, condition=condition)
     try:
@@ -266,20 +267,20 @@ def back_to(debugger: Debugger, address: int, condition: Callable[[Debugger], bo
 class BackwardRun:
     """A backward step of whatever kind, `times` over, one in each slice."""
 
-    def __init__(self, step: Callable[[Debugger], Stop], times: int = 1) -> None:
+    def __init__(self, step: Callable[[Debuggee], Stop], times: int = 1) -> None:
         self._step = step
         self._left = times
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         stop = self._step(debugger)
         self._left -= 1
         return stop if self._left <= 0 or not isinstance(stop, StepDone) else None
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         """Nothing is left behind."""
 
 
-def back_line(debugger: Debugger, lines: Lines, *, into: bool) -> Stop:
+def back_line(debugger: Debuggee, lines: Lines, *, into: bool) -> Stop:
     """Back to the beginning of the line that ran before this one (or of this one, if we stand inside it)."""
     back = _back_one if into else back_over
     stop = back(debugger)
@@ -296,11 +297,11 @@ def back_line(debugger: Debugger, lines: Lines, *, into: bool) -> Stop:
 class ToKindRun:
     """Over calls, to the next instruction of these kinds in the same context."""
 
-    def __init__(self, debugger: Debugger, kinds: Kind) -> None:
+    def __init__(self, debugger: Debuggee, kinds: Kind) -> None:
         self._kinds = kinds
         self._run = over_or_step(debugger)
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         for _ in range(SLICE_STEPS):
             stop = self._run.slice(debugger, budget)
             if not isinstance(stop, StepDone):
@@ -311,11 +312,11 @@ class ToKindRun:
             self._run = over_or_step(debugger)
         return None
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         self._run.abandon(debugger)
 
 
-def back_to_kind(debugger: Debugger, kinds: Kind) -> Stop:
+def back_to_kind(debugger: Debuggee, kinds: Kind) -> Stop:
     """Back to the last instruction of these kinds: over calls if it is no return that is looked for."""
     back = _back_one if kinds & Kind.RETURN else back_over
     stop = back(debugger)

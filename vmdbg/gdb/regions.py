@@ -6,7 +6,8 @@ from bisect import bisect_right
 
 from gdbstub.stops import ThreadId
 from gdbstub.target import RegionInfo
-from vmdbg.debugger.debugger import Debugger, Epoch
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.guest import Epoch
 from vmdbg.gdb.errors import refusals
 from vmdbg.x86.mappings import Mapping, regions
 from vmdbg.x86.paging import PagingMode

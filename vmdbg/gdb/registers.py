@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from gdbstub.errors import TargetError
 from gdbstub.stops import ThreadId
 from gdbstub.target import Register
-from vmdbg.debugger.debugger import Debugger, Epoch
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.guest import Epoch
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.layout import ORIGINAL_RAX, PSEUDO, TASK, Layout, Row

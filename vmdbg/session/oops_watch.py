@@ -11,7 +11,7 @@ from vmdbg.session.kernel_watch import KernelWatch
 from vmdbg.x86.exceptions import PAGE_FAULT
 
 if TYPE_CHECKING:
-    from vmdbg.debugger.debugger import Debugger
+    from vmdbg.debugger.guest import Guest
     from vmdbg.debugger.points import Condition, Point
     from vmdbg.os.linux.oops import Oops, ReportPoint
     from vmdbg.session.session import Session
@@ -76,9 +76,9 @@ class OopsWatch:
         return bool(found)
 
     def _condition(self, point: ReportPoint) -> Condition:
-        def is_wanted(debugger: Debugger) -> bool:
-            read = debugger.linear().read_prefix
-            return point.kind(debugger.engine.read_register, read) in self.kinds
+        def is_wanted(guest: Guest) -> bool:
+            read = guest.linear().read_prefix
+            return point.kind(guest.engine.read_register, read) in self.kinds
 
         return is_wanted
 

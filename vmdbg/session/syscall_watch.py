@@ -9,7 +9,7 @@ from vmdbg.errors import UserError, VmdbgError
 from vmdbg.session.registry import did_you_mean
 
 if TYPE_CHECKING:
-    from vmdbg.debugger.debugger import Debugger
+    from vmdbg.debugger.guest import Guest
     from vmdbg.debugger.points import Point
     from vmdbg.session.session import Session
 
@@ -64,8 +64,8 @@ class SyscallWatch:
             entry = self._session.system.need().system_call_points[0]
             points.add_breakpoint(entry, owner=self._owner, condition=self._is_wanted, hidden=True)
 
-    def _is_wanted(self, debugger: Debugger) -> bool:
-        return not self.numbers or debugger.engine.read_register("rax") & NUMBER in self.numbers
+    def _is_wanted(self, guest: Guest) -> bool:
+        return not self.numbers or guest.engine.read_register("rax") & NUMBER in self.numbers
 
     def __str__(self) -> str:
         names = (self._names.get(number, str(number)) for number in self.numbers or ())

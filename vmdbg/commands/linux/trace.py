@@ -7,7 +7,7 @@ from collections.abc import Callable
 from vmdbg.commands.code.bt import find_task, frame_table
 from vmdbg.commands.linux.processes import command_line
 from vmdbg.commands.points.logpoint import Log
-from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.guest import Guest
 from vmdbg.document.document import Document, Style, address, count, document, pairs, text
 from vmdbg.errors import VmdbgError
 from vmdbg.os.linux.tasks import times
@@ -73,10 +73,10 @@ class SystemCallTrace:
                 points.remove(point)
         self._numbers.clear()
 
-    def _writer(self, number: int, process: str) -> Callable[[Debugger], None]:
+    def _writer(self, number: int, process: str) -> Callable[[Guest], None]:
         log = self._session.part(Log)
 
-        def write(debugger: Debugger) -> None:
+        def write(debugger: Guest) -> None:
             linux = self._session.system.find()
             try:
                 event = linux.system_call_here() if linux is not None else None

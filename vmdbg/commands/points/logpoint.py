@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vmdbg.commands.points.breakpoints import added
 from vmdbg.commands.points.conditions import declare_conditions, make_condition
-from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.guest import Guest
 from vmdbg.document.document import Document, Style, count, document, table, text
 from vmdbg.errors import UserError
 from vmdbg.expressions.template import Template, compile_template
@@ -101,8 +101,8 @@ def logpoint(session: Session, arguments: Arguments) -> Document:
     return added(session, point, arguments)
 
 
-def _writer(log: Log, number: int, template: Template) -> Callable[[Debugger], None]:
-    def write(debugger: Debugger) -> None:
+def _writer(log: Log, number: int, template: Template) -> Callable[[Guest], None]:
+    def write(debugger: Guest) -> None:
         log.write(debugger.position, number, template.render())
 
     return write

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.commands.points.conditions import process_test
-from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.rings import (
     USER,
     ToSystemCallRun,
@@ -67,7 +67,7 @@ def _same_space(session: Session) -> Wanted:
     return lambda debugger: _space(debugger) == space
 
 
-def _space(debugger: Debugger) -> int:
+def _space(debugger: Debuggee) -> int:
     return debugger.engine.read_register("cr3")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.backward import SeekRun
-from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.judge import judge
 from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import Ended, StepDone, Stop
@@ -131,11 +131,11 @@ class TextRun:
         self._limit = Tick(0)
         self._end: Tick | None = None
         self._over = True
-        self._debugger: Debugger | None = None
+        self._debugger: Debuggee | None = None
         self.missed: str | None = None
         """Why it was not found, if it was not."""
 
-    def slice(self, debugger: Debugger, budget: int) -> Stop | None:
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         if self._debugger is None:
             self._debugger = debugger
             self._limit = Tick(debugger.timeline.end.tick + self._patience)
@@ -175,7 +175,7 @@ class TextRun:
         """What the text may have begun with."""
         return written[max(0, len(written) - len(self._wanted) + 1) :]
 
-    def abandon(self, debugger: Debugger) -> None:
+    def abandon(self, debugger: Debuggee) -> None:
         if self._debugger is not None:
             debugger.timeline.console.listeners.remove(self._on_output)
             debugger.machine.lift_stop()
