@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from tests.guests.build import sample_kernel
 
 ENDING_SECONDS = 5.0
 """That the last test's processes may take."""
+
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:  # under nohup, and what tests start would ignore them too
+        signal.signal(_number, _handler)
 
 settings.register_profile("CI", derandomize=True)  # a change is judged by what it did; luck is for developers
 if os.environ.get("CI"):

@@ -64,7 +64,7 @@ def test_breakpoints_are_kept_and_stop_nothing(session: Session) -> None:
         ("calls", "takes a function"),
         ("writes", "takes an address"),
         ("writes rsp 0", "is no number of bytes"),
-        ("executions rip 100000", "at most"),
+        ("executions rip 10000000", "at most"),
         ("exceptions #ZZ", "no vector"),
         ("ports 99999", "no port"),
         ("console 9", "no console"),
