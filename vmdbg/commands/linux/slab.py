@@ -21,7 +21,7 @@ def declare(parser: Parser) -> None:
 
 
 @command(
-    "slab", Group.SYSTEM, declare, aliases=("slabinfo", "kmem"), examples=("slab", "slab task(1)", "slab task(1)")
+    "slab", Group.SYSTEM, declare, aliases=("slabinfo", "kmem"), examples=("slab", "slab task(1)")
 )
 def slab(session: Session, arguments: Arguments) -> Document:
     """List the kernel's slab caches; or tell which object of which cache an address is in, and who allocated it.
