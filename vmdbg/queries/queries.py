@@ -182,7 +182,7 @@ class Queries(LinuxQuestions):
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
         if self._executor is None and can_fork():
             return scan_copies(timeline, query, intervals(timeline), self._workers, self._on_progress)
-        if self._executor is None and not can_be_sent(query):
+        if self._executor is None and not (can_be_sent(query) and self._has_file):
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
         parts = split(timeline, self._workers)
         with self._file() as path:
@@ -194,6 +194,11 @@ class Queries(LinuxQuestions):
     def _scan(self, executor: Executor, path: Path, query: Query, parts: Sequence[Part]) -> list[Row]:
         left_out = self._recording.left_out if self._recording is not None else ()
         return scan_parts(executor, file_scan(path, left_out), query, parts, self._on_progress, workers=self._workers)
+
+    @property
+    def _has_file(self) -> bool:
+        """Whether there is a file with this history, or can be: not without knowing what its machine was made from."""
+        return self._recording is not None or self._timeline.origin is not None
 
     @contextmanager
     def _file(self) -> Iterator[Path]:

@@ -40,6 +40,15 @@ def build_id(file: DebugFile) -> str:
     return ""
 
 
+def is_placed_when_loaded(file: DebugFile) -> bool:
+    """Whether it is position-independent: the addresses in it, from 0 on, are nobody's until somebody has loaded it."""
+    try:
+        loaded = [one["p_vaddr"] for one in file.elf.iter_segments("PT_LOAD")]
+        return bool(file.elf["e_type"] == "ET_DYN") and bool(loaded) and min(loaded) == 0
+    except DAMAGE:
+        return False
+
+
 def program_of(path: Path, identity: str, known: Iterable[UserProgram]) -> UserProgram | None:
     """Which of these the file is: by build-id; by name if one side has none."""
     known = tuple(known)
@@ -53,21 +62,26 @@ def program_of(path: Path, identity: str, known: Iterable[UserProgram]) -> UserP
 
 
 class ProgramPlacement:
-    """In the process that runs now. Without a known Linux the file is where it was linked for, whoever runs."""
+    """In the process that runs now. Without a known Linux the file is where it was linked for, whoever runs.
+
+    One that is position-independent is nowhere then: its names are to wait, not to be taken for low addresses.
+    """
 
     def __init__(self, session: Session, path: Path, file: DebugFile) -> None:
         self._session = session
         self._path = path
         self._identity = build_id(file)
         self._seen: Linux | None = None
-        self._placement = Placement()
+        self._unknown = NOWHERE if is_placed_when_loaded(file) else Placement()
+        """Where it is while no Linux is known."""
+        self._placement = self._unknown
         self._anywhere: Placement | None = None
 
     def __call__(self) -> Placement:
         linux = self._session.system.find()
         if linux is not self._seen:
             self._seen, self._anywhere = linux, None
-            found = Placement() if linux is None else self._in(linux, None)
+            found = self._unknown if linux is None else self._in(linux, None)
             if found != self._placement:
                 self._placement = found
         return self._placement

@@ -57,6 +57,20 @@ def stepped_changes(timeline: Timeline, start: int, end: int) -> list[tuple[Posi
     return found
 
 
+def test_a_history_that_no_file_can_hold_is_searched_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a machine that nobody said the making of, where a thread keeps this process from being copied."""
+    monkeypatch.setattr("vmdbg.queries.queries.WORTH_PROCESSES", 0)
+    monkeypatch.setattr("vmdbg.queries.queries.can_fork", lambda: False)
+    machine = origin_of("protected_ring3").machine()
+    timeline = Timeline(machine)
+    timeline.run(FOR_EVER)
+    place = most_written(timeline)
+    found = Queries(timeline, workers=2).writes(place, 4, physical=True)
+    assert found == Queries(timeline, workers=1).writes(place, 4, physical=True)
+    assert found
+    machine.close()
+
+
 def test_writes_are_those_that_single_steps_see(timeline: Timeline) -> None:
     place = most_written(timeline)
     changes = stepped_changes(timeline, place, place + 4)

@@ -138,13 +138,12 @@ def _in_processes(session: Session) -> None:
     assert "work_here" not in session.execute(f"symbol {places[1]:#x}"), "insmod runs now"
 
 
-@pytest.mark.xfail(reason="`until-user tool` runs on for ever in here: an open fault", run=False)
 @pytest.mark.usefixtures("module")
 def test_the_first_instruction_of_a_program_and_what_lies_before_it(made: Guest, program: Path) -> None:
     session = Session(made.debugger, catalog.commands(), allowed=~Effect.NONE)
     session.run(f"symbol-file {program}")
-    session.run("tbreak --pending main")
-    _continue(session)
+    assert "is pending" in session.execute("tbreak --pending main"), "a low address is not where it will be"
+    assert re.search(r"<main> .*tool\.c:\d+", _continue(session))
     main = session.debugger.position
     session.run("break finalize_exec")
     session.run("reverse-continue")

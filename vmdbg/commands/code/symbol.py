@@ -113,7 +113,10 @@ def symbol_file(session: Session, arguments: Arguments) -> Document:
     """Read symbols and source lines of guest code from a file on this host.
 
     vmlinux and System.map are moved by what KASLR added. A kernel module (`.ko`, or its debug file) has its sections
-    where the guest's kernel has loaded them, as soon as it has. With --process, the file must be what the process runs,
+    where the guest's kernel has loaded them, as soon as it has. A position-independent program or library is nowhere
+    until a process of a known system has it; --slide says where another guest has put it.
+
+    With --process, the file must be what the process runs,
     by build-id or by name, and it names addresses while that process runs; in a directory, `.build-id/` and the
     guest's own paths are tried.
     """

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from vmdbg.commands import catalog
 from vmdbg.session.registry import Effect
@@ -38,6 +41,20 @@ def test_symbols_of_a_map_with_a_slide(session: Session, tmp_path: Path) -> None
     assert "0x501000 <from_the_map>" in session.execute("symbol from_the_map")
     session.run(f"symbol-file {path} --remove")
     assert "no register, symbol" in session.execute("symbol from_the_map")
+
+
+@pytest.mark.parametrize("flags", [("-static-pie", "-nostdlib", "-Wl,-e,somewhere"), ("-shared", "-nostdlib")])
+def test_what_no_address_was_chosen_for_is_nowhere_until_it_is_loaded(
+    session: Session, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    (tmp_path / "part.c").write_text("int somewhere(int n) { return n + 1; }\n")
+    path = tmp_path / "part"
+    subprocess.run(["gcc", "-g", "-fPIC", *flags, "-o", path, tmp_path / "part.c"], check=True, timeout=60)
+    assert "not loaded" in session.execute(f"symbol-file {path}")
+    assert "nothing is called 'somewhere' yet" in session.execute("break --pending somewhere")
+    session.run(f"symbol-file {path} --slide 0x40000000")
+    assert "0x4000" in session.execute("symbol somewhere")
+    session.run(f"symbol-file {path} --remove")
 
 
 def test_files_that_are_none(session: Session, tmp_path: Path) -> None:
