@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import pytest
 
@@ -60,10 +60,9 @@ _machines = ExitStack()
 
 
 @cache
-def _booted(label: str, *, via_decompressor: bool = False) -> OwnGuest:
+def _booted(label: str) -> OwnGuest:
     """One boot on our own machine serves all tests of a session."""
-    kernel = fetch_or_skip(label)
-    own = _machines.enter_context(started(kernel, "crash_at_end", via_decompressor=via_decompressor))
+    own = _machines.enter_context(started(fetch_or_skip(label), "crash_at_end"))
     boot(own)
     return own
 
@@ -73,11 +72,16 @@ def _frozen(own: OwnGuest) -> tuple[DumpView, Truth]:
     return own.frozen(), own.said
 
 
-@cache
+@lru_cache(maxsize=2)
 def _guest(label: str, arguments: str) -> Guest:
+    """Each is a copy of its RAM and the kernel's types: few are kept."""
     kernel = fetch_or_skip(label)
-    if arguments in (OWN, OWN_MOVED):
-        view, truth = _frozen(_booted(label, via_decompressor=arguments == OWN_MOVED))
+    if (label, arguments) == (QUICK[0], OWN):
+        view, truth = _frozen(_booted(label))
+    elif arguments in (OWN, OWN_MOVED):
+        with started(kernel, "crash_at_end", via_decompressor=arguments == OWN_MOVED) as own:
+            boot(own)
+            view, truth = _frozen(own)
     else:
         view, truth = snapshot(kernel, arguments)
     linux = LinuxDetector().detect(view)
@@ -86,6 +90,7 @@ def _guest(label: str, arguments: str) -> Guest:
 
 
 @pytest.fixture(
+    scope="session",  # has pytest put the tests of one guest together
     params=[QUICK, ("6.1-cloud", OWN), *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)],
     ids=lambda one: " ".join(one).strip(),
 )
