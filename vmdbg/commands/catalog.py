@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 
-from vmdbg.session.registry import REGISTRY, Registry
+from vmdbg.commands.declare import REGISTRY
+from vmdbg.session.registry import Registry
+from vmdbg.session.session import Session
 
 MODULES = (
     "help", "data.registers", "cpu.flags", "cpu.gdt", "cpu.idt", "cpu.tss", "cpu.ivt", "cpu.pagewalk",
@@ -20,7 +22,7 @@ MODULES = (
 )  # fmt: skip
 
 
-def commands() -> Registry:
+def commands() -> Registry[Session]:
     """A session's own copy of the registry with all of them; cheap the second time."""
     for name in MODULES:
         importlib.import_module(f"vmdbg.commands.{name}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Block, Document, Style, Text, document, joined, section, table, text
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.session.function_words import METHODS, TYPED_WORDS, WORDS
-from vmdbg.session.registry import Arguments, Command, Group, Parser, command
+from vmdbg.session.registry import Arguments, Command, Group, Parser
 from vmdbg.session.session import Session
 
 
@@ -42,11 +43,11 @@ def _overview(session: Session) -> Document:
     return document(*sections, note)
 
 
-def _row(one: Command) -> tuple[Text, Text]:
+def _row(one: Command[Session]) -> tuple[Text, Text]:
     return text(one.name, Style.LABEL), text(one.summary)
 
 
-def _one(one: Command) -> Document:
+def _one(one: Command[Session]) -> Document:
     parser = one.parser()
     usage = " ".join(parser.format_usage().removeprefix("usage:").split())
     blocks: list[Text] = [text(usage, Style.HEADING), text(one.summary)]

@@ -9,13 +9,14 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, document, table, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.template import compile_template
 from vmdbg.files import read_at_most
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.session.host_path import host_path
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 
 if TYPE_CHECKING:
     from vmdbg.session.session import Session

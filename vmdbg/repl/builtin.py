@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import EMPTY, Document, document
 from vmdbg.errors import UserError
 from vmdbg.host.realtime import Realtime
 from vmdbg.repl.keys import HELP
 from vmdbg.repl.leaving import Leave
 from vmdbg.repl.themes import THEMES, Theme, find_theme
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 
 ON, OFF = "on", "off"

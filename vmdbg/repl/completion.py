@@ -75,7 +75,7 @@ class CommandCompleter(Completer):
                 command = self._session.registry.get(name)
                 yield Completion(name, -len(typed), display_meta=command.summary if command else "alias")
 
-    def _kind(self, command: Command, rest: str) -> str:
+    def _kind(self, command: Command[Session], rest: str) -> str:
         """The metavar of the argument that the cursor is in."""
         words = rest.split()
         if rest and not rest[-1].isspace():
@@ -113,7 +113,7 @@ class CommandCompleter(Completer):
             return []
 
 
-def _options(command: Command) -> list[str]:
+def _options(command: Command[Session]) -> list[str]:
     known = [option for action in command.parser()._actions for option in action.option_strings]
     return [option for option in [*known, "--json", "--help"] if option.startswith("--")]
 

@@ -7,16 +7,14 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
-from typing import TYPE_CHECKING, NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 from vmdbg.document.document import Document
 from vmdbg.session.errors import UnknownCommandError, UsageError
 
-if TYPE_CHECKING:
-    from vmdbg.session.session import Session
-
+On = TypeVar("On")
+"""What commands act on: a session."""
 Arguments = argparse.Namespace
-Function = Callable[["Session", Arguments], Document]
 
 
 class Group(Enum):
@@ -59,7 +57,7 @@ def nothing(parser: Parser) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Command(Generic[On]):
     """One command.
 
     `rest` names the argument that takes the line's rest as it was typed; `condition` that a text after `if` is
@@ -69,7 +67,7 @@ class Command:
     """
 
     name: str
-    function: Function
+    function: Callable[[On, Arguments], Document]
     group: Group
     declare: Declaration = nothing
     aliases: tuple[str, ...] = ()
@@ -96,31 +94,31 @@ class Command:
 
 
 @dataclass(slots=True)
-class Registry:
+class Registry(Generic[On]):
     """Commands by name and alias. Names may have two words, as in `info registers`."""
 
-    commands: dict[str, Command] = field(default_factory=dict)
-    _names: dict[str, Command] = field(default_factory=dict)
+    commands: dict[str, Command[On]] = field(default_factory=dict)
+    _names: dict[str, Command[On]] = field(default_factory=dict)
 
-    def add(self, command: Command) -> None:
+    def add(self, command: Command[On]) -> None:
         """A later command of the same name takes the place of the earlier."""
         self.commands[command.name] = command
         for name in (command.name, *command.aliases):
             self._names[name] = command
 
-    def copy(self) -> Registry:
+    def copy(self) -> Registry[On]:
         return Registry(dict(self.commands), dict(self._names))
 
-    def __iter__(self) -> Iterator[Command]:
+    def __iter__(self) -> Iterator[Command[On]]:
         return iter(self.commands.values())
 
     def names(self) -> list[str]:
         return sorted(self._names)
 
-    def get(self, name: str) -> Command | None:
+    def get(self, name: str) -> Command[On] | None:
         return self._names.get(name)
 
-    def find(self, name: str) -> Command:
+    def find(self, name: str) -> Command[On]:
         """By name, alias or a beginning that fits one command only. Raises UnknownCommandError.
 
         A command that changes the guest is not found by the beginning of an alias.
@@ -135,7 +133,7 @@ class Registry:
             raise UnknownCommandError(f"{name!r} is ambiguous: {', '.join(sorted(meant))}")
         raise UnknownCommandError(f"there is no command {name!r}{did_you_mean(name, self._names)}; try: help")
 
-    def begins(self, name: str) -> dict[str, Command]:
+    def begins(self, name: str) -> dict[str, Command[On]]:
         """The commands whose name begins so; if there is none, those with such an alias."""
         if not name:
             return {}
@@ -146,7 +144,7 @@ class Registry:
             if _begins(alias, name) and not one.effect & Effect.CHANGES
         }
 
-    def split(self, line: str) -> tuple[Command, str]:
+    def split(self, line: str) -> tuple[Command[On], str]:
         """The command that a line names, and what follows. Raises UnknownCommandError."""
         first, rest = first_word(line)
         second, after = first_word(rest)
@@ -197,31 +195,3 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     single = [known for known in names if " " in name or " " not in known]
     close = difflib.get_close_matches(name, single, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
-
-
-REGISTRY = Registry()
-
-
-def command(
-    name: str,
-    group: Group,
-    declare: Declaration = nothing,
-    *,
-    aliases: tuple[str, ...] = (),
-    examples: tuple[str, ...] = (),
-    rest: str = "",
-    condition: bool = False,
-    letters: bool = False,
-    effect: Effect = Effect.NONE,
-    repeats: bool = False,
-    registry: Registry = REGISTRY,
-) -> Callable[[Function], Function]:
-    """Put the function into the registry."""
-
-    def add(function: Function) -> Function:
-        registry.add(
-            Command(name, function, group, declare, aliases, examples, rest, condition, letters, effect, repeats)
-        )
-        return function
-
-    return add

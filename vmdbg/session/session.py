@@ -55,7 +55,12 @@ class Session:
     """
 
     def __init__(
-        self, debugger: Debugger, registry: Registry, *, allowed: Effect = Effect.CHANGES, owner: str = "prompt"
+        self,
+        debugger: Debugger,
+        registry: Registry[Session],
+        *,
+        allowed: Effect = Effect.CHANGES,
+        owner: str = "prompt",
     ) -> None:
         self.debugger = debugger
         self.allowed = allowed
@@ -202,7 +207,7 @@ class Session:
             return None
         return self.run_line(f"print {'--json ' if text != line else ''}{text}")
 
-    def _must_stand(self, command: Command) -> None:
+    def _must_stand(self, command: Command[Session]) -> None:
         if command.effect & (Effect.RUNS | Effect.CHANGES):
             raise UserError(f"{command.name}: the guest is running; stop it first")
 
@@ -277,7 +282,7 @@ class Session:
 Hook = Callable[[], None]
 
 
-def parse_arguments(command: Command, rest: str) -> tuple[Arguments | None, bool]:
+def parse_arguments(command: Command[Session], rest: str) -> tuple[Arguments | None, bool]:
     """The arguments and whether JSON is asked for; None for a plea for help. Raises UsageError."""
     letters = ""
     if rest.startswith("/") and command.letters:
@@ -298,7 +303,7 @@ def parse_arguments(command: Command, rest: str) -> tuple[Arguments | None, bool
     return arguments, as_json
 
 
-def _for_argparse(command: Command, parser: Any, words: list[Word], rest: str) -> list[str]:
+def _for_argparse(command: Command[Session], parser: Any, words: list[Word], rest: str) -> list[str]:
     """Words, or for a command whose last argument is the line's rest, its options and then that rest as one."""
     if not command.rest:
         return [unquoted(word.text) for word in words]

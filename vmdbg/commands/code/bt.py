@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from vmdbg.c.formatting import format_short
 from vmdbg.commands.code.variables import variable_lines
+from vmdbg.commands.declare import command
 from vmdbg.document.document import (
     Block,
     Document,
@@ -24,7 +25,7 @@ from vmdbg.errors import UserError
 from vmdbg.os.seam import FrameKind, Task
 from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.folding import Fold, folded
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 
 FULL = ("full", "-full")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from vmdbg.commands.code.bt import fold_words, folded_frames, frame_arguments
 from vmdbg.commands.code.symbol import source_lines
 from vmdbg.commands.data.telescope import stack_lines, stack_pointer
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Block, Document, Section, Span, Style, Text, document, joined, section, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.formats import parse_format
 from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
 from vmdbg.session.folding import Fold
 from vmdbg.session.pointers import chain
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.value_text import value_text
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Instruction, Kind, OperandAccess

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Span, Style, Text, document
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.session.code_lines import CodeLine, code_lines, lines_before
 from vmdbg.session.numbers import natural
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.mode import Width
 

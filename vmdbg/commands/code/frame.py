@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from vmdbg.commands.code.bt import frame_table
 from vmdbg.commands.code.symbol import lines_around
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Block, Document, document, hexadecimal, pairs
 from vmdbg.errors import UserError
 from vmdbg.session.code_lines import code_lines
 from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.numbers import natural
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 
 SOURCE_LINES = 7

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from vmdbg.commands.code.bt import find_task
+from vmdbg.commands.declare import command
 from vmdbg.commands.linux.programs import load_programs
 from vmdbg.document.document import Document, Json, Span, Style, Text, address, count, document, joined, table, text
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.session.host_path import host_path
 from vmdbg.session.numbers import how_many
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.sources import SymbolFile
 from vmdbg.session.stop_report import place_text

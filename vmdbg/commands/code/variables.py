@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from vmdbg.c.types import declare
 from vmdbg.c.values import Value
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Json, Style, Text, document, joined, text
 from vmdbg.errors import UserError
 from vmdbg.session.debug_frames import SourceFrame
-from vmdbg.session.registry import Arguments, Group, command
+from vmdbg.session.registry import Arguments, Group
 from vmdbg.session.session import Session
 
 MAX_LINES = 400

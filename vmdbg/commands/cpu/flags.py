@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Section, Style, Text, document, hexadecimal, joined, section, table, text
 from vmdbg.errors import UserError
 from vmdbg.session.numbers import fitting
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.fields import Field
 from vmdbg.x86.registers import find_register

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, joined, table, text
 from vmdbg.errors import UserError
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.tables import read_gdt, read_ldt
 from vmdbg.x86.descriptor_tables import Table, TableEntry

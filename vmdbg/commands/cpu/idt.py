@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, joined, table, text
 from vmdbg.errors import UserError
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.tables import all_tables, is_long, read_prefix
 from vmdbg.x86.descriptors import Gate

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import islice
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.memory import paging_of
 from vmdbg.document.document import Document, Style, Text, address, document, table, text
 from vmdbg.session.numbers import how_many
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.mappings import Mapping, mappings, regions
 

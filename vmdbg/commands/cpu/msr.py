@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, Text, document, hexadecimal, table, text
 from vmdbg.errors import UserError
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.msr import MSRS, Msr, find_msr
 from vmdbg.x86.registers import set_flags

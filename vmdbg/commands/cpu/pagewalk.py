@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.memory import paging_of
 from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, joined, table, text
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.page_access import Access, check_access
 from vmdbg.x86.page_walk import Entry, Walk, walk

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, Text, address, document, hexadecimal, joined, pairs, text
-from vmdbg.session.registry import Arguments, Group, command
+from vmdbg.session.registry import Arguments, Group
 from vmdbg.session.session import Session
 from vmdbg.session.tables import read_task, task_segment
 from vmdbg.x86.descriptor_tables import task_problems

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, count, document, pairs, text
 from vmdbg.session import dumping
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
 

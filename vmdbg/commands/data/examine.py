@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.points import Space
 from vmdbg.document.document import Document, Span, Style, Text, document, text
 from vmdbg.errors import UserError
 from vmdbg.expressions.formats import Format, format_integer, parse_format
 from vmdbg.expressions.place import Place
 from vmdbg.session.code_lines import code_lines
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import Linear, Physical
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from vmdbg.commands.data.examine import read_prefix_at
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
 from vmdbg.document.hexdump_format import dump_lines
 from vmdbg.errors import UserError
 from vmdbg.expressions.values import MAX_READ
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 
 

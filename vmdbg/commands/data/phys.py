@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import islice
 
 from vmdbg.commands.cpu.maps import size_words
+from vmdbg.commands.declare import command
 from vmdbg.debugger.memory import paging_of
 from vmdbg.document.document import Document, Style, address, document, table, text
 from vmdbg.document.hexdump_format import dump_lines
 from vmdbg.errors import UserError
 from vmdbg.expressions.values import MAX_READ
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Physical
 from vmdbg.x86.mappings import who_maps

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, Text, document, joined, text
 from vmdbg.errors import UserError
 from vmdbg.expressions.formats import format_integer, parse_format
 from vmdbg.expressions.spelling import split_colon
 from vmdbg.expressions.template import compile_template
 from vmdbg.expressions.values import TypedValue, whole
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.value_text import value_json, value_text
 

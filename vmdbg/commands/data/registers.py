@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.registers import NoSuchRegisterError
 from vmdbg.document.document import Document, Style, Text, document, hexadecimal, joined, pairs, text
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.descriptors import Selector, segment_from_cache
 from vmdbg.x86.mode import Width

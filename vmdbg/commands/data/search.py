@@ -8,10 +8,11 @@ from functools import partial
 from itertools import islice
 
 from vmdbg.commands.data.set_value import value_bytes
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, Text, address, document, table, text
 from vmdbg.errors import UserError
 from vmdbg.session.numbers import how_many
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.memory_search import LINEAR_END, search_linear, search_physical

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
 from vmdbg.expressions.lvalue import memory_form
@@ -13,7 +14,7 @@ from vmdbg.session.changes import Changes
 from vmdbg.session.errors import UsageError
 from vmdbg.session.habits import HINTS
 from vmdbg.session.numbers import how_many
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.msr import find_msr
 

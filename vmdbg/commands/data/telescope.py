@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Span, Style, Text, document
 from vmdbg.errors import UserError
 from vmdbg.session.pointers import chain
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import Linear
 from vmdbg.x86.mode import Width

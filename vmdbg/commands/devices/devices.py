@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from devices.catalog import fittings
 from devices.fitting import Fitting
 from devices.seam import Device
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, document, pairs, section, table, text
 from vmdbg.errors import UserError
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.pc import Pc
-from vmdbg.session.registry import Arguments, Group, Parser, command, did_you_mean
+from vmdbg.session.registry import Arguments, Group, Parser, did_you_mean
 from vmdbg.session.session import Session
 
 

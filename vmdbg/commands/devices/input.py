@@ -6,9 +6,10 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from devices.seam import DeviceInput, InputDevice
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, document, table, text
 from vmdbg.errors import UserError
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.commands.devices.devices import registers_of
 from vmdbg.document.document import (
     Block,
@@ -19,7 +20,7 @@ from vmdbg.document.document import (
 from vmdbg.engine.exits import Delivery, DeliveryKind
 from vmdbg.errors import UserError
 from vmdbg.session.numbers import how_many
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import describe_error_code, find_vector, vector_name
 

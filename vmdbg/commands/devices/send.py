@@ -5,10 +5,11 @@ from __future__ import annotations
 from devices.board.acpi_pm import PowerButton
 from devices.keyboard.keys import KeyInput, typed_keys
 from devices.serial.feed import SerialInput
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
 from vmdbg.machine.inputs import NmiButton
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
 

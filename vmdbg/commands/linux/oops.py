@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from vmdbg.commands.code.bt import frame_table
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Block, Document, Json, Style, Text, document, hexadecimal, joined, text
 from vmdbg.os.linux.oops import Oops, ReportKind
 from vmdbg.session.oops_watch import oops_headline
-from vmdbg.session.registry import Arguments, Group, command
+from vmdbg.session.registry import Arguments, Group
 from vmdbg.session.session import Session
 from vmdbg.units import Linear
 from vmdbg.x86.exceptions import PAGE_FAULT, describe_error_code, vector_name

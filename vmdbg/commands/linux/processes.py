@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vmdbg.commands.code.bt import find_task
+from vmdbg.commands.declare import command
 from vmdbg.document.document import (
     Document,
     Style,
@@ -19,7 +20,7 @@ from vmdbg.document.document import (
     text,
 )
 from vmdbg.os.seam import Task
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import TICKS_PER_SECOND
 

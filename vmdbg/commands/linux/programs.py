@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from vmdbg.commands.code.bt import find_task
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, address, document, table, text
 from vmdbg.errors import UserError
 from vmdbg.os.linux.user_programs import UserProgram
 from vmdbg.session.program_files import build_id, program_of
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.symbols.elf import open_elf
 from vmdbg.symbols.source import SymbolSource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, Text, address, count, document, joined, pairs, table, text
 from vmdbg.errors import UserError
 from vmdbg.os.linux.kernel import Kernel
@@ -11,7 +12,7 @@ from vmdbg.queries.queries import Queries
 from vmdbg.queries.rows import SlabRow
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.known_linux import linux_of
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
@@ -20,9 +21,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="of something in an object")
 
 
-@command(
-    "slab", Group.SYSTEM, declare, aliases=("slabinfo", "kmem"), examples=("slab", "slab task(1)")
-)
+@command("slab", Group.SYSTEM, declare, aliases=("slabinfo", "kmem"), examples=("slab", "slab task(1)"))
 def slab(session: Session, arguments: Arguments) -> Document:
     """List the kernel's slab caches; or tell which object of which cache an address is in, and who allocated it.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmdbg.commands.code.bt import find_task, frame_table
+from vmdbg.commands.declare import command
 from vmdbg.commands.linux.processes import command_line
 from vmdbg.commands.points.logpoint import Log
 from vmdbg.debugger.guest import Guest
 from vmdbg.document.document import Document, Style, address, count, document, pairs, text
 from vmdbg.errors import VmdbgError
 from vmdbg.os.linux.tasks import times
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import TICKS_PER_SECOND
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from vmdbg.c.formatting import format_type
 from vmdbg.c.types import CType, NoSuchTypeError
 from vmdbg.c.values import Value
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, count, document, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.linux.volatility import volatility_symbols
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
 
@@ -96,4 +97,3 @@ def symbols(session: Session, arguments: Arguments) -> Document:
     where = text("") if lies else text("in a directory DIR/linux: ")
     use = f"vol -s {place.parent if lies else 'DIR'} -f CORE linux.pslist"
     return document(shown, count(len(data)), where + text(use, Style.CODE))
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from vmdbg.commands.declare import command
 from vmdbg.commands.points.conditions import (
     declare_conditions,
     expression_test,
@@ -21,7 +22,7 @@ from vmdbg.expressions.place import Aim
 from vmdbg.expressions.spelling import split_colon
 from vmdbg.session.oops_watch import is_oops_point
 from vmdbg.session.pending import PendingPoints, is_loading_point
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.syscall_watch import is_syscall_point
 

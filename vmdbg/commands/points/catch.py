@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Json, Style, document, text
 from vmdbg.engine.exits import EventKind
 from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
 from vmdbg.os.linux.oops import ReportKind
 from vmdbg.session.oops_watch import OopsWatch
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.syscall_watch import SyscallWatch
 from vmdbg.x86.exceptions import EXCEPTIONS, NMI, find_vector, interrupt_name, vector_name

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vmdbg.commands.declare import command
 from vmdbg.commands.points.breakpoints import added
 from vmdbg.commands.points.conditions import declare_conditions, make_condition
 from vmdbg.debugger.guest import Guest
@@ -14,7 +15,7 @@ from vmdbg.errors import UserError
 from vmdbg.expressions.template import Template, compile_template
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.numbers import how_many
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.units import Tick
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from vmdbg.commands.declare import command
 from vmdbg.commands.points.breakpoints import added, break_
 from vmdbg.commands.points.conditions import declare_conditions, make_condition
 from vmdbg.debugger.points import Space
@@ -12,7 +13,7 @@ from vmdbg.document.document import Document
 from vmdbg.engine.exits import Access
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.place import Aim, Place
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import Linear, Physical
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.actions import Continue, Direction
 from vmdbg.debugger.stops import BreakpointStop
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmdbg.c.types import Kind as TypeKind
+from vmdbg.commands.declare import command
 from vmdbg.debugger.context import current_context
 from vmdbg.debugger.stepping import BackwardRun, Frame, OutOfCodeRun, ToPlaceRun, back_to
 from vmdbg.debugger.stops import StepDone
@@ -13,7 +14,7 @@ from vmdbg.dwarf.ranges import covers, entry_ranges
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Frame as StackFrame
 from vmdbg.session.debug_frames import SourceFrame
-from vmdbg.session.registry import Arguments, Effect, Group, command
+from vmdbg.session.registry import Arguments, Effect, Group
 from vmdbg.session.returned import returned_value
 from vmdbg.session.session import Session
 from vmdbg.units import Linear

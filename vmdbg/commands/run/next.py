@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.commands.run.step import declare_lines, times
 from vmdbg.debugger.stepping import BackwardRun, LineRun, RepeatedRun, back_line, back_over, over_or_step
 from vmdbg.document.document import Document
-from vmdbg.session.registry import Arguments, Effect, Group, command
+from vmdbg.session.registry import Arguments, Effect, Group
 from vmdbg.session.session import Session
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.stepping import BackwardRun, ToKindRun, back_to_kind
 from vmdbg.document.document import Document
-from vmdbg.session.registry import Arguments, Effect, Group, command
+from vmdbg.session.registry import Arguments, Effect, Group
 from vmdbg.session.session import Session
 from vmdbg.x86.instruction import Kind
 

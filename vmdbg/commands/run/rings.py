@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.commands.points.conditions import process_test
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.rings import (
@@ -15,7 +16,7 @@ from vmdbg.debugger.rings import (
 )
 from vmdbg.debugger.stepping import BackwardRun
 from vmdbg.document.document import Document
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
 

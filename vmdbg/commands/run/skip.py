@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
-from vmdbg.session.registry import Arguments, Group, Parser, command, did_you_mean
+from vmdbg.session.registry import Arguments, Group, Parser, did_you_mean
 from vmdbg.session.session import Session
 from vmdbg.session.skips import Skips
 

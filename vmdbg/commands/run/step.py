@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.actions import Direction, Step, StepMode
 from vmdbg.debugger.stepping import BackwardRun, LineRun, RepeatedRun, back_line
 from vmdbg.document.document import Document
 from vmdbg.errors import UserError
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
 MOST = 1 << 32

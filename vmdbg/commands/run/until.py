@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.stepping import Frame, ToPlaceRun, instruction_at
 from vmdbg.document.document import Document
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
 PROLOGUE = 32

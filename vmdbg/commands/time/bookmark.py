@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, document, table, text
 from vmdbg.errors import UserError
 from vmdbg.session.positions import find_position, percent_of
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 
 RESERVED = ("start", "end", "here")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, Text, address, count, document, hexadecimal, section, table, text
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.numbers import how_many
 from vmdbg.session.positions import find_position
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.timeline.timeline import Progress
 from vmdbg.units import PAGE_SIZE

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, count, document, hexadecimal, pairs, text
 from vmdbg.machine.digest import digest
-from vmdbg.session.registry import Arguments, Group, command
+from vmdbg.session.registry import Arguments, Group
 from vmdbg.session.session import Session
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
-from vmdbg.session.registry import Arguments, Effect, Group, command
+from vmdbg.session.registry import Arguments, Effect, Group
 from vmdbg.session.session import Session
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.backward import SeekRun
 from vmdbg.debugger.debuggee import Debuggee
@@ -17,7 +18,7 @@ from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.positions import find_position, ticks_of
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.words import unquoted
 from vmdbg.timeline.console_log import DEBUG_CONSOLE

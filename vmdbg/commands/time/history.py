@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.debugger.actions import Seek
 from vmdbg.document.document import Document, Style, count, document, table, text
 from vmdbg.errors import UserError
 from vmdbg.session.numbers import how_many
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
 from vmdbg.session.visits import Visits

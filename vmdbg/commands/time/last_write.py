@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.commands.points.watch import object_size
 from vmdbg.debugger.actions import Seek
 from vmdbg.debugger.debugger import Debugger
@@ -11,7 +12,7 @@ from vmdbg.engine.exits import Access, WatchHit, WatchpointHit
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.session.elsewhen import elsewhen
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
 from vmdbg.timeline.outcome import TimelineOutcome

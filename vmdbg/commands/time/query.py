@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vmdbg.commands.declare import command
 from vmdbg.commands.points.watch import object_size
 from vmdbg.document.document import Document
 from vmdbg.errors import UserError
@@ -18,7 +19,7 @@ from vmdbg.session.numbers import how_many, port
 from vmdbg.session.positions import ticks_of
 from vmdbg.session.query_rows import rows_document
 from vmdbg.session.questions import condition, counted, default_count
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, command, did_you_mean
+from vmdbg.session.registry import Arguments, Effect, Group, Parser, did_you_mean
 from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import find_vector
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, count, document, pairs, text
-from vmdbg.session.registry import Arguments, Group, command
+from vmdbg.session.registry import Arguments, Group
 from vmdbg.session.session import Session
 from vmdbg.units import TICKS_PER_SECOND
 

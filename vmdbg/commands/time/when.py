@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document, pairs, text
 from vmdbg.session.positions import percent_of
-from vmdbg.session.registry import Arguments, Group, command
+from vmdbg.session.registry import Arguments, Group
 from vmdbg.session.session import Session
 from vmdbg.units import TICKS_PER_SECOND
 

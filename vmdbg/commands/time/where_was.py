@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Text, document, pairs, text
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.positions import find_position
-from vmdbg.session.registry import Arguments, Group, Parser, command
+from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
 
