@@ -117,30 +117,6 @@ WRAPPED = [
     "x86_cpu_tlb_fill_x86_64",
 ]
 
-SOURCES = (
-    "apic.c",
-    "clock.c",
-    "data_breakpoints.c",
-    "deliveries.c",
-    "inspect.c",
-    "instructions.c",
-    "mmu.c",
-    "ports.c",
-    "repeats.c",
-    "restarts.c",
-    "rings.c",
-    "setup.c",
-    "signals.c",
-    "sse_status.c",
-    "state.c",
-    "stops.c",
-    "system.c",
-    "text_strings.c",
-    "tlb.c",
-    "vm.c",
-    "watch.c",
-)
-
 _spec = find_spec("unicorn")
 if _spec is None or _spec.origin is None or version("unicorn") != UNICORN_VERSION:
     raise SystemExit(f"vmdbg needs unicorn {UNICORN_VERSION} exactly: pip install unicorn=={UNICORN_VERSION}")
@@ -151,8 +127,8 @@ ffibuilder.cdef((HERE / "interface.h").read_text())
 ffibuilder.set_source(
     "vmdbg.engine.native._native",
     '#include "vm.h"\n#define VM_STATE_DIGESTED offsetof(VmState, float_status)\n',
-    sources=[str(HERE / name) for name in SOURCES],
-    depends=[str(HERE / name) for name in ("apic.h", "interface.h", "unicorn_x86.h", "vm.h")],
+    sources=sorted(map(str, HERE.glob("*.c"))),
+    depends=sorted(map(str, HERE.glob("*.h"))),
     include_dirs=[str(HERE), str(UNICORN / "include")],
     extra_objects=[str(UNICORN / "lib" / "libunicorn.a")],
     libraries=["pthread", "m"],

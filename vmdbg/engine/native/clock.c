@@ -1,13 +1,39 @@
-/* The clock in translated code.
+/* The clock.
  *
- * Unicorn begins each block, and follows each memory access, with a call that asks whether to stop. In place of the
- * first go a few operations that count the block's bytes and compare with the horizon; that call, which only happens
- * beyond it, leads to block_begins(). The others go: what stops a run leaves it at once.
+ * A tick is a byte of guest code retired. Each block adds its size as it begins; bytes are additive, so the count
+ * does not depend on where blocks begin. What must happen at a tick happens at the first instruction boundary at or
+ * after it: a block that would cross the limit is run one instruction at a time.
  */
 #include "vm.h"
 
-static uint64_t block_pc;
-static TcgOp *block_size_constant;
+/* Takes back the part of the current block that was counted and not run. */
+void vm_retire_exactly(Vm *vm)
+{
+    uint64_t done = env_linear_pc(vm->env) - vm->block_start;
+
+    if (done < vm->block_size)
+        vm->clock -= vm->block_size - done;
+    vm->block_size = 0;
+    vm->restart.rotate_clock = 0;
+}
+
+/* The tick of the instruction whose translation holds host_pc (0: rip is right already). */
+uint64_t vm_now(Vm *vm, uintptr_t host_pc)
+{
+    Env *env = vm->env;
+    uint64_t eip = env->eip, cc_src = env->cc_src, done;
+    uint32_t cc_op = env->cc_op;
+
+    if (!vm->block_size)
+        return vm->clock;
+    if (host_pc)
+        cpu_restore_state_x86_64(vm->cpu, host_pc, false);
+    done = env_linear_pc(env) - vm->block_start;
+    env->eip = eip;
+    env->cc_op = cc_op;
+    env->cc_src = cc_src;
+    return done < vm->block_size ? vm->clock - (vm->block_size - done) : vm->clock;
+}
 
 /* The run is to stop at `tick` if not before, and look what has come. */
 void clock_come_by(Vm *vm, uint64_t tick)
@@ -48,83 +74,4 @@ void clock_begin(Vm *vm, uint64_t limit, bool attention)
     clock_relax(vm);
     if (attention)
         clock_attend(vm);
-}
-
-static uintptr_t argument(TcgContext *tcg, uintptr_t value)
-{
-    return (uintptr_t)tcg + value;          /* TCGv to TCGTemp */
-}
-
-static TcgOp *emit(TcgContext *tcg, int opcode, uintptr_t a, uintptr_t b, uintptr_t c)
-{
-    TcgOp *op = tcg_emit_op_x86_64(tcg, opcode);
-
-    op->args[0] = a;
-    op->args[1] = b;
-    op->args[2] = c;
-    return op;
-}
-
-static uintptr_t constant(TcgContext *tcg, uint64_t value)
-{
-    return argument(tcg, tcg_const_i64_x86_64(tcg, value));
-}
-
-/* For a call in translated code. */
-void *tcg_constant_argument(TcgContext *tcg, uint64_t value)
-{
-    return (void *)constant(tcg, value);
-}
-
-/* clock += size; block_start = pc; block_size = size; if (clock >= horizon) call helper_check_exit_request */
-static void emit_clock(TcgContext *tcg, Vm *vm, void *helper)
-{
-    uintptr_t at = constant(tcg, (uintptr_t)vm);
-    uintptr_t clock = (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, false);
-    uintptr_t horizon = (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, false);
-    uintptr_t size = (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, false);
-    TcgLabel *counted = gen_new_label_x86_64(tcg);
-
-    block_size_constant = emit(tcg, OP_MOVI_I64, size, 0, 0);
-    emit(tcg, OP_LD_I64, clock, at, offsetof(Vm, clock));
-    emit(tcg, OP_ADD_I64, clock, clock, size);
-    emit(tcg, OP_ST_I64, clock, at, offsetof(Vm, clock));
-    emit(tcg, OP_ST_I64, size, at, offsetof(Vm, block_size));
-    emit(tcg, OP_ST_I64, constant(tcg, block_pc), at, offsetof(Vm, block_start));
-    emit(tcg, OP_LD_I64, horizon, at, offsetof(Vm, horizon));
-    tcg_gen_brcond_i64_x86_64(tcg, TCG_COND_LTU, clock - (uintptr_t)tcg, horizon - (uintptr_t)tcg, counted);
-    void *arguments[] = {(void *)constant(tcg, (uintptr_t)vm->uc), (void *)argument(tcg, tcg_const_i32_x86_64(tcg, 0))};
-    __real_tcg_gen_callN_x86_64(tcg, helper, NULL, 2, arguments);
-    counted->present = 1;
-    emit(tcg, OP_SET_LABEL, (uintptr_t)counted, 0, 0);
-}
-
-void clock_translates(const Block *tb)
-{
-    block_pc = tb->pc;
-    block_size_constant = NULL;
-}
-
-/* The block's size is known only now. */
-void clock_translated(const Block *tb)
-{
-    if (block_size_constant)
-        block_size_constant->args[1] = tb->size;
-}
-
-void helper_check_exit_request_x86_64(void *uc, uint32_t delay_slot);
-
-void __wrap_tcg_gen_callN_x86_64(TcgContext *tcg, void *function, void *result, int count, void **arguments)
-{
-    if (!vm_current || function != (void *)helper_check_exit_request_x86_64)
-        __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);
-    else if (!block_size_constant)
-        emit_clock(tcg, vm_current, function);
-}
-
-void __wrap_helper_check_exit_request_x86_64(void *uc, uint32_t delay_slot)
-{
-    (void)uc;
-    (void)delay_slot;
-    block_begins(vm_current);
 }

@@ -170,28 +170,39 @@ struct Vm {
 /* initial-exec: found without a call. */
 extern __thread Vm *vm_current __attribute__((tls_model("initial-exec")));
 
-/* setup.c */
+/* create.c */
 Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner);
 void vm_free(Vm *vm);
-void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);
+
+/* physical.c */
+int physical_map_memory(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
 void vm_set_a20(Vm *vm, uint32_t enabled);
 int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);
 int vm_map_rom(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
 
-/* vm.c */
+/* cpuid.c */
+void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended);
+
+/* run.c */
 uint32_t vm_run(Vm *vm, uint64_t limit);
 uint32_t vm_step(Vm *vm);
-uint64_t vm_now(Vm *vm, uintptr_t host_pc);
-void vm_retire_exactly(Vm *vm);
+
+/* endings.c */
 _Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);
 _Noreturn void vm_leave_at_fetch(Vm *vm, uint32_t exit);
 void vm_request_stop(Vm *vm);
 void vm_interrupt(Vm *vm);
 bool vm_interrupted(const Vm *vm);
-uint32_t vm_interrupt_due(Vm *vm);
-bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
 bool vm_must_end(Vm *vm);
 void vm_stop_between(Vm *vm, uint32_t exit);
+
+/* boundaries.c */
+void block_begins(Vm *vm);
+uint32_t vm_interrupt_due(Vm *vm);
+
+/* catches.c */
+void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);
+bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
 
 /* rings.c */
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
@@ -228,15 +239,18 @@ void apic_schedule(Vm *vm, uint64_t due);
 bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value, uint64_t now);
 
 /* clock.c */
+void vm_retire_exactly(Vm *vm);
+uint64_t vm_now(Vm *vm, uintptr_t host_pc);
 void clock_come_by(Vm *vm, uint64_t tick);
 void clock_lower_limit(Vm *vm, uint64_t tick);
 void clock_attend(Vm *vm);
 void clock_relax(Vm *vm);
 void clock_begin(Vm *vm, uint64_t limit, bool attention);
+
+/* clock_code.c */
 void clock_translates(const Block *tb);
 void clock_translated(const Block *tb);
 void *tcg_constant_argument(TcgContext *tcg, uint64_t value);
-void block_begins(Vm *vm);
 
 /* mmu.c, tlb.c */
 typedef struct { uint64_t physical; uint32_t flags; } Translation;
@@ -256,12 +270,12 @@ void tlb_drop_all(Vm *vm);
 uint64_t tlb_export(Vm *vm, uint64_t *pairs, uint64_t capacity);
 void tlb_import(Vm *vm, const uint64_t *pairs, uint64_t count);
 
-/* stops.c */
+/* breakpoints.c */
 void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const uint64_t *physical, uint32_t physical_count);
-void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);
 bool vm_breakpoint_at(Vm *vm, uint64_t linear);
 bool vm_stops_at(Vm *vm, uint64_t linear);
 bool vm_at_breakpoint(Vm *vm);
+bool breakpoint_is_checked_at(Vm *vm, uint64_t linear);
 
 /* watch.c */
 void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count);
@@ -271,9 +285,6 @@ void watch_table_write(Vm *vm, uint64_t physical, uint64_t size, bool fetches, u
 void watch_begin(Vm *vm);
 void watch_exception(Vm *vm);
 void watch_report(Vm *vm);
-
-/* system.c */
-const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf);
 
 /* instructions.c */
 enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32, STORES_FROM_PORT = 64 };

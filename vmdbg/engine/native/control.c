@@ -1,71 +1,10 @@
-/* Instructions that reach outside the CPU or that Unicorn leaves to its user: SYSCALL, SYSENTER, RDTSC, CPUID,
- * control registers, MSRs; and two that it gets wrong. Each __wrap_helper_* runs in place of Unicorn's helper.
- */
-#include <string.h>
-
+/* Control registers, MSRs, the time-stamp counter, TR. Each __wrap_helper_* runs in place of Unicorn's helper. */
 #include "vm.h"
 
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
 
-static void load_flat(Env *env, uint32_t cs, uint32_t ss, uint32_t width)
-{
-    const uint32_t common = DESC_G | DESC_P | DESC_S | DESC_RW | DESC_A;
-
-    vm_load_segment(env, R_CS, cs & 0xfffc, 0, 0xffffffff, common | DESC_CODE | width);
-    vm_load_segment(env, R_SS, ss & 0xfffc, 0, 0xffffffff, common | DESC_B);
-}
-
-static void set_rflags(Env *env, uint64_t rflags)
-{
-    env->cc_src = rflags & FLAG_CC;
-    env->cc_op = CC_OP_EFLAGS;
-    env->df = rflags & FLAG_DF ? -1 : 1;
-    env->eflags = (rflags & ~(uint64_t)(FLAG_CC | FLAG_DF)) | 2;
-}
-
-/* SYSCALL (SDM 2B; AMD64 APM 3 for legacy mode). rip is at the instruction. */
-HELPER void __wrap_helper_syscall_x86_64(Env *env, int length)
-{
-    Vm *vm = vm_current;
-    uint32_t selector = env->star >> 32;
-    uint64_t rflags;
-
-    if (!(env->efer & EFER_SCE))
-        raise_exception_err_ra_x86_64(env, 6, 0, HERE);
-    ring_changes(vm, 0, HERE);
-    vm->system_calls++;
-    rflags = vm_rflags(vm);
-    if (env->hflags & HF_LMA) {
-        bool code64 = env->hflags & HF_CS64;
-        env->regs[R_RCX] = env->eip + length;
-        env->regs[11] = rflags & ~(uint64_t)FLAG_RF;
-        set_rflags(env, rflags & ~(env->fmask | FLAG_RF));
-        load_flat(env, selector, selector + 8, DESC_L);
-        env->eip = code64 ? env->lstar : env->cstar;
-    } else {
-        env->regs[R_RCX] = (uint32_t)(env->eip + length);
-        set_rflags(env, rflags & ~(uint64_t)(FLAG_IF | FLAG_RF | FLAG_VM));
-        load_flat(env, selector, selector + 8, DESC_B);
-        env->eip = (uint32_t)env->star;
-    }
-}
-
-/* SYSENTER (SDM 2B). */
-HELPER void __wrap_helper_sysenter_x86_64(Env *env, int length)
-{
-    bool long_mode = env->hflags & HF_LMA;
-
-    (void)length;
-    if (!(env->sysenter_cs & 0xfffc))
-        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
-    ring_changes(vm_current, 0, HERE);
-    vm_current->system_calls++;
-    set_rflags(env, vm_rflags(vm_current) & ~(uint64_t)(FLAG_VM | FLAG_IF));
-    load_flat(env, env->sysenter_cs, env->sysenter_cs + 8, long_mode ? DESC_L : DESC_B);
-    env->regs[R_RSP] = long_mode ? env->sysenter_esp : (uint32_t)env->sysenter_esp;
-    env->eip = long_mode ? env->sysenter_eip : (uint32_t)env->sysenter_eip;
-}
+#include "vm.h"
 
 static uint64_t time_stamp(Vm *vm, uintptr_t host_pc)
 {
@@ -90,39 +29,6 @@ HELPER void __wrap_helper_rdtscp_x86_64(Env *env)
 {
     load_time_stamp(env, HERE);
     env->regs[R_RCX] = (uint32_t)env->tsc_aux;
-}
-
-const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf)
-{
-    for (uint32_t i = 0; i < vm->cpuid_count; i++) {
-        const VmCpuid *row = &vm->cpuid[i];
-        if (row->leaf == leaf && (row->subleaf == subleaf || row->subleaf == UINT32_MAX))
-            return row;
-    }
-    return NULL;
-}
-
-/* CPUID (SDM 2A): the table given; a leaf above the highest answers as the highest basic one. */
-HELPER void __wrap_helper_cpuid_x86_64(Env *env)
-{
-    static const VmCpuid zeros;
-    Vm *vm = vm_current;
-    uint32_t leaf = env->regs[R_RAX], subleaf = env->regs[R_RCX];
-    const VmCpuid *row = cpuid_row(vm, leaf, subleaf);
-
-    if (!row && leaf > vm->cpuid_max_basic && (leaf >> 31 ? leaf > vm->cpuid_max_extended : !cpuid_row(vm, leaf, 0)))
-        row = cpuid_row(vm, vm->cpuid_max_basic, subleaf);
-    if (!row)
-        row = &zeros;
-    uint32_t ecx = row->ecx, edx = row->edx;
-    if (leaf == 1) {
-        ecx |= env->cr[4] >> 18 & 1 ? 1u << 27 : 0;         /* OSXSAVE */
-        edx &= vm->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);
-    }
-    env->regs[R_RAX] = row->eax;
-    env->regs[R_RBX] = row->ebx;
-    env->regs[R_RCX] = ecx;
-    env->regs[R_RDX] = edx;
 }
 
 static bool changes_mode(Env *env, int reg, uint64_t value)
@@ -278,45 +184,4 @@ HELPER void __wrap_helper_ltr_x86_64(Env *env, int selector)
     if (!(selector & 0xfffc))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     __real_helper_ltr_x86_64(env, selector);
-}
-
-/* CMPXCHG8B and CMPXCHG16B: Unicorn computes the flags from a stale cc_op, so that they depend on where the block
- * begins. Restoring the state first makes cc_op right. */
-HELPER void __wrap_helper_cmpxchg8b_unlocked_x86_64(Env *env, uint64_t linear)
-{
-    uintptr_t here = HERE;
-
-    cpu_restore_state_x86_64(ENV_CPU(env), here, false);
-    uint64_t flags = helper_cc_compute_all_x86_64(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op) & FLAG_CC;
-    uint64_t expected = (uint32_t)env->regs[R_RAX] | env->regs[R_RDX] << 32;
-    uint64_t wanted = (uint32_t)env->regs[R_RBX] | env->regs[R_RCX] << 32;
-    uint64_t old = cpu_ldq_data_ra_x86_64(env, linear, here);
-    bool equal = old == expected;
-
-    cpu_stq_data_ra_x86_64(env, linear, equal ? wanted : old, here);
-    if (!equal) {
-        env->regs[R_RAX] = (uint32_t)old;
-        env->regs[R_RDX] = old >> 32;
-    }
-    env->cc_src = equal ? flags | 0x40 : flags & ~0x40ull;
-}
-
-HELPER void __wrap_helper_cmpxchg16b_unlocked_x86_64(Env *env, uint64_t linear)
-{
-    uintptr_t here = HERE;
-
-    cpu_restore_state_x86_64(ENV_CPU(env), here, false);
-    if (linear & 15)
-        raise_exception_ra_x86_64(env, 13, here);
-    uint64_t flags = helper_cc_compute_all_x86_64(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op) & FLAG_CC;
-    uint64_t low = cpu_ldq_data_ra_x86_64(env, linear, here), high = cpu_ldq_data_ra_x86_64(env, linear + 8, here);
-    bool equal = low == env->regs[R_RAX] && high == env->regs[R_RDX];
-
-    cpu_stq_data_ra_x86_64(env, linear, equal ? env->regs[R_RBX] : low, here);
-    cpu_stq_data_ra_x86_64(env, linear + 8, equal ? env->regs[R_RCX] : high, here);
-    if (!equal) {
-        env->regs[R_RAX] = low;
-        env->regs[R_RDX] = high;
-    }
-    env->cc_src = equal ? flags | 0x40 : flags & ~0x40ull;
 }

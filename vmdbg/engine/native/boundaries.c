@@ -1,0 +1,131 @@
+/* Between two blocks: what is due there, and which way on. */
+#include <stdlib.h>
+
+#include "vm.h"
+
+/* Whether an interrupt or NMI is delivered before the next instruction. */
+uint32_t vm_interrupt_due(Vm *vm)
+{
+    Env *env = vm->env;
+
+    if (env->hflags & HF_INHIBIT_IRQ)
+        return false;
+    return (vm->nmi && !(env->hflags2 & HF2_NMI)) || (vm->intr && env->eflags & FLAG_IF);
+}
+
+/* A block begins, its size counted already, and is looked at: run it, or leave it for between blocks. One that was
+ * fetched runs, so that an interruption from outside leaves no trace of the fetch; one that follows it chained was not. */
+void block_begins(Vm *vm)
+{
+    bool single = vm->expect_single, crossing = vm->clock > vm->limit;
+    bool interrupted = vm_interrupted(vm), chained = CPU_INTERRUPT_REQUEST(vm->cpu) & CPU_INTERRUPT_HARD;
+
+    vm->expect_single = 0;
+    if (!single && (vm->step_once || crossing || vm_interrupt_due(vm) || vm_must_end(vm) || data_breakpoint_hits(vm) ||
+                    (interrupted && chained))) {
+        vm->clock -= vm->block_size;
+        vm->block_size = vm->repeating = 0;
+        vm->crossing = crossing;
+        vm->env->eip = vm->block_start - vm->env->segs[R_CS].base;
+        if (chained)
+            repeat_after(vm, vm->last_start, vm->last_size);
+        CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+        CPU_EXCEPTION_INDEX(vm->cpu) = -1;
+        cpu_loop_exit_x86_64(vm->cpu);
+    }
+    if (single) {
+        vm->stepped = 1;
+        vm->run_alone = vm->breakpoint_suppressed = 0;
+    }
+    vm->in_single = single;
+    vm->last_start = vm->block_start;
+    vm->last_size = vm->block_size;
+    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;       /* what is due comes before the next fetch */
+    if (!single && !vm->intr && !vm->nmi && !interrupted)
+        clock_relax(vm);
+}
+
+void *__real_tb_htable_lookup_x86_64(Cpu *, uint64_t, uint64_t, uint32_t, uint32_t);
+
+/* An indirect jump looks its target up, which can fault, set A bits and fill the TLB: not before what is due now. */
+void *__wrap_tb_htable_lookup_x86_64(Cpu *cpu, uint64_t pc, uint64_t cs_base, uint32_t flags, uint32_t cflags)
+{
+    if (CPU_INTERRUPT_REQUEST(cpu) & CPU_INTERRUPT_HARD)
+        return NULL;
+    return __real_tb_htable_lookup_x86_64(cpu, pc, cs_base, flags, cflags);
+}
+
+static bool run_single(Vm *vm)
+{
+    vm->expect_single = 1;                  /* and again, if the translations are full and emptied first */
+    clock_attend(vm);
+    vm->single_steps++;
+    CPU_CFLAGS_NEXT_TB(vm->cpu) = 1;
+    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+    return true;
+}
+
+static bool at_limit(Vm *vm)
+{
+    if (vm->exit != EXIT_NONE || (!vm->step_once && vm_interrupted(vm)))
+        return true;
+    return vm->clock >= vm->limit && (vm->step_once || !apic_timer_expires(vm));
+}
+
+/* A breakpoint at an instruction that repeats stops before the first time only. */
+static bool passes_breakpoint(Vm *vm)
+{
+    return vm->repeating && vm_breakpoint_at(vm, env_linear_pc(vm->env));
+}
+
+/* Between blocks, when block_begins() or a run asked for attention: stop, deliver, or go on by one instruction. */
+bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
+{
+    Vm *vm = vm_current;
+
+    bool ran = vm->block_size;
+
+    (void)request;
+    repeat_notice(vm);
+    vm->block_size = vm->in_single = 0;
+    CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
+    if (vm->restart.at_once && restart_pending(vm))
+        return run_single(vm);
+    if (ran)
+        data_breakpoint_trap(vm);
+    if (vm_must_end(vm))
+        vm_stop_between(vm, EXIT_WATCHPOINT);
+    if (at_limit(vm) || (vm->step_once && vm->stepped)) {
+        vm_stop_between(vm, vm->step_once && vm->stepped ? EXIT_STEPPED : EXIT_LIMIT);
+        return false;
+    }
+    if (deliveries_stuck(vm)) {
+        vm_stop_between(vm, EXIT_STUCK);
+        return false;
+    }
+    data_breakpoint_trap(vm);               /* of what a delivery stored: for ever, where that is its own frame */
+    if (vm_interrupt_due(vm) && !vm->watch_recording) {
+        deliver_interrupt(vm);
+        vm->breakpoint_suppressed = 0;
+        CPU_INTERRUPT_REQUEST(cpu) |= CPU_INTERRUPT_HARD;
+        return true;
+    }
+    if (vm_stops_at(vm, env_linear_pc(vm->env))) {
+        vm_stop_between(vm, EXIT_BREAKPOINT);
+        return false;
+    }
+    bool single = vm->step_once || vm->crossing || vm->breakpoint_suppressed || vm->run_alone || passes_breakpoint(vm);
+    vm->repeating = 0;                      /* until it has gone on */
+    return single && run_single(vm);
+}
+
+void __real_cpu_loop_exit_noexc_x86_64(Cpu *cpu);
+
+/* Code that changed itself: Unicorn runs the storing instruction again, alone. */
+_Noreturn void __wrap_cpu_loop_exit_noexc_x86_64(Cpu *cpu)
+{
+    vm_retire_exactly(vm_current);
+    restart_instruction(vm_current, true);
+    __real_cpu_loop_exit_noexc_x86_64(cpu);
+    abort();
+}

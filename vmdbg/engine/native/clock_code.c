@@ -1,0 +1,89 @@
+/* The clock in translated code.
+ *
+ * Unicorn begins each block, and follows each memory access, with a call that asks whether to stop. In place of the
+ * first go a few operations that count the block's bytes and compare with the horizon; that call, which only happens
+ * beyond it, leads to block_begins(). The others go: what stops a run leaves it at once.
+ */
+#include "vm.h"
+
+static uint64_t block_pc;
+static TcgOp *block_size_constant;
+
+static uintptr_t argument(TcgContext *tcg, uintptr_t value)
+{
+    return (uintptr_t)tcg + value;          /* TCGv to TCGTemp */
+}
+
+static TcgOp *emit(TcgContext *tcg, int opcode, uintptr_t a, uintptr_t b, uintptr_t c)
+{
+    TcgOp *op = tcg_emit_op_x86_64(tcg, opcode);
+
+    op->args[0] = a;
+    op->args[1] = b;
+    op->args[2] = c;
+    return op;
+}
+
+static uintptr_t constant(TcgContext *tcg, uint64_t value)
+{
+    return argument(tcg, tcg_const_i64_x86_64(tcg, value));
+}
+
+/* For a call in translated code. */
+void *tcg_constant_argument(TcgContext *tcg, uint64_t value)
+{
+    return (void *)constant(tcg, value);
+}
+
+/* clock += size; block_start = pc; block_size = size; if (clock >= horizon) call helper_check_exit_request */
+static void emit_clock(TcgContext *tcg, Vm *vm, void *helper)
+{
+    uintptr_t at = constant(tcg, (uintptr_t)vm);
+    uintptr_t clock = (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, false);
+    uintptr_t horizon = (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, false);
+    uintptr_t size = (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, false);
+    TcgLabel *counted = gen_new_label_x86_64(tcg);
+
+    block_size_constant = emit(tcg, OP_MOVI_I64, size, 0, 0);
+    emit(tcg, OP_LD_I64, clock, at, offsetof(Vm, clock));
+    emit(tcg, OP_ADD_I64, clock, clock, size);
+    emit(tcg, OP_ST_I64, clock, at, offsetof(Vm, clock));
+    emit(tcg, OP_ST_I64, size, at, offsetof(Vm, block_size));
+    emit(tcg, OP_ST_I64, constant(tcg, block_pc), at, offsetof(Vm, block_start));
+    emit(tcg, OP_LD_I64, horizon, at, offsetof(Vm, horizon));
+    tcg_gen_brcond_i64_x86_64(tcg, TCG_COND_LTU, clock - (uintptr_t)tcg, horizon - (uintptr_t)tcg, counted);
+    void *arguments[] = {(void *)constant(tcg, (uintptr_t)vm->uc), (void *)argument(tcg, tcg_const_i32_x86_64(tcg, 0))};
+    __real_tcg_gen_callN_x86_64(tcg, helper, NULL, 2, arguments);
+    counted->present = 1;
+    emit(tcg, OP_SET_LABEL, (uintptr_t)counted, 0, 0);
+}
+
+void clock_translates(const Block *tb)
+{
+    block_pc = tb->pc;
+    block_size_constant = NULL;
+}
+
+/* The block's size is known only now. */
+void clock_translated(const Block *tb)
+{
+    if (block_size_constant)
+        block_size_constant->args[1] = tb->size;
+}
+
+void helper_check_exit_request_x86_64(void *uc, uint32_t delay_slot);
+
+void __wrap_tcg_gen_callN_x86_64(TcgContext *tcg, void *function, void *result, int count, void **arguments)
+{
+    if (!vm_current || function != (void *)helper_check_exit_request_x86_64)
+        __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);
+    else if (!block_size_constant)
+        emit_clock(tcg, vm_current, function);
+}
+
+void __wrap_helper_check_exit_request_x86_64(void *uc, uint32_t delay_slot)
+{
+    (void)uc;
+    (void)delay_slot;
+    block_begins(vm_current);
+}

@@ -1,0 +1,87 @@
+/* CPUID, and what else a model's features decide. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm.h"
+
+#define HERE ((uintptr_t)__builtin_return_address(0))
+#define HELPER __attribute__((noinline))
+
+static const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf)
+{
+    for (uint32_t i = 0; i < vm->cpuid_count; i++) {
+        const VmCpuid *row = &vm->cpuid[i];
+        if (row->leaf == leaf && (row->subleaf == subleaf || row->subleaf == UINT32_MAX))
+            return row;
+    }
+    return NULL;
+}
+
+/* CPUID (SDM 2A): the table given; a leaf above the highest answers as the highest basic one. */
+HELPER void __wrap_helper_cpuid_x86_64(Env *env)
+{
+    static const VmCpuid zeros;
+    Vm *vm = vm_current;
+    uint32_t leaf = env->regs[R_RAX], subleaf = env->regs[R_RCX];
+    const VmCpuid *row = cpuid_row(vm, leaf, subleaf);
+
+    if (!row && leaf > vm->cpuid_max_basic && (leaf >> 31 ? leaf > vm->cpuid_max_extended : !cpuid_row(vm, leaf, 0)))
+        row = cpuid_row(vm, vm->cpuid_max_basic, subleaf);
+    if (!row)
+        row = &zeros;
+    uint32_t ecx = row->ecx, edx = row->edx;
+    if (leaf == 1) {
+        ecx |= env->cr[4] >> 18 & 1 ? 1u << 27 : 0;         /* OSXSAVE */
+        edx &= vm->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);
+    }
+    env->regs[R_RAX] = row->eax;
+    env->regs[R_RBX] = row->ebx;
+    env->regs[R_RCX] = ecx;
+    env->regs[R_RDX] = edx;
+}
+
+static uint32_t feature_word(Vm *vm, uint32_t leaf, uint32_t subleaf, bool ecx, bool ebx)
+{
+    const VmCpuid *row = cpuid_row(vm, leaf, subleaf);
+
+    return !row ? 0 : ebx ? row->ebx : ecx ? row->ecx : row->edx;
+}
+
+/* Bits of CR4 that may be set, each by the feature it belongs to (SDM 3A 2.5). */
+static uint64_t known_cr4(const uint64_t *features)
+{
+    static const struct { uint8_t bit, word, feature; } needs[] = {
+        {11, FEAT_7_ECX, 2}, {16, FEAT_7_EBX, 0}, {17, FEAT_1_ECX, 17}, {18, FEAT_1_ECX, 26}, {20, FEAT_7_EBX, 7},
+        {21, FEAT_7_EBX, 20}, {22, FEAT_7_ECX, 3},
+    };
+    uint64_t known = 0x7ff;                 /* VME to OSXMMEXCPT */
+
+    for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (features[needs[i].word] >> needs[i].feature & 1)
+            known |= 1u << needs[i].bit;
+    return known;
+}
+
+/* Replaces the table behind CPUID; the engine runs the instructions that it names and no others. */
+void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended)
+{
+    free(vm->cpuid);
+    vm->cpuid = malloc((count + 1) * sizeof *rows);
+    if (!vm->cpuid)
+        abort();
+    memcpy(vm->cpuid, rows, count * sizeof *rows);
+    vm->cpuid_count = count;
+    vm->cpuid_max_basic = max_basic;
+    vm->cpuid_max_extended = max_extended;
+    uint64_t *features = vm->env->features;
+    memset(features, 0, sizeof vm->env->features);
+    features[FEAT_1_EDX] = feature_word(vm, 1, 0, false, false);
+    features[FEAT_1_ECX] = feature_word(vm, 1, 0, true, false);
+    features[FEAT_7_EBX] = feature_word(vm, 7, 0, false, true);
+    features[FEAT_7_ECX] = feature_word(vm, 7, 0, true, false);
+    features[FEAT_EXTENDED_EDX] = feature_word(vm, 0x80000001, 0, false, false);
+    features[FEAT_EXTENDED_ECX] = feature_word(vm, 0x80000001, 0, true, false);
+    const VmCpuid *sizes = cpuid_row(vm, 0x80000008, 0);
+    vm->physical_bits = sizes && sizes->eax & 0xff ? sizes->eax & 0xff : 36;
+    vm->cr4_known = known_cr4(features);
+}

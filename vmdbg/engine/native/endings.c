@@ -1,0 +1,79 @@
+/* How a run ends: asked to, or left at an instruction, or between two. */
+#include "vm.h"
+
+void vm_request_stop(Vm *vm)
+{
+    vm->exit = EXIT_REQUESTED;
+    clock_attend(vm);
+    vm->limit = 0;
+    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+}
+
+/* Ends the run that goes on, or the next one, after its next block. Any thread may call it, and signal handlers. */
+void vm_interrupt(Vm *vm)
+{
+    __atomic_store_n(&vm->interrupted, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vm->attention, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vm->horizon, 0, __ATOMIC_SEQ_CST);
+}
+
+bool vm_interrupted(const Vm *vm)
+{
+    return __atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST);
+}
+
+/* Leaves the run at an instruction that has not been executed. */
+void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc)
+{
+    if (host_pc)
+        cpu_restore_state_x86_64(vm->cpu, host_pc, true);
+    vm_retire_exactly(vm);
+    restart_instruction(vm, false);
+    vm->repeating = 0;
+    watch_begin(vm);
+    vm->exit = exit;
+    uc_emu_stop(vm->uc);
+    CPU_EXCEPTION_INDEX(vm->cpu) = EXCP_INTERRUPT;
+    cpu_loop_exit_x86_64(vm->cpu);
+}
+
+/* Leaves the run between blocks, where nothing of the next instruction has been done, not even its fetch. */
+void vm_leave_at_fetch(Vm *vm, uint32_t exit)
+{
+    watch_begin(vm);
+    vm->exit = exit;
+    uc_emu_stop(vm->uc);
+    CPU_EXCEPTION_INDEX(vm->cpu) = EXCP_INTERRUPT;
+    cpu_loop_exit_x86_64(vm->cpu);
+}
+
+/* What an instruction or a delivery has left to be done before the next. */
+bool vm_must_end(Vm *vm)
+{
+    return vm->watch_touched && !vm->watch_recording;
+}
+
+void vm_stop_between(Vm *vm, uint32_t exit)
+{
+    if (vm->exit == EXIT_NONE)
+        vm->exit = exit;
+    uc_emu_stop(vm->uc);
+}
+
+void __wrap_qemu_system_reset_request(uc_engine *uc)
+{
+    Vm *vm = vm_current;
+
+    vm_retire_exactly(vm);
+    vm->exit = EXIT_TRIPLE_FAULT;
+    uc_emu_stop(uc);
+}
+
+void __real_helper_hlt_x86_64(Env *env, int length);
+
+void __wrap_helper_hlt_x86_64(Env *env, int length)
+{
+    if (vm_current->exit == EXIT_NONE)
+        vm_current->exit = EXIT_HALT;
+    __real_helper_hlt_x86_64(env, length);
+}

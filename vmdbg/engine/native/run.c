@@ -1,0 +1,98 @@
+/* A run: from where it begins to why it ended. */
+#include "vm.h"
+
+__thread Vm *vm_current;
+VmCallbacks vm_callbacks;
+
+static uint32_t run(Vm *vm, uint64_t limit, bool once)
+{
+    uint64_t rip = vm->env->eip;
+    Vm *outer = vm_current;
+    uc_err error;
+
+    vm->exit = EXIT_NONE;
+    vm->step_once = once;
+    vm->stepped = vm->expect_single = vm->in_single = vm->run_alone = vm->crossing = 0;
+    vm->external_event = 0;
+    watch_begin(vm);
+    vm->bound = limit;
+    clock_begin(vm, once ? limit : apic_limit(vm),
+                once || vm->intr || vm->nmi || vm->breakpoint_suppressed || vm->repeating || deliveries_stuck(vm) ||
+                data_breakpoint_hits(vm));
+    CPU_CFLAGS_NEXT_TB(vm->cpu) = -1;
+    CPU_INTERRUPT_REQUEST(vm->cpu) = vm->attention ? CPU_INTERRUPT_HARD : 0;
+    vm_current = vm;
+    vm->running = 1;
+    Vm *interrupted = signals_begin(vm);
+    error = uc_emu_start(vm->uc, rip, 0, 0, 0);
+    signals_end(interrupted);
+    vm->running = 0;
+    repeat_notice(vm);
+    vm_current = outer;
+    vm->block_size = 0;
+    CPU_INTERRUPT_REQUEST(vm->cpu) = 0;
+    apic_settle(vm);
+    if (error != UC_ERR_OK) {
+        vm->exit = EXIT_ENGINE_ERROR;
+        vm->exit_detail = error;
+    } else if (vm->exit == EXIT_NONE) {
+        vm->exit = EXIT_HALT;               /* MWAIT */
+    }
+    return vm->exit;
+}
+
+/* After a watchpoint was about to be hit: run that instruction and collect what it touches. */
+static uint32_t finish_watched(Vm *vm, uint64_t limit)
+{
+    vm->watch_pc = env_linear_pc(vm->env);
+    vm->watch_clock = vm->clock;
+    vm->watch_recording = 1;
+    vm->breakpoint_suppressed = 1;
+    uint32_t exit = run(vm, limit, true);
+    vm->watch_recording = 0;
+    vm->breakpoint_suppressed = 0;
+    if (exit == EXIT_STEPPED && vm->watch_touched)
+        return vm->exit = EXIT_WATCHPOINT;
+    return exit == EXIT_STEPPED ? EXIT_NONE : exit;
+}
+
+static uint32_t until_watched(Vm *vm, uint64_t limit, bool once)
+{
+    for (;;) {
+        uint32_t exit = run(vm, limit, once);
+        if (exit != EXIT_WATCHPOINT || vm->watch_touched)
+            return exit;
+        exit = finish_watched(vm, limit);
+        if (exit != EXIT_NONE)
+            return exit;
+        if (once)
+            return vm->exit = EXIT_STEPPED;
+    }
+}
+
+static uint32_t run_watched(Vm *vm, uint64_t limit, bool once)
+{
+    uint32_t exit = until_watched(vm, limit, once);
+
+    watch_report(vm);
+    return exit;
+}
+
+/* Runs to the first instruction boundary at or after `limit`, or until something else ends the run.
+ * A breakpoint at the first instruction is passed when vm->breakpoint_suppressed is set. */
+uint32_t vm_run(Vm *vm, uint64_t limit)
+{
+    if (vm->clock >= limit)
+        return vm->exit = EXIT_LIMIT;
+    uint32_t exit = run_watched(vm, limit, false);
+    if (exit == EXIT_LIMIT && vm->clock < limit && __atomic_exchange_n(&vm->interrupted, 0, __ATOMIC_SEQ_CST))
+        return vm->exit = EXIT_REQUESTED;
+    return exit;
+}
+
+/* Runs one instruction, or delivers one interrupt or exception. */
+uint32_t vm_step(Vm *vm)
+{
+    vm->breakpoint_suppressed = 1;
+    return run_watched(vm, UINT64_MAX, true);
+}

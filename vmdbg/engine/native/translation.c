@@ -1,0 +1,100 @@
+/* What is put into translations: breakpoints, and instructions that Unicorn gets wrong. */
+#include "vm.h"
+
+static const TranslatorOps *original_ops;
+
+static void translate_as(Disas *db, Cpu *cpu, uint64_t at, const uint8_t *bytes, uint64_t size)
+{
+    Vm *vm = vm_current;
+
+    vm->instead_at = at;
+    vm->instead = bytes;
+    vm->instead_size = size;
+    original_ops->translate_insn(db, cpu);
+    vm->instead_size = 0;
+}
+
+/* #UD. Not shorter than the instruction that it stands for, so that a change of that is noticed. */
+static void refuse(Disas *db, Cpu *cpu, uint64_t opcode_at)
+{
+    static const uint8_t lock_ud2[] = {0xf0, 0x0f, 0x0b};
+
+    translate_as(db, cpu, opcode_at, lock_ud2, sizeof lock_ud2);
+}
+
+/* Unicorn's BT leaves AF and OF as they are or not, by what it knows of the flags from earlier in the block; SETcc, RCL
+ * and RCR lose them if their access faults. After CMC twice it knows that they are in cc_src, whole. Restoring the
+ * state at a fault must know of that: insn_start. */
+static void forget_flags(Disas *db, Cpu *cpu)
+{
+    static const uint8_t cmc[] = {0xf5};
+    uint64_t pc = db->pc_next;
+
+    for (int i = 0; i < 2; i++) {
+        translate_as(db, cpu, pc, cmc, sizeof cmc);
+        db->pc_next = pc;
+        db->is_jmp = DISAS_NEXT;
+    }
+    db->num_insns++;
+    original_ops->insn_start(db, cpu);
+}
+
+/* LOOPE and LOOPNE, when CX becomes 0, and the guest's breakpoints at ports forget what the block has computed of the
+ * flags. BT and the like need a place for insn_start. */
+static bool must_begin_block(const Disas *db, unsigned traits)
+{
+    bool port_breakpoint = traits & ACCESSES_PORT && db->tb->flags & HF_IOBPT;
+    bool full = traits & READS_FLAGS && db->num_insns == db->max_insns;
+
+    return db->num_insns > 1 && (traits & LOOPS_BY_ZF || port_breakpoint || full);
+}
+
+/* Ends blocks before a page boundary unless their first instruction crosses it, and after an instruction with RF set:
+ * else what the guest sees of a fetch fault or of RF would depend on where blocks begin. And before the translator has
+ * no temporaries left: x87 instructions, AAM and INTO never give theirs back, and Unicorn writes beyond the last. */
+static void translate_insn(Disas *db, Cpu *cpu)
+{
+    Vm *vm = vm_current;
+    bool single = (db->tb->cflags & CF_COUNT_MASK) == 1;
+
+    if (!single && breakpoint_is_checked_at(vm, db->pc_next)) {
+        const CpuBreakpoint breakpoint = {.pc = db->pc_next, .flags = BP_GDB};
+        original_ops->breakpoint_check(db, cpu, &breakpoint);
+        return;
+    }
+    uint64_t opcode_at;
+    unsigned traits = instruction_traits(vm->env, db->pc_next, db->tb->flags & HF_CS64, &opcode_at);
+    vm->align_next = traits & DEMANDS_ALIGNMENT;
+    vm->probe_next = traits & STORES_FROM_PORT;
+    if (traits & STORES_MXCSR)
+        sse_status_translate_stmxcsr(UC_TCG_CTX(vm->uc), vm->env);
+    if (must_begin_block(db, traits)) {
+        db->is_jmp = DISAS_TOO_MANY;
+        return;
+    }
+    if (traits & READS_FLAGS)
+        forget_flags(db, cpu);
+    if (traits & LOCKS_IN_VAIN)
+        refuse(db, cpu, opcode_at);
+    else
+        original_ops->translate_insn(db, cpu);
+    vm->align_next = vm->probe_next = 0;
+    if (db->is_jmp == DISAS_NEXT && TCG_TEMPS_IN_USE(UC_TCG_CTX(vm->uc)) > TCG_TEMPS - TCG_TEMPS_SPARE)
+        db->is_jmp = DISAS_TOO_MANY;
+    if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||
+                                     db->tb->flags & HF_RF || traits & ACCESSES_PORT))
+        db->is_jmp = DISAS_TOO_MANY;
+}
+
+void __real_translator_loop_x86_64(const TranslatorOps *, Disas *, Cpu *, Block *, int);
+
+void __wrap_translator_loop_x86_64(const TranslatorOps *ops, Disas *db, Cpu *cpu, Block *tb, int max_insns)
+{
+    TranslatorOps ours = *ops;
+
+    original_ops = ops;
+    ours.translate_insn = translate_insn;
+    clock_translates(tb);
+    __real_translator_loop_x86_64(vm_current ? &ours : ops, db, cpu, tb, max_insns);
+    clock_translated(tb);
+}
