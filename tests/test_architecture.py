@@ -15,7 +15,6 @@ PAGE = (REPOSITORY / "docs" / "architecture.md").read_text()
 ROOTS = ("vmdbg", "devices", "gdbstub")
 MUTUAL = (
     "vmdbg.os.linux",  # data structures that point to each other
-    "vmdbg.c",  # a value prints itself, by what formats values
     "vmdbg.session",  # a session and its parts
 )
 """Rooms in which two modules may know each other."""

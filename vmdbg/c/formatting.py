@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from vmdbg.c.content import NotAvailableError
+from typing import Protocol
+
+from vmdbg.c.content import Content, NotAvailableError
+from vmdbg.c.space import Space
 from vmdbg.c.text import escaped
-from vmdbg.c.types import AGGREGATES, ENUMERATIONS, CType, Kind, declare
-from vmdbg.c.values import Value
+from vmdbg.c.types import AGGREGATES, ENUMERATIONS, CType, Field, Kind, declare
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
 MAX_ELEMENTS = 32
@@ -14,7 +16,40 @@ MAX_TEXT = 64
 INDENT = "    "
 
 
-def format_value(value: Value) -> str:
+class Writable(Protocol):
+    """What is asked of a value to write it down: vmdbg.c.values.Value."""
+
+    @property
+    def space_(self) -> Space: ...
+
+    @property
+    def type_(self) -> CType: ...
+
+    @property
+    def address_(self) -> int | None: ...
+
+    @property
+    def content_(self) -> Content | None: ...
+
+    @property
+    def is_object_(self) -> bool: ...
+
+    def at_(self, field: Field) -> Writable: ...
+
+    def __getitem__(self, index: int) -> Writable: ...
+
+    def __int__(self) -> int: ...
+
+    def __float__(self) -> float: ...
+
+    def __bool__(self) -> bool: ...
+
+    def enumerator_(self) -> str: ...
+
+    def string_(self, limit: int = ...) -> str: ...
+
+
+def format_value(value: Writable) -> str:
     """`(type)value`, with designated initialisers for aggregates. Unreadable memory is said in place."""
     type_ = value.type_.strip()
     if _is_nowhere(value):
@@ -30,7 +65,7 @@ def format_value(value: Value) -> str:
     return f"({value.type_})" + _body(value, 0) if type_.kind is Kind.POINTER else _body(value, 0)
 
 
-def format_short(value: Value) -> str:
+def format_short(value: Writable) -> str:
     """In one line: scalars, text and pointers as format_value() has them without a type, `...` for all else."""
     kind = value.type_.strip().kind
     if _is_nowhere(value):
@@ -40,14 +75,14 @@ def format_short(value: Value) -> str:
     return _body(value, 0) if kind not in AGGREGATES and (kind is not Kind.ARRAY or is_text) else "..."
 
 
-def _is_nowhere(value: Value) -> bool:
+def _is_nowhere(value: Writable) -> bool:
     """Whether nothing of it is known; what takes no room is known."""
     if value.content_ is None or value.content_.known:
         return False
     return value.type_.size > 0 or value.type_.strip().kind is Kind.ARRAY
 
 
-def _body(value: Value, level: int) -> str:
+def _body(value: Writable, level: int) -> str:
     try:
         return _readable(value, level)
     except UnmappedLinearError as error:
@@ -56,7 +91,7 @@ def _body(value: Value, level: int) -> str:
         return f"<{error}>"
 
 
-def _readable(value: Value, level: int) -> str:
+def _readable(value: Writable, level: int) -> str:
     type_ = value.type_.strip()
     kind = type_.kind
     if kind in AGGREGATES:
@@ -74,7 +109,7 @@ def _readable(value: Value, level: int) -> str:
     return str(int(value))
 
 
-def _pointer(value: Value, type_: CType) -> str:
+def _pointer(value: Writable, type_: CType) -> str:
     address = int(value)
     if not address:
         return "NULL"
@@ -87,7 +122,7 @@ def _pointer(value: Value, type_: CType) -> str:
     return f"{address:#x} <{described}>" if described else f"{address:#x}"
 
 
-def _array(value: Value, type_: CType, level: int) -> str:
+def _array(value: Writable, type_: CType, level: int) -> str:
     if type_.element.is_character and type_.count:
         return f'"{escaped(value.string_())}"'
     if (words := _unsigned_text(value, type_)) is not None:
@@ -100,7 +135,7 @@ def _array(value: Value, type_: CType, level: int) -> str:
     return "{ " + ", ".join(shown) + " }" if shown else "{}"
 
 
-def _unsigned_text(value: Value, type_: CType) -> str | None:
+def _unsigned_text(value: Writable, type_: CType) -> str | None:
     """The text in an array of unsigned bytes, where there is one up to a zero byte or to the end; None for numbers."""
     element = type_.element.strip()
     if element.kind is not Kind.INT or element.size != 1 or element.is_bool or not type_.count:
@@ -112,7 +147,7 @@ def _unsigned_text(value: Value, type_: CType) -> str | None:
     return f'"{escaped(words)}"' if whole and text and words.isprintable() and "\ufffd" not in words else None
 
 
-def _aggregate(value: Value, type_: CType, level: int) -> str:
+def _aggregate(value: Writable, type_: CType, level: int) -> str:
     if level >= MAX_LEVELS:
         return "{...}"
     margin = INDENT * (level + 1)

@@ -71,7 +71,12 @@ class Field:
 
 
 class CType(Protocol):
-    """A type. Those without a property raise NoSuchTypeError for it."""
+    """A type. Those without a property raise NoSuchTypeError for it.
+
+    Who tells of types derives from this: what has a body here is alike for all.
+    """
+
+    __slots__ = ()
 
     @property
     def kind(self) -> Kind: ...
@@ -134,15 +139,26 @@ class CType(Protocol):
 
     def field(self, path: str) -> Field:
         """A member by name or by path. Raises NoSuchMemberError."""
-        ...
+        return find_field(self, path)
 
-    def has(self, path: str) -> bool: ...
+    def has(self, path: str) -> bool:
+        """Whether field() finds it."""
+        try:
+            self.field(path)
+        except NoSuchTypeError:
+            return False
+        return True
 
-    def offset_of(self, path: str) -> int: ...
+    def offset_of(self, path: str) -> int:
+        """Bytes from the start of this type to a member."""
+        return self.field(path).offset
 
     def pointer(self) -> CType: ...
 
     def array(self, count: int) -> CType: ...
+
+    def __str__(self) -> str:
+        return declare(self, "")
 
 
 def find_field(type_: CType, path: str) -> Field:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from typing import Protocol
 
 from vmdbg.c.content import Content
 from vmdbg.c.extent import Extent, Sort
+from vmdbg.c.formatting import format_value
+from vmdbg.c.space import Space
 from vmdbg.c.types import AGGREGATES, ENUMERATIONS, CType, Field, Kind, NoSuchMemberError
 from vmdbg.errors import UserError
 
@@ -25,18 +26,6 @@ MAX_OBJECT = 16 << 20
 
 class NoLengthError(UserError, TypeError):
     """What is no array was taken for one; a damaged type may have been."""
-
-
-class Space(Protocol):
-    """Where values live."""
-
-    def read(self, address: int, size: int) -> bytes: ...
-
-    def string(self, address: int, limit: int = ...) -> str: ...
-
-    def describe(self, address: int) -> str:
-        """A symbol for a pointer, or ""."""
-        ...
 
 
 class Value:
@@ -272,8 +261,6 @@ class Value:
         return next((one.name for one in self.type_.enumerators if one.value == number), str(number))
 
     def __str__(self) -> str:
-        from vmdbg.c.formatting import format_value
-
         return format_value(self)
 
     __repr__ = __str__

@@ -12,12 +12,11 @@ from vmdbg.c.types import (
     ENUMERATIONS,
     MAX_DEPTH,
     QUALIFIERS,
+    CType,
     Enumerator,
     Field,
     Kind,
     NoSuchTypeError,
-    declare,
-    find_field,
 )
 from vmdbg.dwarf.attributes import block, constant, name_of, referred
 from vmdbg.dwarf.debug_file import DAMAGE
@@ -71,7 +70,7 @@ class TypeContext:
         return self.type(referred(die, "DW_AT_type"))
 
 
-class DwarfType:
+class DwarfType(CType):
     """vmdbg.c.types.CType of an entry; of `target` made up if there is none: a pointer, or an array of `length`."""
 
     def __init__(
@@ -291,27 +290,11 @@ class DwarfType:
                 found.append(("", None))
         return found
 
-    def field(self, path: str) -> Field:
-        return find_field(self, path)
-
-    def has(self, path: str) -> bool:
-        try:
-            self.field(path)
-        except NoSuchTypeError:
-            return False
-        return True
-
-    def offset_of(self, path: str) -> int:
-        return self.field(path).offset
-
     def pointer(self) -> DwarfType:
         return DwarfType(self.context, None, target=self)
 
     def array(self, count: int) -> DwarfType:
         return DwarfType(self.context, None, target=self, length=count)
-
-    def __str__(self) -> str:
-        return declare(self, "")
 
 
 def _elements(bound: Any) -> int | None:

@@ -58,7 +58,7 @@ class SourceFrame:
 
 
 class GuestSpace:
-    """vmdbg.c.values.Space of what the CPU addresses now."""
+    """vmdbg.c.space.Space of what the CPU addresses now."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -9,11 +9,11 @@ from vmdbg.c.types import (
     ENUMERATIONS,
     MAX_DEPTH,
     QUALIFIERS,
+    CType,
     Enumerator,
     Field,
     Kind,
     NoSuchTypeError,
-    declare,
     find_field,
 )
 from vmdbg.os.linux.btf import Btf, Member, Parameter, Record
@@ -27,7 +27,7 @@ _INT_BOOL = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
-class Type:
+class Type(CType):
     """A C type. `btf_id` is -1 for pointers to, and arrays of, `target` that the kernel itself has not."""
 
     btf: Btf
@@ -184,23 +184,9 @@ class Type:
         assert isinstance(known, Field)
         return known
 
-    def has(self, path: str) -> bool:
-        try:
-            self.field(path)
-        except NoSuchTypeError:
-            return False
-        return True
-
-    def offset_of(self, path: str) -> int:
-        """Bytes from the start of this type to a member."""
-        return self.field(path).offset
-
     def pointer(self) -> Type:
         """A pointer to this type."""
         return Type(self.btf, -1, self)
 
     def array(self, count: int) -> Type:
         return Type(self.btf, -1, self, count)
-
-    def __str__(self) -> str:
-        return declare(self, "")
