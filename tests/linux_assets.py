@@ -139,9 +139,7 @@ def _kernel(meta_package: str) -> Path:
     given = os.environ.get("VMDBG_TEST_KERNELS")
     if given:
         found = sorted(
-            path
-            for path in Path(given).glob("vmlinuz-*")
-            if ("cloud" in path.name) == ("cloud" in meta_package)
+            path for path in Path(given).glob("vmlinuz-*") if ("cloud" in path.name) == ("cloud" in meta_package)
         )
         if not found:
             raise AssetsMissingError(f"VMDBG_TEST_KERNELS={given} holds no vmlinuz of {meta_package}")
@@ -247,9 +245,7 @@ def _run(*command: str, directory: str | None = None) -> str:
         done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300, check=True)
     except subprocess.CalledProcessError as error:
         reason = error.stderr.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
-        raise AssetsMissingError(
-            f"`{' '.join(command)}` failed: {reason[0]}. Is the machine offline?"
-        ) from None
+        raise AssetsMissingError(f"`{' '.join(command)}` failed: {reason[0]}. Is the machine offline?") from None
     except subprocess.TimeoutExpired:
         raise AssetsMissingError(f"`{' '.join(command)}` took more than five minutes") from None
     return done.stdout

@@ -11,6 +11,8 @@ Tick = NewType("Tick", int)
 Linear = NewType("Linear", int)
 Physical = NewType("Physical", int)
 
+NEVER = Tick(1 << 63)
+"""Later than any instant: runs and deadlines are bounded by it."""
 TICKS_PER_SECOND = 1_000_000_000
 TICK_SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 """What may follow a number of ticks that a user writes, in either case."""

@@ -70,7 +70,7 @@ def _states(script: Sequence[Step], make_engine: EngineFactory, run: Callable[[M
 
 
 def _observed(machine: Machine, tick: int) -> None:
-    machine.on_interrupt = lambda _vector, _now: None
+    machine.bus.on_interrupt = lambda _vector, _now: None
     run_to(machine, tick)
 
 
@@ -78,7 +78,7 @@ def _by_turns(machine: Machine, tick: int) -> None:
     """Now observed, now not."""
     middle = (machine.clock + tick) // 2
     _observed(machine, middle)
-    machine.on_interrupt = None
+    machine.bus.on_interrupt = None
     run_to(machine, tick)
 
 

@@ -23,9 +23,7 @@ WAITS = (1, 838, 15_000, 244_000, 1_000_000, 87_654_321, 1_500_000_000)
 Script = list[tuple[Any, ...]]
 
 sizes = st.sampled_from([1, 1, 2, 4, 8])
-offsets = st.one_of(
-    st.integers(0, 8), st.integers(0, 0xFF).map(lambda slot: slot * 0x10), st.integers(0, 0xFFFF)
-)
+offsets = st.one_of(st.integers(0, 8), st.integers(0, 0xFF).map(lambda slot: slot * 0x10), st.integers(0, 0xFFFF))
 values = st.one_of(
     st.sampled_from([0, 1, 0x20, 0x34, 0x80, 0xFF, 0x1FF, 0x200EC, 0x40044, 100_000]),
     st.integers(0, 0xFF),

@@ -55,16 +55,12 @@ def _cached(key: Sequence[str], make: Callable[[Path], None]) -> Path:
 
 
 def _run(command: Sequence[str | Path], cwd: Path | None = None) -> None:
-    done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60
-    )
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
     if done.returncode:
         pytest.fail(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
 
 
-def assemble(
-    source: str, *, bits: int = 64, origin: int = 0, defines: Mapping[str, int | str] | None = None
-) -> bytes:
+def assemble(source: str, *, bits: int = 64, origin: int = 0, defines: Mapping[str, int | str] | None = None) -> bytes:
     """Flat binary of nasm source text in 16, 32 or 64 `bits` mode at `origin`, unless it says otherwise.
 
     The text may %include the .inc files beside this module.

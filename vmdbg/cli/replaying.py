@@ -170,4 +170,3 @@ def _seat(
         poller=poller,
         say=output.say,
     )
-

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from vmdbg.timeline.timeline import Timeline
 
 
-
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "run",
@@ -302,4 +301,3 @@ class Run:
         self._seat.hear(self._hear)
         self._loop.seat = self._seat
         self.say("history begins here; with --repl it begins with the boot")
-

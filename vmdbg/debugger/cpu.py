@@ -23,7 +23,7 @@ class Cpu:
             "linear_pc": lambda: self.linear_pc,
             "linear_sp": lambda: self.linear_sp,
             "cpl": lambda: self.ring,
-            "cr8": lambda: machine.read_task_priority(machine.clock),
+            "cr8": lambda: machine.bus.read_task_priority(machine.clock),
             "tsc": lambda: machine.clock + self._engine.read_register("tsc_offset") & _ALL,
         }
         self.names = frozenset(self._engine.register_names) | self._pseudo.keys()

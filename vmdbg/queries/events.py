@@ -59,7 +59,7 @@ class InterruptScan(RowScan):
     def __init__(self, timeline: Timeline, query: InterruptQuery) -> None:
         super().__init__(timeline)
         self._vectors = query.vectors
-        timeline.machine.on_interrupt = self._on_interrupt
+        timeline.machine.bus.on_interrupt = self._on_interrupt
 
     @property
     def stops(self) -> Stops:
@@ -79,7 +79,7 @@ class InterruptScan(RowScan):
         self.add(row)
 
     def finish(self) -> Sequence[DeliveryRow]:
-        self.timeline.machine.on_interrupt = None
+        self.timeline.machine.bus.on_interrupt = None
         return self.rows
 
 

@@ -133,7 +133,7 @@ def scan(
     """The rows of what happens from `start` up to `end`. Leaves the timeline somewhere."""
     with timeline.undisturbed():
         timeline.go(start)
-        heard = timeline.machine.on_interrupt
+        heard = timeline.machine.bus.on_interrupt
         try:
             pass_ = query.begin(timeline)
             _run(timeline, pass_, end, checked)
@@ -142,7 +142,7 @@ def scan(
                 _run(timeline, pass_, farthest, checked, while_wanted=True)
             return pass_.finish()
         finally:
-            timeline.machine.on_interrupt = heard
+            timeline.machine.bus.on_interrupt = heard
             arm(timeline.machine.engine, Stops())
 
 

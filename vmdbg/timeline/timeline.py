@@ -16,7 +16,7 @@ from vmdbg.engine.stops import Stops
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.inputs import Edit, Input
-from vmdbg.machine.machine import NEVER, Machine
+from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline import stops
@@ -28,7 +28,7 @@ from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
 from vmdbg.timeline.pages import PageStore
 from vmdbg.timeline.ram import RamImage, RamTracker
 from vmdbg.timeline.state_digest import DIGEST_INTERVAL, DivergenceError, StateDigest, state_digest
-from vmdbg.units import Tick
+from vmdbg.units import NEVER, Tick
 
 GRID = 1 << 26
 """Checkpoints are taken at multiples of this many ticks, where replaying from the last one has become costly."""
@@ -113,7 +113,7 @@ class Timeline:
         self._ram = RamTracker(machine.engine, self.store, ram)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
         if machine.halted:
-            machine.halt_tick = machine.clock
+            machine.cpu.halt_tick = machine.clock
         self.checkpoints = Checkpoints(first, self.store, budget)
         self._closed = closed_at is not None
         self._end = closed_at if closed_at is not None else first.position
@@ -288,7 +288,7 @@ class Timeline:
     def checkpoint_here(self) -> Checkpoint:
         """The present instant, kept by the caller."""
         machine = self.machine
-        halted_at = machine.halt_tick if machine.halted else None
+        halted_at = machine.cpu.halt_tick if machine.halted else None
         return Checkpoint(self.position, machine.save(), self._ram.capture(), self.history.taken(), halted_at)
 
     def undisturbed(self) -> AbstractContextManager[Stops]:
@@ -336,7 +336,7 @@ class Timeline:
         self.machine.restore(checkpoint.state)
         if checkpoint.state.halted:
             known = checkpoint.halted_at
-            self.machine.halt_tick = known if known is not None else self.machine.clock
+            self.machine.cpu.halt_tick = known if known is not None else self.machine.clock
         self.history.rewind(checkpoint.inputs)
         self.console.restored(checkpoint.position.tick)
         self._replay_cost, self._replay_start = 0.0, checkpoint.position
@@ -378,8 +378,8 @@ class Timeline:
 
     def _back_to_halt(self) -> None:
         """Asleep: go to when the CPU halted."""
-        if self.machine.halted and self.machine.clock > self.machine.halt_tick:
-            self.go(max(Position(self.machine.halt_tick), self.start))
+        if self.machine.halted and self.machine.clock > self.machine.cpu.halt_tick:
+            self.go(max(Position(self.machine.cpu.halt_tick), self.start))
 
     def push(self, data: Input) -> None:
         """An input from outside, now; what a debugger writes takes effect at once. Raises UserError in the past."""

@@ -49,9 +49,7 @@ class Board:
     def __setitem__(self, register: int, value: int) -> None:
         self.lapic.write(register, 4, value, self.now)
 
-    def send(
-        self, vector: int, *, level: bool = False, mode: DeliveryMode = DeliveryMode.FIXED, **to: int
-    ) -> bool:
+    def send(self, vector: int, *, level: bool = False, mode: DeliveryMode = DeliveryMode.FIXED, **to: int) -> bool:
         message = InterruptMessage(to.get("destination", 0), bool(to.get("logical")), mode, vector, level)
         return self.lapic.deliver(message)
 
@@ -264,9 +262,7 @@ def test_physical_destinations():
     assert [board.send(0x40, destination=to) for to in (0, 5, 0xFF)] == [False, True, True]
 
 
-@pytest.mark.parametrize(
-    ("icr", "arrives"), [(0x40044, True), (0x80044, True), (0xC0044, False), (0x00044, True)]
-)
+@pytest.mark.parametrize(("icr", "arrives"), [(0x40044, True), (0x80044, True), (0xC0044, False), (0x00044, True)])
 def test_ipi_shorthands_on_one_processor(icr, arrives):
     board = Board()
     board[ICR_LOW] = icr

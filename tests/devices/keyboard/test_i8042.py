@@ -120,12 +120,8 @@ def test_keyboard_reset(bench: Bench) -> None:
     assert bench.drain() == [0xFA, 0xAA]
 
 
-@pytest.mark.parametrize(
-    ("command_byte", "identity"), [(0x25, [0xFA, 0xAB, 0x83]), (0x65, [0xFA, 0xAB, 0x41])]
-)
-def test_keyboard_identity_is_translated_with_the_rest(
-    bench: Bench, command_byte: int, identity: list[int]
-) -> None:
+@pytest.mark.parametrize(("command_byte", "identity"), [(0x25, [0xFA, 0xAB, 0x83]), (0x65, [0xFA, 0xAB, 0x41])])
+def test_keyboard_identity_is_translated_with_the_rest(bench: Bench, command_byte: int, identity: list[int]) -> None:
     bench.command(0x60, command_byte)
     bench.send(0xF2)
     assert bench.drain() == identity

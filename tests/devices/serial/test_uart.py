@@ -317,9 +317,7 @@ def test_describe_speaks_the_data_sheets_words(bench: Bench) -> None:
     fcr=st.sampled_from([0, reg.FCR_ENABLE, 0x41, 0x81, 0xC1]),
     pauses=st.lists(st.booleans(), min_size=60, max_size=60),
 )
-def test_a_paced_sender_loses_nothing_to_an_interrupt_driven_reader(
-    data: bytes, fcr: int, pauses: list[bool]
-) -> None:
+def test_a_paced_sender_loses_nothing_to_an_interrupt_driven_reader(data: bytes, fcr: int, pauses: list[bool]) -> None:
     bench = Bench()
     bench.outb(reg.MCR, reg.MCR_OUT2)
     bench.outb(reg.IER, reg.IER_ERBFI)

@@ -53,9 +53,7 @@ class Board:
 def test_clock_does_not_drift_in_a_day():
     day = 86_400 * 10**9
     assert clock_at(day) == 86_400 * 1_193_182
-    assert all(
-        clock_at(time_of(clock)) == clock and clock_at(time_of(clock) - 1) < clock for clock in (1, 7, 10**12)
-    )
+    assert all(clock_at(time_of(clock)) == clock and clock_at(time_of(clock) - 1) < clock for clock in (1, 7, 10**12))
 
 
 def test_mode_0_raises_out_n_plus_1_pulses_after_the_write_and_stays_high():
@@ -260,9 +258,7 @@ def test_computed_counter_equals_one_that_counts(mode, count, start):
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(0, 5),
-    st.lists(
-        st.tuples(st.integers(0, 12), st.sampled_from(["gate", "count"]), st.integers(1, 9)), max_size=8
-    ),
+    st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["gate", "count"]), st.integers(1, 9)), max_size=8),
 )
 def test_next_edge_is_where_out_really_changes(mode, script):
     counter, clock = Counter(gate=False), 0

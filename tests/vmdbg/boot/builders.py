@@ -61,9 +61,7 @@ def elf32(parts: Sequence[Part], entry: int, *, machine: int = I386, kind: int =
     for part in parts:
         linear = part.address if part.linear is None else part.linear
         size = len(part.data) if part.memory_size is None else part.memory_size
-        headers += struct.pack(
-            "<8I", part.type, start + len(body), linear, part.address, len(part.data), size, 7, 16
-        )
+        headers += struct.pack("<8I", part.type, start + len(body), linear, part.address, len(part.data), size, 7, 16)
         body += part.data
     ident = b"\x7fELF\x01\x01\x01".ljust(16, b"\0")
     head = struct.pack("<HHIIIIIHHHHHH", kind, machine, 1, entry, 52, 0, 0, 52, 32, len(parts), 40, 0, 0)

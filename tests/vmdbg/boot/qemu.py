@@ -88,9 +88,7 @@ _REAL = """
 """
 
 
-def run(
-    image: BootImage, work: Path, until: str, *, typed: str = "", then: str = "", seconds: float = 60
-) -> str:
+def run(image: BootImage, work: Path, until: str, *, typed: str = "", then: str = "", seconds: float = 60) -> str:
     """What the guest prints on COM1 until `until` appears, and till `then` does after `typed` is sent."""
     with subprocess.Popen(
         [*_command(image, work)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

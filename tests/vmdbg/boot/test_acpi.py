@@ -133,9 +133,7 @@ def test_acpica_reads_the_tables_and_compiles_the_dsdt_again(tables: Tables, tmp
 
 
 def iasl(directory: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["iasl", *arguments], cwd=directory, capture_output=True, text=True, timeout=30, check=False
-    )
+    done = subprocess.run(["iasl", *arguments], cwd=directory, capture_output=True, text=True, timeout=30, check=False)
     return done.stdout + done.stderr
 
 

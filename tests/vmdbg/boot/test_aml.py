@@ -58,9 +58,7 @@ def test_package_length_counts_itself(size: int) -> None:
     assert decode_package_length(encoded) == (size + len(encoded), len(encoded))
 
 
-@pytest.mark.parametrize(
-    ("size", "length"), [(62, 1), (63, 2), (0xFFD, 2), (0xFFE, 3), (0xFFFFC, 3), (0xFFFFD, 4)]
-)
+@pytest.mark.parametrize(("size", "length"), [(62, 1), (63, 2), (0xFFD, 2), (0xFFE, 3), (0xFFFFC, 3), (0xFFFFD, 4)])
 def test_package_length_is_as_short_as_it_can_be(size: int, length: int) -> None:
     assert len(aml.package_length(size)) == length
 

@@ -60,9 +60,7 @@ def test_lzo_and_unknown_data_are_refused_by_name() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(PACKERS)), st.integers(0, 1 << 30), st.integers(0, 255), st.binary(max_size=40))
-def test_mutated_data_raises_nothing_but_payload_errors(
-    name: str, where: int, value: int, tail: bytes
-) -> None:
+def test_mutated_data_raises_nothing_but_payload_errors(name: str, where: int, value: int, tail: bytes) -> None:
     packed = bytearray(PACKERS[name](b"kernel" * 100))
     packed[where % len(packed)] = value
     try:

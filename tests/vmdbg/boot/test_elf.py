@@ -51,9 +51,7 @@ def test_a_big_endian_file_is_refused() -> None:
         _boot(bytes(data))
 
 
-@pytest.mark.parametrize(
-    ("kind", "text"), [(1, "an object file: link it"), (4, "a core dump"), (9, "type 9")]
-)
+@pytest.mark.parametrize(("kind", "text"), [(1, "an object file: link it"), (4, "a core dump"), (9, "type 9")])
 def test_what_is_no_executable_is_named(kind: int, text: str) -> None:
     with pytest.raises(UserError, match=text):
         _boot(elf64([Part(0x200000, b"\xf4")], 0x200000, kind=kind))

@@ -53,10 +53,7 @@ def test_flat_code_runs_in_its_mode(mode: CpuMode, bits: int, address: int, tmp_
 
 def test_a_boot_sector_runs(tmp_path: Path) -> None:
     code = _hello(16, 0x7C00).ljust(510, b"\0") + b"\x55\xaa"
-    assert (
-        qemu.run(boot_image(BootOptions(16 * MIB, input_file(code))), tmp_path, "bits")
-        == "hello from 16 bits"
-    )
+    assert qemu.run(boot_image(BootOptions(16 * MIB, input_file(code))), tmp_path, "bits") == "hello from 16 bits"
 
 
 def test_bare_elf_kernels_run(tmp_path: Path) -> None:
@@ -94,9 +91,7 @@ def _boot_linux(options: BootOptions, work: Path) -> str:
     return out
 
 
-def test_debians_cloud_kernel_boots_where_it_was_linked_with_its_seed_taken(
-    cloud: InputFile, tmp_path: Path
-) -> None:
+def test_debians_cloud_kernel_boots_where_it_was_linked_with_its_seed_taken(cloud: InputFile, tmp_path: Path) -> None:
     out = _boot_linux(BootOptions(192 * MIB, cloud), tmp_path)
     assert "01000000-" in out.split("Kernel code")[0].splitlines()[-1]
     assert "[    0.000000] random: crng init done" in out

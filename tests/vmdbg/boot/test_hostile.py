@@ -116,9 +116,7 @@ def test_a_mutated_guest_is_laid_out_or_refused(data: bytes, changes: list[tuple
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(VALID), st.integers(0, 6000), options)
-def test_a_cut_guest_with_any_options_is_laid_out_or_refused(
-    data: bytes, kept: int, chosen: BootOptions
-) -> None:
+def test_a_cut_guest_with_any_options_is_laid_out_or_refused(data: bytes, kept: int, chosen: BootOptions) -> None:
     _boot(chosen, data[: kept or len(data)])
 
 

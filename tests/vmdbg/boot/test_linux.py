@@ -57,9 +57,7 @@ def test_an_entry_point_linked_high_is_entered_where_it_is_loaded() -> None:
 
 
 def test_its_own_decompressor_is_entered_at_its_64_bit_entry_where_the_kernel_wants_to_lie() -> None:
-    image = boot_image(
-        _options(bzimage(PACKERS["lz4"](vmlinux()), load_address=0x2000000), via_decompressor=True)
-    )
+    image = boot_image(_options(bzimage(PACKERS["lz4"](vmlinux()), load_address=0x2000000), via_decompressor=True))
     assert image.start.mode is CpuMode.LONG64
     assert image.entry == 0x2000000 + 0x200
     assert bytes(_at(image, 0x2000000).data[:1]) == b"\xf4"
@@ -102,10 +100,7 @@ def test_the_initrd_lies_at_the_top_of_ram_and_below_the_kernels_limit() -> None
     assert (address, size) == (64 * MIB - 0x2000, 5006)
     assert bytes(_at(image, address).data) == bytes(initrd.data)
     limited = bzimage(PACKERS["lz4"](vmlinux()), initrd_max=48 * MIB - 1)
-    assert (
-        struct.unpack_from("<I", _zero_page(boot_image(_options(limited, initrd=initrd))), 0x218)[0]
-        < 48 * MIB
-    )
+    assert struct.unpack_from("<I", _zero_page(boot_image(_options(limited, initrd=initrd))), 0x218)[0] < 48 * MIB
 
 
 def test_an_initrd_that_does_not_fit_is_refused() -> None:

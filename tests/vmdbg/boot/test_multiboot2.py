@@ -106,7 +106,7 @@ def test_a_kernel_is_entered_as_the_specification_says_and_told_what_there_is(tm
     assert (image.protocol, image.start.mode) == (Protocol.MULTIBOOT2, CpuMode.PROTECTED32)
     told = _told(_run(image))
     assert told.magic == "36d76289"
-    assert told.state == "00000001" "00000000" "00409a00" "00409200" "00000000"
+    assert told.state == "000000010000000000409a000040920000000000"
     assert told.tags[InfoTag.COMMAND_LINE] == b"bug=stack x\0"
     assert told.tags[InfoTag.LOADER_NAME] == b"vmdbg\0"
     start, end = struct.unpack_from("<II", told.tags[InfoTag.MODULE])

@@ -44,9 +44,7 @@ def test_conditions_hold_backwards_where_they_hold_forwards(
     monkeypatch.setattr(reverse, "MANY_HITS", many)
     monkeypatch.setattr(reverse, "LEAST_TAIL", 50)
     with program(LOOP.format(inner=3, rounds=150), "middle") as (debugger, at, _):
-        debugger.points.add_breakpoint(
-            at["middle"], condition=lambda d: d.engine.read_register("rbx") % every == 0
-        )
+        debugger.points.add_breakpoint(at["middle"], condition=lambda d: d.engine.read_register("rbx") % every == 0)
         forwards = stops(debugger, Continue())
         assert len(forwards) == 150 // every
         assert stops(debugger, BACK) == forwards[::-1]

@@ -170,9 +170,7 @@ def compare(program: Path, seed: int, stops: int = STOPS) -> Comparison:
             mine.append(our_frames(session))
     with guest(program.read_bytes()) as made:
         commands = ("break *work", "continue", "delete", f"source {HERE / 'gdb_frames.py'}")
-        output = gdb(
-            debian_gdb(), made.debugger, *commands, f"stops {' '.join(map(str, steps))}", file=program
-        )
+        output = gdb(debian_gdb(), made.debugger, *commands, f"stops {' '.join(map(str, steps))}", file=program)
     theirs = [json.loads(line[5:]) for line in output.splitlines() if line.startswith("STOP ")]
     assert len(theirs) == stops, output
     comparison = Comparison()

@@ -10,9 +10,7 @@ from vmdbg.expressions.place import Aim, Place
 from vmdbg.session.session import Session
 
 
-@pytest.mark.parametrize(
-    "text", ["deposit", "cs:deposit", "$cs:$rip", "bank.c:62", "samples/kernel/bank.c:62", "rip"]
-)
+@pytest.mark.parametrize("text", ["deposit", "cs:deposit", "$cs:$rip", "bank.c:62", "samples/kernel/bank.c:62", "rip"])
 def test_one_place_by_many_names(session: Session, text: str) -> None:
     place = session.place(text)
     assert (place.address, place.is_physical) == (session.debugger.pc, False)

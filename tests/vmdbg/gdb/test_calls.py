@@ -178,7 +178,7 @@ def test_gdbs_checkpoints_are_bookmarks_with_the_helper(gdb_client: list[str]) -
         )
     assert "Checkpoint 2: " in output
     assert "checkpoint1" in output
-    assert '$1 = 0x' in output
+    assert "$1 = 0x" in output
     assert '"shared"\n' in output.partition("$1")[2]
     assert '"savings"\n' in output.partition("$2")[2]
     assert "dump core cannot be used here: it writes a file of the host" in output

@@ -164,9 +164,7 @@ def test_layout_follows_a_kernel_that_goes_to_long_mode(gdb_client: list[str]) -
     """The client that is there keeps what it has, and is told; the next one is shown all."""
     kernel = kernel32(long=True)
     with guest(kernel.read_bytes()) as it:
-        first = gdb(
-            gdb_client, it.debugger, "break add", "continue", "print $eip", "stepi", "disconnect", file=kernel
-        )
+        first = gdb(gdb_client, it.debugger, "break add", "continue", "print $eip", "stepi", "disconnect", file=kernel)
         second = gdb(gdb_client, it.debugger, "print $efer", "print $r8", "info line *$pc")
     assert "rejected" not in first
     assert first.count("the CPU is in long mode now") == 1

@@ -72,7 +72,7 @@ def test_a_breakpoint_ends_the_run_before_its_instruction_and_is_passed_when_ask
 def test_an_interrupt_raised_by_an_access_is_seen_a_fixed_time_later() -> None:
     made = machine(*INITIALISE_PIC, *ONE_SHOT, Interrupts(True), Nop(), Jump(len(INITIALISE_PIC) + len(ONE_SHOT) + 1))
     vectors: list[tuple[int, int]] = []
-    made.on_interrupt = lambda vector, now: vectors.append((vector, now))
+    made.bus.on_interrupt = lambda vector, now: vectors.append((vector, now))
     made.run(Tick(40_000))
     (vector, when) = vectors[0]
     written = 2 * (len(INITIALISE_PIC) + len(ONE_SHOT)) - 2
@@ -99,7 +99,7 @@ def test_a_halt_with_interrupts_off_ends_all() -> None:
     made = machine(Nop(), Halt())
     assert made.run(Tick(1000)) == HaltedForever(interrupts_enabled=False)
     assert made.clock == 2
-    assert made.halt_tick == 2
+    assert made.cpu.halt_tick == 2
 
 
 def test_a_halt_with_interrupts_on_and_nothing_to_come_is_said_so() -> None:
@@ -149,8 +149,8 @@ def test_what_a_device_takes_reaches_it_and_what_none_takes_is_refused() -> None
     made.push(PowerButton())
     made.push(SerialInput(0, b"hello"))
     made.run(Tick(10))
-    assert made.port_read(PM_PORTS.start, 2, 10) & 0x100
-    assert made.port_read(0x3FD, 1, 10) & 1, "data ready in COM1"
+    assert made.bus.port_read(PM_PORTS.start, 2, 10) & 0x100
+    assert made.bus.port_read(0x3FD, 1, 10) & 1, "data ready in COM1"
 
     class Knock:
         device = "door"

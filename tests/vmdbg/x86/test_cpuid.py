@@ -52,9 +52,7 @@ def test_table_claims_exactly_the_models_features(model: CpuModel) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-@pytest.mark.parametrize(
-    "host_bound", ["rdrand", "rdseed", "avx", "xsave", "monitor", "osxsave", "vmx", "svm"]
-)
+@pytest.mark.parametrize("host_bound", ["rdrand", "rdseed", "avx", "xsave", "monitor", "osxsave", "vmx", "svm"])
 def test_nothing_host_bound_or_unimplemented_is_claimed(model: CpuModel, host_bound: str) -> None:
     assert host_bound not in build_table(model).features()
 
@@ -71,11 +69,7 @@ def test_address_sizes() -> None:
     assert BASE.cpuid(0x8000_0008)[0] == 48 << 8 | 40
 
 
-@given(
-    st.integers(0x17, 0x3FFF_FFFF)
-    | st.integers(0x8000_0009, 0xFFFF_FFFF)
-    | st.integers(0x4000_0011, 0x7FFF_FFFF)
-)
+@given(st.integers(0x17, 0x3FFF_FFFF) | st.integers(0x8000_0009, 0xFFFF_FFFF) | st.integers(0x4000_0011, 0x7FFF_FFFF))
 def test_leaf_out_of_range_gives_the_highest_basic_leaf(leaf: int) -> None:
     assert BASE.cpuid(leaf) == BASE.cpuid(0x16) != (0, 0, 0, 0)
 

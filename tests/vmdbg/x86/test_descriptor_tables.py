@@ -25,16 +25,12 @@ def gdt(*descriptors: bytes, long: bool = True) -> Table:
 
 
 def idt(*gates: Gate, long: bool = True, tables: DescriptorTables | None = None) -> list[IdtEntry]:
-    tables = tables or DescriptorTables(
-        gdt(CODE64.encode(), DATA.encode(), CODE32.encode(), TSS64.encode_long())
-    )
+    tables = tables or DescriptorTables(gdt(CODE64.encode(), DATA.encode(), CODE32.encode(), TSS64.encode_long()))
     raw = b"".join(gate.encode(long) for gate in gates)
     return list(read_idt(reader(raw), 0, len(raw) - 1, tables, long=long))
 
 
-def gate(
-    selector: int = 8, offset: int = 0x1000, kind: SystemType = SystemType.INTERRUPT_GATE, ist: int = 0
-) -> Gate:
+def gate(selector: int = 8, offset: int = 0x1000, kind: SystemType = SystemType.INTERRUPT_GATE, ist: int = 0) -> Gate:
     return Gate(kind, Selector(selector), offset, 0, True, ist=ist)
 
 

@@ -129,8 +129,6 @@ def test_cached_flags_lose_the_pieces_of_base_and_limit() -> None:
     assert not segment.attributes & LONG
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(0, "null"), (3, "null"), (0x10, "GDT[2] rpl 0"), (0x1F, "LDT[3] rpl 3")]
-)
+@pytest.mark.parametrize(("value", "text"), [(0, "null"), (3, "null"), (0x10, "GDT[2] rpl 0"), (0x1F, "LDT[3] rpl 3")])
 def test_selectors(value: int, text: str) -> None:
     assert str(Selector(value)) == text

@@ -251,14 +251,10 @@ def test_boundary_from_is_the_first_boundary_not_before(width: Width, code: byte
 
 @pytest.mark.parametrize("width", list(Width))
 def test_instructions_before_are_found_whatever_the_window_cuts(width: Width, tmp_path: Path) -> None:
-    body = (
-        "push ebp\nmov ebp, esp\nsub esp, 0x20\nmov eax, [ebp - 4]\nadd eax, 0x1234\ntest eax, eax\nje 1f\n"
-    )
+    body = "push ebp\nmov ebp, esp\nsub esp, 0x20\nmov eax, [ebp - 4]\nadd eax, 0x1234\ntest eax, eax\nje 1f\n"
     body = (body + "lea ecx, [eax + eax*2]\nxor edx, edx\n1: mov [ebp - 8], eax\ncall 1b\n") * 8
     if width is Width.BITS64:
-        body = (
-            body.replace("ebp", "rbp").replace("sub esp", "sub rsp").replace("mov rbp, esp", "mov rbp, rsp")
-        )
+        body = body.replace("ebp", "rbp").replace("sub esp", "sub rsp").replace("mov rbp, esp", "mov rbp, rsp")
     if width is Width.BITS16:
         body = body.replace("[eax + eax*2]", "[bx + si]")
     code = assemble(body, width, tmp_path)

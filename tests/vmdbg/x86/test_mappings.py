@@ -16,17 +16,13 @@ from vmdbg.x86.paging import Paging, PagingMode, translate
 TREES = [PagingMode.BITS32, PagingMode.PAE, PagingMode.LEVEL4, PagingMode.LEVEL5]
 
 
-@given(
-    st.sampled_from(TREES), st.lists(st.tuples(st.integers(0, 128), st.integers(0, 40), st.integers(0, 7)))
-)
+@given(st.sampled_from(TREES), st.lists(st.tuples(st.integers(0, 128), st.integers(0, 40), st.integers(0, 7))))
 def test_mappings_agree_with_walks(mode: PagingMode, pages: list[tuple[int, int, int]]) -> None:
     built = PageTables(Ram(1 << 16), mode)
     for page, frame, bits in pages:
         built.map(page << 12, frame << 12, bits=bits)
     found = list(mappings(built.memory, built.paging))
-    listed = {
-        address: mapping for mapping in found for address in range(mapping.start, mapping.end, PAGE_SIZE)
-    }
+    listed = {address: mapping for mapping in found for address in range(mapping.start, mapping.end, PAGE_SIZE)}
     for page in range(130):
         result = walk(built.memory, built.paging, Linear(page << 12))
         mapping = listed.pop(page << 12, None)

@@ -75,9 +75,7 @@ def test_implicit_access_is_supervisor_at_any_cpl_and_ignores_ac() -> None:
     built.map(0x1000, 0x3000, bits=0b111)
     paging = replace(built.paging, cr4=built.paging.cr4 | CR4_SMAP)
     assert check_access(walk(built.memory, paging, Linear(0)), paging, R, 3, implicit=True) is None
-    fault = check_access(
-        walk(built.memory, paging, Linear(0x1000)), paging, R, 3, alignment_check=True, implicit=True
-    )
+    fault = check_access(walk(built.memory, paging, Linear(0x1000)), paging, R, 3, alignment_check=True, implicit=True)
     assert fault is not None
     assert fault.error_code == 0b00001
 

@@ -31,9 +31,7 @@ def tables(mode: PagingMode) -> PageTables:
     return PageTables(Ram(1 << 16), mode)
 
 
-@given(
-    st.sampled_from(MODE_AND_SIZE), st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 40) - 1), st.data()
-)
+@given(st.sampled_from(MODE_AND_SIZE), st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 40) - 1), st.data())
 def test_every_mapped_page_translates(
     mode_and_size: tuple[PagingMode, int], linear: int, physical: int, data: st.DataObject
 ) -> None:

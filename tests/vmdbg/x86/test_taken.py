@@ -31,9 +31,7 @@ def decode(code: str, width: Width = Width.BITS64, offset: int = 0x1000) -> Inst
         ("ne", lambda a, b: a != b),
     ],
 )
-def test_conditions_mean_what_a_comparison_of_bytes_means(
-    suffix: str, relation: Callable[[int, int], bool]
-) -> None:
+def test_conditions_mean_what_a_comparison_of_bytes_means(suffix: str, relation: Callable[[int, int], bool]) -> None:
     values = (-128, -127, -1, 0, 1, 5, 126, 127)
     for a, b in itertools.product(values, values):
         difference = (a - b) & 0xFF

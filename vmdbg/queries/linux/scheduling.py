@@ -95,9 +95,7 @@ class WakeScan(KernelCallScan):
         if not self._who.matches(task) and not self._who.matches(woken):
             return None
         is_new = function == WAKE_NEW
-        return self.add(
-            WakeRow(self.timeline.position, task.name, task.pid, woken.name, woken.pid, is_new, caller)
-        )
+        return self.add(WakeRow(self.timeline.position, task.name, task.pid, woken.name, woken.pid, is_new, caller))
 
     def returned(self, index: int, function: str, value: int, registers: dict[str, int]) -> None:
         del registers
