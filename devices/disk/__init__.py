@@ -1,0 +1,1 @@
+"""Disks, CDs and floppies: the drives, their controllers, and what they read."""

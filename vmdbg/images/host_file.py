@@ -1,0 +1,190 @@
+"""A file of this host that holds an image: opened so that nobody writes it meanwhile, and told when it changed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vmdbg.document.layout import printable
+from vmdbg.images.image import ImageError
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""struct flock of Linux: type, whence, start, length, process."""
+_READS, _WRITES = 100, 101
+_LETS_NOBODY_WRITE = 201
+"""Bytes that QEMU locks for what it does with an image (block/file-posix.c): 100 and up for what it does, 200 and up
+for what it lets nobody else do. Locking the same ones, each of us knows of the other."""
+_NO_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """What is another when a file was written or replaced."""
+
+    device: int
+    number: int
+    size: int
+    modified: int
+    changed: int
+
+
+class HostFile:
+    """One file, open. All methods raise ImageError."""
+
+    def __init__(self, path: str, *, writable: bool = False) -> None:
+        """Raises ImageError if it is no file, cannot be had, or is being written by somebody."""
+        self.name = printable(path)
+        self.writable = writable
+        self.fd = self._open(path)
+        try:
+            self._lock()
+            self.size = os.lseek(self.fd, 0, os.SEEK_END)
+            self.identity = self._identity()
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def _open(self, path: str) -> int:
+        mode = os.O_RDWR if self.writable else os.O_RDONLY
+        try:
+            fd = os.open(path, mode | os.O_NONBLOCK | os.O_CLOEXEC)
+        except IsADirectoryError:
+            raise ImageError(f"{self.name} is a directory: name an image in it") from None
+        except FileNotFoundError:
+            raise ImageError(f"there is no image {self.name}: name one that is there") from None
+        except PermissionError:
+            what = "written" if self.writable else "read"
+            remedy = "leave snapshot=off away, and it is only read" if self.writable else "ask for the right to read it"
+            raise ImageError(f"the image {self.name} may not be {what} by you: {remedy}") from None
+        except OSError as error:
+            if error.errno == errno.EROFS:
+                raise ImageError(
+                    f"the image {self.name} is on a file system that cannot be written: leave snapshot=off away"
+                ) from None
+            raise ImageError(f"cannot open the image {self.name}: {error.strerror}") from None
+        except ValueError as error:
+            raise ImageError(f"cannot open the image {self.name}: {error}") from None
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISREG(kind) or stat.S_ISBLK(kind):
+            return fd
+        os.close(fd)
+        if stat.S_ISDIR(kind):
+            raise ImageError(f"{self.name} is a directory: name an image in it")
+        raise ImageError(f"{self.name} is neither a file nor a block device: name an image")
+
+    def _lock(self) -> None:
+        """As QEMU does, shared locks throughout: what counts is what others hold."""
+        for byte in (_WRITES, _LETS_NOBODY_WRITE) if self.writable else (_READS, _LETS_NOBODY_WRITE):
+            if not self._take_lock(byte):
+                return
+        if self._is_locked(_WRITES):
+            raise ImageError(
+                f"the image {self.name} is being written by another process, such as a virtual machine: end that "
+                "first, or copy the image"
+            )
+        if self.writable and self._is_locked(_LETS_NOBODY_WRITE):
+            raise ImageError(
+                f"the image {self.name} is in use by another process, which wants nobody to write it: end that "
+                "first, or leave snapshot=off away"
+            )
+
+    def _take_lock(self, byte: int) -> bool:
+        """False where the file system has no locks."""
+        try:
+            fcntl.fcntl(self.fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0))
+        except (OSError, AttributeError) as error:
+            if isinstance(error, AttributeError) or error.errno in _NO_LOCKS:
+                return False
+            raise ImageError(f"the image {self.name} is locked by another process: end that first") from None
+        return True
+
+    def _is_locked(self, byte: int) -> bool:
+        """By somebody else."""
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
+        try:
+            found = fcntl.fcntl(self.fd, fcntl.F_OFD_GETLK, asked)
+        except OSError:
+            return False
+        return bool(_FLOCK.unpack(found)[0] != fcntl.F_UNLCK)
+
+    def _identity(self) -> FileIdentity:
+        found = os.fstat(self.fd)
+        return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def check_unchanged(self) -> None:
+        """Raises ImageError if somebody has written it since it was opened."""
+        if self.writable:
+            return
+        try:
+            now = self._identity()
+        except OSError as error:
+            raise self._cannot("read", error) from None
+        then = self.identity
+        if (now.size, now.modified) == (then.size, then.modified):
+            return
+        what = f"it had {then.size} bytes and has {now.size}" if now.size != then.size else "it was written to"
+        raise ImageError(
+            f"the image {self.name} has changed since it was opened ({what}), so what the guest would read is no disk "
+            "that ever was: keep others from writing it, and start again"
+        )
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Raises ImageError if there is not as much."""
+        try:
+            data = os.pread(self.fd, length, offset)
+            while len(data) < length and (more := os.pread(self.fd, length - len(data), offset + len(data))):
+                data += more
+        except OSError as error:
+            raise self._cannot("read", error, offset) from None
+        self.check_unchanged()
+        if len(data) < length:
+            raise ImageError(
+                f"the image {self.name} is cut off: it ends at byte {self.size}, and byte {offset + len(data)} is "
+                "wanted: copy or fetch it again"
+            )
+        return data
+
+    def write(self, offset: int, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                count = os.pwrite(self.fd, rest, offset)
+                offset, rest = offset + count, rest[count:]
+        except OSError as error:
+            raise self._cannot("write", error, offset) from None
+
+    def flush(self) -> None:
+        try:
+            os.fdatasync(self.fd)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # what cannot be synchronised
+                raise self._cannot("write", error) from None
+
+    def _cannot(self, what: str, error: OSError, offset: int | None = None) -> ImageError:
+        where = f" at byte {offset}" if offset is not None else ""
+        return ImageError(
+            f"the host cannot {what} the image {self.name}{where}: {error.strerror}; see to the disk that it is on"
+        )
+
+    def extents(self) -> Iterator[tuple[int, int]]:
+        """Start and end of what is no hole."""
+        end = 0
+        while end < self.size:
+            try:
+                start = os.lseek(self.fd, end, os.SEEK_DATA)
+                end = os.lseek(self.fd, start, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # no holes are told of here
+                    yield end, self.size
+                return
+            yield start, end
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self.fd)

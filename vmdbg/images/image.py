@@ -1,0 +1,51 @@
+"""What an image of a disk offers, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from devices.disk.medium import MediumError
+from vmdbg.errors import UserError
+
+
+class ImageError(UserError, MediumError):
+    """An image cannot be opened, read or written. Says what, where and what to do."""
+
+
+class Image(Protocol):
+    """Bytes, as the guest is to see them. All methods raise ImageError."""
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        ...
+
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def size(self) -> int:
+        """In bytes: whole sectors."""
+        ...
+
+    @property
+    def writable(self) -> bool: ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """`length` bytes, all of them within `size`."""
+        ...
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Only where it is writable."""
+        ...
+
+    def flush(self) -> None:
+        """Returns once the host says that what was written stays."""
+        ...
+
+    def extents(self) -> Iterator[tuple[int, int]]:
+        """Start and end of what may hold other than zeros, ascending; all besides is zeros."""
+        ...
+
+    def close(self) -> None: ...

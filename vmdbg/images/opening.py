@@ -1,0 +1,120 @@
+"""From what the user named to an image that can be read."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import shlex
+from collections.abc import Iterator, Sequence
+
+from vmdbg.images import qcow2_header
+from vmdbg.images.foreign import refuse_foreign
+from vmdbg.images.host_file import HostFile
+from vmdbg.images.image import Image, ImageError
+from vmdbg.images.iso import check_iso, is_iso
+from vmdbg.images.qcow2 import Qcow2Image
+from vmdbg.images.raw import RawImage
+
+LONGEST_CHAIN = 64
+CD_SECTOR = 2048
+
+
+class Format(enum.Enum):
+    """What a user may say of an image."""
+
+    RAW = "raw"
+    QCOW2 = "qcow2"
+
+
+def open_image(
+    path: str, form: Format | None = None, *, writable: bool = False, backing: Sequence[str] = ()
+) -> Image:
+    """The image of a disk or floppy; without `form`, as its first bytes say.
+
+    `backing` are the files behind it, one after the other, that the user named: no other is opened, whatever the
+    images say. Raises ImageError.
+    """
+    return _open(path, form, writable, tuple(backing), [])
+
+
+def open_cd(path: str) -> Image:
+    """The image of a CD. Raises ImageError."""
+    file = HostFile(path)
+    with _closing_unless_whole(file):
+        if _is_qcow2(file, None):
+            raise ImageError(f"{file.name} is a qcow2 image, which CDs are not: give it with --disk")
+        refuse_foreign(file)
+        check_iso(file)
+        return RawImage(file, "iso", CD_SECTOR)
+
+
+def _open(
+    path: str, form: Format | None, writable: bool, backing: tuple[str, ...], before: list[tuple[int, int]]
+) -> Image:
+    file = HostFile(path, writable=writable)
+    with _closing_unless_whole(file):
+        identity = file.identity
+        if (identity.device, identity.number) in before:
+            raise ImageError(f"the image {file.name} would be its own backing file: name another")
+        chain = [*before, (identity.device, identity.number)]
+        if len(chain) > LONGEST_CHAIN:
+            raise ImageError(f"more than {LONGEST_CHAIN} images behind one another: make one with `qemu-img convert`")
+        if _is_qcow2(file, form):
+            return _open_qcow2(file, backing, chain)
+        if backing:
+            raise ImageError(f"the image {file.name} is raw and has no backing file: leave backing={backing[0]} away")
+        if form is None:
+            refuse_foreign(file)
+        return RawImage(file, "iso" if form is None and is_iso(file) else "raw")
+
+
+def _is_qcow2(file: HostFile, form: Format | None) -> bool:
+    found = file.size >= 4 and file.read(0, 4) == qcow2_header.MAGIC
+    if form is Format.QCOW2 and not found:
+        raise ImageError(f"{file.name} is no qcow2 image: leave format=qcow2 away, and its first bytes are looked at")
+    return found and form is not Format.RAW
+
+
+def _open_qcow2(file: HostFile, backing: tuple[str, ...], chain: list[tuple[int, int]]) -> Image:
+    header = qcow2_header.read_header(file)
+    if file.writable:
+        raise ImageError(
+            f"{file.name} is a qcow2 image, which vmdbg does not write: leave snapshot=off away and have the disk of "
+            "any instant with `disk export`, or make a raw one with `qemu-img convert -O raw`"
+        )
+    if not header.backing:
+        if backing:
+            raise ImageError(f"{file.name} has no backing file: leave backing={backing[0]} away")
+        return Qcow2Image(file, header)
+    if not backing:
+        raise ImageError(
+            f"{file.name} lacks what is in its backing file, which it calls {header.backing!r}. Images may come from "
+            f"anybody, so none of their words is opened: add backing={shlex.quote(header.backing)} if you mean that one"
+        )
+    form = _format_named(file, header.backing_format)
+    behind = _open(backing[0], form, False, backing[1:], chain)
+    try:
+        return Qcow2Image(file, header, behind)
+    except BaseException:
+        behind.close()
+        raise
+
+
+def _format_named(file: HostFile, name: str) -> Format | None:
+    if not name:
+        return None
+    try:
+        return Format(name)
+    except ValueError:
+        raise ImageError(f"{file.name} has a backing file of format {name!r}, which is not read") from None
+
+
+@contextlib.contextmanager
+def _closing_unless_whole(file: HostFile) -> Iterator[None]:
+    """The file is closed when what is inside fails."""
+    try:
+        yield
+    except BaseException:
+        file.close()
+        raise
+
