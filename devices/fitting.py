@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, get_type_hints
 
-from devices.seam import AddressedDevice, Device, DeviceInput, Line, Timer
+from devices.seam import AddressedDevice, Device, DeviceInput, Line, Timer, Window
 from devices.serial.backend import Backend
 
 LONGEST_NAME = 32
@@ -28,7 +28,19 @@ class Slot(Protocol):
         ...
 
     def claim_memory(self, addresses: range, part: AddressedDevice) -> None:
-        """Whole pages of physical addresses. Raises BusError as claim_ports()."""
+        """Raises BusError as claim_ports()."""
+        ...
+
+    def window_ports(self, size: int, part: AddressedDevice, *, wide: bool = False) -> Window:
+        """`size` ports that can be moved, off at first."""
+        ...
+
+    def window_memory(self, size: int, part: AddressedDevice) -> Window:
+        """`size` bytes of physical addresses that can be moved, off at first; RAM and ROM are in front of it."""
+        ...
+
+    def msi(self) -> Callable[[int, int], None]:
+        """What takes a message signalled interrupt: a store of a dword to an address. Elsewhere it goes nowhere."""
         ...
 
     def irq(self, number: int) -> Line:

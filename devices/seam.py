@@ -35,6 +35,21 @@ class AddressedDevice(Protocol):
     def write(self, offset: int, size: int, value: int, now: int) -> None: ...
 
 
+class Window(Protocol):
+    """A part of ports or physical memory that a device answers at, and that it can move: a base address register's.
+
+    Any address may be asked for, for guests do: what lies beyond the address space is nowhere. Where several answer, a
+    claim that does not move comes first, and of windows the one that was made first, wherever they were before.
+    """
+
+    @property
+    def start(self) -> int | None:
+        """None: off."""
+        ...
+
+    def move(self, start: int | None) -> None: ...
+
+
 @runtime_checkable
 class EventDevice(Protocol):
     """A device with deadlines: called when the deadline `name` that it scheduled has come."""
@@ -50,7 +65,8 @@ class Device(Protocol):
     """What every device of the board is: a name, and one plain dataclass that is its whole guest-visible state.
 
     `title` is what lists say of it. `save` returns an independent copy; `restore` takes one over without touching
-    lines, timers or backends: the machine saves and restores those beside it. `Any` is each device's own `State`.
+    lines, timers or backends: the machine saves and restores those beside it. Windows it moves to where its registers
+    say. `Any` is each device's own `State`.
     """
 
     @property

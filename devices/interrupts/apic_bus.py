@@ -1,6 +1,6 @@
 """What travels between I/O APIC and local APIC: interrupt messages, and the end of an interrupt back.
 
-Source: Intel SDM 3A, 11.6.1 (ICR) and 11.8; 82093AA data sheet, 3.2.4.
+Source: Intel SDM 3A, 11.6.1 (ICR), 11.8 and 11.11 (message signalled interrupts); 82093AA data sheet, 3.2.4.
 """
 
 from __future__ import annotations
@@ -34,6 +34,27 @@ class InterruptMessage:
     mode: DeliveryMode
     vector: int
     level_triggered: bool
+
+
+MSI_ADDRESSES = range(0xFEE0_0000, 0xFEF0_0000)
+"""Stores of other bus masters than the CPU to here are interrupt messages (SDM 3A 11.11.1)."""
+MSI_LOGICAL = 0x4
+MSI_ASSERT = 0x4000
+MSI_LEVEL = 0x8000
+
+
+def signalled_message(address: int, data: int) -> InterruptMessage | None:
+    """What a store of `data` to `address` means; None if it is no interrupt, or the end of a level."""
+    level = bool(data & MSI_LEVEL)
+    if address not in MSI_ADDRESSES or (level and not data & MSI_ASSERT):
+        return None
+    return InterruptMessage(
+        destination=address >> 12 & 0xFF,
+        logical=bool(address & MSI_LOGICAL),
+        mode=DeliveryMode(data >> 8 & 7),
+        vector=data & 0xFF,
+        level_triggered=level,
+    )
 
 
 class ApicBus(Protocol):

@@ -8,32 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from devices.seam import AddressedDevice
+from devices.wiring.claims import BusError, Claim, visible
 from devices.wiring.unanswered import Unanswered
 
 PORTS = 0x1_0000
 
 
-class BusError(ValueError):
-    """Two devices claim the same address, or a window is not one the bus can have."""
-
-
 class Direction(enum.StrEnum):
     READ = "read"
     WRITE = "write"
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A window of ports or physical addresses that belongs to one device."""
-
-    name: str
-    addresses: range
-    device: AddressedDevice
-    wide: bool
-
-    def __str__(self) -> str:
-        first, last = self.addresses[0], self.addresses[-1]
-        return f"{first:04x}-{last:04x} {self.name}" if first != last else f"{first:04x} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +47,16 @@ class PortBus:
     An access wider than a byte goes whole to a device that takes wide accesses and has all of its ports;
     otherwise it becomes byte accesses in rising order, as the ISA bus does. Ports nobody claims float high,
     ignore writes and are counted in `unclaimed`; the counts are for people, not part of the machine's state.
+
+    Where several answer, a claim comes before every window, and of windows the one that was made first: who answers
+    depends on where windows are now, not on the order in which they came there.
     """
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
         self.unanswered = Unanswered()
+        self._fixed: list[Claim] = []
+        self._windows: list[PortWindow] = []
         self._claims: dict[int, Claim] = {}
         self._reads: dict[int, tuple[Read, int]] = {}
         self._writes: dict[int, tuple[Write, int]] = {}
@@ -81,13 +69,36 @@ class PortBus:
         if len(ports) == 0 or ports.step != 1 or ports.start < 0 or ports.stop > PORTS:
             raise BusError(f"{name}: {ports} is no range of I/O ports (0000-ffff)")
         claim = Claim(name, ports, device, wide)
+        for other in self._fixed:
+            if claim.overlaps(other.addresses):
+                port = max(ports.start, other.addresses.start)
+                raise BusError(f"port {port:04x} is claimed by both {other.name} and {name}")
+        self._fixed.append(claim)
+        self._assign(ports)
+
+    def window(self, size: int, device: AddressedDevice, name: str, *, wide: bool = False) -> PortWindow:
+        """`size` ports of `device` that can be moved and are off at first; ports above FFFFh are none."""
+        window = PortWindow(self._assign, size, device, name, wide)
+        self._windows.append(window)
+        return window
+
+    def _in_order(self) -> list[Claim]:
+        """Who comes before whom."""
+        return [*self._fixed, *(window.claim for window in self._windows if window.claim is not None)]
+
+    def _assign(self, ports: range) -> None:
+        """Something has changed there."""
+        claims = [claim for claim in self._in_order() if claim.overlaps(ports)]
         for port in ports:
-            if port in self._claims:
-                raise BusError(f"port {port:04x} is claimed by both {self._claims[port].name} and {name}")
-        for offset, port in enumerate(ports):
+            claim = next((claim for claim in claims if port in claim.addresses), None)
+            if claim is None:
+                for table in (self._claims, self._reads, self._writes):
+                    table.pop(port, None)
+                continue
+            offset = port - claim.addresses.start
             self._claims[port] = claim
-            self._reads[port] = (device.read, offset)
-            self._writes[port] = (device.write, offset)
+            self._reads[port] = (claim.device.read, offset)
+            self._writes[port] = (claim.device.write, offset)
 
     @property
     def unclaimed(self) -> Counter[tuple[Direction, int]]:
@@ -97,8 +108,8 @@ class PortBus:
         return Counter(reads | writes)
 
     def claims(self) -> list[Claim]:
-        """All claims by rising port."""
-        return [claim for port, claim in sorted(self._claims.items()) if port == claim.addresses.start]
+        """Who answers where, by rising port: of what others are in front of, only the rest."""
+        return visible(self._in_order())
 
     def read(self, port: int, size: int, now: int) -> int:
         """IN: `size` is 1, 2 or 4 bytes; the value is unsigned and little-endian."""
@@ -160,8 +171,11 @@ class PortBus:
             entry[0](entry[1], 1, value, now)
 
     def _goes_whole(self, port: int, size: int) -> bool:
-        claim = self._claims.get(port)
-        return claim is not None and claim.wide and port + size <= claim.addresses.stop
+        claim_at = self._claims.get
+        claim = claim_at(port)
+        if claim is None or not claim.wide or claim_at(port + size - 1) is not claim:
+            return False
+        return size == 2 or (claim_at(port + 1) is claim and claim_at(port + 2) is claim)
 
     def _any_claimed(self, port: int, size: int) -> bool:
         return any(port + lane in self._claims for lane in range(size))
@@ -170,3 +184,33 @@ class PortBus:
         claim = self._claims.get(port)
         assert self.tracer is not None
         self.tracer(Access(direction, port, size, value, now, None if claim is None else claim.name))
+
+
+class PortWindow:
+    """devices.seam.Window of ports."""
+
+    def __init__(
+        self, assign: Callable[[range], None], size: int, device: AddressedDevice, name: str, wide: bool
+    ) -> None:
+        self.claim: Claim | None = None
+        self._assign = assign
+        self._size = size
+        self._device = device
+        self._name = name
+        self._wide = wide
+        self._start: int | None = None
+
+    @property
+    def start(self) -> int | None:
+        return self._start
+
+    def move(self, start: int | None) -> None:
+        if start == self._start:
+            return
+        before, self._start, self.claim = self.claim, start, None
+        if start is not None and start < PORTS:
+            ports = range(start, min(start + self._size, PORTS))
+            self.claim = Claim(self._name, ports, self._device, self._wide)
+        for claim in (before, self.claim):
+            if claim is not None:
+                self._assign(claim.addresses)

@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from devices.seam import AddressedDevice
-from devices.wiring.bus import Access, BusError, Claim, Direction, Tracer, ones
+from devices.wiring.bus import Access, Direction, Tracer, ones
+from devices.wiring.claims import BusError, Claim, visible
 from devices.wiring.unanswered import Unanswered
 
 PAGE_SIZE = 0x1000
-
-
-def crosses_page(address: int, size: int) -> bool:
-    return address % PAGE_SIZE + size > PAGE_SIZE
+MOST_NEAR = 4096
+"""Pages of which it is remembered who answers there."""
 
 
 class MemoryBus:
-    """Windows of memory-mapped devices, in whole 4 KiB pages of physical address space.
+    """Windows of memory-mapped devices, of any size, anywhere in physical address space.
 
-    An access that leaves its window becomes byte accesses. Pages nobody claims float high and are counted.
+    An access that leaves its window becomes byte accesses. What nobody claims floats high and is counted. Who answers
+    where windows overlap is settled as on the port bus: claims first, then windows in the order of their making.
     """
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
         self.unanswered = Unanswered()
-        self._pages: dict[int, Claim] = {}
+        self._fixed: list[Claim] = []
+        self._windows: list[MemoryWindow] = []
+        self._near: dict[int, tuple[Claim, ...]] = {}
 
     def claim(self, addresses: range, device: AddressedDevice, name: str) -> None:
-        """Give whole pages of physical addresses to `device`.
+        """Give physical addresses to `device`.
 
-        Raises BusError if they are not whole pages, or overlap another device.
+        Raises BusError if they are none, or overlap another device's.
         """
         start, stop = addresses.start, addresses.stop
-        if addresses.step != 1 or start < 0 or start >= stop or start % PAGE_SIZE or stop % PAGE_SIZE:
-            raise BusError(f"{name}: {start:x}-{stop - 1:x} is not made of whole 4 KiB pages")
-        pages = range(start // PAGE_SIZE, stop // PAGE_SIZE)
-        for page in pages:
-            if page in self._pages:
-                other = self._pages[page].name
-                raise BusError(f"page {page * PAGE_SIZE:x} is claimed by both {other} and {name}")
+        if addresses.step != 1 or start < 0 or start >= stop:
+            raise BusError(f"{name}: {addresses} is no range of physical addresses")
         claim = Claim(name, addresses, device, wide=True)
-        self._pages.update(dict.fromkeys(pages, claim))
+        for other in self._fixed:
+            if claim.overlaps(other.addresses):
+                at = max(start, other.addresses.start)
+                raise BusError(f"address {at:x} is claimed by both {other.name} and {name}")
+        self._fixed.append(claim)
+        self._near.clear()
+
+    def window(self, size: int, device: AddressedDevice, name: str) -> MemoryWindow:
+        """`size` bytes of `device` that can be moved and are off at first."""
+        window = MemoryWindow(self, size, device, name)
+        self._windows.append(window)
+        return window
+
+    def moved(self) -> None:
+        """A window is elsewhere now."""
+        self._near.clear()
 
     @property
     def unclaimed(self) -> Counter[tuple[Direction, int]]:
@@ -50,20 +63,23 @@ class MemoryBus:
         return Counter(reads | writes)
 
     def claims(self) -> list[Claim]:
-        """All claims by rising address."""
-        pages = sorted(self._pages.items())
-        return [claim for page, claim in pages if page * PAGE_SIZE == claim.addresses.start]
+        """Who answers where, by rising address: of what others are in front of, only the rest."""
+        return visible(self._in_order())
+
+    def _in_order(self) -> list[Claim]:
+        """Who comes before whom."""
+        return [*self._fixed, *(window.claim for window in self._windows if window.claim is not None)]
 
     def read(self, address: int, size: int, now: int) -> int:
         """Load `size` bytes (1, 2, 4 or 8) at a physical address; unsigned, little-endian."""
-        claim = self._pages.get(address // PAGE_SIZE)
-        if claim is not None and address + size <= claim.addresses.stop:
-            value = claim.device.read(address - claim.addresses.start, size, now)
-        elif crosses_page(address, size):
-            value = sum(self._read_byte(address + lane, now) << 8 * lane for lane in range(size))
-        else:
+        claim = self._first(address, size)
+        if claim is None:
             self.unanswered.read(address)
             value = ones(size)
+        elif address >= claim.addresses.start and address + size <= claim.addresses.stop:
+            value = claim.device.read(address - claim.addresses.start, size, now)
+        else:
+            value = sum(self._read_byte(address + lane, now) << 8 * lane for lane in range(size))
         if self.tracer is not None:
             self._trace(Direction.READ, address, size, value, now)
         return value
@@ -72,30 +88,76 @@ class MemoryBus:
         """Store `size` bytes (1, 2, 4 or 8) at a physical address."""
         if self.tracer is not None:
             self._trace(Direction.WRITE, address, size, value, now)
-        claim = self._pages.get(address // PAGE_SIZE)
-        if claim is not None and address + size <= claim.addresses.stop:
+        claim = self._first(address, size)
+        if claim is None:
+            self.unanswered.write(address)
+        elif address >= claim.addresses.start and address + size <= claim.addresses.stop:
             claim.device.write(address - claim.addresses.start, size, value, now)
-        elif crosses_page(address, size):
+        else:
             for lane in range(size):
                 self._write_byte(address + lane, value >> 8 * lane & 0xFF, now)
-        else:
-            self.unanswered.write(address)
+
+    def _first(self, address: int, size: int) -> Claim | None:
+        """The first in order of those that the access touches; it has the access to itself if it covers all of it."""
+        page = address // PAGE_SIZE
+        candidates = self._near.get(page)
+        if candidates is None:
+            candidates = self._look(page)
+        if address % PAGE_SIZE + size > PAGE_SIZE:
+            candidates = self._touching(range(address, address + size), self._in_order())
+        for claim in candidates:
+            if address < claim.addresses.stop and claim.addresses.start < address + size:
+                return claim
+        return None
+
+    def _look(self, page: int) -> tuple[Claim, ...]:
+        if len(self._near) >= MOST_NEAR:
+            self._near.clear()
+        found = self._touching(range(page * PAGE_SIZE, (page + 1) * PAGE_SIZE), self._in_order())
+        self._near[page] = found
+        return found
+
+    @staticmethod
+    def _touching(addresses: range, claims: Iterable[Claim]) -> tuple[Claim, ...]:
+        return tuple(claim for claim in claims if claim.overlaps(addresses))
 
     def _read_byte(self, address: int, now: int) -> int:
-        claim = self._pages.get(address // PAGE_SIZE)
+        claim = self._first(address, 1)
         if claim is None:
             self.unanswered.read(address)
             return 0xFF
         return claim.device.read(address - claim.addresses.start, 1, now)
 
     def _write_byte(self, address: int, value: int, now: int) -> None:
-        claim = self._pages.get(address // PAGE_SIZE)
+        claim = self._first(address, 1)
         if claim is None:
             self.unanswered.write(address)
         else:
             claim.device.write(address - claim.addresses.start, 1, value, now)
 
     def _trace(self, direction: Direction, address: int, size: int, value: int, now: int) -> None:
-        claim = self._pages.get(address // PAGE_SIZE)
+        claim = self._first(address, 1)
         assert self.tracer is not None
         self.tracer(Access(direction, address, size, value, now, None if claim is None else claim.name))
+
+
+class MemoryWindow:
+    """devices.seam.Window of memory."""
+
+    def __init__(self, bus: MemoryBus, size: int, device: AddressedDevice, name: str) -> None:
+        self.claim: Claim | None = None
+        self._bus = bus
+        self._size = size
+        self._device = device
+        self._name = name
+
+    @property
+    def start(self) -> int | None:
+        return None if self.claim is None else self.claim.addresses.start
+
+    def move(self, start: int | None) -> None:
+        if start == self.start:
+            return
+        addresses = None if start is None else range(start, start + self._size)
+        self.claim = None if addresses is None else Claim(self._name, addresses, self._device, wide=True)
+        self._bus.moved()

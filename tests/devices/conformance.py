@@ -94,6 +94,16 @@ class Sink:
 
 
 @dataclass
+class Moves:
+    """A devices.seam.Window that accesses reach wherever it is."""
+
+    start: int | None = None
+
+    def move(self, start: int | None) -> None:
+        self.start = start
+
+
+@dataclass
 class BenchSlot:
     """A devices.fitting.Slot with nothing else on the board."""
 
@@ -107,6 +117,17 @@ class BenchSlot:
 
     def claim_memory(self, addresses: range, part: AddressedDevice) -> None:
         self.windows.append(Window(part, len(addresses)))
+
+    def window_ports(self, size: int, part: AddressedDevice, *, wide: bool = False) -> Moves:
+        self.windows.append(Window(part, size))
+        return Moves()
+
+    def window_memory(self, size: int, part: AddressedDevice) -> Moves:
+        self.windows.append(Window(part, size))
+        return Moves()
+
+    def msi(self) -> Callable[[int, int], None]:
+        return _ignore
 
     def irq(self, number: int) -> Line:
         self.outputs.append(RecordingLine())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from devices.board.port61 import Port61
 from devices.board.port92 import Port92
 from devices.catalog import fittings
 from devices.fitting import parse_choice
+from devices.interrupts.apic_bus import signalled_message
 from devices.interrupts.ioapic import IoApic
 from devices.interrupts.lapic import Lapic
 from devices.interrupts.pic import Pic
@@ -21,7 +23,7 @@ from devices.keyboard.i8042 import AUX_IRQ, I8042, KEYBOARD_IRQ
 from devices.pci.host import CONFIG_PORTS, PciHost
 from devices.pci.host_bridge import HOST_BRIDGE_DEVICE, HostBridge
 from devices.scheduler import OwnedTimer, Scheduler
-from devices.seam import AddressedDevice, Device, DeviceInput, EventDevice, InputDevice, Line, Timer
+from devices.seam import AddressedDevice, Device, DeviceInput, EventDevice, InputDevice, Line, Timer, Window
 from devices.serial.backend import Backend
 from devices.serial.com_ports import COM_PORTS
 from devices.serial.debugcon import SEABIOS_PORT
@@ -198,6 +200,12 @@ class Pc:
     def on_event(self, owner: str, name: str, now: int) -> None:
         self._with_deadlines[owner].on_event(name, now)
 
+    def signal(self, address: int, data: int) -> None:
+        """A device stores to where a message signalled interrupt goes."""
+        message = signalled_message(address, data)
+        if message is not None and self.lapic is not None:
+            self.lapic.deliver(message)
+
     def acknowledge(self) -> int:
         return self.lapic.acknowledge() if self.lapic is not None else self.pic.acknowledge()
 
@@ -214,6 +222,15 @@ class BoardSlot:
 
     def claim_memory(self, addresses: range, part: AddressedDevice) -> None:
         self.pc.memory.claim(addresses, part, self.name)
+
+    def window_ports(self, size: int, part: AddressedDevice, *, wide: bool = False) -> Window:
+        return self.pc.ports.window(size, part, self.name, wide=wide)
+
+    def window_memory(self, size: int, part: AddressedDevice) -> Window:
+        return self.pc.memory.window(size, part, self.name)
+
+    def msi(self) -> Callable[[int, int], None]:
+        return self.pc.signal
 
     def irq(self, number: int) -> Line:
         return self.pc.free_irq(number)

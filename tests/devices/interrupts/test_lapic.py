@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.interrupts.apic_bus import DeliveryMode, InterruptMessage
+from devices.interrupts.apic_bus import DeliveryMode, InterruptMessage, signalled_message
 from devices.interrupts.lapic import Lapic
 from devices.interrupts.lapic_timer import LapicTimer, TimerMemory
 from devices.scheduler import Scheduler
@@ -376,3 +376,12 @@ def test_a_state_with_too_many_or_too_few_registers_is_refused(damage):
     board = Board()
     with pytest.raises(ValueError, match=r"."):
         board.lapic.restore(dataclasses.replace(board.lapic.save(), **damage))
+
+
+def test_a_message_signalled_interrupt_is_a_store_to_the_local_apics():
+    assert signalled_message(0xFEE0_1000, 0x41) == InterruptMessage(1, False, DeliveryMode.FIXED, 0x41, False)
+    logical = signalled_message(0xFEE0_300C, 0xC131)
+    assert logical == InterruptMessage(3, True, DeliveryMode.LOWEST_PRIORITY, 0x31, True)
+    assert signalled_message(0xFEE0_0000, 0x8031) is None, "the end of a level"
+    assert signalled_message(0xFEF0_0000, 0x31) is None
+    assert signalled_message(0x1_FEE0_0000, 0x31) is None

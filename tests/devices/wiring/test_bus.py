@@ -1,6 +1,7 @@
 import pytest
 
-from devices.wiring.bus import Access, BusError, Direction, PortBus
+from devices.wiring.bus import Access, Direction, PortBus
+from devices.wiring.claims import BusError
 from devices.wiring.memory_bus import MemoryBus
 
 
@@ -108,11 +109,12 @@ def test_unclaimed_memory_floats_high_and_is_counted():
     assert bus.unclaimed == {(Direction.READ, 0xFED00000): 1, (Direction.WRITE, 0xFED00FFF): 1}
 
 
-def test_memory_windows_are_whole_pages_that_do_not_overlap():
+def test_memory_of_two_devices_does_not_overlap_and_may_be_less_than_a_page():
     bus = MemoryBus()
     bus.claim(range(0xFEC00000, 0xFEC01000), Registers(), "ioapic")
-    with pytest.raises(BusError, match="whole 4 KiB pages"):
-        bus.claim(range(0xFED00000, 0xFED00400), Registers(), "hpet")
-    with pytest.raises(BusError, match="claimed by both ioapic and other"):
+    bus.claim(range(0xFED00000, 0xFED00400), Registers(), "hpet")
+    with pytest.raises(BusError, match="no range of physical addresses"):
+        bus.claim(range(8, 8), Registers(), "other")
+    with pytest.raises(BusError, match="address fec00000 is claimed by both ioapic and other"):
         bus.claim(range(0xFEBFF000, 0xFEC01000), Registers(), "other")
-    assert [claim.name for claim in bus.claims()] == ["ioapic"]
+    assert [claim.name for claim in bus.claims()] == ["ioapic", "hpet"]

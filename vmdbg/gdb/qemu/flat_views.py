@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from devices.wiring.bus import Claim
+from devices.wiring.claims import Claim
 from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.session.session import Session
 
