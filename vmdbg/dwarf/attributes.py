@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+
+from elftools.dwarf.die import DIE, AttributeValue
 
 MAX_ORIGINS = 8
 MAX_NAME = 512
@@ -14,7 +15,7 @@ _CONSTANT_FORMS = frozenset({
 _BLOCK_FORMS = ("DW_FORM_exprloc", "DW_FORM_block")
 
 
-def with_origins(die: Any) -> Iterator[Any]:
+def with_origins(die: DIE) -> Iterator[DIE]:
     """The entry, then the abstract or declaring ones behind it. Raises what DAMAGE lists."""
     for _ in range(MAX_ORIGINS):
         yield die
@@ -26,27 +27,31 @@ def with_origins(die: Any) -> Iterator[Any]:
             return
 
 
-def attribute(die: Any, name: str) -> Any:
-    """pyelftools' AttributeValue, or None."""
+def attribute(die: DIE, name: str) -> AttributeValue | None:
     for one in with_origins(die):
-        found = one.attributes.get(name)
+        found: AttributeValue | None = one.attributes.get(name)
         if found is not None:
             return found
     return None
 
 
-def name_of(die: Any) -> str:
+def tag_of(die: DIE) -> str:
+    """DW_TAG_ and a name; a number for a tag that is not known."""
+    return str(die.tag)
+
+
+def name_of(die: DIE) -> str:
     """The name in the source, "" for what has none."""
     found = attribute(die, "DW_AT_name")
     return text(found.value) if found is not None else ""
 
 
-def text(value: Any) -> str:
+def text(value: bytes | str) -> str:
     raw = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return raw[:MAX_NAME]
 
 
-def constant(die: Any, name: str) -> int | None:
+def constant(die: DIE, name: str) -> int | None:
     """An attribute that is a number; None for one that is not there, or is of another class."""
     found = die.attributes.get(name)
     if found is None or found.form not in _CONSTANT_FORMS or not isinstance(found.value, int):
@@ -54,14 +59,14 @@ def constant(die: Any, name: str) -> int | None:
     return int(found.value)
 
 
-def block(found: Any) -> bytes | None:
+def block(found: AttributeValue | None) -> bytes | None:
     """An attribute that is an expression or bytes."""
     if found is None or not found.form.startswith(_BLOCK_FORMS):
         return None
     return bytes(found.value)
 
 
-def referred(die: Any, name: str) -> Any:
+def referred(die: DIE, name: str) -> DIE | None:
     """The entry that an attribute refers to, also of an origin; None without one."""
     for one in with_origins(die):
         if name in one.attributes:
@@ -69,6 +74,6 @@ def referred(die: Any, name: str) -> Any:
     return None
 
 
-def key(die: Any) -> tuple[int, int]:
+def key(die: DIE) -> tuple[int, int]:
     """What tells an entry from all others of a file: type units are in a section of their own."""
     return id(die.stream), die.offset

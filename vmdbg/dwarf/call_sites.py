@@ -7,7 +7,8 @@ and not the function's own jump back to its beginning.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+
+from elftools.dwarf.die import DIE
 
 from vmdbg.dwarf.attributes import attribute, block, key, name_of, with_origins
 from vmdbg.dwarf.operations import Operations
@@ -22,7 +23,7 @@ _INSIDE = frozenset({
 })  # fmt: skip
 
 
-def call_sites(function: Any) -> Iterator[Any]:
+def call_sites(function: DIE) -> Iterator[DIE]:
     """Every call in a function, those in what is inlined into it too."""
     waiting, count = [function], 0
     while waiting:
@@ -36,7 +37,7 @@ def call_sites(function: Any) -> Iterator[Any]:
                 waiting.append(child)
 
 
-def site_returning_to(function: Any, address: int) -> Any:
+def site_returning_to(function: DIE, address: int) -> DIE | None:
     """The call that returns to an address of the file, or None."""
     for site in call_sites(function):
         found = site.attributes.get("DW_AT_call_return_pc") or site.attributes.get("DW_AT_low_pc")
@@ -45,11 +46,11 @@ def site_returning_to(function: Any, address: int) -> Any:
     return None
 
 
-def is_tail_call(site: Any) -> bool:
+def is_tail_call(site: DIE) -> bool:
     return any(name in site.attributes for name in _TAIL)
 
 
-def target_of(site: Any) -> Any:
+def target_of(site: DIE) -> DIE | None:
     """The entry of the function that is called, where the call names one."""
     for name in ("DW_AT_call_origin", "DW_AT_abstract_origin"):
         if name in site.attributes:
@@ -57,7 +58,7 @@ def target_of(site: Any) -> Any:
     return None
 
 
-def target_expression(site: Any) -> bytes | None:
+def target_expression(site: DIE) -> bytes | None:
     """What gives the address of the function that is called."""
     for name in ("DW_AT_call_target", "DW_AT_GNU_call_site_target"):
         found = block(site.attributes.get(name))
@@ -66,7 +67,7 @@ def target_expression(site: Any) -> bytes | None:
     return None
 
 
-def is_same_function(one: Any, other: Any) -> bool:
+def is_same_function(one: DIE, other: DIE) -> bool:
     """Whether two entries are of one function: one may be its declaration, in another unit."""
     ours, theirs = [list(with_origins(die)) for die in (one, other)]
     if {key(die) for die in ours} & {key(die) for die in theirs}:
@@ -75,12 +76,12 @@ def is_same_function(one: Any, other: Any) -> bool:
     return is_shared and bool(_linkage(one)) and _linkage(one) == _linkage(other)
 
 
-def _linkage(die: Any) -> str:
+def _linkage(die: DIE) -> str:
     found = attribute(die, "DW_AT_linkage_name")
     return str(found.value) if found is not None else name_of(die)
 
 
-def may_come_back_by_jump(function: Any) -> bool:
+def may_come_back_by_jump(function: DIE) -> bool:
     """Whether a jump at the end of the function, or of one that it jumps to, may begin it anew with other arguments."""
     seen = {key(function)}
     waiting = [function]
@@ -97,7 +98,7 @@ def may_come_back_by_jump(function: Any) -> bool:
     return False
 
 
-def passed_value(site: Any, is_wanted: Callable[[Any], bool]) -> bytes | None:
+def passed_value(site: DIE, is_wanted: Callable[[DIE], bool]) -> bytes | None:
     """The expression of what was passed, to be evaluated in the caller."""
     for child in site.iter_children():
         if child.tag in _PARAMETERS and is_wanted(child):
@@ -105,7 +106,7 @@ def passed_value(site: Any, is_wanted: Callable[[Any], bool]) -> bytes | None:
     return None
 
 
-def is_in_place(parameter: Any, inner: Operations, parse: Callable[[bytes], Operations]) -> bool:
+def is_in_place(parameter: DIE, inner: Operations, parse: Callable[[bytes], Operations]) -> bool:
     """Whether it is what a register that `inner` names had."""
     place = block(parameter.attributes.get("DW_AT_location"))
     return place is not None and _as_places(parse(place)) == _as_places(inner)
@@ -124,7 +125,7 @@ def _as_places(steps: Operations) -> list[tuple[str, list[int]]]:
     return spelled
 
 
-def is_for(parameter: Any, offset: int) -> bool:
+def is_for(parameter: DIE, offset: int) -> bool:
     """Whether it is for the parameter whose entry is at an offset of the file."""
     for name in ("DW_AT_call_parameter", "DW_AT_abstract_origin"):
         if name in parameter.attributes:

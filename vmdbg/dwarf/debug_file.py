@@ -7,10 +7,10 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any
 
 import xxhash
 from elftools.common.exceptions import DWARFError, ELFError
+from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 from elftools.elf.elffile import ELFFile
 
@@ -32,7 +32,7 @@ _SECTIONS = (
 )  # fmt: skip
 _HASHED_AT_ONCE = 1 << 22
 
-Section = Window | io.BytesIO
+Contents = Window | io.BytesIO
 UnitRange = tuple[int, int, int]
 """Start and end of code or data, and the offset of the unit that it belongs to."""
 
@@ -44,27 +44,28 @@ class DebugFile:
     """
 
     def __init__(self, read_at: ReadAt, size: int) -> None:
-        self.elf: Any = ELFFile(Window(read_at, 0, size))  # type: ignore[arg-type]  # a Window is all of IO that is used
+        self.elf = ELFFile(Window(read_at, 0, size))  # type: ignore[arg-type]  # a Window is all of IO that is used
         self._read_at = read_at
         self.sections: tuple[PlacedSection, ...] = layout(self.elf) if is_relocatable(self.elf) else ()
         self.address_size: int = self.elf.elfclass // 8
-        self._streams: dict[str, Section | None] = {}
+        self._streams: dict[str, Contents | None] = {}
 
     @property
     def has_units(self) -> bool:
         return self.section(".debug_info") is not None
 
-    def section(self, name: str) -> Section | None:
+    def section(self, name: str) -> Contents | None:
         """The contents of a section, unpacked and relocated; None if there is none."""
         if name not in self._streams:
             self._streams[name] = self._stream(name)
         return self._streams[name]
 
-    def _stream(self, name: str) -> Section | None:
+    def _stream(self, name: str) -> Contents | None:
         section = self.elf.get_section_by_name(name)
         old_name = f".z{name[1:]}"
-        if section is None and self.elf.has_section(old_name):
-            return io.BytesIO(_unpacked_old(self.elf.get_section_by_name(old_name).data()))
+        old = self.elf.get_section_by_name(old_name) if section is None else None
+        if old is not None:
+            return io.BytesIO(_unpacked_old(old.data()))
         if section is None or section["sh_type"] == "SHT_NOBITS":
             return None
         if section["sh_flags"] & _COMPRESSED and section.data_size > MAX_UNPACKED:
@@ -84,8 +85,7 @@ class DebugFile:
         return int(section["sh_addr"]) if section is not None else 0
 
     @cached_property
-    def info(self) -> Any:
-        """pyelftools' DWARFInfo."""
+    def info(self) -> DWARFInfo:
         sections = {f"debug_{name}_sec": self._descriptor(f".debug_{name}") for name in _SECTIONS}
         return DWARFInfo(
             config=DwarfConfig(
@@ -99,7 +99,7 @@ class DebugFile:
             **sections,
         )
 
-    def _descriptor(self, name: str) -> Any:
+    def _descriptor(self, name: str) -> DebugSectionDescriptor | None:
         stream = self.section(name)
         if stream is None:
             return None
@@ -112,15 +112,16 @@ class DebugFile:
         state = xxhash.xxh3_128(self._read_at(header["e_shoff"], header["e_shnum"] * header["e_shentsize"]))
         for name in names:
             section = self.elf.get_section_by_name(name)
-            size = section["sh_size"] if section is not None and section["sh_type"] != "SHT_NOBITS" else 0
+            is_there = section is not None and section["sh_type"] != "SHT_NOBITS"
+            start, size = (section["sh_offset"], section["sh_size"]) if section is not None and is_there else (0, 0)
             state.update(f"{name} {size} ".encode())
             for done in range(0, size, _HASHED_AT_ONCE):
-                state.update(self._read_at(section["sh_offset"] + done, min(_HASHED_AT_ONCE, size - done)))
+                state.update(self._read_at(start + done, min(_HASHED_AT_ONCE, size - done)))
         return state.hexdigest()
 
     # units
 
-    def units(self) -> Iterator[Any]:
+    def units(self) -> Iterator[CompileUnit]:
         """All compilation units; up to the first that is damaged."""
         if not self.has_units:
             return
@@ -129,7 +130,7 @@ class DebugFile:
         except DAMAGE:
             return
 
-    def unit_at(self, address: int) -> Any:
+    def unit_at(self, address: int) -> CompileUnit | None:
         """The unit that the code of an address belongs to, or None."""
         index = bisect_right(self._unit_ranges, (address, 1 << 64, 0)) - 1
         if index < 0 or address >= self._unit_ranges[index][1]:
@@ -160,7 +161,7 @@ class DebugFile:
         stream = self.section(".debug_info")
         return not isinstance(stream, Window) or stream.size < SMALL
 
-    def _ranges_of(self, unit: Any) -> list[UnitRange]:
+    def _ranges_of(self, unit: CompileUnit) -> list[UnitRange]:
         from vmdbg.dwarf.ranges import entry_ranges
 
         try:

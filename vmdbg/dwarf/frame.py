@@ -6,33 +6,27 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from elftools.dwarf.locationlists import BaseAddressEntry, LocationEntry, LocationParser
+from elftools.dwarf.compileunit import CompileUnit
+from elftools.dwarf.die import DIE, AttributeValue
 
 from vmdbg.c.content import OPTIMIZED_OUT, Content, NotAvailableError
 from vmdbg.c.types import Kind
 from vmdbg.dwarf import call_sites
 from vmdbg.dwarf.attributes import attribute, block, constant, referred
-from vmdbg.dwarf.attributes import key as key_of
 from vmdbg.dwarf.debug_file import DAMAGE
+from vmdbg.dwarf.located_bits import constant_value, settled
 from vmdbg.dwarf.machine import Machine
 from vmdbg.dwarf.operations import Operations, operations
 from vmdbg.dwarf.program import Places, Program
 from vmdbg.dwarf.prologue import MAX_PROLOGUE, prologue_end, registers_at_entry
-from vmdbg.dwarf.ranges import unit_base
-from vmdbg.dwarf.registers import register_bytes
 from vmdbg.dwarf.scopes import Scope, Variable
 from vmdbg.dwarf.stack_machine import (
     BaseType,
-    Composed,
     Computed,
-    ImplicitPointer,
     InMemory,
-    InRegister,
     Location,
     Nowhere,
-    Simple,
     StackMachine,
 )
 from vmdbg.dwarf.types import DwarfType
@@ -40,12 +34,8 @@ from vmdbg.dwarf.unwind import CallFrame, Step, UnwindError
 from vmdbg.errors import VmdbgError
 
 MAX_LENGTH = 1 << 24
-MAX_CHOSEN = 1 << 14
-"""Expressions that are remembered by address."""
 OWN_FRAME = 1 << 16
 """How far below the stack pointer a frame that is being made may reach."""
-NO_MEMORY = "synthetic pointer"
-"""A pointer to what the compiler keeps in no memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +78,11 @@ class Frame:
         return self.program.scopes(self.pc) if self.pc is not None else ()
 
     @cached_property
-    def unit(self) -> Any:
+    def unit(self) -> CompileUnit | None:
         return self.program.unit_at(self.pc) if self.pc is not None else None
 
     @property
-    def function(self) -> Any:
+    def function(self) -> DIE | None:
         """The entry of the function whose frame this is, whatever is inlined into it. None if it is not known."""
         return self.scopes[-1].die if self.scopes else None
 
@@ -137,26 +127,33 @@ class Frame:
         return self.step.cfa()
 
     def frame_base(self) -> int:
-        found = attribute(self.function, "DW_AT_frame_base") if self.function is not None else None
-        expression = self._chosen(self.function, found) if found is not None else None
+        function = self.function
+        found = attribute(function, "DW_AT_frame_base") if function is not None else None
+        expression = self._chosen(function, found) if function is not None and found is not None else None
         if expression is None:
             raise NotAvailableError("the frame base is not known")
         return StackMachine(self).address(self._parsed(expression))
 
     def indexed_address(self, index: int) -> int:
-        return int(self.program.file.info.get_addr(self.unit, index))
+        return int(self.program.file.info.get_addr(self._own_unit, index))
+
+    @property
+    def _own_unit(self) -> CompileUnit:
+        if self.unit is None:
+            raise NotAvailableError("it depends on a unit, and none is of this code")
+        return self.unit
+
+    def _in_unit(self, offset: int) -> DIE:
+        return self._own_unit.get_DIE_from_refaddr(self._own_unit.cu_offset + offset)
 
     def base_type(self, offset: int) -> BaseType | None:
         if not offset:
             return None
-        die = self.unit.get_DIE_from_refaddr(self.unit.cu_offset + offset)
+        die = self._in_unit(offset)
         return BaseType(constant(die, "DW_AT_byte_size") or 0, constant(die, "DW_AT_encoding") or 0)
 
     def operations_of(self, offset: int, *, in_unit: bool) -> Operations:
-        if in_unit:
-            die = self.unit.get_DIE_from_refaddr(self.unit.cu_offset + offset)
-        else:
-            die = self.program.file.info.get_DIE_from_refaddr(offset)
+        die = self._in_unit(offset) if in_unit else self.program.file.info.get_DIE_from_refaddr(offset)
         found = attribute(die, "DW_AT_location")
         expression = self._chosen(die, found) if found is not None else None
         return self._parsed(expression) if expression is not None else ()
@@ -165,9 +162,9 @@ class Frame:
         return self._passed(lambda parameter: call_sites.is_in_place(parameter, inner, self._parsed))
 
     def parameter_value(self, offset: int) -> int:
-        return self._passed(lambda parameter: call_sites.is_for(parameter, self.unit.cu_offset + offset))
+        return self._passed(lambda parameter: call_sites.is_for(parameter, self._own_unit.cu_offset + offset))
 
-    def _passed(self, is_wanted: Callable[[Any], bool]) -> int:
+    def _passed(self, is_wanted: Callable[[DIE], bool]) -> int:
         """What the caller says that it passed. Raises NotAvailableError."""
         caller = self.caller
         if caller is None or self.function is None or caller.function is None:
@@ -181,13 +178,16 @@ class Frame:
             raise NotAvailableError(OPTIMIZED_OUT)
         return StackMachine(caller).address(caller._parsed(value))
 
-    def _is_called_by(self, site: Any, caller: Frame) -> bool:
+    def _is_called_by(self, site: DIE, caller: Frame) -> bool:
         """Whether the call goes to this function: another may have jumped here since."""
         target = call_sites.target_of(site)
+        function = self.function
+        if function is None:
+            return False
         if target is not None:
-            return call_sites.is_same_function(target, self.function)
+            return call_sites.is_same_function(target, function)
         expression = call_sites.target_expression(site)
-        low = self.function.attributes.get("DW_AT_low_pc")
+        low = function.attributes.get("DW_AT_low_pc")
         if expression is None or low is None:
             return False
         return StackMachine(caller).address(caller._parsed(expression)) == self.places.to_guest(low.value)
@@ -202,14 +202,14 @@ class Frame:
         """What a variable is here. What cannot be told is said in its content."""
         return self.value_of(variable.die)
 
-    def value_of(self, die: Any) -> Found:
+    def value_of(self, die: DIE) -> Found:
         """Of the entry of a variable."""
         type_ = self.program.types.type(None)
         try:
             type_ = self.program.types.type_of(die)
             concrete = self._concrete(type_)
             frame = self._counted_on if self._is_counted_on(die) else self
-            return Found(concrete, frame._settled(frame._location(die, concrete), concrete.size))
+            return Found(concrete, settled(frame.machine, frame._location(die, concrete), concrete.size))
         except NotAvailableError as error:
             return Found(type_, Content.nothing(str(error)))
         except VmdbgError as error:
@@ -217,10 +217,10 @@ class Frame:
         except DAMAGE:
             return Found(type_, Content.nothing("its debug information is damaged"))
 
-    def _location(self, die: Any, type_: DwarfType) -> Location:
+    def _location(self, die: DIE, type_: DwarfType) -> Location:
         found = attribute(die, "DW_AT_location")
         if found is None:
-            return _constant_value(attribute(die, "DW_AT_const_value"), type_.size)
+            return constant_value(attribute(die, "DW_AT_const_value"), type_.size)
         expression = self._chosen(die, found)
         if expression is None:
             return Nowhere()
@@ -229,7 +229,7 @@ class Frame:
             return self._before_frame(die)
         return where
 
-    def _is_counted_on(self, die: Any) -> bool:
+    def _is_counted_on(self, die: DIE) -> bool:
         """Whether the place is the same behind the call that the frame has made: the call does not touch it then.
 
         GCC leaves values in registers that calls may change, over calls of functions that it knows not to (-fipa-ra).
@@ -254,7 +254,7 @@ class Frame:
         if start is None or self.pc is None or not start <= self.pc < start + MAX_PROLOGUE:
             return False
         is_own = self.machine.register("rsp") - OWN_FRAME <= address < self.cfa()
-        return is_own and self.pc < prologue_end(self.program.file.info, self.unit, start)
+        return is_own and self.unit is not None and self.pc < prologue_end(self.program.file.info, self.unit, start)
 
     @property
     def _start(self) -> int | None:
@@ -262,43 +262,18 @@ class Frame:
         low = self.function.attributes.get("DW_AT_low_pc") if self.function is not None else None
         return int(low.value) if low is not None else None
 
-    def _before_frame(self, die: Any) -> Location:
+    def _before_frame(self, die: DIE) -> Location:
         """An argument at the first instruction, out of its registers; nothing else has a value there."""
-        names = registers_at_entry(self.program.types, self.function, die) if self.pc == self._start else ()
+        function = self.function if self.pc == self._start else None
+        names = registers_at_entry(self.program.types, function, die) if function is not None else ()
         if not names or self.machine.address_size != 8:
             return Nowhere("not there yet: the function is making its frame")
         bits = sum(self.machine.register(name) << 64 * index for index, name in enumerate(names))
         return Computed(bits, 8 * len(names))
 
-    def _chosen(self, die: Any, found: Any, pc: int | None = None) -> bytes | None:
+    def _chosen(self, die: DIE, found: AttributeValue, pc: int | None = None) -> bytes | None:
         """The expression of an attribute that holds here, or at another address; None if none does."""
-        expression = block(found)
-        if expression is not None:
-            return expression
-        at = self.pc if pc is None else pc
-        key = (*key_of(die), found.offset, at)
-        chosen = self.program.chosen
-        if key not in chosen:
-            if len(chosen) >= MAX_CHOSEN:
-                chosen.clear()
-            parser = LocationParser(self.program.file.info.location_lists())
-            entries = parser.parse_from_attribute(found, die.cu.header.version, die=die)
-            chosen[key] = self._listed(entries, unit_base(die.cu), at)
-        return chosen[key]
-
-    def _listed(self, entries: Any, base: int, pc: int | None) -> bytes | None:
-        default: bytes | None = None
-        for entry in entries:
-            if isinstance(entry, BaseAddressEntry):
-                base = entry.base_address
-            elif isinstance(entry, LocationEntry):
-                if entry.begin_offset == entry.end_offset == -1:
-                    default = bytes(entry.loc_expr)
-                    continue
-                offset = 0 if entry.is_absolute else base
-                if pc is not None and offset + entry.begin_offset <= pc < offset + entry.end_offset:
-                    return bytes(entry.loc_expr)
-        return default
+        return self.program.locations.chosen(die, found, self.pc if pc is None else pc)
 
     def _parsed(self, expression: bytes) -> Operations:
         header = self.unit.header if self.unit is not None else None
@@ -321,7 +296,7 @@ class Frame:
                 return stripped.element.array(length)
         return type_
 
-    def _bound(self, die: Any, name: str) -> int:
+    def _bound(self, die: DIE, name: str) -> int:
         """A number that an expression or another variable gives. Raises NotAvailableError."""
         found = die.attributes[name]
         expression = block(found)
@@ -338,51 +313,3 @@ class Frame:
             number = self.machine.word(value.where, size)
         sign = 1 << 8 * size - 1
         return (number ^ sign) - sign
-
-    def _settled(self, where: Location, size: int) -> int | Content:
-        if isinstance(where, InMemory):
-            return where.address
-        if not isinstance(where, Composed):
-            return self._bits(where, 8 * size)
-        bits = known = at = 0
-        reasons = []
-        for piece in where.pieces:
-            try:
-                found = self._bits(piece.where, piece.start + piece.size).part(piece.start, piece.size)
-            except VmdbgError as error:
-                found = Content.nothing(str(error))
-            bits |= found.bits << at
-            known |= found.known << at
-            if found.known != (1 << piece.size) - 1 and found.why != OPTIMIZED_OUT:
-                reasons.append((at, at + piece.size, found.why))
-            at += piece.size
-        return Content(bits, known, reasons=tuple(reasons))
-
-    def _bits(self, where: Simple, size: int) -> Content:
-        """The lowest `size` bits of what is there."""
-        match where:
-            case InMemory(address):
-                count = (size + 7) // 8
-                return Content(int.from_bytes(self.machine.read(address, count), "little"), (1 << size) - 1)
-            case InRegister(name):
-                width = min(size, 8 * register_bytes(name, self.machine.address_size))
-                return Content(self.machine.register(name) & (1 << width) - 1, (1 << width) - 1)
-            case Computed(bits, bytes_):
-                width = min(size, 8 * bytes_)
-                return Content(bits & (1 << width) - 1, (1 << width) - 1)
-            case ImplicitPointer():
-                return Content.nothing(NO_MEMORY)
-            case Nowhere(why):
-                return Content.nothing(why)
-
-
-def _constant_value(found: Any, size: int) -> Location:
-    if found is None:
-        return Nowhere()
-    value = found.value
-    if isinstance(value, int):
-        return Computed(value & (1 << 8 * max(size, 1)) - 1, max(size, 1))
-    data = value if isinstance(value, bytes) else bytes(value)
-    if found.form.startswith(("DW_FORM_str", "DW_FORM_line_str")):
-        data += b"\0"
-    return Computed(int.from_bytes(data[:size], "little"), size)

@@ -10,7 +10,9 @@ import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
+
+from elftools.dwarf.compileunit import CompileUnit
+from elftools.dwarf.die import DIE
 
 from vmdbg.dwarf.attributes import name_of
 from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
@@ -32,12 +34,12 @@ class NameSearch:
 
     def __init__(self, file: DebugFile) -> None:
         self._file = file
-        self._units: dict[int, dict[str, list[Any]]] = {}
-        self._types: dict[tuple[str, frozenset[str]], Any] = {}
-        self._variables: dict[str, Any] = {}
+        self._units: dict[int, dict[str, list[DIE]]] = {}
+        self._types: dict[tuple[str, frozenset[str]], DIE | None] = {}
+        self._variables: dict[str, DIE | None] = {}
         self._starts: list[int] | None = None
 
-    def type(self, name: str, tags: frozenset[str], near: Any = None) -> Any:
+    def type(self, name: str, tags: frozenset[str], near: CompileUnit | None = None) -> DIE | None:
         """The entry that defines a type, of the unit `near` if that has one; None."""
         if near is not None and (found := self._type_in(near, name, tags)) is not None:
             return found
@@ -47,7 +49,7 @@ class NameSearch:
             self._types[key] = next((one for one in candidates if one is not None), None)
         return self._types[key]
 
-    def variable_at(self, name: str, address: int) -> Any:
+    def variable_at(self, name: str, address: int) -> DIE | None:
         """The entry that defines a variable whose symbol is at an address; None."""
         info = self._file.section(".debug_info")
         if not isinstance(info, Window) or self._is_small(info):
@@ -58,13 +60,13 @@ class NameSearch:
             self._variables[name] = next((one for one in candidates if one is not None), None)
         return self._variables[name]
 
-    def _variable(self, name: str) -> Any:
+    def _variable(self, name: str) -> DIE | None:
         if name not in self._variables:
             candidates = (self._variable_in(unit, name) for unit in self._file.units())
             self._variables[name] = next((one for one in candidates if one is not None), None)
         return self._variables[name]
 
-    def base_type(self, is_wanted: Callable[[str], bool], near: Any = None) -> Any:
+    def base_type(self, is_wanted: Callable[[str], bool], near: CompileUnit | None = None) -> DIE | None:
         """A base type by its name, of the unit `near` or of one of the first that have any; None."""
         for unit in [near] if near is not None else islice(self._file.units(), MOST_UNITS):
             for name, entries in self._names_of(unit).items():
@@ -72,20 +74,20 @@ class NameSearch:
                     return entries[0]
         return None
 
-    def _type_in(self, unit: Any, name: str, tags: frozenset[str]) -> Any:
+    def _type_in(self, unit: CompileUnit, name: str, tags: frozenset[str]) -> DIE | None:
         for die in self._names_of(unit).get(name, ()):
             if die.tag in tags and "DW_AT_declaration" not in die.attributes:
                 return die
         return None
 
-    def _variable_in(self, unit: Any, name: str) -> Any:
+    def _variable_in(self, unit: CompileUnit, name: str) -> DIE | None:
         for die in self._names_of(unit).get(name, ()):
             defined = "DW_AT_location" in die.attributes or "DW_AT_const_value" in die.attributes
             if die.tag == "DW_TAG_variable" and defined:
                 return die
         return None
 
-    def _names_of(self, unit: Any) -> dict[str, list[Any]]:
+    def _names_of(self, unit: CompileUnit) -> dict[str, list[DIE]]:
         known = self._units.get(unit.cu_offset)
         if known is None:
             known = {}
@@ -100,7 +102,7 @@ class NameSearch:
     def _is_small(self, info: Window) -> bool:
         return info.size < 1 << 24
 
-    def _units_with(self, name: str) -> Iterator[Any]:
+    def _units_with(self, name: str) -> Iterator[CompileUnit]:
         info = self._file.section(".debug_info")
         if not isinstance(info, Window) or self._is_small(info):
             yield from self._file.units()
@@ -122,7 +124,7 @@ class NameSearch:
         if len(raw) <= 5:
             yield from info.find_all(raw)
 
-    def _units_at(self, info: Window, places: Iterator[int]) -> Iterator[Any]:
+    def _units_at(self, info: Window, places: Iterator[int]) -> Iterator[CompileUnit]:
         if self._starts is None:
             self._starts = [offset for offset, _ in unit_heads(info)]
         seen: set[int] = set()
@@ -133,7 +135,7 @@ class NameSearch:
                 yield self._file.info.get_CU_at(self._starts[index])
 
 
-def _named(parent: Any, depth: int) -> Iterator[Any]:
+def _named(parent: DIE, depth: int) -> Iterator[DIE]:
     for child in parent.iter_children():
         if child.tag in _TYPES or child.tag == "DW_TAG_variable":
             yield child

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from elftools.common.utils import struct_parse
-from elftools.dwarf.dwarf_expr import DWARFExprParser
+from elftools.dwarf.dwarf_expr import DWARFExprOp, DWARFExprParser
 from elftools.dwarf.structs import DWARFStructs
 
-Operations = tuple[Any, ...]
+Operations = tuple[DWARFExprOp, ...]
 """pyelftools' DWARFExprOp: op_name, args, offset."""
 _CONSTX, _ADDRX, _REINTERPRET = 0xA2, 0xA1, 0xA9
 _NAMES = {_CONSTX: "DW_OP_constx", _ADDRX: "DW_OP_addrx", _REINTERPRET: "DW_OP_reinterpret"}
@@ -32,7 +31,7 @@ def operations(expression: bytes, address_size: int, offset_size: int = 4, versi
     return tuple(_parser(address_size, offset_size, version).parse_expr(expression))
 
 
-def name_of(operation: Any) -> str:
+def name_of(operation: DWARFExprOp) -> str:
     """Without `DW_OP_` and `GNU_`: the GNU forms mean what the standard made of them."""
     name = str(_NAMES.get(operation.op, operation.op_name))
     return name.removeprefix("DW_OP_").removeprefix("GNU_")

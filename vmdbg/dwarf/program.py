@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import io
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
+
+from elftools.dwarf.compileunit import CompileUnit
+from elftools.dwarf.die import DIE
 
 from vmdbg.c.spelling import Spelling, integer_key
+from vmdbg.dwarf.attributes import tag_of
 from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
-from vmdbg.dwarf.frame_table import Description, FrameTable
+from vmdbg.dwarf.frame_rules import Description
+from vmdbg.dwarf.frame_table import FrameTable
+from vmdbg.dwarf.location_lists import LocationLists
 from vmdbg.dwarf.name_search import NameSearch
 from vmdbg.dwarf.scopes import Functions, Scope, Variable
 from vmdbg.dwarf.types import DwarfType, TypeContext
@@ -41,8 +47,7 @@ class Program:
         self.address_size = file.address_size
         self.names = NameSearch(file)
         self.types = TypeContext(file.address_size, self._definition)
-        self.chosen: dict[tuple[int | None, ...], bytes | None] = {}
-        """What of a location list holds at an address."""
+        self.locations = LocationLists(file)
         self._functions = Functions(file)
         self._variables: dict[tuple[int | str, ...], Variable | None] = {}
         self._files: dict[int, dict[int, str]] = {}
@@ -58,12 +63,12 @@ class Program:
 
     def variable_in(self, scope: Scope, name: str) -> Variable | None:
         """What a name means in a scope."""
-        key = (*(block.offset for block in scope.blocks), name)
+        key: tuple[int | str, ...] = (*(block.offset for block in scope.blocks), name)
         if key not in self._variables:
             self._variables[key] = scope.find(name)
         return self._variables[key]
 
-    def unit_at(self, address: int) -> Any:
+    def unit_at(self, address: int) -> CompileUnit | None:
         try:
             return self.file.unit_at(address)
         except (*DAMAGE, UserError):
@@ -90,8 +95,10 @@ class Program:
             return None
         return None
 
-    def file_name(self, unit: Any, number: int) -> str:
-        """A file of the source by its number in a unit."""
+    def file_name(self, unit: CompileUnit | None, number: int) -> str:
+        """A file of the source by its number in a unit; "" if nothing says."""
+        if unit is None:
+            return ""
         names = self._files.get(unit.cu_offset)
         if names is None:
             try:
@@ -104,12 +111,12 @@ class Program:
 
     def _definition(self, declared: DwarfType) -> DwarfType | None:
         """Of a struct that a unit only declares."""
-        if not declared.name:
+        if not declared.name or declared.die is None:
             return None
-        die = self.names.type(declared.name, frozenset({declared.die.tag}))
+        die = self.names.type(declared.name, frozenset({tag_of(declared.die)}))
         return self.types.type(die) if die is not None else None
 
-    def type_named(self, name: str, tags: frozenset[str], near: Any = None) -> DwarfType | None:
+    def type_named(self, name: str, tags: frozenset[str], near: CompileUnit | None = None) -> DwarfType | None:
         """A type by its name: of the unit `near` first. Only what is defined counts."""
         try:
             die = self.names.type(name, tags, near)
@@ -117,7 +124,7 @@ class Program:
             return None
         return self.types.type(die) if die is not None else None
 
-    def type_spelled(self, spelling: Spelling, near: Any = None) -> DwarfType | None:
+    def type_spelled(self, spelling: Spelling, near: CompileUnit | None = None) -> DwarfType | None:
         """What the name in a spelling means, of the unit `near` first; None if the file does not say."""
         if not spelling.tag and spelling.name == "void":
             return self.types.type(None)
@@ -129,7 +136,7 @@ class Program:
                 return found
         return None
 
-    def _integer(self, key: str, near: Any) -> DwarfType | None:
+    def _integer(self, key: str, near: CompileUnit | None) -> DwarfType | None:
         """C's own integers have the same sizes in every unit: any that has one will do."""
         try:
             die = self.names.base_type(lambda name: integer_key(name) == key, near)
@@ -137,7 +144,7 @@ class Program:
             return None
         return self.types.type(die) if die is not None else None
 
-    def variable_at(self, name: str, address: int) -> Any:
+    def variable_at(self, name: str, address: int) -> DIE | None:
         """The entry of a variable outside of functions by its name and the address of its symbol, or None."""
         try:
             return self.names.variable_at(name, address)

@@ -6,7 +6,9 @@ supplement, 3.2.3).
 
 from __future__ import annotations
 
-from typing import Any
+from elftools.dwarf.compileunit import CompileUnit
+from elftools.dwarf.die import DIE
+from elftools.dwarf.dwarfinfo import DWARFInfo
 
 from vmdbg.c.types import AGGREGATES, CType, Kind
 from vmdbg.dwarf.types import DwarfType, TypeContext
@@ -16,7 +18,7 @@ ARGUMENT_REGISTERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _LARGEST_IN_REGISTERS = 16
 
 
-def prologue_end(info: Any, unit: Any, start: int) -> int:
+def prologue_end(info: DWARFInfo, unit: CompileUnit, start: int) -> int:
     """Where the code of a function's second line begins, or the line that the compiler marks; `start` if none does."""
     program = info.line_program_for_CU(unit)
     found = start
@@ -31,7 +33,7 @@ def prologue_end(info: Any, unit: Any, start: int) -> int:
     return int(found)
 
 
-def registers_at_entry(types: TypeContext, function: Any, parameter: Any) -> tuple[str, ...]:
+def registers_at_entry(types: TypeContext, function: DIE, parameter: DIE) -> tuple[str, ...]:
     """Which registers a parameter comes in; none if it comes otherwise, or if that cannot be told."""
     returned = types.type_of(function).strip()
     left = list(ARGUMENT_REGISTERS)

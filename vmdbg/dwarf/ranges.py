@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from elftools.dwarf.compileunit import CompileUnit
+from elftools.dwarf.die import DIE
 from elftools.dwarf.ranges import BaseAddressEntry
+from elftools.dwarf.typeunit import TypeUnit
 
 Range = tuple[int, int]
+Unit = CompileUnit | TypeUnit
 
 
-def entry_ranges(die: Any) -> list[Range]:
+def entry_ranges(die: DIE) -> list[Range]:
     """[start, end) in the order of the file. Raises what DAMAGE lists."""
     attributes = die.attributes
     if "DW_AT_ranges" in attributes:
@@ -23,13 +25,13 @@ def entry_ranges(die: Any) -> list[Range]:
     return [(low, high.value if high.form.startswith(("DW_FORM_addr", "DW_FORM_GNU_addr")) else low + high.value)]
 
 
-def _listed(die: Any) -> list[Range]:
+def _listed(die: DIE) -> list[Range]:
     lists = die.dwarfinfo.range_lists()
     if lists is None:
         return []
     base = unit_base(die.cu)
     found = []
-    for entry in lists.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, die.cu):
+    for entry in lists.get_range_list_at_offset(die.attributes["DW_AT_ranges"].value, _compile_unit(die)):
         if isinstance(entry, BaseAddressEntry):
             base = entry.base_address
         else:
@@ -38,7 +40,12 @@ def _listed(die: Any) -> list[Range]:
     return found
 
 
-def unit_base(unit: Any) -> int:
+def _compile_unit(die: DIE) -> CompileUnit | None:
+    """Whose DW_AT_rnglists_base counts."""
+    return die.cu if isinstance(die.cu, CompileUnit) else None
+
+
+def unit_base(unit: Unit) -> int:
     """What offsets in its lists are counted from."""
     low = unit.get_top_DIE().attributes.get("DW_AT_low_pc")
     return int(low.value) if low is not None else 0

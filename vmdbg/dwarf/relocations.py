@@ -7,9 +7,11 @@ has them translates (vmdbg.symbols.placement). Source: System V ABI, Relocation;
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import Section
 
 FIRST_ADDRESS = 0x1000
 """None is at 0, which means nothing in DWARF."""
@@ -32,7 +34,7 @@ class PlacedSection:
     size: int
 
 
-def layout(elf: Any) -> tuple[PlacedSection, ...]:
+def layout(elf: ELFFile) -> tuple[PlacedSection, ...]:
     """Of an ET_REL file."""
     placed, address = [], FIRST_ADDRESS
     for index, section in enumerate(elf.iter_sections()):
@@ -42,19 +44,20 @@ def layout(elf: Any) -> tuple[PlacedSection, ...]:
     return tuple(placed)
 
 
-def is_relocatable(elf: Any) -> bool:
+def is_relocatable(elf: ELFFile) -> bool:
     """Only such a file has relocations to apply: a linker that keeps them has applied them (ld --emit-relocs)."""
     return bool(elf["e_type"] == "ET_REL")
 
 
-def relocated(elf: Any, section: Any, data: bytes, sections: tuple[PlacedSection, ...]) -> bytes:
+def relocated(elf: ELFFile, section: Section, data: bytes, sections: tuple[PlacedSection, ...]) -> bytes:
     """The contents of a section with its relocations applied. Unknown kinds are left as they are."""
     table = elf.get_section_by_name(f".rela{section.name}") or elf.get_section_by_name(f".rel{section.name}")
     if table is None:
         return data
     places = {one.index: one.address for one in sections}
     value_of = _symbol_values(elf, elf.get_section(table["sh_link"]), places)
-    own = places.get(elf.get_section_index(section.name), 0)
+    index = elf.get_section_index(section.name)
+    own = places.get(index, 0) if index is not None else 0
     changed = bytearray(data)
     is_64 = elf.elfclass == 64
     forms, relative = (_FORMS_64, _PLACE_64) if is_64 else (_FORMS_32, _PLACE_32)
@@ -69,7 +72,7 @@ def relocated(elf: Any, section: Any, data: bytes, sections: tuple[PlacedSection
     return bytes(changed)
 
 
-def _symbol_values(elf: Any, table: Any, places: dict[int, int]) -> Callable[[int], int]:
+def _symbol_values(elf: ELFFile, table: Section, places: dict[int, int]) -> Callable[[int], int]:
     raw = table.data()
     if elf.elfclass == 64:
         entries = [(section, value) for _, _, _, section, value, _ in struct.iter_unpack("<IBBHQQ", raw)]
@@ -83,7 +86,7 @@ def _symbol_values(elf: Any, table: Any, places: dict[int, int]) -> Callable[[in
     return value
 
 
-def _entries(table: Any, is_64: bool) -> Any:
+def _entries(table: Section, is_64: bool) -> Iterator[tuple[int, int, int, int | None]]:
     """Offset, symbol, kind and addend (None: it is in place)."""
     raw, is_rela = table.data(), table["sh_type"] == "SHT_RELA"
     if is_64:

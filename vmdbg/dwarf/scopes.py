@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+
+from elftools.dwarf.compileunit import CompileUnit
+from elftools.dwarf.die import DIE
 
 from vmdbg.dwarf.attributes import attribute, key, name_of, with_origins
 from vmdbg.dwarf.debug_file import DebugFile
@@ -25,7 +27,7 @@ class Variable:
     """A variable or parameter as it is declared in a scope."""
 
     name: str
-    die: Any
+    die: DIE
     is_parameter: bool
 
     @property
@@ -41,8 +43,8 @@ class Scope:
     `blocks` are the entries around the address, the innermost first, `die` last.
     """
 
-    die: Any
-    blocks: tuple[Any, ...]
+    die: DIE
+    blocks: tuple[DIE, ...]
 
     @property
     def is_inlined(self) -> bool:
@@ -106,7 +108,7 @@ class Functions:
         function = self._function_at(unit, address) if unit is not None else None
         return tuple(_scopes(function, address)) if function is not None else ()
 
-    def _function_at(self, unit: Any, address: int) -> Any:
+    def _function_at(self, unit: CompileUnit, address: int) -> DIE | None:
         ranges, longest = self._index(unit)
         best: tuple[int, int] | None = None
         for index in range(bisect_right(ranges, (address, 1 << 64, 0)) - 1, -1, -1):
@@ -117,7 +119,7 @@ class Functions:
                 best = end - start, offset
         return unit.get_DIE_from_refaddr(best[1]) if best is not None else None
 
-    def _index(self, unit: Any) -> tuple[list[tuple[int, int, int]], int]:
+    def _index(self, unit: CompileUnit) -> tuple[list[tuple[int, int, int]], int]:
         known = self._units.get(unit.cu_offset)
         if known is None:
             found = [(start, end, die.offset) for die in functions_of(unit) for start, end in entry_ranges(die)]
@@ -127,12 +129,12 @@ class Functions:
         return known
 
 
-def functions_of(unit: Any) -> Iterator[Any]:
+def functions_of(unit: CompileUnit) -> Iterator[DIE]:
     """Every function with code, those in namespaces and classes too."""
     yield from _functions_below(unit.get_top_DIE(), MAX_DEPTH)
 
 
-def _functions_below(parent: Any, depth: int) -> Iterator[Any]:
+def _functions_below(parent: DIE, depth: int) -> Iterator[DIE]:
     for child in parent.iter_children():
         if child.tag == "DW_TAG_subprogram":
             if "DW_AT_low_pc" in child.attributes or "DW_AT_ranges" in child.attributes:
@@ -142,7 +144,7 @@ def _functions_below(parent: Any, depth: int) -> Iterator[Any]:
             yield from _functions_below(child, depth - 1)
 
 
-def _nested(function: Any, depth: int) -> Iterator[Any]:
+def _nested(function: DIE, depth: int) -> Iterator[DIE]:
     """Functions in a function, as GNU C and Pascal have them."""
     if not depth:
         return
@@ -152,9 +154,9 @@ def _nested(function: Any, depth: int) -> Iterator[Any]:
             yield from _nested(child, depth - 1)
 
 
-def _scopes(function: Any, address: int) -> Iterator[Scope]:
+def _scopes(function: DIE, address: int) -> Iterator[Scope]:
     """The innermost first."""
-    found: list[tuple[Any, list[Any]]] = [(function, [function])]
+    found: list[tuple[DIE, list[DIE]]] = [(function, [function])]
     inside = function
     for _ in range(MAX_DEPTH):
         child = _child_at(inside, address)
@@ -168,7 +170,7 @@ def _scopes(function: Any, address: int) -> Iterator[Scope]:
         yield Scope(die, tuple(blocks))
 
 
-def _child_at(parent: Any, address: int) -> Any:
+def _child_at(parent: DIE, address: int) -> DIE | None:
     for child in parent.iter_children():
         is_scope = child.tag in _BLOCKS or child.tag == "DW_TAG_inlined_subroutine"
         if is_scope and covers(entry_ranges(child), address):
@@ -176,7 +178,7 @@ def _child_at(parent: Any, address: int) -> Any:
     return None
 
 
-def _variables(block: Any) -> list[Variable]:
+def _variables(block: DIE) -> list[Variable]:
     """In the order of the source; those that the compiler left out of a copy are taken from what it is a copy of."""
     own = [child for child in block.iter_children() if child.tag in _VARIABLES]
     copied = _copied(block, MAX_DEPTH)
@@ -190,7 +192,7 @@ def _variables(block: Any) -> list[Variable]:
     return [one for one in found if one.name]
 
 
-def _copied(block: Any, depth: int) -> set[tuple[int, int]]:
+def _copied(block: DIE, depth: int) -> set[tuple[int, int]]:
     """What the variables of a block, and of those in it, are copies of."""
     found: set[tuple[int, int]] = set()
     for child in block.iter_children():
@@ -201,6 +203,6 @@ def _copied(block: Any, depth: int) -> set[tuple[int, int]]:
     return found
 
 
-def _number(die: Any, name: str) -> int | None:
+def _number(die: DIE, name: str) -> int | None:
     found = die.attributes.get(name)
     return int(found.value) if found is not None and isinstance(found.value, int) else None

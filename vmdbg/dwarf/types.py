@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+
+from elftools.dwarf.die import DIE
 
 from vmdbg.c.types import (
     AGGREGATES,
@@ -18,24 +19,11 @@ from vmdbg.c.types import (
     Kind,
     NoSuchTypeError,
 )
-from vmdbg.dwarf.attributes import block, constant, name_of, referred
+from vmdbg.dwarf.attributes import constant, name_of, referred
 from vmdbg.dwarf.debug_file import DAMAGE
-from vmdbg.dwarf.operations import name_of as operation_name
-from vmdbg.dwarf.operations import operations
+from vmdbg.dwarf.type_entries import elements, kind_of, member_offset, word_of
 
 MAX_MEMBERS = 1 << 14
-_TAGS = {
-    "DW_TAG_pointer_type": Kind.POINTER, "DW_TAG_reference_type": Kind.POINTER,
-    "DW_TAG_rvalue_reference_type": Kind.POINTER, "DW_TAG_array_type": Kind.ARRAY,
-    "DW_TAG_structure_type": Kind.STRUCT, "DW_TAG_class_type": Kind.STRUCT, "DW_TAG_interface_type": Kind.STRUCT,
-    "DW_TAG_union_type": Kind.UNION, "DW_TAG_enumeration_type": Kind.ENUM, "DW_TAG_typedef": Kind.TYPEDEF,
-    "DW_TAG_template_alias": Kind.TYPEDEF, "DW_TAG_const_type": Kind.CONST, "DW_TAG_volatile_type": Kind.VOLATILE,
-    "DW_TAG_restrict_type": Kind.RESTRICT, "DW_TAG_atomic_type": Kind.TYPE_TAG, "DW_TAG_immutable_type": Kind.TYPE_TAG,
-    "DW_TAG_packed_type": Kind.TYPE_TAG, "DW_TAG_shared_type": Kind.TYPE_TAG,
-    "DW_TAG_subroutine_type": Kind.PROTOTYPE, "DW_TAG_subprogram": Kind.PROTOTYPE, "DW_TAG_base_type": Kind.INT,
-    "DW_TAG_ptr_to_member_type": Kind.INT, "DW_TAG_subrange_type": Kind.TYPEDEF,
-}  # fmt: skip
-_WORDS = {Kind.STRUCT: "struct ", Kind.UNION: "union ", Kind.ENUM: "enum "}
 _C_LANGUAGES = frozenset({0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x8001})
 _BOOLEAN, _COMPLEX, _FLOAT, _SIGNED, _SIGNED_CHAR, _UNSIGNED_CHAR, _UTF = 2, 3, 4, 5, 6, 8, 0x10
 _BOUNDS = ("DW_TAG_subrange_type", "DW_TAG_enumeration_type")
@@ -57,7 +45,7 @@ class TypeContext:
     resolve: Resolve = _unresolved
     known: dict[tuple[int, int, int], DwarfType] = field(default_factory=dict)
 
-    def type(self, die: Any, dimension: int = 0) -> DwarfType:
+    def type(self, die: DIE | None, dimension: int = 0) -> DwarfType:
         """Of an entry; None is void."""
         key = (id(die.stream), die.offset, dimension) if die is not None else (0, 0, 0)
         found = self.known.get(key)
@@ -65,7 +53,7 @@ class TypeContext:
             found = self.known[key] = DwarfType(self, die, dimension=dimension)
         return found
 
-    def type_of(self, die: Any) -> DwarfType:
+    def type_of(self, die: DIE) -> DwarfType:
         """The type that an entry has. Raises what DAMAGE lists."""
         return self.type(referred(die, "DW_AT_type"))
 
@@ -74,7 +62,13 @@ class DwarfType(CType):
     """vmdbg.c.types.CType of an entry; of `target` made up if there is none: a pointer, or an array of `length`."""
 
     def __init__(
-        self, context: TypeContext, die: Any, *, dimension: int = 0, target: DwarfType | None = None, length: int = -1
+        self,
+        context: TypeContext,
+        die: DIE | None,
+        *,
+        dimension: int = 0,
+        target: DwarfType | None = None,
+        length: int = -1,
     ) -> None:
         self.context = context
         self.die = die
@@ -82,13 +76,20 @@ class DwarfType(CType):
         self._target = target
         self._length = length
 
+    @property
+    def _entry(self) -> DIE:
+        """Of a type that is not made up. Raises NoSuchTypeError."""
+        if self.die is None:
+            raise NoSuchTypeError(f"{self} is made up: no entry tells of it")
+        return self.die
+
     @cached_property
     def kind(self) -> Kind:
         if self._target is not None:
             return Kind.POINTER if self._length < 0 else Kind.ARRAY
         if self.die is None:
             return Kind.VOID
-        kind = _TAGS.get(self.die.tag, Kind.VOID)
+        kind = kind_of(self.die)
         if kind is Kind.INT and self._encoding in _FLOATS:
             return Kind.FLOAT
         if kind in (*AGGREGATES, Kind.ENUM) and "DW_AT_declaration" in self.die.attributes:
@@ -110,12 +111,11 @@ class DwarfType(CType):
         """As C spells it; other languages do without."""
         if self._target is not None or self.die is None or not self._is_c:
             return ""
-        kind = _TAGS.get(self.die.tag, Kind.VOID)
-        return _WORDS.get(kind, "")
+        return word_of(self.die)
 
     @property
     def _is_c(self) -> bool:
-        language = constant(self.die.cu.get_top_DIE(), "DW_AT_language")
+        language = constant(self._entry.cu.get_top_DIE(), "DW_AT_language")
         return language is None or language in _C_LANGUAGES
 
     def complete(self) -> DwarfType:
@@ -166,9 +166,9 @@ class DwarfType(CType):
         return self.context.address_size if pointer else 0
 
     @cached_property
-    def _bounds(self) -> list[Any]:
+    def _bounds(self) -> list[DIE]:
         """The subranges of an array, the outermost first."""
-        return [one for one in self.die.iter_children() if one.tag in _BOUNDS]
+        return [one for one in self._entry.iter_children() if one.tag in _BOUNDS]
 
     @cached_property
     def element(self) -> DwarfType:
@@ -178,7 +178,7 @@ class DwarfType(CType):
         if kind is Kind.ARRAY and self._dimension + 1 < len(self._bounds):
             return self.context.type(self.die, self._dimension + 1)
         if kind in (Kind.ARRAY, Kind.POINTER, Kind.TYPEDEF) or kind in QUALIFIERS:
-            return self.context.type_of(self.die)
+            return self.context.type_of(self._entry)
         raise NoSuchTypeError(f"{self} is neither a pointer nor an array")
 
     @cached_property
@@ -187,10 +187,10 @@ class DwarfType(CType):
         if self._target is not None:
             return self._length
         bound = self.bound
-        return 0 if bound is None else _elements(bound) or 0
+        return 0 if bound is None else elements(bound) or 0
 
     @property
-    def bound(self) -> Any:
+    def bound(self) -> DIE | None:
         """The subrange of an array's first dimension, or None."""
         return self._bounds[self._dimension] if self._dimension < len(self._bounds) else None
 
@@ -205,7 +205,7 @@ class DwarfType(CType):
 
     @property
     def _underlying(self) -> DwarfType | None:
-        die = referred(self.die, "DW_AT_type")
+        die = referred(self._entry, "DW_AT_type")
         return self.context.type(die) if die is not None else None
 
     @property
@@ -229,7 +229,7 @@ class DwarfType(CType):
     @cached_property
     def _fields(self) -> list[tuple[str, Field]]:
         found = []
-        for child in self.die.iter_children():
+        for child in self._entry.iter_children():
             is_static = "DW_AT_external" in child.attributes or "DW_AT_declaration" in child.attributes
             if child.tag not in ("DW_TAG_member", "DW_TAG_inheritance") or is_static:
                 continue
@@ -240,14 +240,14 @@ class DwarfType(CType):
                 break
         return found
 
-    def _field(self, child: Any) -> Field | None:
+    def _field(self, child: DIE) -> Field | None:
         """None for one whose place depends on the object, as virtual bases have it."""
         type_ = self.context.type_of(child)
         bits = constant(child, "DW_AT_bit_size") or 0
         from_start = constant(child, "DW_AT_data_bit_offset")
         if from_start is not None:
             return Field(type_, from_start, bits)
-        offset = _member_offset(child, self.context.address_size)
+        offset = member_offset(child, self.context.address_size)
         if offset is None:
             return None
         from_top = constant(child, "DW_AT_bit_offset")
@@ -264,7 +264,7 @@ class DwarfType(CType):
     @cached_property
     def _enumerators(self) -> list[Enumerator]:
         found = []
-        for child in self.die.iter_children():
+        for child in self._entry.iter_children():
             value = constant(child, "DW_AT_const_value")
             if child.tag == "DW_TAG_enumerator" and value is not None:
                 found.append(Enumerator(name_of(child), value))
@@ -275,7 +275,7 @@ class DwarfType(CType):
         stripped = self.strip()
         if stripped.kind is not Kind.PROTOTYPE:
             raise NoSuchTypeError(f"{self} is no function")
-        return self.context.type_of(stripped.die)
+        return self.context.type_of(stripped._entry)
 
     @property
     def signature(self) -> Sequence[tuple[str, DwarfType | None]]:
@@ -283,7 +283,7 @@ class DwarfType(CType):
         if stripped.kind is not Kind.PROTOTYPE:
             raise NoSuchTypeError(f"{self} is no function")
         found: list[tuple[str, DwarfType | None]] = []
-        for child in stripped.die.iter_children():
+        for child in stripped._entry.iter_children():
             if child.tag == "DW_TAG_formal_parameter":
                 found.append((name_of(child), self.context.type_of(child)))
             elif child.tag == "DW_TAG_unspecified_parameters":
@@ -295,31 +295,3 @@ class DwarfType(CType):
 
     def array(self, count: int) -> DwarfType:
         return DwarfType(self.context, None, target=self, length=count)
-
-
-def _elements(bound: Any) -> int | None:
-    """Of a subrange that says so in numbers."""
-    if bound.tag == "DW_TAG_enumeration_type":
-        return sum(1 for one in bound.iter_children() if one.tag == "DW_TAG_enumerator")
-    count = constant(bound, "DW_AT_count")
-    if count is not None:
-        return count
-    upper, lower = constant(bound, "DW_AT_upper_bound"), constant(bound, "DW_AT_lower_bound") or 0
-    if upper is None:
-        return None
-    full = (1 << 64) - 1
-    return 0 if upper in (full, full >> 32, -1) else max(0, upper - lower + 1)
-
-
-def _member_offset(child: Any, address_size: int) -> int | None:
-    """In bytes: DW_AT_data_member_location is a number, or an expression that adds one."""
-    found = child.attributes.get("DW_AT_data_member_location")
-    if found is None:
-        return 0
-    expression = block(found)
-    if expression is None:
-        return int(found.value) if isinstance(found.value, int) else None
-    steps = operations(expression, address_size)
-    if len(steps) == 1 and operation_name(steps[0]) == "plus_uconst":
-        return int(steps[0].args[0])
-    return None

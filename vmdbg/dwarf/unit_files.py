@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from elftools.dwarf.compileunit import CompileUnit
+from elftools.dwarf.lineprogram import LineProgram
 
 
-def unit_file_names(unit: Any, program: Any) -> dict[int, str]:
+def unit_file_names(unit: CompileUnit, program: LineProgram) -> dict[int, str]:
     """File numbers to paths: they count from 1 up to DWARF 4, from 0 in DWARF 5."""
     header = program.header
     old = header["version"] < 5
@@ -22,5 +23,5 @@ def unit_file_names(unit: Any, program: Any) -> dict[int, str]:
     return names
 
 
-def _text(value: Any) -> str:
+def _text(value: bytes | str) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -48,7 +48,7 @@ def units_named(file: DebugFile, info: Window, name: str) -> list[int]:
 
 def _whole_strings(file: DebugFile, name: str) -> list[int]:
     """Beginnings of the strings that are a path ending in `name`."""
-    found = []
+    found: list[int] = []
     for table_name in _STRINGS:
         table = file.section(table_name)
         if isinstance(table, Window):

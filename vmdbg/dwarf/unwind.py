@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vmdbg.c.content import NotAvailableError
-from vmdbg.dwarf.frame_table import (
+from vmdbg.dwarf.frame_rules import (
     AtExpression,
     AtOffset,
     CfaRegister,

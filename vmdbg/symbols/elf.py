@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any
+
+from elftools.elf.sections import Section
 
 from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
 from vmdbg.errors import UserError
@@ -58,7 +59,7 @@ def _columns(file: DebugFile) -> Columns:
     return made
 
 
-def _table(file: DebugFile) -> Any:
+def _table(file: DebugFile) -> Section | None:
     for name in (".symtab", ".dynsym"):
         section = file.elf.get_section_by_name(name)
         if section is not None and section["sh_type"] in ("SHT_SYMTAB", "SHT_DYNSYM"):
@@ -66,7 +67,7 @@ def _table(file: DebugFile) -> Any:
     return None
 
 
-def _entries(file: DebugFile, table: Any, strings: Any) -> Iterator[Entry]:
+def _entries(file: DebugFile, table: Section, strings: Section) -> Iterator[Entry]:
     flags = [section["sh_flags"] for section in file.elf.iter_sections()]
     bases = {section.index: section.address for section in file.sections}
     names: bytes = strings.data()
@@ -83,7 +84,7 @@ def _entries(file: DebugFile, table: Any, strings: Any) -> Iterator[Entry]:
         yield Entry(name, value + bases.get(index, 0), size, letter.upper() if info >> 4 else letter)
 
 
-def _rows(file: DebugFile, table: Any) -> Iterator[tuple[int, int, int, int, int]]:
+def _rows(file: DebugFile, table: Section) -> Iterator[tuple[int, int, int, int, int]]:
     """Name, value, size, info and section of each symbol."""
     order = "<" if file.elf.little_endian else ">"
     form = struct.Struct(order + ("IBBHQQ" if file.elf.elfclass == 64 else "IIIBBH"))

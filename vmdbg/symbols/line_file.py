@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
 import xxhash
+from elftools.dwarf.compileunit import CompileUnit
 
 from vmdbg.dwarf.debug_file import DAMAGE, SMALL, DebugFile
 from vmdbg.dwarf.unit_files import unit_file_names
@@ -99,7 +99,7 @@ class LineFile:
             return LineTable()
         return table
 
-    def _cache_name(self, unit: Any) -> str:
+    def _cache_name(self, unit: CompileUnit) -> str:
         """ "" for a file that is small enough to be read anew."""
         assert self._file is not None
         lines = self._file.section(".debug_line")

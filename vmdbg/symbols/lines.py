@@ -7,7 +7,10 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from elftools.dwarf.compileunit import CompileUnit
+from elftools.dwarf.dwarfinfo import DWARFInfo
+from elftools.dwarf.lineprogram import LineState
 
 from vmdbg.dwarf.unit_files import unit_file_names
 
@@ -124,13 +127,13 @@ def same_file(known: str, asked: str) -> bool:
     return known == asked or known.endswith("/" + asked)
 
 
-def unit_ranges(dwarf: Any, unit: Any) -> Iterator[LineRange]:
+def unit_ranges(dwarf: DWARFInfo, unit: CompileUnit) -> Iterator[LineRange]:
     """The rows of one compilation unit's line-number program as ranges of code."""
     program = dwarf.line_program_for_CU(unit)
     if program is None:
         return
     names = unit_file_names(unit, program)
-    before = None
+    before: LineState | None = None
     for entry in program.get_entries():
         state = entry.state
         if state is None or (before is not None and not state.end_sequence and _says_less(state, before)):
@@ -141,9 +144,9 @@ def unit_ranges(dwarf: Any, unit: Any) -> Iterator[LineRange]:
         before = None if state.end_sequence else state
 
 
-def _says_less(state: Any, before: Any) -> bool:
+def _says_less(state: LineState, before: LineState) -> bool:
     """Code of no line in particular goes with the line before, so that steps pass over it.
 
     Of several lines that begin at one address the last that is a statement counts.
     """
-    return state.line == 0 or (state.address == before.address and before.is_stmt and not state.is_stmt)
+    return state.line == 0 or (state.address == before.address and bool(before.is_stmt) and not state.is_stmt)
