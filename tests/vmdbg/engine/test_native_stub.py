@@ -1,51 +1,70 @@
-"""The types that Python sees of the native part are those of its header."""
+"""The types that Python sees of the native part are those of its headers, which cffi has read."""
 
 from __future__ import annotations
 
 import ast
-import re
+from typing import Any
 
 from tests.guests.build import REPOSITORY
 from vmdbg.engine.native import _native
 
-NATIVE = REPOSITORY / "vmdbg" / "engine" / "native"
-HEADER = (NATIVE / "interface.h").read_text()
-CLASSES = {
-    node.name: node for node in ast.parse((NATIVE / "_native.pyi").read_text()).body if isinstance(node, ast.ClassDef)
-}
+ffi, lib = _native.ffi, _native.lib
+STUB = REPOSITORY / "vmdbg" / "engine" / "native" / "_native.pyi"
+CLASSES = {node.name: node for node in ast.parse(STUB.read_text()).body if isinstance(node, ast.ClassDef)}
+SHAPES = {"Pointer", "Numbers", "Rows", "Items", "Library"}
+"""Classes of the stub that stand for no structure."""
+METHODS = {node.name: node for node in CLASSES["Library"].body if isinstance(node, ast.FunctionDef)}
 
 
-def _fields(name: str) -> set[str]:
+def _fields(name: str) -> dict[str, str]:
     return {
-        node.target.id
+        node.target.id: ast.unparse(node.annotation)
         for node in CLASSES[name].body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
 
 
-def test_structures_have_the_fields_of_the_header() -> None:
-    structures = re.findall(r"typedef struct(?: Vm)? \{(.*?)\} (\w+);", HEADER, re.DOTALL)
+def _shape(ctype: Any) -> str:  # cffi's own, which has no types
+    """How the stub writes a field of this type."""
+    match ctype.kind:
+        case "primitive":
+            return "int"
+        case "struct":
+            return str(ctype.cname)
+        case "array" | "pointer":
+            inner = _shape(ctype.item)
+            whole_struct = ctype.kind == "pointer" and inner == "VmCpu"
+            return inner if whole_struct else {"int": "Numbers", "Numbers": "Rows"}.get(inner, f"Items[{inner}]")
+        case kind:
+            raise AssertionError(kind)
+
+
+def test_structures_have_the_fields_of_the_headers() -> None:
+    structures = CLASSES.keys() - SHAPES
     assert len(structures) > 7
-    for body, name in structures:
-        words = re.sub(r"\(\*(\w+)\)\(.*?\)", r"\1", body.replace("...;", ""))
-        declared = set()
-        for declaration in filter(str.strip, words.split(";")):
-            _, *rest = declaration.split(None, 1)
-            declared |= {re.sub(r"\[.*|\*", "", field).strip() for field in rest[0].split(",")}
-        assert _fields(name) == declared, name
+    for name in structures:
+        declared = dict(ffi.typeof(name).fields)
+        for field, written in _fields(name).items():
+            assert _shape(declared[field].type) == written, (name, field)
 
 
-def test_functions_take_as_many_arguments() -> None:
-    prototypes = HEADER[HEADER.index("extern VmCallbacks") : HEADER.index('extern "Python"')]
-    counts = {
-        name: 0 if words == "void" else words.count(",") + 1
-        for name, words in re.findall(r"^[\w ]+?\*?(\w+)\((.*?)\);", prototypes, re.MULTILINE)
-    }
-    methods = [node for node in CLASSES["Library"].body if isinstance(node, ast.FunctionDef)]
-    assert {method.name: len(method.args.args) - 1 for method in methods} == counts
+def test_values_that_are_passed_whole_are_known_whole() -> None:
+    for name in ("Segment", "VmDelivery", "VmWatchpoint", "VmWatchHit", "VmCpuid", "VmState"):
+        assert _fields(name).keys() == dict(ffi.typeof(name).fields).keys(), name
 
 
-def test_constants_and_functions_are_those_of_the_library() -> None:
-    named = {node.name for node in CLASSES["Library"].body if isinstance(node, ast.FunctionDef)} | _fields("Library")
-    assert all(hasattr(_native.lib, name) for name in named)
-    assert set(re.findall(r"#define (\w+) \.\.\.", HEADER)) < named
+def test_functions_take_as_many_arguments_and_answer_as_the_headers_say() -> None:
+    functions = {name for name in dir(lib) if callable(getattr(lib, name)) and not name.startswith("bus_")}
+    assert METHODS.keys() == functions
+    for name, method in METHODS.items():
+        ctype = ffi.typeof(getattr(lib, name))
+        assert len(method.args.args) - 1 == len(ctype.args), name
+        answer = ast.unparse(method.returns) if method.returns else ""
+        assert (answer == "None") == (ctype.result.kind == "void"), name
+        assert (answer == "bool") == (ctype.result.cname == "_Bool"), name
+
+
+def test_constants_are_those_of_the_library() -> None:
+    constants = _fields("Library")
+    assert len(constants) > 20
+    assert all(isinstance(getattr(lib, name), int) for name in constants)

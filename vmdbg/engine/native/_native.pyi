@@ -1,4 +1,4 @@
-"""What interface.h declares, as cffi gives it to Python. Held to it by tests/vmdbg/engine/test_native_stub.py."""
+"""What Python uses of the native part, as cffi gives it; test_native_stub.py holds it to the headers."""
 
 from typing import Any, Final, Generic, TypeVar
 
@@ -125,13 +125,18 @@ class Apic(Pointer):
     due: int
     observed: int
 
+class VmCpu(Pointer):
+    intr: int
+    nmi: int
+    repeating: int
+    apic: Apic
+
 class Vm(Pointer):
     clock: int
     limit: int
     bound: int
-    intr: int
-    nmi: int
     running: int
+    cpu: VmCpu
     exit: int
     ram_size: int
     dirty: Numbers
@@ -147,11 +152,8 @@ class Vm(Pointer):
     catch_mask: int
     catch_skip_tick: int
     breakpoint_suppressed: int
-    repeating: int
     watch_hit_count: int
     watch_hits: Items[VmWatchHit]
-    apic_base: int
-    apic: Apic
     fills: int
     walks: int
     flushes: int
@@ -160,15 +162,6 @@ class Vm(Pointer):
     interrupts: int
     system_calls: int
     single_steps: int
-
-class VmCallbacks(Pointer):
-    port_read: object
-    port_write: object
-    memory_read: object
-    memory_write: object
-    acknowledge: object
-    task_priority: object
-    apic_moved: object
 
 class Library:
     EXIT_LIMIT: Final[int]
@@ -194,8 +187,14 @@ class Library:
     WATCH_READ: Final[int]
     WATCH_WRITE: Final[int]
     WATCH_PHYSICAL: Final[int]
-    VM_STATE_DIGESTED: Final[int]
-    vm_callbacks: VmCallbacks
+    DELIVER_EXCEPTION: Final[int]
+    DELIVER_SOFTWARE: Final[int]
+    DELIVER_EXTERNAL: Final[int]
+    DELIVER_NMI: Final[int]
+    NEVER: Final[int]
+    ANY_SUBLEAF: Final[int]
+    ADDRESS_SPACE: Final[int]
+    DELIVERIES: Final[int]
     def vm_new(self, ram: object, ram_size: int, owner: object) -> Vm: ...
     def vm_free(self, vm: Vm) -> None: ...
     def vm_run(self, vm: Vm, limit: int) -> int: ...
@@ -220,9 +219,9 @@ class Library:
     def vm_dirty_reset(self, vm: Vm) -> None: ...
     def vm_write_physical(self, vm: Vm, physical: int, data: object, size: int) -> None: ...
     def vm_code_changed(self, vm: Vm, physical: int, size: int) -> None: ...
-    def tlb_drop_all(self, vm: Vm) -> None: ...
-    def tlb_export(self, vm: Vm, pairs: object, capacity: int) -> int: ...
-    def tlb_import(self, vm: Vm, pairs: object, count: int) -> None: ...
+    def tlb_drop_all(self, cpu: VmCpu) -> None: ...
+    def tlb_export(self, cpu: VmCpu, pairs: object, capacity: int) -> int: ...
+    def tlb_import(self, cpu: VmCpu, pairs: object, count: int) -> None: ...
     def vm_set_breakpoints(self, vm: Vm, linear: object, count: int, physical: object, physical_count: int) -> None: ...
     def vm_set_watchpoints(self, vm: Vm, watchpoints: VmWatchpoint, count: int) -> None: ...
     def vm_get_state(self, vm: Vm, state: VmState) -> None: ...

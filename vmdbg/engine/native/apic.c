@@ -14,19 +14,19 @@ bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t la
 {
     if (size != sizeof(ApicMemory))
         return false;
-    vm->apic = (Apic){.memory = memory, .page = page, .latency = latency, .due = NEVER};
+    vm->cpu->apic = (Apic){.memory = memory, .page = page, .latency = latency, .due = NEVER};
     return true;
 }
 
 /* Tells Python what happened. To be called before any other callback, and before a run returns. */
 void apic_settle(Vm *vm)
 {
-    uint32_t scheduled = vm->apic.scheduled;
+    uint32_t scheduled = vm->cpu->apic.scheduled;
 
-    if (!vm->apic.moved)
+    if (!vm->cpu->apic.moved)
         return;
-    vm->apic.moved = vm->apic.scheduled = 0;
-    vm_callbacks.apic_moved(vm->owner, scheduled, vm->apic.due, vm->apic.memory->intr);
+    vm->cpu->apic.moved = vm->cpu->apic.scheduled = 0;
+    bus_apic_moved(vm->owner, scheduled, vm->cpu->apic.due, vm->cpu->apic.memory->intr);
 }
 
 static void set_bit(uint32_t *set, int vector)
@@ -69,12 +69,18 @@ static bool has_extint(const ApicMemory *apic)
     return apic->enabled ? apic->extint_pending || is_extint(apic, 0) || is_extint(apic, 1) : apic->lint[0];
 }
 
+static void set_intr(Vm *vm, bool level)
+{
+    vm->cpu->apic.memory->intr = level;
+    vm->cpu->intr = level;
+}
+
 /* SDM 3A fig. 11-10. */
 static uint64_t divisor(const ApicMemory *apic)
 {
     uint32_t configuration = apic->timer.divide_configuration;
 
-    return 1ull << (((configuration >> 1 & 4) | (configuration & 3)) + 1 & 7);
+    return 1ull << ((((configuration >> 1 & 4) | (configuration & 3)) + 1) & 7);
 }
 
 static uint64_t expiry(const ApicMemory *apic)
@@ -85,33 +91,33 @@ static uint64_t expiry(const ApicMemory *apic)
 /* The count has reached 0: it begins again or stays there (SDM 3A 11.5.4). */
 static void advance(Vm *vm)
 {
-    ApicMemory *apic = vm->apic.memory;
+    ApicMemory *apic = vm->cpu->apic.memory;
     uint64_t period = apic->timer.initial_count * divisor(apic);
 
     if (apic->lvt[LVT_TIMER] & LVT_PERIODIC && period) {
         apic->timer.since = vm->clock - (vm->clock - expiry(apic)) % period;
         apic->timer.count = apic->timer.initial_count;
-        vm->apic.scheduled++;
+        vm->cpu->apic.scheduled++;
     } else {
         apic->timer.count = 0;
     }
-    vm->apic.due = expiry(apic);
+    vm->cpu->apic.due = expiry(apic);
 }
 
 /* Where a run stops to look what has come. */
 uint64_t apic_limit(Vm *vm)
 {
-    return vm->apic.memory && vm->apic.due < vm->bound ? vm->apic.due : vm->bound;
+    return vm->cpu->apic.memory && vm->cpu->apic.due < vm->bound ? vm->cpu->apic.due : vm->bound;
 }
 
 /* A run has come to its limit, between blocks. Whether that is only the timer's, and it goes on. */
 bool apic_timer_expires(Vm *vm)
 {
-    ApicMemory *apic = vm->apic.memory;
+    ApicMemory *apic = vm->cpu->apic.memory;
 
     if (!apic || vm->clock >= vm->bound || vm_interrupted(vm))
         return false;
-    if (vm->clock >= vm->apic.due) {
+    if (vm->clock >= vm->cpu->apic.due) {
         uint32_t entry = apic->lvt[LVT_TIMER], vector = entry & LVT_VECTOR;
         if (entry & LVT_MASKED || vector < LOWEST_VECTOR || expiry(apic) > vm->clock)
             return false;
@@ -119,8 +125,8 @@ bool apic_timer_expires(Vm *vm)
         set_bit(apic->irr, vector);
         clear_bit(apic->tmr, vector);
         if (!apic->intr && pending(apic) >= 0)
-            apic->intr = vm->intr = 1;
-        vm->apic.moved = 1;
+            set_intr(vm, true);
+        vm->cpu->apic.moved = 1;
     }
     vm->crossing = 0;
     clock_begin(vm, apic_limit(vm), true);
@@ -130,24 +136,24 @@ bool apic_timer_expires(Vm *vm)
 /* The interrupt acknowledge cycle: the vector, -1 for none. */
 int32_t apic_acknowledge(Vm *vm)
 {
-    ApicMemory *apic = vm->apic.memory;
-    int vector = apic && !vm->apic.observed && !has_extint(apic) ? pending(apic) : -1;
+    ApicMemory *apic = vm->cpu->apic.memory;
+    int vector = apic && !vm->cpu->apic.observed && !has_extint(apic) ? pending(apic) : -1;
 
     if (vector < 0) {
         apic_settle(vm);
-        return vm_callbacks.acknowledge(vm->owner, vm->clock);
+        return bus_acknowledge(vm->owner, vm->clock);
     }
     clear_bit(apic->irr, vector);
     set_bit(apic->isr, vector);
-    apic->intr = vm->intr = 0;              /* nothing pending is above what is now in service */
-    vm->apic.moved = 1;
+    set_intr(vm, false);                    /* nothing pending is above what is now in service */
+    vm->cpu->apic.moved = 1;
     return vector;
 }
 
 /* Of an edge-triggered interrupt after which no other is pending. */
 static bool end_of_interrupt(Vm *vm)
 {
-    ApicMemory *apic = vm->apic.memory;
+    ApicMemory *apic = vm->cpu->apic.memory;
     int vector = highest(apic->isr);
 
     if (vector < 0)
@@ -164,15 +170,15 @@ static bool end_of_interrupt(Vm *vm)
 /* A new count for a timer that is not masked and has not expired unseen. */
 static bool start_timer(Vm *vm, uint32_t count, uint64_t now)
 {
-    ApicMemory *apic = vm->apic.memory;
+    ApicMemory *apic = vm->cpu->apic.memory;
 
     if (!count || apic->lvt[LVT_TIMER] & LVT_MASKED || expiry(apic) <= now)
         return false;
     apic->timer.initial_count = apic->timer.count = count;
     apic->timer.since = now;
-    uint64_t earliest = now + vm->apic.latency, due = expiry(apic);
-    vm->apic.scheduled++;
-    vm->apic.moved = 1;
+    uint64_t earliest = now + vm->cpu->apic.latency, due = expiry(apic);
+    vm->cpu->apic.scheduled++;
+    vm->cpu->apic.moved = 1;
     apic_schedule(vm, due > earliest ? due : earliest);
     return true;
 }
@@ -180,16 +186,16 @@ static bool start_timer(Vm *vm, uint32_t count, uint64_t now)
 /* The timer's deadline is set, or set anew, while code runs. */
 void apic_schedule(Vm *vm, uint64_t due)
 {
-    vm->apic.due = due;
+    vm->cpu->apic.due = due;
     clock_come_by(vm, due);
 }
 
 /* A store to where devices answer. Whether it is done. */
 bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value, uint64_t now)
 {
-    if (!vm->apic.memory || vm->apic.observed || size != 4)
+    if (!vm->cpu->apic.memory || vm->cpu->apic.observed || size != 4)
         return false;
-    switch (physical - vm->apic.page) {
+    switch (physical - vm->cpu->apic.page) {
     case REGISTER_EOI: return end_of_interrupt(vm);
     case REGISTER_INITIAL_COUNT: return start_timer(vm, value, now);
     default: return false;

@@ -1,10 +1,4 @@
 /* The registers of the local APIC, in the memory that devices/interrupts/lapic_memory.py lays out. */
-#ifndef VMDBG_APIC_H
-#define VMDBG_APIC_H
-
-#include <stdbool.h>
-#include <stdint.h>
-
 typedef struct {
     struct {
         uint64_t since;
@@ -25,6 +19,3 @@ typedef struct {
     uint32_t moved;                         /* something that Python is to hear of */
     uint32_t observed;                      /* acknowledges and writes are to be seen by Python */
 } Apic;
-#define NEVER UINT64_MAX
-
-#endif

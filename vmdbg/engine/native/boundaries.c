@@ -6,11 +6,11 @@
 /* Whether an interrupt or NMI is delivered before the next instruction. */
 uint32_t vm_interrupt_due(Vm *vm)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
 
     if (env->hflags & HF_INHIBIT_IRQ)
         return false;
-    return (vm->nmi && !(env->hflags2 & HF2_NMI)) || (vm->intr && env->eflags & FLAG_IF);
+    return (vm->cpu->nmi && !(env->hflags2 & HF2_NMI)) || (vm->cpu->intr && env->eflags & FLAG_IF);
 }
 
 /* A block begins, its size counted already, and is looked at: run it, or leave it for between blocks. One that was
@@ -18,20 +18,20 @@ uint32_t vm_interrupt_due(Vm *vm)
 void block_begins(Vm *vm)
 {
     bool single = vm->expect_single, crossing = vm->clock > vm->limit;
-    bool interrupted = vm_interrupted(vm), chained = CPU_INTERRUPT_REQUEST(vm->cpu) & CPU_INTERRUPT_HARD;
+    bool interrupted = vm_interrupted(vm), chained = CPU_INTERRUPT_REQUEST(vm->cpu->qemu) & CPU_INTERRUPT_HARD;
 
     vm->expect_single = 0;
     if (!single && (vm->step_once || crossing || vm_interrupt_due(vm) || vm_must_end(vm) || data_breakpoint_hits(vm) ||
                     (interrupted && chained))) {
         vm->clock -= vm->block_size;
-        vm->block_size = vm->repeating = 0;
+        vm->block_size = vm->cpu->repeating = 0;
         vm->crossing = crossing;
-        vm->env->eip = vm->block_start - vm->env->segs[R_CS].base;
+        vm->cpu->env->eip = vm->block_start - vm->cpu->env->segs[R_CS].base;
         if (chained)
             repeat_after(vm, vm->last_start, vm->last_size);
-        CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
-        CPU_EXCEPTION_INDEX(vm->cpu) = -1;
-        cpu_loop_exit_x86_64(vm->cpu);
+        CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
+        CPU_EXCEPTION_INDEX(vm->cpu->qemu) = -1;
+        cpu_loop_exit_x86_64(vm->cpu->qemu);
     }
     if (single) {
         vm->stepped = 1;
@@ -40,8 +40,8 @@ void block_begins(Vm *vm)
     vm->in_single = single;
     vm->last_start = vm->block_start;
     vm->last_size = vm->block_size;
-    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;       /* what is due comes before the next fetch */
-    if (!single && !vm->intr && !vm->nmi && !interrupted)
+    CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD; /* what is due comes before the next fetch */
+    if (!single && !vm->cpu->intr && !vm->cpu->nmi && !interrupted)
         clock_relax(vm);
 }
 
@@ -60,8 +60,8 @@ static bool run_single(Vm *vm)
     vm->expect_single = 1;                  /* and again, if the translations are full and emptied first */
     clock_attend(vm);
     vm->single_steps++;
-    CPU_CFLAGS_NEXT_TB(vm->cpu) = 1;
-    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+    CPU_CFLAGS_NEXT_TB(vm->cpu->qemu) = 1;
+    CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
     return true;
 }
 
@@ -75,7 +75,7 @@ static bool at_limit(Vm *vm)
 /* A breakpoint at an instruction that repeats stops before the first time only. */
 static bool passes_breakpoint(Vm *vm)
 {
-    return vm->repeating && vm_breakpoint_at(vm, env_linear_pc(vm->env));
+    return vm->cpu->repeating && vm_breakpoint_at(vm, env_linear_pc(vm->cpu->env));
 }
 
 /* Between blocks, when block_begins() or a run asked for attention: stop, deliver, or go on by one instruction. */
@@ -89,7 +89,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     repeat_notice(vm);
     vm->block_size = vm->in_single = 0;
     CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
-    if (vm->restart.at_once && restart_pending(vm))
+    if (vm->cpu->restart.at_once && restart_pending(vm))
         return run_single(vm);
     if (ran)
         data_breakpoint_trap(vm);
@@ -110,12 +110,12 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
         CPU_INTERRUPT_REQUEST(cpu) |= CPU_INTERRUPT_HARD;
         return true;
     }
-    if (vm_stops_at(vm, env_linear_pc(vm->env))) {
+    if (vm_stops_at(vm, env_linear_pc(vm->cpu->env))) {
         vm_stop_between(vm, EXIT_BREAKPOINT);
         return false;
     }
     bool single = vm->step_once || vm->crossing || vm->breakpoint_suppressed || vm->run_alone || passes_breakpoint(vm);
-    vm->repeating = 0;                      /* until it has gone on */
+    vm->cpu->repeating = 0;                 /* until it has gone on */
     return single && run_single(vm);
 }
 

@@ -36,7 +36,7 @@ static bool physical_breakpoint_at(Vm *vm, uint64_t linear)
 
     if (!vm->physical_breakpoint_count)
         return false;
-    if (vm->env->cr[0] & CR0_PG && !tlb_get(vm, linear, &t))
+    if (vm->cpu->env->cr[0] & CR0_PG && !tlb_get(vm->cpu, linear, &t))
         t.physical = vm_translate(vm, linear & ~0xfffull);
     return contains(vm->physical_breakpoints, vm->physical_breakpoint_count, t.physical | (linear & 0xfff));
 }
@@ -45,7 +45,7 @@ static bool physical_breakpoint_at(Vm *vm, uint64_t linear)
 static bool magic_at(Vm *vm, uint64_t linear)
 {
     uint8_t code[3] = {0};
-    bool wide = vm->env->hflags & (HF_CS32 | HF_CS64);
+    bool wide = vm->cpu->env->hflags & (HF_CS32 | HF_CS64);
 
     if (!(vm->catch_mask & CATCH_MAGIC) || vm_read_linear(vm, linear, code, 2u + wide) != 2u + wide)
         return false;
@@ -67,13 +67,13 @@ bool breakpoint_is_checked_at(Vm *vm, uint64_t linear)
 /* Whether a breakpoint stops a run that comes to the instruction at `linear` now. */
 bool vm_stops_at(Vm *vm, uint64_t linear)
 {
-    return !vm->breakpoint_suppressed && !vm->repeating && vm_breakpoint_at(vm, linear);
+    return !vm->breakpoint_suppressed && !vm->cpu->repeating && vm_breakpoint_at(vm, linear);
 }
 
 /* The same for one that would begin here. */
 bool vm_at_breakpoint(Vm *vm)
 {
-    return !vm->repeating && vm_breakpoint_at(vm, env_linear_pc(vm->env)) && !vm_interrupt_due(vm);
+    return !vm->cpu->repeating && vm_breakpoint_at(vm, env_linear_pc(vm->cpu->env)) && !vm_interrupt_due(vm);
 }
 
 void tcg_tb_foreach_x86_64(void *tcg_ctx, int (*visit)(void *, void *, void *), void *data);
@@ -188,7 +188,7 @@ void __real_breakpoint_handler_x86_64(Cpu *cpu);
 void __wrap_breakpoint_handler_x86_64(Cpu *cpu)
 {
     Vm *vm = vm_current;
-    uint64_t linear = env_linear_pc(vm->env);
+    uint64_t linear = env_linear_pc(vm->cpu->env);
 
     vm_retire_exactly(vm);
     if (!vm->in_single && vm_breakpoint_at(vm, linear)) {

@@ -123,10 +123,12 @@ if _spec is None or _spec.origin is None or version("unicorn") != UNICORN_VERSIO
 UNICORN = Path(_spec.origin).parent
 
 ffibuilder = FFI()
-ffibuilder.cdef((HERE / "interface.h").read_text())
+for header in ("values.h", "apic.h", "machine.h", "interface.h"):
+    ffibuilder.cdef((HERE / header).read_text())
+ffibuilder.cdef(f'extern "Python+C" {{ {(HERE / "callbacks.h").read_text()} }}')
 ffibuilder.set_source(
     "vmdbg.engine.native._native",
-    '#include "vm.h"\n#define VM_STATE_DIGESTED offsetof(VmState, float_status)\n',
+    '#include "vm.h"',
     sources=sorted(map(str, HERE.glob("*.c"))),
     depends=sorted(map(str, HERE.glob("*.h"))),
     include_dirs=[str(HERE), str(UNICORN / "include")],

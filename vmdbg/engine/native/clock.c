@@ -9,25 +9,25 @@
 /* Takes back the part of the current block that was counted and not run. */
 void vm_retire_exactly(Vm *vm)
 {
-    uint64_t done = env_linear_pc(vm->env) - vm->block_start;
+    uint64_t done = env_linear_pc(vm->cpu->env) - vm->block_start;
 
     if (done < vm->block_size)
         vm->clock -= vm->block_size - done;
     vm->block_size = 0;
-    vm->restart.rotate_clock = 0;
+    vm->cpu->restart.rotate_clock = 0;
 }
 
 /* The tick of the instruction whose translation holds host_pc (0: rip is right already). */
 uint64_t vm_now(Vm *vm, uintptr_t host_pc)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
     uint64_t eip = env->eip, cc_src = env->cc_src, done;
     uint32_t cc_op = env->cc_op;
 
     if (!vm->block_size)
         return vm->clock;
     if (host_pc)
-        cpu_restore_state_x86_64(vm->cpu, host_pc, false);
+        cpu_restore_state_x86_64(vm->cpu->qemu, host_pc, false);
     done = env_linear_pc(env) - vm->block_start;
     env->eip = eip;
     env->cc_op = cc_op;

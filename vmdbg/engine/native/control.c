@@ -8,7 +8,7 @@
 
 static uint64_t time_stamp(Vm *vm, uintptr_t host_pc)
 {
-    return vm_now(vm, host_pc) + vm->tsc_offset;
+    return vm_now(vm, host_pc) + vm->cpu->tsc_offset;
 }
 
 static void load_time_stamp(Env *env, uintptr_t host_pc)
@@ -50,7 +50,7 @@ static bool bad_cr0(Env *env, uint64_t value)
 /* SDM 2B, MOV to control registers: what raises #GP(0). */
 static void check_control(Vm *vm, int reg, uint64_t value, uintptr_t host_pc)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
     bool long_mode = env->efer & EFER_LMA;
     bool bad = (reg == 0 && bad_cr0(env, value)) || (reg == 3 && long_mode && value >> vm->physical_bits) ||
                (reg == 4 && (value & ~vm->cr4_known || (long_mode && !(value & CR4_PAE)))) || (reg == 8 && value >> 4);
@@ -62,7 +62,7 @@ static void check_control(Vm *vm, int reg, uint64_t value, uintptr_t host_pc)
 static uint32_t task_priority(Vm *vm, bool write, uint32_t value, uintptr_t host_pc)
 {
     apic_settle(vm);
-    return vm_callbacks.task_priority(vm->owner, write, value, vm_now(vm, host_pc));
+    return bus_task_priority(vm->owner, write, value, vm_now(vm, host_pc));
 }
 
 HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
@@ -122,7 +122,7 @@ HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
     if (msr == MSR_TSC)
         return_msr(env, time_stamp(vm, HERE));
     else if (msr == MSR_APIC_BASE)
-        return_msr(env, vm->apic_base);
+        return_msr(env, vm->cpu->apic_base);
     else
         __real_helper_rdmsr_x86_64(env);
 }
@@ -157,13 +157,13 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
     if (msr == MSR_EFER && (value & ~(uint64_t)EFER_KNOWN || ((efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_TSC)
-        vm->tsc_offset = value - vm_now(vm, HERE);
+        vm->cpu->tsc_offset = value - vm_now(vm, HERE);
     else if (msr == MSR_APIC_BASE)
-        vm->apic_base = value & 0xfffffff900ull;
+        vm->cpu->apic_base = value & 0xfffffff900ull;
     else
         __real_helper_wrmsr_x86_64(env);
     if ((env->efer ^ efer) & EFER_NXE) {
-        tlb_drop_all(vm);
+        tlb_drop_all(vm->cpu);
         vm_flush_engine_tlb(vm);
     }
 }

@@ -11,7 +11,7 @@ static const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf)
 {
     for (uint32_t i = 0; i < vm->cpuid_count; i++) {
         const VmCpuid *row = &vm->cpuid[i];
-        if (row->leaf == leaf && (row->subleaf == subleaf || row->subleaf == UINT32_MAX))
+        if (row->leaf == leaf && (row->subleaf == subleaf || row->subleaf == ANY_SUBLEAF))
             return row;
     }
     return NULL;
@@ -32,7 +32,7 @@ HELPER void __wrap_helper_cpuid_x86_64(Env *env)
     uint32_t ecx = row->ecx, edx = row->edx;
     if (leaf == 1) {
         ecx |= env->cr[4] >> 18 & 1 ? 1u << 27 : 0;         /* OSXSAVE */
-        edx &= vm->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);
+        edx &= vm->cpu->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);
     }
     env->regs[R_RAX] = row->eax;
     env->regs[R_RBX] = row->ebx;
@@ -73,8 +73,8 @@ void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basi
     vm->cpuid_count = count;
     vm->cpuid_max_basic = max_basic;
     vm->cpuid_max_extended = max_extended;
-    uint64_t *features = vm->env->features;
-    memset(features, 0, sizeof vm->env->features);
+    uint64_t *features = vm->cpu->env->features;
+    memset(features, 0, sizeof vm->cpu->env->features);
     features[FEAT_1_EDX] = feature_word(vm, 1, 0, false, false);
     features[FEAT_1_ECX] = feature_word(vm, 1, 0, true, false);
     features[FEAT_7_EBX] = feature_word(vm, 7, 0, false, true);

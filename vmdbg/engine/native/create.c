@@ -6,6 +6,34 @@
 enum { TRANSLATIONS_SIZE = 128 << 20 };     /* bytes of host code; full, it is emptied */
 enum { FCW_AFTER_RESET = 0x40, MXCSR_AFTER_RESET = 0x1f80 };   /* SDM 3A table 10-1; Unicorn leaves zeros */
 
+/* NULL: no memory. */
+static VmCpu *new_cpu(void)
+{
+    VmCpu *cpu = calloc(1, sizeof *cpu);
+
+    if (!cpu)
+        return NULL;
+    cpu->tlb_generation = 1;
+    cpu->tlb_capacity = 1 << 14;
+    cpu->tlb = calloc(cpu->tlb_capacity, 2 * sizeof *cpu->tlb);
+    cpu->apic_base = 0xfee00900;            /* enabled, the bootstrap processor's */
+    if (!cpu->tlb) {
+        free(cpu);
+        return NULL;
+    }
+    return cpu;
+}
+
+static void take_qemu_cpu(VmCpu *cpu, Cpu *qemu)
+{
+    cpu->qemu = qemu;
+    cpu->env = CPU_ENV(qemu);
+    cpu->env->fpuc = FCW_AFTER_RESET;
+    cpu->env->mxcsr = MXCSR_AFTER_RESET;
+    update_fp_status_x86_64(cpu->env);
+    update_mxcsr_status_x86_64(cpu->env);
+}
+
 /* NULL: no memory, or Unicorn refused. `ram` stays the caller's; its size is a multiple of a page. */
 Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner)
 {
@@ -20,27 +48,27 @@ Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner)
     vm->ram = ram;
     vm->ram_size = ram_size;
     vm->owner = owner;
+    vm->cpu = new_cpu();
     vm->is_code = calloc(pages, 1);
     vm->maybe_writable = calloc(pages, 1);
     vm->dirty = calloc(pages, 1);
-    vm->tlb_generation = 1;
-    vm->tlb_capacity = 1 << 14;
-    vm->tlb = calloc(vm->tlb_capacity, 2 * sizeof *vm->tlb);
-    vm->catch_skip_tick = UINT64_MAX;
-    vm->apic_base = 0xfee00900;             /* enabled, the bootstrap processor's */
-    if (!vm->is_code || !vm->maybe_writable || !vm->dirty || !vm->tlb ||
+    vm->catch_skip_tick = NEVER;
+    if (!vm->cpu || !vm->is_code || !vm->maybe_writable || !vm->dirty ||
         physical_map_memory(vm, 0, ram_size, ram) != UC_ERR_OK || !deliveries_hook(vm) ||
         uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1) != UC_ERR_OK) {
         vm_free(vm);
         return NULL;
     }
-    vm->cpu = UC_CPU(vm->uc);               /* Unicorn makes it at the first call that needs it */
-    vm->env = CPU_ENV(vm->cpu);
-    vm->env->fpuc = FCW_AFTER_RESET;
-    vm->env->mxcsr = MXCSR_AFTER_RESET;
-    update_fp_status_x86_64(vm->env);
-    update_mxcsr_status_x86_64(vm->env);
+    take_qemu_cpu(vm->cpu, UC_CPU(vm->uc)); /* Unicorn makes it at the first call that needs it */
     return vm;
+}
+
+static void free_cpu(VmCpu *cpu)
+{
+    if (!cpu)
+        return;
+    free(cpu->tlb);
+    free(cpu);
 }
 
 void vm_free(Vm *vm)
@@ -52,7 +80,7 @@ void vm_free(Vm *vm)
     free(vm->is_code);
     free(vm->maybe_writable);
     free(vm->dirty);
-    free(vm->tlb);
+    free_cpu(vm->cpu);
     free(vm->catch_ports);
     free(vm->catch_msrs);
     free(vm->breakpoints);

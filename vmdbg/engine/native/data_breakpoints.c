@@ -11,12 +11,12 @@ enum { BP_HIT_READ = 0x40, BP_HIT_WRITE = 0x80, BP_HIT = 0xc0, DR6_TRAPS = 15 };
 int __wrap_cpu_watchpoint_insert_x86_64(Cpu *cpu, uint64_t linear, uint64_t length, int flags, void **made)
 {
     Vm *vm = vm_current;
-    unsigned index = made - vm->env->breakpoints;
+    unsigned index = made - vm->cpu->env->breakpoints;
 
     (void)cpu;
-    vm->data_breakpoints[index] = (DataBreakpoint){.linear = linear & ~(length - 1), .length = length, .flags = flags};
-    vm->data_breakpoint_set |= 1u << index;
-    *made = &vm->data_breakpoints[index];
+    vm->cpu->data_breakpoints[index] = (DataBreakpoint){.linear = linear & ~(length - 1), .length = length, .flags = flags};
+    vm->cpu->data_breakpoint_set |= 1u << index;
+    *made = &vm->cpu->data_breakpoints[index];
     vm_flush_engine_tlb(vm);
     return 0;
 }
@@ -26,13 +26,13 @@ void __wrap_cpu_watchpoint_remove_by_ref_x86_64(Cpu *cpu, DataBreakpoint *breakp
     Vm *vm = vm_current;
 
     (void)cpu;
-    vm->data_breakpoint_set &= ~(1u << (breakpoint - vm->data_breakpoints));
+    vm->cpu->data_breakpoint_set &= ~(1u << (breakpoint - vm->cpu->data_breakpoints));
     vm_flush_engine_tlb(vm);
 }
 
 static bool set_at(Vm *vm, unsigned index)
 {
-    return vm->data_breakpoint_set >> index & 1;
+    return vm->cpu->data_breakpoint_set >> index & 1;
 }
 
 /* BP_MEM_READ and BP_MEM_WRITE, for which accesses of the page are to be checked. */
@@ -41,21 +41,21 @@ uint32_t data_breakpoint_page(Vm *vm, uint64_t linear)
     uint32_t kinds = 0;
 
     for (unsigned i = 0; i < 4; i++)
-        if (set_at(vm, i) && !((vm->data_breakpoints[i].linear ^ linear) & ~0xfffull))
-            kinds |= vm->data_breakpoints[i].flags & BP_MEM_ACCESS;
+        if (set_at(vm, i) && !((vm->cpu->data_breakpoints[i].linear ^ linear) & ~0xfffull))
+            kinds |= vm->cpu->data_breakpoints[i].flags & BP_MEM_ACCESS;
     return kinds;
 }
 
 /* Goes back to before the instruction, which is then run alone. */
 static _Noreturn void run_alone(Vm *vm, uintptr_t host_pc)
 {
-    cpu_restore_state_x86_64(vm->cpu, host_pc, true);
+    cpu_restore_state_x86_64(vm->cpu->qemu, host_pc, true);
     vm_retire_exactly(vm);
     restart_instruction(vm, true);
     vm->run_alone = 1;
-    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
-    CPU_EXCEPTION_INDEX(vm->cpu) = -1;
-    cpu_loop_exit_x86_64(vm->cpu);
+    CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
+    CPU_EXCEPTION_INDEX(vm->cpu->qemu) = -1;
+    cpu_loop_exit_x86_64(vm->cpu->qemu);
 }
 
 void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, uintptr_t host_pc)
@@ -63,7 +63,7 @@ void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, 
     int wanted = access == MMU_STORE ? BP_MEM_WRITE : BP_MEM_READ;
 
     for (unsigned i = 0; i < 4; i++) {
-        DataBreakpoint *b = &vm->data_breakpoints[i];
+        DataBreakpoint *b = &vm->cpu->data_breakpoints[i];
         bool touched = linear - b->linear < b->length || b->linear - linear < size;
         if (!set_at(vm, i) || !(b->flags & wanted) || !touched)
             continue;
@@ -71,7 +71,7 @@ void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, 
             run_alone(vm, host_pc);
         b->flags |= access == MMU_STORE ? BP_HIT_WRITE : BP_HIT_READ;
         clock_attend(vm);
-        CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+        CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
     }
 }
 
@@ -80,8 +80,8 @@ uint32_t data_breakpoint_hits(Vm *vm)
 {
     uint32_t hits = 0;
 
-    for (unsigned i = 0; vm->data_breakpoint_set && i < 4; i++)
-        if (set_at(vm, i) && vm->data_breakpoints[i].flags & BP_HIT)
+    for (unsigned i = 0; vm->cpu->data_breakpoint_set && i < 4; i++)
+        if (set_at(vm, i) && vm->cpu->data_breakpoints[i].flags & BP_HIT)
             hits |= 1u << i;
     return hits;
 }
@@ -89,9 +89,9 @@ uint32_t data_breakpoint_hits(Vm *vm)
 void data_breakpoint_set_hits(Vm *vm, uint32_t hits)
 {
     for (unsigned i = 0; i < 4; i++) {
-        vm->data_breakpoints[i].flags &= ~BP_HIT;
+        vm->cpu->data_breakpoints[i].flags &= ~BP_HIT;
         if (set_at(vm, i) && hits >> i & 1)
-            vm->data_breakpoints[i].flags |= BP_HIT_WRITE;
+            vm->cpu->data_breakpoints[i].flags |= BP_HIT_WRITE;
     }
 }
 
@@ -102,8 +102,8 @@ void data_breakpoint_trap(Vm *vm)
 
     if (!hits)
         return;
-    vm->env->dr[6] = (vm->env->dr[6] & ~(uint64_t)DR6_TRAPS) | hits;
-    raise_exception_ra_x86_64(vm->env, 1, 0);
+    vm->cpu->env->dr[6] = (vm->cpu->env->dr[6] & ~(uint64_t)DR6_TRAPS) | hits;
+    raise_exception_ra_x86_64(vm->cpu->env, 1, 0);
 }
 
 static void detect_general(Env *env, uintptr_t host_pc)

@@ -11,19 +11,19 @@ static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, ui
         vm->tick_deliveries++;
     else
         vm->tick_deliveries = 1;
-    vm->repeating = 0;
+    vm->cpu->repeating = 0;
     d->tick = vm->clock;
     d->rip = rip;
-    d->linear_pc = vm->env->hflags & HF_CS64 ? rip : (uint32_t)(vm->env->segs[R_CS].base + rip);
+    d->linear_pc = vm->cpu->env->hflags & HF_CS64 ? rip : (uint32_t)(vm->cpu->env->segs[R_CS].base + rip);
     vm->watch_pc = d->linear_pc - (kind == DELIVER_SOFTWARE ? vm->int_length : 0);
-    d->rsp = vm->env->regs[R_RSP];
-    d->cr3 = vm->env->cr[3];
-    d->cr2 = vm->env->cr[2];
+    d->rsp = vm->cpu->env->regs[R_RSP];
+    d->cr3 = vm->cpu->env->cr[3];
+    d->cr2 = vm->cpu->env->cr[2];
     d->error_code = error_code;
     d->vector = vector;
     d->kind = kind;
-    d->cpl = vm->env->hflags & HF_CPL;
-    d->width = vm->env->hflags & HF_CS64 ? 64 : vm->env->hflags & HF_CS32 ? 32 : 16;
+    d->cpl = vm->cpu->env->hflags & HF_CPL;
+    d->width = vm->cpu->env->hflags & HF_CS64 ? 64 : vm->cpu->env->hflags & HF_CS32 ? 32 : 16;
     bool invalid = vector == 6 && kind == DELIVER_EXCEPTION;
     d->code_size = invalid ? vm_read_linear(vm, d->linear_pc, d->code, sizeof d->code) : 0;
 }
@@ -39,7 +39,7 @@ bool deliveries_stuck(const Vm *vm)
 static bool is_caught(Vm *vm, const uint64_t vectors[4], uint32_t vector)
 {
     bool ring = vm->catch_mask & CATCH_RING &&
-                vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].cpl != (vm->env->hflags & HF_CPL);
+                vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].cpl != (vm->cpu->env->hflags & HF_CPL);
 
     return ring || vectors[vector >> 6 & 3] >> (vector & 63) & 1;
 }
@@ -47,14 +47,14 @@ static bool is_caught(Vm *vm, const uint64_t vectors[4], uint32_t vector)
 /* Before the next instruction, where vm_interrupt_due() says so. */
 void deliver_interrupt(Vm *vm)
 {
-    Env *env = vm->env;
-    bool nmi = vm->nmi && !(env->hflags2 & HF2_NMI);
+    Env *env = vm->cpu->env;
+    bool nmi = vm->cpu->nmi && !(env->hflags2 & HF2_NMI);
     int32_t vector = nmi ? 2 : apic_acknowledge(vm);
 
     if (vector < 0)
         return;
     if (nmi) {
-        vm->nmi = 0;
+        vm->cpu->nmi = 0;
         env->hflags2 |= HF2_NMI;
     } else {
         vm->interrupts++;
@@ -80,7 +80,7 @@ static bool resumes(uint32_t vector)
 static void on_exception(uc_engine *uc, uint32_t vector, void *user)
 {
     Vm *vm = user;
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
     bool software = env->exception_is_int;
     uint64_t rip = env->eip;
 
@@ -95,11 +95,11 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->expect_single = vm->in_single = vm->run_alone = vm->breakpoint_suppressed = 0;
     vm->exceptions++;
     note(vm, vector, software ? DELIVER_SOFTWARE : DELIVER_EXCEPTION, software ? 0 : env->error_code, rip);
-    CPU_EXCEPTION_INDEX(vm->cpu) = vector;
+    CPU_EXCEPTION_INDEX(vm->cpu->qemu) = vector;
     if (!software && resumes(vector))
         env->eflags |= FLAG_RF;
     vm->external_event = !software;
-    x86_cpu_do_interrupt_x86_64(vm->cpu);
+    x86_cpu_do_interrupt_x86_64(vm->cpu->qemu);
     vm->external_event = 0;
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     env->exception_is_int = 0;              /* or Unicorn would move rip once more */
@@ -108,7 +108,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
         vm_stop_between(vm, EXIT_EXCEPTION);
     if (vm->step_once || vm->crossing || deliveries_stuck(vm) || vm->attention ||
         vm_must_end(vm))
-        CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+        CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
 }
 
 void __real_raise_exception_err_x86_64(Env *env, int vector, int error_code);
@@ -147,7 +147,7 @@ static bool is_int1(Vm *vm)
 {
     uint8_t opcode = 0;
 
-    return vm_read_linear(vm, env_linear_pc(vm->env), &opcode, 1) == 1 && opcode == 0xf1;
+    return vm_read_linear(vm, env_linear_pc(vm->cpu->env), &opcode, 1) == 1 && opcode == 0xf1;
 }
 
 /* UC_HOOK_INSN_INVALID: #UD. */
@@ -157,11 +157,11 @@ static bool on_invalid(uc_engine *uc, void *user)
     bool int1 = is_int1(vm);
 
     if (int1) {
-        vm->env->exception_is_int = 1;
-        vm->env->exception_next_eip = ++vm->env->eip;
+        vm->cpu->env->exception_is_int = 1;
+        vm->cpu->env->exception_next_eip = ++vm->cpu->env->eip;
         vm->int_length = 1;
-    } else if (vm->env->exception_is_int) {
-        vm->env->eip = vm->env->exception_next_eip;     /* INT 6 */
+    } else if (vm->cpu->env->exception_is_int) {
+        vm->cpu->env->eip = vm->cpu->env->exception_next_eip; /* INT 6 */
     }
     on_exception(uc, int1 ? 1 : 6, user);
     return true;

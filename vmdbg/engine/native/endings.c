@@ -6,7 +6,7 @@ void vm_request_stop(Vm *vm)
     vm->exit = EXIT_REQUESTED;
     clock_attend(vm);
     vm->limit = 0;
-    CPU_INTERRUPT_REQUEST(vm->cpu) |= CPU_INTERRUPT_HARD;
+    CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
 }
 
 /* Ends the run that goes on, or the next one, after its next block. Any thread may call it, and signal handlers. */
@@ -26,15 +26,15 @@ bool vm_interrupted(const Vm *vm)
 void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc)
 {
     if (host_pc)
-        cpu_restore_state_x86_64(vm->cpu, host_pc, true);
+        cpu_restore_state_x86_64(vm->cpu->qemu, host_pc, true);
     vm_retire_exactly(vm);
     restart_instruction(vm, false);
-    vm->repeating = 0;
+    vm->cpu->repeating = 0;
     watch_begin(vm);
     vm->exit = exit;
     uc_emu_stop(vm->uc);
-    CPU_EXCEPTION_INDEX(vm->cpu) = EXCP_INTERRUPT;
-    cpu_loop_exit_x86_64(vm->cpu);
+    CPU_EXCEPTION_INDEX(vm->cpu->qemu) = EXCP_INTERRUPT;
+    cpu_loop_exit_x86_64(vm->cpu->qemu);
 }
 
 /* Leaves the run between blocks, where nothing of the next instruction has been done, not even its fetch. */
@@ -43,8 +43,8 @@ void vm_leave_at_fetch(Vm *vm, uint32_t exit)
     watch_begin(vm);
     vm->exit = exit;
     uc_emu_stop(vm->uc);
-    CPU_EXCEPTION_INDEX(vm->cpu) = EXCP_INTERRUPT;
-    cpu_loop_exit_x86_64(vm->cpu);
+    CPU_EXCEPTION_INDEX(vm->cpu->qemu) = EXCP_INTERRUPT;
+    cpu_loop_exit_x86_64(vm->cpu->qemu);
 }
 
 /* What an instruction or a delivery has left to be done before the next. */

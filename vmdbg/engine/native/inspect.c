@@ -12,12 +12,12 @@ enum { PTE_P = 1, PTE_PS = 0x80, PHYSICAL_BITS = 40 };
 /* RAX to R15 in the order of their encoding; valid for as long as the CPU is. */
 const uint64_t *vm_general(Vm *vm)
 {
-    return vm->env->regs;
+    return vm->cpu->env->regs;
 }
 
 uint64_t vm_linear_pc(Vm *vm)
 {
-    return env_linear_pc(vm->env);
+    return env_linear_pc(vm->cpu->env);
 }
 
 static bool load(Vm *vm, uint64_t physical, unsigned size, uint64_t *entry)
@@ -32,7 +32,7 @@ static bool load(Vm *vm, uint64_t physical, unsigned size, uint64_t *entry)
 /* PAE and 4-level paging (SDM 3A 4.4.2, 4.5). */
 static uint64_t walk_wide(Vm *vm, uint64_t linear)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
     bool long_mode = env->efer & EFER_LMA;
     uint64_t table = env->cr[3] & (long_mode ? PTE_ADDRESS : 0xffffffe0), entry;
     uint64_t reserved = PTE_RESERVED | (env->efer & EFER_NXE ? 0 : PTE_NX);
@@ -59,9 +59,9 @@ static uint64_t walk_32bit(Vm *vm, uint32_t linear)
 {
     uint64_t pde, pte;
 
-    if (!load(vm, (vm->env->cr[3] & 0xfffff000) + 4 * (linear >> 22), 4, &pde))
+    if (!load(vm, (vm->cpu->env->cr[3] & 0xfffff000) + 4 * (linear >> 22), 4, &pde))
         return UNMAPPED;
-    if (pde & PTE_PS && vm->env->cr[4] & CR4_PSE)
+    if (pde & PTE_PS && vm->cpu->env->cr[4] & CR4_PSE)
         return pde & 1u << 21 ? UNMAPPED : (pde >> 13 & 0xff) << 32 | (pde & 0xffc00000) | (linear & 0x3fffff);
     if (!load(vm, (pde & 0xfffff000) + 4 * (linear >> 12 & 0x3ff), 4, &pte))
         return UNMAPPED;
@@ -71,7 +71,7 @@ static uint64_t walk_32bit(Vm *vm, uint32_t linear)
 /* Where the tables say that a linear address is, UINT64_MAX for nowhere. No A or D bit is set, no TLB is asked. */
 uint64_t vm_translate(Vm *vm, uint64_t linear)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
 
     if (!(env->efer & EFER_LMA))
         linear = (uint32_t)linear;

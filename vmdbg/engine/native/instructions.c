@@ -187,7 +187,7 @@ __attribute__((noinline)) void __wrap_helper_cmpxchg16b_x86_64(Env *env, uint64_
 {
     (void)env;
     if (linear & 15)
-        raise_exception_err_ra_x86_64(vm_current->env, 13, 0, (uintptr_t)__builtin_return_address(0));
+        raise_exception_err_ra_x86_64(vm_current->cpu->env, 13, 0, (uintptr_t)__builtin_return_address(0));
 }
 
 static void check_once(void *tcg, uintptr_t address)

@@ -92,7 +92,7 @@ static int fault_code(Walk *walk, int code)
 static void note_fetch(const Walk *walk)
 {
     Vm *vm = walk->vm;
-    VmFetch *fetch = &vm->fetch;
+    VmFetch *fetch = &vm->cpu->fetch;
 
     if (walk->linear != env_linear_pc(walk->env))
         return;
@@ -102,21 +102,21 @@ static void note_fetch(const Walk *walk)
         if (walk->path[i] + 4 <= vm->ram_size)
             memcpy(&fetch->entry[i], vm->ram + walk->path[i], 4);
     }
-    tlb_save(vm, walk->linear, fetch->tlb);
+    tlb_save(vm->cpu, walk->linear, fetch->tlb);
 }
 
 /* The instruction turns out to go on where there is nothing, and has not begun: its first page was not fetched. */
 static void forget_fetch(Vm *vm)
 {
-    const VmFetch *fetch = &vm->fetch;
+    const VmFetch *fetch = &vm->cpu->fetch;
 
-    if (fetch->tick != vm->clock || fetch->deliveries != vm->delivery_count || fetch->linear != env_linear_pc(vm->env))
+    if (fetch->tick != vm->clock || fetch->deliveries != vm->delivery_count || fetch->linear != env_linear_pc(vm->cpu->env))
         return;
     for (unsigned i = 0; i < fetch->levels; i++)
         if (fetch->entry_at[i] + 4 <= vm->ram_size)
             memcpy(vm->ram + fetch->entry_at[i], &fetch->entry[i], 4);
-    tlb_put_back(vm, fetch->linear, fetch->tlb);
-    vm->fetch.tick = UINT64_MAX;
+    tlb_put_back(vm->cpu, fetch->linear, fetch->tlb);
+    vm->cpu->fetch.tick = UINT64_MAX;
     vm_flush_engine_tlb(vm);
 }
 
@@ -136,7 +136,7 @@ static int finish(Walk *walk, Translation *result)
         set_bits(walk, leaf, PTE_D);
     if (leaf < walk->vm->ram_size && walk->vm->ram[leaf] & PTE_D)
         result->flags |= T_DIRTY;
-    tlb_put(walk->vm, walk->linear, *result, walk->shift);
+    tlb_put(walk->vm->cpu, walk->linear, *result, walk->shift);
     return GRANTED;
 }
 
@@ -145,7 +145,7 @@ static uint64_t reserved_bits(Vm *vm, bool long_mode)
 {
     uint64_t top = long_mode ? 1ull << 52 : PTE_NX;
 
-    return (top - (1ull << vm->physical_bits)) | (vm->env->efer & EFER_NXE ? 0 : PTE_NX);
+    return (top - (1ull << vm->physical_bits)) | (vm->cpu->env->efer & EFER_NXE ? 0 : PTE_NX);
 }
 
 static int walk_wide(Walk *walk, Translation *result)
@@ -170,7 +170,7 @@ static int walk_wide(Walk *walk, Translation *result)
             (entry & PTE_PS && (level == 3 || (level == 2 && !gigabyte_pages))))
             return fault_code(walk, ERROR_P | ERROR_RESERVED);
         if (!pdpte) {
-            flags &= (entry & PTE_W ? ~0u : ~T_WRITE) & (entry & PTE_U ? ~0u : ~T_USER);
+            flags &= ~((entry & PTE_W ? 0u : T_WRITE) | (entry & PTE_U ? 0u : T_USER));
             flags |= entry & PTE_NX ? T_NX : 0;
         }
         table = entry & PTE_ADDRESS;
@@ -215,7 +215,7 @@ static int walk_32bit(Walk *walk, Translation *result)
 /* GRANTED, NOT_CANONICAL or the #PF error code. */
 static int translate(Vm *vm, uint64_t linear, int access, int mmu_idx, uintptr_t host_pc, Translation *result)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
     Walk walk = {.vm = vm, .env = env, .linear = linear, .access = access, .mmu_idx = mmu_idx, .host_pc = host_pc};
 
     if (!(env->cr[0] & CR0_PG)) {
@@ -223,7 +223,7 @@ static int translate(Vm *vm, uint64_t linear, int access, int mmu_idx, uintptr_t
         result->flags = T_WRITE | T_USER | T_DIRTY;
         return GRANTED;
     }
-    if (tlb_get(vm, linear, result) && permitted(env, result->flags, access, mmu_idx) &&
+    if (tlb_get(vm->cpu, linear, result) && permitted(env, result->flags, access, mmu_idx) &&
         (access != MMU_STORE || result->flags & T_DIRTY))
         return GRANTED;
     vm->walks++;
@@ -239,7 +239,7 @@ static bool holds_code(Vm *vm, uint64_t physical)
 
 static int grant(Vm *vm, const Translation *t, int access, int mmu_idx)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
     uint64_t page = t->physical >> 12;
     bool read = permitted(env, t->flags, MMU_LOAD, mmu_idx);
     bool write = t->flags & T_DIRTY && permitted(env, t->flags, MMU_STORE, mmu_idx);
@@ -281,7 +281,7 @@ void vm_code_changed(Vm *vm, uint64_t physical, uint64_t size)
 /* Drops every translation and Unicorn's TLB: caches all, so that the guest cannot tell. */
 void vm_flush_caches(Vm *vm)
 {
-    tb_flush_x86_64(vm->cpu);
+    tb_flush_x86_64(vm->cpu->qemu);
     memset(vm->is_code, 0, vm->ram_size >> 12);
     vm_flush_engine_tlb(vm);
 }
@@ -314,7 +314,7 @@ void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64
 
 static void void_fetch(Vm *vm, uint64_t linear, uint64_t physical)
 {
-    if (linear != env_linear_pc(vm->env))
+    if (linear != env_linear_pc(vm->cpu->env))
         forget_fetch(vm);
     vm->exit_linear = linear;
     vm->exit_physical = physical;
@@ -327,7 +327,7 @@ static void before_fetch(Vm *vm, uint64_t linear)
 {
     repeat_notice(vm);
     vm->block_size = 0;
-    if (linear == env_linear_pc(vm->env) && !vm->expect_single && vm_stops_at(vm, linear))
+    if (linear == env_linear_pc(vm->cpu->env) && !vm->expect_single && vm_stops_at(vm, linear))
         vm_leave_at_fetch(vm, EXIT_BREAKPOINT);
 }
 
@@ -339,7 +339,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
     Vm *vm = vm_current;
     Translation t;
 
-    if (!vm || vm->cpu != cpu)
+    if (!vm || vm->cpu->qemu != cpu)
         return __real_x86_cpu_tlb_fill_x86_64(cpu, linear, size, access, mmu_idx, probe, host_pc);
     if (access == MMU_FETCH && !probe)
         before_fetch(vm, linear);
@@ -349,9 +349,9 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
         if (probe)
             return false;
         if (outcome == NOT_CANONICAL)
-            raise_exception_err_ra_x86_64(vm->env, 13, 0, host_pc);
-        vm->env->cr[2] = linear;
-        raise_exception_err_ra_x86_64(vm->env, 14, outcome, host_pc);
+            raise_exception_err_ra_x86_64(vm->cpu->env, 13, 0, host_pc);
+        vm->cpu->env->cr[2] = linear;
+        raise_exception_err_ra_x86_64(vm->cpu->env, 14, outcome, host_pc);
     }
     if (access == MMU_FETCH && is_void(vm, t.physical)) {
         if (probe)
@@ -360,11 +360,11 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
     }
     int prot = grant(vm, &t, access, mmu_idx);
     uint64_t granularity = 4096;
-    if (vm->watchpoint_count || vm->data_breakpoint_set)
+    if (vm->watchpoint_count || vm->cpu->data_breakpoint_set)
         vm->filling_watched = watch_page(vm, linear, t.physical);
     if (access == MMU_STORE && in_rom(vm, t.physical)) {
         memset(vm->sink, 0xff, 4096);       /* a locked instruction reads it too */
-        t.physical = SINK;
+        t.physical = ADDRESS_SPACE;
         prot = PAGE_READ | PAGE_WRITE;
         granularity = 1;
     }
@@ -388,10 +388,10 @@ void __wrap_tlb_reset_dirty_by_vaddr_x86_64(Cpu *cpu, uint64_t linear, uint64_t 
 {
     Vm *vm = vm_current;
 
-    if (!vm || vm->cpu != cpu)
+    if (!vm || vm->cpu->qemu != cpu)
         return;
-    uint64_t first = get_page_addr_code_x86_64(vm->env, linear);
-    uint64_t last = length > 4096 ? get_page_addr_code_x86_64(vm->env, linear + 4096) : first;
+    uint64_t first = get_page_addr_code_x86_64(vm->cpu->env, linear);
+    uint64_t last = length > 4096 ? get_page_addr_code_x86_64(vm->cpu->env, linear + 4096) : first;
     code_in(vm, first);
     code_in(vm, last);
 }

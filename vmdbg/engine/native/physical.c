@@ -10,11 +10,11 @@ static uint64_t window_read(uc_engine *uc, uint64_t offset, unsigned size, void 
     (void)uc;
     if (!vm)
         return UINT64_MAX;
-    uint64_t physical = (uint64_t)(uintptr_t)user + offset, now = vm_now(vm, CPU_MEM_IO_PC(vm->cpu)), value;
+    uint64_t physical = (uint64_t)(uintptr_t)user + offset, now = vm_now(vm, CPU_MEM_IO_PC(vm->cpu->qemu)), value;
     if (restart_repeats(vm, now, MEMORY_READ, physical, size, &value))
         return value;
     apic_settle(vm);
-    value = vm_callbacks.memory_read(vm->owner, physical, size, now);
+    value = bus_memory_read(vm->owner, physical, size, now);
     restart_note(vm, MEMORY_READ, physical, size, value);
     return value;
 }
@@ -26,14 +26,14 @@ static void window_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t
     (void)uc;
     if (!vm)
         return;
-    uint64_t physical = (uint64_t)(uintptr_t)user + offset, now = vm_now(vm, CPU_MEM_IO_PC(vm->cpu)), made;
+    uint64_t physical = (uint64_t)(uintptr_t)user + offset, now = vm_now(vm, CPU_MEM_IO_PC(vm->cpu->qemu)), made;
     if (restart_repeats(vm, now, MEMORY_WRITE, physical, size, &made))
         return;
     restart_note(vm, MEMORY_WRITE, physical, size, value);
     if (apic_write(vm, physical, size, value, now))
         return;
     apic_settle(vm);
-    vm_callbacks.memory_write(vm->owner, physical, size, value, now);
+    bus_memory_write(vm->owner, physical, size, value, now);
 }
 
 /* Physical memory that devices, or nobody, answer for. */
@@ -58,7 +58,7 @@ int vm_map_rom(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host)
         vm->sink = aligned_alloc(4096, 4096);
         if (!vm->sink)
             return UC_ERR_NOMEM;
-        int error = physical_map_memory(vm, SINK, 4096, vm->sink);
+        int error = physical_map_memory(vm, ADDRESS_SPACE, 4096, vm->sink);
         if (error)
             return error;
     }
@@ -70,9 +70,9 @@ void vm_set_a20(Vm *vm, uint32_t enabled)
 {
     int32_t mask = enabled ? -1 : ~(1 << 20);
 
-    if (vm->env->a20_mask == mask)
+    if (vm->cpu->env->a20_mask == mask)
         return;
-    vm->env->a20_mask = mask;
-    tlb_drop_all(vm);
+    vm->cpu->env->a20_mask = mask;
+    tlb_drop_all(vm->cpu);
     vm_flush_engine_tlb(vm);
 }

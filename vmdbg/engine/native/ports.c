@@ -44,7 +44,7 @@ void port_translate_probe(void *tcg, uintptr_t address, unsigned size, unsigned 
 
 HELPER void __wrap_helper_cmpxchg8b_x86_64(Env *size_and_index, uint64_t linear)
 {
-    Env *env = vm_current->env;
+    Env *env = vm_current->cpu->env;
     uint64_t size = (uintptr_t)size_and_index & 0xff, in_page = 4096 - (linear & 0xfff), mmu_idx = (uintptr_t)size_and_index >> 8;
 
     check_permission(env, env->regs[R_RDX] & 0xffff, size, HERE);
@@ -67,7 +67,7 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
     if (restart_repeats(vm, now, PORT_READ, port, size, &value))
         return value;
     apic_settle(vm);
-    value = vm_callbacks.port_read(vm->owner, port, size, now);
+    value = bus_port_read(vm->owner, port, size, now);
     restart_note(vm, PORT_READ, port, size, value);
     return value;
 }
@@ -86,7 +86,7 @@ static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, u
         return;
     restart_note(vm, PORT_WRITE, port, size, value);
     apic_settle(vm);
-    vm_callbacks.port_write(vm->owner, port, size, value, now);
+    bus_port_write(vm->owner, port, size, value, now);
 }
 
 HELPER uint64_t __wrap_helper_inb_x86_64(Env *env, uint32_t port)

@@ -18,7 +18,7 @@ static bool is_string(uint8_t opcode)
 static unsigned repeated_length(Vm *vm, uint64_t linear)
 {
     uint8_t code[LONGEST_INSTRUCTION];
-    uint64_t size = vm_read_linear(vm, linear, code, sizeof code), at = instruction_prefixes(vm->env, code, size);
+    uint64_t size = vm_read_linear(vm, linear, code, sizeof code), at = instruction_prefixes(vm->cpu->env, code, size);
     bool rep = false;
 
     for (unsigned i = 0; i < at; i++)
@@ -29,9 +29,9 @@ static unsigned repeated_length(Vm *vm, uint64_t linear)
 /* A block has run to its end: whether that was such an instruction and rip is there again. */
 void repeat_after(Vm *vm, uint64_t start, uint64_t size)
 {
-    uint64_t pc = env_linear_pc(vm->env), left = size - (pc - start);
+    uint64_t pc = env_linear_pc(vm->cpu->env), left = size - (pc - start);
 
-    vm->repeating = pc - start < size && left <= LONGEST_INSTRUCTION && repeated_length(vm, pc) == left;
+    vm->cpu->repeating = pc - start < size && left <= LONGEST_INSTRUCTION && repeated_length(vm, pc) == left;
 }
 
 /* The same of the last block, if one has. */

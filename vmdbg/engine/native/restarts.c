@@ -10,7 +10,7 @@
 /* Whether the access is one that the instruction has made already; `value` of a read. */
 bool restart_repeats(Vm *vm, uint64_t now, uint32_t kind, uint64_t address, uint32_t size, uint64_t *value)
 {
-    Restart *r = &vm->restart;
+    Restart *r = &vm->cpu->restart;
 
     if (r->tick != now || r->deliveries != vm->delivery_count) {
         r->tick = now;
@@ -32,7 +32,7 @@ bool restart_repeats(Vm *vm, uint64_t now, uint32_t kind, uint64_t address, uint
 /* The access that restart_repeats() did not know was made. */
 void restart_note(Vm *vm, uint32_t kind, uint64_t address, uint32_t size, uint64_t value)
 {
-    Restart *r = &vm->restart;
+    Restart *r = &vm->cpu->restart;
 
     if (r->count < RESTART_ACCESSES)
         r->accesses[r->count++] = (VmAccess){address, value, size, kind};
@@ -44,21 +44,21 @@ void restart_note(Vm *vm, uint32_t kind, uint64_t address, uint32_t size, uint64
 void restart_instruction(Vm *vm, bool at_once)
 {
     data_breakpoint_set_hits(vm, 0);
-    vm->restart.next = 0;
-    vm->restart.at_once = at_once;
+    vm->cpu->restart.next = 0;
+    vm->cpu->restart.at_once = at_once;
 }
 
 /* Registers or the clock are set from outside. */
 void restart_forget(Vm *vm)
 {
-    vm->restart.count = vm->restart.next = 0;
-    vm->restart.rotate_clock = 0;
+    vm->cpu->restart.count = vm->cpu->restart.next = 0;
+    vm->cpu->restart.rotate_clock = 0;
 }
 
 /* Whether the next instruction has begun already. */
 bool restart_pending(const Vm *vm)
 {
-    const Restart *r = &vm->restart;
+    const Restart *r = &vm->cpu->restart;
 
     return r->next < r->count && r->tick == vm->clock && r->deliveries == vm->delivery_count;
 }
@@ -68,7 +68,7 @@ bool restart_pending(const Vm *vm)
 
 static void rotates(Env *env, uintptr_t host_pc)
 {
-    Restart *r = &vm_current->restart;
+    Restart *r = &vm_current->cpu->restart;
 
     r->rotate_clock = vm_current->clock;
     r->rotate_host_pc = host_pc;
@@ -97,28 +97,28 @@ void __real_restore_state_to_opc_x86_64(Env *env, Block *tb, uint64_t *data);
 /* The rip of an instruction in the block that runs. */
 static uint64_t rip_of(Vm *vm, uintptr_t host_pc)
 {
-    uint32_t cc_op = vm->env->cc_op;
+    uint32_t cc_op = vm->cpu->env->cc_op;
 
-    cpu_restore_state_x86_64(vm->cpu, host_pc, false);
-    vm->env->cc_op = cc_op;                 /* which the translator may not know for the other instruction */
-    return vm->env->eip;
+    cpu_restore_state_x86_64(vm->cpu->qemu, host_pc, false);
+    vm->cpu->env->cc_op = cc_op;            /* which the translator may not know for the other instruction */
+    return vm->cpu->env->eip;
 }
 
 /* Finds the state before an instruction of the block that runs, from what the translator noted. */
 void __wrap_restore_state_to_opc_x86_64(Env *env, Block *tb, uint64_t *data)
 {
     Vm *vm = vm_current;
-    bool rotated = vm && vm->restart.rotate_clock && vm->restart.rotate_clock == vm->clock;
+    bool rotated = vm && vm->cpu->restart.rotate_clock && vm->cpu->restart.rotate_clock == vm->clock;
     uint64_t rotate_rip = 0;
 
     if (rotated) {
-        vm->restart.rotate_clock = 0;       /* the state is found twice within this */
-        rotate_rip = rip_of(vm, vm->restart.rotate_host_pc);
-        vm->restart.rotate_clock = vm->clock;
+        vm->cpu->restart.rotate_clock = 0;  /* the state is found twice within this */
+        rotate_rip = rip_of(vm, vm->cpu->restart.rotate_host_pc);
+        vm->cpu->restart.rotate_clock = vm->clock;
     }
     __real_restore_state_to_opc_x86_64(env, tb, data);
     if (rotated && env->eip == rotate_rip)
-        env->cc_src = vm->restart.rotate_flags;
+        env->cc_src = vm->cpu->restart.rotate_flags;
     else if (rotated)
-        vm->restart.rotate_clock = 0;       /* it has run */
+        vm->cpu->restart.rotate_clock = 0;  /* it has run */
 }

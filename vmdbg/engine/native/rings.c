@@ -9,7 +9,7 @@
 
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc)
 {
-    uint32_t now = vm->env->hflags & HF_CPL;
+    uint32_t now = vm->cpu->env->hflags & HF_CPL;
 
     if (ring != now && vm_catch(vm, CATCH_RING, host_pc, now, ring))
         vm_leave(vm, EXIT_CATCH, host_pc);

@@ -2,11 +2,10 @@
 #include "vm.h"
 
 __thread Vm *vm_current;
-VmCallbacks vm_callbacks;
 
 static uint32_t run(Vm *vm, uint64_t limit, bool once)
 {
-    uint64_t rip = vm->env->eip;
+    uint64_t rip = vm->cpu->env->eip;
     Vm *outer = vm_current;
     uc_err error;
 
@@ -17,10 +16,10 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     watch_begin(vm);
     vm->bound = limit;
     clock_begin(vm, once ? limit : apic_limit(vm),
-                once || vm->intr || vm->nmi || vm->breakpoint_suppressed || vm->repeating || deliveries_stuck(vm) ||
-                data_breakpoint_hits(vm));
-    CPU_CFLAGS_NEXT_TB(vm->cpu) = -1;
-    CPU_INTERRUPT_REQUEST(vm->cpu) = vm->attention ? CPU_INTERRUPT_HARD : 0;
+                once || vm->cpu->intr || vm->cpu->nmi || vm->breakpoint_suppressed || vm->cpu->repeating ||
+                deliveries_stuck(vm) || data_breakpoint_hits(vm));
+    CPU_CFLAGS_NEXT_TB(vm->cpu->qemu) = -1;
+    CPU_INTERRUPT_REQUEST(vm->cpu->qemu) = vm->attention ? CPU_INTERRUPT_HARD : 0;
     vm_current = vm;
     vm->running = 1;
     Vm *interrupted = signals_begin(vm);
@@ -30,7 +29,7 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     repeat_notice(vm);
     vm_current = outer;
     vm->block_size = 0;
-    CPU_INTERRUPT_REQUEST(vm->cpu) = 0;
+    CPU_INTERRUPT_REQUEST(vm->cpu->qemu) = 0;
     apic_settle(vm);
     if (error != UC_ERR_OK) {
         vm->exit = EXIT_ENGINE_ERROR;
@@ -44,7 +43,7 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
 /* After a watchpoint was about to be hit: run that instruction and collect what it touches. */
 static uint32_t finish_watched(Vm *vm, uint64_t limit)
 {
-    vm->watch_pc = env_linear_pc(vm->env);
+    vm->watch_pc = env_linear_pc(vm->cpu->env);
     vm->watch_clock = vm->clock;
     vm->watch_recording = 1;
     vm->breakpoint_suppressed = 1;

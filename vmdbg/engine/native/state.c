@@ -6,7 +6,7 @@
 /* RFLAGS whole, also while code runs and Unicorn keeps parts of it elsewhere. */
 uint64_t vm_rflags(Vm *vm)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
 
     if (!vm->running)
         return env->eflags | 2;
@@ -104,7 +104,7 @@ static void set_fpu(Env *env, const VmState *s)
 
 void vm_get_state(Vm *vm, VmState *s)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
 
     sse_status_collect(env);
     memset(s, 0, sizeof *s);
@@ -132,9 +132,9 @@ void vm_get_state(Vm *vm, VmState *s)
     s->cstar = env->cstar;
     s->fmask = env->fmask;
     s->kernelgsbase = env->kernelgsbase;
-    s->tsc_offset = vm->tsc_offset;
+    s->tsc_offset = vm->cpu->tsc_offset;
     s->tsc_aux = env->tsc_aux;
-    s->apic_base = vm->apic_base;
+    s->apic_base = vm->cpu->apic_base;
     s->pat = env->pat;
     s->misc_enable = env->misc_enable;
     s->xcr0 = env->xcr0;
@@ -147,13 +147,13 @@ void vm_get_state(Vm *vm, VmState *s)
     s->nmi_blocked = env->hflags2 & HF2_NMI ? 1 : 0;
     s->old_exception = env->old_exception;
     s->pending_debug = data_breakpoint_hits(vm);
-    s->repeating = vm->repeating;
+    s->repeating = vm->cpu->repeating;
     get_fpu(env, s);
 }
 
 static void set_debug_registers(Vm *vm, const VmState *s)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
     Vm *outer = vm_current;
     bool same = env->dr[7] == s->dr[7] && !memcmp(env->dr, s->dr, 4 * sizeof *s->dr);
 
@@ -170,10 +170,10 @@ static void set_debug_registers(Vm *vm, const VmState *s)
 /* Loads a whole state. Unicorn's TLB is emptied; the architectural one is the caller's to keep, drop or import. */
 void vm_set_state(Vm *vm, const VmState *s)
 {
-    Env *env = vm->env;
+    Env *env = vm->cpu->env;
 
     restart_forget(vm);
-    vm->repeating = s->repeating;
+    vm->cpu->repeating = s->repeating;
     memcpy(env->regs, s->regs, sizeof s->regs);
     env->eip = s->rip;
     env->eflags = s->rflags | 2;
@@ -197,9 +197,9 @@ void vm_set_state(Vm *vm, const VmState *s)
     env->cstar = s->cstar;
     env->fmask = s->fmask;
     env->kernelgsbase = s->kernelgsbase;
-    vm->tsc_offset = s->tsc_offset;
+    vm->cpu->tsc_offset = s->tsc_offset;
     env->tsc_aux = s->tsc_aux;
-    vm->apic_base = s->apic_base;
+    vm->cpu->apic_base = s->apic_base;
     env->pat = s->pat;
     env->misc_enable = s->misc_enable;
     env->xcr0 = s->xcr0;

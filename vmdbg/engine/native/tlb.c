@@ -16,63 +16,63 @@ enum { KIND_PAGE, KIND_2M, KIND_4M, KIND_1G, KIND_MASK = 3, GENERATION_SHIFT = 2
 
 static const unsigned kind_shift[] = {12, 21, 22, 30};
 
-static uint64_t tag_of(Vm *vm, uint64_t linear, unsigned kind)
+static uint64_t tag_of(VmCpu *cpu, uint64_t linear, unsigned kind)
 {
-    return (linear >> kind_shift[kind] << kind_shift[kind]) | vm->tlb_generation << GENERATION_SHIFT | kind;
+    return (linear >> kind_shift[kind] << kind_shift[kind]) | cpu->tlb_generation << GENERATION_SHIFT | kind;
 }
 
-static bool current(Vm *vm, uint64_t tag)
+static bool current(VmCpu *cpu, uint64_t tag)
 {
-    return (tag & 0xffc) == (uint64_t)vm->tlb_generation << GENERATION_SHIFT && vm->tlb_generation;
+    return (tag & 0xffc) == (uint64_t)cpu->tlb_generation << GENERATION_SHIFT && cpu->tlb_generation;
 }
 
 /* The slot that holds the tag, or the free one where it would go. */
-static uint64_t *slot_of(Vm *vm, uint64_t tag)
+static uint64_t *slot_of(VmCpu *cpu, uint64_t tag)
 {
     uint64_t at = ((tag >> 12) * 0x9e3779b97f4a7c15ull ^ (tag & KIND_MASK)) >> 20;
 
     for (;; at++) {
-        uint64_t *slot = vm->tlb + 2 * (at & (vm->tlb_capacity - 1));
-        if (slot[0] == tag || !current(vm, slot[0]))
+        uint64_t *slot = cpu->tlb + 2 * (at & (cpu->tlb_capacity - 1));
+        if (slot[0] == tag || !current(cpu, slot[0]))
             return slot;
     }
 }
 
-static uint64_t value_of(Vm *vm, uint64_t tag)
+static uint64_t value_of(VmCpu *cpu, uint64_t tag)
 {
-    const uint64_t *slot = slot_of(vm, tag);
+    const uint64_t *slot = slot_of(cpu, tag);
 
     return slot[0] == tag ? slot[1] : ABSENT;
 }
 
-static void insert(Vm *vm, uint64_t tag, uint64_t value)
+static void insert(VmCpu *cpu, uint64_t tag, uint64_t value)
 {
-    uint64_t *slot = slot_of(vm, tag);
+    uint64_t *slot = slot_of(cpu, tag);
 
     if (slot[0] != tag)
-        vm->tlb_used++;
+        cpu->tlb_used++;
     slot[0] = tag;
     slot[1] = value;
 }
 
-static void grow(Vm *vm)
+static void grow(VmCpu *cpu)
 {
-    uint64_t *old = vm->tlb, old_capacity = vm->tlb_capacity;
+    uint64_t *old = cpu->tlb, old_capacity = cpu->tlb_capacity;
 
-    vm->tlb_capacity = old_capacity ? old_capacity * 2 : 1 << 14;
-    vm->tlb = calloc(vm->tlb_capacity, 2 * sizeof *vm->tlb);
-    if (!vm->tlb)
+    cpu->tlb_capacity = old_capacity ? old_capacity * 2 : 1 << 14;
+    cpu->tlb = calloc(cpu->tlb_capacity, 2 * sizeof *cpu->tlb);
+    if (!cpu->tlb)
         abort();
-    vm->tlb_used = 0;
+    cpu->tlb_used = 0;
     for (uint64_t i = 0; i < old_capacity; i++)
-        if (current(vm, old[2 * i]) && old[2 * i + 1] != ABSENT)
-            insert(vm, old[2 * i], old[2 * i + 1]);
+        if (current(cpu, old[2 * i]) && old[2 * i + 1] != ABSENT)
+            insert(cpu, old[2 * i], old[2 * i + 1]);
     free(old);
 }
 
-bool tlb_get(Vm *vm, uint64_t linear, Translation *found)
+bool tlb_get(VmCpu *cpu, uint64_t linear, Translation *found)
 {
-    uint64_t value = value_of(vm, tag_of(vm, linear, KIND_PAGE));
+    uint64_t value = value_of(cpu, tag_of(cpu, linear, KIND_PAGE));
 
     if (value == ABSENT)
         return false;
@@ -82,55 +82,55 @@ bool tlb_get(Vm *vm, uint64_t linear, Translation *found)
 }
 
 /* What is known of the address, for tlb_put_back(). */
-void tlb_save(Vm *vm, uint64_t linear, uint64_t saved[TLB_KINDS])
+void tlb_save(VmCpu *cpu, uint64_t linear, uint64_t saved[TLB_KINDS])
 {
     for (unsigned kind = 0; kind < TLB_KINDS; kind++)
-        saved[kind] = value_of(vm, tag_of(vm, linear, kind));
+        saved[kind] = value_of(cpu, tag_of(cpu, linear, kind));
 }
 
 /* The TLB has not been flushed since tlb_save(). */
-void tlb_put_back(Vm *vm, uint64_t linear, const uint64_t saved[TLB_KINDS])
+void tlb_put_back(VmCpu *cpu, uint64_t linear, const uint64_t saved[TLB_KINDS])
 {
     for (unsigned kind = 0; kind < TLB_KINDS; kind++) {
-        uint64_t tag = tag_of(vm, linear, kind), *slot = slot_of(vm, tag);
+        uint64_t tag = tag_of(cpu, linear, kind), *slot = slot_of(cpu, tag);
         if (slot[0] == tag)
             slot[1] = saved[kind];
     }
 }
 
-void tlb_put(Vm *vm, uint64_t linear, Translation entry, unsigned page_shift)
+void tlb_put(VmCpu *cpu, uint64_t linear, Translation entry, unsigned page_shift)
 {
-    if (4 * (vm->tlb_used + 2) > 3 * vm->tlb_capacity)
-        grow(vm);
-    insert(vm, tag_of(vm, linear, KIND_PAGE), PAGE_OF(entry.physical) | (entry.flags & 0xff));
+    if (4 * (cpu->tlb_used + 2) > 3 * cpu->tlb_capacity)
+        grow(cpu);
+    insert(cpu, tag_of(cpu, linear, KIND_PAGE), PAGE_OF(entry.physical) | (entry.flags & 0xff));
     for (unsigned kind = KIND_2M; kind <= KIND_1G; kind++)
         if (page_shift == kind_shift[kind]) {
-            vm->tlb_large |= 1u << kind;
-            insert(vm, tag_of(vm, linear, kind), 0);
+            cpu->tlb_large |= 1u << kind;
+            insert(cpu, tag_of(cpu, linear, kind), 0);
         }
 }
 
-void tlb_drop_all(Vm *vm)
+void tlb_drop_all(VmCpu *cpu)
 {
-    vm->tlb_used = 0;
-    vm->tlb_large = 0;
-    if (++vm->tlb_generation == GENERATIONS) {
-        memset(vm->tlb, 0, vm->tlb_capacity * 2 * sizeof *vm->tlb);
-        vm->tlb_generation = 1;
+    cpu->tlb_used = 0;
+    cpu->tlb_large = 0;
+    if (++cpu->tlb_generation == GENERATIONS) {
+        memset(cpu->tlb, 0, cpu->tlb_capacity * 2 * sizeof *cpu->tlb);
+        cpu->tlb_generation = 1;
     }
 }
 
 /* INVLPG drops the whole large page that holds the address; we keep its 4 KiB pieces, so then everything goes. */
-void tlb_drop_page(Vm *vm, uint64_t linear)
+void tlb_drop_page(VmCpu *cpu, uint64_t linear)
 {
     for (unsigned kind = KIND_2M; kind <= KIND_1G; kind++) {
-        uint64_t tag = tag_of(vm, linear, kind);
-        if (vm->tlb_large >> kind & 1 && value_of(vm, tag) != ABSENT) {
-            tlb_drop_all(vm);
+        uint64_t tag = tag_of(cpu, linear, kind);
+        if (cpu->tlb_large >> kind & 1 && value_of(cpu, tag) != ABSENT) {
+            tlb_drop_all(cpu);
             return;
         }
     }
-    uint64_t tag = tag_of(vm, linear, KIND_PAGE), *slot = slot_of(vm, tag);
+    uint64_t tag = tag_of(cpu, linear, KIND_PAGE), *slot = slot_of(cpu, tag);
     if (slot[0] == tag)
         slot[1] = ABSENT;
 }
@@ -142,13 +142,13 @@ static int by_tag(const void *a, const void *b)
 }
 
 /* Pairs of tag (generation removed) and translation in ascending order; returns how many there are. */
-uint64_t tlb_export(Vm *vm, uint64_t *pairs, uint64_t capacity)
+uint64_t tlb_export(VmCpu *cpu, uint64_t *pairs, uint64_t capacity)
 {
     uint64_t count = 0;
 
-    for (uint64_t i = 0; i < vm->tlb_capacity; i++) {
-        const uint64_t *slot = vm->tlb + 2 * i;
-        if (!current(vm, slot[0]) || slot[1] == ABSENT)
+    for (uint64_t i = 0; i < cpu->tlb_capacity; i++) {
+        const uint64_t *slot = cpu->tlb + 2 * i;
+        if (!current(cpu, slot[0]) || slot[1] == ABSENT)
             continue;
         if (count < capacity) {
             pairs[2 * count] = slot[0] & ~0xffcull;
@@ -161,16 +161,16 @@ uint64_t tlb_export(Vm *vm, uint64_t *pairs, uint64_t capacity)
     return count;
 }
 
-void tlb_import(Vm *vm, const uint64_t *pairs, uint64_t count)
+void tlb_import(VmCpu *cpu, const uint64_t *pairs, uint64_t count)
 {
-    tlb_drop_all(vm);
+    tlb_drop_all(cpu);
     for (uint64_t i = 0; i < count; i++) {
         unsigned kind = pairs[2 * i] & KIND_MASK;
-        if (4 * (vm->tlb_used + 2) > 3 * vm->tlb_capacity)
-            grow(vm);
+        if (4 * (cpu->tlb_used + 2) > 3 * cpu->tlb_capacity)
+            grow(cpu);
         if (kind != KIND_PAGE)
-            vm->tlb_large |= 1u << kind;
-        insert(vm, tag_of(vm, pairs[2 * i], kind), pairs[2 * i + 1]);
+            cpu->tlb_large |= 1u << kind;
+        insert(cpu, tag_of(cpu, pairs[2 * i], kind), pairs[2 * i + 1]);
     }
 }
 
@@ -182,8 +182,8 @@ void __wrap_tlb_flush_x86_64(Cpu *cpu)
 {
     Vm *vm = vm_current;
 
-    if (vm && vm->cpu == cpu) {
-        tlb_drop_all(vm);
+    if (vm && vm->cpu->qemu == cpu) {
+        tlb_drop_all(vm->cpu);
         memset(vm->maybe_writable, 0, vm->ram_size >> 12);
         vm->flushes++;
     }
@@ -196,13 +196,13 @@ void __wrap_tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear)
     Vm *vm = vm_current;
     uint32_t generation;
 
-    if (!vm || vm->cpu != cpu) {
+    if (!vm || vm->cpu->qemu != cpu) {
         __real_tlb_flush_page_x86_64(cpu, linear);
         return;
     }
-    generation = vm->tlb_generation;
-    tlb_drop_page(vm, linear);
-    if (vm->tlb_generation != generation)
+    generation = vm->cpu->tlb_generation;
+    tlb_drop_page(vm->cpu, linear);
+    if (vm->cpu->tlb_generation != generation)
         vm_flush_engine_tlb(vm);
     else
         __real_tlb_flush_page_x86_64(cpu, PAGE_OF(linear));
@@ -212,5 +212,5 @@ void __wrap_tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear)
 void vm_flush_engine_tlb(Vm *vm)
 {
     memset(vm->maybe_writable, 0, vm->ram_size >> 12);
-    __real_tlb_flush_x86_64(vm->cpu);
+    __real_tlb_flush_x86_64(vm->cpu->qemu);
 }

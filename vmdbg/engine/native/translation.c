@@ -63,11 +63,11 @@ static void translate_insn(Disas *db, Cpu *cpu)
         return;
     }
     uint64_t opcode_at;
-    unsigned traits = instruction_traits(vm->env, db->pc_next, db->tb->flags & HF_CS64, &opcode_at);
+    unsigned traits = instruction_traits(vm->cpu->env, db->pc_next, db->tb->flags & HF_CS64, &opcode_at);
     vm->align_next = traits & DEMANDS_ALIGNMENT;
     vm->probe_next = traits & STORES_FROM_PORT;
     if (traits & STORES_MXCSR)
-        sse_status_translate_stmxcsr(UC_TCG_CTX(vm->uc), vm->env);
+        sse_status_translate_stmxcsr(UC_TCG_CTX(vm->uc), vm->cpu->env);
     if (must_begin_block(db, traits)) {
         db->is_jmp = DISAS_TOO_MANY;
         return;

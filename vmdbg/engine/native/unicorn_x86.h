@@ -12,15 +12,9 @@
 #include <stdint.h>
 #include <unicorn/unicorn.h>
 
+
 enum { R_RAX, R_RCX, R_RDX, R_RBX, R_RSP, R_RBP, R_RSI, R_RDI };
 enum { R_ES, R_CS, R_SS, R_DS, R_FS, R_GS };
-
-typedef struct {
-    uint32_t selector;
-    uint64_t base;
-    uint32_t limit;
-    uint32_t flags;                         /* the high dword of the descriptor */
-} Segment;
 
 typedef struct {
     uint64_t mantissa;
@@ -87,8 +81,6 @@ AT(xcr0, 4904); AT(misc_enable, 4920); AT(pat, 5280); AT(pkru, 5304); AT(error_c
 AT(old_exception, 5496); AT(features, 5632); AT(mtrr_fixed, 6320); AT(mtrr_var, 6416);
 #undef AT
 
-typedef struct Cpu Cpu;                     /* QEMU's CPUState, with the Env behind it */
-
 #define UC_CPU(uc)     (*(Cpu **)((char *)(uc) + 440))
 #define UC_TCG_CTX(uc) (*(void **)((char *)(uc) + 768))
 #define CPU_FIELD(cpu, offset, type) (*(type *)((char *)(cpu) + (offset)))
@@ -145,12 +137,6 @@ typedef struct {
     int32_t flags;
     void *link[2];
 } CpuBreakpoint;
-typedef struct {                            /* CPUWatchpoint */
-    uint64_t linear, length, hit_linear;
-    uint32_t hit_attributes;
-    int32_t flags;
-    void *link[2];
-} DataBreakpoint;
 typedef struct {
     void (*init_disas_context)(Disas *, Cpu *);
     void (*tb_start)(Disas *, Cpu *);

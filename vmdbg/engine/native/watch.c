@@ -181,7 +181,7 @@ static VmWatchHit *last_made(Vm *vm, uint32_t access)
 static bool has_long_operand(Vm *vm)
 {
     uint8_t code[15];
-    uint64_t size = vm_read_linear(vm, vm->watch_pc, code, sizeof code), at = instruction_prefixes(vm->env, code, size);
+    uint64_t size = vm_read_linear(vm, vm->watch_pc, code, sizeof code), at = instruction_prefixes(vm->cpu->env, code, size);
 
     if (!vm->block_size || at >= size)
         return false;                       /* a delivery */
@@ -269,7 +269,7 @@ static void access_page(Vm *vm, VmWatchHit made, uintptr_t host_pc)
     } else if (made.access == WATCH_WRITE) {
         remember(vm, &made);
     }
-    if (vm->data_breakpoint_set)
+    if (vm->cpu->data_breakpoint_set)
         data_breakpoint_access(vm, made.linear, made.size, made.access == WATCH_WRITE ? MMU_STORE : MMU_LOAD, host_pc);
 }
 
@@ -290,7 +290,7 @@ void __wrap_cpu_check_watchpoint_x86_64(Cpu *cpu, uint64_t linear, uint64_t size
 {
     Vm *vm = vm_current;
     uint64_t start = vm->access_linear, length = vm->access_size;
-    Translation t = {linear & 0xfffff000 & (uint32_t)vm->env->a20_mask, 0};
+    Translation t = {linear & 0xfffff000 & (uint32_t)vm->cpu->env->a20_mask, 0};
 
     (void)cpu;
     (void)size;
@@ -301,8 +301,8 @@ void __wrap_cpu_check_watchpoint_x86_64(Cpu *cpu, uint64_t linear, uint64_t size
     }
     if (length > 4096 - (start & 0xfff))
         length = 4096 - (start & 0xfff);
-    if (vm->env->cr[0] & CR0_PG)
-        tlb_get(vm, linear, &t);
+    if (vm->cpu->env->cr[0] & CR0_PG)
+        tlb_get(vm->cpu, linear, &t);
     access_page(vm, made_by(start, t.physical | (start & 0xfff), length, flags & BP_MEM_WRITE ? WATCH_WRITE : WATCH_READ), host_pc);
 }
 

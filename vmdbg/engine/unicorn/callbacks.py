@@ -25,8 +25,7 @@ class Owner(Protocol):
 
 ffi, lib = _native.ffi, _native.lib
 _owner: Callable[[object], Owner] = ffi.from_handle
-NEVER = (1 << 64) - 1
-"""A tick that does not come."""
+NEVER: int = lib.NEVER
 
 
 def _keep_exception(_type: type[BaseException], value: BaseException, trace: TracebackType) -> None:
@@ -35,32 +34,32 @@ def _keep_exception(_type: type[BaseException], value: BaseException, trace: Tra
 
 
 @ffi.def_extern(error=0xFFFFFFFF, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def port_read(owner: object, port: int, size: int, now: int) -> int:
+def bus_port_read(owner: object, port: int, size: int, now: int) -> int:
     return _owner(owner).port_read(port, size, now)
 
 
 @ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def port_write(owner: object, port: int, size: int, value: int, now: int) -> None:
+def bus_port_write(owner: object, port: int, size: int, value: int, now: int) -> None:
     _owner(owner).port_write(port, size, value, now)
 
 
 @ffi.def_extern(error=0xFFFFFFFFFFFFFFFF, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def memory_read(owner: object, physical: int, size: int, now: int) -> int:
+def bus_memory_read(owner: object, physical: int, size: int, now: int) -> int:
     return _owner(owner).memory_read(physical, size, now)
 
 
 @ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def memory_write(owner: object, physical: int, size: int, value: int, now: int) -> None:
+def bus_memory_write(owner: object, physical: int, size: int, value: int, now: int) -> None:
     _owner(owner).memory_write(physical, size, value, now)
 
 
 @ffi.def_extern(error=-1, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def acknowledge(owner: object, now: int) -> int:
+def bus_acknowledge(owner: object, now: int) -> int:
     return _owner(owner).acknowledge(now)
 
 
 @ffi.def_extern(error=0, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def task_priority(owner: object, write: int, value: int, now: int) -> int:
+def bus_task_priority(owner: object, write: int, value: int, now: int) -> int:
     bus = _owner(owner).bus
     if write:
         bus.write_task_priority(value, now)
@@ -69,10 +68,5 @@ def task_priority(owner: object, write: int, value: int, now: int) -> int:
 
 
 @ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
-def apic_moved(owner: object, scheduled: int, due: int, intr: int) -> None:
+def bus_apic_moved(owner: object, scheduled: int, due: int, intr: int) -> None:
     _owner(owner).bus.local_apic_moved(scheduled, None if due == NEVER else due, bool(intr))
-
-
-_CALLBACKS = ("port_read", "port_write", "memory_read", "memory_write", "acknowledge", "task_priority", "apic_moved")
-for _name in _CALLBACKS:
-    setattr(lib.vm_callbacks, _name, getattr(lib, _name))

@@ -34,7 +34,8 @@ ENGINE_VERSION = "Unicorn 2.1.4"
 """Whose translations a recording was made with."""
 STATE_SIZE: int = ffi.sizeof("VmState")
 """Bytes of CpuSnapshot.state: another size is another layout."""
-ADDRESS_SPACE = 1 << 40
+STATE_DIGESTED: int = ffi.offsetof("VmState", "float_status")
+"""Bytes of it that count for a digest."""
 PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
 """Writing them empties the TLB, as it does when the guest writes them."""
 PLACE_REGISTERS = {"rip", "cs", "cs_base"}
@@ -62,6 +63,7 @@ class UnicornEngine:
         self._vm = lib.vm_new(ffi.from_buffer("uint8_t[]", self._memory), ram_size, self._handle)
         if self._vm == ffi.NULL:
             raise EngineError("the engine could not be created: Unicorn refused, or there is too little memory")
+        self._cpu = self._vm.cpu
         self._state = ffi.new("VmState *")
         self._roms: dict[int, bytearray] = {}
         self._has_windows = False
@@ -79,7 +81,7 @@ class UnicornEngine:
             self._mapped(lib.vm_map_window(self._vm, start, base - start) if base > start else 0, start)
             self._mapped(lib.vm_map_rom(self._vm, base, len(data), ffi.from_buffer("uint8_t[]", data)), base)
             start = base + len(data)
-        self._mapped(lib.vm_map_window(self._vm, start, ADDRESS_SPACE - start), start)
+        self._mapped(lib.vm_map_window(self._vm, start, lib.ADDRESS_SPACE - start), start)
 
     def _mapped(self, error: int, base: int) -> None:
         if error:
@@ -156,7 +158,7 @@ class UnicornEngine:
             raise EngineError(f"the native part knows no local APIC whose registers take {sizeof(memory)} bytes")
 
     def prepare_local_apic(self, due: Tick | None, *, observed: bool) -> None:
-        apic = self._vm.apic
+        apic = self._cpu.apic
         apic.due = NEVER if due is None else due
         apic.observed = observed
 
@@ -171,21 +173,21 @@ class UnicornEngine:
             lib.vm_interrupt(self._vm)
 
     def set_interrupt(self, level: bool) -> None:
-        self._vm.intr = level
+        self._cpu.intr = level
         if level:
             lib.clock_attend(self._vm)
 
     @property
     def interrupt(self) -> bool:
-        return bool(self._vm.intr)
+        return bool(self._cpu.intr)
 
     def raise_nmi(self) -> None:
-        self._vm.nmi = 1
+        self._cpu.nmi = 1
         lib.clock_attend(self._vm)
 
     @property
     def nmi_pending(self) -> bool:
-        return bool(self._vm.nmi)
+        return bool(self._cpu.nmi)
 
     @property
     def interrupt_due(self) -> bool:
@@ -193,7 +195,7 @@ class UnicornEngine:
 
     @property
     def repeating(self) -> bool:
-        return bool(self._vm.repeating)
+        return bool(self._cpu.repeating)
 
     @property
     def at_breakpoint(self) -> bool:
@@ -248,7 +250,7 @@ class UnicornEngine:
             self._state.repeating = 0
         lib.vm_set_state(self._vm, self._state)
         if values.keys() & PAGING_REGISTERS:
-            lib.tlb_drop_all(self._vm)
+            lib.tlb_drop_all(self._cpu)
 
     def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
         if not 0 <= address <= self.ram_size - len(data):
@@ -331,9 +333,9 @@ class UnicornEngine:
             vm.delivery_count += 1
 
     def _tlb(self) -> bytes:
-        count = lib.tlb_export(self._vm, ffi.NULL, 0)
+        count = lib.tlb_export(self._cpu, ffi.NULL, 0)
         pairs = ffi.new("uint64_t[]", 2 * count)
-        lib.tlb_export(self._vm, pairs, count)
+        lib.tlb_export(self._cpu, pairs, count)
         return bytes(ffi.buffer(pairs))
 
     def restore(self, snapshot: CpuSnapshot) -> None:
@@ -345,9 +347,9 @@ class UnicornEngine:
             raise EngineError("the snapshot's CPU state was made by another version of the engine")
         ffi.memmove(self._state, snapshot.state, len(snapshot.state))
         lib.vm_set_state(self._vm, self._state)
-        lib.tlb_import(self._vm, ffi.cast("uint64_t *", ffi.from_buffer(snapshot.tlb)), len(snapshot.tlb) // 16)
+        lib.tlb_import(self._cpu, ffi.cast("uint64_t *", ffi.from_buffer(snapshot.tlb)), len(snapshot.tlb) // 16)
         self._vm.clock = snapshot.clock
-        self._vm.nmi = self._vm.tick_deliveries = 0
+        self._cpu.nmi = self._vm.tick_deliveries = 0
         self._restore_deliveries(snapshot.deliveries)
 
     def restore_ram(self, address: Physical, data: bytes | memoryview) -> None:
@@ -368,7 +370,7 @@ class UnicornEngine:
 
     def cpu_digest_bytes(self) -> bytes:
         lib.vm_get_state(self._vm, self._state)
-        return bytes(ffi.buffer(self._state, lib.VM_STATE_DIGESTED)) + self._tlb()
+        return bytes(ffi.buffer(self._state, STATE_DIGESTED)) + self._tlb()
 
     def statistics(self) -> EngineStatistics:
         vm = self._vm

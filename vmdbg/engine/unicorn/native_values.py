@@ -30,11 +30,10 @@ from vmdbg.x86.cpuid import CpuidTable
 
 ffi, lib = _native.ffi, _native.lib
 
-DELIVERIES = 64
+DELIVERIES: int = lib.DELIVERIES
 """That the native part remembers."""
 RING_3 = 3
 WIDTHS = (16, 32, 64)
-ANY_SUBLEAF = 0xFFFFFFFF
 
 _EVENT_BITS = {
     EventKind.CR3_LOAD: lib.CATCH_CR3,
@@ -47,6 +46,14 @@ _EVENT_BITS = {
     EventKind.MAGIC: lib.CATCH_MAGIC,
 }
 _EVENTS = {bit: kind for kind, bit in _EVENT_BITS.items()}
+_ACCESS_BITS = {Access.READ: lib.WATCH_READ, Access.WRITE: lib.WATCH_WRITE}
+_ACCESSES = {bit: access for access, bit in _ACCESS_BITS.items()}
+_DELIVERY_KINDS = {
+    lib.DELIVER_EXCEPTION: DeliveryKind.EXCEPTION,
+    lib.DELIVER_SOFTWARE: DeliveryKind.SOFTWARE,
+    lib.DELIVER_EXTERNAL: DeliveryKind.EXTERNAL,
+    lib.DELIVER_NMI: DeliveryKind.NMI,
+}
 _PLAIN_EXITS: dict[int, Exit] = {
     lib.EXIT_LIMIT: LimitReached(),
     lib.EXIT_HALT: Halted(),
@@ -76,7 +83,7 @@ def exit_of(vm: _native.Vm, code: int) -> Exit:
 def load_cpuid(vm: _native.Vm, table: CpuidTable) -> None:
     rows = ffi.new("VmCpuid[]", len(table.rows))
     for native, row in zip(rows, table.rows, strict=True):
-        native.leaf, native.subleaf = row.leaf, ANY_SUBLEAF if row.subleaf is None else row.subleaf
+        native.leaf, native.subleaf = row.leaf, lib.ANY_SUBLEAF if row.subleaf is None else row.subleaf
         native.eax, native.ebx, native.ecx, native.edx = row.eax, row.ebx, row.ecx, row.edx
     lib.vm_set_cpuid(vm, rows, len(table.rows), table.max_basic, table.max_extended)
 
@@ -87,7 +94,7 @@ def load_watchpoints(vm: _native.Vm, watchpoints: Sequence[Watchpoint]) -> None:
         row.address, row.size, row.id = watchpoint.address, watchpoint.size, watchpoint.number
         row.kind = lib.WATCH_PHYSICAL if watchpoint.physical else 0
         for access in watchpoint.accesses:
-            row.kind |= access.value
+            row.kind |= _ACCESS_BITS[access]
     lib.vm_set_watchpoints(vm, native, len(watchpoints))
 
 
@@ -113,7 +120,7 @@ def _watch_hit(native: object) -> WatchHit:
     hit = ffi.addressof(native)
     return WatchHit(
         hit.id,
-        Access(hit.access),
+        _ACCESSES[hit.access],
         Linear(hit.linear),
         Physical(hit.physical),
         hit.size,
@@ -131,7 +138,7 @@ def delivery(native: object) -> Delivery:
     d = ffi.addressof(native)
     return Delivery(
         tick=Tick(d.tick),
-        kind=DeliveryKind(d.kind),
+        kind=_DELIVERY_KINDS[d.kind],
         vector=d.vector,
         error_code=d.error_code,
         rip=d.rip,
@@ -153,6 +160,6 @@ def are_deliveries(saved: bytes) -> bool:
         return False
     found = ffi.from_buffer("VmDelivery[]", saved)
     return all(
-        one.kind < len(DeliveryKind) and one.cpl <= RING_3 and one.width in WIDTHS and one.code_size <= len(one.code)
+        one.kind in _DELIVERY_KINDS and one.cpl <= RING_3 and one.width in WIDTHS and one.code_size <= len(one.code)
         for one in found
     )

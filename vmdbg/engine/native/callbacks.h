@@ -1,0 +1,9 @@
+/* What Python answers: the bus of the engine that `owner` is the handle of. Never called where a longjmp could cross it.
+ * A read that fails is all ones, an acknowledge that fails -1; the run ends then. */
+uint32_t bus_port_read(void *owner, uint32_t port, uint32_t size, uint64_t now);
+void bus_port_write(void *owner, uint32_t port, uint32_t size, uint32_t value, uint64_t now);
+uint64_t bus_memory_read(void *owner, uint64_t physical, uint32_t size, uint64_t now);
+void bus_memory_write(void *owner, uint64_t physical, uint32_t size, uint64_t value, uint64_t now);
+int32_t bus_acknowledge(void *owner, uint64_t now);
+uint32_t bus_task_priority(void *owner, int32_t write, uint32_t value, uint64_t now);
+void bus_apic_moved(void *owner, uint32_t scheduled, uint64_t due, int32_t intr);

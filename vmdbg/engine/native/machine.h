@@ -1,0 +1,115 @@
+/* The machine in two parts: what its CPUs share, and what each has of its own. */
+typedef struct {
+    uint64_t start, size;
+} VmRange;
+enum { ROMS = 8, WATCH_STORED = 16, TLB_KINDS = 4, RESTART_ACCESSES = 64 };
+
+enum VmAccessKind { PORT_READ, PORT_WRITE, MEMORY_READ, MEMORY_WRITE };
+typedef struct {
+    uint64_t address, value;
+    uint32_t size, kind;
+} VmAccess;
+typedef struct {                            /* the last instruction that accessed devices, and the last RCL or RCR */
+    uint64_t tick, deliveries;
+    uint32_t count, next;                   /* next: what it does next, count if nothing of it was done before */
+    uint32_t at_once, pad;                  /* it goes on before the run can end */
+    VmAccess accesses[RESTART_ACCESSES];
+    uint64_t rotate_clock, rotate_flags;    /* rotate_clock: at the end of its block, 0 if it is over */
+    uintptr_t rotate_host_pc;
+} Restart;
+
+typedef struct {                            /* the last time that an instruction's first page came into the TLB to be run */
+    uint64_t tick, deliveries, linear;
+    uint32_t levels, entry[4];              /* the page tables' entries, low halves, and the TLB's as they were */
+    uint64_t entry_at[4], tlb[TLB_KINDS];
+} VmFetch;
+
+typedef struct {                            /* CPUWatchpoint */
+    uint64_t linear, length, hit_linear;
+    uint32_t hit_attributes;
+    int32_t flags;
+    void *link[2];
+} DataBreakpoint;
+
+typedef struct {                            /* a CPU's own */
+    Cpu *qemu;
+    Env *env;
+    uint32_t intr, nmi;
+    uint32_t repeating;                     /* see repeats.c */
+    uint32_t data_breakpoint_set;           /* a bit for each that is in force */
+    DataBreakpoint data_breakpoints[4];
+    uint64_t *tlb;                          /* pairs of tag and translation, see tlb.c */
+    uint64_t tlb_capacity, tlb_used;
+    uint32_t tlb_generation, tlb_large;
+    VmFetch fetch;
+    uint64_t apic_base, tsc_offset;
+    Apic apic;
+    Restart restart;
+} VmCpu;
+
+typedef struct {                            /* what is shared; of a run that is under way, of the CPU that runs */
+    uint64_t clock, limit;                  /* ticks: bytes of guest code retired */
+    uint64_t bound;                         /* where the run ends; the limit may come before, for the local APIC's timer */
+    uint64_t horizon;                       /* what translated code compares with: the limit, or 0 to come to block_begins() */
+    uint64_t block_start, block_size;
+    uint64_t last_start, last_size;         /* the last block that was looked at and let run */
+    uint32_t attention, pad_attention;      /* attention: look at every block */
+    uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
+    uint32_t align_next;                    /* the next access translated is to be checked */
+    uint32_t filling_watched;               /* Unicorn's TLB is being filled: what is watched in the page */
+    uint32_t probe_next;                    /* the next store translated only asks whether it may be */
+    uint64_t instead_at, instead_size;      /* where the translator is shown other bytes than there are */
+    const uint8_t *instead;
+    uint32_t int_length;                    /* of the INT n that is being delivered */
+    uint32_t external_event;                /* one is being delivered that is no INT n */
+    uint32_t running, exit;
+    uc_engine *uc;
+    VmCpu *cpu;                             /* the one that runs, or did last */
+    void *owner;                            /* handle for the Python callbacks */
+
+    uint8_t *ram;
+    uint64_t ram_size;
+    uint8_t *is_code, *maybe_writable, *dirty;  /* a byte for each physical page */
+    VmRange roms[ROMS];                     /* memory above RAM that stores do not change */
+    uint32_t rom_count;
+    uint8_t *sink;                          /* a page at ADDRESS_SPACE, which no guest can name: where stores to ROM go */
+
+    uint64_t exit_linear, exit_physical, exit_value;
+    uint32_t exit_detail;
+    uint32_t tick_deliveries;               /* those at the tick of the last one */
+    VmDelivery deliveries[DELIVERIES];
+    uint64_t delivery_count;
+    uint64_t catch_vectors[4];              /* exceptions and INT n: a bit for each vector */
+    uint64_t catch_interrupts[4];           /* external interrupts and the NMI */
+    uint32_t catch_mask, catch_port_count;
+    uint64_t catch_skip_tick;
+    uint8_t *catch_ports;                   /* a byte for each port: CATCH_PORT_READ | CATCH_PORT_WRITE; NULL: none */
+    uint32_t *catch_msrs;
+    uint32_t catch_msr_count;
+
+    uint64_t *breakpoints, *planted;        /* sorted linear addresses; planted: those that translations check */
+    uint32_t breakpoint_count, planted_count;
+    uint64_t *physical_breakpoints;
+    uint32_t physical_breakpoint_count, breakpoint_suppressed;
+    VmWatchpoint *watchpoints;
+    uint32_t watchpoint_count, watch_recording;
+    uint32_t watch_touched;                 /* one of the accesses made is watched */
+    uint32_t watch_made_count, watch_made_capacity, watch_hit_count, watch_hit_capacity;
+    VmWatchHit *watch_made, *watch_hits;    /* by one instruction or delivery, all that was looked at, and the hits */
+    uint64_t watch_pc;                      /* the instruction that runs alone, or that what is delivered struck */
+    uint64_t watch_clock;                   /* when it began, while watch_recording */
+    VmWatchHit watch_stored[WATCH_STORED];  /* the last stores to watched pages that are not watched themselves */
+    uint32_t watch_stored_count, watch_resumed;
+    uint32_t watch_delivery, watch_delivering;  /* of watch_made, the first of the delivery under way; whether one is */
+    uint64_t watch_left;                    /* the access at which it was left, for now; watch_resumed: made again */
+    uint64_t access_linear, access_size;    /* the access under way, as the instruction makes it */
+    uint32_t access_number, pad_access;
+
+    VmCpuid *cpuid;
+    uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, physical_bits;
+    uint64_t cr4_known;
+
+    uint32_t interrupted;                   /* set by another thread: the run, or the next one, is to end */
+
+    uint64_t fills, walks, flushes, code_drops, exceptions, interrupts, system_calls, single_steps;
+} Vm;
