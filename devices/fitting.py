@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, get_type_hints
 
+from devices.pci.config_space import ConfigSpace, Pin, Place
 from devices.seam import AddressedDevice, Device, DeviceInput, Line, Timer, Window
 from devices.serial.backend import Backend
 
@@ -43,6 +44,14 @@ class Slot(Protocol):
         """What takes a message signalled interrupt: a store of a dword to an address. Elsewhere it goes nowhere."""
         ...
 
+    def pci_function(self, target: ConfigSpace, pin: Pin, place: Place | None = None) -> Line:
+        """Put a function on the PCI bus: there, or at the next device number that is free.
+
+        The line is what its interrupt pin drives; a function without a pin gets one that leads nowhere.
+        Raises ValueError if the place is taken, or this machine has no such bus.
+        """
+        ...
+
     def irq(self, number: int) -> Line:
         """An interrupt request line of the ISA bus, which the device has for itself. Raises ValueError."""
         ...
@@ -61,13 +70,17 @@ class Slot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """`options` is a frozen dataclass; `fit` gets the slot and one of those; `inputs` are what the device takes."""
+    """`options` is a frozen dataclass; `fit` gets the slot and one of those; `inputs` are what the device takes.
+
+    `pci` says that it sits on the PCI bus, so that the machine is one that has such.
+    """
 
     kind: str
     summary: str
     options: type[Any]
     fit: Callable[[Slot, Any], Device]
     inputs: tuple[type[DeviceInput], ...] = ()
+    pci: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from typing import ClassVar
 from devices.seam import NANOSECONDS_PER_SECOND, DeviceInput, Line, Rows, Timer
 from devices.wiring.bits import bit_names
 
-PM_PORTS = range(0x600, 0x640)
+PM_SIZE = 0x40
+PM_PORTS = range(0x600, 0x600 + PM_SIZE)
+"""Where they are where nobody can move them, and where firmware puts them."""
 SCI_IRQ = 9
 
 PM1_STATUS = 0x00

@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
+from devices.pci.config_space import BUS_DEVICES, ConfigSpace, Place
 from devices.seam import Line, Rows
 
 CONFIG_PORTS = range(0xCF8, 0xD00)
@@ -19,21 +20,10 @@ RESET_CONTROL = 1
 CONFIG_DATA = 4
 CONFIG_ENABLE = 0x8000_0000
 CONFIG_ADDRESS_MASK = 0x80FF_FFFC
-CONFIG_SPACE_SIZE = 256
 
 SYSTEM_RESET = 0x02
 RESET_CPU = 0x04
 FULL_RESET = 0x08
-
-
-class PciFunction(Protocol):
-    """What answers at one bus, device and function number. `register` is 0-255, `size` 1, 2 or 4, never
-    across a dword.
-    """
-
-    def read_config(self, register: int, size: int) -> int: ...
-
-    def write_config(self, register: int, size: int, value: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -55,20 +45,25 @@ class PciHost:
 
     def __init__(self, reset: Line) -> None:
         self._reset = reset
-        self._functions: dict[int, PciFunction] = {}
+        self._functions: dict[int, ConfigSpace] = {}
         self._state = PciHostState()
 
-    def add(self, device: int, function: int, target: PciFunction) -> None:
-        """Put a function on bus 0. Raises ValueError if the place is taken or does not exist."""
-        if not (0 <= device < 32 and 0 <= function < 8):
-            raise ValueError(f"PCI device {device:02x}.{function} is not in 00.0-1f.7")
-        place = device << 3 | function
-        if place in self._functions:
-            raise ValueError(f"PCI device {device:02x}.{function} is taken")
-        self._functions[place] = target
+    def add(self, place: Place, target: ConfigSpace) -> None:
+        """Put a function on bus 0. Raises ValueError if the place is taken."""
+        if place.number in self._functions:
+            raise ValueError(f"PCI device {place} is taken")
+        self._functions[place.number] = target
+
+    def free_device(self, first: int) -> Place:
+        """The lowest device number from `first` on that no function has. Raises ValueError if there is none."""
+        taken = {number >> 3 for number in self._functions}
+        for device in range(first, BUS_DEVICES):
+            if device not in taken:
+                return Place(device)
+        raise ValueError("there is no room left on the PCI bus")
 
     @property
-    def functions(self) -> Mapping[int, PciFunction]:
+    def functions(self) -> Mapping[int, ConfigSpace]:
         """By device << 3 | function."""
         return self._functions
 
@@ -106,7 +101,7 @@ class PciHost:
             ("functions", places or "none"),
         ]
 
-    def _selected(self) -> PciFunction | None:
+    def _selected(self) -> ConfigSpace | None:
         address = self._state.config_address
         if not address & CONFIG_ENABLE:
             return None

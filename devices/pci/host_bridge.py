@@ -10,10 +10,10 @@ import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from devices.pci.host import CONFIG_SPACE_SIZE
+from devices.pci.config_space import CONFIG_SPACE_SIZE, Place
 from devices.seam import Rows
 
-HOST_BRIDGE_DEVICE = 0
+HOST_BRIDGE = Place(0)
 
 VENDOR_INTEL = 0x8086
 DEVICE_82441FX = 0x1237
@@ -62,7 +62,7 @@ class HostBridgeState:
 
 
 class HostBridge:
-    """A pci.PciFunction."""
+    """A pci.config_space.ConfigSpace."""
 
     name = "host-bridge"
     title = "PCI host bridge, 00:00.0"

@@ -46,9 +46,7 @@ class WiredOr:
     def restore(self, state: WiredOrState) -> None:
         """Raises ValueError when the state has another number of inputs."""
         if len(state.levels) != len(self._state.levels):
-            raise ValueError(
-                f"{self.name} has {len(self._state.levels)} inputs, the saved state {len(state.levels)}"
-            )
+            raise ValueError(f"{self.name} has {len(self._state.levels)} inputs, the saved state {len(state.levels)}")
         self._state = copy.deepcopy(state)
 
     def describe(self, now: int) -> Rows:

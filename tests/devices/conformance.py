@@ -17,6 +17,7 @@ from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
+from devices.board.smbus import SMBUS_SIZE, Smbus
 from devices.catalog import fittings
 from devices.fitting import Fitting
 from devices.interrupts.apic_bus import InterruptMessage
@@ -24,8 +25,12 @@ from devices.interrupts.ioapic import IoApic
 from devices.interrupts.lapic import Lapic
 from devices.interrupts.pic import CASCADE_IRQ, Pic
 from devices.keyboard.i8042 import I8042
-from devices.pci.host import CONFIG_PORTS, PciFunction, PciHost
+from devices.pci.config_space import ConfigSpace as ConfigTarget
+from devices.pci.config_space import Pin, Place
+from devices.pci.host import CONFIG_PORTS, PciHost
 from devices.pci.host_bridge import HostBridge
+from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge
+from devices.pci.piix4_pm import PowerManagement
 from devices.scheduler import OwnedTimer, Scheduler
 from devices.seam import AddressedDevice, Line
 from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
@@ -111,6 +116,8 @@ class BenchSlot:
     scheduler: Scheduler
     windows: list[Window] = field(default_factory=list)
     outputs: list[RecordingLine] = field(default_factory=list)
+    moved: list[Moves] = field(default_factory=list)
+    messages: list[tuple[int, int]] = field(default_factory=list)
 
     def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:
         self.windows.append(Window(part, len(ports)))
@@ -120,14 +127,19 @@ class BenchSlot:
 
     def window_ports(self, size: int, part: AddressedDevice, *, wide: bool = False) -> Moves:
         self.windows.append(Window(part, size))
-        return Moves()
+        self.moved.append(Moves())
+        return self.moved[-1]
 
     def window_memory(self, size: int, part: AddressedDevice) -> Moves:
-        self.windows.append(Window(part, size))
-        return Moves()
+        return self.window_ports(size, part)
 
     def msi(self) -> Callable[[int, int], None]:
-        return _ignore
+        return lambda address, data: self.messages.append((address, data))
+
+    def pci_function(self, target: ConfigTarget, pin: Pin, place: Place | None = None) -> Line:
+        self.windows.append(Window(ConfigSpace(target), 256))
+        self.outputs.append(RecordingLine())
+        return self.outputs[-1]
 
     def irq(self, number: int) -> Line:
         self.outputs.append(RecordingLine())
@@ -168,7 +180,7 @@ class Ready:
 class ConfigSpace:
     """A PCI function's configuration space as a window; the host lets no access across a dword through."""
 
-    def __init__(self, function: PciFunction) -> None:
+    def __init__(self, function: ConfigTarget) -> None:
         self._function = function
 
     def read(self, offset: int, size: int, now: int) -> int:
@@ -221,6 +233,18 @@ def _one(device: Any, length: int) -> Callable[[Scheduler], Subject]:
 def _host_bridge(scheduler: Scheduler) -> Subject:
     bridge = HostBridge()
     return Subject(bridge, [Window(ConfigSpace(bridge), 256)])
+
+
+def _isa_bridge(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("isa-bridge", scheduler)
+    lines = {irq: RecordingLine() for irq in ROUTABLE_IRQS}
+    bridge = IsaBridge(slot, lines)
+    return Subject(bridge, slot.windows, [bridge.pirq(number) for number in range(PIRQS)], list(lines.values()))
+
+
+def _power_management(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("power-management", scheduler)
+    return Subject(PowerManagement(slot, Smbus(), Smbus()), slot.windows[:1])
 
 
 def _pic(scheduler: Scheduler) -> Subject:
@@ -285,6 +309,9 @@ DEVICES.update(
         "acpi-pm": _acpi_pm,
         "a20": _wired_or,
         "host-bridge": _host_bridge,
+        "isa-bridge": _isa_bridge,
+        "power-management": _power_management,
+        "smbus": _one(Smbus, SMBUS_SIZE),
         "apm": _one(lambda: Apm(_ignore), len(APM_PORTS)),
         "pci": _one(lambda: PciHost(RecordingLine()), len(CONFIG_PORTS)),
         "port92": _one(lambda: Port92(RecordingLine(), RecordingLine()), 1),

@@ -178,7 +178,7 @@ def test_state_is_plain_and_survives_being_stored(name, script):
     assert type(state) is rig.subject.device.State
     assert dataclasses.is_dataclass(state)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=type(state)) == state
-    json.loads(msgspec.json.encode(state))
+    json.loads(msgspec.json.encode(state, order="deterministic"))
 
 
 @every_device

@@ -11,7 +11,8 @@ from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.start import start as boot
-from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, MachineConfig
+from vmdbg.machine.chipset import AUTOMATIC, chipset_for
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, Chipset, MachineConfig
 from vmdbg.recording.reader import open_recording as read_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET
@@ -33,6 +34,7 @@ def launch(
     apic: bool = True,
     start: int = DEFAULT_START,
     devices: Sequence[str] = (),
+    machine: str = AUTOMATIC,
     load_address: int | None = None,
     mode: CpuMode | None = None,
     via_decompressor: bool = False,
@@ -44,10 +46,14 @@ def launch(
     """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
 
     Without kernel and bios it is the sample guest, as there. memory, checkpoint_memory: bytes, or text such as "256M".
-    start: what the RTC shows at first, in seconds since 1970. devices: those to add, as `--device` has them. record: a
+    start: what the RTC shows at first, in seconds since 1970. devices: those to add, as `--device` has them. machine:
+    as `--machine` has it. record: a
     new file to record into. Raises UserError, EngineError.
     """
-    config = MachineConfig(_bytes(memory), cpu, apic, start, tuple(devices))
+    if machine not in (AUTOMATIC, *Chipset):
+        raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
+    chipset = chipset_for(machine, devices, firmware=bios is not None)
+    config = MachineConfig(_bytes(memory), cpu, apic, start, tuple(devices), chipset)
     files = GuestFiles(
         kernel=kernel if isinstance(kernel, bytes | None) else fspath(kernel),
         initrd=fspath(initrd) if initrd is not None else None,

@@ -9,7 +9,8 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.document.plain import render_json, render_plain
 from vmdbg.host.endings import ExitCode
 from vmdbg.host.start import make_machine
-from vmdbg.machine.config import MINIMUM_MEMORY, MachineConfig
+from vmdbg.machine.chipset import AUTOMATIC, chipset_for
+from vmdbg.machine.config import MINIMUM_MEMORY, Chipset, MachineConfig
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.timeline.timeline import Timeline
@@ -20,13 +21,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("names", nargs="*", metavar="DEVICE", help="show the registers of these; `all` for every one")
     parser.add_argument("--no-apic", action="store_true", help="of a machine without local APIC and I/O APIC")
     parser.add_argument("--device", action="append", default=[], metavar="KIND", help="of a machine with this added")
+    parser.add_argument("--machine", choices=[AUTOMATIC, *Chipset], default=AUTOMATIC, help="of this chipset")
     parser.add_argument("--addable", action="store_true", help="list the devices that --device can add")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(command=list_devices)
 
 
 def list_devices(options: argparse.Namespace) -> int:
-    config = MachineConfig(memory=MINIMUM_MEMORY, apic=not options.no_apic, devices=tuple(options.device))
+    chipset = chipset_for(options.machine, options.device, firmware=False)
+    devices = tuple(options.device)
+    config = MachineConfig(memory=MINIMUM_MEMORY, apic=not options.no_apic, devices=devices, chipset=chipset)
     machine = make_machine(config)
     try:
         session = Session(Debugger(Timeline(machine)), catalog.commands(), allowed=Effect.NONE)

@@ -10,7 +10,8 @@ from vmdbg.cli.values import memory_size, number, searched_text, start_date, tic
 from vmdbg.errors import UserError
 from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.host.start import GuestFiles
-from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, MachineConfig
+from vmdbg.machine.chipset import AUTOMATIC, chipset_for
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, Chipset, MachineConfig
 from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
 
 DEFAULT_CHECKPOINT_MEMORY = 512 << 20
@@ -62,6 +63,9 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
         metavar="KIND[,OPTION=VALUE...]",
         help="add a device, as debugcon,port=0x3a0,id=log; `vmdbg devices --addable` lists them; may be repeated",
     )
+    kinds = [AUTOMATIC, *Chipset]
+    board = "chipset: i440fx has a PCI bus for devices, plain has none; auto (default): as firmware and --device need"
+    group.add_argument("--machine", choices=kinds, default=AUTOMATIC, help=board)
     group.add_argument("--no-apic", action="store_true", help="no local APIC and no I/O APIC, just the 8259A pair")
     first = "what the RTC shows at first (2000-01-01)"
     group.add_argument("--start", type=start_date, default=DEFAULT_START, metavar="DATE", help=first)
@@ -185,4 +189,6 @@ def scripted_lines(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def machine_config(options: argparse.Namespace) -> MachineConfig:
-    return MachineConfig(options.memory, options.cpu, not options.no_apic, options.start, tuple(options.device))
+    devices = tuple(options.device)
+    chipset = chipset_for(options.machine, devices, firmware=options.bios is not None)
+    return MachineConfig(options.memory, options.cpu, not options.no_apic, options.start, devices, chipset)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 MINIMUM_MEMORY = 1 << 20
 DEFAULT_MEMORY = 256 << 20
 DEFAULT_START = 946_684_800
 """2000-01-01 00:00:00 UTC, in seconds since 1970."""
+
+
+class Chipset(enum.StrEnum):
+    """PLAIN has a host bridge and nothing else on its PCI bus; its ports are where they are."""
+
+    PLAIN = "plain"
+    I440FX = "i440fx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +31,4 @@ class MachineConfig:
     start: int = DEFAULT_START
     devices: tuple[str, ...] = ()
     """Those added to the board's own, each as devices.fitting.parse_choice() takes it."""
+    chipset: Chipset = Chipset.PLAIN

@@ -20,8 +20,11 @@ from devices.interrupts.ioapic import IoApic
 from devices.interrupts.lapic import Lapic
 from devices.interrupts.pic import Pic
 from devices.keyboard.i8042 import AUX_IRQ, I8042, KEYBOARD_IRQ
+from devices.pci.config_space import ConfigSpace, Place
+from devices.pci.config_space import Pin as PciPin
 from devices.pci.host import CONFIG_PORTS, PciHost
-from devices.pci.host_bridge import HOST_BRIDGE_DEVICE, HostBridge
+from devices.pci.host_bridge import HOST_BRIDGE, HostBridge
+from devices.pci.piix3 import PCI_IRQS, ROUTABLE_IRQS
 from devices.scheduler import OwnedTimer, Scheduler
 from devices.seam import AddressedDevice, Device, DeviceInput, EventDevice, InputDevice, Line, Timer, Window
 from devices.serial.backend import Backend
@@ -36,7 +39,8 @@ from devices.wiring.irq import FanOut, isa_line
 from devices.wiring.memory_bus import MemoryBus
 from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
-from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.config import Chipset, MachineConfig
+from vmdbg.machine.i440fx import I440fx
 
 LAPIC_BASE = 0xFEE00000
 IOAPIC_BASE = 0xFEC00000
@@ -85,14 +89,18 @@ class Pc:
         self._with_deadlines: dict[str, EventDevice] = {}
         self._with_inputs: dict[str, InputDevice] = {}
         self._given_irqs: set[int] = set()
+        self._shared_irqs: dict[int, WiredOr] = {}
+        self.i440fx: I440fx | None = None
         self._interrupt_controllers(config, pins)
+        if config.chipset is Chipset.I440FX:
+            self._share_irqs()
         self._timers(config)
         self._system_control(pins, board)
         self._serial_ports(backends)
         for text in (*BUILT_IN, *config.devices):
             self._fit(text)
 
-    def _add(self, device: _Fitted) -> _Fitted:
+    def add(self, device: _Fitted) -> _Fitted:
         self.devices[device.name] = device
         if isinstance(device, EventDevice):
             self._with_deadlines[device.name] = device
@@ -107,12 +115,12 @@ class Pc:
         self.lapic: Lapic | None = None
         pic_output = pins.intr
         if config.apic:
-            self.lapic = self._add(Lapic(self.timer(Lapic.name), pins.intr, pins.nmi, lambda: self.pic.acknowledge()))
+            self.lapic = self.add(Lapic(self.timer(Lapic.name), pins.intr, pins.nmi, lambda: self.pic.acknowledge()))
             pic_output = self.lapic.lint0
-        self.pic = self._add(Pic(pic_output))
+        self.pic = self.add(Pic(pic_output))
         self.ioapic: IoApic | None = None
         if self.lapic is not None:
-            self.ioapic = self._add(IoApic(self.lapic))
+            self.ioapic = self.add(IoApic(self.lapic))
             self.lapic.on_end_of_interrupt(self.ioapic)
             self.lapic.set_virtual_wire_mode()
             self.memory.claim(range(LAPIC_BASE, LAPIC_BASE + WINDOW), self.lapic, self.lapic.name)
@@ -123,33 +131,44 @@ class Pc:
 
     def irq(self, number: int) -> Line:
         """ISA interrupt request line 0 to 15."""
+        if number in self._shared_irqs:
+            return self._shared_irqs[number].input()
         if self.ioapic is None:
             return FanOut(self.pic.input(number))
         return isa_line(number, self.pic.input, self.ioapic.input)
 
+    def _share_irqs(self) -> None:
+        """Each line that a PCI interrupt can be led to has several drivers."""
+        shared = {irq: WiredOr(f"irq{irq}", f"interrupt line {irq}", self.irq(irq)) for irq in ROUTABLE_IRQS}
+        self._shared_irqs = {irq: self.add(line) for irq, line in shared.items()}
+
     def _timers(self, config: MachineConfig) -> None:
-        pit = self._add(Pit(self.timer(Pit.name), self.irq(0)))
-        port61 = self._add(Port61(pit))
-        rtc = self._add(Rtc(self.timer(Rtc.name), self.irq(RTC_IRQ), config.start))
+        pit = self.add(Pit(self.timer(Pit.name), self.irq(0)))
+        port61 = self.add(Port61(pit))
+        rtc = self.add(Rtc(self.timer(Rtc.name), self.irq(RTC_IRQ), config.start))
         rtc.set_memory_size(config.memory)
         self._claim(pit, isa.PIT.ports[0], pit)
         self._claim(port61, isa.SPEAKER.ports[0], port61)
         self._claim(rtc, isa.RTC.ports[0], rtc)
 
     def _system_control(self, pins: Pins, board: Board) -> None:
-        self.a20 = a20 = self._add(WiredOr("a20", "gate of address line 20", pins.a20))
-        i8042 = self._add(I8042(self.irq(KEYBOARD_IRQ), self.irq(AUX_IRQ), a20.input(level=True), pins.reset))
-        port92 = self._add(Port92(a20.input(), pins.reset))
-        acpi_pm = self._add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
-        apm = self._add(Apm(acpi_pm.set_acpi_mode))
-        self.pci = pci = self._add(PciHost(pins.reset))
-        pci.add(HOST_BRIDGE_DEVICE, 0, self._add(HostBridge()))
-        dma1, dma2 = self._add(Dma8237A("dma1", 1)), self._add(Dma8237A("dma2", 2))
-        pages = self._add(DmaPage())
+        self.a20 = a20 = self.add(WiredOr("a20", "gate of address line 20", pins.a20))
+        i8042 = self.add(I8042(self.irq(KEYBOARD_IRQ), self.irq(AUX_IRQ), a20.input(level=True), pins.reset))
+        port92 = self.add(Port92(a20.input(), pins.reset))
+        acpi_pm = self.add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
+        apm = self.add(Apm(acpi_pm.set_acpi_mode))
+        self.pci = pci = self.add(PciHost(pins.reset))
+        pci.add(HOST_BRIDGE, self.add(HostBridge()))
+        if self.config.chipset is Chipset.I440FX:
+            self.i440fx = I440fx(pci)
+            self.i440fx.fit(self, acpi_pm)
+        else:
+            self._claim(acpi_pm, PM_PORTS, acpi_pm, wide=True)
+        dma1, dma2 = self.add(Dma8237A("dma1", 1)), self.add(Dma8237A("dma2", 2))
+        pages = self.add(DmaPage())
         self._claim(i8042, isa.KEYBOARD.ports[0], i8042.data)
         self._claim(i8042, isa.KEYBOARD.ports[1], i8042.command)
         self._claim(port92, isa.PORT92, port92)
-        self._claim(acpi_pm, PM_PORTS, acpi_pm, wide=True)
         self._claim(apm, APM_PORTS, apm)
         self._claim(pci, CONFIG_PORTS, pci, wide=True)
         self._claim(dma1, isa.DMA.ports[0], dma1)
@@ -157,24 +176,27 @@ class Pc:
         self._claim(dma2, isa.DMA.ports[2], dma2)
 
     def _serial_ports(self, backends: Backends) -> None:
-        shared: dict[int, WiredOr] = {}
-        for irq in sorted({port.irq for port in COM_PORTS}):
+        shared = dict(self._shared_irqs)
+        for irq in sorted({port.irq for port in COM_PORTS} - shared.keys()):
             ends = " and ".join(f"COM{n}" for n, port in enumerate(COM_PORTS, 1) if port.irq == irq)
-            shared[irq] = self._add(WiredOr(f"irq{irq}", f"interrupt line that {ends} share", self.irq(irq)))
+            shared[irq] = self.add(WiredOr(f"irq{irq}", f"interrupt line that {ends} share", self.irq(irq)))
         for port, chip, backend in zip(COM_PORTS, isa.COMS, backends.serial, strict=True):
-            uart = self._add(Uart16550A(port.name, shared[port.irq].input(), self.timer(port.name), backend))
+            uart = self.add(Uart16550A(port.name, shared[port.irq].input(), self.timer(port.name), backend))
             self._claim(uart, chip.ports[0], uart)
-            self._add(SerialFeed(port, uart, self.timer(feed_name(port))))
+            self.add(SerialFeed(port, uart, self.timer(feed_name(port))))
 
     def _fit(self, text: str) -> None:
         try:
             choice = parse_choice(text, fittings())
             if choice.name in self.devices:
                 raise ValueError(f"there is a device {choice.name!r} already: give it another name with id=NAME")
-            device = self._add(choice.fitting.fit(BoardSlot(self, choice.name), choice.options))
+            device = self.add(choice.fitting.fit(self.slot(choice.name), choice.options))
         except ValueError as error:
             raise UserError(f"--device {text}: {error}") from None
         assert device.name == choice.name, f"{text}: fitted as {device.name}"
+
+    def slot(self, name: str) -> BoardSlot:
+        return BoardSlot(self, name)
 
     def timer(self, device: str) -> OwnedTimer:
         """Deadlines of a device, which has on_event()."""
@@ -182,7 +204,8 @@ class Pc:
 
     def free_irq(self, number: int) -> Line:
         """One that nothing else has yet. Raises ValueError if there is no such."""
-        free = [irq for irq in isa.FREE_IRQS if irq not in self._given_irqs]
+        taken = self._given_irqs if self.i440fx is None else {*self._given_irqs, *PCI_IRQS}
+        free = [irq for irq in isa.FREE_IRQS if irq not in taken]
         if number not in free:
             raise ValueError(f"interrupt {number} is not free; {', '.join(map(str, free))} are")
         self._given_irqs.add(number)
@@ -228,6 +251,11 @@ class BoardSlot:
 
     def window_memory(self, size: int, part: AddressedDevice) -> Window:
         return self.pc.memory.window(size, part, self.name)
+
+    def pci_function(self, target: ConfigSpace, pin: PciPin, place: Place | None = None) -> Line:
+        if self.pc.i440fx is None:
+            raise ValueError(f"it sits on the PCI bus, which needs --machine {Chipset.I440FX}")
+        return self.pc.i440fx.put(target, pin, place)
 
     def msi(self) -> Callable[[int, int], None]:
         return self.pc.signal

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from devices.pci.config_space import Place
 from devices.pci.host import CONFIG_PORTS, PciHost
-from devices.pci.host_bridge import HostBridge
+from devices.pci.host_bridge import HOST_BRIDGE, HostBridge
 from devices.wiring.bus import PortBus
 from tests.devices.conformance import RecordingLine
 
@@ -12,7 +13,7 @@ class Bench:
     def __init__(self) -> None:
         self.reset = RecordingLine()
         self.host = PciHost(self.reset)
-        self.host.add(0, 0, HostBridge())
+        self.host.add(HOST_BRIDGE, HostBridge())
         self.bus = PortBus()
         self.bus.claim(CONFIG_PORTS, self.host, "pci", wide=True)
 
@@ -97,9 +98,9 @@ def test_reset_control_resets_on_the_rising_bit(bench: Bench) -> None:
 
 def test_two_functions_cannot_share_a_place(bench: Bench) -> None:
     with pytest.raises(ValueError, match=r"00\.0 is taken"):
-        bench.host.add(0, 0, HostBridge())
+        bench.host.add(HOST_BRIDGE, HostBridge())
     with pytest.raises(ValueError, match="20"):
-        bench.host.add(32, 0, HostBridge())
+        Place(32)
 
 
 def test_describe_names_the_selected_function(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devices.pci.host import PciFunction
+from devices.pci.config_space import ConfigSpace
 from vmdbg.session.session import Session
 
 CLASSES = {0x0600: "Host bridge", 0x0601: "ISA bridge", 0x0101: "IDE controller", 0x0106: "SATA controller",
@@ -12,12 +12,12 @@ CLASSES = {0x0600: "Host bridge", 0x0601: "ISA bridge", 0x0101: "IDE controller"
 CLASS, SUBSYSTEM = 0x0A, 0x2C
 
 
-def _identity(function: PciFunction) -> tuple[str, str]:
+def _identity(function: ConfigSpace) -> tuple[str, str]:
     vendor, device = function.read_config(0, 2), function.read_config(2, 2)
     return f"{vendor:04x}:{device:04x}", ":".join(f"{function.read_config(SUBSYSTEM + n, 2):04x}" for n in (0, 2))
 
 
-def _functions(session: Session) -> Iterator[tuple[int, int, PciFunction]]:
+def _functions(session: Session) -> Iterator[tuple[int, int, ConfigSpace]]:
     for place, function in sorted(session.debugger.machine.pc.pci.functions.items()):
         yield place >> 3, place & 7, function
 

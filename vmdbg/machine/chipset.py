@@ -1,0 +1,22 @@
+"""Which chipset a machine has where nobody says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from devices.catalog import fittings
+from vmdbg.machine.config import Chipset
+
+AUTOMATIC = "auto"
+
+
+def chipset_for(wanted: str, devices: Sequence[str], *, firmware: bool) -> Chipset:
+    """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware and for what sits on the PCI bus, else plain.
+
+    `devices` are those asked for, as MachineConfig has them. What depends on the rest of the machine stays as it was.
+    """
+    if wanted != AUTOMATIC:
+        return Chipset(wanted)
+    known = fittings()
+    on_pci = any(kind in known and known[kind].pci for kind in (text.partition(",")[0] for text in devices))
+    return Chipset.I440FX if firmware or on_pci else Chipset.PLAIN

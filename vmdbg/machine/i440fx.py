@@ -1,0 +1,62 @@
+"""The i440FX machine: what its PCI bus has besides the host bridge, and where interrupt pins lead."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from devices.board.acpi_pm import AcpiPm
+from devices.board.smbus import Smbus
+from devices.fitting import Slot
+from devices.pci.config_space import ConfigSpace, Pin, Place
+from devices.pci.host import PciHost
+from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge, pirq_of
+from devices.pci.piix4_pm import PowerManagement
+from devices.seam import Device, Line
+from devices.wiring.irq import FanOut
+from devices.wiring.wired_or import WiredOr
+
+FIRST_FREE_DEVICE = 3
+"""What has no place of its own begins here: 0 is the host bridge, 1 the PIIX, 2 a display."""
+
+_Fitted = TypeVar("_Fitted", bound=Device)
+
+
+class Carrier(Protocol):
+    """The board under it."""
+
+    def add(self, device: _Fitted) -> _Fitted: ...
+
+    def irq(self, number: int) -> Line: ...
+
+    def slot(self, name: str) -> Slot: ...
+
+
+class I440fx:
+    """ISA bridge, power management, and the four PCI interrupt lines that all functions share.
+
+    Functions can be put on the bus once fit() was called.
+    """
+
+    isa_bridge: IsaBridge
+    power_management: PowerManagement
+
+    def __init__(self, pci: PciHost) -> None:
+        self._pci = pci
+        self._pirqs: list[WiredOr] = []
+
+    def fit(self, carrier: Carrier, acpi_pm: AcpiPm) -> None:
+        lines = {irq: carrier.irq(irq) for irq in ROUTABLE_IRQS}
+        self.isa_bridge = carrier.add(IsaBridge(carrier.slot(IsaBridge.name), lines))
+        for number, letter in enumerate("ABCD"[:PIRQS]):
+            line = WiredOr(f"pirq{letter.lower()}", f"PCI interrupt line PIRQ{letter}#", self.isa_bridge.pirq(number))
+            self._pirqs.append(carrier.add(line))
+        slot = carrier.slot(PowerManagement.name)
+        self.power_management = carrier.add(PowerManagement(slot, acpi_pm, carrier.add(Smbus())))
+
+    def put(self, target: ConfigSpace, pin: Pin, place: Place | None) -> Line:
+        """Slot.pci_function()."""
+        place = place if place is not None else self._pci.free_device(FIRST_FREE_DEVICE)
+        self._pci.add(place, target)
+        if pin is Pin.NONE:
+            return FanOut()
+        return self._pirqs[pirq_of(place, pin)].input()
