@@ -28,13 +28,13 @@ LOG_BAR = 64 << 10
 def nothing(_path: Path, ticks: int) -> None:
     """The same run on a timeline that takes neither checkpoints nor digests."""
     with launch() as guest:
-        guest.timeline.keeps = False
+        guest.timeline.keeping.wanted = False
         run(guest, ticks)
 
 
 def log(path: Path, ticks: int) -> None:
     with launch() as guest:
-        guest.timeline.keeps = False
+        guest.timeline.keeping.wanted = False
         writer = start_recording(path, guest.timeline, checkpoints=False)
         run(guest, ticks)
         writer.close()
@@ -76,13 +76,18 @@ def main() -> None:
 def sizes(path: Path) -> None:
     """How large the parts of the file are."""
     with path.open("rb") as file:
-        blocks = [(block.kind, block.end - block.offset) for block in scan(file, path.stat().st_size)
-                  if hasattr(block, "kind") and block.kind is not None and hasattr(block, "checksum")]
+        blocks = [
+            (block.kind, block.end - block.offset)
+            for block in scan(file, path.stat().st_size)
+            if hasattr(block, "kind") and block.kind is not None and hasattr(block, "checksum")
+        ]
     cache = sum(size for kind, size in blocks if kind in CACHE)
     embedded = sum(size for kind, size in blocks if kind == Kind.CONTENT)
     rest = sum(size for _, size in blocks) - cache - embedded
-    print(f"log {rest / 1024:.1f} KiB (bar {LOG_BAR / 1024:.0f}), embedded {embedded / 2**20:.1f} MiB, "
-          f"checkpoints {cache / 2**20:.1f} MiB")
+    print(
+        f"log {rest / 1024:.1f} KiB (bar {LOG_BAR / 1024:.0f}), embedded {embedded / 2**20:.1f} MiB, "
+        f"checkpoints {cache / 2**20:.1f} MiB"
+    )
 
 
 def replays(path: Path, count: int) -> None:

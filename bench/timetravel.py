@@ -178,8 +178,10 @@ def timed_with(action: object) -> tuple[float, object]:
 def show(what: str, seconds: Sequence[float], bar: str) -> None:
     ordered = sorted(seconds)
     p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-    print(f"{what}: median {statistics.median(ordered) * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms, "
-          f"worst {ordered[-1] * 1e3:.0f} ms of {len(ordered)} (bar: {bar})")
+    print(
+        f"{what}: median {statistics.median(ordered) * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms, "
+        f"worst {ordered[-1] * 1e3:.0f} ms of {len(ordered)} (bar: {bar})"
+    )
 
 
 if __name__ == "__main__":

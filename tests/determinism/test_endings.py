@@ -18,7 +18,8 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.recording.replay import replay_file
 from vmdbg.recording.writer import start_recording
 from vmdbg.timeline.origin import BootOrigin
-from vmdbg.timeline.outcome import TimelineOutcome
+from vmdbg.timeline.outcomes import TimelineOutcome
+from vmdbg.timeline.steps_back import reverse_step
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical, Tick
 
@@ -68,7 +69,7 @@ def check_ending(origin: BootOrigin, path: Path, rng: random.Random) -> Timeline
     again = timeline.run(LIMIT)
     assert (type(again), timeline.position, digest(machine)) == (type(outcome), end, seen), f"{again} after {outcome}"
     writer.close()
-    before = timeline.reverse_step()
+    before = reverse_step(timeline)
     known = {end: seen, before: digest(machine)}
     if not machine.halted:  # else it waits until something wakes it
         timeline.step()

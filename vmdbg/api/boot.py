@@ -96,7 +96,7 @@ def open_recording(
     except BaseException:
         recording.close()
         raise
-    timeline.verify = verify
+    timeline.verification.wanted = verify
     return Guest(timeline, recording)
 
 

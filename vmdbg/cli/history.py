@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from vmdbg.cli.values import number
-from vmdbg.engine.exits import LimitReached, StopRequested
 from vmdbg.errors import NotKeptError, UserError
 from vmdbg.host.start import Started
 from vmdbg.host.terminal import message
@@ -22,7 +21,7 @@ from vmdbg.session.registry import Effect
 from vmdbg.session.sources import SymbolFile
 from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.origin import Origin, StateOrigin
-from vmdbg.timeline.outcome import EndOfHistory
+from vmdbg.timeline.outcomes import EndOfHistory, says_nothing
 from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Tick
 
@@ -45,7 +44,7 @@ class TimelineRunner:
 
     def advance(self, limit: Tick) -> Outcome | None:
         outcome = self._timeline.run(limit)
-        return None if isinstance(outcome, LimitReached | StopRequested | EndOfHistory) else outcome
+        return None if says_nothing(outcome) or isinstance(outcome, EndOfHistory) else outcome
 
     def interrupt(self) -> bool:
         return False

@@ -27,7 +27,7 @@ from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.repl.runner import Interject
 from vmdbg.session.sources import SymbolFile
-from vmdbg.timeline.outcome import EndOfHistory
+from vmdbg.timeline.outcomes import EndOfHistory
 from vmdbg.timeline.timeline import Timeline
 
 
@@ -101,9 +101,8 @@ def _alone(timeline: Timeline, recording: Recording, options: argparse.Namespace
             if isinstance(outcome, EndOfHistory):
                 break
     if options.verify:
-        digests = [*timeline.digests.values(), *([timeline.final] if timeline.final is not None else [])]
-        known = sum(1 for digest in digests if digest.position <= goal)
-        output.say(f"{timeline.verified} of {known} digests agree")
+        known = sum(1 for digest in timeline.verification.all() if digest.position <= goal)
+        output.say(f"{timeline.verification.agreed} of {known} digests agree")
     if options.to is not None:
         output.say(f"stopped at tick {timeline.position}")
     else:

@@ -12,8 +12,9 @@ from vmdbg.debugger.judge import breakpoints_here, counted, would_stop
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart, Interrupted, StepDone, Stop
 from vmdbg.interruption import StoppedError
 from vmdbg.machine.snapshot import Position
-from vmdbg.timeline.outcome import TimelineOutcome
+from vmdbg.timeline.outcomes import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
+from vmdbg.timeline.steps_back import reverse_step
 
 
 @contextmanager
@@ -101,14 +102,14 @@ class BackwardStepRun:
         timeline = debugger.timeline
         origin = timeline.position
         if self._mode is StepMode.ARCHITECTURAL:
-            timeline.reverse_step()
+            reverse_step(timeline)
             return None if timeline.position < origin else HistoryStart()
         stop = to_first_instant(debugger)
         if stop is not None:
             return stop
         if timeline.position <= timeline.start:
             return HistoryStart()
-        timeline.reverse_step(past_inputs=True)
+        reverse_step(timeline, past_inputs=True)
         there = timeline.position
         if not debugger.interrupt_wanted and to_first_instant(debugger) is not None:
             timeline.seek(there)

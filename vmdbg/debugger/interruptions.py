@@ -18,8 +18,9 @@ from vmdbg.engine.exits import Access, BreakpointHit, Delivery, DeliveryKind, Ex
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.machine.inputs import Edit
 from vmdbg.machine.snapshot import Position
-from vmdbg.timeline.outcome import TimelineOutcome
+from vmdbg.timeline.outcomes import Passage, TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
+from vmdbg.timeline.steps_back import previous, skip_inputs_back
 from vmdbg.timeline.stops import arm
 from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import LinearMemory
@@ -63,7 +64,7 @@ class InterruptionSearch:
             at = reverse_search(timeline, self._is_stop, debugger.on_progress, self._goes_no_further)
             if at is not None and isinstance(self._found, Delivery):
                 arm(debugger.engine, Stops())
-                struck = timeline.previous(at)
+                struck = previous(timeline, at)
                 if self._ends_here(struck, self._found):
                     timeline.go(struck)
                     return struck
@@ -152,15 +153,18 @@ class InterruptionSearch:
         debugger.machine.step()
         slot, target = return_slot(debugger.engine, delivery), delivery.linear_pc
         watched = (Watchpoint(1, slot, 8, frozenset({Access.WRITE})),) if slot is not None else ()
-        over = False
+        passage = Passage(timeline)
         try:
             while timeline.position < self._here:
                 arm(debugger.engine, Stops(Breakpoints((target,)), watched))
-                outcome = timeline.advance(self._here, over_breakpoint=over)
-                over = isinstance(outcome, BreakpointHit)
+                outcome = passage.to(self._here)
                 if isinstance(outcome, WatchpointHit):
                     target = Linear(debugger.engine.read_integer(Linear(slot or 0), 8) or 0)
-                elif over and timeline.position < self._here and current_context(debugger.engine) == self._context:
+                elif (
+                    isinstance(outcome, BreakpointHit)
+                    and timeline.position < self._here
+                    and current_context(debugger.engine) == self._context
+                ):
                     return False
         finally:
             arm(debugger.engine, Stops())
@@ -183,7 +187,7 @@ class Came(enum.Enum):
 def what_came(debugger: Debuggee) -> tuple[Position, Came]:
     """The instant before this one, and what led from there to here, where the guest stays. Nothing is to be armed."""
     timeline, now = debugger.timeline, debugger.position
-    before = timeline.previous(now)
+    before = previous(timeline, now)
     history, last = timeline.history, debugger.engine.delivery()
     if history.count_before(now) > history.count_before(before):
         return before, Came.INPUT
@@ -207,7 +211,7 @@ def to_first_instant(debugger: Debuggee) -> Stop | None:
                 if isinstance(timeline.history.inputs[timeline.history.count_before(here) - 1].input, Edit):
                     return None
                 timeline.go(before)
-                timeline.skip_inputs_back()
+                skip_inputs_back(timeline)
                 continue
             returned = came is Came.INSTRUCTION and _is_interrupt_return(debugger, before, here)
         found = InterruptionSearch(debugger).find() if returned else None

@@ -32,7 +32,7 @@ from vmdbg.engine.exits import (
 )
 from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.snapshot import Position
-from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
+from vmdbg.timeline.outcomes import EndOfHistory, TimelineOutcome
 
 MAGIC = b"\x66\x87\xdb"
 """XCHG BX,BX in 32- and 64-bit code; in 16-bit code it has no prefix."""

@@ -13,8 +13,9 @@ from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import EventStop, ExceptionStop, HistoryStart, Interrupted, StepDone, Stop
 from vmdbg.engine.exits import DeliveryKind, EventCaught, EventKind, ExceptionDelivered
 from vmdbg.engine.stops import Catches
-from vmdbg.timeline.outcome import TimelineOutcome
+from vmdbg.timeline.outcomes import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
+from vmdbg.timeline.steps_back import previous
 from vmdbg.timeline.stops import arm
 
 USER = 3
@@ -181,5 +182,5 @@ def _back(debugger: Debuggee, wanted: Callable[[Stop], bool]) -> Stop:
             return Interrupted() if debugger.interrupt_wanted else HistoryStart()
         stop, own = last[0]
         if own and isinstance(stop, ExceptionStop):
-            timeline.go(timeline.previous(found))
+            timeline.go(previous(timeline, found))
     return StepDone() if own else counted(stop, debugger.position) or StepDone()

@@ -12,7 +12,8 @@ from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.judge import judge, judge_breakpoint
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import BreakpointStop, EventStop, StepDone, Stop, WatchpointStop
-from vmdbg.engine.exits import Access, BreakpointHit, Delivery, EventCaught, LimitReached, Stepped, StopRequested
+from vmdbg.engine.exits import Access, BreakpointHit, Delivery, LimitReached, Stepped, StopRequested
+from vmdbg.timeline.outcomes import has_yet_to_run
 from vmdbg.units import Linear, Tick
 
 SLICE_SECONDS = 0.02
@@ -65,7 +66,7 @@ class ContinueRun:
                 before = debugger.position
                 outcome = debugger.timeline.run(end, over_breakpoint=self._over)
                 stands = self._over and debugger.position == before  # left before anything ran: still to be passed
-                self._over = stands or isinstance(outcome, BreakpointHit | EventCaught)
+                self._over = stands or has_yet_to_run(outcome)
                 if isinstance(outcome, LimitReached):
                     reached = self._limit is not None and debugger.machine.clock >= self._limit
                     return StepDone() if reached else None

@@ -18,7 +18,8 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.queries.lifetime import live_as_worker, signals_wait
 from vmdbg.queries.parallel import Part, ended_with
 from vmdbg.queries.scan import Query, Row, joined, scan
-from vmdbg.timeline.timeline import CHECKPOINT_SECONDS, GRID, Progress, Timeline
+from vmdbg.timeline.keeping import CHECKPOINT_SECONDS, GRID
+from vmdbg.timeline.timeline import Progress, Timeline
 
 LOOK_SECONDS = 0.2
 """Between two looks at how far copies are."""
@@ -181,4 +182,4 @@ def _begin() -> None:
     live_as_worker()
     timeline = _inherited[-1].timeline
     timeline.recorder = None
-    timeline.keeps = False
+    timeline.keeping.wanted = False

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, StopRequested, WatchpointHit
+from vmdbg.engine.exits import BreakpointHit
 from vmdbg.engine.stops import Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.outcomes import Passage, comes_before, says_nothing
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
@@ -150,7 +151,7 @@ def _run(
     timeline: Timeline, pass_: Scan, end: Position, checked: Checked | None, *, while_wanted: bool = False
 ) -> None:
     engine = timeline.machine.engine
-    over, taken, stops = False, False, Stops()
+    passage, taken, stops = Passage(timeline), False, Stops()
 
     def passes() -> bool:
         """At a breakpoint, which is taken without leaving the engine: whether to go on."""
@@ -164,22 +165,20 @@ def _run(
         while timeline.position < end and (not while_wanted or pass_.wants_more):
             stops = pass_.stops
             arm(engine, stops)
-            before, taken = timeline.position, False
-            sample = pass_.next_sample(before.tick) if isinstance(pass_, Sampling) else end.tick
-            outcome = timeline.advance(min(end, Position(sample)), over_breakpoint=over)
-            over = isinstance(outcome, BreakpointHit | EventCaught)
-            if isinstance(outcome, LimitReached | StopRequested):
+            now, taken = timeline.position.tick, False
+            sample = pass_.next_sample(now) if isinstance(pass_, Sampling) else end.tick
+            outcome = passage.to(min(end, Position(sample)))
+            if says_nothing(outcome):
                 if isinstance(pass_, Sampling) and sample <= timeline.position.tick:
                     pass_.take(outcome)
                 if checked is not None:
                     checked(timeline.position)
                 continue
-            position = timeline.position
-            if position > end or (position == end and not isinstance(outcome, WatchpointHit)):
+            if not comes_before(outcome, timeline.position, end):
                 break
             if not taken:
                 pass_.take(outcome)
-            if position == before and not over:
+            if passage.stuck:
                 break
     finally:
         engine.set_breakpoint_filter(None)

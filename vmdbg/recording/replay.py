@@ -13,9 +13,10 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.records import CheckpointRecord
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint
+from vmdbg.timeline.keeping import CHECKPOINT_SECONDS
 from vmdbg.timeline.pages import Page, PageStore
 from vmdbg.timeline.ram import RamImage, RamTracker
-from vmdbg.timeline.timeline import CHECKPOINT_SECONDS, Timeline
+from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import PAGE_SIZE, Tick
 
 
@@ -46,8 +47,8 @@ def replay(recording: Recording, *, budget: int = DEFAULT_BUDGET, closed: bool =
             ram=ram,
         )
         if recording.other_build:
-            timeline.other_build = recording.other_build
-            timeline.made_by = recording.meta.vmdbg, recording.meta.build
+            timeline.verification.other_build = recording.other_build
+            timeline.verification.made_by = recording.meta.vmdbg, recording.meta.build
         for piece in recording.console:
             log = timeline.console.ports.get(piece.port)
             if log is not None and (not log.ticks or piece.tick >= log.ticks[-1]):

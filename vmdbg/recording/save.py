@@ -18,7 +18,9 @@ def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, 
     with _whole(RecordingWriter(path, timeline, embed=embed)) as writer:
         for entry in timeline.history.inputs:
             writer.on_input(entry)
-        things: list[tuple[Position, int, object]] = [(d.position, 0, d) for d in timeline.digests.values()]
+        things: list[tuple[Position, int, object]] = [
+            (d.position, 0, d) for d in timeline.verification.digests.values()
+        ]
         things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
         writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])
         writer.close(why)

@@ -69,7 +69,7 @@ class RecordingWriter:
         self._first = first if first is not None else timeline.checkpoints.first
         if self._origin is None:
             raise UserError("this timeline cannot be recorded: what its machine was made from is not known")
-        self._made_by = timeline.made_by if origin is None else None
+        self._made_by = timeline.verification.made_by if origin is None else None
         self.path = Path(path)
         self.failure: NotKeptError | None = None
         self.reason = ""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from vmdbg.engine.exits import BreakpointHit, EventCaught, ExceptionDelivered, LimitReached, StopRequested
+from vmdbg.engine.exits import BreakpointHit, ExceptionDelivered
 from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.errors import UserError
-from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.mark_forms import FORMS
+from vmdbg.timeline.outcomes import Passage, says_nothing
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.texts import go_to_end, talking_port
 from vmdbg.timeline.timeline import Progress, Timeline
@@ -176,17 +176,16 @@ def _go_to_nth(timeline: Timeline, stops: Stops, count: int, what: str, on_progr
     engine, left = timeline.machine.engine, count
     timeline.go(timeline.start)
     arm(engine, stops)
-    over = False
+    passage = Passage(timeline)
     while timeline.position < timeline.end:
-        outcome: Outcome = timeline.advance(timeline.end, over_breakpoint=over)
-        over = isinstance(outcome, BreakpointHit | EventCaught)
+        outcome = passage.to(timeline.end)
         if on_progress is not None:
             on_progress(_done(timeline))
         if isinstance(outcome, BreakpointHit | ExceptionDelivered):
             left -= 1
             if not left:
                 return
-        elif not isinstance(outcome, LimitReached | StopRequested):
+        elif not says_nothing(outcome):
             break
     raise UserError(f"there are only {count - left} {what} in the history")
 

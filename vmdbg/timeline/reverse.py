@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vmdbg.engine.exits import BreakpointHit, EventCaught, LimitReached, StopRequested, WatchpointHit
+from vmdbg.engine.exits import BreakpointHit, WatchpointHit
 from vmdbg.engine.stops import Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.checkpoint import Checkpoint
+from vmdbg.timeline.outcomes import Passage, comes_before, says_nothing
+from vmdbg.timeline.steps_back import previous
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Tick
@@ -43,7 +45,7 @@ class _Found:
         """Where to stand. May move the timeline."""
         if self.last is None or not self.is_access:
             return self.last
-        return timeline.previous(self.last)
+        return previous(timeline, self.last)
 
 
 def reverse_search(
@@ -112,21 +114,21 @@ class _ReverseSearch:
         timeline = self._timeline
         engine = timeline.machine.engine
         timeline.restore(base)
-        found, over = _Found(), False
+        found, passage = _Found(), Passage(timeline)
         arm(engine, stops)
         engine.set_breakpoint_filter(lambda: self._passes(found))
         try:
             while timeline.position < bound:
-                before, found.judged = timeline.position, False
-                outcome = self._advance(bound, over)
-                over = isinstance(outcome, BreakpointHit | EventCaught)
-                if isinstance(outcome, LimitReached | StopRequested):
+                found.judged = False
+                self._check_cancelled()
+                outcome = passage.to(bound)
+                if says_nothing(outcome):
                     continue
-                if not self._counts(outcome, bound):
+                if not comes_before(outcome, timeline.position, bound):
                     break
                 if not found.judged:
                     self._judge(found, outcome)
-                if timeline.position == before and not over:
+                if passage.stuck:
                     break
                 if found.is_many:
                     tail = self._split(base, bound)
@@ -154,15 +156,9 @@ class _ReverseSearch:
             found.last = self._timeline.position
             found.is_access = isinstance(outcome, WatchpointHit)
 
-    def _advance(self, bound: Position, over_breakpoint: bool) -> Outcome:
+    def _check_cancelled(self) -> None:
         if self._cancelled is not None and self._cancelled():
             raise _CancelledError
-        return self._timeline.advance(bound, over_breakpoint=over_breakpoint)
-
-    def _counts(self, outcome: Outcome, bound: Position) -> bool:
-        """Whether it came before `bound`: of a watchpoint, the access."""
-        position = self._timeline.position
-        return position <= bound if isinstance(outcome, WatchpointHit) else position < bound
 
     def _split(self, base: Checkpoint, bound: Position) -> Position | None:
         """Where the part begins that is worth searching first; None if that is all that is left."""

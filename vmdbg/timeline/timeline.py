@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 from vmdbg.engine.exits import BreakpointHit, LimitReached, Stepped, StopRequested
 from vmdbg.engine.stops import Stops
@@ -23,43 +22,20 @@ from vmdbg.timeline import stops
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint, Checkpoints
 from vmdbg.timeline.console_log import ConsoleLog
 from vmdbg.timeline.history import History, PlacedInput
+from vmdbg.timeline.keeping import GRID, Keeping, rungs
 from vmdbg.timeline.origin import Origin
-from vmdbg.timeline.outcome import EndOfHistory, TimelineOutcome
+from vmdbg.timeline.outcomes import EndOfHistory, TimelineOutcome, says_nothing
 from vmdbg.timeline.pages import PageStore
 from vmdbg.timeline.ram import RamImage, RamTracker
-from vmdbg.timeline.state_digest import DIGEST_INTERVAL, DivergenceError, StateDigest, state_digest
+from vmdbg.timeline.recorder import Recorder
+from vmdbg.timeline.state_digest import DIGEST_INTERVAL, StateDigest, state_digest
+from vmdbg.timeline.verification import Verification, grid_tick
 from vmdbg.units import NEVER, Tick
 
-GRID = 1 << 26
-"""Checkpoints are taken at multiples of this many ticks, where replaying from the last one has become costly."""
-CHECKPOINT_SECONDS = 0.1
-"""CPU time of replay that a checkpoint is worth: how busy the host is otherwise does not matter."""
-LONGEST_SHARE = 14
-"""A checkpoint that cost a second is worth that many of replay."""
-LADDER = tuple(Tick(1 << shift) for shift in (25, 22, 19, 16, 13, 10))
-"""Ticks before a destination at which checkpoints make the next steps back quick."""
 LONGEST_INSTRUCTION = 15
 
 Progress = Callable[[float], None]
 """Told how much of some long work is done, from 0 to 1. May raise to end it."""
-
-
-class Recorder(Protocol):
-    """Who keeps a timeline as it happens."""
-
-    def on_input(self, entry: PlacedInput) -> None: ...
-
-    def on_digest(self, digest: StateDigest) -> None: ...
-
-    def on_checkpoint(self, checkpoint: Checkpoint) -> None: ...
-
-    def on_advance(self, position: Position) -> None:
-        """The live end moved to `position`."""
-        ...
-
-    def on_fork(self) -> None:
-        """The future that was recorded is about to be dropped."""
-        ...
 
 
 class Timeline:
@@ -89,24 +65,7 @@ class Timeline:
         machine.inputs = self.history
         self.console = ConsoleLog((*machine.serial, machine.debug_console))
         self.bookmarks: dict[str, Position] = {}
-        self.digests: dict[Tick, StateDigest] = {}
-        self.final: StateDigest | None = None
-        """The digest of the last instant of a closed history, if it is known."""
-        for digest in digests:
-            if digest.position == closed_at:
-                self.final = digest
-            else:
-                self.digests[_grid_tick(digest.position, DIGEST_INTERVAL)] = digest
-        self.verified = 0
-        """Digests that a replay has been found to agree with."""
-        self.verify = True
-        """Whether known digests are compared with when they are passed again."""
-        self.other_build = ""
-        """Which build of vmdbg the digests are of, in words, if they are not this one's."""
-        self.made_by: tuple[str, str] | None = None
-        """Its version and fingerprint."""
-        self.keeps = True
-        """Whether checkpoints, and digests for nobody but itself, are taken without being asked."""
+        self.verification = Verification(digests, closed_at)
         self.fork_listeners: list[Callable[[Position], None]] = []
         """Told where the future is dropped: what was noted of it does not happen."""
         self.recorder: Recorder | None = None
@@ -117,8 +76,7 @@ class Timeline:
         self.checkpoints = Checkpoints(first, self.store, budget)
         self._closed = closed_at is not None
         self._end = closed_at if closed_at is not None else first.position
-        self._checkpoint_cost = 0.0
-        self._replay_cost, self._replay_start = 0.0, first.position
+        self.keeping = Keeping(first.position)
         self._update_writable()
 
     @property
@@ -182,7 +140,7 @@ class Timeline:
             outcome = machine.run(target.tick, over_breakpoint=over_breakpoint)
         if isinstance(outcome, LimitReached) and self.position < target:
             outcome = self._finish_phases(target, over_breakpoint and self.position == now)
-        self._replay_cost += time.thread_time() - began
+        self.keeping.ran(time.thread_time() - began)
         self._passed(now)
         if isinstance(outcome, StopRequested):
             INTERRUPTION.check()
@@ -230,13 +188,13 @@ class Timeline:
         advanced = not self._closed and position > self._end
         if advanced:
             self._end = position
-        crossed = before.tick < _grid_tick(position, GRID)
+        crossed = before.tick < grid_tick(position, GRID)
         if crossed and position.tick % GRID < LONGEST_INSTRUCTION and not position.phase:
             self._at_grid(position, advanced)
         if advanced and self.recorder is not None:
             self.recorder.on_advance(position)
-        if self.verify and self.final is not None and position == self._end:
-            self._compare(self.final, self.digest_here())
+        if position == self._end and (final := self.verification.final_at(position)) is not None:
+            self.verification.compare(final, self.digest_here())
         self._update_writable()
 
     def digest_here(self) -> StateDigest:
@@ -247,31 +205,23 @@ class Timeline:
         self.history.writable = self.live
 
     def _at_grid(self, position: Position, advanced: bool) -> None:
-        tick = _grid_tick(position, DIGEST_INTERVAL)
-        if position.tick - tick < LONGEST_INSTRUCTION and (advanced or self.verify):
-            self._digest(tick, advanced and (self.keeps or self.recorder is not None))
+        tick = grid_tick(position, DIGEST_INTERVAL)
+        if position.tick - tick < LONGEST_INSTRUCTION:
+            self._digest(tick, is_new=advanced and (self.keeping.wanted or self.recorder is not None))
         if self.checkpoints.nearest(position).position == position:
-            self.checkpoints.replayed(self._replay_start, position, self._replay_cost)
-            self._replay_cost, self._replay_start = 0.0, position
-        elif self.keeps and self._replay_cost >= max(CHECKPOINT_SECONDS, LONGEST_SHARE * self._checkpoint_cost):
+            self.checkpoints.replayed(self.keeping.since, position, self.keeping.seconds)
+            self.keeping.stands_at(position)
+        elif self.keeping.is_due:
             self.take_checkpoint()
 
-    def _digest(self, tick: Tick, is_new: bool) -> None:
-        known = self.digests.get(tick)
-        if known is None and not is_new:
-            return
-        found = self.digest_here()
-        if known is not None:
-            self._compare(known, found)
-            return
-        self.digests[tick] = found
-        if self.recorder is not None:
-            self.recorder.on_digest(found)
-
-    def _compare(self, known: StateDigest, found: StateDigest) -> None:
-        if known != found:
-            raise DivergenceError(known, found, self.other_build)
-        self.verified += 1
+    def _digest(self, tick: Tick, *, is_new: bool) -> None:
+        known = self.verification.digests.get(tick)
+        if known is not None and (is_new or self.verification.wanted):
+            self.verification.compare(known, self.digest_here())
+        elif known is None and is_new:
+            found = self.verification.digests[tick] = self.digest_here()
+            if self.recorder is not None:
+                self.recorder.on_digest(found)
 
     def take_checkpoint(self) -> None:
         """Keep the present instant, unless the guest has ended."""
@@ -279,11 +229,11 @@ class Timeline:
             return
         began = time.thread_time()
         checkpoint = self.checkpoint_here()
-        self.checkpoints.add(checkpoint, checkpoint.position, self._replay_cost)
+        self.checkpoints.add(checkpoint, checkpoint.position, self.keeping.seconds)
         if self.recorder is not None and checkpoint.position >= self._end:
             self.recorder.on_checkpoint(checkpoint)
-        self._checkpoint_cost = time.thread_time() - began
-        self._replay_cost, self._replay_start = 0.0, checkpoint.position
+        self.keeping.took(time.thread_time() - began)
+        self.keeping.stands_at(checkpoint.position)
 
     def checkpoint_here(self) -> Checkpoint:
         """The present instant, kept by the caller."""
@@ -314,9 +264,8 @@ class Timeline:
         if not base.position <= self.position <= position:
             self.restore(base)
         origin = self.position.tick
-        for distance in LADDER:
-            rung = Tick(position.tick - distance)
-            if self.position.tick < rung and self.checkpoints.nearest(position).position.tick < rung - distance // 2:
+        for rung, near_enough in rungs(position):
+            if self.position.tick < rung and self.checkpoints.nearest(position).position.tick < near_enough:
                 self._advance(Position(rung), origin, position, on_progress)
                 if not self.machine.halted:  # time that passes then costs nothing
                     self.take_checkpoint()
@@ -327,7 +276,7 @@ class Timeline:
             outcome = self.advance(target)
             if on_progress is not None and goal.tick > origin:
                 on_progress(min(1.0, (self.position.tick - origin) / (goal.tick - origin)))
-            if self.position < target and not isinstance(outcome, LimitReached | StopRequested):
+            if self.position < target and not says_nothing(outcome):
                 raise RecordingError(f"the replay ended at {self.position}, before {target}: {outcome}")
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -339,47 +288,8 @@ class Timeline:
             self.machine.cpu.halt_tick = known if known is not None else self.machine.clock
         self.history.rewind(checkpoint.inputs)
         self.console.restored(checkpoint.position.tick)
-        self._replay_cost, self._replay_start = 0.0, checkpoint.position
+        self.keeping.stands_at(checkpoint.position)
         self._update_writable()
-
-    def reverse_step(self, *, past_inputs: bool = False) -> Position:
-        """Go to the instant before this one; at the start, stay. Returns where that is.
-
-        `past_inputs`: to before what was no input, which is an instruction or a delivery.
-        """
-        now = self.position
-        with self.undisturbed():
-            while now > self.start:
-                inputs = self.history.taken()
-                self.go(self.previous(now))
-                if not past_inputs or self.history.taken() == inputs:
-                    break
-                self.skip_inputs_back()
-                now = self.position
-        return self.position
-
-    def skip_inputs_back(self) -> None:
-        """The next is an input: go to before those that were taken with it. Call it while nothing is armed."""
-        self.go(self.history.first_in_row())
-        self._back_to_halt()
-
-    def previous(self, now: Position) -> Position:
-        """The instant before `now`, which is after the start. Moves the machine; call it while nothing is armed."""
-        self.go(max(Position(now.tick), self.start))
-        if self.position >= now:  # an instruction retired and trapped in one go, or nothing came at this tick
-            self.go(max(Position(Tick(now.tick - LONGEST_INSTRUCTION)), self.start))
-        self._back_to_halt()
-        while True:
-            before = self.position
-            while isinstance(self.machine.step(Tick(now.tick + 1)), StopRequested) and self.machine.halted:
-                pass
-            if self.position >= now or self.position == before:
-                return before
-
-    def _back_to_halt(self) -> None:
-        """Asleep: go to when the CPU halted."""
-        if self.machine.halted and self.machine.clock > self.machine.cpu.halt_tick:
-            self.go(max(Position(self.machine.cpu.halt_tick), self.start))
 
     def push(self, data: Input) -> None:
         """An input from outside, now; what a debugger writes takes effect at once. Raises UserError in the past."""
@@ -405,11 +315,10 @@ class Timeline:
         self.history.drop_future()
         self.checkpoints.drop_after(position)
         self.console.cut(position.tick)
-        self.digests = {tick: digest for tick, digest in self.digests.items() if digest.position <= position}
+        self.verification.drop_after(position)
         self.bookmarks = {name: mark for name, mark in self.bookmarks.items() if mark <= position}
         self._closed = False
         self._end = position
-        self.final = None
         self._update_writable()
         for listener in self.fork_listeners:
             listener(position)
@@ -417,7 +326,7 @@ class Timeline:
     def reopen(self) -> None:
         """The history goes on after its end."""
         self._closed = False
-        self.final = None
+        self.verification.final = None
         self._update_writable()
 
     def close(self, *, at: Position | None = None) -> None:
@@ -425,8 +334,3 @@ class Timeline:
         self._closed = True
         self._end = at if at is not None else self._end
         self._update_writable()
-
-
-def _grid_tick(position: Position, interval: int) -> Tick:
-    """The tick of a grid that the boundary at `position` was the first at or after."""
-    return Tick(position.tick // interval * interval)

@@ -26,6 +26,7 @@ from vmdbg.recording.replay import replay
 from vmdbg.recording.save import save_recording
 from vmdbg.symbols.load import load_symbols
 from vmdbg.symbols.source import SymbolSource
+from vmdbg.timeline.steps_back import reverse_step
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
@@ -101,7 +102,7 @@ def test_a_row_names_the_instruction_that_did_it(timeline: Timeline) -> None:
     place = most_written(timeline)
     row = Queries(timeline).writes(place, 4, physical=True)[-1]
     timeline.seek(row.position)
-    timeline.reverse_step()
+    reverse_step(timeline)
     assert timeline.machine.engine.linear_pc == row.pc
     assert bytes(timeline.machine.engine.ram[row.physical : row.physical + len(row.old)]) == row.old
 
@@ -163,7 +164,7 @@ def test_a_difference_is_what_changed(timeline: Timeline) -> None:
     place = most_written(timeline)
     row = Queries(timeline).writes(place, 4, physical=True)[-1]
     timeline.seek(row.position)
-    before = timeline.reverse_step()
+    before = reverse_step(timeline)
     found = Queries(timeline).difference(before, row.position)
     assert all(place - 16 <= change.physical < place + 32 for change in found.memory)
     assert "rip" in [change.name for change in found.registers]

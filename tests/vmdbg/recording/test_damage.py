@@ -50,7 +50,7 @@ def replays(path: Path) -> int:
             timeline = replay(recording)
         except RecordingError:
             return -1
-        timeline.verify = True
+        timeline.verification.wanted = True
         timeline.seek(timeline.end)
         tick = timeline.position.tick
         timeline.machine.close()

@@ -31,6 +31,7 @@ from vmdbg.recording.reader import open_recording
 from vmdbg.recording.records import Meta
 from vmdbg.recording.replay import replay
 from vmdbg.recording.save import save_snapshot
+from vmdbg.timeline.steps_back import reverse_step
 from vmdbg.units import Tick
 
 HOSTILE = "\x1b[2J\x07\u202e"
@@ -249,7 +250,7 @@ def use(path: Path) -> None:
                 timeline.run(Tick(timeline.end.tick + 3_000_000))
             timeline.digest_here()
             if timeline.position > timeline.start:
-                timeline.reverse_step()
+                reverse_step(timeline)
         finally:
             timeline.machine.close()
 

@@ -54,7 +54,7 @@ def test_a_kernel_that_reclaims_pages_comes_to_the_same_from_any_checkpoint(tmp_
     files = {"autorun": PRESSURE.encode(), **cloud_modules(*MODULES)}
     guest_files = {"initrd": busybox_initrd(files), "memory": MEMORY}
     with vmdbg.launch(cloud_kernel(), **guest_files) as undisturbed:  # type: ignore[arg-type]  # what launch() takes
-        undisturbed.timeline.keeps = False
+        undisturbed.timeline.keeping.wanted = False
         undisturbed.expect(PROMPT)
         scanned, swapped = map(int, re.findall(r"scanned (\d+) swapped (\d+)", undisturbed.console)[0])
         assert scanned > 500
@@ -68,7 +68,7 @@ def test_a_kernel_that_reclaims_pages_comes_to_the_same_from_any_checkpoint(tmp_
         assert len(checkpoints) > 5
         for checkpoint in checkpoints[:: -max(1, len(checkpoints) // 8)]:
             guest.timeline.checkpoints.drop_after(checkpoint.position)
-            guest.timeline.keeps = False
+            guest.timeline.keeping.wanted = False
             guest.timeline.restore(checkpoint)
             guest.seek(end)
             assert guest.digest() == expected

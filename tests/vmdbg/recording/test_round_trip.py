@@ -23,7 +23,7 @@ from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay, replay_file
 from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import start_recording
-from vmdbg.timeline.outcome import EndOfHistory
+from vmdbg.timeline.outcomes import EndOfHistory
 from vmdbg.timeline.state_digest import DivergenceError
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Physical, Tick
@@ -33,10 +33,10 @@ FOR_EVER = Tick(1 << 62)
 
 def test_replay_ends_in_the_recorded_state(recorded: Recorded) -> None:
     timeline = replay_file(recorded.path)
-    timeline.verify = True
+    timeline.verification.wanted = True
     assert timeline.run(FOR_EVER) == EndOfHistory()
     assert digest(timeline.machine) == recorded.digest
-    assert timeline.verified == 1
+    assert timeline.verification.agreed == 1
     assert "switch" not in timeline.console.text
     assert timeline.end == Position(ENDS_AT) or timeline.end.tick - ENDS_AT < 15
     timeline.machine.close()
@@ -119,7 +119,7 @@ def test_a_timeline_in_memory_can_be_saved_afterwards(tmp_path: Path, recorded: 
     save_recording(timeline, tmp_path / "late")
     timeline.machine.close()
     again = replay_file(tmp_path / "late")
-    again.verify = True
+    again.verification.wanted = True
     again.run(FOR_EVER)
     assert digest(again.machine) == recorded.digest
     again.machine.close()
@@ -199,7 +199,7 @@ def test_a_file_that_changed_is_named(tmp_path: Path) -> None:
 
 def test_a_divergence_is_an_error_that_says_where_and_what(recorded: Recorded) -> None:
     timeline = replay_file(recorded.path)
-    timeline.verify = True
+    timeline.verification.wanted = True
     timeline.run(Tick(350_000_000))
     timeline.machine.engine.write_ram(Physical(0x70000), b"cosmic ray")
     with pytest.raises(DivergenceError, match=r"diverged .* ram differ") as caught:

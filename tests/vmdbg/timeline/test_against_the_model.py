@@ -17,6 +17,7 @@ from vmdbg.machine.digest import digest
 from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, RegisterWrite
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.reverse import reverse_search
+from vmdbg.timeline.steps_back import reverse_step
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical, Tick
@@ -101,7 +102,7 @@ class TimelineAgainstModel(RuleBasedStateMachine):
     def reverse_step(self, count: int) -> None:
         for _ in range(count):
             goal = self.model.previous(self.now)
-            assert self.timeline.reverse_step() == goal == self.now
+            assert reverse_step(self.timeline) == goal == self.now
 
     @rule(ticks=st.integers(1, 20_000))
     def run_with_nothing_armed(self, ticks: int) -> None:

@@ -15,8 +15,9 @@ from vmdbg.machine.digest import digest
 from vmdbg.machine.inputs import NmiButton, RegisterWrite
 from vmdbg.machine.outcome import Outcome, TestExited
 from vmdbg.machine.snapshot import Position
-from vmdbg.timeline.outcome import EndOfHistory
+from vmdbg.timeline.outcomes import EndOfHistory
 from vmdbg.timeline.reverse import reverse_search
+from vmdbg.timeline.steps_back import reverse_step
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Tick
@@ -88,7 +89,7 @@ def test_no_earlier_stop_leads_to_the_start(timeline: Timeline) -> None:
     arm(timeline.machine.engine, Stops(Breakpoints(linear=(Linear(0xDEAD0000),))))
     assert reverse_search(timeline, anything) is None
     assert timeline.position == timeline.start
-    assert timeline.reverse_step() == timeline.start
+    assert reverse_step(timeline) == timeline.start
 
 
 def test_a_cancelled_search_is_back_where_it_began(timeline: Timeline) -> None:
@@ -119,7 +120,7 @@ def test_delivery_and_instruction_are_two_instants(timeline: Timeline) -> None:
     assert isinstance(timeline.run(FOR_EVER), ExceptionDelivered)
     at = timeline.position
     assert at.phase == 1
-    assert timeline.reverse_step() == Position(at.tick)
+    assert reverse_step(timeline) == Position(at.tick)
 
 
 def test_the_end_of_a_closed_history(timeline: Timeline, model: Model) -> None:
@@ -136,7 +137,7 @@ def test_the_end_of_a_closed_history(timeline: Timeline, model: Model) -> None:
 
 def test_a_guest_that_ended_stays_ended_until_it_is_gone_back_in(timeline: Timeline) -> None:
     assert isinstance(timeline.run(FOR_EVER), TestExited)
-    timeline.reverse_step()
+    reverse_step(timeline)
     assert isinstance(timeline.step(), TestExited)
 
 
@@ -173,7 +174,7 @@ def test_halted_time_is_no_instant_of_its_own() -> None:
     model = Model("real_timer")
     for position in model.positions[:0:-1]:
         timeline.seek(position)
-        assert timeline.reverse_step() == model.previous(position)
+        assert reverse_step(timeline) == model.previous(position)
     asleep = next(
         Position(Tick((a.tick + b.tick) // 2))
         for a, b in zip(model.positions, model.positions[1:], strict=False)
@@ -182,7 +183,7 @@ def test_halted_time_is_no_instant_of_its_own() -> None:
     timeline.seek(asleep)
     assert timeline.position == asleep
     assert timeline.machine.halted
-    assert timeline.reverse_step() == model.previous(asleep)
+    assert reverse_step(timeline) == model.previous(asleep)
     timeline.machine.close()
 
 
@@ -195,7 +196,7 @@ def test_a_step_back_from_every_instant_is_to_the_one_before(guest: str) -> None
     assert timeline.position == model.end
     for position in model.positions[:0:-1]:
         timeline.seek(position)
-        assert timeline.reverse_step() == model.previous(position)
+        assert reverse_step(timeline) == model.previous(position)
     timeline.machine.close()
 
 
@@ -212,7 +213,7 @@ def test_an_input_is_an_instant_of_its_own() -> None:
         timeline.step()
         forth.append(timeline.position)
     assert forth[1] == Position(Tick(0), 1)
-    assert [timeline.reverse_step() for _ in range(3)] == forth[-2::-1]
+    assert [reverse_step(timeline) for _ in range(3)] == forth[-2::-1]
     timeline.machine.close()
 
 

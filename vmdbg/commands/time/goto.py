@@ -12,7 +12,6 @@ from vmdbg.debugger.judge import judge
 from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import Ended, StepDone, Stop
 from vmdbg.document.document import EMPTY, Document
-from vmdbg.engine.exits import BreakpointHit, EventCaught
 from vmdbg.errors import UserError
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.snapshot import Position
@@ -22,6 +21,7 @@ from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.words import unquoted
 from vmdbg.timeline.console_log import DEBUG_CONSOLE
+from vmdbg.timeline.outcomes import has_yet_to_run
 from vmdbg.timeline.texts import last_text, next_text, talking_port
 from vmdbg.units import Tick
 
@@ -146,7 +146,7 @@ class TextRun:
         debugger.points.arm(debugger.engine)
         goal = Tick(min(debugger.machine.clock + budget, self._limit))
         outcome = timeline.advance(Position(goal), over_breakpoint=self._over)
-        self._over = isinstance(outcome, BreakpointHit | EventCaught)
+        self._over = has_yet_to_run(outcome)
         stop = judge(debugger, outcome)
         if stop is None and self._end is not None and debugger.machine.clock >= self._end:
             return StepDone()

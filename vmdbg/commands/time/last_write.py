@@ -15,7 +15,7 @@ from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
-from vmdbg.timeline.outcome import TimelineOutcome
+from vmdbg.timeline.outcomes import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
 
 WORD = 8

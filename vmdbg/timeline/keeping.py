@@ -1,0 +1,57 @@
+"""Which instants are worth a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vmdbg.machine.snapshot import Position
+from vmdbg.units import Tick
+
+GRID = 1 << 26
+"""Checkpoints are taken at multiples of this many ticks, where replaying from the last one has become costly."""
+CHECKPOINT_SECONDS = 0.1
+"""CPU time of replay that a checkpoint is worth: how busy the host is otherwise does not matter."""
+LONGEST_SHARE = 14
+"""A checkpoint that cost a second is worth that many of replay."""
+LADDER = tuple(Tick(1 << shift) for shift in (25, 22, 19, 16, 13, 10))
+"""Ticks before a destination at which checkpoints make the next steps back quick."""
+
+
+@dataclass(slots=True)
+class Keeping:
+    """The policy of a timeline: where replaying has cost more than keeping would.
+
+    Invariant: `seconds` is the CPU time that going from `since` to the present instant has taken; at `since` the
+    machine was kept, or put back to what it was.
+    """
+
+    since: Position
+    seconds: float = 0.0
+    wanted: bool = True
+    """Whether checkpoints, and digests for nobody but the timeline itself, are taken without being asked."""
+    _cost: float = 0.0
+
+    def ran(self, seconds: float) -> None:
+        """Going forwards has taken so long."""
+        self.seconds += seconds
+
+    def stands_at(self, position: Position) -> None:
+        """A checkpoint is known here: what it costs to come here counts no longer."""
+        self.since, self.seconds = position, 0.0
+
+    def took(self, seconds: float) -> None:
+        """Making a checkpoint has taken so long."""
+        self._cost = seconds
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a checkpoint here is worth its price."""
+        return self.wanted and self.seconds >= max(CHECKPOINT_SECONDS, LONGEST_SHARE * self._cost)
+
+
+def rungs(goal: Position) -> Iterator[tuple[Tick, Tick]]:
+    """Where to take checkpoints before `goal`, each with the tick after which one that is there already will do."""
+    for distance in LADDER:
+        rung = Tick(goal.tick - distance)
+        yield rung, Tick(rung - distance // 2)

@@ -1,0 +1,56 @@
+"""The instant before this one.
+
+Nothing runs backwards: it is looked for forwards, from a place shortly before that is known to be one.
+"""
+
+from __future__ import annotations
+
+from vmdbg.engine.exits import StopRequested
+from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.timeline import LONGEST_INSTRUCTION, Timeline
+from vmdbg.units import Tick
+
+
+def reverse_step(timeline: Timeline, *, past_inputs: bool = False) -> Position:
+    """Go to the instant before this one; at the start, stay. Returns where that is.
+
+    `past_inputs`: to before what was no input, which is an instruction or a delivery.
+    """
+    now = timeline.position
+    with timeline.undisturbed():
+        while now > timeline.start:
+            inputs = timeline.history.taken()
+            timeline.go(previous(timeline, now))
+            if not past_inputs or timeline.history.taken() == inputs:
+                break
+            skip_inputs_back(timeline)
+            now = timeline.position
+    return timeline.position
+
+
+def skip_inputs_back(timeline: Timeline) -> None:
+    """The next is an input: go to before those that were taken with it. Call it while nothing is armed."""
+    timeline.go(timeline.history.first_in_row())
+    _back_to_halt(timeline)
+
+
+def previous(timeline: Timeline, now: Position) -> Position:
+    """The instant before `now`, which is after the start. Moves the machine; call it while nothing is armed."""
+    machine = timeline.machine
+    timeline.go(max(Position(now.tick), timeline.start))
+    if timeline.position >= now:  # an instruction retired and trapped in one go, or nothing came at this tick
+        timeline.go(max(Position(Tick(now.tick - LONGEST_INSTRUCTION)), timeline.start))
+    _back_to_halt(timeline)
+    while True:
+        before = timeline.position
+        while isinstance(machine.step(Tick(now.tick + 1)), StopRequested) and machine.halted:
+            pass
+        if timeline.position >= now or timeline.position == before:
+            return before
+
+
+def _back_to_halt(timeline: Timeline) -> None:
+    """Asleep: go to when the CPU halted."""
+    cpu = timeline.machine.cpu
+    if cpu.halted and timeline.machine.clock > cpu.halt_tick:
+        timeline.go(max(Position(cpu.halt_tick), timeline.start))
