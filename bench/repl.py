@@ -123,7 +123,7 @@ def main() -> None:
     with sample_guest() as guest:
         session = Session(guest.debugger, catalog.commands(), allowed=Effect.RUNS | Effect.HOST)
         session.sources.add(sample_kernel())
-        session.sources.add_directory(REPOSITORY)
+        session.sources.texts.add_directory(REPOSITORY)
         session.run("tbreak deposit")
         session.run("continue")
         row("context panel", panels(session, runs * 10))

@@ -52,7 +52,7 @@ def debug(started: Started) -> object:
     """Tell the story; the digest of the machine at its end."""
     timeline = Timeline(started.machine, origin=started.origin)
     session = Session(Debugger(timeline), catalog.commands(), allowed=Effect.RUNS | Effect.CHANGES | Effect.HOST)
-    session.sources.add_directory(REPOSITORY)
+    session.sources.texts.add_directory(REPOSITORY)
     for comment, lines in STORY:
         show(comment)
         for line in lines:

@@ -13,10 +13,7 @@ from tests.guests.build import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text()
 ROOTS = ("vmdbg", "devices", "gdbstub")
-MUTUAL = (
-    "vmdbg.os.linux",  # data structures that point to each other
-    "vmdbg.session",  # a session and its parts
-)
+MUTUAL = ("vmdbg.os.linux",)  # data structures that point to each other
 """Rooms in which two modules may know each other."""
 
 

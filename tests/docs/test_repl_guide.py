@@ -47,7 +47,7 @@ def captures() -> list[tuple[str, list[str]]]:
 
 def shown(session: Session, line: str) -> str:
     """As the prompt shows it on a terminal without colours."""
-    painter, stops = Painter(DARK, colours=False), session.stops
+    painter, stops = Painter(DARK, colours=False), session.moments.stops
     try:
         document, as_json = session.run_line(line)
     except VmdbgError as error:
@@ -55,7 +55,7 @@ def shown(session: Session, line: str) -> str:
     if as_json:
         return render_json(document)
     lines = painter.document(document, COLUMNS)
-    if session.stops > stops:
+    if session.moments.stops > stops:
         sections = session.part(ContextState).sections
         lines += painter.document(show(session, sections), COLUMNS, crop=True)
     return "\n".join(lines)

@@ -42,7 +42,7 @@ def shared() -> Iterator[tuple[Session, Position]]:
 def open_session(debugger: object) -> Session:
     session = Session(debugger, catalog.commands(), allowed=EVERYTHING)  # type: ignore[arg-type]  # a Debugger
     session.sources.add(sample_kernel())
-    session.sources.add_directory(REPOSITORY)
+    session.sources.texts.add_directory(REPOSITORY)
     return session
 
 
@@ -58,6 +58,8 @@ def session(shared: tuple[Session, Position]) -> Iterator[Session]:
     made.scope.variables.clear()
     made.aliases.clear()
     made._parts.clear()
+    made.frames.select(0)
+    made.skips.patterns.clear()
     made.execution.on_point.clear()
     made.debugger.timeline.bookmarks.clear()
     made.debugger.timeline.seek(position)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from vmdbg.c.values import Value
 from vmdbg.errors import UserError
-from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.session import Session
+from vmdbg.session.source_frame import SourceFrame
 
 
 class Frame:

@@ -18,7 +18,7 @@ from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.recording.writer import start_recording
 from vmdbg.session.registry import Effect
-from vmdbg.session.sources import SymbolFile
+from vmdbg.session.symbol_file import SymbolFile
 from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.origin import Origin, StateOrigin
 from vmdbg.timeline.outcomes import EndOfHistory, says_nothing

@@ -26,7 +26,7 @@ from vmdbg.host.terminal import both_ends_are_terminals, is_terminal, message
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.repl.runner import Interject
-from vmdbg.session.sources import SymbolFile
+from vmdbg.session.symbol_file import SymbolFile
 from vmdbg.timeline.outcomes import EndOfHistory
 from vmdbg.timeline.timeline import Timeline
 

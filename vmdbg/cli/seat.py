@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.gdb.server import GdbServer
     from vmdbg.repl.runner import AtPrompt
-    from vmdbg.session.sources import SymbolFile
+    from vmdbg.session.symbol_file import SymbolFile
     from vmdbg.timeline.timeline import Timeline
 
 

@@ -16,7 +16,7 @@ from vmdbg.os.linux.operating_system import Linux
 from vmdbg.session.new_files import NewFiles
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
-from vmdbg.session.sources import SymbolFile
+from vmdbg.session.symbol_file import SymbolFile
 
 OWNER = "gdb"
 

@@ -21,7 +21,7 @@ from vmdbg.gdb.lifecycle import GuestLifecycle, Leaving, ended_in_order
 from vmdbg.gdb.monitor import OWNER, GuestMonitor
 from vmdbg.gdb.target import GuestTarget, guest_target
 from vmdbg.session.new_files import NewFiles
-from vmdbg.session.sources import SymbolFile
+from vmdbg.session.symbol_file import SymbolFile
 
 LONG_MODE = (
     "the CPU is in long mode now, and you are shown 32 bits of its registers: detach, load a 64-bit file or none "

@@ -26,7 +26,7 @@ from vmdbg.machine.outcome import Outcome
 from vmdbg.timeline.origin import Origin
 
 if TYPE_CHECKING:
-    from vmdbg.session.sources import SymbolFile
+    from vmdbg.session.symbol_file import SymbolFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class LastWords:
 
     def _judge(self, outcome: Outcome) -> int:
         from vmdbg.host.report import verdict  # a disassembler and an ELF parser, for the end only
-        from vmdbg.session.sources import guest_symbol_file
+        from vmdbg.session.symbol_file import guest_symbol_file
         from vmdbg.symbols.symbol_set import SymbolSet
 
         kernel = guest_symbol_file(self.origin)

@@ -92,6 +92,10 @@ class Location:
 class Symbols(Protocol):
     """Names and addresses."""
 
+    def find(self, name: str) -> Linear | None:
+        """The address of a name, or None."""
+        ...
+
     def address_of(self, name: str) -> Linear:
         """Raises `UserError` if there is no such name."""
         ...

@@ -141,7 +141,7 @@ class Repl:
         return well
 
     def _execute(self, line: str) -> bool:
-        stops = self.session.stops
+        stops = self.session.moments.stops
         self._progress.begin()
         try:
             with SIGNALS.at_work(), control_c_interrupts():
@@ -164,7 +164,7 @@ class Repl:
             self._progress.end()
         self.output.document(document, as_json=as_json)
         self._show_notices()
-        if self.session.stops > stops and not as_json:
+        if self.session.moments.stops > stops and not as_json:
             self.show_context()
         return True
 

@@ -21,7 +21,7 @@ class StatusBar:
         debugger = self._session.debugger
         if debugger.running:
             return f" running{SEPARATOR}tick {debugger.machine.clock:,}{SEPARATOR}another front end let the guest go "
-        key = (self._session.generation, debugger.machine.clock, debugger.timeline.end)
+        key = (self._session.moments.generation, debugger.machine.clock, debugger.timeline.end)
         if key != self._known[0]:
             self._known = (key, self._make())
         return self._known[1]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vmdbg.expressions.place import Place
+from vmdbg.session.view import View
 from vmdbg.units import Linear, Physical
-
-if TYPE_CHECKING:
-    from vmdbg.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +21,13 @@ class Change:
 class Changes:
     """The last change is undone first."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, view: View) -> None:
+        self._view = view
         self.made: list[Change] = []
 
     def write_register(self, name: str, value: int) -> int:
         """Returns the old value of the whole register. Raises UserError."""
-        registers, debugger = self._session.registers, self._session.debugger
+        registers, debugger = self._view.registers, self._view.debugger
         whole, merged = registers.merged(name, value)
         before = debugger.engine.read_register(whole)
         debugger.write_register(whole, merged)
@@ -48,13 +45,13 @@ class Changes:
         return before
 
     def _read(self, place: Place, size: int) -> bytes:
-        debugger = self._session.debugger
+        debugger = self._view.debugger
         if place.is_physical:
             return debugger.physical.read(Physical(place.address), size)
         return debugger.linear().read(Linear(place.address), size)
 
     def _write(self, place: Place, data: bytes) -> None:
-        debugger = self._session.debugger
+        debugger = self._view.debugger
         if place.is_physical:
             debugger.write_physical(Physical(place.address), data)
         else:

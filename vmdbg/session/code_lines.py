@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from vmdbg.document.document import Span, Style, Text
+from vmdbg.session.known_guest import KnownGuest
 from vmdbg.units import Linear
 from vmdbg.x86.boundaries import boundaries, length_at, starts_before
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction
 from vmdbg.x86.mode import Width
-
-if TYPE_CHECKING:
-    from vmdbg.session.session import Session
 
 BYTES_SHOWN = 8
 BEFORE = 16
@@ -31,58 +28,58 @@ class CodeLine:
 
 
 def code_lines(
-    session: Session, address: int, count: int, *, width: Width | None = None, show_bytes: bool = False
+    guest: KnownGuest, address: int, count: int, *, width: Width | None = None, show_bytes: bool = False
 ) -> Iterator[CodeLine]:
     """Up to `count` instructions from a linear address on, at the CPU's width or another.
 
     Raises UnmappedLinearError if the first cannot be read; ends before one that cannot.
     """
-    memory = session.debugger.linear()
+    memory = guest.debugger.linear()
     memory.read(Linear(address), 1)
     data = memory.read_prefix(Linear(address), count * MAX_LENGTH)
     position = 0
     for _ in range(count):
         if position >= len(data):
             return
-        instruction = decode(session, address + position, data[position : position + MAX_LENGTH], width)
+        instruction = decode(guest, address + position, data[position : position + MAX_LENGTH], width)
         position += instruction.length
-        yield CodeLine(instruction, _text(session, instruction, show_bytes), address + position)
+        yield CodeLine(instruction, _text(guest, instruction, show_bytes), address + position)
 
 
-def lines_before(session: Session, address: int, count: int) -> list[CodeLine]:
+def lines_before(guest: KnownGuest, address: int, count: int) -> list[CodeLine]:
     """Up to `count` instructions that end at the address; from the symbol's beginning where that is near."""
-    found = session.symbols.nearest(address - 1)
+    found = guest.symbols.nearest(address - 1)
     distance = address - found.symbol.address if found is not None and found.symbol.is_code else 0
     known = 0 < distance <= NEAR
     start = address - distance if known else max(0, address - BEFORE * (count + 2))
-    code = session.debugger.linear().read_prefix(Linear(start), address - start)
+    code = guest.debugger.linear().read_prefix(Linear(start), address - start)
     if len(code) < address - start:
         return []
-    width = session.registers.mode.width
+    width = guest.registers.mode.width
     offsets = boundaries(code, width)[-count:] if known else []
     if not offsets or start + offsets[-1] + (length_at(code[offsets[-1] :], width) or 1) != address:
         offsets = starts_before(code[-BEFORE * (count + 2) :], width, count)
         start = max(start, address - BEFORE * (count + 2))
-    return list(code_lines(session, start + offsets[0], len(offsets))) if offsets else []
+    return list(code_lines(guest, start + offsets[0], len(offsets))) if offsets else []
 
 
-def decode(session: Session, linear: int, code: bytes, width: Width | None = None) -> Instruction:
+def decode(guest: KnownGuest, linear: int, code: bytes, width: Width | None = None) -> Instruction:
     """The instruction at a linear address, with its offset in the code segment."""
-    chosen = width or session.registers.mode.width
-    base = session.debugger.pc - session.registers.read("rip") if chosen is not Width.BITS64 else 0
+    chosen = width or guest.registers.mode.width
+    base = guest.debugger.pc - guest.registers.read("rip") if chosen is not Width.BITS64 else 0
     return disassembler(chosen).decode(code, linear - base & chosen.mask, base)
 
 
-def _text(session: Session, instruction: Instruction, show_bytes: bool) -> Text:
+def _text(guest: KnownGuest, instruction: Instruction, show_bytes: bool) -> Text:
     spans = [Span(f"{instruction.address:#x}", Style.ADDRESS)]
-    where = session.describe(instruction.address)
+    where = guest.describe(instruction.address)
     if where:
         spans.append(Span(f" <{where}>", Style.SYMBOL))
     spans.append(Span("  "))
     if show_bytes:
         raw = instruction.raw[:BYTES_SHOWN].hex(" ") + ("+" if instruction.length > BYTES_SHOWN else "")
         spans.append(Span(f"{raw:<{3 * BYTES_SHOWN}} ", Style.DIM))
-    spans += instruction_spans(session, instruction)
+    spans += instruction_spans(guest, instruction)
     value = {
         "address": f"{instruction.address:#x}",
         "symbol": where,
@@ -92,7 +89,7 @@ def _text(session: Session, instruction: Instruction, show_bytes: bool) -> Text:
     return Text(tuple(spans), value)
 
 
-def instruction_spans(session: Session, instruction: Instruction) -> list[Span]:
+def instruction_spans(guest: KnownGuest, instruction: Instruction) -> list[Span]:
     """Mnemonic and operands, a direct branch with the symbol that it goes to."""
     style = Style.BAD if instruction.is_bad else Style.MNEMONIC
     spans = [Span(f"{instruction.mnemonic:<6}" if instruction.operands else instruction.mnemonic, style)]
@@ -100,11 +97,11 @@ def instruction_spans(session: Session, instruction: Instruction) -> list[Span]:
         spans.append(Span(f" {instruction.operands}", Style.OPERAND))
     target = instruction.target
     if target is not None:
-        where = session.describe(target)
+        where = guest.describe(target)
         spans.append(Span(f"  <{where}>" if where else "", Style.SYMBOL))
     for operand in instruction.memory:
         if operand.base == "rip" and operand.index is None:
             linear = instruction.address + instruction.length + operand.displacement
-            where = session.describe(linear)
+            where = guest.describe(linear)
             spans.append(Span(f"  # {linear:#x}{f' <{where}>' if where else ''}", Style.DIM))
     return [span for span in spans if span.text]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from vmdbg.c.content import Content
 from vmdbg.c.spelling import parse_spelling, spelled_out
@@ -13,97 +12,31 @@ from vmdbg.c.values import Value
 from vmdbg.dwarf.debug_file import DAMAGE
 from vmdbg.dwarf.frame import Found, Frame
 from vmdbg.dwarf.machine import Machine
+from vmdbg.dwarf.program import Program
 from vmdbg.dwarf.scopes import Scope, Variable
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Backtrace
 from vmdbg.os.seam import Frame as CpuFrame
-from vmdbg.units import Linear
-
-if TYPE_CHECKING:
-    from vmdbg.dwarf.program import Program
-    from vmdbg.session.session import Session
-    from vmdbg.session.sources import SymbolFile
+from vmdbg.session.guest_space import CpuRegisters, GuestSpace
+from vmdbg.session.known_guest import KnownGuest
+from vmdbg.session.moments import Moment
+from vmdbg.session.source_frame import SourceFrame
+from vmdbg.session.symbol_file import SymbolFile
+from vmdbg.session.unwinding import backtrace, current_frame
 
 MAX_SCOPES = 4096
 """Addresses whose functions are remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFrame:
-    """One row of a backtrace. Several are of one `physical` frame if functions were inlined.
-
-    `debug` and `scope` are None where no debug information covers the code; `file` and `line` are "" and 0 then.
-    """
-
-    number: int
-    physical: CpuFrame
-    debug: Frame | None = None
-    scope: Scope | None = None
-    file: str = ""
-    line: int = 0
-
-    @property
-    def is_inlined(self) -> bool:
-        return self.scope is not None and self.scope.is_inlined
-
-    @property
-    def function(self) -> str:
-        """As the source has it; "" if it is not known."""
-        return self.scope.name if self.scope is not None else ""
-
-    @property
-    def position(self) -> str:
-        """`file:line`, or ""."""
-        return f"{self.file}:{self.line}" if self.file and self.line else self.file
-
-
-class GuestSpace:
-    """vmdbg.c.space.Space of what the CPU addresses now."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def read(self, address: int, size: int) -> bytes:
-        return self._session.debugger.linear().read(Linear(address & (1 << 64) - 1), size)
-
-    def string(self, address: int, limit: int = 4096) -> str:
-        data = self._session.debugger.linear().read_prefix(Linear(address & (1 << 64) - 1), limit)
-        if not data:
-            self.read(address, 1)
-        return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-
-    def describe(self, address: int) -> str:
-        return self._session.describe(address)
-
-
-class CpuRegisters(Mapping[str, int]):
-    """The CPU's registers, each read when it is asked for."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __getitem__(self, name: str) -> int:
-        try:
-            return self._session.registers.read(name)
-        except UserError:
-            raise KeyError(name) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._session.debugger.cpu.names)
-
-    def __len__(self) -> int:
-        return len(self._session.debugger.cpu.names)
-
-
 class DebugFrames:
     """Of one session, made anew whenever the guest has moved."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.space = GuestSpace(session)
-        self._stops = session.stops
+    def __init__(self, guest: KnownGuest) -> None:
+        self._guest = guest
+        self.space = GuestSpace(guest)
+        self._stops = guest.moments.stops
         self._selected = 0
-        self._epoch: object = None
+        self._moment: Moment | None = None
         self._trace: Backtrace | None = None
         self._all: tuple[SourceFrame, ...] | None = None
         self._scopes: dict[int, tuple[SymbolFile | None, Scope | None]] = {}
@@ -115,12 +48,12 @@ class DebugFrames:
     @property
     def selected_number(self) -> int:
         """The frame looked at: the innermost again after every stop."""
-        if self._stops != self._session.stops:
+        if self._stops != self._guest.moments.stops:
             self.select(0)
         return self._selected
 
     def select(self, number: int) -> None:
-        self._selected, self._stops = number, self._session.stops
+        self._selected, self._stops = number, self._guest.moments.stops
 
     def selected(self) -> SourceFrame:
         """Raises UserError if the stack is not that deep any more."""
@@ -150,9 +83,7 @@ class DebugFrames:
         """Of what the CPU executes, without what is inlined."""
         self._settle()
         if self._trace is None:
-            from vmdbg.session.unwinding import backtrace
-
-            self._trace = backtrace(self._session)
+            self._trace = backtrace(self._guest)
         return self._trace
 
     def expanded(self, frames: Sequence[CpuFrame]) -> tuple[SourceFrame, ...]:
@@ -160,15 +91,12 @@ class DebugFrames:
         return self._expanded(list(frames))
 
     def _settle(self) -> None:
-        session = self._session
-        epoch = (session.generation, session.debugger.machine.clock, session.debugger.engine.delivery_count)
-        if epoch != self._epoch:
-            self._epoch, self._trace, self._all, self._first = epoch, None, None, None
+        moment = self._guest.moments.now
+        if moment != self._moment:
+            self._moment, self._trace, self._all, self._first = moment, None, None, None
 
     def _cpu_frame(self) -> CpuFrame:
-        from vmdbg.session.unwinding import current_frame
-
-        return current_frame(self._session)
+        return current_frame(self._guest)
 
     def _expanded(self, physical: list[CpuFrame]) -> tuple[SourceFrame, ...]:
         made: list[SourceFrame] = []
@@ -188,7 +116,7 @@ class DebugFrames:
     def frame_of(self, physical: CpuFrame, caller: Any) -> Frame | None:
         """None where no file has debug information for the code."""
         pc = physical.pc - (0 if physical.is_exact else 1)
-        file = self._session.sources.debug_file_at(pc)
+        file = self._guest.sources.debug_file_at(pc)
         is_flat = physical.registers.get("rip") == physical.pc
         if file is None or file.program is None or not is_flat:
             return None
@@ -197,7 +125,7 @@ class DebugFrames:
 
     def _rows(self, physical: CpuFrame, debug: Frame | None, number: int) -> list[SourceFrame]:
         pc = physical.pc - (0 if physical.is_exact else 1)
-        line = self._session.sources.line_at(pc)
+        line = self._guest.sources.line_at(pc)
         file, at = (line.file, line.line) if line is not None else ("", 0)
         scopes = debug.scopes if debug is not None else ()
         if debug is None or not scopes:
@@ -231,7 +159,7 @@ class DebugFrames:
 
     def find(self, name: str) -> Value | None:
         """What a name is in the frame looked at, else a variable outside of functions; None if it is neither."""
-        if not self._session.sources.has_debug_information:
+        if not self._guest.sources.has_debug_information:
             return None
         if self.selected_number == 0:
             return self._find_here(name)
@@ -243,7 +171,7 @@ class DebugFrames:
 
     def global_variable(self, name: str) -> Value | None:
         """A variable outside of functions, by its symbol; None where no debug information tells of it."""
-        for file in self._session.sources.files:
+        for file in self._guest.sources.files:
             address = file.find(name) if file.program is not None else None
             if file.program is None or address is None:
                 continue
@@ -261,13 +189,13 @@ class DebugFrames:
 
         Raises NoSuchTypeError for what is no spelling of a type.
         """
-        if not self._session.sources.has_debug_information:
+        if not self._guest.sources.has_debug_information:
             return None
         parsed = parse_spelling(spelling)
         here = self.selected().debug
         if here is not None and (found := here.program.type_spelled(parsed, here.unit)) is not None:
             return spelled_out(found, parsed)
-        for file in self._session.sources.files:
+        for file in self._guest.sources.files:
             if file.program is None or (here is not None and file.program is here.program):
                 continue
             found = file.program.type_spelled(parsed)
@@ -277,14 +205,14 @@ class DebugFrames:
 
     def _find_here(self, name: str) -> Value | None:
         """Where the CPU is. Conditions ask at every hit: nothing is unwound or read that the variable does not need."""
-        pc = self._session.debugger.pc
+        pc = self._guest.debugger.pc
         file, scope = self._scope_at(pc)
         if scope is None or file is None or file.program is None:
             return None
         variable = _variable_in(file.program, scope, name)
         if variable is None:
             return None
-        machine = Machine(self.space.read, CpuRegisters(self._session), file.program.address_size)
+        machine = Machine(self.space.read, CpuRegisters(self._guest), file.program.address_size)
         frame = Frame(file.program, file.placement, machine, exact=True, caller=self._caller_of_cpu)
         return self.value(frame.value(variable))
 
@@ -296,7 +224,7 @@ class DebugFrames:
         return _variable_in(file.program, scope, name) is not None
 
     def _scope_at(self, pc: int) -> tuple[SymbolFile | None, Scope | None]:
-        sources = self._session.sources
+        sources = self._guest.sources
         if sources.changes != self._known_changes:
             self._known_changes = sources.changes
             self._scopes.clear()

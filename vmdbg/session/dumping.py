@@ -16,7 +16,7 @@ from vmdbg.cores.kdump import write_kdump
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
-from vmdbg.session.session import Session
+from vmdbg.session.view import View
 from vmdbg.units import Linear, Physical
 
 CHUNK = 1 << 20
@@ -37,28 +37,28 @@ class Dumped:
     why_not: str
 
 
-def dump_core(session: Session, path: Path, *, compressed: bool = False) -> Dumped:
+def dump_core(view: View, path: Path, *, compressed: bool = False) -> Dumped:
     """Write all memory and the CPU to a new file. Raises UserError; a file that cannot be written whole is removed."""
-    memory = _memory(session)
-    text, why_not = _vmcoreinfo(session)
-    notes = cpu_notes(session.debugger.cpu) + (vmcoreinfo_note(text) if text else b"")
+    memory = _memory(view)
+    text, why_not = _vmcoreinfo(view)
+    notes = cpu_notes(view.debugger.cpu) + (vmcoreinfo_note(text) if text else b"")
     cut: list[int] = []
-    space = _space(session, memory, cut)
+    space = _space(view, memory, cut)
     with _new_file(path) as file:
         if compressed:
-            write_kdump(file, memory, text, notes, _release(text), session.progress)
+            write_kdump(file, memory, text, notes, _release(text), view.progress)
         else:
-            write_elf_core(file, memory, space, notes, session.progress)
+            write_elf_core(file, memory, space, notes, view.progress)
     return Dumped(path.stat().st_size, len(space.direct) + len(space.others), space.left_out, tuple(cut), why_not)
 
 
-def dump_memory(session: Session, path: Path, start: int, end: int, *, physical: bool = False) -> None:
+def dump_memory(view: View, path: Path, start: int, end: int, *, physical: bool = False) -> None:
     """Write [start, end) of linear or physical memory to a new file. Raises UserError, also for a hole, named."""
     if end <= start:
         raise UserError(f"from {start:#x} to {end:#x} there is nothing: the end comes after the start")
     if end - start > MOST_BYTES:
         raise UserError(f"{end - start:#x} bytes are too many for one file: at most {MOST_BYTES:#x}")
-    read = _physical_reader(session) if physical else _linear_reader(session)
+    read = _physical_reader(view) if physical else _linear_reader(view)
     with _new_file(path) as file:
         position = start
         while position < end:
@@ -68,21 +68,21 @@ def dump_memory(session: Session, path: Path, start: int, end: int, *, physical:
                 raise UserError(f"no memory answers at {kind} {position:#x}: {_until_there(start, position)}")
             file.write(data)
             position += len(data)
-            if session.progress is not None:
-                session.progress((position - start) / (end - start))
+            if view.progress is not None:
+                view.progress((position - start) / (end - start))
 
 
 def _until_there(start: int, position: int) -> str:
     return f"{start:#x} to {position:#x} can be had" if position > start else "choose another start"
 
 
-def _linear_reader(session: Session) -> Callable[[int, int], bytes]:
-    memory = session.debugger.linear()
+def _linear_reader(view: View) -> Callable[[int, int], bytes]:
+    memory = view.debugger.linear()
     return lambda address, size: memory.read_prefix(Linear(address), size)
 
 
-def _physical_reader(session: Session) -> Callable[[int, int], bytes]:
-    memory = session.debugger.physical
+def _physical_reader(view: View) -> Callable[[int, int], bytes]:
+    memory = view.debugger.physical
 
     def read(address: int, size: int) -> bytes:
         return memory.read(Physical(address), max(0, min(size, memory.extent(Physical(address)))))
@@ -105,24 +105,24 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _memory(session: Session) -> list[Memory]:
-    engine = session.debugger.engine
+def _memory(view: View) -> list[Memory]:
+    engine = view.debugger.engine
     roms = [Memory(base, data) for base, data in sorted(engine.roms.items())]
     return [Memory(0, engine.ram), *roms]
 
 
-def _space(session: Session, memory: list[Memory], cut: list[int]) -> AddressSpace:
+def _space(view: View, memory: list[Memory], cut: list[int]) -> AddressSpace:
     def checked() -> None:
-        if session.progress is not None:
-            session.progress(0)
+        if view.progress is not None:
+            view.progress(0)
 
-    paging = paging_of(session.debugger.engine)
-    return address_space(memory, mapped_ranges(session.debugger.physical, paging, checked, cut.append))
+    paging = paging_of(view.debugger.engine)
+    return address_space(memory, mapped_ranges(view.debugger.physical, paging, checked, cut.append))
 
 
-def _vmcoreinfo(session: Session) -> tuple[bytes, str]:
+def _vmcoreinfo(view: View) -> tuple[bytes, str]:
     try:
-        return vmcoreinfo(session.system.need()), ""
+        return vmcoreinfo(view.system.need()), ""
     except VmdbgError as error:
         return b"", str(error)
 

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from vmdbg.errors import UserError
-
-if TYPE_CHECKING:
-    from vmdbg.machine.snapshot import Position
-    from vmdbg.session.session import Session
+from vmdbg.machine.snapshot import Position
+from vmdbg.session.view import View
 
 
 @contextmanager
-def elsewhen(session: Session, position: Position | None = None) -> Iterator[None]:
+def elsewhen(view: View, position: Position | None = None) -> Iterator[None]:
     """Stand at `position` (or move freely) inside, and where one stood afterwards. Raises UserError."""
-    debugger = session.debugger
+    debugger = view.debugger
     if debugger.running:
         raise UserError("the guest is running: stop it first")
     timeline = debugger.timeline
     here = timeline.position
     try:
         if position is not None:
-            timeline.seek(position, session.progress)
+            timeline.seek(position, view.progress)
         yield
     finally:
         timeline.seek(here)

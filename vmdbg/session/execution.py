@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from vmdbg.debugger.actions import Action
 from vmdbg.debugger.debugger import Debugger
@@ -13,9 +12,7 @@ from vmdbg.debugger.stops import BreakpointStop, Stop, WatchpointStop
 from vmdbg.document.document import EMPTY, Document
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.session.stop_report import report
-
-if TYPE_CHECKING:
-    from vmdbg.session.session import Session
+from vmdbg.session.view import View
 
 MAX_ROUNDS = 10_000
 
@@ -26,8 +23,10 @@ class Execution:
     `on_point` holds lines to execute when a point stops the guest, by its number.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, view: View, run: Callable[[str], Document]) -> None:
+        """`run` carries out a line."""
+        self._view = view
+        self._run = run
         self.wait: Callable[[Debugger], Stop] = lambda debugger: debugger.wait()
         self.on_point: dict[int, tuple[str, ...]] = {}
         self._again: Callable[[], None] | None = None
@@ -35,11 +34,11 @@ class Execution:
 
     def act(self, action: Action) -> Document:
         """Carry out an action of the debugger."""
-        return self._go(lambda: self._session.debugger.resume(action))
+        return self._go(lambda: self._view.debugger.resume(action))
 
     def carry(self, start: Callable[[Debugger], Run]) -> Document:
         """Carry out a run made of several."""
-        debugger = self._session.debugger
+        debugger = self._view.debugger
         return self._go(lambda: debugger.carry_out(lambda: start(debugger)))
 
     def _go(self, begin: Callable[[], None]) -> Document:
@@ -49,8 +48,8 @@ class Execution:
         before = EMPTY
         for _ in range(MAX_ROUNDS):
             begin()
-            stop = self.wait(self._session.debugger)
-            result = before + report(self._session, stop) if before.blocks else report(self._session, stop)
+            stop = self.wait(self._view.debugger)
+            result = before + report(self._view, stop) if before.blocks else report(self._view, stop)
             lines = self._lines_for(stop)
             if not lines:
                 return result
@@ -70,7 +69,7 @@ class Execution:
         self._inside = True
         try:
             for line in lines:
-                result = result + self._session.run(line)
+                result = result + self._run(line)
                 if self._again is not None:
                     break
         except VmdbgError as error:

@@ -6,28 +6,28 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.session.system import GuestSystem
 from vmdbg.symbols.kernel_module import BUILD_ID, build_id_note
 from vmdbg.symbols.placement import NOWHERE, Placement, section_placement
 
 if TYPE_CHECKING:
     from vmdbg.dwarf.debug_file import DebugFile
     from vmdbg.os.linux.operating_system import Linux
-    from vmdbg.session.session import Session
 
 
 class ModulePlacement:
     """Asked again at every instant, for the history has instants at which the module is elsewhere or nowhere."""
 
-    def __init__(self, session: Session, name: str, file: DebugFile) -> None:
+    def __init__(self, system: GuestSystem, name: str, file: DebugFile) -> None:
         self.name = name
-        self._session = session
+        self._system = system
         self._file = file
         self._note = build_id_note(file)
         self._seen: Linux | None = None
         self._placement = NOWHERE
 
     def __call__(self) -> Placement:
-        linux = self._session.system.find()
+        linux = self._system.find()
         if linux is None:
             return NOWHERE
         if linux is not self._seen:
@@ -57,7 +57,7 @@ class ModulePlacement:
 
     def check(self) -> None:
         """Raises UserError if the module is loaded now and the file is none of its build."""
-        linux = self._session.system.find()
+        linux = self._system.find()
         try:
             sections = linux.module_sections(self.name) if linux is not None else {}
             if linux is None or not self._is_other_build(linux, sections):

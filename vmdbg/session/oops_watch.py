@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from vmdbg.debugger.guest import Guest
+from vmdbg.debugger.points import Condition, Point
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import VmdbgError
-from vmdbg.os.linux.oops import ReportKind
+from vmdbg.os.linux.oops import Oops, ReportKind, ReportPoint
 from vmdbg.session.kernel_watch import KernelWatch
+from vmdbg.session.view import View
 from vmdbg.x86.exceptions import PAGE_FAULT
-
-if TYPE_CHECKING:
-    from vmdbg.debugger.guest import Guest
-    from vmdbg.debugger.points import Condition, Point
-    from vmdbg.os.linux.oops import Oops, ReportPoint
-    from vmdbg.session.session import Session
 
 OWNER = "oops"
 """With the session's, the owner of the breakpoints."""
@@ -27,13 +22,13 @@ PAGE_FAULT_MESSAGE = "Oops"
 class OopsWatch:
     """Breakpoints where the kernel reports that something went wrong, set as soon as it is known where that is."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, view: View) -> None:
+        self._view = view
         self.kinds: frozenset[ReportKind] = frozenset()
         """What is wanted; nothing: it is off."""
         self.places: tuple[str, ...] = ()
-        self._owner = f"{OWNER} {session.owner}"
-        self._watch = KernelWatch(session, self._set)
+        self._owner = f"{OWNER} {view.owner}"
+        self._watch = KernelWatch(view.debugger, self._set)
 
     @property
     def wanted(self) -> bool:
@@ -51,7 +46,7 @@ class OopsWatch:
             self.kinds -= kinds
         if not self.kinds:
             self._watch.stop()
-            self._session.debugger.points.remove_owned(self._owner)
+            self._view.debugger.points.remove_owned(self._owner)
             self.places = ()
 
     def arm(self) -> None:
@@ -60,12 +55,12 @@ class OopsWatch:
 
     def _set(self) -> bool:
         try:
-            linux = self._session.system.find()
+            linux = self._view.system.find()
             found = linux.report_points if linux is not None else ()
         except VmdbgError:
             return False
         for point in found:
-            self._session.debugger.points.add_breakpoint(
+            self._view.debugger.points.add_breakpoint(
                 point.address,
                 owner=self._owner,
                 condition=self._condition(point),
@@ -103,10 +98,10 @@ def oops_headline(found: Oops) -> Text:
     return text(f"kernel {found.kind.value}: {message}, in {found.task} ({found.pid})", Style.BAD)
 
 
-def oops_here(session: Session) -> Text | None:
+def oops_here(view: View) -> Text | None:
     """What the kernel is about to report where the guest stands; None where that cannot be told."""
     try:
-        found = session.system.need().oops()
+        found = view.system.need().oops()
     except VmdbgError:
         return None
     return oops_headline(found) if found is not None else None

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.points import Breakpoint, Condition, Point
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.session.kernel_watch import KernelWatch
-
-if TYPE_CHECKING:
-    from vmdbg.debugger.debugger import Debugger
-    from vmdbg.debugger.points import Breakpoint, Condition, Point
-    from vmdbg.session.session import Session
+from vmdbg.session.view import View
 
 OWNER = "pending"
 """With the session's, the owner of the breakpoints by which code is seen to come in."""
@@ -22,18 +18,18 @@ class PendingPoints:
     The guest is stopped there as by any breakpoint, and looked at: it cannot tell.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, view: View) -> None:
+        self._view = view
         self._points: list[Breakpoint] = []
-        self._owner = f"{OWNER} {session.owner}"
-        self._watch = KernelWatch(session, self._arm)
+        self._owner = f"{OWNER} {view.owner}"
+        self._watch = KernelWatch(view.debugger, self._arm)
         self._armed = False
 
     def add(self, place: str, condition: Condition | None, text: str, *, temporary: bool) -> Breakpoint:
         """For what code_place() does not know yet."""
-        points = self._session.debugger.points
+        points = self._view.debugger.points
         point = points.add_pending(
-            place, owner=self._session.owner, condition=condition, text=text, temporary=temporary
+            place, owner=self._view.owner, condition=condition, text=text, temporary=temporary
         )
         self._points.append(point)
         if not self._armed:
@@ -46,28 +42,28 @@ class PendingPoints:
 
     def stop(self) -> None:
         self._watch.stop()
-        self._session.debugger.points.remove_owned(self._owner)
+        self._view.debugger.points.remove_owned(self._owner)
         self._armed = False
 
     def _arm(self) -> bool:
         """The kernel's own names may be known by now; for others, stop where code comes in."""
         try:
-            linux = self._session.system.find()
+            linux = self._view.system.find()
             found = linux.load_points if linux is not None else ()
         except VmdbgError:
             return False
         for address in found:
-            self._session.debugger.points.add_breakpoint(address, owner=self._owner, action=self._resolve, hidden=True)
+            self._view.debugger.points.add_breakpoint(address, owner=self._owner, action=self._resolve, hidden=True)
         self._armed = bool(found)
         if self._armed:
-            self._resolve(self._session.debugger)
+            self._resolve(self._view.debugger)
         return self._armed
 
     def _resolve(self, debugger: Debugger) -> None:
         self._points = [point for point in self._points if point.number in debugger.points.breakpoints]
         for point in self._points:
             try:
-                place = self._session.code_place(point.waits_for)
+                place = self._view.code_place(point.waits_for)
             except UserError:
                 continue
             debugger.points.settle(point, place.address)

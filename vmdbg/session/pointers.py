@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vmdbg.document.document import Span, Style, Text
 from vmdbg.session.code_lines import decode, instruction_spans
+from vmdbg.session.known_guest import KnownGuest
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import MAX_LENGTH
 from vmdbg.x86.page_walk import walk
-
-if TYPE_CHECKING:
-    from vmdbg.session.session import Session
 
 DEPTH = 4
 ARROW = Span(" -> ", Style.DIM)
 STACK_REACH = 1 << 14
 
 
-def chain(session: Session, value: int, depth: int = DEPTH) -> Text:
+def chain(guest: KnownGuest, value: int, depth: int = DEPTH) -> Text:
     """`value -> what it points to -> ...`; a number that points nowhere alone."""
-    word = session.registers.mode.width // 8
-    memory = session.debugger.linear()
+    word = guest.registers.mode.width // 8
+    memory = guest.debugger.linear()
     spans: list[Span] = []
     seen: set[int] = set()
     for _ in range(depth + 1):
-        spans += ([ARROW] if spans else []) + _value(session, value, word)
+        spans += ([ARROW] if spans else []) + _value(guest, value, word)
         if value in seen:
             spans.append(Span(" (again)", Style.DIM))
             break
@@ -33,9 +29,9 @@ def chain(session: Session, value: int, depth: int = DEPTH) -> Text:
         data = memory.read_prefix(Linear(value), word) if value > 0xFFF else b""
         if len(data) < word:
             break
-        kind = _kind(session, value)
+        kind = _kind(guest, value)
         if kind is Style.CODE:
-            spans += _code(session, value)
+            spans += _code(guest, value)
             break
         words = _string(memory.read_prefix(Linear(value), 48))
         if words:
@@ -45,31 +41,31 @@ def chain(session: Session, value: int, depth: int = DEPTH) -> Text:
     return Text(tuple(spans))
 
 
-def _value(session: Session, value: int, word: int) -> list[Span]:
-    style = _kind(session, value) if value > 0xFFF else Style.NUMBER
-    where = session.describe(value) if value > 0xFFF else ""
+def _value(guest: KnownGuest, value: int, word: int) -> list[Span]:
+    style = _kind(guest, value) if value > 0xFFF else Style.NUMBER
+    where = guest.describe(value) if value > 0xFFF else ""
     shown = f"{value:#0{2 * word + 2}x}" if style is not Style.NUMBER else f"{value:#x}"
     return [Span(shown, style), *([Span(f" <{where}>", Style.SYMBOL)] if where else [])]
 
 
-def _kind(session: Session, value: int) -> Style:
+def _kind(guest: KnownGuest, value: int) -> Style:
     """What memory an address is in: code, the stack, other data, or none."""
-    debugger = session.debugger
+    debugger = guest.debugger
     if debugger.linear().translate(Linear(value)) is None:
         return Style.NUMBER
     if not debugger.linear().paging.mode.is_long and not debugger.linear().paging.cr0 >> 31:
         return Style.HEAP
-    rsp = session.registers.read("rsp")
+    rsp = guest.registers.read("rsp")
     if abs(value - rsp) < STACK_REACH:
         return Style.STACK
     found = walk(debugger.physical, debugger.linear().paging, Linear(value))
     return Style.CODE if found.permissions.executable and not found.permissions.writable else Style.HEAP
 
 
-def _code(session: Session, value: int) -> list[Span]:
-    data = session.debugger.linear().read_prefix(Linear(value), MAX_LENGTH)
-    instruction = decode(session, value, data)
-    return [ARROW, *instruction_spans(session, instruction)] if not instruction.is_bad else []
+def _code(guest: KnownGuest, value: int) -> list[Span]:
+    data = guest.debugger.linear().read_prefix(Linear(value), MAX_LENGTH)
+    instruction = decode(guest, value, data)
+    return [ARROW, *instruction_spans(guest, instruction)] if not instruction.is_bad else []
 
 
 def _string(data: bytes) -> str:

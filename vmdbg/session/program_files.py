@@ -9,6 +9,7 @@ from elftools.elf.sections import NoteSection
 
 from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
 from vmdbg.errors import VmdbgError
+from vmdbg.session.system import GuestSystem
 from vmdbg.symbols.placement import NOWHERE, Placement
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from vmdbg.os.linux.operating_system import Linux
     from vmdbg.os.linux.user_programs import UserProgram
-    from vmdbg.session.session import Session
     from vmdbg.symbols.table import SymbolTable
 
 USER_END = 1 << 63
@@ -67,8 +67,8 @@ class ProgramPlacement:
     One that is position-independent is nowhere then: its names are to wait, not to be taken for low addresses.
     """
 
-    def __init__(self, session: Session, path: Path, file: DebugFile) -> None:
-        self._session = session
+    def __init__(self, system: GuestSystem, path: Path, file: DebugFile) -> None:
+        self._system = system
         self._path = path
         self._identity = build_id(file)
         self._seen: Linux | None = None
@@ -78,7 +78,7 @@ class ProgramPlacement:
         self._anywhere: Placement | None = None
 
     def __call__(self) -> Placement:
-        linux = self._session.system.find()
+        linux = self._system.find()
         if linux is not self._seen:
             self._seen, self._anywhere = linux, None
             found = self._unknown if linux is None else self._in(linux, None)

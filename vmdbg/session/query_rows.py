@@ -14,7 +14,7 @@ from vmdbg.document.layout import printable
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.questions import USER_HALF
-from vmdbg.session.session import Session
+from vmdbg.session.view import View
 
 CODE = frozenset({"pc", "function", "caller"})
 """Fields that are shown with their symbols."""
@@ -26,7 +26,7 @@ HIDDEN = frozenset({"process", "value", "returned", "ticks"})
 """Fields of system calls that tables show only when they are asked for."""
 
 
-def rows_document(session: Session, rows: Sequence[Any], limit: int, *, durations: bool, as_csv: bool) -> Document:
+def rows_document(view: View, rows: Sequence[Any], limit: int, *, durations: bool, as_csv: bool) -> Document:
     """At most `limit` rows as a table; as CSV, and in the data, all of them."""
     value: list[Json] = [{name: _json(name, field) for name, field in _fields(row)} for row in rows]
     if as_csv:
@@ -36,8 +36,8 @@ def rows_document(session: Session, rows: Sequence[Any], limit: int, *, duration
     names = shown_fields(rows[0], durations=durations)
     right = DECIMAL | {"position", "returned"}
     columns = [Column(name, name, name in right) for name in names]
-    with elsewhen(session, session.debugger.timeline.end):
-        cells = [[_cell(session, row, name) for name in names] for row in rows[:limit]]
+    with elsewhen(view, view.debugger.timeline.end):
+        cells = [[_cell(view, row, name) for name in names] for row in rows[:limit]]
     more = len(rows) - len(cells)
     left = [text(f"{more:,} more; --limit shows more, --json and --csv all", Style.DIM)] if more else []
     return document(table(columns, cells), *left, value=value)
@@ -88,7 +88,7 @@ def _json(name: str, value: Any) -> Json:
     return value if name in DECIMAL else f"{value:#x}"
 
 
-def _cell(session: Session, row: Any, name: str) -> Text:
+def _cell(view: View, row: Any, name: str) -> Text:
     value = getattr(row, name)
     match value:
         case None:
@@ -106,7 +106,7 @@ def _cell(session: Session, row: Any, name: str) -> Text:
         case tuple():
             return text(" ".join(f"{item:#x}" for item in value), Style.NUMBER)
     if name in CODE:
-        where = _describe(session, row, value)
+        where = _describe(view, row, value)
         return joined((address(value), text(f" <{where}>" if where else "", Style.SYMBOL)))
     if name in DECIMAL:
         return text(f"{value:,}", Style.NUMBER)
@@ -117,10 +117,10 @@ _SPACE = 0x000F_FFFF_FFFF_E000
 """What CR3s of one address space share: not the PCID, nor which half of a pair it is (Linux's page-table isolation)."""
 
 
-def _describe(session: Session, row: Any, place: int) -> str:
+def _describe(view: View, row: Any, place: int) -> str:
     """A name that holds in the address space where the row came from: that of user code may be another's elsewhere."""
-    if place < USER_HALF and session.system.find() is not None:
+    if place < USER_HALF and view.system.find() is not None:
         cr3 = getattr(row, "cr3", None)
-        if cr3 is None or (cr3 ^ session.registers.read("cr3")) & _SPACE:
+        if cr3 is None or (cr3 ^ view.registers.read("cr3")) & _SPACE:
             return ""
-    return session.describe(place)
+    return view.describe(place)

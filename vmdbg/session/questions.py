@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.queries.counting import count_by
 from vmdbg.queries.rows import CountRow, SampleRow
 from vmdbg.session.elsewhen import elsewhen
-
-if TYPE_CHECKING:
-    from vmdbg.session.session import Session
+from vmdbg.session.view import View
 
 USER_HALF = 1 << 47
 UNKNOWN_NAME = "there is no register, symbol or variable"
 
 
-def condition(session: Session, text: str) -> Callable[[], bool]:
+def condition(view: View, text: str) -> Callable[[], bool]:
     """Whether the expression is true at an instant; where it has no value it does not hold.
 
     Raises UserError if it is no expression, or has a name that nothing has at the end of the history.
     """
-    expression = session.compile(text)
-    with elsewhen(session, session.debugger.timeline.end):
+    expression = view.compile(text)
+    with elsewhen(view, view.debugger.timeline.end):
         try:
             expression.evaluate()
         except VmdbgError as error:
@@ -39,21 +37,21 @@ def condition(session: Session, text: str) -> Callable[[], bool]:
     return holds
 
 
-def function_at(session: Session, address: int) -> str:
+def function_at(view: View, address: int) -> str:
     """The kernel's or program's function there, by names that the guest tells where it stands.
 
     Of user code under an operating system nothing is said: which program it is depends on who ran.
     """
-    if address < USER_HALF and session.system.find() is not None:
+    if address < USER_HALF and view.system.find() is not None:
         return "user code"
-    return session.describe(address).rpartition("+")[0] or session.describe(address)
+    return view.describe(address).rpartition("+")[0] or view.describe(address)
 
 
-def counted(session: Session, rows: Sequence[Any], fields: str) -> list[CountRow]:
+def counted(view: View, rows: Sequence[Any], fields: str) -> list[CountRow]:
     """Rows counted by comma-separated fields. Raises UserError."""
     wanted = [field.strip() for field in fields.split(",")]
-    with elsewhen(session, session.debugger.timeline.end):
-        return count_by(rows, wanted, lambda address: function_at(session, address))
+    with elsewhen(view, view.debugger.timeline.end):
+        return count_by(rows, wanted, lambda address: function_at(view, address))
 
 
 def default_count(rows: Sequence[Any]) -> str:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vmdbg.c.content import Content
 from vmdbg.c.types import AGGREGATES, CType, Kind
 from vmdbg.c.values import Value
-
-if TYPE_CHECKING:
-    from vmdbg.session.session import Session
+from vmdbg.session.view import View
 
 LARGEST_IN_REGISTERS = 16
 
 
-def returned_value(session: Session, type_: CType) -> Value | None:
+def returned_value(view: View, type_: CType) -> Value | None:
     """At the instruction behind a call; None for void, and for what is returned in a way that is not known here."""
     stripped = type_.strip()
-    size, word = stripped.size, session.registers.mode.width // 8
-    space = session.frames.space
-    read = session.registers.read
+    size, word = stripped.size, view.registers.mode.width // 8
+    space = view.frames.space
+    read = view.registers.read
     if stripped.kind in (Kind.VOID, Kind.FORWARD) or not size:
         return None
     if stripped.kind is Kind.FLOAT:

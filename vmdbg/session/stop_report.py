@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from vmdbg.c.formatting import format_short
 from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
@@ -25,81 +25,79 @@ from vmdbg.document.document import Document, Json, Style, Text, address, hexade
 from vmdbg.engine.exits import Access, TripleFault, WatchHit
 from vmdbg.session.oops_watch import is_oops_point, oops_here
 from vmdbg.session.syscall_watch import is_syscall_point, syscall_here
-
-if TYPE_CHECKING:
-    from vmdbg.session.session import Session
+from vmdbg.session.view import View
 
 MAX_SHOWN = 16
 ACCESS_WORDS = {Access.READ: "read", Access.WRITE: "written"}
 
 
-def report(session: Session, stop: Stop) -> Document:
+def report(view: View, stop: Stop) -> Document:
     """The reason, and where the guest stands."""
-    lines = tuple(_reason(session, stop))
-    here = joined((text("at ", Style.DIM), place_text(session, session.debugger.pc)))
+    lines = tuple(_reason(view, stop))
+    here = joined((text("at ", Style.DIM), place_text(view, view.debugger.pc)))
     value: dict[str, Json] = {
         "stop": type(stop).__name__,
         "reason": [str(line) for line in lines],
-        "pc": f"{session.debugger.pc:#x}",
-        "location": session.describe(session.debugger.pc),
-        "position": str(session.debugger.position),
-        "tick": session.debugger.machine.clock,
+        "pc": f"{view.debugger.pc:#x}",
+        "location": view.describe(view.debugger.pc),
+        "position": str(view.debugger.position),
+        "tick": view.debugger.machine.clock,
     }
-    value |= function_value(session)
-    tick = text(f", tick {session.debugger.position}", Style.DIM)
+    value |= function_value(view)
+    tick = text(f", tick {view.debugger.position}", Style.DIM)
     return Document((*lines, joined((here, tick))), value)
 
 
-def function_value(session: Session) -> dict[str, Json]:
+def function_value(view: View) -> dict[str, Json]:
     """The function of the source and its arguments, where debug information tells of them."""
-    frame = session.frames.innermost()
+    frame = view.frames.innermost()
     if frame.scope is None:
         return {}
-    shown: Json = {name: format_short(value) for name, value in session.frames.parameters(frame)}
+    shown: Json = {name: format_short(value) for name, value in view.frames.parameters(frame)}
     return {"function": frame.function, "arguments": shown, "line": frame.position}
 
 
-def headline(session: Session, stop: Stop) -> str:
+def headline(view: View, stop: Stop) -> str:
     """The reason in one line, for a status bar."""
-    return next((str(line) for line in _reason(session, stop)), "")
+    return next((str(line) for line in _reason(view, stop)), "")
 
 
-def place_text(session: Session, linear: int) -> Text:
+def place_text(view: View, linear: int) -> Text:
     """An address with its symbol and source line; of the CPU, with the arguments of the function too."""
     parts: list[Text | str] = [address(linear)]
-    symbol = session.describe(linear)
+    symbol = view.describe(linear)
     if symbol:
         parts.append(text(f" <{symbol}>", Style.SYMBOL))
-    if linear == session.debugger.pc and (function := _function(session)):
+    if linear == view.debugger.pc and (function := _function(view)):
         parts.append(f" {function}")
-    line = session.sources.line_at(linear)
+    line = view.sources.line_at(linear)
     if line is not None:
         parts.append(text(f" {line}", Style.DIM))
     return joined(parts)
 
 
-def _function(session: Session) -> str:
+def _function(view: View) -> str:
     """`(form=101)`, with the name in front if the function is inlined; "" where nothing is known."""
-    frame = session.frames.innermost()
+    frame = view.frames.innermost()
     if frame.scope is None:
         return ""
-    shown = ", ".join(f"{name}={format_short(value)}" for name, value in session.frames.parameters(frame))
+    shown = ", ".join(f"{name}={format_short(value)}" for name, value in view.frames.parameters(frame))
     return f"{frame.function if frame.is_inlined else ''}({shown})" if shown or frame.is_inlined else ""
 
 
-def _reason(session: Session, stop: Stop) -> Iterator[Text]:
+def _reason(view: View, stop: Stop) -> Iterator[Text]:
     match stop:
         case StepDone():
             return
         case BreakpointStop(breakpoints):
             for point in breakpoints:
-                yield _known(session, point) or _breakpoint(session, point)
+                yield _known(view, point) or _breakpoint(view, point)
         case WatchpointStop(hits):
             for watched, hit in hits:
-                yield _watch_hit(session, watched, hit)
+                yield _watch_hit(view, watched, hit)
         case ExceptionStop(delivery):
             yield text(f"caught {describe_delivery(delivery)}", Style.CURRENT)
-            yield from _because(fault_reason(session.debugger.machine, delivery), "  ")
+            yield from _because(fault_reason(view.debugger.machine, delivery), "  ")
         case EventStop():
             yield text(f"caught {describe_event(stop)}", Style.CURRENT)
         case Interrupted():
@@ -107,7 +105,7 @@ def _reason(session: Session, stop: Stop) -> Iterator[Text]:
         case Ended(outcome):
             yield text(describe_ending(outcome), Style.BAD)
             if isinstance(outcome, TripleFault):
-                yield from _chain(session)
+                yield from _chain(view)
         case HistoryStart():
             yield text("the history starts here", Style.CURRENT)
         case HistoryEnd():
@@ -116,9 +114,9 @@ def _reason(session: Session, stop: Stop) -> Iterator[Text]:
             assert_never(stop)
 
 
-def _chain(session: Session) -> Iterator[Text]:
+def _chain(view: View) -> Iterator[Text]:
     """The faults that a triple fault was made of, the first first, and why each came."""
-    machine = session.debugger.machine
+    machine = view.debugger.machine
     for delivery, why in chain_words(machine, fault_chain(machine.engine.deliveries())):
         yield text(f"  {describe_delivery(delivery)}")
         yield from _because(why, "    ")
@@ -129,42 +127,42 @@ def _because(why: str, indent: str) -> Iterator[Text]:
         yield text(f"{indent}{why}", Style.BAD)
 
 
-def _known(session: Session, point: Breakpoint) -> Text | None:
+def _known(view: View, point: Breakpoint) -> Text | None:
     """What a breakpoint of our own says of the guest's operating system."""
     if is_oops_point(point):
-        return oops_here(session)
-    return syscall_here(session) if is_syscall_point(point) else None
+        return oops_here(view)
+    return syscall_here(view) if is_syscall_point(point) else None
 
 
-def _breakpoint(session: Session, point: Breakpoint) -> Text:
+def _breakpoint(view: View, point: Breakpoint) -> Text:
     kind = "physical breakpoint" if point.space is Space.PHYSICAL else "breakpoint"
     owner = f" of {point.owner}" if point.owner not in ("", "prompt") else ""
-    times = point.hits.up_to(session.debugger.position)
+    times = point.hits.up_to(view.debugger.position)
     hits = f", hit {times} times" if times > 1 else ""
     return text(f"{kind} {point.number}{owner}{hits}", Style.CURRENT)
 
 
-def _watch_hit(session: Session, point: Watchpoint, hit: WatchHit) -> Text:
+def _watch_hit(view: View, point: Watchpoint, hit: WatchHit) -> Text:
     named = f" ({point.text})" if point.text else ""
     what = f"watchpoint {point.number}{named}: {hit.size} bytes {ACCESS_WORDS[hit.access]} at "
-    where = session.describe(hit.linear)
+    where = view.describe(hit.linear)
     parts: list[Text | str] = [
         text(what, Style.CURRENT),
         address(hit.linear),
         text(f" <{where}>" if where else "", Style.SYMBOL),
     ]
     if hit.access is Access.WRITE:
-        new = _ram(session, hit.physical, len(hit.old))
+        new = _ram(view, hit.physical, len(hit.old))
         parts += [": ", _value(hit.old), text(" -> ", Style.DIM), _value(new)]
         if new == hit.old:
             parts.append(text(" (unchanged)", Style.DIM))
     else:
-        parts += [": ", _value(_ram(session, hit.physical, hit.size))]
+        parts += [": ", _value(_ram(view, hit.physical, hit.size))]
     return joined(parts)
 
 
-def _ram(session: Session, physical: int, size: int) -> bytes:
-    return bytes(session.debugger.engine.ram[physical : physical + size])
+def _ram(view: View, physical: int, size: int) -> bytes:
+    return bytes(view.debugger.engine.ram[physical : physical + size])
 
 
 def _value(data: bytes) -> Text:

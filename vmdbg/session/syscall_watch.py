@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from vmdbg.debugger.guest import Guest
+from vmdbg.debugger.points import Point
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.session.registry import did_you_mean
-
-if TYPE_CHECKING:
-    from vmdbg.debugger.guest import Guest
-    from vmdbg.debugger.points import Point
-    from vmdbg.session.session import Session
+from vmdbg.session.view import View
 
 OWNER = "system calls"
 """With the session's, the owner of the breakpoint."""
@@ -21,9 +17,9 @@ NUMBER = 0xFFFF_FFFF
 class SyscallWatch:
     """A breakpoint where the kernel takes 64-bit system calls, with the caller's registers."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._owner = f"{OWNER} {session.owner}"
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._owner = f"{OWNER} {view.owner}"
         self.numbers: frozenset[int] | None = None
         """What is wanted; empty: all; None: it is off."""
         self._names: dict[int, str] = {}
@@ -44,10 +40,10 @@ class SyscallWatch:
 
     def leave(self) -> None:
         """The front end goes."""
-        self._session.debugger.points.remove_owned(self._owner)
+        self._view.debugger.points.remove_owned(self._owner)
 
     def _find(self, words: list[str]) -> frozenset[int]:
-        known = {call.name: call.number for call in self._session.system.need().system_calls.all()}
+        known = {call.name: call.number for call in self._view.system.need().system_calls.all()}
         found = set()
         for word in words:
             number = int(word, 0) if word[:1].isdigit() and word.isalnum() else known.get(word)
@@ -58,10 +54,10 @@ class SyscallWatch:
         return frozenset(found)
 
     def _set(self) -> None:
-        points = self._session.debugger.points
+        points = self._view.debugger.points
         points.remove_owned(self._owner)
         if self.numbers is not None:
-            entry = self._session.system.need().system_call_points[0]
+            entry = self._view.system.need().system_call_points[0]
             points.add_breakpoint(entry, owner=self._owner, condition=self._is_wanted, hidden=True)
 
     def _is_wanted(self, guest: Guest) -> bool:
@@ -76,10 +72,10 @@ def is_syscall_point(point: Point) -> bool:
     return point.owner.startswith(f"{OWNER} ")
 
 
-def syscall_here(session: Session) -> Text | None:
+def syscall_here(view: View) -> Text | None:
     """The call that is about to be made where the guest stands; None where that cannot be told."""
     try:
-        event = session.system.need().system_call_here()
+        event = view.system.need().system_call_here()
     except VmdbgError:
         return None
     return text(f"caught {event}", Style.CURRENT) if event is not None else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.linux.current_locator import CurrentTask
-from vmdbg.os.seam import Task
-from vmdbg.session.symbol_frames import SymbolFrames
+from vmdbg.os.seam import CallFrames, Task
+from vmdbg.session.moments import Moment, Moments
 from vmdbg.units import Tick
 from vmdbg.x86.paging import Paging
 from vmdbg.x86.physical_memory import PhysicalMemory
@@ -16,42 +17,44 @@ from vmdbg.x86.physical_memory import PhysicalMemory
 if TYPE_CHECKING:
     from vmdbg.os.linux.current_locator import CurrentLocator
     from vmdbg.os.linux.operating_system import Linux
-    from vmdbg.session.session import Session
 
 
 class StoppedGuest:
-    """vmdbg.os.seam.GuestView of a debugger's machine as it stands."""
+    """vmdbg.os.seam.GuestView of a machine as it stands."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
 
     @property
     def tick(self) -> Tick:
-        return self._session.debugger.machine.clock
+        return self._guest.machine.clock
 
     @property
     def ram_size(self) -> int:
-        return self._session.debugger.engine.ram_size
+        return self._guest.engine.ram_size
 
     @property
     def memory(self) -> PhysicalMemory:
-        return self._session.debugger.physical
+        return self._guest.physical
 
     @property
     def paging(self) -> Paging:
-        return paging_of(self._session.debugger.engine)
+        return paging_of(self._guest.engine)
 
     def register(self, name: str) -> int:
-        return self._session.registers.read(name)
+        return self._guest.cpu.read(name)
 
 
 class GuestSystem:
     """Finds the operating system again whenever the guest has moved; remembers that there is none."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, guest: Guest, moments: Moments) -> None:
+        self._guest = guest
+        self._moments = moments
+        self.call_frames: CallFrames | None = None
+        """Asked before the system's own unwind tables."""
         self._detector: Any = None
-        self._epoch: object = None
+        self._moment: Moment | None = None
         self._found: Linux | None = None
         self._error: VmdbgError | None = None
         self._locator: tuple[Tick, CurrentLocator] | None = None
@@ -61,16 +64,15 @@ class GuestSystem:
         """None if no operating system is known here, or it cannot be read yet."""
         if not self.enabled:
             return None
-        engine = self._session.debugger.engine
-        epoch = (self._session.generation, engine.clock, engine.delivery_count)
-        if epoch != self._epoch:
-            self._epoch = epoch
+        moment = self._moments.now
+        if moment != self._moment:
+            self._moment = moment
             self._detect()
         return self._found
 
     def _detect(self) -> None:
         self._found, self._error = None, None
-        if not self._session.registers.mode.is_long:
+        if not self._guest.cpu.mode.is_long:
             return
         if self._detector is None:
             from vmdbg.os.linux.cache import Cache
@@ -78,9 +80,9 @@ class GuestSystem:
 
             self._detector = LinuxDetector(Cache())
         try:
-            self._found = self._detector.detect(StoppedGuest(self._session))
+            self._found = self._detector.detect(StoppedGuest(self._guest))
             if self._found is not None:
-                self._found.call_frames = SymbolFrames(self._session)
+                self._found.call_frames = self.call_frames
         except VmdbgError as error:
             self._error = error
 
@@ -92,7 +94,7 @@ class GuestSystem:
         if self._error is not None:
             raise self._error
         unknown = "no operating system that vmdbg knows (64-bit Linux) is found in this guest"
-        mode = self._session.registers.mode
+        mode = self._guest.cpu.mode
         early = f"the CPU is in {mode.value} mode; if Linux is booting, let it run further"
         raise UserError(unknown if mode.is_long else f"{unknown}: {early}")
 
@@ -106,11 +108,10 @@ class GuestSystem:
 
     def running(self) -> CurrentTask | None:
         """Who runs, in three reads of memory once the kernel is known: for conditions at busy places."""
-        debugger = self._session.debugger
-        if self._locator is None or debugger.machine.clock < self._locator[0]:
+        if self._locator is None or self._guest.machine.clock < self._locator[0]:
             self._locator = self._locate()
         if self._locator is not None:
-            return self._locator[1].read(debugger.physical)
+            return self._locator[1].read(self._guest.physical)
         task = self.task()
         return CurrentTask(task.address, task.pid, task.process, task.name) if task is not None else None
 
@@ -118,12 +119,6 @@ class GuestSystem:
         """Good from here on: earlier the kernel may not have been where it is now."""
         found = self.find()
         try:
-            return (self._session.debugger.machine.clock, found.current_locator()) if found is not None else None
+            return (self._guest.machine.clock, found.current_locator()) if found is not None else None
         except VmdbgError:
             return None
-
-    def names(self) -> Any:
-        found = self.find()
-        if found is not None:
-            self._session.sources.settle()
-        return found.symbols if found is not None else None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmdbg.c.types import AGGREGATES, CType
 from vmdbg.c.values import Value
 from vmdbg.expressions.basic_types import basic_cast, basic_type
 from vmdbg.expressions.errors import ExpressionError
+from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.values import TypedValue, describe, whole
+from vmdbg.os.linux.current_locator import CurrentTask
+from vmdbg.os.linux.namespace import Namespace
 from vmdbg.os.seam import NotThereYetError
-
-if TYPE_CHECKING:
-    from vmdbg.os.linux.current_locator import CurrentTask
-    from vmdbg.os.linux.namespace import Namespace
-    from vmdbg.session.session import Session
+from vmdbg.session.debug_frames import DebugFrames
+from vmdbg.session.known_guest import KnownGuest
+from vmdbg.session.system import GuestSystem
 
 BY_NAME = ("current", "threads", "xarray", "maple", "variable")
 """Functions of vmdbg.os.linux.namespace that expressions have as they are."""
@@ -31,52 +32,51 @@ RUNNING: dict[str, Callable[[CurrentTask], int]] = {
 """As gdb has them as registers."""
 
 
-def add_typed_names(session: Session) -> None:
+def add_typed_names(scope: Scope, guest: KnownGuest, frames: DebugFrames) -> None:
     """`task` is the current one; the functions raise UserError where no operating system is known.
 
     C's own integer types can be cast to anywhere.
     """
 
     def names() -> Namespace:
-        return session.system.need().names
+        return guest.system.need().names
 
     def named(function: str) -> Any:
         return lambda *arguments: getattr(names(), function)(*arguments)
 
     def type_(spelling: Any) -> CType:
         """Of the program that runs, else of the kernel."""
-        found = session.frames.type(str(spelling))
+        found = frames.type(str(spelling))
         return found if found is not None else names().type_of(str(spelling))
 
     def object_(spelling: Any, where: Any) -> Any:
-        address = session.symbols.address_of(where) if isinstance(where, str) else whole(where)
-        found = session.frames.type(str(spelling))
-        return Value(session.frames.space, found, address) if found is not None else names().typed(spelling, address)
+        address = guest.symbols.address_of(where) if isinstance(where, str) else whole(where)
+        found = frames.type(str(spelling))
+        return Value(frames.space, found, address) if found is not None else names().typed(spelling, address)
 
     def sizeof(what: Any) -> int:
         return (what.type_ if isinstance(what, Value) else type_(what)).size
 
     def container_of(member: Any, spelling: Any, path: Any) -> Any:
-        found = session.frames.type(str(spelling))
+        found = frames.type(str(spelling))
         if found is None:
             return names().container_of(member, spelling, path)
         if isinstance(member, Value):
             return member.container_of_(found, str(path))
-        return Value(session.frames.space, found, whole(member) - found.offset_of(str(path)))
+        return Value(frames.space, found, whole(member) - found.offset_of(str(path)))
 
     def cast(spelling: Any, value: Any) -> Any:
         basic = basic_type(str(spelling))
-        if basic is not None and session.system.find() is None:
-            return basic_cast(session.scope.mem, basic, value)
-        found = session.frames.type(str(spelling))
+        if basic is not None and guest.system.find() is None:
+            return basic_cast(scope.mem, basic, value)
+        found = frames.type(str(spelling))
         if found is not None:
-            return value.cast_(found) if isinstance(value, Value) else _cast(session, found, value)
+            return value.cast_(found) if isinstance(value, Value) else _cast(frames, found, value)
         return names().cast(spelling, value)
 
-    scope = session.scope
     scope.objects["task"] = lambda: names().current()
     for name, read in RUNNING.items():
-        scope.objects[name] = _of_running(session, read)
+        scope.objects[name] = _of_running(guest.system, read)
     scope.functions |= {name: named(name) for name in (*BY_NAME, *WITH_MEMBER)}
     scope.functions |= {
         "cast": cast,
@@ -87,36 +87,36 @@ def add_typed_names(session: Session) -> None:
         "pointer": lambda spelling, address: cast(f"{spelling} *", whole(address)),
         "per_cpu": lambda name, cpu=0: names().per_cpu(str(name), whole(cpu)),
         "task": lambda pid: names().task(whole(pid)),
-        "deref": lambda value: _dereferenced(session, value),
+        "deref": lambda value: _dereferenced(scope, value),
         "address_of": _address_of,
     }
     scope.member_functions |= set(WITH_MEMBER)
 
 
-def _cast(session: Session, type_: CType, value: Any) -> Value:
+def _cast(frames: DebugFrames, type_: CType, value: Any) -> Value:
     if type_.strip().kind in AGGREGATES:
         raise ExpressionError(f"a number cannot be cast to {type_}: write *({type_} *)")
-    return Value(session.frames.space, type_, number=whole(value))
+    return Value(frames.space, type_, number=whole(value))
 
 
-def _of_running(session: Session, read: Callable[[CurrentTask], int]) -> Callable[[], int]:
+def _of_running(system: GuestSystem, read: Callable[[CurrentTask], int]) -> Callable[[], int]:
     """Raises UserError, or what the guest's tables have wrong, where it cannot be told."""
 
     def value() -> int:
-        task = session.system.running()
+        task = system.running()
         if task is None:
-            session.system.need()
+            system.need()
             raise NotThereYetError("current task")
         return read(task)
 
     return value
 
 
-def _dereferenced(session: Session, value: Any) -> Any:
+def _dereferenced(scope: Scope, value: Any) -> Any:
     """What a pointer points to; the word at a plain address."""
     if isinstance(value, TypedValue):
         return value.dereference_()
-    return session.scope.mem[whole(value)]
+    return scope.mem[whole(value)]
 
 
 def _address_of(value: Any) -> Any:

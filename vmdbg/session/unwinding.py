@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from vmdbg.dwarf.registers import PRESERVED_64
 from vmdbg.errors import VmdbgError
 from vmdbg.os.seam import Backtrace, Frame, FrameKind
-from vmdbg.session.symbol_frames import SymbolFrames
+from vmdbg.session.known_guest import KnownGuest
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Kind
-
-if TYPE_CHECKING:
-    from vmdbg.session.session import Session
 
 MAX_FRAMES = 256
 USER = 3
@@ -23,50 +19,50 @@ _GENERAL = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" fo
 _OTHERS = ("rflags", "fs_base", "gs_base", *(f"xmm{n}" for n in range(16)))
 
 
-def backtrace(session: Session) -> Backtrace:
+def backtrace(guest: KnownGuest) -> Backtrace:
     """Of what the CPU executes. Never raises for the guest's state."""
-    system = session.system.find() if session.registers.cpl < USER else None
+    system = guest.system.find() if guest.registers.cpl < USER else None
     if system is not None:
         try:
-            return _with_user(session, system.backtrace())
+            return _with_user(guest, system.backtrace())
         except VmdbgError:
             pass
-    return Unwinder(session).trace([current_frame(session)])
+    return Unwinder(guest).trace([current_frame(guest)])
 
 
-def current_frame(session: Session) -> Frame:
+def current_frame(guest: KnownGuest) -> Frame:
     """The frame that the CPU is in."""
-    read = session.registers.read
+    read = guest.registers.read
     registers = {name: read(name) for name in _GENERAL}
-    known = session.debugger.cpu.names
+    known = guest.debugger.cpu.names
     registers |= {name: read(name) for name in _OTHERS if name in known}
-    pc = session.debugger.pc
-    location = session.symbols.nearest(pc)
+    pc = guest.debugger.pc
+    location = guest.symbols.nearest(pc)
     kind = FrameKind.CURRENT
-    return Frame(0, pc, Linear(session.debugger.cpu.linear_sp), location, kind, "", registers, is_exact=True)
+    return Frame(0, pc, Linear(guest.debugger.cpu.linear_sp), location, kind, "", registers, is_exact=True)
 
 
-def _with_user(session: Session, trace: Backtrace) -> Backtrace:
+def _with_user(guest: KnownGuest, trace: Backtrace) -> Backtrace:
     """The frames of the process behind those of the kernel that it called, as far as its files tell of them."""
     frames = list(trace.frames)
     if not frames:
         return trace
     if frames[0].kind is not FrameKind.USER and not frames[0].number:
-        frames[0] = replace(frames[0], registers=current_frame(session).registers | frames[0].registers)
+        frames[0] = replace(frames[0], registers=current_frame(guest).registers | frames[0].registers)
     last = frames[-1]
-    if last.kind is FrameKind.USER and SymbolFrames(session).caller(last.registers, is_exact=last.is_exact) is not None:
-        return Unwinder(session).trace(frames)
+    if last.kind is FrameKind.USER and guest.call_frames.caller(last.registers, is_exact=last.is_exact) is not None:
+        return Unwinder(guest).trace(frames)
     return replace(trace, frames=tuple(frames))
 
 
 class Unwinder:
     """From any frame on: by symbol files, else by rbp, else to where neither leads further."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._files = SymbolFrames(session)
-        self._pointers = FramePointers(session)
-        self._is_flat = not session.debugger.cpu.code_base and not self._pointers.stack_base
+    def __init__(self, guest: KnownGuest) -> None:
+        self._guest = guest
+        self._files = guest.call_frames
+        self._pointers = FramePointers(guest)
+        self._is_flat = not guest.debugger.cpu.code_base and not self._pointers.stack_base
 
     def trace(self, frames: list[Frame]) -> Backtrace:
         """Goes on from the last of `frames`."""
@@ -90,7 +86,7 @@ class Unwinder:
 
     def _frame(self, number: int, registers: dict[str, int], is_exact: bool) -> Frame:
         pc = self._pointers.code_base + registers["rip"] & (1 << 64) - 1
-        location = self._session.symbols.nearest(pc if is_exact else pc - 1)
+        location = self._guest.symbols.nearest(pc if is_exact else pc - 1)
         if location is not None and not is_exact:
             location = type(location)(location.symbol, location.offset + 1)
         sp = self._pointers.stack_base + registers["rsp"]
@@ -101,12 +97,12 @@ class Unwinder:
 class FramePointers:
     """Follows rbp, with care at a function's first and last instructions, where it is still the caller's."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._word = session.registers.mode.width // 8
-        long = session.registers.mode.is_long
-        self.stack_base = 0 if long else session.registers.read("ss_base")
-        self.code_base = session.debugger.cpu.code_base
+    def __init__(self, guest: KnownGuest) -> None:
+        self._guest = guest
+        self._word = guest.registers.mode.width // 8
+        long = guest.registers.mode.is_long
+        self.stack_base = 0 if long else guest.registers.read("ss_base")
+        self.code_base = guest.debugger.cpu.code_base
 
     def step(self, frame: Frame) -> dict[str, int] | str:
         """The caller's registers that follow; why there are none; "" at the outermost frame."""
@@ -133,14 +129,14 @@ class FramePointers:
         if not return_address:
             return ""
         linear = self.code_base + return_address & (1 << 64) - 1
-        if not follows_call(self._session, linear):
+        if not follows_call(self._guest, linear):
             return f"{linear:#x}, the return address at {place + self._word:#x}, does not follow a call"
         return {"rip": return_address, "rsp": bp + 2 * self._word, "rbp": saved}
 
     def _at_entry(self, pc: int, sp: int) -> tuple[int, int] | None:
         """Return address and caller's stack pointer while the frame is being made or is gone already."""
-        code = self._session.debugger.linear().read_prefix(Linear(pc), 8)
-        where = self._session.symbols.nearest(pc)
+        code = self._guest.debugger.linear().read_prefix(Linear(pc), 8)
+        where = self._guest.symbols.nearest(pc)
         offset = where.offset if where is not None else -1
         if (
             code[:1] in (b"\xc3", b"\xc2")
@@ -154,7 +150,7 @@ class FramePointers:
         else:
             return None
         found = self._load(sp + depth)
-        if found is None or not follows_call(self._session, self.code_base + found):
+        if found is None or not follows_call(self._guest, self.code_base + found):
             return None
         return found, sp + depth + self._word
 
@@ -162,21 +158,21 @@ class FramePointers:
         """Whether the instruction before is the `push rbp` of a prologue."""
         if offset not in (1, 5):
             return False
-        start = self._session.debugger.linear().read_prefix(Linear(pc - 1), 4)
+        start = self._guest.debugger.linear().read_prefix(Linear(pc - 1), 4)
         return start.startswith(PROLOGUES) or any(start == prologue[: len(start)] for prologue in PROLOGUES)
 
     def _load(self, address: int) -> int | None:
-        data = self._session.debugger.linear().read_prefix(Linear(address), self._word)
+        data = self._guest.debugger.linear().read_prefix(Linear(address), self._word)
         return int.from_bytes(data, "little") if len(data) == self._word else None
 
 
-def follows_call(session: Session, address: int) -> bool:
+def follows_call(guest: KnownGuest, address: int) -> bool:
     """Whether the instruction that ends at the address is a call."""
     for size in (5, 2, 3, 6, 7, 4):
-        code = session.debugger.linear().read_prefix(Linear(max(0, address - size)), size)
+        code = guest.debugger.linear().read_prefix(Linear(max(0, address - size)), size)
         if len(code) < size:
             continue
-        found = session.disassembler.decode(code, 0)
+        found = guest.disassembler.decode(code, 0)
         if found.length == size and Kind.CALL in found.kind:
             return True
     return False

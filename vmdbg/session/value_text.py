@@ -8,16 +8,16 @@ from typing import Any
 
 from vmdbg.document.document import Json, Style, Text, hexadecimal, joined, text
 from vmdbg.expressions.values import TypedValue, whole
-from vmdbg.session.session import Session
+from vmdbg.session.known_guest import KnownGuest
 
 MAX_SHOWN = 4096
 MAX_ITEMS = 256
 MAX_JSON_ITEMS = 1 << 16
 
 
-def value_text(session: Session, value: Any) -> Text:
+def value_text(guest: KnownGuest, value: Any) -> Text:
     """A value as people read it: numbers in hexadecimal and decimal, with the symbol that they point to."""
-    return _Writer(session).text(value)
+    return _Writer(guest).text(value)
 
 
 def value_json(value: Any) -> dict[str, Json]:
@@ -28,8 +28,8 @@ def value_json(value: Any) -> dict[str, Json]:
 
 
 class _Writer:
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, guest: KnownGuest) -> None:
+        self._guest = guest
         self._left = MAX_ITEMS
 
     def text(self, value: Any) -> Text:
@@ -52,7 +52,7 @@ class _Writer:
     def _integer(self, value: int) -> Text:
         if -10 < value < 10:
             return text(str(value), Style.NUMBER)
-        where = self._session.describe(value) if value > 0xFFFF else ""
+        where = self._guest.describe(value) if value > 0xFFFF else ""
         parts: list[Text | str] = [hexadecimal(value) if value >= 0 else text(f"-{-value:#x}", Style.NUMBER)]
         parts += [text(f" = {value:,}", Style.DIM)] if abs(value) < 1 << 48 else []
         parts += [text(f" <{where}>", Style.SYMBOL)] if where else []

@@ -20,8 +20,8 @@ from vmdbg.c.content import NotAvailableError
 from vmdbg.c.types import AGGREGATES, Kind
 from vmdbg.c.values import Value
 from vmdbg.errors import VmdbgError
-from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.session import Session
+from vmdbg.session.source_frame import SourceFrame
 
 HERE = Path(__file__).parent
 MAX_ELEMENTS = 64

@@ -23,10 +23,10 @@ from vmdbg.document.document import (
 )
 from vmdbg.errors import UserError
 from vmdbg.os.seam import FrameKind, Task
-from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.folding import Fold, folded
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
+from vmdbg.session.source_frame import SourceFrame
 
 FULL = ("full", "-full")
 INDENT = "        "

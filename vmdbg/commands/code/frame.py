@@ -8,10 +8,10 @@ from vmdbg.commands.declare import command
 from vmdbg.document.document import Block, Document, document, hexadecimal, pairs
 from vmdbg.errors import UserError
 from vmdbg.session.code_lines import code_lines
-from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.numbers import natural
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
+from vmdbg.session.source_frame import SourceFrame
 
 SOURCE_LINES = 7
 CODE_LINES = 4

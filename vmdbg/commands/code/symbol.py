@@ -12,8 +12,8 @@ from vmdbg.session.host_path import host_path
 from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
-from vmdbg.session.sources import SymbolFile
 from vmdbg.session.stop_report import place_text
+from vmdbg.session.symbol_file import SymbolFile
 from vmdbg.symbols.lines import LineRange
 
 AROUND = 5
@@ -186,7 +186,7 @@ def list_(session: Session, arguments: Arguments) -> Document:
         end = int(last) if last else int(first) + number // 2
         start = int(first) if last else max(1, int(first) - number // 2)
         return _lines(session, listed, listed.file or _here(session).file, start, max(1, end - start + 1))
-    if not arguments.place and listed.stops == session.stops:
+    if not arguments.place and listed.stops == session.moments.stops:
         return _lines(session, listed, listed.file, listed.next, number)
     line = _here(session, session.linear(arguments.place, aim=Aim.CODE) if arguments.place else None)
     return _lines(session, listed, line.file, max(1, line.line - number // 2), number, line.line)
@@ -209,7 +209,7 @@ def _lines(session: Session, listed: Listed, file: str, first: int, number: int,
         raise UserError(f"{file} is not found; `directory DIR` tells where sources are")
     if first > len(content):
         raise UserError(f"{file} has {len(content)} lines")
-    listed.stops, listed.file, listed.next = session.stops, file, first + number
+    listed.stops, listed.file, listed.next = session.moments.stops, file, first + number
     return document(text(f"{file}:{marked or first}", Style.HEADING), *_numbered(content, first, number, marked))
 
 
@@ -261,5 +261,5 @@ def declare_directory(parser: Parser) -> None:
 def directory(session: Session, arguments: Arguments) -> Document:
     """Say where sources are looked for."""
     if arguments.directory:
-        session.sources.add_directory(host_path(arguments.directory))
-    return document(*(text(str(one)) for one in session.sources.directories))
+        session.sources.texts.add_directory(host_path(arguments.directory))
+    return document(*(text(str(one)) for one in session.sources.texts.directories))

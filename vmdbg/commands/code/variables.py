@@ -9,9 +9,9 @@ from vmdbg.c.values import Value
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Json, Style, Text, document, joined, text
 from vmdbg.errors import UserError
-from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.registry import Arguments, Group
 from vmdbg.session.session import Session
+from vmdbg.session.source_frame import SourceFrame
 
 MAX_LINES = 400
 """Of one variable."""

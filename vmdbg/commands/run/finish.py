@@ -13,10 +13,10 @@ from vmdbg.document.document import Document, Text, document, hexadecimal, joine
 from vmdbg.dwarf.ranges import covers, entry_ranges
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Frame as StackFrame
-from vmdbg.session.debug_frames import SourceFrame
 from vmdbg.session.registry import Arguments, Effect, Group
 from vmdbg.session.returned import returned_value
 from vmdbg.session.session import Session
+from vmdbg.session.source_frame import SourceFrame
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Kind
 

@@ -7,7 +7,6 @@ from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
 from vmdbg.session.registry import Arguments, Group, Parser, did_you_mean
 from vmdbg.session.session import Session
-from vmdbg.session.skips import Skips
 
 PATTERN_LETTERS = "*?["
 MOST_LIKE = 1000
@@ -25,7 +24,7 @@ def declare(parser: Parser) -> None:
 )
 def skip(session: Session, arguments: Arguments) -> Document:
     """Let `step` run over functions by name instead of stopping in them. Without arguments: which."""
-    skips = session.part(Skips)
+    skips = session.skips
     pattern = arguments.pattern
     if arguments.off and not pattern:
         skips.patterns.clear()

@@ -12,7 +12,7 @@ import pytest
 from vmdbg.commands import catalog
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
-from vmdbg.session.sources import LONGEST_SOURCE
+from vmdbg.session.source_texts import LONGEST_SOURCE
 
 
 def test_address_to_symbol_and_back(session: Session) -> None:
@@ -111,7 +111,7 @@ def test_who_may_not_reach_the_host_sees_no_sources(session: Session) -> None:
     guarded = Session(session.debugger, catalog.commands(), allowed=Effect.CHANGES, owner="guarded")
     try:
         guarded.sources.files = session.sources.files
-        guarded.sources.directories = session.sources.directories
+        guarded.sources.texts.directories = session.sources.texts.directories
         assert "cannot be shown here" in guarded.execute("list")
         assert "push   rbp" in guarded.execute("context code source")
     finally:

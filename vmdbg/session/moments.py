@@ -1,0 +1,30 @@
+"""When what was learnt of the guest is void."""
+
+from __future__ import annotations
+
+from vmdbg.debugger.guest import Guest
+
+Moment = tuple[int, int, int]
+
+
+class Moments:
+    """Counts the lines and stops of a session, for either may have changed what is known of a guest that stands."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self.stops = 0
+        self.generation = 0
+        """Lines and stops."""
+
+    @property
+    def now(self) -> Moment:
+        """As long as it stays equal, so does all that can be seen of the guest and all that files tell of it."""
+        engine = self._guest.engine
+        return self.generation, engine.clock, engine.delivery_count
+
+    def line(self) -> None:
+        self.generation += 1
+
+    def stop(self) -> None:
+        self.generation += 1
+        self.stops += 1

@@ -1,0 +1,56 @@
+"""The text of source files, and where they are looked for on this host."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from vmdbg.errors import UserError
+
+LONGEST_SOURCE = 1 << 24
+
+
+class SourceTexts:
+    """The names come out of symbol files, which may be a guest's own: who may not reach the host is shown none."""
+
+    def __init__(self, *, may_read: bool) -> None:
+        self._may_read = may_read
+        self.directories: list[Path] = [Path()]
+        self._texts: dict[str, list[str] | None] = {}
+
+    def add_directory(self, path: Path) -> None:
+        """Look for sources there too, first. Raises UserError."""
+        if not path.is_dir():
+            raise UserError(f"{path} is no directory")
+        self.directories.insert(0, path)
+        self._texts.clear()
+
+    def of(self, file: str, beside: Iterable[Path]) -> list[str] | None:
+        """The lines of a file by its name in debug information; looked for in `beside` last. None: not found."""
+        if not self._may_read:
+            return None
+        if file not in self._texts:
+            self._texts[file] = self._read(file, beside)
+        return self._texts[file]
+
+    def _read(self, file: str, beside: Iterable[Path]) -> list[str] | None:
+        places = [Path(file)] if file.startswith("/") else [directory / file for directory in self.directories]
+        places += [directory / Path(file).name for directory in beside]
+        for place in places:
+            try:
+                return _lines(place)
+            except (OSError, ValueError):
+                continue
+        return None
+
+
+def _lines(path: Path) -> list[str]:
+    """Raises OSError for what is no file of text: a device, a pipe, or too much."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(number, "rb") as file:
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LONGEST_SOURCE:
+            raise OSError(f"{path} is no source file")
+        return file.read(LONGEST_SOURCE).decode("utf-8", "replace").splitlines()

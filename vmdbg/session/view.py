@@ -1,0 +1,90 @@
+"""What a user sees of the standing guest: expressions, places, frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.points import Space
+from vmdbg.debugger.stepping import Lines
+from vmdbg.errors import UserError
+from vmdbg.expressions.compiler import Expression, Getters, compile_expression
+from vmdbg.expressions.place import Aim, Place, find_place
+from vmdbg.expressions.scope import Scope
+from vmdbg.expressions.values import whole
+from vmdbg.session.debug_frames import DebugFrames
+from vmdbg.session.known_guest import KnownGuest
+from vmdbg.session.numbers import fitting
+from vmdbg.session.skips import Skips
+from vmdbg.session.typed_names import add_typed_names
+from vmdbg.units import Linear, Physical
+
+
+class View(KnownGuest):
+    """The guest through one user's eyes: a session without its commands, which is what most of its parts need."""
+
+    def __init__(self, debugger: Debugger, *, owner: str, may_read: bool) -> None:
+        super().__init__(debugger, may_read=may_read)
+        self.owner = owner
+        """Whose breakpoints are set here: front ends name themselves."""
+        self.progress: Callable[[float], None] | None = None
+        """Told now and then how far something long is; raises to end it."""
+        self.scope = Scope(debugger, self.symbols)
+        self.frames = DebugFrames(self)
+        """The call stack with functions and variables of the source."""
+        self.scope.program = self.frames.find
+        self.scope.global_variable = self.frames.global_variable
+        add_typed_names(self.scope, self, self.frames)
+        self.skips = Skips(self.symbols)
+
+    def compile(self, text: str, extra: Getters | None = None) -> Expression:
+        return compile_expression(text, self.scope, extra)
+
+    def evaluate(self, text: str) -> Any:
+        """The value of an expression now. Raises ExpressionError."""
+        return self.compile(text).evaluate()
+
+    def integer(self, text: str) -> int:
+        return whole(self.evaluate(text))
+
+    def place(self, text: str, *, physical: bool = False, aim: Aim = Aim.DATA) -> Place:
+        """Linear, physical, segment:offset, symbol, file:line or typed value; with `physical` a physical address."""
+        return find_place(text, self.scope, self.find_line, Aim.PHYSICAL if physical else aim)
+
+    def code_place(self, text: str, *, physical: bool = False) -> Place:
+        """As place(), but a bare decimal number is a line of the source of the frame looked at, if that has one."""
+        file = self.frames.selected().file if text.isdecimal() and not physical else ""
+        if not file:
+            return self.place(text, physical=physical, aim=Aim.CODE)
+        found = self.find_line(file, int(text))
+        if found is None:
+            raise UserError(f"no code is known for line {text} of {file}; an address is written as {int(text):#x}")
+        return Place(Space.LINEAR, found)
+
+    def linear(self, text: str, *, aim: Aim = Aim.DATA, code: bool = False) -> Linear:
+        """A linear address; with `code`, as code_place() has it. Raises UserError for a physical one."""
+        found = self.code_place(text) if code else self.place(text, aim=aim)
+        if found.is_physical:
+            raise UserError(f"{text} is a physical address; a linear one is needed")
+        return Linear(found.address)
+
+    def physical(self, text: str) -> Physical:
+        """A physical address. Raises UserError for a linear one."""
+        return Physical(self.place(text, physical=True).address)
+
+    def cr3(self, text: str) -> int | None:
+        """A value of CR3; None without text. Raises UserError for what is a linear address."""
+        if not text:
+            return None
+        value = self.evaluate(text)
+        return fitting(value, 64, "CR3") if type(value) is int else self.physical(text)
+
+    def find_line(self, file: str, line: int) -> int | None:
+        """The address of a source line; None without line information."""
+        return self.sources.find_line(file, line)
+
+    @property
+    def lines(self) -> Lines:
+        """Source lines as stepping needs them."""
+        return Lines(self.sources.span, self.sources.is_line_start, self.skips.skips)
