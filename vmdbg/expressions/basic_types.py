@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NoReturn
 
 from vmdbg.c.extent import Extent, Sort
 from vmdbg.expressions.errors import ExpressionError
-from vmdbg.expressions.values import WORD, Located, MemoryView, whole
+from vmdbg.expressions.values import WORD, ExpressionValue, Located, MemoryView, whole
 
 _SPELLING = re.compile(r"(?P<unsigned>unsigned\s+)?(?P<name>[a-z_0-9]+)\s*(?P<stars>(?:\*\s*)*)")
 SIZES = {
@@ -40,7 +40,7 @@ def basic_type(spelling: str) -> Basic | None:
     return Basic(SIZES[name], signed, match["stars"].count("*"))
 
 
-def basic_cast(mem: MemoryView, type_: Basic, value: Any) -> Any:
+def basic_cast(mem: MemoryView, type_: Basic, value: ExpressionValue) -> int | BasicPointer:
     """The value as that type: a number cut to its size, or a pointer."""
     if type_.levels:
         return BasicPointer(mem, whole(value) & WORD, type_)
@@ -60,18 +60,18 @@ class BasicPointer:
     type_: Basic
     place: int | None = None
 
-    def dereference_(self) -> Any:
+    def dereference_(self) -> int | BasicPointer:
         return self[0]
 
-    def pointer_(self) -> Any:
+    def pointer_(self) -> BasicPointer:
         if self.place is None:
             raise ExpressionError("the pointer is a value of the expression: it is nowhere in memory")
         return BasicPointer(self.mem, self.place, replace(self.type_, levels=self.type_.levels + 1))
 
-    def member_(self, path: str) -> Any:
+    def member_(self, path: str) -> NoReturn:
         raise ExpressionError(f"a pointer to integers has no member {path!r}")
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: ExpressionValue) -> int | BasicPointer:
         size = self.pointed_size
         where = (self.address + whole(index) * size) & WORD
         number = int.from_bytes(self.mem.read_bytes(where, size), "little")

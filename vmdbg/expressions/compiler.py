@@ -11,15 +11,14 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from vmdbg.errors import VmdbgError
 from vmdbg.expressions.c_forms import MEMBER_MARK, c_forms
 from vmdbg.expressions.errors import ExpressionError
-from vmdbg.expressions.operators import BINARY, COMPARE, UNARY
+from vmdbg.expressions.operators import BINARY, COMPARE, ELEMENT, ELEMENTS, UNARY
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.spelling import DOLLAR, python_spelling
-from vmdbg.expressions.values import MemoryView, TypedValue, describe
+from vmdbg.expressions.values import ExpressionValue, MemoryView, TypedValue, describe, whole
 from vmdbg.x86.registers import BY_NAME
 
 MAX_TEXT = 8192
@@ -41,10 +40,10 @@ _MISTAKES = (
 class _Run:
     """One evaluation: the variables of comprehensions and how much it may still do."""
 
-    local: dict[str, Any] = field(default_factory=dict)
+    local: dict[str, ExpressionValue] = field(default_factory=dict)
     steps: int = MAX_STEPS
 
-    def charge(self, value: Any) -> Any:
+    def charge(self, value: ExpressionValue) -> ExpressionValue:
         """The value, counted by its size. Raises ExpressionError when it was too much for one evaluation."""
         if isinstance(value, list | tuple | range):
             self.steps -= len(value)
@@ -56,7 +55,7 @@ class _Run:
         return value
 
 
-_Closure = Callable[[_Run], Any]
+_Closure = Callable[[_Run], ExpressionValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Expression:
     _closure: _Closure
     unknown: tuple[str, ...] = ()
 
-    def evaluate(self) -> Any:
+    def evaluate(self) -> ExpressionValue:
         """Raises ExpressionError, or the UserError of an address that cannot be read."""
         try:
             return self._closure(_Run())
@@ -77,7 +76,7 @@ class Expression:
             raise ExpressionError(f"{_short(self.text)}: {error}") from error
 
 
-Getters = Mapping[str, Callable[[], Any]]
+Getters = Mapping[str, Callable[[], ExpressionValue]]
 """Names that one expression knows beyond its scope, as `value` in a watchpoint's condition."""
 
 
@@ -158,7 +157,7 @@ class _Compiler:
         except VmdbgError:
             return True
 
-    def _in_program(self, name: str, known: Callable[[], Any] | None) -> Any:
+    def _in_program(self, name: str, known: Callable[[], ExpressionValue] | None) -> ExpressionValue:
         """What the name means where the guest stands: a variable of the program goes before all but the user's own."""
         program = self._scope.program
         if program is not None and name not in self._scope.variables:
@@ -167,7 +166,7 @@ class _Compiler:
                 return found
         return known() if known is not None else self._late(name)()
 
-    def _late(self, name: str) -> Callable[[], Any]:
+    def _late(self, name: str) -> Callable[[], ExpressionValue]:
         """A name that meant nothing when the text was compiled; symbols may have appeared since."""
         get = self._scope.lookup(name)
         if get is None:
@@ -190,7 +189,7 @@ class _Compiler:
         *others, last = [self.compile(value) for value in node.values]
         decides = operator.not_ if isinstance(node.op, ast.And) else operator.truth
 
-        def decisive(run: _Run) -> Any:
+        def decisive(run: _Run) -> ExpressionValue:
             for part in others:
                 value = part(run)
                 if decides(value):
@@ -238,11 +237,11 @@ class _Compiler:
     def _subscript(self, node: ast.Subscript) -> _Closure:
         value, index = self._object(node.value), self.compile(node.slice)
 
-        def item(run: _Run) -> Any:
+        def item(run: _Run) -> ExpressionValue:
             container = value(run)
             if not isinstance(container, MemoryView | str | bytes | list | tuple | range | TypedValue):
                 raise ExpressionError(f"{describe(container)} cannot be indexed; memory is mem[address]")
-            found = container[index(run)]
+            found = ELEMENT(container, index(run))
             return found if type(found) is int else run.charge(found)
 
         return item
@@ -253,7 +252,7 @@ class _Compiler:
             return field_
         value, name = self._object(node.value), node.attr.removesuffix(MEMBER_MARK)
 
-        def member(run: _Run) -> Any:
+        def member(run: _Run) -> ExpressionValue:
             container = value(run)
             if not isinstance(container, TypedValue):
                 raise ExpressionError(f"{describe(container)} has no member {name!r}")
@@ -268,7 +267,7 @@ class _Compiler:
             return value
         name = node.id.removeprefix(DOLLAR)
 
-        def variable(run: _Run) -> Any:
+        def variable(run: _Run) -> ExpressionValue:
             found = value(run)
             typed = self._scope.variable_at_symbol(name) if type(found) is int else None
             return found if typed is None else typed
@@ -286,7 +285,7 @@ class _Compiler:
         for spec in register.layout if register is not None else ():
             if spec.name.lower() == node.attr.lower():
                 value = self.compile(node.value)
-                return lambda run: spec.extract(value(run))
+                return lambda run: spec.extract(whole(value(run)))
         raise ExpressionError(f"the register {named} has no field {node.attr!r}")
 
     def _is_of_program(self, name: str) -> bool:
@@ -304,7 +303,7 @@ class _Compiler:
         arguments = [self.compile(argument) for argument in self._with_quoted_member(name, node.args)]
         _check_arguments(name, function, arguments)
 
-        def call(run: _Run) -> Any:
+        def call(run: _Run) -> ExpressionValue:
             values = [argument(run) for argument in arguments]
             for value in values:
                 if type(value) is not int:
@@ -334,9 +333,9 @@ class _Compiler:
         if fresh:
             self._local.discard(name)
 
-        def items(run: _Run) -> list[Any]:
+        def items(run: _Run) -> list[ExpressionValue]:
             found = []
-            for value in source(run):
+            for value in ELEMENTS(source(run)):
                 run.charge(None)
                 run.local[name] = value
                 if all(test(run) for test in tests):
@@ -348,7 +347,7 @@ class _Compiler:
     _generatorexp = _listcomp
 
 
-def _check_arguments(name: str, function: Callable[..., Any], arguments: list[_Closure]) -> None:
+def _check_arguments(name: str, function: Callable[..., ExpressionValue], arguments: list[_Closure]) -> None:
     """Raises ExpressionError for too many or too few; Python's own functions find out when they are called."""
     try:
         wanted = inspect.signature(function)
@@ -360,18 +359,18 @@ def _check_arguments(name: str, function: Callable[..., Any], arguments: list[_C
         raise ExpressionError(f"{name}(): {error}") from error
 
 
-def _comparable(left: Any, right: Any) -> tuple[Any, Any]:
+def _comparable(left: ExpressionValue, right: ExpressionValue) -> tuple[ExpressionValue, ExpressionValue]:
     """Beside text, an array of characters or a pointer to them counts as the text that is there."""
     if isinstance(left, str) or isinstance(right, str):
         return left, right
     return _plain(left), _plain(right)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: ExpressionValue) -> ExpressionValue:
     """Typed scalars count as their integers in arithmetic."""
     if isinstance(value, int | str | bytes | float) or not isinstance(value, TypedValue):
         return value
     try:
-        return int(value)  # type: ignore[call-overload]  # raises where it is no scalar
+        return int(value)
     except (TypeError, ValueError, VmdbgError):
         return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from vmdbg.c.extent import Extent, Sort
 from vmdbg.debugger.points import Space
@@ -16,7 +15,7 @@ from vmdbg.expressions.lvalue import MemoryForm, memory_form
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.segments import segment_base
 from vmdbg.expressions.spelling import hexadecimal, split_colon
-from vmdbg.expressions.values import Placed, TypedValue, whole
+from vmdbg.expressions.values import ExpressionValue, Placed, TypedValue, whole
 from vmdbg.x86.mode import CpuMode
 from vmdbg.x86.registers import SEGMENTS
 
@@ -152,7 +151,7 @@ def _bracketed(text: str) -> str:
     return f"({text})" if text.startswith("*") or " " in text else text
 
 
-def _address(value: Any) -> int:
+def _address(value: ExpressionValue) -> int:
     """Raises ExpressionError for what no address can be; negative numbers count from the end, as kernels' do."""
     if isinstance(value, bool):
         raise ExpressionError(f"{value} is no address")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.registers import RegisterFile
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.operators import MAX_LENGTH
 from vmdbg.expressions.segments import segment_base
-from vmdbg.expressions.values import MemoryView, whole
+from vmdbg.expressions.values import ExpressionValue, MemoryView, whole
 from vmdbg.units import Linear, Physical
 
-Function = Callable[..., Any]
+Function = Callable[..., ExpressionValue]
 MAX_STRING = 4096
 
 
@@ -30,19 +30,19 @@ class Scope:
         self.debugger = debugger
         self.symbols = symbols
         self.registers = RegisterFile(debugger.cpu)
-        self.variables: dict[str, Any] = {}
+        self.variables: dict[str, ExpressionValue] = {}
         self.mem = MemoryView(self._read_linear, self._word, "mem")
         self.phys = MemoryView(self._read_physical, self._word, "phys")
         self.functions: dict[str, Function] = self._functions()
         self.member_functions: set[str] = set()
         """Functions whose last argument is the name of a member, quoted or not."""
-        self.program: Callable[[str], Any] | None = None
+        self.program: Callable[[str], ExpressionValue] | None = None
         """The value of a variable of the program where the guest stands, None for what is none; if it can be told."""
-        self.global_variable: Callable[[str], Any] | None = None
+        self.global_variable: Callable[[str], ExpressionValue] | None = None
         """The variable of the program that a symbol is the name of, None for what is none; if it can be told."""
-        self.objects: dict[str, Callable[[], Any]] = {"mem": lambda: self.mem, "phys": lambda: self.phys}
+        self.objects: dict[str, Callable[[], ExpressionValue]] = {"mem": lambda: self.mem, "phys": lambda: self.phys}
 
-    def lookup(self, name: str) -> Callable[[], Any] | None:
+    def lookup(self, name: str) -> Callable[[], ExpressionValue] | None:
         """How to get the value of a name: variables, registers, objects, symbols, in this order. None: unknown."""
         if name in self.variables:
             return lambda: self._variable(name)
@@ -53,13 +53,13 @@ class Scope:
         address = self.symbols.find(name)
         return None if address is None else lambda: address
 
-    def variable_at_symbol(self, name: str) -> Any:
+    def variable_at_symbol(self, name: str) -> ExpressionValue:
         """The variable whose address the name means; None for registers, the user's own names, and functions."""
         if self.global_variable is None or name in self.variables or name in self.registers or name in self.objects:
             return None
         return self.global_variable(name)
 
-    def _variable(self, name: str) -> Any:
+    def _variable(self, name: str) -> ExpressionValue:
         if name not in self.variables:
             raise ExpressionError(f"the variable {name!r} is gone")
         return self.variables[name]
@@ -98,13 +98,13 @@ class Scope:
         return made
 
     def _reader(self, size: int, *, signed: bool) -> Function:
-        def read(address: Any) -> int:
+        def read(address: ExpressionValue) -> int:
             data = self.mem.read_bytes(whole(address) & (1 << 64) - 1, size)
             return int.from_bytes(data, "little", signed=signed)
 
         return read
 
-    def _string(self, address: Any, limit: int = MAX_STRING) -> str:
+    def _string(self, address: ExpressionValue, limit: int = MAX_STRING) -> str:
         """The text at an address, to its zero byte."""
         start = whole(address) & (1 << 64) - 1
         data = self.debugger.linear().read_prefix(Linear(start), min(whole(limit), MAX_STRING))
@@ -112,31 +112,31 @@ class Scope:
             self.mem.read_bytes(start, 1)
         return data.split(b"\0", 1)[0].decode("utf-8", "replace")
 
-    def _symbol(self, name: Any) -> int:
+    def _symbol(self, name: ExpressionValue) -> int:
         found = self.symbols.find(str(name))
         if found is None:
             raise ExpressionError(f"there is no symbol {name!r}")
         return found
 
-    def _register(self, name: Any) -> int:
+    def _register(self, name: ExpressionValue) -> int:
         return self.registers.read(str(name))
 
-    def _translate(self, address: Any) -> int:
+    def _translate(self, address: ExpressionValue) -> int:
         """The physical address of a linear one."""
         found = self.debugger.linear().translate(Linear(whole(address) & (1 << 64) - 1))
         if found is None:
             raise ExpressionError(f"linear {whole(address):#x} is not mapped")
         return found
 
-    def _segment_offset(self, segment: Any, offset: Any) -> int:
+    def _segment_offset(self, segment: ExpressionValue, offset: ExpressionValue) -> int:
         return segment_base(self.registers, self.debugger.linear(), whole(segment)) + whole(offset)
 
 
-def _integer(value: Any, base: int = 10) -> int:
+def _integer(value: ExpressionValue, base: int = 10) -> int:
     return int(value, base) if isinstance(value, str) else whole(value)
 
 
-def _range(*bounds: Any) -> range:
+def _range(*bounds: ExpressionValue) -> range:
     made = range(*(whole(bound) for bound in bounds))
     if len(made[: MAX_LENGTH + 1]) > MAX_LENGTH:
         raise ExpressionError(f"a range of more than {MAX_LENGTH} numbers is too long")

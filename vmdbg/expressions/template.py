@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass
-from typing import Any
 
 from vmdbg.errors import VmdbgError
 from vmdbg.expressions.compiler import Expression, compile_expression
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.scope import Scope
-from vmdbg.expressions.values import TypedValue, whole
+from vmdbg.expressions.values import ExpressionValue, TypedValue, whole
 
 _SPECIFICATION = re.compile(r"(.?[<>=^])?[-+ ]?#?0?\d{0,3}[_,]?(\.\d{1,3})?[a-zA-Z%]?")
 
@@ -60,7 +59,7 @@ def _shown(expression: Expression, specification: str) -> str:
         return f"?({expression.text}: {error})"
 
 
-def _format(value: Any, specification: str) -> str:
+def _format(value: ExpressionValue, specification: str) -> str:
     if isinstance(value, TypedValue) and specification:
         value = whole(value)
     if isinstance(value, int) and not isinstance(value, bool) and not specification:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, Union, runtime_checkable
 
 from vmdbg.c.extent import Extent, Sort
 from vmdbg.expressions.errors import ExpressionError
@@ -16,13 +16,15 @@ WORD = (1 << 64) - 1
 class TypedValue(Protocol):
     """An object of the guest with a type: members, elements and a value (vmdbg.c.values)."""
 
-    def member_(self, path: str) -> Any: ...
+    def member_(self, path: str) -> TypedValue: ...
 
-    def dereference_(self) -> Any: ...
+    def dereference_(self) -> ExpressionValue: ...
 
-    def pointer_(self) -> Any: ...
+    def pointer_(self) -> TypedValue: ...
 
-    def __getitem__(self, index: Any) -> Any: ...
+    def __getitem__(self, index: int) -> ExpressionValue: ...
+
+    def __int__(self) -> int: ...
 
 
 @runtime_checkable
@@ -58,14 +60,17 @@ class MemoryView:
         self._word = word
         self._name = name
 
-    def __getitem__(self, index: Any) -> int | bytes:
+    def __getitem__(self, index: ExpressionValue) -> int | bytes:
         if isinstance(index, slice):
             if index.step is not None or index.start is None or index.stop is None:
                 raise ExpressionError(f"write {self._name}[start:end]")
             start, end = whole(index.start), whole(index.stop)
             return self._read(start, end - start)
-        start, size = index if isinstance(index, tuple) and len(index) == 2 else (index, self._word())
-        return int.from_bytes(self._read(whole(start), whole(size)), "little")
+        if isinstance(index, tuple) and len(index) == 2:
+            start, size = whole(index[0]), whole(index[1])
+        else:
+            start, size = whole(index), self._word()
+        return int.from_bytes(self._read(start, size), "little")
 
     def _read(self, start: int, size: int) -> bytes:
         if not 0 <= size <= MAX_READ:
@@ -73,17 +78,26 @@ class MemoryView:
         return self.read_bytes(start & WORD, size)
 
 
-def whole(value: Any) -> int:
+ExpressionValue: TypeAlias = Union[
+    int, float, str, bytes, range, slice, "list[ExpressionValue]", "tuple[ExpressionValue, ...]",
+    TypedValue, MemoryView, None,
+]  # fmt: skip
+"""What an expression can be. `int` has bool and Located among it."""
+
+
+def whole(value: ExpressionValue) -> int:
     """The integer of a value; raises ExpressionError for what is none."""
     if isinstance(value, int):
         return int(value)
     try:
-        return int(value) if isinstance(value, TypedValue) else value.__index__()  # type: ignore[call-overload,no-any-return]  # both are checked at run time
-    except (AttributeError, TypeError, ValueError) as error:
+        if isinstance(value, TypedValue):
+            return int(value)
+    except (TypeError, ValueError) as error:
         raise ExpressionError(f"{describe(value)} is no integer") from error
+    raise ExpressionError(f"{describe(value)} is no integer")
 
 
-def describe(value: Any) -> str:
+def describe(value: object) -> str:
     """The kind of a value, for messages."""
     names = {str: "text", bytes: "a string of bytes", float: "a fraction", list: "a list", tuple: "a tuple"}
     return names.get(type(value), "a typed value" if isinstance(value, TypedValue) else type(value).__name__)

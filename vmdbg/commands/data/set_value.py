@@ -9,7 +9,7 @@ from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
 from vmdbg.expressions.lvalue import memory_form
 from vmdbg.expressions.place import Aim, Place
-from vmdbg.expressions.values import MAX_READ, whole
+from vmdbg.expressions.values import MAX_READ, ExpressionValue, whole
 from vmdbg.session.changes import Changes
 from vmdbg.session.errors import UsageError
 from vmdbg.session.habits import HINTS
@@ -88,7 +88,7 @@ def _memory_target(session: Session, target: str) -> tuple[Place, int]:
     return place, place.size or session.registers.mode.width // 8
 
 
-def value_bytes(value: object, size: int) -> bytes:
+def value_bytes(value: ExpressionValue, size: int) -> bytes:
     """An integer as `size` little-endian bytes; text and bytes as they are. Raises UserError if it does not fit."""
     if isinstance(value, str):
         return value.encode()

@@ -47,11 +47,11 @@ def _of_program(session: Session, words: str) -> CType | None:
     if found is not None:
         return found
     try:
-        value = session.scope.variable_at_symbol(words)
-        value = session.evaluate(words) if value is None else value
+        variable = session.scope.variable_at_symbol(words)
+        meant = session.evaluate(words) if variable is None else variable
     except VmdbgError:
         return None
-    return value.type_ if isinstance(value, Value) else None
+    return meant.type_ if isinstance(meant, Value) else None
 
 
 def _of_kernel(session: Session, words: str) -> Document:
