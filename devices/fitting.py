@@ -70,14 +70,14 @@ class Slot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """`options` is a frozen dataclass; `fit` gets the slot and one of those; `inputs` are what the device takes.
+    """`options` is a frozen dataclass; `fit` gets the slot and one of those (`Any`); `inputs` are what it takes.
 
     `pci` says that it sits on the PCI bus, so that the machine is one that has such.
     """
 
     kind: str
     summary: str
-    options: type[Any]
+    options: type
     fit: Callable[[Slot, Any], Device]
     inputs: tuple[type[DeviceInput], ...] = ()
     pci: bool = False
@@ -89,7 +89,7 @@ class Choice:
 
     fitting: Fitting
     name: str
-    options: Any
+    options: object
 
 
 def parse_choice(text: str, fittings: dict[str, Fitting]) -> Choice:
@@ -118,7 +118,7 @@ def _checked_name(text: str) -> str:
     return text
 
 
-def _value(type_: type[Any], text: str, what: str) -> int | str | bool:
+def _value(type_: type[object], text: str, what: str) -> int | str | bool:
     if type_ is str:
         return text
     if type_ is bool:

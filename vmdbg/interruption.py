@@ -63,11 +63,10 @@ class Interruption:
 
     def check(self) -> None:
         """Raises what was asked for, once, and nothing else."""
-        if self._once is None and self._for_good is None:
-            return
-        if not self._critical:
-            error, self._once = self._once, None
-            raise self._for_good or error  # type: ignore[misc]  # one of them is there
+        error = self._for_good or self._once
+        if error is not None and not self._critical:
+            self._once = None
+            raise error
 
     def raise_from(self, frame: FrameType | None) -> None:
         """In a handler: raise what was asked for, unless that would leave something half done. Again only once there

@@ -12,9 +12,9 @@ there, to be replayed. Registered by the entry point `pytest11` of the package.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec
 
 import pytest
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vmdbg.api.guest import Guest
 
 _FAILED = pytest.StashKey[bool]()
+_Options = ParamSpec("_Options")
 _KEPT = pytest.StashKey[list[Path]]()
 
 
@@ -31,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Any:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
         item.stash[_FAILED] = True
@@ -45,18 +46,21 @@ def vmdbg_guest(request: pytest.FixtureRequest) -> Iterator[Callable[..., Guest]
 
     guests: list[Guest] = []
 
-    def make(*arguments: Any, **options: Any) -> Guest:
-        guest = launch(*arguments, **options)
-        guests.append(guest)
-        return guest
-
-    yield make
+    yield _noting(launch, guests)
     keep = request.config.getoption("--vmdbg-keep")
     for number, guest in enumerate(guests):
         if keep and request.node.stash.get(_FAILED, False):
             kept = _keep(guest, Path(keep), f"{request.node.name}-{number}")
             request.config.stash.setdefault(_KEPT, []).append(kept)
         guest.close()
+
+
+def _noting(make: Callable[_Options, Guest], made: list[Guest]) -> Callable[_Options, Guest]:
+    def noted(*arguments: _Options.args, **options: _Options.kwargs) -> Guest:
+        made.append(make(*arguments, **options))
+        return made[-1]
+
+    return noted
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ctypes import Array, LittleEndianStructure, c_bool, c_uint32
-from typing import Any
 
 from devices.interrupts.lapic_registers import VECTOR_WORDS, Lvt, Vectors
 from devices.interrupts.lapic_state import LapicState
@@ -11,7 +10,7 @@ from devices.interrupts.lapic_timer import TimerMemory
 
 WORDS = ("apic_id", "tpr", "ldr", "dfr", "svr", "esr", "errors", "icr_low", "icr_high")
 FLAGS = ("enabled", "extint_pending", "intr")
-ARRAYS: dict[str, type[Array[Any]]] = {
+ARRAYS: dict[str, type[Array[c_uint32]] | type[Array[c_bool]]] = {
     "isr": c_uint32 * VECTOR_WORDS,
     "tmr": c_uint32 * VECTOR_WORDS,
     "irr": c_uint32 * VECTOR_WORDS,
@@ -57,6 +56,6 @@ class LapicMemory(LittleEndianStructure):
         self.timer.load(state.timer)
 
     def saved(self) -> LapicState:
-        plain: dict[str, Any] = {name: getattr(self, name) for name in (*WORDS, *FLAGS)}
-        arrays: dict[str, Any] = {name: list(getattr(self, name)) for name in ARRAYS}
-        return LapicState(**plain, **arrays, timer=self.timer.saved())
+        words = {name: getattr(self, name) for name in (*WORDS, *FLAGS)}
+        lists = {name: getattr(self, name)[:] for name in ARRAYS}
+        return LapicState(**words, **lists, timer=self.timer.saved())

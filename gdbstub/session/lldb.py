@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, assert_never
+from typing import assert_never
 
 from gdbstub.errors import UnsupportedError
 from gdbstub.replies import Binary, ErrorStyle, Failure, Ok, Reply, Text
@@ -80,8 +80,8 @@ def _host(context: Context, process: bool) -> str:
         "ostype": host.os_type,
         "vendor": host.vendor,
     }
-    of_host = {"vm-page-size": host.page_bytes, "watchpoint_exceptions_received": "after"}
-    extra: dict[str, Any] = {"pid": f"{PROCESS:x}"} if process else of_host
+    of_host: dict[str, str | int] = {"vm-page-size": host.page_bytes, "watchpoint_exceptions_received": "after"}
+    extra = {"pid": f"{PROCESS:x}"} if process else of_host
     return "".join(f"{name}:{value};" for name, value in {**extra, **fields}.items())
 
 
@@ -122,23 +122,28 @@ def _reason(context: Context, thread: ThreadId) -> StopReason:
     return Signalled(Signal.NONE, thread)
 
 
-def _thread(context: Context, thread: ThreadId) -> dict[str, Any]:
+def _thread(context: Context, thread: ThreadId) -> dict[str, object]:
     reason = _reason(context, thread)
-    entry: dict[str, Any] = {
+    entry: dict[str, object] = {
         "tid": thread,
         "name": describe(context, thread).name,
         "signal": int(signal_of(reason)),
         "reason": lldb_reason(reason),
         "description": description(reason),
-        "registers": {},
+        "registers": _shown_registers(context, thread),
     }
+    return {name: value for name, value in entry.items() if value != ""}
+
+
+def _shown_registers(context: Context, thread: ThreadId) -> dict[str, str]:
+    shown: dict[str, str] = {}
     registers = context.target.registers
     for number, register in enumerate(registers.layout):
         if register.generic in ("pc", "sp", "fp", "ra", "flags"):
             value = registers.read(thread, number)
             if value is not None:
-                entry["registers"][str(number)] = value.hex()
-    return {name: value for name, value in entry.items() if value != ""}
+                shown[str(number)] = value.hex()
+    return shown
 
 
 def _region(context: Context, address: int | None) -> Reply:

@@ -58,7 +58,9 @@ TURN_SECONDS = 0.02
 take longer: see Context.check.
 """
 
-_FEATURES: tuple[tuple[Any, Callable[[Context, Any], Reply]], ...] = (
+Answer = Callable[[Context, Any], Reply]
+"""Each takes the requests of its own union: `Any` is one of those, by which _ANSWERS finds it."""
+_FEATURES: tuple[tuple[object, Answer], ...] = (
     (MemoryRequest, memory.answer),
     (RegistersRequest, registers.answer),
     (ExecutionRequest, execution.answer),
@@ -75,7 +77,7 @@ _NEEDS_PROCESS = (
     *(WhyStopped, Resume, ResumeThreads, ReverseStep, ReverseContinue, InterruptAll),
     *(StartTrace, EnableTracepoint),
 )
-_ANSWERS: Mapping[type[KnownRequest], Callable[[Context, Any], Reply]] = {
+_ANSWERS: Mapping[type[KnownRequest], Answer] = {
     request: answer for union, answer in _FEATURES for request in get_args(union)
 }
 

@@ -6,10 +6,11 @@ import contextlib
 import io
 import os
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmdbg.commands.declare import command
+from vmdbg.commands.declare import Function, command
 from vmdbg.document.document import Document, Style, document, table, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.template import compile_template
@@ -31,9 +32,9 @@ class Scripting:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.depth = 0
-        self.namespace: dict[str, Any] = {"__name__": "__vmdbg__", "session": session}
+        self.namespace: dict[str, object] = {"__name__": "__vmdbg__", "session": session}
 
-    def bind(self) -> dict[str, Any]:
+    def bind(self) -> dict[str, object]:
         """The namespace with the session's objects as they are now."""
         session = self._session
         debugger = session.debugger
@@ -57,8 +58,11 @@ class Scripting:
         }
         return self.namespace
 
-    def user_command(self, name: str, **details: Any) -> Any:
-        """The decorator for commands of the user: `@command("hello")`, then a function of session and arguments."""
+    def user_command(self, name: str, **details: Any) -> Callable[[Function], Function]:
+        """The decorator for commands of the user: `@command("hello")`, then a function of session and arguments.
+
+        `Any` is what command() takes by name.
+        """
         details.setdefault("declare", _any_words)
         return command(name, Group.SESSION, registry=self._session.registry, **details)
 

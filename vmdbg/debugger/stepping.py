@@ -14,6 +14,7 @@ from vmdbg.debugger.points import Breakpoint, Condition
 from vmdbg.debugger.rings import USER, ToUserRun
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
+from vmdbg.units import Linear
 from vmdbg.x86.boundaries import starts_before
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind
@@ -115,7 +116,7 @@ def over_or_step(debugger: Debuggee) -> Run:
     if instruction.kind & _CALLS:
         return ToPlaceRun(debugger, after, Frame.of(debugger))
     if Kind.REPEATED in instruction.kind:
-        return StepRun(debugger, Step(span=(debugger.pc, debugger.pc + 1)))  # type: ignore[arg-type]  # Linear + int
+        return StepRun(debugger, Step(span=(debugger.pc, Linear(debugger.pc + 1))))
     return StepRun(debugger, Step())
 
 
@@ -234,7 +235,7 @@ def back_over(debugger: Debuggee) -> Stop:
 
 def _system_call_before(debugger: Debuggee, pc: int, context: Context) -> int | None:
     """The address of the SYSCALL or INT 80h that ends at `pc`, in the caller's address space."""
-    code = debugger.linear(context.cr3).read_prefix(pc - 2, 2)  # type: ignore[arg-type]  # Linear - int
+    code = debugger.linear(context.cr3).read_prefix(Linear(pc - 2), 2)
     return pc - 2 if code in (b"\x0f\x05", b"\xcd\x80") else None
 
 
@@ -246,7 +247,7 @@ def _call_before(debugger: Debuggee, pc: int) -> int | None:
     """The address of the call instruction that returns to `pc`."""
     width = debugger.cpu.width
     start = max(0, pc - 64)
-    code = debugger.linear().read_prefix(start, pc - start)  # type: ignore[arg-type]  # Linear - int
+    code = debugger.linear().read_prefix(Linear(start), pc - start)
     offsets = starts_before(code, width, 1) if len(code) == pc - start else []
     return start + offsets[-1] if offsets else None
 

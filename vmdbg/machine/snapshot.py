@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -62,12 +62,15 @@ class MachineState:
     unanswered: bytes = b""
 
 
-def encode_state(state: Any) -> bytes:
+_State = TypeVar("_State")
+
+
+def encode_state(state: object) -> bytes:
     """A chip's state as canonical JSON: equal states give equal bytes."""
     return msgspec.json.encode(state, order="deterministic")
 
 
-def decode_state(data: bytes, type_: type[Any], name: str) -> Any:
+def decode_state(data: bytes, type_: type[_State], name: str) -> _State:
     """Raises RecordingError if the bytes are no state of that chip."""
     try:
         return msgspec.json.decode(data, type=type_)
@@ -84,8 +87,7 @@ def decode_unanswered(data: bytes) -> list[list[dict[int, int]]]:
     """Nothing where nothing was saved. Raises RecordingError."""
     if not data:
         return []
-    found: list[list[dict[int, int]]] = decode_state(data, list[list[dict[int, int]]], "what nobody answered")
-    return found
+    return decode_state(data, list[list[dict[int, int]]], "what nobody answered")
 
 
 def encode_scheduler(state: SchedulerState) -> bytes:
@@ -93,5 +95,4 @@ def encode_scheduler(state: SchedulerState) -> bytes:
 
 
 def decode_scheduler(data: bytes) -> SchedulerState:
-    state: SchedulerState = decode_state(data, SchedulerState, "the scheduler")
-    return state
+    return decode_state(data, SchedulerState, "the scheduler")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from vmdbg.errors import UserError
 from vmdbg.queries.rows import CountRow, SampleRow
+from vmdbg.queries.scan import Row
 
 FUNCTION = "function"
 """A field that every row has which says where code was: the function there."""
@@ -18,7 +18,7 @@ NameOf = Callable[[int], str]
 """The function at a linear address; "" if nobody knows."""
 
 
-def count_by(rows: Sequence[Any], fields: Sequence[str], function_at: NameOf) -> list[CountRow]:
+def count_by(rows: Sequence[Row], fields: Sequence[str], function_at: NameOf) -> list[CountRow]:
     """The most frequent first. Raises UserError for a field that the rows do not have."""
     if not rows:
         return []
@@ -40,13 +40,13 @@ def count_by(rows: Sequence[Any], fields: Sequence[str], function_at: NameOf) ->
     ]
 
 
-def fields_of(row: Any) -> list[str]:
+def fields_of(row: Row) -> list[str]:
     """What rows like this one can be counted by."""
     names = [field.name for field in dataclasses.fields(row)]
     return names if FUNCTION in names or not set(names) & set(_CODE) else [*names, FUNCTION]
 
 
-def _value(row: Any, field: str, function_at: NameOf) -> str:
+def _value(row: Row, field: str, function_at: NameOf) -> str:
     if field == "caller":
         return function_at(row.caller) or f"{row.caller:#x}"
     if field != FUNCTION:
@@ -57,7 +57,7 @@ def _value(row: Any, field: str, function_at: NameOf) -> str:
     return place if isinstance(place, str) else function_at(place) or f"{place:#x}"
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     match value:
         case str():
             return value

@@ -17,7 +17,7 @@ from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
 Row = Any
-"""One of vmdbg.queries.rows."""
+"""One of vmdbg.queries.rows, the same of all of a question's: only who asks it knows which."""
 Collector = Callable[[Outcome], None]
 Checked = Callable[[Position], None]
 """Told how far a scan is. May raise to end it."""
@@ -77,7 +77,7 @@ class RowScan(ABC):
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
         self.engine = timeline.machine.engine
-        self.rows: list[Any] = []
+        self.rows: list[Row] = []
         self.only: Callable[[], bool] | None = None
 
     @property

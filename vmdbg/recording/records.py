@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -195,7 +195,7 @@ def decode_input(record: InputRecord, memory: int) -> PlacedInput:
     what = f"the input at tick {record.tick}"
     if type_ is None:
         raise RecordingError(f"{what} is of unknown kind {record.type[:40]!r}")
-    data: Any = decode(record.body, type_, what)
+    data = decode(record.body, type_, what)
     match data:
         case MemoryWrite(address, content):
             good = 0 <= address <= memory - len(content)

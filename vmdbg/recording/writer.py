@@ -8,6 +8,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from vmdbg.errors import NotKeptError, UserError
@@ -209,7 +210,7 @@ class RecordingWriter:
         self._known_pages.update(page.key for page in new)
         for first in range(0, len(new), PAGES_IN_BLOCK):
             some = new[first : first + PAGES_IN_BLOCK]
-            self._submit(lambda some=some: self._write_pages(some))  # type: ignore[misc]  # mypy and bound lambdas
+            self._submit(partial(self._write_pages, some))
 
     def _write_pages(self, pages: list[Page]) -> None:
         record = Pages(b"".join(page.key for page in pages), b"".join(page.data for page in pages))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, Text, document, joined, text
 from vmdbg.errors import UserError
 from vmdbg.expressions.formats import format_integer, parse_format
 from vmdbg.expressions.spelling import split_colon
 from vmdbg.expressions.template import compile_template
-from vmdbg.expressions.values import TypedValue, whole
+from vmdbg.expressions.values import ExpressionValue, TypedValue, whole
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.value_text import value_json, value_text
@@ -79,14 +77,15 @@ def _object(value: TypedValue, name: str) -> Document:
     return document(*lines[:MAX_OBJECT_LINES], *left, value={"value": words})
 
 
-def _value(session: Session, source: str) -> Any:
+def _value(session: Session, source: str) -> ExpressionValue:
     """Of an expression; the linear address of `segment:offset`; of a symbol, the variable, where its type is known."""
     if source.isidentifier():
-        value = session.evaluate(source)
+        value: ExpressionValue = session.evaluate(source)
         variable = session.scope.variable_at_symbol(source) if type(value) is int else None
         return value if variable is None else variable
     if split_colon(source) is None or source[0] in "'\"":
-        return session.evaluate(source)
+        found: ExpressionValue = session.evaluate(source)
+        return found
     return session.linear(source)
 
 
@@ -99,13 +98,13 @@ def _assignment(source: str) -> tuple[str, str]:
     return "", source.strip()
 
 
-def _keep(session: Session, name: str, value: Any) -> None:
+def _keep(session: Session, name: str, value: ExpressionValue) -> None:
     if name and name in session.registers:
         raise UserError(f"{name} is a register: `set {name} = ...` changes it")
     session.scope.variables[name or "_"] = value
 
 
-def _formatted(session: Session, value: Any, letter: str | None, size: int | None) -> Text:
+def _formatted(session: Session, value: ExpressionValue, letter: str | None, size: int | None) -> Text:
     if letter is None:
         return value_text(session, value)
     if letter == "i" or (letter == "s" and not isinstance(value, str | bytes)):

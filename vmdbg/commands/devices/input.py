@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 from devices.seam import DeviceInput, InputDevice
 from vmdbg.commands.declare import command
@@ -40,7 +40,7 @@ def input_command(session: Session, arguments: Arguments) -> Document:
     return document(f"{device.name} was given {kind.__name__}")
 
 
-def _own_fields(kind: type[DeviceInput]) -> dict[str, type[Any]]:
+def _own_fields(kind: type[DeviceInput]) -> dict[str, type]:
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind) if field.name != "device"}  # type: ignore[arg-type]  # a dataclass
 
@@ -51,7 +51,7 @@ def _forms(device: InputDevice) -> str:
 
 def _made(session: Session, device: InputDevice, kind: type[DeviceInput], words: list[str]) -> DeviceInput:
     types = _own_fields(kind)
-    values: dict[str, Any] = {"device": device.name} if "device" in get_type_hints(kind) else {}
+    values: dict[str, object] = {"device": device.name} if "device" in get_type_hints(kind) else {}
     for word in words:
         name, equals, source = word.partition("=")
         if not equals or name not in types:

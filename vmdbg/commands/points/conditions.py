@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from vmdbg.debugger.points import Condition
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.expressions.compiler import Getters
 from vmdbg.session.numbers import natural
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from vmdbg.session.session import Session
 
 CR3_PAGE = 0x000F_FFFF_FFFF_F000
-Getters = Mapping[str, Callable[[], Any]]
 
 
 def declare_conditions(parser: Parser) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from vmdbg.commands.declare import command
 from vmdbg.commands.points.breakpoints import added, break_
@@ -121,10 +120,10 @@ def default_size(session: Session, place: Place) -> int:
     return word
 
 
-def _reader(session: Session, place: Place, size: int) -> Callable[[], Any]:
+def _reader(session: Session, place: Place, size: int) -> Callable[[], int | bytes]:
     """What is there now: a number, or bytes if it is longer than one."""
 
-    def read() -> Any:
+    def read() -> int | bytes:
         debugger = session.debugger
         try:
             if place.is_physical:

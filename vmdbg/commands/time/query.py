@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vmdbg.commands.declare import command
 from vmdbg.commands.points.watch import object_size
@@ -13,6 +12,7 @@ from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.queries.profile import EVERY
 from vmdbg.queries.queries import Queries
+from vmdbg.queries.scan import Row
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.known_linux import linux_of
 from vmdbg.session.numbers import how_many, port
@@ -126,7 +126,7 @@ def _refuse_useless(arguments: Arguments) -> None:
         raise UserError("a condition means nothing to console: what was written is known without going there")
 
 
-Asked = Callable[[Queries], Sequence[Any]]
+Asked = Callable[[Queries], Sequence[Row]]
 
 
 def _memory(kind: str) -> Callable[[Session, Arguments], Asked]:

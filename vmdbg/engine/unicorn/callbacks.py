@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus
@@ -25,6 +25,8 @@ class Owner(Protocol):
 
 ffi, lib = _native.ffi, _native.lib
 _owner: Callable[[object], Owner] = ffi.from_handle
+_Function = TypeVar("_Function", bound=Callable[..., int | None])
+_extern: Callable[..., Callable[[_Function], _Function]] = ffi.def_extern
 NEVER: int = lib.NEVER
 
 
@@ -33,32 +35,32 @@ def _keep_exception(_type: type[BaseException], value: BaseException, trace: Tra
     _owner(trace.tb_frame.f_locals["owner"]).keep_exception(value)
 
 
-@ffi.def_extern(error=0xFFFFFFFF, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
+@_extern(error=0xFFFFFFFF, onerror=_keep_exception)
 def bus_port_read(owner: object, port: int, size: int, now: int) -> int:
     return _owner(owner).port_read(port, size, now)
 
 
-@ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
+@_extern(onerror=_keep_exception)
 def bus_port_write(owner: object, port: int, size: int, value: int, now: int) -> None:
     _owner(owner).port_write(port, size, value, now)
 
 
-@ffi.def_extern(error=0xFFFFFFFFFFFFFFFF, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
+@_extern(error=0xFFFFFFFFFFFFFFFF, onerror=_keep_exception)
 def bus_memory_read(owner: object, physical: int, size: int, now: int) -> int:
     return _owner(owner).memory_read(physical, size, now)
 
 
-@ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
+@_extern(onerror=_keep_exception)
 def bus_memory_write(owner: object, physical: int, size: int, value: int, now: int) -> None:
     _owner(owner).memory_write(physical, size, value, now)
 
 
-@ffi.def_extern(error=-1, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
+@_extern(error=-1, onerror=_keep_exception)
 def bus_acknowledge(owner: object, now: int) -> int:
     return _owner(owner).acknowledge(now)
 
 
-@ffi.def_extern(error=0, onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
+@_extern(error=0, onerror=_keep_exception)
 def bus_task_priority(owner: object, write: int, value: int, now: int) -> int:
     bus = _owner(owner).bus
     if write:
@@ -67,6 +69,6 @@ def bus_task_priority(owner: object, write: int, value: int, now: int) -> int:
     return bus.read_task_priority(now)
 
 
-@ffi.def_extern(onerror=_keep_exception)  # type: ignore[untyped-decorator]  # cffi has no types
+@_extern(onerror=_keep_exception)
 def bus_apic_moved(owner: object, scheduled: int, due: int, intr: int) -> None:
     _owner(owner).bus.local_apic_moved(scheduled, None if due == NEVER else due, bool(intr))

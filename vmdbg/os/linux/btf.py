@@ -180,7 +180,7 @@ class Btf:
     def raw_enumerators(self, record: Record) -> Iterator[tuple[int, int]]:
         """(name's string offset, value). Before the flag meant signedness (6.0), 32-bit ones were signed."""
         if record.kind is Kind.ENUM:
-            return self.owner(record.id)._entries(record, "<Ii")  # type: ignore[return-value]
+            return ((name, value) for name, value in self.owner(record.id)._entries(record, "<Ii"))
         sign = 1 << 63 if record.flag else 0
         entries = self.owner(record.id)._entries(record, "<III")
         return ((name, ((high << 32 | low) ^ sign) - sign) for name, low, high in entries)
@@ -190,7 +190,7 @@ class Btf:
 
     def raw_parameters(self, record: Record) -> Iterator[tuple[int, int]]:
         """(name's string offset, type id) of each parameter of a prototype."""
-        return self.owner(record.id)._entries(record, "<II")  # type: ignore[return-value]
+        return ((name, type_id) for name, type_id in self.owner(record.id)._entries(record, "<II"))
 
     def parameters(self, record: Record) -> list[Parameter]:
         return [Parameter(self.string(name), type_id) for name, type_id in self.raw_parameters(record)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vmdbg.c.types import QUALIFIERS, Kind
 from vmdbg.os.linux.kernel import GLOBALS, PER_CPU, Kernel
 from vmdbg.os.linux.types import Type
+
+if TYPE_CHECKING:
+    import drgn
 
 VARIABLES = (
     GLOBALS
@@ -66,13 +69,15 @@ not, or has with another type, is not found."""
 SETS = {"NODES": "nodemask_t", "CPUS": "struct cpumask"}
 """Lengths that are the bits of a set."""
 
-Finder = Callable[[Any, str, Any, str | None], Any]
+Finder = Callable[["drgn.Program", str, "drgn.FindObjectFlags", str | None], "drgn.Object | None"]
 
 
 def object_finder(kernel: Kernel) -> Finder:
     """For `Program.register_object_finder`."""
 
-    def find(program: Any, name: str, flags: Any, _filename: str | None) -> Any:
+    def find(
+        program: drgn.Program, name: str, flags: drgn.FindObjectFlags, _filename: str | None
+    ) -> drgn.Object | None:
         import drgn
 
         address = kernel.table.find(name)
@@ -87,7 +92,7 @@ def object_finder(kernel: Kernel) -> Finder:
     return find
 
 
-def _type(kernel: Kernel, program: Any, name: str) -> Any:
+def _type(kernel: Kernel, program: drgn.Program, name: str) -> drgn.Type | None:
     """The variable's type as drgn's; None if it is not known."""
     listed = kernel.types.variable(name)
     if listed is not None:
@@ -101,7 +106,7 @@ def _type(kernel: Kernel, program: Any, name: str) -> Any:
     return program.type(spelling)
 
 
-def _length(program: Any, bound: str) -> int:
+def _length(program: drgn.Program, bound: str) -> int:
     import drgn
 
     if bound in SETS:
@@ -109,7 +114,7 @@ def _length(program: Any, bound: str) -> int:
     return int(program.constant(bound).value_())
 
 
-def _converted(program: Any, type_: Type) -> Any:
+def _converted(program: drgn.Program, type_: Type) -> drgn.Type:
     """By name; arrays and pointers by what they are of. Raises LookupError for one without a name."""
     if type_.kind in QUALIFIERS:
         return _converted(program, type_.element)
@@ -122,7 +127,7 @@ def _converted(program: Any, type_: Type) -> Any:
     return program.type(str(type_))
 
 
-def _timekeeper(program: Any) -> Any:
+def _timekeeper(program: drgn.Program) -> drgn.Type:
     """tk_core: a struct tk_data, before 6.13 a sequence count and then the timekeeper (kernel/time/timekeeping.c)."""
     import drgn
 

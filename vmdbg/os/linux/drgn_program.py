@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vmdbg.cores.address_space import AddressSpace
 from vmdbg.cores.elf_core import write_elf_core
@@ -20,8 +20,11 @@ from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
 from vmdbg.units import Physical
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
+if TYPE_CHECKING:
+    import drgn
 
-def drgn_program(linux: Linux, directory: Path, registers: bytes = b"") -> Any:
+
+def drgn_program(linux: Linux, directory: Path, registers: bytes = b"") -> drgn.Program:
     """A `drgn.Program` of the guest as it is now; do not use it after the guest ran.
 
     `registers` are the notes of the CPUs as cores have them; without, stacks of running tasks are not known. Writes an

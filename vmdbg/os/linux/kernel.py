@@ -134,7 +134,7 @@ class Kernel:
     def is_per_cpu(self, name: str) -> bool:
         address = self.table.find(name)
         start, end = self.table.find("__per_cpu_start"), self.table.find("__per_cpu_end")
-        return None not in (address, start, end) and start <= address < end  # type: ignore[operator]
+        return address is not None and start is not None and end is not None and start <= address < end
 
     def per_cpu_address(self, name: str, cpu: int = 0) -> int:
         return self.symbol(name) + self.per_cpu_offset(cpu) & 0xFFFF_FFFF_FFFF_FFFF
