@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.dwarfinfo import DWARFInfo
@@ -31,6 +32,9 @@ class LineRange:
         return f"{self.file}:{self.line}"
 
 
+Column: TypeAlias = "array[int] | memoryview"
+
+
 class LineTable:
     """Lines by address, and addresses by line, of addresses as the file has them. A column each, by start."""
 
@@ -38,15 +42,15 @@ class LineTable:
         ordered = sorted(ranges, key=lambda one: (one.start, one.end))
         self._files = list(dict.fromkeys(one.file for one in ordered))
         numbers = {file: number for number, file in enumerate(self._files)}
-        self._starts: Sequence[int] = array("Q", [one.start for one in ordered])
-        self._ends: Sequence[int] = array("Q", [one.end for one in ordered])
-        self._lines: Sequence[int] = array("I", [one.line << 1 | one.statement for one in ordered])
-        self._numbers: Sequence[int] = array("I", [numbers[one.file] for one in ordered])
+        self._starts: Column = array("Q", [one.start for one in ordered])
+        self._ends: Column = array("Q", [one.end for one in ordered])
+        self._lines: Column = array("I", [one.line << 1 | one.statement for one in ordered])
+        self._numbers: Column = array("I", [numbers[one.file] for one in ordered])
 
     def packed(self) -> bytes:
         names = "\0".join(self._files).encode("utf-8", "surrogatepass")
         columns = (self._starts, self._ends, self._lines, self._numbers)
-        return _HEAD.pack(len(self._starts), len(names)) + b"".join(bytes(memoryview(one)) for one in columns) + names  # type: ignore[arg-type]  # arrays, or views of them
+        return _HEAD.pack(len(self._starts), len(names)) + b"".join(bytes(memoryview(one)) for one in columns) + names
 
     @classmethod
     def unpacked(cls, data: memoryview) -> LineTable:

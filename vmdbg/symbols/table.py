@@ -7,6 +7,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from vmdbg.os.seam import Location, Symbol
 from vmdbg.symbols.placement import Placement
@@ -27,6 +28,9 @@ class Entry:
     kind: str = "T"
 
 
+Column: TypeAlias = "array[int] | memoryview"
+
+
 class Columns:
     """Symbols by address, a column each: the hundred thousand of a kernel are read from disk in a moment.
 
@@ -34,7 +38,7 @@ class Columns:
     byte; `by_name` has the numbers of all symbols in the order of their names.
     """
 
-    def __init__(self, addresses: Sequence[int], sizes: Sequence[int], offsets: Sequence[int], by_name: Sequence[int],
+    def __init__(self, addresses: Column, sizes: Column, offsets: Column, by_name: Column,
                  kinds: bytes | memoryview, names: bytes) -> None:  # fmt: skip
         self.addresses = addresses
         self.sizes = sizes
@@ -63,7 +67,7 @@ class Columns:
     def packed(self) -> bytes:
         columns = (self.addresses, self.sizes, self.offsets, self.by_name)
         head = _HEAD.pack(len(self.addresses), len(self.names))
-        return head + b"".join(bytes(memoryview(column)) for column in columns) + bytes(self.kinds) + self.names  # type: ignore[arg-type]  # arrays, or views of them
+        return head + b"".join(bytes(memoryview(column)) for column in columns) + bytes(self.kinds) + self.names
 
     @classmethod
     def unpacked(cls, data: memoryview) -> Columns:

@@ -12,6 +12,7 @@ from vmdbg.os.linux.kernel import Kernel
 from vmdbg.os.linux.memory import TEXT_ALIGNMENT, KernelMemory, image_base
 from vmdbg.os.linux.symbols import KernelTable
 from vmdbg.os.seam import DamagedError, GuestView
+from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
 IMAGE_SIZE = 64 << 20
@@ -114,7 +115,7 @@ def _prefer_kernel_tables(memory: KernelMemory, table: KernelTable) -> None:
     """The kernel's own top page table maps what a task's may lack."""
     address = table.find("init_top_pgt")
     physical = memory.translate(address) if address is not None else None
-    if physical is not None:
-        root = memory.with_root(physical)
-        if address is not None and root.translate(address) == physical:  # type: ignore[arg-type]
-            memory.use_root(physical)
+    if address is None or physical is None:
+        return
+    if memory.with_root(physical).translate(Linear(address)) == physical:
+        memory.use_root(physical)
