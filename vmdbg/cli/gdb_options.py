@@ -25,7 +25,13 @@ class GdbService:
 
 
 def add_gdb_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--gdb", type=listen_address, metavar="[HOST:]PORT", help="serve gdb there, or at unix:PATH")
+    group.add_argument(
+        "--gdb",
+        action="append",
+        type=listen_address,
+        metavar="[HOST:]PORT",
+        help="serve gdb there, or at unix:PATH; may be repeated, for one client each",
+    )
     group.add_argument(
         "--gdb-arch",
         choices=CHOICES,
@@ -53,12 +59,11 @@ def add_gdb_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def gdb_service(options: argparse.Namespace) -> GdbService | None:
-    """What the options ask for."""
-    if options.gdb is None:
-        return None
+def gdb_services(options: argparse.Namespace) -> list[GdbService]:
+    """What the options ask for, one for each address."""
     view = choose(options.gdb_arch, linear_pc=options.gdb_pc == "linear")
-    return GdbService(options.gdb, view, _files(options.gdb_files, options.gdb), Leaving(options.gdb_leave))
+    leaving = Leaving(options.gdb_leave)
+    return [GdbService(address, view, _files(options.gdb_files, address), leaving) for address in options.gdb or ()]
 
 
 def _files(wanted: str | None, address: TcpAddress | UnixPath) -> Path | None:

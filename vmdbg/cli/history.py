@@ -12,7 +12,6 @@ from vmdbg.cli.values import number
 from vmdbg.errors import NotKeptError, UserError
 from vmdbg.host.start import Started
 from vmdbg.host.terminal import message
-from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
@@ -21,35 +20,12 @@ from vmdbg.session.registry import Effect
 from vmdbg.session.symbol_file import SymbolFile
 from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.origin import Origin, StateOrigin
-from vmdbg.timeline.outcomes import EndOfHistory, says_nothing
 from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Tick
 
 Say = Callable[[str], None]
 PROGRESS_SECONDS = 0.5
 _GUEST_OPTIONS = ("file", "kernel", "initrd", "bios", "command_line", "protocol", "load_address", "mode")
-
-
-class TimelineRunner:
-    """The guest alone on its timeline (vmdbg.host.runner.Runner)."""
-
-    finished = failed = False
-    ended = None
-
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-
-    def poll(self) -> bool:
-        return True
-
-    def advance(self, limit: Tick) -> Outcome | None:
-        outcome = self._timeline.run(limit)
-        return None if says_nothing(outcome) or isinstance(outcome, EndOfHistory) else outcome
-
-    def interrupt(self) -> bool:
-        return False
-
-    def close(self) -> None: ...
 
 
 def start_from(options: argparse.Namespace) -> Started:

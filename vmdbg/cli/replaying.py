@@ -6,12 +6,12 @@ import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from vmdbg.cli.gdb_options import gdb_service
+from vmdbg.cli.front_ends import FrontEnds, PromptOptions, seat
+from vmdbg.cli.gdb_options import gdb_services
 from vmdbg.cli.history import go_to_mark, progress_shown, warn_of_damage
 from vmdbg.cli.run_options import scripted_lines
-from vmdbg.cli.seat import PromptOptions, gdb_seat, prompt_seat
 from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.host.digest_file import check_digest_path, write_digest
 from vmdbg.host.endings import SIGNAL_BASE, ExitCode, Signalled
@@ -19,13 +19,13 @@ from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Realtime
 from vmdbg.host.run_loop import RunLoop
-from vmdbg.host.seat import Seat
+from vmdbg.host.runner import KeptRunner
 from vmdbg.host.serial_clients import make_backend
 from vmdbg.host.serial_lines import NoSerial
 from vmdbg.host.terminal import both_ends_are_terminals, is_terminal, message
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay
-from vmdbg.repl.runner import Interject
+from vmdbg.repl.front_end import Interject
 from vmdbg.session.symbol_file import SymbolFile
 from vmdbg.timeline.outcomes import EndOfHistory
 from vmdbg.timeline.timeline import Timeline
@@ -42,6 +42,9 @@ class Output:
     def write(self, _port: int, data: bytes, _tick: int) -> None:
         sys.stdout.buffer.write(data)
         self._inside = not data.endswith(b"\n")
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
     def say(self, text: str) -> None:
         if self._interject is not None:
@@ -76,7 +79,7 @@ def replay_recording(options: argparse.Namespace) -> int:
             if options.to is not None:
                 with progress_shown("replaying") as progress:
                     go_to_mark(timeline, options.to, symbols, progress)
-            if options.gdb is not None or _has_prompt(options):
+            if options.gdb or _has_prompt(options):
                 return _debugged(timeline, options, symbols, output)
             return _alone(timeline, recording, options, output)
         finally:
@@ -118,54 +121,41 @@ def _debugged(timeline: Timeline, options: argparse.Namespace, symbols: Sequence
         stack.callback(poller.close)
         shared = _has_prompt(options) and is_terminal(1)
         output.echo = shared and not options.quiet
-        seat = _seat(timeline, options, symbols, poller, output, lambda: loop.over())
-        stack.callback(seat.runner.close)
-        loop = RunLoop(timeline.machine, seat, make_backend(NoSerial(), readable=False), poller, output.say)
+        loop = RunLoop(
+            timeline.machine,
+            KeptRunner(timeline),
+            make_backend(NoSerial(), readable=False),
+            poller,
+            output.say,
+            realtime=Realtime(Pacer(timeline.machine), prompt=True),
+            outlets=(output,),
+        )
+        stack.callback(lambda: loop.runner.close())
+        front_ends = _seated(timeline, loop, options, symbols, output)
         if not options.quiet and not shared:
-            seat.hear(output.write)
+            loop.runner.hear(output.write)
         ending = loop.run()
         sys.stdout.flush()
-        failed = seat.runner.failed
     if isinstance(ending, Signalled):
         output.say(f"stopped at tick {timeline.position} by {signal.Signals(ending.number).name}")
         return SIGNAL_BASE + ending.number
     if options.digest is not None:
         write_digest(timeline.machine, options.digest)
-    return ExitCode.USAGE if failed else ExitCode.DONE
+    return ExitCode.USAGE if front_ends.failed else ExitCode.DONE
 
 
 def _has_prompt(options: argparse.Namespace) -> bool:
     return bool(options.repl or scripted_lines(options))
 
 
-def _seat(
-    timeline: Timeline,
-    options: argparse.Namespace,
-    symbols: Sequence[SymbolFile],
-    poller: Poller,
-    output: Output,
-    over: Callable[[], bool],
-) -> Seat:
-    """`over`: whether the run is to end."""
-    service = gdb_service(options)
-    if service is not None and not _has_prompt(options):
-        return gdb_seat(timeline, service, symbols, wait=True, poller=poller, say=output.say)
-    return prompt_seat(
-        timeline,
-        PromptOptions(
-            options.repl,
-            True,
-            scripted_lines(options),
-            options.json,
-            service,
-            symbols,
-            Realtime(Pacer(timeline.machine), prompt=True),
-            console=not both_ends_are_terminals(),
-        ),
-        at_prompt=output.at_prompt,
-        at_console=lambda: None,
-        flush=sys.stdout.flush,
-        over=over,
-        poller=poller,
-        say=output.say,
+def _seated(
+    timeline: Timeline, loop: RunLoop, options: argparse.Namespace, symbols: Sequence[SymbolFile], output: Output
+) -> FrontEnds:
+    prompt = PromptOptions(
+        output.at_prompt,
+        stay=options.repl,
+        lines=scripted_lines(options),
+        as_json=options.json,
+        console=not both_ends_are_terminals(),
     )
+    return seat(timeline, loop, gdb_services(options), prompt if _has_prompt(options) else None, symbols, stands=True)

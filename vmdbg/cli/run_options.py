@@ -164,7 +164,7 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
         raise UserError(f"the guest is named twice, {options.file} and --kernel {options.kernel}: name it once")
     if options.initrd is not None and options.file is None and options.kernel is None:
         raise UserError("--initrd goes with a kernel, and none is named: give --kernel FILE too")
-    if options.wait and options.gdb is None and not options.repl:
+    if options.wait and not options.gdb and not options.repl:
         raise UserError("--wait holds the guest for a debugger, but none can attach: give --gdb PORT too")
     if options.input and (options.repl or options.execute or options.command_file):
         raise UserError("--input types at the guest's console, and here commands have the guest: use `send TEXT`")

@@ -18,13 +18,21 @@ class Debuggee(Guest):
         self.points = PointTable()
         timeline.fork_listeners.append(self.points.cut)
         self.step_mode = StepMode.SAME_CONTEXT
-        self.on_progress: Callable[[float], None] | None = None
+        self.progress_listeners: list[Callable[[float], None]] = []
         """Told how much of a long way through time is done, from 0 to 1."""
         self._interrupted = False
+        self.interrupted_by = ""
+        """The owner's name of who asked for the last interruption, if he gave it."""
 
-    def interrupt(self) -> None:
+    def on_progress(self, done: float) -> None:
+        """So much of a long way through time is done."""
+        for listener in list(self.progress_listeners):
+            listener(done)
+
+    def interrupt(self, by: str = "") -> None:
         """Stop the guest at the end of the slice; does nothing if it stands."""
         self._interrupted = True
+        self.interrupted_by = by
 
     @property
     def interrupt_wanted(self) -> bool:

@@ -19,6 +19,8 @@ SLICE_TICKS = 20_000_000
 """About 10 ms of host time."""
 
 StopListener = Callable[[Stop], None]
+NOBODY = ""
+"""Owner of a run that no front end waits for."""
 
 
 class Debugger(Debuggee):
@@ -30,26 +32,30 @@ class Debugger(Debuggee):
     def __init__(self, timeline: Timeline) -> None:
         super().__init__(timeline)
         self.last_stop: Stop = StepDone()
+        self.stop_count = 0
+        """How often the guest has come to a stop."""
         self.stop_listeners: list[StopListener] = []
         self.resume_listeners: list[Callable[[], None]] = []
         self.slice_listeners: list[Callable[[], None]] = []
         """Called between two slices of a run forwards, with the guest standing, after SLICE_TICKS at most."""
         self._run: Run | None = None
+        self.run_by = NOBODY
+        """Whose the run under way is, or the last one was: the owner's name, as points have it."""
 
     @property
     def running(self) -> bool:
         return self._run is not None
 
-    def resume(self, action: Action) -> None:
+    def resume(self, action: Action, by: str = NOBODY) -> None:
         """Start an action; poll() carries it out. Raises UserError if the guest is running already."""
-        self.carry_out(lambda: self._start(action))
+        self.carry_out(lambda: self._start(action), by)
 
-    def carry_out(self, start: Callable[[], Run]) -> None:
+    def carry_out(self, start: Callable[[], Run], by: str = NOBODY) -> None:
         """Start a run that a front end makes up of others: its parts are no stops. Raises UserError as resume()."""
         if self._run is not None:
             raise UserError("the guest is running: interrupt it first")
         self._interrupted = False
-        self._run = start()
+        self._run, self.run_by = start(), by
         for listener in self.resume_listeners:
             listener()
 
@@ -67,6 +73,15 @@ class Debugger(Debuggee):
                 return SeekRun(position)
             case _:
                 assert_never(action)
+
+    def let_go(self, by: str) -> None:
+        """`by` leaves: its run forwards goes on as nobody's, any other is interrupted."""
+        if self._run is None or self.run_by != by:
+            return
+        if isinstance(self._run, ContinueRun):
+            self.run_by = NOBODY
+        else:
+            self.interrupt(by)
 
     def restart(self) -> None:
         """Back to the first instant; what came after is forgotten, unless it is a recording's. Raises UserError."""
@@ -117,6 +132,7 @@ class Debugger(Debuggee):
     def _settle(self, stop: Stop) -> None:
         self._interrupted = False
         self.last_stop = stop
+        self.stop_count += 1
         for point in _points_of(stop):
             if point.temporary:
                 self.points.remove(point)

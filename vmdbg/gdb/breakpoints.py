@@ -11,7 +11,6 @@ from vmdbg.debugger.points import Watchpoint as DebuggerWatchpoint
 from vmdbg.engine.exits import Access
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.frame import GuestFrame
-from vmdbg.gdb.monitor import OWNER
 
 _ACCESSES = {
     BreakpointKind.WRITE: {Access.WRITE},
@@ -29,8 +28,9 @@ class GuestBreakpoints:
 
     kinds = frozenset(BreakpointKind)
 
-    def __init__(self, debugger: Debugger, frame: GuestFrame, address_mask: int) -> None:
+    def __init__(self, debugger: Debugger, frame: GuestFrame, address_mask: int, owner: str) -> None:
         self._debugger = debugger
+        self._owner = owner
         self._frame = frame
         self._mask = address_mask
         self._set: dict[_Key, Point] = {}
@@ -51,10 +51,12 @@ class GuestBreakpoints:
         table, address = self._debugger.points, point.address & self._mask
         accesses = _ACCESSES.get(point.kind)
         if accesses is None:
-            return table.add_breakpoint(address, space=space, owner=OWNER, condition=condition)
+            return table.add_breakpoint(address, space=space, owner=self._owner, condition=condition)
         if point.length > MAX_WATCHED:
             raise TargetError(f"a watchpoint over {point.length:#x} bytes; at most {MAX_WATCHED:#x} are watched")
-        return table.add_watchpoint(address, point.length, accesses, space=space, owner=OWNER, condition=condition)
+        return table.add_watchpoint(
+            address, point.length, accesses, space=space, owner=self._owner, condition=condition
+        )
 
     def _condition(self, point: Breakpoint) -> Condition | None:
         if not point.is_asked:

@@ -22,6 +22,7 @@ from vmdbg.debugger.actions import Direction, StepMode
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
 from vmdbg.gdb.errors import refusals
+from vmdbg.gdb.standing import MISSED, Standing
 from vmdbg.gdb.stops import StopReasons
 from vmdbg.units import Linear
 
@@ -37,8 +38,17 @@ class GuestExecution:
         reasons: StopReasons,
         linear_of: Callable[[int], int],
         next_run: Callable[[], Run | None],
+        standing: Standing,
+        tell: Callable[[StopReason], None],
+        owner: str,
     ) -> None:
-        """`next_run` is what the client asked for to be done instead of the step or continue that comes now."""
+        """`next_run` is what the client asked for to be done instead of the step or continue that comes now.
+
+        `tell` tells the client of a stop.
+        """
+        self._standing = standing
+        self._tell = tell
+        self._owner = owner
         self._next_run = next_run
         self._debugger = debugger
         self._reasons = reasons
@@ -61,12 +71,20 @@ class GuestExecution:
                     assert_never(request)
 
     def _start(self, action: to_do.Action) -> None:
+        """Unless the guest is not where the client believes it stands: then it is told of the stop that it missed, or
+        waits for the one to come.
+        """
         run = self._next_run()
+        if self._standing.joins:
+            return
+        if not self._debugger.running and not self._standing.is_known:
+            self._tell(MISSED)
+            return
         with refusals():
             if run is not None:
-                self._debugger.carry_out(lambda: run)
+                self._debugger.carry_out(lambda: run, self._owner)
                 return
-            self._debugger.resume(action)
+            self._debugger.resume(action, self._owner)
             if isinstance(action, to_do.Step):
                 self._debugger.poll()
 
@@ -74,7 +92,7 @@ class GuestExecution:
         return None if self._debugger.running else self._reasons.of(self._debugger.last_stop)
 
     def interrupt(self) -> None:
-        self._debugger.interrupt()
+        self._debugger.interrupt(self._owner)
 
     def reverse_step(self, _thread: ThreadId) -> None:
         self._start(to_do.Step(Direction.BACKWARD))

@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 from vmdbg.debugger.actions import Continue, Seek
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stops import Ended, Stop
+from vmdbg.debugger.stops import Stop
 from vmdbg.gdb.errors import refusals
-from vmdbg.machine.outcome import PoweredOff, TestExited
+from vmdbg.host.fate import ended_in_order
 from vmdbg.machine.snapshot import Position
+
+OWNER = "gdb"
+"""Of the points and runs of a server's clients, unless it is told another name."""
 
 
 class Leaving(enum.Enum):
@@ -18,12 +21,6 @@ class Leaving(enum.Enum):
 
     END = "end"
     STAY = "stay"
-
-
-def ended_in_order(debugger: Debugger, stop: Stop) -> bool:
-    """Whether the guest ended by itself, live. A recording's guest does not: who debugs it has come to its end."""
-    in_order = isinstance(stop, Ended) and isinstance(stop.outcome, PoweredOff | TestExited)
-    return in_order and not debugger.timeline.closed
 
 
 class GuestLifecycle:
@@ -38,12 +35,17 @@ class GuestLifecycle:
         forget: Callable[[], object] = lambda: None,
         say: Callable[[str], None] = lambda _line: None,
         leaving: Leaving = Leaving.END,
+        *,
+        owner: str = OWNER,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
         """`forget` is called for each client: what the one before had prepared is not the next one's.
 
-        `say` tells the user of this process.
+        `say` tells the user of this process. `is_held`: whether another front end was told that the guest stands.
         """
         self._debugger = debugger
+        self._owner = owner
+        self._is_held = is_held
         self._forget = forget
         self._say = say
         self._leaving = leaving
@@ -57,7 +59,7 @@ class GuestLifecycle:
         self._forget()
         self.killed_by_client = False
         if self._debugger.running:
-            self._debugger.interrupt()
+            self._debugger.interrupt(self._owner)
             self._debugger.wait()
         self.found = self._debugger.last_stop
 
@@ -68,9 +70,13 @@ class GuestLifecycle:
 
     def detached(self) -> None:
         """The guest goes on from its end as if nobody had been there; one that has ended, ends again for whoever runs
-        it. Where the past is to be stayed in, it stands.
+        it. Where the past is to be stayed in, or where another front end holds it, it stands.
         """
+        self._debugger.let_go(self._owner)
         if self._debugger.running:
+            return
+        if self._is_held():
+            self._say(f"gdb has left; the guest stands for another debugger, {self._place}")
             return
         if self._in_past and self._leaving is Leaving.STAY and not self._is_over:
             self._say(f"gdb has left the guest in the past, {self._place}; what is typed is not taken there")
@@ -79,9 +85,10 @@ class GuestLifecycle:
 
     def vanished(self) -> None:
         """The guest stays as it is, for the client may come back; one that has ended ends for good."""
+        self._debugger.let_go(self._owner)
         if self._debugger.running:
             return
-        if self._is_over:
+        if self._is_over and not self._is_held():
             self._go_on()
             return
         where = f"in the past, {self._place}; what is typed is not taken there" if self._in_past else self._place
@@ -92,7 +99,7 @@ class GuestLifecycle:
         if self._in_past:
             self._say(f"gdb has left in the past, {self._place}: back to the end, at tick {timeline.end.tick}")
             with refusals():
-                self._debugger.resume(Seek(timeline.end))
+                self._debugger.resume(Seek(timeline.end), self._owner)
                 self._debugger.wait()
         self._debugger.resume(Continue())
 

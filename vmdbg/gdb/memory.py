@@ -10,6 +10,7 @@ from gdbstub.target import MapRegion
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.architecture import Architecture
 from vmdbg.gdb.errors import refusals
+from vmdbg.gdb.standing import Standing
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import UnmappedLinearError
 from vmdbg.x86.memory_search import search_linear, search_physical
@@ -20,10 +21,12 @@ from vmdbg.x86.physical_memory import UnmappedPhysicalError
 class GuestLinearMemory:
     """gdbstub's Memory port over linear addresses, with search."""
 
-    def __init__(self, debugger: Debugger) -> None:
+    def __init__(self, debugger: Debugger, standing: Standing) -> None:
         self._debugger = debugger
+        self._standing = standing
 
     def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
+        self._standing.need()
         self._refuse_wide(address)
         data = self._debugger.engine.read_linear(Linear(address), length)
         if len(data) == length:
@@ -43,6 +46,7 @@ class GuestLinearMemory:
             raise MemoryAccessError(address, "outside of long mode linear addresses have 32 bits")
 
     def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
+        self._standing.need()
         self._refuse_wide(address)
         with refusals():
             try:
@@ -54,6 +58,7 @@ class GuestLinearMemory:
         self, _thread: ThreadId, start: int, length: int, pattern: bytes, check: Callable[[], None]
     ) -> int | None:
         """What is mapped, however large the range."""
+        self._standing.need()
         self._refuse_wide(start)
         with refusals():
             paging, end = self._debugger.linear().paging, start + length + len(pattern) - 1
@@ -64,10 +69,12 @@ class GuestLinearMemory:
 class GuestPhysicalPort:
     """gdbstub's Memory port over physical addresses (QEMU's PhyMemMode)."""
 
-    def __init__(self, debugger: Debugger) -> None:
+    def __init__(self, debugger: Debugger, standing: Standing) -> None:
         self._debugger = debugger
+        self._standing = standing
 
     def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
+        self._standing.need()
         memory = self._debugger.physical
         available = memory.extent(Physical(address))
         if available <= 0:
@@ -75,6 +82,7 @@ class GuestPhysicalPort:
         return memory.read(Physical(address), min(length, available))
 
     def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
+        self._standing.need()
         with refusals():
             try:
                 self._debugger.write_physical(Physical(address), data)
@@ -85,12 +93,14 @@ class GuestPhysicalPort:
 class GuestPhysicalSearch:
     """gdbstub's Search port over physical addresses. The RAM and ROM of a range, however large it is."""
 
-    def __init__(self, debugger: Debugger) -> None:
+    def __init__(self, debugger: Debugger, standing: Standing) -> None:
         self._debugger = debugger
+        self._standing = standing
 
     def search(
         self, _thread: ThreadId, start: int, length: int, pattern: bytes, check: Callable[[], None]
     ) -> int | None:
+        self._standing.need()
         end = start + length + len(pattern) - 1
         return next(search_physical(self._debugger.physical, pattern, start, end, lambda _done: check()), None)
 

@@ -10,6 +10,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
 from vmdbg.errors import UserError
 from vmdbg.gdb.helper_commands import COMMANDS, NextRun
+from vmdbg.gdb.lifecycle import OWNER
 from vmdbg.gdb.qemu import monitor as qemu
 from vmdbg.os.linux.current_locator import CurrentTask
 from vmdbg.os.linux.operating_system import Linux
@@ -18,16 +19,21 @@ from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.session.symbol_file import SymbolFile
 
-OWNER = "gdb"
-
 
 class GuestMonitor:
     """gdbstub's Monitor port. Commands can look and change, not run the guest or reach
     the host, but for new files where `files` puts them."""
 
-    def __init__(self, debugger: Debugger, files: NewFiles | None = None, symbols: Sequence[SymbolFile] = ()) -> None:
+    def __init__(
+        self,
+        debugger: Debugger,
+        files: NewFiles | None = None,
+        symbols: Sequence[SymbolFile] = (),
+        owner: str = OWNER,
+    ) -> None:
         """`files`: where clients may have files written; without it nowhere. `symbols` name addresses."""
         self._debugger = debugger
+        self._owner = owner
         self._files = files
         self._symbols = symbols
         self._session: Session | None = None
@@ -58,8 +64,8 @@ class GuestMonitor:
 
     def _own(self) -> Session:
         if self._files is None:
-            return Session(self._debugger, catalog.commands(), owner=OWNER)
-        session = Session(self._debugger, catalog.commands(), allowed=Effect.CHANGES | Effect.FILES, owner=OWNER)
+            return Session(self._debugger, catalog.commands(), owner=self._owner)
+        session = Session(self._debugger, catalog.commands(), allowed=Effect.CHANGES | Effect.FILES, owner=self._owner)
         session.files = self._files
         return session
 

@@ -12,6 +12,7 @@ from vmdbg.debugger.guest import Epoch
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.layout import ORIGINAL_RAX, PSEUDO, TASK, Layout, Row
+from vmdbg.gdb.standing import Standing
 from vmdbg.gdb.threads import RunningTask
 from vmdbg.x86.mode import CpuMode
 
@@ -39,9 +40,11 @@ class GuestRegisters:
         view: ClientView,
         running: RunningTask,
         original_rax: Callable[[], int],
+        standing: Standing,
     ) -> None:
         """`original_rax`: the number of the system call that is made here, -1 elsewhere."""
         self._original_rax = original_rax
+        self._standing = standing
         self._debugger = debugger
         self._running = running
         self._layout = layout
@@ -57,6 +60,7 @@ class GuestRegisters:
 
     def read_all(self, _thread: ThreadId) -> bytes:
         """Kept for as long as the guest stands: clients ask again and again."""
+        self._standing.need()
         epoch = self._debugger.epoch
         if self._g is None or self._g[0] != epoch:
             values = self._debugger.engine.read_registers(self._g_sources)
@@ -65,6 +69,7 @@ class GuestRegisters:
         return self._g[1]
 
     def read(self, _thread: ThreadId, number: int) -> bytes | None:
+        self._standing.need()
         value = self._readers[number]
         if value is None:
             value = self._readers[number] = self.reader(number)
@@ -124,6 +129,7 @@ class GuestRegisters:
 
     def _write(self, values: Mapping[str, int]) -> None:
         """What a register has already is not written: clients write back what they have read."""
+        self._standing.need()
         for source, value in values.items():
             if value == self.value(source) & (1 << self._bits[source]) - 1:
                 continue

@@ -2,7 +2,7 @@
 
 server = GdbServer(debugger)
 server.listen_tcp("127.0.0.1", 1234)
-while not server.finished:
+while not server.killed:
     server.poll(0 if debugger.running else None)
     debugger.poll()
 """
@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gdbstub.server import Server
+from gdbstub.stops import StopReason
 from gdbstub.target import Target
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
 from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView, in_long_mode
-from vmdbg.gdb.lifecycle import GuestLifecycle, Leaving, ended_in_order
-from vmdbg.gdb.monitor import OWNER, GuestMonitor
+from vmdbg.gdb.lifecycle import OWNER, GuestLifecycle, Leaving
+from vmdbg.gdb.monitor import GuestMonitor
+from vmdbg.gdb.standing import Standing
 from vmdbg.gdb.target import GuestTarget, guest_target
 from vmdbg.session.new_files import NewFiles
 from vmdbg.session.symbol_file import SymbolFile
@@ -45,12 +47,19 @@ class GdbServer:
         symbols: Sequence[SymbolFile] = (),
         leaving: Leaving = Leaving.END,
         log: Log = lambda _line: None,
+        owner: str = OWNER,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`owner` names the points and runs of clients; `is_held`: whether another front end was told that the guest
+        stands.
+        """
         self._debugger = debugger
+        self.owner = owner
         self._log = log
         self._view = view
-        self._monitor = GuestMonitor(debugger, files, symbols)
-        self._lifecycle = GuestLifecycle(debugger, self._monitor.next_run, log, leaving)
+        self._monitor = GuestMonitor(debugger, files, symbols, owner)
+        self._lifecycle = GuestLifecycle(debugger, self._monitor.next_run, log, leaving, owner=owner, is_held=is_held)
+        self._standing = Standing(debugger, owner, lambda: self.waits)
         self._guest: GuestTarget | None = None
         self._told_of_long_mode = False
         self._server = Server(self._for_client, log)
@@ -64,6 +73,9 @@ class GdbServer:
             self._monitor,
             self._lifecycle,
             write=self._console,
+            tell=self._tell,
+            standing=self._standing,
+            owner=self.owner,
             extended=lambda: self.may_restart,
         )
         self._told_of_long_mode = False
@@ -96,11 +108,24 @@ class GdbServer:
 
     def poll(self, timeout: float | None = 0) -> bool:
         """Wait up to `timeout` seconds (None: for ever) for clients and do what they ask. Whether anything was."""
-        return self._server.poll(timeout)
+        return self._known_by_the_client(lambda: self._server.poll(timeout))
 
     def linger(self) -> bool:
         """Wait a little for the attached client. Whether it asked anything."""
-        return self._server.linger()
+        return self._known_by_the_client(self._server.linger)
+
+    def _known_by_the_client(self, serve: Callable[[], bool]) -> bool:
+        """What it does itself it knows; what others did before remains unknown to it."""
+        if self._server.client is None:
+            served = serve()
+            if self._server.client is not None:
+                self._standing.note()
+            return served
+        known = self._standing.is_known
+        served = serve()
+        if served and known and not self._debugger.running:
+            self._standing.note()
+        return served
 
     def hear(self) -> None:
         """Hear the attached client's Ctrl-C in the midst of a way through time."""
@@ -124,18 +149,33 @@ class GdbServer:
         return session is not None and (session.attached or session.extended)
 
     @property
-    def finished(self) -> bool:
-        """Whether a client has killed the guest and left, or no client is left of one that has ended in order."""
-        if self._lifecycle.killed_by_client:
-            return self._server.client is None
-        debugger = self._debugger
-        return not self.watched and not debugger.running and ended_in_order(debugger, debugger.last_stop)
+    def waits(self) -> bool:
+        """Whether the client has let the guest run and waits for it to stop."""
+        session = self._server.session
+        return session is not None and session.waiting
+
+    @property
+    def holds(self) -> bool:
+        """Whether the client was told that the guest stands."""
+        session = self._server.session
+        return session is not None and session.attached and not session.waiting
+
+    @property
+    def killed(self) -> bool:
+        """Whether the last client has ended the guest."""
+        return self._lifecycle.killed_by_client
 
     def _stopped(self, stop: Stop) -> None:
         self._lifecycle.stopped(stop)
         if self._guest is not None:
             self._tell_of_long_mode(self._guest)
-            self._server.stopped(self._guest.reasons.of(stop))
+            if self.waits:
+                self._tell(self._guest.reasons.of(stop))
+
+    def _tell(self, reason: StopReason) -> None:
+        """The client then knows how the guest stands."""
+        self._standing.note()
+        self._server.stopped(reason)
 
     def _tell_of_long_mode(self, guest: GuestTarget) -> None:
         """A client keeps the layout that it was given; one of 32 bits shows only halves of registers now."""
@@ -151,4 +191,4 @@ class GdbServer:
         if self._stopped in self._debugger.stop_listeners:
             self._debugger.stop_listeners.remove(self._stopped)
         self._server.close()
-        self._debugger.points.remove_owned(OWNER)
+        self._debugger.points.remove_owned(self.owner)

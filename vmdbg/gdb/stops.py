@@ -26,6 +26,7 @@ from vmdbg.debugger.stops import (
     WatchpointStop,
 )
 from vmdbg.engine.exits import Access, Stuck, TripleFault, VoidFetch, WatchHit
+from vmdbg.gdb.lifecycle import OWNER
 from vmdbg.gdb.system_calls import GuestSystemCalls
 from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
 from vmdbg.session.oops_watch import is_oops_point
@@ -49,13 +50,19 @@ class StopReasons:
     """Says why the guest stands, in the client's terms."""
 
     def __init__(
-        self, debugger: Debugger, owned: Owned, calls: GuestSystemCalls, exits: Callable[[Stop], bool]
+        self,
+        debugger: Debugger,
+        owned: Owned,
+        calls: GuestSystemCalls,
+        exits: Callable[[Stop], bool],
+        owner: str,
     ) -> None:
         """`exits`: whether the end of a live guest is the end of a process to the client, which then cannot go back."""
         self._debugger = debugger
         self._owned = owned
         self._calls = calls
         self._exits = exits
+        self._owner = owner
 
     def of(self, stop: Stop) -> StopReason:
         """What the client is told."""
@@ -73,7 +80,8 @@ class StopReasons:
             case EventStop():
                 return rsp.Signalled(Signal.SIGTRAP, text=f"caught {describe_event(stop)}")
             case Interrupted():
-                return rsp.Signalled(Signal.SIGINT)
+                mine = self._debugger.interrupted_by in ("", self._owner)
+                return rsp.Signalled(Signal.SIGINT, text="" if mine else "another debugger has stopped the guest")
             case Ended(outcome):
                 return self._ended(stop, outcome)
             case HistoryStart():
@@ -122,7 +130,7 @@ def _breakpoint(points: tuple[Point, ...], owned: Owned) -> StopReason:
     if any(is_oops_point(point) for point in points):
         return rsp.Signalled(Signal.SIGTRAP, text="the kernel has something wrong to report: monitor oops shows it")
     numbers = ", ".join(str(point.number) for point in points)
-    return rsp.Signalled(Signal.SIGTRAP, text=f"stopped at vmdbg's breakpoint {numbers}")
+    return rsp.Signalled(Signal.SIGTRAP, text=f"stopped at {_whose(points[0])} breakpoint {numbers}")
 
 
 def _watchpoint(hits: tuple[tuple[Watchpoint, WatchHit], ...], owned: Owned) -> StopReason:
@@ -133,5 +141,9 @@ def _watchpoint(hits: tuple[tuple[Watchpoint, WatchHit], ...], owned: Owned) -> 
             return rsp.WatchpointHit(max(touched, mine.address), mine.kind.access)
     point, hit = hits[0]
     done = "written" if hit.access is Access.WRITE else "read"
-    text = f"vmdbg's watchpoint {point.number}: {hit.size} bytes at {hit.linear:#x} were {done}"
+    text = f"{_whose(point)} watchpoint {point.number}: {hit.size} bytes at {hit.linear:#x} were {done}"
     return rsp.Signalled(Signal.SIGTRAP, text=text)
+
+
+def _whose(point: Point) -> str:
+    return "another gdb's" if point.owner.startswith(OWNER) else "vmdbg's"

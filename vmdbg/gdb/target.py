@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gdbstub.stops import StopReason
 from gdbstub.target import Host, Target
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
@@ -17,9 +18,10 @@ from vmdbg.gdb.layout import layout_of
 from vmdbg.gdb.lifecycle import GuestLifecycle
 from vmdbg.gdb.memory import AddressSpace, GuestLinearMemory, GuestPhysicalPort, GuestPhysicalSearch
 from vmdbg.gdb.moments import GuestMoments
-from vmdbg.gdb.monitor import OWNER, GuestMonitor
+from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.regions import GuestRegions
 from vmdbg.gdb.registers import GuestRegisters
+from vmdbg.gdb.standing import Standing
 from vmdbg.gdb.stops import StopReasons
 from vmdbg.gdb.system_calls import GuestSystemCalls
 from vmdbg.gdb.threads import CpuThreads
@@ -42,23 +44,28 @@ def guest_target(
     lifecycle: GuestLifecycle,
     *,
     write: Callable[[str], None],
+    tell: Callable[[StopReason], None],
     extended: Callable[[], bool],
+    standing: Standing,
+    owner: str,
 ) -> GuestTarget:
-    """For one client. `write` shows text on its console; `extended`: whether it can start an ended guest again."""
+    """For one client. `write` shows text on its console, `tell` tells it of a stop; `extended`: whether it can start
+    an ended guest again.
+    """
     architecture = view.architecture or fitting(debugger)
     layout = layout_of(architecture, frozenset(debugger.engine.register_names))
-    calls = GuestSystemCalls(debugger, monitor.linux, OWNER, write)
-    registers = GuestRegisters(debugger, layout, view, monitor.running_task, calls.original_rax)
+    calls = GuestSystemCalls(debugger, monitor.linux, owner, write)
+    registers = GuestRegisters(debugger, layout, view, monitor.running_task, calls.original_rax, standing)
     bits = architecture.address_bits
     frame = GuestFrame(debugger, registers, write)
-    breakpoints = GuestBreakpoints(debugger, frame, (1 << bits) - 1)
+    breakpoints = GuestBreakpoints(debugger, frame, (1 << bits) - 1, owner)
 
     def exits(stop: Stop) -> bool:
         return extended() and stop is not lifecycle.found
 
-    reasons = StopReasons(debugger, breakpoints.of_client, calls, exits)
-    execution = GuestExecution(debugger, reasons, registers.linear_of, monitor.next_run)
-    memory = GuestLinearMemory(debugger)
+    reasons = StopReasons(debugger, breakpoints.of_client, calls, exits, owner)
+    execution = GuestExecution(debugger, reasons, registers.linear_of, monitor.next_run, standing, tell, owner)
+    memory = GuestLinearMemory(debugger, standing)
     target = Target(
         registers,
         memory,
@@ -73,12 +80,12 @@ def guest_target(
         features=Description(layout),
         monitor=monitor,
         search=memory,
-        physical_search=GuestPhysicalSearch(debugger),
+        physical_search=GuestPhysicalSearch(debugger, standing),
         restart=lifecycle,
         lifecycle=lifecycle,
         system_calls=calls,
         moments=GuestMoments(debugger),
-        physical=GuestPhysicalPort(debugger),
+        physical=GuestPhysicalPort(debugger, standing),
         single_step_mask=StepMask(debugger),
         host=Host(architecture.triple, pointer_bytes=bits // 8),
         regions=GuestRegions(debugger, bits),

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Ended, Stop
-from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.outcome import Outcome, PoweredOff, TestExited
+
+
+def ended_in_order(debugger: Debugger, stop: Stop) -> bool:
+    """Whether the guest ended by itself, live. A recording's guest does not: who debugs it has come to its end."""
+    in_order = isinstance(stop, Ended) and isinstance(stop.outcome, PoweredOff | TestExited)
+    return in_order and not debugger.timeline.closed
 
 
 class Fate:

@@ -20,7 +20,7 @@ class Poller:
             os.set_blocking(end, False)
         self._selector.register(self._wake_reader, READ, self._woken)
 
-    def watch(self, file: int, events: int, callback: Callable[[int], None]) -> None:
+    def watch(self, file: int, events: int, callback: Callable[[int], object]) -> None:
         """Call `callback` with READ, WRITE or both when `file` is ready for them; replaces what was there.
 
         Raises OSError for what cannot be waited for, such as a plain file.

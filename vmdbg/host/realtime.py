@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +23,14 @@ class Pacer(Protocol):
         ...
 
 
+class Place(enum.Enum):
+    """Where the one sits who lets the guest run now."""
+
+    CONSOLE = enum.auto()
+    PROMPT = enum.auto()
+    SCRIPT = enum.auto()
+
+
 @dataclass(slots=True)
 class Realtime:
     """`prompt` is for what a user types there, `scripts` for lines of files and options, `console` for the rest."""
@@ -28,6 +39,22 @@ class Realtime:
     console: bool = False
     prompt: bool = False
     scripts: bool = False
+    place: Place = Place.CONSOLE
+
+    @property
+    def present(self) -> Pacer | None:
+        """Who holds the guest back now; None where that is not wanted."""
+        wanted = {Place.CONSOLE: self.console, Place.PROMPT: self.prompt, Place.SCRIPT: self.scripts}
+        return self.pacer if wanted[self.place] else None
+
+    @contextlib.contextmanager
+    def at(self, place: Place) -> Iterator[None]:
+        """Inside, the guest runs for somebody there."""
+        before, self.place = self.place, place
+        try:
+            yield
+        finally:
+            self.place = before
 
     def choose(self, wanted: bool) -> None:
         """Everywhere, or nowhere."""

@@ -1,22 +1,27 @@
-"""The loop of `vmdbg run`: one thread runs the machine in slices and, between two, looks after everything else.
+"""The loop of a run: one thread runs the machine in slices and, between two, looks after everything else.
+
+A front end that has the thread, such as the prompt, goes on with the same loop from inside: serve(), slice(), wait().
 
 Nothing here reaches the guest but through Machine.push, and where a slice ends makes no difference to it.
 """
 
 from __future__ import annotations
 
+import select
 import signal
 import termios
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from devices.serial.feed import SerialInput
 from vmdbg.errors import UserError
 from vmdbg.host.endings import Ending, GuestEnded, OutputClosed, Panicked, Signalled, TextSeen, TickReached, UserQuit
 from vmdbg.host.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength
 from vmdbg.host.poller import Poller
-from vmdbg.host.realtime import Pacer, Realtime
-from vmdbg.host.seat import Seat
+from vmdbg.host.realtime import Pacer, Place, Realtime
+from vmdbg.host.runner import Runner
 from vmdbg.host.serial_lines import SerialBackend
 from vmdbg.host.serial_watch import PanicWatch, UntilText
 from vmdbg.host.signals import SIGNALS
@@ -29,6 +34,14 @@ from vmdbg.machine.outcome import HaltedForever, Outcome
 from vmdbg.units import Tick
 
 COM1 = 0
+TURN_SECONDS = 0.05
+"""How long a front end that has the thread waits at most until it looks again."""
+
+
+class Outlet(Protocol):
+    """Where output of the guest goes that is passed on between slices."""
+
+    def flush(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -42,7 +55,7 @@ class RunLoop:
     """
 
     machine: Machine
-    seat: Seat
+    runner: Runner
     serial: SerialBackend
     poller: Poller
     say: Callable[[str], None]
@@ -51,7 +64,7 @@ class RunLoop:
     panic: PanicWatch | None = None
     stop_at: Tick | None = None
     realtime: Realtime | None = None
-    outlets: tuple[SerialBackend, ...] = ()
+    outlets: tuple[Outlet, ...] = ()
     _slices: SliceLength = field(default_factory=SliceLength)
     _asked: Ending | None = None
     _starved: HaltedForever | None = None
@@ -73,7 +86,7 @@ class RunLoop:
     def push(self, data: Input) -> None:
         """Something comes from outside, now. Where that is impossible the user is told why."""
         try:
-            self.seat.push(data)
+            self.runner.push(data)
         except UserError as error:
             self.say(str(error))
         else:
@@ -97,21 +110,52 @@ class RunLoop:
 
     def _run(self) -> Ending:
         while True:
-            self._flush()
+            self.flush()
             ending = self._ending()
             if ending is None:
                 ending = self._turn()
             if ending is not None:
                 if isinstance(ending, Signalled):
                     SIGNALS.leaving()
-                self._flush()
+                self.flush()
                 return ending
 
     def over(self) -> bool:
         """Whether the run is to end, whoever has the guest."""
         return self._ending() is not None
 
-    def _flush(self) -> None:
+    def serve(self) -> None:
+        """For who has the thread: everybody else is heard, and what the guest wrote is shown, without waiting."""
+        self.poller.wait(0)
+        self.flush()
+
+    def slice(self) -> None:
+        """For who has the thread: the guest goes on for a moment, if it runs."""
+        if self.serial.congested:
+            return
+        ending = self._slice()
+        if ending is not None:
+            self._asked = self._asked or ending
+
+    @property
+    def idle_seconds(self) -> float:
+        """For who has the thread: how long until the next slice is due."""
+        if self.serial.congested:
+            return TURN_SECONDS
+        pacer = self._pacer
+        return min(pacer.wait_seconds(), TURN_SECONDS) if pacer is not None and not self.runner.hurried else 0.0
+
+    def wait(self, seconds: float, *files: int) -> None:
+        """For who has the thread: until serve() has something to do, or one of `files` is readable."""
+        if seconds > 0:
+            select.select([*files, self.poller.fileno()], [], [], seconds)
+
+    def letting(self, place: Place) -> AbstractContextManager[None]:
+        """For who has the thread: inside, the guest runs for somebody there."""
+        return self.realtime.at(place) if self.realtime is not None else nullcontext()
+
+    def flush(self) -> None:
+        """Pass on what the guest wrote."""
         for outlet in self.outlets:
             outlet.flush()
 
@@ -119,7 +163,7 @@ class RunLoop:
         clock = self.machine.clock
         if self._asked is not None:
             return self._asked
-        if self.seat.runner.finished:
+        if self.runner.finished:
             return UserQuit()
         until = self.until
         if until is not None and until.found_at is not None and until.stop_at is not None and clock >= until.stop_at:
@@ -129,7 +173,7 @@ class RunLoop:
         return TickReached() if self.stop_at is not None and clock >= self.stop_at else None
 
     def _turn(self) -> Ending | None:
-        runs = self.seat.runner.poll() and not self.serial.congested
+        runs = self.runner.poll() and not self.serial.congested
         if runs and self._starved is not None:
             runs = self._feed_starved()
             if not runs and not self.serial.live:
@@ -139,13 +183,14 @@ class RunLoop:
             return None
         pacer = self._pacer
         self.poller.wait(pacer.wait_seconds() if pacer is not None else 0)
-        if self._asked is None and self.seat.runner.poll():
+        if self._asked is None and self.runner.poll():
             return self._slice()
         return None
 
     @property
     def _pacer(self) -> Pacer | None:
-        return self.realtime.pacer if self.realtime is not None and self.realtime.console else None
+        """What is known already is not lived through again."""
+        return self.realtime.present if self.realtime is not None and self.runner.live else None
 
     def _feed_starved(self) -> bool:
         """A machine that waits for input alone: its clock stands, so no line will ever be due."""
@@ -161,7 +206,7 @@ class RunLoop:
         paced = pacer.limit() if pacer is not None else None
         length = self._slices.begin()
         limit = before + length if paced is None else min(paced, before + LONGEST_SLICE)
-        outcome = self.seat.runner.advance(self._limit(Tick(limit)))
+        outcome = self.runner.advance(self._limit(Tick(limit)))
         if paced is None:
             self._slices.end(self.machine.clock - before)
         else:

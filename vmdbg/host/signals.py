@@ -6,7 +6,7 @@ so a thread is woken by each signal too. It hurries native code, has the handler
 left, and ends by force what heeds nothing: a recording then has what was flushed. The thread also sees a terminal go
 that no SIGHUP tells of, since it was another session's, and sends one.
 
-Ctrl-C at the prompt, which ends a line and not the process, is in vmdbg.repl.interruption.
+Ctrl-C at the prompt, which ends a line and not the process, is in vmdbg.host.control_c.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,9 @@ from vmdbg.debugger.stops import Stop
 from vmdbg.document.document import Document
 from vmdbg.document.layout import printable
 from vmdbg.errors import VmdbgError
-from vmdbg.host.companion import Companion, Companions
-from vmdbg.host.realtime import Pacer, Realtime
+from vmdbg.host.control_c import control_c_ignored, control_c_interrupts
+from vmdbg.host.realtime import Place
+from vmdbg.host.run_loop import RunLoop
 from vmdbg.host.signals import SIGNALS
 from vmdbg.interruption import INTERRUPTION, StoppedError
 from vmdbg.machine.snapshot import Position
@@ -27,7 +28,6 @@ from vmdbg.repl.builtin import add_commands
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.guest_run import GuestRun
 from vmdbg.repl.interjections import Interjections, Write
-from vmdbg.repl.interruption import control_c_ignored, control_c_interrupts
 from vmdbg.repl.leaving import Leave
 from vmdbg.repl.output import Output
 from vmdbg.repl.progress import ProgressLine
@@ -48,35 +48,32 @@ EVERYTHING = ~Effect.NONE
 class Repl:
     """A prompt on a debugger. `run()` may be called again after it was left for the console.
 
-    `companions` are heard meanwhile. `console`: the caller has the guest's console, or nobody who would need it.
-    `over` says that the run is to end, whatever the user has in mind. Without `realtime` idle time passes in no time.
+    `loop` runs the guest, and looks after all else meanwhile. `console`: the caller has the guest's console, or nobody
+    who would need it.
     """
 
     def __init__(
         self,
         debugger: Debugger,
+        loop: RunLoop,
         *,
         session: Session | None = None,
-        companions: Sequence[Companion] = (),
         console: bool = False,
-        over: Callable[[], bool] = lambda: False,
-        realtime: Realtime | None = None,
         theme: Theme | None = None,
         as_json: bool = False,
     ) -> None:
         self.debugger = debugger
         self.session = session if session is not None else Session(debugger, catalog.commands(), allowed=EVERYTHING)
-        self.companions = Companions(companions)
+        self.loop = loop
         self.theme = theme or default_theme()
         self.left: Leave | None = None
-        self.realtime = realtime
+        self.realtime = loop.realtime
         self._at_prompt = False
-        self._over = over
         self._progress = ProgressLine()
         self._guest = GuestConsole(self._progress.hide)
         self._interjections = Interjections(self._make_room)
-        self.output = Output(self.theme, self._guest, self._interjections, as_json=as_json, idle=self.companions.poll)
-        self._run = GuestRun(self.companions, self._guest, self._progress, over, self._pacer)
+        self.output = Output(self.theme, self._guest, self._interjections, as_json=as_json, idle=loop.serve)
+        self._run = GuestRun(loop, self._guest, self._progress)
         self._prompt: Prompt | None = None
         self._last = ""
         self._interrupted = False
@@ -136,7 +133,7 @@ class Repl:
     def execute(self, line: str) -> bool:
         """Carry out one line and show what it answers; whether it went well. Raises StoppedError only."""
         well = self._execute(line)
-        if self._over():
+        if self.loop.over():
             self.left = Leave.OVER
         return well
 
@@ -144,7 +141,7 @@ class Repl:
         stops = self.session.moments.stops
         self._progress.begin()
         try:
-            with SIGNALS.at_work(), control_c_interrupts():
+            with SIGNALS.at_work(), control_c_interrupts(), self.loop.letting(self._place):
                 document, as_json = self.session.run_line(line)
         except StoppedError:
             self._progress.hide()
@@ -168,13 +165,9 @@ class Repl:
             self.show_context()
         return True
 
-    def _pacer(self) -> Pacer | None:
-        """What is known already is not lived through again."""
-        realtime = self.realtime
-        if realtime is None or not self.debugger.timeline.live:
-            return None
-        wanted = realtime.prompt if self._at_prompt else realtime.scripts
-        return realtime.pacer if wanted else None
+    @property
+    def _place(self) -> Place:
+        return Place.PROMPT if self._at_prompt else Place.SCRIPT
 
     def _show_part(self, document: Document) -> None:
         self._progress.hide()
@@ -219,7 +212,7 @@ class Repl:
         if not self.output.interactive:
             self.execute_piped()
             return self.left or Leave.QUIT
-        with line_mode(), control_c_ignored(), self._at_the_prompt():
+        with line_mode(), control_c_ignored(), self._at_the_prompt(), self.loop.letting(Place.PROMPT):
             self.greet()
             typed = ""
             while self.left is None:
@@ -281,12 +274,12 @@ class Repl:
             raise
         except KeyboardInterrupt:
             if self.debugger.running:
-                self.debugger.interrupt()
+                self.debugger.interrupt(self.session.owner)
             return ""
         except EOFError:
             self.left = Leave.QUIT
             return ""
-        if self._over():
+        if self.loop.over():
             self.left = Leave.OVER
             return ""
         if isinstance(found, KeyLine):
@@ -323,24 +316,17 @@ class Repl:
         if self._prompt is None:
             from vmdbg.repl.prompt import Prompt
 
-            self._prompt = Prompt(
-                self.session,
-                self.companions,
-                self._interjections,
-                self.theme,
-                self._between,
-                lambda: self._run.seconds_to_wait(self.debugger),
-            )
+            self._prompt = Prompt(self.session, self.loop, self._interjections, self.theme, self._between)
         return self._prompt
 
     def _between(self) -> bool:
         """What goes on while the prompt waits. Whether the run is to end."""
-        self.companions.poll()
+        self.loop.serve()
         if self.debugger.running:
-            self._run.slice(self.debugger)
+            self.loop.slice()
         if self._guest.has_line:
             self.interject(self._guest.flush_lines)
-        return self._over()
+        return self.loop.over()
 
     def _show_stop(self, stop: Stop) -> None:
         """A stop of a run that another front end asked for; nothing if the guest has moved on since."""

@@ -18,7 +18,7 @@ from prompt_toolkit.styles import BaseStyle, Style, merge_styles
 from prompt_toolkit.styles.pygments import style_from_pygments_cls
 from pygments.styles import get_style_by_name
 
-from vmdbg.host.companion import Companions
+from vmdbg.host.run_loop import RunLoop
 from vmdbg.host.signals import SIGNALS
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.repl.completion import CommandCompleter
@@ -42,25 +42,20 @@ Typed = str | KeyLine
 
 
 class Prompt:
-    """`between` does a slice of what goes on besides; it says whether the run is to end, and the line with it.
-
-    While another front end lets the guest run, `seconds_to_wait` says when the next slice is due.
-    """
+    """`between` does a slice of what goes on besides; it says whether the run is to end, and the line with it."""
 
     def __init__(
         self,
         session: Session,
-        companions: Companions,
+        loop: RunLoop,
         interjections: Interjections,
         theme: Theme,
         between: Callable[[], bool],
-        seconds_to_wait: Callable[[], float],
     ) -> None:
         self._session = session
-        self._companions = companions
+        self._loop = loop
         self._interjections = interjections
         self._between = between
-        self._seconds_to_wait = seconds_to_wait
         self._status = StatusBar(session)
         self.theme = theme
         path = history_file()
@@ -138,7 +133,7 @@ class Prompt:
                 app.invalidate()
                 return
             running = self._session.debugger.running
-            self._companions.wait(self._seconds_to_wait() if running else IDLE_SECONDS, context.fileno())
+            self._loop.wait(self._loop.idle_seconds if running else IDLE_SECONDS, context.fileno())
 
     def _end(self, app: Application[Typed], context: InputHookContext) -> None:
         """The line ends. What the application does after that may wait for the terminal, which may be gone."""

@@ -34,12 +34,12 @@ class Execution:
 
     def act(self, action: Action) -> Document:
         """Carry out an action of the debugger."""
-        return self._go(lambda: self._view.debugger.resume(action))
+        return self._go(lambda: self._view.debugger.resume(action, self._view.owner))
 
     def carry(self, start: Callable[[Debugger], Run]) -> Document:
         """Carry out a run made of several."""
         debugger = self._view.debugger
-        return self._go(lambda: debugger.carry_out(lambda: start(debugger)))
+        return self._go(lambda: debugger.carry_out(lambda: start(debugger), self._view.owner))
 
     def _go(self, begin: Callable[[], None]) -> Document:
         if self._inside:

@@ -19,7 +19,9 @@ from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.architecture import ClientView
+from vmdbg.gdb.lifecycle import OWNER
 from vmdbg.gdb.server import GdbServer
+from vmdbg.gdb.standing import Standing
 from vmdbg.machine.config import MachineConfig
 from vmdbg.timeline.origin import BootOrigin
 from vmdbg.timeline.timeline import Timeline
@@ -96,6 +98,11 @@ def linux_guest() -> Iterator[Guest]:
         pytest.skip(str(error))
     with guest(kernel.read_bytes(), memory=256 * MEBIBYTE, initrd=initrd.read_bytes()) as made:
         yield made
+
+
+def alone(debugger: Debugger) -> Standing:
+    """What a client knows that nobody else is beside."""
+    return Standing(debugger, OWNER, lambda: False)
 
 
 def serve(debugger: Debugger, command: Sequence[str], view: ClientView | None = None) -> str:

@@ -12,8 +12,8 @@ from gdbstub.session import Session
 from gdbstub.stops import FIRST_THREAD
 from tests.gdbstub.wire import framed
 from tests.vmdbg.debugger.programs import program
-from tests.vmdbg.gdb.guests import sample_guest
-from tests.vmdbg.gdb.test_runner import COUNTING
+from tests.vmdbg.gdb.guests import alone, sample_guest
+from tests.vmdbg.gdb.test_front_end import COUNTING
 from vmdbg.debugger.actions import Continue
 from vmdbg.gdb.memory import GuestLinearMemory, GuestPhysicalSearch
 from vmdbg.gdb.monitor import GuestMonitor
@@ -42,7 +42,9 @@ def test_monitor_commands_end_when_nobody_waits_for_them(command: str) -> None:
 
 def test_searches_end_when_nobody_waits_for_them() -> None:
     with sample_guest() as guest:
-        for search in (GuestLinearMemory(guest.debugger).search, GuestPhysicalSearch(guest.debugger).search):
+        known = alone(guest.debugger)
+        ports = (GuestLinearMemory(guest.debugger, known), GuestPhysicalSearch(guest.debugger, known))
+        for search in (port.search for port in ports):
             with pytest.raises(ClientGoneError):
                 search(FIRST_THREAD, 0, (1 << 64) - 1, NOWHERE, gone)
 

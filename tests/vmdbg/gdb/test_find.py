@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gdbstub.stops import FIRST_THREAD
-from tests.vmdbg.gdb.guests import Guest, gdb, sample_guest
+from tests.vmdbg.gdb.guests import Guest, alone, gdb, sample_guest
 from vmdbg.gdb.memory import GuestLinearMemory, GuestPhysicalSearch
 from vmdbg.machine.snapshot import Position
 from vmdbg.x86.mappings import mappings
@@ -62,7 +62,7 @@ def _all(search: Callable[[int, int], int | None], start: int, end: int) -> list
 def test_every_match_in_any_range_is_what_a_naive_search_of_every_page_finds(guest: Guest) -> None:
     chance = random.Random(7)
     pages = _linear_pages(guest)
-    memory = GuestLinearMemory(guest.debugger)
+    memory = GuestLinearMemory(guest.debugger, alone(guest.debugger))
     beginnings = sorted(pages)
     for _ in range(6):
         page = chance.choice([one for one in beginnings if any(pages[one])])
@@ -89,7 +89,8 @@ def test_the_search_of_everything_can_be_left_at_any_time(guest: Guest) -> None:
     def leave() -> None:
         raise LeaveError
 
-    for port in (GuestLinearMemory(guest.debugger), GuestPhysicalSearch(guest.debugger)):
+    known = alone(guest.debugger)
+    for port in (GuestLinearMemory(guest.debugger, known), GuestPhysicalSearch(guest.debugger, known)):
         with pytest.raises(LeaveError):
             port.search(FIRST_THREAD, 0, TOP, b"not in any guest", leave)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from tests.vmdbg.gdb.guests import sample_guest
-from vmdbg.debugger.debugger import SLICE_TICKS, Debugger
-from vmdbg.host.pacing import TOLERATED_SECONDS, Pacer
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.host.arbiter import Arbiter
+from vmdbg.host.pacing import LONGEST_SLICE, TOLERATED_SECONDS, Pacer
+from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Realtime
+from vmdbg.host.run_loop import RunLoop
+from vmdbg.host.serial_lines import NullBackend
 from vmdbg.repl.app import Repl
 from vmdbg.units import TICKS_PER_SECOND
 
@@ -28,13 +32,28 @@ class HostClock:
         return self.now
 
 
+class Loop(RunLoop):
+    """A run that is over when a test says so."""
+
+    is_over: Callable[[], bool] = lambda: False
+
+    def over(self) -> bool:
+        return self.is_over()
+
+
+def loop_over(debugger: Debugger, over: Callable[[], bool], realtime: Realtime) -> RunLoop:
+    loop = Loop(debugger.machine, Arbiter(debugger), NullBackend(), Poller(), print, realtime=realtime)
+    loop.is_over = over
+    return loop
+
+
 class Prompt:
     """A prompt that carries out scripts, on a guest that idles after a third of a second."""
 
     def __init__(self, debugger: Debugger) -> None:
         self.host = HostClock()
         self.realtime = Realtime(Pacer(debugger.machine, self.host))
-        self.repl = Repl(debugger, realtime=self.realtime, over=self._over)
+        self.repl = Repl(debugger, loop_over(debugger, self._over, self.realtime))
         self._clock = lambda: debugger.machine.clock
         self._until = 0
 
@@ -57,7 +76,7 @@ def test_idle_time_keeps_to_host_time_where_that_is_wanted(prompt: Prompt) -> No
     prompt.realtime.scripts = True
     prompt.continue_until(100 * SECOND)
     machine = prompt.repl.debugger.machine
-    tolerated = TOLERATED_SECONDS * SECOND + 2 * SLICE_TICKS
+    tolerated = TOLERATED_SECONDS * SECOND + 2 * LONGEST_SLICE
     assert machine.halted
     assert 2 * SECOND <= machine.clock <= prompt.host.now * SECOND + tolerated
 

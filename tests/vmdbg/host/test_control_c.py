@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
+from vmdbg.host.control_c import control_c_interrupts
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.digest import digest
-from vmdbg.repl.interruption import control_c_interrupts
 from vmdbg.session.session import Session
 
 

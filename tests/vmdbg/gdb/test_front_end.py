@@ -14,9 +14,10 @@ from tests.vmdbg.debugger.programs import program
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Interrupted
+from vmdbg.gdb.front_end import GdbFrontEnd
 from vmdbg.gdb.lifecycle import Leaving
-from vmdbg.gdb.runner import GdbRunner
 from vmdbg.gdb.server import GdbServer
+from vmdbg.host.arbiter import Arbiter
 from vmdbg.machine import outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.units import Tick
@@ -64,17 +65,23 @@ class Client(threading.Thread):
             self.replies.append(reply)
 
 
+def arbiter_of(debugger: Debugger, server: GdbServer) -> Arbiter:
+    arbiter = Arbiter(debugger)
+    arbiter.join(GdbFrontEnd(debugger, server))
+    return arbiter
+
+
 RUN_ON = framed(b"vCont;c")
 
 
 @contextmanager
 def served(
     make_packets: Callable[[int], list[bytes]], source: str = COUNTING
-) -> Iterator[tuple[GdbRunner, Debugger, Client]]:
+) -> Iterator[tuple[Arbiter, Debugger, Client]]:
     """A guest that stands at its first instruction, with a client attached that was given the address of `hot`."""
     with program(source, "hot") as (debugger, at, _):
         server = GdbServer(debugger)
-        runner = GdbRunner(debugger, server, wait=True)
+        runner = arbiter_of(debugger, server)
         client = Client(server.listen_tcp("127.0.0.1", 0), make_packets(at["hot"]))
         try:
             while server.client is None:
@@ -115,7 +122,8 @@ def test_control_c_ends_a_slice_that_would_not_end() -> None:
 def test_client_that_comes_ends_a_slice_that_would_not_end() -> None:
     with program(COUNTING) as (debugger, _, _guest):
         server = GdbServer(debugger)
-        runner = GdbRunner(debugger, server, wait=False)
+        runner = arbiter_of(debugger, server)
+        runner.go()
         address = server.listen_tcp("127.0.0.1", 0)
         came: list[socket.socket] = []
         client = threading.Thread(target=lambda: came.append(socket.create_connection(address, timeout=60)))
@@ -154,7 +162,7 @@ def leaving_in_the_past(end: bytes, leaving: Leaving) -> tuple[int, list[str], i
     said: list[str] = []
     with program(COUNTING, "hot") as (debugger, at, _):
         server = GdbServer(debugger, leaving=leaving, log=said.append)
-        runner = GdbRunner(debugger, server, wait=True)
+        runner = arbiter_of(debugger, server)
         packets = [framed(packet) for packet in (b"Z0,%x,1" % at["hot"], b"c", b"c", b"bc", *((end,) if end else ()))]
         client = Client(server.listen_tcp("127.0.0.1", 0), packets)
         while server.client is None:
@@ -202,7 +210,7 @@ def test_a_long_way_back_ends_when_its_client_wants_it_no_more(ending: bytes | N
             debugger.timeline.take_checkpoint()
         debugger.timeline.seek(debugger.timeline.end)
         server = GdbServer(debugger)
-        runner = GdbRunner(debugger, server, wait=True)
+        runner = arbiter_of(debugger, server)
         with socket.create_connection(server.listen_tcp("127.0.0.1", 0), timeout=60) as client:
             while server.client is None:
                 runner.poll()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from vmdbg.gdb.watcher import ClientWatcher
+from vmdbg.host.watcher import Watcher
 
 
 @dataclass
@@ -19,10 +19,10 @@ class Watched:
     reader: int
     writer: int
     calls: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    watcher: ClientWatcher = field(init=False)
+    watcher: Watcher = field(init=False)
 
     def __post_init__(self) -> None:
-        self.watcher = ClientWatcher(self.reader, self.calls.release)
+        self.watcher = Watcher(self.reader, self.calls.release)
 
     def called(self) -> bool:
         return self.calls.acquire(timeout=10)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 
-class ClientWatcher:
+class Watcher:
     """Waits for `file` to be readable, while armed, and calls `on_ready` from its thread; then it is no longer armed.
 
     The thread is started by the first arm(). It touches nothing of the guest's.
