@@ -87,10 +87,6 @@ class Pit:
         """Drive GATE2, port 61h bit 0. GATE0 and GATE1 are tied high."""
         self._counters[SPEAKER_COUNTER].set_gate(level, clock_at(now))
 
-    @property
-    def speaker_gate(self) -> bool:
-        return self._counters[SPEAKER_COUNTER].state.gate
-
     def speaker_out(self, now: int) -> bool:
         """The level at OUT2."""
         return self._counters[SPEAKER_COUNTER].out(clock_at(now))

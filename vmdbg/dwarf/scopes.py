@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.die import DIE
 
-from vmdbg.dwarf.attributes import attribute, key, name_of, with_origins
+from vmdbg.dwarf.attributes import key, name_of, with_origins
 from vmdbg.dwarf.debug_file import DebugFile
 from vmdbg.dwarf.ranges import covers, entry_ranges
 
@@ -62,11 +62,6 @@ class Scope:
     def call_line(self) -> int:
         """Where an inlined function was called; 0 if nobody says."""
         return _number(self.die, "DW_AT_call_line") or 0
-
-    @property
-    def declared_line(self) -> int:
-        found = attribute(self.die, "DW_AT_decl_line")
-        return int(found.value) if found is not None else 0
 
     def parameters(self) -> list[Variable]:
         """In the order in which they are declared: copies of an inlined function may list them otherwise."""

@@ -16,7 +16,6 @@ CONFORMING_OR_EXPAND_DOWN = 1 << 10
 CODE = 1 << 11
 NOT_SYSTEM = 1 << 12
 PRESENT = 1 << 15
-AVAILABLE = 1 << 20
 LONG = 1 << 21
 DEFAULT_BIG = 1 << 22
 GRANULARITY = 1 << 23
@@ -140,10 +139,6 @@ class Segment:
     @property
     def is_code(self) -> bool:
         return not self.is_system and bool(self.attributes & CODE)
-
-    @property
-    def is_data(self) -> bool:
-        return not self.is_system and not self.attributes & CODE
 
     @property
     def dpl(self) -> int:

@@ -39,23 +39,7 @@ class Kind(Flag):
     UNDEFINED = auto()
     BAD = auto()
 
-    @property
-    def changes_flow(self) -> bool:
-        """Whether the next instruction may be another than the one that follows in memory."""
-        return bool(self & _FLOW)
 
-
-_FLOW = (
-    Kind.CALL
-    | Kind.JUMP
-    | Kind.RETURN
-    | Kind.INTERRUPT
-    | Kind.INTERRUPT_RETURN
-    | Kind.SYSTEM_CALL
-    | Kind.SYSTEM_RETURN
-    | Kind.UNDEFINED
-    | Kind.BAD
-)
 
 
 class OperandAccess(Enum):
@@ -111,11 +95,6 @@ class Instruction:
     @property
     def length(self) -> int:
         return len(self.raw)
-
-    @property
-    def next_offset(self) -> int:
-        """Offset of the instruction that follows in memory, cut to the width of the code."""
-        return (self.offset + self.length) & self.width.mask
 
     @property
     def is_bad(self) -> bool:

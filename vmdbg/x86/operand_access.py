@@ -22,14 +22,6 @@ STRING_ACCESS: dict[int, tuple[OperandAccess, OperandAccess]] = {
 }
 """Access through the destination index (ES:rDI) and through the source index (rSI), by instruction."""
 
-ADDRESS_ONLY = frozenset(
-    (
-        c.X86_INS_LEA, c.X86_INS_NOP, c.X86_INS_INVLPG, c.X86_INS_CLFLUSH, c.X86_INS_CLFLUSHOPT,
-        c.X86_INS_CLWB, c.X86_INS_PREFETCH, c.X86_INS_PREFETCHW, c.X86_INS_PREFETCHNTA,
-        c.X86_INS_PREFETCHT0, c.X86_INS_PREFETCHT1, c.X86_INS_PREFETCHT2,
-    )
-)  # fmt: skip
-
 
 def is_string(found: capstone.CsInsn) -> bool:
     """Whether this is a string instruction; the SSE ones named MOVSD and CMPSD have opcodes from 0Fh on."""

@@ -13,8 +13,6 @@ from vmdbg.os.seam import DamagedError, NotThereYetError
 if TYPE_CHECKING:
     from vmdbg.os.linux.kernel import Kernel
 
-MAX_RECORDS = 1 << 20
-MAX_RING = 256 << 20
 _STATE_SHIFT = 62
 _ID_MASK = (1 << _STATE_SHIFT) - 1
 _COMMITTED, _FINALIZED = 1, 2

@@ -64,7 +64,6 @@ class SystemCalls:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._calls: dict[int, SystemCall] = {}
-        self._metadata: dict[str, int] | None = None
 
     @guarded("system call table")
     def call(self, number: int) -> SystemCall:
