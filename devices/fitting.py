@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol, get_type_hints
 
 from devices.pci.config_space import ConfigSpace, Pin, Place
-from devices.seam import AddressedDevice, Device, DeviceInput, Line, Timer, Window
+from devices.seam import AddressedDevice, BusMaster, Device, DeviceInput, Line, Timer, Window
 from devices.serial.backend import Backend
 
 LONGEST_NAME = 32
@@ -38,6 +38,10 @@ class Slot(Protocol):
 
     def window_memory(self, size: int, part: AddressedDevice) -> Window:
         """`size` bytes of physical addresses that can be moved, off at first; RAM and ROM are in front of it."""
+        ...
+
+    def bus_master(self) -> BusMaster:
+        """The way to memory for DMA."""
         ...
 
     def msi(self) -> Callable[[int, int], None]:

@@ -50,6 +50,20 @@ class Window(Protocol):
     def move(self, start: int | None) -> None: ...
 
 
+class BusMaster(Protocol):
+    """A device's own way to memory (DMA), by physical address. Used in deadlines of the scheduler only.
+
+    Nothing that a guest chooses raises: what is no memory reads as ones, and what is written there goes nowhere.
+    `request` says to people what the access is for, as `read of sector 63`.
+    """
+
+    def read(self, address: int, size: int, request: str = "") -> bytes:
+        """`size` bytes. A device bounds what a guest can have it ask for at once."""
+        ...
+
+    def write(self, address: int, data: bytes, request: str = "") -> None: ...
+
+
 @runtime_checkable
 class EventDevice(Protocol):
     """A device with deadlines: called when the deadline `name` that it scheduled has come."""

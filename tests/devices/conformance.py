@@ -109,6 +109,22 @@ class Moves:
 
 
 @dataclass
+class Flat:
+    """A devices.seam.BusMaster over 64 KiB that repeat everywhere, and in which nothing is kept: deadlines late or lost
+    are a test's, not the memory's.
+    """
+
+    data: bytes = bytes(range(256)) * 256
+
+    def read(self, address: int, size: int, request: str = "") -> bytes:
+        start = address % len(self.data)
+        return (self.data[start:] + self.data * (size // len(self.data) + 1))[:size]
+
+    def write(self, address: int, data: bytes, request: str = "") -> None:
+        """Kept nowhere."""
+
+
+@dataclass
 class BenchSlot:
     """A devices.fitting.Slot with nothing else on the board."""
 
@@ -118,6 +134,7 @@ class BenchSlot:
     outputs: list[RecordingLine] = field(default_factory=list)
     moved: list[Moves] = field(default_factory=list)
     messages: list[tuple[int, int]] = field(default_factory=list)
+    memory: Flat = field(default_factory=Flat)
 
     def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:
         self.windows.append(Window(part, len(ports)))
@@ -132,6 +149,9 @@ class BenchSlot:
 
     def window_memory(self, size: int, part: AddressedDevice) -> Moves:
         return self.window_ports(size, part)
+
+    def bus_master(self) -> Flat:
+        return self.memory
 
     def msi(self) -> Callable[[int, int], None]:
         return lambda address, data: self.messages.append((address, data))

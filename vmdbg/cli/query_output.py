@@ -35,7 +35,7 @@ def table(rows: Sequence[Any], *, durations: bool = True) -> Iterator[str]:
     """Aligned columns under the fields' names; nothing if there are no rows."""
     if not rows:
         return
-    names = shown_fields(rows[0], durations=durations)
+    names = shown_fields(rows, durations=durations)
     cells = [[_cell(name, getattr(row, name)) for name in names] for row in rows]
     widths = [max(len(name), *(len(row[column]) for row in cells)) for column, name in enumerate(names)]
     for row in ([*names], *cells):

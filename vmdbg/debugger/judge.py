@@ -131,5 +131,5 @@ def _watchpoints(debugger: Debuggee, hits: tuple[WatchHit, ...]) -> list[tuple[W
 def _changed(debugger: Debuggee, point: Watchpoint, hit: WatchHit) -> bool:
     if not point.on_change:
         return True
-    now = bytes(debugger.engine.ram[hit.physical : hit.physical + len(hit.old)])
+    now = debugger.engine.read_physical(hit.physical, len(hit.old))
     return now != hit.old

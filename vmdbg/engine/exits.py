@@ -71,7 +71,9 @@ class Access(enum.Enum):
 class WatchHit:
     """One access that touched the watchpoint numbered `number`.
 
-    `old` is what was there before it, at most 16 bytes; `pc` is the linear address of the instruction that made it.
+    `old` is what was there before it, of an instruction's at most 16 bytes; `pc` is the linear address of the
+    instruction that made it. With `device` it was a device of that name that did, for its `request`: `pc` means nothing
+    then, and `linear` is where the watchpoint sees it.
     """
 
     number: int
@@ -81,11 +83,13 @@ class WatchHit:
     size: int
     old: bytes
     pc: Linear = Linear(0)  # noqa: RUF009 - an integer
+    device: str = ""
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchpointHit:
-    """The instruction before rip made these accesses; it has retired."""
+    """The instruction before rip made these accesses, and has retired; or devices did, at this boundary."""
 
     hits: tuple[WatchHit, ...]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from vmdbg.engine.exits import Delivery, WatchHit
-from vmdbg.units import Linear
+from vmdbg.units import Linear, Physical
 
 
 class Inspection(Protocol):
@@ -27,6 +27,10 @@ class Inspection(Protocol):
     @property
     def linear_pc(self) -> Linear:
         """cs.base + rip, as the CPU fetches."""
+        ...
+
+    def translate(self, address: Linear) -> Physical | None:
+        """Where the page tables have it, as read_linear() finds them; None if nowhere."""
         ...
 
     def read_linear(self, address: Linear, size: int) -> bytes:

@@ -23,6 +23,14 @@ class PhysicalMemory(Protocol):
         """Write RAM from outside the CPU. Raises ValueError beyond the end of RAM."""
         ...
 
+    def read_physical(self, address: Physical, size: int) -> bytes:
+        """RAM and ROM as a device finds them. What is no memory reads as ones."""
+        ...
+
+    def write_physical(self, address: Physical, data: bytes | memoryview) -> None:
+        """A device stores. What is no RAM stays as it is."""
+        ...
+
     def add_rom(self, address: Physical, data: bytes | memoryview) -> None:
         """Memory above RAM with contents, before the first run. Whole pages."""
         ...

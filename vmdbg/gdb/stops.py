@@ -141,7 +141,8 @@ def _watchpoint(hits: tuple[tuple[Watchpoint, WatchHit], ...], owned: Owned) -> 
             return rsp.WatchpointHit(max(touched, mine.address), mine.kind.access)
     point, hit = hits[0]
     done = "written" if hit.access is Access.WRITE else "read"
-    text = f"{_whose(point)} watchpoint {point.number}: {hit.size} bytes at {hit.linear:#x} were {done}"
+    by = f" by {hit.device}" if hit.device else ""
+    text = f"{_whose(point)} watchpoint {point.number}: {hit.size} bytes at {hit.linear:#x} were {done}{by}"
     return rsp.Signalled(Signal.SIGTRAP, text=text)
 
 

@@ -91,6 +91,7 @@ class Machine:
         self.bus = MachineBus(self.scheduler, self.pc)
         cpuid = build_table(find_model(config.cpu), apic=config.apic)
         self.engine = make_engine(config.memory, self.bus, cpuid)
+        self.pc.bus_masters.engine = self.engine
         self.cpu = FittedCpu(self.engine, self._pins, self.bus, self.pc, self.scheduler)
         INTERRUPTION.hurries(self)
 
@@ -147,6 +148,9 @@ class Machine:
         """
         while self.ending is None:
             self._take_deadlines()
+            hits = self._devices_hits()
+            if hits is not None:
+                return hits
             clock = self.engine.clock
             if clock >= limit:
                 return LimitReached()
@@ -161,11 +165,11 @@ class Machine:
                 if forever is not None:
                     return forever
                 continue
-            outcome = self._outcome(self.cpu.run(self._horizon(bound), over_breakpoint=over_breakpoint))
+            outcome = self._reached(self.cpu.run(self._horizon(bound), over_breakpoint=over_breakpoint))
             over_breakpoint = False
             if outcome is not None:
                 return outcome
-        return self.ending
+        return self._devices_hits() or self.ending
 
     def hurry(self) -> None:
         """End a run that is going on at its next block: StopRequested. Any thread may call it."""
@@ -191,6 +195,9 @@ class Machine:
         wait_end = min(limit, Tick(self.clock + LONGEST_WAIT))
         while self.ending is None:
             self._take_deadlines()
+            hits = self._devices_hits()
+            if hits is not None:
+                return hits
             data = self.inputs.take(self.clock)
             if data is not None:
                 self._apply(data)
@@ -202,18 +209,31 @@ class Machine:
                 if forever is not None:
                     return forever
                 continue
-            outcome = self._step_engine()
+            exit_ = self.cpu.step()
+            outcome = self._reached(exit_)
             if outcome is not None:
                 return outcome
-        return self.ending
+            if isinstance(exit_, Halted):
+                return Stepped()
+        return self._devices_hits() or self.ending
 
-    def _step_engine(self) -> Outcome | None:
-        exit_ = self.cpu.step()
+    def _reached(self, exit_: Exit) -> Outcome | None:
+        """The engine left a run at a boundary, whose deadlines come before anybody sees it. None: go on."""
         if self.ending is None:
             self._take_deadlines()
-        if isinstance(exit_, Halted):
-            return self.cpu.last_hits or Stepped()
-        return self._outcome(exit_)
+        outcome = self._outcome(exit_)
+        match outcome:
+            case None | Stepped() | StopRequested():
+                return self._devices_hits() or outcome
+            case WatchpointHit(hits):
+                return WatchpointHit((*hits, *self.pc.bus_masters.take_hits()))
+            case _:
+                return outcome
+
+    def _devices_hits(self) -> WatchpointHit | None:
+        """What devices have touched of what is watched, that nobody was told of yet."""
+        hits = self.pc.bus_masters.take_hits()
+        return WatchpointHit(hits) if hits else None
 
     def _outcome(self, exit_: Exit) -> Outcome | None:
         """None: go on."""
@@ -252,12 +272,16 @@ class Machine:
             self._apply(data)
 
     def _take_deadlines(self) -> None:
-        clock = self.engine.clock
-        while (event := self.scheduler.pop_due(clock)) is not None:
-            if event.owner == OWNER:
-                self._pins.show(event.name)
-            else:
-                self.pc.on_event(event.owner, event.name, clock)
+        clock, masters = self.engine.clock, self.pc.bus_masters
+        masters.in_deadline = True
+        try:
+            while (event := self.scheduler.pop_due(clock)) is not None:
+                if event.owner == OWNER:
+                    self._pins.show(event.name)
+                else:
+                    self.pc.on_event(event.owner, event.name, clock)
+        finally:
+            masters.in_deadline = False
 
     def _apply(self, data: Input) -> None:
         self.cpu.count_input()
@@ -302,6 +326,7 @@ class Machine:
         Raises RecordingError, and is then to be restored again or thrown away.
         """
         restore_machine(state, self.cpu, self.pc, self.scheduler)
+        self.pc.bus_masters.take_hits()
         self.ending = None
 
     def close(self) -> None:

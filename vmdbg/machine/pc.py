@@ -26,7 +26,7 @@ from devices.pci.host import CONFIG_PORTS, PciHost
 from devices.pci.host_bridge import HOST_BRIDGE, HostBridge
 from devices.pci.piix3 import PCI_IRQS, ROUTABLE_IRQS
 from devices.scheduler import OwnedTimer, Scheduler
-from devices.seam import AddressedDevice, Device, DeviceInput, EventDevice, InputDevice, Line, Timer, Window
+from devices.seam import AddressedDevice, BusMaster, Device, DeviceInput, EventDevice, InputDevice, Line, Timer, Window
 from devices.serial.backend import Backend
 from devices.serial.com_ports import COM_PORTS
 from devices.serial.debugcon import SEABIOS_PORT
@@ -39,6 +39,7 @@ from devices.wiring.irq import FanOut, isa_line
 from devices.wiring.memory_bus import MemoryBus
 from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
+from vmdbg.machine.bus_masters import BusMasters
 from vmdbg.machine.config import Chipset, MachineConfig
 from vmdbg.machine.i440fx import I440fx
 
@@ -81,6 +82,7 @@ class Pc:
     ) -> None:
         self.ports = PortBus()
         self.memory = MemoryBus()
+        self.bus_masters = BusMasters()
         self.config = config
         self.board = board
         self.debug_output = backends.debug
@@ -256,6 +258,9 @@ class BoardSlot:
         if self.pc.i440fx is None:
             raise ValueError(f"it sits on the PCI bus, which needs --machine {Chipset.I440FX}")
         return self.pc.i440fx.put(target, pin, place)
+
+    def bus_master(self) -> BusMaster:
+        return self.pc.bus_masters.port(self.name)
 
     def msi(self) -> Callable[[int, int], None]:
         return self.pc.signal

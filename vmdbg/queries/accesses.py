@@ -46,18 +46,20 @@ class AccessScan(RowScan):
 
 
 def access_row(timeline: Timeline, hit: WatchHit) -> AccessRow:
-    """The row of a hit whose instruction has just retired."""
+    """The row of a hit that has just been made."""
     engine = timeline.machine.engine
     size = min(hit.size, len(hit.old))
     return AccessRow(
         timeline.position,
-        hit.pc,
+        None if hit.device else hit.pc,
         hit.access,
         hit.linear,
         hit.physical,
         hit.old,
-        bytes(engine.ram[hit.physical : hit.physical + size]),
+        engine.read_physical(hit.physical, size),
         engine.read_register("cr3"),
+        hit.device,
+        hit.request,
     )
 
 

@@ -12,16 +12,18 @@ from vmdbg.units import Linear, Physical
 @dataclass(frozen=True, slots=True)
 class AccessRow:
     """Memory was read or written. `position` is after the instruction at `pc`, which did it; `old` and `new` are the
-    bytes it touched, before and after."""
+    bytes it touched, before and after. With `device` it was a device, for its `request`, and there is no `pc`."""
 
     position: Position
-    pc: Linear
+    pc: Linear | None
     access: Access
     linear: Linear
     physical: Physical
     old: bytes
     new: bytes
     cr3: int
+    device: str = ""
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ DECIMAL = frozenset(
 """Fields whose values nobody reads in hexadecimal."""
 HIDDEN = frozenset({"process", "value", "returned", "ticks"})
 """Fields of system calls that tables show only when they are asked for."""
+RARE = frozenset({"device", "request"})
+"""Fields that tables show only where something is in them."""
 
 
 def rows_document(view: View, rows: Sequence[Any], limit: int, *, durations: bool, as_csv: bool) -> Document:
@@ -33,7 +35,7 @@ def rows_document(view: View, rows: Sequence[Any], limit: int, *, durations: boo
         return document(*(text(line) for line in csv_lines(rows)), value=value)
     if not rows:
         return document(text("it never happened", Style.DIM), value=value)
-    names = shown_fields(rows[0], durations=durations)
+    names = shown_fields(rows[:limit], durations=durations)
     right = DECIMAL | {"position", "returned"}
     columns = [Column(name, name, name in right) for name in names]
     with elsewhen(view, view.debugger.timeline.end):
@@ -61,9 +63,9 @@ def _plain(value: Json) -> str:
     return "" if value is None else printable(str(value))
 
 
-def shown_fields(row: Any, *, durations: bool) -> list[str]:
-    """The fields that a table of such rows has."""
-    names = [name for name, _ in _fields(row)]
+def shown_fields(rows: Sequence[Any], *, durations: bool) -> list[str]:
+    """The fields that a table of these rows, one or more, has."""
+    names = [name for name, _ in _fields(rows[0]) if name not in RARE or any(getattr(row, name) for row in rows)]
     if "result" not in names:
         return names
     return [name for name in names if name not in HIDDEN or (durations and name == "ticks")]

@@ -22,10 +22,12 @@ from vmdbg.debugger.stops import (
     WatchpointStop,
 )
 from vmdbg.document.document import Document, Json, Style, Text, address, hexadecimal, joined, text
+from vmdbg.document.layout import printable
 from vmdbg.engine.exits import Access, TripleFault, WatchHit
 from vmdbg.session.oops_watch import is_oops_point, oops_here
 from vmdbg.session.syscall_watch import is_syscall_point, syscall_here
 from vmdbg.session.view import View
+from vmdbg.units import Physical
 
 MAX_SHOWN = 16
 ACCESS_WORDS = {Access.READ: "read", Access.WRITE: "written"}
@@ -151,18 +153,26 @@ def _watch_hit(view: View, point: Watchpoint, hit: WatchHit) -> Text:
         address(hit.linear),
         text(f" <{where}>" if where else "", Style.SYMBOL),
     ]
+    if hit.device:
+        parts += [" by ", writer_text(hit)]
     if hit.access is Access.WRITE:
-        new = _ram(view, hit.physical, len(hit.old))
+        new = _memory(view, hit.physical, len(hit.old))
         parts += [": ", _value(hit.old), text(" -> ", Style.DIM), _value(new)]
         if new == hit.old:
             parts.append(text(" (unchanged)", Style.DIM))
     else:
-        parts += [": ", _value(_ram(view, hit.physical, hit.size))]
+        parts += [": ", _value(_memory(view, hit.physical, hit.size))]
     return joined(parts)
 
 
-def _ram(view: View, physical: int, size: int) -> bytes:
-    return bytes(view.debugger.engine.ram[physical : physical + size])
+def writer_text(hit: WatchHit) -> Text:
+    """The device that made an access, and what for."""
+    request = f", {printable(hit.request)}" if hit.request else ""
+    return joined((text(hit.device, Style.SYMBOL), request))
+
+
+def _memory(view: View, physical: Physical, size: int) -> bytes:
+    return view.debugger.engine.read_physical(physical, size)
 
 
 def _value(data: bytes) -> Text:

@@ -60,5 +60,7 @@ class Passage:
         before = self._timeline.position
         outcome = self._timeline.advance(target, over_breakpoint=self._over)
         self._over = has_yet_to_run(outcome)
-        self.stuck = not self._over and not says_nothing(outcome) and self._timeline.position == before
+        # what devices touched at a boundary is told of once, after whatever else came there
+        repeats = not (self._over or says_nothing(outcome) or isinstance(outcome, WatchpointHit))
+        self.stuck = repeats and self._timeline.position == before
         return outcome

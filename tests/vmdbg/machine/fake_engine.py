@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import Structure
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmdbg.engine.exits import (
     BreakpointHit,
@@ -230,6 +230,14 @@ class FakeEngine:
         for page in range(address // PAGE, -(-(address + len(data)) // PAGE)):
             self._dirty[page] = 1
 
+    def read_physical(self, address: Physical, size: int) -> bytes:
+        return bytes(self._ram[address : address + size]).ljust(size, b"\xff")
+
+    def write_physical(self, address: Physical, data: bytes | memoryview) -> None:
+        in_ram = data[: max(0, len(self._ram) - address)]
+        if len(in_ram):
+            self.write_ram(address, in_ram)
+
     def add_rom(self, address: Physical, data: bytes | memoryview) -> None:
         self._roms[address] = memoryview(data).toreadonly()
 
@@ -271,6 +279,9 @@ class FakeEngine:
     def linear_pc(self) -> Linear:
         return Linear(self._registers["rip"])
 
+    def translate(self, address: Linear) -> Physical | None:
+        return Physical(address)
+
     def read_linear(self, address: Linear, size: int) -> bytes:
         return bytes(self._ram[address : address + size])
 
@@ -302,10 +313,11 @@ class FakeEngine:
         assert passes is None
 
     def set_breakpoints(self, breakpoints: Breakpoints) -> None:
-        self.stops = Stops(breakpoints=breakpoints)
+        self.stops = replace(self.stops, breakpoints=breakpoints)
 
     def set_watchpoints(self, watchpoints: Iterable[Watchpoint]) -> None:
-        assert not list(watchpoints)
+        """The made-up instructions access no memory: those of devices are the machine's to see."""
+        self.stops = replace(self.stops, watchpoints=tuple(watchpoints))
 
     def set_catches(self, catches: Catches) -> None:
         pass

@@ -14,7 +14,7 @@ from vmdbg.expressions.place import Aim
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
-from vmdbg.session.stop_report import place_text
+from vmdbg.session.stop_report import place_text, writer_text
 from vmdbg.timeline.outcomes import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
 
@@ -69,16 +69,19 @@ def last_write(session: Session, arguments: Arguments) -> Document:
 
 def _written(debugger: Debugger, hit: WatchHit) -> bytes:
     """What is there now that the instruction has retired, as much of it as is known of what was there before."""
-    return bytes(debugger.engine.ram[hit.physical : hit.physical + min(hit.size, len(hit.old))])
+    return debugger.engine.read_physical(hit.physical, min(hit.size, len(hit.old)))
 
 
 def _described(session: Session, found: tuple[WatchHit, bytes] | None) -> Document:
     debugger = session.debugger
-    rows = [
-        ("at tick", text(str(debugger.position))),
-        ("by", place_text(session, debugger.pc)),
-        ("instruction", text(str(instruction_at(debugger)))),
-    ]
+    rows = [("at tick", text(str(debugger.position)))]
+    if found is not None and found[0].device:
+        rows += [("by", writer_text(found[0])), ("after", place_text(session, debugger.pc))]
+    else:
+        rows += [
+            ("by", place_text(session, debugger.pc)),
+            ("instruction", text(str(instruction_at(debugger)))),
+        ]
     if found is not None:
         hit, new = found
         words = joined((text(f"{hit.size} bytes at {hit.linear:#x}: "), _value(new), ", ", _value(hit.old), " before"))

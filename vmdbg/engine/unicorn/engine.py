@@ -40,6 +40,7 @@ PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
 """Writing them empties the TLB, as it does when the guest writes them."""
 PLACE_REGISTERS = {"rip", "cs", "cs_base"}
 """Writing them takes the CPU elsewhere."""
+UNMAPPED = (1 << 64) - 1
 EXIT_BREAKPOINT = lib.EXIT_BREAKPOINT
 
 
@@ -229,6 +230,10 @@ class UnicornEngine:
     def linear_pc(self) -> Linear:
         return Linear(lib.vm_linear_pc(self._vm))
 
+    def translate(self, address: Linear) -> Physical | None:
+        physical = lib.vm_translate(self._vm, address)
+        return Physical(physical) if physical != UNMAPPED else None
+
     def read_linear(self, address: Linear, size: int) -> bytes:
         data = bytearray(size)
         read = lib.vm_read_linear(self._vm, address, ffi.from_buffer("uint8_t[]", data), size)
@@ -256,6 +261,21 @@ class UnicornEngine:
         if not 0 <= address <= self.ram_size - len(data):
             raise ValueError(f"{len(data)} bytes at physical {address:#x} do not lie in RAM (0-{self.ram_size - 1:#x})")
         lib.vm_write_physical(self._vm, address, ffi.from_buffer("uint8_t[]", data), len(data))
+
+    def read_physical(self, address: Physical, size: int) -> bytes:
+        if 0 <= address <= self.ram_size - size:
+            return bytes(self._ram[address : address + size])
+        data = bytearray(b"\xff" * size)
+        for base, memory in ((0, self._ram), *self._roms.items()):
+            start, stop = max(address, base), min(address + size, base + len(memory))
+            if start < stop:
+                data[start - address : stop - address] = memory[start - base : stop - base]
+        return bytes(data)
+
+    def write_physical(self, address: Physical, data: bytes | memoryview) -> None:
+        in_ram = memoryview(data)[: max(0, self.ram_size - address)]
+        if len(in_ram):
+            self.write_ram(address, in_ram)
 
     def add_rom(self, address: Physical, data: bytes | memoryview) -> None:
         if address & PAGE_MASK or len(data) & PAGE_MASK or address < self.ram_size:

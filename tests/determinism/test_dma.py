@@ -1,0 +1,151 @@
+"""The theorem where devices write memory: who watches, steps or comes back sees them and changes nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.determinism.debugging import Action, Watch, actions, debugged_to
+from tests.determinism.machines import digests_at, go_on, run_in_slices, run_to, running, step_often
+from tests.devices import copier
+from tests.devices.workbench import fitted_devices
+from tests.guests.build import assemble
+from vmdbg.boot.detect import boot_image
+from vmdbg.boot.image import BootOptions, InputFile
+from vmdbg.engine.exits import Access, LimitReached, WatchHit, WatchpointHit
+from vmdbg.engine.stops import Watchpoint
+from vmdbg.engine.unicorn import UnicornEngine
+from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.digest import Digest, digest
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.power_on import power_on
+from vmdbg.units import PAGE_SIZE, Physical
+
+MEMORY = 4 << 20
+ROUTINE, BUFFER, BUFFER_SIZE = 0x9000, 0x10000, 0x12000
+END = 16_000_000
+MARKS = [END * part // 4 for part in range(1, 5)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _copier() -> Iterator[None]:
+    with fitted_devices(copier.__name__):
+        yield
+
+
+def dma_machine() -> Machine:
+    machine = Machine(MachineConfig(memory=MEMORY, devices=("copier",)), UnicornEngine)
+    image = assemble((Path(__file__).parent / "dma.asm").read_text())
+    power_on(machine, boot_image(BootOptions(memory=MEMORY, kernel=InputFile("guest", memoryview(image)))))
+    return machine
+
+
+@pytest.fixture(scope="module")
+def expected(_copier: None) -> list[Digest]:
+    return digests_at(dma_machine, MARKS)
+
+
+def test_the_guest_is_busy_to_the_end(expected: list[Digest]) -> None:
+    with running(dma_machine) as machine:
+        assert run_to(machine, MARKS[2]) == expected[2]
+        assert machine.ending is None
+        run_to(machine, 2 * END)
+        assert machine.ending is not None
+
+
+def test_slices_and_steps_do_not_show(expected: list[Digest]) -> None:
+    rng = random.Random(3)
+    with running(dma_machine) as machine:
+        assert [run_in_slices(machine, t, lambda: rng.choice((1, 90, 7000, 90000))) for t in MARKS] == expected
+    with running(dma_machine) as machine:
+        assert [step_often(machine, tick, 20_000, 20, rng) for tick in MARKS] == expected
+
+
+@pytest.mark.parametrize("physical", [False, True])
+def test_watched_memory_changes_where_the_device_says_and_nothing_else_does(
+    physical: bool, expected: list[Digest]
+) -> None:
+    """Each hit of the device is checked against what was in memory at the stop before and what is there now."""
+    with running(dma_machine) as machine:
+        engine = machine.engine
+        engine.set_watchpoints([Watchpoint(7, BUFFER, BUFFER_SIZE, frozenset({Access.WRITE}), physical)])
+        shadow = bytearray(engine.ram)
+        devices = 0
+        while machine.clock < MARKS[0]:
+            outcome = go_on(machine, MARKS[0])
+            if isinstance(outcome, LimitReached):
+                break
+            assert isinstance(outcome, WatchpointHit)
+            for hit in outcome.hits:
+                assert shadow[hit.physical : hit.physical + len(hit.old)] == hit.old
+                assert hit.device in ("", "copier")
+                devices += bool(hit.device)
+                assert not hit.device or (hit.request.startswith("copy of") and hit.linear == hit.physical)
+            _follow(shadow, outcome.hits, engine.ram)
+        assert devices > 80
+        assert digest(machine) == expected[0]
+
+
+def _follow(shadow: bytearray, hits: tuple[WatchHit, ...], ram: memoryview) -> None:
+    for hit in hits:
+        touched = slice(hit.physical, hit.physical + hit.size)
+        shadow[touched] = ram[touched]
+    assert shadow[BUFFER : BUFFER + BUFFER_SIZE] == ram[BUFFER : BUFFER + BUFFER_SIZE]
+
+
+def test_reads_of_a_device_are_seen_as_reads(expected: list[Digest]) -> None:
+    with running(dma_machine) as machine:
+        machine.engine.set_watchpoints([Watchpoint(1, 0x7C00, 512, frozenset({Access.READ}), physical=True)])
+        seen = []
+        while isinstance(outcome := go_on(machine, MARKS[0]), WatchpointHit):
+            seen += [(hit.size, hit.device) for hit in outcome.hits if hit.device]
+        assert len(seen) > 80
+        assert set(seen) == {(8, "copier")}
+        assert digest(machine) == expected[0]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    script=actions(st.integers(0x7C00, 0x7DFF) | st.integers(ROUTINE, ROUTINE + 16), 0, END // 10),
+    watched=st.integers(BUFFER, BUFFER + BUFFER_SIZE),
+    size=st.sampled_from([1, 8, 4096, 70_000]),
+    physical=st.booleans(),
+)
+def test_no_debugger_script_shows(
+    script: list[Action], watched: int, size: int, physical: bool, expected: list[Digest]
+) -> None:
+    watch = Watch(watched, size, near_stack=False, physical=physical, accesses=frozenset(Access))
+    with running(dma_machine) as machine:
+        debugged_to(machine, MARKS[1], [watch, *script])
+        assert digest(machine) == expected[1]
+
+
+def test_dma_outside_of_deadlines_is_a_fault_of_the_device() -> None:
+    with running(dma_machine) as machine, pytest.raises(AssertionError, match="outside of deadlines"):
+        machine.pc.bus_masters.port("copier").read(0, 1)
+
+
+def test_what_is_no_memory_reads_as_ones_and_takes_nothing() -> None:
+    with running(dma_machine) as machine:
+        machine.engine.add_rom(Physical(0xFFFF_F000), bytes(range(256)) * 16)
+        port = machine.pc.bus_masters.port("copier")
+        before = bytes(machine.engine.ram)
+        machine.pc.bus_masters.in_deadline = True
+        for start in (MEMORY - 2, MEMORY, 0xFFFF_EFFE, 0xFFFF_FFFE, (1 << 40) - 1, (1 << 64) - 2, 1 << 64):
+            port.write(start, b"\xaa" * PAGE_SIZE)
+            read = port.read(start, PAGE_SIZE)
+            byte_at = [_byte(start + lane) for lane in range(PAGE_SIZE)]
+            assert list(read) == byte_at, hex(start)
+        assert machine.engine.ram[:-2] == before[:-2]
+        assert port.read(0, 0) == b""
+
+
+def _byte(address: int) -> int:
+    if address < MEMORY:
+        return 0xAA
+    return address & 0xFF if address in range(0xFFFF_F000, 1 << 32) else 0xFF

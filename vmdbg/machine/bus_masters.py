@@ -1,0 +1,111 @@
+"""Devices' own accesses to memory: made in deadlines, and seen by watchpoints as those of the CPU are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from vmdbg.engine.exits import Access, WatchHit
+from vmdbg.engine.inspection import Inspection
+from vmdbg.engine.memory import PhysicalMemory
+from vmdbg.engine.stop_control import StopControl
+from vmdbg.engine.stops import Watchpoint
+from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical
+
+MOST_PAGES = 1024
+"""Of a watchpoint on linear memory: where the page tables have the rest of it is not asked."""
+TOP = 1 << 64
+
+
+class MasteredEngine(PhysicalMemory, Inspection, StopControl, Protocol):
+    """What of an engine devices reach, and what is watched in it."""
+
+
+class BusMasters:
+    """All of a board's. `engine` is set before the first deadline.
+
+    `hits` are the accesses to what is watched since take_hits(); the machine takes them where it takes deadlines, all
+    of a boundary's together, so that whoever watches stands at an instant at which nobody who does not would differ.
+    """
+
+    def __init__(self) -> None:
+        self.engine: MasteredEngine | None = None
+        self.in_deadline = False
+        """Whether a deadline is being taken: memory is not to be reached at other times."""
+        self._hits: list[WatchHit] = []
+
+    def port(self, device: str) -> MasterPort:
+        """devices.seam.BusMaster for the device of that name."""
+        return MasterPort(self, device)
+
+    def take_hits(self) -> tuple[WatchHit, ...]:
+        """What was touched of what is watched since the last time."""
+        if not self._hits:
+            return ()
+        hits, self._hits = tuple(self._hits), []
+        return hits
+
+    def at_hand(self) -> MasteredEngine:
+        """Memory, in a deadline."""
+        assert self.engine is not None, "DMA before the machine is put together"
+        assert self.in_deadline, "DMA outside of deadlines: an access or an input schedules one, which does it"
+        return self.engine
+
+    def note(self, engine: MasteredEngine, access: Access, addresses: range, device: str, request: str) -> None:
+        """An access is about to be made."""
+        for watchpoint in engine.stops.watchpoints:
+            if access not in watchpoint.accesses:
+                continue
+            for linear, touched in _touched(engine, watchpoint, addresses):
+                start, size = Physical(touched.start), len(touched)
+                old = engine.read_physical(start, size)
+                self._hits.append(
+                    WatchHit(watchpoint.number, access, linear, start, size, old, device=device, request=request)
+                )
+
+
+def _touched(engine: Inspection, watchpoint: Watchpoint, addresses: range) -> Iterator[tuple[Linear, range]]:
+    """The parts of physical `addresses` that are watched, and where the watchpoint has them."""
+    watched = range(watchpoint.address, watchpoint.address + watchpoint.size)
+    if watchpoint.physical:
+        part = _common(watched, addresses)
+        if part:
+            yield Linear(part.start), part
+        return
+    first = watched.start & ~PAGE_MASK
+    for page in range(first, min(watched.stop, first + MOST_PAGES * PAGE_SIZE), PAGE_SIZE):
+        physical = engine.translate(Linear(page))
+        if physical is None:
+            continue
+        mine = _common(watched, range(page, page + PAGE_SIZE))
+        shift = physical - page
+        part = _common(range(mine.start + shift, mine.stop + shift), addresses)
+        if part:
+            yield Linear(part.start - shift), part
+
+
+def _common(a: range, b: range) -> range:
+    return range(max(a.start, b.start), min(a.stop, b.stop))
+
+
+@dataclass(frozen=True, slots=True)
+class MasterPort:
+    """devices.seam.BusMaster."""
+
+    masters: BusMasters
+    device: str
+
+    def read(self, address: int, size: int, request: str = "") -> bytes:
+        engine = self.masters.at_hand()
+        addresses = range(address, min(address + size, TOP))
+        if engine.stops.watchpoints:
+            self.masters.note(engine, Access.READ, addresses, self.device, request)
+        return engine.read_physical(Physical(address), len(addresses)).ljust(size, b"\xff")
+
+    def write(self, address: int, data: bytes, request: str = "") -> None:
+        engine = self.masters.at_hand()
+        addresses = range(address, min(address + len(data), TOP))
+        if engine.stops.watchpoints:
+            self.masters.note(engine, Access.WRITE, addresses, self.device, request)
+        engine.write_physical(Physical(address), data[: len(addresses)])
