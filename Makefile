@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-PACKAGES := acpica-tools apt-utils bpftool busybox-static clang cpio crash dwarves gdb grub-common grub-pc-bin nasm qemu-system-x86 qemu-utils tmux xorriso
+PACKAGES := acpica-tools apt-utils bpftool busybox-static clang cpio crash dwarves gdb grub-common grub-pc-bin nasm ovmf qemu-system-x86 qemu-utils seabios tmux xorriso
 
 NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engine/native/build.py
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile

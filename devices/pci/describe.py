@@ -64,7 +64,7 @@ def header_rows(function: ConfigSpace) -> Rows:
 
 
 def bar_rows(function: PciFunction) -> Rows:
-    rows = []
+    rows: Rows = []
     for offset, bar, value, start in function.bar_positions():
         title = "ROM" if bar.space is Space.ROM else f"BAR {(offset - cs.BASE_ADDRESS) // 4}"
         address = value & bar.address_mask
@@ -77,9 +77,10 @@ def bar_rows(function: PciFunction) -> Rows:
     return rows
 
 
-def function_rows(function: PciFunction) -> Rows:
+def function_rows(function: ConfigSpace) -> Rows:
     """All of it."""
-    return [*header_rows(function), *bar_rows(function), *capability_rows(function)]
+    bars = bar_rows(function) if isinstance(function, PciFunction) else []
+    return [*header_rows(function), *bars, *capability_rows(function)]
 
 
 def _flags(bits: Command | Status) -> str:

@@ -46,13 +46,15 @@ class PciHost:
     def __init__(self, reset: Line) -> None:
         self._reset = reset
         self._functions: dict[int, ConfigSpace] = {}
+        self._names: dict[int, str] = {}
         self._state = PciHostState()
 
-    def add(self, place: Place, target: ConfigSpace) -> None:
-        """Put a function on bus 0. Raises ValueError if the place is taken."""
+    def add(self, place: Place, target: ConfigSpace, name: str) -> None:
+        """Put a function of the device `name` on bus 0. Raises ValueError if the place is taken."""
         if place.number in self._functions:
             raise ValueError(f"PCI device {place} is taken")
         self._functions[place.number] = target
+        self._names[place.number] = name
 
     def free_device(self, first: int) -> Place:
         """The lowest device number from `first` on that no function has. Raises ValueError if there is none."""
@@ -66,6 +68,11 @@ class PciHost:
     def functions(self) -> Mapping[int, ConfigSpace]:
         """By device << 3 | function."""
         return self._functions
+
+    def placed(self) -> list[tuple[Place, str, ConfigSpace]]:
+        """Each function with its place and the name of its device, by rising place."""
+        numbers = sorted(self._functions)
+        return [(Place(n >> 3, n & 7), self._names[n], self._functions[n]) for n in numbers]
 
     def read(self, offset: int, size: int, now: int) -> int:
         if offset >= CONFIG_DATA:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -32,6 +32,7 @@ FIRST_UPDATE_NS = 500_000_000
 NMI_DISABLE = 0x80
 EVENTS = {"periodic": C_PF, "alarm": C_AF, "update": C_UF}
 KIB, MIB = 1 << 10, 1 << 20
+BOOT_FLOPPY, BOOT_DISK, BOOT_CDROM, BOOT_NETWORK = 1, 2, 3, 4
 B_NAMES = {
     B_SET: "SET",
     B_PIE: "PIE",
@@ -123,6 +124,15 @@ class Rtc:
         checksum = sum(self._state.cmos[0x10:0x2E])
         self._poke(0x2E, checksum >> 8 & 0xFF)
         self._poke(0x2F, checksum & 0xFF)
+
+    def set_boot_order(self, kinds: Sequence[int]) -> None:
+        """Which kinds of device firmware tries, best first: BOOT_FLOPPY and the like, at most three of them.
+
+        As QEMU and Bochs have it: two nibbles at 3Dh, the third in the upper one at 38h.
+        """
+        first, second, third = (*kinds, 0, 0, 0)[:3]
+        self._poke(0x3D, second << 4 | first)
+        self._poke(0x38, third << 4)
 
     @property
     def nmi_disabled(self) -> bool:

@@ -21,13 +21,15 @@ from tests.determinism.machines import (
     step_often,
 )
 from tests.guests.build import sample_kernel
+from tests.vmdbg.boot.seabios import seabios_machine
 from vmdbg.machine.digest import Digest, digest
 
-SAMPLE_END, PRESSURE_END, BIOS_END = 321_400_000, 7_130_000, 60_000_000
+SAMPLE_END, PRESSURE_END, BIOS_END, SEABIOS_END = 321_400_000, 7_130_000, 60_000_000, 16_000_000
 GUESTS = [
     pytest.param(sample_machine, SAMPLE_END, id="sample"),
     pytest.param(pressure_machine, PRESSURE_END, id="pressure"),
     pytest.param(bios_machine, BIOS_END, id="bios"),
+    pytest.param(seabios_machine, SEABIOS_END, id="seabios"),
 ]
 HIGH_HALF = 0xFFFFFFFF80000000
 
@@ -63,7 +65,7 @@ def test_slices_of_any_size_do_not_show(make: Make, end: int, expected: Callable
 
 @pytest.mark.parametrize(
     ("make", "end", "every"),
-    [(*guest.values, every) for guest, every in zip(GUESTS, (100_000, 2_000, 15_000), strict=True)],
+    [(*guest.values, every) for guest, every in zip(GUESTS, (100_000, 2_000, 15_000, 15_000), strict=True)],
 )
 def test_thousands_of_single_steps_do_not_show(
     make: Make, end: int, every: int, expected: Callable[[Make, int], list[Digest]]

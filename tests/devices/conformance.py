@@ -15,6 +15,7 @@ from devices.board.acpi_pm import PM_PORTS, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
 from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
+from devices.board.fw_cfg import FwCfg, contents, fixed, number
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
 from devices.board.smbus import SMBUS_SIZE, Smbus
@@ -267,6 +268,13 @@ def _power_management(scheduler: Scheduler) -> Subject:
     return Subject(PowerManagement(slot, Smbus(), Smbus()), slot.windows[:1])
 
 
+def _fw_cfg(scheduler: Scheduler) -> Subject:
+    items = contents({5: number(1, 2)}, {"etc/a": fixed(bytes(range(256)))})
+    slot = BenchSlot(FwCfg.name, scheduler)
+    device = FwCfg(items, slot.timer(), slot.bus_master())
+    return Subject(device, [Window(device, 2), Window(device.dma, 8)])
+
+
 def _pic(scheduler: Scheduler) -> Subject:
     intr = RecordingLine()
     pic = Pic(intr)
@@ -329,6 +337,7 @@ DEVICES.update(
         "acpi-pm": _acpi_pm,
         "a20": _wired_or,
         "host-bridge": _host_bridge,
+        "fw-cfg": _fw_cfg,
         "isa-bridge": _isa_bridge,
         "power-management": _power_management,
         "smbus": _one(Smbus, SMBUS_SIZE),

@@ -7,12 +7,12 @@ Source: ACPI specification 6.5, 5.2. The tables are of revisions that every kern
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devices.board import acpi_pm, apm
 from devices.board.isa import CHIPS, IsaChip
 from devices.pci.host import CONFIG_PORTS, RESET_CONTROL, RESET_CPU, SYSTEM_RESET
-from vmdbg.boot.dsdt import definition_block
+from vmdbg.boot.dsdt import PCI_WINDOW_FIRST, definition_block
 from vmdbg.boot.image import Segment
 from vmdbg.units import Physical
 
@@ -21,6 +21,8 @@ LOCAL_APIC = 0xFEE0_0000
 IO_APIC = 0xFEC0_0000
 IO_APIC_ID = 1
 CENTURY_REGISTER = 0x32
+CHECKSUM_OFFSET = 9
+"""In the header of every table."""
 ALIGNMENT = 64
 """What the FACS needs; the others are content with less."""
 
@@ -47,10 +49,45 @@ _LINT1 = 1
 class AcpiConfig:
     """What of the machine the tables depend on. Without `apic` there is no MADT: the kernel uses the 8259A
     pair.
+
+    `pci_window` is where memory on the PCI bus begins; `pci_links` says that functions on it have interrupts.
     """
 
     chips: tuple[IsaChip, ...] = CHIPS
     apic: bool = True
+    pm_base: int = acpi_pm.PM_PORTS.start
+    pci_window: int = PCI_WINDOW_FIRST
+    pci_links: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """`size` bytes at `offset` that hold an address in the same blob."""
+
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """The byte at `offset` that makes the sum of `length` bytes from `start` zero."""
+
+    offset: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Bytes for `base`, with pointers and checksums filled in; and where those are, for who puts it elsewhere."""
+
+    base: int
+    data: bytes
+    pointers: tuple[Pointer, ...]
+    checksums: tuple[Checksum, ...]
+    rsdt: int
+    """Address of the RSDT; `xsdt` of the XSDT."""
+    xsdt: int
 
 
 def acpi_segment(config: AcpiConfig, base: Physical = DEFAULT_BASE) -> Segment:
@@ -60,20 +97,45 @@ def acpi_segment(config: AcpiConfig, base: Physical = DEFAULT_BASE) -> Segment:
     """
     if base % ALIGNMENT:
         raise ValueError(f"the ACPI tables must start at a multiple of {ALIGNMENT}, not at {base:#x}")
-    image = _Image(base, reserve=_RSDP_SIZE)
+    tables = acpi_tables(config, base, reserve=RSDP_SIZE)
+    return Segment(base, rsdp(tables) + tables.data[RSDP_SIZE:], "ACPI tables")
+
+
+def acpi_tables(config: AcpiConfig, base: int, reserve: int = 0) -> Tables:
+    """All tables but the root pointer, behind `reserve` bytes."""
+    image = _Image(base, reserve)
     facs = image.add(_facs())
-    dsdt = image.add(_table(b"DSDT", 2, definition_block(config.chips)))
-    tables = [image.add(_fadt(facs, dsdt))]
+    dsdt = image.add(
+        _table(b"DSDT", 2, definition_block(_moved(config), config.pci_window, pci_links=config.pci_links)), table=True
+    )
+    tables = [image.add(_fadt(config.pm_base, facs, dsdt), _FADT_POINTERS, table=True)]
     if config.apic:
-        tables.append(image.add(_madt()))
-    rsdt = image.add(_table(b"RSDT", 1, struct.pack(f"<{len(tables)}I", *tables)))
-    xsdt = image.add(_table(b"XSDT", 1, struct.pack(f"<{len(tables)}Q", *tables)))
-    return Segment(base, _rsdp(rsdt, xsdt) + image.data[_RSDP_SIZE:], "ACPI tables")
+        tables.append(image.add(_madt(config.pci_links), table=True))
+    entries = (
+        range(_HEADER.size, _HEADER.size + 4 * len(tables), 4),
+        range(_HEADER.size, _HEADER.size + 8 * len(tables), 8),
+    )
+    addresses = [
+        image.add(
+            _table(signature, 1, struct.pack(f"<{len(tables)}{code}", *tables)),
+            tuple(Pointer(at, size) for at in offsets),
+            table=True,
+        )
+        for signature, code, size, offsets in ((b"RSDT", "I", 4, entries[0]), (b"XSDT", "Q", 8, entries[1]))
+    ]
+    return Tables(base, image.data, tuple(image.pointers), tuple(image.checksums), *addresses)
 
 
 def checksum(data: bytes | bytearray) -> int:
     """The byte that makes the sum of `data` and itself zero modulo 256."""
     return -sum(data) & 0xFF
+
+
+def _moved(config: AcpiConfig) -> list[IsaChip]:
+    """The chips, with the PM registers where the machine has them."""
+    there = range(config.pm_base, config.pm_base + acpi_pm.PM_SIZE)
+    moved = {acpi_pm.PM_PORTS: there}
+    return [replace(chip, ports=tuple(moved.get(ports, ports) for ports in chip.ports)) for chip in config.chips]
 
 
 class _Image:
@@ -82,32 +144,40 @@ class _Image:
     def __init__(self, base: int, reserve: int) -> None:
         self._base = base
         self.data = bytes(reserve)
+        self.pointers: list[Pointer] = []
+        self.checksums: list[Checksum] = []
 
-    def add(self, table: bytes) -> int:
-        """Append a table; its physical address."""
+    def add(self, data: bytes, pointers: tuple[Pointer, ...] = (), *, table: bool = False) -> int:
+        """Append a structure; its physical address. `pointers` count from its start; a `table` has a checksum."""
         self.data += bytes(-len(self.data) % ALIGNMENT)
-        address = self._base + len(self.data)
-        self.data += table
-        return address
+        offset = len(self.data)
+        self.pointers += [Pointer(offset + one.offset, one.size) for one in pointers]
+        if table:
+            self.checksums.append(Checksum(offset + CHECKSUM_OFFSET, offset, len(data)))
+        self.data += data
+        return self._base + offset
 
 
 def _table(signature: bytes, revision: int, body: bytes) -> bytes:
     length = _HEADER.size + len(body)
     header = _HEADER.pack(signature, length, revision, 0, _OEM, _OEM_TABLE, 1, _CREATOR, 1)
     table = bytearray(header + body)
-    table[9] = checksum(table)
+    table[CHECKSUM_OFFSET] = checksum(table)
     return bytes(table)
 
 
-_RSDP_SIZE = 36
+RSDP_SIZE = 36
+RSDP_POINTERS = (Pointer(16, 4), Pointer(24, 8))
+RSDP_CHECKSUMS = (Checksum(8, 0, 20), Checksum(32, 0, RSDP_SIZE))
+"""The first covers what ACPI 1.0 has, the second all (5.2.5.3)."""
 
 
-def _rsdp(rsdt: int, xsdt: int) -> bytes:
-    """Revision 2; the first checksum covers the 20 bytes of ACPI 1.0, the second all (5.2.5.3)."""
-    rsdp = bytearray(struct.pack("<8sB6sBIIQB3x", b"RSD PTR ", 0, _OEM, 2, rsdt, _RSDP_SIZE, xsdt, 0))
-    rsdp[8] = checksum(rsdp[:20])
-    rsdp[32] = checksum(rsdp)
-    return bytes(rsdp)
+def rsdp(tables: Tables) -> bytes:
+    """The root pointer, of revision 2."""
+    data = bytearray(struct.pack("<8sB6sBIIQB3x", b"RSD PTR ", 0, _OEM, 2, tables.rsdt, RSDP_SIZE, tables.xsdt, 0))
+    for one in RSDP_CHECKSUMS:
+        data[one.offset] = checksum(data[one.start : one.start + one.length])
+    return bytes(data)
 
 
 def _facs() -> bytes:
@@ -124,9 +194,12 @@ def _gas(port: int, size: int) -> bytes:
     return struct.pack("<BBBBQ", 1, 8 * size, 0, access, port)
 
 
-def _fadt(facs: int, dsdt: int) -> bytes:
+_FADT_POINTERS = (Pointer(36, 4), Pointer(40, 4), Pointer(140, 8))
+"""FIRMWARE_CTRL, DSDT and X_DSDT."""
+
+
+def _fadt(pm: int, facs: int, dsdt: int) -> bytes:
     """Fixed ACPI description table, revision 3 (5.2.9)."""
-    pm = acpi_pm.PM_PORTS.start
     event, control = pm + acpi_pm.PM1_STATUS, pm + acpi_pm.PM1_CONTROL
     timer, gpe0 = pm + acpi_pm.PM_TIMER, pm + acpi_pm.GPE0_STATUS
     flags = _WBINVD | _PROC_C1 | _SLP_BUTTON_ABSENT | _FIX_RTC_ABSENT | _RESET_REG_SUP
@@ -154,14 +227,19 @@ def _fadt(facs: int, dsdt: int) -> bytes:
     return _table(b"FACP", 3, body)
 
 
-def _madt() -> bytes:
+_PCI_LEVEL_IRQS = (5, 10, 11)
+"""The lines that PCI interrupts are led to, or were on machines of this kind."""
+
+
+def _madt(pci_links: bool) -> bytes:
     """Multiple APIC description table: one processor, one IO-APIC, both 8259A too (5.2.12)."""
+    levels = sorted({acpi_pm.SCI_IRQ, *(_PCI_LEVEL_IRQS if pci_links else ())})
     entries = b"".join(
         (
             struct.pack("<BBBBI", 0, 8, 0, 0, 1),
             struct.pack("<BBBBII", 1, 12, IO_APIC_ID, 0, IO_APIC, 0),
             _override(source=0, gsi=2, flags=0),
-            _override(source=acpi_pm.SCI_IRQ, gsi=acpi_pm.SCI_IRQ, flags=_LEVEL_ACTIVE_HIGH),
+            *(_override(source=irq, gsi=irq, flags=_LEVEL_ACTIVE_HIGH) for irq in levels),
             struct.pack("<BBBHB", 4, 6, 0xFF, 0, _LINT1),
         )
     )

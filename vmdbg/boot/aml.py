@@ -20,6 +20,11 @@ END_TAG = b"\x79\x00"
 """Checksum 0: not checked (6.4.2.9)."""
 
 
+def reference(path: str) -> bytes:
+    """Another object, by its name, as an element of a package."""
+    return name_seg(path)
+
+
 def name_seg(name: str) -> bytes:
     """A name of up to four characters, with a root prefix if it has one. Raises ValueError if it is no
     NameSeg.
@@ -75,6 +80,15 @@ def device(path: str, *objects: bytes) -> bytes:
     return _sized(_DEVICE, name_seg(path) + b"".join(objects))
 
 
+_METHOD = b"\x14"
+_SERIALIZED = 0x08
+
+
+def method(path: str, arguments: int, *statements: bytes) -> bytes:
+    """A serialized control method; without statements it does nothing."""
+    return _sized(_METHOD, name_seg(path) + bytes([arguments | _SERIALIZED]) + b"".join(statements))
+
+
 def package(*elements: bytes) -> bytes:
     return _sized(_PACKAGE, bytes([len(elements)]) + b"".join(elements))
 
@@ -96,6 +110,12 @@ def io_ports(base: int, length: int) -> bytes:
 def irq(number: int) -> bytes:
     """An ISA interrupt: edge-triggered, active high, exclusive (6.4.2.1)."""
     return struct.pack("<BH", 0x22, 1 << number)
+
+
+def level_interrupt(number: int) -> bytes:
+    """An extended interrupt: level-triggered, active high, shared (6.4.3.6)."""
+    consumer_shared = 0x09
+    return struct.pack("<BHBBI", 0x89, 6, consumer_shared, 1, number)
 
 
 def dma_channel(number: int) -> bytes:

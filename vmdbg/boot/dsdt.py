@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from devices.board.acpi_pm import SLP_TYP_S5
+from devices.board.acpi_pm import SCI_IRQ, SLP_TYP_S5
 from devices.board.isa import IsaChip
+from devices.pci.config_space import BUS_DEVICES, Pin, Place
 from devices.pci.host import CONFIG_PORTS
+from devices.pci.piix3 import PCI_IRQS, pirq_of
+from devices.pci.piix4_pm import POWER_MANAGEMENT
 from vmdbg.boot.aml import (
     bus_numbers,
     device,
@@ -16,9 +19,12 @@ from vmdbg.boot.aml import (
     io_ports,
     io_window,
     irq,
+    level_interrupt,
     memory_window,
+    method,
     name,
     package,
+    reference,
     resource_template,
     scope,
 )
@@ -26,12 +32,45 @@ from vmdbg.boot.aml import (
 PCI_WINDOW_FIRST = 0xC000_0000
 PCI_WINDOW_LAST = 0xFEBF_FFFF
 """Up to the IO-APIC; RAM ends below."""
+SCI_LINK = "LNKS"
+LINKS = {f"LNK{letter}": irq for letter, irq in zip("ABCD", PCI_IRQS, strict=True)} | {SCI_LINK: SCI_IRQ}
 
 
-def definition_block(chips: Iterable[IsaChip]) -> bytes:
-    """The DSDT's AML, without the table header."""
+def definition_block(chips: Iterable[IsaChip], pci_window: int = PCI_WINDOW_FIRST, *, pci_links: bool = False) -> bytes:
+    """The DSDT's AML, without the table header.
+
+    `pci_window` is where memory that the bridge passes on begins. `pci_links` has the interrupts of functions in it, as
+    firmware for the PIIX leads them.
+    """
     s5 = package(integer(SLP_TYP_S5), integer(0), integer(0), integer(0))
-    return name("\\_S5", s5) + scope("\\_SB", _pci_root(), *map(_isa, chips))
+    links = [_link(name, irq, uid) for uid, (name, irq) in enumerate(LINKS.items())] if pci_links else []
+    root = _pci_root(pci_window, _routing() if pci_links else b"")
+    return name("\\_S5", s5) + scope("\\_SB", root, *links, *map(_isa, chips))
+
+
+def _link(path: str, number: int, uid: int) -> bytes:
+    """A PCI interrupt line that stays where firmware has led it."""
+    lines = resource_template(level_interrupt(number))
+    return device(
+        path,
+        name("_HID", eisa_id("PNP0C0F")),
+        name("_UID", integer(uid)),
+        name("_PRS", lines),
+        name("_CRS", lines),
+        method("_SRS", 1),
+        method("_DIS", 0),
+    )
+
+
+def _routing() -> bytes:
+    """_PRT: each pin of each device, and its link (ACPI 6.2.13)."""
+    entries = []
+    for number in range(1, BUS_DEVICES):
+        for pin in (Pin.INTA, Pin.INTB, Pin.INTC, Pin.INTD):
+            sci = (number, pin) == (POWER_MANAGEMENT.device, Pin.INTA)
+            link = SCI_LINK if sci else f"LNK{'ABCD'[pirq_of(Place(number), pin)]}"
+            entries.append(package(integer(number << 16 | 0xFFFF), integer(pin - 1), reference(link), integer(0)))
+    return name("_PRT", package(*entries))
 
 
 def _ports(ports: range) -> bytes:
@@ -50,9 +89,10 @@ def _isa(chip: IsaChip) -> bytes:
     return device(chip.acpi, *names, name("_CRS", resource_template(*resources)))
 
 
-def _pci_root() -> bytes:
+def _pci_root(window: int, routing: bytes) -> bytes:
     return device(
         "PCI0",
+        routing,
         name("_HID", eisa_id("PNP0A03")),
         name("_UID", integer(0)),
         name("_BBN", integer(0)),
@@ -64,7 +104,7 @@ def _pci_root() -> bytes:
                 io_window(0, CONFIG_PORTS.start - 1),
                 io_window(CONFIG_PORTS.stop, 0xFFFF),
                 memory_window(0xA_0000, 0xB_FFFF),
-                memory_window(PCI_WINDOW_FIRST, PCI_WINDOW_LAST),
+                memory_window(window, PCI_WINDOW_LAST),
             ),
         ),
     )

@@ -6,12 +6,12 @@ import argparse
 
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.gdb_options import add_gdb_options
-from vmdbg.cli.values import memory_size, number, searched_text, start_date, tick, typed_text
+from vmdbg.cli.values import boot_order, memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.errors import UserError
 from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.host.start import GuestFiles
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
-from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, Chipset, MachineConfig
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig
 from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
 
 DEFAULT_CHECKPOINT_MEMORY = 512 << 20
@@ -42,6 +42,8 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--append", metavar="TEXT", default="", help="add to the default kernel command line")
     group.add_argument("--command-line", metavar="TEXT", help="replace the default kernel command line")
     group.add_argument("--bios", metavar="FILE", help="run firmware from the reset vector")
+    order = "what firmware tries, as cdrom,disk (disk,floppy,cdrom); with `menu`, which it asks for a key to show"
+    group.add_argument("--boot", type=boot_order, default=BootOrder(), metavar="ORDER", help=order)
     group.add_argument(
         "--via-decompressor", action="store_true", help="let a Linux kernel unpack (and randomise) itself"
     )
@@ -191,4 +193,6 @@ def scripted_lines(options: argparse.Namespace) -> tuple[str, ...]:
 def machine_config(options: argparse.Namespace) -> MachineConfig:
     devices = tuple(options.device)
     chipset = chipset_for(options.machine, devices, firmware=options.bios is not None)
-    return MachineConfig(options.memory, options.cpu, not options.no_apic, options.start, devices, chipset)
+    return MachineConfig(
+        options.memory, options.cpu, not options.no_apic, options.start, devices, chipset, options.boot
+    )

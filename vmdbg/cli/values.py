@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from vmdbg.errors import UserError
+from vmdbg.machine.config import BootOrder, parse_boot_order
 from vmdbg.units import scaled_ticks
 
 _SIZE = re.compile(r"(\d+)([KMG])(?:iB|B)?", re.IGNORECASE)
@@ -67,6 +68,13 @@ def searched_text(text: str) -> bytes:
     if not text:
         raise UserError("--until needs a text to look for")
     return typed_text(text)
+
+
+def boot_order(text: str) -> BootOrder:
+    try:
+        return parse_boot_order(text)
+    except ValueError as error:
+        raise UserError(f"--boot: {error}") from None
 
 
 def start_date(text: str) -> int:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.detect import boot_image
+from vmdbg.boot.firmware_config import pci_window
 from vmdbg.boot.image import BootOptions, CpuMode, InputFile, Protocol
 from vmdbg.boot.source import read_input
 from vmdbg.errors import EngineError, UserError
 from vmdbg.host.sample import sample_kernel
-from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.config import Chipset, MachineConfig
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.power_on import power_on
@@ -78,8 +79,14 @@ def _kernel(files: GuestFiles) -> InputFile | None:
             return sample_kernel() if files.bios is None else None
 
 
+def _acpi(config: MachineConfig) -> AcpiConfig:
+    if config.chipset is Chipset.PLAIN:
+        return AcpiConfig(apic=config.apic)
+    return AcpiConfig(apic=config.apic, pci_window=pci_window(config.memory), pci_links=True)
+
+
 def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
-    acpi = acpi_segment(AcpiConfig(apic=config.apic)) if files.bios is None else None
+    acpi = acpi_segment(_acpi(config)) if files.bios is None else None
     kernel = _kernel(files)
     bios = read_input(files.bios, "BIOS") if files.bios is not None else None
     return BootOptions(

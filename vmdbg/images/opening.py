@@ -26,9 +26,7 @@ class Format(enum.Enum):
     QCOW2 = "qcow2"
 
 
-def open_image(
-    path: str, form: Format | None = None, *, writable: bool = False, backing: Sequence[str] = ()
-) -> Image:
+def open_image(path: str, form: Format | None = None, *, writable: bool = False, backing: Sequence[str] = ()) -> Image:
     """The image of a disk or floppy; without `form`, as its first bytes say.
 
     `backing` are the files behind it, one after the other, that the user named: no other is opened, whatever the
@@ -117,4 +115,3 @@ def _closing_unless_whole(file: HostFile) -> Iterator[None]:
     except BaseException:
         file.close()
         raise
-

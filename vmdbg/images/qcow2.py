@@ -136,7 +136,7 @@ class Qcow2Image:
         return data + bytes(length - there)
 
     def _unpack(self, entry: int, cluster: int) -> bytes:
-        """"Compressed Clusters Descriptor": the offset, then how many sectors of 512 bytes follow the first."""
+        """ "Compressed Clusters Descriptor": the offset, then how many sectors of 512 bytes follow the first."""
         bits = 62 - (self._header.cluster_bits - 8)
         offset, sectors = entry & (1 << bits) - 1, (entry & _COMPRESSED - 1) >> bits
         end = min((offset // SECTOR + sectors + 1) * SECTOR, self._file.size)

@@ -18,6 +18,23 @@ class Chipset(enum.StrEnum):
     I440FX = "i440fx"
 
 
+class BootKind(enum.StrEnum):
+    """What firmware may look for a system on."""
+
+    DISK = "disk"
+    FLOPPY = "floppy"
+    CDROM = "cdrom"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True)
+class BootOrder:
+    """What firmware is to try, best first, and whether it asks with a menu before."""
+
+    kinds: tuple[BootKind, ...] = (BootKind.DISK, BootKind.FLOPPY, BootKind.CDROM)
+    menu: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class MachineConfig:
     """`memory` in bytes; `cpu` a model of vmdbg.x86.cpuid; `start` what the RTC shows at tick 0, in seconds since 1970.
@@ -32,3 +49,17 @@ class MachineConfig:
     devices: tuple[str, ...] = ()
     """Those added to the board's own, each as devices.fitting.parse_choice() takes it."""
     chipset: Chipset = Chipset.PLAIN
+    boot: BootOrder = BootOrder()
+
+
+MENU = "menu"
+
+
+def parse_boot_order(text: str) -> BootOrder:
+    """`disk,cdrom`, `menu`, or both. Raises ValueError in words."""
+    words = text.split(",")
+    kinds = [word for word in words if word != MENU]
+    if not set(kinds) <= set(BootKind) or len(set(words)) != len(words):
+        raise ValueError(f"{text!r} is no boot order: some of {', '.join([*BootKind, MENU])}, each once, with commas")
+    menu = MENU in words
+    return BootOrder(tuple(map(BootKind, kinds)), menu) if kinds else BootOrder(menu=menu)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from devices.board.acpi_pm import AcpiPm
+from devices.board.fw_cfg import DMA_PORTS, SELECTOR_PORTS, FwCfg
 from devices.board.smbus import Smbus
 from devices.fitting import Slot
 from devices.pci.config_space import ConfigSpace, Pin, Place
@@ -12,8 +14,12 @@ from devices.pci.host import PciHost
 from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge, pirq_of
 from devices.pci.piix4_pm import PowerManagement
 from devices.seam import Device, Line
+from devices.timers.rtc import BOOT_CDROM, BOOT_DISK, BOOT_FLOPPY, BOOT_NETWORK
 from devices.wiring.irq import FanOut
 from devices.wiring.wired_or import WiredOr
+from vmdbg.boot.firmware_config import FirmwareConfig, firmware_items
+from vmdbg.machine.config import BootKind, BootOrder, MachineConfig
+from vmdbg.x86.cpuid import build_table, find_model
 
 FIRST_FREE_DEVICE = 3
 """What has no place of its own begins here: 0 is the host bridge, 1 the PIIX, 2 a display."""
@@ -24,11 +30,33 @@ _Fitted = TypeVar("_Fitted", bound=Device)
 class Carrier(Protocol):
     """The board under it."""
 
+    @property
+    def config(self) -> MachineConfig: ...
+
     def add(self, device: _Fitted) -> _Fitted: ...
 
     def irq(self, number: int) -> Line: ...
 
     def slot(self, name: str) -> Slot: ...
+
+
+_FLAGS = {
+    BootKind.DISK: BOOT_DISK,
+    BootKind.FLOPPY: BOOT_FLOPPY,
+    BootKind.CDROM: BOOT_CDROM,
+    BootKind.NETWORK: BOOT_NETWORK,
+}
+
+
+def boot_flags(order: BootOrder) -> list[int]:
+    """As CMOS has them."""
+    return [_FLAGS[kind] for kind in order.kinds]
+
+
+def firmware_config(config: MachineConfig, pm_base: Callable[[], int]) -> FirmwareConfig:
+    """What firmware is told of a machine."""
+    signature, _, _, features = build_table(find_model(config.cpu), apic=config.apic).cpuid(1)
+    return FirmwareConfig(config.memory, config.apic, signature, features, pm_base, menu=config.boot.menu)
 
 
 class I440fx:
@@ -52,11 +80,19 @@ class I440fx:
             self._pirqs.append(carrier.add(line))
         slot = carrier.slot(PowerManagement.name)
         self.power_management = carrier.add(PowerManagement(slot, acpi_pm, carrier.add(Smbus())))
+        self._fit_fw_cfg(carrier)
 
-    def put(self, target: ConfigSpace, pin: Pin, place: Place | None) -> Line:
-        """Slot.pci_function()."""
+    def _fit_fw_cfg(self, carrier: Carrier) -> None:
+        slot = carrier.slot(FwCfg.name)
+        items = firmware_items(firmware_config(carrier.config, lambda: self.power_management.pm_base))
+        fw_cfg = carrier.add(FwCfg(items, slot.timer(), slot.bus_master()))
+        slot.claim_ports(SELECTOR_PORTS, fw_cfg, wide=True)
+        slot.claim_ports(DMA_PORTS, fw_cfg.dma, wide=True)
+
+    def put(self, name: str, target: ConfigSpace, pin: Pin, place: Place | None) -> Line:
+        """Slot.pci_function() for the device `name`."""
         place = place if place is not None else self._pci.free_device(FIRST_FREE_DEVICE)
-        self._pci.add(place, target)
+        self._pci.add(place, target, name)
         if pin is Pin.NONE:
             return FanOut()
         return self._pirqs[pirq_of(place, pin)].input()

@@ -41,7 +41,7 @@ from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
 from vmdbg.machine.bus_masters import BusMasters
 from vmdbg.machine.config import Chipset, MachineConfig
-from vmdbg.machine.i440fx import I440fx
+from vmdbg.machine.i440fx import I440fx, boot_flags
 
 LAPIC_BASE = 0xFEE00000
 IOAPIC_BASE = 0xFEC00000
@@ -149,6 +149,8 @@ class Pc:
         port61 = self.add(Port61(pit))
         rtc = self.add(Rtc(self.timer(Rtc.name), self.irq(RTC_IRQ), config.start))
         rtc.set_memory_size(config.memory)
+        if config.chipset is Chipset.I440FX:
+            rtc.set_boot_order(boot_flags(config.boot))
         self._claim(pit, isa.PIT.ports[0], pit)
         self._claim(port61, isa.SPEAKER.ports[0], port61)
         self._claim(rtc, isa.RTC.ports[0], rtc)
@@ -160,7 +162,7 @@ class Pc:
         acpi_pm = self.add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
         apm = self.add(Apm(acpi_pm.set_acpi_mode))
         self.pci = pci = self.add(PciHost(pins.reset))
-        pci.add(HOST_BRIDGE, self.add(HostBridge()))
+        pci.add(HOST_BRIDGE, self.add(HostBridge()), HostBridge.name)
         if self.config.chipset is Chipset.I440FX:
             self.i440fx = I440fx(pci)
             self.i440fx.fit(self, acpi_pm)
@@ -257,7 +259,7 @@ class BoardSlot:
     def pci_function(self, target: ConfigSpace, pin: PciPin, place: Place | None = None) -> Line:
         if self.pc.i440fx is None:
             raise ValueError(f"it sits on the PCI bus, which needs --machine {Chipset.I440FX}")
-        return self.pc.i440fx.put(target, pin, place)
+        return self.pc.i440fx.put(self.name, target, pin, place)
 
     def bus_master(self) -> BusMaster:
         return self.pc.bus_masters.port(self.name)

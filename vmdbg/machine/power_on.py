@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmdbg.boot.image import BootImage, CpuStart, Protocol, SegmentRegister
 from vmdbg.engine.inspection import Inspection
 from vmdbg.machine.machine import Machine
+from vmdbg.machine.pci_setup import set_up_pci
 from vmdbg.x86.msr import FIRMWARE_MSRS
 
 SEGMENT_REGISTERS = ("cs", "ds", "es", "ss", "fs", "gs", "tr", "ldtr")
@@ -25,6 +26,8 @@ def power_on(machine: Machine, image: BootImage) -> None:
             machine.engine.write_ram(segment.address, segment.data)
     if image.protocol is not Protocol.BIOS:
         machine.engine.write_registers({MTRRS[index]: value for index, value in FIRMWARE_MSRS})
+        if machine.pc.i440fx is not None:
+            set_up_pci(machine.pc, machine.clock)
     for write in image.chips:
         machine.pc.ports.write(write.port, 1, write.value, machine.clock)
     start_cpu(machine.engine, image.start)

@@ -13,7 +13,7 @@ class Bench:
     def __init__(self) -> None:
         self.reset = RecordingLine()
         self.host = PciHost(self.reset)
-        self.host.add(HOST_BRIDGE, HostBridge())
+        self.host.add(HOST_BRIDGE, HostBridge(), "host-bridge")
         self.bus = PortBus()
         self.bus.claim(CONFIG_PORTS, self.host, "pci", wide=True)
 
@@ -98,7 +98,7 @@ def test_reset_control_resets_on_the_rising_bit(bench: Bench) -> None:
 
 def test_two_functions_cannot_share_a_place(bench: Bench) -> None:
     with pytest.raises(ValueError, match=r"00\.0 is taken"):
-        bench.host.add(HOST_BRIDGE, HostBridge())
+        bench.host.add(HOST_BRIDGE, HostBridge(), "host-bridge")
     with pytest.raises(ValueError, match="20"):
         Place(32)
 

@@ -17,15 +17,15 @@ def _identity(function: ConfigSpace) -> tuple[str, str]:
     return f"{vendor:04x}:{device:04x}", ":".join(f"{function.read_config(SUBSYSTEM + n, 2):04x}" for n in (0, 2))
 
 
-def _functions(session: Session) -> Iterator[tuple[int, int, ConfigSpace]]:
-    for place, function in sorted(session.debugger.machine.pc.pci.functions.items()):
-        yield place >> 3, place & 7, function
+def _functions(session: Session) -> Iterator[tuple[int, int, str, ConfigSpace]]:
+    for place, name, function in session.debugger.machine.pc.pci.placed():
+        yield place.device, place.function, name, function
 
 
 def functions(session: Session, _words: str) -> str:
     """What each function says of itself in its configuration space."""
     lines = []
-    for device, number, function in _functions(session):
+    for device, number, _, function in _functions(session):
         code = function.read_config(CLASS, 2)
         identity, subsystem = _identity(function)
         lines += [
@@ -40,11 +40,11 @@ def functions(session: Session, _words: str) -> str:
 def devices(session: Session, _words: str) -> str:
     """The part of QEMU's tree that clients look names of PCI functions up in."""
     lines = ['bus: main-system-bus\n  type System\n  dev: pci-host, id ""\n    bus: pci.0\n      type PCI\n']
-    for device, number, function in _functions(session):
+    for device, number, name, function in _functions(session):
         code = function.read_config(CLASS, 2)
         identity, subsystem = _identity(function)
         lines += [
-            f'      dev: {getattr(function, "name", "pci-function")}, id ""\n',
+            f'      dev: {name}, id ""\n',
             f"        addr = {device:02x}.{number:x}\n",
             f"        class {CLASSES.get(code) or f'Class {code:04x}'}, addr 00:{device:02x}.{number:x},"
             f" pci id {identity} (sub {subsystem})\n",
