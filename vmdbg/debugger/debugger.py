@@ -78,9 +78,8 @@ class Debugger(Debuggee):
         """`by` leaves: its run forwards goes on as nobody's, any other is interrupted."""
         if self._run is None or self.run_by != by:
             return
-        if isinstance(self._run, ContinueRun):
-            self.run_by = NOBODY
-        else:
+        self.run_by = NOBODY
+        if not isinstance(self._run, ContinueRun):
             self.interrupt(by)
 
     def restart(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import time
+from collections.abc import Iterator
 
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
@@ -99,13 +101,18 @@ class Arbiter:
 
     def _give_turn(self) -> None:
         chosen = self._next_in_turn()
-        if chosen is None:
-            return
-        self._in_turn = True
+        if chosen is not None:
+            with self.turn():
+                chosen.take_turn()
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Inside, a front end has the thread: the loop does not stay with others after a stop."""
+        before, self._in_turn = self._in_turn, True
         try:
-            chosen.take_turn()
+            yield
         finally:
-            self._in_turn = False
+            self._in_turn = before
 
     def _next_in_turn(self) -> FrontEnd | None:
         for one in self._front_ends:
