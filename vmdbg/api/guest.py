@@ -41,6 +41,7 @@ from vmdbg.timeline.timeline import Progress, Timeline
 from vmdbg.units import Linear, Physical, Tick
 
 if TYPE_CHECKING:
+    from vmdbg.api.serving import Serving
     from vmdbg.os.linux.operating_system import Linux
     from vmdbg.queries.queries import Queries
 
@@ -298,8 +299,21 @@ class Guest:
         self.timeline.fork()
 
     def _do(self, action: Action) -> Stop:
-        self.debugger.resume(action)
-        return self.debugger.wait()
+        self.debugger.resume(action, self.session.owner)
+        return self.session.execution.wait(self.debugger)
+
+    def serve_gdb(self, where: str = "127.0.0.1:0", say: Callable[[str], None] = lambda _line: None) -> Serving:
+        """Serve gdb and LLDB at [HOST:]PORT or unix:PATH for as long as the context that this is lasts.
+
+        The guest is run by a thread meanwhile, so that both can go on: what the script wants of it, it has that thread
+        do, by call(). `say` is told who comes and goes. Raises UserError if nothing can listen there.
+        """
+        from vmdbg.api.serving import Serving
+
+        def carry(wait: Callable[[Debugger], Stop] | None) -> None:
+            self.session.execution.wait = wait if wait is not None else lambda debugger: debugger.wait()
+
+        return Serving(self.debugger, where, carry, say)
 
     # breakpoints
 

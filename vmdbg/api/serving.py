@@ -117,10 +117,10 @@ class Serving:
         self,
         debugger: Debugger,
         where: str,
-        on_wait: Callable[[Callable[[Debugger], Stop]], None],
+        on_wait: Callable[[Callable[[Debugger], Stop] | None], None],
         say: Callable[[str], None],
     ) -> None:
-        """`on_wait` is given what is to carry runs to their stops. Raises UserError."""
+        """`on_wait` is given what is to carry runs to their stops, and None at the end. Raises UserError."""
         self._debugger = debugger
         self._poller = Poller()
         self._arbiter = Arbiter(debugger)
@@ -140,6 +140,7 @@ class Serving:
         self._arbiter.join(self._script)
         self._arbiter.join(GdbFrontEnd(debugger, server))
         self._poller.watch(self._arbiter.fileno(), READ, lambda _events: self._arbiter.serve())
+        self._on_wait = on_wait
         on_wait(self._carry)
         self._thread = threading.Thread(target=self._run, name="guest's run loop", daemon=True)
         self._thread.start()
@@ -196,6 +197,7 @@ class Serving:
         with contextlib.suppress(UserError):
             self._script.call(end)
         self._thread.join()
+        self._on_wait(None)
         self._close()
 
     def __enter__(self) -> Serving:
