@@ -14,6 +14,8 @@ from devices.serial.feed import SerialInput
 MODULES = (
     "devices.serial.debugcon",
     "devices.board.test_exit",
+    "devices.virtio.entropy",
+    "devices.virtio.console",
 )
 """Each has a FITTING."""
 

@@ -10,6 +10,7 @@ from devices.disk.ide import MOST_DRIVES, Ide
 from devices.disk.unit import DiskUnit
 from devices.fitting import Slot
 from devices.seam import Device
+from devices.virtio.block import VirtioBlock
 
 Unit = DiskUnit | CdUnit
 Fitter = Callable[[Callable[[str], Slot], Sequence[Unit]], Sequence[Device]]
@@ -36,5 +37,16 @@ def ide_places(units: Sequence[Unit]) -> list[Unit | None]:
     return places
 
 
-BUSES: Mapping[DriveBus, Fitter] = {DriveBus.IDE: fit_ide}
+def fit_virtio(slot: Callable[[str], Slot], units: Sequence[Unit]) -> Sequence[Device]:
+    """A PCI function for each disk."""
+    return [VirtioBlock(slot(f"virtio-{unit.name}"), _disk(unit)) for unit in units]
+
+
+def _disk(unit: Unit) -> DiskUnit:
+    if isinstance(unit, CdUnit):
+        raise ValueError(f"{unit.name}: there are no CDs at virtio; give it the bus ide")
+    return unit
+
+
+BUSES: Mapping[DriveBus, Fitter] = {DriveBus.IDE: fit_ide, DriveBus.VIRTIO: fit_virtio}
 """The buses that are built. All of them are on PCI."""

@@ -20,6 +20,8 @@ from devices.board.port61 import Port61
 from devices.board.port92 import Port92
 from devices.board.smbus import SMBUS_SIZE, Smbus
 from devices.catalog import fittings
+from devices.disk.medium import SECTOR
+from devices.disk.unit import DiskUnit
 from devices.fitting import Fitting
 from devices.interrupts.apic_bus import InterruptMessage
 from devices.interrupts.ioapic import IoApic
@@ -39,6 +41,7 @@ from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
+from devices.virtio.block import VirtioBlock
 from devices.wiring.wired_or import WiredOr
 
 
@@ -275,6 +278,37 @@ def _fw_cfg(scheduler: Scheduler) -> Subject:
     return Subject(device, [Window(device, 2), Window(device.dma, 8)])
 
 
+class Zeroes:
+    """A medium of 64 sectors that has nothing in it, and pages beside it that are not kept."""
+
+    sectors = 64
+    read_only = False
+
+    def read(self, sector: int, count: int) -> bytes:
+        return bytes(SECTOR * count)
+
+    def write(self, sector: int, data: bytes) -> None:
+        """Kept nowhere."""
+
+    def flush(self) -> None:
+        """There is nothing to be kept."""
+
+    def read_page(self, number: int) -> bytes | None:
+        return None
+
+    def write_page(self, number: int, data: bytes) -> None:
+        """Kept nowhere."""
+
+    def numbers(self) -> list[int]:
+        return []
+
+
+def _virtio_blk(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("virtio-disk0", scheduler)
+    disk = VirtioBlock(slot, DiskUnit("disk0", Zeroes(), Zeroes(), "1"))
+    return Subject(disk, slot.windows, outputs=slot.outputs)
+
+
 def _pic(scheduler: Scheduler) -> Subject:
     intr = RecordingLine()
     pic = Pic(intr)
@@ -340,6 +374,7 @@ DEVICES.update(
         "fw-cfg": _fw_cfg,
         "isa-bridge": _isa_bridge,
         "power-management": _power_management,
+        "virtio-blk": _virtio_blk,
         "smbus": _one(Smbus, SMBUS_SIZE),
         "apm": _one(lambda: Apm(_ignore), len(APM_PORTS)),
         "pci": _one(lambda: PciHost(RecordingLine()), len(CONFIG_PORTS)),

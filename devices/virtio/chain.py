@@ -1,0 +1,105 @@
+"""Descriptor chains, read from memory that the guest owns and may have filled with anything.
+
+Source: virtio 1.2, 2.7.5 (the descriptor table) and 2.7.5.3 (indirect descriptors).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from devices.seam import BusMaster
+
+NEXT, WRITE, INDIRECT = 1, 2, 4
+DESCRIPTOR = 16
+_FORMAT = struct.Struct("<QIHH")
+
+
+class RingError(Exception):
+    """The guest's rings make no sense: the device needs a reset (virtio 1.2, 2.1.1). Never leaves the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """`length` bytes of physical memory, up to 4 GiB: nothing of them has been touched yet."""
+
+    address: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What the device may read, and what it may write, in order. `head` names it in the used ring."""
+
+    head: int
+    readable: tuple[Segment, ...]
+    writable: tuple[Segment, ...]
+
+    @property
+    def readable_size(self) -> int:
+        return sum(segment.length for segment in self.readable)
+
+    @property
+    def writable_size(self) -> int:
+        return sum(segment.length for segment in self.writable)
+
+    def read(self, memory: BusMaster, offset: int, size: int, request: str = "") -> bytes:
+        """`size` bytes from `offset` of what the device may read; fewer at its end."""
+        parts = _parts(self.readable, offset, size)
+        return b"".join(memory.read(part.address, part.length, request) for part in parts)
+
+    def write(self, memory: BusMaster, offset: int, data: bytes, request: str = "") -> None:
+        """Into what the device may write; what does not fit is dropped."""
+        at = 0
+        for part in _parts(self.writable, offset, len(data)):
+            memory.write(part.address, data[at : at + part.length], request)
+            at += part.length
+
+
+def _parts(segments: Sequence[Segment], offset: int, size: int) -> Iterator[Segment]:
+    for segment in segments:
+        if not size:
+            return
+        if offset < segment.length:
+            length = min(segment.length - offset, size)
+            yield Segment(segment.address + offset, length)
+            offset, size = 0, size - length
+        else:
+            offset -= segment.length
+
+
+def read_chain(memory: BusMaster, table: int, size: int, head: int) -> Chain:
+    """The chain that begins at descriptor `head` of a table of `size`.
+
+    No chain is longer than the queue (2.7.5.3.1), so a loop ends there. Raises RingError.
+    """
+    readable, writable = list[Segment](), list[Segment]()
+    for address, length, flags in _descriptors(memory, table, size, head):
+        if flags & WRITE:
+            writable.append(Segment(address, length))
+        elif writable:
+            raise RingError("a descriptor to be read comes after one to be written")
+        else:
+            readable.append(Segment(address, length))
+    return Chain(head, tuple(readable), tuple(writable))
+
+
+def _descriptors(memory: BusMaster, table: int, size: int, index: int) -> Iterator[tuple[int, int, int]]:
+    """Address, length and flags of each, those of an indirect table in its place."""
+    limit, is_indirect = size, False
+    for _ in range(size):
+        if index >= limit:
+            raise RingError(f"descriptor {index} of a table of {limit}")
+        raw = memory.read(table + DESCRIPTOR * index, DESCRIPTOR, "descriptor")
+        address, length, flags, following = _FORMAT.unpack(raw)
+        if flags & INDIRECT:
+            if is_indirect or flags & NEXT or not length or length % DESCRIPTOR:
+                raise RingError("an indirect table that cannot be one")
+            table, limit, index, is_indirect = address, length // DESCRIPTOR, 0, True
+            continue
+        yield address, length, flags
+        if not flags & NEXT:
+            return
+        index = following
+    raise RingError(f"a chain of more than {size} descriptors")

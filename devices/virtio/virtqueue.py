@@ -1,0 +1,89 @@
+"""A split virtqueue, the device's side. Source: virtio 1.2, 2.7.
+
+What the rings hold is read when it is needed and never trusted. All methods are for deadlines of the scheduler:
+they reach memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from devices.seam import BusMaster
+from devices.virtio.chain import Chain, RingError, read_chain
+
+WRAP = 0xFFFF
+NO_INTERRUPT = 1
+NO_VECTOR = 0xFFFF
+NOTHING = -1
+
+
+@dataclass(slots=True)
+class QueueState:
+    """The addresses are physical. `busy` is the head of the chain that is worked at, NOTHING for none."""
+
+    size: int
+    enabled: bool = False
+    vector: int = NO_VECTOR
+    descriptors: int = 0
+    driver: int = 0
+    device: int = 0
+    taken: int = 0
+    """How many chains were taken from the available ring, modulo 65536; `returned` likewise to the used ring."""
+    returned: int = 0
+    busy: int = NOTHING
+    submitted: int = 0
+    """When the device took the chain that it works at."""
+
+
+class Virtqueue:
+    """`event_index`: VIRTIO_F_EVENT_IDX was negotiated."""
+
+    def __init__(self, state: QueueState, memory: BusMaster, *, event_index: bool) -> None:
+        self.state = state
+        self._memory = memory
+        self._event_index = event_index
+
+    def next_head(self) -> int | None:
+        """The chain that is next in the available ring, which stays there; None for an empty ring. RingError."""
+        state = self.state
+        waiting = self._word(state.driver + 2) - state.taken & WRAP
+        if waiting > state.size:
+            raise RingError(f"{waiting} chains in a ring of {state.size}")
+        return self._word(state.driver + 4 + 2 * (state.taken % state.size)) if waiting else None
+
+    def chain(self, head: int) -> Chain:
+        """Raises RingError."""
+        return read_chain(self._memory, self.state.descriptors, self.state.size, head)
+
+    def take(self, head: int, now: int) -> None:
+        self.state.taken = self.state.taken + 1 & WRAP
+        self.state.busy, self.state.submitted = head, now
+
+    def put_back(self) -> None:
+        """What was taken is in the available ring again, as the next."""
+        self.state.taken = self.state.taken - 1 & WRAP
+        self.state.busy = NOTHING
+
+    def ask_for_notice(self) -> None:
+        """The ring is empty: the driver is to say when it adds to it (2.7.10)."""
+        if self._event_index:
+            self._put_word(self.state.device + 4 + 8 * self.state.size, self.state.taken)
+
+    def give_back(self, head: int, written: int) -> bool:
+        """The chain into the used ring. Returns whether the driver wants an interrupt for it (2.7.7.2, 2.7.10)."""
+        state = self.state
+        entry = head.to_bytes(4, "little") + written.to_bytes(4, "little")
+        self._memory.write(state.device + 4 + 8 * (state.returned % state.size), entry, "used ring")
+        before, state.returned = state.returned, state.returned + 1 & WRAP
+        self._put_word(state.device + 2, state.returned)
+        state.busy = NOTHING
+        if self._event_index:
+            wanted = self._word(state.driver + 4 + 2 * state.size)
+            return (state.returned - wanted - 1 & WRAP) < (state.returned - before & WRAP)
+        return not self._word(state.driver) & NO_INTERRUPT
+
+    def _word(self, address: int) -> int:
+        return int.from_bytes(self._memory.read(address, 2, "available ring"), "little")
+
+    def _put_word(self, address: int, value: int) -> None:
+        self._memory.write(address, value.to_bytes(2, "little"), "used ring")
