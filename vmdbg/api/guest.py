@@ -33,6 +33,7 @@ from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import RecordingWriter, start_recording
 from vmdbg.session import dumping
+from vmdbg.session.linux import need_linux
 from vmdbg.session.positions import place_sometime
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
@@ -174,7 +175,7 @@ class Guest:
 
         Ask again after the guest has moved. Raises UserError, NotThereYetError, DamagedError.
         """
-        return self.session.system.need()
+        return need_linux(self.session.system)
 
     def drgn(self, directory: str | PathLike[str] | None = None) -> Any:
         """A drgn.Program over the Linux in this guest as it stands (`pip install vmdbg[drgn]`).

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vmdbg.cli.values import number
 from vmdbg.errors import UserError
 from vmdbg.host.terminal import message
+from vmdbg.session.linux import find_linux
 from vmdbg.timeline.mark_forms import FORMS
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ _SLAB: dict[str, Answer] = {
 def _system_calls(guest: Guest, queries: Queries, options: argparse.Namespace) -> Any:
     """By Linux's names where it is Linux, else by numbers."""
     guest.seek("end")
-    if guest.session.system.find() is not None or options.process or options.failed:
+    if find_linux(guest.session.system) is not None or options.process or options.failed:
         return queries.linux_calls(options.calls, process=options.process, failed=options.failed)
     return queries.system_calls(number(call) for call in options.calls)
 

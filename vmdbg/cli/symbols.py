@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.recording.reader import open_recording
     from vmdbg.recording.replay import replay
+    from vmdbg.session.linux import need_linux
     from vmdbg.session.session import Session
     from vmdbg.timeline.marks import parse_mark, seek_mark
 
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             with progress_shown("replaying") as progress:
                 seek_mark(timeline, mark, progress)
-            linux = Session(Debugger(timeline), catalog.commands()).system.need()
+            linux = need_linux(Session(Debugger(timeline), catalog.commands()).system)
             data = linux.gdb_elf()
             release = linux.info().release
         finally:

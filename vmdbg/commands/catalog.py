@@ -16,8 +16,8 @@ MODULES = (
     "data.examine", "code.disassemble", "code.bt", "code.frame", "data.print_value", "data.hexdump", "data.telescope",
     "time.when", "time.goto", "time.bookmark", "time.where_was", "time.last_write", "time.query", "time.history",
     "time.diff", "time.fork", "data.set_value", "data.search", "cpu.msr", "devices.screen", "code.symbol",
-    "code.context", "linux.processes", "linux.oops", "linux.programs", "linux.types", "linux.trace", "linux.slab",
-    "scripting", "devices.send", "devices.input", "time.save",
+    "code.context", "system.tasks", "linux.processes", "linux.oops", "linux.programs", "linux.types", "linux.trace",
+    "linux.slab", "scripting", "devices.send", "devices.input", "time.save",
 )  # fmt: skip
 
 

@@ -24,13 +24,16 @@ def command(
     letters: bool = False,
     effect: Effect = Effect.NONE,
     repeats: bool = False,
+    requires: Callable[[Session], object] | None = None,
     registry: Registry[Session] = REGISTRY,
 ) -> Callable[[Function], Function]:
     """Put the function into the registry."""
 
     def add(function: Function) -> Function:
         registry.add(
-            Command(name, function, group, declare, aliases, examples, rest, condition, letters, effect, repeats)
+            Command(
+                name, function, group, declare, aliases, examples, rest, condition, letters, effect, repeats, requires
+            )
         )
         return function
 

@@ -29,29 +29,36 @@ def show_help(session: Session, arguments: Arguments) -> Document:
         return _overview(session)
     found = session.registry.get(topic)
     if found is not None:
-        return _one(found)
+        return _one(session, found)
     return _about(session, topic)
 
 
 def _overview(session: Session) -> Document:
     sections = []
+    allowed = [one for one in session.registry if not one.effect & ~session.allowed]
+    offered = [one for one in allowed if not one.why_not(session)]
     for group in Group:
-        commands = [one for one in session.registry if one.group is group and not one.effect & ~session.allowed]
+        commands = [one for one in offered if one.group is group]
         if commands:
             sections.append(section(group.value, table(("name", "what"), map(_row, commands), titles=False)))
-    note = text("help COMMAND tells more; a command's beginning is enough; --json gives data", Style.DIM)
-    return document(*sections, note)
+    notes = [text("help COMMAND tells more; a command's beginning is enough; --json gives data", Style.DIM)]
+    others = sorted(one.name for one in allowed if one not in offered)
+    if others:
+        notes.insert(0, text(f"not here now (help COMMAND says why): {', '.join(others)}", Style.DIM))
+    return document(*sections, *notes)
 
 
 def _row(one: Command[Session]) -> tuple[Text, Text]:
     return text(one.name, Style.LABEL), text(one.summary)
 
 
-def _one(one: Command[Session]) -> Document:
+def _one(session: Session, one: Command[Session]) -> Document:
     parser = one.parser()
     usage = " ".join(parser.format_usage().removeprefix("usage:").split())
     blocks: list[Text] = [text(usage, Style.HEADING), text(one.summary)]
     blocks += [text(line) for line in one.description.splitlines()]
+    if why := one.why_not(session):
+        blocks.append(text(f"not here: {why}", Style.BAD))
     rows = []
     for action in parser._actions:
         name = ", ".join(action.option_strings) or str(action.metavar or action.dest)
@@ -95,4 +102,4 @@ def _found(session: Session, words: str) -> Document:
     try:
         return session.run(f"print {words}")
     except ExpressionError:
-        return _one(session.registry.find(words))
+        return _one(session, session.registry.find(words))

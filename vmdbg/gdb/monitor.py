@@ -12,8 +12,9 @@ from vmdbg.errors import UserError
 from vmdbg.gdb.helper_commands import COMMANDS, NextRun
 from vmdbg.gdb.lifecycle import OWNER
 from vmdbg.gdb.qemu import monitor as qemu
-from vmdbg.os.linux.current_locator import CurrentTask
 from vmdbg.os.linux.operating_system import Linux
+from vmdbg.os.seam import CurrentTask
+from vmdbg.session.linux import find_linux
 from vmdbg.session.new_files import NewFiles
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
@@ -50,7 +51,7 @@ class GuestMonitor:
 
     def linux(self) -> Linux | None:
         """The Linux that runs in the guest; None where none is known."""
-        return self._opened().system.find()
+        return find_linux(self._opened().system)
 
     def next_run(self) -> Run | None:
         """What the client's next step is to be instead, once."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from gdbstub.stops import FIRST_THREAD, ThreadId
 from gdbstub.target import ThreadInfo
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.os.linux.current_locator import CurrentTask
+from vmdbg.os.seam import CurrentTask
 
 RunningTask = Callable[[], CurrentTask | None]
 """What the guest's operating system has the CPU run; None if that is not known."""

@@ -1,7 +1,7 @@
 """The seam between a stopped guest and the operating systems that can be recognised in it.
 
 A `GuestView` is one instant of the guest: reading it changes nothing and runs nothing. An `OperatingSystem`
-is found in a view by `detect` and stays bound to it; ask for a new one after the guest ran or the position
+is found in a view by a `Detector` and stays bound to it; ask for a new one after the guest ran or the position
 changed (cheap: what was learnt of a boot is kept).
 """
 
@@ -167,6 +167,24 @@ class Task:
     command_line: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CurrentTask:
+    """Who runs, in few words. `pid` is the thread's, `process` that of its thread group."""
+
+    address: Linear
+    pid: int
+    process: int
+    name: str
+
+
+class CurrentLocator(Protocol):
+    """A quick way to who runs, good at every instant of one boot from that on at which it was asked for."""
+
+    def read(self, memory: PhysicalMemory) -> CurrentTask | None:
+        """None before there is one, and where memory contradicts itself."""
+        ...
+
+
 class CallFrames(Protocol):
     """Who knows how to leave a frame better than the operating system: the call frame information of symbol files."""
 
@@ -180,6 +198,9 @@ class CallFrames(Protocol):
 
 class OperatingSystem(Protocol):
     """What front ends may ask of any operating system. Each raises `NotThereYetError`, `DamagedError`."""
+
+    call_frames: CallFrames | None
+    """Asked before the system's own unwind tables, if set before the first backtrace."""
 
     @property
     def name(self) -> str:
@@ -197,6 +218,16 @@ class OperatingSystem(Protocol):
         """The task that the processor runs."""
         ...
 
+    def current_locator(self) -> CurrentLocator: ...
+
     def backtrace(self, task: Task | None = None) -> Backtrace:
         """Of `task`, or of whatever the processor executes."""
+        ...
+
+
+class Detector(Protocol):
+    """Recognises one system. It may keep what it learnt of a boot for the next instant."""
+
+    def detect(self, view: GuestView) -> OperatingSystem | None:
+        """None where it does not run. Raises `NotThereYetError`, `DamagedError` where it does and cannot be read."""
         ...

@@ -73,6 +73,8 @@ class CommandCompleter(Completer):
             if name.startswith(typed) and name not in seen:
                 seen.add(name)
                 command = self._session.registry.get(name)
+                if command is not None and command.why_not(self._session):
+                    continue
                 yield Completion(name, -len(typed), display_meta=command.summary if command else "alias")
 
     def _kind(self, command: Command[Session], rest: str) -> str:

@@ -16,6 +16,7 @@ from vmdbg.cores.kdump import write_kdump
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
+from vmdbg.session.linux import need_linux
 from vmdbg.session.view import View
 from vmdbg.units import Linear, Physical
 
@@ -122,7 +123,7 @@ def _space(view: View, memory: list[Memory], cut: list[int]) -> AddressSpace:
 
 def _vmcoreinfo(view: View) -> tuple[bytes, str]:
     try:
-        return vmcoreinfo(view.system.need()), ""
+        return vmcoreinfo(need_linux(view.system)), ""
     except VmdbgError as error:
         return b"", str(error)
 

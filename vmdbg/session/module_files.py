@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.session.linux import find_linux
 from vmdbg.session.system import GuestSystem
 from vmdbg.symbols.kernel_module import BUILD_ID, build_id_note
 from vmdbg.symbols.placement import NOWHERE, Placement, section_placement
@@ -27,7 +28,7 @@ class ModulePlacement:
         self._placement = NOWHERE
 
     def __call__(self) -> Placement:
-        linux = self._system.find()
+        linux = find_linux(self._system)
         if linux is None:
             return NOWHERE
         if linux is not self._seen:
@@ -57,7 +58,7 @@ class ModulePlacement:
 
     def check(self) -> None:
         """Raises UserError if the module is loaded now and the file is none of its build."""
-        linux = self._system.find()
+        linux = find_linux(self._system)
         try:
             sections = linux.module_sections(self.name) if linux is not None else {}
             if linux is None or not self._is_other_build(linux, sections):

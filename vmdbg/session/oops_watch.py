@@ -8,6 +8,7 @@ from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import VmdbgError
 from vmdbg.os.linux.oops import Oops, ReportKind, ReportPoint
 from vmdbg.session.kernel_watch import KernelWatch
+from vmdbg.session.linux import find_linux, need_linux
 from vmdbg.session.view import View
 from vmdbg.x86.exceptions import PAGE_FAULT
 
@@ -55,7 +56,7 @@ class OopsWatch:
 
     def _set(self) -> bool:
         try:
-            linux = self._view.system.find()
+            linux = find_linux(self._view.system)
             found = linux.report_points if linux is not None else ()
         except VmdbgError:
             return False
@@ -101,7 +102,7 @@ def oops_headline(found: Oops) -> Text:
 def oops_here(view: View) -> Text | None:
     """What the kernel is about to report where the guest stands; None where that cannot be told."""
     try:
-        found = view.system.need().oops()
+        found = need_linux(view.system).oops()
     except VmdbgError:
         return None
     return oops_headline(found) if found is not None else None

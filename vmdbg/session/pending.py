@@ -6,6 +6,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Breakpoint, Condition, Point
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.session.kernel_watch import KernelWatch
+from vmdbg.session.linux import find_linux
 from vmdbg.session.view import View
 
 OWNER = "pending"
@@ -48,7 +49,7 @@ class PendingPoints:
     def _arm(self) -> bool:
         """The kernel's own names may be known by now; for others, stop where code comes in."""
         try:
-            linux = self._view.system.find()
+            linux = find_linux(self._view.system)
             found = linux.load_points if linux is not None else ()
         except VmdbgError:
             return False

@@ -9,6 +9,7 @@ from elftools.elf.sections import NoteSection
 
 from vmdbg.dwarf.debug_file import DAMAGE, DebugFile
 from vmdbg.errors import VmdbgError
+from vmdbg.session.linux import find_linux
 from vmdbg.session.system import GuestSystem
 from vmdbg.symbols.placement import NOWHERE, Placement
 
@@ -78,7 +79,7 @@ class ProgramPlacement:
         self._anywhere: Placement | None = None
 
     def __call__(self) -> Placement:
-        linux = self._system.find()
+        linux = find_linux(self._system)
         if linux is not self._seen:
             self._seen, self._anywhere = linux, None
             found = self._unknown if linux is None else self._in(linux, None)

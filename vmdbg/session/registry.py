@@ -10,6 +10,7 @@ from enum import Enum, Flag, auto
 from typing import Generic, NoReturn, TypeVar
 
 from vmdbg.document.document import Document
+from vmdbg.errors import VmdbgError
 from vmdbg.session.errors import UnknownCommandError, UsageError
 
 On = TypeVar("On")
@@ -63,7 +64,7 @@ class Command(Generic[On]):
     `rest` names the argument that takes the line's rest as it was typed; `condition` that a text after `if` is
     taken for `condition`; `letters` that `/` and format letters may follow the name. Metavars of arguments
     (ADDRESS, EXPRESSION, REGISTER, FILE ...) decide how they are completed. The first line of the function's
-    docstring is the summary.
+    docstring is the summary. `requires` raises VmdbgError, saying why, where there is nothing for it to act on.
     """
 
     name: str
@@ -77,6 +78,16 @@ class Command(Generic[On]):
     letters: bool = False
     effect: Effect = Effect.NONE
     repeats: bool = False
+    requires: Callable[[On], object] | None = None
+
+    def why_not(self, on: On) -> str:
+        """Why what it requires is not there now; "" if it is."""
+        try:
+            if self.requires is not None:
+                self.requires(on)
+        except VmdbgError as error:
+            return str(error)
+        return ""
 
     @property
     def summary(self) -> str:

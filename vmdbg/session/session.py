@@ -125,6 +125,8 @@ class Session(View):
             return self.run(f"help {command.name}"), False
         if self.debugger.running and not command.repeats and command.name != "interrupt":
             self._must_stand(command)
+        if command.requires is not None:
+            command.requires(self)
         return command.function(self, arguments), as_json
 
     def check(self, line: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vmdbg.errors import UserError, VmdbgError
+from vmdbg.errors import UserError
 from vmdbg.os.seam import Location
 from vmdbg.session.module_files import ModulePlacement
 from vmdbg.session.program_files import ProgramPlacement, is_program
@@ -87,10 +87,8 @@ class Sources:
         """What the guest's kernel was moved by, if the table is of one; else 0."""
         linked = table.find("_text") if _is_kernel(table) else None
         system = self._system.find() if linked is not None else None
-        try:
-            return system.kernel.symbol("_text") - linked if system is not None and linked is not None else 0
-        except VmdbgError:
-            return 0
+        found = system.symbols.find("_text") if system is not None else None
+        return found - linked if found is not None and linked is not None else 0
 
     def of_process(self, process: int, address: int) -> Location | None:
         """The symbol of an address in a process that need not be the one that runs."""

@@ -6,6 +6,7 @@ from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.points import Point
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.session.linux import need_linux
 from vmdbg.session.registry import did_you_mean
 from vmdbg.session.view import View
 
@@ -43,7 +44,7 @@ class SyscallWatch:
         self._view.debugger.points.remove_owned(self._owner)
 
     def _find(self, words: list[str]) -> frozenset[int]:
-        known = {call.name: call.number for call in self._view.system.need().system_calls.all()}
+        known = {call.name: call.number for call in need_linux(self._view.system).system_calls.all()}
         found = set()
         for word in words:
             number = int(word, 0) if word[:1].isdigit() and word.isalnum() else known.get(word)
@@ -57,7 +58,7 @@ class SyscallWatch:
         points = self._view.debugger.points
         points.remove_owned(self._owner)
         if self.numbers is not None:
-            entry = self._view.system.need().system_call_points[0]
+            entry = need_linux(self._view.system).system_call_points[0]
             points.add_breakpoint(entry, owner=self._owner, condition=self._is_wanted, hidden=True)
 
     def _is_wanted(self, guest: Guest) -> bool:
@@ -75,7 +76,7 @@ def is_syscall_point(point: Point) -> bool:
 def syscall_here(view: View) -> Text | None:
     """The call that is about to be made where the guest stands; None where that cannot be told."""
     try:
-        event = view.system.need().system_call_here()
+        event = need_linux(view.system).system_call_here()
     except VmdbgError:
         return None
     return text(f"caught {event}", Style.CURRENT) if event is not None else None

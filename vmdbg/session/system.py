@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
-from vmdbg.os.linux.current_locator import CurrentTask
-from vmdbg.os.seam import CallFrames, Task
+from vmdbg.os.detect import Detection
+from vmdbg.os.seam import CallFrames, CurrentLocator, CurrentTask, OperatingSystem, Task
 from vmdbg.session.moments import Moment, Moments
 from vmdbg.units import Tick
 from vmdbg.x86.paging import Paging
 from vmdbg.x86.physical_memory import PhysicalMemory
-
-if TYPE_CHECKING:
-    from vmdbg.os.linux.current_locator import CurrentLocator
-    from vmdbg.os.linux.operating_system import Linux
 
 
 class StoppedGuest:
@@ -53,14 +47,14 @@ class GuestSystem:
         self._moments = moments
         self.call_frames: CallFrames | None = None
         """Asked before the system's own unwind tables."""
-        self._detector: Any = None
+        self._detection = Detection()
         self._moment: Moment | None = None
-        self._found: Linux | None = None
+        self._found: OperatingSystem | None = None
         self._error: VmdbgError | None = None
         self._locator: tuple[Tick, CurrentLocator] | None = None
         self.enabled = True
 
-    def find(self) -> Linux | None:
+    def find(self) -> OperatingSystem | None:
         """None if no operating system is known here, or it cannot be read yet."""
         if not self.enabled:
             return None
@@ -72,31 +66,32 @@ class GuestSystem:
 
     def _detect(self) -> None:
         self._found, self._error = None, None
-        if not self._guest.cpu.mode.is_long:
-            return
-        if self._detector is None:
-            from vmdbg.os.linux.cache import Cache
-            from vmdbg.os.linux.operating_system import LinuxDetector
-
-            self._detector = LinuxDetector(Cache())
         try:
-            self._found = self._detector.detect(StoppedGuest(self._guest))
+            self._found = self._detection.detect(StoppedGuest(self._guest))
             if self._found is not None:
                 self._found.call_frames = self.call_frames
         except VmdbgError as error:
             self._error = error
 
-    def need(self) -> Linux:
+    def need(self) -> OperatingSystem:
         """Raises UserError, or what the guest's tables have wrong."""
         found = self.find()
         if found is not None:
             return found
         if self._error is not None:
             raise self._error
-        unknown = "no operating system that vmdbg knows (64-bit Linux) is found in this guest"
+        titles = ", ".join(system.title for system in self._detection.known)
+        unknown = f"no operating system that vmdbg knows ({titles}) is found in this guest"
         mode = self._guest.cpu.mode
-        early = f"the CPU is in {mode.value} mode; if Linux is booting, let it run further"
+        early = f"the CPU is in {mode.value} mode; if one is booting, let it run further"
         raise UserError(unknown if mode.is_long else f"{unknown}: {early}")
+
+    def named(self, wanted: str) -> Task:
+        """A task by PID or name. Raises UserError, or what the guest's tables have wrong."""
+        for task in self.need().tasks():
+            if str(task.pid) == wanted or task.name == wanted:
+                return task
+        raise UserError(f"there is no task {wanted!r}; ps lists them")
 
     def task(self) -> Task | None:
         """The current task; None where that cannot be told."""

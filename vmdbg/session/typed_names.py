@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmdbg.c.types import AGGREGATES, CType
 from vmdbg.c.values import Value
@@ -11,12 +11,14 @@ from vmdbg.expressions.basic_types import basic_cast, basic_type
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.values import TypedValue, describe, whole
-from vmdbg.os.linux.current_locator import CurrentTask
-from vmdbg.os.linux.namespace import Namespace
-from vmdbg.os.seam import NotThereYetError
+from vmdbg.os.seam import CurrentTask, NotThereYetError
 from vmdbg.session.debug_frames import DebugFrames
 from vmdbg.session.known_guest import KnownGuest
+from vmdbg.session.linux import need_linux
 from vmdbg.session.system import GuestSystem
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.namespace import Namespace
 
 BY_NAME = ("current", "threads", "xarray", "maple", "variable")
 """Functions of vmdbg.os.linux.namespace that expressions have as they are."""
@@ -39,7 +41,7 @@ def add_typed_names(scope: Scope, guest: KnownGuest, frames: DebugFrames) -> Non
     """
 
     def names() -> Namespace:
-        return guest.system.need().names
+        return need_linux(guest.system).names
 
     def named(function: str) -> Any:
         return lambda *arguments: getattr(names(), function)(*arguments)

@@ -18,8 +18,8 @@ from vmdbg.session.session import Session
 COMMANDS = list(catalog.commands())
 WITHOUT_EXAMPLES = {"ignore", "condition", "commands", "forward", "list", "source"}
 """They need a breakpoint, a stop or a file to be there first; the tests of their names have it."""
-LINUX = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.linux.")}
-EXAMPLES = [(command, example) for command in COMMANDS for example in command.examples if command.name not in LINUX]
+OF_A_SYSTEM = {c.name for c in COMMANDS if c.group is Group.SYSTEM}
+EXAMPLES = [(c, example) for c in COMMANDS for example in c.examples if c.name not in OF_A_SYSTEM]
 LOOKING = [(c, e) for c, e in EXAMPLES if not c.effect]
 TESTS = Path(__file__).parent
 

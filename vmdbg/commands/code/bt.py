@@ -22,7 +22,7 @@ from vmdbg.document.document import (
     text,
 )
 from vmdbg.errors import UserError
-from vmdbg.os.seam import FrameKind, Task
+from vmdbg.os.seam import FrameKind
 from vmdbg.session.folding import Fold, folded
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
@@ -59,7 +59,7 @@ def bt(session: Session, arguments: Arguments) -> Document:
     only the first are shown, unless --all is given.
     """
     full, limit = arguments.limit in FULL, arguments.limit
-    task = find_task(session, arguments.task) if arguments.task else None
+    task = session.system.named(arguments.task) if arguments.task else None
     if task is not None and not task.is_current:
         trace, process = session.system.need().backtrace(task), task.process
         rows = session.frames.expanded(trace.frames)
@@ -94,15 +94,6 @@ def _value(session: Session, frame: SourceFrame) -> Json:
         "arguments": {name: format_short(value) for name, value in session.frames.parameters(frame)},
         "locals": {name: str(value) for name, value in session.frames.locals(frame)},
     }
-
-
-def find_task(session: Session, wanted: str) -> Task:
-    """A task by PID or name. Raises UserError."""
-    tasks = session.system.need().tasks()
-    for task in tasks:
-        if str(task.pid) == wanted or task.name == wanted:
-            return task
-    raise UserError(f"there is no task {wanted!r}; ps lists them")
 
 
 def frame_table(

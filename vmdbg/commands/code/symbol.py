@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from vmdbg.commands.code.bt import find_task
 from vmdbg.commands.declare import command
 from vmdbg.commands.linux.programs import load_programs
 from vmdbg.document.document import Document, Json, Span, Style, Text, address, count, document, joined, table, text
@@ -130,7 +129,7 @@ def symbol_file(session: Session, arguments: Arguments) -> Document:
             if not sources.remove(path):
                 raise UserError(f"no symbols of {path} are loaded")
         elif arguments.process:
-            load_programs(session, path, find_task(session, arguments.process).process)
+            load_programs(session, path, session.system.named(arguments.process).process)
         else:
             sources.add(path, session.integer(arguments.slide) if arguments.slide else None)
     rows = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmdbg.commands.code.bt import frame_table
 from vmdbg.commands.declare import command
+from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Block, Document, Json, Style, Text, document, hexadecimal, joined, text
 from vmdbg.os.linux.oops import Oops, ReportKind
 from vmdbg.session.oops_watch import oops_headline
@@ -17,10 +18,10 @@ _REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" 
 _A_ROW = 4
 
 
-@command("oops", Group.SYSTEM, examples=("oops",))
+@command("oops", Group.SYSTEM, examples=("oops",), requires=linux_here)
 def oops(session: Session, arguments: Arguments) -> Document:
     """Show the oops, panic, warning or stall that the kernel is about to report here. `catch oops` stops at them."""
-    found = session.system.need().oops()
+    found = linux_here(session).oops()
     if found is None:
         return document(text("the kernel is not reporting anything wrong here", Style.DIM), value={})
     trace = frame_table(session, session.frames.expanded(found.backtrace.frames))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vmdbg.commands.code.bt import find_task
 from vmdbg.commands.declare import command
+from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Document, Style, address, document, table, text
 from vmdbg.errors import UserError
 from vmdbg.os.linux.user_programs import UserProgram
@@ -22,14 +22,21 @@ def declare(parser: Parser) -> None:
     parser.add_argument("process", nargs="?", default="", metavar="PROCESS", help="PID or name; none: the current one")
 
 
-@command("programs", Group.SYSTEM, declare, aliases=("info sharedlibrary",), examples=("programs", "programs 1"))
+@command(
+    "programs",
+    Group.SYSTEM,
+    declare,
+    aliases=("info sharedlibrary",),
+    examples=("programs", "programs 1"),
+    requires=linux_here,
+)
 def programs(session: Session, arguments: Arguments) -> Document:
     """List the program and the libraries that a process runs, with their build-ids.
 
     `symbol-file FILE --process PROCESS` reads the names of one.
     """
-    system = session.system.need()
-    task = find_task(session, arguments.process) if arguments.process else system.current()
+    system = linux_here(session)
+    task = session.system.named(arguments.process) if arguments.process else system.current()
     rows = [
         (
             address(one.start, 12),
@@ -48,7 +55,7 @@ def programs(session: Session, arguments: Arguments) -> Document:
 
 def load_programs(session: Session, path: Path, process: int) -> None:
     """The symbols of one file, or of all that a directory has for the process. Raises UserError."""
-    known = session.system.need().user_programs(process)
+    known = linux_here(session).user_programs(process)
     if not known:
         raise UserError(f"process {process} runs no program")
     if not path.is_dir():

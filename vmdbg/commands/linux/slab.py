@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.commands.declare import command
+from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Document, Style, Text, address, count, document, joined, pairs, table, text
 from vmdbg.errors import UserError
 from vmdbg.os.linux.kernel import Kernel
@@ -21,14 +22,21 @@ def declare(parser: Parser) -> None:
     parser.add_argument("address", nargs="?", default="", metavar="ADDRESS", help="of something in an object")
 
 
-@command("slab", Group.SYSTEM, declare, aliases=("slabinfo", "kmem"), examples=("slab", "slab task(1)"))
+@command(
+    "slab",
+    Group.SYSTEM,
+    declare,
+    aliases=("slabinfo", "kmem"),
+    examples=("slab", "slab task(1)"),
+    requires=linux_here,
+)
 def slab(session: Session, arguments: Arguments) -> Document:
     """List the kernel's slab caches; or tell which object of which cache an address is in, and who allocated it.
 
     Who allocated and freed it is looked for in the whole history up to now. `query object ADDRESS` lists all objects
     that ever were there.
     """
-    linux = session.system.need()
+    linux = linux_here(session)
     if arguments.address:
         return _object(session, linux.kernel, session.linear(arguments.address))
     rows = [

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmdbg.commands.code.bt import find_task, frame_table
+from vmdbg.commands.code.bt import frame_table
 from vmdbg.commands.declare import command
-from vmdbg.commands.linux.processes import command_line
+from vmdbg.commands.linux.known import linux_here
 from vmdbg.commands.points.logpoint import Log
+from vmdbg.commands.system.tasks import command_line
 from vmdbg.debugger.guest import Guest
 from vmdbg.document.document import Document, Style, address, count, document, pairs, text
 from vmdbg.errors import VmdbgError
 from vmdbg.os.linux.tasks import times
+from vmdbg.session.linux import find_linux
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import TICKS_PER_SECOND
@@ -21,11 +23,11 @@ def declare_task(parser: Parser) -> None:
     parser.add_argument("process", nargs="?", default="", metavar="PROCESS", help="PID or name; none: the current one")
 
 
-@command("task", Group.SYSTEM, declare_task, aliases=("lx-task",), examples=("task", "task 1"))
+@command("task", Group.SYSTEM, declare_task, aliases=("lx-task",), examples=("task", "task 1"), requires=linux_here)
 def task(session: Session, arguments: Arguments) -> Document:
     """Show one thread: who it is, its times, its stack and the system call that it is in."""
-    linux = session.system.need()
-    found = find_task(session, arguments.process) if arguments.process else linux.current()
+    linux = linux_here(session)
+    found = session.system.named(arguments.process) if arguments.process else linux.current()
     value = linux.task(found.pid) if found.pid else linux.kernel.current_task()
     spent = times(value)
     rows = [
@@ -54,7 +56,7 @@ class SystemCallTrace:
 
     def start(self, process: str, *, live: bool) -> int:
         """Raises UserError where the kernel is not known yet."""
-        points = self._session.system.need().system_call_points
+        points = linux_here(self._session).system_call_points
         self.stop()
         for place in points:
             point = self._session.debugger.points.add_breakpoint(
@@ -65,6 +67,10 @@ class SystemCallTrace:
             if live:
                 self._session.part(Log).live.add(point.number)
         return len(points)
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self._numbers)
 
     def stop(self) -> None:
         points = self._session.debugger.points
@@ -78,7 +84,7 @@ class SystemCallTrace:
         log = self._session.part(Log)
 
         def write(debugger: Guest) -> None:
-            linux = self._session.system.find()
+            linux = find_linux(self._session.system)
             try:
                 event = linux.system_call_here() if linux is not None else None
             except VmdbgError:
@@ -87,6 +93,12 @@ class SystemCallTrace:
                 log.write(debugger.position, number, str(event))
 
         return write
+
+
+def _known(session: Session) -> None:
+    """What was set can be taken back at instants at which the kernel is not known."""
+    if not session.part(SystemCallTrace).is_set:
+        linux_here(session)
 
 
 def declare_syscalls(parser: Parser) -> None:
@@ -101,6 +113,7 @@ def declare_syscalls(parser: Parser) -> None:
     declare_syscalls,
     aliases=("strace",),
     examples=("syscalls", "syscalls init", "syscalls --quiet", "syscalls --off"),
+    requires=_known,
 )
 def syscalls(session: Session, arguments: Arguments) -> Document:
     """Show every system call with its arguments, and what it returns, as the guest runs, and keep it in the log."""

@@ -6,6 +6,7 @@ from vmdbg.c.formatting import format_type
 from vmdbg.c.types import CType, NoSuchTypeError
 from vmdbg.c.values import Value
 from vmdbg.commands.declare import command
+from vmdbg.commands.linux.known import linux_here
 from vmdbg.document.document import Document, Style, count, document, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.linux.volatility import volatility_symbols
@@ -55,7 +56,7 @@ def _of_program(session: Session, words: str) -> CType | None:
 
 
 def _of_kernel(session: Session, words: str) -> Document:
-    kernel = session.system.need().kernel
+    kernel = linux_here(session).kernel
     function = kernel.types.function(words)
     if function is not None:
         return document(text(f"{function};", Style.CODE), value={"function": str(function)})
@@ -74,7 +75,14 @@ def declare_symbols(parser: Parser) -> None:
     parser.add_argument("--volatility", action="store_true", help="in JSON, for volatility3, in place of an ELF file")
 
 
-@command("symbols", Group.SYSTEM, declare_symbols, examples=("symbols /tmp/guest.elf",), effect=Effect.FILES)
+@command(
+    "symbols",
+    Group.SYSTEM,
+    declare_symbols,
+    examples=("symbols /tmp/guest.elf",),
+    effect=Effect.FILES,
+    requires=linux_here,
+)
 def symbols(session: Session, arguments: Arguments) -> Document:
     """Write the kernel's symbols, types and unwind tables as an ELF file that stock gdb reads.
 
@@ -82,7 +90,7 @@ def symbols(session: Session, arguments: Arguments) -> Document:
     package. The addresses are those of this boot. volatility3 looks for DIR/linux/NAME.json.
     """
     path = session.files.place(arguments.file)
-    linux = session.system.need()
+    linux = linux_here(session)
     data = volatility_symbols(linux.kernel) if arguments.volatility else linux.gdb_elf()
     try:
         with path.open("xb") as file:

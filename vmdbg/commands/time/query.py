@@ -15,6 +15,7 @@ from vmdbg.queries.queries import Queries
 from vmdbg.queries.scan import Row
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.known_linux import linux_of
+from vmdbg.session.linux import find_linux
 from vmdbg.session.numbers import how_many, port
 from vmdbg.session.positions import ticks_of
 from vmdbg.session.query_rows import rows_document
@@ -168,7 +169,7 @@ def _system_calls(session: Session, arguments: Arguments) -> Asked:
     """By Linux's names where it is Linux, else by numbers."""
     calls = list(arguments.what)
     with elsewhen(session, session.debugger.timeline.end):
-        is_linux = session.system.find() is not None
+        is_linux = find_linux(session.system) is not None
     if is_linux or arguments.process or arguments.failed:
         return lambda queries: queries.linux_calls(calls, process=arguments.process, failed=arguments.failed)
     numbers = [session.integer(word) for word in calls]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vmdbg.os.linux.memory import IMAGE_START
 from vmdbg.os.linux.walks import guarded
-from vmdbg.os.seam import NotThereYetError
+from vmdbg.os.seam import CurrentTask, NotThereYetError
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
 
@@ -20,18 +20,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class CurrentTask:
-    """`pid` is the thread's, `process` that of its thread group."""
-
-    address: Linear
-    pid: int
-    process: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class CurrentLocator:
-    """`pointer` holds the address of the current task; offsets are those in `struct task_struct`.
+    """vmdbg.os.seam.CurrentLocator. `pointer` holds the address of the current task.
+
+    Offsets are those in `struct task_struct`.
 
     `direct_map` and `image` are what to take off a linear address of data, or of the kernel's image.
     """

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vmdbg.errors import UserError
-from vmdbg.os.linux.current_locator import CurrentLocator, CurrentTask
+from vmdbg.os.linux.current_locator import CurrentLocator
 from vmdbg.os.linux.operating_system import Linux
 from vmdbg.os.linux.slab_locator import SlabLocator, slab_locator
 from vmdbg.os.linux.syscall_points import exit_points
 from vmdbg.os.linux.syscalls import SystemCall
 from vmdbg.os.linux.types import Type
+from vmdbg.os.seam import CurrentTask
 from vmdbg.units import Linear
 
 NOBODY = CurrentTask(Linear(0), 0, 0, "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmdbg.os.linux.current_locator import CurrentTask
+from vmdbg.os.seam import CurrentTask
 from vmdbg.queries.guest_memory import Ram
 from vmdbg.queries.linux.known import NOBODY, KnownLinux, Member
 from vmdbg.queries.scan import RowScan

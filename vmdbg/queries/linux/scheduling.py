@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from vmdbg.engine.exits import BreakpointHit
 from vmdbg.engine.stops import Breakpoints, Stops
 from vmdbg.machine.outcome import Outcome
-from vmdbg.os.linux.current_locator import CurrentTask
 from vmdbg.os.linux.tasks import letter_of
+from vmdbg.os.seam import CurrentTask
 from vmdbg.queries.linux.kernel_calls import KernelCallScan
 from vmdbg.queries.linux.known import EVERYBODY, KnownLinux, Who
 from vmdbg.queries.linux.scan import LinuxScan

@@ -1,0 +1,1 @@
+"""Commands about the guest's operating system, whichever it is."""
