@@ -16,7 +16,7 @@ FOUND = cast("OperatingSystem", object())
 class Answer:
     """A detector that says the same of every guest."""
 
-    def __init__(self, answer: OperatingSystem | None | Exception) -> None:
+    def __init__(self, answer: OperatingSystem | Exception | None) -> None:
         self.answer = answer
         self.asked = 0
 

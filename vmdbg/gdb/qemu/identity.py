@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 
-from vmdbg import __version__
 from vmdbg.session.session import Session
+from vmdbg.version import VERSION
 
 
 def version(_session: Session, _words: str) -> str:
     """QEMU's form is a number, and in the same word who built it."""
-    return f"{__version__}vmdbg\n"
+    return f"{VERSION}vmdbg\n"
 
 
 def status(session: Session, _words: str) -> str:
