@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol, get_type_hints
 
 from devices.pci.config_space import ConfigSpace, Pin, Place
-from devices.seam import AddressedDevice, BusMaster, Device, DeviceInput, Line, Timer, Window
+from devices.seam import AddressedDevice, BusMaster, Device, DeviceInput, Line, Pages, Timer, Window
 from devices.serial.backend import Backend
 
 LONGEST_NAME = 32
@@ -42,6 +42,10 @@ class Slot(Protocol):
 
     def bus_master(self) -> BusMaster:
         """The way to memory for DMA."""
+        ...
+
+    def pages(self, name: str, size: int) -> Pages:
+        """So many bytes of state by page, for what is too much for the device's own. Raises ValueError for none."""
         ...
 
     def msi(self) -> Callable[[int, int], None]:

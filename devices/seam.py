@@ -64,6 +64,28 @@ class BusMaster(Protocol):
     def write(self, address: int, data: bytes, request: str = "") -> None: ...
 
 
+class Pages(Protocol):
+    """Much state of a device: megabytes to terabytes that are zeros at first, and cost only where they are not.
+
+    It is part of checkpoints, snapshots, recordings and digests, by pages of 4 KiB, as RAM is: what that costs depends
+    on what has changed. The machine puts it back beside the device's own state, before or after that: `restore` does
+    not look at it.
+    """
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Raises ValueError beyond the end."""
+        ...
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Raises ValueError beyond the end."""
+        ...
+
+
 @runtime_checkable
 class EventDevice(Protocol):
     """A device with deadlines: called when the deadline `name` that it scheduled has come."""

@@ -42,6 +42,7 @@ from devices.serial.uart import Uart16550A
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
 from devices.virtio.block import VirtioBlock
+from devices.wiring.paged import PagedArea
 from devices.wiring.wired_or import WiredOr
 
 
@@ -90,6 +91,7 @@ class Subject:
     windows: list[Window]
     inputs: list[Line] = field(default_factory=list)
     outputs: list[RecordingLine] = field(default_factory=list)
+    areas: list[PagedArea] = field(default_factory=list)
 
 
 DEVICES: dict[str, Callable[[Scheduler], Subject]] = {}
@@ -139,6 +141,7 @@ class BenchSlot:
     moved: list[Moves] = field(default_factory=list)
     messages: list[tuple[int, int]] = field(default_factory=list)
     memory: Flat = field(default_factory=Flat)
+    areas: list[PagedArea] = field(default_factory=list)
 
     def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:
         self.windows.append(Window(part, len(ports)))
@@ -156,6 +159,10 @@ class BenchSlot:
 
     def bus_master(self) -> Flat:
         return self.memory
+
+    def pages(self, name: str, size: int) -> PagedArea:
+        self.areas.append(PagedArea(name, size))
+        return self.areas[-1]
 
     def msi(self) -> Callable[[int, int], None]:
         return lambda address, data: self.messages.append((address, data))
@@ -186,7 +193,7 @@ def fitted(fitting: Fitting) -> Callable[[Scheduler], Subject]:
     def make(scheduler: Scheduler) -> Subject:
         slot = BenchSlot(fitting.kind, scheduler)
         device = fitting.fit(slot, fitting.options())
-        return Subject(device, slot.windows, outputs=slot.outputs)
+        return Subject(device, slot.windows, outputs=slot.outputs, areas=slot.areas)
 
     return make
 

@@ -108,11 +108,15 @@ class Rig:
             pytest.fail("events that are late come without end")
         self.now = end
 
-    def save(self) -> tuple[Any, Any, int]:
-        return self.subject.device.save(), self.scheduler.save(), self.now
+    def save(self) -> tuple[Any, Any, int, list[dict[int, bytes]]]:
+        areas = [dict(area.filled()) for area in self.subject.areas]
+        return self.subject.device.save(), self.scheduler.save(), self.now, areas
 
-    def restore(self, saved: tuple[Any, Any, int]) -> None:
-        device, scheduler, self.now = saved
+    def restore(self, saved: tuple[Any, Any, int, list[dict[int, bytes]]]) -> None:
+        device, scheduler, self.now, areas = saved
+        for area, pages in zip(self.subject.areas, areas, strict=True):
+            for number in [*dict(area.filled()), *pages]:
+                area.put(number, pages.get(number, bytes(4096)))
         self.subject.device.restore(device)
         self.scheduler.restore(scheduler)
 

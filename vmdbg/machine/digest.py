@@ -29,8 +29,22 @@ def digest(machine: Machine) -> Digest:
         rip=machine.engine.read_register("rip"),
         cpu=xxhash.xxh3_128_hexdigest(machine.engine.cpu_digest_bytes()),
         ram=xxhash.xxh3_128_hexdigest(machine.engine.ram),
-        devices=devices_digest(machine.save()),
+        devices=_with_areas(machine, devices_digest(machine.save())),
     )
+
+
+def _with_areas(machine: Machine, devices: str) -> str:
+    """The digest of all devices, from that of their own states."""
+    areas = machine.pc.areas
+    if not areas:
+        return devices
+    hasher = xxhash.xxh3_128(devices.encode())
+    for area in areas:
+        hasher.update(f"{area.name}:{area.size}:".encode())
+        for number, page in area.filled():
+            hasher.update(f"{number}:".encode())
+            hasher.update(page)
+    return str(hasher.hexdigest())
 
 
 def devices_digest(state: MachineState) -> str:

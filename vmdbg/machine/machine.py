@@ -42,6 +42,7 @@ from vmdbg.machine.inputs import (
 )
 from vmdbg.machine.local_apic import TIMER
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.paged import MachinePages
 from vmdbg.machine.pc import Backends, Pc, Pins
 from vmdbg.machine.processor import CpuPins, FittedCpu
 from vmdbg.machine.saving import restore_machine, save_machine
@@ -92,6 +93,7 @@ class Machine:
         cpuid = build_table(find_model(config.cpu), apic=config.apic)
         self.engine = make_engine(config.memory, self.bus, cpuid)
         self.pc.bus_masters.engine = self.engine
+        self.pages = MachinePages(self.engine, self.pc.areas)
         self.cpu = FittedCpu(self.engine, self._pins, self.bus, self.pc, self.scheduler)
         INTERRUPTION.hurries(self)
 

@@ -26,7 +26,18 @@ from devices.pci.host import CONFIG_PORTS, PciHost
 from devices.pci.host_bridge import HOST_BRIDGE, HostBridge
 from devices.pci.piix3 import PCI_IRQS, ROUTABLE_IRQS
 from devices.scheduler import OwnedTimer, Scheduler
-from devices.seam import AddressedDevice, BusMaster, Device, DeviceInput, EventDevice, InputDevice, Line, Timer, Window
+from devices.seam import (
+    AddressedDevice,
+    BusMaster,
+    Device,
+    DeviceInput,
+    EventDevice,
+    InputDevice,
+    Line,
+    Pages,
+    Timer,
+    Window,
+)
 from devices.serial.backend import Backend
 from devices.serial.com_ports import COM_PORTS
 from devices.serial.debugcon import SEABIOS_PORT
@@ -37,6 +48,7 @@ from devices.timers.rtc import Rtc
 from devices.wiring.bus import PortBus
 from devices.wiring.irq import FanOut, isa_line
 from devices.wiring.memory_bus import MemoryBus
+from devices.wiring.paged import PagedArea
 from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
 from vmdbg.machine.bus_masters import BusMasters
@@ -83,6 +95,7 @@ class Pc:
         self.ports = PortBus()
         self.memory = MemoryBus()
         self.bus_masters = BusMasters()
+        self.areas: list[PagedArea] = []
         self.config = config
         self.board = board
         self.debug_output = backends.debug
@@ -263,6 +276,11 @@ class BoardSlot:
 
     def bus_master(self) -> BusMaster:
         return self.pc.bus_masters.port(self.name)
+
+    def pages(self, name: str, size: int) -> Pages:
+        area = PagedArea(f"{self.name}, {name}", size)
+        self.pc.areas.append(area)
+        return area
 
     def msi(self) -> Callable[[int, int], None]:
         return self.pc.signal

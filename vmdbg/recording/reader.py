@@ -41,7 +41,7 @@ from vmdbg.recording.records import (
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.timeline.origin import Origin
 from vmdbg.timeline.state_digest import StateDigest
-from vmdbg.units import PAGE_SIZE, Tick
+from vmdbg.units import Tick
 
 _HISTORY = frozenset({Kind.META, Kind.CONTENT, Kind.INPUTS, Kind.DIGEST, Kind.CONSOLE, Kind.BASE, Kind.END})
 
@@ -244,7 +244,7 @@ class _Reading:
                 f"{recording.path}: the snapshot that it begins with is damaged or missing: it is lost"
             )
         if recording.base is not None:
-            check_checkpoint(recording.base, recording.meta.config.memory)
+            check_checkpoint(recording.base)
             start = Position(recording.base.state.cpu.clock, recording.base.phase)
             recording.end = end = max(end, start)
         recording.digests = [digest for digest in recording.digests if digest.position <= end]
@@ -255,8 +255,8 @@ def _is_instant(position: Position) -> bool:
     return position.tick in range(LAST_TICK) and position.phase in range(LAST_TICK)
 
 
-def check_checkpoint(record: CheckpointRecord, memory: int) -> None:
-    """Raises RecordingError if it refers to memory that is not there, or makes no sense."""
+def check_checkpoint(record: CheckpointRecord) -> None:
+    """Raises RecordingError if it makes no sense."""
     if not _is_instant(Position(record.state.cpu.clock, record.phase)) or record.inputs < 0:
         raise RecordingError("a checkpoint is damaged: it is of no instant")
     if record.halted_at is not None and not (record.state.halted and 0 <= record.halted_at <= record.state.cpu.clock):
@@ -266,9 +266,6 @@ def check_checkpoint(record: CheckpointRecord, memory: int) -> None:
     numbers = array("I")
     if len(record.changed) % numbers.itemsize or len(record.keys) * numbers.itemsize != len(record.changed) * 16:
         raise RecordingError("a checkpoint is damaged: its pages do not match")
-    numbers.frombytes(record.changed)
-    if numbers and max(numbers) >= memory // PAGE_SIZE:
-        raise RecordingError("a checkpoint is damaged: it has pages beyond the end of RAM")
 
 
 def _unbroken(recording: Recording, end: Position) -> list[CheckpointRecord]:
@@ -281,7 +278,7 @@ def _unbroken(recording: Recording, end: Position) -> list[CheckpointRecord]:
             recording.damage.append(f"checkpoint {len(good)} is missing: those after it cannot be used")
             break
         try:
-            check_checkpoint(record, recording.meta.config.memory)
+            check_checkpoint(record)
         except RecordingError as error:
             recording.damage.append(str(error))
             break

@@ -17,7 +17,7 @@ from vmdbg.timeline.keeping import CHECKPOINT_SECONDS
 from vmdbg.timeline.pages import Page, PageStore
 from vmdbg.timeline.ram import RamImage, RamTracker
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import PAGE_SIZE, Tick
+from vmdbg.units import Tick
 
 
 def replay_file(path: Path | str, *, budget: int = DEFAULT_BUDGET, left_out: Iterable[Path | str] = ()) -> Timeline:
@@ -74,9 +74,10 @@ def _check_registers(machine: Machine, recording: Recording) -> None:
 
 def _become(machine: Machine, recording: Recording, base: CheckpointRecord, store: PageStore) -> RamImage:
     """Put the machine where the snapshot was taken. Raises RecordingError if it is damaged."""
-    zeros = RamImage.filled(store.zero, machine.engine.ram_size // PAGE_SIZE)
+    zeros = RamImage.filled(store.zero, machine.pages.count)
+    _check_pages(machine, base)
     ram = zeros.with_pages(_changes(recording, base, store))
-    RamTracker(machine.engine, store).restore(ram)
+    RamTracker(machine.pages, store).restore(ram)
     try:
         machine.restore(base.state)
     except EngineError as error:
@@ -84,11 +85,22 @@ def _become(machine: Machine, recording: Recording, base: CheckpointRecord, stor
     return ram
 
 
-def _changes(recording: Recording, record: CheckpointRecord, store: PageStore) -> dict[int, Page]:
+def _check_pages(machine: Machine, record: CheckpointRecord) -> None:
+    """Raises RecordingError if a checkpoint has pages that the machine has not."""
+    numbers = _numbers(record)
+    if numbers and max(numbers) >= machine.pages.count:
+        raise RecordingError("a checkpoint is damaged: it has pages beyond the end of memory")
+
+
+def _numbers(record: CheckpointRecord) -> array[int]:
     numbers = array("I")
     numbers.frombytes(record.changed)
+    return numbers
+
+
+def _changes(recording: Recording, record: CheckpointRecord, store: PageStore) -> dict[int, Page]:
     keys = (record.keys[place : place + 16] for place in range(0, len(record.keys), 16))
-    return {number: store.page_from(key, recording.pages) for number, key in zip(numbers, keys, strict=True)}
+    return {number: store.page_from(key, recording.pages) for number, key in zip(_numbers(record), keys, strict=True)}
 
 
 def _checkpoints(recording: Recording, timeline: Timeline) -> list[tuple[Checkpoint, float]]:
@@ -98,6 +110,11 @@ def _checkpoints(recording: Recording, timeline: Timeline) -> list[tuple[Checkpo
     missing: set[int] = set()
     seconds = 0.0
     for record in recording.checkpoints:
+        try:
+            _check_pages(timeline.machine, record)
+        except RecordingError as error:
+            recording.damage.append(str(error))
+            break
         seconds += record.microseconds / 1e6 or CHECKPOINT_SECONDS
         changes = _changes(recording, record, timeline.store)
         missing -= changes.keys()

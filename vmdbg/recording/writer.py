@@ -109,7 +109,8 @@ class RecordingWriter:
         if isinstance(origin, StateOrigin):
             self._put_base(self._first)
         else:
-            self._known_pages |= {page.key for page in self._ram.pages()}
+            zero = self._timeline.store.zero
+            self._known_pages |= {zero.key, *(page.key for _, page in self._ram.besides(zero))}
 
     def _write_beginning(self, origin: Origin, *, embed: bool) -> None:
         """What was booted. Hashing and packing it takes longer than the guest should wait."""
@@ -183,7 +184,7 @@ class RecordingWriter:
 
     def _put_base(self, checkpoint: Checkpoint) -> None:
         zero = self._timeline.store.zero
-        numbers = array("I", (number for number, page in enumerate(checkpoint.ram.pages()) if page is not zero))
+        numbers = array("I", (number for number, _ in checkpoint.ram.besides(zero)))
         self._put_pages([checkpoint.ram[number] for number in numbers])
         base = encode(self._record(checkpoint, numbers))
         self._submit(lambda: self._write_base(base))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vmdbg.machine.snapshot import MachineState, Position
+from vmdbg.timeline.page_tree import size_together
 from vmdbg.timeline.pages import PageStore
 from vmdbg.timeline.ram import RamImage
 from vmdbg.units import Tick
@@ -15,7 +16,6 @@ DEFAULT_BUDGET = 512 << 20
 """Bytes of memory for checkpoints."""
 MOST = 600
 """Checkpoints kept however small they are."""
-_POINTER = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,8 +116,8 @@ class Checkpoints:
         return self._store.size() + self._besides_pages()
 
     def _besides_pages(self) -> int:
-        chunks = {id(chunk): len(chunk.pages) for checkpoint in self._all for chunk in checkpoint.ram.chunks}
-        return sum(checkpoint.own_size for checkpoint in self._all) + sum(chunks.values()) * _POINTER
+        trees = size_together(checkpoint.ram.root for checkpoint in self._all)
+        return sum(checkpoint.own_size for checkpoint in self._all) + trees
 
     def fit(self, cursor: Position) -> None:
         """Come down to the budget now, as when it was lowered."""
@@ -136,7 +136,7 @@ class Checkpoints:
     def _cool(self, cursor: Position) -> None:
         """Compress what only checkpoints away from the cursor refer to."""
         near = self.nearest(cursor).ram
-        warm = {id(page) for chunk in near.chunks for page in chunk.pages}
+        warm = {id(page) for _, page in near.besides(self._store.zero)}
         for page in self._store.pages():
             if id(page) not in warm:
                 page.cool()

@@ -1,132 +1,92 @@
-"""RAM at an instant, and the difference between two instants put back into the engine."""
+"""What a machine holds by page at an instant, and the difference between two instants put back into it.
+
+That is RAM, and after it the paged state of devices: see vmdbg.machine.paged.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import compress
-from typing import TypeVar
+from typing import Protocol
 
-import xxhash
-
-from vmdbg.engine.memory import PhysicalMemory
+from vmdbg.timeline.page_tree import Node, top_span, uniform
 from vmdbg.timeline.pages import Page, PageStore, page_key
-from vmdbg.units import PAGE_SIZE, Physical
-
-CHUNK = 256
-"""Pages in a chunk, the unit that images share."""
-_T = TypeVar("_T")
 
 
-class Chunk:
-    """CHUNK neighbouring pages, immutable."""
-
-    __slots__ = ("_digest", "pages")
-
-    def __init__(self, pages: Sequence[Page]) -> None:
-        self.pages = tuple(pages)
-        self._digest: bytes | None = None
+class Paged(Protocol):
+    """Pages by number, as vmdbg.machine.paged has them."""
 
     @property
-    def digest(self) -> bytes:
-        if self._digest is None:
-            self._digest = xxhash.xxh3_128_digest(b"".join(page.key for page in self.pages))
-        return self._digest
+    def count(self) -> int: ...
 
-    def digest_with(self, changes: dict[int, bytes]) -> bytes:
-        """The digest that it would have if some pages, by their index in it, had other keys."""
-        keys = [page.key for page in self.pages]
-        for index, key in changes.items():
-            keys[index] = key
-        return xxhash.xxh3_128_digest(b"".join(keys))
+    def page(self, number: int) -> bytes: ...
 
-    def with_pages(self, changes: dict[int, Page]) -> Chunk:
-        """The chunk with some pages, by their index in it, replaced."""
-        pages = list(self.pages)
-        for index, page in changes.items():
-            pages[index] = page
-        return Chunk(pages)
+    def restore(self, first: int, pages: Sequence[bytes]) -> None: ...
+
+    def dirty(self) -> Sequence[int]: ...
+
+    def clean(self) -> None: ...
 
 
 class RamImage:
-    """The contents of RAM at an instant. Images share what is equal."""
+    """The contents of all pages at an instant. Images share what is equal."""
 
-    __slots__ = ("chunks",)
+    __slots__ = ("count", "root")
 
-    def __init__(self, chunks: Sequence[Chunk]) -> None:
-        self.chunks = tuple(chunks)
+    def __init__(self, root: Node, count: int) -> None:
+        self.root = root
+        self.count = count
 
     @classmethod
     def filled(cls, page: Page, pages: int) -> RamImage:
         """All pages alike."""
-        whole = Chunk([page] * CHUNK)
-        rest = pages % CHUNK
-        return cls([whole] * (pages // CHUNK) + ([Chunk([page] * rest)] if rest else []))
+        return cls(uniform(page, top_span(pages), pages), pages)
 
     def __getitem__(self, page: int) -> Page:
-        return self.chunks[page // CHUNK].pages[page % CHUNK]
+        return self.root.page(page)
 
-    def with_pages(self, changes: dict[int, Page]) -> RamImage:
+    def with_pages(self, changes: Mapping[int, Page]) -> RamImage:
         """The image with some pages replaced."""
-        chunks = list(self.chunks)
-        for number, pages in _by_chunk(changes).items():
-            chunks[number] = chunks[number].with_pages(pages)
-        return RamImage(chunks)
+        return RamImage(self.root.with_pages(changes), self.count)
 
     def differences(self, other: RamImage) -> Iterator[int]:
-        """The numbers of the pages in which the two differ, ascending."""
-        for number, (mine, theirs) in enumerate(zip(self.chunks, other.chunks, strict=True)):
-            if mine is theirs:
-                continue
-            for index, (a, b) in enumerate(zip(mine.pages, theirs.pages, strict=True)):
-                if a is not b:
-                    yield number * CHUNK + index
+        """The numbers of the pages in which the two, of the same machine, differ, ascending."""
+        return self.root.differences(other.root)
 
-    def pages(self) -> Iterator[Page]:
-        """Every page, in order."""
-        for chunk in self.chunks:
-            yield from chunk.pages
+    def besides(self, page: Page) -> Iterator[tuple[int, Page]]:
+        """The pages that are another than this one, such as zeros, in order."""
+        for number in self.differences(RamImage.filled(page, self.count)):
+            yield number, self.root.page(number)
 
     def digest(self, changes: Mapping[int, bytes]) -> str:
-        """XXH3-128 in hex over chunks' digests, if some pages had other keys: cheap where little has changed."""
-        digests = [chunk.digest for chunk in self.chunks]
-        for number, keys in _by_chunk(changes).items():
-            digests[number] = self.chunks[number].digest_with(keys)
-        return xxhash.xxh3_128_hexdigest(b"".join(digests))
-
-
-def _by_chunk(pages: Mapping[int, _T]) -> dict[int, dict[int, _T]]:
-    """What belongs to pages, by the numbers of their chunks and their indices in these."""
-    found: dict[int, dict[int, _T]] = {}
-    for number, thing in pages.items():
-        found.setdefault(number // CHUNK, {})[number % CHUNK] = thing
-    return found
+        """XXH3-128 in hex over the tree of pages, if some had other keys: cheap where little has changed."""
+        return self.root.key_with(changes).hex()
 
 
 class RamTracker:
-    """Knows which image an engine's RAM was last equal to, and what may have changed since."""
+    """Knows which image a machine's pages were last equal to, and what may have changed since."""
 
-    def __init__(self, engine: PhysicalMemory, store: PageStore, image: RamImage | None = None) -> None:
-        """Without an `image`, RAM held zeros before anything was marked dirty."""
-        self._engine = engine
+    def __init__(self, paged: Paged, store: PageStore, image: RamImage | None = None) -> None:
+        """Without an `image`, all pages held zeros before anything was marked dirty."""
+        self._paged = paged
         self._store = store
-        self._image = image or RamImage.filled(store.zero, engine.ram_size // PAGE_SIZE)
+        self._image = image or RamImage.filled(store.zero, paged.count)
         self._hashed: dict[int, bytes] = {}
-        """The keys of pages that were touched since RAM was equal to the image, when they were last hashed."""
+        """The keys of pages that were touched since all was equal to the image, when they were last hashed."""
 
     def digest(self) -> str:
-        """The digest of RAM as it is now, of which nothing else is kept."""
-        ram, hashed = self._engine.ram, self._hashed
-        for number in self._dirty():
-            hashed[number] = page_key(ram[number * PAGE_SIZE : (number + 1) * PAGE_SIZE])
-        self._engine.clean_pages()
+        """The digest of what the pages hold now, of which nothing else is kept."""
+        page, hashed = self._paged.page, self._hashed
+        for number in self._paged.dirty():
+            hashed[number] = page_key(page(number))
+        self._paged.clean()
         return self._image.digest(hashed)
 
     def capture(self) -> RamImage:
-        """RAM as it is now."""
+        """What the pages hold now."""
         changes: dict[int, Page] = {}
-        ram, image, page_of = self._engine.ram, self._image, self._store.page
+        page_at, image, page_of = self._paged.page, self._image, self._store.page
         for number in self._touched():
-            data = bytes(ram[number * PAGE_SIZE : (number + 1) * PAGE_SIZE])
+            data = page_at(number)
             before = image[number]
             if not before.is_at_hand_as(data):
                 page = page_of(data)
@@ -136,33 +96,28 @@ class RamTracker:
         return self._image
 
     def restore(self, image: RamImage) -> int:
-        """Make RAM what it was; returns how many pages had to be written."""
-        ram = self._engine.ram
+        """Make the pages what they were; returns how many had to be written."""
+        page_at = self._paged.page
         candidates = sorted(self._touched().union(image.differences(self._image)))
         wrong: list[tuple[int, bytes]] = []
         for number in candidates:
             page = image[number]
-            if page_key(ram[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]) != page.key:
+            if page_key(page_at(number)) != page.key:
                 wrong.append((number, page.data))
         for first, parts in _runs(wrong):
-            self._engine.restore_ram(Physical(first * PAGE_SIZE), b"".join(parts))
+            self._paged.restore(first, parts)
         self._is_equal_to(image)
         return len(wrong)
 
     def _is_equal_to(self, image: RamImage) -> None:
-        """RAM holds that now."""
-        self._engine.clean_pages()
+        """The pages hold that now."""
+        self._paged.clean()
         self._hashed.clear()
         self._image = image
 
     def _touched(self) -> set[int]:
         """What may differ from the image."""
-        return {*self._dirty(), *self._hashed}
-
-    def _dirty(self) -> Iterator[int]:
-        """What may have changed since it was last hashed or equal to the image."""
-        dirty = self._engine.dirty_pages()
-        return compress(range(len(dirty)), dirty)
+        return {*self._paged.dirty(), *self._hashed}
 
 
 def _runs(pages: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, list[bytes]]]:

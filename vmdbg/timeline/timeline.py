@@ -69,7 +69,7 @@ class Timeline:
         self.fork_listeners: list[Callable[[Position], None]] = []
         """Told where the future is dropped: what was noted of it does not happen."""
         self.recorder: Recorder | None = None
-        self._ram = RamTracker(machine.engine, self.store, ram)
+        self._ram = RamTracker(machine.pages, self.store, ram)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
         if machine.halted:
             machine.cpu.halt_tick = machine.clock

@@ -26,7 +26,7 @@ ACTIONS = st.lists(
 @pytest.fixture(scope="module")
 def tracked() -> Iterator[tuple[Machine, RamTracker]]:
     machine = origin_of("protected_ring3").machine()
-    yield machine, RamTracker(machine.engine, PageStore())
+    yield machine, RamTracker(machine.pages, PageStore())
     machine.close()
 
 
@@ -58,7 +58,7 @@ def test_digests_and_images_are_of_what_ram_holds(
             assert bytes(machine.engine.ram) == wanted
     found, kept = tracker.digest(), tracker.capture()
     assert found == kept.digest({}) == tracker.digest() == digest_afresh(machine)
-    assert b"".join(page.data for page in kept.pages()) == bytes(machine.engine.ram)
+    assert b"".join(kept[number].data for number in range(kept.count)) == bytes(machine.engine.ram)
 
 
 def test_a_page_is_known_for_as_long_as_somebody_keeps_it() -> None:

@@ -1,0 +1,78 @@
+"""All that a machine holds by page: RAM, and the paged state of its devices, under one row of page numbers."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import compress
+
+from devices.wiring.paged import PagedArea
+from vmdbg.engine.memory import PhysicalMemory
+from vmdbg.errors import UserError
+from vmdbg.units import PAGE_SIZE, Physical
+
+ALIGNMENT = 256
+"""Areas begin at multiples of so many pages: what images share."""
+MOST_PAGES = 1 << 32
+"""Of all areas together; a recording has four bytes for a page's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    first: int
+    area: PagedArea
+
+
+class MachinePages:
+    """Pages from 0 on are those of RAM; each area follows at the next multiple of ALIGNMENT.
+
+    Invariant: which page has which number depends on the machine's configuration alone.
+    """
+
+    def __init__(self, engine: PhysicalMemory, areas: Sequence[PagedArea]) -> None:
+        """Raises UserError if there are too many."""
+        self._engine = engine
+        self._ram_pages = end = engine.ram_size // PAGE_SIZE
+        self._areas: list[_Placed] = []
+        for area in areas:
+            first = -(-end // ALIGNMENT) * ALIGNMENT
+            self._areas.append(_Placed(first, area))
+            end = first + area.page_count
+        if end > MOST_PAGES:
+            raise UserError(f"the machine's memory and disks together are more than {MOST_PAGES * PAGE_SIZE >> 40} TiB")
+        self.count = end
+        """Page numbers are below that; some, between areas, are of nothing and hold zeros."""
+
+    def page(self, number: int) -> bytes:
+        """What it holds now."""
+        if number < self._ram_pages:
+            start = number * PAGE_SIZE
+            return bytes(self._engine.ram[start : start + PAGE_SIZE])
+        placed = self._at(number)
+        return placed.area.page(number - placed.first)
+
+    def restore(self, first: int, pages: Sequence[bytes]) -> None:
+        """Have neighbouring pages hold that, and not be dirty for it."""
+        in_ram = pages[: max(0, self._ram_pages - first)]
+        if in_ram:
+            self._engine.restore_ram(Physical(first * PAGE_SIZE), b"".join(in_ram))
+        for number, page in enumerate(pages[len(in_ram) :], first + len(in_ram)):
+            placed = self._at(number)
+            placed.area.put(number - placed.first, page)
+
+    def dirty(self) -> list[int]:
+        """What may have changed since clean(), rising."""
+        flags = self._engine.dirty_pages()
+        found = list(compress(range(len(flags)), flags))
+        for placed in self._areas:
+            found += [placed.first + number for number in placed.area.dirty()]
+        return found
+
+    def clean(self) -> None:
+        self._engine.clean_pages()
+        for placed in self._areas:
+            placed.area.clean()
+
+    def _at(self, number: int) -> _Placed:
+        return self._areas[bisect_right(self._areas, number, key=lambda placed: placed.first) - 1]
