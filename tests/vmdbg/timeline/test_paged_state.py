@@ -47,16 +47,20 @@ write:
 END = 300_000
 
 
+def noting(record: Path | None = None) -> Guest:
+    return launch(assemble(GUEST), devices=["notebook"], memory=4 << 20, record=record)
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     path = tmp_path_factory.mktemp("notes") / "notes.rec"
-    with fitted_devices(notebook.__name__), launch(assemble(GUEST), devices=["notebook"], memory=4 << 20, record=path) as guest:
+    with fitted_devices(notebook.__name__), noting(record=path) as guest:
         guest.run(ticks=END)
         yield guest
 
 
 def straight(tick: int) -> str:
-    with launch(assemble(GUEST), devices=["notebook"], memory=4 << 20) as guest:
+    with noting() as guest:
         guest.run(ticks=tick)
         return digest(guest.debugger.machine).devices
 
