@@ -9,6 +9,7 @@ from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.session.session import Session
 from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Tick
 
 
 def test_the_bus_of_a_plain_machine_has_its_host_bridge(session: Session) -> None:
@@ -19,8 +20,8 @@ def test_the_bus_of_a_plain_machine_has_its_host_bridge(session: Session) -> Non
 def test_functions_are_shown_by_name_and_place_with_their_wires_and_bytes() -> None:
     machine = seabios_machine()
     try:
+        machine.run(Tick(12_000_000))
         session = Session(Debugger(Timeline(machine)), catalog.commands())
-        session.execute("goto 12000000")
         rows = {row["name"]: row for row in json.loads(session.execute("pci --json"))}
         assert rows["power-management"]["interrupt"] == "INTA# PIRQA# IRQ 10"
         shown = session.execute("pci isa-bridge 01.3 -x")
