@@ -15,6 +15,7 @@ from devices.board.acpi_pm import PM_PORTS, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
 from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
+from devices.board.flash import BLOCK, Flash
 from devices.board.fw_cfg import FwCfg, contents, fixed, number
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
@@ -379,6 +380,7 @@ DEVICES.update(
         "a20": _wired_or,
         "host-bridge": _host_bridge,
         "fw-cfg": _fw_cfg,
+        "flash": _one(lambda: Flash(2 * BLOCK), 2 * BLOCK),
         "isa-bridge": _isa_bridge,
         "power-management": _power_management,
         "virtio-blk": _virtio_blk,

@@ -18,12 +18,15 @@ from vmdbg.boot.layout import (
     check_memory,
     size_text,
 )
+from vmdbg.boot.uefi import with_variables
 from vmdbg.errors import UserError
 from vmdbg.units import Physical
 
 _SMALLEST = 64 * KIB
 _LARGEST = FOUR_GIB - FLASH
 _SHADOWED = 128 * KIB
+VARIABLES = "UEFI variables"
+"""What the segment is called that is not ROM, but flash memory."""
 _SIGNATURE = 0x600
 """EDX after a reset: family 6."""
 
@@ -34,19 +37,22 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
     if options.bios is not None and options.kernel is not None:
         raise UserError("--bios runs firmware, which has no disk to find a kernel on: leave out --bios or the kernel")
     refuse_extras(options, f"{bios.name} is firmware", "boot a kernel")
-    size = len(bios.data)
+    data, variables = with_variables(bios, options.nvram)
+    size = len(data)
     if size % _SMALLEST or not _SMALLEST <= size <= _LARGEST:
         raise UserError(
             f"{bios.name} has {size} bytes: a BIOS image is a multiple of {size_text(_SMALLEST)} "
             f"up to {size_text(_LARGEST)}"
         )
-    shadow = bios.data[-_SHADOWED:]
+    shadow = data[-_SHADOWED:]
+    flash = (Segment(Physical(FOUR_GIB - size), data[:variables], VARIABLES, rom=True),) if variables else ()
     return BootImage(
         protocol=Protocol.BIOS,
         description="firmware from the reset vector",
         segments=(
             Segment(Physical(HIGH_MEMORY - len(shadow)), shadow, "BIOS shadow"),
-            Segment(Physical(FOUR_GIB - size), bios.data, "BIOS", rom=True),
+            *flash,
+            Segment(Physical(FOUR_GIB - size + variables), data[variables:], "BIOS", rom=True),
         ),
         start=entry.reset_vector({"rdx": _SIGNATURE}),
         e820=(),

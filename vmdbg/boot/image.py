@@ -188,6 +188,7 @@ class BootOptions:
     """What to boot, and how. Only `memory` and one of `kernel` and `bios` must be given.
 
     memory: bytes of RAM.
+    nvram: the variables that UEFI firmware has at first, where its own file has none.
     append: text added to the default command line; `command_line` replaces that default.
     via_decompressor: let a Linux kernel unpack itself, so that it can randomise where it lies.
     protocol: enter a guest that offers several ways by this one.
@@ -202,6 +203,7 @@ class BootOptions:
     kernel: InputFile | None = None
     initrd: InputFile | None = None
     bios: InputFile | None = None
+    nvram: InputFile | None = None
     append: str = ""
     command_line: str | None = None
     via_decompressor: bool = False

@@ -42,6 +42,8 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--append", metavar="TEXT", default="", help="add to the default kernel command line")
     group.add_argument("--command-line", metavar="TEXT", help="replace the default kernel command line")
     group.add_argument("--bios", metavar="FILE", help="run firmware from the reset vector")
+    variables = "UEFI variables to start with, as OVMF_VARS.fd; it is not written"
+    group.add_argument("--nvram", metavar="FILE", help=variables)
     order = "what firmware tries, as cdrom,disk (disk,floppy,cdrom); with `menu`, which it asks for a key to show"
     group.add_argument("--boot", type=boot_order, default=BootOrder(), metavar="ORDER", help=order)
     group.add_argument(
@@ -174,6 +176,7 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
         kernel=options.file if options.kernel is None else options.kernel,
         initrd=options.initrd,
         bios=options.bios,
+        nvram=options.nvram,
         append=options.append,
         command_line=options.command_line,
         via_decompressor=options.via_decompressor,

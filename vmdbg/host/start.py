@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
+from vmdbg.boot.bios import VARIABLES
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.firmware_config import pci_window
-from vmdbg.boot.image import BootOptions, CpuMode, InputFile, Protocol
+from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Protocol
 from vmdbg.boot.source import read_input
+from vmdbg.boot.uefi import variables_beside
 from vmdbg.errors import EngineError, UserError
 from vmdbg.host.sample import sample_kernel
-from vmdbg.machine.config import Chipset, MachineConfig
+from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.power_on import power_on
@@ -30,6 +32,7 @@ class GuestFiles:
     kernel: str | bytes | None = None
     initrd: str | None = None
     bios: str | None = None
+    nvram: str | None = None
     append: str = ""
     command_line: str | None = None
     via_decompressor: bool = False
@@ -52,6 +55,7 @@ def start(files: GuestFiles, config: MachineConfig, inputs: InputSource | None =
     """Read the files, lay the guest out and put it into a machine. Raises UserError, EngineError."""
     options = _options(files, config)
     image = boot_image(options)
+    config = with_flash(config, image)
     machine = make_machine(config, inputs)
     power_on(machine, image)
     return Started(machine, BootOrigin(config, image, options))
@@ -79,6 +83,22 @@ def _kernel(files: GuestFiles) -> InputFile | None:
             return sample_kernel() if files.bios is None else None
 
 
+def _nvram(files: GuestFiles) -> InputFile | None:
+    """What was named, or what lies beside firmware that needs it."""
+    path = files.nvram
+    if path is None and files.bios is not None:
+        path = variables_beside(files.bios)
+    return read_input(path, "UEFI variables") if path is not None else None
+
+
+def with_flash(config: MachineConfig, image: BootImage) -> MachineConfig:
+    """The machine for a guest that keeps variables in flash memory."""
+    for segment in image.segments:
+        if segment.name == VARIABLES and segment.rom:
+            return replace(config, flash=FlashPlace(segment.address, len(segment.data)))
+    return config
+
+
 def _acpi(config: MachineConfig) -> AcpiConfig:
     if config.chipset is Chipset.PLAIN:
         return AcpiConfig(apic=config.apic)
@@ -94,6 +114,7 @@ def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
         kernel=kernel,
         initrd=read_input(files.initrd, "initrd") if files.initrd is not None else None,
         bios=bios,
+        nvram=_nvram(files),
         append=files.append,
         command_line=files.command_line,
         via_decompressor=files.via_decompressor,

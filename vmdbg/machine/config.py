@@ -36,6 +36,14 @@ class BootOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class FlashPlace:
+    """Where flash memory with firmware's variables is: a physical address, and bytes. Both are multiples of 4 KiB."""
+
+    address: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class MachineConfig:
     """`memory` in bytes; `cpu` a model of vmdbg.x86.cpuid; `start` what the RTC shows at tick 0, in seconds since 1970.
 
@@ -50,6 +58,7 @@ class MachineConfig:
     """Those added to the board's own, each as devices.fitting.parse_choice() takes it."""
     chipset: Chipset = Chipset.PLAIN
     boot: BootOrder = BootOrder()
+    flash: FlashPlace | None = None
 
 
 MENU = "menu"

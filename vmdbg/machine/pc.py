@@ -11,6 +11,7 @@ from devices.board.acpi_pm import PM_PORTS, SCI_IRQ, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
 from devices.board.dma import Dma8237A
 from devices.board.dma_page import DmaPage
+from devices.board.flash import Flash
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
 from devices.catalog import fittings
@@ -52,7 +53,7 @@ from devices.wiring.paged import PagedArea
 from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
 from vmdbg.machine.bus_masters import BusMasters
-from vmdbg.machine.config import Chipset, MachineConfig
+from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
 from vmdbg.machine.i440fx import I440fx, boot_flags
 
 LAPIC_BASE = 0xFEE00000
@@ -183,6 +184,7 @@ class Pc:
             self._claim(acpi_pm, PM_PORTS, acpi_pm, wide=True)
         dma1, dma2 = self.add(Dma8237A("dma1", 1)), self.add(Dma8237A("dma2", 2))
         pages = self.add(DmaPage())
+        self.flash = self._fit_flash(self.config.flash)
         self._claim(i8042, isa.KEYBOARD.ports[0], i8042.data)
         self._claim(i8042, isa.KEYBOARD.ports[1], i8042.command)
         self._claim(port92, isa.PORT92, port92)
@@ -191,6 +193,14 @@ class Pc:
         self._claim(dma1, isa.DMA.ports[0], dma1)
         self._claim(pages, isa.DMA.ports[1], pages)
         self._claim(dma2, isa.DMA.ports[2], dma2)
+
+    def _fit_flash(self, place: FlashPlace | None) -> Flash | None:
+        """It has nothing in it yet."""
+        if place is None:
+            return None
+        flash = self.add(Flash(place.size))
+        self.memory.claim(range(place.address, place.address + place.size), flash, flash.name)
+        return flash
 
     def _serial_ports(self, backends: Backends) -> None:
         shared = dict(self._shared_irqs)

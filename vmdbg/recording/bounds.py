@@ -10,10 +10,10 @@ from dataclasses import fields
 
 from devices.timers.rtc_calendar import LAST_INSTANT
 from vmdbg.boot.image import CpuStart, DescriptorTable, SegmentRegister
-from vmdbg.boot.layout import LARGEST_MEMORY
+from vmdbg.boot.layout import FLASH, FOUR_GIB, LARGEST_MEMORY
 from vmdbg.document.layout import printable
 from vmdbg.errors import RecordingError
-from vmdbg.machine.config import MINIMUM_MEMORY
+from vmdbg.machine.config import MINIMUM_MEMORY, BootKind
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
 from vmdbg.units import PAGE_MASK, PAGE_SIZE
 from vmdbg.x86.cpuid import MODELS
@@ -49,6 +49,8 @@ def _claims(meta: Meta) -> Iterator[Claim]:
     yield "memory size", memory, MINIMUM_MEMORY <= memory <= LARGEST_MEMORY and not memory & PAGE_MASK
     yield "CPU model", meta.config.cpu, meta.config.cpu in MODELS
     yield "start date", meta.config.start, 0 <= meta.config.start <= LAST_INSTANT
+    yield from _flash(meta)
+    yield "boot order", meta.config.boot.kinds, len(meta.config.boot.kinds) <= len(BootKind)
     yield "description", meta.description, _is_short(meta.description)
     yield "command line", meta.command_line, _is_short(meta.command_line)
     yield from _roms(meta.roms, memory)
@@ -58,6 +60,19 @@ def _claims(meta: Meta) -> Iterator[Claim]:
         yield from _image(meta.image, memory)
     if meta.files is not None:
         yield from _files(meta.files)
+
+
+def _flash(meta: Meta) -> Iterator[Claim]:
+    """Whole pages at the top, where nothing else is; what is put in it has its size."""
+    flash = meta.config.flash
+    if flash is None:
+        return
+    whole = not (flash.address | flash.size) % PAGE_SIZE
+    there = flash.address >= FLASH and 0 < flash.size <= FOUR_GIB - flash.address
+    yield "place of flash memory", (flash.address, flash.size), whole and there
+    for ref in meta.image.segments if meta.image is not None else ():
+        if ref.address == flash.address:
+            yield "size of what is in flash memory", ref.size, ref.size == flash.size
 
 
 def _is_short(text: str | None) -> bool:

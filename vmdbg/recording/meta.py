@@ -118,6 +118,7 @@ def _file_options(options: BootOptions, firmware: tuple[SegmentRef, ...]) -> Fil
         rsdp=options.rsdp,
         seed=options.seed,
         firmware=firmware,
+        nvram=_file_ref(options.nvram),
     )
 
 
@@ -196,6 +197,7 @@ def _options(files: FileOptions, config: MachineConfig, fetch: Fetch, left_out: 
         kernel=left_out.find(files.kernel, "kernel"),
         initrd=left_out.find(files.initrd, "initrd"),
         bios=left_out.find(files.bios, "BIOS"),
+        nvram=left_out.find(files.nvram, "file of UEFI variables"),
         append=files.append,
         command_line=files.command_line,
         via_decompressor=files.via_decompressor,

@@ -70,6 +70,7 @@ class FileOptions(msgspec.Struct, frozen=True):
     rsdp: int | None
     seed: bytes
     firmware: tuple[SegmentRef, ...]
+    nvram: FileRef | None = None
 
 
 class Meta(msgspec.Struct, frozen=True):

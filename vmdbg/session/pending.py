@@ -29,9 +29,7 @@ class PendingPoints:
     def add(self, place: str, condition: Condition | None, text: str, *, temporary: bool) -> Breakpoint:
         """For what code_place() does not know yet."""
         points = self._view.debugger.points
-        point = points.add_pending(
-            place, owner=self._view.owner, condition=condition, text=text, temporary=temporary
-        )
+        point = points.add_pending(place, owner=self._view.owner, condition=condition, text=text, temporary=temporary)
         self._points.append(point)
         if not self._armed:
             self._watch.start()

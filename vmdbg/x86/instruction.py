@@ -40,8 +40,6 @@ class Kind(Flag):
     BAD = auto()
 
 
-
-
 class OperandAccess(Enum):
     """What an instruction does with a memory operand. ADDRESS only computes it, as LEA does."""
 
