@@ -167,6 +167,15 @@ class Task:
     command_line: str = ""
 
 
+LONGEST_NAME = 15
+"""Bytes of a program's name that systems keep of it: Linux's TASK_COMM_LEN less the zero byte; others have the same."""
+
+
+def is_called(name: str, wanted: str) -> bool:
+    """Whether a task of that name is meant by what a user writes, be that the whole of a name which was cut."""
+    return name == wanted or (len(name.encode()) == LONGEST_NAME and wanted.startswith(name))
+
+
 @dataclass(frozen=True, slots=True)
 class CurrentTask:
     """Who runs, in few words. `pid` is the thread's, `process` that of its thread group."""

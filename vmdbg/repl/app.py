@@ -83,6 +83,7 @@ class Repl:
         self.session.execution.wait = self._run.wait
         self.session.progress = self._share
         self.session.show = self._show_part
+        self.session.tell = self._tell
         debugger.stop_listeners.append(self._on_stop)
         self.session.part(Log).listeners.append(self._on_log)
         add_commands(self, console=console)
@@ -172,6 +173,10 @@ class Repl:
     def _show_part(self, document: Document) -> None:
         self._progress.hide()
         self.output.document(document)
+
+    def _tell(self, words: str) -> None:
+        self._progress.hide()
+        self.output.say(words)
 
     def _share(self, done: float) -> None:
         self._progress.share(done)

@@ -54,6 +54,9 @@ class Session(View):
         """Where commands with Effect.FILES write."""
         self.aliases: dict[str, str] = {}
         self.notices: list[str] = []
+        """What is to be said beside the answers, once a line is done."""
+        self.tell: Callable[[str], None] = self.notices.append
+        """Says something before a line is done, where somebody sees it; else with its answer."""
         self.columns = 100
         """How wide what is shown may be, for what can be arranged."""
         self.ask: Callable[[str], bool] | None = None

@@ -6,7 +6,7 @@ from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.detect import Detection
-from vmdbg.os.seam import CallFrames, CurrentLocator, CurrentTask, OperatingSystem, Task
+from vmdbg.os.seam import CallFrames, CurrentLocator, CurrentTask, OperatingSystem, Task, is_called
 from vmdbg.session.moments import Moment, Moments
 from vmdbg.units import Tick
 from vmdbg.x86.paging import Paging
@@ -89,9 +89,19 @@ class GuestSystem:
     def named(self, wanted: str) -> Task:
         """A task by PID or name. Raises UserError, or what the guest's tables have wrong."""
         for task in self.need().tasks():
-            if str(task.pid) == wanted or task.name == wanted:
+            if str(task.pid) == wanted or is_called(task.name, wanted):
                 return task
         raise UserError(f"there is no task {wanted!r}; ps lists them")
+
+    def why_nobody(self, wanted: str) -> str:
+        """What is to be said of a PID or name that is waited for and that nobody has now; "" where somebody does."""
+        try:
+            tasks = self.need().tasks()
+        except VmdbgError:
+            return ""
+        if any(wanted in (str(task.pid), str(task.process)) or is_called(task.name, wanted) for task in tasks):
+            return ""
+        return f"no process {'has the number' if wanted.isdigit() else 'is called'} {wanted} yet; it is waited for"
 
     def task(self) -> Task | None:
         """The current task; None where that cannot be told."""

@@ -13,6 +13,7 @@ from vmdbg.debugger.guest import Guest
 from vmdbg.document.document import Document, Style, address, count, document, pairs, text
 from vmdbg.errors import VmdbgError
 from vmdbg.os.linux.tasks import times
+from vmdbg.os.seam import is_called
 from vmdbg.session.linux import find_linux
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
@@ -57,6 +58,8 @@ class SystemCallTrace:
     def start(self, process: str, *, live: bool) -> int:
         """Raises UserError where the kernel is not known yet."""
         points = linux_here(self._session).system_call_points
+        if process and (words := self._session.system.why_nobody(process)):
+            self._session.tell(words)
         self.stop()
         for place in points:
             point = self._session.debugger.points.add_breakpoint(
@@ -89,7 +92,7 @@ class SystemCallTrace:
                 event = linux.system_call_here() if linux is not None else None
             except VmdbgError:
                 return
-            if event is not None and process in ("", event.task, str(event.pid)):
+            if event is not None and (not process or str(event.pid) == process or is_called(event.task, process)):
                 log.write(debugger.position, number, str(event))
 
         return write

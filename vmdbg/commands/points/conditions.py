@@ -9,6 +9,7 @@ from vmdbg.debugger.points import Condition
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.compiler import Getters
+from vmdbg.os.seam import is_called
 from vmdbg.session.numbers import natural
 
 if TYPE_CHECKING:
@@ -73,14 +74,17 @@ def expression_test(session: Session, text: str, extra: Getters | None = None) -
 
 
 def process_test(session: Session, wanted: str) -> Callable[[], bool]:
+    """Whether that process runs. Says so if there is none now. Raises UserError where processes are not known."""
     session.system.need()
     pid = int(wanted) if wanted.isdigit() else None
+    if words := session.system.why_nobody(wanted):
+        session.tell(words)
 
     def test() -> bool:
         task = session.system.running()
         if task is None:
             return False
-        return task.process == pid if pid is not None else task.name == wanted
+        return task.process == pid if pid is not None else is_called(task.name, wanted)
 
     return test
 

@@ -12,7 +12,7 @@ from vmdbg.os.linux.slab_locator import SlabLocator, slab_locator
 from vmdbg.os.linux.syscall_points import exit_points
 from vmdbg.os.linux.syscalls import SystemCall
 from vmdbg.os.linux.types import Type
-from vmdbg.os.seam import CurrentTask
+from vmdbg.os.seam import CurrentTask, is_called
 from vmdbg.units import Linear
 
 NOBODY = CurrentTask(Linear(0), 0, 0, "")
@@ -78,7 +78,7 @@ class Who:
     def matches(self, task: CurrentTask) -> bool:
         if self.number is not None:
             return self.number in (task.pid, task.process)
-        return not self.name or task.name == self.name
+        return not self.name or is_called(task.name, self.name)
 
 
 EVERYBODY = Who()

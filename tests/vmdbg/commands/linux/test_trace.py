@@ -8,6 +8,7 @@ import re
 import pytest
 
 from vmdbg.commands.points.logpoint import Log
+from vmdbg.os.seam import is_called
 from vmdbg.session.session import Session
 
 pytestmark = pytest.mark.timeout(300)
@@ -58,3 +59,33 @@ def test_system_calls_are_caught_by_name(linux: Session) -> None:
     here = linux.debugger.pc
     linux.run("reverse-nexti")
     assert linux.debugger.pc == here - 2
+
+
+def test_a_process_that_is_not_there_is_waited_for_and_that_is_said(linux: Session) -> None:
+    told: list[str] = []
+    linux.tell = told.append
+    linux.run("syscalls init")
+    linux.run("syscalls --off")
+    linux.run("break schedule --process kthreadd")
+    assert told == []
+    linux.run("syscalls nobody")
+    linux.run("syscalls --off")
+    linux.run("break schedule --process 4321")
+    assert told == [
+        "no process is called nobody yet; it is waited for",
+        "no process has the number 4321 yet; it is waited for",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "meant"),
+    [
+        ("init", "init", True),
+        ("init", "initial", False),
+        ("systemd-journal", "systemd-journald", True),
+        ("systemd-journa", "systemd-journald", False),
+        ("fünfzehn bytes", "fünfzehn bytes are more", True),
+    ],
+)
+def test_a_name_that_the_system_has_cut_is_known_by_the_whole_of_it(name: str, wanted: str, meant: bool) -> None:
+    assert is_called(name, wanted) is meant
