@@ -45,7 +45,14 @@ NAMES = {
     PORT: "port access",
 }
 TIMERS = (APIC_TIMER, TIMER)
-BARS = {"page fault": 3.0, "system call": 3.0, "APIC timer": 3.0, "interrupt": 3.0, "port access": 2.0}
+BARS = {
+    "page fault": 3.0,
+    "system call": 3.0,
+    "APIC timer": 3.0,
+    "8254 and 8259": 3.0,
+    "interrupt": 3.0,
+    "port access": 2.0,
+}
 INTERRUPTS, SLICE = 20_000, 10_000
 COUNT, WORK = 300_000, 20
 TIMER_COUNT, TIMER_WORK, PERIOD = 300, 10_000, 12

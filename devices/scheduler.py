@@ -5,7 +5,7 @@ Only what the guest can see belongs here: a debugger's stops would shift the seq
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -22,6 +22,16 @@ class Event(NamedTuple):
     sequence: int
     owner: str
     name: str
+
+
+class Move(NamedTuple):
+    """What became of a deadline elsewhere: it was set as number `number` of all that were, 0 if it was not; when it is
+    due now, None if it came and was not set again."""
+
+    owner: str
+    name: str
+    number: int
+    due: int | None
 
 
 @dataclass(slots=True)
@@ -87,26 +97,26 @@ class Scheduler:
         self._first = min(self._events.values(), default=None)
         return first
 
-    def due(self, owner: str, name: str) -> int | None:
-        """When (owner, name) comes, None if it is not pending."""
-        event = self._events.get((owner, name))
-        return None if event is None else event.due
+    def pending(self, owner: str, name: str) -> Event | None:
+        """The deadline of (owner, name), None if there is none."""
+        return self._events.get((owner, name))
 
-    def next_due_besides(self, owner: str, name: str) -> int | None:
-        """When the first deadline but (owner, name) comes, None if nothing else is pending."""
+    def next_due_besides(self, others: Set[tuple[str, str]]) -> int | None:
+        """When the first deadline comes that is none of `others`, by owner and name; None if there is no such."""
         first = self._first
-        if first is None or first.owner != owner or first.name != name:
+        if first is None or (first.owner, first.name) not in others:
             return None if first is None else first.due
-        return min((event.due for event in self._events.values() if event is not first), default=None)
+        return min((event.due for key, event in self._events.items() if key not in others), default=None)
 
-    def moved(self, owner: str, name: str, times: int, due: int | None) -> None:
-        """Elsewhere (owner, name) came, or was set, and was set `times` times in all; it is due at `due` now."""
+    def moved(self, times: int, *moves: Move) -> None:
+        """Elsewhere these deadlines came, or were set, and were set `times` times in all."""
+        for owner, name, number, due in moves:
+            if due is None:
+                self.cancel(owner, name)
+            elif number:
+                self._events[owner, name] = Event(due, self._sequence + number - 1, owner, name)
         self._sequence += times
-        if due is None:
-            self.cancel(owner, name)
-        elif times:
-            self._events[owner, name] = Event(due, self._sequence - 1, owner, name)
-            self._first = min(self._events.values())
+        self._first = min(self._events.values(), default=None)
 
     def events(self) -> list[Event]:
         """All pending events in the order in which they come."""

@@ -5,33 +5,22 @@ Source: Intel 82093AA data sheet (290566).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from devices.interrupts.apic_bus import ApicBus, DeliveryMode, InterruptMessage
+from devices.interrupts.ioapic_memory import MASKED, PINS, IoApicMemory, IoApicState
 from devices.seam import Line, Rows
 from devices.wiring.irq import Pin
 
-PINS = 24
 IOREGSEL, IOWIN = 0x00, 0x10
 IOAPICID, IOAPICVER, IOAPICARB, IOREDTBL = 0x00, 0x01, 0x02, 0x10
 VERSION = 0x11
-ACTIVE_LOW, REMOTE_IRR, LEVEL, MASKED = 1 << 13, 1 << 14, 1 << 15, 1 << 16
+ACTIVE_LOW, REMOTE_IRR, LEVEL = 1 << 13, 1 << 14, 1 << 15
 LOGICAL, DELIVERY_STATUS = 1 << 11, 1 << 12
 WRITABLE = 0xFF00_0000_0001_AFFF
 """The fields of an entry but delivery status and remote IRR."""
 NEVER_LEVEL = (DeliveryMode.SMI, DeliveryMode.NMI, DeliveryMode.INIT, DeliveryMode.EXTINT)
 """Modes that are edge-triggered whatever the trigger mode bit says (data sheet, delivery mode)."""
-
-
-@dataclass(slots=True)
-class IoApicState:
-    """`lines` has bit n for the level at pin INTINn; an entry is both halves, bits 63 to 0."""
-
-    ioregsel: int = 0
-    apic_id: int = 0
-    lines: int = 0
-    redirection: list[int] = field(default_factory=lambda: [MASKED] * PINS)
 
 
 class IoApic:
@@ -43,7 +32,13 @@ class IoApic:
 
     def __init__(self, bus: ApicBus, apic_id: int = 0) -> None:
         self._bus = bus
-        self._state = IoApicState(apic_id=apic_id)
+        self._state = IoApicMemory()
+        self._state.load(IoApicState(apic_id=apic_id))
+
+    @property
+    def memory(self) -> IoApicMemory:
+        """The registers, at one place for as long as the chip is."""
+        return self._state
 
     def input(self, pin: int) -> Line:
         """The line INTIN0 to INTIN23. Raises ValueError for any other number."""
@@ -74,11 +69,11 @@ class IoApic:
                 self._service_level(pin)
 
     def save(self) -> IoApicState:
-        state = self._state
-        return IoApicState(state.ioregsel, state.apic_id, state.lines, list(state.redirection))
+        return self._state.saved()
 
     def restore(self, state: IoApicState) -> None:
-        self._state = IoApicState(state.ioregsel, state.apic_id, state.lines, list(state.redirection))
+        """Raises ValueError if `state` has the wrong number of entries."""
+        self._state.load(state)
 
     def describe(self, now: int) -> Rows:
         state = self._state

@@ -5,11 +5,11 @@ Ports 20h-21h (master), A0h-A1h (slave) and 4D0h-4D1h (ELCR). Source: Intel 8259
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from devices.interrupts.pic_chip import SPURIOUS_LEVEL, PicChip, PicChipState
+from devices.interrupts.pic_chip import SPURIOUS_LEVEL, PicChip
+from devices.interrupts.pic_memory import PicChipState, PicMemory
 from devices.seam import Line, Rows
 from devices.wiring.irq import Pin
 
@@ -34,8 +34,10 @@ class Pic:
     State: ClassVar[type[PicState]] = PicState
 
     def __init__(self, intr: Line) -> None:
-        self.master = PicChip(intr, MASTER_ELCR_MASK)
-        self.slave = PicChip(Pin(self.master.set_line, CASCADE_IRQ), SLAVE_ELCR_MASK)
+        self.memory = PicMemory()
+        """The registers, at one place for as long as the chips are."""
+        self.master = PicChip(self.memory.master, intr, MASTER_ELCR_MASK)
+        self.slave = PicChip(self.memory.slave, Pin(self.master.set_line, CASCADE_IRQ), SLAVE_ELCR_MASK)
         self.elcr = ElcrPorts(self.master, self.slave)
 
     def input(self, irq: int) -> Line:
@@ -68,11 +70,11 @@ class Pic:
         return self.master.state.int_output
 
     def save(self) -> PicState:
-        return PicState(copy.copy(self.master.state), copy.copy(self.slave.state))
+        return PicState(self.memory.master.saved(), self.memory.slave.saved())
 
     def restore(self, state: PicState) -> None:
-        self.master.state = copy.copy(state.master)
-        self.slave.state = copy.copy(state.slave)
+        self.memory.master.load(state.master)
+        self.memory.slave.load(state.slave)
 
     def describe(self, now: int) -> Rows:
         rows = [(f"master {name}", text) for name, text in self.master.describe()]

@@ -6,8 +6,8 @@ Source: Intel 8259A data sheet (231468); ELCR of the 82371SB (PIIX3) data sheet,
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
+from devices.interrupts.pic_memory import Expecting, PicChipMemory, PicChipState
 from devices.seam import Line
 
 SPURIOUS_LEVEL = 7
@@ -15,15 +15,6 @@ SPURIOUS_LEVEL = 7
 ICW1_IC4, ICW1_SNGL, ICW1_LTIM, ICW1_SELECT = 0x01, 0x02, 0x08, 0x10
 ICW4_AEOI, ICW4_SFNM = 0x02, 0x10
 OCW3_RIS, OCW3_RR, OCW3_P, OCW3_SELECT, OCW3_SMM, OCW3_ESMM = 0x01, 0x02, 0x04, 0x08, 0x20, 0x40
-
-
-class Expecting(enum.IntEnum):
-    """The next initialization command word that the chip waits for."""
-
-    NONE = 0
-    ICW2 = 2
-    ICW3 = 3
-    ICW4 = 4
 
 
 class Ocw2(enum.IntEnum):
@@ -42,35 +33,14 @@ class Ocw2(enum.IntEnum):
 OCW2 = tuple(Ocw2)
 
 
-@dataclass(slots=True)
-class PicChipState:
-    """`lines` are the levels at IR0 to IR7, `edge` the latched rising edges; both bit n for IRn."""
-
-    lines: int = 0
-    edge: int = 0
-    imr: int = 0
-    isr: int = 0
-    elcr: int = 0
-    icw1: int = 0
-    icw2: int = 0
-    icw3: int = 0
-    icw4: int = 0
-    expecting: Expecting = Expecting.NONE
-    lowest_priority: int = 7
-    rotate_in_aeoi: bool = False
-    special_mask_mode: bool = False
-    read_isr: bool = False
-    poll: bool = False
-    int_output: bool = False
-
-
 class PicChip:
     """One 8259A. Offset 0 and 1 are address line A0; `int_output` is its INT pin."""
 
-    def __init__(self, int_output: Line, elcr_mask: int) -> None:
+    def __init__(self, state: PicChipMemory, int_output: Line, elcr_mask: int) -> None:
         self._int_output = int_output
         self._elcr_mask = elcr_mask
-        self.state = PicChipState()
+        self.state = state
+        state.load(PicChipState())
 
     def read(self, offset: int, size: int, now: int) -> int:
         state = self.state
@@ -188,13 +158,15 @@ class PicChip:
 
     def _write_icw1(self, value: int) -> None:
         old = self.state
-        self.state = PicChipState(
-            lines=old.lines,
-            elcr=old.elcr,
-            icw1=value,
-            icw2=old.icw2,
-            expecting=Expecting.ICW2,
-            int_output=old.int_output,
+        old.load(
+            PicChipState(
+                lines=old.lines,
+                elcr=old.elcr,
+                icw1=value,
+                icw2=old.icw2,
+                expecting=Expecting.ICW2,
+                int_output=old.int_output,
+            )
         )
 
     def _write_ocw3(self, value: int) -> None:

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from devices.seam import NANOSECONDS_PER_SECOND, Line, Rows, Timer
 from devices.timers.pit_counter import Access, Counter, CounterState
+from devices.timers.pit_memory import PitMemory
 
 CLOCK_HZ = 1_193_182
 CONTROL_WORD = 3
@@ -59,8 +60,8 @@ class Pit:
         self._timer = timer
         self._irq0 = irq0
         self._counters = (Counter(gate=True), Counter(gate=True), Counter(gate=False))
-        self._out0 = False
-        self._out0_clock = 0
+        self.memory = PitMemory()
+        """At one place for as long as the chip is."""
 
     def read(self, offset: int, size: int, now: int) -> int:
         if offset >= CONTROL_WORD:
@@ -93,20 +94,21 @@ class Pit:
 
     def save(self) -> PitState:
         counters = [copy.copy(counter.state) for counter in self._counters]
-        return PitState(counters, self._out0, self._out0_clock)
+        return PitState(counters, self.memory.out0, self.memory.out0_clock)
 
     def restore(self, state: PitState) -> None:
         for counter, saved in zip(self._counters, state.counters, strict=True):
             counter.state = copy.copy(saved)
-        self._out0 = state.out0
-        self._out0_clock = state.out0_clock
+        self.memory.out0 = state.out0
+        self.memory.out0_clock = state.out0_clock
+        self._note_wave()
 
     def describe(self, now: int) -> Rows:
         """The counters' programming, and their counts and outputs at `now`."""
         rows = []
         for number, counter in enumerate(self._counters):
             rows += [(f"counter {number} {name}", text) for name, text in _describe(counter, now)]
-        return [*rows, ("IRQ 0", "high" if self._out0 else "low")]
+        return [*rows, ("IRQ 0", "high" if self.memory.out0 else "low")]
 
     def _write(self, offset: int, value: int, clock: int) -> None:
         if offset < CONTROL_WORD:
@@ -134,26 +136,32 @@ class Pit:
     def _follow_out0(self, clock: int) -> None:
         """Bring IRQ 0 from where it was left to `clock`: one edge of each kind stands for all that passed."""
         counter = self._counters[0]
-        passed = counter.next_edge(self._out0_clock)
+        passed = counter.next_edge(self.memory.out0_clock)
         if passed is not None and passed <= clock:
             self._set_out0(counter.out(passed))
             again = counter.next_edge(passed)
             if again is not None and again <= clock:
                 self._set_out0(counter.out(again))
         self._set_out0(counter.out(clock))
-        self._out0_clock = clock
+        self.memory.out0_clock = clock
 
     def _set_out0(self, level: bool) -> None:
-        if level != self._out0:
-            self._out0 = level
+        if level != self.memory.out0:
+            self.memory.out0 = level
             self._irq0.set(level)
 
     def _schedule(self, clock: int) -> None:
+        """The deadline of OUT0's next edge; it was followed to `clock`."""
+        self._note_wave()
         edge = self._counters[0].next_edge(clock)
         if edge is None:
             self._timer.cancel(OUT0_EVENT)
         else:
             self._timer.schedule(OUT0_EVENT, time_of(edge))
+
+    def _note_wave(self) -> None:
+        memory = self.memory
+        memory.origin, memory.period, memory.low_from = self._counters[0].wave(memory.out0_clock) or (0, 0, 0)
 
 
 def _describe(counter: Counter, now: int) -> list[tuple[str, str]]:

@@ -186,6 +186,18 @@ class Counter:
             return self._edge_after(clock, state.load_origin, state.count_register)
         return self._edge_after(clock, state.origin, state.initial)
 
+    def wave(self, clock: int) -> tuple[int, int, int] | None:
+        """Of OUT from `clock` on, if nobody touches the counter and it has a period: the pulse at which one began, the
+        pulses that one has, and the first of them at which OUT is low."""
+        state = self.state
+        if state.load_at > clock or state.stopped_at != NEVER or not state.mode.is_periodic:
+            return None
+        loaded = self._is_loaded(clock)
+        origin, initial = (state.load_origin, state.count_register) if loaded else (state.origin, state.initial)
+        if origin == NEVER or initial == 1:
+            return None
+        return origin, initial, initial - 1 if state.mode is Mode.RATE_GENERATOR else (initial + 1) // 2
+
     def _is_loaded(self, clock: int) -> bool:
         return NEVER < self.state.load_at <= clock
 

@@ -28,9 +28,14 @@ LINUX_MEMORY = 128 << 20
 
 
 def image_machine(
-    image: bytes, append: str = "", memory: int = SAMPLE_MEMORY, make_engine: EngineFactory = UnicornEngine
+    image: bytes,
+    append: str = "",
+    memory: int = SAMPLE_MEMORY,
+    make_engine: EngineFactory = UnicornEngine,
+    *,
+    apic: bool = True,
 ) -> Machine:
-    machine = Machine(MachineConfig(memory=memory), make_engine)
+    machine = Machine(MachineConfig(memory=memory, apic=apic), make_engine)
     options = BootOptions(memory=memory, kernel=InputFile("guest", memoryview(image)), append=append)
     power_on(machine, boot_image(options))
     return machine

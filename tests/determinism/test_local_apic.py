@@ -2,93 +2,35 @@
 
 from __future__ import annotations
 
-import random
-import struct
-from collections.abc import Callable, Sequence
-from ctypes import Structure
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.determinism.machines import image_machine, run_in_slices, run_to, running, step_often
-from tests.guests.build import assemble
-from vmdbg.engine.exits import Exit
+from tests.determinism.interrupt_scripts import (
+    BEGIN,
+    COUNT,
+    DISABLE,
+    ENABLE,
+    END,
+    HALT,
+    HANDLE,
+    PRIORITY,
+    READ,
+    WAYS,
+    WRITE,
+    Step,
+    WithoutHelp,
+    scripted_machine,
+    states,
+)
+from tests.determinism.machines import run_to, running
 from vmdbg.engine.unicorn import UnicornEngine
-from vmdbg.machine.machine import EngineFactory, Machine
-from vmdbg.machine.snapshot import MachineState
-from vmdbg.units import Physical, Tick
+from vmdbg.machine.machine import Machine
 
-SCRIPT = Physical(0x300000)
-BEGIN, END = 51_000, 131_000
-MARKS = range(BEGIN, END + 1, 10_000)
-WRITE, READ, HANDLE, ENABLE, DISABLE, HALT, COUNT, PRIORITY = range(1, 9)
 TPR, EOI, SVR, ICR_LOW, LVT_TIMER, LINT0, INITIAL_COUNT, DIVIDE = 0x80, 0xB0, 0xF0, 0x300, 0x320, 0x350, 0x380, 0x3E0
 PERIODIC, MASKED, LEVEL, EXTINT, SELF, ENABLED = 1 << 17, 1 << 16, 1 << 15, 0x700, 1 << 18, 0x100
-
-Step = tuple[int, int, int, int]
-State = tuple[MachineState, bytes]
-
-
-class WithoutLocalApic(UnicornEngine):
-    """All of the APIC's work is the device's: runs end at the timer's deadlines as at others."""
-
-    _due: Tick | None = None
-
-    def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
-        pass
-
-    def prepare_local_apic(self, due: Tick | None, *, observed: bool) -> None:
-        super().prepare_local_apic(due, observed=observed)
-        self._due = due
-
-    def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Exit:
-        return super().run(limit if self._due is None else min(limit, self._due), over_breakpoint=over_breakpoint)
-
-    def schedule_local_apic(self, due: Tick) -> None:
-        self.lower_limit(due)
-
-
-def _machine(script: Sequence[Step], make_engine: EngineFactory = UnicornEngine) -> Machine:
-    machine = image_machine(assemble((Path(__file__).parent / "apic.asm").read_text()), make_engine=make_engine)
-    machine.engine.write_ram(SCRIPT, b"".join(struct.pack("<4I", *step) for step in script) + bytes(16))
-    return machine
-
-
-def _state(machine: Machine) -> State:
-    return machine.save(), bytes(machine.engine.ram[: 4 << 20])
-
-
-def _states(script: Sequence[Step], make_engine: EngineFactory, run: Callable[[Machine, int], object]) -> list[State]:
-    with running(lambda: _machine(script, make_engine)) as machine:
-        states = []
-        for tick in MARKS:
-            run(machine, tick)
-            states.append(_state(machine))
-        return states
-
-
-def _observed(machine: Machine, tick: int) -> None:
-    machine.bus.on_interrupt = lambda _vector, _now: None
-    run_to(machine, tick)
-
-
-def _by_turns(machine: Machine, tick: int) -> None:
-    """Now observed, now not."""
-    middle = (machine.clock + tick) // 2
-    _observed(machine, middle)
-    machine.bus.on_interrupt = None
-    run_to(machine, tick)
-
-
-def _in_slices(machine: Machine, tick: int) -> None:
-    rng = random.Random(tick)
-    run_in_slices(machine, tick, lambda: rng.choice((1, 7, 300, 5000)))
-
-
-def _stepped(machine: Machine, tick: int) -> None:
-    step_often(machine, tick, 2000, 30, random.Random(tick))
 
 
 ENABLED_TIMER: list[Step] = [(WRITE, SVR, ENABLED | 0xFF, 0), (WRITE, DIVIDE, 0xB, 0)]
@@ -176,21 +118,21 @@ EXPIRED_UNSEEN: list[Step] = [
 @example(SAME_CLASS_IN_SERVICE)
 @example(EXPIRED_UNSEEN)
 def test_any_use_of_the_local_apic_is_as_the_device_has_it(script: list[Step]) -> None:
-    expected = _states(script, WithoutLocalApic, run_to)
-    for run in (run_to, _observed, _by_turns, _in_slices, _stepped):
-        assert _states(script, UnicornEngine, run) == expected, run
+    expected = states(script, WithoutHelp, run_to)
+    for run in WAYS:
+        assert states(script, UnicornEngine, run) == expected, run
 
 
 @pytest.mark.parametrize("script", [PERIODIC_TIMER, ONE_SHOT_TIMER], ids=["periodic", "one-shot"])
-@pytest.mark.parametrize("run", [run_to, _observed, _by_turns, _in_slices, _stepped])
+@pytest.mark.parametrize("run", WAYS)
 def test_two_busy_timers_are_as_the_devices_have_it(script: list[Step], run: Callable[[Machine, int], object]) -> None:
     script = [(COUNT, 7, 0, 0), *script]
-    assert _states(script, UnicornEngine, run) == _states(script, WithoutLocalApic, run_to)
+    assert states(script, UnicornEngine, run) == states(script, WithoutHelp, run_to)
 
 
 @pytest.mark.parametrize("script", [PERIODIC_TIMER, ONE_SHOT_TIMER], ids=["periodic", "one-shot"])
 def test_a_busy_timer_costs_no_python(script: list[Step]) -> None:
-    with running(lambda: _machine(script)) as machine:
+    with running(lambda: scripted_machine(script)) as machine:
         run_to(machine, BEGIN + 10_000)
         lapic = machine.pc.lapic
         assert lapic is not None

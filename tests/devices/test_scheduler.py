@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.scheduler import Event, Scheduler
+from devices.scheduler import Event, Move, Scheduler
 
 
 def popped(scheduler: Scheduler, now: int) -> list[tuple[str, str]]:
@@ -68,31 +68,34 @@ def test_no_deadline_comes_before_not_before():
     assert [event.due for event in heard] == [100, 150]
 
 
-def test_first_deadline_besides_one():
+def test_first_deadline_besides_others():
     scheduler = Scheduler()
-    assert scheduler.next_due_besides("a", "x") is None
+    assert scheduler.next_due_besides({("a", "x")}) is None
     scheduler.schedule("a", "x", 10)
-    assert scheduler.next_due_besides("a", "x") is None
+    assert scheduler.next_due_besides({("a", "x")}) is None
     scheduler.schedule("b", "y", 20)
-    assert scheduler.next_due_besides("a", "x") == 20
-    assert scheduler.next_due_besides("b", "y") == 10
-    assert scheduler.next_due_besides("a", "y") == 10
+    scheduler.schedule("c", "x", 30)
+    assert scheduler.next_due_besides({("a", "x")}) == 20
+    assert scheduler.next_due_besides({("b", "y")}) == 10
+    assert scheduler.next_due_besides({("a", "y")}) == 10
+    assert scheduler.next_due_besides({("a", "x"), ("b", "y")}) == 30
 
 
-@given(st.lists(st.integers(1, 50), max_size=5), st.booleans())
-def test_a_deadline_that_moved_elsewhere_is_as_if_it_had_come_and_been_set_here(periods, stops):
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 50)), max_size=8), st.sets(st.sampled_from("ab")))
+def test_deadlines_that_moved_elsewhere_are_as_if_they_had_come_and_been_set_here(sets, stops):
     here, elsewhere = Scheduler(), Scheduler()
     for scheduler in (here, elsewhere):
-        scheduler.schedule("a", "x", 10)
-        scheduler.schedule("b", "y", 1000)
-    now = 10
-    for period in periods:
-        assert here.pop_due(now) is not None
-        now += period
-        here.schedule("a", "x", now)
-    if stops:
-        here.pop_due(now)
-    elsewhere.moved("a", "x", len(periods), None if stops else now)
+        for owner in "abc":
+            scheduler.schedule(owner, "x", 10)
+    last = {}
+    for number, (owner, due) in enumerate(sets, 1):
+        here.schedule(owner, "x", due)
+        last[owner] = (number, due)
+    for owner in stops:
+        here.cancel(owner, "x")
+        last[owner] = (last.get(owner, (0, 0))[0], None)
+    moves = [Move(owner, "x", *last.get(owner, (0, 10))) for owner in "ab"]
+    elsewhere.moved(len(sets), *moves)
     assert elsewhere.save() == here.save()
     assert elsewhere.next_due() == here.next_due()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from vmdbg.engine.inspection import Inspection
-from vmdbg.engine.local_apic import LocalApicHelper
+from vmdbg.engine.interrupts import InterruptHelper, Rescheduled
 from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.engine.processor import Processor
 from vmdbg.engine.stop_control import StopControl
@@ -38,15 +38,15 @@ class Bus(Protocol):
 
     def write_task_priority(self, value: int, now: int) -> None: ...
 
-    def local_apic_moved(self, scheduled: int, due: int | None, intr: bool) -> None:
-        """The engine did what is attach_local_apic()'s, and calls this before anything else of the bus.
+    def interrupts_moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
+        """The engine did what is InterruptHelper's, and calls this before anything else of the bus.
 
-        The timer's deadline has been set `scheduled` times and is now `due`; `intr` is what the APIC drives.
+        Deadlines have been set `scheduled` times in all; `intr` is what the controllers drive INTR to.
         """
         ...
 
 
-class Engine(Processor, PhysicalMemory, Inspection, StopControl, LocalApicHelper, Protocol):
+class Engine(Processor, PhysicalMemory, Inspection, StopControl, InterruptHelper, Protocol):
     """One x86 CPU over `ram_size` bytes of RAM from physical address 0."""
 
     def close(self) -> None: ...

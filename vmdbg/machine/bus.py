@@ -9,14 +9,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from devices.scheduler import Scheduler
+from vmdbg.engine.interrupts import Rescheduled
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.pc import Pc
 
 
 class Moved(Protocol):
-    """Who is told what the engine did of the local APIC's work."""
+    """Who is told what the engine did of the work of timers and interrupt controllers."""
 
-    def moved(self, scheduled: int, due: int | None, intr: bool) -> None: ...
+    def moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None: ...
 
 
 class MachineBus:
@@ -29,13 +30,13 @@ class MachineBus:
         self._ports, self._memory = pc.ports, pc.memory
         self.on_interrupt: Callable[[int, int], None] | None = None
         """Called with the vector and the tick of each external interrupt, before it is delivered."""
-        self.local_apic: Moved | None = None
+        self.interrupts: Moved | None = None
         """Set before the engine runs."""
 
     @property
     def is_observed(self) -> bool:
         """Whether somebody looks at acknowledges or accesses."""
-        return self.on_interrupt is not None or self._memory.tracer is not None
+        return self.on_interrupt is not None or self._memory.tracer is not None or self._ports.tracer is not None
 
     def port_read(self, port: int, size: int, now: int) -> int:
         self._scheduler.not_before = now + LATENCY
@@ -68,6 +69,6 @@ class MachineBus:
         if self._lapic is not None:
             self._lapic.set_tpr(value << 4)
 
-    def local_apic_moved(self, scheduled: int, due: int | None, intr: bool) -> None:
-        if self.local_apic is not None:
-            self.local_apic.moved(scheduled, due, intr)
+    def interrupts_moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
+        if self.interrupts is not None:
+            self.interrupts.moved(scheduled, timer, out0, intr)

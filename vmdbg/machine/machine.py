@@ -40,7 +40,7 @@ from vmdbg.machine.inputs import (
     PortWrite,
     RegisterWrite,
 )
-from vmdbg.machine.local_apic import TIMER
+from vmdbg.machine.interrupts import IN_ENGINE
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.paged import MachinePages
 from vmdbg.machine.pc import Backends, Pc, Pins
@@ -113,7 +113,7 @@ class Machine:
 
     def _on_scheduled(self, event: Event) -> None:
         if self._pins.in_access:
-            self.cpu.local_apic.lower_limit(event)
+            self.cpu.interrupts.lower_limit(event)
 
     def power_off(self) -> None:
         """The board's soft-off."""
@@ -263,8 +263,8 @@ class Machine:
                 assert_never(exit_)
 
     def _horizon(self, limit: Tick) -> Tick:
-        """What ends a run; the local APIC's timer does not."""
-        due, next_input = self.scheduler.next_due_besides(*TIMER), self.inputs.next_tick()
+        """What ends a run; the deadlines that the engine sees to do not."""
+        due, next_input = self.scheduler.next_due_besides(IN_ENGINE), self.inputs.next_tick()
         if due is not None and due < limit:
             limit = Tick(due)
         return min(limit, next_input) if next_input is not None else limit

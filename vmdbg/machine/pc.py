@@ -159,7 +159,7 @@ class Pc:
         self._shared_irqs = {irq: self.add(line) for irq, line in shared.items()}
 
     def _timers(self, config: MachineConfig) -> None:
-        pit = self.add(Pit(self.timer(Pit.name), self.irq(0)))
+        self.pit = pit = self.add(Pit(self.timer(Pit.name), self.irq(0)))
         port61 = self.add(Port61(pit))
         rtc = self.add(Rtc(self.timer(Rtc.name), self.irq(RTC_IRQ), config.start))
         rtc.set_memory_size(config.memory)

@@ -7,7 +7,7 @@ from vmdbg.engine.exits import Exit, Halted, WatchpointHit
 from vmdbg.engine.port import Engine
 from vmdbg.machine.bus import MachineBus
 from vmdbg.machine.cpu_lines import OWNER, IntrLine, NmiLine
-from vmdbg.machine.local_apic import LocalApicInEngine
+from vmdbg.machine.interrupts import InterruptsInEngine
 from vmdbg.machine.pc import Pc
 from vmdbg.machine.phase import Phase
 from vmdbg.machine.snapshot import Position
@@ -46,8 +46,8 @@ class FittedCpu:
         self._bus = bus
         self._scheduler = scheduler
         pins.intr.pins = pins.nmi.pins = engine
-        self.local_apic = LocalApicInEngine(pc.lapic, engine, scheduler, pins.intr)
-        bus.local_apic = self.local_apic
+        self.interrupts = InterruptsInEngine(pc, engine, scheduler, pins.intr)
+        bus.interrupts = self.interrupts
         self.halted = False
         self.halt_tick = Tick(0)
         self._phase = Phase(engine)
@@ -76,7 +76,7 @@ class FittedCpu:
             self._end_access()
 
     def _begin_access(self) -> None:
-        self.local_apic.prepare(observed=self._bus.is_observed)
+        self.interrupts.prepare(observed=self._bus.is_observed)
         self.pins.in_access = True
 
     def _end_access(self) -> None:

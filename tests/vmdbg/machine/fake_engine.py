@@ -22,6 +22,7 @@ from vmdbg.engine.exits import (
     TripleFault,
     WatchHit,
 )
+from vmdbg.engine.interrupts import Deadline
 from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
@@ -99,7 +100,7 @@ class FakeEngine:
         self._clock = 0
         self._limit = 0
         self._stop = False
-        self._apic_due: int | None = None
+        self._due: int | None = None
         self._deliveries: list[Delivery] = []
         self._nmi = False
         self.interrupt = False
@@ -123,7 +124,7 @@ class FakeEngine:
         self._clock = tick
 
     def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Exit:
-        self._limit = limit if self._apic_due is None else min(limit, self._apic_due)
+        self._limit = limit if self._due is None else min(limit, self._due)
         self._stop = False
         while self._clock < self._limit:
             if self._stop:
@@ -330,15 +331,21 @@ class FakeEngine:
     def at_breakpoint(self) -> bool:
         return self.linear_pc in self.stops.breakpoints.linear
 
-    # LocalApicHelper: the device does it all
+    # InterruptHelper: the devices do it all
 
     def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
         pass
 
-    def prepare_local_apic(self, due: Tick | None, *, observed: bool) -> None:
-        self._apic_due = due
+    def attach_pic_and_pit(self, pic: Structure, pit: Structure, io_apic: Structure | None) -> None:
+        pass
 
-    def schedule_local_apic(self, due: Tick) -> None:
+    def prepare_interrupts(self, timer: Deadline | None, out0: Deadline | None, *, observed: bool) -> None:
+        self._due = min((deadline.due for deadline in (timer, out0) if deadline is not None), default=None)
+
+    def schedule_timer(self, due: Tick) -> None:
+        self.lower_limit(due)
+
+    def schedule_out0(self, due: Tick) -> None:
         self.lower_limit(due)
 
     def close(self) -> None:

@@ -121,8 +121,15 @@ class VmState(Pointer):
     float_status: Numbers
     repeating: int
 
-class Apic(Pointer):
+class Deadline(Pointer):
     due: int
+    order: int
+
+class Apic(Pointer):
+    timer: Deadline
+
+class Chips(Pointer):
+    out0: Deadline
     observed: int
 
 class VmCpu(Pointer):
@@ -137,6 +144,7 @@ class Vm(Pointer):
     bound: int
     running: int
     cpu: VmCpu
+    chips: Chips
     exit: int
     ram_size: int
     dirty: Numbers
@@ -200,7 +208,11 @@ class Library:
     def vm_run(self, vm: Vm, limit: int) -> int: ...
     def vm_step(self, vm: Vm) -> int: ...
     def apic_attach(self, vm: Vm, memory: object, size: int, page: int, latency: int) -> bool: ...
-    def apic_schedule(self, vm: Vm, due: int) -> None: ...
+    def interrupts_schedule_timer(self, vm: Vm, due: int) -> None: ...
+    def interrupts_schedule_out0(self, vm: Vm, due: int) -> None: ...
+    def pic_attach(
+        self, vm: Vm, pic: object, pic_size: int, pit: object, pit_size: int, ioapic: object, ioapic_size: int
+    ) -> bool: ...
     def vm_request_stop(self, vm: Vm) -> None: ...
     def vm_interrupt(self, vm: Vm) -> None: ...
     def vm_take_signals(self) -> None: ...

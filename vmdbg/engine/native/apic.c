@@ -1,8 +1,4 @@
-/* The local APIC where it is busy: its timer, acknowledge, EOI and the initial count, without Python.
- *
- * The registers are those of the device, devices/interrupts/lapic.py, which does all that is not plain. The scheduler and the INTR
- * line, which are Python's, hear of what happened here before anything of theirs runs.
- */
+/* The local APIC where it is busy: its timer, acknowledge, EOI and the initial count. See interrupts.c. */
 #include "vm.h"
 
 enum { REGISTER_EOI = 0xb0, REGISTER_INITIAL_COUNT = 0x380 };
@@ -14,19 +10,9 @@ bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t la
 {
     if (size != sizeof(ApicMemory))
         return false;
-    vm->cpu->apic = (Apic){.memory = memory, .page = page, .latency = latency, .due = NEVER};
+    vm->cpu->apic = (Apic){.memory = memory, .page = page, .timer = {.due = NEVER}};
+    vm->chips.latency = latency;
     return true;
-}
-
-/* Tells Python what happened. To be called before any other callback, and before a run returns. */
-void apic_settle(Vm *vm)
-{
-    uint32_t scheduled = vm->cpu->apic.scheduled;
-
-    if (!vm->cpu->apic.moved)
-        return;
-    vm->cpu->apic.moved = vm->cpu->apic.scheduled = 0;
-    bus_apic_moved(vm->owner, scheduled, vm->cpu->apic.due, vm->cpu->apic.memory->intr);
 }
 
 static void set_bit(uint32_t *set, int vector)
@@ -97,57 +83,73 @@ static void advance(Vm *vm)
     if (apic->lvt[LVT_TIMER] & LVT_PERIODIC && period) {
         apic->timer.since = vm->clock - (vm->clock - expiry(apic)) % period;
         apic->timer.count = apic->timer.initial_count;
-        vm->cpu->apic.scheduled++;
+        interrupts_schedule(vm, &vm->cpu->apic.timer, expiry(apic));
     } else {
         apic->timer.count = 0;
+        vm->cpu->apic.timer.due = NEVER;
     }
-    vm->cpu->apic.due = expiry(apic);
 }
 
-/* Where a run stops to look what has come. */
-uint64_t apic_limit(Vm *vm)
-{
-    return vm->cpu->apic.memory && vm->cpu->apic.due < vm->bound ? vm->cpu->apic.due : vm->bound;
-}
-
-/* A run has come to its limit, between blocks. Whether that is only the timer's, and it goes on. */
-bool apic_timer_expires(Vm *vm)
+/* The timer's deadline has come. Whether that is plain, and done. */
+bool apic_timer_comes(Vm *vm)
 {
     ApicMemory *apic = vm->cpu->apic.memory;
+    uint32_t entry = apic ? apic->lvt[LVT_TIMER] : LVT_MASKED, vector = entry & LVT_VECTOR;
 
-    if (!apic || vm->clock >= vm->bound || vm_interrupted(vm))
+    if (entry & LVT_MASKED || vector < LOWEST_VECTOR || expiry(apic) > vm->clock)
         return false;
-    if (vm->clock >= vm->cpu->apic.due) {
-        uint32_t entry = apic->lvt[LVT_TIMER], vector = entry & LVT_VECTOR;
-        if (entry & LVT_MASKED || vector < LOWEST_VECTOR || expiry(apic) > vm->clock)
-            return false;
-        advance(vm);
-        set_bit(apic->irr, vector);
-        clear_bit(apic->tmr, vector);
-        if (!apic->intr && pending(apic) >= 0)
-            set_intr(vm, true);
-        vm->cpu->apic.moved = 1;
-    }
-    vm->crossing = 0;
-    clock_begin(vm, apic_limit(vm), true);
+    advance(vm);
+    set_bit(apic->irr, vector);
+    clear_bit(apic->tmr, vector);
+    if (!apic->intr && pending(apic) >= 0)
+        set_intr(vm, true);
+    vm->chips.moved = 1;
     return true;
 }
 
-/* The interrupt acknowledge cycle: the vector, -1 for none. */
+/* Whether the 8259A pair is to be acknowledged, and not the APIC. */
+bool apic_has_extint(const Vm *vm)
+{
+    const ApicMemory *apic = vm->cpu->apic.memory;
+
+    return !apic || has_extint(apic);
+}
+
+/* The vector, -1: this is the device's to say. */
 int32_t apic_acknowledge(Vm *vm)
 {
     ApicMemory *apic = vm->cpu->apic.memory;
-    int vector = apic && !vm->cpu->apic.observed && !has_extint(apic) ? pending(apic) : -1;
+    int vector = pending(apic);
 
-    if (vector < 0) {
-        apic_settle(vm);
-        return bus_acknowledge(vm->owner, vm->clock);
-    }
+    if (vector < 0)
+        return -1;
     clear_bit(apic->irr, vector);
     set_bit(apic->isr, vector);
     set_intr(vm, false);                    /* nothing pending is above what is now in service */
-    vm->cpu->apic.moved = 1;
+    vm->chips.moved = 1;
     return vector;
+}
+
+/* The 8259A pair drives LINT0 to `level`; `acknowledged`: it has given its vector. Whether that is plain, and done: no
+ * edge that asks for more than INTR, and no INTR that rises by an access, which the CPU sees later. */
+bool apic_lint0(Vm *vm, bool level, bool access)
+{
+    ApicMemory *apic = vm->cpu->apic.memory;
+    uint32_t entry = apic->lvt[LVT_LINT0];
+
+    if (level != apic->lint[0] && apic->enabled && !(entry & LVT_MASKED) && (entry & LVT_MODE) != LVT_EXTINT)
+        return false;
+    bool before = apic->lint[0];
+    apic->lint[0] = level;
+    bool output = has_extint(apic) || pending(apic) >= 0;
+    if (apic->intr != vm->cpu->intr || (access && output && !apic->intr)) {
+        apic->lint[0] = before;
+        return false;
+    }
+    if (output != apic->intr)
+        set_intr(vm, output);
+    vm->chips.moved = 1;
+    return true;
 }
 
 /* Of an edge-triggered interrupt after which no other is pending. */
@@ -176,24 +178,18 @@ static bool start_timer(Vm *vm, uint32_t count, uint64_t now)
         return false;
     apic->timer.initial_count = apic->timer.count = count;
     apic->timer.since = now;
-    uint64_t earliest = now + vm->cpu->apic.latency, due = expiry(apic);
-    vm->cpu->apic.scheduled++;
-    vm->cpu->apic.moved = 1;
-    apic_schedule(vm, due > earliest ? due : earliest);
-    return true;
-}
-
-/* The timer's deadline is set, or set anew, while code runs. */
-void apic_schedule(Vm *vm, uint64_t due)
-{
-    vm->cpu->apic.due = due;
+    uint64_t earliest = now + vm->chips.latency, due = expiry(apic);
+    if (due < earliest)
+        due = earliest;
+    interrupts_schedule(vm, &vm->cpu->apic.timer, due);
     clock_come_by(vm, due);
+    return true;
 }
 
 /* A store to where devices answer. Whether it is done. */
 bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value, uint64_t now)
 {
-    if (!vm->cpu->apic.memory || vm->cpu->apic.observed || size != 4)
+    if (!vm->cpu->apic.memory || vm->chips.observed || size != 4)
         return false;
     switch (physical - vm->cpu->apic.page) {
     case REGISTER_EOI: return end_of_interrupt(vm);

@@ -69,7 +69,7 @@ static bool at_limit(Vm *vm)
 {
     if (vm->exit != EXIT_NONE || (!vm->step_once && vm_interrupted(vm)))
         return true;
-    return vm->clock >= vm->limit && (vm->step_once || !apic_timer_expires(vm));
+    return vm->clock >= vm->limit && (vm->step_once || !interrupts_come(vm));
 }
 
 /* A breakpoint at an instruction that repeats stops before the first time only. */

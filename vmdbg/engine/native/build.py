@@ -123,7 +123,7 @@ if _spec is None or _spec.origin is None or version("unicorn") != UNICORN_VERSIO
 UNICORN = Path(_spec.origin).parent
 
 ffibuilder = FFI()
-for header in ("values.h", "apic.h", "machine.h", "interface.h"):
+for header in ("values.h", "chips.h", "machine.h", "interface.h"):
     ffibuilder.cdef((HERE / header).read_text())
 ffibuilder.cdef(f'extern "Python+C" {{ {(HERE / "callbacks.h").read_text()} }}')
 ffibuilder.set_source(

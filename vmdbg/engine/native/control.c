@@ -61,7 +61,7 @@ static void check_control(Vm *vm, int reg, uint64_t value, uintptr_t host_pc)
 
 static uint32_t task_priority(Vm *vm, bool write, uint32_t value, uintptr_t host_pc)
 {
-    apic_settle(vm);
+    interrupts_settle(vm);
     return bus_task_priority(vm->owner, write, value, vm_now(vm, host_pc));
 }
 

@@ -16,6 +16,7 @@ static VmCpu *new_cpu(void)
     cpu->tlb_generation = 1;
     cpu->tlb_capacity = 1 << 14;
     cpu->tlb = calloc(cpu->tlb_capacity, 2 * sizeof *cpu->tlb);
+    cpu->apic.timer.due = NEVER;
     cpu->apic_base = 0xfee00900;            /* enabled, the bootstrap processor's */
     if (!cpu->tlb) {
         free(cpu);
@@ -52,7 +53,8 @@ Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner)
     vm->is_code = calloc(pages, 1);
     vm->maybe_writable = calloc(pages, 1);
     vm->dirty = calloc(pages, 1);
-    vm->catch_skip_tick = NEVER;
+    vm->catch_skip_tick = vm->chips.out0.due = NEVER;
+    vm->chips.next_order = 1ull << 62;      /* above all of the scheduler's */
     if (!vm->cpu || !vm->is_code || !vm->maybe_writable || !vm->dirty ||
         physical_map_memory(vm, 0, ram_size, ram) != UC_ERR_OK || !deliveries_hook(vm) ||
         uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1) != UC_ERR_OK) {

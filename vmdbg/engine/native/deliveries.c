@@ -49,7 +49,7 @@ void deliver_interrupt(Vm *vm)
 {
     Env *env = vm->cpu->env;
     bool nmi = vm->cpu->nmi && !(env->hflags2 & HF2_NMI);
-    int32_t vector = nmi ? 2 : apic_acknowledge(vm);
+    int32_t vector = nmi ? 2 : interrupts_acknowledge(vm);
 
     if (vector < 0)
         return;

@@ -7,9 +7,15 @@ void vm_free(Vm *vm);
 uint32_t vm_run(Vm *vm, uint64_t limit);
 uint32_t vm_step(Vm *vm);
 
+/* interrupts.c */
+void interrupts_schedule_timer(Vm *vm, uint64_t due);
+void interrupts_schedule_out0(Vm *vm, uint64_t due);
+
+/* pic.c */
+bool pic_attach(Vm *vm, void *pic, uint64_t pic_size, void *pit, uint64_t pit_size, void *ioapic, uint64_t ioapic_size);
+
 /* apic.c */
 bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency);
-void apic_schedule(Vm *vm, uint64_t due);
 
 /* endings.c */
 void vm_request_stop(Vm *vm);

@@ -65,6 +65,7 @@ typedef struct {                            /* what is shared; of a run that is 
     uint32_t running, exit;
     uc_engine *uc;
     VmCpu *cpu;                             /* the one that runs, or did last */
+    Chips chips;
     void *owner;                            /* handle for the Python callbacks */
 
     uint8_t *ram;

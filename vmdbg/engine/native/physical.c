@@ -13,7 +13,7 @@ static uint64_t window_read(uc_engine *uc, uint64_t offset, unsigned size, void 
     uint64_t physical = (uint64_t)(uintptr_t)user + offset, now = vm_now(vm, CPU_MEM_IO_PC(vm->cpu->qemu)), value;
     if (restart_repeats(vm, now, MEMORY_READ, physical, size, &value))
         return value;
-    apic_settle(vm);
+    interrupts_settle(vm);
     value = bus_memory_read(vm->owner, physical, size, now);
     restart_note(vm, MEMORY_READ, physical, size, value);
     return value;
@@ -32,7 +32,7 @@ static void window_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t
     restart_note(vm, MEMORY_WRITE, physical, size, value);
     if (apic_write(vm, physical, size, value, now))
         return;
-    apic_settle(vm);
+    interrupts_settle(vm);
     bus_memory_write(vm->owner, physical, size, value, now);
 }
 

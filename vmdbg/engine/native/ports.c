@@ -66,8 +66,10 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
     uint64_t now = vm_now(vm, host_pc), value;
     if (restart_repeats(vm, now, PORT_READ, port, size, &value))
         return value;
-    apic_settle(vm);
-    value = bus_port_read(vm->owner, port, size, now);
+    if (!pic_read(vm, port, size, &value)) {
+        interrupts_settle(vm);
+        value = bus_port_read(vm->owner, port, size, now);
+    }
     restart_note(vm, PORT_READ, port, size, value);
     return value;
 }
@@ -85,7 +87,9 @@ static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, u
     if (restart_repeats(vm, now, PORT_WRITE, port, size, &made))
         return;
     restart_note(vm, PORT_WRITE, port, size, value);
-    apic_settle(vm);
+    if (pic_write(vm, port, size, value))
+        return;
+    interrupts_settle(vm);
     bus_port_write(vm->owner, port, size, value, now);
 }
 

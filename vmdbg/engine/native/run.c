@@ -15,7 +15,7 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     vm->external_event = 0;
     watch_begin(vm);
     vm->bound = limit;
-    clock_begin(vm, once ? limit : apic_limit(vm),
+    clock_begin(vm, once ? limit : interrupts_limit(vm),
                 once || vm->cpu->intr || vm->cpu->nmi || vm->breakpoint_suppressed || vm->cpu->repeating ||
                 deliveries_stuck(vm) || data_breakpoint_hits(vm));
     CPU_CFLAGS_NEXT_TB(vm->cpu->qemu) = -1;
@@ -30,7 +30,7 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     vm_current = outer;
     vm->block_size = 0;
     CPU_INTERRUPT_REQUEST(vm->cpu->qemu) = 0;
-    apic_settle(vm);
+    interrupts_settle(vm);
     if (error != UC_ERR_OK) {
         vm->exit = EXIT_ENGINE_ERROR;
         vm->exit_detail = error;

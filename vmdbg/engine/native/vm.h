@@ -8,7 +8,7 @@
 
 #include "values.h"
 #include "unicorn_x86.h"
-#include "apic.h"
+#include "chips.h"
 #include "machine.h"
 #include "interface.h"
 #include "callbacks.h"
@@ -56,12 +56,30 @@ void signals_end(Vm *outer);
 void repeat_after(Vm *vm, uint64_t start, uint64_t size);
 void repeat_notice(Vm *vm);
 
+/* interrupts.c */
+void interrupts_settle(Vm *vm);
+bool interrupts_output(const Vm *vm);
+void interrupts_schedule(Vm *vm, Deadline *deadline, uint64_t due);
+uint64_t interrupts_limit(Vm *vm);
+bool interrupts_come(Vm *vm);
+int32_t interrupts_acknowledge(Vm *vm);
+
 /* apic.c */
-void apic_settle(Vm *vm);
-uint64_t apic_limit(Vm *vm);
-bool apic_timer_expires(Vm *vm);
+bool apic_timer_comes(Vm *vm);
+bool apic_has_extint(const Vm *vm);
 int32_t apic_acknowledge(Vm *vm);
+bool apic_lint0(Vm *vm, bool level, bool access);
 bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value, uint64_t now);
+
+/* pic.c */
+void pic_set_line(PicMemory *pair, int number, bool level);
+bool pic_become(Vm *vm, const PicMemory *next, bool access);
+int32_t pic_acknowledge(Vm *vm);
+bool pic_write(Vm *vm, uint32_t port, uint32_t size, uint32_t value);
+bool pic_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value);
+
+/* pit.c */
+bool pit_comes(Vm *vm);
 
 /* clock.c */
 void vm_retire_exactly(Vm *vm);

@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass
 
 from vmdbg.engine.exits import Exit
+from vmdbg.engine.interrupts import Rescheduled
 from vmdbg.engine.unicorn.engine import UnicornEngine
 from vmdbg.engine.unicorn.registers import GENERAL
 from vmdbg.units import PAGE_SIZE, Physical, Tick
@@ -67,7 +68,7 @@ class LoggingBus:
     def read_task_priority(self, now: int) -> int:
         return self._read("tpr", 0, 1, now) & 15
 
-    def local_apic_moved(self, scheduled: int, due: int | None, intr: bool) -> None:
+    def interrupts_moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         pass
 
     def write_task_priority(self, value: int, now: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from vmdbg.engine.interrupts import Rescheduled
 from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus
 
@@ -70,5 +71,12 @@ def bus_task_priority(owner: object, write: int, value: int, now: int) -> int:
 
 
 @_extern(onerror=_keep_exception)
-def bus_apic_moved(owner: object, scheduled: int, due: int, intr: int) -> None:
-    _owner(owner).bus.local_apic_moved(scheduled, None if due == NEVER else due, bool(intr))
+def bus_interrupts_moved(
+    owner: object, scheduled: int, timer: int, timer_due: int, out0: int, out0_due: int, intr: int
+) -> None:
+    bus = _owner(owner).bus
+    bus.interrupts_moved(scheduled, _rescheduled(timer, timer_due), _rescheduled(out0, out0_due), bool(intr))
+
+
+def _rescheduled(number: int, due: int) -> Rescheduled:
+    return Rescheduled(number, None if due == NEVER else due)

@@ -8,6 +8,7 @@ from ctypes import Structure, addressof, sizeof
 from dataclasses import replace
 
 from vmdbg.engine.exits import Delivery, Exit, WatchHit
+from vmdbg.engine.interrupts import Deadline
 from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
@@ -64,7 +65,8 @@ class UnicornEngine:
         self._vm = lib.vm_new(ffi.from_buffer("uint8_t[]", self._memory), ram_size, self._handle)
         if self._vm == ffi.NULL:
             raise EngineError("the engine could not be created: Unicorn refused, or there is too little memory")
-        self._cpu = self._vm.cpu
+        self._cpu, self._chips = self._vm.cpu, self._vm.chips
+        self._timer, self._out0 = self._cpu.apic.timer, self._chips.out0
         self._state = ffi.new("VmState *")
         self._roms: dict[int, bytearray] = {}
         self._has_windows = False
@@ -154,17 +156,25 @@ class UnicornEngine:
 
     def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
         self._apic_memory = memory  # the native part goes on using it
-        address = ffi.cast("void *", addressof(memory))
-        if not lib.apic_attach(self._vm, address, sizeof(memory), page, latency):
+        if not lib.apic_attach(self._vm, *_place(memory), page, latency):
             raise EngineError(f"the native part knows no local APIC whose registers take {sizeof(memory)} bytes")
 
-    def prepare_local_apic(self, due: Tick | None, *, observed: bool) -> None:
-        apic = self._cpu.apic
-        apic.due = NEVER if due is None else due
-        apic.observed = observed
+    def attach_pic_and_pit(self, pic: Structure, pit: Structure, io_apic: Structure | None) -> None:
+        self._chips_memory = (pic, pit, io_apic)  # the native part goes on using them
+        if not lib.pic_attach(self._vm, *_place(pic), *_place(pit), *_place(io_apic)):
+            sizes = [_place(chip)[1] for chip in self._chips_memory]
+            raise EngineError(f"the native part knows no 8259A, 8254 and I/O APIC whose registers take {sizes} bytes")
 
-    def schedule_local_apic(self, due: Tick) -> None:
-        lib.apic_schedule(self._vm, due)
+    def prepare_interrupts(self, timer: Deadline | None, out0: Deadline | None, *, observed: bool) -> None:
+        self._chips.observed = observed
+        _set_deadline(self._timer, timer)
+        _set_deadline(self._out0, out0)
+
+    def schedule_timer(self, due: Tick) -> None:
+        lib.interrupts_schedule_timer(self._vm, due)
+
+    def schedule_out0(self, due: Tick) -> None:
+        lib.interrupts_schedule_out0(self._vm, due)
 
     def request_stop(self) -> None:
         lib.vm_request_stop(self._vm)
@@ -409,3 +419,14 @@ class UnicornEngine:
         """Free the engine. Nothing else may be called afterwards."""
         lib.vm_free(self._vm)
         self._vm = ffi.NULL
+
+
+def _place(memory: Structure | None) -> tuple[object, int]:
+    return (ffi.NULL, 0) if memory is None else (ffi.cast("void *", addressof(memory)), sizeof(memory))
+
+
+def _set_deadline(native: _native.Deadline, deadline: Deadline | None) -> None:
+    if deadline is None:
+        native.due = NEVER
+    else:
+        native.due, native.order = deadline.due, deadline.sequence

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from devices.interrupts.apic_bus import DeliveryMode
-from devices.interrupts.ioapic import (
-    ACTIVE_LOW,
-    IOREDTBL,
-    LEVEL,
-    LOGICAL,
-    MASKED,
-    REMOTE_IRR,
-    VERSION,
-    IoApicState,
-)
+from devices.interrupts.ioapic import ACTIVE_LOW, IOREDTBL, LEVEL, LOGICAL, REMOTE_IRR, VERSION
+from devices.interrupts.ioapic_memory import MASKED, IoApicState
 from devices.interrupts.pic_chip import ICW4_SFNM, PicChip
 from vmdbg.session.session import Session
 

@@ -1,5 +1,6 @@
-; Does with the local APIC what the script at SCRIPT says, in records of four dwords: what, two operands, rounds to spend.
-; Vectors from 30h on are the APIC's. What its handler does is for the script to say, too. At org 100000h, as long.inc says.
+; Does with interrupt controllers and timers what the script at SCRIPT says, in records of four dwords: what, two
+; operands, rounds to spend. Vectors from 30h on are the local APIC's, whose handler does what the script says, those
+; below the 8259A pair's, whose handlers end the interrupt if `ending` is 1. At org 100000h, as long.inc says.
 %include "long.inc"
 
 SCRIPT equ 300000h
@@ -22,6 +23,12 @@ CURRENT_COUNT equ LAPIC + 390h
     inc ecx
     cmp ecx, 100h
     jb .handler
+    mov ecx, 21h
+.lines:
+    mov qword [handlers + rcx * 8], on_line
+    inc ecx
+    cmp ecx, 30h
+    jb .lines
     mov r12d, SCRIPT
 next:
     mov eax, [r12]
@@ -37,7 +44,7 @@ done:
     jmp next
 
     align 8
-steps: dq end, write, read, handle, enable, disable, halt, count, priority
+steps: dq end, write, read, handle, enable, disable, halt, count, priority, output, input, end_lines
 end:
     finish 0
 write:
@@ -73,6 +80,21 @@ priority:
     mov cr8, rdx
     mov rax, cr8
     note
+    jmp done
+
+output:                         ; EDX to port CX
+    mov eax, edx
+    mov edx, ecx
+    out dx, al
+    jmp done
+input:
+    mov edx, ecx
+    xor eax, eax
+    in al, dx
+    note
+    jmp done
+end_lines:
+    mov [ending], ecx
     jmp done
 
 on_interrupt:
@@ -112,10 +134,29 @@ on_interrupt:
 on_counter_0:
     rdtsc
     note
+    cmp dword [ending], 1
+    jne .not_yet
     end_of_interrupt
+.not_yet:
+    ret
+on_line:
+    rdtsc
+    note
+    mov rax, [rbp + FRAME_VECTOR]
+    note
+    cmp dword [ending], 1
+    jne .not_yet
+    cmp byte [rbp + FRAME_VECTOR], 28h
+    mov al, 20h
+    jb .of_master
+    out 0a0h, al
+.of_master:
+    out 20h, al
+.not_yet:
     ret
 
     align 8
 seen: dq 0
 handling: dd 0
 again: dd 0
+ending: dd 1
