@@ -50,6 +50,7 @@ lint: $(VENV)/.developed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 bench: $(VENV)/.developed packages
 	set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done

@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from devices.virtio import registers as reg
+from devices.virtio.function import VirtioFunction
+from devices.virtio.personality import Personality
 from devices.virtio.registers import Status
 from devices.virtio.virtqueue import NO_VECTOR, QueueState
-
-if TYPE_CHECKING:
-    from devices.virtio.transport import Transport
 
 _LAYOUT = struct.Struct("<IIIIHHBBHHHHHQQQ")
 _DWORD = 0xFFFF_FFFF
 _QUEUE_ADDRESSES = {reg.QUEUE_DESC: "descriptors", reg.QUEUE_DRIVER: "driver", reg.QUEUE_DEVICE: "device"}
 
 
+class Settings(Protocol):
+    """What a driver sets: devices.virtio.transport.TransportState."""
+
+    status: int
+    device_feature_select: int
+    driver_feature_select: int
+    driver_features: int
+    config_vector: int
+    queue_select: int
+    queues: list[QueueState]
+
+
+class Configured(Protocol):
+    """Whose structure it is: devices.virtio.transport.Transport."""
+
+    features: int
+    function: VirtioFunction
+    personality: Personality
+
+    @property
+    def state(self) -> Settings: ...
+
+    def reset(self) -> None: ...
+
+
 class Common:
     """Reads of any size are of the bytes as they are; writes are of whole fields, or of halves of 64-bit ones."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Configured) -> None:
         self._transport = transport
 
     def read(self, offset: int, size: int) -> int:
