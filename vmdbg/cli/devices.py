@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from vmdbg.commands import catalog
-from vmdbg.debugger.debugger import Debugger
-from vmdbg.document.plain import render_json, render_plain
 from vmdbg.host.endings import ExitCode
-from vmdbg.host.start import make_machine
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
 from vmdbg.machine.config import MINIMUM_MEMORY, Chipset, MachineConfig
-from vmdbg.session.registry import Effect
-from vmdbg.session.session import Session
-from vmdbg.timeline.timeline import Timeline
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,6 +21,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def list_devices(options: argparse.Namespace) -> int:
+    """Raises UserError. Imports here what the other commands need not wait for."""
+    from vmdbg.commands import catalog
+    from vmdbg.debugger.debugger import Debugger
+    from vmdbg.document.plain import render_json, render_plain
+    from vmdbg.host.start import make_machine
+    from vmdbg.session.registry import Effect
+    from vmdbg.session.session import Session
+    from vmdbg.timeline.timeline import Timeline
+
     chipset = chipset_for(options.machine, options.device, firmware=False)
     devices = tuple(options.device)
     config = MachineConfig(memory=MINIMUM_MEMORY, apic=not options.no_apic, devices=devices, chipset=chipset)

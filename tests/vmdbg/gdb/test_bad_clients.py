@@ -117,14 +117,14 @@ def test_detach_lets_the_guest_finish() -> None:
         guest.debugger.wait()
         assert guest.debugger.last_stop == Ended(PoweredOff())
         assert "demo: done" in guest.output
-        assert server.finished
+        assert not server.watched
 
 
 def test_kill_ends_the_run() -> None:
     with served() as (guest, server, address, _):
         client = Wire(server, guest, address)
         client.send(framed(b"k"))
-        assert server.finished
+        assert server.killed
 
 
 def test_attach_stops_a_running_guest_and_control_c_does() -> None:
