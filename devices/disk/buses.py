@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from devices.disk.cd_unit import CdUnit
 from devices.disk.drive import DriveBus
 from devices.disk.ide import MOST_DRIVES, Ide
+from devices.disk.nvme import Nvme
 from devices.disk.unit import DiskUnit
 from devices.fitting import Slot
 from devices.seam import Device
@@ -42,11 +43,20 @@ def fit_virtio(slot: Callable[[str], Slot], units: Sequence[Unit]) -> Sequence[D
     return [VirtioBlock(slot(f"virtio-{unit.name}"), _disk(unit)) for unit in units]
 
 
+def fit_nvme(slot: Callable[[str], Slot], units: Sequence[Unit]) -> Sequence[Device]:
+    """A controller for each disk."""
+    return [Nvme(slot(f"nvme-{unit.name}"), _disk(unit)) for unit in units]
+
+
 def _disk(unit: Unit) -> DiskUnit:
     if isinstance(unit, CdUnit):
-        raise ValueError(f"{unit.name}: there are no CDs at virtio; give it the bus ide")
+        raise ValueError(f"{unit.name}: CDs are at the bus ide only")
     return unit
 
 
-BUSES: Mapping[DriveBus, Fitter] = {DriveBus.IDE: fit_ide, DriveBus.VIRTIO: fit_virtio}
+BUSES: Mapping[DriveBus, Fitter] = {
+    DriveBus.IDE: fit_ide,
+    DriveBus.VIRTIO: fit_virtio,
+    DriveBus.NVME: fit_nvme,
+}
 """The buses that are built. All of them are on PCI."""

@@ -22,6 +22,7 @@ from devices.board.port92 import Port92
 from devices.board.smbus import SMBUS_SIZE, Smbus
 from devices.catalog import fittings
 from devices.disk.medium import SECTOR
+from devices.disk.nvme import Nvme
 from devices.disk.unit import DiskUnit
 from devices.fitting import Fitting
 from devices.interrupts.apic_bus import InterruptMessage
@@ -317,6 +318,13 @@ def _virtio_blk(scheduler: Scheduler) -> Subject:
     return Subject(disk, slot.windows, outputs=slot.outputs)
 
 
+def _nvme(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("nvme-disk0", scheduler)
+    disk = Nvme(slot, DiskUnit("disk0", Zeroes(), Zeroes(), "1"))
+    slot.windows[0] = Window(disk, slot.windows[0].length, (0x14, 0x24, 0x28, 0x30, 0x1000, 0x1004, 0x1008, 0x100C))
+    return Subject(disk, slot.windows, outputs=slot.outputs)
+
+
 def _pic(scheduler: Scheduler) -> Subject:
     intr = RecordingLine()
     pic = Pic(intr)
@@ -384,6 +392,7 @@ DEVICES.update(
         "isa-bridge": _isa_bridge,
         "power-management": _power_management,
         "virtio-blk": _virtio_blk,
+        "nvme": _nvme,
         "smbus": _one(Smbus, SMBUS_SIZE),
         "apm": _one(lambda: Apm(_ignore), len(APM_PORTS)),
         "pci": _one(lambda: PciHost(RecordingLine()), len(CONFIG_PORTS)),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from devices.disk.medium import MediumError
 from devices.disk.unit import DiskUnit
 from devices.virtio.block import MOST_DATA, VirtioBlock
+from tests.devices.disk.bench import Pages
 from tests.devices.virtio.driver import INDIRECT, MEMORY, NEXT, RINGS, TABLE, WRITE, Driver
 
 SECTOR = 512
@@ -45,23 +46,6 @@ class Image:
 
     def flush(self) -> None:
         raise AssertionError("the image is flushed")
-
-
-class Pages:
-    """What is written, beside the image."""
-
-    def __init__(self) -> None:
-        self.kept: dict[int, bytes] = {}
-
-    def read_page(self, number: int) -> bytes | None:
-        return self.kept.get(number)
-
-    def write_page(self, number: int, data: bytes) -> None:
-        assert len(data) == 4096
-        self.kept[number] = data
-
-    def numbers(self) -> list[int]:
-        return sorted(self.kept)
 
 
 class Protected(DiskUnit):
