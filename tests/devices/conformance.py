@@ -41,6 +41,7 @@ from devices.seam import AddressedDevice, Line
 from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
 from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
+from devices.timers.hpet import HPET_SIZE, ROUTES, Hpet
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
 from devices.virtio.block import VirtioBlock
@@ -344,6 +345,14 @@ def _port61(scheduler: Scheduler) -> Subject:
     return Subject(port, [Window(port, 1)])
 
 
+def _hpet(scheduler: Scheduler) -> Subject:
+    pins = {pin: RecordingLine() for pin in ROUTES}
+    hpet = Hpet(scheduler.timer(Hpet.name), pins, _ignore)
+    registers = (0x10, 0x20, 0xF0, *(0x100 + 0x20 * n + at for n in range(3) for at in (0, 4, 8, 12, 16, 20)))
+    window = Window(hpet, HPET_SIZE, registers)
+    return Subject(hpet, [window], [], list(pins.values()))
+
+
 def _rtc(scheduler: Scheduler) -> Subject:
     irq8 = RecordingLine()
     rtc = Rtc(scheduler.timer(Rtc.name), irq8, 1_700_000_000)
@@ -379,6 +388,7 @@ DEVICES.update(
         "pit": _pit,
         "port61": _port61,
         "rtc": _rtc,
+        "hpet": _hpet,
         "lapic": _lapic,
         "ioapic": _ioapic,
         "uart": _uart,

@@ -91,7 +91,7 @@ def _acpi_files(config: FirmwareConfig) -> dict[str, Content]:
     @functools.lru_cache(maxsize=2)
     def built(pm_base: int) -> tuple[bytes, bytes, bytes]:
         window = pci_window(config.memory)
-        acpi = AcpiConfig(apic=config.apic, pm_base=pm_base, pci_window=window, pci_links=True)
+        acpi = AcpiConfig(apic=config.apic, pm_base=pm_base, pci_window=window, pci_links=True, hpet=True)
         tables = acpi_tables(acpi, base=0)
         blank = without_checksums(tables.data, tables.checksums)
         return blank, without_checksums(rsdp(tables), RSDP_CHECKSUMS), table_loader(tables)

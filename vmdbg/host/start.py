@@ -102,7 +102,7 @@ def with_flash(config: MachineConfig, image: BootImage) -> MachineConfig:
 def _acpi(config: MachineConfig) -> AcpiConfig:
     if config.chipset is Chipset.PLAIN:
         return AcpiConfig(apic=config.apic)
-    return AcpiConfig(apic=config.apic, pci_window=pci_window(config.memory), pci_links=True)
+    return AcpiConfig(apic=config.apic, pci_window=pci_window(config.memory), pci_links=True, hpet=True)
 
 
 def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:

@@ -9,11 +9,13 @@ from devices.board.acpi_pm import AcpiPm
 from devices.board.fw_cfg import DMA_PORTS, SELECTOR_PORTS, FwCfg
 from devices.board.smbus import Smbus
 from devices.fitting import Slot
+from devices.interrupts.ioapic import IoApic
 from devices.pci.config_space import ConfigSpace, Pin, Place
 from devices.pci.host import PciHost
 from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge, pirq_of
 from devices.pci.piix4_pm import PowerManagement
 from devices.seam import Device, Line
+from devices.timers.hpet import HPET_BASE, HPET_SIZE, ROUTES, Hpet
 from devices.timers.rtc import BOOT_CDROM, BOOT_DISK, BOOT_FLOPPY, BOOT_NETWORK
 from devices.wiring.irq import FanOut
 from devices.wiring.wired_or import WiredOr
@@ -32,6 +34,8 @@ class Carrier(Protocol):
 
     @property
     def config(self) -> MachineConfig: ...
+
+    ioapic: IoApic | None
 
     def add(self, device: _Fitted) -> _Fitted: ...
 
@@ -81,6 +85,14 @@ class I440fx:
         slot = carrier.slot(PowerManagement.name)
         self.power_management = carrier.add(PowerManagement(slot, acpi_pm, carrier.add(Smbus())))
         self._fit_fw_cfg(carrier)
+        self._fit_hpet(carrier)
+
+    def _fit_hpet(self, carrier: Carrier) -> None:
+        """Without an I/O APIC its comparators can be led nowhere."""
+        slot, ioapic = carrier.slot(Hpet.name), carrier.ioapic
+        pins = {pin: ioapic.input(pin) for pin in ROUTES} if ioapic is not None else {}
+        hpet = carrier.add(Hpet(slot.timer(), pins, slot.msi()))
+        slot.claim_memory(range(HPET_BASE, HPET_BASE + HPET_SIZE), hpet)
 
     def _fit_fw_cfg(self, carrier: Carrier) -> None:
         slot = carrier.slot(FwCfg.name)

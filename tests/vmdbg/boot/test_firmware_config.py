@@ -63,7 +63,9 @@ def test_the_loader_makes_the_tables_that_a_segment_at_that_place_has(pm_base: i
     address, tables = memory["etc/acpi/tables"]
     rsdp = memory["etc/acpi/rsdp"][1]
     window = pci_window(MEMORY)
-    segment = acpi_segment(AcpiConfig(pm_base=pm_base, pci_window=window, pci_links=True), Physical(address - 64))
+    segment = acpi_segment(
+        AcpiConfig(pm_base=pm_base, pci_window=window, pci_links=True, hpet=True), Physical(address - 64)
+    )
     assert bytes(tables) == segment.data[64:]
     assert bytes(rsdp) == segment.data[:36]
 
