@@ -165,9 +165,16 @@ class Lines:
         self.is_start = is_start
         self.skipped = skipped
 
+    def enters(self, pc: int) -> bool:
+        """Whether stepping into calls stops in the code there."""
+        return self.span(pc) is not None and not self.skipped(pc)
+
 
 class LineRun:
-    """To the beginning of another source line; calls are entered if their code has lines and `into` is set."""
+    """To the beginning of another source line. back_line() is its mirror.
+
+    With `into`, calls are entered if their code has lines; system calls and interrupts never are.
+    """
 
     def __init__(self, debugger: Debuggee, lines: Lines, *, into: bool) -> None:
         self._lines = lines
@@ -180,10 +187,11 @@ class LineRun:
 
     def _next_part(self, debugger: Debuggee) -> Run:
         instruction = instruction_at(debugger)
-        self._called_from = debugger.pc + instruction.length if instruction.kind & Kind.CALL else None
-        if self._called_from is not None and not self._into:
-            return over_or_step(debugger)
-        return StepRun(debugger, Step())
+        if self._into and instruction.kind & Kind.CALL:
+            self._called_from = debugger.pc + instruction.length
+            return StepRun(debugger, Step())
+        self._called_from = None
+        return over_or_step(debugger)
 
     def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         stop = self._run.slice(debugger, budget)
@@ -197,7 +205,7 @@ class LineRun:
         pc = debugger.pc
         inside = self._span is not None and self._span[0] <= pc < self._span[1]
         back = self._called_from
-        if back is not None and pc != back and self._into and self._passes_over(pc):
+        if back is not None and pc != back and not self._lines.enters(pc):
             self._called_from = None
             self._run = ToPlaceRun(debugger, back, self._frame_outside(debugger))
             return None
@@ -205,9 +213,6 @@ class LineRun:
             return StepDone()
         self._run = self._next_part(debugger)
         return None
-
-    def _passes_over(self, pc: int) -> bool:
-        return self._lines.span(pc) is None or self._lines.skipped(pc)
 
     def _frame_outside(self, debugger: Debuggee) -> Frame:
         inner = Frame.of(debugger)
@@ -217,8 +222,11 @@ class LineRun:
         self._run.abandon(debugger)
 
 
-def back_over(debugger: Debuggee) -> Stop:
-    """One instruction back; if that returned from a call or system call, back to before the call."""
+def back_over(debugger: Debuggee, enters: Callable[[int], bool] = lambda _: False) -> Stop:
+    """One instruction back; if that returned from a call or system call, back to before the call.
+
+    Not if it returned from a call of code that `enters` is true of.
+    """
     frame, pc, context = Frame.of(debugger), debugger.pc, current_context(debugger.engine)
     stop = _back_one(debugger)
     kind = instruction_at(debugger).kind
@@ -228,7 +236,7 @@ def back_over(debugger: Debuggee) -> Stop:
         call = _system_call_before(debugger, pc, context) if context.cpl == USER else None
         return back_to(debugger, call, Same(context).reached) if call is not None else stop
     call = _call_before(debugger, pc)
-    if call is None or current_context(debugger.engine).rsp >= frame.rsp:
+    if call is None or current_context(debugger.engine).rsp >= frame.rsp or enters(debugger.pc):
         return stop
     return back_to(debugger, call, lambda d: current_context(d.engine).rsp == frame.rsp)
 
@@ -283,15 +291,15 @@ class BackwardRun:
 
 def back_line(debugger: Debuggee, lines: Lines, *, into: bool) -> Stop:
     """Back to the beginning of the line that ran before this one (or of this one, if we stand inside it)."""
-    back = _back_one if into else back_over
-    stop = back(debugger)
+    enters = lines.enters if into else lambda _: False
+    stop = back_over(debugger, enters)
     for _ in range(MAX_LINE_STEPS):
         if not isinstance(stop, StepDone) or debugger.interrupt_wanted:
             return stop
         span = lines.span(debugger.pc)
         if span is None or debugger.pc == span[0] or lines.is_start(debugger.pc):
             return stop
-        stop = back(debugger)
+        stop = back_over(debugger, enters)
     return stop
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vmdbg.commands.declare import command
-from vmdbg.commands.run.step import declare_lines, times
-from vmdbg.debugger.stepping import BackwardRun, LineRun, RepeatedRun, back_line, back_over, over_or_step
+from vmdbg.commands.run.step import by_instructions, by_lines, declare_lines, times
+from vmdbg.debugger.actions import Direction
 from vmdbg.document.document import Document
 from vmdbg.session.registry import Arguments, Effect, Group
 from vmdbg.session.session import Session
@@ -21,26 +21,21 @@ from vmdbg.session.session import Session
 )
 def nexti(session: Session, arguments: Arguments) -> Document:
     """Run one instruction; a call with all that it does counts as one, so does a repeated instruction."""
-    count = times(session, arguments)
-    return session.execution.carry(lambda d: RepeatedRun(d, over_or_step, count))
+    return by_instructions(session, times(session, arguments), Direction.FORWARD, into=False)
 
 
 @command(
     "reverse-nexti",
     Group.RUN,
     declare_lines,
-    aliases=(
-        "rni",
-        "p-",
-    ),
+    aliases=("rni", "p-"),
     examples=("reverse-nexti",),
     effect=Effect.RUNS,
     repeats=True,
 )
 def reverse_nexti(session: Session, arguments: Arguments) -> Document:
     """Go back one instruction; over a call that returned here as one."""
-    count = times(session, arguments)
-    return session.execution.carry(lambda _: BackwardRun(back_over, count))
+    return by_instructions(session, times(session, arguments), Direction.BACKWARD, into=False)
 
 
 @command(
@@ -48,11 +43,7 @@ def reverse_nexti(session: Session, arguments: Arguments) -> Document:
 )
 def next_line(session: Session, arguments: Arguments) -> Document:
     """Run to another source line, over calls; one instruction where there are no lines."""
-    count = times(session, arguments)
-    if session.sources.span(session.debugger.pc) is None:
-        return nexti(session, arguments)
-    lines = session.lines
-    return session.execution.carry(lambda d: RepeatedRun(d, lambda d: LineRun(d, lines, into=False), count))
+    return by_lines(session, arguments, Direction.FORWARD, into=False)
 
 
 @command(
@@ -66,8 +57,4 @@ def next_line(session: Session, arguments: Arguments) -> Document:
 )
 def reverse_next(session: Session, arguments: Arguments) -> Document:
     """Go back to the beginning of the source line that ran before, over calls."""
-    count = times(session, arguments)
-    if session.sources.span(session.debugger.pc) is None:
-        return reverse_nexti(session, arguments)
-    lines = session.lines
-    return session.execution.carry(lambda _: BackwardRun(lambda d: back_line(d, lines, into=False), count))
+    return by_lines(session, arguments, Direction.BACKWARD, into=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmdbg.commands.declare import command
 from vmdbg.debugger.actions import Direction, Step, StepMode
-from vmdbg.debugger.stepping import BackwardRun, LineRun, RepeatedRun, back_line
+from vmdbg.debugger.stepping import BackwardRun, LineRun, RepeatedRun, back_line, back_over, over_or_step
 from vmdbg.document.document import Document
 from vmdbg.errors import UserError
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
@@ -31,6 +31,27 @@ def times(session: Session, arguments: Arguments) -> int:
     return number
 
 
+def by_instructions(
+    session: Session, count: int, direction: Direction, *, into: bool, mode: StepMode | None = None
+) -> Document:
+    """`into` what is called, or over it."""
+    if into:
+        return session.execution.act(Step(direction, count=count, mode=mode))
+    if direction is Direction.BACKWARD:
+        return session.execution.carry(lambda _: BackwardRun(back_over, count))
+    return session.execution.carry(lambda d: RepeatedRun(d, over_or_step, count))
+
+
+def by_lines(session: Session, arguments: Arguments, direction: Direction, *, into: bool) -> Document:
+    """By instructions where the code has no lines."""
+    count, lines = times(session, arguments), session.lines
+    if lines.span(session.debugger.pc) is None:
+        return by_instructions(session, count, direction, into=into)
+    if direction is Direction.BACKWARD:
+        return session.execution.carry(lambda _: BackwardRun(lambda d: back_line(d, lines, into=into), count))
+    return session.execution.carry(lambda d: RepeatedRun(d, lambda d: LineRun(d, lines, into=into), count))
+
+
 @command(
     "stepi",
     Group.RUN,
@@ -42,7 +63,8 @@ def times(session: Session, arguments: Arguments) -> int:
 )
 def stepi(session: Session, arguments: Arguments) -> Document:
     """Run one instruction, or as many as asked."""
-    return session.execution.act(Step(count=times(session, arguments), mode=MODES[arguments.mode]))
+    count, mode = times(session, arguments), MODES[arguments.mode]
+    return by_instructions(session, count, Direction.FORWARD, into=True, mode=mode)
 
 
 @command(
@@ -56,7 +78,8 @@ def stepi(session: Session, arguments: Arguments) -> Document:
 )
 def reverse_stepi(session: Session, arguments: Arguments) -> Document:
     """Go back one instruction, or as many as asked."""
-    return session.execution.act(Step(Direction.BACKWARD, count=times(session, arguments), mode=MODES[arguments.mode]))
+    count, mode = times(session, arguments), MODES[arguments.mode]
+    return by_instructions(session, count, Direction.BACKWARD, into=True, mode=mode)
 
 
 @command(
@@ -64,11 +87,7 @@ def reverse_stepi(session: Session, arguments: Arguments) -> Document:
 )
 def step(session: Session, arguments: Arguments) -> Document:
     """Run to another source line, into calls whose code has lines; one instruction where there are none."""
-    count = times(session, arguments)
-    if session.sources.span(session.debugger.pc) is None:
-        return session.execution.act(Step(count=count))
-    lines = session.lines
-    return session.execution.carry(lambda d: RepeatedRun(d, lambda d: LineRun(d, lines, into=True), count))
+    return by_lines(session, arguments, Direction.FORWARD, into=True)
 
 
 @command(
@@ -82,8 +101,4 @@ def step(session: Session, arguments: Arguments) -> Document:
 )
 def reverse_step(session: Session, arguments: Arguments) -> Document:
     """Go back to the beginning of the source line that ran before; one instruction where there are no lines."""
-    count = times(session, arguments)
-    if session.sources.span(session.debugger.pc) is None:
-        return session.execution.act(Step(Direction.BACKWARD, count=count))
-    lines = session.lines
-    return session.execution.carry(lambda _: BackwardRun(lambda d: back_line(d, lines, into=True), count))
+    return by_lines(session, arguments, Direction.BACKWARD, into=True)
