@@ -24,6 +24,7 @@ from devices.catalog import fittings
 from devices.disk.medium import SECTOR
 from devices.disk.nvme import Nvme
 from devices.disk.unit import DiskUnit
+from devices.display.vga_text import VGA_PORTS, VgaText
 from devices.fitting import Fitting
 from devices.interrupts.apic_bus import InterruptMessage
 from devices.interrupts.ioapic import IoApic
@@ -398,6 +399,7 @@ DEVICES.update(
         "a20": _wired_or,
         "host-bridge": _host_bridge,
         "fw-cfg": _fw_cfg,
+        "vga": _one(VgaText, len(VGA_PORTS)),
         "flash": _one(lambda: Flash(2 * BLOCK), 2 * BLOCK),
         "isa-bridge": _isa_bridge,
         "power-management": _power_management,

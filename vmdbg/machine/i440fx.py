@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from devices.board.acpi_pm import AcpiPm
 from devices.board.fw_cfg import DMA_PORTS, SELECTOR_PORTS, FwCfg
 from devices.board.smbus import Smbus
+from devices.display.vga_text import VGA_PORTS, VgaText
 from devices.fitting import Slot
 from devices.interrupts.ioapic import IoApic
 from devices.pci.config_space import ConfigSpace, Pin, Place
@@ -86,6 +87,7 @@ class I440fx:
         self.power_management = carrier.add(PowerManagement(slot, acpi_pm, carrier.add(Smbus())))
         self._fit_fw_cfg(carrier)
         self._fit_hpet(carrier)
+        carrier.slot(VgaText.name).claim_ports(VGA_PORTS, carrier.add(VgaText()))
 
     def _fit_hpet(self, carrier: Carrier) -> None:
         """Without an I/O APIC its comparators can be led nowhere."""
