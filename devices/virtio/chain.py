@@ -35,14 +35,8 @@ class Chain:
     head: int
     readable: tuple[Segment, ...]
     writable: tuple[Segment, ...]
-
-    @property
-    def readable_size(self) -> int:
-        return sum(segment.length for segment in self.readable)
-
-    @property
-    def writable_size(self) -> int:
-        return sum(segment.length for segment in self.writable)
+    readable_size: int
+    writable_size: int
 
     def read(self, memory: BusMaster, offset: int, size: int, request: str = "") -> bytes:
         """`size` bytes from `offset` of what the device may read; fewer at its end."""
@@ -75,14 +69,17 @@ def read_chain(memory: BusMaster, table: int, size: int, head: int) -> Chain:
     No chain is longer than the queue (2.7.5.3.1), so a loop ends there. Raises RingError.
     """
     readable, writable = list[Segment](), list[Segment]()
+    to_read = to_write = 0
     for address, length, flags in _descriptors(memory, table, size, head):
         if flags & WRITE:
             writable.append(Segment(address, length))
+            to_write += length
         elif writable:
             raise RingError("a descriptor to be read comes after one to be written")
         else:
             readable.append(Segment(address, length))
-    return Chain(head, tuple(readable), tuple(writable))
+            to_read += length
+    return Chain(head, tuple(readable), tuple(writable), to_read, to_write)
 
 
 def _descriptors(memory: BusMaster, table: int, size: int, index: int) -> Iterator[tuple[int, int, int]]:

@@ -27,6 +27,7 @@ from devices.virtio.virtqueue import NO_VECTOR, NOTHING, QueueState, Virtqueue
 SHORTEST = 4_096
 """Nanoseconds from a notification to the device's first look, and what any request takes at least."""
 LOOK, WORK = "look", "work"
+_WORKING, _WORKING_MASK = int(Status.DRIVER_OK), int(Status.DRIVER_OK | Status.NEEDS_RESET)
 
 
 @dataclass(slots=True)
@@ -113,8 +114,7 @@ class Transport:
             self._timer.schedule(f"{LOOK} {number}", now + SHORTEST)
 
     def _may_work(self, number: int) -> bool:
-        status = Status(self.state.status)
-        return bool(status & Status.DRIVER_OK and not status & Status.NEEDS_RESET and self.state.queues[number].enabled)
+        return self.state.status & _WORKING_MASK == _WORKING and self.state.queues[number].enabled
 
     def on_event(self, name: str, now: int) -> None:
         word, _, number = name.partition(" ")
