@@ -23,7 +23,8 @@ def _descriptor_base(registers: RegisterFile, memory: LinearMemory, selector: Se
     read = registers.read
     table = "ldtr" if selector.is_local else "gdtr"
     offset = selector.index * 8
-    if selector.is_null or offset + 7 > read(f"{table}_limit"):
+    no_table = selector.is_local and not read("ldtr") & 0xFFFC
+    if selector.is_null or no_table or offset + 7 > read(f"{table}_limit"):
         raise ExpressionError(f"selector {selector.value:#x} names no descriptor")
     raw = memory.read(Linear(read(f"{table}_base") + offset), 8)
     descriptor = decode_descriptor(raw + bytes(8), long=False)

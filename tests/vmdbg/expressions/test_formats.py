@@ -6,8 +6,6 @@ import pytest
 
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.formats import Format, format_integer, parse_format
-from vmdbg.expressions.template import compile_template
-from vmdbg.session.session import Session
 
 
 @pytest.mark.parametrize(
@@ -46,11 +44,3 @@ def test_what_is_no_format(text: str) -> None:
 )
 def test_letters(value: int, letter: str, size: int, shown: str) -> None:
     assert format_integer(value, letter, size) == shown
-
-
-def test_templates(session: Session) -> None:
-    assert compile_template("{cpl} {255:x} {{}} {'t'}", session.scope).render() == "0 ff {} t"
-    assert "cannot access" in compile_template("{u8(0)}", session.scope).render()
-    for wrong in ("{", "{rax!r}", "{rax:{rbx}}", "{rax:9999d}", "{1 +}"):
-        with pytest.raises(ExpressionError):
-            compile_template(wrong, session.scope)

@@ -7,7 +7,6 @@ import itertools
 import pytest
 
 from vmdbg.session.code_lines import code_lines, lines_before
-from vmdbg.session.pointers import chain
 from vmdbg.session.session import Session
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
@@ -36,10 +35,3 @@ def test_code_that_cannot_be_read_is_an_error_and_not_an_empty_list(real_mode: S
 def test_bytes_are_shown_when_asked_for(session: Session) -> None:
     (line,) = code_lines(session, session.integer("deposit"), 1, show_bytes=True)
     assert line.instruction.raw[:4].hex(" ") in str(line.text)
-
-
-def test_a_pointer_is_followed_to_code_and_to_text(session: Session) -> None:
-    assert "<deposit>" in str(chain(session, session.integer("deposit")))
-    assert str(chain(session, 5)) == "0x5"
-    at = session.integer("rsp") & ~7
-    assert str(chain(session, at)).startswith(f"{at:#0{2 * session.registers.mode.width // 8 + 2}x}")

@@ -6,7 +6,6 @@ import pytest
 
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
-from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.positions import find_position, percent_of, ticks_of
 from vmdbg.session.session import Session
 from vmdbg.units import Tick
@@ -49,13 +48,3 @@ def test_how_far_through_history(session: Session) -> None:
     timeline = session.debugger.timeline
     assert percent_of(session, timeline.start) == 0
     assert percent_of(session, timeline.end) == 100
-
-
-def test_one_stands_where_one_stood_after_looking_elsewhen(session: Session) -> None:
-    here, start = session.debugger.position, session.debugger.timeline.start
-    with elsewhen(session, start):
-        assert session.debugger.position == start
-    assert session.debugger.position == here
-    with pytest.raises(ZeroDivisionError), elsewhen(session, start):
-        raise ZeroDivisionError
-    assert session.debugger.position == here
