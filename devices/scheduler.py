@@ -101,6 +101,11 @@ class Scheduler:
         """The deadline of (owner, name), None if there is none."""
         return self._events.get((owner, name))
 
+    def put_back(self, event: Event) -> None:
+        """An event that pop_due() gave has not come after all: it is again what it was, and nobody is told."""
+        self._events[event.owner, event.name] = event
+        self._first = min(self._events.values())
+
     def next_due_besides(self, others: Set[tuple[str, str]]) -> int | None:
         """When the first deadline comes that is none of `others`, by owner and name; None if there is no such."""
         first = self._first

@@ -2,89 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterator
 
 from devices.disk.medium import SECTOR, Medium
+from devices.seam import Pages
 
 PAGE = 4096
-_SECTORS = PAGE // SECTOR
+SECTORS = PAGE // SECTOR
+_MAP_PIECE = 4096
+"""Bytes of the map looked at in one go."""
 
 
-class SparsePages(Protocol):
-    """Pages of 4096 bytes by number, of which most are not there. They are state of the machine."""
-
-    def read_page(self, number: int) -> bytes | None:
-        """None for one that is not there."""
-        ...
-
-    def write_page(self, number: int, data: bytes) -> None: ...
-
-    def numbers(self) -> Iterable[int]:
-        """Those that are there, ascending."""
-        ...
+def page_count(sectors: int) -> int:
+    """How many pages so many sectors take; the last may go beyond them."""
+    return -(-sectors // SECTORS)
 
 
 class Overlay:
-    """A Medium: `base` under `pages`. Nothing is written where the base cannot be read."""
+    """A Medium: `base` under what was written. `data` has room for whole pages of the disk, and `written` a bit for
+    each that holds something: (page & 7) of byte (page >> 3).
+
+    Invariant: a page whose bit is clear is zeros in `data`. Nothing is written where the base cannot be read.
+    """
 
     read_only = False
 
-    def __init__(self, base: Medium, pages: SparsePages) -> None:
+    def __init__(self, base: Medium, data: Pages, written: Pages) -> None:
         self.base = base
-        self.pages = pages
+        self._data = data
+        self._written = written
+
+    def over(self, base: Medium) -> Overlay:
+        """What was written here, over another base of the same size."""
+        return Overlay(base, self._data, self._written)
 
     @property
     def sectors(self) -> int:
         return self.base.sectors
 
     def read(self, sector: int, count: int) -> bytes:
-        first, last = sector // _SECTORS, (sector + count - 1) // _SECTORS
-        pages = ((number, self.pages.read_page(number)) for number in range(first, last + 1))
-        found = {number: page for number, page in pages if page is not None}
-        if not found:
+        first, last = sector // SECTORS, (sector + count - 1) // SECTORS
+        start = first >> 3
+        bits = int.from_bytes(self._written.read(start, (last >> 3) - start + 1), "little") >> (first & 7)
+        if not bits & (1 << last - first + 1) - 1:
             return self.base.read(sector, count)
-        start = sector * SECTOR - first * PAGE
-        return self._pages(first, last, found)[start : start + count * SECTOR]
+        skipped = (sector - first * SECTORS) * SECTOR
+        return b"".join(self._runs(first, last + 1, bits))[skipped : skipped + count * SECTOR]
 
-    def _pages(self, first: int, last: int, found: dict[int, bytes]) -> bytes:
-        """Whole pages; those that are not found come from the base, neighbours in one go."""
-        parts: list[bytes] = []
+    def _runs(self, first: int, end: int, bits: int) -> Iterator[bytes]:
+        """Whole pages, neighbours of the same source in one go. Bit 0 of `bits` is the first page's."""
         number = first
-        while number <= last:
-            page, end = found.get(number), number + 1
-            if page is None:
-                while end <= last and end not in found:
-                    end += 1
-                page = self._from_base(number, end)
-            parts.append(page)
-            number = end
-        return b"".join(parts)
+        while number < end:
+            written, start = bits & 1, number
+            while number < end and bits & 1 == written:
+                number, bits = number + 1, bits >> 1
+            if written:
+                yield self._data.read(start * PAGE, (number - start) * PAGE)
+            else:
+                yield self._from_base(start, number)
+
+    def image_page(self, number: int) -> bytes:
+        """What was there before anything was written."""
+        return self._from_base(number, number + 1)
 
     def _from_base(self, first: int, end: int) -> bytes:
         """Pages `first` to before `end`; beyond the last sector, zeros."""
-        there = min(end * _SECTORS, self.sectors) - first * _SECTORS
-        return self.base.read(first * _SECTORS, there).ljust((end - first) * PAGE, b"\0")
+        there = min(end * SECTORS, self.sectors) - first * SECTORS
+        return self.base.read(first * SECTORS, there).ljust((end - first) * PAGE, b"\0")
 
     def write(self, sector: int, data: bytes) -> None:
-        written = self._merged(sector * SECTOR, data)
-        for number, page in written:
-            self.pages.write_page(number, page)
+        """All that is read for it is read before anything is written."""
+        first, last = sector // SECTORS, (sector + len(data) // SECTOR - 1) // SECTORS
+        before = (sector - first * SECTORS) * SECTOR
+        after = (last - first + 1) * PAGE - before - len(data)
+        head = self.page(first)[:before] if before else b""
+        tail = self.page(last)[PAGE - after :] if after else b""
+        self._data.write(first * PAGE, head + data + tail)
+        self._mark(first, last)
 
-    def _merged(self, offset: int, data: bytes) -> list[tuple[int, bytes]]:
-        """The pages as they will be. Reads all that it needs before anything is written."""
-        pages, at = list[tuple[int, bytes]](), 0
-        while at < len(data):
-            number, inside = divmod(offset + at, PAGE)
-            part = data[at : at + PAGE - inside]
-            if len(part) < PAGE:
-                before = self.pages.read_page(number) or self._from_base(number, number + 1)
-                whole = before[:inside] + part + before[inside + len(part) :]
-            else:
-                whole = bytes(part)
-            pages.append((number, whole))
-            at += len(part)
-        return pages
+    def page(self, number: int) -> bytes:
+        """4096 bytes."""
+        if self.is_written(number):
+            return self._data.read(number * PAGE, PAGE)
+        return self._from_base(number, number + 1)
+
+    def _mark(self, first: int, last: int) -> None:
+        start, size = first >> 3, (last >> 3) - (first >> 3) + 1
+        before = int.from_bytes(self._written.read(start, size), "little")
+        marked = before | (1 << last - first + 1) - 1 << (first & 7)
+        if marked != before:
+            self._written.write(start, marked.to_bytes(size, "little"))
+
+    def is_written(self, number: int) -> bool:
+        """Whether a page holds what was written."""
+        return bool(self._written.read(number >> 3, 1)[0] >> (number & 7) & 1)
+
+    def written(self) -> Iterator[int]:
+        """The numbers of all pages that were written, ascending."""
+        for start in range(0, self._written.size, _MAP_PIECE):
+            piece = self._written.read(start, min(_MAP_PIECE, self._written.size - start))
+            if piece.count(0) == len(piece):
+                continue
+            for index, byte in enumerate(piece):
+                yield from ((start + index) * 8 + bit for bit in range(8) if byte >> bit & 1)
 
     def flush(self) -> None:
-        """Pages are state: there is nothing more lasting."""
+        """What was written is state: there is nothing more lasting."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from devices.disk.medium import SECTOR, Medium
-from devices.disk.overlay import PAGE, Overlay, SparsePages
+from devices.disk.overlay import PAGE, Overlay, page_count
 from devices.disk.requests import DiskRequest, Listener, Operation
+from devices.fitting import Slot
 from devices.seam import Rows
 
 
@@ -17,36 +18,35 @@ class DiskUnitState:
 
 
 class DiskUnit:
-    """A disk, whichever controller it is at: a Medium, and a device of the board with the pages that were written."""
+    """A disk, whichever controller it is at: a Medium, and a device of the board with what was written."""
 
     State: ClassVar[type[DiskUnitState]] = DiskUnitState
 
-    def __init__(self, name: str, base: Medium, pages: SparsePages, serial: str) -> None:
+    title = "disk"
+
+    def __init__(self, name: str, overlay: Overlay, serial: str) -> None:
         self.name = name
-        self.title = "disk"
         self.serial = serial
-        self.base = base
-        self.pages = pages
+        self.overlay = overlay
         self.listeners: list[Listener] = []
         """Called with every request that moved data or flushed; they change nothing."""
-        self._medium = Overlay(base, pages)
 
     @property
     def sectors(self) -> int:
-        return self._medium.sectors
+        return self.overlay.sectors
 
     @property
     def read_only(self) -> bool:
-        return self._medium.read_only
+        return self.overlay.read_only
 
     def read(self, sector: int, count: int) -> bytes:
-        return self._medium.read(sector, count)
+        return self.overlay.read(sector, count)
 
     def write(self, sector: int, data: bytes) -> None:
-        self._medium.write(sector, data)
+        self.overlay.write(sector, data)
 
     def flush(self) -> None:
-        self._medium.flush()
+        self.overlay.flush()
 
     def done(self, operation: Operation, sector: int, count: int, submitted: int, now: int) -> None:
         """A controller tells of a request that is done."""
@@ -62,9 +62,16 @@ class DiskUnit:
         """The pages are restored beside it."""
 
     def describe(self, now: int) -> Rows:
-        written = sum(1 for _ in self.pages.numbers()) * PAGE
+        written = sum(1 for _ in self.overlay.written()) * PAGE
         return [
             ("size", f"{self.sectors} sectors, {self.sectors * SECTOR} bytes"),
             ("serial number", self.serial),
             ("written", f"{written} bytes, kept beside the image"),
         ]
+
+
+def fit_disk(slot: Slot, base: Medium, serial: str) -> DiskUnit:
+    """The disk called as the slot is, over an image that it never writes."""
+    pages = page_count(base.sectors)
+    data, written = slot.pages("sectors", pages * PAGE), slot.pages("map of pages", -(-pages // 8))
+    return DiskUnit(slot.name, Overlay(base, data, written), serial)

@@ -21,9 +21,11 @@ from devices.board.port61 import Port61
 from devices.board.port92 import Port92
 from devices.board.smbus import SMBUS_SIZE, Smbus
 from devices.catalog import fittings
+from devices.disk.cd_unit import CdUnit
+from devices.disk.ide import Ide
 from devices.disk.medium import SECTOR
 from devices.disk.nvme import Nvme
-from devices.disk.unit import DiskUnit
+from devices.disk.unit import fit_disk
 from devices.display.vga_text import VGA_PORTS, VgaText
 from devices.fitting import Fitting
 from devices.interrupts.apic_bus import InterruptMessage
@@ -290,7 +292,7 @@ def _fw_cfg(scheduler: Scheduler) -> Subject:
 
 
 class Zeroes:
-    """A medium of 64 sectors that has nothing in it, and pages beside it that are not kept."""
+    """A medium of 64 sectors that has nothing in it."""
 
     sectors = 64
     read_only = False
@@ -304,27 +306,28 @@ class Zeroes:
     def flush(self) -> None:
         """There is nothing to be kept."""
 
-    def read_page(self, number: int) -> bytes | None:
-        return None
-
-    def write_page(self, number: int, data: bytes) -> None:
-        """Kept nowhere."""
-
-    def numbers(self) -> list[int]:
-        return []
-
 
 def _virtio_blk(scheduler: Scheduler) -> Subject:
     slot = BenchSlot("virtio-disk0", scheduler)
-    disk = VirtioBlock(slot, DiskUnit("disk0", Zeroes(), Zeroes(), "1"))
+    disk = VirtioBlock(slot, fit_disk(slot, Zeroes(), "1"))
     return Subject(disk, slot.windows, outputs=slot.outputs)
 
 
 def _nvme(scheduler: Scheduler) -> Subject:
     slot = BenchSlot("nvme-disk0", scheduler)
-    disk = Nvme(slot, DiskUnit("disk0", Zeroes(), Zeroes(), "1"))
+    disk = Nvme(slot, fit_disk(slot, Zeroes(), "1"))
     slot.windows[0] = Window(disk, slot.windows[0].length, (0x14, 0x24, 0x28, 0x30, 0x1000, 0x1004, 0x1008, 0x100C))
     return Subject(disk, slot.windows, outputs=slot.outputs)
+
+
+def _ide(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("ide", scheduler)
+    units = [fit_disk(slot, Zeroes(), "1"), None, CdUnit("cd0", "zeroes", {"zeroes": Zeroes()}.get, "2"), None]
+    return Subject(Ide(slot, units), slot.windows, outputs=slot.outputs)
+
+
+def _cd(scheduler: Scheduler) -> Subject:
+    return Subject(CdUnit("cd0", "", {}.get, "2"), [])
 
 
 def _pic(scheduler: Scheduler) -> Subject:
@@ -405,6 +408,8 @@ DEVICES.update(
         "power-management": _power_management,
         "virtio-blk": _virtio_blk,
         "nvme": _nvme,
+        "ide": _ide,
+        "cd0": _cd,
         "smbus": _one(Smbus, SMBUS_SIZE),
         "apm": _one(lambda: Apm(_ignore), len(APM_PORTS)),
         "pci": _one(lambda: PciHost(RecordingLine()), len(CONFIG_PORTS)),

@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from os import PathLike, fspath
 
+from devices.disk.drive import DriveKind
 from vmdbg.api.guest import Guest
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
+from vmdbg.host.drives import open_drives, parse_drive
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.start import start as boot
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
@@ -35,6 +37,9 @@ def launch(
     apic: bool = True,
     start: int = DEFAULT_START,
     devices: Sequence[str] = (),
+    disks: Sequence[Path] = (),
+    cdroms: Sequence[Path] = (),
+    floppies: Sequence[Path] = (),
     machine: str = AUTOMATIC,
     load_address: int | None = None,
     mode: CpuMode | None = None,
@@ -47,14 +52,14 @@ def launch(
     """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
 
     Without kernel and bios it is the sample guest, as there. memory, checkpoint_memory: bytes, or text such as "256M".
-    start: what the RTC shows at first, in seconds since 1970. devices: those to add, as `--device` has them. machine:
-    as `--machine` has it. record: a
-    new file to record into. Raises UserError, EngineError.
+    start: what the RTC shows at first, in seconds since 1970. devices: those to add, as `--device` has them. disks,
+    cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have them, such as "disk.img,serial=A1". machine: as
+    `--machine` has it. record: a new file to record into. Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
-    chipset = chipset_for(machine, devices, firmware=bios is not None)
-    config = MachineConfig(_bytes(memory), cpu, apic, start, tuple(devices), chipset)
+    kinds = ((DriveKind.DISK, disks), (DriveKind.CD, cdroms), (DriveKind.FLOPPY, floppies))
+    choices = [parse_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
     files = GuestFiles(
         kernel=kernel if isinstance(kernel, bytes | None) else fspath(kernel),
         initrd=fspath(initrd) if initrd is not None else None,
@@ -68,7 +73,16 @@ def launch(
         mode=mode,
         seed=seed,
     )
-    started = boot(files, config)
+    drives = open_drives(choices)
+    try:
+        chipset = chipset_for(machine, devices, drives.drives, firmware=bios is not None)
+        config = MachineConfig(
+            _bytes(memory), cpu, apic, start, tuple(devices), chipset, drives=drives.drives
+        )
+        started = boot(files, config, media=drives.media)
+    except BaseException:
+        drives.media.close()
+        raise
     guest = Guest(Timeline(started.machine, origin=started.origin, budget=checkpoint_memory))
     if record is not None:
         guest.record(record)

@@ -104,6 +104,7 @@ class Guest:
             self._closed = True
             self._files.close()
             self.debugger.close()
+            self.debugger.machine.media.close()
 
     # where it is
 

@@ -74,7 +74,7 @@ def timeline_here(started: Started) -> Timeline:
 
 
 def _state_origin(origin: Origin) -> StateOrigin:
-    return StateOrigin(origin.config, origin.roms, origin.description, origin.command_line, origin.elf)
+    return StateOrigin(origin.config, origin.roms, origin.description, origin.command_line, origin.elf, origin.media)
 
 
 def _afresh(timeline: Timeline) -> Timeline:

@@ -10,10 +10,11 @@ from devices.board.acpi_pm import PowerButton
 from vmdbg.cli.console import Console
 from vmdbg.cli.front_ends import FrontEnds, PromptOptions, seat
 from vmdbg.cli.gdb_options import gdb_services
-from vmdbg.cli.run_options import EXAMPLES, add_run_options, guest_files, machine_config, scripted_lines
+from vmdbg.cli.run_options import EXAMPLES, add_run_options, drive_choices, guest_files, machine_config, scripted_lines
 from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.errors import NotKeptError
 from vmdbg.host.digest_file import check_digest_path, write_digest
+from vmdbg.host.drives import open_drives
 from vmdbg.host.endings import SIGNAL_BASE, Ending, ExitCode
 from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.host.io_trace import IoLog, unclaimed_accesses
@@ -28,6 +29,7 @@ from vmdbg.host.serial_watch import PanicWatch, UntilText
 from vmdbg.host.start import Started, start
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.host.typist import Typist
+from vmdbg.host.write_back import write_back
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import NmiButton
 
@@ -60,11 +62,17 @@ def run(options: argparse.Namespace) -> int:
         return ExitCode.ENGINE if made.not_kept and code < SIGNAL_BASE else code  # it may be noticed at the very end
     finally:
         started.machine.close()
+        started.machine.media.close()
 
 
 def _start(options: argparse.Namespace) -> Started:
     if options.snapshot is None:
-        return start(guest_files(options), machine_config(options))
+        files, drives = guest_files(options), open_drives(drive_choices(options))
+        try:
+            return start(files, machine_config(options, drives.drives), media=drives.media)
+        except BaseException:
+            drives.media.close()
+            raise
     from vmdbg.cli.history import start_from
 
     return start_from(options)
@@ -174,7 +182,12 @@ class Run:
 
     def finish(self) -> int:
         """Run to the end and say how it ended; the exit code."""
-        ending = self._run()
+        try:
+            ending = self._run()
+        finally:
+            past = self._timeline is not None and self._timeline.position < self._timeline.end
+            for line in write_back(self._machine, past=past):
+                self._console.say(line)
         if self._io_log is not None:
             self._io_log.close()
         started, say = self._started, self._console.say

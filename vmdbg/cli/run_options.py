@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 
+from devices.disk.drive import Drive, DriveKind
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.cli.values import boot_order, memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.errors import UserError
+from vmdbg.host.drives import DriveChoice, parse_drive
 from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.host.start import GuestFiles
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
@@ -69,11 +72,31 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
     )
     kinds = [AUTOMATIC, *Chipset]
     board = "chipset: i440fx has a PCI bus for devices, plain has none; auto (default): as firmware and --device need"
+    add_drives(group)
     group.add_argument("--machine", choices=kinds, default=AUTOMATIC, help=board)
     group.add_argument("--no-apic", action="store_true", help="no local APIC and no I/O APIC, just the 8259A pair")
     first = "what the RTC shows at first (2000-01-01)"
     group.add_argument("--start", type=start_date, default=DEFAULT_START, metavar="DATE", help=first)
     group.add_argument("--no-realtime", action="store_true", help="let idle time pass in no time at a terminal too")
+
+
+def add_drives(group: argparse._ArgumentGroup) -> None:
+    disk = "FILE[,bus=ide][,format=raw|qcow2][,snapshot=off][,serial=TEXT][,backing=FILE]"
+    group.add_argument(
+        "--disk",
+        action="append",
+        default=[],
+        type=functools.partial(parse_drive, DriveKind.DISK),
+        metavar=disk,
+        help="a disk, whose image is never written unless snapshot=off is said; may be repeated",
+    )
+    for option, kind, metavar, what in (
+        ("--cdrom", DriveKind.CD, "FILE", "a CD in a drive"),
+        ("--floppy", DriveKind.FLOPPY, "FILE[,snapshot=off]", "a floppy disk in a drive"),
+    ):
+        parse = functools.partial(parse_drive, kind)
+        help_text = f"{what}; may be repeated"
+        group.add_argument(option, action="append", default=[], type=parse, metavar=metavar, help=help_text)
 
 
 def _serial_options(group: argparse._ArgumentGroup) -> None:
@@ -193,9 +216,13 @@ def scripted_lines(options: argparse.Namespace) -> tuple[str, ...]:
     return (*lines, *(options.execute or ()))
 
 
-def machine_config(options: argparse.Namespace) -> MachineConfig:
+def drive_choices(options: argparse.Namespace) -> tuple[DriveChoice, ...]:
+    """Disks, CDs and floppies, each kind in the order in which they were given."""
+    return (*options.disk, *options.cdrom, *options.floppy)
+
+
+def machine_config(options: argparse.Namespace, drives: tuple[Drive, ...] = ()) -> MachineConfig:
     devices = tuple(options.device)
-    chipset = chipset_for(options.machine, devices, firmware=options.bios is not None)
-    return MachineConfig(
-        options.memory, options.cpu, not options.no_apic, options.start, devices, chipset, options.boot
-    )
+    chipset = chipset_for(options.machine, devices, drives, firmware=options.bios is not None)
+    apic, boot = not options.no_apic, options.boot
+    return MachineConfig(options.memory, options.cpu, apic, options.start, devices, chipset, boot, drives=drives)

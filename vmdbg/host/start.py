@@ -17,6 +17,7 @@ from vmdbg.host.sample import sample_kernel
 from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
+from vmdbg.machine.media import Media
 from vmdbg.machine.power_on import power_on
 from vmdbg.timeline.origin import BootOrigin, Origin
 from vmdbg.units import Physical
@@ -51,24 +52,28 @@ class Started:
     timeline: Timeline | None = None
 
 
-def start(files: GuestFiles, config: MachineConfig, inputs: InputSource | None = None) -> Started:
+def start(
+    files: GuestFiles, config: MachineConfig, inputs: InputSource | None = None, media: Media | None = None
+) -> Started:
     """Read the files, lay the guest out and put it into a machine. Raises UserError, EngineError."""
     options = _options(files, config)
     image = boot_image(options)
     config = with_flash(config, image)
-    machine = make_machine(config, inputs)
+    machine = make_machine(config, inputs, media)
     power_on(machine, image)
-    return Started(machine, BootOrigin(config, image, options))
+    return Started(machine, BootOrigin(config, image, options, media=media))
 
 
-def make_machine(config: MachineConfig, inputs: InputSource | None = None) -> Machine:
+def make_machine(
+    config: MachineConfig, inputs: InputSource | None = None, media: Media | None = None
+) -> Machine:
     """A machine with nothing in its RAM. The native part is loaded here, so that the rest works without it."""
     try:
         from vmdbg.engine.unicorn import calibrated_engine
     except ImportError as error:
         raise EngineError(f"the native engine cannot be loaded ({error}): install vmdbg again") from None
     try:
-        return Machine(config, calibrated_engine, inputs)
+        return Machine(config, calibrated_engine, inputs, media)
     except (MemoryError, OSError):
         raise UserError("this computer has too little free memory for the guest: give less --memory") from None
 

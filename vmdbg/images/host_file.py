@@ -39,6 +39,7 @@ class HostFile:
 
     def __init__(self, path: str, *, writable: bool = False) -> None:
         """Raises ImageError if it is no file, cannot be had, or is being written by somebody."""
+        self.path = path
         self.name = printable(path)
         self.writable = writable
         self.fd = self._open(path)

@@ -44,6 +44,10 @@ class Image(Protocol):
         """Returns once the host says that what was written stays."""
         ...
 
+    def opened_for_writing(self) -> Image:
+        """The same image, writable, in place of this one, which is closed. Raises ImageError, and is as it was then."""
+        ...
+
     def extents(self) -> Iterator[tuple[int, int]]:
         """Start and end of what may hold other than zeros, ascending; all besides is zeros."""
         ...

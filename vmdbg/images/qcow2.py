@@ -167,6 +167,11 @@ class Qcow2Image:
     def write(self, offset: int, data: bytes) -> None:
         raise ImageError(f"{self.name} is a qcow2 image, which is only read")
 
+    def opened_for_writing(self) -> Image:
+        raise ImageError(
+            f"{self.name} is a qcow2 image, which is only read: `disk export` writes the whole disk to a new image"
+        )
+
     def flush(self) -> None:
         """Nothing is ever written."""
 

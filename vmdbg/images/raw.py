@@ -38,6 +38,17 @@ class RawImage:
     def flush(self) -> None:
         self._file.flush()
 
+    def opened_for_writing(self) -> RawImage:
+        if self.writable:
+            return self
+        self._file.check_unchanged()
+        self._file.close()  # its locks are in the way
+        try:
+            return RawImage(HostFile(self._file.path, writable=True), self.format)
+        except BaseException:
+            self._file = HostFile(self._file.path)
+            raise
+
     def extents(self) -> Iterator[tuple[int, int]]:
         return self._file.extents()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from devices.disk.drive import Drive
+
 MINIMUM_MEMORY = 1 << 20
 DEFAULT_MEMORY = 256 << 20
 DEFAULT_START = 946_684_800
@@ -59,6 +61,7 @@ class MachineConfig:
     chipset: Chipset = Chipset.PLAIN
     boot: BootOrder = BootOrder()
     flash: FlashPlace | None = None
+    drives: tuple[Drive, ...] = ()
 
 
 MENU = "menu"

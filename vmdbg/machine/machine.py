@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
+from devices.disk.medium import MediumError
 from devices.scheduler import Event, Scheduler
 from devices.seam import DeviceInput
 from vmdbg.engine.exits import (
@@ -41,6 +42,7 @@ from vmdbg.machine.inputs import (
     RegisterWrite,
 )
 from vmdbg.machine.interrupts import IN_ENGINE
+from vmdbg.machine.media import Media
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.paged import MachinePages
 from vmdbg.machine.pc import Backends, Pc, Pins
@@ -78,8 +80,15 @@ class _ResetLine:
 class Machine:
     """A PC. Nothing that happens to it depends on anything but its configuration, its RAM and its inputs."""
 
-    def __init__(self, config: MachineConfig, make_engine: EngineFactory, inputs: InputSource | None = None) -> None:
+    def __init__(
+        self,
+        config: MachineConfig,
+        make_engine: EngineFactory,
+        inputs: InputSource | None = None,
+        media: Media | None = None,
+    ) -> None:
         self.config = config
+        self.media = media if media is not None else Media()
         self.inputs: InputSource = inputs if inputs is not None else LiveInputs()
         self.ending: Outcome | None = None
         self._barrier = NEVER
@@ -88,7 +97,7 @@ class Machine:
         self.serial = tuple(Console(port) for port in range(SERIAL_PORTS))
         self.debug_console = Console(DEBUG_CONSOLE)
         pins = Pins(self._pins.intr, self._pins.nmi, _A20Line(self), _ResetLine(self))
-        self.pc = Pc(config, self.scheduler, pins, self, Backends(self.serial, self.debug_console))
+        self.pc = Pc(config, self.scheduler, pins, self, Backends(self.serial, self.debug_console, self.media))
         self.bus = MachineBus(self.scheduler, self.pc)
         cpuid = build_table(find_model(config.cpu), apic=config.apic)
         self.engine = make_engine(config.memory, self.bus, cpuid)
@@ -281,9 +290,17 @@ class Machine:
                 if event.owner == OWNER:
                     self._pins.show(event.name)
                 else:
-                    self.pc.on_event(event.owner, event.name, clock)
+                    self._come(event, clock)
         finally:
             masters.in_deadline = False
+
+    def _come(self, event: Event, clock: Tick) -> None:
+        """A device's deadline. Where the host fails it, it has not come: going on tries again."""
+        try:
+            self.pc.on_event(event.owner, event.name, clock)
+        except MediumError:
+            self.scheduler.put_back(event)
+            raise
 
     def _apply(self, data: Input) -> None:
         self.cpu.count_input()

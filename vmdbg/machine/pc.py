@@ -54,7 +54,9 @@ from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
 from vmdbg.machine.bus_masters import BusMasters
 from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
+from vmdbg.machine.drives import fit_drives
 from vmdbg.machine.i440fx import I440fx, boot_flags
+from vmdbg.machine.media import Media
 
 LAPIC_BASE = 0xFEE00000
 IOAPIC_BASE = 0xFEC00000
@@ -115,6 +117,7 @@ class Pc:
         self._serial_ports(backends)
         for text in (*BUILT_IN, *config.devices):
             self._fit(text)
+        fit_drives(self, config.drives, backends.media)
 
     def add(self, device: _Fitted) -> _Fitted:
         self.devices[device.name] = device
@@ -311,7 +314,8 @@ class BoardSlot:
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Where the chips' characters go: one a COM port, and the debug consoles'."""
+    """Where the chips' characters go, one a COM port, and the debug consoles'; and what is in the drives."""
 
     serial: tuple[Backend, ...]
     debug: Backend
+    media: Media

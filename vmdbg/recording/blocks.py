@@ -49,6 +49,8 @@ class Kind(enum.IntEnum):
     BASE = 8
     END = 9
     INDEX = 10
+    MEDIUM = 11
+    SECTORS = 12
 
 
 CACHE = frozenset({Kind.PAGES, Kind.CHECKPOINT, Kind.INDEX})

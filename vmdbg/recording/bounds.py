@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
+from devices.disk.drive import Drive
+from devices.disk.medium import MOST_SECTORS
+from devices.fitting import LONGEST_NAME
 from devices.timers.rtc_calendar import LAST_INSTANT
 from vmdbg.boot.image import CpuStart, DescriptorTable, SegmentRegister
 from vmdbg.boot.layout import FLASH, FOUR_GIB, LARGEST_MEMORY
@@ -20,6 +23,7 @@ from vmdbg.x86.cpuid import MODELS
 
 LONGEST_TEXT = 1 << 16
 """Of names, descriptions and command lines, in characters."""
+MOST_DRIVES = 64
 MOST_PARTS = 1 << 12
 """Segments, E820 entries, writes to chips."""
 LARGEST_ADDRESS = 1 << 32
@@ -51,6 +55,7 @@ def _claims(meta: Meta) -> Iterator[Claim]:
     yield "start date", meta.config.start, 0 <= meta.config.start <= LAST_INSTANT
     yield from _flash(meta)
     yield "boot order", meta.config.boot.kinds, len(meta.config.boot.kinds) <= len(BootKind)
+    yield from _drives(meta.config.drives)
     yield "description", meta.description, _is_short(meta.description)
     yield "command line", meta.command_line, _is_short(meta.command_line)
     yield from _roms(meta.roms, memory)
@@ -73,6 +78,16 @@ def _flash(meta: Meta) -> Iterator[Claim]:
     for ref in meta.image.segments if meta.image is not None else ():
         if ref.address == flash.address:
             yield "size of what is in flash memory", ref.size, ref.size == flash.size
+
+
+def _drives(drives: tuple[Drive, ...]) -> Iterator[Claim]:
+    yield "number of drives", len(drives), len(drives) <= MOST_DRIVES
+    names = [drive.name for drive in drives]
+    for drive in drives:
+        yield "drive's name", drive.name, 0 < len(drive.name) <= LONGEST_NAME and names.count(drive.name) == 1
+        yield "medium's name", drive.medium, _is_short(drive.medium)
+        yield "drive's size", drive.sectors, 0 <= drive.sectors <= MOST_SECTORS
+        yield "drive's serial number", drive.serial, len(drive.serial) <= LONGEST_NAME
 
 
 def _is_short(text: str | None) -> bool:

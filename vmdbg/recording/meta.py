@@ -13,6 +13,7 @@ from vmdbg.document.layout import printable
 from vmdbg.engine.unicorn.engine import ENGINE_VERSION, STATE_SIZE
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.media import Media
 from vmdbg.recording.bounds import check_bounds
 from vmdbg.recording.content import segment_ref
 from vmdbg.recording.fingerprint import build_fingerprint
@@ -67,7 +68,7 @@ def _symbols(origin: Origin) -> Segment | None:
 
 def _make_meta(meta: Meta, origin: Origin, embed: bool) -> tuple[Meta, list[tuple[SegmentRef, Segment]]]:
     match origin:
-        case BootOrigin(_, image, options):
+        case BootOrigin(image=image, options=options):
             if embed:
                 held = [(segment_ref(segment), segment) for segment in image.segments]
                 return _replace(meta, image=_image_meta(image, [ref for ref, _ in held])), held
@@ -75,7 +76,7 @@ def _make_meta(meta: Meta, origin: Origin, embed: bool) -> tuple[Meta, list[tupl
             held = [(segment_ref(segment), segment) for segment in options.firmware]
             files = _file_options(options, tuple(ref for ref, _ in held))
             return _replace(meta, image=_image_meta(image, []), files=files), held
-        case StateOrigin(_, roms):
+        case StateOrigin(roms=roms):
             held = [(segment_ref(segment), segment) for segment in roms]
             return _replace(meta, roms=tuple(ref for ref, _ in held)), held
 
@@ -146,7 +147,7 @@ def _word(text: str) -> str:
     return "".join(letter for letter in text[:40] if letter.isprintable())
 
 
-def read_origin(meta: Meta, fetch: Fetch, given: Sequence[Path]) -> Origin:
+def read_origin(meta: Meta, fetch: Fetch, given: Sequence[Path], media: Media) -> Origin:
     """What the recording begins with. Files that it lacks are looked for among those `given`, and nowhere else.
 
     Raises RecordingError, or UserError for a file that is missing or has changed.
@@ -154,7 +155,7 @@ def read_origin(meta: Meta, fetch: Fetch, given: Sequence[Path]) -> Origin:
     elf = _elf(meta.elf, fetch)
     if meta.image is None:
         roms = tuple(fetch(ref) for ref in meta.roms)
-        return StateOrigin(meta.config, roms, meta.description, meta.command_line, elf)
+        return StateOrigin(meta.config, roms, meta.description, meta.command_line, elf, media)
     options = None
     if meta.files is not None:
         options = _options(meta.files, meta.config, fetch, _LeftOut(given))
@@ -163,7 +164,7 @@ def read_origin(meta: Meta, fetch: Fetch, given: Sequence[Path]) -> Origin:
         image = _image(meta.image, tuple(fetch(ref) for ref in meta.image.segments))
     if image.digest() != meta.image.digest:
         raise RecordingError("the boot image is not the one that was recorded: replay it with the vmdbg that made it")
-    return BootOrigin(meta.config, image, options, elf)
+    return BootOrigin(meta.config, image, options, elf, media)
 
 
 def _elf(ref: SegmentRef | None, fetch: Fetch) -> InputFile | None:

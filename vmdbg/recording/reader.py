@@ -27,6 +27,7 @@ from vmdbg.recording.blocks import (
 from vmdbg.recording.content import ContentReader
 from vmdbg.recording.meta import check_meta, other_build, read_origin
 from vmdbg.recording.page_file import PageFile
+from vmdbg.recording.recorded_media import MOST_MEDIA, SectorFile, check_medium, recorded_media
 from vmdbg.recording.records import (
     CheckpointRecord,
     ConsolePiece,
@@ -34,6 +35,7 @@ from vmdbg.recording.records import (
     DigestRecord,
     End,
     Inputs,
+    MediumRecord,
     Meta,
     decode,
     decode_input,
@@ -43,7 +45,9 @@ from vmdbg.timeline.origin import Origin
 from vmdbg.timeline.state_digest import StateDigest
 from vmdbg.units import Tick
 
-_HISTORY = frozenset({Kind.META, Kind.CONTENT, Kind.INPUTS, Kind.DIGEST, Kind.CONSOLE, Kind.BASE, Kind.END})
+_HISTORY = frozenset(
+    {Kind.META, Kind.CONTENT, Kind.INPUTS, Kind.DIGEST, Kind.CONSOLE, Kind.BASE, Kind.END, Kind.MEDIUM}
+)
 
 START = Position(Tick(0))
 LAST_TICK = 1 << 63
@@ -65,6 +69,7 @@ class Recording:
     file: BinaryIO
     meta: Meta
     pages: PageFile
+    sectors: SectorFile
     end: Position = START
     complete: bool = False
     why: str = ""
@@ -77,10 +82,17 @@ class Recording:
     contents: ContentReader = field(default_factory=ContentReader)
     left_out: tuple[Path, ...] = ()
     """Files of the user's that it may have been made without."""
+    media: dict[str, MediumRecord] = field(default_factory=dict)
+    """By name."""
+
+    _origin: Origin | None = None
 
     def origin(self) -> Origin:
         """What it begins with. Raises RecordingError, or UserError for files that were not embedded."""
-        return read_origin(self.meta, self.contents.segment, self.left_out)
+        if self._origin is None:
+            media, others = recorded_media(self.media, self.sectors, self.left_out)
+            self._origin = read_origin(self.meta, self.contents.segment, others, media)
+        return self._origin
 
     @property
     def other_build(self) -> str:
@@ -131,7 +143,7 @@ class _Reading:
         self._console = self._inputs = 0
         blocks = self._indexed(size) or list(scan(file, size))
         meta = self._meta(blocks, path)
-        self.recording = Recording(path, file, meta, PageFile(file))
+        self.recording = Recording(path, file, meta, PageFile(file), SectorFile(file))
         for item in blocks[1:]:
             self._take(item)
         self._settle()
@@ -169,6 +181,9 @@ class _Reading:
         if item.kind == Kind.PAGES:
             recording.pages.add(item)
             return
+        if item.kind == Kind.SECTORS:
+            recording.sectors.add(item)
+            return
         if item.kind not in _HISTORY and item.kind not in CACHE:
             return
         try:
@@ -185,6 +200,11 @@ class _Reading:
                 recording.contents.add(decode(payload, Content, "embedded content"))
             case Kind.INPUTS:
                 self._take_inputs(decode(payload, Inputs, "an input log block"))
+            case Kind.MEDIUM:
+                medium = decode(payload, MediumRecord, "a medium")
+                check_medium(medium)
+                if len(recording.media) < MOST_MEDIA:
+                    recording.media[medium.name] = medium
             case Kind.DIGEST:
                 d = decode(payload, DigestRecord, "a digest")
                 if not all(len(part) <= LONGEST_DIGEST and part.isalnum() for part in (d.cpu, d.ram, d.devices)):

@@ -142,6 +142,26 @@ class Pages(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
 
 
+class MediumRecord(msgspec.Struct, frozen=True, array_like=True):
+    """What can be in a drive: its name, how many sectors of 512 bytes, and a hash of all that is in them, "" if it was
+    not worth its time (content_digest()).
+    """
+
+    name: str
+    sectors: int
+    digest: str
+
+
+class Sectors(msgspec.Struct, frozen=True, array_like=True):
+    """What the guest read of a medium for the first time: numbers of pages of 4096 bytes, eight bytes each, and their
+    contents one after the other.
+    """
+
+    medium: str
+    numbers: bytes
+    data: bytes
+
+
 class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
     """A checkpoint; its RAM is that of checkpoint `number` - 1 (of the start, for 0) with some pages changed.
 

@@ -16,6 +16,10 @@ from vmdbg.timeline.timeline import Timeline
 def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, why: str = "saved") -> None:
     """Write the whole timeline to a new file. Raises UserError, or NotKeptError if the disk is full."""
     with _whole(RecordingWriter(path, timeline, embed=embed)) as writer:
+        if embed:
+            for medium in timeline.machine.media:
+                for number, data in medium.seen():
+                    writer.keep_sectors(medium.name, number, data)
         for entry in timeline.history.inputs:
             writer.on_input(entry)
         things: list[tuple[Position, int, object]] = [
@@ -32,7 +36,7 @@ def save_snapshot(timeline: Timeline, path: Path | str) -> None:
     if origin is None:
         raise UserError("this machine cannot be saved: what it was made from is not known")
     here = timeline.checkpoint_here()
-    state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line, origin.elf)
+    state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line, origin.elf, origin.media)
     with _whole(RecordingWriter(path, timeline, origin=state, first=here)) as writer:
         writer.close("snapshot", at=here.position)
 

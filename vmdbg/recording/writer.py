@@ -13,9 +13,11 @@ from pathlib import Path
 
 from vmdbg.errors import NotKeptError, UserError
 from vmdbg.interruption import INTERRUPTION
+from vmdbg.machine.media import ReadMedium
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import BlockWriter, Kind
 from vmdbg.recording.content import pieces
+from vmdbg.recording.media_digest import LARGEST_UNASKED, content_digest
 from vmdbg.recording.meta import check_can_leave_out, make_meta
 from vmdbg.recording.records import (
     CheckpointRecord,
@@ -24,7 +26,9 @@ from vmdbg.recording.records import (
     End,
     InputRecord,
     Inputs,
+    MediumRecord,
     Pages,
+    Sectors,
     encode,
     encode_input,
 )
@@ -87,6 +91,9 @@ class RecordingWriter:
         self._thread = ThreadPoolExecutor(1, "recording")
         self._queue: list[Future[None]] = []
         self._pending: list[InputRecord] = []
+        self._sectors: dict[str, list[tuple[int, bytes]]] = {}
+        """Pages of media that are still to be written, by medium."""
+        self._watches = False
         self._written_console = {port: len(log.text) for port, log in timeline.console.ports.items()}
         self._blocks = 0
         self._flushed_at = time.monotonic()
@@ -118,7 +125,37 @@ class RecordingWriter:
         self._writer.append(Kind.META, encode(meta))
         for piece in pieces(held):
             self._writer.append(Kind.CONTENT, encode(piece))
+        for medium in self._timeline.machine.media:
+            self._write_medium(medium, embed=embed)
         self._has_beginning = not isinstance(origin, StateOrigin)
+
+    def watch_media(self, *, embed: bool) -> None:
+        """From now on, what is read of media is kept, before the instant at which it was read counts as known."""
+        self._watches, media = True, self._timeline.machine.media
+        media.on_added = lambda medium: self._put_medium(medium, embed=embed)
+        if embed:
+            for medium in media:
+                medium.forget()
+            media.keeper = self.keep_sectors
+
+    def _put_medium(self, medium: ReadMedium, *, embed: bool) -> None:
+        self._submit(lambda: self._write_medium(medium, embed=embed))
+
+    def _write_medium(self, medium: ReadMedium, *, embed: bool) -> None:
+        digest = content_digest(medium.image, LARGEST_UNASKED if embed else None)
+        self._writer.append(Kind.MEDIUM, encode(MediumRecord(medium.name, medium.sectors, digest)))
+
+    def keep_sectors(self, medium: str, number: int, data: bytes) -> None:
+        """A page of a medium that the guest has read."""
+        pending = self._sectors.setdefault(medium, [])
+        pending.append((number, data))
+        if len(pending) >= PAGES_IN_BLOCK:
+            self._put_sectors(medium)
+
+    def _put_sectors(self, medium: str) -> None:
+        pages = self._sectors.pop(medium)
+        numbers = array("Q", (number for number, _ in pages)).tobytes()
+        self._put(Kind.SECTORS, Sectors(medium, numbers, b"".join(data for _, data in pages)))
 
     def on_input(self, entry: PlacedInput) -> None:
         self._pending.append(encode_input(entry))
@@ -160,6 +197,8 @@ class RecordingWriter:
 
     def _flush(self, position: Position) -> None:
         self._flushed_at = time.monotonic()
+        for medium in list(self._sectors):
+            self._put_sectors(medium)
         self._put(Kind.INPUTS, Inputs(self._blocks, position.tick, position.phase, self._pending))
         self._blocks += 1
         self._pending = []
@@ -237,6 +276,7 @@ class RecordingWriter:
 
     def _failed(self, error: OSError) -> None:
         self._end_thread()
+        self._ignore_media()
         self.reason = str(error.strerror)
         words = f"{self.path} cannot be written any more: {self.reason}. {self._what_is_left()}"
         self.failure = NotKeptError(words, useless=not self._has_beginning)
@@ -287,6 +327,12 @@ class RecordingWriter:
         self._file.close()
         if self._timeline.recorder is self:
             self._timeline.recorder = None
+        self._ignore_media()
+
+    def _ignore_media(self) -> None:
+        if self._watches:
+            media = self._timeline.machine.media
+            media.keeper = media.on_added = None
 
     def abandon(self) -> None:
         """The file is not wanted any more, and goes. Does nothing after close()."""
@@ -314,4 +360,5 @@ def start_recording(
         raise UserError("this timeline is being recorded already")
     writer = RecordingWriter(path, timeline, embed=embed, checkpoints=checkpoints, on_failure=on_failure)
     timeline.recorder = writer
+    writer.watch_media(embed=embed)
     return writer

@@ -8,14 +8,15 @@ from vmdbg.boot import elf_file
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Segment
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.machine import Machine
+from vmdbg.machine.media import Media
 from vmdbg.machine.power_on import power_on
 from vmdbg.units import Physical
 
 
-def _new_machine(config: MachineConfig) -> Machine:
+def _new_machine(config: MachineConfig, media: Media | None) -> Machine:
     from vmdbg.engine.unicorn import calibrated_engine  # the native part: whoever makes no machine need not wait for it
 
-    return Machine(config, calibrated_engine)
+    return Machine(config, calibrated_engine, media=media)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class BootOrigin:
     options: BootOptions | None = None
     recorded_elf: InputFile | None = None
     """The ELF file that was booted, where a recording has it."""
+    media: Media | None = None
+    """What is in the drives, if there are any."""
 
     @property
     def description(self) -> str:
@@ -49,7 +52,7 @@ class BootOrigin:
 
     def machine(self) -> Machine:
         """A machine at its first instruction. Raises EngineError."""
-        machine = _new_machine(self.config)
+        machine = _new_machine(self.config, self.media)
         power_on(machine, self.image)
         return machine
 
@@ -64,10 +67,12 @@ class StateOrigin:
     command_line: str | None = None
     elf: InputFile | None = None
     """As BootOrigin's."""
+    media: Media | None = None
+    """As BootOrigin's."""
 
     def machine(self) -> Machine:
         """A machine whose RAM and state are still to be restored. Raises EngineError."""
-        machine = _new_machine(self.config)
+        machine = _new_machine(self.config, self.media)
         for segment in self.roms:
             machine.engine.add_rom(Physical(segment.address), segment.data)
         return machine

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
+from devices.disk.medium import MediumError
 from vmdbg.engine.exits import BreakpointHit, LimitReached, Stepped, StopRequested
 from vmdbg.engine.stops import Stops
 from vmdbg.errors import RecordingError, UserError
@@ -136,10 +137,14 @@ class Timeline:
                 target = point
         began = time.thread_time()
         outcome: Outcome = LimitReached()
-        if now.tick < target.tick or machine.ending is not None:
-            outcome = machine.run(target.tick, over_breakpoint=over_breakpoint)
-        if isinstance(outcome, LimitReached) and self.position < target:
-            outcome = self._finish_phases(target, over_breakpoint and self.position == now)
+        try:
+            if now.tick < target.tick or machine.ending is not None:
+                outcome = machine.run(target.tick, over_breakpoint=over_breakpoint)
+            if isinstance(outcome, LimitReached) and self.position < target:
+                outcome = self._finish_phases(target, over_breakpoint and self.position == now)
+        except MediumError:
+            self._passed(now)  # what came before is known
+            raise
         self.keeping.ran(time.thread_time() - began)
         self._passed(now)
         if isinstance(outcome, StopRequested):

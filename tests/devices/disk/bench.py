@@ -10,34 +10,18 @@ from devices.disk.ata import Command, Error, Status
 from devices.disk.cd_unit import CdUnit
 from devices.disk.ide import PORTS, Ide
 from devices.disk.medium import SECTOR, Medium
-from devices.disk.overlay import SparsePages
+from devices.disk.overlay import PAGE, Overlay, page_count
 from devices.disk.unit import DiskUnit
 from devices.pci.config_space import ConfigSpace, Pin, Place
 from devices.scheduler import OwnedTimer, Scheduler
 from devices.seam import AddressedDevice, Line
 from devices.wiring.bus import PortBus
 from devices.wiring.memory_bus import MemoryBus
+from devices.wiring.paged import PagedArea
 from tests.devices.conformance import RecordingLine, Sink
 
 MASTER_BASE = 0xC000
 MEMORY = 4 << 20
-
-
-class Pages:
-    """Sparse pages in a dictionary."""
-
-    def __init__(self) -> None:
-        self.kept: dict[int, bytes] = {}
-
-    def read_page(self, number: int) -> bytes | None:
-        return self.kept.get(number)
-
-    def write_page(self, number: int, data: bytes) -> None:
-        assert len(data) == 4096
-        self.kept[number] = data
-
-    def numbers(self) -> list[int]:
-        return sorted(self.kept)
 
 
 class BytesMedium:
@@ -134,9 +118,15 @@ class Board:
         pass
 
 
-def disk(name: str, data: bytes, pages: SparsePages | None = None) -> DiskUnit:
+def disk(name: str, data: bytes) -> DiskUnit:
     """With what is written beside it, as it is for users."""
-    return DiskUnit(name, BytesMedium(data), Pages() if pages is None else pages, f"S{name}")
+    return DiskUnit(name, over(BytesMedium(data)), f"S{name}")
+
+
+def over(base: Medium) -> Overlay:
+    """With nothing written yet."""
+    pages = page_count(base.sectors)
+    return Overlay(base, PagedArea("data", pages * PAGE), PagedArea("map", pages // 8 + 1))
 
 
 class Bench:

@@ -85,15 +85,17 @@ def test_a_restored_function_goes_on_as_if_nothing_had_happened(seed: int) -> No
         saved = msgspec.json.encode(bench.ide.save())
         units = [drive._unit for channel in bench.ide.channels for drive in channel.drives if drive is not None]
         kept = [unit.save() for unit in units]
-        pages = [dict(unit.pages.kept) for unit in units[:2]]
+        areas = [area for unit in units[:2] for area in (unit.overlay._data, unit.overlay._written)]
+        pages = [dict(area.filled()) for area in areas]
         scheduled, now, ram = bench.board.scheduler.save(), bench.board.now, bytes(bench.board.ram.data)
         first = [perform(bench, *step) for step in script], bench.ide.save(), bench.board.scheduler.save()
         bench.ide.restore(msgspec.json.decode(saved, type=IdeState))
         assert msgspec.json.encode(bench.ide.save()) == saved
         for unit, state in zip(units, kept, strict=True):
             unit.restore(state)
-        for unit, content in zip(units[:2], pages, strict=True):
-            unit.pages.kept = content
+        for area, content in zip(areas, pages, strict=True):
+            for number in range(area.page_count):
+                area.put(number, content.get(number, bytes(4096)))
         bench.board.scheduler.restore(scheduled)
         bench.board.now = now
         bench.board.ram.data[:] = ram

@@ -108,7 +108,7 @@ def test_random_reads_and_writes_of_all_kinds(bench: Bench, content: bytes, seed
         strict=True,
     ):
         assert whole(unit) == bytes(model)
-        assert bytes(unit.base.data) == base, "the image is never written"
+        assert bytes(unit.overlay.base.data) == base, "the image is never written"
 
 
 def test_beyond_the_end_and_what_is_unknown(bench: Bench) -> None:
@@ -220,12 +220,12 @@ def test_memory_that_is_not_there_harms_nothing(bench: Bench) -> None:
 def test_an_error_of_the_host_changes_nothing_and_the_event_can_come_again(content: bytes, code: int) -> None:
     bench = Bench([unit := disk("disk0", content)])
     if code == Command.FLUSH_CACHE:
-        unit._medium = unit.base
+        unit.flush = lambda: unit.overlay.base.flush()
     driver = Driver(bench)
     driver.prepare([(BUFFER, 512)], code == Command.READ_DMA)
     driver.issue(code, 3, 1)
     bench.write(driver.master, 9)
-    unit.base.fail = MediumError("no disk")
+    unit.overlay.base.fail = MediumError("no disk")
     scheduler = bench.board.scheduler
     due = scheduler.next_due()
     assert due is not None
@@ -235,6 +235,6 @@ def test_an_error_of_the_host_changes_nothing_and_the_event_can_come_again(conte
         bench.ide.on_event(event.name, due)
     assert bench.ide.save() == before
     assert bytes(bench.board.ram.data) == ram
-    unit.base.fail = None
+    unit.overlay.base.fail = None
     bench.ide.on_event(event.name, due)
     assert bench.ide.save() != before

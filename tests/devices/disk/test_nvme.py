@@ -230,7 +230,7 @@ def test_a_host_that_cannot_read_leaves_everything_as_it_was():
     driver = begun()
     driver.submit(1, READ, DATA, 0, (0, 0, 0))
     driver.ring(1)
-    driver.disk.base.fail = MediumError("gone")
+    driver.disk.overlay.base.fail = MediumError("gone")
     with pytest.raises(MediumError):
         driver.run()
     assert driver.completions(1) == []

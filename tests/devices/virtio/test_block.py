@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from devices.disk.medium import MediumError
 from devices.disk.unit import DiskUnit
 from devices.virtio.block import MOST_DATA, VirtioBlock
-from tests.devices.disk.bench import Pages
+from tests.devices.disk.bench import over
 from tests.devices.virtio.driver import INDIRECT, MEMORY, NEXT, RINGS, TABLE, WRITE, Driver
 
 SECTOR = 512
@@ -55,7 +55,7 @@ class Protected(DiskUnit):
 
 
 def unit(kind: type[DiskUnit] = DiskUnit) -> DiskUnit:
-    return kind("disk", Image(image()), Pages(), "SERIAL-1")
+    return kind("disk", over(Image(image())), "SERIAL-1")
 
 
 def image() -> bytes:
@@ -217,7 +217,7 @@ def test_a_host_that_cannot_read_leaves_everything_as_it_was():
     driver, disk = begun()
     submit(driver, READ, 0, room=SECTOR)
     driver.queues[0].kick()
-    disk.base.fail = MediumError("gone")
+    disk.overlay.base.fail = MediumError("gone")
     with pytest.raises(MediumError):
         driver.run()
     assert driver.queues[0].done() == []

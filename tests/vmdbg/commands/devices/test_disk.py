@@ -1,0 +1,113 @@
+"""`disk`, `disk read`, `disk diff`, `disk export` and `disk commit` on a guest that reads and writes a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.determinism.test_disks import CONTENT, END, SECTORS, Source, disk_origin
+from vmdbg.commands import catalog
+from vmdbg.commands.devices import disk as module
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.errors import UserError
+from vmdbg.images.opening import Format, open_image
+from vmdbg.images.sectors import ImageSectors
+from vmdbg.machine.digest import digest
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Tick
+
+
+def open_on(source: object) -> Session:
+    origin = disk_origin(source)  # type: ignore[arg-type]  # a Source
+    timeline = Timeline(origin.machine(), origin=origin)
+    timeline.run(Tick(END // 2))
+    return Session(Debugger(timeline), catalog.commands(), allowed=~Effect.NONE)
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    made = open_on(Source())
+    yield made
+    made.debugger.close()
+
+
+def test_examples(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = digest(session.debugger.machine)
+    for command in catalog.commands():
+        if command.function.__module__ == module.__name__ and command.name != "disk commit":
+            for example in command.examples:
+                session.run(example)
+    assert digest(session.debugger.machine) == before
+    assert session.debugger.machine.media.find("disk.img")._seen, "of what the guest read alone"
+
+
+def test_the_list_says_what_is_where(session: Session) -> None:
+    shown = session.execute("disk").splitlines()
+    assert len(shown) == 2
+    drive, bus, what, size, written = shown[1].split()
+    assert (drive, bus, what, size) == ("disk0", "ide", "disk.img", f"{SECTORS * 512:,}")
+    assert int(written.replace(",", "")) > 0
+
+
+def test_looking_is_not_reading(session: Session, tmp_path: Path) -> None:
+    medium = session.debugger.machine.media.find("disk.img")
+    seen = set(medium._seen)
+    session.run(f"disk export {tmp_path / 'a.img'}")
+    session.run("disk read 0 200")
+    assert medium._seen == seen
+
+
+def test_sectors_differ_where_they_were_written_between_two_instants(session: Session, tmp_path: Path) -> None:
+    unit = session.debugger.machine.pc.devices["disk0"]
+    now = unit.read(0, SECTORS)
+    session.run(f"disk export {tmp_path / 'now.img'}")
+    assert (tmp_path / "now.img").read_bytes() == now
+    expected = [n for n in range(SECTORS) if now[n * 512 : n * 512 + 512] != CONTENT[n * 512 : n * 512 + 512]]
+    found = session.run("disk diff start --limit 1000").data
+    runs = found["sectors"] if isinstance(found, dict) else found
+    shown = session.execute("disk diff start --limit 1000")
+    assert f"{len(expected):,} sectors of disk0 differ" in shown, runs
+    session.run("goto start")
+    session.run(f"disk export {tmp_path / 'then.img'}")
+    assert (tmp_path / "then.img").read_bytes() == CONTENT
+
+
+def test_reading(session: Session) -> None:
+    unit = session.debugger.machine.pc.devices["disk0"]
+    written = next(unit.overlay.written())
+    assert session.run(f"disk read {written * 8} 2").data == unit.read(written * 8, 2).hex()
+    with pytest.raises(UserError, match="has sectors 0 to 999"):
+        session.run("disk read 1000")
+    with pytest.raises(UserError, match="there are: disk0"):
+        session.run("disk read 0 --disk disk7")
+
+
+def test_commit_changes_the_image_and_no_history(tmp_path: Path) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes(CONTENT)
+    session = open_on(ImageSectors(open_image(str(path), Format.RAW)))
+    timeline, unit = session.debugger.timeline, session.debugger.machine.pc.devices["disk0"]
+    now = unit.read(0, SECTORS)
+    assert path.read_bytes() == CONTENT
+    timeline.run(Tick(END))
+    end = digest(timeline.machine)
+    timeline.seek(timeline.start)
+    timeline.checkpoints.clear()
+    timeline.run(Tick(END // 2))
+    assert "bytes written to its image" in session.execute("disk commit")
+    assert path.read_bytes() == now
+    timeline.run(Tick(END))
+    assert digest(timeline.machine) == end
+    timeline.seek(timeline.start)
+    assert unit.read(0, SECTORS) == CONTENT
+    session.debugger.close()
+
+
+def test_a_machine_without_a_disk(live: Session) -> None:
+    assert "no drives" in live.execute("disk")
+    assert "this machine has no disk" in live.execute("disk read 0")

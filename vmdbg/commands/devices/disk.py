@@ -1,0 +1,143 @@
+"""disk: what is on the guest's disks, at any instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from devices.disk.cd_unit import CdUnit
+from devices.disk.medium import SECTOR
+from devices.disk.overlay import PAGE, SECTORS, Overlay
+from devices.disk.unit import DiskUnit
+from vmdbg.commands.declare import command
+from vmdbg.document.document import Document, Style, Text, count, document, section, table, text
+from vmdbg.document.hexdump_format import dump_lines
+from vmdbg.errors import UserError
+from vmdbg.machine.snapshot import Position
+from vmdbg.session import disks
+from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.numbers import how_many
+from vmdbg.session.positions import find_position
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
+from vmdbg.session.session import Session
+
+MOST_SHOWN = 256
+"""Sectors of one answer."""
+
+
+def add_disk(parser: Parser) -> None:
+    parser.add_argument("--disk", "-d", default="", metavar="DISK", help="which, as disk1 (the first)")
+
+
+@command("disk", Group.DEVICES, aliases=("disks", "info block"), examples=("disk",))
+def disk(session: Session, arguments: Arguments) -> Document:
+    """List the drives: what is in them, how large it is, and how much the guest has written."""
+    machine = session.debugger.machine
+    rows: list[tuple[Text, ...]] = []
+    for drive in machine.config.drives:
+        unit = machine.pc.devices[drive.name]
+        assert isinstance(unit, DiskUnit | CdUnit)
+        medium, size, written = drive.medium, drive.sectors * SECTOR, 0
+        if isinstance(unit, CdUnit):
+            there = unit.medium
+            medium, size = unit.save().medium if there else "no disc", there.sectors * SECTOR if there else 0
+        else:
+            written = sum(1 for _ in unit.overlay.written()) * PAGE
+        rows.append((text(drive.name, Style.LABEL), text(drive.bus), text(medium), count(size), count(written)))
+    if not rows:
+        return document("no drives: `--disk FILE` of `vmdbg run` adds one")
+    return document(table(("drive", "bus", "what", ">bytes", ">written"), rows))
+
+
+def declare_read(parser: Parser) -> None:
+    parser.add_argument("sector", metavar="EXPRESSION", help="the first, counted from 0 (LBA)")
+    parser.add_argument("count", nargs="?", type=how_many, default=1, metavar="COUNT", help="how many (1)")
+    add_disk(parser)
+
+
+@command("disk read", Group.DEVICES, declare_read, examples=("disk read 0", "disk read 63 2 --disk disk0"))
+def disk_read(session: Session, arguments: Arguments) -> Document:
+    """Show sectors as they are now, with what the guest has written."""
+    unit, sector = disks.find(session, arguments.disk), session.integer(arguments.sector)
+    if not 0 <= sector < unit.sectors:
+        raise UserError(f"{unit.name} has sectors 0 to {unit.sectors - 1}, and no {sector}")
+    if not 0 < arguments.count <= MOST_SHOWN:
+        raise UserError(f"1 to {MOST_SHOWN} sectors are shown at a time, not {arguments.count}")
+    end = min(sector + arguments.count, unit.sectors)
+    data = disks.contents(session.debugger.machine, unit).read(sector, end - sector)
+    return Document(tuple(dump_lines(sector * SECTOR, data)), data.hex())
+
+
+def declare_diff(parser: Parser) -> None:
+    parser.add_argument("first", metavar="POSITION", help="one instant")
+    parser.add_argument("second", nargs="?", default="here", metavar="POSITION", help="the other (this one)")
+    parser.add_argument("--limit", "-n", type=how_many, default=50, metavar="NUMBER", help="at most so many runs (50)")
+    add_disk(parser)
+
+
+@command("disk diff", Group.DEVICES, declare_diff, examples=("disk diff start", "disk diff start here --disk disk0"))
+def disk_diff(session: Session, arguments: Arguments) -> Document:
+    """Show which sectors differ between two instants, and where."""
+    unit = disks.find(session, arguments.disk)
+    positions = [find_position(session, words) for words in (arguments.first, arguments.second)]
+    before, after = (_written(session, unit, position) for position in positions)
+    image = disks.contents(session.debugger.machine, unit)
+    runs = list(_runs(sorted(_differing(image, before, after))))
+    total = sum(end - start for start, end in runs)
+    rows = [(count(start), count(end - start), text("")) for start, end in runs[: arguments.limit]]
+    summary = text(f"{total:,} sectors of {unit.name} differ, in {len(runs):,} runs", value=total)
+    return document(section("sectors", summary, table((">first", ">sectors", ""), rows)))
+
+
+def _written(session: Session, unit: DiskUnit, position: Position) -> dict[int, bytes]:
+    with elsewhen(session, position):
+        return {page: unit.overlay.page(page) for page in unit.overlay.written()}
+
+
+def _differing(disk: Overlay, before: dict[int, bytes], after: dict[int, bytes]) -> Iterator[int]:
+    for page in before.keys() | after.keys():
+        old, new = (pages.get(page) or disk.image_page(page) for pages in (before, after))
+        for index in range(SECTORS):
+            if old[index * SECTOR : (index + 1) * SECTOR] != new[index * SECTOR : (index + 1) * SECTOR]:
+                yield page * SECTORS + index
+
+
+def _runs(sectors: list[int]) -> Iterator[tuple[int, int]]:
+    """Neighbours together: first and after the last."""
+    start = end = -1
+    for sector in sectors:
+        if sector != end:
+            if start >= 0:
+                yield start, end
+            start = sector
+        end = sector + 1
+    if start >= 0:
+        yield start, end
+
+
+def declare_export(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a new raw image; none is ever overwritten")
+    add_disk(parser)
+
+
+@command("disk export", Group.DEVICES, declare_export, examples=("disk export then.img",), effect=Effect.FILES)
+def disk_export(session: Session, arguments: Arguments) -> Document:
+    """Write the whole disk as it is now, past or present, to a new raw image. What is zeros becomes a hole."""
+    unit = disks.find(session, arguments.disk)
+    path = session.files.place(arguments.file)
+    size = disks.export(disks.contents(session.debugger.machine, unit), path, session.progress)
+    return document(f"{path}: {unit.name} at tick {session.debugger.position}, {size:,} bytes")
+
+
+def declare_commit(parser: Parser) -> None:
+    add_disk(parser)
+
+
+@command("disk commit", Group.DEVICES, declare_commit, examples=("disk commit",), effect=Effect.HOST)
+def disk_commit(session: Session, arguments: Arguments) -> Document:
+    """Write into the image what the guest has written up to now. It must be a raw one.
+
+    The history stays what it was: at other instants the disk is as it was then.
+    """
+    unit = disks.find(session, arguments.disk)
+    pages = disks.commit(session.debugger.machine, unit)
+    return document(f"{unit.name}: {pages * PAGE:,} bytes written to its image")

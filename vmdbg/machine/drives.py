@@ -1,0 +1,70 @@
+"""The drives of a machine's configuration, put at their controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from devices.disk.buses import BUSES, Unit
+from devices.disk.cd_unit import CdUnit
+from devices.disk.drive import Drive, DriveBus, DriveKind
+from devices.disk.unit import DiskUnit, fit_disk
+from devices.fitting import Slot
+from devices.seam import Device
+from vmdbg.errors import UserError
+from vmdbg.machine.media import Media, ReadMedium
+
+_Fitted = TypeVar("_Fitted", bound=Device)
+
+
+class Carrier(Protocol):
+    """The board under them."""
+
+    def add(self, device: _Fitted) -> _Fitted: ...
+
+    def slot(self, name: str) -> Slot: ...
+
+
+def fit_drives(carrier: Carrier, drives: Sequence[Drive], media: Media) -> None:
+    """Raises UserError for what there is no room for, or no medium of the name, or no such bus."""
+    by_bus: dict[DriveBus, list[Unit]] = {}
+    for drive in drives:
+        by_bus.setdefault(drive.bus, []).append(carrier.add(_unit(carrier, drive, media)))
+    for bus, units in by_bus.items():
+        check_bus(bus)
+        try:
+            for controller in BUSES[bus](carrier.slot, units):
+                carrier.add(controller)
+        except ValueError as error:
+            raise UserError(f"{', '.join(unit.name for unit in units)}: {error}") from None
+
+
+def write_image(medium: ReadMedium, unit: DiskUnit) -> int:
+    """Write what was written to the disk into its image; returns how many pages. Its history stays what it was.
+
+    Raises UserError for an image that cannot be written.
+    """
+    medium.image.open_for_writing()
+    return medium.write_image((number, unit.overlay.page(number)) for number in unit.overlay.written())
+
+
+def check_bus(bus: DriveBus) -> None:
+    """Raises UserError for one that is not built."""
+    if bus not in BUSES:
+        raise UserError(f"there is no {bus} controller yet; there are: {', '.join(BUSES)}: give one with bus=")
+
+
+def _unit(carrier: Carrier, drive: Drive, media: Media) -> Unit:
+    medium = media.find(drive.medium) if drive.medium else None
+    match drive.kind:
+        case DriveKind.CD:
+            return CdUnit(drive.name, drive.medium, media.find, drive.serial)
+        case DriveKind.DISK | DriveKind.FLOPPY:
+            if medium is None:
+                raise UserError(f"the image of {drive.name}, {drive.medium}, is not there")
+            if medium.sectors != drive.sectors:
+                raise UserError(
+                    f"the image of {drive.name}, {drive.medium}, has {medium.sectors} sectors, not {drive.sectors}: it "
+                    "is not the one that was recorded"
+                )
+            return fit_disk(carrier.slot(drive.name), medium, drive.serial)
