@@ -8,8 +8,10 @@ EVENT_SYSTEM_CALL equ 2
 EVENT_TIMER equ 3
 EVENT_PORT equ 4
 EVENT_APIC_TIMER equ 5
+EVENT_DEVICE_PORT equ 6
 LAPIC equ WINDOW + 2 * 4096
 LINE_STATUS equ 3fdh
+INTERRUPT_ENABLE equ 3f9h
 UNMAPPED equ WINDOW + 5000h
 ARRAY equ WINDOW
 
@@ -61,7 +63,10 @@ user:
 %elif EVENT = EVENT_SYSTEM_CALL
     syscall
 %elif EVENT = EVENT_PORT
-    mov edx, LINE_STATUS
+    mov edx, LINE_STATUS        ; which the engine answers
+    in al, dx
+%elif EVENT = EVENT_DEVICE_PORT
+    mov edx, INTERRUPT_ENABLE
     in al, dx
 %endif
     mov r14d, WORK

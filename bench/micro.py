@@ -36,13 +36,14 @@ from vmdbg.machine.power_on import power_on  # noqa: E402
 from vmdbg.units import Tick  # noqa: E402
 
 MEMORY = 16 << 20
-NONE, FAULT, SYSTEM_CALL, TIMER, PORT, APIC_TIMER = range(6)
+NONE, FAULT, SYSTEM_CALL, TIMER, PORT, APIC_TIMER, DEVICE_PORT = range(7)
 NAMES = {
     FAULT: "page fault",
     SYSTEM_CALL: "system call",
     APIC_TIMER: "APIC timer",
     TIMER: "8254 and 8259",
-    PORT: "port access",
+    PORT: "plain port",
+    DEVICE_PORT: "port in Python",
 }
 TIMERS = (APIC_TIMER, TIMER)
 BARS = {
@@ -51,7 +52,8 @@ BARS = {
     "APIC timer": 3.0,
     "8254 and 8259": 3.0,
     "interrupt": 3.0,
-    "port access": 2.0,
+    "plain port": 0.1,
+    "port in Python": 2.0,
 }
 INTERRUPTS, SLICE = 20_000, 10_000
 COUNT, WORK = 300_000, 20

@@ -13,6 +13,7 @@ from typing import Any, Protocol, get_type_hints
 from devices.pci.config_space import ConfigSpace, Pin, Place
 from devices.seam import AddressedDevice, BusMaster, Device, DeviceInput, Line, Pages, Timer, Window
 from devices.serial.backend import Backend
+from devices.wiring.shared_ports import PlainPorts, StreamPort
 
 LONGEST_NAME = 32
 _TRUTH = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
@@ -58,6 +59,10 @@ class Slot(Protocol):
         The line is what its interrupt pin drives; a function without a pin gets one that leads nowhere.
         Raises ValueError if the place is taken, or this machine has no such bus.
         """
+        ...
+
+    def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
+        """Of ports that it has claimed: the plain accesses may be answered out of `memory`. A StreamPort's is one."""
         ...
 
     def irq(self, number: int) -> Line:

@@ -91,6 +91,9 @@ class Ide:
             channel.attach([_drive(number, unit, channel) for number, unit in enumerate(units[at : at + 2])])
             slot.claim_ports(range(command, command + COMMAND_BLOCK), channel, wide=True)
             slot.claim_ports(range(control, control + 1), _Control(channel))
+            slot.share_ports(range(command, command + 1), channel.stream)
+            slot.share_ports(range(command, command + COMMAND_BLOCK), channel.plain)
+            slot.share_ports(range(control, control + 1), channel.plain_control)
         self.function = PciFunction(
             slot,
             _IDENTITY,
@@ -120,6 +123,7 @@ class Ide:
     def describe(self, now: int) -> Rows:
         rows = list(function_rows(self.function))
         for channel in self.channels:
+            channel.pull()
             rows += channel_rows(channel)
         return rows
 

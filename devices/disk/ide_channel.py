@@ -11,6 +11,7 @@ from devices.disk.ata import OBSOLETE, SECOND, Command, Status
 from devices.disk.bus_master import BusMasterState, ChannelMaster
 from devices.disk.ide_drive import DriveState, IdeDrive, Phase
 from devices.seam import BusMaster, Line, Timer
+from devices.wiring.shared_ports import Flow, PlainPorts, StreamPort
 
 COMMAND_BLOCK = 8
 """Ports."""
@@ -19,6 +20,7 @@ NOTHING_THERE = 0x7F
 _NIEN, _SRST, _HOB = 0x02, 0x04, 0x80
 """Bits of the device control register."""
 _DIAGNOSTIC = "diagnostic"
+FLOWS = {Phase.DATA_IN: Flow.TO_GUEST, Phase.DATA_OUT: Flow.FROM_GUEST}
 
 
 class Register(enum.IntEnum):
@@ -72,10 +74,17 @@ class IdeChannel:
         self._irq = irq
         self._timer = timer
         self._state = ChannelState()
+        self.stream = StreamPort()
+        """The data register: what of the selected drive's buffer is yet to go through it."""
+        self.plain = PlainPorts()
+        self.plain_control = PlainPorts()
+        self._streamed: bytearray | None = None
+        """The buffer that `stream` has."""
 
     def attach(self, drives: Sequence[IdeDrive | None]) -> None:
         """Device 0 and device 1."""
         self.drives = [*drives]
+        self._push()
 
     @property
     def selected(self) -> int:
@@ -116,8 +125,40 @@ class IdeChannel:
         """All names that on_event() takes."""
         return [f"channel {self.number} {_DIAGNOSTIC}", *(self._deadline(drive) for drive in self._there)]
 
+    def pull(self) -> None:
+        """The selected drive hears of what went through the data register without it."""
+        stream, drive = self.stream, self._selected
+        if stream.flow == Flow.NONE or drive is None:
+            return
+        state = drive.state
+        if stream.flow == Flow.FROM_GUEST:
+            drive.buffer[state.index : stream.index] = stream.taken(state.index)
+        state.index = stream.index
+
+    def _push(self) -> None:
+        """What can be done without the drive until it is asked again."""
+        drive = self._selected
+        flow = Flow.NONE if drive is None else FLOWS.get(drive.state.phase, Flow.NONE)
+        stream = self.stream
+        stream.flow = flow
+        if drive is not None and flow:
+            if drive.buffer is not self._streamed:
+                stream.load(drive.buffer)
+                self._streamed = drive.buffer
+            stream.index, stream.edge = drive.state.index, drive.state.edge
+        status = self.read_alternate()
+        self.plain_control.show(0, status)
+        self.plain.show(Register.STATUS, None if drive is not None and drive.state.interrupt else status)
+
     def on_event(self, name: str, now: int) -> None:
         """Raises MediumError, and nothing has changed then."""
+        self.pull()
+        try:
+            self._event(name, now)
+        finally:
+            self._push()
+
+    def _event(self, name: str, now: int) -> None:
         if name.endswith(_DIAGNOSTIC):
             self._diagnosed()
             return
@@ -138,6 +179,7 @@ class IdeChannel:
         for drive in self._there:
             if drive.state.phase is Phase.DMA_WAIT:
                 drive.start_dma(now)
+                self._push()
                 return
 
     def _master_stopped(self) -> None:
@@ -158,6 +200,13 @@ class IdeChannel:
 
     def read(self, offset: int, size: int, now: int) -> int:
         """The command block. Only the data register is wider than a byte."""
+        self.pull()
+        try:
+            return self._read(offset, size, now)
+        finally:
+            self._push()
+
+    def _read(self, offset: int, size: int, now: int) -> int:
         if offset == Register.DATA:
             drive = self._selected
             return drive.read_data(size, now) if drive is not None else 0
@@ -194,6 +243,13 @@ class IdeChannel:
         return drive.state.status if drive is not None else 0
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
+        self.pull()
+        try:
+            self._write(offset, size, value, now)
+        finally:
+            self._push()
+
+    def _write(self, offset: int, size: int, value: int, now: int) -> None:
         if offset == Register.DATA:
             drive = self._selected
             if drive is not None:
@@ -263,15 +319,18 @@ class IdeChannel:
 
     def write_control(self, value: int) -> None:
         """The device control register. SRST resets both drives: they are busy as long as it is set."""
+        self.pull()
         before, self._state.control = self._state.control, value
         if value & _SRST and not before & _SRST:
             self._halt_drives()
         elif before & _SRST and not value & _SRST and self._there:
             self._reset_drives()
         self._drive_line()
+        self._push()
 
     def save(self) -> ChannelState:
         """An independent copy."""
+        self.pull()
         drives = [drive.save() if drive is not None else DriveState() for drive in self.drives]
         return replace(self._state, master=replace(self.master.state), drives=drives)
 
@@ -284,3 +343,5 @@ class IdeChannel:
         for drive, saved in zip(self.drives, state.drives, strict=True):
             if drive is not None:
                 drive.restore(saved)
+        self._streamed = None
+        self._push()

@@ -18,6 +18,7 @@ from devices.seam import NANOSECONDS_PER_SECOND, Line, Rows, Timer
 from devices.serial import uart_registers as reg
 from devices.serial.backend import Backend
 from devices.wiring.bits import bit_names
+from devices.wiring.shared_ports import PlainPorts
 
 FIFO_SIZE = 16
 CRYSTAL_HZ = 1_843_200
@@ -63,6 +64,9 @@ class Uart16550A:
         self._timer = timer
         self._backend = backend
         self._state = UartState()
+        self.plain = PlainPorts()
+        """LSR and MSR while reading them changes nothing; _update_irq() follows all that is in them."""
+        self._show()
 
     def read(self, offset: int, size: int, now: int) -> int:
         del size
@@ -145,6 +149,7 @@ class Uart16550A:
 
     def restore(self, state: UartState) -> None:
         self._state = copy.deepcopy(state)
+        self._show()
 
     def describe(self, now: int) -> Rows:
         s = self._state
@@ -209,6 +214,12 @@ class Uart16550A:
 
     def _update_irq(self) -> None:
         self._irq.set(self._irq_level())
+        self._show()
+
+    def _show(self) -> None:
+        s = self._state
+        self.plain.show(reg.LSR, None if s.line_errors else self._lsr())
+        self.plain.show(reg.MSR, None if s.modem_deltas else self._modem_inputs)
 
     def _read_rbr(self, now: int) -> int:
         s = self._state

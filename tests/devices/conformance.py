@@ -49,6 +49,7 @@ from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
 from devices.virtio.block import VirtioBlock
 from devices.wiring.paged import PagedArea
+from devices.wiring.shared_ports import PlainPorts, StreamPort
 from devices.wiring.wired_or import WiredOr
 
 
@@ -148,6 +149,9 @@ class BenchSlot:
     messages: list[tuple[int, int]] = field(default_factory=list)
     memory: Flat = field(default_factory=Flat)
     areas: list[PagedArea] = field(default_factory=list)
+
+    def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
+        pass
 
     def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:
         self.windows.append(Window(part, len(ports)))

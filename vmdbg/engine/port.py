@@ -13,6 +13,7 @@ from vmdbg.engine.inspection import Inspection
 from vmdbg.engine.interrupts import InterruptHelper, Rescheduled
 from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.engine.processor import Processor
+from vmdbg.engine.shared_ports import PortHelper
 from vmdbg.engine.stop_control import StopControl
 
 
@@ -46,7 +47,7 @@ class Bus(Protocol):
         ...
 
 
-class Engine(Processor, PhysicalMemory, Inspection, StopControl, InterruptHelper, Protocol):
+class Engine(Processor, PhysicalMemory, Inspection, StopControl, InterruptHelper, PortHelper, Protocol):
     """One x86 CPU over `ram_size` bytes of RAM from physical address 0."""
 
     def close(self) -> None: ...

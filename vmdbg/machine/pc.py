@@ -50,6 +50,7 @@ from devices.wiring.bus import PortBus
 from devices.wiring.irq import FanOut, isa_line
 from devices.wiring.memory_bus import MemoryBus
 from devices.wiring.paged import PagedArea
+from devices.wiring.shared_ports import PlainPorts, StreamPort
 from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
 from vmdbg.machine.bus_masters import BusMasters
@@ -99,6 +100,7 @@ class Pc:
         self.memory = MemoryBus()
         self.bus_masters = BusMasters()
         self.areas: list[PagedArea] = []
+        self.shared_ports: list[tuple[range, PlainPorts | StreamPort]] = []
         self.config = config
         self.board = board
         self.debug_output = backends.debug
@@ -213,6 +215,7 @@ class Pc:
         for port, chip, backend in zip(COM_PORTS, isa.COMS, backends.serial, strict=True):
             uart = self.add(Uart16550A(port.name, shared[port.irq].input(), self.timer(port.name), backend))
             self._claim(uart, chip.ports[0], uart)
+            self.shared_ports.append((chip.ports[0], uart.plain))
             self.add(SerialFeed(port, uart, self.timer(feed_name(port))))
 
     def _fit(self, text: str) -> None:
@@ -275,6 +278,9 @@ class BoardSlot:
 
     def claim_memory(self, addresses: range, part: AddressedDevice) -> None:
         self.pc.memory.claim(addresses, part, self.name)
+
+    def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
+        self.pc.shared_ports.append((ports, memory))
 
     def window_ports(self, size: int, part: AddressedDevice, *, wide: bool = False) -> Window:
         return self.pc.ports.window(size, part, self.name, wide=wide)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devices.scheduler import Scheduler
+from devices.wiring.shared_ports import StreamPort
 from vmdbg.engine.exits import Exit, Halted, WatchpointHit
 from vmdbg.engine.port import Engine
 from vmdbg.machine.bus import MachineBus
@@ -48,6 +49,11 @@ class FittedCpu:
         pins.intr.pins = pins.nmi.pins = engine
         self.interrupts = InterruptsInEngine(pc, engine, scheduler, pins.intr)
         bus.interrupts = self.interrupts
+        for ports, memory in pc.shared_ports:
+            if isinstance(memory, StreamPort):
+                engine.share_stream_port(ports.start, memory)
+            else:
+                engine.share_plain_ports(ports, memory)
         self.halted = False
         self.halt_tick = Tick(0)
         self._phase = Phase(engine)

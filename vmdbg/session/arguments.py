@@ -23,8 +23,7 @@ def parse_arguments(command: Command[On], rest: str) -> tuple[Arguments | None, 
     as_json = "--json" in flags
     words = [word for word in words if word.text != "--json"]
     arguments = parser.parse_intermixed_args(_for_argparse(command, parser, words, rest))
-    arguments.letters = letters
-    arguments.condition = condition or getattr(arguments, "condition", "")
+    arguments.letters, arguments.condition = letters, condition
     return arguments, as_json
 
 

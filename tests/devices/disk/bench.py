@@ -18,6 +18,7 @@ from devices.seam import AddressedDevice, Line
 from devices.wiring.bus import PortBus
 from devices.wiring.memory_bus import MemoryBus
 from devices.wiring.paged import PagedArea
+from devices.wiring.shared_ports import PlainPorts, StreamPort
 from tests.devices.conformance import RecordingLine, Sink
 
 MASTER_BASE = 0xC000
@@ -80,7 +81,11 @@ class Board:
     ram: Memory = field(default_factory=Memory)
     irqs: dict[int, RecordingLine] = field(default_factory=dict)
     functions: list[ConfigSpace] = field(default_factory=list)
+    shared: list[tuple[range, PlainPorts | StreamPort]] = field(default_factory=list)
     now: int = 0
+
+    def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
+        self.shared.append((ports, memory))
 
     def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:
         self.ports.claim(ports, part, self.name, wide=wide)

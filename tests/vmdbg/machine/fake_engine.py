@@ -348,5 +348,13 @@ class FakeEngine:
     def schedule_out0(self, due: Tick) -> None:
         self.lower_limit(due)
 
+    # PortHelper: the devices answer all
+
+    def share_plain_ports(self, ports: range, memory: Structure) -> None:
+        pass
+
+    def share_stream_port(self, port: int, memory: Structure) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True

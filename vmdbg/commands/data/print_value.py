@@ -80,11 +80,12 @@ def _object(value: TypedValue, name: str) -> Document:
 def _value(session: Session, source: str) -> ExpressionValue:
     """Of an expression; the linear address of `segment:offset`; of a symbol, the variable, where its type is known."""
     if source.isidentifier():
-        value = session.evaluate(source)
+        value: ExpressionValue = session.evaluate(source)
         variable = session.scope.variable_at_symbol(source) if type(value) is int else None
         return value if variable is None else variable
     if split_colon(source) is None or source[0] in "'\"":
-        return session.evaluate(source)
+        found: ExpressionValue = session.evaluate(source)
+        return found
     return session.linear(source)
 
 

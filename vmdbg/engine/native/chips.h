@@ -54,3 +54,19 @@ typedef struct {                            /* the board's */
     uint32_t moved;                         /* something that Python is to hear of */
     uint32_t observed;                      /* acknowledges and accesses are to be seen by Python */
 } Chips;
+
+enum { PLAIN_PORTS = 8, STREAM_SIZE = 65536, SHARED_PORTS = 64 };
+typedef struct {                            /* devices/wiring/shared_ports.py */
+    uint32_t readable;                      /* a bit for each port that reads as in `values`, and changes nothing by it */
+    uint8_t values[PLAIN_PORTS];
+} PlainPorts;
+enum { FLOW_NONE, FLOW_TO_GUEST, FLOW_FROM_GUEST };
+typedef struct {
+    uint32_t flow, index, edge;             /* the access that would come to `edge` is the device's */
+    uint8_t data[STREAM_SIZE];
+} StreamPort;
+typedef struct {
+    uint32_t first;
+    PlainPorts *plain;                      /* from `first` on; NULL: none is */
+    StreamPort *stream;                     /* at `first` */
+} SharedPorts;

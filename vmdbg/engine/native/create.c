@@ -79,6 +79,7 @@ void vm_free(Vm *vm)
         return;
     uc_close(vm->uc);
     free(vm->sink);
+    free(vm->shared_at);
     free(vm->is_code);
     free(vm->maybe_writable);
     free(vm->dirty);

@@ -14,6 +14,10 @@ void interrupts_schedule_out0(Vm *vm, uint64_t due);
 /* pic.c */
 bool pic_attach(Vm *vm, void *pic, uint64_t pic_size, void *pit, uint64_t pit_size, void *ioapic, uint64_t ioapic_size);
 
+/* shared_ports.c */
+bool vm_share_plain(Vm *vm, uint32_t first, uint32_t count, void *memory, uint64_t size);
+bool vm_share_stream(Vm *vm, uint32_t port, void *memory, uint64_t size);
+
 /* apic.c */
 bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency);
 

@@ -66,6 +66,9 @@ typedef struct {                            /* what is shared; of a run that is 
     uc_engine *uc;
     VmCpu *cpu;                             /* the one that runs, or did last */
     Chips chips;
+    SharedPorts shared[SHARED_PORTS];
+    uint8_t *shared_at;                     /* for each port the number of the entry that has it, from 1 on; NULL: none has */
+    uint32_t shared_count;
     void *owner;                            /* handle for the Python callbacks */
 
     uint8_t *ram;

@@ -78,6 +78,10 @@ int32_t pic_acknowledge(Vm *vm);
 bool pic_write(Vm *vm, uint32_t port, uint32_t size, uint32_t value);
 bool pic_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value);
 
+/* shared_ports.c */
+bool shared_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value);
+bool shared_write(const Vm *vm, uint32_t port, uint32_t size, uint32_t value);
+
 /* pit.c */
 bool pit_comes(Vm *vm);
 

@@ -67,6 +67,7 @@ class UnicornEngine:
             raise EngineError("the engine could not be created: Unicorn refused, or there is too little memory")
         self._cpu, self._chips = self._vm.cpu, self._vm.chips
         self._timer, self._out0 = self._cpu.apic.timer, self._chips.out0
+        self._shared: list[Structure] = []
         self._state = ffi.new("VmState *")
         self._roms: dict[int, bytearray] = {}
         self._has_windows = False
@@ -164,6 +165,16 @@ class UnicornEngine:
         if not lib.pic_attach(self._vm, *_place(pic), *_place(pit), *_place(io_apic)):
             sizes = [_place(chip)[1] for chip in self._chips_memory]
             raise EngineError(f"the native part knows no 8259A, 8254 and I/O APIC whose registers take {sizes} bytes")
+
+    def share_plain_ports(self, ports: range, memory: Structure) -> None:
+        self._shared.append(memory)  # the native part goes on using it
+        if not lib.vm_share_plain(self._vm, ports.start, len(ports), *_place(memory)):
+            raise EngineError(f"the native part shares no ports of {sizeof(memory)} bytes at {ports.start:#x}")
+
+    def share_stream_port(self, port: int, memory: Structure) -> None:
+        self._shared.append(memory)
+        if not lib.vm_share_stream(self._vm, port, *_place(memory)):
+            raise EngineError(f"the native part shares no port {port:#x} of {sizeof(memory)} bytes")
 
     def prepare_interrupts(self, timer: Deadline | None, out0: Deadline | None, *, observed: bool) -> None:
         self._chips.observed = observed
