@@ -6,6 +6,7 @@ import functools
 import importlib
 
 from devices.board.acpi_pm import PowerButton
+from devices.disk.cd_unit import EjectDisc, InsertDisc
 from devices.fitting import Fitting
 from devices.keyboard.keys import KeyInput
 from devices.seam import DeviceInput
@@ -23,7 +24,8 @@ MODULES = (
 @functools.cache
 def input_types() -> tuple[type[DeviceInput], ...]:
     """All that devices of the board, or added to it, take from outside."""
-    return (SerialInput, PowerButton, KeyInput, *(taken for fitting in fittings().values() for taken in fitting.inputs))
+    added = (taken for fitting in fittings().values() for taken in fitting.inputs)
+    return (SerialInput, PowerButton, KeyInput, EjectDisc, InsertDisc, *added)
 
 
 @functools.cache

@@ -139,6 +139,14 @@ def _event_questions(questions: Questions[argparse.ArgumentParser]) -> None:
         questions, "ports", "all accesses to ports", lambda _guest, queries, o: queries.port_accesses(o.ports)
     )
     parser.add_argument("ports", metavar="PORT", type=number, nargs="*", help="only these")
+    parser = _question(
+        questions,
+        "disk",
+        "all requests to drives",
+        lambda _guest, queries, o: queries.disk_requests(o.drives, sector=o.sector),
+    )
+    parser.add_argument("drives", metavar="DRIVE", nargs="*", help="only these, as disk0")
+    parser.add_argument("--sector", metavar="NUMBER", type=number, help="only those that move this sector")
     _question(questions, "cr3", "all loads of CR3", lambda _guest, queries, _options: queries.cr3_loads())
     parser = _question(
         questions, "console", "all lines on a console", lambda _guest, queries, o: queries.console_lines(o.port)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import TypeVar
 
 from devices.disk.drive import Drive, DriveBus, DriveKind
 from devices.disk.medium import SECTOR
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
-from vmdbg.images.image import Image
 from vmdbg.images.opening import Format, open_cd, open_image
-from vmdbg.images.sectors import ImageSectors
 from vmdbg.machine.drives import check_bus
+from vmdbg.machine.image_media import add_image
 from vmdbg.machine.media import Media
 
 LONGEST_SERIAL = 20
@@ -122,19 +120,3 @@ def _open(choice: DriveChoice, name: str, found: Drives) -> Drive:
     medium = add_image(image, choice.path, found.media)
     serial = choice.serial or f"VMDBG-{name.upper()}"
     return Drive(name, choice.kind, choice.bus, medium, image.size // SECTOR, serial, choice.direct)
-
-
-def add_image(image: Image, path: str, media: Media) -> str:
-    """The name under which it is among the media from now on: its file's, with a number if there is one already."""
-    plain = printable(PurePath(path).name) or "image"
-    name = next(name for name in _names(plain) if media.find(name) is None)
-    media.add(name, ImageSectors(image))
-    return name
-
-
-def _names(plain: str) -> Iterator[str]:
-    yield plain
-    number = 2
-    while True:
-        yield f"{plain} ({number})"
-        number += 1

@@ -29,9 +29,9 @@ def fit_drives(carrier: Carrier, drives: Sequence[Drive], media: Media) -> None:
     """Raises UserError for what there is no room for, or no medium of the name, or no such bus."""
     by_bus: dict[DriveBus, list[Unit]] = {}
     for drive in drives:
+        check_bus(drive.bus)
         by_bus.setdefault(drive.bus, []).append(carrier.add(_unit(carrier, drive, media)))
     for bus, units in by_bus.items():
-        check_bus(bus)
         try:
             for controller in BUSES[bus](carrier.slot, units):
                 carrier.add(controller)
@@ -51,10 +51,16 @@ def write_image(medium: ReadMedium, unit: DiskUnit) -> int:
 def check_bus(bus: DriveBus) -> None:
     """Raises UserError for one that is not built."""
     if bus not in BUSES:
-        raise UserError(f"there is no {bus} controller yet; there are: {', '.join(BUSES)}: give one with bus=")
+        raise UserError(f"there is no {bus} controller yet; there are: {', '.join(BUSES)}")
 
 
 def _unit(carrier: Carrier, drive: Drive, media: Media) -> Unit:
+    unit = _made(carrier, drive, media)
+    unit.listeners = media.listeners
+    return unit
+
+
+def _made(carrier: Carrier, drive: Drive, media: Media) -> Unit:
     medium = media.find(drive.medium) if drive.medium else None
     match drive.kind:
         case DriveKind.CD:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from devices.disk.medium import SECTOR, Medium
 from devices.disk.overlay import PAGE
+from devices.disk.requests import Listener
 
 _SECTORS = PAGE // SECTOR
 Keeper = Callable[[str, int, bytes], None]
@@ -140,6 +141,8 @@ class Media:
 
     def __init__(self, images: Mapping[str, Source] | None = None) -> None:
         self.keeper: Keeper | None = None
+        self.listeners: list[Listener] = []
+        """Told of every request that drives have finished; they change nothing."""
         self.on_added: Callable[[ReadMedium], None] | None = None
         self._media: dict[str, ReadMedium] = {}
         for name, image in (images or {}).items():

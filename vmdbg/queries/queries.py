@@ -19,6 +19,7 @@ from vmdbg.queries.accesses import AccessQuery, ExecutionQuery, access_row
 from vmdbg.queries.calls import CallQuery, SystemCallQuery
 from vmdbg.queries.copies import can_fork, scan_copies
 from vmdbg.queries.difference import difference
+from vmdbg.queries.disk import DiskQuery
 from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
 from vmdbg.queries.fresh import can_be_sent
 from vmdbg.queries.linux.known import KnownLinux
@@ -30,6 +31,7 @@ from vmdbg.queries.rows import (
     ConsoleRow,
     Cr3Row,
     DeliveryRow,
+    DiskRow,
     ExecutionRow,
     PortRow,
     StateDifference,
@@ -152,6 +154,14 @@ class Queries(LinuxQuestions):
         """All IN, OUT, INS and OUTS, or those of some ports."""
         wanted = frozenset(access for access, want in ((Access.READ, reads), (Access.WRITE, writes)) if want)
         return self.run(PortQuery(frozenset(ports), wanted))
+
+    def disk_requests(self, drives: Iterable[str] = (), *, sector: int | None = None) -> list[DiskRow]:
+        """All requests to drives, or to some; or those that moved one sector. UserError: no drive of that name."""
+        wanted = frozenset(drives)
+        known = [drive.name for drive in self._timeline.machine.config.drives]
+        for name in sorted(wanted.difference(known)):
+            raise UserError(f"there is no drive {name!r}; there are: {', '.join(known) or 'none'}")
+        return self.run(DiskQuery(wanted, sector))
 
     def cr3_loads(self) -> list[Cr3Row]:
         """All loads of CR3: switches of the address space, and TLB flushes."""

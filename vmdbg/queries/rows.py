@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from devices.disk.requests import Operation
 from vmdbg.engine.exits import Access, DeliveryKind
 from vmdbg.machine.snapshot import Position
 from vmdbg.units import Linear, Physical
@@ -84,6 +85,21 @@ class PortRow:
     access: Access
     port: int
     value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRow:
+    """A request to a drive is done, and its data has moved. `sector` and `count` in sectors of 512 bytes, `latency` in
+    ticks since it was `submitted`.
+    """
+
+    position: Position
+    drive: str
+    operation: Operation
+    sector: int
+    count: int
+    submitted: Position
+    latency: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,8 @@ def scan(
     """The rows of what happens from `start` up to `end`. Leaves the timeline somewhere."""
     with timeline.undisturbed():
         timeline.go(start)
-        heard = timeline.machine.bus.on_interrupt
+        heard, listeners = timeline.machine.bus.on_interrupt, timeline.machine.media.listeners
+        told = list(listeners)
         try:
             pass_ = query.begin(timeline)
             _run(timeline, pass_, end, checked)
@@ -144,6 +145,7 @@ def scan(
             return pass_.finish()
         finally:
             timeline.machine.bus.on_interrupt = heard
+            listeners[:] = told
             arm(timeline.machine.engine, Stops())
 
 

@@ -20,6 +20,7 @@ CODE = frozenset({"pc", "function", "caller"})
 """Fields that are shown with their symbols."""
 DECIMAL = frozenset(
     {"pid", "process", "next_pid", "woken_pid", "ticks", "size", "object_size", "count", "samples", "percent"}
+    | {"sector", "latency"}
 )
 """Fields whose values nobody reads in hexadecimal."""
 HIDDEN = frozenset({"process", "value", "returned", "ticks"})

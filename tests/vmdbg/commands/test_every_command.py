@@ -19,7 +19,7 @@ COMMANDS = list(catalog.commands())
 WITHOUT_EXAMPLES = {"ignore", "condition", "commands", "forward", "list", "source"}
 """They need a breakpoint, a stop or a file to be there first; the tests of their names have it."""
 OF_A_SYSTEM = {c.name for c in COMMANDS if c.group is Group.SYSTEM}
-OF_A_DISK = {c.name for c in COMMANDS if c.function.__module__ == "vmdbg.commands.devices.disk"}
+OF_A_DISK = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.devices.dis")}
 """They need one; their own tests have the examples."""
 EXAMPLES = [(c, example) for c in COMMANDS for example in c.examples if c.name not in OF_A_SYSTEM | OF_A_DISK]
 LOOKING = [(c, e) for c, e in EXAMPLES if not c.effect]

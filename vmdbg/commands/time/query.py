@@ -39,6 +39,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument("--durations", action="store_true", help="how many ticks each system call took")
     parser.add_argument("--size", default="", metavar="EXPRESSION", help="of allocations and frees: so many bytes")
     parser.add_argument("--cache", default="", metavar="NAME", help="of allocations and frees: this slab cache")
+    parser.add_argument("--sector", default="", metavar="EXPRESSION", help="of requests to drives: those that move it")
     parser.add_argument("--every", default="", metavar="TIME", help=f"how often a profile looks ({EVERY} ticks)")
     parser.add_argument("--count-by", default="", metavar="FIELDS", help="count rows by columns, as task,function")
     parser.add_argument("--csv", action="store_true", help="all rows as comma-separated values")
@@ -59,6 +60,8 @@ def declare(parser: Parser) -> None:
         "query exceptions #PF",
         "query interrupts 0x24",
         "query ports 0x3f8 --limit 5",
+        "query disk",
+        "query disk --sector 63",
         "query cr3 --json",
         "query console",
         "query profile",
@@ -72,9 +75,9 @@ def query(session: Session, arguments: Arguments) -> Document:
     """Ask what happened from the start of the history to its end: all writes, calls, exceptions, port accesses ...
 
     writes, reads, accesses ADDRESS SIZE; executions ADDRESS SIZE; calls FUNCTION ARGUMENTS; exceptions and interrupts
-    VECTOR ...; ports PORT ...; cr3; console PORT; profile. Of Linux: syscalls NAME ...; page-faults; switches; wakeups;
-    allocations; frees; object ADDRESS. `if CONDITION` at the end is looked at where each row happened. `goto` takes the
-    positions.
+    VECTOR ...; ports PORT ...; disk DRIVE ...; cr3; console PORT; profile. Of Linux: syscalls NAME ...; page-faults;
+    switches; wakeups; allocations; frees; object ADDRESS. `if CONDITION` at the end is looked at where each row
+    happened. `goto` takes the positions.
     """
     ask = QUESTIONS.get(arguments.question)
     if ask is None:
@@ -113,6 +116,7 @@ OPTIONS = (
     _Option("size", _SLAB),
     _Option("cache", _SLAB),
     _Option("every", frozenset({"profile"})),
+    _Option("sector", frozenset({"disk"})),
     _Option("physical", frozenset({"writes", "reads", "accesses", "executions"})),
 )
 
@@ -211,6 +215,12 @@ def _ports(session: Session, arguments: Arguments) -> Asked:
     return lambda queries: queries.port_accesses(ports)
 
 
+def _disk(session: Session, arguments: Arguments) -> Asked:
+    drives = list(arguments.what)
+    sector = session.integer(arguments.sector) if arguments.sector else None
+    return lambda queries: queries.disk_requests(drives, sector=sector)
+
+
 def _cr3(session: Session, arguments: Arguments) -> Asked:
     del session
     _between(arguments, 0, 0, "nothing")
@@ -240,6 +250,7 @@ QUESTIONS: dict[str, Callable[[Session, Arguments], Asked]] = {
     "exceptions": _deliveries("exceptions"),
     "interrupts": _deliveries("interrupts"),
     "ports": _ports,
+    "disk": _disk,
     "cr3": _cr3,
     "console": _console,
 }

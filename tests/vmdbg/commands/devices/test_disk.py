@@ -77,6 +77,27 @@ def test_sectors_differ_where_they_were_written_between_two_instants(session: Se
     assert (tmp_path / "then.img").read_bytes() == CONTENT
 
 
+def test_query_disk_tells_who_moved_a_sector(session: Session) -> None:
+    requests = []
+    timeline = session.debugger.timeline
+    end = timeline.position
+    timeline.seek(timeline.start)
+    timeline.machine.media.listeners.append(requests.append)
+    timeline.seek(end)
+    timeline.machine.media.listeners.clear()
+    rows = session.run("query disk").data
+    assert [(int(row["position"]), row["sector"], row["count"], row["operation"]) for row in rows] == [
+        (one.completed, one.sector, one.count, one.operation) for one in requests
+    ]
+    assert all(row["latency"] == int(row["position"]) - int(row["submitted"]) for row in rows)
+    sector = requests[3].sector
+    found = session.run(f"query disk disk0 --sector {sector}").data
+    assert found == [row for row in rows if row["sector"] <= sector < row["sector"] + row["count"]]
+    assert "there is no drive 'disk9'" in session.execute("query disk disk9")
+    session.run(f"goto {rows[0]['position']}")
+    assert timeline.machine.media.listeners == []
+
+
 def test_reading(session: Session) -> None:
     unit = session.debugger.machine.pc.devices["disk0"]
     written = next(unit.overlay.written())
