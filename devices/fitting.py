@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol, get_type_hints
 
 from devices.pci.config_space import ConfigSpace, Pin, Place
-from devices.seam import AddressedDevice, BusMaster, Device, DeviceInput, Line, Pages, Timer, Window
+from devices.seam import AddressedDevice, BusMaster, Device, DeviceInput, DeviceMemory, Line, Pages, Timer, Window
 from devices.serial.backend import Backend
 from devices.wiring.shared_ports import PlainPorts, StreamPort
 
@@ -47,6 +47,10 @@ class Slot(Protocol):
 
     def pages(self, name: str, size: int) -> Pages:
         """So many bytes of state by page, for what is too much for the device's own. Raises ValueError for none."""
+        ...
+
+    def memory(self, name: str, size: int) -> DeviceMemory:
+        """Memory for the guest to have directly; whole pages. Raises ValueError."""
         ...
 
     def msi(self) -> Callable[[int, int], None]:

@@ -86,6 +86,39 @@ class Pages(Protocol):
         ...
 
 
+class MemoryWindow(Window, Protocol):
+    """A window through which the guest has a device's memory itself."""
+
+    def aim(self, offset: int) -> None:
+        """Have it show what begins there, as a bank register does. Raises ValueError beyond the end."""
+        ...
+
+
+class DeviceMemory(Protocol):
+    """Memory of a device, zeros at first: the guest reads, writes and runs it as fast as RAM where a window has it.
+
+    Part of checkpoints, recordings and digests by page, as RAM is; put back beside the device's state: `restore` does
+    not look at it, and moves windows as it does all. Reached from the machine's first instant on.
+    """
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Raises ValueError beyond the end."""
+        ...
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Raises ValueError beyond the end."""
+        ...
+
+    def window(self, size: int, offset: int = 0, stores: AddressedDevice | None = None) -> MemoryWindow:
+        """`size` bytes from `offset` on, off at first. With `stores`, that gets what is written, as a flash does."""
+        ...
+
+
 @runtime_checkable
 class EventDevice(Protocol):
     """A device with deadlines: called when the deadline `name` that it scheduled has come."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from devices.seam import AddressedDevice
 from devices.wiring.bus import Access, Direction, Tracer, ones
@@ -13,6 +13,10 @@ from devices.wiring.unanswered import Unanswered
 PAGE_SIZE = 0x1000
 MOST_NEAR = 4096
 """Pages of which it is remembered who answers there."""
+
+
+def _ignore(claim: Claim) -> None:
+    """Nobody wants to hear of it."""
 
 
 class MemoryBus:
@@ -28,6 +32,8 @@ class MemoryBus:
         self._fixed: list[Claim] = []
         self._windows: list[MemoryWindow] = []
         self._near: dict[int, tuple[Claim, ...]] = {}
+        self.on_change: Callable[[Claim], None] = _ignore
+        """Told of each window where it was, and where it is now."""
 
     def claim(self, addresses: range, device: AddressedDevice, name: str) -> None:
         """Give physical addresses to `device`.
@@ -44,6 +50,7 @@ class MemoryBus:
                 raise BusError(f"address {at:x} is claimed by both {other.name} and {name}")
         self._fixed.append(claim)
         self._near.clear()
+        self.on_change(claim)
 
     def window(self, size: int, device: AddressedDevice, name: str) -> MemoryWindow:
         """`size` bytes of `device` that can be moved and are off at first."""
@@ -51,9 +58,16 @@ class MemoryBus:
         self._windows.append(window)
         return window
 
-    def moved(self) -> None:
-        """A window is elsewhere now."""
+    def moved(self, *claims: Claim | None) -> None:
+        """A window is elsewhere now: where it was and is."""
         self._near.clear()
+        for claim in claims:
+            if claim is not None:
+                self.on_change(claim)
+
+    def fixed(self) -> list[Claim]:
+        """Those that do not move."""
+        return list(self._fixed)
 
     @property
     def unclaimed(self) -> Counter[tuple[Direction, int]]:
@@ -158,6 +172,7 @@ class MemoryWindow:
     def move(self, start: int | None) -> None:
         if start == self.start:
             return
+        before = self.claim
         addresses = None if start is None else range(start, start + self._size)
         self.claim = None if addresses is None else Claim(self._name, addresses, self._device, wide=True)
-        self._bus.moved()
+        self._bus.moved(before, self.claim)

@@ -112,7 +112,7 @@ class SaveRestore:
     def apply(self, machine: Machine, _end: int) -> None:
         state, ram = machine.save(), bytes(machine.engine.ram)
         Run(self.ticks).apply(machine, machine.clock + self.ticks)
-        machine.engine.restore_ram(Physical(0), ram)
+        machine.engine.restore_memory(Physical(0), ram)
         machine.restore(state)
 
 

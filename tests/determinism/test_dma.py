@@ -132,7 +132,7 @@ def test_dma_outside_of_deadlines_is_a_fault_of_the_device() -> None:
 
 def test_what_is_no_memory_reads_as_ones_and_takes_nothing() -> None:
     with running(dma_machine) as machine:
-        machine.engine.add_rom(Physical(0xFFFF_F000), bytes(range(256)) * 16)
+        machine.pc.memory_map.add_rom(Physical(0xFFFF_F000), bytes(range(256)) * 16)
         port = machine.pc.bus_masters.port("copier")
         before = bytes(machine.engine.ram)
         machine.pc.bus_masters.in_deadline = True

@@ -85,7 +85,7 @@ def test_a_run_goes_on_equally_in_another_machine(
     with running(make) as first, running(make) as second:
         run_in_slices(first, marks[1], lambda: end)
         second.restore(first.save())
-        second.engine.restore_ram(0, bytes(first.engine.ram))
+        second.engine.restore_memory(0, bytes(first.engine.ram))
         assert [run_in_slices(second, tick, lambda: end) for tick in marks[1:]] == expected(make, end)[1:]
 
 

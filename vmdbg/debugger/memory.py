@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from vmdbg.engine.inspection import Inspection
-from vmdbg.engine.memory import PhysicalMemory
+from vmdbg.engine.memory import PhysicalMemory, blocks, is_writable, loaded_parts
 from vmdbg.machine.inputs import Input, MemoryWrite
 from vmdbg.units import Physical
 from vmdbg.x86.linear_memory import LinearMemory
@@ -22,11 +22,10 @@ class InputSink(Protocol):
 
 
 class GuestPhysicalMemory:
-    """RAM and ROM by physical address (x86.memory_search.BlockMemory). Writes are recorded inputs."""
+    """What memory the guest finds (x86.memory_search.BlockMemory). Writes are recorded inputs."""
 
     def __init__(self, engine: PhysicalMemory, inputs: InputSink) -> None:
         self._engine = engine
-        self._ram = engine.ram
         self._inputs = inputs
 
     @property
@@ -35,39 +34,25 @@ class GuestPhysicalMemory:
         return self._engine.ram_size
 
     def blocks(self) -> list[tuple[Physical, memoryview]]:
-        """RAM, and what of ROMs lies behind it."""
-        found, end = [(Physical(0), self._ram)], len(self._ram)
-        for base, data in sorted(self._engine.roms.items()):
-            hidden = max(0, end - base)
-            if hidden < len(data):
-                found.append((Physical(base + hidden), data[hidden:]))
-                end = base + len(data)
-        return found
+        """What can be read, by rising address."""
+        return blocks(self._engine)
 
     def extent(self, address: Physical) -> int:
         """How many bytes from `address` on are memory without a gap; 0 or less if none is."""
-        found = self._find(address)
-        return found[0] + len(found[1]) - address if found is not None else 0
-
-    def _find(self, address: Physical) -> tuple[int, memoryview] | None:
-        if 0 <= address < len(self._ram):
-            return 0, self._ram
-        for base, data in self._engine.roms.items():
-            if base <= address < base + len(data):
-                return base, data
-        return None
+        end = address
+        for start, data in self.blocks():
+            if start <= end < start + len(data):
+                end = Physical(start + len(data))
+        return end - address
 
     def read(self, address: Physical, size: int) -> bytes:
-        if 0 <= address <= address + size <= len(self._ram):
-            return bytes(self._ram[address : address + size])
-        found = self._find(address)
-        if found is None or address + size > found[0] + len(found[1]):
+        found = sum(stop - start for start, stop, _ in loaded_parts(self._engine.regions, address, size))
+        if address < 0 or size < 0 or found != size:
             raise UnmappedPhysicalError(address, size)
-        start = address - found[0]
-        return bytes(found[1][start : start + size])
+        return self._engine.read_physical(address, size)
 
     def write(self, address: Physical, data: bytes) -> None:
-        if not 0 <= address <= address + len(data) <= len(self._ram):
+        if not is_writable(self._engine, address, len(data)):
             raise UnmappedPhysicalError(address, len(data))
         self._inputs.push(MemoryWrite(address, bytes(data)))
 

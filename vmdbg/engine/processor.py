@@ -93,7 +93,7 @@ class Processor(Protocol):
     def snapshot(self) -> CpuSnapshot: ...
 
     def restore(self, snapshot: CpuSnapshot) -> None:
-        """Take over a CPU. RAM is the caller's to restore, with restore_ram()."""
+        """Take over a CPU. RAM is the caller's to restore, with restore_memory()."""
         ...
 
     def cpu_digest_bytes(self) -> bytes:

@@ -8,7 +8,7 @@ import xxhash
 
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.snapshot import MachineState
-from vmdbg.units import Tick
+from vmdbg.units import PAGE_SIZE, Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,12 @@ def digest(machine: Machine) -> Digest:
 
 def _with_areas(machine: Machine, devices: str) -> str:
     """The digest of all devices, from that of their own states."""
-    areas = machine.pc.areas
-    if not areas:
+    areas, memory = machine.pc.areas, machine.engine.memory
+    end = machine.engine.page_count * PAGE_SIZE
+    if not areas and end == machine.engine.ram_size:
         return devices
     hasher = xxhash.xxh3_128(devices.encode())
+    hasher.update(memory[machine.engine.ram_size : end])
     for area in areas:
         hasher.update(f"{area.name}:{area.size}:".encode())
         for number, page in area.filled():

@@ -5,8 +5,7 @@ What happens at a tick, in this order: devices' deadlines, the run's limit, inpu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from devices.disk.medium import MediumError
 from devices.scheduler import Event, Scheduler
@@ -57,7 +56,12 @@ DEBUG_CONSOLE = -1
 LONGEST_WAIT = 20_000_000
 """Ticks that a step of a halted CPU passes before it comes back: timers may tick and never wake it."""
 
-EngineFactory = Callable[[int, Bus, CpuidTable], Engine]
+
+
+class EngineFactory(Protocol):
+    """Makes an engine with so many bytes of RAM, and of devices' memory."""
+
+    def __call__(self, ram_size: int, bus: Bus, cpuid: CpuidTable, device_memory: int = 0) -> Engine: ...
 
 
 class _A20Line:
@@ -100,7 +104,8 @@ class Machine:
         self.pc = Pc(config, self.scheduler, pins, self, Backends(self.serial, self.debug_console, self.media))
         self.bus = MachineBus(self.scheduler, self.pc)
         cpuid = build_table(find_model(config.cpu), apic=config.apic)
-        self.engine = make_engine(config.memory, self.bus, cpuid)
+        self.engine = make_engine(config.memory, self.bus, cpuid, self.pc.memory_map.device_memory)
+        self.pc.memory_map.attach(self.engine)
         self.pc.bus_masters.engine = self.engine
         self.pages = MachinePages(self.engine, self.pc.areas)
         self.cpu = FittedCpu(self.engine, self._pins, self.bus, self.pc, self.scheduler)
@@ -310,7 +315,7 @@ class Machine:
             case RegisterWrite(name, value):
                 self.engine.write_register(name, value)
             case MemoryWrite(address, content):
-                self.engine.write_ram(address, content)
+                self.engine.write_physical(address, content)
             case PortWrite(port, size, value):
                 self.pc.ports.write(port, size, value, self.clock)
             case _:

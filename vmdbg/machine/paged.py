@@ -1,16 +1,15 @@
-"""All that a machine holds by page: RAM, and the paged state of its devices, under one row of page numbers."""
+"""All that a machine holds by page: RAM, memory and paged state of devices, under one row of page numbers."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 
 from devices.wiring.paged import PagedArea
 from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.errors import UserError
-from vmdbg.units import PAGE_SIZE, Physical
+from vmdbg.units import PAGE_SIZE
 
 ALIGNMENT = 256
 """Areas begin at multiples of so many pages: what images share."""
@@ -25,7 +24,7 @@ class _Placed:
 
 
 class MachinePages:
-    """Pages from 0 on are those of RAM; each area follows at the next multiple of ALIGNMENT.
+    """Pages from 0 on are those of the engine's memory, RAM first; each area follows at the next multiple of ALIGNMENT.
 
     Invariant: which page has which number depends on the machine's configuration alone.
     """
@@ -33,7 +32,8 @@ class MachinePages:
     def __init__(self, engine: PhysicalMemory, areas: Sequence[PagedArea]) -> None:
         """Raises UserError if there are too many."""
         self._engine = engine
-        self._ram_pages = end = engine.ram_size // PAGE_SIZE
+        self._memory = engine.memory
+        self._memory_pages = end = engine.page_count
         self._areas: list[_Placed] = []
         for area in areas:
             first = -(-end // ALIGNMENT) * ALIGNMENT
@@ -46,25 +46,24 @@ class MachinePages:
 
     def page(self, number: int) -> bytes:
         """What it holds now."""
-        if number < self._ram_pages:
+        if number < self._memory_pages:
             start = number * PAGE_SIZE
-            return bytes(self._engine.ram[start : start + PAGE_SIZE])
+            return bytes(self._memory[start : start + PAGE_SIZE])
         placed = self._at(number)
         return placed.area.page(number - placed.first)
 
     def restore(self, first: int, pages: Sequence[bytes]) -> None:
         """Have neighbouring pages hold that, and not be dirty for it."""
-        in_ram = pages[: max(0, self._ram_pages - first)]
-        if in_ram:
-            self._engine.restore_ram(Physical(first * PAGE_SIZE), b"".join(in_ram))
-        for number, page in enumerate(pages[len(in_ram) :], first + len(in_ram)):
+        in_memory = pages[: max(0, self._memory_pages - first)]
+        if in_memory:
+            self._engine.restore_memory(first * PAGE_SIZE, b"".join(in_memory))
+        for number, page in enumerate(pages[len(in_memory) :], first + len(in_memory)):
             placed = self._at(number)
             placed.area.put(number - placed.first, page)
 
     def dirty(self) -> list[int]:
         """What may have changed since clean(), rising."""
-        flags = self._engine.dirty_pages()
-        found = list(compress(range(len(flags)), flags))
+        found = list(self._engine.dirty_pages())
         for placed in self._areas:
             found += [placed.first + number for number in placed.area.dirty()]
         return found

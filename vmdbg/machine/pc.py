@@ -32,6 +32,7 @@ from devices.seam import (
     BusMaster,
     Device,
     DeviceInput,
+    DeviceMemory,
     EventDevice,
     InputDevice,
     Line,
@@ -58,6 +59,7 @@ from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
 from vmdbg.machine.drives import fit_drives
 from vmdbg.machine.i440fx import I440fx, boot_flags
 from vmdbg.machine.media import Media
+from vmdbg.machine.memory_map import MemoryMap
 
 LAPIC_BASE = 0xFEE00000
 IOAPIC_BASE = 0xFEC00000
@@ -98,6 +100,7 @@ class Pc:
     ) -> None:
         self.ports = PortBus()
         self.memory = MemoryBus()
+        self.memory_map = MemoryMap(config.memory, self.memory)
         self.bus_masters = BusMasters()
         self.areas: list[PagedArea] = []
         self.shared_ports: list[tuple[range, PlainPorts | StreamPort]] = []
@@ -300,6 +303,9 @@ class BoardSlot:
         area = PagedArea(f"{self.name}, {name}", size)
         self.pc.areas.append(area)
         return area
+
+    def memory(self, name: str, size: int) -> DeviceMemory:
+        return self.pc.memory_map.add_memory(size, f"{self.name}, {name}")
 
     def msi(self) -> Callable[[int, int], None]:
         return self.pc.signal

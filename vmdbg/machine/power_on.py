@@ -18,13 +18,13 @@ MTRRS = {0x2FF: "mtrr_def_type"} | {
 
 def power_on(machine: Machine, image: BootImage) -> None:
     """Place the image in RAM and ROM and the CPU at its entry. The machine has not run yet."""
-    ram_size, flash = machine.config.memory, machine.config.flash
+    flash = machine.config.flash
     for segment in image.segments:
         if flash is not None and segment.address == flash.address:
             assert machine.pc.flash is not None
             machine.pc.flash.load(segment.data)
-        elif segment.end > ram_size:
-            machine.engine.add_rom(segment.address, segment.data)
+        elif segment.rom:
+            machine.pc.memory_map.add_rom(segment.address, segment.data)
         elif len(segment.data):
             machine.engine.write_ram(segment.address, segment.data)
     if image.protocol is not Protocol.BIOS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmdbg.engine.memory import loaded_parts
 from vmdbg.engine.port import Engine
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical
@@ -11,16 +12,15 @@ from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
 
 class Ram:
-    """x86.physical_memory.PhysicalMemory of RAM alone, which cannot be written."""
+    """x86.physical_memory.PhysicalMemory that cannot be written."""
 
     def __init__(self, engine: Engine) -> None:
-        self._ram = engine.ram
+        self._engine = engine
 
     def read(self, address: Physical, size: int) -> bytes:
-        data = bytes(self._ram[address : address + size]) if address >= 0 else b""
-        if len(data) < size:
+        if sum(stop - start for start, stop, _ in loaded_parts(self._engine.regions, address, size)) < size:
             raise UnmappedPhysicalError(address, size)
-        return data
+        return self._engine.read_physical(address, size)
 
     def write(self, address: Physical, data: bytes) -> None:
         raise UnmappedPhysicalError(address, len(data))

@@ -15,6 +15,7 @@ from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, PortWrite, Regis
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.units import Tick
+from vmdbg.x86.ram import ram_end
 
 
 @functools.cache
@@ -219,7 +220,7 @@ def decode_input(record: InputRecord, memory: int) -> PlacedInput:
     data = decode(record.body, type_, what)
     match data:
         case MemoryWrite(address, content):
-            good = 0 <= address <= memory - len(content)
+            good = 0 <= address <= ram_end(memory) - len(content)
         case PortWrite(port, size, value):
             good = 0 <= port < 1 << 16 and size in (1, 2, 4) and 0 <= value < 1 << 8 * size
         case RegisterWrite(_, value):

@@ -14,6 +14,7 @@ from vmdbg.cores.elf_core import write_elf_core
 from vmdbg.cores.elf_notes import vmcoreinfo_note
 from vmdbg.cores.kdump import write_kdump
 from vmdbg.debugger.memory import paging_of
+from vmdbg.engine.memory import blocks
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
 from vmdbg.session.linux import need_linux
@@ -108,8 +109,7 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
 
 def _memory(view: View) -> list[Memory]:
     engine = view.debugger.engine
-    roms = [Memory(base, data) for base, data in sorted(engine.roms.items())]
-    return [Memory(0, engine.ram), *roms]
+    return [Memory(start, data) for start, data in blocks(engine)]
 
 
 def _space(view: View, memory: list[Memory], cut: list[int]) -> AddressSpace:

@@ -47,8 +47,8 @@ class BootOrigin:
 
     @property
     def roms(self) -> tuple[Segment, ...]:
-        """What lies above RAM."""
-        return tuple(segment for segment in self.image.segments if segment.end > self.config.memory)
+        """What is not RAM."""
+        return tuple(segment for segment in self.image.segments if segment.rom)
 
     def machine(self) -> Machine:
         """A machine at its first instruction. Raises EngineError."""
@@ -74,7 +74,7 @@ class StateOrigin:
         """A machine whose RAM and state are still to be restored. Raises EngineError."""
         machine = _new_machine(self.config, self.media)
         for segment in self.roms:
-            machine.engine.add_rom(Physical(segment.address), segment.data)
+            machine.pc.memory_map.add_rom(Physical(segment.address), segment.data)
         return machine
 
 

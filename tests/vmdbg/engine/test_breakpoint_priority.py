@@ -63,7 +63,7 @@ def test_the_stop_leaves_no_trace_of_the_fetch(cpu: BareCpu, at: int) -> None:
     digests = []
     for breakpoints in ((), (Linear(at),)):
         other = BareCpu()
-        other.engine.restore_ram(Physical(0), bytes(cpu.engine.ram))
+        other.engine.restore_memory(Physical(0), bytes(cpu.engine.ram))
         _load(other, ARRIVALS["jmp"].format(at=at))
         other.engine.set_breakpoints(Breakpoints(breakpoints))
         length = len(assemble("bits 64\n" + ARRIVALS["jmp"].format(at=at)))

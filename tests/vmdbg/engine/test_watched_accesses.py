@@ -60,7 +60,7 @@ def _check_steps(cpu: BareCpu) -> None:
             continue
         end = engine.snapshot()
         check_exact(engine, start, found, NEUTRAL)
-        engine.restore_ram(Physical(0), found.after)
+        engine.restore_memory(Physical(0), found.after)
         engine.restore(end)
 
 

@@ -109,7 +109,7 @@ def check_exact(engine: Engine, start: CpuSnapshot, found: Stride, neutral: Iter
 def _again(engine: Engine, start: CpuSnapshot, ram: bytearray) -> None:
     for page in range(0, len(ram), PAGE_SIZE):
         if engine.ram[page : page + PAGE_SIZE] != ram[page : page + PAGE_SIZE]:
-            engine.restore_ram(Physical(page), bytes(ram[page : page + PAGE_SIZE]))
+            engine.restore_memory(Physical(page), bytes(ram[page : page + PAGE_SIZE]))
     engine.restore(start)
     engine.set_watchpoints([])
     engine.step()

@@ -23,9 +23,11 @@ from vmdbg.engine.exits import (
     WatchHit,
 )
 from vmdbg.engine.interrupts import Deadline
+from vmdbg.engine.memory import Region, ram_regions
 from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
+from vmdbg.machine.machine import EngineFactory
 from vmdbg.units import Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
 
@@ -94,8 +96,8 @@ class FakeEngine:
         self._bus = bus
         self._program = program
         self._ram = bytearray(ram_size)
-        self._dirty = bytearray(ram_size // PAGE)
-        self._roms: dict[int, memoryview] = {}
+        self._dirty = set[int]()
+        self.region_changes: list[tuple[Region, ...]] = []
         self._registers = {"rip": 0, "rax": 0, "rflags": 2, "tsc_offset": 0}
         self._clock = 0
         self._limit = 0
@@ -109,9 +111,14 @@ class FakeEngine:
         self.closed = False
 
     @classmethod
-    def of(cls, *program: Instruction) -> Callable[[int, Bus, CpuidTable], FakeEngine]:
+    def of(cls, *program: Instruction) -> EngineFactory:
         """A machine's EngineFactory."""
-        return lambda ram_size, bus, _cpuid: cls(ram_size, bus, program)
+
+        def make(ram_size: int, bus: Bus, cpuid: CpuidTable, device_memory: int = 0) -> FakeEngine:
+            assert not device_memory
+            return cls(ram_size, bus, program)
+
+        return make
 
     # Processor
 
@@ -214,7 +221,7 @@ class FakeEngine:
     def statistics(self) -> EngineStatistics:
         return EngineStatistics(0, 0, 0, 0, 0, len(self._deliveries), 0, 0)
 
-    # PhysicalMemory
+    # PhysicalMemory: RAM alone
 
     @property
     def ram_size(self) -> int:
@@ -224,12 +231,23 @@ class FakeEngine:
     def ram(self) -> memoryview:
         return memoryview(self._ram).toreadonly()
 
-    def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
-        if address + len(data) > len(self._ram):
-            raise ValueError("beyond the end of RAM")
-        self.restore_ram(address, data)
-        for page in range(address // PAGE, -(-(address + len(data)) // PAGE)):
-            self._dirty[page] = 1
+    @property
+    def memory(self) -> memoryview:
+        return self.ram
+
+    @property
+    def page_count(self) -> int:
+        return len(self._ram) // PAGE
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        return ram_regions(len(self._ram))
+
+    def set_regions(self, regions: Sequence[Region]) -> None:
+        self.region_changes.append(tuple(regions))
+
+    def add_rom(self, data: bytes | memoryview) -> int:
+        raise NotImplementedError
 
     def read_physical(self, address: Physical, size: int) -> bytes:
         return bytes(self._ram[address : address + size]).ljust(size, b"\xff")
@@ -237,23 +255,25 @@ class FakeEngine:
     def write_physical(self, address: Physical, data: bytes | memoryview) -> None:
         in_ram = data[: max(0, len(self._ram) - address)]
         if len(in_ram):
-            self.write_ram(address, in_ram)
+            self.write_memory(address, in_ram)
 
-    def add_rom(self, address: Physical, data: bytes | memoryview) -> None:
-        self._roms[address] = memoryview(data).toreadonly()
+    def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
+        self.write_memory(address, data)
 
-    @property
-    def roms(self) -> Mapping[int, memoryview]:
-        return self._roms
+    def write_memory(self, at: int, data: bytes | memoryview) -> None:
+        self.restore_memory(at, data)
+        self._dirty |= set(range(at // PAGE, -(-(at + len(data)) // PAGE)))
 
-    def restore_ram(self, address: Physical, data: bytes | memoryview) -> None:
-        self._ram[address : address + len(data)] = data
+    def restore_memory(self, at: int, data: bytes | memoryview) -> None:
+        if at + len(data) > len(self._ram):
+            raise ValueError("beyond the end of RAM")
+        self._ram[at : at + len(data)] = data
 
-    def dirty_pages(self) -> bytes:
-        return bytes(self._dirty)
+    def dirty_pages(self) -> Sequence[int]:
+        return sorted(self._dirty)
 
     def clean_pages(self) -> None:
-        self._dirty = bytearray(len(self._dirty))
+        self._dirty.clear()
 
     # Inspection
 

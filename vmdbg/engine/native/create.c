@@ -35,28 +35,30 @@ static void take_qemu_cpu(VmCpu *cpu, Cpu *qemu)
     update_mxcsr_status_x86_64(cpu->env);
 }
 
-/* NULL: no memory, or Unicorn refused. `ram` stays the caller's; its size is a multiple of a page. */
-Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner)
+/* NULL: too little, or Unicorn refused. `memory` stays the caller's; its size is a multiple of a page. */
+Vm *vm_new(uint8_t *memory, uint64_t memory_size, void *owner)
 {
     Vm *vm = calloc(1, sizeof *vm);
-    uint64_t pages = ram_size >> 12;
+    uint64_t pages = memory_size >> PAGE_SHIFT;
 
     if (!vm || uc_open(UC_ARCH_X86, UC_MODE_64, &vm->uc) != UC_ERR_OK) {
         free(vm);
         return NULL;
     }
     uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_TCG_BUFFER_SIZE, 1), TRANSLATIONS_SIZE);
-    vm->ram = ram;
-    vm->ram_size = ram_size;
+    vm->memory = memory;
+    vm->memory_size = memory_size;
     vm->owner = owner;
     vm->cpu = new_cpu();
     vm->is_code = calloc(pages, 1);
-    vm->maybe_writable = calloc(pages, 1);
+    vm->writable_in = calloc(pages, sizeof *vm->writable_in);
+    vm->writable_generation = 1;
     vm->dirty = calloc(pages, 1);
+    vm->dirty_pages = calloc(pages, sizeof *vm->dirty_pages);
     vm->catch_skip_tick = vm->chips.out0.due = NEVER;
     vm->chips.next_order = 1ull << 62;      /* above all of the scheduler's */
-    if (!vm->cpu || !vm->is_code || !vm->maybe_writable || !vm->dirty ||
-        physical_map_memory(vm, 0, ram_size, ram) != UC_ERR_OK || !deliveries_hook(vm) ||
+    if (!vm->cpu || !vm->is_code || !vm->writable_in || !vm->dirty || !vm->dirty_pages ||
+        !physical_tell_unicorn(vm) || !deliveries_hook(vm) ||
         uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1) != UC_ERR_OK) {
         vm_free(vm);
         return NULL;
@@ -81,8 +83,10 @@ void vm_free(Vm *vm)
     free(vm->sink);
     free(vm->shared_at);
     free(vm->is_code);
-    free(vm->maybe_writable);
+    free(vm->map);
+    free(vm->writable_in);
     free(vm->dirty);
+    free(vm->dirty_pages);
     free_cpu(vm->cpu);
     free(vm->catch_ports);
     free(vm->catch_msrs);

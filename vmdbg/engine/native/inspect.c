@@ -22,10 +22,12 @@ uint64_t vm_linear_pc(Vm *vm)
 
 static bool load(Vm *vm, uint64_t physical, unsigned size, uint64_t *entry)
 {
+    uint64_t at = physical_read_at(vm, physical);
+
     *entry = 0;
-    if (physical + size > vm->ram_size)
+    if (at == NOT_MEMORY)
         return false;
-    memcpy(entry, vm->ram + physical, size);
+    memcpy(entry, vm->memory + at, size);
     return *entry & PTE_P;
 }
 
@@ -80,7 +82,7 @@ uint64_t vm_translate(Vm *vm, uint64_t linear)
     return env->cr[4] & CR4_PAE ? walk_wide(vm, linear) : walk_32bit(vm, linear);
 }
 
-/* Copies what can be read of linear memory from `linear` on, up to `size` bytes of RAM. Returns how many. */
+/* Copies what can be read of linear memory from `linear` on, up to `size` bytes of RAM and ROM. Returns how many. */
 uint64_t vm_read_linear(Vm *vm, uint64_t linear, uint8_t *bytes, uint64_t size)
 {
     uint64_t done = 0;
@@ -88,10 +90,10 @@ uint64_t vm_read_linear(Vm *vm, uint64_t linear, uint8_t *bytes, uint64_t size)
     while (done < size) {
         uint64_t in_page = 4096 - ((linear + done) & 0xfff);
         uint64_t length = size - done < in_page ? size - done : in_page;
-        uint64_t physical = vm_translate(vm, linear + done);
-        if (physical > vm->ram_size - length)
+        uint64_t at = physical_read_at(vm, vm_translate(vm, linear + done));
+        if (at == NOT_MEMORY)
             break;
-        memcpy(bytes + done, vm->ram + physical, length);
+        memcpy(bytes + done, vm->memory + at, length);
         done += length;
     }
     return done;

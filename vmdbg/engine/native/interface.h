@@ -1,6 +1,6 @@
 /* What Python calls, by the file where it is. */
 /* create.c */
-Vm *vm_new(uint8_t *ram, uint64_t ram_size, void *owner);
+Vm *vm_new(uint8_t *memory, uint64_t memory_size, void *owner);
 void vm_free(Vm *vm);
 
 /* run.c */
@@ -44,18 +44,17 @@ void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basi
 
 /* physical.c */
 void vm_set_a20(Vm *vm, uint32_t enabled);
-int vm_map_window(Vm *vm, uint64_t physical, uint64_t size);
-int vm_map_rom(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
+void vm_set_map(Vm *vm, const VmRange *ranges, uint32_t count);
 
 /* catches.c */
 void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);
 
 /* mmu.c */
-void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size);
+void vm_restore_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size);
 void vm_flush_caches(Vm *vm);
 void vm_dirty_reset(Vm *vm);
-void vm_write_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size);
-void vm_code_changed(Vm *vm, uint64_t physical, uint64_t size);
+void vm_write_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size);
+void vm_code_changed(Vm *vm, uint64_t at, uint64_t size);
 
 /* tlb.c */
 void vm_flush_engine_tlb(Vm *vm);

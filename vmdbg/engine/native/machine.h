@@ -1,8 +1,5 @@
 /* The machine in two parts: what its CPUs share, and what each has of its own. */
-typedef struct {
-    uint64_t start, size;
-} VmRange;
-enum { ROMS = 8, WATCH_STORED = 16, TLB_KINDS = 4, RESTART_ACCESSES = 64 };
+enum { WATCH_STORED = 16, TLB_KINDS = 4, RESTART_ACCESSES = 64 };
 
 enum VmAccessKind { PORT_READ, PORT_WRITE, MEMORY_READ, MEMORY_WRITE };
 typedef struct {
@@ -71,11 +68,16 @@ typedef struct {                            /* what is shared; of a run that is 
     uint32_t shared_count;
     void *owner;                            /* handle for the Python callbacks */
 
-    uint8_t *ram;
-    uint64_t ram_size;
-    uint8_t *is_code, *maybe_writable, *dirty;  /* a byte for each physical page */
-    VmRange roms[ROMS];                     /* memory above RAM that stores do not change */
-    uint32_t rom_count;
+    uint8_t *memory;                        /* RAM, memory of devices and ROM, one after the other */
+    uint64_t memory_size;
+    VmRange *map;                           /* where the guest finds it: by rising address, without overlaps */
+    uint32_t map_count, map_largest;        /* map_largest: the index of the range that is asked for most */
+    uint32_t remapped, pad_remapped;        /* the map was changed by an access of the instruction that runs */
+    uint8_t *is_code, *dirty;               /* a byte for each page of memory */
+    uint32_t *dirty_pages;                  /* those of which `dirty` is set, in no order */
+    uint64_t dirty_count;
+    uint32_t *writable_in;                  /* for each page, the last writable_generation in which a store may have */
+    uint32_t writable_generation, pad_writable; /*   become possible; one is over with a flush of Unicorn's TLB */
     uint8_t *sink;                          /* a page at ADDRESS_SPACE, which no guest can name: where stores to ROM go */
 
     uint64_t exit_linear, exit_physical, exit_value;

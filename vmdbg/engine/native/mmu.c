@@ -28,40 +28,36 @@ typedef struct {
 
 static uint64_t entry_at(Walk *walk, uint64_t physical)
 {
-    uint64_t value = 0, size = walk->wide ? 8 : 4;
+    uint64_t value = 0, at = physical_read_at(walk->vm, physical);
 
     walk->path[walk->levels++] = physical;
-    if (physical + size > walk->vm->ram_size)
+    if (at == NOT_MEMORY)
         return UINT64_MAX;                  /* open bus */
-    memcpy(&value, walk->vm->ram + physical, size);
+    memcpy(&value, walk->vm->memory + at, walk->wide ? 8 : 4);
     return value;
 }
 
 static void set_bits(Walk *walk, uint64_t physical, uint32_t bits)
 {
     Vm *vm = walk->vm;
-    uint32_t *entry = (uint32_t *)(vm->ram + physical);
+    const VmRange *range = physical_range(vm, physical);
 
-    if (physical + 4 > vm->ram_size || (*entry & bits) == bits)
+    if (!range || range->reads != range->writes)
+        return;                             /* ROM takes no bits */
+    uint64_t at = range->reads + (physical - range->start);
+    uint32_t *entry = (uint32_t *)(vm->memory + at);
+    if ((*entry & bits) == bits)
         return;
     if (vm->watchpoint_count)
         watch_table_write(vm, physical, walk->wide ? 8 : 4, walk->access == MMU_FETCH, walk->host_pc);
     *entry |= bits;
-    vm->dirty[physical >> 12] = 1;
-}
-
-static bool in_rom(const Vm *vm, uint64_t physical)
-{
-    for (uint32_t i = 0; i < vm->rom_count; i++)
-        if (physical - vm->roms[i].start < vm->roms[i].size)
-            return true;
-    return false;
+    physical_mark_dirty(vm, at >> PAGE_SHIFT);
 }
 
 /* Where there is nothing to execute. */
 static bool is_void(const Vm *vm, uint64_t physical)
 {
-    return physical >= vm->ram_size && !in_rom(vm, physical);
+    return physical_read_at(vm, physical) == NOT_MEMORY;
 }
 
 static bool permitted(Env *env, uint32_t flags, int access, int mmu_idx)
@@ -99,8 +95,9 @@ static void note_fetch(const Walk *walk)
     *fetch = (VmFetch){vm->clock, vm->delivery_count, walk->linear, walk->levels, {0}, {0}, {0}};
     for (unsigned i = 0; i < walk->levels; i++) {
         fetch->entry_at[i] = walk->path[i];
-        if (walk->path[i] + 4 <= vm->ram_size)
-            memcpy(&fetch->entry[i], vm->ram + walk->path[i], 4);
+        uint64_t at = physical_read_at(vm, walk->path[i]);
+        if (at != NOT_MEMORY)
+            memcpy(&fetch->entry[i], vm->memory + at, 4);
     }
     tlb_save(vm->cpu, walk->linear, fetch->tlb);
 }
@@ -112,9 +109,11 @@ static void forget_fetch(Vm *vm)
 
     if (fetch->tick != vm->clock || fetch->deliveries != vm->delivery_count || fetch->linear != env_linear_pc(vm->cpu->env))
         return;
-    for (unsigned i = 0; i < fetch->levels; i++)
-        if (fetch->entry_at[i] + 4 <= vm->ram_size)
-            memcpy(vm->ram + fetch->entry_at[i], &fetch->entry[i], 4);
+    for (unsigned i = 0; i < fetch->levels; i++) {
+        const VmRange *range = physical_range(vm, fetch->entry_at[i]);
+        if (range && range->reads == range->writes)
+            memcpy(vm->memory + range->reads + (fetch->entry_at[i] - range->start), &fetch->entry[i], 4);
+    }
     tlb_put_back(vm->cpu, fetch->linear, fetch->tlb);
     vm->cpu->fetch.tick = UINT64_MAX;
     vm_flush_engine_tlb(vm);
@@ -131,10 +130,10 @@ static int finish(Walk *walk, Translation *result)
     bool legacy_pdpte = walk->wide && !(walk->env->efer & EFER_LMA);
     for (unsigned i = legacy_pdpte; i < walk->levels; i++)
         set_bits(walk, walk->path[i], PTE_A);
-    uint64_t leaf = walk->path[walk->levels - 1];
+    uint64_t leaf = walk->path[walk->levels - 1], at = physical_read_at(walk->vm, leaf);
     if (walk->access == MMU_STORE)
         set_bits(walk, leaf, PTE_D);
-    if (leaf < walk->vm->ram_size && walk->vm->ram[leaf] & PTE_D)
+    if (walk->access == MMU_STORE || (at != NOT_MEMORY && walk->vm->memory[at] & PTE_D))
         result->flags |= T_DIRTY;
     tlb_put(walk->vm->cpu, walk->linear, *result, walk->shift);
     return GRANTED;
@@ -232,49 +231,77 @@ static int translate(Vm *vm, uint64_t linear, int access, int mmu_idx, uintptr_t
     return outcome;
 }
 
-static bool holds_code(Vm *vm, uint64_t physical)
+typedef struct {                            /* what Unicorn's TLB is to have */
+    uint64_t physical;                      /* in Unicorn's address space */
+    uint64_t granularity;                   /* 1: for this access only */
+    int prot;
+} Grant;
+
+/* A store where loads find something else: ROM, a shadow. The entry is good for it alone. */
+static Grant grant_store_elsewhere(Vm *vm, const VmRange *range, uint64_t physical)
 {
-    return physical < vm->ram_size && vm->is_code[physical >> 12];
+    Grant grant = {.granularity = 1, .prot = PAGE_READ | PAGE_WRITE};
+
+    if (range->writes == NOT_MEMORY) {
+        grant.physical = physical;
+    } else if (range->writes == NOWHERE) {
+        memset(vm->sink, 0xff, 1 << PAGE_SHIFT);    /* a locked instruction reads it too */
+        grant.physical = ADDRESS_SPACE;
+    } else {
+        uint64_t at = range->writes + (physical - range->start);
+        if (vm->is_code[at >> PAGE_SHIFT])
+            vm_code_changed(vm, at, 1 << PAGE_SHIFT);
+        physical_mark_dirty(vm, at >> PAGE_SHIFT);
+        grant.physical = UNICORNS_MEMORY + at;
+    }
+    return grant;
 }
 
-static int grant(Vm *vm, const Translation *t, int access, int mmu_idx)
+static Grant grant(Vm *vm, const Translation *t, int access, int mmu_idx)
 {
     Env *env = vm->cpu->env;
-    uint64_t page = t->physical >> 12;
+    const VmRange *range = physical_range(vm, t->physical);
     bool read = permitted(env, t->flags, MMU_LOAD, mmu_idx);
     bool write = t->flags & T_DIRTY && permitted(env, t->flags, MMU_STORE, mmu_idx);
     bool execute = permitted(env, t->flags, MMU_FETCH, mmu_idx);
-    int prot = read ? PAGE_READ : 0;
+    Grant grant = {.physical = t->physical, .granularity = 1 << PAGE_SHIFT, .prot = read ? PAGE_READ : 0};
 
-    if (in_rom(vm, t->physical))
-        return prot | (access == MMU_FETCH ? PAGE_EXEC : 0);
-    if (t->physical >= vm->ram_size)
-        return prot | (write ? PAGE_WRITE : 0);
+    if (range && range->reads != range->writes) {
+        if (access == MMU_STORE)
+            return grant_store_elsewhere(vm, range, t->physical);
+        write = false;
+    }
+    if (!range || range->reads == NOT_MEMORY) {
+        grant.prot |= write ? PAGE_WRITE : 0;
+        return grant;
+    }
+    uint64_t at = range->reads + (t->physical - range->start), page = at >> PAGE_SHIFT;
+    grant.physical = UNICORNS_MEMORY + at;
     if (access == MMU_FETCH)
-        prot |= PAGE_EXEC;
-    else if (write && holds_code(vm, t->physical)) {
+        grant.prot |= PAGE_EXEC;
+    else if (write && vm->is_code[page]) {
         if (execute)
-            prot |= PAGE_EXEC;
+            grant.prot |= PAGE_EXEC;
         else if (access == MMU_STORE)
-            vm_code_changed(vm, t->physical, 4096);
+            vm_code_changed(vm, at, 1 << PAGE_SHIFT);
         else
             write = false;
     }
     if (write) {
-        vm->dirty[page] = 1;
-        if (!(prot & PAGE_EXEC))
-            vm->maybe_writable[page] = 1;
-        prot |= PAGE_WRITE;
+        physical_mark_dirty(vm, page);
+        if (!(grant.prot & PAGE_EXEC))
+            vm->writable_in[page] = vm->writable_generation;
+        grant.prot |= PAGE_WRITE;
     }
-    return prot;
+    return grant;
 }
 
-/* Drops the translations made from a range of physical memory. */
-void vm_code_changed(Vm *vm, uint64_t physical, uint64_t size)
+/* Drops the translations made from a part of memory. */
+void vm_code_changed(Vm *vm, uint64_t at, uint64_t size)
 {
-    tb_invalidate_phys_range_x86_64(vm->uc, physical, physical + size);
-    if (size >= 4096)
-        vm->is_code[physical >> 12] = 0;
+    tb_invalidate_phys_range_x86_64(vm->uc, at, at + size);
+    if (size >= 1 << PAGE_SHIFT)
+        vm->is_code[at >> PAGE_SHIFT] = 0;
     vm->code_drops++;
 }
 
@@ -282,34 +309,39 @@ void vm_code_changed(Vm *vm, uint64_t physical, uint64_t size)
 void vm_flush_caches(Vm *vm)
 {
     tb_flush_x86_64(vm->cpu->qemu);
-    memset(vm->is_code, 0, vm->ram_size >> 12);
+    memset(vm->is_code, 0, vm->memory_size >> PAGE_SHIFT);
     vm_flush_engine_tlb(vm);
 }
 
 void vm_dirty_reset(Vm *vm)
 {
     vm_flush_engine_tlb(vm);
-    memset(vm->dirty, 0, vm->ram_size >> 12);
+    for (uint64_t i = 0; i < vm->dirty_count; i++)
+        vm->dirty[vm->dirty_pages[i]] = 0;
+    vm->dirty_count = 0;
+}
+
+static void drop_code(Vm *vm, uint64_t at, uint64_t size)
+{
+    for (uint64_t page = at >> PAGE_SHIFT; size && page <= (at + size - 1) >> PAGE_SHIFT; page++)
+        if (vm->is_code[page])
+            vm_code_changed(vm, page << PAGE_SHIFT, 1 << PAGE_SHIFT);
 }
 
 /* A write from outside the CPU: the debugger, a device. The caller has checked the range. */
-void vm_write_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size)
+void vm_write_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size)
 {
-    memcpy(vm->ram + physical, bytes, size);
-    for (uint64_t page = physical >> 12; size && page <= (physical + size - 1) >> 12; page++) {
-        vm->dirty[page] = 1;
-        if (vm->is_code[page])
-            vm_code_changed(vm, page << 12, 4096);
-    }
+    memcpy(vm->memory + at, bytes, size);
+    for (uint64_t page = at >> PAGE_SHIFT; size && page <= (at + size - 1) >> PAGE_SHIFT; page++)
+        physical_mark_dirty(vm, page);
+    drop_code(vm, at, size);
 }
 
 /* Puts whole pages back as a snapshot had them; nothing is marked dirty. */
-void vm_restore_physical(Vm *vm, uint64_t physical, const uint8_t *bytes, uint64_t size)
+void vm_restore_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size)
 {
-    memcpy(vm->ram + physical, bytes, size);
-    for (uint64_t page = physical >> 12; page < (physical + size) >> 12; page++)
-        if (vm->is_code[page])
-            vm_code_changed(vm, page << 12, 4096);
+    memcpy(vm->memory + at, bytes, size);
+    drop_code(vm, at, size);
 }
 
 static void void_fetch(Vm *vm, uint64_t linear, uint64_t physical)
@@ -358,27 +390,21 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
             return false;
         void_fetch(vm, linear, t.physical | (linear & 0xfff));
     }
-    int prot = grant(vm, &t, access, mmu_idx);
-    uint64_t granularity = 4096;
+    Grant granted = grant(vm, &t, access, mmu_idx);
     if (vm->watchpoint_count || vm->cpu->data_breakpoint_set)
         vm->filling_watched = watch_page(vm, linear, t.physical);
-    if (access == MMU_STORE && in_rom(vm, t.physical)) {
-        memset(vm->sink, 0xff, 4096);       /* a locked instruction reads it too */
-        t.physical = ADDRESS_SPACE;
-        prot = PAGE_READ | PAGE_WRITE;
-        granularity = 1;
-    }
-    tlb_set_page_x86_64(cpu, linear & ~0xfffull, t.physical, prot, mmu_idx, granularity);
+    tlb_set_page_x86_64(cpu, linear & ~0xfffull, granted.physical, granted.prot, mmu_idx, granted.granularity);
     vm->filling_watched = 0;
     return true;
 }
 
-static void code_in(Vm *vm, uint64_t physical)
+/* `at` as Unicorn has RAM addresses, which are those in vm->memory; beyond it is the sink. */
+static void code_in(Vm *vm, uint64_t at)
 {
-    if (physical >= vm->ram_size || vm->is_code[physical >> 12])
+    if (at >= vm->memory_size || vm->is_code[at >> PAGE_SHIFT])
         return;
-    vm->is_code[physical >> 12] = 1;
-    if (vm->maybe_writable[physical >> 12])
+    vm->is_code[at >> PAGE_SHIFT] = 1;
+    if (vm->writable_in[at >> PAGE_SHIFT] == vm->writable_generation)
         vm_flush_engine_tlb(vm);
 }
 

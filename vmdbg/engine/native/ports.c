@@ -71,6 +71,8 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
         value = bus_port_read(vm->owner, port, size, now);
     }
     restart_note(vm, PORT_READ, port, size, value);
+    if (vm->remapped)
+        physical_begin_again(vm, host_pc);
     return value;
 }
 
@@ -91,6 +93,8 @@ static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, u
         return;
     interrupts_settle(vm);
     bus_port_write(vm->owner, port, size, value, now);
+    if (vm->remapped)
+        physical_begin_again(vm, host_pc);
 }
 
 HELPER uint64_t __wrap_helper_inb_x86_64(Env *env, uint32_t port)

@@ -174,6 +174,15 @@ void tlb_import(VmCpu *cpu, const uint64_t *pairs, uint64_t count)
     }
 }
 
+/* Unicorn's TLB holds nothing that can be stored through any more. */
+static void forget_writable(Vm *vm)
+{
+    if (++vm->writable_generation)
+        return;
+    memset(vm->writable_in, 0, (vm->memory_size >> PAGE_SHIFT) * sizeof *vm->writable_in);
+    vm->writable_generation = 1;
+}
+
 void __real_tlb_flush_x86_64(Cpu *cpu);
 void __real_tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear);
 
@@ -184,7 +193,7 @@ void __wrap_tlb_flush_x86_64(Cpu *cpu)
 
     if (vm && vm->cpu->qemu == cpu) {
         tlb_drop_all(vm->cpu);
-        memset(vm->maybe_writable, 0, vm->ram_size >> 12);
+        forget_writable(vm);
         vm->flushes++;
     }
     __real_tlb_flush_x86_64(cpu);
@@ -211,6 +220,6 @@ void __wrap_tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear)
 /* Empties Unicorn's TLB and leaves the architectural one alone: the guest cannot tell. */
 void vm_flush_engine_tlb(Vm *vm)
 {
-    memset(vm->maybe_writable, 0, vm->ram_size >> 12);
+    forget_writable(vm);
     __real_tlb_flush_x86_64(vm->cpu->qemu);
 }

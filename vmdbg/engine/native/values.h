@@ -9,6 +9,8 @@ typedef struct Env Env;                     /* its CPUX86State */
 
 static const uint64_t NEVER = 0xffffffffffffffff;           /* a tick that does not come */
 static const uint64_t ADDRESS_SPACE = 0x10000000000;        /* bytes of physical memory that guests can name */
+static const uint64_t NOT_MEMORY = 0xffffffffffffffff;      /* devices, or nobody, answer there */
+static const uint64_t NOWHERE = 0xfffffffffffffffe;         /* what is stored there is lost */
 static const uint32_t ANY_SUBLEAF = 0xffffffff;
 
 enum VmExit {
@@ -35,6 +37,11 @@ typedef struct {                            /* an exception, software interrupt 
 } VmDelivery;
 enum VmDeliveryKind { DELIVER_EXCEPTION, DELIVER_SOFTWARE, DELIVER_EXTERNAL, DELIVER_NMI };
 enum { DELIVERIES = 64 };                  /* that are remembered */
+
+typedef struct {                            /* whole pages of physical addresses, where memory is read or written */
+    uint64_t start, end;
+    uint64_t reads, writes;                 /* where that begins in Vm.memory; writes are elsewhere for ROM and shadows */
+} VmRange;
 
 typedef struct {
     uint64_t address, size;

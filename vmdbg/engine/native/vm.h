@@ -17,7 +17,47 @@
 extern __thread Vm *vm_current __attribute__((tls_model("initial-exec")));
 
 /* physical.c */
-int physical_map_memory(Vm *vm, uint64_t physical, uint64_t size, uint8_t *host);
+bool physical_tell_unicorn(Vm *vm);
+void physical_begin_again(Vm *vm, uintptr_t host_pc);
+enum { PAGE_SHIFT = 12 };
+#define UNICORNS_MEMORY (2 * ADDRESS_SPACE) /* where Unicorn has Vm.memory, beyond what guests can name */
+
+/* NULL where no memory is. */
+static inline const VmRange *physical_range(const Vm *vm, uint64_t physical)
+{
+    uint32_t low = 0, high = vm->map_count;
+    const VmRange *map = vm->map;
+
+    if (!high)
+        return NULL;
+    const VmRange *most = &map[vm->map_largest];
+    if (physical - most->start < most->end - most->start)
+        return most;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (map[middle].end <= physical)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < vm->map_count && map[low].start <= physical ? &map[low] : NULL;
+}
+
+/* Where in Vm.memory a load finds its data, or NOT_MEMORY. */
+static inline uint64_t physical_read_at(const Vm *vm, uint64_t physical)
+{
+    const VmRange *range = physical_range(vm, physical);
+
+    return range && range->reads < NOWHERE ? range->reads + (physical - range->start) : NOT_MEMORY;
+}
+
+static inline void physical_mark_dirty(Vm *vm, uint64_t page)
+{
+    if (!vm->dirty[page]) {
+        vm->dirty[page] = 1;
+        vm->dirty_pages[vm->dirty_count++] = page;
+    }
+}
 
 /* endings.c */
 _Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);

@@ -191,9 +191,11 @@ static bool has_long_operand(Vm *vm)
 
 static void read_old(Vm *vm, VmWatchHit *made)
 {
-    if (made->physical + made->size > vm->ram_size)
+    uint64_t at = physical_read_at(vm, made->physical);
+
+    if (at == NOT_MEMORY)
         return;                             /* a device's, and not to be asked for */
-    memcpy(made->old, vm->ram + made->physical, made->size);
+    memcpy(made->old, vm->memory + at, made->size);
     made->old_size = made->size;
 }
 

@@ -8,7 +8,7 @@ from vmdbg.x86.cpuid import CpuidTable
 __all__ = ["UnicornEngine", "calibrated_engine"]
 
 
-def calibrated_engine(ram_size: int, bus: Bus, cpuid: CpuidTable) -> UnicornEngine:
+def calibrated_engine(ram_size: int, bus: Bus, cpuid: CpuidTable, device_memory: int = 0) -> UnicornEngine:
     """An engine for a machine. Raises EngineError if it is not the one vmdbg was built for."""
     require()
-    return UnicornEngine(ram_size, bus, cpuid)
+    return UnicornEngine(ram_size, bus, cpuid, device_memory)

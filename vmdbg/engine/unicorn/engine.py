@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import Structure, addressof, sizeof
 from dataclasses import replace
@@ -14,6 +13,7 @@ from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.engine.unicorn.callbacks import NEVER
+from vmdbg.engine.unicorn.memory import GuestMemory
 from vmdbg.engine.unicorn.native_values import (
     DELIVERIES,
     are_deliveries,
@@ -26,7 +26,7 @@ from vmdbg.engine.unicorn.native_values import (
 )
 from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
 from vmdbg.errors import EngineError
-from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical, Tick
+from vmdbg.units import Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
 
 ffi, lib = _native.ffi, _native.lib
@@ -45,32 +45,25 @@ UNMAPPED = (1 << 64) - 1
 EXIT_BREAKPOINT = lib.EXIT_BREAKPOINT
 
 
-class UnicornEngine:
-    """One virtual CPU with `ram_size` bytes of RAM (a multiple of a page, at most 3 GiB).
+class UnicornEngine(GuestMemory):
+    """One virtual CPU with `ram_size` bytes of RAM and `device_memory` bytes more, each a multiple of a page.
 
-    `bus` answers ports, memory outside RAM and interrupt acknowledges.
+    `bus` answers ports, what is no memory, and interrupt acknowledges.
     """
 
-    def __init__(self, ram_size: int, bus: Bus, cpuid: CpuidTable) -> None:
+    def __init__(self, ram_size: int, bus: Bus, cpuid: CpuidTable, device_memory: int = 0) -> None:
         """Raises EngineError if it cannot be made."""
+        self._handle = ffi.new_handle(self)
+        super().__init__(ram_size, device_memory, self._handle)
         self.bus = bus
         self.port_read, self.port_write = bus.port_read, bus.port_write
         self.memory_read, self.memory_write = bus.memory_read, bus.memory_write
         self.acknowledge = bus.acknowledge
         self._exception: BaseException | None = None
-        # private: a forked process goes on with a copy of the guest, not with this one's RAM
-        self._memory = mmap.mmap(-1, ram_size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self._ram = memoryview(self._memory)
-        self._handle = ffi.new_handle(self)
-        self._vm = lib.vm_new(ffi.from_buffer("uint8_t[]", self._memory), ram_size, self._handle)
-        if self._vm == ffi.NULL:
-            raise EngineError("the engine could not be created: Unicorn refused, or there is too little memory")
         self._cpu, self._chips = self._vm.cpu, self._vm.chips
         self._timer, self._out0 = self._cpu.apic.timer, self._chips.out0
         self._shared: list[Structure] = []
         self._state = ffi.new("VmState *")
-        self._roms: dict[int, bytearray] = {}
-        self._has_windows = False
         self._word = ffi.new("uint64_t[1]")
         self._passes: Callable[[], bool] | None = None
         self.stops = Stops()
@@ -78,32 +71,11 @@ class UnicornEngine:
         """The count at which the deliveries begin that led to the present state."""
         load_cpuid(self._vm, cpuid)
 
-    def _map_windows(self) -> None:
-        """All that is neither RAM nor ROM is the bus's."""
-        start = self.ram_size
-        for base, data in sorted(self._roms.items()):
-            self._mapped(lib.vm_map_window(self._vm, start, base - start) if base > start else 0, start)
-            self._mapped(lib.vm_map_rom(self._vm, base, len(data), ffi.from_buffer("uint8_t[]", data)), base)
-            start = base + len(data)
-        self._mapped(lib.vm_map_window(self._vm, start, lib.ADDRESS_SPACE - start), start)
-
-    def _mapped(self, error: int, base: int) -> None:
-        if error:
-            raise EngineError(f"the engine cannot map memory at physical {base:#x}: Unicorn error {error}")
-
     def keep_exception(self, value: BaseException) -> None:
         """A callback raised: end the run, then raise from there."""
         if self._exception is None:
             self._exception = value
         lib.vm_request_stop(self._vm)
-
-    @property
-    def ram_size(self) -> int:
-        return len(self._ram)
-
-    @property
-    def ram(self) -> memoryview:
-        return self._ram.toreadonly()
 
     @property
     def clock(self) -> Tick:
@@ -137,9 +109,6 @@ class UnicornEngine:
         return self._exit(lib.vm_step(self._vm))
 
     def _prepare(self, over_breakpoint: bool) -> None:
-        if not self._has_windows:
-            self._map_windows()
-            self._has_windows = True
         self._vm.breakpoint_suppressed = over_breakpoint
         self._vm.catch_skip_tick = self._vm.clock if over_breakpoint else NEVER
 
@@ -278,35 +247,6 @@ class UnicornEngine:
         if values.keys() & PAGING_REGISTERS:
             lib.tlb_drop_all(self._cpu)
 
-    def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
-        if not 0 <= address <= self.ram_size - len(data):
-            raise ValueError(f"{len(data)} bytes at physical {address:#x} do not lie in RAM (0-{self.ram_size - 1:#x})")
-        lib.vm_write_physical(self._vm, address, ffi.from_buffer("uint8_t[]", data), len(data))
-
-    def read_physical(self, address: Physical, size: int) -> bytes:
-        if 0 <= address <= self.ram_size - size:
-            return bytes(self._ram[address : address + size])
-        data = bytearray(b"\xff" * size)
-        for base, memory in ((0, self._ram), *self._roms.items()):
-            start, stop = max(address, base), min(address + size, base + len(memory))
-            if start < stop:
-                data[start - address : stop - address] = memory[start - base : stop - base]
-        return bytes(data)
-
-    def write_physical(self, address: Physical, data: bytes | memoryview) -> None:
-        in_ram = memoryview(data)[: max(0, self.ram_size - address)]
-        if len(in_ram):
-            self.write_ram(address, in_ram)
-
-    def add_rom(self, address: Physical, data: bytes | memoryview) -> None:
-        if address & PAGE_MASK or len(data) & PAGE_MASK or address < self.ram_size:
-            raise ValueError(f"{len(data)} bytes at physical {address:#x} are not whole pages above RAM")
-        self._roms[address] = bytearray(data)
-
-    @property
-    def roms(self) -> Mapping[int, memoryview]:
-        return {base: memoryview(data).toreadonly() for base, data in self._roms.items()}
-
     def set_breakpoint_filter(self, passes: Callable[[], bool] | None) -> None:
         self._passes = passes
 
@@ -392,18 +332,6 @@ class UnicornEngine:
         self._vm.clock = snapshot.clock
         self._cpu.nmi = self._vm.tick_deliveries = 0
         self._restore_deliveries(snapshot.deliveries)
-
-    def restore_ram(self, address: Physical, data: bytes | memoryview) -> None:
-        end = address + len(data)
-        if address & PAGE_MASK or len(data) & PAGE_MASK or not 0 <= address <= end <= self.ram_size:
-            raise ValueError(f"{len(data)} bytes at physical {address:#x} are not whole pages of RAM")
-        lib.vm_restore_physical(self._vm, address, ffi.from_buffer("uint8_t[]", data), len(data))
-
-    def dirty_pages(self) -> bytes:
-        return bytes(ffi.buffer(self._vm.dirty, self.ram_size // PAGE_SIZE))
-
-    def clean_pages(self) -> None:
-        lib.vm_dirty_reset(self._vm)
 
     def flush_caches(self) -> None:
         """Drop all translated code and Unicorn's TLB. The guest cannot tell; tests hold that against it."""

@@ -38,9 +38,9 @@ def _claimed(claims: Iterable[Claim]) -> Iterator[_Range]:
 
 
 def _memory(engine: PhysicalMemory) -> Iterator[_Range]:
-    yield _Range(0, engine.ram_size, "ram", "pc.ram")
-    for base, data in engine.roms.items():
-        yield _Range(base, base + len(data), "rom", "pc.bios")
+    for region in engine.regions:
+        rom = region.write_at != region.read_at
+        yield _Range(region.start, region.end, "rom" if rom else "ram", "pc.bios" if rom else "pc.ram")
 
 
 def _filled(claims: Iterable[_Range]) -> Iterator[_Range]:

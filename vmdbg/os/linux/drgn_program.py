@@ -19,6 +19,7 @@ from vmdbg.os.linux.operating_system import Linux
 from vmdbg.os.linux.vmcoreinfo import vmcoreinfo
 from vmdbg.units import Physical
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
+from vmdbg.x86.ram import ram_end
 
 if TYPE_CHECKING:
     import drgn
@@ -46,7 +47,7 @@ def drgn_program(linux: Linux, directory: Path, registers: bytes = b"") -> drgn.
     program = drgn.Program()
     try:
         program.set_core_dump(_written_core(linux, directory, registers))
-        program.add_memory_segment(0, view.ram_size, read_physical, True)
+        program.add_memory_segment(0, ram_end(view.ram_size), read_physical, True)
         program.load_debug_info([_written_elf(linux, directory)])
         program.main_module().address_ranges = [(linux.kernel.symbol("_text"), linux.kernel.symbol("_end"))]
         program.register_object_finder("vmdbg", object_finder(linux.kernel), enable_index=-1)

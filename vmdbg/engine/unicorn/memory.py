@@ -1,0 +1,120 @@
+"""Memory of the native part, and where the guest finds it."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+
+from vmdbg.engine.memory import Region, check_regions, is_writable, loaded_parts, ram_regions, stored_parts
+from vmdbg.engine.native import _native
+from vmdbg.errors import EngineError
+from vmdbg.units import PAGE_MASK, PAGE_SIZE, Physical
+
+ffi, lib = _native.ffi, _native.lib
+
+ROM_SPACE = 64 << 20
+"""Bytes that all ROMs can have together. Address space alone: what is not touched is not there."""
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
+"""Linux's value, where Python does not know the name yet: the host need not have as much memory as guests might use."""
+
+
+class GuestMemory:
+    """engine.memory.PhysicalMemory; the host has memory for what was touched of it."""
+
+    def __init__(self, ram_size: int, device_memory: int, owner: object) -> None:
+        """Raises EngineError if the engine cannot be made."""
+        self._ram_size = ram_size
+        self._changing = ram_size + device_memory
+        self._rom_end = self._changing
+        size = self._changing + ROM_SPACE
+        # private: a forked process goes on with a copy of the guest, not with this one's RAM
+        self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE)
+        self._view = memoryview(self._memory)
+        self._vm = lib.vm_new(ffi.from_buffer("uint8_t[]", self._memory), size, owner)
+        if self._vm == ffi.NULL:
+            raise EngineError("the engine could not be created: Unicorn refused, or there is too little memory")
+        self._regions: tuple[Region, ...] = ()
+        self.set_regions(ram_regions(ram_size))
+
+    @property
+    def ram_size(self) -> int:
+        return self._ram_size
+
+    @property
+    def memory(self) -> memoryview:
+        return self._view.toreadonly()
+
+    @property
+    def page_count(self) -> int:
+        return self._changing // PAGE_SIZE
+
+    @property
+    def ram(self) -> memoryview:
+        return self._view[: self._ram_size].toreadonly()
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        return self._regions
+
+    def set_regions(self, regions: Sequence[Region]) -> None:
+        check_regions(regions, len(self._view))
+        self._regions = tuple(regions)
+        ranges = [(region.start, region.end, *_places(region)) for region in regions]
+        lib.vm_set_map(self._vm, ffi.new("VmRange[]", ranges), len(ranges))
+
+    def add_rom(self, data: bytes | memoryview) -> int:
+        at, end = self._rom_end, self._rom_end + len(data)
+        if len(data) & PAGE_MASK or end > len(self._view):
+            raise ValueError(f"{len(data)} bytes of ROM are not whole pages, or more than {ROM_SPACE} with the others")
+        self._view[at:end] = data
+        self._rom_end = end
+        return at
+
+    def read_physical(self, address: Physical, size: int) -> bytes:
+        if 0 <= address <= self._first_end - size:
+            return bytes(self._view[address : address + size])
+        data = bytearray(b"\xff") * size
+        for start, stop, at in loaded_parts(self._regions, address, size):
+            data[start - address : stop - address] = self._view[at : at + stop - start]
+        return bytes(data)
+
+    @property
+    def _first_end(self) -> int:
+        """The end of what lies at the same place in memory as by physical address, from 0 on."""
+        first = self._regions[0] if self._regions else None
+        return first.end if first is not None and first.start == first.read_at == 0 else 0
+
+    def write_physical(self, address: Physical, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        for start, stop, at in stored_parts(self._regions, address, len(view)):
+            self.write_memory(at, view[start - address : stop - address])
+
+    def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
+        if not is_writable(self, address, len(data)):
+            raise ValueError(f"{len(data)} bytes at physical {address:#x} do not lie in RAM")
+        self.write_physical(address, data)
+
+    def write_memory(self, at: int, data: bytes | memoryview) -> None:
+        if not 0 <= at <= self._changing - len(data):
+            raise ValueError(f"{len(data)} bytes at {at:#x} are not in memory that changes")
+        lib.vm_write_memory(self._vm, at, ffi.from_buffer("uint8_t[]", data), len(data))
+
+    def restore_memory(self, at: int, data: bytes | memoryview) -> None:
+        if at & PAGE_MASK or len(data) & PAGE_MASK or not 0 <= at <= self._changing - len(data):
+            raise ValueError(f"{len(data)} bytes at {at:#x} are not whole pages of memory that changes")
+        lib.vm_restore_memory(self._vm, at, ffi.from_buffer("uint8_t[]", data), len(data))
+
+    def dirty_pages(self) -> Sequence[int]:
+        numbers = ffi.buffer(self._vm.dirty_pages, 4 * self._vm.dirty_count)
+        return sorted(memoryview(numbers).cast("B").cast("I"))
+
+    def clean_pages(self) -> None:
+        lib.vm_dirty_reset(self._vm)
+
+
+def _places(region: Region) -> tuple[int, int]:
+    """Where loads and stores go, as the native part has it."""
+    reads = lib.NOT_MEMORY if region.read_at is None else region.read_at
+    if region.write_at is not None:
+        return reads, region.write_at
+    return reads, lib.NOWHERE if region.lost else lib.NOT_MEMORY
