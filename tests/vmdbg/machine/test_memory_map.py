@@ -67,8 +67,12 @@ def test_what_is_in_front_answers(memory: int, script: list[tuple[str, int, int]
     map_.attach(told)  # type: ignore[arg-type]  # what of it is asked
     map_.add_rom(Physical(ROM_AT), bytes(ROM_SIZE), alias=Physical(0xE0000))
     rom = memory + VIDEO_SIZE + FLASH_SIZE
-    registers = bus.window(0x1800, Nobody(), "registers")
-    windows = [video.window(0x8000), registers, flash.window(FLASH_SIZE, stores=Nobody()), video.window(VIDEO_SIZE)]
+    windows = [
+        video.window(0x8000),
+        bus.window(0x1800, Nobody(), "registers"),
+        flash.window(FLASH_SIZE, stores=Nobody()),
+        video.window(VIDEO_SIZE),
+    ]
     starts: list[int | None] = [None] * 4
     shadows = [3] * 16
     aimed = 0
