@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vmdbg.engine.exits import Halted, VoidFetch
 from vmdbg.engine.memory import Region, ram_regions
-from vmdbg.engine.unicorn.bare import CODE, PAGE_TABLE, PAGES, BareCpu
+from vmdbg.engine.unicorn.bare import CODE, PAGE_TABLE, PAGES, BareCpu, BusAccess
 from vmdbg.engine.unicorn.engine import UnicornEngine
 from vmdbg.units import PAGE_SIZE, Linear, Physical, Tick
 
@@ -45,95 +45,111 @@ MEMORY_PAGES = [FIRST + page for page in range(8)]
 """Of RAM, that the guest reaches through the window only; then two of ROM."""
 
 
+class Bench:
+    """The engine, and what each page of its memory ought to hold; `window`: where loads and stores of a page go."""
+
+    def __init__(self, cpu: BareCpu) -> None:
+        self.cpu, self.engine = cpu, cpu.engine
+        self.rom = _rom(cpu.engine)
+        self.places = [*(page * PAGE_SIZE for page in MEMORY_PAGES), self.rom, self.rom + PAGE_SIZE]
+        self.engine.restore_memory(FIRST * PAGE_SIZE, bytes(8 * PAGE_SIZE))
+        self.model = {place: bytearray(self.engine.memory[place : place + PAGE_SIZE]) for place in self.places}
+        self.window: dict[int, tuple[int | None, int | None, bool]] = {}
+        self.clean(0, 0, 0)
+        self._remap()
+
+    def _remap(self) -> None:
+        regions = [Region(Physical(0), FIRST * PAGE_SIZE, 0, 0)]
+        for page, (read_at, write_at, lost) in sorted(self.window.items()):
+            regions.append(Region(Physical(WINDOW + page * PAGE_SIZE), PAGE_SIZE, read_at, write_at, lost))
+        self.engine.set_regions(regions)
+
+    def at(self, page: int) -> tuple[int | None, int | None, bool]:
+        return self.window.get(page, (None, None, False))
+
+    def map(self, page: int, value: int, offset: int) -> None:
+        place, other = self.places[value], self.places[offset % 8]
+        kinds: list[tuple[int | None, int | None, bool]]
+        kinds = [(place, None, True), (place, place, False), (place, None, False), (None, other, False)]
+        kinds += [(place, other, False), (None, None, False)]
+        kind = kinds[offset % len(kinds)]
+        kind = kinds[0] if kind[1] is not None and kind[1] >= self.rom else kind
+        self.window[page] = kind
+        if kind == (None, None, False):
+            del self.window[page]
+        self._remap()
+
+    def _runs(self, code: bytes, page: int, value: int, offset: int) -> list[BusAccess]:
+        """The code, with AX the address and CL the value."""
+        self.cpu.bus.log.clear()
+        self.cpu.reset()
+        self.engine.write_registers({"rax": (FIRST + page) * PAGE_SIZE + offset, "rcx": value})
+        assert isinstance(self.cpu.run(code), Halted)
+        return self.cpu.bus.log
+
+    def store(self, page: int, value: int, offset: int) -> None:
+        log = self._runs(b"\x88\x08", page, value, offset)
+        _, write_at, lost = self.at(page)
+        if write_at is not None:
+            self.model[write_at][offset] = value
+        expected = [] if write_at is not None or lost else [WINDOW + page * PAGE_SIZE + offset]
+        assert [access.address for access in log] == expected
+
+    def load(self, page: int, value: int, offset: int) -> None:
+        log = self._runs(b"\x8a\x08", page, 0, offset)
+        read_at, _, _ = self.at(page)
+        if read_at is not None:
+            assert self.cpu["rcx"] == self.model[read_at][offset]
+        asked = [] if read_at is not None else [WINDOW + page * PAGE_SIZE + offset]
+        assert [access.address for access in log] == asked
+
+    def run(self, page: int, value: int, offset: int) -> None:
+        """MOV AL and HLT at the page's start, which a device has put there."""
+        read_at, write_at, _ = self.at(page)
+        if read_at is not None and read_at == write_at:
+            code = b"\xb0" + bytes([value]) + b"\xf4"
+            self.engine.write_physical(Physical(WINDOW + page * PAGE_SIZE), code)
+            self.model[read_at][: len(code)] = code
+        self.cpu.reset()
+        self.engine.write_registers({"rip": (FIRST + page) * PAGE_SIZE, "rax": 0})
+        outcome = self.engine.run(Tick(self.engine.clock + 3))
+        if read_at is None:
+            assert isinstance(outcome, VoidFetch)
+        elif self.model[read_at][0] == 0xB0 and self.model[read_at][2] == 0xF4:
+            assert isinstance(outcome, Halted)
+            assert self.cpu["rax"] == self.model[read_at][1]
+
+    def device(self, page: int, value: int, offset: int) -> None:
+        place = self.places[page % 8]
+        self.engine.write_memory(place + value, bytes([value]))
+        self.model[place][value] = value
+
+    def clean(self, page: int, value: int, offset: int) -> None:
+        self.engine.clean_pages()
+        self.was = {place: bytes(data) for place, data in self.model.items()}
+
+    def flush(self, page: int, value: int, offset: int) -> None:
+        self.engine.flush_caches()
+
+    def check(self) -> None:
+        engine = self.engine
+        for place, data in self.model.items():
+            assert engine.memory[place : place + PAGE_SIZE] == data, hex(place)
+            assert self.was[place] == data or place // PAGE_SIZE in engine.dirty_pages()
+        for page, (read_at, _, _) in self.window.items():
+            expected = bytes(self.model[read_at]) if read_at is not None else b"\xff" * PAGE_SIZE
+            assert engine.read_physical(Physical(WINDOW + page * PAGE_SIZE), PAGE_SIZE) == expected
+            read = engine.read_linear(Linear((FIRST + page) * PAGE_SIZE), PAGE_SIZE)
+            assert read == (expected if read_at is not None else b"")
+
+
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=steps)
 def test_loads_stores_and_code_are_where_the_map_says(cpu: BareCpu, script: list[tuple[str, int, int, int]]) -> None:
-    engine = cpu.engine
-    rom = _rom(engine)
-    places = [*(page * PAGE_SIZE for page in MEMORY_PAGES), rom, rom + PAGE_SIZE]
-    engine.restore_memory(FIRST * PAGE_SIZE, bytes(8 * PAGE_SIZE))
-    engine.clean_pages()
-    model = {place: bytearray(engine.memory[place : place + PAGE_SIZE]) for place in places}
-    clean = {place: bytes(data) for place, data in model.items()}
-    window: dict[int, tuple[int | None, int | None, bool]] = {}
-    low = Region(Physical(0), FIRST * PAGE_SIZE, 0, 0)
-
-    def remap() -> None:
-        regions = [low]
-        for page, (read_at, write_at, lost) in sorted(window.items()):
-            regions.append(Region(Physical(WINDOW + page * PAGE_SIZE), PAGE_SIZE, read_at, write_at, lost))
-        engine.set_regions(regions)
-
-    remap()
+    bench = Bench(cpu)
     for action, page, value, offset in script:
-        linear = (FIRST + page) * PAGE_SIZE + offset
-        read_at, write_at, _ = window.get(page, (None, None, False))
-        match action:
-            case "map":
-                place = places[value]
-                other = places[offset % 8]
-                kinds = [(place, place, False), (place, None, True), (place, None, False), (None, other, False)]
-                kinds += [(place, other, False), (None, None, False)]
-                kind = kinds[offset % len(kinds)]
-                if kind[1] is not None and kind[1] >= rom:
-                    kind = (place, None, True)
-                window[page] = kind
-                if kind == (None, None, False):
-                    del window[page]
-                remap()
-            case "store":
-                cpu.bus.log.clear()
-                cpu.reset()
-                engine.write_registers({"rax": linear, "rcx": value})
-                assert isinstance(cpu.run(b"\x88\x08"), Halted)
-                stored = [access for access in cpu.bus.log if access.kind == "write"]
-                if write_at is not None:
-                    model[write_at][offset] = value
-                    assert not stored
-                else:
-                    assert bool(stored) is not window.get(page, (None, None, False))[2]
-            case "load":
-                cpu.bus.log.clear()
-                cpu.reset()
-                engine.write_register("rax", linear)
-                assert isinstance(cpu.run(b"\x8a\x08"), Halted)
-                if read_at is not None:
-                    assert cpu["rcx"] == model[read_at][offset]
-                    assert not cpu.bus.log
-                else:
-                    assert [access.address for access in cpu.bus.log] == [WINDOW + page * PAGE_SIZE + offset]
-            case "run":
-                if read_at is not None and read_at < rom and write_at == read_at:
-                    code = b"\xb0" + bytes([value]) + b"\xf4"
-                    engine.write_physical(Physical(WINDOW + page * PAGE_SIZE), code)
-                    model[read_at][: len(code)] = code
-                cpu.reset()
-                engine.write_registers({"rip": linear, "rax": 0})
-                outcome = engine.run(Tick(engine.clock + 3))
-                if read_at is None:
-                    assert isinstance(outcome, VoidFetch)
-                elif model[read_at][0] == 0xB0 and model[read_at][2] == 0xF4:
-                    assert isinstance(outcome, Halted)
-                    assert cpu["rax"] == model[read_at][1]
-            case "device":
-                place = places[page % 8]
-                engine.write_memory(place + value, bytes([value]))
-                model[place][value] = value
-            case "clean":
-                engine.clean_pages()
-                clean = {place: bytes(data) for place, data in model.items()}
-            case _:
-                engine.flush_caches()
-    for place, data in model.items():
-        assert engine.memory[place : place + PAGE_SIZE] == data, hex(place)
-        if place < rom and clean[place] != data:
-            assert place // PAGE_SIZE in engine.dirty_pages()
-    for page, (read_at, _, _) in window.items():
-        start = Physical(WINDOW + page * PAGE_SIZE)
-        expected = bytes(model[read_at]) if read_at is not None else b"\xff" * PAGE_SIZE
-        assert engine.read_physical(start, PAGE_SIZE) == expected
-        read = engine.read_linear(Linear((FIRST + page) * PAGE_SIZE), PAGE_SIZE)
-        assert read == (expected if read_at is not None else b"")
+        getattr(bench, action)(page, value, offset)
+    bench.check()
 
 
 _ROMS: dict[int, int] = {}

@@ -12,14 +12,16 @@ from devices.wiring.memory_bus import MemoryBus
 from vmdbg.engine.memory import Region, check_regions
 from vmdbg.machine.memory_map import SHADOW_STEP, SHADOWED, MemoryMap
 from vmdbg.units import PAGE_SIZE, Physical
-from vmdbg.x86.ram import HIGH_RAM, LOW_RAM
+from vmdbg.x86.ram import HIGH_RAM, LOW_RAM, ram_parts
 
 GIB = 1 << 30
 ROM_AT, ROM_SIZE = 0xFFFC_0000, 0x40000
 VIDEO_SIZE, FLASH_SIZE = 0x40000, 0x8000
 PLACES = st.sampled_from(
-    [0x9F000, 0xA0000, 0xA8000, 0xBF000, 0xC0000, 0xE0800, 0xF0000, 0x200000, LOW_RAM - 0x1000, LOW_RAM, 0xE000_0000]
-    + [0xFEDF_F000, 0xFEE0_0000, 0xFFFB_F000, HIGH_RAM, 5 * GIB, 5 * GIB + 0x800, (1 << 63) + 0x1000]
+    (
+        *(0x9F000, 0xA0000, 0xA8000, 0xBF000, 0xC0000, 0xE0800, 0xF0000, 0x200000, LOW_RAM - 0x1000, LOW_RAM),
+        *(0xE000_0000, 0xFEDF_F000, 0xFEE0_0000, 0xFFFB_F000, HIGH_RAM, 5 * GIB, 5 * GIB + 0x800, (1 << 63) + 0x1000),
+    )
 )
 STEPS = st.lists(
     st.tuples(st.just("move"), st.integers(0, 3), st.none() | PLACES)
@@ -55,76 +57,84 @@ class Told:
         return self._size - len(data)
 
 
-@settings(max_examples=150, deadline=None)
-@given(memory=st.sampled_from([1 << 20, 2 << 20, LOW_RAM, 5 * GIB]), script=STEPS)
-def test_what_is_in_front_answers(memory: int, script: list[tuple[str, int, int]]) -> None:
-    bus = MemoryBus()
-    bus.claim(range(0xFEE0_0000, 0xFEE0_1000), Nobody(), "lapic")
-    map_ = MemoryMap(memory, bus)
-    video, flash = map_.add_memory(VIDEO_SIZE, "video"), map_.add_memory(FLASH_SIZE, "flash")
-    assert [video.at, flash.at, map_.device_memory] == [memory, memory + VIDEO_SIZE, VIDEO_SIZE + FLASH_SIZE]
-    told = Told(memory + VIDEO_SIZE + FLASH_SIZE + ROM_SIZE)
-    map_.attach(told)  # type: ignore[arg-type]  # what of it is asked
-    map_.add_rom(Physical(ROM_AT), bytes(ROM_SIZE), alias=Physical(0xE0000))
-    rom = memory + VIDEO_SIZE + FLASH_SIZE
-    windows = [
-        video.window(0x8000),
-        bus.window(0x1800, Nobody(), "registers"),
-        flash.window(FLASH_SIZE, stores=Nobody()),
-        video.window(VIDEO_SIZE),
-    ]
-    starts: list[int | None] = [None] * 4
-    shadows = [3] * 16
-    aimed = 0
-    for action, number, value in script:
-        match action:
-            case "move":
-                windows[number].move(value)
-                starts[number] = value
-            case "aim":
-                aimed = min(number * 0x1000 + 0x800 * value, VIDEO_SIZE - 0x8000)
-                windows[0].aim(aimed)  # type: ignore[attr-defined]  # a MemoryWindow
-            case _:
-                address = SHADOWED.start + number * SHADOW_STEP
-                map_.shadow(range(address, address + SHADOW_STEP), reads=bool(value & 1), writes=bool(value & 2))
-                shadows[number] = value
+SIZES = (0x8000, 0x1800, FLASH_SIZE, VIDEO_SIZE)
+"""Of the windows, in the order of their making: part of the screen, registers, flash, all of the screen."""
 
-    def behind(page: int) -> tuple[int | None, int | None]:
-        if ROM_AT <= page < ROM_AT + ROM_SIZE:
-            return rom + page - ROM_AT, -1
-        if 0xE0000 <= page < 0x100000:
-            return rom + ROM_SIZE - 0x100000 + page, -1
-        return window_at(page)
 
-    def window_at(page: int) -> tuple[int | None, int | None]:
-        places = [(0x8000, memory + aimed), (0x1800, None), (FLASH_SIZE, memory + VIDEO_SIZE), (VIDEO_SIZE, memory)]
-        for number, (start, (size, at)) in enumerate(zip(starts, places, strict=True)):
+class Model:
+    """What lies where, asked page by page; -1 is where stores are lost."""
+
+    def __init__(self, memory: int) -> None:
+        self.memory = memory
+        self.starts: list[int | None] = [None] * 4
+        self.shadows = [3] * 16
+        self.aimed = 0
+
+    def window_at(self, page: int) -> tuple[int | None, int | None] | None:
+        """None: no window touches it."""
+        at_first = (self.memory + self.aimed, None, self.memory + VIDEO_SIZE, self.memory)
+        for number, (start, size, at) in enumerate(zip(self.starts, SIZES, at_first, strict=True)):
             if start is None or start >= page + PAGE_SIZE or page >= start + size:
                 continue
             if at is None or start > page or page + PAGE_SIZE > start + size or (at + page - start) % PAGE_SIZE:
                 return None, None
             return at + page - start, None if number == 2 else at + page - start
-        return None, None
+        return None
 
-    def expected(page: int) -> tuple[int | None, int | None]:
-        in_window = any(
-            start is not None and start < page + PAGE_SIZE and page < start + size
-            for start, size in zip(starts, (0x8000, 0x1800, FLASH_SIZE, VIDEO_SIZE), strict=True)
-        )
+    def behind(self, page: int) -> tuple[int | None, int | None]:
+        rom = self.memory + VIDEO_SIZE + FLASH_SIZE
+        if ROM_AT <= page < ROM_AT + ROM_SIZE:
+            return rom + page - ROM_AT, -1
+        if 0xE0000 <= page < 0x100000:
+            return rom + ROM_SIZE - 0x100000 + page, -1
+        return self.window_at(page) or (None, None)
+
+    def expected(self, page: int) -> tuple[int | None, int | None]:
+        """Where loads and stores go."""
         if page == 0xFEE0_0000:
             return None, None
-        if 0xA0000 <= page < 0xC0000 and in_window:
-            return window_at(page)
-        low = min(memory, LOW_RAM)
-        in_ram = page if page < low else low + page - HIGH_RAM if HIGH_RAM <= page < HIGH_RAM + memory - low else None
-        shadow = shadows[(page - SHADOWED.start) // SHADOW_STEP] if page in SHADOWED else 3
+        in_window = self.window_at(page)
+        if 0xA0000 <= page < 0xC0000 and in_window is not None:
+            return in_window
+        parts = ram_parts(self.memory)
+        in_ram = next((page for _, size in parts[:1] if page < size), None)
+        for start, size in parts[1:]:
+            in_ram = LOW_RAM + page - start if start <= page < start + size else in_ram
+        shadow = self.shadows[(page - SHADOWED.start) // SHADOW_STEP] if page in SHADOWED else 3
         if in_ram is None or not shadow:
-            return behind(page)
-        return in_ram if shadow & 1 else behind(page)[0], in_ram if shadow & 2 else -1
+            return self.behind(page)
+        return in_ram if shadow & 1 else self.behind(page)[0], in_ram if shadow & 2 else -1
 
-    looked_at = {edge + by for edge in _edges(told.regions, starts) for by in (-PAGE_SIZE, 0, PAGE_SIZE)}
+
+@settings(max_examples=150, deadline=None)
+@given(memory=st.sampled_from([1 << 20, 2 << 20, LOW_RAM, 5 * GIB]), script=STEPS)
+def test_what_is_in_front_answers(memory: int, script: list[tuple[str, int, int]]) -> None:
+    bus = MemoryBus()
+    bus.claim(range(0xFEE0_0000, 0xFEE0_1000), Nobody(), "lapic")
+    map_, model = MemoryMap(memory, bus), Model(memory)
+    video, flash = map_.add_memory(VIDEO_SIZE, "video"), map_.add_memory(FLASH_SIZE, "flash")
+    assert [video.at, flash.at, map_.device_memory] == [memory, memory + VIDEO_SIZE, VIDEO_SIZE + FLASH_SIZE]
+    told = Told(memory + VIDEO_SIZE + FLASH_SIZE + ROM_SIZE)
+    map_.attach(told)  # type: ignore[arg-type]  # what of it is asked
+    map_.add_rom(Physical(ROM_AT), bytes(ROM_SIZE), alias=Physical(0xE0000))
+    part = video.window(SIZES[0])
+    windows = [part, bus.window(SIZES[1], Nobody(), "registers"), flash.window(SIZES[2], stores=Nobody())]
+    windows.append(video.window(SIZES[3]))
+    for action, number, value in script:
+        match action:
+            case "move":
+                windows[number].move(value)
+                model.starts[number] = value
+            case "aim":
+                model.aimed = min(number * 0x1000 + 0x800 * value, VIDEO_SIZE - SIZES[0])
+                part.aim(model.aimed)
+            case _:
+                address = SHADOWED.start + number * SHADOW_STEP
+                map_.shadow(range(address, address + SHADOW_STEP), reads=bool(value & 1), writes=bool(value & 2))
+                model.shadows[number] = value
+    looked_at = {edge + by for edge in _edges(told.regions, model.starts) for by in (-PAGE_SIZE, 0, PAGE_SIZE)}
     for page in sorted(page & -PAGE_SIZE for page in looked_at if page >= 0):
-        assert found(told.regions, page) == expected(page), hex(page)
+        assert found(told.regions, page) == model.expected(page), hex(page)
 
 
 def _edges(regions: Sequence[Region], starts: list[int | None]) -> set[int]:
