@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmdbg.debugger.registers import RegisterFile
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.units import Linear
-from vmdbg.x86.descriptors import Segment, Selector, UnusedDescriptor, decode_descriptor
+from vmdbg.x86.descriptors import Segment, Selector, decode_descriptor
 from vmdbg.x86.linear_memory import LinearMemory
 from vmdbg.x86.mode import CpuMode
 
@@ -28,8 +28,8 @@ def _descriptor_base(registers: RegisterFile, memory: LinearMemory, selector: Se
         raise ExpressionError(f"selector {selector.value:#x} names no descriptor")
     raw = memory.read(Linear(read(f"{table}_base") + offset), 8)
     descriptor = decode_descriptor(raw + bytes(8), long=False)
-    if isinstance(descriptor, UnusedDescriptor) or not isinstance(descriptor, Segment):
-        raise ExpressionError(f"selector {selector.value:#x} names no segment")
+    if not isinstance(descriptor, Segment) or descriptor.is_system:
+        raise ExpressionError(f"selector {selector.value:#x} names no segment of code or data")
     if registers.mode is CpuMode.LONG64 or descriptor.is_long_code:
         return 0
     return descriptor.base
