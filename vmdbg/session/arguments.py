@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from vmdbg.session.errors import UsageError
 from vmdbg.session.registry import Arguments, Command, On, Parser
 from vmdbg.session.words import Word, split_condition, split_words, unquoted
 
@@ -22,15 +25,56 @@ def parse_arguments(command: Command[On], rest: str) -> tuple[Arguments | None, 
         return None, False
     as_json = "--json" in flags
     words = [word for word in words if word.text != "--json"]
-    arguments = parser.parse_intermixed_args(_for_argparse(command, parser, words, rest))
+    if command.rest:
+        arguments = _parsed(parser, *_options_and_rest(parser, words, rest))
+    else:
+        arguments = _parsed(parser, [word.text for word in words])
     arguments.letters, arguments.condition = letters, condition
     return arguments, as_json
 
 
-def _for_argparse(command: Command[On], parser: Parser, words: list[Word], rest: str) -> list[str]:
-    """Words, or for a command whose last argument is the line's rest, its options and then that rest as one."""
-    if not command.rest:
-        return [unquoted(word.text) for word in words]
+def _parsed(parser: Parser, words: list[str], last: str = "") -> Arguments:
+    """Of words with their quotes, and of what is one argument whatever it is.
+
+    argparse takes what begins with a dash for an option, also the rest of a line (`-rax`, `-2s`) and what was quoted:
+    something else stands for these before it.
+    """
+    kept: dict[str, str] = {}
+    taken = []
+    for word in words:
+        bare = unquoted(word)
+        taken.append(_kept(kept, bare) if bare.startswith("-") and bare != word else bare)
+    if last:
+        taken.append(_kept(kept, last))
+    try:
+        arguments = parser.parse_intermixed_args(taken)
+    except UsageError as error:
+        raise UsageError(_put_back(error.message, kept), error.usage) from None
+    for name, value in vars(arguments).items():
+        if isinstance(value, str):
+            setattr(arguments, name, kept.get(value, value))
+        elif isinstance(value, list):
+            setattr(arguments, name, [kept.get(one, one) for one in value])
+    return arguments
+
+
+def _kept(kept: dict[str, str], text: str) -> str:
+    name = f"\0{len(kept)}"
+    kept[name] = text
+    return name
+
+
+def _put_back(message: str, kept: Mapping[str, str]) -> str:
+    for name, text in kept.items():
+        message = message.replace(repr(name), repr(text)).replace(name, text)
+    return message
+
+
+def _options_and_rest(parser: Parser, words: list[Word], rest: str) -> tuple[list[str], str]:
+    """For a command whose last argument is the line's rest: its options, with quotes, and that rest.
+
+    What begins with two dashes is left for argparse to know, or to refuse: an option that was mistyped.
+    """
     taken: list[str] = []
     options = parser._option_string_actions
     position = 0
@@ -41,9 +85,12 @@ def _for_argparse(command: Command[On], parser: Parser, words: list[Word], rest:
         taken.append(words[position].text)
         position += 1
         if action.nargs is None and "=" not in taken[-1] and position < len(words):
-            taken.append(unquoted(words[position].text))
+            taken.append(words[position].text)
             position += 1
-    if position < len(words):
-        end = words[-1].start + len(words[-1].text)
-        taken += ["--", rest[words[position].start : end]]
-    return taken
+    if position < len(words) and words[position].text == "--":
+        position += 1
+    elif position < len(words) and words[position].text.startswith("--"):
+        return [*taken, words[position].text], ""
+    if position == len(words):
+        return taken, ""
+    return taken, rest[words[position].start : words[-1].start + len(words[-1].text)]

@@ -10,6 +10,7 @@ class UsageError(UserError):
 
     def __init__(self, message: str, usage: str = "") -> None:
         super().__init__(f"{message}\nusage: {usage}" if usage else message)
+        self.message = message
         self.usage = usage
 
 

@@ -47,7 +47,7 @@ class GuestSystem:
         self._moments = moments
         self.call_frames: CallFrames | None = None
         """Asked before the system's own unwind tables."""
-        self._detection = Detection()
+        self.detection = Detection()
         self._moment: Moment | None = None
         self._found: OperatingSystem | None = None
         self._error: VmdbgError | None = None
@@ -67,7 +67,7 @@ class GuestSystem:
     def _detect(self) -> None:
         self._found, self._error = None, None
         try:
-            self._found = self._detection.detect(StoppedGuest(self._guest))
+            self._found = self.detection.detect(StoppedGuest(self._guest))
             if self._found is not None:
                 self._found.call_frames = self.call_frames
         except VmdbgError as error:
@@ -80,7 +80,7 @@ class GuestSystem:
             return found
         if self._error is not None:
             raise self._error
-        titles = ", ".join(system.title for system in self._detection.known)
+        titles = ", ".join(system.title for system in self.detection.known)
         unknown = f"no operating system that vmdbg knows ({titles}) is found in this guest"
         mode = self._guest.cpu.mode
         early = f"the CPU is in {mode.value} mode; if one is booting, let it run further"
