@@ -14,19 +14,18 @@ class Registers:
     """
 
     __slots__ = ("_file", "_write")
+    _file: RegisterFile
+    _write: Callable[[str, int], None]
 
     def __init__(self, file: RegisterFile, write: Callable[[str, int], None]) -> None:
         object.__setattr__(self, "_file", file)
         object.__setattr__(self, "_write", write)
 
     def __getitem__(self, name: str) -> int:
-        file: RegisterFile = self._file  # type: ignore[assignment]  # mypy asks __getattr__
-        return file.read(name)
+        return self._file.read(name)
 
     def __setitem__(self, name: str, value: int) -> None:
-        file: RegisterFile = self._file  # type: ignore[assignment]  # mypy asks __getattr__
-        write: Callable[[str, int], None] = self._write  # type: ignore[assignment]  # the same
-        write(*file.merged(name, value))
+        self._write(*self._file.merged(name, value))
 
     def __getattr__(self, name: str) -> int:
         try:
@@ -38,5 +37,4 @@ class Registers:
         self[name] = value
 
     def __dir__(self) -> list[str]:
-        file: RegisterFile = self._file  # type: ignore[assignment]  # mypy asks __getattr__
-        return list(file.names())
+        return list(self._file.names())

@@ -96,8 +96,11 @@ def _acpi_files(config: FirmwareConfig) -> dict[str, Content]:
         blank = without_checksums(tables.data, tables.checksums)
         return blank, without_checksums(rsdp(tables), RSDP_CHECKSUMS), table_loader(tables)
 
+    def part(number: int) -> bytes:
+        return built(config.pm_base())[number]
+
     names = (TABLES_FILE, RSDP_FILE, LOADER_FILE)
-    return {name: lambda n=n: built(config.pm_base())[n] for n, name in enumerate(names)}  # type: ignore[misc]
+    return {name: functools.partial(part, number) for number, name in enumerate(names)}
 
 
 def _e820(memory: int) -> bytes:

@@ -7,6 +7,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import IO, cast
 
 import xxhash
 from elftools.common.exceptions import DWARFError, ELFError
@@ -44,7 +45,7 @@ class DebugFile:
     """
 
     def __init__(self, read_at: ReadAt, size: int) -> None:
-        self.elf = ELFFile(Window(read_at, 0, size))  # type: ignore[arg-type]  # a Window is all of IO that is used
+        self.elf = ELFFile(_as_stream(Window(read_at, 0, size)))
         self._read_at = read_at
         self.sections: tuple[PlacedSection, ...] = layout(self.elf) if is_relocatable(self.elf) else ()
         self.address_size: int = self.elf.elfclass // 8
@@ -104,7 +105,7 @@ class DebugFile:
         if stream is None:
             return None
         size = stream.size if isinstance(stream, Window) else len(stream.getbuffer())
-        return DebugSectionDescriptor(stream=stream, name=name, global_offset=0, size=size, address=0)  # type: ignore[arg-type]  # a Window is all of IO that is used
+        return DebugSectionDescriptor(_as_stream(stream), name, global_offset=0, size=size, address=0)
 
     def identity(self, names: Iterable[str]) -> str:
         """A hash of the section headers and of these sections: what is kept of them on disk is found by it."""
@@ -180,6 +181,11 @@ class DebugFile:
             return list(_aranges(stream.read()))
         except (struct.error, ValueError):
             return []
+
+
+def _as_stream(contents: Contents) -> IO[bytes]:
+    """For pyelftools, which reads, seeks and tells: a Window has that of IO and no more."""
+    return cast("IO[bytes]", contents)
 
 
 def _aranges(data: bytes) -> Iterator[UnitRange]:

@@ -321,10 +321,10 @@ class _Compiler:
         return arguments
 
     def _listcomp(self, node: ast.ListComp | ast.GeneratorExp) -> _Closure:
-        if len(node.generators) != 1 or not isinstance(node.generators[0].target, ast.Name):
+        generator, target = node.generators[0], node.generators[0].target
+        if len(node.generators) != 1 or not isinstance(target, ast.Name):
             raise ExpressionError(f"{self._text!r}: one `for name in ...` at a time")
-        generator = node.generators[0]
-        name = generator.target.id  # type: ignore[attr-defined]  # a Name, as checked above
+        name = target.id
         source = self.compile(generator.iter)
         fresh = name not in self._local
         self._local.add(name)
