@@ -245,9 +245,7 @@ def test_an_image_that_changed_is_named(tmp_path: Path, embed: bool) -> None:
         replay(open_recording(path, [image]))
 
 
-def test_without_embedding_the_image_is_needed_and_told_by_its_contents(
-    tmp_path: Path, expected: list[Digest]
-) -> None:
+def test_without_embedding_the_image_is_needed_and_told_by_its_contents(tmp_path: Path, expected: list[Digest]) -> None:
     path, kernel, image = recorded(tmp_path, embed=False), tmp_path / "kernel", tmp_path / "d"
     assert path.stat().st_size < len(CONTENT) // 2
     kernel.write_bytes(assemble((Path(__file__).parent / "disk.asm").read_text()))

@@ -76,9 +76,7 @@ def launch(
     drives = open_drives(choices)
     try:
         chipset = chipset_for(machine, devices, drives.drives, firmware=bios is not None)
-        config = MachineConfig(
-            _bytes(memory), cpu, apic, start, tuple(devices), chipset, drives=drives.drives
-        )
+        config = MachineConfig(_bytes(memory), cpu, apic, start, tuple(devices), chipset, drives=drives.drives)
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()

@@ -38,7 +38,8 @@ from vmdbg.session.positions import place_sometime
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.timeline.marks import parse_mark, seek_mark
-from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.timeline.outcomes import Progress
+from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical, Tick
 
 if TYPE_CHECKING:

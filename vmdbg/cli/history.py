@@ -20,7 +20,8 @@ from vmdbg.session.registry import Effect
 from vmdbg.session.symbol_file import SymbolFile
 from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.origin import Origin, StateOrigin
-from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.timeline.outcomes import Progress
+from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
 Say = Callable[[str], None]

@@ -15,6 +15,7 @@ from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.engine.processor import Processor
 from vmdbg.engine.shared_ports import PortHelper
 from vmdbg.engine.stop_control import StopControl
+from vmdbg.engine.touches import TouchTracking
 
 
 class Bus(Protocol):
@@ -47,7 +48,7 @@ class Bus(Protocol):
         ...
 
 
-class Engine(Processor, PhysicalMemory, Inspection, StopControl, InterruptHelper, PortHelper, Protocol):
+class Engine(Processor, PhysicalMemory, Inspection, StopControl, InterruptHelper, PortHelper, TouchTracking, Protocol):
     """One x86 CPU over `ram_size` bytes of RAM from physical address 0."""
 
     def close(self) -> None: ...

@@ -64,9 +64,7 @@ def start(
     return Started(machine, BootOrigin(config, image, options, media=media))
 
 
-def make_machine(
-    config: MachineConfig, inputs: InputSource | None = None, media: Media | None = None
-) -> Machine:
+def make_machine(config: MachineConfig, inputs: InputSource | None = None, media: Media | None = None) -> Machine:
     """A machine with nothing in its RAM. The native part is loaded here, so that the rest works without it."""
     try:
         from vmdbg.engine.unicorn import calibrated_engine

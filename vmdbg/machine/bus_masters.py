@@ -11,6 +11,7 @@ from vmdbg.engine.inspection import Inspection
 from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.engine.stop_control import StopControl
 from vmdbg.engine.stops import Watchpoint
+from vmdbg.engine.touches import READ, WRITE, TouchTracking
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical
 
 MOST_PAGES = 1024
@@ -18,7 +19,7 @@ MOST_PAGES = 1024
 TOP = 1 << 64
 
 
-class MasteredEngine(PhysicalMemory, Inspection, StopControl, Protocol):
+class MasteredEngine(PhysicalMemory, Inspection, StopControl, TouchTracking, Protocol):
     """What of an engine devices reach, and what is watched in it."""
 
 
@@ -99,6 +100,7 @@ class MasterPort:
     def read(self, address: int, size: int, request: str = "") -> bytes:
         engine = self.masters.at_hand()
         addresses = range(address, min(address + size, TOP))
+        engine.touch_beside(Physical(address), len(addresses), READ)
         if engine.stops.watchpoints:
             self.masters.note(engine, Access.READ, addresses, self.device, request)
         return engine.read_physical(Physical(address), len(addresses)).ljust(size, b"\xff")
@@ -106,6 +108,7 @@ class MasterPort:
     def write(self, address: int, data: bytes, request: str = "") -> None:
         engine = self.masters.at_hand()
         addresses = range(address, min(address + len(data), TOP))
+        engine.touch_beside(Physical(address), len(addresses), WRITE)
         if engine.stops.watchpoints:
             self.masters.note(engine, Access.WRITE, addresses, self.device, request)
         engine.write_physical(Physical(address), data[: len(addresses)])

@@ -32,9 +32,7 @@ class InterruptsInEngine:
         self._intr = intr
         if pc.lapic is not None:
             engine.attach_local_apic(pc.lapic.memory, Physical(LAPIC_BASE), LATENCY)
-        engine.attach_pic_and_pit(
-            pc.pic.memory, pc.pit.memory, pc.ioapic.memory if pc.ioapic is not None else None
-        )
+        engine.attach_pic_and_pit(pc.pic.memory, pc.pit.memory, pc.ioapic.memory if pc.ioapic is not None else None)
 
     def prepare(self, *, observed: bool) -> None:
         """Code is about to run. `observed`: somebody looks at acknowledges or accesses."""

@@ -57,7 +57,6 @@ LONGEST_WAIT = 20_000_000
 """Ticks that a step of a halted CPU passes before it comes back: timers may tick and never wake it."""
 
 
-
 class EngineFactory(Protocol):
     """Makes an engine with so many bytes of RAM, and of devices' memory."""
 

@@ -19,7 +19,8 @@ from vmdbg.queries.lifetime import live_as_worker, signals_wait
 from vmdbg.queries.parallel import Part, ended_with
 from vmdbg.queries.scan import Query, Row, joined, scan
 from vmdbg.timeline.keeping import CHECKPOINT_SECONDS, GRID
-from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.timeline.outcomes import Progress
+from vmdbg.timeline.timeline import Timeline
 
 LOOK_SECONDS = 0.2
 """Between two looks at how far copies are."""
@@ -183,3 +184,4 @@ def _begin() -> None:
     timeline = _inherited[-1].timeline
     timeline.recorder = None
     timeline.keeping.wanted = False
+    timeline.index.stop()

@@ -8,7 +8,8 @@ from itertools import groupby
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.rows import DeviceChange, MemoryChange, RegisterChange, StateDifference
 from vmdbg.timeline.checkpoint import Checkpoint
-from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.timeline.outcomes import Progress
+from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import PAGE_SIZE, Physical
 
 

@@ -46,7 +46,5 @@ class DiskScan(RowScan):
             return
         done = Position(Tick(request.completed))
         submitted, latency = Position(Tick(request.submitted)), request.completed - request.submitted
-        row = DiskRow(
-            done, request.unit, request.operation, request.sector, request.count, submitted, latency
-        )
+        row = DiskRow(done, request.unit, request.operation, request.sector, request.count, submitted, latency)
         self.add(row)

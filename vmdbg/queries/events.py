@@ -65,6 +65,10 @@ class InterruptScan(RowScan):
     def stops(self) -> Stops:
         return Stops()
 
+    @property
+    def looked_for(self) -> Stops:
+        return Stops(catches=Catches(interrupts=self._vectors))
+
     def take(self, outcome: Outcome) -> None:
         pass
 

@@ -16,7 +16,8 @@ from vmdbg.queries.lifetime import end_workers, live_as_worker, signals_wait
 from vmdbg.queries.scan import Query, Row, joined, scan
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay
-from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.timeline.outcomes import Progress
+from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
 Part = tuple[Position, Position]

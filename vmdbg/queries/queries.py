@@ -40,9 +40,10 @@ from vmdbg.queries.rows import (
 from vmdbg.queries.scan import Conditioned, Query, Row
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording
+from vmdbg.timeline.outcomes import Progress
 from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.stops import arm
-from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.timeline.timeline import Timeline
 
 WORTH_PROCESSES = 500_000_000
 """Ticks of history below which starting other processes costs more than it saves."""

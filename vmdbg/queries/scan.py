@@ -31,6 +31,11 @@ class Scan(Protocol):
         """What is to stop the machine now; looked at after every outcome."""
         ...
 
+    @property
+    def looked_for(self) -> Stops:
+        """What there must be for a row: where that cannot be, the machine is not led through."""
+        ...
+
     def take(self, outcome: Outcome) -> None:
         """The machine stands at a stop."""
         ...
@@ -83,6 +88,10 @@ class RowScan(ABC):
     @property
     @abstractmethod
     def stops(self) -> Stops: ...
+
+    @property
+    def looked_for(self) -> Stops:
+        return self.stops
 
     @property
     def wants_more(self) -> bool:
@@ -154,6 +163,7 @@ def _run(
 ) -> None:
     engine = timeline.machine.engine
     passage, taken, stops = Passage(timeline), False, Stops()
+    sampling = pass_ if isinstance(pass_, Sampling) else None
 
     def passes() -> bool:
         """At a breakpoint, which is taken without leaving the engine: whether to go on."""
@@ -167,11 +177,14 @@ def _run(
         while timeline.position < end and (not while_wanted or pass_.wants_more):
             stops = pass_.stops
             arm(engine, stops)
-            now, taken = timeline.position.tick, False
-            sample = pass_.next_sample(now) if isinstance(pass_, Sampling) else end.tick
-            outcome = passage.to(min(end, Position(sample)))
+            taken = False
+            if sampling is None:
+                outcome = passage.to(end, pass_.looked_for)
+            else:
+                sample = Position(sampling.next_sample(timeline.position.tick))
+                outcome = passage.to(min(end, sample))
             if says_nothing(outcome):
-                if isinstance(pass_, Sampling) and sample <= timeline.position.tick:
+                if sampling is not None and sample <= timeline.position:
                     pass_.take(outcome)
                 if checked is not None:
                     checked(timeline.position)

@@ -51,9 +51,10 @@ class Kind(enum.IntEnum):
     INDEX = 10
     MEDIUM = 11
     SECTORS = 12
+    PART = 13
 
 
-CACHE = frozenset({Kind.PAGES, Kind.CHECKPOINT, Kind.INDEX})
+CACHE = frozenset({Kind.PAGES, Kind.CHECKPOINT, Kind.INDEX, Kind.PART})
 """What can be lost without losing any of the history, unless the history begins with a snapshot."""
 
 

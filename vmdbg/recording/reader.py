@@ -37,10 +37,13 @@ from vmdbg.recording.records import (
     Inputs,
     MediumRecord,
     Meta,
+    PartRecord,
     decode,
     decode_input,
+    decode_part,
 )
 from vmdbg.timeline.history import PlacedInput
+from vmdbg.timeline.history_index import Part
 from vmdbg.timeline.origin import Origin
 from vmdbg.timeline.state_digest import StateDigest
 from vmdbg.units import Tick
@@ -78,6 +81,7 @@ class Recording:
     console: list[ConsolePiece] = field(default_factory=list)
     base: CheckpointRecord | None = None
     checkpoints: list[CheckpointRecord] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     contents: ContentReader = field(default_factory=ContentReader)
     left_out: tuple[Path, ...] = ()
@@ -216,6 +220,8 @@ class _Reading:
                 recording.checkpoints.append(decode(payload, CheckpointRecord, "a checkpoint"))
             case Kind.BASE:
                 recording.base = decode(payload, CheckpointRecord, "the snapshot it begins with")
+            case Kind.PART:
+                recording.parts.append(decode_part(decode(payload, PartRecord, "part of the history index")))
             case Kind.END:
                 end = decode(payload, End, "the end mark")
                 self._broken |= Position(Tick(end.tick), end.phase) > recording.end

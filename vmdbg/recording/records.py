@@ -9,11 +9,14 @@ import msgspec
 
 from devices.catalog import input_types
 from vmdbg.boot.image import ChipWrite, CpuMode, CpuStart, E820Entry, Protocol
+from vmdbg.engine.touches import EVENTS
 from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, PortWrite, RegisterWrite
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.timeline.history import PlacedInput
+from vmdbg.timeline.history_index import Part
+from vmdbg.timeline.touched import MOST_PORT_BYTES, Touched
 from vmdbg.units import Tick
 from vmdbg.x86.ram import ram_end
 
@@ -180,6 +183,22 @@ class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
     microseconds: int = 0
 
 
+class PartRecord(msgspec.Struct, frozen=True, array_like=True):
+    """What the history touched from one instant up to another: a Touched, with its events by name."""
+
+    tick: int
+    phase: int
+    until_tick: int
+    until_phase: int
+    rows: bytes
+    ports: bytes
+    exceptions: bytes
+    interrupts: bytes
+    events: list[str]
+    everything: bool
+    stopped: bool
+
+
 class End(msgspec.Struct, frozen=True, array_like=True):
     """The recording was ended properly, with these words."""
 
@@ -230,3 +249,37 @@ def decode_input(record: InputRecord, memory: int) -> PlacedInput:
     if not good or record.tick < 0 or record.phase < 0:
         raise RecordingError(f"{what} makes no sense: {str(data)[:100]}")
     return PlacedInput(Position(Tick(record.tick), record.phase), data)
+
+
+VECTOR_BYTES = 32
+
+
+def encode_part(part: Part) -> PartRecord:
+    start, end, touched = part.start, part.end, part.touched
+    return PartRecord(
+        start.tick,
+        start.phase,
+        end.tick,
+        end.phase,
+        touched.rows,
+        touched.ports,
+        touched.exceptions.to_bytes(VECTOR_BYTES, "little"),
+        touched.interrupts.to_bytes(VECTOR_BYTES, "little"),
+        sorted(event.name for event in touched.events),
+        touched.everything,
+        touched.stopped,
+    )
+
+
+def decode_part(record: PartRecord) -> Part:
+    """Raises RecordingError if it makes no sense."""
+    start, end = Position(Tick(record.tick), record.phase), Position(Tick(record.until_tick), record.until_phase)
+    events = frozenset(event for event in EVENTS if event.name in record.events)
+    vectors = (record.exceptions, record.interrupts)
+    sizes = {len(bits) for bits in vectors}
+    if not Position(Tick(0)) <= start < end or sizes != {VECTOR_BYTES} or len(record.ports) > MOST_PORT_BYTES:
+        raise RecordingError("part of the history index is damaged: it is of no time, or of no machine")
+    exceptions, interrupts = (int.from_bytes(bits, "little") for bits in vectors)
+    touched = Touched(record.rows, record.ports, exceptions, interrupts, events, record.everything, record.stopped)
+    touched.check()
+    return Part(start, end, touched)

@@ -56,6 +56,9 @@ def replay(recording: Recording, *, budget: int = DEFAULT_BUDGET, closed: bool =
         timeline.console.known_until = recording.end.tick
         for checkpoint, seconds in _checkpoints(recording, timeline):
             timeline.checkpoints.add(checkpoint, recording.end, seconds)
+        for part in recording.parts:
+            if part.end <= recording.end:
+                timeline.index.add(part)
     except BaseException:
         machine.close()
         raise

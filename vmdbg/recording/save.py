@@ -25,6 +25,8 @@ def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, 
         things: list[tuple[Position, int, object]] = [
             (d.position, 0, d) for d in timeline.verification.digests.values()
         ]
+        timeline.keep_index()
+        things += [(part.start, 2, part) for part in timeline.index]
         things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
         writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])
         writer.close(why)

@@ -31,9 +31,11 @@ from vmdbg.recording.records import (
     Sectors,
     encode,
     encode_input,
+    encode_part,
 )
 from vmdbg.timeline.checkpoint import Checkpoint
 from vmdbg.timeline.history import PlacedInput
+from vmdbg.timeline.history_index import Part
 from vmdbg.timeline.origin import Origin, StateOrigin
 from vmdbg.timeline.pages import Page
 from vmdbg.timeline.ram import RamImage
@@ -173,6 +175,10 @@ class RecordingWriter:
             self._flush(checkpoint.position)
             self._put_checkpoint(checkpoint)
 
+    def on_part(self, part: Part) -> None:
+        if self._checkpoints and self.failure is None:
+            self._put(Kind.PART, encode_part(part))
+
     def on_advance(self, position: Position) -> None:
         if self._pending or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
             self._flush(position)
@@ -186,6 +192,8 @@ class RecordingWriter:
                 self._put_digest(thing)
             elif isinstance(thing, Checkpoint) and self._checkpoints and self.failure is None:
                 self._put_checkpoint(thing)
+            elif isinstance(thing, Part):
+                self.on_part(thing)
 
     def on_fork(self) -> None:
         self.close("the timeline was forked")
@@ -305,6 +313,8 @@ class RecordingWriter:
 
     def _close(self, why: str, at: Position | None) -> None:
         end = at if at is not None else self._timeline.end
+        if self._timeline.recorder is self:
+            self._timeline.keep_index()
         self._flush(end)
         if self._first.position < end == self._timeline.position:
             self._put_digest(self._timeline.digest_here())

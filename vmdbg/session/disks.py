@@ -14,7 +14,7 @@ from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import ReadMedium
 from vmdbg.session.registry import did_you_mean
 from vmdbg.session.view import View
-from vmdbg.timeline.timeline import Progress
+from vmdbg.timeline.outcomes import Progress
 
 PIECE = 1 << 20
 """Bytes."""

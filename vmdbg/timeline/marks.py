@@ -12,10 +12,10 @@ from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.mark_forms import FORMS
-from vmdbg.timeline.outcomes import Passage, says_nothing
+from vmdbg.timeline.outcomes import Passage, Progress, says_nothing
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.texts import go_to_end, talking_port
-from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Tick, scaled_ticks
 
 _TICK = re.compile(r"(0x[0-9a-f]+|[0-9][0-9_]*(?:\.[0-9]+)?)([kmg]?)(?:\+([0-9]+))?", re.IGNORECASE)
@@ -178,7 +178,7 @@ def _go_to_nth(timeline: Timeline, stops: Stops, count: int, what: str, on_progr
     arm(engine, stops)
     passage = Passage(timeline)
     while timeline.position < timeline.end:
-        outcome = passage.to(timeline.end)
+        outcome = passage.to(timeline.end, stops)
         if on_progress is not None:
             on_progress(_done(timeline))
         if isinstance(outcome, BreakpointHit | ExceptionDelivered):

@@ -7,6 +7,7 @@ from typing import Protocol
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.checkpoint import Checkpoint
 from vmdbg.timeline.history import PlacedInput
+from vmdbg.timeline.history_index import Part
 from vmdbg.timeline.state_digest import StateDigest
 
 
@@ -18,6 +19,10 @@ class Recorder(Protocol):
     def on_digest(self, digest: StateDigest) -> None: ...
 
     def on_checkpoint(self, checkpoint: Checkpoint) -> None: ...
+
+    def on_part(self, part: Part) -> None:
+        """It is known what a part of the history touched."""
+        ...
 
     def on_advance(self, position: Position) -> None:
         """The live end moved to `position`."""

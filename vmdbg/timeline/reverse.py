@@ -10,10 +10,10 @@ from vmdbg.engine.stops import Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.checkpoint import Checkpoint
-from vmdbg.timeline.outcomes import Passage, comes_before, says_nothing
+from vmdbg.timeline.outcomes import Passage, Progress, comes_before, says_nothing
 from vmdbg.timeline.steps_back import previous
 from vmdbg.timeline.stops import arm
-from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
 IsStop = Callable[[Outcome], bool]
@@ -24,6 +24,11 @@ LEAST_TAIL = 100_000
 
 class _CancelledError(Exception):
     pass
+
+
+def _just_after(end: Position) -> Position:
+    """So that what a part ends with is in it, told of by an outcome at its end: a delivery, an access."""
+    return Position(end.tick, end.phase + 1)
 
 
 @dataclass(slots=True)
@@ -94,15 +99,28 @@ class _ReverseSearch:
 
     def _search(self, stops: Stops) -> Position | None:
         timeline, bound = self._timeline, self._origin
-        while (base := timeline.checkpoints.before(bound)) is not None:
-            found = self._last_in(base, bound, stops)
+        timeline.keep_index()
+        while (part := timeline.last_chance(bound, stops)) is not None:
+            start, end = part
+            base = timeline.checkpoints.before(end)
+            if base is None:
+                break
+            found = self._last_in(self._beginning(base, start), min(bound, _just_after(end)), stops)
             if found is not None:
                 timeline.go(found)
                 return found
-            bound = base.position
+            bound = max(base.position, start)
             self._report(bound)
         timeline.go(timeline.start)
         return None
+
+    def _beginning(self, base: Checkpoint, start: Position) -> Checkpoint:
+        """Of the part to search: where it starts, or the checkpoint if that is later."""
+        if base.position >= start:
+            return base
+        self._check_cancelled()
+        self._timeline.go(start, to_stay=False)
+        return self._timeline.checkpoint_here()
 
     def _report(self, bound: Position) -> None:
         whole = self._origin.tick - self._timeline.start.tick

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.console_log import DEBUG_CONSOLE, TextEnd
-from vmdbg.timeline.timeline import Progress, Timeline
+from vmdbg.timeline.outcomes import Progress
+from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
 

@@ -23,9 +23,10 @@ from vmdbg.timeline import stops
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET, Checkpoint, Checkpoints
 from vmdbg.timeline.console_log import ConsoleLog
 from vmdbg.timeline.history import History, PlacedInput
+from vmdbg.timeline.history_index import HistoryIndex
 from vmdbg.timeline.keeping import GRID, Keeping, rungs
 from vmdbg.timeline.origin import Origin
-from vmdbg.timeline.outcomes import EndOfHistory, TimelineOutcome, says_nothing
+from vmdbg.timeline.outcomes import EndOfHistory, Progress, TimelineOutcome, ends_by_itself, says_nothing
 from vmdbg.timeline.pages import PageStore
 from vmdbg.timeline.ram import RamImage, RamTracker
 from vmdbg.timeline.recorder import Recorder
@@ -34,9 +35,6 @@ from vmdbg.timeline.verification import Verification, grid_tick
 from vmdbg.units import NEVER, Tick
 
 LONGEST_INSTRUCTION = 15
-
-Progress = Callable[[float], None]
-"""Told how much of some long work is done, from 0 to 1. May raise to end it."""
 
 
 class Timeline:
@@ -78,6 +76,8 @@ class Timeline:
         self._closed = closed_at is not None
         self._end = closed_at if closed_at is not None else first.position
         self.keeping = Keeping(first.position)
+        self.index = HistoryIndex(machine.engine)
+        self.index.moved_to(first.position)
         self._update_writable()
 
     @property
@@ -146,6 +146,8 @@ class Timeline:
             self._passed(now)  # what came before is known
             raise
         self.keeping.ran(time.thread_time() - began)
+        if ends_by_itself(outcome):
+            self.index.stopped()
         self._passed(now)
         if isinstance(outcome, StopRequested):
             INTERRUPTION.check()
@@ -233,12 +235,19 @@ class Timeline:
         if self.machine.ending is not None:
             return
         began = time.thread_time()
+        self.keep_index()
         checkpoint = self.checkpoint_here()
         self.checkpoints.add(checkpoint, checkpoint.position, self.keeping.seconds)
         if self.recorder is not None and checkpoint.position >= self._end:
             self.recorder.on_checkpoint(checkpoint)
         self.keeping.took(time.thread_time() - began)
         self.keeping.stands_at(checkpoint.position)
+
+    def keep_index(self) -> None:
+        """Have the index know what has happened up to the present instant."""
+        part = self.index.keep(self.position)
+        if part is not None and self.recorder is not None:
+            self.recorder.on_part(part)
 
     def checkpoint_here(self) -> Checkpoint:
         """The present instant, kept by the caller."""
@@ -263,13 +272,21 @@ class Timeline:
         with self.undisturbed():
             self.go(position, on_progress)
 
-    def go(self, position: Position, on_progress: Progress | None = None) -> None:
-        """seek() without its checks, while nothing is armed."""
+    def next_chance(self, stops: Stops) -> tuple[Position, Position]:
+        """Where from here on `stops` could stop the machine first, as far as is known, and up to where it is known."""
+        return self.index.next_chance(self.position, stops, self.start, self._end)
+
+    def last_chance(self, bound: Position, stops: Stops) -> tuple[Position, Position] | None:
+        """The last stretch before `bound` in which `stops` could stop the machine, as far as is known."""
+        return self.index.last_chance(bound, stops, self.start, self._end)
+
+    def go(self, position: Position, on_progress: Progress | None = None, *, to_stay: bool = True) -> None:
+        """seek() without its checks, while nothing is armed. `to_stay`: steps back from there are to be quick."""
         base = self.checkpoints.nearest(position)
         if not base.position <= self.position <= position:
             self.restore(base)
         origin = self.position.tick
-        for rung, near_enough in rungs(position):
+        for rung, near_enough in rungs(position) if to_stay else ():
             if self.position.tick < rung and self.checkpoints.nearest(position).position.tick < near_enough:
                 self._advance(Position(rung), origin, position, on_progress)
                 if not self.machine.halted:  # time that passes then costs nothing
@@ -286,6 +303,7 @@ class Timeline:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Become what the machine was at a checkpoint."""
+        self.keep_index()
         self._ram.restore(checkpoint.ram)
         self.machine.restore(checkpoint.state)
         if checkpoint.state.halted:
@@ -294,6 +312,7 @@ class Timeline:
         self.history.rewind(checkpoint.inputs)
         self.console.restored(checkpoint.position.tick)
         self.keeping.stands_at(checkpoint.position)
+        self.index.moved_to(checkpoint.position)
         self._update_writable()
 
     def push(self, data: Input) -> None:
@@ -319,6 +338,7 @@ class Timeline:
             self.recorder = None
         self.history.drop_future()
         self.checkpoints.drop_after(position)
+        self.index.drop_after(position)
         self.console.cut(position.tick)
         self.verification.drop_after(position)
         self.bookmarks = {name: mark for name, mark in self.bookmarks.items() if mark <= position}

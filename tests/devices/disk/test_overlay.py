@@ -45,5 +45,3 @@ def test_nothing_is_written_where_the_image_cannot_be_read() -> None:
             raise AssertionError("it cannot know what is beside")
     unit.write(8, b"x" * 8 * SECTOR)
     assert list(unit.overlay.written()) == [1]
-
-

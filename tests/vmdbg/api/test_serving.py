@@ -125,7 +125,7 @@ def test_a_real_gdb_sees_the_scripts_guest(guest: vmdbg.Guest) -> None:
     said: list[str] = []
     with guest.serve_gdb("127.0.0.1:0", said.append) as served:
         served.call(guest.run, 5_000)
-        commands = (f"target remote {served.address}", "printf \"rbx is %d\\n\", $rbx", "stepi", "detach")
+        commands = (f"target remote {served.address}", 'printf "rbx is %d\\n", $rbx', "stepi", "detach")
         words = [word for command in commands for word in ("-ex", command)]
         made = subprocess.run(
             [*debian_gdb(), "-q", "-nx", "-batch", *words], capture_output=True, text=True, timeout=60, check=True

@@ -27,6 +27,7 @@ from vmdbg.engine.memory import Region, ram_regions
 from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
+from vmdbg.engine.touches import Touches
 from vmdbg.machine.machine import EngineFactory
 from vmdbg.units import Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
@@ -375,6 +376,17 @@ class FakeEngine:
 
     def share_stream_port(self, port: int, memory: Structure) -> None:
         pass
+
+    # TouchTracking: it may all have been touched
+
+    def touch_beside(self, address: Physical, size: int, kinds: int) -> None: ...
+
+    def begin_touches(self) -> None: ...
+
+    def end_touches(self) -> Touches:
+        return Touches(b"", b"", b"", everything=True)
+
+    def drop_touches(self) -> None: ...
 
     def close(self) -> None:
         self.closed = True

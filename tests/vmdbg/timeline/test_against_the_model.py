@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import pytest
@@ -48,9 +49,10 @@ fractions = st.floats(0, 1, exclude_max=True)
 class TimelineAgainstModel(RuleBasedStateMachine):
     """The history is run to its end first; then everything happens somewhere in it."""
 
-    @initialize(guest=st.sampled_from(GUESTS))
-    def boot(self, guest: str) -> None:
-        self.guest = guest
+    @initialize(guest=st.sampled_from(GUESTS), cuts=st.lists(fractions, max_size=8))
+    def boot(self, guest: str, cuts: Sequence[float] = ()) -> None:
+        """The history index is in parts that end at `cuts`."""
+        self.guest, self.cuts = guest, sorted(cuts)
         self.model = model_of(guest)
         self.machine = machine_of(guest)
         self.timeline = Timeline(self.machine)
@@ -59,6 +61,12 @@ class TimelineAgainstModel(RuleBasedStateMachine):
 
     def run_out(self) -> None:
         """As far as the model knows."""
+        for fraction in self.cuts:
+            goal = self.instant(fraction, self.model.end)
+            self.timeline.run(goal.tick)
+            while self.now < goal:
+                self.timeline.step()
+            self.timeline.keep_index()
         self.timeline.run(self.model.end.tick)
         while self.timeline.position < self.model.end:
             self.timeline.step()
@@ -74,8 +82,8 @@ class TimelineAgainstModel(RuleBasedStateMachine):
     def now(self) -> Position:
         return self.timeline.position
 
-    def instant(self, fraction: float) -> Position:
-        known = [position for position in self.model.positions if position <= self.timeline.end]
+    def instant(self, fraction: float, end: Position | None = None) -> Position:
+        known = [position for position in self.model.positions if position <= (end or self.timeline.end)]
         return known[int(fraction * len(known))]
 
     @rule(fraction=fractions)

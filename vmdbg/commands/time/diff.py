@@ -13,7 +13,7 @@ from vmdbg.session.numbers import how_many
 from vmdbg.session.positions import find_position
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
-from vmdbg.timeline.timeline import Progress
+from vmdbg.timeline.outcomes import Progress
 from vmdbg.units import PAGE_SIZE
 
 GAP = 16

@@ -138,6 +138,15 @@ class VmCpu(Pointer):
     repeating: int
     apic: Apic
 
+class VmTouched(Pointer):
+    count: int
+    gathering: int
+    overflowed: int
+    events: int
+    exceptions: Numbers
+    interrupts: Numbers
+    ports: Numbers
+
 class Vm(Pointer):
     clock: int
     limit: int
@@ -162,6 +171,7 @@ class Vm(Pointer):
     breakpoint_suppressed: int
     watch_hit_count: int
     watch_hits: Items[VmWatchHit]
+    touched: VmTouched
     fills: int
     walks: int
     flushes: int
@@ -235,6 +245,9 @@ class Library:
     def vm_write_memory(self, vm: Vm, at: int, data: object, size: int) -> None: ...
     def vm_code_changed(self, vm: Vm, at: int, size: int) -> None: ...
     def tlb_drop_all(self, cpu: VmCpu) -> None: ...
+    def touched_beside(self, vm: Vm, physical: int, size: int, kinds: int) -> None: ...
+    def touched_begin(self, vm: Vm, gathering: bool) -> None: ...
+    def touched_export(self, vm: Vm, linear: object, physical: object, kinds: object) -> None: ...
     def tlb_export(self, cpu: VmCpu, pairs: object, capacity: int) -> int: ...
     def tlb_import(self, cpu: VmCpu, pairs: object, count: int) -> None: ...
     def vm_set_breakpoints(self, vm: Vm, linear: object, count: int, physical: object, physical_count: int) -> None: ...

@@ -69,6 +69,8 @@ HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
 {
     Vm *vm = vm_current;
 
+    if (reg == 3)
+        vm->touched.events |= CATCH_CR3;
     if (reg == 3 && vm_catch(vm, CATCH_CR3, HERE, env->cr[3], value))
         vm_leave(vm, EXIT_CATCH, HERE);
     if (changes_mode(env, reg, value) && vm_catch(vm, CATCH_MODE, HERE, env->cr[reg], value))
@@ -117,6 +119,7 @@ HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
     Vm *vm = vm_current;
     uint32_t msr = env->regs[R_RCX];
 
+    vm->touched.events |= CATCH_MSR_READ;
     if (vm->catch_mask & CATCH_MSR_READ && msr_caught(vm, CATCH_MSR_READ, msr, 0, HERE))
         vm_leave(vm, EXIT_CATCH, HERE);
     if (msr == MSR_TSC)
@@ -150,6 +153,7 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
     uint32_t msr = env->regs[R_RCX];
     uint64_t value = (uint32_t)env->regs[R_RAX] | env->regs[R_RDX] << 32, efer = env->efer;
 
+    vm->touched.events |= CATCH_MSR_WRITE;
     if (vm->catch_mask & CATCH_MSR_WRITE && msr_caught(vm, CATCH_MSR_WRITE, msr, value, HERE))
         vm_leave(vm, EXIT_CATCH, HERE);
     if (without_feature(msr) || (holds_linear(msr) && !canonical(value)))

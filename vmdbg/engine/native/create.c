@@ -96,6 +96,7 @@ void vm_free(Vm *vm)
     free(vm->watchpoints);
     free(vm->watch_made);
     free(vm->watch_hits);
+    free(vm->touched.pages);
     free(vm->cpuid);
     free(vm);
 }

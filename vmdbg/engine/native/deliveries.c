@@ -23,6 +23,8 @@ static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, ui
     d->vector = vector;
     d->kind = kind;
     d->cpl = vm->cpu->env->hflags & HF_CPL;
+    uint64_t *vectors = kind == DELIVER_EXTERNAL || kind == DELIVER_NMI ? vm->touched.interrupts : vm->touched.exceptions;
+    vectors[vector >> 6 & 3] |= 1ull << (vector & 63);
     d->width = vm->cpu->env->hflags & HF_CS64 ? 64 : vm->cpu->env->hflags & HF_CS32 ? 32 : 16;
     bool invalid = vector == 6 && kind == DELIVER_EXCEPTION;
     d->code_size = invalid ? vm_read_linear(vm, d->linear_pc, d->code, sizeof d->code) : 0;

@@ -21,6 +21,19 @@ typedef struct {                            /* the last time that an instruction
     uint64_t entry_at[4], tlb[TLB_KINDS];
 } VmFetch;
 
+typedef struct {                            /* numbers of pages */
+    uint64_t linear, physical;
+    uint32_t kinds, pad;                    /* kinds: of VmTouchedKind */
+} VmTouchedPage;
+typedef struct {                            /* since touched_begin(); see touched.c */
+    VmTouchedPage *pages;                   /* open addressing; kinds: 0 in a free slot */
+    uint64_t count, capacity;
+    uint32_t gathering, overflowed;         /* overflowed: more pages than are kept: take it for all */
+    uint32_t events, pad;                   /* CATCH_CR3, CATCH_MSR_READ, CATCH_MSR_WRITE */
+    uint64_t exceptions[4], interrupts[4];  /* a bit for each vector; the NMI is among the interrupts */
+    uint8_t ports[65536];                   /* CATCH_PORT_READ | CATCH_PORT_WRITE */
+} VmTouched;
+
 typedef struct {                            /* CPUWatchpoint */
     uint64_t linear, length, hit_linear;
     uint32_t hit_attributes;
@@ -115,6 +128,7 @@ typedef struct {                            /* what is shared; of a run that is 
     uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, physical_bits;
     uint64_t cr4_known;
 
+    VmTouched touched;
     uint32_t interrupted;                   /* set by another thread: the run, or the next one, is to end */
 
     uint64_t fills, walks, flushes, code_drops, exceptions, interrupts, system_calls, single_steps;

@@ -52,6 +52,7 @@ static void set_bits(Walk *walk, uint64_t physical, uint32_t bits)
         watch_table_write(vm, physical, walk->wide ? 8 : 4, walk->access == MMU_FETCH, walk->host_pc);
     *entry |= bits;
     physical_mark_dirty(vm, at >> PAGE_SHIFT);
+    touched_beside(vm, physical, 4, TOUCHED_WRITE);
 }
 
 /* Where there is nothing to execute. */
@@ -231,6 +232,8 @@ static int translate(Vm *vm, uint64_t linear, int access, int mmu_idx, uintptr_t
     return outcome;
 }
 
+_Static_assert((int)PAGE_READ == (int)TOUCHED_READ && (int)PAGE_WRITE == (int)TOUCHED_WRITE && (int)PAGE_EXEC == (int)TOUCHED_FETCH, "rights");
+
 typedef struct {                            /* what Unicorn's TLB is to have */
     uint64_t physical;                      /* in Unicorn's address space */
     uint64_t granularity;                   /* 1: for this access only */
@@ -287,6 +290,8 @@ static Grant grant(Vm *vm, const Translation *t, int access, int mmu_idx)
         else
             write = false;
     }
+    if (access != MMU_STORE && !vm->dirty[page])
+        write = false;                      /* the first store asks again: what is only read stays clean */
     if (write) {
         physical_mark_dirty(vm, page);
         if (!(grant.prot & PAGE_EXEC))
@@ -378,6 +383,8 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
     vm->fills++;
     int outcome = translate(vm, linear, access, mmu_idx, host_pc, &t);
     if (outcome != GRANTED) {
+        if (access == MMU_FETCH)
+            touched_entry(vm, linear, UINT64_MAX, TOUCHED_FETCH);
         if (probe)
             return false;
         if (outcome == NOT_CANONICAL)
@@ -386,11 +393,13 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
         raise_exception_err_ra_x86_64(vm->cpu->env, 14, outcome, host_pc);
     }
     if (access == MMU_FETCH && is_void(vm, t.physical)) {
+        touched_entry(vm, linear, UINT64_MAX, TOUCHED_FETCH);
         if (probe)
             return false;
         void_fetch(vm, linear, t.physical | (linear & 0xfff));
     }
     Grant granted = grant(vm, &t, access, mmu_idx);
+    touched_entry(vm, linear, t.physical, granted.prot | (access == MMU_STORE ? TOUCHED_WRITE : 0));
     if (vm->watchpoint_count || vm->cpu->data_breakpoint_set)
         vm->filling_watched = watch_page(vm, linear, t.physical);
     tlb_set_page_x86_64(cpu, linear & ~0xfffull, granted.physical, granted.prot, mmu_idx, granted.granularity);

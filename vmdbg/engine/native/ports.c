@@ -60,6 +60,7 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
 
     port &= 0xffff;
     check_permission(env, port, size, host_pc);
+    vm->touched.ports[port] |= CATCH_PORT_READ;
     if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_READ &&
         vm_catch(vm, CATCH_PORT_READ, host_pc, port, size))
         vm_leave(vm, EXIT_CATCH, host_pc);
@@ -82,6 +83,7 @@ static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, u
 
     port &= 0xffff;
     check_permission(env, port, size, host_pc);
+    vm->touched.ports[port] |= CATCH_PORT_WRITE;
     if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_WRITE &&
         vm_catch(vm, CATCH_PORT_WRITE, host_pc, port, value))
         vm_leave(vm, EXIT_CATCH, host_pc);

@@ -21,6 +21,10 @@ enum VmCatch { CATCH_CR3 = 1, CATCH_MODE = 2, CATCH_MSR_READ = 4, CATCH_MSR_WRIT
                CATCH_PORT_WRITE = 32, CATCH_RING = 64, CATCH_MAGIC = 128 };
 enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };
 
+enum VmTouchedKind { TOUCHED_READ = 1, TOUCHED_WRITE = 2, TOUCHED_FETCH = 4 };
+static const uint64_t NO_LINEAR_PAGE = 0x10000000000000;    /* beyond all linear pages, in place of one */
+static const uint32_t NO_PHYSICAL_PAGE = 0xffffffff;
+
 typedef struct {
     uint32_t selector;
     uint64_t base;

@@ -151,6 +151,9 @@ bool vm_breakpoint_at(Vm *vm, uint64_t linear);
 bool vm_stops_at(Vm *vm, uint64_t linear);
 bool breakpoint_is_checked_at(Vm *vm, uint64_t linear);
 
+/* touched.c */
+void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint32_t kinds);
+
 /* watch.c */
 uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical);
 void watch_note_access(uint64_t linear, uint64_t size);

@@ -12,6 +12,7 @@ from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
+from vmdbg.engine.touches import NO_PHYSICAL_PAGE, Touches
 from vmdbg.engine.unicorn.callbacks import NEVER
 from vmdbg.engine.unicorn.memory import GuestMemory
 from vmdbg.engine.unicorn.native_values import (
@@ -22,11 +23,12 @@ from vmdbg.engine.unicorn.native_values import (
     load_catches,
     load_cpuid,
     load_watchpoints,
+    touches,
     watch_hits,
 )
 from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
 from vmdbg.errors import EngineError
-from vmdbg.units import Linear, Physical, Tick
+from vmdbg.units import PAGE_SIZE, Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
 
 ffi, lib = _native.ffi, _native.lib
@@ -332,6 +334,20 @@ class UnicornEngine(GuestMemory):
         self._vm.clock = snapshot.clock
         self._cpu.nmi = self._vm.tick_deliveries = 0
         self._restore_deliveries(snapshot.deliveries)
+
+    def touch_beside(self, address: Physical, size: int, kinds: int) -> None:
+        first, last = (min(place // PAGE_SIZE, NO_PHYSICAL_PAGE) for place in (address, address + size - 1))
+        if size:
+            lib.touched_beside(self._vm, first * PAGE_SIZE, (last + 1 - first) * PAGE_SIZE, kinds)
+
+    def begin_touches(self) -> None:
+        lib.touched_begin(self._vm, True)
+
+    def end_touches(self) -> Touches:
+        return touches(self._vm)
+
+    def drop_touches(self) -> None:
+        lib.touched_begin(self._vm, False)
 
     def flush_caches(self) -> None:
         """Drop all translated code and Unicorn's TLB. The guest cannot tell; tests hold that against it."""

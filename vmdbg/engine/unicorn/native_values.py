@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from vmdbg.engine.exits import (
@@ -25,6 +26,7 @@ from vmdbg.engine.exits import (
 )
 from vmdbg.engine.native import _native
 from vmdbg.engine.stops import Catches, Watchpoint
+from vmdbg.engine.touches import EVENTS, READ, WRITE, Touches
 from vmdbg.units import Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
 
@@ -45,6 +47,7 @@ _EVENT_BITS = {
     EventKind.RING: lib.CATCH_RING,
     EventKind.MAGIC: lib.CATCH_MAGIC,
 }
+_TOUCHED_PORTS = re.compile(rb"[^\0]+")
 _EVENTS = {bit: kind for kind, bit in _EVENT_BITS.items()}
 _ACCESS_BITS = {Access.READ: lib.WATCH_READ, Access.WRITE: lib.WATCH_WRITE}
 _ACCESSES = {bit: access for access, bit in _ACCESS_BITS.items()}
@@ -163,3 +166,34 @@ def are_deliveries(saved: bytes) -> bool:
         one.kind in _DELIVERY_KINDS and one.cpl <= RING_3 and one.width in WIDTHS and one.code_size <= len(one.code)
         for one in found
     )
+
+
+def touches(vm: _native.Vm) -> Touches:
+    """What was gathered, of which nothing is left in the native part."""
+    touched, count = vm.touched, vm.touched.count
+    linear, physical, kinds = ffi.new("uint64_t[]", count), ffi.new("uint32_t[]", count), ffi.new("uint8_t[]", count)
+    lib.touched_export(vm, linear, physical, kinds)
+    return Touches(
+        bytes(ffi.buffer(linear)),
+        bytes(ffi.buffer(physical)),
+        bytes(ffi.buffer(kinds)),
+        _touched_ports(bytes(ffi.buffer(touched.ports))),
+        _vectors(touched.exceptions),
+        _vectors(touched.interrupts),
+        frozenset(kind for kind in EVENTS if touched.events & _EVENT_BITS[kind]),
+        bool(touched.overflowed),
+    )
+
+
+def _touched_ports(kinds: bytes) -> bytes:
+    wanted = []
+    for found in _TOUCHED_PORTS.finditer(kinds):
+        for port in range(*found.span()):
+            read = READ if kinds[port] & lib.CATCH_PORT_READ else 0
+            wrote = WRITE if kinds[port] & lib.CATCH_PORT_WRITE else 0
+            wanted.append(port.to_bytes(2, "little") + bytes([read | wrote]))
+    return b"".join(wanted)
+
+
+def _vectors(bits: _native.Numbers) -> int:
+    return int.from_bytes(bytes(ffi.buffer(bits)), "little")

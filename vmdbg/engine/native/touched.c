@@ -1,0 +1,130 @@
+/* What the guest touches, for an index of its history: pages, ports, vectors, events. For people: no state of the guest.
+ *
+ * Whatever accesses memory has come through Unicorn's TLB, and every entry there through our fill; so if that TLB, and
+ * with it the cache of jumps, was empty when gathering began, the entries filled since name every page that was
+ * accessed, and with which rights. A page may be named that was not; none that was accessed is left out. What reaches
+ * memory in other ways, the CPU's own bits in page tables and devices, is noted by itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "vm.h"
+
+enum { LEAST_CAPACITY = 1 << 10, MOST_PAGES = 1 << 17 };
+#define FREE 0
+
+static uint64_t hash_of(const VmTouchedPage *page)
+{
+    return (page->linear * 0x9e3779b97f4a7c15ull ^ page->physical * 0xc2b2ae3d27d4eb4full) >> 20;
+}
+
+/* The slot of the pair, or the free one where it would go. */
+static VmTouchedPage *slot_of(VmTouched *touched, const VmTouchedPage *page)
+{
+    for (uint64_t at = hash_of(page);; at++) {
+        VmTouchedPage *slot = &touched->pages[at & (touched->capacity - 1)];
+        if (slot->kinds == FREE || (slot->linear == page->linear && slot->physical == page->physical))
+            return slot;
+    }
+}
+
+static void grow(VmTouched *touched)
+{
+    VmTouchedPage *old = touched->pages;
+    uint64_t count = touched->capacity;
+
+    touched->capacity = count ? 2 * count : LEAST_CAPACITY;
+    touched->pages = calloc(touched->capacity, sizeof *old);
+    if (!touched->pages)
+        abort();
+    for (uint64_t i = 0; i < count; i++)
+        if (old[i].kinds != FREE)
+            *slot_of(touched, &old[i]) = old[i];
+    free(old);
+}
+
+static void note(VmTouched *touched, uint64_t linear, uint64_t physical, uint32_t kinds)
+{
+    VmTouchedPage page = {linear, physical, kinds, 0}, *slot;
+
+    if (touched->overflowed)
+        return;
+    if (2 * touched->count >= touched->capacity)
+        grow(touched);
+    slot = slot_of(touched, &page);
+    if (slot->kinds == FREE) {
+        touched->overflowed = ++touched->count > MOST_PAGES;
+        *slot = page;
+    } else {
+        slot->kinds |= kinds;
+    }
+}
+
+/* Unicorn's TLB is given an entry, or a fetch has faulted: physical is then UINT64_MAX. */
+void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint32_t kinds)
+{
+    if (vm->touched.gathering && kinds)
+        note(&vm->touched, linear >> 12, physical == UINT64_MAX ? NO_PHYSICAL_PAGE : physical >> 12, kinds);
+}
+
+/* Physical memory is read or written in no access of an instruction. */
+void touched_beside(Vm *vm, uint64_t physical, uint64_t size, uint32_t kinds)
+{
+    if (!vm->touched.gathering || !size)
+        return;
+    for (uint64_t page = physical >> 12; page <= (physical + size - 1) >> 12 && !vm->touched.overflowed; page++)
+        note(&vm->touched, NO_LINEAR_PAGE, page, kinds);
+}
+
+/* Nothing is touched yet. What was gathered is forgotten. */
+void touched_begin(Vm *vm, bool gathering)
+{
+    VmTouched *touched = &vm->touched;
+
+    if (touched->capacity > 16 * LEAST_CAPACITY) {
+        free(touched->pages);
+        touched->pages = NULL;
+        touched->capacity = 0;
+    }
+    if (touched->capacity)
+        memset(touched->pages, 0, touched->capacity * sizeof *touched->pages);
+    touched->count = touched->events = touched->overflowed = 0;
+    memset(touched->ports, 0, sizeof touched->ports);
+    memset(touched->exceptions, 0, sizeof touched->exceptions);
+    memset(touched->interrupts, 0, sizeof touched->interrupts);
+    touched->gathering = gathering;
+    vm_flush_engine_tlb(vm);
+}
+
+static int by_linear(const void *a, const void *b)
+{
+    const VmTouchedPage *x = a, *y = b;
+
+    if (x->linear != y->linear)
+        return x->linear < y->linear ? -1 : 1;
+    return x->physical < y->physical ? -1 : x->physical > y->physical;
+}
+
+/* The pairs by linear page, ascending, in columns of touched.count: how far each linear page is from the last, how much
+ * farther the physical one is (nothing, along a mapping without holes), kinds. Nothing can be gathered after that but
+ * from touched_begin() on. */
+void touched_export(Vm *vm, uint64_t *linear, uint32_t *physical, uint8_t *kinds)
+{
+    VmTouched *touched = &vm->touched;
+    VmTouchedPage last = {0};
+    uint64_t count = 0;
+
+    for (uint64_t i = 0; i < touched->capacity; i++)
+        if (touched->pages[i].kinds != FREE)
+            touched->pages[count++] = touched->pages[i];
+    if (count)
+        qsort(touched->pages, count, sizeof *touched->pages, by_linear);
+    for (uint64_t i = 0; i < count; i++) {
+        const VmTouchedPage *page = &touched->pages[i];
+        linear[i] = page->linear - last.linear;
+        physical[i] = page->physical - last.physical - linear[i];
+        kinds[i] = page->kinds;
+        last = *page;
+    }
+    touched->gathering = 0;
+}

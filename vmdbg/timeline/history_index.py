@@ -1,0 +1,163 @@
+"""What each part of the history touched, so that searches go through those parts only that can answer.
+
+It is for people: no state of the machine, and in no digest.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from vmdbg.engine.stops import Stops
+from vmdbg.engine.touches import TouchTracking
+from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.touched import Aliases, Touched
+
+MOST_BYTES = 32 << 20
+"""Of memory. What does not fit is searched as if nothing were known of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """All instants from `start` up to `end`, and what the way from one to the other touched."""
+
+    start: Position
+    end: Position
+    touched: Touched
+
+
+class HistoryIndex:
+    """The parts of a history of which it is known what they touched, in order.
+
+    Invariants: parts do not overlap, and what lies between two is not known; what happened in a part touched nothing
+    that the part does not name. `_since` is where gathering began: the machine has come from there to where it stands
+    without anybody having moved it, and all that it touched since is gathered. None: nothing is being gathered.
+    """
+
+    def __init__(self, engine: TouchTracking) -> None:
+        self._engine = engine
+        self._parts: list[Part] = []
+        self._since: Position | None = None
+        self._size = 0
+        self._stopped = False
+        self._aliases: tuple[tuple[Position, Position], Aliases] | None = None
+        self.wanted = True
+        """Whether what runs is added."""
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(list(self._parts))
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, about."""
+        return self._size
+
+    # what is gathered
+
+    def moved_to(self, position: Position) -> None:
+        """The machine was put to `position`, and runs on from there."""
+        if self.wanted:
+            self._engine.begin_touches()
+            self._since, self._stopped = position, False
+
+    def stopped(self) -> None:
+        """A run has just ended by itself: with whatever stops another one might there, too."""
+        self._stopped = True
+
+    def stop(self) -> None:
+        """Add nothing any more."""
+        self._engine.drop_touches()
+        self._since, self.wanted = None, False
+
+    def keep(self, position: Position) -> Part | None:
+        """The machine has come to `position`: a part ends here. What is new in it, if anything."""
+        since = self._since
+        if since is None or position <= since:
+            return None
+        start = self._known_until(since)
+        if start >= position:
+            return None
+        part = Part(start, position, Touched.of(self._engine.end_touches(), stopped=self._stopped))
+        self.moved_to(position)
+        return part if self.add(part) else None
+
+    def _known_until(self, position: Position) -> Position:
+        """How far from there on it is known what happened."""
+        at = bisect_right(self._parts, position, key=_start)
+        while at and self._parts[at - 1].end > position:
+            position = self._parts[at - 1].end
+            at += at < len(self._parts) and self._parts[at].start == position
+        return position
+
+    def add(self, part: Part) -> bool:
+        """Whether it fits in, between what is known and in the memory that there is."""
+        at = bisect_left(self._parts, part.start, key=_start)
+        if at and self._parts[at - 1].end > part.start:
+            return False
+        if at < len(self._parts):
+            part = replace(part, end=min(part.end, self._parts[at].start))
+        if part.end <= part.start or self._size + part.touched.size > MOST_BYTES:
+            return False
+        self._parts.insert(at, part)
+        self._size += part.touched.size
+        self._aliases = None
+        return True
+
+    def drop_after(self, position: Position) -> None:
+        """That future will not happen."""
+        self._parts = [replace(p, end=min(p.end, position)) for p in self._parts if p.start < position]
+        self._size = sum(part.touched.size for part in self._parts)
+        self._aliases = None
+
+    # what is asked
+
+    def next_chance(
+        self, position: Position, stops: Stops, start: Position, end: Position
+    ) -> tuple[Position, Position]:
+        """The first instant from `position` on from which a run with `stops` could be stopped, `end` at the latest.
+
+        And up to where that is known. `start` and `end` are those of the history.
+        """
+        at = bisect_right(self._parts, position, key=_start) - 1
+        aliases = self._known_aliases(start, end)
+        while position < end:
+            if at < 0 or not self._parts[at].start <= position < self._parts[at].end:
+                return position, self._parts[at + 1].start if at + 1 < len(self._parts) else end
+            if self._parts[at].touched.may_stop(stops, aliases):
+                return position, self._parts[at].end
+            position = self._parts[at].end
+            at += at + 1 < len(self._parts) and self._parts[at + 1].start <= position
+        return end, end
+
+    def last_chance(
+        self, position: Position, stops: Stops, start: Position, end: Position
+    ) -> tuple[Position, Position] | None:
+        """The last stretch before `position` in which a run with `stops` could be stopped: from where to where.
+
+        None if there is none. `start` and `end` are those of the history.
+        """
+        aliases = self._known_aliases(start, end)
+        at = bisect_left(self._parts, position, key=_start) - 1
+        while at >= 0:
+            part = self._parts[at]
+            if part.end < position:
+                return part.end, position
+            if part.touched.may_stop(stops, aliases):
+                return part.start, min(part.end, position)
+            position = part.start
+            at -= 1
+        return (start, position) if position > start else None
+
+    def _known_aliases(self, start: Position, end: Position) -> Aliases:
+        if self._aliases is None or self._aliases[0] != (start, end):
+            parts = self._parts
+            whole = bool(parts) and parts[0].start <= start and end <= parts[-1].end
+            complete = whole and all(one.end == other.start for one, other in pairwise(parts))
+            self._aliases = (start, end), Aliases([part.touched for part in parts], complete=complete)
+        return self._aliases[1]
+
+
+def _start(part: Part) -> Position:
+    return part.start
