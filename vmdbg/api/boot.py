@@ -14,7 +14,7 @@ from vmdbg.host.drives import open_drives, parse_drive
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.start import start as boot
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
-from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, Chipset, MachineConfig
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig, parse_boot_order
 from vmdbg.recording.reader import open_recording as read_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET
@@ -41,6 +41,8 @@ def launch(
     cdroms: Sequence[Path] = (),
     floppies: Sequence[Path] = (),
     machine: str = AUTOMATIC,
+    boot_order: str = "",
+    reboots: bool = True,
     load_address: int | None = None,
     mode: CpuMode | None = None,
     via_decompressor: bool = False,
@@ -51,13 +53,18 @@ def launch(
 ) -> Guest:
     """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
 
-    Without kernel and bios it is the sample guest, as there. memory, checkpoint_memory: bytes, or text such as "256M".
-    start: what the RTC shows at first, in seconds since 1970. devices: those to add, as `--device` has them. disks,
-    cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have them, such as "disk.img,serial=A1". machine: as
-    `--machine` has it. record: a new file to record into. Raises UserError, EngineError.
+    Without kernel and bios it is firmware where there are drives, else the sample guest, as there. memory,
+    checkpoint_memory: bytes, or text such as "256M". start: what the RTC shows at first, in seconds since 1970.
+    devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
+    them, such as "disk.img,serial=A1". machine, boot_order: as `--machine` and `--boot` have them. reboots: whether a
+    reset starts a guest in firmware again. record: a new file to record into. Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
+    try:
+        order = parse_boot_order(boot_order) if boot_order else BootOrder()
+    except ValueError as error:
+        raise UserError(str(error)) from None
     kinds = ((DriveKind.DISK, disks), (DriveKind.CD, cdroms), (DriveKind.FLOPPY, floppies))
     choices = [parse_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
     files = GuestFiles(
@@ -72,11 +79,12 @@ def launch(
         load_address=load_address,
         mode=mode,
         seed=seed,
+        reboots=reboots,
     )
     drives = open_drives(choices)
     try:
         chipset = chipset_for(machine, devices, drives.drives, firmware=bios is not None)
-        config = MachineConfig(_bytes(memory), cpu, apic, start, tuple(devices), chipset, drives=drives.drives)
+        config = MachineConfig(_bytes(memory), cpu, apic, start, tuple(devices), chipset, order, drives=drives.drives)
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()

@@ -1,0 +1,91 @@
+"""A boot sector is found by SeaBIOS at each controller, and run; recorded, it runs the same in another machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import vmdbg
+from tests.guests.build import assemble
+from vmdbg.boot.installed_firmware import installed_seabios
+from vmdbg.errors import UserError
+from vmdbg.machine.digest import digest
+from vmdbg.machine.outcome import PoweredOff
+from vmdbg.recording.replay import replay_file
+from vmdbg.units import Tick
+
+FOREVER = Tick(1 << 40)
+SECTOR = """
+bits 16
+org 7c00h
+    xor ax, ax
+    mov ds, ax
+    mov es, ax
+    mov ah, 42h                 ; the second sector to 8000h, by LBA
+    mov si, packet
+    int 13h
+    jc failed
+    mov ah, 03h                 ; and back to the third
+    mov al, 1
+    mov cx, 3
+    mov dh, 0
+    mov bx, 8000h
+    int 13h
+    jc failed
+    cmp dword [8000h], 'data'
+    jne failed
+    mov al, 'Y'
+    jmp told
+failed:
+    mov al, 'N'
+told:
+    out 0e9h, al
+    mov ax, 2000h
+    mov dx, 604h
+    out dx, ax
+    hlt
+    align 4
+packet: db 16, 0, 1, 0
+    dw 8000h, 0
+    dq 1
+    times 510 - ($ - $$) db 0
+    dw 0aa55h
+    db 'data'
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def firmware() -> None:
+    try:
+        installed_seabios()
+    except UserError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    path = tmp_path / "disk.img"
+    path.write_bytes(assemble(SECTOR).ljust(1 << 20, b"\0"))
+    return path
+
+
+@pytest.mark.parametrize("bus", ["ide", "virtio", "nvme"])
+def test_a_disk_boots_and_replays(bus: str, disk: Path, tmp_path: Path) -> None:
+    before, recording = disk.read_bytes(), tmp_path / "boot.rec"
+    told: list[int] = []
+    with vmdbg.launch(disks=[f"{disk},bus={bus}"], memory="32M", record=recording) as guest:
+        machine = guest.debugger.machine
+        machine.debug_console.listeners.append(lambda _port, data, _now: told.extend(data))
+        while not isinstance(outcome := guest.debugger.timeline.run(FOREVER), PoweredOff):
+            assert machine.ending is None, outcome
+        seen = digest(machine)
+    assert bytes(told[-1:]) == b"Y"
+    assert disk.read_bytes() == before
+    disk.unlink()
+    timeline = replay_file(recording)
+    try:
+        timeline.run(FOREVER)
+        assert digest(timeline.machine) == seen
+    finally:
+        timeline.machine.close()
