@@ -27,7 +27,7 @@ _LARGEST = FOUR_GIB - FLASH
 _SHADOWED = 128 * KIB
 VARIABLES = "UEFI variables"
 """What the segment is called that is not ROM, but flash memory."""
-_SIGNATURE = 0x600
+SIGNATURE = 0x600
 """EDX after a reset: family 6."""
 
 
@@ -54,7 +54,7 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
             *flash,
             Segment(Physical(FOUR_GIB - size + variables), data[variables:], "BIOS", rom=True),
         ),
-        start=entry.reset_vector({"rdx": _SIGNATURE}),
+        start=entry.reset_vector({"rdx": SIGNATURE}),
         e820=(),
         memory=options.memory,
         memory_needed=SMALLEST_MEMORY,

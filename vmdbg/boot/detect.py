@@ -15,10 +15,10 @@ _OTHERS = (
     (0, b"\xfd7zXZ", "xz-compressed: unpack it first"),
     (0, b"\x28\xb5\x2f\xfd", "zstd-compressed: unpack it first"),
     (0, b"070701", "an initrd: give it with --initrd, and a kernel with --kernel"),
-    (0, b"QFI\xfb", "a disk image, which vmdbg cannot boot from: give a kernel"),
+    (0, b"QFI\xfb", "a disk image: give it with --disk"),
     (0, b"!<arch>", "a library or a Debian package: name the kernel in it"),
     (0x38, b"ARM\x64", "a Linux kernel for AArch64: vmdbg runs x86 guests only"),
-    (0x8001, b"CD001", "a CD image, which vmdbg cannot boot from: take its kernel and initrd out of it"),
+    (0x8001, b"CD001", "a CD image: give it with --cdrom"),
 )
 
 

@@ -45,6 +45,8 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--append", metavar="TEXT", default="", help="add to the default kernel command line")
     group.add_argument("--command-line", metavar="TEXT", help="replace the default kernel command line")
     group.add_argument("--bios", metavar="FILE", help="run firmware from the reset vector")
+    ends = "end the run where a guest in firmware resets the machine, instead of starting it again"
+    group.add_argument("--no-reboot", action="store_true", help=ends)
     variables = "UEFI variables to start with, as OVMF_VARS.fd; it is not written"
     group.add_argument("--nvram", metavar="FILE", help=variables)
     order = "what firmware tries, as cdrom,disk (disk,floppy,cdrom); with `menu`, which it asks for a key to show"
@@ -200,6 +202,7 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
         initrd=options.initrd,
         bios=options.bios,
         nvram=options.nvram,
+        reboots=not options.no_reboot,
         append=options.append,
         command_line=options.command_line,
         via_decompressor=options.via_decompressor,

@@ -10,6 +10,7 @@ from vmdbg.boot.bios import VARIABLES
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.firmware_config import pci_window
 from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Protocol
+from vmdbg.boot.installed_firmware import installed_seabios
 from vmdbg.boot.source import read_input
 from vmdbg.boot.uefi import variables_beside
 from vmdbg.errors import EngineError, UserError
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GuestFiles:
-    """What to boot and how: paths, or the kernel's own bytes. Without kernel and bios, the sample kernel."""
+    """What to boot and how: paths, or the kernel's own bytes. Without kernel and bios, firmware if the machine has
+    drives, else the sample kernel.
+    """
 
     kernel: str | bytes | None = None
     initrd: str | None = None
@@ -41,6 +44,8 @@ class GuestFiles:
     load_address: int | None = None
     mode: CpuMode | None = None
     seed: bytes = b"vmdbg"
+    reboots: bool = True
+    """Whether a reset starts a guest that began in firmware again; otherwise it ends the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,11 @@ def start(
     files: GuestFiles, config: MachineConfig, inputs: InputSource | None = None, media: Media | None = None
 ) -> Started:
     """Read the files, lay the guest out and put it into a machine. Raises UserError, EngineError."""
+    if config.drives and files.kernel is None and files.bios is None:
+        files = replace(files, bios=installed_seabios())
     options = _options(files, config)
     image = boot_image(options)
-    config = with_flash(config, image)
+    config = with_firmware(config, image, reboots=files.reboots)
     machine = make_machine(config, inputs, media)
     power_on(machine, image)
     return Started(machine, BootOrigin(config, image, options, media=media))
@@ -94,8 +101,11 @@ def _nvram(files: GuestFiles) -> InputFile | None:
     return read_input(path, "UEFI variables") if path is not None else None
 
 
-def with_flash(config: MachineConfig, image: BootImage) -> MachineConfig:
-    """The machine for a guest that keeps variables in flash memory."""
+def with_firmware(config: MachineConfig, image: BootImage, *, reboots: bool = True) -> MachineConfig:
+    """The machine for a guest in firmware, which a reset starts again, and which may keep variables in flash memory."""
+    if image.protocol is not Protocol.BIOS or config.chipset is not Chipset.I440FX:
+        return config
+    config = replace(config, restarts=reboots)
     for segment in image.segments:
         if segment.name == VARIABLES and segment.rom:
             return replace(config, flash=FlashPlace(segment.address, len(segment.data)))

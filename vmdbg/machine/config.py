@@ -62,6 +62,8 @@ class MachineConfig:
     boot: BootOrder = BootOrder()
     flash: FlashPlace | None = None
     drives: tuple[Drive, ...] = ()
+    restarts: bool = False
+    """A reset starts it again, at the reset vector; otherwise it ends the run."""
 
 
 MENU = "menu"

@@ -46,6 +46,7 @@ from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetReque
 from vmdbg.machine.paged import MachinePages
 from vmdbg.machine.pc import Backends, Pc, Pins
 from vmdbg.machine.processor import CpuPins, FittedCpu
+from vmdbg.machine.restart import ColdStart
 from vmdbg.machine.saving import restore_machine, save_machine
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.units import NEVER, Tick
@@ -77,7 +78,7 @@ class _ResetLine:
 
     def set(self, level: bool) -> None:
         if level:
-            self._machine.end(ResetRequested())
+            self._machine.reset()
 
 
 class Machine:
@@ -108,6 +109,9 @@ class Machine:
         self.pc.bus_masters.engine = self.engine
         self.pages = MachinePages(self.engine, self.pc.areas)
         self.cpu = FittedCpu(self.engine, self._pins, self.bus, self.pc, self.scheduler)
+        self._reset_wanted = False
+        """A reset that the access or deadline which goes on has asked for; not so at any boundary that is seen."""
+        self._cold = ColdStart(self.cpu, self.pc, self.scheduler)
         INTERRUPTION.hurries(self)
 
     @property
@@ -142,6 +146,23 @@ class Machine:
             self.ending = outcome
         if self._pins.in_access:
             self.engine.request_stop()
+
+    def reset(self) -> None:
+        """The board's reset: at the next boundary the machine starts again, or the run ends there."""
+        if not self.config.restarts:
+            self.end(ResetRequested())
+            return
+        self._reset_wanted = True
+        if self._pins.in_access:
+            self.engine.request_stop()
+
+    def _restart_if_wanted(self) -> bool:
+        """Whether the machine was reset just now."""
+        if not self._reset_wanted or self.ending is not None:
+            return False
+        self._reset_wanted = False
+        self._cold.restart()
+        return True
 
     def must_take(self, data: Input) -> None:
         """Raises UserError for an input of a device that is not here, or takes no such."""
@@ -228,15 +249,18 @@ class Machine:
             outcome = self._reached(exit_)
             if outcome is not None:
                 return outcome
-            if isinstance(exit_, Halted):
+            if isinstance(exit_, Halted | StopRequested):
                 return Stepped()
         return self._devices_hits() or self.ending
 
     def _reached(self, exit_: Exit) -> Outcome | None:
         """The engine left a run at a boundary, whose deadlines come before anybody sees it. None: go on."""
+        restarted = self._restart_if_wanted()
         if self.ending is None:
             self._take_deadlines()
         outcome = self._outcome(exit_)
+        if restarted and isinstance(outcome, StopRequested | BreakpointHit):
+            outcome = StopRequested() if INTERRUPTION.wanted else None
         match outcome:
             case None | Stepped() | StopRequested():
                 return self._devices_hits() or outcome
@@ -297,6 +321,7 @@ class Machine:
                     self._come(event, clock)
         finally:
             masters.in_deadline = False
+        self._restart_if_wanted()
 
     def _come(self, event: Event, clock: Tick) -> None:
         """A device's deadline. Where the host fails it, it has not come: going on tries again."""
@@ -319,6 +344,7 @@ class Machine:
                 self.pc.ports.write(port, size, value, self.clock)
             case _:
                 self._hand_over(data)
+        self._restart_if_wanted()
 
     def _hand_over(self, data: DeviceInput) -> None:
         """push() has seen to it that somebody takes it, but for what a recording of another machine holds."""

@@ -29,7 +29,8 @@ def parse_arguments(command: Command[On], rest: str) -> tuple[Arguments | None, 
         arguments = _parsed(parser, *_options_and_rest(parser, words, rest))
     else:
         arguments = _parsed(parser, [word.text for word in words])
-    arguments.letters, arguments.condition = letters, condition
+    arguments.letters = letters
+    arguments.condition = condition or getattr(arguments, "condition", "")
     return arguments, as_json
 
 

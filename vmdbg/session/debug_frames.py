@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from vmdbg.c.content import Content
 from vmdbg.c.spelling import parse_spelling, spelled_out
@@ -113,7 +112,7 @@ class DebugFrames:
             made += self._rows(frame, context(index), len(made))
         return tuple(made)
 
-    def frame_of(self, physical: CpuFrame, caller: Any) -> Frame | None:
+    def frame_of(self, physical: CpuFrame, caller: Callable[[], Frame | None]) -> Frame | None:
         """None where no file has debug information for the code."""
         pc = physical.pc - (0 if physical.is_exact else 1)
         file = self._guest.sources.debug_file_at(pc)
@@ -148,11 +147,11 @@ class DebugFrames:
         """As parameters(), the innermost block's first."""
         return self._values(frame, lambda scope: [one for one in scope.locals() if not one.is_declared_elsewhere])
 
-    def _values(self, frame: SourceFrame, listed: Any) -> list[tuple[str, Value]]:
+    def _values(self, frame: SourceFrame, listed: Callable[[Scope], list[Variable]]) -> list[tuple[str, Value]]:
         if frame.scope is None or frame.debug is None:
             return []
         try:
-            variables: list[Variable] = listed(frame.scope)
+            variables = listed(frame.scope)
         except DAMAGE:
             return []
         return [(one.name, self.value(frame.debug.value(one))) for one in variables]

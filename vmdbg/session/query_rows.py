@@ -7,11 +7,11 @@ import dataclasses
 import enum
 import io
 from collections.abc import Sequence
-from typing import Any
 
 from vmdbg.document.document import Column, Document, Json, Style, Text, address, document, joined, table, text
 from vmdbg.document.layout import printable
 from vmdbg.machine.snapshot import Position
+from vmdbg.queries.scan import Row
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.questions import USER_HALF
 from vmdbg.session.view import View
@@ -29,7 +29,7 @@ RARE = frozenset({"device", "request"})
 """Fields that tables show only where something is in them."""
 
 
-def rows_document(view: View, rows: Sequence[Any], limit: int, *, durations: bool, as_csv: bool) -> Document:
+def rows_document(view: View, rows: Sequence[Row], limit: int, *, durations: bool, as_csv: bool) -> Document:
     """At most `limit` rows as a table; as CSV, and in the data, all of them."""
     value: list[Json] = [{name: _json(name, field) for name, field in _fields(row)} for row in rows]
     if as_csv:
@@ -46,7 +46,7 @@ def rows_document(view: View, rows: Sequence[Any], limit: int, *, durations: boo
     return document(table(columns, cells), *left, value=value)
 
 
-def csv_lines(rows: Sequence[Any]) -> list[str]:
+def csv_lines(rows: Sequence[Row]) -> list[str]:
     """The fields' names, and a line for each row; numbers as they are, addresses in hexadecimal."""
     if not rows:
         return []
@@ -64,7 +64,7 @@ def _plain(value: Json) -> str:
     return "" if value is None else printable(str(value))
 
 
-def shown_fields(rows: Sequence[Any], *, durations: bool) -> list[str]:
+def shown_fields(rows: Sequence[Row], *, durations: bool) -> list[str]:
     """The fields that a table of these rows, one or more, has."""
     names = [name for name, _ in _fields(rows[0]) if name not in RARE or any(getattr(row, name) for row in rows)]
     if "result" not in names:
@@ -72,11 +72,11 @@ def shown_fields(rows: Sequence[Any], *, durations: bool) -> list[str]:
     return [name for name in names if name not in HIDDEN or (durations and name == "ticks")]
 
 
-def _fields(row: Any) -> list[tuple[str, Any]]:
+def _fields(row: Row) -> list[tuple[str, object]]:
     return [(field.name, getattr(row, field.name)) for field in dataclasses.fields(row)]
 
 
-def _json(name: str, value: Any) -> Json:
+def _json(name: str, value: object) -> Json:
     match value:
         case None | str() | bool():
             return value
@@ -88,10 +88,12 @@ def _json(name: str, value: Any) -> Json:
             return value.hex()
         case tuple():
             return [_json(name, item) for item in value]
-    return value if name in DECIMAL else f"{value:#x}"
+        case int() | float():
+            return value if name in DECIMAL else f"{value:#x}"
+    return str(value)
 
 
-def _cell(view: View, row: Any, name: str) -> Text:
+def _cell(view: View, row: Row, name: str) -> Text:
     value = getattr(row, name)
     match value:
         case None:
@@ -120,7 +122,7 @@ _SPACE = 0x000F_FFFF_FFFF_E000
 """What CR3s of one address space share: not the PCID, nor which half of a pair it is (Linux's page-table isolation)."""
 
 
-def _describe(view: View, row: Any, place: int) -> str:
+def _describe(view: View, row: Row, place: int) -> str:
     """A name that holds in the address space where the row came from: that of user code may be another's elsewhere."""
     if place < USER_HALF and view.system.find() is not None:
         cr3 = getattr(row, "cr3", None)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.queries.counting import count_by
 from vmdbg.queries.rows import CountRow, SampleRow
+from vmdbg.queries.scan import Row
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.view import View
 
@@ -47,14 +47,14 @@ def function_at(view: View, address: int) -> str:
     return view.describe(address).rpartition("+")[0] or view.describe(address)
 
 
-def counted(view: View, rows: Sequence[Any], fields: str) -> list[CountRow]:
+def counted(view: View, rows: Sequence[Row], fields: str) -> list[CountRow]:
     """Rows counted by comma-separated fields. Raises UserError."""
     wanted = [field.strip() for field in fields.split(",")]
     with elsewhen(view, view.debugger.timeline.end):
         return count_by(rows, wanted, lambda address: function_at(view, address))
 
 
-def default_count(rows: Sequence[Any]) -> str:
+def default_count(rows: Sequence[Row]) -> str:
     """What rows are counted by that make no sense one by one."""
     if not rows or not isinstance(rows[0], SampleRow):
         return ""

@@ -59,6 +59,8 @@ class Session(View):
         """Says something before a line is done, where somebody sees it; else with its answer."""
         self.columns = 100
         """How wide what is shown may be, for what can be arranged."""
+        self.workers: int | None = None
+        """How many processes search a history; None: one a core."""
         self.ask: Callable[[str], bool] | None = None
         """Asks the user who sits at a terminal; None where nobody does."""
         self.show: Callable[[Document], None] | None = None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vmdbg.c.types import AGGREGATES, CType
 from vmdbg.c.values import Value
 from vmdbg.expressions.basic_types import basic_cast, basic_type
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.scope import Scope
-from vmdbg.expressions.values import TypedValue, describe, whole
+from vmdbg.expressions.values import ExpressionValue, TypedValue, describe, whole
 from vmdbg.os.seam import CurrentTask, NotThereYetError
 from vmdbg.session.debug_frames import DebugFrames
 from vmdbg.session.known_guest import KnownGuest
@@ -43,38 +43,38 @@ def add_typed_names(scope: Scope, guest: KnownGuest, frames: DebugFrames) -> Non
     def names() -> Namespace:
         return need_linux(guest.system).names
 
-    def named(function: str) -> Any:
+    def named(function: str) -> Callable[..., ExpressionValue]:
         return lambda *arguments: getattr(names(), function)(*arguments)
 
-    def type_(spelling: Any) -> CType:
+    def type_(spelling: ExpressionValue) -> CType:
         """Of the program that runs, else of the kernel."""
         found = frames.type(str(spelling))
         return found if found is not None else names().type_of(str(spelling))
 
-    def object_(spelling: Any, where: Any) -> Any:
+    def object_(spelling: ExpressionValue, where: ExpressionValue) -> Value:
         address = guest.symbols.address_of(where) if isinstance(where, str) else whole(where)
         found = frames.type(str(spelling))
-        return Value(frames.space, found, address) if found is not None else names().typed(spelling, address)
+        return Value(frames.space, found, address) if found is not None else names().typed(str(spelling), address)
 
-    def sizeof(what: Any) -> int:
+    def sizeof(what: ExpressionValue) -> int:
         return (what.type_ if isinstance(what, Value) else type_(what)).size
 
-    def container_of(member: Any, spelling: Any, path: Any) -> Any:
+    def container_of(member: ExpressionValue, spelling: ExpressionValue, path: ExpressionValue) -> Value:
         found = frames.type(str(spelling))
         if found is None:
-            return names().container_of(member, spelling, path)
+            return names().container_of(_typed_or_number(member), str(spelling), str(path))
         if isinstance(member, Value):
             return member.container_of_(found, str(path))
         return Value(frames.space, found, whole(member) - found.offset_of(str(path)))
 
-    def cast(spelling: Any, value: Any) -> Any:
+    def cast(spelling: ExpressionValue, value: ExpressionValue) -> ExpressionValue:
         basic = basic_type(str(spelling))
         if basic is not None and guest.system.find() is None:
             return basic_cast(scope.mem, basic, value)
         found = frames.type(str(spelling))
         if found is not None:
             return value.cast_(found) if isinstance(value, Value) else _cast(frames, found, value)
-        return names().cast(spelling, value)
+        return names().cast(str(spelling), _typed_or_number(value))
 
     scope.objects["task"] = lambda: names().current()
     for name, read in RUNNING.items():
@@ -95,7 +95,11 @@ def add_typed_names(scope: Scope, guest: KnownGuest, frames: DebugFrames) -> Non
     scope.member_functions |= set(WITH_MEMBER)
 
 
-def _cast(frames: DebugFrames, type_: CType, value: Any) -> Value:
+def _typed_or_number(value: ExpressionValue) -> Value | int:
+    return value if isinstance(value, Value) else whole(value)
+
+
+def _cast(frames: DebugFrames, type_: CType, value: ExpressionValue) -> Value:
     if type_.strip().kind in AGGREGATES:
         raise ExpressionError(f"a number cannot be cast to {type_}: write *({type_} *)")
     return Value(frames.space, type_, number=whole(value))
@@ -114,14 +118,14 @@ def _of_running(system: GuestSystem, read: Callable[[CurrentTask], int]) -> Call
     return value
 
 
-def _dereferenced(scope: Scope, value: Any) -> Any:
+def _dereferenced(scope: Scope, value: ExpressionValue) -> ExpressionValue:
     """What a pointer points to; the word at a plain address."""
     if isinstance(value, TypedValue):
         return value.dereference_()
     return scope.mem[whole(value)]
 
 
-def _address_of(value: Any) -> Any:
+def _address_of(value: ExpressionValue) -> ExpressionValue:
     if isinstance(value, TypedValue):
         return value.pointer_()
     if isinstance(value, int):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from vmdbg.document.document import Json, Style, Text, hexadecimal, joined, text
-from vmdbg.expressions.values import TypedValue, whole
+from vmdbg.expressions.values import ExpressionValue, TypedValue, whole
 from vmdbg.session.known_guest import KnownGuest
 
 MAX_SHOWN = 4096
@@ -15,12 +14,12 @@ MAX_ITEMS = 256
 MAX_JSON_ITEMS = 1 << 16
 
 
-def value_text(guest: KnownGuest, value: Any) -> Text:
+def value_text(guest: KnownGuest, value: ExpressionValue) -> Text:
     """A value as people read it: numbers in hexadecimal and decimal, with the symbol that they point to."""
     return _Writer(guest).text(value)
 
 
-def value_json(value: Any) -> dict[str, Json]:
+def value_json(value: ExpressionValue) -> dict[str, Json]:
     """`{"value": ...}`, with `"truncated": true` if the lists in it have more than MAX_JSON_ITEMS elements."""
     converter = _Converter()
     result: dict[str, Json] = {"value": converter.json(value)}
@@ -32,7 +31,7 @@ class _Writer:
         self._guest = guest
         self._left = MAX_ITEMS
 
-    def text(self, value: Any) -> Text:
+    def text(self, value: ExpressionValue) -> Text:
         match value:
             case bool() | None:
                 return text(str(value), Style.NUMBER)
@@ -58,7 +57,7 @@ class _Writer:
         parts += [text(f" <{where}>", Style.SYMBOL)] if where else []
         return joined(parts)
 
-    def _items(self, values: Sequence[Any]) -> list[Text | str]:
+    def _items(self, values: Sequence[ExpressionValue]) -> list[Text | str]:
         parts: list[Text | str] = []
         for value in values:
             parts += [", "] if parts else []
@@ -80,7 +79,7 @@ class _Converter:
         self._left = MAX_JSON_ITEMS
         self.truncated = False
 
-    def json(self, value: Any) -> Json:
+    def json(self, value: ExpressionValue) -> Json:
         match value:
             case bool() | str() | None:
                 return value
@@ -94,7 +93,7 @@ class _Converter:
                 return f"{value:#x}"
         return str(value)
 
-    def _items(self, values: Sequence[Any]) -> list[Json]:
+    def _items(self, values: Sequence[ExpressionValue]) -> list[Json]:
         kept: list[Json] = []
         for value in values:
             if self._left == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Space
@@ -12,7 +11,7 @@ from vmdbg.errors import UserError
 from vmdbg.expressions.compiler import Expression, Getters, compile_expression
 from vmdbg.expressions.place import Aim, Place, find_place
 from vmdbg.expressions.scope import Scope
-from vmdbg.expressions.values import whole
+from vmdbg.expressions.values import ExpressionValue, whole
 from vmdbg.session.debug_frames import DebugFrames
 from vmdbg.session.known_guest import KnownGuest
 from vmdbg.session.numbers import fitting
@@ -41,7 +40,7 @@ class View(KnownGuest):
     def compile(self, text: str, extra: Getters | None = None) -> Expression:
         return compile_expression(text, self.scope, extra)
 
-    def evaluate(self, text: str) -> Any:
+    def evaluate(self, text: str) -> ExpressionValue:
         """The value of an expression now. Raises ExpressionError."""
         return self.compile(text).evaluate()
 

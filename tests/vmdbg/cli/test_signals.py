@@ -20,6 +20,8 @@ from vmdbg.recording.reader import open_recording
 
 WORKING = 0.8
 """Seconds of CPU time; it takes half of it to start."""
+HAS_WORKED = 0.2
+"""Seconds of it after a cue."""
 SOON = 4.0
 """Seconds; some tenths on an idle host, but tests share theirs."""
 FLAT = ("--load-address", "0x100000", "--mode", "long", "--memory", "2M", "--serial", "none")
@@ -63,6 +65,8 @@ class Running:
             env=environment() | {OWN: self.mark},
         )
         self.output = b""
+        self._started = 0.0
+        """CPU time that it had used when it said that it was at work."""
         if typed is not None:
             assert self._process.stdin is not None
             self._process.stdin.write(typed)
@@ -74,11 +78,12 @@ class Running:
             data = os.read(self._process.stdout.fileno(), 4096)
             assert data, self.output
             self.output += data
+        self._started = self._cpu_seconds()
 
     def works(self, seconds: float = WORKING) -> None:
         """Until it and its workers have used some CPU time: it has come to what it was asked for."""
         until = time.monotonic() + 30
-        while self._cpu_seconds() < seconds and self._process.poll() is None:
+        while self._cpu_seconds() < max(seconds, self._started + HAS_WORKED) and self._process.poll() is None:
             assert time.monotonic() < until, self.output
             time.sleep(0.02)
 

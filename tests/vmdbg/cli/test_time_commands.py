@@ -113,7 +113,7 @@ def test_digests_are_those_of_the_first_run(call: Call, recording: Path) -> None
         (("record", "a", "--record", "b"), "named twice"),
         (("run", "--from", "{}", "--kernel", "k"), "leave out --kernel"),
         (("query", "{}", "writes", "no_such_symbol"), "no_such_symbol"),
-        (("query", "{}", "writes", "0", "0"), "no range of memory"),
+        (("query", "{}", "writes", "0", "0"), "no number of bytes to look at"),
         (("query", "{}", "diff", "start", "99G"), "after the end"),
         (("script", "/no/such/script.py"), "there is no script"),
     ],
@@ -210,8 +210,8 @@ def test_a_table_has_a_head_and_says_when_it_is_empty(call: Call, recording: Pat
     table = call("query", recording, "console").stdout.decode().splitlines()
     assert table[0].split() == ["position", "port", "text"]
     assert any(PROMPT + "ticks" in line for line in table)
-    done = call("query", recording, "diff", "1000", "1000")
-    assert done.stderr == "vmdbg: nothing was found\n"
+    assert call("query", recording, "ports", "0xfff0").stdout == b"it never happened\n"
+    assert b"0 bytes in 0 pieces" in call("query", recording, "diff", "1000", "1000").stdout
     assert b"rax" in call("query", recording, "diff", "1000", "1100").stdout
 
 
@@ -230,3 +230,22 @@ def test_a_recording_that_was_killed_replays_and_says_so(tmp_path: Path) -> None
     done = vmdbg("replay", path, "--verify")
     assert done.returncode == 0
     assert "was not ended properly: its history is known up to tick" in errors(done)
+
+
+def test_a_question_is_answered_as_at_the_prompt(call: Call, recording: Path) -> None:
+    limit = ("--limit", "3")
+    for words in (("ports", "0x3f8", *limit), ("exceptions", "#PF", "--count-by", "vector"), ("diff", "1000", *limit)):
+        asked = call("query", recording, *words)
+        at_prompt = call("replay", recording, "--quiet", "--to", "end", "-x", f"query {' '.join(words)}")
+        assert asked.stdout == at_prompt.stdout
+        as_json = call("query", recording, *words, "--json")
+        prompted = call("replay", recording, "--quiet", "--to", "end", "-x", f"query {' '.join(words)} --json")
+        assert json.loads(as_json.stdout) == json.loads(prompted.stdout)
+
+
+def test_options_may_stand_anywhere_and_all_rows_are_shown(call: Call, recording: Path) -> None:
+    several = call("query", "--json", recording, "ports", "--workers", "1", "0x3f8").stdout
+    assert json.loads(several) == rows(call, recording, "ports", "0x3f8")
+    assert len(call("query", recording, "ports", "0x3f8").stdout.splitlines()) == len(json.loads(several)) + 1
+    chosen = rows(call, recording, "calls", "printk", "if", "rdi", "==", "0")
+    assert chosen == rows(call, recording, "calls", "printk", "--if", "rdi == 0")

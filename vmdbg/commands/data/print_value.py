@@ -80,12 +80,11 @@ def _object(value: TypedValue, name: str) -> Document:
 def _value(session: Session, source: str) -> ExpressionValue:
     """Of an expression; the linear address of `segment:offset`; of a symbol, the variable, where its type is known."""
     if source.isidentifier():
-        value: ExpressionValue = session.evaluate(source)
+        value = session.evaluate(source)
         variable = session.scope.variable_at_symbol(source) if type(value) is int else None
         return value if variable is None else variable
     if split_colon(source) is None or source[0] in "'\"":
-        found: ExpressionValue = session.evaluate(source)
-        return found
+        return session.evaluate(source)
     return session.linear(source)
 
 

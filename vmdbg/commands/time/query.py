@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vmdbg.commands.declare import command
 from vmdbg.commands.points.watch import object_size
+from vmdbg.commands.time.diff import diff
 from vmdbg.document.document import Document
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
@@ -16,34 +17,16 @@ from vmdbg.queries.scan import Row
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.known_linux import linux_of
 from vmdbg.session.linux import find_linux
-from vmdbg.session.numbers import how_many, port
-from vmdbg.session.positions import ticks_of
+from vmdbg.session.numbers import port
+from vmdbg.session.positions import find_position, ticks_of
 from vmdbg.session.query_rows import rows_document
+from vmdbg.session.question_options import DIFFERENCE, MEMORY, NAMES, SHOWN, WHO_WROTE, declare
 from vmdbg.session.questions import condition, counted, default_count
-from vmdbg.session.registry import Arguments, Effect, Group, Parser, did_you_mean
+from vmdbg.session.registry import Arguments, Effect, Group, did_you_mean
 from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import find_vector
 
-SHOWN = 50
 MOST_ARGUMENTS = 6
-
-
-def declare(parser: Parser) -> None:
-    parser.add_argument("question", metavar="QUESTION", help=", ".join(QUESTIONS))
-    parser.add_argument(
-        "what", nargs="*", metavar="ADDRESS", help="ADDRESS SIZE, FUNCTION ARGUMENTS, CALL ..., VECTOR ..., PORT ..."
-    )
-    parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
-    parser.add_argument("--process", default="", metavar="PROCESS", help="of Linux's events, those of this PID or name")
-    parser.add_argument("--failed", action="store_true", help="of system calls, those that returned an error")
-    parser.add_argument("--durations", action="store_true", help="how many ticks each system call took")
-    parser.add_argument("--size", default="", metavar="EXPRESSION", help="of allocations and frees: so many bytes")
-    parser.add_argument("--cache", default="", metavar="NAME", help="of allocations and frees: this slab cache")
-    parser.add_argument("--sector", default="", metavar="EXPRESSION", help="of requests to drives: those that move it")
-    parser.add_argument("--every", default="", metavar="TIME", help=f"how often a profile looks ({EVERY} ticks)")
-    parser.add_argument("--count-by", default="", metavar="FIELDS", help="count rows by columns, as task,function")
-    parser.add_argument("--csv", action="store_true", help="all rows as comma-separated values")
-    parser.add_argument("--limit", type=how_many, default=SHOWN, metavar="NUMBER", help=f"rows shown ({SHOWN})")
 
 
 @command(
@@ -52,6 +35,7 @@ def declare(parser: Parser) -> None:
     declare,
     examples=(
         "query writes rsp 8",
+        "query who-wrote rsp 8",
         "query reads phys:0x1000",
         "query accesses rsp 8 --limit 3",
         "query executions rip",
@@ -68,23 +52,29 @@ def declare(parser: Parser) -> None:
         "query calls deposit 2 if rdi != 0",
         "query interrupts --count-by vector",
         "query ports 0x3f8 --csv --limit 5",
+        "query diff start here --json",
     ),
     condition=True,
 )
 def query(session: Session, arguments: Arguments) -> Document:
     """Ask what happened from the start of the history to its end: all writes, calls, exceptions, port accesses ...
 
-    writes, reads, accesses ADDRESS SIZE; executions ADDRESS SIZE; calls FUNCTION ARGUMENTS; exceptions and interrupts
-    VECTOR ...; ports PORT ...; disk DRIVE ...; cr3; console PORT; profile. Of Linux: syscalls NAME ...; page-faults;
-    switches; wakeups; allocations; frees; object ADDRESS. `if CONDITION` at the end is looked at where each row
-    happened. `goto` takes the positions.
+    writes, reads, accesses ADDRESS SIZE; who-wrote ADDRESS SIZE --before POSITION; executions ADDRESS SIZE; calls
+    FUNCTION ARGUMENTS; exceptions and interrupts VECTOR ...; ports PORT ...; disk DRIVE ...; cr3; console PORT;
+    profile; diff POSITION POSITION. Of Linux: syscalls NAME ...; page-faults; switches; wakeups; allocations; frees;
+    object ADDRESS.
+    `if CONDITION` at the end is looked at where each row happened. `goto` takes the positions.
     """
-    ask = QUESTIONS.get(arguments.question)
-    if ask is None:
-        close = did_you_mean(arguments.question, QUESTIONS)
-        raise UserError(f"{arguments.question!r} is no question{close}; there are: {', '.join(QUESTIONS)}")
+    if arguments.question not in NAMES:
+        close = did_you_mean(arguments.question, NAMES)
+        raise UserError(f"{arguments.question!r} is no question{close}; there are: {', '.join(NAMES)}")
     _refuse_useless(arguments)
-    workers = None if Effect.HOST in session.allowed else 1
+    shown = arguments.limit or SHOWN
+    if arguments.question == DIFFERENCE:
+        words = _between(arguments, 1, 2, "one instant, or two")
+        return diff(session, Arguments(first=words[0], second=[*words, "here"][1], limit=shown))
+    ask = QUESTIONS[arguments.question]
+    workers = session.workers if Effect.HOST in session.allowed else 1
     queries = Queries(
         session.debugger.timeline, workers=workers, on_progress=session.progress, linux=lambda: linux_of(session)
     )
@@ -96,7 +86,7 @@ def query(session: Session, arguments: Arguments) -> Document:
     fields = arguments.count_by or default_count(rows)
     if fields:
         rows = counted(session, rows, fields)
-    return rows_document(session, rows, arguments.limit, durations=arguments.durations, as_csv=arguments.csv)
+    return rows_document(session, rows, shown, durations=arguments.durations, as_csv=arguments.csv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +107,15 @@ OPTIONS = (
     _Option("cache", _SLAB),
     _Option("every", frozenset({"profile"})),
     _Option("sector", frozenset({"disk"})),
-    _Option("physical", frozenset({"writes", "reads", "accesses", "executions"})),
+    _Option("physical", frozenset({WHO_WROTE, *MEMORY})),
+    _Option("before", frozenset({WHO_WROTE})),
+    _Option("arguments", frozenset({"calls"})),
 )
+_UNCONDITIONAL = {
+    "console": "what was written is known without going there",
+    WHO_WROTE: "it is one write; ask for `writes`",
+    DIFFERENCE: "it is of two instants",
+}
 
 
 def _refuse_useless(arguments: Arguments) -> None:
@@ -127,8 +124,8 @@ def _refuse_useless(arguments: Arguments) -> None:
         if getattr(arguments, option.name) and arguments.question not in option.questions:
             takers = ", ".join(sorted(option.questions))
             raise UserError(f"--{option.name} means nothing to {arguments.question}: it is for {takers}")
-    if arguments.question == "console" and arguments.condition:
-        raise UserError("a condition means nothing to console: what was written is known without going there")
+    if arguments.condition and arguments.question in _UNCONDITIONAL:
+        raise UserError(f"a condition means nothing to {arguments.question}: {_UNCONDITIONAL[arguments.question]}")
 
 
 Asked = Callable[[Queries], Sequence[Row]]
@@ -146,10 +143,24 @@ def _memory(kind: str) -> Callable[[Session, Arguments], Asked]:
     return ask
 
 
+def _who_wrote(session: Session, arguments: Arguments) -> Asked:
+    words = _between(arguments, 1, 2, "an address, and perhaps how many bytes")
+    place = session.place(words[0], physical=arguments.physical, aim=Aim.OBJECT)
+    size = object_size(session, place, words[1] if len(words) > 1 else "")
+    before = find_position(session, arguments.before) if arguments.before else None
+
+    def ask(queries: Queries) -> Sequence[Row]:
+        row = queries.who_wrote(place.address, size, before=before, physical=place.is_physical)
+        return [row] if row is not None else []
+
+    return ask
+
+
 def _calls(session: Session, arguments: Arguments) -> Asked:
     words = _between(arguments, 1, 2, "a function, and perhaps how many arguments it takes")
     function = session.linear(words[0], aim=Aim.CODE)
-    number = session.integer(words[1]) if len(words) > 1 else MOST_ARGUMENTS
+    given = arguments.arguments or (words[1] if len(words) > 1 else "")
+    number = session.integer(given) if given else MOST_ARGUMENTS
     return lambda queries: queries.calls(function, number)
 
 
@@ -234,6 +245,7 @@ def _console(session: Session, arguments: Arguments) -> Asked:
 
 
 QUESTIONS: dict[str, Callable[[Session, Arguments], Asked]] = {
+    WHO_WROTE: _who_wrote,
     "writes": _memory("writes"),
     "reads": _memory("reads"),
     "accesses": _memory("accesses"),

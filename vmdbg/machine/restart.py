@@ -1,0 +1,53 @@
+"""A reset of the whole machine: the CPU and the chips are as at power-on, memory and what is kept in it stay.
+
+Source: Intel 82371AB data sheet, reset control (CPURST and PCIRST#); SDM 3A, table 10-1.
+"""
+
+from __future__ import annotations
+
+from devices.board.flash import Flash
+from devices.disk.cd_unit import CdUnit
+from devices.disk.unit import DiskUnit
+from devices.scheduler import Scheduler
+from devices.serial.debugcon import DebugConsole
+from devices.serial.feed import SerialFeed
+from devices.timers.rtc import Rtc
+from vmdbg.boot import entry
+from vmdbg.boot.bios import SIGNATURE
+from vmdbg.machine.cpu_start import start_cpu
+from vmdbg.machine.pc import Pc
+from vmdbg.machine.processor import FittedCpu
+from vmdbg.machine.snapshot import decode_state, encode_state
+
+LASTING = (Rtc, Flash, DiskUnit, CdUnit, SerialFeed, DebugConsole)
+"""Devices that no reset reaches: a battery holds them, or they are not of the machine."""
+
+
+class ColdStart:
+    """What a machine's parts are before anything has run. Made then."""
+
+    def __init__(self, cpu: FittedCpu, pc: Pc, scheduler: Scheduler) -> None:
+        self._cpu = cpu
+        self._pc = pc
+        self._scheduler = scheduler
+        self._snapshot = cpu.engine.snapshot()
+        self._states = {
+            name: encode_state(device.save()) for name, device in pc.devices.items() if not isinstance(device, LASTING)
+        }
+
+    def restart(self) -> None:
+        """Become that, now: at the boundary at which the reset was asked for."""
+        engine, pins = self._cpu.engine, self._cpu.pins
+        clock, phase = engine.clock, self._cpu.position.phase
+        for event in self._scheduler.events():
+            if event.owner in self._states or event.owner == FittedCpu.owner:
+                self._scheduler.cancel(event.owner, event.name)
+        for name, state in self._states.items():
+            device = self._pc.devices[name]
+            device.restore(decode_state(state, device.State, name))
+        engine.restore(self._snapshot)
+        engine.advance_clock(clock)
+        pins.intr.restore(False, False)
+        pins.nmi.restore(False)
+        start_cpu(engine, entry.reset_vector({"rdx": SIGNATURE}))
+        self._cpu.restored(halted=False, phase=phase)

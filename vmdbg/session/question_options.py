@@ -1,0 +1,56 @@
+"""How a question to a whole history is put: the words of `query` at the prompt and of `vmdbg query` alike."""
+
+from __future__ import annotations
+
+import argparse
+
+from vmdbg.session.numbers import how_many
+
+SHOWN = 50
+"""Rows that are shown unless more are asked for."""
+MEMORY = ("writes", "reads", "accesses", "executions")
+WHO_WROTE, DIFFERENCE = "who-wrote", "diff"
+NAMES = (
+    WHO_WROTE,
+    *MEMORY,
+    "calls",
+    "syscalls",
+    "page-faults",
+    "switches",
+    "wakeups",
+    "allocations",
+    "frees",
+    "object",
+    "profile",
+    "exceptions",
+    "interrupts",
+    "ports",
+    "disk",
+    "cr3",
+    "console",
+    DIFFERENCE,
+)
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("question", metavar="QUESTION", help=", ".join(NAMES))
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="ADDRESS",
+        help="ADDRESS SIZE, FUNCTION, CALL ..., VECTOR ..., PORT ..., DRIVE ..., POSITION POSITION",
+    )
+    parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
+    parser.add_argument("--before", default="", metavar="POSITION", help="who-wrote: before this instant (now)")
+    parser.add_argument("--arguments", default="", metavar="NUMBER", help="of calls: how many arguments they take (6)")
+    parser.add_argument("--process", default="", metavar="PROCESS", help="of Linux's events, those of this PID or name")
+    parser.add_argument("--failed", action="store_true", help="of system calls, those that returned an error")
+    parser.add_argument("--durations", action="store_true", help="how many ticks each system call took")
+    parser.add_argument("--size", default="", metavar="EXPRESSION", help="of allocations and frees: so many bytes")
+    parser.add_argument("--cache", default="", metavar="NAME", help="of allocations and frees: this slab cache")
+    parser.add_argument("--sector", default="", metavar="EXPRESSION", help="of requests to drives: those that move it")
+    parser.add_argument("--every", default="", metavar="TIME", help="how often a profile looks (a million ticks)")
+    parser.add_argument("--if", dest="condition", default="", metavar="CONDITION", help="as `if` at the line's end")
+    parser.add_argument("--count-by", default="", metavar="FIELDS", help="count rows by columns, as task,function")
+    parser.add_argument("--csv", action="store_true", help="all rows as comma-separated values")
+    parser.add_argument("--limit", type=how_many, default=None, metavar="NUMBER", help=f"rows shown ({SHOWN})")
