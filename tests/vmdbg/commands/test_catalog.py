@@ -1,0 +1,28 @@
+"""The list of command modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vmdbg import commands as room
+from vmdbg.commands import catalog
+from vmdbg.document.document import EMPTY
+from vmdbg.session.registry import Command, Group
+
+
+def test_every_module_that_declares_a_command_is_listed() -> None:
+    top = Path(str(room.__file__)).parent
+    found = {
+        ".".join(path.relative_to(top).with_suffix("").parts)
+        for path in top.rglob("*.py")
+        if "\n@command(" in path.read_text()
+    }
+    assert found == set(catalog.MODULES)
+
+
+def test_each_session_has_a_registry_of_its_own() -> None:
+    one, other = catalog.commands(), catalog.commands()
+    one.add(Command("mine", lambda *_: EMPTY, Group.SESSION))
+    assert one.get("mine") is not None
+    assert other.get("mine") is None
+    assert catalog.commands().get("mine") is None
