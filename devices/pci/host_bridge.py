@@ -1,12 +1,12 @@
-"""The host bridge at 00:00.0: identity and registers of an Intel 82441FX PMC, which have no effect on memory
-here.
+"""The host bridge at 00:00.0, an Intel 82441FX PMC: it says whether C0000h to FFFFFh is RAM.
 
-Source: Intel 440FX PCIset data sheet (82441FX), section 3.2.
+Source: Intel 440FX PCIset data sheet (82441FX), section 3.2; 3.2.18 for PAM.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -19,6 +19,14 @@ VENDOR_INTEL = 0x8086
 DEVICE_82441FX = 0x1237
 REVISION = 0x02
 CLASS_HOST_BRIDGE = 0x0600
+
+PAM = range(0x59, 0x60)
+READ_ENABLE, WRITE_ENABLE = 0x1, 0x2
+PARTS = (
+    (range(0xF0000, 0x100000), PAM.start, 4),
+    *((range(0xC0000 + 0x4000 * n, 0xC4000 + 0x4000 * n), PAM.start + 1 + n // 2, 4 * (n % 2)) for n in range(12)),
+)
+"""Addresses, and the register and the bit from which on it says where loads and stores go."""
 
 _WRITABLE = {
     range(0x04, 0x06): 0x0140,  # PCICMD: SERR# and parity error response; memory and master are hardwired
@@ -62,14 +70,19 @@ class HostBridgeState:
 
 
 class HostBridge:
-    """A pci.config_space.ConfigSpace."""
+    """A pci.config_space.ConfigSpace.
+
+    `attribute` gets addresses, and whether loads and stores there go to RAM, of each part that PAM0 to PAM6 are about.
+    """
 
     name = "host-bridge"
     title = "PCI host bridge, 00:00.0"
     State: ClassVar[type[HostBridgeState]] = HostBridgeState
 
-    def __init__(self) -> None:
+    def __init__(self, attribute: Callable[[range, bool, bool], None] | None = None) -> None:
+        self._attribute = attribute
         self._state = HostBridgeState()
+        self._apply_attributes()
 
     def read_config(self, register: int, size: int) -> int:
         return int.from_bytes(self._state.config[register : register + size], "little")
@@ -81,12 +94,18 @@ class HostBridge:
             config[at] = keep | value & WRITE_MASK[at]
             value >>= 8
         self._state.config = bytes(config)
+        if register < PAM.stop and register + size > PAM.start:
+            self._apply_attributes()
 
     def save(self) -> HostBridgeState:
         return copy.deepcopy(self._state)
 
     def restore(self, state: HostBridgeState) -> None:
+        """Memory is where the registers say. Raises ValueError for a space of another size."""
+        if len(state.config) != CONFIG_SPACE_SIZE:
+            raise ValueError(f"a configuration space has {CONFIG_SPACE_SIZE} bytes, not {len(state.config)}")
         self._state = copy.deepcopy(state)
+        self._apply_attributes()
 
     def describe(self, now: int) -> Rows:
         config = self._state.config
@@ -97,6 +116,13 @@ class HostBridge:
             ),
             ("command", f"{self.read_config(4, 2):04x}"),
             ("status", f"{self.read_config(6, 2):04x}"),
-            ("PAM0-6", config[0x59:0x60].hex(" ")),
+            ("PAM0-6", config[PAM.start : PAM.stop].hex(" ")),
             ("SMRAM", f"{config[0x72]:02x}"),
         ]
+
+    def _apply_attributes(self) -> None:
+        if self._attribute is None:
+            return
+        for addresses, register, shift in PARTS:
+            bits = self._state.config[register] >> shift
+            self._attribute(addresses, bool(bits & READ_ENABLE), bool(bits & WRITE_ENABLE))

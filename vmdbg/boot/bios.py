@@ -1,7 +1,7 @@
 """A PC BIOS, run from the reset vector.
 
-The image lies below 4 GiB as ROM. Its last 128 KiB lie below 1 MiB too, in RAM: the chipset's shadowing is
-already done.
+The image lies below 4 GiB as ROM. Its last 128 KiB lie below 1 MiB too: in RAM where the chipset cannot shadow, as if
+that were done already.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from vmdbg.units import Physical
 
 _SMALLEST = 64 * KIB
 _LARGEST = FOUR_GIB - FLASH
-_SHADOWED = 128 * KIB
+SHADOWED = 128 * KIB
+SHADOW = "BIOS shadow"
+"""What the segment is called that lies below 1 MiB where no chipset shows ROM there."""
 VARIABLES = "UEFI variables"
 """What the segment is called that is not ROM, but flash memory."""
 SIGNATURE = 0x600
@@ -44,13 +46,13 @@ def load(options: BootOptions, bios: InputFile) -> BootImage:
             f"{bios.name} has {size} bytes: a BIOS image is a multiple of {size_text(_SMALLEST)} "
             f"up to {size_text(_LARGEST)}"
         )
-    shadow = data[-_SHADOWED:]
+    shadow = data[-SHADOWED:]
     flash = (Segment(Physical(FOUR_GIB - size), data[:variables], VARIABLES, rom=True),) if variables else ()
     return BootImage(
         protocol=Protocol.BIOS,
         description="firmware from the reset vector",
         segments=(
-            Segment(Physical(HIGH_MEMORY - len(shadow)), shadow, "BIOS shadow"),
+            Segment(Physical(HIGH_MEMORY - len(shadow)), shadow, SHADOW),
             *flash,
             Segment(Physical(FOUR_GIB - size + variables), data[variables:], "BIOS", rom=True),
         ),

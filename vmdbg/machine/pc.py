@@ -184,8 +184,10 @@ class Pc:
         acpi_pm = self.add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
         apm = self.add(Apm(acpi_pm.set_acpi_mode))
         self.pci = pci = self.add(PciHost(pins.reset))
-        pci.add(HOST_BRIDGE, self.add(HostBridge()), HostBridge.name)
-        if self.config.chipset is Chipset.I440FX:
+        is_i440fx = self.config.chipset is Chipset.I440FX
+        bridge = self.add(HostBridge(self._shadow if is_i440fx else None))
+        pci.add(HOST_BRIDGE, bridge, HostBridge.name)
+        if is_i440fx:
             self.i440fx = I440fx(pci)
             self.i440fx.fit(self, acpi_pm)
         else:
@@ -201,6 +203,9 @@ class Pc:
         self._claim(dma1, isa.DMA.ports[0], dma1)
         self._claim(pages, isa.DMA.ports[1], pages)
         self._claim(dma2, isa.DMA.ports[2], dma2)
+
+    def _shadow(self, addresses: range, reads: bool, writes: bool) -> None:
+        self.memory_map.shadow(addresses, reads=reads, writes=writes)
 
     def _fit_flash(self, place: FlashPlace | None) -> Flash | None:
         """It has nothing in it yet."""

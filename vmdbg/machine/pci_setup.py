@@ -10,6 +10,7 @@ from devices.pci import config_space as cs
 from devices.pci.bars import Bar, Space
 from devices.pci.config_space import Command, ConfigSpace, Place
 from devices.pci.function import PciFunction
+from devices.pci.host_bridge import HOST_BRIDGE, PAM
 from devices.pci.piix3 import ISA_BRIDGE, PCI_IRQS, PIRQ_ROUTE, pirq_of
 from devices.pci.piix4_pm import (
     PM_ENABLE,
@@ -27,11 +28,15 @@ from vmdbg.units import Tick
 FIRST_PORT = 0xC000
 SMBUS_BASE = 0x700
 ELCR = 0x4D0
+ALL_RAM = 0x33
+"""Of PAM0 to PAM6."""
 
 
 def set_up_pci(pc: Pc, now: Tick) -> None:
-    """Route interrupts, place power management, give every function its addresses and let it answer."""
+    """RAM below 1 MiB, interrupts routed, power management placed; every function has its addresses and answers."""
     functions = pc.pci.functions
+    for register in PAM:
+        functions[HOST_BRIDGE.number].write_config(register, 1, ALL_RAM)
     bridge, power = functions[ISA_BRIDGE.number], functions[POWER_MANAGEMENT.number]
     for number, irq in enumerate(PCI_IRQS):
         bridge.write_config(PIRQ_ROUTE + number, 1, irq)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from vmdbg.boot.image import BootImage, Protocol
+from vmdbg.boot.bios import SHADOW, SHADOWED
+from vmdbg.boot.image import BootImage, Protocol, Segment
+from vmdbg.boot.layout import FOUR_GIB, HIGH_MEMORY
 from vmdbg.machine.cpu_start import start_cpu
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.pci_setup import set_up_pci
+from vmdbg.units import Physical
 from vmdbg.x86.msr import FIRMWARE_MSRS
 
 MTRRS = {0x2FF: "mtrr_def_type"} | {
@@ -22,7 +25,9 @@ def power_on(machine: Machine, image: BootImage) -> None:
             assert machine.pc.flash is not None
             machine.pc.flash.load(segment.data)
         elif segment.rom:
-            machine.pc.memory_map.add_rom(segment.address, segment.data)
+            place_rom(machine, segment)
+        elif segment.name == SHADOW and machine.pc.i440fx is not None:
+            continue  # the chipset shows ROM there until firmware has it show RAM
         elif len(segment.data):
             machine.engine.write_ram(segment.address, segment.data)
     if image.protocol is not Protocol.BIOS:
@@ -32,3 +37,11 @@ def power_on(machine: Machine, image: BootImage) -> None:
     for write in image.chips:
         machine.pc.ports.write(write.port, 1, write.value, machine.clock)
     start_cpu(machine.engine, image.start)
+
+
+def place_rom(machine: Machine, segment: Segment) -> None:
+    """ROM, which a machine whose chipset can show RAM there instead has below 1 MiB too, if it ends at 4 GiB."""
+    alias = None
+    if machine.pc.i440fx is not None and segment.end == FOUR_GIB:
+        alias = Physical(HIGH_MEMORY - min(SHADOWED, len(segment.data)))
+    machine.pc.memory_map.add_rom(segment.address, segment.data, alias)

@@ -9,8 +9,7 @@ from vmdbg.boot.image import BootImage, BootOptions, InputFile, Segment
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import Media
-from vmdbg.machine.power_on import power_on
-from vmdbg.units import Physical
+from vmdbg.machine.power_on import place_rom, power_on
 
 
 def _new_machine(config: MachineConfig, media: Media | None) -> Machine:
@@ -74,7 +73,7 @@ class StateOrigin:
         """A machine whose RAM and state are still to be restored. Raises EngineError."""
         machine = _new_machine(self.config, self.media)
         for segment in self.roms:
-            machine.pc.memory_map.add_rom(Physical(segment.address), segment.data)
+            place_rom(machine, segment)
         return machine
 
 

@@ -62,3 +62,14 @@ def test_an_order_that_is_none_is_refused_with_what_there_is(text: str) -> None:
 def test_where_there_is_no_seabios_the_package_is_named() -> None:
     with pytest.raises(UserError, match=r"no SeaBIOS is installed.*--bios FILE"):
         installed_seabios(places=())
+
+
+def test_firmware_runs_in_rom_until_it_has_copied_itself_to_ram() -> None:
+    machine = seabios_machine()
+    try:
+        assert bytes(machine.engine.ram[0xE0000:0x100000]) == bytes(0x20000)
+        machine.run(END)
+        assert machine.pc.devices["host-bridge"].save().config[0x59] & 0x10
+        assert b"SeaBIOS" in bytes(machine.engine.ram[0xE0000:0x100000])
+    finally:
+        machine.close()
