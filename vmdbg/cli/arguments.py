@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterable
+from typing import NoReturn, TypeVar, overload
 
 from vmdbg.errors import UserError
 
+Space = TypeVar("Space")
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -16,9 +17,20 @@ class Parser(argparse.ArgumentParser):
 
     intermixed = False
 
-    def parse_known_args(  # type: ignore[override]  # argparse's overloads, of which it calls this one alone
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
+    @overload
+    def parse_known_args(
+        self, args: Iterable[str] | None = None, namespace: None = None
+    ) -> tuple[argparse.Namespace, list[str]]: ...
+
+    @overload
+    def parse_known_args(self, args: Iterable[str] | None, namespace: Space) -> tuple[Space, list[str]]: ...
+
+    @overload
+    def parse_known_args(self, *, namespace: Space) -> tuple[Space, list[str]]: ...
+
+    def parse_known_args(
+        self, args: Iterable[str] | None = None, namespace: object | None = None
+    ) -> tuple[object, list[str]]:
         if not self.intermixed:
             return super().parse_known_args(args, namespace)
         self.intermixed = False  # what it calls is this again
