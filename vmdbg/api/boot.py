@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import enum
 from collections.abc import Sequence
 from os import PathLike, fspath
+from typing import TypeVar
 
 from devices.disk.drive import DriveKind
 from vmdbg.api.guest import Guest
@@ -13,15 +14,17 @@ from vmdbg.errors import UserError
 from vmdbg.host.drives import open_drives, parse_drive
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.start import start as boot
+from vmdbg.host.values import boot_order as to_boot_order
+from vmdbg.host.values import memory_size, start_date
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
-from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig, parse_boot_order
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig
 from vmdbg.recording.reader import open_recording as read_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET
 from vmdbg.timeline.timeline import Timeline
 
 Path = str | PathLike[str]
-_SIZE = re.compile(r"(\d+)([KMG])", re.IGNORECASE)
+Named = TypeVar("Named", bound=enum.Enum)
 
 
 def launch(
@@ -35,7 +38,7 @@ def launch(
     memory: int | str = DEFAULT_MEMORY,
     cpu: str = "base",
     apic: bool = True,
-    start: int = DEFAULT_START,
+    start: int | str = DEFAULT_START,
     devices: Sequence[str] = (),
     disks: Sequence[Path] = (),
     cdroms: Sequence[Path] = (),
@@ -44,27 +47,26 @@ def launch(
     boot_order: str = "",
     reboots: bool = True,
     load_address: int | None = None,
-    mode: CpuMode | None = None,
+    mode: CpuMode | str | None = None,
     via_decompressor: bool = False,
-    protocol: Protocol | None = None,
-    seed: bytes = b"vmdbg",
+    protocol: Protocol | str | None = None,
+    seed: bytes | str = b"vmdbg",
     record: Path | None = None,
-    checkpoint_memory: int = DEFAULT_BUDGET,
+    embed: bool = True,
+    checkpoint_memory: int | str = DEFAULT_BUDGET,
 ) -> Guest:
     """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
 
     Without kernel and bios it is firmware where there are drives, else the sample guest, as there. memory,
-    checkpoint_memory: bytes, or text such as "256M". start: what the RTC shows at first, in seconds since 1970.
-    devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
-    them, such as "disk.img,serial=A1". machine, boot_order: as `--machine` and `--boot` have them. reboots: whether a
-    reset starts a guest in firmware again. record: a new file to record into. Raises UserError, EngineError.
+    checkpoint_memory: bytes, or text such as "256M". start: what the RTC shows at first, in seconds since 1970, or a
+    date as `--start` has it. devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`,
+    `--cdrom` and `--floppy` have them, such as "disk.img,serial=A1". machine, mode, protocol: as their options have
+    them; boot_order: as `--boot` does. reboots: whether a reset starts a guest in firmware again. record: a new file to
+    record into, with the guest's files unless `embed` is False. Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
-    try:
-        order = parse_boot_order(boot_order) if boot_order else BootOrder()
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    order = to_boot_order(boot_order) if boot_order else BootOrder()
     kinds = ((DriveKind.DISK, disks), (DriveKind.CD, cdroms), (DriveKind.FLOPPY, floppies))
     choices = [parse_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
     files = GuestFiles(
@@ -75,37 +77,46 @@ def launch(
         append=append,
         command_line=command_line,
         via_decompressor=via_decompressor,
-        protocol=protocol,
+        protocol=_named(Protocol, protocol),
         load_address=load_address,
-        mode=mode,
-        seed=seed,
+        mode=_named(CpuMode, mode),
+        seed=seed.encode("utf-8", "surrogateescape") if isinstance(seed, str) else seed,
         reboots=reboots,
     )
     drives = open_drives(choices)
     try:
         chipset = chipset_for(machine, devices, drives.drives, firmware=bios is not None)
-        config = MachineConfig(_bytes(memory), cpu, apic, start, tuple(devices), chipset, order, drives=drives.drives)
+        size, first, added = _bytes(memory), _seconds(start), tuple(devices)
+        config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()
         raise
-    guest = Guest(Timeline(started.machine, origin=started.origin, budget=checkpoint_memory))
+    guest = Guest(Timeline(started.machine, origin=started.origin, budget=_bytes(checkpoint_memory)))
     if record is not None:
-        guest.record(record)
+        guest.record(record, embed=embed)
     return guest
 
 
 def _bytes(size: int | str) -> int:
-    if isinstance(size, int):
-        return size
-    found = _SIZE.fullmatch(size)
-    if found is None:
-        raise UserError(f"{size!r} is no size of memory: give a number of bytes, or one with K, M or G, as 256M")
-    return int(found[1]) << {"K": 10, "M": 20, "G": 30}[found[2].upper()]
+    return size if isinstance(size, int) else memory_size(size)
+
+
+def _named(kind: type[Named], value: Named | str | None) -> Named | None:
+    """What users call by its value."""
+    try:
+        return kind(value) if value is not None else None
+    except ValueError:
+        known = ", ".join(str(one.value) for one in kind)
+        raise UserError(f"there is no {kind.__name__.lower()} {value!r}; there are: {known}") from None
+
+
+def _seconds(start: int | str) -> int:
+    return start if isinstance(start, int) else start_date(start)
 
 
 def open_recording(
-    path: Path, *, verify: bool = True, checkpoint_memory: int = DEFAULT_BUDGET, left_out: Sequence[Path] = ()
+    path: Path, *, verify: bool = True, checkpoint_memory: int | str = DEFAULT_BUDGET, left_out: Sequence[Path] = ()
 ) -> Guest:
     """The guest of a recording, at its start. Its history ends where the recording does, unless it is forked.
 
@@ -114,7 +125,7 @@ def open_recording(
     """
     recording = read_recording(fspath(path), [fspath(one) for one in left_out])
     try:
-        timeline = replay(recording, budget=checkpoint_memory)
+        timeline = replay(recording, budget=_bytes(checkpoint_memory))
     except BaseException:
         recording.close()
         raise
@@ -122,7 +133,7 @@ def open_recording(
     return Guest(timeline, recording)
 
 
-def resume(path: Path, *, checkpoint_memory: int = DEFAULT_BUDGET, left_out: Sequence[Path] = ()) -> Guest:
+def resume(path: Path, *, checkpoint_memory: int | str = DEFAULT_BUDGET, left_out: Sequence[Path] = ()) -> Guest:
     """The guest of a snapshot, or of a recording at its end, ready to go on. Raises as open_recording()."""
     guest = open_recording(path, checkpoint_memory=checkpoint_memory, left_out=left_out)
     guest.seek("end")

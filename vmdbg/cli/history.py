@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from vmdbg.cli.values import number
 from vmdbg.errors import NotKeptError, UserError
 from vmdbg.host.start import Started
 from vmdbg.host.terminal import message
+from vmdbg.host.values import number
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.replay import replay

@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from vmdbg.cli.arguments import Parser
-from vmdbg.cli.values import number
 from vmdbg.host.endings import ExitCode
 from vmdbg.host.terminal import message
+from vmdbg.host.values import number
 from vmdbg.session.question_options import declare
 from vmdbg.timeline.mark_forms import FORMS
 

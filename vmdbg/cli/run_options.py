@@ -8,11 +8,11 @@ import functools
 from devices.disk.drive import Drive, DriveKind
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.gdb_options import add_gdb_options
-from vmdbg.cli.values import boot_order, memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, parse_drive
 from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.host.start import GuestFiles
+from vmdbg.host.values import boot_order, memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig
 from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
@@ -191,8 +191,6 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
     """Raises UserError for options that exclude each other."""
     if options.file is not None and options.kernel is not None:
         raise UserError(f"the guest is named twice, {options.file} and --kernel {options.kernel}: name it once")
-    if options.initrd is not None and options.file is None and options.kernel is None:
-        raise UserError("--initrd goes with a kernel, and none is named: give --kernel FILE too")
     if options.wait and not options.gdb and not options.repl:
         raise UserError("--wait holds the guest for a debugger, but none can attach: give --gdb PORT too")
     if options.input and (options.repl or options.execute or options.command_file):

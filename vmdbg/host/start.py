@@ -61,6 +61,8 @@ def start(
     files: GuestFiles, config: MachineConfig, inputs: InputSource | None = None, media: Media | None = None
 ) -> Started:
     """Read the files, lay the guest out and put it into a machine. Raises UserError, EngineError."""
+    if files.initrd is not None and files.kernel is None:
+        raise UserError("--initrd goes with a kernel, and none is named: give --kernel FILE too")
     if config.drives and files.kernel is None and files.bios is None:
         files = replace(files, bios=installed_seabios())
     options = _options(files, config)

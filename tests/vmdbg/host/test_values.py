@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmdbg.cli.values import memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, UnixPath, listen_address, tcp_address
 from vmdbg.host.serial_lines import FilePath, NoSerial, Pty, Stdio, debug_console_choice, serial_choice
+from vmdbg.host.values import memory_size, number, searched_text, start_date, tick, typed_text
 
 
 @pytest.mark.parametrize(

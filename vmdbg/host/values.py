@@ -1,4 +1,7 @@
-"""Option values: text from the command line to what it means. All raise UserError with what is wrong and what to do."""
+"""What users write for sizes, numbers, ticks, dates and text, on the command line and in Python, and what it means.
+
+All raise UserError with what is wrong and what to do.
+"""
 
 from __future__ import annotations
 
