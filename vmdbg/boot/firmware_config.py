@@ -14,10 +14,10 @@ from devices.board.fw_cfg import Content, contents, fixed, number
 from vmdbg.boot.acpi import RSDP_CHECKSUMS, AcpiConfig, acpi_tables, rsdp
 from vmdbg.boot.dsdt import PCI_WINDOW_FIRST
 from vmdbg.boot.image import E820Type
-from vmdbg.boot.layout import FOUR_GIB
 from vmdbg.boot.smbios import ANCHOR_FILE, UUID, smbios_anchor, smbios_tables
 from vmdbg.boot.smbios import TABLES_FILE as SMBIOS_FILE
 from vmdbg.boot.table_loader import LOADER_FILE, RSDP_FILE, TABLES_FILE, table_loader, without_checksums
+from vmdbg.x86.ram import ram_parts
 
 SMALL_WINDOW_FIRST = 0x8000_0000
 """Where SeaBIOS puts memory of PCI devices if RAM ends below it, else at PCI_WINDOW_FIRST."""
@@ -105,8 +105,6 @@ def _acpi_files(config: FirmwareConfig) -> dict[str, Content]:
 
 def _e820(memory: int) -> bytes:
     """Usable RAM, below and above 4 GiB, and where firmware itself is."""
-    low = min(memory, PCI_WINDOW_FIRST)
-    entries: list[tuple[int, int, int]] = [(0, low, E820Type.USABLE), _RESERVED_TOP]
-    if memory > low:
-        entries.append((FOUR_GIB, memory - low, E820Type.USABLE))
+    low, *high = [(start, size, E820Type.USABLE) for start, size in ram_parts(memory)]
+    entries: list[tuple[int, int, int]] = [low, _RESERVED_TOP, *high]
     return b"".join(struct.pack("<QQI", *entry) for entry in entries)

@@ -60,6 +60,7 @@ from vmdbg.machine.drives import fit_drives
 from vmdbg.machine.i440fx import I440fx, boot_flags
 from vmdbg.machine.media import Media
 from vmdbg.machine.memory_map import MemoryMap
+from vmdbg.x86.ram import ram_parts
 
 LAPIC_BASE = 0xFEE00000
 IOAPIC_BASE = 0xFEC00000
@@ -170,7 +171,7 @@ class Pc:
         self.pit = pit = self.add(Pit(self.timer(Pit.name), self.irq(0)))
         port61 = self.add(Port61(pit))
         rtc = self.add(Rtc(self.timer(Rtc.name), self.irq(RTC_IRQ), config.start))
-        rtc.set_memory_size(config.memory)
+        rtc.set_memory_size(*(size for _, size in ram_parts(config.memory)))
         if config.chipset is Chipset.I440FX:
             rtc.set_boot_order(boot_flags(config.boot))
         self._claim(pit, isa.PIT.ports[0], pit)
