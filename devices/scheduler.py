@@ -97,9 +97,9 @@ class Scheduler:
         self._first = min(self._events.values(), default=None)
         return first
 
-    def pending(self, owner: str, name: str) -> Event | None:
-        """The deadline of (owner, name), None if there is none."""
-        return self._events.get((owner, name))
+    def pending(self, key: tuple[str, str]) -> Event | None:
+        """The deadline of that owner and name, None if there is none."""
+        return self._events.get(key)
 
     def put_back(self, event: Event) -> None:
         """An event that pop_due() gave has not come after all: it is again what it was, and nobody is told."""

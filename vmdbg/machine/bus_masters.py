@@ -34,7 +34,7 @@ class BusMasters:
         self.engine: MasteredEngine | None = None
         self.in_deadline = False
         """Whether a deadline is being taken: memory is not to be reached at other times."""
-        self._hits: list[WatchHit] = []
+        self.hits: list[WatchHit] = []
 
     def port(self, device: str) -> MasterPort:
         """devices.seam.BusMaster for the device of that name."""
@@ -42,9 +42,9 @@ class BusMasters:
 
     def take_hits(self) -> tuple[WatchHit, ...]:
         """What was touched of what is watched since the last time."""
-        if not self._hits:
+        if not self.hits:
             return ()
-        hits, self._hits = tuple(self._hits), []
+        hits, self.hits = tuple(self.hits), []
         return hits
 
     def at_hand(self) -> MasteredEngine:
@@ -61,7 +61,7 @@ class BusMasters:
             for linear, touched in _touched(engine, watchpoint, addresses):
                 start, size = Physical(touched.start), len(touched)
                 old = engine.read_physical(start, size)
-                self._hits.append(
+                self.hits.append(
                     WatchHit(watchpoint.number, access, linear, start, size, old, device=device, request=request)
                 )
 

@@ -30,6 +30,8 @@ class InterruptsInEngine:
         self._engine = engine
         self._scheduler = scheduler
         self._intr = intr
+        self._prepared: tuple[Event | None, Event | None, bool] | None = None
+        """What the engine was told last, None once it may know otherwise."""
         if pc.lapic is not None:
             engine.attach_local_apic(pc.lapic.memory, Physical(LAPIC_BASE), LATENCY)
         engine.attach_pic_and_pit(pc.pic.memory, pc.pit.memory, pc.ioapic.memory if pc.ioapic is not None else None)
@@ -37,10 +39,14 @@ class InterruptsInEngine:
     def prepare(self, *, observed: bool) -> None:
         """Code is about to run. `observed`: somebody looks at acknowledges or accesses."""
         pending = self._scheduler.pending
-        self._engine.prepare_interrupts(pending(*TIMER), pending(*OUT0), observed=observed)
+        wanted = (pending(TIMER), pending(OUT0), observed)
+        if wanted != self._prepared:
+            self._engine.prepare_interrupts(wanted[0], wanted[1], observed=observed)
+            self._prepared = wanted
 
     def lower_limit(self, scheduled: Event) -> None:
         """The deadline was set while code runs."""
+        self._prepared = None
         match (scheduled.owner, scheduled.name):
             case key if key == TIMER:
                 self._engine.schedule_timer(Tick(scheduled.due))
@@ -51,5 +57,6 @@ class InterruptsInEngine:
 
     def moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         """port.Bus.interrupts_moved."""
+        self._prepared = None
         self._scheduler.moved(scheduled, Move(*TIMER, *timer), Move(*OUT0, *out0))
         self._intr.follow(intr)

@@ -228,13 +228,12 @@ class Machine:
         A halted CPU first waits for the next input or interrupt: to `limit` and no further, which is LimitReached. It
         waits LONGEST_WAIT at a time, each of which ends with StopRequested.
         """
-        wait_end = min(limit, Tick(self.clock + LONGEST_WAIT))
+        wait_end = min(limit, Tick(self.engine.clock + LONGEST_WAIT))
         while self.ending is None:
             self._take_deadlines()
-            hits = self._devices_hits()
-            if hits is not None:
-                return hits
-            data = self.inputs.take(self.clock)
+            if self.pc.bus_masters.hits:
+                return WatchpointHit(self.pc.bus_masters.take_hits())
+            data = self.inputs.take(self.engine.clock)
             if data is not None:
                 self._apply(data)
                 return self.ending or Stepped()
@@ -261,6 +260,8 @@ class Machine:
         outcome = self._outcome(exit_)
         if restarted and isinstance(outcome, StopRequested | BreakpointHit):
             outcome = StopRequested() if INTERRUPTION.wanted else None
+        if not self.pc.bus_masters.hits:
+            return outcome
         match outcome:
             case None | Stepped() | StopRequested():
                 return self._devices_hits() or outcome
@@ -311,7 +312,9 @@ class Machine:
             self._apply(data)
 
     def _take_deadlines(self) -> None:
-        clock, masters = self.engine.clock, self.pc.bus_masters
+        clock, masters, first = self.engine.clock, self.pc.bus_masters, self.scheduler.next_due()
+        if first is None or first > clock:
+            return
         masters.in_deadline = True
         try:
             while (event := self.scheduler.pop_due(clock)) is not None:

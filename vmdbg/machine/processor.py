@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from devices.scheduler import Scheduler
 from devices.wiring.shared_ports import StreamPort
 from vmdbg.engine.exits import Exit, Halted, WatchpointHit
@@ -68,28 +70,20 @@ class FittedCpu:
         self._phase.count()
 
     def run(self, limit: Tick, *, over_breakpoint: bool) -> Exit:
-        self._begin_access()
-        try:
-            return self._noted(self.engine.run(limit, over_breakpoint=over_breakpoint))
-        finally:
-            self._end_access()
+        return self._entered(lambda: self.engine.run(limit, over_breakpoint=over_breakpoint))
 
     def step(self) -> Exit:
-        self._begin_access()
-        try:
-            return self._noted(self.engine.step())
-        finally:
-            self._end_access()
+        return self._entered(self.engine.step)
 
-    def _begin_access(self) -> None:
+    def _entered(self, go: Callable[[], Exit]) -> Exit:
+        """Code runs: what a device does meanwhile is done in an access of it."""
         self.interrupts.prepare(observed=self._bus.is_observed)
         self.pins.in_access = True
-
-    def _end_access(self) -> None:
-        self.pins.in_access = False
-        self._scheduler.not_before = 0
-
-    def _noted(self, exit_: Exit) -> Exit:
+        try:
+            exit_ = go()
+        finally:
+            self.pins.in_access = False
+            self._scheduler.not_before = 0
         if isinstance(exit_, Halted):
             self.halted = True
             self.halt_tick = self.engine.clock

@@ -44,7 +44,7 @@ PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
 PLACE_REGISTERS = {"rip", "cs", "cs_base"}
 """Writing them takes the CPU elsewhere."""
 UNMAPPED = (1 << 64) - 1
-EXIT_BREAKPOINT = lib.EXIT_BREAKPOINT
+EXIT_BREAKPOINT, EXIT_ENGINE_ERROR = lib.EXIT_BREAKPOINT, lib.EXIT_ENGINE_ERROR
 
 
 class UnicornEngine(GuestMemory):
@@ -118,7 +118,7 @@ class UnicornEngine(GuestMemory):
         if self._exception is not None:
             exception, self._exception = self._exception, None
             raise exception
-        if code != lib.EXIT_ENGINE_ERROR:
+        if code != EXIT_ENGINE_ERROR:
             return exit_of(self._vm, code)
         rip, error = self.read_register("rip"), self._vm.exit_detail
         raise EngineError(f"Unicorn stopped with error {error} at rip={rip:#x}, tick {self.clock}")
