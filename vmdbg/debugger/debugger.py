@@ -37,7 +37,7 @@ class Debugger(Debuggee):
         self.stop_listeners: list[StopListener] = []
         self.resume_listeners: list[Callable[[], None]] = []
         self.slice_listeners: list[Callable[[], None]] = []
-        """Called between two slices of a run forwards, with the guest standing, after SLICE_TICKS at most."""
+        """Called between two slices of a run, with the guest standing, where it went forwards: SLICE_TICKS at most."""
         self._run: Run | None = None
         self.run_by = NOBODY
         """Whose the run under way is, or the last one was: the owner's name, as points have it."""
@@ -98,6 +98,7 @@ class Debugger(Debuggee):
         if run is None:
             return None
         self._changes += 1
+        before = self.position
         if self.slice_listeners:
             budget = min(budget, SLICE_TICKS)
         try:
@@ -109,7 +110,7 @@ class Debugger(Debuggee):
                 raise
             stop = Interrupted()  # the run was left where it looks
         if stop is None:
-            if isinstance(run, ContinueRun):
+            if self.position > before:
                 for listener in list(self.slice_listeners):
                     listener()
             return None
