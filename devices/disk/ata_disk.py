@@ -219,3 +219,8 @@ class AtaDisk:
                 cylinder, head, sector = self.geometry.place(lba)
                 task.low, task.mid, task.high = sector, cylinder & 0xFF, cylinder >> 8 & 0xFF
                 task.device = task.device & 0xF0 | head
+
+
+def is_transfer(code: int) -> bool:
+    """Whether a command moves sectors."""
+    return code in _TRANSFERS

@@ -58,7 +58,7 @@ def identify_disk(sectors: int, serial: str, settings: Settings, geometry: Geome
     words[100:104] = [sectors >> 16 * part & 0xFFFF for part in range(4)]
     words[217] = 1
     if sata:
-        words[75], words[76], words[78] = 31, 0x0106, 0
+        words[76] = 0x0006
         words[93] = 0
     return _with_checksum(words)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from devices.disk.ahci import Ahci
 from devices.disk.cd_unit import CdUnit
 from devices.disk.drive import DriveBus
 from devices.disk.ide import MOST_DRIVES, Ide
@@ -48,9 +49,14 @@ def fit_nvme(slot: Callable[[str], Slot], units: Sequence[Unit]) -> Sequence[Dev
     return [Nvme(slot(f"nvme-{unit.name}"), _disk(unit)) for unit in units]
 
 
+def fit_ahci(slot: Callable[[str], Slot], units: Sequence[Unit]) -> Sequence[Device]:
+    """One adapter with a port for each drive."""
+    return [Ahci(slot(Ahci.name), units)]
+
+
 def _disk(unit: Unit) -> DiskUnit:
     if isinstance(unit, CdUnit):
-        raise ValueError(f"{unit.name}: CDs are at the bus ide only")
+        raise ValueError(f"{unit.name}: CDs are at the buses ide and ahci only")
     return unit
 
 
@@ -58,5 +64,6 @@ BUSES: Mapping[DriveBus, Fitter] = {
     DriveBus.IDE: fit_ide,
     DriveBus.VIRTIO: fit_virtio,
     DriveBus.NVME: fit_nvme,
+    DriveBus.AHCI: fit_ahci,
 }
 """The buses that are built. All of them are on PCI."""

@@ -21,6 +21,7 @@ from devices.board.port61 import Port61
 from devices.board.port92 import Port92
 from devices.board.smbus import SMBUS_SIZE, Smbus
 from devices.catalog import fittings
+from devices.disk.ahci import Ahci
 from devices.disk.cd_unit import CdUnit
 from devices.disk.ide import Ide
 from devices.disk.medium import SECTOR
@@ -330,6 +331,14 @@ def _ide(scheduler: Scheduler) -> Subject:
     return Subject(Ide(slot, units), slot.windows, outputs=slot.outputs)
 
 
+def _ahci(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("ahci", scheduler)
+    units = [fit_disk(slot, Zeroes(), "1"), CdUnit("cd0", "zeroes", {"zeroes": Zeroes()}.get, "2")]
+    adapter = Ahci(slot, units)
+    slot.windows[0] = Window(adapter, 0x1000, (4, 8, 0x110, 0x114, 0x118, 0x12C, 0x138, 0x190, 0x198, 0x1B8))
+    return Subject(adapter, slot.windows, outputs=slot.outputs, areas=slot.areas)
+
+
 def _cd(scheduler: Scheduler) -> Subject:
     return Subject(CdUnit("cd0", "", {}.get, "2"), [])
 
@@ -413,6 +422,7 @@ DEVICES.update(
         "virtio-blk": _virtio_blk,
         "nvme": _nvme,
         "ide": _ide,
+        "ahci": _ahci,
         "cd0": _cd,
         "smbus": _one(Smbus, SMBUS_SIZE),
         "apm": _one(lambda: Apm(_ignore), len(APM_PORTS)),

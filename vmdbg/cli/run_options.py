@@ -83,7 +83,7 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
 
 
 def add_drives(group: argparse._ArgumentGroup) -> None:
-    disk = "FILE[,bus=ide][,format=raw|qcow2][,snapshot=off][,serial=TEXT][,backing=FILE]"
+    disk = "FILE[,bus=ide|ahci|virtio|nvme][,format=raw|qcow2][,snapshot=off][,serial=TEXT][,backing=FILE]"
     group.add_argument(
         "--disk",
         action="append",
