@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
+import vmdbg
+from tests.guests.build import assemble
+from tests.guests.uefi import efi_disk, efi_program
 from tests.vmdbg.machine.guest_runs import text_of
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
 from vmdbg.boot.uefi import variables_beside
+from vmdbg.engine.exits import LimitReached
 from vmdbg.errors import UserError
 from vmdbg.host.start import GuestFiles, start
 from vmdbg.machine.config import Chipset, MachineConfig
+from vmdbg.machine.outcome import PoweredOff
 from vmdbg.units import Tick
 
 MEMORY = 64 << 20
@@ -84,3 +89,30 @@ def test_ovmf_reaches_its_shell_and_writes_variables(firmware: Path) -> None:
         assert machine.pc.flash.contents != before
     finally:
         machine.close()
+
+
+PROGRAM = """
+bits 64
+    mov al, 'U'
+    out 0e9h, al
+    mov dx, 0b004h              ; where OVMF puts power management
+    mov ax, 2000h
+    out dx, ax
+    hlt
+"""
+
+
+@pytest.mark.parametrize("bus", ["virtio", *(pytest.param(bus, marks=pytest.mark.slow) for bus in ("ide", "nvme"))])
+def test_ovmf_runs_a_program_from_a_gpt_disk(bus: str, tmp_path: Path) -> None:
+    if not WHOLE.exists():
+        pytest.skip("OVMF is not installed (package ovmf)")
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(efi_disk(efi_program(assemble(PROGRAM))))
+    with vmdbg.launch(bios=WHOLE, disks=[f"{disk},bus={bus}"], memory="128M") as guest:
+        told: list[int] = []
+        guest.debugger.machine.debug_console.listeners.append(lambda _port, data, _now: told.extend(data))
+        outcome = guest.debugger.timeline.run(Tick(8_000_000_000))
+        while not isinstance(outcome, PoweredOff | LimitReached):
+            outcome = guest.debugger.timeline.run(Tick(8_000_000_000))
+        assert outcome == PoweredOff()
+        assert bytes(told[-1:]) == b"U"
