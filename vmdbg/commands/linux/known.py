@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from vmdbg.os.linux.operating_system import Linux
+from typing import TYPE_CHECKING
+
 from vmdbg.session.linux import need_linux
 from vmdbg.session.session import Session
+
+if TYPE_CHECKING:
+    from vmdbg.os.linux.operating_system import Linux
 
 
 def linux_here(session: Session) -> Linux:
