@@ -1,0 +1,64 @@
+"""What a script keeps of a guest, and asks of all its history."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmdbg.api.standing import Address, Standing
+from vmdbg.errors import RecordingError, UserError
+from vmdbg.expressions.place import Aim
+from vmdbg.recording.save import save_recording, save_snapshot
+from vmdbg.recording.writer import start_recording
+from vmdbg.session import dumping
+
+if TYPE_CHECKING:
+    from vmdbg.queries.queries import Queries
+
+
+class Keeping(Standing):
+    """Recordings, snapshots, cores, dumps and questions."""
+
+    def record(self, path: str | PathLike[str], *, embed: bool = True) -> None:
+        """Record everything from now on, which must be the start of the history. Raises UserError."""
+        if self.position != self.start or not self.live:
+            raise UserError("recording begins where the history does: use save_recording() to write what has happened")
+        self._writer = start_recording(fspath(path), self.timeline, embed=embed)
+
+    @property
+    def recording_failure(self) -> RecordingError | None:
+        """Why recording had to end before its time, such as a full disk."""
+        return self._writer.failure if self._writer is not None else None
+
+    def save_recording(self, path: str | PathLike[str]) -> None:
+        """Write the whole history to a new file. Raises UserError, RecordingError."""
+        save_recording(self.timeline, fspath(path))
+
+    def save_snapshot(self, path: str | PathLike[str]) -> None:
+        """Write this instant to a new file; resume() goes on from it. Raises UserError, RecordingError."""
+        save_snapshot(self.timeline, fspath(path))
+
+    def dump_core(self, path: str | PathLike[str], *, kdump: bool = False) -> Path:
+        """Write memory and registers of this instant to a new file: an ELF core, or kdump's compressed form.
+
+        Returns where it is. Raises UserError.
+        """
+        place = self.session.files.place(fspath(path))
+        dumping.dump_core(self.session, place, compressed=kdump)
+        return place
+
+    def dump_memory(self, path: str | PathLike[str], start: Address, end: Address, *, physical: bool = False) -> Path:
+        """Write [start, end) of linear or physical memory to a new file. Raises UserError, which names a hole."""
+        first, last = (self._place(one, Aim.DATA, physical=physical).address for one in (start, end))
+        place = self.session.files.place(fspath(path))
+        dumping.dump_memory(self.session, place, first, last, physical=physical)
+        return place
+
+    @property
+    def queries(self) -> Queries:
+        """Questions about the whole history: who wrote, all calls, all exceptions and so on."""
+        from vmdbg.queries.queries import Queries
+        from vmdbg.session.known_linux import linux_of
+
+        return Queries(self.timeline, self.recording, linux=lambda: linux_of(self.session))

@@ -1,0 +1,87 @@
+"""Where a script has a guest stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Self
+
+from vmdbg.api.hit import Hit
+from vmdbg.api.moving import Moving
+from vmdbg.api.standing import Address
+from vmdbg.debugger.points import Breakpoint, Point, Watchpoint
+from vmdbg.debugger.points import Condition as PointCondition
+from vmdbg.debugger.stops import BreakpointStop, Ended, HistoryEnd, HistoryStart, Stop, WatchpointStop
+from vmdbg.engine.exits import Access, EventKind
+from vmdbg.expressions.place import Aim
+
+WORD = 8
+READ, WRITE = frozenset({Access.READ}), frozenset({Access.WRITE})
+
+
+class Stopping(Moving):
+    """Breakpoints, watchpoints, catches, and the way from one to the next."""
+
+    def break_at(
+        self, address: Address, condition: Callable[[Self], bool] | None = None, *, physical: bool = False
+    ) -> Breakpoint:
+        """Stop before the instruction at `address` runs, if `condition(guest)` holds then."""
+        place = self._place(address, Aim.CODE, physical=physical)
+        return self.debugger.points.add_breakpoint(
+            place.address,
+            space=place.space,
+            owner="script",
+            condition=self._condition(condition),
+        )
+
+    def watch(
+        self,
+        address: Address,
+        size: int | None = None,
+        condition: Callable[[Self], bool] | None = None,
+        *,
+        read: bool = False,
+        write: bool = True,
+        physical: bool = False,
+    ) -> Watchpoint:
+        """Stop after an access to any of `size` bytes, or of the object named, or of 8; going backwards, before it."""
+        place = self._place(address, Aim.OBJECT, physical=physical)
+        return self.debugger.points.add_watchpoint(
+            place.address,
+            size or place.size or WORD,
+            (READ if read else frozenset()) | (WRITE if write else frozenset()),
+            space=place.space,
+            owner="script",
+            condition=self._condition(condition),
+        )
+
+    def _condition(self, condition: Callable[[Self], bool] | None) -> PointCondition | None:
+        return None if condition is None else lambda _debugger: condition(self)
+
+    def catch(self, *vectors: int, events: frozenset[EventKind] = frozenset()) -> None:
+        """Stop when one of these exceptions is delivered, or one of the events is about to happen; no others."""
+        self.debugger.points.update_catches(vectors=frozenset(vectors), events=events)
+
+    def delete(self, *points: Point) -> None:
+        """Remove breakpoints and watchpoints; all of them if none is named."""
+        table = self.debugger.points
+        for point in points or (*table.breakpoints.values(), *table.watchpoints.values()):
+            table.remove(point)
+
+    def hits(self, *points: Point, backwards: bool = False) -> Iterator[Hit]:
+        """Run from one stop to the next, until the guest or its history ends. With `points`, only theirs are given."""
+        while True:
+            stop = self.reverse_run() if backwards else self.run()
+            if isinstance(stop, Ended | HistoryEnd | HistoryStart):
+                return
+            if not points or _is_of(stop, points):
+                yield Hit(self.position, self.pc, stop)
+
+
+def _is_of(stop: Stop, points: tuple[Point, ...]) -> bool:
+    match stop:
+        case BreakpointStop(breakpoints):
+            return any(point in points for point in breakpoints)
+        case WatchpointStop(hits):
+            return any(point in points for point, _ in hits)
+        case _:
+            return False
