@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from vmdbg.boot.image import E820Entry, E820Type, Segment
 from vmdbg.errors import UserError
 from vmdbg.units import PAGE_SIZE, Physical
+from vmdbg.x86.ram import LOW_RAM
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -27,8 +28,8 @@ FLASH = Physical(0xFF000000)
 FOUR_GIB = 4 * GIB
 
 SMALLEST_MEMORY = 1 * MIB
-LARGEST_MEMORY = 3 * GIB
-"""RAM ends below the addresses of the PCI window, the IO-APIC, the local APIC and the firmware."""
+LARGEST_MEMORY = 64 * GIB
+"""What does not fit below the PCI window lies from 4 GiB on."""
 
 _BIOS_DATA_EBDA = 0x40E
 _BIOS_DATA = struct.pack("<H3xH", EBDA >> 4, EBDA // KIB)
@@ -71,23 +72,25 @@ def size_text(size: int) -> str:
 
 def e820_map(memory: int, withheld: int | None = None) -> tuple[E820Entry, ...]:
     """The address map of a PC with `memory` bytes of RAM, sorted, without overlaps; reserved from `withheld` on."""
-    end = memory if withheld is None else withheld
+    low = min(memory, LOW_RAM)
+    end = low if withheld is None else withheld
     ranges = [
         (0, EBDA, E820Type.USABLE),
         (EBDA, VIDEO_AREA, E820Type.RESERVED),
         (FIRMWARE_AREA, HIGH_MEMORY, E820Type.RESERVED),
         (HIGH_MEMORY, end, E820Type.USABLE),
-        (end, memory, E820Type.RESERVED),
+        (end, low, E820Type.RESERVED),
         (IO_APIC, FLASH, E820Type.RESERVED),
         (FLASH, FOUR_GIB, E820Type.RESERVED),
+        (FOUR_GIB, FOUR_GIB + memory - low, E820Type.USABLE),
     ]
     return tuple(E820Entry(Physical(start), end - start, kind) for start, end, kind in ranges if end > start)
 
 
 def _remedy(needed: int) -> str:
-    if needed <= LARGEST_MEMORY:
+    if needed <= LOW_RAM:
         return f"give --memory {-(-needed // MIB)}M or more"
-    return f"vmdbg gives a guest at most {size_text(LARGEST_MEMORY)}"
+    return f"a guest has at most {size_text(LOW_RAM)} below 4 GiB"
 
 
 class Layout:
@@ -96,7 +99,9 @@ class Layout:
     def __init__(self, memory: int, firmware: Iterable[Segment] = ()) -> None:
         """`firmware` goes into E0000h-FFFFFh. Raises UserError for a memory size that cannot be."""
         check_memory(memory)
-        self.memory = memory
+        self.memory = min(memory, LOW_RAM)
+        """Bytes from address 0 on: all is laid out below 4 GiB."""
+        self._all_memory = memory
         self.e820 = e820_map(memory)
         self._segments: list[Segment] = []
         self._claims: list[Claim] = []
@@ -158,7 +163,7 @@ class Layout:
     def place_withheld(self, data: bytes | memoryview, name: str) -> Physical:
         """Put data at the end of RAM, which the memory map then does not offer. Raises UserError."""
         address = self.place_high(data, name, below=self.memory)
-        self.e820 = e820_map(self.memory, withheld=address)
+        self.e820 = e820_map(self._all_memory, withheld=address)
         return address
 
     def place_above(self, data: bytes | memoryview, name: str) -> Physical:

@@ -18,6 +18,7 @@ from vmdbg.boot.flat_kernel import AddressFields, load_flat_kernel
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
 from vmdbg.boot.layout import EBDA, HIGH_MEMORY, KIB, Layout
 from vmdbg.errors import UserError
+from vmdbg.x86.ram import LOW_RAM
 
 HEADER_MAGIC = 0x1BADB002
 BOOT_MAGIC = 0x2BADB002
@@ -101,7 +102,7 @@ def _place_info(layout: Layout, options: BootOptions, text: str) -> int:
         "<7I16x7I20x",
         _HAS_MEMORY | _HAS_COMMAND_LINE | _HAS_MODULES | _HAS_MAP | _HAS_LOADER_NAME,
         EBDA // KIB,
-        (options.memory - HIGH_MEMORY) // KIB,
+        (min(options.memory, LOW_RAM) - HIGH_MEMORY) // KIB,
         0,
         layout.place_low(encode(text), "the command line"),
         count,

@@ -15,6 +15,7 @@ from vmdbg.boot.elf_sections import placed_sections
 from vmdbg.boot.image import BootOptions
 from vmdbg.boot.layout import EBDA, HIGH_MEMORY, KIB, Layout
 from vmdbg.boot.multiboot import LOADER_NAME, encode
+from vmdbg.x86.ram import LOW_RAM
 
 _ALIGNMENT = 8
 _MAP_ENTRY = 24
@@ -90,7 +91,8 @@ def _tags(layout: Layout, options: BootOptions, loaded: Loaded, command_line: st
         data = options.initrd.data
         start = layout.place_above(data, f"module {options.initrd.name}")
         yield _tag(InfoTag.MODULE, struct.pack("<II", start, start + len(data)) + b"initrd\0")
-    yield _tag(InfoTag.BASIC_MEMORY, struct.pack("<II", EBDA // KIB, (options.memory - HIGH_MEMORY) // KIB))
+    upper = min(options.memory, LOW_RAM) - HIGH_MEMORY
+    yield _tag(InfoTag.BASIC_MEMORY, struct.pack("<II", EBDA // KIB, upper // KIB))
     entries = b"".join(struct.pack("<QQII", item.address, item.size, item.type, 0) for item in layout.e820)
     yield _tag(InfoTag.MEMORY_MAP, struct.pack("<II", _MAP_ENTRY, 0) + entries)
     yield _tag(

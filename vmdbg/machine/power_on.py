@@ -29,7 +29,7 @@ def power_on(machine: Machine, image: BootImage) -> None:
         elif segment.name == SHADOW and machine.pc.i440fx is not None:
             continue  # the chipset shows ROM there until firmware has it show RAM
         elif len(segment.data):
-            machine.engine.write_ram(segment.address, segment.data)
+            machine.engine.write_memory(segment.address, segment.data)
     if image.protocol is not Protocol.BIOS:
         machine.engine.write_registers({MTRRS[index]: value for index, value in FIRMWARE_MSRS})
         if machine.pc.i440fx is not None:

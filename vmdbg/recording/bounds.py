@@ -20,6 +20,7 @@ from vmdbg.machine.config import MINIMUM_MEMORY, BootKind
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
 from vmdbg.units import PAGE_MASK, PAGE_SIZE
 from vmdbg.x86.cpuid import MODELS
+from vmdbg.x86.ram import LOW_RAM
 
 LONGEST_TEXT = 1 << 16
 """Of names, descriptions and command lines, in characters."""
@@ -101,12 +102,12 @@ def _roms(roms: tuple[SegmentRef, ...], memory: int) -> Iterator[Claim]:
 
 def _segments(what: str, refs: tuple[SegmentRef, ...], memory: int, *, above: bool) -> Iterator[Claim]:
     """Sorted by address they do not overlap, and lie in RAM or, page by page, above it."""
-    end, roms = 0, 0
+    low, end, roms = min(memory, LOW_RAM), 0, 0
     for ref in sorted(refs, key=lambda ref: (ref.address, ref.size)):
         yield f"{what}'s name", ref.name, _is_short(ref.name)
         yield f"{what}'s size", ref.size, 0 <= ref.size <= LARGEST_ADDRESS
-        in_ram = not above and ref.address + ref.size <= memory
-        is_rom = ref.address >= memory and not (ref.address | ref.size) % PAGE_SIZE and ref.size > 0
+        in_ram = not above and ref.address + ref.size <= low
+        is_rom = ref.address >= low and not (ref.address | ref.size) % PAGE_SIZE and ref.size > 0
         fits = ref.address >= 0 and ref.address + ref.size <= LARGEST_ADDRESS
         yield f"{what}'s address", ref.address, fits and (in_ram or is_rom)
         yield f"{what}'s address, which another's bytes have,", ref.address, ref.address >= end or not ref.size
