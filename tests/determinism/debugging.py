@@ -10,7 +10,7 @@ from vmdbg.engine.exits import Access, EventKind
 from vmdbg.engine.stops import Breakpoints, Catches, Watchpoint
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.machine import Machine
-from vmdbg.units import Linear, Physical, Tick
+from vmdbg.units import PAGE_SIZE, Linear, Physical, Tick
 
 NOWHERE = (0, 0xDEAD_0123, 1 << 40, 0x1234_5678_9ABC_DEF0, (1 << 64) - 1)
 MOST_STOPS = 40
@@ -110,9 +110,10 @@ class SaveRestore:
     ticks: int
 
     def apply(self, machine: Machine, _end: int) -> None:
-        state, ram = machine.save(), bytes(machine.engine.ram)
+        engine = machine.engine
+        state, memory = machine.save(), bytes(engine.memory[: engine.page_count * PAGE_SIZE])
         Run(self.ticks).apply(machine, machine.clock + self.ticks)
-        machine.engine.restore_memory(Physical(0), ram)
+        engine.restore_memory(0, memory)
         machine.restore(state)
 
 
