@@ -12,7 +12,7 @@ from vmdbg.units import Physical
 MIB = 1 << 20
 
 
-@given(st.integers(1, 3072))
+@given(st.integers(1, 3072) | st.integers(3073, 1 << 16))
 def test_the_map_is_sorted_without_overlap_and_its_ram_is_the_memory_less_the_legacy_hole(
     mebibytes: int,
 ) -> None:
@@ -21,9 +21,10 @@ def test_the_map_is_sorted_without_overlap_and_its_ram_is_the_memory_less_the_le
     assert all(first.end <= second.address for first, second in pairwise(entries))
     usable = sum(entry.size for entry in entries if entry.type is E820Type.USABLE)
     assert usable == mebibytes * MIB - (0x100000 - 0x9FC00)
+    assert not any(entry.type is E820Type.USABLE and 3 << 30 < entry.end < (4 << 30) + 1 for entry in entries)
 
 
-@pytest.mark.parametrize("memory", [0, MIB - 4096, 3073 * MIB, 16 * MIB + 1])
+@pytest.mark.parametrize("memory", [0, MIB - 4096, (64 << 30) + MIB, 16 * MIB + 1])
 def test_memory_that_cannot_be_is_refused(memory: int) -> None:
     with pytest.raises(UserError, match="--memory"):
         Layout(memory)
