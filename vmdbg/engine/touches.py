@@ -22,12 +22,14 @@ EVENTS = frozenset({EventKind.CR3_LOAD, EventKind.MSR_READ, EventKind.MSR_WRITE}
 class Touches:
     """Everything that was touched, and perhaps more; nothing that was is left out.
 
-    Three columns of equally many rows, in the host's byte order: `linear`, how far each linear page is from that of the
-    row before, as 64 bits; `physical`, how much farther the physical one is, as 32 bits, modulo; `kinds`, a byte. Pages
-    are numbers. The linear ones ascend; a page is in several rows where it was reached in several ways.
+    Columns of equally many rows, in the host's byte order: `linear`, how far each linear page is from that of the row
+    before, as 64 bits; `lines`, a bit for each 64th of the page in which an instruction began, as 64 bits; `physical`,
+    how much farther the physical page is, as 32 bits, modulo; `kinds`, a byte. Pages are numbers. The linear ones
+    ascend; a page is in several rows where it was reached in several ways.
     """
 
     linear: bytes
+    lines: bytes
     physical: bytes
     kinds: bytes
     ports: bytes = b""

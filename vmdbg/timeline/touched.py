@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,7 +19,8 @@ from vmdbg.errors import RecordingError
 from vmdbg.units import PAGE_SIZE
 
 MOST_ROWS = 1 << 18
-_ROW = 8 + 4 + 1
+_ROW = 8 + 8 + 4 + 1
+_LINE = PAGE_SIZE // 64
 _PACKER = zstandard.ZstdCompressor(level=3)
 _PORT = 3
 """Bytes of a port in Touches.ports."""
@@ -33,6 +34,7 @@ class Rows:
     """Pages in columns, by linear page, ascending; the last have none, NO_LINEAR_PAGE."""
 
     linear: array[int]
+    lines: array[int]
     physical: array[int]
     kinds: bytes
 
@@ -40,6 +42,12 @@ class Rows:
         """Whether any of these linear pages was touched in any of these ways."""
         first, last = bisect_left(self.linear, pages.start), bisect_left(self.linear, pages.stop)
         return any(kind & kinds for kind in self.kinds[first:last])
+
+    def has_code(self, address: int) -> bool:
+        """Whether an instruction may have begun at this linear address, or close by."""
+        page, bit = address // PAGE_SIZE, 1 << address % PAGE_SIZE // _LINE
+        first, last = bisect_left(self.linear, page), bisect_right(self.linear, page)
+        return any(lines & bit for lines in self.lines[first:last])
 
     def has_physical(self, pages: range, kinds: int) -> bool:
         """Likewise, for physical pages."""
@@ -58,7 +66,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What engine.touches.Touches says, packed: `rows` is one zstd frame of its three columns."""
+    """What engine.touches.Touches says, packed: `rows` is one zstd frame of its columns."""
 
     rows: bytes
     ports: bytes = b""
@@ -71,7 +79,7 @@ class Touched:
 
     @classmethod
     def of(cls, touches: Touches, *, stopped: bool = False) -> Touched:
-        columns = b"" if touches.everything else touches.linear + touches.physical + touches.kinds
+        columns = b"" if touches.everything else touches.linear + touches.lines + touches.physical + touches.kinds
         return cls(
             _PACKER.compress(columns),
             touches.ports,
@@ -108,7 +116,7 @@ class Touched:
         if not (breakpoints.linear or breakpoints.physical or watchpoints):
             return False
         rows = self.pages
-        if any(rows.has_linear(page, FETCH) for page in _pages(breakpoints.linear)):
+        if any(rows.has_code(address) for address in breakpoints.linear):
             return True
         if any(rows.has_physical(page, FETCH) for page in _pages(breakpoints.physical)):
             return True
@@ -189,7 +197,8 @@ def _unpacked(packed: bytes) -> Rows:
     except zstandard.ZstdError as error:
         raise RecordingError(f"part of the history index is damaged: {error}") from error
     count = size // _ROW
-    steps, farther = array("Q", columns[: 8 * count]), array("I", columns[8 * count : 12 * count])
+    steps, lines = array("Q", columns[: 8 * count]), array("Q", columns[8 * count : 16 * count])
+    farther = array("I", columns[16 * count : 20 * count])
     linear = array("Q", (page & 0xFFFFFFFFFFFFFFFF for page in accumulate(steps)))
     physical = array("I", (page & 0xFFFFFFFF for page in accumulate(map(add, steps, farther))))
-    return Rows(linear, physical, columns[12 * count :])
+    return Rows(linear, lines, physical, columns[20 * count :])

@@ -58,9 +58,7 @@ def placed(session: Session, file: DebugFile, monkeypatch: pytest.MonkeyPatch) -
     return ModulePlacement(session.system, "one", file), here
 
 
-def test_it_is_where_the_kernel_has_its_sections_at_each_instant(
-    placed: Placed, file: DebugFile
-) -> None:
+def test_it_is_where_the_kernel_has_its_sections_at_each_instant(placed: Placed, file: DebugFile) -> None:
     where, here = placed
     assert where() is NOWHERE
     note = build_id_note(file)
@@ -78,9 +76,7 @@ def test_it_is_where_the_kernel_has_its_sections_at_each_instant(
     assert where() == loaded
 
 
-def test_another_build_is_nowhere_and_is_refused_while_it_is_loaded(
-    placed: Placed, file: DebugFile
-) -> None:
+def test_another_build_is_nowhere_and_is_refused_while_it_is_loaded(placed: Placed, file: DebugFile) -> None:
     where, here = placed
     where.check()
     here[0] = Modules({".text": TEXT, BUILD_ID: NOTE}, bytes(64))

@@ -6,7 +6,8 @@
  */
 #include "vm.h"
 
-static uint64_t block_pc;
+static uint64_t block_pc, block_at;           /* block_at: where in Vm.memory */
+static uint64_t marked_line;
 static TcgOp *block_size_constant;
 
 static uintptr_t argument(TcgContext *tcg, uintptr_t value)
@@ -35,6 +36,17 @@ void *tcg_constant_argument(TcgContext *tcg, uint64_t value)
     return (void *)constant(tcg, value);
 }
 
+/* An instruction begins at `pc`: translated code says in which line of the page, once for each: see touched.c. */
+static void mark_line(TcgContext *tcg, Vm *vm, uint64_t pc)
+{
+    uint64_t line = (block_at + (pc - block_pc)) >> CODE_LINE_SHIFT;
+
+    if (block_at >= vm->memory_size || line == marked_line)
+        return;
+    emit(tcg, OP_ST8_I64, constant(tcg, 1), constant(tcg, (uintptr_t)&vm->touched.lines[line]), 0);
+    marked_line = line;
+}
+
 /* clock += size; block_start = pc; block_size = size; if (clock >= horizon) call helper_check_exit_request */
 static void emit_clock(TcgContext *tcg, Vm *vm, void *helper)
 {
@@ -44,6 +56,8 @@ static void emit_clock(TcgContext *tcg, Vm *vm, void *helper)
     uintptr_t size = (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, false);
     TcgLabel *counted = gen_new_label_x86_64(tcg);
 
+    block_at = get_page_addr_code_x86_64(vm->cpu->env, block_pc);
+    mark_line(tcg, vm, block_pc);
     block_size_constant = emit(tcg, OP_MOVI_I64, size, 0, 0);
     emit(tcg, OP_LD_I64, clock, at, offsetof(Vm, clock));
     emit(tcg, OP_ADD_I64, clock, clock, size);
@@ -61,7 +75,13 @@ static void emit_clock(TcgContext *tcg, Vm *vm, void *helper)
 void clock_translates(const Block *tb)
 {
     block_pc = tb->pc;
+    block_at = marked_line = UINT64_MAX;
     block_size_constant = NULL;
+}
+
+void clock_translates_insn(TcgContext *tcg, uint64_t pc)
+{
+    mark_line(tcg, vm_current, pc);
 }
 
 /* The block's size is known only now. */

@@ -54,6 +54,7 @@ Vm *vm_new(uint8_t *memory, uint64_t memory_size, void *owner)
     vm->writable_in = calloc(pages, sizeof *vm->writable_in);
     vm->writable_generation = 1;
     vm->dirty = calloc(pages, 1);
+    vm->touched.lines = calloc(pages, CODE_LINES);
     vm->dirty_pages = calloc(pages, sizeof *vm->dirty_pages);
     vm->catch_skip_tick = vm->chips.out0.due = NEVER;
     vm->chips.next_order = 1ull << 62;      /* above all of the scheduler's */
@@ -97,6 +98,7 @@ void vm_free(Vm *vm)
     free(vm->watch_made);
     free(vm->watch_hits);
     free(vm->touched.pages);
+    free(vm->touched.lines);
     free(vm->cpuid);
     free(vm);
 }

@@ -23,6 +23,7 @@ typedef struct {                            /* the last time that an instruction
 
 typedef struct {                            /* numbers of pages */
     uint64_t linear, physical;
+    uint64_t at;                            /* of the code, in Vm.memory; NOT_MEMORY if that is not one place */
     uint32_t kinds, pad;                    /* kinds: of VmTouchedKind */
 } VmTouchedPage;
 typedef struct {                            /* since touched_begin(); see touched.c */
@@ -32,6 +33,7 @@ typedef struct {                            /* since touched_begin(); see touche
     uint32_t events, pad;                   /* CATCH_CR3, CATCH_MSR_READ, CATCH_MSR_WRITE */
     uint64_t exceptions[4], interrupts[4];  /* a bit for each vector; the NMI is among the interrupts */
     uint8_t ports[65536];                   /* CATCH_PORT_READ | CATCH_PORT_WRITE */
+    uint8_t *lines;                         /* a byte for each CODE_LINE of memory: whether an instruction there began */
 } VmTouched;
 
 typedef struct {                            /* CPUWatchpoint */

@@ -384,7 +384,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
     int outcome = translate(vm, linear, access, mmu_idx, host_pc, &t);
     if (outcome != GRANTED) {
         if (access == MMU_FETCH)
-            touched_entry(vm, linear, UINT64_MAX, TOUCHED_FETCH);
+            touched_fetch_fault(vm, linear);
         if (probe)
             return false;
         if (outcome == NOT_CANONICAL)
@@ -393,13 +393,13 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
         raise_exception_err_ra_x86_64(vm->cpu->env, 14, outcome, host_pc);
     }
     if (access == MMU_FETCH && is_void(vm, t.physical)) {
-        touched_entry(vm, linear, UINT64_MAX, TOUCHED_FETCH);
+        touched_fetch_fault(vm, linear);
         if (probe)
             return false;
         void_fetch(vm, linear, t.physical | (linear & 0xfff));
     }
     Grant granted = grant(vm, &t, access, mmu_idx);
-    touched_entry(vm, linear, t.physical, granted.prot | (access == MMU_STORE ? TOUCHED_WRITE : 0));
+    touched_entry(vm, linear, t.physical, granted.physical - UNICORNS_MEMORY, granted.prot | (access == MMU_STORE ? TOUCHED_WRITE : 0));
     if (vm->watchpoint_count || vm->cpu->data_breakpoint_set)
         vm->filling_watched = watch_page(vm, linear, t.physical);
     tlb_set_page_x86_64(cpu, linear & ~0xfffull, granted.physical, granted.prot, mmu_idx, granted.granularity);

@@ -1,4 +1,5 @@
 /* What the guest touches, for an index of its history: pages, ports, vectors, events. For people: no state of the guest.
+ * Of code it is known in which lines of a page instructions began: translated code says so itself.
  *
  * Whatever accesses memory has come through Unicorn's TLB, and every entry there through our fill; so if that TLB, and
  * with it the cache of jumps, was empty when gathering began, the entries filled since name every page that was
@@ -43,9 +44,9 @@ static void grow(VmTouched *touched)
     free(old);
 }
 
-static void note(VmTouched *touched, uint64_t linear, uint64_t physical, uint32_t kinds)
+static void note(VmTouched *touched, uint64_t linear, uint64_t physical, uint64_t at, uint32_t kinds)
 {
-    VmTouchedPage page = {linear, physical, kinds, 0}, *slot;
+    VmTouchedPage page = {linear, physical, at, kinds, 0}, *slot;
 
     if (touched->overflowed)
         return;
@@ -57,14 +58,25 @@ static void note(VmTouched *touched, uint64_t linear, uint64_t physical, uint32_
         *slot = page;
     } else {
         slot->kinds |= kinds;
+        if (slot->at != at)
+            slot->at = NOT_MEMORY;
     }
 }
 
-/* Unicorn's TLB is given an entry, or a fetch has faulted: physical is then UINT64_MAX. */
-void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint32_t kinds)
+/* Unicorn's TLB is given an entry; `at` is where in Vm.memory, or beyond it. */
+void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint64_t at, uint32_t kinds)
 {
     if (vm->touched.gathering && kinds)
-        note(&vm->touched, linear >> 12, physical == UINT64_MAX ? NO_PHYSICAL_PAGE : physical >> 12, kinds);
+        note(&vm->touched, linear >> 12, physical >> 12, at < vm->memory_size ? at & ~0xfffull : NOT_MEMORY, kinds);
+}
+
+/* An instruction could not be fetched, and has not begun: control came to it, and part of it may be in the page before. */
+void touched_fetch_fault(Vm *vm, uint64_t linear)
+{
+    if (!vm->touched.gathering)
+        return;
+    note(&vm->touched, linear >> 12, NO_PHYSICAL_PAGE, NOT_MEMORY, TOUCHED_FETCH);
+    note(&vm->touched, env_linear_pc(vm->cpu->env) >> 12, NO_PHYSICAL_PAGE, NOT_MEMORY, TOUCHED_FETCH);
 }
 
 /* Physical memory is read or written in no access of an instruction. */
@@ -73,7 +85,7 @@ void touched_beside(Vm *vm, uint64_t physical, uint64_t size, uint32_t kinds)
     if (!vm->touched.gathering || !size)
         return;
     for (uint64_t page = physical >> 12; page <= (physical + size - 1) >> 12 && !vm->touched.overflowed; page++)
-        note(&vm->touched, NO_LINEAR_PAGE, page, kinds);
+        note(&vm->touched, NO_LINEAR_PAGE, page, NOT_MEMORY, kinds);
 }
 
 /* Nothing is touched yet. What was gathered is forgotten. */
@@ -81,6 +93,9 @@ void touched_begin(Vm *vm, bool gathering)
 {
     VmTouched *touched = &vm->touched;
 
+    for (uint64_t i = 0; i < touched->capacity; i++)
+        if (touched->pages[i].kinds & TOUCHED_FETCH && touched->pages[i].at != NOT_MEMORY)
+            memset(&touched->lines[touched->pages[i].at >> CODE_LINE_SHIFT], 0, CODE_LINES);
     if (touched->capacity > 16 * LEAST_CAPACITY) {
         free(touched->pages);
         touched->pages = NULL;
@@ -105,10 +120,24 @@ static int by_linear(const void *a, const void *b)
     return x->physical < y->physical ? -1 : x->physical > y->physical;
 }
 
-/* The pairs by linear page, ascending, in columns of touched.count: how far each linear page is from the last, how much
- * farther the physical one is (nothing, along a mapping without holes), kinds. Nothing can be gathered after that but
+/* A bit for each line of the page in which an instruction began. */
+static uint64_t lines_of(const VmTouched *touched, const VmTouchedPage *page)
+{
+    uint64_t bits = 0;
+
+    if (!(page->kinds & TOUCHED_FETCH))
+        return 0;
+    if (page->at == NOT_MEMORY)
+        return UINT64_MAX;
+    for (unsigned i = 0; i < CODE_LINES; i++)
+        bits |= (uint64_t)touched->lines[(page->at >> CODE_LINE_SHIFT) + i] << i;
+    return bits;
+}
+
+/* The pairs by linear page, ascending, in columns of touched.count: how far each linear page is from the last, lines of
+ * code, how much farther the physical page is (nothing, along a mapping without holes), kinds. Nothing can be gathered after that but
  * from touched_begin() on. */
-void touched_export(Vm *vm, uint64_t *linear, uint32_t *physical, uint8_t *kinds)
+void touched_export(Vm *vm, uint64_t *linear, uint64_t *lines, uint32_t *physical, uint8_t *kinds)
 {
     VmTouched *touched = &vm->touched;
     VmTouchedPage last = {0};
@@ -123,6 +152,7 @@ void touched_export(Vm *vm, uint64_t *linear, uint32_t *physical, uint8_t *kinds
         const VmTouchedPage *page = &touched->pages[i];
         linear[i] = page->linear - last.linear;
         physical[i] = page->physical - last.physical - linear[i];
+        lines[i] = lines_of(touched, page);
         kinds[i] = page->kinds;
         last = *page;
     }

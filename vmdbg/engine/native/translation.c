@@ -72,6 +72,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
         db->is_jmp = DISAS_TOO_MANY;
         return;
     }
+    clock_translates_insn(UC_TCG_CTX(vm->uc), db->pc_next);
     if (traits & READS_FLAGS)
         forget_flags(db, cpu);
     if (traits & LOCKS_IN_VAIN)

@@ -151,7 +151,7 @@ typedef struct TcgContext TcgContext;
 enum { TCG_TEMPS = 512, TCG_TEMPS_SPARE = 128 };
 typedef struct { uint8_t head[24]; uintptr_t args[10]; } TcgOp;
 typedef struct { unsigned present : 1, has_value : 1, id : 14, refs : 16; } TcgLabel;
-enum { OP_SET_LABEL = 1, OP_MOVI_I64 = 64, OP_LD_I64 = 73, OP_ST_I64 = 77, OP_ADD_I64 = 78 };
+enum { OP_SET_LABEL = 1, OP_MOVI_I64 = 64, OP_LD_I64 = 73, OP_ST8_I64 = 74, OP_ST_I64 = 77, OP_ADD_I64 = 78 };
 enum { TCG_TYPE_I64 = 1, TCG_COND_LTU = 4 };
 TcgOp *tcg_emit_op_x86_64(TcgContext *tcg, int opcode);
 void *tcg_temp_new_internal_x86_64(TcgContext *tcg, int type, bool local);

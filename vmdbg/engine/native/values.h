@@ -23,6 +23,7 @@ enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };
 
 enum VmTouchedKind { TOUCHED_READ = 1, TOUCHED_WRITE = 2, TOUCHED_FETCH = 4 };
 static const uint64_t NO_LINEAR_PAGE = 0x10000000000000;    /* beyond all linear pages, in place of one */
+enum { CODE_LINE_SHIFT = 6, CODE_LINES = 64 };              /* CODE_LINES in a page */
 static const uint32_t NO_PHYSICAL_PAGE = 0xffffffff;
 
 typedef struct {

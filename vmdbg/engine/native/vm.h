@@ -134,6 +134,7 @@ void clock_begin(Vm *vm, uint64_t limit, bool attention);
 
 /* clock_code.c */
 void clock_translates(const Block *tb);
+void clock_translates_insn(TcgContext *tcg, uint64_t pc);
 void clock_translated(const Block *tb);
 void *tcg_constant_argument(TcgContext *tcg, uint64_t value);
 
@@ -152,7 +153,8 @@ bool vm_stops_at(Vm *vm, uint64_t linear);
 bool breakpoint_is_checked_at(Vm *vm, uint64_t linear);
 
 /* touched.c */
-void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint32_t kinds);
+void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint64_t at, uint32_t kinds);
+void touched_fetch_fault(Vm *vm, uint64_t linear);
 
 /* watch.c */
 uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical);

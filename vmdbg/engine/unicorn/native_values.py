@@ -171,10 +171,12 @@ def are_deliveries(saved: bytes) -> bool:
 def touches(vm: _native.Vm) -> Touches:
     """What was gathered, of which nothing is left in the native part."""
     touched, count = vm.touched, vm.touched.count
-    linear, physical, kinds = ffi.new("uint64_t[]", count), ffi.new("uint32_t[]", count), ffi.new("uint8_t[]", count)
-    lib.touched_export(vm, linear, physical, kinds)
+    linear, lines = ffi.new("uint64_t[]", count), ffi.new("uint64_t[]", count)
+    physical, kinds = ffi.new("uint32_t[]", count), ffi.new("uint8_t[]", count)
+    lib.touched_export(vm, linear, lines, physical, kinds)
     return Touches(
         bytes(ffi.buffer(linear)),
+        bytes(ffi.buffer(lines)),
         bytes(ffi.buffer(physical)),
         bytes(ffi.buffer(kinds)),
         _touched_ports(bytes(ffi.buffer(touched.ports))),
