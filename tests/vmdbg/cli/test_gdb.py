@@ -127,3 +127,73 @@ def test_a_guest_that_died_waits_for_gdb_which_can_go_back(sample: Path) -> None
         assert "known: this is the past" in done.stderr
         it.stderr.read()
         assert it.wait(TIMEOUT) == 1
+
+
+class Gdb:
+    """One that is typed at, and answers before the next line."""
+
+    def __init__(self, sample: Path, address: str) -> None:
+        self.process = subprocess.Popen(
+            [require("gdb"), "-nx", "-q", str(sample)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.number = 0
+        for line in ("set pagination off", "set confirm off", f"target remote {address}"):
+            self.line(line)
+
+    def type(self, line: str) -> int:
+        """Its answer ends with the number's echo."""
+        assert self.process.stdin is not None
+        self.number += 1
+        self.process.stdin.write(f"{line}\necho <{self.number}>\\n\n")
+        self.process.stdin.flush()
+        return self.number
+
+    def answer(self, number: int) -> str:
+        assert self.process.stdout is not None
+        said = ""
+        while f"<{number}>" not in said:
+            line = self.process.stdout.readline()
+            assert line, said
+            said += line
+        return said
+
+    def line(self, line: str) -> str:
+        return self.answer(self.type(line))
+
+    def quit(self) -> None:
+        self.type("quit")
+        self.process.communicate(timeout=TIMEOUT)
+
+
+def test_two_gdbs_at_one_guest(sample: Path, tmp_path: Path) -> None:
+    """A stop of one is a stop of both, and nobody acts on where the guest no longer is."""
+    stop = ("--stop-at", "60000000", "--digest", f"{tmp_path}/digest")
+    served = ("--gdb", "0", "--gdb", f"unix:{tmp_path}/s", "--wait")
+    command = [*COMMAND, "run", sample, "--serial", "none", *served, *stop]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as process:
+        assert process.stderr is not None
+        found = re.search(r"target remote (\S+)", process.stderr.readline())
+        assert found is not None
+        one, other = Gdb(sample, found[1]), Gdb(sample, f"{tmp_path}/s")
+        one.line("break printk")
+        other.line("break kmalloc")
+        said = one.line("continue")
+        assert "Breakpoint 1, printk" in said or "another gdb's breakpoint" in said
+        said = other.line("stepi")
+        assert "another debugger has moved or changed the guest meanwhile" in said
+        assert other.line("print $pc").split()[-2] == one.line("print $pc").split()[-2]
+        one.line("detach")
+        one.quit()
+        assert "another gdb's" not in other.line("stepi"), "it knows where the guest stands"
+        other.line("detach")
+        other.quit()
+        _, said = process.communicate(timeout=TIMEOUT)
+    assert "gdb has left; the guest stands for another debugger" in said
+    assert process.returncode == 0, said
+    assert json.loads((tmp_path / "digest").read_text()) == digest(sample, "--stop-at", "60000000")
