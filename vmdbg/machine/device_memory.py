@@ -17,7 +17,7 @@ class BoardMemory:
         self.at = at
         self.size = size
         self._bus = bus
-        self._name = name
+        self.name = name
         self._windows: list[BoardMemoryWindow] = []
 
     def read(self, offset: int, size: int) -> bytes:
@@ -30,7 +30,7 @@ class BoardMemory:
 
     def window(self, size: int, offset: int = 0, stores: AddressedDevice | None = None) -> BoardMemoryWindow:
         self._check(offset, size)
-        window = BoardMemoryWindow(self, self._bus, Mapped(self, offset, size, stores), self._name)
+        window = BoardMemoryWindow(self, self._bus, Mapped(self, offset, size, stores), self.name)
         self._windows.append(window)
         return window
 
@@ -40,11 +40,11 @@ class BoardMemory:
 
     def _check(self, offset: int, size: int) -> None:
         if not 0 <= offset <= offset + size <= self.size:
-            raise ValueError(f"{self._name}: {size} bytes at {offset:#x} of {self.size:#x} bytes of memory")
+            raise ValueError(f"{self.name}: {size} bytes at {offset:#x} of {self.size:#x} bytes of memory")
 
     @property
     def _memory(self) -> PhysicalMemory:
-        assert self.engine is not None, f"{self._name}: memory is reached before the machine is put together"
+        assert self.engine is not None, f"{self.name}: memory is reached before the machine is put together"
         return self.engine
 
 

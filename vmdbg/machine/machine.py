@@ -107,7 +107,7 @@ class Machine:
         self.engine = make_engine(config.memory, self.bus, cpuid, self.pc.memory_map.device_memory)
         self.pc.memory_map.attach(self.engine)
         self.pc.bus_masters.engine = self.engine
-        self.pages = MachinePages(self.engine, self.pc.areas)
+        self.pages = MachinePages(self.engine, self.pc.areas, self.pc.memory_map.memories())
         self.cpu = FittedCpu(self.engine, self._pins, self.bus, self.pc, self.scheduler)
         self._reset_wanted = False
         """A reset that the access or deadline which goes on has asked for; not so at any boundary that is seen."""

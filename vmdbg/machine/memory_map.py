@@ -58,6 +58,10 @@ class MemoryMap:
         self._memories.append(memory)
         return memory
 
+    def memories(self) -> list[tuple[int, int, str]]:
+        """Of devices: place and size in the engine's memory, and the name."""
+        return [(memory.at, memory.size, memory.name) for memory in self._memories]
+
     def attach(self, engine: PhysicalMemory) -> None:
         """Memory is there, the machine has not run."""
         self._engine = engine

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from devices.wiring.paged import PagedArea
 from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.errors import UserError
-from vmdbg.units import PAGE_SIZE
+from vmdbg.units import PAGE_SIZE, Physical
+from vmdbg.x86.ram import ram_parts
 
 ALIGNMENT = 256
 """Areas begin at multiples of so many pages: what images share."""
@@ -29,9 +30,12 @@ class MachinePages:
     Invariant: which page has which number depends on the machine's configuration alone.
     """
 
-    def __init__(self, engine: PhysicalMemory, areas: Sequence[PagedArea]) -> None:
-        """Raises UserError if there are too many."""
+    def __init__(
+        self, engine: PhysicalMemory, areas: Sequence[PagedArea], memories: Sequence[tuple[int, int, str]] = ()
+    ) -> None:
+        """`memories`: place and size of devices' in the engine's, and the name. Raises UserError if it is too much."""
         self._engine = engine
+        self._memories = tuple(memories)
         self._memory = engine.memory
         self._memory_pages = end = engine.page_count
         self._areas: list[_Placed] = []
@@ -51,6 +55,21 @@ class MachinePages:
             return bytes(self._memory[start : start + PAGE_SIZE])
         placed = self._at(number)
         return placed.area.page(number - placed.first)
+
+    def physical(self, number: int) -> Physical | None:
+        """Where the guest has a page of RAM; None for the others."""
+        at = number * PAGE_SIZE
+        for start, size in ram_parts(self._engine.ram_size):
+            if at < size:
+                return Physical(start + at)
+            at -= size
+        return None
+
+    def owner(self, number: int) -> str:
+        """Whose page it is that is none of RAM."""
+        if number >= self._memory_pages:
+            return self._at(number).area.name
+        return next((name for at, size, name in self._memories if 0 <= number * PAGE_SIZE - at < size), "a device")
 
     def restore(self, first: int, pages: Sequence[bytes]) -> None:
         """Have neighbouring pages hold that, and not be dirty for it."""

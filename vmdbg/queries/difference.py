@@ -10,7 +10,7 @@ from vmdbg.queries.rows import DeviceChange, MemoryChange, RegisterChange, State
 from vmdbg.timeline.checkpoint import Checkpoint
 from vmdbg.timeline.outcomes import Progress
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import PAGE_SIZE, Physical
+from vmdbg.units import Physical
 
 
 def difference(
@@ -23,7 +23,7 @@ def difference(
     second, later = timeline.checkpoint_here(), _registers(timeline)
     return StateDifference(
         tuple(RegisterChange(name, registers[name], later[name]) for name in later if registers[name] != later[name]),
-        tuple(_memory(first, second)),
+        tuple(_memory(timeline, first, second)),
         tuple(_devices(first, second)),
     )
 
@@ -34,11 +34,15 @@ def _registers(timeline: Timeline) -> dict[str, int]:
     return dict(zip(names, engine.read_registers(names), strict=True))
 
 
-def _memory(first: Checkpoint, second: Checkpoint) -> Iterator[MemoryChange]:
+def _memory(timeline: Timeline, first: Checkpoint, second: Checkpoint) -> Iterator[MemoryChange]:
+    """Of RAM alone."""
     for number in first.ram.differences(second.ram):
+        at = timeline.machine.pages.physical(number)
+        if at is None:
+            continue
         old, new = first.ram[number].data, second.ram[number].data
         for start, end in _runs(old, new):
-            yield MemoryChange(Physical(number * PAGE_SIZE + start), old[start:end], new[start:end])
+            yield MemoryChange(Physical(at + start), old[start:end], new[start:end])
 
 
 def _runs(old: bytes, new: bytes) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,7 @@ import zstandard
 from vmdbg.errors import RecordingError
 
 FILE_MAGIC = b"VMDBGREC"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FILE_HEADER = struct.Struct("<8sII")
 BLOCK_MAGIC = b"\xabVMB"
 BLOCK_HEADER = struct.Struct("<4sHHIIQ")

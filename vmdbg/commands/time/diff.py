@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from vmdbg.commands.declare import command
-from vmdbg.document.document import Document, Style, Text, address, count, document, hexadecimal, section, table, text
+from vmdbg.document.document import (
+    Document,
+    Style,
+    Text,
+    address,
+    count,
+    document,
+    hexadecimal,
+    joined,
+    section,
+    table,
+    text,
+)
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.elsewhen import elsewhen
@@ -14,10 +28,11 @@ from vmdbg.session.positions import find_position
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.timeline.outcomes import Progress
-from vmdbg.units import PAGE_SIZE
+from vmdbg.timeline.ram import RamImage
+from vmdbg.units import PAGE_SIZE, Physical
 
 GAP = 16
-REPORTED = 1 << 20
+REPORTED = 1 << 8
 MOST_SHOWN = 16
 
 
@@ -35,12 +50,17 @@ def diff(session: Session, arguments: Arguments) -> Document:
     positions = [find_position(session, words) for words in (arguments.first, arguments.second)]
     if arguments.limit < 1:
         raise UserError("--limit must be 1 at least")
-    (registers1, devices1, ram1), (registers2, devices2, ram2) = (_state(session, one) for one in positions)
+    (registers1, devices1, image1), (registers2, devices2, image2) = (_state(session, one) for one in positions)
     names = [name for name in registers1 if registers1[name] != registers2[name]]
     rows = [(text(name, Style.LABEL), hexadecimal(registers1[name]), hexadecimal(registers2[name])) for name in names]
     chips = [text(name, Style.LABEL) for name in devices1 if devices1[name] != devices2[name]]
-    pieces = list(_pieces(ram1, ram2, session.progress))
-    shown = [_piece_row(start, ram1[start:end], ram2[start:end]) for start, end in pieces[: arguments.limit]]
+    pages = session.debugger.machine.pages
+    differing = list(image1.differences(image2))
+    owners = Counter(pages.owner(number) for number in differing if pages.physical(number) is None)
+    chips += [joined((text(name, Style.LABEL), f": {many:,} pages")) for name, many in sorted(owners.items())]
+    in_ram = [(number, at) for number in differing if (at := pages.physical(number)) is not None]
+    pieces = list(_pieces(image1, image2, in_ram, session.progress))
+    shown = [_piece_row(image1, image2, in_ram, *piece) for piece in pieces[: arguments.limit]]
     total = sum(end - start for start, end in pieces)
     summary = text(f"{total:,} bytes in {len(pieces):,} pieces of RAM differ", value=total)
     return document(
@@ -50,36 +70,51 @@ def diff(session: Session, arguments: Arguments) -> Document:
     )
 
 
-def _state(session: Session, position: Position) -> tuple[dict[str, int], dict[str, bytes], bytes]:
+def _state(session: Session, position: Position) -> tuple[dict[str, int], dict[str, bytes], RamImage]:
     with elsewhen(session, position):
         engine = session.debugger.engine
         registers = {name: engine.read_register(name) for name in engine.register_names}
-        return registers, dict(session.debugger.machine.save().devices), bytes(engine.ram)
+        checkpoint = session.debugger.timeline.checkpoint_here()
+        return registers, dict(checkpoint.state.devices), checkpoint.ram
 
 
-def _pieces(before: bytes, after: bytes, progress: Progress | None) -> Iterator[tuple[int, int]]:
-    """Ranges that differ; those with less than GAP equal bytes between them are one."""
+Pages = Sequence[tuple[int, Physical]]
+"""Numbers of pages that differ, and their addresses, rising."""
+
+
+def _pieces(before: RamImage, after: RamImage, pages: Pages, progress: Progress | None) -> Iterator[tuple[int, int]]:
+    """Physical ranges that differ; those with less than GAP equal bytes between them are one."""
     current: tuple[int, int] | None = None
-    for page in range(0, len(before), PAGE_SIZE):
-        if progress is not None and not page % REPORTED:
-            progress(page / len(before))
-        if before[page : page + PAGE_SIZE] == after[page : page + PAGE_SIZE]:
-            continue
-        for offset in range(page, page + PAGE_SIZE):
-            if before[offset] == after[offset]:
+    for done, (number, at) in enumerate(pages):
+        if progress is not None and not done % REPORTED:
+            progress(done / len(pages))
+        old, new = before[number].data, after[number].data
+        for offset in range(PAGE_SIZE):
+            if old[offset] == new[offset]:
                 continue
-            if current is not None and offset - current[1] < GAP:
-                current = (current[0], offset + 1)
+            place = at + offset
+            if current is not None and place - current[1] < GAP:
+                current = (current[0], place + 1)
             else:
                 if current is not None:
                     yield current
-                current = (offset, offset + 1)
+                current = (place, place + 1)
     if current is not None:
         yield current
 
 
-def _piece_row(start: int, before: bytes, after: bytes) -> tuple[Text, ...]:
-    return address(start, 8), count(len(before)), _bytes(before), _bytes(after)
+def _piece_row(before: RamImage, after: RamImage, pages: Pages, start: int, end: int) -> tuple[Text, ...]:
+    """What was there and is there, as much as is shown."""
+    size = min(end - start, PAGE_SIZE)
+    old, new = (_read(image, pages, start, size) for image in (before, after))
+    return address(start, 8), count(end - start), _bytes(old), _bytes(new)
+
+
+def _read(image: RamImage, pages: Pages, start: int, size: int) -> bytes:
+    first = bisect_right(pages, start, key=lambda page: page[1]) - 1
+    data = b"".join(image[number].data for number, _ in pages[first : first + 2])
+    at = start - pages[first][1]
+    return data[at : at + size]
 
 
 def _bytes(data: bytes) -> Text:
