@@ -111,7 +111,7 @@ class Machine:
         self.cpu = FittedCpu(self.engine, self._pins, self.bus, self.pc, self.scheduler)
         self._reset_wanted = False
         """A reset that the access or deadline which goes on has asked for; not so at any boundary that is seen."""
-        self._cold = ColdStart(self.cpu, self.pc, self.scheduler)
+        self._cold = ColdStart(self.cpu, self.pc, self.scheduler) if config.restarts else None
         INTERRUPTION.hurries(self)
 
     @property
@@ -149,7 +149,7 @@ class Machine:
 
     def reset(self) -> None:
         """The board's reset: at the next boundary the machine starts again, or the run ends there."""
-        if not self.config.restarts:
+        if self._cold is None:
             self.end(ResetRequested())
             return
         self._reset_wanted = True
@@ -158,7 +158,7 @@ class Machine:
 
     def _restart_if_wanted(self) -> bool:
         """Whether the machine was reset just now."""
-        if not self._reset_wanted or self.ending is not None:
+        if not self._reset_wanted or self.ending is not None or self._cold is None:
             return False
         self._reset_wanted = False
         self._cold.restart()
