@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from devices.seam import Rows
 from devices.timers.pit import Pit
+from devices.wiring.shared_ports import PlainPorts
 
 GATE2, SPEAKER_DATA, WRITABLE = 0x01, 0x02, 0x0F
 REFRESH_TOGGLE, OUT2 = 0x10, 0x20
@@ -34,16 +35,23 @@ class Port61:
     def __init__(self, pit: Pit) -> None:
         self._pit = pit
         self._control = 0
+        self.plain = PlainPorts()
+        """What was read last, for as long as it stays: guests wait for OUT2 by reading it millions of times."""
+        pit.on_speaker = lambda: self.plain.hide(0)
 
     def read(self, offset: int, size: int, now: int) -> int:
         if offset:
             return (1 << 8 * size) - 1
-        refresh = REFRESH_TOGGLE if now // REFRESH_PERIOD & 1 else 0
-        return self._control | refresh | (OUT2 if self._pit.speaker_out(now) else 0)
+        refresh, edge = now // REFRESH_PERIOD, self._pit.speaker_edge(now)
+        value = self._control | (REFRESH_TOGGLE if refresh & 1 else 0) | (OUT2 if self._pit.speaker_out(now) else 0)
+        toggles = (refresh + 1) * REFRESH_PERIOD
+        self.plain.show(0, value, toggles if edge is None else min(toggles, edge))
+        return value
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
         if offset == 0:
             self._control = value & WRITABLE
+            self.plain.hide(0)
             self._pit.set_speaker_gate(bool(value & GATE2), now)
 
     def save(self) -> Port61State:
@@ -51,6 +59,7 @@ class Port61:
 
     def restore(self, state: Port61State) -> None:
         self._control = state.control
+        self.plain.hide(0)
 
     def describe(self, now: int) -> Rows:
         return [

@@ -148,7 +148,10 @@ class IdeChannel:
             stream.index, stream.edge = drive.state.index, drive.state.edge
         status = self.read_alternate()
         self.plain_control.show(0, status)
-        self.plain.show(Register.STATUS, None if drive is not None and drive.state.interrupt else status)
+        if drive is not None and drive.state.interrupt:
+            self.plain.hide(Register.STATUS)
+        else:
+            self.plain.show(Register.STATUS, status)
 
     def on_event(self, name: str, now: int) -> None:
         """Raises MediumError, and nothing has changed then."""

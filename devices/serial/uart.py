@@ -218,8 +218,14 @@ class Uart16550A:
 
     def _show(self) -> None:
         s = self._state
-        self.plain.show(reg.LSR, None if s.line_errors else self._lsr())
-        self.plain.show(reg.MSR, None if s.modem_deltas else self._modem_inputs)
+        if s.line_errors:
+            self.plain.hide(reg.LSR)
+        else:
+            self.plain.show(reg.LSR, self._lsr())
+        if s.modem_deltas:
+            self.plain.hide(reg.MSR)
+        else:
+            self.plain.show(reg.MSR, self._modem_inputs)
 
     def _read_rbr(self, now: int) -> int:
         s = self._state

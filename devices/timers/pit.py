@@ -7,6 +7,7 @@ Source: Intel 82C54 data sheet (231244).
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -59,6 +60,8 @@ class Pit:
     def __init__(self, timer: Timer, irq0: Line) -> None:
         self._timer = timer
         self._irq0 = irq0
+        self.on_speaker: Callable[[], None] = lambda: None
+        """Called when OUT2 may do otherwise from now on than speaker_edge() has said."""
         self._counters = (Counter(gate=True), Counter(gate=True), Counter(gate=False))
         self.memory = PitMemory()
         """At one place for as long as the chip is."""
@@ -69,6 +72,7 @@ class Pit:
         return self._counters[offset].read(clock_at(now))
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
+        self.on_speaker()
         clock = clock_at(now)
         value &= 0xFF
         if offset == 0 or (offset == CONTROL_WORD and value <= 0x3F and value >> 4 != Access.LATCH):
@@ -86,11 +90,17 @@ class Pit:
 
     def set_speaker_gate(self, level: bool, now: int) -> None:
         """Drive GATE2, port 61h bit 0. GATE0 and GATE1 are tied high."""
+        self.on_speaker()
         self._counters[SPEAKER_COUNTER].set_gate(level, clock_at(now))
 
     def speaker_out(self, now: int) -> bool:
         """The level at OUT2."""
         return self._counters[SPEAKER_COUNTER].out(clock_at(now))
+
+    def speaker_edge(self, now: int) -> int | None:
+        """When OUT2 changes next if nobody touches the counter; None if never."""
+        edge = self._counters[SPEAKER_COUNTER].next_edge(clock_at(now))
+        return None if edge is None else time_of(edge)
 
     def save(self) -> PitState:
         counters = [copy.copy(counter.state) for counter in self._counters]
@@ -102,6 +112,7 @@ class Pit:
         self.memory.out0 = state.out0
         self.memory.out0_clock = state.out0_clock
         self._note_wave()
+        self.on_speaker()
 
     def describe(self, now: int) -> Rows:
         """The counters' programming, and their counts and outputs at `now`."""

@@ -6,31 +6,36 @@ says what it does until the next. What is not plain comes to the device as ever.
 
 from __future__ import annotations
 
-from ctypes import Array, LittleEndianStructure, addressof, c_uint8, c_uint32, memmove
+from ctypes import Array, LittleEndianStructure, addressof, c_uint8, c_uint32, c_uint64, memmove
 from enum import IntEnum
 
 MOST_PORTS = 8
+NEVER = (1 << 64) - 1
 STREAM_SIZE = 64 << 10
 """Bytes of a StreamPort's data."""
 
 
 class PlainPorts(LittleEndianStructure):
-    """Up to eight ports. A port whose bit of `readable` is set reads as in `values`, a byte, and is not changed by it.
+    """Up to eight ports. A port whose bit of `readable` is set reads as in `values`, a byte, and is not changed by it,
+    up to the nanosecond `until`.
 
     `vmdbg/engine/native/chips.h` has the same layout.
     """
 
-    _fields_ = (("readable", c_uint32), ("values", c_uint8 * MOST_PORTS))
+    _fields_ = (("until", c_uint64 * MOST_PORTS), ("readable", c_uint32), ("values", c_uint8 * MOST_PORTS))
+    until: Array[c_uint64]
     readable: int
     values: Array[c_uint8]
 
-    def show(self, offset: int, value: int | None) -> None:
-        """The port at `offset` reads as that; None: this is the device's to say."""
-        if value is None:
-            self.readable &= ~(1 << offset)
-        else:
-            self.readable |= 1 << offset
-            self.values[offset] = value
+    def show(self, offset: int, value: int, until: int = NEVER) -> None:
+        """The port at `offset` reads as that, and otherwise from `until` on."""
+        self.readable |= 1 << offset
+        self.values[offset] = value
+        self.until[offset] = until
+
+    def hide(self, offset: int) -> None:
+        """What the port at `offset` reads as is the device's to say."""
+        self.readable &= ~(1 << offset)
 
 
 class Flow(IntEnum):

@@ -37,6 +37,12 @@ class WithoutHelp(UnicornEngine):
     def attach_pic_and_pit(self, pic: Structure, pit: Structure, io_apic: Structure | None) -> None:
         pass
 
+    def share_plain_ports(self, ports: range, memory: Structure) -> None:
+        pass
+
+    def share_stream_port(self, port: int, memory: Structure) -> None:
+        pass
+
     def prepare_interrupts(self, timer: Deadline | None, out0: Deadline | None, *, observed: bool) -> None:
         super().prepare_interrupts(None, None, observed=observed)
         self._due = min((deadline.due for deadline in (timer, out0) if deadline is not None), default=None)

@@ -27,7 +27,8 @@ from tests.determinism.machines import run_to, running
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.machine import Machine
 
-MASTER, SLAVE, PIT_0, PIT_CONTROL, KEYBOARD, KEYBOARD_COMMAND = 0x20, 0xA0, 0x40, 0x43, 0x60, 0x64
+MASTER, SLAVE, PIT_0, PIT_2, PIT_CONTROL = 0x20, 0xA0, 0x40, 0x42, 0x43
+KEYBOARD, SPEAKER, KEYBOARD_COMMAND = 0x60, 0x61, 0x64
 LINT0, LVT_TIMER, INITIAL_COUNT, IOREGSEL, IOWIN = 0x350, 0x320, 0x380, 0, 0
 EXTINT, MASKED, PERIODIC = 0x700, 1 << 16, 1 << 17
 MODE_2, MODE_3 = 0x34, 0x36
@@ -40,6 +41,10 @@ def _out(port: int, *values: int, spent: int = 0) -> list[Step]:
 def _counter_0(control: int, count: int) -> list[Step]:
     """Of a control word with two bytes of count."""
     return [*_out(PIT_CONTROL, control), *_out(PIT_0, count & 0xFF, count >> 8)]
+
+
+def _counter_2(control: int, count: int) -> list[Step]:
+    return [*_out(PIT_CONTROL, control), *_out(PIT_2, count & 0xFF, count >> 8)]
 
 
 def _initialized(base: int, icw1: int, vectors: int, icw3: int, icw4: int) -> list[Step]:
@@ -70,6 +75,10 @@ single = st.one_of(
     st.builds(_counter_0, st.sampled_from([MODE_2, MODE_3, MODE_2, 0x30, 0x38, 0x35]), counts),
     st.builds(lambda low: _out(PIT_0, low, 0), counts),
     st.sampled_from([[(IN, PIT_0, 0, 0)], _out(PIT_CONTROL, 0), _out(PIT_CONTROL, 0xC2)]),
+    st.builds(lambda control: _out(SPEAKER, control), st.sampled_from([0, 1, 1, 3])),
+    st.builds(lambda mode, count: _counter_2(mode, count), st.sampled_from([0xB0, 0xB2, 0xB4, 0xB6]), counts),
+    st.just([(IN, SPEAKER, 0, 0)] * 3),
+    st.just([(IN, SPEAKER, 0, 300)] * 5),
     st.sampled_from([_keyboard_output(0xD2), _keyboard_output(0xD3), [(IN, KEYBOARD, 0, 0)]]),
     st.builds(
         lambda ltim, icw4: _initialized(MASTER, 0x11 | ltim, 0x20, 4, icw4),

@@ -176,6 +176,7 @@ class Pc:
             rtc.set_boot_order(boot_flags(config.boot))
         self._claim(pit, isa.PIT.ports[0], pit)
         self._claim(port61, isa.SPEAKER.ports[0], port61)
+        self.shared_ports.append((isa.SPEAKER.ports[0], port61.plain))
         self._claim(rtc, isa.RTC.ports[0], rtc)
 
     def _system_control(self, pins: Pins, board: Board) -> None:

@@ -57,6 +57,7 @@ typedef struct {                            /* the board's */
 
 enum { PLAIN_PORTS = 8, STREAM_SIZE = 65536, SHARED_PORTS = 64 };
 typedef struct {                            /* devices/wiring/shared_ports.py */
+    uint64_t until[PLAIN_PORTS];            /* the first tick at which a port reads otherwise */
     uint32_t readable;                      /* a bit for each port that reads as in `values`, and changes nothing by it */
     uint8_t values[PLAIN_PORTS];
 } PlainPorts;

@@ -67,7 +67,7 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
     uint64_t now = vm_now(vm, host_pc), value;
     if (restart_repeats(vm, now, PORT_READ, port, size, &value))
         return value;
-    if (!shared_read(vm, port, size, &value) && !pic_read(vm, port, size, &value)) {
+    if (!shared_read(vm, port, size, now, &value) && !pic_read(vm, port, size, &value)) {
         interrupts_settle(vm);
         value = bus_port_read(vm->owner, port, size, now);
     }

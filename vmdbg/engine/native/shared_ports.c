@@ -66,8 +66,13 @@ static uint8_t *in_stream(const SharedPorts *entry, uint32_t port, uint32_t size
     return place;
 }
 
+static bool is_plain(const PlainPorts *plain, uint32_t offset, uint64_t now)
+{
+    return plain->readable >> offset & 1 && now < plain->until[offset];
+}
+
 /* IN. Whether it is done. */
-bool shared_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value)
+bool shared_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t now, uint64_t *value)
 {
     const SharedPorts *entry = shared_at(vm, port);
     uint8_t *place = entry ? in_stream(entry, port, size, FLOW_TO_GUEST) : NULL;
@@ -77,7 +82,7 @@ bool shared_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value)
         memcpy(value, place, size);
         return true;
     }
-    if (!entry || !entry->plain || size != 1 || !(entry->plain->readable >> (port - entry->first) & 1))
+    if (!entry || !entry->plain || size != 1 || !is_plain(entry->plain, port - entry->first, now))
         return false;
     *value = entry->plain->values[port - entry->first];
     return true;

@@ -119,7 +119,7 @@ bool pic_write(Vm *vm, uint32_t port, uint32_t size, uint32_t value);
 bool pic_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value);
 
 /* shared_ports.c */
-bool shared_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value);
+bool shared_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t now, uint64_t *value);
 bool shared_write(const Vm *vm, uint32_t port, uint32_t size, uint32_t value);
 
 /* pit.c */
