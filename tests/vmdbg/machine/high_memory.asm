@@ -1,3 +1,4 @@
+; org 100000h
 ; RAM above 4 GiB, of a guest with 8 GiB: its first and last page, the hole below it and what is beyond; code there.
 ; Ends: test exit, 0.
 %include "long.inc"

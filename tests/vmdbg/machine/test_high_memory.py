@@ -70,7 +70,7 @@ def test_linux_sees_all_of_it_and_a_checkpoint_costs_what_has_changed() -> None:
         assert "/8388216K available" in guest.console
         timeline = guest.debugger.timeline
         first = timeline.checkpoint_here()
-        guest.run(ticks=300_000_000)
+        guest.run(ticks=3_000_000_000)
         second = timeline.checkpoint_here()
         changed = list(first.ram.differences(second.ram))
         assert 0 < len(changed) < 3000
