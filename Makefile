@@ -4,17 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-PACKAGES := acpica-tools apt-utils bpftool busybox-static clang cpio crash dwarves gdb grub-common grub-pc-bin nasm ovmf qemu-system-x86 qemu-utils seabios tmux xorriso
+DISK_PACKAGES := dosfstools e2fsprogs fdisk grub-common grub-efi-amd64-bin grub-pc-bin mmdebstrap mtools seabios
+PACKAGES := $(DISK_PACKAGES) acpica-tools apt-utils bpftool busybox-static clang cpio crash dwarves gdb nasm ovmf qemu-system-x86 qemu-utils tmux xorriso
 
 NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engine/native/build.py
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo install test test-all lint bench packages clean
+.PHONY: help demo demo-disk install test test-all lint bench packages clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo      install into .venv, boot the sample guest and debug it a little'
+	@echo 'make demo-disk boot a Debian disk (built once, as root on Debian) to its login and off again'
 	@echo 'make install   the same without the demonstration: then .venv/bin/vmdbg'
 	@echo 'make test      lint and all tests but the slow ones'
 	@echo 'make test-all  the slow ones too'
@@ -22,6 +24,10 @@ help:
 
 demo: install
 	$(BIN)/python samples/demo.py
+
+demo-disk: install
+	packaging/apt-install $(DISK_PACKAGES)
+	$(BIN)/python -m samples.demo_disk
 
 install: $(VENV)/.installed
 

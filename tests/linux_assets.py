@@ -18,6 +18,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from samples.debian_disk import CannotBuildError
+from samples.debian_disk import debian_disk as build_debian_disk
+
 MARKER = "GUEST UP"
 """What the initrd prints once user space runs."""
 PROMPT = "~ # "
@@ -116,6 +119,14 @@ def busybox_initrd(extra: Mapping[str, bytes] | None = None) -> Path:
     if not path.exists():
         _write(path, archive)
     return path
+
+
+def debian_disk() -> Path:
+    """A disk with Debian, a login on COM1, and GRUB for BIOS and UEFI; root's password is root."""
+    try:
+        return build_debian_disk(cache_directory())
+    except CannotBuildError as error:
+        raise AssetsMissingError(str(error)) from None
 
 
 def _newc(files: Mapping[str, bytes], links: Mapping[str, str]) -> Iterator[bytes]:

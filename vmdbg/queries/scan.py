@@ -32,8 +32,8 @@ class Scan(Protocol):
         ...
 
     @property
-    def looked_for(self) -> Stops:
-        """What there must be for a row: where that cannot be, the machine is not led through."""
+    def looked_for(self) -> Stops | None:
+        """What there must be for a row: where that cannot be, the machine is not led through. None: nothing tells."""
         ...
 
     def take(self, outcome: Outcome) -> None:
@@ -90,7 +90,7 @@ class RowScan(ABC):
     def stops(self) -> Stops: ...
 
     @property
-    def looked_for(self) -> Stops:
+    def looked_for(self) -> Stops | None:
         return self.stops
 
     @property

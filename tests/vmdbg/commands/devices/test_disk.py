@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from devices.disk.requests import DiskRequest
 from tests.determinism.test_disks import CONTENT, END, SECTORS, Source, disk_origin
 from vmdbg.commands import catalog
 from vmdbg.commands.devices import disk as module
@@ -21,10 +22,15 @@ from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
 
-def open_on(source: object) -> Session:
+def open_on(source: object, listener: Callable[[DiskRequest], None] = lambda _request: None) -> Session:
+    """Half way to the end. Meanwhile the listener is told of requests."""
     origin = disk_origin(source)  # type: ignore[arg-type]  # a Source
     timeline = Timeline(origin.machine(), origin=origin)
-    timeline.run(Tick(END // 2))
+    timeline.machine.media.listeners.append(listener)
+    for end in (END // 4, END // 3, END // 2):
+        timeline.run(Tick(end))
+        timeline.take_checkpoint()  # the history index knows what lies before it
+    timeline.machine.media.listeners.clear()
     return Session(Debugger(timeline), catalog.commands(), allowed=~Effect.NONE)
 
 
@@ -77,14 +83,10 @@ def test_sectors_differ_where_they_were_written_between_two_instants(session: Se
     assert (tmp_path / "then.img").read_bytes() == CONTENT
 
 
-def test_query_disk_tells_who_moved_a_sector(session: Session) -> None:
-    requests = []
+def test_query_disk_tells_who_moved_a_sector() -> None:
+    requests: list[DiskRequest] = []
+    session = open_on(Source(), requests.append)
     timeline = session.debugger.timeline
-    end = timeline.position
-    timeline.seek(timeline.start)
-    timeline.machine.media.listeners.append(requests.append)
-    timeline.seek(end)
-    timeline.machine.media.listeners.clear()
     rows = session.run("query disk").data
     assert [(int(row["position"]), row["sector"], row["count"], row["operation"]) for row in rows] == [
         (one.completed, one.sector, one.count, one.operation) for one in requests
@@ -96,6 +98,7 @@ def test_query_disk_tells_who_moved_a_sector(session: Session) -> None:
     assert "there is no drive 'disk9'" in session.execute("query disk disk9")
     session.run(f"goto {rows[0]['position']}")
     assert timeline.machine.media.listeners == []
+    session.debugger.close()
 
 
 def test_reading(session: Session) -> None:

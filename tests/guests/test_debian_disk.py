@@ -1,0 +1,89 @@
+"""A Debian disk from power-on to its login, on every bus and from both firmwares: used, written, started again, off."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import vmdbg
+from tests import linux_assets
+from vmdbg.api import Guest
+from vmdbg.engine.exits import PoweredOff
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+BUSES = ("virtio", "ide", "ahci", "nvme")
+PROMPT = "root@debian:~# "
+PATIENCE = 200_000_000_000
+OVMF = Path("/usr/share/ovmf/OVMF.fd")
+
+
+@pytest.fixture(scope="module")
+def disk() -> Path:
+    return linux_assets.debian_disk()
+
+
+def started(disk: Path, bus: str, **others: object) -> Guest:
+    return vmdbg.launch(disks=[f"{disk},bus={bus}"], memory="512M", **others)  # type: ignore[arg-type]  # launch()'s own
+
+
+def log_in(guest: Guest) -> None:
+    guest.expect("login: ", patience=PATIENCE)
+    guest.send("root\n")
+    guest.expect("Password: ", patience=PATIENCE)
+    guest.send("root\n")
+    guest.expect(PROMPT, patience=PATIENCE)
+
+
+def said(guest: Guest, line: str) -> str:
+    """What the shell has to say to a line."""
+    guest.send(f"{line}\n")
+    shown = guest.expect(PROMPT, patience=PATIENCE)
+    return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]|\r", "", shown).partition("\n")[2].removesuffix(PROMPT)
+
+
+@pytest.fixture(params=BUSES)
+def guest(request: pytest.FixtureRequest, disk: Path) -> Iterator[Guest]:
+    with started(disk, request.param) as made:
+        yield made
+
+
+def test_it_works_keeps_what_is_written_and_goes_off(guest: Guest, disk: Path) -> None:
+    before = disk.stat().st_mtime_ns
+    log_in(guest)
+    assert "0 loaded units listed" in said(guest, "systemctl --failed | cat")
+    assert said(guest, "seq 100000 | md5sum; seq 100000 > kept; sync; echo done").endswith("done\n")
+    if "virtio-disk0" in guest.execute("devices"):  # one bus is enough for what takes as long as all the rest
+        guest.send("reboot\n")
+        log_in(guest)
+    first, second = (said(guest, line).split()[0] for line in ("seq 100000 | md5sum", "md5sum kept"))
+    assert first == second
+    guest.send("poweroff\n")
+    for _ in itertools.repeat(None, 200):
+        stop = guest.run(1_000_000_000)
+        if "PoweredOff" in repr(stop):
+            break
+    assert isinstance(getattr(stop, "outcome", None), PoweredOff)
+    assert disk.stat().st_mtime_ns == before
+
+
+@pytest.mark.skipif(not OVMF.exists(), reason="needs OVMF: apt-get install ovmf")
+def test_uefi_boots_the_same_disk(disk: Path) -> None:
+    with started(disk, "virtio", bios=OVMF) as guest:
+        log_in(guest)
+        assert "0 loaded units listed" in said(guest, "systemctl --failed | cat")
+        assert "EFI" in said(guest, "dmesg | grep -i 'efi: EFI'")
+
+
+def test_a_replay_in_another_process_is_the_same(disk: Path, tmp_path: Path) -> None:
+    with started(disk, "virtio", record=tmp_path / "debian.vmdbg") as guest:
+        log_in(guest)
+        said(guest, "echo something > written; sync")
+        digest, end = guest.digest, guest.position
+    with vmdbg.open_recording(tmp_path / "debian.vmdbg") as replayed:
+        replayed.seek(end)
+        assert replayed.digest == digest
