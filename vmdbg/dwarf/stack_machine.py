@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from elftools.dwarf.dwarf_expr import DWARFExprOp
+
 from vmdbg.c.content import OPTIMIZED_OUT, NotAvailableError
 from vmdbg.dwarf.machine import Machine
 from vmdbg.dwarf.operations import Operations, name_of
@@ -17,6 +19,8 @@ MAX_STEPS = 10_000
 MAX_CALLS = 32
 MAX_STACK = 1024
 _ENCODING_FLOAT, _SIGNED_ENCODINGS = 4, frozenset({5, 6, 13})
+Arguments = list[Any]
+"""As pyelftools has them: numbers, bytes as numbers, or operations. Which, the operation alone says."""
 _PIECES = frozenset({"piece", "bit_piece"})
 
 
@@ -189,7 +193,7 @@ class StackMachine:
         where = self._run(operations)
         return where if where is not None else Nowhere()
 
-    def _piece(self, operations: Operations, ending: Any) -> Piece:
+    def _piece(self, operations: Operations, ending: DWARFExprOp) -> Piece:
         """A part of an object: what cannot be told of it says nothing of the others."""
         arguments = ending.args
         size, start = (arguments[0] * 8, 0) if name_of(ending) == "piece" else (arguments[0], arguments[1])
@@ -240,7 +244,7 @@ class StackMachine:
 
     # what ends an expression
 
-    def _terminal(self, name: str, arguments: list[Any]) -> Simple | None:
+    def _terminal(self, name: str, arguments: Arguments) -> Simple | None:
         if name.startswith("reg") and name[3:].isdecimal():
             return InRegister(self._register_name(int(name[3:])))
         if name == "regx":
@@ -257,7 +261,7 @@ class StackMachine:
 
     # operations
 
-    def _step(self, name: str, arguments: list[Any]) -> None:
+    def _step(self, name: str, arguments: Arguments) -> None:
         if name.startswith("lit") and name[3:].isdecimal():
             return self._push(int(name[3:]))
         if name.startswith("breg") and name[4:].isdecimal():
@@ -292,33 +296,33 @@ class StackMachine:
     def _register(self, number: int) -> int:
         return self._machine.register(self._register_name(number)) & self._mask
 
-    def _indexed(self, arguments: list[Any]) -> None:
+    def _indexed(self, arguments: Arguments) -> None:
         self._push(self._around.placed(self._around.indexed_address(arguments[0])))
 
-    def _pick(self, arguments: list[Any], depth: int | None = None) -> None:
+    def _pick(self, arguments: Arguments, depth: int | None = None) -> None:
         index = arguments[0] if depth is None else depth
         if index >= len(self._state.stack):
             raise NotAvailableError("a damaged location")
         self._state.stack.append(self._state.stack[-1 - index])
 
-    def _drop(self, _: list[Any]) -> None:
+    def _drop(self, _: Arguments) -> None:
         self._pop()
 
-    def _swap(self, _: list[Any]) -> None:
+    def _swap(self, _: Arguments) -> None:
         first, second = self._pop(), self._pop()
         self._state.stack += [first, second]
 
-    def _rot(self, _: list[Any]) -> None:
+    def _rot(self, _: Arguments) -> None:
         first, second, third = self._pop(), self._pop(), self._pop()
         self._state.stack += [first, third, second]
 
-    def _deref(self, arguments: list[Any]) -> None:
+    def _deref(self, arguments: Arguments) -> None:
         size = arguments[0] if arguments else self._size
         if not 0 < size <= 16:
             raise NotAvailableError("a damaged location")
         self._push(self._machine.word(self._generic(self._pop()), size))
 
-    def _deref_type(self, arguments: list[Any]) -> None:
+    def _deref_type(self, arguments: Arguments) -> None:
         type_ = self._around.base_type(arguments[1])
         address = self._generic(self._pop())
         self._push(self._machine.word(address, arguments[0]), type_)
@@ -329,7 +333,7 @@ class StackMachine:
         result = abs(number) if name == "abs" else -number if name == "neg" else ~int(number)
         self._push(entry.type.bits(result) if entry.type else int(result), entry.type)
 
-    def _plus_uconst(self, arguments: list[Any]) -> None:
+    def _plus_uconst(self, arguments: Arguments) -> None:
         entry = self._pop()
         if entry.type:
             self._push(entry.type.bits(entry.type.number(entry.bits) + arguments[0]), entry.type)
@@ -358,24 +362,24 @@ class StackMachine:
         self._push(type_.bits(result) if type_ else int(result), type_)
         return None
 
-    def _convert(self, arguments: list[Any]) -> None:
+    def _convert(self, arguments: Arguments) -> None:
         entry, type_ = self._pop(), self._around.base_type(arguments[0])
         number = entry.type.number(entry.bits) if entry.type else entry.bits
         self._push(type_.bits(number) if type_ else int(number), type_)
 
-    def _reinterpret(self, arguments: list[Any]) -> None:
+    def _reinterpret(self, arguments: Arguments) -> None:
         self._push(self._pop().bits, self._around.base_type(arguments[0]))
 
-    def _const_type(self, arguments: list[Any]) -> None:
+    def _const_type(self, arguments: Arguments) -> None:
         self._push(int.from_bytes(bytes(arguments[1]), "little"), self._around.base_type(arguments[0]))
 
-    def _regval_type(self, arguments: list[Any]) -> None:
+    def _regval_type(self, arguments: Arguments) -> None:
         type_ = self._around.base_type(arguments[1])
         value = self._machine.register(self._register_name(arguments[0]))
         size = type_.size if type_ else self._size
         self._push(value & (1 << 8 * size) - 1, type_)
 
-    def _call(self, arguments: list[Any], *, in_unit: bool) -> None:
+    def _call(self, arguments: Arguments, *, in_unit: bool) -> None:
         self._state.calls += 1
         if self._state.calls > MAX_CALLS:
             raise NotAvailableError("a location that does not come to an end")
@@ -388,19 +392,19 @@ class StackMachine:
         elif where is not None:
             raise NotAvailableError("a damaged location")
 
-    def _entry_value(self, arguments: list[Any]) -> None:
+    def _entry_value(self, arguments: Arguments) -> None:
         inner: Operations = tuple(arguments[0])
         is_typed = len(inner) == 1 and name_of(inner[0]) == "regval_type"
         type_ = self._around.base_type(inner[0].args[1]) if is_typed else None
         value = self._around.entry_value(inner)
         self._push(value & (1 << 8 * type_.size) - 1 if type_ else value, type_)
 
-    def _push_object(self, _: list[Any]) -> None:
+    def _push_object(self, _: Arguments) -> None:
         if self._object_address is None:
             raise NotAvailableError("a location that depends on its object")
         self._push(self._object_address)
 
-    def _variable_value(self, arguments: list[Any]) -> None:
+    def _variable_value(self, arguments: Arguments) -> None:
         inner = StackMachine(self._around)
         where = inner.location(self._around.operations_of(arguments[0], in_unit=False))
         if isinstance(where, InMemory):
@@ -426,23 +430,23 @@ def _quotient(left: float, right: float) -> int:
 
 _CONSTANTS = frozenset({"1u", "1s", "2u", "2s", "4u", "4s", "8u", "8s", "u", "s"})
 _UNSIGNED = frozenset({"and", "or", "xor", "shl", "shr", "mod"})
-_BINARY: dict[str, Callable[[Any, Any], Any]] = {
+_BINARY: dict[str, Callable[..., int | float]] = {
     "and": lambda a, b: a & b, "or": lambda a, b: a | b, "xor": lambda a, b: a ^ b,
     "plus": lambda a, b: a + b, "minus": lambda a, b: a - b, "mul": lambda a, b: a * b,
     "div": _quotient, "mod": lambda a, b: a % b,
     "shl": lambda a, b: a << b, "shr": lambda a, b: a >> b, "shra": lambda a, b: a >> b,
 }  # fmt: skip
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+_COMPARISONS: dict[str, Callable[..., bool]] = {
     "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "lt": lambda a, b: a < b,
     "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
 }  # fmt: skip
 
 
-def _refuse_thread_local(_: StackMachine, __: list[Any]) -> None:
+def _refuse_thread_local(_: StackMachine, __: Arguments) -> None:
     raise NotAvailableError("thread-local storage")
 
 
-_HANDLERS: dict[str, Callable[[StackMachine, list[Any]], None]] = {
+_HANDLERS: dict[str, Callable[[StackMachine, Arguments], None]] = {
     "nop": lambda _, __: None,
     "uninit": lambda _, __: None,
     "addr": lambda machine, arguments: machine._push(machine._around.placed(arguments[0])),
