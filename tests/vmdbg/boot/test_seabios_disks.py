@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import vmdbg
-from tests.guests.build import assemble
+from tests.guests.build import assemble, require
 from vmdbg.boot.installed_firmware import installed_seabios
 from vmdbg.errors import UserError
 from vmdbg.machine.digest import digest
@@ -89,3 +90,34 @@ def test_a_disk_boots_and_replays(bus: str, disk: Path, tmp_path: Path) -> None:
         assert digest(timeline.machine) == seen
     finally:
         timeline.machine.close()
+
+
+ON_CD = """
+bits 16
+org 7c00h
+    mov al, 'C'
+    out 0e9h, al
+    mov ax, 2000h
+    mov dx, 604h
+    out dx, ax
+    hlt
+    times 2048 - ($ - $$) db 0
+"""
+
+
+@pytest.mark.parametrize(("order", "letter"), [("", b"Y"), ("cdrom,disk", b"C"), ("disk,cdrom", b"Y")])
+def test_of_a_disk_and_a_cd_the_one_that_comes_first_boots(
+    order: str, letter: bytes, disk: Path, tmp_path: Path
+) -> None:
+    tree, iso = tmp_path / "tree", tmp_path / "cd.iso"
+    tree.mkdir()
+    (tree / "boot.bin").write_bytes(assemble(ON_CD))
+    boot = ("-b", "boot.bin", "-no-emul-boot", "-boot-load-size", "4")
+    command = [require("xorriso"), "-as", "mkisofs", "-quiet", "-o", str(iso), *boot, str(tree)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    told: list[int] = []
+    with vmdbg.launch(disks=[disk], cdroms=[iso], memory="32M", boot_order=order) as guest:
+        guest.debugger.machine.debug_console.listeners.append(lambda _port, data, _now: told.extend(data))
+        while not isinstance(guest.debugger.timeline.run(FOREVER), PoweredOff):
+            assert guest.debugger.machine.ending is None
+    assert bytes(told[-1:]) == letter
