@@ -18,14 +18,15 @@ LARGEST_UNASKED = 8 << 30
 def content_digest(source: Source, most: int | None = None) -> str:
     """SHA-256 in hex over numbers and SHA-256 of all pieces of 1 MiB that are not zeros, and the size.
 
-    "" if there is more than `most` bytes of data to be read. Raises MediumError.
+    "" if there is more than `most` bytes of data to be read, or the process is to end meanwhile. Raises MediumError.
     """
     numbers = list(_pieces(source))
     if most is not None and len(numbers) * PIECE > most:
         return ""
     whole = hashlib.sha256(b"%d" % source.sectors)
     for number in numbers:
-        INTERRUPTION.check()
+        if INTERRUPTION.wanted:
+            return ""
         first = number * PIECE // SECTOR
         data = source.read(first, min(PIECE // SECTOR, source.sectors - first))
         if data.count(0) != len(data):
