@@ -79,7 +79,15 @@ def cloud_debug_vmlinux() -> Path:
 
 def cloud_modules(*names: str) -> dict[str, bytes]:
     """Modules of cloud_kernel() by file name, as `zram.ko`."""
-    package = cloud_kernel().parent.name
+    return _modules(cloud_kernel().parent.name, names)
+
+
+def generic_modules(*names: str) -> dict[str, bytes]:
+    """Modules of generic_kernel(), likewise."""
+    return _modules(generic_kernel().parent.name, names)
+
+
+def _modules(package: str, names: tuple[str, ...]) -> dict[str, bytes]:
     directory = cache_directory() / f"{package}-modules"
     if not all((directory / name).exists() for name in names):
         directory.mkdir(exist_ok=True)
