@@ -29,7 +29,8 @@ from prompt_toolkit.document import Document as Line
 from tests.guests.build import REPOSITORY, sample_kernel
 from tests.vmdbg.gdb.guests import sample_guest
 from vmdbg.commands import catalog
-from vmdbg.commands.code.context import ContextState, show
+from vmdbg.commands.code.context import show
+from vmdbg.commands.code.context_state import ContextState
 from vmdbg.repl.completion import CommandCompleter
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.themes import DARK

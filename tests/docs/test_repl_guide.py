@@ -8,7 +8,8 @@ from tests.guests.build import REPOSITORY
 from tests.tutorials.transcript import difference
 from tests.vmdbg.conftest import open_session
 from tests.vmdbg.gdb.guests import sample_guest
-from vmdbg.commands.code.context import ContextState, show
+from vmdbg.commands.code.context import show
+from vmdbg.commands.code.context_state import ContextState
 from vmdbg.document.plain import render_json
 from vmdbg.errors import VmdbgError
 from vmdbg.repl.screen import Painter

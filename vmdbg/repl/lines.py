@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from vmdbg.commands import catalog
-from vmdbg.commands.code.context import ContextState, show
+from vmdbg.commands.code.context import show
+from vmdbg.commands.code.context_state import ContextState
 from vmdbg.commands.points.logpoint import Log
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from vmdbg.commands.code.context import ContextState, show
+from vmdbg.commands.code.context import show
+from vmdbg.commands.code.context_state import ContextState
 from vmdbg.document.document import Section, Style, Text
 from vmdbg.session.session import Session
 
