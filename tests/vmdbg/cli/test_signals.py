@@ -257,3 +257,25 @@ def test_while_nobody_reads_its_output(unread: int, recording: Path) -> None:
             assert process.wait(SOON) == 128 + signal.SIGTERM
         finally:
             process.kill()
+
+
+def test_ending_takes_next_to_no_time_of_the_cpu(guests: dict[str, Path]) -> None:
+    """The interpreter is not taken to pieces, which would take some tenths of a second."""
+    for words in ((), ("-x", "continue")):
+        process = subprocess.Popen(
+            [*COMMAND, "run", str(guests["busy"]), *FLAT, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+        )
+        used = 0.0
+        while used < 2 * WORKING:
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, status, resources = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert resources.ru_utime + resources.ru_stime - used < 0.15

@@ -25,10 +25,3 @@ def test_the_end_of_the_history_counts_and_a_fork_takes_it_back() -> None:
         debugger.timeline.fork()
         go(debugger, Seek(debugger.timeline.start))
         assert fate.outcome is None
-
-
-def test_a_recordings_guest_has_not_ended_by_itself() -> None:
-    with program(FINISHING) as (debugger, _, _guest):
-        stop = go(debugger)
-        debugger.timeline._closed = True
-        assert not ended_in_order(debugger, stop)
