@@ -71,7 +71,7 @@ def disk(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("bus", ["ide", "virtio", "nvme"])
+@pytest.mark.parametrize("bus", ["ide", "virtio", "nvme", "ahci"])
 def test_a_disk_boots_and_replays(bus: str, disk: Path, tmp_path: Path) -> None:
     before, recording = disk.read_bytes(), tmp_path / "boot.rec"
     told: list[int] = []
