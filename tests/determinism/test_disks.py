@@ -284,6 +284,7 @@ def test_what_others_say_of_drives_is_checked(tmp_path: Path) -> None:
         replace(drive, sectors=-1),
         replace(drive, sectors=1 << 60),
         replace(drive, name=""),
+        replace(drive, name="pic"),
         replace(drive, serial="x" * 1000),
     ):
         config = replace(meta.config, drives=(bad,))

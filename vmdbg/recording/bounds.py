@@ -5,6 +5,7 @@ The bytes that it refers to are checked where they are put together (content.py)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
@@ -25,6 +26,8 @@ from vmdbg.x86.ram import LOW_RAM
 LONGEST_TEXT = 1 << 16
 """Of names, descriptions and command lines, in characters."""
 MOST_DRIVES = 64
+_DRIVE = re.compile(r"(disk|cd|floppy)[0-9]{1,3}")
+"""Names that no other device has."""
 MOST_PARTS = 1 << 12
 """Segments, E820 entries, writes to chips."""
 LARGEST_ADDRESS = 1 << 32
@@ -85,7 +88,7 @@ def _drives(drives: tuple[Drive, ...]) -> Iterator[Claim]:
     yield "number of drives", len(drives), len(drives) <= MOST_DRIVES
     names = [drive.name for drive in drives]
     for drive in drives:
-        yield "drive's name", drive.name, 0 < len(drive.name) <= LONGEST_NAME and names.count(drive.name) == 1
+        yield "drive's name", drive.name, bool(_DRIVE.fullmatch(drive.name)) and names.count(drive.name) == 1
         yield "medium's name", drive.medium, _is_short(drive.medium)
         yield "drive's size", drive.sectors, 0 <= drive.sectors <= MOST_SECTORS
         yield "drive's serial number", drive.serial, len(drive.serial) <= LONGEST_NAME

@@ -132,7 +132,8 @@ class RecordedMedium:
         )
 
     def recorded(self) -> list[int]:
-        return self._pages.numbers(self.record.name)
+        end = -(-self.sectors // _PAGE_SECTORS)
+        return [number for number in self._pages.numbers(self.record.name) if number < end]
 
     def extents(self) -> Iterator[tuple[int, int]]:
         if self._image is not None:
