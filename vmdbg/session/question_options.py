@@ -53,4 +53,5 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--if", dest="condition", default="", metavar="CONDITION", help="as `if` at the line's end")
     parser.add_argument("--count-by", default="", metavar="FIELDS", help="count rows by columns, as task,function")
     parser.add_argument("--csv", action="store_true", help="all rows as comma-separated values")
-    parser.add_argument("--limit", type=how_many, default=None, metavar="NUMBER", help=f"rows shown ({SHOWN})")
+    shown = f"rows shown ({SHOWN} at the prompt, else all)"
+    parser.add_argument("--limit", type=how_many, default=None, metavar="NUMBER", help=shown)
