@@ -15,7 +15,7 @@ from vmdbg.boot.source import read_input
 from vmdbg.boot.uefi import variables_beside
 from vmdbg.errors import EngineError, UserError
 from vmdbg.host.sample import sample_kernel
-from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
+from vmdbg.machine.config import BootOrder, Chipset, FlashPlace, MachineConfig
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import Media
@@ -65,6 +65,7 @@ def start(
         raise UserError("--initrd goes with a kernel, and none is named: give --kernel FILE too")
     if config.drives and files.kernel is None and files.bios is None:
         files = replace(files, bios=installed_seabios())
+    _refuse_useless(files, config)
     options = _options(files, config)
     image = boot_image(options)
     config = with_firmware(config, image, reboots=files.reboots)
@@ -93,6 +94,16 @@ def _kernel(files: GuestFiles) -> InputFile | None:
             return read_input(path, "kernel")
         case None:
             return sample_kernel() if files.bios is None else None
+
+
+def _refuse_useless(files: GuestFiles, config: MachineConfig) -> None:
+    """What only firmware would heed is not taken without any."""
+    if files.bios is not None:
+        return
+    if files.nvram is not None:
+        raise UserError("--nvram is for UEFI firmware: name that with --bios FILE")
+    if config.boot != BootOrder():
+        raise UserError("--boot is for firmware: leave out the kernel, or name firmware with --bios FILE")
 
 
 def _nvram(files: GuestFiles) -> InputFile | None:

@@ -8,7 +8,8 @@ from tests.vmdbg.boot.seabios import seabios_machine
 from tests.vmdbg.machine.guest_runs import text_of
 from vmdbg.boot.installed_firmware import installed_seabios
 from vmdbg.errors import UserError
-from vmdbg.machine.config import parse_boot_order
+from vmdbg.host.start import GuestFiles, start
+from vmdbg.machine.config import BootOrder, MachineConfig, parse_boot_order
 from vmdbg.units import Tick
 
 END = Tick(15_000_000)
@@ -73,3 +74,16 @@ def test_firmware_runs_in_rom_until_it_has_copied_itself_to_ram() -> None:
         assert b"SeaBIOS" in bytes(machine.engine.ram[0xE0000:0x100000])
     finally:
         machine.close()
+
+
+@pytest.mark.parametrize(
+    ("files", "boot", "words"),
+    [
+        (GuestFiles(nvram="vars.fd"), "", "--nvram is for UEFI firmware"),
+        (GuestFiles(), "cdrom", "--boot is for firmware"),
+    ],
+)
+def test_what_only_firmware_heeds_is_refused_without_any(files: GuestFiles, boot: str, words: str) -> None:
+    config = MachineConfig(boot=parse_boot_order(boot) if boot else BootOrder())
+    with pytest.raises(UserError, match=words):
+        start(files, config)
