@@ -10,6 +10,8 @@ BANKED equ 2c0h
     cld
     mov cx, 300
     mov dword [place], 0a0000h
+    push word 0b000h
+    pop fs
 next:
     push cx
     call random
@@ -97,11 +99,11 @@ far_away:
     ret
 
 here:
-    out dx, eax
+    mov [fs:4], eax             ; BANK, as memory
     mov byte [seen], 1
     retf
 there:
-    out dx, eax
+    mov [fs:4], eax             ; BANK, as memory
     mov byte [seen], 16
     retf
 

@@ -10,6 +10,8 @@ from devices.seam import DeviceMemory, Rows
 
 START, BANK, TOUCHED = 0, 4, 8
 SIZE, WINDOW = 0x40000, 0x4000
+REGISTERS = range(0xB0000, 0xB000C)
+"""Where they are as memory too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Banked:
 def fit(slot: Slot, options: BankedOptions) -> Banked:
     banked = Banked(slot.name, slot.memory("banks", SIZE))
     slot.claim_ports(range(options.port, options.port + 12), banked, wide=True)
+    slot.claim_memory(REGISTERS, banked)
     return banked
 
 

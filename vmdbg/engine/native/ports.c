@@ -72,8 +72,7 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
         value = bus_port_read(vm->owner, port, size, now);
     }
     restart_note(vm, PORT_READ, port, size, value);
-    if (vm->remapped)
-        physical_begin_again(vm, host_pc);
+    vm->remapped = 0;                       /* a block ends with such an instruction */
     return value;
 }
 
@@ -95,8 +94,7 @@ static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, u
         return;
     interrupts_settle(vm);
     bus_port_write(vm->owner, port, size, value, now);
-    if (vm->remapped)
-        physical_begin_again(vm, host_pc);
+    vm->remapped = 0;                       /* a block ends with such an instruction */
 }
 
 HELPER uint64_t __wrap_helper_inb_x86_64(Env *env, uint32_t port)
