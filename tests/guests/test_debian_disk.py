@@ -12,7 +12,7 @@ import pytest
 import vmdbg
 from tests import linux_assets
 from vmdbg.api import Guest
-from vmdbg.engine.exits import PoweredOff
+from vmdbg.machine.outcome import PoweredOff
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
