@@ -11,10 +11,11 @@ from vmdbg import version
 
 SOURCES = {
     "devices": ("**/*.py",),
+    "vmdbg/boot": ("*.py",),
     "vmdbg/engine": ("*.py", "native/*.c", "native/*.h", "native/*.py", "unicorn/*.py"),
     "vmdbg/machine": ("*.py",),
     "vmdbg/timeline": ("state_digest.py",),
-    "vmdbg/x86": ("cpuid.py", "cpuid_features.py", "fields.py", "msr.py"),
+    "vmdbg/x86": ("cpuid.py", "cpuid_features.py", "fields.py", "msr.py", "ram.py"),
 }
 """By package, as it is installed."""
 DIGITS = 12

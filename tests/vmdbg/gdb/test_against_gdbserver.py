@@ -11,10 +11,12 @@ from tests.vmdbg.gdb.guests import sample_guest
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.lifecycle import GuestLifecycle
 from vmdbg.gdb.monitor import GuestMonitor
+from vmdbg.gdb.standing import Standing
 from vmdbg.gdb.target import guest_target
 
 __all__ = ["gdbserver"]
 
+OWNER = "the test's gdb"
 OURS = {packet: why for packet, why in DIFFERENCES.items() if packet != "qOffsets"} | {
     "m0,4": "nothing is mapped at a process's address 0; a PC has RAM there",
     "M0,1:aa": "the same",
@@ -30,7 +32,17 @@ def test_answers_of_the_same_kind(gdbserver: socket.socket) -> None:
     with sample_guest() as guest:
         monitor = GuestMonitor(guest.debugger)
         lifecycle = GuestLifecycle(guest.debugger)
-        made = guest_target(guest.debugger, ClientView(), monitor, lifecycle, write=print, extended=bool)
+        made = guest_target(
+            guest.debugger,
+            ClientView(),
+            monitor,
+            lifecycle,
+            write=print,
+            tell=print,
+            extended=bool,
+            standing=Standing(guest.debugger, OWNER, bool),
+            owner=OWNER,
+        )
         session = Session(made.target)
 
         def our_answer(packet: str) -> bytes:
