@@ -116,14 +116,11 @@ class GdbServer:
 
     def _known_by_the_client(self, serve: Callable[[], bool]) -> bool:
         """What it does itself it knows; what others did before remains unknown to it."""
-        if self._server.client is None:
-            served = serve()
-            if self._server.client is not None:
-                self._standing.note()
-            return served
-        known = self._standing.is_known
+        before, known = self._server.session, self._standing.is_known
         served = serve()
-        if served and known and not self._debugger.running:
+        session = self._server.session
+        comes = session is not None and session is not before  # maybe as soon as another has left
+        if comes or (served and known and before is not None and not self._debugger.running):
             self._standing.note()
         return served
 

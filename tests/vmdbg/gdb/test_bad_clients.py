@@ -138,6 +138,37 @@ def test_attach_stops_a_running_guest_and_control_c_does() -> None:
         assert b"$T02" in client.socket.recv(1 << 16)
 
 
+def test_client_that_comes_as_another_leaves_knows_where_the_guest_stands() -> None:
+    with served() as (guest, server, address, _):
+        first = Wire(server, guest, address)
+        assert first.ask("c")[:1] == b"+"
+        guest.debugger.poll(1_000_000)
+        first.send(b"\x03")
+        first.socket.recv(1 << 16)
+        second = socket.create_connection(address, timeout=5)
+        first.socket.sendall(framed(b"D"))
+        first.socket.close()
+        second.sendall(framed(b"QStartNoAckMode") + framed(b"?"))
+        answers = b""
+        for _ in range(100):  # the server hears both ends, and the guest moves in between
+            server.linger()
+            guest.debugger.poll(10_000)
+            server.poll(0.005)
+            second.setblocking(False)
+            try:
+                answers += second.recv(1 << 16)
+            except BlockingIOError:
+                continue
+            if b"$T" in answers:
+                break
+        second.setblocking(True)
+        second.sendall(b"+" + framed(b"s"))
+        for _ in range(20):
+            server.poll(0.005)
+            guest.debugger.poll(10_000)
+        assert b"$O" not in second.recv(1 << 16)
+
+
 def test_port_that_is_taken() -> None:
     with served() as (guest, _, address, _lines):
         other = GdbServer(guest.debugger)
