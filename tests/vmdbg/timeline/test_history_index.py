@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,20 +13,26 @@ from tests.determinism.random_guests import random_origin
 from tests.determinism.test_dma import BUFFER, ROUTINE, dma_machine
 from tests.devices import copier
 from tests.devices.workbench import fitted_devices
-from tests.vmdbg.timeline.model import machine_of
-from tests.vmdbg.timeline.test_against_the_model import GUESTS
+from tests.vmdbg.timeline.model import machine_of, origin_of
+from tests.vmdbg.timeline.test_against_the_model import FOR_EVER, GUESTS
 from vmdbg.engine.exits import Access, LimitReached
 from vmdbg.engine.stops import Breakpoints, Stops, Watchpoint
+from vmdbg.engine.touches import Touches
+from vmdbg.errors import RecordingError
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.accesses import AccessQuery, ExecutionQuery
 from vmdbg.queries.calls import CallQuery, SystemCallQuery
 from vmdbg.queries.events import Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
 from vmdbg.queries.scan import Query, scan
+from vmdbg.recording.reader import open_recording
+from vmdbg.recording.replay import replay
+from vmdbg.recording.save import save_recording
 from vmdbg.timeline.history_index import HistoryIndex
 from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
+from vmdbg.timeline.touched import Touched
 from vmdbg.units import Tick
 
 TICKS = 40_000
@@ -160,6 +167,27 @@ def test_answers_are_the_same_with_the_index_of_random_code() -> None:
     totals = [compare(random_origin(seed).machine(), random.Random(seed), 4) for seed in range(30)]
     assert sum(answered for answered, _ in totals) > 20
     assert sum(passed_over for _, passed_over in totals) > 20
+
+
+def test_a_recording_keeps_the_index(tmp_path: Path) -> None:
+    origin, path = origin_of("protected_ring3"), tmp_path / "ring3.vmdbg"
+    timeline = Timeline(origin.machine(), origin=origin)
+    for tick in (1_000, 2_000, FOR_EVER):
+        timeline.run(Tick(tick))
+        timeline.keep_index()
+    save_recording(timeline, path)
+    timeline.machine.close()
+    with open_recording(path) as recording:
+        again = replay(recording)
+        assert len(list(again.index)) == 3
+        assert list(again.index) == list(timeline.index)
+        again.machine.close()
+
+
+def test_a_damaged_part_is_refused() -> None:
+    for touched in (Touched(b"no frame"), Touched(Touched.of(Touches(b"1", b"", b"", b"")).rows)):
+        with pytest.raises(RecordingError):
+            touched.check()
 
 
 @pytest.mark.slow
