@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from collections.abc import Sequence
 
 from vmdbg.engine.memory import Region, check_regions, is_writable, loaded_parts, ram_regions, stored_parts
@@ -14,8 +15,8 @@ ffi, lib = _native.ffi, _native.lib
 
 ROM_SPACE = 64 << 20
 """Bytes that all ROMs can have together. Address space alone: what is not touched is not there."""
-_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
-"""Linux's value, where Python does not know the name yet: the host need not have as much memory as guests might use."""
+_NO_RESERVE: int = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+"""Python may not know the name. The host need not have as much memory as guests might use."""
 
 
 class GuestMemory:
