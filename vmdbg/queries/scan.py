@@ -91,7 +91,8 @@ class RowScan(ABC):
 
     @property
     def looked_for(self) -> Stops | None:
-        return self.stops
+        """Who sets no stops hears of things in some other way, which the history index does not know."""
+        return self.stops if self.stops != Stops() else None
 
     @property
     def wants_more(self) -> bool:
