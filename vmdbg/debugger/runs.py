@@ -36,7 +36,13 @@ class Run(Protocol):
 
 
 class ContinueRun:
-    """Forwards until something stops the guest."""
+    """Forwards until something stops the guest.
+
+    Invariants: `_over` says whether what stands at the present instant has been told of, or is what the run began at:
+    the next entry passes it. `_judged` is true between a breakpoint's being looked at in the engine and its outcome
+    coming out, so that no hit is counted twice; `_found` is then what came of it. `_tick` is when the run began, for as
+    long as an interrupt could have come before its first instruction, which is then passed once more; after that NEVER.
+    """
 
     def __init__(self, debugger: Debuggee, action: Continue) -> None:
         self._debugger = debugger

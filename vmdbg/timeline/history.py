@@ -24,6 +24,10 @@ class History:
     """The InputSource of a machine on a timeline.
 
     `position` says where the machine is. `writable` says whether inputs can be added here.
+
+    Invariants: `inputs` are in the order of their positions, which are distinct; those before `_next` have been taken,
+    and no other. A machine that runs stops at next_tick() and looks again: an input is placed after what comes at its
+    tick first, so where that has yet to come the answer is one tick later, lest the run end where it began for ever.
     """
 
     def __init__(self, position: Callable[[], Position], inputs: Iterable[PlacedInput] = ()) -> None:

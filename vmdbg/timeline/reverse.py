@@ -68,7 +68,11 @@ def reverse_search(
 
 
 class _ReverseSearch:
-    """One search of a timeline, back from where it is."""
+    """One search of a timeline, back from where it is.
+
+    Invariants: from `bound` up to where the search began there is nothing to stop at. Stops are armed only inside
+    _last_in(), which leaves the engine with none. Whatever ends the search early, the timeline goes back to `_origin`.
+    """
 
     def __init__(
         self,
