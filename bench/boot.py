@@ -79,8 +79,8 @@ def qemu(kernel: Path, initrd: Path) -> list[str]:
     return [*command, "-append", "console=ttyS0 panic=-1", "-display", "none", "-no-reboot", "-serial", "file:SERIAL"]
 
 
-def boot(command: list[str]) -> Sample:
-    """Run until the guest's first process speaks. Raises SystemExit if it never does."""
+def boot(command: list[str], awaited: str = linux_assets.MARKER, timeout: float = TIMEOUT) -> Sample:
+    """Run until the guest has said so on its serial line. Raises SystemExit if it never does."""
     with tempfile.TemporaryDirectory() as directory:
         serial = Path(directory) / "serial"
         process = subprocess.Popen(
@@ -90,8 +90,8 @@ def boot(command: list[str]) -> Sample:
             stderr=subprocess.PIPE,
         )
         began = time.monotonic()
-        while linux_assets.MARKER.encode() not in (serial.read_bytes() if serial.exists() else b""):
-            if process.poll() is not None or time.monotonic() > began + TIMEOUT:
+        while awaited.encode() not in (serial.read_bytes() if serial.exists() else b""):
+            if process.poll() is not None or time.monotonic() > began + timeout:
                 process.kill()
                 raise SystemExit(f"{command[0]} never came up: {process.stderr.read()[-500:]!r}")  # type: ignore[union-attr]  # PIPE
             time.sleep(0.01)
