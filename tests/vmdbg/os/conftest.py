@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -75,6 +76,7 @@ def _frozen(own: OwnGuest) -> tuple[DumpView, Truth]:
 @lru_cache(maxsize=2)
 def _guest(label: str, arguments: str) -> Guest:
     """Each is a copy of its RAM and the kernel's types: few are kept."""
+    gc.collect()  # what knows a kernel goes round, and one is a quarter of a gigabyte
     kernel = fetch_or_skip(label)
     if (label, arguments) == (QUICK[0], OWN):
         view, truth = _frozen(_booted(label))
