@@ -56,6 +56,10 @@ class Tmux:
     def screen(self, *, history: bool = False) -> str:
         return self._tmux("capture-pane", "-p", *(("-S", "-2000") if history else ()))
 
+    def coloured(self) -> str:
+        """The screen with its escape sequences."""
+        return self._tmux("capture-pane", "-p", "-e")
+
     def resize(self, columns: int, rows: int) -> None:
         self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
 

@@ -1,0 +1,64 @@
+"""The pictures of the README, out of real sessions in a terminal: `python -m tests.docs.pictures` draws them anew."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from io import StringIO
+from pathlib import Path
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+from rich.text import Text
+
+from tests.guests.build import REPOSITORY
+from tests.vmdbg.repl.tmux import Tmux
+
+COLUMNS, ROWS = 100, 38
+LINES = {"panel.svg": ("tbreak deposit", "continue", "next", "next", "reverse-next")}
+"""What is typed at the prompt of the sample guest; the last of it, and what it brings, is seen."""
+TITLE = "vmdbg run --repl"
+
+
+def screen(lines: tuple[str, ...], directory: Path) -> str:
+    """What the terminal shows after the lines, with its escape sequences."""
+    terminal = Tmux(directory, ["run", "--repl"])
+    try:
+        terminal.resize(COLUMNS, ROWS)
+        terminal.wait_for("vmdbg>")
+        for line in lines:
+            terminal.line(line)
+        terminal.wait_for("│ tick")  # the status bar, which comes last
+        return terminal.coloured()
+    finally:
+        terminal.close()
+
+
+def picture(shown: str) -> str:
+    """An SVG of it, which fetches no fonts."""
+    console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(Text.from_ansi(shown.rstrip()))
+    code_format = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    return console.export_svg(title=TITLE, unique_id="screen", code_format=code_format)
+
+
+def lasting(svg: str) -> list[str]:
+    """Of a picture's texts those that no compiler changes: the headings of sections, and the source."""
+    kept, section = [], ""
+    for text in (text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg.replace("&#160;", " "))):
+        if text.startswith("───"):
+            section = text.strip("─ ")
+            kept.append(section.partition(":")[0])
+        elif section == "source":
+            kept.append(text)
+    return kept
+
+
+def draw(directory: Path) -> None:
+    for name, lines in LINES.items():
+        with tempfile.TemporaryDirectory() as work:
+            (directory / name).write_text(picture(screen(lines, Path(work))))
+
+
+if __name__ == "__main__":
+    draw(REPOSITORY / "docs")
