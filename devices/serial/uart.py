@@ -174,7 +174,7 @@ class Uart16550A:
     @property
     def _trigger(self) -> int:
         fcr = self._state.fcr
-        return reg.TRIGGER_LEVELS[fcr >> 6] if fcr & reg.FCR_ENABLE else 1
+        return reg.TRIGGER_LEVELS[fcr >> 6 & 3] if fcr & reg.FCR_ENABLE else 1
 
     @property
     def _modem_inputs(self) -> int:

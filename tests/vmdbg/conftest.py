@@ -58,6 +58,7 @@ def session(shared: tuple[Session, Position]) -> Iterator[Session]:
     made.scope.variables.clear()
     made.aliases.clear()
     made._parts.clear()
+    made.debugger.slice_listeners.clear()  # parts that are dropped watch no more
     made.frames.select(0)
     made.skips.patterns.clear()
     made.execution.on_point.clear()
