@@ -46,10 +46,29 @@ def signals_wait() -> Iterator[None]:
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
     try:
-        with INTERRUPTION.critical():  # they may come to another thread, and be handled in this one
+        with _python_waits(), INTERRUPTION.critical():  # they may come to another thread, and be handled in this one
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _python_waits() -> Iterator[None]:
+    """Python's own Ctrl-C too, which a script without handlers has: a worker that is told half of what it is to do
+    would complain.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if heard:
+            raise KeyboardInterrupt
 
 
 def _end_with(parent: BaseProcess) -> None:
