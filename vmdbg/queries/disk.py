@@ -35,10 +35,6 @@ class DiskScan(RowScan):
     def stops(self) -> Stops:
         return Stops()
 
-    @property
-    def looked_for(self) -> None:
-        """The history index does not know of requests."""
-
     def take(self, outcome: Outcome) -> None:
         pass
 
