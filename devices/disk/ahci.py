@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from devices.disk.ahci_port import SLOTS, AhciPort, Cmd, PortState, Work
+from devices.disk.ahci_port import AhciPort
+from devices.disk.ahci_port_registers import SLOTS, Cmd, PortState, Work
 from devices.disk.ata import Status
 from devices.disk.cd_unit import CdUnit
 from devices.disk.unit import DiskUnit

@@ -6,113 +6,36 @@ its data moves.
 
 from __future__ import annotations
 
-import enum
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 from devices.disk import timing
+from devices.disk.ahci_memory import PIO_FIS, REGISTER_FIS, PortMemory
+from devices.disk.ahci_port_registers import (
+    EXCHANGED,
+    NOTHING_THERE,
+    SLOTS,
+    WRITABLE_CMD,
+    Cmd,
+    Interrupt,
+    PortRegister,
+    PortState,
+    Work,
+)
 from devices.disk.ata import READY, Command, Error, Reason, Status, TaskFile
 from devices.disk.ata_disk import AtaDisk, Data, Direction, Failed, Finished, Transfer, is_transfer
 from devices.disk.ata_identify import Settings, identify_cd
 from devices.disk.cd_unit import CdUnit
-from devices.disk.fis import COMMAND_SIZE, SRST, pio_setup_fis, register_fis, task_of
+from devices.disk.fis import SRST, pio_setup_fis, register_fis, task_of
 from devices.disk.medium import SECTOR
 from devices.disk.requests import Operation
 from devices.disk.scsi_cd import PACKET_SIZE, RATIO, CdState, CheckCondition, ReadBlocks, Reply, ScsiCd
 from devices.disk.unit import DiskUnit
 from devices.seam import BusMaster
 
-SLOTS = 32
-HEADER = struct.Struct("<IIQ")
-_HEADER_SIZE = 32
-_TABLE_PACKET, _TABLE_PRDT = 0x40, 0x80
-_ENTRY = struct.Struct("<QII")
-_MOST_ENTRIES = 0xFFFF
-_PIO_FIS, _REGISTER_FIS = 0x20, 0x40
-"""Places in the received FIS area."""
-_NOTHING_THERE = 0x7F
 _CD_SIGNATURE = (0x14, 0xEB)
 _LARGEST_PACKET_DATA = 4096
 """Sectors of one READ of a CD."""
-
-
-class PortRegister(enum.IntEnum):
-    """Offsets, 3.3."""
-
-    CLB = 0x00
-    CLBU = 0x04
-    FB = 0x08
-    FBU = 0x0C
-    IS = 0x10
-    IE = 0x14
-    CMD = 0x18
-    TFD = 0x20
-    SIG = 0x24
-    SSTS = 0x28
-    SCTL = 0x2C
-    SERR = 0x30
-    SACT = 0x34
-    CI = 0x38
-
-
-class Cmd(enum.IntFlag):
-    """PxCMD, 3.3.7."""
-
-    ST = 1 << 0
-    SUD = 1 << 1
-    POD = 1 << 2
-    CLO = 1 << 3
-    FRE = 1 << 4
-    FR = 1 << 14
-    CR = 1 << 15
-    ATAPI = 1 << 24
-
-
-class Interrupt(enum.IntFlag):
-    """PxIS, 3.3.5."""
-
-    DHRS = 1 << 0
-    PSS = 1 << 1
-    TFES = 1 << 30
-
-
-_WRITABLE_CMD = int(Cmd.ST | Cmd.SUD | Cmd.POD | Cmd.FRE | Cmd.ATAPI) | 0xF000_0000
-_EXCHANGED = 1 << 26 | 1 << 16
-"""PxSERR after a device came: DIAG.X and DIAG.N."""
-
-
-class Work(enum.StrEnum):
-    IDLE = "idle"
-    FETCH = "reads a command"
-    TRANSFER = "works at a command"
-
-
-@dataclass(slots=True)
-class PortState:
-    """`slot` is that of the command at work, whose FIS and packet are kept from the first deadline to the second.
-    A port that is `halted`, by a command that failed, does nothing until it is stopped.
-    """
-
-    clb: int = 0
-    fb: int = 0
-    status: int = 0
-    enable: int = 0
-    cmd: int = 0
-    tfd: int = _NOTHING_THERE
-    signature: int = 0xFFFF_FFFF
-    control: int = 0
-    error: int = 0
-    issued: int = 0
-    work: Work = Work.IDLE
-    slot: int = 0
-    halted: bool = False
-    fis: bytes = b""
-    packet: bytes = b""
-    submitted: list[int] = field(default_factory=lambda: [0] * SLOTS)
-    settings: Settings = field(default_factory=Settings)
-    sense: CdState = field(default_factory=CdState)
 
 
 class Adapter(Protocol):
@@ -134,7 +57,7 @@ class AhciPort:
         self.number = number
         self.unit = unit
         self.state = PortState()
-        self._memory = memory
+        self._memory = PortMemory(memory)
         self._adapter = adapter
         self._disk = AtaDisk(unit, unit.serial, sata=True) if isinstance(unit, DiskUnit) else None
         self._cd = ScsiCd(unit) if isinstance(unit, CdUnit) else None
@@ -146,7 +69,7 @@ class AhciPort:
         state.settings, state.sense = Settings(), CdState(changes=state.sense.changes)
         if self.unit is None:
             return
-        state.error |= _EXCHANGED
+        state.error |= EXCHANGED
         self._sign()
 
     def reset(self) -> None:
@@ -165,13 +88,11 @@ class AhciPort:
         name = Command(command).name.replace("_", " ") if command in list(Command) else f"command {command:02x}h"
         return f"{name}, {task.count48} sectors from {task.lba48}"
 
-    def _sign(self) -> None:
+    def _sign(self) -> TaskFile:
+        """Show the signature of what is there; the task file has it too."""
         mid, high = _CD_SIGNATURE if self._cd is not None else (0, 0)
         self.state.tfd = int(Error.PASSED) << 8 | (0 if self._cd is not None else int(READY))
         self.state.signature = high << 24 | mid << 16 | 0x0101
-
-    def _signature_task(self) -> TaskFile:
-        mid, high = _CD_SIGNATURE if self._cd is not None else (0, 0)
         return TaskFile(mid=mid, high=high, device=0)
 
     def read(self, register: int) -> int:
@@ -236,7 +157,7 @@ class AhciPort:
 
     def _write_cmd(self, value: int, now: int) -> None:
         state, before = self.state, self.state.cmd
-        state.cmd = value & _WRITABLE_CMD
+        state.cmd = value & WRITABLE_CMD
         if value & Cmd.CLO:
             state.tfd &= ~(Status.BSY | Status.DRQ)
         if before & Cmd.ST and not value & Cmd.ST:
@@ -259,7 +180,7 @@ class AhciPort:
             self._connect()
         elif value & 1:
             self._stop()
-            state.tfd = _NOTHING_THERE | Status.BSY if self.unit is not None else _NOTHING_THERE
+            state.tfd = NOTHING_THERE | Status.BSY if self.unit is not None else NOTHING_THERE
 
     def _issue(self, value: int, now: int) -> None:
         state = self.state
@@ -291,22 +212,14 @@ class AhciPort:
         elif self.state.work is Work.TRANSFER:
             self._transfer(now)
 
-    def _header(self) -> tuple[int, int]:
-        """DW0 of the command's header, and where its table is."""
-        flags, _, table = HEADER.unpack(
-            self._memory.read(self.state.clb + self.state.slot * _HEADER_SIZE, HEADER.size, "command header")
-        )
-        return flags, table & ~0x7F
-
     def _fetch(self, now: int) -> None:
         state = self.state
-        _, table = self._header()
-        state.fis = self._memory.read(table, COMMAND_SIZE, "command FIS")[:20]
+        state.fis, packet = self._memory.command(state, packet=self._cd is not None)
         command, control, task = task_of(state.fis)
         if command is None:
             self._controlled(control, now)
             return
-        state.packet = self._memory.read(table + _TABLE_PACKET, PACKET_SIZE, "packet") if self._cd else b""
+        state.packet = packet
         state.work = Work.TRANSFER
         self._adapter.schedule(self, now + self._duration(command, task))
 
@@ -322,14 +235,12 @@ class AhciPort:
         """The control register was written: with SRST the device resets, without it it is there again."""
         state = self.state
         if control & SRST:
-            state.tfd = int(Status.BSY)
             state.issued &= ~(1 << state.slot)
             state.work = Work.IDLE
             state.tfd = int(READY)
             self._next(now)
             return
-        self._sign()
-        self._finish(self._signature_task(), state.tfd & 0xFF, state.tfd >> 8, now)
+        self._finish(self._sign(), state.tfd & 0xFF, state.tfd >> 8, now)
 
     def _transfer(self, now: int) -> None:
         command, _, task = task_of(self.state.fis)
@@ -361,18 +272,18 @@ class AhciPort:
         size, state = plan.sectors * SECTOR, self.state
         operation = Operation.READ if plan.direction is Direction.IN else Operation.WRITE
         words = f"{operation} of sector {plan.lba}"
-        regions = list(self._regions(size))
+        regions = list(self._memory.regions(state, size))
         if sum(length for _, length in regions) < size:
             self._finish(task, int(READY | Status.ERR), int(Error.ABRT), now)
             return
         if plan.direction is Direction.IN:
-            self._store(regions, unit.read(plan.lba, plan.sectors), words)
+            self._memory.store(regions, unit.read(plan.lba, plan.sectors), words)
         else:
-            unit.write(plan.lba, b"".join(self._memory.read(at, length, words) for at, length in regions))
+            unit.write(plan.lba, self._memory.load(regions, words))
         unit.done(operation, plan.lba, plan.sectors, state.submitted[state.slot], now)
         disk.set_place(task, plan.addressing, plan.lba + plan.sectors - 1)
         task.count = task.hob_count = 0
-        self._count(size)
+        self._memory.count(state, size)
         if plan.dma or plan.direction is Direction.OUT:
             self._finish(task, int(READY), 0, now)
         else:
@@ -380,32 +291,9 @@ class AhciPort:
 
     def _answer(self, data: bytes, task: TaskFile, now: int) -> None:
         """By PIO."""
-        self._store(self._regions(len(data)), data, "answer to a command")
-        self._count(len(data))
+        self._memory.store(self._memory.regions(self.state, len(data)), data, "answer to a command")
+        self._memory.count(self.state, len(data))
         self._finish_pio(task, len(data), now)
-
-    def _store(self, regions: Iterator[tuple[int, int]] | list[tuple[int, int]], data: bytes, words: str) -> None:
-        at = 0
-        for address, length in regions:
-            self._memory.write(address, data[at : at + length], words)
-            at += length
-
-    def _regions(self, size: int) -> Iterator[tuple[int, int]]:
-        """Where so many bytes lie, by the physical region descriptors (4.2.3.3); fewer if these are fewer."""
-        flags, table = self._header()
-        for index in range(flags >> 16):
-            if size <= 0:
-                return
-            entry = self._memory.read(table + _TABLE_PRDT + index * _ENTRY.size, _ENTRY.size, "PRDT")
-            address, _, count = _ENTRY.unpack(entry)
-            length = min((count & 0x3F_FFFF) + 1, size)
-            yield address & ~1, length
-            size -= length
-
-    def _count(self, size: int) -> None:
-        """PRDBC: what was moved."""
-        place = self.state.clb + self.state.slot * _HEADER_SIZE + 4
-        self._memory.write(place, struct.pack("<I", size), "byte count")
 
     def _do_cd(self, cd: ScsiCd, command: int, task: TaskFile, now: int) -> None:
         unit, state = self.unit, self.state
@@ -418,8 +306,7 @@ class AhciPort:
             case Command.SET_FEATURES | Command.IDLE_IMMEDIATE | Command.STANDBY_IMMEDIATE | Command.FLUSH_CACHE:
                 self._finish(task, int(READY), 0, now)
             case Command.DEVICE_RESET:
-                self._sign()
-                self._finish(self._signature_task(), 0, int(Error.PASSED), now)
+                self._finish(self._sign(), 0, int(Error.PASSED), now)
             case _:
                 task.mid, task.high = _CD_SIGNATURE
                 self._finish(task, int(READY | Status.ERR), int(Error.ABRT), now)
@@ -439,8 +326,8 @@ class AhciPort:
                     state.sense = before
                     raise
                 unit.done(Operation.READ, lba * RATIO, count * RATIO, state.submitted[state.slot], now)
-        self._store(self._regions(len(data)), data, "answer to a packet")
-        self._count(len(data))
+        self._memory.store(self._memory.regions(state, len(data)), data, "answer to a packet")
+        self._memory.count(state, len(data))
         key, code, qualifier = outcome.sense.value if isinstance(outcome, CheckCondition) else (0, 0, 0)
         state.sense.key, state.sense.code, state.sense.qualifier = key, code, qualifier
         task.count = int(Reason.COMMAND | Reason.TO_HOST)
@@ -450,13 +337,13 @@ class AhciPort:
     def _finish(self, task: TaskFile, status: int, error: int, now: int) -> None:
         """A Register FIS ends the command; one that failed stays issued, and those after it wait (6.2.2)."""
         state = self.state
-        self._receive(_REGISTER_FIS, register_fis(task, status, error))
+        self._memory.receive(state, REGISTER_FIS, register_fis(task, status, error))
         state.tfd = error << 8 | status
         failed = bool(status & Status.ERR)
         self._done(Interrupt.DHRS | (Interrupt.TFES if failed else Interrupt(0)), failed, now)
 
     def _finish_pio(self, task: TaskFile, size: int, now: int) -> None:
-        self._receive(_PIO_FIS, pio_setup_fis(task, int(READY | Status.DRQ), int(READY), size))
+        self._memory.receive(self.state, PIO_FIS, pio_setup_fis(task, int(READY | Status.DRQ), int(READY), size))
         self.state.tfd = int(READY)
         self._done(Interrupt.PSS, False, now)
 
@@ -469,16 +356,8 @@ class AhciPort:
         self._adapter.interrupt(self)
         self._next(now)
 
-    def _receive(self, offset: int, fis: bytes) -> None:
-        if self.state.cmd & Cmd.FRE:
-            self._memory.write(self.state.fb + offset, fis, "received FIS")
-
     def save(self) -> PortState:
-        """An independent copy."""
-        state = self.state
-        return replace(
-            state, submitted=list(state.submitted), settings=replace(state.settings), sense=replace(state.sense)
-        )
+        return self.state.copy()
 
     def restore(self, state: PortState) -> None:
         """Raises ValueError for what no port can be at."""
@@ -488,6 +367,4 @@ class AhciPort:
             raise ValueError("a port works at a command that is none")
         if state.work is Work.TRANSFER and self._cd is not None and len(state.packet) != PACKET_SIZE:
             raise ValueError(f"a packet has {PACKET_SIZE} bytes")
-        self.state = replace(
-            state, submitted=list(state.submitted), settings=replace(state.settings), sense=replace(state.sense)
-        )
+        self.state = state.copy()
