@@ -16,19 +16,13 @@ from vmdbg.dwarf import call_sites
 from vmdbg.dwarf.attributes import attribute, block, constant, referred
 from vmdbg.dwarf.debug_file import DAMAGE
 from vmdbg.dwarf.located_bits import constant_value, settled
+from vmdbg.dwarf.location import BaseType, Computed, InMemory, Location, Nowhere
 from vmdbg.dwarf.machine import Machine
 from vmdbg.dwarf.operations import Operations, operations
 from vmdbg.dwarf.program import Places, Program
 from vmdbg.dwarf.prologue import MAX_PROLOGUE, prologue_end, registers_at_entry
 from vmdbg.dwarf.scopes import Scope, Variable
-from vmdbg.dwarf.stack_machine import (
-    BaseType,
-    Computed,
-    InMemory,
-    Location,
-    Nowhere,
-    StackMachine,
-)
+from vmdbg.dwarf.stack_machine import StackMachine
 from vmdbg.dwarf.types import DwarfType
 from vmdbg.dwarf.unwind import CallFrame, Step, UnwindError
 from vmdbg.errors import VmdbgError

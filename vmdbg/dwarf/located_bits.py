@@ -5,18 +5,9 @@ from __future__ import annotations
 from elftools.dwarf.die import AttributeValue
 
 from vmdbg.c.content import OPTIMIZED_OUT, Content
+from vmdbg.dwarf.location import Composed, Computed, ImplicitPointer, InMemory, InRegister, Location, Nowhere, Simple
 from vmdbg.dwarf.machine import Machine
 from vmdbg.dwarf.registers import register_bytes
-from vmdbg.dwarf.stack_machine import (
-    Composed,
-    Computed,
-    ImplicitPointer,
-    InMemory,
-    InRegister,
-    Location,
-    Nowhere,
-    Simple,
-)
 from vmdbg.errors import VmdbgError
 
 NO_MEMORY = "synthetic pointer"

@@ -20,10 +20,11 @@ from vmdbg.dwarf.frame_rules import (
     ValueOfExpression,
     row_at,
 )
+from vmdbg.dwarf.location import BaseType
 from vmdbg.dwarf.machine import CallerRegisters, Machine
 from vmdbg.dwarf.operations import Operations, operations
 from vmdbg.dwarf.registers import preserved, register_names
-from vmdbg.dwarf.stack_machine import BaseType, StackMachine
+from vmdbg.dwarf.stack_machine import StackMachine
 
 DAMAGED = (ValueError, IndexError, KeyError, OverflowError)
 
