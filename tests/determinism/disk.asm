@@ -169,12 +169,7 @@ configure:                      ; ECX into the register EAX
     out dx, eax
     ret
 
-random:
-    imul ebx, ebx, 1664525
-    add ebx, 1013904223
-    mov eax, ebx
-    shr eax, 8
-    ret
+%include "random.inc"
 
 on_interrupt:
     push ax

@@ -82,12 +82,7 @@ run:
     out DEBUG_CONSOLE, al
     finish 0
 
-random:
-    imul ebx, ebx, 1664525
-    add ebx, 1013904223
-    mov eax, ebx
-    shr eax, 8
-    ret
+%include "random.inc"
 
 on_interrupt:
     push ax

@@ -101,12 +101,7 @@ routine:
     mov eax, ROUTINE
     jmp eax
 
-random:
-    imul ebx, ebx, 1664525
-    add ebx, 1013904223
-    mov eax, ebx
-    shr eax, 8
-    ret
+%include "random.inc"
 
 on_interrupt:
     push eax
