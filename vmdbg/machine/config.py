@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from devices.disk.drive import Drive
+from vmdbg.x86.topology import ONE_CPU, Topology
 
 MINIMUM_MEMORY = 1 << 20
 DEFAULT_MEMORY = 256 << 20
@@ -64,6 +65,11 @@ class MachineConfig:
     drives: tuple[Drive, ...] = ()
     restarts: bool = False
     """A reset starts it again, at the reset vector; otherwise it ends the run."""
+    topology: Topology = ONE_CPU
+
+    @property
+    def cpus(self) -> int:
+        return self.topology.cpus
 
 
 MENU = "menu"

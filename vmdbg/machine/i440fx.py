@@ -60,7 +60,7 @@ def boot_flags(order: BootOrder) -> list[int]:
 
 def firmware_config(config: MachineConfig, pm_base: Callable[[], int]) -> FirmwareConfig:
     """What firmware is told of a machine."""
-    signature, _, _, features = build_table(find_model(config.cpu), apic=config.apic).cpuid(1)
+    signature, _, _, features = build_table(find_model(config.cpu), apic=config.apic, topology=config.topology).cpuid(1)
     return FirmwareConfig(config.memory, config.apic, signature, features, pm_base, menu=config.boot.menu)
 
 

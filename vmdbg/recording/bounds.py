@@ -22,6 +22,7 @@ from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, Segme
 from vmdbg.units import PAGE_MASK, PAGE_SIZE
 from vmdbg.x86.cpuid import MODELS
 from vmdbg.x86.ram import LOW_RAM
+from vmdbg.x86.topology import MOST_CPUS
 
 LONGEST_TEXT = 1 << 16
 """Of names, descriptions and command lines, in characters."""
@@ -55,6 +56,9 @@ def check_bounds(meta: Meta, name: str) -> None:
 def _claims(meta: Meta) -> Iterator[Claim]:
     memory = meta.config.memory
     yield "memory size", memory, MINIMUM_MEMORY <= memory <= LARGEST_MEMORY and not memory & PAGE_MASK
+    topology = meta.config.topology
+    parts = (topology.sockets, topology.cores, topology.threads)
+    yield "CPUs", parts, min(parts) >= 1 and max(parts) <= MOST_CPUS and topology.cpus <= MOST_CPUS
     yield "CPU model", meta.config.cpu, meta.config.cpu in MODELS
     yield "start date", meta.config.start, 0 <= meta.config.start <= LAST_INSTANT
     yield from _flash(meta)

@@ -11,6 +11,8 @@ Decisions behind the models:
 - The hypervisor bit is set, with a signature of our own at leaf 40000000h: guests then leave microcode
   updates and model-specific probing alone.
 - Leaf 15h gives TSC and crystal; Linux takes the crystal for the local APIC's timer clock.
+- x2APIC is claimed where there are several CPUs. Where they lie is in leaves 1, 4 and Bh; Intel's have nothing of it
+  in 80000008h or 8000001Eh, which are AMD's.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from fractions import Fraction
 
 from vmdbg.errors import UserError
 from vmdbg.x86.cpuid_features import FEATURES, Output
+from vmdbg.x86.topology import ONE_CPU, Topology
 
 HYPERVISOR_SIGNATURE = b"vmdbgvmdbg\0\0"
 HYPERVISOR_BASE = 0x4000_0000
@@ -150,18 +153,25 @@ def build_table(
     apic: bool = True,
     tsc_hz: int = 1_000_000_000,
     crystal_hz: int = 1_000_000_000,
-    apic_id: int = 0,
+    topology: Topology = ONE_CPU,
+    cpu: int = 0,
 ) -> CpuidTable:
-    """The table of one configured CPU. `crystal_hz` must be the clock of the local APIC's timer."""
-    features = model.features | {"apic"} if apic else model.features
+    """The table of CPU `cpu` of a machine. `crystal_hz` must be the clock of the local APIC's timer."""
+    features = model.features | _features_of_several(model, topology) if apic else model.features
     rows = [
         CpuidRow(0, ANY_SUBLEAF, model.max_leaf, *_vendor(model.vendor)),
-        *_basic_leaves(model, features, apic_id),
+        *_basic_leaves(model, features, topology, topology.apic_id(cpu)),
         *_frequency_leaves(tsc_hz, crystal_hz),
         *_hypervisor_leaves(tsc_hz, crystal_hz, features),
         *_extended_leaves(model, features),
     ]
     return CpuidTable(row for row in rows if model.max_leaf >= row.leaf or row.leaf >= HYPERVISOR_BASE)
+
+
+def _features_of_several(model: CpuModel, topology: Topology) -> frozenset[str]:
+    """What comes with local APICs."""
+    several = {"x2apic"} if topology.cpus > 1 and "lm" in model.features else set()
+    return frozenset({"apic", *several, *({"ht"} if topology.package_shift else ())})
 
 
 def _word(features: frozenset[str], leaf: int, subleaf: int, output: Output) -> int:
@@ -178,34 +188,37 @@ def _vendor(text: bytes) -> tuple[int, int, int]:
     return ebx, ecx, edx
 
 
-def _basic_leaves(model: CpuModel, features: frozenset[str], apic_id: int) -> list[CpuidRow]:
+def _basic_leaves(model: CpuModel, features: frozenset[str], topology: Topology, apic_id: int) -> list[CpuidRow]:
     clflush_line = 8 << 8 if "clflush" in features else 0
-    one_logical_processor = 1 << 16
+    threads, package = topology.thread_bits, topology.package_shift
+    cores = (1 << package - threads) - 1
+    """APIC IDs of cores in a package, but one (SDM 2A, CPUID, leaf 4)."""
     return [
         CpuidRow(
             1,
             ANY_SUBLEAF,
             model.signature,
-            apic_id << 24 | one_logical_processor | clflush_line,
+            apic_id << 24 | 1 << package + 16 | clflush_line,
             _word(features, 1, 0, Output.ECX),
             _word(features, 1, 0, Output.EDX),
         ),
         CpuidRow(2, ANY_SUBLEAF, 0x00FF_FF01 if model.max_leaf >= 4 else 0x01, 0, 0, 0),
-        CpuidRow(4, 0, *_cache(level=1, kind=1, kib=32, ways=8)),
-        CpuidRow(4, 1, *_cache(level=1, kind=2, kib=32, ways=8)),
-        CpuidRow(4, 2, *_cache(level=2, kind=3, kib=512, ways=8)),
+        CpuidRow(4, 0, *_cache(level=1, kind=1, kib=32, ways=8, thread_bits=threads, cores=cores)),
+        CpuidRow(4, 1, *_cache(level=1, kind=2, kib=32, ways=8, thread_bits=threads, cores=cores)),
+        CpuidRow(4, 2, *_cache(level=2, kind=3, kib=512, ways=8, thread_bits=threads, cores=cores)),
         CpuidRow(6, ANY_SUBLEAF, _word(features, 6, 0, Output.EAX), 0, 0, 0),
         CpuidRow(7, 0, 0, _word(features, 7, 0, Output.EBX), _word(features, 7, 0, Output.ECX), 0),
-        CpuidRow(0xB, 0, 0, 1, 0x100, apic_id),
-        CpuidRow(0xB, 1, 0, 1, 0x201, apic_id),
+        CpuidRow(0xB, 0, threads, topology.threads, 0x100, apic_id),
+        CpuidRow(0xB, 1, package, topology.threads * topology.cores, 0x201, apic_id),
     ]
 
 
-def _cache(level: int, kind: int, kib: int, ways: int) -> Result:
-    """Leaf 4 for 64-byte lines; kind 1 is data, 2 instruction, 3 unified."""
+def _cache(level: int, kind: int, kib: int, ways: int, thread_bits: int, cores: int) -> Result:
+    """Leaf 4 for 64-byte lines, of one core each; kind 1 is data, 2 instruction, 3 unified."""
     self_initializing = 1 << 8
     sets = kib * 1024 // 64 // ways
-    return self_initializing | level << 5 | kind, (ways - 1) << 22 | 63, sets - 1, 0
+    shared = cores << 26 | (1 << thread_bits) - 1 << 14
+    return shared | self_initializing | level << 5 | kind, (ways - 1) << 22 | 63, sets - 1, 0
 
 
 def _frequency_leaves(tsc_hz: int, crystal_hz: int) -> list[CpuidRow]:
