@@ -7,13 +7,17 @@ from devices.keyboard.keys import KeyInput, typed_keys
 from devices.serial.feed import SerialInput
 from vmdbg.api.standing import Standing
 from vmdbg.errors import GuestError, UserError
+from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.inputs import NmiButton
+from vmdbg.machine.snapshot import Position
+from vmdbg.machine.text_watch import TextWatch
+from vmdbg.timeline.console_log import TextEnd
+from vmdbg.timeline.outcomes import EndOfHistory
+from vmdbg.timeline.texts import go_to_end
 from vmdbg.units import Tick
 
 PATIENCE = 60_000_000_000
 """Ticks that expect() waits: a minute of guest time."""
-SLICE = 1_000_000
-"""Ticks between two looks at the console: where expect() stops depends on the guest alone."""
 
 
 class AtConsole(Standing):
@@ -47,23 +51,53 @@ class AtConsole(Standing):
     def expect(self, text: str | bytes, *, patience: int = PATIENCE, port: int = 0) -> str:
         """Run until a console has written `text` after what was expected there before; what it wrote up to its end.
 
-        `patience` in ticks. `port` -1 is the debug console. Breakpoints are passed. Raises GuestError, with the last
-        lines of the console, if the guest ends or takes longer.
+        It stops where `vmdbg run --until` does, by the guest's own time; in the past it goes to there. `patience` in
+        ticks. `port` -1 is the debug console. Breakpoints are passed. Raises GuestError, with the last lines of the
+        console, if the guest ends or takes longer.
         """
         __tracebackhide__ = True  # pytest: the test's own line is of interest
         wanted = text.encode() if isinstance(text, str) else text
-        log = self.timeline.console.port(port)
-        read, limit = self._read.get(port, 0), self.tick + patience
+        log, read = self.timeline.console.port(port), self._read.get(port, 0)
         with self.timeline.undisturbed():
-            while (at := log.text.find(wanted, read)) < 0:
-                outcome = self.timeline.run(Tick(min((self.tick // SLICE + 1) * SLICE, limit)))
-                if self.tick >= limit or self._is_over(outcome):
-                    if (at := log.text.find(wanted, read)) >= 0:
-                        break
-                    raise GuestError(self._disappointment(wanted, outcome, log.text))
+            at = log.text.find(wanted, read)
+            if at < 0:
+                self._wait_for(wanted, port, Tick(self.tick + patience))
+                at = log.text.find(wanted, read)
+            else:
+                self._catch_up(port, log.end_of(at + len(wanted)))
         end = at + len(wanted)
         self._read[port] = end
         return log.text[read:end].decode("utf-8", "backslashreplace")
+
+    def _wait_for(self, wanted: bytes, port: int, limit: Tick) -> None:
+        __tracebackhide__ = True
+        timeline, console = self.timeline, self.timeline.console
+        written = bytes(console.port(port).text[self._read.get(port, 0) :])
+        watch = TextWatch(timeline.machine, wanted, {port: written})
+        console.listeners.append(watch.on_output)
+        try:
+            while not watch.reached(self.tick):
+                outcome = timeline.run(limit)
+                if watch.stop_at is None and (self.tick >= limit or self._is_over(outcome)):
+                    raise GuestError(self._disappointment(wanted, outcome, console.port(port).text))
+                if self._is_over(outcome):
+                    break
+        finally:
+            console.listeners.remove(watch.on_output)
+            watch.lift()
+
+    def _catch_up(self, port: int, end: TextEnd) -> None:
+        """To where waiting for it would have stopped, if that has yet to come."""
+        timeline, here = self.timeline, self.position
+        if here >= timeline.end or self._passed(port, end):
+            return
+        written = go_to_end(timeline, port, end)
+        timeline.go(max(here, min(timeline.end, Position(Tick(written.tick - 1 + LATENCY)))))
+
+    def _passed(self, port: int, end: TextEnd) -> bool:
+        """Whether that was written before now for certain."""
+        following = self.timeline.console.port(port).after(end.noted)
+        return end.noted < self.tick and (end.count == 1 or (following is not None and following <= self.tick))
 
     def _is_over(self, outcome: object) -> bool:
         from vmdbg.engine.exits import LimitReached, StopRequested
@@ -73,6 +107,8 @@ class AtConsole(Standing):
     def _disappointment(self, wanted: bytes, outcome: object, text: bytearray) -> str:
         lines = bytes(text[-2000:]).decode("utf-8", "backslashreplace").splitlines()[-5:]
         how = f"the guest ended ({outcome})" if self._is_over(outcome) else "its time was up"
+        if isinstance(outcome, EndOfHistory):
+            how = "the recording ended"
         return (
             f"{wanted.decode('utf-8', 'replace')!r} did not come before {how}; last on the console: {' | '.join(lines)}"
         )

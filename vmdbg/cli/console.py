@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vmdbg.host.escape_key import ESCAPE_NAME
@@ -40,16 +40,20 @@ class Console:
         """Whether somebody who may come and go is at COM1."""
         return self.serial.live and not isinstance(self.serial, StdioBackend)
 
-    def listener(self, others: list[Listener]) -> Listener:
-        """What passes the guest's output on, and has `others` hear that of COM1."""
+    def listener(self, of_com1: Sequence[Listener], of_debug_console: Sequence[Listener]) -> Listener:
+        """What passes the guest's output on, and has others hear it."""
 
         def hear(port: int, data: bytes, now: int) -> None:
             if port == COM1:
                 self.serial.write(data)
-                for listener in others:
-                    listener(port, data, now)
+                readers = of_com1
             elif port == DEBUG_CONSOLE:
                 self.debug_console.write(data)
+                readers = of_debug_console
+            else:
+                return
+            for listener in readers:
+                listener(port, data, now)
 
         return hear
 

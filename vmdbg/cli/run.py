@@ -22,16 +22,18 @@ from vmdbg.host.last_words import LastWords
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Realtime
-from vmdbg.host.run_loop import RunLoop
+from vmdbg.host.run_loop import COM1, RunLoop
 from vmdbg.host.runner import KeptRunner, PlainRunner
 from vmdbg.host.serial_lines import Receive, StdioBackend
-from vmdbg.host.serial_watch import PanicWatch, UntilText
+from vmdbg.host.serial_watch import PanicWatch
 from vmdbg.host.start import Started, start
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.host.typist import Typist
 from vmdbg.host.write_back import write_back
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import NmiButton
+from vmdbg.machine.machine import DEBUG_CONSOLE
+from vmdbg.machine.text_watch import TextWatch
 
 if TYPE_CHECKING:
     from vmdbg.timeline.timeline import Timeline
@@ -100,7 +102,8 @@ class Run:
         self._front_ends: FrontEnds | None = None
         self._timeline: Timeline | None = None
         self._drive()
-        self._hear = self._console.listener(self._listeners())
+        until = [self._loop.until.on_output] if self._loop.until is not None else []
+        self._hear = self._console.listener([*until, *self._readers()], until)
         self._loop.runner.hear(self._hear)
 
     def _open_io_log(self) -> IoLog | None:
@@ -116,15 +119,15 @@ class Run:
         loop = RunLoop(machine, PlainRunner(machine), console.serial, self._poller, console.say)
         if not (console.keyboard or self._prompted or options.gdb):
             loop.panic = self._panic
-        loop.until = UntilText(options.until, machine.stop_by) if options.until is not None else None
+        if options.until is not None:
+            loop.until = TextWatch(machine, options.until, {COM1: b"", DEBUG_CONSOLE: b""})
         loop.outlets = (console.serial, console.debug_console)
         loop.typist, loop.stop_at, loop.realtime = Typist(options.input), options.stop_at, self._keep_time()
         return loop
 
-    def _listeners(self) -> list[Listener]:
-        """Who reads along on COM1."""
-        until = self._loop.until
-        return [self._loop.typist.on_output, self._panic.on_output, *([until.on_output] if until is not None else [])]
+    def _readers(self) -> list[Listener]:
+        """Who reads along on COM1 alone."""
+        return [self._loop.typist.on_output, self._panic.on_output]
 
     def _keep_time(self) -> Realtime:
         """With host time where somebody sits at the guest's serial port, or at the prompt."""

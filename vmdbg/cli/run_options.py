@@ -180,7 +180,9 @@ def add_symbols(group: argparse._ActionsContainer) -> None:
 
 
 def _stop_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--until", type=searched_text, metavar="TEXT", help="stop when the serial output has TEXT")
+    group.add_argument(
+        "--until", type=searched_text, metavar="TEXT", help="stop when COM1 or the debug console has TEXT"
+    )
     group.add_argument("--stop-at", type=tick, metavar="TICK", help="stop at the first boundary from this tick on")
     group.add_argument("--digest", metavar="FILE", help="write hashes of the stopped machine as JSON; - for stdout")
     group.add_argument("--trace-io", action="store_true", help="list the ports that were accessed without a device")

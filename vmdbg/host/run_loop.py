@@ -23,7 +23,7 @@ from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Pacer, Place, Realtime
 from vmdbg.host.runner import Runner
 from vmdbg.host.serial_lines import SerialBackend
-from vmdbg.host.serial_watch import PanicWatch, UntilText
+from vmdbg.host.serial_watch import PanicWatch
 from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import terminal_is_gone
 from vmdbg.host.typist import Typist
@@ -31,6 +31,7 @@ from vmdbg.interruption import StoppedError
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import HaltedForever, Outcome
+from vmdbg.machine.text_watch import TextWatch
 from vmdbg.units import Tick
 
 COM1 = 0
@@ -60,7 +61,7 @@ class RunLoop:
     poller: Poller
     say: Callable[[str], None]
     typist: Typist = field(default_factory=Typist)
-    until: UntilText | None = None
+    until: TextWatch | None = None
     panic: PanicWatch | None = None
     stop_at: Tick | None = None
     realtime: Realtime | None = None
@@ -166,7 +167,7 @@ class RunLoop:
         if self.runner.finished:
             return UserQuit()
         until = self.until
-        if until is not None and until.found_at is not None and until.stop_at is not None and clock >= until.stop_at:
+        if until is not None and until.found_at is not None and until.reached(clock):
             return TextSeen(until.text, until.found_at)
         if self.panic is not None and self.panic.dead_at is not None and clock >= self.panic.dead_at:
             return Panicked()

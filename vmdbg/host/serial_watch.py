@@ -1,11 +1,9 @@
-"""Reading along on the serial line: for the text that --until waits for, and for a panic."""
+"""Reading along on the serial line for a panic."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.units import TICKS_PER_SECOND, Tick
 
 LONGEST_LINE = 1024
@@ -15,28 +13,6 @@ _END_OF_PANIC = b"---[ end Kernel panic - "
 SILENCE = TICKS_PER_SECOND
 """How long nothing follows until that is believed."""
 _TIMESTAMP = re.compile(rb"^\[[ 0-9.]+\] ")
-
-
-class UntilText:
-    """Ends the run soon after the text has appeared, at a tick that depends on nothing but the guest."""
-
-    def __init__(self, text: bytes, stop_by: Callable[[Tick], None]) -> None:
-        self.text = text
-        self.found_at: Tick | None = None
-        self.stop_at: Tick | None = None
-        self._stop_by = stop_by
-        self._tail = b""
-
-    def on_output(self, port: int, data: bytes, now: int) -> None:
-        """Runs while guest code does: the run ends LATENCY later, where it can end exactly."""
-        del port
-        if self.stop_at is not None:
-            return
-        window = self._tail + data
-        if self.text in window:
-            self.found_at, self.stop_at = Tick(now), Tick(now + LATENCY)
-            self._stop_by(self.stop_at)
-        self._tail = window[1 - len(self.text) :] if len(self.text) > 1 else b""
 
 
 class PanicWatch:

@@ -95,7 +95,9 @@ class Machine:
         self.media = media if media is not None else Media()
         self.inputs: InputSource = inputs if inputs is not None else LiveInputs()
         self.ending: Outcome | None = None
+        self._barriers: list[Tick] = []
         self._barrier = NEVER
+        """The first of them."""
         self.scheduler = Scheduler(self._on_scheduled)
         self._pins = CpuPins(self.scheduler)
         self.serial = tuple(Console(port) for port in range(SERIAL_PORTS))
@@ -214,13 +216,15 @@ class Machine:
 
     def stop_by(self, tick: Tick) -> None:
         """No run goes beyond the first boundary at or after `tick`, to be exact LATENCY from now or later."""
-        self._barrier = min(self._barrier, tick)
+        self._barriers.append(tick)
+        self._barrier = min(self._barriers)
         if self._pins.in_access:
             self.engine.lower_limit(tick)
 
-    def lift_stop(self) -> None:
-        """What stop_by() said no longer holds."""
-        self._barrier = NEVER
+    def lift_stop(self, tick: Tick) -> None:
+        """What stop_by() was told of that tick no longer holds."""
+        self._barriers.remove(tick)
+        self._barrier = min(self._barriers, default=NEVER)
 
     def step(self, limit: Tick = NEVER) -> Outcome:
         """Take one input that is due, deliver one interrupt or exception, or else run one instruction.

@@ -65,26 +65,32 @@ class PortLog:
             at = self.text.find(text, at + 1)
             if at < 0:
                 return None
-        return self._end(at + len(text) - 1)
+        return self.end_of(at + len(text))
 
     def ends_from(self, text: bytes, tick: int) -> Iterator[TextEnd]:
         """Where occurrences end that may end at `tick` or later, ascending."""
         noted = self.ticks[at - 1] if (at := bisect_left(self.ticks, tick)) else tick
         at = max(0, bisect_left(self.ticks, noted) - len(text) + 1)
         while (at := self.text.find(text, at)) >= 0:
-            yield self._end(at + len(text) - 1)
+            yield self.end_of(at + len(text))
             at += 1
 
     def ends_before(self, text: bytes, tick: int) -> Iterator[TextEnd]:
         """Where occurrences end that may end before `tick`, the last first."""
         end = bisect_right(self.ticks, tick)
         while (at := self.text.rfind(text, 0, end)) >= 0:
-            yield self._end(at + len(text) - 1)
+            yield self.end_of(at + len(text))
             end = at + len(text) - 1
 
-    def _end(self, last: int) -> TextEnd:
-        tick = self.ticks[last]
-        return TextEnd(Tick(tick), last - bisect_left(self.ticks, tick) + 1)
+    def end_of(self, end: int) -> TextEnd:
+        """Where a text ends whose last byte is that before byte `end`."""
+        tick = self.ticks[end - 1]
+        return TextEnd(Tick(tick), end - bisect_left(self.ticks, tick))
+
+    def after(self, tick: Tick) -> Tick | None:
+        """The tick noted for the first byte after those of `tick`."""
+        at = bisect_right(self.ticks, tick)
+        return Tick(self.ticks[at]) if at < len(self.ticks) else None
 
     def between(self, start: int, end: int) -> bytes:
         """What was written from tick `start` up to, not including, tick `end`."""

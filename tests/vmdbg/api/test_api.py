@@ -30,6 +30,28 @@ def test_expect_and_send(guest: vmdbg.Guest) -> None:
     assert guest.expect(PROMPT) == "ticks\r\n33\r\nsample> "
 
 
+def test_expect_stops_in_the_past_and_in_a_recording_where_it_stopped_then(guest: vmdbg.Guest, tmp_path: Path) -> None:
+    guest.record(tmp_path / "run.vmrec")
+    guest.expect(PROMPT)
+    first = guest.position
+    guest.send("ticks\r")
+    guest.expect("ticks\r\n")
+    echoed = guest.position
+    guest.expect(PROMPT)
+    end = guest.position
+    guest.close()
+    with vmdbg.open_recording(tmp_path / "run.vmrec") as again:
+        assert again.expect(PROMPT).startswith("vmdbg sample kernel")
+        assert again.position == first
+        assert again.expect("ticks\r\n") == "ticks\r\n"
+        assert again.position == echoed
+        again.seek(end)
+        assert again.expect(PROMPT) == "33\r\nsample> "
+        assert again.position == end
+        with pytest.raises(vmdbg.GuestError, match="'no such text' did not come before the recording ended"):
+            again.expect("no such text")
+
+
 def test_what_does_not_come_is_an_error_with_the_last_lines(guest: vmdbg.Guest) -> None:
     with pytest.raises(vmdbg.GuestError, match=r"'no such text' did not come before its time was up.*sample>"):
         guest.expect("no such text", patience=400_000_000)

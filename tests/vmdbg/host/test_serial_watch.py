@@ -1,29 +1,5 @@
-from hypothesis import given
-from hypothesis import strategies as st
-
-from vmdbg.host.serial_watch import LONGEST_LINE, SILENCE, PanicWatch, UntilText
-from vmdbg.machine.cpu_lines import LATENCY
+from vmdbg.host.serial_watch import LONGEST_LINE, SILENCE, PanicWatch
 from vmdbg.units import Tick
-
-
-def until(text: bytes, output: bytes, cut: int = 1) -> tuple[UntilText, list[Tick]]:
-    stops: list[Tick] = []
-    watch = UntilText(text, stops.append)
-    for start in range(0, len(output), cut):
-        watch.on_output(0, output[start : start + cut], start)
-    return watch, stops
-
-
-def test_stops_once_a_latency_after_the_last_byte_of_the_text() -> None:
-    watch, stops = until(b"login:", b"debian login: login:")
-    assert watch.found_at == 12
-    assert stops == [12 + LATENCY]
-
-
-@given(text=st.binary(min_size=1, max_size=4), output=st.binary(max_size=40), cut=st.integers(1, 7))
-def test_finds_what_is_there_however_it_is_cut(text: bytes, output: bytes, cut: int) -> None:
-    watch, _ = until(text, output, cut)
-    assert (watch.found_at is not None) == (text in output)
 
 
 def test_a_panic_is_remembered_without_its_timestamp() -> None:

@@ -184,7 +184,11 @@ def test_a_run_goes_no_further_than_it_was_told_to() -> None:
     made.stop_by(Tick(50))
     assert made.run(Tick(1000)) == StopRequested()
     assert 50 <= made.clock <= 51
-    made.lift_stop()
+    made.stop_by(Tick(500))
+    made.lift_stop(Tick(50))
+    assert made.run(Tick(1000)) == StopRequested()
+    assert 500 <= made.clock <= 501
+    made.lift_stop(Tick(500))
     assert made.run(Tick(1000)) == LimitReached()
 
 

@@ -13,8 +13,8 @@ from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import Ended, StepDone, Stop
 from vmdbg.document.document import EMPTY, Document
 from vmdbg.errors import UserError
-from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.snapshot import Position
+from vmdbg.machine.text_watch import TextWatch
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.positions import find_position, ticks_of
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
@@ -127,30 +127,25 @@ class TextRun:
 
     def __init__(self, wanted: bytes, ports: Sequence[int], patience: int) -> None:
         self._wanted = wanted
-        self._tails = dict.fromkeys(ports, b"")
+        self._ports = ports
         self._patience = patience
         self._limit = Tick(0)
-        self._end: Tick | None = None
+        self._watch: TextWatch | None = None
         self._over = True
-        self._debugger: Debuggee | None = None
         self.missed: str | None = None
         """Why it was not found, if it was not."""
 
     def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
-        if self._debugger is None:
-            self._debugger = debugger
-            self._limit = Tick(debugger.timeline.end.tick + self._patience)
-            self._tails = {port: self._tail(bytes(debugger.timeline.console.port(port).text)) for port in self._tails}
-            debugger.timeline.console.listeners.append(self._on_output)
+        watch = self._watch = self._watch or self._watching(debugger)
         timeline = debugger.timeline
         debugger.points.arm(debugger.engine)
         goal = Tick(min(debugger.machine.clock + budget, self._limit))
         outcome = timeline.advance(Position(goal), over_breakpoint=self._over)
         self._over = has_yet_to_run(outcome)
         stop = judge(debugger, outcome)
-        if stop is None and self._end is not None and debugger.machine.clock >= self._end:
+        if stop is None and watch.reached(debugger.machine.clock):
             return StepDone()
-        if self._end is None:
+        if watch.stop_at is None:
             if isinstance(stop, Ended):
                 self.missed = f"{self._words} was not written before the guest ended"
             elif stop is None and debugger.machine.clock >= self._limit:
@@ -158,26 +153,20 @@ class TextRun:
                 return StepDone()
         return stop
 
+    def _watching(self, debugger: Debuggee) -> TextWatch:
+        console = debugger.timeline.console
+        self._limit = Tick(debugger.timeline.end.tick + self._patience)
+        written = {port: bytes(console.port(port).text[-len(self._wanted) :]) for port in self._ports}
+        watch = TextWatch(debugger.machine, self._wanted, written)
+        console.listeners.append(watch.on_output)
+        return watch
+
     @property
     def _words(self) -> str:
         return repr(self._wanted.decode("utf-8", "replace"))
 
-    def _on_output(self, port: int, data: bytes, now: int) -> None:
-        """Runs while guest code does."""
-        if port not in self._tails or self._end is not None or self._debugger is None:
-            return
-        window = self._tails[port] + data
-        if self._wanted in window:
-            self._end = Tick(now + LATENCY)
-            self._debugger.machine.stop_by(self._end)
-        self._tails[port] = self._tail(window)
-
-    def _tail(self, written: bytes) -> bytes:
-        """What the text may have begun with."""
-        return written[max(0, len(written) - len(self._wanted) + 1) :]
-
     def abandon(self, debugger: Debuggee) -> None:
-        if self._debugger is not None:
-            debugger.timeline.console.listeners.remove(self._on_output)
-            debugger.machine.lift_stop()
-            self._debugger = None
+        if self._watch is not None:
+            debugger.timeline.console.listeners.remove(self._watch.on_output)
+            self._watch.lift()
+            self._watch = None
