@@ -232,7 +232,7 @@ class Machine:
         A halted CPU first waits for the next input or interrupt: to `limit` and no further, which is LimitReached. It
         waits LONGEST_WAIT at a time, each of which ends with StopRequested.
         """
-        wait_end = min(limit, Tick(self.engine.clock + LONGEST_WAIT))
+        wait_end: Tick | None = None
         while self.ending is None:
             self._take_deadlines()
             if self.pc.bus_masters.hits:
@@ -242,6 +242,7 @@ class Machine:
                 self._apply(data)
                 return self.ending or Stepped()
             if self.cpu.halted and not self.cpu.wake():
+                wait_end = min(limit, Tick(self.clock + LONGEST_WAIT)) if wait_end is None else wait_end
                 if self.clock >= wait_end:
                     return LimitReached() if self.clock >= limit else StopRequested()
                 forever = self._idle(wait_end)
@@ -258,10 +259,10 @@ class Machine:
 
     def _reached(self, exit_: Exit) -> Outcome | None:
         """The engine left a run at a boundary, whose deadlines come before anybody sees it. None: go on."""
-        restarted = self._restart_if_wanted()
+        restarted = self._reset_wanted and self._restart_if_wanted()
         if self.ending is None:
             self._take_deadlines()
-        outcome = self._outcome(exit_)
+        outcome = exit_ if isinstance(exit_, Stepped) else self._outcome(exit_)
         if restarted and isinstance(outcome, StopRequested | BreakpointHit):
             outcome = StopRequested() if INTERRUPTION.wanted else None
         if not self.pc.bus_masters.hits:
@@ -316,9 +317,10 @@ class Machine:
             self._apply(data)
 
     def _take_deadlines(self) -> None:
-        clock, masters, first = self.engine.clock, self.pc.bus_masters, self.scheduler.next_due()
+        clock, first = self.engine.clock, self.scheduler.next_due()
         if first is None or first > clock:
             return
+        masters = self.pc.bus_masters
         masters.in_deadline = True
         try:
             while (event := self.scheduler.pop_due(clock)) is not None:

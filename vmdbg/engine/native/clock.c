@@ -71,7 +71,8 @@ void clock_relax(Vm *vm)
 void clock_begin(Vm *vm, uint64_t limit, bool attention)
 {
     vm->limit = limit;
-    clock_relax(vm);
     if (attention)
         clock_attend(vm);
+    else
+        clock_relax(vm);
 }

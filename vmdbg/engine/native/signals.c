@@ -83,7 +83,9 @@ void signals_end(Vm *outer)
     if (!on_first_thread())
         return;
     __atomic_store_n(&running, outer, __ATOMIC_SEQ_CST);
-    uint32_t came = outer ? 0 : __atomic_exchange_n(&pending, 0, __ATOMIC_SEQ_CST);
+    if (outer || !__atomic_load_n(&pending, __ATOMIC_SEQ_CST))
+        return;
+    uint32_t came = __atomic_exchange_n(&pending, 0, __ATOMIC_SEQ_CST);
     for (int i = 0; i < COUNT; i++)
         if (came >> i & 1)
             pass_on(i, NULL, NULL);
