@@ -1,4 +1,4 @@
-"""What travels between I/O APIC and local APIC: interrupt messages, and the end of an interrupt back.
+"""What travels between I/O APIC and local APICs: interrupt messages, and the end of an interrupt back.
 
 Source: Intel SDM 3A, 11.6.1 (ICR), 11.8 and 11.11 (message signalled interrupts); 82093AA data sheet, 3.2.4.
 """
@@ -9,7 +9,8 @@ import enum
 from dataclasses import dataclass
 from typing import Protocol
 
-BROADCAST = 0xFF
+BROADCAST = 0xFFFF_FFFF
+BROADCAST_OF_8_BITS = 0xFF
 LOWEST_VECTOR = 16
 """Vectors 0 to 15 are illegal in messages of fixed and lowest-priority delivery."""
 
@@ -25,9 +26,18 @@ class DeliveryMode(enum.IntEnum):
     EXTINT = 7
 
 
+class Shorthand(enum.IntEnum):
+    """Bits 19 and 18 of the ICR."""
+
+    NONE = 0
+    SELF = 1
+    ALL_INCLUDING_SELF = 2
+    ALL_EXCLUDING_SELF = 3
+
+
 @dataclass(frozen=True, slots=True)
 class InterruptMessage:
-    """`destination` is an APIC ID, or with `logical` a message destination address; FFh is everyone."""
+    """`destination` is an APIC ID, or with `logical` a message destination address; BROADCAST is everyone."""
 
     destination: int
     logical: bool
@@ -36,8 +46,13 @@ class InterruptMessage:
     level_triggered: bool
 
 
+def destination_of_8_bits(field: int) -> int:
+    """What an I/O APIC, a message signalled interrupt or an xAPIC has in its destination field; FFh is everyone."""
+    return BROADCAST if field == BROADCAST_OF_8_BITS else field
+
+
 MSI_ADDRESSES = range(0xFEE0_0000, 0xFEF0_0000)
-"""Stores of other bus masters than the CPU to here are interrupt messages (SDM 3A 11.11.1)."""
+"""Stores of other bus masters than CPUs to here are interrupt messages (SDM 3A 11.11.1)."""
 MSI_LOGICAL = 0x4
 MSI_ASSERT = 0x4000
 MSI_LEVEL = 0x8000
@@ -49,7 +64,7 @@ def signalled_message(address: int, data: int) -> InterruptMessage | None:
     if address not in MSI_ADDRESSES or (level and not data & MSI_ASSERT):
         return None
     return InterruptMessage(
-        destination=address >> 12 & 0xFF,
+        destination=destination_of_8_bits(address >> 12 & 0xFF),
         logical=bool(address & MSI_LOGICAL),
         mode=DeliveryMode(data >> 8 & 7),
         vector=data & 0xFF,
@@ -62,6 +77,37 @@ class ApicBus(Protocol):
 
     def deliver(self, message: InterruptMessage) -> bool:
         """Hand over one message; False if no local APIC accepts it."""
+
+
+class Receiver(Protocol):
+    """A local APIC as the others see it."""
+
+    @property
+    def apic_id(self) -> int: ...
+
+    @property
+    def arbitration_priority(self) -> int:
+        """APR (SDM 3A 11.6.2.4)."""
+        ...
+
+    @property
+    def takes_fixed(self) -> bool:
+        """Whether it is enabled, by software too."""
+        ...
+
+    def is_destination(self, message: InterruptMessage) -> bool: ...
+
+    def accept(self, message: InterruptMessage) -> bool:
+        """A message that is for this one; False if it takes no such now."""
+        ...
+
+
+class InterprocessorBus(ApicBus, Protocol):
+    """Where local APICs send to one another."""
+
+    def send(self, sender: Receiver, shorthand: Shorthand, message: InterruptMessage) -> None:
+        """With a shorthand the destination of `message` says nothing."""
+        ...
 
 
 class EndOfInterruptListener(Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from devices.interrupts.apic_bus import ApicBus, DeliveryMode, InterruptMessage
+from devices.interrupts.apic_bus import ApicBus, DeliveryMode, InterruptMessage, destination_of_8_bits
 from devices.interrupts.ioapic_memory import MASKED, PINS, IoApicMemory, IoApicState
 from devices.seam import Line, Rows
 from devices.wiring.irq import Pin
@@ -135,7 +135,8 @@ class IoApic:
 
     def _send(self, entry: int) -> bool:
         mode = DeliveryMode(entry >> 8 & 7)
-        message = InterruptMessage(entry >> 56, bool(entry & LOGICAL), mode, entry & 0xFF, _is_level(entry))
+        destination = destination_of_8_bits(entry >> 56)
+        message = InterruptMessage(destination, bool(entry & LOGICAL), mode, entry & 0xFF, _is_level(entry))
         return self._bus.deliver(message)
 
 

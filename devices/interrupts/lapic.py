@@ -1,4 +1,4 @@
-"""The local APIC of the one processor, in xAPIC mode: a window of 4 KiB of memory.
+"""The local APIC of a processor, in xAPIC mode: a window of 4 KiB of memory.
 
 Source: Intel SDM 3A, chapter 11 (chapter 10 in older editions).
 """
@@ -9,9 +9,16 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from devices.interrupts import lapic_state
-from devices.interrupts.apic_bus import DeliveryMode, EndOfInterruptListener, InterruptMessage
+from devices.interrupts.apic_bus import (
+    DeliveryMode,
+    EndOfInterruptListener,
+    InterprocessorBus,
+    InterruptMessage,
+    Shorthand,
+)
 from devices.interrupts.lapic_interrupts import LapicInterrupts
 from devices.interrupts.lapic_memory import LapicMemory
+from devices.interrupts.lapic_messages import LapicMessages, ProcessorPins
 from devices.interrupts.lapic_registers import (
     DFR_RESERVED,
     ICR_WRITABLE,
@@ -34,6 +41,9 @@ from devices.seam import Line, Rows, Timer
 from devices.wiring.irq import Pin
 
 TIMER_EVENT = "timer"
+BASE_ENABLE = 1 << 11
+BASE_RESERVED = 0x6FF
+"""Of IA32_APIC_BASE, in its low 12 bits."""
 EOI = int(Register.EOI)
 INITIAL_COUNT, DIVIDE_CONFIGURATION = int(Register.INITIAL_COUNT), int(Register.DIVIDE_CONFIGURATION)
 LVT_TIMER = int(Lvt.TIMER)
@@ -57,24 +67,25 @@ READ_ONLY = (Register.VERSION, Register.APR, Register.PPR, Register.RRD, Registe
 
 
 class Lapic:
-    """`intr` stays high while a vector can be acknowledged; `nmi` is pulsed, the processor latches its edge.
-
-    `acknowledge_pic` is the INTA cycle of the 8259A pair behind ExtINT. Messages come in by `deliver`. INIT,
-    start-up and SMI messages are accepted and change nothing: there is no second processor.
-    """
+    """Drives `pins` of its processor. `acknowledge_pic` is the INTA cycle of the 8259A pair behind ExtINT."""
 
     name = "lapic"
     title = "local APIC"
     State: ClassVar[type[LapicState]] = LapicState
 
     def __init__(
-        self, timer: Timer, intr: Line, nmi: Line, acknowledge_pic: Callable[[], int], apic_id: int = 0
+        self, timer: Timer, pins: ProcessorPins, acknowledge_pic: Callable[[], int], apic_id: int = 0, name: str = name
     ) -> None:
+        self.name = name
         self._scheduler = timer
+        self._initial_id = apic_id
         self._state = LapicMemory()
-        self._state.load(LapicState(apic_id=apic_id))
+        self._state.load(self.State(apic_id=apic_id))
         self._timer = LapicTimer(self._state.timer)
-        self._interrupts = LapicInterrupts(self._state, intr, nmi, acknowledge_pic)
+        self._interrupts = LapicInterrupts(self._state, pins.intr, pins.nmi, acknowledge_pic)
+        self._messages = LapicMessages(self._state, self._interrupts, pins, self._reset)
+        self.bus: InterprocessorBus | None = None
+        """Where it sends to; alone on its own, nowhere."""
         self.lint0: Line = Pin(self._interrupts.set_lint, 0)
         self.lint1: Line = Pin(self._interrupts.set_lint, 1)
 
@@ -90,9 +101,28 @@ class Lapic:
         """The vector of the APIC's own that INTR stands for, None without one or with ExtINT only."""
         return self._interrupts.pending()
 
-    def deliver(self, message: InterruptMessage) -> bool:
-        """apic_bus.ApicBus: accept a message that is for this processor."""
-        return self._interrupts.deliver(message)
+    @property
+    def apic_id(self) -> int:
+        return self._state.apic_id
+
+    @property
+    def takes_fixed(self) -> bool:
+        """apic_bus.Receiver, as the next three."""
+        return self._messages.takes_fixed
+
+    @property
+    def arbitration_priority(self) -> int:
+        state = self._state
+        requested, in_service = highest(state.irr) or 0, highest(state.isr) or 0
+        if state.tpr >> 4 >= requested >> 4 and state.tpr >> 4 > in_service >> 4:
+            return state.tpr
+        return max(state.tpr & 0xF0, requested & 0xF0, in_service & 0xF0)
+
+    def is_destination(self, message: InterruptMessage) -> bool:
+        return self._messages.is_destination(message)
+
+    def accept(self, message: InterruptMessage) -> bool:
+        return self._messages.accept(message)
 
     @property
     def memory(self) -> LapicMemory:
@@ -113,14 +143,24 @@ class Lapic:
         self._state.tpr = value & 0xFF
         self._interrupts.update()
 
-    def set_enabled(self, enabled: bool) -> None:
-        """IA32_APIC_BASE bit 11. Turned off, LINT0 and LINT1 are INTR and NMI and the registers are reset."""
+    def set_base(self, value: int) -> bool:
+        """A write to IA32_APIC_BASE; False raises #GP(0), as the high bits that are reserved do before this.
+
+        Turned off, LINT0 and LINT1 are INTR and NMI and the registers are reset. The page stays where it is.
+        """
+        if value & BASE_RESERVED:
+            return False
+        enabled = bool(value & BASE_ENABLE)
+        if enabled != self._state.enabled:
+            self._reset(enabled=enabled)
+            self._interrupts.update()
+        return True
+
+    def _reset(self, *, enabled: bool = True) -> None:
+        """As an INIT leaves it (SDM 11.4.7.3): the APIC ID stays, and so do the levels at its pins."""
         old = self._state
-        if enabled == old.enabled:
-            return
         old.load(LapicState(enabled=enabled, apic_id=old.apic_id, lint=list(old.lint), intr=old.intr))
         self._scheduler.cancel(TIMER_EVENT)
-        self._interrupts.update()
 
     def set_virtual_wire_mode(self) -> None:
         """Leave the APIC as firmware does: on, the 8259A pair at LINT0, NMI at LINT1 (MP spec. 3.6.2.2)."""
@@ -136,16 +176,28 @@ class Lapic:
         self._interrupts.update()
 
     def read(self, offset: int, size: int, now: int) -> int:
-        """Registers are 32 bits at multiples of 16; the bytes between them read as 0, as reserved ones do."""
+        """Registers are 32 bits at multiples of 16; the bytes between them read as 0, as reserved ones do.
+
+        Turned off, or reached by MSRs instead, it is not there.
+        """
+        if not self._answers:
+            return (1 << 8 * size) - 1
         lane = offset & 0xF
         value = self._read_register(offset & ~0xF, now) >> 8 * lane if lane < 4 else 0
         return value & ((1 << 8 * size) - 1)
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
         """Only whole registers can be written (SDM 11.4.1); anything else is ignored."""
-        if size < 4 or offset & 0xF:
+        if size < 4 or offset & 0xF or not self._answers:
             return
-        value &= 0xFFFF_FFFF
+        self._write(offset, value & 0xFFFF_FFFF, now)
+
+    @property
+    def _answers(self) -> bool:
+        return self._state.enabled and not self._state.x2apic
+
+    def _write(self, offset: int, value: int, now: int) -> None:
+        """A whole register."""
         if offset == EOI:
             self._interrupts.end_of_interrupt()
         elif offset in (INITIAL_COUNT, DIVIDE_CONFIGURATION):
@@ -185,7 +237,7 @@ class Lapic:
             case Register.PPR:
                 return self._interrupts.ppr
             case Register.APR:
-                return self._arbitration_priority()
+                return self.arbitration_priority
         return self._read_indexed(register)
 
     def _read_indexed(self, register: int) -> int:
@@ -221,11 +273,16 @@ class Lapic:
                 state.esr, state.errors = state.errors, 0
             case Register.ICR_LOW:
                 state.icr_low = value & ICR_WRITABLE
-                self._interrupts.send(value)
+                self._send(value)
             case Register.ICR_HIGH:
                 state.icr_high = value & 0xFF00_0000
             case _ if register not in READ_ONLY and not Register.ISR <= register < Register.ESR:
                 self._interrupts.raise_error(Error.ILLEGAL_REGISTER)
+
+    def _send(self, icr_low: int) -> None:
+        message = self._messages.command(icr_low)
+        if message is not None and self.bus is not None:
+            self.bus.send(self, Shorthand(icr_low >> 18 & 3), message)
 
     def _write_svr(self, value: int, now: int) -> None:
         """Software disable sets every LVT mask (SDM 11.4.7.2)."""
@@ -275,11 +332,3 @@ class Lapic:
             self._scheduler.cancel(TIMER_EVENT)
         else:
             self._scheduler.schedule(TIMER_EVENT, expiry)
-
-    def _arbitration_priority(self) -> int:
-        """APR (SDM 11.6.2.4)."""
-        state = self._state
-        requested, in_service = highest(state.irr) or 0, highest(state.isr) or 0
-        if state.tpr >> 4 >= requested >> 4 and state.tpr >> 4 > in_service >> 4:
-            return state.tpr
-        return max(state.tpr & 0xF0, requested & 0xF0, in_service & 0xF0)

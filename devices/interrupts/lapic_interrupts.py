@@ -1,26 +1,21 @@
-"""How a local APIC accepts, orders and dispenses interrupts, from the bus and from its own sources.
+"""How a local APIC orders and dispenses interrupts, from the bus and from its own sources.
 
-Source: Intel SDM 3A, 11.5 (local interrupts), 11.6 (messages), 11.8 (handling interrupts).
+Source: Intel SDM 3A, 11.5 (local interrupts), 11.8 (handling interrupts).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from devices.interrupts.apic_bus import BROADCAST, LOWEST_VECTOR, DeliveryMode, EndOfInterruptListener, InterruptMessage
+from devices.interrupts.apic_bus import LOWEST_VECTOR, DeliveryMode, EndOfInterruptListener
 from devices.interrupts.lapic_memory import LapicMemory
 from devices.interrupts.lapic_registers import (
-    DFR_FLAT,
-    ICR_ASSERT,
-    ICR_LOGICAL,
     LVT_ACTIVE_LOW,
     LVT_LEVEL,
     LVT_MASKED,
     LVT_REMOTE_IRR,
-    SVR_ENABLED,
     Error,
     Lvt,
-    Shorthand,
     assign,
     contains,
     highest,
@@ -33,7 +28,7 @@ LVT_EXTINT_MASK, LVT_EXTINT = LVT_MASKED | 0x700, DeliveryMode.EXTINT << 8
 
 
 class LapicInterrupts:
-    """IRR, ISR, TMR, LVT, LINT pins and messages. Whoever changes something calls `update` afterwards."""
+    """IRR, ISR, TMR, LVT and LINT pins. Whoever changes something calls `update` afterwards."""
 
     def __init__(self, state: LapicMemory, intr: Line, nmi: Line, acknowledge_pic: Callable[[], int]) -> None:
         self.state = state
@@ -72,57 +67,6 @@ class LapicInterrupts:
         tpr = self.state.tpr
         return tpr if tpr >> 4 >= in_service >> 4 else in_service & 0xF0
 
-    def deliver(self, message: InterruptMessage) -> bool:
-        """apic_bus.ApicBus: accept a message that is for this processor."""
-        state = self.state
-        if not state.enabled or not self._is_destination(message.destination, message.logical):
-            return False
-        match message.mode:
-            case DeliveryMode.FIXED | DeliveryMode.LOWEST_PRIORITY:
-                if not state.svr & SVR_ENABLED:
-                    return False
-                self.request(message.vector, message.level_triggered)
-            case DeliveryMode.NMI:
-                self._pulse_nmi()
-            case DeliveryMode.EXTINT:
-                state.extint_pending = True
-            case _:
-                pass
-        self.update()
-        return True
-
-    def send(self, icr_low: int) -> None:
-        """Interprocessor interrupts, as far as they come back to this processor (SDM 11.6.1)."""
-        mode = DeliveryMode(icr_low >> 8 & 7)
-        vector = icr_low & 0xFF
-        if mode in (DeliveryMode.FIXED, DeliveryMode.LOWEST_PRIORITY) and vector < LOWEST_VECTOR:
-            self.raise_error(Error.SEND_ILLEGAL_VECTOR)
-            return
-        if mode is DeliveryMode.INIT and not icr_low & ICR_ASSERT:
-            return
-        match Shorthand(icr_low >> 18 & 3):
-            case Shorthand.NONE:
-                destination, logical = self.state.icr_high >> 24, bool(icr_low & ICR_LOGICAL)
-            case Shorthand.SELF | Shorthand.ALL_INCLUDING_SELF:
-                destination, logical = BROADCAST, False
-            case Shorthand.ALL_EXCLUDING_SELF:
-                return
-        if mode is not DeliveryMode.EXTINT:
-            self.deliver(InterruptMessage(destination, logical, mode, vector, level_triggered=False))
-
-    def _is_destination(self, destination: int, logical: bool) -> bool:
-        """Physical, flat logical and cluster logical destinations (SDM 11.6.2)."""
-        state = self.state
-        if destination == BROADCAST:
-            return True
-        if not logical:
-            return destination == state.apic_id
-        own = state.ldr >> 24
-        if state.dfr >> 28 == DFR_FLAT:
-            return bool(destination & own)
-        in_cluster = destination >> 4 in (own >> 4, 0xF)
-        return in_cluster and bool(destination & own & 0xF)
-
     def request(self, vector: int, level_triggered: bool) -> None:
         """Accept a vector into IRR and TMR; 0 to 15 are an error instead (SDM 11.5.2)."""
         state = self.state
@@ -140,7 +84,7 @@ class LapicInterrupts:
         self.state.errors |= error
         self.local_interrupt(Lvt.ERROR)
 
-    def _pulse_nmi(self) -> None:
+    def pulse_nmi(self) -> None:
         self._nmi.set(True)
         self._nmi.set(False)
 
@@ -169,7 +113,7 @@ class LapicInterrupts:
         entry = Lvt(Lvt.LINT0 + number)
         if not state.enabled:
             if number == 1 and level:
-                self._pulse_nmi()
+                self.pulse_nmi()
         elif self._lint_active(entry):
             if _is_level_lint(state.lvt[entry]):
                 self.service_level_lint(entry)
@@ -196,7 +140,7 @@ class LapicInterrupts:
         if mode == LVT_FIXED:
             self.request(value & 0xFF, False)
         elif mode == LVT_NMI:
-            self._pulse_nmi()
+            self.pulse_nmi()
 
     def has_extint(self) -> bool:
         """Whether the 8259A pair is to be acknowledged: by a pin in ExtINT mode, or by message."""

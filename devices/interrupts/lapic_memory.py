@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ctypes import Array, LittleEndianStructure, c_bool, c_uint32
+from typing import Any
 
 from devices.interrupts.lapic_registers import VECTOR_WORDS, Lvt, Vectors
-from devices.interrupts.lapic_state import LapicState
+from devices.interrupts.lapic_state import LapicState, X2ApicState
 from devices.interrupts.lapic_timer import TimerMemory
 
 WORDS = ("apic_id", "tpr", "ldr", "dfr", "svr", "esr", "errors", "icr_low", "icr_high")
@@ -20,13 +21,14 @@ ARRAYS: dict[str, type[Array[c_uint32]] | type[Array[c_bool]]] = {
 
 
 class LapicMemory(LittleEndianStructure):
-    """LapicState, field by field; `vmdbg/engine/native/apic.h` has the same layout."""
+    """X2ApicState, field by field; `vmdbg/engine/native/chips.h` has the same layout."""
 
     _fields_ = (
         ("timer", TimerMemory),
         *((name, c_uint32) for name in WORDS),
         *ARRAYS.items(),
         *((name, c_bool) for name in FLAGS),
+        ("x2apic", c_bool),
     )
     timer: TimerMemory
     apic_id: int
@@ -46,6 +48,7 @@ class LapicMemory(LittleEndianStructure):
     enabled: bool
     extint_pending: bool
     intr: bool
+    x2apic: bool
 
     def load(self, state: LapicState) -> None:
         """Raises ValueError if a list of `state` is too long or too short."""
@@ -54,8 +57,15 @@ class LapicMemory(LittleEndianStructure):
         for name in ARRAYS:
             getattr(self, name)[:] = getattr(state, name)
         self.timer.load(state.timer)
+        self.x2apic = isinstance(state, X2ApicState) and state.x2apic
 
     def saved(self) -> LapicState:
+        return LapicState(**self._parts(), timer=self.timer.saved())
+
+    def saved_x2apic(self) -> X2ApicState:
+        return X2ApicState(**self._parts(), timer=self.timer.saved(), x2apic=self.x2apic)
+
+    def _parts(self) -> dict[str, Any]:
+        """`Any`: numbers, truth values, lists of both."""
         words = {name: getattr(self, name) for name in (*WORDS, *FLAGS)}
-        lists = {name: getattr(self, name)[:] for name in ARRAYS}
-        return LapicState(**words, **lists, timer=self.timer.saved())
+        return words | {name: getattr(self, name)[:] for name in ARRAYS}

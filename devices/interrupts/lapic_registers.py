@@ -57,9 +57,11 @@ LVT_ACTIVE_LOW, LVT_REMOTE_IRR, LVT_LEVEL, LVT_MASKED, LVT_PERIODIC = (
     1 << 17,
 )
 LVT_WRITABLE = (0x300FF, 0x107FF, 0x107FF, 0x1A7FF, 0x1A7FF, 0x100FF)
+LVT_READ_ONLY = 1 << 12 | LVT_REMOTE_IRR
+DIVIDE_WRITABLE = 0xB
 SVR_ENABLED, SVR_WRITABLE = 0x100, 0x3FF
 DFR_FLAT, DFR_RESERVED = 0xF, 0x0FFF_FFFF
-ICR_LOGICAL, ICR_ASSERT, ICR_WRITABLE = 1 << 11, 1 << 14, 0xCCFFF
+ICR_LOGICAL, ICR_ASSERT, ICR_LEVEL, ICR_WRITABLE = 1 << 11, 1 << 14, 1 << 15, 0xCCFFF
 
 
 VECTOR_WORDS = 8
@@ -67,17 +69,8 @@ Vectors = Array[c_uint32]
 """A set of vectors as eight 32-bit words, vector v at bit v % 32 of word v // 32."""
 
 
-class Shorthand(enum.IntEnum):
-    """Bits 19 and 18 of the ICR."""
-
-    NONE = 0
-    SELF = 1
-    ALL_INCLUDING_SELF = 2
-    ALL_EXCLUDING_SELF = 3
-
-
 class Error(enum.IntFlag):
-    """Bits of the error status register that one processor can meet."""
+    """Bits of the error status register that can be met where every message arrives."""
 
     SEND_ILLEGAL_VECTOR = 0x20
     RECEIVE_ILLEGAL_VECTOR = 0x40

@@ -44,6 +44,13 @@ class LapicState:
     intr: bool = False
 
 
+@dataclass(slots=True)
+class X2ApicState(LapicState):
+    """Of one that has x2APIC mode too: `x2apic` is IA32_APIC_BASE bit 10."""
+
+    x2apic: bool = False
+
+
 def describe(state: LapicState) -> list[tuple[str, str]]:
     """The registers that do not depend on the time."""
     rows = [

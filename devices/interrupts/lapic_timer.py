@@ -8,6 +8,8 @@ from __future__ import annotations
 from ctypes import LittleEndianStructure, c_uint32, c_uint64
 from dataclasses import dataclass
 
+from devices.interrupts.lapic_registers import DIVIDE_WRITABLE
+
 
 @dataclass(slots=True)
 class LapicTimerState:
@@ -92,4 +94,4 @@ class LapicTimer:
         state = self.state
         state.count = self.current_count(now, periodic=periodic)
         state.since = now
-        state.divide_configuration = value & 0xB
+        state.divide_configuration = value & DIVIDE_WRITABLE

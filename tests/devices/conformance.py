@@ -29,10 +29,13 @@ from devices.disk.nvme import Nvme
 from devices.disk.unit import fit_disk
 from devices.display.vga_text import VGA_PORTS, VgaText
 from devices.fitting import Fitting
-from devices.interrupts.apic_bus import InterruptMessage
+from devices.interrupts.apic_bus import BROADCAST, InterruptMessage
 from devices.interrupts.ioapic import IoApic
 from devices.interrupts.lapic import Lapic
+from devices.interrupts.lapic_messages import ProcessorPins
+from devices.interrupts.local_apics import LocalApics
 from devices.interrupts.pic import CASCADE_IRQ, Pic
+from devices.interrupts.x2apic import X2Apic
 from devices.keyboard.i8042 import I8042
 from devices.pci.config_space import ConfigSpace as ConfigTarget
 from devices.pci.config_space import Pin, Place
@@ -379,12 +382,54 @@ def _rtc(scheduler: Scheduler) -> Subject:
 LAPIC_REGISTERS = (0x320, 0x380, 0x390, 0x3E0, 0x350, 0x360, 0x80, 0xB0, 0xD0, 0xF0, 0x280, 0x300, 0x310)
 
 
-def _lapic(scheduler: Scheduler) -> Subject:
-    intr, nmi = RecordingLine(), RecordingLine()
-    lapic = Lapic(scheduler.timer(Lapic.name), intr, nmi, lambda: 0x20)
-    lapic.set_virtual_wire_mode()
-    inputs = [lapic.lint0, lapic.lint1, Inta(lapic.acknowledge)]
-    return Subject(lapic, [Window(lapic, 0x1000, LAPIC_REGISTERS)], inputs, [intr, nmi])
+def _lapics(kind: type[Lapic], lone: bool) -> Callable[[Scheduler], Subject]:
+    """A factory for one, alone or in the middle of three that it sends to."""
+
+    def make(scheduler: Scheduler) -> Subject:
+        outputs = [RecordingLine() for _ in range(4)]
+        intr, nmi, init, start = outputs
+        pins = ProcessorPins(intr, nmi, lambda: init.set(True), lambda vector: start.set(bool(vector & 1)))
+        lapic = kind(scheduler.timer(Lapic.name), pins, lambda: 0x20, 1)
+        lapic.set_virtual_wire_mode()
+        lapic.bus = LocalApics([lapic] if lone else [_Neighbour(0), lapic, _Neighbour(2)])
+        inputs = [lapic.lint0, lapic.lint1, Inta(lapic.acknowledge)]
+        windows = [Window(lapic, 0x1000, LAPIC_REGISTERS)]
+        if isinstance(lapic, X2Apic):
+            windows.append(Window(_Msrs(lapic), 0x1001, (*LAPIC_REGISTERS, 0x3F0, 0x1000, 0x1000)))
+        return Subject(lapic, windows, inputs, outputs)
+
+    return make
+
+
+class _Msrs:
+    """The MSRs of an x2APIC as a window: where the page has them, and IA32_APIC_BASE behind them."""
+
+    def __init__(self, lapic: X2Apic) -> None:
+        self._lapic = lapic
+
+    def read(self, offset: int, size: int, now: int) -> int:
+        return (self._lapic.read_msr(0x800 + (offset >> 4), now) or 0) & (1 << 8 * size) - 1
+
+    def write(self, offset: int, size: int, value: int, now: int) -> None:
+        if offset == 0x1000:
+            self._lapic.set_base(0xFEE0_0000 | (value & 3) << 10)
+        else:
+            self._lapic.write_msr(0x800 + (offset >> 4), value, now)
+
+
+@dataclass(frozen=True)
+class _Neighbour:
+    """Takes what comes, by its APIC ID."""
+
+    apic_id: int
+    arbitration_priority: int = 0x20
+    takes_fixed: bool = True
+
+    def is_destination(self, message: InterruptMessage) -> bool:
+        return message.destination in (self.apic_id, BROADCAST)
+
+    def accept(self, message: InterruptMessage) -> bool:
+        return True
 
 
 class Refusing:
@@ -406,7 +451,9 @@ DEVICES.update(
         "port61": _port61,
         "rtc": _rtc,
         "hpet": _hpet,
-        "lapic": _lapic,
+        "lapic": _lapics(Lapic, lone=True),
+        "lapic of several": _lapics(Lapic, lone=False),
+        "x2apic": _lapics(X2Apic, lone=False),
         "ioapic": _ioapic,
         "uart": _uart,
         "com1-input": _feed,

@@ -3,6 +3,8 @@
 from devices.board.port61 import Port61
 from devices.interrupts.ioapic import IoApic
 from devices.interrupts.lapic import Lapic
+from devices.interrupts.lapic_messages import ProcessorPins
+from devices.interrupts.local_apics import LocalApics
 from devices.interrupts.pic import Pic
 from devices.scheduler import Scheduler
 from devices.timers.pit import Pit, time_of
@@ -21,8 +23,9 @@ class Board:
         self.now = 0
         self.scheduler = Scheduler()
         self.intr, self.nmi = RecordingLine(), RecordingLine()
-        self.lapic = Lapic(self.scheduler.timer("lapic"), self.intr, self.nmi, self._inta)
-        self.ioapic = IoApic(self.lapic)
+        pins = ProcessorPins(self.intr, self.nmi, self._no_ipi, self._no_ipi)
+        self.lapic = Lapic(self.scheduler.timer("lapic"), pins, self._inta)
+        self.ioapic = IoApic(LocalApics([self.lapic]))
         self.lapic.on_end_of_interrupt(self.ioapic)
         self.lapic.set_virtual_wire_mode()
         self.pic = Pic(FanOut(self.lapic.lint0, self.ioapic.input(0)))
@@ -39,6 +42,9 @@ class Board:
             (0x70, 2, self.rtc),
         ):
             self.ports.claim(range(first, first + length), device, f"{first:x}")
+
+    def _no_ipi(self, *_: int) -> None:
+        raise AssertionError("nobody sends INIT or start-up here")
 
     def _inta(self) -> int:
         return self.pic.acknowledge()

@@ -25,7 +25,7 @@ class MachineBus:
 
     def __init__(self, scheduler: Scheduler, pc: Pc) -> None:
         self._scheduler = scheduler
-        self._lapic = pc.lapic
+        self._pc = pc
         self._acknowledge = pc.acknowledge
         self._ports, self._memory = pc.ports, pc.memory
         self.on_interrupt: Callable[[int, int], None] | None = None
@@ -62,12 +62,14 @@ class MachineBus:
         return vector
 
     def read_task_priority(self, now: int) -> int:
-        return self._lapic.tpr >> 4 if self._lapic is not None else 0
+        lapic = self._pc.lapic
+        return lapic.tpr >> 4 if lapic is not None else 0
 
     def write_task_priority(self, value: int, now: int) -> None:
         self._scheduler.not_before = now + LATENCY
-        if self._lapic is not None:
-            self._lapic.set_tpr(value << 4)
+        lapic = self._pc.lapic
+        if lapic is not None:
+            lapic.set_tpr(value << 4)
 
     def interrupts_moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         if self.interrupts is not None:

@@ -32,8 +32,8 @@ class InterruptsInEngine:
         self._intr = intr
         self._prepared: tuple[Event | None, Event | None, bool] | None = None
         """What the engine was told last, None once it may know otherwise."""
-        if pc.lapic is not None:
-            engine.attach_local_apic(pc.lapic.memory, Physical(LAPIC_BASE), LATENCY)
+        if pc.lapics:
+            engine.attach_local_apic(pc.lapics[0].memory, Physical(LAPIC_BASE), LATENCY)
         engine.attach_pic_and_pit(pc.pic.memory, pc.pit.memory, pc.ioapic.memory if pc.ioapic is not None else None)
 
     def prepare(self, *, observed: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol, assert_never
 
 from devices.disk.medium import MediumError
+from devices.interrupts.lapic_messages import ProcessorPins
 from devices.scheduler import Event, Scheduler
 from devices.seam import DeviceInput
 from vmdbg.engine.exits import (
@@ -102,7 +103,8 @@ class Machine:
         self._pins = CpuPins(self.scheduler)
         self.serial = tuple(Console(port) for port in range(SERIAL_PORTS))
         self.debug_console = Console(DEBUG_CONSOLE)
-        pins = Pins(self._pins.intr, self._pins.nmi, _A20Line(self), _ResetLine(self))
+        lines = ProcessorPins(self._pins.intr, self._pins.nmi, self._init, self._start_up)
+        pins = Pins((lines,), _A20Line(self), _ResetLine(self))
         self.pc = Pc(config, self.scheduler, pins, self, Backends(self.serial, self.debug_console, self.media))
         self.bus = MachineBus(self.scheduler, self.pc)
         cpuid = build_table(find_model(config.cpu), apic=config.apic)
@@ -133,6 +135,12 @@ class Machine:
     def _on_scheduled(self, event: Event) -> None:
         if self._pins.in_access:
             self.cpu.interrupts.lower_limit(event)
+
+    def _init(self) -> None:
+        """An INIT to the only CPU, which goes on."""
+
+    def _start_up(self, vector: int) -> None:
+        """The only CPU never waits for one."""
 
     def power_off(self) -> None:
         """The board's soft-off."""

@@ -19,7 +19,10 @@ from devices.fitting import parse_choice
 from devices.interrupts.apic_bus import signalled_message
 from devices.interrupts.ioapic import IoApic
 from devices.interrupts.lapic import Lapic
+from devices.interrupts.lapic_messages import ProcessorPins
+from devices.interrupts.local_apics import LocalApics, OwnLocalApic
 from devices.interrupts.pic import Pic
+from devices.interrupts.x2apic import X2Apic
 from devices.keyboard.i8042 import AUX_IRQ, I8042, KEYBOARD_IRQ
 from devices.pci.config_space import ConfigSpace, Place
 from devices.pci.config_space import Pin as PciPin
@@ -82,10 +85,9 @@ class Board(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """Lines that leave the chips."""
+    """Lines that leave the chips, one `cpus` a processor."""
 
-    intr: Line
-    nmi: Line
+    cpus: tuple[ProcessorPins, ...]
     a20: Line
     reset: Line
 
@@ -137,22 +139,38 @@ class Pc:
         self.ports.claim(ports, part, chip.name, wide=wide)
 
     def _interrupt_controllers(self, config: MachineConfig, pins: Pins) -> None:
-        self.lapic: Lapic | None = None
-        pic_output = pins.intr
-        if config.apic:
-            self.lapic = self.add(Lapic(self.timer(Lapic.name), pins.intr, pins.nmi, lambda: self.pic.acknowledge()))
-            pic_output = self.lapic.lint0
-        self.pic = self.add(Pic(pic_output))
+        self.running = 0
+        """The number of the CPU whose code runs, or which is looked at: whose local APIC is at their address."""
+        self.lapics = self._local_apics(config, pins) if config.apic else ()
+        self.pic = self.add(Pic(self.lapics[0].lint0 if self.lapics else pins.cpus[0].intr))
         self.ioapic: IoApic | None = None
-        if self.lapic is not None:
-            self.ioapic = self.add(IoApic(self.lapic))
-            self.lapic.on_end_of_interrupt(self.ioapic)
-            self.lapic.set_virtual_wire_mode()
-            self.memory.claim(range(LAPIC_BASE, LAPIC_BASE + WINDOW), self.lapic, self.lapic.name)
+        self.apic_bus = LocalApics(self.lapics)
+        if self.lapics:
+            self.ioapic = self.add(IoApic(self.apic_bus))
             self.memory.claim(range(IOAPIC_BASE, IOAPIC_BASE + WINDOW), self.ioapic, self.ioapic.name)
+            own = self.lapics[0] if len(self.lapics) == 1 else OwnLocalApic(self.lapics, lambda: self.running)
+            self.memory.claim(range(LAPIC_BASE, LAPIC_BASE + WINDOW), own, Lapic.name)
+            for lapic in self.lapics:
+                lapic.bus = self.apic_bus
+                lapic.on_end_of_interrupt(self.ioapic)
+            self.lapics[0].set_virtual_wire_mode()
         parts: tuple[AddressedDevice, ...] = (self.pic.master, self.pic.slave, self.pic.elcr)
         for part, ports in zip(parts, isa.PIC.ports, strict=True):
             self._claim(self.pic, ports, part)
+
+    def _local_apics(self, config: MachineConfig, pins: Pins) -> tuple[Lapic, ...]:
+        """ExtINT is the first one's alone. Several have x2APIC mode too."""
+        kind = X2Apic if config.cpus > 1 else Lapic
+        names = [Lapic.name, *(f"{Lapic.name}{cpu}" for cpu in range(1, config.cpus))]
+        return tuple(
+            self.add(kind(self.timer(name), lines, lambda: self.pic.acknowledge(), apic_id, name))
+            for name, lines, apic_id in zip(names, pins.cpus, config.topology.apic_ids, strict=True)
+        )
+
+    @property
+    def lapic(self) -> Lapic | None:
+        """That of the CPU whose code runs."""
+        return self.lapics[self.running] if self.lapics else None
 
     def irq(self, number: int) -> Line:
         """ISA interrupt request line 0 to 15."""
@@ -269,11 +287,12 @@ class Pc:
     def signal(self, address: int, data: int) -> None:
         """A device stores to where a message signalled interrupt goes."""
         message = signalled_message(address, data)
-        if message is not None and self.lapic is not None:
-            self.lapic.deliver(message)
+        if message is not None:
+            self.apic_bus.deliver(message)
 
     def acknowledge(self) -> int:
-        return self.lapic.acknowledge() if self.lapic is not None else self.pic.acknowledge()
+        """The vector for the CPU whose code runs."""
+        return self.lapics[self.running].acknowledge() if self.lapics else self.pic.acknowledge()
 
 
 @dataclass(frozen=True, slots=True)

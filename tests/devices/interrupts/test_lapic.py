@@ -4,9 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.interrupts.apic_bus import DeliveryMode, InterruptMessage, signalled_message
+from devices.interrupts.apic_bus import (
+    DeliveryMode,
+    InterruptMessage,
+    destination_of_8_bits,
+    signalled_message,
+)
 from devices.interrupts.lapic import Lapic
+from devices.interrupts.lapic_messages import ProcessorPins
 from devices.interrupts.lapic_timer import LapicTimer, TimerMemory
+from devices.interrupts.local_apics import LocalApics
 from devices.scheduler import Scheduler
 from tests.devices.conformance import RecordingLine
 
@@ -23,7 +30,11 @@ class Board:
         self.scheduler = Scheduler()
         self.intr, self.nmi = RecordingLine(), RecordingLine()
         self.ended: list[int] = []
-        self.lapic = Lapic(self.scheduler.timer("lapic"), self.intr, self.nmi, self.acknowledge_pic)
+        self.inits = 0
+        self.started_at: list[int] = []
+        pins = ProcessorPins(self.intr, self.nmi, self.init, self.started_at.append)
+        self.lapic = Lapic(self.scheduler.timer("lapic"), pins, self.acknowledge_pic)
+        self.lapic.bus = self.bus = LocalApics([self.lapic])
         self.lapic.on_end_of_interrupt(self)
         self.now = 0
         self[SVR] = 0x1FF
@@ -31,6 +42,9 @@ class Board:
     def acknowledge_pic(self) -> int:
         self.lapic.lint0.set(False)
         return 0x38
+
+    def init(self) -> None:
+        self.inits += 1
 
     def end_of_interrupt(self, vector: int) -> None:
         self.ended.append(vector)
@@ -50,8 +64,8 @@ class Board:
         self.lapic.write(register, 4, value, self.now)
 
     def send(self, vector: int, *, level: bool = False, mode: DeliveryMode = DeliveryMode.FIXED, **to: int) -> bool:
-        message = InterruptMessage(to.get("destination", 0), bool(to.get("logical")), mode, vector, level)
-        return self.lapic.deliver(message)
+        destination = destination_of_8_bits(to.get("destination", 0))
+        return self.bus.deliver(InterruptMessage(destination, bool(to.get("logical")), mode, vector, level))
 
 
 def test_version_has_six_lvt_entries():
@@ -270,14 +284,47 @@ def test_ipi_shorthands_on_one_processor(icr, arrives):
     assert not board[ICR_LOW] & 0x1000
 
 
-def test_init_and_start_up_are_harmless():
+@pytest.mark.parametrize(
+    ("icr", "inits"),
+    [
+        pytest.param(0x0004500, 1, id="to itself"),
+        pytest.param(0x0000500, 1, id="edge-triggered, whatever the level"),
+        pytest.param(0x0008500, 0, id="the end of a level"),
+        pytest.param(0x0088500, 0, id="the end of a level, to all"),
+        pytest.param(0x00C4500, 0, id="to all others"),
+    ],
+)
+def test_init_is_for_who_is_meant_and_has_no_end(icr, inits):
+    board = Board()
+    board[ICR_LOW] = icr
+    assert board.inits == inits
+
+
+def test_init_resets_all_but_the_id_and_the_pins():
+    board = Board()
+    board[ID], board[LDR], board[LVT_TIMER], board[INITIAL] = 5 << 24, 7 << 24, 0xEC, 1000
+    board.lapic.lint1.set(True)
+    board.send(0x41, destination=5)
+    assert board.send(0, destination=5, mode=DeliveryMode.INIT)
+    assert [board[register] for register in (ID, LDR, SVR, LVT_TIMER, INITIAL)] == [5 << 24, 0, 0xFF, 1 << 16, 0]
+    assert not board.intr.level
+    assert board.scheduler.next_due() is None
+    assert board.lapic.save().lint == [False, True]
+
+
+def test_start_up_has_its_page_and_changes_nothing_here():
     board = Board()
     before = board.lapic.save()
-    for icr in (0xC4500, 0xC8500, 0xC4699, 0x84500):
-        board[ICR_LOW] = icr
-    board[ICR_LOW] = 0
-    after = board.lapic.save()
-    assert (after.irr, after.isr, after.svr) == (before.irr, before.isr, before.svr)
+    assert board.send(0x99, mode=DeliveryMode.START_UP)
+    assert board.started_at == [0x99]
+    assert board.lapic.save() == before
+
+
+def test_smi_is_taken_and_changes_nothing():
+    board = Board()
+    before = board.lapic.save()
+    assert board.send(0, mode=DeliveryMode.SMI)
+    assert board.lapic.save() == before
 
 
 def test_nmi_to_self():
@@ -324,13 +371,13 @@ def test_software_disable_masks_the_lvt_and_refuses_messages_but_keeps_what_is_p
 def test_turned_off_in_the_base_msr_the_pins_are_intr_and_nmi():
     board = Board()
     board.send(0x41)
-    board.lapic.set_enabled(False)
+    assert board.lapic.set_base(0xFEE0_0100)
     assert not board.intr.level
     board.lapic.lint0.set(True)
     assert board.lapic.acknowledge() == 0x38
     board.lapic.lint1.set(True)
     assert board.nmi.rises() == 1
-    board.lapic.set_enabled(True)
+    assert board.lapic.set_base(0xFEE0_0900)
     assert board[SVR] == 0xFF
 
 

@@ -189,7 +189,9 @@ static bool start_timer(Vm *vm, uint32_t count, uint64_t now)
 /* A store to where devices answer. Whether it is done. */
 bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value, uint64_t now)
 {
-    if (!vm->cpu->apic.memory || vm->chips.observed || size != 4)
+    const ApicMemory *apic = vm->cpu->apic.memory;
+
+    if (!apic || !apic->enabled || apic->x2apic || vm->chips.observed || size != 4)
         return false;
     switch (physical - vm->cpu->apic.page) {
     case REGISTER_EOI: return end_of_interrupt(vm);

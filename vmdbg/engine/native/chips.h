@@ -8,7 +8,7 @@ typedef struct {                            /* lapic_memory.py */
     uint32_t apic_id, tpr, ldr, dfr, svr, esr, errors, icr_low, icr_high;
     uint32_t isr[8], tmr[8], irr[8];
     uint32_t lvt[6];
-    bool lint[2], enabled, extint_pending, intr;
+    bool lint[2], enabled, extint_pending, intr, x2apic;
 } ApicMemory;
 
 typedef struct {                            /* pic_memory.py: one 8259A */

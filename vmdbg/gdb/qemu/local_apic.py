@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devices.interrupts.apic_bus import DeliveryMode
+from devices.interrupts.apic_bus import DeliveryMode, Shorthand
 from devices.interrupts.lapic_registers import (
     DFR_FLAT,
     ICR_ASSERT,
@@ -16,7 +16,6 @@ from devices.interrupts.lapic_registers import (
     SVR_ENABLED,
     Lvt,
     Register,
-    Shorthand,
     contains,
 )
 from devices.interrupts.lapic_state import LapicState
