@@ -42,10 +42,20 @@ class Cpu:
     @property
     def linear_sp(self) -> Linear:
         """ss.base + sp, esp or rsp, by the width of the stack segment."""
-        rsp, base, flags = self._engine.read_registers(("rsp", "ss_base", "ss_flags"))
+        rsp = self._engine.read_register("rsp")
+        return Linear(self.stack_base + (rsp & self.stack_mask) & (_ALL if self.mode is CpuMode.LONG64 else 0xFFFFFFFF))
+
+    @property
+    def stack_base(self) -> int:
+        """What is added to sp, esp or rsp, and bp's kin: ss.base, 0 in 64-bit mode."""
+        return 0 if self.mode is CpuMode.LONG64 else self._engine.read_register("ss_base")
+
+    @property
+    def stack_mask(self) -> int:
+        """The bits of rsp that count, by the width of the stack segment (SDM 3A 3.4.5, flag B)."""
         if self.mode is CpuMode.LONG64:
-            return Linear(rsp)
-        return Linear(base + (rsp & (0xFFFFFFFF if flags & SEGMENT_DEFAULT_BIG else 0xFFFF)) & 0xFFFFFFFF)
+            return _ALL
+        return 0xFFFFFFFF if self._engine.read_register("ss_flags") & SEGMENT_DEFAULT_BIG else 0xFFFF
 
     @property
     def mode(self) -> CpuMode:

@@ -42,9 +42,8 @@ def disassemble(session: Session, arguments: Arguments) -> Document:
     code = debugger.linear().read_prefix(Linear(address), MAX_LENGTH)
     if not code:
         raise UserError(f"no memory at {address:#x}")
-    width, base = debugger.cpu.width, debugger.cpu.code_base
-    offset = address - base & width.mask
-    found = disassembler(width, Syntax(arguments.syntax)).decode(code, offset, base)
+    decoder = disassembler(debugger.cpu.width, Syntax(arguments.syntax))
+    found = decoder.decode_at(code, address, debugger.cpu.code_base)
     return document(f"{len(found.raw)} {found}")
 
 

@@ -70,9 +70,9 @@ class StopReasons:
             case StepDone():
                 return rsp.Stepped()
             case BreakpointStop(points):
-                return self._system_call(points) or _breakpoint(points, self._owned)
+                return self._system_call(points) or self._breakpoint(points)
             case WatchpointStop(hits):
-                return _watchpoint(hits, self._owned)
+                return self._watchpoint(hits)
             case ExceptionStop(delivery):
                 signal = _SIGNALS.get(delivery.vector, Signal.SIGSEGV)
                 why = fault_reason(self._debugger.machine, delivery)
@@ -122,29 +122,29 @@ class StopReasons:
             case _:
                 assert_never(outcome)
 
+    def _breakpoint(self, points: tuple[Point, ...]) -> StopReason:
+        mine = [found for point in points if (found := self._owned(point)) is not None]
+        if mine:
+            return rsp.BreakpointHit(hardware=all(point.kind is BreakpointKind.HARDWARE for point in mine))
+        if any(is_oops_point(point) for point in points):
+            return rsp.Signalled(Signal.SIGTRAP, text="the kernel has something wrong to report: monitor oops shows it")
+        numbers = ", ".join(str(point.number) for point in points)
+        return rsp.Signalled(Signal.SIGTRAP, text=f"stopped at {self._whose(points[0])} breakpoint {numbers}")
 
-def _breakpoint(points: tuple[Point, ...], owned: Owned) -> StopReason:
-    mine = [found for point in points if (found := owned(point)) is not None]
-    if mine:
-        return rsp.BreakpointHit(hardware=all(point.kind is BreakpointKind.HARDWARE for point in mine))
-    if any(is_oops_point(point) for point in points):
-        return rsp.Signalled(Signal.SIGTRAP, text="the kernel has something wrong to report: monitor oops shows it")
-    numbers = ", ".join(str(point.number) for point in points)
-    return rsp.Signalled(Signal.SIGTRAP, text=f"stopped at {_whose(points[0])} breakpoint {numbers}")
+    def _watchpoint(self, hits: tuple[tuple[Watchpoint, WatchHit], ...]) -> StopReason:
+        for point, hit in hits:
+            mine = self._owned(point)
+            if mine is not None and mine.kind.access is not None:
+                touched = hit.physical if mine.physical else hit.linear
+                return rsp.WatchpointHit(max(touched, mine.address), mine.kind.access)
+        point, hit = hits[0]
+        done = "written" if hit.access is Access.WRITE else "read"
+        by = f" by {hit.device}" if hit.device else ""
+        text = f"{self._whose(point)} watchpoint {point.number}: {hit.size} bytes at {hit.linear:#x} were {done}{by}"
+        return rsp.Signalled(Signal.SIGTRAP, text=text)
 
-
-def _watchpoint(hits: tuple[tuple[Watchpoint, WatchHit], ...], owned: Owned) -> StopReason:
-    for point, hit in hits:
-        mine = owned(point)
-        if mine is not None and mine.kind.access is not None:
-            touched = hit.physical if mine.physical else hit.linear
-            return rsp.WatchpointHit(max(touched, mine.address), mine.kind.access)
-    point, hit = hits[0]
-    done = "written" if hit.access is Access.WRITE else "read"
-    by = f" by {hit.device}" if hit.device else ""
-    text = f"{_whose(point)} watchpoint {point.number}: {hit.size} bytes at {hit.linear:#x} were {done}{by}"
-    return rsp.Signalled(Signal.SIGTRAP, text=text)
-
-
-def _whose(point: Point) -> str:
-    return "another gdb's" if point.owner.startswith(OWNER) else "vmdbg's"
+    def _whose(self, point: Point) -> str:
+        """`monitor`: set through it by this client."""
+        if point.owner == self._owner:
+            return "monitor's"
+        return "another gdb's" if point.owner.startswith(OWNER) else "vmdbg's"

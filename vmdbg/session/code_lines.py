@@ -64,10 +64,8 @@ def lines_before(guest: KnownGuest, address: int, count: int) -> list[CodeLine]:
 
 
 def decode(guest: KnownGuest, linear: int, code: bytes, width: Width | None = None) -> Instruction:
-    """The instruction at a linear address, with its offset in the code segment."""
-    chosen = width or guest.registers.mode.width
-    base = guest.debugger.pc - guest.registers.read("rip") if chosen is not Width.BITS64 else 0
-    return disassembler(chosen).decode(code, linear - base & chosen.mask, base)
+    """The instruction at a linear address, with its offset in the code segment where that reaches so far."""
+    return disassembler(width or guest.registers.mode.width).decode_at(code, linear, guest.debugger.cpu.code_base)
 
 
 def _text(guest: KnownGuest, instruction: Instruction, show_bytes: bool) -> Text:

@@ -100,9 +100,9 @@ class FramePointers:
     def __init__(self, guest: KnownGuest) -> None:
         self._guest = guest
         self._word = guest.registers.mode.width // 8
-        long = guest.registers.mode.is_long
-        self.stack_base = 0 if long else guest.registers.read("ss_base")
-        self.code_base = guest.debugger.cpu.code_base
+        cpu = guest.debugger.cpu
+        self.stack_base, self._stack_mask = cpu.stack_base, cpu.stack_mask
+        self.code_base = cpu.code_base
 
     def step(self, frame: Frame) -> dict[str, int] | str:
         """The caller's registers that follow; why there are none; "" at the outermost frame."""
@@ -118,6 +118,7 @@ class FramePointers:
     def _follow(self, sp: int, bp: int | None) -> dict[str, int] | str:
         if bp is None:
             return "rbp is not known, and no frame information covers the code"
+        bp &= self._stack_mask
         if bp == 0:
             return ""
         place = self.stack_base + bp

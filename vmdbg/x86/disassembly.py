@@ -52,6 +52,14 @@ class Disassembler:
         """The instruction at the start of `code`, which should hold 15 bytes where it can."""
         return self._decode(bytes(code[:MAX_LENGTH]), offset, cs_base)
 
+    def decode_at(self, code: bytes, linear: int, cs_base: int = 0) -> Instruction:
+        """The instruction at a linear address: of the code segment, or where that does not reach, of one that does."""
+        offset = linear - cs_base & 0xFFFF_FFFF if linear <= 0xFFFF_FFFF else linear
+        if self.width is Width.BITS64 or offset > self.width.mask:
+            offset = linear & self.width.mask
+            cs_base = linear - offset
+        return self.decode(code, offset, cs_base)
+
     def _decode_anew(self, code: bytes, offset: int, cs_base: int) -> Instruction:
         found = next(self._capstone.disasm(code, offset, 1), None)
         if found is None:
@@ -71,7 +79,7 @@ class Disassembler:
     def _linear(self, offset: int, cs_base: int) -> Linear:
         if self.width is Width.BITS64:
             return Linear(offset & self.width.mask)
-        return Linear(cs_base + offset & 0xFFFF_FFFF)
+        return Linear(cs_base + offset & (0xFFFF_FFFF if cs_base <= 0xFFFF_FFFF else Width.BITS64.mask))
 
     def _bad(self, raw: bytes, offset: int, cs_base: int) -> Instruction:
         return Instruction(self._linear(offset, cs_base), offset, self.width, raw, BAD, "", Kind.BAD)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from tests.guests.build import assemble
+from tests.vmdbg.gdb.guests import guest
+from vmdbg.commands import catalog
+from vmdbg.debugger.actions import Continue
 from vmdbg.session.session import Session
 from vmdbg.session.unwinding import Unwinder, backtrace, current_frame, follows_call
 
@@ -49,3 +53,40 @@ def test_a_stack_that_leads_nowhere_says_why(real_mode: Session) -> None:
     trace = backtrace(real_mode)
     assert len(trace.frames) == 1
     assert trace.complete or trace.stopped
+
+
+FRAMES_OF_16_BITS = """
+bits 16
+org 7c00h
+    cli
+    mov ax, 800h
+    mov ss, ax
+    mov esp, 0beef1000h
+    mov ebp, 0dead0000h
+    call outer
+outer:
+    push bp
+    mov bp, sp
+    sub sp, 6
+    call inner
+inner:
+    push bp
+    mov bp, sp
+    push ax
+    hlt
+times 510 - ($ - $$) db 0
+dw 0aa55h
+"""
+
+
+def test_in_real_mode_the_lower_half_of_ebp_leads_on() -> None:
+    """A stack of 16 bits uses no more of it and of ESP, and firmware leaves something in the rest."""
+    with guest(assemble(FRAMES_OF_16_BITS)) as made:
+        made.debugger.resume(Continue())
+        made.debugger.wait()
+        session = Session(made.debugger, catalog.commands())
+        trace = backtrace(session)
+        assert trace.complete, trace.stopped
+        inner, outer, start = trace.frames
+        assert start.pc + 9 == outer.pc == inner.pc - 5
+        assert [frame.sp for frame in trace.frames] == [0x8FF0, 0x8FF6, 0x9000]

@@ -265,3 +265,23 @@ def test_instructions_before_are_found_whatever_the_window_cuts(width: Width, tm
             if window:
                 shift = starts[index] - len(window)
                 assert [shift + s for s in starts_before(window, width, 3)] == starts[index - 3 : index]
+
+
+@given(width=st.sampled_from(Width), linear=st.integers(0, 0xFFFF_FFFF), base=st.integers(0, 0xFFFF_FFFF))
+def test_an_instruction_is_shown_where_it_was_asked_for_whatever_segment_the_cpu_is_in(
+    width: Width, linear: int, base: int
+) -> None:
+    found = disassembler(width).decode_at(b"\xeb\x10", linear, base)
+    assert found.address == linear
+    assert found.target is not None
+    wraps = 1 << min(width, 32)
+    assert (found.target - linear - 0x12) % wraps == 0
+    if (linear - base) % (1 << 32) < wraps and width is not Width.BITS64:
+        assert found.offset == (linear - base) % (1 << 32)
+        assert (found.target - base) % (1 << 32) < wraps
+
+
+def test_code_at_addresses_of_64_bits_can_be_read_as_code_of_less() -> None:
+    for width in (Width.BITS16, Width.BITS32):
+        found = disassembler(width).decode_at(b"\xeb\x10", 0xFFFF_FFFF_8100_0000)
+        assert (found.address, found.target) == (0xFFFF_FFFF_8100_0000, 0xFFFF_FFFF_8100_0012)

@@ -89,7 +89,7 @@ def _instructions(session: Session, address: int, count: int) -> Iterator[str]:
         if not code:
             yield f"0x{address:08x}: Cannot access memory\n"
             return
-        found = decoder.decode(code, address)
+        found = decoder.decode_at(code, address)
         for at in range(0, found.length, CODE_BYTES):
             raw = " ".join(f"{byte:02x}" for byte in found.raw[at : at + CODE_BYTES])
             text = f"  {found.mnemonic:8} {found.operands}" if at == 0 else ""
