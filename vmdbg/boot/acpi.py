@@ -16,11 +16,11 @@ from devices.timers.hpet import HPET_BASE, IDENTITY
 from vmdbg.boot.dsdt import PCI_WINDOW_FIRST, definition_block
 from vmdbg.boot.image import Segment
 from vmdbg.units import Physical
+from vmdbg.x86.topology import ONE_CPU, Topology
 
 DEFAULT_BASE = Physical(0xE0000)
 LOCAL_APIC = 0xFEE0_0000
 IO_APIC = 0xFEC0_0000
-IO_APIC_ID = 1
 CENTURY_REGISTER = 0x32
 CHECKSUM_OFFSET = 9
 """In the header of every table."""
@@ -62,6 +62,7 @@ class AcpiConfig:
     pci_window: int = PCI_WINDOW_FIRST
     pci_links: bool = False
     hpet: bool = False
+    topology: Topology = ONE_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,12 @@ def acpi_tables(config: AcpiConfig, base: int, reserve: int = 0) -> Tables:
     """All tables but the root pointer, behind `reserve` bytes."""
     image = _Image(base, reserve)
     facs = image.add(_facs())
-    dsdt = image.add(
-        _table(b"DSDT", 2, definition_block(_moved(config), config.pci_window, pci_links=config.pci_links)), table=True
-    )
+    cpus = config.topology.cpus
+    block = definition_block(_moved(config), config.pci_window, pci_links=config.pci_links, cpus=cpus)
+    dsdt = image.add(_table(b"DSDT", 2, block), table=True)
     tables = [image.add(_fadt(config.pm_base, facs, dsdt), _FADT_POINTERS, table=True)]
     if config.apic:
-        tables.append(image.add(_madt(config.pci_links), table=True))
+        tables.append(image.add(_madt(config), table=True))
     if config.hpet:
         tables.append(image.add(_hpet(), table=True))
     entries = (
@@ -243,13 +244,13 @@ _PCI_LEVEL_IRQS = (5, 10, 11)
 """The lines that PCI interrupts are led to, or were on machines of this kind."""
 
 
-def _madt(pci_links: bool) -> bytes:
-    """Multiple APIC description table: one processor, one IO-APIC, both 8259A too (5.2.12)."""
-    levels = sorted({acpi_pm.SCI_IRQ, *(_PCI_LEVEL_IRQS if pci_links else ())})
+def _madt(config: AcpiConfig) -> bytes:
+    """Multiple APIC description table: the processors, one IO-APIC, both 8259A too (5.2.12)."""
+    levels = sorted({acpi_pm.SCI_IRQ, *(_PCI_LEVEL_IRQS if config.pci_links else ())})
     entries = b"".join(
         (
-            struct.pack("<BBBBI", 0, 8, 0, 0, 1),
-            struct.pack("<BBBBII", 1, 12, IO_APIC_ID, 0, IO_APIC, 0),
+            *(struct.pack("<BBBBI", 0, 8, uid, apic_id, 1) for uid, apic_id in enumerate(config.topology.apic_ids)),
+            struct.pack("<BBBBII", 1, 12, config.topology.io_apic_id, 0, IO_APIC, 0),
             _override(source=0, gsi=2, flags=0),
             *(_override(source=irq, gsi=irq, flags=_LEVEL_ACTIVE_HIGH) for irq in levels),
             struct.pack("<BBBHB", 4, 6, 0xFF, 0, _LINT1),

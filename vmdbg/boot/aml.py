@@ -46,6 +46,11 @@ def integer(value: int) -> bytes:
     raise ValueError(f"{value} does not fit into an AML integer of 64 bits")
 
 
+def string(text: str) -> bytes:
+    """ASCII, without NUL."""
+    return bytes([_STRING]) + text.encode("ascii") + b"\0"
+
+
 def eisa_id(identifier: str) -> bytes:
     """A compressed EISA identifier such as PNP0501 (19.6.38)."""
     letters, product = identifier[:3], int(identifier[3:], 16)

@@ -27,6 +27,7 @@ from vmdbg.boot.aml import (
     reference,
     resource_template,
     scope,
+    string,
 )
 
 PCI_WINDOW_FIRST = 0xC000_0000
@@ -36,16 +37,33 @@ SCI_LINK = "LNKS"
 LINKS = {f"LNK{letter}": irq for letter, irq in zip("ABCD", PCI_IRQS, strict=True)} | {SCI_LINK: SCI_IRQ}
 
 
-def definition_block(chips: Iterable[IsaChip], pci_window: int = PCI_WINDOW_FIRST, *, pci_links: bool = False) -> bytes:
+def irq_of_function(place: Place, pin: Pin) -> int:
+    """Where firmware for the PIIX has led an interrupt pin of a function."""
+    return LINKS[_link_of(place, pin)]
+
+
+def _link_of(place: Place, pin: Pin) -> str:
+    sci = (place.device, pin) == (POWER_MANAGEMENT.device, Pin.INTA)
+    return SCI_LINK if sci else f"LNK{'ABCD'[pirq_of(place, pin)]}"
+
+
+def definition_block(
+    chips: Iterable[IsaChip], pci_window: int = PCI_WINDOW_FIRST, *, pci_links: bool = False, cpus: int = 1
+) -> bytes:
     """The DSDT's AML, without the table header.
 
     `pci_window` is where memory that the bridge passes on begins. `pci_links` has the interrupts of functions in it, as
-    firmware for the PIIX leads them.
+    firmware for the PIIX leads them. Several CPUs are processor devices, numbered as in the MADT.
     """
     s5 = package(integer(SLP_TYP_S5), integer(0), integer(0), integer(0))
     links = [_link(name, irq, uid) for uid, (name, irq) in enumerate(LINKS.items())] if pci_links else []
     root = _pci_root(pci_window, _routing() if pci_links else b"")
-    return name("\\_S5", s5) + scope("\\_SB", root, *links, *map(_isa, chips))
+    processors = map(_processor, range(cpus)) if cpus > 1 else ()
+    return name("\\_S5", s5) + scope("\\_SB", root, *links, *map(_isa, chips), *processors)
+
+
+def _processor(number: int) -> bytes:
+    return device(f"CP{number:02X}", name("_HID", string("ACPI0007")), name("_UID", integer(number)))
 
 
 def _link(path: str, number: int, uid: int) -> bytes:
@@ -67,8 +85,7 @@ def _routing() -> bytes:
     entries = []
     for number in range(1, BUS_DEVICES):
         for pin in (Pin.INTA, Pin.INTB, Pin.INTC, Pin.INTD):
-            sci = (number, pin) == (POWER_MANAGEMENT.device, Pin.INTA)
-            link = SCI_LINK if sci else f"LNK{'ABCD'[pirq_of(Place(number), pin)]}"
+            link = _link_of(Place(number), pin)
             entries.append(package(integer(number << 16 | 0xFFFF), integer(pin - 1), reference(link), integer(0)))
     return name("_PRT", package(*entries))
 

@@ -18,6 +18,7 @@ from vmdbg.boot.smbios import ANCHOR_FILE, UUID, smbios_anchor, smbios_tables
 from vmdbg.boot.smbios import TABLES_FILE as SMBIOS_FILE
 from vmdbg.boot.table_loader import LOADER_FILE, RSDP_FILE, TABLES_FILE, table_loader, without_checksums
 from vmdbg.x86.ram import ram_parts
+from vmdbg.x86.topology import ONE_CPU, Topology
 
 SMALL_WINDOW_FIRST = 0x8000_0000
 """Where SeaBIOS puts memory of PCI devices if RAM ends below it, else at PCI_WINDOW_FIRST."""
@@ -35,7 +36,8 @@ class FirmwareConfig:
     """`memory` in bytes, `signature` and `features` of the processor as CPUID has them.
 
     `boot_order` are the devices to look on, best first, by their OpenFirmware paths; `menu` says that firmware offers a
-    menu of them. `pm_base` tells where firmware has put the power management registers.
+    menu of them. `pm_base` tells where firmware has put the power management registers. Firmware is told the number of
+    processors, and how many APIC IDs they lie in.
     """
 
     memory: int
@@ -46,6 +48,7 @@ class FirmwareConfig:
     boot_order: tuple[str, ...] = ()
     menu: bool = False
     serial_console: bool = True
+    topology: Topology = ONE_CPU
 
 
 def firmware_items(config: FirmwareConfig) -> dict[int, Content]:
@@ -54,8 +57,8 @@ def firmware_items(config: FirmwareConfig) -> dict[int, Content]:
         _UUID: fixed(UUID),
         _RAM_SIZE: number(config.memory, 8),
         _NOGRAPHIC: number(int(config.serial_console), 2),
-        _CPUS: number(1, 2),
-        _MAX_CPUS: number(1, 2),
+        _CPUS: number(config.topology.cpus, 2),
+        _MAX_CPUS: number(max(config.topology.apic_ids) + 1, 2),
         _BOOT_DEVICE: number(ord("c"), 2),
         _NUMA: number(0, 16),
         _BOOT_MENU: number(int(config.menu), 2),
@@ -91,7 +94,9 @@ def _acpi_files(config: FirmwareConfig) -> dict[str, Content]:
     @functools.lru_cache(maxsize=2)
     def built(pm_base: int) -> tuple[bytes, bytes, bytes]:
         window = pci_window(config.memory)
-        acpi = AcpiConfig(apic=config.apic, pm_base=pm_base, pci_window=window, pci_links=True, hpet=True)
+        acpi = AcpiConfig(
+            apic=config.apic, pm_base=pm_base, pci_window=window, pci_links=True, hpet=True, topology=config.topology
+        )
         tables = acpi_tables(acpi, base=0)
         blank = without_checksums(tables.data, tables.checksums)
         return blank, without_checksums(rsdp(tables), RSDP_CHECKSUMS), table_loader(tables)

@@ -9,8 +9,9 @@ from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.bios import VARIABLES
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.firmware_config import pci_window
-from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Protocol
+from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Protocol, Segment
 from vmdbg.boot.installed_firmware import installed_seabios
+from vmdbg.boot.mp_table import MpConfig, mp_segment
 from vmdbg.boot.source import read_input
 from vmdbg.boot.uefi import variables_beside
 from vmdbg.errors import EngineError, UserError
@@ -22,6 +23,7 @@ from vmdbg.machine.media import Media
 from vmdbg.machine.power_on import power_on
 from vmdbg.timeline.origin import BootOrigin, Origin
 from vmdbg.units import Physical
+from vmdbg.x86.cpuid import build_table, find_model
 
 if TYPE_CHECKING:
     from vmdbg.timeline.timeline import Timeline
@@ -125,14 +127,24 @@ def with_firmware(config: MachineConfig, image: BootImage, *, reboots: bool = Tr
     return config
 
 
-def _acpi(config: MachineConfig) -> AcpiConfig:
+def _acpi(config: MachineConfig) -> Segment:
+    topology = config.topology
     if config.chipset is Chipset.PLAIN:
-        return AcpiConfig(apic=config.apic)
-    return AcpiConfig(apic=config.apic, pci_window=pci_window(config.memory), pci_links=True, hpet=True)
+        return acpi_segment(AcpiConfig(apic=config.apic, topology=topology))
+    window = pci_window(config.memory)
+    tables = AcpiConfig(apic=config.apic, pci_window=window, pci_links=True, hpet=True, topology=topology)
+    return acpi_segment(tables)
+
+
+def _mp_table(config: MachineConfig) -> Segment:
+    table = build_table(find_model(config.cpu), apic=config.apic, topology=config.topology)
+    signature, _, _, features = table.cpuid(1)
+    return mp_segment(MpConfig(config.topology, signature, features, config.chipset is Chipset.I440FX))
 
 
 def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
-    acpi = acpi_segment(_acpi(config)) if files.bios is None else None
+    acpi = _acpi(config) if files.bios is None else None
+    firmware = () if acpi is None else (acpi, _mp_table(config)) if config.apic else (acpi,)
     kernel = _kernel(files)
     bios = read_input(files.bios, "BIOS") if files.bios is not None else None
     return BootOptions(
@@ -147,7 +159,7 @@ def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
         protocol=files.protocol,
         load_address=Physical(files.load_address) if files.load_address is not None else None,
         mode=files.mode,
-        firmware=(acpi,) if acpi is not None else (),
+        firmware=firmware,
         rsdp=acpi.address if acpi is not None else None,
         start=config.start,
         seed=files.seed,

@@ -61,7 +61,8 @@ def boot_flags(order: BootOrder) -> list[int]:
 def firmware_config(config: MachineConfig, pm_base: Callable[[], int]) -> FirmwareConfig:
     """What firmware is told of a machine."""
     signature, _, _, features = build_table(find_model(config.cpu), apic=config.apic, topology=config.topology).cpuid(1)
-    return FirmwareConfig(config.memory, config.apic, signature, features, pm_base, menu=config.boot.menu)
+    menu, topology = config.boot.menu, config.topology
+    return FirmwareConfig(config.memory, config.apic, signature, features, pm_base, menu=menu, topology=topology)
 
 
 class I440fx:

@@ -146,7 +146,7 @@ class Pc:
         self.ioapic: IoApic | None = None
         self.apic_bus = LocalApics(self.lapics)
         if self.lapics:
-            self.ioapic = self.add(IoApic(self.apic_bus))
+            self.ioapic = self.add(IoApic(self.apic_bus, config.topology.io_apic_id if config.cpus > 1 else 0))
             self.memory.claim(range(IOAPIC_BASE, IOAPIC_BASE + WINDOW), self.ioapic, self.ioapic.name)
             own = self.lapics[0] if len(self.lapics) == 1 else OwnLocalApic(self.lapics, lambda: self.running)
             self.memory.claim(range(LAPIC_BASE, LAPIC_BASE + WINDOW), own, Lapic.name)

@@ -45,6 +45,12 @@ class Topology:
         """Of all CPUs, rising."""
         return tuple(map(self.apic_id, range(self.cpus)))
 
+    @property
+    def io_apic_id(self) -> int:
+        """The first that no CPU has, or 0: the I/O APIC's has four bits."""
+        free = max(self.apic_ids) + 1
+        return free if free < 16 else 0
+
     def __str__(self) -> str:
         return f"{self.cpus},sockets={self.sockets},cores={self.cores},threads={self.threads}"
 

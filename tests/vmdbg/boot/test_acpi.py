@@ -18,6 +18,7 @@ from vmdbg.boot.acpi import ALIGNMENT, DEFAULT_BASE, AcpiConfig, acpi_segment
 from vmdbg.boot.image import Segment
 from vmdbg.boot.layout import HIGH_MEMORY
 from vmdbg.units import Physical
+from vmdbg.x86.topology import Topology
 
 
 class Tables:
@@ -99,6 +100,23 @@ def test_madt_names_the_interrupt_controllers(tables: Tables) -> None:
     assert struct.unpack("<I", entries[1][4:8]) == (0xFEC00000,)
     assert struct.unpack("<BBIH", entries[2][2:]) == (0, 0, 2, 0)
     assert struct.unpack("<BBIH", entries[3][2:]) == (0, 9, 9, 0x000D)
+
+
+def test_several_processors_are_in_madt_and_dsdt_under_the_same_numbers(tmp_path: Path) -> None:
+    several = Tables(acpi_segment(AcpiConfig(topology=Topology(sockets=2, cores=3))))
+    madt = several.listed()[b"APIC"]
+    processors = [struct.unpack_from("<BBBBI", madt, 44 + 8 * number) for number in range(6)]
+    assert processors == [(0, 8, uid, apic_id, 1) for uid, apic_id in enumerate((0, 1, 2, 4, 5, 6))]
+    assert struct.unpack_from("<BBB", madt, 44 + 8 * 6) == (1, 12, 7), "an APIC ID that no CPU has"
+    if shutil.which("iasl") is None:
+        pytest.skip("iasl is not installed (package acpica-tools)")
+    (dsdt,) = struct.unpack_from("<I", several.listed()[b"FACP"], 40)
+    (tmp_path / "dsdt.dat").write_bytes(several.at(dsdt))
+    iasl(tmp_path, "-d", "dsdt.dat")
+    assert "0 Errors, 0 Warnings" in iasl(tmp_path, "dsdt.dsl")
+    source = (tmp_path / "dsdt.dsl").read_text()
+    uids = re.findall(r'Device \(CP..\)\s*{\s*Name \(_HID, "ACPI0007".*?_UID, (\w+)', source, re.DOTALL)
+    assert uids == ["Zero", "One", "0x02", "0x03", "0x04", "0x05"]
 
 
 def test_without_apic_there_is_no_madt() -> None:

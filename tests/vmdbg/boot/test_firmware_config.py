@@ -14,6 +14,7 @@ from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.firmware_config import FirmwareConfig, firmware_items, pci_window
 from vmdbg.boot.image import Segment
 from vmdbg.units import Physical
+from vmdbg.x86.topology import Topology
 
 MEMORY = 256 << 20
 HIGH, LOW = 0x0FFE_0000, 0xF_5000
@@ -94,6 +95,15 @@ def _segment(found: dict[str, bytes]) -> Segment:
     memory = loaded(found)
     address, tables = memory["etc/acpi/tables"]
     return Segment(Physical(address - 64), bytes(memory["etc/acpi/rsdp"][1]).ljust(64, b"\0") + bytes(tables), "ACPI")
+
+
+def test_firmware_is_told_how_many_processors_there_are_and_how_far_their_ids_go() -> None:
+    def told(topology: Topology) -> list[int]:
+        items = firmware_items(FirmwareConfig(MEMORY, True, 0, 0, lambda: 0x600, topology=topology))
+        return [int.from_bytes(items[key](), "little") for key in (5, 15)]
+
+    assert told(Topology()) == [1, 1]
+    assert told(Topology(sockets=2, cores=3)) == [6, 7]
 
 
 def test_memory_is_told_below_and_above_4_gib() -> None:
