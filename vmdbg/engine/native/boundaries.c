@@ -41,7 +41,7 @@ void block_begins(Vm *vm)
     vm->last_start = vm->block_start;
     vm->last_size = vm->block_size;
     CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD; /* what is due comes before the next fetch */
-    if (!single && !vm->cpu->intr && !vm->cpu->nmi && !interrupted)
+    if (!single && !interrupted && !interrupt_flag_lets_in(vm))
         clock_relax(vm);
 }
 

@@ -103,6 +103,8 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->external_event = !software;
     x86_cpu_do_interrupt_x86_64(vm->cpu->qemu);
     vm->external_event = 0;
+    if (env->eflags & FLAG_IF)              /* through a task gate, with another IF than before */
+        interrupt_flag_may_rise(vm);
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     env->exception_is_int = 0;              /* or Unicorn would move rip once more */
     vm->stepped = 1;

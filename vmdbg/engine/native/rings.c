@@ -1,5 +1,5 @@
 /* Changes of ring, caught before the instruction that makes one: SYSCALL, SYSENTER and the returns from them and from
- * interrupts, and far returns. Those that deliveries make are deliveries.c's. Each wrapper ends in a jump to Unicorn's
+ * interrupts (which may set IF, too), and far returns. Those that deliveries make are deliveries.c's. Each wrapper ends in a jump to Unicorn's
  * helper, which takes its own return address for the place in translated code.
  */
 #include "vm.h"
@@ -32,6 +32,7 @@ void __real_helper_iret_protected_x86_64(Env *env, int shift, int next_eip);
 
 HELPER void __wrap_helper_iret_protected_x86_64(Env *env, int shift, int next_eip)
 {
+    interrupt_flag_may_rise(vm_current);
     if (vm_current->catch_mask & CATCH_RING && !(env->eflags & FLAG_NT)) {
         bool virtual_8086 = shift == 1 && !(env->hflags & HF_LMA) && stack_word(env, shift, 2) & FLAG_VM;
         ring_changes(vm_current, virtual_8086 ? 3 : stack_word(env, shift, 1) & 3, HERE);
@@ -52,6 +53,7 @@ void __real_helper_sysret_x86_64(Env *env, int size);
 
 HELPER void __wrap_helper_sysret_x86_64(Env *env, int size)
 {
+    interrupt_flag_may_rise(vm_current);
     if (vm_current->catch_mask & CATCH_RING)
         ring_changes(vm_current, 3, HERE);
     __real_helper_sysret_x86_64(env, size);
@@ -61,6 +63,7 @@ void __real_helper_sysexit_x86_64(Env *env, int size);
 
 HELPER void __wrap_helper_sysexit_x86_64(Env *env, int size)
 {
+    interrupt_flag_may_rise(vm_current);
     if (vm_current->catch_mask & CATCH_RING)
         ring_changes(vm_current, 3, HERE);
     __real_helper_sysexit_x86_64(env, size);

@@ -72,6 +72,10 @@ void block_begins(Vm *vm);
 /* catches.c */
 bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_t value);
 
+/* interrupt_flag.c */
+void interrupt_flag_may_rise(Vm *vm);
+bool interrupt_flag_lets_in(const Vm *vm);
+
 /* rings.c */
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
 

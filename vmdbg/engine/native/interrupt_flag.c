@@ -1,0 +1,64 @@
+/* IF, while INTR is asserted. Blocks are not looked at for an interrupt that IF holds back; so where an instruction may
+ * set IF, the boundary after it is looked at. All of them end their block. Each wrapper ends in a jump to Unicorn's
+ * helper, which takes its own return address for the place in translated code.
+ */
+#include "vm.h"
+
+#define HELPER __attribute__((noinline, optimize("optimize-sibling-calls")))
+
+/* The instruction that runs, or a delivery, may set IF. */
+void interrupt_flag_may_rise(Vm *vm)
+{
+    if (!vm->cpu->intr)
+        return;
+    clock_attend(vm);
+    CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
+}
+
+/* Whether every block is to be looked at until an interrupt can be delivered: not, if IF holds INTR back. */
+bool interrupt_flag_lets_in(const Vm *vm)
+{
+    return vm->cpu->nmi || (vm->cpu->intr && vm->cpu->env->eflags & FLAG_IF);
+}
+
+void __real_helper_sti_x86_64(Env *env);
+
+HELPER void __wrap_helper_sti_x86_64(Env *env)
+{
+    interrupt_flag_may_rise(vm_current);
+    __real_helper_sti_x86_64(env);
+}
+
+void __real_helper_write_eflags_x86_64(Env *env, uint64_t value, uint32_t mask);
+
+HELPER void __wrap_helper_write_eflags_x86_64(Env *env, uint64_t value, uint32_t mask)
+{
+    if (vm_current)                         /* not so while a CPU is made */
+        interrupt_flag_may_rise(vm_current);
+    __real_helper_write_eflags_x86_64(env, value, mask);
+}
+
+void __real_helper_iret_real_x86_64(Env *env, int shift);
+
+HELPER void __wrap_helper_iret_real_x86_64(Env *env, int shift)
+{
+    interrupt_flag_may_rise(vm_current);
+    __real_helper_iret_real_x86_64(env, shift);
+}
+
+void __real_helper_ljmp_protected_x86_64(Env *env, int selector, uint64_t eip, uint64_t next_eip);
+
+/* Another task may begin with IF set; so too after a far call. */
+HELPER void __wrap_helper_ljmp_protected_x86_64(Env *env, int selector, uint64_t eip, uint64_t next_eip)
+{
+    interrupt_flag_may_rise(vm_current);
+    __real_helper_ljmp_protected_x86_64(env, selector, eip, next_eip);
+}
+
+void __real_helper_lcall_protected_x86_64(Env *env, int selector, uint64_t eip, int shift, uint64_t next_eip);
+
+HELPER void __wrap_helper_lcall_protected_x86_64(Env *env, int selector, uint64_t eip, int shift, uint64_t next_eip)
+{
+    interrupt_flag_may_rise(vm_current);
+    __real_helper_lcall_protected_x86_64(env, selector, eip, shift, next_eip);
+}
