@@ -8,7 +8,7 @@ DISK_PACKAGES := dosfstools e2fsprogs fdisk grub-common grub-efi-amd64-bin grub-
 PACKAGES := $(DISK_PACKAGES) acpica-tools apt-utils bpftool busybox-static clang cpio crash dwarves gdb nasm ovmf qemu-system-x86 qemu-utils tmux xorriso
 
 NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engine/native/build.py
-SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
+SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/smp/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 .PHONY: help demo demo-disk install test test-all lint bench packages clean

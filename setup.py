@@ -9,22 +9,21 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 SAMPLE = Path("samples/kernel")
-TARGET = Path("vmdbg/samples/sample.elf")
+TARGETS = (Path("vmdbg/samples/sample.elf"), Path("vmdbg/samples/sample-smp.elf"))
 
 
 class BuildWithSample(build_py):
-    """Puts the sample kernel into the package."""
+    """Puts the sample kernels into the package."""
 
     def run(self) -> None:
         super().run()
-        target = TARGET if self.editable_mode else Path(self.build_lib) / TARGET
-        build_sample(target)
+        build_samples(Path() if self.editable_mode else Path(self.build_lib))
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        return [*super().get_outputs(include_bytecode), str(Path(self.build_lib) / TARGET)]
+        return [*super().get_outputs(include_bytecode), *(str(Path(self.build_lib) / target) for target in TARGETS)]
 
 
-def build_sample(target: Path) -> None:
+def build_samples(root: Path) -> None:
     """Build in a copy of the sources, so that the tree stays as it is."""
     for tool in ("make", "gcc", "ld"):
         if shutil.which(tool) is None:
@@ -32,9 +31,10 @@ def build_sample(target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "kernel"
         shutil.copytree(SAMPLE, tree, ignore=shutil.ignore_patterns("*.o", "*.elf"))
-        subprocess.run(["make", "-s", "-j2", "-C", str(tree), "sample.elf"], check=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(tree / "sample.elf", target)
+        subprocess.run(["make", "-s", "-j2", "-C", str(tree), *(target.name for target in TARGETS)], check=True)
+        for target in TARGETS:
+            (root / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(tree / target.name, root / target)
 
 
 setup(

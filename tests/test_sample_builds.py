@@ -19,9 +19,17 @@ ADDRESS_FIELDS = 1 << 16
 XEN_ELFNOTE_PHYS32_ENTRY = 18
 
 
+ONE_CPU, SEVERAL_CPUS = "sample.elf", "sample-smp.elf"
+
+
+@pytest.fixture(scope="module", params=[ONE_CPU, SEVERAL_CPUS])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def path() -> Path:
-    return sample_kernel()
+def path(name: str) -> Path:
+    return sample_kernel(name)
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +82,15 @@ def test_no_segment_is_both_writable_and_executable(elf: ELFFile) -> None:
     assert not [h for h in _loads(elf) if h["p_flags"] & 3 == 3]
 
 
-def test_dwarf_names_sources_relative_to_the_repository(elf: ELFFile) -> None:
+def test_dwarf_names_sources_relative_to_the_repository(elf: ELFFile, name: str) -> None:
     dwarf = elf.get_dwarf_info()
     sources = set()
     for unit in dwarf.iter_CUs():
         attributes = unit.get_top_DIE().attributes
         assert attributes["DW_AT_comp_dir"].value == b"samples/kernel"
         sources.add(attributes["DW_AT_name"].value.decode())
-    assert sources == {p.name for p in SAMPLE_KERNEL.iterdir() if p.suffix in {".c", ".S"}}
+    files = SAMPLE_KERNEL.rglob("*") if name == SEVERAL_CPUS else SAMPLE_KERNEL.iterdir()
+    assert sources == {str(p.relative_to(SAMPLE_KERNEL)) for p in files if p.suffix in {".c", ".S"}}
 
 
 def _sequences_with_lines(elf: ELFFile) -> Iterator[range]:
@@ -112,11 +121,11 @@ def test_the_kernel_and_the_task_are_where_the_readme_says(elf: ELFFile) -> None
     assert 0x400000 <= symbols["user_start"] < 0x500000
 
 
-def test_builds_to_the_same_bytes_in_any_directory(path: Path, tmp_path: Path) -> None:
+def test_builds_to_the_same_bytes_in_any_directory(path: Path, name: str, tmp_path: Path) -> None:
     tree = tmp_path / "another place" / "kernel"
     shutil.copytree(SAMPLE_KERNEL, tree, ignore=shutil.ignore_patterns("*.o", "*.elf"))
-    subprocess.run([require("make"), "-s", "-j2", "-C", tree], check=True, capture_output=True, timeout=60)
-    assert (tree / "sample.elf").read_bytes() == path.read_bytes()
+    subprocess.run([require("make"), "-s", "-j2", "-C", tree, name], check=True, capture_output=True, timeout=60)
+    assert (tree / name).read_bytes() == path.read_bytes()
 
 
 def test_no_path_of_the_building_machine_is_in_it(path: Path) -> None:
@@ -166,3 +175,28 @@ def test_each_planted_bug_ends_in_its_panic(path: Path, bug: str, panic: str) ->
     assert status == 3
     assert panic in output
     assert "demo: done" not in output
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 4, 32])
+def test_the_one_for_several_cpus_does_its_demonstration_in_qemu(cpus: int) -> None:
+    """Its CPUs are QEMU's threads there: what locks keep apart is told by nobody's turns."""
+    qemu = require("qemu-system-x86_64")
+    command = [
+        qemu,
+        "-kernel",
+        str(sample_kernel(SEVERAL_CPUS)),
+        "-append",
+        "autostop",
+        "-smp",
+        str(cpus),
+        "-no-reboot",
+    ]
+    command += ["-display", "none", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    output = subprocess.run(command, check=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL).stdout
+    for line in (
+        f"smp: {cpus} CPUs",
+        "bank: the account holds 500, as it should",
+        "ledger: 1200 entries, as it should",
+    ):
+        assert line in output.decode()
+    assert "demo: done" in output.decode()

@@ -149,7 +149,7 @@ boot_pdpt:
     .skip 4096
 boot_pd:
     .skip 4096
-    .globl boot_stack_top
+    .globl boot_pml4, boot_stack_top
 boot_stack:
     .skip 8192
 boot_stack_top:

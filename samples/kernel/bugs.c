@@ -14,6 +14,9 @@ static const struct {
     [BUG_SMASH] = {"smash", "a function returns to nowhere", guestbook_run},
     [BUG_RACE] = {"race", "money goes missing between two tellers", bank_run},
     [BUG_STALE] = {"stale", "a mailbox goes bad while nobody uses it", mail_run},
+#ifdef SMP
+    [BUG_CLI] = {"cli", "a ledger lacks entries, on several CPUs alone", ledger_run},
+#endif
 };
 
 static enum bug planted;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Three bugs for a debugger to hunt. Without one of them planted the same code is right. */
+/* Three bugs for a debugger to hunt, and one that needs several CPUs. Without one of them planted the same code is right. */
 #pragma once
 
 #include <stdbool.h>
 
-enum bug { BUG_NONE, BUG_SMASH, BUG_RACE, BUG_STALE };
+enum bug { BUG_NONE, BUG_SMASH, BUG_RACE, BUG_STALE, BUG_CLI };
 
 /* Plants the bug of that name; false if there is none. */
 bool bug_plant(const char *name);

@@ -16,6 +16,9 @@ void demo_run(void)
     bank_run();
     thread_join(user);
     mail_run();
+#ifdef SMP
+    ledger_run();
+#endif
     printk("demo: done: %lu ticks, %lu system calls, %lu pages on demand, %lu pages in use\n", timer_ticks(),
            syscall_count(), demand_page_count(), pages_in_use());
 }

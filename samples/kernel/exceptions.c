@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Exceptions: what can be repaired is, a task that did wrong ends, a kernel that did wrong stops. */
-#include "cpu.h"
+#include "smp.h"
 #include "interrupts.h"
 #include "pages.h"
 #include "paging.h"
@@ -82,7 +82,7 @@ void exception(struct frame *frame)
     }
     if (from_user && frame->vector != VECTOR_DF)
         end_task(frame);
-    print_place("PANIC", frame);
+    smp_alone(print_place("PANIC", frame));
     print_registers(frame);
     print_backtrace(frame);
     machine_fail();

@@ -3,6 +3,7 @@
 #include "interrupts.h"
 #include "layout.h"
 #include "pages.h"
+#include "percpu.h"
 #include "paging.h"
 #include "task.h"
 #include "thread.h"
@@ -15,7 +16,7 @@ bool page_fault(const struct frame *frame, uint64_t address)
     if (frame->error_code & (PF_P | PF_I) || space == &kernel_space || !is_demand_region(address))
         return false;
     page_map(space, address & -PAGE_SIZE, page_alloc(), PTE_W | PTE_U | PTE_NX | PTE_OWNED);
-    demand_pages++;
+    count(&demand_pages);
     return true;
 }
 

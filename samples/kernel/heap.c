@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "cpu.h"
+#include "spinlock.h"
 #include "pages.h"
 #include "printk.h"
 
@@ -47,12 +47,12 @@ static void add_page(unsigned class)
 void *kmalloc(size_t size)
 {
     unsigned class = class_of(size);
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&heap_lock);
     if (!free_cells[class])
         add_page(class);
     struct cell *cell = free_cells[class];
     free_cells[class] = cell->next;
-    interrupts_restore(rflags);
+    spin_unlock(&heap_lock, rflags);
     return cell;
 }
 
@@ -60,8 +60,8 @@ void kfree(void *object)
 {
     const struct page_header *header = (void *)((uint64_t)object & -PAGE_SIZE);
     struct cell *cell = object;
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&heap_lock);
     cell->next = free_cells[header->class];
     free_cells[header->class] = cell;
-    interrupts_restore(rflags);
+    spin_unlock(&heap_lock, rflags);
 }

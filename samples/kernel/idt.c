@@ -4,6 +4,7 @@
 #include "interrupts.h"
 #include "layout.h"
 #include "pic.h"
+#include "smp.h"
 #include "syscall.h"
 #include "thread.h"
 
@@ -63,7 +64,7 @@ void irq_install(unsigned irq, void (*handler)(void))
 
 static void irq(unsigned line)
 {
-    if (pic_is_spurious(line))
+    if (smp_interrupt(VECTOR_IRQ0 + line) || pic_is_spurious(line))
         return;
     /* First the EOI: the timer's handler may switch threads and come back much later. */
     pic_end_of_interrupt(line);
@@ -82,3 +83,18 @@ void interrupt(struct frame *frame)
     else
         exception(frame);
 }
+
+#ifdef SMP
+
+void idt_set_gate(unsigned vector, void (*entry)(void)) { set_gate(vector, (uint64_t)entry, 0, GATE_INTERRUPT); }
+
+void idt_load(void)
+{
+    struct [[gnu::packed]] {
+        uint16_t limit;
+        uint64_t base;
+    } idtr = {.limit = sizeof idt - 1, .base = (uint64_t)idt};
+    asm volatile("lidt %0" : : "m"(idtr));
+}
+
+#endif

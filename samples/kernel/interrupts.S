@@ -44,6 +44,12 @@ function interrupt_common
     .cfi_endproc
 end_function interrupt_common
 
+#ifdef SMP
+    .irp vector, 240, 241, 242, 255
+    entry \vector
+    .endr
+#endif
+
     .section .rodata
     .balign 8
     .globl interrupt_entries

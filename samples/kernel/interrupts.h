@@ -22,6 +22,11 @@ enum vector {
 };
 
 void idt_init(void);
+#ifdef SMP
+void idt_set_gate(unsigned vector, void (*entry)(void));
+/* What idt_init has made, on another CPU. */
+void idt_load(void);
+#endif
 void irq_install(unsigned irq, void (*handler)(void));
 
 /* exceptions.c */

@@ -11,6 +11,11 @@
 #define STACK_SLOT 0x8000
 #define STACK_SIZE 0x4000
 
+/* Of the kernel for several CPUs: the local APIC's registers, and where the others start. */
+#define LAPIC_LINEAR 0xffffffffd0000000
+#define TRAMPOLINE 0x8000
+#define MAX_CPUS 32
+
 #define USER_HEAP 0x10000000
 #define USER_HEAP_SIZE 0x100000
 #define USER_STACK_TOP 0x7fff00000000

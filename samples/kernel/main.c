@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <stdint.h>
-
 #include "boot_info.h"
 #include "bugs.h"
 #include "cpu.h"
@@ -14,6 +12,7 @@
 #include "printk.h"
 #include "serial.h"
 #include "shell.h"
+#include "smp.h"
 #include "syscall.h"
 #include "text.h"
 #include "thread.h"
@@ -61,6 +60,7 @@ void kernel_main(uint32_t loader, uint32_t information)
     pit_init();
     serial_use_interrupts();
     interrupts_on();
+    smp_init();
     printk("timer: PIT at %d Hz\n", TIMER_HZ);
 
     plant_bug();

@@ -2,22 +2,22 @@
 /* Whoever unlocks hands the mutex to a thread that waits for it, so that nobody starves. */
 #include <stddef.h>
 
-#include "cpu.h"
+#include "spinlock.h"
 #include "thread.h"
 
 void mutex_lock(struct mutex *mutex)
 {
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&scheduler_lock);
     if (!mutex->owner)
         mutex->owner = thread_current();
     while (mutex->owner != thread_current())
         thread_block(mutex);
-    interrupts_restore(rflags);
+    spin_unlock(&scheduler_lock, rflags);
 }
 
 void mutex_unlock(struct mutex *mutex)
 {
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&scheduler_lock);
     mutex->owner = thread_wake(mutex);
-    interrupts_restore(rflags);
+    spin_unlock(&scheduler_lock, rflags);
 }

@@ -7,6 +7,7 @@
 
 #include "boot_info.h"
 #include "printk.h"
+#include "spinlock.h"
 
 struct free_page {
     struct free_page *next;
@@ -47,6 +48,9 @@ static void zero(void *page)
 
 uint64_t page_alloc(void)
 {
+#ifdef SMP
+    uint64_t rflags = spin_lock(&pages_lock);
+#endif
     struct free_page *page = free_pages;
     if (page) {
         free_pages = page->next;
@@ -59,15 +63,24 @@ uint64_t page_alloc(void)
     }
     zero(page);
     in_use++;
+#ifdef SMP
+    spin_unlock(&pages_lock, rflags);
+#endif
     return linear_to_physical(page);
 }
 
 void page_free(uint64_t physical)
 {
     struct free_page *page = physical_to_linear(physical);
+#ifdef SMP
+    uint64_t rflags = spin_lock(&pages_lock);
+#endif
     page->next = free_pages;
     free_pages = page;
     in_use--;
+#ifdef SMP
+    spin_unlock(&pages_lock, rflags);
+#endif
 }
 
 unsigned long pages_in_use(void) { return in_use; }

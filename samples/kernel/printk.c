@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cpu.h"
+#include "spinlock.h"
 #include "serial.h"
 #include "text.h"
 #include "vga.h"
@@ -99,8 +99,8 @@ void printk(const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     /* A line is never cut by another thread's. */
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&console_lock);
     vprintk(format, arguments);
-    interrupts_restore(rflags);
+    spin_unlock(&console_lock, rflags);
     va_end(arguments);
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cpu.h"
+#include "spinlock.h"
 #include "interrupts.h"
 #include "thread.h"
 
@@ -86,13 +86,16 @@ static void receive_waiting(void)
         if (!ring_full(&receive))
             ring_put(&receive, c);
     }
+#ifndef SMP
     thread_wake(&receive);
+#endif
 }
 
 static void serial_interrupt(void)
 {
     enum { MODEM_STATUS = 0x0, THR_EMPTY = 0x2, DATA_AVAILABLE = 0x4, LINE_STATUS = 0x6, TIMEOUT = 0xc };
     uint8_t iir;
+    spin_acquire(&serial_lock);
     while (!((iir = inb(IIR) & 0x0f) & IIR_NONE)) {
         if (iir == MODEM_STATUS)
             inb(MSR);
@@ -105,6 +108,14 @@ static void serial_interrupt(void)
         } else
             receive_waiting();
     }
+    spin_release(&serial_lock);
+#ifdef SMP
+    /* Not inside: who reports a panic of the scheduler's holds its lock and wants the line. */
+    spin_acquire(&scheduler_lock);
+    if (!ring_empty(&receive))
+        thread_wake(&receive);
+    spin_release(&scheduler_lock);
+#endif
 }
 
 void serial_init(void)
@@ -126,7 +137,7 @@ void serial_use_interrupts(void)
 
 void serial_put(char c)
 {
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&serial_lock);
     if (ring_full(&transmit))
         transmit_polled();
     ring_put(&transmit, c);
@@ -134,22 +145,24 @@ void serial_put(char c)
         set_ier(IER_RDA | IER_THRE);
     else
         transmit_polled();
-    interrupts_restore(rflags);
+    spin_unlock(&serial_lock, rflags);
 }
 
 void serial_flush(void)
 {
+    spin_acquire(&serial_lock);
     while (!ring_empty(&transmit))
         transmit_polled();
     wait_for_line_status(LSR_TEMT);
+    spin_release(&serial_lock);
 }
 
 char serial_get(void)
 {
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&scheduler_lock);
     while (ring_empty(&receive))
         thread_block(&receive);
     char c = ring_take(&receive);
-    interrupts_restore(rflags);
+    spin_unlock(&scheduler_lock, rflags);
     return c;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "syscall.h"
 
-#include "cpu.h"
+#include "percpu.h"
 #include "interrupts.h"
 #include "layout.h"
 #include "pit.h"
@@ -14,10 +14,15 @@
 
 extern void syscall_entry(void);
 
-static struct cpu_local {
+struct cpu_local {
     uint64_t kernel_rsp;
     uint64_t user_rsp;
-} cpu_local;
+};
+
+static PER_CPU(struct cpu_local, cpu_local);
+#ifdef SMP
+#define cpu_local MINE(cpu_local)
+#endif
 
 static unsigned long calls;
 
@@ -39,10 +44,10 @@ static uint64_t sys_write(uint64_t text, uint64_t length)
         return (uint64_t)-1;
     if (length > LONGEST_WRITE)
         length = LONGEST_WRITE;
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&console_lock);
     for (uint64_t i = 0; i < length; i++)
         console_put(((const char *)text)[i]);
-    interrupts_restore(rflags);
+    spin_unlock(&console_lock, rflags);
     return length;
 }
 
@@ -64,7 +69,7 @@ static uint64_t dispatch(const struct frame *frame)
 
 void syscall(struct frame *frame)
 {
-    calls++;
+    count(&calls);
     interrupts_on();
     frame->rax = dispatch(frame);
     interrupts_off();

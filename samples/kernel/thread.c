@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "cpu.h"
+#include "thread_cpu.h"
 #include "gdt.h"
 #include "layout.h"
 #include "pages.h"
@@ -12,30 +12,30 @@
 #include "printk.h"
 #include "syscall.h"
 
-#define MAX_THREADS 12
+#define MAX_THREADS (12 + IDLE_THREADS)
 
 /* switch.S */
 extern void switch_stack(uint64_t *save_rsp, uint64_t load_rsp);
 extern void thread_start(void);
 
 static struct thread threads[MAX_THREADS];
-static struct thread *current = &threads[0];
-static struct thread *idle_thread;
-static bool preempt;
+static PER_CPU(struct thread *, current) = OF_CPU_0(&threads[0]);
+static PER_CPU(struct thread *, idle_thread);
+static PER_CPU(bool, preempt);
 
-struct thread *thread_current(void) { return current; }
+struct thread *thread_current(void) { return STABLE(current); }
 
 static struct thread *next_ready(void)
 {
     for (unsigned i = 1; i <= MAX_THREADS; i++) {
         struct thread *thread = &threads[(current->id + i) % MAX_THREADS];
-        if (thread->state == THREAD_READY && thread != idle_thread)
+        if (thread->state == THREAD_READY && may_run_here(thread))
             return thread;
     }
     return idle_thread;
 }
 
-/* With interrupts off. Returns when it is this thread's turn again. */
+/* With scheduler_lock. Returns when it is this thread's turn again. */
 static void schedule(void)
 {
     struct thread *previous = current;
@@ -43,7 +43,7 @@ static void schedule(void)
     preempt = false;
     if (next == previous)
         return;
-    current = next;
+    current = hand_over(previous, next);
     gdt_set_kernel_stack(next->stack_top);
     syscall_set_kernel_stack(next->stack_top);
     if (next->space->cr3 != previous->space->cr3)
@@ -54,8 +54,14 @@ static void schedule(void)
 /* The first thing a new thread does (thread_start calls it). */
 void thread_main(void)
 {
+#ifdef SMP
+    struct thread *self = current;
+    spin_unlock(&scheduler_lock, RFLAGS_IF);
+    self->entry(self->argument);
+#else
     interrupts_on();
     current->entry(current->argument);
+#endif
     thread_exit();
 }
 
@@ -86,19 +92,27 @@ static struct thread *free_slot(void)
     panic("thread_create: all %d slots are taken", MAX_THREADS);
 }
 
+#ifdef SMP
+static void idle(void *argument);
+#endif
+
 struct thread *thread_create(const char *name, void (*entry)(void *), void *argument,
                              const struct address_space *space)
 {
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&scheduler_lock);
     struct thread *thread = free_slot();
     *thread = (struct thread){
         .id = (unsigned)(thread - threads), .state = THREAD_READY, .name = name, .entry = entry, .argument = argument};
+#ifdef SMP
+    thread->idle = entry == idle;
+#endif
     if (space)
         thread->own_space = *space;
     thread->space = space ? &thread->own_space : &kernel_space;
     map_stack(thread);
     prepare_stack(thread);
-    interrupts_restore(rflags);
+    smp_wake_one();
+    spin_unlock(&scheduler_lock, rflags);
     return thread;
 }
 
@@ -111,24 +125,27 @@ static void idle([[maybe_unused]] void *argument)
 void threads_init(void)
 {
     threads[0] = (struct thread){.state = THREAD_READY, .name = "main", .space = &kernel_space};
+#ifdef SMP
+    threads[0].running = true;
+#endif
     map_stack(&threads[0]);
     idle_thread = thread_create("idle", idle, NULL, NULL);
 }
 
 void thread_yield(void)
 {
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&scheduler_lock);
     schedule();
-    interrupts_restore(rflags);
+    spin_unlock(&scheduler_lock, rflags);
 }
 
 void thread_sleep(unsigned long ticks)
 {
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&scheduler_lock);
     current->wake_tick = timer_ticks() + ticks;
     current->state = THREAD_SLEEPING;
     schedule();
-    interrupts_restore(rflags);
+    spin_unlock(&scheduler_lock, rflags);
 }
 
 void thread_block(const void *channel)
@@ -146,6 +163,7 @@ struct thread *thread_wake(const void *channel)
         struct thread *thread = &threads[(current->id + i) % MAX_THREADS];
         if (thread->state == THREAD_BLOCKED && thread->blocked_on == channel) {
             thread->state = THREAD_READY;
+            smp_wake_one();
             return thread;
         }
     }
@@ -155,6 +173,7 @@ struct thread *thread_wake(const void *channel)
 void thread_exit(void)
 {
     interrupts_off();
+    spin_acquire(&scheduler_lock);
     current->state = THREAD_DEAD;
     thread_wake(current);
     schedule();
@@ -163,28 +182,33 @@ void thread_exit(void)
 
 void thread_join(struct thread *thread)
 {
-    uint64_t rflags = interrupts_save();
+    uint64_t rflags = spin_lock(&scheduler_lock);
     while (thread->state != THREAD_DEAD)
         thread_block(thread);
     if (thread->space != &kernel_space)
         address_space_free(thread->space);
     thread->state = THREAD_FREE;
-    interrupts_restore(rflags);
+    spin_unlock(&scheduler_lock, rflags);
 }
 
 void thread_tick(void)
 {
+    spin_acquire(&scheduler_lock);
     current->ticks++;
     for (unsigned i = 0; i < MAX_THREADS; i++)
         if (threads[i].state == THREAD_SLEEPING && threads[i].wake_tick <= timer_ticks())
             threads[i].state = THREAD_READY;
     preempt = true;
+    spin_release(&scheduler_lock);
+    smp_tick();
 }
 
 void thread_preempt(void)
 {
+    spin_acquire(&scheduler_lock);
     if (preempt)
         schedule();
+    spin_release(&scheduler_lock);
 }
 
 void threads_print(void)
@@ -195,7 +219,38 @@ void threads_print(void)
         const struct thread *thread = &threads[i];
         if (thread->state != THREAD_FREE)
             printk("  %2u %-10s %-8s %5lu  %s\n", thread->id, thread->name,
-                   thread == current ? "running" : states[thread->state], thread->ticks,
+                   is_running(thread) ? "running" : states[thread->state], thread->ticks,
                    thread->space == &kernel_space ? "kernel" : "own");
     }
 }
+
+#ifdef SMP
+
+uint64_t thread_create_idle(unsigned cpu)
+{
+    static const char *const names[] = {"idle 1", "idle 2", "idle 3", "idle 4", "idle 5", "idle 6", "idle 7"};
+    const char *name = cpu <= sizeof names / sizeof *names ? names[cpu - 1] : "idle";
+    struct thread *thread = thread_create(name, idle, NULL, NULL);
+    idle_thread_of[cpu] = thread;
+    return thread->stack_top;
+}
+
+void thread_begin_idle(unsigned cpu)
+{
+    spin_acquire(&scheduler_lock);
+    current_of[cpu] = hand_over(idle_thread_of[cpu], idle_thread_of[cpu]);
+    gdt_set_kernel_stack(current_of[cpu]->stack_top);
+    spin_release(&scheduler_lock);
+}
+
+bool thread_is_idle(unsigned cpu) { return current_of[cpu] == idle_thread_of[cpu]; }
+
+void thread_want_preemption(void) { preempt = true; }
+
+void thread_tick_here(void)
+{
+    current->ticks++;
+    preempt = true;
+}
+
+#endif

@@ -19,6 +19,9 @@ struct thread {
     struct address_space own_space; /* of a task; unused by kernel threads */
     const void *blocked_on;
     unsigned long wake_tick;
+#ifdef SMP
+    bool idle, running; /* with scheduler_lock */
+#endif
     unsigned long ticks; /* timer interrupts that found it running */
 };
 
@@ -34,7 +37,7 @@ void thread_sleep(unsigned long ticks);
 void thread_join(struct thread *thread);
 [[gnu::noreturn]] void thread_exit(void);
 
-/* With interrupts off: wait until thread_wake of the same address picks this thread. */
+/* With scheduler_lock: wait until thread_wake of the same address picks this thread. */
 void thread_block(const void *channel);
 /* Wakes one thread; null if none waits. */
 struct thread *thread_wake(const void *channel);
@@ -42,6 +45,17 @@ struct thread *thread_wake(const void *channel);
 /* From the timer's interrupt, and at the end of any. */
 void thread_tick(void);
 void thread_preempt(void);
+
+#ifdef SMP
+/* The thread that CPU runs when there is no other; the end of its stack. */
+uint64_t thread_create_idle(unsigned cpu);
+/* On the CPU itself, with interrupts off: what runs is its idle thread. */
+void thread_begin_idle(unsigned cpu);
+bool thread_is_idle(unsigned cpu);
+/* From another CPU's interrupts. */
+void thread_want_preemption(void);
+void thread_tick_here(void);
+#endif
 
 void threads_print(void);
 

@@ -99,21 +99,26 @@ def compile_c(source: str, *, text_address: int = 0x100000, flags: Sequence[str]
     return _cached(["gcc", _version(gcc), source, *options], make)
 
 
-def sample_kernel() -> Path:
-    """Path of samples/kernel's ELF, built from a copy of its sources so that the tree stays as it is."""
+def sample_kernel(name: str = "sample.elf") -> Path:
+    """Path of samples/kernel's ELF, built from a copy of its sources so that the tree stays as it is.
+
+    "sample-smp.elf" is the one for several CPUs.
+    """
     gcc, make_tool = require("gcc"), require("make")
     suffixes = {".c", ".h", ".S", ".ld"}
-    sources = sorted(p for p in SAMPLE_KERNEL.iterdir() if p.suffix in suffixes or p.name == "Makefile")
+    sources = sorted(p for p in SAMPLE_KERNEL.rglob("*") if p.suffix in suffixes or p.name == "Makefile")
 
     def make(result: Path) -> None:
         tree = result.with_name("tree")
         tree.mkdir()
         for source in sources:
-            shutil.copy(source, tree)
-        _run([make_tool, "-s", "-j2", "-C", tree])
-        os.replace(tree / "sample.elf", result)
+            copy = tree / source.relative_to(SAMPLE_KERNEL)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(source, copy)
+        _run([make_tool, "-s", "-j2", "-C", tree, name])
+        os.replace(tree / name, result)
 
-    found = _cached(["sample", _version(gcc), *(f"{p.name}\n{p.read_text()}" for p in sources)], make)
+    found = _cached(["sample", name, _version(gcc), *(f"{p.name}\n{p.read_text()}" for p in sources)], make)
     if found.stat().st_mtime < max(source.stat().st_mtime for source in sources):
         os.utime(found)  # sources of the same content, checked out later: gdb would warn of them
     return found

@@ -8,20 +8,20 @@ from pathlib import Path
 from vmdbg.boot.image import InputFile
 from vmdbg.errors import UserError
 
-NAME = "sample.elf"
-
-
-def sample_path() -> Path:
-    """Where the sample kernel lies. Raises UserError if it was not built in."""
-    packaged = resources.files("vmdbg") / "samples" / NAME
-    source = Path(__file__).parents[2] / "samples" / "kernel" / NAME
+def sample_path(cpus: int = 1) -> Path:
+    """Where the sample kernel for so many CPUs lies. Raises UserError if it was not built in."""
+    name = "sample.elf" if cpus == 1 else "sample-smp.elf"
+    packaged = resources.files("vmdbg") / "samples" / name
+    source = Path(__file__).parents[2] / "samples" / "kernel" / name
     for path in (Path(str(packaged)), source):
         if path.is_file():
             return path
-    raise UserError("the sample guest is missing from this installation: run `make -C samples/kernel`, or name a guest")
+    raise UserError(
+        f"the sample guest is missing from this installation: run `make -C samples/kernel {name}`, or name a guest"
+    )
 
 
-def sample_kernel() -> InputFile:
+def sample_kernel(cpus: int = 1) -> InputFile:
     """The sample kernel under a name for people."""
-    path = sample_path()
+    path = sample_path(cpus)
     return InputFile(f"the sample kernel ({path})", memoryview(path.read_bytes()))
