@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Interrupt descriptor table (SDM 3A 6.14.1) and the way from a vector to its handler. */
 #include "gdt.h"
-#include "interrupts.h"
 #include "layout.h"
 #include "pic.h"
 #include "smp.h"

@@ -8,6 +8,7 @@ from pathlib import Path
 from vmdbg.boot.image import InputFile
 from vmdbg.errors import UserError
 
+
 def sample_path(cpus: int = 1) -> Path:
     """Where the sample kernel for so many CPUs lies. Raises UserError if it was not built in."""
     name = "sample.elf" if cpus == 1 else "sample-smp.elf"
