@@ -300,7 +300,7 @@ class _Compiler:
         if function is None:
             known = ", ".join(sorted(self._scope.functions))
             raise ExpressionError(f"there is no function {name!r} for expressions; there are: {known}")
-        arguments = [self.compile(argument) for argument in self._with_quoted_member(name, node.args)]
+        arguments = [self.compile(argument) for argument in self._with_quoted_name(name, node.args)]
         _check_arguments(name, function, arguments)
 
         def call(run: _Run) -> ExpressionValue:
@@ -312,13 +312,19 @@ class _Compiler:
 
         return call
 
-    def _with_quoted_member(self, function: str, arguments: list[ast.expr]) -> list[ast.expr]:
-        """C writes offsetof(struct file, f_pos.x) without quotes."""
-        if function in self._scope.member_functions and arguments:
-            *others, last = arguments
-            if isinstance(last, ast.Name | ast.Attribute):
-                return [*others, ast.Constant(ast.unparse(last).replace(MEMBER_MARK, ""))]
-        return arguments
+    def _with_quoted_name(self, function: str, arguments: list[ast.expr]) -> list[ast.expr]:
+        """C writes offsetof(struct file, f_pos.x) without quotes. What holds a value of the user's is that value."""
+        index = self._scope.named_arguments.get(function)
+        if index is None or not arguments:
+            return arguments
+        argument = arguments[index]
+        if isinstance(argument, ast.Name) and (argument.id in self._local or argument.id in self._scope.variables):
+            return arguments
+        if not isinstance(argument, ast.Name | ast.Attribute):
+            return arguments
+        quoted = list(arguments)
+        quoted[index] = ast.Constant(ast.unparse(argument).replace(MEMBER_MARK, ""))
+        return quoted
 
     def _listcomp(self, node: ast.ListComp | ast.GeneratorExp) -> _Closure:
         generator, target = node.generators[0], node.generators[0].target

@@ -34,8 +34,8 @@ class Scope:
         self.mem = MemoryView(self._read_linear, self._word, "mem")
         self.phys = MemoryView(self._read_physical, self._word, "phys")
         self.functions: dict[str, Function] = self._functions()
-        self.member_functions: set[str] = set()
-        """Functions whose last argument is the name of a member, quoted or not."""
+        self.named_arguments: dict[str, int] = {}
+        """Functions one of whose arguments, the first (0) or the last (-1), is a name, quoted or not."""
         self.program: Callable[[str], ExpressionValue] | None = None
         """The value of a variable of the program where the guest stands, None for what is none; if it can be told."""
         self.global_variable: Callable[[str], ExpressionValue] | None = None

@@ -26,7 +26,8 @@ def _linux() -> Detector:
 
 
 def _is_long(view: GuestView) -> bool:
-    return view.paging.mode.is_long
+    """On any CPU: the one that is looked at may be waiting to be started."""
+    return view.paging.mode.is_long or any(cpu.paging.mode.is_long for cpu in view.cpus)
 
 
 KNOWN = (KnownSystem("64-bit Linux", _is_long, _linux),)

@@ -7,7 +7,7 @@ changed (cheap: what was learnt of a boot is kept).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -35,8 +35,21 @@ class DamagedError(GuestError):
         self.address = Linear(address)
 
 
-class GuestView(Protocol):
-    """One instant of a guest, without side effects."""
+class CpuView(Protocol):
+    """One CPU of a guest at one instant."""
+
+    @property
+    def paging(self) -> Paging:
+        """How it translates right now."""
+        ...
+
+    def register(self, name: str) -> int:
+        """rax..r15, rip, rsp, cs, cpl, gs_base, kernel_gs_base, gdtr_base, idtr_base, lstar. Raises `KeyError`."""
+        ...
+
+
+class GuestView(CpuView, Protocol):
+    """One instant of a guest, without side effects. As a CPU it is the one of `cpus` that is looked at."""
 
     @property
     def tick(self) -> Tick: ...
@@ -50,12 +63,8 @@ class GuestView(Protocol):
     def memory(self) -> PhysicalMemory: ...
 
     @property
-    def paging(self) -> Paging:
-        """How the processor translates right now."""
-        ...
-
-    def register(self, name: str) -> int:
-        """rax..r15, rip, rsp, cs, cpl, gs_base, kernel_gs_base, idtr_base, lstar. Raises `KeyError`."""
+    def cpus(self) -> Sequence[CpuView]:
+        """All CPUs, in the machine's order."""
         ...
 
 
@@ -152,7 +161,11 @@ class Backtrace:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A thread of the guest. `cpu_time` is in nanoseconds of guest time; `state` a letter as in ps(1)."""
+    """A thread of the guest. `cpu_time` is in nanoseconds of guest time; `state` a letter as in ps(1).
+
+    `is_current`: the CPU that is looked at runs it. `cpu` is the system's number of the one that it is on, or was on
+    last; `is_running`: it is on it now.
+    """
 
     pid: int
     process: int
@@ -165,6 +178,8 @@ class Task:
     is_current: bool
     depth: int
     command_line: str = ""
+    cpu: int = 0
+    is_running: bool = False
 
 
 LONGEST_NAME = 15
@@ -186,11 +201,15 @@ class CurrentTask:
     name: str
 
 
+ReadRegister = Callable[[str], int]
+"""A register of a CPU by its name."""
+
+
 class CurrentLocator(Protocol):
     """A quick way to who runs, good at every instant of one boot from that on at which it was asked for."""
 
-    def read(self, memory: PhysicalMemory) -> CurrentTask | None:
-        """None before there is one, and where memory contradicts itself."""
+    def read(self, memory: PhysicalMemory, register: ReadRegister) -> CurrentTask | None:
+        """Whom the CPU with these registers runs. None before there is one, and where memory contradicts itself."""
         ...
 
 
@@ -224,13 +243,17 @@ class OperatingSystem(Protocol):
         ...
 
     def current(self) -> Task:
-        """The task that the processor runs."""
+        """The task that the CPU which is looked at runs."""
+        ...
+
+    def running(self) -> Sequence[Task]:
+        """The task of each CPU that the system uses, by its numbers; where there are several, idle ones too."""
         ...
 
     def current_locator(self) -> CurrentLocator: ...
 
     def backtrace(self, task: Task | None = None) -> Backtrace:
-        """Of `task`, or of whatever the processor executes."""
+        """Of `task`, or of whatever the CPU that is looked at executes."""
         ...
 
 

@@ -56,7 +56,7 @@ class ProfileScan(RowScan):
     def take(self, outcome: Outcome) -> None:
         del outcome
         known = self._query.known
-        task = (known.locator.read(self._ram) if known is not None else None) or NOBODY
+        task = (known.locator.read(self._ram, self.engine.read_register) if known is not None else None) or NOBODY
         if not self._query.who.matches(task) or (self.only is not None and not self.only()):
             return
         ring = privilege_level(*self.engine.read_registers(("cr0", "rflags", "ss_flags")))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.memory import paging_of
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.detect import Detection
-from vmdbg.os.seam import CallFrames, CurrentLocator, CurrentTask, OperatingSystem, Task, is_called
+from vmdbg.os.seam import CallFrames, CpuView, CurrentLocator, CurrentTask, OperatingSystem, Task, is_called
 from vmdbg.session.moments import Moment, Moments
 from vmdbg.units import Tick
 from vmdbg.x86.paging import Paging
@@ -30,6 +32,10 @@ class StoppedGuest:
     @property
     def memory(self) -> PhysicalMemory:
         return self._guest.physical
+
+    @property
+    def cpus(self) -> Sequence[CpuView]:
+        return (self,)
 
     @property
     def paging(self) -> Paging:
@@ -104,7 +110,7 @@ class GuestSystem:
         return f"no process {'has the number' if wanted.isdigit() else 'is called'} {wanted} yet; it is waited for"
 
     def task(self) -> Task | None:
-        """The current task; None where that cannot be told."""
+        """The task of the CPU that is looked at; None where that cannot be told."""
         found = self.find()
         try:
             return found.current() if found is not None else None
@@ -116,7 +122,7 @@ class GuestSystem:
         if self._locator is None or self._guest.machine.clock < self._locator[0]:
             self._locator = self._locate()
         if self._locator is not None:
-            return self._locator[1].read(self._guest.physical)
+            return self._locator[1].read(self._guest.physical, self._guest.cpu.read)
         task = self.task()
         return CurrentTask(task.address, task.pid, task.process, task.name) if task is not None else None
 

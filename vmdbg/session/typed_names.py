@@ -24,7 +24,8 @@ BY_NAME = ("current", "threads", "xarray", "maple", "variable")
 """Functions of vmdbg.os.linux.namespace that expressions have as they are."""
 WITH_MEMBER = ("offsetof", "container_of", "entries", "hash_entries", "tree_entries")
 """Those whose last argument is a member, which C has without quotes."""
-
+WITH_VARIABLE = ("per_cpu", "lx_per_cpu", "variable")
+"""Those whose first argument is the name of a variable."""
 
 RUNNING: dict[str, Callable[[CurrentTask], int]] = {
     "lx_pid": lambda task: task.process,
@@ -76,6 +77,10 @@ def add_typed_names(scope: Scope, guest: KnownGuest, frames: DebugFrames) -> Non
             return value.cast_(found) if isinstance(value, Value) else _cast(frames, found, value)
         return names().cast(str(spelling), _typed_or_number(value))
 
+    def per_cpu(name: ExpressionValue, cpu: ExpressionValue = None) -> Value:
+        """Of the CPU that is looked at, if none is named."""
+        return names().per_cpu(str(name), None if cpu is None else whole(cpu))
+
     scope.objects["task"] = lambda: names().current()
     for name, read in RUNNING.items():
         scope.objects[name] = _of_running(guest.system, read)
@@ -87,12 +92,13 @@ def add_typed_names(scope: Scope, guest: KnownGuest, frames: DebugFrames) -> Non
         "offsetof": lambda spelling, path: type_(spelling).offset_of(str(path)),
         "container_of": container_of,
         "pointer": lambda spelling, address: cast(f"{spelling} *", whole(address)),
-        "per_cpu": lambda name, cpu=0: names().per_cpu(str(name), whole(cpu)),
+        "per_cpu": per_cpu,
+        "lx_per_cpu": per_cpu,
         "task": lambda pid: names().task(whole(pid)),
         "deref": lambda value: _dereferenced(scope, value),
         "address_of": _address_of,
     }
-    scope.member_functions |= set(WITH_MEMBER)
+    scope.named_arguments |= dict.fromkeys(WITH_MEMBER, -1) | dict.fromkeys(WITH_VARIABLE, 0)
 
 
 def _typed_or_number(value: ExpressionValue) -> Value | int:

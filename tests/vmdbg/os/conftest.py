@@ -30,6 +30,9 @@ class Guest:
 
 QUICK = ("6.1-cloud", "")
 OWN = "on vmdbg"
+BUSY = "keep_busy"
+CPUS = 4
+"""Of a guest that is told BUSY."""
 OWN_MOVED = "on vmdbg, unpacking itself"
 SLOW = (
     ("6.1-cloud", "nokaslr"),
@@ -38,6 +41,10 @@ SLOW = (
     ("5.10-cloud", ""),
     ("6.12-cloud", ""),
     ("newest-cloud", ""),
+    ("6.1-cloud", BUSY),
+    ("5.10-cloud", BUSY),
+    ("6.12-cloud", BUSY),
+    ("newest-cloud", BUSY),
     ("6.1-generic", OWN),
     ("6.1-cloud", OWN_MOVED),
     ("6.1-generic", OWN_MOVED),
@@ -85,7 +92,7 @@ def _guest(label: str, arguments: str) -> Guest:
             boot(own)
             view, truth = _frozen(own)
     else:
-        view, truth = snapshot(kernel, arguments)
+        view, truth = snapshot(kernel, arguments, CPUS if arguments == BUSY else 1)
     linux = LinuxDetector().detect(view)
     assert linux is not None
     return Guest(view, truth, linux)
@@ -104,6 +111,12 @@ def guest(request: pytest.FixtureRequest) -> Guest:
 @pytest.fixture(scope="session")
 def cloud_guest() -> Guest:
     return _guest(*QUICK)
+
+
+@pytest.fixture(scope="session")
+def busy_guest() -> Guest:
+    """Six loops on four CPUs."""
+    return _guest("6.1-cloud", BUSY)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vmdbg.engine.port import Engine
+from vmdbg.os.seam import CpuView
 from vmdbg.units import Physical, Tick
 from vmdbg.x86.paging import Paging
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
@@ -43,6 +46,10 @@ class EngineView:
         if not registers["cr0"] & _PROTECTED:
             return 0
         return 3 if registers["rflags"] & _VIRTUAL_8086 else registers["ss_flags"] >> 13 & 3
+
+    @property
+    def cpus(self) -> Sequence[CpuView]:
+        return (self,)
 
     @property
     def paging(self) -> Paging:

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,11 @@ class FileMemory:
         raise UnmappedPhysicalError(address, len(data))
 
 
-class DumpView:
-    """A `GuestView` over RAM and a register file."""
+class DumpCpu:
+    """One CPU, as a register file."""
 
-    def __init__(self, memory: FileMemory, registers: dict[str, int], tick: int = 0) -> None:
-        self.memory = memory
+    def __init__(self, registers: dict[str, int]) -> None:
         self.registers = registers
-        self.tick = Tick(tick)
-        self.ram_size = len(memory.ram)
 
     @property
     def paging(self) -> Paging:
@@ -68,6 +65,29 @@ class DumpView:
 
     def register(self, name: str) -> int:
         return self.registers[name]
+
+
+class DumpView(DumpCpu):
+    """A `GuestView` over RAM and register files, of which it looks at one."""
+
+    def __init__(
+        self,
+        memory: FileMemory,
+        registers: dict[str, int],
+        tick: int = 0,
+        all_registers: Sequence[dict[str, int]] = (),
+    ) -> None:
+        """`all_registers` are those of all CPUs, where there are several."""
+        super().__init__(registers)
+        self.memory = memory
+        self.tick = Tick(tick)
+        self.ram_size = len(memory.ram)
+        self.cpus: Sequence[DumpCpu] = [DumpCpu(one) for one in all_registers] or [self]
+
+    def at(self, cpu: int) -> DumpView:
+        """The same, looking at another CPU."""
+        files = [one.registers for one in self.cpus]
+        return DumpView(self.memory, files[cpu], self.tick, files)
 
 
 class QemuGuest:
@@ -138,8 +158,9 @@ class QemuGuest:
         """Stop the guest and look at it."""
         self.execute("stop")
         self.stops += 1
-        shown = self.execute("human-monitor-command", **{"command-line": "info registers"})
-        return DumpView(self.memory, parse_registers(shown), self.stops)
+        shown = self.execute("human-monitor-command", **{"command-line": "info registers -a"})
+        files = [parse_registers(one) for one in shown.split("CPU#")[1:]]
+        return DumpView(self.memory, files[0], self.stops, files)
 
     def resume(self) -> None:
         self.execute("cont")
@@ -236,27 +257,28 @@ def booted(kernel: Kernel, arguments: str = "", options: tuple[str, ...] = ()) -
             guest.close()
 
 
-def snapshot(kernel: Kernel, arguments: str = "") -> tuple[DumpView, Truth]:
+def snapshot(kernel: Kernel, arguments: str = "", cpus: int = 1) -> tuple[DumpView, Truth]:
     """The guest after it printed its truth. Kept in the cache directory until the script changes."""
-    contents = INIT.read_bytes() + busybox().read_bytes() + kernel.release.encode() + arguments.encode()
+    options = () if cpus == 1 else ("-smp", str(cpus))
+    contents = INIT.read_bytes() + busybox().read_bytes() + "".join((kernel.release, arguments, *options)).encode()
     key = hashlib.sha256(contents).hexdigest()[:16]
     target = cache_directory() / "snapshots" / f"{kernel.label}-{key}"
     with being_made(target) as missing:
         if missing:
-            _take_snapshot(kernel, arguments, target)
+            _take_snapshot(kernel, arguments, options, target)
     ram = zstandard.ZstdDecompressor().decompress((target / "ram.zst").read_bytes(), max_output_size=RAM_SIZE)
-    registers = json.loads((target / "registers.json").read_text())
-    return DumpView(FileMemory(ram), registers), Truth((target / "truth").read_text(errors="replace"))
+    files = json.loads((target / "registers.json").read_text())
+    return DumpView(FileMemory(ram), files[0], 0, files), Truth((target / "truth").read_text(errors="replace"))
 
 
-def _take_snapshot(kernel: Kernel, arguments: str, target: Path) -> None:
+def _take_snapshot(kernel: Kernel, arguments: str, options: tuple[str, ...], target: Path) -> None:
     for attempt in range(ATTEMPTS):
         try:
-            with booted(kernel, arguments) as guest:
+            with booted(kernel, arguments, options) as guest:
                 guest.wait_for_truth()
                 view = guest.stop()
                 (target / "truth").write_bytes(guest.truth_file.read_bytes())
-                (target / "registers.json").write_text(json.dumps(view.registers))
+                (target / "registers.json").write_text(json.dumps([cpu.registers for cpu in view.cpus]))
                 packed = zstandard.ZstdCompressor(1).compress(view.memory.ram[:])
                 (target / "ram.zst").write_bytes(packed)
             return

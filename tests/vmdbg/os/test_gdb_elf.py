@@ -98,7 +98,7 @@ def test_gdb_stops_in_a_function_and_shows_arguments_and_stack(
         assert linux is not None
         path = tmp_path / "guest.elf"
         path.write_bytes(linux.gdb_elf())
-        current = linux.kernel.per_cpu_address("current_task")
+        current = linux.kernel.per_cpu_address("current_task", 0)
         comm = f"((struct task_struct *)*(unsigned long *){current:#x})->comm"
         shown = gdb(
             path,

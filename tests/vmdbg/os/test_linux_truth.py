@@ -93,7 +93,7 @@ def test_cpu_time_is_that_of_proc_to_a_clock_tick(guest: Guest) -> None:
 
 
 def test_the_quick_way_to_the_current_task(guest: Guest) -> None:
-    quick = guest.linux.current_locator().read(guest.view.memory)
+    quick = guest.linux.current_locator().read(guest.view.memory, guest.view.register)
     assert quick is not None
     assert (quick.address, quick.pid) == (guest.linux.current().address, guest.linux.current().pid)
 

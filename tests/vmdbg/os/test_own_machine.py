@@ -81,7 +81,7 @@ def test_the_quick_way_to_the_current_task_holds_for_the_whole_boot(own: OwnGues
     names = set()
     for share in range(30, 100, 2):
         seek(own, own.ready * share // 100)
-        quick, slow = locator.read(own.view.memory), own.linux().current()
+        quick, slow = locator.read(own.view.memory, own.view.register), own.linux().current()
         assert quick is not None
         assert (quick.address, quick.pid, quick.process, quick.name) == (
             slow.address,

@@ -14,6 +14,7 @@ from vmdbg.os.seam import (
     GuestView,
     Location,
     OperatingSystem,
+    ReadRegister,
     Symbol,
     Symbols,
     Task,
@@ -50,7 +51,7 @@ class Names:
 class Locator:
     """Always the same."""
 
-    def read(self, memory: PhysicalMemory) -> CurrentTask | None:
+    def read(self, memory: PhysicalMemory, register: ReadRegister) -> CurrentTask | None:
         return CurrentTask(TASKS[1].address, 7, 7, TASKS[1].name)
 
 
@@ -71,6 +72,9 @@ class Other:
 
     def current(self) -> Task:
         return TASKS[1]
+
+    def running(self) -> Sequence[Task]:
+        return TASKS[1:]
 
     def current_locator(self) -> CurrentLocator:
         return Locator()

@@ -21,7 +21,7 @@ MAX_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """`line` is the kernel's number; `counts` has one number a processor."""
+    """`line` is the kernel's number; `counts` has one number for each processor that is online."""
 
     line: int
     hardware_line: int
@@ -69,7 +69,8 @@ def _counts(kernel: Kernel, value: Value) -> tuple[int, ...]:
     if not base:
         return ()
     return tuple(
-        kernel.memory.u32(base + kernel.per_cpu_offset(cpu) & 0xFFFF_FFFF_FFFF_FFFF) for cpu in range(kernel.cpu_count)
+        kernel.memory.u32(base + kernel.per_cpu_offset(cpu) & 0xFFFF_FFFF_FFFF_FFFF)
+        for cpu in kernel.processors.online
     )
 
 

@@ -9,13 +9,14 @@ from vmdbg.c.values import Value
 from vmdbg.os.linux.btf import Btf
 from vmdbg.os.linux.memory import KernelMemory
 from vmdbg.os.linux.modules import module_btf, module_symbols
+from vmdbg.os.linux.processors import Processors
 from vmdbg.os.linux.symbols import KernelTable, LinuxSymbols
 from vmdbg.os.linux.type_lookup import Types
 from vmdbg.os.linux.types import Type
-from vmdbg.os.seam import GuestView
+from vmdbg.os.seam import GuestView, NotThereYetError
 from vmdbg.units import Linear
+from vmdbg.x86.linear_memory import UnmappedLinearError
 
-MAX_CPUS = 512
 GLOBALS = {
     "init_task": "struct task_struct",
     "init_mm": "struct mm_struct",
@@ -121,13 +122,18 @@ class Kernel:
     # processors
 
     @cached_property
-    def cpu_count(self) -> int:
-        """Processors that are online; 1 before the kernel has counted them."""
-        name = "__num_online_cpus"
-        count = self.memory.u32(self.symbol(name)) if self.has_symbol(name) else 1
-        return count if 0 < count <= MAX_CPUS else 1
+    def processors(self) -> Processors:
+        return Processors(self)
 
-    def per_cpu_offset(self, cpu: int = 0) -> int:
+    @property
+    def cpu(self) -> int:
+        """Linux's number of the CPU that is looked at. Raises `NotThereYetError` where it is not one of Linux's."""
+        here = self.processors.here
+        if here is None:
+            raise NotThereYetError("Linux on the CPU that is looked at")
+        return here
+
+    def per_cpu_offset(self, cpu: int) -> int:
         """What to add to a per-CPU symbol."""
         return self.memory.u64(self.symbol("__per_cpu_offset") + 8 * cpu)
 
@@ -136,25 +142,40 @@ class Kernel:
         start, end = self.table.find("__per_cpu_start"), self.table.find("__per_cpu_end")
         return address is not None and start is not None and end is not None and start <= address < end
 
-    def per_cpu_address(self, name: str, cpu: int = 0) -> int:
+    def per_cpu_address(self, name: str, cpu: int) -> int:
         return self.symbol(name) + self.per_cpu_offset(cpu) & 0xFFFF_FFFF_FFFF_FFFF
 
-    def per_cpu(self, name: str, cpu: int = 0, spelling: str = "") -> Value:
-        """A per-CPU variable of one processor."""
+    def per_cpu(self, name: str, cpu: int | None = None, spelling: str = "") -> Value:
+        """A per-CPU variable of one processor; None: of the one that is looked at."""
+        cpu = self.cpu if cpu is None else self.processors.checked(cpu)
         type_ = self.type(spelling) if spelling else self.types.variable(name)
         if type_ is None and name not in PER_CPU:
             raise _untyped(name)
         return Value(self, type_ or self.type(PER_CPU[name]), self.per_cpu_address(name, cpu))
 
-    def current_task_pointer(self, cpu: int = 0) -> int:
+    def current_task_pointer(self, cpu: int) -> int:
         """Where a processor keeps the address of its current task: in `pcpu_hot` from 6.2 to 6.14."""
         if self.has_symbol("pcpu_hot") and self.types.variable("pcpu_hot"):
             return self.per_cpu("pcpu_hot", cpu).current_task.address_ or 0
         return self.per_cpu_address("current_task", cpu)
 
-    def current_task(self, cpu: int = 0) -> Value:
-        """The `struct task_struct` that a processor runs."""
+    def current_task(self, cpu: int | None = None) -> Value:
+        """The `struct task_struct` that a processor runs; None: the one that is looked at."""
+        cpu = self.cpu if cpu is None else cpu
         return self.object("struct task_struct", self.memory.u64(self.current_task_pointer(cpu)))
+
+    @cached_property
+    def running(self) -> dict[int, int]:
+        """The address of the task that each processor which is online runs, as far as there is one."""
+        found: dict[int, int] = {}
+        for cpu in self.processors.online:
+            try:
+                task = self.memory.u64(self.current_task_pointer(cpu))
+            except UnmappedLinearError:
+                continue
+            if task:
+                found[cpu] = task
+        return found
 
 
 def _untyped(name: str) -> NoSuchTypeError:

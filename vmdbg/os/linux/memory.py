@@ -7,10 +7,11 @@ Under page-table isolation CR3 shows user space a copy of the tables without the
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 
 from vmdbg.errors import UserError
-from vmdbg.os.seam import GuestView
+from vmdbg.os.seam import CpuView, GuestView
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import LinearMemory, UnmappedLinearError
 from vmdbg.x86.paging import Paging
@@ -29,7 +30,7 @@ class KernelMemory:
 
     def __init__(self, view: GuestView) -> None:
         self.view = view
-        paging = view.paging
+        paging = next(processors_in_long_mode(view), view).paging
         root = paging.cr3 & ~_CR3_FLAGS
         roots = [root, root & ~PTI_USER_PGTABLE] if root & PTI_USER_PGTABLE else [root]
         self._spaces = [LinearMemory(view.memory, replace(paging, cr3=root)) for root in roots]
@@ -150,8 +151,13 @@ class KernelMemory:
         return self.read(address, size)
 
 
-def kernel_entry_points(view: GuestView, memory: KernelMemory) -> list[int]:
-    """Addresses in the kernel's text that the processor knows: IDT gates, LSTAR, RIP; the surest first."""
+def processors_in_long_mode(view: GuestView) -> Iterator[CpuView]:
+    """The one that is looked at first: others may be waiting to be started."""
+    return (cpu for cpu in (view, *view.cpus) if cpu.paging.mode.is_long)
+
+
+def kernel_entry_points(view: CpuView, memory: KernelMemory) -> list[int]:
+    """Addresses in the kernel's text that a processor knows: IDT gates, LSTAR, RIP; the surest first."""
     candidates = []
     try:
         table = memory.read(view.register("idtr_base"), 16 * 32)
@@ -169,7 +175,7 @@ def kernel_entry_points(view: GuestView, memory: KernelMemory) -> list[int]:
 
 def image_base(view: GuestView, memory: KernelMemory) -> int | None:
     """Where the kernel's image begins: mapped in one piece, aligned to 2 MiB, around its entry points."""
-    for entry in kernel_entry_points(view, memory):
+    for entry in (entry for cpu in processors_in_long_mode(view) for entry in kernel_entry_points(cpu, memory)):
         base = entry & -TEXT_ALIGNMENT
         physical = memory.translate(base)
         if physical is None:

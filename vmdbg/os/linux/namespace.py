@@ -20,9 +20,9 @@ class Namespace:
     def _type(self, named: Named) -> Type:
         return named if isinstance(named, Type) else self._kernel.type(named)
 
-    def current(self) -> Value:
-        """The `struct task_struct` that the processor runs."""
-        return self._kernel.current_task()
+    def current(self, cpu: int | None = None) -> Value:
+        """The `struct task_struct` that a processor runs; None: the one that is looked at."""
+        return self._kernel.current_task(None if cpu is None else self._kernel.processors.checked(cpu))
 
     def task(self, pid: int) -> Value:
         """The `struct task_struct` of a thread. Raises `UserError` if there is none."""
@@ -81,8 +81,8 @@ class Namespace:
         """(first, last, entry) of a `struct maple_tree`."""
         return list(trees.maple_entries(self._kernel, _object(tree)))
 
-    def per_cpu(self, name: str, cpu: int = 0, named: str = "") -> Value:
-        """A per-CPU variable of one processor."""
+    def per_cpu(self, name: str, cpu: int | None = None, named: str = "") -> Value:
+        """A per-CPU variable of one processor; None: of the one that is looked at."""
         return self._kernel.per_cpu(name, cpu, named)
 
     def variable(self, name: str) -> Value:

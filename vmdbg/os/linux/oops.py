@@ -208,7 +208,7 @@ def _warning(kernel: Kernel, unwinder: Unwinder, task: Value) -> Oops:
         text, words = (kernel.memory.u64(Linear(arguments + offset)) for offset in (0, 8))
         said = formatted(kernel, _text(kernel, text), _listed(kernel, words)).strip()
     registers = unwinder.saved_registers(saved) if saved else {}
-    trace = unwinder.interrupted(task, registers) if registers else unwinder.current(task)
+    trace = unwinder.interrupted(task, registers) if registers else unwinder.current(task, view)
     message = " at ".join(part for part in (said, place) if part)
     return Oops(
         ReportKind.WARNING,
@@ -225,7 +225,7 @@ def _warning(kernel: Kernel, unwinder: Unwinder, task: Value) -> Oops:
 def _told(kernel: Kernel, unwinder: Unwinder, task: Value, kind: ReportKind, text: int, words: Iterator[int]) -> Oops:
     """Of `task`, the running one or another, with a format and what belongs into it."""
     running = task.address_ == current_address(kernel)
-    trace = unwinder.current(task) if running else unwinder.sleeping(task)
+    trace = unwinder.current(task, kernel.view) if running else unwinder.sleeping(task)
     message = _TITLE.sub("", formatted(kernel, _text(kernel, text), words)).strip()
     return Oops(kind, message, None, 0, Linear(0), *_who(task), dict(trace.frames[0].registers), trace)
 

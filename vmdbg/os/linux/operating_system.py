@@ -8,6 +8,7 @@ from itertools import islice
 
 from vmdbg.c.types import AGGREGATES, NoSuchTypeError
 from vmdbg.c.values import Value
+from vmdbg.errors import UserError
 from vmdbg.os.linux import (
     current_locator,
     dmesg,
@@ -19,6 +20,7 @@ from vmdbg.os.linux import (
     modules,
     mounts,
     oops,
+    run_queues,
     slab,
     syscall_points,
     tasks,
@@ -90,6 +92,9 @@ class Linux:
     def current(self) -> Task:
         return tasks.current(self.kernel)
 
+    def running(self) -> tuple[Task, ...]:
+        return tasks.running(self.kernel)
+
     def current_locator(self) -> current_locator.CurrentLocator:
         """A quick way to the current task, good at every instant of this boot."""
         return current_locator.current_locator(self.kernel)
@@ -100,11 +105,16 @@ class Linux:
 
     @guarded("stack")
     def backtrace(self, task: Task | None = None) -> Backtrace:
-        running = self.current()
-        wanted = running if task is None else task
+        """Of a task that another CPU runs, from that CPU's registers on."""
+        wanted = self.current() if task is None else task
         value = self.kernel.object("struct task_struct", wanted.address)
-        if wanted.address == running.address:
-            return self._with_arguments(self.unwinder.current(value), value)
+        if wanted.is_current:
+            return self._with_arguments(self.unwinder.current(value, self.kernel.view), value)
+        if wanted.is_running:
+            cpu = self.kernel.processors.views.get(wanted.cpu)
+            if cpu is None:
+                raise UserError(f"{wanted.name} ({wanted.pid}) runs on CPU {wanted.cpu}, whose registers are not known")
+            return self._with_arguments(self.unwinder.current(value, cpu), value)
         return self._with_arguments(self.unwinder.sleeping(value), value)
 
     def _with_arguments(self, trace: Backtrace, task: Value) -> Backtrace:
@@ -202,6 +212,9 @@ class Linux:
 
     def timers(self) -> tuple[timers.Timer, ...]:
         return timers.timers(self.kernel)
+
+    def run_queues(self) -> tuple[run_queues.RunQueue, ...]:
+        return run_queues.run_queues(self.kernel)
 
     def slab_caches(self) -> tuple[slab.SlabCache, ...]:
         return slab.slab_caches(self.kernel)

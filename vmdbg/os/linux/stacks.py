@@ -42,8 +42,9 @@ def task_stack(task: Value) -> Stack:
 def processor_stacks(kernel: Kernel) -> list[Stack]:
     """Interrupt, exception and entry stacks of each processor, as far as they are set up."""
     found: list[Stack] = []
-    for cpu in range(min(kernel.cpu_count, _MAX_CPUS)):
-        suffix = f" {cpu}" if kernel.cpu_count > 1 else ""
+    online = kernel.processors.online
+    for cpu in online[:_MAX_CPUS]:
+        suffix = f" {cpu}" if len(online) > 1 else ""
         for part in (_interrupt_stack, _exception_stacks):
             try:
                 found += [Stack(s.name + suffix, s.start, s.end) for s in part(kernel, cpu)]
@@ -61,6 +62,12 @@ def _interrupt_stack(kernel: Kernel, cpu: int) -> list[Stack]:
     return [Stack("IRQ", top - IRQ_STACK_SIZE, top)] if top else []
 
 
+def entry_area(kernel: Kernel, cpu: int) -> int:
+    """The address of a processor's `struct cpu_entry_area`, 0 before it is set up."""
+    stacks = kernel.memory.u64(kernel.per_cpu_address("cea_exception_stacks", cpu))
+    return stacks - kernel.type("struct cpu_entry_area").offset_of("estacks") if stacks else 0
+
+
 def _exception_stacks(kernel: Kernel, cpu: int) -> list[Stack]:
     area_type, stacks_type = kernel.type("struct cpu_entry_area"), kernel.type("struct cea_exception_stacks")
     base = kernel.memory.u64(kernel.per_cpu_address("cea_exception_stacks", cpu))
@@ -73,7 +80,7 @@ def _exception_stacks(kernel: Kernel, cpu: int) -> list[Stack]:
             size = stacks_type.at(member.type).size
             if size:
                 found.append(Stack(member.name.removesuffix("_stack"), start, start + size))
-    area = base - area_type.offset_of("estacks")
+    area = entry_area(kernel, cpu)
     entry = area + area_type.offset_of("entry_stack_page")
     found.append(Stack("entry", entry, entry + 4096))
     return found

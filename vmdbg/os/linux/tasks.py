@@ -11,7 +11,7 @@ from vmdbg.errors import UserError
 from vmdbg.os.linux.walks import guarded, list_entries
 from vmdbg.os.seam import NotThereYetError, Task
 from vmdbg.units import Linear
-from vmdbg.x86.linear_memory import LinearMemory, UnmappedLinearError
+from vmdbg.x86.linear_memory import LinearMemory
 
 if TYPE_CHECKING:
     from vmdbg.os.linux.kernel import Kernel
@@ -54,8 +54,7 @@ def task_values(kernel: Kernel) -> Iterator[Value]:
 @guarded("list of tasks")
 def tasks(kernel: Kernel, with_idle: bool = False) -> tuple[Task, ...]:
     """All tasks as a tree: children behind their parents, threads behind their leader, `depth` deep."""
-    running = current_address(kernel)
-    rows = [_task(kernel, value, running) for value in task_values(kernel)]
+    rows = [_task(kernel, value) for value in task_values(kernel)]
     return tuple(_as_tree(rows if with_idle else [row for row in rows if row.pid]))
 
 
@@ -72,8 +71,9 @@ def _as_tree(rows: list[Task]) -> Iterator[Task]:
         pending += [(child, depth + 1) for child in reversed(children.pop(row.pid, []))]
 
 
-def _task(kernel: Kernel, value: Value, running: int) -> Task:
+def _task(kernel: Kernel, value: Value) -> Task:
     assert value.address_ is not None
+    cpu = _cpu(value)
     return Task(
         int(value.pid),
         int(value.tgid),
@@ -83,10 +83,18 @@ def _task(kernel: Kernel, value: Value, running: int) -> Task:
         Linear(value.address_),
         int(value.se.sum_exec_runtime),
         bool(int(value.flags) & PF_KTHREAD) or not int(value.pid),
-        value.address_ == running,
+        value.address_ == current_address(kernel),
         0,
         command_line(kernel, value),
+        cpu,
+        value.address_ == current_address(kernel, cpu),
     )
+
+
+def _cpu(value: Value) -> int:
+    """The processor that a task is on, or was on last; it moved into `thread_info` in 5.16."""
+    path = next((path for path in ("thread_info.cpu", "cpu") if value.has_(path)), None)
+    return int(value.member_(path)) if path is not None else 0
 
 
 def state_letter(value: Value) -> str:
@@ -108,20 +116,25 @@ def times(value: Value) -> TaskTimes:
     return TaskTimes(int(value.utime), int(value.stime), int(value.se.sum_exec_runtime), int(value.start_time))
 
 
-def current_address(kernel: Kernel) -> int:
-    """Of the task that the first processor runs, 0 before there is one."""
-    try:
-        return kernel.current_task().address_ or 0
-    except UnmappedLinearError:
-        return 0
+def current_address(kernel: Kernel, cpu: int | None = None) -> int:
+    """Of the task that a processor runs, 0 before there is one. None: the processor that is looked at."""
+    cpu = kernel.processors.here if cpu is None else cpu
+    return 0 if cpu is None else kernel.running.get(cpu, 0)
 
 
 @guarded("current task")
-def current(kernel: Kernel) -> Task:
-    address = current_address(kernel)
+def current(kernel: Kernel, cpu: int | None = None) -> Task:
+    """Of a processor; None: of the one that is looked at."""
+    address = current_address(kernel, kernel.cpu if cpu is None else cpu)
     if not address:
         raise NotThereYetError("current task")
-    return _task(kernel, kernel.object("struct task_struct", address), address)
+    return _task(kernel, kernel.object("struct task_struct", address))
+
+
+@guarded("current task")
+def running(kernel: Kernel) -> tuple[Task, ...]:
+    """What each processor runs that is online."""
+    return tuple(current(kernel, cpu) for cpu in kernel.processors.online if current_address(kernel, cpu))
 
 
 @guarded("list of tasks")

@@ -44,7 +44,7 @@ class Timer:
 def timers(kernel: Kernel) -> tuple[Timer, ...]:
     """Of all processors, each clock's in the order they expire."""
     found: list[Timer] = []
-    for cpu in range(kernel.cpu_count):
+    for cpu in kernel.processors.online:
         found += _high_resolution(kernel, cpu)
         found += sorted(_wheel(kernel, cpu), key=lambda timer: timer.expires)
     return tuple(found)

@@ -11,7 +11,7 @@ from vmdbg.c.values import Value
 from vmdbg.os.linux.kallsyms import KERNEL_HALF
 from vmdbg.os.linux.orc import FRAME_POINTER, Base, Entry, OrcTables, Shape
 from vmdbg.os.linux.stacks import Stack, processor_stacks, task_stack
-from vmdbg.os.seam import Backtrace, CallFrames, Frame, FrameKind
+from vmdbg.os.seam import Backtrace, CallFrames, CpuView, Frame, FrameKind
 from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
@@ -66,20 +66,12 @@ class Unwinder:
         self._stacks = processor_stacks(kernel)
         self._task_stack = Stack("?", 0, 0)
 
-    def current(self, task: Value) -> Backtrace:
-        """From the processor's registers on."""
-        view = self._kernel.view
-        registers = {name: view.register(name) for name in _GENERAL}
-        if registers["rip"] == self._system_call_entry() and not view.register("cpl") & 3:
+    def current(self, task: Value, cpu: CpuView) -> Backtrace:
+        """From the registers of the CPU that runs it on."""
+        registers = {name: cpu.register(name) for name in _GENERAL}
+        if registers["rip"] == _system_call_entry(cpu) and not cpu.register("cpl") & 3:
             return self._entered(registers)
-        return self._run(task, State(registers, FrameKind.CURRENT, exact=True), bool(view.register("cpl") & 3))
-
-    def _system_call_entry(self) -> int | None:
-        """Not every view knows MSRs: dumps of other machines do not."""
-        try:
-            return self._kernel.view.register("lstar")
-        except KeyError:
-            return None
+        return self._run(task, State(registers, FrameKind.CURRENT, exact=True), bool(cpu.register("cpl") & 3))
 
     def _entered(self, registers: dict[str, int]) -> Backtrace:
         """At the instruction where SYSCALL comes in: on no stack of the kernel's, with all registers the caller's."""
@@ -257,3 +249,11 @@ class Unwinder:
             return False
         found = self._kernel.symbols.nearest(address)
         return found is not None and found.symbol.is_code
+
+
+def _system_call_entry(cpu: CpuView) -> int | None:
+    """Not every view knows MSRs: dumps of other machines do not."""
+    try:
+        return cpu.register("lstar")
+    except KeyError:
+        return None

@@ -20,7 +20,7 @@ class LinuxScan(RowScan):
 
     def current(self) -> CurrentTask:
         """Who runs; NOBODY where that cannot be told."""
-        return self.known.locator.read(self._ram) or NOBODY
+        return self.known.locator.read(self._ram, self.engine.read_register) or NOBODY
 
     def task_at(self, address: int) -> CurrentTask:
         return self.known.locator.task(self._ram, address) or NOBODY
