@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from devices.disk.medium import SECTOR, Medium
 from devices.seam import Pages
@@ -18,6 +19,14 @@ def page_count(sectors: int) -> int:
     return -(-sectors // SECTORS)
 
 
+class Follower(Protocol):
+    """Where what is written to a disk goes besides. Both raise MediumError: it is then still to be done, here too."""
+
+    def write(self, sector: int, data: bytes) -> None: ...
+
+    def flush(self) -> None: ...
+
+
 class Overlay:
     """A Medium: `base` under what was written. `data` has room for whole pages of the disk, and `written` a bit for
     each that holds something: (page & 7) of byte (page >> 3).
@@ -31,6 +40,7 @@ class Overlay:
         self.base = base
         self._data = data
         self._written = written
+        self.follower: Follower | None = None
 
     def over(self, base: Medium) -> Overlay:
         """What was written here, over another base of the same size."""
@@ -71,12 +81,14 @@ class Overlay:
         return self.base.read(first * SECTORS, there).ljust((end - first) * PAGE, b"\0")
 
     def write(self, sector: int, data: bytes) -> None:
-        """All that is read for it is read before anything is written."""
+        """All that is read for it is read, and whoever follows has it, before anything is written here."""
         first, last = sector // SECTORS, (sector + len(data) // SECTOR - 1) // SECTORS
         before = (sector - first * SECTORS) * SECTOR
         after = (last - first + 1) * PAGE - before - len(data)
         head = self.page(first)[:before] if before else b""
         tail = self.page(last)[PAGE - after :] if after else b""
+        if self.follower is not None:
+            self.follower.write(sector, data)
         self._data.write(first * PAGE, head + data + tail)
         self._mark(first, last)
 
@@ -107,4 +119,6 @@ class Overlay:
                 yield from ((start + index) * 8 + bit for bit in range(8) if byte >> bit & 1)
 
     def flush(self) -> None:
-        """What was written is state: there is nothing more lasting."""
+        """What was written is state, and there is nothing more lasting; whoever follows may have more to do."""
+        if self.follower is not None:
+            self.follower.flush()

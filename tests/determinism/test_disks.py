@@ -76,6 +76,11 @@ class Source:
     def recorded(self) -> tuple[int, ...]:
         return ()
 
+    def lasts(self, number: int) -> bool:
+        return False
+
+    known_digest = None
+
     def extents(self) -> Iterator[tuple[int, int]]:
         yield 0, len(self.data)
 

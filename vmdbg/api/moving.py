@@ -9,6 +9,7 @@ from vmdbg.api.standing import Standing
 from vmdbg.debugger.actions import Action, Continue, Direction, Step, StepMode
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
+from vmdbg.machine.media import TakenBack
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.outcomes import Progress
@@ -65,9 +66,12 @@ class Moving(Standing):
         self.timeline.bookmarks[name] = self.position
         return self.position
 
-    def fork(self) -> None:
-        """Forget the future and go on live from here; a recording keeps what it has."""
-        self.timeline.fork()
+    def fork(self) -> list[TakenBack]:
+        """Forget the future and go on live from here; a recording keeps what it has.
+
+        Returns which images of disks with snapshot=off were brought back to this instant, and how much of them.
+        """
+        return self.timeline.fork()
 
     def _do(self, action: Action) -> Stop:
         self.debugger.resume(action, self.session.owner)

@@ -29,7 +29,7 @@ from vmdbg.host.serial_watch import PanicWatch
 from vmdbg.host.start import Started, start
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.host.typist import Typist
-from vmdbg.host.write_back import write_back
+from vmdbg.host.write_back import settle_images
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import NmiButton
 from vmdbg.machine.machine import DEBUG_CONSOLE
@@ -189,7 +189,7 @@ class Run:
             ending = self._run()
         finally:
             past = self._timeline is not None and self._timeline.position < self._timeline.end
-            for line in write_back(self._machine, past=past):
+            for line in settle_images(self._machine, past=past):
                 self._console.say(line)
         if self._io_log is not None:
             self._io_log.close()

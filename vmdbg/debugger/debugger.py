@@ -13,6 +13,7 @@ from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, Interrupted, StepDone, Stop, WatchpointStop
 from vmdbg.errors import UserError
 from vmdbg.interruption import StoppedError
+from vmdbg.machine.media import TakenBack
 from vmdbg.timeline.timeline import Timeline
 
 SLICE_TICKS = 20_000_000
@@ -82,15 +83,18 @@ class Debugger(Debuggee):
         if not isinstance(self._run, ContinueRun):
             self.interrupt(by)
 
-    def restart(self) -> None:
-        """Back to the first instant; what came after is forgotten, unless it is a recording's. Raises UserError."""
+    def restart(self) -> list[TakenBack]:
+        """Back to the first instant; what came after is forgotten, unless it is a recording's. Raises UserError.
+
+        Returns which images were taken back with it.
+        """
         if self._run is not None:
             raise UserError("the guest is running: interrupt it first")
         self._changes += 1
         self.timeline.seek(self.timeline.start)
-        if not self.timeline.closed:
-            self.timeline.fork()
+        taken_back = self.timeline.fork() if not self.timeline.closed else []
         self.last_stop = StepDone()
+        return taken_back
 
     def poll(self, budget: int = SLICE_TICKS) -> Stop | None:
         """Let the guest move for about `budget` ticks. The stop if it came to one."""

@@ -11,6 +11,7 @@ from vmdbg.debugger.stops import Stop
 from vmdbg.gdb.errors import refusals
 from vmdbg.host.fate import ended_in_order
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.disks import taken_back_words
 
 OWNER = "gdb"
 """Of the points and runs of a server's clients, unless it is told another name."""
@@ -123,4 +124,6 @@ class GuestLifecycle:
         """gdb's `run`, which comes after a kill."""
         self.killed_by_client = False
         with refusals():
-            self._debugger.restart()
+            taken_back = self._debugger.restart()
+        for words in taken_back_words(taken_back):
+            self._say(words)

@@ -1,28 +1,30 @@
-"""Disks with snapshot=off: what their guest wrote goes into their images when the run ends."""
+"""Disks with snapshot=off at the end of a run: what their images have now."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from devices.disk.overlay import PAGE
-from devices.disk.unit import DiskUnit
 from vmdbg.errors import UserError
-from vmdbg.machine.drives import write_image
 from vmdbg.machine.machine import Machine
 
 
-def write_back(machine: Machine, *, past: bool) -> Iterator[str]:
-    """Write each, and say what was done. `past`: the machine stands before the end of its history, so nothing is."""
-    for drive in machine.config.drives:
-        medium, unit = machine.media.find(drive.medium), machine.pc.devices[drive.name]
-        if not drive.direct or medium is None or medium.image.read_only or not isinstance(unit, DiskUnit):
-            continue
-        if past:
-            yield f"{drive.name}: {drive.medium} is as it was, for this ends in the past; go to the end first"
+def settle_images(machine: Machine, *, past: bool) -> Iterator[str]:
+    """Have the host keep what was written, and say what that is. `past`: the machine stands before the end.
+
+    Raises UserError, once all have been tried.
+    """
+    failed: UserError | None = None
+    for medium in machine.media:
+        follower = medium.follower
+        if follower is None:
             continue
         try:
-            pages = write_image(medium, unit)
+            medium.image.flush()
         except UserError as error:
-            yield f"error: {drive.name}: {error}"
-        else:
-            yield f"{drive.name}: {pages * PAGE:,} bytes written to {drive.medium}"
+            failed = failed or error
+            continue
+        size = f"{follower.written:,} bytes written to {medium.name}"
+        where = f", as it was at the end of the history, not here at tick {machine.clock}" if past else ""
+        yield f"{follower.disk}: {size}{where}"
+    if failed is not None:
+        raise failed

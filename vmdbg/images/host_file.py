@@ -8,6 +8,7 @@ import fcntl
 import os
 import stat
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,24 +36,50 @@ class FileIdentity:
 
 
 class HostFile:
-    """One file, open. All methods raise ImageError."""
+    """One file, open. All methods raise ImageError, and may be called by several threads.
+
+    Invariant: `identity` is the file's as it was opened, or after what was written here last. So what others write is
+    found, though not between two of our own writes that the host's clock does not tell apart.
+    """
 
     def __init__(self, path: str, *, writable: bool = False) -> None:
         """Raises ImageError if it is no file, cannot be had, or is being written by somebody."""
         self.path = path
         self.name = printable(path)
         self.writable = writable
-        self.fd = self._open(path)
+        self._lock = threading.Lock()
+        self.reopen()
+
+    def reopen(self) -> None:
+        """After close(), as it is now. Raises as the constructor."""
+        self.fd = self._open(self.path)
         try:
-            self._lock()
+            self._take_locks()
             self.size = os.lseek(self.fd, 0, os.SEEK_END)
             self.identity = self._identity()
         except BaseException:
             os.close(self.fd)
             raise
 
+    def opened_for_writing(self) -> HostFile:
+        """The same file, writable, in place of this one, which is closed. It is open as it was where this raises."""
+        self.check_unchanged()
+        self.close()  # its locks are in the way
+        try:
+            again = HostFile(self.path, writable=True)
+        except BaseException:
+            self.reopen()
+            raise
+        if again.identity != self.identity:
+            again.close()
+            self.reopen()
+            raise ImageError(f"the image {self.name} has changed while it was opened for writing: start again")
+        return again
+
     def _open(self, path: str) -> int:
         mode = os.O_RDWR if self.writable else os.O_RDONLY
+        if self.writable and _is_block_device(path):
+            mode |= os.O_EXCL  # one that is mounted is refused (open(2))
         try:
             fd = os.open(path, mode | os.O_NONBLOCK | os.O_CLOEXEC)
         except IsADirectoryError:
@@ -64,6 +91,11 @@ class HostFile:
             remedy = "leave snapshot=off away, and it is only read" if self.writable else "ask for the right to read it"
             raise ImageError(f"the image {self.name} may not be {what} by you: {remedy}") from None
         except OSError as error:
+            if error.errno == errno.EBUSY:
+                raise ImageError(
+                    f"the device {self.name} is in use by this host, as what is mounted is: unmount it first, or leave "
+                    "snapshot=off away"
+                ) from None
             if error.errno == errno.EROFS:
                 raise ImageError(
                     f"the image {self.name} is on a file system that cannot be written: leave snapshot=off away"
@@ -79,7 +111,7 @@ class HostFile:
             raise ImageError(f"{self.name} is a directory: name an image in it")
         raise ImageError(f"{self.name} is neither a file nor a block device: name an image")
 
-    def _lock(self) -> None:
+    def _take_locks(self) -> None:
         """As QEMU does, shared locks throughout: what counts is what others hold."""
         for byte in (_WRITES, _LETS_NOBODY_WRITE) if self.writable else (_READS, _LETS_NOBODY_WRITE):
             if not self._take_lock(byte):
@@ -119,9 +151,11 @@ class HostFile:
         return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
     def check_unchanged(self) -> None:
-        """Raises ImageError if somebody has written it since it was opened."""
-        if self.writable:
-            return
+        """Raises ImageError if somebody else has written it since it was opened."""
+        with self._lock:
+            self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
         try:
             now = self._identity()
         except OSError as error:
@@ -151,14 +185,34 @@ class HostFile:
             )
         return data
 
-    def write(self, offset: int, data: bytes) -> None:
-        rest = memoryview(data)
-        try:
-            while rest:
-                count = os.pwrite(self.fd, rest, offset)
-                offset, rest = offset + count, rest[count:]
-        except OSError as error:
-            raise self._cannot("write", error, offset) from None
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Beyond the end the file grows, with zeros in between."""
+        with self._lock:
+            self._check_unchanged()
+            try:
+                _write_all(self.fd, offset, data)
+            except OSError as error:
+                raise self._cannot("write", error, offset) from None
+            finally:
+                self._note_own_change()
+
+    def resize(self, size: int) -> None:
+        """A longer one ends in zeros. A block device has the size that it has."""
+        with self._lock:
+            self._check_unchanged()
+            try:
+                if stat.S_ISBLK(os.fstat(self.fd).st_mode):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.ftruncate(self.fd, size)
+            except OSError as error:
+                raise self._cannot("write", error, size) from None
+            finally:
+                self._note_own_change()
+
+    def _note_own_change(self) -> None:
+        with contextlib.suppress(OSError):
+            self.identity = self._identity()
+            self.size = os.lseek(self.fd, 0, os.SEEK_END)
 
     def flush(self) -> None:
         try:
@@ -189,3 +243,17 @@ class HostFile:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             os.close(self.fd)
+
+
+def _is_block_device(path: str) -> bool:
+    try:
+        return stat.S_ISBLK(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _write_all(fd: int, offset: int, data: bytes | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        count = os.pwrite(fd, rest, offset)
+        offset, rest = offset + count, rest[count:]

@@ -75,11 +75,6 @@ def _is_qcow2(file: HostFile, form: Format | None) -> bool:
 
 def _open_qcow2(file: HostFile, backing: tuple[str, ...], chain: list[tuple[int, int]]) -> Image:
     header = qcow2_header.read_header(file)
-    if file.writable:
-        raise ImageError(
-            f"{file.name} is a qcow2 image, which vmdbg does not write: leave snapshot=off away and have the disk of "
-            "any instant with `disk export`, or make a raw one with `qemu-img convert -O raw`"
-        )
     if not header.backing:
         if backing:
             raise ImageError(f"{file.name} has no backing file: leave backing={backing[0]} away")

@@ -1,11 +1,11 @@
-"""qcow2 images, read (QEMU docs/interop/qcow2.txt, "Cluster mapping"). Their own snapshots are passed over."""
+"""qcow2 images, read and written (QEMU docs/interop/qcow2.txt). Their own snapshots are passed over, and kept."""
 
 from __future__ import annotations
 
+import contextlib
 import io
-import sys
+import threading
 import zlib
-from array import array
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -14,99 +14,53 @@ import zstandard
 from devices.disk.medium import SECTOR
 from vmdbg.images.host_file import HostFile
 from vmdbg.images.image import Image, ImageError
-from vmdbg.images.qcow2_header import Compression, Header, damaged
+from vmdbg.images.qcow2_header import Compression, Header, damaged, read_header
+from vmdbg.images.qcow2_map import ABSENT, ALL_ZEROS, COMPRESSED, COPIED, ClusterMap
+from vmdbg.images.qcow2_writer import Qcow2Writer
 
-_TABLES_KEPT = 64
-"""L2 tables: 32 GiB of disk with clusters of 64 KiB, in 4 MiB of memory."""
 _UNPACKED_KEPT = 16
-_OFFSET = 0x00FF_FFFF_FFFF_FE00
-_COPIED = 1 << 63
-_COMPRESSED = 1 << 62
-_ZEROS = 1
-_RESERVED = ~(_OFFSET | _COPIED | _COMPRESSED | _ZEROS) & (1 << 64) - 1
-_ABSENT = -1
-_ALL_ZEROS = -2
-"""Places that are none."""
 
 
 class Qcow2Image:
-    """`backing` has what is in no cluster of this one; without it, that is zeros. It is closed with this one."""
+    """`backing` has what is in no cluster of this one; without it, that is zeros. It is closed with this one.
+
+    May be read by several threads.
+    """
 
     format = "qcow2"
-    writable = False
 
     def __init__(self, file: HostFile, header: Header, backing: Image | None = None) -> None:
         """Raises ImageError."""
         self._file = file
         self._header = header
         self._backing = backing
+        self._lock = threading.RLock()
         self.name = file.name
+        self.writable = file.writable
         self.size = -(-header.size // SECTOR) * SECTOR
         self._cluster = header.cluster_size
-        self._l1 = self._read_table(header.l1_offset, header.l1_size)
-        for number, entry in enumerate(self._l1):
-            self._check_l1(number, entry)
-        self._l2 = lru_cache(_TABLES_KEPT)(self._read_l2)
+        self._map = ClusterMap(file, header)
         self._unpacked = lru_cache(_UNPACKED_KEPT)(self._unpack)
-
-    def _read_table(self, offset: int, entries: int) -> array[int]:
-        table = array("Q", self._file.read(offset, entries * 8))
-        if sys.byteorder == "little":
-            table.byteswap()
-        return table
-
-    def _check_l1(self, number: int, entry: int) -> None:
-        offset = entry & _OFFSET
-        if entry & ~(_OFFSET | _COPIED) or offset % self._cluster:
-            raise self._damaged(f"entry {number} of its L1 table is {entry:#x}")
-        if offset and offset + self._cluster > self._file.size:
-            raise self._damaged(
-                f"entry {number} of its L1 table points to byte {offset}, and the file ends at {self._file.size}: "
-                "it may be cut off"
-            )
-
-    def _read_l2(self, number: int) -> array[int] | None:
-        offset = self._l1[number] & _OFFSET
-        return self._read_table(offset, self._cluster // 8) if offset else None
-
-    def _entry(self, cluster: int) -> int:
-        bits = self._header.l2_bits
-        table = self._l2(cluster >> bits)
-        return table[cluster & (1 << bits) - 1] if table is not None else 0
-
-    def _place(self, cluster: int) -> int:
-        """Where in the file a cluster lies plainly; _ABSENT or _ALL_ZEROS. Not for compressed ones."""
-        entry = self._entry(cluster)
-        offset = entry & _OFFSET
-        if entry & _RESERVED or offset % self._cluster or (entry & _ZEROS and self._header.version < 3):
-            raise self._damaged(f"the entry of cluster {cluster} is {entry:#x}")
-        if entry & _ZEROS:
-            return _ALL_ZEROS
-        if not offset:
-            return _ABSENT
-        if offset >= self._file.size:
-            raise self._damaged(
-                f"cluster {cluster} is at byte {offset}, and the file ends at {self._file.size}: it may be cut off"
-            )
-        return offset
+        self._writer = Qcow2Writer(file, header, self._map, self._whole_cluster) if file.writable else None
 
     def read(self, offset: int, length: int) -> bytes:
-        parts = [self._part(*run) for run in self._runs(offset, length)]
+        with self._lock:
+            parts = [self._part(*run) for run in self._runs(offset, length)]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _runs(self, offset: int, length: int) -> Iterator[tuple[int, int, int]]:
         """A place, an offset in the disk, and a length: what can be read in one go. The place is where the first byte
-        is in the file, _ABSENT, _ALL_ZEROS, or the entry of a compressed cluster.
+        is in the file, ABSENT, ALL_ZEROS, or the entry of a compressed cluster.
         """
         end = offset + length
         while offset < end:
             cluster, inside = divmod(offset, self._cluster)
-            start, entry = offset, self._entry(cluster)
+            start, entry = offset, self._map.entry(cluster)
             offset += self._cluster - inside
-            if entry & _COMPRESSED:
+            if entry & COMPRESSED:
                 yield entry, start, min(offset, end) - start
                 continue
-            place = self._place(cluster)
+            place = self._map.place(cluster)
             while offset < end and self._follows(place, cluster + 1):
                 cluster, offset = cluster + 1, offset + self._cluster
                 place = place + self._cluster if place >= 0 else place
@@ -116,16 +70,16 @@ class Qcow2Image:
 
     def _follows(self, place: int, cluster: int) -> bool:
         """Whether a cluster can be read with the one before it, which is at `place`."""
-        if self._entry(cluster) & _COMPRESSED:
+        if self._map.entry(cluster) & COMPRESSED:
             return False
-        return self._place(cluster) == (place + self._cluster if place >= 0 else place)
+        return self._map.place(cluster) == (place + self._cluster if place >= 0 else place)
 
     def _part(self, place: int, offset: int, length: int) -> bytes:
-        if place == _ALL_ZEROS:
+        if place == ALL_ZEROS:
             return bytes(length)
-        if place == _ABSENT:
+        if place == ABSENT:
             return self._from_backing(offset, length)
-        if place & _COMPRESSED:
+        if place & COMPRESSED:
             inside = offset % self._cluster
             return self._unpacked(place, offset // self._cluster)[inside : inside + length]
         return self._file.read(place, length)
@@ -138,9 +92,9 @@ class Qcow2Image:
     def _unpack(self, entry: int, cluster: int) -> bytes:
         """ "Compressed Clusters Descriptor": the offset, then how many sectors of 512 bytes follow the first."""
         bits = 62 - (self._header.cluster_bits - 8)
-        offset, sectors = entry & (1 << bits) - 1, (entry & _COMPRESSED - 1) >> bits
+        offset, sectors = entry & (1 << bits) - 1, (entry & COMPRESSED - 1) >> bits
         end = min((offset // SECTOR + sectors + 1) * SECTOR, self._file.size)
-        if entry & _COPIED or offset >= end:
+        if entry & COPIED or offset >= end:
             raise self._damaged(f"the compressed cluster {cluster} is at byte {offset}, {sectors} sectors long")
         packed = self._file.read(offset, end - offset)
         try:
@@ -151,34 +105,54 @@ class Qcow2Image:
             raise self._damaged(f"the compressed cluster {cluster}, at byte {offset}, unpacks to {len(data)} bytes")
         return data
 
+    def _whole_cluster(self, cluster: int) -> bytes:
+        """What a cluster of the disk holds; beyond the end of the disk or of the file, zeros."""
+        entry = self._map.entry(cluster)
+        place = entry if entry & COMPRESSED else self._map.place(cluster)
+        length = self._cluster
+        if place >= 0 and not entry & COMPRESSED:
+            length = min(length, self._file.size - place)
+        return self._part(place, cluster * self._cluster, length).ljust(self._cluster, b"\0")
+
     def extents(self) -> Iterator[tuple[int, int]]:
         if self._backing is not None:
             yield 0, self.size
             return
-        span = self._cluster << self._header.l2_bits
-        for number in range(-(-self.size // span)):
-            table = self._l2(number)
-            for index, entry in enumerate(table or ()):
-                start = number * span + index * self._cluster
-                holds = entry & _COMPRESSED or (entry & _OFFSET and not entry & _ZEROS)
-                if holds and start < self.size:
-                    yield start, min(start + self._cluster, self.size)
+        with self._lock:
+            clusters = list(self._map.holding(self.size))
+        for cluster in clusters:
+            start = cluster * self._cluster
+            if start < self.size:
+                yield start, min(start + self._cluster, self.size)
 
     def write(self, offset: int, data: bytes) -> None:
-        raise ImageError(f"{self.name} is a qcow2 image, which is only read")
+        assert self._writer is not None, "it is only read"
+        with self._lock:
+            self._writer.write(offset, memoryview(data))
 
     def opened_for_writing(self) -> Image:
-        raise ImageError(
-            f"{self.name} is a qcow2 image, which is only read: `disk export` writes the whole disk to a new image"
-        )
+        if self.writable:
+            return self
+        again = self._file.opened_for_writing()
+        try:
+            return Qcow2Image(again, read_header(again), self._backing)
+        except BaseException:
+            again.close()
+            self._file.reopen()
+            raise
 
     def flush(self) -> None:
-        """Nothing is ever written."""
+        if self._writer is not None:
+            with self._lock:
+                self._writer.flush()
 
     def _damaged(self, why: str) -> ImageError:
         return damaged(self.name, why)
 
     def close(self) -> None:
+        if self._writer is not None:
+            with contextlib.suppress(ImageError):  # what is not given back is lost room, and no harm
+                self._writer.close()
         self._file.close()
         if self._backing is not None:
             self._backing.close()

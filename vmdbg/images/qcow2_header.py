@@ -15,6 +15,11 @@ from vmdbg.images.image import ImageError
 MAGIC = b"QFI\xfb"
 _V2 = struct.Struct(">4sIQIIQIIQQIIQ")
 _V3 = struct.Struct(">QQQII")
+REFCOUNT_TABLE = struct.Struct(">QI")
+"""Offset and clusters of the refcount table, as the header has them at REFCOUNT_TABLE_AT."""
+REFCOUNT_TABLE_AT, AUTOCLEAR_AT = 48, 88
+LARGEST_REFCOUNT_TABLE = 8 << 20
+"""Bytes, as QEMU has it."""
 _EXTENSION = struct.Struct(">II")
 _SMALLEST_CLUSTER, _LARGEST_CLUSTER = 9, 21
 """Bits."""
@@ -35,7 +40,8 @@ class Compression(enum.IntEnum):
 @dataclass(frozen=True, slots=True)
 class Header:
     """`size` in bytes, of the disk; `l1_offset` in bytes, of the table in the file. `backing` is the name in the file
-    of the image that has what this one lacks, cleaned to be shown; "" if there is none.
+    of the image that has what this one lacks, cleaned to be shown; "" if there is none. A refcount has
+    2^`refcount_order` bits. `autoclear` are the features that whoever writes and does not know them takes away.
     """
 
     version: int
@@ -46,6 +52,10 @@ class Header:
     backing: str
     backing_format: str
     compression: Compression
+    refcounts_offset: int
+    refcounts_clusters: int
+    refcount_order: int
+    autoclear: int
 
     @property
     def cluster_size(self) -> int:
@@ -62,7 +72,7 @@ def read_header(file: HostFile) -> Header:
     if file.size < _V2.size:
         raise damaged(file.name, f"it has {file.size} bytes, less than a header")
     fields = _V2.unpack(file.read(0, _V2.size))
-    _, version, backing_at, backing_size, cluster_bits, size, encryption, l1_size, l1_offset, *_ = fields
+    _, version, backing_at, backing_size, cluster_bits, size, encryption, l1_size, l1_offset, *refcounts, _, _ = fields
     if version not in (2, 3):
         raise ImageError(
             f"{file.name} is a qcow2 image of version {version}, and 2 and 3 are read: make one of it with "
@@ -74,24 +84,46 @@ def read_header(file: HostFile) -> Header:
         )
     if not _SMALLEST_CLUSTER <= cluster_bits <= _LARGEST_CLUSTER:
         raise damaged(file.name, f"its clusters have 2^{cluster_bits} bytes; 2^9 to 2^21 can be")
-    features, length, compression = (0, _V2.size, 0) if version == 2 else _version_3(file)
-    _check_features(file, features)
-    if compression not in list(Compression):
-        raise ImageError(f"{file.name} has compression type {compression}, which is not known: convert it")
+    more = _More() if version == 2 else _version_3(file)
+    _check_features(file, more.features)
+    if more.compression not in list(Compression):
+        raise ImageError(f"{file.name} has compression type {more.compression}, which is not known: convert it")
     _check_tables(file, cluster_bits, size, l1_offset, l1_size)
-    backing, form = _backing(file, backing_at, backing_size), _backing_format(file, length, backing_at)
-    return Header(version, cluster_bits, size, l1_offset, l1_size, backing, form, Compression(compression))
+    return Header(
+        version=version,
+        cluster_bits=cluster_bits,
+        size=size,
+        l1_offset=l1_offset,
+        l1_size=l1_size,
+        backing=_backing(file, backing_at, backing_size),
+        backing_format=_backing_format(file, more.length, backing_at),
+        compression=Compression(more.compression),
+        refcounts_offset=refcounts[0],
+        refcounts_clusters=refcounts[1],
+        refcount_order=more.refcount_order,
+        autoclear=more.autoclear,
+    )
 
 
-def _version_3(file: HostFile) -> tuple[int, int, int]:
-    """Incompatible features, the header's length, the type of compression."""
+@dataclass(frozen=True, slots=True)
+class _More:
+    """What version 3 adds, as it is in version 2. `features` are those that must be known to read the image."""
+
+    features: int = 0
+    autoclear: int = 0
+    refcount_order: int = 4
+    length: int = _V2.size
+    compression: int = 0
+
+
+def _version_3(file: HostFile) -> _More:
     if file.size < _V2.size + _V3.size:
         raise damaged(file.name, "its header is cut off")
-    features, _, _, _, length = _V3.unpack(file.read(_V2.size, _V3.size))
+    features, _, autoclear, refcount_order, length = _V3.unpack(file.read(_V2.size, _V3.size))
     if length < _V2.size + _V3.size or length % 8 or length > file.size:
         raise damaged(file.name, f"it says that its header has {length} bytes")
     compression = file.read(_V2.size + _V3.size, 1)[0] if length > _V2.size + _V3.size else 0
-    return features, length, compression
+    return _More(features, autoclear, refcount_order, length, compression)
 
 
 def _check_features(file: HostFile, features: int) -> None:

@@ -41,12 +41,12 @@ class RawImage:
     def opened_for_writing(self) -> RawImage:
         if self.writable:
             return self
-        self._file.check_unchanged()
-        self._file.close()  # its locks are in the way
+        again = self._file.opened_for_writing()
         try:
-            return RawImage(HostFile(self._file.path, writable=True), self.format)
+            return RawImage(again, self.format)
         except BaseException:
-            self._file = HostFile(self._file.path)
+            again.close()
+            self._file.reopen()
             raise
 
     def extents(self) -> Iterator[tuple[int, int]]:

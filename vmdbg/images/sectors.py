@@ -34,6 +34,15 @@ class ImageSectors:
         """A whole image is no recording."""
         return ()
 
+    def lasts(self, number: int) -> bool:
+        """Others may write it, or its disk may fail."""
+        return False
+
+    @property
+    def known_digest(self) -> None:
+        """It may be asked for: it is whole."""
+        return None
+
     def extents(self) -> Iterator[tuple[int, int]]:
         return self.image.extents()
 

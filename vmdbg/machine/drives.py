@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from devices.disk.cd_unit import CdUnit
 from devices.disk.drive import Drive, DriveBus, DriveKind
-from devices.disk.unit import DiskUnit, fit_disk
+from devices.disk.unit import fit_disk
 from devices.fitting import Slot
 from devices.seam import Device
 from vmdbg.errors import UserError
-from vmdbg.machine.media import Media, ReadMedium
+from vmdbg.machine.following import ImageFollower
+from vmdbg.machine.media import Media
 
 if TYPE_CHECKING:
     from devices.disk.buses import Fitter, Unit
@@ -39,15 +40,6 @@ def fit_drives(carrier: Carrier, drives: Sequence[Drive], media: Media) -> None:
                 carrier.add(controller)
         except ValueError as error:
             raise UserError(f"{', '.join(unit.name for unit in units)}: {error}") from None
-
-
-def write_image(medium: ReadMedium, unit: DiskUnit) -> int:
-    """Write what was written to the disk into its image; returns how many pages. Its history stays what it was.
-
-    Raises UserError for an image that cannot be written.
-    """
-    medium.image.open_for_writing()
-    return medium.write_image((number, unit.overlay.page(number)) for number in unit.overlay.written())
 
 
 def check_bus(bus: DriveBus) -> None:
@@ -82,4 +74,8 @@ def _made(carrier: Carrier, drive: Drive, media: Media) -> Unit:
                     f"the image of {drive.name}, {drive.medium}, has {medium.sectors} sectors, not {drive.sectors}: it "
                     "is not the one that was recorded"
                 )
-            return fit_disk(carrier.slot(drive.name), medium, drive.serial)
+            unit = fit_disk(carrier.slot(drive.name), medium, drive.serial)
+            if drive.direct and not medium.image.read_only:
+                follower = ImageFollower(drive.name, medium, unit.overlay, lambda: media.now())
+                medium.follower = unit.overlay.follower = follower
+            return unit

@@ -109,6 +109,7 @@ class Machine:
         self.bus = MachineBus(self.scheduler, self.pc)
         cpuid = build_table(find_model(config.cpu), apic=config.apic)
         self.engine = make_engine(config.memory, self.bus, cpuid, self.pc.memory_map.device_memory)
+        self.media.now = lambda: self.engine.clock
         self.pc.memory_map.attach(self.engine)
         self.pc.bus_masters.engine = self.engine
         self.pages = MachinePages(self.engine, self.pc.areas, self.pc.memory_map.memories())

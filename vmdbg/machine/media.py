@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from devices.disk.medium import SECTOR, Medium
-from devices.disk.overlay import PAGE
+from devices.disk.overlay import PAGE, Overlay
 from devices.disk.requests import Listener
+from vmdbg.machine.page_stash import PageStash
 
 _SECTORS = PAGE // SECTOR
 Keeper = Callable[[str, int, bytes], None]
@@ -21,6 +23,15 @@ class Source(Medium, Protocol):
         """Pages that a recording had of it, ascending: a history that goes on from there needs them too."""
         ...
 
+    def lasts(self, number: int) -> bool:
+        """Whether a page that was read will be there again, whatever becomes of the host's images."""
+        ...
+
+    @property
+    def known_digest(self) -> str | None:
+        """What a recording says of content_digest(); None if nobody has said anything."""
+        ...
+
     def extents(self) -> Iterable[tuple[int, int]]:
         """Start and end, in bytes, of what may hold other than zeros."""
         ...
@@ -32,22 +43,50 @@ class Source(Medium, Protocol):
     def close(self) -> None: ...
 
 
+class Following(Protocol):
+    """An image that follows what the guest writes (vmdbg.machine.following)."""
+
+    disk: str
+    until: int
+
+    @property
+    def written(self) -> int: ...
+
+    def flush(self) -> None: ...
+
+    def take_back(self) -> TakenBack | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """The image of a disk was brought to another instant: so many bytes of it are others than they were."""
+
+    disk: str
+    medium: str
+    size: int
+
+
 class ReadMedium:
     """A medium that never changes for its guests, read by whole pages, and which of them were read.
 
     What is written to the image meanwhile, with the user's word, is not seen here.
+
+    Invariant: a page of the stash is as the guest's history has it, and no other place is asked for it. All pages that
+    were written to the image are there; where the history may come back, also those that were read.
     """
 
     read_only = True
 
-    def __init__(self, name: str, image: Source, keeper: Callable[[], Keeper | None] = lambda: None) -> None:
+    def __init__(self, name: str, image: Source, media: Media) -> None:
         self.name = name
         self.image = image
         self.sectors = image.sectors
-        self._keeper = keeper
+        self.follower: Following | None = None
+        self.replaced = set[int]()
+        """Pages of the image that were written."""
+        self._media = media
         self._seen = set[int]()
-        self._before: dict[int, bytes] = {}
-        """Pages as they were before they were written to the image."""
+        self._stash = PageStash()
 
     def read(self, sector: int, count: int) -> bytes:
         first, end = sector // _SECTORS, -(-(sector + count) // _SECTORS)
@@ -59,22 +98,40 @@ class ReadMedium:
         """Whole pages, with zeros after the last sector."""
         data = self._from_image(first, end)
         if not self._seen.issuperset(range(first, end)):
-            keep = self._keeper()
             for number in range(first, end):
                 if number not in self._seen:
-                    if keep is not None:
-                        keep(self.name, number, data[(number - first) * PAGE : (number - first + 1) * PAGE])
-                    self._seen.add(number)
+                    self._note(number, data[(number - first) * PAGE : (number - first + 1) * PAGE])
         return data
 
+    def _note(self, number: int, page: bytes) -> None:
+        """A page that was read for the first time."""
+        keep = self._media.keeper
+        if keep is not None:
+            keep(self.name, number, page)
+        if self._media.remembers and number not in self._stash and not self.image.lasts(number):
+            self._stash.put(number, page)
+        self._seen.add(number)
+
     def _from_image(self, first: int, end: int) -> bytes:
+        if not self._stash.has_any(first, end):
+            return self._read_image(first, end)
+        return b"".join(self._parts(first, end))
+
+    def _parts(self, first: int, end: int) -> Iterator[bytes]:
+        number = first
+        while number < end:
+            if number in self._stash:
+                yield self._stash.get(number)
+                number += 1
+                continue
+            start = number
+            while number < end and number not in self._stash:
+                number += 1
+            yield self._read_image(start, number)
+
+    def _read_image(self, first: int, end: int) -> bytes:
         there = min(end * _SECTORS, self.sectors) - first * _SECTORS
-        data = self.image.read(first * _SECTORS, there).ljust((end - first) * PAGE, b"\0")
-        replaced = self._before.keys() & range(first, end) if self._before else ()
-        for number in replaced:
-            at = (number - first) * PAGE
-            data = data[:at] + self._before[number] + data[at + PAGE :]
-        return data
+        return self.image.read(first * _SECTORS, there).ljust((end - first) * PAGE, b"\0")
 
     def write(self, sector: int, data: bytes) -> None:
         raise AssertionError("nothing writes below an overlay")
@@ -88,10 +145,20 @@ class ReadMedium:
         return LookedAt(self)
 
     def look(self, sector: int, count: int) -> bytes:
-        """As read(), and nobody is told."""
+        """As read(), and nobody is told. Another thread may call it while the image is written."""
         first, end = sector // _SECTORS, -(-(sector + count) // _SECTORS)
         start = (sector - first * _SECTORS) * SECTOR
-        return self._from_image(first, end)[start : start + count * SECTOR]
+        while True:
+            known = len(self._stash)
+            data = self._from_image(first, end)
+            if len(self._stash) == known:
+                return data[start : start + count * SECTOR]
+
+    def extents(self) -> Iterator[tuple[int, int]]:
+        """As Source's, of what guests see."""
+        yield from self.image.extents()
+        for number in sorted(self.replaced):
+            yield number * PAGE, (number + 1) * PAGE
 
     def seen(self) -> Iterator[tuple[int, bytes]]:
         """Every page that was read since forget(), or that a recording had, by number."""
@@ -102,20 +169,33 @@ class ReadMedium:
         """A history begins: nothing of it was read yet."""
         self._seen.clear()
 
-    def write_image(self, pages: Iterable[tuple[int, bytes]]) -> int:
-        """Write pages to the image, which was opened for that; returns how many. Guests go on seeing what was.
+    def write_image(self, sector: int, data: bytes) -> None:
+        """Write to the image, which was opened for that. Guests go on seeing what was. Raises MediumError."""
+        first, end = sector // _SECTORS, -(-(sector + len(data) // SECTOR) // _SECTORS)
+        new = [number for number in range(first, end) if number not in self._stash]
+        for number in new:
+            self._stash.put(number, self._read_image(number, number + 1))
+        self.replaced.update(range(first, end))
+        self.image.write(sector, data)
 
-        Raises MediumError.
+    def bring_to(self, disk: Overlay, pages: Iterable[int] = ()) -> int:
+        """Have the image hold what a disk over this medium does, which differs in `pages` at most, or in what was
+        written; returns how many pages were others. Raises MediumError.
         """
         count = 0
-        for number, page in pages:
-            if number not in self._before:
-                self._before[number] = self._from_image(number, number + 1)
+        for number in sorted({*self.replaced, *pages}):
             there = min(_SECTORS, self.sectors - number * _SECTORS)
-            self.image.write(number * _SECTORS, page[: there * SECTOR])
-            count += 1
+            wanted = disk.page(number)[: there * SECTOR]
+            if self.image.read(number * _SECTORS, there) != wanted:
+                self.write_image(number * _SECTORS, wanted)
+                count += 1
         self.image.flush()
         return count
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        self.image.close()
+        self._stash.close()
 
 
 class LookedAt:
@@ -126,6 +206,7 @@ class LookedAt:
     def __init__(self, medium: ReadMedium) -> None:
         self.sectors = medium.sectors
         self.read = medium.look
+        self.extents = medium.extents
 
     def write(self, sector: int, data: bytes) -> None:
         raise AssertionError("it is only looked at")
@@ -136,14 +217,18 @@ class LookedAt:
 
 class Media:
     """All media that the drives of a machine can have, by name. `keeper`, if any, is told of what is read, and
-    `on_added` of a medium that comes later.
+    `on_added` of a medium that comes later. `remembers`: what guests have read can be had again, whatever becomes of
+    the host's images.
     """
 
     def __init__(self, images: Mapping[str, Source] | None = None) -> None:
         self.keeper: Keeper | None = None
+        self.remembers = False
         self.listeners: list[Listener] = []
         """Told of every request that drives have finished; they change nothing."""
         self.on_added: Callable[[ReadMedium], None] | None = None
+        self.now: Callable[[], int] = lambda: 0
+        """The machine's clock."""
         self._media: dict[str, ReadMedium] = {}
         for name, image in (images or {}).items():
             self.add(name, image)
@@ -152,7 +237,7 @@ class Media:
         """Raises ValueError for a name that is taken."""
         if name in self._media:
             raise ValueError(f"there is a medium {name!r} already")
-        self._media[name] = medium = ReadMedium(name, image, lambda: self.keeper)
+        self._media[name] = medium = ReadMedium(name, image, self)
         if self.on_added is not None:
             self.on_added(medium)
         return medium
@@ -160,10 +245,18 @@ class Media:
     def find(self, name: str) -> ReadMedium | None:
         return self._media.get(name)
 
+    def take_back(self) -> list[TakenBack]:
+        """The future of the present instant is dropped: images that follow their disks are brought to it.
+
+        Raises MediumError.
+        """
+        taken = [medium.follower.take_back() for medium in self if medium.follower is not None]
+        return [one for one in taken if one is not None]
+
     def close(self) -> None:
         """Nothing is read any more."""
         for medium in self:
-            medium.image.close()
+            medium.close()
 
     def __iter__(self) -> Iterator[ReadMedium]:
         return iter(self._media.values())

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from devices.disk.medium import SECTOR
 from vmdbg.interruption import INTERRUPTION
-from vmdbg.machine.media import Source
+
+
+class Contents(Protocol):
+    """What can be read of a medium, as Source has it."""
+
+    @property
+    def sectors(self) -> int: ...
+
+    def read(self, sector: int, count: int) -> bytes: ...
+
+    def extents(self) -> Iterable[tuple[int, int]]: ...
+
 
 PIECE = 1 << 20
 """Bytes."""
@@ -15,7 +27,7 @@ LARGEST_UNASKED = 8 << 30
 """Bytes of data that are hashed where the recording has what it needs itself."""
 
 
-def content_digest(source: Source, most: int | None = None) -> str:
+def content_digest(source: Contents, most: int | None = None) -> str:
     """SHA-256 in hex over numbers and SHA-256 of all pieces of 1 MiB that are not zeros, and the size.
 
     "" if there is more than `most` bytes of data to be read, or the process is to end meanwhile. Raises MediumError.
@@ -34,7 +46,7 @@ def content_digest(source: Source, most: int | None = None) -> str:
     return whole.hexdigest()
 
 
-def _pieces(source: Source) -> Iterator[int]:
+def _pieces(source: Contents) -> Iterator[int]:
     """Numbers of the pieces in which there may be data."""
     last = -1
     for start, end in source.extents():

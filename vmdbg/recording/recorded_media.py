@@ -135,6 +135,17 @@ class RecordedMedium:
         end = -(-self.sectors // _PAGE_SECTORS)
         return [number for number in self._pages.numbers(self.record.name) if number < end]
 
+    def lasts(self, number: int) -> bool:
+        """Whether the recording has it."""
+        with contextlib.suppress(RecordingError):
+            return self._pages.page(self.record.name, number) is not None
+        return False
+
+    @property
+    def known_digest(self) -> str:
+        """Of the whole image, most of which may not be here."""
+        return self.record.digest
+
     def extents(self) -> Iterator[tuple[int, int]]:
         if self._image is not None:
             yield from self._image.extents()

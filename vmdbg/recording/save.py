@@ -17,9 +17,7 @@ def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, 
     """Write the whole timeline to a new file. Raises UserError, or NotKeptError if the disk is full."""
     with _whole(RecordingWriter(path, timeline, embed=embed)) as writer:
         if embed:
-            for medium in timeline.machine.media:
-                for number, data in medium.seen():
-                    writer.keep_sectors(medium.name, number, data)
+            _keep_media(timeline, writer)
         for entry in timeline.history.inputs:
             writer.on_input(entry)
         things: list[tuple[Position, int, object]] = [
@@ -40,7 +38,15 @@ def save_snapshot(timeline: Timeline, path: Path | str) -> None:
     here = timeline.checkpoint_here()
     state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line, origin.elf, origin.media)
     with _whole(RecordingWriter(path, timeline, origin=state, first=here)) as writer:
+        _keep_media(timeline, writer)
         writer.close("snapshot", at=here.position)
+
+
+def _keep_media(timeline: Timeline, writer: RecordingWriter) -> None:
+    """What the guest has read: for the rest the images are needed."""
+    for medium in timeline.machine.media:
+        for number, data in medium.seen():
+            writer.keep_sectors(medium.name, number, data)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from devices.disk.medium import MediumError
 from vmdbg.errors import NotKeptError, UserError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.media import ReadMedium
@@ -144,7 +145,9 @@ class RecordingWriter:
         self._submit(lambda: self._write_medium(medium, embed=embed))
 
     def _write_medium(self, medium: ReadMedium, *, embed: bool) -> None:
-        digest = content_digest(medium.image, LARGEST_UNASKED if embed else None)
+        digest = medium.image.known_digest
+        if digest is None:
+            digest = _digest(medium, embed=embed)
         self._writer.append(Kind.MEDIUM, encode(MediumRecord(medium.name, medium.sectors, digest)))
 
     def keep_sectors(self, medium: str, number: int, data: bytes) -> None:
@@ -352,6 +355,16 @@ class RecordingWriter:
             self._end_thread()
             self._leave()
             self.path.unlink(missing_ok=True)
+
+
+def _digest(medium: ReadMedium, *, embed: bool) -> str:
+    """Without it, a recording that names the medium alone is of no use. Raises OSError."""
+    try:
+        return content_digest(medium.looked_at, LARGEST_UNASKED if embed else None)
+    except MediumError as error:
+        if embed:
+            return ""
+        raise OSError(errno.EIO, str(error)) from error
 
 
 def start_recording(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from devices.disk.medium import SECTOR
@@ -9,9 +10,9 @@ from devices.disk.overlay import Overlay
 from devices.disk.unit import DiskUnit
 from vmdbg.errors import UserError
 from vmdbg.interruption import INTERRUPTION
-from vmdbg.machine.drives import write_image
+from vmdbg.machine.following import write_image
 from vmdbg.machine.machine import Machine
-from vmdbg.machine.media import ReadMedium
+from vmdbg.machine.media import ReadMedium, TakenBack
 from vmdbg.session.registry import did_you_mean
 from vmdbg.session.view import View
 from vmdbg.timeline.outcomes import Progress
@@ -45,6 +46,11 @@ def _medium(machine: Machine, unit: DiskUnit) -> ReadMedium:
     return medium
 
 
+def taken_back_words(taken_back: Sequence[TakenBack]) -> list[str]:
+    """What became of images that follow their disks, as the future was dropped."""
+    return [f"{one.disk}: {one.size:,} bytes of {one.medium} are again what they were here" for one in taken_back]
+
+
 def export(disk: Overlay, path: Path, progress: Progress | None) -> int:
     """Write a raw image of the disk; bytes of it. Nothing is left of one that is not whole. Raises UserError."""
     size = disk.sectors * SECTOR
@@ -71,5 +77,5 @@ def export(disk: Overlay, path: Path, progress: Progress | None) -> int:
 
 
 def commit(machine: Machine, unit: DiskUnit) -> int:
-    """Write what was written into the image; returns how many pages. Raises UserError."""
-    return write_image(_medium(machine, unit), unit)
+    """Write what was written into the image; returns how many pages of that were others. Raises UserError."""
+    return write_image(_medium(machine, unit), unit.overlay)

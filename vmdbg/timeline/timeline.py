@@ -17,6 +17,7 @@ from vmdbg.errors import RecordingError, UserError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.inputs import Edit, Input
 from vmdbg.machine.machine import Machine
+from vmdbg.machine.media import TakenBack
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline import stops
@@ -62,6 +63,7 @@ class Timeline:
         self.store = store if store is not None else PageStore()
         self.history = History(lambda: machine.position, inputs)
         machine.inputs = self.history
+        machine.media.remembers = True
         self.console = ConsoleLog((*machine.serial, machine.debug_console))
         self.bookmarks: dict[str, Position] = {}
         self.verification = Verification(digests, closed_at)
@@ -330,9 +332,13 @@ class Timeline:
                 self.machine.step()
             self._passed(before)
 
-    def fork(self) -> None:
-        """Drop the future and go live from here. A recording that was open keeps what it had."""
+    def fork(self) -> list[TakenBack]:
+        """Drop the future and go live from here. A recording that was open keeps what it had.
+
+        Images that follow their disks are brought here: which, is returned. Raises MediumError, and drops nothing then.
+        """
         position = self.position
+        taken_back = self.machine.media.take_back()
         if self.recorder is not None and (self._closed or position < self._end):
             self.recorder.on_fork()
             self.recorder = None
@@ -347,6 +353,7 @@ class Timeline:
         self._update_writable()
         for listener in self.fork_listeners:
             listener(position)
+        return taken_back
 
     def reopen(self) -> None:
         """The history goes on after its end."""

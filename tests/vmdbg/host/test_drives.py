@@ -13,7 +13,6 @@ from tests.vmdbg.cli.vmdbg_process import errors, vmdbg
 from vmdbg.api import launch
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, open_drives, parse_drive
-from vmdbg.host.write_back import write_back
 from vmdbg.images.opening import Format
 
 GUEST = Path(__file__).parents[2] / "determinism" / "disk.asm"
@@ -82,18 +81,3 @@ def test_the_image_is_written_only_with_snapshot_off(tmp_path: Path, snapshot: s
     else:
         assert "bytes written to disk.img" in errors(done)
         assert path.read_bytes() == expected
-
-
-def test_nothing_is_written_back_from_the_past(tmp_path: Path) -> None:
-    guest, path = tmp_path / "guest.bin", tmp_path / "disk.img"
-    guest.write_bytes(assemble(GUEST.read_text()))
-    path.write_bytes(CONTENT)
-    made = launch(guest, disks=[f"{path},snapshot=off"], memory="2M")
-    made.run(END)
-    (words,) = write_back(made.debugger.machine, past=True)
-    assert "go to the end first" in words
-    assert path.read_bytes() == CONTENT
-    (words,) = write_back(made.debugger.machine, past=False)
-    assert "bytes written to disk.img" in words
-    assert path.read_bytes() != CONTENT
-    made.close()

@@ -134,9 +134,9 @@ def declare_commit(parser: Parser) -> None:
 
 @command("disk commit", Group.DEVICES, declare_commit, examples=("disk commit",), effect=Effect.HOST)
 def disk_commit(session: Session, arguments: Arguments) -> Document:
-    """Write into the image what the guest has written up to now. It must be a raw one.
+    """Write into the image, raw or qcow2, what the guest has written up to now.
 
-    The history stays what it was: at other instants the disk is as it was then.
+    The history stays what it was: at other instants the disk is as it was then. A disk with snapshot=off needs it not.
     """
     unit = disks.find(session, arguments.disk)
     pages = disks.commit(session.debugger.machine, unit)

@@ -1,0 +1,72 @@
+"""Pages of a medium that the host's image may not have any more when a history needs them again."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from devices.disk.overlay import PAGE
+
+
+class PageStash:
+    """Pages by number, each put once: in a file that goes with the process, or in memory where the host has no room.
+
+    Invariant: only the process that made it writes the file; a copy of that process keeps what it adds in memory.
+    """
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._file = -1
+        self._end = 0
+        self._in_file: dict[int, int] = {}
+        self._in_memory: dict[int, bytes] = {}
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._in_file or number in self._in_memory
+
+    def __len__(self) -> int:
+        return len(self._in_file) + len(self._in_memory)
+
+    def has_any(self, first: int, end: int) -> bool:
+        """Whether there is one of a row of pages."""
+        if not self._in_file and not self._in_memory:
+            return False
+        return any(number in self for number in range(first, end))
+
+    def put(self, number: int, page: bytes) -> None:
+        """Keep one that is not there yet."""
+        if not self._write(page):
+            self._in_memory[number] = page
+            return
+        self._in_file[number] = self._end
+        self._end += PAGE
+
+    def _write(self, page: bytes) -> bool:
+        """Whether it is in the file."""
+        if os.getpid() != self._process:
+            return False
+        try:
+            if self._file < 0:
+                self._file = _nameless_file()
+            return os.pwrite(self._file, page, self._end) == PAGE
+        except OSError:
+            return False
+
+    def get(self, number: int) -> bytes:
+        """One that is there."""
+        if number in self._in_memory:
+            return self._in_memory[number]
+        return os.pread(self._file, PAGE, self._in_file[number])
+
+    def close(self) -> None:
+        """Nothing of it is needed any more."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def _nameless_file() -> int:
+    """Its descriptor. Raises OSError."""
+    file, path = tempfile.mkstemp(prefix="vmdbg-")
+    os.unlink(path)
+    return file
