@@ -54,14 +54,8 @@ static void schedule(void)
 /* The first thing a new thread does (thread_start calls it). */
 void thread_main(void)
 {
-#ifdef SMP
-    struct thread *self = current;
     spin_unlock(&scheduler_lock, RFLAGS_IF);
-    self->entry(self->argument);
-#else
-    interrupts_on();
-    current->entry(current->argument);
-#endif
+    STABLE(current)->entry(STABLE(current)->argument);
     thread_exit();
 }
 
