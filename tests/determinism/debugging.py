@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from tests.vmdbg.engine.in_pages import in_pages
 from vmdbg.engine.exits import Access, EventKind
 from vmdbg.engine.stops import Breakpoints, Catches, Watchpoint
 from vmdbg.engine.unicorn import UnicornEngine
@@ -113,7 +114,7 @@ class SaveRestore:
         engine = machine.engine
         state, memory = machine.save(), bytes(engine.memory[: engine.page_count * PAGE_SIZE])
         Run(self.ticks).apply(machine, machine.clock + self.ticks)
-        engine.restore_memory(0, memory)
+        engine.restore_pages(in_pages(memory))
         machine.restore(state)
 
 

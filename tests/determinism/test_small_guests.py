@@ -22,6 +22,7 @@ from tests.determinism.machines import (
 )
 from tests.guests.build import sample_kernel
 from tests.vmdbg.boot.seabios import seabios_machine
+from tests.vmdbg.engine.in_pages import in_pages
 from vmdbg.machine.digest import Digest, digest
 
 SAMPLE_END, PRESSURE_END, BIOS_END, SEABIOS_END = 321_400_000, 7_130_000, 60_000_000, 16_000_000
@@ -85,7 +86,7 @@ def test_a_run_goes_on_equally_in_another_machine(
     with running(make) as first, running(make) as second:
         run_in_slices(first, marks[1], lambda: end)
         second.restore(first.save())
-        second.engine.restore_memory(0, bytes(first.engine.ram))
+        second.engine.restore_pages(in_pages(first.engine.ram))
         assert [run_in_slices(second, tick, lambda: end) for tick in marks[1:]] == expected(make, end)[1:]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,8 +88,8 @@ class PhysicalMemory(Protocol):
         """Write `memory` from there on, wherever the guest finds it."""
         ...
 
-    def restore_memory(self, at: int, data: bytes | memoryview) -> None:
-        """Put whole pages of `memory` back without marking them dirty."""
+    def restore_pages(self, pages: Iterable[tuple[int, bytes | memoryview]]) -> None:
+        """Have pages of `memory`, by number, hold that again, without marking them dirty."""
         ...
 
     def dirty_pages(self) -> Sequence[int]:

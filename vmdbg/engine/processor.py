@@ -93,7 +93,7 @@ class Processor(Protocol):
     def snapshot(self) -> CpuSnapshot: ...
 
     def restore(self, snapshot: CpuSnapshot) -> None:
-        """Take over a CPU. RAM is the caller's to restore, with restore_memory()."""
+        """Take over a CPU. RAM is the caller's to restore, with restore_pages()."""
         ...
 
     def cpu_digest_bytes(self) -> bytes:

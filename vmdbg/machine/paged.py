@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from devices.wiring.paged import PagedArea
@@ -71,14 +71,18 @@ class MachinePages:
             return self._at(number).area.name
         return next((name for at, size, name in self._memories if 0 <= number * PAGE_SIZE - at < size), "a device")
 
-    def restore(self, first: int, pages: Sequence[bytes]) -> None:
-        """Have neighbouring pages hold that, and not be dirty for it."""
-        in_memory = pages[: max(0, self._memory_pages - first)]
-        if in_memory:
-            self._engine.restore_memory(first * PAGE_SIZE, b"".join(in_memory))
-        for number, page in enumerate(pages[len(in_memory) :], first + len(in_memory)):
-            placed = self._at(number)
-            placed.area.put(number - placed.first, page)
+    def restore(self, pages: Iterable[tuple[int, bytes]]) -> None:
+        """Have pages, by number, hold that, and not be dirty for it."""
+        self._engine.restore_pages(self._put_in_areas(pages))
+
+    def _put_in_areas(self, pages: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """What is left are those of the engine's memory."""
+        for number, page in pages:
+            if number < self._memory_pages:
+                yield number, page
+            else:
+                placed = self._at(number)
+                placed.area.put(number - placed.first, page)
 
     def dirty(self) -> list[int]:
         """What may have changed since clean(), rising."""

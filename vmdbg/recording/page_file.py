@@ -13,6 +13,20 @@ from vmdbg.units import PAGE_SIZE
 
 KEY_SIZE = 16
 BLOCKS_AT_HAND = 16
+MOST_KEYS = 1 << 16
+"""Bytes of a block that its keys are in: a block of more pages than fit holds none."""
+_BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
+"""MessagePack's bytes, and how long their lengths are."""
+
+
+def keys_at_the_beginning(payload: bytes) -> bytes:
+    """Those of a Pages of which only the beginning is there. Raises RecordingError if they are not in it."""
+    wide = _BYTES.get(payload[1], 0) if payload[:1] == b"\x92" and len(payload) > 1 else 0
+    start = 2 + wide
+    end = start + int.from_bytes(payload[2:start], "big")
+    if not wide or end > len(payload):
+        raise RecordingError("a block of pages is damaged: its keys are not where they should be")
+    return payload[start:end]
 
 
 class PageFile:
@@ -34,7 +48,7 @@ class PageFile:
             self._where = {}
             for number in range(len(self._blocks)):
                 try:
-                    keys = self._read(number).keys
+                    keys = keys_at_the_beginning(read_payload(self._file, self._blocks[number], MOST_KEYS))
                 except RecordingError:
                     continue
                 for place in range(len(keys) // KEY_SIZE):
@@ -57,11 +71,18 @@ class PageFile:
 
     def page(self, key: bytes) -> bytes:
         """Raises RecordingError if it is missing or damaged."""
-        where = self._index().get(key)
-        if where is None:
-            raise RecordingError("a page of a checkpoint is damaged or missing: replay without checkpoints")
-        number, place = where
+        number, place = self._found(key)
         data = self._read(number).data[place * PAGE_SIZE : (place + 1) * PAGE_SIZE]
         if page_key(data) != key:
             raise RecordingError("a page of a checkpoint is not what its digest says: replay without checkpoints")
         return data
+
+    def place(self, key: bytes) -> int:
+        """The number of the block that it is in: reading one is what takes time. Raises RecordingError."""
+        return self._found(key)[0]
+
+    def _found(self, key: bytes) -> tuple[int, int]:
+        where = self._index().get(key)
+        if where is None:
+            raise RecordingError("a page of a checkpoint is damaged or missing: replay without checkpoints")
+        return where

@@ -63,15 +63,19 @@ class Node:
                 return child
             node = child
 
-    def differences(self, other: Node, first: int = 0) -> Iterator[int]:
-        """The numbers of the pages in which two of a shape differ, rising, if this one's begin with `first`."""
+    def changed(self, other: Node, first: int = 0) -> Iterator[tuple[int, Page]]:
+        """The pages in which this one differs from another of its shape, by number, if its own begin with `first`."""
+        if self.span == 1:
+            for number, (mine, theirs) in enumerate(zip(self.children, other.children, strict=True), first):
+                if mine is not theirs:
+                    assert isinstance(mine, Page)
+                    yield number, mine
+            return
         for index, (mine, theirs) in enumerate(zip(self.children, other.children, strict=True)):
-            if mine is theirs:
-                continue
-            if isinstance(mine, Node) and isinstance(theirs, Node):
-                yield from mine.differences(theirs, first + index * self.span)
-            else:
-                yield first + index
+            if mine is not theirs:
+                assert isinstance(mine, Node)
+                assert isinstance(theirs, Node)
+                yield from mine.changed(theirs, first + index * self.span)
 
     def _node(self, index: int) -> Node:
         child = self.children[index]

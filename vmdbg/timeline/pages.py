@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Protocol
 
 import lz4.block
@@ -23,6 +24,10 @@ class PageSource(Protocol):
 
     def page(self, key: bytes) -> bytes:
         """Raises RecordingError if it is damaged."""
+        ...
+
+    def place(self, key: bytes) -> int:
+        """Pages in the order of these are had the quickest. Raises RecordingError."""
         ...
 
 
@@ -53,6 +58,13 @@ class Page:
     def is_cold(self) -> bool:
         return self._data is None
 
+    @property
+    def place(self) -> int | None:
+        """Where in its source it has to be fetched from; None if it need not be. Raises RecordingError."""
+        if self._data is not None or self._packed is not None or self._source is None:
+            return None
+        return self._source.place(self.key)
+
     def is_at_hand_as(self, data: bytes) -> bool:
         """Whether it is known without unpacking to hold `data`."""
         return self._data == data
@@ -72,6 +84,13 @@ class Page:
     def size(self) -> int:
         """Bytes of memory."""
         return OVERHEAD + (len(self._data) if self._data is not None else 0) + len(self._packed or b"")
+
+
+def fetch(pages: Iterable[Page]) -> None:
+    """Have what is in a source at hand. Raises RecordingError if some of it is damaged."""
+    away = [(place, page) for page in pages if (place := page.place) is not None]
+    for _, page in sorted(away, key=itemgetter(0)):
+        _ = page.data
 
 
 def page_key(data: bytes | memoryview) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from vmdbg.timeline.page_tree import Node, top_span, uniform
-from vmdbg.timeline.pages import Page, PageStore, page_key
+from vmdbg.timeline.pages import Page, PageStore, fetch, page_key
 
 
 class Paged(Protocol):
@@ -20,7 +20,7 @@ class Paged(Protocol):
 
     def page(self, number: int) -> bytes: ...
 
-    def restore(self, first: int, pages: Sequence[bytes]) -> None: ...
+    def restore(self, pages: Iterable[tuple[int, bytes]]) -> None: ...
 
     def dirty(self) -> Sequence[int]: ...
 
@@ -48,14 +48,17 @@ class RamImage:
         """The image with some pages replaced."""
         return RamImage(self.root.with_pages(changes), self.count)
 
+    def changed(self, other: RamImage) -> Iterator[tuple[int, Page]]:
+        """The pages in which this one differs from another image of the same machine, by number, ascending."""
+        return self.root.changed(other.root)
+
     def differences(self, other: RamImage) -> Iterator[int]:
-        """The numbers of the pages in which the two, of the same machine, differ, ascending."""
-        return self.root.differences(other.root)
+        """Their numbers."""
+        return (number for number, _ in self.changed(other))
 
     def besides(self, page: Page) -> Iterator[tuple[int, Page]]:
         """The pages that are another than this one, such as zeros, in order."""
-        for number in self.differences(RamImage.filled(page, self.count)):
-            yield number, self.root.page(number)
+        return self.changed(RamImage.filled(page, self.count))
 
     def digest(self, changes: Mapping[int, bytes]) -> str:
         """XXH3-128 in hex over the tree of pages, if some had other keys: cheap where little has changed."""
@@ -97,15 +100,14 @@ class RamTracker:
 
     def restore(self, image: RamImage) -> int:
         """Make the pages what they were; returns how many had to be written."""
-        page_at = self._paged.page
-        candidates = sorted(self._touched().union(image.differences(self._image)))
-        wrong: list[tuple[int, bytes]] = []
-        for number in candidates:
+        touched, page_at = self._touched(), self._paged.page
+        wrong = [item for item in image.changed(self._image) if item[0] not in touched]
+        for number in touched:
             page = image[number]
             if page_key(page_at(number)) != page.key:
-                wrong.append((number, page.data))
-        for first, parts in _runs(wrong):
-            self._paged.restore(first, parts)
+                wrong.append((number, page))
+        fetch(page for _, page in wrong)  # before anything is changed: it may be damaged
+        self._paged.restore((number, page.data) for number, page in wrong)
         self._is_equal_to(image)
         return len(wrong)
 
@@ -118,17 +120,3 @@ class RamTracker:
     def _touched(self) -> set[int]:
         """What may differ from the image."""
         return {*self._paged.dirty(), *self._hashed}
-
-
-def _runs(pages: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, list[bytes]]]:
-    """Neighbouring pages together."""
-    first, parts = 0, list[bytes]()
-    for number, data in pages:
-        if parts and number == first + len(parts):
-            parts.append(data)
-            continue
-        if parts:
-            yield first, parts
-        first, parts = number, [data]
-    if parts:
-        yield first, parts

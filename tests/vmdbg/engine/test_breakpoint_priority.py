@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.guests.build import assemble
+from tests.vmdbg.engine.in_pages import in_pages
 from vmdbg.engine.exits import BreakpointHit, ExceptionDelivered, Halted, LimitReached, Stepped, VoidFetch
 from vmdbg.engine.stops import Breakpoints, Catches
 from vmdbg.engine.unicorn.bare import CODE, DATA, GDT, PAGE_TABLE, STACK, WINDOW, BareCpu
@@ -63,7 +64,7 @@ def test_the_stop_leaves_no_trace_of_the_fetch(cpu: BareCpu, at: int) -> None:
     digests = []
     for breakpoints in ((), (Linear(at),)):
         other = BareCpu()
-        other.engine.restore_memory(Physical(0), bytes(cpu.engine.ram))
+        other.engine.restore_pages(in_pages(cpu.engine.ram))
         _load(other, ARRIVALS["jmp"].format(at=at))
         other.engine.set_breakpoints(Breakpoints(breakpoints))
         length = len(assemble("bits 64\n" + ARRIVALS["jmp"].format(at=at)))

@@ -52,7 +52,7 @@ class Bench:
         self.cpu, self.engine = cpu, cpu.engine
         self.rom = _rom(cpu.engine)
         self.places = [*(page * PAGE_SIZE for page in MEMORY_PAGES), self.rom, self.rom + PAGE_SIZE]
-        self.engine.restore_memory(FIRST * PAGE_SIZE, bytes(8 * PAGE_SIZE))
+        self.engine.restore_pages((FIRST + page, bytes(PAGE_SIZE)) for page in range(8))
         self.model = {place: bytearray(self.engine.memory[place : place + PAGE_SIZE]) for place in self.places}
         self.window: dict[int, tuple[int | None, int | None, bool]] = {}
         self.clean(0, 0, 0)

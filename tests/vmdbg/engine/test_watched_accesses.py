@@ -9,6 +9,7 @@ import pytest
 
 from tests.guests.build import assemble
 from tests.vmdbg.engine.hostile_code import PLACES, prepare
+from tests.vmdbg.engine.in_pages import in_pages
 from tests.vmdbg.engine.watch_model import (
     BOTH,
     Stride,
@@ -23,7 +24,7 @@ from tests.vmdbg.timeline.model import machine_of
 from vmdbg.engine.exits import Access, Halted, Stepped, StopRequested, WatchHit, WatchpointHit
 from vmdbg.engine.stops import Watchpoint
 from vmdbg.engine.unicorn.bare import CODE, DATA, PAGE_TABLE, STACK, BareCpu
-from vmdbg.units import PAGE_SIZE, Physical, Tick
+from vmdbg.units import PAGE_SIZE, Tick
 
 NEUTRAL = (STACK // PAGE_SIZE - 1, DATA // PAGE_SIZE)
 INSTRUCTIONS = 40
@@ -60,7 +61,7 @@ def _check_steps(cpu: BareCpu) -> None:
             continue
         end = engine.snapshot()
         check_exact(engine, start, found, NEUTRAL)
-        engine.restore_memory(Physical(0), found.after)
+        engine.restore_pages(in_pages(found.after))
         engine.restore(end)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tests.vmdbg.engine.in_pages import in_pages
 from vmdbg.engine.exits import Access, Exit, Stepped, WatchHit, WatchpointHit
 from vmdbg.engine.port import Engine
 from vmdbg.engine.processor import CpuSnapshot
 from vmdbg.engine.stops import Watchpoint
-from vmdbg.units import PAGE_SIZE, Linear, Physical
+from vmdbg.units import PAGE_SIZE, Linear
 
 BOTH = frozenset(Access)
 LARGEST_OPERAND = 16
@@ -107,9 +108,8 @@ def check_exact(engine: Engine, start: CpuSnapshot, found: Stride, neutral: Iter
 
 
 def _again(engine: Engine, start: CpuSnapshot, ram: bytearray) -> None:
-    for page in range(0, len(ram), PAGE_SIZE):
-        if engine.ram[page : page + PAGE_SIZE] != ram[page : page + PAGE_SIZE]:
-            engine.restore_memory(Physical(page), bytes(ram[page : page + PAGE_SIZE]))
+    now = engine.ram
+    engine.restore_pages((n, page) for n, page in in_pages(ram) if page != now[n * PAGE_SIZE : (n + 1) * PAGE_SIZE])
     engine.restore(start)
     engine.set_watchpoints([])
     engine.step()

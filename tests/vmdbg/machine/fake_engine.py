@@ -262,13 +262,16 @@ class FakeEngine:
         self.write_memory(address, data)
 
     def write_memory(self, at: int, data: bytes | memoryview) -> None:
-        self.restore_memory(at, data)
-        self._dirty |= set(range(at // PAGE, -(-(at + len(data)) // PAGE)))
-
-    def restore_memory(self, at: int, data: bytes | memoryview) -> None:
         if at + len(data) > len(self._ram):
             raise ValueError("beyond the end of RAM")
         self._ram[at : at + len(data)] = data
+        self._dirty |= set(range(at // PAGE, -(-(at + len(data)) // PAGE)))
+
+    def restore_pages(self, pages: Iterable[tuple[int, bytes | memoryview]]) -> None:
+        for number, data in pages:
+            if (number + 1) * PAGE > len(self._ram) or len(data) != PAGE:
+                raise ValueError("no page of RAM")
+            self._ram[number * PAGE : (number + 1) * PAGE] = data
 
     def dirty_pages(self) -> Sequence[int]:
         return sorted(self._dirty)

@@ -50,7 +50,7 @@ void vm_set_map(Vm *vm, const VmRange *ranges, uint32_t count);
 void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports);
 
 /* mmu.c */
-void vm_restore_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size);
+void vm_pages_restored(Vm *vm, const uint32_t *pages, uint64_t count);
 void vm_flush_caches(Vm *vm);
 void vm_dirty_reset(Vm *vm);
 void vm_write_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size);

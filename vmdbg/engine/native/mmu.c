@@ -342,11 +342,11 @@ void vm_write_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size)
     drop_code(vm, at, size);
 }
 
-/* Puts whole pages back as a snapshot had them; nothing is marked dirty. */
-void vm_restore_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size)
+/* Whole pages were put back as a snapshot had them, by their numbers; nothing is marked dirty. */
+void vm_pages_restored(Vm *vm, const uint32_t *pages, uint64_t count)
 {
-    memcpy(vm->memory + at, bytes, size);
-    drop_code(vm, at, size);
+    for (uint64_t i = 0; i < count; i++)
+        drop_code(vm, (uint64_t)pages[i] << PAGE_SHIFT, 1 << PAGE_SHIFT);
 }
 
 static void void_fetch(Vm *vm, uint64_t linear, uint64_t physical)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import mmap
 import sys
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 
 from vmdbg.engine.memory import Region, check_regions, is_writable, loaded_parts, ram_regions, stored_parts
 from vmdbg.engine.native import _native
@@ -100,10 +101,16 @@ class GuestMemory:
             raise ValueError(f"{len(data)} bytes at {at:#x} are not in memory that changes")
         lib.vm_write_memory(self._vm, at, ffi.from_buffer("uint8_t[]", data), len(data))
 
-    def restore_memory(self, at: int, data: bytes | memoryview) -> None:
-        if at & PAGE_MASK or len(data) & PAGE_MASK or not 0 <= at <= self._changing - len(data):
-            raise ValueError(f"{len(data)} bytes at {at:#x} are not whole pages of memory that changes")
-        lib.vm_restore_memory(self._vm, at, ffi.from_buffer("uint8_t[]", data), len(data))
+    def restore_pages(self, pages: Iterable[tuple[int, bytes | memoryview]]) -> None:
+        view, end, numbers = self._view, self._changing // PAGE_SIZE, array("I")
+        try:
+            for number, data in pages:
+                if not 0 <= number < end or len(data) != PAGE_SIZE:
+                    raise ValueError(f"{len(data)} bytes are not page {number:#x} of memory that changes")
+                numbers.append(number)
+                view[number * PAGE_SIZE : (number + 1) * PAGE_SIZE] = data
+        finally:
+            lib.vm_pages_restored(self._vm, ffi.from_buffer("uint32_t[]", numbers), len(numbers))
 
     def dirty_pages(self) -> Sequence[int]:
         numbers = ffi.buffer(self._vm.dirty_pages, 4 * self._vm.dirty_count)
