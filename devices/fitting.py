@@ -11,7 +11,18 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol, get_type_hints
 
 from devices.pci.config_space import ConfigSpace, Pin, Place
-from devices.seam import AddressedDevice, BusMaster, Device, DeviceInput, DeviceMemory, Line, Pages, Timer, Window
+from devices.seam import (
+    AddressedDevice,
+    BusMaster,
+    Device,
+    DeviceInput,
+    DeviceMemory,
+    DmaChannel,
+    Line,
+    Pages,
+    Timer,
+    Window,
+)
 from devices.serial.backend import Backend
 from devices.wiring.shared_ports import PlainPorts, StreamPort
 
@@ -43,6 +54,10 @@ class Slot(Protocol):
 
     def bus_master(self) -> BusMaster:
         """The way to memory for DMA."""
+        ...
+
+    def dma_channel(self, number: int) -> DmaChannel:
+        """Channel 0 to 3 of the ISA bus, which the device has for itself. Raises ValueError."""
         ...
 
     def pages(self, name: str, size: int) -> Pages:

@@ -64,6 +64,21 @@ class BusMaster(Protocol):
     def write(self, address: int, data: bytes, request: str = "") -> None: ...
 
 
+class DmaChannel(Protocol):
+    """A channel of the board's DMA controllers, as the device at it has it. Used in deadlines of the scheduler only.
+
+    How many bytes move is software's: none where the channel is masked, and no more than up to terminal count.
+    """
+
+    def store(self, data: bytes, request: str = "") -> tuple[int, bool]:
+        """Ask to store one byte or more; how many were taken, and whether the last was at terminal count."""
+        ...
+
+    def load(self, size: int, request: str = "") -> tuple[bytes, bool]:
+        """Ask for `size` bytes, one at least; those that came, and whether the last was at terminal count."""
+        ...
+
+
 class Pages(Protocol):
     """Much state of a device: megabytes to terabytes that are zeros at first, and cost only where they are not.
 

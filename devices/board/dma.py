@@ -1,8 +1,8 @@
 """Programming side of the two 8237A DMA controllers of an AT.
 
-Source: Intel 8237A data sheet; IBM AT Technical Reference for the second controller's even ports. No device
-here asks for DMA, so no transfer ever starts: registers hold what was written, and nothing reaches terminal
-count.
+Source: Intel 8237A data sheet; IBM AT Technical Reference for the second controller's even ports. Where no device
+asks for DMA no transfer ever starts: registers hold what was written, and nothing reaches terminal count.
+`dma_transfers.py` has the controller that devices are at.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class Dma8237A:
         register = offset // self._stride
         if register < STATUS_COMMAND:
             shift = self._flip()
-            return s.registers[register] >> shift & 0xFF
+            return self._current[register] >> shift & 0xFF
         if register == STATUS_COMMAND:
-            return s.requests << 4
+            return s.requests << 4 | self._take_reached()
         return 0xF0 | s.mask if register == ALL_MASK else 0
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
@@ -71,7 +71,8 @@ class Dma8237A:
         register = offset // self._stride
         if register < STATUS_COMMAND:
             shift = self._flip()
-            s.registers[register] = s.registers[register] & 0xFF00 >> shift | value << shift
+            for registers in self._loaded:
+                registers[register] = registers[register] & 0xFF00 >> shift | value << shift
         elif register == STATUS_COMMAND:
             s.command = value
         elif register == REQUEST:
@@ -84,6 +85,7 @@ class Dma8237A:
             s.high_byte = False
         elif register == MASTER_CLEAR:
             s.command, s.requests, s.mask, s.high_byte = 0, 0, 0x0F, False
+            self._take_reached()
         elif register == CLEAR_MASK:
             s.mask = 0
         else:
@@ -99,10 +101,24 @@ class Dma8237A:
         s = self._state
         rows = [("command", f"{s.command:02x}"), ("mask", f"{s.mask:04b}"), ("requests", f"{s.requests:04b}")]
         for channel, mode in enumerate(s.modes):
-            address, count = s.registers[2 * channel : 2 * channel + 2]
+            address, count = self._current[2 * channel : 2 * channel + 2]
             kind = f"{MODES[mode >> 6]} {TRANSFERS[mode >> 2 & 3]}"
             rows.append((f"channel {channel}", f"{kind}, address {address:04x}, count {count:04x}"))
         return rows
+
+    @property
+    def _current(self) -> list[int]:
+        """Address and word count of each channel as a transfer has them."""
+        return self._state.registers
+
+    @property
+    def _loaded(self) -> tuple[list[int], ...]:
+        """What software writes to at once."""
+        return (self._state.registers,)
+
+    def _take_reached(self) -> int:
+        """The channels that came to terminal count since this was last asked for, a bit for each."""
+        return 0
 
     def _flip(self) -> int:
         """The bit position of the byte that the flip-flop selects; the access toggles it."""

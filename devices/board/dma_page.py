@@ -38,6 +38,10 @@ class DmaPage:
     def write(self, offset: int, size: int, value: int, now: int) -> None:
         self._state.latches[offset] = value & 0xFF
 
+    def page(self, channel: int) -> int:
+        """Address bits 16 to 23 of a channel."""
+        return next(self._state.latches[at] for at, number in CHANNELS.items() if number == channel)
+
     def save(self) -> DmaPageState:
         return copy.deepcopy(self._state)
 

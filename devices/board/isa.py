@@ -39,7 +39,14 @@ RTC = IsaChip("RTC", "PNP0B00", (range(0x70, 0x72),), irq=8)
 KEYBOARD = IsaChip("KBD", "PNP0303", (range(0x60, 0x61), range(0x64, 0x65)), irq=1)
 SPEAKER = IsaChip("SPKR", "PNP0800", (range(0x61, 0x62),))
 COMS = tuple(_com(number, port) for number, port in enumerate(COM_PORTS, start=1))
+FLOPPY = IsaChip("FDC0", "PNP0700", (range(0x3F0, 0x3F6), range(0x3F7, 0x3F8)), irq=6, dma=2)
+"""Where there is a drive."""
 CHIPS = (CHIPSET, PIC, PIT, DMA, RTC, KEYBOARD, SPEAKER, *COMS)
 """In the order of the DSDT."""
 FREE_IRQS = (5, 6, 7, 10, 11, 14, 15)
 """The lines that no chip of the board drives."""
+
+
+def chips(*, floppy: bool) -> tuple[IsaChip, ...]:
+    """Those of a board with floppy drives, or without."""
+    return (*CHIPS, FLOPPY) if floppy else CHIPS

@@ -1,4 +1,4 @@
-"""Which controllers drives can be at. A new bus is one line here."""
+"""Which PCI controllers drives can be at. A new bus is one line here."""
 
 from __future__ import annotations
 
@@ -66,4 +66,4 @@ BUSES: Mapping[DriveBus, Fitter] = {
     DriveBus.NVME: fit_nvme,
     DriveBus.AHCI: fit_ahci,
 }
-"""The buses that are built. All of them are on PCI."""
+"""By bus."""

@@ -24,10 +24,11 @@ class EjectDisc:
 
 @dataclass(frozen=True, slots=True)
 class InsertDisc:
-    """Somebody puts a disc in: the medium of that name."""
+    """Somebody puts a disc in: the medium of that name. `read_only` is for floppy disks: its notch is open."""
 
     device: str
     medium: str
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         if not self.medium:

@@ -36,3 +36,5 @@ class Drive:
     sectors: int
     serial: str
     direct: bool = False
+    read_only: bool = False
+    """A floppy disk whose notch is open."""

@@ -121,9 +121,16 @@ class Rtc:
         self._poke_word(0x34, max(0, min(0xFFFF, (below_4_gib - 16 * MIB) // (64 * KIB))))
         self._poke_word(0x5B, above_4_gib // (64 * KIB) & 0xFFFF)
         self._poke(0x5D, above_4_gib // (64 * KIB) >> 16 & 0xFF)
-        checksum = sum(self._state.cmos[0x10:0x2E])
-        self._poke(0x2E, checksum >> 8 & 0xFF)
-        self._poke(0x2F, checksum & 0xFF)
+        self._sum_up()
+
+    def set_floppies(self, kinds: Sequence[int]) -> None:
+        """The types of the drives, two at most, as a PC's firmware has them. Nothing changes if there is none."""
+        if not kinds:
+            return
+        first, second = (*kinds, 0, 0)[:2]
+        self._poke(0x10, first << 4 | second)
+        self._poke(0x14, self._state.cmos[0x14] | 0x01 | (len(kinds) - 1) << 6)
+        self._sum_up()
 
     def set_boot_order(self, kinds: Sequence[int]) -> None:
         """Which kinds of device firmware tries, best first: BOOT_FLOPPY and the like, at most three of them.
@@ -301,6 +308,12 @@ class Rtc:
     def _poke(self, index: int, value: int) -> None:
         cmos = self._state.cmos
         self._state.cmos = cmos[:index] + bytes((value,)) + cmos[index + 1 :]
+
+    def _sum_up(self) -> None:
+        """The checksum of the configuration."""
+        checksum = sum(self._state.cmos[0x10:0x2E])
+        self._poke(0x2E, checksum >> 8 & 0xFF)
+        self._poke(0x2F, checksum & 0xFF)
 
     def _poke_word(self, index: int, value: int) -> None:
         self._poke(index, value & 0xFF)

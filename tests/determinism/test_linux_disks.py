@@ -67,3 +67,40 @@ def test_linux_reads_and_writes_and_every_replay_is_the_same(tmp_path: Path, bus
     then = tmp_path / "then.img"
     vmdbg("replay", str(recording), "-x", "goto end", "-x", f"disk export {then}")
     assert then.read_bytes() == changed
+
+
+FLOPPY_SCRIPT = """#!/bin/sh
+insmod /lib/floppy.ko
+md5sum /dev/fd0
+dd if=/dev/fd0 of=/dev/fd0 bs=4k count=100 skip=200 seek=10 conv=notrunc 2>/dev/null
+sync
+echo 3 > /proc/sys/vm/drop_caches
+md5sum /dev/fd0 /dev/fd1
+echo x > /dev/fd1 || echo cannot write
+poweroff -f
+"""
+
+
+def test_linux_reads_and_writes_floppy_disks(tmp_path: Path) -> None:
+    first, second, recording = tmp_path / "a.img", tmp_path / "b.img", tmp_path / "boot.vmdbg"
+    contents = [random.Random(size).randbytes(size << 10) for size in (1440, 720)]
+    for path, content in zip((first, second), contents, strict=True):
+        path.write_bytes(content)
+    files = {f"lib/{name}": data for name, data in generic_modules("floppy.ko").items()}
+    files["autorun"] = FLOPPY_SCRIPT.encode()
+    done = vmdbg(
+        "record", str(recording), "--kernel", str(generic_kernel()), "--initrd", str(busybox_initrd(files)),
+        "--floppy", str(first), "--floppy", f"{second},readonly=on",
+    )  # fmt: skip
+    assert done.returncode == 0, errors(done)
+    changed = bytearray(contents[0])
+    changed[10 * PAGE : 110 * PAGE] = contents[0][200 * PAGE : 300 * PAGE]
+    for expected in (*contents, changed):
+        assert hashlib.md5(expected).hexdigest().encode() in done.stdout
+    assert b"cannot write" in done.stdout
+    assert b"I/O error" not in done.stdout
+    first.unlink()
+    second.unlink()
+    again = vmdbg("replay", str(recording), "--verify")
+    assert again.returncode == 0, errors(again)
+    assert "digests agree" in errors(again)

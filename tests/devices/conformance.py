@@ -15,6 +15,7 @@ from devices.board.acpi_pm import PM_PORTS, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
 from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
+from devices.board.dma_transfers import DmaTransfersState, TransferringDma
 from devices.board.flash import BLOCK, Flash
 from devices.board.fw_cfg import FwCfg, contents, fixed, number
 from devices.board.port61 import Port61
@@ -23,6 +24,11 @@ from devices.board.smbus import SMBUS_SIZE, Smbus
 from devices.catalog import fittings
 from devices.disk.ahci import Ahci
 from devices.disk.cd_unit import CdUnit
+from devices.disk.fdc import Fdc
+from devices.disk.fdc_state import FdcState
+from devices.disk.floppy_discs import FloppyDiscs, FloppyDiscsState
+from devices.disk.floppy_formats import DriveType
+from devices.disk.floppy_unit import FloppyUnit, FloppyUnitState
 from devices.disk.ide import Ide
 from devices.disk.medium import SECTOR
 from devices.disk.nvme import Nvme
@@ -44,7 +50,7 @@ from devices.pci.host_bridge import HostBridge
 from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge
 from devices.pci.piix4_pm import PowerManagement
 from devices.scheduler import OwnedTimer, Scheduler
-from devices.seam import AddressedDevice, Line
+from devices.seam import AddressedDevice, DeviceInput, DmaChannel, Line, Rows
 from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
 from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
@@ -153,6 +159,7 @@ class BenchSlot:
     messages: list[tuple[int, int]] = field(default_factory=list)
     memory: Flat = field(default_factory=Flat)
     areas: list[PagedArea] = field(default_factory=list)
+    dma: TransferringDma | None = None
 
     def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
         pass
@@ -173,6 +180,10 @@ class BenchSlot:
 
     def bus_master(self) -> Flat:
         return self.memory
+
+    def dma_channel(self, number: int) -> DmaChannel:
+        self.dma = TransferringDma("dma1", lambda channel: 0)
+        return self.dma.channel(number, self.memory)
 
     def pages(self, name: str, size: int) -> PagedArea:
         self.areas.append(PagedArea(name, size))
@@ -342,6 +353,52 @@ def _ahci(scheduler: Scheduler) -> Subject:
     return Subject(adapter, slot.windows, outputs=slot.outputs, areas=slot.areas)
 
 
+@dataclass
+class FloppyStates:
+    """Of all that a floppy controller is joined to."""
+
+    fdc: FdcState
+    drive: FloppyUnitState
+    discs: FloppyDiscsState
+    dma: DmaTransfersState
+
+
+class Floppies:
+    """A controller, its drive with discs and its DMA controller, as one device."""
+
+    name = Fdc.name
+    State = FloppyStates
+    INPUTS: tuple[type[DeviceInput], ...] = FloppyUnit.INPUTS
+
+    def __init__(self, slot: BenchSlot) -> None:
+        self.discs = FloppyDiscs(slot, {"fdc": Zeroes(), "b": Zeroes()}.get)
+        self.drive = FloppyUnit("floppy0", DriveType.THREE_1440, self.discs, "b")
+        self.fdc = Fdc(slot, [self.drive])
+        assert slot.dma is not None
+        self.dma = slot.dma
+        self.on_event, self.take = self.fdc.on_event, self.drive.take
+
+    def save(self) -> FloppyStates:
+        return FloppyStates(self.fdc.save(), self.drive.save(), self.discs.save(), self.dma.save())
+
+    def restore(self, state: FloppyStates) -> None:
+        self.fdc.restore(state.fdc)
+        self.drive.restore(state.drive)
+        self.discs.restore(state.discs)
+        self.dma.restore(state.dma)
+
+    def describe(self, now: int) -> Rows:
+        devices = (self.fdc, self.drive, self.discs, self.dma)
+        return [row for device in devices for row in device.describe(now)]
+
+
+def _fdc(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot(Fdc.name, scheduler)
+    floppies = Floppies(slot)
+    windows = [*slot.windows, Window(floppies.dma, len(MASTER_PORTS))]
+    return Subject(floppies, windows, outputs=slot.outputs, areas=slot.areas)
+
+
 def _cd(scheduler: Scheduler) -> Subject:
     return Subject(CdUnit("cd0", "", {}.get, "2"), [])
 
@@ -471,6 +528,7 @@ DEVICES.update(
         "ide": _ide,
         "ahci": _ahci,
         "cd0": _cd,
+        "fdc": _fdc,
         "smbus": _one(Smbus, SMBUS_SIZE),
         "apm": _one(lambda: Apm(_ignore), len(APM_PORTS)),
         "pci": _one(lambda: PciHost(RecordingLine()), len(CONFIG_PORTS)),
@@ -478,6 +536,7 @@ DEVICES.update(
         "dma-page": _one(DmaPage, len(DMA_PAGE_PORTS)),
         "dma1": _one(lambda: Dma8237A("dma1", 1), len(MASTER_PORTS)),
         "dma2": _one(lambda: Dma8237A("dma2", 2), len(SLAVE_PORTS)),
+        "transferring dma1": _one(lambda: TransferringDma("dma1", lambda channel: 0), len(MASTER_PORTS)),
     }
     | {fitting.kind: fitted(fitting) for fitting in fittings().values()}
 )

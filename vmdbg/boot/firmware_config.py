@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from devices.board.fw_cfg import Content, contents, fixed, number
+from devices.board.isa import chips
 from vmdbg.boot.acpi import RSDP_CHECKSUMS, AcpiConfig, acpi_tables, rsdp
 from vmdbg.boot.dsdt import PCI_WINDOW_FIRST
 from vmdbg.boot.image import E820Type
@@ -47,6 +48,7 @@ class FirmwareConfig:
     pm_base: Callable[[], int]
     boot_order: tuple[str, ...] = ()
     menu: bool = False
+    floppy: bool = False
     serial_console: bool = True
     topology: Topology = ONE_CPU
 
@@ -94,9 +96,8 @@ def _acpi_files(config: FirmwareConfig) -> dict[str, Content]:
     @functools.lru_cache(maxsize=2)
     def built(pm_base: int) -> tuple[bytes, bytes, bytes]:
         window = pci_window(config.memory)
-        acpi = AcpiConfig(
-            apic=config.apic, pm_base=pm_base, pci_window=window, pci_links=True, hpet=True, topology=config.topology
-        )
+        parts, topology = chips(floppy=config.floppy), config.topology
+        acpi = AcpiConfig(parts, config.apic, pm_base, window, pci_links=True, hpet=True, topology=topology)
         tables = acpi_tables(acpi, base=0)
         blank = without_checksums(tables.data, tables.checksums)
         return blank, without_checksums(rsdp(tables), RSDP_CHECKSUMS), table_loader(tables)

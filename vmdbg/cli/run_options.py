@@ -94,7 +94,7 @@ def add_drives(group: argparse._ArgumentGroup) -> None:
     )
     for option, kind, metavar, what in (
         ("--cdrom", DriveKind.CD, "FILE", "a CD in a drive"),
-        ("--floppy", DriveKind.FLOPPY, "FILE[,snapshot=off]", "a floppy disk in a drive"),
+        ("--floppy", DriveKind.FLOPPY, "FILE[,readonly=on]", "a floppy disk in a drive"),
     ):
         parse = functools.partial(parse_drive, kind)
         help_text = f"{what}; may be repeated"

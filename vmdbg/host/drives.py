@@ -12,6 +12,7 @@ from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
 from vmdbg.images.opening import Format, open_cd, open_image
 from vmdbg.machine.drives import check_bus
+from vmdbg.machine.floppies import check_floppy
 from vmdbg.machine.image_media import add_image
 from vmdbg.machine.media import Media
 
@@ -21,7 +22,7 @@ _DEFAULT_BUS = {DriveKind.DISK: DriveBus.IDE, DriveKind.CD: DriveBus.IDE, DriveK
 _OPTIONS = {
     DriveKind.DISK: ("bus", "format", "snapshot", "serial", "backing"),
     DriveKind.CD: ("bus", "serial"),
-    DriveKind.FLOPPY: ("format", "snapshot"),
+    DriveKind.FLOPPY: ("format", "snapshot", "backing", "readonly"),
 }
 
 
@@ -39,6 +40,7 @@ class DriveChoice:
     direct: bool = False
     serial: str = ""
     backing: tuple[str, ...] = ()
+    read_only: bool = False
 
 
 def parse_drive(kind: DriveKind, text: str) -> DriveChoice:
@@ -58,9 +60,11 @@ def parse_drive(kind: DriveKind, text: str) -> DriveChoice:
         else:
             chosen[key] = value
     bus = _one_of(DriveBus, chosen.get("bus", _DEFAULT_BUS[kind]), f"{option} bus")
-    check_bus(bus)
+    if kind is not DriveKind.FLOPPY:
+        check_bus(bus)
     form = _one_of(Format, chosen["format"], f"{option} format") if "format" in chosen else None
-    return DriveChoice(kind, path, bus, form, _is_direct(chosen, option), _serial(chosen, option), tuple(backing))
+    direct, read_only = not _is_on(chosen, option, "snapshot", default=True), _is_on(chosen, option, "readonly")
+    return DriveChoice(kind, path, bus, form, direct, _serial(chosen, option), tuple(backing), read_only)
 
 
 def _split(text: str) -> list[str]:
@@ -75,11 +79,14 @@ def _one_of(kinds: type[_Choice], value: str, what: str) -> _Choice:
         raise UserError(f"{what} is one of {known}, not {printable(value)!r}") from None
 
 
-def _is_direct(chosen: dict[str, str], option: str) -> bool:
-    value = chosen.get("snapshot", "on")
-    if value not in ("on", "off"):
-        raise UserError(f"{option} snapshot is on (the image is never written) or off, not {printable(value)!r}")
-    return value == "off"
+_MEANINGS = {"snapshot": "the image is never written", "readonly": "the guest cannot write"}
+
+
+def _is_on(chosen: dict[str, str], option: str, key: str, *, default: bool = False) -> bool:
+    value = chosen.get(key)
+    if value not in ("on", "off", None):
+        raise UserError(f"{option} {key} is on ({_MEANINGS[key]}) or off, not {printable(value)!r}")
+    return default if value is None else value == "on"
 
 
 def _serial(chosen: dict[str, str], option: str) -> str:
@@ -118,5 +125,8 @@ def _open(choice: DriveChoice, name: str, found: Drives) -> Drive:
     else:
         image = open_image(choice.path, choice.form, writable=choice.direct, backing=choice.backing)
     medium = add_image(image, choice.path, found.media)
+    sectors = image.size // SECTOR
+    if choice.kind is DriveKind.FLOPPY:
+        check_floppy(medium, sectors, whole=choice.direct)
     serial = choice.serial or f"VMDBG-{name.upper()}"
-    return Drive(name, choice.kind, choice.bus, medium, image.size // SECTOR, serial, choice.direct)
+    return Drive(name, choice.kind, choice.bus, medium, sectors, serial, choice.direct, choice.read_only)

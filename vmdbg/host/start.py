@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from devices.board.isa import chips
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.bios import VARIABLES
 from vmdbg.boot.detect import boot_image
@@ -16,7 +17,7 @@ from vmdbg.boot.source import read_input
 from vmdbg.boot.uefi import variables_beside
 from vmdbg.errors import EngineError, UserError
 from vmdbg.host.sample import sample_kernel
-from vmdbg.machine.config import BootOrder, Chipset, FlashPlace, MachineConfig
+from vmdbg.machine.config import BootOrder, Chipset, FlashPlace, MachineConfig, has_floppies
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import Media
@@ -128,11 +129,11 @@ def with_firmware(config: MachineConfig, image: BootImage, *, reboots: bool = Tr
 
 
 def _acpi(config: MachineConfig) -> Segment:
-    topology = config.topology
+    parts, topology = chips(floppy=has_floppies(config)), config.topology
     if config.chipset is Chipset.PLAIN:
-        return acpi_segment(AcpiConfig(apic=config.apic, topology=topology))
+        return acpi_segment(AcpiConfig(parts, apic=config.apic, topology=topology))
     window = pci_window(config.memory)
-    tables = AcpiConfig(apic=config.apic, pci_window=window, pci_links=True, hpet=True, topology=topology)
+    tables = AcpiConfig(parts, apic=config.apic, pci_window=window, pci_links=True, hpet=True, topology=topology)
     return acpi_segment(tables)
 
 

@@ -10,10 +10,9 @@ import stat
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from vmdbg.document.layout import printable
-from vmdbg.images.image import ImageError
+from vmdbg.images.image import FileIdentity, ImageError
 
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock of Linux: type, whence, start, length, process."""
@@ -22,17 +21,6 @@ _LETS_NOBODY_WRITE = 201
 """Bytes that QEMU locks for what it does with an image (block/file-posix.c): 100 and up for what it does, 200 and up
 for what it lets nobody else do. Locking the same ones, each of us knows of the other."""
 _NO_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-
-
-@dataclass(frozen=True, slots=True)
-class FileIdentity:
-    """What is another when a file was written or replaced."""
-
-    device: int
-    number: int
-    size: int
-    modified: int
-    changed: int
 
 
 class HostFile:

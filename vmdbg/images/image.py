@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from devices.disk.medium import MediumError
@@ -13,12 +14,28 @@ class ImageError(UserError, MediumError):
     """An image cannot be opened, read or written. Says what, where and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """What is another when a file was written or replaced."""
+
+    device: int
+    number: int
+    size: int
+    modified: int
+    changed: int
+
+
 class Image(Protocol):
     """Bytes, as the guest is to see them. All methods raise ImageError."""
 
     @property
     def name(self) -> str:
         """What the user called it."""
+        ...
+
+    @property
+    def identity(self) -> FileIdentity:
+        """Of the file that it is in: what an image of the same file, unchanged, has too."""
         ...
 
     @property

@@ -13,7 +13,7 @@ import zstandard
 
 from devices.disk.medium import SECTOR
 from vmdbg.images.host_file import HostFile
-from vmdbg.images.image import Image, ImageError
+from vmdbg.images.image import FileIdentity, Image, ImageError
 from vmdbg.images.qcow2_header import Compression, Header, damaged, read_header
 from vmdbg.images.qcow2_map import ABSENT, ALL_ZEROS, COMPRESSED, COPIED, ClusterMap
 from vmdbg.images.qcow2_writer import Qcow2Writer
@@ -42,6 +42,10 @@ class Qcow2Image:
         self._map = ClusterMap(file, header)
         self._unpacked = lru_cache(_UNPACKED_KEPT)(self._unpack)
         self._writer = Qcow2Writer(file, header, self._map, self._whole_cluster) if file.writable else None
+
+    @property
+    def identity(self) -> FileIdentity:
+        return self._file.identity
 
     def read(self, offset: int, length: int) -> bytes:
         with self._lock:

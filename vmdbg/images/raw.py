@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from devices.disk.medium import SECTOR
 from vmdbg.images.host_file import HostFile
-from vmdbg.images.image import ImageError
+from vmdbg.images.image import FileIdentity, ImageError
 
 
 class RawImage:
@@ -26,6 +26,10 @@ class RawImage:
                 f"the image {self.name} has {file.size} bytes, which is no whole number of sectors of {unit}: "
                 "leave snapshot=off away, or lengthen it with `truncate`"
             )
+
+    @property
+    def identity(self) -> FileIdentity:
+        return self._file.identity
 
     def read(self, offset: int, length: int) -> bytes:
         there = min(length, max(0, self._file.size - offset))

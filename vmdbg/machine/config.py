@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from devices.disk.drive import Drive
+from devices.disk.drive import Drive, DriveKind
 from vmdbg.x86.topology import ONE_CPU, Topology
 
 MINIMUM_MEMORY = 1 << 20
@@ -70,6 +70,10 @@ class MachineConfig:
     @property
     def cpus(self) -> int:
         return self.topology.cpus
+
+
+def has_floppies(config: MachineConfig) -> bool:
+    return any(drive.kind is DriveKind.FLOPPY for drive in config.drives)
 
 
 MENU = "menu"

@@ -11,6 +11,7 @@ from devices.disk.unit import fit_disk
 from devices.fitting import Slot
 from devices.seam import Device
 from vmdbg.errors import UserError
+from vmdbg.machine.floppies import fit_floppies, floppies_of
 from vmdbg.machine.following import ImageFollower
 from vmdbg.machine.media import Media
 
@@ -31,7 +32,12 @@ class Carrier(Protocol):
 def fit_drives(carrier: Carrier, drives: Sequence[Drive], media: Media) -> None:
     """Raises UserError for what there is no room for, or no medium of the name, or no such bus."""
     by_bus: dict[DriveBus, list[Unit]] = {}
+    floppies = floppies_of(drives)
+    if floppies:
+        fit_floppies(carrier, floppies, media)
     for drive in drives:
+        if drive in floppies:
+            continue
         check_bus(drive.bus)
         by_bus.setdefault(drive.bus, []).append(carrier.add(_unit(carrier, drive, media)))
     for bus, units in by_bus.items():
@@ -43,9 +49,9 @@ def fit_drives(carrier: Carrier, drives: Sequence[Drive], media: Media) -> None:
 
 
 def check_bus(bus: DriveBus) -> None:
-    """Raises UserError for one that is not built."""
+    """Raises UserError for one that takes no disks and CDs."""
     if bus not in _controllers():
-        raise UserError(f"there is no {bus} controller yet; there are: {', '.join(_controllers())}")
+        raise UserError(f"at {bus} are no disks and CDs; they can be at: {', '.join(_controllers())}")
 
 
 def _controllers() -> Mapping[DriveBus, Fitter]:
@@ -66,7 +72,7 @@ def _made(carrier: Carrier, drive: Drive, media: Media) -> Unit:
     match drive.kind:
         case DriveKind.CD:
             return CdUnit(drive.name, drive.medium, media.find, drive.serial)
-        case DriveKind.DISK | DriveKind.FLOPPY:
+        case _:
             if medium is None:
                 raise UserError(f"the image of {drive.name}, {drive.medium}, is not there")
             if medium.sectors != drive.sectors:

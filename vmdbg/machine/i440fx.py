@@ -21,7 +21,7 @@ from devices.timers.rtc import BOOT_CDROM, BOOT_DISK, BOOT_FLOPPY, BOOT_NETWORK
 from devices.wiring.irq import FanOut
 from devices.wiring.wired_or import WiredOr
 from vmdbg.boot.firmware_config import FirmwareConfig, firmware_items
-from vmdbg.machine.config import BootKind, BootOrder, MachineConfig
+from vmdbg.machine.config import BootKind, BootOrder, MachineConfig, has_floppies
 from vmdbg.x86.cpuid import build_table, find_model
 
 FIRST_FREE_DEVICE = 3
@@ -61,8 +61,16 @@ def boot_flags(order: BootOrder) -> list[int]:
 def firmware_config(config: MachineConfig, pm_base: Callable[[], int]) -> FirmwareConfig:
     """What firmware is told of a machine."""
     signature, _, _, features = build_table(find_model(config.cpu), apic=config.apic, topology=config.topology).cpuid(1)
-    menu, topology = config.boot.menu, config.topology
-    return FirmwareConfig(config.memory, config.apic, signature, features, pm_base, menu=menu, topology=topology)
+    return FirmwareConfig(
+        config.memory,
+        config.apic,
+        signature,
+        features,
+        pm_base,
+        menu=config.boot.menu,
+        floppy=has_floppies(config),
+        topology=config.topology,
+    )
 
 
 class I440fx:

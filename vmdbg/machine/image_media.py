@@ -18,6 +18,15 @@ def add_image(image: Image, path: str, media: Media) -> str:
     return name
 
 
+def name_of(image: Image, media: Media) -> str | None:
+    """Of the medium that is an image of the same file, unchanged since."""
+    for medium in media:
+        there = medium.image
+        if isinstance(there, ImageSectors) and there.image.identity == image.identity:
+            return medium.name
+    return None
+
+
 def free_name(path: str, media: Media) -> str:
     """The file's, with a number if there is one already."""
     plain = printable(PurePath(path).name) or "image"

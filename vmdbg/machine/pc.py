@@ -11,6 +11,7 @@ from devices.board.acpi_pm import PM_PORTS, SCI_IRQ, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
 from devices.board.dma import Dma8237A
 from devices.board.dma_page import DmaPage
+from devices.board.dma_transfers import TransferringDma
 from devices.board.flash import Flash
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
@@ -36,6 +37,7 @@ from devices.seam import (
     Device,
     DeviceInput,
     DeviceMemory,
+    DmaChannel,
     EventDevice,
     InputDevice,
     Line,
@@ -60,6 +62,7 @@ from vmdbg.errors import UserError
 from vmdbg.machine.bus_masters import BusMasters
 from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
 from vmdbg.machine.drives import fit_drives
+from vmdbg.machine.floppies import floppies_of, floppy_type
 from vmdbg.machine.i440fx import I440fx, boot_flags
 from vmdbg.machine.media import Media
 from vmdbg.machine.memory_map import MemoryMap
@@ -117,6 +120,7 @@ class Pc:
         self._given_irqs: set[int] = set()
         self._shared_irqs: dict[int, WiredOr] = {}
         self.i440fx: I440fx | None = None
+        self.dma: TransferringDma | None = None
         self._interrupt_controllers(config, pins)
         if config.chipset is Chipset.I440FX:
             self._share_irqs()
@@ -192,6 +196,7 @@ class Pc:
         rtc.set_memory_size(*(size for _, size in ram_parts(config.memory)))
         if config.chipset is Chipset.I440FX:
             rtc.set_boot_order(boot_flags(config.boot))
+        rtc.set_floppies([floppy_type(drive) for drive in floppies_of(config.drives)])
         self._claim(pit, isa.PIT.ports[0], pit)
         self._claim(port61, isa.SPEAKER.ports[0], port61)
         self.shared_ports.append((isa.SPEAKER.ports[0], port61.plain))
@@ -212,8 +217,8 @@ class Pc:
             self.i440fx.fit(self, acpi_pm)
         else:
             self._claim(acpi_pm, PM_PORTS, acpi_pm, wide=True)
-        dma1, dma2 = self.add(Dma8237A("dma1", 1)), self.add(Dma8237A("dma2", 2))
         pages = self.add(DmaPage())
+        dma1, dma2 = self.add(self._first_dma(pages)), self.add(Dma8237A("dma2", 2))
         self.flash = self._fit_flash(self.config.flash)
         self._claim(i8042, isa.KEYBOARD.ports[0], i8042.data)
         self._claim(i8042, isa.KEYBOARD.ports[1], i8042.command)
@@ -223,6 +228,19 @@ class Pc:
         self._claim(dma1, isa.DMA.ports[0], dma1)
         self._claim(pages, isa.DMA.ports[1], pages)
         self._claim(dma2, isa.DMA.ports[2], dma2)
+
+    def _first_dma(self, pages: DmaPage) -> Dma8237A:
+        """Its state is that of one which moves something only where some device can ask."""
+        if not floppies_of(self.config.drives):
+            return Dma8237A("dma1", 1)
+        self.dma = TransferringDma("dma1", pages.page)
+        return self.dma
+
+    def dma_channel(self, number: int, device: str) -> DmaChannel:
+        """For the device of that name. Raises ValueError where no controller moves anything."""
+        if self.dma is None:
+            raise ValueError("this board's DMA controllers move nothing")
+        return self.dma.channel(number, self.bus_masters.port(device))
 
     def _shadow(self, addresses: range, reads: bool, writes: bool) -> None:
         self.memory_map.shadow(addresses, reads=reads, writes=writes)
@@ -324,6 +342,9 @@ class BoardSlot:
 
     def bus_master(self) -> BusMaster:
         return self.pc.bus_masters.port(self.name)
+
+    def dma_channel(self, number: int) -> DmaChannel:
+        return self.pc.dma_channel(number, self.name)
 
     def pages(self, name: str, size: int) -> Pages:
         area = PagedArea(f"{self.name}, {name}", size)

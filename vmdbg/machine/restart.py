@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from devices.board.flash import Flash
 from devices.disk.cd_unit import CdUnit
+from devices.disk.floppy_discs import FloppyDiscs
+from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.unit import DiskUnit
 from devices.scheduler import Scheduler
 from devices.serial.debugcon import DebugConsole
@@ -19,7 +21,7 @@ from vmdbg.machine.pc import Pc
 from vmdbg.machine.processor import FittedCpu
 from vmdbg.machine.snapshot import decode_state, encode_state
 
-LASTING = (Rtc, Flash, DiskUnit, CdUnit, SerialFeed, DebugConsole)
+LASTING = (Rtc, Flash, DiskUnit, CdUnit, FloppyUnit, FloppyDiscs, SerialFeed, DebugConsole)
 """Devices that no reset reaches: a battery holds them, or they are not of the machine."""
 
 

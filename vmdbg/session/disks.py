@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from devices.disk.floppy_discs import lengthened
+from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.medium import SECTOR
-from devices.disk.overlay import Overlay
+from devices.disk.overlay import SECTORS, Overlay
 from devices.disk.unit import DiskUnit
 from vmdbg.errors import UserError
 from vmdbg.interruption import INTERRUPTION
@@ -21,29 +24,48 @@ PIECE = 1 << 20
 """Bytes."""
 
 
-def find(view: View, name: str) -> DiskUnit:
-    """The disk of that name, the first if there is none. Raises UserError."""
-    devices = view.debugger.machine.pc.devices
-    there = {name: device for name, device in devices.items() if isinstance(device, DiskUnit)}
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk in a drive: `name` is the drive's, `medium` what is in it."""
+
+    name: str
+    medium: ReadMedium
+    sectors: int
+
+
+def find(view: View, name: str) -> Disk:
+    """What is in the drive of that name, in the first if there is none. Raises UserError."""
+    machine = view.debugger.machine
+    devices = machine.pc.devices
+    there = {name: device for name, device in devices.items() if isinstance(device, DiskUnit | FloppyUnit)}
     if not there:
         raise UserError("this machine has no disk: `--disk FILE` of `vmdbg run` adds one")
-    if not name:
-        return next(iter(there.values()))
-    if name not in there:
+    if name and name not in there:
         raise UserError(f"there is no disk {name!r}{did_you_mean(name, there)}; there are: {', '.join(there)}")
-    return there[name]
+    unit = there[name] if name else next(iter(there.values()))
+    in_it = unit.medium if isinstance(unit, FloppyUnit) else _configured(machine, unit.name)
+    medium = machine.media.find(in_it)
+    if medium is None or unit.overlay is None:
+        raise UserError(f"there is no disk in {unit.name}: `insert {unit.name} FILE` puts one in")
+    return Disk(unit.name, medium, unit.overlay.sectors)
 
 
-def contents(machine: Machine, unit: DiskUnit) -> Overlay:
+def overlay(machine: Machine, disk: Disk) -> Overlay | None:
+    """What is written to it now; None of one that has not come yet."""
+    unit = machine.pc.devices[disk.name]
+    assert isinstance(unit, DiskUnit | FloppyUnit)
+    return unit.overlay_of(disk.medium.name) if isinstance(unit, FloppyUnit) else unit.overlay
+
+
+def contents(machine: Machine, disk: Disk) -> Overlay:
     """What is on it now, for people: to look at it is not to read it."""
-    return unit.overlay.over(_medium(machine, unit).looked_at)
+    written = overlay(machine, disk)
+    assert written is not None, "it was found in a drive"
+    return written.over(lengthened(disk.medium.looked_at, disk.sectors))
 
 
-def _medium(machine: Machine, unit: DiskUnit) -> ReadMedium:
-    name = next(drive.medium for drive in machine.config.drives if drive.name == unit.name)
-    medium = machine.media.find(name)
-    assert medium is not None, "the machine was made with it"
-    return medium
+def _configured(machine: Machine, name: str) -> str:
+    return next(drive.medium for drive in machine.config.drives if drive.name == name)
 
 
 def taken_back_words(taken_back: Sequence[TakenBack]) -> list[str]:
@@ -76,6 +98,14 @@ def export(disk: Overlay, path: Path, progress: Progress | None) -> int:
     return size
 
 
-def commit(machine: Machine, unit: DiskUnit) -> int:
+def commit(machine: Machine, disk: Disk) -> int:
     """Write what was written into the image; returns how many pages of that were others. Raises UserError."""
-    return write_image(_medium(machine, unit), unit.overlay)
+    written, medium = overlay(machine, disk), disk.medium
+    assert written is not None, "it was found in a drive"
+    beyond = next((number for number in written.written() if number * SECTORS >= medium.sectors), None)
+    if beyond is not None:
+        raise UserError(
+            f"{medium.name} ends at sector {medium.sectors}, and {beyond * SECTORS} was written, which the disk has "
+            "behind it: `disk export` makes a whole image"
+        )
+    return write_image(medium, written)

@@ -11,7 +11,7 @@ import vmdbg
 from tests.guests.build import assemble, require
 from vmdbg.boot.installed_firmware import installed_seabios
 from vmdbg.errors import UserError
-from vmdbg.machine.digest import digest
+from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.outcome import PoweredOff
 from vmdbg.recording.replay import replay_file
 from vmdbg.units import Tick
@@ -121,3 +121,72 @@ def test_of_a_disk_and_a_cd_the_one_that_comes_first_boots(
         while not isinstance(guest.debugger.timeline.run(FOREVER), PoweredOff):
             assert guest.debugger.machine.ending is None
     assert bytes(told[-1:]) == letter
+
+
+FLOPPY = """
+bits 16
+org 7c00h
+    xor ax, ax
+    mov ds, ax
+    mov es, ax
+    mov ax, 0201h               ; the second sector of the other side of cylinder 1 to 8000h
+    mov bx, 8000h
+    mov cx, 0102h
+    mov dx, 0100h | DRIVE
+    int 13h
+    jc failed
+    cmp dword [8000h], 'data'
+    jne failed
+    mov ax, 0301h               ; and back to the third
+    inc cx
+    int 13h
+    jc failed
+    mov al, 'Y'
+    jmp told
+failed:
+    mov al, 'N'
+told:
+    out 0e9h, al
+    mov ax, 2000h
+    mov dx, 604h
+    out dx, ax
+    hlt
+    times 510 - ($ - $$) db 0
+    dw 0aa55h
+"""
+
+
+def boot_floppy(paths: list[str], record: Path | None = None, **options: str) -> tuple[bytes, Digest]:
+    """What it told, to power-off."""
+    told: list[int] = []
+    with vmdbg.launch(floppies=paths, memory="32M", record=record, boot_order="floppy", **options) as guest:
+        machine = guest.debugger.machine
+        machine.debug_console.listeners.append(lambda _port, data, _now: told.extend(data))
+        while not isinstance(outcome := guest.debugger.timeline.run(FOREVER), PoweredOff):
+            assert machine.ending is None, outcome
+        return bytes(told[-1:]), digest(machine)
+
+
+@pytest.mark.parametrize(("size", "track"), [(360, 9), (720, 9), (1200, 15), (1440, 18), (2880, 36)])
+def test_a_floppy_boots_and_replays(size: int, track: int, tmp_path: Path) -> None:
+    path, recording = tmp_path / "a.img", tmp_path / "boot.rec"
+    content = bytearray(assemble(FLOPPY.replace("DRIVE", "0")).ljust(size << 10, b"\0"))
+    at = (3 * track + 1) * 512
+    content[at : at + 4] = b"data"
+    path.write_bytes(content)
+    told, seen = boot_floppy([str(path)], recording)
+    assert told == b"Y"
+    assert path.read_bytes() == content
+    path.unlink()
+    timeline = replay_file(recording)
+    timeline.run(FOREVER)
+    assert digest(timeline.machine) == seen
+    timeline.machine.close()
+
+
+def test_a_boot_sector_alone_boots_and_reaches_the_second_drive(tmp_path: Path) -> None:
+    first, second = tmp_path / "boot.bin", tmp_path / "b.img"
+    first.write_bytes(assemble(FLOPPY.replace("DRIVE", "1")))
+    second.write_bytes(bytes((3 * 18 + 1) * 512) + b"data")
+    assert boot_floppy([str(first), str(second)])[0] == b"Y"
+    assert boot_floppy([str(first), f"{second},readonly=on"])[0] == b"N"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from devices.disk.cd_unit import EjectDisc
 from devices.disk.drive import DriveBus, DriveKind
 from tests.determinism.test_disks import CONTENT, END, SECTORS
 from tests.guests.build import assemble
@@ -13,6 +14,7 @@ from tests.vmdbg.cli.vmdbg_process import errors, vmdbg
 from vmdbg.api import launch
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, open_drives, parse_drive
+from vmdbg.host.write_back import settle_images
 from vmdbg.images.opening import Format
 
 GUEST = Path(__file__).parents[2] / "determinism" / "disk.asm"
@@ -23,6 +25,7 @@ def test_what_can_be_said() -> None:
         DriveKind.DISK, "a,b.img", DriveBus.VIRTIO, Format.RAW, True, "A 1"
     )
     assert parse_drive(DriveKind.DISK, "x,backing=y,backing=z").backing == ("y", "z")
+    assert parse_drive(DriveKind.FLOPPY, "x,readonly=on").read_only
     assert parse_drive(DriveKind.CD, "x.iso,bus=ahci").bus is DriveBus.AHCI
 
 
@@ -37,7 +40,9 @@ def test_what_can_be_said() -> None:
         (DriveKind.DISK, "x,snapshot=no", "snapshot is on .* or off, not 'no'"),
         (DriveKind.DISK, "x,serial=" + "9" * 21, "at most 20 printable"),
         (DriveKind.CD, "x,snapshot=off", "--cdrom has no option 'snapshot'"),
-        (DriveKind.FLOPPY, "x", "there is no floppy controller yet"),
+        (DriveKind.DISK, "x,bus=floppy", "at floppy are no disks and CDs"),
+        (DriveKind.FLOPPY, "x,readonly=maybe", r"readonly is on \(the guest cannot write\) or off, not 'maybe'"),
+        (DriveKind.FLOPPY, "x,bus=ide", "--floppy has no option 'bus'"),
     ],
 )
 def test_what_cannot(kind: DriveKind, text: str, words: str) -> None:
@@ -62,6 +67,36 @@ def test_too_many_drives_for_a_bus(tmp_path: Path) -> None:
         launch(disks=[path] * 5)
     with pytest.raises(UserError, match="CDs are at the buses ide and ahci only"):
         launch(cdroms=[f"{path},bus=nvme"])
+
+
+def test_what_is_no_floppy_disk(tmp_path: Path) -> None:
+    path = tmp_path / "large.img"
+    path.write_bytes(bytes(3 << 20))
+    with pytest.raises(UserError, match=r"large\.img has 6144 sectors .* the largest has 5760; give it with --disk"):
+        launch(floppies=[path])
+    path.write_bytes(bytes(512))
+    with pytest.raises(UserError, match=r"has 1 sectors and the floppy disk 2880.*truncate -s 1474560"):
+        launch(floppies=[f"{path},snapshot=off"])
+    with pytest.raises(UserError, match="room for 2 floppy drives, not for 3"):
+        launch(floppies=[path] * 3)
+
+
+@pytest.mark.parametrize("snapshot", ["on", "off"])
+def test_a_floppy_disk_is_written_only_with_snapshot_off_and_though_it_is_out(tmp_path: Path, snapshot: str) -> None:
+    guest, path = tmp_path / "guest.bin", tmp_path / "a.img"
+    guest.write_bytes(assemble((GUEST.parent / "floppy.asm").read_text()))
+    path.write_bytes(bytes(1440 << 10))
+    made = launch(guest, floppies=[f"{path},snapshot={snapshot}"], memory="2M")
+    made.run(80_000_000)
+    made.debugger.timeline.push(EjectDisc("floppy0"))
+    made.run(81_000_000)
+    words = list(settle_images(made.debugger.machine, past=False))
+    assert [word.startswith("floppy0: ") for word in words] == [True] * (snapshot == "off")
+    assert (path.read_bytes() == bytes(1440 << 10)) == (snapshot == "on")
+    made.seek("start")
+    made.fork()
+    assert path.read_bytes() == bytes(1440 << 10)
+    made.close()
 
 
 @pytest.mark.parametrize("snapshot", ["on", "off"])

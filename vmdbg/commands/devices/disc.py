@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from devices.disk.cd_unit import CdUnit, EjectDisc, InsertDisc
+from devices.disk.floppy_unit import FloppyUnit
+from devices.disk.medium import SECTOR
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
-from vmdbg.images.opening import open_cd
-from vmdbg.machine.image_media import add_image, free_name
+from vmdbg.images.image import Image
+from vmdbg.images.opening import open_cd, open_image
+from vmdbg.machine.floppies import check_fits
+from vmdbg.machine.image_media import add_image, free_name, name_of
+from vmdbg.machine.media import Media
 from vmdbg.session.host_path import host_path
 from vmdbg.session.registry import Arguments, Effect, Group, Parser, did_you_mean
 from vmdbg.session.session import Session
 
 
 def declare_eject(parser: Parser) -> None:
-    parser.add_argument("drive", nargs="?", default="", metavar="DRIVE", help="which, as cd0 (the first)")
+    parser.add_argument("drive", nargs="?", default="", metavar="DRIVE", help="which, as cd0 or floppy0 (the first)")
     parser.add_argument("--force", action="store_true", help="though the guest has locked it")
 
 
@@ -29,14 +34,15 @@ def eject(session: Session, arguments: Arguments) -> Document:
     if not disc:
         raise UserError(f"there is no disc in {drive.name}")
     session.debugger.timeline.push(EjectDisc(drive.name, arguments.force))
-    if drive.locked and not arguments.force:
+    if isinstance(drive, CdUnit) and drive.locked and not arguments.force:
         return document(f"{drive.name}: the guest has locked it, and is asked to give {disc}; --force does not ask")
     return document(f"{drive.name}: {disc} is out")
 
 
 def declare_insert(parser: Parser) -> None:
-    parser.add_argument("drive", metavar="DRIVE", help="which, as cd0")
-    parser.add_argument("file", metavar="FILE", help="the image of a CD")
+    parser.add_argument("drive", metavar="DRIVE", help="which, as cd0 or floppy0")
+    parser.add_argument("file", metavar="FILE", help="the image of a CD or of a floppy disk")
+    parser.add_argument("--read-only", action="store_true", help="a floppy disk that the guest cannot write")
 
 
 @command(
@@ -47,25 +53,58 @@ def declare_insert(parser: Parser) -> None:
     effect=Effect.CHANGES | Effect.HOST,
 )
 def insert(session: Session, arguments: Arguments) -> Document:
-    """Put a disc into a drive, now, as a recorded input. The one that is in it goes."""
+    """Put a disc into a drive, now, as a recorded input. The one that is in it goes.
+
+    What was written to a floppy disk is still on it when the same image is put in again.
+    """
     drive = _drive(session, arguments.drive)
-    path, media = str(host_path(arguments.file)), session.debugger.machine.media
-    image = open_cd(path)
+    path = str(host_path(arguments.file))
+    if isinstance(drive, FloppyUnit):
+        return _insert_floppy(session, drive, path, read_only=arguments.read_only)
+    if arguments.read_only:
+        raise UserError("--read-only is for floppy disks: no CD is ever written")
+    return _put_in(session, drive, open_cd(path), path, InsertDisc(drive.name, free_name(path, _media(session))))
+
+
+def _insert_floppy(session: Session, drive: FloppyUnit, path: str, *, read_only: bool) -> Document:
+    image, media = open_image(path), _media(session)
+    known = name_of(image, media)
     try:
-        session.debugger.timeline.push(InsertDisc(drive.name, free_name(path, media)))
+        check_fits(drive, known or free_name(path, media), image.size // SECTOR, session.debugger.machine.pc.devices)
     except BaseException:
         image.close()
         raise
-    return document(f"{drive.name}: {add_image(image, path, media)} is in")
+    if known is None:
+        disc = InsertDisc(drive.name, free_name(path, media), read_only)
+        return _put_in(session, drive, image, path, disc)
+    image.close()
+    session.debugger.timeline.push(InsertDisc(drive.name, known, read_only))
+    return document(f"{drive.name}: {known} is in")
 
 
-def _drive(session: Session, name: str) -> CdUnit:
+def _put_in(session: Session, drive: CdUnit | FloppyUnit, image: Image, path: str, disc: InsertDisc) -> Document:
+    try:
+        session.debugger.timeline.push(disc)
+    except BaseException:
+        image.close()
+        raise
+    return document(f"{drive.name}: {add_image(image, path, _media(session))} is in")
+
+
+def _media(session: Session) -> Media:
+    return session.debugger.machine.media
+
+
+def _drive(session: Session, name: str) -> CdUnit | FloppyUnit:
     devices = session.debugger.machine.pc.devices
-    there = {name: device for name, device in devices.items() if isinstance(device, CdUnit)}
+    there = {name: device for name, device in devices.items() if isinstance(device, CdUnit | FloppyUnit)}
     if not there:
-        raise UserError("this machine has no CD drive: `--cdrom FILE` of `vmdbg run` adds one")
+        raise UserError(
+            "this machine has no drive whose disc can be changed: `--cdrom FILE` or "
+            "`--floppy FILE` of `vmdbg run` adds one"
+        )
     if not name:
         return next(iter(there.values()))
     if name not in there:
-        raise UserError(f"there is no CD drive {name!r}{did_you_mean(name, there)}; there are: {', '.join(there)}")
+        raise UserError(f"there is no such drive {name!r}{did_you_mean(name, there)}; there are: {', '.join(there)}")
     return there[name]

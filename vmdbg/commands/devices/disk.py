@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from devices.disk.cd_unit import CdUnit
+from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.medium import SECTOR
 from devices.disk.overlay import PAGE, SECTORS, Overlay
 from devices.disk.unit import DiskUnit
@@ -35,17 +36,25 @@ def disk(session: Session, arguments: Arguments) -> Document:
     rows: list[tuple[Text, ...]] = []
     for drive in machine.config.drives:
         unit = machine.pc.devices[drive.name]
-        assert isinstance(unit, DiskUnit | CdUnit)
         medium, size, written = drive.medium, drive.sectors * SECTOR, 0
-        if isinstance(unit, CdUnit):
-            there = unit.medium
-            medium, size = unit.save().medium if there else "no disc", there.sectors * SECTOR if there else 0
-        else:
-            written = sum(1 for _ in unit.overlay.written()) * PAGE
+        match unit:
+            case CdUnit():
+                there = unit.medium
+                medium, size = unit.save().medium if there else "no disc", there.sectors * SECTOR if there else 0
+            case FloppyUnit():
+                overlay = unit.overlay
+                medium, size = unit.medium if overlay else "no disk", overlay.sectors * SECTOR if overlay else 0
+                written = _bytes_written(overlay) if overlay else 0
+            case DiskUnit():
+                written = _bytes_written(unit.overlay)
         rows.append((text(drive.name, Style.LABEL), text(drive.bus), text(medium), count(size), count(written)))
     if not rows:
         return document("no drives: `--disk FILE` of `vmdbg run` adds one")
     return document(table(("drive", "bus", "what", ">bytes", ">written"), rows))
+
+
+def _bytes_written(overlay: Overlay) -> int:
+    return sum(1 for _ in overlay.written()) * PAGE
 
 
 def declare_read(parser: Parser) -> None:
@@ -77,20 +86,21 @@ def declare_diff(parser: Parser) -> None:
 @command("disk diff", Group.DEVICES, declare_diff, examples=("disk diff start", "disk diff start here --disk disk0"))
 def disk_diff(session: Session, arguments: Arguments) -> Document:
     """Show which sectors differ between two instants, and where."""
-    unit = disks.find(session, arguments.disk)
+    disk = disks.find(session, arguments.disk)
     positions = [find_position(session, words) for words in (arguments.first, arguments.second)]
-    before, after = (_written(session, unit, position) for position in positions)
-    image = disks.contents(session.debugger.machine, unit)
+    before, after = (_written(session, disk, position) for position in positions)
+    image = disks.contents(session.debugger.machine, disk)
     runs = list(_runs(sorted(_differing(image, before, after))))
     total = sum(end - start for start, end in runs)
     rows = [(count(start), count(end - start), text("")) for start, end in runs[: arguments.limit]]
-    summary = text(f"{total:,} sectors of {unit.name} differ, in {len(runs):,} runs", value=total)
+    summary = text(f"{total:,} sectors of {disk.name} differ, in {len(runs):,} runs", value=total)
     return document(section("sectors", summary, table((">first", ">sectors", ""), rows)))
 
 
-def _written(session: Session, unit: DiskUnit, position: Position) -> dict[int, bytes]:
+def _written(session: Session, disk: disks.Disk, position: Position) -> dict[int, bytes]:
     with elsewhen(session, position):
-        return {page: unit.overlay.page(page) for page in unit.overlay.written()}
+        overlay = disks.overlay(session.debugger.machine, disk)
+        return {page: overlay.page(page) for page in overlay.written()} if overlay is not None else {}
 
 
 def _differing(disk: Overlay, before: dict[int, bytes], after: dict[int, bytes]) -> Iterator[int]:

@@ -11,6 +11,7 @@ import pytest
 from devices.disk.cd_unit import CdUnit
 from devices.disk.drive import Drive, DriveBus, DriveKind
 from tests.determinism.test_disks import Source, disk_origin
+from tests.determinism.test_floppies import floppy_origin
 from vmdbg.commands import catalog
 from vmdbg.commands.devices import disc as module
 from vmdbg.debugger.debugger import Debugger
@@ -103,13 +104,78 @@ def test_what_cannot_be(session: Session, live: Session) -> None:
         ("eject", "there is no disc in cd0"),
         ("eject cd7", "there are: cd0"),
         ("insert cd0 nothing.iso", "there is no image"),
-        ("insert disk0 debian.iso", "there is no CD drive 'disk0'"),
+        ("insert disk0 debian.iso", "there is no such drive 'disk0'"),
+        ("insert cd0 debian.iso --read-only", "--read-only is for floppy disks"),
     ):
         with pytest.raises(UserError, match=words):
             session.run(line)
-    assert "this machine has no CD drive" in live.execute("eject")
+    assert "this machine has no drive whose disc can be changed" in live.execute("eject")
     session.debugger.timeline.run(Tick(100_000))
     session.run("goto start")
     with pytest.raises(UserError, match="the past"):
         session.run("insert cd0 debian.iso")
     assert [one.name for one in session.debugger.machine.media] == ["disk.img"]
+
+
+@pytest.fixture
+def with_floppy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    monkeypatch.chdir(tmp_path)
+    Path("c.img").write_bytes(b"disk" * 128 * 2880)
+    Path("small.img").write_bytes(bytes(720 << 10))
+    Path("dos.img").write_bytes(bytes(1200 << 10))
+    timeline = Timeline(floppy_origin().machine())
+    made = Session(Debugger(timeline), catalog.commands(), allowed=~Effect.NONE)
+    yield made
+    made.debugger.close()
+
+
+def test_floppy_disks_change_and_keep_what_was_written(with_floppy: Session) -> None:
+    session = with_floppy
+    assert "a.img  1,474,560" in session.execute("disk")
+    session.run("eject")
+    session.run("stepi")
+    assert "no disk" in session.execute("disk")
+    assert "there is no disk in floppy0: `insert floppy0 FILE`" in session.execute("disk read 0")
+    assert "c.img is in" in session.execute("insert floppy0 c.img")
+    session.run("stepi")
+    assert "64 69 73 6b" in session.execute("disk read 2879")
+    drive = session.debugger.machine.pc.devices["floppy0"]
+    drive.overlay.write(2879, b"w" * 512)
+    assert "small.img is in" in session.execute("insert floppy0 small.img --read-only")
+    session.run("stepi")
+    assert drive.read_only
+    assert "sectors 0 to 1439" in session.execute("disk read 2879")
+    assert "c.img is in" in session.execute("insert floppy0 c.img")
+    session.run("stepi")
+    assert not drive.read_only
+    assert "77 77 77 77" in session.execute("disk read 2879")
+    session.run("disk export out.img")
+    assert Path("out.img").read_bytes() == b"disk" * 128 * 2879 + b"w" * 512
+    assert "4,096 bytes written" in session.execute("disk commit")
+    assert Path("c.img").read_bytes() == Path("out.img").read_bytes()
+
+
+def test_what_no_floppy_drive_takes(with_floppy: Session) -> None:
+    session = with_floppy
+    with pytest.raises(UserError, match=r"a disk of 1200 KiB is not for floppy0, which is a drive for 3\.5"):
+        session.run("insert floppy0 dos.img")
+    Path("dos.img").write_bytes(bytes(3 << 20))
+    with pytest.raises(UserError, match="no floppy disk has"):
+        session.run("insert floppy0 dos.img")
+    assert [one.name for one in session.debugger.machine.media] == ["a.img", "b.img"]
+
+
+def test_an_image_that_changed_is_another_disk(with_floppy: Session) -> None:
+    session = with_floppy
+    assert "small.img is in" in session.execute("insert floppy0 small.img")
+    session.run("stepi")
+    Path("small.img").write_bytes(b"x" * (720 << 10))
+    assert "small.img (2) is in" in session.execute("insert floppy0 small.img")
+
+
+def test_differences_are_of_the_disk_that_is_in(with_floppy: Session) -> None:
+    session = with_floppy
+    session.debugger.timeline.run(Tick(100_000_000))
+    told = session.execute("disk diff start")
+    assert "sectors of floppy0 differ" in told
+    assert not told.startswith("0 ")
