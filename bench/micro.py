@@ -139,7 +139,7 @@ def interrupt_cost(rounds: int) -> float:
     cpu.load(assemble("sti\nloop: add rax, rbx\nxor rbx, rax\nmov [0xa000], rax\ninc rcx\njmp loop"))
 
     def acknowledge(_now: int) -> int:
-        cpu.engine.set_interrupt(False)
+        cpu.engine.cpus[0].set_interrupt(False)
         return vector
 
     cpu.engine.acknowledge = acknowledge
@@ -149,7 +149,7 @@ def interrupt_cost(rounds: int) -> float:
         for level in (False, True):
             began = time.process_time()
             for _ in range(INTERRUPTS):
-                cpu.engine.set_interrupt(level)
+                cpu.engine.cpus[0].set_interrupt(level)
                 cpu.engine.run(Tick(cpu.engine.clock + SLICE))
             pair.append(time.process_time() - began)
         times.append((pair[1] - pair[0]) / INTERRUPTS)

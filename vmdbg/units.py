@@ -1,4 +1,4 @@
-"""The units that must not be mixed: instants and addresses.
+"""The units that must not be mixed: instants, addresses and numbers of CPUs.
 
 A `Tick` is one byte of guest code retired, and one nanosecond of guest time.
 A `Linear` address is what segmentation yields and paging translates (SDM 3A 3.1);
@@ -10,6 +10,11 @@ from typing import NewType
 Tick = NewType("Tick", int)
 Linear = NewType("Linear", int)
 Physical = NewType("Physical", int)
+CpuId = NewType("CpuId", int)
+"""The number of a CPU, from 0 on: the order in which they are listed, which is not that of APIC IDs."""
+
+BOOT_CPU = CpuId(0)
+"""The bootstrap processor (SDM 3A 8.4.1)."""
 
 NEVER = Tick(1 << 63)
 """Later than any instant: runs and deadlines are bounded by it."""

@@ -15,7 +15,7 @@ from vmdbg.engine.interrupts import Deadline
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.machine import EngineFactory, Machine
 from vmdbg.machine.snapshot import MachineState
-from vmdbg.units import Physical, Tick
+from vmdbg.units import CpuId, Physical, Tick
 
 SCRIPT = Physical(0x300000)
 BEGIN, END = 51_000, 131_000
@@ -31,7 +31,7 @@ class WithoutHelp(UnicornEngine):
 
     _due: int | None = None
 
-    def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
+    def attach_local_apic(self, cpu: CpuId, memory: Structure, page: Physical, latency: int) -> None:
         pass
 
     def attach_pic_and_pit(self, pic: Structure, pit: Structure, io_apic: Structure | None) -> None:
@@ -43,15 +43,15 @@ class WithoutHelp(UnicornEngine):
     def share_stream_port(self, port: int, memory: Structure) -> None:
         pass
 
-    def prepare_interrupts(self, timer: Deadline | None, out0: Deadline | None, *, observed: bool) -> None:
-        super().prepare_interrupts(None, None, observed=observed)
-        self._due = min((deadline.due for deadline in (timer, out0) if deadline is not None), default=None)
+    def prepare_interrupts(self, timers: Sequence[Deadline | None], out0: Deadline | None, *, observed: bool) -> None:
+        super().prepare_interrupts([None for _ in timers], None, observed=observed)
+        self._due = min((deadline.due for deadline in (*timers, out0) if deadline is not None), default=None)
 
     def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Exit:
         limit = limit if self._due is None else min(limit, Tick(self._due))
         return super().run(limit, over_breakpoint=over_breakpoint)
 
-    def schedule_timer(self, due: Tick) -> None:
+    def schedule_timer(self, cpu: CpuId, due: Tick) -> None:
         self.lower_limit(due)
 
     def schedule_out0(self, due: Tick) -> None:

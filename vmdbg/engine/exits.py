@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from vmdbg.units import Linear, Physical, Tick
+from vmdbg.units import BOOT_CPU, CpuId, Linear, Physical, Tick
 
 
 class DeliveryKind(enum.Enum):
@@ -22,7 +22,7 @@ class Delivery:
     """One delivery. `rip` is where it struck, `handler` where it went (0 if it faulted again); `cpl` was the ring.
 
     `linear_pc` is cs.base + rip; `rsp` and `cr3` are those of what it struck; `width` is 16, 32 or 64, of the
-    code segment; `code` is the bytes at rip, of #UD only.
+    code segment; `code` is the bytes at rip, of #UD only; `cpu` is the one that took it.
 
     `error_code` and `cr2` are the values then; they mean something only for the vectors that have them.
     """
@@ -40,6 +40,7 @@ class Delivery:
     cpl: int
     width: int
     code: bytes
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,11 @@ class Stuck:
     """The guest takes one exception after another and retires nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class TurnOver:
+    """The turn of the CPU that ran is over and the next has not been chosen; or that of the awaited CPU comes."""
+
+
 Exit = (
     LimitReached
     | Halted
@@ -162,4 +168,5 @@ Exit = (
     | VoidFetch
     | StopRequested
     | Stuck
+    | TurnOver
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import Structure
 from typing import NamedTuple, Protocol
 
-from vmdbg.units import Physical, Tick
+from vmdbg.units import CpuId, Physical, Tick
 
 
 class Deadline(Protocol):
@@ -33,7 +34,7 @@ class InterruptHelper(Protocol):
     The memory that it is given stays the devices', which go on using it between runs and at whatever is not plain.
     """
 
-    def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
+    def attach_local_apic(self, cpu: CpuId, memory: Structure, page: Physical, latency: int) -> None:
         """`latency`: ticks from an access to the first deadline that it can set.
 
         Raises EngineError if it does not know such registers.
@@ -41,21 +42,23 @@ class InterruptHelper(Protocol):
         ...
 
     def attach_pic_and_pit(self, pic: Structure, pit: Structure, io_apic: Structure | None) -> None:
-        """OUT0 drives IR0 of the first 8259A and, if there is one, INTIN2 of the I/O APIC; its INT LINT0, or INTR.
+        """OUT0 drives IR0 of the first 8259A and, if there is one, INTIN2 of the I/O APIC; its INT LINT0, or INTR, of
+        the first CPU.
 
         Raises EngineError if it does not know such registers.
         """
         ...
 
-    def prepare_interrupts(self, timer: Deadline | None, out0: Deadline | None, *, observed: bool) -> None:
-        """For the next run: the deadlines. `observed`: the bus wants acknowledges and accesses itself.
+    def prepare_interrupts(self, timers: Sequence[Deadline | None], out0: Deadline | None, *, observed: bool) -> None:
+        """For the next run: the deadlines, of the local APICs' timers one a CPU.
 
-        The run does not end at them, unless they are for the bus to do.
+        `observed`: the bus wants acknowledges and accesses itself. The run does not end at them,
+        unless they are for the bus to do.
         """
         ...
 
-    def schedule_timer(self, due: Tick) -> None:
-        """While code runs, the deadline of the local APIC's timer was set."""
+    def schedule_timer(self, cpu: CpuId, due: Tick) -> None:
+        """While code runs, the deadline of that CPU's local APIC's timer was set."""
         ...
 
     def schedule_out0(self, due: Tick) -> None:

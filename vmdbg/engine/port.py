@@ -1,8 +1,8 @@
 """The engine port: what the machine asks of whatever runs guest code.
 
-A group of ports: whoever needs a part asks for that part. One CPU, its clock and its memory. The clock counts ticks,
-which are bytes of guest code retired. Whatever is asked of an engine between runs, except writing state, leaves the
-guest's future as it was.
+A group of ports: whoever needs a part asks for that part. CPUs that run in turns, their one clock and memory. The clock
+counts ticks, which are bytes of guest code retired. What is asked of a CPU is asked of the selected one. Whatever is
+asked of an engine between runs, except writing state, leaves the guest's future as it was.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 from vmdbg.engine.inspection import Inspection
 from vmdbg.engine.interrupts import InterruptHelper, Rescheduled
 from vmdbg.engine.memory import PhysicalMemory
-from vmdbg.engine.processor import Processor
+from vmdbg.engine.processor import Processor, Processors
 from vmdbg.engine.shared_ports import PortHelper
 from vmdbg.engine.stop_control import StopControl
 from vmdbg.engine.touches import TouchTracking
@@ -40,15 +40,18 @@ class Bus(Protocol):
 
     def write_task_priority(self, value: int, now: int) -> None: ...
 
-    def interrupts_moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
-        """The engine did what is InterruptHelper's, and calls this before anything else of the bus.
+    def interrupts_moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
+        """The engine did what is InterruptHelper's, and calls this before anything else of the bus, for each CPU.
 
-        Deadlines have been set `scheduled` times in all; `intr` is what the controllers drive INTR to.
+        `timer` is its local APIC's; `intr` is what the controllers drive its INTR to. Of the calls that come together
+        the last says that deadlines have been set `scheduled` times in all, the others say 0.
         """
         ...
 
 
-class Engine(Processor, PhysicalMemory, Inspection, StopControl, InterruptHelper, PortHelper, TouchTracking, Protocol):
-    """One x86 CPU over `ram_size` bytes of RAM from physical address 0."""
+class Engine(
+    Processor, Processors, PhysicalMemory, Inspection, StopControl, InterruptHelper, PortHelper, TouchTracking, Protocol
+):
+    """x86 CPUs over `ram_size` bytes of RAM from physical address 0."""
 
     def close(self) -> None: ...

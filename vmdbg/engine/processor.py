@@ -1,25 +1,40 @@
-"""The CPU running: its clock, its pins, and how a run is bounded."""
+"""CPUs running: their clock, their turns, their pins, and how a run is bounded."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from vmdbg.engine.exits import Exit
-from vmdbg.units import Tick
+from vmdbg.units import BOOT_CPU, CpuId, Tick
+
+ENDLESS = (1 << 64) - 1
+"""As the end of a turn, or its quantum: it ends when the CPU halts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CpuSnapshot:
-    """The CPU between two instructions: clock, architectural state and TLB, as bytes that any process can restore.
+    """The CPUs between two instructions: clock, architectural state and TLB, as bytes that any process can restore.
 
-    `deliveries` are the last of them, for people: the guest's future does not depend on them.
+    `deliveries` are the last of them, for people: the guest's future does not depend on them. `others` are state and
+    TLB of the CPUs after the first.
     """
 
     clock: Tick
     state: bytes
     tlb: bytes
     deliveries: bytes = b""
+    others: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnState:
+    """Whose turn it is, or was if it is `over` and no CPU could run; it ends at or past tick `end`."""
+
+    cpu: CpuId = BOOT_CPU
+    end: int = ENDLESS
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +49,82 @@ class EngineStatistics:
     single_steps: int
 
 
+class CpuControl(Protocol):
+    """One CPU from outside, whichever runs or is selected: its pins, and whether it may run."""
+
+    halted: bool
+    """It stands after a HLT. Cleared when a turn of it begins."""
+    waits_for_sipi: bool
+    """It runs nothing until it is started (SDM 3A 8.4.3)."""
+
+    def set_interrupt(self, level: bool) -> None:
+        """INTR as the CPU sees it."""
+        ...
+
+    @property
+    def interrupt(self) -> bool: ...
+
+    def raise_nmi(self) -> None: ...
+
+    def drop_nmi(self) -> None: ...
+
+    @property
+    def nmi_pending(self) -> bool: ...
+
+    @property
+    def can_run(self) -> bool:
+        """Whether it would go on if it were given a turn: a halted one if an interrupt or NMI wakes it."""
+        ...
+
+
+class Processors(Protocol):
+    """All CPUs, and whose turn it is. One that there is alone has one turn, and is not asked for others."""
+
+    @property
+    def cpus(self) -> Sequence[CpuControl]: ...
+
+    @property
+    def selected(self) -> CpuId:
+        """Whose registers, TLB and linear memory are read and written. Each run and step ends with the one that ran."""
+        ...
+
+    def select(self, cpu: CpuId) -> None: ...
+
+    @property
+    def turn(self) -> TurnState: ...
+
+    def set_turn(self, turn: TurnState) -> None:
+        """As a snapshot has it."""
+        ...
+
+    def begin_turn(self, cpu: CpuId, quantum: int) -> None:
+        """It is the turn of a CPU that can run, for so many ticks at least."""
+        ...
+
+    def end_turn(self) -> None:
+        """It is nobody's turn, until one begins."""
+        ...
+
+    @property
+    def turn_over(self) -> bool:
+        """As `turn` has it, and quicker."""
+        ...
+
+    def next_turn(self) -> bool:
+        """Round robin, as the engine does it. False: no CPU can run."""
+        ...
+
+    def set_round_robin(self, quantum: int) -> None:
+        """Runs go over from turn to turn by themselves, each of so many ticks; 0: each turn's end ends them."""
+        ...
+
+    def await_turn(self, cpu: CpuId | None) -> None:
+        """Runs end where a turn of that CPU begins: TurnOver."""
+        ...
+
+
 class Processor(Protocol):
-    """The CPU running: its clock, its pins, and how a run is bounded."""
+    """CPUs running: their clock, and how a run is bounded."""
 
     @property
     def clock(self) -> Tick:
@@ -47,7 +136,7 @@ class Processor(Protocol):
         ...
 
     def run(self, limit: Tick, *, over_breakpoint: bool = False) -> Exit:
-        """Run to the first boundary at or after `limit`, or until something else ends the run.
+        """Run the CPU whose turn it is to the first boundary at or after `limit`, or until something else ends the run.
 
         `over_breakpoint` passes a breakpoint, or an event that is caught, at the first instruction.
         A signal that Python handles ends it, and is handled then: between two instructions and in no device.
@@ -56,7 +145,7 @@ class Processor(Protocol):
         ...
 
     def step(self) -> Exit:
-        """Run one instruction, whether or not it has a breakpoint; or deliver what is pending."""
+        """Run one instruction of the CPU whose turn it is, breakpoint or none; or deliver what is pending."""
         ...
 
     def lower_limit(self, tick: Tick) -> None:
@@ -71,21 +160,9 @@ class Processor(Protocol):
         """End the run that is going on, or the next one, after its next block. Any thread may call it."""
         ...
 
-    def set_interrupt(self, level: bool) -> None:
-        """INTR as the CPU sees it."""
-        ...
-
-    @property
-    def interrupt(self) -> bool: ...
-
-    def raise_nmi(self) -> None: ...
-
-    @property
-    def nmi_pending(self) -> bool: ...
-
     @property
     def interrupt_due(self) -> bool:
-        """Whether an interrupt or NMI is delivered before the next instruction."""
+        """Whether an interrupt or NMI is delivered before the selected CPU's next instruction."""
         ...
 
     def set_a20(self, enabled: bool) -> None: ...
@@ -93,11 +170,11 @@ class Processor(Protocol):
     def snapshot(self) -> CpuSnapshot: ...
 
     def restore(self, snapshot: CpuSnapshot) -> None:
-        """Take over a CPU. RAM is the caller's to restore, with restore_pages()."""
+        """Take over CPUs: as many as there are. RAM is the caller's to restore, with restore_pages()."""
         ...
 
     def cpu_digest_bytes(self) -> bytes:
-        """All that the guest could tell of its CPU, TLB included."""
+        """All that the guest could tell of its CPUs' registers, TLBs included."""
         ...
 
     def statistics(self) -> EngineStatistics: ...

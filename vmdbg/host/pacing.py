@@ -50,7 +50,7 @@ class Pacer:
     def wait_seconds(self) -> float:
         """How long to wait for host time before the machine runs on; 0 if it has something to do."""
         machine = self._machine
-        if not machine.halted or machine.engine.interrupt:
+        if not machine.halted or any(cpu.can_run for cpu in machine.engine.cpus):
             return 0.0
         self._hold_anchor()
         coming = [tick for tick in (machine.scheduler.next_due(), machine.inputs.next_tick()) if tick is not None]

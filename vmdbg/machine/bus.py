@@ -17,7 +17,7 @@ from vmdbg.machine.pc import Pc
 class Moved(Protocol):
     """Who is told what the engine did of the work of timers and interrupt controllers."""
 
-    def moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None: ...
+    def moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None: ...
 
 
 class MachineBus:
@@ -71,6 +71,6 @@ class MachineBus:
         if lapic is not None:
             lapic.set_tpr(value << 4)
 
-    def interrupts_moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
+    def interrupts_moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         if self.interrupts is not None:
-            self.interrupts.moved(scheduled, timer, out0, intr)
+            self.interrupts.moved(cpu, scheduled, timer, out0, intr)

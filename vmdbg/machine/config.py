@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from devices.disk.drive import Drive, DriveKind
+from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.x86.topology import ONE_CPU, Topology
 
 MINIMUM_MEMORY = 1 << 20
@@ -66,6 +67,8 @@ class MachineConfig:
     restarts: bool = False
     """A reset starts it again, at the reset vector; otherwise it ends the run."""
     topology: Topology = ONE_CPU
+    schedule: str = ROUND_ROBIN
+    """Whose turn is next, as schedule.parse_schedule() takes it. With one CPU it says nothing."""
 
     @property
     def cpus(self) -> int:

@@ -1,4 +1,4 @@
-"""The CPU's input pins, seen from the devices.
+"""A CPU's input pins, seen from the devices.
 
 An assertion caused by the guest's own access becomes visible a fixed time later: it falls inside a block of code that
 can no longer be stopped at a place that does not depend on where blocks begin. A negation is visible at once; IF can
@@ -10,10 +10,16 @@ from __future__ import annotations
 from typing import Protocol
 
 from devices.scheduler import Scheduler
+from vmdbg.units import BOOT_CPU, CpuId
 
 LATENCY = 4096
 """Ticks. No block of code is longer than a page."""
 OWNER = "cpu"
+
+
+def owner_of(cpu: CpuId) -> str:
+    """Of deadlines that are the CPU's own."""
+    return f"{OWNER}{cpu}" if cpu else OWNER
 
 
 class CpuPins(Protocol):
@@ -25,7 +31,7 @@ class CpuPins(Protocol):
 
 
 class Running(Protocol):
-    """Whether code runs now."""
+    """Whether the CPU's code runs now."""
 
     @property
     def in_access(self) -> bool: ...
@@ -34,9 +40,10 @@ class Running(Protocol):
 class IntrLine:
     """INTR."""
 
-    def __init__(self, scheduler: Scheduler, machine: Running) -> None:
+    def __init__(self, scheduler: Scheduler, machine: Running, owner: str = owner_of(BOOT_CPU)) -> None:
         self._scheduler = scheduler
         self._machine = machine
+        self._owner = owner
         self._level = False
         self.pins: CpuPins | None = None
 
@@ -50,9 +57,9 @@ class IntrLine:
             return
         self._level = level
         if level and self._machine.in_access:
-            self._scheduler.schedule(OWNER, "intr", 0)
+            self._scheduler.schedule(self._owner, "intr", 0)
         else:
-            self._scheduler.cancel(OWNER, "intr")
+            self._scheduler.cancel(self._owner, "intr")
             self.show()
 
     def show(self) -> None:
@@ -73,9 +80,10 @@ class IntrLine:
 class NmiLine:
     """NMI: the CPU latches the rising edge."""
 
-    def __init__(self, scheduler: Scheduler, machine: Running) -> None:
+    def __init__(self, scheduler: Scheduler, machine: Running, owner: str = owner_of(BOOT_CPU)) -> None:
         self._scheduler = scheduler
         self._machine = machine
+        self._owner = owner
         self._level = False
         self.pins: CpuPins | None = None
 
@@ -85,7 +93,7 @@ class NmiLine:
         if not rising:
             return
         if self._machine.in_access:
-            self._scheduler.schedule(OWNER, "nmi", 0)
+            self._scheduler.schedule(self._owner, "nmi", 0)
         else:
             self.show()
 

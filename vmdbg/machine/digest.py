@@ -13,7 +13,10 @@ from vmdbg.units import PAGE_SIZE, Tick
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """XXH3-128 in hex of the CPU with its TLB, of RAM and of all devices with their deadlines."""
+    """XXH3-128 in hex of the CPUs with their TLBs, of RAM and of all devices with their deadlines.
+
+    `rip` is that of the CPU whose turn it is.
+    """
 
     ticks: Tick
     rip: int
@@ -26,7 +29,7 @@ def digest(machine: Machine) -> Digest:
     """The digest of a machine that is not running. Takes about 10 ms for each 100 MiB of RAM."""
     return Digest(
         ticks=machine.clock,
-        rip=machine.engine.read_register("rip"),
+        rip=machine.cpus.read_of(machine.engine.turn.cpu, "rip"),
         cpu=xxhash.xxh3_128_hexdigest(machine.engine.cpu_digest_bytes()),
         ram=xxhash.xxh3_128_hexdigest(machine.engine.ram),
         devices=_with_areas(machine, devices_digest(machine.save())),
@@ -50,11 +53,13 @@ def _with_areas(machine: Machine, devices: str) -> str:
 
 
 def devices_digest(state: MachineState) -> str:
-    """Of the chips, their deadlines and the lines to the CPU."""
+    """Of the chips, their deadlines, the lines to the CPUs and whose turn it is."""
     hasher = xxhash.xxh3_128()
     for name, data in sorted(state.devices.items()):
         hasher.update(b"%s:%d:" % (name.encode(), len(data)))
         hasher.update(data)
     hasher.update(state.scheduler)
     hasher.update(repr((state.halted, state.intr, state.intr_visible, state.nmi, state.nmi_pending)).encode())
+    if state.several is not None:
+        hasher.update(repr(state.several).encode())
     return str(hasher.hexdigest())

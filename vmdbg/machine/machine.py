@@ -1,10 +1,11 @@
-"""The machine: one CPU and a PC around it, run to a tick, stepped, saved, restored.
+"""The machine: CPUs and a PC around them, run to a tick, stepped, saved, restored.
 
 What happens at a tick, in this order: devices' deadlines, the run's limit, inputs, interrupts, the instruction.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, assert_never
 
 from devices.disk.medium import MediumError
@@ -22,6 +23,7 @@ from vmdbg.engine.exits import (
     StopRequested,
     Stuck,
     TripleFault,
+    TurnOver,
     VoidFetch,
     WatchpointHit,
 )
@@ -31,7 +33,7 @@ from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.bus import MachineBus
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.console import Console
-from vmdbg.machine.cpu_lines import OWNER
+from vmdbg.machine.cpu_pins import CpuPins, Entry
 from vmdbg.machine.inputs import (
     Input,
     InputSource,
@@ -41,16 +43,16 @@ from vmdbg.machine.inputs import (
     PortWrite,
     RegisterWrite,
 )
-from vmdbg.machine.interrupts import IN_ENGINE
 from vmdbg.machine.media import Media
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.paged import MachinePages
 from vmdbg.machine.pc import Backends, Pc, Pins
-from vmdbg.machine.processor import CpuPins, FittedCpu
+from vmdbg.machine.processors import FittedCpus
 from vmdbg.machine.restart import ColdStart
 from vmdbg.machine.saving import restore_machine, save_machine
+from vmdbg.machine.schedule import parse_schedule
 from vmdbg.machine.snapshot import MachineState, Position
-from vmdbg.units import NEVER, Tick
+from vmdbg.units import NEVER, CpuId, Tick
 from vmdbg.x86.cpuid import CpuidTable, build_table, find_model
 
 SERIAL_PORTS = 4
@@ -60,9 +62,9 @@ LONGEST_WAIT = 20_000_000
 
 
 class EngineFactory(Protocol):
-    """Makes an engine with so many bytes of RAM, and of devices' memory."""
+    """Makes an engine with a CPU for each table of `cpuid`, so many bytes of RAM, and of devices' memory."""
 
-    def __call__(self, ram_size: int, bus: Bus, cpuid: CpuidTable, device_memory: int = 0) -> Engine: ...
+    def __call__(self, ram_size: int, bus: Bus, cpuid: Sequence[CpuidTable], device_memory: int = 0) -> Engine: ...
 
 
 class _A20Line:
@@ -100,23 +102,34 @@ class Machine:
         self._barrier = NEVER
         """The first of them."""
         self.scheduler = Scheduler(self._on_scheduled)
-        self._pins = CpuPins(self.scheduler)
+        self._entry = Entry()
+        self._pins = tuple(CpuPins(self.scheduler, self._entry, CpuId(cpu)) for cpu in range(config.cpus))
         self.serial = tuple(Console(port) for port in range(SERIAL_PORTS))
         self.debug_console = Console(DEBUG_CONSOLE)
-        lines = ProcessorPins(self._pins.intr, self._pins.nmi, self._init, self._start_up)
-        pins = Pins((lines,), _A20Line(self), _ResetLine(self))
+        ends = tuple(ProcessorPins(pins.intr, pins.nmi, pins.init, pins.start_up) for pins in self._pins)
+        pins = Pins(ends, _A20Line(self), _ResetLine(self))
         self.pc = Pc(config, self.scheduler, pins, self, Backends(self.serial, self.debug_console, self.media))
         self.bus = MachineBus(self.scheduler, self.pc)
-        cpuid = build_table(find_model(config.cpu), apic=config.apic)
+        cpuid = cpuid_tables(config)
         self.engine = make_engine(config.memory, self.bus, cpuid, self.pc.memory_map.device_memory)
         self.media.now = lambda: self.engine.clock
         self.pc.memory_map.attach(self.engine)
         self.pc.bus_masters.engine = self.engine
         self.pages = MachinePages(self.engine, self.pc.areas, self.pc.memory_map.memories())
-        self.cpu = FittedCpu(self.engine, self._pins, self.bus, self.pc, self.scheduler)
+        self.cpus = FittedCpus(
+            self.engine,
+            self._pins,
+            self._entry,
+            self.bus,
+            self.pc,
+            self.scheduler,
+            parse_schedule(config.schedule),
+        )
+        self.pc.running = lambda: self.engine.selected
+        self._awaited: CpuId | None = None
         self._reset_wanted = False
         """A reset that the access or deadline which goes on has asked for; not so at any boundary that is seen."""
-        self._cold = ColdStart(self.cpu, self.pc, self.scheduler) if config.restarts else None
+        self._cold = ColdStart(self.cpus, self.pc, self.scheduler) if config.restarts else None
         INTERRUPTION.hurries(self)
 
     @property
@@ -126,22 +139,16 @@ class Machine:
     @property
     def position(self) -> Position:
         """Where the machine is in time."""
-        return self.cpu.position
+        return self.cpus.position
 
     @property
     def halted(self) -> bool:
-        """Whether the CPU sleeps."""
-        return self.cpu.halted
+        """Whether all CPUs sleep."""
+        return self.cpus.halted
 
     def _on_scheduled(self, event: Event) -> None:
-        if self._pins.in_access:
-            self.cpu.interrupts.lower_limit(event)
-
-    def _init(self) -> None:
-        """An INIT to the only CPU, which goes on."""
-
-    def _start_up(self, vector: int) -> None:
-        """The only CPU never waits for one."""
+        if self._entry.in_access:
+            self.cpus.interrupts.lower_limit(event)
 
     def power_off(self) -> None:
         """The board's soft-off."""
@@ -155,7 +162,7 @@ class Machine:
         """End the run for good: there is nothing after this outcome."""
         if self.ending is None:
             self.ending = outcome
-        if self._pins.in_access:
+        if self._entry.in_access:
             self.engine.request_stop()
 
     def reset(self) -> None:
@@ -164,7 +171,7 @@ class Machine:
             self.end(ResetRequested())
             return
         self._reset_wanted = True
-        if self._pins.in_access:
+        if self._entry.in_access:
             self.engine.request_stop()
 
     def _restart_if_wanted(self) -> bool:
@@ -195,39 +202,46 @@ class Machine:
         """
         while self.ending is None:
             self._take_deadlines()
+            self.cpus.turns.settle()
             hits = self._devices_hits()
             if hits is not None:
                 return hits
             clock = self.engine.clock
             if clock >= limit:
+                self.cpus.turns.look()
                 return LimitReached()
-            if clock >= self._barrier:
+            if clock >= self._barrier or self._awaited_comes:
+                self.cpus.turns.look()
                 return StopRequested()
             self._take_inputs(clock)
             bound = min(limit, self._barrier)
-            if self.cpu.halted and not self.cpu.wake():
+            if self.cpus.halted and not self.cpus.wake():
                 if INTERRUPTION.wanted:
                     return StopRequested()
                 forever = self._idle(bound)
                 if forever is not None:
                     return forever
                 continue
-            outcome = self._reached(self.cpu.run(self._horizon(bound), over_breakpoint=over_breakpoint))
+            outcome = self._reached(self.cpus.run(self._horizon(bound), over_breakpoint=over_breakpoint))
             over_breakpoint = False
             if outcome is not None:
                 return outcome
         return self._devices_hits() or self.ending
 
+    @property
+    def _awaited_comes(self) -> bool:
+        return self._awaited is not None and self.cpus.turns.current == self._awaited
+
     def hurry(self) -> None:
         """End a run that is going on at its next block: StopRequested. Any thread may call it."""
-        if self._pins.in_access:
+        if self._entry.in_access:
             self.engine.interrupt_run()
 
     def stop_by(self, tick: Tick) -> None:
         """No run goes beyond the first boundary at or after `tick`, to be exact LATENCY from now or later."""
         self._barriers.append(tick)
         self._barrier = min(self._barriers)
-        if self._pins.in_access:
+        if self._entry.in_access:
             self.engine.lower_limit(tick)
 
     def lift_stop(self, tick: Tick) -> None:
@@ -244,13 +258,14 @@ class Machine:
         wait_end: Tick | None = None
         while self.ending is None:
             self._take_deadlines()
+            self.cpus.turns.settle()
             if self.pc.bus_masters.hits:
                 return WatchpointHit(self.pc.bus_masters.take_hits())
             data = self.inputs.take(self.engine.clock)
             if data is not None:
                 self._apply(data)
                 return self.ending or Stepped()
-            if self.cpu.halted and not self.cpu.wake():
+            if self.cpus.halted and not self.cpus.wake():
                 wait_end = min(limit, Tick(self.clock + LONGEST_WAIT)) if wait_end is None else wait_end
                 if self.clock >= wait_end:
                     return LimitReached() if self.clock >= limit else StopRequested()
@@ -258,11 +273,11 @@ class Machine:
                 if forever is not None:
                     return forever
                 continue
-            exit_ = self.cpu.step()
+            exit_ = self.cpus.step()
             outcome = self._reached(exit_)
             if outcome is not None:
                 return outcome
-            if isinstance(exit_, Halted | StopRequested):
+            if isinstance(exit_, Halted | StopRequested | TurnOver):
                 return Stepped()
         return self._devices_hits() or self.ending
 
@@ -271,6 +286,7 @@ class Machine:
         restarted = self._reset_wanted and self._restart_if_wanted()
         if self.ending is None:
             self._take_deadlines()
+            self.cpus.turns.settle()
         outcome = exit_ if isinstance(exit_, Stepped) else self._outcome(exit_)
         if restarted and isinstance(outcome, StopRequested | BreakpointHit):
             outcome = StopRequested() if INTERRUPTION.wanted else None
@@ -292,15 +308,15 @@ class Machine:
     def _outcome(self, exit_: Exit) -> Outcome | None:
         """None: go on."""
         match exit_:
-            case LimitReached():
+            case LimitReached() | TurnOver():
                 return None
             case Halted():
-                return self.cpu.last_hits
+                return self.cpus.last_hits
             case StopRequested():
-                return self.cpu.last_hits or self.ending or exit_
+                return self.cpus.last_hits or self.ending or exit_
             case TripleFault():
                 self.end(exit_)
-                return self.cpu.last_hits or exit_
+                return self.cpus.last_hits or exit_
             case (
                 Stepped()
                 | BreakpointHit()
@@ -316,7 +332,7 @@ class Machine:
 
     def _horizon(self, limit: Tick) -> Tick:
         """What ends a run; the deadlines that the engine sees to do not."""
-        due, next_input = self.scheduler.next_due_besides(IN_ENGINE), self.inputs.next_tick()
+        due, next_input = self.scheduler.next_due_besides(self.cpus.interrupts.deadlines), self.inputs.next_tick()
         if due is not None and due < limit:
             limit = Tick(due)
         return min(limit, next_input) if next_input is not None else limit
@@ -333,9 +349,7 @@ class Machine:
         masters.in_deadline = True
         try:
             while (event := self.scheduler.pop_due(clock)) is not None:
-                if event.owner == OWNER:
-                    self._pins.show(event.name)
-                else:
+                if not self.cpus.show(event.owner, event.name):
                     self._come(event, clock)
         finally:
             masters.in_deadline = False
@@ -350,10 +364,10 @@ class Machine:
             raise
 
     def _apply(self, data: Input) -> None:
-        self.cpu.count_input()
+        self.cpus.count_input()
         match data:
             case NmiButton():
-                self.engine.raise_nmi()
+                self.engine.cpus[0].raise_nmi()
             case RegisterWrite(name, value):
                 self.engine.write_register(name, value)
             case MemoryWrite(address, content):
@@ -363,6 +377,7 @@ class Machine:
             case _:
                 self._hand_over(data)
         self._restart_if_wanted()
+        self.cpus.turns.settle()
 
     def _hand_over(self, data: DeviceInput) -> None:
         """push() has seen to it that somebody takes it, but for what a recording of another machine holds."""
@@ -375,7 +390,7 @@ class Machine:
         """Move the clock to what comes next. The value says that nothing will."""
         due, next_input = self.scheduler.next_due(), self.inputs.next_tick()
         coming = [tick for tick in (due, next_input) if tick is not None]
-        enabled = self.cpu.takes_interrupts
+        enabled = self.cpus.take_interrupts
         if next_input is None and (not coming or not enabled):
             return HaltedForever(enabled)
         if limit is not None:
@@ -385,16 +400,22 @@ class Machine:
 
     def save(self) -> MachineState:
         """All of the machine but its RAM."""
-        return save_machine(self.cpu, self.pc, self.scheduler)
+        return save_machine(self.cpus, self.pc, self.scheduler)
 
     def restore(self, state: MachineState) -> None:
         """Become what save() was taken of. RAM and inputs are the caller's to put back.
 
         Raises RecordingError, and is then to be restored again or thrown away.
         """
-        restore_machine(state, self.cpu, self.pc, self.scheduler)
+        restore_machine(state, self.cpus, self.pc, self.scheduler)
         self.pc.bus_masters.take_hits()
         self.ending = None
 
     def close(self) -> None:
         self.engine.close()
+
+
+def cpuid_tables(config: MachineConfig) -> list[CpuidTable]:
+    """What each CPU answers to CPUID."""
+    model = find_model(config.cpu)
+    return [build_table(model, apic=config.apic, topology=config.topology, cpu=cpu) for cpu in range(config.cpus)]

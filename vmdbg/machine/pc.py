@@ -143,7 +143,7 @@ class Pc:
         self.ports.claim(ports, part, chip.name, wide=wide)
 
     def _interrupt_controllers(self, config: MachineConfig, pins: Pins) -> None:
-        self.running = 0
+        self.running: Callable[[], int] = lambda: 0
         """The number of the CPU whose code runs, or which is looked at: whose local APIC is at their address."""
         self.lapics = self._local_apics(config, pins) if config.apic else ()
         self.pic = self.add(Pic(self.lapics[0].lint0 if self.lapics else pins.cpus[0].intr))
@@ -152,7 +152,7 @@ class Pc:
         if self.lapics:
             self.ioapic = self.add(IoApic(self.apic_bus, config.topology.io_apic_id if config.cpus > 1 else 0))
             self.memory.claim(range(IOAPIC_BASE, IOAPIC_BASE + WINDOW), self.ioapic, self.ioapic.name)
-            own = self.lapics[0] if len(self.lapics) == 1 else OwnLocalApic(self.lapics, lambda: self.running)
+            own = self.lapics[0] if len(self.lapics) == 1 else OwnLocalApic(self.lapics, lambda: self.running())
             self.memory.claim(range(LAPIC_BASE, LAPIC_BASE + WINDOW), own, Lapic.name)
             for lapic in self.lapics:
                 lapic.bus = self.apic_bus
@@ -174,7 +174,7 @@ class Pc:
     @property
     def lapic(self) -> Lapic | None:
         """That of the CPU whose code runs."""
-        return self.lapics[self.running] if self.lapics else None
+        return self.lapics[self.running()] if self.lapics else None
 
     def irq(self, number: int) -> Line:
         """ISA interrupt request line 0 to 15."""
@@ -310,7 +310,7 @@ class Pc:
 
     def acknowledge(self) -> int:
         """The vector for the CPU whose code runs."""
-        return self.lapics[self.running].acknowledge() if self.lapics else self.pic.acknowledge()
+        return self.lapics[self.running()].acknowledge() if self.lapics else self.pic.acknowledge()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from vmdbg.boot import entry
 from vmdbg.boot.bios import SIGNATURE
 from vmdbg.machine.cpu_start import start_cpu
 from vmdbg.machine.pc import Pc
-from vmdbg.machine.processor import FittedCpu
+from vmdbg.machine.processors import FittedCpus
 from vmdbg.machine.snapshot import decode_state, encode_state
 
 LASTING = (Rtc, Flash, DiskUnit, CdUnit, FloppyUnit, FloppyDiscs, SerialFeed, DebugConsole)
@@ -28,28 +28,30 @@ LASTING = (Rtc, Flash, DiskUnit, CdUnit, FloppyUnit, FloppyDiscs, SerialFeed, De
 class ColdStart:
     """What a machine's parts are before anything has run. Made then."""
 
-    def __init__(self, cpu: FittedCpu, pc: Pc, scheduler: Scheduler) -> None:
-        self._cpu = cpu
+    def __init__(self, cpus: FittedCpus, pc: Pc, scheduler: Scheduler) -> None:
+        self._cpus = cpus
         self._pc = pc
         self._scheduler = scheduler
-        self._snapshot = cpu.engine.snapshot()
+        self._snapshot = cpus.engine.snapshot()
         self._states = {
             name: encode_state(device.save()) for name, device in pc.devices.items() if not isinstance(device, LASTING)
         }
 
     def restart(self) -> None:
         """Become that, now: at the boundary at which the reset was asked for."""
-        engine, pins = self._cpu.engine, self._cpu.pins
-        clock, phase = engine.clock, self._cpu.position.phase
+        engine = self._cpus.engine
+        clock, phase = engine.clock, self._cpus.position.phase
         for event in self._scheduler.events():
-            if event.owner in self._states or event.owner == FittedCpu.owner:
+            if event.owner in self._states or self._cpus.owns(event.owner):
                 self._scheduler.cancel(event.owner, event.name)
         for name, state in self._states.items():
             device = self._pc.devices[name]
             device.restore(decode_state(state, device.State, name))
         engine.restore(self._snapshot)
         engine.advance_clock(clock)
-        pins.intr.restore(False, False)
-        pins.nmi.restore(False)
+        for pins in self._cpus.pins:
+            pins.intr.restore(False, False)
+            pins.nmi.restore(False)
+        self._cpus.power_on()
         start_cpu(engine, entry.reset_vector({"rdx": SIGNATURE}))
-        self._cpu.restored(halted=False, phase=phase)
+        self._cpus.restored(phase)

@@ -12,8 +12,9 @@ from typing import TypeVar
 import msgspec
 
 from devices.scheduler import SchedulerState
-from vmdbg.engine.processor import CpuSnapshot
+from vmdbg.engine.processor import CpuSnapshot, TurnState
 from vmdbg.errors import RecordingError
+from vmdbg.machine.schedule import ScheduleState
 from vmdbg.units import Tick
 
 
@@ -44,10 +45,33 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class PinsState:
+    """What besides its registers is of one CPU: whether it sleeps, and its pins."""
+
+    halted: bool = False
+    waits_for_sipi: bool = False
+    intr: bool = False
+    intr_visible: bool = False
+    nmi: bool = False
+    nmi_pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralState:
+    """What there is of several CPUs and not of one: the others' pins, whose turn it is, what the schedule remembers."""
+
+    others: tuple[PinsState, ...]
+    first_waits_for_sipi: bool
+    turn: TurnState
+    schedule: ScheduleState
+
+
+@dataclass(frozen=True, slots=True)
 class MachineState:
     """All of a machine but its RAM. `devices` are the chips' states as JSON, by name.
 
-    `unanswered` is what was counted of accesses in vain, for people.
+    From `halted` to `nmi_pending` it is of the first CPU. `unanswered` is what was counted of accesses in vain, for
+    people.
     """
 
     cpu: CpuSnapshot
@@ -60,6 +84,7 @@ class MachineState:
     nmi_pending: bool
     phase: int
     unanswered: bytes = b""
+    several: SeveralState | None = None
 
 
 _State = TypeVar("_State")

@@ -18,6 +18,7 @@ from vmdbg.boot.layout import FLASH, FOUR_GIB, LARGEST_MEMORY
 from vmdbg.document.layout import printable
 from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MINIMUM_MEMORY, BootKind
+from vmdbg.machine.schedule import is_schedule
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
 from vmdbg.units import PAGE_MASK, PAGE_SIZE
 from vmdbg.x86.cpuid import MODELS
@@ -59,6 +60,7 @@ def _claims(meta: Meta) -> Iterator[Claim]:
     topology = meta.config.topology
     parts = (topology.sockets, topology.cores, topology.threads)
     yield "CPUs", parts, min(parts) >= 1 and max(parts) <= MOST_CPUS and topology.cpus <= MOST_CPUS
+    yield "schedule", meta.config.schedule, is_schedule(meta.config.schedule)
     yield "CPU model", meta.config.cpu, meta.config.cpu in MODELS
     yield "start date", meta.config.start, 0 <= meta.config.start <= LAST_INSTANT
     yield from _flash(meta)

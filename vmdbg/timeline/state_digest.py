@@ -17,7 +17,7 @@ DIGEST_INTERVAL = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class StateDigest:
-    """XXH3-128 in hex of the CPU with its TLB, of RAM page by page, and of all devices with their deadlines."""
+    """XXH3-128 in hex of the CPUs with their TLBs, of RAM page by page, and of all devices with their deadlines."""
 
     position: Position
     cpu: str

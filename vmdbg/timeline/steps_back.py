@@ -51,6 +51,6 @@ def previous(timeline: Timeline, now: Position) -> Position:
 
 def _back_to_halt(timeline: Timeline) -> None:
     """Asleep: go to when the CPU halted."""
-    cpu = timeline.machine.cpu
+    cpu = timeline.machine.cpus
     if cpu.halted and timeline.machine.clock > cpu.halt_tick:
         timeline.go(max(Position(cpu.halt_tick), timeline.start))

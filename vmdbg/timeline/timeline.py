@@ -73,7 +73,7 @@ class Timeline:
         self._ram = RamTracker(machine.pages, self.store, ram)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
         if machine.halted:
-            machine.cpu.halt_tick = machine.clock
+            machine.cpus.halt_tick = machine.clock
         self.checkpoints = Checkpoints(first, self.store, budget)
         self._closed = closed_at is not None
         self._end = closed_at if closed_at is not None else first.position
@@ -254,7 +254,7 @@ class Timeline:
     def checkpoint_here(self) -> Checkpoint:
         """The present instant, kept by the caller."""
         machine = self.machine
-        halted_at = machine.cpu.halt_tick if machine.halted else None
+        halted_at = machine.cpus.halt_tick if machine.halted else None
         return Checkpoint(self.position, machine.save(), self._ram.capture(), self.history.taken(), halted_at)
 
     def undisturbed(self) -> AbstractContextManager[Stops]:
@@ -310,7 +310,7 @@ class Timeline:
         self.machine.restore(checkpoint.state)
         if checkpoint.state.halted:
             known = checkpoint.halted_at
-            self.machine.cpu.halt_tick = known if known is not None else self.machine.clock
+            self.machine.cpus.halt_tick = known if known is not None else self.machine.clock
         self.history.rewind(checkpoint.inputs)
         self.console.restored(checkpoint.position.tick)
         self.keeping.stands_at(checkpoint.position)

@@ -88,11 +88,11 @@ def prepare(cpu: BareCpu, rng: random.Random) -> None:
 
 def provoke(cpu: BareCpu, rng: random.Random) -> None:
     prepare(cpu, rng)
-    cpu.engine.set_interrupt(rng.random() < 0.1)
+    cpu.engine.cpus[0].set_interrupt(rng.random() < 0.1)
     cpu.engine.run(Tick(cpu.engine.clock + rng.choice([3, 20, 300, 3000])))
     for _ in range(rng.choice([0, 0, 5])):
         cpu.engine.step()
-    cpu.engine.set_interrupt(False)
+    cpu.engine.cpus[0].set_interrupt(False)
 
 
 def main(first: int, count: int) -> None:

@@ -222,13 +222,13 @@ def test_nmi_is_blocked_until_iret() -> None:
     cpu.write(HANDLERS + 0x800, handler)
     cpu.write(IDT + 16 * 2, (HANDLERS + 0x800 | 8 << 16 | 0x8E00 << 32).to_bytes(8, "little"))
     cpu.load(b"\x90" * 8)
-    cpu.engine.raise_nmi()
+    cpu.engine.cpus[0].raise_nmi()
     assert cpu.engine.step() == Stepped()
     assert cpu["rip"] == HANDLERS + 0x800
-    cpu.engine.raise_nmi()
+    cpu.engine.cpus[0].raise_nmi()
     for _ in range(3):
         cpu.engine.step()
-        assert cpu.engine.nmi_pending
+        assert cpu.engine.cpus[0].nmi_pending
     cpu.engine.step()  # IRET
     assert cpu["nmi_blocked"] == 0
     cpu.engine.step()
@@ -244,11 +244,11 @@ def test_an_interrupt_waits_for_the_shadow_of_sti_and_mov_ss() -> None:
         if "ss" in source:
             cpu.engine.write_register("rflags", 0x202)
             cpu.engine.step()
-        cpu.engine.set_interrupt(True)
+        cpu.engine.cpus[0].set_interrupt(True)
         if "ss" in source:
-            cpu.engine.set_interrupt(False)
+            cpu.engine.cpus[0].set_interrupt(False)
             cpu.engine.step()
-            cpu.engine.set_interrupt(True)
+            cpu.engine.cpus[0].set_interrupt(True)
         cpu.engine.run(Tick(cpu.engine.clock + 100))
         (delivery,) = cpu.engine.deliveries()
         assert delivery.rip == CODE + length, source

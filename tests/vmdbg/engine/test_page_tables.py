@@ -53,7 +53,7 @@ class Machine:
     """A CPU at an instruction that makes one access."""
 
     def __init__(self) -> None:
-        self.engine = UnicornEngine(PAGES * PAGE_SIZE, LoggingBus(), build_table(find_model("base")))
+        self.engine = UnicornEngine(PAGES * PAGE_SIZE, LoggingBus(), [build_table(find_model("base"))])
 
     def read(self, address: Physical, size: int) -> bytes:
         if address + size > PAGES * PAGE_SIZE:

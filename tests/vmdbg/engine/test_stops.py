@@ -53,12 +53,12 @@ def test_a_watched_stack_does_not_lose_the_interrupt_that_writes_to_it() -> None
 
     def acknowledge(now: int) -> int:
         acknowledged.append(now)
-        cpu.engine.set_interrupt(False)
+        cpu.engine.cpus[0].set_interrupt(False)
         return 8
 
     cpu.engine.acknowledge = acknowledge
     cpu.engine.set_watchpoints([Watchpoint(7, STACK - 8, 8, WRITES)])
-    cpu.engine.set_interrupt(True)
+    cpu.engine.cpus[0].set_interrupt(True)
     ended = _run(cpu)
     assert isinstance(ended, WatchpointHit)
     assert [(hit.number, hit.linear, hit.size) for hit in ended.hits] == [(7, STACK - 8, 8)]
@@ -119,7 +119,7 @@ def test_a_caught_vector_stops_at_the_handler() -> None:
 def test_a_caught_nmi_stops_at_the_handler_and_an_exception_of_its_vector_does_not() -> None:
     cpu = _cpu("int 2\nnop\nnop")
     cpu.engine.set_catches(Catches(interrupts=frozenset((2,))))
-    cpu.engine.raise_nmi()
+    cpu.engine.cpus[0].raise_nmi()
     ended = _run(cpu)
     assert isinstance(ended, ExceptionDelivered)
     assert (ended.delivery.kind, cpu["rip"]) == (DeliveryKind.NMI, RETURN)

@@ -25,11 +25,11 @@ from vmdbg.engine.exits import (
 from vmdbg.engine.interrupts import Deadline
 from vmdbg.engine.memory import Region, ram_regions
 from vmdbg.engine.port import Bus
-from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
+from vmdbg.engine.processor import CpuSnapshot, EngineStatistics, TurnState
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.engine.touches import Touches
 from vmdbg.machine.machine import EngineFactory
-from vmdbg.units import Linear, Physical, Tick
+from vmdbg.units import BOOT_CPU, CpuId, Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
 
 RFLAGS_IF = 0x200
@@ -90,6 +90,30 @@ class Die:
 Instruction = Nop | Out | In | Interrupts | Halt | Jump | Die
 
 
+class FakeCpu:
+    """The one there is, from outside. Its pins are the machine's to see, its sleep too."""
+
+    def __init__(self, interrupts_enabled: Callable[[], bool]) -> None:
+        self._interrupts_enabled = interrupts_enabled
+        self.halted = False
+        self.waits_for_sipi = False
+        self.interrupt = False
+        self.nmi_pending = False
+
+    def set_interrupt(self, level: bool) -> None:
+        self.interrupt = level
+
+    def raise_nmi(self) -> None:
+        self.nmi_pending = True
+
+    def drop_nmi(self) -> None:
+        self.nmi_pending = False
+
+    @property
+    def can_run(self) -> bool:
+        return not self.halted or self.nmi_pending or (self.interrupt and self._interrupts_enabled())
+
+
 class FakeEngine:
     """`rip` is the number of the next instruction. Interrupts are delivered and go on at the same instruction."""
 
@@ -105,8 +129,10 @@ class FakeEngine:
         self._stop = False
         self._due: int | None = None
         self._deliveries: list[Delivery] = []
-        self._nmi = False
-        self.interrupt = False
+        self.cpus = (FakeCpu(self._interrupts_enabled),)
+        self.selected = BOOT_CPU
+        self.turn = TurnState()
+        self.turn_over = False
         self.a20: list[bool] = []
         self.stops = Stops()
         self.closed = False
@@ -115,8 +141,9 @@ class FakeEngine:
     def of(cls, *program: Instruction) -> EngineFactory:
         """A machine's EngineFactory."""
 
-        def make(ram_size: int, bus: Bus, cpuid: CpuidTable, device_memory: int = 0) -> FakeEngine:
+        def make(ram_size: int, bus: Bus, cpuid: Sequence[CpuidTable], device_memory: int = 0) -> FakeEngine:
             assert not device_memory
+            assert len(cpuid) == 1
             return cls(ram_size, bus, program)
 
         return make
@@ -167,12 +194,13 @@ class FakeEngine:
                 self._registers["rip"] -= 1
                 return TripleFault()
         self._clock += instruction.size
-        return Halted() if isinstance(instruction, Halt) else Stepped()
+        self.cpus[0].halted = isinstance(instruction, Halt)
+        return Halted() if self.cpus[0].halted else Stepped()
 
     def _deliver(self) -> bool:
         if not self.interrupt_due:
             return False
-        nmi, self._nmi = self._nmi, False
+        nmi, self.cpus[0].nmi_pending = self.cpus[0].nmi_pending, False
         vector = NMI_VECTOR if nmi else self._bus.acknowledge(self._clock)
         if vector < 0:
             return False
@@ -191,19 +219,36 @@ class FakeEngine:
     def interrupt_run(self) -> None:
         self._stop = True
 
-    def set_interrupt(self, level: bool) -> None:
-        self.interrupt = level
-
-    def raise_nmi(self) -> None:
-        self._nmi = True
-
-    @property
-    def nmi_pending(self) -> bool:
-        return self._nmi
+    def _interrupts_enabled(self) -> bool:
+        return bool(self._registers["rflags"] & RFLAGS_IF)
 
     @property
     def interrupt_due(self) -> bool:
-        return self._nmi or (self.interrupt and bool(self._registers["rflags"] & RFLAGS_IF))
+        cpu = self.cpus[0]
+        return cpu.nmi_pending or (cpu.interrupt and self._interrupts_enabled())
+
+    # Processors: one, whose turn never ends
+
+    def select(self, cpu: CpuId) -> None:
+        assert cpu == BOOT_CPU
+
+    def set_turn(self, turn: TurnState) -> None:
+        raise NotImplementedError
+
+    def begin_turn(self, cpu: CpuId, quantum: int) -> None:
+        raise NotImplementedError
+
+    def end_turn(self) -> None:
+        raise NotImplementedError
+
+    def next_turn(self) -> bool:
+        raise NotImplementedError
+
+    def set_round_robin(self, quantum: int) -> None:
+        raise NotImplementedError
+
+    def await_turn(self, cpu: CpuId | None) -> None:
+        raise NotImplementedError
 
     def set_a20(self, enabled: bool) -> None:
         self.a20.append(enabled)
@@ -214,7 +259,7 @@ class FakeEngine:
     def restore(self, snapshot: CpuSnapshot) -> None:
         self._clock = snapshot.clock
         self._registers = json.loads(snapshot.state)
-        self._nmi = False
+        self.cpus[0].drop_nmi()
 
     def cpu_digest_bytes(self) -> bytes:
         return self.snapshot().state
@@ -357,16 +402,16 @@ class FakeEngine:
 
     # InterruptHelper: the devices do it all
 
-    def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
+    def attach_local_apic(self, cpu: CpuId, memory: Structure, page: Physical, latency: int) -> None:
         pass
 
     def attach_pic_and_pit(self, pic: Structure, pit: Structure, io_apic: Structure | None) -> None:
         pass
 
-    def prepare_interrupts(self, timer: Deadline | None, out0: Deadline | None, *, observed: bool) -> None:
-        self._due = min((deadline.due for deadline in (timer, out0) if deadline is not None), default=None)
+    def prepare_interrupts(self, timers: Sequence[Deadline | None], out0: Deadline | None, *, observed: bool) -> None:
+        self._due = min((deadline.due for deadline in (*timers, out0) if deadline is not None), default=None)
 
-    def schedule_timer(self, due: Tick) -> None:
+    def schedule_timer(self, cpu: CpuId, due: Tick) -> None:
         self.lower_limit(due)
 
     def schedule_out0(self, due: Tick) -> None:

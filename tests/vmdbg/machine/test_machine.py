@@ -99,7 +99,7 @@ def test_a_halt_with_interrupts_off_ends_all() -> None:
     made = machine(Nop(), Halt())
     assert made.run(Tick(1000)) == HaltedForever(interrupts_enabled=False)
     assert made.clock == 2
-    assert made.cpu.halt_tick == 2
+    assert made.cpus.halt_tick == 2
 
 
 def test_a_halt_with_interrupts_on_and_nothing_to_come_is_said_so() -> None:

@@ -29,11 +29,12 @@ from vmdbg.x86.exceptions import describe_error_code, find_vector, vector_name
 def irq(session: Session, arguments: Arguments) -> Document:
     """Show the interrupt controllers, INTR and IF as they are, and what the timers will do next."""
     machine, engine = session.debugger.machine, session.debugger.engine
+    cpu = engine.cpus[engine.selected]
     enabled = bool(session.registers.read("rflags") & 0x200)
     state = text(
-        f"INTR {'high' if engine.interrupt else 'low'}, IF {int(enabled)},"
-        f" NMI {'pending' if engine.nmi_pending else 'none'}"
-        f"{', halted' if machine.halted else ''}",
+        f"INTR {'high' if cpu.interrupt else 'low'}, IF {int(enabled)},"
+        f" NMI {'pending' if cpu.nmi_pending else 'none'}"
+        f"{', halted' if cpu.halted else ''}",
         Style.HEADING,
     )
     names = [name for name in ("pic", "lapic", "ioapic") if name in machine.pc.devices]

@@ -38,6 +38,7 @@ class VmDelivery(Pointer):
     vector: int
     kind: int
     cpl: int
+    cpu: int
     width: int
     code_size: int
     code: Numbers
@@ -133,10 +134,21 @@ class Chips(Pointer):
     observed: int
 
 class VmCpu(Pointer):
+    index: int
     intr: int
     nmi: int
+    halted: int
+    waits_for_sipi: int
     repeating: int
     apic: Apic
+
+class Turn(Pointer):
+    end: int
+    quantum: int
+    cpu: int
+    over: int
+    awaited: int
+    taken: int
 
 class VmTouched(Pointer):
     count: int
@@ -154,6 +166,9 @@ class Vm(Pointer):
     bound: int
     running: int
     cpu: VmCpu
+    cpus: Items[VmCpu]
+    cpu_count: int
+    turn: Turn
     chips: Chips
     exit: int
     dirty_pages: Numbers
@@ -195,6 +210,9 @@ class Library:
     EXIT_REQUESTED: Final[int]
     EXIT_STUCK: Final[int]
     EXIT_ENGINE_ERROR: Final[int]
+    EXIT_TURN: Final[int]
+    MOST_CPUS: Final[int]
+    NO_CPU: Final[int]
     CATCH_CR3: Final[int]
     CATCH_MODE: Final[int]
     CATCH_MSR_READ: Final[int]
@@ -216,12 +234,16 @@ class Library:
     NOT_MEMORY: Final[int]
     NOWHERE: Final[int]
     DELIVERIES: Final[int]
-    def vm_new(self, memory: object, memory_size: int, owner: object) -> Vm: ...
+    def vm_new(self, memory: object, memory_size: int, cpu_count: int, owner: object) -> Vm: ...
     def vm_free(self, vm: Vm) -> None: ...
+    def vm_select(self, vm: Vm, index: int) -> None: ...
+    def vm_can_run(self, vm: Vm, index: int) -> bool: ...
+    def turn_begin(self, vm: Vm, cpu: int, quantum: int) -> None: ...
+    def turn_next(self, vm: Vm) -> bool: ...
     def vm_run(self, vm: Vm, limit: int) -> int: ...
     def vm_step(self, vm: Vm) -> int: ...
-    def apic_attach(self, vm: Vm, memory: object, size: int, page: int, latency: int) -> bool: ...
-    def interrupts_schedule_timer(self, vm: Vm, due: int) -> None: ...
+    def apic_attach(self, vm: Vm, cpu: int, memory: object, size: int, page: int, latency: int) -> bool: ...
+    def interrupts_schedule_timer(self, vm: Vm, cpu: int, due: int) -> None: ...
     def interrupts_schedule_out0(self, vm: Vm, due: int) -> None: ...
     def vm_share_plain(self, vm: Vm, first: int, count: int, memory: object, size: int) -> bool: ...
     def vm_share_stream(self, vm: Vm, port: int, memory: object, size: int) -> bool: ...

@@ -6,11 +6,11 @@ enum { LVT_TIMER, LVT_LINT0 = 3, LOWEST_VECTOR = 16 };
 enum { LVT_VECTOR = 0xff, LVT_MODE = 0x700, LVT_EXTINT = 0x700, LVT_ACTIVE_LOW = 1 << 13, LVT_MASKED = 1 << 16, LVT_PERIODIC = 1 << 17 };
 
 /* `size` is that of the device's structure. Returns whether it is ours. */
-bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency)
+bool apic_attach(Vm *vm, uint32_t cpu, void *memory, uint64_t size, uint64_t page, uint64_t latency)
 {
     if (size != sizeof(ApicMemory))
         return false;
-    vm->cpu->apic = (Apic){.memory = memory, .page = page, .timer = {.due = NEVER}};
+    vm->cpus[cpu]->apic = (Apic){.memory = memory, .page = page, .timer = {.due = NEVER}};
     vm->chips.latency = latency;
     return true;
 }
@@ -55,10 +55,10 @@ static bool has_extint(const ApicMemory *apic)
     return apic->enabled ? apic->extint_pending || is_extint(apic, 0) || is_extint(apic, 1) : apic->lint[0];
 }
 
-static void set_intr(Vm *vm, bool level)
+static void set_intr(VmCpu *cpu, bool level)
 {
-    vm->cpu->apic.memory->intr = level;
-    vm->cpu->intr = level;
+    cpu->apic.memory->intr = level;
+    cpu->intr = level;
 }
 
 /* SDM 3A fig. 11-10. */
@@ -75,35 +75,35 @@ static uint64_t expiry(const ApicMemory *apic)
 }
 
 /* The count has reached 0: it begins again or stays there (SDM 3A 11.5.4). */
-static void advance(Vm *vm)
+static void advance(Vm *vm, VmCpu *cpu)
 {
-    ApicMemory *apic = vm->cpu->apic.memory;
+    ApicMemory *apic = cpu->apic.memory;
     uint64_t period = apic->timer.initial_count * divisor(apic);
 
     if (apic->lvt[LVT_TIMER] & LVT_PERIODIC && period) {
         apic->timer.since = vm->clock - (vm->clock - expiry(apic)) % period;
         apic->timer.count = apic->timer.initial_count;
-        interrupts_schedule(vm, &vm->cpu->apic.timer, expiry(apic));
+        interrupts_schedule(vm, &cpu->apic.timer, expiry(apic));
     } else {
         apic->timer.count = 0;
-        vm->cpu->apic.timer.due = NEVER;
+        cpu->apic.timer.due = NEVER;
     }
 }
 
-/* The timer's deadline has come. Whether that is plain, and done. */
-bool apic_timer_comes(Vm *vm)
+/* The deadline of a CPU's timer has come. Whether that is plain, and done. */
+bool apic_timer_comes(Vm *vm, VmCpu *cpu)
 {
-    ApicMemory *apic = vm->cpu->apic.memory;
+    ApicMemory *apic = cpu->apic.memory;
     uint32_t entry = apic ? apic->lvt[LVT_TIMER] : LVT_MASKED, vector = entry & LVT_VECTOR;
 
     if (entry & LVT_MASKED || vector < LOWEST_VECTOR || expiry(apic) > vm->clock)
         return false;
-    advance(vm);
+    advance(vm, cpu);
     set_bit(apic->irr, vector);
     clear_bit(apic->tmr, vector);
     if (!apic->intr && pending(apic) >= 0)
-        set_intr(vm, true);
-    vm->chips.moved = 1;
+        set_intr(cpu, true);
+    interrupts_moved(vm, cpu);
     return true;
 }
 
@@ -125,16 +125,17 @@ int32_t apic_acknowledge(Vm *vm)
         return -1;
     clear_bit(apic->irr, vector);
     set_bit(apic->isr, vector);
-    set_intr(vm, false);                    /* nothing pending is above what is now in service */
-    vm->chips.moved = 1;
+    set_intr(vm->cpu, false);               /* nothing pending is above what is now in service */
+    interrupts_moved(vm, vm->cpu);
     return vector;
 }
 
-/* The 8259A pair drives LINT0 to `level`; `acknowledged`: it has given its vector. Whether that is plain, and done: no
+/* The 8259A pair drives the first CPU's LINT0 to `level`; `acknowledged`: it has given its vector. Whether that is plain, and done: no
  * edge that asks for more than INTR, and no INTR that rises by an access, which the CPU sees later. */
 bool apic_lint0(Vm *vm, bool level, bool access)
 {
-    ApicMemory *apic = vm->cpu->apic.memory;
+    VmCpu *cpu = vm->cpus[0];
+    ApicMemory *apic = cpu->apic.memory;
     uint32_t entry = apic->lvt[LVT_LINT0];
 
     if (level != apic->lint[0] && apic->enabled && !(entry & LVT_MASKED) && (entry & LVT_MODE) != LVT_EXTINT)
@@ -142,13 +143,13 @@ bool apic_lint0(Vm *vm, bool level, bool access)
     bool before = apic->lint[0];
     apic->lint[0] = level;
     bool output = has_extint(apic) || pending(apic) >= 0;
-    if (apic->intr != vm->cpu->intr || (access && output && !apic->intr)) {
+    if (apic->intr != cpu->intr || (access && output && !apic->intr)) {
         apic->lint[0] = before;
         return false;
     }
     if (output != apic->intr)
-        set_intr(vm, output);
-    vm->chips.moved = 1;
+        set_intr(cpu, output);
+    interrupts_moved(vm, cpu);
     return true;
 }
 
@@ -182,6 +183,7 @@ static bool start_timer(Vm *vm, uint32_t count, uint64_t now)
     if (due < earliest)
         due = earliest;
     interrupts_schedule(vm, &vm->cpu->apic.timer, due);
+    interrupts_moved(vm, vm->cpu);
     clock_come_by(vm, due);
     return true;
 }

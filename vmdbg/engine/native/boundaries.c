@@ -22,7 +22,7 @@ void block_begins(Vm *vm)
 
     vm->expect_single = 0;
     if (!single && (vm->step_once || crossing || vm_interrupt_due(vm) || vm_must_end(vm) || data_breakpoint_hits(vm) ||
-                    (interrupted && chained))) {
+                    (interrupted && chained) || (chained && turn_ends_before(vm)))) {
         vm->clock -= vm->block_size;
         vm->block_size = vm->cpu->repeating = 0;
         vm->crossing = crossing;
@@ -101,6 +101,10 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     }
     if (deliveries_stuck(vm)) {
         vm_stop_between(vm, EXIT_STUCK);
+        return false;
+    }
+    if (vm->turn.over) {
+        vm_stop_between(vm, EXIT_TURN);
         return false;
     }
     data_breakpoint_trap(vm);               /* of what a delivery stored: for ever, where that is its own frame */

@@ -51,7 +51,7 @@ typedef struct {                            /* the board's */
     uint64_t latency;                       /* from an access to the earliest deadline that it can set */
     uint64_t next_order;
     uint32_t scheduled;                     /* deadlines set here that the scheduler has not heard of */
-    uint32_t moved;                         /* something that Python is to hear of */
+    uint32_t moved;                         /* a bit for each CPU of whose timer, OUT0 or INTR Python is to hear */
     uint32_t observed;                      /* acknowledges and accesses are to be seen by Python */
 } Chips;
 

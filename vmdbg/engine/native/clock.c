@@ -63,7 +63,7 @@ void clock_attend(Vm *vm)
 void clock_relax(Vm *vm)
 {
     vm->attention = 0;
-    __atomic_store_n(&vm->horizon, vm->limit, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vm->horizon, vm->limit < vm->turn.end ? vm->limit : vm->turn.end, __ATOMIC_SEQ_CST);
     if (!vm->step_once && vm_interrupted(vm))
         clock_attend(vm);                   /* which came between */
 }

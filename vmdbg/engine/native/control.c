@@ -168,7 +168,7 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
         __real_helper_wrmsr_x86_64(env);
     if ((env->efer ^ efer) & EFER_NXE) {
         tlb_drop_all(vm->cpu);
-        vm_flush_engine_tlb(vm);
+        cpu_flush_engine_tlb(vm);
     }
 }
 

@@ -7,10 +7,10 @@
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
 
-static const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf)
+static const VmCpuid *cpuid_row(const VmCpu *cpu, uint32_t leaf, uint32_t subleaf)
 {
-    for (uint32_t i = 0; i < vm->cpuid_count; i++) {
-        const VmCpuid *row = &vm->cpuid[i];
+    for (uint32_t i = 0; i < cpu->cpuid_count; i++) {
+        const VmCpuid *row = &cpu->cpuid[i];
         if (row->leaf == leaf && (row->subleaf == subleaf || row->subleaf == ANY_SUBLEAF))
             return row;
     }
@@ -21,18 +21,18 @@ static const VmCpuid *cpuid_row(Vm *vm, uint32_t leaf, uint32_t subleaf)
 HELPER void __wrap_helper_cpuid_x86_64(Env *env)
 {
     static const VmCpuid zeros;
-    Vm *vm = vm_current;
+    const VmCpu *cpu = vm_current->cpu;
     uint32_t leaf = env->regs[R_RAX], subleaf = env->regs[R_RCX];
-    const VmCpuid *row = cpuid_row(vm, leaf, subleaf);
+    const VmCpuid *row = cpuid_row(cpu, leaf, subleaf);
 
-    if (!row && leaf > vm->cpuid_max_basic && (leaf >> 31 ? leaf > vm->cpuid_max_extended : !cpuid_row(vm, leaf, 0)))
-        row = cpuid_row(vm, vm->cpuid_max_basic, subleaf);
+    if (!row && leaf > cpu->cpuid_max_basic && (leaf >> 31 ? leaf > cpu->cpuid_max_extended : !cpuid_row(cpu, leaf, 0)))
+        row = cpuid_row(cpu, cpu->cpuid_max_basic, subleaf);
     if (!row)
         row = &zeros;
     uint32_t ecx = row->ecx, edx = row->edx;
     if (leaf == 1) {
         ecx |= env->cr[4] >> 18 & 1 ? 1u << 27 : 0;         /* OSXSAVE */
-        edx &= vm->cpu->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);
+        edx &= cpu->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);
     }
     env->regs[R_RAX] = row->eax;
     env->regs[R_RBX] = row->ebx;
@@ -40,9 +40,9 @@ HELPER void __wrap_helper_cpuid_x86_64(Env *env)
     env->regs[R_RDX] = edx;
 }
 
-static uint32_t feature_word(Vm *vm, uint32_t leaf, uint32_t subleaf, bool ecx, bool ebx)
+static uint32_t feature_word(const VmCpu *cpu, uint32_t leaf, uint32_t subleaf, bool ecx, bool ebx)
 {
-    const VmCpuid *row = cpuid_row(vm, leaf, subleaf);
+    const VmCpuid *row = cpuid_row(cpu, leaf, subleaf);
 
     return !row ? 0 : ebx ? row->ebx : ecx ? row->ecx : row->edx;
 }
@@ -62,26 +62,28 @@ static uint64_t known_cr4(const uint64_t *features)
     return known;
 }
 
-/* Replaces the table behind CPUID; the engine runs the instructions that it names and no others. */
+/* Replaces the table behind the CPU's CPUID; the engine runs the instructions that it names and no others. */
 void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basic, uint32_t max_extended)
 {
-    free(vm->cpuid);
-    vm->cpuid = malloc((count + 1) * sizeof *rows);
-    if (!vm->cpuid)
+    VmCpu *cpu = vm->cpu;
+
+    free(cpu->cpuid);
+    cpu->cpuid = malloc((count + 1) * sizeof *rows);
+    if (!cpu->cpuid)
         abort();
-    memcpy(vm->cpuid, rows, count * sizeof *rows);
-    vm->cpuid_count = count;
-    vm->cpuid_max_basic = max_basic;
-    vm->cpuid_max_extended = max_extended;
-    uint64_t *features = vm->cpu->env->features;
-    memset(features, 0, sizeof vm->cpu->env->features);
-    features[FEAT_1_EDX] = feature_word(vm, 1, 0, false, false);
-    features[FEAT_1_ECX] = feature_word(vm, 1, 0, true, false);
-    features[FEAT_7_EBX] = feature_word(vm, 7, 0, false, true);
-    features[FEAT_7_ECX] = feature_word(vm, 7, 0, true, false);
-    features[FEAT_EXTENDED_EDX] = feature_word(vm, 0x80000001, 0, false, false);
-    features[FEAT_EXTENDED_ECX] = feature_word(vm, 0x80000001, 0, true, false);
-    const VmCpuid *sizes = cpuid_row(vm, 0x80000008, 0);
+    memcpy(cpu->cpuid, rows, count * sizeof *rows);
+    cpu->cpuid_count = count;
+    cpu->cpuid_max_basic = max_basic;
+    cpu->cpuid_max_extended = max_extended;
+    uint64_t *features = cpu->env->features;
+    memset(features, 0, sizeof cpu->env->features);
+    features[FEAT_1_EDX] = feature_word(cpu, 1, 0, false, false);
+    features[FEAT_1_ECX] = feature_word(cpu, 1, 0, true, false);
+    features[FEAT_7_EBX] = feature_word(cpu, 7, 0, false, true);
+    features[FEAT_7_ECX] = feature_word(cpu, 7, 0, true, false);
+    features[FEAT_EXTENDED_EDX] = feature_word(cpu, 0x80000001, 0, false, false);
+    features[FEAT_EXTENDED_ECX] = feature_word(cpu, 0x80000001, 0, true, false);
+    const VmCpuid *sizes = cpuid_row(cpu, 0x80000008, 0);
     vm->physical_bits = sizes && sizes->eax & 0xff ? sizes->eax & 0xff : 36;
     vm->cr4_known = known_cr4(features);
 }

@@ -4,39 +4,10 @@
 #include "vm.h"
 
 enum { TRANSLATIONS_SIZE = 128 << 20 };     /* bytes of host code; full, it is emptied */
-enum { FCW_AFTER_RESET = 0x40, MXCSR_AFTER_RESET = 0x1f80 };   /* SDM 3A table 10-1; Unicorn leaves zeros */
 
-/* NULL: no memory. */
-static VmCpu *new_cpu(void)
-{
-    VmCpu *cpu = calloc(1, sizeof *cpu);
-
-    if (!cpu)
-        return NULL;
-    cpu->tlb_generation = 1;
-    cpu->tlb_capacity = 1 << 14;
-    cpu->tlb = calloc(cpu->tlb_capacity, 2 * sizeof *cpu->tlb);
-    cpu->apic.timer.due = NEVER;
-    cpu->apic_base = 0xfee00900;            /* enabled, the bootstrap processor's */
-    if (!cpu->tlb) {
-        free(cpu);
-        return NULL;
-    }
-    return cpu;
-}
-
-static void take_qemu_cpu(VmCpu *cpu, Cpu *qemu)
-{
-    cpu->qemu = qemu;
-    cpu->env = CPU_ENV(qemu);
-    cpu->env->fpuc = FCW_AFTER_RESET;
-    cpu->env->mxcsr = MXCSR_AFTER_RESET;
-    update_fp_status_x86_64(cpu->env);
-    update_mxcsr_status_x86_64(cpu->env);
-}
-
-/* NULL: too little, or Unicorn refused. `memory` stays the caller's; its size is a multiple of a page. */
-Vm *vm_new(uint8_t *memory, uint64_t memory_size, void *owner)
+/* NULL: too little, or Unicorn refused. `memory` stays the caller's; its size is a multiple of a page. `cpu_count`: 1 to
+ * MOST_CPUS. */
+Vm *vm_new(uint8_t *memory, uint64_t memory_size, uint32_t cpu_count, void *owner)
 {
     Vm *vm = calloc(1, sizeof *vm);
     uint64_t pages = memory_size >> PAGE_SHIFT;
@@ -49,37 +20,37 @@ Vm *vm_new(uint8_t *memory, uint64_t memory_size, void *owner)
     vm->memory = memory;
     vm->memory_size = memory_size;
     vm->owner = owner;
-    vm->cpu = new_cpu();
     vm->is_code = calloc(pages, 1);
     vm->writable_in = calloc(pages, sizeof *vm->writable_in);
-    vm->writable_generation = 1;
+    vm->flushes_made = 1;
     vm->dirty = calloc(pages, 1);
     vm->touched.lines = calloc(pages, CODE_LINES);
     vm->dirty_pages = calloc(pages, sizeof *vm->dirty_pages);
     vm->catch_skip_tick = vm->chips.out0.due = NEVER;
     vm->chips.next_order = 1ull << 62;      /* above all of the scheduler's */
-    if (!vm->cpu || !vm->is_code || !vm->writable_in || !vm->dirty || !vm->dirty_pages ||
+    if (!vm->is_code || !vm->writable_in || !vm->dirty || !vm->dirty_pages ||
         !physical_tell_unicorn(vm) || !deliveries_hook(vm) ||
         uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1) != UC_ERR_OK) {
         vm_free(vm);
         return NULL;
     }
-    take_qemu_cpu(vm->cpu, UC_CPU(vm->uc)); /* Unicorn makes it at the first call that needs it */
-    return vm;
-}
-
-static void free_cpu(VmCpu *cpu)
-{
-    if (!cpu)
-        return;
-    free(cpu->tlb);
-    free(cpu);
+    vm->turn = (Turn){.end = NEVER, .awaited = NO_CPU};
+    vm->cpu = cpu_first(vm);
+    while (vm->cpu && vm->cpu_count < cpu_count)
+        if (!cpu_another(vm))
+            vm->cpu = NULL;
+    if (vm->cpu)
+        return vm;
+    vm_free(vm);
+    return NULL;
 }
 
 void vm_free(Vm *vm)
 {
     if (!vm)
         return;
+    if (vm->cpu_count && vm->cpus[0]->qemu)
+        UC_CPU(vm->uc) = vm->cpus[0]->qemu;
     uc_close(vm->uc);
     free(vm->sink);
     free(vm->shared_at);
@@ -88,7 +59,8 @@ void vm_free(Vm *vm)
     free(vm->writable_in);
     free(vm->dirty);
     free(vm->dirty_pages);
-    free_cpu(vm->cpu);
+    for (uint32_t i = 0; i < vm->cpu_count; i++)
+        cpu_free(vm->cpus[i]);
     free(vm->catch_ports);
     free(vm->catch_msrs);
     free(vm->breakpoints);
@@ -99,6 +71,5 @@ void vm_free(Vm *vm)
     free(vm->watch_hits);
     free(vm->touched.pages);
     free(vm->touched.lines);
-    free(vm->cpuid);
     free(vm);
 }

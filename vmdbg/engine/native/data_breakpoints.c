@@ -17,7 +17,7 @@ int __wrap_cpu_watchpoint_insert_x86_64(Cpu *cpu, uint64_t linear, uint64_t leng
     vm->cpu->data_breakpoints[index] = (DataBreakpoint){.linear = linear & ~(length - 1), .length = length, .flags = flags};
     vm->cpu->data_breakpoint_set |= 1u << index;
     *made = &vm->cpu->data_breakpoints[index];
-    vm_flush_engine_tlb(vm);
+    cpu_flush_engine_tlb(vm);
     return 0;
 }
 
@@ -27,7 +27,7 @@ void __wrap_cpu_watchpoint_remove_by_ref_x86_64(Cpu *cpu, DataBreakpoint *breakp
 
     (void)cpu;
     vm->cpu->data_breakpoint_set &= ~(1u << (breakpoint - vm->cpu->data_breakpoints));
-    vm_flush_engine_tlb(vm);
+    cpu_flush_engine_tlb(vm);
 }
 
 static bool set_at(Vm *vm, unsigned index)

@@ -23,6 +23,7 @@ static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, ui
     d->vector = vector;
     d->kind = kind;
     d->cpl = vm->cpu->env->hflags & HF_CPL;
+    d->cpu = vm->cpu->index;
     uint64_t *vectors = kind == DELIVER_EXTERNAL || kind == DELIVER_NMI ? vm->touched.interrupts : vm->touched.exceptions;
     vectors[vector >> 6 & 3] |= 1ull << (vector & 63);
     d->width = vm->cpu->env->hflags & HF_CS64 ? 64 : vm->cpu->env->hflags & HF_CS32 ? 32 : 16;
@@ -67,6 +68,7 @@ void deliver_interrupt(Vm *vm)
     vm->external_event = 0;
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     vm->stepped = 1;
+    turn_after_delivery(vm);
     if (is_caught(vm, vm->catch_interrupts, vector))
         vm_stop_between(vm, EXIT_EXCEPTION);
 }
@@ -108,10 +110,11 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     env->exception_is_int = 0;              /* or Unicorn would move rip once more */
     vm->stepped = 1;
+    turn_after_delivery(vm);
     if (is_caught(vm, vm->catch_vectors, vector))
         vm_stop_between(vm, EXIT_EXCEPTION);
     if (vm->step_once || vm->crossing || deliveries_stuck(vm) || vm->attention ||
-        vm_must_end(vm))
+        vm_must_end(vm) || vm->turn.over)
         CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
 }
 

@@ -1,14 +1,22 @@
 /* What Python calls, by the file where it is. */
 /* create.c */
-Vm *vm_new(uint8_t *memory, uint64_t memory_size, void *owner);
+Vm *vm_new(uint8_t *memory, uint64_t memory_size, uint32_t cpu_count, void *owner);
 void vm_free(Vm *vm);
+
+/* cpus.c */
+void vm_select(Vm *vm, uint32_t index);
+bool vm_can_run(const Vm *vm, uint32_t index);
+
+/* turns.c */
+void turn_begin(Vm *vm, uint32_t cpu, uint64_t quantum);
+bool turn_next(Vm *vm);
 
 /* run.c */
 uint32_t vm_run(Vm *vm, uint64_t limit);
 uint32_t vm_step(Vm *vm);
 
 /* interrupts.c */
-void interrupts_schedule_timer(Vm *vm, uint64_t due);
+void interrupts_schedule_timer(Vm *vm, uint32_t cpu, uint64_t due);
 void interrupts_schedule_out0(Vm *vm, uint64_t due);
 
 /* pic.c */
@@ -19,7 +27,7 @@ bool vm_share_plain(Vm *vm, uint32_t first, uint32_t count, void *memory, uint64
 bool vm_share_stream(Vm *vm, uint32_t port, void *memory, uint64_t size);
 
 /* apic.c */
-bool apic_attach(Vm *vm, void *memory, uint64_t size, uint64_t page, uint64_t latency);
+bool apic_attach(Vm *vm, uint32_t cpu, void *memory, uint64_t size, uint64_t page, uint64_t latency);
 
 /* endings.c */
 void vm_request_stop(Vm *vm);

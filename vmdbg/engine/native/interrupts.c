@@ -9,21 +9,33 @@
 void interrupts_settle(Vm *vm)
 {
     Chips *chips = &vm->chips;
-    Deadline *timer = &vm->cpu->apic.timer, *out0 = &chips->out0;
-    uint32_t scheduled = chips->scheduled, timer_number = timer->number, out0_number = out0->number;
+    uint32_t moved = chips->moved, scheduled = chips->scheduled, out0_number = chips->out0.number;
 
-    if (!chips->moved)
-        return;
-    chips->moved = chips->scheduled = timer->number = out0->number = 0;
-    bus_interrupts_moved(vm->owner, scheduled, timer_number, timer->due, out0_number, out0->due, interrupts_output(vm));
+    chips->moved = chips->scheduled = chips->out0.number = 0;
+    for (uint32_t i = 0; moved; i++, moved >>= 1) {
+        VmCpu *cpu = vm->cpus[i];
+        uint32_t number = cpu->apic.timer.number;
+        if (!(moved & 1))
+            continue;
+        cpu->apic.timer.number = 0;
+        bus_interrupts_moved(vm->owner, i, moved == 1 ? scheduled : 0, number, cpu->apic.timer.due, out0_number,
+                             chips->out0.due, interrupts_output(vm, cpu));
+        out0_number = 0;
+    }
 }
 
-/* Whether INTR is driven, which the CPU may not see yet. */
-bool interrupts_output(const Vm *vm)
+/* Whether INTR is driven, which the CPU may not see yet. The 8259A pair drives the first CPU's. */
+bool interrupts_output(const Vm *vm, const VmCpu *cpu)
 {
-    const ApicMemory *apic = vm->cpu->apic.memory;
+    const ApicMemory *apic = cpu->apic.memory;
 
-    return apic ? apic->intr : vm->chips.pic ? vm->chips.pic->master.int_output : vm->cpu->intr;
+    return apic ? apic->intr : vm->chips.pic && !cpu->index ? vm->chips.pic->master.int_output : cpu->intr;
+}
+
+/* Python is to hear of that CPU's timer and INTR. */
+void interrupts_moved(Vm *vm, const VmCpu *cpu)
+{
+    vm->chips.moved |= 1u << cpu->index;
 }
 
 static void set_deadline(Vm *vm, Deadline *deadline, uint64_t due)
@@ -37,13 +49,12 @@ void interrupts_schedule(Vm *vm, Deadline *deadline, uint64_t due)
 {
     set_deadline(vm, deadline, due);
     deadline->number = ++vm->chips.scheduled;
-    vm->chips.moved = 1;
 }
 
 /* By Python, while code runs. */
-void interrupts_schedule_timer(Vm *vm, uint64_t due)
+void interrupts_schedule_timer(Vm *vm, uint32_t cpu, uint64_t due)
 {
-    set_deadline(vm, &vm->cpu->apic.timer, due);
+    set_deadline(vm, &vm->cpus[cpu]->apic.timer, due);
     clock_come_by(vm, due);
 }
 
@@ -53,19 +64,30 @@ void interrupts_schedule_out0(Vm *vm, uint64_t due)
     clock_come_by(vm, due);
 }
 
-static Deadline *first_deadline(Vm *vm)
+static bool is_before(const Deadline *one, const Deadline *other)
 {
-    Deadline *timer = &vm->cpu->apic.timer, *out0 = &vm->chips.out0;
+    return one->due != other->due ? one->due < other->due : one->order < other->order;
+}
 
-    if (timer->due != out0->due)
-        return timer->due < out0->due ? timer : out0;
-    return timer->order < out0->order ? timer : out0;
+/* Of OUT0, with `*of` NULL, or of a local APIC's timer, with its CPU. */
+static Deadline *first_deadline(Vm *vm, VmCpu **of)
+{
+    Deadline *first = &vm->chips.out0;
+
+    *of = NULL;
+    for (uint32_t i = 0; i < vm->cpu_count; i++)
+        if (is_before(&vm->cpus[i]->apic.timer, first)) {
+            *of = vm->cpus[i];
+            first = &(*of)->apic.timer;
+        }
+    return first;
 }
 
 /* Where a run stops to look what has come. */
 uint64_t interrupts_limit(Vm *vm)
 {
-    uint64_t due = first_deadline(vm)->due;
+    VmCpu *of;
+    uint64_t due = first_deadline(vm, &of)->due;
 
     return due < vm->bound ? due : vm->bound;
 }
@@ -76,10 +98,10 @@ bool interrupts_come(Vm *vm)
     if (vm->clock >= vm->bound || vm_interrupted(vm))
         return false;
     for (;;) {
-        const Deadline *first = first_deadline(vm);
-        if (first->due > vm->clock)
+        VmCpu *of;
+        if (first_deadline(vm, &of)->due > vm->clock)
             break;
-        if (!(first == &vm->chips.out0 ? pit_comes(vm) : apic_timer_comes(vm)))
+        if (!(of ? apic_timer_comes(vm, of) : pit_comes(vm)))
             return false;
     }
     vm->crossing = 0;

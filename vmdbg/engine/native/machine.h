@@ -46,7 +46,12 @@ typedef struct {                            /* CPUWatchpoint */
 typedef struct {                            /* a CPU's own */
     Cpu *qemu;
     Env *env;
+    uint32_t index, pad_index;
     uint32_t intr, nmi;
+    uint32_t halted;                        /* it stands after a HLT, until it is woken */
+    uint32_t waits_for_sipi;
+    uint32_t stale;                         /* Unicorn's TLB is to be emptied before the CPU runs */
+    uint32_t flushed_at;                    /* Vm.flushes_made when it was, or was to be */
     uint32_t repeating;                     /* see repeats.c */
     uint32_t data_breakpoint_set;           /* a bit for each that is in force */
     DataBreakpoint data_breakpoints[4];
@@ -57,7 +62,18 @@ typedef struct {                            /* a CPU's own */
     uint64_t apic_base, tsc_offset;
     Apic apic;
     Restart restart;
+    VmCpuid *cpuid;
+    uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, pad_cpuid;
 } VmCpu;
+
+typedef struct {                            /* see turns.c */
+    uint64_t end;                           /* a turn ends at or past it; NEVER: at none, there is one CPU */
+    uint64_t quantum;                       /* of round robin, which is done here; 0: Python says whose turn is next */
+    uint32_t cpu;                           /* whose it is, or was */
+    uint32_t over;                          /* nobody's, until the next is chosen */
+    uint32_t awaited;                       /* a run ends when this CPU's begins; NO_CPU */
+    uint32_t taken;                         /* how many have begun in the run; for people */
+} Turn;
 
 typedef struct {                            /* what is shared; of a run that is under way, of the CPU that runs */
     uint64_t clock, limit;                  /* ticks: bytes of guest code retired */
@@ -76,7 +92,10 @@ typedef struct {                            /* what is shared; of a run that is 
     uint32_t external_event;                /* one is being delivered that is no INT n */
     uint32_t running, exit;
     uc_engine *uc;
-    VmCpu *cpu;                             /* the one that runs, or did last */
+    VmCpu *cpu;                             /* the one that runs, or that is looked at */
+    VmCpu *cpus[MOST_CPUS];
+    uint32_t cpu_count, pad_cpus;
+    Turn turn;
     Chips chips;
     SharedPorts shared[SHARED_PORTS];
     uint8_t *shared_at;                     /* for each port the number of the entry that has it, from 1 on; NULL: none has */
@@ -91,8 +110,8 @@ typedef struct {                            /* what is shared; of a run that is 
     uint8_t *is_code, *dirty;               /* a byte for each page of memory */
     uint32_t *dirty_pages;                  /* those of which `dirty` is set, in no order */
     uint64_t dirty_count;
-    uint32_t *writable_in;                  /* for each page, the last writable_generation in which a store may have */
-    uint32_t writable_generation, pad_writable; /*   become possible; one is over with a flush of Unicorn's TLB */
+    uint32_t *writable_in;                  /* for each page, flushes_made when a store last may have become possible */
+    uint32_t flushes_made, pad_flushes;     /* flushes of any CPU's TLB of Unicorn's; see tlb.c */
     uint8_t *sink;                          /* a page at ADDRESS_SPACE, which no guest can name: where stores to ROM go */
 
     uint64_t exit_linear, exit_physical, exit_value;
@@ -126,8 +145,7 @@ typedef struct {                            /* what is shared; of a run that is 
     uint64_t access_linear, access_size;    /* the access under way, as the instruction makes it */
     uint32_t access_number, pad_access;
 
-    VmCpuid *cpuid;
-    uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, physical_bits;
+    uint32_t physical_bits, pad_bits;
     uint64_t cr4_known;
 
     VmTouched touched;

@@ -117,7 +117,7 @@ static void forget_fetch(Vm *vm)
     }
     tlb_put_back(vm->cpu, fetch->linear, fetch->tlb);
     vm->cpu->fetch.tick = UINT64_MAX;
-    vm_flush_engine_tlb(vm);
+    cpu_flush_engine_tlb(vm);
 }
 
 static int finish(Walk *walk, Translation *result)
@@ -295,7 +295,7 @@ static Grant grant(Vm *vm, const Translation *t, int access, int mmu_idx)
     if (write) {
         physical_mark_dirty(vm, page);
         if (!(grant.prot & PAGE_EXEC))
-            vm->writable_in[page] = vm->writable_generation;
+            vm_stores_unseen(vm, page);
         grant.prot |= PAGE_WRITE;
     }
     return grant;
@@ -413,7 +413,7 @@ static void code_in(Vm *vm, uint64_t at)
     if (at >= vm->memory_size || vm->is_code[at >> PAGE_SHIFT])
         return;
     vm->is_code[at >> PAGE_SHIFT] = 1;
-    if (vm->writable_in[at >> PAGE_SHIFT] == vm->writable_generation)
+    if (vm_may_store_unseen(vm, at >> PAGE_SHIFT))
         vm_flush_engine_tlb(vm);
 }
 

@@ -94,7 +94,9 @@ void vm_set_a20(Vm *vm, uint32_t enabled)
 
     if (vm->cpu->env->a20_mask == mask)
         return;
-    vm->cpu->env->a20_mask = mask;
-    tlb_drop_all(vm->cpu);
+    for (uint32_t i = 0; i < vm->cpu_count; i++) {
+        vm->cpus[i]->env->a20_mask = mask;
+        tlb_drop_all(vm->cpus[i]);
+    }
     vm_flush_engine_tlb(vm);
 }

@@ -78,14 +78,16 @@ bool pic_become(Vm *vm, const PicMemory *next, bool access)
     PicMemory *pair = vm->chips.pic;
     bool before = pair->master.int_output, after = next->master.int_output;
 
-    if (before != after && vm->cpu->apic.memory) {
+    VmCpu *cpu = vm->cpus[0];               /* the pair is wired to it alone */
+
+    if (before != after && cpu->apic.memory) {
         if (!apic_lint0(vm, after, access))
             return false;
     } else if (before != after) {
-        if (before != vm->cpu->intr || (access && after))
+        if (before != cpu->intr || (access && after))
             return false;
-        vm->cpu->intr = after;
-        vm->chips.moved = 1;
+        cpu->intr = after;
+        interrupts_moved(vm, cpu);
     }
     *pair = *next;
     return true;

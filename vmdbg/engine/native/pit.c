@@ -66,7 +66,7 @@ bool pit_comes(Vm *vm)
     uint64_t clock = clock_at(vm->clock);
 
     if (!pit || !pit->period || (ioapic && !(ioapic->redirection[IOAPIC_PIN] & IOAPIC_MASKED)) ||
-        interrupts_output(vm) != !!vm->cpu->intr)
+        interrupts_output(vm, vm->cpus[0]) != !!vm->cpus[0]->intr)
         return false;
     Out0 out0 = {.pic = *vm->chips.pic, .level = pit->out0};
     follow(pit, clock, &out0);
@@ -77,5 +77,6 @@ bool pit_comes(Vm *vm)
     if (ioapic && out0.changed)
         ioapic->lines = (ioapic->lines & ~(1u << IOAPIC_PIN)) | (uint32_t)out0.level << IOAPIC_PIN;
     interrupts_schedule(vm, &vm->chips.out0, time_of(next_edge(pit, clock)));
+    interrupts_moved(vm, vm->cpus[0]);
     return true;
 }

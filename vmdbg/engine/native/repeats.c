@@ -32,6 +32,7 @@ void repeat_after(Vm *vm, uint64_t start, uint64_t size)
     uint64_t pc = env_linear_pc(vm->cpu->env), left = size - (pc - start);
 
     vm->cpu->repeating = pc - start < size && left <= LONGEST_INSTRUCTION && repeated_length(vm, pc) == left;
+    turn_after_block(vm, start, size);
 }
 
 /* The same of the last block, if one has. */

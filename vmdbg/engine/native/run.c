@@ -77,21 +77,38 @@ static uint32_t run_watched(Vm *vm, uint64_t limit, bool once)
     return exit;
 }
 
-/* Runs to the first instruction boundary at or after `limit`, or until something else ends the run.
- * A breakpoint at the first instruction is passed when vm->breakpoint_suppressed is set. */
+/* One turn after the other, as far as they need no Python. */
+static uint32_t run_turns(Vm *vm, uint64_t limit)
+{
+    for (vm->bound = limit;;) {
+        uint32_t exit = run_watched(vm, vm->bound, false);
+        if (exit == EXIT_HALT)
+            turn_halts(vm);
+        if ((exit != EXIT_HALT && exit != EXIT_TURN) || vm->watch_hit_count || !turn_goes_over(vm))
+            return exit;
+    }
+}
+
+/* Runs the CPU whose turn it is, and then others, to the first instruction boundary at or after `limit`, or until something
+ * else ends the run. A breakpoint at the first instruction is passed when vm->breakpoint_suppressed is set. */
 uint32_t vm_run(Vm *vm, uint64_t limit)
 {
+    vm_select(vm, vm->turn.cpu);
     if (vm->clock >= limit)
         return vm->exit = EXIT_LIMIT;
-    uint32_t exit = run_watched(vm, limit, false);
+    uint32_t exit = run_turns(vm, limit);
     if (exit == EXIT_LIMIT && vm->clock < limit && __atomic_exchange_n(&vm->interrupted, 0, __ATOMIC_SEQ_CST))
         return vm->exit = EXIT_REQUESTED;
     return exit;
 }
 
-/* Runs one instruction, or delivers one interrupt or exception. */
+/* Runs one instruction of the CPU whose turn it is, or delivers it one interrupt or exception. */
 uint32_t vm_step(Vm *vm)
 {
+    vm_select(vm, vm->turn.cpu);
     vm->breakpoint_suppressed = 1;
-    return run_watched(vm, UINT64_MAX, true);
+    uint32_t exit = run_watched(vm, UINT64_MAX, true);
+    if (exit == EXIT_HALT)
+        turn_halts(vm);
+    return exit;
 }

@@ -216,5 +216,5 @@ void vm_set_state(Vm *vm, const VmState *s)
     env->hflags = cpl | (s->interrupt_shadow ? HF_INHIBIT_IRQ : 0) | (env->hflags & HF_IOBPT);
     env->hflags2 = 1 | (s->nmi_blocked ? HF2_NMI : 0);
     derive_hflags(env);
-    vm_flush_engine_tlb(vm);
+    cpu_flush_engine_tlb(vm);
 }

@@ -174,13 +174,30 @@ void tlb_import(VmCpu *cpu, const uint64_t *pairs, uint64_t count)
     }
 }
 
-/* Unicorn's TLB holds nothing that can be stored through any more. */
-static void forget_writable(Vm *vm)
+/* When a page has last been granted for storing unseen is known for all CPUs together; when each CPU's TLB of Unicorn's was
+ * empty, for each. So a page that was granted before all of them were emptied cannot be stored to unseen. */
+static void emptied(Vm *vm, VmCpu *cpu)
 {
-    if (++vm->writable_generation)
-        return;
-    memset(vm->writable_in, 0, (vm->memory_size >> PAGE_SHIFT) * sizeof *vm->writable_in);
-    vm->writable_generation = 1;
+    if (!++vm->flushes_made) {
+        memset(vm->writable_in, 0, (vm->memory_size >> PAGE_SHIFT) * sizeof *vm->writable_in);
+        vm->flushes_made = 1;
+        vm_flush_engine_tlb(vm);
+    }
+    cpu->flushed_at = vm->flushes_made;
+}
+
+/* Whether one of Unicorn's TLBs may let a store to the page of memory through of which nothing would be heard. */
+bool vm_may_store_unseen(const Vm *vm, uint64_t page)
+{
+    for (uint32_t i = 0; i < vm->cpu_count; i++)
+        if (vm->writable_in[page] >= vm->cpus[i]->flushed_at)
+            return true;
+    return false;
+}
+
+void vm_stores_unseen(Vm *vm, uint64_t page)
+{
+    vm->writable_in[page] = vm->flushes_made;
 }
 
 void __real_tlb_flush_x86_64(Cpu *cpu);
@@ -193,7 +210,7 @@ void __wrap_tlb_flush_x86_64(Cpu *cpu)
 
     if (vm && vm->cpu->qemu == cpu) {
         tlb_drop_all(vm->cpu);
-        forget_writable(vm);
+        emptied(vm, vm->cpu);
         vm->flushes++;
     }
     __real_tlb_flush_x86_64(cpu);
@@ -212,14 +229,32 @@ void __wrap_tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear)
     generation = vm->cpu->tlb_generation;
     tlb_drop_page(vm->cpu, linear);
     if (vm->cpu->tlb_generation != generation)
-        vm_flush_engine_tlb(vm);
+        cpu_flush_engine_tlb(vm);
     else
         __real_tlb_flush_page_x86_64(cpu, PAGE_OF(linear));
 }
 
-/* Empties Unicorn's TLB and leaves the architectural one alone: the guest cannot tell. */
+/* Empties Unicorn's TLB of the CPU and leaves the architectural one alone: the guest cannot tell. */
+void cpu_flush_engine_tlb(Vm *vm)
+{
+    emptied(vm, vm->cpu);
+    __real_tlb_flush_x86_64(vm->cpu->qemu);
+}
+
+/* The same of all CPUs: of those that do not run, before they do. */
 void vm_flush_engine_tlb(Vm *vm)
 {
-    forget_writable(vm);
-    __real_tlb_flush_x86_64(vm->cpu->qemu);
+    for (uint32_t i = 0; i < vm->cpu_count; i++)
+        if (vm->cpus[i] != vm->cpu) {
+            vm->cpus[i]->stale = 1;
+            emptied(vm, vm->cpus[i]);
+        }
+    cpu_flush_engine_tlb(vm);
+}
+
+void cpu_flush_if_stale(VmCpu *cpu)
+{
+    if (cpu->stale)
+        __real_tlb_flush_x86_64(cpu->qemu);
+    cpu->stale = 0;
 }

@@ -84,6 +84,11 @@ AT(old_exception, 5496); AT(features, 5632); AT(mtrr_fixed, 6320); AT(mtrr_var, 
 #define UC_CPU(uc)     (*(Cpu **)((char *)(uc) + 440))
 #define UC_TCG_CTX(uc) (*(void **)((char *)(uc) + 768))
 #define CPU_FIELD(cpu, offset, type) (*(type *)((char *)(cpu) + (offset)))
+#define CPU_ADDRESS_SPACES 264
+#define CPU_IOTLB          33936              /* of the first MMU mode */
+#define CPU_TLB_TABLE      35352
+#define CPU_MODEL          42936
+enum { MMU_MODES = 3, CPU_IOTLB_STRIDE = 696, CPU_TLB_TABLE_STRIDE = 16 };
 #define CPU_CFLAGS_NEXT_TB(cpu)    CPU_FIELD(cpu, 24, uint32_t)
 #define CPU_INTERRUPT_REQUEST(cpu) CPU_FIELD(cpu, 28, uint32_t)
 #define CPU_MEM_IO_PC(cpu)         CPU_FIELD(cpu, 33144, uintptr_t)
@@ -176,6 +181,7 @@ void do_interrupt_x86_hardirq_x86_64(Env *env, int vector, int is_hw);
 void tlb_set_page_x86_64(Cpu *cpu, uint64_t linear, uint64_t physical, int prot, int mmu_idx, uint64_t size);
 void tb_invalidate_phys_range_x86_64(uc_engine *uc, uint64_t start, uint64_t end);
 void tb_flush_x86_64(Cpu *cpu);
+Cpu *cpu_x86_init_x86_64(uc_engine *uc);
 uint64_t get_page_addr_code_x86_64(Env *env, uint64_t linear);
 uint64_t helper_cc_compute_all_x86_64(uint64_t dst, uint64_t src1, uint64_t src2, int op);
 uint32_t cpu_ldl_data_ra_x86_64(Env *env, uint64_t linear, uintptr_t host_pc);

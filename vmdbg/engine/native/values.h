@@ -16,7 +16,10 @@ static const uint32_t ANY_SUBLEAF = 0xffffffff;
 enum VmExit {
     EXIT_NONE, EXIT_LIMIT, EXIT_HALT, EXIT_STEPPED, EXIT_BREAKPOINT, EXIT_WATCHPOINT, EXIT_EXCEPTION, EXIT_CATCH,
     EXIT_TRIPLE_FAULT, EXIT_VOID_FETCH, EXIT_REQUESTED, EXIT_STUCK, EXIT_ENGINE_ERROR,
+    EXIT_TURN,                              /* the turn is over, or has come to Turn.awaited */
 };
+enum { MOST_CPUS = 32 };
+static const uint32_t NO_CPU = 0xffffffff;
 enum VmCatch { CATCH_CR3 = 1, CATCH_MODE = 2, CATCH_MSR_READ = 4, CATCH_MSR_WRITE = 8, CATCH_PORT_READ = 16,
                CATCH_PORT_WRITE = 32, CATCH_RING = 64, CATCH_MAGIC = 128 };
 enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };
@@ -36,7 +39,8 @@ typedef struct {
 typedef struct {                            /* an exception, software interrupt or external interrupt delivered */
     uint64_t tick, rip, linear_pc, rsp, cr3, cr2, handler;
     uint32_t error_code;
-    uint8_t vector, kind, cpl;
+    uint8_t vector, kind;
+    uint8_t cpl : 3, cpu : 5;
     uint8_t width;                          /* bits of the code segment that it struck in */
     uint8_t code_size, code[15];            /* #UD: the instruction that was none */
 } VmDelivery;

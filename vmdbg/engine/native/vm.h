@@ -59,6 +59,19 @@ static inline void physical_mark_dirty(Vm *vm, uint64_t page)
     }
 }
 
+/* cpus.c */
+VmCpu *cpu_first(Vm *vm);
+VmCpu *cpu_another(Vm *vm);
+void cpu_free(VmCpu *cpu);
+
+/* turns.c */
+bool cpu_can_run(const VmCpu *cpu);
+bool turn_ends_before(const Vm *vm);
+void turn_after_block(Vm *vm, uint64_t start, uint64_t size);
+void turn_after_delivery(Vm *vm);
+void turn_halts(Vm *vm);
+bool turn_goes_over(Vm *vm);
+
 /* endings.c */
 _Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);
 _Noreturn void vm_leave_at_fetch(Vm *vm, uint32_t exit);
@@ -102,14 +115,15 @@ void repeat_notice(Vm *vm);
 
 /* interrupts.c */
 void interrupts_settle(Vm *vm);
-bool interrupts_output(const Vm *vm);
+bool interrupts_output(const Vm *vm, const VmCpu *cpu);
+void interrupts_moved(Vm *vm, const VmCpu *cpu);
 void interrupts_schedule(Vm *vm, Deadline *deadline, uint64_t due);
 uint64_t interrupts_limit(Vm *vm);
 bool interrupts_come(Vm *vm);
 int32_t interrupts_acknowledge(Vm *vm);
 
 /* apic.c */
-bool apic_timer_comes(Vm *vm);
+bool apic_timer_comes(Vm *vm, VmCpu *cpu);
 bool apic_has_extint(const Vm *vm);
 int32_t apic_acknowledge(Vm *vm);
 bool apic_lint0(Vm *vm, bool level, bool access);
@@ -150,6 +164,10 @@ void tlb_put(VmCpu *cpu, uint64_t linear, Translation entry, unsigned page_shift
 void tlb_save(VmCpu *cpu, uint64_t linear, uint64_t saved[TLB_KINDS]);
 void tlb_put_back(VmCpu *cpu, uint64_t linear, const uint64_t saved[TLB_KINDS]);
 void tlb_drop_page(VmCpu *cpu, uint64_t linear);
+void cpu_flush_engine_tlb(Vm *vm);
+void cpu_flush_if_stale(VmCpu *cpu);
+bool vm_may_store_unseen(const Vm *vm, uint64_t page);
+void vm_stores_unseen(Vm *vm, uint64_t page);
 
 /* breakpoints.c */
 bool vm_breakpoint_at(Vm *vm, uint64_t linear);

@@ -68,7 +68,7 @@ class LoggingBus:
     def read_task_priority(self, now: int) -> int:
         return self._read("tpr", 0, 1, now) & 15
 
-    def interrupts_moved(self, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
+    def interrupts_moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         pass
 
     def write_task_priority(self, value: int, now: int) -> None:
@@ -80,7 +80,7 @@ class BareCpu:
 
     def __init__(self, cpu: str = "base") -> None:
         self.bus = LoggingBus()
-        self.engine = UnicornEngine(PAGES * PAGE_SIZE, self.bus, build_table(find_model(cpu)))
+        self.engine = UnicornEngine(PAGES * PAGE_SIZE, self.bus, [build_table(find_model(cpu))])
         self._tables()
         self.reset()
 

@@ -72,10 +72,10 @@ def bus_task_priority(owner: object, write: int, value: int, now: int) -> int:
 
 @_extern(onerror=_keep_exception)
 def bus_interrupts_moved(
-    owner: object, scheduled: int, timer: int, timer_due: int, out0: int, out0_due: int, intr: int
+    owner: object, cpu: int, scheduled: int, timer: int, timer_due: int, out0: int, out0_due: int, intr: int
 ) -> None:
     bus = _owner(owner).bus
-    bus.interrupts_moved(scheduled, _rescheduled(timer, timer_due), _rescheduled(out0, out0_due), bool(intr))
+    bus.interrupts_moved(cpu, scheduled, _rescheduled(timer, timer_due), _rescheduled(out0, out0_due), bool(intr))
 
 
 def _rescheduled(number: int, due: int) -> Rescheduled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import Structure, addressof, sizeof
 from dataclasses import replace
+from typing import TypeVar
 
 from vmdbg.engine.exits import Delivery, Exit, WatchHit
 from vmdbg.engine.interrupts import Deadline
@@ -14,6 +15,7 @@ from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.engine.touches import NO_PHYSICAL_PAGE, Touches
 from vmdbg.engine.unicorn.callbacks import NEVER
+from vmdbg.engine.unicorn.cpus import MOST_CPUS, NativeCpu, NativeTurns
 from vmdbg.engine.unicorn.memory import GuestMemory
 from vmdbg.engine.unicorn.native_values import (
     DELIVERIES,
@@ -28,7 +30,7 @@ from vmdbg.engine.unicorn.native_values import (
 )
 from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
 from vmdbg.errors import EngineError
-from vmdbg.units import PAGE_SIZE, Linear, Physical, Tick
+from vmdbg.units import BOOT_CPU, PAGE_SIZE, CpuId, Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
 
 ffi, lib = _native.ffi, _native.lib
@@ -44,26 +46,32 @@ PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
 PLACE_REGISTERS = {"rip", "cs", "cs_base"}
 """Writing them takes the CPU elsewhere."""
 UNMAPPED = (1 << 64) - 1
+_T = TypeVar("_T")
 EXIT_BREAKPOINT, EXIT_ENGINE_ERROR = lib.EXIT_BREAKPOINT, lib.EXIT_ENGINE_ERROR
 
 
-class UnicornEngine(GuestMemory):
-    """One virtual CPU with `ram_size` bytes of RAM and `device_memory` bytes more, each a multiple of a page.
+class UnicornEngine(GuestMemory, NativeTurns):
+    """A virtual CPU for each table of `cpuid`, `ram_size` bytes of RAM and `device_memory` bytes more, whole pages all.
 
     `bus` answers ports, what is no memory, and interrupt acknowledges.
     """
 
-    def __init__(self, ram_size: int, bus: Bus, cpuid: CpuidTable, device_memory: int = 0) -> None:
+    def __init__(self, ram_size: int, bus: Bus, cpuid: Sequence[CpuidTable], device_memory: int = 0) -> None:
         """Raises EngineError if it cannot be made."""
+        if not 0 < len(cpuid) <= MOST_CPUS:
+            raise EngineError(f"an engine has 1 to {MOST_CPUS} CPUs, not {len(cpuid)}")
         self._handle = ffi.new_handle(self)
-        super().__init__(ram_size, device_memory, self._handle)
+        super().__init__(ram_size, device_memory, len(cpuid), self._handle)
+        self.cpus = tuple(NativeCpu(self._vm, CpuId(number)) for number in range(len(cpuid)))
         self.bus = bus
         self.port_read, self.port_write = bus.port_read, bus.port_write
         self.memory_read, self.memory_write = bus.memory_read, bus.memory_write
         self.acknowledge = bus.acknowledge
         self._exception: BaseException | None = None
-        self._cpu, self._chips = self._vm.cpu, self._vm.chips
-        self._timer, self._out0 = self._cpu.apic.timer, self._chips.out0
+        self._chips = self._vm.chips
+        self._timers = [self._vm.cpus[number].apic.timer for number in range(len(cpuid))]
+        self._out0 = self._chips.out0
+        self._apic_memory: list[Structure] = []
         self._shared: list[Structure] = []
         self._state = ffi.new("VmState *")
         self._word = ffi.new("uint64_t[1]")
@@ -71,7 +79,10 @@ class UnicornEngine(GuestMemory):
         self.stops = Stops()
         self._deliveries_start = 0
         """The count at which the deliveries begin that led to the present state."""
-        load_cpuid(self._vm, cpuid)
+        for number, table in enumerate(cpuid):
+            self.select(CpuId(number))
+            load_cpuid(self._vm, table)
+        self.select(BOOT_CPU)
 
     def keep_exception(self, value: BaseException) -> None:
         """A callback raised: end the run, then raise from there."""
@@ -126,9 +137,9 @@ class UnicornEngine(GuestMemory):
     def lower_limit(self, tick: Tick) -> None:
         lib.clock_lower_limit(self._vm, tick)
 
-    def attach_local_apic(self, memory: Structure, page: Physical, latency: int) -> None:
-        self._apic_memory = memory  # the native part goes on using it
-        if not lib.apic_attach(self._vm, *_place(memory), page, latency):
+    def attach_local_apic(self, cpu: CpuId, memory: Structure, page: Physical, latency: int) -> None:
+        self._apic_memory.append(memory)  # the native part goes on using it
+        if not lib.apic_attach(self._vm, cpu, *_place(memory), page, latency):
             raise EngineError(f"the native part knows no local APIC whose registers take {sizeof(memory)} bytes")
 
     def attach_pic_and_pit(self, pic: Structure, pit: Structure, io_apic: Structure | None) -> None:
@@ -147,13 +158,14 @@ class UnicornEngine(GuestMemory):
         if not lib.vm_share_stream(self._vm, port, *_place(memory)):
             raise EngineError(f"the native part shares no port {port:#x} of {sizeof(memory)} bytes")
 
-    def prepare_interrupts(self, timer: Deadline | None, out0: Deadline | None, *, observed: bool) -> None:
+    def prepare_interrupts(self, timers: Sequence[Deadline | None], out0: Deadline | None, *, observed: bool) -> None:
         self._chips.observed = observed
-        _set_deadline(self._timer, timer)
+        for native, timer in zip(self._timers, timers, strict=True):
+            _set_deadline(native, timer)
         _set_deadline(self._out0, out0)
 
-    def schedule_timer(self, due: Tick) -> None:
-        lib.interrupts_schedule_timer(self._vm, due)
+    def schedule_timer(self, cpu: CpuId, due: Tick) -> None:
+        lib.interrupts_schedule_timer(self._vm, cpu, due)
 
     def schedule_out0(self, due: Tick) -> None:
         lib.interrupts_schedule_out0(self._vm, due)
@@ -165,30 +177,13 @@ class UnicornEngine(GuestMemory):
         if self._vm != ffi.NULL:
             lib.vm_interrupt(self._vm)
 
-    def set_interrupt(self, level: bool) -> None:
-        self._cpu.intr = level
-        if level:
-            lib.clock_attend(self._vm)
-
-    @property
-    def interrupt(self) -> bool:
-        return bool(self._cpu.intr)
-
-    def raise_nmi(self) -> None:
-        self._cpu.nmi = 1
-        lib.clock_attend(self._vm)
-
-    @property
-    def nmi_pending(self) -> bool:
-        return bool(self._cpu.nmi)
-
     @property
     def interrupt_due(self) -> bool:
         return bool(lib.vm_interrupt_due(self._vm))
 
     @property
     def repeating(self) -> bool:
-        return bool(self._cpu.repeating)
+        return bool(self._vm.cpu.repeating)
 
     @property
     def at_breakpoint(self) -> bool:
@@ -213,7 +208,10 @@ class UnicornEngine(GuestMemory):
 
     def register_reader(self, name: str) -> Callable[[], int]:
         if name in GENERAL:
-            general, index = lib.vm_general(self._vm), GENERAL.index(name)
+            index, vm = GENERAL.index(name), self._vm
+            if len(self.cpus) > 1:
+                return lambda: lib.vm_general(vm)[index]
+            general = lib.vm_general(vm)
             return lambda: general[index]
         REGISTERS[name]
         return lambda: self.read_register(name)
@@ -247,7 +245,7 @@ class UnicornEngine(GuestMemory):
             self._state.repeating = 0
         lib.vm_set_state(self._vm, self._state)
         if values.keys() & PAGING_REGISTERS:
-            lib.tlb_drop_all(self._cpu)
+            lib.tlb_drop_all(self._vm.cpu)
 
     def set_breakpoint_filter(self, passes: Callable[[], bool] | None) -> None:
         self._passes = passes
@@ -297,8 +295,23 @@ class UnicornEngine(GuestMemory):
         return min(int(self._vm.delivery_count) - self._deliveries_start, DELIVERIES)
 
     def snapshot(self) -> CpuSnapshot:
+        first, *others = self._of_all(self._save_cpu)
+        return CpuSnapshot(self.clock, *first, self._save_deliveries(), tuple(others))
+
+    def _save_cpu(self) -> tuple[bytes, bytes]:
         lib.vm_get_state(self._vm, self._state)
-        return CpuSnapshot(self.clock, bytes(ffi.buffer(self._state)), self._tlb(), self._save_deliveries())
+        return bytes(ffi.buffer(self._state)), self._tlb()
+
+    def _of_all(self, read: Callable[[], _T]) -> list[_T]:
+        """What is read of each CPU while it is selected."""
+        if len(self.cpus) == 1:
+            return [read()]
+        before, found = self.selected, []
+        for number in range(len(self.cpus)):
+            lib.vm_select(self._vm, number)
+            found.append(read())
+        lib.vm_select(self._vm, before)
+        return found
 
     def _save_deliveries(self) -> bytes:
         """Oldest first."""
@@ -316,23 +329,28 @@ class UnicornEngine(GuestMemory):
             vm.delivery_count += 1
 
     def _tlb(self) -> bytes:
-        count = lib.tlb_export(self._cpu, ffi.NULL, 0)
+        cpu = self._vm.cpu
+        count = lib.tlb_export(cpu, ffi.NULL, 0)
         pairs = ffi.new("uint64_t[]", 2 * count)
-        lib.tlb_export(self._cpu, pairs, count)
+        lib.tlb_export(cpu, pairs, count)
         return bytes(ffi.buffer(pairs))
 
     def restore(self, snapshot: CpuSnapshot) -> None:
-        if (
-            len(snapshot.state) != ffi.sizeof("VmState")
-            or len(snapshot.tlb) % 16
-            or not are_deliveries(snapshot.deliveries)
+        saved = ((snapshot.state, snapshot.tlb), *snapshot.others)
+        if any(len(state) != STATE_SIZE or len(tlb) % 16 for state, tlb in saved) or not are_deliveries(
+            snapshot.deliveries
         ):
             raise EngineError("the snapshot's CPU state was made by another version of the engine")
-        ffi.memmove(self._state, snapshot.state, len(snapshot.state))
-        lib.vm_set_state(self._vm, self._state)
-        lib.tlb_import(self._cpu, ffi.cast("uint64_t *", ffi.from_buffer(snapshot.tlb)), len(snapshot.tlb) // 16)
+        if len(saved) != len(self.cpus):
+            raise EngineError(f"the snapshot is of {len(saved)} CPUs, and there are {len(self.cpus)}")
+        for number, (state, tlb) in reversed(list(enumerate(saved))):
+            lib.vm_select(self._vm, number)
+            ffi.memmove(self._state, state, len(state))
+            lib.vm_set_state(self._vm, self._state)
+            lib.tlb_import(self._vm.cpu, ffi.cast("uint64_t *", ffi.from_buffer(tlb)), len(tlb) // 16)
+            self._vm.cpu.nmi = 0
         self._vm.clock = snapshot.clock
-        self._cpu.nmi = self._vm.tick_deliveries = 0
+        self._vm.tick_deliveries = 0
         self._restore_deliveries(snapshot.deliveries)
 
     def touch_beside(self, address: Physical, size: int, kinds: int) -> None:
@@ -354,6 +372,9 @@ class UnicornEngine(GuestMemory):
         lib.vm_flush_caches(self._vm)
 
     def cpu_digest_bytes(self) -> bytes:
+        return b"".join(self._of_all(self._digest_cpu))
+
+    def _digest_cpu(self) -> bytes:
         lib.vm_get_state(self._vm, self._state)
         return bytes(ffi.buffer(self._state, STATE_DIGESTED)) + self._tlb()
 

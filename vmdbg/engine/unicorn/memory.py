@@ -23,7 +23,7 @@ _NO_RESERVE: int = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "lin
 class GuestMemory:
     """engine.memory.PhysicalMemory; the host has memory for what was touched of it."""
 
-    def __init__(self, ram_size: int, device_memory: int, owner: object) -> None:
+    def __init__(self, ram_size: int, device_memory: int, cpu_count: int, owner: object) -> None:
         """Raises EngineError if the engine cannot be made."""
         self._ram_size = ram_size
         self._changing = ram_size + device_memory
@@ -32,7 +32,7 @@ class GuestMemory:
         # private: a forked process goes on with a copy of the guest, not with this one's RAM
         self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE)
         self._view = memoryview(self._memory)
-        self._vm = lib.vm_new(ffi.from_buffer("uint8_t[]", self._memory), size, owner)
+        self._vm = lib.vm_new(ffi.from_buffer("uint8_t[]", self._memory), size, cpu_count, owner)
         if self._vm == ffi.NULL:
             raise EngineError("the engine could not be created: Unicorn refused, or there is too little memory")
         self._regions: tuple[Region, ...] = ()

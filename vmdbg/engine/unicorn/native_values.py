@@ -20,6 +20,7 @@ from vmdbg.engine.exits import (
     StopRequested,
     Stuck,
     TripleFault,
+    TurnOver,
     VoidFetch,
     WatchHit,
     WatchpointHit,
@@ -27,7 +28,7 @@ from vmdbg.engine.exits import (
 from vmdbg.engine.native import _native
 from vmdbg.engine.stops import Catches, Watchpoint
 from vmdbg.engine.touches import EVENTS, READ, WRITE, Touches
-from vmdbg.units import Linear, Physical, Tick
+from vmdbg.units import CpuId, Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
 
 ffi, lib = _native.ffi, _native.lib
@@ -65,6 +66,7 @@ _PLAIN_EXITS: dict[int, Exit] = {
     lib.EXIT_TRIPLE_FAULT: TripleFault(),
     lib.EXIT_REQUESTED: StopRequested(),
     lib.EXIT_STUCK: Stuck(),
+    lib.EXIT_TURN: TurnOver(),
 }
 
 
@@ -84,6 +86,7 @@ def exit_of(vm: _native.Vm, code: int) -> Exit:
 
 
 def load_cpuid(vm: _native.Vm, table: CpuidTable) -> None:
+    """Of the CPU that is selected."""
     rows = ffi.new("VmCpuid[]", len(table.rows))
     for native, row in zip(rows, table.rows, strict=True):
         native.leaf, native.subleaf = row.leaf, lib.ANY_SUBLEAF if row.subleaf is None else row.subleaf
@@ -153,6 +156,7 @@ def delivery(native: object) -> Delivery:
         cpl=d.cpl,
         width=d.width,
         code=bytes(d.code)[: d.code_size],
+        cpu=CpuId(d.cpu),
     )
 
 

@@ -1,0 +1,96 @@
+"""Schedules: which CPU's turn is next, and for how long, as a plain value that anybody can compute again.
+
+A schedule is part of a machine's configuration; what it remembers is part of the machine's state. It is asked at
+instants that follow from the guest's instructions alone, so the same schedule gives the same run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vmdbg.units import CpuId, Tick
+
+DEFAULT_QUANTUM = 100_000
+LEAST_QUANTUM, MOST_QUANTUM = 1, 1 << 40
+ROUND_ROBIN = "round-robin"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """`cpu` runs for `quantum` ticks, and on to where control is next moved by a jump, an interrupt or an exception."""
+
+    cpu: CpuId
+    quantum: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleState:
+    """What a schedule remembers from turn to turn: numbers, whose meaning is its own."""
+
+    numbers: tuple[int, ...] = ()
+
+
+class Schedule(Protocol):
+    """Which CPU is next."""
+
+    def start(self, cpus: int) -> ScheduleState:
+        """What it remembers before the first turn of so many CPUs."""
+        ...
+
+    def is_state(self, state: ScheduleState, cpus: int) -> bool:
+        """Whether it could remember that, which a stranger's recording may say."""
+        ...
+
+    def next_turn(
+        self, state: ScheduleState, last: CpuId, runnable: Sequence[CpuId], tick: Tick
+    ) -> tuple[Turn, ScheduleState]:
+        """The turn that begins at `tick`, and what to remember.
+
+        `last` is the CPU whose turn is over; `runnable`, rising and never empty, those that could run.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRobin:
+    """Each CPU after the one of the next lower number, the first after the last. The engine does it by itself."""
+
+    quantum: int = DEFAULT_QUANTUM
+
+    def start(self, cpus: int) -> ScheduleState:
+        return ScheduleState()
+
+    def is_state(self, state: ScheduleState, cpus: int) -> bool:
+        return state == ScheduleState()
+
+    def next_turn(
+        self, state: ScheduleState, last: CpuId, runnable: Sequence[CpuId], tick: Tick
+    ) -> tuple[Turn, ScheduleState]:
+        cpu = next((cpu for cpu in runnable if cpu > last), runnable[0])
+        return Turn(cpu, self.quantum), state
+
+
+def parse_schedule(text: str) -> Schedule:
+    """`round-robin`, `round-robin:QUANTUM`. Raises ValueError in words."""
+    name, colon, setting = text.partition(":")
+    if name != ROUND_ROBIN:
+        raise ValueError(f"{text!r} is no schedule: there is {ROUND_ROBIN}[:QUANTUM]")
+    return RoundRobin(_quantum(setting, text)) if colon else RoundRobin()
+
+
+def is_schedule(text: str) -> bool:
+    """Whether parse_schedule() takes it."""
+    try:
+        parse_schedule(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _quantum(text: str, where: str) -> int:
+    number = int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else 0
+    if not LEAST_QUANTUM <= number <= MOST_QUANTUM:
+        raise ValueError(f"{text!r} in {where!r} is no quantum: ticks, from {LEAST_QUANTUM} to {MOST_QUANTUM}")
+    return number

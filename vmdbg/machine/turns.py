@@ -1,0 +1,82 @@
+"""Whose turn it is, by a schedule."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vmdbg.engine.processor import Processor, Processors, TurnState
+from vmdbg.errors import RecordingError
+from vmdbg.machine.schedule import RoundRobin, Schedule, ScheduleState
+from vmdbg.units import BOOT_CPU, CpuId
+
+
+class TurnEngine(Processor, Processors, Protocol):
+    """What of an engine it takes."""
+
+
+class Turns:
+    """The turns of one CPU or several. One that is there alone has its turn for ever, but while it sleeps."""
+
+    def __init__(self, engine: TurnEngine, schedule: Schedule) -> None:
+        self._engine = engine
+        self._schedule = schedule
+        self.state = ScheduleState()
+        """What the schedule remembers."""
+        self.several = len(engine.cpus) > 1
+
+    def start(self) -> None:
+        """The machine is switched on: the first turn begins."""
+        self.state = self._schedule.start(len(self._engine.cpus))
+        if self.several:
+            self._engine.set_round_robin(self._schedule.quantum if isinstance(self._schedule, RoundRobin) else 0)
+            self._begin((BOOT_CPU,))
+        self._engine.select(BOOT_CPU)
+
+    @property
+    def are_over(self) -> bool:
+        """Whether it is nobody's turn: where the machine is seen, all CPUs sleep then."""
+        return self._engine.turn_over if self.several else self._engine.cpus[0].halted
+
+    @property
+    def current(self) -> CpuId | None:
+        """Whose turn it is; None while all sleep."""
+        return None if self.are_over else self._engine.turn.cpu
+
+    def settle(self) -> None:
+        """All that comes before it at this boundary has come: if a turn is over the next begins, if one can run."""
+        if self.several and self._engine.turn_over:
+            self.choose()
+
+    def choose(self) -> None:
+        """If it is nobody's turn, somebody's who can run."""
+        engine = self._engine
+        if not self.several:
+            if engine.cpus[0].halted and engine.cpus[0].can_run:
+                engine.cpus[0].halted = False
+            return
+        if not engine.turn_over:
+            return
+        if isinstance(self._schedule, RoundRobin):
+            engine.next_turn()
+            return
+        runnable = tuple(CpuId(number) for number, cpu in enumerate(engine.cpus) if cpu.can_run)
+        if runnable:
+            self._begin(runnable)
+
+    def _begin(self, runnable: tuple[CpuId, ...]) -> None:
+        engine = self._engine
+        turn, self.state = self._schedule.next_turn(self.state, engine.turn.cpu, runnable, engine.clock)
+        engine.begin_turn(turn.cpu, turn.quantum)
+
+    def restore(self, turn: TurnState, state: ScheduleState) -> None:
+        """As a snapshot has them. Raises RecordingError for what cannot be."""
+        if not self._schedule.is_state(state, len(self._engine.cpus)):
+            raise RecordingError("the saved state of the CPUs is damaged: its schedule does not remember such")
+        self._engine.set_turn(turn)
+        self.state = state
+        self.look()
+
+    def look(self) -> None:
+        """Look at the CPU whose turn it is, or was."""
+        if self.several:
+            self._engine.select(self._engine.turn.cpu)
