@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from vmdbg.api.standing import Standing
 from vmdbg.debugger.actions import Action, Continue, Direction, Step, StepMode
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stops import Stop
+from vmdbg.debugger.stops import HostFailed, Stop
+from vmdbg.errors import UserError
 from vmdbg.machine.media import TakenBack
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.marks import parse_mark, seek_mark
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class Moving(Standing):
-    """What stops the guest comes back as a stop (vmdbg.debugger.stops)."""
+    """What stops the guest comes back as a stop (vmdbg.debugger.stops).
+
+    Where the host fails a disk UserError is raised; the guest stands before that, and going on tries again.
+    """
 
     def run(self, ticks: int | None = None) -> Stop:
         """Run until something stops the guest, at most `ticks`."""
@@ -75,7 +79,10 @@ class Moving(Standing):
 
     def _do(self, action: Action) -> Stop:
         self.debugger.resume(action, self.session.owner)
-        return self.session.execution.wait(self.debugger)
+        stop = self.session.execution.wait(self.debugger)
+        if isinstance(stop, HostFailed):
+            raise UserError(stop.reason)
+        return stop
 
     def serve_gdb(self, where: str = "127.0.0.1:0", say: Callable[[str], None] = lambda _line: None) -> Serving:
         """Serve gdb and LLDB at [HOST:]PORT or unix:PATH for as long as the context that this is lasts.

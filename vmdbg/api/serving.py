@@ -98,7 +98,7 @@ class Script:
     def break_in(self) -> bool:
         return False
 
-    def guest_died(self, words: str) -> None: ...
+    def stands_unseen(self, words: str) -> None: ...
 
     def close(self) -> None:
         os.close(self._reader)

@@ -22,7 +22,6 @@ from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.origin import Origin, StateOrigin
 from vmdbg.timeline.outcomes import Progress
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Tick
 
 Say = Callable[[str], None]
 PROGRESS_SECONDS = 0.5
@@ -69,9 +68,13 @@ def open_timeline(
 def timeline_here(started: Started) -> Timeline:
     """A history that begins with the present of a machine that has run without one."""
     machine = started.machine
-    if machine.inputs.next_tick() is not None:
-        machine.run(Tick(machine.clock + 1))  # what was typed is taken before the inputs become a timeline's
-    return Timeline(machine, origin=_state_origin(started.origin))
+    typed = []
+    while (data := machine.inputs.take(machine.clock)) is not None:
+        typed.append(data)
+    timeline = Timeline(machine, origin=_state_origin(started.origin))
+    for data in typed:
+        timeline.push(data)
+    return timeline
 
 
 def _state_origin(origin: Origin) -> StateOrigin:

@@ -121,6 +121,7 @@ class Run:
             loop.panic = self._panic
         if options.until is not None:
             loop.until = TextWatch(machine, options.until, {COM1: b"", DEBUG_CONSOLE: b""})
+        loop.taken_over = self._host_failed
         loop.outlets = (console.serial, console.debug_console)
         loop.typist, loop.stop_at, loop.realtime = Typist(options.input), options.stop_at, self._keep_time()
         return loop
@@ -239,6 +240,14 @@ class Run:
         timeline = self._timeline if self._timeline is not None else self._begin_history()
         self._sit_down(timeline, self._prompt(stands=True), stands=True)
         self._loop.runner.hear(self._hear)
+
+    def _host_failed(self, reason: str) -> bool:
+        """To the prompt, if somebody is here to mend it and go on."""
+        if not self._console.keyboard:
+            return False
+        self._console.say(reason)
+        self._break_in()
+        return True
 
     def _begin_history(self) -> Timeline:
         from vmdbg.cli.history import timeline_here

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from devices.disk.medium import MediumError
 from vmdbg.debugger.actions import Step, StepMode
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.interruptions import to_first_instant
@@ -19,13 +20,13 @@ from vmdbg.timeline.steps_back import reverse_step
 
 @contextmanager
 def _or_stays(debugger: Debuggee) -> Iterator[None]:
-    """What is interrupted inside leaves the guest where it was, unless the process ends."""
+    """What is interrupted inside, or fails, leaves the guest where it was, unless the process ends."""
     timeline, origin = debugger.timeline, debugger.position
     try:
         yield
     except StoppedError:
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, MediumError):
         with timeline.undisturbed():
             timeline.go(origin)
         raise

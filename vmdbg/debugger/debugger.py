@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
+from devices.disk.medium import MediumError
 from vmdbg.debugger.actions import Action, Continue, Direction, Seek, Step
 from vmdbg.debugger.backward import BackwardContinueRun, BackwardStepRun, SeekRun
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
-from vmdbg.debugger.stops import BreakpointStop, Interrupted, StepDone, Stop, WatchpointStop
+from vmdbg.debugger.stops import BreakpointStop, HostFailed, Interrupted, StepDone, Stop, WatchpointStop
 from vmdbg.errors import UserError
 from vmdbg.interruption import StoppedError
 from vmdbg.machine.media import TakenBack
@@ -107,6 +108,8 @@ class Debugger(Debuggee):
             budget = min(budget, SLICE_TICKS)
         try:
             stop: Stop | None = Interrupted() if self._interrupted else run.slice(self, budget)
+        except MediumError as error:
+            stop = HostFailed(str(error))
         except BaseException as error:
             if not (self._interrupted and isinstance(error, KeyboardInterrupt)) or isinstance(error, StoppedError):
                 run.abandon(self)

@@ -69,6 +69,13 @@ class HistoryEnd:
     """The recording ends here."""
 
 
+@dataclass(frozen=True, slots=True)
+class HostFailed:
+    """The host could not give, or take, what a disk needs next. The guest stands before that; going on tries again."""
+
+    reason: str
+
+
 Stop = (
     StepDone
     | BreakpointStop
@@ -79,4 +86,5 @@ Stop = (
     | Ended
     | HistoryStart
     | HistoryEnd
+    | HostFailed
 )

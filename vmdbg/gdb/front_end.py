@@ -70,7 +70,7 @@ class GdbFrontEnd:
         self._debugger.interrupt()
         return True
 
-    def guest_died(self, words: str) -> None:
+    def stands_unseen(self, words: str) -> None:
         self._server.say(f"{words}; gdb can still attach, and go back; Ctrl-C ends the run")
 
     def close(self) -> None:

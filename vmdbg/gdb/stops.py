@@ -20,6 +20,7 @@ from vmdbg.debugger.stops import (
     ExceptionStop,
     HistoryEnd,
     HistoryStart,
+    HostFailed,
     Interrupted,
     StepDone,
     Stop,
@@ -88,6 +89,8 @@ class StopReasons:
                 return rsp.HistoryEdge(Edge.BEGIN)
             case HistoryEnd():
                 return rsp.HistoryEdge(Edge.END, text="the recording ends here")
+            case HostFailed(reason):
+                return rsp.Signalled(Signal.SIGTRAP, text=f"{reason}; the guest stands before that")
             case _:
                 assert_never(stop)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import describe_ending, died
-from vmdbg.debugger.stops import Ended
+from vmdbg.debugger.stops import Ended, HostFailed
 from vmdbg.host.fate import Fate, ended_in_order
 from vmdbg.host.front_end import EndWanted, FrontEnd, Presence
 from vmdbg.host.watcher import Watcher
@@ -39,7 +39,7 @@ class Arbiter:
     6. Who leaves takes the points along. A run forwards of theirs goes on as nobody's, any other is interrupted.
        A guest that stands goes on if they wish so, unless another holds it.
     7. The run is over when a user ends it (NOW); when somebody did (WHEN_ALONE), or the guest has ended, and nobody is
-       present any more. A guest that died stands for whoever comes.
+       present any more. A guest that died, or that the host failed, stands for whoever comes.
     """
 
     def __init__(self, debugger: Debugger) -> None:
@@ -138,6 +138,8 @@ class Arbiter:
             stop = debugger.poll(max(limit - debugger.machine.clock, 1))
             if isinstance(stop, Ended):
                 return self._ended(stop)
+            if isinstance(stop, HostFailed) and not self._is_anybody_there:
+                self._tell_unseen(f"{stop.reason}; the guest stands before that")
             if self._in_turn or not self._is_anybody_there:
                 return None
             if stop is None and (debugger.machine.clock >= limit or not self._was_spoken_to()):
@@ -145,13 +147,17 @@ class Arbiter:
             if not self._stay(until) or debugger.machine.clock >= limit:
                 return None
 
+    def _tell_unseen(self, words: str) -> None:
+        """Why the guest stands, unless somebody's turn comes, who sees it."""
+        if self._next_in_turn() is None:
+            for front_end in self._front_ends:
+                front_end.stands_unseen(words)
+
     def _ended(self, stop: Ended) -> Outcome | None:
         if self._is_anybody_there:
             return None
         if died(stop.outcome):
-            if self._next_in_turn() is None:
-                for front_end in self._front_ends:
-                    front_end.guest_died(describe_ending(stop.outcome))
+            self._tell_unseen(describe_ending(stop.outcome))
             return None
         if isinstance(stop.outcome, HaltedForever):
             self.go()  # one that waits for input alone goes on when that comes

@@ -64,4 +64,11 @@ class OutputClosed:
     """Nobody reads stdout any more."""
 
 
-Ending = GuestEnded | TextSeen | TickReached | UserQuit | Signalled | Panicked | OutputClosed
+@dataclass(frozen=True, slots=True)
+class HostFailed:
+    """The host could not give, or take, what a disk needed next, and there was nobody to mend it."""
+
+    reason: str
+
+
+Ending = GuestEnded | TextSeen | TickReached | UserQuit | Signalled | Panicked | OutputClosed | HostFailed

@@ -62,8 +62,10 @@ class FrontEnd(Protocol):
         """The user at the guest's console wants to have the guest stopped here. Whether somebody can take it."""
         ...
 
-    def guest_died(self, words: str) -> None:
-        """The guest came to an end that nobody meant, with nobody present; it stands for whoever comes."""
+    def stands_unseen(self, words: str) -> None:
+        """The guest came to an end that nobody meant, or the host failed it, with nobody present: it stands for whoever
+        comes.
+        """
         ...
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from vmdbg.host.endings import (
     Ending,
     ExitCode,
     GuestEnded,
+    HostFailed,
     OutputClosed,
     Panicked,
     Signalled,
@@ -64,6 +65,10 @@ class LastWords:
                 return ExitCode.GUEST_DIED
             case OutputClosed():
                 return SIGNAL_BASE + signal.SIGPIPE
+            case HostFailed(reason):
+                self.say(f"error: {reason}")
+                self.say(f"stopped {when}, before that")
+                return ExitCode.USAGE
             case _:
                 assert_never(ending)
         return ExitCode.DONE

@@ -15,9 +15,20 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from devices.disk.medium import MediumError
 from devices.serial.feed import SerialInput
 from vmdbg.errors import UserError
-from vmdbg.host.endings import Ending, GuestEnded, OutputClosed, Panicked, Signalled, TextSeen, TickReached, UserQuit
+from vmdbg.host.endings import (
+    Ending,
+    GuestEnded,
+    HostFailed,
+    OutputClosed,
+    Panicked,
+    Signalled,
+    TextSeen,
+    TickReached,
+    UserQuit,
+)
 from vmdbg.host.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Pacer, Place, Realtime
@@ -50,7 +61,8 @@ class RunLoop:
     """Without `realtime` it runs as fast as possible. `stop_at`, `until` and `panic` end the run; `typist` types
     meanwhile.
 
-    `outlets` are flushed between slices.
+    `outlets` are flushed between slices. `taken_over` is told where the host has failed a disk: whether somebody has
+    the guest now, who can go on once that is mended.
 
     `say` shows the user a line of text.
     """
@@ -66,6 +78,7 @@ class RunLoop:
     stop_at: Tick | None = None
     realtime: Realtime | None = None
     outlets: tuple[Outlet, ...] = ()
+    taken_over: Callable[[str], bool] = lambda _reason: False
     _slices: SliceLength = field(default_factory=SliceLength)
     _asked: Ending | None = None
     _starved: HaltedForever | None = None
@@ -207,7 +220,10 @@ class RunLoop:
         paced = pacer.limit() if pacer is not None else None
         length = self._slices.begin()
         limit = before + length if paced is None else min(paced, before + LONGEST_SLICE)
-        outcome = self.runner.advance(self._limit(Tick(limit)))
+        try:
+            outcome = self.runner.advance(self._limit(Tick(limit)))
+        except MediumError as error:
+            return None if self.taken_over(str(error)) else HostFailed(str(error))
         if paced is None:
             self._slices.end(self.machine.clock - before)
         else:

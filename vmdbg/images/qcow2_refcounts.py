@@ -8,6 +8,7 @@ gives back.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from array import array
 from collections import OrderedDict, deque
@@ -135,15 +136,18 @@ class Refcounts:
         first = self._next
         while self._next < end and self._get(self._block(number), self._next - number * self._per_block) == 0:
             self._next += 1
+        new = range(first, self._next)
         try:
-            self._change(range(first, self._next), 1)
             if self._file.size < self._next * self._cluster:
                 self._file.resize(self._next * self._cluster)
+            self._change(new, 1)
             self._file.flush()
         except BaseException:
             self._next = first
+            with contextlib.suppress(ImageError):
+                self._change(new, 0)
             raise
-        self._reserved.extend(range(first, self._next))
+        self._reserved.extend(new)
 
     def _find_next(self) -> None:
         """Have `_next` be one that is free, and whose block is there."""

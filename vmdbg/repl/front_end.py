@@ -101,7 +101,7 @@ class PromptFrontEnd:
         self._debugger.interrupt()
         return True
 
-    def guest_died(self, words: str) -> None:
+    def stands_unseen(self, words: str) -> None:
         """The turn that comes shows it."""
 
     def close(self) -> None:

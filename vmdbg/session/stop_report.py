@@ -16,6 +16,7 @@ from vmdbg.debugger.stops import (
     ExceptionStop,
     HistoryEnd,
     HistoryStart,
+    HostFailed,
     Interrupted,
     StepDone,
     Stop,
@@ -112,6 +113,9 @@ def _reason(view: View, stop: Stop) -> Iterator[Text]:
             yield text("the history starts here", Style.CURRENT)
         case HistoryEnd():
             yield text("the recording ends here; fork goes on from it", Style.CURRENT)
+        case HostFailed(reason):
+            yield text(reason, Style.BAD)
+            yield text("the guest stands before that, and its history is kept: to go on is to try again", Style.CURRENT)
         case _:
             assert_never(stop)
 

@@ -33,6 +33,7 @@ from vmdbg.timeline.ram import RamImage, RamTracker
 from vmdbg.timeline.recorder import Recorder
 from vmdbg.timeline.state_digest import DIGEST_INTERVAL, StateDigest, state_digest
 from vmdbg.timeline.verification import Verification, grid_tick
+from vmdbg.timeline.withdrawal import last_before
 from vmdbg.units import NEVER, Tick
 
 LONGEST_INSTRUCTION = 15
@@ -145,7 +146,7 @@ class Timeline:
             if isinstance(outcome, LimitReached) and self.position < target:
                 outcome = self._finish_phases(target, over_breakpoint and self.position == now)
         except MediumError:
-            self._passed(now)  # what came before is known
+            self._withdraw(now)
             raise
         self.keeping.ran(time.thread_time() - began)
         if ends_by_itself(outcome):
@@ -175,16 +176,38 @@ class Timeline:
         if self._closed and self.position >= self._end:
             return self.machine.ending or EndOfHistory()
         before = self.position
-        outcome = self.machine.step(self._farthest)
-        while patient and isinstance(outcome, StopRequested) and self.machine.halted:
-            INTERRUPTION.check()
+        try:
             outcome = self.machine.step(self._farthest)
+            while patient and isinstance(outcome, StopRequested) and self.machine.halted:
+                INTERRUPTION.check()
+                outcome = self.machine.step(self._farthest)
+        except MediumError:
+            self._withdraw(before)
+            raise
         if self._closed and self.position > self._end:
             with self.undisturbed():
                 self.go(self._end)
             return EndOfHistory()
         self._passed(before)
         return outcome
+
+    def _withdraw(self, before: Position) -> None:
+        """The host failed a device where the machine stands, which came from `before`: stand at the instant before it.
+
+        What came until then is known and kept; going on from there tries again.
+        """
+        failed = self.position
+        if failed <= before:
+            return
+        with self.undisturbed():
+            self.index.moved_to(failed)  # what led there is not known: it is gone through again
+            self.go(max(before, Position(Tick(failed.tick - LONGEST_INSTRUCTION))), to_stay=False)
+            self.go(last_before(self.machine, failed), to_stay=False)
+        if not self._closed and self.position > self._end:
+            self._end = self.position
+            if self.recorder is not None:
+                self.recorder.on_advance(self._end)
+        self._update_writable()
 
     @property
     def _farthest(self) -> Tick:

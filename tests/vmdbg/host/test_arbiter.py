@@ -72,7 +72,7 @@ class Bystander:
     def break_in(self) -> bool:
         return False
 
-    def guest_died(self, words: str) -> None: ...
+    def stands_unseen(self, words: str) -> None: ...
 
     def close(self) -> None:
         self.closed = True
