@@ -21,9 +21,11 @@ from vmdbg.machine.machine import EngineFactory, Machine
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.power_on import power_on
 from vmdbg.units import Tick
+from vmdbg.x86.topology import Topology
 
 Make = Callable[[], Machine]
 SAMPLE_MEMORY = 16 << 20
+SMP_MEMORY = 4 << 20
 LINUX_MEMORY = 128 << 20
 
 
@@ -49,6 +51,19 @@ def sample_machine() -> Machine:
 def pressure_machine() -> Machine:
     """pressure.asm: 7.1 million ticks."""
     return image_machine(assemble((Path(__file__).parent / "pressure.asm").read_text()))
+
+
+def smp_machine(
+    cpus: int, rounds: int = 100, schedule: str = "round-robin", make_engine: EngineFactory = UnicornEngine
+) -> Machine:
+    """smp.asm on so many CPUs: some 120,000 ticks."""
+    source = (Path(__file__).parent / "smp.asm").read_text()
+    image = assemble(source, defines={"CPUS": cpus, "ROUNDS": rounds})
+    config = MachineConfig(memory=SMP_MEMORY, topology=Topology(cores=cpus), schedule=schedule)
+    machine = Machine(config, make_engine)
+    options = BootOptions(memory=SMP_MEMORY, kernel=InputFile("smp", memoryview(image)))
+    power_on(machine, boot_image(options))
+    return machine
 
 
 def bios_machine() -> Machine:

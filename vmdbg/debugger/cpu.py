@@ -1,32 +1,77 @@
-"""One CPU of a standing guest: its mode, its ring, its registers by their own names. Everybody who looks asks here."""
+"""A CPU of a standing guest: its mode, its ring, its registers by their own names. Everybody who looks asks here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
+from vmdbg.engine.port import Engine
+from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.machine import Machine
-from vmdbg.units import Linear
+from vmdbg.units import CpuId, Linear
 from vmdbg.x86.mode import SEGMENT_DEFAULT_BIG, CpuMode, Width, cpu_mode, privilege_level
 
 _ALL = (1 << 64) - 1
 
 
-class Cpu:
-    """The CPU as it stands between two instructions. Nothing here changes it. Values are unsigned."""
+class RegisterFile(Protocol):
+    """Where a CPU's registers are read: engine.inspection.Inspection says how."""
 
-    def __init__(self, machine: Machine, number: int = 0) -> None:
+    def read_register(self, name: str) -> int: ...
+
+    def read_registers(self, names: Iterable[str]) -> list[int]: ...
+
+    def register_reader(self, name: str) -> Callable[[], int]: ...
+
+    @property
+    def linear_pc(self) -> Linear: ...
+
+
+class OneOfSeveral:
+    """A RegisterFile: that of one CPU, whichever is looked at."""
+
+    def __init__(self, engine: Engine, cpu: CpuId) -> None:
+        self._engine = engine
+        self._cpu = cpu
+
+    def read_register(self, name: str) -> int:
+        with selected(self._engine, self._cpu):
+            return self._engine.read_register(name)
+
+    def read_registers(self, names: Iterable[str]) -> list[int]:
+        with selected(self._engine, self._cpu):
+            return self._engine.read_registers(names)
+
+    def register_reader(self, name: str) -> Callable[[], int]:
+        self.read_register(name)
+        return lambda: self.read_register(name)
+
+    @property
+    def linear_pc(self) -> Linear:
+        with selected(self._engine, self._cpu):
+            return self._engine.linear_pc
+
+
+class Cpu:
+    """A CPU as it stands between two instructions. Nothing here changes it. Values are unsigned."""
+
+    def __init__(self, machine: Machine, number: CpuId | None = None) -> None:
+        """The one of that number; without it, always the one that is looked at."""
         self._machine = machine
-        self._engine = machine.engine
-        self.number = number
+        self._number = number
+        several = len(machine.engine.cpus) > 1
+        self._engine: RegisterFile = machine.engine
+        if number is not None and several:
+            self._engine = OneOfSeveral(machine.engine, number)
         self._pseudo: dict[str, Callable[[], int]] = {
             "tick": lambda: machine.clock,
             "linear_pc": lambda: self.linear_pc,
             "linear_sp": lambda: self.linear_sp,
             "cpl": lambda: self.ring,
-            "cr8": lambda: machine.bus.read_task_priority(machine.clock),
+            "cr8": self._task_priority,
             "tsc": lambda: machine.clock + self._engine.read_register("tsc_offset") & _ALL,
         }
-        self.names = frozenset(self._engine.register_names) | self._pseudo.keys()
+        self.names = frozenset(machine.engine.register_names) | self._pseudo.keys()
         """What read() knows: the engine's registers, and those that follow from other state."""
 
     @property
@@ -71,9 +116,28 @@ class Cpu:
         """CPL."""
         return privilege_level(*self._engine.read_registers(("cr0", "rflags", "ss_flags")))
 
+    def _task_priority(self) -> int:
+        with selected(self._machine.engine, self.number):
+            return self._machine.bus.read_task_priority(self._machine.clock)
+
+    @property
+    def number(self) -> CpuId:
+        return self._number if self._number is not None else self._machine.engine.selected
+
     @property
     def halted(self) -> bool:
-        return self._machine.halted
+        """Whether it stands after a HLT."""
+        return self._machine.engine.cpus[self.number].halted
+
+    @property
+    def waits_for_sipi(self) -> bool:
+        """Whether it runs nothing until another starts it."""
+        return self._machine.engine.cpus[self.number].waits_for_sipi
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether it is its turn: it runs next."""
+        return self._machine.cpus.turns.current == self.number
 
     def read(self, name: str) -> int:
         """By the engine's name or a pseudo-register's. Raises KeyError for one that is not in `names`."""

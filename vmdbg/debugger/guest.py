@@ -1,15 +1,23 @@
-"""The standing guest: its CPU, its memory, where it is in time. Whoever looks at it, or changes it, asks here."""
+"""The standing guest: its CPUs, its memory, where it is in time. Whoever looks at it, or changes it, asks here.
+
+One of the CPUs is looked at: registers, linear memory and the program counter are its. Which one is no state of the
+guest. Each stop comes with the one that came to it; the user may look at another.
+"""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager
 
 from vmdbg.debugger.cpu import Cpu
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
 from vmdbg.engine.port import Engine
+from vmdbg.errors import UserError
+from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.inputs import RegisterWrite
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Linear, Physical
+from vmdbg.units import CpuId, Linear, Physical
 from vmdbg.x86.linear_memory import LinearMemory
 
 Epoch = tuple[int, Position]
@@ -21,9 +29,11 @@ class Guest:
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
         self.cpu = Cpu(timeline.machine)
+        """The one that is looked at."""
+        self.cpus = tuple(Cpu(timeline.machine, CpuId(number)) for number in range(len(timeline.machine.engine.cpus)))
         self.physical = GuestPhysicalMemory(timeline.machine.engine, timeline)
         self._changes = 0
-        self._linear: tuple[Epoch, LinearMemory] | None = None
+        self._linear: tuple[tuple[Epoch, CpuId], LinearMemory] | None = None
 
     @property
     def machine(self) -> Machine:
@@ -37,6 +47,16 @@ class Guest:
     def position(self) -> Position:
         return self.timeline.position
 
+    def look_at(self, cpu: CpuId) -> None:
+        """Registers and linear memory are that CPU's from now on, until the guest has moved. Raises UserError."""
+        if not 0 <= cpu < len(self.cpus):
+            raise UserError(f"there is no CPU {cpu}: the guest has {len(self.cpus)}, from 0 on")
+        self.engine.select(cpu)
+
+    def of(self, cpu: CpuId) -> AbstractContextManager[None]:
+        """That CPU is looked at, and after that again the one that was before."""
+        return selected(self.engine, cpu)
+
     @property
     def pc(self) -> Linear:
         """cs.base + rip: where the next instruction is fetched."""
@@ -48,20 +68,20 @@ class Guest:
         return self._changes, self.position
 
     def linear(self, cr3: int | None = None) -> LinearMemory:
-        """Linear memory as the stopped CPU sees it, or as another CR3 would have it."""
+        """Linear memory as the CPU that is looked at sees it, or as another CR3 would have it."""
         if cr3 is not None:
             return linear_memory(self.engine, self.physical, cr3)
-        epoch = self.epoch
-        if self._linear is None or self._linear[0] != epoch:
-            self._linear = (epoch, linear_memory(self.engine, self.physical))
+        seen = self.epoch, self.engine.selected
+        if self._linear is None or self._linear[0] != seen:
+            self._linear = (seen, linear_memory(self.engine, self.physical))
         return self._linear[1]
 
     def write_register(self, name: str, value: int) -> None:
-        """A recorded input. Raises KeyError for an unknown name, UserError in the past."""
+        """Of the CPU looked at: a recorded input. Raises KeyError for an unknown name, UserError in the past."""
         if name not in self.engine.register_names:
             raise KeyError(name)
         self._changes += 1
-        self.timeline.push(RegisterWrite(name, value))
+        self.timeline.push(RegisterWrite(name, value, self.engine.selected))
 
     def write_linear(self, address: Linear, data: bytes) -> None:
         """All or nothing. Raises UnmappedLinearError, or UserError in the past."""

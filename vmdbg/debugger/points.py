@@ -10,6 +10,7 @@ from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.hits import Hits
 from vmdbg.engine.exits import Access
 from vmdbg.machine.snapshot import Position
+from vmdbg.units import CpuId
 
 Condition = Callable[[Guest], bool]
 """Whether to stop. Evaluated with the guest standing at the hit; must not change it."""
@@ -27,7 +28,8 @@ class Point:
     """What breakpoints and watchpoints share.
 
     `owner` names the front end, so that each sees its own; `hits` are the instants at which the condition is known
-    to hold; `ignore` of them, the `passed`, do not stop; a `temporary` one goes when it stops.
+    to hold; `ignore` of them, the `passed`, do not stop; a `temporary` one goes when it stops; with a `cpu` it is for
+    that CPU alone.
     """
 
     number: int
@@ -38,12 +40,15 @@ class Point:
     text: str = ""
     enabled: bool = True
     temporary: bool = False
+    cpu: CpuId | None = None
     ignore: int = 0
     hits: Hits = field(default_factory=Hits)
     passed: Hits = field(default_factory=Hits)
 
     def holds(self, guest: Guest) -> bool:
-        """Whether its condition does, where the guest stands."""
+        """Whether its condition does, where the guest stands, and it was a CPU that it is for."""
+        if self.cpu is not None and guest.engine.selected != self.cpu:
+            return False
         return self.condition is None or self.condition(guest)
 
     def counts(self, at: Position) -> bool:

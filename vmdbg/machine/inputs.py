@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from devices.seam import DeviceInput
-from vmdbg.units import Physical, Tick
+from vmdbg.units import BOOT_CPU, CpuId, Physical, Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class RegisterWrite:
 
     name: str
     value: int
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)

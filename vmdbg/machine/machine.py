@@ -34,6 +34,7 @@ from vmdbg.machine.bus import MachineBus
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.console import Console
 from vmdbg.machine.cpu_pins import CpuPins, Entry
+from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.inputs import (
     Input,
     InputSource,
@@ -368,8 +369,9 @@ class Machine:
         match data:
             case NmiButton():
                 self.engine.cpus[0].raise_nmi()
-            case RegisterWrite(name, value):
-                self.engine.write_register(name, value)
+            case RegisterWrite(name, value, cpu):
+                with selected(self.engine, cpu):
+                    self.engine.write_register(name, value)
             case MemoryWrite(address, content):
                 self.engine.write_physical(address, content)
             case PortWrite(port, size, value):

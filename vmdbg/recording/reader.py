@@ -250,7 +250,8 @@ class _Reading:
         if self._inputs > MOST_CONSOLE or not _is_instant(until):
             self._broken = True
             raise RecordingError("it ends at no time" if self._inputs <= MOST_CONSOLE else "there are too many inputs")
-        entries = [decode_input(record, recording.meta.config.memory) for record in block.inputs]
+        config = recording.meta.config
+        entries = [decode_input(record, config.memory, config.cpus) for record in block.inputs]
         places = [recording.inputs[-1].position if recording.inputs else Position(Tick(0))]
         places += [entry.position for entry in entries]
         if any(later < earlier for earlier, later in pairwise(places)):

@@ -230,8 +230,8 @@ def encode_input(entry: PlacedInput) -> InputRecord:
     return InputRecord(position.tick, position.phase, type(entry.input).__name__, encode(entry.input))
 
 
-def decode_input(record: InputRecord, memory: int) -> PlacedInput:
-    """`memory` is the size of RAM. Raises RecordingError for what no machine takes."""
+def decode_input(record: InputRecord, memory: int, cpus: int) -> PlacedInput:
+    """`memory` is the size of RAM, `cpus` how many there are. Raises RecordingError for what no machine takes."""
     type_ = input_types_by_name().get(record.type)
     what = f"the input at tick {record.tick}"
     if type_ is None:
@@ -242,8 +242,8 @@ def decode_input(record: InputRecord, memory: int) -> PlacedInput:
             good = 0 <= address <= ram_end(memory) - len(content)
         case PortWrite(port, size, value):
             good = 0 <= port < 1 << 16 and size in (1, 2, 4) and 0 <= value < 1 << 8 * size
-        case RegisterWrite(_, value):
-            good = 0 <= value < 1 << 128
+        case RegisterWrite(_, value, cpu):
+            good = 0 <= value < 1 << 128 and 0 <= cpu < cpus
         case _:
             good = True
     if not good or record.tick < 0 or record.phase < 0:
