@@ -84,6 +84,8 @@ class Flash:
         self._query = _query(size)
         self._state = FlashState()
         self._array = bytearray(b"\xff" * size)
+        self.changes = 0
+        """How often something was programmed or erased, for the host: no state."""
 
     def load(self, data: bytes | memoryview) -> None:
         """What is in it at first. Raises ValueError for another size."""
@@ -140,6 +142,7 @@ class Flash:
         match s.mode:
             case Mode.PROGRAM:
                 self._array[offset] &= value
+                self.changes += 1
                 s.status |= READY
                 s.mode = Mode.STATUS
             case Mode.ERASE:
@@ -170,6 +173,7 @@ class Flash:
         if value == CONFIRM:
             start = offset // BLOCK * BLOCK
             self._array[start : start + BLOCK] = ERASED
+            self.changes += 1
         else:
             s.status |= ERASE_ERROR | PROGRAM_ERROR
         s.status |= READY
@@ -187,6 +191,7 @@ class Flash:
         if value == CONFIRM:
             for offset, byte in s.buffered:
                 self._array[offset] &= byte
+            self.changes += 1
         else:
             s.status |= PROGRAM_ERROR | ERASE_ERROR
         s.status |= READY

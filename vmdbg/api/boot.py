@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike, fspath
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from vmdbg.api.guest import Guest
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
 from vmdbg.host.drives import open_drives, parse_drive
+from vmdbg.host.nvram import NvramFile, parse_nvram
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.start import start as boot
 from vmdbg.host.values import boot_order as to_boot_order
@@ -73,7 +74,7 @@ def launch(
         kernel=kernel if isinstance(kernel, bytes | None) else fspath(kernel),
         initrd=fspath(initrd) if initrd is not None else None,
         bios=fspath(bios) if bios is not None else None,
-        nvram=fspath(nvram) if nvram is not None else None,
+        nvram=parse_nvram(fspath(nvram)) if nvram is not None else None,
         append=append,
         command_line=command_line,
         via_decompressor=via_decompressor,
@@ -93,9 +94,26 @@ def launch(
         drives.media.close()
         raise
     guest = Guest(Timeline(started.machine, origin=started.origin, budget=_bytes(checkpoint_memory)))
+    if started.nvram is not None:
+        guest.at_close(_keeper(started.nvram, guest.timeline))
     if record is not None:
         guest.record(record, embed=embed)
     return guest
+
+
+def _keeper(nvram: NvramFile, timeline: Timeline) -> Callable[[], None]:
+    """What keeps the file, of the end of the history."""
+
+    def keep() -> None:
+        nvram.live = lambda: timeline.live
+        try:
+            if not nvram.write():
+                timeline.seek(timeline.end)
+                nvram.write()
+        finally:
+            nvram.close()
+
+    return keep
 
 
 def _bytes(size: int | str) -> int:

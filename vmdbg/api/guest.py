@@ -33,6 +33,8 @@ class Guest(AtConsole, Stopping, Keeping):
             self.recording = None
         if not self._closed:
             self._closed = True
-            self._files.close()
-            self.debugger.close()
-            self.debugger.machine.media.close()
+            try:
+                self._files.close()
+            finally:
+                self.debugger.close()
+                self.debugger.machine.media.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from os import PathLike, fspath
 from pathlib import Path
@@ -56,6 +57,10 @@ class Standing:
         self._read: dict[int, int] = {}
         self._closed = False
         self._files = ExitStack()
+
+    def at_close(self, call: Callable[[], None]) -> None:
+        """Have something done when the guest is closed, as it is then."""
+        self._files.callback(call)
 
     @property
     def position(self) -> Position:

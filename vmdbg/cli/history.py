@@ -25,7 +25,7 @@ from vmdbg.timeline.timeline import Timeline
 
 Say = Callable[[str], None]
 PROGRESS_SECONDS = 0.5
-_GUEST_OPTIONS = ("file", "kernel", "initrd", "bios", "command_line", "protocol", "load_address", "mode")
+_GUEST_OPTIONS = ("file", "kernel", "initrd", "bios", "nvram", "command_line", "protocol", "load_address", "mode")
 
 
 def start_from(options: argparse.Namespace) -> Started:

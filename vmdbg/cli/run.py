@@ -63,8 +63,7 @@ def run(options: argparse.Namespace) -> int:
             code = made.finish()
         return ExitCode.ENGINE if made.not_kept and code < SIGNAL_BASE else code  # it may be noticed at the very end
     finally:
-        started.machine.close()
-        started.machine.media.close()
+        started.close()
 
 
 def _start(options: argparse.Namespace) -> Started:
@@ -123,6 +122,9 @@ class Run:
             loop.until = TextWatch(machine, options.until, {COM1: b"", DEBUG_CONSOLE: b""})
         loop.taken_over = self._host_failed
         loop.outlets = (console.serial, console.debug_console)
+        if self._started.nvram is not None:
+            self._started.nvram.on_failure = console.say
+            loop.outlets += (self._started.nvram,)
         loop.typist, loop.stop_at, loop.realtime = Typist(options.input), options.stop_at, self._keep_time()
         return loop
 
@@ -149,7 +151,7 @@ class Run:
         from vmdbg.cli.history import open_timeline  # what a run that keeps nothing need not wait for
 
         timeline = self._stack.enter_context(open_timeline(self._started, options, self._recording_failed))
-        self._timeline = timeline
+        self._keep(timeline)
         if self._io_log is not None:
             timeline.fork_listeners.append(self._io_log.forked)
         if not options.gdb and not self._prompted:
@@ -159,6 +161,12 @@ class Run:
         with_prompt = self._prompted or self._console.keyboard
         prompt = self._prompt(stands=stands, lines=scripted_lines(options)) if with_prompt else None
         self._sit_down(timeline, prompt, stands=stands)
+
+    def _keep(self, timeline: Timeline) -> None:
+        """There is a past from now on, which nothing of the host's follows."""
+        self._timeline = timeline
+        if self._started.nvram is not None:
+            self._started.nvram.live = lambda: timeline.live
 
     def _sit_down(self, timeline: Timeline, prompt: PromptOptions | None, *, stands: bool) -> None:
         if prompt is not None and self._options.stop_at is not None:
@@ -191,6 +199,8 @@ class Run:
         finally:
             past = self._timeline is not None and self._timeline.position < self._timeline.end
             for line in settle_images(self._machine, past=past):
+                self._console.say(line)
+            if self._started.nvram is not None and (line := self._started.nvram.settle()):
                 self._console.say(line)
         if self._io_log is not None:
             self._io_log.close()
@@ -238,6 +248,7 @@ class Run:
         if self._loop.runner.break_in():
             return
         timeline = self._timeline if self._timeline is not None else self._begin_history()
+        self._keep(timeline)
         self._sit_down(timeline, self._prompt(stands=True), stands=True)
         self._loop.runner.hear(self._hear)
 

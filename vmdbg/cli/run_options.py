@@ -10,6 +10,7 @@ from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, parse_drive
+from vmdbg.host.nvram import parse_nvram
 from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.values import boot_order, memory_size, number, searched_text, start_date, tick, typed_text
@@ -47,8 +48,8 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--bios", metavar="FILE", help="run firmware from the reset vector")
     ends = "end the run where a guest in firmware resets the machine, instead of starting it again"
     group.add_argument("--no-reboot", action="store_true", help=ends)
-    variables = "UEFI variables to start with, as OVMF_VARS.fd; it is not written"
-    group.add_argument("--nvram", metavar="FILE", help=variables)
+    variables = "keep UEFI firmware's variables in FILE, made if it is not there; snapshot=on: only begin with them"
+    group.add_argument("--nvram", type=parse_nvram, metavar="FILE[,snapshot=on]", help=variables)
     order = "what firmware tries, as cdrom,disk (disk,floppy,cdrom); with `menu`, which it asks for a key to show"
     group.add_argument("--boot", type=boot_order, default=BootOrder(), metavar="ORDER", help=order)
     group.add_argument(

@@ -16,6 +16,7 @@ from vmdbg.boot.mp_table import MpConfig, mp_segment
 from vmdbg.boot.source import read_input
 from vmdbg.boot.uefi import variables_beside
 from vmdbg.errors import EngineError, UserError
+from vmdbg.host.nvram import NvramChoice, NvramFile, template_of
 from vmdbg.host.sample import sample_kernel
 from vmdbg.machine.config import BootOrder, Chipset, FlashPlace, MachineConfig, has_floppies
 from vmdbg.machine.inputs import InputSource
@@ -39,7 +40,7 @@ class GuestFiles:
     kernel: str | bytes | None = None
     initrd: str | None = None
     bios: str | None = None
-    nvram: str | None = None
+    nvram: NvramChoice | None = None
     append: str = ""
     command_line: str | None = None
     via_decompressor: bool = False
@@ -58,6 +59,15 @@ class Started:
     machine: Machine
     origin: Origin
     timeline: Timeline | None = None
+    nvram: NvramFile | None = None
+    """Where firmware's variables are kept, besides."""
+
+    def close(self) -> None:
+        """The machine, and all that the host has open for it."""
+        self.machine.close()
+        self.machine.media.close()
+        if self.nvram is not None:
+            self.nvram.close()
 
 
 def start(
@@ -74,7 +84,21 @@ def start(
     config = with_firmware(config, image, reboots=files.reboots)
     machine = make_machine(config, inputs, media)
     power_on(machine, image)
-    return Started(machine, BootOrigin(config, image, options, media=media))
+    origin = BootOrigin(config, image, options, media=media)
+    try:
+        return Started(machine, origin, nvram=_nvram_file(files, machine))
+    except BaseException:
+        machine.close()
+        raise
+
+
+def _nvram_file(files: GuestFiles, machine: Machine) -> NvramFile | None:
+    if files.nvram is None or not files.nvram.kept:
+        return None
+    if machine.pc.flash is None:
+        why = f"{files.bios} is no UEFI firmware, or the machine is plain"
+        raise UserError(f"there is no flash memory for --nvram: {why}")
+    return NvramFile(files.nvram.path, machine.pc.flash, lambda: True)
 
 
 def make_machine(config: MachineConfig, inputs: InputSource | None = None, media: Media | None = None) -> Machine:
@@ -111,9 +135,9 @@ def _refuse_useless(files: GuestFiles, config: MachineConfig) -> None:
 
 def _nvram(files: GuestFiles) -> InputFile | None:
     """What was named, or what lies beside firmware that needs it."""
-    path = files.nvram
-    if path is None and files.bios is not None:
-        path = variables_beside(files.bios)
+    path = variables_beside(files.bios) if files.bios is not None else None
+    if files.nvram is not None:
+        path = template_of(files.nvram, path)
     return read_input(path, "UEFI variables") if path is not None else None
 
 

@@ -8,6 +8,7 @@ from tests.vmdbg.boot.seabios import seabios_machine
 from tests.vmdbg.machine.guest_runs import text_of
 from vmdbg.boot.installed_firmware import installed_seabios
 from vmdbg.errors import UserError
+from vmdbg.host.nvram import NvramChoice
 from vmdbg.host.start import GuestFiles, start
 from vmdbg.machine.config import BootOrder, MachineConfig, parse_boot_order
 from vmdbg.units import Tick
@@ -79,7 +80,7 @@ def test_firmware_runs_in_rom_until_it_has_copied_itself_to_ram() -> None:
 @pytest.mark.parametrize(
     ("files", "boot", "words"),
     [
-        (GuestFiles(nvram="vars.fd"), "", "--nvram is for UEFI firmware"),
+        (GuestFiles(nvram=NvramChoice("vars.fd")), "", "--nvram is for UEFI firmware"),
         (GuestFiles(), "cdrom", "--boot is for firmware"),
     ],
 )
