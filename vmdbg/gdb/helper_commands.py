@@ -8,25 +8,34 @@ from vmdbg.commands.time.goto import declare as declare_goto
 from vmdbg.commands.time.goto import journey_to
 from vmdbg.debugger.runs import Run
 from vmdbg.document.document import Document, document
+from vmdbg.dwarf.registers import PRESERVED_64
 from vmdbg.errors import UserError
+from vmdbg.os.seam import Frame
 from vmdbg.session.registry import Arguments, Command, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import Linear
 from vmdbg.x86.disassembly import Syntax, disassembler
 from vmdbg.x86.instruction import MAX_LENGTH
 
+_UNWOUND = ("rsp", *sorted(PRESERVED_64))
+"""Of a frame's registers, those that its callers' still are."""
+
 
 def show_helper(_session: Session, _arguments: Arguments) -> Document:
-    """Print a Python program for gdb: disassembly in the CPU's mode, goto, checkpoint, restart, gcore.
+    """Print a Python program for gdb: disassembly in the CPU's mode, stacks, goto, checkpoint, restart, gcore.
 
     In gdb: python exec(gdb.execute("monitor gdb-helper", to_string=True))
     """
-    return document(*resources.files("vmdbg.gdb").joinpath("inside_gdb.py").read_text().splitlines())
+    return document(*_program("inside_gdb.py"), *_program("inside_gdb_stacks.py"))
 
 
 def show_lldb_helper(_session: Session, _arguments: Arguments) -> Document:
     """Print a Python program that gives LLDB the command guest-call FUNCTION(ARGUMENT, ...): see docs/gdb.md."""
-    return document(*resources.files("vmdbg.gdb").joinpath("inside_lldb.py").read_text().splitlines())
+    return document(*_program("inside_lldb.py"))
+
+
+def _program(name: str) -> list[str]:
+    return resources.files("vmdbg.gdb").joinpath(name).read_text().splitlines()
 
 
 def _declare(parser: Parser) -> None:
@@ -45,6 +54,19 @@ def disassemble(session: Session, arguments: Arguments) -> Document:
     decoder = disassembler(debugger.cpu.width, Syntax(arguments.syntax))
     found = decoder.decode_at(code, address, debugger.cpu.code_base)
     return document(f"{len(found.raw)} {found}")
+
+
+def show_frames(session: Session, _arguments: Arguments) -> Document:
+    """The stack for a program inside gdb: a frame's registers, its function's start and name."""
+    return document(*(_frame_line(session, frame) for frame in session.frames.trace().frames))
+
+
+def _frame_line(session: Session, frame: Frame) -> str:
+    known = {name: frame.registers[name] for name in _UNWOUND if name in frame.registers}
+    symbol = frame.location.symbol if frame.location is not None else None
+    known |= {"rip": frame.pc, "start": symbol.address if symbol is not None else 0}
+    words = " ".join(f"{name}={value:#x}" for name, value in ({"rsp": frame.sp} | known).items())
+    return f"{words} ={symbol.name if symbol is not None else ''}"
 
 
 class NextRun:
@@ -85,5 +107,6 @@ COMMANDS = (
     ),
     Command("gdb-helper", show_helper, Group.SESSION, examples=("gdb-helper",)),
     Command("lldb-helper", show_lldb_helper, Group.SESSION, examples=("lldb-helper",)),
+    Command("gdb-frames", show_frames, Group.LOOK, examples=("gdb-frames",)),
     Command("gdb-disassemble", disassemble, Group.LOOK, _declare, examples=("gdb-disassemble 0x7c00",)),
 )

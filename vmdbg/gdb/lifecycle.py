@@ -5,8 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-from vmdbg.debugger.actions import Continue, Seek
+from vmdbg.debugger.actions import Continue
+from vmdbg.debugger.backward import SeekRun
+from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import Stop
 from vmdbg.gdb.errors import refusals
 from vmdbg.host.fate import ended_in_order
@@ -22,6 +25,23 @@ class Leaving(enum.Enum):
 
     END = "end"
     STAY = "stay"
+
+
+class OnFromTheEnd:
+    """To the end of the history, and on. The client that leaves does not wait for it."""
+
+    def __init__(self, end: Position) -> None:
+        self._run: Run = SeekRun(end)
+
+    def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
+        stop = self._run.slice(debugger, budget)
+        if stop is None or isinstance(self._run, ContinueRun):
+            return stop
+        self._run = ContinueRun(debugger, Continue())
+        return self._run.slice(debugger, budget)
+
+    def abandon(self, debugger: Debuggee) -> None:
+        self._run.abandon(debugger)
 
 
 class GuestLifecycle:
@@ -99,10 +119,9 @@ class GuestLifecycle:
         timeline = self._debugger.timeline
         if self._in_past:
             self._say(f"gdb has left in the past, {self._place}: back to the end, at tick {timeline.end.tick}")
-            with refusals():
-                self._debugger.resume(Seek(timeline.end), self._owner)
-                self._debugger.wait()
-        self._debugger.resume(Continue())
+            self._debugger.carry_out(lambda: OnFromTheEnd(timeline.end))
+        else:
+            self._debugger.resume(Continue())
 
     @property
     def _in_past(self) -> bool:

@@ -144,6 +144,7 @@ class FramePointers:
             or offset == 0
             or code.startswith(PROLOGUES)
             or (code.startswith(ENDBR) and offset in (0, -1))
+            or self._was_called(pc, sp)
         ):
             depth = 0
         elif self._pushed_only(pc, offset):
@@ -154,6 +155,11 @@ class FramePointers:
         if found is None or not follows_call(self._guest, self.code_base + found):
             return None
         return found, sp + depth + self._word
+
+    def _was_called(self, pc: int, sp: int) -> bool:
+        """Whether the top of the stack is behind a direct call to this very place."""
+        found = self._load(sp)
+        return found is not None and _call_before(self._guest, self.code_base + found, pc)
 
     def _pushed_only(self, pc: int, offset: int) -> bool:
         """Whether the instruction before is the `push rbp` of a prologue."""
@@ -169,11 +175,17 @@ class FramePointers:
 
 def follows_call(guest: KnownGuest, address: int) -> bool:
     """Whether the instruction that ends at the address is a call."""
+    return _call_before(guest, address)
+
+
+def _call_before(guest: KnownGuest, address: int, target: int | None = None) -> bool:
+    """Whether a call ends at the address; a direct one to `target` if that is given."""
     for size in (5, 2, 3, 6, 7, 4):
-        code = guest.debugger.linear().read_prefix(Linear(max(0, address - size)), size)
+        start = Linear(max(0, address - size))
+        code = guest.debugger.linear().read_prefix(start, size)
         if len(code) < size:
             continue
-        found = guest.disassembler.decode(code, 0)
-        if found.length == size and Kind.CALL in found.kind:
+        found = guest.disassembler.decode_at(code, start, guest.debugger.cpu.code_base)
+        if found.length == size and Kind.CALL in found.kind and target in (None, found.target):
             return True
     return False

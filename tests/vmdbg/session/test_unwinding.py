@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.guests.build import assemble
+from tests.vmdbg.conftest import EVERYTHING
 from tests.vmdbg.gdb.guests import guest
 from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue
@@ -82,11 +83,35 @@ dw 0aa55h
 def test_in_real_mode_the_lower_half_of_ebp_leads_on() -> None:
     """A stack of 16 bits uses no more of it and of ESP, and firmware leaves something in the rest."""
     with guest(assemble(FRAMES_OF_16_BITS)) as made:
+        session = Session(made.debugger, catalog.commands())
         made.debugger.resume(Continue())
         made.debugger.wait()
-        session = Session(made.debugger, catalog.commands())
         trace = backtrace(session)
         assert trace.complete, trace.stopped
         inner, outer, start = trace.frames
         assert start.pc + 9 == outer.pc == inner.pc - 5
         assert [frame.sp for frame in trace.frames] == [0x8FF0, 0x8FF6, 0x9000]
+
+
+CALLED = """
+bits 16
+org 7c00h
+    cli
+    mov sp, 7c00h
+    call far_end
+there: jmp there
+far_end:
+    inc ax
+    hlt
+times 510 - ($ - $$) db 0
+dw 0aa55h
+"""
+
+
+def test_where_a_direct_call_has_just_led_the_caller_is_seen_whatever_the_function_begins_with() -> None:
+    with guest(assemble(CALLED)) as made:
+        session = Session(made.debugger, catalog.commands(), allowed=EVERYTHING)
+        session.run("stepi 3")
+        assert [frame.pc for frame in backtrace(session).frames] == [session.debugger.pc, session.debugger.pc - 2]
+        session.run("stepi")
+        assert len(backtrace(session).frames) == 1
