@@ -68,7 +68,7 @@ class MachineConfig:
     """A reset starts it again, at the reset vector; otherwise it ends the run."""
     topology: Topology = ONE_CPU
     schedule: str = ROUND_ROBIN
-    """Whose turn is next, as schedule.parse_schedule() takes it. With one CPU it says nothing."""
+    """Whose turn is next, as schedules.parse_schedule() takes it. With one CPU it says nothing."""
 
     @property
     def cpus(self) -> int:

@@ -51,7 +51,7 @@ from vmdbg.machine.pc import Backends, Pc, Pins
 from vmdbg.machine.processors import FittedCpus
 from vmdbg.machine.restart import ColdStart
 from vmdbg.machine.saving import restore_machine, save_machine
-from vmdbg.machine.schedule import parse_schedule
+from vmdbg.machine.schedules import parse_schedule
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.units import NEVER, CpuId, Tick
 from vmdbg.x86.cpuid import CpuidTable, build_table, find_model

@@ -33,7 +33,7 @@ class ScheduleState:
 
 
 class Schedule(Protocol):
-    """Which CPU is next."""
+    """Which CPU is next. Its str() is what schedules.parse_schedule() makes it of."""
 
     def start(self, cpus: int) -> ScheduleState:
         """What it remembers before the first turn of so many CPUs."""
@@ -59,6 +59,9 @@ class RoundRobin:
 
     quantum: int = DEFAULT_QUANTUM
 
+    def __str__(self) -> str:
+        return ROUND_ROBIN + (f":{self.quantum}" if self.quantum != DEFAULT_QUANTUM else "")
+
     def start(self, cpus: int) -> ScheduleState:
         return ScheduleState()
 
@@ -70,27 +73,3 @@ class RoundRobin:
     ) -> tuple[Turn, ScheduleState]:
         cpu = next((cpu for cpu in runnable if cpu > last), runnable[0])
         return Turn(cpu, self.quantum), state
-
-
-def parse_schedule(text: str) -> Schedule:
-    """`round-robin`, `round-robin:QUANTUM`. Raises ValueError in words."""
-    name, colon, setting = text.partition(":")
-    if name != ROUND_ROBIN:
-        raise ValueError(f"{text!r} is no schedule: there is {ROUND_ROBIN}[:QUANTUM]")
-    return RoundRobin(_quantum(setting, text)) if colon else RoundRobin()
-
-
-def is_schedule(text: str) -> bool:
-    """Whether parse_schedule() takes it."""
-    try:
-        parse_schedule(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _quantum(text: str, where: str) -> int:
-    number = int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else 0
-    if not LEAST_QUANTUM <= number <= MOST_QUANTUM:
-        raise ValueError(f"{text!r} in {where!r} is no quantum: ticks, from {LEAST_QUANTUM} to {MOST_QUANTUM}")
-    return number

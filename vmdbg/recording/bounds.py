@@ -18,7 +18,7 @@ from vmdbg.boot.layout import FLASH, FOUR_GIB, LARGEST_MEMORY
 from vmdbg.document.layout import printable
 from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MINIMUM_MEMORY, BootKind
-from vmdbg.machine.schedule import is_schedule
+from vmdbg.machine.schedules import is_schedule
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
 from vmdbg.units import PAGE_MASK, PAGE_SIZE
 from vmdbg.x86.cpuid import MODELS

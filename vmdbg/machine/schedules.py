@@ -1,0 +1,104 @@
+"""The schedules that there are, by the names under which users ask for them.
+
+`round-robin[:QUANTUM]`, `random:SEED[,most=TICKS]`, `pct:SEED[,DEPTH][,length=TICKS][,from=TICK]`, and `turns:` with
+what a file of turns says, `0*1000 1*20 ...`. Numbers of ticks are as `100k`, `1.5m`, `2G`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from vmdbg.machine.schedule import DEFAULT_QUANTUM, LEAST_QUANTUM, MOST_QUANTUM, ROUND_ROBIN, RoundRobin, Schedule
+from vmdbg.machine.schedule_list import LISTED, parse_listed
+from vmdbg.machine.schedule_pct import DEFAULT_DEPTH, DEFAULT_LENGTH, Pct
+from vmdbg.machine.schedule_random import LEAST, RandomTurns
+from vmdbg.units import scaled_ticks
+
+FORMS = {
+    ROUND_ROBIN: "round-robin[:QUANTUM]",
+    "random": "random:SEED[,most=TICKS]",
+    "pct": "pct:SEED[,DEPTH][,length=TICKS][,from=TICK]",
+}
+MOST_DEPTH = 64
+MOST_SEED = (1 << 64) - 1
+_TICKS = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([kmg]?)", re.IGNORECASE | re.ASCII)
+
+
+def parse_schedule(text: str) -> Schedule:
+    """Raises ValueError in words."""
+    name, colon, settings = text.partition(":")
+    if name == LISTED:
+        return parse_listed(settings)
+    reader = _READERS.get(name)
+    if reader is None:
+        raise ValueError(f"there is no schedule {name[:40]!r}; there are: {', '.join(FORMS.values())}")
+    if name == ROUND_ROBIN and not colon:
+        return RoundRobin()
+    try:
+        return reader(settings)
+    except _UnusableError as error:
+        raise ValueError(f"{text[:80]!r} is no schedule: {error}; give {FORMS[name]}") from None
+
+
+def is_schedule(text: str) -> bool:
+    """Whether parse_schedule() takes it."""
+    try:
+        parse_schedule(text)
+    except ValueError:
+        return False
+    return True
+
+
+class _UnusableError(Exception):
+    """What is wrong with a setting."""
+
+
+def _round_robin(settings: str) -> RoundRobin:
+    return RoundRobin(_ticks(settings, "quantum", LEAST_QUANTUM, MOST_QUANTUM))
+
+
+def _random(settings: str) -> RandomTurns:
+    seed, *rest = settings.split(",")
+    named = _named(rest, "most")
+    most = _ticks(named["most"], "length of a turn", LEAST, MOST_QUANTUM) if "most" in named else DEFAULT_QUANTUM
+    return RandomTurns(_number(seed, "seed", 0, MOST_SEED), most)
+
+
+def _pct(settings: str) -> Pct:
+    seed, *rest = settings.split(",")
+    depth = DEFAULT_DEPTH
+    if rest and "=" not in rest[0]:
+        depth = _number(rest.pop(0), "depth", 1, MOST_DEPTH)
+    named = _named(rest, "length", "from")
+    length = _ticks(named["length"], "length", 1, MOST_QUANTUM) if "length" in named else DEFAULT_LENGTH
+    first = _ticks(named["from"], "tick", 0, MOST_QUANTUM) if "from" in named else 0
+    return Pct(_number(seed, "seed", 0, MOST_SEED), depth, length, first)
+
+
+_READERS: dict[str, Callable[[str], Schedule]] = {ROUND_ROBIN: _round_robin, "random": _random, "pct": _pct}
+
+
+def _named(settings: list[str], *names: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if name not in names or not equals or name in found:
+            raise _UnusableError(f"{setting[:40]!r} is none of {', '.join(f'{one}=...' for one in names)}, each once")
+        found[name] = value
+    return found
+
+
+def _number(text: str, what: str, least: int, most: int) -> int:
+    value = int(text) if text.isdecimal() and text.isascii() and len(text) <= 20 else -1
+    if not least <= value <= most:
+        raise _UnusableError(f"{text[:40]!r} is no {what}, which is a number from {least} to {most}")
+    return value
+
+
+def _ticks(text: str, what: str, least: int, most: int) -> int:
+    found = _TICKS.fullmatch(text)
+    value = scaled_ticks(found[1], found[2]) if found is not None else -1
+    if not least <= value <= most:
+        raise _UnusableError(f"{text[:40]!r} is no {what}, which is {least} to {most} ticks, as 100k")
+    return value
