@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from typing import TypeVar
 
@@ -13,12 +14,15 @@ from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
 from vmdbg.host.drives import open_drives, parse_drive
 from vmdbg.host.nvram import NvramFile, parse_nvram
+from vmdbg.host.schedule_files import schedule as to_schedule
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.start import start as boot
 from vmdbg.host.values import boot_order as to_boot_order
+from vmdbg.host.values import cpus as to_topology
 from vmdbg.host.values import memory_size, start_date
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig
+from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.recording.reader import open_recording as read_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET
@@ -39,6 +43,8 @@ def launch(
     memory: int | str = DEFAULT_MEMORY,
     cpu: str = "base",
     apic: bool = True,
+    cpus: int | str = 1,
+    schedule: str = ROUND_ROBIN,
     start: int | str = DEFAULT_START,
     devices: Sequence[str] = (),
     disks: Sequence[Path] = (),
@@ -59,11 +65,12 @@ def launch(
     """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
 
     Without kernel and bios it is firmware where there are drives, else the sample guest, as there. memory,
-    checkpoint_memory: bytes, or text such as "256M". start: what the RTC shows at first, in seconds since 1970, or a
-    date as `--start` has it. devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`,
-    `--cdrom` and `--floppy` have them, such as "disk.img,serial=A1". machine, mode, protocol: as their options have
-    them; boot_order: as `--boot` does. reboots: whether a reset starts a guest in firmware again. record: a new file to
-    record into, with the guest's files unless `embed` is False. Raises UserError, EngineError.
+    checkpoint_memory: bytes, or text such as "256M". cpus: a number, or text as `--cpus` has it; schedule: as
+    `--schedule` does. start: what the RTC shows at first, in seconds since 1970, or a date as `--start` has it.
+    devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
+    them, such as "disk.img,serial=A1". machine, mode, protocol: as their options have them; boot_order: as `--boot`
+    does. reboots: whether a reset starts a guest in firmware again. record: a new file to record into, with the guest's
+    files unless `embed` is False. Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
@@ -89,6 +96,7 @@ def launch(
         chipset = chipset_for(machine, devices, drives.drives, firmware=bios is not None)
         size, first, added = _bytes(memory), _seconds(start), tuple(devices)
         config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
+        config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()

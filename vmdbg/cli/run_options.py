@@ -11,12 +11,16 @@ from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, parse_drive
 from vmdbg.host.nvram import parse_nvram
+from vmdbg.host.schedule_files import FROM_FILE, schedule
 from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.host.start import GuestFiles
-from vmdbg.host.values import boot_order, memory_size, number, searched_text, start_date, tick, typed_text
+from vmdbg.host.values import boot_order, cpus, memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig
+from vmdbg.machine.schedule import ROUND_ROBIN
+from vmdbg.machine.schedules import FORMS
 from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
+from vmdbg.x86.topology import ONE_CPU
 
 DEFAULT_CHECKPOINT_MEMORY = 512 << 20
 EXAMPLES = r"""examples:
@@ -66,6 +70,10 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
 def _machine_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--memory", type=memory_size, default=DEFAULT_MEMORY, metavar="SIZE", help="RAM (256M)")
     group.add_argument("--cpu", default=DEFAULT_MODEL, metavar="NAME", help=f"CPU model: {', '.join(MODELS)}")
+    number = "how many CPUs, and how they lie, as 8,sockets=2,cores=2,threads=2 (1)"
+    group.add_argument("--cpus", type=cpus, default=ONE_CPU, metavar="N[,sockets=..]", help=number)
+    forms = f"whose turn it is of several CPUs: {', '.join(FORMS.values())}, {FROM_FILE}FILE (round-robin)"
+    group.add_argument("--schedule", type=schedule, default=ROUND_ROBIN, metavar="SCHEDULE", help=forms)
     group.add_argument(
         "--device",
         action="append",
@@ -228,5 +236,15 @@ def drive_choices(options: argparse.Namespace) -> tuple[DriveChoice, ...]:
 def machine_config(options: argparse.Namespace, drives: tuple[Drive, ...] = ()) -> MachineConfig:
     devices = tuple(options.device)
     chipset = chipset_for(options.machine, devices, drives, firmware=options.bios is not None)
-    apic, boot = not options.no_apic, options.boot
-    return MachineConfig(options.memory, options.cpu, apic, options.start, devices, chipset, boot, drives=drives)
+    return MachineConfig(
+        memory=options.memory,
+        cpu=options.cpu,
+        apic=not options.no_apic,
+        start=options.start,
+        devices=devices,
+        chipset=chipset,
+        boot=options.boot,
+        drives=drives,
+        topology=options.cpus,
+        schedule=options.schedule,
+    )

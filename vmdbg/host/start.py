@@ -18,6 +18,7 @@ from vmdbg.boot.uefi import variables_beside
 from vmdbg.errors import EngineError, UserError
 from vmdbg.host.nvram import NvramChoice, NvramFile, template_of
 from vmdbg.host.sample import sample_kernel
+from vmdbg.host.schedule_files import refuse_useless
 from vmdbg.machine.config import BootOrder, Chipset, FlashPlace, MachineConfig, has_floppies
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
@@ -79,6 +80,7 @@ def start(
     if config.drives and files.kernel is None and files.bios is None:
         files = replace(files, bios=installed_seabios())
     _refuse_useless(files, config)
+    refuse_useless(config)
     options = _options(files, config)
     image = boot_image(options)
     config = with_firmware(config, image, reboots=files.reboots)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from vmdbg.errors import UserError
 from vmdbg.machine.config import BootOrder, parse_boot_order
 from vmdbg.units import scaled_ticks
+from vmdbg.x86.topology import Topology, parse_topology
 
 _SIZE = re.compile(r"(\d+)([KMG])(?:iB|B)?", re.IGNORECASE)
 _TICK = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)([kmg])", re.IGNORECASE)
@@ -71,6 +72,14 @@ def searched_text(text: str) -> bytes:
     if not text:
         raise UserError("--until needs a text to look for")
     return typed_text(text)
+
+
+def cpus(text: str) -> Topology:
+    """`4`, `8,sockets=2,cores=2,threads=2`."""
+    try:
+        return parse_topology(text)
+    except ValueError as error:
+        raise UserError(f"--cpus: {error}") from None
 
 
 def boot_order(text: str) -> BootOrder:

@@ -4,14 +4,14 @@ A bug that needs `depth` ordering constraints is found by a run with probability
 CPUs and k places at which priorities could change.
 
 Source: Burckhardt, Kothari, Musuvathi, Nagarakatte, "A randomized scheduler with probabilistic guarantees of finding
-bugs", ASPLOS 2010, figure 4. Of CPUs that wait for others by spinning it knows nothing: who spins is put last, as in
-Fonseca, Rodrigues, Brandenburg, "SKI", OSDI 2014, 3.3.
+bugs", ASPLOS 2010, figure 4. It knows nothing of CPUs that wait for others by spinning: who gives way, or keeps others
+waiting for long, is put last, as in Fonseca, Rodrigues, Brandenburg, "SKI", OSDI 2014, 3.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from vmdbg.machine.schedule import DEFAULT_QUANTUM, ScheduleState, Turn
 from vmdbg.machine.splitmix import below
@@ -24,34 +24,33 @@ GRAIN = DEFAULT_QUANTUM
 FIRST_PRIORITY = 3
 """Where they begin in what is remembered."""
 PATIENCE = 10_000_000
-"""Ticks after which a CPU that runs on while others could is taken to spin."""
+"""Ticks that a CPU which can run waits for its turn: then those before it are taken to spin."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
     """What is remembered: a priority a CPU, the greatest first; change points that are to come, as tick and priority.
 
-    `began` is when the turn began that is over, `quantum` its length; `since` when its CPU was last put in front of
-    others. `lowest` is the least priority that was ever given.
+    `ends` is when the turn is to end that goes on. `lowest` is the least priority that was ever given. `waits` says of
+    each CPU since when it could run and had no turn, -1 if that is not so.
     """
 
-    began: int
-    quantum: int
-    since: int
+    ends: int
     lowest: int
     priorities: tuple[int, ...]
+    waits: tuple[int, ...]
     changes: tuple[tuple[int, int], ...]
 
     def pack(self) -> ScheduleState:
         changes = [number for change in self.changes for number in change]
-        numbers = (self.began, self.quantum, self.since, self.lowest, len(self.priorities), *self.priorities, *changes)
-        return ScheduleState(numbers)
+        return ScheduleState((self.ends, self.lowest, len(self.priorities), *self.priorities, *self.waits, *changes))
 
     @classmethod
     def unpack(cls, state: ScheduleState) -> _Memory:
-        began, quantum, since, lowest, cpus, *rest = state.numbers
-        pairs = rest[cpus:]
-        return cls(began, quantum, since, lowest, tuple(rest[:cpus]), tuple(zip(pairs[::2], pairs[1::2], strict=True)))
+        ends, lowest, cpus, *rest = state.numbers
+        pairs = rest[2 * cpus :]
+        changes = tuple(zip(pairs[::2], pairs[1::2], strict=True))
+        return cls(ends, lowest, tuple(rest[:cpus]), tuple(rest[cpus : 2 * cpus]), changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Pct:
         for priority in range(1, self.depth):
             at, generator = below(generator, self.length)
             changes.append((self.first + at, priority))
-        return _Memory(0, 0, 0, 1, tuple(priorities), tuple(sorted(changes))).pack()
+        return _Memory(0, 1, tuple(priorities), (-1,) * cpus, tuple(sorted(changes))).pack()
 
     def is_state(self, state: ScheduleState, cpus: int) -> bool:
         numbers = state.numbers
@@ -97,41 +96,42 @@ class Pct:
         if tick < self.first:
             cpu = next((cpu for cpu in runnable if cpu > last), runnable[0])
             quantum = min(DEFAULT_QUANTUM, self.first - tick)
-            return Turn(cpu, quantum), self._begun(memory, tick, quantum, tick)
-        memory = _changed(memory, last, tick)
-        if _spins(memory, last, runnable, tick):
-            memory = _put_last(memory, last)
-        cpu = max(runnable, key=lambda one: memory.priorities[one])
+            return Turn(cpu, quantum), replace(memory, ends=tick + quantum).pack()
+        memory = _with_changes(memory, last, tick)
+        if tick < memory.ends and last in runnable and len(runnable) > 1:
+            memory = _put_last(memory, last)  # it has given way by PAUSE
+        waits = [_since(memory.waits[cpu], tick) if cpu in runnable else -1 for cpu in range(len(memory.waits))]
+        starve = [cpu for cpu in runnable if tick - waits[cpu] > PATIENCE]
+        cpu = _first(memory, runnable)
+        while starve and cpu not in starve:
+            memory = _put_last(memory, cpu)
+            cpu = _first(memory, runnable)
+        waits[cpu] = -1
         quantum = min([GRAIN, *(at - tick for at, _ in memory.changes)])
-        return Turn(cpu, quantum), self._begun(memory, tick, quantum, memory.since if cpu == last else tick)
-
-    @staticmethod
-    def _begun(memory: _Memory, tick: int, quantum: int, since: int) -> ScheduleState:
-        return _Memory(tick, quantum, since, memory.lowest, memory.priorities, memory.changes).pack()
+        return Turn(cpu, quantum), replace(memory, ends=tick + quantum, waits=tuple(waits)).pack()
 
 
-def _changed(memory: _Memory, last: CpuId, tick: int) -> _Memory:
+def _first(memory: _Memory, runnable: Sequence[CpuId]) -> CpuId:
+    return max(runnable, key=lambda cpu: memory.priorities[cpu])
+
+
+def _since(waits: int, tick: int) -> int:
+    return waits if waits >= 0 else tick
+
+
+def _with_changes(memory: _Memory, last: CpuId, tick: int) -> _Memory:
     """The CPU that has run up to a change point has the priority of that from there on."""
     come = [priority for at, priority in memory.changes if at <= tick]
     if not come:
         return memory
-    priorities = _with(memory.priorities, last, come[-1])
-    left = memory.changes[len(come) :]
-    return _Memory(memory.began, memory.quantum, memory.since, memory.lowest, priorities, left)
-
-
-def _spins(memory: _Memory, last: CpuId, runnable: Sequence[CpuId], tick: int) -> bool:
-    """Whether the CPU has given way by PAUSE, or has run for so long that it may wait for another."""
-    if last not in runnable or len(runnable) == 1:
-        return False
-    return tick < memory.began + memory.quantum or tick - memory.since > PATIENCE
+    return replace(_with(memory, last, come[-1]), changes=memory.changes[len(come) :])
 
 
 def _put_last(memory: _Memory, cpu: CpuId) -> _Memory:
     lowest = memory.lowest - 1
-    priorities = _with(memory.priorities, cpu, lowest)
-    return _Memory(memory.began, memory.quantum, memory.since, lowest, priorities, memory.changes)
+    return replace(_with(memory, cpu, lowest), lowest=lowest)
 
 
-def _with(priorities: Iterable[int], cpu: CpuId, priority: int) -> tuple[int, ...]:
-    return tuple(priority if number == cpu else one for number, one in enumerate(priorities))
+def _with(memory: _Memory, cpu: CpuId, priority: int) -> _Memory:
+    before = enumerate(memory.priorities)
+    return replace(memory, priorities=tuple(priority if number == cpu else one for number, one in before))

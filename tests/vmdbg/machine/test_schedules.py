@@ -122,6 +122,23 @@ def test_turns_that_were_written_down_are_had_again(schedule: Schedule, behaviou
     assert first(written, behaviours) == had
 
 
+def test_who_wakes_now_and_then_does_not_help_who_spins() -> None:
+    """As a kernel's timer does: CPU 0 spins for CPU 2, which is behind it, and CPU 1, before it, wakes for a moment."""
+    seed = next(seed for seed in range(1000) if Pct(seed, 1).start(3).numbers[3:6] == (2, 3, 1))
+    world: list[Behaviour] = [[(RUN, 1 << 40)], [(SLEEP, 4_000_000)], [(RUN, 1 << 40)]]
+    world[1][0:0] = [(RUN, 5_000)]
+    had = islice(turns(Pct(seed, 1), World(world)), 400)
+    assert sum(turn.quantum for turn, _ in had if turn.cpu == 2) > 1_000_000
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_who_gives_way_again_and_again_keeps_nobody_waiting(seed: int) -> None:
+    """Two wait by PAUSE for a third, whatever its priority."""
+    world: list[Behaviour] = [[(PAUSE, 2_000)], [(PAUSE, 2_000)], [(RUN, 1 << 40)]]
+    had = [turn for turn, _ in islice(turns(Pct(seed, 1), World(world)), 200)]
+    assert sum(turn.cpu == 2 for turn in had) > 190
+
+
 @pytest.mark.parametrize("text", ["round-robin", "random:3", "pct:1,5,length=20m", "pct:2,1", "pct:9,3,from=1m"])
 def test_who_spins_waits_for_nobody_for_ever(text: str) -> None:
     """All but one wait for it, without PAUSE; it gets on all the same."""
@@ -241,7 +258,7 @@ def priorities(schedule: Pct, behaviours: list[Behaviour], count: int) -> list[t
 def test_priorities_change_at_the_drawn_ticks_and_nowhere_else(seed: int, depth: int, cpus: int) -> None:
     schedule = Pct(seed, depth, length=3_000_000)
     numbers = schedule.start(cpus).numbers
-    changes = sorted(numbers[5 + cpus :: 2])
+    changes = sorted(numbers[3 + 2 * cpus :: 2])
     assert len(changes) == depth - 1
     switches = [tick for tick, _ in priorities(schedule, [[(RUN, 1 << 40)]] * cpus, 60)]
     assert set(switches) <= {0, *changes}
@@ -249,7 +266,7 @@ def test_priorities_change_at_the_drawn_ticks_and_nowhere_else(seed: int, depth:
 
 
 def test_who_wakes_with_a_higher_priority_has_its_turn_soon() -> None:
-    seed = next(seed for seed in range(100) if Pct(seed, 1).start(2).numbers[5:7] == (1, 2))
+    seed = next(seed for seed in range(100) if Pct(seed, 1).start(2).numbers[3:5] == (1, 2))
     world = [[(RUN, 1 << 40)], [(SLEEP, 1_000_000)]]
     found = priorities(Pct(seed, 1), world, 40)
     assert [cpu for _, cpu in found][:4] == [1, 0, 1, 0]
