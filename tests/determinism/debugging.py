@@ -11,7 +11,7 @@ from vmdbg.engine.exits import Access, EventKind
 from vmdbg.engine.stops import Breakpoints, Catches, Watchpoint
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.machine import Machine
-from vmdbg.units import PAGE_SIZE, Linear, Physical, Tick
+from vmdbg.units import PAGE_SIZE, CpuId, Linear, Physical, Tick
 
 NOWHERE = (0, 0xDEAD_0123, 1 << 40, 0x1234_5678_9ABC_DEF0, (1 << 64) - 1)
 MOST_STOPS = 40
@@ -128,7 +128,17 @@ class Interrupt:
             machine.run(Tick(end), over_breakpoint=True)
 
 
-Action = Run | Step | Break | Watch | Catch | Look | Flush | SaveRestore | Interrupt
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """Another CPU, if there are several."""
+
+    cpu: int
+
+    def apply(self, machine: Machine, _end: int) -> None:
+        machine.engine.select(CpuId(self.cpu % len(machine.engine.cpus)))
+
+
+Action = Run | Step | Break | Watch | Catch | Look | LookAt | Flush | SaveRestore | Interrupt
 
 
 def clear(machine: Machine) -> None:
@@ -171,6 +181,7 @@ def actions(code: st.SearchStrategy[int], physical_offset: int, ticks: int) -> s
         watch,
         catch,
         st.builds(Look, st.integers(0, 1 << 30)),
+        st.builds(LookAt, st.integers(0, 31)),
         st.just(Flush()),
         st.just(Interrupt()),
         st.builds(SaveRestore, st.integers(0, ticks)),

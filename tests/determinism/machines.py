@@ -71,10 +71,11 @@ def bios_machine() -> Machine:
     return image_machine(assemble((Path(__file__).parent / "bios.asm").read_text()))
 
 
-def linux_machine() -> Machine:
+def linux_machine(cpus: int = 1, schedule: str = "round-robin") -> Machine:
     """The Debian cloud kernel with a busybox initrd."""
-    machine = Machine(MachineConfig(memory=LINUX_MEMORY), UnicornEngine)
-    firmware = acpi_segment(AcpiConfig())
+    topology = Topology(cores=cpus)
+    machine = Machine(MachineConfig(memory=LINUX_MEMORY, topology=topology, schedule=schedule), UnicornEngine)
+    firmware = acpi_segment(AcpiConfig(topology=topology))
     options = BootOptions(
         memory=LINUX_MEMORY,
         kernel=read_input(str(cloud_kernel()), "kernel"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from vmdbg.boot.bios import SHADOW, SHADOWED
 from vmdbg.boot.image import BootImage, Protocol, Segment
 from vmdbg.boot.layout import FOUR_GIB, HIGH_MEMORY
-from vmdbg.machine.cpu_start import start_cpu
+from vmdbg.machine.cpu_start import selected, start_cpu
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.pci_setup import set_up_pci
-from vmdbg.units import Physical
+from vmdbg.units import CpuId, Physical
 from vmdbg.x86.msr import FIRMWARE_MSRS
 
 MTRRS = {0x2FF: "mtrr_def_type"} | {
@@ -31,7 +31,9 @@ def power_on(machine: Machine, image: BootImage) -> None:
         elif len(segment.data):
             machine.engine.write_memory(segment.address, segment.data)
     if image.protocol is not Protocol.BIOS:
-        machine.engine.write_registers({MTRRS[index]: value for index, value in FIRMWARE_MSRS})
+        for cpu in range(machine.config.cpus):
+            with selected(machine.engine, CpuId(cpu)):
+                machine.engine.write_registers({MTRRS[index]: value for index, value in FIRMWARE_MSRS})
         if machine.pc.i440fx is not None:
             set_up_pci(machine.pc, machine.clock)
     for write in image.chips:
