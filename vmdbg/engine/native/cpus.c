@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "vm.h"
+#include "unicorn_tlb.h"
 
 enum { FCW_AFTER_RESET = 0x40, MXCSR_AFTER_RESET = 0x1f80 };   /* SDM 3A table 10-1; Unicorn leaves zeros */
 enum { APIC_BASE = 0xfee00800, BOOTSTRAP_PROCESSOR = 0x100 };
@@ -98,11 +99,8 @@ void cpu_free(VmCpu *cpu)
 {
     if (!cpu)
         return;
-    for (unsigned mode = 0; cpu->index && cpu->qemu && mode < MMU_MODES; mode++) {
-        free(CPU_FIELD(cpu->qemu, CPU_IOTLB + mode * CPU_IOTLB_STRIDE, void *));
-        free(CPU_FIELD(cpu->qemu, CPU_TLB_TABLE + mode * CPU_TLB_TABLE_STRIDE, void *));
-    }
     if (cpu->index && cpu->qemu) {
+        unicorn_tlb_free(cpu->qemu);
         free(CPU_FIELD(cpu->qemu, CPU_MODEL, void *));
         free(CPU_FIELD(cpu->qemu, CPU_ADDRESS_SPACES, void *));
         free(cpu->qemu);

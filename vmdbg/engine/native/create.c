@@ -21,6 +21,7 @@ Vm *vm_new(uint8_t *memory, uint64_t memory_size, uint32_t cpu_count, void *owne
     vm->memory_size = memory_size;
     vm->owner = owner;
     vm->is_code = calloc(pages, 1);
+    vm->code_grains = calloc(pages, GRAIN_WORDS * sizeof *vm->code_grains);
     vm->writable_in = calloc(pages, sizeof *vm->writable_in);
     vm->flushes_made = 1;
     vm->dirty = calloc(pages, 1);
@@ -28,7 +29,7 @@ Vm *vm_new(uint8_t *memory, uint64_t memory_size, uint32_t cpu_count, void *owne
     vm->dirty_pages = calloc(pages, sizeof *vm->dirty_pages);
     vm->catch_skip_tick = vm->chips.out0.due = NEVER;
     vm->chips.next_order = 1ull << 62;      /* above all of the scheduler's */
-    if (!vm->is_code || !vm->writable_in || !vm->dirty || !vm->dirty_pages ||
+    if (!vm->is_code || !vm->code_grains || !vm->writable_in || !vm->dirty || !vm->dirty_pages ||
         !physical_tell_unicorn(vm) || !deliveries_hook(vm) ||
         uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1) != UC_ERR_OK) {
         vm_free(vm);
@@ -55,6 +56,7 @@ void vm_free(Vm *vm)
     free(vm->sink);
     free(vm->shared_at);
     free(vm->is_code);
+    free(vm->code_grains);
     free(vm->map);
     free(vm->writable_in);
     free(vm->dirty);

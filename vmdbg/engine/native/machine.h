@@ -104,10 +104,12 @@ typedef struct {                            /* what is shared; of a run that is 
 
     uint8_t *memory;                        /* RAM, memory of devices and ROM, one after the other */
     uint64_t memory_size;
+    void *memory_region;                    /* Unicorn's for it, NULL while it was not asked for */
     VmRange *map;                           /* where the guest finds it: by rising address, without overlaps */
     uint32_t map_count, map_largest;        /* map_largest: the index of the range that is asked for most */
     uint32_t remapped, pad_remapped;        /* the map was changed by an access of the instruction that runs */
     uint8_t *is_code, *dirty;               /* a byte for each page of memory */
+    uint64_t *code_grains;                  /* a bit for each 16 bytes: translated code may be there; 0 if its page has none */
     uint32_t *dirty_pages;                  /* those of which `dirty` is set, in no order */
     uint64_t dirty_count;
     uint32_t *writable_in;                  /* for each page, flushes_made when a store last may have become possible */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vm.h"
+#include "unicorn_tlb.h"
 
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80 };
 #define PTE_NX (1ull << 63)
@@ -301,12 +302,19 @@ static Grant grant(Vm *vm, const Translation *t, int access, int mmu_idx)
     return grant;
 }
 
+/* The page has no translated code any more. */
+static void forget_code(Vm *vm, uint64_t page)
+{
+    vm->is_code[page] = 0;
+    memset(&vm->code_grains[page * GRAIN_WORDS], 0, GRAIN_WORDS * sizeof *vm->code_grains);
+}
+
 /* Drops the translations made from a part of memory. */
 void vm_code_changed(Vm *vm, uint64_t at, uint64_t size)
 {
     tb_invalidate_phys_range_x86_64(vm->uc, at, at + size);
     if (size >= 1 << PAGE_SHIFT)
-        vm->is_code[at >> PAGE_SHIFT] = 0;
+        forget_code(vm, at >> PAGE_SHIFT);
     vm->code_drops++;
 }
 
@@ -314,7 +322,9 @@ void vm_code_changed(Vm *vm, uint64_t at, uint64_t size)
 void vm_flush_caches(Vm *vm)
 {
     tb_flush_x86_64(vm->cpu->qemu);
-    memset(vm->is_code, 0, vm->memory_size >> PAGE_SHIFT);
+    for (uint64_t page = 0; page < vm->memory_size >> PAGE_SHIFT; page++)
+        if (vm->is_code[page])
+            forget_code(vm, page);
     vm_flush_engine_tlb(vm);
 }
 
@@ -402,31 +412,38 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
     touched_entry(vm, linear, t.physical, granted.physical - UNICORNS_MEMORY, granted.prot | (access == MMU_STORE ? TOUCHED_WRITE : 0));
     if (vm->watchpoint_count || vm->cpu->data_breakpoint_set)
         vm->filling_watched = watch_page(vm, linear, t.physical);
-    tlb_set_page_x86_64(cpu, linear & ~0xfffull, granted.physical, granted.prot, mmu_idx, granted.granularity);
+    unicorn_tlb_put(vm, linear, granted.physical, granted.prot, mmu_idx, granted.granularity);
     vm->filling_watched = 0;
     return true;
 }
 
-/* `at` as Unicorn has RAM addresses, which are those in vm->memory; beyond it is the sink. */
-static void code_in(Vm *vm, uint64_t at)
+/* `at` as Unicorn has RAM addresses, which are those in vm->memory; beyond it is the sink. The bytes are of one page. */
+static void code_in(Vm *vm, uint64_t at, uint64_t size)
 {
-    if (at >= vm->memory_size || vm->is_code[at >> PAGE_SHIFT])
+    if (at >= vm->memory_size)
+        return;
+    for (uint64_t grain = at >> CODE_GRAIN_SHIFT; grain <= (at + size - 1) >> CODE_GRAIN_SHIFT; grain++)
+        vm->code_grains[grain >> 6] |= 1ull << (grain & 63);
+    if (vm->is_code[at >> PAGE_SHIFT])
         return;
     vm->is_code[at >> PAGE_SHIFT] = 1;
     if (vm_may_store_unseen(vm, at >> PAGE_SHIFT))
         vm_flush_engine_tlb(vm);
 }
 
-/* A translation was just made from [linear page, + length): from now on, stores there must be noticed. Unicorn would
- * search its whole TLB for writable entries of that linear page only. */
+/* A translation was just made: from now on, stores there must be noticed. Unicorn would search its whole TLB for writable
+ * entries of that linear page only. */
 void __wrap_tlb_reset_dirty_by_vaddr_x86_64(Cpu *cpu, uint64_t linear, uint64_t length)
 {
     Vm *vm = vm_current;
 
     if (!vm || vm->cpu->qemu != cpu)
         return;
-    uint64_t first = get_page_addr_code_x86_64(vm->cpu->env, linear);
-    uint64_t last = length > 4096 ? get_page_addr_code_x86_64(vm->cpu->env, linear + 4096) : first;
-    code_in(vm, first);
-    code_in(vm, last);
+    (void)linear;
+    (void)length;
+    const Block *block = translation_last();
+    uint64_t size = block->size ? block->size : 1, in_page = 4096 - (block->pc & 0xfff);
+    code_in(vm, get_page_addr_code_x86_64(vm->cpu->env, block->pc), size < in_page ? size : in_page);
+    if (size > in_page)
+        code_in(vm, get_page_addr_code_x86_64(vm->cpu->env, block->pc + in_page), size - in_page);
 }

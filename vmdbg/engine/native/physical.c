@@ -43,15 +43,31 @@ static void window_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t
         physical_begin_again(vm, CPU_MEM_IO_PC(vm->cpu->qemu));
 }
 
+/* Unicorn asks of each access that is not plain whose it is. */
+static MemoryRegion *find_region(uc_engine *uc, uint64_t address)
+{
+    Vm *vm = vm_current;
+
+    if (!vm || address - UNICORNS_MEMORY >= vm->memory_size)
+        return find_memory_mapping_x86_64(uc, address);
+    if (!vm->memory_region)
+        vm->memory_region = find_memory_mapping_x86_64(uc, address);
+    return vm->memory_region;
+}
+
 /* Unicorn has all memory in one row, whose first byte is its RAM address 0, and devices at every address that a guest
  * can name. What the guest finds where is decided as Unicorn's TLB is filled, by vm->map. Returns whether it worked. */
 bool physical_tell_unicorn(Vm *vm)
 {
     vm->sink = aligned_alloc(1 << PAGE_SHIFT, 1 << PAGE_SHIFT);
-    return vm->sink &&
-           uc_mem_map_ptr(vm->uc, UNICORNS_MEMORY, vm->memory_size, UC_PROT_ALL, vm->memory) == UC_ERR_OK &&
-           uc_mmio_map(vm->uc, 0, ADDRESS_SPACE, window_read, NULL, window_write, NULL) == UC_ERR_OK &&
-           uc_mem_map_ptr(vm->uc, ADDRESS_SPACE, 1 << PAGE_SHIFT, UC_PROT_ALL, vm->sink) == UC_ERR_OK;
+    if (!vm->sink ||
+        uc_mem_map_ptr(vm->uc, UNICORNS_MEMORY, vm->memory_size, UC_PROT_ALL, vm->memory) != UC_ERR_OK ||
+        uc_mmio_map(vm->uc, 0, ADDRESS_SPACE, window_read, NULL, window_write, NULL) != UC_ERR_OK ||
+        uc_mem_map_ptr(vm->uc, ADDRESS_SPACE, 1 << PAGE_SHIFT, UC_PROT_ALL, vm->sink) != UC_ERR_OK ||
+        UC_MEMORY_MAPPING(vm->uc) != find_memory_mapping_x86_64)
+        return false;
+    UC_MEMORY_MAPPING(vm->uc) = find_region;
+    return true;
 }
 
 /* Where the guest finds memory from now on: ranges of whole pages by rising address, without overlaps. The

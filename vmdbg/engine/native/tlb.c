@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "vm.h"
+#include "unicorn_tlb.h"
 
 enum { KIND_PAGE, KIND_2M, KIND_4M, KIND_1G, KIND_MASK = 3, GENERATION_SHIFT = 2, GENERATIONS = 1 << 10 };
 #define ABSENT UINT64_MAX
@@ -208,12 +209,14 @@ void __wrap_tlb_flush_x86_64(Cpu *cpu)
 {
     Vm *vm = vm_current;
 
-    if (vm && vm->cpu->qemu == cpu) {
-        tlb_drop_all(vm->cpu);
-        emptied(vm, vm->cpu);
-        vm->flushes++;
+    if (!vm || vm->cpu->qemu != cpu) {
+        __real_tlb_flush_x86_64(cpu);
+        return;
     }
-    __real_tlb_flush_x86_64(cpu);
+    tlb_drop_all(vm->cpu);
+    emptied(vm, vm->cpu);
+    vm->flushes++;
+    unicorn_tlb_flush(cpu);
 }
 
 /* INVLPG. */
@@ -238,7 +241,7 @@ void __wrap_tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear)
 void cpu_flush_engine_tlb(Vm *vm)
 {
     emptied(vm, vm->cpu);
-    __real_tlb_flush_x86_64(vm->cpu->qemu);
+    unicorn_tlb_flush(vm->cpu->qemu);
 }
 
 /* The same of all CPUs: of those that do not run, before they do. */
@@ -255,6 +258,6 @@ void vm_flush_engine_tlb(Vm *vm)
 void cpu_flush_if_stale(VmCpu *cpu)
 {
     if (cpu->stale)
-        __real_tlb_flush_x86_64(cpu->qemu);
+        unicorn_tlb_flush(cpu->qemu);
     cpu->stale = 0;
 }

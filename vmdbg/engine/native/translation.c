@@ -87,6 +87,14 @@ static void translate_insn(Disas *db, Cpu *cpu)
         db->is_jmp = DISAS_TOO_MANY;
 }
 
+static const Block *last;
+
+/* The block that was translated last. */
+const Block *translation_last(void)
+{
+    return last;
+}
+
 void __real_translator_loop_x86_64(const TranslatorOps *, Disas *, Cpu *, Block *, int);
 
 void __wrap_translator_loop_x86_64(const TranslatorOps *ops, Disas *db, Cpu *cpu, Block *tb, int max_insns)
@@ -98,4 +106,5 @@ void __wrap_translator_loop_x86_64(const TranslatorOps *ops, Disas *db, Cpu *cpu
     clock_translates(tb);
     __real_translator_loop_x86_64(vm_current ? &ours : ops, db, cpu, tb, max_insns);
     clock_translated(tb);
+    last = tb;
 }

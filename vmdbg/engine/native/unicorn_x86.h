@@ -81,14 +81,17 @@ AT(xcr0, 4904); AT(misc_enable, 4920); AT(pat, 5280); AT(pkru, 5304); AT(error_c
 AT(old_exception, 5496); AT(features, 5632); AT(mtrr_fixed, 6320); AT(mtrr_var, 6416);
 #undef AT
 
+typedef struct MemoryRegion MemoryRegion;
+typedef MemoryRegion *FindRegion(uc_engine *uc, uint64_t address);
+FindRegion find_memory_mapping_x86_64;
 #define UC_CPU(uc)     (*(Cpu **)((char *)(uc) + 440))
+#define UC_MEMORY_MAPPING(uc) (*(FindRegion **)((char *)(uc) + 288))
 #define UC_TCG_CTX(uc) (*(void **)((char *)(uc) + 768))
+#define CPU_JUMP_CACHE     312
+#define CPU_JUMP_CACHE_SIZE 32768
 #define CPU_FIELD(cpu, offset, type) (*(type *)((char *)(cpu) + (offset)))
 #define CPU_ADDRESS_SPACES 264
-#define CPU_IOTLB          33936              /* of the first MMU mode */
-#define CPU_TLB_TABLE      35352
 #define CPU_MODEL          42936
-enum { MMU_MODES = 3, CPU_IOTLB_STRIDE = 696, CPU_TLB_TABLE_STRIDE = 16 };
 #define CPU_CFLAGS_NEXT_TB(cpu)    CPU_FIELD(cpu, 24, uint32_t)
 #define CPU_INTERRUPT_REQUEST(cpu) CPU_FIELD(cpu, 28, uint32_t)
 #define CPU_MEM_IO_PC(cpu)         CPU_FIELD(cpu, 33144, uintptr_t)
@@ -169,6 +172,7 @@ void __real_tcg_gen_callN_x86_64(TcgContext *tcg, void *function, void *result, 
 enum { CF_COUNT_MASK = 0x7fff, BP_GDB = 0x10 };
 
 typedef struct { unsigned bits; } MemoryAttributes;
+enum { ATTRIBUTES_UNSPECIFIED = 1 };
 enum { BP_MEM_READ = 1, BP_MEM_WRITE = 2, BP_MEM_ACCESS = 3 };
 void *probe_access_x86_64(Env *env, uint64_t linear, int size, int access, int mmu_idx, uintptr_t host_pc);
 bool cpu_restore_state_x86_64(Cpu *cpu, uintptr_t host_pc, bool will_exit);

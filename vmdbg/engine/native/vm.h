@@ -19,7 +19,7 @@ extern __thread Vm *vm_current __attribute__((tls_model("initial-exec")));
 /* physical.c */
 bool physical_tell_unicorn(Vm *vm);
 void physical_begin_again(Vm *vm, uintptr_t host_pc);
-enum { PAGE_SHIFT = 12 };
+enum { PAGE_SHIFT = 12, CODE_GRAIN_SHIFT = 4, GRAIN_WORDS = 1 << (PAGE_SHIFT - CODE_GRAIN_SHIFT - 6) };
 #define UNICORNS_MEMORY (2 * ADDRESS_SPACE) /* where Unicorn has Vm.memory, beyond what guests can name */
 
 /* NULL where no memory is. */
@@ -168,6 +168,18 @@ void cpu_flush_engine_tlb(Vm *vm);
 void cpu_flush_if_stale(VmCpu *cpu);
 bool vm_may_store_unseen(const Vm *vm, uint64_t page);
 void vm_stores_unseen(Vm *vm, uint64_t page);
+
+/* Whether an access to memory there, in one page, may change translated code. */
+static inline bool code_is_at(const Vm *vm, const uint8_t *place, unsigned size)
+{
+    uint64_t at = place - vm->memory, first = at >> CODE_GRAIN_SHIFT, last = (at + size - 1) >> CODE_GRAIN_SHIFT;
+
+    return at >= vm->memory_size || (vm->code_grains[first >> 6] >> (first & 63) & 1) ||
+           (vm->code_grains[last >> 6] >> (last & 63) & 1);
+}
+
+/* translation.c */
+const Block *translation_last(void);
 
 /* breakpoints.c */
 bool vm_breakpoint_at(Vm *vm, uint64_t linear);

@@ -4,7 +4,7 @@
  * leaves the run before the instruction, which finish_watched() then runs alone, and all that it accesses is collected.
  *
  * Unicorn takes accesses apart that are not aligned, into larger ones that are or into bytes, and says of most stores a
- * wrong place and size. So each is noted where it begins: at what translated code and helpers call.
+ * wrong place and size. So each is noted where it begins: at what translated code and helpers call (accesses.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,8 @@
 
 enum { LARGEST_OPERAND = sizeof(((VmWatchHit *)0)->old), MOST_ALIAS_PAGES = 1024 };
 
-static void note(uint64_t linear, uint64_t size)
+/* An access begins. */
+void watch_note_access(uint64_t linear, uint64_t size)
 {
     Vm *vm = vm_current;
 
@@ -23,86 +24,6 @@ static void note(uint64_t linear, uint64_t size)
     vm->access_size = size;
     vm->access_number++;
 }
-
-void watch_note_access(uint64_t linear, uint64_t size)
-{
-    note(linear, size);
-}
-
-#define LOAD(name, type, size)                                                                   \
-    type __real_##name(Env *env, uint64_t linear, uint32_t operation, uintptr_t host_pc);        \
-    type __wrap_##name(Env *env, uint64_t linear, uint32_t operation, uintptr_t host_pc)         \
-    {                                                                                            \
-        note(linear, size);                                                                      \
-        return __real_##name(env, linear, operation, host_pc);                                   \
-    }
-#define STORE(name, type, size)                                                                       \
-    void __real_##name(Env *env, uint64_t linear, type value, uint32_t operation, uintptr_t host_pc); \
-    void __wrap_##name(Env *env, uint64_t linear, type value, uint32_t operation, uintptr_t host_pc)  \
-    {                                                                                                 \
-        note(linear, size);                                                                           \
-        __real_##name(env, linear, value, operation, host_pc);                                        \
-    }
-#define LOAD_DATA(name, type, size)                                          \
-    type __real_##name(Env *env, uint64_t linear, uintptr_t host_pc);        \
-    type __wrap_##name(Env *env, uint64_t linear, uintptr_t host_pc)         \
-    {                                                                        \
-        note(linear, size);                                                  \
-        return __real_##name(env, linear, host_pc);                          \
-    }
-#define STORE_DATA(name, type, size)                                              \
-    void __real_##name(Env *env, uint64_t linear, type value, uintptr_t host_pc); \
-    void __wrap_##name(Env *env, uint64_t linear, type value, uintptr_t host_pc)  \
-    {                                                                             \
-        note(linear, size);                                                       \
-        __real_##name(env, linear, value, host_pc);                               \
-    }
-#define LOAD_AS(name, type, size)                                                       \
-    type __real_##name(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc);      \
-    type __wrap_##name(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc)       \
-    {                                                                                   \
-        note(linear, size);                                                             \
-        return __real_##name(env, linear, mmu_idx, host_pc);                            \
-    }
-#define STORE_AS(name, type, size)                                                             \
-    void __real_##name(Env *env, uint64_t linear, type value, int mmu_idx, uintptr_t host_pc); \
-    void __wrap_##name(Env *env, uint64_t linear, type value, int mmu_idx, uintptr_t host_pc)  \
-    {                                                                                          \
-        note(linear, size);                                                                    \
-        __real_##name(env, linear, value, mmu_idx, host_pc);                                   \
-    }
-
-LOAD(helper_ret_ldub_mmu_x86_64, uint64_t, 1)
-LOAD(helper_le_lduw_mmu_x86_64, uint64_t, 2)
-LOAD(helper_be_lduw_mmu_x86_64, uint64_t, 2)
-LOAD(helper_le_ldul_mmu_x86_64, uint64_t, 4)
-LOAD(helper_be_ldul_mmu_x86_64, uint64_t, 4)
-LOAD(helper_le_ldq_mmu_x86_64, uint64_t, 8)
-LOAD(helper_be_ldq_mmu_x86_64, uint64_t, 8)
-STORE(helper_ret_stb_mmu_x86_64, uint8_t, 1)
-STORE(helper_le_stw_mmu_x86_64, uint16_t, 2)
-STORE(helper_be_stw_mmu_x86_64, uint16_t, 2)
-STORE(helper_le_stl_mmu_x86_64, uint32_t, 4)
-STORE(helper_be_stl_mmu_x86_64, uint32_t, 4)
-STORE(helper_le_stq_mmu_x86_64, uint64_t, 8)
-STORE(helper_be_stq_mmu_x86_64, uint64_t, 8)
-LOAD_DATA(cpu_ldub_data_ra_x86_64, uint32_t, 1)
-LOAD_DATA(cpu_lduw_data_ra_x86_64, uint32_t, 2)
-LOAD_DATA(cpu_ldsw_data_ra_x86_64, int, 2)
-LOAD_DATA(cpu_ldl_data_ra_x86_64, uint32_t, 4)
-LOAD_DATA(cpu_ldq_data_ra_x86_64, uint64_t, 8)
-STORE_DATA(cpu_stb_data_ra_x86_64, uint32_t, 1)
-STORE_DATA(cpu_stw_data_ra_x86_64, uint32_t, 2)
-STORE_DATA(cpu_stl_data_ra_x86_64, uint32_t, 4)
-STORE_DATA(cpu_stq_data_ra_x86_64, uint64_t, 8)
-LOAD_AS(cpu_ldub_mmuidx_ra_x86_64, uint32_t, 1)
-LOAD_AS(cpu_lduw_mmuidx_ra_x86_64, uint32_t, 2)
-LOAD_AS(cpu_ldl_mmuidx_ra_x86_64, uint32_t, 4)
-LOAD_AS(cpu_ldq_mmuidx_ra_x86_64, uint64_t, 8)
-STORE_AS(cpu_stb_mmuidx_ra_x86_64, uint32_t, 1)
-STORE_AS(cpu_stw_mmuidx_ra_x86_64, uint32_t, 2)
-STORE_AS(cpu_stl_mmuidx_ra_x86_64, uint32_t, 4)
-STORE_AS(cpu_stq_mmuidx_ra_x86_64, uint64_t, 8)
 
 void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count)
 {
