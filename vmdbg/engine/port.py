@@ -40,6 +40,14 @@ class Bus(Protocol):
 
     def write_task_priority(self, value: int, now: int) -> None: ...
 
+    def read_msr(self, msr: int, now: int) -> int | None:
+        """One of the local APIC's in x2APIC mode; None raises #GP(0)."""
+        ...
+
+    def write_msr(self, msr: int, value: int, now: int) -> bool:
+        """One of those, or IA32_APIC_BASE, which the engine keeps; False raises #GP(0)."""
+        ...
+
     def interrupts_moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         """The engine did what is InterruptHelper's, and calls this before anything else of the bus, for each CPU.
 

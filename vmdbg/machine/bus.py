@@ -71,6 +71,13 @@ class MachineBus:
         if lapic is not None:
             lapic.set_tpr(value << 4)
 
+    def read_msr(self, msr: int, now: int) -> int | None:
+        return self._pc.read_msr(msr, now)
+
+    def write_msr(self, msr: int, value: int, now: int) -> bool:
+        self._scheduler.not_before = now + LATENCY
+        return self._pc.write_msr(msr, value, now)
+
     def interrupts_moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         if self.interrupts is not None:
             self.interrupts.moved(cpu, scheduled, timer, out0, intr)

@@ -47,7 +47,7 @@ from vmdbg.machine.inputs import (
 from vmdbg.machine.media import Media
 from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.paged import MachinePages
-from vmdbg.machine.pc import Backends, Pc, Pins
+from vmdbg.machine.pc import APIC_BASE_MSR, Backends, Pc, Pins
 from vmdbg.machine.processors import FittedCpus
 from vmdbg.machine.restart import ColdStart
 from vmdbg.machine.saving import restore_machine, save_machine
@@ -372,6 +372,8 @@ class Machine:
             case RegisterWrite(name, value, cpu):
                 with selected(self.engine, cpu):
                     self.engine.write_register(name, value)
+                    if name == "apic_base":
+                        self.pc.write_msr(APIC_BASE_MSR, value, self.clock)
             case MemoryWrite(address, content):
                 self.engine.write_physical(address, content)
             case PortWrite(port, size, value):

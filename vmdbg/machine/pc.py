@@ -69,6 +69,7 @@ from vmdbg.machine.memory_map import MemoryMap
 from vmdbg.x86.ram import ram_parts
 
 LAPIC_BASE = 0xFEE00000
+APIC_BASE_MSR = 0x1B
 IOAPIC_BASE = 0xFEC00000
 WINDOW = 0x1000
 RTC_IRQ = 8
@@ -175,6 +176,18 @@ class Pc:
     def lapic(self) -> Lapic | None:
         """That of the CPU whose code runs."""
         return self.lapics[self.running()] if self.lapics else None
+
+    def read_msr(self, msr: int, now: int) -> int | None:
+        """Of the CPU whose code runs; None raises #GP(0)."""
+        lapic = self.lapic
+        return lapic.read_msr(msr, now) if isinstance(lapic, X2Apic) else None
+
+    def write_msr(self, msr: int, value: int, now: int) -> bool:
+        """Of the CPU whose code runs; False raises #GP(0). Without a local APIC IA32_APIC_BASE is a register only."""
+        lapic = self.lapic
+        if msr == APIC_BASE_MSR:
+            return lapic is None or lapic.set_base(value)
+        return isinstance(lapic, X2Apic) and lapic.write_msr(msr, value, now)
 
     def irq(self, number: int) -> Line:
         """ISA interrupt request line 0 to 15."""

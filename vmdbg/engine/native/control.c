@@ -114,6 +114,37 @@ static void return_msr(Env *env, uint64_t value)
     env->regs[R_RDX] = value >> 32;
 }
 
+/* Whether it is one of the local APIC's in x2APIC mode (SDM 3A table 11-6), on a CPU that has it. */
+static bool is_x2apic(const Env *env, uint32_t msr)
+{
+    return msr >> 8 == 8 && env->features[FEAT_1_ECX] >> 21 & 1;
+}
+
+static uint64_t read_x2apic(Vm *vm, uint32_t msr, uintptr_t host_pc)
+{
+    uint64_t value = 0;
+
+    interrupts_settle(vm);
+    if (!bus_read_msr(vm->owner, msr, vm_now(vm, host_pc), &value))
+        raise_exception_err_ra_x86_64(vm->cpu->env, 13, 0, host_pc);
+    return value;
+}
+
+static void write_apic(Vm *vm, uint32_t msr, uint64_t value, uintptr_t host_pc)
+{
+    interrupts_settle(vm);
+    if (!bus_write_msr(vm->owner, msr, value, vm_now(vm, host_pc)))
+        raise_exception_err_ra_x86_64(vm->cpu->env, 13, 0, host_pc);
+}
+
+static void write_apic_base(Vm *vm, uint64_t value, uintptr_t host_pc)
+{
+    if (value >> vm->physical_bits)
+        raise_exception_err_ra_x86_64(vm->cpu->env, 13, 0, host_pc);
+    write_apic(vm, MSR_APIC_BASE, value, host_pc);
+    vm->cpu->apic_base = value;
+}
+
 HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
 {
     Vm *vm = vm_current;
@@ -126,6 +157,8 @@ HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
         return_msr(env, time_stamp(vm, HERE));
     else if (msr == MSR_APIC_BASE)
         return_msr(env, vm->cpu->apic_base);
+    else if (is_x2apic(env, msr))
+        return_msr(env, read_x2apic(vm, msr, HERE));
     else
         __real_helper_rdmsr_x86_64(env);
 }
@@ -163,7 +196,9 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
     if (msr == MSR_TSC)
         vm->cpu->tsc_offset = value - vm_now(vm, HERE);
     else if (msr == MSR_APIC_BASE)
-        vm->cpu->apic_base = value & 0xfffffff900ull;
+        write_apic_base(vm, value, HERE);
+    else if (is_x2apic(env, msr))
+        write_apic(vm, msr, value, HERE);
     else
         __real_helper_wrmsr_x86_64(env);
     if ((env->efer ^ efer) & EFER_NXE) {

@@ -68,6 +68,13 @@ class LoggingBus:
     def read_task_priority(self, now: int) -> int:
         return self._read("tpr", 0, 1, now) & 15
 
+    def read_msr(self, msr: int, now: int) -> int | None:
+        return self._read("rdmsr", msr, 8, now)
+
+    def write_msr(self, msr: int, value: int, now: int) -> bool:
+        self.log.append(BusAccess("wrmsr", msr, 8, value, now))
+        return True
+
     def interrupts_moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         pass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from vmdbg.engine.interrupts import Rescheduled
 from vmdbg.engine.native import _native
@@ -59,6 +59,19 @@ def bus_memory_write(owner: object, physical: int, size: int, value: int, now: i
 @_extern(error=-1, onerror=_keep_exception)
 def bus_acknowledge(owner: object, now: int) -> int:
     return _owner(owner).acknowledge(now)
+
+
+@_extern(error=1, onerror=_keep_exception)
+def bus_read_msr(owner: object, msr: int, now: int, value: Any) -> int:
+    """`value` is cffi's pointer to it."""
+    found = _owner(owner).bus.read_msr(msr, now)
+    value[0] = found or 0
+    return found is not None
+
+
+@_extern(error=1, onerror=_keep_exception)
+def bus_write_msr(owner: object, msr: int, value: int, now: int) -> int:
+    return _owner(owner).bus.write_msr(msr, value, now)
 
 
 @_extern(error=0, onerror=_keep_exception)
