@@ -57,11 +57,20 @@ def smp_machine(
     cpus: int, rounds: int = 100, schedule: str = "round-robin", make_engine: EngineFactory = UnicornEngine
 ) -> Machine:
     """smp.asm on so many CPUs: some 120,000 ticks."""
-    source = (Path(__file__).parent / "smp.asm").read_text()
-    image = assemble(source, defines={"CPUS": cpus, "ROUNDS": rounds})
-    config = MachineConfig(memory=SMP_MEMORY, topology=Topology(cores=cpus), schedule=schedule)
-    machine = Machine(config, make_engine)
-    options = BootOptions(memory=SMP_MEMORY, kernel=InputFile("smp", memoryview(image)))
+    return several_machine(Path(__file__).parent / "smp.asm", cpus, schedule, make_engine, ROUNDS=rounds)
+
+
+def several_machine(
+    source: Path,
+    cpus: int,
+    schedule: str = "round-robin",
+    make_engine: EngineFactory = UnicornEngine,
+    **defines: int,
+) -> Machine:
+    """A guest that is told the number of CPUs as CPUS."""
+    image = assemble(source.read_text(), defines={"CPUS": cpus, **defines})
+    machine = Machine(MachineConfig(SMP_MEMORY, topology=Topology(cores=cpus), schedule=schedule), make_engine)
+    options = BootOptions(memory=SMP_MEMORY, kernel=InputFile(source.stem, memoryview(image)))
     power_on(machine, boot_image(options))
     return machine
 
