@@ -1,8 +1,9 @@
 """The Intel 82077AA floppy disk controller of an AT, ports 3F0h to 3F5h and 3F7h, interrupt 6, DMA channel 2.
 
-Source: Intel 82077AA data sheet (290166). It is in AT mode: status registers A and B are not there. How long a drive
-takes is `timing`'s, but for steps, which take what SPECIFY says. Without an index pulse, in a drive whose motor stands
-or that has no disc, the chip would search for ever; here two turns end that too. Power-down changes nothing.
+Source: Intel 82077AA data sheet (290166). It is in AT mode: status registers A and B are not there. Turns and steps
+take a hundredth of what they do, for guests wait for them awake; data comes as from other drives (`timing`). Without an
+index pulse, in a drive whose motor stands or that has no disc, the chip would search for ever; here two turns end that
+too. Power-down changes nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ _SEEK = "seek {}"
 _DRIVE, _NOT_RESET, _GATE, _MOTOR = 0x03, 0x04, 0x08, 0x10
 """Bits of DOR; the motors are from _MOTOR on."""
 _SOFTWARE_RESET = 0x80
-_STEP = {Rate.K500: 1_000_000, Rate.K300: 1_666_667, Rate.K250: 2_000_000, Rate.M1: 500_000}
-"""Nanoseconds in a unit of SRT."""
+_STEP = {Rate.K500: 10_000, Rate.K300: 16_667, Rate.K250: 20_000, Rate.M1: 5_000}
+"""Nanoseconds in a unit of SRT: a hundredth of what they are."""
 
 
 class Register(enum.IntEnum):

@@ -19,7 +19,7 @@ from devices.disk.requests import Operation
 from devices.seam import DmaChannel
 
 TURN = 2_000_000
-"""Nanoseconds: a hundred times as fast as a drive, as its data is, for guests wait for it awake."""
+"""Nanoseconds: a hundredth of a drive's."""
 _SIZE_CODE = 2
 """N of sectors of 512 bytes."""
 _ID = 4

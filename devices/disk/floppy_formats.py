@@ -33,7 +33,7 @@ class FloppyFormat:
 
 
 DOUBLE_40 = tuple(FloppyFormat(40, heads, track) for heads in (1, 2) for track in (8, 9))
-DOUBLE_80 = (FloppyFormat(80, 2, 9), FloppyFormat(80, 2, 10), FloppyFormat(82, 2, 10))
+DOUBLE_80 = tuple(FloppyFormat(*form) for form in ((80, 2, 8), (80, 2, 9), (80, 2, 10), (82, 2, 10)))
 HIGH_5 = (FloppyFormat(80, 2, 15),)
 STANDARD = FloppyFormat(80, 2, 18)
 HIGH_3 = (STANDARD, *(FloppyFormat(*form) for form in ((80, 2, 20), (80, 2, 21), (82, 2, 21), (83, 2, 21))))

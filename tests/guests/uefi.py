@@ -29,7 +29,7 @@ def efi_program(code: bytes) -> bytes:
 
 def efi_disk(program: bytes) -> bytes:
     """A disk whose \\EFI\\BOOT\\BOOTX64.EFI is the program."""
-    partition = _fat12(program)
+    partition = efi_partition(program)
     disk = bytearray(DISK_SECTORS * SECTOR)
     disk[446:462] = struct.pack("<BBBBBBBBII", 0, 0, 2, 0, 0xEE, 0xFF, 0xFF, 0xFF, 1, DISK_SECTORS - 1)
     disk[510:512] = b"\x55\xaa"
@@ -54,8 +54,8 @@ def _gpt_header(here: int, other: int, table: int, entries: bytes) -> bytes:
     return plain[:16] + struct.pack("<I", zlib.crc32(plain)) + plain[20:]
 
 
-def _fat12(program: bytes) -> bytes:
-    """Cluster 2 is \\EFI, 3 is \\EFI\\BOOT, the program begins at 4."""
+def efi_partition(program: bytes) -> bytes:
+    """A FAT12 file system: cluster 2 is \\EFI, 3 is \\EFI\\BOOT, the program begins at 4."""
     clusters = -(-len(program) // SECTOR)
     boot = b"\xeb\x3c\x90MSDOS5.0" + struct.pack(
         "<HBHBHHBHHHII", SECTOR, 1, _RESERVED, _FATS, _ROOT_ENTRIES, SECTORS, 0xF0, _FAT_SECTORS, 18, 2, 0, 0

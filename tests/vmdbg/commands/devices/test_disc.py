@@ -175,7 +175,7 @@ def test_an_image_that_changed_is_another_disk(with_floppy: Session) -> None:
 
 def test_differences_are_of_the_disk_that_is_in(with_floppy: Session) -> None:
     session = with_floppy
-    session.debugger.timeline.run(Tick(100_000_000))
+    session.debugger.timeline.run(Tick(3_000_000))
     told = session.execute("disk diff start")
     assert "sectors of floppy0 differ" in told
     assert not told.startswith("0 ")
