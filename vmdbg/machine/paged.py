@@ -48,11 +48,10 @@ class MachinePages:
         self.count = end
         """Page numbers are below that; some, between areas, are of nothing and hold zeros."""
 
-    def page(self, number: int) -> bytes:
-        """What it holds now."""
+    def view(self, number: int) -> bytes | memoryview:
+        """What it holds now, and for as long as nothing runs."""
         if number < self._memory_pages:
-            start = number * PAGE_SIZE
-            return bytes(self._memory[start : start + PAGE_SIZE])
+            return self._memory[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]
         placed = self._at(number)
         return placed.area.page(number - placed.first)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from vmdbg.machine.snapshot import MachineState, Position
-from vmdbg.timeline.page_tree import size_together
+from vmdbg.timeline.page_tree import size_besides, size_together
 from vmdbg.timeline.pages import PageStore
 from vmdbg.timeline.ram import RamImage
 from vmdbg.units import Tick
@@ -46,7 +47,9 @@ class Checkpoints:
         self._seconds = {first.position: 0.0}
         self._store = store
         self.budget = budget
-        self._checked_pages = 0
+        self._besides = self._besides_pages()
+        self._cooled = 0
+        """What memory() was when all was compressed last."""
 
     def __iter__(self) -> Iterator[Checkpoint]:
         return iter(list(self._all))
@@ -80,12 +83,12 @@ class Checkpoints:
         if at < len(self._all):
             after = self._all[at].position
             self._seconds[after] = max(0.0, self._seconds[after] - seconds)
+        self._besides += checkpoint.own_size + size_besides(checkpoint.ram.root, self._all[max(at - 1, 0)].ram.root)
         self._all.insert(at, checkpoint)
         self._seconds[checkpoint.position] = seconds
         if len(self._all) > MOST:
             self._thin(cursor, MOST * 7 // 8)
-        if len(self._store) > self._checked_pages * 21 // 20 + 256:
-            self._fit(cursor)
+        self.fit(cursor)
 
     def replayed(self, start: Position, end: Position, seconds: float) -> None:
         """Going from one to another has taken so long: believe it if they are neighbours."""
@@ -110,36 +113,36 @@ class Checkpoints:
             if checkpoint.position in left:
                 seconds[checkpoint.position], passed = passed, 0.0
         self._all, self._seconds = kept, seconds
+        self._besides = self._besides_pages()
 
     def memory(self) -> int:
-        """Bytes that all of them take together."""
-        return self._store.size() + self._besides_pages()
+        """Bytes that all of them take together, about."""
+        return self._store.size() + self._besides
 
     def _besides_pages(self) -> int:
         trees = size_together(checkpoint.ram.root for checkpoint in self._all)
         return sum(checkpoint.own_size for checkpoint in self._all) + trees
 
-    def fit(self, cursor: Position) -> None:
-        """Come down to the budget now, as when it was lowered."""
-        self._fit(cursor)
+    @property
+    def is_roomy(self) -> bool:
+        """Whether there is so much room that nothing need be compressed."""
+        return self.memory() <= self.budget // 2
 
-    def _fit(self, cursor: Position) -> None:
-        self._checked_pages = len(self._store)
-        if self._store.most() + self._besides_pages() <= self.budget // 2:
-            return
-        if self.memory() > self.budget // 2:
-            self._cool(cursor)
+    def fit(self, cursor: Position) -> None:
+        """Come down to the budget."""
+        if self.memory() > max(self.budget * 7 // 8, self._cooled + self.budget // 16):
+            self._cool(cursor, self.budget * 3 // 4)
         while self.memory() > self.budget and len(self._all) > 2:
             self._thin(cursor, max(2, len(self._all) * 3 // 4))
-        self._checked_pages = len(self._store)
 
-    def _cool(self, cursor: Position) -> None:
-        """Compress what only checkpoints away from the cursor refer to."""
-        near = self.nearest(cursor).ram
-        warm = {id(page) for _, page in near.besides(self._store.zero)}
-        for page in self._store.pages():
-            if id(page) not in warm:
-                page.cool()
+    def _cool(self, cursor: Position, goal: int) -> None:
+        """Compress what the checkpoint at the cursor does not hold, until `goal` is reached."""
+        store = self._store
+        store.recount()
+        warm = {id(page) for _, page in self.nearest(cursor).ram.besides(store.zero)}
+        others = (page for page in store.pages() if id(page) not in warm)
+        store.cool(takewhile(lambda _: self.memory() > goal, others))
+        self._cooled = self.memory()
 
     def _thin(self, cursor: Position, count: int) -> None:
         """Drop all but `count`, so that gaps grow with the distance from the cursor."""

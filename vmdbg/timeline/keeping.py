@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from vmdbg.machine.snapshot import Position
 from vmdbg.units import Tick
 
-GRID = 1 << 26
+GRID = 1 << 24
 """Checkpoints are taken at multiples of this many ticks, where replaying from the last one has become costly."""
 CHECKPOINT_SECONDS = 0.1
 """CPU time of replay that a checkpoint is worth: how busy the host is otherwise does not matter."""
 LONGEST_SHARE = 14
-"""A checkpoint that cost a second is worth that many of replay."""
+"""A checkpoint that cost a second is worth that many of replay,"""
+LONGEST_SECONDS = 0.4
+"""and never more than this: one has to wait for it wherever one goes."""
 LADDER = tuple(Tick(1 << shift) for shift in (25, 22, 19, 16, 13, 10))
 """Ticks before a destination at which checkpoints make the next steps back quick."""
 
@@ -30,7 +32,8 @@ class Keeping:
     seconds: float = 0.0
     wanted: bool = True
     """Whether checkpoints, and digests for nobody but the timeline itself, are taken without being asked."""
-    _cost: float = 0.0
+    _costs: tuple[float, float] = (0.0, 0.0)
+    """Of the last two: now and then Python collects its garbage in one."""
 
     def ran(self, seconds: float) -> None:
         """Going forwards has taken so long."""
@@ -42,12 +45,13 @@ class Keeping:
 
     def took(self, seconds: float) -> None:
         """Making a checkpoint has taken so long."""
-        self._cost = seconds
+        self._costs = (self._costs[1], seconds)
 
     @property
     def is_due(self) -> bool:
         """Whether a checkpoint here is worth its price."""
-        return self.wanted and self.seconds >= max(CHECKPOINT_SECONDS, LONGEST_SHARE * self._cost)
+        worth = max(CHECKPOINT_SECONDS, LONGEST_SHARE * min(self._costs))
+        return self.wanted and self.seconds >= min(worth, LONGEST_SECONDS)
 
 
 def rungs(goal: Position) -> Iterator[tuple[Tick, Tick]]:

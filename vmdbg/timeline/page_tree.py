@@ -63,6 +63,25 @@ class Node:
                 return child
             node = child
 
+    def pages(self, numbers: Iterable[int]) -> Iterator[tuple[int, Page]]:
+        """The pages of these numbers, quickest where they rise."""
+        leaf, first = self, 0
+        for number in numbers:
+            if leaf.span > 1 or not 0 <= number - first < len(leaf.children):
+                leaf, first = self._leaf(number)
+            page = leaf.children[number - first]
+            assert isinstance(page, Page)
+            yield number, page
+
+    def _leaf(self, number: int) -> tuple[Node, int]:
+        """The one of pages that has it, and the number of its first."""
+        node, first = self, 0
+        while node.span > 1:
+            index = (number - first) // node.span
+            first += index * node.span
+            node = node._node(index)
+        return node, first
+
     def changed(self, other: Node, first: int = 0) -> Iterator[tuple[int, Page]]:
         """The pages in which this one differs from another of its shape, by number, if its own begin with `first`."""
         if self.span == 1:
@@ -106,6 +125,19 @@ def top_span(count: int) -> int:
     while span * FANOUT < count:
         span *= FANOUT
     return span
+
+
+def size_besides(root: Node, other: Node) -> int:
+    """Bytes that one tree takes besides its pages and what it shares with another, place by place."""
+    if root is other:
+        return 0
+    size = len(root.children) * _POINTER
+    if root.span > 1:
+        pairs = zip(root.children, other.children, strict=True)
+        size += sum(
+            size_besides(mine, theirs) for mine, theirs in pairs if isinstance(mine, Node) and isinstance(theirs, Node)
+        )
+    return size
 
 
 def size_together(roots: Iterable[Node]) -> int:

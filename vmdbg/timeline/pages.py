@@ -40,19 +40,19 @@ class Page:
         self.key = key
         self._data = data
         self._packed: bytes | None = None
+        """Empty if that saves nothing."""
         self._source = source
 
     @property
     def data(self) -> bytes:
-        """4096 bytes."""
+        """4096 bytes. Raises RecordingError if its source is damaged."""
         data = self._data  # another thread may cool the page meanwhile
         if data is not None:
             return data
-        if self._packed is None and self._source is not None:
-            self._data = self._source.page(self.key)
-            return self._data
-        assert self._packed is not None
-        return bytes(lz4.block.decompress(self._packed, uncompressed_size=PAGE_SIZE))
+        if self._packed:
+            return bytes(lz4.block.decompress(self._packed, uncompressed_size=PAGE_SIZE))
+        assert self._source is not None
+        return self._source.page(self.key)
 
     @property
     def is_cold(self) -> bool:
@@ -61,36 +61,31 @@ class Page:
     @property
     def place(self) -> int | None:
         """Where in its source it has to be fetched from; None if it need not be. Raises RecordingError."""
-        if self._data is not None or self._packed is not None or self._source is None:
+        if self._data is not None or self._packed or self._source is None:
             return None
         return self._source.place(self.key)
 
-    def is_at_hand_as(self, data: bytes) -> bool:
-        """Whether it is known without unpacking to hold `data`."""
-        return self._data == data
+    def warm(self) -> None:
+        """Have it at hand from now on. Raises RecordingError."""
+        self._data = self.data
 
     def cool(self) -> None:
-        """Keep it compressed from now on, if that saves anything."""
+        """Keep it compressed from now on, or in its source, if that saves anything."""
         if self._data is None:
             return
         if self._source is not None:
             self._data = None
             return
-        packed = self._packed or lz4.block.compress(self._data, store_size=False)
-        if len(packed) < PAGE_SIZE * 3 // 4:
-            self._packed, self._data = packed, None
+        if self._packed is None:
+            packed = lz4.block.compress(self._data, store_size=False)
+            self._packed = packed if len(packed) < PAGE_SIZE * 3 // 4 else b""
+        if self._packed:
+            self._data = None
 
     @property
     def size(self) -> int:
         """Bytes of memory."""
         return OVERHEAD + (len(self._data) if self._data is not None else 0) + len(self._packed or b"")
-
-
-def fetch(pages: Iterable[Page]) -> None:
-    """Have what is in a source at hand. Raises RecordingError if some of it is damaged."""
-    away = [(place, page) for page in pages if (place := page.place) is not None]
-    for _, page in sorted(away, key=itemgetter(0)):
-        _ = page.data
 
 
 def page_key(data: bytes | memoryview) -> bytes:
@@ -99,15 +94,19 @@ def page_key(data: bytes | memoryview) -> bytes:
 
 
 class _Kept(weakref.ref[Page]):
-    """A page that the store knows, by its key."""
+    """A page that the store knows, by its key, and the bytes that it was last known to take."""
 
-    __slots__ = ("key",)
+    __slots__ = ("key", "size")
 
     key: bytes
+    size: int
 
 
 class PageStore:
-    """All pages of a timeline, by contents."""
+    """All pages of a timeline, by contents.
+
+    `_size` is the sum of what is noted of each page; what other threads let go of may stay in it until recount().
+    """
 
     def __init__(self) -> None:
         # What WeakValueDictionary does, which is written in Python: most of what keeping a page would cost.
@@ -115,30 +114,54 @@ class PageStore:
 
         def forget(gone: weakref.ref[Page]) -> None:
             assert isinstance(gone, _Kept)
+            self._size -= gone.size
             if kept.get(gone.key) is gone:
                 del kept[gone.key]
 
+        self._size = 0
         self._kept, self._forget = kept, forget
         self.zero = self.page(bytes(PAGE_SIZE))
 
-    def page(self, data: bytes) -> Page:
+    def page(self, data: bytes | memoryview) -> Page:
         """The page with these contents."""
         key = page_key(data)
-        return self._find(key) or self._keep(Page(key, data))
+        return self._find(key) or self._keep(Page(key, bytes(data)), OVERHEAD + PAGE_SIZE)
 
     def page_from(self, key: bytes, source: PageSource) -> Page:
         """The page of that key, whose contents are fetched when they are needed."""
-        return self._find(key) or self._keep(Page(key, None, source))
+        return self._find(key) or self._keep(Page(key, None, source), OVERHEAD)
 
     def _find(self, key: bytes) -> Page | None:
         known = self._kept.get(key)
         return known() if known is not None else None
 
-    def _keep(self, page: Page) -> Page:
+    def _keep(self, page: Page, size: int) -> Page:
         known = _Kept(page, self._forget)
-        known.key = page.key
+        known.key, known.size = page.key, size
+        self._size += size
         self._kept[page.key] = known
         return page
+
+    def fetch(self, pages: Iterable[Page]) -> None:
+        """Have what is in a source at hand. Raises RecordingError if some of it is damaged."""
+        away = [(place, page) for page in pages if (place := page.place) is not None]
+        for _, page in sorted(away, key=itemgetter(0)):
+            page.warm()
+            self._note(page)
+
+    def cool(self, pages: Iterable[Page]) -> None:
+        """Compress what is at hand of these, or leave it to its source; but for zeros, which are always wanted."""
+        for page in pages:
+            if not page.is_cold and page is not self.zero:
+                page.cool()
+                self._note(page)
+
+    def _note(self, page: Page) -> None:
+        known = self._kept.get(page.key)
+        if known is not None and known() is page:
+            size = page.size
+            self._size += size - known.size
+            known.size = size
 
     def pages(self) -> Iterable[Page]:
         return [page for known in list(self._kept.values()) if (page := known()) is not None]
@@ -146,10 +169,10 @@ class PageStore:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def most(self) -> int:
-        """Bytes of memory that the pages do not take more than."""
-        return len(self) * (OVERHEAD + PAGE_SIZE)
-
     def size(self) -> int:
-        """Bytes of memory that the pages take. Looks at every page."""
-        return sum(page.size for page in self.pages())
+        """Bytes of memory that the pages take."""
+        return self._size
+
+    def recount(self) -> None:
+        """Have size() right. Looks at every page."""
+        self._size = sum(known.size for known in list(self._kept.values()))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from vmdbg.timeline.page_tree import Node, top_span, uniform
-from vmdbg.timeline.pages import Page, PageStore, fetch, page_key
+from vmdbg.timeline.pages import Page, PageStore, page_key
 
 
 class Paged(Protocol):
@@ -18,7 +18,7 @@ class Paged(Protocol):
     @property
     def count(self) -> int: ...
 
-    def page(self, number: int) -> bytes: ...
+    def view(self, number: int) -> bytes | memoryview: ...
 
     def restore(self, pages: Iterable[tuple[int, bytes]]) -> None: ...
 
@@ -75,38 +75,37 @@ class RamTracker:
         self._image = image or RamImage.filled(store.zero, paged.count)
         self._hashed: dict[int, bytes] = {}
         """The keys of pages that were touched since all was equal to the image, when they were last hashed."""
+        self.replaced: list[Page] = []
+        """What capture() has found others in place of, for whoever makes room: the machine needs it no longer."""
 
     def digest(self) -> str:
         """The digest of what the pages hold now, of which nothing else is kept."""
-        page, hashed = self._paged.page, self._hashed
+        view, hashed = self._paged.view, self._hashed
         for number in self._paged.dirty():
-            hashed[number] = page_key(page(number))
+            hashed[number] = page_key(view(number))
         self._paged.clean()
         return self._image.digest(hashed)
 
     def capture(self) -> RamImage:
         """What the pages hold now."""
         changes: dict[int, Page] = {}
-        page_at, image, page_of = self._paged.page, self._image, self._store.page
-        for number in self._touched():
-            data = page_at(number)
-            before = image[number]
-            if not before.is_at_hand_as(data):
-                page = page_of(data)
-                if page is not before:
-                    changes[number] = page
+        view, image, page_of = self._paged.view, self._image, self._store.page
+        for number, before in image.root.pages(sorted(self._touched())):
+            page = page_of(view(number))
+            if page is not before:
+                changes[number] = page
+                self.replaced.append(before)
         self._is_equal_to(image.with_pages(changes) if changes else image)
         return self._image
 
     def restore(self, image: RamImage) -> int:
         """Make the pages what they were; returns how many had to be written."""
-        touched, page_at = self._touched(), self._paged.page
+        touched, view = self._touched(), self._paged.view
         wrong = [item for item in image.changed(self._image) if item[0] not in touched]
-        for number in touched:
-            page = image[number]
-            if page_key(page_at(number)) != page.key:
-                wrong.append((number, page))
-        fetch(page for _, page in wrong)  # before anything is changed: it may be damaged
+        wrong += [
+            (number, page) for number, page in image.root.pages(sorted(touched)) if page_key(view(number)) != page.key
+        ]
+        self._store.fetch(page for _, page in wrong)  # before anything is changed: it may be damaged
         self._paged.restore((number, page.data) for number, page in wrong)
         self._is_equal_to(image)
         return len(wrong)

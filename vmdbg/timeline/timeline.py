@@ -262,6 +262,9 @@ class Timeline:
         began = time.thread_time()
         self.keep_index()
         checkpoint = self.checkpoint_here()
+        if not self.checkpoints.is_roomy:
+            self.store.cool(self._ram.replaced)
+        self._ram.replaced.clear()
         self.checkpoints.add(checkpoint, checkpoint.position, self.keeping.seconds)
         if self.recorder is not None and checkpoint.position >= self._end:
             self.recorder.on_checkpoint(checkpoint)
@@ -330,6 +333,7 @@ class Timeline:
         """Become what the machine was at a checkpoint."""
         self.keep_index()
         self._ram.restore(checkpoint.ram)
+        self.checkpoints.fit(checkpoint.position)
         self.machine.restore(checkpoint.state)
         if checkpoint.state.halted:
             known = checkpoint.halted_at

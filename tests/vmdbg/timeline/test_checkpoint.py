@@ -25,7 +25,7 @@ def first() -> Iterator[Checkpoint]:
 
 def at(first: Checkpoint, tick: int) -> Checkpoint:
     store = PageStore()
-    return Checkpoint(Position(Tick(tick)), first.state, RamImage.filled(store.zero, 16), 0)
+    return Checkpoint(Position(Tick(tick)), first.state, RamImage.filled(store.zero, first.ram.count), 0)
 
 
 def test_one_between_others_shares_what_it_took(first: Checkpoint) -> None:
