@@ -13,15 +13,15 @@ from vmdbg.debugger.judge import breakpoints_here, counted, would_stop
 from vmdbg.debugger.stops import BreakpointStop, HistoryStart, Interrupted, StepDone, Stop
 from vmdbg.interruption import StoppedError
 from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.cpu_turns import reverse_step_of
 from vmdbg.timeline.outcomes import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
-from vmdbg.timeline.steps_back import reverse_step
 
 
 @contextmanager
 def _or_stays(debugger: Debuggee) -> Iterator[None]:
     """What is interrupted inside, or fails, leaves the guest where it was, unless the process ends."""
-    timeline, origin = debugger.timeline, debugger.position
+    timeline, origin, cpu = debugger.timeline, debugger.position, debugger.cpu.number
     try:
         yield
     except StoppedError:
@@ -29,6 +29,7 @@ def _or_stays(debugger: Debuggee) -> Iterator[None]:
     except (KeyboardInterrupt, MediumError):
         with timeline.undisturbed():
             timeline.go(origin)
+        debugger.look_at(cpu)
         raise
 
 
@@ -77,7 +78,10 @@ def _last_before(debugger: Debuggee) -> tuple[Stop, Position] | None:
 
 
 class BackwardStepRun:
-    """Steps backwards. In the same context, the way back is that of the steps forth: handlers are passed over."""
+    """Steps backwards the CPU that is looked at; what the others did meanwhile is undone with that.
+
+    In the same context, the way back is that of the steps forth: handlers are passed over.
+    """
 
     def __init__(self, debugger: Debuggee, action: Step) -> None:
         self._left = action.count
@@ -100,22 +104,23 @@ class BackwardStepRun:
         return counted(BreakpointStop(here), debugger.position) if here else None
 
     def _step(self, debugger: Debuggee) -> Stop | None:
-        timeline = debugger.timeline
+        timeline, cpu = debugger.timeline, debugger.cpu.number
         origin = timeline.position
         if self._mode is StepMode.ARCHITECTURAL:
-            reverse_step(timeline)
+            reverse_step_of(timeline, cpu)
             return None if timeline.position < origin else HistoryStart()
         stop = to_first_instant(debugger)
         if stop is not None:
             return stop
-        if timeline.position <= timeline.start:
+        cpu, before = debugger.cpu.number, timeline.position
+        there = reverse_step_of(timeline, cpu, past_inputs=True)
+        if there == before:
             return HistoryStart()
-        reverse_step(timeline, past_inputs=True)
-        there = timeline.position
         if not debugger.interrupt_wanted and to_first_instant(debugger) is not None:
             timeline.seek(there)
         if debugger.interrupt_wanted:
             timeline.seek(origin)
+            debugger.look_at(cpu)
             return Interrupted()
         return None
 

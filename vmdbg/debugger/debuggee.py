@@ -7,7 +7,9 @@ from collections.abc import Callable
 from vmdbg.debugger.actions import StepMode
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.point_table import PointTable
+from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import CpuId
 
 
 class Debuggee(Guest):
@@ -21,8 +23,16 @@ class Debuggee(Guest):
         self.progress_listeners: list[Callable[[float], None]] = []
         """Told how much of a long way through time is done, from 0 to 1."""
         self._interrupted = False
+        self._told: tuple[Position, CpuId | None] | None = None
+        """The last instant at which a breakpoint, or an event, was told of, and whose turn it was."""
         self.interrupted_by = ""
         """The owner's name of who asked for the last interruption, if he gave it."""
+
+    @property
+    def passes_here(self) -> bool:
+        """Whether a run from here is to pass what stands here: the user knows of it, or looks at it."""
+        turn = self.machine.cpus.turns.current
+        return turn in (None, self.engine.selected) or self._told == (self.position, turn)
 
     def on_progress(self, done: float) -> None:
         """So much of a long way through time is done."""

@@ -11,7 +11,7 @@ from vmdbg.debugger.backward import BackwardContinueRun, BackwardStepRun, SeekRu
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
-from vmdbg.debugger.stops import BreakpointStop, HostFailed, Interrupted, StepDone, Stop, WatchpointStop
+from vmdbg.debugger.stops import BreakpointStop, EventStop, HostFailed, Interrupted, StepDone, Stop, WatchpointStop
 from vmdbg.errors import UserError
 from vmdbg.interruption import StoppedError
 from vmdbg.machine.media import TakenBack
@@ -139,6 +139,8 @@ class Debugger(Debuggee):
     def _settle(self, stop: Stop) -> None:
         self._interrupted = False
         self.last_stop = stop
+        if isinstance(stop, BreakpointStop | EventStop):
+            self._told = (self.position, self.machine.cpus.turns.current)
         self.stop_count += 1
         for point in _points_of(stop):
             if point.temporary:

@@ -18,6 +18,7 @@ from vmdbg.engine.exits import Access, BreakpointHit, Delivery, DeliveryKind, Ex
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.machine.inputs import Edit
 from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.cpu_turns import previous_of
 from vmdbg.timeline.outcomes import Passage, TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.steps_back import previous, skip_inputs_back
@@ -39,6 +40,7 @@ class InterruptionSearch:
     def __init__(self, debugger: Debuggee) -> None:
         self._debugger = debugger
         self._here = debugger.position
+        self._cpu = debugger.cpu.number
         self._context = current_context(debugger.engine)
         self._space = debugger.engine.read_register("cr3")
         self._idt = Linear(debugger.engine.read_register("idtr_base"))
@@ -72,6 +74,7 @@ class InterruptionSearch:
             if at is None or self._found is None:
                 arm(debugger.engine, Stops())
                 timeline.go(self._here)
+                debugger.look_at(self._cpu)
                 return None
         assert not isinstance(self._found, Delivery)
         return self._found
@@ -139,11 +142,14 @@ class InterruptionSearch:
                 if timeline.position <= timeline.start:
                     break
                 before, came = what_came(debugger)
+                if before is None:
+                    break
                 timeline.go(before)
                 if current_context(debugger.engine) == self._context:
                     own = came is not Came.DELIVERY
                     break
             timeline.go(self._here)
+            debugger.look_at(self._cpu)
         return own
 
     def _ends_here(self, struck: Position, delivery: Delivery) -> bool:
@@ -168,6 +174,7 @@ class InterruptionSearch:
                     return False
         finally:
             arm(debugger.engine, Stops())
+        debugger.look_at(self._cpu)
         return debugger.pc == target
 
 
@@ -184,15 +191,34 @@ class Came(enum.Enum):
     INSTRUCTION = "instruction"
 
 
-def what_came(debugger: Debuggee) -> tuple[Position, Came]:
-    """The instant before this one, and what led from there to here, where the guest stays. Nothing is to be armed."""
+def what_came(debugger: Debuggee) -> tuple[Position | None, Came]:
+    """The instant before this one of the CPU that is looked at, and what led on from there. The guest stays here.
+
+    Nothing is to be armed. None: it has done nothing yet.
+    """
     timeline, now = debugger.timeline, debugger.position
+    if len(debugger.cpus) > 1:
+        return _what_came_to_one(debugger, now)
     before = previous(timeline, now)
     history, last = timeline.history, debugger.engine.delivery()
     if history.count_before(now) > history.count_before(before):
         return before, Came.INPUT
     delivered = last is not None and last.tick == now.tick
     return before, Came.DELIVERY if delivered else Came.INSTRUCTION
+
+
+def _what_came_to_one(debugger: Debuggee, now: Position) -> tuple[Position | None, Came]:
+    timeline, engine, cpu = debugger.timeline, debugger.engine, debugger.cpu.number
+    before, came = previous_of(timeline, now, cpu), Came.INSTRUCTION
+    if before is not None and timeline.history.is_due:
+        came = Came.INPUT
+    elif before is not None:
+        deliveries = engine.delivery_count
+        debugger.machine.step()
+        came = Came.DELIVERY if engine.delivery_count > deliveries else came
+    timeline.go(now)
+    debugger.look_at(cpu)
+    return before, came
 
 
 def to_first_instant(debugger: Debuggee) -> Stop | None:
@@ -207,6 +233,8 @@ def to_first_instant(debugger: Debuggee) -> Stop | None:
         here = timeline.position
         with timeline.undisturbed():
             before, came = what_came(debugger)
+            if before is None:
+                return None
             if came is Came.INPUT:
                 if isinstance(timeline.history.inputs[timeline.history.count_before(here) - 1].input, Edit):
                     return None
@@ -222,10 +250,15 @@ def to_first_instant(debugger: Debuggee) -> Stop | None:
 
 def _is_interrupt_return(debugger: Debuggee, before: Position, here: Position) -> bool:
     """Whether the instruction from the one instant to the other is IRET, whatever its prefixes."""
-    timeline = debugger.timeline
-    if here.tick - before.tick > LONGEST_RETURN:
+    timeline, cpu, several = debugger.timeline, debugger.cpu.number, len(debugger.cpus) > 1
+    length = here.tick - before.tick
+    if not several and length > LONGEST_RETURN:
         return False
     timeline.go(before)
-    code = debugger.linear().read_prefix(debugger.pc, here.tick - before.tick)
+    code = debugger.linear().read_prefix(debugger.pc, min(length, LONGEST_RETURN))
+    if several:  # others may have run since
+        debugger.machine.step()
+        code = code[: debugger.machine.clock - before.tick]
     timeline.go(here)
+    debugger.look_at(cpu)
     return code[-1:] == IRET

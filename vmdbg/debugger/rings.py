@@ -169,7 +169,7 @@ def _back(debugger: Debuggee, wanted: Callable[[Stop], bool]) -> Stop:
             before, came = what_came(debugger)
             last_delivery = engine.delivery()
             led_here = came is Came.DELIVERY and last_delivery is not None and wanted(ExceptionStop(last_delivery))
-            timeline.go(before if led_here else here)
+            timeline.go(before if led_here and before is not None else here)
             if led_here:
                 return StepDone()
     debugger.points.arm(engine)

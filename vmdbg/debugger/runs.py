@@ -47,9 +47,11 @@ class ContinueRun:
     def __init__(self, debugger: Debuggee, action: Continue) -> None:
         self._debugger = debugger
         self._limit = action.limit
-        self._over = True
+        self._over = debugger.passes_here
+        debugger.machine.cpus.turns.look()
         engine = debugger.engine
         self._origin = (debugger.pc, current_context(engine))
+        self._cpu = engine.selected
         self._deliveries = engine.delivery_count
         self._tick = debugger.machine.clock
         self._until = 0.0
@@ -111,7 +113,7 @@ class ContinueRun:
         if not since:
             return False
         first = engine.delivery(since)
-        if first is None or first.tick != self._tick:
+        if first is None or first.tick != self._tick or first.cpu != self._cpu:
             self._tick = NEVER
             return False
         if (debugger.pc, current_context(engine)) != self._origin:
@@ -167,9 +169,11 @@ class Detour:
 
 
 class StepRun:
-    """Steps forwards."""
+    """Steps forwards the CPU that is looked at; the others run meanwhile what they would have run anyway."""
 
     def __init__(self, debugger: Debuggee, action: Step) -> None:
+        self._cpu = debugger.cpu.number
+        self._over = debugger.passes_here
         self._left = action.count
         self._span = action.span
         self._mode = action.mode or debugger.step_mode
@@ -189,8 +193,11 @@ class StepRun:
             over, stop = self._detour.slice(debugger, budget)
             if over:
                 self._detour = None
+                self._cpu = debugger.cpu.number  # the context may have moved
             return stop
         debugger.points.arm(debugger.engine)
+        if debugger.machine.cpus.turns.several and not debugger.cpus[self._cpu].has_turn:
+            return self._others_run(debugger, budget)
         engine = debugger.engine
         deliveries, inputs = engine.delivery_count, debugger.timeline.history.taken()
         outcome = debugger.timeline.step(patient=False)
@@ -206,6 +213,17 @@ class StepRun:
         if since and self._mode is StepMode.SAME_CONTEXT and self._start_detour(debugger, since):
             return None
         return self._finished(debugger)
+
+    def _others_run(self, debugger: Debuggee, budget: int) -> Stop | None:
+        """Until it is the CPU's turn, or something else stops the guest."""
+        before = debugger.position
+        with debugger.machine.cpus.turns.awaiting(self._cpu):
+            outcome = debugger.timeline.run(Tick(debugger.machine.clock + budget), over_breakpoint=self._over)
+        self._over = has_yet_to_run(outcome) or (self._over and debugger.position == before)
+        stop = judge(debugger, outcome)
+        if stop is None:
+            debugger.look_at(self._cpu)
+        return stop
 
     def _start_detour(self, debugger: Debuggee, since: int) -> bool:
         """Whether the first of the last `since` deliveries took the CPU away from what it ran."""

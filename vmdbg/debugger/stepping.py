@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmdbg.debugger.actions import Continue, Direction, Step
 from vmdbg.debugger.backward import BackwardStepRun, search_backwards
@@ -14,7 +14,7 @@ from vmdbg.debugger.points import Breakpoint, Condition
 from vmdbg.debugger.rings import USER, ToUserRun
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
-from vmdbg.units import Linear
+from vmdbg.units import PAGE_SIZE, CpuId, Linear
 from vmdbg.x86.boundaries import starts_before
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind
@@ -25,6 +25,8 @@ _CALLS = Kind.CALL | Kind.INTERRUPT | Kind.SYSTEM_CALL
 _KERNEL_RETURNS = Kind.INTERRUPT_RETURN | Kind.SYSTEM_RETURN
 _RETURNS = Kind.RETURN | _KERNEL_RETURNS
 SLICE_STEPS = 200
+CLOSE_BY = PAGE_SIZE
+"""Bytes: less than lie between the stacks of two tasks, more than a return takes off."""
 
 
 def instruction_at(debugger: Debuggee) -> Instruction:
@@ -37,20 +39,25 @@ def instruction_at(debugger: Debuggee) -> Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a place must share with the stack that a run began on: address space, ring, and no deeper stack."""
+    """What a place must share with the stack that a run began on: address space, ring, and no deeper stack.
+
+    Another CPU may have a higher one, of others: there it must be close by, as where the stack's owner has moved.
+    """
 
     rsp: int
     cr3: int
     cpl: int
+    cpu: CpuId
 
     @classmethod
     def of(cls, debugger: Debuggee) -> Frame:
         context = current_context(debugger.engine)
-        return cls(context.rsp, context.cr3, context.cpl)
+        return cls(context.rsp, context.cr3, context.cpl, debugger.cpu.number)
 
     def reached(self, debugger: Guest) -> bool:
         now = current_context(debugger.engine)
-        return now.rsp >= self.rsp and (now.cr3, now.cpl) == (self.cr3, self.cpl)
+        same_stack = debugger.cpu.number == self.cpu or now.rsp - self.rsp < CLOSE_BY
+        return now.rsp >= self.rsp and (now.cr3, now.cpl) == (self.cr3, self.cpl) and same_stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +223,7 @@ class LineRun:
 
     def _frame_outside(self, debugger: Debuggee) -> Frame:
         inner = Frame.of(debugger)
-        return Frame(inner.rsp + 1, inner.cr3, inner.cpl)
+        return replace(inner, rsp=inner.rsp + 1)
 
     def abandon(self, debugger: Debuggee) -> None:
         self._run.abandon(debugger)

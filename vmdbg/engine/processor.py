@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,13 @@ from vmdbg.units import BOOT_CPU, CpuId, Tick
 
 ENDLESS = (1 << 64) - 1
 """As the end of a turn, or its quantum: it ends when the CPU halts."""
+
+
+class Awaited(enum.Enum):
+    """Whose turn a run is to end at, if it is not that of one CPU."""
+
+    NONE = "none"
+    ANY = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +126,13 @@ class Processors(Protocol):
         """Runs go over from turn to turn by themselves, each of so many ticks; 0: each turn's end ends them."""
         ...
 
-    def await_turn(self, cpu: CpuId | None) -> None:
-        """Runs end where a turn of that CPU begins: TurnOver."""
+    def await_turn(self, awaited: CpuId | Awaited) -> None:
+        """Runs end where such a turn begins: TurnOver."""
+        ...
+
+    @property
+    def turns_begun(self) -> int:
+        """How many have; not part of the guest's state."""
         ...
 
 

@@ -127,7 +127,6 @@ class Machine:
             parse_schedule(config.schedule),
         )
         self.pc.running = lambda: self.engine.selected
-        self._awaited: CpuId | None = None
         self._reset_wanted = False
         """A reset that the access or deadline which goes on has asked for; not so at any boundary that is seen."""
         self._cold = ColdStart(self.cpus, self.pc, self.scheduler) if config.restarts else None
@@ -211,7 +210,7 @@ class Machine:
             if clock >= limit:
                 self.cpus.turns.look()
                 return LimitReached()
-            if clock >= self._barrier or self._awaited_comes:
+            if clock >= self._barrier or self.cpus.turns.awaited_has_come:
                 self.cpus.turns.look()
                 return StopRequested()
             self._take_inputs(clock)
@@ -228,10 +227,6 @@ class Machine:
             if outcome is not None:
                 return outcome
         return self._devices_hits() or self.ending
-
-    @property
-    def _awaited_comes(self) -> bool:
-        return self._awaited is not None and self.cpus.turns.current == self._awaited
 
     def hurry(self) -> None:
         """End a run that is going on at its next block: StopRequested. Any thread may call it."""

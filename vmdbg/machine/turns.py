@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
-from vmdbg.engine.processor import Processor, Processors, TurnState
+from vmdbg.engine.processor import Awaited, Processor, Processors, TurnState
 from vmdbg.errors import RecordingError
 from vmdbg.machine.schedule import RoundRobin, Schedule, ScheduleState
 from vmdbg.units import BOOT_CPU, CpuId
@@ -23,6 +25,9 @@ class Turns:
         self.state = ScheduleState()
         """What the schedule remembers."""
         self.several = len(engine.cpus) > 1
+        self._awaited: CpuId | Awaited = Awaited.NONE
+        self._begun = 0
+        """Turns, when awaiting() began."""
 
     def start(self) -> None:
         """The machine is switched on: the first turn begins."""
@@ -67,6 +72,33 @@ class Turns:
         engine = self._engine
         turn, self.state = self._schedule.next_turn(self.state, engine.turn.cpu, runnable, engine.clock)
         engine.begin_turn(turn.cpu, turn.quantum)
+
+    @contextmanager
+    def awaiting(self, awaited: CpuId | Awaited) -> Iterator[None]:
+        """Meanwhile runs end where a turn of that CPU, or any, has begun since: StopRequested. Leaves no trace."""
+        self._awaited, self._begun = awaited, self._engine.turns_begun
+        self._engine.await_turn(awaited)
+        try:
+            yield
+        finally:
+            self._awaited = Awaited.NONE
+            self._engine.await_turn(Awaited.NONE)
+
+    @property
+    def begun(self) -> int:
+        """How many turns have; no state of the guest."""
+        return self._engine.turns_begun
+
+    def look_out(self) -> None:
+        """What has come of what is awaited is known: for the next."""
+        self._begun = self._engine.turns_begun
+
+    @property
+    def awaited_has_come(self) -> bool:
+        """Whether awaiting() says that a run is to end here."""
+        if self._awaited is Awaited.NONE or self._engine.turns_begun == self._begun:
+            return False
+        return self._awaited is Awaited.ANY or self.current == self._awaited
 
     def restore(self, turn: TurnState, state: ScheduleState) -> None:
         """As a snapshot has them. Raises RecordingError for what cannot be."""

@@ -12,7 +12,7 @@ from vmdbg.units import Tick
 
 
 def reverse_step(timeline: Timeline, *, past_inputs: bool = False) -> Position:
-    """Go to the instant before this one; at the start, stay. Returns where that is.
+    """Go to the instant before this one, whichever CPU's; at the start, stay. Returns where that is.
 
     `past_inputs`: to before what was no input, which is an instruction or a delivery.
     """

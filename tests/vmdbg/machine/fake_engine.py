@@ -25,7 +25,7 @@ from vmdbg.engine.exits import (
 from vmdbg.engine.interrupts import Deadline
 from vmdbg.engine.memory import Region, ram_regions
 from vmdbg.engine.port import Bus
-from vmdbg.engine.processor import CpuSnapshot, EngineStatistics, TurnState
+from vmdbg.engine.processor import Awaited, CpuSnapshot, EngineStatistics, TurnState
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.engine.touches import Touches
 from vmdbg.machine.machine import EngineFactory
@@ -247,7 +247,11 @@ class FakeEngine:
     def set_round_robin(self, quantum: int) -> None:
         raise NotImplementedError
 
-    def await_turn(self, cpu: CpuId | None) -> None:
+    def await_turn(self, awaited: CpuId | Awaited) -> None:
+        raise NotImplementedError
+
+    @property
+    def turns_begun(self) -> int:
         raise NotImplementedError
 
     def set_a20(self, enabled: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from vmdbg.c.types import Kind as TypeKind
 from vmdbg.commands.declare import command
@@ -41,8 +42,8 @@ def finish(session: Session, arguments: Arguments) -> Document:
     if selected.is_inlined:
         raise UserError(f"{selected.function} is inlined and is not the innermost frame; `up` to the function it is in")
     outer = caller(session, selected.physical.number)
-    now = current_context(session.debugger.engine)
-    frame = Frame(now.rsp + 1 if not selected.physical.number else outer.sp, now.cr3, now.cpl)
+    now = Frame.of(session.debugger)
+    frame = replace(now, rsp=now.rsp + 1 if not selected.physical.number else outer.sp)
     result = session.execution.carry(lambda d: ToPlaceRun(d, outer.pc, frame))
     if isinstance(session.debugger.last_stop, StepDone) and session.debugger.pc == outer.pc:
         return result + document(*_returned(session, selected))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vmdbg.commands.declare import command
 from vmdbg.debugger.stepping import Frame, ToPlaceRun, instruction_at
 from vmdbg.document.document import Document
@@ -47,4 +49,4 @@ def _frame(session: Session) -> Frame:
     frame = Frame.of(session.debugger)
     found = session.symbols.nearest(session.debugger.pc)
     making = found is not None and found.offset < PROLOGUE
-    return Frame(frame.rsp - DEEPEST_FRAME, frame.cr3, frame.cpl) if making else frame
+    return replace(frame, rsp=frame.rsp - DEEPEST_FRAME) if making else frame

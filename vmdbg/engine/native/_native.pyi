@@ -213,6 +213,7 @@ class Library:
     EXIT_TURN: Final[int]
     MOST_CPUS: Final[int]
     NO_CPU: Final[int]
+    ANY_CPU: Final[int]
     CATCH_CR3: Final[int]
     CATCH_MODE: Final[int]
     CATCH_MSR_READ: Final[int]

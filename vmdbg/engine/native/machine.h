@@ -71,7 +71,7 @@ typedef struct {                            /* see turns.c */
     uint64_t quantum;                       /* of round robin, which is done here; 0: Python says whose turn is next */
     uint32_t cpu;                           /* whose it is, or was */
     uint32_t over;                          /* nobody's, until the next is chosen */
-    uint32_t awaited;                       /* a run ends when this CPU's begins; NO_CPU */
+    uint32_t awaited;                       /* a run ends when this CPU's begins; NO_CPU, ANY_CPU */
     uint32_t taken;                         /* how many have begun in the run; for people */
 } Turn;
 

@@ -89,7 +89,9 @@ bool turn_next(Vm *vm)
  * first that are Python's, nor if the next CPU is waited for. */
 bool turn_goes_over(Vm *vm)
 {
-    if (vm->cpu_count == 1 || !vm->turn.quantum || !interrupts_come(vm) || !turn_next(vm) || vm->turn.cpu == vm->turn.awaited)
+    if (vm->cpu_count == 1 || !vm->turn.quantum || !interrupts_come(vm) || !turn_next(vm))
+        return false;
+    if (vm->turn.awaited == ANY_CPU || vm->turn.awaited == vm->turn.cpu)
         return false;
     vm->breakpoint_suppressed = 0;
     vm_select(vm, vm->turn.cpu);

@@ -19,7 +19,7 @@ enum VmExit {
     EXIT_TURN,                              /* the turn is over, or has come to Turn.awaited */
 };
 enum { MOST_CPUS = 32 };
-static const uint32_t NO_CPU = 0xffffffff;
+static const uint32_t NO_CPU = 0xffffffff, ANY_CPU = 0xfffffffe;
 enum VmCatch { CATCH_CR3 = 1, CATCH_MODE = 2, CATCH_MSR_READ = 4, CATCH_MSR_WRITE = 8, CATCH_PORT_READ = 16,
                CATCH_PORT_WRITE = 32, CATCH_RING = 64, CATCH_MAGIC = 128 };
 enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };

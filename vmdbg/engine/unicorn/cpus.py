@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vmdbg.engine.native import _native
-from vmdbg.engine.processor import TurnState
+from vmdbg.engine.processor import Awaited, TurnState
 from vmdbg.units import CpuId
 
 lib = _native.lib
@@ -101,5 +101,15 @@ class NativeTurns:
     def set_round_robin(self, quantum: int) -> None:
         self._vm.turn.quantum = quantum
 
-    def await_turn(self, cpu: CpuId | None) -> None:
-        self._vm.turn.awaited = lib.NO_CPU if cpu is None else cpu
+    def await_turn(self, awaited: CpuId | Awaited) -> None:
+        match awaited:
+            case Awaited.NONE:
+                self._vm.turn.awaited = lib.NO_CPU
+            case Awaited.ANY:
+                self._vm.turn.awaited = lib.ANY_CPU
+            case _:
+                self._vm.turn.awaited = awaited
+
+    @property
+    def turns_begun(self) -> int:
+        return int(self._vm.turn.taken)
