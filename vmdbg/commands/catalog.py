@@ -9,8 +9,8 @@ from vmdbg.session.registry import Registry
 from vmdbg.session.session import Session
 
 MODULES = (
-    "help", "data.registers", "cpu.flags", "cpu.gdt", "cpu.idt", "cpu.tss", "cpu.ivt", "cpu.pagewalk", "cpu.maps",
-    "data.phys", "data.dump", "cpu.translate", "devices.devices", "devices.pci", "devices.io", "devices.irq",
+    "help", "data.registers", "cpu.cpus", "cpu.flags", "cpu.gdt", "cpu.idt", "cpu.tss", "cpu.ivt", "cpu.pagewalk",
+    "cpu.maps", "data.phys", "data.dump", "cpu.translate", "devices.devices", "devices.pci", "devices.io", "devices.irq",
     "time.tick", "time.digest", "points.catch", "run.step_mode", "run.step", "run.next", "run.cont", "run.finish",
     "run.until", "run.rings", "run.next_kind", "run.skip", "points.breakpoints", "points.watch", "points.logpoint",
     "data.examine", "code.disassemble", "code.bt", "code.frame", "code.variables",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmdbg.debugger.stops import StepDone
 from vmdbg.session.positions import percent_of
+from vmdbg.session.processors import state_words
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import headline
 
@@ -21,7 +22,7 @@ class StatusBar:
         debugger = self._session.debugger
         if debugger.running:
             return f" running{SEPARATOR}tick {debugger.machine.clock:,}{SEPARATOR}another front end let the guest go "
-        key = (self._session.moments.generation, debugger.machine.clock, debugger.timeline.end)
+        key = (self._session.moments.generation, debugger.cpu.number, debugger.machine.clock, debugger.timeline.end)
         if key != self._known[0]:
             self._known = (key, self._make())
         return self._known[1]
@@ -30,7 +31,11 @@ class StatusBar:
         session = self._session
         debugger, registers = session.debugger, session.registers
         flags = registers.read("rflags")
-        parts = [f"{registers.mode.width}-bit", f"ring {registers.cpl}", "IF" if flags & 0x200 else "if"]
+        cpus = debugger.cpus
+        parts = [f"CPU {debugger.cpu.number}/{len(cpus)}"] if len(cpus) > 1 else []
+        parts += [f"{registers.mode.width}-bit", f"ring {registers.cpl}", "IF" if flags & 0x200 else "if"]
+        if len(cpus) > 1 and not debugger.cpu.has_turn:
+            parts.append(state_words(debugger.cpu))
         task = session.system.task()
         if task is not None:
             parts.append(f"{task.name}/{task.pid}")

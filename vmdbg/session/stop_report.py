@@ -37,7 +37,9 @@ ACCESS_WORDS = {Access.READ: "read", Access.WRITE: "written"}
 def report(view: View, stop: Stop) -> Document:
     """The reason, and where the guest stands."""
     lines = tuple(_reason(view, stop))
-    here = joined((text("at ", Style.DIM), place_text(view, view.debugger.pc)))
+    cpu = view.debugger.cpu.number
+    on = f"CPU {cpu} at " if len(view.debugger.cpus) > 1 else "at "
+    here = joined((text(on, Style.DIM), place_text(view, view.debugger.pc)))
     value: dict[str, Json] = {
         "stop": type(stop).__name__,
         "reason": [str(line) for line in lines],
@@ -45,6 +47,7 @@ def report(view: View, stop: Stop) -> Document:
         "location": view.describe(view.debugger.pc),
         "position": str(view.debugger.position),
         "tick": view.debugger.machine.clock,
+        "cpu": cpu,
     }
     value |= function_value(view)
     tick = text(f", tick {view.debugger.position}", Style.DIM)

@@ -24,6 +24,7 @@ from vmdbg.document.document import (
 from vmdbg.errors import UserError
 from vmdbg.os.seam import FrameKind
 from vmdbg.session.folding import Fold, folded
+from vmdbg.session.processors import chosen_cpu
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.source_frame import SourceFrame
@@ -41,6 +42,7 @@ def declare(parser: Parser) -> None:
         help="so many of the innermost frames; negative: the outermost; full: all, with locals",
     )
     parser.add_argument("--all", action="store_true", help="every frame of a recursion")
+    parser.add_argument("--cpu", default="", metavar="EXPRESSION", help="of another CPU")
     parser.add_argument("--task", default="", metavar="PROCESS", help="of another task, by PID or name")
 
 
@@ -49,7 +51,7 @@ def declare(parser: Parser) -> None:
     Group.LOOK,
     declare,
     aliases=("backtrace", "where", "k", "kb", "kp", "kv", "kn", "info stack"),
-    examples=("bt", "bt 3", "bt -2", "bt full", "bt --json"),
+    examples=("bt", "bt 3", "bt -2", "bt full", "bt --cpu 0", "bt --json"),
 )
 def bt(session: Session, arguments: Arguments) -> Document:
     """Show the call stack, with arguments and what was inlined where debug information tells of it.
@@ -58,6 +60,10 @@ def bt(session: Session, arguments: Arguments) -> Document:
     pointers. `bt full` shows the local variables of each frame too. Of frames that repeat, as those of a recursion do,
     only the first are shown, unless --all is given.
     """
+    if arguments.cpu:
+        with session.debugger.of(chosen_cpu(session, arguments.cpu)):
+            arguments.cpu = ""
+            return bt(session, arguments)
     full, limit = arguments.limit in FULL, arguments.limit
     task = session.system.named(arguments.task) if arguments.task else None
     if task is not None and not task.is_current:

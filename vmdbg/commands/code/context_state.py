@@ -55,11 +55,11 @@ class ContextState:
 
     def look(self) -> None:
         """Take the registers as they are; those of the last different instant are the ones before."""
-        epoch = self._session.debugger.epoch
+        engine = self._session.debugger.engine
+        epoch = (self._session.debugger.epoch, engine.selected)
         if epoch == self._epoch:
             return
         self._epoch = epoch
-        engine = self._session.debugger.engine
         names = (*GENERAL, "rip", "rflags", *SEGMENTS, "cr0", "cr2", "cr3", "cr4", "efer", "fs_base", "gs_base")
         self.before, self.now = self.now, {name: engine.read_register(name) for name in names}
 

@@ -108,6 +108,7 @@ def tbreak(session: Session, arguments: Arguments) -> Document:
 def added(session: Session, point: Point, arguments: Arguments) -> Document:
     """What a command that made a point answers."""
     point.ignore = must_be_positive(arguments.ignore, "--ignore")
+    point.cpu = arguments.of_cpu
     for line in arguments.commands:
         session.check(line)
     if arguments.commands:
@@ -136,12 +137,17 @@ def is_pending(point: Point) -> bool:
 
 
 def _line(session: Session, point: Point) -> Text:
-    words = f" {point.text}" if point.text else ""
+    words = f" {condition_words(point)}" if condition_words(point) else ""
     if isinstance(point, Breakpoint) and point.is_pending:
         return text(f"{kind_words(point)} {point.number} is pending: nothing is called {point.waits_for!r} yet{words}")
     kind, where = kind_words(point), session.describe(point.address) if point.space is Space.LINEAR else ""
     tail = f" <{where}>" if where else ""
     return text(f"{kind} {point.number} at {point.address:#x}{tail}{words}")
+
+
+def condition_words(point: Point) -> str:
+    """The CPU that it is for, and what else must hold."""
+    return ", ".join(filter(None, ("" if point.cpu is None else f"cpu {point.cpu}", point.text)))
 
 
 def kind_words(point: Point) -> str:
@@ -185,7 +191,7 @@ def points_(session: Session, arguments: Arguments) -> Document:
 def _row(session: Session, point: Point) -> tuple[Text, ...]:
     style = Style.PLAIN if point.enabled else Style.DIM
     lines = session.execution.on_point.get(point.number, ())
-    words = point.text + "".join(f"; {line}" for line in lines)
+    words = condition_words(point) + "".join(f"; {line}" for line in lines)
     hits = point.hits.up_to(session.debugger.position)
     if point.ignore > len(point.passed):
         words += f" (ignoring {point.ignore - len(point.passed)} more)"

@@ -11,6 +11,7 @@ from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.compiler import Getters
 from vmdbg.os.seam import is_called
 from vmdbg.session.numbers import natural
+from vmdbg.session.processors import chosen_cpu
 
 if TYPE_CHECKING:
     from vmdbg.session.registry import Arguments, Parser
@@ -22,6 +23,7 @@ CR3_PAGE = 0x000F_FFFF_FFFF_F000
 def declare_conditions(parser: Parser) -> None:
     """Options that breakpoints, watchpoints and logpoints share."""
     parser.add_argument("--ring", type=int, choices=(0, 1, 2, 3), metavar="RING", help="only in this ring")
+    parser.add_argument("--cpu", default="", metavar="EXPRESSION", help="only on this CPU")
     parser.add_argument("--cr3", default="", metavar="EXPRESSION", help="only in this address space")
     parser.add_argument("--process", default="", metavar="PROCESS", help="only when this PID or name runs")
     parser.add_argument("--ignore", type=natural, default=0, metavar="NUMBER", help="pass this many hits first")
@@ -33,7 +35,11 @@ def declare_conditions(parser: Parser) -> None:
 def make_condition(
     session: Session, arguments: Arguments, extra: Getters | None = None
 ) -> tuple[Condition | None, str]:
-    """The condition of what the options and `if` say, and its text. Raises UserError."""
+    """The condition of what the options and `if` say but --cpu, and its text. Raises UserError.
+
+    `arguments.of_cpu` becomes the CPU that the point is to be for.
+    """
+    arguments.of_cpu = chosen_cpu(session, arguments.cpu) if arguments.cpu else None
     parts: list[Callable[[], bool]] = []
     words: list[str] = []
     if arguments.ring is not None:
