@@ -13,7 +13,7 @@ from vmdbg.session.session import Session
 
 
 def asked(**options: object) -> Namespace:
-    return Namespace(**{"ring": None, "cr3": "", "process": "", "condition": ""} | options)
+    return Namespace(**{"ring": None, "cpu": "", "cr3": "", "process": "", "condition": ""} | options)
 
 
 def holds(session: Session, **options: object) -> tuple[bool | None, str]:
