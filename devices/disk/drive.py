@@ -38,3 +38,5 @@ class Drive:
     direct: bool = False
     read_only: bool = False
     """A floppy disk whose notch is open."""
+    boot_index: int | None = None
+    """Firmware looks on the drive with the lowest first, and on those without after them."""

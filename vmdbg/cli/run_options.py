@@ -54,7 +54,7 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--no-reboot", action="store_true", help=ends)
     variables = "keep UEFI firmware's variables in FILE, made if it is not there; snapshot=on: only begin with them"
     group.add_argument("--nvram", type=parse_nvram, metavar="FILE[,snapshot=on]", help=variables)
-    order = "what firmware tries, as cdrom,disk (disk,floppy,cdrom); with `menu`, which it asks for a key to show"
+    order = "what firmware tries, as cdrom,disk1 (disk,floppy,cdrom); with `menu`, which it asks for a key to show"
     group.add_argument("--boot", type=boot_order, default=BootOrder(), metavar="ORDER", help=order)
     group.add_argument(
         "--via-decompressor", action="store_true", help="let a Linux kernel unpack (and randomise) itself"
@@ -92,7 +92,8 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
 
 
 def add_drives(group: argparse._ArgumentGroup) -> None:
-    disk = "FILE[,bus=ide|ahci|virtio|nvme][,format=raw|qcow2][,snapshot=off][,serial=TEXT][,backing=FILE]"
+    places = "[,bus=ide|ahci|virtio|nvme][,bootindex=N]"
+    disk = f"FILE{places}[,format=raw|qcow2][,snapshot=off][,serial=TEXT][,backing=FILE]"
     group.add_argument(
         "--disk",
         action="append",

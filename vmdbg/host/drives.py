@@ -17,12 +17,13 @@ from vmdbg.machine.image_media import add_image
 from vmdbg.machine.media import Media
 
 LONGEST_SERIAL = 20
+LONGEST_INDEX = 9
 NAMES = {DriveKind.DISK: "disk", DriveKind.CD: "cd", DriveKind.FLOPPY: "floppy"}
 _DEFAULT_BUS = {DriveKind.DISK: DriveBus.IDE, DriveKind.CD: DriveBus.IDE, DriveKind.FLOPPY: DriveBus.FLOPPY}
 _OPTIONS = {
-    DriveKind.DISK: ("bus", "format", "snapshot", "serial", "backing"),
-    DriveKind.CD: ("bus", "serial"),
-    DriveKind.FLOPPY: ("format", "snapshot", "backing", "readonly"),
+    DriveKind.DISK: ("bus", "format", "snapshot", "serial", "backing", "bootindex"),
+    DriveKind.CD: ("bus", "serial", "bootindex"),
+    DriveKind.FLOPPY: ("format", "snapshot", "backing", "readonly", "bootindex"),
 }
 
 
@@ -41,6 +42,7 @@ class DriveChoice:
     serial: str = ""
     backing: tuple[str, ...] = ()
     read_only: bool = False
+    boot_index: int | None = None
 
 
 def parse_drive(kind: DriveKind, text: str) -> DriveChoice:
@@ -64,7 +66,8 @@ def parse_drive(kind: DriveKind, text: str) -> DriveChoice:
         check_bus(bus)
     form = _one_of(Format, chosen["format"], f"{option} format") if "format" in chosen else None
     direct, read_only = not _is_on(chosen, option, "snapshot", default=True), _is_on(chosen, option, "readonly")
-    return DriveChoice(kind, path, bus, form, direct, _serial(chosen, option), tuple(backing), read_only)
+    serial, index = _serial(chosen, option), _boot_index(chosen, option)
+    return DriveChoice(kind, path, bus, form, direct, serial, tuple(backing), read_only, index)
 
 
 def _split(text: str) -> list[str]:
@@ -87,6 +90,15 @@ def _is_on(chosen: dict[str, str], option: str, key: str, *, default: bool = Fal
     if value not in ("on", "off", None):
         raise UserError(f"{option} {key} is on ({_MEANINGS[key]}) or off, not {printable(value)!r}")
     return default if value is None else value == "on"
+
+
+def _boot_index(chosen: dict[str, str], option: str) -> int | None:
+    value = chosen.get("bootindex")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdecimal() and len(value) <= LONGEST_INDEX):
+        raise UserError(f"{option} bootindex is a number from 0 up, the first to be tried, not {printable(value)!r}")
+    return int(value)
 
 
 def _serial(chosen: dict[str, str], option: str) -> str:
@@ -129,4 +141,5 @@ def _open(choice: DriveChoice, name: str, found: Drives) -> Drive:
     if choice.kind is DriveKind.FLOPPY:
         check_floppy(medium, sectors, whole=choice.direct)
     serial = choice.serial or f"VMDBG-{name.upper()}"
-    return Drive(name, choice.kind, choice.bus, medium, sectors, serial, choice.direct, choice.read_only)
+    kept = choice.direct, choice.read_only, choice.boot_index
+    return Drive(name, choice.kind, choice.bus, medium, sectors, serial, *kept)

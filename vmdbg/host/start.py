@@ -131,6 +131,8 @@ def _refuse_useless(files: GuestFiles, config: MachineConfig) -> None:
         return
     if files.nvram is not None:
         raise UserError("--nvram is for UEFI firmware: name that with --bios FILE")
+    if any(drive.boot_index is not None for drive in config.drives):
+        raise UserError("bootindex is for firmware: leave out the kernel, or name firmware with --bios FILE")
     if config.boot != BootOrder():
         raise UserError("--boot is for firmware: leave out the kernel, or name firmware with --bios FILE")
 

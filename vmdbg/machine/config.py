@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 
 from devices.disk.drive import Drive, DriveKind
@@ -33,10 +34,14 @@ class BootKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BootOrder:
-    """What firmware is to try, best first, and whether it asks with a menu before."""
+    """What firmware is to try, best first, and whether it asks with a menu before.
+
+    `names` are the drives and kinds that the user has named, () if nobody has; `kinds` follow them.
+    """
 
     kinds: tuple[BootKind, ...] = (BootKind.DISK, BootKind.FLOPPY, BootKind.CDROM)
     menu: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,29 @@ def has_floppies(config: MachineConfig) -> bool:
 MENU = "menu"
 
 
+_KINDS = {"disk": BootKind.DISK, "cd": BootKind.CDROM, "floppy": BootKind.FLOPPY}
+_DRIVE = re.compile(r"(disk|cd|floppy)[0-9]{1,3}")
+
+
+def kind_of(name: str) -> BootKind | None:
+    """What a drive of that name is; None if none has such a name."""
+    found = _DRIVE.fullmatch(name)
+    return _KINDS[found[1]] if found is not None else None
+
+
+def meant_kind(word: str) -> BootKind | None:
+    """Of a kind, or of a drive's name; None for neither."""
+    return next((kind for kind in BootKind if kind == word), None) or kind_of(word)
+
+
 def parse_boot_order(text: str) -> BootOrder:
-    """`disk,cdrom`, `menu`, or both. Raises ValueError in words."""
+    """`disk,cdrom`, `disk1`, `menu`, or some of them. Raises ValueError in words."""
     words = text.split(",")
-    kinds = [word for word in words if word != MENU]
-    if not set(kinds) <= set(BootKind) or len(set(words)) != len(words):
-        raise ValueError(f"{text!r} is no boot order: some of {', '.join([*BootKind, MENU])}, each once, with commas")
+    names = tuple(word for word in words if word != MENU)
+    kinds = [meant_kind(word) for word in names]
+    known = [kind for kind in kinds if kind is not None]
+    if len(known) != len(kinds) or len(set(words)) != len(words):
+        what = f"some of {', '.join([*BootKind, MENU])} and names of drives as disk1"
+        raise ValueError(f"{text!r} is no boot order: {what}, each once, with commas")
     menu = MENU in words
-    return BootOrder(tuple(map(BootKind, kinds)), menu) if kinds else BootOrder(menu=menu)
+    return BootOrder(tuple(dict.fromkeys(known)), menu, names) if names else BootOrder(menu=menu)

@@ -58,7 +58,9 @@ def boot_flags(order: BootOrder) -> list[int]:
     return [_FLAGS[kind] for kind in order.kinds]
 
 
-def firmware_config(config: MachineConfig, pm_base: Callable[[], int]) -> FirmwareConfig:
+def firmware_config(
+    config: MachineConfig, pm_base: Callable[[], int], boot_order: tuple[str, ...] = ()
+) -> FirmwareConfig:
     """What firmware is told of a machine."""
     signature, _, _, features = build_table(find_model(config.cpu), apic=config.apic, topology=config.topology).cpuid(1)
     return FirmwareConfig(
@@ -67,6 +69,7 @@ def firmware_config(config: MachineConfig, pm_base: Callable[[], int]) -> Firmwa
         signature,
         features,
         pm_base,
+        boot_order,
         menu=config.boot.menu,
         floppy=has_floppies(config),
         topology=config.topology,
@@ -94,7 +97,6 @@ class I440fx:
             self._pirqs.append(carrier.add(line))
         slot = carrier.slot(PowerManagement.name)
         self.power_management = carrier.add(PowerManagement(slot, acpi_pm, carrier.add(Smbus())))
-        self._fit_fw_cfg(carrier)
         self._fit_hpet(carrier)
         carrier.slot(VgaText.name).claim_ports(VGA_PORTS, carrier.add(VgaText()))
 
@@ -105,9 +107,10 @@ class I440fx:
         hpet = carrier.add(Hpet(slot.timer(), pins, slot.msi()))
         slot.claim_memory(range(HPET_BASE, HPET_BASE + HPET_SIZE), hpet)
 
-    def _fit_fw_cfg(self, carrier: Carrier) -> None:
+    def fit_fw_cfg(self, carrier: Carrier, boot_order: tuple[str, ...]) -> None:
+        """`boot_order` are paths of drives, which are there already."""
         slot = carrier.slot(FwCfg.name)
-        items = firmware_items(firmware_config(carrier.config, lambda: self.power_management.pm_base))
+        items = firmware_items(firmware_config(carrier.config, lambda: self.power_management.pm_base, boot_order))
         fw_cfg = carrier.add(FwCfg(items, slot.timer(), slot.bus_master()))
         slot.claim_ports(SELECTOR_PORTS, fw_cfg, wide=True)
         slot.claim_ports(DMA_PORTS, fw_cfg.dma, wide=True)

@@ -59,6 +59,7 @@ from devices.wiring.paged import PagedArea
 from devices.wiring.shared_ports import PlainPorts, StreamPort
 from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
+from vmdbg.machine.boot_paths import boot_paths
 from vmdbg.machine.bus_masters import BusMasters
 from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
 from vmdbg.machine.drives import fit_drives
@@ -131,6 +132,8 @@ class Pc:
         for text in (*BUILT_IN, *config.devices):
             self._fit(text)
         fit_drives(self, config.drives, backends.media)
+        if self.i440fx is not None:
+            self.i440fx.fit_fw_cfg(self, boot_paths(config.drives, config.boot, self.pci, self.devices))
 
     def add(self, device: _Fitted) -> _Fitted:
         self.devices[device.name] = device

@@ -5,7 +5,6 @@ The bytes that it refers to are checked where they are put together (content.py)
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
@@ -17,7 +16,7 @@ from vmdbg.boot.image import CpuStart, DescriptorTable, SegmentRegister
 from vmdbg.boot.layout import FLASH, FOUR_GIB, LARGEST_MEMORY
 from vmdbg.document.layout import printable
 from vmdbg.errors import RecordingError
-from vmdbg.machine.config import MINIMUM_MEMORY, BootKind
+from vmdbg.machine.config import MINIMUM_MEMORY, BootKind, kind_of, meant_kind
 from vmdbg.machine.schedules import is_schedule
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
 from vmdbg.units import PAGE_MASK, PAGE_SIZE
@@ -28,7 +27,6 @@ from vmdbg.x86.topology import MOST_CPUS
 LONGEST_TEXT = 1 << 16
 """Of names, descriptions and command lines, in characters."""
 MOST_DRIVES = 64
-_DRIVE = re.compile(r"(disk|cd|floppy)[0-9]{1,3}")
 """Names that no other device has."""
 MOST_PARTS = 1 << 12
 """Segments, E820 entries, writes to chips."""
@@ -64,7 +62,10 @@ def _claims(meta: Meta) -> Iterator[Claim]:
     yield "CPU model", meta.config.cpu, meta.config.cpu in MODELS
     yield "start date", meta.config.start, 0 <= meta.config.start <= LAST_INSTANT
     yield from _flash(meta)
-    yield "boot order", meta.config.boot.kinds, len(meta.config.boot.kinds) <= len(BootKind)
+    boot = meta.config.boot
+    yield "boot order", boot.kinds, len(boot.kinds) <= len(BootKind)
+    known = all(meant_kind(name) is not None for name in boot.names)
+    yield "boot order", boot.names, known and len(boot.names) <= len(BootKind) + MOST_DRIVES
     yield from _drives(meta.config.drives)
     yield "description", meta.description, _is_short(meta.description)
     yield "command line", meta.command_line, _is_short(meta.command_line)
@@ -94,7 +95,7 @@ def _drives(drives: tuple[Drive, ...]) -> Iterator[Claim]:
     yield "number of drives", len(drives), len(drives) <= MOST_DRIVES
     names = [drive.name for drive in drives]
     for drive in drives:
-        yield "drive's name", drive.name, bool(_DRIVE.fullmatch(drive.name)) and names.count(drive.name) == 1
+        yield "drive's name", drive.name, kind_of(drive.name) is not None and names.count(drive.name) == 1
         yield "medium's name", drive.medium, _is_short(drive.medium)
         yield "drive's size", drive.sectors, 0 <= drive.sectors <= MOST_SECTORS
         yield "drive's serial number", drive.serial, len(drive.serial) <= LONGEST_NAME

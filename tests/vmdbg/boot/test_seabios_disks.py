@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import vmdbg
+from tests.guests.boot_media import make_iso
 from tests.guests.build import assemble, require
 from vmdbg.boot.installed_firmware import installed_seabios
 from vmdbg.errors import UserError
@@ -190,3 +191,63 @@ def test_a_boot_sector_alone_boots_and_reaches_the_second_drive(tmp_path: Path) 
     second.write_bytes(bytes((3 * 18 + 1) * 512) + b"data")
     assert boot_floppy([str(first), str(second)])[0] == b"Y"
     assert boot_floppy([str(first), f"{second},readonly=on"])[0] == b"N"
+
+
+def naming(letter: str) -> bytes:
+    """A boot sector that says which it is, and switches off."""
+    return assemble(ON_CD.replace("'C'", f"'{letter}'").replace("2048 -", "510 -") + "dw 0aa55h\n")
+
+
+def first_letter(**how: object) -> bytes:
+    """What boots."""
+    told: list[int] = []
+    with vmdbg.launch(memory="32M", **how) as guest:
+        guest.debugger.machine.debug_console.listeners.append(lambda _port, data, _now: told.extend(data))
+        while not isinstance(guest.debugger.timeline.run(FOREVER), PoweredOff):
+            assert guest.debugger.machine.ending is None
+    return bytes(told[-1:])
+
+
+@pytest.mark.parametrize("bus", ["ide", "virtio", "nvme", "ahci"])
+def test_a_drive_is_named_to_boot_from(bus: str, tmp_path: Path) -> None:
+    paths = []
+    for letter in "abc":
+        paths.append(tmp_path / letter)
+        paths[-1].write_bytes(naming(letter).ljust(1 << 20, b"\0"))
+    disks = [f"{path},bus={bus}" for path in paths]
+    floppy = tmp_path / "f"
+    floppy.write_bytes(naming("f"))
+    assert first_letter(disks=disks, boot_order="disk1") == b"b"
+    assert first_letter(disks=disks, floppies=[floppy], boot_order="disk2,floppy,disk0") == b"c"
+    assert first_letter(disks=disks, floppies=[floppy], boot_order="floppy0,disk2") == b"f"
+    assert first_letter(disks=[disks[0], f"{disks[1]},bootindex=7", f"{disks[2]},bootindex=3"]) == b"c"
+    assert first_letter(disks=disks, floppies=[f"{floppy},bootindex=0"], boot_order="disk1") == b"f"
+
+
+def test_the_second_of_two_cds_boots(tmp_path: Path) -> None:
+    paths = []
+    for letter in "ab":
+        tree = tmp_path / letter
+        tree.mkdir()
+        (tree / "boot.bin").write_bytes(assemble(ON_CD.replace("'C'", f"'{letter}'")))
+        paths.append(tmp_path / f"{letter}.iso")
+        make_iso(paths[-1], tree, "-b", "boot.bin", "-no-emul-boot", "-boot-load-size", "4")
+    for bus in ("ide", "ahci"):
+        assert first_letter(cdroms=[f"{path},bus={bus}" for path in paths], boot_order="cd1") == b"b"
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"boot_order": "disk7"}, "--boot names disk7, and there is no such drive; there are: disk0, disk1"),
+        ({"boot_order": "tape"}, "is no boot order"),
+        ({"suffix": ",bootindex=-1"}, "bootindex is a number from 0 up"),
+        ({"suffix": ",bootindex=5"}, "disk0 and disk1 both have bootindex=5"),
+        ({"suffix": ",bootindex=5", "kernel": True}, "bootindex is for firmware"),
+    ],
+)
+def test_an_order_that_cannot_be(how: dict[str, object], words: str, disk: Path) -> None:
+    options = {name: value for name, value in how.items() if name == "boot_order"}
+    kernel = disk.read_bytes()[:512] if "kernel" in how else None
+    with pytest.raises(UserError, match=words):
+        vmdbg.launch(kernel, disks=[f"{disk}{how.get('suffix', '')}"] * 2, memory="32M", **options)

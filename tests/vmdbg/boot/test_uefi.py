@@ -116,3 +116,22 @@ def test_ovmf_runs_a_program_from_a_gpt_disk(bus: str, tmp_path: Path) -> None:
             outcome = guest.debugger.timeline.run(Tick(8_000_000_000))
         assert outcome == PoweredOff()
         assert bytes(told[-1:]) == b"U"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bus", ["virtio", "ide", "nvme", "ahci"])
+def test_ovmf_boots_the_drive_that_is_named(bus: str, tmp_path: Path) -> None:
+    if not WHOLE.exists():
+        pytest.skip("OVMF is not installed (package ovmf)")
+    paths = []
+    for letter in "abc":
+        paths.append(tmp_path / letter)
+        paths[-1].write_bytes(efi_disk(efi_program(assemble(PROGRAM.replace("'U'", f"'{letter}'")))))
+    disks = [f"{path},bus={bus}" for path in paths]
+    for order, first in (("disk1", "b"), ("disk2,disk0", "c")):
+        with vmdbg.launch(bios=WHOLE, disks=disks, memory="128M", boot_order=order) as guest:
+            told: list[int] = []
+            guest.debugger.machine.debug_console.listeners.append(lambda _port, data, _now, t=told: t.extend(data))
+            while not isinstance(guest.debugger.timeline.run(Tick(9_000_000_000)), PoweredOff | LimitReached):
+                pass
+            assert bytes(told[-1:]).decode() == first
