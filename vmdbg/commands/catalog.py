@@ -17,8 +17,8 @@ MODULES = (
     "data.print_value", "data.hexdump", "data.telescope", "time.when", "time.goto", "time.bookmark",
     "time.where_was", "time.last_write", "time.query", "time.history", "time.diff", "time.fork", "data.set_value",
     "data.search", "cpu.msr", "devices.screen", "code.symbol", "code.context", "system.tasks", "linux.processes",
-    "linux.processors", "linux.oops", "linux.programs", "linux.types", "linux.trace", "linux.slab", "scripting",
-    "devices.send", "devices.input", "devices.disk", "devices.disc", "time.save",
+    "linux.processors", "linux.locks", "linux.oops", "linux.programs", "linux.types", "linux.trace", "linux.slab",
+    "scripting", "devices.send", "devices.input", "devices.disk", "devices.disc", "time.save",
 )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ def access_row(timeline: Timeline, hit: WatchHit) -> AccessRow:
         engine.read_register("cr3"),
         hit.device,
         hit.request,
+        None if hit.device else engine.selected,
     )
 
 
@@ -92,4 +93,4 @@ class ExecutionScan(RowScan):
     def take(self, outcome: Outcome) -> None:
         if isinstance(outcome, BreakpointHit):
             rsp, cr3 = self.engine.read_registers(("rsp", "cr3"))
-            self.add(ExecutionRow(self.timeline.position, Linear(self.engine.linear_pc), rsp, cr3))
+            self.add(ExecutionRow(self.timeline.position, Linear(self.engine.linear_pc), rsp, cr3, self.cpu))

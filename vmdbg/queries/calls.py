@@ -11,7 +11,7 @@ from vmdbg.queries.guest_memory import read_integer
 from vmdbg.queries.rows import CallRow, SystemCallRow
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Linear
+from vmdbg.units import CpuId, Linear
 
 SYSTEM_V_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 """System V ABI, AMD64 supplement, 3.2.3."""
@@ -95,7 +95,7 @@ class CallScan(RowScan):
             places = range(rsp + size, rsp + size * (1 + min(self._query.count, STACK_ARGUMENTS)), size)
             arguments = tuple(read_integer(timeline, place, size) for place in places)
         function = Linear(self._query.function)
-        index = self.add(CallRow(timeline.position, function, Linear(caller), arguments, cr3, None, None))
+        index = self.add(CallRow(timeline.position, function, Linear(caller), arguments, cr3, None, None, self.cpu))
         if index is not None and len(self._open.rows) < MOST_OPEN:
             self._open.rows[_Return(caller, rsp + size, cr3)] = index
 
@@ -114,7 +114,7 @@ class SystemCallScan(RowScan):
     def __init__(self, timeline: Timeline, query: SystemCallQuery) -> None:
         super().__init__(timeline)
         self._numbers = query.numbers
-        self._entry = self.engine.read_register("lstar")
+        self._entry = entry_of(timeline)
         self._open = _Open()
         self._beyond = False
 
@@ -168,10 +168,21 @@ class SystemCallScan(RowScan):
         number &= 0xFFFFFFFF
         if self._numbers and number not in self._numbers:
             return
-        row = SystemCallRow(self.timeline.position, Linear(back), number, arguments, cr3, None, None)
+        row = SystemCallRow(self.timeline.position, Linear(back), number, arguments, cr3, None, None, self.cpu)
         index = self.add(row)
         if index is not None and len(self._open.rows) < MOST_OPEN:
             self._open.rows[_Return(back, rsp, cr3)] = index
+
+
+def entry_of(timeline: Timeline) -> int:
+    """Where SYSCALL leads; the same on all CPUs that have been told, 0 if none has."""
+    engine, found = timeline.machine.engine, []
+    chosen = engine.selected
+    for cpu in range(len(engine.cpus)):
+        engine.select(CpuId(cpu))
+        found.append(engine.read_register("lstar"))
+    engine.select(chosen)
+    return max(found)
 
 
 def is_long_mode(timeline: Timeline) -> bool:

@@ -40,9 +40,8 @@ class ExceptionScan(RowScan):
     def take(self, outcome: Outcome) -> None:
         if isinstance(outcome, ExceptionDelivered):
             d = outcome.delivery
-            self.add(
-                DeliveryRow(self.timeline.position, d.kind, d.vector, d.error_code, Linear(d.linear_pc), d.cr2, d.cpl)
-            )
+            what = d.kind, d.vector, d.error_code
+            self.add(DeliveryRow(self.timeline.position, *what, Linear(d.linear_pc), d.cr2, d.cpl, d.cpu))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,8 @@ class InterruptScan(RowScan):
         engine = self.timeline.machine.engine
         cr2, *ring = engine.read_registers(("cr2", "cr0", "rflags", "ss_flags"))
         position, pc = Position(Tick(now), 1), Linear(engine.linear_pc)
-        row = DeliveryRow(position, DeliveryKind.EXTERNAL, vector, 0, pc, Linear(cr2), privilege_level(*ring))
-        self.add(row)
+        what = DeliveryKind.EXTERNAL, vector, 0
+        self.add(DeliveryRow(position, *what, pc, Linear(cr2), privilege_level(*ring), self.cpu))
 
     def finish(self) -> Sequence[DeliveryRow]:
         self.timeline.machine.bus.on_interrupt = None
@@ -116,7 +115,7 @@ class PortScan(RowScan):
             writes = outcome.kind is EventKind.PORT_WRITE
             pc = Linear(self.timeline.machine.engine.linear_pc)
             access, value = (Access.WRITE, outcome.value) if writes else (Access.READ, None)
-            self.add(PortRow(self.timeline.position, pc, access, outcome.subject, value))
+            self.add(PortRow(self.timeline.position, pc, access, outcome.subject, value, self.cpu))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +134,4 @@ class Cr3Scan(RowScan):
     def take(self, outcome: Outcome) -> None:
         if isinstance(outcome, EventCaught):
             pc = Linear(self.timeline.machine.engine.linear_pc)
-            self.add(Cr3Row(self.timeline.position, pc, outcome.subject, outcome.value))
+            self.add(Cr3Row(self.timeline.position, pc, outcome.subject, outcome.value, self.cpu))

@@ -13,16 +13,19 @@ from vmdbg.queries.linux.known import EVERYBODY, NOBODY, KnownLinux, Who
 from vmdbg.queries.rows import SampleRow
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Linear, Tick
+from vmdbg.units import CpuId, Linear, Tick
 from vmdbg.x86.mode import privilege_level
 
 EVERY = 999_983
 """Ticks between two looks, about a millisecond: a prime number, so that nothing periodic hides from them."""
 
 
+_Place = tuple[str, int, int, Linear | None, CpuId]
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileQuery:
-    """At every multiple of `every` ticks. `known` tells who runs, if anybody knows."""
+    """At every multiple of `every` ticks, whom the CPU runs whose turn it is. `known` tells who, if anybody knows."""
 
     every: int = EVERY
     known: KnownLinux | None = None
@@ -33,9 +36,9 @@ class ProfileQuery:
 
     def join(self, parts: Sequence[Sequence[SampleRow]]) -> list[SampleRow]:
         """The most frequent first."""
-        counts: Counter[tuple[str, int, int, Linear | None]] = Counter()
+        counts: Counter[_Place] = Counter()
         for row in (row for part in parts for row in part):
-            counts[row.task, row.pid, row.ring, row.pc] += row.samples
+            counts[row.task, row.pid, row.ring, row.pc, row.cpu] += row.samples
         return [SampleRow(*key, count) for key, count in counts.most_common()]
 
 
@@ -44,7 +47,7 @@ class ProfileScan(RowScan):
         super().__init__(timeline)
         self._query = query
         self._ram = Ram(self.engine)
-        self._counts: Counter[tuple[str, int, int, Linear | None]] = Counter()
+        self._counts: Counter[_Place] = Counter()
 
     @property
     def stops(self) -> Stops:
@@ -61,7 +64,7 @@ class ProfileScan(RowScan):
             return
         ring = privilege_level(*self.engine.read_registers(("cr0", "rflags", "ss_flags")))
         pc = None if self.timeline.machine.halted else Linear(self.engine.linear_pc)
-        self._counts[task.name, task.pid, ring, pc] += 1
+        self._counts[task.name, task.pid, ring, pc, self.cpu] += 1
 
     def finish(self) -> Sequence[SampleRow]:
         return [SampleRow(*key, count) for key, count in self._counts.items()]

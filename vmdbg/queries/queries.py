@@ -95,17 +95,28 @@ class Queries(LinuxQuestions):
         return other
 
     def who_wrote(
-        self, address: int, size: int = 1, *, before: Position | None = None, physical: bool = False
+        self,
+        address: int,
+        size: int = 1,
+        *,
+        before: Position | None = None,
+        physical: bool = False,
+        wanted: Callable[[AccessRow], bool] | None = None,
     ) -> AccessRow | None:
-        """The last write to any of `size` bytes before `before` (now, if None); None if there was none."""
+        """The last write to any of `size` bytes before `before` (now, if None), of those that are wanted; None if there
+        was none."""
         timeline, origin = self._timeline, self._timeline.position
         query = AccessQuery(address, _checked_size(size), frozenset({Access.WRITE}), physical)
         found: list[AccessRow] = []
 
         def is_stop(outcome: Outcome) -> bool:
-            if isinstance(outcome, WatchpointHit):
-                found[:] = [access_row(timeline, outcome.hits[-1])]
-            return isinstance(outcome, WatchpointHit)
+            if not isinstance(outcome, WatchpointHit):
+                return False
+            row = access_row(timeline, outcome.hits[-1])
+            if wanted is not None and not wanted(row):
+                return False
+            found[:] = [row]
+            return True
 
         with timeline.undisturbed():
             timeline.go(origin if before is None else self._known(before))

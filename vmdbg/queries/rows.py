@@ -1,4 +1,4 @@
-"""The answers: what happened, and when. `position` is an instant to seek to."""
+"""The answers: what happened, when, and on which CPU. `position` is an instant to seek to."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from devices.disk.requests import Operation
 from vmdbg.engine.exits import Access, DeliveryKind
 from vmdbg.machine.snapshot import Position
-from vmdbg.units import Linear, Physical
+from vmdbg.units import BOOT_CPU, CpuId, Linear, Physical
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRow:
     """Memory was read or written. `position` is after the instruction at `pc`, which did it; `old` and `new` are the
-    bytes it touched, before and after. With `device` it was a device, for its `request`, and there is no `pc`."""
+    bytes it touched, before and after. With `device` it was a device, for its `request`, and there is neither `pc` nor
+    `cpu`."""
 
     position: Position
     pc: Linear | None
@@ -25,6 +26,7 @@ class AccessRow:
     cr3: int
     device: str = ""
     request: str = ""
+    cpu: CpuId | None = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class ExecutionRow:
     pc: Linear
     rsp: int
     cr3: int
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class CallRow:
     cr3: int
     returned: Position | None
     value: int | None
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class SystemCallRow:
     cr3: int
     returned: Position | None
     value: int | None
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class DeliveryRow:
     pc: Linear
     cr2: Linear
     cpl: int
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class PortRow:
     access: Access
     port: int
     value: int | None
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,7 @@ class Cr3Row:
     pc: Linear
     old: int
     new: int
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +181,7 @@ class LinuxCallRow:
     value: int | None
     returned: Position | None
     ticks: int | None
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +194,7 @@ class FaultRow:
     what: str
     address: Linear
     pc: Linear
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +211,7 @@ class SwitchRow:
     next_task: str
     next_pid: int
     ticks: int | None
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +225,7 @@ class WakeRow:
     woken_pid: int
     new: bool
     caller: Linear
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +246,18 @@ class SlabRow:
     object_size: int | None
     allocator: str
     caller: Linear
+    cpu: CpuId = BOOT_CPU
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """How often a task was found at an instruction; `pc` None while the CPU slept."""
+    """How often a task was found at an instruction; `pc` None while all CPUs slept."""
 
     task: str
     pid: int
     ring: int
     pc: Linear | None
+    cpu: CpuId
     samples: int
 
 

@@ -14,7 +14,7 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcomes import Passage, comes_before, says_nothing
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Tick
+from vmdbg.units import CpuId, Tick
 
 Row = Any
 """One of vmdbg.queries.rows, the same of all of a question's: only who asks it knows which."""
@@ -97,6 +97,11 @@ class RowScan(ABC):
     @property
     def wants_more(self) -> bool:
         return False
+
+    @property
+    def cpu(self) -> CpuId:
+        """The one that came to the stop."""
+        return self.engine.selected
 
     @abstractmethod
     def take(self, outcome: Outcome) -> None: ...

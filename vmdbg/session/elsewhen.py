@@ -12,15 +12,16 @@ from vmdbg.session.view import View
 
 @contextmanager
 def elsewhen(view: View, position: Position | None = None) -> Iterator[None]:
-    """Stand at `position` (or move freely) inside, and where one stood afterwards. Raises UserError."""
+    """Stand at `position` (or move freely) inside; afterwards all is as before, the CPU too. Raises UserError."""
     debugger = view.debugger
     if debugger.running:
         raise UserError("the guest is running: stop it first")
     timeline = debugger.timeline
-    here = timeline.position
+    here, chosen = timeline.position, debugger.engine.selected
     try:
         if position is not None:
             timeline.seek(position, view.progress)
         yield
     finally:
         timeline.seek(here)
+        debugger.engine.select(chosen)

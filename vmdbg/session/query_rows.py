@@ -19,12 +19,14 @@ from vmdbg.session.view import View
 CODE = frozenset({"pc", "function", "caller"})
 """Fields that are shown with their symbols."""
 DECIMAL = frozenset(
-    {"pid", "process", "next_pid", "woken_pid", "ticks", "size", "object_size", "count", "samples", "percent"}
+    {"cpu", "pid", "process", "next_pid", "woken_pid", "ticks", "size", "object_size", "count", "samples", "percent"}
     | {"sector", "latency"}
 )
 """Fields whose values nobody reads in hexadecimal."""
 HIDDEN = frozenset({"process", "value", "returned", "ticks"})
 """Fields of system calls that tables show only when they are asked for."""
+CPU = "cpu"
+"""Behind the position where there are several."""
 RARE = frozenset({"device", "request"})
 """Fields that tables show only where something is in them."""
 
@@ -36,7 +38,8 @@ def rows_document(view: View, rows: Sequence[Row], limit: int, *, durations: boo
         return document(*(text(line) for line in csv_lines(rows)), value=value)
     if not rows:
         return document(text("it never happened", Style.DIM), value=value)
-    names = shown_fields(rows[:limit], durations=durations)
+    several = view.debugger.machine.config.cpus > 1
+    names = shown_fields(rows[:limit], durations=durations, several_cpus=several)
     right = DECIMAL | {"position", "returned"}
     columns = [Column(name, name, name in right) for name in names]
     with elsewhen(view, view.debugger.timeline.end):
@@ -64,9 +67,13 @@ def _plain(value: Json) -> str:
     return "" if value is None else printable(str(value))
 
 
-def shown_fields(rows: Sequence[Row], *, durations: bool) -> list[str]:
+def shown_fields(rows: Sequence[Row], *, durations: bool, several_cpus: bool) -> list[str]:
     """The fields that a table of these rows, one or more, has."""
     names = [name for name, _ in _fields(rows[0]) if name not in RARE or any(getattr(row, name) for row in rows)]
+    if CPU in names:
+        names.remove(CPU)
+        if several_cpus:
+            names.insert(1, CPU)
     if "result" not in names:
         return names
     return [name for name in names if name not in HIDDEN or (durations and name == "ticks")]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.memory import paging_of
@@ -10,9 +11,36 @@ from vmdbg.errors import UserError, VmdbgError
 from vmdbg.os.detect import Detection
 from vmdbg.os.seam import CallFrames, CpuView, CurrentLocator, CurrentTask, OperatingSystem, Task, is_called
 from vmdbg.session.moments import Moment, Moments
-from vmdbg.units import Tick
+from vmdbg.units import CpuId, Tick
 from vmdbg.x86.paging import Paging
 from vmdbg.x86.physical_memory import PhysicalMemory
+
+
+class StoppedCpu:
+    """vmdbg.os.seam.CpuView of any CPU, whichever is looked at."""
+
+    def __init__(self, guest: Guest, cpu: CpuId) -> None:
+        self._guest = guest
+        self._cpu = cpu
+
+    @contextmanager
+    def _looked_at(self) -> Iterator[None]:
+        engine = self._guest.engine
+        chosen = engine.selected
+        engine.select(self._cpu)
+        try:
+            yield
+        finally:
+            engine.select(chosen)
+
+    @property
+    def paging(self) -> Paging:
+        with self._looked_at():
+            return paging_of(self._guest.engine)
+
+    def register(self, name: str) -> int:
+        with self._looked_at():
+            return self._guest.cpu.read(name)
 
 
 class StoppedGuest:
@@ -35,7 +63,7 @@ class StoppedGuest:
 
     @property
     def cpus(self) -> Sequence[CpuView]:
-        return (self,)
+        return [StoppedCpu(self._guest, CpuId(cpu)) for cpu in range(self._guest.machine.config.cpus)]
 
     @property
     def paging(self) -> Paging:

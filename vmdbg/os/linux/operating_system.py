@@ -16,6 +16,7 @@ from vmdbg.os.linux import (
     gdb_elf,
     info,
     irqs,
+    locks,
     maps,
     modules,
     mounts,
@@ -215,6 +216,10 @@ class Linux:
 
     def run_queues(self) -> tuple[run_queues.RunQueue, ...]:
         return run_queues.run_queues(self.kernel)
+
+    @guarded("locks")
+    def locks(self) -> locks.Locks:
+        return locks.locks(self.kernel, self.unwinder)
 
     def slab_caches(self) -> tuple[slab.SlabCache, ...]:
         return slab.slab_caches(self.kernel)

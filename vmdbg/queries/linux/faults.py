@@ -43,7 +43,7 @@ class FaultScan(LinuxScan):
         if self._who.matches(task):
             what = describe_error(found.error_code)
             pc = Linear(found.linear_pc)
-            self.add(FaultRow(self.timeline.position, task.name, task.pid, what, Linear(found.cr2), pc))
+            self.add(FaultRow(self.timeline.position, task.name, task.pid, what, Linear(found.cr2), pc, self.cpu))
 
 
 def describe_error(code: int) -> str:

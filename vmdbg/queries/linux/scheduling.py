@@ -23,7 +23,10 @@ WAKE, WAKE_NEW = "try_to_wake_up", "wake_up_new_task"
 
 @dataclass(frozen=True, slots=True)
 class SwitchQuery:
-    """Switches from and to somebody. They happen with the registers of the kernel's `__switch_to_asm(prev, next)`."""
+    """Switches from and to somebody. They happen with the registers of the kernel's `__switch_to_asm(prev, next)`.
+
+    Who has a CPU loses it there; each CPU has an idle task with the number 0.
+    """
 
     known: KnownLinux
     who: Who = EVERYBODY
@@ -33,11 +36,11 @@ class SwitchQuery:
 
     def join(self, parts: Sequence[Sequence[SwitchRow]]) -> list[SwitchRow]:
         """How long somebody had the processor is known once the switch before is, which may be in another part."""
-        since: dict[int, int] = {}
+        since: dict[tuple[int, int], int] = {}
         rows = []
         for row in (row for part in parts for row in part):
-            begun = since.pop(row.pid, None)
-            since[row.next_pid] = row.position.tick
+            begun = since.pop((row.cpu, row.pid), None)
+            since[row.cpu, row.next_pid] = row.position.tick
             rows.append(row if begun is None else replace(row, ticks=row.position.tick - begun))
         if self.who == EVERYBODY:
             return rows
@@ -61,7 +64,8 @@ class SwitchScan(LinuxScan):
             before, after = self.engine.read_registers(("rdi", "rsi"))
             old, new = self.task_at(before), self.task_at(after)
             state = self._state(before)
-            self.add(SwitchRow(self.timeline.position, old.name, old.pid, state, new.name, new.pid, None))
+            names = old.name, old.pid, state, new.name, new.pid
+            self.add(SwitchRow(self.timeline.position, *names, None, self.cpu))
 
     def _state(self, task: int) -> str:
         """Why it lost the processor: a task that waits is on no run queue, or is to leave it (since 6.12)."""
@@ -95,7 +99,8 @@ class WakeScan(KernelCallScan):
         if not self._who.matches(task) and not self._who.matches(woken):
             return None
         is_new = function == WAKE_NEW
-        return self.add(WakeRow(self.timeline.position, task.name, task.pid, woken.name, woken.pid, is_new, caller))
+        names = task.name, task.pid, woken.name, woken.pid
+        return self.add(WakeRow(self.timeline.position, *names, is_new, caller, self.cpu))
 
     def returned(self, index: int, function: str, value: int, registers: dict[str, int]) -> None:
         del registers

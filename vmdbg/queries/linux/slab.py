@@ -102,7 +102,8 @@ class SlabScan(KernelCallScan):
         freed = plain in _FREED or plain in (_FREE_BULK, _FREE_LATER)
         size = registers["rdi" if plain == _WRAPPER else _SIZE[plain]] if plain in (*_SIZE, _WRAPPER) else None
         what = FREED if freed else ALLOCATED
-        row = SlabRow(self.timeline.position, task.name, task.pid, what, Linear(0), size, "", None, function, caller)
+        where = self.timeline.position, task.name, task.pid
+        row = SlabRow(*where, what, Linear(0), size, "", None, function, caller, self.cpu)
         if plain == _FREE_BULK:
             for address in self._words(registers["rdx"], registers["rsi"]):
                 self.add(self._at(row, address))

@@ -129,11 +129,9 @@ class LinuxCallScan(LinuxScan):
             call = self.known.calls.get(number) or SystemCall(number, f"sys_{number}", None)
             made = invocation(call, arguments, linear_memory(self.timeline))
             text = ", ".join(f"{name}={value}" for name, value in made.arguments)
-            row = self.add(
-                LinuxCallRow(
-                    self.timeline.position, task.name, task.pid, task.process, call.name, text, None, None, None, None
-                )
-            )
+            who = task.name, task.pid, task.process
+            nothing_yet = None, None, None, None
+            row = self.add(LinuxCallRow(self.timeline.position, *who, call.name, text, *nothing_yet, self.cpu))
         self._under_way[task.pid] = _UnderWay(number, row, rcx)
 
     def _leaving(self) -> None:
