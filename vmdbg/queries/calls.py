@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from vmdbg.engine.exits import BreakpointHit, EventCaught, EventKind, ExceptionDelivered
 from vmdbg.engine.stops import Breakpoints, Catches, Stops
+from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.outcome import Outcome
 from vmdbg.queries.guest_memory import read_integer
 from vmdbg.queries.rows import CallRow, SystemCallRow
@@ -177,11 +178,9 @@ class SystemCallScan(RowScan):
 def entry_of(timeline: Timeline) -> int:
     """Where SYSCALL leads; the same on all CPUs that have been told, 0 if none has."""
     engine, found = timeline.machine.engine, []
-    chosen = engine.selected
     for cpu in range(len(engine.cpus)):
-        engine.select(CpuId(cpu))
-        found.append(engine.read_register("lstar"))
-    engine.select(chosen)
+        with selected(engine, CpuId(cpu)):
+            found.append(engine.read_register("lstar"))
     return max(found)
 
 

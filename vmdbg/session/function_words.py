@@ -27,7 +27,7 @@ TYPED_WORDS: dict[str, str] = {
     "tree_entries(root, type, member)": "of an rb_root, in order",
     "xarray(array), maple(tree)": "index and entry of each that is there",
     "variable(name)": "a variable of the kernel, with its type",
-    "per_cpu(name, cpu)": "that of a CPU; none named: of the one that is looked at",
+    "per_cpu(name, cpu), lx_per_cpu": "that of a CPU; none named: of the one that is looked at",
     "task(pid), current(cpu), threads()": "task_structs; `task` alone is the current one",
 }
 """Where an operating system, or debug information, tells of types; casts to C's integer types everywhere."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmdbg.debugger.guest import Guest
 
-Moment = tuple[int, int, int]
+Moment = tuple[int, int, int, int]
 
 
 class Moments:
@@ -18,9 +18,10 @@ class Moments:
 
     @property
     def now(self) -> Moment:
-        """As long as it stays equal, so does all that can be seen of the guest and all that files tell of it."""
+        """As long as it stays equal, so does all that can be seen of the guest, from the CPU that is looked at, and all
+        that files tell of it."""
         engine = self._guest.engine
-        return self.generation, engine.clock, engine.delivery_count
+        return self.generation, engine.clock, engine.delivery_count, engine.selected
 
     def line(self) -> None:
         self.generation += 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.memory import paging_of
@@ -23,24 +22,13 @@ class StoppedCpu:
         self._guest = guest
         self._cpu = cpu
 
-    @contextmanager
-    def _looked_at(self) -> Iterator[None]:
-        engine = self._guest.engine
-        chosen = engine.selected
-        engine.select(self._cpu)
-        try:
-            yield
-        finally:
-            engine.select(chosen)
-
     @property
     def paging(self) -> Paging:
-        with self._looked_at():
+        with self._guest.of(self._cpu):
             return paging_of(self._guest.engine)
 
     def register(self, name: str) -> int:
-        with self._looked_at():
-            return self._guest.cpu.read(name)
+        return self._guest.cpus[self._cpu].read(name)
 
 
 class StoppedGuest:
@@ -63,7 +51,7 @@ class StoppedGuest:
 
     @property
     def cpus(self) -> Sequence[CpuView]:
-        return [StoppedCpu(self._guest, CpuId(cpu)) for cpu in range(self._guest.machine.config.cpus)]
+        return [StoppedCpu(self._guest, CpuId(cpu)) for cpu in range(len(self._guest.cpus))]
 
     @property
     def paging(self) -> Paging:

@@ -46,7 +46,8 @@ def test_csv_reads_back_what_was_written() -> None:
     assert read["device"] == "disk, with a comma"
     assert (read["position"], read["pc"], read["linear"], read["new"]) == ("7", "", "0x10", "ff")
     assert read["request"] == 'a "q"'
-    assert shown_fields([row], durations=False)[0] == "position"
+    assert shown_fields([row], durations=False, several_cpus=False)[:2] == ["position", "pc"]
+    assert shown_fields([row], durations=False, several_cpus=True)[:2] == ["position", "cpu"]
 
 
 def test_text_of_the_guest_cannot_drive_a_terminal() -> None:
