@@ -29,10 +29,20 @@ from vmdbg.machine.machine import Machine
 from vmdbg.machine.schedule import RoundRobin, ScheduleState
 from vmdbg.units import CpuId
 
-END = 250_000
+END = 400_000
 """After the end of smp.asm in all of these."""
 MARKS = (30_000, 68_000, 75_000, 90_001, 120_000, END)
-CASES = [(2, "round-robin"), (2, "round-robin:300"), (4, "round-robin"), (4, "round-robin:1"), (4, "round-robin:5000")]
+CASES = [
+    (2, "round-robin"),
+    (2, "round-robin:300"),
+    (4, "round-robin"),
+    (4, "round-robin:1"),
+    (4, "round-robin:5000"),
+    (2, "random:7"),
+    (4, "random:8"),
+    (4, "pct:3"),
+    (2, "pct:5,4"),
+]
 Expected = Callable[[int, str], list[Digest]]
 
 
@@ -116,7 +126,7 @@ def test_a_run_goes_on_equally_in_another_machine(cpus: int, schedule: str, expe
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(case=st.sampled_from(CASES), script=actions(st.integers(0x101B50, 0x101F00), 0, END // 8))
+@given(case=st.sampled_from(CASES), script=actions(st.integers(0x101B50, 0x101F00), 0, 120_000))
 def test_no_debugger_script_shows(case: tuple[int, str], script: list[Action], expected: Expected) -> None:
     cpus, schedule = case
     with running(partial(smp_machine, cpus, schedule=schedule)) as machine:
