@@ -155,3 +155,40 @@ def test_a_jump_into_two_pages_is_changed_in_the_second() -> None:
     cpu.run(assemble(f"mov ecx, {jump}\ncall rcx\nmov ebx, eax\ninc byte [{jump + 2}]\ncall rcx", origin=CODE))
     assert (cpu["rbx"], cpu["rax"]) == (1, 2)
     cpu.close()
+
+
+PLACES = (64, 80, 200)
+"""Of functions in a page that is mapped to one frame or another."""
+MOVED = 14
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_jump_leads_to_what_is_mapped_there_now(seed: int) -> None:
+    """Pages of code change places under the same addresses, with and without a flush, and their code changes."""
+    rng, cpu = random.Random(seed), BareCpu()
+    mapped, cached, total, lines = MOVED, 0, 0, ["xor r8d, r8d"]
+    constants = {(frame, place): frame for frame in (11, 12, MOVED) for place in PLACES}
+    for (frame, place), constant in constants.items():
+        cpu.write(frame * PAGE_SIZE + place, b"\xb8" + struct.pack("<I", constant) + b"\xc3")
+    for _ in range(120):
+        match rng.randrange(8):
+            case 0:
+                mapped = rng.choice((11, 12, MOVED))
+                entry = mapped * PAGE_SIZE | PRESENT | WRITABLE | USER
+                lines.append(f"mov dword [{PAGE_TABLE + 8 * MOVED}], {entry}")
+            case 1:
+                cached = 0
+                lines.append(rng.choice(("mov rbx, cr3\nmov cr3, rbx", f"invlpg [{MOVED * PAGE_SIZE}]")))
+            case 2:
+                frame, place = rng.choice((11, 12)), rng.choice(PLACES)
+                constants[frame, place] = rng.getrandbits(31)
+                lines.append(f"mov dword [{frame * PAGE_SIZE + place + 1}], {constants[frame, place]}")
+            case _:
+                place, cached = rng.choice(PLACES), cached or mapped
+                total = (total * 3 + constants[cached, place]) & MASK
+                lines.append(f"mov ecx, {MOVED * PAGE_SIZE + place}\ncall rcx\nlea r8, [r8 + r8 * 2]\nadd r8, rax")
+    code = assemble("\n".join(lines), origin=CODE)
+    assert len(code) < PAGE_SIZE
+    cpu.run(code)
+    assert cpu["r8"] == total
+    cpu.close()

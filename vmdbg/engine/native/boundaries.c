@@ -45,16 +45,6 @@ void block_begins(Vm *vm)
         clock_relax(vm);
 }
 
-void *__real_tb_htable_lookup_x86_64(Cpu *, uint64_t, uint64_t, uint32_t, uint32_t);
-
-/* An indirect jump looks its target up, which can fault, set A bits and fill the TLB: not before what is due now. */
-void *__wrap_tb_htable_lookup_x86_64(Cpu *cpu, uint64_t pc, uint64_t cs_base, uint32_t flags, uint32_t cflags)
-{
-    if (CPU_INTERRUPT_REQUEST(cpu) & CPU_INTERRUPT_HARD)
-        return NULL;
-    return __real_tb_htable_lookup_x86_64(cpu, pc, cs_base, flags, cflags);
-}
-
 static bool run_single(Vm *vm)
 {
     vm->expect_single = 1;                  /* and again, if the translations are full and emptied first */

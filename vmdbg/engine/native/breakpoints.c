@@ -122,10 +122,13 @@ static int collect(void *key, void *value, void *data)
 static void retranslate(Vm *vm, const uint64_t *places, uint32_t count)
 {
     Covering found = {.places = places, .place_count = count};
+    Vm *outer = vm_current;
 
+    vm_current = vm;                        /* whose jumps hear of it */
     tcg_tb_foreach_x86_64(UC_TCG_CTX(vm->uc), collect, &found);
     for (uint32_t i = 0; i < found.count; i++)
         tb_phys_invalidate_x86_64(UC_TCG_CTX(vm->uc), found.blocks[i], UINT64_MAX);
+    vm_current = outer;
     free(found.blocks);
 }
 
@@ -178,8 +181,11 @@ void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const ui
     free(vm->physical_breakpoints);
     vm->physical_breakpoints = sorted_copy(physical, physical_count);
     vm->physical_breakpoint_count = physical_count;
-    for (uint32_t i = 0; i < physical_count; i++)
-        tb_invalidate_phys_range_x86_64(vm->uc, vm->physical_breakpoints[i], vm->physical_breakpoints[i] + 1);
+    for (uint32_t i = 0; i < physical_count; i++) {
+        uint64_t at = physical_read_at(vm, vm->physical_breakpoints[i]);
+        if (at != NOT_MEMORY)
+            vm_code_changed(vm, at, 1);
+    }
 }
 
 void __real_breakpoint_handler_x86_64(Cpu *cpu);

@@ -131,6 +131,8 @@ void __wrap_tcg_region_reset_all_x86_64(void *tcg)
     Vm *vm = vm_current;
 
     for (uint32_t i = 0; vm && i < vm->cpu_count; i++)
-        vm->cpus[i]->stale |= vm->cpus[i] != vm->cpu;
+        jumps_check_again(vm, vm->cpus[i]);
+    if (vm)
+        jumps_forget(vm);
     __real_tcg_region_reset_all_x86_64(tcg);
 }

@@ -29,7 +29,7 @@ Vm *vm_new(uint8_t *memory, uint64_t memory_size, uint32_t cpu_count, void *owne
     vm->dirty_pages = calloc(pages, sizeof *vm->dirty_pages);
     vm->catch_skip_tick = vm->chips.out0.due = NEVER;
     vm->chips.next_order = 1ull << 62;      /* above all of the scheduler's */
-    if (!vm->is_code || !vm->code_grains || !vm->writable_in || !vm->dirty || !vm->dirty_pages ||
+    if (!vm->is_code || !vm->code_grains || !jumps_make(vm) || !vm->writable_in || !vm->dirty || !vm->dirty_pages ||
         !physical_tell_unicorn(vm) || !deliveries_hook(vm) ||
         uc_ctl(vm->uc, UC_CTL_WRITE(UC_CTL_UC_USE_EXITS, 1), 1) != UC_ERR_OK) {
         vm_free(vm);
@@ -57,6 +57,7 @@ void vm_free(Vm *vm)
     free(vm->shared_at);
     free(vm->is_code);
     free(vm->code_grains);
+    free(vm->jumps);
     free(vm->map);
     free(vm->writable_in);
     free(vm->dirty);

@@ -8,6 +8,7 @@
  * block began.
  */
 #include "vm.h"
+#include "unicorn_tlb.h"
 
 typedef struct {
     uint8_t opcode, last;                   /* a range */
@@ -39,6 +40,14 @@ static bool listed(const Row *rows, unsigned count, uint8_t opcode, uint8_t pref
 
 static uint8_t code_byte(Env *env, uint64_t linear)
 {
+    Vm *vm = vm_current;
+
+    if (vm) {
+        const TlbEntry *entry = tlb_entry(env, env_mmu_mode(env), linear);
+        const uint8_t *place = (const uint8_t *)(linear + entry->addend);
+        if (entry->fetch == (linear & ~0xfffull) && (uint64_t)(place - vm->memory) < vm->memory_size)
+            return *place;
+    }
     return __real_cpu_ldub_code_x86_64(env, linear);
 }
 

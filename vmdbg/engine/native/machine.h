@@ -1,5 +1,7 @@
 /* The machine in two parts: what its CPUs share, and what each has of its own. */
-enum { WATCH_STORED = 16, TLB_KINDS = 4, RESTART_ACCESSES = 64 };
+enum { WATCH_STORED = 16, TLB_KINDS = 4, RESTART_ACCESSES = 64, JUMP_SLOTS = 64, JUMP_SLOTS_ASKED = 4 };
+
+typedef struct Jump Jump;
 
 enum VmAccessKind { PORT_READ, PORT_WRITE, MEMORY_READ, MEMORY_WRITE };
 typedef struct {
@@ -62,6 +64,11 @@ typedef struct {                            /* a CPU's own */
     uint64_t apic_base, tsc_offset;
     Apic apic;
     Restart restart;
+    uint64_t jump_generation;               /* see jumps.c */
+    uint16_t jump_slots[JUMP_SLOTS];        /* of Unicorn's cache of jumps, those that may be in use */
+    uint16_t jump_slots_asked[JUMP_SLOTS_ASKED];        /* the last ones, in a ring */
+    uint32_t jump_slot_count;               /* JUMP_SLOTS + 1: any may be in use */
+    uint32_t jump_slots_next;               /* where in the ring */
     VmCpuid *cpuid;
     uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, pad_cpuid;
 } VmCpu;
@@ -109,6 +116,8 @@ typedef struct {                            /* what is shared; of a run that is 
     uint32_t map_count, map_largest;        /* map_largest: the index of the range that is asked for most */
     uint32_t remapped, pad_remapped;        /* the map was changed by an access of the instruction that runs */
     uint8_t *is_code, *dirty;               /* a byte for each page of memory */
+    Jump *jumps;
+    uint64_t jump_generations;
     uint64_t *code_grains;                  /* a bit for each 16 bytes: translated code may be there; 0 if its page has none */
     uint32_t *dirty_pages;                  /* those of which `dirty` is set, in no order */
     uint64_t dirty_count;

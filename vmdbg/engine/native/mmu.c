@@ -312,7 +312,11 @@ static void forget_code(Vm *vm, uint64_t page)
 /* Drops the translations made from a part of memory. */
 void vm_code_changed(Vm *vm, uint64_t at, uint64_t size)
 {
+    Vm *outer = vm_current;
+
+    vm_current = vm;                        /* whose jumps hear of it */
     tb_invalidate_phys_range_x86_64(vm->uc, at, at + size);
+    vm_current = outer;
     if (size >= 1 << PAGE_SHIFT)
         forget_code(vm, at >> PAGE_SHIFT);
     vm->code_drops++;
@@ -322,6 +326,7 @@ void vm_code_changed(Vm *vm, uint64_t at, uint64_t size)
 void vm_flush_caches(Vm *vm)
 {
     tb_flush_x86_64(vm->cpu->qemu);
+    jumps_forget(vm);
     for (uint64_t page = 0; page < vm->memory_size >> PAGE_SHIFT; page++)
         if (vm->is_code[page])
             forget_code(vm, page);

@@ -185,6 +185,7 @@ static void emptied(Vm *vm, VmCpu *cpu)
         vm_flush_engine_tlb(vm);
     }
     cpu->flushed_at = vm->flushes_made;
+    jumps_check_again(vm, cpu);
 }
 
 /* Whether one of Unicorn's TLBs may let a store to the page of memory through of which nothing would be heard. */
@@ -235,6 +236,7 @@ void __wrap_tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear)
         cpu_flush_engine_tlb(vm);
     else
         __real_tlb_flush_page_x86_64(cpu, PAGE_OF(linear));
+    jumps_check_again(vm, vm->cpu);
 }
 
 /* Empties Unicorn's TLB of the CPU and leaves the architectural one alone: the guest cannot tell. */

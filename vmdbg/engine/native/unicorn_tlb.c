@@ -92,7 +92,6 @@ void unicorn_tlb_flush(Cpu *cpu)
 
     for (unsigned mode = 0; mode < MMU_MODES; mode++)
         flush_mode(ENV_TLB_SIDE(env, mode), ENV_TLB_FAST(env, mode));
-    memset((char *)cpu + CPU_JUMP_CACHE, 0, CPU_JUMP_CACHE_SIZE);
 }
 
 /* The entry of the page, brought back after it was evicted; NULL if none was that grants accesses of the kind, which is a

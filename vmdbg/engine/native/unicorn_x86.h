@@ -87,11 +87,10 @@ FindRegion find_memory_mapping_x86_64;
 #define UC_CPU(uc)     (*(Cpu **)((char *)(uc) + 440))
 #define UC_MEMORY_MAPPING(uc) (*(FindRegion **)((char *)(uc) + 288))
 #define UC_TCG_CTX(uc) (*(void **)((char *)(uc) + 768))
-#define CPU_JUMP_CACHE     312
-#define CPU_JUMP_CACHE_SIZE 32768
 #define CPU_FIELD(cpu, offset, type) (*(type *)((char *)(cpu) + (offset)))
 #define CPU_ADDRESS_SPACES 264
 #define CPU_MODEL          42936
+#define CPU_CLUSTER(cpu)           CPU_FIELD(cpu, 33172, uint32_t)
 #define CPU_CFLAGS_NEXT_TB(cpu)    CPU_FIELD(cpu, 24, uint32_t)
 #define CPU_INTERRUPT_REQUEST(cpu) CPU_FIELD(cpu, 28, uint32_t)
 #define CPU_MEM_IO_PC(cpu)         CPU_FIELD(cpu, 33144, uintptr_t)
@@ -135,6 +134,9 @@ typedef struct {                            /* TranslationBlock, DisasContextBas
     uint16_t size, icount;
     uint32_t cflags;
 } Block;
+#define BLOCK_CODE(block)   (*(void **)((char *)(block) + 32))
+#define CPU_JUMP_CACHE(cpu) ((Block **)((char *)(cpu) + 312))
+enum { CPU_JUMPS = 1 << 12 };
 typedef struct {
     Block *tb;
     uint64_t pc_first, pc_next;
@@ -155,6 +157,7 @@ typedef struct {
     void (*pc_sync)(Disas *, Cpu *);
 } TranslatorOps;
 typedef struct TcgContext TcgContext;
+#define TCG_EPILOGUE(tcg)     (*(void **)((char *)(tcg) + 152))
 #define TCG_TEMPS_IN_USE(tcg) (*(int32_t *)((char *)(tcg) + 48))
 enum { TCG_TEMPS = 512, TCG_TEMPS_SPARE = 128 };
 typedef struct { uint8_t head[24]; uintptr_t args[10]; } TcgOp;

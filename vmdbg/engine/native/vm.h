@@ -89,6 +89,11 @@ bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_
 void interrupt_flag_may_rise(Vm *vm);
 bool interrupt_flag_lets_in(const Vm *vm);
 
+/* jumps.c */
+bool jumps_make(Vm *vm);
+void jumps_forget(Vm *vm);
+void jumps_check_again(Vm *vm, VmCpu *cpu);
+
 /* rings.c */
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
 
