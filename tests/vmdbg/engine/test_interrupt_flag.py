@@ -65,11 +65,11 @@ TASK_SWITCHES = {"far jump": "jmp NEXT:0", "far call": "call NEXT:0", "task gate
 
 def _acknowledged(engine: UnicornEngine) -> None:
     def acknowledge(_now: int) -> int:
-        engine.set_interrupt(False)
+        engine.cpus[0].set_interrupt(False)
         return VECTOR
 
     engine.acknowledge = acknowledge
-    engine.set_interrupt(True)
+    engine.cpus[0].set_interrupt(True)
 
 
 def _first_interrupt(engine: UnicornEngine) -> Delivery:
@@ -115,7 +115,7 @@ def test_in_a_task_that_begins_with_if_set(how: str) -> None:
         with guest_machine(guest) as (machine, _):
             engine = _until_task_switch(machine)
             if stepped:
-                while engine.interrupt:
+                while engine.cpus[0].interrupt:
                     machine.step()
             else:
                 machine.run(Tick(machine.clock + PATIENCE))
