@@ -384,6 +384,12 @@ class Target:
     host: Host | None = None
     regions: Regions | None = None
     first_thread: ThreadId = field(default=FIRST_THREAD)
+    stops_together: bool = False
+    """Whether a stop of one thread is one of all: then several have no non-stop mode."""
+
+    @property
+    def offers_non_stop(self) -> bool:
+        return not self.stops_together or len(self.thread_list()) == 1
 
     def thread_list(self) -> Sequence[ThreadId]:
         return [self.first_thread] if self.threads is None else self.threads.threads()

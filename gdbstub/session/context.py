@@ -105,8 +105,13 @@ class Context:
         return [thread for thread in threads if thread == ref.thread]
 
     def thread(self, ref: ThreadRef | None = None, *, for_execution: bool = False) -> ThreadId:
-        """The thread of `ref`, or else the one selected with H. Raises TargetError when it is gone."""
+        """The thread of `ref`, or else the one selected with H. Raises TargetError when it is gone.
+
+        To run any is to run the one whose registers the client looks at: gdb has no other word for it, backwards.
+        """
         chosen = ref or self.selected.get(for_execution)
+        if for_execution and (chosen is None or chosen.thread in (-1, ANY)):
+            chosen = self.selected.get(False)
         if chosen is None:
             return self.target.first_thread
         if chosen.thread in (-1, ANY):

@@ -63,6 +63,8 @@ def answer(context: Context, request: ExecutionRequest) -> Reply:
         case ReverseStep() | ReverseContinue():
             return _reverse(context, request)
         case NonStop(on):
+            if on and not context.target.offers_non_stop:
+                raise UnsupportedError("the target's threads stop and run together")
             context.non_stop = on
             return Ok()
         case Stopped():
@@ -83,6 +85,7 @@ def why_stopped(context: Context) -> Reply:
         return _who_stands(context, reason)
     if reason is not None:
         context.exited = _is_end(reason)
+        _select(context, reason)
         return Text(stop_reply(context, as_caused(context, reason)))
     context.waiting = context.asking_why = True
     _stop(context)
@@ -245,8 +248,16 @@ def on_stop(context: Context, reason: StopReason) -> None:
         say_unsaid(context)
         _show_text(context, reason)
         context.waiting = context.asking_why = False
+        _select(context, reason)
         context.framing.send(stop_reply(context, reason).encode())
         context.exited = _is_end(reason)
+
+
+def _select(context: Context, reason: StopReason) -> None:
+    """Clients take it that what they ask after a stop is of the thread that has stopped, unless they say another."""
+    thread: ThreadId | None = getattr(reason, "thread", None)
+    if thread is not None:
+        context.selected[False] = ThreadRef(thread)
 
 
 def _show_text(context: Context, reason: StopReason) -> None:

@@ -93,7 +93,7 @@ def _promises(context: Context) -> list[str]:
         "QStartNoAckMode+": True,
         "multiprocess+": context.multiprocess,
         "vContSupported+": True,
-        "QNonStop+": True,
+        "QNonStop+": target.offers_non_stop,
         "QThreadEvents+": True,
         "no-resumed+": True,
         "error-message+": True,

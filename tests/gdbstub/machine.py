@@ -73,6 +73,7 @@ class Machine:
         self.points: dict[object, Breakpoint] = {}
         self.mask = 7
         self.instant = False
+        self.together = False
         self.report: Callable[[StopReason], None] = lambda _reason: None
         self.annexes = {"target.xml": "<target><!-- } $ # * --></target>", "big.xml": "0123456789" * 1000}
 
@@ -97,6 +98,7 @@ class Machine:
             single_step_mask=self,
             host=Host("x86_64-unknown-none"),
             regions=self,
+            stops_together=self.together,
         )
 
     def stop(self, reason: StopReason) -> None:

@@ -22,6 +22,7 @@ from gdbstub.stops import (
     WatchpointHit,
 )
 from gdbstub.target import Continue, RangeStep, Step
+from tests.gdbstub.machine import Machine
 from tests.gdbstub.wire import Client
 
 ONE, TWO = ThreadId(1), ThreadId(2)
@@ -82,6 +83,34 @@ def test_hc_says_which_thread_steps(packet: str) -> None:
     client = Client()
     client.send(packet, "s")
     assert client.machine.log[-1] == {TWO: Step()}
+
+
+@pytest.mark.parametrize("hc", ["Hc0", "Hc-1", ""])
+@pytest.mark.parametrize(("packet", "asked"), [("bs", "reverse-step"), ("bc", "reverse-continue")])
+def test_backwards_any_thread_is_the_one_that_is_looked_at(packet: str, asked: str, hc: str) -> None:
+    client = Client()
+    client.send("Hg2", *([hc] if hc else []), packet)
+    assert client.machine.log[-1] == (asked, TWO)
+
+
+def test_after_a_stop_what_is_asked_is_of_the_thread_that_stopped() -> None:
+    client = Client()
+    client.send("Hg1", "c")
+    client.stop(Stepped(TWO))
+    assert client.ask("p0") == b"0020" + b"00" * 6
+    assert client.ask("Hg1") == b"OK"
+    assert client.ask("p0") == b"0010" + b"00" * 6
+    client.send("?")
+    assert client.ask("p0") == b"0020" + b"00" * 6
+
+
+def test_threads_that_stop_together_have_no_non_stop_mode() -> None:
+    machine = Machine()
+    machine.together = True
+    client = Client(machine=machine)
+    assert b"QNonStop" not in client.ask("qSupported")
+    assert client.ask("QNonStop:1") == b""
+    assert client.ask("QNonStop:0") == b"OK"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ class Debugger(Debuggee):
     def __init__(self, timeline: Timeline) -> None:
         super().__init__(timeline)
         self.last_stop: Stop = StepDone()
+        self.stopped_cpu = self.engine.selected
+        """The one that came to the last stop, whichever is looked at."""
         self.stop_count = 0
         """How often the guest has come to a stop."""
         self.stop_listeners: list[StopListener] = []
@@ -94,7 +96,7 @@ class Debugger(Debuggee):
         self._changes += 1
         self.timeline.seek(self.timeline.start)
         taken_back = self.timeline.fork() if not self.timeline.closed else []
-        self.last_stop = StepDone()
+        self.last_stop, self.stopped_cpu = StepDone(), self.engine.selected
         return taken_back
 
     def poll(self, budget: int = SLICE_TICKS) -> Stop | None:
@@ -138,7 +140,7 @@ class Debugger(Debuggee):
 
     def _settle(self, stop: Stop) -> None:
         self._interrupted = False
-        self.last_stop = stop
+        self.last_stop, self.stopped_cpu = stop, self.engine.selected
         if isinstance(stop, BreakpointStop | EventStop):
             self._told = (self.position, self.machine.cpus.turns.current)
         self.stop_count += 1

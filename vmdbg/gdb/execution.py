@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
+from gdbstub.errors import TargetError
 from gdbstub.stops import StopReason, ThreadId
 from gdbstub.target import (
     SSTEP_ENABLE,
@@ -12,7 +14,6 @@ from gdbstub.target import (
     SSTEP_NOTIMER,
     Action,
     ActionKind,
-    Continue,
     RangeStep,
     Step,
     Stop,
@@ -24,11 +25,12 @@ from vmdbg.debugger.runs import Run
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.standing import MISSED, Standing
 from vmdbg.gdb.stops import StopReasons
-from vmdbg.units import Linear
+from vmdbg.gdb.threads import cpu_of, thread_of
+from vmdbg.units import CpuId, Linear
 
 
 class GuestExecution:
-    """gdbstub's Execution, Interrupt and Reverse ports. The one thread is the CPU."""
+    """gdbstub's Execution, Interrupt and Reverse ports. CPUs run and stop together, as the schedule has it."""
 
     actions = frozenset({ActionKind.CONTINUE, ActionKind.STEP, ActionKind.RANGE_STEP, ActionKind.STOP})
 
@@ -55,20 +57,34 @@ class GuestExecution:
         self._linear_of = linear_of
 
     def resume(self, requests: Mapping[ThreadId, Action]) -> None:
-        """A step that is over soon stops before this returns: that makes stepping fast."""
-        for request in requests.values():
-            match request:
-                case Continue():
-                    self._start(to_do.Continue())
-                case Step():
-                    self._start(to_do.Step())
-                case RangeStep(start, end):
-                    span = Linear(self._linear_of(start)), Linear(self._linear_of(end))
-                    self._start(to_do.Step(span=span))
-                case Stop():
-                    self.interrupt()
-                case _:
-                    assert_never(request)
+        """A step that is over soon stops before this returns: that makes stepping fast.
+
+        Of several CPUs one steps, and the others run meanwhile what they would have run anyway; so they do where the
+        client names only the one, as gdb does to get over a breakpoint. Raises TargetError for a continue of some.
+        """
+        for thread, request in requests.items():
+            if isinstance(request, Step | RangeStep):
+                self._step(thread, request)
+                return
+        if any(isinstance(request, Stop) for request in requests.values()):
+            self.interrupt()
+            return
+        left_out = [cpu.number for cpu in self._debugger.cpus if thread_of(cpu.number) not in requests]
+        if left_out:
+            raise TargetError(_parted(left_out))
+        self._start(to_do.Continue())
+
+    def _step(self, thread: ThreadId, request: Step | RangeStep) -> None:
+        if not self._debugger.running:
+            self._debugger.look_at(cpu_of(thread))
+        match request:
+            case Step():
+                self._start(to_do.Step())
+            case RangeStep(start, end):
+                span = Linear(self._linear_of(start)), Linear(self._linear_of(end))
+                self._start(to_do.Step(span=span))
+            case _:
+                assert_never(request)
 
     def _start(self, action: to_do.Action) -> None:
         """Unless the guest is not where the client believes it stands: then it is told of the stop that it missed, or
@@ -78,7 +94,7 @@ class GuestExecution:
         if self._standing.joins:
             return
         if not self._debugger.running and not self._standing.is_known:
-            self._tell(MISSED)
+            self._tell(replace(MISSED, thread=thread_of(self._debugger.stopped_cpu)))
             return
         with refusals():
             if run is not None:
@@ -94,11 +110,21 @@ class GuestExecution:
     def interrupt(self) -> None:
         self._debugger.interrupt(self._owner)
 
-    def reverse_step(self, _thread: ThreadId) -> None:
+    def reverse_step(self, thread: ThreadId) -> None:
+        if not self._debugger.running:
+            self._debugger.look_at(cpu_of(thread))
         self._start(to_do.Step(Direction.BACKWARD))
 
     def reverse_continue(self, _thread: ThreadId) -> None:
         self._start(to_do.Continue(Direction.BACKWARD))
+
+
+def _parted(left_out: Sequence[CpuId]) -> str:
+    names = ", ".join(f"CPU {cpu}" for cpu in left_out)
+    return (
+        f"nothing was run: CPUs run by turns, and to hold {names} back would be another run than the guest's. "
+        "`set scheduler-locking off` lets all run"
+    )
 
 
 class StepMask:

@@ -1,4 +1,4 @@
-"""Guest memory for clients: through the page tables of the stopped CPU, or by physical address."""
+"""Guest memory for clients: through the page tables of a CPU that stands, or by physical address."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.gdb.architecture import Architecture
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.standing import Standing
+from vmdbg.gdb.threads import looking_at
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import UnmappedLinearError
 from vmdbg.x86.memory_search import search_linear, search_physical
@@ -25,8 +26,12 @@ class GuestLinearMemory:
         self._debugger = debugger
         self._standing = standing
 
-    def read(self, _thread: ThreadId, address: int, length: int) -> bytes:
+    def read(self, thread: ThreadId, address: int, length: int) -> bytes:
         self._standing.need()
+        with looking_at(self._debugger, thread):
+            return self._read(address, length)
+
+    def _read(self, address: int, length: int) -> bytes:
         self._refuse_wide(address)
         data = self._debugger.engine.read_linear(Linear(address), length)
         if len(data) == length:
@@ -45,22 +50,22 @@ class GuestLinearMemory:
         if address >> 32 and not self._debugger.engine.read_register("efer") & EFER_LMA:
             raise MemoryAccessError(address, "outside of long mode linear addresses have 32 bits")
 
-    def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
+    def write(self, thread: ThreadId, address: int, data: bytes) -> None:
         self._standing.need()
-        self._refuse_wide(address)
-        with refusals():
+        with looking_at(self._debugger, thread), refusals():
+            self._refuse_wide(address)
             try:
                 self._debugger.write_linear(Linear(address), data)
             except UnmappedLinearError as error:
                 raise MemoryAccessError(error.address, error.reason) from error
 
     def search(
-        self, _thread: ThreadId, start: int, length: int, pattern: bytes, check: Callable[[], None]
+        self, thread: ThreadId, start: int, length: int, pattern: bytes, check: Callable[[], None]
     ) -> int | None:
         """What is mapped, however large the range."""
         self._standing.need()
-        self._refuse_wide(start)
-        with refusals():
+        with looking_at(self._debugger, thread), refusals():
+            self._refuse_wide(start)
             paging, end = self._debugger.linear().paging, start + length + len(pattern) - 1
             found = search_linear(self._debugger.physical, paging, pattern, start, end, lambda _done: check())
             return next(found, None)

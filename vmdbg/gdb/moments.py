@@ -37,11 +37,14 @@ class GuestMoments:
                 timeline.seek(present)
 
     def _step(self, visit: Visit, present: Position) -> None:
-        timeline = self._debugger.timeline
-        for _ in range(visit.steps):
-            if timeline.position >= present:
-                return
+        """Of the CPU that came to the tracepoint: what others do in between are no steps."""
+        timeline, engine = self._debugger.timeline, self._debugger.engine
+        cpu, left = engine.selected, visit.steps
+        while left > 0 and timeline.position < present:
             timeline.step()
+            if engine.selected != cpu:
+                continue
+            left -= 1
             if not visit.take():
                 return
 

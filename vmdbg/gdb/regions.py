@@ -9,6 +9,8 @@ from gdbstub.target import RegionInfo
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.guest import Epoch
 from vmdbg.gdb.errors import refusals
+from vmdbg.gdb.threads import looking_at
+from vmdbg.units import CpuId
 from vmdbg.x86.mappings import Mapping, regions
 from vmdbg.x86.paging import PagingMode
 
@@ -22,10 +24,14 @@ class GuestRegions:
     def __init__(self, debugger: Debugger, address_bits: int) -> None:
         self._debugger = debugger
         self._top = 1 << address_bits
-        self._known: tuple[Epoch, list[Mapping]] | None = None
+        self._known: tuple[tuple[Epoch, CpuId], list[Mapping]] | None = None
 
-    def region(self, _thread: ThreadId, address: int) -> RegionInfo:
+    def region(self, thread: ThreadId, address: int) -> RegionInfo:
         """The mapped range or the hole around `address`."""
+        with looking_at(self._debugger, thread):
+            return self._region(address)
+
+    def _region(self, address: int) -> RegionInfo:
         mapped = self._mapped()
         index = bisect_right(mapped, address, key=lambda mapping: mapping.start)
         before = mapped[index - 1] if index else None
@@ -38,11 +44,12 @@ class GuestRegions:
 
     def _mapped(self) -> list[Mapping]:
         debugger = self._debugger
-        if self._known is None or self._known[0] != debugger.epoch:
+        seen = debugger.epoch, debugger.engine.selected
+        if self._known is None or self._known[0] != seen:
             with refusals():
                 paging = debugger.linear().paging
                 found = list(regions(debugger.physical, paging, max_tables=MOST_TABLES))
-            self._known = (debugger.epoch, found)
+            self._known = (seen, found)
         return self._known[1]
 
 

@@ -13,7 +13,7 @@ from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.layout import ORIGINAL_RAX, PSEUDO, TASK, Layout, Row
 from vmdbg.gdb.standing import Standing
-from vmdbg.gdb.threads import RunningTask
+from vmdbg.gdb.threads import RunningTask, looking_at
 from vmdbg.x86.mode import CpuMode
 
 _INSTEAD = {
@@ -56,28 +56,31 @@ class GuestRegisters:
         self._sizes = [register.bits // 8 for register in self.layout]
         self._bits = {row.source: row.register.bits for row in layout.rows}
         self._readers: list[Callable[[], int] | None] = [None] * len(self.layout)
-        self._g: tuple[Epoch, bytes] | None = None
+        self._g: dict[ThreadId, tuple[Epoch, bytes]] = {}
 
-    def read_all(self, _thread: ThreadId) -> bytes:
+    def read_all(self, thread: ThreadId) -> bytes:
         """Kept for as long as the guest stands: clients ask again and again."""
         self._standing.need()
         epoch = self._debugger.epoch
-        if self._g is None or self._g[0] != epoch:
-            values = self._debugger.engine.read_registers(self._g_sources)
-            values[self._pc] = self.value("rip")
-            self._g = (epoch, b"".join(map(_encode, self._g_rows, values)))
-        return self._g[1]
+        known = self._g.get(thread)
+        if known is None or known[0] != epoch:
+            with looking_at(self._debugger, thread):
+                values = self._debugger.engine.read_registers(self._g_sources)
+                values[self._pc] = self.value("rip")
+            known = self._g[thread] = (epoch, b"".join(map(_encode, self._g_rows, values)))
+        return known[1]
 
-    def read(self, _thread: ThreadId, number: int) -> bytes | None:
+    def read(self, thread: ThreadId, number: int) -> bytes | None:
         self._standing.need()
         value = self._readers[number]
         if value is None:
             value = self._readers[number] = self.reader(number)
         size = self._sizes[number]
-        return (value() & (1 << 8 * size) - 1).to_bytes(size, "little")
+        with looking_at(self._debugger, thread):
+            return (value() & (1 << 8 * size) - 1).to_bytes(size, "little")
 
     def reader(self, number: int) -> Callable[[], int]:
-        """What reads the register of that number, and no others, over and over."""
+        """What reads the register of that number, and no others, over and over: of the CPU that is looked at."""
         source = self._layout.rows[number].source
         if source in PSEUDO:
             return lambda: self._pseudo(source)
@@ -86,7 +89,7 @@ class GuestRegisters:
         return self._debugger.engine.register_reader(source)
 
     def value(self, source: str) -> int:
-        """By the engine's name or PSEUDO's."""
+        """By the engine's name or PSEUDO's; of the CPU that is looked at."""
         if source == "rip" and self._view.linear_pc:
             return self._debugger.engine.linear_pc
         if source in PSEUDO:
@@ -112,9 +115,10 @@ class GuestRegisters:
             return 0 if source == "lx_task" else -1
         return {"lx_pid": task.process, "lx_tid": task.pid, "lx_task": task.address}[source]
 
-    def write(self, _thread: ThreadId, number: int, value: bytes) -> None:
+    def write(self, thread: ThreadId, number: int, value: bytes) -> None:
         row = self._layout.rows[number]
-        self._write({row.source: int.from_bytes(value, "little")})
+        with looking_at(self._debugger, thread):
+            self._write({row.source: int.from_bytes(value, "little")})
 
     def write_all(self, thread: ThreadId, values: bytes) -> None:
         """Only what differs is written, so that nothing else is cut to a 32-bit client's width."""
@@ -125,7 +129,8 @@ class GuestRegisters:
             if value != before[offset : offset + size]:
                 changed[row.source] = int.from_bytes(value, "little")
             offset += size
-        self._write(changed)
+        with looking_at(self._debugger, thread):
+            self._write(changed)
 
     def _write(self, values: Mapping[str, int]) -> None:
         """What a register has already is not written: clients write back what they have read."""

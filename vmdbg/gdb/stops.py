@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from gdbstub import stops as rsp
@@ -29,6 +30,7 @@ from vmdbg.debugger.stops import (
 from vmdbg.engine.exits import Access, Stuck, TripleFault, VoidFetch, WatchHit
 from vmdbg.gdb.lifecycle import OWNER
 from vmdbg.gdb.system_calls import GuestSystemCalls
+from vmdbg.gdb.threads import thread_of
 from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
 from vmdbg.session.oops_watch import is_oops_point
 
@@ -66,7 +68,15 @@ class StopReasons:
         self._owner = owner
 
     def of(self, stop: Stop) -> StopReason:
-        """What the client is told."""
+        """What the client is told of the debugger's last stop."""
+        reason = self._reason(stop)
+        match reason:
+            case rsp.Exited() | rsp.Terminated() | rsp.NoneResumed():
+                return reason
+            case _:
+                return replace(reason, thread=thread_of(self._debugger.stopped_cpu))
+
+    def _reason(self, stop: Stop) -> StopReason:
         match stop:
             case StepDone():
                 return rsp.Stepped()

@@ -89,5 +89,6 @@ def guest_target(
         single_step_mask=StepMask(debugger),
         host=Host(architecture.triple, pointer_bytes=bits // 8),
         regions=GuestRegions(debugger, bits),
+        stops_together=True,
     )
     return GuestTarget(target, reasons, architecture)

@@ -20,8 +20,11 @@ def status(session: Session, _words: str) -> str:
     return f"VM status: paused{' (shutdown)' if debugger.machine.ending is not None else ''}\n"
 
 
-def cpus(_session: Session, _words: str) -> str:
-    return f"* CPU #0: thread_id={threading.get_native_id()}\n"
+def cpus(session: Session, _words: str) -> str:
+    """All run on one thread; the one that is looked at is marked."""
+    here, thread = session.debugger.cpu.number, threading.get_native_id()
+    numbers = [cpu.number for cpu in session.debugger.cpus]
+    return "".join(f"{'*' if number == here else ' '} CPU #{number}: thread_id={thread}\n" for number in numbers)
 
 
 def kvm(_session: Session, _words: str) -> str:

@@ -37,7 +37,7 @@ LVT_PENDING, LVT_TSC_DEADLINE, SVR_FOCUS, ICR_LEVEL = 1 << 12, 1 << 18, 1 << 9, 
 
 
 def local_apic(session: Session, _words: str) -> str:
-    """The registers of the CPU's local APIC now."""
+    """The registers of the local APIC, now, of the CPU that is looked at."""
     machine = session.debugger.machine
     chip = machine.pc.lapic
     if chip is None:
@@ -52,7 +52,7 @@ def local_apic(session: Session, _words: str) -> str:
     cluster = f"(cluster {state.ldr >> 28}: id {state.ldr >> 24 & 0xF})" if flat == 0 else ""
     return "".join(
         (
-            "dumping local APIC state for CPU 0 \n\n",
+            f"dumping local APIC state for CPU {session.debugger.cpu.number} \n\n",
             *(_entry(name, state.lvt[which], which is Lvt.TIMER) for name, which in ENTRIES.items()),
             f"Timer\t DCR={divide:#x} (divide by {1 << ((divide >> 1 & 4 | divide & 3) + 1 & 7)})",
             f" initial_count = {state.timer.initial_count} current_count = {read(Register.CURRENT_COUNT)}\n",

@@ -34,14 +34,25 @@ LONG_SYSTEM_TYPES = (
 WORD = (1 << 64) - 1
 
 
-def registers(session: Session, _words: str) -> str:
-    """All registers of the CPU; their width follows its mode."""
-    engine, mode = session.debugger.engine, session.registers.mode
+def registers(session: Session, words: str) -> str:
+    """All registers of the CPU that is looked at, with -a of each; their width follows its mode."""
+    debugger = session.debugger
+    if words != "-a":
+        return _of_cpu(session)
+    shown = []
+    for cpu in debugger.cpus:
+        with debugger.of(cpu.number):
+            shown.append(_of_cpu(session))
+    return "".join(shown)
+
+
+def _of_cpu(session: Session) -> str:
+    engine, mode, cpu = session.debugger.engine, session.registers.mode, session.debugger.cpu
     wide = mode is CpuMode.LONG64
-    status = (session.debugger.machine.halted, session.debugger.machine.pc.a20.level)
+    status = (cpu.halted, session.debugger.machine.pc.a20.level)
     return "".join(
         (
-            "\nCPU#0\n",
+            f"\nCPU#{cpu.number}\n",
             _general(engine, wide),
             _state(engine, session.registers.cpl, wide, *status),
             *(_segment(engine, name, wide, mode.is_long) for name in SEGMENTS),
