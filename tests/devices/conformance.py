@@ -43,6 +43,9 @@ from devices.interrupts.local_apics import LocalApics
 from devices.interrupts.pic import CASCADE_IRQ, Pic
 from devices.interrupts.x2apic import X2Apic
 from devices.keyboard.i8042 import I8042
+from devices.ninep.folder import Answer, Question
+from devices.ninep.share import Share
+from devices.ninep.unit import ShareUnit
 from devices.pci.config_space import ConfigSpace as ConfigTarget
 from devices.pci.config_space import Pin, Place
 from devices.pci.host import CONFIG_PORTS, PciHost
@@ -58,6 +61,7 @@ from devices.timers.hpet import HPET_SIZE, ROUTES, Hpet
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
 from devices.virtio.block import VirtioBlock
+from devices.virtio.ninep import Virtio9p
 from devices.wiring.paged import PagedArea
 from devices.wiring.shared_ports import PlainPorts, StreamPort
 from devices.wiring.wired_or import WiredOr
@@ -332,6 +336,22 @@ def _virtio_blk(scheduler: Scheduler) -> Subject:
     return Subject(disk, slot.windows, outputs=slot.outputs)
 
 
+class NoFolder:
+    """A folder that is gone."""
+
+    def ask(self, number: int, question: Question, data: bytes = b"") -> Answer:
+        return Answer(error=2)
+
+    def recall(self, number: int) -> Answer:
+        return Answer(error=2)
+
+
+def _ninep(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("virtio-share0", scheduler)
+    share = Virtio9p(slot, ShareUnit(slot, Share("share0", "src", size=1 << 20), NoFolder(), 0), 0)
+    return Subject(share, slot.windows, outputs=slot.outputs)
+
+
 def _nvme(scheduler: Scheduler) -> Subject:
     slot = BenchSlot("nvme-disk0", scheduler)
     disk = Nvme(slot, fit_disk(slot, Zeroes(), "1"))
@@ -524,6 +544,7 @@ DEVICES.update(
         "isa-bridge": _isa_bridge,
         "power-management": _power_management,
         "virtio-blk": _virtio_blk,
+        "virtio-9p": _ninep,
         "nvme": _nvme,
         "ide": _ide,
         "ahci": _ahci,

@@ -15,6 +15,7 @@ from vmdbg.errors import UserError
 from vmdbg.host.drives import open_drives, parse_drive
 from vmdbg.host.nvram import NvramFile, parse_nvram
 from vmdbg.host.schedule_files import schedule as to_schedule
+from vmdbg.host.shares import open_shares, parse_share
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.start import start as boot
 from vmdbg.host.values import boot_order as to_boot_order
@@ -50,6 +51,7 @@ def launch(
     disks: Sequence[Path] = (),
     cdroms: Sequence[Path] = (),
     floppies: Sequence[Path] = (),
+    shares: Sequence[Path] = (),
     machine: str = AUTOMATIC,
     boot_order: str = "",
     reboots: bool = True,
@@ -68,9 +70,9 @@ def launch(
     checkpoint_memory: bytes, or text such as "256M". cpus: a number, or text as `--cpus` has it; schedule: as
     `--schedule` does. start: what the RTC shows at first, in seconds since 1970, or a date as `--start` has it.
     devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
-    them, such as "disk.img,serial=A1". machine, mode, protocol: as their options have them; boot_order: as `--boot`
-    does. reboots: whether a reset starts a guest in firmware again. record: a new file to record into, with the guest's
-    files unless `embed` is False. Raises UserError, EngineError.
+    them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. machine, mode, protocol: as their
+    options have them; boot_order: as `--boot` does. reboots: whether a reset starts a guest in firmware again. record:
+    a new file to record into, with the guest's files unless `embed` is False. Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
@@ -93,10 +95,11 @@ def launch(
     )
     drives = open_drives(choices)
     try:
-        chipset = chipset_for(machine, devices, drives.drives, firmware=bios is not None)
+        shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
+        chipset = chipset_for(machine, devices, drives.drives, shared, firmware=bios is not None)
         size, first, added = _bytes(memory), _seconds(start), tuple(devices)
         config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
-        config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
+        config = replace(config, shares=shared, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()

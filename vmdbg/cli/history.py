@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from vmdbg.errors import NotKeptError, UserError
+from vmdbg.host.shares import give_folders
 from vmdbg.host.start import Started
 from vmdbg.host.terminal import message
 from vmdbg.host.values import number
@@ -39,6 +40,8 @@ def start_from(options: argparse.Namespace) -> Started:
     timeline = replay(recording, budget=options.checkpoint_memory, closed=False)
     with progress_shown("replaying to the end") as progress:
         timeline.seek(timeline.end, progress)
+    media = timeline.machine.media
+    give_folders(options.share, timeline.machine.config.shares, media.folders)
     return Started(timeline.machine, recording.origin(), timeline=timeline)
 
 

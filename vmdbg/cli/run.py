@@ -26,6 +26,7 @@ from vmdbg.host.run_loop import COM1, RunLoop
 from vmdbg.host.runner import KeptRunner, PlainRunner
 from vmdbg.host.serial_lines import Receive, StdioBackend
 from vmdbg.host.serial_watch import PanicWatch
+from vmdbg.host.shares import open_shares
 from vmdbg.host.start import Started, start
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.host.typist import Typist
@@ -70,7 +71,8 @@ def _start(options: argparse.Namespace) -> Started:
     if options.snapshot is None:
         files, drives = guest_files(options), open_drives(drive_choices(options))
         try:
-            return start(files, machine_config(options, drives.drives), media=drives.media)
+            shares = open_shares(options.share, drives.media)
+            return start(files, machine_config(options, drives.drives, shares), media=drives.media)
         except BaseException:
             drives.media.close()
             raise

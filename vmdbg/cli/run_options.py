@@ -6,6 +6,7 @@ import argparse
 import functools
 
 from devices.disk.drive import Drive, DriveKind
+from devices.ninep.share import Share
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.errors import UserError
@@ -13,6 +14,7 @@ from vmdbg.host.drives import DriveChoice, parse_drive
 from vmdbg.host.nvram import parse_nvram
 from vmdbg.host.schedule_files import FROM_FILE, schedule
 from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
+from vmdbg.host.shares import parse_share
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.values import boot_order, cpus, memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
@@ -84,6 +86,7 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
     kinds = [AUTOMATIC, *Chipset]
     board = "chipset: i440fx has a PCI bus for devices, plain has none; auto (default): as firmware and --device need"
     add_drives(group)
+    add_shares(group)
     group.add_argument("--machine", choices=kinds, default=AUTOMATIC, help=board)
     group.add_argument("--no-apic", action="store_true", help="no local APIC and no I/O APIC, just the 8259A pair")
     first = "what the RTC shows at first (2000-01-01)"
@@ -109,6 +112,17 @@ def add_drives(group: argparse._ArgumentGroup) -> None:
         parse = functools.partial(parse_drive, kind)
         help_text = f"{what}; may be repeated"
         group.add_argument(option, action="append", default=[], type=parse, metavar=metavar, help=help_text)
+
+
+def add_shares(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--share",
+        action="append",
+        default=[],
+        type=parse_share,
+        metavar="DIR[,tag=NAME][,readonly][,snapshot=off][,size=SIZE]",
+        help="a folder that the guest can mount (9p), and never writes unless snapshot=off is said; may be repeated",
+    )
 
 
 def _serial_options(group: argparse._ArgumentGroup) -> None:
@@ -234,9 +248,11 @@ def drive_choices(options: argparse.Namespace) -> tuple[DriveChoice, ...]:
     return (*options.disk, *options.cdrom, *options.floppy)
 
 
-def machine_config(options: argparse.Namespace, drives: tuple[Drive, ...] = ()) -> MachineConfig:
+def machine_config(
+    options: argparse.Namespace, drives: tuple[Drive, ...] = (), shares: tuple[Share, ...] = ()
+) -> MachineConfig:
     devices = tuple(options.device)
-    chipset = chipset_for(options.machine, devices, drives, firmware=options.bios is not None)
+    chipset = chipset_for(options.machine, devices, drives, shares, firmware=options.bios is not None)
     return MachineConfig(
         memory=options.memory,
         cpu=options.cpu,
@@ -246,6 +262,7 @@ def machine_config(options: argparse.Namespace, drives: tuple[Drive, ...] = ()) 
         chipset=chipset,
         boot=options.boot,
         drives=drives,
+        shares=shares,
         topology=options.cpus,
         schedule=options.schedule,
     )

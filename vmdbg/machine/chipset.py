@@ -6,13 +6,21 @@ from collections.abc import Sequence
 
 from devices.catalog import fittings
 from devices.disk.drive import Drive
+from devices.ninep.share import Share
 from vmdbg.machine.config import Chipset
 
 AUTOMATIC = "auto"
 
 
-def chipset_for(wanted: str, devices: Sequence[str], drives: Sequence[Drive] = (), *, firmware: bool) -> Chipset:
-    """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware, drives and what sits on the PCI bus, else plain.
+def chipset_for(
+    wanted: str,
+    devices: Sequence[str],
+    drives: Sequence[Drive] = (),
+    shares: Sequence[Share] = (),
+    *,
+    firmware: bool,
+) -> Chipset:
+    """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware, drives, shares and what sits on PCI, else plain.
 
     `devices` are those asked for, as MachineConfig has them. What depends on the rest of the machine stays as it was.
     """
@@ -20,4 +28,4 @@ def chipset_for(wanted: str, devices: Sequence[str], drives: Sequence[Drive] = (
         return Chipset(wanted)
     known = fittings()
     on_pci = any(kind in known and known[kind].pci for kind in (text.partition(",")[0] for text in devices))
-    return Chipset.I440FX if firmware or drives or on_pci else Chipset.PLAIN
+    return Chipset.I440FX if firmware or drives or shares or on_pci else Chipset.PLAIN

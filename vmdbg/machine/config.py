@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from devices.disk.drive import Drive, DriveKind
+from devices.ninep.share import Share
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.x86.topology import ONE_CPU, Topology
 
@@ -69,6 +70,7 @@ class MachineConfig:
     boot: BootOrder = BootOrder()
     flash: FlashPlace | None = None
     drives: tuple[Drive, ...] = ()
+    shares: tuple[Share, ...] = ()
     restarts: bool = False
     """A reset starts it again, at the reset vector; otherwise it ends the run."""
     topology: Topology = ONE_CPU

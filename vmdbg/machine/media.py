@@ -9,6 +9,7 @@ from typing import Protocol
 from devices.disk.medium import SECTOR, Medium
 from devices.disk.overlay import PAGE, Overlay
 from devices.disk.requests import Listener
+from vmdbg.machine.answers import Answers
 from vmdbg.machine.page_stash import PageStash
 
 _SECTORS = PAGE // SECTOR
@@ -216,9 +217,10 @@ class LookedAt:
 
 
 class Media:
-    """All media that the drives of a machine can have, by name. `keeper`, if any, is told of what is read, and
-    `on_added` of a medium that comes later. `remembers`: what guests have read can be had again, whatever becomes of
-    the host's images.
+    """All media that the drives of a machine can have, by name, and what its shares ask.
+
+    `keeper`, if any, is told of what is read, and `on_added` of a medium that comes later. `remembers`: what guests
+    have read can be had again, whatever becomes of the host's images.
     """
 
     def __init__(self, images: Mapping[str, Source] | None = None) -> None:
@@ -229,6 +231,8 @@ class Media:
         self.on_added: Callable[[ReadMedium], None] | None = None
         self.now: Callable[[], int] = lambda: 0
         """The machine's clock."""
+        self.folders: dict[str, Answers] = {}
+        """What shared folders answer, by the share's name."""
         self._media: dict[str, ReadMedium] = {}
         for name, image in (images or {}).items():
             self.add(name, image)
@@ -251,12 +255,16 @@ class Media:
         Raises MediumError.
         """
         taken = [medium.follower.take_back() for medium in self if medium.follower is not None]
+        for folder in self.folders.values():
+            folder.drop_future()
         return [one for one in taken if one is not None]
 
     def close(self) -> None:
         """Nothing is read any more."""
         for medium in self:
             medium.close()
+        for folder in self.folders.values():
+            folder.close()
 
     def __iter__(self) -> Iterator[ReadMedium]:
         return iter(self._media.values())

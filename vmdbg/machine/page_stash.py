@@ -47,7 +47,7 @@ class PageStash:
             return False
         try:
             if self._file < 0:
-                self._file = _nameless_file()
+                self._file = nameless_file()
             return os.pwrite(self._file, page, self._end) == PAGE
         except OSError:
             return False
@@ -65,7 +65,7 @@ class PageStash:
             self._file = -1
 
 
-def _nameless_file() -> int:
+def nameless_file() -> int:
     """Its descriptor. Raises OSError."""
     file, path = tempfile.mkstemp(prefix="vmdbg-")
     os.unlink(path)

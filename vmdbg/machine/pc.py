@@ -67,6 +67,7 @@ from vmdbg.machine.floppies import floppies_of, floppy_type
 from vmdbg.machine.i440fx import I440fx, boot_flags
 from vmdbg.machine.media import Media
 from vmdbg.machine.memory_map import MemoryMap
+from vmdbg.machine.shares import fit_shares
 from vmdbg.x86.ram import ram_parts
 
 LAPIC_BASE = 0xFEE00000
@@ -132,6 +133,7 @@ class Pc:
         for text in (*BUILT_IN, *config.devices):
             self._fit(text)
         fit_drives(self, config.drives, backends.media)
+        fit_shares(self, config.shares, backends.media, config.start)
         if self.i440fx is not None:
             self.i440fx.fit_fw_cfg(self, boot_paths(config.drives, config.boot, self.pci, self.devices))
 

@@ -33,8 +33,11 @@ class ColdStart:
         self._pc = pc
         self._scheduler = scheduler
         self._snapshot = cpus.engine.snapshot()
+        shares = {share.name for share in pc.config.shares}  # what was written to them stays
         self._states = {
-            name: encode_state(device.save()) for name, device in pc.devices.items() if not isinstance(device, LASTING)
+            name: encode_state(device.save())
+            for name, device in pc.devices.items()
+            if not isinstance(device, LASTING) and name not in shares
         }
 
     def restart(self) -> None:

@@ -52,6 +52,8 @@ class Kind(enum.IntEnum):
     MEDIUM = 11
     SECTORS = 12
     PART = 13
+    ANSWERS = 14
+    BLOBS = 15
 
 
 CACHE = frozenset({Kind.PAGES, Kind.CHECKPOINT, Kind.INDEX, Kind.PART})

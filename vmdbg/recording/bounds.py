@@ -5,12 +5,14 @@ The bytes that it refers to are checked where they are put together (content.py)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from devices.disk.drive import Drive
 from devices.disk.medium import MOST_SECTORS
 from devices.fitting import LONGEST_NAME
+from devices.ninep.share import LARGEST, LONGEST_TAG, SMALLEST, Share
 from devices.timers.rtc_calendar import LAST_INSTANT
 from vmdbg.boot.image import CpuStart, DescriptorTable, SegmentRegister
 from vmdbg.boot.layout import FLASH, FOUR_GIB, LARGEST_MEMORY
@@ -27,6 +29,8 @@ from vmdbg.x86.topology import MOST_CPUS
 LONGEST_TEXT = 1 << 16
 """Of names, descriptions and command lines, in characters."""
 MOST_DRIVES = 64
+_TAG = re.compile(r"[A-Za-z0-9_.-]+")
+_SHARE = re.compile(r"share[0-9]{1,3}")
 """Names that no other device has."""
 MOST_PARTS = 1 << 12
 """Segments, E820 entries, writes to chips."""
@@ -67,6 +71,7 @@ def _claims(meta: Meta) -> Iterator[Claim]:
     known = all(meant_kind(name) is not None for name in boot.names)
     yield "boot order", boot.names, known and len(boot.names) <= len(BootKind) + MOST_DRIVES
     yield from _drives(meta.config.drives)
+    yield from _shares(meta.config.shares)
     yield "description", meta.description, _is_short(meta.description)
     yield "command line", meta.command_line, _is_short(meta.command_line)
     yield from _roms(meta.roms, memory)
@@ -99,6 +104,15 @@ def _drives(drives: tuple[Drive, ...]) -> Iterator[Claim]:
         yield "medium's name", drive.medium, _is_short(drive.medium)
         yield "drive's size", drive.sectors, 0 <= drive.sectors <= MOST_SECTORS
         yield "drive's serial number", drive.serial, len(drive.serial) <= LONGEST_NAME
+
+
+def _shares(shares: tuple[Share, ...]) -> Iterator[Claim]:
+    yield "number of shares", len(shares), len(shares) <= MOST_DRIVES
+    names = [share.name for share in shares]
+    for share in shares:
+        yield "share's name", share.name, bool(_SHARE.fullmatch(share.name)) and names.count(share.name) == 1
+        yield "share's tag", share.tag, bool(_TAG.fullmatch(share.tag)) and len(share.tag) <= LONGEST_TAG
+        yield "share's size", share.size, SMALLEST <= share.size <= LARGEST
 
 
 def _is_short(text: str | None) -> bool:

@@ -27,8 +27,10 @@ from vmdbg.recording.blocks import (
 from vmdbg.recording.content import ContentReader
 from vmdbg.recording.meta import check_meta, other_build, read_origin
 from vmdbg.recording.page_file import PageFile
+from vmdbg.recording.recorded_answers import BlobFile, check_answers, recorded_folders
 from vmdbg.recording.recorded_media import MOST_MEDIA, SectorFile, check_medium, recorded_media
 from vmdbg.recording.records import (
+    AnswersRecord,
     CheckpointRecord,
     ConsolePiece,
     Content,
@@ -49,7 +51,7 @@ from vmdbg.timeline.state_digest import StateDigest
 from vmdbg.units import Tick
 
 _HISTORY = frozenset(
-    {Kind.META, Kind.CONTENT, Kind.INPUTS, Kind.DIGEST, Kind.CONSOLE, Kind.BASE, Kind.END, Kind.MEDIUM}
+    {Kind.META, Kind.CONTENT, Kind.INPUTS, Kind.DIGEST, Kind.CONSOLE, Kind.BASE, Kind.END, Kind.MEDIUM, Kind.ANSWERS}
 )
 
 START = Position(Tick(0))
@@ -73,6 +75,7 @@ class Recording:
     meta: Meta
     pages: PageFile
     sectors: SectorFile
+    blobs: BlobFile
     end: Position = START
     complete: bool = False
     why: str = ""
@@ -88,6 +91,8 @@ class Recording:
     """Files of the user's that it may have been made without."""
     media: dict[str, MediumRecord] = field(default_factory=dict)
     """By name."""
+    answers: list[AnswersRecord] = field(default_factory=list)
+    """Of shared folders."""
 
     _origin: Origin | None = None
 
@@ -95,6 +100,7 @@ class Recording:
         """What it begins with. Raises RecordingError, or UserError for files that were not embedded."""
         if self._origin is None:
             media, others = recorded_media(self.media, self.sectors, self.left_out)
+            media.folders = recorded_folders(self.meta.config.shares, self.answers, self.blobs)
             self._origin = read_origin(self.meta, self.contents.segment, others, media)
         return self._origin
 
@@ -147,7 +153,7 @@ class _Reading:
         self._console = self._inputs = 0
         blocks = self._indexed(size) or list(scan(file, size))
         meta = self._meta(blocks, path)
-        self.recording = Recording(path, file, meta, PageFile(file), SectorFile(file))
+        self.recording = Recording(path, file, meta, PageFile(file), SectorFile(file), BlobFile(file))
         for item in blocks[1:]:
             self._take(item)
         self._settle()
@@ -188,6 +194,9 @@ class _Reading:
         if item.kind == Kind.SECTORS:
             recording.sectors.add(item)
             return
+        if item.kind == Kind.BLOBS:
+            recording.blobs.add(item)
+            return
         if item.kind not in _HISTORY and item.kind not in CACHE:
             return
         try:
@@ -209,6 +218,10 @@ class _Reading:
                 check_medium(medium)
                 if len(recording.media) < MOST_MEDIA:
                     recording.media[medium.name] = medium
+            case Kind.ANSWERS:
+                answers = decode(payload, AnswersRecord, "answers of a shared folder")
+                check_answers(answers)
+                recording.answers.append(answers)
             case Kind.DIGEST:
                 d = decode(payload, DigestRecord, "a digest")
                 if not all(len(part) <= LONGEST_DIGEST and part.isalnum() for part in (d.cpu, d.ram, d.devices)):

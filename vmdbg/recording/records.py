@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from devices.catalog import input_types
+from devices.ninep.folder import Answer, Question
 from vmdbg.boot.image import ChipWrite, CpuMode, CpuStart, E820Entry, Protocol
 from vmdbg.engine.touches import EVENTS
 from vmdbg.errors import RecordingError
@@ -163,6 +164,30 @@ class Sectors(msgspec.Struct, frozen=True, array_like=True):
 
     medium: str
     numbers: bytes
+    data: bytes
+
+
+class AnswerRecord(msgspec.Struct, frozen=True, array_like=True):
+    """What a shared folder was asked with that number, and answered. With a `key` its data is in a BLOBS block."""
+
+    number: int
+    question: Question
+    answer: Answer
+    key: bytes = b""
+
+
+class AnswersRecord(msgspec.Struct, frozen=True, array_like=True):
+    """New answers of the folder of a share."""
+
+    share: str
+    answers: list[AnswerRecord]
+
+
+class BlobsRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Data of answers: XXH3-128 digests one after the other, sizes in bytes, and contents one after the other."""
+
+    keys: bytes
+    sizes: list[int]
     data: bytes
 
 

@@ -18,6 +18,9 @@ def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, 
     with _whole(RecordingWriter(path, timeline, embed=embed)) as writer:
         if embed:
             _keep_media(timeline, writer)
+        for folder in timeline.machine.media.folders.values():
+            for answer in folder.all():
+                writer.keep_answer(folder.name, *answer)
         for entry in timeline.history.inputs:
             writer.on_input(entry)
         things: list[tuple[Position, int, object]] = [
@@ -39,6 +42,9 @@ def save_snapshot(timeline: Timeline, path: Path | str) -> None:
     state = StateOrigin(origin.config, origin.roms, origin.description, origin.command_line, origin.elf, origin.media)
     with _whole(RecordingWriter(path, timeline, origin=state, first=here)) as writer:
         _keep_media(timeline, writer)
+        for folder in timeline.machine.media.folders.values():
+            for answer in folder.recalled():
+                writer.keep_answer(folder.name, *answer)
         writer.close("snapshot", at=here.position)
 
 

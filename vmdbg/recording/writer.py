@@ -8,10 +8,12 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from devices.disk.medium import MediumError
+from devices.ninep.folder import Answer, Question
 from vmdbg.errors import NotKeptError, UserError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.media import ReadMedium
@@ -20,7 +22,9 @@ from vmdbg.recording.blocks import BlockWriter, Kind
 from vmdbg.recording.content import pieces
 from vmdbg.recording.media_digest import LARGEST_UNASKED, content_digest
 from vmdbg.recording.meta import check_can_leave_out, make_meta
+from vmdbg.recording.recorded_answers import records_of
 from vmdbg.recording.records import (
+    BlobsRecord,
     CheckpointRecord,
     ConsolePiece,
     DigestRecord,
@@ -45,6 +49,8 @@ from vmdbg.timeline.timeline import Timeline
 
 FLUSH_SECONDS = 0.5
 PAGES_IN_BLOCK = 256
+BLOBS_IN_BLOCK = 1 << 20
+"""Bytes."""
 BACKLOG = 64
 """Blocks that wait to be written before the guest waits for them."""
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -96,6 +102,11 @@ class RecordingWriter:
         self._pending: list[InputRecord] = []
         self._sectors: dict[str, list[tuple[int, bytes]]] = {}
         """Pages of media that are still to be written, by medium."""
+        self._answers: dict[str, list[tuple[int, Question, Answer, bytes]]] = {}
+        """Of shared folders, that are still to be written, by share; and data of them."""
+        self._blobs: dict[bytes, bytes] = {}
+        self._blob_bytes = 0
+        self._known_blobs: set[bytes] = set()
         self._watches = False
         self._written_console = {port: len(log.text) for port, log in timeline.console.ports.items()}
         self._blocks = 0
@@ -136,6 +147,8 @@ class RecordingWriter:
         """From now on, what is read of media is kept, before the instant at which it was read counts as known."""
         self._watches, media = True, self._timeline.machine.media
         media.on_added = lambda medium: self._put_medium(medium, embed=embed)
+        for folder in media.folders.values():
+            folder.keeper = self.keep_answer
         if embed:
             for medium in media:
                 medium.forget()
@@ -161,6 +174,27 @@ class RecordingWriter:
         pages = self._sectors.pop(medium)
         numbers = array("Q", (number for number, _ in pages)).tobytes()
         self._put(Kind.SECTORS, Sectors(medium, numbers, b"".join(data for _, data in pages)))
+
+    def keep_answer(self, share: str, number: int, question: Question, answer: Answer, key: bytes) -> None:
+        """What a shared folder has answered; with a `key`, its data is kept once."""
+        if key and key not in self._known_blobs:
+            self._known_blobs.add(key)
+            self._blobs[key] = answer.data
+            self._blob_bytes += len(answer.data)
+        kept = replace(answer, data=b"") if key else answer
+        self._answers.setdefault(share, []).append((number, question, kept, key))
+        if self._blob_bytes >= BLOBS_IN_BLOCK:
+            self._put_answers()
+
+    def _put_answers(self) -> None:
+        """Data first: an answer without it is of no use."""
+        if self._blobs:
+            blobs, self._blobs, self._blob_bytes = self._blobs, {}, 0
+            sizes = [len(data) for data in blobs.values()]
+            self._put(Kind.BLOBS, BlobsRecord(b"".join(blobs), sizes, b"".join(blobs.values())))
+        answers, self._answers = self._answers, {}
+        for share, some in answers.items():
+            self._put(Kind.ANSWERS, records_of(share, some))
 
     def on_input(self, entry: PlacedInput) -> None:
         self._pending.append(encode_input(entry))
@@ -210,6 +244,8 @@ class RecordingWriter:
         self._flushed_at = time.monotonic()
         for medium in list(self._sectors):
             self._put_sectors(medium)
+        if self._answers:
+            self._put_answers()
         self._put(Kind.INPUTS, Inputs(self._blocks, position.tick, position.phase, self._pending))
         self._blocks += 1
         self._pending = []
@@ -346,6 +382,8 @@ class RecordingWriter:
         if self._watches:
             media = self._timeline.machine.media
             media.keeper = media.on_added = None
+            for folder in media.folders.values():
+                folder.keeper = None
 
     def abandon(self) -> None:
         """The file is not wanted any more, and goes. Does nothing after close()."""

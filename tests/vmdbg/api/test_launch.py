@@ -20,6 +20,7 @@ RENAMED = {
     "disk": "disks",
     "cdrom": "cdroms",
     "floppy": "floppies",
+    "share": "shares",
     "no_apic": "apic",
     "no_embed": "embed",
     "no_reboot": "reboots",
