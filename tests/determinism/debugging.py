@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from devices.disk.requests import Operation
 from tests.vmdbg.engine.in_pages import in_pages
 from vmdbg.engine.exits import Access, EventKind
-from vmdbg.engine.stops import Breakpoints, Catches, Watchpoint
+from vmdbg.engine.stops import Breakpoints, Catches, DiskCatch, MessageCatch, Watchpoint
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.machine import Machine
 from vmdbg.units import PAGE_SIZE, CpuId, Linear, Physical, Tick
 
 NOWHERE = (0, 0xDEAD_0123, 1 << 40, 0x1234_5678_9ABC_DEF0, (1 << 64) - 1)
+DEVICE_CATCHES = (DiskCatch(1, frozenset(map(str, Operation))), MessageCatch(2))
 MOST_STOPS = 40
 """After so many stops in one stretch, whatever causes them is taken away."""
 
@@ -72,11 +74,15 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Catch:
+    """With `devices`, also all that devices do."""
+
     vectors: frozenset[int]
     events: frozenset[EventKind]
+    devices: bool = False
 
     def apply(self, machine: Machine, _end: int) -> None:
-        machine.engine.set_catches(Catches(self.vectors, self.events, interrupts=self.vectors))
+        devices = DEVICE_CATCHES if self.devices else ()
+        machine.engine.set_catches(Catches(self.vectors, self.events, interrupts=self.vectors, devices=devices))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +179,7 @@ def actions(code: st.SearchStrategy[int], physical_offset: int, ticks: int) -> s
         Catch,
         st.sets(st.integers(0, 255), max_size=6).map(frozenset),
         st.sets(st.sampled_from(EventKind)).map(frozenset),
+        st.booleans(),
     )
     run = st.builds(Run, st.one_of(st.integers(1, 5000), st.integers(1, ticks)))
     other = st.one_of(

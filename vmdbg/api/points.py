@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Self
 
+from devices.disk.requests import Operation
 from vmdbg.api.hit import Hit
 from vmdbg.api.moving import Moving
 from vmdbg.api.standing import Address
@@ -12,6 +13,8 @@ from vmdbg.debugger.points import Breakpoint, Point, Watchpoint
 from vmdbg.debugger.points import Condition as PointCondition
 from vmdbg.debugger.stops import BreakpointStop, Ended, HistoryEnd, HistoryStart, Stop, WatchpointStop
 from vmdbg.engine.exits import Access, EventKind
+from vmdbg.engine.stops import Catches, DiskCatch, MessageCatch
+from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 
 WORD = 8
@@ -60,6 +63,34 @@ class Stopping(Moving):
     def catch(self, *vectors: int, events: frozenset[EventKind] = frozenset()) -> None:
         """Stop when one of these exceptions is delivered, or one of the events is about to happen; no others."""
         self.debugger.points.update_catches(vectors=frozenset(vectors), events=events)
+
+    def catch_disk(
+        self,
+        *operations: str,
+        sectors: range | None = None,
+        drive: str = "",
+        condition: Callable[[Self], bool] | None = None,
+    ) -> None:
+        """Stop besides when a request to a drive is done: `read`, `write` or `flush`, all if none is named.
+
+        sectors: those of 512 bytes any of which it moves. drive: as "disk0"; all if none is named. Raises UserError.
+        """
+        known = frozenset(map(str, Operation))
+        if not known.issuperset(operations):
+            raise UserError(f"{', '.join(operations)}: what is asked of a drive is one of {', '.join(sorted(known))}")
+        points, chosen = self.debugger.points, sectors if sectors is not None else range(1 << 64)
+        wanted = frozenset(operations) or known
+        catch = DiskCatch(points.new_catch(), wanted, chosen.start, chosen.stop, drive)
+        points.catch_device(catch, self._condition(condition))
+
+    def catch_messages(self, *vectors: int, condition: Callable[[Self], bool] | None = None) -> None:
+        """Stop besides when a device sends a message signalled interrupt, of one of these vectors, or any."""
+        points = self.debugger.points
+        points.catch_device(MessageCatch(points.new_catch(), frozenset(vectors)), self._condition(condition))
+
+    def uncatch(self) -> None:
+        """Catch nothing any more."""
+        self.debugger.points.set_catches(Catches())
 
     def delete(self, *points: Point) -> None:
         """Remove breakpoints and watchpoints; all of them if none is named."""

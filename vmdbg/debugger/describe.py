@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from devices.disk.requests import Operation
 from vmdbg.debugger.stops import Ending, EventStop
 from vmdbg.engine.exits import Delivery, DeliveryKind, EventKind, Stuck, TripleFault, VoidFetch
-from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.outcome import (
+    DeviceEvent,
+    DiskDone,
+    HaltedForever,
+    MessageSent,
+    Outcome,
+    PoweredOff,
+    ResetRequested,
+    TestExited,
+)
 from vmdbg.x86.exceptions import PAGE_FAULT, describe_error_code, vector_name
 from vmdbg.x86.fields import changed_words, flag_words
 from vmdbg.x86.msr import BY_INDEX as MSRS
@@ -60,6 +70,20 @@ def describe_event(stop: EventStop) -> str:
         case EventKind.PORT_WRITE:
             return f"a write to port {stop.subject:#x}: {stop.value:#x}"
     assert_never(stop.kind)
+
+
+def describe_device_event(event: DeviceEvent) -> str:
+    """As in `a read of sectors 2048 to 2055 of disk0, submitted at tick 1,000`."""
+    match event:
+        case DiskDone(drive, Operation.FLUSH, _, _, submitted):
+            return f"a flush of {drive}, submitted at tick {submitted:,}"
+        case DiskDone(drive, operation, sector, count, submitted):
+            sectors = f"sector {sector}" if count == 1 else f"sectors {sector} to {sector + count - 1}"
+            return f"a {operation} of {sectors} of {drive}, submitted at tick {submitted:,}"
+        case MessageSent(device, address, data, vector, mode):
+            of = "" if mode == "fixed" else f", {mode}"
+            return f"a message of {device}: vector {vector:#04x}{of} ({data:#x} to {address:#x})"
+    assert_never(event)
 
 
 def _msr(index: int) -> str:

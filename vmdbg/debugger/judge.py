@@ -9,6 +9,7 @@ from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import (
     BreakpointStop,
+    DeviceStop,
     Ended,
     EventStop,
     ExceptionStop,
@@ -30,7 +31,7 @@ from vmdbg.engine.exits import (
     WatchHit,
     WatchpointHit,
 )
-from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.outcome import DevicesCaught, HaltedForever, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcomes import EndOfHistory, TimelineOutcome
 
@@ -67,6 +68,9 @@ def would_stop(debugger: Debuggee, outcome: TimelineOutcome) -> Stop | None:
             return ExceptionStop(delivery)
         case EventCaught(kind, subject, value):
             return EventStop(kind, subject, value)
+        case DevicesCaught(hits):
+            events = tuple(event for number, event in hits if debugger.points.catches_device(number, debugger))
+            return DeviceStop(tuple(dict.fromkeys(events))) if events else None
         case PoweredOff() | ResetRequested() | TestExited() | HaltedForever() | TripleFault() | VoidFetch() | Stuck():
             return Ended(outcome)
         case EndOfHistory():

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.points import Breakpoint, Condition, Point, Space, Watchpoint
 from vmdbg.engine.exits import Access
 from vmdbg.engine.stop_control import StopControl
-from vmdbg.engine.stops import Breakpoints, Catches
+from vmdbg.engine.stops import Breakpoints, Catches, DiskCatch, MessageCatch
 from vmdbg.engine.stops import Watchpoint as EngineWatchpoint
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
@@ -39,7 +40,10 @@ class PointTable:
     breakpoints: dict[int, Breakpoint] = field(default_factory=dict)
     watchpoints: dict[int, Watchpoint] = field(default_factory=dict)
     catches: Catches = field(default_factory=Catches)
+    catch_conditions: dict[int, tuple[Condition, str]] = field(default_factory=dict)
+    """Of catches of what devices do, by number, with their text."""
     _next: int = 1
+    _next_catch: int = 0
     _next_hidden: int = -1
     _dirty: bool = True
     _by_address: PointIndex | None = None
@@ -140,7 +144,27 @@ class PointTable:
 
     def set_catches(self, catches: Catches) -> None:
         self.catches = catches
+        numbers = {catch.number for catch in catches.devices}
+        self.catch_conditions = {n: found for n, found in self.catch_conditions.items() if n in numbers}
         self._changed()
+
+    def catch_device(self, catch: DiskCatch | MessageCatch, condition: Condition | None = None, text: str = "") -> None:
+        """Besides what is caught; of its number there is none yet."""
+        self.update_catches(devices=(*self.catches.devices, catch))
+        if condition is not None:
+            self.catch_conditions[catch.number] = condition, text
+
+    def new_catch(self) -> int:
+        """The number of one of devices' doings."""
+        self._next_catch += 1
+        return self._next_catch
+
+    def catches_device(self, number: int, guest: Guest) -> bool:
+        """Whether that catch is still set and wants to stop, where the guest stands."""
+        if all(catch.number != number for catch in self.catches.devices):
+            return False
+        condition = self.catch_conditions.get(number)
+        return condition is None or condition[0](guest)
 
     def update_catches(self, **changes: object) -> None:
         self.set_catches(replace(self.catches, **changes))  # type: ignore[arg-type]  # replace() checks the names

@@ -200,6 +200,7 @@ class StepRun:
             return self._others_run(debugger, budget)
         engine = debugger.engine
         deliveries, inputs = engine.delivery_count, debugger.timeline.history.taken()
+        before = debugger.position
         outcome = debugger.timeline.step(patient=False)
         if isinstance(outcome, StopRequested):
             return None
@@ -207,6 +208,8 @@ class StepRun:
             stop = judge(debugger, outcome)
             if stop is not None:
                 return stop
+            if debugger.position == before:  # devices had done something that is of no interest: nothing ran
+                return None
         if self._mode is StepMode.SAME_CONTEXT and debugger.timeline.history.taken() != inputs:
             return None
         since = engine.delivery_count - deliveries

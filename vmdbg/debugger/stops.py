@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.engine.exits import Delivery, EventKind, Stuck, TripleFault, VoidFetch, WatchHit
-from vmdbg.machine.outcome import HaltedForever, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.outcome import DeviceEvent, HaltedForever, PoweredOff, ResetRequested, TestExited
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,13 @@ class EventStop:
     kind: EventKind
     subject: int
     value: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStop:
+    """Devices have done that, which is caught, before this boundary."""
+
+    events: tuple[DeviceEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ Stop = (
     | WatchpointStop
     | ExceptionStop
     | EventStop
+    | DeviceStop
     | Interrupted
     | Ended
     | HistoryStart

@@ -169,6 +169,10 @@ class Processor(Protocol):
         """End the run that is going on at the next block."""
         ...
 
+    def stop_behind(self) -> None:
+        """From an access: end the run that is going on behind the instruction that makes it."""
+        ...
+
     def interrupt_run(self) -> None:
         """End the run that is going on, or the next one, after its next block. Any thread may call it."""
         ...

@@ -28,10 +28,41 @@ class Watchpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskCatch:
+    """Requests to drives that are done: of these operations, that move any of the sectors `first` to before `end`.
+
+    Sectors are of 512 bytes; without a `drive` all drives are meant.
+    """
+
+    number: int
+    operations: frozenset[str]
+    first: int = 0
+    end: int = 1 << 64
+    drive: str = ""
+
+    def is_of(self, drive: str, operation: str, sector: int, count: int) -> bool:
+        """Whether it is about such a request."""
+        moves = sector < self.end and self.first < sector + max(count, 1)
+        return operation in self.operations and self.drive in ("", drive) and moves
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCatch:
+    """Message signalled interrupts of these vectors, of all if none is named."""
+
+    number: int
+    vectors: frozenset[int] = frozenset()
+
+    def is_of(self, vector: int) -> bool:
+        return not self.vectors or vector in self.vectors
+
+
+@dataclass(frozen=True, slots=True)
 class Catches:
     """What to stop for besides breakpoints. With MSR events and no `msrs`, all MSRs.
 
-    vectors: exceptions and INT n. interrupts: the vectors of external interrupts, 2 for the NMI.
+    vectors: exceptions and INT n. interrupts: the vectors of external interrupts, 2 for the NMI. devices: what they do,
+    which the machine sees to.
     """
 
     vectors: frozenset[int] = frozenset()
@@ -39,6 +70,7 @@ class Catches:
     msrs: frozenset[int] = frozenset()
     ports: frozenset[int] = frozenset()
     interrupts: frozenset[int] = frozenset()
+    devices: tuple[DiskCatch | MessageCatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

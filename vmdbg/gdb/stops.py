@@ -10,11 +10,18 @@ from gdbstub import stops as rsp
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
 from gdbstub.stops import Edge, Signal, StopReason
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
+from vmdbg.debugger.describe import (
+    describe_delivery,
+    describe_device_event,
+    describe_ending,
+    describe_event,
+    fault_chain,
+)
 from vmdbg.debugger.fault_reasons import chain_words, fault_reason
 from vmdbg.debugger.points import Point, Watchpoint
 from vmdbg.debugger.stops import (
     BreakpointStop,
+    DeviceStop,
     Ended,
     Ending,
     EventStop,
@@ -90,6 +97,9 @@ class StopReasons:
                 return rsp.Signalled(signal, text=f"caught {describe_delivery(delivery)}{f'; {why}' if why else ''}")
             case EventStop():
                 return rsp.Signalled(Signal.SIGTRAP, text=f"caught {describe_event(stop)}")
+            case DeviceStop(events):
+                words = "\n".join(f"caught {describe_device_event(event)}" for event in events)
+                return rsp.Signalled(Signal.SIGTRAP, text=words)
             case Interrupted():
                 mine = self._debugger.interrupted_by in ("", self._owner)
                 return rsp.Signalled(Signal.SIGINT, text="" if mine else "another debugger has stopped the guest")

@@ -25,7 +25,7 @@ from vmdbg.engine.exits import (
     WatchpointHit,
 )
 from vmdbg.machine.machine import Machine
-from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.outcome import DevicesCaught, HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.symbols.symbol_set import SymbolSet
 from vmdbg.units import TICKS_PER_SECOND, Linear
 from vmdbg.x86.disassembly import disassembler
@@ -79,6 +79,7 @@ def verdict(machine: Machine, outcome: Outcome, panic: str | None, symbols: Symb
             | WatchpointHit()
             | ExceptionDelivered()
             | EventCaught()
+            | DevicesCaught()
             | StopRequested()
         ):
             return Verdict(f"stopped {when}")

@@ -45,7 +45,7 @@ from vmdbg.machine.inputs import (
     RegisterWrite,
 )
 from vmdbg.machine.media import Media
-from vmdbg.machine.outcome import HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.outcome import DevicesCaught, HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.paged import MachinePages
 from vmdbg.machine.pc import APIC_BASE_MSR, Backends, Pc, Pins
 from vmdbg.machine.processors import FittedCpus
@@ -115,7 +115,8 @@ class Machine:
         self.engine = make_engine(config.memory, self.bus, cpuid, self.pc.memory_map.device_memory)
         self.media.now = lambda: self.engine.clock
         self.pc.memory_map.attach(self.engine)
-        self.pc.bus_masters.engine = self.engine
+        self.pc.bus_masters.engine = self.pc.device_events.engine = self.engine
+        self.pc.device_events.on_hit = self._device_event
         self.pages = MachinePages(self.engine, self.pc.areas, self.pc.memory_map.memories())
         self.cpus = FittedCpus(
             self.engine,
@@ -203,9 +204,9 @@ class Machine:
         while self.ending is None:
             self._take_deadlines()
             self.cpus.turns.settle()
-            hits = self._devices_hits()
-            if hits is not None:
-                return hits
+            told = self._devices_told()
+            if told is not None:
+                return told
             clock = self.engine.clock
             if clock >= limit:
                 self.cpus.turns.look()
@@ -226,7 +227,7 @@ class Machine:
             over_breakpoint = False
             if outcome is not None:
                 return outcome
-        return self._devices_hits() or self.ending
+        return self._devices_told() or self.ending
 
     def hurry(self) -> None:
         """End a run that is going on at its next block: StopRequested. Any thread may call it."""
@@ -255,8 +256,9 @@ class Machine:
         while self.ending is None:
             self._take_deadlines()
             self.cpus.turns.settle()
-            if self.pc.bus_masters.hits:
-                return WatchpointHit(self.pc.bus_masters.take_hits())
+            told = self._devices_told()
+            if told is not None:
+                return told
             data = self.inputs.take(self.engine.clock)
             if data is not None:
                 self._apply(data)
@@ -275,7 +277,7 @@ class Machine:
                 return outcome
             if isinstance(exit_, Halted | StopRequested | TurnOver):
                 return Stepped()
-        return self._devices_hits() or self.ending
+        return self._devices_told() or self.ending
 
     def _reached(self, exit_: Exit) -> Outcome | None:
         """The engine left a run at a boundary, whose deadlines come before anybody sees it. None: go on."""
@@ -286,20 +288,23 @@ class Machine:
         outcome = exit_ if isinstance(exit_, Stepped) else self._outcome(exit_)
         if restarted and isinstance(outcome, StopRequested | BreakpointHit):
             outcome = StopRequested() if INTERRUPTION.wanted else None
-        if not self.pc.bus_masters.hits:
-            return outcome
         match outcome:
             case None | Stepped() | StopRequested():
-                return self._devices_hits() or outcome
+                return self._devices_told() or outcome
             case WatchpointHit(hits):
                 return WatchpointHit((*hits, *self.pc.bus_masters.take_hits()))
             case _:
                 return outcome
 
-    def _devices_hits(self) -> WatchpointHit | None:
-        """What devices have touched of what is watched, that nobody was told of yet."""
+    def _devices_told(self) -> WatchpointHit | DevicesCaught | None:
+        """What devices have touched of what is watched, or done that is caught, that nobody was told of yet."""
         hits = self.pc.bus_masters.take_hits()
-        return WatchpointHit(hits) if hits else None
+        return WatchpointHit(hits) if hits else self.pc.device_events.take()
+
+    def _device_event(self) -> None:
+        """A device has done something that is caught."""
+        if self._entry.in_access:
+            self.engine.stop_behind()
 
     def _outcome(self, exit_: Exit) -> Outcome | None:
         """None: go on."""
@@ -408,9 +413,12 @@ class Machine:
         """
         restore_machine(state, self.cpus, self.pc, self.scheduler)
         self.pc.bus_masters.take_hits()
+        self.pc.device_events.take()
         self.ending = None
 
     def close(self) -> None:
+        if self.pc.device_events.on_request in self.media.listeners:
+            self.media.listeners.remove(self.pc.device_events.on_request)
         self.engine.close()
 
 

@@ -16,6 +16,7 @@ from vmdbg.engine.exits import (
     VoidFetch,
     WatchpointHit,
 )
+from vmdbg.units import Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,40 @@ class HaltedForever:
     interrupts_enabled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DiskDone:
+    """A request to a drive is done, and its data has moved. `submitted` is a tick; sectors are of 512 bytes."""
+
+    drive: str
+    operation: str
+    sector: int
+    count: int
+    submitted: Tick
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """A device has sent a message signalled interrupt: a dword to an address, that local APICs take as this."""
+
+    device: str
+    address: int
+    data: int
+    vector: int
+    mode: str
+
+
+DeviceEvent = DiskDone | MessageSent
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesCaught:
+    """Devices have done something that is caught, each with the catch's number. The guest stands at the first boundary
+    after that: where it was due, or behind the instruction whose access did it.
+    """
+
+    hits: tuple[tuple[int, DeviceEvent], ...]
+
+
 Outcome = (
     LimitReached
     | Stepped
@@ -50,6 +85,7 @@ Outcome = (
     | WatchpointHit
     | ExceptionDelivered
     | EventCaught
+    | DevicesCaught
     | TripleFault
     | VoidFetch
     | StopRequested

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -62,6 +63,7 @@ from vmdbg.errors import UserError
 from vmdbg.machine.boot_paths import boot_paths
 from vmdbg.machine.bus_masters import BusMasters
 from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
+from vmdbg.machine.device_events import DeviceEvents
 from vmdbg.machine.drives import fit_drives
 from vmdbg.machine.floppies import floppies_of, floppy_type
 from vmdbg.machine.i440fx import I440fx, boot_flags
@@ -111,6 +113,8 @@ class Pc:
         self.memory = MemoryBus()
         self.memory_map = MemoryMap(config.memory, self.memory)
         self.bus_masters = BusMasters()
+        self.device_events = DeviceEvents()
+        backends.media.listeners.append(self.device_events.on_request)
         self.areas: list[PagedArea] = []
         self.shared_ports: list[tuple[range, PlainPorts | StreamPort]] = []
         self.config = config
@@ -320,11 +324,12 @@ class Pc:
     def on_event(self, owner: str, name: str, now: int) -> None:
         self._with_deadlines[owner].on_event(name, now)
 
-    def signal(self, address: int, data: int) -> None:
-        """A device stores to where a message signalled interrupt goes."""
+    def signal(self, device: str, address: int, data: int) -> None:
+        """The device of that name stores to where a message signalled interrupt goes."""
         message = signalled_message(address, data)
         if message is not None:
             self.apic_bus.deliver(message)
+            self.device_events.on_message(device, address, data, message)
 
     def acknowledge(self) -> int:
         """The vector for the CPU whose code runs."""
@@ -373,7 +378,7 @@ class BoardSlot:
         return self.pc.memory_map.add_memory(size, f"{self.name}, {name}")
 
     def msi(self) -> Callable[[int, int], None]:
-        return self.pc.signal
+        return functools.partial(self.pc.signal, self.name)
 
     def irq(self, number: int) -> Line:
         return self.pc.free_irq(number)

@@ -6,11 +6,18 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from vmdbg.c.formatting import format_short
-from vmdbg.debugger.describe import describe_delivery, describe_ending, describe_event, fault_chain
+from vmdbg.debugger.describe import (
+    describe_delivery,
+    describe_device_event,
+    describe_ending,
+    describe_event,
+    fault_chain,
+)
 from vmdbg.debugger.fault_reasons import chain_words, fault_reason
 from vmdbg.debugger.points import Breakpoint, Space, Watchpoint
 from vmdbg.debugger.stops import (
     BreakpointStop,
+    DeviceStop,
     Ended,
     EventStop,
     ExceptionStop,
@@ -101,11 +108,8 @@ def _reason(view: View, stop: Stop) -> Iterator[Text]:
         case WatchpointStop(hits):
             for watched, hit in hits:
                 yield _watch_hit(view, watched, hit)
-        case ExceptionStop(delivery):
-            yield text(f"caught {describe_delivery(delivery)}", Style.CURRENT)
-            yield from _because(fault_reason(view.debugger.machine, delivery), "  ")
-        case EventStop():
-            yield text(f"caught {describe_event(stop)}", Style.CURRENT)
+        case ExceptionStop() | EventStop() | DeviceStop():
+            yield from _caught(view, stop)
         case Interrupted():
             yield text("interrupted", Style.CURRENT)
         case Ended(outcome):
@@ -121,6 +125,18 @@ def _reason(view: View, stop: Stop) -> Iterator[Text]:
             yield text("the guest stands before that, and its history is kept: to go on is to try again", Style.CURRENT)
         case _:
             assert_never(stop)
+
+
+def _caught(view: View, stop: ExceptionStop | EventStop | DeviceStop) -> Iterator[Text]:
+    match stop:
+        case ExceptionStop(delivery):
+            yield text(f"caught {describe_delivery(delivery)}", Style.CURRENT)
+            yield from _because(fault_reason(view.debugger.machine, delivery), "  ")
+        case EventStop():
+            yield text(f"caught {describe_event(stop)}", Style.CURRENT)
+        case DeviceStop(events):
+            for event in events:
+                yield text(f"caught {describe_device_event(event)}", Style.CURRENT)
 
 
 def _chain(view: View) -> Iterator[Text]:

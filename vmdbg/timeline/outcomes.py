@@ -17,7 +17,7 @@ from vmdbg.engine.exits import (
     WatchpointHit,
 )
 from vmdbg.engine.stops import Stops
-from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.outcome import DevicesCaught, Outcome
 from vmdbg.machine.snapshot import Position
 
 Progress = Callable[[float], None]
@@ -46,7 +46,14 @@ def ends_by_itself(outcome: TimelineOutcome) -> bool:
     """Whether the guest ended a run, which nobody had asked for."""
     return not isinstance(
         outcome,
-        LimitReached | StopRequested | Stepped | BreakpointHit | WatchpointHit | ExceptionDelivered | EventCaught,
+        LimitReached
+        | StopRequested
+        | Stepped
+        | BreakpointHit
+        | WatchpointHit
+        | ExceptionDelivered
+        | EventCaught
+        | DevicesCaught,
     )
 
 
@@ -96,8 +103,8 @@ class Passage:
         before = self._timeline.position
         outcome = self._timeline.advance(target, over_breakpoint=self._over)
         self._over = has_yet_to_run(outcome)
-        # what devices touched at a boundary is told of once, after whatever else came there
-        repeats = not (self._over or says_nothing(outcome) or isinstance(outcome, WatchpointHit))
+        # what devices did at a boundary is told of once, after whatever else came there
+        repeats = not (self._over or says_nothing(outcome) or isinstance(outcome, WatchpointHit | DevicesCaught))
         self.stuck = repeats and self._timeline.position == before
         return outcome
 

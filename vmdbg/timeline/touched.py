@@ -123,6 +123,8 @@ class Touched:
         return any(_may_hit(rows, watchpoint, aliases) for watchpoint in watchpoints)
 
     def _may_catch(self, catches: Catches) -> bool:
+        if catches.devices:  # which the index does not have
+            return True
         if _bits(catches.vectors) & self.exceptions or _bits(catches.interrupts) & self.interrupts:
             return True
         others = catches.events - _PORT_EVENTS.keys()

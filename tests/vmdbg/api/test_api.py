@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import vmdbg
-from tests.guests.build import sample_kernel
-from vmdbg.debugger.stops import BreakpointStop, Ended, HistoryEnd, WatchpointStop
-from vmdbg.machine.outcome import PoweredOff
+from tests.guests.build import assemble, sample_kernel
+from vmdbg.debugger.stops import BreakpointStop, DeviceStop, Ended, HistoryEnd, WatchpointStop
+from vmdbg.errors import UserError
+from vmdbg.machine.outcome import DiskDone, PoweredOff
 
 PROMPT = "sample> "
 
@@ -238,3 +239,21 @@ def test_frames_and_their_variables(guest: vmdbg.Guest) -> None:
     assert "name" in list(frame)
     with pytest.raises(vmdbg.UserError, match="account_open has no variable 'nothing'"):
         frame["nothing"]
+
+
+def test_what_devices_do_is_caught(tmp_path: Path) -> None:
+    guest_file, disk = tmp_path / "guest.bin", tmp_path / "disk.img"
+    guest_file.write_bytes(assemble((Path(__file__).parents[2] / "determinism" / "disk.asm").read_text()))
+    disk.write_bytes(bytes(1000 * 512))
+    with vmdbg.launch(guest_file, disks=[disk], memory="2M") as guest:
+        guest.catch_disk("write", sectors=range(500), drive="disk0")
+        stop = guest.run()
+        assert isinstance(stop, DeviceStop)
+        (event,) = stop.events
+        assert isinstance(event, DiskDone)
+        assert (event.operation, event.sector < 500) == ("write", True)
+        guest.uncatch()
+        guest.catch_messages(condition=lambda _: True)
+        assert isinstance(guest.run(), Ended)
+        with pytest.raises(UserError, match="what is asked of a drive"):
+            guest.catch_disk("format")

@@ -216,6 +216,9 @@ class FakeEngine:
     def request_stop(self) -> None:
         self._stop = True
 
+    def stop_behind(self) -> None:
+        self.request_stop()
+
     def interrupt_run(self) -> None:
         self._stop = True
 

@@ -6,6 +6,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vmdbg.commands.declare import command
+from vmdbg.commands.points.catch_devices import (
+    DEVICE_KINDS,
+    change_devices,
+    declare_devices,
+    device_lines,
+    device_values,
+)
+from vmdbg.debugger.point_table import PointTable
 from vmdbg.document.document import Document, Json, Style, document, text
 from vmdbg.engine.exits import EventKind
 from vmdbg.engine.stops import Catches
@@ -19,7 +27,7 @@ from vmdbg.x86.exceptions import EXCEPTIONS, NMI, find_vector, interrupt_name, v
 from vmdbg.x86.msr import BY_INDEX, find_msr
 
 EVENTS = ("cr3", "mode", "ring", "magic", "msr", "rdmsr", "wrmsr", "port", "in", "out")
-KINDS = ("vector", "exception", "interrupt", *EVENTS, "triple-fault", "oops", "syscall", "all")
+KINDS = ("vector", "exception", "interrupt", *EVENTS, *DEVICE_KINDS, "triple-fault", "oops", "syscall", "all")
 DELIVERIES = {
     "vector": ("vectors", "interrupts"),
     "exception": ("vectors",),
@@ -45,7 +53,7 @@ PORT_EVENTS = {
     "out": (EventKind.PORT_WRITE,),
 }
 
-FIELDS = ("vectors", "events", "msrs", "ports", "interrupts")
+FIELDS = ("vectors", "events", "msrs", "ports", "interrupts", "devices")
 
 T = TypeVar("T")
 
@@ -55,9 +63,10 @@ def declare(parser: Parser) -> None:
         "kind", nargs="?", default="", metavar="KIND", help=", ".join(KINDS) + ", or the name of an exception"
     )
     parser.add_argument(
-        "what", nargs="*", default=[], metavar="WHAT", help="vectors, MSRs or ports; none: all of the kind"
+        "what", nargs="*", default=[], metavar="WHAT", help="vectors, MSRs, ports or requests; none: all"
     )
     parser.add_argument("--off", action="store_true", help="catch it no longer")
+    declare_devices(parser)
 
 
 @command(
@@ -75,22 +84,28 @@ def declare(parser: Parser) -> None:
         "catch port 0x3f8",
         "catch ring",
         "catch magic",
+        "catch disk write --sector 0-2047",
+        "catch msi 0x31",
         "catch oops",
         "catch oops panic warning",
         "catch all --off",
     ),
+    condition=True,
 )
 def catch(session: Session, arguments: Arguments) -> Document:
     """Stop for exceptions and interrupts by vector, CR3 loads, mode switches, MSR and port accesses.
 
     `exception` is for faults, traps and INT n, `interrupt` for what devices raise and the NMI, `vector` for both.
     A caught vector stops at its handler's first instruction, the others before the instruction that does it.
+    `disk` is for requests to drives as they are done, `msi` for message signalled interrupts of devices: both stop at
+    the boundary behind that, and take conditions, as `catch disk read --drive disk0 if $rip > 0`.
     `ring` is for every change of it, `magic` for XCHG BX,BX, `syscall NAME...` for system calls of a Linux guest.
     A triple fault always stops, with the chain of faults that led to it. `catch oops` stops where a Linux kernel is
     about to report an oops, a panic, a warning, a lockup, a hung task, an RCU stall or what its checkers find, or only
     those that are named; `oops` then shows it. Without arguments: what is caught.
     """
     points, oopses = session.debugger.points, session.part(OopsWatch)
+    _refuse_for_others(arguments)
     if arguments.kind:
         if arguments.kind == "oops" or (arguments.kind, arguments.off) == ("all", True):
             kinds = _reports(arguments.what)
@@ -100,16 +115,27 @@ def catch(session: Session, arguments: Arguments) -> Document:
             calls.stop(arguments.what) if arguments.off else calls.start(arguments.what)
         elif (arguments.kind, arguments.off) == ("all", True):
             calls.stop([])
-        if arguments.kind not in ("oops", "syscall"):
+        if arguments.kind in DEVICE_KINDS:
+            change_devices(session, arguments)
+        elif arguments.kind not in ("oops", "syscall"):
             points.set_catches(_changed(points.catches, arguments, session))
-    return _shown(points.catches, oopses, session.part(SyscallWatch))
+    return _shown(points, oopses, session.part(SyscallWatch))
+
+
+def _refuse_for_others(arguments: Arguments) -> None:
+    if arguments.kind in DEVICE_KINDS:
+        return
+    if arguments.sector or arguments.drive:
+        raise UserError("--sector and --drive are for `catch disk`")
+    if arguments.condition:
+        raise UserError("conditions are for `catch disk` and `catch msi`; elsewhere a breakpoint takes one")
 
 
 @command("uncatch", Group.POINTS, declare, examples=("uncatch #PF", "uncatch all"))
 def uncatch(session: Session, arguments: Arguments) -> Document:
     """Catch something no longer; `all` for everything."""
     arguments.off = True
-    arguments.kind = arguments.kind or "all"
+    arguments.kind, arguments.condition = arguments.kind or "all", ""
     return catch(session, arguments)
 
 
@@ -198,8 +224,8 @@ def _msr(word: str, session: Session) -> int:
     return found.index if found is not None else session.integer(word)
 
 
-def _shown(catches: Catches, oopses: OopsWatch, calls: SyscallWatch) -> Document:
-    lines = []
+def _shown(points: PointTable, oopses: OopsWatch, calls: SyscallWatch) -> Document:
+    lines, catches = [], points.catches
     if catches.vectors:
         lines.append(f"exceptions: {_names(catches.vectors, vector_name)}")
     if catches.interrupts:
@@ -211,6 +237,7 @@ def _shown(catches: Catches, oopses: OopsWatch, calls: SyscallWatch) -> Document
         if kind in PORT_EVENTS["port"]:
             subjects = ", ".join(f"{number:#x}" for number in sorted(catches.ports)) or "every port"
         lines.append(f"{kind.value}: {subjects}" if subjects else kind.value)
+    lines += device_lines(points)
     lines.append("triple fault")
     lines += [str(oopses)] if oopses.wanted else []
     lines += [str(calls)] if calls.numbers is not None else []
@@ -220,6 +247,7 @@ def _shown(catches: Catches, oopses: OopsWatch, calls: SyscallWatch) -> Document
         "events": sorted(kind.value for kind in catches.events),
         "msrs": [f"{number:#x}" for number in sorted(catches.msrs)],
         "ports": [f"{number:#x}" for number in sorted(catches.ports)],
+        "devices": device_values(points),
         "oops": list(oopses.places) if oopses.wanted else None,
         "syscalls": None if calls.numbers is None else sorted(calls.numbers),
         "reports": sorted(kind.value for kind in oopses.kinds),

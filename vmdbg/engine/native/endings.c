@@ -9,6 +9,13 @@ void vm_request_stop(Vm *vm)
     CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
 }
 
+/* The same from an access, to the byte: its instruction is the last. With IN and OUT a block ends anyway. */
+void vm_stop_behind(Vm *vm)
+{
+    vm_request_stop(vm);
+    vm->remapped = vm->running;             /* so that it is run again, alone, and does not make the access again */
+}
+
 /* Ends the run that goes on, or the next one, after its next block. Any thread may call it, and signal handlers. */
 void vm_interrupt(Vm *vm)
 {

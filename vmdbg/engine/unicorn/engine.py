@@ -173,6 +173,9 @@ class UnicornEngine(GuestMemory, NativeTurns):
     def request_stop(self) -> None:
         lib.vm_request_stop(self._vm)
 
+    def stop_behind(self) -> None:
+        lib.vm_stop_behind(self._vm)
+
     def interrupt_run(self) -> None:
         if self._vm != ffi.NULL:
             lib.vm_interrupt(self._vm)

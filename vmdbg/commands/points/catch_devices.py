@@ -1,0 +1,156 @@
+"""catch disk, catch msi: what devices do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from devices.disk.cd_unit import CdUnit
+from devices.disk.floppy_unit import FloppyUnit
+from devices.disk.requests import Operation
+from devices.disk.unit import DiskUnit
+from vmdbg.commands.points.conditions import expression_test
+from vmdbg.debugger.point_table import PointTable
+from vmdbg.document.document import Json
+from vmdbg.engine.stops import DiskCatch, MessageCatch
+from vmdbg.errors import UserError
+from vmdbg.session.registry import Arguments, Parser, did_you_mean
+from vmdbg.session.session import Session
+
+DEVICE_KINDS = ("disk", "msi")
+LAST_SECTOR = 1 << 64
+MOST_CATCHES = 256
+
+
+def declare_devices(parser: Parser) -> None:
+    parser.add_argument("--sector", default="", metavar="A[-B]", help="of `disk`: requests that move any of these")
+    parser.add_argument("--drive", default="", metavar="DRIVE", help="of `disk`: at this drive, as disk1, cd0 or 1")
+
+
+def change_devices(session: Session, arguments: Arguments) -> None:
+    """Set one more, or take away those that are meant. Raises UserError."""
+    points = session.debugger.points
+    catch = _disk(session, arguments) if arguments.kind == "disk" else _message(session, arguments)
+    if arguments.off:
+        left = tuple(one for one in points.catches.devices if not _is_meant(one, catch))
+        points.update_catches(devices=left)
+        return
+    if any(_same(one, catch) for one in points.catches.devices):
+        points.update_catches(devices=tuple(one for one in points.catches.devices if not _same(one, catch)))
+    if len(points.catches.devices) >= MOST_CATCHES:
+        raise UserError(f"{MOST_CATCHES} things that devices do are caught, which is all: `uncatch {arguments.kind}`")
+    words = arguments.condition
+    test = expression_test(session, words) if words else None
+    points.catch_device(catch, (lambda _: test()) if test is not None else None, words)
+
+
+def _disk(session: Session, arguments: Arguments) -> DiskCatch:
+    for word in arguments.what:
+        if word not in list(Operation):
+            known = ", ".join(Operation)
+            raise UserError(f"{word!r} is nothing that is asked of a drive; catch disk takes: {known}")
+    operations = frozenset(arguments.what) or frozenset(map(str, Operation))
+    first, end = _sectors(session, arguments.sector)
+    return DiskCatch(session.debugger.points.new_catch(), operations, first, end, _drive(session, arguments.drive))
+
+
+def _sectors(session: Session, words: str) -> tuple[int, int]:
+    """`2048` or `2048-2055`: the first, and the one after the last."""
+    if not words:
+        return 0, LAST_SECTOR
+    low, dash, high = words.partition("-")
+    first = session.integer(low)
+    last = session.integer(high) if dash else first
+    if not 0 <= first <= last < LAST_SECTOR:
+        raise UserError(f"{words!r} are no sectors: the first and the last, as 2048-2055")
+    return first, last + 1
+
+
+def _drive(session: Session, word: str) -> str:
+    if not word:
+        return ""
+    name = f"disk{word}" if word.isdecimal() else word
+    devices = session.debugger.machine.pc.devices.items()
+    there = [drive for drive, device in devices if isinstance(device, DiskUnit | CdUnit | FloppyUnit)]
+    if name not in there:
+        known = ", ".join(there) or "none"
+        raise UserError(f"there is no drive {name!r}{did_you_mean(name, there)}; there are: {known}")
+    return name
+
+
+def _message(session: Session, arguments: Arguments) -> MessageCatch:
+    if arguments.sector or arguments.drive:
+        raise UserError("--sector and --drive are for `catch disk`")
+    vectors = [session.integer(word) for word in arguments.what]
+    for vector in vectors:
+        if not 0 <= vector <= 0xFF:
+            raise UserError(f"{vector:#x} is no vector of an interrupt: 0 to 0xff")
+    return MessageCatch(session.debugger.points.new_catch(), frozenset(vectors))
+
+
+def _is_meant(one: DiskCatch | MessageCatch, by: DiskCatch | MessageCatch) -> bool:
+    """Whether one that is set is among those that these words name."""
+    match one, by:
+        case DiskCatch(), DiskCatch():
+            within = by.first <= one.first and one.end <= by.end
+            return within and one.operations <= by.operations and by.drive in ("", one.drive)
+        case MessageCatch(), MessageCatch():
+            return not by.vectors or (bool(one.vectors) and one.vectors <= by.vectors)
+        case _:
+            return False
+
+
+def _same(one: DiskCatch | MessageCatch, other: DiskCatch | MessageCatch) -> bool:
+    """But for their numbers."""
+    match one, other:
+        case DiskCatch(), DiskCatch():
+            return _is_meant(one, other) and _is_meant(other, one)
+        case MessageCatch(), MessageCatch():
+            return one.vectors == other.vectors
+        case _:
+            return False
+
+
+def device_lines(points: PointTable) -> Iterator[str]:
+    """What is caught of what devices do, in words."""
+    for catch in points.catches.devices:
+        condition = points.catch_conditions.get(catch.number)
+        yield f"{_words(catch)}{f' if {condition[1]}' if condition else ''}"
+
+
+def _words(catch: DiskCatch | MessageCatch) -> str:
+    if isinstance(catch, MessageCatch):
+        return f"messages: {', '.join(f'{vector:#x}' for vector in sorted(catch.vectors)) or 'every vector'}"
+    words = f"disk: {', '.join(_in_order(catch.operations))}"
+    if catch.end == catch.first + 1:
+        words += f", sector {catch.first}"
+    elif catch.end != LAST_SECTOR:
+        words += f", sectors {catch.first} to {catch.end - 1}"
+    return f"{words} of {catch.drive or 'every drive'}"
+
+
+def _in_order(operations: Iterable[str]) -> list[str]:
+    return [operation for operation in Operation if operation in operations]
+
+
+def device_values(points: PointTable) -> list[Json]:
+    """The same as data."""
+    found: list[Json] = []
+    for catch in points.catches.devices:
+        condition = points.catch_conditions.get(catch.number, (None, ""))[1]
+        if isinstance(catch, MessageCatch):
+            vectors: list[Json] = [*sorted(catch.vectors)]
+            found.append({"kind": "msi", "vectors": vectors, "condition": condition})
+            continue
+        operations: list[Json] = [*_in_order(catch.operations)]
+        end = None if catch.end == LAST_SECTOR else catch.end - 1
+        found.append(
+            {
+                "kind": "disk",
+                "operations": operations,
+                "first": catch.first,
+                "last": end,
+                "drive": catch.drive,
+                "condition": condition,
+            }
+        )
+    return found

@@ -1,0 +1,62 @@
+"""What devices do that a debugger can catch: requests to drives as they are done, message signalled interrupts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from devices.disk.requests import DiskRequest
+from devices.interrupts.apic_bus import InterruptMessage
+from vmdbg.engine.stops import DiskCatch, MessageCatch, Stops
+from vmdbg.machine.outcome import DeviceEvent, DevicesCaught, DiskDone, MessageSent
+from vmdbg.units import Tick
+
+
+class Watched(Protocol):
+    """What of an engine says what is caught."""
+
+    @property
+    def stops(self) -> Stops: ...
+
+
+class DeviceEvents:
+    """All of a machine's. `engine` is set before anything happens.
+
+    Invariant: of what is caught the machine is told at the boundary that follows, by take(): so whoever catches stands
+    at an instant at which nobody who does not would differ. `on_hit` is called as it happens, and ends the run there.
+    """
+
+    def __init__(self) -> None:
+        self.engine: Watched | None = None
+        self.on_hit: Callable[[], None] = lambda: None
+        self._hits: list[tuple[int, DeviceEvent]] = []
+
+    def on_request(self, request: DiskRequest) -> None:
+        """devices.disk.requests.Listener."""
+        for catch in self._catches():
+            if isinstance(catch, DiskCatch) and catch.is_of(
+                request.unit, request.operation, request.sector, request.count
+            ):
+                done = DiskDone(request.unit, request.operation, request.sector, request.count, Tick(request.submitted))
+                self._hit(catch.number, done)
+
+    def on_message(self, device: str, address: int, data: int, message: InterruptMessage) -> None:
+        """A device has sent that."""
+        for catch in self._catches():
+            if isinstance(catch, MessageCatch) and catch.is_of(message.vector):
+                sent = MessageSent(device, address, data, message.vector, message.mode.name.lower().replace("_", " "))
+                self._hit(catch.number, sent)
+
+    def take(self) -> DevicesCaught | None:
+        """What was caught since the last time."""
+        if not self._hits:
+            return None
+        hits, self._hits = tuple(self._hits), []
+        return DevicesCaught(hits)
+
+    def _catches(self) -> tuple[DiskCatch | MessageCatch, ...]:
+        return self.engine.stops.catches.devices if self.engine is not None else ()
+
+    def _hit(self, number: int, event: DeviceEvent) -> None:
+        self._hits.append((number, event))
+        self.on_hit()
