@@ -1,7 +1,10 @@
-/* The local APIC where it is busy: its timer, acknowledge, EOI and the initial count. See interrupts.c. */
+/* The local APICs where they are busy: timers, acknowledge, EOI, the initial count, and interrupts from one CPU to others.
+ * See interrupts.c. */
 #include "vm.h"
 
-enum { REGISTER_EOI = 0xb0, REGISTER_INITIAL_COUNT = 0x380 };
+enum { REGISTER_ID = 0x20, REGISTER_EOI = 0xb0, REGISTER_ICR_LOW = 0x300, REGISTER_ICR_HIGH = 0x310, REGISTER_INITIAL_COUNT = 0x380 };
+enum { ICR_MODE = 0x700, ICR_LOGICAL = 1 << 11, ICR_SHORTHAND_SHIFT = 18, ICR_WRITABLE = 0xccfff, BROADCAST = 0xff };
+enum { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS, SVR_ENABLED = 0x100, DFR_FLAT = 15 };
 enum { LVT_TIMER, LVT_LINT0 = 3, LOWEST_VECTOR = 16 };
 enum { LVT_VECTOR = 0xff, LVT_MODE = 0x700, LVT_EXTINT = 0x700, LVT_ACTIVE_LOW = 1 << 13, LVT_MASKED = 1 << 16, LVT_PERIODIC = 1 << 17 };
 
@@ -188,15 +191,103 @@ static bool start_timer(Vm *vm, uint32_t count, uint64_t now)
     return true;
 }
 
+/* SDM 3A 11.6.2. */
+static bool is_destination(const ApicMemory *apic, uint8_t destination, bool logical)
+{
+    uint8_t own = apic->ldr >> 24;
+
+    if (destination == BROADCAST || !logical)
+        return destination == BROADCAST || destination == apic->apic_id;
+    if (apic->dfr >> 28 == DFR_FLAT)
+        return destination & own;
+    bool in_cluster = destination >> 4 == own >> 4 || destination >> 4 == 15;
+    return in_cluster && destination & own & 15;
+}
+
+static bool is_receiver(const Vm *vm, const VmCpu *cpu, uint32_t command)
+{
+    const ApicMemory *apic = cpu->apic.memory;
+    uint32_t shorthand = command >> ICR_SHORTHAND_SHIFT & 3;
+
+    if (!apic->enabled || !(apic->svr & SVR_ENABLED))
+        return false;
+    if (shorthand == TO_DESTINATION)
+        return is_destination(apic, vm->cpu->apic.memory->icr_high >> 24, command & ICR_LOGICAL);
+    return shorthand == TO_ALL || (shorthand == TO_SELF) == (cpu == vm->cpu);
+}
+
+/* Whether a request for the vector would be acknowledged at once. */
+static bool would_be_pending(const ApicMemory *apic, int vector)
+{
+    ApicMemory next = *apic;
+
+    set_bit(next.irr, vector);
+    return pending(&next) >= 0;
+}
+
+/* A command that sends a vector of fixed delivery (SDM 3A 11.6.1), but for one that raises the sender's own INTR, which it
+ * sees later. */
+static bool send(Vm *vm, uint32_t command)
+{
+    uint32_t vector = command & LVT_VECTOR;
+
+    if (command & ICR_MODE || vector < LOWEST_VECTOR)
+        return false;
+    for (uint32_t i = 0; i < vm->cpu_count; i++) {
+        const VmCpu *cpu = vm->cpus[i];
+        const ApicMemory *apic = cpu->apic.memory;
+        if (!apic || apic->x2apic)
+            return false;
+        bool rises = is_receiver(vm, cpu, command) && !apic->intr && would_be_pending(apic, vector);
+        if (rises && (cpu == vm->cpu || cpu->intr))
+            return false;
+    }
+    vm->cpu->apic.memory->icr_low = command & ICR_WRITABLE;
+    for (uint32_t i = 0; i < vm->cpu_count; i++) {
+        VmCpu *cpu = vm->cpus[i];
+        ApicMemory *apic = cpu->apic.memory;
+        if (!is_receiver(vm, cpu, command))
+            continue;
+        set_bit(apic->irr, vector);
+        clear_bit(apic->tmr, vector);
+        if (!apic->intr && pending(apic) >= 0) {
+            set_intr(cpu, true);
+            interrupts_moved(vm, cpu);
+        }
+    }
+    return true;
+}
+
+/* The registers, which plain accesses reach; NULL: those are the device's. */
+static ApicMemory *plain_registers(const Vm *vm, unsigned size)
+{
+    ApicMemory *apic = vm->cpu->apic.memory;
+
+    return apic && apic->enabled && !apic->x2apic && !vm->chips.observed && size == 4 ? apic : NULL;
+}
+
+/* A load from where devices answer. Whether it is done. */
+bool apic_read(const Vm *vm, uint64_t physical, unsigned size, uint64_t *value)
+{
+    const ApicMemory *apic = plain_registers(vm, size);
+
+    switch (apic ? physical - vm->cpu->apic.page : UINT64_MAX) {
+    case REGISTER_ID: *value = apic->apic_id << 24; return true;
+    case REGISTER_ICR_LOW: *value = apic->icr_low; return true;
+    case REGISTER_ICR_HIGH: *value = apic->icr_high; return true;
+    default: return false;
+    }
+}
+
 /* A store to where devices answer. Whether it is done. */
 bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value, uint64_t now)
 {
-    const ApicMemory *apic = vm->cpu->apic.memory;
+    ApicMemory *apic = plain_registers(vm, size);
 
-    if (!apic || !apic->enabled || apic->x2apic || vm->chips.observed || size != 4)
-        return false;
-    switch (physical - vm->cpu->apic.page) {
+    switch (apic ? physical - vm->cpu->apic.page : UINT64_MAX) {
     case REGISTER_EOI: return end_of_interrupt(vm);
+    case REGISTER_ICR_LOW: return send(vm, value);
+    case REGISTER_ICR_HIGH: apic->icr_high = value & 0xff000000; return true;
     case REGISTER_INITIAL_COUNT: return start_timer(vm, value, now);
     default: return false;
     }

@@ -93,7 +93,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
         vm_stop_between(vm, EXIT_STUCK);
         return false;
     }
-    if (vm->turn.over) {
+    if (vm->turn.over && !turn_goes_on(vm)) {
         vm_stop_between(vm, EXIT_TURN);
         return false;
     }

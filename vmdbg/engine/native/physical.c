@@ -15,8 +15,10 @@ static uint64_t window_read(uc_engine *uc, uint64_t offset, unsigned size, void 
     uint64_t physical = offset, now = vm_now(vm, CPU_MEM_IO_PC(vm->cpu->qemu)), value;
     if (restart_repeats(vm, now, MEMORY_READ, physical, size, &value))
         return value;
-    interrupts_settle(vm);
-    value = bus_memory_read(vm->owner, physical, size, now);
+    if (!apic_read(vm, physical, size, &value)) {
+        interrupts_settle(vm);
+        value = bus_memory_read(vm->owner, physical, size, now);
+    }
     restart_note(vm, MEMORY_READ, physical, size, value);
     if (vm->remapped)
         physical_begin_again(vm, CPU_MEM_IO_PC(vm->cpu->qemu));

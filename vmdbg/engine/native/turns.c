@@ -72,17 +72,34 @@ void turn_begin(Vm *vm, uint32_t cpu, uint64_t quantum)
     vm->cpus[cpu]->halted = 0;
 }
 
-/* Round robin. False: no CPU can run. */
-bool turn_next(Vm *vm)
+/* Round robin; NO_CPU: none can run. */
+static uint32_t next_in_line(const Vm *vm)
 {
     for (uint32_t i = 1; i <= vm->cpu_count; i++) {
         uint32_t cpu = (vm->turn.cpu + i) % vm->cpu_count;
-        if (cpu_can_run(vm->cpus[cpu])) {
-            turn_begin(vm, cpu, vm->turn.quantum);
-            return true;
-        }
+        if (cpu_can_run(vm->cpus[cpu]))
+            return cpu;
     }
-    return false;
+    return NO_CPU;
+}
+
+/* The next turn begins. False: no CPU can run. */
+bool turn_next(Vm *vm)
+{
+    uint32_t next = next_in_line(vm);
+
+    if (next != NO_CPU)
+        turn_begin(vm, next, vm->turn.quantum);
+    return next != NO_CPU;
+}
+
+/* The turn is over in the midst of a run. Whether the same CPU has the next, and just goes on. */
+bool turn_goes_on(Vm *vm)
+{
+    if (!vm->turn.quantum || vm->turn.awaited != NO_CPU || vm->clock >= vm->limit || next_in_line(vm) != vm->turn.cpu)
+        return false;
+    turn_begin(vm, vm->turn.cpu, vm->turn.quantum);
+    return true;
 }
 
 /* The turn is over, and the run would go on. Whether the next has begun, without Python: not if devices' deadlines come

@@ -71,6 +71,7 @@ void turn_after_block(Vm *vm, uint64_t start, uint64_t size);
 void turn_after_delivery(Vm *vm);
 void turn_halts(Vm *vm);
 bool turn_goes_over(Vm *vm);
+bool turn_goes_on(Vm *vm);
 
 /* endings.c */
 _Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);
@@ -132,6 +133,7 @@ bool apic_timer_comes(Vm *vm, VmCpu *cpu);
 bool apic_has_extint(const Vm *vm);
 int32_t apic_acknowledge(Vm *vm);
 bool apic_lint0(Vm *vm, bool level, bool access);
+bool apic_read(const Vm *vm, uint64_t physical, unsigned size, uint64_t *value);
 bool apic_write(Vm *vm, uint64_t physical, unsigned size, uint32_t value, uint64_t now);
 
 /* pic.c */
