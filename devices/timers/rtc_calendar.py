@@ -7,7 +7,9 @@ is where a PC's firmware keeps it and the ACPI FADT says it is.
 
 from __future__ import annotations
 
+import bisect
 import calendar
+import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -86,17 +88,41 @@ def next_alarm(after: int, alarm: tuple[int, int, int], encoding: Encoding) -> i
 
     C0h to FFh in a register matches anything. None if no time of day matches.
     """
-    hours, minutes, seconds = alarm
-    at = after + 1
-    end = after + SECONDS_PER_DAY
-    while at <= end:
-        second_of_day = at % SECONDS_PER_DAY
-        if hours < DONT_CARE and encoding.hour(second_of_day // 3600) != hours:
-            at += 3600 - second_of_day % 3600
-        elif minutes < DONT_CARE and encoding.number(second_of_day // 60 % 60) != minutes:
-            at += 60 - second_of_day % 60
-        elif seconds < DONT_CARE and encoding.number(second_of_day % 60) != seconds:
-            at += 1
-        else:
-            return at
-    return None
+    times = _matching(alarm, encoding)
+    if not all(times):
+        return None
+    midnight = (after + 1) // SECONDS_PER_DAY * SECONDS_PER_DAY
+    time = _time_from(times, after + 1 - midnight)
+    return midnight + (time if time is not None else SECONDS_PER_DAY + _time_in_seconds(*(part[0] for part in times)))
+
+
+@functools.lru_cache(maxsize=16)
+def _matching(alarm: tuple[int, int, int], encoding: Encoding) -> tuple[tuple[int, ...], ...]:
+    """The hours, the minutes and the seconds that match, each rising."""
+    spelled = encoding.hour, encoding.number, encoding.number
+    return tuple(
+        tuple(number for number in range(count) if register >= DONT_CARE or spell(number) == register)
+        for register, spell, count in zip(alarm, spelled, (24, 60, 60), strict=True)
+    )
+
+
+def _time_from(times: tuple[tuple[int, ...], ...], second_of_day: int) -> int | None:
+    """The first matching time of that day from a second on, in seconds."""
+    hours, minutes, seconds = times
+    hour, minute, second = second_of_day // 3600, second_of_day // 60 % 60, second_of_day % 60
+    if hour in hours:
+        if minute in minutes and (late := _from(seconds, second)) is not None:
+            return _time_in_seconds(hour, minute, late)
+        if (later := _from(minutes, minute + 1)) is not None:
+            return _time_in_seconds(hour, later, seconds[0])
+    following = _from(hours, hour + 1)
+    return _time_in_seconds(following, minutes[0], seconds[0]) if following is not None else None
+
+
+def _from(numbers: tuple[int, ...], least: int) -> int | None:
+    at = bisect.bisect_left(numbers, least)
+    return numbers[at] if at < len(numbers) else None
+
+
+def _time_in_seconds(hour: int, minute: int, second: int) -> int:
+    return (hour * 60 + minute) * 60 + second
