@@ -11,7 +11,10 @@ NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engi
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/smp/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo demo-disk install test test-all lint bench packages clean
+conformance: $(VENV)/.developed
+	$(BIN)/python -m tests.conformance $(CASES)
+
+.PHONY: help demo demo-disk install test test-all conformance lint bench packages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +23,7 @@ help:
 	@echo 'make install   the same without the demonstration: then .venv/bin/vmdbg'
 	@echo 'make test      lint and all tests but the slow ones'
 	@echo 'make test-all  the slow ones too'
+	@echo 'make conformance  random instructions, compared with what this machine makes of them'
 	@echo 'make bench     the figures of the README, on this machine'
 
 demo: install
@@ -48,6 +52,10 @@ packages:
 
 test: lint packages
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(PYTEST_FLAGS)
+
+# Against this machine's CPU, until it is told to stop: make conformance CASES=1e7
+conformance: $(VENV)/.developed
+	$(BIN)/python -m tests.conformance $(CASES)
 
 test-all: lint packages
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'slow or not slow' --timeout 1800 $(PYTEST_FLAGS)

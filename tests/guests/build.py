@@ -99,6 +99,18 @@ def compile_c(source: str, *, text_address: int = 0x100000, flags: Sequence[str]
     return _cached(["gcc", _version(gcc), source, *options], make)
 
 
+def build_program(source: str, flags: Sequence[str] = ()) -> Path:
+    """Path of a program of C source text for this host."""
+    gcc = require("gcc")
+    options = ["-O2", "-Wall", "-Werror", "-no-pie", *flags]
+
+    def make(result: Path) -> None:
+        result.with_name("program.c").write_text(source)
+        _run([gcc, *options, "-o", "result", "program.c"], cwd=result.parent)
+
+    return _cached(["program", _version(gcc), source, *options], make)
+
+
 def sample_kernel(name: str = "sample.elf") -> Path:
     """Path of samples/kernel's ELF, built from a copy of its sources so that the tree stays as it is.
 

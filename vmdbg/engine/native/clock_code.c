@@ -95,6 +95,8 @@ void helper_check_exit_request_x86_64(void *uc, uint32_t delay_slot);
 
 void __wrap_tcg_gen_callN_x86_64(TcgContext *tcg, void *function, void *result, int count, void **arguments)
 {
+    if (vm_current && mmx_defers(function))
+        return;
     if (!vm_current || function != (void *)helper_check_exit_request_x86_64)
         __real_tcg_gen_callN_x86_64(tcg, function, result, count, arguments);
     else if (!block_size_constant)

@@ -17,7 +17,7 @@ typedef struct {
 enum { NONE = 1, P66 = 2, PF3 = 4, PF2 = 8, PACKED = NONE | P66 };
 
 static const Row map_0f[] = {               /* SDM 2, operands called m128 */
-    {0x14, 0x15, PACKED}, {0x28, 0x29, PACKED}, {0x2b, 0x2b, PACKED}, {0x51, 0x51, PACKED}, {0x52, 0x53, NONE},
+    {0x14, 0x15, PACKED}, {0x28, 0x29, PACKED}, {0x2b, 0x2b, PACKED}, {0x2c, 0x2d, P66}, {0x51, 0x51, PACKED}, {0x52, 0x53, NONE},
     {0x54, 0x59, PACKED}, {0x5a, 0x5a, P66}, {0x5b, 0x5b, PACKED | PF3}, {0x5c, 0x5f, PACKED}, {0x60, 0x6d, P66},
     {0x6f, 0x6f, P66}, {0x70, 0x70, P66 | PF3 | PF2}, {0x74, 0x76, P66}, {0x7c, 0x7d, P66 | PF2}, {0x7f, 0x7f, P66},
     {0xc2, 0xc2, PACKED}, {0xc6, 0xc6, PACKED}, {0xd0, 0xd0, P66 | PF2}, {0xd1, 0xd5, P66}, {0xd8, 0xe5, P66},
@@ -183,6 +183,22 @@ unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *op
     return port_traits(byte);
 }
 
+/* Bytes of a memory operand of which Unicorn would read more, for registers are as wide; 0 for all others. */
+unsigned instruction_operand_size(Env *env, uint64_t opcode_at, uint8_t prefix)
+{
+    if (code_byte(env, opcode_at) != 0x0f)
+        return 0;
+    uint8_t map = code_byte(env, opcode_at + 1);
+    if (!prefix && (map == 0x5a || map == 0x2c || map == 0x2d))
+        return 8;                           /* CVTPS2PD, CVTTPS2PI, CVTPS2PI */
+    if (map == 0xe6 && prefix == 0xf3)
+        return 8;                           /* CVTDQ2PD */
+    if (!prefix && map >= 0x60 && map <= 0x62)
+        return 4;                           /* PUNPCKLBW and its kin of MMX */
+    uint8_t opcode = map == 0x3a && prefix == 0x66 ? code_byte(env, opcode_at + 2) : 0;
+    return opcode == 0x0a ? 4 : opcode == 0x0b ? 8 : 0; /* ROUNDSS, ROUNDSD */
+}
+
 /* What the translator reads. */
 uint32_t __wrap_cpu_ldub_code_x86_64(Env *env, uint64_t linear)
 {
@@ -209,12 +225,21 @@ static void check_once(void *tcg, uintptr_t address)
     tcg_gen_callN_x86_64(tcg, __wrap_helper_cmpxchg16b_x86_64, NULL, 2, arguments);
 }
 
+enum { MEMORY_32 = 2, NOTHING_MORE = 1 };
+
 void __real_tcg_gen_qemu_ld_i64_x86_64(void *tcg, uintptr_t value, uintptr_t address, uintptr_t index, int operation);
 void __real_tcg_gen_qemu_st_i64_x86_64(void *tcg, uintptr_t value, uintptr_t address, uintptr_t index, int operation);
 
 void __wrap_tcg_gen_qemu_ld_i64_x86_64(void *tcg, uintptr_t value, uintptr_t address, uintptr_t index, int operation)
 {
     check_once(tcg, address);
+    if (vm_current && vm_current->operand_left) {
+        unsigned left = vm_current->operand_left;
+        vm_current->operand_left = left > 8 ? left - 8 : NOTHING_MORE;
+        if (left == NOTHING_MORE)
+            return;
+        operation = left == 4 ? MEMORY_32 : operation;
+    }
     __real_tcg_gen_qemu_ld_i64_x86_64(tcg, value, address, index, operation);
 }
 

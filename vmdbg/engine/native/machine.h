@@ -93,6 +93,7 @@ typedef struct {                            /* what is shared; of a run that is 
     uint32_t align_next;                    /* the next access translated is to be checked */
     uint32_t filling_watched;               /* Unicorn's TLB is being filled: what is watched in the page */
     uint32_t probe_next;                    /* the next store translated only asks whether it may be */
+    uint32_t operand_left;                  /* bytes of it still to read, by the instruction being translated */
     uint64_t instead_at, instead_size;      /* where the translator is shown other bytes than there are */
     const uint8_t *instead;
     uint32_t int_length;                    /* of the INT n that is being delivered */

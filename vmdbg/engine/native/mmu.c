@@ -402,10 +402,14 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
             touched_fetch_fault(vm, linear);
         if (probe)
             return false;
+        if (host_pc)
+            cpu_restore_state_x86_64(cpu, host_pc, true);
         if (outcome == NOT_CANONICAL)
-            raise_exception_err_ra_x86_64(vm->cpu->env, 13, 0, host_pc);
+            raise_exception_err_ra_x86_64(vm->cpu->env, host_pc && access != MMU_FETCH ? operand_vector(vm) : 13, 0, 0);
+        if (host_pc && access == MMU_LOAD && !(outcome & ERROR_P) && operand_is_modified(vm))
+            outcome |= ERROR_W;
         vm->cpu->env->cr[2] = linear;
-        raise_exception_err_ra_x86_64(vm->cpu->env, 14, outcome, host_pc);
+        raise_exception_err_ra_x86_64(vm->cpu->env, 14, outcome, 0);
     }
     if (access == MMU_FETCH && is_void(vm, t.physical)) {
         touched_fetch_fault(vm, linear);

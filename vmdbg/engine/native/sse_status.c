@@ -11,6 +11,7 @@
 
 enum { INVALID = 1, DIVIDED_BY_ZERO = 4, OVERFLOW = 8, UNDERFLOW = 16, INEXACT = 32, FLUSHED = 128 };
 enum { FLAGS = INVALID | DIVIDED_BY_ZERO | OVERFLOW | UNDERFLOW | INEXACT, MXCSR_FZ_SHIFT = 15, FXSAVE_MXCSR = 24, SUPPRESSED = 8 };
+#define MXCSR_RESERVED 0xffff0000u
 
 /* After operations: MXCSR gets what happened in them. */
 void sse_status_collect(Env *env)
@@ -34,8 +35,10 @@ void sse_status_load(Env *env)
 
 void __real_helper_ldmxcsr_x86_64(Env *env, uint32_t value);
 
-void __wrap_helper_ldmxcsr_x86_64(Env *env, uint32_t value)
+HELPER void __wrap_helper_ldmxcsr_x86_64(Env *env, uint32_t value)
 {
+    if (value & MXCSR_RESERVED)
+        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     __real_helper_ldmxcsr_x86_64(env, value);
     sse_status_load(env);
 }
@@ -67,7 +70,10 @@ HELPER void __wrap_helper_fxrstor_x86_64(Env *env, uint64_t linear)
 {
     if (!(linear & 15) && env->cr[4] & CR4_OSFXSR) {
         cpu_ldl_data_ra_x86_64(env, linear, HERE);
-        set_status(env, cpu_ldl_data_ra_x86_64(env, linear + FXSAVE_MXCSR, HERE));
+        uint32_t mxcsr = cpu_ldl_data_ra_x86_64(env, linear + FXSAVE_MXCSR, HERE);
+        if (mxcsr & MXCSR_RESERVED)
+            raise_exception_err_ra_x86_64(env, 13, 0, HERE);
+        set_status(env, mxcsr);
     }
     __real_helper_fxrstor_x86_64(env, linear);
 }

@@ -75,11 +75,20 @@ static void translate_insn(Disas *db, Cpu *cpu)
     clock_translates_insn(UC_TCG_CTX(vm->uc), db->pc_next);
     if (traits & READS_FLAGS)
         forget_flags(db, cpu);
-    if (traits & LOCKS_IN_VAIN)
+    Shown shown;
+    uint64_t pc = db->pc_next;
+    bool corrected = instruction_corrected(vm->cpu->env, pc, &shown);
+    vm->operand_left = instruction_operand_size(vm->cpu->env, opcode_at, shown.prefix);
+    if (traits & LOCKS_IN_VAIN || (corrected && shown.refused))
         refuse(db, cpu, opcode_at);
+    else if (corrected)
+        translate_as(db, cpu, pc, shown.bytes, shown.size);
     else
         original_ops->translate_insn(db, cpu);
-    vm->align_next = vm->probe_next = 0;
+    unsigned effect = db->is_jmp == DISAS_NEXT ? mmx_effect(vm->cpu->env, opcode_at, shown.prefix) : 0;
+    if (effect)
+        mmx_translated(UC_TCG_CTX(vm->uc), effect);
+    vm->align_next = vm->probe_next = vm->operand_left = 0;
     if (db->is_jmp == DISAS_NEXT && TCG_TEMPS_IN_USE(UC_TCG_CTX(vm->uc)) > TCG_TEMPS - TCG_TEMPS_SPARE)
         db->is_jmp = DISAS_TOO_MANY;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||

@@ -208,7 +208,26 @@ void watch_report(Vm *vm);
 /* instructions.c */
 enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32, STORES_FROM_PORT = 64 };
 unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at);
+unsigned instruction_operand_size(Env *env, uint64_t opcode_at, uint8_t prefix);
 unsigned instruction_prefixes(const Env *env, const uint8_t *code, uint64_t size);
+
+/* corrections.c */
+typedef struct {
+    uint8_t bytes[15];
+    unsigned size;
+    uint8_t prefix;                         /* of 66, F2 and F3 the one that counts, or 0 */
+    bool refused;                           /* #UD */
+} Shown;
+bool instruction_corrected(Env *env, uint64_t linear, Shown *shown);
+
+/* mmx.c */
+bool mmx_defers(const void *function);
+unsigned mmx_effect(Env *env, uint64_t opcode_at, uint8_t prefix);
+void mmx_translated(void *tcg, unsigned effect);
+
+/* operands.c: of the instruction at rip */
+int operand_vector(Vm *vm);
+bool operand_is_modified(Vm *vm);
 
 /* ports.c */
 void port_translate_probe(void *tcg, uintptr_t address, unsigned size, unsigned mmu_idx);

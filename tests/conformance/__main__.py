@@ -1,0 +1,38 @@
+"""Compares the engine with this machine's CPU for as long as one likes: `python -m tests.conformance [CASES]`."""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.conformance.guest import GuestCpu
+from tests.conformance.host import HostCpu
+from tests.conformance.instructions import GROUPS
+from tests.conformance.session import Tally, compare
+
+
+def main() -> int:
+    wanted, tally = int(float(sys.argv[1])) if len(sys.argv) > 1 else None, Tally()
+    guest = GuestCpu()
+    with TemporaryDirectory() as scratch, HostCpu(Path(scratch)) as host:
+        try:
+            for seed in count(1):
+                for group in GROUPS:
+                    before = len(tally.unexplained)
+                    compare(group, seed, host, guest, tally)
+                    for unexplained in tally.unexplained[before:][:3]:
+                        print(unexplained, flush=True)
+                if wanted is not None and tally.cases >= wanted:
+                    break
+        except KeyboardInterrupt:
+            pass
+    print(f"{tally.cases:,} cases, {len(tally.unexplained):,} unexplained")
+    for reason, cases in tally.known.most_common():
+        print(f"{cases:12,}  {reason}")
+    return 1 if tally.unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

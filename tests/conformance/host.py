@@ -1,0 +1,55 @@
+"""The CPU of this machine."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from tests.conformance.batch import Batch, results
+from tests.conformance.layout import DEFINES, STATE_SIZE, State
+from tests.guests.build import assemble, build_program
+
+HERE = Path(__file__).parent
+
+
+def harness() -> bytes:
+    return assemble((HERE / "harness.asm").read_text(), defines=DEFINES)
+
+
+class HostCpu:
+    """Runs batches in a process of its own, whose signals are what exceptions become."""
+
+    def __init__(self, scratch: Path) -> None:
+        image = scratch / "harness"
+        image.write_bytes(harness())
+        flags = [f"-D{name}={value:#x}ul" for name, value in DEFINES.items()]
+        program = build_program((HERE / "host_runner.c").read_text(), flags)
+        self._process = subprocess.Popen([program, image], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, batch: Batch) -> list[State]:
+        memory, start, end = batch.build()
+        size = batch.count * STATE_SIZE
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(struct.pack("<4Q", len(memory), size, start, end) + memory)
+        stdin.flush()
+        raw = stdout.read(size)
+        if len(raw) != size:
+            raise RuntimeError(f"the host's runner ended with {self._process.wait(10)}")
+        return results(raw)
+
+    def close(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.kill()
+        self._process.wait(10)

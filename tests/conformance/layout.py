@@ -1,0 +1,83 @@
+"""Where cases lie in the linear addresses of the harness, and what a state of the CPU looks like there.
+
+A case is three 8-byte words: its code, the state it begins with, the state it leaves. All numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+HARNESS, HARNESS_SIZE = 0x70000000, 0x200000
+EXIT, HANDLERS, GUEST_END, HALT = (HARNESS + offset for offset in (0x400, 0x800, 0xF00, 0xF10))
+CONTROL, CONTROL_SIZE = 0x71000000, 0x200000
+SCRATCH_TOP = CONTROL + 0x8000
+BATCH, BATCH_SIZE = 0x72000000, 0x1000000
+RESULTS, RESULTS_SIZE = 0x78000000, 0x1000000
+# No sum of two pointers to data, one of them times 2, 4 or 8, comes to anything of these.
+ACROSS, ACROSS_SIZE = 0x20000E00, 1024
+"""Data on both sides of a page boundary."""
+AT_END, AT_END_SIZE = 0x20003E00, 512
+"""Data up to where nothing is mapped."""
+
+RFLAGS_AT, VECTOR_AT, ERROR_AT, CR2_AT, RIP_AT = 128, 136, 144, 152, 160
+FX_AT, DATA_AT = 176, 688
+STATE_SIZE = DATA_AT + ACROSS_SIZE + AT_END_SIZE
+CASE = struct.Struct("<3Q")
+CODE_SLOT = 32
+"""Bytes for one instruction and the way out of it."""
+NO_VECTOR = (1 << 64) - 1
+
+GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{number}" for number in range(8, 16)))
+
+DEFINES = {
+    name: value
+    for name, value in globals().items()
+    if name.isupper() and isinstance(value, int) and name != "NO_VECTOR"
+}
+"""For the harness and the host's runner."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a case begins with or leaves."""
+
+    raw: bytes
+    """STATE_SIZE bytes."""
+
+    def word(self, offset: int) -> int:
+        return int.from_bytes(self.raw[offset : offset + 8], "little")
+
+    def register(self, name: str) -> int:
+        return self.word(8 * GENERAL.index(name))
+
+    @property
+    def rflags(self) -> int:
+        return self.word(RFLAGS_AT)
+
+    @property
+    def vector(self) -> int | None:
+        """The exception that ended it."""
+        vector = self.word(VECTOR_AT)
+        return None if vector == NO_VECTOR else vector
+
+    @property
+    def fx(self) -> bytes:
+        """The 512 bytes of FXSAVE."""
+        return self.raw[FX_AT:DATA_AT]
+
+    def xmm(self, number: int) -> int:
+        at = FX_AT + 160 + 16 * number
+        return int.from_bytes(self.raw[at : at + 16], "little")
+
+    @property
+    def mxcsr(self) -> int:
+        return int.from_bytes(self.raw[FX_AT + 24 : FX_AT + 28], "little")
+
+    @property
+    def fsw(self) -> int:
+        return int.from_bytes(self.raw[FX_AT + 2 : FX_AT + 4], "little")
+
+    @property
+    def data(self) -> bytes:
+        return self.raw[DATA_AT:STATE_SIZE]

@@ -1,0 +1,67 @@
+"""Batches of random instructions on an oracle and on the engine, and what came of them by kind."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tests.conformance.batch import Batch
+from tests.conformance.compare import Difference, differences
+from tests.conformance.instructions import draw
+from tests.conformance.known import Case, explain
+from tests.conformance.layout import State
+from tests.conformance.states import draw_state
+
+INSTRUCTIONS, STATES = 300, 16
+
+
+class Oracle(Protocol):
+    def run(self, batch: Batch) -> list[State]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    group: str
+    seed: int
+    case: Case
+    differences: list[Difference]
+
+    def __str__(self) -> str:
+        words = ", ".join(f"{d.name} {_number(d.expected)} != {_number(d.found)}" for d in self.differences)
+        return f"{self.group}, seed {self.seed}: {self.case.instruction}: {words}"
+
+
+@dataclass(slots=True)
+class Tally:
+    cases: int = 0
+    known: Counter[str] = field(default_factory=Counter)
+    unexplained: list[Unexplained] = field(default_factory=list)
+
+
+def _number(value: int | None) -> str:
+    return "none" if value is None else f"{value:#x}"
+
+
+def batch(group: str, seed: int) -> Batch:
+    """The batch of a seed."""
+    rng = random.Random(f"{group} {seed}")
+    instructions = [draw(rng, group) for _ in range(INSTRUCTIONS)]
+    return Batch(instructions, [draw_state(rng) for _ in range(STATES)])
+
+
+def compare(group: str, seed: int, oracle: Oracle, engine: Oracle, tally: Tally) -> None:
+    compare_batch(group, seed, batch(group, seed), oracle, engine, tally)
+
+
+def compare_batch(group: str, seed: int, whole: Batch, oracle: Oracle, engine: Oracle, tally: Tally) -> None:
+    for number, (expected, found) in enumerate(zip(oracle.run(whole), engine.run(whole), strict=True)):
+        tally.cases += 1
+        instruction, state = divmod(number, len(whole.states))
+        case = Case(whole.instructions[instruction], whole.states[state], expected, found)
+        reasons = {d: explain(case, d) for d in differences(case.instruction, expected, found)}
+        tally.known.update({reason for reason in reasons.values() if reason is not None})
+        rest = [difference for difference, reason in reasons.items() if reason is None]
+        if rest:
+            tally.unexplained.append(Unexplained(group, seed, case, rest))

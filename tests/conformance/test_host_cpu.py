@@ -1,0 +1,98 @@
+"""The engine against the CPU of this machine, on random instructions of ring 3; `make conformance` goes on with it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance.batch import Batch
+from tests.conformance.guest import GuestCpu
+from tests.conformance.host import HostCpu
+from tests.conformance.instructions import GROUPS, Instruction
+from tests.conformance.layout import State
+from tests.conformance.session import STATES, Tally, batch, compare, compare_batch
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the oracle is an x86-64 CPU")
+
+SEEDS = range(1, 6)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostCpu]:
+    with HostCpu(tmp_path_factory.mktemp("host")) as cpu:
+        yield cpu
+
+
+@pytest.fixture(scope="module")
+def guest() -> Iterator[GuestCpu]:
+    cpu = GuestCpu()
+    yield cpu
+    cpu.close()
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_random_instructions_do_what_they_do_here(group: str, host: HostCpu, guest: GuestCpu) -> None:
+    tally = Tally()
+    for seed in SEEDS:
+        compare(group, seed, host, guest, tally)
+    assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", GROUPS)
+def test_many_random_instructions_do_what_they_do_here(group: str, host: HostCpu, guest: GuestCpu) -> None:
+    tally, seed = Tally(), 1000
+    while tally.cases < 2_000_000:
+        compare(group, seed, host, guest, tally)
+        seed += 1
+    assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
+
+
+FOUND = {
+    "pabsb": "4e0f381ccc",
+    "test": "49f7caa9000000",
+    "movhlps": "660f12d8",
+    "lahf": "4b9f",
+    "movss": "66f30f10ef",
+    "cmpps": "0fc2c2ff",
+    "phaddw": "660f3801c0",
+    "mov": "45c6c1ff",
+    "roundss": "660f3a0a4dfc00",
+    "add": "000425" + 5 * "00",
+    "fcomi": "dbf1",
+    "fldcw": "d96d00",
+    "cvttps2pi": "0f2c4df8",
+    "punpcklbw": "0f604dfc",
+    "dpps": "660f3a40c1ff",
+    "minps": "0f5dc1",
+    "paddb": "0ffc4d00",
+    "repe cmpsb": "f2f3a6",
+}
+"""One of each kind that random instructions found."""
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_stays_mended(name: str, host: HostCpu, guest: GuestCpu) -> None:
+    tally = Tally()
+    for seed in SEEDS:
+        states = batch("one byte", seed).states
+        compare_batch(
+            name, seed, Batch([Instruction(bytes.fromhex(FOUND[name]), name, "")], states), host, guest, tally
+        )
+    assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
+    assert tally.cases == len(SEEDS) * STATES
+
+
+def test_a_result_that_differs_is_told(host: HostCpu) -> None:
+    class Wrong:
+        def run(self, batch: Batch) -> list[State]:
+            first, *rest = host.run(batch)
+            return [State(bytes([first.raw[0] ^ 1]) + first.raw[1:]), *rest]
+
+    tally = Tally()
+    compare("one byte", 1, host, Wrong(), tally)
+    (unexplained,) = tally.unexplained
+    assert [difference.name for difference in unexplained.differences] == ["rax"]
+    assert tally.cases % STATES == 0
