@@ -63,7 +63,7 @@ RAM = 0x600000 + BATCH_SIZE + RESULTS_SIZE
 
 class GuestCpu:
     def __init__(self, cpu: str = "base") -> None:
-        self.engine = UnicornEngine(RAM, LoggingBus(), build_table(find_model(cpu)))
+        self.engine = UnicornEngine(RAM, LoggingBus(), (build_table(find_model(cpu)),))
         self._write(HARNESS, harness())
         self._tables()
         self._descriptors()

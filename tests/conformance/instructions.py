@@ -12,7 +12,12 @@ LONGEST = 15
 _DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
 _LEGACY = (0x66, 0xF2, 0xF3, 0x67, 0x3E, 0x2E)
 
-ELSEWHERE = frozenset(
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ELSEWHERE = _names(
     """
     syscall sysenter sysexit sysret int int1 int3 into iret iretd iretq popf popfq popfd retf retfq lcall ljmp
     cpuid rdtsc rdtscp rdpmc rdrand rdseed rdpid xgetbv xsetbv xsave xsavec xsaveopt xsaves xrstor xrstors
@@ -21,16 +26,16 @@ ELSEWHERE = frozenset(
     ud1 ud2 vmmcall vmcall in out insb insw insd outsb outsw outsd enclu xbegin xabort xend xtest incsspd
     incsspq rdsspd rdsspq endbr64 endbr32 umonitor umwait tpause clui stui testui uiret senduipi getsec lwpval
     lwpins llwpcb slwpcb movdiri movdir64b enqcmd serialize clflushopt clwb cldemote wbnoinvd rdpru mcommit
-    """.split()
+    """
 )
 """What depends on more than the state: the kernel, time, segments, CPUID, caches, devices."""
-NOT_CLAIMED = frozenset(
+NOT_CLAIMED = _names(
     """
     lzcnt tzcnt movbe adcx adox andn bextr blsi blsmsk blsr bzhi mulx pdep pext rorx sarx shlx shrx sha1msg1
     sha1msg2 sha1nexte sha1rnds4 sha256msg1 sha256msg2 sha256rnds2 extrq insertq movntsd movntss
     gf2p8affineinvqb gf2p8affineqb gf2p8mulb stgi clgi invlpga vmrun vmload vmsave skinit invpcid xrstors64
     wrssd wrssq wrussd wrussq xsaves64 fstpnce fxsave fxsave64 fxrstor fxrstor64
-    """.split()
+    """
 )
 """What the guest's CPUID does not have while the host's has: the same bytes are other instructions, or none."""
 _ELSEWHERE_BEGIN = ("v", "j", "call", "ret", "loop", "bnd", "k")

@@ -16,11 +16,15 @@ STACK_FAULT, C1 = 0x40, 0x200
 CANONICAL_END, LONGEST_OPERAND = 1 << 47, 16
 LOW_HALF = 0xFFFFFFFF
 APPROXIMATION = 2**-10
-FUNCTIONS = frozenset(
-    "fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1 fprem fprem1 fscale fxtract fbstp fbld".split()
-)
-CONSTANTS = frozenset("fldl2t fldl2e fldpi fldlg2 fldln2".split())
-ENVIRONMENT = frozenset("fnsave fsave fnstenv fstenv frstor fldenv".split())
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FUNCTIONS = _names("fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1 fprem fprem1 fscale fxtract fbstp fbld")
+CONSTANTS = _names("fldl2t fldl2e fldpi fldlg2 fldln2")
+ENVIRONMENT = _names("fnsave fsave fnstenv fstenv frstor fldenv")
 """Where the last instruction was, and reserved words."""
 
 
