@@ -103,6 +103,10 @@ def _at_canonical_end(case: Case) -> bool:
     return case.expected.vector in (12, 13) and case.found.vector == 14 and near <= LONGEST_OPERAND
 
 
+def _half_loaded(case: Case, difference: Difference) -> bool:
+    return case.found.vector == 14 and difference.name.startswith("xmm") and _flips(difference, (1 << 64) - 1)
+
+
 def _x87_status(case: Case, difference: Difference) -> bool:
     stack_fault = (case.expected.fsw & STACK_FAULT) != 0
     if difference.name == "fsw":
@@ -130,6 +134,7 @@ KNOWN = (
     Known("CLFLUSH asks for no page", lambda c, d: c.name == "clflush"),
     Known("constants of the x87, rounded to nearest", lambda c, d: c.name in CONSTANTS),
     Known("a store of 80 bits that faults in its second page", lambda c, d: c.name == "fstp" and c.found.vector == 14),
+    Known("a load of 16 bytes that faults in its second page", _half_loaded),
     Known("pseudo-denormals of the x87", lambda c, d: d.name.startswith("st") and _is_denormal(d)),
     Known("functions of the x87 in 53 bits", lambda c, d: c.name in FUNCTIONS),
     Known("environment of the x87", lambda c, d: c.name in ENVIRONMENT),

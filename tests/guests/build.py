@@ -102,7 +102,7 @@ def compile_c(source: str, *, text_address: int = 0x100000, flags: Sequence[str]
 def build_program(source: str, flags: Sequence[str] = ()) -> Path:
     """Path of a program of C source text for this host."""
     gcc = require("gcc")
-    options = ["-O2", "-Wall", "-Werror", "-no-pie", *flags]
+    options = ["-O2", "-Wall", "-Werror", "-fpie", "-pie", *flags]
 
     def make(result: Path) -> None:
         result.with_name("program.c").write_text(source)

@@ -6,7 +6,7 @@
 
 #include "vm.h"
 
-enum { REX_B = 1, REX_R = 4, GROUP_BITS = 0x38, REGISTERS = 0xc0, IGNORED_IN_64_BIT = 0x2e };
+enum { REX_B = 1, REX_R = 4, REX_W = 8, GROUP_BITS = 0x38, REGISTERS = 0xc0, IGNORED_IN_64_BIT = 0x2e };
 
 static uint8_t next_byte(Env *env, uint64_t linear, Shown *shown)
 {
@@ -135,8 +135,14 @@ static bool correct_0f(Env *env, uint64_t linear, Shown *shown, const Prefixes *
         uint8_t modrm = next_byte(env, linear, shown);
         shown->refused = modrm < REGISTERS && (modrm & 0x20) == 0;
     }
-    if (opcode == 0xb8)                     /* POPCNT */
-        return settle_repeats(shown, at);
+    if (opcode == 0xb8) {                   /* POPCNT, of 64 bits by REX.W whatever 66 says */
+        bool settled = settle_repeats(shown, at);
+        bool narrowed = at->operand_size >= 0 && at->rex >= 0 && shown->bytes[at->rex] & REX_W;
+        for (unsigned i = 0; i < prefixes && narrowed; i++)
+            if (shown->bytes[i] == 0x66)
+                shown->bytes[i] = IGNORED_IN_64_BIT;
+        return settled || narrowed;
+    }
     if (!is_told_by_prefix(opcode))
         return false;
     bool changed = false;
