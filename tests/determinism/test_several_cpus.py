@@ -62,7 +62,7 @@ class TurnsInPython(UnicornEngine):
         if not runnable:
             return False
         turn, _ = self._round_robin.next_turn(ScheduleState(), self.turn.cpu, runnable, self.clock)
-        self.begin_turn(turn.cpu, turn.quantum)
+        self.begin_turn(turn.cpu, turn.quantum, exact=turn.exact)
         return True
 
 

@@ -38,11 +38,12 @@ class CpuSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class TurnState:
-    """Whose turn it is, or was if it is `over` and no CPU could run; it ends at or past tick `end`."""
+    """Whose turn it is, or was if it is `over` and no CPU could run; it ends at or past tick `end`, `exact` or not."""
 
     cpu: CpuId = BOOT_CPU
     end: int = ENDLESS
     over: bool = False
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,11 @@ class Processors(Protocol):
         """As a snapshot has it."""
         ...
 
-    def begin_turn(self, cpu: CpuId, quantum: int) -> None:
-        """It is the turn of a CPU that can run, for so many ticks at least."""
+    def begin_turn(self, cpu: CpuId, quantum: int, *, exact: bool) -> None:
+        """It is the turn of a CPU that can run, for so many ticks at least.
+
+        If `exact` it ends at the first boundary then; else where control next does not go straight on: quicker.
+        """
         ...
 
     def end_turn(self) -> None:

@@ -19,10 +19,14 @@ ROUND_ROBIN = "round-robin"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`cpu` runs for `quantum` ticks, and on to where control is next moved by a jump, an interrupt or an exception."""
+    """`cpu` runs for `quantum` ticks, and on to where control is next moved by a jump, an interrupt or an exception.
+
+    If `exact` it runs on to the end of its instruction only: dearer, but between any two instructions.
+    """
 
     cpu: CpuId
     quantum: int
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

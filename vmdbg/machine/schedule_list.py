@@ -22,7 +22,9 @@ TITLE = "# vmdbg schedule: a turn a line, CPU and ticks"
 
 @dataclass(frozen=True, slots=True)
 class ListedTurns:
-    """One after the other; where such a CPU cannot run the next that can takes its place. Then it is round robin."""
+    """One after the other, each to its exact end; where such a CPU cannot run the next that can takes its place. Then it
+    is round robin.
+    """
 
     turns: tuple[Turn, ...]
 
@@ -42,7 +44,7 @@ class ListedTurns:
         if number < len(self.turns):
             turn = self.turns[number]
             cpu = next((cpu for cpu in runnable if cpu >= turn.cpu), runnable[0])
-            return Turn(cpu, turn.quantum), ScheduleState((number + 1,))
+            return Turn(cpu, turn.quantum, exact=True), ScheduleState((number + 1,))
         cpu = next((cpu for cpu in runnable if cpu > last), runnable[0])
         return Turn(cpu, DEFAULT_QUANTUM), state
 

@@ -108,7 +108,8 @@ class Pct:
             cpu = _first(memory, runnable)
         waits[cpu] = -1
         quantum = min([GRAIN, *(at - tick for at, _ in memory.changes)])
-        return Turn(cpu, quantum), replace(memory, ends=tick + quantum, waits=tuple(waits)).pack()
+        turn = Turn(cpu, quantum, exact=quantum < GRAIN)
+        return turn, replace(memory, ends=tick + quantum, waits=tuple(waits)).pack()
 
 
 def _first(memory: _Memory, runnable: Sequence[CpuId]) -> CpuId:

@@ -38,4 +38,5 @@ class RandomTurns:
         chosen, generator = below(generator, len(runnable))
         shift, generator = below(generator, max(1, (self.most // LEAST).bit_length()))
         length, generator = below(generator, LEAST << shift)
-        return Turn(runnable[chosen], min((LEAST << shift) + length, self.most)), ScheduleState((generator,))
+        turn = Turn(runnable[chosen], min((LEAST << shift) + length, self.most), exact=True)
+        return turn, ScheduleState((generator,))

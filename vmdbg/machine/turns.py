@@ -71,7 +71,7 @@ class Turns:
     def _begin(self, runnable: tuple[CpuId, ...]) -> None:
         engine = self._engine
         turn, self.state = self._schedule.next_turn(self.state, engine.turn.cpu, runnable, engine.clock)
-        engine.begin_turn(turn.cpu, turn.quantum)
+        engine.begin_turn(turn.cpu, turn.quantum, exact=turn.exact)
 
     @contextmanager
     def awaiting(self, awaited: CpuId | Awaited) -> Iterator[None]:

@@ -238,7 +238,7 @@ class FakeEngine:
     def set_turn(self, turn: TurnState) -> None:
         raise NotImplementedError
 
-    def begin_turn(self, cpu: CpuId, quantum: int) -> None:
+    def begin_turn(self, cpu: CpuId, quantum: int, *, exact: bool) -> None:
         raise NotImplementedError
 
     def end_turn(self) -> None:

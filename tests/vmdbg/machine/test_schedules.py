@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import msgspec
@@ -117,9 +117,10 @@ def test_turns_follow_from_what_cpus_did_and_memory_survives_being_stored(
 @given(in_use, behaviours)
 def test_turns_that_were_written_down_are_had_again(schedule: Schedule, behaviours: list[Behaviour]) -> None:
     had = first(schedule, behaviours)
+    had = [replace(turn, exact=False) for turn in had]
     written = parse_file(file_text(had), "turns.txt")
     assert written == ListedTurns(tuple(had))
-    assert first(written, behaviours) == had
+    assert first(written, behaviours) == [replace(turn, exact=True) for turn in had]
 
 
 def test_who_wakes_now_and_then_does_not_help_who_spins() -> None:

@@ -17,7 +17,7 @@ uint32_t vm_interrupt_due(Vm *vm)
  * fetched runs, so that an interruption from outside leaves no trace of the fetch; one that follows it chained was not. */
 void block_begins(Vm *vm)
 {
-    bool single = vm->expect_single, crossing = vm->clock > vm->limit;
+    bool single = vm->expect_single, crossing = vm->clock > vm->limit || (vm->turn.exact && vm->clock > vm->turn.end);
     bool interrupted = vm_interrupted(vm), chained = CPU_INTERRUPT_REQUEST(vm->cpu->qemu) & CPU_INTERRUPT_HARD;
 
     vm->expect_single = 0;
@@ -77,6 +77,7 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
 
     (void)request;
     repeat_notice(vm);
+    turn_at_boundary(vm);
     vm->block_size = vm->in_single = 0;
     CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
     if (vm->cpu->restart.at_once && restart_pending(vm))

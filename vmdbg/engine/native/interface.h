@@ -8,7 +8,7 @@ void vm_select(Vm *vm, uint32_t index);
 bool vm_can_run(const Vm *vm, uint32_t index);
 
 /* turns.c */
-void turn_begin(Vm *vm, uint32_t cpu, uint64_t quantum);
+void turn_begin(Vm *vm, uint32_t cpu, uint64_t quantum, bool exact);
 bool turn_next(Vm *vm);
 
 /* run.c */

@@ -79,7 +79,8 @@ typedef struct {                            /* see turns.c */
     uint32_t cpu;                           /* whose it is, or was */
     uint32_t over;                          /* nobody's, until the next is chosen */
     uint32_t awaited;                       /* a run ends when this CPU's begins; NO_CPU, ANY_CPU */
-    uint32_t taken;                         /* how many have begun in the run; for people */
+    uint32_t taken;                         /* how many have begun; for people */
+    uint32_t exact, pad_turn;               /* the first boundary at or past `end` ends it, however control came there */
 } Turn;
 
 typedef struct {                            /* what is shared; of a run that is under way, of the CPU that runs */

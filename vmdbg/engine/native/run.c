@@ -27,6 +27,7 @@ static uint32_t run(Vm *vm, uint64_t limit, bool once)
     signals_end(interrupted);
     vm->running = 0;
     repeat_notice(vm);
+    turn_at_boundary(vm);
     vm_current = outer;
     vm->block_size = 0;
     CPU_INTERRUPT_REQUEST(vm->cpu->qemu) = 0;

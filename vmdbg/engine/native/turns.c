@@ -1,8 +1,8 @@
 /* Turns: which CPU runs, and until when. With one CPU there is one turn, which never ends.
  *
  * A turn ends at the first boundary at or past Turn.end that control has not come to in line, from the instruction before
- * it, but by a jump that was taken, by a delivery or by a repeated instruction going on; at HLT; and at PAUSE where another
- * CPU can run. All of this follows from the instructions alone, and so from nothing that a debugger does: not from where
+ * it, but by a jump that was taken, by a delivery or by a repeated instruction going on: an exact one at the first boundary
+ * of all, for which blocks are cut; at HLT; and at PAUSE where another CPU can run. All of this follows from the instructions alone, and so from nothing that a debugger does: not from where
  * blocks begin, nor from where runs end. The next turn is chosen as soon as the deadlines of that boundary have come.
  */
 #include "vm.h"
@@ -26,13 +26,21 @@ static bool in_line(const Vm *vm, uint64_t linear, uint64_t start, uint64_t size
 /* A block begins after the last one that was looked at. Its own size is counted. */
 bool turn_ends_before(const Vm *vm)
 {
-    return vm->clock - vm->block_size >= vm->turn.end && !in_line(vm, vm->block_start, vm->last_start, vm->last_size);
+    return vm->clock - vm->block_size >= vm->turn.end &&
+           (vm->turn.exact || !in_line(vm, vm->block_start, vm->last_start, vm->last_size));
 }
 
 /* A block has run to its end, and the clock shows when. */
 void turn_after_block(Vm *vm, uint64_t start, uint64_t size)
 {
     if (vm->clock >= vm->turn.end && !in_line(vm, env_linear_pc(vm->cpu->env), start, size))
+        vm->turn.over = 1;
+}
+
+/* Between two instructions. */
+void turn_at_boundary(Vm *vm)
+{
+    if (vm->turn.exact && vm->clock >= vm->turn.end)
         vm->turn.over = 1;
 }
 
@@ -63,12 +71,13 @@ void __wrap_helper_pause_x86_64(Env *env, int length)
 }
 
 /* A turn of that CPU begins, which can run. */
-void turn_begin(Vm *vm, uint32_t cpu, uint64_t quantum)
+void turn_begin(Vm *vm, uint32_t cpu, uint64_t quantum, bool exact)
 {
     vm->turn.cpu = cpu;
     vm->turn.over = 0;
     vm->turn.end = quantum < NEVER - vm->clock ? vm->clock + quantum : NEVER;
     vm->turn.taken++;
+    vm->turn.exact = exact;
     vm->cpus[cpu]->halted = 0;
 }
 
@@ -89,7 +98,7 @@ bool turn_next(Vm *vm)
     uint32_t next = next_in_line(vm);
 
     if (next != NO_CPU)
-        turn_begin(vm, next, vm->turn.quantum);
+        turn_begin(vm, next, vm->turn.quantum, false);
     return next != NO_CPU;
 }
 
@@ -98,7 +107,7 @@ bool turn_goes_on(Vm *vm)
 {
     if (!vm->turn.quantum || vm->turn.awaited != NO_CPU || vm->clock >= vm->limit || next_in_line(vm) != vm->turn.cpu)
         return false;
-    turn_begin(vm, vm->turn.cpu, vm->turn.quantum);
+    turn_begin(vm, vm->turn.cpu, vm->turn.quantum, false);
     return true;
 }
 

@@ -68,6 +68,7 @@ void cpu_free(VmCpu *cpu);
 bool cpu_can_run(const VmCpu *cpu);
 bool turn_ends_before(const Vm *vm);
 void turn_after_block(Vm *vm, uint64_t start, uint64_t size);
+void turn_at_boundary(Vm *vm);
 void turn_after_delivery(Vm *vm);
 void turn_halts(Vm *vm);
 bool turn_goes_over(Vm *vm);

@@ -79,14 +79,14 @@ class NativeTurns:
     @property
     def turn(self) -> TurnState:
         turn = self._vm.turn
-        return TurnState(CpuId(turn.cpu), int(turn.end), bool(turn.over))
+        return TurnState(CpuId(turn.cpu), int(turn.end), bool(turn.over), bool(turn.exact))
 
     def set_turn(self, turn: TurnState) -> None:
         native = self._vm.turn
-        native.cpu, native.end, native.over = turn.cpu, turn.end, turn.over
+        native.cpu, native.end, native.over, native.exact = turn.cpu, turn.end, turn.over, turn.exact
 
-    def begin_turn(self, cpu: CpuId, quantum: int) -> None:
-        lib.turn_begin(self._vm, cpu, quantum)
+    def begin_turn(self, cpu: CpuId, quantum: int, *, exact: bool) -> None:
+        lib.turn_begin(self._vm, cpu, quantum, exact)
 
     def end_turn(self) -> None:
         self._vm.turn.over = 1
