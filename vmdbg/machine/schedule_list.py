@@ -22,8 +22,8 @@ TITLE = "# vmdbg schedule: a turn a line, CPU and ticks"
 
 @dataclass(frozen=True, slots=True)
 class ListedTurns:
-    """One after the other, each to its exact end; where such a CPU cannot run the next that can takes its place. Then it
-    is round robin.
+    """One after the other, each to its exact end; where such a CPU cannot run the next that can takes its place. Then
+    it is round robin.
     """
 
     turns: tuple[Turn, ...]
