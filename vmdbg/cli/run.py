@@ -19,11 +19,13 @@ from vmdbg.host.endings import SIGNAL_BASE, Ending, ExitCode
 from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.host.io_trace import IoLog, unclaimed_accesses
 from vmdbg.host.last_words import LastWords
+from vmdbg.host.output_file import check_path, write_text
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Realtime
 from vmdbg.host.run_loop import COM1, RunLoop
 from vmdbg.host.runner import KeptRunner, PlainRunner
+from vmdbg.host.schedule_files import SCHEDULE, note_turns, turns_text
 from vmdbg.host.serial_lines import Receive, StdioBackend
 from vmdbg.host.serial_watch import PanicWatch
 from vmdbg.host.shares import open_shares
@@ -57,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
     """Boot and run until the end. Raises UserError, GuestError, EngineError."""
     if options.digest is not None:
         check_digest_path(options.digest)
+    if options.write_schedule is not None:
+        check_path(options.write_schedule, SCHEDULE)
     started = _start(options)
     try:
         with contextlib.ExitStack() as stack:
@@ -89,6 +93,8 @@ class Run:
         self._stack = stack
         self._started = started
         self._machine = started.machine
+        if options.write_schedule is not None:
+            note_turns(self._machine)
         self._symbols = symbol_files(options.symbols)
         self.not_kept = False
         """Whether the recording that was asked for lacks something."""
@@ -216,6 +222,8 @@ class Run:
                 say(line)
         if self._options.digest is not None:
             write_digest(self._machine, self._options.digest)
+        if self._options.write_schedule is not None:
+            write_text(turns_text(self._machine, self._timeline), self._options.write_schedule, SCHEDULE)
         return code
 
     def _run(self) -> Ending:

@@ -12,7 +12,7 @@ from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, parse_drive
 from vmdbg.host.nvram import parse_nvram
-from vmdbg.host.schedule_files import FROM_FILE, schedule
+from vmdbg.host.schedule_files import schedule
 from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
 from vmdbg.host.shares import parse_share
 from vmdbg.host.start import GuestFiles
@@ -21,6 +21,7 @@ from vmdbg.machine.chipset import AUTOMATIC, chipset_for
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.machine.schedules import FORMS
+from vmdbg.session.schedule_files import FROM_FILE
 from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
 from vmdbg.x86.topology import ONE_CPU
 
@@ -208,6 +209,8 @@ def _stop_options(group: argparse._ArgumentGroup) -> None:
         "--until", type=searched_text, metavar="TEXT", help="stop when COM1 or the debug console has TEXT"
     )
     group.add_argument("--stop-at", type=tick, metavar="TICK", help="stop at the first boundary from this tick on")
+    written = "write the turns of several CPUs for --schedule file:FILE to take; - for stdout"
+    group.add_argument("--write-schedule", metavar="FILE", help=written)
     group.add_argument("--digest", metavar="FILE", help="write hashes of the stopped machine as JSON; - for stdout")
     group.add_argument("--trace-io", action="store_true", help="list the ports that were accessed without a device")
     group.add_argument("--trace-io-log", metavar="FILE", help="write every access to a device to FILE")

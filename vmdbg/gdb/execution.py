@@ -26,6 +26,8 @@ from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.standing import MISSED, Standing
 from vmdbg.gdb.stops import StopReasons
 from vmdbg.gdb.threads import cpu_of, thread_of
+from vmdbg.machine.inputs import ScheduleChange
+from vmdbg.machine.schedule import OneAlone
 from vmdbg.units import CpuId, Linear
 
 
@@ -55,6 +57,8 @@ class GuestExecution:
         self._debugger = debugger
         self._reasons = reasons
         self._linear_of = linear_of
+        self._before_holding = ""
+        """The schedule, while scheduler-locking has another in its place."""
 
     def resume(self, requests: Mapping[ThreadId, Action]) -> None:
         """A step that is over soon stops before this returns: that makes stepping fast.
@@ -69,10 +73,35 @@ class GuestExecution:
         if any(isinstance(request, Stop) for request in requests.values()):
             self.interrupt()
             return
-        left_out = [cpu.number for cpu in self._debugger.cpus if thread_of(cpu.number) not in requests]
-        if left_out:
-            raise TargetError(_parted(left_out))
+        with refusals():
+            self._hold_back([cpu.number for cpu in self._debugger.cpus if thread_of(cpu.number) not in requests])
         self._start(to_do.Continue())
+
+    def _hold_back(self, held: Sequence[CpuId]) -> None:
+        """Have these CPUs stand while the others run: that is another run, so only on a fork. Raises TargetError."""
+        debugger = self._debugger
+        if debugger.running:
+            return
+        turns, running = debugger.machine.cpus.turns, [cpu.number for cpu in debugger.cpus if cpu.number not in held]
+        if held and not (debugger.timeline.forks and debugger.timeline.live and len(running) == 1):
+            raise TargetError(_parted(held))
+        if held:
+            self._before_holding = self._before_holding or str(turns.schedule)
+            self._schedule(str(OneAlone(running[0])))
+        else:
+            self.let_all_run()
+
+    def let_all_run(self) -> None:
+        """Scheduler-locking no longer holds anybody back."""
+        before, self._before_holding = self._before_holding, ""
+        timeline = self._debugger.timeline
+        if before and timeline.live and isinstance(timeline.machine.cpus.turns.schedule, OneAlone):
+            self._schedule(before)
+
+    def _schedule(self, schedule: str) -> None:
+        if str(self._debugger.machine.cpus.turns.schedule) != schedule:
+            self._debugger.timeline.push(ScheduleChange(schedule))
+            self._standing.note()
 
     def _step(self, thread: ThreadId, request: Step | RangeStep) -> None:
         if not self._debugger.running:
@@ -123,7 +152,7 @@ def _parted(left_out: Sequence[CpuId]) -> str:
     names = ", ".join(f"CPU {cpu}" for cpu in left_out)
     return (
         f"nothing was run: CPUs run by turns, and to hold {names} back would be another run than the guest's. "
-        "`set scheduler-locking off` lets all run"
+        "`set scheduler-locking off` lets all run; after `monitor fork` one can run alone"
     )
 
 

@@ -72,6 +72,8 @@ class GuestLifecycle:
         self._leaving = leaving
         self._over: Position | None = None
         self.killed_by_client = False
+        self.let_all_run: Callable[[], None] = lambda: None
+        """Called as a client leaves: whom it has held back is no longer."""
         self.found: Stop | None = None
         """Why the guest stood when the client came."""
 
@@ -96,6 +98,7 @@ class GuestLifecycle:
         self._debugger.let_go(self._owner)
         if self._debugger.running:
             return
+        self.let_all_run()
         if self._is_held():
             self._say(f"gdb has left; the guest stands for another debugger, {self._place}")
             return
@@ -109,6 +112,7 @@ class GuestLifecycle:
         self._debugger.let_go(self._owner)
         if self._debugger.running:
             return
+        self.let_all_run()
         if self._is_over and not self._is_held():
             self._go_on()
             return

@@ -65,6 +65,7 @@ def guest_target(
 
     reasons = StopReasons(debugger, breakpoints.of_client, calls, exits, owner)
     execution = GuestExecution(debugger, reasons, registers.linear_of, monitor.next_run, standing, tell, owner)
+    lifecycle.let_all_run = execution.let_all_run
     memory = GuestLinearMemory(debugger, standing)
     target = Target(
         registers,

@@ -1,32 +1,42 @@
-"""Schedules as users name them, files of turns among them."""
+"""What --schedule and --write-schedule ask for."""
 
 from __future__ import annotations
 
-from vmdbg.boot.source import read_input
-from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
 from vmdbg.machine.config import MachineConfig
-from vmdbg.machine.schedule import ROUND_ROBIN
-from vmdbg.machine.schedule_list import parse_file
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.schedule import ROUND_ROBIN, OneAlone
+from vmdbg.machine.schedule_list import file_text
 from vmdbg.machine.schedules import parse_schedule
+from vmdbg.session.schedule_files import schedule_text
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.timeline.turns import turns_so_far
+from vmdbg.units import BOOT_CPU
 
-FROM_FILE = "file:"
-LARGEST_FILE = 32 << 20
+SCHEDULE = "the schedule"
 
 
 def schedule(text: str) -> str:
-    """What schedules.parse_schedule() takes of `text`, or of the file F in `file:F`. Raises UserError."""
+    """As schedule_text(). Raises UserError that names the option."""
     try:
-        if text.startswith(FROM_FILE):
-            return str(_of_file(text.removeprefix(FROM_FILE)))
-        return str(parse_schedule(text))
-    except ValueError as error:
-        raise UserError(f"--schedule: {error}{'' if text.startswith(FROM_FILE) else f', or {FROM_FILE}FILE'}") from None
+        return schedule_text(text)
+    except UserError as error:
+        raise UserError(f"--schedule: {error}") from None
 
 
-def _of_file(name: str) -> object:
-    data = bytes(read_input(name, "schedule", LARGEST_FILE).data)
-    return parse_file(data.decode("utf-8", "replace"), printable(name))
+def note_turns(machine: Machine) -> None:
+    """So that turns_text() can tell them. Raises UserError for a machine of one CPU."""
+    if not machine.cpus.turns.several:
+        raise UserError("--write-schedule writes whose turn it was among several CPUs: give --cpus N too")
+    machine.cpus.turns.note()
+
+
+def turns_text(machine: Machine, timeline: Timeline | None) -> str:
+    """The turns up to here, as a file for `file:F` has them. Raises UserError if they cannot be told."""
+    if timeline is not None:
+        return file_text(turns_so_far(timeline))
+    log = machine.cpus.turns.log
+    return file_text(log.turns(machine.clock) if log is not None else ())
 
 
 def refuse_useless(config: MachineConfig) -> None:
@@ -35,3 +45,6 @@ def refuse_useless(config: MachineConfig) -> None:
         raise UserError("several CPUs need their local APICs to reach each other: leave out --no-apic")
     if config.cpus == 1 and config.schedule != ROUND_ROBIN:
         raise UserError("--schedule says whose turn it is among several CPUs: give --cpus N too")
+    schedule = parse_schedule(config.schedule)
+    if isinstance(schedule, OneAlone) and schedule.cpu != BOOT_CPU:
+        raise UserError(f"--schedule {schedule}: nobody would start that CPU; the command `schedule` takes it later on")

@@ -45,7 +45,14 @@ class PortWrite:
     value: int
 
 
-Edit = RegisterWrite | MemoryWrite | PortWrite
+@dataclass(frozen=True, slots=True)
+class ScheduleChange:
+    """From here on turns are by another schedule, as schedules.parse_schedule() takes it."""
+
+    schedule: str
+
+
+Edit = RegisterWrite | MemoryWrite | PortWrite | ScheduleChange
 """What a debugger writes; it takes effect at once."""
 Input = NmiButton | Edit | DeviceInput
 """The CPU's, the debugger's, and those that devices declare."""

@@ -43,6 +43,7 @@ from vmdbg.machine.inputs import (
     NmiButton,
     PortWrite,
     RegisterWrite,
+    ScheduleChange,
 )
 from vmdbg.machine.media import Media
 from vmdbg.machine.outcome import DevicesCaught, HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
@@ -51,7 +52,7 @@ from vmdbg.machine.pc import APIC_BASE_MSR, Backends, Pc, Pins
 from vmdbg.machine.processors import FittedCpus
 from vmdbg.machine.restart import ColdStart
 from vmdbg.machine.saving import restore_machine, save_machine
-from vmdbg.machine.schedules import parse_schedule
+from vmdbg.machine.schedules import parse_schedule, schedule_of
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.units import NEVER, CpuId, Tick
 from vmdbg.x86.cpuid import CpuidTable, build_table, find_model
@@ -188,8 +189,18 @@ class Machine:
         match data:
             case NmiButton() | RegisterWrite() | MemoryWrite() | PortWrite():
                 return
+            case ScheduleChange(schedule):
+                self._must_schedule(schedule)
             case _ if self.pc.taker(data) is None:
                 raise UserError(f"this machine has no {data.device!r} that takes {type(data).__name__}")
+
+    def _must_schedule(self, schedule: str) -> None:
+        if not self.cpus.turns.several:
+            raise UserError("this machine has one CPU, whose turn it always is")
+        try:
+            schedule_of(schedule, self.config.cpus)
+        except ValueError as error:
+            raise UserError(str(error)) from None
 
     def push(self, data: Input) -> None:
         """An input comes now. Raises UserError if there is nobody to take it."""
@@ -378,6 +389,8 @@ class Machine:
                 self.engine.write_physical(address, content)
             case PortWrite(port, size, value):
                 self.pc.ports.write(port, size, value, self.clock)
+            case ScheduleChange(schedule):
+                self.cpus.turns.change(schedule)
             case _:
                 self._hand_over(data)
         self._restart_if_wanted()

@@ -28,7 +28,7 @@ def save_machine(cpus: FittedCpus, pc: Pc, scheduler: Scheduler) -> MachineState
     first, *others = map(_save_pins, cpus.pins)
     several = None
     if others:
-        several = SeveralState(tuple(others), first.waits_for_sipi, engine.turn, cpus.turns.state)
+        several = SeveralState(tuple(others), first.waits_for_sipi, engine.turn, cpus.turns.state, cpus.turns.changed)
     return MachineState(
         cpu=engine.snapshot(),
         devices={name: encode_state(device.save()) for name, device in pc.devices.items()},
@@ -73,7 +73,7 @@ def restore_machine(state: MachineState, cpus: FittedCpus, pc: Pc, scheduler: Sc
     for pins, saved in zip(cpus.pins, (first, *(several.others if several else ())), strict=True):
         _restore_pins(pins, saved)
     if several is not None:
-        cpus.turns.restore(several.turn, several.schedule)
+        cpus.turns.restore(several.turn, several.schedule, several.changed)
     cpus.restored(state.phase)
 
 

@@ -14,7 +14,7 @@ from vmdbg.units import CpuId, Tick
 
 DEFAULT_QUANTUM = 100_000
 LEAST_QUANTUM, MOST_QUANTUM = 1, 1 << 40
-ROUND_ROBIN = "round-robin"
+ROUND_ROBIN, ONLY = "round-robin", "only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Schedule(Protocol):
 
     def next_turn(
         self, state: ScheduleState, last: CpuId, runnable: Sequence[CpuId], tick: Tick
-    ) -> tuple[Turn, ScheduleState]:
-        """The turn that begins at `tick`, and what to remember.
+    ) -> tuple[Turn | None, ScheduleState]:
+        """The turn that begins at `tick`, None for nobody's until another can run, and what to remember.
 
         `last` is the CPU whose turn is over; `runnable`, rising and never empty, those that could run.
         """
@@ -77,3 +77,24 @@ class RoundRobin:
     ) -> tuple[Turn, ScheduleState]:
         cpu = next((cpu for cpu in runnable if cpu > last), runnable[0])
         return Turn(cpu, self.quantum), state
+
+
+@dataclass(frozen=True, slots=True)
+class OneAlone:
+    """That CPU runs whenever it can, and no other ever does."""
+
+    cpu: CpuId
+
+    def __str__(self) -> str:
+        return f"{ONLY}:{self.cpu}"
+
+    def start(self, cpus: int) -> ScheduleState:
+        return ScheduleState()
+
+    def is_state(self, state: ScheduleState, cpus: int) -> bool:
+        return state == ScheduleState()
+
+    def next_turn(
+        self, state: ScheduleState, last: CpuId, runnable: Sequence[CpuId], tick: Tick
+    ) -> tuple[Turn | None, ScheduleState]:
+        return (Turn(self.cpu, DEFAULT_QUANTUM) if self.cpu in runnable else None), state

@@ -1,7 +1,7 @@
 """The schedules that there are, by the names under which users ask for them.
 
-`round-robin[:QUANTUM]`, `random:SEED[,most=TICKS]`, `pct:SEED[,DEPTH][,length=TICKS][,from=TICK]`, and `turns:` with
-what a file of turns says, `0*1000 1*20 ...`. Numbers of ticks are as `100k`, `1.5m`, `2G`.
+`round-robin[:QUANTUM]`, `random:SEED[,most=TICKS]`, `pct:SEED[,DEPTH][,length=TICKS][,from=TICK]`, `only:CPU`, and
+`turns:` with what a file of turns says, `0*1000 1*20 ...`. Numbers of ticks are as `100k`, `1.5m`, `2G`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from vmdbg.machine.schedule import DEFAULT_QUANTUM, LEAST_QUANTUM, MOST_QUANTUM, ROUND_ROBIN, RoundRobin, Schedule
+from vmdbg.machine.schedule import (
+    DEFAULT_QUANTUM,
+    LEAST_QUANTUM,
+    MOST_QUANTUM,
+    ONLY,
+    ROUND_ROBIN,
+    OneAlone,
+    RoundRobin,
+    Schedule,
+)
 from vmdbg.machine.schedule_list import LISTED, parse_listed
 from vmdbg.machine.schedule_pct import DEFAULT_DEPTH, DEFAULT_LENGTH, Pct
 from vmdbg.machine.schedule_random import LEAST, RandomTurns
-from vmdbg.units import scaled_ticks
+from vmdbg.units import CpuId, scaled_ticks
+from vmdbg.x86.topology import MOST_CPUS
 
 FORMS = {
     ROUND_ROBIN: "round-robin[:QUANTUM]",
     "random": "random:SEED[,most=TICKS]",
     "pct": "pct:SEED[,DEPTH][,length=TICKS][,from=TICK]",
+    ONLY: "only:CPU",
 }
 MOST_DEPTH = 64
 MOST_SEED = (1 << 64) - 1
@@ -39,6 +50,14 @@ def parse_schedule(text: str) -> Schedule:
         return reader(settings)
     except _UnusableError as error:
         raise ValueError(f"{text[:80]!r} is no schedule: {error}; give {FORMS[name]}") from None
+
+
+def schedule_of(text: str, cpus: int) -> Schedule:
+    """For a machine of so many CPUs. Raises ValueError in words."""
+    schedule = parse_schedule(text)
+    if isinstance(schedule, OneAlone) and schedule.cpu >= cpus:
+        raise ValueError(f"there is no CPU {schedule.cpu}: the guest has CPUs 0 to {cpus - 1}")
+    return schedule
 
 
 def is_schedule(text: str) -> bool:
@@ -76,7 +95,16 @@ def _pct(settings: str) -> Pct:
     return Pct(_number(seed, "seed", 0, MOST_SEED), depth, length, first)
 
 
-_READERS: dict[str, Callable[[str], Schedule]] = {ROUND_ROBIN: _round_robin, "random": _random, "pct": _pct}
+def _only(settings: str) -> OneAlone:
+    return OneAlone(CpuId(_number(settings, "CPU", 0, MOST_CPUS - 1)))
+
+
+_READERS: dict[str, Callable[[str], Schedule]] = {
+    ROUND_ROBIN: _round_robin,
+    "random": _random,
+    "pct": _pct,
+    ONLY: _only,
+}
 
 
 def _named(settings: list[str], *names: str) -> dict[str, str]:

@@ -64,6 +64,8 @@ class SeveralState:
     first_waits_for_sipi: bool
     turn: TurnState
     schedule: ScheduleState
+    changed: str = ""
+    """The schedule, if it is not the machine's own any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from typing import Protocol
 
 from vmdbg.engine.processor import Awaited, Processor, Processors, TurnState
 from vmdbg.errors import RecordingError
-from vmdbg.machine.schedule import RoundRobin, Schedule, ScheduleState
+from vmdbg.machine.schedule import RoundRobin, Schedule, ScheduleState, Turn
+from vmdbg.machine.schedules import parse_schedule
+from vmdbg.machine.turn_log import TurnLog
 from vmdbg.units import BOOT_CPU, CpuId
 
 
@@ -21,10 +23,14 @@ class Turns:
 
     def __init__(self, engine: TurnEngine, schedule: Schedule) -> None:
         self._engine = engine
-        self._schedule = schedule
+        self._configured = self._schedule = schedule
         self.state = ScheduleState()
         """What the schedule remembers."""
+        self.log: TurnLog | None = None
+        """Notes the turns that begin, each of which leaves the engine for that."""
         self.several = len(engine.cpus) > 1
+        self._is_engines = False
+        """Whether the engine chooses by itself."""
         self._awaited: CpuId | Awaited = Awaited.NONE
         self._begun = 0
         """Turns, when awaiting() began."""
@@ -33,9 +39,49 @@ class Turns:
         """The machine is switched on: the first turn begins."""
         self.state = self._schedule.start(len(self._engine.cpus))
         if self.several:
-            self._engine.set_round_robin(self._schedule.quantum if isinstance(self._schedule, RoundRobin) else 0)
+            self._tell_engine()
             self._begin((BOOT_CPU,))
         self._engine.select(BOOT_CPU)
+
+    def _tell_engine(self) -> None:
+        schedule = self._schedule
+        self._is_engines = isinstance(schedule, RoundRobin) and self.log is None
+        self._engine.set_round_robin(schedule.quantum if isinstance(schedule, RoundRobin) and self._is_engines else 0)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The one by which turns are now."""
+        return self._schedule
+
+    @property
+    def changed(self) -> str:
+        """That, where it is not the machine's own any more; else ""."""
+        return "" if self._schedule is self._configured else str(self._schedule)
+
+    def change(self, schedule: str) -> None:
+        """The turn is over, and the next one is by another schedule. Raises RecordingError for what is none."""
+        self._become(schedule)
+        self.state = self._schedule.start(len(self._engine.cpus))
+        if self.log is not None:
+            self.log.lose("its schedule was changed by hand")
+        self._engine.end_turn()
+
+    def _become(self, schedule: str) -> None:
+        if schedule == self.changed:
+            return
+        try:
+            self._schedule = parse_schedule(schedule) if schedule else self._configured
+        except ValueError as error:
+            raise RecordingError(f"the recorded schedule is none: {error}") from None
+        self._tell_engine()
+
+    def note(self) -> None:
+        """Note turns from here on, beginning with the one that goes on."""
+        turn = self._engine.turn
+        self.log = TurnLog()
+        if self.several and not turn.over:
+            self.log.add(self._engine.clock, Turn(turn.cpu, max(1, turn.end - self._engine.clock)))
+        self._tell_engine()
 
     @property
     def are_over(self) -> bool:
@@ -61,7 +107,7 @@ class Turns:
             return
         if not engine.turn_over:
             return
-        if isinstance(self._schedule, RoundRobin):
+        if self._is_engines:
             engine.next_turn()
             return
         runnable = tuple(CpuId(number) for number, cpu in enumerate(engine.cpus) if cpu.can_run)
@@ -71,6 +117,11 @@ class Turns:
     def _begin(self, runnable: tuple[CpuId, ...]) -> None:
         engine = self._engine
         turn, self.state = self._schedule.next_turn(self.state, engine.turn.cpu, runnable, engine.clock)
+        if turn is None:
+            engine.end_turn()
+            return
+        if self.log is not None:
+            self.log.add(engine.clock, turn)
         engine.begin_turn(turn.cpu, turn.quantum, exact=turn.exact)
 
     @contextmanager
@@ -100,12 +151,15 @@ class Turns:
             return False
         return self._awaited is Awaited.ANY or self.current == self._awaited
 
-    def restore(self, turn: TurnState, state: ScheduleState) -> None:
-        """As a snapshot has them. Raises RecordingError for what cannot be."""
+    def restore(self, turn: TurnState, state: ScheduleState, changed: str) -> None:
+        """As a snapshot has them, with the engine's clock. Raises RecordingError for what cannot be."""
+        self._become(changed)
         if not self._schedule.is_state(state, len(self._engine.cpus)):
             raise RecordingError("the saved state of the CPUs is damaged: its schedule does not remember such")
         self._engine.set_turn(turn)
         self.state = state
+        if self.log is not None:
+            self.log.go_to(turn)
         self.look()
 
     def look(self) -> None:

@@ -1,7 +1,4 @@
-"""The answers: what happened, when, on which CPU, and who ran. `position` is an instant to seek to.
-
-`task` and `pid` are "" and None where no Linux is known, or nobody ran; 0 is an idle task's.
-"""
+"""The answers: what happened, when, and on which CPU. `position` is an instant to seek to."""
 
 from __future__ import annotations
 
@@ -30,8 +27,6 @@ class AccessRow:
     device: str = ""
     request: str = ""
     cpu: CpuId | None = BOOT_CPU
-    task: str = ""
-    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +38,6 @@ class ExecutionRow:
     rsp: int
     cr3: int
     cpu: CpuId = BOOT_CPU
-    task: str = ""
-    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +52,6 @@ class CallRow:
     returned: Position | None
     value: int | None
     cpu: CpuId = BOOT_CPU
-    task: str = ""
-    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +66,6 @@ class SystemCallRow:
     returned: Position | None
     value: int | None
     cpu: CpuId = BOOT_CPU
-    task: str = ""
-    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +80,6 @@ class DeliveryRow:
     cr2: Linear
     cpl: int
     cpu: CpuId = BOOT_CPU
-    task: str = ""
-    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +92,12 @@ class PortRow:
     port: int
     value: int | None
     cpu: CpuId = BOOT_CPU
-    task: str = ""
-    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DiskRow:
     """A request to a drive is done, and its data has moved. `sector` and `count` in sectors of 512 bytes, `latency` in
-    ticks since it was `submitted`. `task` and `pid` had it asked for, which may be several, and `file` is whose data it
-    is: "" and None where that is not sure.
+    ticks since it was `submitted`.
     """
 
     position: Position
@@ -123,9 +107,6 @@ class DiskRow:
     count: int
     submitted: Position
     latency: int
-    task: str = ""
-    pid: int | None = None
-    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +118,6 @@ class Cr3Row:
     old: int
     new: int
     cpu: CpuId = BOOT_CPU
-    task: str = ""
-    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

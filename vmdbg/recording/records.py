@@ -13,7 +13,8 @@ from vmdbg.boot.image import ChipWrite, CpuMode, CpuStart, E820Entry, Protocol
 from vmdbg.engine.touches import EVENTS
 from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MachineConfig
-from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, PortWrite, RegisterWrite
+from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, PortWrite, RegisterWrite, ScheduleChange
+from vmdbg.machine.schedules import is_schedule
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.timeline.history_index import Part
@@ -25,7 +26,10 @@ from vmdbg.x86.ram import ram_end
 @functools.cache
 def input_types_by_name() -> dict[str, type[Input]]:
     """Every class of inputs that a recording may hold."""
-    return {type_.__name__: type_ for type_ in (NmiButton, RegisterWrite, MemoryWrite, PortWrite, *input_types())}
+    return {
+        type_.__name__: type_
+        for type_ in (NmiButton, RegisterWrite, MemoryWrite, PortWrite, ScheduleChange, *input_types())
+    }
 
 
 class FileRef(msgspec.Struct, frozen=True):
@@ -267,6 +271,8 @@ def decode_input(record: InputRecord, memory: int, cpus: int) -> PlacedInput:
             good = 0 <= address <= ram_end(memory) - len(content)
         case PortWrite(port, size, value):
             good = 0 <= port < 1 << 16 and size in (1, 2, 4) and 0 <= value < 1 << 8 * size
+        case ScheduleChange(schedule):
+            good = cpus > 1 and is_schedule(schedule)
         case RegisterWrite(_, value, cpu):
             good = 0 <= value < 1 << 128 and 0 <= cpu < cpus
         case _:

@@ -70,6 +70,8 @@ class Timeline:
         self.verification = Verification(digests, closed_at)
         self.fork_listeners: list[Callable[[Position], None]] = []
         """Told where the future is dropped: what was noted of it does not happen."""
+        self.forks = 0
+        """How often that was."""
         self.recorder: Recorder | None = None
         self._ram = RamTracker(machine.pages, self.store, ram)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
@@ -378,6 +380,7 @@ class Timeline:
         self._closed = False
         self._end = position
         self._update_writable()
+        self.forks += 1
         for listener in self.fork_listeners:
             listener(position)
         return taken_back

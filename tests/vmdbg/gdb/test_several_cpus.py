@@ -135,6 +135,27 @@ def test_what_would_be_another_run_is_refused_in_words(
     assert "hit Breakpoint 1" in output
 
 
+def test_on_a_fork_one_cpu_runs_alone(gdb_client: list[str], debugger: Debugger, sends: int) -> None:
+    asked = ["print/x $pc", "print $r12"]
+    others = [part for thread in (1, 2, 4) for part in (f"thread {thread}", *asked)]
+    alone = ["thread 3", "set scheduler-locking on", f"break *{sends:#x}", "continue", "print $_thread"]
+    again = ["set scheduler-locking off", "delete", "thread 1", f"break *{sends:#x} thread 1", "continue", "disconnect"]
+    output = gdb(gdb_client, debugger, "monitor fork", *others, *alone, *others, "monitor schedule", *again)
+    values = re.findall(r"^\$\d+ = (\w+)", output, re.MULTILINE)
+    assert values[:6] == values[7:]
+    assert values[6] == "3"
+    assert "only:2" in output
+    assert "Thread 1" in output.rsplit("only:2", 1)[1]
+    assert str(debugger.machine.cpus.turns.schedule) == SCHEDULE
+    assert [type(entry.input).__name__ for entry in debugger.timeline.history.inputs] == ["ScheduleChange"] * 2
+
+
+def test_who_leaves_holds_nobody_back(gdb_client: list[str], debugger: Debugger, sends: int) -> None:
+    asked = ("thread 3", "set scheduler-locking on", f"break *{sends:#x}", "continue", "disconnect")
+    gdb(gdb_client, debugger, "monitor fork", *asked)
+    assert str(debugger.machine.cpus.turns.schedule) == SCHEDULE
+
+
 def test_non_stop_is_not_offered(gdb_client: list[str], debugger: Debugger, undisturbed: None) -> None:
     output = gdb([*gdb_client, "-iex", "set non-stop on"], debugger, "info threads")
     assert "Non-stop mode requested, but remote does not support non-stop" in output

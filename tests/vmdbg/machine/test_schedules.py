@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vmdbg.machine.schedule import MOST_QUANTUM, RoundRobin, Schedule, ScheduleState, Turn
+from vmdbg.machine.schedule import MOST_QUANTUM, OneAlone, RoundRobin, Schedule, ScheduleState, Turn
 from vmdbg.machine.schedule_list import ListedTurns, file_text, parse_file
 from vmdbg.machine.schedule_pct import PATIENCE, Pct
 from vmdbg.machine.schedule_random import RandomTurns
@@ -34,6 +34,7 @@ schedules = st.one_of(
     st.builds(RandomTurns, seeds, st.integers(16, MOST_QUANTUM)),
     st.builds(Pct, seeds, st.integers(1, 64), quanta, st.integers(0, MOST_QUANTUM)),
     st.builds(ListedTurns, listed),
+    st.builds(OneAlone, st.integers(0, 31).map(CpuId)),
 )
 in_use = st.one_of(
     st.builds(RoundRobin, st.integers(1, 200_000)),
@@ -86,6 +87,7 @@ def turns(schedule: Schedule, world: World, state: ScheduleState | None = None) 
     while True:
         runnable = world.runnable()
         turn, state = schedule.next_turn(state, last, runnable, Tick(world.tick))
+        assert turn is not None
         assert turn.cpu in runnable
         assert 1 <= turn.quantum <= MOST_QUANTUM
         yield turn, state
@@ -108,6 +110,7 @@ def test_turns_follow_from_what_cpus_did_and_memory_survives_being_stored(
         assert schedule.is_state(state, len(behaviours))
         state = msgspec.json.decode(msgspec.json.encode(state), type=ScheduleState)
         turn, state = schedule.next_turn(state, last, world.runnable(), Tick(world.tick))
+        assert turn is not None
         assert turn == expected
         world.run(turn)
         last = turn.cpu
@@ -165,6 +168,7 @@ def test_a_schedule_reads_as_it_is_written(schedule: Schedule) -> None:
         ("pct:7,2", Pct(7, 2)),
         ("pct:7,2,length=20m,from=3.5G", Pct(7, 2, 20_000_000, 3_500_000_000)),
         ("pct:7,from=1k", Pct(7, first=1_000)),
+        ("only:3", OneAlone(CpuId(3))),
         ("turns:0*5 1*20", ListedTurns((Turn(CpuId(0), 5), Turn(CpuId(1), 20)))),
     ],
 )
@@ -177,7 +181,8 @@ def test_what_users_write(text: str, schedule: Schedule) -> None:
     ["", "fair", "round-robin:", "round-robin:0", "round-robin:-5", "round-robin:x", "random", "random:", "random:-1",
      "random:1,2", "random:1,most=3", "random:1,most=1k,most=2k", "random:18446744073709551616", "pct:1,0", "pct:1,65",
      "pct:1,2,3", "pct:x", "pct:1,length=0", "pct:1,width=2", "turns:", "turns:0", "turns:0*0", "turns:32*5",
-     "turns:1*2*3", "turns:\u0660*5", "random:\u0661", "round-robin:99999999999999999999"],
+     "turns:1*2*3", "turns:\u0660*5",
+     "only:", "only:32", "only:x", "random:\u0661", "round-robin:99999999999999999999"],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_in_words(text: str) -> None:
     with pytest.raises(ValueError, match=r"schedule|turn"):
@@ -200,6 +205,7 @@ def test_where_a_listed_cpu_sleeps_the_next_takes_its_turn() -> None:
     state, order = schedule.start(3), []
     for _ in range(5):
         turn, state = schedule.next_turn(state, BOOT_CPU, (CpuId(0), CpuId(2)), Tick(0))
+        assert turn is not None
         order.append((turn.cpu, turn.quantum))
     assert order == [(2, 10), (2, 10), (0, 10), (2, 100_000), (2, 100_000)]
 
@@ -212,9 +218,16 @@ def test_what_a_stranger_says_it_remembers_is_refused_or_makes_turns(
     if schedule.is_state(state, cpus):
         runnable = tuple(CpuId(cpu) for cpu in range(cpus))
         turn, after = schedule.next_turn(state, BOOT_CPU, runnable, Tick(1_000))
-        assert turn.cpu in runnable
-        assert 1 <= turn.quantum <= MOST_QUANTUM
+        assert turn is None or turn.cpu in runnable
+        assert turn is None or 1 <= turn.quantum <= MOST_QUANTUM
         assert schedule.is_state(after, cpus)
+
+
+def test_one_alone_has_its_turn_whenever_it_can_run_and_others_never() -> None:
+    schedule = OneAlone(CpuId(1))
+    state = schedule.start(3)
+    assert schedule.next_turn(state, BOOT_CPU, (CpuId(0), CpuId(1)), Tick(0))[0] == Turn(CpuId(1), 100_000)
+    assert schedule.next_turn(state, BOOT_CPU, (CpuId(0), CpuId(2)), Tick(0))[0] is None
 
 
 # drawn turns
@@ -295,6 +308,7 @@ def test_a_bug_of_depth_two_is_found_as_often_as_the_paper_says(cpus: int) -> No
         while min(done) < work:
             runnable = [CpuId(cpu) for cpu in range(cpus) if done[cpu] < work]
             turn, state = schedule.next_turn(state, last, runnable, Tick(tick))
+            assert turn is not None
             spent = min(turn.quantum, work - done[turn.cpu])
             done[turn.cpu] += spent
             tick, last = tick + spent, turn.cpu

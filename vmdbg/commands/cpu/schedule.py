@@ -1,0 +1,89 @@
+"""schedule, write-schedule."""
+
+from __future__ import annotations
+
+from vmdbg.commands.declare import command
+from vmdbg.document.document import Document, document, pairs, text
+from vmdbg.errors import UserError
+from vmdbg.machine.inputs import ScheduleChange
+from vmdbg.machine.schedule_list import LISTED, file_text
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
+from vmdbg.session.schedule_files import FROM_FILE, schedule_text
+from vmdbg.session.session import Session
+from vmdbg.timeline.turns import turns_so_far
+
+LONGEST = 60
+
+
+def declare(parser: Parser) -> None:
+    what = "random:SEED, pct:SEED, only:CPU, as vmdbg run --schedule has it; none: show the one in effect"
+    parser.add_argument("schedule", nargs="?", default="", metavar="SCHEDULE", help=what)
+    parser.add_argument(
+        "--fork", action="store_true", help="in the past: drop what came after, and go on by it from here"
+    )
+
+
+@command(
+    "schedule",
+    Group.CPU,
+    declare,
+    examples=("schedule", "schedule --json"),
+    effect=Effect.CHANGES,
+)
+def schedule(session: Session, arguments: Arguments) -> Document:
+    """Show by which schedule the CPUs have their turns, or have them by another one from here on.
+
+    A change is part of the history, as a register that is written is: it can be gone back before. In the past the
+    schedule is what it was; with --fork another future begins. `only:1` has one CPU run while the others stand.
+    """
+    timeline = session.debugger.timeline
+    if arguments.schedule:
+        if arguments.schedule.startswith(FROM_FILE) and Effect.HOST not in session.allowed:
+            raise UserError("files of the host are not read here: write what the file says as turns:CPU*TICKS ...")
+        change = ScheduleChange(schedule_text(arguments.schedule))
+        timeline.machine.must_take(change)
+        if arguments.fork:
+            timeline.fork()
+        timeline.push(change)
+    return _shown(session)
+
+
+def _shown(session: Session) -> Document:
+    turns, engine = session.debugger.machine.cpus.turns, session.debugger.engine
+    if not turns.several:
+        return document(text("one CPU, whose turn it always is"), value=None)
+    name = str(turns.schedule)
+    listed = f"{LISTED}: {name.count('*')} turns" if name.startswith(LISTED) else name[:LONGEST]
+    whose = "nobody's: all sleep" if turns.current is None else f"CPU {turns.current}"
+    rows = [
+        ("schedule", text(listed, value=name)),
+        ("since", text("an input changed it" if turns.changed else "power-on")),
+        ("turn", text(whose, value=turns.current)),
+    ]
+    if turns.current is not None:
+        rows.append(("until", text(f"the first jump at or after tick {engine.turn.end}", value=engine.turn.end)))
+    return document(pairs(rows))
+
+
+def declare_write(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a new file; none is ever overwritten")
+
+
+@command(
+    "write-schedule",
+    Group.CPU,
+    declare_write,
+    aliases=("schedule-save",),
+    examples=("write-schedule failing.turns",),
+    effect=Effect.FILES,
+)
+def write_schedule(session: Session, arguments: Arguments) -> Document:
+    """Write the turns from power-on to here, a CPU and ticks a line, for `--schedule file:FILE` to have them again."""
+    turns = turns_so_far(session.debugger.timeline, session.progress or (lambda _done: None))
+    written = file_text(turns)
+    path = session.files.place(arguments.file, len(written))
+    try:
+        path.write_text(written, encoding="ascii")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    return document(f"{path}: {len(turns):,} turns, up to tick {session.debugger.position}")

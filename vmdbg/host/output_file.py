@@ -1,0 +1,38 @@
+"""Text that a run leaves behind, in a file or on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from vmdbg.errors import UserError
+
+STDOUT = "-"
+
+
+def check_path(path: str, what: str) -> None:
+    """Before a long run: whether `what` can be written to `path` after it. Raises UserError."""
+    if path == STDOUT or (os.path.exists(path) and not os.path.isdir(path) and not os.path.isfile(path)):
+        return
+    try:
+        open(path, "ab").close()
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, what, error) from None
+
+
+def write_text(text: str, path: str, what: str) -> None:
+    """To `path`, or to stdout for `-`. Raises UserError."""
+    if path == STDOUT:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, what, error) from None
+
+
+def _cannot_write(path: str, what: str, error: OSError | ValueError) -> UserError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return UserError(f"cannot write {what} to {path}: {reason}")
