@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,6 +18,9 @@ from devices.seam import BusMaster
 IO_QUEUES = 8
 VECTORS = IO_QUEUES + 1
 MOST_LOG = 4096
+RANGE = struct.Struct("<IIQ")
+"""Of Dataset Management: attributes, blocks, the first of them."""
+DEALLOCATE = 0x4
 EVERYWHERE = 0xFFFF_FFFF
 """A namespace identifier that means all."""
 
@@ -63,8 +67,24 @@ def do_nvm(unit: DiskUnit, memory: BusMaster, command: Command, submitted: int, 
             lba, count = _range(unit, command)
             unit.write(lba, bytes(count * SECTOR))
             unit.done(Operation.WRITE, lba, count, submitted, now)
+        case Nvm.DATASET_MANAGEMENT:
+            _manage(unit, memory, command, submitted, now)
         case _:
             raise CommandError(Code.INVALID_OPCODE)
+
+
+def _manage(unit: DiskUnit, memory: BusMaster, command: Command, submitted: int, now: int) -> None:
+    """Deallocated ranges may hold anything (6.7.1.1). Other attributes are hints, of which nothing is made."""
+    count = (command.words[0] & 0xFF) + 1
+    data = read_data(memory, command, count * RANGE.size, "ranges")
+    ranges = [(lba, blocks) for _, blocks, lba in RANGE.iter_unpack(data) if blocks]
+    if any(lba + blocks > unit.sectors for lba, blocks in ranges):
+        raise CommandError(Code.LBA_RANGE)
+    if not command.words[1] & DEALLOCATE:
+        return
+    for lba, blocks in ranges:
+        unit.discard(lba, blocks)
+        unit.done(Operation.DISCARD, lba, blocks, submitted, now)
 
 
 def _range(unit: DiskUnit, command: Command) -> tuple[int, int]:

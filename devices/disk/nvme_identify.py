@@ -14,7 +14,7 @@ MODEL = "vmdbg NVMe disk"
 FIRMWARE = "1.0"
 MOST_EVENTS = 4
 """Asynchronous event requests that wait at a time."""
-_WRITE_ZEROES = 1 << 3
+_DATASET_MANAGEMENT, _WRITE_ZEROES = 1 << 2, 1 << 3
 _UUID = 3
 
 
@@ -27,7 +27,7 @@ def controller(unit: DiskUnit) -> bytes:
     data[111] = 1  # CNTRLTYPE: for I/O
     data[258], data[259] = 3, MOST_EVENTS - 1  # ACL, AERL
     data[512], data[513] = 0x66, 0x44  # SQES, CQES
-    struct.pack_into("<II", data, 516, NAMESPACE, _WRITE_ZEROES)  # NN, ONCS
+    struct.pack_into("<II", data, 516, NAMESPACE, _DATASET_MANAGEMENT | _WRITE_ZEROES)  # NN, ONCS
     data[525] = 1  # VWC
     name = f"nqn.2014.08.org.nvmexpress:1b361af4{unit.serial[:20]}"
     data[768 : 768 + len(name)] = name.encode("ascii", "replace")

@@ -64,6 +64,7 @@ class Nvm(enum.IntEnum):
     WRITE = 0x01
     READ = 0x02
     WRITE_ZEROES = 0x08
+    DATASET_MANAGEMENT = 0x09
 
 
 class Code(enum.IntEnum):

@@ -10,6 +10,7 @@ from devices.seam import Pages
 
 PAGE = 4096
 SECTORS = PAGE // SECTOR
+_ZEROS = bytes(PAGE)
 _MAP_PIECE = 4096
 """Bytes of the map looked at in one go."""
 
@@ -92,6 +93,20 @@ class Overlay:
         self._data.write(first * PAGE, head + data + tail)
         self._mark(first, last)
 
+    def discard(self, sector: int, count: int) -> None:
+        """What was written to whole pages of it is given back, and zeros are there; what the image has stays.
+
+        Whoever follows has that before anything is changed here.
+        """
+        first, end = -(-sector // SECTORS), (sector + count) // SECTORS
+        found = [number for number in self._marked(first, end) if self._data.read(number * PAGE, PAGE) != _ZEROS]
+        if self.follower is not None:
+            for number in found:
+                there = min(SECTORS, self.sectors - number * SECTORS)
+                self.follower.write(number * SECTORS, bytes(there * SECTOR))
+        for number in found:
+            self._data.write(number * PAGE, _ZEROS)
+
     def page(self, number: int) -> bytes:
         """4096 bytes."""
         if self.is_written(number):
@@ -111,12 +126,18 @@ class Overlay:
 
     def written(self) -> Iterator[int]:
         """The numbers of all pages that were written, ascending."""
-        for start in range(0, self._written.size, _MAP_PIECE):
-            piece = self._written.read(start, min(_MAP_PIECE, self._written.size - start))
+        return self._marked(0, self._written.size * 8)
+
+    def _marked(self, first: int, end: int) -> Iterator[int]:
+        """Those from `first` to before `end`."""
+        last = min(-(-end // 8), self._written.size)
+        for start in range(first // 8, last, _MAP_PIECE):
+            piece = self._written.read(start, min(_MAP_PIECE, last - start))
             if piece.count(0) == len(piece):
                 continue
             for index, byte in enumerate(piece):
-                yield from ((start + index) * 8 + bit for bit in range(8) if byte >> bit & 1)
+                numbers = ((start + index) * 8 + bit for bit in range(8) if byte >> bit & 1)
+                yield from (number for number in numbers if first <= number < end)
 
     def flush(self) -> None:
         """What was written is state, and there is nothing more lasting; whoever follows may have more to do."""

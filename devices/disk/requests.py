@@ -11,6 +11,7 @@ class Operation(enum.StrEnum):
     READ = "read"
     WRITE = "write"
     FLUSH = "flush"
+    DISCARD = "discard"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,10 @@ class DiskUnit:
     def write(self, sector: int, data: bytes) -> None:
         self.overlay.write(sector, data)
 
+    def discard(self, sector: int, count: int) -> None:
+        """What is there is wanted no more."""
+        self.overlay.discard(sector, count)
+
     def flush(self) -> None:
         self.overlay.flush()
 

@@ -161,7 +161,7 @@ class VirtioBlock:
         return whole and request.sector + request.size // SECTOR <= self._unit.sectors
 
     def _clear(self, request: Request, chain: Chain, memory: BusMaster, submitted: int, now: int) -> Answer:
-        """What is discarded keeps what it holds, as any disk may have it (5.2.6)."""
+        """What is discarded may hold anything (5.2.6): zeros where whole pages were written, else what it held."""
         if request.size != RANGE.size:
             return Answer.FAILED
         sector, count, flags = RANGE.unpack(chain.read(memory, HEADER.size, RANGE.size, request.words))
@@ -173,6 +173,9 @@ class VirtioBlock:
         if count and not is_discard:
             self._unit.write(sector, bytes(count * SECTOR))
             self._note(Operation.WRITE, sector, count, submitted, now)
+        elif count:
+            self._unit.discard(sector, count)
+            self._note(Operation.DISCARD, sector, count, submitted, now)
         return Answer.OK
 
     def _note(self, operation: Operation, sector: int, count: int, submitted: int, now: int) -> None:

@@ -285,3 +285,20 @@ def test_no_driver_does_harm(script):
         driver.run()
     assert driver.ram.largest <= reg.MOST_DATA
     assert len(driver.ram.data) == MEMORY
+
+
+def test_deallocated_ranges_are_given_back() -> None:
+    driver = begun()
+    disk = driver.disk
+    disk.write(0, b"w" * (SECTOR * 32))
+    ranges = struct.pack("<IIQ", 0, 8, 8) + struct.pack("<IIQ", 7, 12, 20)
+    driver.ram.data[DATA : DATA + len(ranges)] = ranges
+    assert driver.ask(1, 0x09, prp1=DATA, words=(1, 0)) == (0, 0)
+    assert disk.read(0, 32) == b"w" * (SECTOR * 32), "a hint"
+    assert driver.ask(1, 0x09, prp1=DATA, words=(1, 4)) == (0, 0)
+    expected = b"w" * (8 * SECTOR) + bytes(8 * SECTOR) + b"w" * (8 * SECTOR) + bytes(8 * SECTOR)
+    assert disk.read(0, 32) == expected
+    driver.ram.data[DATA : DATA + 16] = struct.pack("<IIQ", 0, 1, SECTORS)
+    status, _ = driver.ask(1, 0x09, prp1=DATA, words=(0, 4))
+    assert status == 0x80
+    assert disk.read(0, 32) == expected

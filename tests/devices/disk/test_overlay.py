@@ -45,3 +45,48 @@ def test_nothing_is_written_where_the_image_cannot_be_read() -> None:
             raise AssertionError("it cannot know what is beside")
     unit.write(8, b"x" * 8 * SECTOR)
     assert list(unit.overlay.written()) == [1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    script=st.lists(
+        st.tuples(st.booleans(), st.integers(0, SECTORS - 1), st.integers(1, SECTORS), st.integers(1, 255)), max_size=20
+    )
+)
+def test_what_is_discarded_is_given_back(script: list[tuple[bool, int, int, int]]) -> None:
+    unit, model, written = disk("disk0", b"i" * (SECTORS * SECTOR)), bytearray(b"i" * (SECTORS * SECTOR)), set[int]()
+    full = set[int]()
+    for writes, sector, count, value in script:
+        count = min(count, SECTORS - sector)
+        if writes:
+            model[sector * SECTOR : (sector + count) * SECTOR] = data = bytes([value]) * (count * SECTOR)
+            unit.write(sector, data)
+            pages = range(sector // 8, (sector + count - 1) // 8 + 1)
+            written.update(pages)
+            full.update(pages)
+            continue
+        unit.discard(sector, count)
+        for page in written.intersection(range(-(-sector // 8), (sector + count) // 8)):
+            model[page * 4096 : (page + 1) * 4096] = bytes(4096)
+            full.discard(page)
+    assert unit.read(0, SECTORS) == model
+    assert list(unit.overlay.written()) == sorted(written)
+    assert {number for number, _ in unit.overlay._data.filled()} == full
+
+
+def test_who_follows_a_disk_has_the_zeros_too() -> None:
+    unit, told = disk("disk0", b"i" * (SECTORS * SECTOR)), list[tuple[int, bytes]]()
+
+    class Follower:
+        def write(self, sector: int, data: bytes) -> None:
+            told.append((sector, data))
+
+        def flush(self) -> None:
+            """Nothing is kept."""
+
+    unit.write(8, b"w" * (16 * SECTOR))
+    unit.overlay.follower = Follower()
+    unit.discard(0, 20)
+    assert told == [(8, bytes(8 * SECTOR))]
+    unit.discard(0, 20)
+    assert len(told) == 1, "there is nothing left to give back"

@@ -116,7 +116,7 @@ requests = st.lists(
 @given(script=requests, event_index=st.booleans(), msix=st.booleans())
 def test_a_disk_holds_what_was_last_written(script, event_index, msix):
     driver, disk = begun(event_index=event_index, msix=msix)
-    model, expected = bytearray(image()), []
+    model, expected, written = bytearray(image()), [], set()
     for kind, sector, count, pieces, indirect, kick in script:
         start, size = sector * SECTOR, count * SECTOR
         there = sector + count <= SECTORS
@@ -127,10 +127,15 @@ def test_a_disk_holds_what_was_last_written(script, event_index, msix):
             data, good = bytes([len(expected) + 1]) * size, there
             if there:
                 model[start : start + size] = data
+                written.update(range(sector // 8, (sector + count - 1) // 8 + 1))
         elif kind in (ZEROES, DISCARD):
             data, good = struct.pack("<QII", sector, count, 0), there
             if there and kind == ZEROES:
                 model[start : start + size] = bytes(size)
+                written.update(range(sector // 8, (sector + count - 1) // 8 + 1))
+            if there and kind == DISCARD:
+                for page in written.intersection(range(-(-sector // 8), (sector + count) // 8)):
+                    model[page * 4096 : (page + 1) * 4096] = bytes(4096)
         else:
             good = True
         expected.append((0 if good else 1, bytes(model[start : start + size]) if kind == READ and there else None))
