@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from devices.disk.unit import DiskUnit
 from tests.determinism.debugging import Action, actions, debugged_to
 from tests.determinism.machines import digests_at, run_in_slices, run_to, running, step_often
 from tests.guests.build import assemble
+from tests.vmdbg.cli.vmdbg_process import vmdbg
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
 from vmdbg.engine.unicorn import UnicornEngine
@@ -219,6 +221,12 @@ def test_a_recording_needs_no_image(tmp_path: Path, expected: list[Digest]) -> N
     with pytest.raises(RecordingError, match=r"--left-out disk\.img"):
         timeline.run(Tick(END))
     timeline.machine.close()
+
+
+def test_another_process_comes_to_the_same_state(tmp_path: Path, expected: list[Digest]) -> None:
+    done = vmdbg("replay", str(recorded(tmp_path)), "--quiet", "--to", str(MARKS[2]), "--digest", "-")
+    found = json.loads(done.stdout)
+    assert (found["cpu"], found["ram"], found["devices"]) == (expected[2].cpu, expected[2].ram, expected[2].devices)
 
 
 def test_with_the_image_a_recording_goes_on(tmp_path: Path, expected: list[Digest]) -> None:

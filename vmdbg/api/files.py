@@ -59,6 +59,7 @@ class Keeping(Standing):
     def queries(self) -> Queries:
         """Questions about the whole history: who wrote, all calls, all exceptions and so on."""
         from vmdbg.queries.queries import Queries
-        from vmdbg.session.known_linux import linux_of
+        from vmdbg.session.known_linux import linux_of, who_of
 
-        return Queries(self.timeline, self.recording, linux=lambda: linux_of(self.session))
+        session = self.session
+        return Queries(self.timeline, self.recording, linux=lambda: linux_of(session), who=lambda: who_of(session))

@@ -1,17 +1,33 @@
-"""Requests to drives, as their controllers finish them."""
+"""Requests to drives, as their controllers finish them; of a Linux with who asked for them, and of what file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from devices.disk.requests import DiskRequest
-from vmdbg.engine.stops import Stops
+from devices.disk.drive import Drive, DriveBus
+from devices.disk.requests import DiskRequest, Operation
+from vmdbg.engine.exits import BreakpointHit
+from vmdbg.engine.stops import Breakpoints, Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
+from vmdbg.os.linux.bios import Bio
+from vmdbg.os.seam import CurrentTask
+from vmdbg.queries.linux.who import WhoRuns, who_runs
 from vmdbg.queries.rows import DiskRow
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Tick
+from vmdbg.units import Linear, Tick
+
+NAMES = {
+    DriveBus.VIRTIO: ("vd",),
+    DriveBus.NVME: ("nvme",),
+    DriveBus.IDE: ("sd", "sr", "hd"),
+    DriveBus.AHCI: ("sd", "sr"),
+    DriveBus.FLOPPY: ("fd",),
+}
+"""What Linux's names of disks at a controller begin with."""
+MOST_PENDING = 4096
+"""Bios that no request has come for; others of theirs may never come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,25 +36,59 @@ class DiskQuery:
 
     drives: frozenset[str] = frozenset()
     sector: int | None = None
+    who: WhoRuns | None = None
 
     def begin(self, timeline: Timeline) -> DiskScan:
         return DiskScan(timeline, self)
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A bio that has come to the block layer; `left` sectors of it have not been seen to be moved."""
+
+    bio: Bio
+    task: CurrentTask
+    tick: int
+    left: int
+
+
 class DiskScan(RowScan):
+    """Invariant: a request is said to be somebody's only where what that one has asked for is at its sectors, on a disk
+    that can be the drive, and on no other such disk.
+    """
+
     def __init__(self, timeline: Timeline, query: DiskQuery) -> None:
         super().__init__(timeline)
         self._query = query
+        self._drives = {drive.name: drive for drive in timeline.machine.config.drives}
+        self._pending: list[_Asked] = []
+        self._disks: dict[str, str] = {}
+        """What the guest calls a drive, once that is sure."""
         timeline.machine.media.listeners.append(self._on_request)
 
     @property
     def stops(self) -> Stops:
-        return Stops()
+        who = self._query.who
+        return Stops(Breakpoints(linear=(who.bios.function,))) if who is not None and who.bios is not None else Stops()
+
+    @property
+    def looked_for(self) -> None:
+        """Requests come without any stop."""
 
     def take(self, outcome: Outcome) -> None:
-        pass
+        who = self._query.who
+        if not isinstance(outcome, BreakpointHit) or who is None or who.bios is None:
+            return
+        engine = self.engine
+        place = engine.read_register("rdi")
+        bio = who.bios.read(lambda address, size: engine.read_linear(Linear(address), size), place)
+        task = who_runs(who.locator, engine)
+        if bio is not None and task is not None and bio.count:
+            self._pending.append(_Asked(bio, task, self.timeline.position.tick, bio.count))
+            del self._pending[:-MOST_PENDING]
 
     def _on_request(self, request: DiskRequest) -> None:
+        asked = self._asked_for(request)
         drives, sector = self._query.drives, self._query.sector
         if drives and request.unit not in drives:
             return
@@ -46,5 +96,49 @@ class DiskScan(RowScan):
             return
         done = Position(Tick(request.completed))
         submitted, latency = Position(Tick(request.submitted)), request.completed - request.submitted
-        row = DiskRow(done, request.unit, request.operation, request.sector, request.count, submitted, latency)
-        self.add(row)
+        tasks = list(dict.fromkeys((one.task.name, one.task.pid) for one in asked))
+        files = list(dict.fromkeys(one.bio.file for one in asked if one.bio.file))
+        self.add(
+            DiskRow(
+                done,
+                request.unit,
+                request.operation,
+                request.sector,
+                request.count,
+                submitted,
+                latency,
+                ", ".join(dict.fromkeys(name for name, _ in tasks)),
+                tasks[0][1] if len(tasks) == 1 else None,
+                ", ".join(files),
+            )
+        )
+
+    def _asked_for(self, request: DiskRequest) -> list[_Asked]:
+        """What was asked for of what has been moved now; nothing where that is not sure."""
+        first, end = request.sector, request.sector + request.count
+        is_read = request.operation is Operation.READ
+        drive = self._drives.get(request.unit)
+        found = [
+            one
+            for one in self._pending
+            if one.bio.is_read == is_read
+            and one.tick <= request.submitted
+            and one.bio.sector < end
+            and first < one.bio.sector + one.bio.count
+            and drive is not None
+            and self._may_be(drive, one.bio.disk)
+        ]
+        disks = {one.bio.disk for one in found}
+        if len(disks) != 1:
+            return []
+        self._disks.setdefault(request.unit, disks.pop())
+        for one in found:
+            one.left -= min(end, one.bio.sector + one.bio.count) - max(first, one.bio.sector)
+        self._pending = [one for one in self._pending if one.left > 0]
+        return found
+
+    def _may_be(self, drive: Drive, disk: str) -> bool:
+        known = self._disks.get(drive.name)
+        if known is not None:
+            return disk == known
+        return disk.startswith(NAMES[drive.bus]) and disk not in self._disks.values()

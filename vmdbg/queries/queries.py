@@ -24,6 +24,7 @@ from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, 
 from vmdbg.queries.fresh import can_be_sent
 from vmdbg.queries.linux.known import KnownLinux
 from vmdbg.queries.linux.questions import LinuxQuestions
+from vmdbg.queries.linux.who import Attributed, WhoRuns, who_runs, with_who
 from vmdbg.queries.parallel import Part, file_scan, intervals, processes, scan_here, scan_parts, split
 from vmdbg.queries.rows import (
     AccessRow,
@@ -68,11 +69,16 @@ class Queries(LinuxQuestions):
         workers: int | None = None,
         on_progress: Progress | None = None,
         linux: Callable[[], KnownLinux] | None = None,
+        who: Callable[[], WhoRuns | None] | None = None,
     ) -> None:
-        """`linux` finds the kernel that the guest has at the history's end. Raises UserError if there is none."""
+        """`linux` finds the kernel that the guest has at the history's end. Raises UserError if there is none.
+
+        `who` has how it is told who runs there, None if that cannot be: rows say it then.
+        """
         self._timeline = timeline
         self._recording = recording
         self.linux = linux
+        self._who = who
         self._only: Callable[[], bool] | None = None
         self._executor = executor
         self._workers = workers if workers is not None else _cores()
@@ -107,6 +113,7 @@ class Queries(LinuxQuestions):
         was none."""
         timeline, origin = self._timeline, self._timeline.position
         query = AccessQuery(address, _checked_size(size), frozenset({Access.WRITE}), physical)
+        who = self._who_runs()
         found: list[AccessRow] = []
 
         def is_stop(outcome: Outcome) -> bool:
@@ -115,7 +122,7 @@ class Queries(LinuxQuestions):
             row = access_row(timeline, outcome.hits[-1])
             if wanted is not None and not wanted(row):
                 return False
-            found[:] = [row]
+            found[:] = [with_who(row, who_runs(who.locator, timeline.machine.engine)) if who is not None else row]
             return True
 
         with timeline.undisturbed():
@@ -173,7 +180,7 @@ class Queries(LinuxQuestions):
         known = [drive.name for drive in self._timeline.machine.config.drives]
         for name in sorted(wanted.difference(known)):
             raise UserError(f"there is no drive {name!r}; there are: {', '.join(known) or 'none'}")
-        return self.run(DiskQuery(wanted, sector))
+        return self.run(DiskQuery(wanted, sector, self._who_runs()))
 
     def cr3_loads(self) -> list[Cr3Row]:
         """All loads of CR3: switches of the address space, and TLB flushes."""
@@ -197,6 +204,9 @@ class Queries(LinuxQuestions):
     def run(self, query: Query) -> list[Row]:
         """The rows of any query over the whole history."""
         timeline = self._timeline
+        who = self._who_runs()
+        if who is not None:
+            query = Attributed(query, who.locator)
         if self._only is not None:
             query = Conditioned(query, self._only)
         ticks = timeline.end.tick - timeline.start.tick
@@ -212,6 +222,9 @@ class Queries(LinuxQuestions):
                 return self._scan(self._executor, path, query, parts)
             with processes(self._workers) as executor:
                 return self._scan(executor, path, query, parts)
+
+    def _who_runs(self) -> WhoRuns | None:
+        return self._who() if self._who is not None else None
 
     def _scan(self, executor: Executor, path: Path, query: Query, parts: Sequence[Part]) -> list[Row]:
         left_out = self._recording.left_out if self._recording is not None else ()

@@ -1,4 +1,7 @@
-"""The answers: what happened, when, and on which CPU. `position` is an instant to seek to."""
+"""The answers: what happened, when, on which CPU, and who ran. `position` is an instant to seek to.
+
+`task` and `pid` are "" and None where no Linux is known, or nobody ran; 0 is an idle task's.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,8 @@ class AccessRow:
     device: str = ""
     request: str = ""
     cpu: CpuId | None = BOOT_CPU
+    task: str = ""
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class ExecutionRow:
     rsp: int
     cr3: int
     cpu: CpuId = BOOT_CPU
+    task: str = ""
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class CallRow:
     returned: Position | None
     value: int | None
     cpu: CpuId = BOOT_CPU
+    task: str = ""
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ class SystemCallRow:
     returned: Position | None
     value: int | None
     cpu: CpuId = BOOT_CPU
+    task: str = ""
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,8 @@ class DeliveryRow:
     cr2: Linear
     cpl: int
     cpu: CpuId = BOOT_CPU
+    task: str = ""
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +105,15 @@ class PortRow:
     port: int
     value: int | None
     cpu: CpuId = BOOT_CPU
+    task: str = ""
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DiskRow:
     """A request to a drive is done, and its data has moved. `sector` and `count` in sectors of 512 bytes, `latency` in
-    ticks since it was `submitted`.
+    ticks since it was `submitted`. `task` and `pid` had it asked for, which may be several, and `file` is whose data it
+    is: "" and None where that is not sure.
     """
 
     position: Position
@@ -107,6 +123,9 @@ class DiskRow:
     count: int
     submitted: Position
     latency: int
+    task: str = ""
+    pid: int | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +137,8 @@ class Cr3Row:
     old: int
     new: int
     cpu: CpuId = BOOT_CPU
+    task: str = ""
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

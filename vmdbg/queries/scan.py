@@ -84,6 +84,8 @@ class RowScan(ABC):
         self.engine = timeline.machine.engine
         self.rows: list[Row] = []
         self.only: Callable[[], bool] | None = None
+        self.completed: Callable[[Row], Row] = lambda row: row
+        """What more is to be known of a row, told at its instant."""
 
     @property
     @abstractmethod
@@ -110,7 +112,7 @@ class RowScan(ABC):
         """The index of the row; None if it is not wanted."""
         if self.only is not None and not self.only():
             return None
-        self.rows.append(row)
+        self.rows.append(self.completed(row))
         return len(self.rows) - 1
 
     def finish(self) -> Sequence[Row]:

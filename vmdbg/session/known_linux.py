@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from vmdbg.errors import VmdbgError
 from vmdbg.queries.linux.known import KnownLinux, known_linux
 from vmdbg.queries.linux.scheduling import SWITCH, WAKE, WAKE_NEW
 from vmdbg.queries.linux.slab import FUNCTIONS
+from vmdbg.queries.linux.who import WhoRuns
 from vmdbg.session.elsewhen import elsewhen
-from vmdbg.session.linux import need_linux
+from vmdbg.session.linux import find_linux, need_linux
 from vmdbg.session.view import View
+
+
+def who_of(view: View) -> WhoRuns | None:
+    """How it is told who runs in the Linux that the end of the history has; None where there is none yet."""
+    with elsewhen(view, view.debugger.timeline.end):
+        try:
+            linux = find_linux(view.system)
+            return WhoRuns(linux.current_locator(), linux.bio_locator()) if linux is not None else None
+        except VmdbgError:
+            return None
 
 
 def linux_of(view: View) -> KnownLinux:

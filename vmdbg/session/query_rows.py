@@ -27,7 +27,7 @@ HIDDEN = frozenset({"process", "value", "returned", "ticks"})
 """Fields of system calls that tables show only when they are asked for."""
 CPU = "cpu"
 """Behind the position where there are several."""
-RARE = frozenset({"device", "request"})
+RARE = frozenset({"device", "request", "task", "pid", "file"})
 """Fields that tables show only where something is in them."""
 
 

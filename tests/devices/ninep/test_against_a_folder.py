@@ -192,9 +192,7 @@ def assert_tidy(share: Share) -> None:
     tables = share.server.session.tables
     for number, node in tables.nodes.items():
         assert number == 1 or tables.is_needed(node) or number in tables.held, node
-    used = {
-        page for node in tables.nodes.values() for e in node.extents for page in range(e.place, e.place + e.count)
-    }
+    used = {page for node in tables.nodes.values() for e in node.extents for page in range(e.place, e.place + e.count)}
     assert {number for number, _ in share.area.filled()} <= used
     assert share.contents.unused == share.contents.pages - len(used)
     state = share.server.session.save()

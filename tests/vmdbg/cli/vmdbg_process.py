@@ -17,13 +17,13 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
 
 
-def vmdbg(*arguments: str | Path, typed: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def vmdbg(*arguments: str | Path, typed: bytes = b"", seconds: float = TIMEOUT) -> subprocess.CompletedProcess[bytes]:
     """Run to the end; `typed` is piped into stdin."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         input=typed,
         capture_output=True,
-        timeout=TIMEOUT,
+        timeout=seconds,
         env=environment(),
         check=False,
     )

@@ -15,7 +15,7 @@ from vmdbg.queries.profile import EVERY
 from vmdbg.queries.queries import Queries
 from vmdbg.queries.scan import Row
 from vmdbg.session.elsewhen import elsewhen
-from vmdbg.session.known_linux import linux_of
+from vmdbg.session.known_linux import linux_of, who_of
 from vmdbg.session.linux import find_linux
 from vmdbg.session.numbers import port
 from vmdbg.session.positions import find_position, ticks_of
@@ -76,7 +76,11 @@ def query(session: Session, arguments: Arguments) -> Document:
     ask = QUESTIONS[arguments.question]
     workers = session.workers if Effect.HOST in session.allowed else 1
     queries = Queries(
-        session.debugger.timeline, workers=workers, on_progress=session.progress, linux=lambda: linux_of(session)
+        session.debugger.timeline,
+        workers=workers,
+        on_progress=session.progress,
+        linux=lambda: linux_of(session),
+        who=lambda: who_of(session),
     )
     asked = ask(session, arguments)
     if arguments.condition:

@@ -10,6 +10,7 @@ from vmdbg.c.types import AGGREGATES, NoSuchTypeError
 from vmdbg.c.values import Value
 from vmdbg.errors import UserError
 from vmdbg.os.linux import (
+    bios,
     current_locator,
     dmesg,
     files,
@@ -99,6 +100,10 @@ class Linux:
     def current_locator(self) -> current_locator.CurrentLocator:
         """A quick way to the current task, good at every instant of this boot."""
         return current_locator.current_locator(self.kernel)
+
+    def bio_locator(self) -> bios.BioLocator | None:
+        """What the kernel asks of its disks, good at every instant of this boot; None for kernels that have none."""
+        return bios.bio_locator(self.kernel)
 
     def task(self, pid: int) -> Value:
         """The `struct task_struct` of a thread. Raises `UserError` if there is none."""

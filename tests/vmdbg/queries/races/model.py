@@ -80,9 +80,7 @@ def forgotten(events: Sequence[Event], index: int, other: int) -> set[int]:
     return gone
 
 
-def races(
-    events: Sequence[Event], words: frozenset[int]
-) -> tuple[dict[Key, tuple[int, int, bool, int]], set[Key]]:
+def races(events: Sequence[Event], words: frozenset[int]) -> tuple[dict[Key, tuple[int, int, bool, int]], set[Key]]:
     """For each pair of alike accesses (first, second, unordered, times), and those that are mixed."""
     weak, strong = (closed(edges(events, words, with_locks=locks)) for locks in (False, True))
     found: dict[Key, list[tuple[int, int, bool]]] = {}
