@@ -1,4 +1,4 @@
-"""schedule, write-schedule."""
+"""schedule, reschedule, write-schedule."""
 
 from __future__ import annotations
 
@@ -15,36 +15,39 @@ from vmdbg.timeline.turns import turns_so_far
 LONGEST = 60
 
 
+@command("schedule", Group.CPU, examples=("schedule", "schedule --json"))
+def schedule(session: Session, arguments: Arguments) -> Document:
+    """Show by which schedule the CPUs have their turns, and whose it is. `reschedule` has another from here on."""
+    return _shown(session)
+
+
 def declare(parser: Parser) -> None:
-    what = "random:SEED, pct:SEED, only:CPU, as vmdbg run --schedule has it; none: show the one in effect"
-    parser.add_argument("schedule", nargs="?", default="", metavar="SCHEDULE", help=what)
-    parser.add_argument(
-        "--fork", action="store_true", help="in the past: drop what came after, and go on by it from here"
-    )
+    what = "round-robin, random:SEED, pct:SEED, only:CPU or file:FILE, as vmdbg run --schedule has it"
+    parser.add_argument("schedule", metavar="SCHEDULE", help=what)
+    parser.add_argument("--fork", action="store_true", help="in the past: drop what came after, and go on by it")
 
 
 @command(
-    "schedule",
+    "reschedule",
     Group.CPU,
     declare,
-    examples=("schedule", "schedule --json"),
+    examples=("reschedule random:7", "reschedule only:1 --fork"),
     effect=Effect.CHANGES,
 )
-def schedule(session: Session, arguments: Arguments) -> Document:
-    """Show by which schedule the CPUs have their turns, or have them by another one from here on.
+def reschedule(session: Session, arguments: Arguments) -> Document:
+    """Have the CPUs' turns by another schedule from here on: the turn that goes on ends.
 
-    A change is part of the history, as a register that is written is: it can be gone back before. In the past the
-    schedule is what it was; with --fork another future begins. `only:1` has one CPU run while the others stand.
+    It is part of the history, as a register that is written is: one can go back before it. In the past the schedule is
+    what it was; with --fork another future begins. `reschedule only:1` has one CPU run while the others stand.
     """
     timeline = session.debugger.timeline
-    if arguments.schedule:
-        if arguments.schedule.startswith(FROM_FILE) and Effect.HOST not in session.allowed:
-            raise UserError("files of the host are not read here: write what the file says as turns:CPU*TICKS ...")
-        change = ScheduleChange(schedule_text(arguments.schedule))
-        timeline.machine.must_take(change)
-        if arguments.fork:
-            timeline.fork()
-        timeline.push(change)
+    if arguments.schedule.startswith(FROM_FILE) and Effect.HOST not in session.allowed:
+        raise UserError("files of the host are not read here: write what the file says as turns:CPU*TICKS ...")
+    change = ScheduleChange(schedule_text(arguments.schedule))
+    timeline.machine.must_take(change)
+    if arguments.fork:
+        timeline.fork()
+    timeline.push(change)
     return _shown(session)
 
 
@@ -73,7 +76,6 @@ def declare_write(parser: Parser) -> None:
     "write-schedule",
     Group.CPU,
     declare_write,
-    aliases=("schedule-save",),
     examples=("write-schedule failing.turns",),
     effect=Effect.FILES,
 )

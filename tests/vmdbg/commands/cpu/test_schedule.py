@@ -1,4 +1,4 @@
-"""schedule and write-schedule, on tests/determinism/smp.asm."""
+"""schedule, reschedule and write-schedule, on tests/determinism/smp.asm."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ def test_the_one_in_effect_is_shown(several: Session) -> None:
     assert shown["schedule"] == "round-robin:5000"
     assert shown["since"] == "power-on"
     assert shown["turn"] == several.debugger.engine.selected
-    several.run("schedule random:7")
+    several.run("reschedule random:7")
     assert "random:7" in several.execute("schedule")
     assert "an input changed it" in several.execute("schedule")
 
 
 def test_in_the_past_it_is_what_it_was_unless_another_future_begins(several: Session) -> None:
-    several.run("schedule random:7")
+    several.run("reschedule random:7")
     several.run("goto 80_000")
     assert "round-robin:5000" in several.execute("schedule")
     with pytest.raises(UserError, match="fork"):
-        several.run("schedule pct:1")
-    several.run("schedule pct:1 --fork")
+        several.run("reschedule pct:1")
+    several.run("reschedule pct:1 --fork")
     assert several.debugger.timeline.live
     assert "pct:1,3" in several.execute("schedule")
 
 
 @pytest.mark.parametrize(
-    "line", ["schedule fair", "schedule only:4", "schedule random:x --fork", "schedule file:/nope"]
+    "line", ["reschedule fair", "reschedule only:4", "reschedule random:x --fork", "reschedule file:/nope"]
 )
 def test_what_is_none_is_refused_and_changes_nothing(several: Session, line: str) -> None:
     several.run("goto 80_000")
@@ -62,7 +62,7 @@ def test_what_is_none_is_refused_and_changes_nothing(several: Session, line: str
 def test_who_may_not_read_files_cannot_name_one(several: Session) -> None:
     session = Session(several.debugger, catalog.commands(), allowed=Effect.CHANGES)
     with pytest.raises(UserError, match="files of the host are not read here"):
-        session.run("schedule file:/etc/passwd")
+        session.run("reschedule file:/etc/passwd")
 
 
 def test_what_is_written_is_the_run_again(several: Session, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_what_is_written_is_the_run_again(several: Session, tmp_path: Path) -> N
 
 
 def test_turns_after_a_change_by_hand_cannot_be_written(several: Session, tmp_path: Path) -> None:
-    several.run("schedule random:7")
+    several.run("reschedule random:7")
     several.run("goto 90_000")
     several.run("stepi 100")
     with pytest.raises(UserError, match="its schedule was changed by hand"):
@@ -91,6 +91,6 @@ def test_turns_after_a_change_by_hand_cannot_be_written(several: Session, tmp_pa
 
 def test_one_cpu_has_none(session: Session, tmp_path: Path) -> None:
     assert "one CPU, whose turn it always is" in session.execute("schedule")
-    for line in ("schedule random:1", f"write-schedule {tmp_path / 'x'}"):
+    for line in ("reschedule random:1", f"write-schedule {tmp_path / 'x'}"):
         with pytest.raises(UserError, match="one CPU, whose turn it always is"):
             session.run(line)
