@@ -276,6 +276,9 @@ class AhciPort:
         if sum(length for _, length in regions) < size:
             self._finish(task, int(READY | Status.ERR), int(Error.ABRT), now)
             return
+        if plan.trim:
+            self._trim(disk, unit, self._memory.load(regions, words), task, now)
+            return
         if plan.direction is Direction.IN:
             self._memory.store(regions, unit.read(plan.lba, plan.sectors), words)
         else:
@@ -288,6 +291,18 @@ class AhciPort:
             self._finish(task, int(READY), 0, now)
         else:
             self._finish_pio(task, size, now)
+
+    def _trim(self, disk: AtaDisk, unit: DiskUnit, data: bytes, task: TaskFile, now: int) -> None:
+        state, ranges = self.state, disk.discarded(data)
+        if ranges is None:
+            self._finish(task, int(READY | Status.ERR), int(Error.IDNF), now)
+            return
+        for lba, count in ranges:
+            unit.discard(lba, count)
+            unit.done(Operation.DISCARD, lba, count, state.submitted[state.slot], now)
+        task.count = task.hob_count = 0
+        self._memory.count(state, len(data))
+        self._finish(task, int(READY), 0, now)
 
     def _answer(self, data: bytes, task: TaskFile, now: int) -> None:
         """By PIO."""

@@ -40,6 +40,7 @@ class Command(enum.IntEnum):
     """ATA-7, annex B."""
 
     NOP = 0x00
+    DATA_SET_MANAGEMENT = 0x06
     DEVICE_RESET = 0x08
     READ_SECTORS = 0x20
     READ_SECTORS_NO_RETRY = 0x21

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import struct
 from dataclasses import dataclass
 
 from devices.disk.ata import LBA, RECALIBRATE, Command, Error, TaskFile
-from devices.disk.ata_identify import MOST_LBA28, MOST_MULTIPLE, Settings, identify_disk
+from devices.disk.ata_identify import MOST_LBA28, MOST_MULTIPLE, MOST_TRIM_BLOCKS, Settings, identify_disk
 from devices.disk.geometry import Geometry
 from devices.disk.medium import Medium
 
@@ -36,6 +37,8 @@ class Transfer:
     addressing: Addressing
     dma: bool
     block: int = 1
+    trim: bool = False
+    """What comes are ranges that are wanted no more, for discarded()."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,9 @@ _IDLE = frozenset(
     {Command.STANDBY_IMMEDIATE, Command.IDLE_IMMEDIATE, Command.STANDBY, Command.IDLE, Command.SLEEP}
 )
 _SPUN_UP = 0xFF
+_TRIM = 0x01
+_ENTRY = struct.Struct("<Q")
+_MOST_LBA = (1 << 48) - 1
 _SET_TRANSFER_MODE = 0x03
 _KNOWN_FEATURES = {
     0x02: ("write_cache", True),
@@ -131,6 +137,8 @@ class AtaDisk:
                 return Data(identify_disk(self.medium.sectors, self.serial, self.settings, self.geometry, self._sata))
             case Command.FLUSH_CACHE | Command.FLUSH_CACHE_EXT:
                 return Finished(flush=True)
+            case Command.DATA_SET_MANAGEMENT:
+                return self._data_set(task)
             case Command.SET_FEATURES:
                 return self._set_feature(task)
             case Command.SET_MULTIPLE:
@@ -148,6 +156,20 @@ class AtaDisk:
                 return Finished()
             case _:
                 return Failed(Error.ABRT)
+
+    def _data_set(self, task: TaskFile) -> Plan:
+        """TRIM is all that there is (ACS-2, 7.10)."""
+        blocks = task.count48
+        if task.features != _TRIM or self.medium.read_only or not 1 <= blocks <= MOST_TRIM_BLOCKS:
+            return Failed(Error.ABRT)
+        return Transfer(_OUT, 0, blocks, Addressing.LBA48, dma=True, trim=True)
+
+    def discarded(self, data: bytes) -> list[tuple[int, int]] | None:
+        """First sectors and numbers of what a TRIM names; None if some is not on the medium."""
+        entries = [entry for (entry,) in _ENTRY.iter_unpack(data)]
+        ranges = [(entry & _MOST_LBA, entry >> 48) for entry in entries if entry >> 48]
+        there = all(lba + count <= self.medium.sectors for lba, count in ranges)
+        return ranges if there else None
 
     def _transfer(self, code: int, task: TaskFile) -> Plan:
         direction, long, dma, multiple = _TRANSFERS[Command(code)]

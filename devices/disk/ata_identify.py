@@ -9,6 +9,8 @@ from devices.disk.geometry import Geometry
 
 MOST_MULTIPLE = 16
 """Sectors a DRQ data block of READ MULTIPLE."""
+MOST_TRIM_BLOCKS = 8
+"""Of 64 ranges each, in one TRIM."""
 MOST_LBA28 = (1 << 28) - 1
 DISK_MODEL = "VMDBG HARDDISK"
 CD_MODEL = "VMDBG CD-ROM"
@@ -56,6 +58,7 @@ def identify_disk(sectors: int, serial: str, settings: Settings, geometry: Geome
     words[85] = _COMMANDS_82 & ~(0x20 * (not settings.write_cache) | 0x40 * (not settings.look_ahead))
     words[86], words[87] = _COMMANDS_83 & ~_VALID, _VALID
     words[100:104] = [sectors >> 16 * part & 0xFFFF for part in range(4)]
+    words[105], words[169] = MOST_TRIM_BLOCKS, 1
     words[217] = 1
     if sata:
         words[76] = 0x0006

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devices.disk import timing
-from devices.disk.ata import OBSOLETE, Status, TaskFile
+from devices.disk.ata import OBSOLETE, Command, Error, Status, TaskFile
 from devices.disk.ata_disk import AtaDisk, Data, Direction, Failed, Finished, Transfer
 from devices.disk.ide_drive import BusMasterPort, Cable, DriveState, IdeDrive, Phase
 from devices.disk.medium import SECTOR
@@ -137,6 +137,8 @@ class IdeDisk(IdeDrive):
         else:
             operation, request = Operation.WRITE, f"write of sector {state.first}"
             data = port.load(state.total * SECTOR, request)
+            if state.command == Command.DATA_SET_MANAGEMENT:
+                return self._trim(data, now)
             moved = data is not None
             if data is not None:
                 self._unit.write(state.first, data)
@@ -146,3 +148,13 @@ class IdeDisk(IdeDrive):
             self._tell_place()
         self.idle()
         return moved
+
+    def _trim(self, data: bytes | None, now: int) -> bool:
+        """The ranges have come, or have not."""
+        ranges = self._disk.discarded(data) if data is not None else None
+        for lba, count in ranges or ():
+            self._unit.discard(lba, count)
+            self._unit.done(Operation.DISCARD, lba, count, self.state.submitted, now)
+        self.state.left = 0
+        self.idle(int(Error.IDNF) if data is not None and ranges is None else 0)
+        return data is not None

@@ -314,3 +314,17 @@ def test_a_restored_adapter_goes_on_as_if_nothing_had_happened() -> None:
         board.now, board.ram.data[:] = now, ram
         again = [perform(driver, *step) for step in script], driver.ahci.save(), board.scheduler.save()
         assert again == first
+
+
+def test_a_trim_gives_back_what_was_written() -> None:
+    driver = Driver()
+    driver.disk.write(0, b"w" * (32 * SECTOR))
+    for sector, status in ((8, 0x50), (SECTORS, 0x1051)):
+        driver.board.ram.write(DATA, (8 << 48 | sector).to_bytes(8, "little").ljust(SECTOR, b"\0"))
+        driver.put(0, 0, Command.DATA_SET_MANAGEMENT, 0, 1, [(DATA, SECTOR)], write=True)
+        driver.board.ram.write(TABLES + 3, b"\1")
+        assert driver.issue(0, [0]) == status
+    assert (
+        driver.disk.read(0, 33)
+        == b"w" * (8 * SECTOR) + bytes(8 * SECTOR) + b"w" * (16 * SECTOR) + CONTENT[32 * SECTOR : 33 * SECTOR]
+    )

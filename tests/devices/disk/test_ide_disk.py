@@ -238,3 +238,22 @@ def test_an_error_of_the_host_changes_nothing_and_the_event_can_come_again(conte
     unit.overlay.base.fail = None
     bench.ide.on_event(event.name, due)
     assert bench.ide.save() != before
+
+
+def test_a_trim_gives_back_what_was_written() -> None:
+    bench = Bench([disk("disk0", bytes([7]) * (64 * 512))])
+    driver = Driver(bench)
+    assert driver.identify()[169] & 1
+    unit = bench.ide.channels[0].drives[0]._unit
+    unit.write(0, b"w" * (32 * 512))
+    entries = (8 << 48 | 8).to_bytes(8, "little") + (16 << 48 | 40).to_bytes(8, "little")
+    bench.board.ram.write(0x2000, entries.ljust(512, b"\0"))
+    driver.dma([(0x2000, 512)], False, lambda: driver.issue(0x06, 0, 1, long=True, features=1))
+    expected = b"w" * (8 * 512) + bytes(8 * 512) + b"w" * (16 * 512) + bytes([7]) * (32 * 512)
+    assert unit.read(0, 64) == expected, "what the image has stays"
+    bench.board.ram.write(0x2000, (8 << 48 | 60).to_bytes(8, "little"))
+    with pytest.raises(AtaError, match="IDNF"):
+        driver.dma([(0x2000, 512)], False, lambda: driver.issue(0x06, 0, 1, long=True, features=1))
+    with pytest.raises(AtaError, match="ABRT"):
+        driver.command(0x06, 0, 1, long=True, features=0)
+    assert unit.read(0, 64) == expected
