@@ -10,8 +10,10 @@ from vmdbg.debugger.actions import Action, Continue, Direction, Step, StepMode
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import HostFailed, Stop
 from vmdbg.errors import UserError
+from vmdbg.machine.inputs import ScheduleChange
 from vmdbg.machine.media import TakenBack
 from vmdbg.machine.snapshot import Position
+from vmdbg.session.schedule_files import schedule_text
 from vmdbg.timeline.marks import parse_mark, seek_mark
 from vmdbg.timeline.outcomes import Progress
 from vmdbg.units import Tick
@@ -76,6 +78,10 @@ class Moving(Standing):
         Returns which images of disks with snapshot=off were brought back to this instant, and how much of them.
         """
         return self.timeline.fork()
+
+    def reschedule(self, schedule: str) -> None:
+        """Have the turns of several CPUs by another schedule from here on: a recorded input. Raises UserError."""
+        self.timeline.push(ScheduleChange(schedule_text(schedule)))
 
     def _do(self, action: Action) -> Stop:
         self.debugger.resume(action, self.session.owner)

@@ -16,6 +16,7 @@ from vmdbg.engine.exits import Access, EventKind
 from vmdbg.engine.stops import Catches, DiskCatch, MessageCatch
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
+from vmdbg.units import CpuId
 
 WORD = 8
 READ, WRITE = frozenset({Access.READ}), frozenset({Access.WRITE})
@@ -25,16 +26,28 @@ class Stopping(Moving):
     """Breakpoints, watchpoints, catches, and the way from one to the next."""
 
     def break_at(
-        self, address: Address, condition: Callable[[Self], bool] | None = None, *, physical: bool = False
+        self,
+        address: Address,
+        condition: Callable[[Self], bool] | None = None,
+        *,
+        physical: bool = False,
+        cpu: int | None = None,
     ) -> Breakpoint:
-        """Stop before the instruction at `address` runs, if `condition(guest)` holds then."""
-        place = self._place(address, Aim.CODE, physical=physical)
-        return self.debugger.points.add_breakpoint(
+        """Stop before the instruction at `address` runs, on that CPU or any, if `condition(guest)` holds then."""
+        place, of_cpu = self._place(address, Aim.CODE, physical=physical), self._number(cpu)
+        point = self.debugger.points.add_breakpoint(
             place.address,
             space=place.space,
             owner="script",
             condition=self._condition(condition),
         )
+        point.cpu = of_cpu
+        return point
+
+    def _number(self, cpu: int | None) -> CpuId | None:
+        if cpu is not None and not 0 <= cpu < len(self.cpus):
+            raise UserError(f"there is no CPU {cpu}: the guest has {len(self.cpus)}, from 0 on")
+        return CpuId(cpu) if cpu is not None else None
 
     def watch(
         self,
@@ -45,10 +58,14 @@ class Stopping(Moving):
         read: bool = False,
         write: bool = True,
         physical: bool = False,
+        cpu: int | None = None,
     ) -> Watchpoint:
-        """Stop after an access to any of `size` bytes, or of the object named, or of 8; going backwards, before it."""
-        place = self._place(address, Aim.OBJECT, physical=physical)
-        return self.debugger.points.add_watchpoint(
+        """Stop after an access to any of `size` bytes, or of the object named, or of 8; going backwards, before it.
+
+        With `cpu` only those of that CPU, and of devices while it has its turn.
+        """
+        place, of_cpu = self._place(address, Aim.OBJECT, physical=physical), self._number(cpu)
+        point = self.debugger.points.add_watchpoint(
             place.address,
             size or place.size or WORD,
             (READ if read else frozenset()) | (WRITE if write else frozenset()),
@@ -56,6 +73,8 @@ class Stopping(Moving):
             owner="script",
             condition=self._condition(condition),
         )
+        point.cpu = of_cpu
+        return point
 
     def _condition(self, condition: Callable[[Self], bool] | None) -> PointCondition | None:
         return None if condition is None else lambda _debugger: condition(self)

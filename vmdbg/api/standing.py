@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from vmdbg.api.cpus import Cpu
 from vmdbg.api.frames import Frame
 from vmdbg.api.memory import Memory
 from vmdbg.api.registers import Registers
@@ -17,6 +18,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Space
 from vmdbg.expressions.place import Aim, Place
 from vmdbg.machine.digest import Digest, digest
+from vmdbg.machine.schedule import Turn
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.writer import RecordingWriter
@@ -25,6 +27,7 @@ from vmdbg.session.positions import place_sometime
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.timeline.timeline import Timeline
+from vmdbg.timeline.turns import turns_so_far
 from vmdbg.units import Linear, Physical, Tick
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class Standing:
             lambda address, data: self.debugger.write_physical(Physical(address), data),
             self.address_of,
         )
+        self.cpus = tuple(Cpu(self.session, cpu.number, self.address_of) for cpu in self.debugger.cpus)
         self.recording = recording
         self._writer: RecordingWriter | None = None
         self._read: dict[int, int] = {}
@@ -84,6 +88,20 @@ class Standing:
     @property
     def tick(self) -> Tick:
         return self.position.tick
+
+    @property
+    def cpu(self) -> Cpu:
+        """The one that is looked at: registers, memory, frames and steps are its. After a stop, who came to it."""
+        return self.cpus[self.debugger.engine.selected]
+
+    @property
+    def schedule(self) -> str:
+        """By which the CPUs have their turns, as launch() takes it."""
+        return str(self.debugger.machine.cpus.turns.schedule)
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Those of several CPUs from power-on to here. Raises UserError if they cannot be told."""
+        return turns_so_far(self.timeline)
 
     @property
     def pc(self) -> Linear:
