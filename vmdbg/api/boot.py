@@ -52,12 +52,14 @@ def launch(
     cdroms: Sequence[Path] = (),
     floppies: Sequence[Path] = (),
     shares: Sequence[Path] = (),
+    virtio_console: bool = False,
     machine: str = AUTOMATIC,
     boot_order: str = "",
     reboots: bool = True,
     load_address: int | None = None,
     mode: CpuMode | str | None = None,
     via_decompressor: bool = False,
+    via_setup: bool = False,
     protocol: Protocol | str | None = None,
     seed: bytes | str = b"vmdbg",
     record: Path | None = None,
@@ -70,9 +72,10 @@ def launch(
     checkpoint_memory: bytes, or text such as "256M". cpus: a number, or text as `--cpus` has it; schedule: as
     `--schedule` does. start: what the RTC shows at first, in seconds since 1970, or a date as `--start` has it.
     devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
-    them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. machine, mode, protocol: as their
-    options have them; boot_order: as `--boot` does. reboots: whether a reset starts a guest in firmware again. record:
-    a new file to record into, with the guest's files unless `embed` is False. Raises UserError, EngineError.
+    them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. virtio_console: whether there
+    is one, which is port 4. machine, mode, protocol: as their options have them; boot_order: as `--boot` does. reboots:
+    whether a reset starts a guest in firmware again. record: a new file to record into, with the guest's files unless
+    `embed` is False. Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
@@ -87,6 +90,7 @@ def launch(
         append=append,
         command_line=command_line,
         via_decompressor=via_decompressor,
+        via_setup=via_setup,
         protocol=_named(Protocol, protocol),
         load_address=load_address,
         mode=_named(CpuMode, mode),
@@ -96,10 +100,11 @@ def launch(
     drives = open_drives(choices)
     try:
         shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
-        chipset = chipset_for(machine, devices, drives.drives, shared, firmware=bios is not None)
+        chipset = chipset_for(machine, devices, drives.drives, shared, firmware=bios is not None, hvc=virtio_console)
         size, first, added = _bytes(memory), _seconds(start), tuple(devices)
         config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
-        config = replace(config, shares=shared, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
+        config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
+        config = replace(config, shares=shared, hvc=virtio_console)
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()

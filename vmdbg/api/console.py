@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from devices.board.acpi_pm import PowerButton
 from devices.keyboard.keys import KeyInput, typed_keys
-from devices.serial.feed import SerialInput
 from vmdbg.api.standing import Standing
 from vmdbg.errors import GuestError, UserError
+from vmdbg.machine.console import typed
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.inputs import NmiButton
 from vmdbg.machine.snapshot import Position
@@ -25,12 +25,12 @@ class AtConsole(Standing):
 
     @property
     def console(self) -> str:
-        """All that the guest has written to COM1 in this history, or to the debug console if COM1 was silent."""
+        """All that the guest has written to COM1 in this history, or to the other consoles if COM1 was silent."""
         return self.timeline.console.text
 
     def send(self, text: str | bytes, port: int = 0) -> None:
-        """Type on a serial line, now. Raises UserError in the past."""
-        self.timeline.push(SerialInput(port, text.encode() if isinstance(text, str) else text))
+        """Type on a serial line, now; port 4 is the virtio console. Raises UserError in the past."""
+        self.timeline.push(typed(port, text.encode() if isinstance(text, str) else text))
 
     def type_keys(self, text: str) -> None:
         """Type at the PC's keyboard, now. Raises UserError for what no key types, and in the past."""
@@ -52,8 +52,8 @@ class AtConsole(Standing):
         """Run until a console has written `text` after what was expected there before; what it wrote up to its end.
 
         It stops where `vmdbg run --until` does, by the guest's own time; in the past it goes to there. `patience` in
-        ticks. `port` -1 is the debug console. Breakpoints are passed. Raises GuestError, with the last lines of the
-        console, if the guest ends or takes longer.
+        ticks. `port` 4 is the virtio console, -1 the debug console. Breakpoints are passed. Raises GuestError, with the
+        last lines of the console, if the guest ends or takes longer.
         """
         __tracebackhide__ = True  # pytest: the test's own line is of interest
         wanted = text.encode() if isinstance(text, str) else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar, assert_never
 
-from vmdbg.boot import bios, elf, elf_file, flat, linux, multiboot, multiboot2, multiboot2_header, pvh
+from vmdbg.boot import bios, elf, elf_file, flat, linux, linux_setup, multiboot, multiboot2, multiboot2_header, pvh
 from vmdbg.boot.bzimage import is_bzimage
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
 from vmdbg.errors import UserError
@@ -98,7 +98,9 @@ def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
 
 def _linux(options: BootOptions, kernel: InputFile) -> BootImage:
     if is_bzimage(kernel.data):
-        return linux.load_bzimage(options, kernel)
+        return linux_setup.load_setup(options, kernel) if options.via_setup else linux.load_bzimage(options, kernel)
+    if options.via_setup:
+        raise UserError(f"{kernel.name} is no bzImage, so it has no setup code: leave out --via-setup")
     parsed = elf_file.parse(kernel)
     if not linux.is_vmlinux(parsed):
         raise UserError(f"{kernel.name} is neither a bzImage nor a 64-bit vmlinux: it cannot be booted as Linux")
@@ -108,6 +110,8 @@ def _linux(options: BootOptions, kernel: InputFile) -> BootImage:
 def _check_options(options: BootOptions, protocol: Protocol) -> None:
     if options.via_decompressor and protocol is not Protocol.LINUX:
         raise UserError("--via-decompressor is for compressed Linux kernels: leave it out")
+    if options.via_setup and protocol is not Protocol.LINUX:
+        raise UserError("--via-setup is for compressed Linux kernels: leave it out")
     if protocol is not Protocol.FLAT and (options.load_address is not None or options.mode is not None):
         raise UserError(f"--load-address and --mode are for flat images, but this is {protocol.value}: omit them")
 

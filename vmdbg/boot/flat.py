@@ -7,7 +7,7 @@ from vmdbg.boot.elf import refuse_extras
 from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Protocol
 from vmdbg.boot.layout import EBDA, HIGH_MEMORY, Layout
 from vmdbg.boot.memory_disk import FIRST_HARD_DISK, SECTOR, MemoryDisk, memory_disk
-from vmdbg.boot.services import CHIPS, DATA_AREA, DATA_SIZE, Machine, data_area, interrupt_vectors, service_code
+from vmdbg.boot.services import CHIPS, place_services
 from vmdbg.errors import UserError
 from vmdbg.units import Physical
 
@@ -30,7 +30,7 @@ def load_boot_sector(options: BootOptions, image: InputFile) -> BootImage:
     refuse_extras(options, f"{image.name} is a boot sector", "boot a kernel")
     layout = Layout(options.memory, options.firmware)
     disk = _place_disk(layout, image)
-    _place_services(layout, options, disk)
+    place_services(layout, options, disk)
     layout.put(BOOT_ADDRESS, image.data[:SECTOR], image.name)
     drive = disk.drive if disk is not None else FIRST_HARD_DISK
     registers = {"rax": _FROM_BOOTSTRAP, "rdx": drive}
@@ -62,7 +62,7 @@ def load_flat(options: BootOptions, image: InputFile) -> BootImage:
     real = mode is CpuMode.REAL
     layout = Layout(options.memory, options.firmware)
     if real:
-        _place_services(layout, options, None)
+        place_services(layout, options, None)
     layout.put(address, image.data, image.name)
     match mode:
         case CpuMode.REAL:
@@ -91,12 +91,3 @@ def _place_disk(layout: Layout, image: InputFile) -> MemoryDisk | None:
         return None
     padded = bytes(image.data) + bytes(-size % SECTOR) if size % SECTOR else image.data
     return memory_disk(layout.place_withheld(padded, f"the disk {image.name}"), size)
-
-
-def _place_services(layout: Layout, options: BootOptions, disk: MemoryDisk | None) -> None:
-    """The BIOS's vectors, data and code. A flat image may lie where its data area is."""
-    machine = Machine(layout.e820, disk.address if disk is not None else layout.memory, disk, options.start)
-    layout.add_firmware(service_code(machine))
-    layout.put(0, interrupt_vectors(), "the interrupt vectors")
-    if layout.free(DATA_AREA, DATA_SIZE):
-        layout.put(DATA_AREA, data_area(machine), "the BIOS data area")

@@ -191,6 +191,7 @@ class BootOptions:
     nvram: the variables that UEFI firmware has at first, where its own file has none.
     append: text added to the default command line; `command_line` replaces that default.
     via_decompressor: let a Linux kernel unpack itself, so that it can randomise where it lies.
+    via_setup: enter a Linux kernel by its 16-bit setup code.
     protocol: enter a guest that offers several ways by this one.
     load_address, mode: run the file as a flat image.
     firmware: segments such as ACPI tables, which must lie in E0000h-FFFFFh; `rsdp`: where the ACPI root
@@ -207,6 +208,7 @@ class BootOptions:
     append: str = ""
     command_line: str | None = None
     via_decompressor: bool = False
+    via_setup: bool = False
     protocol: Protocol | None = None
     load_address: Physical | None = None
     mode: CpuMode | None = None

@@ -137,7 +137,7 @@ def _finish(
         initrd = layout.place_high(data, f"initrd {options.initrd.name}", below=header.initrd_max + 1)
         params.put(0x218, "II", initrd, len(data))
     params.put(0x228, "I", layout.place_low(text.encode() + b"\0", "the command line"))
-    params.put(0x250, "Q", _place_seed(layout, options.seed))
+    params.put(0x250, "Q", place_seed(layout, options.seed))
     params.put(0x070, "Q", options.rsdp or 0)
     params.put(0x1E8, "B", len(layout.e820))
     for index, item in enumerate(layout.e820):
@@ -168,6 +168,7 @@ def command_line(options: BootOptions, limit: int) -> str:
     return text
 
 
-def _place_seed(layout: Layout, seed: bytes) -> int:
+def place_seed(layout: Layout, seed: bytes) -> int:
+    """What setup_data has, to seed the kernel's random numbers with; its address."""
     data = hashlib.sha256(seed).digest()
     return layout.place_low(struct.pack("<QII", 0, _SETUP_RNG_SEED, len(data)) + data, "the random seed")

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devices.serial.com_ports import COM_PORTS
-from vmdbg.boot.image import ChipWrite, E820Entry, Segment
-from vmdbg.boot.layout import EBDA, HIGH_MEMORY, KIB, MIB
+from vmdbg.boot.image import BootOptions, ChipWrite, E820Entry, Segment
+from vmdbg.boot.layout import EBDA, HIGH_MEMORY, KIB, MIB, Layout
 from vmdbg.boot.memory_disk import MemoryDisk
 from vmdbg.boot.services_code import CODE
 from vmdbg.units import Physical
@@ -127,3 +127,12 @@ def _equipment(disk: MemoryDisk | None) -> int:
     """Floppy drives, FPU, PS/2 mouse (none), 80x25 in colour, serial ports."""
     floppy = 1 if disk is not None and disk.floppy_type else 0
     return floppy | 0x0002 | 0x0020 | len(COM_PORTS) << 9
+
+
+def place_services(layout: Layout, options: BootOptions, disk: MemoryDisk | None) -> None:
+    """The BIOS's vectors, data and code. A flat image may lie where its data area is."""
+    machine = Machine(layout.e820, disk.address if disk is not None else layout.memory, disk, options.start)
+    layout.add_firmware(service_code(machine))
+    layout.put(0, interrupt_vectors(), "the interrupt vectors")
+    if layout.free(DATA_AREA, DATA_SIZE):
+        layout.put(DATA_AREA, data_area(machine), "the BIOS data area")

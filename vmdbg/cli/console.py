@@ -4,56 +4,89 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from vmdbg.errors import UserError
 from vmdbg.host.escape_key import ESCAPE_NAME
 from vmdbg.host.poller import Poller
-from vmdbg.host.run_loop import COM1
 from vmdbg.host.serial_clients import make_backend
-from vmdbg.host.serial_lines import Receive, Stdio, StdioBackend
+from vmdbg.host.serial_lines import NoSerial, Receive, SerialChoice, Stdio, StdioBackend
 from vmdbg.host.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
-from vmdbg.machine.console import Listener
-from vmdbg.machine.machine import DEBUG_CONSOLE
+from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, Listener
 
 if TYPE_CHECKING:
     from vmdbg.repl.front_end import Interject
 
 
+def line_choices(options: argparse.Namespace) -> dict[int, SerialChoice]:
+    """Where lines lead, by port, the guest's console first: the one at this terminal, or else COM1.
+
+    Raises UserError for two at this terminal.
+    """
+    hvc: SerialChoice | None = options.virtio_console
+    if hvc is None:
+        return {COM1: options.serial or Stdio()}
+    if isinstance(hvc, Stdio):
+        if isinstance(options.serial, Stdio):
+            raise UserError("--serial and --virtio-console both want this terminal: give one of them another place")
+        return {HVC: hvc, COM1: options.serial or NoSerial()}
+    return {COM1: options.serial or Stdio(), HVC: hvc}
+
+
 class Console:
-    """COM1 and the debug console, where --serial and --debug-console lead."""
+    """The guest's lines and the debug console, where --serial, --virtio-console and --debug-console lead.
+
+    `port` is that of the guest's console, which has the terminal if one of them has, and `serial` where that leads.
+    """
 
     def __init__(self, options: argparse.Namespace, stack: contextlib.ExitStack, *, prompted: bool) -> None:
         """`prompted`: commands have stdin. Raises UserError."""
-        self.keyboard = isinstance(options.serial, Stdio) and both_ends_are_terminals()
-        """Whether a user types at COM1, on this terminal."""
+        choices = line_choices(options)
+        self.port = next(iter(choices))
+        self.keyboard = isinstance(choices[self.port], Stdio) and both_ends_are_terminals()
+        """Whether a user types at the guest's console, on this terminal."""
         readable = self.keyboard or not (prompted or is_terminal(0))
-        self.serial = make_backend(options.serial, readable=readable, raw=self.keyboard)
-        stack.callback(self.serial.close)
+        self.lines = {
+            port: make_backend(choice, readable=readable and port == self.port, raw=self.keyboard)
+            for port, choice in choices.items()
+        }
+        self.serial = self.lines[self.port]
         self.debug_console = make_backend(options.debug_console, readable=False, raw=self.keyboard)
-        stack.callback(self.debug_console.close)
+        self.outlets = (*self.lines.values(), self.debug_console)
+        for backend in self.outlets:
+            stack.callback(backend.close)
         self._raw = False
         self._interject: Interject | None = None
 
     @property
-    def is_socket(self) -> bool:
-        """Whether somebody who may come and go is at COM1."""
-        return self.serial.live and not isinstance(self.serial, StdioBackend)
+    def congested(self) -> bool:
+        """Whether the guest had better wait for one of the lines."""
+        return any(line.congested for line in self.lines.values())
 
-    def listener(self, of_com1: Sequence[Listener], of_debug_console: Sequence[Listener]) -> Listener:
-        """What passes the guest's output on, and has others hear it."""
+    @property
+    def live(self) -> bool:
+        """Whether somebody may still type."""
+        return any(line.live for line in self.lines.values())
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether somebody who may come and go is at one of the lines."""
+        return any(line.live and not isinstance(line, StdioBackend) for line in self.lines.values())
+
+    def listener(self, of_console: Sequence[Listener], of_all: Sequence[Listener]) -> Listener:
+        """What passes the guest's output on, and has others hear that of its console, or of all of them."""
 
         def hear(port: int, data: bytes, now: int) -> None:
-            if port == COM1:
-                self.serial.write(data)
-                readers = of_com1
-            elif port == DEBUG_CONSOLE:
-                self.debug_console.write(data)
-                readers = of_debug_console
-            else:
+            line = self.lines.get(port) if port != DEBUG_CONSOLE else self.debug_console
+            if line is None:
                 return
-            for listener in readers:
+            line.write(data)
+            for listener in of_all:
                 listener(port, data, now)
+            if port == self.port:
+                for listener in of_console:
+                    listener(port, data, now)
 
         return hear
 
@@ -93,16 +126,17 @@ class Console:
                 stdio.resume()
 
     def flush(self) -> None:
-        self.serial.flush()
-        self.debug_console.flush()
+        for outlet in self.outlets:
+            outlet.flush()
 
     @contextlib.contextmanager
-    def opened(self, poller: Poller, receive: Receive, greeting: Callable[[], str]) -> Iterator[None]:
+    def opened(self, poller: Poller, receive: Mapping[int, Receive], greeting: Callable[[], str]) -> Iterator[None]:
         """Inside, lines are open, what comes from outside goes to `receive`, and a keyboard is the guest's."""
         self.debug_console.open(poller, lambda _data: None)
-        where = self.serial.open(poller, receive)
-        if where is not None:
-            self.say(where)
+        for port, line in self.lines.items():
+            where = line.open(poller, receive[port])
+            if where is not None:
+                self.say(where.replace("serial port", "virtio console") if port == HVC else where)
         if not self.keyboard:
             yield
             return

@@ -91,7 +91,7 @@ def _afresh(timeline: Timeline) -> Timeline:
     ram = timeline.checkpoint_here().ram
     budget = timeline.checkpoints.budget
     fresh = Timeline(timeline.machine, origin=_state_origin(origin), budget=budget, store=timeline.store, ram=ram)
-    for console in (*timeline.machine.serial, timeline.machine.debug_console):
+    for console in timeline.machine.consoles:
         console.listeners.remove(timeline.console.hear)
     return fresh
 

@@ -95,7 +95,8 @@ def _alone(timeline: Timeline, recording: Recording, options: argparse.Namespace
             timeline.checkpoints.clear()
             timeline.seek(timeline.start)
     if not options.quiet:
-        timeline.machine.serial[0].listeners.append(output.write)
+        talking = timeline.console.talking
+        next(one for one in timeline.machine.consoles if one.port == talking).listeners.append(output.write)
     with progress_shown("replaying") if options.quiet else contextlib.nullcontext() as progress:
         while timeline.position < goal:
             outcome = timeline.advance(goal)

@@ -12,7 +12,7 @@ from vmdbg.cli.front_ends import FrontEnds, PromptOptions, seat
 from vmdbg.cli.gdb_options import gdb_services
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, drive_choices, guest_files, machine_config, scripted_lines
 from vmdbg.cli.symbol_files import symbol_files
-from vmdbg.errors import NotKeptError
+from vmdbg.errors import NotKeptError, UserError
 from vmdbg.host.digest_file import check_digest_path, write_digest
 from vmdbg.host.drives import open_drives
 from vmdbg.host.endings import SIGNAL_BASE, Ending, ExitCode
@@ -23,7 +23,7 @@ from vmdbg.host.output_file import check_path, write_text
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Realtime
-from vmdbg.host.run_loop import COM1, RunLoop
+from vmdbg.host.run_loop import RunLoop
 from vmdbg.host.runner import KeptRunner, PlainRunner
 from vmdbg.host.schedule_files import SCHEDULE, note_turns, turns_text
 from vmdbg.host.serial_lines import Receive, StdioBackend
@@ -33,9 +33,8 @@ from vmdbg.host.start import Started, start
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.host.typist import Typist
 from vmdbg.host.write_back import settle_images
-from vmdbg.machine.console import Listener
+from vmdbg.machine.console import DEBUG_CONSOLE, Listener, typed
 from vmdbg.machine.inputs import NmiButton
-from vmdbg.machine.machine import DEBUG_CONSOLE
 from vmdbg.machine.text_watch import TextWatch
 
 if TYPE_CHECKING:
@@ -103,6 +102,8 @@ class Run:
         self._poller = Poller()
         stack.callback(self._poller.close)
         self._prompted = options.repl or bool(options.execute or options.command_file)
+        if options.virtio_console is not None and not self._machine.config.hvc:
+            raise UserError("the guest that goes on has no virtio console: leave --virtio-console out")
         self._console = Console(options, stack, prompted=self._prompted)
         self._loop = self._make_loop()
         stack.callback(lambda: self._loop.runner.close())
@@ -110,7 +111,7 @@ class Run:
         self._timeline: Timeline | None = None
         self._drive()
         until = [self._loop.until.on_output] if self._loop.until is not None else []
-        self._hear = self._console.listener([*until, *self._readers()], until)
+        self._hear = self._console.listener(self._readers(), until)
         self._loop.runner.hear(self._hear)
 
     def _open_io_log(self) -> IoLog | None:
@@ -123,13 +124,13 @@ class Run:
     def _make_loop(self) -> RunLoop:
         """With a runner that those whom the options ask for take the place of."""
         machine, options, console = self._machine, self._options, self._console
-        loop = RunLoop(machine, PlainRunner(machine), console.serial, self._poller, console.say)
+        loop = RunLoop(machine, PlainRunner(machine), console, self._poller, console.say, port=console.port)
         if not (console.keyboard or self._prompted or options.gdb):
             loop.panic = self._panic
         if options.until is not None:
-            loop.until = TextWatch(machine, options.until, {COM1: b"", DEBUG_CONSOLE: b""})
+            loop.until = TextWatch(machine, options.until, dict.fromkeys((*console.lines, DEBUG_CONSOLE), b""))
         loop.taken_over = self._host_failed
-        loop.outlets = (console.serial, console.debug_console)
+        loop.outlets = console.outlets
         if self._started.nvram is not None:
             self._started.nvram.on_failure = console.say
             loop.outlets += (self._started.nvram,)
@@ -137,7 +138,7 @@ class Run:
         return loop
 
     def _readers(self) -> list[Listener]:
-        """Who reads along on COM1 alone."""
+        """Who reads along on the guest's console alone."""
         return [self._loop.typist.on_output, self._panic.on_output]
 
     def _keep_time(self) -> Realtime:
@@ -230,8 +231,13 @@ class Run:
         def greeting() -> str:
             return f"{self._started.origin.description}; {ESCAPE_NAME} h for help, {ESCAPE_NAME} q to quit"
 
-        with self._console.opened(self._poller, self._receiver(), greeting):
+        receive = {port: self._receiver_at(port) for port in self._console.lines}
+        with self._console.opened(self._poller, receive | {self._console.port: self._receiver()}, greeting):
             return self._loop.run()
+
+    def _receiver_at(self, port: int) -> Receive:
+        """Of a line that is not the guest's console."""
+        return lambda data: self._loop.push(typed(port, data))
 
     def _receiver(self) -> Receive:
         """What to do with what comes from outside: keys, prepared text, or a client's bytes."""
@@ -273,7 +279,7 @@ class Run:
     def _begin_history(self) -> Timeline:
         from vmdbg.cli.history import timeline_here
 
-        for console in (*self._machine.serial, self._machine.debug_console):
+        for console in self._machine.consoles:
             console.listeners.remove(self._hear)
         self._console.say("history begins here; with --repl it begins with the boot")
         return timeline_here(self._started)

@@ -13,7 +13,7 @@ from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, parse_drive
 from vmdbg.host.nvram import parse_nvram
 from vmdbg.host.schedule_files import schedule
-from vmdbg.host.serial_lines import NoSerial, Stdio, debug_console_choice, serial_choice
+from vmdbg.host.serial_lines import NoSerial, debug_console_choice, serial_choice, virtio_console_choice
 from vmdbg.host.shares import parse_share
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.values import boot_order, cpus, memory_size, number, searched_text, start_date, tick, typed_text
@@ -62,6 +62,8 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--via-decompressor", action="store_true", help="let a Linux kernel unpack (and randomise) itself"
     )
+    setup = "enter a Linux kernel by its 16-bit setup code, as old boot loaders do"
+    group.add_argument("--via-setup", action="store_true", help=setup)
     protocols = [item.value for item in Protocol]
     group.add_argument("--protocol", choices=protocols, help="enter the guest this way, not as its magic number says")
     group.add_argument("--load-address", type=number, metavar="ADDRESS", help="run FILE as flat code loaded there")
@@ -130,9 +132,14 @@ def _serial_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--serial",
         type=serial_choice,
-        default=Stdio(),
         metavar="WHERE",
         help="COM1: stdio, none, pty, file:PATH, unix:PATH or tcp:HOST:PORT (stdio)",
+    )
+    group.add_argument(
+        "--virtio-console",
+        type=virtio_console_choice,
+        metavar="WHERE",
+        help="a virtio console, hvc0 in Linux: as --serial; with stdio, COM1 is nowhere if nobody says",
     )
     group.add_argument(
         "--debug-console",
@@ -233,6 +240,7 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
         append=options.append,
         command_line=options.command_line,
         via_decompressor=options.via_decompressor,
+        via_setup=options.via_setup,
         protocol=Protocol(options.protocol) if options.protocol is not None else None,
         load_address=options.load_address,
         mode=CpuMode(options.mode) if options.mode is not None else None,
@@ -255,7 +263,8 @@ def machine_config(
     options: argparse.Namespace, drives: tuple[Drive, ...] = (), shares: tuple[Share, ...] = ()
 ) -> MachineConfig:
     devices = tuple(options.device)
-    chipset = chipset_for(options.machine, devices, drives, shares, firmware=options.bios is not None)
+    hvc, firmware = options.virtio_console is not None, options.bios is not None
+    chipset = chipset_for(options.machine, devices, drives, shares, firmware=firmware, hvc=hvc)
     return MachineConfig(
         memory=options.memory,
         cpu=options.cpu,
@@ -266,6 +275,7 @@ def machine_config(
         boot=options.boot,
         drives=drives,
         shares=shares,
+        hvc=hvc,
         topology=options.cpus,
         schedule=options.schedule,
     )

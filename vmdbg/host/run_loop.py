@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from devices.disk.medium import MediumError
-from devices.serial.feed import SerialInput
 from vmdbg.errors import UserError
 from vmdbg.host.endings import (
     Ending,
@@ -33,21 +32,30 @@ from vmdbg.host.pacing import LONGEST_SLICE, LONGEST_WAIT, SliceLength
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Pacer, Place, Realtime
 from vmdbg.host.runner import Runner
-from vmdbg.host.serial_lines import SerialBackend
 from vmdbg.host.serial_watch import PanicWatch
 from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import terminal_is_gone
 from vmdbg.host.typist import Typist
 from vmdbg.interruption import StoppedError
+from vmdbg.machine.console import COM1, typed
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import HaltedForever, Outcome
 from vmdbg.machine.text_watch import TextWatch
 from vmdbg.units import Tick
 
-COM1 = 0
 TURN_SECONDS = 0.05
 """How long a front end that has the thread waits at most until it looks again."""
+
+
+class Lines(Protocol):
+    """The guest's serial lines, as far as it or the loop waits for them (vmdbg.host.serial_lines.SerialBackend)."""
+
+    @property
+    def congested(self) -> bool: ...
+
+    @property
+    def live(self) -> bool: ...
 
 
 class Outlet(Protocol):
@@ -62,14 +70,14 @@ class RunLoop:
     meanwhile.
 
     `outlets` are flushed between slices. `taken_over` is told where the host has failed a disk: whether somebody has
-    the guest now, who can go on once that is mended.
+    the guest now, who can go on once that is mended. `port` is the line that the user types at.
 
     `say` shows the user a line of text.
     """
 
     machine: Machine
     runner: Runner
-    serial: SerialBackend
+    serial: Lines
     poller: Poller
     say: Callable[[str], None]
     typist: Typist = field(default_factory=Typist)
@@ -79,6 +87,7 @@ class RunLoop:
     realtime: Realtime | None = None
     outlets: tuple[Outlet, ...] = ()
     taken_over: Callable[[str], bool] = lambda _reason: False
+    port: int = COM1
     _slices: SliceLength = field(default_factory=SliceLength)
     _asked: Ending | None = None
     _starved: HaltedForever | None = None
@@ -94,8 +103,8 @@ class RunLoop:
         self.poller.wake()
 
     def type(self, data: bytes) -> None:
-        """The user typed: it reaches COM1 now."""
-        self.push(SerialInput(COM1, data))
+        """The user typed: it reaches the guest's console now."""
+        self.push(typed(self.port, data))
 
     def push(self, data: Input) -> None:
         """Something comes from outside, now. Where that is impossible the user is told why."""

@@ -76,7 +76,7 @@ class PlainRunner:
         self._machine.push(data)
 
     def hear(self, listener: Listener) -> None:
-        for console in (*self._machine.serial, self._machine.debug_console):
+        for console in self._machine.consoles:
             console.listeners.append(listener)
 
     def poll(self) -> bool:

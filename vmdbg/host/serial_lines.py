@@ -1,4 +1,4 @@
-"""Where COM1 leads: --serial's choices, and those that need no client to come."""
+"""Where COM1 and a virtio console lead: --serial's choices, and those that need no client to come."""
 
 from __future__ import annotations
 
@@ -57,6 +57,14 @@ def serial_choice(text: str) -> SerialChoice:
     if kind == "tcp":
         return tcp_address(rest)
     raise UserError(f"--serial {text!r} is unknown: give stdio, none, pty, file:PATH, unix:PATH or tcp:HOST:PORT")
+
+
+def virtio_console_choice(text: str) -> SerialChoice:
+    """As serial_choice(). Raises UserError."""
+    try:
+        return serial_choice(text)
+    except UserError as error:
+        raise UserError(str(error).replace("--serial", "--virtio-console")) from None
 
 
 def debug_console_choice(text: str) -> Stdio | NoSerial | FilePath:

@@ -45,6 +45,7 @@ class GuestFiles:
     append: str = ""
     command_line: str | None = None
     via_decompressor: bool = False
+    via_setup: bool = False
     protocol: Protocol | None = None
     load_address: int | None = None
     mode: CpuMode | None = None
@@ -185,6 +186,7 @@ def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
         append=files.append,
         command_line=files.command_line,
         via_decompressor=files.via_decompressor,
+        via_setup=files.via_setup,
         protocol=files.protocol,
         load_address=Physical(files.load_address) if files.load_address is not None else None,
         mode=files.mode,

@@ -19,8 +19,9 @@ def chipset_for(
     shares: Sequence[Share] = (),
     *,
     firmware: bool,
+    hvc: bool = False,
 ) -> Chipset:
-    """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware, drives, shares and what sits on PCI, else plain.
+    """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware, drives, shares and what else is on PCI.
 
     `devices` are those asked for, as MachineConfig has them. What depends on the rest of the machine stays as it was.
     """
@@ -28,4 +29,4 @@ def chipset_for(
         return Chipset(wanted)
     known = fittings()
     on_pci = any(kind in known and known[kind].pci for kind in (text.partition(",")[0] for text in devices))
-    return Chipset.I440FX if firmware or drives or shares or on_pci else Chipset.PLAIN
+    return Chipset.I440FX if firmware or drives or shares or hvc or on_pci else Chipset.PLAIN

@@ -71,6 +71,8 @@ class MachineConfig:
     flash: FlashPlace | None = None
     drives: tuple[Drive, ...] = ()
     shares: tuple[Share, ...] = ()
+    hvc: bool = False
+    """It has a virtio console that leads to a line of its own."""
     restarts: bool = False
     """A reset starts it again, at the reset vector; otherwise it ends the run."""
     topology: Topology = ONE_CPU

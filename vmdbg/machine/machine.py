@@ -32,7 +32,7 @@ from vmdbg.errors import RecordingError, UserError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.bus import MachineBus
 from vmdbg.machine.config import MachineConfig
-from vmdbg.machine.console import Console
+from vmdbg.machine.console import DEBUG_CONSOLE, HVC, SERIAL_PORTS, Console
 from vmdbg.machine.cpu_pins import CpuPins, Entry
 from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.inputs import (
@@ -57,8 +57,6 @@ from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.units import NEVER, CpuId, Tick
 from vmdbg.x86.cpuid import CpuidTable, build_table, find_model
 
-SERIAL_PORTS = 4
-DEBUG_CONSOLE = -1
 LONGEST_WAIT = 20_000_000
 """Ticks that a step of a halted CPU passes before it comes back: timers may tick and never wake it."""
 
@@ -107,10 +105,13 @@ class Machine:
         self._entry = Entry()
         self._pins = tuple(CpuPins(self.scheduler, self._entry, CpuId(cpu)) for cpu in range(config.cpus))
         self.serial = tuple(Console(port) for port in range(SERIAL_PORTS))
+        self.hvc = Console(HVC)
         self.debug_console = Console(DEBUG_CONSOLE)
+        self.consoles = (*self.serial, *((self.hvc,) if config.hvc else ()), self.debug_console)
         ends = tuple(ProcessorPins(pins.intr, pins.nmi, pins.init, pins.start_up) for pins in self._pins)
         pins = Pins(ends, _A20Line(self), _ResetLine(self))
-        self.pc = Pc(config, self.scheduler, pins, self, Backends(self.serial, self.debug_console, self.media))
+        backends = Backends(self.serial, self.hvc, self.debug_console, self.media)
+        self.pc = Pc(config, self.scheduler, pins, self, backends)
         self.bus = MachineBus(self.scheduler, self.pc)
         cpuid = cpuid_tables(config)
         self.engine = make_engine(config.memory, self.bus, cpuid, self.pc.memory_map.device_memory)

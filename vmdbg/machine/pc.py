@@ -53,6 +53,7 @@ from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
+from devices.virtio.console import VirtioConsole
 from devices.wiring.bus import PortBus
 from devices.wiring.irq import FanOut, isa_line
 from devices.wiring.memory_bus import MemoryBus
@@ -63,6 +64,7 @@ from vmdbg.errors import UserError
 from vmdbg.machine.boot_paths import boot_paths
 from vmdbg.machine.bus_masters import BusMasters
 from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
+from vmdbg.machine.console import HVC_NAME
 from vmdbg.machine.device_events import DeviceEvents
 from vmdbg.machine.drives import fit_drives
 from vmdbg.machine.floppies import floppies_of, floppy_type
@@ -138,6 +140,8 @@ class Pc:
             self._fit(text)
         fit_drives(self, config.drives, backends.media)
         fit_shares(self, config.shares, backends.media, config.start)
+        if config.hvc:
+            self._fit_hvc(backends.hvc)
         if self.i440fx is not None:
             self.i440fx.fit_fw_cfg(self, boot_paths(config.drives, config.boot, self.pci, self.devices))
 
@@ -296,6 +300,12 @@ class Pc:
             raise UserError(f"--device {text}: {error}") from None
         assert device.name == choice.name, f"{text}: fitted as {device.name}"
 
+    def _fit_hvc(self, output: Backend) -> None:
+        try:
+            self.add(VirtioConsole(self.slot(HVC_NAME), output))
+        except ValueError as error:
+            raise UserError(f"--virtio-console: {error}") from None
+
     def slot(self, name: str) -> BoardSlot:
         return BoardSlot(self, name)
 
@@ -396,8 +406,9 @@ class BoardSlot:
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Where the chips' characters go, one a COM port, and the debug consoles'; and what is in the drives."""
+    """Where the chips' characters go, one a COM port, the virtio console's and the debug consoles'; and the media."""
 
     serial: tuple[Backend, ...]
+    hvc: Backend
     debug: Backend
     media: Media

@@ -13,6 +13,7 @@ from pathlib import Path
 from vmdbg.engine.exits import Access, WatchpointHit
 from vmdbg.engine.stops import Stops
 from vmdbg.errors import UserError
+from vmdbg.machine.console import PORT_WORDS
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.accesses import AccessQuery, ExecutionQuery, access_row
@@ -187,10 +188,10 @@ class Queries(LinuxQuestions):
         return self.run(Cr3Query())
 
     def console_lines(self, port: int = 0) -> list[ConsoleRow]:
-        """All lines that a serial port (0 is COM1) or the debug console (-1) was given."""
+        """All lines that a serial port (0 is COM1), the virtio console (4) or the debug console (-1) was given."""
         log = self._timeline.console.ports.get(port)
         if log is None:
-            raise UserError(f"there is no console {port}: 0 to 3 are COM1 to COM4, -1 is the debug console")
+            raise UserError(f"there is no console {port}: {PORT_WORDS}")
         return [ConsoleRow(Position(tick), port, text) for tick, text in log.lines()]
 
     def difference(self, before: Position, after: Position) -> StateDifference:

@@ -80,6 +80,7 @@ class FileOptions(msgspec.Struct, frozen=True):
     seed: bytes
     firmware: tuple[SegmentRef, ...]
     nvram: FileRef | None = None
+    via_setup: bool = False
 
 
 class Meta(msgspec.Struct, frozen=True):

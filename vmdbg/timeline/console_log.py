@@ -7,10 +7,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vmdbg.machine.console import Console, Listener
+from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, Console, Listener
 from vmdbg.units import Tick
 
-DEBUG_CONSOLE = -1
 NEWLINE = 0x0A
 PAUSE = 20_000
 """Ticks between two bytes after which a new part begins where not every byte's tick is kept."""
@@ -150,11 +149,17 @@ class ConsoleLog:
         self._heard = {port: (min(last, tick), False) for port, (last, _) in self._heard.items()}
 
     def port(self, number: int) -> PortLog:
-        """0 to 3 for COM1 to COM4, -1 for the debug console."""
+        """As vmdbg.machine.console numbers them."""
         return self.ports[number]
 
     @property
+    def talking(self) -> int:
+        """COM1, or if that is silent the virtio console or the debug console."""
+        heard = (port for port in (COM1, HVC, DEBUG_CONSOLE) if port in self.ports and self.ports[port].text)
+        return next(heard, DEBUG_CONSOLE if DEBUG_CONSOLE in self.ports else COM1)
+
+    @property
     def text(self) -> str:
-        """All of COM1's output, or the debug console's if COM1 was silent."""
-        log = self.ports[0] if self.ports[0].text else self.ports.get(DEBUG_CONSOLE, self.ports[0])
+        """All of COM1's output, or if that was silent the virtio console's or the debug console's."""
+        log = self.ports[self.talking]
         return log.text.decode("utf-8", "backslashreplace")

@@ -7,15 +7,15 @@ listening to the guest once more.
 from __future__ import annotations
 
 from vmdbg.machine.snapshot import Position
-from vmdbg.timeline.console_log import DEBUG_CONSOLE, TextEnd
+from vmdbg.timeline.console_log import TextEnd
 from vmdbg.timeline.outcomes import Progress
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
 
 def talking_port(timeline: Timeline) -> int:
-    """COM1, or the debug console if COM1 is silent."""
-    return 0 if timeline.console.ports[0].text else DEBUG_CONSOLE
+    """COM1, or if that is silent the virtio console or the debug console."""
+    return timeline.console.talking
 
 
 def go_to_end(timeline: Timeline, port: int, end: TextEnd, on_progress: Progress | None = None) -> Position:
@@ -34,7 +34,7 @@ def _listen(timeline: Timeline, port: int, count: int) -> Tick:
         ticks.extend([tick] * len(data))
 
     machine = timeline.machine
-    console = machine.debug_console if port == DEBUG_CONSOLE else machine.serial[port]
+    console = next(one for one in machine.consoles if one.port == port)
     console.listeners.append(listen)
     try:
         while len(ticks) < count and timeline.position < timeline.end:

@@ -65,7 +65,7 @@ class Timeline:
         self.history = History(lambda: machine.position, inputs)
         machine.inputs = self.history
         machine.media.remembers = True
-        self.console = ConsoleLog((*machine.serial, machine.debug_console))
+        self.console = ConsoleLog(machine.consoles)
         self.bookmarks: dict[str, Position] = {}
         self.verification = Verification(digests, closed_at)
         self.fork_listeners: list[Callable[[Position], None]] = []

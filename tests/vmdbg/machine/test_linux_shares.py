@@ -54,6 +54,7 @@ def test_trees_are_copied_both_ways_and_a_replay_does_the_same(tmp_path: Path) -
         assert guest.digest() == digest
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_with_the_users_word_the_folder_has_what_the_guest_copies(tmp_path: Path) -> None:
     host = tmp_path / "host"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from devices.board.acpi_pm import PowerButton
 from devices.keyboard.keys import KeyInput, typed_keys
-from devices.serial.feed import SerialInput
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
+from vmdbg.machine.console import HVC, typed
 from vmdbg.machine.inputs import NmiButton
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
@@ -15,7 +15,8 @@ from vmdbg.session.session import Session
 
 def declare(parser: Parser) -> None:
     parser.add_argument("text", metavar="TEXT", help="what to type; \\n is the Enter key, \\x03 Ctrl-C")
-    parser.add_argument("--port", type=int, choices=(0, 1, 2, 3), metavar="NUMBER", help="serial port (0)")
+    port = "serial port (0); 4 is the virtio console"
+    parser.add_argument("--port", type=int, choices=range(HVC + 1), metavar="NUMBER", help=port)
     parser.add_argument("--keyboard", "-k", action="store_true", help="at the PC's keyboard instead")
 
 
@@ -35,7 +36,7 @@ def send(session: Session, arguments: Arguments) -> Document:
         raise UserError(f"{arguments.text!r} has an escape that is none: {error}") from error
     if not arguments.keyboard:
         port = arguments.port or 0
-        session.debugger.timeline.push(SerialInput(port, data))
+        session.debugger.timeline.push(typed(port, data))
         return document(f"{len(data)} bytes typed at serial port {port}")
     if arguments.port is not None:
         raise UserError("send: --keyboard and --port are two places to type at: give one")

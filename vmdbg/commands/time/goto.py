@@ -13,6 +13,7 @@ from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import Ended, StepDone, Stop
 from vmdbg.document.document import EMPTY, Document
 from vmdbg.errors import UserError
+from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, PORT_WORDS
 from vmdbg.machine.snapshot import Position
 from vmdbg.machine.text_watch import TextWatch
 from vmdbg.session.elsewhen import elsewhen
@@ -20,7 +21,6 @@ from vmdbg.session.positions import find_position, ticks_of
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.words import unquoted
-from vmdbg.timeline.console_log import DEBUG_CONSOLE
 from vmdbg.timeline.outcomes import has_yet_to_run
 from vmdbg.timeline.texts import last_text, next_text, talking_port
 from vmdbg.units import Tick
@@ -90,7 +90,7 @@ def _to_text(session: Session, wanted: bytes, arguments: Arguments) -> Run | Non
     timeline = session.debugger.timeline
     port = talking_port(timeline) if arguments.port is None else arguments.port
     if port not in timeline.console.ports:
-        raise UserError(f"there is no serial port {port}: 0 to 3 are COM1 to COM4, -1 is the debug console")
+        raise UserError(f"there is no serial port {port}: {PORT_WORDS}")
     known = _known(session, port, wanted, only_next=arguments.next)
     if known is not None:
         return SeekRun(known)
@@ -105,7 +105,8 @@ def _to_text(session: Session, wanted: bytes, arguments: Arguments) -> Run | Non
         f"{words} has not been written yet. Run until it is, at most {arguments.within} of the guest's time?"
     ):
         return None
-    ports = (0, DEBUG_CONSOLE) if arguments.port is None else (port,)
+    here = timeline.console.ports
+    ports = tuple(one for one in (COM1, HVC, DEBUG_CONSOLE) if one in here) if arguments.port is None else (port,)
     return TextRun(wanted, ports, patience)
 
 

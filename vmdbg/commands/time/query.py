@@ -243,7 +243,7 @@ def _cr3(session: Session, arguments: Arguments) -> Asked:
 
 
 def _console(session: Session, arguments: Arguments) -> Asked:
-    words = _between(arguments, 0, 1, "a port: 0 is COM1, -1 the debug console")
+    words = _between(arguments, 0, 1, "a port: 0 is COM1, 4 the virtio console, -1 the debug console")
     port = session.integer(words[0]) if words else 0
     return lambda queries: queries.console_lines(port)
 
