@@ -196,7 +196,7 @@ def test_the_one_for_several_cpus_does_its_demonstration_in_qemu(cpus: int) -> N
     for line in (
         f"smp: {cpus} CPUs",
         "bank: the account holds 500, as it should",
-        "ledger: 1200 entries, as it should",
+        "ledger: 150 entries, as it should",
     ):
         assert line in output.decode()
     assert "demo: done" in output.decode()

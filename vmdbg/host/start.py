@@ -116,14 +116,14 @@ def make_machine(config: MachineConfig, inputs: InputSource | None = None, media
         raise UserError("this computer has too little free memory for the guest: give less --memory") from None
 
 
-def _kernel(files: GuestFiles) -> InputFile | None:
+def _kernel(files: GuestFiles, cpus: int) -> InputFile | None:
     match files.kernel:
         case bytes() as data:
             return InputFile("kernel", memoryview(data))
         case str() as path:
             return read_input(path, "kernel")
         case None:
-            return sample_kernel() if files.bios is None else None
+            return sample_kernel(cpus) if files.bios is None else None
 
 
 def _refuse_useless(files: GuestFiles, config: MachineConfig) -> None:
@@ -175,7 +175,7 @@ def _mp_table(config: MachineConfig) -> Segment:
 def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
     acpi = _acpi(config) if files.bios is None else None
     firmware = () if acpi is None else (acpi, _mp_table(config)) if config.apic else (acpi,)
-    kernel = _kernel(files)
+    kernel = _kernel(files, config.cpus)
     bios = read_input(files.bios, "BIOS") if files.bios is not None else None
     return BootOptions(
         memory=config.memory,

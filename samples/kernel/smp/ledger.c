@@ -11,11 +11,11 @@
 #include "../thread.h"
 
 #define CLERKS 3
-#define ENTRIES 400
-#define READING 2000
+#define ENTRIES 50
+#define READING 2600
 
 struct ledger {
-    unsigned long entries;
+    volatile unsigned long entries;
     uint32_t check;
 };
 
@@ -37,7 +37,7 @@ static uint32_t digest(uint32_t check, uint32_t entry)
 static void enter(uint32_t entry)
 {
     unsigned long entries = ledger.entries;
-    ledger.check ^= digest(0, entry);
+    ledger.check ^= digest((uint32_t)entries, entry);
     ledger.entries = entries + 1;
 }
 
