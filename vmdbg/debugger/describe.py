@@ -65,6 +65,8 @@ def describe_event(stop: EventStop) -> str:
             return f"a change of ring: {stop.subject} becomes {stop.value}"
         case EventKind.MAGIC:
             return "a magic breakpoint: xchg bx,bx"
+        case EventKind.LOCKED:
+            return "a locked access"
         case EventKind.PORT_READ:
             return f"a read of port {stop.subject:#x}"
         case EventKind.PORT_WRITE:

@@ -34,6 +34,8 @@ from vmdbg.engine.exits import (
 from vmdbg.machine.outcome import DevicesCaught, HaltedForever, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcomes import EndOfHistory, TimelineOutcome
+from vmdbg.x86.instruction import MAX_LENGTH
+from vmdbg.x86.locked import is_locked
 
 MAGIC = b"\x66\x87\xdb"
 """XCHG BX,BX in 32- and 64-bit code; in 16-bit code it has no prefix."""
@@ -59,7 +61,7 @@ def would_stop(debugger: Debuggee, outcome: TimelineOutcome) -> Stop | None:
             return None
         case BreakpointHit():
             hit = tuple(point for point in breakpoints_here(debugger) if point.action is None and point.holds(debugger))
-            return BreakpointStop(hit) if hit else _magic(debugger)
+            return BreakpointStop(hit) if hit else _caught_by_its_code(debugger)
         case WatchpointHit(hits):
             wanted = [pair for pair in _watchpoints(debugger, hits) if _changed(debugger, *pair)]
             wanted = [(point, hit) for point, hit in wanted if point.holds(debugger)]
@@ -88,16 +90,20 @@ def judge_breakpoint(debugger: Debuggee) -> BreakpointStop | EventStop | None:
                 hit.append(point)
             else:
                 point.action(debugger)
-    return BreakpointStop(tuple(hit)) if hit else _magic(debugger)
+    return BreakpointStop(tuple(hit)) if hit else _caught_by_its_code(debugger)
 
 
-def _magic(debugger: Debuggee) -> EventStop | None:
-    """XCHG BX,BX, if it is caught."""
-    if EventKind.MAGIC not in debugger.points.catches.events:
+def _caught_by_its_code(debugger: Debuggee) -> EventStop | None:
+    """XCHG BX,BX and what is locked, if that is caught."""
+    events = debugger.points.catches.events & {EventKind.MAGIC, EventKind.LOCKED}
+    if not events:
         return None
-    code = debugger.linear().read_prefix(debugger.pc, 3)
-    here = code[:2] == MAGIC[1:] if debugger.cpu.width == NARROW else code == MAGIC
-    return EventStop(EventKind.MAGIC, 0, 0) if here else None
+    code = debugger.linear().read_prefix(debugger.pc, MAX_LENGTH)
+    is_magic = code[:2] == MAGIC[1:] if debugger.cpu.width == NARROW else code[:3] == MAGIC
+    if is_magic and EventKind.MAGIC in events:
+        return EventStop(EventKind.MAGIC, 0, 0)
+    is_one = EventKind.LOCKED in events and is_locked(code, debugger.cpu.width)
+    return EventStop(EventKind.LOCKED, 0, 0) if is_one else None
 
 
 def counted(stop: Stop, at: Position) -> Stop | None:

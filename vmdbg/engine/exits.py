@@ -113,6 +113,7 @@ class EventKind(enum.Enum):
     PORT_WRITE = "out"
     RING = "ring"
     MAGIC = "magic"
+    LOCKED = "locked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ class EventCaught:
     """The instruction at rip is about to cause the event.
 
     `subject`: the port, the MSR, or the present ring or value of the control register; `value`: what is about to be
-    written, or the ring to come. MAGIC is XCHG BX,BX: the run ends as for a breakpoint, with BreakpointHit.
+    written, or the ring to come. MAGIC is XCHG BX,BX, and LOCKED what has a LOCK prefix or exchanges with memory: the
+    run ends as for a breakpoint, with BreakpointHit.
     """
 
     kind: EventKind

@@ -71,6 +71,35 @@ after:
     _magic_stops(source, ("begin", "magic", "after"))
 
 
+def test_locked_accesses_stop_where_they_are_wanted() -> None:
+    source = """
+begin_here:
+    mov ecx, 2
+one:
+    lock inc dword [counter]
+    inc dword [counter]
+other:
+    xchg eax, [counter]
+    xchg eax, ebx
+    dec ecx
+    jnz one
+after:
+    finish 0
+    align 4
+counter: dd 0
+"""
+    with program(source, "begin", "one", "other", "after") as (debugger, at, _):
+        run_to(debugger, at["begin"])
+        debugger.points.update_catches(events=frozenset({EventKind.LOCKED}))
+        seen = []
+        while go(debugger) == EventStop(EventKind.LOCKED, 0, 0):
+            seen.append(debugger.pc)
+        assert seen == [at["one"], at["other"]] * 2
+        assert isinstance(debugger.last_stop, Ended)
+        assert go(debugger, Continue(Direction.BACKWARD)) == EventStop(EventKind.LOCKED, 0, 0)
+        assert debugger.pc == at["other"]
+
+
 def test_a_delivery_that_changes_the_ring_stops_at_its_handler() -> None:
     with guest(assemble_file("long_ring3")) as made:
         debugger = made.debugger

@@ -26,7 +26,7 @@ from vmdbg.session.syscall_watch import SyscallWatch
 from vmdbg.x86.exceptions import EXCEPTIONS, NMI, find_vector, interrupt_name, vector_name
 from vmdbg.x86.msr import BY_INDEX, find_msr
 
-EVENTS = ("cr3", "mode", "ring", "magic", "msr", "rdmsr", "wrmsr", "port", "in", "out")
+EVENTS = ("cr3", "mode", "ring", "magic", "locked", "msr", "rdmsr", "wrmsr", "port", "in", "out")
 KINDS = ("vector", "exception", "interrupt", *EVENTS, *DEVICE_KINDS, "triple-fault", "oops", "syscall", "all")
 DELIVERIES = {
     "vector": ("vectors", "interrupts"),
@@ -41,6 +41,7 @@ PLAIN_EVENTS = {
     "mode": EventKind.MODE_SWITCH,
     "ring": EventKind.RING,
     "magic": EventKind.MAGIC,
+    "locked": EventKind.LOCKED,
 }
 MSR_EVENTS = {
     "msr": (EventKind.MSR_READ, EventKind.MSR_WRITE),

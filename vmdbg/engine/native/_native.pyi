@@ -223,6 +223,7 @@ class Library:
     CATCH_PORT_WRITE: Final[int]
     CATCH_RING: Final[int]
     CATCH_MAGIC: Final[int]
+    CATCH_LOCKED: Final[int]
     WATCH_READ: Final[int]
     WATCH_WRITE: Final[int]
     WATCH_PHYSICAL: Final[int]

@@ -52,16 +52,29 @@ static bool magic_at(Vm *vm, uint64_t linear)
     return wide ? code[0] == 0x66 && code[1] == 0x87 && code[2] == 0xdb : code[0] == 0x87 && code[1] == 0xdb;
 }
 
+/* LOCK, or XCHG with memory, which locks without it (SDM 3A 9.1.2). */
+static bool locked_at(Vm *vm, uint64_t linear)
+{
+    uint8_t code[15];
+
+    if (!(vm->catch_mask & CATCH_LOCKED))
+        return false;
+    uint64_t size = vm_read_linear(vm, linear, code, sizeof code), at = instruction_prefixes(vm->cpu->env, code, size);
+    bool exchanges = at + 1 < size && (code[at] & 0xfe) == 0x86 && code[at + 1] < 0xc0;
+    return exchanges || memchr(code, 0xf0, at);
+}
+
 bool vm_breakpoint_at(Vm *vm, uint64_t linear)
 {
     return contains(vm->breakpoints, vm->breakpoint_count, linear) || physical_breakpoint_at(vm, linear) ||
-           magic_at(vm, linear);
+           magic_at(vm, linear) || locked_at(vm, linear);
 }
 
 /* Whether the translation of the instruction at `linear` is to ask. */
 bool breakpoint_is_checked_at(Vm *vm, uint64_t linear)
 {
-    return contains(vm->planted, vm->planted_count, linear) || physical_breakpoint_at(vm, linear) || magic_at(vm, linear);
+    return contains(vm->planted, vm->planted_count, linear) || physical_breakpoint_at(vm, linear) || magic_at(vm, linear) ||
+           locked_at(vm, linear);
 }
 
 /* Whether a breakpoint stops a run that comes to the instruction at `linear` now. */

@@ -18,7 +18,7 @@ bool vm_catch(Vm *vm, uint32_t kind, uintptr_t host_pc, uint64_t detail, uint64_
 /* `ports` has a byte for each of the 64 Ki ports. */
 void vm_set_catches(Vm *vm, uint32_t mask, const uint32_t *msrs, uint32_t msr_count, const uint8_t *ports)
 {
-    if ((mask ^ vm->catch_mask) & CATCH_MAGIC)
+    if ((mask ^ vm->catch_mask) & (CATCH_MAGIC | CATCH_LOCKED))
         vm_flush_caches(vm);
     vm->catch_mask = mask;
     free(vm->catch_msrs);

@@ -21,7 +21,7 @@ enum VmExit {
 enum { MOST_CPUS = 32 };
 static const uint32_t NO_CPU = 0xffffffff, ANY_CPU = 0xfffffffe;
 enum VmCatch { CATCH_CR3 = 1, CATCH_MODE = 2, CATCH_MSR_READ = 4, CATCH_MSR_WRITE = 8, CATCH_PORT_READ = 16,
-               CATCH_PORT_WRITE = 32, CATCH_RING = 64, CATCH_MAGIC = 128 };
+               CATCH_PORT_WRITE = 32, CATCH_RING = 64, CATCH_MAGIC = 128, CATCH_LOCKED = 256 };
 enum VmWatch { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_PHYSICAL = 4 };
 
 enum VmTouchedKind { TOUCHED_READ = 1, TOUCHED_WRITE = 2, TOUCHED_FETCH = 4 };

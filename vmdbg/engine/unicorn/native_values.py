@@ -47,6 +47,7 @@ _EVENT_BITS = {
     EventKind.PORT_WRITE: lib.CATCH_PORT_WRITE,
     EventKind.RING: lib.CATCH_RING,
     EventKind.MAGIC: lib.CATCH_MAGIC,
+    EventKind.LOCKED: lib.CATCH_LOCKED,
 }
 _TOUCHED_PORTS = re.compile(rb"[^\0]+")
 _EVENTS = {bit: kind for kind, bit in _EVENT_BITS.items()}
