@@ -19,6 +19,8 @@ class LocalApics:
 
     def __init__(self, apics: Sequence[Receiver]) -> None:
         self._apics = tuple(apics)
+        self.on_sent: Callable[[InterruptMessage, Sequence[int]], None] | None = None
+        """Told of each interprocessor interrupt before it is handed over, with the numbers of those that it is for."""
 
     def deliver(self, message: InterruptMessage) -> bool:
         """Hand over one message; False if no local APIC accepts it."""
@@ -26,25 +28,34 @@ class LocalApics:
 
     def send(self, sender: Receiver, shorthand: Shorthand, message: InterruptMessage) -> None:
         if shorthand is Shorthand.NONE:
-            self._hand_over(self._apics, message)
+            self._tell_and_hand_over(self._apics, message)
             return
         message = replace(message, destination=BROADCAST, logical=False)
         match shorthand:
             case Shorthand.SELF:
-                self._hand_over([sender], message)
+                self._tell_and_hand_over([sender], message)
             case Shorthand.ALL_INCLUDING_SELF:
-                self._hand_over(self._apics, message)
+                self._tell_and_hand_over(self._apics, message)
             case Shorthand.ALL_EXCLUDING_SELF:
-                self._hand_over([apic for apic in self._apics if apic is not sender], message)
+                self._tell_and_hand_over([apic for apic in self._apics if apic is not sender], message)
+
+    def _tell_and_hand_over(self, apics: Iterable[Receiver], message: InterruptMessage) -> None:
+        receivers = _receivers(apics, message)
+        if self.on_sent is not None:
+            self.on_sent(message, [number for number, apic in enumerate(self._apics) if apic in receivers])
+        for receiver in receivers:
+            receiver.accept(message)
 
     def _hand_over(self, apics: Iterable[Receiver], message: InterruptMessage) -> bool:
-        receivers = [apic for apic in apics if apic.is_destination(message)]
-        if message.mode is DeliveryMode.LOWEST_PRIORITY:
-            receivers = _lowest_priority(receivers)
         accepted = False
-        for receiver in receivers:
+        for receiver in _receivers(apics, message):
             accepted |= receiver.accept(message)
         return accepted
+
+
+def _receivers(apics: Iterable[Receiver], message: InterruptMessage) -> list[Receiver]:
+    found = [apic for apic in apics if apic.is_destination(message)]
+    return _lowest_priority(found) if message.mode is DeliveryMode.LOWEST_PRIORITY else found
 
 
 def _lowest_priority(receivers: Iterable[Receiver]) -> list[Receiver]:

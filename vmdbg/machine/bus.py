@@ -34,6 +34,11 @@ class MachineBus:
         """Set before the engine runs."""
 
     @property
+    def access_tick(self) -> int:
+        """Of the access that goes on."""
+        return self._scheduler.not_before - LATENCY
+
+    @property
     def is_observed(self) -> bool:
         """Whether somebody looks at acknowledges or accesses."""
         return self.on_interrupt is not None or self._memory.tracer is not None or self._ports.tracer is not None

@@ -23,7 +23,7 @@ class AccessQuery:
     physical: bool = False
 
     def begin(self, timeline: Timeline) -> AccessScan:
-        return AccessScan(timeline, self)
+        return AccessScan(timeline, self.stops)
 
     @property
     def stops(self) -> Stops:
@@ -31,9 +31,9 @@ class AccessQuery:
 
 
 class AccessScan(RowScan):
-    def __init__(self, timeline: Timeline, query: AccessQuery) -> None:
+    def __init__(self, timeline: Timeline, stops: Stops) -> None:
         super().__init__(timeline)
-        self._stops = query.stops
+        self._stops = stops
 
     @property
     def stops(self) -> Stops:

@@ -6,13 +6,13 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from pathlib import Path
 
 from vmdbg.engine.exits import Access, WatchpointHit
 from vmdbg.engine.stops import Stops
-from vmdbg.errors import UserError
+from vmdbg.errors import UserError, VmdbgError
 from vmdbg.machine.console import PORT_WORDS
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
@@ -27,6 +27,8 @@ from vmdbg.queries.linux.known import KnownLinux
 from vmdbg.queries.linux.questions import LinuxQuestions
 from vmdbg.queries.linux.who import Attributed, WhoRuns, who_runs, with_who
 from vmdbg.queries.parallel import Part, file_scan, intervals, processes, scan_here, scan_parts, split
+from vmdbg.queries.races.report import RaceReport
+from vmdbg.queries.races.search import RaceSearch, Wanted
 from vmdbg.queries.rows import (
     AccessRow,
     CallRow,
@@ -201,6 +203,22 @@ class Queries(LinuxQuestions):
             return difference(self._timeline, self._known(before), self._known(after), self._on_progress)
         finally:
             self._timeline.seek(origin)
+
+    def races(self, wanted: Wanted) -> RaceReport:
+        """Accesses by different CPUs that nothing orders and no lock keeps apart.
+
+        Linux's locks are known if it is up at the history's end. Raises UserError where that is too much to look at.
+        """
+        known = None
+        if self.linux is not None:
+            with suppress(VmdbgError):
+                known = self.linux()
+        return RaceSearch(self._timeline, known, self._part, self._on_progress).report(wanted)
+
+    def _part(self, query: Query, start: Position, end: Position) -> list[Row]:
+        """The rows of a part of the history."""
+        whole = (start, end) == (self._timeline.start, self._timeline.end)
+        return self.run(query) if whole else scan_here(self._timeline, query, start, end, self._on_progress)
 
     def run(self, query: Query) -> list[Row]:
         """The rows of any query over the whole history."""

@@ -151,7 +151,8 @@ def scan(
     """The rows of what happens from `start` up to `end`. Leaves the timeline somewhere."""
     with timeline.undisturbed():
         timeline.go(start)
-        heard, listeners = timeline.machine.bus.on_interrupt, timeline.machine.media.listeners
+        bus, apics = timeline.machine.bus, timeline.machine.pc.apic_bus
+        heard, listeners, sent = bus.on_interrupt, timeline.machine.media.listeners, apics.on_sent
         told = list(listeners)
         try:
             pass_ = query.begin(timeline)
@@ -161,7 +162,7 @@ def scan(
                 _run(timeline, pass_, farthest, checked, while_wanted=True)
             return pass_.finish()
         finally:
-            timeline.machine.bus.on_interrupt = heard
+            bus.on_interrupt, apics.on_sent = heard, sent
             listeners[:] = told
             arm(timeline.machine.engine, Stops())
 

@@ -10,9 +10,9 @@ from prompt_toolkit.document import Document as Line
 
 from vmdbg.commands.code.context import SECTIONS
 from vmdbg.commands.data.registers import GROUPS
-from vmdbg.commands.time.query import QUESTIONS
 from vmdbg.errors import VmdbgError
 from vmdbg.session.errors import UnknownCommandError
+from vmdbg.session.question_options import NAMES
 from vmdbg.session.registry import Command
 from vmdbg.session.session import Session
 from vmdbg.x86.exceptions import EXCEPTIONS
@@ -41,7 +41,7 @@ class CommandCompleter(Completer):
             "KIND": lambda: [*(i.mnemonic for i in EXCEPTIONS.values()), "cr3", "mode", "wrmsr", "rdmsr", "in", "out"],
             "MSR": lambda: MSRS,
             "SECTION": lambda: SECTIONS,
-            "QUESTION": lambda: QUESTIONS,
+            "QUESTION": lambda: NAMES,
             "PROCESS": self._processes,
             "NAME": lambda: session.aliases,
         }

@@ -7,6 +7,7 @@ from vmdbg.queries.linux.known import KnownLinux, known_linux
 from vmdbg.queries.linux.scheduling import SWITCH, WAKE, WAKE_NEW
 from vmdbg.queries.linux.slab import FUNCTIONS
 from vmdbg.queries.linux.who import WhoRuns
+from vmdbg.queries.races.linux_rules import FUNCTIONS as SYNCHRONIZING
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.linux import find_linux, need_linux
 from vmdbg.session.view import View
@@ -25,4 +26,4 @@ def who_of(view: View) -> WhoRuns | None:
 def linux_of(view: View) -> KnownLinux:
     """As the end of the history has it, where all of its names are told. Raises VmdbgError."""
     with elsewhen(view, view.debugger.timeline.end):
-        return known_linux(need_linux(view.system), (SWITCH, WAKE, WAKE_NEW, *FUNCTIONS))
+        return known_linux(need_linux(view.system), (SWITCH, WAKE, WAKE_NEW, *FUNCTIONS, *SYNCHRONIZING))

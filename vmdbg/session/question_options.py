@@ -9,7 +9,7 @@ from vmdbg.session.numbers import how_many
 SHOWN = 50
 """Rows that are shown unless more are asked for."""
 MEMORY = ("writes", "reads", "accesses", "executions")
-WHO_WROTE, DIFFERENCE = "who-wrote", "diff"
+WHO_WROTE, DIFFERENCE, RACES = "who-wrote", "diff", "races"
 NAMES = (
     WHO_WROTE,
     *MEMORY,
@@ -28,6 +28,7 @@ NAMES = (
     "disk",
     "cr3",
     "console",
+    RACES,
     DIFFERENCE,
 )
 
@@ -50,6 +51,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", default="", metavar="NAME", help="of allocations and frees: this slab cache")
     parser.add_argument("--sector", default="", metavar="EXPRESSION", help="of requests to drives: those that move it")
     parser.add_argument("--every", default="", metavar="TIME", help="how often a profile looks (a million ticks)")
+    parser.add_argument("--function", default="", metavar="FUNCTION", help="races: of the data that its code accesses")
+    parser.add_argument("--address", default="", metavar="ADDRESS", help="races: of what lies there")
+    parser.add_argument("--from", dest="begin", default="", metavar="POSITION", help="races: from this instant on")
+    parser.add_argument("--to", dest="until", default="", metavar="POSITION", help="races: up to this instant")
+    parser.add_argument(
+        "--sync", action="append", default=[], metavar="ADDRESS", help="races: no data, CPUs are in step by it"
+    )
+    parser.add_argument("--mixed", action="store_true", help="races: of locked accesses with others, too")
     parser.add_argument("--if", dest="condition", default="", metavar="CONDITION", help="as `if` at the line's end")
     parser.add_argument("--count-by", default="", metavar="FIELDS", help="count rows by columns, as task,function")
     parser.add_argument("--csv", action="store_true", help="all rows as comma-separated values")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vmdbg.commands.declare import command
 from vmdbg.commands.points.watch import object_size
 from vmdbg.commands.time.diff import diff
+from vmdbg.commands.time.races import races
 from vmdbg.document.document import Document
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
@@ -20,7 +21,7 @@ from vmdbg.session.linux import find_linux
 from vmdbg.session.numbers import port
 from vmdbg.session.positions import find_position, ticks_of
 from vmdbg.session.query_rows import rows_document
-from vmdbg.session.question_options import DIFFERENCE, MEMORY, NAMES, SHOWN, WHO_WROTE, declare
+from vmdbg.session.question_options import DIFFERENCE, MEMORY, NAMES, RACES, SHOWN, WHO_WROTE, declare
 from vmdbg.session.questions import condition, counted, default_count
 from vmdbg.session.registry import Arguments, Effect, Group, did_you_mean
 from vmdbg.session.session import Session
@@ -47,6 +48,7 @@ MOST_ARGUMENTS = 6
         "query disk",
         "query disk --sector 63",
         "query cr3 --json",
+        "query races rsp 8",
         "query console",
         "query profile",
         "query calls deposit 2 if rdi != 0",
@@ -61,8 +63,8 @@ def query(session: Session, arguments: Arguments) -> Document:
 
     writes, reads, accesses ADDRESS SIZE; who-wrote ADDRESS SIZE --before POSITION; executions ADDRESS SIZE; calls
     FUNCTION ARGUMENTS; exceptions and interrupts VECTOR ...; ports PORT ...; disk DRIVE ...; cr3; console PORT;
-    profile; diff POSITION POSITION. Of Linux: syscalls NAME ...; page-faults; switches; wakeups; allocations; frees;
-    object ADDRESS.
+    profile; races ADDRESS SIZE or --function FUNCTION; diff POSITION POSITION. Of Linux: syscalls NAME ...;
+    page-faults; switches; wakeups; allocations; frees; object ADDRESS.
     `if CONDITION` at the end is looked at where each row happened. `goto` takes the positions.
     """
     if arguments.question not in NAMES:
@@ -73,7 +75,6 @@ def query(session: Session, arguments: Arguments) -> Document:
     if arguments.question == DIFFERENCE:
         words = _between(arguments, 1, 2, "one instant, or two")
         return diff(session, Arguments(first=words[0], second=[*words, "here"][1], limit=shown))
-    ask = QUESTIONS[arguments.question]
     workers = session.workers if Effect.HOST in session.allowed else 1
     queries = Queries(
         session.debugger.timeline,
@@ -82,7 +83,9 @@ def query(session: Session, arguments: Arguments) -> Document:
         linux=lambda: linux_of(session),
         who=lambda: who_of(session),
     )
-    asked = ask(session, arguments)
+    if arguments.question == RACES:
+        return races(session, queries, arguments, shown)
+    asked = QUESTIONS[arguments.question](session, arguments)
     if arguments.condition:
         queries = queries.only_if(condition(session, arguments.condition))
     with elsewhen(session):
@@ -95,8 +98,11 @@ def query(session: Session, arguments: Arguments) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class _Option:
+    """`flag` is what users write, where that is another word."""
+
     name: str
     questions: frozenset[str]
+    flag: str = ""
 
 
 _SLAB = frozenset({"allocations", "frees"})
@@ -114,11 +120,15 @@ OPTIONS = (
     _Option("physical", frozenset({WHO_WROTE, *MEMORY})),
     _Option("before", frozenset({WHO_WROTE})),
     _Option("arguments", frozenset({"calls"})),
+    *(_Option(name, frozenset({RACES})) for name in ("function", "address", "sync", "mixed")),
+    _Option("begin", frozenset({RACES}), "from"),
+    _Option("until", frozenset({RACES}), "to"),
 )
 _UNCONDITIONAL = {
     "console": "what was written is known without going there",
     WHO_WROTE: "it is one write; ask for `writes`",
     DIFFERENCE: "it is of two instants",
+    RACES: "it is of two instants",
 }
 
 
@@ -127,7 +137,7 @@ def _refuse_useless(arguments: Arguments) -> None:
     for option in OPTIONS:
         if getattr(arguments, option.name) and arguments.question not in option.questions:
             takers = ", ".join(sorted(option.questions))
-            raise UserError(f"--{option.name} means nothing to {arguments.question}: it is for {takers}")
+            raise UserError(f"--{option.flag or option.name} means nothing to {arguments.question}: it is for {takers}")
     if arguments.condition and arguments.question in _UNCONDITIONAL:
         raise UserError(f"a condition means nothing to {arguments.question}: {_UNCONDITIONAL[arguments.question]}")
 

@@ -40,6 +40,11 @@ class CurrentLocator:
 
     def read(self, memory: PhysicalMemory, register: ReadRegister) -> CurrentTask | None:
         """None before there is one, where memory contradicts itself, and on a CPU that Linux does not run on."""
+        address = self.address(memory, register)
+        return None if address is None else self.task(memory, address)
+
+    def address(self, memory: PhysicalMemory, register: ReadRegister) -> int | None:
+        """That of its `struct task_struct`."""
         pointer = self._pointer(register)
         if pointer is None:
             return None
@@ -47,7 +52,7 @@ class CurrentLocator:
             (address,) = struct.unpack("<Q", memory.read(pointer, 8))
         except UnmappedPhysicalError:
             return None
-        return self.task(memory, address)
+        return int(address)
 
     def _pointer(self, register: ReadRegister) -> Physical | None:
         if len(self.pointers) == 1:

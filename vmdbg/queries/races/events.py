@@ -19,7 +19,8 @@ Owner = Hashable
 class Access:
     """`size` bytes of physical memory from `address` are read, written, or both, by the instruction at `pc`.
 
-    `locked`: in one step that no other CPU sees half done. `position` is after the instruction.
+    `locked`: in one step that no other CPU sees half done. `position` is after the instruction; `old` and `new` are
+    what was there before and after it, and `linear` where the CPU saw it.
     """
 
     cpu: int
@@ -30,6 +31,9 @@ class Access:
     reads: bool
     writes: bool
     locked: bool = False
+    linear: int = 0
+    old: bytes = b""
+    new: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from vmdbg.commands import catalog
 from vmdbg.commands.time.query import OF_LINUX, QUESTIONS
-from vmdbg.session.question_options import DIFFERENCE, NAMES
+from vmdbg.session.question_options import DIFFERENCE, NAMES, RACES
 from vmdbg.session.session import Session
 
 
@@ -80,4 +80,4 @@ def test_what_cannot_be_asked(session: Session, line: str, answer: str) -> None:
 def test_every_question_has_an_example() -> None:
     asked = {example.split()[1] for example in catalog.commands().find("query").examples}
     assert asked == set(NAMES) - OF_LINUX
-    assert {*QUESTIONS, DIFFERENCE} == set(NAMES)
+    assert {*QUESTIONS, DIFFERENCE, RACES} == set(NAMES)

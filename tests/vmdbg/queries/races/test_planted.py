@@ -1,0 +1,100 @@
+"""Bugs that two CPUs show, planted in modules of Linux, and looked for in a run in which nothing went wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.vmdbg.queries.races.planted import planted
+from vmdbg.machine.digest import digest
+from vmdbg.session.session import Session
+
+TELLERS = {0: "teller/0", 1: "teller/1"}
+
+
+@pytest.fixture(scope="module")
+def counter() -> Iterator[Session]:
+    """All deposits are there."""
+    with planted("counter") as (session, said):
+        assert b"counter: 200 of 200 deposits" in said
+        yield session
+
+
+def asked(session: Session, question: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(session.execute(f"query races {question} --json"))
+    return found
+
+
+@pytest.mark.parametrize("question", ["balance", "--address balance", "--function deposit", "balance 4"])
+def test_a_counter_without_a_lock_is_found_though_nothing_was_lost(counter: Session, question: str) -> None:
+    found = asked(counter, question)
+    assert {race["name"] for race in found["races"]} == {"balance [counter]"}
+    assert all(race["unordered"] for race in found["races"])
+    kinds = {(race["first"]["writes"], race["second"]["writes"]) for race in found["races"]}
+    assert kinds == {(True, False), (False, True), (True, True)}
+    for race in found["races"]:
+        assert race["times"] == 100
+        for side in (race["first"], race["second"]):
+            assert side["where"].startswith("deposit+")
+            assert side["task"].startswith(TELLERS[side["cpu"]])
+            assert side["locks"] == []
+            assert [place.split("+")[0] for place in side["stack"]] == ["deposit", "teller", "kthread", "ret_from_fork"]
+
+
+@pytest.mark.parametrize("question", ["audited", "--function audit"])
+def test_the_one_with_a_lock_is_none_and_the_report_says_what_was_looked_at(counter: Session, question: str) -> None:
+    found = asked(counter, question)
+    assert found["races"] == []
+    assert found["accesses"] >= 200
+    assert found["order"]["locks of Linux"] >= 200
+    assert {"spinlocks", "mutexes", "wake-ups and switches of tasks"} <= set(found["families"])
+    assert "no race among" in counter.execute(f"query races {question}")
+
+
+def test_the_report_has_both_stacks_and_leaves_no_trace(counter: Session) -> None:
+    before = counter.debugger.position, digest(counter.debugger.machine)
+    report = counter.execute("query races --function deposit --limit 1")
+    assert "3 races among" in report
+    assert report.count("deposit+") == 2
+    assert "CPU 0" in report
+    assert "CPU 1" in report
+    assert "2 more; --limit shows more" in report
+    assert (counter.debugger.position, digest(counter.debugger.machine)) == before
+
+
+def test_a_shorter_time_has_fewer(counter: Session) -> None:
+    calls = json.loads(counter.execute("query calls deposit 0 --json"))
+    middle = calls[100]["position"]
+    assert asked(counter, f"balance --to {middle}")["accesses"] < asked(counter, "balance")["accesses"]
+    assert "is not before" in counter.execute(f"query races balance --from {middle} --to {middle}")
+
+
+def test_what_makes_no_sense_is_refused_in_words(counter: Session) -> None:
+    for question, words in {
+        "": "all of memory is looked at for at most 20,000,000 ticks",
+        "balance 8 8": "takes an address, and perhaps how many bytes",
+        "balance --function deposit": "takes --address or --function, not both",
+        "--function nowhere_at_all": "nowhere_at_all",
+        "balance if rax": "a condition means nothing to races",
+        "balance --failed": "--failed means nothing to races",
+    }.items():
+        assert words in counter.execute(f"query races {question}"), question
+    assert "--from means nothing to writes" in counter.execute("query writes balance --from start")
+
+
+def test_a_double_free_is_a_race_for_who_looks_first() -> None:
+    with planted("double_free") as (session, said):
+        assert b"the receipt is gone" in said
+        (race,) = asked(session, "--function give_back")["races"]
+        assert race["name"] == "receipt [double_free]"
+        assert {race["first"]["cpu"], race["second"]["cpu"]} == {0, 1}
+
+
+def test_locks_in_either_order_are_no_race() -> None:
+    with planted("abba") as (session, said):
+        assert b"abba: 1000 and 1000" in said
+        assert asked(session, "--function transfer")["races"] == []
+        assert session.execute("locks --now") == "nobody waits for a lock\n"

@@ -1,0 +1,111 @@
+"""Where instructions find their data: those of a function, and the locked ones, whoever runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vmdbg.debugger.cpu import Cpu
+from vmdbg.debugger.registers import RegisterFile
+from vmdbg.engine.exits import BreakpointHit, EventKind
+from vmdbg.engine.stops import Breakpoints, Catches, Stops
+from vmdbg.machine.outcome import Outcome
+from vmdbg.queries.races.analysis import GRANULE
+from vmdbg.queries.scan import RowScan
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Linear
+from vmdbg.x86.disassembly import disassembler
+from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind, MemoryOperand, OperandAccess
+from vmdbg.x86.mode import Width, cpu_mode
+from vmdbg.x86.taken import effective_address
+
+STACK = 1 << 14
+"""Bytes, and alignment, of the stack that the CPU is on: what lies there is its own."""
+MOST_REPEATED = 4096
+"""Bytes of a string instruction that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Whole granules of linear memory."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperandQuery:
+    """What the instructions at these addresses, or all locked ones, access beyond the stack."""
+
+    instructions: tuple[Linear, ...] = ()
+    locked: bool = False
+
+    def begin(self, timeline: Timeline) -> OperandScan:
+        return OperandScan(timeline, self)
+
+    def join(self, parts: Sequence[Sequence[Data]]) -> list[Data]:
+        return merged(data for part in parts for data in part)
+
+    @property
+    def stops(self) -> Stops:
+        if self.locked:
+            return Stops(catches=Catches(events=frozenset({EventKind.LOCKED})))
+        return Stops(Breakpoints(linear=self.instructions))
+
+
+class OperandScan(RowScan):
+    def __init__(self, timeline: Timeline, query: OperandQuery) -> None:
+        super().__init__(timeline)
+        self._stops = query.stops
+        self._seen: set[int] = set()
+        self._read = RegisterFile(Cpu(timeline.machine)).read
+
+    @property
+    def stops(self) -> Stops:
+        return self._stops
+
+    def take(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, BreakpointHit):
+            return
+        width = cpu_mode(*self.engine.read_registers(("cr0", "efer", "rflags", "cs_flags"))).width
+        code = self.engine.read_linear(Linear(self.engine.linear_pc), MAX_LENGTH)
+        found = disassembler(width).decode(code, self._read("rip"))
+        for operand in found.memory:
+            if operand.access is not OperandAccess.ADDRESS:
+                start = effective_address(found, operand, self._read)
+                self._add(start, self._size(found, operand, width), self._read("rsp"))
+
+    def _size(self, found: Instruction, operand: MemoryOperand, width: Width) -> int:
+        size = operand.size or GRANULE
+        if Kind.REPEATED in found.kind:
+            size *= self._read("rcx") & width.mask
+        return min(size, MOST_REPEATED)
+
+    def _add(self, start: int, size: int, rsp: int) -> None:
+        if start // STACK != rsp // STACK:
+            self._seen |= set(range(start // GRANULE, -(-(start + size) // GRANULE)))
+
+    def finish(self) -> Sequence[Data]:
+        """Neighbours are one."""
+        return merged(Data(granule * GRANULE, (granule + 1) * GRANULE) for granule in self._seen)
+
+
+def merged(pieces: Iterable[Data]) -> list[Data]:
+    """Ascending; those that touch or overlap are one."""
+    found: list[Data] = []
+    for piece in sorted(pieces, key=lambda one: one.start):
+        if found and piece.start <= found[-1].end:
+            found[-1] = Data(found[-1].start, max(found[-1].end, piece.end))
+        else:
+            found.append(piece)
+    return found
+
+
+def data_instructions(code: bytes, start: int, width: Width) -> tuple[Linear, ...]:
+    """The addresses of the instructions of a function that access memory by an operand."""
+    listed = disassembler(width).iterate(code, start)
+    return tuple(
+        one.address
+        for one in listed
+        if any(operand.access is not OperandAccess.ADDRESS for operand in one.memory)
+    )
