@@ -18,8 +18,8 @@ MODULES = (
     "time.bookmark", "time.where_was", "time.last_write", "time.query", "time.history", "time.diff", "time.fork",
     "data.set_value", "data.search", "cpu.msr", "devices.screen", "code.symbol", "code.context", "system.tasks",
     "linux.processes", "linux.processors", "linux.locks", "linux.oops", "linux.programs", "linux.types",
-    "linux.trace", "linux.slab", "scripting", "devices.send", "devices.input", "devices.disk", "devices.disc",
-    "time.save",
+    "linux.trace", "linux.slab", "scripting", "devices.send", "devices.share", "devices.input", "devices.disk",
+    "devices.disc", "time.save",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from devices.ninep.folder import MOST_DATA, MOST_NAMES, Answer, Attributes, FileKind, Name, Question, Verb, below
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
+from vmdbg.shares.links import leads_out
 
 LONGEST_PATH = 4095
 PERMISSIONS = 0o777
@@ -232,7 +233,7 @@ class HostFolder:
 
     def _make_link(self, question: Question, data: bytes) -> Answer:
         """One that leads out of the folder would lead people and programs of the host astray: there is none."""
-        if _leads_out(question.path, question.other):
+        if leads_out(question.path, question.other):
             return Answer(_EPERM)
         with self._in_parent(question.path) as (parent, name):
             os.symlink(question.other, name, dir_fd=parent)
@@ -253,7 +254,7 @@ class HostFolder:
         with self._in_parent(question.path) as (old, name), self._in_parent(question.other) as (new, other):
             if stat.S_ISLNK(os.stat(name, dir_fd=old, follow_symlinks=False).st_mode):
                 target = os.fsencode(os.readlink(name, dir_fd=old))
-                if _leads_out(question.other, target):
+                if leads_out(question.other, target):
                     return Answer(_EPERM)
             os.rename(name, other, src_dir_fd=old, dst_dir_fd=new)
         return Answer()
@@ -266,15 +267,3 @@ class HostFolder:
 
     def close(self) -> None:
         os.close(self._root)
-
-
-def _leads_out(path: bytes, target: bytes) -> bool:
-    """Whether a link at `path` that says `target` leads out of the folder, no part of the way being another link."""
-    if target.startswith(b"/"):
-        return True
-    depth = path.count(b"/")
-    for part in target.split(b"/"):
-        depth += {b"..": -1, b".": 0, b"": 0}.get(part, 1)
-        if depth < 0:
-            return True
-    return False

@@ -11,7 +11,8 @@ import pytest
 
 from devices.ninep.folder import FileKind, Question, Verb
 from vmdbg.errors import UserError
-from vmdbg.shares.host_folder import HostFolder, _leads_out
+from vmdbg.shares.host_folder import HostFolder
+from vmdbg.shares.links import leads_out
 
 SECRET = b"nobody's to see"
 READS = (Verb.LOOK, Verb.LIST, Verb.READ, Verb.LINK)
@@ -41,7 +42,7 @@ OUT = [
 
 @pytest.mark.parametrize("path", OUT)
 @pytest.mark.parametrize("verb", Verb)
-def test_no_path_leads_out(folder: HostFolder, tmp_path: Path, path: bytes, verb: Verb) -> None:
+def test_no_pathleads_out(folder: HostFolder, tmp_path: Path, path: bytes, verb: Verb) -> None:
     for question in (Question(verb, path, b"d/new", 0, 100), Question(verb, b"d/f", path, 0, 0)):
         answer = folder.answer(question, b"written")
         assert SECRET not in answer.data
@@ -131,10 +132,10 @@ def test_nothing_changes_a_folder_that_is_only_read(tmp_path: Path, verb: Verb) 
     ],
 )
 def test_which_links_lead_out(path: bytes, target: bytes, out: bool) -> None:
-    assert _leads_out(path, target) is out
+    assert leads_out(path, target) is out
 
 
-def test_a_link_is_not_moved_to_where_it_leads_out(tmp_path: Path) -> None:
+def test_a_link_is_not_moved_to_where_itleads_out(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     folder = HostFolder(str(tmp_path), writable=True)
     assert folder.answer(Question(Verb.MAKE_LINK, b"d/l", b"../x")).error == 0
