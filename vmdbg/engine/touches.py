@@ -23,13 +23,17 @@ class Touches:
     """Everything that was touched, and perhaps more; nothing that was is left out.
 
     Columns of equally many rows, in the host's byte order: `linear`, how far each linear page is from that of the row
-    before, as 64 bits; `lines`, a bit for each 64th of the page in which an instruction began, as 64 bits; `physical`,
-    how much farther the physical page is, as 32 bits, modulo; `kinds`, a byte. Pages are numbers. The linear ones
-    ascend; a page is in several rows where it was reached in several ways.
+    before, as 64 bits; `lines`, a bit for each 64th of the page in which an instruction began, as 64 bits; `written`,
+    the same of those that were written; `words`, for each of the eight lowest of the latter, from the lowest on, a byte
+    with a bit for each eighth of it that was written, as 64 bits; `physical`, how much farther the physical page is, as
+    32 bits, modulo; `kinds`, a byte. Pages are numbers. The linear ones ascend; a page is in several rows where it was
+    reached in several ways.
     """
 
     linear: bytes
     lines: bytes
+    written: bytes
+    words: bytes
     physical: bytes
     kinds: bytes
     ports: bytes = b""

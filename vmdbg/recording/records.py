@@ -227,6 +227,7 @@ class PartRecord(msgspec.Struct, frozen=True, array_like=True):
     events: list[str]
     everything: bool
     stopped: bool
+    written: bytes = b""
 
 
 class End(msgspec.Struct, frozen=True, array_like=True):
@@ -300,6 +301,7 @@ def encode_part(part: Part) -> PartRecord:
         sorted(event.name for event in touched.events),
         touched.everything,
         touched.stopped,
+        touched.written,
     )
 
 
@@ -312,6 +314,7 @@ def decode_part(record: PartRecord) -> Part:
     if not Position(Tick(0)) <= start < end or sizes != {VECTOR_BYTES} or len(record.ports) > MOST_PORT_BYTES:
         raise RecordingError("part of the history index is damaged: it is of no time, or of no machine")
     exceptions, interrupts = (int.from_bytes(bits, "little") for bits in vectors)
-    touched = Touched(record.rows, record.ports, exceptions, interrupts, events, record.everything, record.stopped)
+    ended = record.everything, record.stopped
+    touched = Touched(record.rows, record.ports, exceptions, interrupts, events, *ended, record.written)
     touched.check()
     return Part(start, end, touched)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate
 from operator import add
 
@@ -19,14 +21,45 @@ from vmdbg.errors import RecordingError
 from vmdbg.units import PAGE_SIZE
 
 MOST_ROWS = 1 << 18
+MOST_UNPACKED = 64 << 20
+"""Bytes of parts that are kept unpacked, as searches come by all of them."""
 _ROW = 8 + 8 + 4 + 1
 _LINE = PAGE_SIZE // 64
+_WORD = _LINE // 8
+_WRITTEN = 8 + 8
+_FEW = 8
+"""Pages that are looked for one by one."""
 _PACKER = zstandard.ZstdCompressor(level=3)
 _PORT = 3
 """Bytes of a port in Touches.ports."""
 MOST_PORT_BYTES = _PORT << 16
 _KINDS = {Access.READ: READ, Access.WRITE: WRITE}
 _PORT_EVENTS = {EventKind.PORT_READ: READ, EventKind.PORT_WRITE: WRITE}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes of memory from one address to another, and the ways in which they are touched that matter."""
+
+    start: int
+    stop: int
+    kinds: int
+
+    @property
+    def pages(self) -> range:
+        return range(self.start // PAGE_SIZE, (self.stop - 1) // PAGE_SIZE + 1)
+
+    def lines(self, page: int) -> int:
+        """A bit for each line of the page that it has some bytes of."""
+        first = max(0, self.start - page * PAGE_SIZE) // _LINE
+        last = (min(PAGE_SIZE, self.stop - page * PAGE_SIZE) - 1) // _LINE
+        return (2 << last) - (1 << first)
+
+    def words(self, line: int) -> int:
+        """A bit for each eighth of a line, of which the number is counted from address 0 on."""
+        first = max(0, self.start - line * _LINE) // _WORD
+        last = (min(_LINE, self.stop - line * _LINE) - 1) // _WORD
+        return (2 << last) - (1 << first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +70,35 @@ class Rows:
     lines: array[int]
     physical: array[int]
     kinds: bytes
+    written: array[int]
+    words: array[int]
 
-    def has_linear(self, pages: range, kinds: int) -> bool:
-        """Whether any of these linear pages was touched in any of these ways."""
-        first, last = bisect_left(self.linear, pages.start), bisect_left(self.linear, pages.stop)
-        return any(kind & kinds for kind in self.kinds[first:last])
+    @property
+    def size(self) -> int:
+        """Bytes of memory, about."""
+        return len(self.kinds) * (_ROW + _WRITTEN)
+
+    def touches_linear(self, span: Span) -> bool:
+        """Whether any of these linear addresses was touched so."""
+        first, last = bisect_left(self.linear, span.pages.start), bisect_left(self.linear, span.pages.stop)
+        return any(self._touches(row, self.linear[row], span) for row in range(first, last))
+
+    def _touches(self, row: int, page: int, span: Span) -> bool:
+        """Whether a row that is of that page for the span tells of such touching."""
+        kinds = self.kinds[row] & span.kinds
+        return bool(kinds & ~WRITE) or (bool(kinds) and self._wrote(row, page, span))
+
+    def _wrote(self, row: int, page: int, span: Span) -> bool:
+        written = self.written[row]
+        left = written & span.lines(page)
+        while left:
+            lowest = left & -left
+            rank = (written & (lowest - 1)).bit_count()
+            line = page * (PAGE_SIZE // _LINE) + lowest.bit_length() - 1
+            if rank >= _WORD or self.words[row] >> 8 * rank & span.words(line):
+                return True
+            left ^= lowest
+        return False
 
     def has_code(self, address: int) -> bool:
         """Whether an instruction may have begun at this linear address, or close by."""
@@ -49,9 +106,25 @@ class Rows:
         first, last = bisect_left(self.linear, page), bisect_right(self.linear, page)
         return any(lines & bit for lines in self.lines[first:last])
 
-    def has_physical(self, pages: range, kinds: int) -> bool:
-        """Likewise, for physical pages."""
-        return any(kind & kinds for page, kind in zip(self.physical, self.kinds, strict=True) if page in pages)
+    def touches_physical(self, span: Span) -> bool:
+        """Whether any of these physical addresses was touched so."""
+        if span.stop > NO_PHYSICAL_PAGE * PAGE_SIZE and any(
+            self.kinds[row] & span.kinds for row in self._of_physical(range(NO_PHYSICAL_PAGE, NO_PHYSICAL_PAGE + 1))
+        ):
+            return True
+        return any(self._touches(row, self.physical[row], span) for row in self._of_physical(span.pages))
+
+    def _of_physical(self, pages: range) -> Iterator[int]:
+        """The rows of these physical pages."""
+        if len(pages) > _FEW:
+            yield from (row for row, page in enumerate(self.physical) if page in pages)
+            return
+        for page in pages:
+            row = -1
+            with suppress(ValueError):  # there are no more
+                while True:
+                    row = self.physical.index(page, row + 1)
+                    yield row
 
     def of_linear(self, pages: range) -> frozenset[int]:
         """The physical pages that these were."""
@@ -63,10 +136,19 @@ class Rows:
         pages = zip(self.physical[first:], self.kinds[first:], strict=True)
         return frozenset(page for page, kind in pages if kind & kinds)
 
+    def touches_beside(self, span: Span) -> bool:
+        """Whether an access that no instruction made touched so what may be at these linear addresses, too."""
+        first = bisect_left(self.linear, NO_LINEAR_PAGE)
+        if len(span.pages) > 1:
+            return any(kind & span.kinds for kind in self.kinds[first:])
+        return any(self._touches(row, span.pages.start, span) for row in range(first, len(self.kinds)))
+
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What engine.touches.Touches says, packed: `rows` is one zstd frame of its columns."""
+    """What engine.touches.Touches says, packed: `rows` is one zstd frame of its columns but for `written` and
+    `words`, which are another; without it all of a page may have been written.
+    """
 
     rows: bytes
     ports: bytes = b""
@@ -76,6 +158,7 @@ class Touched:
     everything: bool = False
     stopped: bool = False
     """It ended a run by itself, as by executing where there is no memory."""
+    written: bytes = b""
 
     @classmethod
     def of(cls, touches: Touches, *, stopped: bool = False) -> Touched:
@@ -88,12 +171,13 @@ class Touched:
             touches.events,
             touches.everything,
             stopped,
+            b"" if touches.everything else _PACKER.compress(touches.written + touches.words),
         )
 
     @property
     def pages(self) -> Rows:
         """Raises RecordingError if it is damaged."""
-        return _unpacked(self.rows)
+        return _CACHE.rows(self.rows, self.written)
 
     def check(self) -> None:
         """Raises RecordingError if it is damaged."""
@@ -104,7 +188,7 @@ class Touched:
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        return len(self.rows) + len(self.ports) + 300
+        return len(self.rows) + len(self.written) + len(self.ports) + 300
 
     def may_stop(self, stops: Stops, aliases: Aliases) -> bool:
         """Whether a run through this part could have met one of `stops`. Sure only when it is False."""
@@ -118,7 +202,7 @@ class Touched:
         rows = self.pages
         if any(rows.has_code(address) for address in breakpoints.linear):
             return True
-        if any(rows.has_physical(page, FETCH) for page in _pages(breakpoints.physical)):
+        if any(rows.touches_physical(Span(address, address + 1, FETCH)) for address in breakpoints.physical):
             return True
         return any(_may_hit(rows, watchpoint, aliases) for watchpoint in watchpoints)
 
@@ -167,40 +251,59 @@ class Aliases:
 
 def _may_hit(rows: Rows, watchpoint: Watchpoint, aliases: Aliases) -> bool:
     kinds = sum(_KINDS[access] for access in watchpoint.accesses)
-    pages = _page_range(watchpoint.address, watchpoint.size)
+    span = Span(watchpoint.address, watchpoint.address + max(watchpoint.size, 1), kinds)
     if watchpoint.physical:
-        beyond = min(pages.stop, NO_PHYSICAL_PAGE + 1)
-        return rows.has_physical(range(min(pages.start, NO_PHYSICAL_PAGE), beyond), kinds)
-    if rows.has_linear(pages, kinds):
+        return rows.touches_physical(span)
+    if rows.touches_linear(span):
         return True
-    return bool(rows.beside(kinds)) and aliases.may_be(pages)
-
-
-def _page_range(address: int, size: int) -> range:
-    return range(address // PAGE_SIZE, (address + max(size, 1) - 1) // PAGE_SIZE + 1)
-
-
-def _pages(addresses: tuple[int, ...]) -> Iterator[range]:
-    for page in sorted({address // PAGE_SIZE for address in addresses}):
-        yield range(page, page + 1)
+    return rows.touches_beside(span) and aliases.may_be(span.pages)
 
 
 def _bits(vectors: frozenset[int]) -> int:
     return sum(1 << vector for vector in vectors)
 
 
-@lru_cache(maxsize=128)
-def _unpacked(packed: bytes) -> Rows:
-    try:
-        size = zstandard.frame_content_size(packed)
-        if not 0 <= size <= MOST_ROWS * _ROW or size % _ROW:
-            raise RecordingError("part of the history index is damaged")
-        columns = zstandard.ZstdDecompressor().decompress(packed)
-    except zstandard.ZstdError as error:
-        raise RecordingError(f"part of the history index is damaged: {error}") from error
-    count = size // _ROW
+class _Cache:
+    """What was unpacked last, as much of it as fits."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[bytes, bytes], Rows] = OrderedDict()
+        self._size = 0
+
+    def rows(self, packed: bytes, written: bytes) -> Rows:
+        """Raises RecordingError if they are damaged."""
+        key = packed, written
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = _unpacked(packed, written)
+            self._size += found.size
+            while self._size > MOST_UNPACKED and len(self._found) > 1:
+                self._size -= self._found.popitem(last=False)[1].size
+        return found
+
+
+_CACHE = _Cache()
+
+
+def _unpacked(packed: bytes, packed_lines: bytes) -> Rows:
+    columns = _frame(packed, _ROW)
+    count = len(columns) // _ROW
     steps, lines = array("Q", columns[: 8 * count]), array("Q", columns[8 * count : 16 * count])
     farther = array("I", columns[16 * count : 20 * count])
     linear = array("Q", (page & 0xFFFFFFFFFFFFFFFF for page in accumulate(steps)))
     physical = array("I", (page & 0xFFFFFFFF for page in accumulate(map(add, steps, farther))))
-    return Rows(linear, lines, physical, columns[20 * count :])
+    both = array("Q", _frame(packed_lines, _WRITTEN) if packed_lines else b"\xff" * _WRITTEN * count)
+    if len(both) != 2 * count:
+        raise RecordingError("part of the history index is damaged: it does not say of all pages what was written")
+    return Rows(linear, lines, physical, columns[20 * count :], both[:count], both[count:])
+
+
+def _frame(packed: bytes, width: int) -> bytes:
+    """At most MOST_ROWS times so many bytes, unpacked. Raises RecordingError."""
+    try:
+        size = zstandard.frame_content_size(packed)
+        if not 0 <= size <= MOST_ROWS * width or size % width:
+            raise RecordingError("part of the history index is damaged")
+        return zstandard.ZstdDecompressor().decompress(packed)
+    except zstandard.ZstdError as error:
+        raise RecordingError(f"part of the history index is damaged: {error}") from error

@@ -439,7 +439,7 @@ class FakeEngine:
     def begin_touches(self) -> None: ...
 
     def end_touches(self) -> Touches:
-        return Touches(b"", b"", b"", b"", everything=True)
+        return Touches(b"", b"", b"", b"", b"", b"", everything=True)
 
     def drop_touches(self) -> None: ...
 

@@ -185,7 +185,7 @@ def test_a_recording_keeps_the_index(tmp_path: Path) -> None:
 
 
 def test_a_damaged_part_is_refused() -> None:
-    for touched in (Touched(b"no frame"), Touched(Touched.of(Touches(b"1", b"", b"", b"")).rows)):
+    for touched in (Touched(b"no frame"), Touched(Touched.of(Touches(b"1", b"", b"", b"", b"", b"")).rows)):
         with pytest.raises(RecordingError):
             touched.check()
 

@@ -26,10 +26,13 @@ enum { OPERATION_MODE = 15, OPERATION_ALIGNED = 7 << 8 };       /* TCGMemOpIdx *
     watch_note_access(linear, sizeof stored);                                                             \
     if (vm_current && (plain))                                                                            \
         place = unicorn_tlb_store(env, linear, sizeof stored, mode, host_pc);                             \
-    if (place)                                                                                            \
+    if (place) {                                                                                          \
         memcpy(place, &stored, sizeof stored);                                                            \
-    else                                                                                                  \
-        __real_##name(env, linear, value, __VA_ARGS__)
+        return;                                                                                           \
+    }                                                                                                     \
+    __real_##name(env, linear, value, __VA_ARGS__);                                                       \
+    if (vm_current)                                                                                       \
+        unicorn_tlb_stored(env, linear, sizeof stored, mode)
 
 /* Of translated code; `swapped`: of the other byte order. */
 #define LOAD(name, type, as, swapped)                                                                     \

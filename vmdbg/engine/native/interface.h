@@ -74,7 +74,7 @@ void tlb_import(VmCpu *cpu, const uint64_t *pairs, uint64_t count);
 /* touched.c */
 void touched_beside(Vm *vm, uint64_t physical, uint64_t size, uint32_t kinds);
 void touched_begin(Vm *vm, bool gathering);
-void touched_export(Vm *vm, uint64_t *linear, uint64_t *lines, uint32_t *physical, uint8_t *kinds);
+void touched_export(Vm *vm, uint64_t *linear, uint64_t *lines, uint64_t *written, uint64_t *words, uint32_t *physical, uint8_t *kinds);
 
 /* watch.c */
 void vm_set_watchpoints(Vm *vm, const VmWatchpoint *watchpoints, uint32_t count);

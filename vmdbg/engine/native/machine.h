@@ -25,9 +25,18 @@ typedef struct {                            /* the last time that an instruction
 
 typedef struct {                            /* numbers of pages */
     uint64_t linear, physical;
-    uint64_t at;                            /* of the code, in Vm.memory; NOT_MEMORY if that is not one place */
+    uint64_t at;                            /* in Vm.memory; NOT_MEMORY if that is not one place */
+    uint64_t written;                       /* by others than instructions: a bit for each line */
     uint32_t kinds, pad;                    /* kinds: of VmTouchedKind */
 } VmTouchedPage;
+typedef struct {                            /* numbers of pages, as linear addresses and in Vm.memory; see traced.c */
+    uint64_t linear, at;
+    uint64_t lines;                         /* a bit for each to which there were stores */
+    uint32_t used, followed;                /* followed: these are all */
+    uint32_t stores, row;                   /* row: how many of the last were each beside the one before */
+    uint32_t last, last_size;               /* the last one, from the page's beginning */
+    uint8_t words[CODE_LINES];              /* of each line, a bit for each eighth */
+} VmTracedPage;
 typedef struct {                            /* since touched_begin(); see touched.c */
     VmTouchedPage *pages;                   /* open addressing; kinds: 0 in a free slot */
     uint64_t count, capacity;
@@ -36,6 +45,9 @@ typedef struct {                            /* since touched_begin(); see touche
     uint64_t exceptions[4], interrupts[4];  /* a bit for each vector; the NMI is among the interrupts */
     uint8_t ports[65536];                   /* CATCH_PORT_READ | CATCH_PORT_WRITE */
     uint8_t *lines;                         /* a byte for each CODE_LINE of memory: whether an instruction there began */
+    VmTracedPage *traced;                   /* open addressing */
+    uint64_t traced_count, traced_capacity;
+    uint8_t *resting;                       /* for each page of memory, in how many parts it will not be followed */
 } VmTouched;
 
 typedef struct {                            /* CPUWatchpoint */

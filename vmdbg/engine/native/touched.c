@@ -3,7 +3,8 @@
  *
  * Whatever accesses memory has come through Unicorn's TLB, and every entry there through our fill; so if that TLB, and
  * with it the cache of jumps, was empty when gathering began, the entries filled since name every page that was
- * accessed, and with which rights. A page may be named that was not; none that was accessed is left out. What reaches
+ * accessed, and with which rights. A page may be named that was not; none that was accessed is left out. Of pages with
+ * few stores it is known which lines were written: see traced.c. What reaches
  * memory in other ways, the CPU's own bits in page tables and devices, is noted by itself.
  */
 #include <stdlib.h>
@@ -44,9 +45,9 @@ static void grow(VmTouched *touched)
     free(old);
 }
 
-static void note(VmTouched *touched, uint64_t linear, uint64_t physical, uint64_t at, uint32_t kinds)
+static void note(VmTouched *touched, uint64_t linear, uint64_t physical, uint64_t at, uint32_t kinds, uint64_t written)
 {
-    VmTouchedPage page = {linear, physical, at, kinds, 0}, *slot;
+    VmTouchedPage page = {linear, physical, at, written, kinds, 0}, *slot;
 
     if (touched->overflowed)
         return;
@@ -58,6 +59,7 @@ static void note(VmTouched *touched, uint64_t linear, uint64_t physical, uint64_
         *slot = page;
     } else {
         slot->kinds |= kinds;
+        slot->written |= written;
         if (slot->at != at)
             slot->at = NOT_MEMORY;
     }
@@ -67,7 +69,7 @@ static void note(VmTouched *touched, uint64_t linear, uint64_t physical, uint64_
 void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint64_t at, uint32_t kinds)
 {
     if (vm->touched.gathering && kinds)
-        note(&vm->touched, linear >> 12, physical >> 12, at < vm->memory_size ? at & ~0xfffull : NOT_MEMORY, kinds);
+        note(&vm->touched, linear >> 12, physical >> 12, at < vm->memory_size ? at & ~0xfffull : NOT_MEMORY, kinds, 0);
 }
 
 /* An instruction could not be fetched, and has not begun: control came to it, and part of it may be in the page before. */
@@ -75,8 +77,8 @@ void touched_fetch_fault(Vm *vm, uint64_t linear)
 {
     if (!vm->touched.gathering)
         return;
-    note(&vm->touched, linear >> 12, NO_PHYSICAL_PAGE, NOT_MEMORY, TOUCHED_FETCH);
-    note(&vm->touched, env_linear_pc(vm->cpu->env) >> 12, NO_PHYSICAL_PAGE, NOT_MEMORY, TOUCHED_FETCH);
+    note(&vm->touched, linear >> 12, NO_PHYSICAL_PAGE, NOT_MEMORY, TOUCHED_FETCH, 0);
+    note(&vm->touched, env_linear_pc(vm->cpu->env) >> 12, NO_PHYSICAL_PAGE, NOT_MEMORY, TOUCHED_FETCH, 0);
 }
 
 /* Physical memory is read or written in no access of an instruction. */
@@ -84,8 +86,11 @@ void touched_beside(Vm *vm, uint64_t physical, uint64_t size, uint32_t kinds)
 {
     if (!vm->touched.gathering || !size)
         return;
-    for (uint64_t page = physical >> 12; page <= (physical + size - 1) >> 12 && !vm->touched.overflowed; page++)
-        note(&vm->touched, NO_LINEAR_PAGE, page, NOT_MEMORY, kinds);
+    for (uint64_t end = physical + size; physical < end && !vm->touched.overflowed;) {
+        uint64_t offset = physical & 0xfff, part = end - physical < 4096 - offset ? end - physical : 4096 - offset;
+        note(&vm->touched, NO_LINEAR_PAGE, physical >> 12, NOT_MEMORY, kinds, kinds & TOUCHED_WRITE ? lines_between(offset, part) : 0);
+        physical += part;
+    }
 }
 
 /* Nothing is touched yet. What was gathered is forgotten. */
@@ -104,6 +109,7 @@ void touched_begin(Vm *vm, bool gathering)
     if (touched->capacity)
         memset(touched->pages, 0, touched->capacity * sizeof *touched->pages);
     touched->count = touched->events = touched->overflowed = 0;
+    traced_begin(touched);
     memset(touched->ports, 0, sizeof touched->ports);
     memset(touched->exceptions, 0, sizeof touched->exceptions);
     memset(touched->interrupts, 0, sizeof touched->interrupts);
@@ -134,10 +140,21 @@ static uint64_t lines_of(const VmTouched *touched, const VmTouchedPage *page)
     return bits;
 }
 
+/* The same of those that may have been written; `words`: see traced_lines(). */
+static uint64_t written_in(const VmTouched *touched, const VmTouchedPage *page, uint64_t *words)
+{
+    *words = UINT64_MAX;
+    if (!(page->kinds & TOUCHED_WRITE))
+        return *words = 0;
+    if (page->linear == NO_LINEAR_PAGE)
+        return page->written;
+    return page->at == NOT_MEMORY ? UINT64_MAX : traced_lines(touched, page->linear, page->at >> 12, words);
+}
+
 /* The pairs by linear page, ascending, in columns of touched.count: how far each linear page is from the last, lines of
- * code, how much farther the physical page is (nothing, along a mapping without holes), kinds. Nothing can be gathered after that but
- * from touched_begin() on. */
-void touched_export(Vm *vm, uint64_t *linear, uint64_t *lines, uint32_t *physical, uint8_t *kinds)
+ * code, lines and words that were written, how much farther the physical page is (nothing, along a mapping without holes), kinds.
+ * Nothing can be gathered after that but from touched_begin() on. */
+void touched_export(Vm *vm, uint64_t *linear, uint64_t *lines, uint64_t *written, uint64_t *words, uint32_t *physical, uint8_t *kinds)
 {
     VmTouched *touched = &vm->touched;
     VmTouchedPage last = {0};
@@ -153,6 +170,7 @@ void touched_export(Vm *vm, uint64_t *linear, uint64_t *lines, uint32_t *physica
         linear[i] = page->linear - last.linear;
         physical[i] = page->physical - last.physical - linear[i];
         lines[i] = lines_of(touched, page);
+        written[i] = written_in(touched, page, &words[i]);
         kinds[i] = page->kinds;
         last = *page;
     }

@@ -143,14 +143,17 @@ void unicorn_tlb_put(Vm *vm, uint64_t linear, uint64_t physical, int prot, unsig
         if (is_empty(entry) && ENV_TLB_FAST(env, mode)->mask == TLB_MASK)
             note_used(env, mode, entry);
         tlb_set_page_x86_64(vm->cpu->qemu, page, physical, prot, mode, granularity);
+        if (prot & PAGE_WRITE && at < vm->memory_size)
+            traced_ends(vm, linear, at);
         return;
     }
     make_room(env, mode, page, entry);
     uint64_t checked = prot & PAGE_EXEC ? ENTRY_CHECKED : 0;
     uint64_t read = vm->filling_watched & WATCH_READ ? ENTRY_WATCHED : 0;
     uint64_t written = vm->filling_watched & WATCH_WRITE ? ENTRY_WATCHED : 0;
+    uint64_t traced = prot & PAGE_WRITE && traced_begins(vm, linear, at) ? ENTRY_TRACED : 0;
     entry->read = prot & PAGE_READ ? page | read : NO_ENTRY;
-    entry->write = prot & PAGE_WRITE ? page | checked | written : NO_ENTRY;
+    entry->write = prot & PAGE_WRITE ? page | checked | written | traced : NO_ENTRY;
     entry->fetch = prot & PAGE_EXEC ? page : NO_ENTRY;
     entry->physical = PAGE_OF(physical);
     entry->addend = (uintptr_t)vm->memory + at - page;
@@ -182,6 +185,13 @@ void *unicorn_tlb_load(Env *env, uint64_t linear, unsigned size, unsigned mode, 
     return entry->read == PAGE_OF(linear) ? (void *)(linear + entry->addend) : NULL;
 }
 
+/* A store is made through an entry that is traced. */
+static void trace(Vm *vm, TlbEntry *entry, uint64_t linear, unsigned size)
+{
+    if (!traced_store(vm, linear, linear + entry->addend - (uintptr_t)vm->memory, size))
+        entry->write &= ~(uint64_t)ENTRY_TRACED;
+}
+
 /* The same of a store. NULL, too, where translated code may be. */
 void *unicorn_tlb_store(Env *env, uint64_t linear, unsigned size, unsigned mode, uintptr_t host_pc)
 {
@@ -195,6 +205,24 @@ void *unicorn_tlb_store(Env *env, uint64_t linear, unsigned size, unsigned mode,
         entry = recalled ? recalled : filled(env, linear, size, mode, MMU_STORE, host_pc);
     }
     uint8_t *host = (uint8_t *)(linear + entry->addend);
-    bool plain = entry->write == page || (entry->write == (page | ENTRY_CHECKED) && !code_is_at(vm_current, host, size));
+    uint64_t member = entry->write & ~(uint64_t)ENTRY_TRACED;
+    bool plain = member == page || (member == (page | ENTRY_CHECKED) && !code_is_at(vm_current, host, size));
+    if (plain && member != entry->write)
+        trace(vm_current, entry, linear, size);
     return plain ? host : NULL;
+}
+
+/* Unicorn has made a store, for it was not plain. */
+void unicorn_tlb_stored(Env *env, uint64_t linear, unsigned size, unsigned mode)
+{
+    while (size) {
+        unsigned in_page = 4096 - (linear & 0xfff), part = size < in_page ? size : in_page;
+        TlbEntry *entry = tlb_entry(env, mode, linear);
+        if (!grants(entry->write, PAGE_OF(linear)))
+            traced_lost(vm_current, linear);
+        else if (entry->write & ENTRY_TRACED)
+            trace(vm_current, entry, linear, part);
+        linear += part;
+        size -= part;
+    }
 }

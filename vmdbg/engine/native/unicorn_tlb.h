@@ -3,7 +3,7 @@
 #define VMDBG_UNICORN_TLB_H
 
 enum { MMU_MODES = 3, VICTIMS = 8, TLB_ENTRIES = 1 << 10 };
-enum { ENTRY_WATCHED = 0x100, ENTRY_MMIO = 0x200, ENTRY_CHECKED = 0x400, ENTRY_INVALID = 0x800 };   /* beside the page */
+enum { ENTRY_TRACED = 1, ENTRY_WATCHED = 0x100, ENTRY_MMIO = 0x200, ENTRY_CHECKED = 0x400, ENTRY_INVALID = 0x800 };   /* beside the page */
 #define NO_ENTRY UINT64_MAX
 
 typedef struct {                            /* CPUTLBEntry: pages, or NO_ENTRY for accesses that are not granted */
@@ -40,6 +40,7 @@ static inline TlbEntry *tlb_entry(Env *env, unsigned mode, uint64_t linear)
 /* unicorn_tlb.c */
 void *unicorn_tlb_load(Env *env, uint64_t linear, unsigned size, unsigned mode, uintptr_t host_pc);
 void *unicorn_tlb_store(Env *env, uint64_t linear, unsigned size, unsigned mode, uintptr_t host_pc);
+void unicorn_tlb_stored(Env *env, uint64_t linear, unsigned size, unsigned mode);
 void unicorn_tlb_put(Vm *vm, uint64_t linear, uint64_t physical, int prot, unsigned mode, uint64_t granularity);
 void unicorn_tlb_flush(Cpu *cpu);
 void unicorn_tlb_free(Cpu *cpu);

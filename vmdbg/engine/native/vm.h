@@ -198,6 +198,22 @@ bool breakpoint_is_checked_at(Vm *vm, uint64_t linear);
 void touched_entry(Vm *vm, uint64_t linear, uint64_t physical, uint64_t at, uint32_t kinds);
 void touched_fetch_fault(Vm *vm, uint64_t linear);
 
+/* A bit for each 64th of a page that some bytes of it are in. */
+static inline uint64_t lines_between(unsigned offset, unsigned size)
+{
+    unsigned first = offset >> CODE_LINE_SHIFT, last = (offset + size - 1) >> CODE_LINE_SHIFT;
+
+    return UINT64_MAX >> (63 - (last - first)) << first;
+}
+
+/* traced.c */
+bool traced_begins(Vm *vm, uint64_t linear, uint64_t at);
+void traced_ends(Vm *vm, uint64_t linear, uint64_t at);
+bool traced_store(Vm *vm, uint64_t linear, uint64_t at, unsigned size);
+void traced_lost(Vm *vm, uint64_t linear);
+uint64_t traced_lines(const VmTouched *touched, uint64_t linear, uint64_t at, uint64_t *words);
+void traced_begin(VmTouched *touched);
+
 /* watch.c */
 uint32_t watch_page(Vm *vm, uint64_t linear, uint64_t physical);
 void watch_note_access(uint64_t linear, uint64_t size);

@@ -357,9 +357,10 @@ class UnicornEngine(GuestMemory, NativeTurns):
         self._restore_deliveries(snapshot.deliveries)
 
     def touch_beside(self, address: Physical, size: int, kinds: int) -> None:
-        first, last = (min(place // PAGE_SIZE, NO_PHYSICAL_PAGE) for place in (address, address + size - 1))
-        if size:
-            lib.touched_beside(self._vm, first * PAGE_SIZE, (last + 1 - first) * PAGE_SIZE, kinds)
+        known = max(0, min(size, NO_PHYSICAL_PAGE * PAGE_SIZE - address))
+        lib.touched_beside(self._vm, address, known, kinds)
+        if known < size:
+            lib.touched_beside(self._vm, NO_PHYSICAL_PAGE * PAGE_SIZE, PAGE_SIZE, kinds)
 
     def begin_touches(self) -> None:
         lib.touched_begin(self._vm, True)

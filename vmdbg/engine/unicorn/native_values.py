@@ -176,12 +176,14 @@ def are_deliveries(saved: bytes) -> bool:
 def touches(vm: _native.Vm) -> Touches:
     """What was gathered, of which nothing is left in the native part."""
     touched, count = vm.touched, vm.touched.count
-    linear, lines = ffi.new("uint64_t[]", count), ffi.new("uint64_t[]", count)
+    linear, lines, written, words = (ffi.new("uint64_t[]", count) for _ in range(4))
     physical, kinds = ffi.new("uint32_t[]", count), ffi.new("uint8_t[]", count)
-    lib.touched_export(vm, linear, lines, physical, kinds)
+    lib.touched_export(vm, linear, lines, written, words, physical, kinds)
     return Touches(
         bytes(ffi.buffer(linear)),
         bytes(ffi.buffer(lines)),
+        bytes(ffi.buffer(written)),
+        bytes(ffi.buffer(words)),
         bytes(ffi.buffer(physical)),
         bytes(ffi.buffer(kinds)),
         _touched_ports(bytes(ffi.buffer(touched.ports))),
