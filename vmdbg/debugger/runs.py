@@ -13,6 +13,7 @@ from vmdbg.debugger.judge import judge, judge_breakpoint
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.stops import BreakpointStop, EventStop, StepDone, Stop, WatchpointStop
 from vmdbg.engine.exits import Access, BreakpointHit, Delivery, LimitReached, Stepped, StopRequested
+from vmdbg.errors import UserError
 from vmdbg.timeline.outcomes import has_yet_to_run
 from vmdbg.units import Linear, Tick
 
@@ -172,7 +173,10 @@ class StepRun:
     """Steps forwards the CPU that is looked at; the others run meanwhile what they would have run anyway."""
 
     def __init__(self, debugger: Debuggee, action: Step) -> None:
+        """Raises UserError for a CPU that runs nothing."""
         self._cpu = debugger.cpu.number
+        if debugger.cpu.waits_for_sipi:
+            raise UserError(f"CPU {self._cpu} cannot be stepped: it waits to be started by another")
         self._over = debugger.passes_here
         self._left = action.count
         self._span = action.span

@@ -46,6 +46,10 @@ def test_all_are_listed_with_what_they_do(several: Session) -> None:
 def test_those_that_nobody_has_started_wait() -> None:
     session = Session(Debugger(Timeline(smp_machine(CPUS))), catalog.commands())
     assert [row["state"] for row in rows(session)] == ["has its turn", *["waits to be started"] * (CPUS - 1)]
+    session = Session(session.debugger, catalog.commands(), allowed=~Effect.NONE)
+    session.run("cpu 2")
+    with pytest.raises(UserError, match="CPU 2 cannot be stepped: it waits to be started"):
+        session.run("stepi")
     session.debugger.close()
 
 
