@@ -14,19 +14,19 @@ from vmdbg.debugger.points import Breakpoint, Condition
 from vmdbg.debugger.rings import USER, ToUserRun
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
-from vmdbg.units import PAGE_SIZE, CpuId, Linear
+from vmdbg.units import Linear
 from vmdbg.x86.boundaries import starts_before
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind
 
 OWNER = "step"
 MAX_LINE_STEPS = 1 << 20
+STACK_SPAN = 0x4000
+"""Bytes: of a kernel's small stacks the next one's like frame is farther away, and of a call's return nothing is."""
 _CALLS = Kind.CALL | Kind.INTERRUPT | Kind.SYSTEM_CALL
 _KERNEL_RETURNS = Kind.INTERRUPT_RETURN | Kind.SYSTEM_RETURN
 _RETURNS = Kind.RETURN | _KERNEL_RETURNS
 SLICE_STEPS = 200
-CLOSE_BY = PAGE_SIZE
-"""Bytes: less than lie between the stacks of two tasks, more than a return takes off."""
 
 
 def instruction_at(debugger: Debuggee) -> Instruction:
@@ -41,23 +41,23 @@ def instruction_at(debugger: Debuggee) -> Instruction:
 class Frame:
     """What a place must share with the stack that a run began on: address space, ring, and no deeper stack.
 
-    Another CPU may have a higher one, of others: there it must be close by, as where the stack's owner has moved.
+    Of the stack at most `span` bytes may have been left: farther up is another thread's, which may come to the same
+    place in the same address space, on this CPU or on another. The own thread may be on another CPU by then.
     """
 
     rsp: int
     cr3: int
     cpl: int
-    cpu: CpuId
+    span: int = STACK_SPAN
 
     @classmethod
     def of(cls, debugger: Debuggee) -> Frame:
         context = current_context(debugger.engine)
-        return cls(context.rsp, context.cr3, context.cpl, debugger.cpu.number)
+        return cls(context.rsp, context.cr3, context.cpl)
 
     def reached(self, debugger: Guest) -> bool:
         now = current_context(debugger.engine)
-        same_stack = debugger.cpu.number == self.cpu or now.rsp - self.rsp < CLOSE_BY
-        return now.rsp >= self.rsp and (now.cr3, now.cpl) == (self.cr3, self.cpl) and same_stack
+        return 0 <= now.rsp - self.rsp < self.span and (now.cr3, now.cpl) == (self.cr3, self.cpl)
 
 
 @dataclass(frozen=True, slots=True)

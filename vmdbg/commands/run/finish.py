@@ -43,7 +43,8 @@ def finish(session: Session, arguments: Arguments) -> Document:
         raise UserError(f"{selected.function} is inlined and is not the innermost frame; `up` to the function it is in")
     outer = caller(session, selected.physical.number)
     now = Frame.of(session.debugger)
-    frame = replace(now, rsp=now.rsp + 1 if not selected.physical.number else outer.sp)
+    left = max(outer.sp - now.rsp, 0) + now.span
+    frame = replace(now, rsp=now.rsp + 1 if not selected.physical.number else outer.sp, span=left)
     result = session.execution.carry(lambda d: ToPlaceRun(d, outer.pc, frame))
     if isinstance(session.debugger.last_stop, StepDone) and session.debugger.pc == outer.pc:
         return result + document(*_returned(session, selected))

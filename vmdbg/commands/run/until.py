@@ -49,4 +49,5 @@ def _frame(session: Session) -> Frame:
     frame = Frame.of(session.debugger)
     found = session.symbols.nearest(session.debugger.pc)
     making = found is not None and found.offset < PROLOGUE
-    return replace(frame, rsp=frame.rsp - DEEPEST_FRAME) if making else frame
+    deeper = replace(frame, rsp=frame.rsp - DEEPEST_FRAME, span=frame.span + DEEPEST_FRAME)
+    return deeper if making else frame
