@@ -45,7 +45,7 @@ def _declare(parser: Parser) -> None:
 
 
 def disassemble(session: Session, arguments: Arguments) -> Document:
-    """One instruction at a linear address: its length in bytes and its text."""
+    """One instruction at a linear address: its length in bytes and its text, in which branches go to linear ones."""
     address = int(arguments.address, 0)
     debugger = session.debugger
     code = debugger.linear().read_prefix(Linear(address), MAX_LENGTH)
@@ -53,7 +53,8 @@ def disassemble(session: Session, arguments: Arguments) -> Document:
         raise UserError(f"no memory at {address:#x}")
     decoder = disassembler(debugger.cpu.width, Syntax(arguments.syntax))
     found = decoder.decode_at(code, address, debugger.cpu.code_base)
-    return document(f"{len(found.raw)} {found}")
+    near = found.target is not None and found.address != found.offset
+    return document(f"{len(found.raw)} {f'{found.mnemonic} {found.target:#x}' if near else found}")
 
 
 def show_frames(session: Session, _arguments: Arguments) -> Document:

@@ -88,7 +88,7 @@ def _text(guest: KnownGuest, instruction: Instruction, show_bytes: bool) -> Text
 
 
 def instruction_spans(guest: KnownGuest, instruction: Instruction) -> list[Span]:
-    """Mnemonic and operands, a direct branch with the symbol that it goes to."""
+    """Mnemonic and operands, a direct branch with where it goes: the linear address, if that is another, and a symbol."""
     style = Style.BAD if instruction.is_bad else Style.MNEMONIC
     spans = [Span(f"{instruction.mnemonic:<6}" if instruction.operands else instruction.mnemonic, style)]
     if instruction.operands:
@@ -96,6 +96,7 @@ def instruction_spans(guest: KnownGuest, instruction: Instruction) -> list[Span]
     target = instruction.target
     if target is not None:
         where = guest.describe(target)
+        spans.append(Span(f"  # {target:#x}" if instruction.address != instruction.offset else "", Style.DIM))
         spans.append(Span(f"  <{where}>" if where else "", Style.SYMBOL))
     for operand in instruction.memory:
         if operand.base == "rip" and operand.index is None:

@@ -119,7 +119,7 @@ def test_session_from_the_reset_vector_through_every_mode(gdb_client: list[str])
         commands += [f"tbreak *{place:#x}", "continue", look, "info threads"]
     with firmware_guest(firmware()) as guest:
         output = gdb(gdb_client, guest.debugger, *commands, "reverse-continue", look)
-    pcs = ["0xfffffff0:\tjmp 0x0", "0xffff0000:\tnop", "0xf0006:\txorw %di, %di"]
+    pcs = ["0xfffffff0:\tjmp 0xffff0000", "0xffff0000:\tnop", "0xf0006:\txorw %di, %di"]
     assert all(f"=> {shown}" in output for shown in pcs), output
     assert "New value = -22 '\\352'" in output
     for letter, place in places().items():
