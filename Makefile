@@ -11,9 +11,6 @@ NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engi
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/smp/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-conformance: $(VENV)/.developed
-	$(BIN)/python -m tests.conformance $(CASES)
-
 .PHONY: help demo demo-disk install test test-all conformance lint bench packages clean
 .DELETE_ON_ERROR:
 

@@ -8,19 +8,19 @@ while attached:
     python exec(gdb.execute("monitor gdb-helper", to_string=True))
 """
 
-import gdb  # type: ignore[import-untyped,import-not-found,unused-ignore]  # only gdb has it
-import gdb.disassembler  # type: ignore[import-untyped,import-not-found,unused-ignore]  # the same
+import gdb
+import gdb.disassembler
 
 EFER_LMA, CS_LONG = 1 << 10, 1 << 21
 
 
-class GuestDisassembler(gdb.disassembler.Disassembler):  # type: ignore[misc]  # a base that mypy cannot see
+class GuestDisassembler(gdb.disassembler.Disassembler):
     """Asks vmdbg for one instruction at a time."""
 
     def __init__(self) -> None:
         super().__init__("vmdbg")
 
-    def __call__(self, info):  # type: ignore[no-untyped-def]  # gdb's own types
+    def __call__(self, info):
         if not outside_64bit_mode():
             return None
         flavor = gdb.parameter("disassembly-flavor")
@@ -41,7 +41,7 @@ def outside_64bit_mode() -> bool:
     return not (efer & EFER_LMA and flags & CS_LONG)
 
 
-class GotoCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+class GotoCommand(gdb.Command):
     """Go to an instant: goto 50%, goto "login:", goto 4.5G, goto hit:schedule#3."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ def monitor(command: str) -> str:
     return answer
 
 
-class CheckpointCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+class CheckpointCommand(gdb.Command):
     """Give this instant a number, which `restart` goes back to: a bookmark of vmdbg's, which costs nothing."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class CheckpointCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy 
         print(f"Checkpoint {self.last}: {monitor('tick')}")
 
 
-class RestartCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+class RestartCommand(gdb.Command):
     """Go to a checkpoint: restart N."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class RestartCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy can
         gdb.execute("stepi", from_tty)
 
 
-class InfoCheckpointsCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+class InfoCheckpointsCommand(gdb.Command):
     """Show the checkpoints, and what else has a name in time."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class InfoCheckpointsCommand(gdb.Command):  # type: ignore[misc]  # a base that 
         print(monitor("bookmark"))
 
 
-class CoreCommand(gdb.Command):  # type: ignore[misc]  # a base that mypy cannot see
+class CoreCommand(gdb.Command):
     """Write a core of the whole guest where vmdbg puts files of gdb's: gcore [NAME]."""
 
     def __init__(self, name: str) -> None:

@@ -4,9 +4,9 @@ gdb reads stacks as 64-bit code without frame pointers would leave them: of real
 without symbols it makes up frames. Code that gdb has symbols of is left to it.
 """
 
-import gdb  # type: ignore[import-untyped,import-not-found,unused-ignore]  # only gdb has it
-import gdb.FrameDecorator  # type: ignore[import-untyped,import-not-found,unused-ignore]  # the same
-import gdb.unwinder  # type: ignore[import-untyped,import-not-found,unused-ignore]  # the same
+import gdb
+import gdb.FrameDecorator
+import gdb.unwinder
 
 OUTERMOST = (1 << 64) - 1
 """Stands for the stack pointer of a caller that nobody knows."""
@@ -15,12 +15,12 @@ OUTERMOST = (1 << 64) - 1
 class FrameId:
     """What tells a frame from others, and is the same throughout its function: its caller's stack pointer."""
 
-    def __init__(self, sp, pc) -> None:  # type: ignore[no-untyped-def]  # gdb's own types
+    def __init__(self, sp, pc) -> None:
         self.sp = sp
         self.pc = pc
 
 
-class GuestUnwinder(gdb.unwinder.Unwinder):  # type: ignore[misc]  # a base that mypy cannot see
+class GuestUnwinder(gdb.unwinder.Unwinder):
     """Takes the callers of the frame that the CPU is in from `monitor gdb-frames`, at every stop anew."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class GuestUnwinder(gdb.unwinder.Unwinder):  # type: ignore[misc]  # a base that
         self.frames: list[dict[str, int]] = []
         self.names: dict[int, str] = {}
 
-    def __call__(self, pending):  # type: ignore[no-untyped-def]  # gdb's own types
+    def __call__(self, pending):
         level = pending.level()
         try:
             pc, sp = pending.read_register("pc"), pending.read_register("sp")
@@ -48,7 +48,7 @@ class GuestUnwinder(gdb.unwinder.Unwinder):  # type: ignore[misc]  # a base that
             self.save(pending, found, name, value)
         return found
 
-    def save(self, pending, found, name, value) -> None:  # type: ignore[no-untyped-def]  # gdb's own types
+    def save(self, pending, found, name, value) -> None:
         """Clients of 32 bits have short names."""
         for known in (name, "e" + name[1:]):
             try:
@@ -68,10 +68,10 @@ class GuestUnwinder(gdb.unwinder.Unwinder):  # type: ignore[misc]  # a base that
             self.names[self.frames[-1]["rip"]] = name
 
 
-class GuestFrame(gdb.FrameDecorator.FrameDecorator):  # type: ignore[misc]  # a base that mypy cannot see
+class GuestFrame(gdb.FrameDecorator.FrameDecorator):
     """A frame with vmdbg's name for code that gdb has none for."""
 
-    def function(self):  # type: ignore[no-untyped-def]  # gdb's own types
+    def function(self):
         pc = self.inferior_frame().pc()
         return super().function() if known_to_gdb(pc) else UNWINDER.names.get(pc) or "??"
 
@@ -81,7 +81,7 @@ class GuestFrames:
 
     name, priority, enabled = "vmdbg", 100, True
 
-    def filter(self, frames):  # type: ignore[no-untyped-def]  # gdb's own types
+    def filter(self, frames):
         return (GuestFrame(frame) for frame in frames if frame.inferior_frame().pc())
 
 

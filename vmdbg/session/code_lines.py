@@ -88,7 +88,7 @@ def _text(guest: KnownGuest, instruction: Instruction, show_bytes: bool) -> Text
 
 
 def instruction_spans(guest: KnownGuest, instruction: Instruction) -> list[Span]:
-    """Mnemonic and operands, a direct branch with where it goes: the linear address, if that is another, and a symbol."""
+    """Mnemonic and operands; of a direct branch where it goes: the linear address, if that differs, and a symbol."""
     style = Style.BAD if instruction.is_bad else Style.MNEMONIC
     spans = [Span(f"{instruction.mnemonic:<6}" if instruction.operands else instruction.mnemonic, style)]
     if instruction.operands:

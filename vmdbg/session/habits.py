@@ -107,7 +107,6 @@ _ASSIGNMENT = re.compile(r"[$@]?[A-Za-z_]\w*(?:\[.*\]|\(.*\))?\s*=[^=].*")
 
 HINTS: dict[str, str] = {
     "analyze": "`context` shows the stop, `bt` the calls, `oops` what a Linux guest says of its crash",
-    "cpu": "`registers all` shows the CPU, `vmdbg run --cpu` chooses it",
     "crc": "`digest` is of the whole machine",
     "aslr": "`system` shows the kernel's base and slide",
     "attach": "the guest is this machine itself; gdb attaches to it with `--gdb`",

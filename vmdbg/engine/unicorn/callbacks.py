@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from vmdbg.engine.interrupts import Rescheduled
 from vmdbg.engine.native import _native
@@ -62,7 +62,7 @@ def bus_acknowledge(owner: object, now: int) -> int:
 
 
 @_extern(error=1, onerror=_keep_exception)
-def bus_read_msr(owner: object, msr: int, now: int, value: Any) -> int:
+def bus_read_msr(owner: object, msr: int, now: int, value: MutableSequence[int]) -> int:
     """`value` is cffi's pointer to it."""
     found = _owner(owner).bus.read_msr(msr, now)
     value[0] = found or 0
