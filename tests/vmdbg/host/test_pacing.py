@@ -34,8 +34,13 @@ class Events:
 
 
 @dataclass
+class Cpu:
+    can_run: bool = False
+
+
+@dataclass
 class Engine:
-    interrupt: bool = False
+    cpus: tuple[Cpu, ...] = (Cpu(), Cpu())
 
 
 @dataclass
@@ -72,7 +77,7 @@ def test_waits_for_the_next_deadline_in_host_time() -> None:
 def test_input_and_interrupts_do_not_wait() -> None:
     pacer, _ = paced(HaltedMachine(inputs=Events(0)))
     assert pacer.wait_seconds() == 0
-    pacer, _ = paced(HaltedMachine(engine=Engine(interrupt=True)))
+    pacer, _ = paced(HaltedMachine(engine=Engine((Cpu(), Cpu(can_run=True)))))
     assert pacer.wait_seconds() == 0
 
 

@@ -302,7 +302,7 @@ def test_the_prompt_counts_and_writes_csv(trace: Traced) -> None:
     calls = Counter(row.name for row in trace.guest.queries.linux_calls())
     assert {row["what"]: row["count"] for row in counts} == calls
     lines = session.execute("query syscalls openat --csv").splitlines()
-    assert lines[0] == "position,task,pid,process,name,arguments,result,value,returned,ticks"
+    assert lines[0] == "position,task,pid,process,name,arguments,result,value,returned,ticks,cpu"
     assert len(lines) == 1 + calls["openat"]
     profile = session.run("query profile --every 2us").data
     assert isinstance(profile, list)

@@ -358,7 +358,8 @@ class UnicornEngine(GuestMemory, NativeTurns):
 
     def touch_beside(self, address: Physical, size: int, kinds: int) -> None:
         known = max(0, min(size, NO_PHYSICAL_PAGE * PAGE_SIZE - address))
-        lib.touched_beside(self._vm, address, known, kinds)
+        if known:
+            lib.touched_beside(self._vm, address, known, kinds)
         if known < size:
             lib.touched_beside(self._vm, NO_PHYSICAL_PAGE * PAGE_SIZE, PAGE_SIZE, kinds)
 
