@@ -10,8 +10,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
-from vmdbg.cli import devices, doctor, query, record, replay, run, save, script, symbols
 from vmdbg.cli.arguments import Parser
 from vmdbg.errors import EngineError, GuestError, NotKeptError, VmdbgError
 from vmdbg.host.endings import SIGNAL_BASE, ExitCode
@@ -20,6 +20,8 @@ from vmdbg.host.terminal import message, terminal_is_gone
 from vmdbg.interruption import StoppedError
 from vmdbg.version import VERSION
 
+COMMANDS = ("run", "record", "replay", "query", "save", "script", "symbols", "devices", "doctor")
+"""Each is a module of this package."""
 TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"
 _OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -32,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     try:
-        options = parser().parse_args(arguments)
+        words = sys.argv[1:] if arguments is None else arguments
+        options = parser(_needed(words)).parse_args(words)
         code = int(options.command(options))
         sys.stdout.flush()
         return code
@@ -72,17 +75,23 @@ def _error(error: Exception) -> int:
     return _failed(f"{what} ({hint})", ExitCode.ENGINE)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Of the whole command line."""
+def _needed(words: Sequence[str]) -> Sequence[str]:
+    """The commands that these words may be for: what is not loaded need not be waited for."""
+    first = words[0] if words else ""
+    return () if first == "--version" else (first,) if first in COMMANDS else COMMANDS
+
+
+def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Of the whole command line, or of the part that has these commands."""
     made = Parser(
         prog="vmdbg",
         description="A deterministic virtual machine monitor made for debugging.",
         allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=f"vmdbg {VERSION}")
-    commands = made.add_subparsers(metavar="COMMAND", required=True, dest="command_name", parser_class=Parser)
-    for module in (run, record, replay, query, save, script, symbols, devices, doctor):
-        module.add_parser(commands)
+    subparsers = made.add_subparsers(metavar="COMMAND", required=True, dest="command_name", parser_class=Parser)
+    for command in commands:
+        import_module(f"vmdbg.cli.{command}").add_parser(subparsers)
     return made
 
 

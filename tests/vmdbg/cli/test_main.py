@@ -1,3 +1,4 @@
+import argparse
 import os
 import signal
 import subprocess
@@ -5,6 +6,7 @@ import subprocess
 import pytest
 
 from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, environment, errors, vmdbg
+from vmdbg.cli import doctor
 from vmdbg.cli import main as main_module
 from vmdbg.errors import EngineError, GuestError
 
@@ -43,7 +45,7 @@ def test_errors_become_exit_codes(
     def fail(_options: object) -> int:
         raise error
 
-    monkeypatch.setattr(main_module.doctor, "run_checks", lambda: fail(None))
+    monkeypatch.setattr(doctor, "run_checks", lambda: fail(None))
     assert main_module.main(["doctor"]) == code
     assert capsys.readouterr().err.startswith("vmdbg: error: ")
 
@@ -75,3 +77,12 @@ def test_signals_end_the_run_with_a_word(number: signal.Signals) -> None:
     assert process.returncode == 128 + number
     assert number.name.encode() in said
     assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize("command", main_module.COMMANDS)
+def test_a_command_is_the_same_beside_the_others_and_alone(command: str) -> None:
+    def usage(parser: argparse.ArgumentParser) -> str:
+        (subparsers,) = (action for action in parser._actions if isinstance(action.choices, dict))
+        return str(subparsers.choices[command].format_help())
+
+    assert usage(main_module.parser((command,))) == usage(main_module.parser())
