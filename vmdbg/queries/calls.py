@@ -12,7 +12,8 @@ from vmdbg.queries.guest_memory import read_integer
 from vmdbg.queries.rows import CallRow, SystemCallRow
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import CpuId, Linear
+from vmdbg.units import PAGE_MASK, CpuId, Linear
+from vmdbg.x86.mode import privilege_level
 
 SYSTEM_V_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 """System V ABI, AMD64 supplement, 3.2.3."""
@@ -22,17 +23,19 @@ STACK_ARGUMENTS = 6
 MSR_LSTAR = 0xC0000082
 """SDM 4, table 2-2."""
 INT80 = 0x80
+WIDE = 8
 MOST_OPEN = 4096
 """Calls that are followed at a time: those beyond are given without their return."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Return:
-    """How a return is known: its address, and the stack pointer there."""
+    """How a return is known: its address, the stack pointer there, and whose stack that is."""
 
     address: int
     rsp: int
-    cr3: int
+    stack: int
+    """As stack_of() has it; of a system call CR3."""
 
 
 @dataclass(slots=True)
@@ -54,6 +57,20 @@ class CallQuery:
 
     def begin(self, timeline: Timeline) -> CallScan:
         return CallScan(timeline, self)
+
+
+def stack_of(timeline: Timeline, address: int) -> int:
+    """Tells the stack with that linear address from others at the same.
+
+    In ring 0 by its page of memory: what a kernel thread calls may sleep, and return in another process's space, or, as
+    exec does, in its own new one. In ring 3, whose pages a kernel moves, by the page tables without their PCID.
+    """
+    engine = timeline.machine.engine
+    cr0, cr3, rflags, ss_flags = engine.read_registers(("cr0", "cr3", "rflags", "ss_flags"))
+    if privilege_level(cr0, rflags, ss_flags):
+        return cr3 & ~PAGE_MASK
+    physical = engine.translate(Linear(address))
+    return -1 if physical is None else physical & ~PAGE_MASK
 
 
 class CallScan(RowScan):
@@ -79,18 +96,23 @@ class CallScan(RowScan):
         engine = self.timeline.machine.engine
         pc = engine.linear_pc
         rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
-        index = self._open.rows.pop(_Return(pc, rsp, cr3), None)
+        returns = _Return(pc, rsp, stack_of(self.timeline, rsp - self._word)) if self._open.rows else None
+        index = self._open.rows.pop(returns, None) if returns is not None else None
         if index is not None:
             self.rows[index] = replace(self.rows[index], returned=self.timeline.position, value=rax)
         if pc == self._query.function and not self._beyond:
             self._entered(rsp, cr3)
 
+    @property
+    def _word(self) -> int:
+        """Bytes of a return address."""
+        return WIDE if is_long_mode(self.timeline) else WIDE // 2
+
     def _entered(self, rsp: int, cr3: int) -> None:
         timeline, engine = self.timeline, self.timeline.machine.engine
-        wide = is_long_mode(timeline)
-        size = 8 if wide else 4
+        size = self._word
         caller = read_integer(timeline, rsp, size)
-        if wide:
+        if size == WIDE:
             arguments = tuple(engine.read_registers(SYSTEM_V_ARGUMENTS[: self._query.count]))
         else:
             places = range(rsp + size, rsp + size * (1 + min(self._query.count, STACK_ARGUMENTS)), size)
@@ -98,7 +120,7 @@ class CallScan(RowScan):
         function = Linear(self._query.function)
         index = self.add(CallRow(timeline.position, function, Linear(caller), arguments, cr3, None, None, self.cpu))
         if index is not None and len(self._open.rows) < MOST_OPEN:
-            self._open.rows[_Return(caller, rsp + size, cr3)] = index
+            self._open.rows[_Return(caller, rsp + size, stack_of(timeline, rsp))] = index
 
 
 @dataclass(frozen=True, slots=True)

@@ -334,3 +334,12 @@ def test_the_prompt_tells_who_allocated_and_freed_an_object(trace: Traced) -> No
         if state == "in use":
             assert str(told["allocated"]).startswith(f"at {row.position} by cat[{row.pid}] in getname")
     assert "is in no object" in guest.session.execute("slab 0x1000")
+
+
+def test_a_call_that_slept_returns_whatever_address_space_its_thread_comes_back_in(trace: Traced) -> None:
+    """Kernel threads have none of their own: they go on in that of whoever ran last."""
+    guest = trace.guest
+    rows = guest.queries.calls(guest.address_of("schedule"), 0)
+    open_ = [row for row in rows if row.returned is None]
+    assert len(rows) > 4 * len(open_)
+    assert len(open_) <= len(guest.linux.tasks()), "a task sleeps in one call at most"

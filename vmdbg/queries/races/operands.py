@@ -105,7 +105,5 @@ def data_instructions(code: bytes, start: int, width: Width) -> tuple[Linear, ..
     """The addresses of the instructions of a function that access memory by an operand."""
     listed = disassembler(width).iterate(code, start)
     return tuple(
-        one.address
-        for one in listed
-        if any(operand.access is not OperandAccess.ADDRESS for operand in one.memory)
+        one.address for one in listed if any(operand.access is not OperandAccess.ADDRESS for operand in one.memory)
     )
