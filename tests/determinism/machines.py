@@ -20,6 +20,7 @@ from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.machine import EngineFactory, Machine
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.power_on import power_on
+from vmdbg.timeline.origin import BootOrigin
 from vmdbg.units import Tick
 from vmdbg.x86.topology import Topology
 
@@ -72,6 +73,13 @@ def several_machine(
     machine = Machine(MachineConfig(SMP_MEMORY, topology=Topology(cores=cpus), schedule=schedule), make_engine)
     options = BootOptions(memory=SMP_MEMORY, kernel=InputFile(source.stem, memoryview(image)))
     power_on(machine, boot_image(options))
+    return machine
+
+
+def powered_on(origin: BootOrigin) -> Machine:
+    """What begins there, with its disks."""
+    machine = Machine(origin.config, UnicornEngine, media=origin.media)
+    power_on(machine, origin.image)
     return machine
 
 

@@ -1,66 +1,7 @@
 ; Messages of 9P by virtio, answers into any of 64 KiB, over a page that code runs in; sometimes asleep meanwhile.
 bits 32
 org 100000h
-
-DESCRIPTORS equ 110000h
-DRIVER equ 111000h              ; the available ring
-DEVICE equ 112000h              ; the used ring
-BUFFER equ 120000h
-ROUTINE equ 130800h
-SIZE equ 8
-LINE equ 11
-VECTOR equ 28h + LINE - 8
-
-header:
-    dd 1badb002h, 10000h, -(1badb002h + 10000h)
-    dd header, header, end, end, start
-
-start:
-    mov esp, 180000h
-    mov dword [idt + 8 * VECTOR], (on_interrupt - header) + 80000h
-    mov dword [idt + 8 * VECTOR + 4], 108e00h
-    mov [idt + 8 * VECTOR + 2], cs
-    lidt [idt_register]
-    mov esi, pics
-    mov ecx, 10
-.pic:
-    movzx edx, byte [esi]
-    mov al, [esi + 1]
-    out dx, al
-    add esi, 2
-    loop .pic
-    mov dword [ROUTINE], 0c3c003h   ; ADD EAX, EAX; RET
-
-    mov eax, 80001804h          ; 00:03.0, command: let it master the bus
-    mov dx, 0cf8h
-    out dx, eax
-    mov dx, 0cfch
-    in eax, dx
-    or al, 6
-    out dx, eax
-    mov eax, 80001820h          ; its BAR 4
-    mov dx, 0cf8h
-    out dx, eax
-    mov dx, 0cfch
-    in eax, dx
-    and al, 0f0h
-    mov ebp, eax
-
-    mov byte [ebp + 14h], 1
-    mov byte [ebp + 14h], 3
-    mov dword [ebp + 8], 0
-    mov dword [ebp + 0ch], 30000000h
-    mov dword [ebp + 8], 1
-    mov dword [ebp + 0ch], 1
-    mov byte [ebp + 14h], 0bh
-    mov word [ebp + 16h], 0
-    mov word [ebp + 18h], SIZE
-    mov dword [ebp + 20h], DESCRIPTORS
-    mov dword [ebp + 28h], DRIVER
-    mov dword [ebp + 30h], DEVICE
-    mov word [ebp + 1ch], 1
-    mov byte [ebp + 14h], 0fh
-    xor edi, edi                ; how many requests there were
+%include "virtio.inc"
 
 next:
     call random

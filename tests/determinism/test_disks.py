@@ -17,19 +17,17 @@ from devices.disk.drive import Drive, DriveBus, DriveKind
 from devices.disk.medium import SECTOR, MediumError
 from devices.disk.unit import DiskUnit
 from tests.determinism.debugging import Action, actions, debugged_to
-from tests.determinism.machines import digests_at, run_in_slices, run_to, running, step_often
+from tests.determinism.machines import digests_at, powered_on, run_in_slices, run_to, running, step_often
 from tests.guests.build import assemble
 from tests.vmdbg.cli.vmdbg_process import vmdbg
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
-from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.images.image import ImageError
 from vmdbg.machine.config import Chipset, MachineConfig
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import Media
-from vmdbg.machine.power_on import power_on
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay, replay_file
@@ -99,10 +97,7 @@ def disk_origin(source: Source) -> BootOrigin:
 
 
 def disk_machine(source: Source | None = None) -> Machine:
-    origin = disk_origin(source or Source())
-    machine = Machine(origin.config, UnicornEngine, media=origin.media)
-    power_on(machine, origin.image)
-    return machine
+    return powered_on(disk_origin(source or Source()))
 
 
 def unit_of(machine: Machine) -> DiskUnit:

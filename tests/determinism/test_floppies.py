@@ -14,17 +14,15 @@ from devices.disk.drive import Drive, DriveBus, DriveKind
 from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.requests import DiskRequest, Operation
 from tests.determinism.debugging import Action, actions, debugged_to
-from tests.determinism.machines import digests_at, run_in_slices, run_to, running, step_often
+from tests.determinism.machines import digests_at, powered_on, run_in_slices, run_to, running, step_often
 from tests.determinism.test_disks import Source
 from tests.guests.build import assemble
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
-from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import Media
-from vmdbg.machine.power_on import power_on
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.replay import replay_file
 from vmdbg.recording.writer import start_recording
@@ -49,10 +47,7 @@ def floppy_origin(source: Source | None = None) -> BootOrigin:
 
 
 def floppy_machine() -> Machine:
-    origin = floppy_origin()
-    machine = Machine(origin.config, UnicornEngine, media=origin.media)
-    power_on(machine, origin.image)
-    return machine
+    return powered_on(floppy_origin())
 
 
 def unit_of(machine: Machine) -> FloppyUnit:
