@@ -54,6 +54,19 @@ static bool is_told_by_prefix(uint8_t opcode)
            opcode == 0xc2 || (opcode >= 0xc4 && opcode <= 0xc6) || opcode >= 0xd0;
 }
 
+/* Whether there was one. */
+static bool replace_66(Shown *shown, unsigned prefixes, uint8_t by)
+{
+    bool changed = false;
+
+    for (unsigned i = 0; i < prefixes; i++)
+        if (shown->bytes[i] == 0x66) {
+            shown->bytes[i] = by;
+            changed = true;
+        }
+    return changed;
+}
+
 /* Of F2 and F3 the last counts. */
 static bool settle_repeats(Shown *shown, const Prefixes *at)
 {
@@ -67,21 +80,10 @@ static bool settle_repeats(Shown *shown, const Prefixes *at)
     return changed;
 }
 
-/* Of F2 and F3 the last counts, and 66 only without them: Unicorn takes 66 first, then F3. */
-static bool settle_prefixes(Shown *shown, const Prefixes *at)
+/* And 66 only without them: Unicorn takes 66 first, then F3. */
+static bool settle_prefixes(Shown *shown, const Prefixes *at, unsigned prefixes)
 {
-    if (at->last_repeat < 0 || (at->operand_size < 0 && at->first_repeat == at->last_repeat))
-        return false;
-    uint8_t last = shown->bytes[at->last_repeat];
-    bool changed = false;
-    for (unsigned i = 0; i < shown->size; i++)
-        if (shown->bytes[i] == 0x66 || (shown->bytes[i] & 0xfe) == 0xf2) {
-            if ((int)i > at->last_repeat && shown->bytes[i] != 0x66)
-                continue;
-            changed |= shown->bytes[i] != last;
-            shown->bytes[i] = last;
-        }
-    return changed;
+    return settle_repeats(shown, at) | (at->last_repeat >= 0 && replace_66(shown, prefixes, shown->prefix));
 }
 
 /* The bytes of an operand behind its ModRM. */
@@ -106,16 +108,15 @@ static bool has_prefix(const Shown *shown, uint8_t prefix, unsigned count)
     return memchr(shown->bytes, prefix, count) != NULL;
 }
 
-/* Maps 0F 38 and 0F 3A have nothing under F2 and F3 that a model has, but CRC32. SSSE3's MMX forms: REX does not reach registers that are not there. Unicorn would write beyond the last. */
+/* Maps 0F 38 and 0F 3A have nothing under F2 and F3 that a model has, but CRC32. SSSE3's MMX forms: REX does not reach
+ * registers that are not there. Unicorn would write beyond the last. */
 static bool correct_0f3x(Env *env, uint64_t linear, Shown *shown, const Prefixes *at)
 {
     uint8_t map = shown->bytes[shown->size - 1], opcode = next_byte(env, linear, shown);
     bool repeats = at->last_repeat >= 0, settled = settle_repeats(shown, at);   /* of CRC32 */
 
     shown->refused = repeats && (map == 0x3a || opcode < 0xf0 || (opcode == 0xf6 && shown->prefix == 0xf2));
-    bool is_mmx = map == 0x38 ? opcode <= 0x0b || (opcode >= 0x1c && opcode <= 0x1e) : opcode == 0x0f;
-
-    if (shown->refused || !is_mmx || shown->prefix || at->rex < 0)
+    if (shown->refused || !mmx_is_ssse3(map, opcode) || shown->prefix || at->rex < 0)
         return settled;
     uint8_t unused = REX_R | (next_byte(env, linear, shown) >= REGISTERS ? REX_B : 0);
     bool changed = shown->bytes[at->rex] & unused;
@@ -136,23 +137,12 @@ static bool correct_0f(Env *env, uint64_t linear, Shown *shown, const Prefixes *
         shown->refused = modrm < REGISTERS && (modrm & 0x20) == 0;
     }
     if (opcode == 0xb8) {                   /* POPCNT, of 64 bits by REX.W whatever 66 says */
-        bool settled = settle_repeats(shown, at);
-        bool narrowed = at->operand_size >= 0 && at->rex >= 0 && shown->bytes[at->rex] & REX_W;
-        for (unsigned i = 0; i < prefixes && narrowed; i++)
-            if (shown->bytes[i] == 0x66)
-                shown->bytes[i] = IGNORED_IN_64_BIT;
-        return settled || narrowed;
+        bool wide = at->rex >= 0 && shown->bytes[at->rex] & REX_W;
+        return settle_repeats(shown, at) | (wide && replace_66(shown, prefixes, IGNORED_IN_64_BIT));
     }
     if (!is_told_by_prefix(opcode))
         return false;
-    bool changed = false;
-    if (at->last_repeat >= 0) {
-        Shown head = {.size = prefixes};
-        memcpy(head.bytes, shown->bytes, prefixes);
-        changed = settle_prefixes(&head, at);
-        memcpy(shown->bytes, head.bytes, prefixes);
-    }
-    bool by_66 = at->operand_size >= 0 && at->last_repeat < 0;
+    bool changed = settle_prefixes(shown, at, prefixes), by_66 = shown->prefix == 0x66;
     if (opcode == 0x13 || opcode == 0x17 || (by_66 && (opcode == 0x12 || opcode == 0x16)))
         shown->refused = next_byte(env, linear, shown) >= REGISTERS;    /* MOVLPS and its kin want memory */
     if (opcode == 0xc2) {                   /* CMPPS and its kin look at three bits of the immediate byte */

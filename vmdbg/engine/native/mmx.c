@@ -60,6 +60,12 @@ static unsigned effect_0f(uint8_t opcode, uint8_t modrm, uint8_t prefix)
     }
 }
 
+/* Of maps 0F 38 and 0F 3A: what has an MMX form, without a prefix. */
+bool mmx_is_ssse3(uint8_t map, uint8_t opcode)
+{
+    return map == 0x38 ? opcode <= 0x0b || (opcode >= 0x1c && opcode <= 0x1e) : opcode == 0x0f;
+}
+
 /* What the instruction at `opcode_at` does, 0 if it is none of MMX. `prefix` is the one that counts, or 0. */
 unsigned mmx_effect(Env *env, uint64_t opcode_at, uint8_t prefix)
 {
@@ -73,8 +79,7 @@ unsigned mmx_effect(Env *env, uint64_t opcode_at, uint8_t prefix)
     if (prefix)
         return 0;
     uint8_t opcode = cpu_ldub_code_x86_64(env, opcode_at + 2);
-    bool is_mmx = map == 0x38 ? opcode <= 0x0b || (opcode >= 0x1c && opcode <= 0x1e) : opcode == 0x0f;
-    return is_mmx ? writes(cpu_ldub_code_x86_64(env, opcode_at + 3) >> 3) : 0;
+    return mmx_is_ssse3(map, opcode) ? writes(cpu_ldub_code_x86_64(env, opcode_at + 3) >> 3) : 0;
 }
 
 void mmx_translated(void *tcg, unsigned effect)

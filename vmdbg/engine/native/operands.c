@@ -5,7 +5,7 @@
  */
 #include "vm.h"
 
-enum { LONGEST_INSTRUCTION = 15, PUSH_POP = 0x50, RSP = 4, RBP = 5 };
+enum { LONGEST_INSTRUCTION = 15, RSP = 4, RBP = 5 };
 
 typedef struct {
     uint8_t code[LONGEST_INSTRUCTION];

@@ -239,6 +239,7 @@ bool instruction_corrected(Env *env, uint64_t linear, Shown *shown);
 
 /* mmx.c */
 bool mmx_defers(const void *function);
+bool mmx_is_ssse3(uint8_t map, uint8_t opcode);
 unsigned mmx_effect(Env *env, uint64_t opcode_at, uint8_t prefix);
 void mmx_translated(void *tcg, unsigned effect);
 
