@@ -13,11 +13,12 @@ _DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
 _LEGACY = (0x66, 0xF2, 0xF3, 0x67, 0x3E, 0x2E)
 
 
-def _names(text: str) -> frozenset[str]:
+def names(text: str) -> frozenset[str]:
+    """Of instructions, written with spaces between."""
     return frozenset(text.split())
 
 
-ELSEWHERE = _names(
+ELSEWHERE = names(
     """
     syscall sysenter sysexit sysret int int1 int3 into iret iretd iretq popf popfq popfd retf retfq lcall ljmp
     cpuid rdtsc rdtscp rdpmc rdrand rdseed rdpid xgetbv xsetbv xsave xsavec xsaveopt xsaves xrstor xrstors
@@ -29,7 +30,7 @@ ELSEWHERE = _names(
     """
 )
 """What depends on more than the state: the kernel, time, segments, CPUID, caches, devices."""
-NOT_CLAIMED = _names(
+NOT_CLAIMED = names(
     """
     lzcnt tzcnt movbe adcx adox andn bextr blsi blsmsk blsr bzhi mulx pdep pext rorx sarx shlx shrx sha1msg1
     sha1msg2 sha1nexte sha1rnds4 sha256msg1 sha256msg2 sha256rnds2 extrq insertq movntsd movntss

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.conformance.compare import Difference
-from tests.conformance.instructions import Instruction
+from tests.conformance.instructions import Instruction, names
 from tests.conformance.layout import CR2_AT, State
 
 DENORMAL, EXCEPTIONS = 2, 0x3F
@@ -18,13 +18,9 @@ LOW_HALF = 0xFFFFFFFF
 APPROXIMATION = 2**-10
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-FUNCTIONS = _names("fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1 fprem fprem1 fscale fxtract fbstp fbld")
-CONSTANTS = _names("fldl2t fldl2e fldpi fldlg2 fldln2")
-ENVIRONMENT = _names("fnsave fsave fnstenv fstenv frstor fldenv")
+FUNCTIONS = names("fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1 fprem fprem1 fscale fxtract fbstp fbld")
+CONSTANTS = names("fldl2t fldl2e fldpi fldlg2 fldln2")
+ENVIRONMENT = names("fnsave fsave fnstenv fstenv frstor fldenv")
 """Where the last instruction was, and reserved words."""
 
 

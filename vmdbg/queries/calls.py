@@ -96,21 +96,16 @@ class CallScan(RowScan):
         engine = self.timeline.machine.engine
         pc = engine.linear_pc
         rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
-        returns = _Return(pc, rsp, stack_of(self.timeline, rsp - self._word)) if self._open.rows else None
+        returns = _Return(pc, rsp, stack_of(self.timeline, rsp - word_size(self.timeline))) if self._open.rows else None
         index = self._open.rows.pop(returns, None) if returns is not None else None
         if index is not None:
             self.rows[index] = replace(self.rows[index], returned=self.timeline.position, value=rax)
         if pc == self._query.function and not self._beyond:
             self._entered(rsp, cr3)
 
-    @property
-    def _word(self) -> int:
-        """Bytes of a return address."""
-        return WIDE if is_long_mode(self.timeline) else WIDE // 2
-
     def _entered(self, rsp: int, cr3: int) -> None:
         timeline, engine = self.timeline, self.timeline.machine.engine
-        size = self._word
+        size = word_size(timeline)
         caller = read_integer(timeline, rsp, size)
         if size == WIDE:
             arguments = tuple(engine.read_registers(SYSTEM_V_ARGUMENTS[: self._query.count]))
@@ -183,7 +178,7 @@ class SystemCallScan(RowScan):
         engine = self.timeline.machine.engine
         rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
         arguments = tuple(engine.read_registers(LINUX32_ARGUMENTS))
-        size = 8 if is_long_mode(self.timeline) else 4
+        size = word_size(self.timeline)
         back, stack = (read_integer(self.timeline, rsp + size * index, size) for index in (0, 3))
         self._entered(rax, arguments, cr3, back, stack)
 
@@ -204,6 +199,11 @@ def entry_of(timeline: Timeline) -> int:
         with selected(engine, CpuId(cpu)):
             found.append(engine.read_register("lstar"))
     return max(found)
+
+
+def word_size(timeline: Timeline) -> int:
+    """Bytes of a return address."""
+    return WIDE if is_long_mode(timeline) else WIDE // 2
 
 
 def is_long_mode(timeline: Timeline) -> bool:
