@@ -28,7 +28,8 @@ from vmdbg.engine.unicorn.bare import LoggingBus
 from vmdbg.engine.unicorn.engine import UnicornEngine
 from vmdbg.engine.unicorn.registers import GENERAL
 from vmdbg.units import PAGE_SIZE, Physical, Tick
-from vmdbg.x86.cpuid import build_table, find_model
+from vmdbg.x86.cpu_models import find_model
+from vmdbg.x86.cpuid import build_table
 
 LARGE = 0x200000
 SYSTEM = 0xFFFF800000000000

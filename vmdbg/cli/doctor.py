@@ -18,6 +18,7 @@ from vmdbg.host.start import GuestFiles, start
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.machine.config import MachineConfig
 from vmdbg.units import Tick
+from vmdbg.x86.cpu_models import DEFAULT_MODEL, MODELS
 
 _MINIMUM_PYTHON = (3, 11)
 
@@ -49,7 +50,7 @@ def doctor(options: argparse.Namespace) -> int:
     del options
     checks = list(run_checks())
     for check in checks:
-        print(f"{check.state.value:<8} {check.name:<12} {check.text}")
+        print(f"{check.state.value:<8} {check.name:<15} {check.text}")
     return ExitCode.ENGINE if any(check.state is State.FAIL for check in checks) else ExitCode.DONE
 
 
@@ -57,6 +58,18 @@ def run_checks() -> Iterator[Check]:
     checks: tuple[Callable[[], Check], ...] = (_python, _engine, _sample, _memory, _gdb, _lldb, _terminal)
     for check in checks:
         yield check()
+    yield from _models()
+
+
+def _models() -> Iterator[Check]:
+    """What `--cpu` can be, each with what it has and the one before it has not."""
+    before: frozenset[str] = frozenset()
+    for model in MODELS.values():
+        default = " (the default)" if model.name == DEFAULT_MODEL else ""
+        features = " ".join(sorted(model.features - before))
+        text = f"{model.description}{default}; {'and ' if before else ''}{features}"
+        yield Check(f"--cpu {model.name}", State.OK, text)
+        before = model.features
 
 
 def _python() -> Check:

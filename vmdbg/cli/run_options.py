@@ -22,7 +22,7 @@ from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chips
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.machine.schedules import FORMS
 from vmdbg.session.schedule_files import FROM_FILE
-from vmdbg.x86.cpuid import DEFAULT_MODEL, MODELS
+from vmdbg.x86.cpu_models import DEFAULT_MODEL, MODELS
 from vmdbg.x86.topology import ONE_CPU
 
 DEFAULT_CHECKPOINT_MEMORY = 512 << 20
@@ -74,7 +74,8 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
 
 def _machine_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--memory", type=memory_size, default=DEFAULT_MEMORY, metavar="SIZE", help="RAM (256M)")
-    group.add_argument("--cpu", default=DEFAULT_MODEL, metavar="NAME", help=f"CPU model: {', '.join(MODELS)}")
+    models = f"CPU model: {', '.join(MODELS)} ({DEFAULT_MODEL})"
+    group.add_argument("--cpu", default=DEFAULT_MODEL, metavar="MODEL[,+FEATURE][,-FEATURE]", help=models)
     number = "how many CPUs, and how they lie, as 8,sockets=2,cores=2,threads=2 (1)"
     group.add_argument("--cpus", type=cpus, default=ONE_CPU, metavar="N[,sockets=..]", help=number)
     forms = f"whose turn it is of several CPUs: {', '.join(FORMS.values())}, {FROM_FILE}FILE (round-robin)"

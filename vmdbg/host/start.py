@@ -26,7 +26,8 @@ from vmdbg.machine.media import Media
 from vmdbg.machine.power_on import power_on
 from vmdbg.timeline.origin import BootOrigin, Origin
 from vmdbg.units import Physical
-from vmdbg.x86.cpuid import build_table, find_model
+from vmdbg.x86.cpu_models import find_model
+from vmdbg.x86.cpuid import build_table
 
 if TYPE_CHECKING:
     from vmdbg.timeline.timeline import Timeline

@@ -55,7 +55,8 @@ class FlashPlace:
 
 @dataclass(frozen=True, slots=True)
 class MachineConfig:
-    """`memory` in bytes; `cpu` a model of vmdbg.x86.cpuid; `start` what the RTC shows at tick 0, in seconds since 1970.
+    """`memory` in bytes; `cpu` one of vmdbg.x86.cpu_models; `start` what the RTC shows at tick 0, in
+    seconds since 1970.
 
     Without `apic` the CPU has no local APIC and the tables name no I/O APIC.
     """

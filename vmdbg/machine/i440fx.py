@@ -22,7 +22,8 @@ from devices.wiring.irq import FanOut
 from devices.wiring.wired_or import WiredOr
 from vmdbg.boot.firmware_config import FirmwareConfig, firmware_items
 from vmdbg.machine.config import BootKind, BootOrder, MachineConfig, has_floppies
-from vmdbg.x86.cpuid import build_table, find_model
+from vmdbg.x86.cpu_models import find_model
+from vmdbg.x86.cpuid import build_table
 
 FIRST_FREE_DEVICE = 3
 """What has no place of its own begins here: 0 is the host bridge, 1 the PIIX, 2 a display."""

@@ -55,7 +55,8 @@ from vmdbg.machine.saving import restore_machine, save_machine
 from vmdbg.machine.schedules import parse_schedule, schedule_of
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.units import NEVER, CpuId, Tick
-from vmdbg.x86.cpuid import CpuidTable, build_table, find_model
+from vmdbg.x86.cpu_models import find_model
+from vmdbg.x86.cpuid import CpuidTable, build_table
 
 LONGEST_WAIT = 20_000_000
 """Ticks that a step of a halted CPU passes before it comes back: timers may tick and never wake it."""

@@ -22,7 +22,7 @@ from vmdbg.machine.config import MINIMUM_MEMORY, BootKind, kind_of, meant_kind
 from vmdbg.machine.schedules import is_schedule
 from vmdbg.recording.records import FileOptions, FileRef, ImageMeta, Meta, SegmentRef
 from vmdbg.units import PAGE_MASK, PAGE_SIZE
-from vmdbg.x86.cpuid import MODELS
+from vmdbg.x86.cpu_models import is_model
 from vmdbg.x86.ram import LOW_RAM
 from vmdbg.x86.topology import MOST_CPUS
 
@@ -63,7 +63,7 @@ def _claims(meta: Meta) -> Iterator[Claim]:
     parts = (topology.sockets, topology.cores, topology.threads)
     yield "CPUs", parts, min(parts) >= 1 and max(parts) <= MOST_CPUS and topology.cpus <= MOST_CPUS
     yield "schedule", meta.config.schedule, is_schedule(meta.config.schedule)
-    yield "CPU model", meta.config.cpu, meta.config.cpu in MODELS
+    yield "CPU model", meta.config.cpu, is_model(meta.config.cpu)
     yield "start date", meta.config.start, 0 <= meta.config.start <= LAST_INSTANT
     yield from _flash(meta)
     boot = meta.config.boot

@@ -15,7 +15,7 @@ SOURCES = {
     "vmdbg/engine": ("*.py", "native/*.c", "native/*.h", "native/*.py", "unicorn/*.py"),
     "vmdbg/machine": ("*.py",),
     "vmdbg/timeline": ("state_digest.py",),
-    "vmdbg/x86": ("cpuid.py", "cpuid_features.py", "fields.py", "msr.py", "ram.py", "topology.py"),
+    "vmdbg/x86": ("cpu_models.py", "cpuid.py", "cpuid_features.py", "fields.py", "msr.py", "ram.py", "topology.py"),
 }
 """By package, as it is installed."""
 DIGITS = 12

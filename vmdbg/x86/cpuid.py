@@ -1,13 +1,5 @@
-"""CPUID as data: what each `--cpu` model tells the guest (SDM 2A, CPUID), independent of the host.
+"""CPUID as data: what a model tells the guest (SDM 2A, CPUID), independent of the host.
 
-Decisions behind the models:
-
-- Only what the engine truly runs is claimed: QEMU 5.0's TCG has no AVX, and XSAVE is left out because nothing
-  but x87 and SSE would be in it. No RDRAND or RDSEED: their values would come from the host.
-- GenuineIntel, because Linux believes the TSC frequency of leaf 15h only from Intel; family 6 model 54 (Atom
-  Cedarview), because it does not speculate, no more than an emulator does: Linux then leaves out page-table
-  isolation, retpolines and every other mitigation by itself.
-- ERMS is not claimed: the engine runs string instructions an iteration at a time, so wide moves are better.
 - The hypervisor bit is set, with a signature of our own at leaf 40000000h: guests then leave microcode
   updates and model-specific probing alone.
 - Leaf 15h gives TSC and crystal; Linux takes the crystal for the local APIC's timer clock.
@@ -21,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from vmdbg.errors import UserError
+from vmdbg.x86.cpu_models import CpuModel
 from vmdbg.x86.cpuid_features import FEATURES, Output
 from vmdbg.x86.topology import ONE_CPU, Topology
 
@@ -32,38 +24,6 @@ ANY_SUBLEAF = None
 
 Result = tuple[int, int, int, int]
 """EAX, EBX, ECX, EDX."""
-
-
-@dataclass(frozen=True, slots=True)
-class CpuModel:
-    """What distinguishes one model from another. `max_leaf` is the highest basic leaf."""
-
-    name: str
-    description: str
-    family: int
-    model: int
-    stepping: int
-    max_leaf: int
-    features: frozenset[str]
-    physical_bits: int = 40
-    linear_bits: int = 48
-    vendor: bytes = b"GenuineIntel"
-
-    @property
-    def signature(self) -> int:
-        """Leaf 1 EAX: stepping, model and family with their extensions (SDM 2A figure 3-6)."""
-        extended_family = max(0, self.family - 15)
-        return (
-            extended_family << 20
-            | (self.model >> 4) << 16
-            | min(self.family, 15) << 8
-            | (self.model & 15) << 4
-            | self.stepping
-        )
-
-    @property
-    def brand(self) -> str:
-        return f"vmdbg {self.name} CPU @ 1.00GHz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,37 +74,6 @@ class CpuidTable:
             for name, (leaf, subleaf, output, bit) in FEATURES.items()
             if leaf in self._leaves and self.cpuid(leaf, subleaf)[output] >> bit & 1
         )
-
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_I586 = _names("fpu de pse tsc msr cx8 mmx")
-_I686 = _I586 | _names("pae sep mtrr pge cmov pat pse36 fxsr sse hypervisor")
-_X86_64 = _I686 | _names("sse2 clflush syscall nx lm rdtscp invariant_tsc arat 3dnowprefetch")
-_X86_64_V2 = _X86_64 | _names("sse3 ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm")
-_BASE = _X86_64_V2 | _names("movbe aes pclmulqdq abm adx fsgsbase smep smap pdpe1gb")
-
-MODELS: dict[str, CpuModel] = {
-    model.name: model
-    for model in (
-        CpuModel("base", "everything that the engine runs", 6, 54, 1, 0x16, _BASE),
-        CpuModel("x86-64-v2", "the x86-64-v2 level: SSE4.2, POPCNT, CX16", 6, 54, 1, 0x16, _X86_64_V2),
-        CpuModel("x86-64", "the first 64-bit level: SSE2", 6, 54, 1, 0x16, _X86_64),
-        CpuModel("i686", "32 bits with PAE and SSE, a Pentium III", 6, 8, 3, 2, _I686, 36, 32),
-        CpuModel("i586", "32 bits without PAE or SSE, a Pentium MMX", 5, 4, 3, 1, _I586, 32, 32),
-    )
-}
-DEFAULT_MODEL = "base"
-
-
-def find_model(name: str) -> CpuModel:
-    """The model called `name`. Raises `UserError` that lists the models."""
-    model = MODELS.get(name.lower())
-    if model is None:
-        raise UserError(f"no CPU model {name!r}; there are: {', '.join(MODELS)}")
-    return model
 
 
 def build_table(

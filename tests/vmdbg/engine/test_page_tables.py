@@ -12,7 +12,8 @@ from vmdbg.engine.exits import Delivery, Stepped, VoidFetch
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.engine.unicorn.bare import LoggingBus
 from vmdbg.units import PAGE_SIZE, Linear, Physical
-from vmdbg.x86.cpuid import build_table, find_model
+from vmdbg.x86.cpu_models import find_model
+from vmdbg.x86.cpuid import build_table
 from vmdbg.x86.page_access import Access, check_access
 from vmdbg.x86.page_walk import FaultReason, Walk, walk
 from vmdbg.x86.paging import ACCESSED, DIRTY, LEVELS, PRESENT, USER, WRITABLE, Paging, PagingMode

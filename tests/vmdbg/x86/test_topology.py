@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmdbg.x86.cpuid import MODELS, CpuidTable, build_table
+from vmdbg.x86.cpu_models import MODELS
+from vmdbg.x86.cpuid import CpuidTable, build_table
 from vmdbg.x86.topology import MOST_CPUS, Topology, parse_topology
 
 parts = st.integers(1, 8)

@@ -101,7 +101,7 @@ static bool msr_caught(Vm *vm, uint32_t kind, uint32_t msr, uint64_t value, uint
     return listed && vm_catch(vm, kind, host_pc, msr, value);
 }
 
-enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, EFER_KNOWN = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE };
+enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b };
 #define MSR_EFER 0xc0000080u
 #define MSR_GS_BASES 0xc0000100u
 
@@ -180,6 +180,15 @@ static bool without_feature(uint32_t msr)
     return (msr >= 0x179 && msr <= 0x17b) || (msr >= 0x400 && msr < 0x480) || msr == 0xd90 || msr == 0xc0010117;
 }
 
+/* SCE, LME and LMA, NXE, each by its feature. */
+static uint64_t known_efer(const Env *env)
+{
+    uint64_t features = env->features[FEAT_EXTENDED_EDX];
+
+    return (features >> 11 & 1 ? EFER_SCE : 0) | (features >> 29 & 1 ? EFER_LME | EFER_LMA : 0) |
+           (features >> 20 & 1 ? EFER_NXE : 0);
+}
+
 HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
 {
     Vm *vm = vm_current;
@@ -191,7 +200,7 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
         vm_leave(vm, EXIT_CATCH, HERE);
     if (without_feature(msr) || (holds_linear(msr) && !canonical(value)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
-    if (msr == MSR_EFER && (value & ~(uint64_t)EFER_KNOWN || ((efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)))
+    if (msr == MSR_EFER && (value & ~known_efer(env) || ((efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_TSC)
         vm->cpu->tsc_offset = value - vm_now(vm, HERE);

@@ -51,10 +51,11 @@ static uint32_t feature_word(const VmCpu *cpu, uint32_t leaf, uint32_t subleaf, 
 static uint64_t known_cr4(const uint64_t *features)
 {
     static const struct { uint8_t bit, word, feature; } needs[] = {
-        {11, FEAT_7_ECX, 2}, {16, FEAT_7_EBX, 0}, {17, FEAT_1_ECX, 17}, {18, FEAT_1_ECX, 26}, {20, FEAT_7_EBX, 7},
+        {2, FEAT_1_EDX, 4}, {3, FEAT_1_EDX, 2}, {4, FEAT_1_EDX, 3}, {5, FEAT_1_EDX, 6}, {7, FEAT_1_EDX, 13},
+        {9, FEAT_1_EDX, 24}, {10, FEAT_1_EDX, 25}, {11, FEAT_7_ECX, 2}, {16, FEAT_7_EBX, 0}, {17, FEAT_1_ECX, 17}, {18, FEAT_1_ECX, 26}, {20, FEAT_7_EBX, 7},
         {21, FEAT_7_EBX, 20}, {22, FEAT_7_ECX, 3},
     };
-    uint64_t known = 0x7ff;                 /* VME to OSXMMEXCPT */
+    uint64_t known = 0x143;                 /* VME, PVI, MCE, PCE */
 
     for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
         if (features[needs[i].word] >> needs[i].feature & 1)

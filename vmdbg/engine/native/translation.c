@@ -79,7 +79,8 @@ static void translate_insn(Disas *db, Cpu *cpu)
     uint64_t pc = db->pc_next;
     bool corrected = instruction_corrected(vm->cpu->env, pc, &shown);
     vm->operand_left = instruction_operand_size(vm->cpu->env, opcode_at, shown.prefix);
-    if (traits & LOCKS_IN_VAIN || (corrected && shown.refused))
+    if (traits & LOCKS_IN_VAIN || (corrected && shown.refused) ||
+        feature_is_lacking(vm->cpu->env, opcode_at, shown.prefix))
         refuse(db, cpu, opcode_at);
     else if (corrected)
         translate_as(db, cpu, pc, shown.bytes, shown.size);

@@ -237,6 +237,9 @@ typedef struct {
 } Shown;
 bool instruction_corrected(Env *env, uint64_t linear, Shown *shown);
 
+/* features.c */
+bool feature_is_lacking(Env *env, uint64_t opcode_at, uint8_t prefix);
+
 /* mmx.c */
 bool mmx_defers(const void *function);
 bool mmx_is_ssse3(uint8_t map, uint8_t opcode);

@@ -13,7 +13,8 @@ from vmdbg.engine.interrupts import Rescheduled
 from vmdbg.engine.unicorn.engine import UnicornEngine
 from vmdbg.engine.unicorn.registers import GENERAL
 from vmdbg.units import PAGE_SIZE, Physical, Tick
-from vmdbg.x86.cpuid import build_table, find_model
+from vmdbg.x86.cpu_models import find_model
+from vmdbg.x86.cpuid import build_table
 
 PAGES = 16
 PML4, PDPT, PAGE_DIRECTORY, PAGE_TABLE, IDT, GDT, CODE, HANDLERS = (page * PAGE_SIZE for page in range(1, 9))
