@@ -25,7 +25,7 @@ enum { OPERATION_MODE = 15, OPERATION_ALIGNED = 7 << 8 };       /* TCGMemOpIdx *
                                                                                                           \
     watch_note_access(linear, sizeof stored);                                                             \
     if (vm_current && (plain))                                                                            \
-        place = unicorn_tlb_store(env, linear, sizeof stored, mode, host_pc);                             \
+        place = unicorn_tlb_store(env, linear, &stored, sizeof stored, mode, host_pc);                    \
     if (place) {                                                                                          \
         memcpy(place, &stored, sizeof stored);                                                            \
         return;                                                                                           \

@@ -100,6 +100,37 @@ static uint32_t plain_flags(Cpu *cpu)
     return CPU_CLUSTER(cpu) << 24;
 }
 
+typedef struct {                            /* tb_desc */
+    uint64_t pc, cs_base;
+    Env *env;
+    uint64_t page;
+    uint32_t flags, cflags;
+} Wanted;
+
+Block *__real_qht_lookup_custom(uc_engine *uc, const void *table, const Wanted *wanted, uint32_t hash, void *compare);
+
+/* Unicorn searches its table, after the page was fetched. */
+Block *__wrap_qht_lookup_custom(uc_engine *uc, const void *table, const Wanted *wanted, uint32_t hash, void *compare)
+{
+    Vm *vm = vm_current;
+
+    if (!vm || wanted->cflags != plain_flags(vm->cpu->qemu))
+        return __real_qht_lookup_custom(uc, table, wanted, hash, compare);
+    uint64_t pc = wanted->pc, at = wanted->page | (pc & 0xfff);
+    Jump *jump = jump_to(vm, pc);
+    if (leads_to(jump, pc, wanted->cs_base, wanted->flags) && jump->at == at) {
+        jump->generation = vm->cpu->jump_generation;
+        return jump->block;
+    }
+    Block *block = __real_qht_lookup_custom(uc, table, wanted, hash, compare);
+    if (!block)
+        return NULL;
+    bool in_one_page = ((pc ^ (pc + block->size - 1)) & ~0xfffull) == 0;
+    *jump = (Jump){.pc = pc, .cs_base = wanted->cs_base, .flags = wanted->flags, .at = in_one_page ? at : NOT_KNOWN,
+                   .generation = vm->cpu->jump_generation, .block = block, .code = BLOCK_CODE(block)};
+    return block;
+}
+
 Block *tb_htable_lookup_x86_64(Cpu *, uint64_t, uint64_t, uint32_t, uint32_t);
 
 /* The jump, which leads to a block; NULL: to none that is translated, or there is something to be done before it. May raise
@@ -117,13 +148,7 @@ static Jump *found(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags)
         jump->generation = vm->cpu->jump_generation;
         return jump;
     }
-    Block *block = tb_htable_lookup_x86_64(vm->cpu->qemu, pc, cs_base, flags, plain_flags(vm->cpu->qemu));
-    if (!block)
-        return NULL;
-    bool in_one_page = ((pc ^ (pc + block->size - 1)) & ~0xfffull) == 0;
-    *jump = (Jump){.pc = pc, .cs_base = cs_base, .flags = flags, .at = in_one_page ? at : NOT_KNOWN,
-                   .generation = vm->cpu->jump_generation, .block = block, .code = BLOCK_CODE(block)};
-    return jump;
+    return tb_htable_lookup_x86_64(vm->cpu->qemu, pc, cs_base, flags, plain_flags(vm->cpu->qemu)) ? jump : NULL;
 }
 
 /* Translated code ends in an indirect jump, or one to another page: where it goes on. */

@@ -97,12 +97,28 @@ static void translate_insn(Disas *db, Cpu *cpu)
         db->is_jmp = DISAS_TOO_MANY;
 }
 
-static const Block *last;
+static const Block *last, *translating;
 
 /* The block that was translated last. */
 const Block *translation_last(void)
 {
     return last;
+}
+
+void __real_tcg_gen_exit_tb_x86_64(TcgContext *tcg, const Block *block, unsigned index);
+void tcg_gen_lookup_and_goto_ptr_x86_64(TcgContext *tcg);
+
+/* A block ends, and not in a jump that can be chained: at its longest, at the end of its page, after an instruction that
+ * changes what code is translated for, or IF. Unicorn goes back to its loop. What is due by then is looked at as the next
+ * block begins. */
+void __wrap_tcg_gen_exit_tb_x86_64(TcgContext *tcg, const Block *block, unsigned index)
+{
+    bool goes_on = vm_current && !block && !index && translating && (translating->cflags & CF_COUNT_MASK) != 1;
+
+    if (goes_on)
+        tcg_gen_lookup_and_goto_ptr_x86_64(tcg);
+    else
+        __real_tcg_gen_exit_tb_x86_64(tcg, block, index);
 }
 
 void __real_translator_loop_x86_64(const TranslatorOps *, Disas *, Cpu *, Block *, int);
@@ -114,7 +130,9 @@ void __wrap_translator_loop_x86_64(const TranslatorOps *ops, Disas *db, Cpu *cpu
     original_ops = ops;
     ours.translate_insn = translate_insn;
     clock_translates(tb);
+    translating = tb;
     __real_translator_loop_x86_64(vm_current ? &ours : ops, db, cpu, tb, max_insns);
+    translating = NULL;
     clock_translated(tb);
     last = tb;
 }

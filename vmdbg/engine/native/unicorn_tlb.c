@@ -192,8 +192,8 @@ static void trace(Vm *vm, TlbEntry *entry, uint64_t linear, unsigned size)
         entry->write &= ~(uint64_t)ENTRY_TRACED;
 }
 
-/* The same of a store. NULL, too, where translated code may be. */
-void *unicorn_tlb_store(Env *env, uint64_t linear, unsigned size, unsigned mode, uintptr_t host_pc)
+/* The same of a store. NULL, too, where it may change translated code. */
+void *unicorn_tlb_store(Env *env, uint64_t linear, const void *value, unsigned size, unsigned mode, uintptr_t host_pc)
 {
     TlbEntry *entry = tlb_entry(env, mode, linear);
     uint64_t page = PAGE_OF(linear);
@@ -206,10 +206,12 @@ void *unicorn_tlb_store(Env *env, uint64_t linear, unsigned size, unsigned mode,
     }
     uint8_t *host = (uint8_t *)(linear + entry->addend);
     uint64_t member = entry->write & ~(uint64_t)ENTRY_TRACED;
-    bool plain = member == page || (member == (page | ENTRY_CHECKED) && !code_is_at(vm_current, host, size));
-    if (plain && member != entry->write)
+    bool changes_code = member == (page | ENTRY_CHECKED) && code_is_at(vm_current, host, size) && memcmp(host, value, size);
+    if ((member != page && member != (page | ENTRY_CHECKED)) || changes_code)
+        return NULL;
+    if (member != entry->write)
         trace(vm_current, entry, linear, size);
-    return plain ? host : NULL;
+    return host;
 }
 
 /* Unicorn has made a store, for it was not plain. */
