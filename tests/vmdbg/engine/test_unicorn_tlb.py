@@ -126,7 +126,8 @@ def test_code_that_is_stored_to_while_it_stands_beside_data(seed: int, spacing: 
         number, size = rng.randrange(20), rng.choice(tuple(REGISTERS))
         start = rng.randrange(max(number * spacing - 12, 0), (number + 1) * spacing)
         part = bytearray(memory[start : start + size])
-        for i in range(len(part)):
+        changed = rng.randrange(len(part) + 1)  # the rest is stored as it is
+        for i in range(changed):
             if (start + i) % spacing not in (0, 5):  # the opcodes
                 part[i] = rng.randrange(256)
         memory[start : start + size] = part
@@ -157,8 +158,10 @@ def test_a_jump_into_two_pages_is_changed_in_the_second() -> None:
     cpu.close()
 
 
-PLACES = (64, 80, 200)
+PLACES = (0, 64, 80, 200)
 """Of functions in a page that is mapped to one frame or another."""
+BEFORE = 16
+"""NOPs in the page before it, so that control can come to the first one in line."""
 MOVED = 14
 
 
@@ -170,6 +173,7 @@ def test_a_jump_leads_to_what_is_mapped_there_now(seed: int) -> None:
     constants = {(frame, place): frame for frame in (11, 12, MOVED) for place in PLACES}
     for (frame, place), constant in constants.items():
         cpu.write(frame * PAGE_SIZE + place, b"\xb8" + struct.pack("<I", constant) + b"\xc3")
+    cpu.write(MOVED * PAGE_SIZE - BEFORE, b"\x90" * BEFORE)
     for _ in range(120):
         match rng.randrange(8):
             case 0:
@@ -186,7 +190,8 @@ def test_a_jump_leads_to_what_is_mapped_there_now(seed: int) -> None:
             case _:
                 place, cached = rng.choice(PLACES), cached or mapped
                 total = (total * 3 + constants[cached, place]) & MASK
-                lines.append(f"mov ecx, {MOVED * PAGE_SIZE + place}\ncall rcx\nlea r8, [r8 + r8 * 2]\nadd r8, rax")
+                called = MOVED * PAGE_SIZE + (place or -rng.randrange(BEFORE + 1))
+                lines.append(f"mov ecx, {called}\ncall rcx\nlea r8, [r8 + r8 * 2]\nadd r8, rax")
     code = assemble("\n".join(lines), origin=CODE)
     assert len(code) < PAGE_SIZE
     cpu.run(code)
