@@ -11,7 +11,7 @@ NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engi
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/smp/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo demo-disk install test test-all conformance lint bench packages clean
+.PHONY: help demo demo-disk install test test-all conformance fuzz lint bench packages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make test      lint and all tests but the slow ones'
 	@echo 'make test-all  the slow ones too'
 	@echo 'make conformance  random instructions, compared with what this machine makes of them'
+	@echo 'make fuzz      a million hostile steps against every device'
 	@echo 'make bench     the figures of the README, on this machine'
 
 demo: install
@@ -53,6 +54,10 @@ test: lint packages
 # Against this machine's CPU, until it is told to stop: make conformance CASES=1e7
 conformance: $(VENV)/.developed
 	$(BIN)/python -m tests.conformance $(CASES)
+
+# make fuzz STEPS=1e5 TARGET="ide nvme-disk3"
+fuzz: $(VENV)/.developed packages
+	$(BIN)/python -m tests.fuzz $(or $(STEPS),1e6) $(TARGET)
 
 test-all: lint packages
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'slow or not slow' --timeout 1800 $(PYTEST_FLAGS)

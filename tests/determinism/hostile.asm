@@ -157,14 +157,10 @@ copy:
 
 on_exception:
     mov dword [ebp + FRAME_EIP], done
-    ret
+    jmp sit_out
 
 on_interrupt:
-    inc dword [storm]
-    cmp dword [storm], STORM
-    jb .bearable
-    and dword [ebp + FRAME_EFLAGS], ~IF
-.bearable:
+    call sit_out
     mov al, 20h
     test byte [ending], 1
     jz .not_pic
@@ -175,6 +171,15 @@ on_interrupt:
     jz .not_apic
     mov [LAPIC_EOI], eax
 .not_apic:
+    ret
+
+; An interrupt with a vector of an exception storms too, before `done` has moved on.
+sit_out:
+    inc dword [storm]
+    cmp dword [storm], STORM
+    jb .bearable
+    and dword [ebp + FRAME_EFLAGS], ~IF
+.bearable:
     ret
 
     align 4

@@ -189,7 +189,7 @@ _FORMS: tuple[Callable[[random.Random], bytes], ...] = (
 )
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def arena(seed: int) -> bytes:
     """Pages of one form each: a few kinds, repeated, for what is looked for is where it is aligned."""
     chance = random.Random(seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import struct
 
@@ -19,7 +18,7 @@ from tests.devices.disk.bench import Board, BytesMedium, disk, whole
 SECTORS = 3001
 BASE = 0xFEB0_0000
 LIST, FIS, TABLES, DATA = 0x10000, 0x11000, 0x12000, 0x10_0000
-OPERATIONS = int(os.environ.get("VMDBG_FUZZ", "4000"))
+OPERATIONS = 4000
 CONTENT = random.Random(2).randbytes(SECTORS * SECTOR)
 DISC = random.Random(3).randbytes(2048 * 200)
 
@@ -283,13 +282,19 @@ def hostile(chance: random.Random) -> Driver:
 
 
 def test_anything_at_any_time() -> None:
-    chance = random.Random(9)
+    anything(9, OPERATIONS)
+
+
+def anything(seed: int, operations: int) -> int:
+    """So many operations on a new board. Returns how many."""
+    chance = random.Random(seed)
     driver = hostile(chance)
-    for number in range(OPERATIONS):
+    for number in range(operations):
         perform(driver, *operation(chance))
         if number % 100 == 0:
             assert driver.ahci.describe(driver.board.now)
             assert len(driver.board.scheduler.events()) <= 2
+    return operations
 
 
 def test_a_restored_adapter_goes_on_as_if_nothing_had_happened() -> None:

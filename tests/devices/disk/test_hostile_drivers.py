@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 
 import msgspec
@@ -13,7 +12,7 @@ from devices.disk.ide import IdeState
 from devices.disk.ide_drive import LARGEST_BUFFER
 from tests.devices.disk.bench import MASTER_BASE, Bench, BytesMedium, disk
 
-OPERATIONS = int(os.environ.get("VMDBG_FUZZ", "5000"))
+OPERATIONS = 5000
 SECTORS = 600
 PORTS = [*range(0x1F0, 0x1F8), *range(0x170, 0x178), 0x3F6, 0x376, *range(MASTER_BASE, MASTER_BASE + 16)]
 COMMANDS = [
@@ -67,12 +66,18 @@ def check(bench: Bench) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_anything_at_any_time(seed: int) -> None:
+    anything(seed, OPERATIONS)
+
+
+def anything(seed: int, operations: int) -> int:
+    """So many operations on a new board. Returns how many."""
     chance, bench = random.Random(seed), make()
     bench.board.ram.write(0, chance.randbytes(1 << 16))
-    for number in range(OPERATIONS):
+    for number in range(operations):
         perform(bench, *operation(chance))
         if number % 50 == 0:
             check(bench)
+    return operations
 
 
 @pytest.mark.parametrize("seed", range(2))

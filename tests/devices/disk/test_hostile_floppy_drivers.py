@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 
 import msgspec
@@ -12,7 +11,7 @@ from devices.disk.cd_unit import EjectDisc, InsertDisc
 from devices.disk.fdc_state import FdcState, Phase
 from tests.devices.disk.floppy_bench import FIFO, FloppyBench, content
 
-OPERATIONS = int(os.environ.get("VMDBG_FUZZ", "5000"))
+OPERATIONS = 5000
 DISC = content()[: 720 << 10]
 COMMANDS = [
     *(0xE6, 0x66, 0xC5, 0x45, 0x42, 0x4C, 0x6C, 0xC9, 0x4D, 0x4A, 0x4A, 0x76, 0xF6, 0xF1, 0xF9, 0xFD, 0x07, 0x0F, 0x8F),
@@ -75,13 +74,19 @@ def check(bench: FloppyBench) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_anything_at_any_time(seed: int) -> None:
+    anything(seed, OPERATIONS)
+
+
+def anything(seed: int, operations: int) -> int:
+    """So many operations on a new board. Returns how many."""
     chance, bench = random.Random(seed), FloppyBench(DISC)
     bench.board.ram.write(0, chance.randbytes(1 << 16))
-    for number in range(OPERATIONS):
+    for number in range(operations):
         perform(bench, operation(chance))
         if number % 50 == 0:
             check(bench)
     assert bytes(bench.media["a"].data) == DISC
+    return operations
 
 
 def saved(bench: FloppyBench) -> tuple[object, ...]:

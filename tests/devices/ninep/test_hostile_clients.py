@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import random
 import struct
 from pathlib import Path
@@ -16,7 +15,7 @@ from devices.ninep.wire import NO_FID, Type, text
 from tests.devices.ninep.client import MESSAGE, START, Client, Share
 from tests.devices.ninep.test_against_a_folder import assert_tidy, planted, tree_at
 
-OPERATIONS = int(os.environ.get("VMDBG_FUZZ", "6000"))
+OPERATIONS = 6000
 NAMES = [
     b"a", b"b", b"c", b"..", b".", b"", b"/", b"a/b", b"../..", b"/etc", b"x" * 255, b"x" * 256, b"n\0l", "ä".encode(),
 ]  # fmt: skip
@@ -98,8 +97,13 @@ class Hostile:
 
 @pytest.mark.parametrize(("direct", "read_only"), [(False, False), (True, False), (False, True)])
 def test_hostile_guests(tmp_path: Path, direct: bool, read_only: bool) -> None:
-    chance = random.Random(f"{direct} {read_only}")
-    outside, host = tmp_path / "outside", tmp_path / "host"
+    besiege(tmp_path, 0, OPERATIONS, direct=direct, read_only=read_only)
+
+
+def besiege(scratch: Path, seed: int, operations: int, *, direct: bool, read_only: bool) -> int:
+    """So many messages to a share in that folder. Returns how many."""
+    chance = random.Random(f"{direct} {read_only} {seed}")
+    outside, host = scratch / "outside", scratch / "host"
     planted(outside, chance)
     planted(host, chance)
     (host / "way-out").symlink_to(outside)
@@ -107,7 +111,7 @@ def test_hostile_guests(tmp_path: Path, direct: bool, read_only: bool) -> None:
     share = Share(host, direct=direct, read_only=read_only, size=1 << 20)
     Client(share)
     hostile = Hostile(chance)
-    for count in range(OPERATIONS):
+    for count in range(operations):
         if count % 500 == 250:
             state, areas = share.server.session.save(), dict(share.area.filled())
             copied = copy.deepcopy(state)
@@ -125,6 +129,7 @@ def test_hostile_guests(tmp_path: Path, direct: bool, read_only: bool) -> None:
     assert share.area.size == 1 << 20
     assert len(share.server.session.tables.fids) <= 9
     assert_tidy(share)
+    return operations
 
 
 def test_no_guest_holds_more_than_there_is_room_for(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.linux_assets import MARKER, busybox_initrd, cloud_kernel
 from tests.vmdbg.boot.builders import PACKERS, bzimage, input_file, vmlinux
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootImage, BootOptions, CpuMode
-from vmdbg.boot.linux_setup import SETUP
+from vmdbg.boot.linux_setup import SETUP, writes_to_com1
 from vmdbg.errors import UserError
 
 MIB = 1 << 20
@@ -71,10 +71,40 @@ def test_a_kernel_finds_its_way_to_protected_mode() -> None:
         guest.run(40_000_000)
         assert guest.registers["cs"] == 0x10
         assert guest.pc > MIB
-        expected = guest.execute("query console") + str(guest.digest())
+        console = guest.execute("query console")
+        assert console.count("Probing EDD") == 1, "by the setup code itself, and not by the BIOS's screen too"
+        expected = console + str(guest.digest())
     with vmdbg.launch(cloud_kernel(), via_setup=True, memory="128M") as guest:
         guest.run(40_000_000)
         assert guest.execute("query console") + str(guest.digest()) == expected
+
+
+def test_what_is_on_the_screen_alone_comes_to_the_serial_port() -> None:
+    with vmdbg.launch(cloud_kernel(), via_setup=True, memory="128M", command_line="quiet=0") as guest:
+        guest.run(40_000_000)
+        assert guest.execute("query console").count("Probing EDD") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        ("console=ttyS0", False),
+        ("earlyprintk", False),
+        ("earlyprintk=vga", False),
+        ("earlyprintk=serial", True),
+        ("earlyprintk=serial,keep", True),
+        ("earlyprintk=serial,ttyS0,115200", True),
+        ("earlyprintk=ttyS0,9600 quiet", True),
+        ("earlyprintk=serial,ttyS1,115200", False),
+        ("earlyprintk=serial,0x3f8,115200", True),
+        ("earlyprintk=serial,0x2f8", False),
+        ("earlyprintk=serial earlyprintk=vga", False),
+        ("console=uart8250,io,0x3f8,115200n8", True),
+        ("console=uart,io,0x2f8", False),
+    ],
+)
+def test_who_writes_to_the_serial_port(command: str, written: bool) -> None:
+    assert writes_to_com1(command) is written
 
 
 @pytest.mark.slow

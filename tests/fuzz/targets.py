@@ -1,0 +1,29 @@
+"""What is attacked, by name: devices that a guest reaches, registers of drives by themselves, shared folders."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.determinism.hostile_attacks import TARGETS as DEVICES
+from tests.determinism.hostile_attacks import attack
+from tests.devices.disk import test_ahci, test_hostile_drivers, test_hostile_floppy_drivers
+from tests.devices.ninep.test_hostile_clients import besiege
+from tests.fuzz.rounds import Round
+
+
+def _share(seed: int, steps: int, *, direct: bool, read_only: bool) -> int:
+    with TemporaryDirectory() as scratch:
+        return besiege(Path(scratch), seed, steps, direct=direct, read_only=read_only)
+
+
+TARGETS: dict[str, Round] = {
+    **{name: partial(attack, name) for name in DEVICES},
+    "ide-registers": test_hostile_drivers.anything,
+    "ahci-registers": test_ahci.anything,
+    "floppy-registers": test_hostile_floppy_drivers.anything,
+    "share": partial(_share, direct=False, read_only=False),
+    "share-direct": partial(_share, direct=True, read_only=False),
+    "share-read-only": partial(_share, direct=False, read_only=True),
+}
