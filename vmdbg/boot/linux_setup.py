@@ -7,9 +7,11 @@ kernel's decompressor.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
 
+from devices.serial.com_ports import COM_PORTS
 from vmdbg.boot import entry
 from vmdbg.boot.bzimage import SetupHeader, parse_setup_header
 from vmdbg.boot.image import BootImage, BootOptions, CpuStart, InputFile, Protocol, SegmentRegister
@@ -26,6 +28,7 @@ _LOADER_UNDEFINED = 0xFF
 _KASLR_FLAG = 0x02
 _CAN_USE_HEAP = 0x80
 _OLDEST = 0x0202
+COM1 = COM_PORTS[0].base
 _ENTRY = 0x20
 """Paragraphs: the first instruction is at offset 200h."""
 
@@ -39,9 +42,9 @@ def load_setup(options: BootOptions, kernel: InputFile) -> BootImage:
     if len(setup) > _LONGEST_SETUP:
         raise UserError(f"{kernel.name} has {len(setup)} bytes of setup code, over {_LONGEST_SETUP}: it is damaged")
     layout = Layout(options.memory, options.firmware)
-    place_services(layout, options, None)
-    layout.reserve(SETUP, _SIZE, "the kernel's setup code")
     text = command_line(options, min(header.command_line_size, _SIZE - _HEAP_END - 1))
+    place_services(layout, options, None, screen_on_com1=not writes_to_com1(text))
+    layout.reserve(SETUP, _SIZE, "the kernel's setup code")
     _fill_in(setup, options, header, layout)
     layout.fill(SETUP, bytes(setup), "the kernel's setup code")
     layout.fill(SETUP + _HEAP_END, text.encode("utf-8", "surrogateescape") + b"\0", "the command line")
@@ -57,6 +60,17 @@ def load_setup(options: BootOptions, kernel: InputFile) -> BootImage:
         text,
         CHIPS,
     )
+
+
+def writes_to_com1(command: str) -> bool:
+    """Whether this has the setup code write to COM1 whatever it writes on the screen (arch/x86/boot's console_init)."""
+    words = dict(word.split("=", 1) for word in command.split() if "=" in word)
+    early = re.fullmatch(r"(serial)?(?:,?(0x[0-9a-f]+|ttyS\d?))?(?:,.*)?", words.get("earlyprintk", ""))
+    if early is not None and any(early.groups()):
+        port = early[2] or "ttyS0"
+        return port in ("ttyS", "ttyS0") or (port.startswith("0x") and int(port, 16) in (0, COM1))
+    uart = re.fullmatch(r"uart(?:8250)?,io,(0x[0-9a-f]+)(?:,.*)?", words.get("console", ""))
+    return uart is not None and int(uart[1], 16) == COM1
 
 
 def _fill_in(setup: bytearray, options: BootOptions, header: SetupHeader, layout: Layout) -> None:

@@ -22,6 +22,8 @@ CODE_ADDRESS = Physical(0xFE000)
 DATA_AREA = Physical(0x400)
 DATA_SIZE = 0x100
 _SEGMENT = 0xF000
+_TO_COM1, _RETURN = CODE.index(bytes.fromhex("52 50 ba fd 03")), 0xC3
+"""`serial` in services.asm, which writes to COM1 what is written on the screen; RET."""
 _SIZE = 0x2000
 _VECTORS = 256
 _VECTOR_LIST = 0x20
@@ -55,13 +57,14 @@ the keyboard sends, with its interrupt.
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What the services answer with: the memory map, the end of RAM that is the guest's, the disk, and the time of day
-    in seconds.
+    in seconds; and whether what is written on the screen is written to COM1 too.
     """
 
     e820: Sequence[E820Entry]
     end: int
     disk: MemoryDisk | None
     seconds: int
+    on_com1: bool = True
 
 
 def service_code(machine: Machine) -> Segment:
@@ -82,6 +85,8 @@ def service_code(machine: Machine) -> Segment:
     )
     table = b"".join(struct.pack("<QQI", entry.address, entry.size, entry.type) for entry in machine.e820)
     code = bytearray((parameters + CODE[len(parameters) :] + table).ljust(_SIZE, b"\0"))
+    if not machine.on_com1:
+        code[_TO_COM1] = _RETURN
     code[-16:] = _RESET + _DATE_AND_MODEL
     return Segment(CODE_ADDRESS, bytes(code), "BIOS services")
 
@@ -129,9 +134,12 @@ def _equipment(disk: MemoryDisk | None) -> int:
     return floppy | 0x0002 | 0x0020 | len(COM_PORTS) << 9
 
 
-def place_services(layout: Layout, options: BootOptions, disk: MemoryDisk | None) -> None:
+def place_services(
+    layout: Layout, options: BootOptions, disk: MemoryDisk | None, *, screen_on_com1: bool = True
+) -> None:
     """The BIOS's vectors, data and code. A flat image may lie where its data area is."""
-    machine = Machine(layout.e820, disk.address if disk is not None else layout.memory, disk, options.start)
+    end = disk.address if disk is not None else layout.memory
+    machine = Machine(layout.e820, end, disk, options.start, screen_on_com1)
     layout.add_firmware(service_code(machine))
     layout.put(0, interrupt_vectors(), "the interrupt vectors")
     if layout.free(DATA_AREA, DATA_SIZE):
