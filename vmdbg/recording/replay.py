@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vmdbg.errors import EngineError, RecordingError
@@ -30,6 +32,23 @@ def replay(recording: Recording, *, budget: int = DEFAULT_BUDGET, closed: bool =
 
     The recording must stay open as long as the timeline is used.
     """
+    with _no_garbage():
+        return _replayed(recording, budget, closed=closed)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Python does not look for garbage meanwhile: hundreds of thousands of pages come, and none of them is any."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _replayed(recording: Recording, budget: int, *, closed: bool) -> Timeline:
     origin = recording.origin()
     store = PageStore()
     machine = origin.machine()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from operator import itemgetter
+from operator import attrgetter
 from typing import Protocol
 
 import lz4.block
@@ -59,10 +59,14 @@ class Page:
         return self._data is None
 
     @property
-    def place(self) -> int | None:
-        """Where in its source it has to be fetched from; None if it need not be. Raises RecordingError."""
-        if self._data is not None or self._packed or self._source is None:
-            return None
+    def is_away(self) -> bool:
+        """Whether it has to be fetched from its source."""
+        return self._data is None and not self._packed and self._source is not None
+
+    @property
+    def place(self) -> int:
+        """Where in its source it is, which it has. Raises RecordingError."""
+        assert self._source is not None
         return self._source.place(self.key)
 
     def warm(self) -> None:
@@ -144,8 +148,7 @@ class PageStore:
 
     def fetch(self, pages: Iterable[Page]) -> None:
         """Have what is in a source at hand. Raises RecordingError if some of it is damaged."""
-        away = [(place, page) for page in pages if (place := page.place) is not None]
-        for _, page in sorted(away, key=itemgetter(0)):
+        for page in sorted((page for page in pages if page.is_away), key=attrgetter("place")):
             page.warm()
             self._note(page)
 

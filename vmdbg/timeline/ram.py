@@ -5,6 +5,7 @@ That is RAM, and after it the paged state of devices: see vmdbg.machine.paged.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -101,14 +102,19 @@ class RamTracker:
     def restore(self, image: RamImage) -> int:
         """Make the pages what they were; returns how many had to be written."""
         touched, view = self._touched(), self._paged.view
-        wrong = [item for item in image.changed(self._image) if item[0] not in touched]
-        wrong += [
-            (number, page) for number, page in image.root.pages(sorted(touched)) if page_key(view(number)) != page.key
-        ]
-        self._store.fetch(page for _, page in wrong)  # before anything is changed: it may be damaged
-        self._paged.restore((number, page.data) for number, page in wrong)
+        numbers, pages = array("I"), list[Page]()  # no pairs: Python would look through all there is for garbage
+        for number, page in image.changed(self._image):
+            if number not in touched:
+                numbers.append(number)
+                pages.append(page)
+        for number, page in image.root.pages(sorted(touched)):
+            if page_key(view(number)) != page.key:
+                numbers.append(number)
+                pages.append(page)
+        self._store.fetch(pages)  # before anything is changed: it may be damaged
+        self._paged.restore((number, page.data) for number, page in zip(numbers, pages, strict=True))
         self._is_equal_to(image)
-        return len(wrong)
+        return len(numbers)
 
     def _is_equal_to(self, image: RamImage) -> None:
         """The pages hold that now."""
