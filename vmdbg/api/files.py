@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING
 from vmdbg.api.standing import Address, Standing
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.expressions.place import Aim
+from vmdbg.machine.snapshot import Position
 from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import start_recording
 from vmdbg.session import dumping
 
 if TYPE_CHECKING:
+    from vmdbg.document.lanes import Chart
     from vmdbg.queries.queries import Queries
 
 
@@ -63,3 +66,30 @@ class Keeping(Standing):
 
         session = self.session
         return Queries(self.timeline, self.recording, linux=lambda: linux_of(session), who=lambda: who_of(session))
+
+    def interleaving(
+        self,
+        begin: str | Position,
+        end: str | Position,
+        *,
+        address: str = "",
+        size: int | None = None,
+        function: str = "",
+        cpus: Iterable[int] = (),
+    ) -> Chart:
+        """What CPUs did at shared addresses between two instants, in order: `entries`, and `ties` between them.
+
+        Of `size` bytes at an address, or of the data of a function, and of some CPUs; else of all.
+        `vmdbg.document.lanes_svg.svg()` draws it. Raises UserError where that is too much to look at.
+        """
+        from vmdbg.commands.time.interleaving import interleaving_between
+
+        return interleaving_between(
+            self.session,
+            str(begin),
+            str(end),
+            address=address,
+            size="" if size is None else str(size),
+            function=function,
+            cpus=[str(cpu) for cpu in cpus],
+        )

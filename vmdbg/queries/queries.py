@@ -27,8 +27,11 @@ from vmdbg.queries.linux.known import KnownLinux
 from vmdbg.queries.linux.questions import LinuxQuestions
 from vmdbg.queries.linux.who import Attributed, WhoRuns, who_runs, with_who
 from vmdbg.queries.parallel import Part, file_scan, intervals, processes, scan_here, scan_parts, split
+from vmdbg.queries.races.gathering import Wanted
+from vmdbg.queries.races.interleaving import Interleaving
+from vmdbg.queries.races.interleaving_search import MOST_INTERLEAVED, InterleavingSearch
 from vmdbg.queries.races.report import RaceReport
-from vmdbg.queries.races.search import RaceSearch, Wanted
+from vmdbg.queries.races.search import RaceSearch
 from vmdbg.queries.rows import (
     AccessRow,
     CallRow,
@@ -209,11 +212,23 @@ class Queries(LinuxQuestions):
 
         Linux's locks are known if it is up at the history's end. Raises UserError where that is too much to look at.
         """
-        known = None
+        return RaceSearch(self._timeline, self._linux_or_none(), self._part, self._on_progress).report(wanted)
+
+    def interleaving(self, wanted: Wanted, cpus: Iterable[int] = ()) -> Interleaving:
+        """What CPUs (all, if none is named) did that bears on each other, in order, and the rest folded.
+
+        Raises UserError where that is too much to look at.
+        """
+        search = InterleavingSearch(
+            self._timeline, self._linux_or_none(), self._part, self._on_progress, MOST_INTERLEAVED
+        )
+        return search.found(wanted, frozenset(cpus))
+
+    def _linux_or_none(self) -> KnownLinux | None:
         if self.linux is not None:
             with suppress(VmdbgError):
-                known = self.linux()
-        return RaceSearch(self._timeline, known, self._part, self._on_progress).report(wanted)
+                return self.linux()
+        return None
 
     def _part(self, query: Query, start: Position, end: Position) -> list[Row]:
         """The rows of a part of the history."""

@@ -21,7 +21,7 @@ WITHOUT_EXAMPLES = {"ignore", "condition", "commands", "forward", "list", "sourc
 OF_A_SYSTEM = {c.name for c in COMMANDS if c.group is Group.SYSTEM}
 OF_A_DISK = {c.name for c in COMMANDS if c.function.__module__.startswith("vmdbg.commands.devices.dis")}
 """They need one; their own tests have the examples."""
-OF_ANOTHER_MACHINE = {"pci", "reschedule", "write-schedule", "share", "share changes", "share export"}
+OF_ANOTHER_MACHINE = {"pci", "reschedule", "write-schedule", "share", "share changes", "share export", "interleaving"}
 """Their examples are of functions, CPUs or shares that the sample's machine has not; their own tests have them."""
 ELSEWHERE = OF_A_SYSTEM | OF_A_DISK | OF_ANOTHER_MACHINE
 EXAMPLES = [(c, example) for c in COMMANDS for example in c.examples if c.name not in ELSEWHERE]

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmdbg.commands.points.watch import object_size
+from vmdbg.commands.time.race_places import data_place, function_code, time_between
 from vmdbg.document.document import Document, Json, Style, Text, document, joined, text
 from vmdbg.errors import UserError
-from vmdbg.expressions.place import Aim
-from vmdbg.machine.snapshot import Position
 from vmdbg.queries.queries import Queries
 from vmdbg.queries.races.analysis import Race
 from vmdbg.queries.races.events import Access
+from vmdbg.queries.races.gathering import Wanted
 from vmdbg.queries.races.locksets import Held
-from vmdbg.queries.races.operands import data_instructions
 from vmdbg.queries.races.report import RaceReport
-from vmdbg.queries.races.scan import Place
-from vmdbg.queries.races.search import Wanted
 from vmdbg.session.elsewhen import elsewhen
-from vmdbg.session.positions import find_position, place_sometime
+from vmdbg.session.lock_names import lock_name
 from vmdbg.session.race_stacks import Side, side_of
 from vmdbg.session.registry import Arguments
 from vmdbg.session.session import Session
-from vmdbg.units import Linear
 
-LARGEST_FUNCTION = 1 << 16
 _INDENT = "   "
 
 
@@ -55,44 +49,11 @@ def _wanted(session: Session, arguments: Arguments) -> Wanted:
     address = arguments.address or (words[0] if words else "")
     if address and arguments.function:
         raise UserError("query races takes --address or --function, not both")
-    places = (_place(session, address, words[1] if len(words) > 1 else ""),) if address else ()
-    instructions, function = _function(session, arguments.function) if arguments.function else ((), None)
-    between = _between(session, arguments)
-    in_step = tuple(_place(session, word, "") for word in arguments.sync)
+    places = (data_place(session, address, words[1] if len(words) > 1 else ""),) if address else ()
+    instructions, function = function_code(session, arguments.function) if arguments.function else ((), None)
+    between = time_between(session, arguments.begin, arguments.until)
+    in_step = tuple(data_place(session, word, "") for word in arguments.sync)
     return Wanted(places, instructions, function, between, in_step, arguments.mixed)
-
-
-def _place(session: Session, address: str, size: str) -> Place:
-    place = place_sometime(session, address, aim=Aim.OBJECT)
-    return Place(place.address, object_size(session, place, size), place.is_physical)
-
-
-def _function(session: Session, name: str) -> tuple[tuple[Linear, ...], range]:
-    """The instructions with operands in memory, and all of its code."""
-    place = place_sometime(session, name, aim=Aim.CODE)
-    if place.is_physical:
-        raise UserError(f"{name} is a physical address; --function takes a name or a linear one")
-    with elsewhen(session, session.debugger.timeline.end):
-        found = session.symbols.nearest(place.address)
-        if found is None or not found.symbol.size:
-            raise UserError(f"nobody says where the function at {place.address:#x} ends; give --address for its data")
-        start, size = found.symbol.address, min(found.symbol.size, LARGEST_FUNCTION)
-        code = session.debugger.linear().read_prefix(start, size)
-        instructions = data_instructions(code, start, session.registers.mode.width)
-    if not instructions:
-        raise UserError(f"{found.symbol.name} accesses no memory by itself")
-    return instructions, range(start, start + size)
-
-
-def _between(session: Session, arguments: Arguments) -> tuple[Position, Position] | None:
-    timeline = session.debugger.timeline
-    if not arguments.begin and not arguments.until:
-        return None
-    start = find_position(session, arguments.begin) if arguments.begin else timeline.start
-    end = find_position(session, arguments.until) if arguments.until else timeline.end
-    if not start < end:
-        raise UserError(f"{start} is not before {end}")
-    return max(start, timeline.start), min(end, timeline.end)
 
 
 def _summary(report: RaceReport) -> str:
@@ -135,18 +96,7 @@ def _deed(access: Access) -> str:
 
 
 def _locks(session: Session, locks: Held) -> list[str]:
-    return sorted(_lock(session, lock) + (" (shared)" if shared else "") for lock, shared in locks)
-
-
-def _lock(session: Session, lock: object) -> str:
-    """Linux's are by linear address, words that nobody names by physical one."""
-    match lock:
-        case ("lock", int(linear)):
-            return session.describe(linear) or f"{linear:#x}"
-        case ("word", int(physical)):
-            known = session.debugger.linear().translate(Linear(physical)) == physical and session.describe(physical)
-            return known or f"phys:{physical:#x}"
-    return str(lock)
+    return sorted(lock_name(session, lock) + (" (shared)" if shared else "") for lock, shared in locks)
 
 
 def _grounds(report: RaceReport) -> list[Text]:

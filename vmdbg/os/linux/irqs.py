@@ -69,8 +69,7 @@ def _counts(kernel: Kernel, value: Value) -> tuple[int, ...]:
     if not base:
         return ()
     return tuple(
-        kernel.memory.u32(base + kernel.per_cpu_offset(cpu) & 0xFFFF_FFFF_FFFF_FFFF)
-        for cpu in kernel.processors.online
+        kernel.memory.u32(base + kernel.per_cpu_offset(cpu) & 0xFFFF_FFFF_FFFF_FFFF) for cpu in kernel.processors.online
     )
 
 

@@ -38,13 +38,17 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
-    """A lock is had from here on; `shared` with others that have it so. `owner` None: the CPU has it, not its task."""
+    """A lock is had from here on; `shared` with others that have it so. `owner` None: the CPU has it, not its task.
+
+    `by` here and elsewhere: the function that says so, if one does.
+    """
 
     cpu: int
     position: Position
     lock: Lock
     shared: bool = False
     owner: Owner = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Release:
     lock: Lock
     shared: bool = False
     owner: Owner = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +68,15 @@ class Post:
     """What the CPU has done so far comes before whatever awaits the channel later.
 
     `fresh`: what was posted before is not known to those that await it from now on, as when a word is stored anew.
+    `whom`: what people call the task that is woken.
     """
 
     cpu: int
     position: Position
     channel: Channel
     fresh: bool = False
+    by: str = ""
+    whom: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +86,17 @@ class Await:
     cpu: int
     position: Position
     channel: Channel
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The CPU runs another task from here on, with the locks that this one has."""
+    """The CPU runs another task from here on, with the locks that this one has. `name` is what people call it."""
 
     cpu: int
     position: Position
     owner: Owner
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,10 @@ _READS_OR_NOT = Rule(Deed.ACQUIRE, When.IF_ZERO, shared=True, sleeps=True)
 _READS_IF = Rule(Deed.ACQUIRE, When.IF_NOT_ZERO, shared=True, sleeps=True)
 _GIVES = Rule(Deed.RELEASE, sleeps=True)
 
+WAKES = ("try_to_wake_up", "wake_up_new_task")
+"""Those whose argument is a task."""
+SWITCHES = "__switch_to_asm"
+
 FAMILIES = (
     Family(
         "spinlocks",
@@ -138,8 +142,8 @@ FAMILIES = (
     ),
     Family(
         "wake-ups and switches of tasks",
-        ("__switch_to_asm", "try_to_wake_up", "wake_up_new_task"),
-        _all("try_to_wake_up wake_up_new_task", Rule(Deed.POST)) | {"__switch_to_asm": Rule(Deed.SWITCH)},
+        (SWITCHES, *WAKES),
+        _all(" ".join(WAKES), Rule(Deed.POST)) | {SWITCHES: Rule(Deed.SWITCH)},
     ),
 )
 FUNCTIONS = tuple(name for family in FAMILIES for name in family.rules)

@@ -45,12 +45,19 @@ def race_report(events: Sequence[Event], cpus: int, known: KnownLinux | None, ju
     words = synchronizing_words(listed) | {g for one in judging.synchronizing for g in granules(one.start, len(one))}
     findings = find_races([*held_from_the_start(listed), *listed], cpus, words, mixed=judging.mixed)
     races = [race for race in findings.races if _is_wanted(race, judging)]
-    families, missing = usable(known.functions) if known is not None else ([], [])
     return RaceReport(
         tuple(races),
         findings.mixed,
         sum(isinstance(event, Access) for event in events),
         _order(listed),
+        *looked_at(known),
+    )
+
+
+def looked_at(known: KnownLinux | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which functions of Linux are, and which cannot be, and why."""
+    families, missing = usable(known.functions) if known is not None else ([], [])
+    return (
         tuple(family.name for family in families),
         tuple(f"{one.name}: this kernel has no function {_first_missing(one.needed, known)}" for one in missing),
     )

@@ -9,6 +9,7 @@ from devices.interrupts.apic_bus import DeliveryMode, InterruptMessage
 from vmdbg.engine.exits import Access as Kind
 from vmdbg.engine.exits import BreakpointHit, WatchHit, WatchpointHit
 from vmdbg.engine.stops import Breakpoints, Stops, Watchpoint
+from vmdbg.errors import UserError
 from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
@@ -26,6 +27,8 @@ from vmdbg.x86.mode import cpu_mode
 from vmdbg.x86.physical_memory import PhysicalMemory
 
 NMI = 2
+MOST_EVENTS = 4_000_000
+"""Some gigabytes of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,14 @@ class PlacesQuery:
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """`known` tells of Linux's locks, wake-ups and switches; without it interrupts between CPUs alone are seen."""
+    """`known` tells of Linux's locks, wake-ups and switches; without it interrupts between CPUs alone are seen.
+
+    UserError ends a scan that meets more than `most` events.
+    """
 
     places: tuple[Place, ...]
     known: KnownLinux | None = None
+    most: int = MOST_EVENTS
 
     def begin(self, timeline: Timeline) -> EventScan:
         return EventScan(timeline, self)
@@ -74,6 +81,7 @@ class EventScan(RowScan):
         self._watchpoints = watchpoints(query.places)
         self._sync = LinuxSync(self, query.known) if query.known is not None else None
         self._locked: dict[int, bool] = {}
+        self._most = query.most
         self._stops = self._find_stops()
         self._begin()
 
@@ -126,6 +134,11 @@ class EventScan(RowScan):
                 self.rows += self._accesses([hit for hit in hits if not hit.device])
             case _:
                 pass
+        if len(self.rows) > self._most:
+            raise UserError(
+                f"more than {self._most:,} accesses and other events up to {self.timeline.position}: "
+                "look at a shorter time, or at less of the memory"
+            )
 
     def _accesses(self, hits: Sequence[WatchHit]) -> list[Event]:
         """What one instruction reads and writes at one place is one access."""

@@ -1,135 +1,15 @@
-"""Looking for races: first who accesses what, then, of the time in which several CPUs do, what puts them in order."""
+"""Looking for races."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-
-from vmdbg.engine.exits import Access
-from vmdbg.errors import UserError
-from vmdbg.machine.snapshot import Position
-from vmdbg.queries.linux.known import KnownLinux
-from vmdbg.queries.parallel import scan_here
-from vmdbg.queries.races.operands import Data, OperandQuery
+from vmdbg.queries.races.gathering import Gathering, Wanted
 from vmdbg.queries.races.report import Judging, RaceReport, race_report
-from vmdbg.queries.races.scan import EventQuery, Place, PlacesQuery
-from vmdbg.queries.rows import AccessRow
-from vmdbg.queries.scan import Query, Row
-from vmdbg.timeline.outcomes import Progress
-from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Linear, Tick
-from vmdbg.x86.instruction import MAX_LENGTH
-
-MOST_ACCESSES = 200_000
-"""That are looked at in one question."""
-MOST_PLACES = 512
-"""Ranges that the data of a function may be in."""
-MOST_OF_EVERYTHING = 20_000_000
-"""Ticks in which all accesses to all memory may be looked at, some quarter of a million a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Races of which data: some bytes, or what the instructions of a `function` access; neither: all that is in RAM.
-
-    Between two instants. `synchronizing`: words that are no data, for CPUs are in step by them. `mixed`: races of
-    locked accesses with others too.
-    """
-
-    places: tuple[Place, ...] = ()
-    instructions: tuple[Linear, ...] = ()
-    function: range | None = None
-    between: tuple[Position, Position] | None = None
-    synchronizing: tuple[Place, ...] = ()
-    mixed: bool = False
-
-
-Part = Callable[[Query, Position, Position], list[Row]]
-"""The rows of a question between two instants, perhaps with several processes."""
-
-
-class RaceSearch:
-    """One search of a timeline, which stands where it stood afterwards."""
-
-    def __init__(
-        self, timeline: Timeline, known: KnownLinux | None, part: Part, on_progress: Progress | None = None
-    ) -> None:
-        self._timeline = timeline
-        self._known = known
-        self._part = part
-        self._on_progress = on_progress
+class RaceSearch(Gathering):
+    """One search of a timeline."""
 
     def report(self, wanted: Wanted) -> RaceReport:
-        cpus = len(self._timeline.machine.engine.cpus)
-        if cpus == 1:
-            return race_report([], cpus, self._known, Judging())
-        start, end = wanted.between or (self._timeline.start, self._timeline.end)
-        if not wanted.places and not wanted.instructions:
-            return self._of_everything(wanted, start, end, cpus)
-        places = wanted.places or self._data_of(wanted, start, end)
-        rows = self._accesses(places, start, end)
-        if not _may_race(rows):
-            return race_report([], cpus, self._known, Judging())
-        first, last = rows[0].position, rows[-1].position
-        begin = Position(Tick(max(start.tick, first.tick - MAX_LENGTH)))
-        watched = (*places, *self._locked_words(begin, last), *wanted.synchronizing)
-        return self._judged(EventQuery(watched, self._known), begin, last, cpus, wanted, _pieces(rows))
-
-    def _of_everything(self, wanted: Wanted, start: Position, end: Position, cpus: int) -> RaceReport:
-        if end.tick - start.tick > MOST_OF_EVERYTHING:
-            raise UserError(
-                f"all of memory is looked at for at most {MOST_OF_EVERYTHING:,} ticks: "
-                "give --address or --function, or a shorter time by --from and --to"
-            )
-        ram = Place(0, self._timeline.machine.config.memory, physical=True)
-        return self._judged(EventQuery((ram,), self._known), start, end, cpus, wanted, ())
-
-    def _judged(
-        self, query: EventQuery, start: Position, end: Position, cpus: int, wanted: Wanted, data: Iterable[range]
-    ) -> RaceReport:
-        """Events follow from one another, so that one process has to see them all."""
-        events = scan_here(self._timeline, query, start, end, self._on_progress)
-        judging = Judging(tuple(data), self._physical(wanted.synchronizing), wanted.function, wanted.mixed)
-        return race_report(events, cpus, self._known, judging)
-
-    def _data_of(self, wanted: Wanted, start: Position, end: Position) -> tuple[Place, ...]:
-        found: list[Data] = self._part(OperandQuery(wanted.instructions), start, end)
-        if len(found) > MOST_PLACES:
-            many = f"the function accesses {len(found):,} places beyond its stack, more than {MOST_PLACES}"
-            raise UserError(f"{many}: give --address, or a shorter time by --from and --to")
-        return tuple(Place(data.start, data.end - data.start) for data in found)
-
-    def _accesses(self, places: Sequence[Place], start: Position, end: Position) -> list[AccessRow]:
-        """By CPUs, in order."""
-        if not places:
-            return []
-        rows: list[AccessRow] = self._part(PlacesQuery(tuple(places)), start, end)
-        if len(rows) > MOST_ACCESSES:
-            raise UserError(
-                f"there are {len(rows):,} accesses, more than {MOST_ACCESSES:,}: give a shorter time by --from and --to"
-            )
-        return [row for row in rows if row.cpu is not None]
-
-    def _locked_words(self, start: Position, end: Position) -> tuple[Place, ...]:
-        """Words by which CPUs are in step, where no system is known that names its locks."""
-        if self._known is not None:
-            return ()
-        found: list[Data] = self._part(OperandQuery(locked=True), start, end)
-        return tuple(Place(data.start, data.end - data.start) for data in found)
-
-    def _physical(self, places: Iterable[Place]) -> tuple[range, ...]:
-        found = []
-        for place in places:
-            engine = self._timeline.machine.engine
-            start = place.address if place.physical else engine.translate(Linear(place.address))
-            if start is not None:
-                found.append(range(start, start + place.size))
-        return tuple(found)
-
-
-def _may_race(rows: Sequence[AccessRow]) -> bool:
-    return len({row.cpu for row in rows}) > 1 and any(row.access is Access.WRITE for row in rows)
-
-
-def _pieces(rows: Iterable[AccessRow]) -> set[range]:
-    return {range(row.physical, row.physical + len(row.old)) for row in rows if row.old}
+        gathered = self.gathered(wanted)
+        judging = Judging(gathered.data, self.physical(wanted.synchronizing), wanted.function, wanted.mixed)
+        return race_report(gathered.events, len(self._timeline.machine.engine.cpus), self._known, judging)

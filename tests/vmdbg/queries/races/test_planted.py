@@ -72,6 +72,24 @@ def test_a_shorter_time_has_fewer(counter: Session) -> None:
     assert "is not before" in counter.execute(f"query races balance --from {middle} --to {middle}")
 
 
+def test_an_interleaving_has_tasks_locks_and_values(counter: Session) -> None:
+    calls = json.loads(counter.execute("query calls deposit 0 --json"))
+    mixed = next(n for n in range(1, len(calls)) if calls[n]["cpu"] != calls[n - 1]["cpu"])
+    begin, end = calls[max(mixed - 3, 0)]["position"], calls[mixed + 3]["position"]
+    before = counter.debugger.position, digest(counter.debugger.machine)
+    found = json.loads(counter.execute(f"interleaving {begin} {end} --function deposit --json"))
+    first, second = (found["steps"][found["links"][0][which]] for which in ("first", "second"))
+    assert first["what"].startswith("writes balance [counter] ")
+    assert second["what"] == f"reads balance [counter] = {first['what'].split()[-1]}"
+    assert {first["where"].split("+")[0], second["where"].split("+")[0]} == {"deposit"}
+    everything = json.loads(counter.execute(f"interleaving {begin} {end} --json"))
+    done = [step["what"] for step in everything["steps"]]
+    for words in ("takes audit_lock [counter]", "gives back audit_lock [counter]", "changes audited [counter] "):
+        assert any(what.startswith(words) for what in done), words
+    assert not any("phys:" in what for what in done), "a lock is told once, by its name"
+    assert (counter.debugger.position, digest(counter.debugger.machine)) == before
+
+
 def test_what_makes_no_sense_is_refused_in_words(counter: Session) -> None:
     for question, words in {
         "": "all of memory is looked at for at most 20,000,000 ticks",
