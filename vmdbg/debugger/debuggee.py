@@ -31,7 +31,10 @@ class Debuggee(Guest):
     @property
     def passes_here(self) -> bool:
         """Whether a run from here is to pass what stands here: the user knows of it, or looks at it."""
-        turn = self.machine.cpus.turns.current
+        turns = self.machine.cpus.turns
+        if not turns.several:
+            return True
+        turn = turns.current
         return turn in (None, self.engine.selected) or self._told == (self.position, turn)
 
     def on_progress(self, done: float) -> None:

@@ -28,6 +28,7 @@ class Guest:
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
+        self._phase = timeline.machine.cpus.phase
         self.cpu = Cpu(timeline.machine)
         """The one that is looked at."""
         self.cpus = tuple(Cpu(timeline.machine, CpuId(number)) for number in range(len(timeline.machine.engine.cpus)))
@@ -45,7 +46,7 @@ class Guest:
 
     @property
     def position(self) -> Position:
-        return self.timeline.position
+        return self._phase.position
 
     def look_at(self, cpu: CpuId) -> None:
         """Registers and linear memory are that CPU's from now on, until the guest has moved. Raises UserError."""
@@ -65,7 +66,7 @@ class Guest:
     @property
     def epoch(self) -> Epoch:
         """As long as it stays equal, so does all that can be seen of the guest."""
-        return self._changes, self.position
+        return self._changes, self._phase.position
 
     def linear(self, cr3: int | None = None) -> LinearMemory:
         """Linear memory as the CPU that is looked at sees it, or as another CR3 would have it."""

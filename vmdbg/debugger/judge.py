@@ -95,8 +95,8 @@ def judge_breakpoint(debugger: Debuggee) -> BreakpointStop | EventStop | None:
 
 def _caught_by_its_code(debugger: Debuggee) -> EventStop | None:
     """XCHG BX,BX and what is locked, if that is caught."""
-    events = debugger.points.catches.events & {EventKind.MAGIC, EventKind.LOCKED}
-    if not events:
+    events = debugger.points.catches.events
+    if not events or events.isdisjoint((EventKind.MAGIC, EventKind.LOCKED)):
         return None
     code = debugger.linear().read_prefix(debugger.pc, MAX_LENGTH)
     is_magic = code[:2] == MAGIC[1:] if debugger.cpu.width == NARROW else code[:3] == MAGIC
@@ -121,10 +121,10 @@ def counted(stop: Stop, at: Position) -> Stop | None:
 
 def breakpoints_here(debugger: Debuggee) -> Sequence[Breakpoint]:
     """The enabled breakpoints at the pc, linear and physical; none where a repeated instruction goes on."""
-    if debugger.engine.repeating:
+    index = debugger.points.index()
+    if not (index.linear or index.physical) or debugger.engine.repeating:
         return ()
     pc = debugger.engine.linear_pc
-    index = debugger.points.index()
     found: Sequence[Breakpoint] = index.linear.get(pc, ())
     if index.physical:
         physical = debugger.linear().translate(pc)

@@ -174,8 +174,8 @@ class StepRun:
 
     def __init__(self, debugger: Debuggee, action: Step) -> None:
         """Raises UserError for a CPU that runs nothing."""
-        self._cpu = debugger.cpu.number
-        if debugger.cpu.waits_for_sipi:
+        self._cpu = debugger.engine.selected
+        if debugger.engine.cpus[self._cpu].waits_for_sipi:
             raise UserError(f"CPU {self._cpu} cannot be stepped: it waits to be started by another")
         self._over = debugger.passes_here
         self._left = action.count

@@ -13,7 +13,7 @@ from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.layout import ORIGINAL_RAX, PSEUDO, TASK, Layout, Row
 from vmdbg.gdb.standing import Standing
-from vmdbg.gdb.threads import RunningTask, looking_at
+from vmdbg.gdb.threads import RunningTask, cpu_of, looking_at
 from vmdbg.x86.mode import CpuMode
 
 _INSTEAD = {
@@ -76,8 +76,10 @@ class GuestRegisters:
         if value is None:
             value = self._readers[number] = self.reader(number)
         size = self._sizes[number]
-        with looking_at(self._debugger, thread):
-            return (value() & (1 << 8 * size) - 1).to_bytes(size, "little")
+        if self._debugger.engine.selected != cpu_of(thread):
+            with looking_at(self._debugger, thread):
+                return _cut(value(), size)
+        return _cut(value(), size)
 
     def reader(self, number: int) -> Callable[[], int]:
         """What reads the register of that number, and no others, over and over: of the CPU that is looked at."""
@@ -159,5 +161,8 @@ class GuestRegisters:
 
 
 def _encode(row: Row, value: int) -> bytes:
-    size = row.register.bits // 8
+    return _cut(value, row.register.bits // 8)
+
+
+def _cut(value: int, size: int) -> bytes:
     return (value & (1 << 8 * size) - 1).to_bytes(size, "little")

@@ -143,7 +143,7 @@ class Machine:
     @property
     def position(self) -> Position:
         """Where the machine is in time."""
-        return self.cpus.position
+        return self.cpus.phase.position
 
     @property
     def halted(self) -> bool:

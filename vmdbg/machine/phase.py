@@ -35,16 +35,18 @@ class Phase:
         self._tick = Tick(0)
         self._counted = 0
         self._deliveries = engine.delivery_count
-        self._key: tuple[int, ...] = ()
+        self._found_at = -1, -1
+        """The clock and the count of deliveries for which `_position` is right."""
         self._position = Position(Tick(0))
 
     @property
     def position(self) -> Position:
         """Where the machine is in time."""
         engine = self._engine
-        key = (engine.clock, engine.delivery_count, self._tick, self._counted, self._deliveries)
-        if key != self._key:
-            self._key, self._position = key, self._found()
+        now = engine.clock, engine.delivery_count
+        if now != self._found_at:
+            self._position = self._found()
+            self._found_at = now
         return self._position
 
     def _found(self) -> Position:
@@ -62,3 +64,4 @@ class Phase:
 
     def _become(self, phase: int) -> None:
         self._counted, self._tick, self._deliveries = phase, self._engine.clock, self._engine.delivery_count
+        self._found_at = -1, -1

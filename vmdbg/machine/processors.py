@@ -57,7 +57,8 @@ class FittedCpus:
                 engine.share_plain_ports(ports, memory)
         self.turns = Turns(engine, schedule)
         self.halt_tick = Tick(0)
-        self._phase = Phase(engine)
+        self.phase = Phase(engine)
+        """Which also says where the CPUs are in time."""
         self.power_on()
 
     def power_on(self) -> None:
@@ -66,14 +67,9 @@ class FittedCpus:
             cpu.halted, cpu.waits_for_sipi = False, number > 0
         self.turns.start()
 
-    @property
-    def position(self) -> Position:
-        """Where the CPUs are in time."""
-        return self._phase.position
-
     def count_input(self) -> None:
         """An input is taken now: it is an instant of its own."""
-        self._phase.count()
+        self.phase.count()
 
     @property
     def halted(self) -> bool:
@@ -142,4 +138,4 @@ class FittedCpus:
 
     def restored(self, phase: int) -> None:
         """The engine was restored to an instant of that phase."""
-        self._phase.restore(phase)
+        self.phase.restore(phase)

@@ -43,7 +43,7 @@ class ColdStart:
     def restart(self) -> None:
         """Become that, now: at the boundary at which the reset was asked for."""
         engine = self._cpus.engine
-        clock, phase = engine.clock, self._cpus.position.phase
+        clock, phase = engine.clock, self._cpus.phase.position.phase
         for event in self._scheduler.events():
             if event.owner in self._states or self._cpus.owns(event.owner):
                 self._scheduler.cancel(event.owner, event.name)

@@ -38,7 +38,7 @@ def save_machine(cpus: FittedCpus, pc: Pc, scheduler: Scheduler) -> MachineState
         intr_visible=first.intr_visible,
         nmi=first.nmi,
         nmi_pending=first.nmi_pending,
-        phase=cpus.position.phase,
+        phase=cpus.phase.position.phase,
         unanswered=encode_unanswered([pc.ports.unanswered.save(), pc.memory.unanswered.save()]),
         several=several,
     )

@@ -91,7 +91,9 @@ class Turns:
     @property
     def current(self) -> CpuId | None:
         """Whose turn it is; None while all sleep."""
-        return None if self.are_over else self._engine.turn.cpu
+        if not self.several:
+            return None if self._engine.cpus[0].halted else BOOT_CPU
+        return None if self._engine.turn_over else self._engine.turn.cpu
 
     def settle(self) -> None:
         """All that comes before it at this boundary has come: if a turn is over the next begins, if one can run."""

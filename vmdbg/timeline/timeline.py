@@ -59,6 +59,7 @@ class Timeline:
     ) -> None:
         """`ram` is what RAM is known to hold and nothing has touched since: without it, zeros but for dirty pages."""
         self.machine = machine
+        self._phase = machine.cpus.phase
         self.origin = origin
         """What the machine was made from: without it the timeline cannot be written to a file."""
         self.store = store if store is not None else PageStore()
@@ -87,7 +88,7 @@ class Timeline:
 
     @property
     def position(self) -> Position:
-        return self.machine.position
+        return self._phase.position
 
     @property
     def start(self) -> Position:
