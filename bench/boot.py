@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import linux_assets  # noqa: E402 - found through the path above
+from tests import linux_assets  # noqa: E402 - found through the path above
 
 MEMORY = 256
 TIMEOUT = 300.0
@@ -104,7 +104,7 @@ def boot(command: list[str], awaited: str = linux_assets.MARKER, timeout: float 
 
 def report(samples: dict[str, list[Sample]]) -> None:
     def median(name: str, field: str) -> float:
-        return statistics.median(getattr(sample, field) for sample in samples[name])
+        return float(statistics.median(getattr(sample, field) for sample in samples[name]))
 
     print(f"{'':14}{'wall s':>9}{'CPU s':>9}{'peak MiB':>10}{'vmdbg / it':>12}{'by CPU':>9}{'bar':>6}")
     for name in samples:

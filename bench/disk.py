@@ -14,7 +14,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from boot import Sample, boot, linux_assets
+from boot import Sample, boot
+
+from tests import linux_assets  # found through the path that boot has added
 
 MEMORY = 512
 LOGIN = "login: "

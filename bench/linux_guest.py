@@ -8,9 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import linux_assets  # noqa: E402 - found through the path above
-
 import vmdbg  # noqa: E402 - the same
+from tests import linux_assets  # noqa: E402 - found through the path above
 
 TICKS = 4_500_000_000
 BUSY = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); cat /proc/meminfo /proc/stat > /dev/null; done; echo DO''NE\n"

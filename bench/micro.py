@@ -138,7 +138,7 @@ def interrupt_cost(rounds: int) -> float:
     cpu.write(IDT + 16 * vector, (handler | CODE64 << 16 | 0x8E00 << 32).to_bytes(8, "little"))
     cpu.load(assemble("sti\nloop: add rax, rbx\nxor rbx, rax\nmov [0xa000], rax\ninc rcx\njmp loop"))
 
-    def acknowledge(_now: int) -> int:
+    def acknowledge(now: int) -> int:
         cpu.engine.cpus[0].set_interrupt(False)
         return vector
 

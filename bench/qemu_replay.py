@@ -18,8 +18,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from linux_guest import linux_assets
 from rsp_client import Client
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests import linux_assets
 
 QEMU = "qemu-system-x86_64"
 PATIENCE = 180.0

@@ -25,8 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.rsp_client import Client, Unsupported  # noqa: E402 - found through the path above
-from bench.rsp_guests import LOAD_ADDRESS, Guest, Peer, guests, servers, start  # noqa: E402 - the same
+from rsp_client import Client, Unsupported  # noqa: E402 - found through the path above
+from rsp_guests import LOAD_ADDRESS, Guest, Peer, guests, servers, start  # noqa: E402 - the same
 
 STOPS = 500
 """Breakpoint stops that gdb is asked for at a time."""

@@ -16,9 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import linux_assets  # noqa: E402 - found through the path above
+from rsp_client import Client  # noqa: E402 - the same
 
-from bench.rsp_client import Client  # noqa: E402 - the same
+from tests import linux_assets  # noqa: E402 - found through the path above
 from tests.guests.build import assemble  # noqa: E402 - the same
 
 LOOP = """

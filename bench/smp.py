@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "bench")]
 
 import boot as boots  # noqa: E402 - found through the path above
-import linux_assets  # noqa: E402 - the same
 
+from tests import linux_assets  # noqa: E402 - the same
 from tests.guests.build import assemble  # noqa: E402 - the same
 from vmdbg.boot.detect import boot_image  # noqa: E402 - the same
 from vmdbg.boot.image import BootOptions, InputFile  # noqa: E402 - the same
@@ -119,8 +119,8 @@ def report(booted: dict[str, list[float]], shares: dict[str, list[float]]) -> No
         print(f"{name:28}{seconds:8.2f}{ours / seconds:21.2f}x{bar}")
     print(f"\n{f'{CPUS} busy CPUs':28}{'of one CPU':>12}{'bar':>8}")
     for name, found in shares.items():
-        bar = BUSY[name.partition(",")[0]][1]
-        print(f"{name:28}{statistics.median(found):11.2f}x{f'{bar:8}' if bar else ''}")
+        busy_bar = BUSY[name.partition(",")[0]][1]
+        print(f"{name:28}{statistics.median(found):11.2f}x{f'{busy_bar:8}' if busy_bar else ''}")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ import vmdbg
 from vmdbg.debugger.stops import HistoryStart
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.copies import can_fork
+from vmdbg.timeline.steps_back import reverse_step
 from vmdbg.units import Tick
 
 BREAKPOINTS = ("vfs_read", "__alloc_pages", "do_sys_openat2", "kmem_cache_create_usercopy", "rest_init")
@@ -68,14 +69,14 @@ def steps(guest: vmdbg.Guest, count: int) -> None:
     for _ in range(count):
         position = Position(Tick(random_.randrange(guest.end.tick)))
         seeks.append(timed(lambda position=position: guest.timeline.seek(position)))
-        first.append(timed(guest.timeline.reverse_step))
-        later += [timed(guest.timeline.reverse_step) for _ in range(10)]
+        first.append(timed(lambda: reverse_step(guest.timeline)))
+        later += [timed(lambda: reverse_step(guest.timeline)) for _ in range(10)]
     ran_to = []
     for _ in range(count):
         position = Position(Tick(random_.randrange(guest.end.tick)))
         guest.timeline.seek(position)
         guest.run(random_.randrange(300_000_000))
-        ran_to.append(timed(guest.timeline.reverse_step))
+        ran_to.append(timed(lambda: reverse_step(guest.timeline)))
     show("seek anywhere", seeks, "at most 1 s")
     show("reverse-stepi where the guest has run to", ran_to, "median 150 ms, p99 600 ms")
     show("reverse-stepi, first visit", first, "median 150 ms, p99 600 ms")
@@ -119,7 +120,8 @@ def queries(path: Path, rounds: int) -> None:
     )
     ratios = [one.seconds / two.seconds for one, two in zip(asked[1], asked[2], strict=True)]
     print(
-        f"all {asked[1][0].count} writes to one address, medians of {rounds}: {seconds[1]:.2f} and {seconds[2]:.2f} s; "
+        f"all {asked[1][0].written} writes to one address, medians of {rounds}: "
+        f"{seconds[1]:.2f} and {seconds[2]:.2f} s; "
         f"speed-up {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f} (bar 1.7), "
         f"the same rows: {len(all_rows) == 1}"
     )
@@ -131,7 +133,7 @@ class Answer(NamedTuple):
 
     seconds: float
     used: float
-    count: int
+    written: int
     rows: str
 
 

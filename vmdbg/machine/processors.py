@@ -14,7 +14,6 @@ from vmdbg.machine.interrupts import InterruptsInEngine
 from vmdbg.machine.pc import Pc
 from vmdbg.machine.phase import Phase
 from vmdbg.machine.schedule import Schedule
-from vmdbg.machine.snapshot import Position
 from vmdbg.machine.turns import Turns
 from vmdbg.units import CpuId, Tick
 
