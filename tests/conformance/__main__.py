@@ -10,15 +10,25 @@ from tempfile import TemporaryDirectory
 from tests.conformance.guest import GuestCpu
 from tests.conformance.host import HostCpu
 from tests.conformance.instructions import GROUPS
-from tests.conformance.session import Tally, compare
+from tests.conformance.session import Tally, compare, compare_batch
+from tests.conformance.vex import GROUP, MODEL, host_has_avx2, vex_batch
 
 
 def main() -> int:
     wanted, tally = int(float(sys.argv[1])) if len(sys.argv) > 1 else None, Tally()
-    guest = GuestCpu()
-    with TemporaryDirectory() as scratch, HostCpu(Path(scratch)) as host:
+    guest, vector_guest, has_avx2 = GuestCpu(), GuestCpu(MODEL), host_has_avx2()
+    with (
+        TemporaryDirectory() as scratch,
+        HostCpu(Path(scratch)) as host,
+        HostCpu(Path(scratch), avx=has_avx2) as vector_host,
+    ):
         try:
             for seed in count(1):
+                if has_avx2:
+                    before = len(tally.unexplained)
+                    compare_batch(GROUP, seed, vex_batch(seed), vector_host, vector_guest, tally)
+                    for unexplained in tally.unexplained[before:][:3]:
+                        print(unexplained, flush=True)
                 for group in GROUPS:
                     before = len(tally.unexplained)
                     compare(group, seed, host, guest, tally)

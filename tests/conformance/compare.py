@@ -70,6 +70,7 @@ def _words(instruction: Instruction, expected: State, found: State) -> list[Diff
     defined = ~(FLAGS.get(instruction.mnemonic.split()[-1], 0) | RF) if expected.vector is None else ~RF
     words.append(Difference("rflags", expected.rflags & defined, found.rflags & defined))
     words += [Difference(f"xmm{number}", expected.xmm(number), found.xmm(number)) for number in range(16)]
+    words += [Difference(f"ymm{number}h", expected.ymm_high(number), found.ymm_high(number)) for number in range(16)]
     words.append(Difference("mxcsr", expected.mxcsr, found.mxcsr))
     for at in range(0, len(expected.data), 8):
         address = ACROSS + at if at < ACROSS_SIZE else AT_END + at - ACROSS_SIZE

@@ -41,6 +41,7 @@ GDT, IDT, TSS, RING0_STACK = 0x10000, 0x11000, 0x12000, 0x20000
 PRESENT, WRITABLE, USER, PAGE = 1, 2, 4, 0x80
 ALL = PRESENT | WRITABLE | USER
 CODE0, DATA3, CODE3, TR = 0x8, 0x1B, 0x23, 0x28
+OSXSAVE = 1 << 18
 PATIENCE = 1 << 40
 
 
@@ -65,7 +66,8 @@ RAM = 0x600000 + BATCH_SIZE + RESULTS_SIZE
 class GuestCpu:
     def __init__(self, cpu: str = "base") -> None:
         self.engine = UnicornEngine(RAM, LoggingBus(), (build_table(find_model(cpu)),))
-        self._write(HARNESS, harness())
+        self._avx = "avx" in find_model(cpu).features
+        self._write(HARNESS, harness(avx=self._avx))
         self._tables()
         self._descriptors()
 
@@ -110,6 +112,8 @@ class GuestCpu:
         values |= {"gdtr_base": SYSTEM + GDT, "gdtr_limit": 0x37, "idtr_base": SYSTEM + IDT, "idtr_limit": 0xFFF}
         values |= {"cs": CODE3, "cs_limit": 0xFFFFFFFF, "cs_flags": 0xAFFB00}
         values |= {"tr": TR, "tr_base": SYSTEM + TSS, "tr_limit": 0x67, "tr_flags": 0x8B00}
+        if self._avx:
+            values |= {"cr4": values["cr4"] | OSXSAVE, "xcr0": 7}
         for name in ("ss", "ds", "es"):
             values |= {name: DATA3, f"{name}_limit": 0xFFFFFFFF, f"{name}_flags": 0xCFF300}
         return values

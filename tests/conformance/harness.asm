@@ -35,6 +35,13 @@ next:
         mov ecx, AT_END_SIZE / 8
         rep movsq
         fxrstor [rdx + FX_AT]
+%ifdef AVX
+%assign number 0
+%rep 16
+        vinsertf128 ymm%[number], ymm%[number], [rdx + HIGH_AT + 16 * number], 1
+%assign number number + 1
+%endrep
+%endif
         mov rax, [rbx]
         mov [abs TARGET], rax
         mov esp, SCRATCH_TOP
@@ -75,6 +82,13 @@ next:
         mov [rbx + 120], r15
         pop qword [rbx + 24]
         fxsave [rbx + FX_AT]
+%ifdef AVX
+%assign number 0
+%rep 16
+        vextractf128 [rbx + HIGH_AT + 16 * number], ymm%[number], 1
+%assign number number + 1
+%endrep
+%endif
 %endmacro
 
 %macro save_data 0

@@ -14,16 +14,17 @@ from tests.guests.build import assemble, build_program
 HERE = Path(__file__).parent
 
 
-def harness() -> bytes:
-    return assemble((HERE / "harness.asm").read_text(), defines=DEFINES)
+def harness(*, avx: bool = False) -> bytes:
+    """With `avx` it loads and saves YMM registers."""
+    return assemble((HERE / "harness.asm").read_text(), defines=DEFINES | ({"AVX": 1} if avx else {}))
 
 
 class HostCpu:
     """Runs batches in a process of its own, whose signals are what exceptions become."""
 
-    def __init__(self, scratch: Path) -> None:
-        image = scratch / "harness"
-        image.write_bytes(harness())
+    def __init__(self, scratch: Path, *, avx: bool = False) -> None:
+        image = scratch / f"harness-{avx}"
+        image.write_bytes(harness(avx=avx))
         flags = [f"-D{name}={value:#x}ul" for name, value in DEFINES.items()]
         program = build_program((HERE / "host_runner.c").read_text(), flags)
         self._process = subprocess.Popen([program, image], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

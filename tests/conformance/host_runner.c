@@ -12,6 +12,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+enum { XSTATE_AT = 512, AVX_STATE = 4, YMM_AT = 576 }; /* of XSAVE's area */
 static void (*entry)(void);
 static uint64_t advance;
 
@@ -44,6 +45,9 @@ static void on_signal(int number, siginfo_t *info, void *context)
     memcpy(out + FX_AT, user->uc_mcontext.fpregs, 512);
     memcpy(out + DATA_AT, (void *)ACROSS, ACROSS_SIZE);
     memcpy(out + DATA_AT + ACROSS_SIZE, (void *)AT_END, AT_END_SIZE);
+    const uint8_t *extended = (const uint8_t *)user->uc_mcontext.fpregs;
+    if (extended[XSTATE_AT] & AVX_STATE)
+        memcpy(out + HIGH_AT, extended + YMM_AT, 256);
     registers[REG_RIP] = (greg_t)advance;
     registers[REG_EFL] = 0x202;
 }

@@ -59,7 +59,7 @@ def _rex(rng: random.Random, *, wide: float) -> bytes:
     return bytes([0x40 | (8 if rng.random() < wide else 0) | rng.getrandbits(3)])
 
 
-def _modrm(rng: random.Random) -> bytes:
+def modrm(rng: random.Random) -> bytes:
     """A register in half of the cases, else memory through a register and a small displacement."""
     reg = rng.getrandbits(3) << 3
     if rng.random() < 0.5:
@@ -82,16 +82,16 @@ def _immediate(rng: random.Random) -> bytes:
 
 
 def _one_byte(rng: random.Random) -> bytes:
-    return _prefixes(rng) + _rex(rng, wide=0.6) + bytes([rng.getrandbits(8)]) + _modrm(rng) + _immediate(rng)
+    return _prefixes(rng) + _rex(rng, wide=0.6) + bytes([rng.getrandbits(8)]) + modrm(rng) + _immediate(rng)
 
 
 def _two_bytes(rng: random.Random) -> bytes:
-    return _prefixes(rng) + _rex(rng, wide=0.5) + bytes([0x0F, rng.getrandbits(8)]) + _modrm(rng) + _immediate(rng)
+    return _prefixes(rng) + _rex(rng, wide=0.5) + bytes([0x0F, rng.getrandbits(8)]) + modrm(rng) + _immediate(rng)
 
 
 def _three_bytes(rng: random.Random) -> bytes:
     escape = rng.choice((b"\x0f\x38", b"\x0f\x3a"))
-    return _prefixes(rng) + _rex(rng, wide=0.3) + escape + bytes([rng.getrandbits(8)]) + _modrm(rng) + _immediate(rng)
+    return _prefixes(rng) + _rex(rng, wide=0.3) + escape + bytes([rng.getrandbits(8)]) + modrm(rng) + _immediate(rng)
 
 
 def _vector(rng: random.Random) -> bytes:
@@ -99,11 +99,11 @@ def _vector(rng: random.Random) -> bytes:
     opcode = rng.choice(
         (rng.randrange(0x10, 0x18), rng.randrange(0x28, 0x30), rng.randrange(0x50, 0x80), rng.randrange(0xC2, 0x100))
     )
-    return prefix + _rex(rng, wide=0.2) + bytes([0x0F, opcode]) + _modrm(rng) + _immediate(rng)
+    return prefix + _rex(rng, wide=0.2) + bytes([0x0F, opcode]) + modrm(rng) + _immediate(rng)
 
 
 def _x87(rng: random.Random) -> bytes:
-    return rng.choice((b"", b"", b"", b"\x66", b"\x48")) + bytes([0xD8 | rng.getrandbits(3)]) + _modrm(rng)
+    return rng.choice((b"", b"", b"", b"\x66", b"\x48")) + bytes([0xD8 | rng.getrandbits(3)]) + modrm(rng)
 
 
 GROUPS: dict[str, Callable[[random.Random], bytes]] = {

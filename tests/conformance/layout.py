@@ -22,7 +22,9 @@ AT_END, AT_END_SIZE = 0x20003E00, 512
 
 RFLAGS_AT, VECTOR_AT, ERROR_AT, CR2_AT, RIP_AT = 128, 136, 144, 152, 160
 FX_AT, DATA_AT = 176, 688
-STATE_SIZE = DATA_AT + ACROSS_SIZE + AT_END_SIZE
+HIGH_AT = DATA_AT + ACROSS_SIZE + AT_END_SIZE
+"""Upper halves of YMM0 to YMM15, where there are any."""
+STATE_SIZE = HIGH_AT + 16 * 16
 CASE = struct.Struct("<3Q")
 CODE_SLOT = 32
 """Bytes for one instruction and the way out of it."""
@@ -80,4 +82,8 @@ class State:
 
     @property
     def data(self) -> bytes:
-        return self.raw[DATA_AT:STATE_SIZE]
+        return self.raw[DATA_AT:HIGH_AT]
+
+    def ymm_high(self, number: int) -> int:
+        at = HIGH_AT + 16 * number
+        return int.from_bytes(self.raw[at : at + 16], "little")

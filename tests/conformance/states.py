@@ -12,6 +12,7 @@ from tests.conformance.layout import (
     AT_END_SIZE,
     DATA_AT,
     FX_AT,
+    HIGH_AT,
     RFLAGS_AT,
     STATE_SIZE,
     State,
@@ -98,5 +99,6 @@ def draw_state(rng: random.Random) -> State:
     struct.pack_into("<Q", raw, RFLAGS_AT, rflags)
     raw[FX_AT:DATA_AT] = _fx(rng)
     data = b"".join(_vector(rng) for _ in range((ACROSS_SIZE + AT_END_SIZE) // 16))
-    raw[DATA_AT:] = data
+    raw[DATA_AT:HIGH_AT] = data
+    raw[HIGH_AT:] = b"".join(_vector(rng) for _ in range(16))
     return State(bytes(raw))

@@ -13,6 +13,8 @@ FLAGS: dict[str, int] = {
     **dict.fromkeys(("bt", "bts", "btr", "btc"), PF | AF | SF | OF),
     **dict.fromkeys(("shl", "sal", "shr", "sar"), AF | OF | CF),
     **dict.fromkeys(("rol", "ror", "rcl", "rcr"), OF),
+    **dict.fromkeys(("andn", "blsi", "blsr", "blsmsk", "bzhi"), PF | AF),
+    "bextr": PF | AF | SF,
     **dict.fromkeys(("shld", "shrd"), AF | OF | CF),
 }
 """Shifts and rotates leave OF undefined unless they go by one bit, CF where they go by more than the operand has."""

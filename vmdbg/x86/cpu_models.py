@@ -60,6 +60,8 @@ _X86_64 = _I686 | _names("sse2 clflush syscall nx lm rdtscp invariant_tsc arat 3
 _X86_64_V2 = _X86_64 | _names("sse3 ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm")
 _BASE = _X86_64_V2 | _names("movbe aes pclmulqdq abm adx fsgsbase smep smap pdpe1gb")
 
+_X86_64_V3 = _BASE | _names("xsave xsaveopt xgetbv1 avx avx2 fma f16c bmi1 bmi2 clflushopt clwb")
+
 MODELS: dict[str, CpuModel] = {
     model.name: model
     for model in (
@@ -71,6 +73,7 @@ MODELS: dict[str, CpuModel] = {
         CpuModel("x86-64", "the first 64-bit level: SSE2", 6, 54, 1, 0x16, _X86_64),
         CpuModel("x86-64-v2", "the x86-64-v2 level: SSE4.2, POPCNT, CX16", 6, 54, 1, 0x16, _X86_64_V2),
         CpuModel("base", "what has always been the default: x86-64-v2 and more", 6, 54, 1, 0x16, _BASE),
+        CpuModel("x86-64-v3", "the x86-64-v3 level and more: AVX2, FMA, BMI2", 6, 54, 1, 0x16, _X86_64_V3),
     )
 }
 DEFAULT_MODEL = "base"
@@ -84,6 +87,13 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "ssse3": ("sse3",),
     "sse4_1": ("ssse3",),
     "sse4_2": ("sse4_1",),
+    "xsave": ("fxsr", "sse2"),
+    "xsaveopt": ("xsave",),
+    "xgetbv1": ("xsave",),
+    "avx": ("xsave", "sse4_2"),
+    "avx2": ("avx",),
+    "fma": ("avx",),
+    "f16c": ("avx",),
     "aes": ("sse2",),
     "pclmulqdq": ("sse2",),
     "lm": ("pae", "sse2", "msr", "cx8", "cmov", "syscall", "nx"),

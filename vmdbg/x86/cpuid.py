@@ -137,8 +137,28 @@ def _basic_leaves(model: CpuModel, features: frozenset[str], topology: Topology,
         CpuidRow(4, 2, *_cache(level=2, kind=3, kib=512, ways=8, thread_bits=threads, cores=cores)),
         CpuidRow(6, ANY_SUBLEAF, _word(features, 6, 0, Output.EAX), 0, 0, 0),
         CpuidRow(7, 0, 0, _word(features, 7, 0, Output.EBX), _word(features, 7, 0, Output.ECX), 0),
+        *_state_components(features),
         CpuidRow(0xB, 0, threads, topology.threads, 0x100, apic_id),
         CpuidRow(0xB, 1, package, topology.threads * topology.cores, 0x201, apic_id),
+    ]
+
+
+_LEGACY_AND_HEADER = 576
+_COMPONENTS = {"avx": (2, 576, 256), "pku": (9, 2688, 8)}
+"""By feature: the number in XCR0, where it lies in XSAVE's area, its size in bytes (SDM 1 13.4, 13.5)."""
+
+
+def _state_components(features: frozenset[str]) -> list[CpuidRow]:
+    """Leaf Dh. EBX of subleaf 0, which follows XCR0, is the engine's to tell; here it is that of all."""
+    if "xsave" not in features:
+        return []
+    there = [component for feature, component in _COMPONENTS.items() if feature in features]
+    mask = 3 | sum(1 << number for number, _, _ in there)
+    size = max((at + size for _, at, size in there), default=_LEGACY_AND_HEADER)
+    return [
+        CpuidRow(0xD, 0, mask, size, size, 0),
+        CpuidRow(0xD, 1, _word(features, 0xD, 1, Output.EAX), 0, 0, 0),
+        *(CpuidRow(0xD, number, size, at, 0, 0) for number, at, size in there),
     ]
 
 

@@ -51,6 +51,8 @@ FEATURES: dict[str, tuple[int, int, Output, int]] = {
     "arat": (6, 0, Output.EAX, 2),
     **_words(7, Output.EBX, _LEAF_7_EBX),
     **_words(7, Output.ECX, _LEAF_7_ECX),
+    "xsaveopt": (0xD, 1, Output.EAX, 0),
+    "xgetbv1": (0xD, 1, Output.EAX, 2),
     **_words(0x8000_0001, Output.ECX, _EXTENDED_ECX),
     **{name: (0x8000_0001, 0, Output.EDX, bit) for bit, name in _EXTENDED_EDX.items()},
     "invariant_tsc": (0x8000_0007, 0, Output.EDX, 8),

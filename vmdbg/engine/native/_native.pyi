@@ -67,6 +67,10 @@ class VmCpuid(Pointer):
     ecx: int
     edx: int
 
+class VmExtended(Pointer):
+    ymm_high: Rows
+    random: int
+
 class VmState(Pointer):
     regs: Numbers
     rip: int
@@ -121,6 +125,7 @@ class VmState(Pointer):
     pending_debug: int
     float_status: Numbers
     repeating: int
+    extended: VmExtended
 
 class Deadline(Pointer):
     due: int

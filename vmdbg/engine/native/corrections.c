@@ -156,15 +156,6 @@ static bool correct_0f(Env *env, uint64_t linear, Shown *shown, const Prefixes *
     return changed;
 }
 
-/* VEX, which no model has yet: read as LES and LDS, it would be legacy SSE. */
-static bool is_vex(Env *env, uint64_t linear, Shown *shown)
-{
-    if (env->hflags & HF_CS64)
-        return true;
-    bool protected_mode = env->cr[0] & CR0_PE && !(env->eflags & FLAG_VM);
-    return protected_mode && next_byte(env, linear, shown) >= REGISTERS;
-}
-
 /* True if the translator is to be shown `shown`, or to refuse the instruction. Reads no byte that is not its own. */
 bool instruction_corrected(Env *env, uint64_t linear, Shown *shown)
 {
@@ -185,9 +176,6 @@ bool instruction_corrected(Env *env, uint64_t linear, Shown *shown)
             return false;
         shown->bytes[at.rex] = IGNORED_IN_64_BIT;
         return true;
-    case 0xc4: case 0xc5:
-        shown->refused = is_vex(env, linear, shown);
-        return shown->refused;
     case 0xc6: case 0xc7:                   /* MOV's group: REX.R is no part of the opcode */
         if (at.rex < 0 || !(shown->bytes[at.rex] & REX_R))
             return false;

@@ -29,13 +29,15 @@ HELPER void __wrap_helper_cpuid_x86_64(Env *env)
         row = cpuid_row(cpu, cpu->cpuid_max_basic, subleaf);
     if (!row)
         row = &zeros;
-    uint32_t ecx = row->ecx, edx = row->edx;
+    uint32_t ebx = row->ebx, ecx = row->ecx, edx = row->edx;
     if (leaf == 1) {
         ecx |= env->cr[4] >> 18 & 1 ? 1u << 27 : 0;         /* OSXSAVE */
         edx &= cpu->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);
     }
     env->regs[R_RAX] = row->eax;
-    env->regs[R_RBX] = row->ebx;
+    if (row->leaf == 0xd && !row->subleaf)
+        ebx = xsave_size(env->xcr0);
+    env->regs[R_RBX] = ebx;
     env->regs[R_RCX] = ecx;
     env->regs[R_RDX] = edx;
 }
@@ -82,8 +84,11 @@ void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basi
     features[FEAT_1_ECX] = feature_word(cpu, 1, 0, true, false);
     features[FEAT_7_EBX] = feature_word(cpu, 7, 0, false, true);
     features[FEAT_7_ECX] = feature_word(cpu, 7, 0, true, false);
+    const VmCpuid *xsave = cpuid_row(cpu, 0xd, 1);
+    features[FEAT_XSAVE] = xsave ? xsave->eax : 0;
     features[FEAT_EXTENDED_EDX] = feature_word(cpu, 0x80000001, 0, false, false);
     features[FEAT_EXTENDED_ECX] = feature_word(cpu, 0x80000001, 0, true, false);
+    cpu->extended = (features[FEAT_1_ECX] >> 28 & 1) | (features[FEAT_1_ECX] >> 30 & 1) | (features[FEAT_7_EBX] >> 18 & 1);
     const VmCpuid *sizes = cpuid_row(cpu, 0x80000008, 0);
     vm->physical_bits = sizes && sizes->eax & 0xff ? sizes->eax & 0xff : 36;
     vm->cr4_known = known_cr4(features);

@@ -82,7 +82,9 @@ typedef struct {                            /* a CPU's own */
     uint32_t jump_slot_count;               /* JUMP_SLOTS + 1: any may be in use */
     uint32_t jump_slots_next;               /* where in the ring */
     VmCpuid *cpuid;
-    uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended, pad_cpuid;
+    uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended;
+    uint32_t extended;                      /* the model has what VmExtended holds */
+    uint64_t random;
 } VmCpu;
 
 typedef struct {                            /* see turns.c */

@@ -1,7 +1,7 @@
 /* The architectural state as one value: what registers, snapshots and digests are made of. */
 #include <string.h>
 
-#include "vm.h"
+#include "vex.h"
 
 /* RFLAGS whole, also while code runs and Unicorn keeps parts of it elsewhere. */
 uint64_t vm_rflags(Vm *vm)
@@ -78,6 +78,20 @@ static void get_fpu(const Env *env, VmState *s)
     memcpy(s->float_status, env->float_status, sizeof s->float_status);
 }
 
+static void get_extended(const VmCpu *cpu, VmExtended *e)
+{
+    for (int i = 0; i < 16; i++)
+        memcpy(e->ymm_high[i], cpu->env->xmm_regs[HIGH_LANES + i], LANE);
+    e->random = cpu->random;
+}
+
+static void set_extended(VmCpu *cpu, const VmExtended *e)
+{
+    for (int i = 0; i < 16; i++)
+        memcpy(cpu->env->xmm_regs[HIGH_LANES + i], e->ymm_high[i], LANE);
+    cpu->random = e->random;
+}
+
 static void set_fpu(Env *env, const VmState *s)
 {
     env->fpuc = s->fpuc;
@@ -149,6 +163,8 @@ void vm_get_state(Vm *vm, VmState *s)
     s->pending_debug = data_breakpoint_hits(vm);
     s->repeating = vm->cpu->repeating;
     get_fpu(env, s);
+    if (vm->cpu->extended)
+        get_extended(vm->cpu, &s->extended);
 }
 
 static void set_debug_registers(Vm *vm, const VmState *s)
@@ -211,6 +227,8 @@ void vm_set_state(Vm *vm, const VmState *s)
     env->old_exception = s->old_exception;
     env->exception_is_int = 0;
     set_fpu(env, s);
+    if (vm->cpu->extended)
+        set_extended(vm->cpu, &s->extended);
     bool real_or_v86 = !(s->cr0 & CR0_PE) || s->rflags & FLAG_VM;
     uint32_t cpl = s->rflags & FLAG_VM ? 3 : real_or_v86 ? 0 : s->segs[R_SS].flags >> DESC_DPL_SHIFT & 3;
     env->hflags = cpl | (s->interrupt_shadow ? HF_INHIBIT_IRQ : 0) | (env->hflags & HF_IOBPT);

@@ -1,5 +1,7 @@
 /* What is put into translations: breakpoints, and instructions that Unicorn gets wrong. */
-#include "vm.h"
+#include <string.h>
+
+#include "vex.h"
 
 static const TranslatorOps *original_ops;
 
@@ -20,6 +22,17 @@ static void refuse(Disas *db, Cpu *cpu, uint64_t opcode_at)
     static const uint8_t lock_ud2[] = {0xf0, 0x0f, 0x0b};
 
     translate_as(db, cpu, opcode_at, lock_ud2, sizeof lock_ud2);
+}
+
+/* A NOP of the instruction's length, and a call of what does it. */
+static void translate_called(Disas *db, Cpu *cpu, const VexDecoded *decoded)
+{
+    uint8_t nop[15];
+
+    memset(nop, 0x2e, sizeof nop);
+    nop[decoded->size - 1] = 0x90;
+    translate_as(db, cpu, db->pc_next, nop, decoded->size);
+    vex_translated(UC_TCG_CTX(vm_current->uc), decoded);
 }
 
 /* Unicorn's BT leaves AF and OF as they are or not, by what it knows of the flags from earlier in the block; SETcc, RCL
@@ -64,6 +77,10 @@ static void translate_insn(Disas *db, Cpu *cpu)
     }
     uint64_t opcode_at;
     unsigned traits = instruction_traits(vm->cpu->env, db->pc_next, db->tb->flags & HF_CS64, &opcode_at);
+    VexDecoded vex;
+    enum VexKind kind = vex_decode(vm->cpu->env, db->pc_next, opcode_at, &vex);
+    if (kind == VEX_CALLED && vex.sets_flags)
+        traits |= READS_FLAGS;
     vm->align_next = traits & DEMANDS_ALIGNMENT;
     vm->probe_next = traits & STORES_FROM_PORT;
     if (traits & STORES_MXCSR)
@@ -79,9 +96,11 @@ static void translate_insn(Disas *db, Cpu *cpu)
     uint64_t pc = db->pc_next;
     bool corrected = instruction_corrected(vm->cpu->env, pc, &shown);
     vm->operand_left = instruction_operand_size(vm->cpu->env, opcode_at, shown.prefix);
-    if (traits & LOCKS_IN_VAIN || (corrected && shown.refused) ||
+    if (traits & LOCKS_IN_VAIN || kind == VEX_REFUSED || (corrected && shown.refused) ||
         feature_is_lacking(vm->cpu->env, opcode_at, shown.prefix))
         refuse(db, cpu, opcode_at);
+    else if (kind == VEX_CALLED)
+        translate_called(db, cpu, &vex);
     else if (corrected)
         translate_as(db, cpu, pc, shown.bytes, shown.size);
     else

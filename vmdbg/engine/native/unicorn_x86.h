@@ -121,7 +121,7 @@ enum { CR0_PE = 1, CR0_WP = 1 << 16 };
 #define CR0_CD 0x40000000u
 #define CR0_PG 0x80000000u
 enum { CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_OSFXSR = 1 << 9, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
-enum { FEAT_1_EDX, FEAT_1_ECX, FEAT_7_EBX, FEAT_7_ECX, FEAT_EXTENDED_EDX = 6, FEAT_EXTENDED_ECX };
+enum { FEAT_1_EDX, FEAT_1_ECX, FEAT_7_EBX, FEAT_7_ECX, FEAT_EXTENDED_EDX = 6, FEAT_EXTENDED_ECX, FEAT_XSAVE = 19 };
 enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_SVME = 1 << 12 };
 enum {
     DESC_A = 1 << 8, DESC_RW = 1 << 9, DESC_CODE = 1 << 11, DESC_S = 1 << 12, DESC_DPL_SHIFT = 13, DESC_P = 1 << 15,
@@ -191,6 +191,12 @@ void tb_flush_x86_64(Cpu *cpu);
 Cpu *cpu_x86_init_x86_64(uc_engine *uc);
 uint64_t get_page_addr_code_x86_64(Env *env, uint64_t linear);
 uint64_t helper_cc_compute_all_x86_64(uint64_t dst, uint64_t src1, uint64_t src2, int op);
+uint32_t cpu_ldub_code_x86_64(Env *env, uint64_t linear);
+uint32_t cpu_ldub_data_ra_x86_64(Env *env, uint64_t linear, uintptr_t host_pc);
+uint32_t cpu_lduw_data_ra_x86_64(Env *env, uint64_t linear, uintptr_t host_pc);
+void cpu_stb_data_ra_x86_64(Env *env, uint64_t linear, uint32_t value, uintptr_t host_pc);
+void cpu_stw_data_ra_x86_64(Env *env, uint64_t linear, uint32_t value, uintptr_t host_pc);
+void cpu_stl_data_ra_x86_64(Env *env, uint64_t linear, uint32_t value, uintptr_t host_pc);
 uint32_t cpu_ldl_data_ra_x86_64(Env *env, uint64_t linear, uintptr_t host_pc);
 uint64_t cpu_ldq_data_ra_x86_64(Env *env, uint64_t linear, uintptr_t host_pc);
 void cpu_stq_data_ra_x86_64(Env *env, uint64_t linear, uint64_t value, uintptr_t host_pc);

@@ -67,6 +67,11 @@ typedef struct {
     uint32_t eax, ebx, ecx, edx;
 } VmCpuid;
 
+typedef struct {                            /* what older models have not */
+    uint8_t ymm_high[16][16];
+    uint64_t random;                        /* where the numbers of RDRAND and RDSEED go on */
+} VmExtended;
+
 typedef struct {                            /* the architectural state, for registers, snapshots and digests */
     uint64_t regs[16], rip, rflags;
     uint64_t cr0, cr2, cr3, cr4, cr8, efer;
@@ -85,4 +90,5 @@ typedef struct {                            /* the architectural state, for regi
     uint32_t a20_mask, interrupt_shadow, nmi_blocked, old_exception, pending_debug;
     uint8_t float_status[40];               /* softfloat's own state: part of a snapshot, not of a digest */
     uint32_t repeating;                     /* see repeats.c; not of a digest either */
+    VmExtended extended;                    /* snapshots and digests have it where the model does */
 } VmState;

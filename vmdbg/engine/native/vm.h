@@ -237,6 +237,10 @@ typedef struct {
 } Shown;
 bool instruction_corrected(Env *env, uint64_t linear, Shown *shown);
 
+/* xsave.c */
+uint64_t xsave_components(const Env *env);
+uint32_t xsave_size(uint64_t components);
+
 /* features.c */
 bool feature_is_lacking(Env *env, uint64_t opcode_at, uint8_t prefix);
 

@@ -28,7 +28,7 @@ from vmdbg.engine.unicorn.native_values import (
     touches,
     watch_hits,
 )
-from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS
+from vmdbg.engine.unicorn.registers import GENERAL, REGISTERS, YMM
 from vmdbg.errors import EngineError
 from vmdbg.units import BOOT_CPU, PAGE_SIZE, CpuId, Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
@@ -37,8 +37,10 @@ ffi, lib = _native.ffi, _native.lib
 
 ENGINE_VERSION = "Unicorn 2.1.4"
 """Whose translations a recording was made with."""
-STATE_SIZE: int = ffi.sizeof("VmState")
-"""Bytes of CpuSnapshot.state: another size is another layout."""
+STATE_SIZE: int = ffi.offsetof("VmState", "extended")
+"""Bytes of CpuSnapshot.state that every model has: another size is another layout."""
+WHOLE_STATE: int = ffi.sizeof("VmState")
+"""With what older models have not."""
 STATE_DIGESTED: int = ffi.offsetof("VmState", "float_status")
 """Bytes of it that count for a digest."""
 PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
@@ -74,6 +76,8 @@ class UnicornEngine(GuestMemory, NativeTurns):
         self._apic_memory: list[Structure] = []
         self._shared: list[Structure] = []
         self._state = ffi.new("VmState *")
+        self._state_size = WHOLE_STATE if any(map(_is_extended, cpuid)) else STATE_SIZE
+        self._register_names = tuple(name for name in REGISTERS if name not in YMM or "avx" in cpuid[0].features())
         self._word = ffi.new("uint64_t[1]")
         self._passes: Callable[[], bool] | None = None
         self.stops = Stops()
@@ -197,7 +201,7 @@ class UnicornEngine(GuestMemory, NativeTurns):
 
     @property
     def register_names(self) -> Sequence[str]:
-        return tuple(REGISTERS)
+        return self._register_names
 
     def read_register(self, name: str) -> int:
         accessor = REGISTERS[name]
@@ -303,7 +307,7 @@ class UnicornEngine(GuestMemory, NativeTurns):
 
     def _save_cpu(self) -> tuple[bytes, bytes]:
         lib.vm_get_state(self._vm, self._state)
-        return bytes(ffi.buffer(self._state)), self._tlb()
+        return bytes(ffi.buffer(self._state, self._state_size)), self._tlb()
 
     def _of_all(self, read: Callable[[], _T]) -> list[_T]:
         """What is read of each CPU while it is selected."""
@@ -340,7 +344,7 @@ class UnicornEngine(GuestMemory, NativeTurns):
 
     def restore(self, snapshot: CpuSnapshot) -> None:
         saved = ((snapshot.state, snapshot.tlb), *snapshot.others)
-        if any(len(state) != STATE_SIZE or len(tlb) % 16 for state, tlb in saved) or not are_deliveries(
+        if any(len(state) != self._state_size or len(tlb) % 16 for state, tlb in saved) or not are_deliveries(
             snapshot.deliveries
         ):
             raise EngineError("the snapshot's CPU state was made by another version of the engine")
@@ -381,7 +385,8 @@ class UnicornEngine(GuestMemory, NativeTurns):
 
     def _digest_cpu(self) -> bytes:
         lib.vm_get_state(self._vm, self._state)
-        return bytes(ffi.buffer(self._state, STATE_DIGESTED)) + self._tlb()
+        whole = bytes(ffi.buffer(self._state))
+        return whole[:STATE_DIGESTED] + whole[STATE_SIZE : self._state_size] + self._tlb()
 
     def statistics(self) -> EngineStatistics:
         vm = self._vm
@@ -400,6 +405,11 @@ class UnicornEngine(GuestMemory, NativeTurns):
         """Free the engine. Nothing else may be called afterwards."""
         lib.vm_free(self._vm)
         self._vm = ffi.NULL
+
+
+def _is_extended(table: CpuidTable) -> bool:
+    """Whether its CPU has what older ones have not in their state."""
+    return bool(table.features() & {"avx", "rdrand", "rdseed"})
 
 
 def _place(memory: Structure | None) -> tuple[object, int]:

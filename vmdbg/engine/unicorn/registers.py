@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
 SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs")
+YMM = tuple(f"ymm{n}" for n in range(16))
+"""Of models with AVX."""
 SYSTEM_SEGMENTS = {"ldtr": "ldt", "tr": "tr"}
 TABLES = {"gdtr": "gdt", "idtr": "idt"}
 PLAIN = {
@@ -104,6 +106,17 @@ def _xmm(index: int) -> Accessor:
     return Accessor(lambda state: int.from_bytes(bytes(state.xmm[index]), "little"), write)
 
 
+def _ymm(index: int) -> Accessor:
+    def write(state: _native.VmState, value: int) -> None:
+        for lane, byte in enumerate(value.to_bytes(32, "little")):
+            (state.xmm if lane < 16 else state.extended.ymm_high)[index][lane & 15] = byte
+
+    def read(state: _native.VmState) -> int:
+        return int.from_bytes(bytes(state.xmm[index]) + bytes(state.extended.ymm_high[index]), "little")
+
+    return Accessor(read, write)
+
+
 def _read_fstat(state: _native.VmState) -> int:
     return state.fpus & ~0x3800 | state.fpstt << 11
 
@@ -166,6 +179,7 @@ def _table() -> dict[str, Accessor]:
         table[f"mtrr_mask{n}"] = _indexed("mtrr_var", 2 * n + 1)
     table |= {f"st{n}": _st(n) for n in range(8)}
     table |= {f"xmm{n}": _xmm(n) for n in range(16)}
+    table |= {name: _ymm(n) for n, name in enumerate(YMM)}
     table["fstat"] = Accessor(_read_fstat, _write_fstat)
     table["ftag"] = Accessor(_read_ftag, _write_ftag)
     return table

@@ -1,0 +1,68 @@
+"""Random VEX-encoded instructions."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import capstone
+
+from tests.conformance.batch import Batch
+from tests.conformance.instructions import LONGEST, Instruction, modrm, names
+from tests.conformance.session import INSTRUCTIONS, STATES
+from tests.conformance.states import draw_state
+
+GROUP = "VEX"
+MODEL = "x86-64-v3"
+_DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+GENERAL = names("andn bextr blsi blsmsk blsr bzhi mulx pdep pext rorx sarx shlx shrx")
+_BEYOND = ("vpdp", "vgf2p8", "vcvtne", "vbcstne", "vsha", "vsm", "vpmadd52", "k")
+"""What this machine may have and no model has: AVX-VNNI, GFNI and the like."""
+_MAPS = {1: range(0x10, 0x100), 2: range(0x100), 3: range(0x100)}
+_OPCODES_3 = (*range(0x10), *range(0x14, 0x24), *range(0x38, 0x4D), *range(0x60, 0x64), 0xDF, 0xF0)
+
+
+def _opcode(rng: random.Random, number: int) -> int:
+    return rng.choice(_OPCODES_3) if number == 3 else rng.choice(_MAPS[number])
+
+
+def encoded(rng: random.Random) -> bytes:
+    number, vvvv, prefix = rng.choice((1, 1, 2, 2, 3)), rng.getrandbits(4), rng.choice((0, 1, 1, 1, 2, 3))
+    last = (vvvv if rng.random() < 0.7 else 15) << 3 | rng.getrandbits(1) << 2 | prefix
+    tail = bytes([_opcode(rng, number)]) + modrm(rng) + rng.randbytes(1)
+    if number == 1 and rng.random() < 0.5:
+        return bytes([0xC5, rng.getrandbits(1) << 7 | last]) + tail
+    return bytes([0xC4, rng.getrandbits(3) << 5 | number, (rng.random() < 0.4) << 7 | last]) + tail
+
+
+def _is_claimed(name: str, operands: str) -> bool:
+    if not (name.startswith("v") or name in GENERAL) or name.startswith(_BEYOND):
+        return False
+    return not (name.startswith(("vaes", "vpclmul")) and "ymm" in operands)
+
+
+def draw_vex(rng: random.Random) -> Instruction:
+    while True:
+        code = encoded(rng)
+        found = next(_DECODER.disasm_lite(code[:LONGEST], 0, 1), None)
+        if found is None:
+            continue
+        _, size, mnemonic, operands = found
+        if "rip" not in operands and "eip" not in operands and _is_claimed(mnemonic.split()[-1], operands):
+            return Instruction(code[:size], mnemonic, operands)
+
+
+def vex_batch(seed: int) -> Batch:
+    """The batch of a seed."""
+    rng = random.Random(f"{GROUP} {seed}")
+    instructions = [draw_vex(rng) for _ in range(INSTRUCTIONS)]
+    return Batch(instructions, [draw_state(rng) for _ in range(STATES)])
+
+
+def host_has_avx2() -> bool:
+    """And the rest of x86-64-v3, as far as the host's kernel says."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return {"avx2", "fma", "f16c", "bmi1", "bmi2"} <= set(text.split())

@@ -1,0 +1,229 @@
+/* XSAVE, XSAVEOPT, XRSTOR, XGETBV, XSETBV (SDM 1 chapter 13), in place of Unicorn's, which know no YMM registers.
+ *
+ * The standard format only: no model has XSAVEC or XSAVES. XINUSE is told exactly: a component is in use unless it is as
+ * after a reset.
+ */
+#include "vex.h"
+
+#define HERE ((uintptr_t)__builtin_return_address(0))
+#define HELPER __attribute__((noinline))
+
+enum { X87 = 1, SSE = 2, AVX = 4, PKRU = 1 << 9 };
+enum { MXCSR_AT = 24, XMM_AT = 160, HEADER_AT = 512, YMM_AT = 576, PKRU_AT = 2688, END_OF_YMM = 832, END_OF_PKRU = 2696 };
+enum { CR0_TS = 8, CR4_OSXSAVE = 1 << 18, FCW_INITIAL = 0x37f, MXCSR_INITIAL = 0x1f80, MXCSR_MASK = 0xffff, TOP = 0x3800 };
+enum { XGETBV_WITH_1 = 4, FEAT_PKU = 3 };
+
+/* Offsets and order of SDM 1 table 10-2. */
+typedef struct {
+    uint16_t fcw, fsw;
+    uint8_t valid, reserved;
+    uint16_t fop;
+    uint64_t fip, fdp;
+    uint32_t mxcsr, mxcsr_mask;
+    struct { uint64_t mantissa; uint16_t exponent, pad[3]; } st[8];
+} X87Area;
+_Static_assert(sizeof(X87Area) == XMM_AT, "layout");
+
+/* Components that XCR0 may have on this model. */
+uint64_t xsave_components(const Env *env)
+{
+    bool avx = env->features[FEAT_1_ECX] >> 28 & 1, pku = env->features[FEAT_7_ECX] >> FEAT_PKU & 1;
+
+    return X87 | SSE | (avx ? AVX : 0) | (pku ? PKRU : 0);
+}
+
+/* Bytes of the area for these components. */
+uint32_t xsave_size(uint64_t components)
+{
+    return components & PKRU ? END_OF_PKRU : components & AVX ? END_OF_YMM : YMM_AT;
+}
+
+static unsigned vectors(const Env *env)
+{
+    return env->hflags & HF_CS64 ? 16 : 8;
+}
+
+static bool vectors_in_use(const Env *env, unsigned first)
+{
+    for (unsigned i = 0; i < 16; i++)
+        if (env->xmm_regs[first + i][0] | env->xmm_regs[first + i][1])
+            return true;
+    return false;
+}
+
+static void get_x87(const Env *env, X87Area *area)
+{
+    memset(area, 0, sizeof *area);
+    area->fcw = env->fpuc;
+    area->fsw = (env->fpus & ~TOP) | (env->fpstt & 7) << 11;
+    area->fop = env->fpop;
+    area->fip = env->fpip;
+    area->fdp = env->fpdp;
+    for (unsigned i = 0; i < 8; i++) {
+        const Float80 *st = &env->fpregs[(env->fpstt + i) & 7];
+        area->valid |= (env->fptags[i] ? 0 : 1) << i;
+        area->st[i].mantissa = st->mantissa;
+        area->st[i].exponent = st->exponent;
+    }
+}
+
+static void set_x87(Env *env, const X87Area *area)
+{
+    env->fpuc = area->fcw;
+    env->fpus = area->fsw & ~TOP;
+    env->fpstt = area->fsw >> 11 & 7;
+    env->fpop = area->fop;
+    env->fpip = area->fip;
+    env->fpdp = area->fdp;
+    for (unsigned i = 0; i < 8; i++) {
+        Float80 *st = &env->fpregs[(env->fpstt + i) & 7];
+        env->fptags[i] = !(area->valid >> i & 1);
+        st->mantissa = area->st[i].mantissa;
+        st->exponent = area->st[i].exponent;
+    }
+    update_fp_status_x86_64(env);
+}
+
+static const X87Area initial_x87 = {.fcw = FCW_INITIAL};
+
+static uint64_t in_use(const Env *env)
+{
+    X87Area area;
+
+    get_x87(env, &area);
+    return (memcmp(&area, &initial_x87, sizeof area) ? X87 : 0) | (vectors_in_use(env, 0) ? SSE : 0) |
+           (vectors_in_use(env, HIGH_LANES) ? AVX : 0) | (env->pkru ? PKRU : 0);
+}
+
+static void check(Env *env, uint64_t linear, uintptr_t host_pc)
+{
+    if (!(env->cr[4] & CR4_OSXSAVE))
+        raise_exception_ra_x86_64(env, 6, host_pc);
+    if (env->cr[0] & CR0_TS)
+        raise_exception_ra_x86_64(env, 7, host_pc);
+    if (linear & 63)
+        raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
+}
+
+static void save_vectors(const Vex *x, uint64_t linear, unsigned first)
+{
+    for (unsigned i = 0; i < vectors(x->env); i++)
+        vex_store_at(x, linear + LANE * i, x->env->xmm_regs[first + i], LANE);
+}
+
+static void save(Env *env, uint64_t linear, uint64_t wanted, bool optimized, uintptr_t host_pc)
+{
+    Vex x = {.env = env, .host_pc = host_pc};
+    uint64_t used = in_use(env), header;
+
+    check(env, linear, host_pc);
+    wanted &= env->xcr0;
+    uint64_t stored = optimized ? wanted & used : wanted;
+    vex_load_at(&x, linear + HEADER_AT, &header, sizeof header);
+    vex_probe_store(&x, linear, xsave_size(wanted));
+    if (stored & X87) {
+        X87Area area;
+        get_x87(env, &area);
+        vex_store_at(&x, linear, &area, MXCSR_AT);
+        vex_store_at(&x, linear + MXCSR_AT + 8, area.st, sizeof area.st);
+    }
+    if (wanted & (SSE | AVX)) {
+        sse_status_collect(env);
+        uint32_t control[] = {env->mxcsr, MXCSR_MASK};
+        vex_store_at(&x, linear + MXCSR_AT, control, sizeof control);
+    }
+    if (stored & SSE)
+        save_vectors(&x, linear + XMM_AT, 0);
+    if (stored & AVX)
+        save_vectors(&x, linear + YMM_AT, HIGH_LANES);
+    if (stored & PKRU) {
+        uint64_t pkru = env->pkru;
+        vex_store_at(&x, linear + PKRU_AT, &pkru, sizeof pkru);
+    }
+    header = (header & ~wanted) | (wanted & used);
+    vex_store_at(&x, linear + HEADER_AT, &header, sizeof header);
+}
+
+HELPER void __wrap_helper_xsave_x86_64(Env *env, uint64_t linear, uint64_t wanted)
+{
+    save(env, linear, wanted, false, HERE);
+}
+
+HELPER void __wrap_helper_xsaveopt_x86_64(Env *env, uint64_t linear, uint64_t wanted)
+{
+    save(env, linear, wanted, true, HERE);
+}
+
+static void restore_vectors(Env *env, const uint8_t *area, bool saved, unsigned first)
+{
+    for (unsigned i = 0; i < vectors(env); i++) {
+        if (saved)
+            memcpy(env->xmm_regs[first + i], area + LANE * i, LANE);
+        else
+            memset(env->xmm_regs[first + i], 0, LANE);
+    }
+}
+
+/* Whether the header is one that XRSTOR takes (SDM 1 13.8.1). */
+static bool is_header(const Env *env, const uint64_t header[8])
+{
+    return !(header[0] & ~env->xcr0) && !(header[1] | header[2]);
+}
+
+HELPER void __wrap_helper_xrstor_x86_64(Env *env, uint64_t linear, uint64_t wanted)
+{
+    Vex x = {.env = env, .host_pc = HERE};
+    uint8_t area[END_OF_YMM];
+    uint64_t header[8], pkru = 0;
+    uint32_t mxcsr;
+
+    check(env, linear, x.host_pc);
+    wanted &= env->xcr0;
+    vex_load_at(&x, linear + HEADER_AT, header, sizeof header);
+    if (!is_header(env, header))
+        raise_exception_err_ra_x86_64(env, 13, 0, x.host_pc);
+    uint64_t saved = header[0];
+    vex_load_at(&x, linear, area, HEADER_AT);
+    if (wanted & saved & AVX)
+        vex_load_at(&x, linear + YMM_AT, area + YMM_AT, END_OF_YMM - YMM_AT);
+    if (wanted & saved & PKRU)
+        vex_load_at(&x, linear + PKRU_AT, &pkru, sizeof pkru);
+    memcpy(&mxcsr, area + MXCSR_AT, sizeof mxcsr);
+    if (wanted & (SSE | AVX) && mxcsr & ~(uint32_t)MXCSR_MASK)
+        raise_exception_err_ra_x86_64(env, 13, 0, x.host_pc);
+    if (wanted & X87)
+        set_x87(env, saved & X87 ? (const X87Area *)area : &initial_x87);
+    if (wanted & (SSE | AVX)) {
+        env->mxcsr = mxcsr;
+        update_mxcsr_status_x86_64(env);
+        sse_status_load(env);
+    }
+    if (wanted & SSE)
+        restore_vectors(env, area + XMM_AT, saved & SSE, 0);
+    if (wanted & AVX)
+        restore_vectors(env, area + YMM_AT, saved & AVX, HIGH_LANES);
+    if (wanted & PKRU && env->pkru != (uint32_t)pkru) {
+        env->pkru = pkru;
+        cpu_flush_engine_tlb(vm_current);
+    }
+}
+
+HELPER uint64_t __wrap_helper_xgetbv_x86_64(Env *env, uint32_t ecx)
+{
+    if (!(env->cr[4] & CR4_OSXSAVE))
+        raise_exception_ra_x86_64(env, 6, HERE);
+    if (ecx > 1 || (ecx == 1 && !(env->features[FEAT_XSAVE] & XGETBV_WITH_1)))
+        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
+    return ecx ? env->xcr0 & in_use(env) : env->xcr0;
+}
+
+HELPER void __wrap_helper_xsetbv_x86_64(Env *env, uint32_t ecx, uint64_t value)
+{
+    bool alone = value & AVX && !(value & SSE);
+
+    if (!(env->cr[4] & CR4_OSXSAVE))
+        raise_exception_ra_x86_64(env, 6, HERE);
+    if (ecx || !(value & X87) || value & ~xsave_components(env) || alone || env->hflags & HF_CPL)
+        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
+    env->xcr0 = value;
+}
