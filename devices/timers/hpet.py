@@ -1,17 +1,18 @@
 """The high precision event timer: a 64-bit counter at 100 MHz and three comparators, in memory at FED00000h.
 
-Source: IA-PC HPET specification 1.0a (Intel, 2004). There is no legacy replacement, which is optional: comparators
-interrupt by inputs of the I/O APIC or by messages, and the 8254 and the RTC keep their lines.
+Source: IA-PC HPET specification 1.0a (Intel, 2004). Comparators interrupt by inputs of the I/O APIC or by messages.
+Legacy replacement is optional: with it a guest can have the first two drive IRQ 0 and IRQ 8 (2.3.5).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from devices.seam import Line, Rows, Timer
+from devices.timers.hpet_legacy import ReplacedIrq
 
 HPET_BASE, HPET_SIZE = 0xFED0_0000, 0x400
 CAPABILITIES, CONFIGURATION, STATUS, COUNTER = 0x000, 0x010, 0x020, 0x0F0
@@ -22,7 +23,8 @@ TICK_NS = 10
 FEMTOSECONDS = TICK_NS * 1_000_000
 IDENTITY = 0x8086 << 16 | 1 << 13 | TIMERS - 1 << 8 | 1
 """Vendor, 64 bits, timers, revision."""
-ENABLE = 0x1
+LEGACY_CAPABLE = 1 << 15
+ENABLE, LEGACY = 0x1, 0x2
 LEVEL, INTERRUPT, PERIODIC, VALUE_SET, MODE_32 = 0x0002, 0x0004, 0x0008, 0x0040, 0x0100
 ROUTE_SHIFT, ROUTE_MASK, MESSAGES = 9, 0x1F, 0x4000
 TIMER_WRITABLE = LEVEL | INTERRUPT | PERIODIC | VALUE_SET | MODE_32 | ROUTE_MASK << ROUTE_SHIFT | MESSAGES
@@ -59,13 +61,22 @@ class HpetState:
 
 
 class Hpet:
-    """`pins` are those of ROUTES, `send` takes a message signalled interrupt."""
+    """`pins` are those of ROUTES, `send` takes a message signalled interrupt. `replaced` are IRQ 0 and IRQ 8 where
+    there is legacy replacement.
+    """
 
     name = "hpet"
     title = "high precision event timer"
     State: ClassVar[type[HpetState]] = HpetState
 
-    def __init__(self, timer: Timer, pins: Mapping[int, Line], send: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        timer: Timer,
+        pins: Mapping[int, Line],
+        send: Callable[[int, int], None],
+        replaced: Sequence[ReplacedIrq] = (),
+    ) -> None:
+        self._replaced = tuple(replaced)
         self._timer = timer
         self._pins = pins
         self._send = send
@@ -95,15 +106,30 @@ class Hpet:
         if len(state.timers) != TIMERS:
             raise ValueError(f"it has {TIMERS} timers")
         self._state = copy.deepcopy(state)
+        for irq in self._replaced:
+            irq.restore(self._in_force)
 
     def describe(self, now: int) -> Rows:
         s = self._state
         rows = [
             ("configuration", "enabled" if s.configuration & ENABLE else "disabled"),
+            *self._legacy_row(),
             ("status", f"{s.status:03b}"),
             ("counter", f"{self._count(now) & WORD:#x}"),
         ]
         return rows + [(f"timer {number}", _described(timer)) for number, timer in enumerate(s.timers)]
+
+    def _legacy_row(self) -> Rows:
+        if not self._replaced:
+            return []
+        wanted = self._state.configuration & LEGACY
+        how = "timers 0 and 1 are IRQ 0 and IRQ 8" if self._in_force else "when it is enabled" if wanted else "off"
+        return [("legacy replacement", how)]
+
+    @property
+    def _in_force(self) -> bool:
+        """Whether the 8254 and the RTC are heard no more: both bits say so (2.3.5)."""
+        return bool(self._replaced) and self._state.configuration & (ENABLE | LEGACY) == ENABLE | LEGACY
 
     def _count(self, now: int) -> int:
         """Not cut to 64 bits."""
@@ -113,7 +139,7 @@ class Hpet:
     def _register(self, register: int, now: int) -> int:
         s = self._state
         if register == CAPABILITIES:
-            return FEMTOSECONDS << 32 | IDENTITY
+            return FEMTOSECONDS << 32 | identity(legacy=bool(self._replaced))
         if register == CONFIGURATION:
             return s.configuration
         if register == STATUS:
@@ -133,7 +159,7 @@ class Hpet:
         s = self._state
         self._catch_up(now)
         if register == CONFIGURATION:
-            self._configure(s.configuration & ~lanes | value & ENABLE, now)
+            self._configure(s.configuration & ~lanes | value & (ENABLE | LEGACY if self._replaced else ENABLE), now)
         elif register == STATUS:
             self._clear(value)
         elif register == COUNTER:
@@ -147,8 +173,13 @@ class Hpet:
     def _configure(self, value: int, now: int) -> None:
         s = self._state
         s.count, s.origin = self._count(now) & WORD, now
+        was_in_force = self._in_force
         s.configuration = value
         self._arm_all(now)
+        if self._in_force != was_in_force:
+            for timer in s.timers:
+                timer.level = timer.level and bool(timer.config & LEVEL)
+            self._drive()
 
     def _write_timer(self, number: int, at: int, lanes: int, value: int, now: int) -> None:
         timer = self._state.timers[number]
@@ -212,9 +243,18 @@ class Hpet:
         if timer.config & MESSAGES:
             self._send(timer.message >> 32, timer.message & 0xFFFF_FFFF)
             return
-        self._set_level(number, True)
-        if not timer.config & LEVEL:
-            self._set_level(number, False)
+        if timer.config & LEVEL:
+            self._set_level(number, True)
+        else:
+            self._edge(number)
+
+    def _edge(self, number: int) -> None:
+        """A replaced line rises and stays, as OUT0 does: an 8259A forgets an edge whose level is gone before it is
+        acknowledged.
+        """
+        rests = self._replaces(number)
+        self._set_level(number, not rests)
+        self._set_level(number, rests)
 
     def _clear(self, bits: int) -> None:
         for number in range(TIMERS):
@@ -223,14 +263,22 @@ class Hpet:
                 self._set_level(number, False)
 
     def _set_level(self, number: int, level: bool) -> None:
-        timer = self._state.timers[number]
-        timer.level = level
+        self._state.timers[number].level = level
+        self._drive()
+
+    def _drive(self) -> None:
         for pin, line in self._pins.items():
             line.set(any(self._drives(other, pin) for other in range(TIMERS)))
+        for irq, timer in zip(self._replaced, self._state.timers, strict=False):
+            irq.replace(self._in_force, timer.level)
 
     def _drives(self, number: int, pin: int) -> bool:
         timer = self._state.timers[number]
-        return timer.level and timer.config >> ROUTE_SHIFT & ROUTE_MASK == pin
+        return timer.level and not self._replaces(number) and timer.config >> ROUTE_SHIFT & ROUTE_MASK == pin
+
+    def _replaces(self, number: int) -> bool:
+        """Whether it drives a chip's line."""
+        return self._in_force and number < len(self._replaced)
 
     def _schedule(self) -> None:
         s = self._state
@@ -239,6 +287,11 @@ class Hpet:
             self._timer.schedule(MATCH, min(wanted))
         else:
             self._timer.cancel(MATCH)
+
+
+def identity(*, legacy: bool) -> int:
+    """The low half of the capabilities, as ACPI's HPET table has it too."""
+    return IDENTITY | (LEGACY_CAPABLE if legacy else 0)
 
 
 def _wrap(timer: HpetTimerState) -> int:

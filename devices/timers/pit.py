@@ -65,6 +65,7 @@ class Pit:
         self._counters = (Counter(gate=True), Counter(gate=True), Counter(gate=False))
         self.memory = PitMemory()
         """At one place for as long as the chip is."""
+        self._is_heard = True
 
     def read(self, offset: int, size: int, now: int) -> int:
         if offset >= CONTROL_WORD:
@@ -101,6 +102,16 @@ class Pit:
         """When OUT2 changes next if nobody touches the counter; None if never."""
         edge = self._counters[SPEAKER_COUNTER].next_edge(clock_at(now))
         return None if edge is None else time_of(edge)
+
+    @property
+    def out0(self) -> bool:
+        """The level at OUT0 when it was last followed."""
+        return self.memory.out0
+
+    def set_replaced(self, replaced: bool) -> None:
+        """Whether something else drives IRQ 0; then its line takes no levels, and faster code knows of no wave."""
+        self._is_heard = not replaced
+        self._note_wave()
 
     def save(self) -> PitState:
         counters = [copy.copy(counter.state) for counter in self._counters]
@@ -172,7 +183,8 @@ class Pit:
 
     def _note_wave(self) -> None:
         memory = self.memory
-        memory.origin, memory.period, memory.low_from = self._counters[0].wave(memory.out0_clock) or (0, 0, 0)
+        wave = self._counters[0].wave(memory.out0_clock) if self._is_heard else None
+        memory.origin, memory.period, memory.low_from = wave or (0, 0, 0)
 
 
 def _describe(counter: Counter, now: int) -> list[tuple[str, str]]:

@@ -146,6 +146,11 @@ class Rtc:
         """Bit 7 of port 70h."""
         return self._state.nmi_disabled
 
+    @property
+    def irq8(self) -> bool:
+        """The level at IRQ#, active high here."""
+        return bool(self._flags() & C_IRQF)
+
     def save(self) -> RtcState:
         return copy.copy(self._state)
 
@@ -292,7 +297,7 @@ class Rtc:
         return self._state.origin + (instant - self._state.instant) * NANOSECONDS_PER_SECOND
 
     def _update_irq(self) -> None:
-        self._irq8.set(bool(self._flags() & C_IRQF))
+        self._irq8.set(self.irq8)
 
     def _schedule(self, now: int) -> None:
         """A deadline for each enabled flag that is not set yet."""

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from devices.disk.drive import Drive, DriveBus, DriveKind
 from devices.pci.function import PciFunction
+from devices.timers.hpet import HPET_BASE
 from tests.determinism.test_disks import Source
 from tests.guests.build import assemble
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
 from vmdbg.engine.unicorn import UnicornEngine
-from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
+from vmdbg.machine.config import Chipset, FlashPlace, HpetMode, MachineConfig
 from vmdbg.machine.machine import EngineFactory, Machine
 from vmdbg.machine.media import Media
 from vmdbg.machine.power_on import power_on
@@ -85,6 +86,7 @@ def hostile_machine(
         memory=MEMORY,
         apic=apic,
         chipset=Chipset.I440FX,
+        hpet=HpetMode.LEGACY,
         devices=("virtio-rng", "virtio-console"),
         flash=FLASH,
         drives=drives(),
@@ -268,6 +270,9 @@ class Attacker:
             "pic": self._pics,
             "lapic": self._lapic,
             "ioapic": self._ioapic,
+            "hpet": self._hpet,
+            "pit": self._hpet,
+            "rtc": self._hpet,
         }
         for prefix, sequence in kinds.items():
             if target.startswith(prefix):
@@ -544,6 +549,20 @@ class Attacker:
             what = chance.choice((GET_MSR, SET_MSR))
             return [(what, number, value & 0xFFFF_FFFF if number != 0x830 else value & 0xFF, chance.choice((0, 0, 1)))]
         return [(STORE32, 0xFEE0_0000 + register, value, 0), *self._pause()]
+
+    def _hpet(self) -> Steps:
+        """Comparators that come soon, level or edge, and interrupts taken over from the chips and given back."""
+        chance, number = self._chance, self._chance.choice((0, 0, 1, 1, 2))
+        timer = HPET_BASE + 0x100 + 0x20 * number
+        config = chance.choice((0x4, 0x6, 0x4C, 0x4E, 0x14C, 0x104, 0x4004)) | chance.choice((0, 20, 23)) << 9
+        return [
+            (STORE32, timer, config, 0),
+            (STORE32, timer + 8, chance.choice((1, 50, 3000, self._value())), 0),
+            (STORE32, timer + 8, chance.choice((1, 2, 50, 3000)), 0),
+            (STORE32, HPET_BASE + 0x20, chance.choice((0, 7)), 0),
+            (STORE32, HPET_BASE + 0x10, chance.choice((3, 3, 3, 1, 2, 0)), 0),
+            *self._pause(),
+        ]
 
     def _ioapic(self) -> Steps:
         chance, base = self._chance, 0xFEC0_0000

@@ -58,6 +58,7 @@ from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
 from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
 from devices.timers.hpet import HPET_SIZE, ROUTES, Hpet
+from devices.timers.hpet_legacy import ReplacedIrq
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
 from devices.virtio.block import VirtioBlock
@@ -442,9 +443,13 @@ def _port61(scheduler: Scheduler) -> Subject:
     return Subject(port, [Window(port, 1)])
 
 
-def _hpet(scheduler: Scheduler) -> Subject:
+def _replacing_hpet(scheduler: Scheduler) -> Subject:
+    return _hpet(scheduler, (ReplacedIrq(RecordingLine()), ReplacedIrq(RecordingLine())))
+
+
+def _hpet(scheduler: Scheduler, replaced: tuple[ReplacedIrq, ...] = ()) -> Subject:
     pins = {pin: RecordingLine() for pin in ROUTES}
-    hpet = Hpet(scheduler.timer(Hpet.name), pins, _ignore)
+    hpet = Hpet(scheduler.timer(Hpet.name), pins, _ignore, replaced)
     registers = (0x10, 0x20, 0xF0, *(0x100 + 0x20 * n + at for n in range(3) for at in (0, 4, 8, 12, 16, 20)))
     window = Window(hpet, HPET_SIZE, registers)
     return Subject(hpet, [window], [], list(pins.values()))
@@ -528,6 +533,7 @@ DEVICES.update(
         "port61": _port61,
         "rtc": _rtc,
         "hpet": _hpet,
+        "hpet with legacy replacement": _replacing_hpet,
         "lapic": _lapics(Lapic, lone=True),
         "lapic of several": _lapics(Lapic, lone=False),
         "x2apic": _lapics(X2Apic, lone=False),

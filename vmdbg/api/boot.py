@@ -22,7 +22,7 @@ from vmdbg.host.values import boot_order as to_boot_order
 from vmdbg.host.values import cpus as to_topology
 from vmdbg.host.values import memory_size, start_date
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
-from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, HpetMode, MachineConfig
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.recording.reader import open_recording as read_recording
 from vmdbg.recording.replay import replay
@@ -54,6 +54,7 @@ def launch(
     shares: Sequence[Path] = (),
     virtio_console: bool = False,
     machine: str = AUTOMATIC,
+    hpet: str = HpetMode.PLAIN,
     boot_order: str = "",
     reboots: bool = True,
     load_address: int | None = None,
@@ -73,12 +74,14 @@ def launch(
     `--schedule` does. start: what the RTC shows at first, in seconds since 1970, or a date as `--start` has it.
     devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
     them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. virtio_console: whether there
-    is one, which is port 4. machine, mode, protocol: as their options have them; boot_order: as `--boot` does. reboots:
-    whether a reset starts a guest in firmware again. record: a new file to record into, with the guest's files unless
-    `embed` is False. Raises UserError, EngineError.
+    is one, which is port 4. machine, hpet, mode, protocol: as their options have them; boot_order: as `--boot`
+    does. reboots: whether a reset starts a guest in firmware again. record: a new file to record into, with the guest's
+    files unless `embed` is False. Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
+    if hpet not in tuple(HpetMode):
+        raise UserError(f"there is no HPET {hpet!r}; there are: {', '.join(HpetMode)}")
     order = to_boot_order(boot_order) if boot_order else BootOrder()
     kinds = ((DriveKind.DISK, disks), (DriveKind.CD, cdroms), (DriveKind.FLOPPY, floppies))
     choices = [parse_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
@@ -100,11 +103,12 @@ def launch(
     drives = open_drives(choices)
     try:
         shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
-        chipset = chipset_for(machine, devices, drives.drives, shared, firmware=bios is not None, hvc=virtio_console)
+        kinds_of = {"firmware": bios is not None, "hvc": virtio_console}
+        chipset = chipset_for(machine, devices, drives.drives, shared, **kinds_of, hpet=HpetMode(hpet))
         size, first, added = _bytes(memory), _seconds(start), tuple(devices)
         config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
         config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
-        config = replace(config, shares=shared, hvc=virtio_console)
+        config = replace(config, shares=shared, hvc=virtio_console, hpet=HpetMode(hpet))
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from devices.board import acpi_pm, apm
 from devices.board.isa import CHIPS, IsaChip
 from devices.pci.host import CONFIG_PORTS, RESET_CONTROL, RESET_CPU, SYSTEM_RESET
-from devices.timers.hpet import HPET_BASE, IDENTITY
+from devices.timers.hpet import HPET_BASE
 from vmdbg.boot.dsdt import PCI_WINDOW_FIRST, definition_block
 from vmdbg.boot.image import Segment
 from vmdbg.units import Physical
@@ -53,7 +53,8 @@ class AcpiConfig:
     """What of the machine the tables depend on. Without `apic` there is no MADT: the kernel uses the 8259A
     pair.
 
-    `pci_window` is where memory on the PCI bus begins; `pci_links` says that functions on it have interrupts.
+    `pci_window` is where memory on the PCI bus begins; `pci_links` says that functions on it have interrupts; `hpet` is
+    the HPET's identity, None if there is no such.
     """
 
     chips: tuple[IsaChip, ...] = CHIPS
@@ -61,7 +62,7 @@ class AcpiConfig:
     pm_base: int = acpi_pm.PM_PORTS.start
     pci_window: int = PCI_WINDOW_FIRST
     pci_links: bool = False
-    hpet: bool = False
+    hpet: int | None = None
     topology: Topology = ONE_CPU
 
 
@@ -116,8 +117,8 @@ def acpi_tables(config: AcpiConfig, base: int, reserve: int = 0) -> Tables:
     tables = [image.add(_fadt(config.pm_base, facs, dsdt), _FADT_POINTERS, table=True)]
     if config.apic:
         tables.append(image.add(_madt(config), table=True))
-    if config.hpet:
-        tables.append(image.add(_hpet(), table=True))
+    if config.hpet is not None:
+        tables.append(image.add(_hpet(config.hpet), table=True))
     entries = (
         range(_HEADER.size, _HEADER.size + 4 * len(tables), 4),
         range(_HEADER.size, _HEADER.size + 8 * len(tables), 8),
@@ -234,10 +235,10 @@ def _fadt(pm: int, facs: int, dsdt: int) -> bytes:
     return _table(b"FACP", 3, body)
 
 
-def _hpet() -> bytes:
+def _hpet(identity: int) -> bytes:
     """IA-PC HPET specification 1.0a, 3.2.4: block, address in memory, number, fewest counts of a period."""
     address = struct.pack("<BBBBQ", 0, 64, 0, 0, HPET_BASE)
-    return _table(b"HPET", 1, struct.pack("<I", IDENTITY) + address + struct.pack("<BHB", 0, _FEWEST_COUNTS, 0))
+    return _table(b"HPET", 1, struct.pack("<I", identity) + address + struct.pack("<BHB", 0, _FEWEST_COUNTS, 0))
 
 
 _PCI_LEVEL_IRQS = (5, 10, 11)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from devices.board.fw_cfg import Content, contents, fixed, number
 from devices.board.isa import chips
+from devices.timers.hpet import identity
 from vmdbg.boot.acpi import RSDP_CHECKSUMS, AcpiConfig, acpi_tables, rsdp
 from vmdbg.boot.dsdt import PCI_WINDOW_FIRST
 from vmdbg.boot.image import E820Type
@@ -51,6 +52,7 @@ class FirmwareConfig:
     floppy: bool = False
     serial_console: bool = True
     topology: Topology = ONE_CPU
+    hpet_legacy: bool = False
 
 
 def firmware_items(config: FirmwareConfig) -> dict[int, Content]:
@@ -97,7 +99,8 @@ def _acpi_files(config: FirmwareConfig) -> dict[str, Content]:
     def built(pm_base: int) -> tuple[bytes, bytes, bytes]:
         window = pci_window(config.memory)
         parts, topology = chips(floppy=config.floppy), config.topology
-        acpi = AcpiConfig(parts, config.apic, pm_base, window, pci_links=True, hpet=True, topology=topology)
+        hpet = identity(legacy=config.hpet_legacy)
+        acpi = AcpiConfig(parts, config.apic, pm_base, window, pci_links=True, hpet=hpet, topology=topology)
         tables = acpi_tables(acpi, base=0)
         blank = without_checksums(tables.data, tables.checksums)
         return blank, without_checksums(rsdp(tables), RSDP_CHECKSUMS), table_loader(tables)

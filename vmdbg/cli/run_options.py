@@ -18,7 +18,7 @@ from vmdbg.host.shares import parse_share
 from vmdbg.host.start import GuestFiles
 from vmdbg.host.values import boot_order, cpus, memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
-from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, MachineConfig
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, HpetMode, MachineConfig
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.machine.schedules import FORMS
 from vmdbg.session.schedule_files import FROM_FILE
@@ -92,6 +92,8 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
     add_drives(group)
     add_shares(group)
     group.add_argument("--machine", choices=kinds, default=AUTOMATIC, help=board)
+    taken = "legacy: the guest can have the HPET take over the interrupts of 8254 and RTC (plain)"
+    group.add_argument("--hpet", choices=list(HpetMode), default=HpetMode.PLAIN, help=taken)
     group.add_argument("--no-apic", action="store_true", help="no local APIC and no I/O APIC, just the 8259A pair")
     first = "what the RTC shows at first (2000-01-01)"
     group.add_argument("--start", type=start_date, default=DEFAULT_START, metavar="DATE", help=first)
@@ -265,7 +267,8 @@ def machine_config(
 ) -> MachineConfig:
     devices = tuple(options.device)
     hvc, firmware = options.virtio_console is not None, options.bios is not None
-    chipset = chipset_for(options.machine, devices, drives, shares, firmware=firmware, hvc=hvc)
+    hpet = HpetMode(options.hpet)
+    chipset = chipset_for(options.machine, devices, drives, shares, firmware=firmware, hvc=hvc, hpet=hpet)
     return MachineConfig(
         memory=options.memory,
         cpu=options.cpu,
@@ -277,6 +280,7 @@ def machine_config(
         drives=drives,
         shares=shares,
         hvc=hvc,
+        hpet=hpet,
         topology=options.cpus,
         schedule=options.schedule,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from devices.board.isa import chips
+from devices.timers.hpet import identity
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.bios import VARIABLES
 from vmdbg.boot.detect import boot_image
@@ -19,7 +20,7 @@ from vmdbg.errors import EngineError, UserError
 from vmdbg.host.nvram import NvramChoice, NvramFile, template_of
 from vmdbg.host.sample import sample_kernel
 from vmdbg.host.schedule_files import refuse_useless
-from vmdbg.machine.config import BootOrder, Chipset, FlashPlace, MachineConfig, has_floppies
+from vmdbg.machine.config import BootOrder, Chipset, FlashPlace, HpetMode, MachineConfig, has_floppies
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import Media
@@ -163,7 +164,8 @@ def _acpi(config: MachineConfig) -> Segment:
     if config.chipset is Chipset.PLAIN:
         return acpi_segment(AcpiConfig(parts, apic=config.apic, topology=topology))
     window = pci_window(config.memory)
-    tables = AcpiConfig(parts, apic=config.apic, pci_window=window, pci_links=True, hpet=True, topology=topology)
+    hpet = identity(legacy=config.hpet is HpetMode.LEGACY)
+    tables = AcpiConfig(parts, apic=config.apic, pci_window=window, pci_links=True, hpet=hpet, topology=topology)
     return acpi_segment(tables)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from devices.catalog import fittings
 from devices.disk.drive import Drive
 from devices.ninep.share import Share
-from vmdbg.machine.config import Chipset
+from vmdbg.machine.config import Chipset, HpetMode
 
 AUTOMATIC = "auto"
 
@@ -20,6 +20,7 @@ def chipset_for(
     *,
     firmware: bool,
     hvc: bool = False,
+    hpet: HpetMode = HpetMode.PLAIN,
 ) -> Chipset:
     """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware, drives, shares and what else is on PCI.
 
@@ -29,4 +30,4 @@ def chipset_for(
         return Chipset(wanted)
     known = fittings()
     on_pci = any(kind in known and known[kind].pci for kind in (text.partition(",")[0] for text in devices))
-    return Chipset.I440FX if firmware or drives or shares or hvc or on_pci else Chipset.PLAIN
+    return Chipset.I440FX if any((firmware, drives, shares, hvc, hpet is HpetMode.LEGACY, on_pci)) else Chipset.PLAIN

@@ -24,6 +24,13 @@ class Chipset(enum.StrEnum):
     I440FX = "i440fx"
 
 
+class HpetMode(enum.StrEnum):
+    """Whether the HPET can take the interrupts of 8254 and RTC over."""
+
+    PLAIN = "plain"
+    LEGACY = "legacy"
+
+
 class BootKind(enum.StrEnum):
     """What firmware may look for a system on."""
 
@@ -74,6 +81,7 @@ class MachineConfig:
     shares: tuple[Share, ...] = ()
     hvc: bool = False
     """It has a virtio console that leads to a line of its own."""
+    hpet: HpetMode = HpetMode.PLAIN
     restarts: bool = False
     """A reset starts it again, at the reset vector; otherwise it ends the run."""
     topology: Topology = ONE_CPU

@@ -17,11 +17,12 @@ from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge, pirq_of
 from devices.pci.piix4_pm import PowerManagement
 from devices.seam import Device, Line
 from devices.timers.hpet import HPET_BASE, HPET_SIZE, ROUTES, Hpet
+from devices.timers.hpet_legacy import ReplacedIrq
 from devices.timers.rtc import BOOT_CDROM, BOOT_DISK, BOOT_FLOPPY, BOOT_NETWORK
 from devices.wiring.irq import FanOut
 from devices.wiring.wired_or import WiredOr
 from vmdbg.boot.firmware_config import FirmwareConfig, firmware_items
-from vmdbg.machine.config import BootKind, BootOrder, MachineConfig, has_floppies
+from vmdbg.machine.config import BootKind, BootOrder, HpetMode, MachineConfig, has_floppies
 from vmdbg.x86.cpu_models import find_model
 from vmdbg.x86.cpuid import build_table
 
@@ -38,6 +39,8 @@ class Carrier(Protocol):
     def config(self) -> MachineConfig: ...
 
     ioapic: IoApic | None
+    replaced_irqs: tuple[ReplacedIrq, ...]
+    """Of the HPET, if it is to have legacy replacement."""
 
     def add(self, device: _Fitted) -> _Fitted: ...
 
@@ -74,6 +77,7 @@ def firmware_config(
         menu=config.boot.menu,
         floppy=has_floppies(config),
         topology=config.topology,
+        hpet_legacy=config.hpet is HpetMode.LEGACY,
     )
 
 
@@ -105,7 +109,7 @@ class I440fx:
         """Without an I/O APIC its comparators can be led nowhere."""
         slot, ioapic = carrier.slot(Hpet.name), carrier.ioapic
         pins = {pin: ioapic.input(pin) for pin in ROUTES} if ioapic is not None else {}
-        hpet = carrier.add(Hpet(slot.timer(), pins, slot.msi()))
+        hpet = carrier.add(Hpet(slot.timer(), pins, slot.msi(), carrier.replaced_irqs))
         slot.claim_memory(range(HPET_BASE, HPET_BASE + HPET_SIZE), hpet)
 
     def fit_fw_cfg(self, carrier: Carrier, boot_order: tuple[str, ...]) -> None:

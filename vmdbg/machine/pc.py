@@ -51,6 +51,7 @@ from devices.serial.com_ports import COM_PORTS
 from devices.serial.debugcon import SEABIOS_PORT
 from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
+from devices.timers.hpet_legacy import ReplacedIrq
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
 from devices.virtio.console import VirtioConsole
@@ -63,7 +64,7 @@ from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
 from vmdbg.machine.boot_paths import boot_paths
 from vmdbg.machine.bus_masters import BusMasters
-from vmdbg.machine.config import Chipset, FlashPlace, MachineConfig
+from vmdbg.machine.config import Chipset, FlashPlace, HpetMode, MachineConfig
 from vmdbg.machine.console import HVC_NAME
 from vmdbg.machine.device_events import DeviceEvents
 from vmdbg.machine.drives import fit_drives
@@ -130,6 +131,8 @@ class Pc:
         self._shared_irqs: dict[int, WiredOr] = {}
         self.i440fx: I440fx | None = None
         self.dma: TransferringDma | None = None
+        if config.hpet is HpetMode.LEGACY and config.chipset is not Chipset.I440FX:
+            raise UserError(f"--hpet legacy: a {config.chipset} machine has no HPET: leave out --machine")
         self._interrupt_controllers(config, pins)
         if config.chipset is Chipset.I440FX:
             self._share_irqs()
@@ -216,9 +219,13 @@ class Pc:
         self._shared_irqs = {irq: self.add(line) for irq, line in shared.items()}
 
     def _timers(self, config: MachineConfig) -> None:
-        self.pit = pit = self.add(Pit(self.timer(Pit.name), self.irq(0)))
+        irq0, irq8 = ReplacedIrq(self.irq(0)), ReplacedIrq(self.irq(RTC_IRQ))
+        self.pit = pit = self.add(Pit(self.timer(Pit.name), irq0))
         port61 = self.add(Port61(pit))
-        rtc = self.add(Rtc(self.timer(Rtc.name), self.irq(RTC_IRQ), config.start))
+        rtc = self.add(Rtc(self.timer(Rtc.name), irq8, config.start))
+        irq0.chip_level, irq0.on_replaced = lambda: pit.out0, pit.set_replaced
+        irq8.chip_level = lambda: rtc.irq8
+        self.replaced_irqs: tuple[ReplacedIrq, ...] = (irq0, irq8) if config.hpet is HpetMode.LEGACY else ()
         rtc.set_memory_size(*(size for _, size in ram_parts(config.memory)))
         if config.chipset is Chipset.I440FX:
             rtc.set_boot_order(boot_flags(config.boot))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from devices.scheduler import Scheduler
 from devices.timers.hpet import ROUTES, Hpet
+from devices.timers.hpet_legacy import ReplacedIrq
 from tests.devices.conformance import RecordingLine
 
-ENABLE = 1
+ENABLE, LEGACY = 1, 2
 LEVEL, INTERRUPT, PERIODIC, VALUE_SET, MODE_32, MESSAGES = 0x2, 0x4, 0x8, 0x40, 0x100, 0x4000
 
 
@@ -30,13 +32,15 @@ class TimedLine(RecordingLine):
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, *, legacy: bool = False) -> None:
         self.now = 0
         self.scheduler = Scheduler()
         self.pins = {pin: TimedLine(bench=self) for pin in ROUTES}
         self.sent: list[tuple[int, int]] = []
         timer = self.scheduler.timer(Hpet.name)
-        self.hpet = Hpet(timer, self.pins, lambda at, data: self.sent.append((at, data)))
+        self.irqs = (TimedLine(bench=self), TimedLine(bench=self)) if legacy else ()
+        self.replaced = [ReplacedIrq(line) for line in self.irqs]
+        self.hpet = Hpet(timer, self.pins, lambda at, data: self.sent.append((at, data)), self.replaced)
 
     def write(self, register: int, value: int, size: int = 8) -> None:
         self.hpet.write(register, size, value, self.now)
@@ -156,3 +160,76 @@ def test_a_one_shot_fires_at_each_instant_that_the_counter_comes_to_its_value(st
             bench.run(bench.now + value)
     assert bench.pins[20].rose == expected
     assert bench.read(0xF0) == counter
+
+
+def test_legacy_replacement_is_there_if_it_was_asked_for(bench: Bench) -> None:
+    bench.write(0x10, LEGACY)
+    assert bench.read(0x10) == 0
+    other = Bench(legacy=True)
+    other.write(0x10, LEGACY)
+    assert (other.read(0x10), other.read(0) & 0xFFFF_FFFF) == (LEGACY, 0x8086_A201)
+
+
+def test_two_timers_are_irq_0_and_irq_8_in_place_of_the_chips() -> None:
+    """Wherever their routes lead; the third keeps its own."""
+    bench = Bench(legacy=True)
+    for number in range(3):
+        bench.write(0x100 + 0x20 * number, INTERRUPT | PERIODIC | VALUE_SET | 20 << 9)
+        bench.write(0x108 + 0x20 * number, 100 * (number + 1))
+    for irq in bench.replaced:
+        irq.set(True)
+        irq.set(False)
+    assert [len(line.rose) for line in bench.irqs] == [1, 1]
+    bench.write(0x10, ENABLE | LEGACY)
+    for irq in bench.replaced:
+        irq.set(True)
+    bench.run(6500)
+    assert all(line.level for line in bench.irqs), "until the CPU takes it"
+    assert [line.rose[1:] for line in bench.irqs] == [list(range(1000, 6001, 1000)), [2000, 4000, 6000]]
+    assert bench.pins[20].rose == [3000, 6000]
+
+
+levels = st.booleans()
+legacy_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("chip"), st.integers(0, 1), levels),
+        st.tuples(st.just("configure"), st.integers(0, 3), levels),
+        st.tuples(st.sampled_from(["timer", "edges"]), st.integers(0, 2), levels),
+        st.tuples(st.just("clear"), st.integers(0, 7), levels),
+        st.tuples(st.just("wait"), st.integers(1, 500), levels),
+        st.tuples(st.just("save"), st.just(0), levels),
+    ),
+    max_size=30,
+)
+
+
+@given(legacy_steps)
+def test_a_line_is_always_that_of_the_one_that_is_heard(steps: list[tuple[str, int, bool]]) -> None:
+    bench, chips, replaced = Bench(legacy=True), [False, False], [False, False]
+    for number, irq in enumerate(bench.replaced):
+        irq.chip_level = partial(chips.__getitem__, number)
+        irq.on_replaced = partial(replaced.__setitem__, number)
+    for what, number, flag in steps:
+        match what:
+            case "chip":
+                chips[number] = flag
+                bench.replaced[number].set(flag)
+            case "configure":
+                bench.write(0x10, number)
+            case "timer" | "edges":
+                how = (LEVEL if what == "timer" else 0) | (INTERRUPT if flag else 0)
+                bench.write(0x100 + 0x20 * number, how | PERIODIC | VALUE_SET | 21 << 9)
+                bench.write(0x108 + 0x20 * number, 7 + number)
+            case "clear":
+                bench.write(0x20, number)
+            case "wait":
+                bench.run(bench.now + number)
+            case "save":
+                bench.hpet.restore(bench.hpet.save())
+        in_force = bench.read(0x10) == ENABLE | LEGACY
+        timers = bench.hpet.save().timers
+        assert replaced == [in_force, in_force]
+        for irq, chip, timer in zip(bench.irqs, chips, timers, strict=False):
+            assert irq.level == (timer.level if in_force else chip)
+        heard = timers[2:] if in_force else timers
+        assert bench.pins[21].level == any(timer.level and timer.config >> 9 & 31 == 21 for timer in heard)

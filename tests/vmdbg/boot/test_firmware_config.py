@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from devices.board.fw_cfg import FILE_DIRECTORY
+from devices.timers.hpet import identity
 from tests.vmdbg.boot.test_acpi import Tables, iasl
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.firmware_config import FirmwareConfig, firmware_items, pci_window
@@ -64,9 +65,8 @@ def test_the_loader_makes_the_tables_that_a_segment_at_that_place_has(pm_base: i
     address, tables = memory["etc/acpi/tables"]
     rsdp = memory["etc/acpi/rsdp"][1]
     window = pci_window(MEMORY)
-    segment = acpi_segment(
-        AcpiConfig(pm_base=pm_base, pci_window=window, pci_links=True, hpet=True), Physical(address - 64)
-    )
+    config = AcpiConfig(pm_base=pm_base, pci_window=window, pci_links=True, hpet=identity(legacy=False))
+    segment = acpi_segment(config, Physical(address - 64))
     assert bytes(tables) == segment.data[64:]
     assert bytes(rsdp) == segment.data[:36]
 
