@@ -54,10 +54,16 @@ class Kind(enum.IntEnum):
     PART = 13
     ANSWERS = 14
     BLOBS = 15
+    DIFFERENCES = 16
+    COPIES = 17
 
 
-CACHE = frozenset({Kind.PAGES, Kind.CHECKPOINT, Kind.INDEX, Kind.PART})
+PAGE_KINDS = frozenset({Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES})
+"""Pages, each in one block of one of these kinds."""
+CACHE = PAGE_KINDS | {Kind.CHECKPOINT, Kind.INDEX, Kind.PART}
 """What can be lost without losing any of the history, unless the history begins with a snapshot."""
+_QUICK = CACHE - {Kind.PAGES}
+"""Packed without much ado."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ class BlockWriter:
         """Raises OSError, with nothing of the block left in the file."""
         flags = 0
         if len(payload) >= WORTH_PACKING:
-            packed = (self._fast_packer if kind in CACHE else self._packer).compress(payload)
+            packed = (self._fast_packer if kind in _QUICK else self._packer).compress(payload)
             if len(packed) < len(payload):
                 payload, flags = packed, PACKED
         checked = _CHECKED.pack(BLOCK_MAGIC, kind, flags, len(payload))

@@ -2,87 +2,262 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import BinaryIO
 
+from vmdbg.engine.likeness import MASK, WORD, changed
 from vmdbg.errors import RecordingError
-from vmdbg.recording.blocks import Block, read_payload
-from vmdbg.recording.records import Pages, decode
+from vmdbg.recording.blocks import Block, Kind, read_payload
+from vmdbg.recording.page_records import PIECE, Copies, Differences, Pages
+from vmdbg.recording.recorded_media import SectorFile
+from vmdbg.recording.records import decode
 from vmdbg.timeline.pages import page_key
 from vmdbg.units import PAGE_SIZE
 
 KEY_SIZE = 16
-BLOCKS_AT_HAND = 16
+BYTES_AT_HAND = 32 << 20
+"""Of blocks, unpacked."""
 MOST_KEYS = 1 << 16
 """Bytes of a block that its keys are in: a block of more pages than fit holds none."""
 _BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
 """MessagePack's bytes, and how long their lengths are."""
+_PLACE_BITS = 16
+_DAMAGED = "a page of a checkpoint is damaged or missing: replay without checkpoints"
+_LIES = "a page of a checkpoint is not what its digest says: replay without checkpoints"
+
+AtHand = Callable[[bytes], bytes | None]
+"""A page's contents by its key, if they are at hand."""
 
 
-def keys_at_the_beginning(payload: bytes) -> bytes:
-    """Those of a Pages of which only the beginning is there. Raises RecordingError if they are not in it."""
-    wide = _BYTES.get(payload[1], 0) if payload[:1] == b"\x92" and len(payload) > 1 else 0
-    start = 2 + wide
-    end = start + int.from_bytes(payload[2:start], "big")
-    if not wide or end > len(payload):
+def keys_at_the_beginning(payload: bytes, count: int = 1) -> list[bytes]:
+    """The first fields of a block of pages of which only the beginning is there. Raises RecordingError if they are not
+    in it.
+    """
+    found, at = list[bytes](), 1
+    for _ in range(count if payload[:1] and payload[0] & 0xF0 == 0x90 else 0):
+        wide = _BYTES.get(payload[at], 0) if len(payload) > at else 0
+        start = at + 1 + wide
+        at = start + int.from_bytes(payload[at + 1 : start], "big")
+        if not wide or at > len(payload):
+            break
+        found.append(payload[start:at])
+    if len(found) < count:
         raise RecordingError("a block of pages is damaged: its keys are not where they should be")
-    return payload[start:end]
+    return found
+
+
+def _keys(keys: bytes) -> list[bytes]:
+    return [keys[place : place + KEY_SIZE] for place in range(0, len(keys) - KEY_SIZE + 1, KEY_SIZE)]
+
+
+class _Whole:
+    """Pages as they are."""
+
+    def __init__(self, pages: Pages) -> None:
+        if len(pages.keys) // KEY_SIZE != len(pages.data) // PAGE_SIZE:
+            raise RecordingError("a block of pages is damaged: its contents do not match its digests")
+        self._data = pages.data
+        self.size = len(pages.data)
+
+    def page(self, place: int, _base: bytes) -> bytes:
+        return self._data[place * PAGE_SIZE : (place + 1) * PAGE_SIZE]
+
+
+class _Differing:
+    """Pages that differ from others."""
+
+    def __init__(self, pages: Differences) -> None:
+        masks = [pages.masks[at : at + MASK] for at in range(0, len(pages.masks), MASK)]
+        ends = accumulate((int.from_bytes(mask).bit_count() * WORD for mask in masks), initial=0)
+        self._masks, self._ends, self._words = masks, list(ends), pages.words
+        fits = len(pages.keys) == len(pages.bases) == len(masks) * KEY_SIZE
+        if not fits or self._ends[-1] != len(pages.words):
+            raise RecordingError("a block of pages is damaged: its differences do not match its digests")
+        self.size = len(pages.masks) + len(pages.words)
+
+    def page(self, place: int, base: bytes) -> bytes:
+        return changed(base, self._masks[place], self._words[self._ends[place] : self._ends[place + 1]])
+
+
+class _Copied:
+    """Pages made of pieces of media's."""
+
+    def __init__(self, pages: Copies, sectors: SectorFile) -> None:
+        self._sectors, self._media, self._between = sectors, pages.media, pages.between
+        self._pieces = list(PIECE.iter_unpack(pages.pieces[: len(pages.pieces) // PIECE.size * PIECE.size]))
+        self._ends = list(accumulate(pages.counts, initial=0))
+        left = (PAGE_SIZE - sum(piece[1] for piece in self.pieces(n)) for n in range(len(pages.counts)))
+        self._begins = list(accumulate(left, initial=0))
+        fits = len(pages.keys) == len(pages.counts) * KEY_SIZE and self._ends[-1] == len(self._pieces)
+        if not fits or self._begins[-1] != len(pages.between) or not all(map(self._is_piece, self._pieces)):
+            raise RecordingError("a block of pages is damaged: its pieces make no pages")
+        self.size = len(pages.pieces) * 8
+
+    def pieces(self, place: int) -> list[tuple[int, ...]]:
+        return self._pieces[self._ends[place] : self._ends[place + 1]]
+
+    def _is_piece(self, piece: tuple[int, ...]) -> bool:
+        at, length, medium, offset, _ = piece
+        return 0 < length <= PAGE_SIZE - max(at, offset) and medium < len(self._media)
+
+    def is_there(self, place: int) -> bool:
+        """Whether the file has what it is made of."""
+        return all(self._sectors.has(self._media[medium], number) for _, _, medium, _, number in self.pieces(place))
+
+    def page(self, place: int, _base: bytes) -> bytes:
+        result, between = bytearray(), self._between[self._begins[place] : self._begins[place + 1]]
+        for at, length, medium, offset, number in self.pieces(place):
+            gap = at - len(result)
+            result, between = result + between[: max(gap, 0)], between[max(gap, 0) :]
+            source = self._sectors.page(self._media[medium], number)
+            if gap < 0 or source is None:
+                raise RecordingError(_DAMAGED)
+            result += source[offset : offset + length]
+        return bytes(result + between)
+
+
+_Unpacked = _Whole | _Differing | _Copied
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Which pages are to be read: numbers of blocks and places in them as one number."""
+
+    asked: dict[int, int]
+    """Those that were asked for, and which of what was asked for they are."""
+    bases: dict[int, int]
+    """What those that differ from another page of the file differ from."""
+    given: dict[int, bytes]
+    """What others differ from that is at hand."""
 
 
 class PageFile:
-    """A PageSource over the PAGES blocks of a file."""
+    """A PageSource over the blocks of a file that hold pages.
 
-    def __init__(self, file: BinaryIO) -> None:
+    Invariant: what a page rests on comes before it in the file.
+    """
+
+    def __init__(self, file: BinaryIO, sectors: SectorFile) -> None:
         self._file = file
+        self._sectors = sectors
         self._blocks: list[Block] = []
-        self._where: dict[bytes, tuple[int, int]] | None = None
-        self._at_hand: OrderedDict[int, Pages] = OrderedDict()
+        self._where: dict[bytes, int] | None = None
+        self._bases: dict[int, bytes] = {}
+        """Keys of what pages differ from."""
+        self._at_hand: OrderedDict[int, _Unpacked] = OrderedDict()
+        self._size = 0
 
     def add(self, block: Block) -> None:
         self._blocks.append(block)
         self._where = None
 
-    def _index(self) -> dict[bytes, tuple[int, int]]:
-        """Where each page is: the number of its block, and its place in it. Damaged blocks hold none."""
+    def _index(self) -> dict[bytes, int]:
+        """Where each page is: the number of its block, and its place in it. Damaged blocks hold none, and what rests on
+        one of theirs is not there either.
+        """
         if self._where is None:
             self._where = {}
             for number in range(len(self._blocks)):
                 try:
-                    keys = keys_at_the_beginning(read_payload(self._file, self._blocks[number], MOST_KEYS))
+                    self._note_block(number, self._where)
                 except RecordingError:
                     continue
-                for place in range(len(keys) // KEY_SIZE):
-                    self._where[keys[place * KEY_SIZE : (place + 1) * KEY_SIZE]] = (number, place)
         return self._where
 
-    def _read(self, number: int) -> Pages:
-        pages = self._at_hand.get(number)
-        if pages is None:
-            pages = decode(read_payload(self._file, self._blocks[number]), Pages, "a block of pages")
-            if len(pages.keys) // KEY_SIZE != len(pages.data) // PAGE_SIZE:
-                raise RecordingError("a block of pages is damaged: its contents do not match its digests")
-            self._at_hand[number] = pages
-            if len(self._at_hand) > BLOCKS_AT_HAND:
-                self._at_hand.popitem(last=False)
-        return pages
+    def _note_block(self, number: int, where: dict[bytes, int]) -> None:
+        """Raises RecordingError."""
+        block, first = self._blocks[number], number << _PLACE_BITS
+        if block.kind == Kind.COPIES:
+            copies = decode(read_payload(self._file, block), Copies, "a block of pages")
+            copied = _Copied(copies, self._sectors)
+            for place, key in enumerate(_keys(copies.keys)):
+                if copied.is_there(place):
+                    where.setdefault(key, first + place)
+        elif block.kind == Kind.DIFFERENCES:
+            keys, bases = map(_keys, keys_at_the_beginning(read_payload(self._file, block, MOST_KEYS), 2))
+            for place, (key, base) in enumerate(zip(keys, bases, strict=False)):
+                if base in where:
+                    where.setdefault(key, first + place)
+                    self._bases[first + place] = base
+        else:
+            (whole,) = keys_at_the_beginning(read_payload(self._file, block, MOST_KEYS))
+            for place, key in enumerate(_keys(whole)):
+                where.setdefault(key, first + place)
+
+    def _read(self, number: int) -> _Unpacked:
+        found = self._at_hand.get(number)
+        if found is None:
+            found = self._at_hand[number] = self._unpacked(self._blocks[number])
+            self._size += found.size
+            while self._size > BYTES_AT_HAND and len(self._at_hand) > 1:
+                self._size -= self._at_hand.popitem(last=False)[1].size
+        return found
+
+    def _unpacked(self, block: Block) -> _Unpacked:
+        payload = read_payload(self._file, block)
+        if block.kind == Kind.DIFFERENCES:
+            return _Differing(decode(payload, Differences, "a block of pages"))
+        if block.kind == Kind.COPIES:
+            return _Copied(decode(payload, Copies, "a block of pages"), self._sectors)
+        return _Whole(decode(payload, Pages, "a block of pages"))
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._index()
 
     def page(self, key: bytes) -> bytes:
         """Raises RecordingError if it is missing or damaged."""
-        number, place = self._found(key)
-        data = self._read(number).data[place * PAGE_SIZE : (place + 1) * PAGE_SIZE]
-        if page_key(data) != key:
-            raise RecordingError("a page of a checkpoint is not what its digest says: replay without checkpoints")
-        return data
+        return next(self.pages([key]))[1]
 
-    def place(self, key: bytes) -> int:
-        """The number of the block that it is in: reading one is what takes time. Raises RecordingError."""
-        return self._found(key)[0]
+    def pages(self, keys: Sequence[bytes], at_hand: AtHand = lambda _key: None) -> Iterator[tuple[int, bytes]]:
+        """Pages by their places in `keys`, in the order in which they are had the quickest.
 
-    def _found(self, key: bytes) -> tuple[int, int]:
+        Raises RecordingError if one is missing or damaged.
+        """
+        plan = self._plan(keys, at_hand)
+        users = Counter(plan.bases.values())
+        built: dict[int, bytes] = {}
+        for where in sorted({*plan.asked, *plan.bases, *users}):
+            base = plan.bases.get(where)
+            data = self._page(where, built[base] if base is not None else plan.given.pop(where, b""))
+            if base is not None:
+                users[base] -= 1
+                if not users[base]:
+                    del built[base]
+            if where in users:
+                built[where] = data
+            index = plan.asked.get(where)
+            if index is not None:
+                if page_key(data) != keys[index]:
+                    raise RecordingError(_LIES)
+                yield index, data
+
+    def _page(self, where: int, base: bytes) -> bytes:
+        try:
+            return self._read(where >> _PLACE_BITS).page(where & (1 << _PLACE_BITS) - 1, base)
+        except (IndexError, ValueError) as error:
+            raise RecordingError(_DAMAGED) from error
+
+    def _plan(self, keys: Sequence[bytes], at_hand: AtHand) -> _Plan:
+        """Raises RecordingError."""
+        plan = _Plan({self._found(key): index for index, key in enumerate(keys)}, {}, {})
+        left = list(plan.asked)
+        while left:
+            where = left.pop()
+            base = self._bases.get(where)
+            if base is None or where in plan.bases or where in plan.given:
+                continue
+            if (data := at_hand(base)) is not None:
+                plan.given[where] = data
+            else:
+                plan.bases[where] = self._found(base)
+                left.append(plan.bases[where])
+        return plan
+
+    def _found(self, key: bytes) -> int:
         where = self._index().get(key)
         if where is None:
-            raise RecordingError("a page of a checkpoint is damaged or missing: replay without checkpoints")
+            raise RecordingError(_DAMAGED)
         return where

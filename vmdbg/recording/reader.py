@@ -15,6 +15,7 @@ from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import (
     CACHE,
+    PAGE_KINDS,
     Block,
     Damage,
     Kind,
@@ -153,7 +154,8 @@ class _Reading:
         self._console = self._inputs = 0
         blocks = self._indexed(size) or list(scan(file, size))
         meta = self._meta(blocks, path)
-        self.recording = Recording(path, file, meta, PageFile(file), SectorFile(file), BlobFile(file))
+        sectors = SectorFile(file)
+        self.recording = Recording(path, file, meta, PageFile(file, sectors), sectors, BlobFile(file))
         for item in blocks[1:]:
             self._take(item)
         self._settle()
@@ -188,7 +190,7 @@ class _Reading:
         if isinstance(item, Damage):
             recording.damage.append(str(item))
             return
-        if item.kind == Kind.PAGES:
+        if item.kind in PAGE_KINDS:
             recording.pages.add(item)
             return
         if item.kind == Kind.SECTORS:

@@ -68,6 +68,10 @@ class SectorFile:
                 self._at_hand.popitem(last=False)
         return found
 
+    def has(self, medium: str, number: int) -> bool:
+        """Whether there is that page of a medium."""
+        return number in self._index().get(medium, {})
+
     def numbers(self, medium: str) -> list[int]:
         """The pages that there are of a medium, ascending."""
         return sorted(self._index().get(medium, {}))

@@ -145,13 +145,6 @@ class ConsolePiece(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
 
 
-class Pages(msgspec.Struct, frozen=True, array_like=True):
-    """Pages of RAM: their XXH3-128 digests one after the other, and their contents likewise."""
-
-    keys: bytes
-    data: bytes
-
-
 class MediumRecord(msgspec.Struct, frozen=True, array_like=True):
     """What can be in a drive: its name, how many sectors of 512 bytes, and a hash of all that is in them, "" if it was
     not worth its time (content_digest()).

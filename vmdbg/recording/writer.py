@@ -22,6 +22,7 @@ from vmdbg.recording.blocks import BlockWriter, Kind
 from vmdbg.recording.content import pieces
 from vmdbg.recording.media_digest import LARGEST_UNASKED, content_digest
 from vmdbg.recording.meta import check_can_leave_out, make_meta
+from vmdbg.recording.page_packing import PagePacking
 from vmdbg.recording.recorded_answers import records_of
 from vmdbg.recording.records import (
     BlobsRecord,
@@ -32,7 +33,6 @@ from vmdbg.recording.records import (
     InputRecord,
     Inputs,
     MediumRecord,
-    Pages,
     Sectors,
     encode,
     encode_input,
@@ -111,7 +111,7 @@ class RecordingWriter:
         self._written_console = {port: len(log.text) for port, log in timeline.console.ports.items()}
         self._blocks = 0
         self._flushed_at = time.monotonic()
-        self._known_pages: set[bytes] = {timeline.store.zero.key}
+        self._packing = PagePacking([timeline.store.zero.key])
         self._written_checkpoints = 0
         self._has_beginning = False
         self._closing = False
@@ -131,7 +131,7 @@ class RecordingWriter:
             self._put_base(self._first)
         else:
             zero = self._timeline.store.zero
-            self._known_pages |= {zero.key, *(page.key for _, page in self._ram.besides(zero))}
+            self._packing.new([page for _, page in self._ram.besides(zero)])
 
     def _write_beginning(self, origin: Origin, *, embed: bool) -> None:
         """What was booted. Hashing and packing it takes longer than the guest should wait."""
@@ -171,9 +171,13 @@ class RecordingWriter:
             self._put_sectors(medium)
 
     def _put_sectors(self, medium: str) -> None:
-        pages = self._sectors.pop(medium)
+        self._submit(partial(self._write_sectors, medium, self._sectors.pop(medium)))
+
+    def _write_sectors(self, medium: str, pages: list[tuple[int, bytes]]) -> None:
         numbers = array("Q", (number for number, _ in pages)).tobytes()
-        self._put(Kind.SECTORS, Sectors(medium, numbers, b"".join(data for _, data in pages)))
+        self._writer.append(Kind.SECTORS, encode(Sectors(medium, numbers, b"".join(data for _, data in pages))))
+        if self._checkpoints:
+            self._packing.note_sectors(medium, pages)
 
     def keep_answer(self, share: str, number: int, question: Question, answer: Answer, key: bytes) -> None:
         """What a shared folder has answered; with a `key`, its data is kept once."""
@@ -263,7 +267,7 @@ class RecordingWriter:
     def _put_checkpoint(self, checkpoint: Checkpoint) -> None:
         numbers = array("I", checkpoint.ram.differences(self._ram))
         record = self._record(checkpoint, numbers, self._timeline.checkpoints.seconds(checkpoint))
-        self._put_pages([checkpoint.ram[number] for number in numbers])
+        self._put_pages(checkpoint.ram, numbers, self._ram)
         self._ram = checkpoint.ram
         self._written_checkpoints += 1
         self._put(Kind.CHECKPOINT, record)
@@ -271,7 +275,7 @@ class RecordingWriter:
     def _put_base(self, checkpoint: Checkpoint) -> None:
         zero = self._timeline.store.zero
         numbers = array("I", (number for number, _ in checkpoint.ram.besides(zero)))
-        self._put_pages([checkpoint.ram[number] for number in numbers])
+        self._put_pages(checkpoint.ram, numbers, None)
         base = encode(self._record(checkpoint, numbers))
         self._submit(lambda: self._write_base(base))
 
@@ -292,16 +296,17 @@ class RecordingWriter:
             round(seconds * 1e6),
         )
 
-    def _put_pages(self, wanted: list[Page]) -> None:
-        new = list({page.key: page for page in wanted if page.key not in self._known_pages}.values())
-        self._known_pages.update(page.key for page in new)
+    def _put_pages(self, ram: RamImage, numbers: array[int], before: RamImage | None) -> None:
+        pages = [page for _, page in ram.root.pages(numbers)]
+        bases = [page for _, page in before.root.pages(numbers)] if before is not None else [None] * len(pages)
+        new = self._packing.new(pages)
         for first in range(0, len(new), PAGES_IN_BLOCK):
             some = new[first : first + PAGES_IN_BLOCK]
-            self._submit(partial(self._write_pages, some))
+            self._submit(partial(self._write_pages, [pages[n] for n in some], [bases[n] for n in some]))
 
-    def _write_pages(self, pages: list[Page]) -> None:
-        record = Pages(b"".join(page.key for page in pages), b"".join(page.data for page in pages))
-        self._writer.append(Kind.PAGES, encode(record))
+    def _write_pages(self, pages: list[Page], bases: list[Page | None]) -> None:
+        for kind, record in self._packing.blocks(pages, bases):
+            self._writer.append(kind, encode(record))
 
     def _put(self, kind: Kind, record: object) -> None:
         self._submit(lambda: self._writer.append(kind, encode(record)))

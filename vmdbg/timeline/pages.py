@@ -6,8 +6,7 @@ A page lives as long as a checkpoint refers to it; Python's reference counts are
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import lz4.block
@@ -26,8 +25,11 @@ class PageSource(Protocol):
         """Raises RecordingError if it is damaged."""
         ...
 
-    def place(self, key: bytes) -> int:
-        """Pages in the order of these are had the quickest. Raises RecordingError."""
+    def pages(self, keys: Sequence[bytes], at_hand: Callable[[bytes], bytes | None]) -> Iterator[tuple[int, bytes]]:
+        """Pages by their places in `keys`, in the order in which they are had the quickest. Raises RecordingError.
+
+        `at_hand` gives contents by key, where they are at hand.
+        """
         ...
 
 
@@ -64,14 +66,12 @@ class Page:
         return self._data is None and not self._packed and self._source is not None
 
     @property
-    def place(self) -> int:
-        """Where in its source it is, which it has. Raises RecordingError."""
-        assert self._source is not None
-        return self._source.place(self.key)
+    def source(self) -> PageSource | None:
+        return self._source
 
-    def warm(self) -> None:
-        """Have it at hand from now on. Raises RecordingError."""
-        self._data = self.data
+    def warm(self, data: bytes) -> None:
+        """Have it at hand from now on."""
+        self._data = data
 
     def cool(self) -> None:
         """Keep it compressed from now on, or in its source, if that saves anything."""
@@ -148,9 +148,17 @@ class PageStore:
 
     def fetch(self, pages: Iterable[Page]) -> None:
         """Have what is in a source at hand. Raises RecordingError if some of it is damaged."""
-        for page in sorted((page for page in pages if page.is_away), key=attrgetter("place")):
-            page.warm()
-            self._note(page)
+        away = [page for page in pages if page.is_away]
+        for source in {page.source for page in away}:
+            assert source is not None, "it is away"
+            some = [page for page in away if page.source is source]
+            for index, data in source.pages([page.key for page in some], self._at_hand):
+                some[index].warm(data)
+                self._note(some[index])
+
+    def _at_hand(self, key: bytes) -> bytes | None:
+        page = self._find(key)
+        return page.data if page is not None and not page.is_away else None
 
     def cool(self, pages: Iterable[Page]) -> None:
         """Compress what is at hand of these, or leave it to its source; but for zeros, which are always wanted."""

@@ -1,0 +1,199 @@
+"""Pages come out of a file as they went in, whatever they have in common, and as little of it is written as said."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from vmdbg.engine.likeness import RecentPages, changed, differences
+from vmdbg.errors import RecordingError
+from vmdbg.recording.blocks import Block, BlockWriter, Kind, scan
+from vmdbg.recording.page_file import PageFile
+from vmdbg.recording.page_packing import MOST_WORDS, PagePacking
+from vmdbg.recording.recorded_media import SectorFile
+from vmdbg.recording.records import Sectors, encode
+from vmdbg.timeline.pages import Page, PageStore, page_key
+from vmdbg.units import PAGE_SIZE
+
+
+def page_like(data: bytes, rng: random.Random, words: int) -> bytes:
+    result = bytearray(data)
+    for _ in range(words):
+        at = rng.randrange(PAGE_SIZE)
+        result[at] = rng.randrange(256)
+    return bytes(result)
+
+
+def reader(path: Path) -> PageFile:
+    file = path.open("rb")
+    sectors = SectorFile(file)
+    pages = PageFile(file, sectors)
+    for block in scan(file, path.stat().st_size):
+        assert isinstance(block, Block)
+        (sectors if block.kind == Kind.SECTORS else pages).add(block)
+    return pages
+
+
+class Filled:
+    """A file that pages of memory come into, version by version, and what is expected of it."""
+
+    def __init__(self, path: Path, seed: int) -> None:
+        self.path, self.rng = path, random.Random(seed)
+        self.kept: dict[bytes, bytes] = {}
+        self.media = [self.rng.randbytes(PAGE_SIZE) for _ in range(40)]
+        self._memory = dict[int, Page]()
+        self._packing = PagePacking([page_key(bytes(PAGE_SIZE))])
+        self.kinds: list[Kind] = []
+
+    def fill(self) -> None:
+        with self.path.open("xb", buffering=0) as file:
+            writer = BlockWriter(file)
+            for turn in range(20):
+                if turn % 5 == 0:
+                    self._read_medium(writer, turn * 2, turn * 2 + 10)
+                self._change(writer, [self._version(turn, number) for number in range(12)])
+
+    def _read_medium(self, writer: BlockWriter, first: int, end: int) -> None:
+        pages = [(number, self.media[number]) for number in range(first, min(end, len(self.media)))]
+        numbers = array("Q", (number for number, _ in pages)).tobytes()
+        writer.append(Kind.SECTORS, encode(Sectors("disk", numbers, b"".join(data for _, data in pages))))
+        self._packing.note_sectors("disk", pages)
+
+    def _version(self, turn: int, number: int) -> bytes:
+        """What memory's page of that number holds next."""
+        rng, before = self.rng, self._memory.get(number)
+        row = b"".join(self.media)
+        match rng.randrange(6):
+            case 0:
+                return rng.randbytes(PAGE_SIZE)
+            case 1:
+                return self.media[rng.randrange(min(len(self.media), 2 * turn + 10))]
+            case 2:
+                at = rng.randrange((turn // 5 * 10 + 8) * PAGE_SIZE // 8) * 8
+                return page_like(row[at : at + PAGE_SIZE], rng, rng.choice((0, 0, 1)))
+            case 3:
+                return bytes(PAGE_SIZE)
+            case _:
+                words = rng.choice((1, 5, 100, MOST_WORDS * 2))
+                return page_like(before.data if before is not None else bytes(PAGE_SIZE), rng, words)
+
+    def _change(self, writer: BlockWriter, contents: Sequence[bytes]) -> None:
+        pages = [Page(page_key(data), data) for data in contents]
+        bases = [self._memory.get(number) for number in range(len(pages))]
+        new = self._packing.new(pages)
+        for kind, record in self._packing.blocks([pages[n] for n in new], [bases[n] for n in new]):
+            writer.append(kind, encode(record))
+            self.kinds.append(kind)
+        self._memory.update(enumerate(pages))
+        self.kept.update((page.key, page.data) for page in pages if any(page.data))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_pages_come_back_together_and_one_by_one_and_with_others_at_hand(seed: int, tmp_path: Path) -> None:
+    filled = Filled(tmp_path / "file", seed)
+    filled.fill()
+    assert {Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES} == set(filled.kinds)
+    pages = reader(filled.path)
+    keys = list(filled.kept)
+    filled.rng.shuffle(keys)
+    found = {keys[index]: data for index, data in pages.pages(keys)}
+    assert found == filled.kept
+    assert all(pages.page(key) == filled.kept[key] for key in keys[:20])
+    some = set(keys[::3])
+    left = [key for key in keys if key not in some]
+    at_hand = dict(pages.pages(left, lambda key: filled.kept[key] if key in some else None))
+    assert {left[index]: data for index, data in at_hand.items()} == {key: filled.kept[key] for key in left}
+
+
+def test_what_is_in_the_file_already_takes_little_of_it(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    packing, size = PagePacking([]), 0
+    medium = [(number, rng.randbytes(PAGE_SIZE)) for number in range(64)]
+    packing.note_sectors("disk", medium)
+    row = b"".join(data for _, data in medium)
+    shifted = [row[at : at + PAGE_SIZE] for at in range(528, len(row) - PAGE_SIZE, PAGE_SIZE)]
+    for contents in ([data for _, data in medium], shifted, [page_like(data, rng, 4) for data in shifted]):
+        pages = [Page(page_key(data), data) for data in contents]
+        bases = [Page(page_key(data), data) for data in shifted[: len(pages)]]
+        new = packing.new(pages)
+        assert len(new) == len(pages)
+        for _, record in packing.blocks(pages, [*bases, *[None] * (len(pages) - len(bases))]):
+            size += len(encode(record))
+    assert size < 190 * 150
+
+
+def test_a_chain_of_differences_ends(tmp_path: Path) -> None:
+    """What has to be read for a page is bounded."""
+    rng = random.Random(2)
+    packing, kinds = PagePacking([]), []
+    before, data = None, rng.randbytes(PAGE_SIZE)
+    for _ in range(40):
+        page = Page(page_key(data), data)
+        packing.new([page])
+        kinds += [kind for kind, _ in packing.blocks([page], [before])]
+        before, data = page, page_like(data, rng, 1)
+    assert kinds.count(Kind.PAGES) == 5
+
+
+@pytest.mark.parametrize("kind", [Kind.PAGES, Kind.DIFFERENCES, Kind.COPIES, Kind.SECTORS])
+def test_what_rests_on_a_damaged_block_is_not_there(kind: Kind, tmp_path: Path) -> None:
+    filled = Filled(tmp_path / "file", 3)
+    filled.fill()
+    raw = bytearray(filled.path.read_bytes())
+    with filled.path.open("rb") as file:
+        damaged = next(b for b in scan(file, len(raw)) if isinstance(b, Block) and b.kind == kind)
+    raw[damaged.end - 1] ^= 1
+    (tmp_path / "damaged").write_bytes(raw)
+    pages = reader(tmp_path / "damaged")
+    there = [key for key in filled.kept if key in pages]
+    assert 0 < len(there) < len(filled.kept)
+    assert {there[index]: data for index, data in pages.pages(there)} == {key: filled.kept[key] for key in there}
+    lost = next(key for key in filled.kept if key not in pages)
+    with pytest.raises(RecordingError):
+        pages.page(lost)
+
+
+def test_a_store_builds_upon_what_it_has_at_hand(tmp_path: Path) -> None:
+    """And asks its source once for all."""
+    filled = Filled(tmp_path / "file", 5)
+    filled.fill()
+    source = reader(filled.path)
+    store = PageStore()
+    pages = [store.page_from(key, source) for key in filled.kept]
+    store.fetch(pages[::2])
+    store.fetch(pages)
+    assert not any(page.is_away for page in pages)
+    assert all(page.data == filled.kept[page.key] for page in pages)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_differences_make_the_page(seed: int) -> None:
+    rng = random.Random(seed)
+    others = [rng.randbytes(PAGE_SIZE) for _ in range(30)]
+    pages = [page_like(other, rng, rng.choice((0, 1, 50, 4000))) for other in others]
+    for page, other, found in zip(pages, others, differences(pages, others, 300), strict=True):
+        words = sum(page[at : at + 8] != other[at : at + 8] for at in range(0, PAGE_SIZE, 8))
+        assert (found is None) == (words > 300)
+        assert found is None or changed(other, found.mask, found.words) == page
+
+
+@pytest.mark.parametrize("shift", [0, 8, 16, 1000, 4088])
+def test_pieces_are_what_they_are_said_to_be(shift: int) -> None:
+    rng = random.Random(shift)
+    pages = [rng.randbytes(PAGE_SIZE) for _ in range(20)]
+    recent = RecentPages(8)
+    for page in pages:
+        recent.note(page)
+    row = b"".join(pages)
+    for first in range(12, 19):
+        wanted = row[first * PAGE_SIZE + shift :][:PAGE_SIZE]
+        found = recent.pieces(wanted)
+        assert sum(piece.length for piece in found) >= PAGE_SIZE - 192
+        for piece in found:
+            source = pages[piece.source][piece.offset : piece.offset + piece.length]
+            assert source == wanted[piece.at : piece.at + piece.length]
+    assert recent.pieces(row[: PAGE_SIZE * 2][shift:][:PAGE_SIZE]) == [], "forgotten"

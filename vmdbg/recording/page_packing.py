@@ -1,0 +1,137 @@
+"""How pages come into a file: what they have in common with what is in it already is not written again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from vmdbg.engine.likeness import WORD, Difference, Piece, RecentPages, differences
+from vmdbg.recording.blocks import Kind
+from vmdbg.recording.page_records import PIECE, Copies, Differences, Pages
+from vmdbg.timeline.pages import Page, page_key
+from vmdbg.units import PAGE_SIZE
+
+MOST_WORDS = PAGE_SIZE // WORD // 2
+"""In which a page may differ from another to be kept as a difference."""
+MOST_DEPTH = 8
+"""Pages that have to be had before one, each of which differs from the one before."""
+_UNFIT = 255
+"""Depth of what is not to be built upon."""
+RECENT = 4096
+"""Pages of media, of which pieces are found: what firmware and boot loaders read they copy to where it fits."""
+MOST_KNOWN = 1 << 17
+"""Pages of media that are known by their contents."""
+
+PageBlock = tuple[Kind, Pages | Differences | Copies]
+
+
+@dataclass(slots=True)
+class _Copied:
+    """Pages that are made of pieces, so far."""
+
+    keys: list[bytes] = field(default_factory=list)
+    media: dict[str, int] = field(default_factory=dict)
+    counts: bytearray = field(default_factory=bytearray)
+    pieces: bytearray = field(default_factory=bytearray)
+    between: bytearray = field(default_factory=bytearray)
+
+    def add(self, key: bytes, data: bytes, pieces: Sequence[Piece], sources: Sequence[tuple[str, int]]) -> None:
+        at = 0
+        for piece, (medium, number) in zip(pieces, sources, strict=True):
+            self.between += data[at : piece.at]
+            at = piece.at + piece.length
+            index = self.media.setdefault(medium, len(self.media))
+            self.pieces += PIECE.pack(piece.at, piece.length, index, piece.offset, number)
+        self.between += data[at:]
+        self.keys.append(key)
+        self.counts.append(len(pieces))
+
+    def record(self) -> Copies:
+        parts = bytes(self.counts), bytes(self.pieces), bytes(self.between)
+        return Copies(b"".join(self.keys), list(self.media), *parts)
+
+
+class PagePacking:
+    """What of pages is in a file.
+
+    Two threads have it: one asks what is new() and puts it in a row, the other makes blocks() of it and notes sectors,
+    in that order. Invariant: a page is built only upon what has been given out before it.
+    """
+
+    def __init__(self, known: Sequence[bytes]) -> None:
+        """`known`: keys of pages that whoever reads the file has anyway."""
+        self._depths = dict.fromkeys(known, _UNFIT)
+        self._media: dict[bytes, tuple[str, int]] = {}
+        self._recent: RecentPages | None = None
+        self._places: dict[int, tuple[str, int]] = {}
+        """Where the recent ones are from, by number."""
+
+    def new(self, pages: Sequence[Page]) -> list[int]:
+        """Which of them are not in the file, nor given out to be written; they count as that from now on."""
+        found, depths = [], self._depths
+        for index, page in enumerate(pages):
+            if page.key not in depths:
+                depths[page.key] = _UNFIT
+                found.append(index)
+        return found
+
+    def note_sectors(self, medium: str, pages: Sequence[tuple[int, bytes]]) -> None:
+        """Pages of a medium have come into the file."""
+        if self._recent is None:
+            self._recent = RecentPages(RECENT)
+        for number, data in pages:
+            self._places[self._recent.count] = medium, number
+            self._places.pop(self._recent.count - RECENT, None)
+            self._recent.note(data)
+            self._media.setdefault(page_key(data), (medium, number))
+        while len(self._media) > MOST_KNOWN:
+            del self._media[next(iter(self._media))]
+
+    def blocks(self, pages: Sequence[Page], bases: Sequence[Page | None]) -> Iterator[PageBlock]:
+        """What to write of new pages, in order, each of which may be like one that was at its place before."""
+        copied, left, alike = _Copied(), list[Page](), list[tuple[Page, Page]]()
+        for page, base in zip(pages, bases, strict=True):
+            if (place := self._media.get(page.key)) is not None:
+                self._depths[page.key] = 0
+                copied.add(page.key, page.data, [Piece(0, 0, 0, PAGE_SIZE)], [place])
+            elif base is not None and self._depths.get(base.key, _UNFIT) < MOST_DEPTH:
+                alike.append((page, base))
+            else:
+                left.append(page)
+        differing, others = self._differences(alike)
+        whole = [page for page in (*left, *others) if not self._is_copied(page, copied)]
+        if copied.keys:
+            yield Kind.COPIES, copied.record()
+        if whole:
+            self._depths.update((page.key, 0) for page in whole)
+            yield Kind.PAGES, Pages(b"".join(page.key for page in whole), b"".join(page.data for page in whole))
+        if differing is not None:
+            yield Kind.DIFFERENCES, differing
+
+    def _differences(self, alike: Sequence[tuple[Page, Page]]) -> tuple[Differences | None, list[Page]]:
+        """Those that differ little from their bases, and the others."""
+        found = differences([page.data for page, _ in alike], [base.data for _, base in alike], MOST_WORDS)
+        close: list[tuple[Page, Page, Difference]] = []
+        others: list[Page] = []
+        for (page, base), difference in zip(alike, found, strict=True):
+            if difference is None:
+                others.append(page)
+            else:
+                self._depths[page.key] = self._depths[base.key] + 1
+                close.append((page, base, difference))
+        if not close:
+            return None, others
+        keys, bases = b"".join(page.key for page, _, _ in close), b"".join(base.key for _, base, _ in close)
+        masks, words = b"".join(one.mask for _, _, one in close), b"".join(one.words for _, _, one in close)
+        return Differences(keys, bases, masks, words), others
+
+    def _is_copied(self, page: Page, copied: _Copied) -> bool:
+        """Whether it is made of pieces of recent pages; then it is added."""
+        if self._recent is None:
+            return False
+        data = page.data
+        pieces = self._recent.pieces(data)
+        if pieces:
+            copied.add(page.key, data, pieces, [self._places[piece.source] for piece in pieces])
+            self._depths[page.key] = 0
+        return bool(pieces)

@@ -1,0 +1,41 @@
+"""Blocks that hold pages of RAM: whole, or by what they have in common with others."""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+
+
+class Pages(msgspec.Struct, frozen=True, array_like=True):
+    """Pages of RAM: their XXH3-128 digests one after the other, and their contents likewise."""
+
+    keys: bytes
+    data: bytes
+
+
+class Differences(msgspec.Struct, frozen=True, array_like=True):
+    """Pages that differ from others in the file, before them: their digests, and those of what they are like, XXH3-128
+    one after the other; masks of 64 bytes, a bit for each word of 8 bytes that differs, lowest first; and the words.
+    """
+
+    keys: bytes
+    bases: bytes
+    masks: bytes
+    words: bytes
+
+
+class Copies(msgspec.Struct, frozen=True, array_like=True):
+    """Pages made of pieces of media's pages that are in the file: their digests; names of media; for each page a byte,
+    how many pieces it has; the pieces (PIECE); and what of the pages lies between these.
+    """
+
+    keys: bytes
+    media: list[str]
+    counts: bytes
+    pieces: bytes
+    between: bytes
+
+
+PIECE = struct.Struct("<HHHHQ")
+"""Where in the page, how many bytes, which medium, from which byte on of which page of it."""
