@@ -34,7 +34,7 @@ from vmdbg.x86.cpuid import build_table
 LARGE = 0x200000
 SYSTEM = 0xFFFF800000000000
 """Where ring 0 has the first large page of RAM."""
-PML4, USER_PDPT, SYSTEM_PDPT, FIRST_GIB, SECOND_GIB, SYSTEM_PD, DATA_PT, DATA = (
+PML4, USER_PDPT, SYSTEM_PDPT, FIRST_GIB, HARNESS_GIB, SYSTEM_PD, DATA_PT, DATA = (
     page * PAGE_SIZE for page in (1, 2, 3, 4, 5, 6, 7, 8)
 )
 GDT, IDT, TSS, RING0_STACK = 0x10000, 0x11000, 0x12000, 0x20000
@@ -84,7 +84,7 @@ class GuestCpu:
         self._entry(PML4, 0, USER_PDPT | ALL)
         self._entry(PML4, 256, SYSTEM_PDPT | PRESENT | WRITABLE)
         self._entry(USER_PDPT, 0, FIRST_GIB | ALL)
-        self._entry(USER_PDPT, 1, SECOND_GIB | ALL)
+        self._entry(USER_PDPT, HARNESS >> 30, HARNESS_GIB | ALL)
         self._entry(SYSTEM_PDPT, 0, SYSTEM_PD | PRESENT | WRITABLE)
         self._entry(SYSTEM_PD, 0, PRESENT | WRITABLE | PAGE)
         self._entry(FIRST_GIB, (ACROSS >> 21) & 511, DATA_PT | ALL)
@@ -92,7 +92,7 @@ class GuestCpu:
             self._entry(DATA_PT, page & 511, DATA + number * PAGE_SIZE | ALL)
         for piece in PIECES:
             for offset in range(0, piece.size, LARGE):
-                self._entry(SECOND_GIB, (piece.linear + offset) >> 21 & 511, piece.frame + offset | ALL | PAGE)
+                self._entry(HARNESS_GIB, (piece.linear + offset) >> 21 & 511, piece.frame + offset | ALL | PAGE)
 
     def _descriptors(self) -> None:
         tss = SYSTEM + TSS

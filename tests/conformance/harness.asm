@@ -3,11 +3,13 @@
         org HARNESS
         bits 64
 
-NEXT_CASE       equ CONTROL
-END_OF_CASES    equ CONTROL + 8
-CALLER          equ CONTROL + 16
-TARGET          equ CONTROL + 24
-AFTER_RSP       equ CONTROL + 32
+; Of this program's section, so that [rel] reaches them: nasm takes plain numbers for absolute addresses.
+NEXT_CASE       equ $$ + CONTROL - HARNESS
+END_OF_CASES    equ NEXT_CASE + 8
+CALLER          equ NEXT_CASE + 16
+TARGET          equ NEXT_CASE + 24
+AFTER_RSP       equ NEXT_CASE + 32
+SCRATCH         equ $$ + SCRATCH_TOP - HARNESS
 
 ; What the host's handler and the guest's loader look for.
         dq entry, advance
@@ -19,11 +21,11 @@ entry:
         push r13
         push r14
         push r15
-        mov [abs CALLER], rsp
+        mov [rel CALLER], rsp
 
 next:
-        mov rbx, [abs NEXT_CASE]
-        cmp rbx, [abs END_OF_CASES]
+        mov rbx, [rel NEXT_CASE]
+        cmp rbx, [rel END_OF_CASES]
         jae done
         mov rdx, [rbx + 8]
         lea rsi, [rdx + DATA_AT]
@@ -43,8 +45,8 @@ next:
 %endrep
 %endif
         mov rax, [rbx]
-        mov [abs TARGET], rax
-        mov esp, SCRATCH_TOP
+        mov [rel TARGET], rax
+        lea rsp, [rel SCRATCH]
         push qword [rdx + RFLAGS_AT]
         popfq
         mov rax, [rdx]
@@ -63,7 +65,7 @@ next:
         mov r14, [rdx + 112]
         mov r15, [rdx + 120]
         mov rdx, [rdx + 16]
-        jmp [abs TARGET]
+        jmp [rel TARGET]
 
 %macro save 0
         mov [rbx], rax
@@ -105,24 +107,24 @@ next:
         align 16
         times EXIT - HARNESS - ($ - $$) nop
 ; Where an instruction that went well goes on.
-        mov [abs AFTER_RSP], rsp
-        mov esp, SCRATCH_TOP
+        mov [rel AFTER_RSP], rsp
+        lea rsp, [rel SCRATCH]
         pushfq
         push rbx
-        mov rbx, [abs NEXT_CASE]
+        mov rbx, [rel NEXT_CASE]
         mov rbx, [rbx + 16]
         save
         pop qword [rbx + RFLAGS_AT]
-        mov rax, [abs AFTER_RSP]
+        mov rax, [rel AFTER_RSP]
         mov [rbx + 32], rax
         mov qword [rbx + VECTOR_AT], -1
         save_data
 advance:
-        add qword [abs NEXT_CASE], 24
+        add qword [rel NEXT_CASE], 24
         jmp next
 
 done:
-        mov rsp, [abs CALLER]
+        mov rsp, [rel CALLER]
         pop r15
         pop r14
         pop r13
@@ -149,7 +151,7 @@ done:
 
 fault:
         push rbx
-        mov rbx, [abs NEXT_CASE]
+        mov rbx, [rel NEXT_CASE]
         mov rbx, [rbx + 16]
         save
         mov rax, [rsp]

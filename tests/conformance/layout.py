@@ -8,13 +8,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-HARNESS, HARNESS_SIZE = 0x70000000, 0x200000
+HARNESS, HARNESS_SIZE = 0x29_40000000, 0x200000
+"""What is the harness's lies where no address that a case computes can come: 32 bits do not reach it, nor do sums of
+pointers to data and of edges, one of them times 2, 4 or 8. So no case sees or changes another's states."""
 EXIT, HANDLERS, GUEST_END, HALT = (HARNESS + offset for offset in (0x400, 0x800, 0xF00, 0xF10))
-CONTROL, CONTROL_SIZE = 0x71000000, 0x200000
+CONTROL, CONTROL_SIZE = HARNESS + 0x1000000, 0x200000
 SCRATCH_TOP = CONTROL + 0x8000
-BATCH, BATCH_SIZE = 0x72000000, 0x1000000
-RESULTS, RESULTS_SIZE = 0x78000000, 0x1000000
-# No sum of two pointers to data, one of them times 2, 4 or 8, comes to anything of these.
+BATCH, BATCH_SIZE = HARNESS + 0x2000000, 0x1000000
+RESULTS, RESULTS_SIZE = HARNESS + 0x8000000, 0x1000000
 ACROSS, ACROSS_SIZE = 0x20000E00, 1024
 """Data on both sides of a page boundary."""
 AT_END, AT_END_SIZE = 0x20003E00, 512
