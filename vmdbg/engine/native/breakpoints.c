@@ -55,13 +55,12 @@ static bool magic_at(Vm *vm, uint64_t linear)
 /* LOCK, or XCHG with memory, which locks without it (SDM 3A 9.1.2). */
 static bool locked_at(Vm *vm, uint64_t linear)
 {
-    uint8_t code[15];
+    Instruction i;
 
     if (!(vm->catch_mask & CATCH_LOCKED))
         return false;
-    uint64_t size = vm_read_linear(vm, linear, code, sizeof code), at = instruction_prefixes(vm->cpu->env, code, size);
-    bool exchanges = at + 1 < size && (code[at] & 0xfe) == 0x86 && code[at + 1] < 0xc0;
-    return exchanges || memchr(code, 0xf0, at);
+    bool known = instruction_read(&i, vm, linear);
+    return i.locked || (known && (instruction_byte(&i, 0) & 0xfe) == 0x86 && instruction_byte(&i, 1) < 0xc0);
 }
 
 bool vm_breakpoint_at(Vm *vm, uint64_t linear)

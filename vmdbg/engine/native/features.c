@@ -43,20 +43,21 @@ static unsigned prefix_bit(uint8_t prefix)
     return prefix == 0x66 ? BY_66 : prefix == 0xf3 ? BY_F3 : prefix == 0xf2 ? BY_F2 : NO_PREFIX;
 }
 
-/* Whether an instruction of map 0F, its opcode at `opcode_at` + 1, is of a feature that the model lacks. `prefix` is the
- * one that counts, or 0. */
-bool feature_is_lacking(Env *env, uint64_t opcode_at, uint8_t prefix)
+/* Whether an instruction of map 0F is of a feature that the model lacks. */
+bool feature_is_lacking(Instruction *i)
 {
-    if (cpu_ldub_code_x86_64(env, opcode_at) != 0x0f)
+    const uint64_t *features = i->env->features;
+
+    if (instruction_byte(i, 0) != 0x0f)
         return false;
-    uint8_t opcode = cpu_ldub_code_x86_64(env, opcode_at + 1);
-    for (unsigned i = 0; i < sizeof map_0f / sizeof *map_0f; i++) {
-        const Need *need = &map_0f[i];
-        if (opcode < need->opcode || opcode > need->last || !(need->prefixes & prefix_bit(prefix)))
+    uint8_t opcode = instruction_byte(i, 1);
+    for (unsigned row = 0; row < sizeof map_0f / sizeof *map_0f; row++) {
+        const Need *need = &map_0f[row];
+        if (opcode < need->opcode || opcode > need->last || !(need->prefixes & prefix_bit(i->prefix)))
             continue;
-        if (env->features[need->word] >> need->bit & 1)
+        if (features[need->word] >> need->bit & 1)
             continue;
-        if (need->group == ANY || need->group >> (cpu_ldub_code_x86_64(env, opcode_at + 2) >> GROUP_SHIFT & 7) & 1)
+        if (need->group == ANY || need->group >> (instruction_byte(i, 2) >> GROUP_SHIFT & 7) & 1)
             return true;
     }
     return false;

@@ -8,7 +8,6 @@
  * block began.
  */
 #include "vm.h"
-#include "unicorn_tlb.h"
 
 typedef struct {
     uint8_t opcode, last;                   /* a range */
@@ -30,25 +29,17 @@ static const Row map_0f3a[] = {{0x08, 0x09, P66}, {0x0c, 0x0f, P66}, {0x40, 0x42
 
 #define LISTED(map, opcode, prefix) listed(map, sizeof map / sizeof *map, opcode, prefix)
 
+static uint8_t row_prefix(uint8_t prefix)
+{
+    return prefix == 0xf2 ? PF2 : prefix == 0xf3 ? PF3 : prefix ? P66 : NONE;
+}
+
 static bool listed(const Row *rows, unsigned count, uint8_t opcode, uint8_t prefix)
 {
     for (unsigned i = 0; i < count; i++)
         if (opcode >= rows[i].opcode && opcode <= rows[i].last)
-            return rows[i].prefixes & prefix;
+            return rows[i].prefixes & row_prefix(prefix);
     return false;
-}
-
-static uint8_t code_byte(Env *env, uint64_t linear)
-{
-    Vm *vm = vm_current;
-
-    if (vm) {
-        const TlbEntry *entry = tlb_entry(env, env_mmu_mode(env), linear);
-        const uint8_t *place = (const uint8_t *)(linear + entry->addend);
-        if (entry->fetch == (linear & ~0xfffull) && (uint64_t)(place - vm->memory) < vm->memory_size)
-            return *place;
-    }
-    return __real_cpu_ldub_code_x86_64(env, linear);
 }
 
 static unsigned port_traits(uint8_t opcode)
@@ -90,122 +81,83 @@ static bool tests_bit(uint8_t opcode)
 }
 
 /* LOCK before anything but a change of memory is #UD (SDM 2A, LOCK). Unicorn ends the process at some of those. */
-static unsigned locked_traits(Env *env, uint64_t linear)
+static unsigned locked_traits(Instruction *i)
 {
-    uint8_t opcode = code_byte(env, linear++);
+    uint8_t opcode = instruction_byte(i, 0);
     bool escaped = opcode == 0x0f;
 
     if (escaped)
-        opcode = code_byte(env, linear++);
+        opcode = instruction_byte(i, 1);
     uint8_t operations = escaped ? lockable_0f(opcode) : lockable(opcode);
-    uint8_t modrm = operations ? code_byte(env, linear) : 0xc0;
+    uint8_t modrm = operations ? instruction_byte(i, 1 + escaped) : 0xc0;
     if (modrm >= 0xc0 || !(operations >> (modrm >> 3 & 7) & 1))
         return LOCKS_IN_VAIN;
     return escaped && tests_bit(opcode) ? READS_FLAGS : 0;
 }
 
 /* RCL, RCR of memory. */
-static bool rotates_through_carry(Env *env, uint8_t opcode, uint64_t modrm_at)
+static bool rotates_through_carry(Instruction *i)
 {
+    uint8_t opcode = instruction_byte(i, 0);
     bool shifts = (opcode & 0xfe) == 0xc0 || (opcode & 0xfc) == 0xd0;
 
-    return shifts && code_byte(env, modrm_at) < 0xc0 && (code_byte(env, modrm_at) & 0x30) == 0x10;
+    return shifts && instruction_byte(i, 1) < 0xc0 && (instruction_byte(i, 1) & 0x30) == 0x10;
 }
 
-static unsigned traits_0f(Env *env, uint64_t linear, uint8_t prefix)
+static unsigned traits_0f(Instruction *i)
 {
-    uint8_t map = code_byte(env, linear++), opcode = map;
+    uint8_t map = instruction_byte(i, 1);
+    unsigned modrm_at = 2;
     bool found;
 
     switch (map) {
     case 0x38:
-        opcode = code_byte(env, linear++);
-        found = LISTED(map_0f38, opcode, prefix);
+        found = LISTED(map_0f38, instruction_byte(i, 2), i->prefix);
+        modrm_at = 3;
         break;
     case 0x3a:
-        opcode = code_byte(env, linear++);
-        found = LISTED(map_0f3a, opcode, prefix);
+        found = LISTED(map_0f3a, instruction_byte(i, 2), i->prefix);
+        modrm_at = 3;
         break;
     case 0xae:
-        return (code_byte(env, linear) & 0x38) == 0x18 ? STORES_MXCSR : 0;
+        return (instruction_byte(i, 2) & 0x38) == 0x18 ? STORES_MXCSR : 0;
     default:
-        if (tests_bit(map) || ((map & 0xf0) == 0x90 && code_byte(env, linear) < 0xc0))
+        if (tests_bit(map) || ((map & 0xf0) == 0x90 && instruction_byte(i, 2) < 0xc0))
             return READS_FLAGS;             /* the latter: SETcc to memory */
-        found = LISTED(map_0f, opcode, prefix);
+        found = LISTED(map_0f, map, i->prefix);
     }
-    return found && code_byte(env, linear) < 0xc0 ? DEMANDS_ALIGNMENT : 0;
+    return found && instruction_byte(i, modrm_at) < 0xc0 ? DEMANDS_ALIGNMENT : 0;
 }
 
-static bool is_prefix(uint8_t byte, bool code64)
+/* What the translator must add. */
+unsigned instruction_traits(Instruction *i)
 {
-    return byte == 0x66 || byte == 0x67 || byte == 0xf0 || (byte & 0xfe) == 0xf2 || (byte & 0xe7) == 0x26 ||
-           (byte & 0xfe) == 0x64 || (code64 && (byte & 0xf0) == 0x40);
-}
-
-/* How many bytes before the opcode; all, if it is not among them. */
-unsigned instruction_prefixes(const Env *env, const uint8_t *code, uint64_t size)
-{
-    unsigned at = 0;
-
-    while (at < size && is_prefix(code[at], env->hflags & HF_CS64))
-        at++;
-    return at;
-}
-
-/* What the translator must add, and where the opcode is. Reads no byte that is not the instruction's. */
-unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at)
-{
-    uint8_t byte, prefix = NONE;
-    bool locked = false;
-
-    for (int i = 0; i < 14; i++) {
-        byte = code_byte(env, linear);
-        if (byte == 0xf0)
-            locked = true;
-        else if (byte == 0xf2 || byte == 0xf3)
-            prefix = byte == 0xf2 ? PF2 : PF3;
-        else if (byte == 0x66)
-            prefix = prefix == NONE ? P66 : prefix;
-        else if ((byte & 0xe7) != 0x26 && (byte & 0xfe) != 0x64 && byte != 0x67 && !(code64 && (byte & 0xf0) == 0x40))
-            break;
-        linear++;
-    }
-    *opcode_at = linear;
-    if (locked)
-        return locked_traits(env, linear);
-    byte = code_byte(env, linear);
-    if (byte == 0x0f)
-        return traits_0f(env, linear + 1, prefix);
-    if ((byte & 0xfe) == 0xe0)
+    if (i->locked)
+        return locked_traits(i);
+    uint8_t opcode = instruction_byte(i, 0);
+    if (opcode == 0x0f)
+        return traits_0f(i);
+    if ((opcode & 0xfe) == 0xe0)
         return LOOPS_BY_ZF;
-    if (rotates_through_carry(env, byte, linear + 1))
+    if (rotates_through_carry(i))
         return READS_FLAGS;
-    return port_traits(byte);
+    return port_traits(opcode);
 }
 
 /* Bytes of a memory operand of which Unicorn would read more, for registers are as wide; 0 for all others. */
-unsigned instruction_operand_size(Env *env, uint64_t opcode_at, uint8_t prefix)
+unsigned instruction_operand_size(Instruction *i)
 {
-    if (code_byte(env, opcode_at) != 0x0f)
+    if (instruction_byte(i, 0) != 0x0f)
         return 0;
-    uint8_t map = code_byte(env, opcode_at + 1);
-    if (!prefix && (map == 0x5a || map == 0x2c || map == 0x2d))
+    uint8_t map = instruction_byte(i, 1);
+    if (!i->prefix && (map == 0x5a || map == 0x2c || map == 0x2d))
         return 8;                           /* CVTPS2PD, CVTTPS2PI, CVTPS2PI */
-    if (map == 0xe6 && prefix == 0xf3)
+    if (map == 0xe6 && i->prefix == 0xf3)
         return 8;                           /* CVTDQ2PD */
-    if (!prefix && map >= 0x60 && map <= 0x62)
+    if (!i->prefix && map >= 0x60 && map <= 0x62)
         return 4;                           /* PUNPCKLBW and its kin of MMX */
-    uint8_t opcode = map == 0x3a && prefix == 0x66 ? code_byte(env, opcode_at + 2) : 0;
+    uint8_t opcode = map == 0x3a && i->prefix == 0x66 ? instruction_byte(i, 2) : 0;
     return opcode == 0x0a ? 4 : opcode == 0x0b ? 8 : 0; /* ROUNDSS, ROUNDSD */
-}
-
-/* What the translator reads. */
-uint32_t __wrap_cpu_ldub_code_x86_64(Env *env, uint64_t linear)
-{
-    uint32_t byte = code_byte(env, linear);
-    uint64_t at = vm_current ? linear - vm_current->instead_at : UINT64_MAX;
-
-    return vm_current && at < vm_current->instead_size ? vm_current->instead[at] : byte;
 }
 
 __attribute__((noinline)) void __wrap_helper_cmpxchg16b_x86_64(Env *env, uint64_t linear)

@@ -66,20 +66,19 @@ bool mmx_is_ssse3(uint8_t map, uint8_t opcode)
     return map == 0x38 ? opcode <= 0x0b || (opcode >= 0x1c && opcode <= 0x1e) : opcode == 0x0f;
 }
 
-/* What the instruction at `opcode_at` does, 0 if it is none of MMX. `prefix` is the one that counts, or 0. */
-unsigned mmx_effect(Env *env, uint64_t opcode_at, uint8_t prefix)
+/* What the instruction does, 0 if it is none of MMX. */
+unsigned mmx_effect(Instruction *i)
 {
-    if (cpu_ldub_code_x86_64(env, opcode_at) != 0x0f)
+    if (instruction_byte(i, 0) != 0x0f)
         return 0;
-    uint8_t map = cpu_ldub_code_x86_64(env, opcode_at + 1);
+    uint8_t map = instruction_byte(i, 1);
     if (map != 0x38 && map != 0x3a) {
         bool may_be = map == 0x2a || map == 0x2c || map == 0x2d || (map >= 0x60 && map <= 0x7f && map != 0x77) || map >= 0xc4;
-        return may_be ? effect_0f(map, cpu_ldub_code_x86_64(env, opcode_at + 2), prefix) : 0;
+        return may_be ? effect_0f(map, instruction_byte(i, 2), i->prefix) : 0;
     }
-    if (prefix)
+    if (i->prefix)
         return 0;
-    uint8_t opcode = cpu_ldub_code_x86_64(env, opcode_at + 2);
-    return mmx_is_ssse3(map, opcode) ? writes(cpu_ldub_code_x86_64(env, opcode_at + 3) >> 3) : 0;
+    return mmx_is_ssse3(map, instruction_byte(i, 2)) ? writes(instruction_byte(i, 3) >> 3) : 0;
 }
 
 void mmx_translated(void *tcg, unsigned effect)

@@ -6,7 +6,6 @@
  */
 #include "vm.h"
 
-enum { LONGEST_INSTRUCTION = 15 };
 
 /* INS, OUTS, MOVS, CMPS, STOS, LODS, SCAS. */
 static bool is_string(uint8_t opcode)
@@ -17,13 +16,9 @@ static bool is_string(uint8_t opcode)
 /* The length of the string instruction under REP at `linear`, 0 if there is none. */
 static unsigned repeated_length(Vm *vm, uint64_t linear)
 {
-    uint8_t code[LONGEST_INSTRUCTION];
-    uint64_t size = vm_read_linear(vm, linear, code, sizeof code), at = instruction_prefixes(vm->cpu->env, code, size);
-    bool rep = false;
+    Instruction i;
 
-    for (unsigned i = 0; i < at; i++)
-        rep |= (code[i] & 0xfe) == 0xf2;
-    return rep && at < size && is_string(code[at]) ? at + 1 : 0;
+    return instruction_read(&i, vm, linear) && i.repeat >= 0 && is_string(instruction_byte(&i, 0)) ? i.opcode_at + 1u : 0;
 }
 
 /* A block has run to its end: whether that was such an instruction and rip is there again. */

@@ -17,11 +17,11 @@ static void translate_as(Disas *db, Cpu *cpu, uint64_t at, const uint8_t *bytes,
 }
 
 /* #UD. Not shorter than the instruction that it stands for, so that a change of that is noticed. */
-static void refuse(Disas *db, Cpu *cpu, uint64_t opcode_at)
+static void refuse(Disas *db, Cpu *cpu, const Instruction *instruction)
 {
     static const uint8_t lock_ud2[] = {0xf0, 0x0f, 0x0b};
 
-    translate_as(db, cpu, opcode_at, lock_ud2, sizeof lock_ud2);
+    translate_as(db, cpu, instruction->linear + instruction->opcode_at, lock_ud2, sizeof lock_ud2);
 }
 
 /* A NOP of the instruction's length, and a call of what does it. */
@@ -75,10 +75,11 @@ static void translate_insn(Disas *db, Cpu *cpu)
         original_ops->breakpoint_check(db, cpu, &breakpoint);
         return;
     }
-    uint64_t opcode_at;
-    unsigned traits = instruction_traits(vm->cpu->env, db->pc_next, db->tb->flags & HF_CS64, &opcode_at);
+    Instruction instruction;
+    instruction_fetch(&instruction, vm->cpu->env, db->pc_next);
+    unsigned traits = instruction_traits(&instruction);
     VexDecoded vex;
-    enum VexKind kind = vex_decode(vm->cpu->env, db->pc_next, opcode_at, &vex);
+    enum VexKind kind = vex_decode(vm->cpu->env, db->pc_next, db->pc_next + instruction.opcode_at, &vex);
     if (kind == VEX_CALLED && vex.sets_flags)
         traits |= READS_FLAGS;
     vm->align_next = traits & DEMANDS_ALIGNMENT;
@@ -92,20 +93,17 @@ static void translate_insn(Disas *db, Cpu *cpu)
     clock_translates_insn(UC_TCG_CTX(vm->uc), db->pc_next);
     if (traits & READS_FLAGS)
         forget_flags(db, cpu);
-    Shown shown;
-    uint64_t pc = db->pc_next;
-    bool corrected = instruction_corrected(vm->cpu->env, pc, &shown);
-    vm->operand_left = instruction_operand_size(vm->cpu->env, opcode_at, shown.prefix);
-    if (traits & LOCKS_IN_VAIN || kind == VEX_REFUSED || (corrected && shown.refused) ||
-        feature_is_lacking(vm->cpu->env, opcode_at, shown.prefix))
-        refuse(db, cpu, opcode_at);
+    bool corrected = instruction_corrected(&instruction);
+    vm->operand_left = instruction_operand_size(&instruction);
+    if (traits & LOCKS_IN_VAIN || kind == VEX_REFUSED || instruction.refused || feature_is_lacking(&instruction))
+        refuse(db, cpu, &instruction);
     else if (kind == VEX_CALLED)
         translate_called(db, cpu, &vex);
     else if (corrected)
-        translate_as(db, cpu, pc, shown.bytes, shown.size);
+        translate_as(db, cpu, instruction.linear, instruction.code, instruction.size);
     else
         original_ops->translate_insn(db, cpu);
-    unsigned effect = db->is_jmp == DISAS_NEXT ? mmx_effect(vm->cpu->env, opcode_at, shown.prefix) : 0;
+    unsigned effect = db->is_jmp == DISAS_NEXT ? mmx_effect(&instruction) : 0;
     if (effect)
         mmx_translated(UC_TCG_CTX(vm->uc), effect);
     vm->align_next = vm->probe_next = vm->operand_left = 0;

@@ -222,32 +222,43 @@ void watch_begin(Vm *vm);
 void watch_exception(Vm *vm);
 void watch_report(Vm *vm);
 
+/* decoder.c */
+enum { LONGEST_INSTRUCTION = 15 };
+typedef struct {
+    Env *env;                               /* whose code is fetched as it is asked for; NULL: all that is known was read */
+    uint64_t linear;
+    uint8_t code[LONGEST_INSTRUCTION];
+    uint8_t size;                           /* how many of these were read */
+    uint8_t opcode_at;                      /* the first that is no prefix */
+    uint8_t prefix;                         /* of 66, F2 and F3 the one that counts, or 0 */
+    int8_t rex, repeat, operand_size;       /* where REX, the last of F2 and F3, and the last 66 are; -1: nowhere */
+    bool code64, locked, by_fs_gs, by_67;
+    bool refused;                           /* #UD: see corrections.c */
+} Instruction;
+void instruction_fetch(Instruction *i, Env *env, uint64_t linear);
+bool instruction_read(Instruction *i, Vm *vm, uint64_t linear);
+uint8_t instruction_byte(Instruction *i, unsigned at);
+unsigned instruction_behind_operand(Instruction *i, unsigned modrm_at);
+
 /* instructions.c */
 enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32, STORES_FROM_PORT = 64 };
-unsigned instruction_traits(Env *env, uint64_t linear, bool code64, uint64_t *opcode_at);
-unsigned instruction_operand_size(Env *env, uint64_t opcode_at, uint8_t prefix);
-unsigned instruction_prefixes(const Env *env, const uint8_t *code, uint64_t size);
+unsigned instruction_traits(Instruction *i);
+unsigned instruction_operand_size(Instruction *i);
 
 /* corrections.c */
-typedef struct {
-    uint8_t bytes[15];
-    unsigned size;
-    uint8_t prefix;                         /* of 66, F2 and F3 the one that counts, or 0 */
-    bool refused;                           /* #UD */
-} Shown;
-bool instruction_corrected(Env *env, uint64_t linear, Shown *shown);
+bool instruction_corrected(Instruction *i);
 
 /* xsave.c */
 uint64_t xsave_components(const Env *env);
 uint32_t xsave_size(uint64_t components);
 
 /* features.c */
-bool feature_is_lacking(Env *env, uint64_t opcode_at, uint8_t prefix);
+bool feature_is_lacking(Instruction *i);
 
 /* mmx.c */
 bool mmx_defers(const void *function);
 bool mmx_is_ssse3(uint8_t map, uint8_t opcode);
-unsigned mmx_effect(Env *env, uint64_t opcode_at, uint8_t prefix);
+unsigned mmx_effect(Instruction *i);
 void mmx_translated(void *tcg, unsigned effect);
 
 /* operands.c: of the instruction at rip */

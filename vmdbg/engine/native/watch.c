@@ -101,12 +101,11 @@ static VmWatchHit *last_made(Vm *vm, uint32_t access)
 /* Whether neighbours of one kind are one operand: of SSE, x87, CMPXCHG16B, far pointers, pseudo-descriptors. */
 static bool has_long_operand(Vm *vm)
 {
-    uint8_t code[15];
-    uint64_t size = vm_read_linear(vm, vm->watch_pc, code, sizeof code), at = instruction_prefixes(vm->cpu->env, code, size);
+    Instruction i;
 
-    if (!vm->block_size || at >= size)
+    if (!vm->block_size || !instruction_read(&i, vm, vm->watch_pc))
         return false;                       /* a delivery */
-    uint8_t opcode = code[at];
+    uint8_t opcode = instruction_byte(&i, 0);
     return opcode == 0x0f || (opcode & 0xf8) == 0xd8 || opcode == 0xc4 || opcode == 0xc5 || opcode == 0x62 || opcode == 0xff;
 }
 
