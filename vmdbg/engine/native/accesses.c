@@ -47,6 +47,12 @@ enum { OPERATION_MODE = 15, OPERATION_ALIGNED = 7 << 8 };       /* TCGMemOpIdx *
     {                                                                                                     \
         STORED(name, as, operation & OPERATION_MODE, !(swapped) && !(operation & OPERATION_ALIGNED), operation, host_pc); \
     }
+/* With which rights a helper that was written to access memory as a supervisor does. */
+static inline int rights_at(uint64_t linear, int mmu_idx)
+{
+    return vm_current && linear - vm_current->user_stack < vm_current->user_stack_size ? MMU_USER : mmu_idx;
+}
+
 /* Of helpers, with the rights of the code that runs, or of a mode. */
 #define LOAD_DATA(name, type, as)                                                                         \
     type __real_##name(Env *env, uint64_t linear, uintptr_t host_pc);                                     \
@@ -64,12 +70,14 @@ enum { OPERATION_MODE = 15, OPERATION_ALIGNED = 7 << 8 };       /* TCGMemOpIdx *
     type __real_##name(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc);                        \
     type __wrap_##name(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc)                         \
     {                                                                                                     \
+        mmu_idx = rights_at(linear, mmu_idx);                                                             \
         LOADED(name, type, as, mmu_idx, true, mmu_idx, host_pc);                                          \
     }
 #define STORE_AS(name, type, as)                                                                          \
     void __real_##name(Env *env, uint64_t linear, type value, int mmu_idx, uintptr_t host_pc);            \
     void __wrap_##name(Env *env, uint64_t linear, type value, int mmu_idx, uintptr_t host_pc)             \
     {                                                                                                     \
+        mmu_idx = rights_at(linear, mmu_idx);                                                             \
         STORED(name, as, mmu_idx, true, mmu_idx, host_pc);                                                \
     }
 

@@ -69,6 +69,7 @@ WRAPPED = [
     "helper_iret_protected_x86_64",
     "helper_iret_real_x86_64",
     "helper_lcall_protected_x86_64",
+    "helper_lcall_real_x86_64",
     "helper_ldmxcsr_x86_64",
     "helper_le_ldq_mmu_x86_64",
     "helper_le_ldul_mmu_x86_64",

@@ -12,6 +12,7 @@ static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, ui
     else
         vm->tick_deliveries = 1;
     vm->cpu->repeating = 0;
+    vm->user_stack_size = 0;
     d->tick = vm->clock;
     d->rip = rip;
     d->linear_pc = vm->cpu->env->hflags & HF_CS64 ? rip : (uint32_t)(vm->cpu->env->segs[R_CS].base + rip);

@@ -43,6 +43,7 @@ void __real_helper_iret_real_x86_64(Env *env, int shift);
 HELPER void __wrap_helper_iret_real_x86_64(Env *env, int shift)
 {
     interrupt_flag_may_rise(vm_current);
+    stack_pops(vm_current, 3, shift);
     __real_helper_iret_real_x86_64(env, shift);
 }
 
@@ -60,5 +61,14 @@ void __real_helper_lcall_protected_x86_64(Env *env, int selector, uint64_t eip, 
 HELPER void __wrap_helper_lcall_protected_x86_64(Env *env, int selector, uint64_t eip, int shift, uint64_t next_eip)
 {
     interrupt_flag_may_rise(vm_current);
+    stack_calls(vm_current, selector);
     __real_helper_lcall_protected_x86_64(env, selector, eip, shift, next_eip);
+}
+
+void __real_helper_lcall_real_x86_64(Env *env, int selector, uint64_t eip, int shift, int next_eip);
+
+HELPER void __wrap_helper_lcall_real_x86_64(Env *env, int selector, uint64_t eip, int shift, int next_eip)
+{
+    stack_calls(vm_current, selector);
+    __real_helper_lcall_real_x86_64(env, selector, eip, shift, next_eip);
 }

@@ -172,6 +172,7 @@ typedef struct {                            /* what is shared; of a run that is 
     uint64_t access_linear, access_size;    /* the access under way, as the instruction makes it */
     uint32_t access_number, pad_access;
 
+    uint64_t user_stack, user_stack_size;   /* where helpers of far transfers have the rights of ring 3; see stacks.c */
     uint32_t physical_bits, pad_bits;
     uint64_t cr4_known;
 

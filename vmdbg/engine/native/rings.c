@@ -37,6 +37,7 @@ HELPER void __wrap_helper_iret_protected_x86_64(Env *env, int shift, int next_ei
         bool virtual_8086 = shift == 1 && !(env->hflags & HF_LMA) && stack_word(env, shift, 2) & FLAG_VM;
         ring_changes(vm_current, virtual_8086 ? 3 : stack_word(env, shift, 1) & 3, HERE);
     }
+    stack_pops(vm_current, env->hflags & HF_CS64 ? 5 : 3, shift);
     __real_helper_iret_protected_x86_64(env, shift, next_eip);
 }
 
@@ -46,6 +47,7 @@ HELPER void __wrap_helper_lret_protected_x86_64(Env *env, int shift, int addend)
 {
     if (vm_current->catch_mask & CATCH_RING)
         ring_changes(vm_current, stack_word(env, shift, 1) & 3, HERE);
+    stack_pops(vm_current, 2, shift);
     __real_helper_lret_protected_x86_64(env, shift, addend);
 }
 

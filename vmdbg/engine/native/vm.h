@@ -99,6 +99,10 @@ void jumps_check_again(Vm *vm, VmCpu *cpu);
 /* rings.c */
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
 
+/* stacks.c */
+void stack_pops(Vm *vm, unsigned words, int shift);
+void stack_calls(Vm *vm, uint32_t selector);
+
 /* deliveries.c */
 enum { STUCK_DELIVERIES = 20000 };          /* at one tick */
 bool deliveries_stuck(const Vm *vm);
