@@ -15,6 +15,7 @@ from devices.serial.feed import SerialInput
 MODULES = (
     "devices.serial.debugcon",
     "devices.board.test_exit",
+    "devices.board.test_device",
     "devices.virtio.entropy",
     "devices.virtio.console",
 )

@@ -88,6 +88,10 @@ class Slot(Protocol):
         """An interrupt request line of the ISA bus, which the device has for itself. Raises ValueError."""
         ...
 
+    def any_irq(self, number: int) -> Line:
+        """The same of any number, 0 to 15, which others may drive too: who sets it last has it. Raises ValueError."""
+        ...
+
     def timer(self) -> Timer: ...
 
     @property
@@ -104,7 +108,8 @@ class Slot(Protocol):
 class Fitting:
     """`options` is a frozen dataclass; `fit` gets the slot and one of those (`Any`); `inputs` are what it takes.
 
-    `pci` says that it sits on the PCI bus, so that the machine is one that has such.
+    `pci` says that it sits on the PCI bus, or is for guests that look for what comes with one, so that the machine is
+    one that has such. `prompt` says that its guests count on an interrupt that they raise before the next instruction.
     """
 
     kind: str
@@ -113,6 +118,7 @@ class Fitting:
     fit: Callable[[Slot, Any], Device]
     inputs: tuple[type[DeviceInput], ...] = ()
     pci: bool = False
+    prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

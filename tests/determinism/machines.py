@@ -66,11 +66,13 @@ def several_machine(
     cpus: int,
     schedule: str = "round-robin",
     make_engine: EngineFactory = UnicornEngine,
+    devices: tuple[str, ...] = (),
     **defines: int,
 ) -> Machine:
     """A guest that is told the number of CPUs as CPUS."""
     image = assemble(source.read_text(), defines={"CPUS": cpus, **defines})
-    machine = Machine(MachineConfig(SMP_MEMORY, topology=Topology(cores=cpus), schedule=schedule), make_engine)
+    topology = Topology(cores=cpus)
+    machine = Machine(MachineConfig(SMP_MEMORY, devices=devices, topology=topology, schedule=schedule), make_engine)
     options = BootOptions(memory=SMP_MEMORY, kernel=InputFile(source.stem, memoryview(image)))
     power_on(machine, boot_image(options))
     return machine

@@ -206,6 +206,9 @@ class BenchSlot:
         self.outputs.append(RecordingLine())
         return self.outputs[-1]
 
+    def any_irq(self, number: int) -> Line:
+        return self.irq(number)
+
     def timer(self) -> OwnedTimer:
         return self.scheduler.timer(self.name)
 

@@ -97,7 +97,7 @@ def test_an_input_that_makes_no_sense_is_refused_in_words() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("dorbell", "there is no device 'dorbell' to add; there are: debugcon, test-exit,"),
+        ("dorbell", "there is no device 'dorbell' to add; there are: debugcon, test-exit, pc-testdev,"),
         ("doorbell,irq=1", "interrupt 1 is not free"),
         ("doorbell,irq=seven", "doorbell,irq is a number"),
         ("doorbell,loud=1", "doorbell has no option 'loud'; it has: id, port, irq, again"),

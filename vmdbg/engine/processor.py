@@ -173,6 +173,10 @@ class Processor(Protocol):
         """End the run that is going on at the next block."""
         ...
 
+    def attend_behind(self) -> None:
+        """From an access: look for interrupts behind the instruction that makes it."""
+        ...
+
     def stop_behind(self) -> None:
         """From an access: end the run that is going on behind the instruction that makes it."""
         ...

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from devices.catalog import fittings
 from devices.disk.drive import Drive
+from devices.fitting import Fitting
 from devices.ninep.share import Share
 from vmdbg.machine.config import Chipset, HpetMode
 
@@ -28,6 +29,16 @@ def chipset_for(
     """
     if wanted != AUTOMATIC:
         return Chipset(wanted)
-    known = fittings()
-    on_pci = any(kind in known and known[kind].pci for kind in (text.partition(",")[0] for text in devices))
+    on_pci = any(fitting.pci for fitting in _fittings_of(devices))
     return Chipset.I440FX if any((firmware, drives, shares, hvc, hpet is HpetMode.LEGACY, on_pci)) else Chipset.PLAIN
+
+
+def sees_interrupts_at_once(devices: Sequence[str]) -> bool:
+    """Whether one of the devices asked for has guests that need it."""
+    return any(fitting.prompt for fitting in _fittings_of(devices))
+
+
+def _fittings_of(devices: Sequence[str]) -> list[Fitting]:
+    """Of those that there are."""
+    known = fittings()
+    return [known[kind] for kind in (text.partition(",")[0] for text in devices) if kind in known]

@@ -31,7 +31,7 @@ class CpuPins(Protocol):
 
 
 class Running(Protocol):
-    """Whether the CPU's code runs now."""
+    """Whether the CPU's code runs now, and sees only LATENCY later what it does."""
 
     @property
     def in_access(self) -> bool: ...

@@ -27,10 +27,15 @@ class Entry:
 
 
 class CpuPins:
-    """What of a CPU the board's chips drive: devices.interrupts' ProcessorPins."""
+    """What of a CPU the board's chips drive: devices.interrupts' ProcessorPins.
 
-    def __init__(self, scheduler: Scheduler, entry: Entry, number: CpuId) -> None:
+    A `prompt` CPU takes an interrupt that its code raises before the next instruction, as a real one may; the others
+    take it LATENCY later, which costs them nothing.
+    """
+
+    def __init__(self, scheduler: Scheduler, entry: Entry, number: CpuId, *, prompt: bool = False) -> None:
         self.number = number
+        self._prompt = prompt
         self.owner = owner_of(number)
         """Of deadlines that are the CPU's own."""
         self._scheduler = scheduler
@@ -43,7 +48,7 @@ class CpuPins:
     def connect(self, engine: Engine, cpu: CpuControl) -> None:
         """The CPU is there."""
         self._engine, self._cpu = engine, cpu
-        self.intr.pins = self.nmi.pins = cpu
+        self.intr.pins = self.nmi.pins = self if self._prompt else cpu
 
     @property
     def cpu(self) -> CpuControl:
@@ -53,8 +58,28 @@ class CpuPins:
 
     @property
     def in_access(self) -> bool:
-        """Whether this CPU's code runs now: it sees LATENCY later what that does."""
+        """Whether this CPU's code runs now, and sees LATENCY later what it does."""
+        return self._runs and not self._prompt
+
+    @property
+    def _runs(self) -> bool:
         return self._entry.in_access and self._entry.running == self.number
+
+    def set_interrupt(self, level: bool) -> None:
+        """INTR of a prompt CPU: cpu_lines.CpuPins."""
+        self.cpu.set_interrupt(level)
+        if level:
+            self._look_behind()
+
+    def raise_nmi(self) -> None:
+        """NMI of a prompt CPU."""
+        self.cpu.raise_nmi()
+        self._look_behind()
+
+    def _look_behind(self) -> None:
+        if self._runs:
+            assert self._engine is not None
+            self._engine.attend_behind()
 
     def init(self) -> None:
         """INIT is delivered: LATENCY later, to whichever CPU, for its state is set between two instructions."""

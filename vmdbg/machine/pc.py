@@ -400,6 +400,9 @@ class BoardSlot:
     def irq(self, number: int) -> Line:
         return self.pc.free_irq(number)
 
+    def any_irq(self, number: int) -> Line:
+        return self.pc.irq(number)
+
     def timer(self) -> Timer:
         return self.pc.timer(self.name)
 

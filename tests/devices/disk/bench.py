@@ -112,6 +112,12 @@ class Board:
     def irq(self, number: int) -> Line:
         return self.irqs.setdefault(number, RecordingLine())
 
+    def pages(self, name: str, size: int) -> PagedArea:
+        return PagedArea(name, size)
+
+    def any_irq(self, number: int) -> Line:
+        return self.irq(number)
+
     def timer(self) -> OwnedTimer:
         return self.scheduler.timer(self.name)
 

@@ -216,6 +216,9 @@ class FakeEngine:
     def request_stop(self) -> None:
         self._stop = True
 
+    def attend_behind(self) -> None:
+        """It looks at every boundary."""
+
     def stop_behind(self) -> None:
         self.request_stop()
 

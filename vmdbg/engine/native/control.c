@@ -62,7 +62,9 @@ static void check_control(Vm *vm, int reg, uint64_t value, uintptr_t host_pc)
 static uint32_t task_priority(Vm *vm, bool write, uint32_t value, uintptr_t host_pc)
 {
     interrupts_settle(vm);
-    return bus_task_priority(vm->owner, write, value, vm_now(vm, host_pc));
+    uint32_t priority = bus_task_priority(vm->owner, write, value, vm_now(vm, host_pc));
+    vm->remapped = 0;                       /* a block ends with such an instruction */
+    return priority;
 }
 
 HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
@@ -132,9 +134,16 @@ static uint64_t read_x2apic(Vm *vm, uint32_t msr, uintptr_t host_pc)
 
 static void write_apic(Vm *vm, uint32_t msr, uint64_t value, uintptr_t host_pc)
 {
+    uint64_t now = vm_now(vm, host_pc), made;
+
+    if (restart_repeats(vm, now, MSR_WRITE, msr, 8, &made))
+        return;
     interrupts_settle(vm);
-    if (!bus_write_msr(vm->owner, msr, value, vm_now(vm, host_pc)))
+    if (!bus_write_msr(vm->owner, msr, value, now))
         raise_exception_err_ra_x86_64(vm->cpu->env, 13, 0, host_pc);
+    restart_note(vm, MSR_WRITE, msr, 8, value);
+    if (vm->remapped)
+        physical_begin_again(vm, host_pc);
 }
 
 static void write_apic_base(Vm *vm, uint64_t value, uintptr_t host_pc)

@@ -9,11 +9,19 @@ void vm_request_stop(Vm *vm)
     CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
 }
 
-/* The same from an access, to the byte: its instruction is the last. With IN and OUT a block ends anyway. */
+/* From an access: the boundary after its instruction is looked at. With IN and OUT a block ends anyway. */
+void vm_attend_behind(Vm *vm)
+{
+    clock_attend(vm);
+    CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
+    vm->remapped = vm->running;             /* so that it is run again, alone, and does not make the access again */
+}
+
+/* From an access, to the byte: its instruction is the last. */
 void vm_stop_behind(Vm *vm)
 {
     vm_request_stop(vm);
-    vm->remapped = vm->running;             /* so that it is run again, alone, and does not make the access again */
+    vm_attend_behind(vm);
 }
 
 /* Ends the run that goes on, or the next one, after its next block. Any thread may call it, and signal handlers. */

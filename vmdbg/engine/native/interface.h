@@ -31,6 +31,7 @@ bool apic_attach(Vm *vm, uint32_t cpu, void *memory, uint64_t size, uint64_t pag
 
 /* endings.c */
 void vm_request_stop(Vm *vm);
+void vm_attend_behind(Vm *vm);
 void vm_stop_behind(Vm *vm);
 void vm_interrupt(Vm *vm);
 

@@ -119,6 +119,7 @@ int32_t interrupts_acknowledge(Vm *vm)
     if (vector < 0) {
         interrupts_settle(vm);
         vector = bus_acknowledge(vm->owner, vm->clock);
+        vm->remapped = 0;                   /* no instruction runs */
     }
     return vector;
 }

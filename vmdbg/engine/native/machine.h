@@ -3,7 +3,7 @@ enum { WATCH_STORED = 16, TLB_KINDS = 4, RESTART_ACCESSES = 64, JUMP_SLOTS = 64,
 
 typedef struct Jump Jump;
 
-enum VmAccessKind { PORT_READ, PORT_WRITE, MEMORY_READ, MEMORY_WRITE };
+enum VmAccessKind { PORT_READ, PORT_WRITE, MEMORY_READ, MEMORY_WRITE, MSR_WRITE };
 typedef struct {
     uint64_t address, value;
     uint32_t size, kind;

@@ -177,6 +177,9 @@ class UnicornEngine(GuestMemory, NativeTurns):
     def request_stop(self) -> None:
         lib.vm_request_stop(self._vm)
 
+    def attend_behind(self) -> None:
+        lib.vm_attend_behind(self._vm)
+
     def stop_behind(self) -> None:
         lib.vm_stop_behind(self._vm)
 

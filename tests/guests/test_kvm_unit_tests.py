@@ -1,0 +1,104 @@
+"""kvm-unit-tests, where somebody has built them: what passes in QEMU's TCG passes here.
+
+VMDBG_KVM_UNIT_TESTS names a directory in which `./configure && make` was run, for x86_64 or i386; several are joined
+by colons, as in PATH. Nothing of them is kept here: QEMU says in the same run which lines are to pass.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.vmdbg.cli.vmdbg_process import COMMAND, environment
+
+PATIENCE = 120
+"""Seconds for one of them; QEMU's own hang in some of the last lines of a few."""
+BUILT = [Path(place) for place in os.environ.get("VMDBG_KVM_UNIT_TESTS", "").split(":") if place]
+VMX = "a CPU of Intel's: VMCALL is no instruction of one without VMX, and raises #UD as VMMCALL does"
+
+
+@dataclass(frozen=True)
+class Test:
+    """One file of x86/, with what it is to be run with; `qemu_cpu` is a model of QEMU's."""
+
+    __test__ = False
+    name: str
+    file: str
+    cpus: int = 1
+    qemu_cpu: str = "qemu64"
+    explained: tuple[tuple[str, str], ...] = ()
+    """Lines that need not pass here, each a pattern, with the reason."""
+
+
+TESTS = (
+    Test("xapic", "apic", 2),
+    Test("ioapic", "ioapic", 4),
+    Test("cmpxchg8b", "cmpxchg8b"),
+    Test("smptest", "smptest", 2),
+    Test("smptest of 3", "smptest", 3),
+    Test("smptest of 8", "smptest", 8),
+    Test("smap", "smap", qemu_cpu="max"),
+    Test("emulator", "emulator"),
+    Test("eventinj", "eventinj"),
+    Test("hypercall", "hypercall", explained=((r".*VMCALL.*", VMX),)),
+    Test("idt_test", "idt_test"),
+    Test("memory", "memory"),
+    Test("msr", "msr", qemu_cpu="max"),
+    Test("realmode", "realmode"),
+    Test("s3", "s3"),
+    Test("setjmp", "setjmp"),
+    Test("sieve", "sieve"),
+    Test("syscall", "syscall"),
+    Test("tsc", "tsc", qemu_cpu="max"),
+    Test("tsc_adjust", "tsc_adjust", qemu_cpu="max"),
+    Test("xsave", "xsave"),
+    Test("rmap_chain", "rmap_chain"),
+    Test("taskswitch", "taskswitch"),
+    Test("taskswitch2", "taskswitch2"),
+    Test("pcid", "pcid"),
+    Test("rdpru", "rdpru", qemu_cpu="max"),
+    Test("umip", "umip", qemu_cpu="qemu64,+umip"),
+    Test("debug", "debug"),
+)
+
+
+def qemu(image: Path, test: Test) -> list[str]:
+    exits = ["-device", "pc-testdev", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    machine = ["-accel", "tcg", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-m", "128"]
+    guest = ["-smp", str(test.cpus), "-cpu", test.qemu_cpu, "-kernel", str(image)]
+    return ["qemu-system-x86_64", *machine, *exits, *guest]
+
+
+def here(image: Path, test: Test) -> list[str]:
+    machine = ["--cpus", str(test.cpus), "--memory", "128M", "--device", "pc-testdev"]
+    return [*COMMAND, "run", "--kernel", str(image), *machine]
+
+
+def passed(command: list[str]) -> Counter[str]:
+    """Its lines that begin with PASS, up to the end of it or of patience."""
+    try:
+        done = subprocess.run(
+            command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=PATIENCE
+        )
+        output = done.stdout
+    except subprocess.TimeoutExpired as late:
+        output = late.stdout or b""
+    return Counter(line.strip() for line in re.findall(r"^PASS: (.*)", output.decode(errors="replace"), re.MULTILINE))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BUILT, reason="VMDBG_KVM_UNIT_TESTS names no directory where they were built")
+@pytest.mark.parametrize("test", TESTS, ids=lambda test: test.name)
+@pytest.mark.parametrize("built", BUILT, ids=lambda built: built.name)
+def test_what_passes_in_qemu_passes_here(built: Path, test: Test) -> None:
+    image = built / "x86" / f"{test.file}.flat"
+    if not image.exists():
+        pytest.skip(f"{built.name} has no {test.file}")
+    missing = passed(qemu(image, test)) - passed(here(image, test))
+    assert [line for line in missing if not any(re.fullmatch(known, line) for known, _ in test.explained)] == []
