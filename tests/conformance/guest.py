@@ -127,17 +127,24 @@ class GuestCpu:
         return bytes(self.engine.ram[at : at + size])
 
     def run(self, batch: Batch) -> list[State]:
-        memory, start, end = batch.build()
-        size = batch.count * STATE_SIZE
-        self._write(BATCH, memory)
-        self._write(RESULTS, bytes(size))
-        self._write(CONTROL, struct.pack("<2Q", start, end))
-        self._write(SCRATCH_TOP - 0x1000, struct.pack("<Q", GUEST_END))
-        self.engine.write_registers(self._registers())
+        self.begin(batch)
         outcome = self.engine.run(Tick(self.engine.clock + PATIENCE))
         if outcome != Halted():
             raise RuntimeError(f"the guest ended with {outcome} at {self.engine.read_register('rip'):#x}")
-        return results(self._read(RESULTS, size))
+        return self.results(batch)
+
+    def begin(self, batch: Batch) -> None:
+        """The guest before its first case."""
+        memory, start, end = batch.build()
+        self._write(BATCH, memory)
+        self._write(RESULTS, bytes(batch.count * STATE_SIZE))
+        self._write(CONTROL, struct.pack("<2Q", start, end))
+        self._write(SCRATCH_TOP - 0x1000, struct.pack("<Q", GUEST_END))
+        self.engine.write_registers(self._registers())
+
+    def results(self, batch: Batch) -> list[State]:
+        """What the cases have left, when the guest has come to its end."""
+        return results(self._read(RESULTS, batch.count * STATE_SIZE))
 
     def close(self) -> None:
         self.engine.close()
