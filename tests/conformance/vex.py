@@ -1,4 +1,4 @@
-"""Random VEX-encoded instructions."""
+"""Random VEX-encoded instructions, and those of general registers that came with them."""
 
 from __future__ import annotations
 
@@ -35,15 +35,26 @@ def encoded(rng: random.Random) -> bytes:
     return bytes([0xC4, rng.getrandbits(3) << 5 | number, (rng.random() < 0.4) << 7 | last]) + tail
 
 
+LEGACY = names("tzcnt lzcnt popcnt movbe adcx adox")
+_LEGACY_OPCODES = (b"\x0f\xbc", b"\x0f\xbd", b"\x0f\xb8", b"\x0f\x38\xf0", b"\x0f\x38\xf1", b"\x0f\x38\xf6")
+
+
+def _legacy(rng: random.Random) -> bytes:
+    """Of general registers, without VEX."""
+    prefix, opcode = rng.choice((b"", b"\xf3", b"\xf3", b"\x66", b"\x66\xf3")), rng.choice(_LEGACY_OPCODES)
+    rex = bytes([0x40 | rng.getrandbits(4)]) if rng.random() < 0.6 else b""
+    return prefix + rex + opcode + modrm(rng)
+
+
 def _is_claimed(name: str, operands: str) -> bool:
-    if not (name.startswith("v") or name in GENERAL) or name.startswith(_BEYOND):
+    if not (name.startswith("v") or name in GENERAL | LEGACY) or name.startswith(_BEYOND):
         return False
     return not (name.startswith(("vaes", "vpclmul")) and "ymm" in operands)
 
 
 def draw_vex(rng: random.Random) -> Instruction:
     while True:
-        code = encoded(rng)
+        code = encoded(rng) if rng.random() < 0.95 else _legacy(rng)
         found = next(_DECODER.disasm_lite(code[:LONGEST], 0, 1), None)
         if found is None:
             continue

@@ -60,7 +60,9 @@ _X86_64 = _I686 | _names("sse2 clflush syscall nx lm rdtscp invariant_tsc arat 3
 _X86_64_V2 = _X86_64 | _names("sse3 ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm")
 _BASE = _X86_64_V2 | _names("movbe aes pclmulqdq abm adx fsgsbase smep smap pdpe1gb")
 
-_X86_64_V3 = _BASE | _names("xsave xsaveopt xgetbv1 avx avx2 fma f16c bmi1 bmi2 clflushopt clwb")
+_X86_64_V3 = _BASE | _names("xsave xsaveopt xgetbv1 avx avx2 fma f16c bmi1 bmi2 clflushopt clwb rdrand rdseed umip")
+_ALSO = _names("pcid invpcid")
+"""What no model has, but may be added: Linux gives processes one CR3 after the other, which debuggers compare."""
 
 MODELS: dict[str, CpuModel] = {
     model.name: model
@@ -77,7 +79,7 @@ MODELS: dict[str, CpuModel] = {
     )
 }
 DEFAULT_MODEL = "base"
-CHANGEABLE: frozenset[str] = frozenset().union(*(model.features for model in MODELS.values()))
+CHANGEABLE: frozenset[str] = _ALSO.union(*(model.features for model in MODELS.values()))
 """What the engine runs where a model has it, and refuses where it does not."""
 
 _NEEDS: dict[str, tuple[str, ...]] = {
@@ -92,6 +94,9 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "xgetbv1": ("xsave",),
     "avx": ("xsave", "sse4_2"),
     "avx2": ("avx",),
+    "rdseed": ("rdrand",),
+    "pcid": ("lm",),
+    "invpcid": ("lm",),
     "fma": ("avx",),
     "f16c": ("avx",),
     "aes": ("sse2",),

@@ -42,9 +42,23 @@ static bool bad_cr0(Env *env, uint64_t value)
 {
     bool paging = value & CR0_PG;
 
-    return value >> 32 || (paging && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)) ||
+    return value >> 32 || (!paging && env->cr[4] & CR4_PCIDE) || (paging && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)) ||
            (paging && !(env->cr[0] & CR0_PG) && env->efer & EFER_LME && !(env->cr[4] & CR4_PAE)) ||
            (!paging && env->hflags & HF_CS64);
+}
+
+/* Its bit 63, with PCIDs, says that the TLB may stay (SDM 3A 4.10.4.1). It is emptied all the same. */
+static uint64_t kept_cr3(const Env *env, uint64_t value)
+{
+    return env->cr[4] & CR4_PCIDE ? value & ~(1ull << 63) : value;
+}
+
+static bool bad_cr4(const Vm *vm, uint64_t value)
+{
+    const Env *env = vm->cpu->env;
+    bool long_mode = env->efer & EFER_LMA, begins = value & ~env->cr[4] & CR4_PCIDE;
+
+    return value & ~vm->cr4_known || (long_mode && !(value & CR4_PAE)) || (begins && (!long_mode || env->cr[3] & 0xfff));
 }
 
 /* SDM 2B, MOV to control registers: what raises #GP(0). */
@@ -52,8 +66,8 @@ static void check_control(Vm *vm, int reg, uint64_t value, uintptr_t host_pc)
 {
     Env *env = vm->cpu->env;
     bool long_mode = env->efer & EFER_LMA;
-    bool bad = (reg == 0 && bad_cr0(env, value)) || (reg == 3 && long_mode && value >> vm->physical_bits) ||
-               (reg == 4 && (value & ~vm->cr4_known || (long_mode && !(value & CR4_PAE)))) || (reg == 8 && value >> 4);
+    bool bad = (reg == 0 && bad_cr0(env, value)) || (reg == 3 && long_mode && kept_cr3(env, value) >> vm->physical_bits) ||
+               (reg == 4 && bad_cr4(vm, value)) || (reg == 8 && value >> 4);
 
     if (bad)
         raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
@@ -80,7 +94,7 @@ HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
     check_control(vm, reg, value, HERE);
     switch (reg) {
     case 0: cpu_x86_update_cr0_x86_64(env, value); break;
-    case 3: cpu_x86_update_cr3_x86_64(env, value); break;
+    case 3: cpu_x86_update_cr3_x86_64(env, kept_cr3(env, value)); break;
     case 4: cpu_x86_update_cr4_x86_64(env, value); break;
     case 8: task_priority(vm, true, value, HERE); break;
     default: env->cr[reg] = value;

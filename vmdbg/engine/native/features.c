@@ -11,7 +11,7 @@ typedef struct {
     uint8_t word, bit;                      /* of Env.features: what it needs */
 } Need;
 
-enum { TSC = 4, MSR = 5, CX8 = 8, SEP = 11, MMX = 23, SSE = 25, SSE2 = 26, SSE3 = 0, SYSCALL = 11 };
+enum { TSC = 4, MSR = 5, CX8 = 8, SEP = 11, MMX = 23, SSE = 25, SSE2 = 26, SSE3 = 0, SYSCALL = 11, RDSEED = 18 };
 
 static const Need map_0f[] = {              /* SDM 2, each instruction's "CPUID feature flag" */
     {0x05, 0x05, BY_ANY, ANY, FEAT_EXTENDED_EDX, SYSCALL}, {0x07, 0x07, BY_ANY, ANY, FEAT_EXTENDED_EDX, SYSCALL},
@@ -26,7 +26,7 @@ static const Need map_0f[] = {              /* SDM 2, each instruction's "CPUID 
     {0xae, 0xae, NO_PREFIX, 0x0c, FEAT_1_EDX, SSE}, {0xc2, 0xc2, BY_66 | BY_F2, ANY, FEAT_1_EDX, SSE2},
     {0xc2, 0xc2, BY_ANY, ANY, FEAT_1_EDX, SSE}, {0xc3, 0xc3, BY_ANY, ANY, FEAT_1_EDX, SSE2},
     {0xc4, 0xc6, BY_66, ANY, FEAT_1_EDX, SSE2}, {0xc4, 0xc6, BY_ANY, ANY, FEAT_1_EDX, SSE},
-    {0xc7, 0xc7, BY_ANY, 0x02, FEAT_1_EDX, CX8},
+    {0xc7, 0xc7, BY_ANY, 0x02, FEAT_1_EDX, CX8}, {0xc7, 0xc7, BY_ANY, 0x80, FEAT_7_EBX, RDSEED},
     {0xd0, 0xd0, BY_ANY, ANY, FEAT_1_ECX, SSE3}, {0xf0, 0xf0, BY_ANY, ANY, FEAT_1_ECX, SSE3},
     {0xd1, 0xfe, BY_66 | BY_F2 | BY_F3, ANY, FEAT_1_EDX, SSE2}, {0xd4, 0xd4, BY_ANY, ANY, FEAT_1_EDX, SSE2},
     {0xf4, 0xf4, BY_ANY, ANY, FEAT_1_EDX, SSE2}, {0xfb, 0xfb, BY_ANY, ANY, FEAT_1_EDX, SSE2},

@@ -45,7 +45,8 @@ HELPER void __wrap_helper_ldmxcsr_x86_64(Env *env, uint32_t value)
 
 void __wrap_helper_stgi_x86_64(Env *env)
 {
-    sse_status_collect(env);
+    (void)env;                              /* of the CPU that the translation was made for; all share it */
+    sse_status_collect(vm_current->cpu->env);
 }
 
 /* What translated code does before it stores MXCSR. */

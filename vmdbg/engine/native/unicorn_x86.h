@@ -120,7 +120,7 @@ enum { CR0_PE = 1, CR0_WP = 1 << 16 };
 #define CR0_NW 0x20000000u
 #define CR0_CD 0x40000000u
 #define CR0_PG 0x80000000u
-enum { CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_OSFXSR = 1 << 9, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
+enum { CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_OSFXSR = 1 << 9, CR4_PCIDE = 1 << 17, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
 enum { FEAT_1_EDX, FEAT_1_ECX, FEAT_7_EBX, FEAT_7_ECX, FEAT_EXTENDED_EDX = 6, FEAT_EXTENDED_ECX, FEAT_XSAVE = 19 };
 enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_SVME = 1 << 12 };
 enum {
@@ -188,6 +188,8 @@ void do_interrupt_x86_hardirq_x86_64(Env *env, int vector, int is_hw);
 void tlb_set_page_x86_64(Cpu *cpu, uint64_t linear, uint64_t physical, int prot, int mmu_idx, uint64_t size);
 void tb_invalidate_phys_range_x86_64(uc_engine *uc, uint64_t start, uint64_t end);
 void tb_flush_x86_64(Cpu *cpu);
+void tlb_flush_x86_64(Cpu *cpu);
+void tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear);
 Cpu *cpu_x86_init_x86_64(uc_engine *uc);
 uint64_t get_page_addr_code_x86_64(Env *env, uint64_t linear);
 uint64_t helper_cc_compute_all_x86_64(uint64_t dst, uint64_t src1, uint64_t src2, int op);

@@ -47,7 +47,7 @@ typedef void VexExecute(const Vex *x);
 typedef void Combine(Env *env, void *result, void *operand);                        /* result = f(result, operand) */
 typedef void CombineBy(Env *env, void *result, void *operand, uint32_t immediate);
 
-enum VexFeature { OF_AVX, OF_AVX2, OF_FMA, OF_F16C, OF_BMI1, OF_BMI2 };
+enum VexFeature { OF_AVX, OF_AVX2, OF_FMA, OF_F16C, OF_BMI1, OF_BMI2, OF_INVPCID };
 enum {                                      /* what a row demands */
     W0 = 1, W1 = 2, L0 = 4, L1 = 8,
     LIG = 16,                               /* L is ignored, one lane is computed */
@@ -59,6 +59,7 @@ enum {                                      /* what a row demands */
     GENERAL = 2048,                         /* of general registers: needs no YMM state */
     VSIB = 4096,
     WIDE_IN_64 = 8192,                      /* W is ignored elsewhere */
+    LEGACY = 16384,                         /* encoded without VEX */
 };
 enum { WHOLE = 0, HALF = 0x81, QUARTER = 0x82, EIGHTH = 0x83, WORD = 0x84 };        /* bytes of an operand, by L or W, or a number */
 enum { ANY_GROUP = 8 };
@@ -192,6 +193,9 @@ VexExecute vex_fma, vex_halves_to_singles, vex_singles_to_halves;
 
 /* vex_general.c */
 VexExecute vex_andn, vex_bextr, vex_bls, vex_bzhi, vex_mulx, vex_pdep, vex_pext, vex_rorx, vex_shift_general;
+
+/* invpcid.c */
+VexExecute invpcid;
 
 /* vex_decode.c */
 enum VexKind { NOT_VEX, VEX_REFUSED, VEX_CALLED };

@@ -32,7 +32,7 @@ typedef struct {
     uint8_t map, prefix, opcode, modrm;
     bool wide, is_256, not_b, not_x;
     uint8_t legacy_segment;                 /* by a prefix; NO_REGISTER: none */
-    bool address_prefix, refused;
+    bool address_prefix, operand_size, repeated, refused, legacy;
 } Fields;
 
 /* What stands before VEX. */
@@ -44,6 +44,8 @@ static void read_legacy(Reader *r, uint64_t opcode_at, Fields *f)
     f->legacy_segment = NO_REGISTER;
     while (r->at < opcode_at) {
         uint8_t byte = next_byte(r);
+        f->operand_size |= byte == 0x66;
+        f->repeated |= byte == 0xf2 || byte == 0xf3;
         f->refused |= byte == 0x66 || byte == 0xf2 || byte == 0xf3 || byte == 0xf0 || (code64 && (byte & 0xf0) == 0x40);
         f->address_prefix |= byte == 0x67;
         for (unsigned i = 0; i < sizeof segments; i++)
@@ -133,6 +135,7 @@ static bool has_feature(const Env *env, uint8_t feature)
     static const struct { uint8_t word, bit; } at[] = {
         [OF_AVX] = {FEAT_1_ECX, 28}, [OF_AVX2] = {FEAT_7_EBX, 5}, [OF_FMA] = {FEAT_1_ECX, 12}, [OF_F16C] = {FEAT_1_ECX, 29},
         [OF_BMI1] = {FEAT_7_EBX, 3}, [OF_BMI2] = {FEAT_7_EBX, 8},
+        [OF_INVPCID] = {FEAT_7_EBX, 10},
     };
 
     return env->features[at[feature].word] >> at[feature].bit & 1;
@@ -146,7 +149,7 @@ static bool is_row(const VexRow *row, const Fields *f)
 
     return row->opcode == f->opcode && row->map == f->map && row->prefix == f->prefix &&
            (row->group == ANY_GROUP || row->group == (f->modrm >> 3 & 7)) && !(d & W0 && f->wide) && !(d & W1 && !f->wide) &&
-           !(d & L0 && f->is_256) && !(d & L1 && !f->is_256) && !(d & FROM_MEMORY && !memory) && !(d & FROM_REGISTER && memory);
+           !(d & LEGACY) == !f->legacy && !(d & L0 && f->is_256) && !(d & L1 && !f->is_256) && !(d & FROM_MEMORY && !memory) && !(d & FROM_REGISTER && memory);
 }
 
 static const VexRow *find_row(const Env *env, const Fields *f, const VexCode *code)
@@ -180,6 +183,30 @@ static uint8_t address_size(const Env *env, bool prefix)
     return !(env->hflags & HF_CS32) == prefix ? ADDRESS_32 : ADDRESS_16;
 }
 
+/* INVPCID, which has no VEX: 66 0F 38 82. Reads as far as this may be it. */
+static bool read_invpcid(Reader *r, uint64_t opcode_at, Fields *f, VexCode *code)
+{
+    uint8_t rex = 0;
+
+    if (cpu_ldub_code_x86_64(r->env, opcode_at) != 0x0f || cpu_ldub_code_x86_64(r->env, opcode_at + 1) != 0x38 ||
+        cpu_ldub_code_x86_64(r->env, opcode_at + 2) != 0x82)
+        return false;
+    read_legacy(r, opcode_at, f);
+    if (opcode_at > r->start && r->env->hflags & HF_CS64)
+        rex = cpu_ldub_code_x86_64(r->env, opcode_at - 1);
+    rex = (rex & 0xf0) == 0x40 ? rex : 0;
+    f->refused = f->repeated || !f->operand_size;
+    f->legacy = true;
+    f->map = 2;
+    f->prefix = 1;
+    f->not_b = !(rex & 1);
+    f->not_x = !(rex & 2);
+    code->reg = rex & 4 ? 8 : 0;
+    code->code64 = r->env->hflags & HF_CS64 ? 1 : 0;
+    r->at = opcode_at + 2;
+    return true;
+}
+
 /* What is at `linear`, its opcode at `opcode_at`. Reads no byte that is not the instruction's. */
 enum VexKind vex_decode(Env *env, uint64_t linear, uint64_t opcode_at, VexDecoded *d)
 {
@@ -187,12 +214,14 @@ enum VexKind vex_decode(Env *env, uint64_t linear, uint64_t opcode_at, VexDecode
     Fields f = {0};
     bool rip_relative = false;
 
-    if ((cpu_ldub_code_x86_64(env, opcode_at) & 0xfe) != THREE_BYTES)
-        return NOT_VEX;
     *d = (VexDecoded){0};
-    read_legacy(&r, opcode_at, &f);
-    if (!read_vex(&r, &f, &d->code))
+    if ((cpu_ldub_code_x86_64(env, opcode_at) & 0xfe) == THREE_BYTES) {
+        read_legacy(&r, opcode_at, &f);
+        if (!read_vex(&r, &f, &d->code))
+            return NOT_VEX;
+    } else if (!read_invpcid(&r, opcode_at, &f, &d->code)) {
         return NOT_VEX;
+    }
     f.opcode = next_byte(&r);
     f.modrm = has_modrm(&f) ? next_byte(&r) : 0xc0;
     const VexRow *row = f.refused ? NULL : find_row(env, &f, &d->code);

@@ -401,5 +401,7 @@ const VexRow vex_rows[] = {
     {2, 2, 0xf7, ANY_GROUP, L0 | GENERAL | NDS, OF_BMI2, WORD, vex_shift_general, {0}},
     {2, 3, 0xf7, ANY_GROUP, L0 | GENERAL | NDS, OF_BMI2, WORD, vex_shift_general, {0}},
     {3, 3, 0xf0, ANY_GROUP, L0 | GENERAL, OF_BMI2, WORD, vex_rorx, {0}},
+    /* others */
+    {2, 1, 0x82, ANY_GROUP, LEGACY | GENERAL | FROM_MEMORY, OF_INVPCID, 16, invpcid, {0}},
 };
 const unsigned vex_row_count = sizeof vex_rows / sizeof *vex_rows;

@@ -256,6 +256,10 @@ bool instruction_corrected(Instruction *i);
 uint64_t xsave_components(const Env *env);
 uint32_t xsave_size(uint64_t components);
 
+/* umip.c */
+bool umip_concerns(Env *env, uint64_t opcode_at);
+void umip_translate_check(void *tcg);
+
 /* features.c */
 bool feature_is_lacking(Instruction *i);
 

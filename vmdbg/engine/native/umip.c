@@ -1,0 +1,31 @@
+/* UMIP (SDM 3A 2.5): with CR4.UMIP, SGDT, SIDT, SLDT, SMSW and STR are ring 0's. Unicorn does not know it. A call of SVM's
+ * CLGI, an instruction that no model has, is put before them where other rings run them. */
+#include "vm.h"
+
+enum { CR4_UMIP = 1 << 11, FEATURE = 2 };
+
+/* Whether the instruction at `opcode_at` is one of them, on a model that has UMIP. */
+bool umip_concerns(Env *env, uint64_t opcode_at)
+{
+    if (!(env->features[FEAT_7_ECX] >> FEATURE & 1) || !(env->hflags & HF_CPL) || cpu_ldub_code_x86_64(env, opcode_at) != 0x0f)
+        return false;
+    uint8_t opcode = cpu_ldub_code_x86_64(env, opcode_at + 1);
+    if (opcode > 1)
+        return false;
+    uint8_t modrm = cpu_ldub_code_x86_64(env, opcode_at + 2), group = modrm >> 3 & 7;
+    return opcode == 0 ? group < 2 : (group < 2 && modrm < 0xc0) || group == 4;
+}
+
+__attribute__((noinline)) void __wrap_helper_clgi_x86_64(Env *env)
+{
+    (void)env;
+    if (vm_current->cpu->env->cr[4] & CR4_UMIP)
+        raise_exception_err_ra_x86_64(vm_current->cpu->env, 13, 0, (uintptr_t)__builtin_return_address(0));
+}
+
+void umip_translate_check(void *tcg)
+{
+    void *argument = tcg_constant_argument(tcg, 0);
+
+    tcg_gen_callN_x86_64(tcg, __wrap_helper_clgi_x86_64, NULL, 1, &argument);
+}
