@@ -14,6 +14,7 @@ FLAGS: dict[str, int] = {
     **dict.fromkeys(("shl", "sal", "shr", "sar"), AF | OF | CF),
     **dict.fromkeys(("rol", "ror", "rcl", "rcr"), OF),
     **dict.fromkeys(("andn", "blsi", "blsr", "blsmsk", "bzhi"), PF | AF),
+    **dict.fromkeys(("lzcnt", "tzcnt"), PF | AF | SF | OF),
     "bextr": PF | AF | SF,
     **dict.fromkeys(("shld", "shrd"), AF | OF | CF),
 }

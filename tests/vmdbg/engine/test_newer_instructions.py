@@ -83,7 +83,9 @@ def test_vectors_need_what_the_kernel_allows(cpu: BareCpu) -> None:
     assert _vector(cpu, "c4e278f2c1", cr4=0x620, xcr0=1) is None  # andn
 
 
-@pytest.mark.parametrize("code", ["66c5fc58c1", "f3c5fc58c1", "48c5fc58c1", "f0c5fc58c1", "c5f45077", "c4e2fd18c1", "c5fd6ec1"])
+@pytest.mark.parametrize(
+    "code", ["66c5fc58c1", "f3c5fc58c1", "48c5fc58c1", "f0c5fc58c1", "c5f45077", "c4e2fd18c1", "c5fd6ec1"]
+)
 def test_encodings_that_are_none_are_refused(cpu: BareCpu, code: str) -> None:
     """Prefixes before VEX; vvvv, W and L where they must not be."""
     assert _vector(cpu, code) == UD
@@ -97,7 +99,11 @@ def test_aligned_moves_want_alignment(cpu: BareCpu) -> None:
 
 
 def test_saved_state_comes_back(cpu: BareCpu) -> None:
-    values = {f"ymm{n}": (n + 1) * 0x1111 << 8 * n for n in range(16)} | {"mxcsr": 0x3F80, "fctrl": 0x37F, "ftag": 0xFFFF}
+    values = {f"ymm{n}": (n + 1) * 0x1111 << 8 * n for n in range(16)} | {
+        "mxcsr": 0x3F80,
+        "fctrl": 0x37F,
+        "ftag": 0xFFFF,
+    }
     assert _vector(cpu, "b8ffffffff31d20fae27", **values) is None  # xsave
     assert cpu.read(AREA + 512, 8) == 6
     assert _vector(cpu, "c5fc77b8ffffffff31d20fae2f", mxcsr=0x1F80) is None  # vzeroall, xrstor

@@ -61,7 +61,9 @@ static bool correct_0f3x(Instruction *i)
     uint8_t map = instruction_byte(i, 1), opcode = instruction_byte(i, 2);
     bool repeats = i->repeat >= 0, settled = settle_repeats(i); /* of CRC32 */
 
-    i->refused = repeats && (map == 0x3a || opcode < 0xf0 || (opcode == 0xf6 && i->prefix == 0xf2));
+    if (opcode == 0xf6 && repeats && map == 0x38)   /* ADOX, whatever 66 says */
+        settled |= replace_66(i, i->prefix);
+    i->refused = repeats && (map == 0x3a || opcode < 0xf0 || i->prefix == (opcode == 0xf6 ? 0xf2 : 0xf3));
     if (i->refused || !mmx_is_ssse3(map, opcode) || i->prefix || i->rex < 0)
         return settled;
     return clear_rex(i, REX_R | (instruction_byte(i, 3) >= REGISTERS ? REX_B : 0)) | settled;
