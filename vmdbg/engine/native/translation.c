@@ -86,13 +86,13 @@ static void translate_insn(Disas *db, Cpu *cpu)
     vm->probe_next = traits & STORES_FROM_PORT;
     if (traits & STORES_MXCSR)
         sse_status_translate_stmxcsr(UC_TCG_CTX(vm->uc), vm->cpu->env);
-    if (umip_concerns(vm->cpu->env, opcode_at))
-        umip_translate_check(UC_TCG_CTX(vm->uc));
     if (must_begin_block(db, traits)) {
         db->is_jmp = DISAS_TOO_MANY;
         return;
     }
     clock_translates_insn(UC_TCG_CTX(vm->uc), db->pc_next);
+    if (umip_concerns(&instruction))
+        umip_translate_check(UC_TCG_CTX(vm->uc));
     if (traits & READS_FLAGS)
         forget_flags(db, cpu);
     bool corrected = instruction_corrected(&instruction);

@@ -4,15 +4,17 @@
 
 enum { CR4_UMIP = 1 << 11, FEATURE = 2 };
 
-/* Whether the instruction at `opcode_at` is one of them, on a model that has UMIP. */
-bool umip_concerns(Env *env, uint64_t opcode_at)
+/* Whether the instruction is one of them, on a model that has UMIP. */
+bool umip_concerns(Instruction *i)
 {
-    if (!(env->features[FEAT_7_ECX] >> FEATURE & 1) || !(env->hflags & HF_CPL) || cpu_ldub_code_x86_64(env, opcode_at) != 0x0f)
+    const Env *env = vm_current->cpu->env;
+
+    if (!(env->features[FEAT_7_ECX] >> FEATURE & 1) || !(env->hflags & HF_CPL) || instruction_byte(i, 0) != 0x0f)
         return false;
-    uint8_t opcode = cpu_ldub_code_x86_64(env, opcode_at + 1);
+    uint8_t opcode = instruction_byte(i, 1);
     if (opcode > 1)
         return false;
-    uint8_t modrm = cpu_ldub_code_x86_64(env, opcode_at + 2), group = modrm >> 3 & 7;
+    uint8_t modrm = instruction_byte(i, 2), group = modrm >> 3 & 7;
     return opcode == 0 ? group < 2 : (group < 2 && modrm < 0xc0) || group == 4;
 }
 

@@ -257,7 +257,7 @@ uint64_t xsave_components(const Env *env);
 uint32_t xsave_size(uint64_t components);
 
 /* umip.c */
-bool umip_concerns(Env *env, uint64_t opcode_at);
+bool umip_concerns(Instruction *i);
 void umip_translate_check(void *tcg);
 
 /* features.c */
