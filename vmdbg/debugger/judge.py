@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from vmdbg.debugger.debuggee import Debuggee
@@ -63,7 +64,7 @@ def would_stop(debugger: Debuggee, outcome: TimelineOutcome) -> Stop | None:
             hit = tuple(point for point in breakpoints_here(debugger) if point.action is None and point.holds(debugger))
             return BreakpointStop(hit) if hit else _caught_by_its_code(debugger)
         case WatchpointHit(hits):
-            wanted = [pair for pair in _watchpoints(debugger, hits) if _changed(debugger, *pair)]
+            wanted = [pair for pair in _watchpoints(debugger, hits) if _changed(*pair)]
             wanted = [(point, hit) for point, hit in wanted if point.holds(debugger)]
             return WatchpointStop(tuple(wanted)) if wanted else None
         case ExceptionDelivered(delivery):
@@ -135,11 +136,13 @@ def breakpoints_here(debugger: Debuggee) -> Sequence[Breakpoint]:
 
 def _watchpoints(debugger: Debuggee, hits: tuple[WatchHit, ...]) -> list[tuple[Watchpoint, WatchHit]]:
     known = debugger.points.watchpoints
-    return [(known[hit.number], hit) for hit in hits if hit.number in known]
+    return [(known[hit.number], _looked_at(debugger, hit)) for hit in hits if hit.number in known]
 
 
-def _changed(debugger: Debuggee, point: Watchpoint, hit: WatchHit) -> bool:
-    if not point.on_change:
-        return True
-    now = debugger.engine.read_physical(hit.physical, len(hit.old))
-    return now != hit.old
+def _looked_at(debugger: Debuggee, hit: WatchHit) -> WatchHit:
+    """With what is there now that it was made: whoever goes back to it stands before it."""
+    return replace(hit, new=debugger.engine.read_physical(hit.physical, len(hit.old)))
+
+
+def _changed(point: Watchpoint, hit: WatchHit) -> bool:
+    return not point.on_change or hit.new != hit.old

@@ -72,9 +72,10 @@ class Access(enum.Enum):
 class WatchHit:
     """One access that touched the watchpoint numbered `number`.
 
-    `old` is what was there before it, of an instruction's at most 16 bytes; `pc` is the linear address of the
-    instruction that made it. With `device` it was a device of that name that did, for its `request`: `pc` means nothing
-    then, and `linear` is where the watchpoint sees it.
+    `old` is what was there before it, of an instruction's at most 16 bytes, and `new` as much of what was there after
+    the instruction, once somebody has looked; `pc` is the linear address of the instruction that made it. With `device`
+    it was a device of that name that did, for its `request`: `pc` means nothing then, and `linear` is where the
+    watchpoint sees it.
     """
 
     number: int
@@ -86,6 +87,7 @@ class WatchHit:
     pc: Linear = Linear(0)  # noqa: RUF009 - an integer
     device: str = ""
     request: str = ""
+    new: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

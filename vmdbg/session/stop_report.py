@@ -35,7 +35,6 @@ from vmdbg.engine.exits import Access, TripleFault, WatchHit
 from vmdbg.session.oops_watch import is_oops_point, oops_here
 from vmdbg.session.syscall_watch import is_syscall_point, syscall_here
 from vmdbg.session.view import View
-from vmdbg.units import Physical
 
 MAX_SHOWN = 16
 ACCESS_WORDS = {Access.READ: "read", Access.WRITE: "written"}
@@ -179,12 +178,11 @@ def _watch_hit(view: View, point: Watchpoint, hit: WatchHit) -> Text:
     if hit.device:
         parts += [" by ", writer_text(hit)]
     if hit.access is Access.WRITE:
-        new = _memory(view, hit.physical, len(hit.old))
-        parts += [": ", _value(hit.old), text(" -> ", Style.DIM), _value(new)]
-        if new == hit.old:
+        parts += [": ", _value(hit.old), text(" -> ", Style.DIM), _value(hit.new)]
+        if hit.new == hit.old:
             parts.append(text(" (unchanged)", Style.DIM))
     else:
-        parts += [": ", _value(_memory(view, hit.physical, hit.size))]
+        parts += [": ", _value(hit.old)]
     return joined(parts)
 
 
@@ -192,10 +190,6 @@ def writer_text(hit: WatchHit) -> Text:
     """The device that made an access, and what for."""
     request = f", {printable(hit.request)}" if hit.request else ""
     return joined((text(hit.device, Style.SYMBOL), request))
-
-
-def _memory(view: View, physical: Physical, size: int) -> bytes:
-    return view.debugger.engine.read_physical(physical, size)
 
 
 def _value(data: bytes) -> Text:

@@ -46,6 +46,13 @@ def test_a_watchpoint_says_old_and_new(session: Session) -> None:
     assert " -> " in shown
 
 
+def test_a_watchpoint_says_the_same_on_the_way_back(session: Session) -> None:
+    session.run("awatch *(long *)(rsp - 8)")
+    forwards = [session.execute("continue").splitlines()[0] for _ in range(6)]
+    backwards = [session.execute("reverse-continue").splitlines()[0] for _ in range(6)]
+    assert [line.split(", hit")[0] for line in backwards[::-1]] == [line.split(", hit")[0] for line in forwards]
+
+
 def test_a_breakpoint_says_how_often_and_whose(session: Session) -> None:
     session.run("break mutex_lock")
     assert session.execute("continue").startswith("breakpoint ")
