@@ -12,7 +12,7 @@ import grimp
 from tests.guests.build import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text()
-ROOTS = ("vmdbg", "devices", "gdbstub")
+ROOTS = ("vmdbg", "devices", "gdbstub", "dapstub")
 MUTUAL = ("vmdbg.os.linux",)  # data structures that point to each other
 """Rooms in which two modules may know each other."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("vmdbg", "gdbstub", "devices")
+ROOMS = ("vmdbg", "gdbstub", "dapstub", "devices")
 MOST_ANY = 20
 MOST_SUPPRESSIONS = 22
 _SUPPRESSION = re.compile(r"#\s*(type:\s*ignore|noqa)(.*)")

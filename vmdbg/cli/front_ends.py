@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdbg.cli.dap_options import DapService
 from vmdbg.cli.gdb_options import GdbService
+from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, UnixPath
 from vmdbg.host.poller import READ
 from vmdbg.host.run_loop import RunLoop
 
 if TYPE_CHECKING:
+    from dapstub.server import Server as EditorServer
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.gdb.server import GdbServer
     from vmdbg.host.arbiter import Arbiter
@@ -58,6 +61,7 @@ def seat(
     symbols: Sequence[SymbolFile],
     *,
     stands: bool,
+    editors: Sequence[DapService] = (),
 ) -> FrontEnds:
     """Have them share the machine in `loop`. With `stands` it waits at its first instruction. Raises UserError.
 
@@ -74,6 +78,8 @@ def seat(
     made = FrontEnds(loop, arbiter)
     for number, service in enumerate(services):
         _serve_gdb(made, debugger, service, symbols, number=number, stands=stands)
+    for number, editor in enumerate(editors):
+        _serve_dap(made, debugger, editor, symbols, number=number, stands=stands)
     if prompt is not None:
         made.prompt = _sit_at_prompt(made, debugger, prompt, symbols)
     loop.poller.watch(arbiter.fileno(), READ, lambda _events: arbiter.serve())
@@ -133,6 +139,52 @@ def _serve_gdb(
     )
     arbiter.join(GdbFrontEnd(debugger, server))
     say(f"{'waiting for' if stands else 'ready for'} gdb: target remote {_listen(server, service.address)}")
+
+
+def _serve_dap(
+    made: FrontEnds,
+    debugger: Debugger,
+    service: DapService,
+    symbols: Sequence[SymbolFile],
+    *,
+    number: int,
+    stands: bool,
+) -> None:
+    """Serve it, and say where. Who has started this process may do with the host what it can do anyway."""
+    from dapstub.server import Server
+    from vmdbg.dap.front_end import DapFrontEnd
+    from vmdbg.dap.guest import OWNER, GuestDebugger
+    from vmdbg.session.registry import Effect
+
+    say, address = made.loop.say, service.address
+    allowed = Effect.CHANGES | Effect.RUNS
+    if not isinstance(address, TcpAddress) or address.is_loopback:
+        allowed |= Effect.HOST
+    guest = GuestDebugger(
+        debugger,
+        allowed=allowed if address is not None else allowed | Effect.FILES,
+        symbols=symbols,
+        owner=f"{OWNER} {number + 1}" if number else OWNER,
+        stands=stands,
+    )
+    server = service.adopt(guest) if service.adopt is not None else Server(guest, say)
+    made.arbiter.join(DapFrontEnd(debugger, server, guest, made.loop, made.arbiter, only=address is None))
+    if address is not None:
+        say(f"ready for editors: DAP at {_listen_for_editors(server, address, say)}")
+
+
+def _listen_for_editors(server: EditorServer, address: TcpAddress | UnixPath, say: Callable[[str], None]) -> str:
+    """Raises UserError."""
+    try:
+        if isinstance(address, UnixPath):
+            server.listen_unix(address.path)
+            return str(address)
+        found = TcpAddress(*server.listen_tcp(address.host, address.port))
+    except OSError as error:
+        raise UserError(f"cannot listen for editors on {address}: {error.strerror or error}") from error
+    if not found.is_loopback:
+        say(f"editors can attach from other hosts, on {found}: whoever reaches that port owns the guest")
+    return str(found)
 
 
 def _listen(server: GdbServer, address: TcpAddress | UnixPath) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from vmdbg.cli.dap_options import add_dap_options
 from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.cli.run_options import add_checkpoint_memory, add_left_out, add_prompt_options, add_symbols
 from vmdbg.timeline.mark_forms import FORMS
@@ -25,6 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_left_out(parser)
     group = parser.add_argument_group("debugger")
     add_gdb_options(group)
+    add_dap_options(group)
     add_prompt_options(group)
     add_checkpoint_memory(group)
     parser.set_defaults(command=run)

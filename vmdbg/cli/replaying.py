@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 
+from vmdbg.cli.dap_options import dap_services
 from vmdbg.cli.front_ends import FrontEnds, PromptOptions, seat
 from vmdbg.cli.gdb_options import gdb_services
 from vmdbg.cli.history import go_to_mark, progress_shown, warn_of_damage
@@ -79,7 +80,7 @@ def replay_recording(options: argparse.Namespace) -> int:
             if options.to is not None:
                 with progress_shown("replaying") as progress:
                     go_to_mark(timeline, options.to, symbols, progress)
-            if options.gdb or _has_prompt(options):
+            if options.gdb or dap_services(options) or _has_prompt(options):
                 return _debugged(timeline, options, symbols, output)
             return _alone(timeline, recording, options, output)
         finally:
@@ -159,4 +160,6 @@ def _seated(
         as_json=options.json,
         console=not both_ends_are_terminals(),
     )
-    return seat(timeline, loop, gdb_services(options), prompt if _has_prompt(options) else None, symbols, stands=True)
+    services, editors = gdb_services(options), dap_services(options)
+    wanted = prompt if _has_prompt(options) else None
+    return seat(timeline, loop, services, wanted, symbols, stands=True, editors=editors)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from devices.board.acpi_pm import PowerButton
 from vmdbg.cli.console import Console
+from vmdbg.cli.dap_options import dap_services
 from vmdbg.cli.front_ends import FrontEnds, PromptOptions, seat
 from vmdbg.cli.gdb_options import gdb_services
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, drive_choices, guest_files, machine_config, scripted_lines
@@ -102,6 +103,8 @@ class Run:
         self._poller = Poller()
         stack.callback(self._poller.close)
         self._prompted = options.repl or bool(options.execute or options.command_file)
+        self._served = bool(options.gdb or dap_services(options))
+        """Whether debuggers are, from outside."""
         if options.virtio_console is not None and not self._machine.config.hvc:
             raise UserError("the guest that goes on has no virtio console: leave --virtio-console out")
         self._console = Console(options, stack, prompted=self._prompted)
@@ -125,7 +128,7 @@ class Run:
         """With a runner that those whom the options ask for take the place of."""
         machine, options, console = self._machine, self._options, self._console
         loop = RunLoop(machine, PlainRunner(machine), console, self._poller, console.say, port=console.port)
-        if not (console.keyboard or self._prompted or options.gdb):
+        if not (console.keyboard or self._prompted or self._served):
             loop.panic = self._panic
         if options.until is not None:
             loop.until = TextWatch(machine, options.until, dict.fromkeys((*console.lines, DEBUG_CONSOLE), b""))
@@ -155,7 +158,7 @@ class Run:
         """Who lets the guest run. Raises UserError, NotKeptError."""
         options = self._options
         kept = options.record is not None or self._started.timeline is not None
-        if not options.gdb and not self._prompted and not kept:
+        if not self._served and not self._prompted and not kept:
             return
         from vmdbg.cli.history import open_timeline  # what a run that keeps nothing need not wait for
 
@@ -163,10 +166,10 @@ class Run:
         self._keep(timeline)
         if self._io_log is not None:
             timeline.fork_listeners.append(self._io_log.forked)
-        if not options.gdb and not self._prompted:
+        if not self._served and not self._prompted:
             self._loop.runner = KeptRunner(timeline)
             return
-        stands = self._prompted or options.wait
+        stands = self._prompted or options.wait or options.dap_client is not None
         with_prompt = self._prompted or self._console.keyboard
         prompt = self._prompt(stands=stands, lines=scripted_lines(options)) if with_prompt else None
         self._sit_down(timeline, prompt, stands=stands)
@@ -180,8 +183,8 @@ class Run:
     def _sit_down(self, timeline: Timeline, prompt: PromptOptions | None, *, stands: bool) -> None:
         if prompt is not None and self._options.stop_at is not None:
             self._machine.stop_by(self._options.stop_at)
-        services = gdb_services(self._options)
-        self._front_ends = seat(timeline, self._loop, services, prompt, self._symbols, stands=stands)
+        services, editors = gdb_services(self._options), dap_services(self._options)
+        self._front_ends = seat(timeline, self._loop, services, prompt, self._symbols, stands=stands, editors=editors)
 
     def _prompt(self, *, stands: bool, lines: tuple[str, ...] = ()) -> PromptOptions:
         return PromptOptions(

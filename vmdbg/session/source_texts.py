@@ -19,6 +19,7 @@ class SourceTexts:
         self._may_read = may_read
         self.directories: list[Path] = [Path()]
         self._texts: dict[str, list[str] | None] = {}
+        self._paths: dict[str, Path | None] = {}
 
     def add_directory(self, path: Path) -> None:
         """Look for sources there too, first. Raises UserError."""
@@ -26,6 +27,7 @@ class SourceTexts:
             raise UserError(f"{path} is no directory")
         self.directories.insert(0, path)
         self._texts.clear()
+        self._paths.clear()
 
     def of(self, file: str, beside: Iterable[Path]) -> list[str] | None:
         """The lines of a file by its name in debug information; looked for in `beside` last. None: not found."""
@@ -35,15 +37,34 @@ class SourceTexts:
             self._texts[file] = self._read(file, beside)
         return self._texts[file]
 
-    def _read(self, file: str, beside: Iterable[Path]) -> list[str] | None:
+    def path(self, file: str, beside: Iterable[Path]) -> Path | None:
+        """Where of() would have a file from. None: not found."""
+        if not self._may_read:
+            return None
+        if file not in self._paths:
+            self._paths[file] = next(
+                (place.absolute() for place in self._places(file, beside) if _is_file(place)), None
+            )
+        return self._paths[file]
+
+    def _places(self, file: str, beside: Iterable[Path]) -> list[Path]:
         places = [Path(file)] if file.startswith("/") else [directory / file for directory in self.directories]
-        places += [directory / Path(file).name for directory in beside]
-        for place in places:
+        return places + [directory / Path(file).name for directory in beside]
+
+    def _read(self, file: str, beside: Iterable[Path]) -> list[str] | None:
+        for place in self._places(file, beside):
             try:
                 return _lines(place)
             except (OSError, ValueError):
                 continue
         return None
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _lines(path: Path) -> list[str]:

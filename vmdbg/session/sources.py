@@ -164,6 +164,10 @@ class Sources:
         """The lines of a source file, None if it is not found; never what no symbol file names."""
         return self.texts.of(file, [known.path.parent for known in self.files])
 
+    def path(self, file: str) -> Path | None:
+        """Where that text is on this host, None if it is not found."""
+        return self.texts.path(file, [known.path.parent for known in self.files])
+
 
 def _is_kernel(table: SymbolTable) -> bool:
     return table.find("start_kernel") is not None

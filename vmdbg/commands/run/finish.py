@@ -8,6 +8,8 @@ from dataclasses import replace
 from vmdbg.c.types import Kind as TypeKind
 from vmdbg.commands.declare import command
 from vmdbg.debugger.context import current_context
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.runs import Run
 from vmdbg.debugger.stepping import BackwardRun, Frame, OutOfCodeRun, ToPlaceRun, back_to
 from vmdbg.debugger.stops import StepDone
 from vmdbg.document.document import Document, Text, document, hexadecimal, joined, text
@@ -18,13 +20,14 @@ from vmdbg.session.registry import Arguments, Effect, Group
 from vmdbg.session.returned import returned_value
 from vmdbg.session.session import Session
 from vmdbg.session.source_frame import SourceFrame
+from vmdbg.session.view import View
 from vmdbg.units import Linear
 from vmdbg.x86.instruction import Kind
 
 
-def caller(session: Session, physical: int = 0) -> StackFrame:
+def caller(view: View, physical: int = 0) -> StackFrame:
     """The frame that a function returns to: that of the CPU, or another by its number. Raises UserError."""
-    trace = session.frames.trace()
+    trace = view.frames.trace()
     if len(trace.frames) < physical + 2:
         raise UserError(f"there is no caller to be seen: {trace.stopped or 'this is the outermost frame'}")
     return trace.frames[physical + 1]
@@ -37,18 +40,26 @@ def finish(session: Session, arguments: Arguments) -> Document:
     One that the compiler has inlined is run to where its code ends.
     """
     selected = session.frames.selected()
-    if selected.is_inlined and not selected.number:
-        return session.execution.carry(lambda d: OutOfCodeRun(d, _inlined_code(selected)))
-    if selected.is_inlined:
-        raise UserError(f"{selected.function} is inlined and is not the innermost frame; `up` to the function it is in")
-    outer = caller(session, selected.physical.number)
-    now = Frame.of(session.debugger)
-    left = max(outer.sp - now.rsp, 0) + now.span
-    frame = replace(now, rsp=now.rsp + 1 if not selected.physical.number else outer.sp, span=left)
-    result = session.execution.carry(lambda d: ToPlaceRun(d, outer.pc, frame))
-    if isinstance(session.debugger.last_stop, StepDone) and session.debugger.pc == outer.pc:
+    outer = None if selected.is_inlined else caller(session, selected.physical.number)
+    result = session.execution.carry(finish_run(session))
+    stopped_there = isinstance(session.debugger.last_stop, StepDone) and outer is not None
+    if outer is not None and stopped_there and session.debugger.pc == outer.pc:
         return result + document(*_returned(session, selected))
     return result
+
+
+def finish_run(view: View) -> Callable[[Debugger], Run]:
+    """What runs out of the frame that is looked at. Raises UserError where there is no way out to be seen."""
+    selected = view.frames.selected()
+    if selected.is_inlined and not selected.number:
+        return lambda d: OutOfCodeRun(d, _inlined_code(selected))
+    if selected.is_inlined:
+        raise UserError(f"{selected.function} is inlined and is not the innermost frame; `up` to the function it is in")
+    outer = caller(view, selected.physical.number)
+    now = Frame.of(view.debugger)
+    left = max(outer.sp - now.rsp, 0) + now.span
+    frame = replace(now, rsp=now.rsp + 1 if not selected.physical.number else outer.sp, span=left)
+    return lambda d: ToPlaceRun(d, outer.pc, frame)
 
 
 def _inlined_code(frame: SourceFrame) -> Callable[[int], bool]:
@@ -84,17 +95,20 @@ def _returned(session: Session, frame: SourceFrame) -> list[Text]:
 @command("reverse-finish", Group.RUN, aliases=("rfin", "rfinish"), examples=("reverse-finish",), effect=Effect.RUNS)
 def reverse_finish(session: Session, arguments: Arguments) -> Document:
     """Go back to the call of the current function."""
-    outer = caller(session)
-    calls = [outer.pc - size for size in (5, 2, 3, 6, 7, 4) if _is_call(session, outer.pc - size, size)]
+    return session.execution.carry(back_to_call_run(session))
+
+
+def back_to_call_run(view: View, physical: int = 0) -> Callable[[Debugger], Run]:
+    """What goes back to the call of a frame, that of the CPU or another by its number. Raises UserError."""
+    outer = caller(view, physical)
+    calls = [outer.pc - size for size in (5, 2, 3, 6, 7, 4) if _is_call(view, outer.pc - size, size)]
     if not calls:
         raise UserError(f"no call instruction is found before {outer.pc:#x}, where this function returns to")
     sp = outer.sp
-    return session.execution.carry(
-        lambda _: BackwardRun(lambda d: back_to(d, calls[0], lambda d: current_context(d.engine).rsp == sp))
-    )
+    return lambda _: BackwardRun(lambda d: back_to(d, calls[0], lambda d: current_context(d.engine).rsp == sp))
 
 
-def _is_call(session: Session, address: int, size: int) -> bool:
-    code = session.debugger.linear().read_prefix(Linear(address), size)
-    found = session.disassembler.decode(code or b"\xff", 0)
+def _is_call(view: View, address: int, size: int) -> bool:
+    code = view.debugger.linear().read_prefix(Linear(address), size)
+    found = view.disassembler.decode(code or b"\xff", 0)
     return found.length == size and Kind.CALL in found.kind

@@ -1,0 +1,1 @@
+"""The front end for editors: the Debug Adapter Protocol on a machine."""

@@ -1,0 +1,138 @@
+"""Expressions, commands and changes (dapstub.target.Data)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dapstub import requests, values
+from dapstub.errors import NotStoppedError, TargetError
+from vmdbg.c.values import Value
+from vmdbg.dap.completion import completions
+from vmdbg.dap.errors import refusals
+from vmdbg.dap.looking import looking_at
+from vmdbg.dap.references import References
+from vmdbg.dap.scopes import RegisterScope, VariablesScope
+from vmdbg.dap.typed import Typed, children, short, variable
+from vmdbg.dap.variables import GuestVariables
+from vmdbg.document.plain import render_plain
+from vmdbg.expressions.values import ExpressionValue, Placed, whole
+from vmdbg.session.session import Session
+from vmdbg.session.value_text import value_text
+
+RUNNING = "the guest runs: pause it first"
+
+
+class GuestData(GuestVariables):
+    def __init__(self, session: Session, references: References) -> None:
+        super().__init__(session, references)
+
+    def evaluate(self, request: requests.Evaluate) -> values.Evaluated:
+        """In the debug console a line is a command, as at the prompt; elsewhere it is an expression."""
+        if request.context is requests.Context.REPL:
+            return self._command(request)
+        self._must_stand()
+        with refusals(), looking_at(self._session, self._references, request.frame):
+            return self._shown(request.expression, self._session.evaluate(request.expression), request)
+
+    def _must_stand(self) -> None:
+        if self._session.debugger.running:
+            raise NotStoppedError(RUNNING)
+
+    def _command(self, request: requests.Evaluate) -> values.Evaluated:
+        session, line = self._session, request.expression
+        position = session.debugger.epoch
+        frame = request.frame if not session.debugger.running else None
+        with refusals(), looking_at(session, self._references, frame):
+            typed = self._typed_value(line)
+            if typed is not None:
+                return self._shown(line, typed, request)
+            answer = render_plain(session.run(line))
+        notices = "".join(f"{words}\n" for words in session.notices)
+        session.notices.clear()
+        if session.debugger.epoch != position:
+            self._references.forget()
+        return values.Evaluated((answer + notices).rstrip("\n"))
+
+    def _typed_value(self, line: str) -> Value | None:
+        """Of a line that is no command: an object of the guest, which can be opened."""
+        session = self._session
+        if session.debugger.running or session.registry.begins(line.partition(" ")[0]) or not session.compiles(line):
+            return None
+        value = session.evaluate(line)
+        return value if isinstance(value, Value) else None
+
+    def _shown(self, expression: str, value: ExpressionValue, request: requests.Evaluate) -> values.Evaluated:
+        if isinstance(value, Value):
+            shown = variable(self._references, "", Typed(value, expression))
+            return values.Evaluated(
+                _full(value) if request.context is requests.Context.CLIPBOARD else shown.value,
+                shown.variables_reference,
+                shown.type,
+                shown.memory_reference,
+                shown.named_variables,
+                shown.indexed_variables,
+            )
+        if request.hexadecimal and type(value) is int:
+            return values.Evaluated(f"{value:#x}", memory_reference=_reference(value))
+        return values.Evaluated(str(value_text(self._session, value)), memory_reference=_reference(value))
+
+    # changes
+
+    def set_expression(self, request: requests.SetExpression) -> values.NewValue:
+        self._must_stand()
+        with refusals(), looking_at(self._session, self._references, request.frame):
+            return self._set(request.expression, request.value)
+
+    def set_variable(self, request: requests.SetVariable) -> values.NewValue:
+        found = self._references.of(request.reference)
+        match found:
+            case RegisterScope(frame):
+                if frame.number:
+                    raise TargetError("a caller's registers are what it has saved: change them where it saved them")
+                with refusals(), self._session.debugger.of(frame.cpu):
+                    return self._set(request.name, request.value)
+            case VariablesScope():
+                typed = dict(self.of_function(found)).get(request.name)
+            case Typed():
+                typed = dict(self._children(found)).get(request.name)
+            case _:
+                raise TargetError(f"{request.name} cannot be changed")
+        if typed is None:
+            raise TargetError(f"there is no {request.name} here")
+        return self._set_object(typed, request.value)
+
+    def _children(self, typed: Typed) -> Sequence[tuple[str, Typed]]:
+        return list(children(typed, 0, 0))
+
+    def _set_object(self, typed: Typed, words: str) -> values.NewValue:
+        """In memory, where it is."""
+        value = typed.value
+        if value.address_ is None or value.extent_().bits:
+            raise TargetError("it has no address of its own in memory: change what it is made of")
+        with refusals():
+            size = value.type_.size
+            self._session.run(f"set mem[{value.address_:#x}, {size}] = {words}")
+            return values.NewValue(short(value), type=str(value.type_))
+
+    def _set(self, target: str, words: str) -> values.NewValue:
+        self._session.run(f"set {target} = {words}")
+        self._references.forget()
+        now = self._session.evaluate(target)
+        if isinstance(now, Value):
+            return values.NewValue(short(now), type=str(now.type_))
+        return values.NewValue(str(value_text(self._session, now)))
+
+    def completions(self, request: requests.Completions) -> Sequence[values.Completion]:
+        with refusals():
+            return completions(self._session, request)
+
+
+def _full(value: Value) -> str:
+    return str(value)
+
+
+def _reference(value: ExpressionValue) -> str | None:
+    """Where a memory view of it begins: what lies there, or what a number points to."""
+    if isinstance(value, Placed) and (where := value.extent_().address) is not None:
+        return f"{where:#x}"
+    return f"{whole(value):#x}" if type(value) is int and value > 0xFFF else None

@@ -1,0 +1,59 @@
+"""Memory by reference (dapstub.target.Memory): linear, of the CPU that is looked at, or `phys:`."""
+
+from __future__ import annotations
+
+import base64
+
+from dapstub import requests, values
+from dapstub.errors import TargetError
+from vmdbg.dap.errors import refusals
+from vmdbg.expressions.place import Aim, Place
+from vmdbg.session.session import Session
+from vmdbg.units import Linear, Physical
+
+END = 1 << 64
+
+
+def address_of(session: Session, reference: str, *, aim: Aim = Aim.DATA) -> int:
+    """A linear address: what was shown as a reference, or anything that `examine` takes. Raises UserError."""
+    return session.linear(reference, aim=aim)
+
+
+class GuestMemory:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _place(self, reference: str, offset: int, size: int) -> Place:
+        place = self._session.place(reference)
+        address = place.address + offset
+        if not 0 <= address <= END - size:
+            raise TargetError(f"{reference} and {offset} bytes on is no address")
+        return Place(place.space, address)
+
+    def read(self, request: requests.ReadMemory) -> values.MemoryRead:
+        with refusals():
+            place = self._place(request.reference, request.offset, request.count)
+            data = self._read(place, request.count)
+        if not data and request.count:
+            return values.MemoryRead(f"{place.address:#x}", unreadable_bytes=request.count)
+        left = request.count - len(data)
+        return values.MemoryRead(f"{place.address:#x}", base64.b64encode(data).decode(), left or None)
+
+    def _read(self, place: Place, count: int) -> bytes:
+        """As much as is there without a gap."""
+        debugger = self._session.debugger
+        if place.is_physical:
+            start = Physical(place.address)
+            return debugger.physical.read(start, min(count, debugger.physical.extent(start)))
+        return debugger.linear().read_prefix(Linear(place.address), count)
+
+    def write(self, request: requests.WriteMemory) -> int:
+        """All or nothing: an input of the guest like any other."""
+        with refusals():
+            place = self._place(request.reference, request.offset, len(request.data))
+            debugger = self._session.debugger
+            if place.is_physical:
+                debugger.write_physical(Physical(place.address), request.data)
+            else:
+                debugger.write_linear(Linear(place.address), request.data)
+        return len(request.data)

@@ -1,0 +1,67 @@
+"""The numbers by which a client asks for what it was shown: they count while the guest stands where it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dapstub.errors import TargetError
+from vmdbg.debugger.guest import Epoch
+from vmdbg.session.session import Session
+from vmdbg.units import CpuId
+
+MOST = 1 << 20
+"""Of one stop."""
+STALE = "the guest has moved since: ask for the stack again"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameKey:
+    """A frame of a CPU's stack, as `bt` numbers it."""
+
+    cpu: CpuId
+    number: int
+
+
+class References:
+    """Of frames, and of whatever has variables in it. Numbers begin at 1 and never come again in a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._epoch: Epoch | None = None
+        self._first = self._next = 1
+        self._known: dict[int, object] = {}
+
+    def _settle(self) -> None:
+        epoch = self._session.debugger.epoch
+        if epoch != self._epoch:
+            self._epoch, self._first = epoch, self._next
+            self._known.clear()
+
+    def forget(self) -> None:
+        """What was shown may be otherwise now."""
+        self._epoch = None
+
+    def add(self, what: object) -> int:
+        """Raises TargetError for too many."""
+        self._settle()
+        if len(self._known) >= MOST:
+            raise TargetError(f"more than {MOST} things were shown here: move on, or come back")
+        number = self._next
+        self._next += 1
+        self._known[number] = what
+        return number
+
+    def of(self, number: int) -> object:
+        """Raises TargetError for a number of another stop, or of none."""
+        self._settle()
+        found = self._known.get(number)
+        if found is None:
+            raise TargetError(STALE if 0 < number < self._first else f"nothing has the reference {number}")
+        return found
+
+    def frame(self, number: int) -> FrameKey:
+        """Raises TargetError."""
+        found = self.of(number)
+        if not isinstance(found, FrameKey):
+            raise TargetError(f"{number} is no frame")
+        return found

@@ -1,0 +1,70 @@
+"""Source files: as debug information names them, and where this host, or the client's, has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dapstub import requests, values
+from dapstub.errors import TargetError
+from vmdbg.session.session import Session
+
+
+class SourceFiles:
+    """`mapping`: beginnings of paths in debug information, and what stands in their place on the client's side."""
+
+    def __init__(self, session: Session, mapping: Mapping[str, str]) -> None:
+        self._session = session
+        self._mapping = dict(mapping)
+        self._texts: list[str] = []
+        """Files that only this side has, by their reference less one."""
+
+    def shown(self, file: str) -> values.SourceFile | None:
+        """None where nobody has the file."""
+        if not file:
+            return None
+        for known, theirs in self._mapping.items():
+            if file.startswith(known):
+                return values.SourceFile(Path(file).name, path=theirs + file[len(known) :])
+        found = self._session.sources.path(file)
+        return values.SourceFile(found.name, path=str(found)) if found is not None else None
+
+    def names(self, source: requests.SourceName) -> list[str]:
+        """What debug information may call the client's file, the likeliest first."""
+        path = source.path or source.name
+        if not path:
+            raise TargetError("a source without a path")
+        names = [known + path[len(theirs) :] for known, theirs in self._mapping.items() if path.startswith(theirs)]
+        parts = [part for part in Path(path).parts if part != "/"]
+        return list(dict.fromkeys([*names, path, *("/".join(parts[start:]) for start in range(1, len(parts)))]))
+
+    def is_same(self, file: str, source: requests.SourceName) -> bool:
+        """Whether debug information's file is the client's, as far as this host can tell."""
+        shown = self.shown(file)
+        if shown is None or shown.path is None or not source.path:
+            return True
+        return Path(shown.path) == Path(source.path) or _is_one_file(Path(shown.path), Path(source.path))
+
+    def line(self, source: requests.SourceName, line: int) -> tuple[int, str, int] | None:
+        """Where the first line from `line` on is that has code: an address, the file's name, and the line."""
+        for name in self.names(source):
+            address = self._session.find_line(name, line)
+            found = self._session.sources.line_at(address) if address is not None else None
+            if found is not None and address is not None and self.is_same(found.file, source):
+                return address, found.file, found.line
+        return None
+
+    def text(self, source: requests.SourceName) -> str:
+        """Raises TargetError."""
+        for name in self.names(source):
+            lines = self._session.sources.text(name)
+            if lines is not None:
+                return "\n".join(lines) + "\n"
+        raise TargetError(f"the text of {source.path or source.name} is not found on this host")
+
+
+def _is_one_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

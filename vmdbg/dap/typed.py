@@ -1,0 +1,117 @@
+"""Typed values of the guest as variables: what each shows, and what is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dapstub import values
+from vmdbg.c.formatting import format_short
+from vmdbg.c.types import AGGREGATES, CType, Kind, declare
+from vmdbg.c.values import Value
+from vmdbg.dap.references import References
+from vmdbg.errors import VmdbgError
+
+MAX_MEMBERS = 4096
+"""Of one value, shown at once."""
+SIMPLE = frozenset({Kind.VOID, Kind.FUNCTION, Kind.PROTOTYPE, Kind.FORWARD})
+"""What a pointer to it has nothing to show of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A value with the expression that gives it; "" where there is none."""
+
+    value: Value
+    expression: str
+
+
+def variable(references: References, name: str, typed: Typed) -> values.Variable:
+    """As it is shown in a list; what is inside is read when it is asked for."""
+    value = typed.value
+    members, elements = inside(value)
+    reference = references.add(typed) if members or elements else 0
+    address = memory_address(value)
+    return values.Variable(
+        name,
+        short(value),
+        reference,
+        type=declare(value.type_, ""),
+        evaluate_name=typed.expression or None,
+        memory_reference=f"{address:#x}" if address is not None else None,
+        named_variables=members or None,
+        indexed_variables=elements or None,
+    )
+
+
+def short(value: Value) -> str:
+    """In one line. What cannot be read says so."""
+    try:
+        words = format_short(value)
+    except VmdbgError as error:
+        return f"<{error}>"
+    if words != "...":
+        return words
+    return "{...}" if value.type_.strip().kind in AGGREGATES else f"[{len(value)}]"
+
+
+def memory_address(value: Value) -> int | None:
+    """Where a memory view of it begins: of a pointer where that points."""
+    kind = value.type_.strip().kind
+    try:
+        return int(value) if kind is Kind.POINTER else value.address_
+    except VmdbgError:
+        return None
+
+
+def inside(value: Value) -> tuple[int, int]:
+    """How many members and how many elements it has to show."""
+    type_ = value.type_.strip()
+    match type_.kind:
+        case kind if kind in AGGREGATES:
+            return len(type_.fields) if value.is_object_ else 0, 0
+        case Kind.ARRAY:
+            return (0, type_.count) if value.is_object_ and not _is_text(type_) else (0, 0)
+        case Kind.POINTER:
+            target = type_.element.strip()
+            if target.kind in SIMPLE or target.is_character or not _points(value):
+                return 0, 0
+            return len(target.fields) if target.kind in AGGREGATES else 1, 0
+        case _:
+            return 0, 0
+
+
+def _is_text(type_: CType) -> bool:
+    return type_.element.strip().is_character
+
+
+def _points(value: Value) -> bool:
+    try:
+        return int(value) != 0
+    except VmdbgError:
+        return False
+
+
+def children(typed: Typed, start: int, count: int) -> Iterator[tuple[str, Typed]]:
+    """So many of them from one on, each with its name; `count` 0: all. No more than MAX_MEMBERS."""
+    value, type_ = typed.value, typed.value.type_.strip()
+    if type_.kind is Kind.ARRAY:
+        end = min(type_.count, start + min(count or MAX_MEMBERS, MAX_MEMBERS))
+        for index in range(start, end):
+            yield f"[{index}]", Typed(value[index], _on(typed, f"[{index}]"))
+        return
+    if type_.kind is Kind.POINTER and type_.element.strip().kind not in AGGREGATES:
+        yield "*", Typed(value.dereference_(), f"*({typed.expression})" if typed.expression else "")
+        return
+    owner = value.dereference_() if type_.kind is Kind.POINTER else value
+    fields = list(owner.type_.strip().fields)[:MAX_MEMBERS]
+    for name, field in fields[start : start + count if count else None]:
+        member = owner.at_(field)
+        yield name or "<anonymous>", Typed(member, _on(typed, f".{name}") if name else typed.expression)
+
+
+def _on(typed: Typed, more: str) -> str:
+    if not typed.expression:
+        return ""
+    is_name = typed.expression.replace("_", "a").isalnum()
+    return f"{typed.expression}{more}" if is_name else f"({typed.expression}){more}"
