@@ -165,6 +165,8 @@ class Session:
             self._fail(asked, str(error), NOT_STOPPED)
         except (TargetError, BadRequestError) as error:
             self._fail(asked, str(error))
+        except Exception as error:
+            self._fail(asked, f"a defect of the debugger: {type(error).__name__}: {error}")
         finally:
             self._working = None
             self.progress("", None)

@@ -14,7 +14,7 @@ from vmdbg.dap.references import References
 from vmdbg.dap.scopes import RegisterScope, VariablesScope
 from vmdbg.dap.typed import Typed, children, short, variable
 from vmdbg.dap.variables import GuestVariables
-from vmdbg.document.plain import render_plain
+from vmdbg.document.plain import render_json, render_plain
 from vmdbg.expressions.values import ExpressionValue, Placed, whole
 from vmdbg.session.session import Session
 from vmdbg.session.value_text import value_text
@@ -46,7 +46,8 @@ class GuestData(GuestVariables):
             typed = self._typed_value(line)
             if typed is not None:
                 return self._shown(line, typed, request)
-            answer = render_plain(session.run(line))
+            document, as_json = session.run_line(line)
+        answer = render_json(document) if as_json else render_plain(document)
         notices = "".join(f"{words}\n" for words in session.notices)
         session.notices.clear()
         if session.debugger.epoch != position:

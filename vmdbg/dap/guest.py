@@ -100,8 +100,9 @@ class GuestDebugger:
         try:
             return self._seated(session, client)
         except BaseException:
+            if self._session is None:
+                session.close()
             self._leave()
-            session.close()
             raise
 
     def _seated(self, session: Session, client: Client) -> Target:
