@@ -109,7 +109,8 @@ class Fitting:
     """`options` is a frozen dataclass; `fit` gets the slot and one of those (`Any`); `inputs` are what it takes.
 
     `pci` says that it sits on the PCI bus, or is for guests that look for what comes with one, so that the machine is
-    one that has such. `prompt` says that its guests count on an interrupt that they raise before the next instruction.
+    one that has such. `for_qemu` says that its guests were made for QEMU: an interrupt that they raise
+    comes before their next instruction, and a Multiboot kernel that goes back to real mode finds a BIOS there.
     """
 
     kind: str
@@ -118,7 +119,7 @@ class Fitting:
     fit: Callable[[Slot, Any], Device]
     inputs: tuple[type[DeviceInput], ...] = ()
     pci: bool = False
-    prompt: bool = False
+    for_qemu: bool = False
 
 
 @dataclass(frozen=True, slots=True)

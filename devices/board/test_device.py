@@ -119,4 +119,4 @@ def _fit(slot: Slot, options: TestDeviceOptions) -> TestDevice:
     return device
 
 
-FITTING = Fitting("pc-testdev", TestDevice.title, TestDeviceOptions, _fit, pci=True, prompt=True)
+FITTING = Fitting("pc-testdev", TestDevice.title, TestDeviceOptions, _fit, pci=True, for_qemu=True)

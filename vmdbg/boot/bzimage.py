@@ -16,6 +16,8 @@ from vmdbg.errors import UserError
 HEADER = 0x1F1
 _MAGIC = b"HdrS"
 _SECTOR = 512
+_PARAGRAPH = 16
+"""Bytes. The header counts by these, rounded up; not all files go on to the end of the last."""
 _XLF_KERNEL_64 = 0x01
 _OLDEST = 0x0202
 _SHORTEST_HEADER = 0x10
@@ -42,6 +44,8 @@ class SetupHeader:
     load_address: int
     init_size: int
     release: str
+    has_32bit_entry: bool = True
+    """If not, its setup code is the only way in."""
 
 
 VMLINUX_HEADER = SetupHeader(
@@ -76,10 +80,10 @@ def parse_setup_header(kernel: InputFile) -> SetupHeader:
         raise UserError(
             f"{kernel.name} speaks boot protocol {version >> 8}.{version & 0xFF:02}: too old, or no bzImage"
         )
-    if protected_start + 16 * paragraphs > len(data):
+    told = protected_start + _PARAGRAPH * paragraphs
+    if told - len(data) >= _PARAGRAPH:
         raise UserError(
-            f"{kernel.name} is truncated: its header tells of {protected_start + 16 * paragraphs} bytes, "
-            f"the file has {len(data)}: copy it again"
+            f"{kernel.name} is truncated: its header tells of {told} bytes, the file has {len(data)}: copy it again"
         )
     protected = data[protected_start:]
 
@@ -101,6 +105,7 @@ def parse_setup_header(kernel: InputFile) -> SetupHeader:
         load_address=number(0x020A, "Q", 0x258, HIGH_MEMORY),
         init_size=number(0x020A, "I", 0x260, 4 * len(protected)),
         release=_release(data),
+        has_32bit_entry=number(_OLDEST, "I", 0x214, 0) != 0,
     )
 
 

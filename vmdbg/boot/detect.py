@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar, assert_never
 
 from vmdbg.boot import bios, elf, elf_file, flat, linux, linux_setup, multiboot, multiboot2, multiboot2_header, pvh
-from vmdbg.boot.bzimage import is_bzimage
+from vmdbg.boot.bzimage import is_bzimage, parse_setup_header
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
 from vmdbg.errors import UserError
 
@@ -98,7 +98,8 @@ def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
 
 def _linux(options: BootOptions, kernel: InputFile) -> BootImage:
     if is_bzimage(kernel.data):
-        return linux_setup.load_setup(options, kernel) if options.via_setup else linux.load_bzimage(options, kernel)
+        by_setup = options.via_setup or not parse_setup_header(kernel).has_32bit_entry
+        return linux_setup.load_setup(options, kernel) if by_setup else linux.load_bzimage(options, kernel)
     if options.via_setup:
         raise UserError(f"{kernel.name} is no bzImage, so it has no setup code: leave out --via-setup")
     parsed = elf_file.parse(kernel)

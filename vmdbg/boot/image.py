@@ -192,6 +192,7 @@ class BootOptions:
     append: text added to the default command line; `command_line` replaces that default.
     via_decompressor: let a Linux kernel unpack itself, so that it can randomise where it lies.
     via_setup: enter a Linux kernel by its 16-bit setup code.
+    real_mode: a Multiboot kernel finds a BIOS where it goes back to real mode.
     protocol: enter a guest that offers several ways by this one.
     load_address, mode: run the file as a flat image.
     firmware: segments such as ACPI tables, which must lie in E0000h-FFFFFh; `rsdp`: where the ACPI root
@@ -209,6 +210,7 @@ class BootOptions:
     command_line: str | None = None
     via_decompressor: bool = False
     via_setup: bool = False
+    real_mode: bool = False
     protocol: Protocol | None = None
     load_address: Physical | None = None
     mode: CpuMode | None = None

@@ -17,6 +17,7 @@ from vmdbg.boot.elf import load_segments, start_address
 from vmdbg.boot.flat_kernel import AddressFields, load_flat_kernel
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
 from vmdbg.boot.layout import EBDA, HIGH_MEMORY, KIB, Layout
+from vmdbg.boot.services import CHIPS, place_services
 from vmdbg.errors import UserError
 from vmdbg.x86.ram import LOW_RAM
 
@@ -67,6 +68,8 @@ def load(options: BootOptions, kernel: InputFile, header: Header) -> BootImage:
             f"{kernel.name} requires Multiboot features that do not exist: flags {unknown:#x} in its header"
         )
     layout = Layout(options.memory, options.firmware)
+    if options.real_mode:
+        place_services(layout, options, None)
     if header.flags & _ADDRESS_FIELDS:
         address = load_flat_kernel(layout, kernel, header.fields, "Multiboot")
     else:
@@ -85,6 +88,7 @@ def load(options: BootOptions, kernel: InputFile, header: Header) -> BootImage:
         options.memory,
         layout.memory_needed,
         text,
+        CHIPS if options.real_mode else (),
     )
 
 

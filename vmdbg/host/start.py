@@ -20,6 +20,7 @@ from vmdbg.errors import EngineError, UserError
 from vmdbg.host.nvram import NvramChoice, NvramFile, template_of
 from vmdbg.host.sample import sample_kernel
 from vmdbg.host.schedule_files import refuse_useless
+from vmdbg.machine.chipset import has_guests_of_qemu
 from vmdbg.machine.config import BootOrder, Chipset, FlashPlace, HpetMode, MachineConfig, has_floppies
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
@@ -190,6 +191,7 @@ def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
         command_line=files.command_line,
         via_decompressor=files.via_decompressor,
         via_setup=files.via_setup,
+        real_mode=has_guests_of_qemu(config.devices),
         protocol=files.protocol,
         load_address=Physical(files.load_address) if files.load_address is not None else None,
         mode=files.mode,

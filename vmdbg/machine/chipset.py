@@ -33,9 +33,9 @@ def chipset_for(
     return Chipset.I440FX if any((firmware, drives, shares, hvc, hpet is HpetMode.LEGACY, on_pci)) else Chipset.PLAIN
 
 
-def sees_interrupts_at_once(devices: Sequence[str]) -> bool:
-    """Whether one of the devices asked for has guests that need it."""
-    return any(fitting.prompt for fitting in _fittings_of(devices))
+def has_guests_of_qemu(devices: Sequence[str]) -> bool:
+    """Whether one of the devices asked for has guests that were made for QEMU (devices.fitting.Fitting)."""
+    return any(fitting.for_qemu for fitting in _fittings_of(devices))
 
 
 def _fittings_of(devices: Sequence[str]) -> list[Fitting]:

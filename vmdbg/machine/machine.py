@@ -31,7 +31,7 @@ from vmdbg.engine.port import Bus, Engine
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.bus import MachineBus
-from vmdbg.machine.chipset import sees_interrupts_at_once
+from vmdbg.machine.chipset import has_guests_of_qemu
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.console import DEBUG_CONSOLE, HVC, SERIAL_PORTS, Console
 from vmdbg.machine.cpu_pins import CpuPins, Entry
@@ -105,7 +105,7 @@ class Machine:
         """The first of them."""
         self.scheduler = Scheduler(self._on_scheduled)
         self._entry = Entry()
-        prompt = sees_interrupts_at_once(config.devices)
+        prompt = has_guests_of_qemu(config.devices)
         numbers = map(CpuId, range(config.cpus))
         self._pins = tuple(CpuPins(self.scheduler, self._entry, number, prompt=prompt) for number in numbers)
         self.serial = tuple(Console(port) for port in range(SERIAL_PORTS))

@@ -81,6 +81,7 @@ class FileOptions(msgspec.Struct, frozen=True):
     firmware: tuple[SegmentRef, ...]
     nvram: FileRef | None = None
     via_setup: bool = False
+    real_mode: bool = False
 
 
 class Meta(msgspec.Struct, frozen=True):

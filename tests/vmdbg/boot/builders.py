@@ -111,6 +111,7 @@ def bzimage(
     version: int = 0x020F,
     xloadflags: int = 1,
     loadflags: int = 1,
+    entry: int = 0x100000,
     command_line_size: int = 2047,
     initrd_max: int = 0x7FFFFFFF,
     load_address: int = 0x1000000,
@@ -126,6 +127,7 @@ def bzimage(
     struct.pack_into("<H", image, 0x206, version)
     struct.pack_into("<H", image, 0x20E, 0x300)
     image[0x211] = loadflags
+    struct.pack_into("<I", image, 0x214, entry)
     struct.pack_into("<I", image, 0x22C, initrd_max)
     struct.pack_into("<IBBH", image, 0x230, 0x200000, 1, 21, xloadflags)
     struct.pack_into("<I", image, 0x238, command_line_size)

@@ -160,6 +160,12 @@ def test_too_little_memory_for_the_kernel_says_how_much() -> None:
         boot_image(_options(memory=8 * MIB))
 
 
+@pytest.mark.parametrize("missing", range(1, 16))
+def test_a_kernel_need_not_fill_the_last_paragraph_that_its_header_tells_of(missing: int) -> None:
+    kernel = bzimage(b"", stub=b"\xf4" * 0x420)
+    assert boot_image(_options(kernel[:-missing])).protocol is Protocol.LINUX
+
+
 @pytest.mark.parametrize("kept", [0x220, 0x260, 5 * 512, len(KERNEL) - 17])
 def test_a_truncated_kernel_is_refused(kept: int) -> None:
     with pytest.raises(UserError, match="guest is truncated"):

@@ -51,6 +51,11 @@ def test_the_layout_is_that_of_the_boot_protocol() -> None:
     assert at(image, 0x15 * 4 + 2, 2) == b"\x00\xf0", "a BIOS answers INT 15h"
 
 
+def test_a_kernel_without_another_entry_is_entered_by_its_setup_code() -> None:
+    image = boot_image(options(bzimage(b"", entry=0), via_setup=False))
+    assert (image.start.mode, image.entry) == (CpuMode.REAL, SETUP + 0x200)
+
+
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [

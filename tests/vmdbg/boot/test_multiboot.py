@@ -76,6 +76,14 @@ def test_the_module_lies_behind_the_kernel_on_a_page() -> None:
     assert module.address == 0x101000
 
 
+def test_real_mode_has_a_bios_where_that_is_asked_for() -> None:
+    plain, asked = (_boot(elf32([Part(ADDRESS, _code())], ADDRESS + 32), real_mode=real) for real in (False, True))
+    assert asked.chips, "as a BIOS leaves them"
+    assert not plain.chips
+    vectors = next(bytes(segment.data) for segment in asked.segments if segment.address == 0)
+    assert {int.from_bytes(vectors[at : at + 2], "little") for at in range(2, 1024, 4)} == {0xF000}
+
+
 def test_a_virtual_entry_point_is_entered_where_it_is_loaded() -> None:
     assert _boot(elf32([Part(ADDRESS, _code(), 0xC0100000)], 0xC0100020)).entry == ADDRESS + 32
 
