@@ -242,6 +242,8 @@ def on_stop(context: Context, reason: StopReason) -> None:
         reason = Signalled(Signal.NONE)
     if context.asking_why:
         reason = as_caused(context, reason)
+    if context.lldb and isinstance(reason, Signalled) and reason.signal == Signal.NONE:
+        reason = replace(reason, signal=Signal.SIGTRAP)  # it shows nothing of a stop without a reason
     if context.non_stop:
         _notify(context, reason)
     elif context.waiting:

@@ -179,6 +179,16 @@ def test_lldb_gets_the_reason_in_words() -> None:
     assert reply.startswith(b"T05thread:1;watch:10;reason:watchpoint;description:3136;threads:1,2;")
 
 
+def test_a_stop_without_a_signal_is_one_to_lldb_which_shows_no_other() -> None:
+    client, other = Client(), Client()
+    client.send("qHostInfo", "c")
+    other.send("c")
+    (reply,) = client.stop(Signalled(Signal.NONE, text="moved"))
+    assert reply.startswith(b"T05")
+    assert b"description:" + b"moved".hex().encode() in reply
+    assert other.stop(Signalled(Signal.NONE, text="moved"))[1].startswith(b"T00")
+
+
 def test_step_that_is_done_at_once() -> None:
     client = Client()
     client.machine.instant = True

@@ -52,7 +52,7 @@ class Debugger(Debuggee):
 
     def resume(self, action: Action, by: str = NOBODY) -> None:
         """Start an action; poll() carries it out. Raises UserError if the guest is running already."""
-        self.carry_out(lambda: self._start(action), by)
+        self.carry_out(lambda: self.run_for(action), by)
 
     def carry_out(self, start: Callable[[], Run], by: str = NOBODY) -> None:
         """Start a run that a front end makes up of others: its parts are no stops. Raises UserError as resume()."""
@@ -63,7 +63,8 @@ class Debugger(Debuggee):
         for listener in self.resume_listeners:
             listener()
 
-    def _start(self, action: Action) -> Run:
+    def run_for(self, action: Action) -> Run:
+        """What carries it out from here, for carry_out()."""
         match action:
             case Continue(Direction.FORWARD):
                 return ContinueRun(self, action)

@@ -41,7 +41,7 @@ class GuestExecution:
         debugger: Debugger,
         reasons: StopReasons,
         linear_of: Callable[[int], int],
-        next_run: Callable[[], Run | None],
+        next_run: Callable[[], Callable[[], Run] | None],
         standing: Standing,
         tell: Callable[[StopReason], None],
         owner: str,
@@ -75,6 +75,7 @@ class GuestExecution:
             return
         with refusals():
             self._hold_back([cpu.number for cpu in self._debugger.cpus if thread_of(cpu.number) not in requests])
+        self._reasons.stepped = None
         self._start(to_do.Continue())
 
     def _hold_back(self, held: Sequence[CpuId]) -> None:
@@ -104,8 +105,7 @@ class GuestExecution:
             self._standing.note()
 
     def _step(self, thread: ThreadId, request: Step | RangeStep) -> None:
-        if not self._debugger.running:
-            self._debugger.look_at(cpu_of(thread))
+        self._look_at(thread)
         match request:
             case Step():
                 self._start(to_do.Step())
@@ -115,19 +115,25 @@ class GuestExecution:
             case _:
                 assert_never(request)
 
+    def _look_at(self, thread: ThreadId) -> None:
+        """It is to be stepped."""
+        if not self._debugger.running:
+            self._debugger.look_at(cpu_of(thread))
+            self._reasons.stepped = thread
+
     def _start(self, action: to_do.Action) -> None:
         """Unless the guest is not where the client believes it stands: then it is told of the stop that it missed, or
         waits for the one to come.
         """
-        run = self._next_run()
+        begin = self._next_run()
         if self._standing.joins:
             return
         if not self._debugger.running and not self._standing.is_known:
             self._tell(replace(MISSED, thread=thread_of(self._debugger.stopped_cpu)))
             return
         with refusals():
-            if run is not None:
-                self._debugger.carry_out(lambda: run, self._owner)
+            if begin is not None:
+                self._debugger.carry_out(begin, self._owner)
                 return
             self._debugger.resume(action, self._owner)
             if isinstance(action, to_do.Step):
@@ -140,11 +146,11 @@ class GuestExecution:
         self._debugger.interrupt(self._owner)
 
     def reverse_step(self, thread: ThreadId) -> None:
-        if not self._debugger.running:
-            self._debugger.look_at(cpu_of(thread))
+        self._look_at(thread)
         self._start(to_do.Step(Direction.BACKWARD))
 
     def reverse_continue(self, _thread: ThreadId) -> None:
+        self._reasons.stepped = None
         self._start(to_do.Continue(Direction.BACKWARD))
 
 

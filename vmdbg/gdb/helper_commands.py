@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 
 from vmdbg.commands.time.goto import declare as declare_goto
@@ -11,7 +12,7 @@ from vmdbg.document.document import Document, document
 from vmdbg.dwarf.registers import PRESERVED_64
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Frame
-from vmdbg.session.registry import Arguments, Command, Group, Parser
+from vmdbg.session.registry import Arguments, Command, Effect, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.units import Linear
 from vmdbg.x86.disassembly import Syntax, disassembler
@@ -22,7 +23,7 @@ _UNWOUND = ("rsp", *sorted(PRESERVED_64))
 
 
 def show_helper(_session: Session, _arguments: Arguments) -> Document:
-    """Print a Python program for gdb: disassembly in the CPU's mode, stacks, goto, checkpoint, restart, gcore.
+    """Print a Python program for gdb: disassembly in the CPU's mode, stacks, goto, follow, checkpoint, restart, gcore.
 
     In gdb: python exec(gdb.execute("monitor gdb-helper", to_string=True))
     """
@@ -74,14 +75,15 @@ class NextRun:
     """What a client's next step is to be instead."""
 
     def __init__(self, _session: Session) -> None:
-        self._run: Run | None = None
+        self._begin: Callable[[], Run] | None = None
 
-    def put(self, run: Run) -> None:
-        self._run = run
+    def put(self, begin: Callable[[], Run]) -> None:
+        """`begin` is called when that step comes, with the CPU looked at that is to be stepped."""
+        self._begin = begin
 
-    def take(self) -> Run | None:
-        run, self._run = self._run, None
-        return run
+    def take(self) -> Callable[[], Run] | None:
+        begin, self._begin = self._begin, None
+        return begin
 
 
 def goto(session: Session, arguments: Arguments) -> Document:
@@ -92,8 +94,34 @@ def goto(session: Session, arguments: Arguments) -> Document:
     next_run = session.part(NextRun)
     journey = journey_to(session, arguments)
     if journey is not None:
-        next_run.put(journey)
+        next_run.put(lambda: journey)
     return document("stepi goes there")
+
+
+def _declare_follow(parser: Parser) -> None:
+    parser.add_argument("line", metavar="COMMAND", help="next, step, finish, until, or one of their reverses")
+
+
+def follow(session: Session, arguments: Arguments) -> Document:
+    """Have the next stepi be one of vmdbg's own steps, which follow their task to whatever CPU it goes to.
+
+    gdb-helper has a command that does both: follow next.
+    """
+    line = arguments.line.strip()
+    command, _ = session.registry.split(line)
+    if command.effect != Effect.RUNS:
+        raise UserError(f"{command.name} lets nothing run")
+
+    def begin() -> Run:
+        allowed = session.allowed
+        session.allowed = allowed | Effect.RUNS
+        try:
+            return session.execution.plan(line)
+        finally:
+            session.allowed = allowed
+
+    session.part(NextRun).put(begin)
+    return document(f"stepi does {line}")
 
 
 COMMANDS = (
@@ -106,6 +134,7 @@ COMMANDS = (
         examples=("goto 50%", 'goto "login:"', "goto hit:schedule#3"),
         rest="where",
     ),
+    Command("follow", follow, Group.RUN, _declare_follow, examples=("follow next", "follow finish"), rest="line"),
     Command("gdb-helper", show_helper, Group.SESSION, examples=("gdb-helper",)),
     Command("lldb-helper", show_lldb_helper, Group.SESSION, examples=("lldb-helper",)),
     Command("gdb-frames", show_frames, Group.LOOK, examples=("gdb-frames",)),

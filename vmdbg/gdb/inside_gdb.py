@@ -1,9 +1,9 @@
 """Runs inside gdb, not here: disassembles 16- and 32-bit code as the guest's CPU decodes it.
 
 gdb disassembles by the layout it was given, which is 64-bit whatever mode the guest is in. This asks vmdbg instead
-while the CPU is in another mode. It also gives gdb the command `goto POSITION`, and has `checkpoint`, `restart`,
-`info checkpoints` and `gcore` do with vmdbg's means what gdb would have processes of the host for. In gdb, 13 or newer,
-while attached:
+while the CPU is in another mode. It also gives gdb the commands `goto POSITION` and `follow STEP`, and has
+`checkpoint`, `restart`, `info checkpoints` and `gcore` do with vmdbg's means what gdb would have processes of the host
+for. In gdb, 13 or newer, while attached:
 
     python exec(gdb.execute("monitor gdb-helper", to_string=True))
 """
@@ -49,6 +49,19 @@ class GotoCommand(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         monitor(f"goto {argument}")
+        gdb.execute("stepi", from_tty)
+
+
+class FollowCommand(gdb.Command):
+    """Step as vmdbg does, after a task to whatever CPU it goes: follow next, follow step, follow finish, follow until,
+    and their reverses, as follow reverse-next.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("follow", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        monitor(f"follow {argument}")
         gdb.execute("stepi", from_tty)
 
 
@@ -107,6 +120,7 @@ class CoreCommand(gdb.Command):
 
 
 GotoCommand()
+FollowCommand()
 CheckpointCommand()
 RestartCommand()
 InfoCheckpointsCommand()

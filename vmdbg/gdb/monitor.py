@@ -53,8 +53,8 @@ class GuestMonitor:
         """The Linux that runs in the guest; None where none is known."""
         return find_linux(self._opened().system)
 
-    def next_run(self) -> Run | None:
-        """What the client's next step is to be instead, once."""
+    def next_run(self) -> Callable[[], Run] | None:
+        """What the client's next step is to be instead, once: it is called when that comes. May raise VmdbgError."""
         return self._session.part(NextRun).take() if self._session is not None else None
 
     def _opened(self) -> Session:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from gdbstub import stops as rsp
 from gdbstub.breakpoints import Breakpoint, BreakpointKind
-from gdbstub.stops import Edge, Signal, StopReason
+from gdbstub.stops import Edge, Signal, StopReason, ThreadId
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import (
     describe_delivery,
@@ -73,6 +73,8 @@ class StopReasons:
         self._calls = calls
         self._exits = exits
         self._owner = owner
+        self.stepped: ThreadId | None = None
+        """What the client wanted to step, if it did."""
 
     def of(self, stop: Stop) -> StopReason:
         """What the client is told of the debugger's last stop."""
@@ -85,8 +87,10 @@ class StopReasons:
 
     def _reason(self, stop: Stop) -> StopReason:
         match stop:
-            case StepDone():
+            case StepDone() if self.stepped in (None, thread_of(self._debugger.stopped_cpu)):
                 return rsp.Stepped()
+            case StepDone():
+                return rsp.Signalled(Signal.NONE, text=f"what was stepped is on CPU {self._debugger.stopped_cpu} now")
             case BreakpointStop(points):
                 return self._system_call(points) or self._breakpoint(points)
             case WatchpointStop(hits):

@@ -31,15 +31,32 @@ class Execution:
         self.on_point: dict[int, tuple[str, ...]] = {}
         self._again: Callable[[], None] | None = None
         self._inside = False
+        self._planned: list[Callable[[], Run]] | None = None
+        """While a line is carried out of which only the plan is wanted."""
 
     def act(self, action: Action) -> Document:
         """Carry out an action of the debugger."""
-        return self._go(lambda: self._view.debugger.resume(action, self._view.owner))
+        return self.carry(lambda debugger: debugger.run_for(action))
 
     def carry(self, start: Callable[[Debugger], Run]) -> Document:
         """Carry out a run made of several."""
         debugger = self._view.debugger
+        if self._planned is not None:
+            self._planned.append(lambda: start(debugger))
+            return EMPTY
         return self._go(lambda: debugger.carry_out(lambda: start(debugger), self._view.owner))
+
+    def plan(self, line: str) -> Run:
+        """What a line has the guest do from here, for somebody else to carry out. Raises VmdbgError."""
+        planned: list[Callable[[], Run]] = []
+        self._planned = planned
+        try:
+            self._run(line)
+        finally:
+            self._planned = None
+        if len(planned) != 1:
+            raise UserError(f"{line}: that is nothing that the guest does")
+        return planned[0]()
 
     def _go(self, begin: Callable[[], None]) -> Document:
         if self._inside:
