@@ -2,7 +2,7 @@
 #include "tellers.h"
 #include <linux/mutex.h>
 
-enum { TRANSFERS = 20 };
+enum { TRANSFERS = 60 };
 
 struct account {
 	struct mutex lock;
@@ -15,6 +15,7 @@ static struct account current_account = { __MUTEX_INITIALIZER(current_account.lo
 static noinline void transfer(struct account *from, struct account *to)
 {
 	mutex_lock(&from->lock);
+	write_receipt();
 	mutex_lock(&to->lock);
 	from->balance--;
 	to->balance++;

@@ -6,14 +6,6 @@ enum { DEPOSITS = 100 };
 static unsigned long balance, audited;
 static DEFINE_SPINLOCK(audit_lock);
 
-static noinline void write_receipt(void)
-{
-	int line;
-
-	for (line = 0; line < 60; line++)
-		barrier();
-}
-
 static noinline void deposit(void)
 {
 	unsigned long before = READ_ONCE(balance);

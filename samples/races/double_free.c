@@ -1,36 +1,47 @@
-/* Two tellers tear up the same receipt: each looks whether it is there, and then frees it. */
+/* Two tellers tear up the same receipts: each looks whether one is there, and then frees it. */
 #include "tellers.h"
 #include <linux/slab.h>
 
-static void *receipt;
+enum { RECEIPTS = 60 };
+
+static void *receipts[RECEIPTS];
+static atomic_t torn;
 
 static noinline void tear_up(void *paper)
 {
 	kfree(paper);
+	atomic_inc(&torn);
 }
 
-static noinline void give_back(void)
+static noinline void give_back(void **receipt)
 {
-	void *mine = READ_ONCE(receipt);
+	void *mine = READ_ONCE(*receipt);
 
 	if (mine) {
+		write_receipt();
+		WRITE_ONCE(*receipt, NULL);
 		tear_up(mine);
-		WRITE_ONCE(receipt, NULL);
 	}
 }
 
 static int teller(void *number)
 {
-	give_back();
+	int n;
+
+	for (n = 0; n < RECEIPTS; n++)
+		give_back(&receipts[n]);
 	complete(&done[(long)number]);
 	return 0;
 }
 
 static int __init begin(void)
 {
-	receipt = kmalloc(64, GFP_KERNEL);
+	int n;
+
+	for (n = 0; n < RECEIPTS; n++)
+		receipts[n] = kmalloc(64, GFP_KERNEL);
 	run_tellers();
-	pr_info("double_free: the receipt is gone\n");
+	pr_info("double_free: %d of %d receipts\n", atomic_read(&torn), RECEIPTS);
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 """The schedules that there are, by the names under which users ask for them.
 
-`round-robin[:QUANTUM]`, `random:SEED[,most=TICKS]`, `pct:SEED[,DEPTH][,length=TICKS][,from=TICK]`, `only:CPU`, and
-`turns:` with what a file of turns says, `0*1000 1*20 ...`. Numbers of ticks are as `100k`, `1.5m`, `2G`.
+`round-robin[:QUANTUM]`, `random:SEED[,most=TICKS]`, `pct:SEED[,DEPTH][,length=TICKS][,grain=TICKS][,from=TICK]`,
+`only:CPU`, and `turns:` with what a file of turns says, `0*1000 1*20 ...`. Numbers of ticks are as `100k`, `1.5m`,
+`2G`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vmdbg.machine.schedule import (
     Schedule,
 )
 from vmdbg.machine.schedule_list import LISTED, parse_listed
-from vmdbg.machine.schedule_pct import DEFAULT_DEPTH, DEFAULT_LENGTH, Pct
+from vmdbg.machine.schedule_pct import DEFAULT_DEPTH, DEFAULT_GRAIN, DEFAULT_LENGTH, Pct
 from vmdbg.machine.schedule_random import LEAST, RandomTurns
 from vmdbg.units import CpuId, scaled_ticks
 from vmdbg.x86.topology import MOST_CPUS
@@ -28,7 +29,7 @@ from vmdbg.x86.topology import MOST_CPUS
 FORMS = {
     ROUND_ROBIN: "round-robin[:QUANTUM]",
     "random": "random:SEED[,most=TICKS]",
-    "pct": "pct:SEED[,DEPTH][,length=TICKS][,from=TICK]",
+    "pct": "pct:SEED[,DEPTH][,length=TICKS][,grain=TICKS][,from=TICK]",
     ONLY: "only:CPU",
 }
 MOST_DEPTH = 64
@@ -89,10 +90,11 @@ def _pct(settings: str) -> Pct:
     depth = DEFAULT_DEPTH
     if rest and "=" not in rest[0]:
         depth = _number(rest.pop(0), "depth", 1, MOST_DEPTH)
-    named = _named(rest, "length", "from")
+    named = _named(rest, "length", "grain", "from")
     length = _ticks(named["length"], "length", 1, MOST_QUANTUM) if "length" in named else DEFAULT_LENGTH
     first = _ticks(named["from"], "tick", 0, MOST_QUANTUM) if "from" in named else 0
-    return Pct(_number(seed, "seed", 0, MOST_SEED), depth, length, first)
+    grain = _ticks(named["grain"], "length of a turn", LEAST, MOST_QUANTUM) if "grain" in named else DEFAULT_GRAIN
+    return Pct(_number(seed, "seed", 0, MOST_SEED), depth, length, first, grain)
 
 
 def _only(settings: str) -> OneAlone:

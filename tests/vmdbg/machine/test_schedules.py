@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, pairwise
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vmdbg.machine.schedule import MOST_QUANTUM, OneAlone, RoundRobin, Schedule, ScheduleState, Turn
 from vmdbg.machine.schedule_list import ListedTurns, file_text, parse_file
-from vmdbg.machine.schedule_pct import PATIENCE, Pct
+from vmdbg.machine.schedule_pct import FIRST_CPU, PATIENCE, Pct, contended_ticks
 from vmdbg.machine.schedule_random import RandomTurns
 from vmdbg.machine.schedules import parse_schedule
 from vmdbg.machine.splitmix import below, draw
@@ -32,14 +32,21 @@ listed = st.lists(st.builds(Turn, st.integers(0, 31).map(CpuId), quanta), min_si
 schedules = st.one_of(
     st.builds(RoundRobin, quanta),
     st.builds(RandomTurns, seeds, st.integers(16, MOST_QUANTUM)),
-    st.builds(Pct, seeds, st.integers(1, 64), quanta, st.integers(0, MOST_QUANTUM)),
+    st.builds(Pct, seeds, st.integers(1, 64), quanta, st.integers(0, MOST_QUANTUM), st.integers(16, MOST_QUANTUM)),
     st.builds(ListedTurns, listed),
     st.builds(OneAlone, st.integers(0, 31).map(CpuId)),
 )
 in_use = st.one_of(
     st.builds(RoundRobin, st.integers(1, 200_000)),
     st.builds(RandomTurns, seeds, st.integers(16, 200_000)),
-    st.builds(Pct, seeds, st.integers(1, 5), st.integers(1, 5_000_000), st.sampled_from([0, 0, 1_000_000])),
+    st.builds(
+        Pct,
+        seeds,
+        st.integers(1, 5),
+        st.integers(1, 5_000_000),
+        st.sampled_from([0, 0, 1_000_000]),
+        st.sampled_from([10_000, 100_000]),
+    ),
 )
 
 
@@ -128,7 +135,7 @@ def test_turns_that_were_written_down_are_had_again(schedule: Schedule, behaviou
 
 def test_who_wakes_now_and_then_does_not_help_who_spins() -> None:
     """As a kernel's timer does: CPU 0 spins for CPU 2, which is behind it, and CPU 1, before it, wakes for a moment."""
-    seed = next(seed for seed in range(1000) if Pct(seed, 1).start(3).numbers[3:6] == (2, 3, 1))
+    seed = next(seed for seed in range(1000) if Pct(seed, 1).start(3).numbers[FIRST_CPU : FIRST_CPU + 3] == (1, 0, 2))
     world: list[Behaviour] = [[(RUN, 1 << 40)], [(SLEEP, 4_000_000)], [(RUN, 1 << 40)]]
     world[1][0:0] = [(RUN, 5_000)]
     had = islice(turns(Pct(seed, 1), World(world)), 400)
@@ -168,6 +175,7 @@ def test_a_schedule_reads_as_it_is_written(schedule: Schedule) -> None:
         ("pct:7,2", Pct(7, 2)),
         ("pct:7,2,length=20m,from=3.5G", Pct(7, 2, 20_000_000, 3_500_000_000)),
         ("pct:7,from=1k", Pct(7, first=1_000)),
+        ("pct:7,grain=10k", Pct(7, grain=10_000)),
         ("only:3", OneAlone(CpuId(3))),
         ("turns:0*5 1*20", ListedTurns((Turn(CpuId(0), 5), Turn(CpuId(1), 20)))),
     ],
@@ -272,7 +280,7 @@ def priorities(schedule: Pct, behaviours: list[Behaviour], count: int) -> list[t
 def test_priorities_change_at_the_drawn_ticks_and_nowhere_else(seed: int, depth: int, cpus: int) -> None:
     schedule = Pct(seed, depth, length=3_000_000)
     numbers = schedule.start(cpus).numbers
-    changes = sorted(numbers[3 + 2 * cpus :: 2])
+    changes = sorted(numbers[FIRST_CPU + 3 * cpus :: 2])
     assert len(changes) == depth - 1
     switches = [tick for tick, _ in priorities(schedule, [[(RUN, 1 << 40)]] * cpus, 60)]
     assert set(switches) <= {0, *changes}
@@ -280,7 +288,7 @@ def test_priorities_change_at_the_drawn_ticks_and_nowhere_else(seed: int, depth:
 
 
 def test_who_wakes_with_a_higher_priority_has_its_turn_soon() -> None:
-    seed = next(seed for seed in range(100) if Pct(seed, 1).start(2).numbers[3:5] == (1, 2))
+    seed = next(seed for seed in range(100) if Pct(seed, 1).start(2).numbers[FIRST_CPU : FIRST_CPU + 2] == (1, 0))
     world = [[(RUN, 1 << 40)], [(SLEEP, 1_000_000)]]
     found = priorities(Pct(seed, 1), world, 40)
     assert [cpu for _, cpu in found][:4] == [1, 0, 1, 0]
@@ -290,6 +298,27 @@ def test_who_wakes_with_a_higher_priority_has_its_turn_soon() -> None:
 def test_who_gives_way_goes_behind() -> None:
     found = priorities(Pct(1, 1), [[(PAUSE, 50)], [(PAUSE, 50)]], 10)
     assert [cpu for _, cpu in found] in ([0, 1] * 5, [1, 0] * 5)
+
+
+@given(seeds, st.integers(2, 4))
+def test_a_change_point_puts_its_cpu_behind_those_that_have_given_way(seed: int, cpus: int) -> None:
+    """However often CPUs were put last before it, as a kernel's that spin are."""
+    schedule = Pct(seed, 2, length=3_000_000)
+    change = schedule.start(cpus).numbers[FIRST_CPU + 3 * cpus]
+    world: list[Behaviour] = [[(PAUSE, 2_000)] * 40 + [(RUN, 1 << 40)] for _ in range(cpus)]
+    found = priorities(schedule, world, 300)
+    for (begun, cpu), (end, after) in pairwise(found):
+        if begun < change <= end and change > 200_000 * cpus:
+            assert end == change, "nobody gives way any more"
+            assert after != cpu
+
+
+def test_ticks_that_one_cpu_has_for_itself_do_not_count() -> None:
+    schedule, state, tick = Pct(1, 1), Pct(1, 1).start(2), 0
+    for runnable, length, contended in (((0,), 70, 0), ((0, 1), 50, 50), ((1,), 30, 50), ((0, 1), 20, 70)):
+        _, state = schedule.next_turn(state, BOOT_CPU, tuple(map(CpuId, runnable)), Tick(tick))
+        tick += length
+        assert contended_ticks(state, Tick(tick)) == contended
 
 
 def test_before_its_first_tick_it_is_round_robin() -> None:
