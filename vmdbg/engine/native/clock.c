@@ -35,6 +35,14 @@ uint64_t vm_now(Vm *vm, uintptr_t host_pc)
     return done < vm->block_size ? vm->clock - (vm->block_size - done) : vm->clock;
 }
 
+/* The tick of the instruction that accesses a port, which is the last of its block. */
+uint64_t clock_at_port(const Vm *vm)
+{
+    uint64_t done = vm->port_pc - vm->block_start;
+
+    return done < vm->block_size ? vm->clock - (vm->block_size - done) : vm->clock;
+}
+
 /* The run is to stop at `tick` if not before, and look what has come. */
 void clock_come_by(Vm *vm, uint64_t tick)
 {

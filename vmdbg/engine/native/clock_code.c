@@ -41,7 +41,7 @@ static void mark_line(TcgContext *tcg, Vm *vm, uint64_t pc)
 {
     uint64_t line = (block_at + (pc - block_pc)) >> CODE_LINE_SHIFT;
 
-    if (block_at >= vm->memory_size || line == marked_line)
+    if (!vm->touched.marked || block_at >= vm->memory_size || line == marked_line)
         return;
     emit(tcg, OP_ST8_I64, constant(tcg, 1), constant(tcg, (uintptr_t)&vm->touched.lines[line]), 0);
     marked_line = line;
@@ -82,6 +82,12 @@ void clock_translates(const Block *tb)
 void clock_translates_insn(TcgContext *tcg, uint64_t pc)
 {
     mark_line(tcg, vm_current, pc);
+}
+
+/* The instruction at `pc` accesses a port: it says where it is, so that nobody has to search for it (clock_at_port()). */
+void clock_translates_port(TcgContext *tcg, uint64_t pc)
+{
+    emit(tcg, OP_ST_I64, constant(tcg, pc), constant(tcg, (uintptr_t)&vm_current->port_pc), 0);
 }
 
 /* The block's size is known only now. */

@@ -93,7 +93,11 @@ HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
         vm_leave(vm, EXIT_CATCH, HERE);
     check_control(vm, reg, value, HERE);
     switch (reg) {
-    case 0: cpu_x86_update_cr0_x86_64(env, value); break;
+    case 0:
+        vm->unpaged = !((env->cr[0] | value) & CR0_PG);
+        cpu_x86_update_cr0_x86_64(env, value);
+        vm->unpaged = 0;
+        break;
     case 3: cpu_x86_update_cr3_x86_64(env, kept_cr3(env, value)); break;
     case 4: cpu_x86_update_cr4_x86_64(env, value); break;
     case 8: task_priority(vm, true, value, HERE); break;

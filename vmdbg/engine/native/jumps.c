@@ -1,44 +1,68 @@
 /* Where jumps lead that are not chained: from rip to translated code.
  *
  * Unicorn's own cache of that is emptied with its TLB, at every change of CR3, and then searches a large table for each
- * place. Ours remembers where in memory the code is: after a flush the page is translated again, as it must be, and what
- * was found there holds if it is the same memory. An entry found since the CPU's last flush holds as it is.
+ * place. Ours are two. The near one holds what was found since the CPU's last flush, as it is. The far one remembers where
+ * in memory the code is: after a flush the page is translated again, as it must be, and what was found there holds if it is
+ * the same memory.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "vm.h"
 #include "unicorn_tlb.h"
 
-enum { JUMP_BITS = 12, JUMPS = 1 << JUMP_BITS, FLAGS_OF_CODE = 0x73100 };   /* TF, IOPL, RF, VM, AC */
+enum { NEAR_BITS = 12, FAR_BITS = 16, HUGE_PAGE = 2 << 20, FLAGS_OF_CODE = 0x73100 };   /* TF, IOPL, RF, VM, AC */
 #define NOT_KNOWN UINT64_MAX
 
-struct Jump {
-    uint64_t pc, cs_base;
-    uint64_t at;                            /* where in Vm.memory; NOT_KNOWN: in two pages */
+typedef struct {
+    uint64_t pc;
+    const void *code;                       /* NULL: free */
     uint64_t generation;                    /* of the CPU that came here last */
-    Block *block;
-    const void *code;
-    uint32_t flags, pad[3];
+    uint32_t cs_base, flags;
+} NearJump;
+typedef struct {
+    uint64_t pc;
+    Block *block;                           /* NULL: free */
+    uint32_t cs_base, flags;
+    uint32_t page, pad;                     /* in Vm.memory */
+} FarJump;
+_Static_assert(sizeof(NearJump) == 32 && sizeof(FarJump) == 32, "two in a line of the host's cache");
+
+struct Jumps {
+    NearJump near[1 << NEAR_BITS];
+    FarJump far[1 << FAR_BITS];
 };
 
 bool jumps_make(Vm *vm)
 {
-    vm->jumps = aligned_alloc(sizeof *vm->jumps, JUMPS * sizeof *vm->jumps);
-    if (vm->jumps)
-        jumps_forget(vm);
-    return vm->jumps;
+    vm->jumps = aligned_alloc(HUGE_PAGE, (sizeof *vm->jumps + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+    if (!vm->jumps)
+        return false;
+    madvise(vm->jumps, sizeof *vm->jumps, MADV_HUGEPAGE);
+    jumps_forget(vm);
+    return true;
 }
 
-static Jump *jump_to(const Vm *vm, uint64_t pc)
+static uint64_t mixed(uint64_t pc)
 {
-    return &vm->jumps[pc * 0x9e3779b97f4a7c15ull >> (64 - JUMP_BITS)];
+    return pc * 0x9e3779b97f4a7c15ull;
+}
+
+static NearJump *near_jump(const Vm *vm, uint64_t pc)
+{
+    return &vm->jumps->near[mixed(pc) >> (64 - NEAR_BITS)];
+}
+
+static FarJump *far_jump(const Vm *vm, uint64_t pc)
+{
+    return &vm->jumps->far[mixed(pc) >> (64 - FAR_BITS)];
 }
 
 /* All translations are gone. */
 void jumps_forget(Vm *vm)
 {
-    memset(vm->jumps, 0, JUMPS * sizeof *vm->jumps);
+    memset(vm->jumps, 0, sizeof *vm->jumps);
 }
 
 /* The CPU is to translate linear addresses again. */
@@ -89,9 +113,9 @@ uint64_t __wrap_get_page_addr_code_x86_64(Env *env, uint64_t linear)
     return fetched_from(vm_current, env, linear);
 }
 
-static bool leads_to(const Jump *jump, uint64_t pc, uint64_t cs_base, uint32_t flags)
+static bool leads_to(const FarJump *jump, uint64_t pc, uint64_t cs_base, uint32_t flags, uint64_t at)
 {
-    return jump->pc == pc && jump->cs_base == cs_base && jump->flags == flags && jump->block;
+    return jump->pc == pc && jump->cs_base == cs_base && jump->flags == flags && jump->page == at >> PAGE_SHIFT && jump->block;
 }
 
 /* Of blocks that are not cut to a number of instructions. */
@@ -109,6 +133,16 @@ typedef struct {                            /* tb_desc */
 
 Block *__real_qht_lookup_custom(uc_engine *uc, const void *table, const Wanted *wanted, uint32_t hash, void *compare);
 
+/* What is known of a block that was found at `at`. Where its second page is is not. */
+static void remember(Vm *vm, Block *block, uint64_t at)
+{
+    uint64_t pc = block->pc;
+
+    if (((pc ^ (pc + block->size - 1)) & ~0xfffull) || block->cs_base > UINT32_MAX)
+        return;
+    *far_jump(vm, pc) = (FarJump){.pc = pc, .block = block, .cs_base = block->cs_base, .flags = block->flags, .page = at >> PAGE_SHIFT};
+}
+
 /* Unicorn searches its table, after the page was fetched. */
 Block *__wrap_qht_lookup_custom(uc_engine *uc, const void *table, const Wanted *wanted, uint32_t hash, void *compare)
 {
@@ -116,39 +150,42 @@ Block *__wrap_qht_lookup_custom(uc_engine *uc, const void *table, const Wanted *
 
     if (!vm || wanted->cflags != plain_flags(vm->cpu->qemu))
         return __real_qht_lookup_custom(uc, table, wanted, hash, compare);
-    uint64_t pc = wanted->pc, at = wanted->page | (pc & 0xfff);
-    Jump *jump = jump_to(vm, pc);
-    if (leads_to(jump, pc, wanted->cs_base, wanted->flags) && jump->at == at) {
-        jump->generation = vm->cpu->jump_generation;
+    const FarJump *jump = far_jump(vm, wanted->pc);
+    if (leads_to(jump, wanted->pc, wanted->cs_base, wanted->flags, wanted->page))
         return jump->block;
-    }
     Block *block = __real_qht_lookup_custom(uc, table, wanted, hash, compare);
-    if (!block)
-        return NULL;
-    bool in_one_page = ((pc ^ (pc + block->size - 1)) & ~0xfffull) == 0;
-    *jump = (Jump){.pc = pc, .cs_base = wanted->cs_base, .flags = wanted->flags, .at = in_one_page ? at : NOT_KNOWN,
-                   .generation = vm->cpu->jump_generation, .block = block, .code = BLOCK_CODE(block)};
+    if (block)
+        remember(vm, block, wanted->page);
     return block;
 }
 
 Block *tb_htable_lookup_x86_64(Cpu *, uint64_t, uint64_t, uint32_t, uint32_t);
 
-/* The jump, which leads to a block; NULL: to none that is translated, or there is something to be done before it. May raise
- * what a fetch raises. */
-static Jump *found(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags)
+/* NULL: none is translated there, or there is something to be done before it. May raise what a fetch raises. */
+static const Block *found(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags)
 {
-    Jump *jump = jump_to(vm, pc);
+    const FarJump *jump = far_jump(vm, pc);
 
+    __builtin_prefetch(jump);
     if (CPU_INTERRUPT_REQUEST(vm->cpu->qemu) & CPU_INTERRUPT_HARD)
         return NULL;                        /* a fetch can fault, set A bits and fill the TLB: not before that */
     uint64_t at = fetched_from(vm, vm->cpu->env, pc);
     if (at == NOT_KNOWN)
         return NULL;
-    if (leads_to(jump, pc, cs_base, flags) && jump->at == at) {
-        jump->generation = vm->cpu->jump_generation;
-        return jump;
-    }
-    return tb_htable_lookup_x86_64(vm->cpu->qemu, pc, cs_base, flags, plain_flags(vm->cpu->qemu)) ? jump : NULL;
+    if (leads_to(jump, pc, cs_base, flags, at))
+        return jump->block;
+    return tb_htable_lookup_x86_64(vm->cpu->qemu, pc, cs_base, flags, plain_flags(vm->cpu->qemu));
+}
+
+static __attribute__((noinline)) const void *from_afar(Vm *vm, uint64_t pc, uint64_t cs_base, uint32_t flags)
+{
+    const Block *block = found(vm, pc, cs_base, flags);
+
+    if (!block)
+        return TCG_EPILOGUE(UC_TCG_CTX(vm->uc));
+    if (cs_base <= UINT32_MAX)
+        *near_jump(vm, pc) = (NearJump){pc, BLOCK_CODE(block), vm->cpu->jump_generation, cs_base, flags};
+    return BLOCK_CODE(block);
 }
 
 /* Translated code ends in an indirect jump, or one to another page: where it goes on. */
@@ -157,12 +194,11 @@ const void *__wrap_helper_lookup_tb_ptr_x86_64(Env *env)
     Vm *vm = vm_current;
     uint64_t cs_base = env->segs[R_CS].base, pc = cs_base + env->eip;
     uint32_t flags = env->hflags | (env->eflags & FLAGS_OF_CODE);
-    const Jump *jump = jump_to(vm, pc);
+    const NearJump *jump = near_jump(vm, pc);
 
-    if (leads_to(jump, pc, cs_base, flags) && jump->generation == vm->cpu->jump_generation)
+    if (jump->pc == pc && jump->generation == vm->cpu->jump_generation && jump->flags == flags && jump->cs_base == cs_base && jump->code)
         return jump->code;
-    jump = found(vm, pc, cs_base, flags);
-    return jump ? jump->code : TCG_EPILOGUE(UC_TCG_CTX(vm->uc));
+    return from_afar(vm, pc, cs_base, flags);
 }
 
 bool __real_qht_remove(void *table, const Block *block, uint32_t hash);
@@ -170,9 +206,11 @@ bool __real_qht_remove(void *table, const Block *block, uint32_t hash);
 /* A translation is dropped. */
 bool __wrap_qht_remove(void *table, const Block *block, uint32_t hash)
 {
-    Jump *jump = vm_current ? jump_to(vm_current, block->pc) : NULL;
+    Vm *vm = vm_current;
 
-    if (jump && jump->block == block)
-        jump->block = NULL;
+    if (vm && near_jump(vm, block->pc)->code == BLOCK_CODE(block))
+        near_jump(vm, block->pc)->code = NULL;
+    if (vm && far_jump(vm, block->pc)->block == block)
+        far_jump(vm, block->pc)->block = NULL;
     return __real_qht_remove(table, block, hash);
 }

@@ -1,7 +1,7 @@
 /* The machine in two parts: what its CPUs share, and what each has of its own. */
 enum { WATCH_STORED = 16, TLB_KINDS = 4, RESTART_ACCESSES = 64, JUMP_SLOTS = 64, JUMP_SLOTS_ASKED = 4 };
 
-typedef struct Jump Jump;
+typedef struct Jumps Jumps;
 
 enum VmAccessKind { PORT_READ, PORT_WRITE, MEMORY_READ, MEMORY_WRITE, MSR_WRITE };
 typedef struct {
@@ -41,7 +41,8 @@ typedef struct {                            /* since touched_begin(); see touche
     VmTouchedPage *pages;                   /* open addressing; kinds: 0 in a free slot */
     uint64_t count, capacity;
     uint32_t gathering, overflowed;         /* overflowed: more pages than are kept: take it for all */
-    uint32_t events, pad;                   /* CATCH_CR3, CATCH_MSR_READ, CATCH_MSR_WRITE */
+    uint32_t events;                        /* CATCH_CR3, CATCH_MSR_READ, CATCH_MSR_WRITE */
+    uint32_t marked;                        /* translations store into `lines`: from when first something was gathered */
     uint64_t exceptions[4], interrupts[4];  /* a bit for each vector; the NMI is among the interrupts */
     uint8_t ports[65536];                   /* CATCH_PORT_READ | CATCH_PORT_WRITE */
     uint8_t *lines;                         /* a byte for each CODE_LINE of memory: whether an instruction there began */
@@ -102,6 +103,7 @@ typedef struct {                            /* what is shared; of a run that is 
     uint64_t bound;                         /* where the run ends; the limit may come before, for the local APIC's timer */
     uint64_t horizon;                       /* what translated code compares with: the limit, or 0 to come to block_begins() */
     uint64_t block_start, block_size;
+    uint64_t port_pc;                       /* linear, of the last instruction that was to access a port */
     uint64_t last_start, last_size;         /* the last block that was looked at and let run */
     uint32_t attention, pad_attention;      /* attention: look at every block */
     uint32_t step_once, stepped, crossing, expect_single, in_single, run_alone;
@@ -130,9 +132,10 @@ typedef struct {                            /* what is shared; of a run that is 
     void *memory_region;                    /* Unicorn's for it, NULL while it was not asked for */
     VmRange *map;                           /* where the guest finds it: by rising address, without overlaps */
     uint32_t map_count, map_largest;        /* map_largest: the index of the range that is asked for most */
-    uint32_t remapped, pad_remapped;        /* the map was changed by an access of the instruction that runs */
+    uint32_t remapped;                      /* the map was changed by an access of the instruction that runs */
+    uint32_t unpaged;                       /* CR0 is written, without paging before and after: linear addresses stay where they are */
     uint8_t *is_code, *dirty;               /* a byte for each page of memory */
-    Jump *jumps;
+    Jumps *jumps;
     uint64_t jump_generations;
     uint64_t *code_grains;                  /* a bit for each 16 bytes: translated code may be there; 0 if its page has none */
     uint32_t *dirty_pages;                  /* those of which `dirty` is set, in no order */

@@ -64,7 +64,7 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
     if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_READ &&
         vm_catch(vm, CATCH_PORT_READ, host_pc, port, size))
         vm_leave(vm, EXIT_CATCH, host_pc);
-    uint64_t now = vm_now(vm, host_pc), value;
+    uint64_t now = clock_at_port(vm), value;
     if (restart_repeats(vm, now, PORT_READ, port, size, &value))
         return value;
     if (!shared_read(vm, port, size, now, &value) && !pic_read(vm, port, size, &value)) {
@@ -86,7 +86,7 @@ static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, u
     if (vm->catch_ports && vm->catch_ports[port] & CATCH_PORT_WRITE &&
         vm_catch(vm, CATCH_PORT_WRITE, host_pc, port, value))
         vm_leave(vm, EXIT_CATCH, host_pc);
-    uint64_t now = vm_now(vm, host_pc), made;
+    uint64_t now = clock_at_port(vm), made;
     if (restart_repeats(vm, now, PORT_WRITE, port, size, &made))
         return;
     restart_note(vm, PORT_WRITE, port, size, value);

@@ -27,10 +27,11 @@ static bool current(VmCpu *cpu, uint64_t tag)
     return (tag & 0xffc) == (uint64_t)cpu->tlb_generation << GENERATION_SHIFT && cpu->tlb_generation;
 }
 
-/* The slot that holds the tag, or the free one where it would go. */
+/* The slot that holds the tag, or the free one where it would go. Four pages that follow one another share a line of the
+ * host's cache. */
 static uint64_t *slot_of(VmCpu *cpu, uint64_t tag)
 {
-    uint64_t at = ((tag >> 12) * 0x9e3779b97f4a7c15ull ^ (tag & KIND_MASK)) >> 20;
+    uint64_t at = (tag >> 14) * 0x9e3779b97f4a7c15ull >> 20 << 2 | ((tag >> 12 ^ tag) & 3);
 
     for (;; at++) {
         uint64_t *slot = cpu->tlb + 2 * (at & (cpu->tlb_capacity - 1));
@@ -215,9 +216,9 @@ void __wrap_tlb_flush_x86_64(Cpu *cpu)
         return;
     }
     tlb_drop_all(vm->cpu);
-    emptied(vm, vm->cpu);
     vm->flushes++;
-    unicorn_tlb_flush(cpu);
+    if (!vm->unpaged)
+        cpu_flush_engine_tlb(vm);
 }
 
 /* INVLPG. */

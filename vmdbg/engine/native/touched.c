@@ -1,5 +1,6 @@
 /* What the guest touches, for an index of its history: pages, ports, vectors, events. For people: no state of the guest.
- * Of code it is known in which lines of a page instructions began: translated code says so itself.
+ * Of code it is known in which lines of a page instructions began: translated code says so itself, if it was translated
+ * since something was gathered first.
  *
  * Whatever accesses memory has come through Unicorn's TLB, and every entry there through our fill; so if that TLB, and
  * with it the cache of jumps, was empty when gathering began, the entries filled since name every page that was
@@ -98,6 +99,10 @@ void touched_begin(Vm *vm, bool gathering)
 {
     VmTouched *touched = &vm->touched;
 
+    if (gathering && !touched->marked) {
+        touched->marked = 1;
+        vm_flush_caches(vm);
+    }
     for (uint64_t i = 0; i < touched->capacity; i++)
         if (touched->pages[i].kinds & TOUCHED_FETCH && touched->pages[i].at != NOT_MEMORY)
             memset(&touched->lines[touched->pages[i].at >> CODE_LINE_SHIFT], 0, CODE_LINES);

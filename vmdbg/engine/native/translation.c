@@ -93,6 +93,8 @@ static void translate_insn(Disas *db, Cpu *cpu)
     clock_translates_insn(UC_TCG_CTX(vm->uc), db->pc_next);
     if (umip_concerns(&instruction))
         umip_translate_check(UC_TCG_CTX(vm->uc));
+    if (traits & ACCESSES_PORT)
+        clock_translates_port(UC_TCG_CTX(vm->uc), db->pc_next);
     if (traits & READS_FLAGS)
         forget_flags(db, cpu);
     bool corrected = instruction_corrected(&instruction);

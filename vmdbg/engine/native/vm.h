@@ -158,6 +158,7 @@ bool pit_comes(Vm *vm);
 /* clock.c */
 void vm_retire_exactly(Vm *vm);
 uint64_t vm_now(Vm *vm, uintptr_t host_pc);
+uint64_t clock_at_port(const Vm *vm);
 void clock_come_by(Vm *vm, uint64_t tick);
 void clock_relax(Vm *vm);
 void clock_begin(Vm *vm, uint64_t limit, bool attention);
@@ -165,6 +166,7 @@ void clock_begin(Vm *vm, uint64_t limit, bool attention);
 /* clock_code.c */
 void clock_translates(const Block *tb);
 void clock_translates_insn(TcgContext *tcg, uint64_t pc);
+void clock_translates_port(TcgContext *tcg, uint64_t pc);
 void clock_translated(const Block *tb);
 void *tcg_constant_argument(TcgContext *tcg, uint64_t value);
 
