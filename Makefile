@@ -11,7 +11,7 @@ NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engi
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/smp/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo demo-disk install test test-all conformance fuzz lint bench packages clean
+.PHONY: vsix help demo demo-disk install test test-all conformance fuzz lint bench packages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo 'make test-all  the slow ones too'
 	@echo 'make conformance  random instructions, compared with what this machine makes of them'
 	@echo 'make fuzz      a million hostile steps against every device'
+	@echo 'make vsix      the extension for VS Code, dist/vmdbg.vsix'
 	@echo 'make bench     the figures of the README, on this machine'
 
 demo: install
@@ -68,6 +69,19 @@ lint: $(VENV)/.developed
 	MYPYPATH=bench $(BIN)/mypy bench/*.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+# VS Code's extension, packed by its own tool; needs Node.js.
+vsix: dist/vmdbg.vsix
+
+VSCE := build/vsce/node_modules/.bin/vsce
+
+$(VSCE):
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix build/vsce @vscode/vsce@3
+
+dist/vmdbg.vsix: $(wildcard editors/vscode/*) COPYING | $(VSCE)
+	rm -rf build/vscode && mkdir -p build/vscode dist
+	cp editors/vscode/* build/vscode && cp COPYING build/vscode/LICENSE.txt
+	cd build/vscode && $(CURDIR)/$(VSCE) package --no-dependencies --allow-missing-repository --skip-license -o $(CURDIR)/$@
 
 bench: $(VENV)/.developed packages
 	set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
