@@ -12,10 +12,12 @@ from functools import cache
 from gdbstub.target import Register
 from vmdbg.gdb.architecture import Architecture
 from vmdbg.x86.msr import MSRS
-from vmdbg.x86.registers import BY_NAME, GENERAL, SEGMENTS
+from vmdbg.x86.registers import BY_NAME, GENERAL, SEGMENTS, Group
 
 CORE = "org.gnu.gdb.i386.core"
 SSE = "org.gnu.gdb.i386.sse"
+AVX = "org.gnu.gdb.i386.avx"
+"""Upper halves of YMM registers: gdb puts them together with XMM."""
 SEGMENT_BASES = "org.gnu.gdb.i386.segments"
 LINUX = "org.gnu.gdb.i386.linux"
 """gdb catches system calls for whoever has its one register."""
@@ -134,9 +136,16 @@ def _sse(is_64bit: bool) -> list[Row]:
     return [*rows, Row(Register("mxcsr", 32, "i386_mxcsr", "vector", SSE), "mxcsr")]
 
 
+def _avx(is_64bit: bool) -> list[Row]:
+    names = [f"ymm{n}h" for n in range(16 if is_64bit else 8)]
+    return [Row(Register(name, 128, "uint128", "vector", AVX), name) for name in names]
+
+
 def _system(taken: set[str], engine_names: frozenset[str], is_64bit: bool) -> list[Row]:
     rows = []
-    wanted = [name for name in BY_NAME if name in engine_names or name in PSEUDO]
+    wanted = [
+        name for name, row in BY_NAME.items() if (name in engine_names and row.group is not Group.AVX) or name in PSEUDO
+    ]
     wanted += [name for name in (*PSEUDO, *_UNLISTED) if name not in BY_NAME]
     for source in wanted:
         if source in taken:
@@ -203,6 +212,8 @@ def layout_of(architecture: Architecture, engine_names: frozenset[str]) -> Layou
     rows = [*_core(is_64bit), *_sse(is_64bit)]
     if is_64bit:
         rows += [Row(Register(name, 64, "int", feature=SEGMENT_BASES), name) for name in ("fs_base", "gs_base")]
+    if "ymm0h" in engine_names:
+        rows += _avx(is_64bit)
     g_count = len(rows)
     if architecture is not Architecture.I8086:
         rows.append(_original_rax(architecture))

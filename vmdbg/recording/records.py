@@ -19,7 +19,7 @@ from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.timeline.history_index import Part
 from vmdbg.timeline.touched import MOST_PORT_BYTES, Touched
-from vmdbg.units import Tick
+from vmdbg.units import CpuId, Tick
 from vmdbg.x86.ram import ram_end
 
 
@@ -250,18 +250,42 @@ def decode(data: bytes, type_: type[_T], what: str) -> _T:
         raise RecordingError(f"{what} is damaged or of another version: {str(error)[:LONGEST_REASON]}") from error
 
 
+class WideRegisterWrite(msgspec.Struct, frozen=True):
+    """A RegisterWrite of a value that MessagePack has no integer for: its bytes, little-endian."""
+
+    name: str
+    value: bytes
+    cpu: int
+
+
+WIDE = WideRegisterWrite.__name__
+WIDEST = 32
+"""Bytes of a YMM register."""
+
+
 def encode_input(entry: PlacedInput) -> InputRecord:
     position = entry.position
+    match entry.input:
+        case RegisterWrite(name, value, cpu) if value >> 64:
+            wide = WideRegisterWrite(name, value.to_bytes(WIDEST, "little"), cpu)
+            return InputRecord(position.tick, position.phase, WIDE, encode(wide))
     return InputRecord(position.tick, position.phase, type(entry.input).__name__, encode(entry.input))
+
+
+def _input(record: InputRecord, what: str) -> Input:
+    if record.type == WIDE:
+        wide = decode(record.body, WideRegisterWrite, what)
+        return RegisterWrite(wide.name, int.from_bytes(wide.value, "little"), CpuId(wide.cpu))
+    type_ = input_types_by_name().get(record.type)
+    if type_ is None:
+        raise RecordingError(f"{what} is of unknown kind {record.type[:40]!r}")
+    return decode(record.body, type_, what)
 
 
 def decode_input(record: InputRecord, memory: int, cpus: int) -> PlacedInput:
     """`memory` is the size of RAM, `cpus` how many there are. Raises RecordingError for what no machine takes."""
-    type_ = input_types_by_name().get(record.type)
     what = f"the input at tick {record.tick}"
-    if type_ is None:
-        raise RecordingError(f"{what} is of unknown kind {record.type[:40]!r}")
-    data = decode(record.body, type_, what)
+    data = _input(record, what)
     match data:
         case MemoryWrite(address, content):
             good = 0 <= address <= ram_end(memory) - len(content)
@@ -270,7 +294,7 @@ def decode_input(record: InputRecord, memory: int, cpus: int) -> PlacedInput:
         case ScheduleChange(schedule):
             good = cpus > 1 and is_schedule(schedule)
         case RegisterWrite(_, value, cpu):
-            good = 0 <= value < 1 << 128 and 0 <= cpu < cpus
+            good = 0 <= value < 1 << 8 * WIDEST and 0 <= cpu < cpus
         case _:
             good = True
     if not good or record.tick < 0 or record.phase < 0:

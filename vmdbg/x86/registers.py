@@ -39,6 +39,7 @@ class Group(Enum):
     SYSTEM = "system"
     X87 = "x87"
     SSE = "sse"
+    AVX = "avx"
     MSR = "msr"
     PSEUDO = "pseudo"
 
@@ -102,6 +103,7 @@ def _registers() -> tuple[Register, ...]:
         *(Register(name, 32, Group.X87, layout=_X87_LAYOUTS.get(name, ())) for name in _X87_CONTROL),
         *(Register(f"xmm{n}", 128, Group.SSE) for n in range(16)),
         Register("mxcsr", 32, Group.SSE, "SSE control and status", MXCSR),
+        *(Register(f"ymm{n}", 256, Group.AVX) for n in range(16)),
     ]
     known = {register.name for register in named}
     named += [Register(msr.name, 64, Group.MSR, msr.description, msr.layout) for msr in MSRS if msr.name not in known]

@@ -18,13 +18,13 @@ PATIENCE = Tick(2_000_000_000)
 
 
 @contextmanager
-def program(source: str, *labels: str) -> Iterator[tuple[Debugger, dict[str, int], Guest]]:
+def program(source: str, *labels: str, cpu: str = "base") -> Iterator[tuple[Debugger, dict[str, int], Guest]]:
     """64-bit code in ring 0 (see tests/guests/long.inc), at its first instruction, and where its labels are."""
     table = f'\n    align 8\n    db "{MAGIC.decode()}"\n' + "".join(f"    dq {label}\n" for label in labels)
     image = assemble('; org 100000h\n%include "long.inc"\nbegin:\n' + source + table, bits=32)
     at = image.index(MAGIC) + len(MAGIC)
     addresses = dict(zip(labels, struct.unpack_from(f"<{len(labels)}Q", image, at), strict=True))
-    with guest(image) as made:
+    with guest(image, cpu=cpu) as made:
         yield made.debugger, addresses, made
 
 

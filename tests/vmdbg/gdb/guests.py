@@ -44,7 +44,7 @@ class Guest:
 
 @contextmanager
 def guest(
-    kernel: bytes, *, memory: int = 16 * MEBIBYTE, append: str = "", initrd: bytes | None = None
+    kernel: bytes, *, memory: int = 16 * MEBIBYTE, append: str = "", initrd: bytes | None = None, cpu: str = "base"
 ) -> Iterator[Guest]:
     options = BootOptions(
         memory=memory,
@@ -52,7 +52,7 @@ def guest(
         initrd=InputFile("initrd", memoryview(initrd)) if initrd is not None else None,
         append=append,
     )
-    with booted(options) as made:
+    with booted(options, cpu) as made:
         yield made
 
 
@@ -65,8 +65,8 @@ def firmware_guest(image: bytes) -> Iterator[Guest]:
 
 
 @contextmanager
-def booted(options: BootOptions) -> Iterator[Guest]:
-    origin = BootOrigin(MachineConfig(memory=options.memory), boot_image(options), options)
+def booted(options: BootOptions, cpu: str = "base") -> Iterator[Guest]:
+    origin = BootOrigin(MachineConfig(memory=options.memory, cpu=cpu), boot_image(options), options)
     machine = origin.machine()
     made = Guest(Debugger(Timeline(machine, origin=origin)))
     for console in (machine.debug_console, machine.serial[0]):

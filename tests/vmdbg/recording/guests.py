@@ -25,13 +25,13 @@ ENDS_AT = Tick(360_000_000)
 
 
 @cache
-def sample_origin() -> BootOrigin:
+def sample_origin(cpu: str = "base") -> BootOrigin:
     options = BootOptions(memory=MEMORY, kernel=read_input(sample_kernel(), "kernel"))
-    return BootOrigin(MachineConfig(memory=MEMORY), boot_image(options), options)
+    return BootOrigin(MachineConfig(memory=MEMORY, cpu=cpu), boot_image(options), options)
 
 
-def new_timeline() -> Timeline:
-    origin = sample_origin()
+def new_timeline(cpu: str = "base") -> Timeline:
+    origin = sample_origin(cpu)
     return Timeline(origin.machine(), origin=origin)
 
 

@@ -112,6 +112,24 @@ def test_inputs_between_two_deliveries_at_one_tick_come_there_again(tmp_path: Pa
     again.machine.close()
 
 
+def test_writes_to_vector_registers_come_again(tmp_path: Path) -> None:
+    timeline = new_timeline(cpu="x86-64-v3")
+    start_recording(tmp_path / "r", timeline)
+    timeline.run(Tick(1_000_000))
+    for name, value in (("ymm3", 1 << 255 | 5), ("xmm4", 1 << 127), ("st2", 1 << 79), ("rbp", 1 << 63)):
+        timeline.push(RegisterWrite(name, value))
+    timeline.run(Tick(2_000_000))
+    wanted, vector = digest(timeline.machine), timeline.machine.engine.read_register("ymm3")
+    assert timeline.recorder is not None
+    timeline.recorder.close()  # type: ignore[attr-defined]  # it is the writer
+    timeline.machine.close()
+    again = replay_file(tmp_path / "r")
+    again.run(FOR_EVER)
+    assert digest(again.machine) == wanted
+    assert again.machine.engine.read_register("ymm3") == vector == 1 << 255 | 5
+    again.machine.close()
+
+
 def test_a_timeline_in_memory_can_be_saved_afterwards(tmp_path: Path, recorded: Recorded) -> None:
     timeline = new_timeline()
     session(timeline)

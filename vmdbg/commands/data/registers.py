@@ -44,9 +44,12 @@ def registers(session: Session, arguments: Arguments) -> Document:
 def _named(session: Session, name: str) -> list[str]:
     word = session.registers.canonical(name)
     if word == "all":
-        return [one.name for one in REGISTERS]
+        return [one.name for one in REGISTERS if one.name in session.registers]
     if word in GROUPS and word not in session.registers:
-        return [one.name for one in REGISTERS if one.group is GROUPS[word]]
+        found = [one.name for one in REGISTERS if one.group is GROUPS[word] and one.name in session.registers]
+        if not found:
+            raise NoSuchRegisterError(f"the CPU has no registers of the group {word}: its model lacks them")
+        return found
     if name not in session.registers and word not in session.registers:
         raise NoSuchRegisterError(f"there is no register or group {name!r}; groups: {', '.join(GROUPS)}")
     return [word]

@@ -13,6 +13,8 @@ GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for
 SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs")
 YMM = tuple(f"ymm{n}" for n in range(16))
 """Of models with AVX."""
+YMM_HIGH = tuple(f"ymm{n}h" for n in range(16))
+"""Their upper halves, as gdb asks for them."""
 SYSTEM_SEGMENTS = {"ldtr": "ldt", "tr": "tr"}
 TABLES = {"gdtr": "gdt", "idtr": "idt"}
 PLAIN = {
@@ -117,6 +119,14 @@ def _ymm(index: int) -> Accessor:
     return Accessor(read, write)
 
 
+def _ymm_high(index: int) -> Accessor:
+    def write(state: _native.VmState, value: int) -> None:
+        for lane, byte in enumerate(value.to_bytes(16, "little")):
+            state.extended.ymm_high[index][lane] = byte
+
+    return Accessor(lambda state: int.from_bytes(bytes(state.extended.ymm_high[index]), "little"), write)
+
+
 def _read_fstat(state: _native.VmState) -> int:
     return state.fpus & ~0x3800 | state.fpstt << 11
 
@@ -180,6 +190,7 @@ def _table() -> dict[str, Accessor]:
     table |= {f"st{n}": _st(n) for n in range(8)}
     table |= {f"xmm{n}": _xmm(n) for n in range(16)}
     table |= {name: _ymm(n) for n, name in enumerate(YMM)}
+    table |= {name: _ymm_high(n) for n, name in enumerate(YMM_HIGH)}
     table["fstat"] = Accessor(_read_fstat, _write_fstat)
     table["ftag"] = Accessor(_read_ftag, _write_ftag)
     return table
