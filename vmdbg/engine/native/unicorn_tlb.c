@@ -214,6 +214,15 @@ void *unicorn_tlb_store(Env *env, uint64_t linear, const void *value, unsigned s
     return host;
 }
 
+/* Raises what a store there, in one page, would raise; nothing is stored, and no watchpoint is met. */
+void unicorn_tlb_probe_store(Env *env, uint64_t linear, unsigned size, unsigned mode, uintptr_t host_pc)
+{
+    const TlbEntry *entry = tlb_entry(env, mode, linear);
+
+    if (!grants(entry->write, PAGE_OF(linear)) && !recall(env, mode, linear, offsetof(TlbEntry, write)))
+        filled(env, linear, size, mode, MMU_STORE, host_pc);
+}
+
 /* Unicorn has made a store, for it was not plain. */
 void unicorn_tlb_stored(Env *env, uint64_t linear, unsigned size, unsigned mode)
 {

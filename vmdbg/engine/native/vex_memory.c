@@ -97,9 +97,9 @@ void vex_probe_store(const Vex *x, uint64_t linear, unsigned size)
     check_canonical(x, linear, size);
     unsigned first = 4096 - (linear & 0xfff), mode = env_mmu_mode(x->env);
 
-    probe_access_x86_64(x->env, linear, size < first ? size : first, MMU_STORE, mode, x->host_pc);
+    unicorn_tlb_probe_store(x->env, linear, size < first ? size : first, mode, x->host_pc);
     if (size > first)
-        probe_access_x86_64(x->env, linear + first, size - first, MMU_STORE, mode, x->host_pc);
+        unicorn_tlb_probe_store(x->env, linear + first, size - first, mode, x->host_pc);
 }
 
 static void store_lane(const Vex *x, uint64_t linear, const uint8_t *from, unsigned size)
