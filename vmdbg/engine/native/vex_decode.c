@@ -46,7 +46,7 @@ static void read_legacy(Reader *r, uint64_t opcode_at, Fields *f)
         uint8_t byte = next_byte(r);
         f->operand_size |= byte == 0x66;
         f->repeated |= byte == 0xf2 || byte == 0xf3;
-        f->refused |= byte == 0x66 || byte == 0xf2 || byte == 0xf3 || byte == 0xf0 || (code64 && (byte & 0xf0) == 0x40);
+        f->refused |= byte == 0x66 || byte == 0xf2 || byte == 0xf3 || byte == 0xf0 || (code64 && r->at == opcode_at && (byte & 0xf0) == 0x40);
         f->address_prefix |= byte == 0x67;
         for (unsigned i = 0; i < sizeof segments; i++)
             if (byte == segments[i] && (i >= R_FS || !code64))
