@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from vmdbg.engine.exits import BreakpointHit, EventCaught, EventKind, ExceptionDelivered
@@ -10,7 +11,8 @@ from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.outcome import Outcome
 from vmdbg.queries.guest_memory import read_integer
 from vmdbg.queries.rows import CallRow, SystemCallRow
-from vmdbg.queries.scan import RowScan
+from vmdbg.queries.scan import Query, Row, RowScan
+from vmdbg.queries.unfinished import Unfinished
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import PAGE_MASK, CpuId, Linear
 from vmdbg.x86.mode import privilege_level
@@ -35,7 +37,7 @@ class _Return:
     address: int
     rsp: int
     stack: int
-    """As stack_of() has it; of a system call CR3."""
+    """As stack_of() has it; of a system call CR3 without its PCID."""
 
 
 @dataclass(slots=True)
@@ -73,22 +75,59 @@ def stack_of(timeline: Timeline, address: int) -> int:
     return -1 if physical is None else physical & ~PAGE_MASK
 
 
-class CallScan(RowScan):
-    def __init__(self, timeline: Timeline, query: CallQuery) -> None:
+class ReturningScan(RowScan):
+    """What scans for calls and their returns have in common.
+
+    Invariant: a return is that of the last call that is known so. Where calls make no rows any more, beyond the part,
+    they still take the place of one that is known in the same way.
+    """
+
+    def __init__(self, timeline: Timeline, query: Query) -> None:
         super().__init__(timeline)
-        self._query = query
+        self._asked = query
         self._open = _Open()
         self._beyond = False
-
-    @property
-    def stops(self) -> Stops:
-        wanted = self._open.addresses() | (set() if self._beyond else {self._query.function})
-        return Stops(Breakpoints(linear=tuple(Linear(address) for address in sorted(wanted))))
 
     @property
     def wants_more(self) -> bool:
         self._beyond = True
         return bool(self._open.rows)
+
+    def follow(self, unfinished: Unfinished) -> None:
+        assert isinstance(unfinished.known_by, _Return)
+        self._beyond = True
+        self._open.rows[unfinished.known_by] = len(self.rows)
+        self.rows.append(unfinished.row)
+
+    def finish(self) -> Sequence[Row]:
+        until = self.timeline.position
+        for known_by, index in self._open.rows.items():
+            self.rows[index] = Unfinished(self.rows[index], self._asked, until, known_by)
+        return self.rows
+
+    def entered(self, row: Row, known_by: _Return) -> None:
+        """A call begins."""
+        self._open.rows.pop(known_by, None)
+        index = None if self._beyond else self.add(row)
+        if index is not None and len(self._open.rows) < MOST_OPEN:
+            self._open.rows[known_by] = index
+
+    def returned(self, known_by: _Return, value: int) -> None:
+        """A call ends, if one is known so."""
+        index = self._open.rows.pop(known_by, None)
+        if index is not None:
+            self.rows[index] = replace(self.rows[index], returned=self.timeline.position, value=value)
+
+
+class CallScan(ReturningScan):
+    def __init__(self, timeline: Timeline, query: CallQuery) -> None:
+        super().__init__(timeline, query)
+        self._query = query
+
+    @property
+    def stops(self) -> Stops:
+        wanted = self._open.addresses() | {self._query.function}
+        return Stops(Breakpoints(linear=tuple(Linear(address) for address in sorted(wanted))))
 
     def take(self, outcome: Outcome) -> None:
         if not isinstance(outcome, BreakpointHit):
@@ -96,11 +135,9 @@ class CallScan(RowScan):
         engine = self.timeline.machine.engine
         pc = engine.linear_pc
         rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
-        returns = _Return(pc, rsp, stack_of(self.timeline, rsp - word_size(self.timeline))) if self._open.rows else None
-        index = self._open.rows.pop(returns, None) if returns is not None else None
-        if index is not None:
-            self.rows[index] = replace(self.rows[index], returned=self.timeline.position, value=rax)
-        if pc == self._query.function and not self._beyond:
+        if self._open.rows:
+            self.returned(_Return(pc, rsp, stack_of(self.timeline, rsp - word_size(self.timeline))), rax)
+        if pc == self._query.function:
             self._entered(rsp, cr3)
 
     def _entered(self, rsp: int, cr3: int) -> None:
@@ -113,9 +150,8 @@ class CallScan(RowScan):
             places = range(rsp + size, rsp + size * (1 + min(self._query.count, STACK_ARGUMENTS)), size)
             arguments = tuple(read_integer(timeline, place, size) for place in places)
         function = Linear(self._query.function)
-        index = self.add(CallRow(timeline.position, function, Linear(caller), arguments, cr3, None, None, self.cpu))
-        if index is not None and len(self._open.rows) < MOST_OPEN:
-            self._open.rows[_Return(caller, rsp + size, stack_of(timeline, rsp))] = index
+        row = CallRow(timeline.position, function, Linear(caller), arguments, cr3, None, None, self.cpu)
+        self.entered(row, _Return(caller, rsp + size, stack_of(timeline, rsp)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +164,18 @@ class SystemCallQuery:
         return SystemCallScan(timeline, self)
 
 
-class SystemCallScan(RowScan):
+class SystemCallScan(ReturningScan):
     def __init__(self, timeline: Timeline, query: SystemCallQuery) -> None:
-        super().__init__(timeline)
+        super().__init__(timeline, query)
         self._numbers = query.numbers
         self._entry = entry_of(timeline)
-        self._open = _Open()
-        self._beyond = False
 
     @property
     def stops(self) -> Stops:
-        wanted = self._open.addresses() | ({self._entry} if self._entry and not self._beyond else set())
+        wanted = self._open.addresses() | ({self._entry} if self._entry else set())
         breakpoints = Breakpoints(linear=tuple(Linear(address) for address in sorted(wanted)))
-        if self._beyond:
-            return Stops(breakpoints)
         events = frozenset({EventKind.MSR_WRITE})
         return Stops(breakpoints, (), Catches(frozenset({INT80}), events, frozenset({MSR_LSTAR})))
-
-    @property
-    def wants_more(self) -> bool:
-        self._beyond = True
-        return bool(self._open.rows)
 
     def take(self, outcome: Outcome) -> None:
         match outcome:
@@ -165,11 +192,8 @@ class SystemCallScan(RowScan):
         engine = self.timeline.machine.engine
         pc = engine.linear_pc
         rsp, cr3, rax, rcx = engine.read_registers(("rsp", "cr3", "rax", "rcx"))
-        place = next((p for p in self._open.rows if p.address == pc and p.rsp == rsp), None)
-        if place is not None:
-            index = self._open.rows.pop(place)
-            self.rows[index] = replace(self.rows[index], returned=self.timeline.position, value=rax)
-        if pc == self._entry and not self._beyond:
+        self.returned(_Return(pc, rsp, cr3 & ~PAGE_MASK), rax)
+        if pc == self._entry:
             arguments = tuple(engine.read_registers(LINUX_ARGUMENTS))
             self._entered(rax, arguments, cr3, rcx, rsp)
 
@@ -187,9 +211,7 @@ class SystemCallScan(RowScan):
         if self._numbers and number not in self._numbers:
             return
         row = SystemCallRow(self.timeline.position, Linear(back), number, arguments, cr3, None, None, self.cpu)
-        index = self.add(row)
-        if index is not None and len(self._open.rows) < MOST_OPEN:
-            self._open.rows[_Return(back, rsp, cr3)] = index
+        self.entered(row, _Return(back, rsp, cr3 & ~PAGE_MASK))
 
 
 def entry_of(timeline: Timeline) -> int:

@@ -14,6 +14,7 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.queries.fresh import FreshContext
 from vmdbg.queries.lifetime import end_workers, live_as_worker, signals_wait
 from vmdbg.queries.scan import Query, Row, joined, scan
+from vmdbg.queries.unfinished import finished
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.outcomes import Progress
@@ -134,6 +135,6 @@ def scan_here(
             on_progress(min(1.0, Tick(position.tick - start.tick) / whole))
 
     try:
-        return joined(query, [scan(timeline, query, start, end, checked)])
+        return finished(timeline, joined(query, [scan(timeline, query, start, end, checked)]), on_progress)
     finally:
         timeline.seek(origin)

@@ -45,6 +45,7 @@ from vmdbg.queries.rows import (
     SystemCallRow,
 )
 from vmdbg.queries.scan import Conditioned, Query, Row
+from vmdbg.queries.unfinished import finished
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording
 from vmdbg.timeline.outcomes import Progress
@@ -247,15 +248,18 @@ class Queries(LinuxQuestions):
         if self._executor is None and (self._workers < 2 or ticks < WORTH_PROCESSES):
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
         if self._executor is None and can_fork():
-            return scan_copies(timeline, query, intervals(timeline), self._workers, self._on_progress)
+            rows = scan_copies(timeline, query, intervals(timeline), self._workers, self._on_progress)
+            return finished(timeline, rows, self._on_progress)
         if self._executor is None and not (can_be_sent(query) and self._has_file):
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)
         parts = split(timeline, self._workers)
         with self._file() as path:
             if self._executor is not None:
-                return self._scan(self._executor, path, query, parts)
-            with processes(self._workers) as executor:
-                return self._scan(executor, path, query, parts)
+                rows = self._scan(self._executor, path, query, parts)
+            else:
+                with processes(self._workers) as executor:
+                    rows = self._scan(executor, path, query, parts)
+        return finished(timeline, rows, self._on_progress)
 
     def _who_runs(self) -> WhoRuns | None:
         return self._who() if self._who is not None else None

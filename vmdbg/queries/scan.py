@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from vmdbg.engine.exits import BreakpointHit
+from vmdbg.engine.exits import BreakpointHit, ExceptionDelivered
 from vmdbg.engine.stops import Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
@@ -142,7 +142,7 @@ def joined(query: Query, parts: Sequence[Sequence[Row]]) -> list[Row]:
 
 
 FOLLOW_TICKS = 1_000_000_000
-"""How far beyond its part a scan follows what it has begun."""
+"""How far beyond its part a scan follows what it has begun. What ends later is followed when all parts are known."""
 
 
 def scan(
@@ -156,10 +156,10 @@ def scan(
         told = list(listeners)
         try:
             pass_ = query.begin(timeline)
-            _run(timeline, pass_, end, checked)
+            run_through(timeline, pass_, end, checked)
             if pass_.wants_more:
                 farthest = min(timeline.end, Position(type(end.tick)(end.tick + FOLLOW_TICKS)))
-                _run(timeline, pass_, farthest, checked, while_wanted=True)
+                run_through(timeline, pass_, farthest, checked, while_wanted=True)
             return pass_.finish()
         finally:
             bus.on_interrupt, apics.on_sent = heard, sent
@@ -167,9 +167,10 @@ def scan(
             arm(timeline.machine.engine, Stops())
 
 
-def _run(
+def run_through(
     timeline: Timeline, pass_: Scan, end: Position, checked: Checked | None, *, while_wanted: bool = False
 ) -> None:
+    """Show the pass what comes up to `end`, while it wants more if that is all. Leaves its stops armed."""
     engine = timeline.machine.engine
     passage, taken, stops = Passage(timeline), False, Stops()
     sampling = pass_ if isinstance(pass_, Sampling) else None
@@ -198,7 +199,9 @@ def _run(
                 if checked is not None:
                     checked(timeline.position)
                 continue
-            if not comes_before(outcome, timeline.position, end):
+            # one stands after a delivery: the next part begins there, and does not hear of it
+            ends_with_it = isinstance(outcome, ExceptionDelivered) and timeline.position == end
+            if not (ends_with_it or comes_before(outcome, timeline.position, end)):
                 break
             if not taken:
                 pass_.take(outcome)
