@@ -6,23 +6,56 @@ from dataclasses import dataclass
 
 from vmdbg.engine.exits import Delivery, DeliveryKind
 from vmdbg.engine.inspection import Inspection
+from vmdbg.units import PAGE_SIZE, Linear
 from vmdbg.x86.mode import privilege_level
 
 ERROR_CODE_VECTORS = frozenset({8, 10, 11, 12, 13, 14, 17, 21})
 
 
+LONG_MODE_ACTIVE = 0x400
+PAGE_TABLES = 0x000F_FFFF_FFFF_F000
+"""Of CR3 in long mode (SDM 3A 4.5.2): not the PCID, by which Linux knows a process on each CPU under another number."""
+NOWHERE = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What tells one thread of control from another: where its stack is, in which address space and ring."""
+    """What tells one thread of control from another: where its stack is, in which memory, and the ring."""
 
     rsp: int
-    cr3: int
+    memory: int
+    """stack_memory() there."""
     cpl: int
 
 
 def current_context(engine: Inspection) -> Context:
-    rsp, cr3, *ring = engine.read_registers(("rsp", "cr3", "cr0", "rflags", "ss_flags"))
-    return Context(rsp, cr3, privilege_level(*ring))
+    rsp, *ring = engine.read_registers(("rsp", "cr0", "rflags", "ss_flags"))
+    cpl = privilege_level(*ring)
+    return Context(rsp, stack_memory(engine, cpl, rsp), cpl)
+
+
+def interrupted_context(engine: Inspection, delivery: Delivery) -> Context:
+    """What an interrupt or exception, just delivered, came to."""
+    cpl = delivery.cpl
+    memory = page_tables(engine, delivery.cr3) if cpl else stack_memory(engine, cpl, delivery.rsp)
+    return Context(delivery.rsp, memory, cpl)
+
+
+def stack_memory(engine: Inspection, cpl: int, rsp: int) -> int:
+    """Tells a stack from others at the same linear addresses.
+
+    In ring 0 by its page of physical memory, for what a kernel thread calls may sleep, and return in the address space
+    of whatever process ran there last. Elsewhere by the page tables, for a kernel moves such pages.
+    """
+    if cpl:
+        return page_tables(engine, engine.read_register("cr3"))
+    physical = engine.translate(Linear((rsp - 1) % (1 << 64)))
+    return NOWHERE if physical is None else physical // PAGE_SIZE
+
+
+def page_tables(engine: Inspection, cr3: int) -> int:
+    """What all values of CR3 for an address space share."""
+    return cr3 & PAGE_TABLES if engine.read_register("efer") & LONG_MODE_ACTIVE else cr3
 
 
 def is_interruption(delivery: Delivery) -> bool:
@@ -37,6 +70,6 @@ def return_slot(engine: Inspection, delivery: Delivery) -> int | None:
 
     None outside long mode, where it is not looked for.
     """
-    if delivery.kind is not DeliveryKind.EXCEPTION or not engine.read_register("efer") & 0x400:
+    if delivery.kind is not DeliveryKind.EXCEPTION or not engine.read_register("efer") & LONG_MODE_ACTIVE:
         return None
     return engine.read_register("rsp") + (8 if delivery.vector in ERROR_CODE_VECTORS else 0)

@@ -10,7 +10,13 @@ from __future__ import annotations
 import enum
 from dataclasses import replace
 
-from vmdbg.debugger.context import Context, current_context, is_interruption, return_slot
+from vmdbg.debugger.context import (
+    current_context,
+    interrupted_context,
+    is_interruption,
+    page_tables,
+    return_slot,
+)
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.judge import would_stop
 from vmdbg.debugger.stops import ExceptionStop, Stop
@@ -90,7 +96,7 @@ class InterruptionSearch:
         found: Stop | None = None
         if isinstance(outcome, ExceptionDelivered):
             delivery = outcome.delivery
-            if Context(delivery.rsp, delivery.cr3, delivery.cpl) == self._context:
+            if interrupted_context(debugger.engine, delivery) == self._context:
                 self._found = delivery if is_interruption(delivery) else None
                 return True
             if delivery.vector in _caught(debugger.points.catches, delivery):
@@ -107,9 +113,11 @@ class InterruptionSearch:
 
     def _left_by_system_call(self) -> bool:
         """The caller's ring is not to be seen any more: that it had this stack pointer has to do."""
-        now = current_context(self._debugger.engine)
-        here = self._debugger.pc == self._entry
-        return here and (now.rsp, now.cr3) == (self._context.rsp, self._context.cr3)
+        engine = self._debugger.engine
+        if self._debugger.pc != self._entry:
+            return False
+        rsp, cr3 = engine.read_registers(("rsp", "cr3"))
+        return (rsp, page_tables(engine, cr3)) == (self._context.rsp, self._context.memory)
 
     def _goes_no_further(self) -> bool:
         """Interrupted, or the address space did not exist where the search has come to."""

@@ -6,7 +6,13 @@ import time
 from typing import Protocol
 
 from vmdbg.debugger.actions import Continue, Step, StepMode
-from vmdbg.debugger.context import Context, current_context, is_interruption, return_slot
+from vmdbg.debugger.context import (
+    Context,
+    current_context,
+    interrupted_context,
+    is_interruption,
+    return_slot,
+)
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.judge import judge, judge_breakpoint
@@ -237,7 +243,7 @@ class StepRun:
         first = debugger.engine.delivery(since)
         if first is None or not is_interruption(first):
             return False
-        context = Context(first.rsp, first.cr3, first.cpl)
+        context = interrupted_context(debugger.engine, first)
         self._detour = Detour(debugger, first, context, first.linear_pc)
         return True
 

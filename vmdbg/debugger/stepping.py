@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from vmdbg.debugger.actions import Continue, Direction, Step
 from vmdbg.debugger.backward import BackwardStepRun, search_backwards
-from vmdbg.debugger.context import Context, current_context
+from vmdbg.debugger.context import Context, current_context, page_tables, stack_memory
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.points import Breakpoint, Condition
@@ -39,25 +39,26 @@ def instruction_at(debugger: Debuggee) -> Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a place must share with the stack that a run began on: address space, ring, and no deeper stack.
+    """What a place must share with the stack that a run began on: its memory, the ring, and no deeper stack.
 
     Of the stack at most `span` bytes may have been left: farther up is another thread's, which may come to the same
     place in the same address space, on this CPU or on another. The own thread may be on another CPU by then.
     """
 
     rsp: int
-    cr3: int
-    cpl: int
+    began: Context
     span: int = STACK_SPAN
 
     @classmethod
     def of(cls, debugger: Debuggee) -> Frame:
         context = current_context(debugger.engine)
-        return cls(context.rsp, context.cr3, context.cpl)
+        return cls(context.rsp, context)
 
     def reached(self, debugger: Guest) -> bool:
-        now = current_context(debugger.engine)
-        return 0 <= now.rsp - self.rsp < self.span and (now.cr3, now.cpl) == (self.cr3, self.cpl)
+        now, began = current_context(debugger.engine), self.began
+        if now.cpl != began.cpl or not 0 <= now.rsp - self.rsp < self.span:
+            return False
+        return stack_memory(debugger.engine, began.cpl, began.rsp) == began.memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,9 @@ def over_or_step(debugger: Debuggee) -> Run:
 
 def _over_system_call(debugger: Debuggee, instruction: Instruction, after: int) -> Run:
     """SYSCALL returns behind itself, with the same stack; SYSENTER where the kernel chooses."""
-    if instruction.mnemonic == "sysenter":
-        space = debugger.engine.read_register("cr3")
-        return ToUserRun(debugger, lambda d: d.engine.read_register("cr3") == space)
     context = current_context(debugger.engine)
+    if instruction.mnemonic == "sysenter":
+        return ToUserRun(debugger, lambda d: page_tables(d.engine, d.engine.read_register("cr3")) == context.memory)
     return ToPlaceRun(debugger, after, Same(context))
 
 
@@ -250,7 +250,7 @@ def back_over(debugger: Debuggee, enters: Callable[[int], bool] = lambda _: Fals
 
 def _system_call_before(debugger: Debuggee, pc: int, context: Context) -> int | None:
     """The address of the SYSCALL or INT 80h that ends at `pc`, in the caller's address space."""
-    code = debugger.linear(context.cr3).read_prefix(Linear(pc - 2), 2)
+    code = debugger.linear(context.memory).read_prefix(Linear(pc - 2), 2)
     return pc - 2 if code in (b"\x0f\x05", b"\xcd\x80") else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmdbg.commands.declare import command
 from vmdbg.commands.points.conditions import process_test
+from vmdbg.debugger.context import page_tables
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.rings import (
     USER,
@@ -64,12 +65,12 @@ def _same_space(session: Session) -> Wanted:
     """Of the address space that the CPU is in, if that is a process's."""
     if session.debugger.cpu.ring != USER:
         return always
-    space = session.debugger.engine.read_register("cr3")
+    space = _space(session.debugger)
     return lambda debugger: _space(debugger) == space
 
 
 def _space(debugger: Debuggee) -> int:
-    return debugger.engine.read_register("cr3")
+    return page_tables(debugger.engine, debugger.engine.read_register("cr3"))
 
 
 @command("reverse-next-syscall", Group.RUN, examples=("reverse-next-syscall",), effect=Effect.RUNS, repeats=True)

@@ -80,8 +80,10 @@ class Wanderer:
         return location.symbol.address, location.symbol.size
 
 
-@pytest.fixture(scope="module")
-def wanderer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wanderer]:
+@pytest.fixture(scope="module", params=["base", "base,+pcid"])
+def wanderer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wanderer]:
+    """With PCIDs a process has another CR3 on each CPU."""
+    cpu = str(request.param)
     if not shutil.which("gcc"):
         pytest.skip("needs gcc")
     directory = tmp_path_factory.mktemp("program")
@@ -94,7 +96,7 @@ def wanderer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wanderer]:
     except AssetsMissingError as error:
         pytest.skip(str(error))
     booted = directory / "booted"
-    with vmdbg.launch(kernel, initrd=initrd, cpus=CPUS, schedule="round-robin:9k", memory="128M") as guest:
+    with vmdbg.launch(kernel, initrd=initrd, cpus=CPUS, cpu=cpu, schedule="round-robin:9k", memory="128M") as guest:
         guest.expect("~ # ")
         guest.run(20_000_000)
         guest.save_snapshot(booted)
