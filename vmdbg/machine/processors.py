@@ -10,6 +10,7 @@ from vmdbg.engine.exits import Exit, Halted, WatchpointHit
 from vmdbg.engine.port import Engine
 from vmdbg.machine.bus import MachineBus
 from vmdbg.machine.cpu_pins import CpuPins, Entry
+from vmdbg.machine.cpu_start import init_cpu
 from vmdbg.machine.interrupts import InterruptsInEngine
 from vmdbg.machine.pc import Pc
 from vmdbg.machine.phase import Phase
@@ -61,9 +62,11 @@ class FittedCpus:
         self.power_on()
 
     def power_on(self) -> None:
-        """The first CPU runs, the others wait to be started (SDM 3A 8.4.3)."""
+        """The first CPU runs, the others wait to be started (SDM 3A 8.4.3), as an INIT leaves them."""
         for number, cpu in enumerate(self.engine.cpus):
             cpu.halted, cpu.waits_for_sipi = False, number > 0
+            if number:
+                init_cpu(self.engine, CpuId(number))
         self.turns.start()
 
     def count_input(self) -> None:

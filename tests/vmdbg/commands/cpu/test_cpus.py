@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import vmdbg
 from tests.determinism.machines import smp_machine
 from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
@@ -120,3 +121,13 @@ def test_one_cpu_has_them_too(session: Session) -> None:
     with pytest.raises(UserError, match="the guest has CPU 0 alone"):
         session.run("cpu 1")
     assert "CPU" not in StatusBar(session)()
+
+
+def test_a_cpu_that_waits_to_be_started_is_as_a_reset_leaves_it() -> None:
+    """SDM 3A table 10-1."""
+    with vmdbg.launch(cpus=2, memory="16M") as guest:
+        waiting = guest.cpus[1]
+        assert waiting.waits_to_be_started
+        assert not waiting.mode.is_protected
+        assert (waiting.pc, waiting.registers.efer, waiting.registers.cr4) == (0xFFFF_FFF0, 0, 0)
+        assert " real " in guest.execute("cpus")
