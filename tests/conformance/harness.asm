@@ -36,6 +36,8 @@ next:
         mov edi, AT_END
         mov ecx, AT_END_SIZE / 8
         rep movsq
+        lea rsp, [rel SCRATCH]
+        call clear_rest
         fxrstor [rdx + FX_AT]
 %ifdef AVX
 %assign number 0
@@ -66,6 +68,20 @@ next:
         mov r15, [rdx + 120]
         mov rdx, [rdx + 16]
         jmp [rel TARGET]
+
+; What earlier cases have stored into the pages of the data, beside it.
+clear_rest:
+        xor eax, eax
+        mov edi, ACROSS & -4096
+        mov ecx, (ACROSS & 4095) / 8
+        rep stosq
+        mov edi, ACROSS + ACROSS_SIZE
+        mov ecx, (-(ACROSS + ACROSS_SIZE) & 4095) / 8
+        rep stosq
+        mov edi, AT_END & -4096
+        mov ecx, (AT_END & 4095) / 8
+        rep stosq
+        ret
 
 %macro save 0
         mov [rbx], rax

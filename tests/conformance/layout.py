@@ -78,6 +78,10 @@ class State:
         return int.from_bytes(self.raw[FX_AT + 24 : FX_AT + 28], "little")
 
     @property
+    def fcw(self) -> int:
+        return int.from_bytes(self.raw[FX_AT : FX_AT + 2], "little")
+
+    @property
     def fsw(self) -> int:
         return int.from_bytes(self.raw[FX_AT + 2 : FX_AT + 4], "little")
 

@@ -17,6 +17,8 @@ from tests.conformance.session import STATES, Tally, batch, compare, compare_bat
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the oracle is an x86-64 CPU")
 
 SEEDS = range(1, 6)
+LONG = 800_000
+"""Cases of each group: some four minutes for all on two cores. `make conformance` goes on."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_random_instructions_do_what_they_do_here(group: str, host: HostCpu, gue
 @pytest.mark.parametrize("group", GROUPS)
 def test_many_random_instructions_do_what_they_do_here(group: str, host: HostCpu, guest: GuestCpu) -> None:
     tally, seed = Tally(), 1000
-    while tally.cases < 2_000_000:
+    while tally.cases < LONG:
         compare(group, seed, host, guest, tally)
         seed += 1
     assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
@@ -69,6 +71,24 @@ FOUND = {
     "minps": "0f5dc1",
     "paddb": "0ffc4d00",
     "repe cmpsb": "f2f3a6",
+    "sfence": "f20faef8",
+    "fdiv": "d8f9",
+    "fmul": "dc4d00",
+    "fprem": "d9f8",
+    "fprem1": "d9f5",
+    "fscale": "d9fd",
+    "fxtract": "d9f4",
+    "fsqrt": "d9fa",
+    "fbld": "df6500",
+    "fbstp": "df75f8",
+    "fst": "dd55f8",
+    "fstp": "db7dfc",
+    "fld": "dd4500",
+    "fldpi": "d9eb",
+    "fsincos": "d9fb",
+    "fnclex": "dbe2",
+    "fxam": "d9e5",
+    "fcmovu": "dad9",
 }
 """One of each kind that random instructions found."""
 

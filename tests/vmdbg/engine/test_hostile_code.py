@@ -14,12 +14,12 @@ REPOSITORY = Path(__file__).parents[3]
 
 @pytest.mark.parametrize("pattern", ["dec1", "d9c8", "d44f", "ce"])  # x87, AAM, INTO
 def test_long_runs_of_instructions_that_hold_temporaries(pattern: str) -> None:
-    unit = bytes.fromhex(pattern)
+    unit, fninit = bytes.fromhex(pattern), b"\xdb\xe3"
     code = f"""
         from vmdbg.engine.unicorn.bare import CODE, BareCpu, Tick
         cpu = BareCpu()
         cpu.engine.write_registers({MODES["protected"]})
-        cpu.write(CODE, {unit * (3000 // len(unit))!r})
+        cpu.write(CODE, {fninit + unit * (3000 // len(unit))!r})
         cpu.engine.run(Tick(2000))
         assert cpu.engine.clock >= 2000
         """

@@ -38,7 +38,7 @@ SLOW = {
     "faults": "here: ud2\njmp here",
     "flushes": "mov rax, cr3\nhere: mov cr3, rax\njmp here",
     "a repeated instruction": f"here: mov ecx, 4096\nmov edi, {DATA}\nrep stosb\njmp here",
-    "x87": "fldpi\nhere: fsin\nfprem\nfldpi\nffree st7\njmp here",
+    "x87": "fninit\nfldpi\nhere: fsin\nfprem\nfldpi\nffree st7\njmp here",
     "single steps": "pushfq\nor dword [rsp], 0x100\npopfq\nhere: nop\njmp here",
 }
 

@@ -218,7 +218,8 @@ def _within_pages(access: Access, start: int, size: int) -> list[tuple[Access, i
 def test_place_and_size(bare: BareCpu, instruction: str, offset: int) -> None:
     at = DATA + offset
     watchpoint = Watchpoint(1, DATA, 2 * PAGE_SIZE, BOTH)
-    hits = _watched(bare, instruction.format(at=at), watchpoint)
+    masked = "fninit\n" if instruction.startswith("f") else ""  # after a reset exceptions of the x87 are not
+    hits = _watched(bare, masked + instruction.format(at=at), watchpoint)
     wanted = [part for a, o, size in OPERANDS[instruction] for part in _within_pages(a, at + o, size)]
     order = sorted if offset == OFFSETS["over pages"] else list  # Unicorn looks at the second page first
     assert order([(h.access.value, h.linear, h.size) for h in hits]) == order([(a.value, b, c) for a, b, c in wanted])

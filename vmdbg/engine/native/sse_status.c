@@ -76,6 +76,8 @@ HELPER void __wrap_helper_fxrstor_x86_64(Env *env, uint64_t linear)
             raise_exception_err_ra_x86_64(env, 13, 0, HERE);
         set_status(env, mxcsr);
     }
+    env->fpip = env->fpdp = 0;              /* FXSAVE stores zeros there, as CPUs do that report no exception by them */
+    env->fpop = env->fpcs = env->fpds = 0;
     __real_helper_fxrstor_x86_64(env, linear);
 }
 

@@ -25,14 +25,14 @@ static void refuse(Disas *db, Cpu *cpu, const Instruction *instruction)
 }
 
 /* A NOP of the instruction's length, and a call of what does it. */
-static void translate_called(Disas *db, Cpu *cpu, const VexDecoded *decoded)
+static void translate_called(Disas *db, Cpu *cpu, const VexDecoded *decoded, void (*call)(void *, const VexDecoded *))
 {
     uint8_t nop[15];
 
     memset(nop, 0x2e, sizeof nop);
     nop[decoded->size - 1] = 0x90;
     translate_as(db, cpu, db->pc_next, nop, decoded->size);
-    vex_translated(UC_TCG_CTX(vm_current->uc), decoded);
+    call(UC_TCG_CTX(vm_current->uc), decoded);
 }
 
 /* Unicorn's BT leaves AF and OF as they are or not, by what it knows of the flags from earlier in the block; SETcc, RCL
@@ -80,6 +80,9 @@ static void translate_insn(Disas *db, Cpu *cpu)
     unsigned traits = instruction_traits(&instruction);
     VexDecoded vex;
     enum VexKind kind = vex_decode(vm->cpu->env, db->pc_next, db->pc_next + instruction.opcode_at, &vex);
+    bool is_vex = kind != NOT_VEX;
+    if (!is_vex)
+        kind = x87_decode(&instruction, &vex);
     if (kind == VEX_CALLED && vex.sets_flags)
         traits |= READS_FLAGS;
     vm->align_next = traits & DEMANDS_ALIGNMENT;
@@ -102,7 +105,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
     if (traits & LOCKS_IN_VAIN || kind == VEX_REFUSED || instruction.refused || feature_is_lacking(&instruction))
         refuse(db, cpu, &instruction);
     else if (kind == VEX_CALLED)
-        translate_called(db, cpu, &vex);
+        translate_called(db, cpu, &vex, is_vex ? vex_translated : x87_translated);
     else if (corrected)
         translate_as(db, cpu, instruction.linear, instruction.code, instruction.size);
     else

@@ -207,6 +207,31 @@ static bool read_invpcid(Reader *r, uint64_t opcode_at, Fields *f, VexCode *code
     return true;
 }
 
+/* An instruction without VEX whose one byte of opcode ModRM follows: its operand and size. False if it is too long. */
+bool vex_read_legacy(Instruction *i, VexDecoded *d)
+{
+    Reader r = {.env = i->env, .start = i->linear, .at = i->linear};
+    uint8_t rex = i->rex < 0 ? 0 : i->code[i->rex];
+    Fields f = {.not_b = !(rex & 1), .not_x = !(rex & 2)};
+    bool rip_relative = false;
+
+    read_legacy(&r, i->linear + i->opcode_at, &f);
+    next_byte(&r);
+    f.modrm = next_byte(&r);
+    d->code.code64 = i->code64;
+    d->code.memory = f.modrm < 0xc0;
+    d->code.segment = R_DS;
+    d->code.address_size = address_size(i->env, f.address_prefix);
+    if (d->code.memory)
+        read_address(&r, &f, false, d, &rip_relative);
+    if (f.legacy_segment != NO_REGISTER)
+        d->code.segment = f.legacy_segment;
+    if (rip_relative)
+        d->displacement += r.at;
+    d->size = r.at - i->linear;
+    return !r.overlong;
+}
+
 /* What is at `linear`, its opcode at `opcode_at`. Reads no byte that is not the instruction's. */
 enum VexKind vex_decode(Env *env, uint64_t linear, uint64_t opcode_at, VexDecoded *d)
 {

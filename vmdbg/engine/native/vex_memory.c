@@ -46,6 +46,12 @@ static void check_canonical(const Vex *x, uint64_t linear, unsigned size)
         raise_exception_err_ra_x86_64(x->env, x->code.segment == R_SS ? 12 : 13, 0, x->host_pc);
 }
 
+/* What is left is accessed by powers of two. */
+static unsigned part_of(unsigned left)
+{
+    return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
 static void load_part(const Vex *x, uint64_t linear, uint8_t *to, unsigned size)
 {
     uint64_t value;
@@ -71,7 +77,7 @@ void vex_load_at(const Vex *x, uint64_t linear, void *to, unsigned size)
         return;
     }
     for (unsigned at = 0, part; at < size; at += part) {
-        part = size - at < 8 ? size - at : 8;
+        part = part_of(size - at);
         load_part(x, linear + at, (uint8_t *)to + at, part);
     }
 }
@@ -111,7 +117,7 @@ static void store_lane(const Vex *x, uint64_t linear, const uint8_t *from, unsig
         return;
     }
     for (unsigned at = 0, part; at < size; at += part) {
-        part = size - at < 8 ? size - at : 8;
+        part = part_of(size - at);
         store_part(x, linear + at, from + at, part);
     }
 }
