@@ -6,10 +6,13 @@ import pytest
 
 from tests.guests.build import assemble
 from vmdbg.engine.exits import Delivery, Halted, LimitReached, Stepped, VoidFetch
-from vmdbg.engine.unicorn.bare import ALIAS, CODE, DATA, HANDLERS, IDT, PAGE_TABLE, STACK, WINDOW, BareCpu
+from vmdbg.engine.unicorn.bare import ALIAS, CODE, DATA, GDT, HANDLERS, IDT, PAGE_TABLE, STACK, WINDOW, BareCpu
 from vmdbg.units import PAGE_SIZE, Tick
 
 TAIL = "\nhlt"
+SYSTEM_FAR = f"lgdt [rel table]\nmov rdi, {GDT}\nmov dword [rdi + 24], 1 << 15\nmov byte [rdi + 23], 0\nmov eax, 0x10\n"
+"""A 16-byte descriptor at selector 10h whose base is not canonical."""
+TABLE = f"table: dw 0x1f\ndq {GDT}"
 
 
 def run(source: str, **registers: int) -> BareCpu:
@@ -41,6 +44,14 @@ def fault(source: str, **registers: int) -> Delivery:
         ("mov ecx, 0xc0000080\nmov eax, 0x0c01\nxor edx, edx\nwrmsr", 13, 0),  # LME while paging
         ("mov ecx, 0xc0000100\nxor eax, eax\nmov edx, 0x800000\nwrmsr", 13, 0),  # not canonical
         ("mov ecx, 0xc0010117\nxor eax, eax\nxor edx, edx\nwrmsr", 13, 0),  # VM_HSAVE_PA, without SVM
+        ("mov ecx, 0x1b\nmov eax, 0xfee00901\nxor edx, edx\nwrmsr", 13, 0),  # APIC_BASE's reserved bits
+        ("mov ecx, 0x1b\nmov eax, 0xfee00b00\nxor edx, edx\nwrmsr", 13, 0),
+        ("mov ecx, 0x17a\nrdmsr", 13, 0),  # machine checks, which no model has
+        ("mov ecx, 0x400\nrdmsr", 13, 0),
+        ("lgdt [rel table]\ntable: dw 0x17\ndq 1 << 47", 13, 0),
+        ("lidt [rel table]\ntable: dw 0xfff\ndq 1 << 63", 13, 0),
+        (f"{SYSTEM_FAR}mov byte [rdi + 21], 0x89\nltr ax\nhlt\n{TABLE}", 13, 0x10),
+        (f"{SYSTEM_FAR}mov byte [rdi + 21], 0x82\nlldt ax\nhlt\n{TABLE}", 13, 0x10),
         ("ltr [rel zero]\nzero: dq 0", 13, 0),
         ("mov rax, 1 << 47\nmov rax, [rax]", 13, 0),
         ("movaps xmm0, [rel here + 1]\nalign 16\nhere:", 13, 0),

@@ -1,10 +1,10 @@
 /* Control registers, MSRs, the time-stamp counter, TR. Each __wrap_helper_* runs in place of Unicorn's helper. */
+#include <string.h>
+
 #include "vm.h"
 
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
-
-#include "vm.h"
 
 static uint64_t time_stamp(Vm *vm, uintptr_t host_pc)
 {
@@ -121,7 +121,7 @@ static bool msr_caught(Vm *vm, uint32_t kind, uint32_t msr, uint64_t value, uint
     return listed && vm_catch(vm, kind, host_pc, msr, value);
 }
 
-enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b };
+enum { MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, APIC_BASE_RESERVED = 0x2ff & ~0x100, APIC_BASE_X2APIC = 0x400 };
 #define MSR_EFER 0xc0000080u
 #define MSR_GS_BASES 0xc0000100u
 
@@ -166,10 +166,23 @@ static void write_apic(Vm *vm, uint32_t msr, uint64_t value, uintptr_t host_pc)
 
 static void write_apic_base(Vm *vm, uint64_t value, uintptr_t host_pc)
 {
-    if (value >> vm->physical_bits)
+    uint64_t reserved = APIC_BASE_RESERVED | (vm->cpu->env->features[FEAT_1_ECX] >> 21 & 1 ? 0 : APIC_BASE_X2APIC);
+
+    if (value >> vm->physical_bits || value & reserved)
         raise_exception_err_ra_x86_64(vm->cpu->env, 13, 0, host_pc);
     write_apic(vm, MSR_APIC_BASE, value, host_pc);
     vm->cpu->apic_base = value;
+}
+
+static bool canonical(uint64_t linear)
+{
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
+/* Those that Unicorn would keep for features that no CPU model has: machine check, MPX, SVM. */
+static bool without_feature(uint32_t msr)
+{
+    return (msr >= 0x179 && msr <= 0x17b) || (msr >= 0x400 && msr < 0x480) || msr == 0xd90 || msr == 0xc0010117;
 }
 
 HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
@@ -180,6 +193,8 @@ HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
     vm->touched.events |= CATCH_MSR_READ;
     if (vm->catch_mask & CATCH_MSR_READ && msr_caught(vm, CATCH_MSR_READ, msr, 0, HERE))
         vm_leave(vm, EXIT_CATCH, HERE);
+    if (without_feature(msr))
+        raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_TSC)
         return_msr(env, time_stamp(vm, HERE));
     else if (msr == MSR_APIC_BASE)
@@ -190,21 +205,10 @@ HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
         __real_helper_rdmsr_x86_64(env);
 }
 
-static bool canonical(uint64_t linear)
-{
-    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
-}
-
 static bool holds_linear(uint32_t msr)
 {
     return (msr >= MSR_GS_BASES && msr <= MSR_GS_BASES + 2) || msr == 0xc0000082 || msr == 0xc0000083 || msr == 0x175 ||
            msr == 0x176;
-}
-
-/* Those that Unicorn would keep for features that no CPU model has: machine check, MPX, SVM. */
-static bool without_feature(uint32_t msr)
-{
-    return (msr >= 0x179 && msr <= 0x17b) || (msr >= 0x400 && msr < 0x480) || msr == 0xd90 || msr == 0xc0010117;
 }
 
 /* SCE, LME and LMA, NXE, each by its feature. */
@@ -252,11 +256,39 @@ _Noreturn void __wrap_cpu_abort_x86_64(Cpu *cpu, const char *format, ...)
     raise_exception_err_ra_x86_64(env, 10, env->tr.selector & 0xfffc, 0);
 }
 
+enum { SYSTEM_DESCRIPTOR = 16, BASE_HIGH = 8 };
+
+/* #GP if the task state or LDT of a 16-byte descriptor would lie where no linear address is (SDM 2A, LTR). What cannot be
+ * read the instruction itself faults on. */
+static void check_system_base(Env *env, int selector, uintptr_t host_pc)
+{
+    uint8_t bytes[SYSTEM_DESCRIPTOR];
+    uint32_t high;
+    unsigned at = selector & 0xfff8;
+
+    if (!(env->efer & EFER_LMA) || selector & 4 || !(selector & 0xfffc) || at + SYSTEM_DESCRIPTOR - 1u > env->gdt.limit)
+        return;
+    if (vm_read_linear(vm_current, env->gdt.base + at, bytes, sizeof bytes) != sizeof bytes)
+        return;
+    memcpy(&high, bytes + BASE_HIGH, sizeof high);
+    if (!canonical((uint64_t)high << 32 | (uint32_t)bytes[7] << 24))
+        raise_exception_err_ra_x86_64(env, 13, selector & 0xfffc, host_pc);
+}
+
 void __real_helper_ltr_x86_64(Env *env, int selector);
 
 HELPER void __wrap_helper_ltr_x86_64(Env *env, int selector)
 {
     if (!(selector & 0xfffc))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
+    check_system_base(env, selector, HERE);
     __real_helper_ltr_x86_64(env, selector);
+}
+
+void __real_helper_lldt_x86_64(Env *env, int selector);
+
+HELPER void __wrap_helper_lldt_x86_64(Env *env, int selector)
+{
+    check_system_base(env, selector, HERE);
+    __real_helper_lldt_x86_64(env, selector);
 }

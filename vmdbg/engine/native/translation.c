@@ -35,6 +35,23 @@ static void translate_called(Disas *db, Cpu *cpu, const VexDecoded *decoded, voi
     call(UC_TCG_CTX(vm_current->uc), decoded);
 }
 
+/* Whether something is called for the instruction, and how. */
+static enum VexKind decode_called(Instruction *i, VexDecoded *decoded, void (**call)(void *, const VexDecoded *))
+{
+    enum VexKind kind = vex_decode(i->env, i->linear, i->linear + i->opcode_at, decoded);
+
+    *call = vex_translated;
+    if (kind == NOT_VEX) {
+        kind = x87_decode(i, decoded);
+        *call = x87_translated;
+    }
+    if (kind == NOT_VEX) {
+        kind = table_decode(i, decoded);
+        *call = table_translated;
+    }
+    return kind;
+}
+
 /* Unicorn's BT leaves AF and OF as they are or not, by what it knows of the flags from earlier in the block; SETcc, RCL
  * and RCR lose them if their access faults. After CMC twice it knows that they are in cc_src, whole. Restoring the
  * state at a fault must know of that: insn_start. */
@@ -78,12 +95,10 @@ static void translate_insn(Disas *db, Cpu *cpu)
     Instruction instruction;
     instruction_fetch(&instruction, vm->cpu->env, db->pc_next);
     unsigned traits = instruction_traits(&instruction);
-    VexDecoded vex;
-    enum VexKind kind = vex_decode(vm->cpu->env, db->pc_next, db->pc_next + instruction.opcode_at, &vex);
-    bool is_vex = kind != NOT_VEX;
-    if (!is_vex)
-        kind = x87_decode(&instruction, &vex);
-    if (kind == VEX_CALLED && vex.sets_flags)
+    VexDecoded called;
+    void (*call)(void *, const VexDecoded *);
+    enum VexKind kind = decode_called(&instruction, &called, &call);
+    if (kind == VEX_CALLED && called.sets_flags)
         traits |= READS_FLAGS;
     vm->align_next = traits & DEMANDS_ALIGNMENT;
     vm->probe_next = traits & STORES_FROM_PORT;
@@ -105,7 +120,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
     if (traits & LOCKS_IN_VAIN || kind == VEX_REFUSED || instruction.refused || feature_is_lacking(&instruction))
         refuse(db, cpu, &instruction);
     else if (kind == VEX_CALLED)
-        translate_called(db, cpu, &vex, is_vex ? vex_translated : x87_translated);
+        translate_called(db, cpu, &called, call);
     else if (corrected)
         translate_as(db, cpu, instruction.linear, instruction.code, instruction.size);
     else

@@ -205,12 +205,16 @@ typedef struct {
     unsigned size;                          /* bytes of the instruction */
     bool sets_flags;
 } VexDecoded;
-bool vex_read_legacy(Instruction *i, VexDecoded *decoded);
+bool vex_read_legacy(Instruction *i, unsigned opcode_size, VexDecoded *decoded);
 enum VexKind vex_decode(Env *env, uint64_t linear, uint64_t opcode_at, VexDecoded *decoded);
 void vex_translated(void *tcg, const VexDecoded *decoded);
 
 /* x87.c */
 enum VexKind x87_decode(Instruction *i, VexDecoded *decoded);
 void x87_translated(void *tcg, const VexDecoded *decoded);
+
+/* descriptor_tables.c */
+enum VexKind table_decode(Instruction *i, VexDecoded *decoded);
+void table_translated(void *tcg, const VexDecoded *decoded);
 
 #endif

@@ -207,8 +207,8 @@ static bool read_invpcid(Reader *r, uint64_t opcode_at, Fields *f, VexCode *code
     return true;
 }
 
-/* An instruction without VEX whose one byte of opcode ModRM follows: its operand and size. False if it is too long. */
-bool vex_read_legacy(Instruction *i, VexDecoded *d)
+/* An instruction without VEX, of so many bytes before its ModRM: its operand and size. False if it is too long. */
+bool vex_read_legacy(Instruction *i, unsigned opcode_size, VexDecoded *d)
 {
     Reader r = {.env = i->env, .start = i->linear, .at = i->linear};
     uint8_t rex = i->rex < 0 ? 0 : i->code[i->rex];
@@ -216,7 +216,8 @@ bool vex_read_legacy(Instruction *i, VexDecoded *d)
     bool rip_relative = false;
 
     read_legacy(&r, i->linear + i->opcode_at, &f);
-    next_byte(&r);
+    while (opcode_size--)
+        next_byte(&r);
     f.modrm = next_byte(&r);
     d->code.code64 = i->code64;
     d->code.memory = f.modrm < 0xc0;

@@ -1,4 +1,4 @@
-/* The x87 in three parts: arithmetic with its exceptions, functions, and instructions that bring both to registers. */
+/* The x87's numbers: arithmetic, formats and functions, with what they raise. Instructions are x87.c's and x87_stack.h's. */
 #ifndef VMDBG_X87_H
 #define VMDBG_X87_H
 
@@ -73,19 +73,22 @@ static inline bool x87_is_normal(Real a)
 
 /* x87_arithmetic.c */
 void x87_begin(X87 *x, Env *env);
+Real x87_arithmetic(X87 *x, unsigned operation, Real a, Real b);
+unsigned x87_compare(X87 *x, Real a, Real b, bool quiet);
+Real x87_square_root(X87 *x, Real a);
+Real x87_invalid(X87 *x);
+bool x87_takes_nan(X87 *x, Real a, Real b, Real *result);
+enum { X87_ADD, X87_MULTIPLY, X87_SUBTRACT = 4, X87_SUBTRACT_FROM, X87_DIVIDE, X87_DIVIDE_INTO };
+
+/* x87_formats.c */
 Real x87_from_single(X87 *x, uint32_t bits);
 Real x87_from_double(X87 *x, uint64_t bits);
 Real x87_from_integer(int64_t value);
 uint32_t x87_to_single(X87 *x, Real a);
 uint64_t x87_to_double(X87 *x, Real a);
 int64_t x87_to_integer(X87 *x, Real a, unsigned bits, bool truncates);
-Real x87_arithmetic(X87 *x, unsigned operation, Real a, Real b);
-unsigned x87_compare(X87 *x, Real a, Real b, bool quiet);
-Real x87_square_root(X87 *x, Real a);
 Real x87_round(X87 *x, Real a);
-Real x87_invalid(X87 *x);
-bool x87_takes_nan(X87 *x, Real a, Real b, Real *result);
-enum { X87_ADD, X87_MULTIPLY, X87_SUBTRACT = 4, X87_SUBTRACT_FROM, X87_DIVIDE, X87_DIVIDE_INTO };
+Real x87_quiet(X87 *x, Real a);
 
 /* x87_functions.c */
 Real x87_remainder(X87 *x, Real a, Real b, bool nearest, unsigned *codes);

@@ -1,7 +1,7 @@
 /* Functions of the x87. Remainders, scaling and extraction are exact; the transcendental ones are those of softfloat's
  * 68881, in 80 bits and the same on every host. A real CPU's last bit may be another (SDM 1 8.3.10).
  */
-#include "x87.h"
+#include "x87_rounding.h"
 
 Real floatx80_scalbn_x86_64(Real a, int n, FloatStatus *status);
 Real floatx80_add_x86_64(Real a, Real b, FloatStatus *status);
@@ -18,7 +18,7 @@ Real floatx80_tan_m68k(Real a, FloatStatus *status);
 
 static const Real ZERO = {0, 0}, ONE = {X87_ONE_BIT, X87_BIAS}, INFINITE = {X87_ONE_BIT, X87_SPECIAL};
 static const Real PI = {0xc90fdaa22168c235, X87_BIAS + 1}, LOG2_E = {0xb8aa3b295c17f0bc, X87_BIAS}, LN_2 = {0xb17217f7d1cf79ac, X87_BIAS - 1};
-enum { TOO_SMALL = 66, TOO_LARGE = 63 };    /* powers of 2: where a function is its argument; where reduction ends */
+enum { TOO_SMALL = 66, RAISED = 8000 };     /* powers of 2: a function is its argument; what is too small is raised */
 
 static Real with_sign(Real a, bool negative)
 {
@@ -34,12 +34,6 @@ static bool is_negative(Real a)
 static int magnitude(Real a)
 {
     return (a.exponent & X87_SPECIAL) - X87_BIAS;
-}
-
-static void note_denormal(X87 *x, Real a)
-{
-    if (x87_is_denormal(a))
-        x->raised |= X87_DE;
 }
 
 /* A denormal with an integer bit, its exponent below what 15 bits hold. */
@@ -124,9 +118,35 @@ Real x87_remainder(X87 *x, Real a, Real b, bool nearest, unsigned *codes)
     return packed((uint64_t)left, exponent, negative);
 }
 
-static void collect(X87 *x)
+static Real scale_by(X87 *x, Real a, int by)
 {
-    x->raised |= x->status.exception_flags & (X87_EXCEPTIONS & ~X87_DE);
+    x->status.exception_flags = 0;
+    x->raised &= X87_DE;
+    Real result = floatx80_scalbn_x86_64(a, by, &x->status);
+    collect(x);
+    if (is_inexact(x)) {
+        FloatStatus status = to_zero(x);
+        note_rounding(x, is_negative(a), !same(floatx80_scalbn_x86_64(a, by, &status), result));
+    }
+    return result;
+}
+
+enum { UNMASKED_SCALE = 24576 };            /* SDM 1 8.5.4, 8.5.5 */
+
+/* What over- or underflows without a mask is that much off, unless that does not bring it back. */
+static Real scale_once(X87 *x, Real a, int by)
+{
+    unsigned unmasked = ~x->env->fpuc;
+    Real result = scale_by(x, a, by);
+
+    if (unmasked & x->raised & X87_OE) {
+        result = scale_by(x, a, by - UNMASKED_SCALE);
+        x->raised |= X87_OE;
+    } else if (unmasked & X87_UE && !(result.exponent & X87_SPECIAL)) {
+        result = scale_by(x, a, by + UNMASKED_SCALE);
+        x->raised |= X87_UE;
+    }
+    return result;
 }
 
 /* FSCALE. */
@@ -147,16 +167,7 @@ Real x87_scale(X87 *x, Real a, Real b)
     if (x87_is_zero(a) || x87_is_infinity(a))
         return a;
     int size = magnitude(b), by = size < 0 ? 0 : size > 16 ? 0x20000 : (int)(b.mantissa >> (63 - size));
-    result = floatx80_scalbn_x86_64(a, is_negative(b) ? -by : by, &x->status);
-    collect(x);
-    if (x->raised & X87_PE) {
-        FloatStatus status = x->status;
-        status.rounding_mode = 3;
-        Real cut = floatx80_scalbn_x86_64(a, is_negative(b) ? -by : by, &status);
-        if (cut.mantissa != result.mantissa || cut.exponent != result.exponent)
-            x->raised |= X87_C1;
-    }
-    return result;
+    return scale_once(x, a, is_negative(b) ? -by : by);
 }
 
 /* FXTRACT: the significand, and the exponent as a number. */
@@ -234,6 +245,8 @@ Real x87_y_log2(X87 *x, Real a, Real y, bool plus_1)
         return x87_invalid(x);
     if (plus_1 && is_negative(a) && magnitude(a) >= 0) {
         note_denormal(x, y);
+        if (x87_is_zero(y))
+            return with_sign(ZERO, !is_negative(y));
         return inexact(x, a);               /* undefined; this is what CPUs do */
     }
     if (x87_is_infinity(a) || (!plus_1 && zero)) {
@@ -251,7 +264,10 @@ Real x87_y_log2(X87 *x, Real a, Real y, bool plus_1)
     note_denormal(x, y);
     if (none || x87_is_zero(y))
         return with_sign(ZERO, is_negative(y) != (plus_1 ? is_negative(a) : below));
-    if (plus_1)
+    int by = plus_1 && magnitude(a) < -RAISED ? RAISED : 0;     /* or a denormal would be rounded twice */
+    if (by)
+        log2 = floatx80_mul_x86_64(floatx80_scalbn_x86_64(a, by, &status), LOG2_E, &status);
+    else if (plus_1)
         log2 = floatx80_mul_x86_64(magnitude(a) < -TOO_SMALL ? a : floatx80_lognp1_m68k(a, &status), LOG2_E, &status);
     else
         log2 = floatx80_log2_m68k(a, &status);
@@ -259,6 +275,8 @@ Real x87_y_log2(X87 *x, Real a, Real y, bool plus_1)
         log2 = ONE;
     status = nearest();
     result = floatx80_mul_x86_64(log2, y, &status);
+    if (by)
+        result = floatx80_scalbn_x86_64(result, -by, &status);
     if (status.exception_flags & X87_OE)
         x->raised |= X87_OE | X87_PE;
     return inexact(x, result);
