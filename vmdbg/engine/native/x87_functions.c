@@ -245,8 +245,8 @@ Real x87_y_log2(X87 *x, Real a, Real y, bool plus_1)
         return x87_invalid(x);
     if (plus_1 && is_negative(a) && magnitude(a) >= 0) {
         note_denormal(x, y);
-        if (x87_is_zero(y))
-            return with_sign(ZERO, !is_negative(y));
+        if (x87_is_zero(y) || x87_is_infinity(y))
+            return with_sign(y, !is_negative(y));
         return inexact(x, a);               /* undefined; this is what CPUs do */
     }
     if (x87_is_infinity(a) || (!plus_1 && zero)) {
@@ -254,12 +254,16 @@ Real x87_y_log2(X87 *x, Real a, Real y, bool plus_1)
             return x87_invalid(x);
         if (zero && !x87_is_infinity(y))
             x->raised |= X87_ZE;
+        if (!zero)
+            note_denormal(x, y);
         return with_sign(INFINITE, is_negative(y) != zero);
     }
     bool none = from_one || (plus_1 && zero);           /* the logarithm is 0 */
     bool below = plus_1 ? is_negative(a) : magnitude(a) < 0;
-    if (x87_is_infinity(y))
+    if (x87_is_infinity(y)) {
+        note_denormal(x, a);
         return none ? x87_invalid(x) : with_sign(INFINITE, is_negative(y) != below);
+    }
     note_denormal(x, a);
     note_denormal(x, y);
     if (none || x87_is_zero(y))
@@ -342,8 +346,13 @@ Real x87_trigonometric(X87 *x, Trigonometric function, Real a)
     note_denormal(x, a);
     if (x87_is_zero(a))
         return function == X87_COSINE ? ONE : a;
-    if (magnitude(a) < -TOO_SMALL)
+    if (magnitude(a) < -TOO_SMALL) {
+        int mode = x->status.rounding_mode;
+        bool cut = mode == TO_ZERO || mode == (is_negative(a) ? UP : DOWN);
+        if (function == X87_SINE && cut && (a.exponent & X87_SPECIAL) == 1 && a.mantissa == X87_ONE_BIT)
+            x->raised |= X87_UE;            /* the sine is below the smallest normal number */
         return inexact(x, function == X87_COSINE ? ONE : a);
+    }
     switch (function) {
     case X87_SINE: return inexact(x, floatx80_sin_m68k(a, &status));
     case X87_COSINE: return inexact(x, floatx80_cos_m68k(a, &status));

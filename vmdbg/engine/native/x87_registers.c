@@ -202,8 +202,9 @@ static void binary(X87 *x, unsigned opcode)
     else
         value = x87_y_log2(x, a, b, opcode == 0xf9);
     if (remainder) {
-        x->raised |= codes & X87_C1;
-        commit(x, codes, x87_is_nan(value) ? X87_C2 : X87_CODES & ~X87_C1);
+        bool undone = !x87_goes_on(x) || x87_is_nan(value);     /* then of the codes only C2 changes */
+        x->raised |= undone ? 0 : codes & X87_C1;
+        commit(x, undone ? 0 : codes, undone ? X87_C2 : X87_CODES & ~X87_C1);
     } else {
         commit_plain(x);
     }
