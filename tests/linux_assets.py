@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -58,6 +58,43 @@ def cloud_kernel() -> Path:
 def generic_kernel() -> Path:
     """The vmlinuz of the current linux-image-amd64."""
     return _kernel("linux-image-amd64")
+
+
+def pae_kernel() -> Path:
+    """Debian's kernel for 32-bit CPUs with PAE, which is of another architecture than this machine has packages of."""
+    cached = sorted(cache_directory().glob("linux-image-[0-9]*-686-pae"), key=lambda path: _version(path.name))
+    if cached:
+        return next(cached[-1].glob("vmlinuz-*"))
+    return _vmlinuz(_depends("linux-image-686-pae", *_i386()), *_i386())
+
+
+def busybox_initrd_32bit() -> Path:
+    """busybox_initrd() for pae_kernel()."""
+    path = cache_directory() / "busybox-i386"
+    if not path.exists():
+        with _unpacked("busybox-static", *_i386()) as root:
+            _write(path, next(root.glob("**/bin/busybox")).read_bytes())
+    return _initrd(path.read_bytes(), {})
+
+
+@cache
+def _i386() -> tuple[str, ...]:
+    """What has apt look for packages of i386, in lists of its own: those of the machine stay as they are."""
+    state = cache_directory() / "apt-i386"
+    options = {
+        "APT::Architecture": "i386",
+        "APT::Architectures::": "i386",
+        "Dir::State::lists": state / "lists",
+        "Dir::Cache": state / "cache",
+        "Dir::State::status": "/dev/null",
+    }
+    words = tuple(word for name, value in options.items() for word in ("-o", f"{name}={value}"))
+    if not (state / "lists").exists():
+        for place in ("lists/partial", "cache/archives/partial"):
+            (state / place).mkdir(parents=True, exist_ok=True)
+        with suppress(AssetsMissingError):  # of some lists; what is missing then is missed below
+            _run("apt-get", *words, "update")
+    return words
 
 
 def cloud_debug_vmlinux() -> Path:
@@ -117,10 +154,11 @@ def busybox_initrd(extra: Mapping[str, bytes] | None = None) -> Path:
     `extra` adds executable files by path. A file `autorun` is run before the shell. The same contents give
     the same bytes.
     """
-    busybox = _busybox()
-    files = {"bin/busybox": busybox, "init": _INIT.encode()} | {
-        path.lstrip("/"): data for path, data in (extra or {}).items()
-    }
+    return _initrd(_busybox(), extra or {})
+
+
+def _initrd(busybox: bytes, extra: Mapping[str, bytes]) -> Path:
+    files = {"bin/busybox": busybox, "init": _INIT.encode()} | {path.lstrip("/"): data for path, data in extra.items()}
     links = {f"bin/{name}": "busybox" for name in _APPLETS}
     archive = b"".join(_newc(files, links))
     path = cache_directory() / f"initrd-{hashlib.sha256(archive).hexdigest()[:16]}.cpio"
@@ -173,10 +211,10 @@ def _kernel(meta_package: str) -> Path:
 
 
 @cache
-def _depends(meta_package: str) -> str:
+def _depends(meta_package: str, *options: str) -> str:
     """The package that a meta-package stands for now."""
     if shutil.which("apt-cache"):
-        found = re.findall(r"Depends: (linux-image-[0-9]\S*)", _run("apt-cache", "depends", meta_package))
+        found = re.findall(r"Depends: (linux-image-[0-9]\S*)", _run("apt-cache", *options, "depends", meta_package))
         if found:
             return str(found[0])
     raise AssetsMissingError(f"apt knows no package {meta_package}: run `apt-get update` on a Debian machine")
@@ -190,19 +228,19 @@ def _cached(meta_package: str) -> list[str]:
 
 
 @cache
-def _vmlinuz(package: str) -> Path:
+def _vmlinuz(package: str, *options: str) -> Path:
     directory = cache_directory() / package
     if not directory.exists():
-        _download(package, directory)
+        _download(package, directory, *options)
     found = sorted(directory.glob("vmlinuz-*"))
     if not found:
         raise AssetsMissingError(f"{directory} holds no vmlinuz: delete it and run again")
     return found[-1]
 
 
-def _download(package: str, directory: Path) -> None:
+def _download(package: str, directory: Path, *options: str) -> None:
     """Fetch a package and keep its /boot, all or nothing."""
-    with _unpacked(package) as root:
+    with _unpacked(package, *options) as root:
         try:
             os.rename(root / "boot", directory)
         except OSError as error:
@@ -211,21 +249,21 @@ def _download(package: str, directory: Path) -> None:
 
 
 @contextmanager
-def _unpacked(package: str) -> Iterator[Path]:
-    """The files of a package, which are gone afterwards."""
-    with _downloaded(package) as deb:
+def _unpacked(package: str, *options: str) -> Iterator[Path]:
+    """The files of a package, which are gone afterwards; `options` of apt."""
+    with _downloaded(package, *options) as deb:
         _run("dpkg-deb", "-x", str(deb), f"{deb.parent}/root")
         yield deb.parent / "root"
 
 
 @contextmanager
-def _downloaded(package: str) -> Iterator[Path]:
+def _downloaded(package: str, *options: str) -> Iterator[Path]:
     """A package's file, alone in a directory of the cache that is gone afterwards."""
     for tool in ("apt-get", "dpkg-deb"):
         if not shutil.which(tool):
             raise AssetsMissingError(f"{tool} is missing: kernels are taken from Debian packages")
     with tempfile.TemporaryDirectory(dir=cache_directory()) as work:
-        _run("apt-get", "download", package, directory=work)
+        _run("apt-get", *options, "download", package, directory=work)
         yield next(Path(work).glob("*.deb"))
 
 

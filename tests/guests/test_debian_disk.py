@@ -65,13 +65,34 @@ def test_it_works_keeps_what_is_written_and_goes_off(guest: Guest, disk: Path) -
         log_in(guest)
     first, second = (said(guest, line).split()[0] for line in ("seq 100000 | md5sum", "md5sum kept"))
     assert first == second
-    guest.send("poweroff\n")
-    for _ in itertools.repeat(None, 200):
-        stop = guest.run(1_000_000_000)
-        if "PoweredOff" in repr(stop):
-            break
-    assert isinstance(getattr(stop, "outcome", None), PoweredOff)
+    assert goes_off(guest)
     assert disk.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("cpus", "bios"),
+    [
+        (2, None),
+        (4, None),
+        pytest.param(4, OVMF, marks=pytest.mark.skipif(not OVMF.exists(), reason="needs OVMF: apt-get install ovmf")),
+    ],
+)
+def test_several_cpus_work_from_power_on(disk: Path, cpus: int, bios: Path | None) -> None:
+    with started(disk, "virtio", cpus=cpus, bios=bios) as guest:
+        log_in(guest)
+        assert said(guest, "nproc").split() == [str(cpus)]
+        assert "0 loaded units listed" in said(guest, "systemctl --failed | cat")
+        work = "seq 20000 | md5sum > /dev/null; read -r stat < /proc/self/stat; set -- ${stat##*) }; echo ${37}"
+        everywhere = f"for cpu in $(seq 0 {cpus - 1}); do taskset -c $cpu sh -c '{work}'; done"
+        assert said(guest, everywhere).split() == [str(cpu) for cpu in range(cpus)]
+        assert goes_off(guest)
+
+
+def goes_off(guest: Guest) -> bool:
+    """Whether it does by itself."""
+    guest.send("poweroff\n")
+    stops = (guest.run(1_000_000_000) for _ in itertools.repeat(None, 200))
+    return any(isinstance(getattr(stop, "outcome", None), PoweredOff) for stop in stops)
 
 
 @pytest.mark.skipif(not OVMF.exists(), reason="needs OVMF: apt-get install ovmf")
@@ -82,8 +103,9 @@ def test_uefi_boots_the_same_disk(disk: Path) -> None:
         assert "EFI" in said(guest, "dmesg | grep -i 'efi: EFI'")
 
 
-def test_a_replay_in_another_process_is_the_same(disk: Path, tmp_path: Path) -> None:
-    with started(disk, "virtio", record=tmp_path / "debian.vmdbg") as guest:
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_a_replay_in_another_process_is_the_same(disk: Path, tmp_path: Path, cpus: int) -> None:
+    with started(disk, "virtio", record=tmp_path / "debian.vmdbg", cpus=cpus) as guest:
         log_in(guest)
         said(guest, "echo something > written; sync")
         digest, end = guest.digest(), guest.position

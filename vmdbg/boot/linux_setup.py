@@ -42,6 +42,8 @@ def load_setup(options: BootOptions, kernel: InputFile) -> BootImage:
     if len(setup) > _LONGEST_SETUP:
         raise UserError(f"{kernel.name} has {len(setup)} bytes of setup code, over {_LONGEST_SETUP}: it is damaged")
     layout = Layout(options.memory, options.firmware)
+    if not header.has_32bit_entry and options.command_line is None:
+        options = replace(options, command_line="")  # no Linux, which the default is for
     text = command_line(options, min(header.command_line_size, _SIZE - _HEAP_END - 1))
     place_services(layout, options, None, screen_on_com1=not writes_to_com1(text))
     layout.reserve(SETUP, _SIZE, "the kernel's setup code")

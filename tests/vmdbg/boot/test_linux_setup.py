@@ -54,6 +54,7 @@ def test_the_layout_is_that_of_the_boot_protocol() -> None:
 def test_a_kernel_without_another_entry_is_entered_by_its_setup_code() -> None:
     image = boot_image(options(bzimage(b"", entry=0), via_setup=False))
     assert (image.start.mode, image.entry) == (CpuMode.REAL, SETUP + 0x200)
+    assert image.command_line == "", "it is no Linux"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import vmdbg
-from tests.linux_assets import PROMPT, busybox_initrd, cloud_kernel, generic_kernel
+from tests.linux_assets import PROMPT, busybox_initrd, busybox_initrd_32bit, cloud_kernel, generic_kernel, pae_kernel
 from vmdbg.debugger.stops import Ended
 from vmdbg.machine.outcome import PoweredOff
 
@@ -27,6 +27,8 @@ def _shell(guest: vmdbg.Guest, command: str) -> str:
 @pytest.mark.parametrize(
     ("kernel", "cpus", "schedule"),
     [
+        pytest.param(pae_kernel, 2, "round-robin", marks=pytest.mark.slow),
+        pytest.param(pae_kernel, 4, "random:3", marks=pytest.mark.slow),
         (cloud_kernel, 4, "round-robin"),
         pytest.param(cloud_kernel, 2, "round-robin:20k", marks=pytest.mark.slow),
         pytest.param(cloud_kernel, 8, "round-robin", marks=pytest.mark.slow),
@@ -40,9 +42,8 @@ def test_all_cpus_work_go_and_come_back_and_a_replay_does_the_same(
     kernel: Callable[[], Path], cpus: int, schedule: str, tmp_path: Path
 ) -> None:
     recording = tmp_path / "recording"
-    with vmdbg.launch(
-        kernel(), initrd=busybox_initrd(), cpus=cpus, schedule=schedule, record=recording, memory="256M"
-    ) as guest:
+    initrd = busybox_initrd_32bit() if kernel is pae_kernel else busybox_initrd()
+    with vmdbg.launch(kernel(), initrd=initrd, cpus=cpus, schedule=schedule, record=recording, memory="256M") as guest:
         guest.expect(PROMPT)
         assert "inconsistent" not in guest.console
         loop = f"taskset $(printf %x $((1<<i))) sh -c '{_quoted(LOOP)}'"
