@@ -387,6 +387,16 @@ interrupted inside
         "01 06 0a 0f 0f 0f 0f 11 3c 16 1a 1c 1f 20 26 27 \n",
     ),
     Guest(
+        "smsw",
+        Kind.BOOT_SECTOR,
+        Ending.TEST_EXIT,
+        """\
+60000010
+12340010
+12340010
+""",
+    ),
+    Guest(
         "task_switch",
         Kind.PROTECTED,
         Ending.TEST_EXIT,

@@ -65,6 +65,8 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     )
     setup = "enter a Linux kernel by its 16-bit setup code, as old boot loaders do"
     group.add_argument("--via-setup", action="store_true", help=setup)
+    real = "have a Multiboot kernel find a BIOS where it goes back to real mode, as Xen does"
+    group.add_argument("--real-mode", action="store_true", help=real)
     protocols = [item.value for item in Protocol]
     group.add_argument("--protocol", choices=protocols, help="enter the guest this way, not as its magic number says")
     group.add_argument("--load-address", type=number, metavar="ADDRESS", help="run FILE as flat code loaded there")
@@ -246,6 +248,7 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
         command_line=options.command_line,
         via_decompressor=options.via_decompressor,
         via_setup=options.via_setup,
+        real_mode=options.real_mode,
         protocol=Protocol(options.protocol) if options.protocol is not None else None,
         load_address=options.load_address,
         mode=CpuMode(options.mode) if options.mode is not None else None,

@@ -49,6 +49,7 @@ class GuestFiles:
     command_line: str | None = None
     via_decompressor: bool = False
     via_setup: bool = False
+    real_mode: bool = False
     protocol: Protocol | None = None
     load_address: int | None = None
     mode: CpuMode | None = None
@@ -87,6 +88,8 @@ def start(
     refuse_useless(config)
     options = _options(files, config)
     image = boot_image(options)
+    if files.real_mode and image.protocol is not Protocol.MULTIBOOT:
+        raise UserError(f"--real-mode is for Multiboot kernels, but this is {image.protocol.value}: leave it out")
     config = with_firmware(config, image, reboots=files.reboots)
     machine = make_machine(config, inputs, media)
     power_on(machine, image)
@@ -191,7 +194,7 @@ def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
         command_line=files.command_line,
         via_decompressor=files.via_decompressor,
         via_setup=files.via_setup,
-        real_mode=has_guests_of_qemu(config.devices),
+        real_mode=files.real_mode or has_guests_of_qemu(config.devices),
         protocol=files.protocol,
         load_address=Physical(files.load_address) if files.load_address is not None else None,
         mode=files.mode,

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+import vmdbg
 from tests.vmdbg.boot import qemu
 from tests.vmdbg.boot.builders import NOTE, PUTS, Part, assemble, elf32, elf64, input_file, note
 from vmdbg.boot.detect import boot_image
@@ -82,6 +83,11 @@ def test_real_mode_has_a_bios_where_that_is_asked_for() -> None:
     assert not plain.chips
     vectors = next(bytes(segment.data) for segment in asked.segments if segment.address == 0)
     assert {int.from_bytes(vectors[at : at + 2], "little") for at in range(2, 1024, 4)} == {0xF000}
+
+
+def test_a_bios_for_real_mode_is_refused_where_it_would_be_of_no_use() -> None:
+    with pytest.raises(UserError, match="--real-mode is for Multiboot kernels, but this is flat"):
+        vmdbg.launch(b"\xf4", load_address=0x1000, mode="protected", real_mode=True)
 
 
 def test_a_virtual_entry_point_is_entered_where_it_is_loaded() -> None:

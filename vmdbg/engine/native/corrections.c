@@ -80,9 +80,25 @@ static bool correct_predicate(Instruction *i)
     return true;
 }
 
+/* SMSW of a 32-bit register has all of CR0 outside 64-bit mode too, as MOV has it, which only ring 0 may do. */
+static bool correct_smsw(Instruction *i)
+{
+    uint8_t modrm = instruction_byte(i, 2);
+
+    if (!i->env || i->code64 || i->env->hflags & HF_CPL || modrm < REGISTERS || (modrm & GROUP_BITS) != 0x20 ||
+        !(i->env->hflags & HF_CS32) == (i->operand_size < 0) || i->opcode_at + 2 >= LONGEST_INSTRUCTION)
+        return false;
+    i->code[i->opcode_at + 1] = 0x20;
+    i->code[i->opcode_at + 2] = REGISTERS | (modrm & 7);
+    return true;
+}
+
 static bool correct_0f(Instruction *i)
 {
     uint8_t opcode = instruction_byte(i, 1);
+
+    if (opcode == 0x01)
+        return correct_smsw(i);
 
     if (opcode == 0x38 || opcode == 0x3a)
         return correct_0f3x(i);
