@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from vmdbg.engine.likeness import MASK, WORD, changed
 from vmdbg.errors import RecordingError
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.recording.blocks import Block, Kind, read_payload
 from vmdbg.recording.page_records import PIECE, Copies, Differences, Pages
 from vmdbg.recording.recorded_media import SectorFile
@@ -159,12 +160,14 @@ class PageFile:
         one of theirs is not there either.
         """
         if self._where is None:
-            self._where = {}
+            found: dict[bytes, int] = {}
             for number in range(len(self._blocks)):
+                INTERRUPTION.check()
                 try:
-                    self._note_block(number, self._where)
+                    self._note_block(number, found)
                 except RecordingError:
                     continue
+            self._where = found
         return self._where
 
     def _note_block(self, number: int, where: dict[bytes, int]) -> None:
@@ -190,6 +193,7 @@ class PageFile:
     def _read(self, number: int) -> _Unpacked:
         found = self._at_hand.get(number)
         if found is None:
+            INTERRUPTION.check()
             found = self._at_hand[number] = self._unpacked(self._blocks[number])
             self._size += found.size
             while self._size > BYTES_AT_HAND and len(self._at_hand) > 1:

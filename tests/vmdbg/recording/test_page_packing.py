@@ -11,6 +11,7 @@ import pytest
 
 from vmdbg.engine.likeness import RecentPages, changed, differences
 from vmdbg.errors import RecordingError
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.recording.blocks import Block, BlockWriter, Kind, scan
 from vmdbg.recording.page_file import PageFile
 from vmdbg.recording.page_packing import MOST_WORDS, PagePacking
@@ -197,3 +198,18 @@ def test_pieces_are_what_they_are_said_to_be(shift: int) -> None:
             source = pages[piece.source][piece.offset : piece.offset + piece.length]
             assert source == wanted[piece.at : piece.at + piece.length]
     assert recent.pieces(row[: PAGE_SIZE * 2][shift:][:PAGE_SIZE]) == [], "forgotten"
+
+
+def test_fetching_can_be_ended_between_blocks(tmp_path: Path) -> None:
+    """And is had again as if nothing had been."""
+    filled = Filled(tmp_path / "file", 6)
+    filled.fill()
+    source = reader(filled.path)
+    store = PageStore()
+    pages = [store.page_from(key, source) for key in filled.kept]
+    for warm in (pages[:1], pages):
+        INTERRUPTION.ask(KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            store.fetch(pages)
+        store.fetch(warm)
+    assert all(page.data == filled.kept[page.key] for page in pages)
