@@ -59,8 +59,15 @@ class Standing:
         self.recording = recording
         self._writer: RecordingWriter | None = None
         self._read: dict[int, int] = {}
+        """How far into each console expect() has come; never beyond what there is, so a fork takes it back."""
+        timeline.fork_listeners.append(self._forget)
         self._closed = False
         self._files = ExitStack()
+
+    def _forget(self, _position: Position) -> None:
+        """The future was dropped, and what the consoles said in it."""
+        for port, read in self._read.items():
+            self._read[port] = min(read, len(self.timeline.console.port(port).text))
 
     def at_close(self, call: Callable[[], None]) -> None:
         """Have something done when the guest is closed, as it is then."""

@@ -121,6 +121,21 @@ def test_the_past_is_fixed_until_it_is_forked(guest: vmdbg.Guest) -> None:
     assert guest.live
 
 
+def test_what_was_expected_of_a_future_that_was_dropped_is_expected_anew(guest: vmdbg.Guest) -> None:
+    guest.expect(PROMPT)
+    first = guest.position
+    for _ in range(3):
+        guest.send("ticks\r")
+        guest.expect(PROMPT)
+    guest.seek(first)
+    guest.execute("fork")
+    for _ in range(3):
+        guest.send("ticks\r")
+        said = guest.expect(PROMPT)
+        assert said.startswith("ticks")
+        assert said.count(PROMPT) == 1
+
+
 def test_recordings_and_snapshots(tmp_path: Path, guest: vmdbg.Guest) -> None:
     guest.record(tmp_path / "r")
     guest.expect(PROMPT)
