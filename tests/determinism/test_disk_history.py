@@ -41,8 +41,10 @@ LOOKS = sorted(
     for command in catalog.commands()
     if command.group is Group.DEVICES and command.effect is Effect.NONE and command.name not in {"irq", "io"}
 )
-WORDS = ("0", "8", "255", "256", "-1", "1<<70", "2", "rax", "start", "end", "here", "50%", "7000000", "ide", "disk0",
-         "cd0", "--disk", "--sector", "--limit", "-x", "nothing", "0x10 4", "9999999999999999999", "\u202e", "'")  # fmt: skip
+WORDS = (
+    "0", "8", "255", "256", "-1", "1<<70", "2", "rax", "start", "end", "here", "50%", "7000000", "ide", "disk0", "cd0",
+    "--disk", "--sector", "--limit", "-x", "nothing", "0x10 4", "9999999999999999999", "\u202e", "'",
+)  # fmt: skip
 sectors = st.integers(FIRST, SECTORS - 1)
 
 
