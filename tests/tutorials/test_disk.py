@@ -58,3 +58,13 @@ def test_the_disk_itself_says_who(tmp_path: Path) -> None:
     page = tmp_path / "disk.md"
     page.write_text(text)
     Page(page, tmp_path, []).run()
+
+
+def test_what_was_typed_and_written_on_it_comes_again_ten_times_of_ten(tmp_path: Path) -> None:
+    """In other processes, and without the images: the shell's commands, the file system's writes, the module's."""
+    prepared(tmp_path)
+    asked(tmp_path, *shlex.split(commands(PAGE)[0].text)[1:])
+    for name in ("debian.img", "tools.img", "vmlinuz"):
+        (tmp_path / name).unlink()
+    digests = {asked(tmp_path, "replay", "beat.vmdbg", "--quiet", "--verify", "--digest", "-") for _ in range(10)}
+    assert len(digests) == 1
