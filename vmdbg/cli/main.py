@@ -20,7 +20,9 @@ from vmdbg.host.terminal import message, terminal_is_gone
 from vmdbg.interruption import StoppedError
 from vmdbg.version import VERSION
 
-COMMANDS = ("run", "record", "replay", "query", "save", "explore", "script", "symbols", "devices", "dap", "doctor")
+COMMANDS = (
+    "run", "record", "replay", "query", "save", "explore", "script", "symbols", "devices", "dap", "mcp", "doctor",
+)  # fmt: skip
 """Each is a module of this package."""
 TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"
 _OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
