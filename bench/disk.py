@@ -1,8 +1,9 @@
 """Boots a Debian disk from SeaBIOS through GRUB to its login, here and in QEMU, alternating, and prints the ratios.
 
-    python bench/disk.py [--bus virtio|ide|ahci|nvme ...] [--rounds 1] [--json FILE]
+    python bench/disk.py [--bus virtio|ide|ahci|nvme ...] [--rounds 1] [--recorded] [--json FILE]
 
-Both read the same image, which neither writes. Figures are CPU seconds of user and system together.
+Both read the same image, which neither writes. Figures are CPU seconds of user and system together. `--recorded` boots
+ours once more in each round, with a recording that has checkpoints.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ MEMORY = 512
 LOGIN = "login: "
 TIMEOUT = 900.0
 BARS = {"virtio": 0.8, "ide": 1.0, "ahci": 1.0}
+RECORDED_BAR = 1.11
 QEMU_DRIVES = {
     "virtio": ("-device", "virtio-blk-pci,drive=d"),
     "ide": ("-device", "ide-hd,drive=d,bus=ide.0"),
@@ -34,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bus", action="append", choices=QEMU_DRIVES)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--recorded", action="store_true")
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
     disk = linux_assets.debian_disk()
@@ -44,10 +47,15 @@ def main() -> int:
         for _ in range(arguments.rounds):
             found["vmdbg"].append(boot(vmdbg(disk, bus), LOGIN, TIMEOUT))
             found["qemu"].append(boot(qemu(disk, bus), LOGIN, TIMEOUT))
+            if arguments.recorded:
+                recorded = [*vmdbg(disk, bus), "--record", "SERIAL.vmdbg"]
+                found.setdefault("recorded", []).append(boot(recorded, LOGIN, TIMEOUT))
         rows[bus] = found
-        ours, theirs = (statistics.median(sample.cpu for sample in samples) for samples in found.values())
+        ours, theirs, *kept = (statistics.median(sample.cpu for sample in samples) for samples in found.values())
         peak = max(sample.peak for sample in found["vmdbg"])
         print(f"{bus:8}{ours:14.1f}{theirs:13.1f}{ours / theirs:11.2f}x{BARS.get(bus, ''):>6}{peak:10.0f}", flush=True)
+        if kept:
+            print(f"{bus:8}{kept[0]:14.1f}, recorded: {kept[0] / ours:.3f}x (bar {RECORDED_BAR})", flush=True)
     if arguments.json:
         kept = {bus: {who: [asdict(one) for one in many] for who, many in found.items()} for bus, found in rows.items()}
         Path(arguments.json).write_text(json.dumps(kept, indent=1))
