@@ -51,10 +51,10 @@ def main() -> int:
                 recorded = [*vmdbg(disk, bus), "--record", "SERIAL.vmdbg"]
                 found.setdefault("recorded", []).append(boot(recorded, LOGIN, TIMEOUT))
         rows[bus] = found
-        ours, theirs, *recorded_too = (statistics.median(sample.cpu for sample in samples) for samples in found.values())
+        ours, theirs, *also = (statistics.median(sample.cpu for sample in samples) for samples in found.values())
         peak = max(sample.peak for sample in found["vmdbg"])
         print(f"{bus:8}{ours:14.1f}{theirs:13.1f}{ours / theirs:11.2f}x{BARS.get(bus, ''):>6}{peak:10.0f}", flush=True)
-        for cost in recorded_too:
+        for cost in also:
             print(f"{bus:8}{cost:14.1f}, recorded: {cost / ours:.3f}x (bar {RECORDED_BAR})", flush=True)
     if arguments.json:
         kept = {bus: {who: [asdict(one) for one in many] for who, many in found.items()} for bus, found in rows.items()}
