@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vmdbg.errors import UserError
 
 LONGEST_SOURCE = 1 << 24
+DEEPEST = 8
+"""Folders below the one of a symbol file in which its sources are looked for."""
 
 
 class SourceTexts:
@@ -49,7 +51,8 @@ class SourceTexts:
 
     def _places(self, file: str, beside: Iterable[Path]) -> list[Path]:
         places = [Path(file)] if file.startswith("/") else [directory / file for directory in self.directories]
-        return places + [directory / Path(file).name for directory in beside]
+        ends = list(_ends(Path(file)))
+        return places + [directory / end for directory in beside for end in ends]
 
     def _read(self, file: str, beside: Iterable[Path]) -> list[str] | None:
         for place in self._places(file, beside):
@@ -58,6 +61,14 @@ class SourceTexts:
             except (OSError, ValueError):
                 continue
         return None
+
+
+def _ends(path: Path) -> Iterator[Path]:
+    """`b/c.c` and `c.c` of `/a/b/c.c`: who built the file may have had it in a folder beside."""
+    parts = path.parts[-DEEPEST:]
+    for first in range(len(parts)):
+        if not path.is_absolute() or first or len(path.parts) > DEEPEST:
+            yield Path(*parts[first:])
 
 
 def _is_file(place: Path) -> bool:

@@ -29,6 +29,18 @@ def test_the_directory_added_last_is_looked_in_first_and_what_is_beside_a_file_l
     assert texts.of("two.c", [tree]) is None
 
 
+def test_what_was_built_in_a_folder_is_found_in_that_folder_beside(tree: Path) -> None:
+    texts = SourceTexts(may_read=True)
+    folder = tree / "beside" / "smp"
+    folder.mkdir()
+    (folder / "two.c").write_text("of smp\n")
+    for name in ("smp/two.c", "samples/kernel/smp/two.c", "/build/kernel/smp/two.c"):
+        assert texts.of(name, [tree / "beside"]) == ["of smp"], name
+        assert texts.path(name, [tree / "beside"]) == folder / "two.c"
+    assert texts.of("other/two.c", [tree / "beside"]) is None
+    assert texts.of("/one.c", [tree / "beside"]) == ["of beside", "second"]
+
+
 def test_who_may_not_reach_the_host_is_shown_nothing(tree: Path) -> None:
     assert SourceTexts(may_read=False).of(str(tree / "a" / "one.c"), [tree / "a"]) is None
 

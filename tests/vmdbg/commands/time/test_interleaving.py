@@ -49,7 +49,7 @@ def test_steps_are_in_order_and_each_says_what_where_and_why(guest: Guest, part:
     assert len({step["cpu"] for step in found["steps"]}) > 1
     for step in found["steps"]:
         assert step["where"].startswith("enter+")
-        assert "smp/ledger.c:" in step["where"]
+        assert "samples/kernel/smp/ledger.c:" in step["where"]
     entries = [step["what"] for step in found["steps"] if step["what"].startswith("writes ledger ")]
     assert entries
     for entry in entries:
