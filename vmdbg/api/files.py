@@ -62,10 +62,16 @@ class Keeping(Standing):
     def queries(self) -> Queries:
         """Questions about the whole history: who wrote, all calls, all exceptions and so on."""
         from vmdbg.queries.queries import Queries
-        from vmdbg.session.known_linux import linux_of, who_of
+        from vmdbg.session.known_linux import interrupts_of, linux_of, who_of
 
         session = self.session
-        return Queries(self.timeline, self.recording, linux=lambda: linux_of(session), who=lambda: who_of(session))
+        return Queries(
+            self.timeline,
+            self.recording,
+            linux=lambda: linux_of(session),
+            who=lambda: who_of(session),
+            interrupts=lambda: interrupts_of(session),
+        )
 
     def interleaving(
         self,

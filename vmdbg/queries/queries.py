@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 from vmdbg.engine.exits import Access, WatchpointHit
@@ -23,6 +24,7 @@ from vmdbg.queries.difference import difference
 from vmdbg.queries.disk import DiskQuery
 from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
 from vmdbg.queries.fresh import can_be_sent
+from vmdbg.queries.ipis import IpiQuery
 from vmdbg.queries.linux.known import KnownLinux
 from vmdbg.queries.linux.questions import LinuxQuestions
 from vmdbg.queries.linux.who import Attributed, WhoRuns, who_runs, with_who
@@ -40,6 +42,7 @@ from vmdbg.queries.rows import (
     DeliveryRow,
     DiskRow,
     ExecutionRow,
+    IpiRow,
     PortRow,
     StateDifference,
     SystemCallRow,
@@ -77,15 +80,18 @@ class Queries(LinuxQuestions):
         on_progress: Progress | None = None,
         linux: Callable[[], KnownLinux] | None = None,
         who: Callable[[], WhoRuns | None] | None = None,
+        interrupts: Callable[[], Mapping[int, str]] | None = None,
     ) -> None:
         """`linux` finds the kernel that the guest has at the history's end. Raises UserError if there is none.
 
-        `who` has how it is told who runs there, None if that cannot be: rows say it then.
+        `who` has how it is told who runs there, None if that cannot be: rows say it then. `interrupts` has names of
+        interrupts, by vector.
         """
         self._timeline = timeline
         self._recording = recording
         self.linux = linux
         self._who = who
+        self._interrupts = interrupts
         self._only: Callable[[], bool] | None = None
         self._executor = executor
         self._workers = workers if workers is not None else _cores()
@@ -175,6 +181,12 @@ class Queries(LinuxQuestions):
     def interrupts(self, vectors: Iterable[int] | None = None) -> list[DeliveryRow]:
         """All external interrupts, or those of some vectors."""
         return self.run(InterruptQuery(ALL if vectors is None else frozenset(vectors)))
+
+    def ipis(self) -> list[IpiRow]:
+        """All interrupts that CPUs sent to one another, a row for each that gets one."""
+        found: list[IpiRow] = self.run(IpiQuery())
+        names = self._interrupts() if self._interrupts is not None and found else {}
+        return [replace(row, name=names.get(row.vector, "") if row.vector is not None else "") for row in found]
 
     def port_accesses(self, ports: Iterable[int] = (), *, reads: bool = True, writes: bool = True) -> list[PortRow]:
         """All IN, OUT, INS and OUTS, or those of some ports."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from devices.disk.requests import Operation
+from devices.interrupts.apic_bus import DeliveryMode
 from vmdbg.engine.exits import Access, DeliveryKind
 from vmdbg.machine.snapshot import Position
 from vmdbg.units import BOOT_CPU, CpuId, Linear, Physical
@@ -90,6 +91,24 @@ class DeliveryRow:
     pc: Linear
     cr2: Linear
     cpl: int
+    cpu: CpuId = BOOT_CPU
+    task: str = ""
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IpiRow:
+    """`cpu` sends an interrupt to the CPU `to`. `vector` is None of modes that have none, `name` "" where it has none.
+
+    `accepted` is when that took it, or was started by it: None if it did not, and of other modes.
+    """
+
+    position: Position
+    to: CpuId
+    mode: DeliveryMode
+    vector: int | None
+    name: str = ""
+    accepted: Position | None = None
     cpu: CpuId = BOOT_CPU
     task: str = ""
     pid: int | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vmdbg.errors import VmdbgError
 from vmdbg.queries.linux.known import KnownLinux, known_linux
 from vmdbg.queries.linux.scheduling import SWITCH, WAKE, WAKE_NEW
@@ -9,6 +11,7 @@ from vmdbg.queries.linux.slab import FUNCTIONS
 from vmdbg.queries.linux.who import WhoRuns
 from vmdbg.queries.races.linux_rules import FUNCTIONS as SYNCHRONIZING
 from vmdbg.session.elsewhen import elsewhen
+from vmdbg.session.interrupt_names import interrupt_names
 from vmdbg.session.linux import find_linux, need_linux
 from vmdbg.session.view import View
 
@@ -21,6 +24,12 @@ def who_of(view: View) -> WhoRuns | None:
             return WhoRuns(linux.current_locator(), linux.bio_locator()) if linux is not None else None
         except VmdbgError:
             return None
+
+
+def interrupts_of(view: View) -> Mapping[int, str]:
+    """Names of interrupts by vector, as the end of the history has them."""
+    with elsewhen(view, view.debugger.timeline.end):
+        return interrupt_names(view)
 
 
 def linux_of(view: View) -> KnownLinux:

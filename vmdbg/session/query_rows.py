@@ -20,7 +20,7 @@ CODE = frozenset({"pc", "function", "caller"})
 """Fields that are shown with their symbols."""
 DECIMAL = frozenset(
     {"cpu", "pid", "process", "next_pid", "woken_pid", "ticks", "size", "object_size", "count", "samples", "percent"}
-    | {"sector", "latency"}
+    | {"sector", "latency", "to"}
 )
 """Fields whose values nobody reads in hexadecimal."""
 HIDDEN = frozenset({"process", "value", "returned", "ticks"})
@@ -40,7 +40,7 @@ def rows_document(view: View, rows: Sequence[Row], limit: int, *, durations: boo
         return document(text("it never happened", Style.DIM), value=value)
     several = view.debugger.machine.config.cpus > 1
     names = shown_fields(rows[:limit], durations=durations, several_cpus=several)
-    right = DECIMAL | {"position", "returned"}
+    right = DECIMAL | {"position", "returned", "accepted"}
     columns = [Column(name, name, name in right) for name in names]
     with elsewhen(view, view.debugger.timeline.end):
         cells = [[_cell(view, row, name) for name in names] for row in rows[:limit]]

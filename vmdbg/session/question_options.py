@@ -24,6 +24,7 @@ NAMES = (
     "profile",
     "exceptions",
     "interrupts",
+    "ipis",
     "ports",
     "disk",
     "cr3",

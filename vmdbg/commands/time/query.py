@@ -16,7 +16,7 @@ from vmdbg.queries.profile import EVERY
 from vmdbg.queries.queries import Queries
 from vmdbg.queries.scan import Row
 from vmdbg.session.elsewhen import elsewhen
-from vmdbg.session.known_linux import linux_of, who_of
+from vmdbg.session.known_linux import interrupts_of, linux_of, who_of
 from vmdbg.session.linux import find_linux
 from vmdbg.session.numbers import port
 from vmdbg.session.positions import find_position, ticks_of
@@ -44,6 +44,7 @@ MOST_ARGUMENTS = 6
         "query syscalls",
         "query exceptions #PF",
         "query interrupts 0x24",
+        "query ipis",
         "query ports 0x3f8 --limit 5",
         "query disk",
         "query disk --sector 63",
@@ -62,7 +63,7 @@ def query(session: Session, arguments: Arguments) -> Document:
     """Ask what happened from the start of the history to its end: all writes, calls, exceptions, port accesses ...
 
     writes, reads, accesses ADDRESS SIZE; who-wrote ADDRESS SIZE --before POSITION; executions ADDRESS SIZE; calls
-    FUNCTION ARGUMENTS; exceptions and interrupts VECTOR ...; ports PORT ...; disk DRIVE ...; cr3; console PORT;
+    FUNCTION ARGUMENTS; exceptions and interrupts VECTOR ...; ipis; ports PORT ...; disk DRIVE ...; cr3; console PORT;
     profile; races ADDRESS SIZE or --function FUNCTION; diff POSITION POSITION. Of Linux: syscalls NAME ...;
     page-faults; switches; wakeups; allocations; frees; object ADDRESS.
     `if CONDITION` at the end is looked at where each row happened. `goto` takes the positions.
@@ -82,6 +83,7 @@ def query(session: Session, arguments: Arguments) -> Document:
         on_progress=session.progress,
         linux=lambda: linux_of(session),
         who=lambda: who_of(session),
+        interrupts=lambda: interrupts_of(session),
     )
     if arguments.question == RACES:
         return races(session, queries, arguments, shown)
@@ -246,6 +248,12 @@ def _disk(session: Session, arguments: Arguments) -> Asked:
     return lambda queries: queries.disk_requests(drives, sector=sector)
 
 
+def _ipis(session: Session, arguments: Arguments) -> Asked:
+    del session
+    _between(arguments, 0, 0, "nothing")
+    return lambda queries: queries.ipis()
+
+
 def _cr3(session: Session, arguments: Arguments) -> Asked:
     del session
     _between(arguments, 0, 0, "nothing")
@@ -277,6 +285,7 @@ QUESTIONS: dict[str, Callable[[Session, Arguments], Asked]] = {
     "interrupts": _deliveries("interrupts"),
     "ports": _ports,
     "disk": _disk,
+    "ipis": _ipis,
     "cr3": _cr3,
     "console": _console,
 }

@@ -90,6 +90,16 @@ def test_an_interleaving_has_tasks_locks_and_values(counter: Session) -> None:
     assert (counter.debugger.position, digest(counter.debugger.machine)) == before
 
 
+def test_interrupts_between_cpus_have_the_names_of_linux(counter: Session) -> None:
+    rows = json.loads(counter.execute("query ipis --json"))
+    assert {row["name"] for row in rows if row["mode"] == "fixed"} <= {
+        "RESCHEDULE", "CALL_FUNCTION", "CALL_FUNCTION_SINGLE", "IRQ_WORK",
+    }  # fmt: skip
+    assert {"CALL_FUNCTION", "CALL_FUNCTION_SINGLE"} & {row["name"] for row in rows}
+    (started,) = (row for row in rows if row["mode"] == "start_up" and row["accepted"])
+    assert (started["cpu"], started["to"]) == (0, 1)
+
+
 def test_what_makes_no_sense_is_refused_in_words(counter: Session) -> None:
     for question, words in {
         "": "all of memory is looked at for at most 20,000,000 ticks",
