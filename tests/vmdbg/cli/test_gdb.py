@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests.build import require
+from tests.guests.build import require, sample_kernel
 from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment, errors, vmdbg
 
 SCRIPT = """
@@ -169,11 +169,48 @@ class Gdb:
         self.process.communicate(timeout=TIMEOUT)
 
 
-def test_two_gdbs_at_one_guest(sample: Path, tmp_path: Path) -> None:
+def test_a_gdb_that_dies_leaves_nothing_behind_on_any_cpu(tmp_path: Path) -> None:
+    """And the next one can attach."""
+    kernel = sample_kernel("sample-smp.elf")
+    stop = ("--cpus", "4", "--stop-at", "60000000")
+    command = [*COMMAND, "run", kernel, *stop, "--serial", "none", "--gdb", f"unix:{tmp_path}/s", "--wait"]
+    with subprocess.Popen(
+        [*command, "--digest", f"{tmp_path}/digest"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        first = Gdb(kernel, f"{tmp_path}/s")
+        first.line("break smp_main thread 3")
+        assert 'Thread 3 "CPU 2" hit Breakpoint 1' in first.line("continue")
+        first.line("stepi")
+        first.line("thread 2")
+        first.process.kill()
+        first.process.communicate(timeout=TIMEOUT)
+        second = Gdb(kernel, f"{tmp_path}/s")
+        assert "4    Thread 1.4" in second.line("info threads")
+        second.line("thread 3")
+        second.line("stepi")
+        second.line("reverse-stepi")
+        second.line("detach")
+        second.quit()
+        _, said = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, said
+    assert json.loads((tmp_path / "digest").read_text()) == digest(kernel, *stop)
+
+
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_two_gdbs_at_one_guest(sample: Path, tmp_path: Path, cpus: int) -> None:
     """A stop of one is a stop of both, and nobody acts on where the guest no longer is."""
+    sample = sample if cpus == 1 else sample_kernel("sample-smp.elf")
+    several = ("--cpus", str(cpus))
     stop = ("--stop-at", "60000000", "--digest", f"{tmp_path}/digest")
     served = ("--gdb", "0", "--gdb", f"unix:{tmp_path}/s", "--wait")
-    command = [*COMMAND, "run", sample, "--serial", "none", *served, *stop]
+    command = [*COMMAND, "run", sample, "--serial", "none", *several, *served, *stop]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
     ) as process:
@@ -196,4 +233,4 @@ def test_two_gdbs_at_one_guest(sample: Path, tmp_path: Path) -> None:
         _, said = process.communicate(timeout=TIMEOUT)
     assert "gdb has left; the guest stands for another debugger" in said
     assert process.returncode == 0, said
-    assert json.loads((tmp_path / "digest").read_text()) == digest(sample, "--stop-at", "60000000")
+    assert json.loads((tmp_path / "digest").read_text()) == digest(sample, *several, "--stop-at", "60000000")
