@@ -13,6 +13,7 @@ from vmdbg.queries.rows import Cr3Row, DeliveryRow, PortRow
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Tick
+from vmdbg.x86.exceptions import NMI
 from vmdbg.x86.mode import privilege_level
 
 ALL = frozenset(range(256))
@@ -46,7 +47,7 @@ class ExceptionScan(RowScan):
 
 @dataclass(frozen=True, slots=True)
 class InterruptQuery:
-    """External interrupts that the CPU acknowledged."""
+    """External interrupts that the CPU acknowledged, and NMIs, which it does not acknowledge."""
 
     vectors: frozenset[int] = ALL
 
@@ -62,14 +63,17 @@ class InterruptScan(RowScan):
 
     @property
     def stops(self) -> Stops:
-        return Stops()
+        return Stops(catches=Catches(interrupts=self._vectors & {NMI}))
 
     @property
     def looked_for(self) -> Stops:
         return Stops(catches=Catches(interrupts=self._vectors))
 
     def take(self, outcome: Outcome) -> None:
-        pass
+        if isinstance(outcome, ExceptionDelivered) and outcome.delivery.kind is DeliveryKind.NMI:
+            d = outcome.delivery
+            what = d.kind, d.vector, d.error_code
+            self.add(DeliveryRow(self.timeline.position, *what, Linear(d.linear_pc), d.cr2, d.cpl, d.cpu))
 
     def _on_interrupt(self, vector: int, now: int) -> None:
         """Between two instructions: the registers are what the interrupt strikes."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import vmdbg
 from tests.guests.build import REPOSITORY, sample_kernel
 from tests.vmdbg.timeline.model import Model, origin_of
 from vmdbg.engine.exits import Access, Delivery, DeliveryKind
@@ -141,6 +142,21 @@ def test_interrupts_are_found_and_can_be_gone_to() -> None:
     timeline.seek(rows[-1].position)
     assert timeline.position == rows[-1].position
     machine.close()
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_nmis_are_interrupts_too(cpus: int) -> None:
+    with vmdbg.launch(cpus=cpus, memory="16M") as guest:
+        guest.run(5_000_000)
+        pressed = guest.tick
+        guest.press_nmi_button()
+        guest.run(10_000)
+        (row,) = guest.queries.interrupts([2])
+        assert (row.position.tick, row.kind, row.cpu) == (pressed, DeliveryKind.NMI, 0)
+        assert row in guest.queries.interrupts()
+        assert not any(row.kind is DeliveryKind.NMI for row in guest.queries.interrupts([0x20, 0x21]))
+        guest.seek(row.position)
+        assert guest.position == row.position
 
 
 def test_port_accesses_have_values(timeline: Timeline) -> None:
