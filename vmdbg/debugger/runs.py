@@ -233,6 +233,8 @@ class StepRun:
         with debugger.machine.cpus.turns.awaiting(self._cpu):
             outcome = debugger.timeline.run(Tick(debugger.machine.clock + budget), over_breakpoint=self._over)
         self._over = has_yet_to_run(outcome) or (self._over and debugger.position == before)
+        if debugger.machine.ending is not None:
+            debugger.machine.cpus.turns.look()  # it was another's, and may have been before this step
         stop = judge(debugger, outcome)
         if stop is None:
             debugger.look_at(self._cpu)

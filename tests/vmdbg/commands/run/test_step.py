@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import vmdbg
 from vmdbg.session.session import Session
 
 
@@ -42,3 +43,15 @@ def test_skipped_functions_are_run_over(session: Session) -> None:
     session.run("skip bug_planted")
     session.run("step 2")
     assert line(session).startswith("bank.c")
+
+
+def test_a_step_of_one_cpu_after_another_s_triple_fault_shows_whose_it_was() -> None:
+    with vmdbg.launch(cpus=3, memory="16M", append="autostop") as guest:
+        guest.run(30_000_000)
+        guest.execute("cpu 1 set idtr_limit = 0")
+        shown = guest.execute("continue")
+        assert "triple fault" in shown
+        assert "CPU 1 at" in shown
+        for number in range(2):
+            guest.cpus[number].look_at()
+            assert guest.execute("stepi") == shown
