@@ -59,6 +59,8 @@ class Scheduler:
         self._sequence = 0
         self._events: dict[tuple[str, str], Event] = {}
         self._first: Event | None = None
+        self.changes = 0
+        """Counts what was done to the deadlines: as long as it stays equal, so do they."""
 
     def timer(self, owner: str) -> OwnedTimer:
         """The seam.Timer of one device."""
@@ -70,6 +72,7 @@ class Scheduler:
         due = max(due, self.not_before)
         event = Event(due, self._sequence, owner, name)
         self._sequence += 1
+        self.changes += 1
         self._events[owner, name] = event
         if before is None or due < before.due:
             self._first = event
@@ -81,6 +84,7 @@ class Scheduler:
     def cancel(self, owner: str, name: str) -> None:
         """Drop the deadline of (owner, name); does nothing if there is none."""
         event = self._events.pop((owner, name), None)
+        self.changes += 1
         if event is not None and event is self._first:
             self._first = min(self._events.values(), default=None)
 
@@ -93,6 +97,7 @@ class Scheduler:
         first = self._first
         if first is None or first.due > now:
             return None
+        self.changes += 1
         del self._events[first.owner, first.name]
         self._first = min(self._events.values(), default=None)
         return first
@@ -103,6 +108,7 @@ class Scheduler:
 
     def put_back(self, event: Event) -> None:
         """An event that pop_due() gave has not come after all: it is again what it was, and nobody is told."""
+        self.changes += 1
         self._events[event.owner, event.name] = event
         self._first = min(self._events.values())
 
@@ -121,6 +127,7 @@ class Scheduler:
             elif number:
                 self._events[owner, name] = Event(due, self._sequence + number - 1, owner, name)
         self._sequence += times
+        self.changes += 1
         self._first = min(self._events.values(), default=None)
 
     def events(self) -> list[Event]:
@@ -133,6 +140,7 @@ class Scheduler:
     def restore(self, state: SchedulerState) -> None:
         """Take over a saved state. `on_scheduled` is not called: whoever restores sets the limit afresh."""
         self._sequence = state.sequence
+        self.changes += 1
         self._events = {(event.owner, event.name): event for event in state.events}
         self._first = min(self._events.values(), default=None)
 

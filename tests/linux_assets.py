@@ -341,7 +341,8 @@ def _kernel_tree(release: str) -> Path:
             _run("apt-get", "download", f"linux-headers-{release}", f"linux-headers-{common}", build, directory=work)
             for deb in Path(work).glob("*.deb"):
                 _run("dpkg-deb", "-x", str(deb), f"{work}/root")
-            os.rename(f"{work}/root", top)
+            with suppress(OSError):  # another process of the suite was first
+                os.rename(f"{work}/root", top)
         sources = top / "usr" / "src"
         (tree / "Makefile").write_text(f"include {sources}/linux-headers-{common}/Makefile\n")
     return tree

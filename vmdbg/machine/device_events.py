@@ -29,7 +29,7 @@ class DeviceEvents:
     def __init__(self) -> None:
         self.engine: Watched | None = None
         self.on_hit: Callable[[], None] = lambda: None
-        self._hits: list[tuple[int, DeviceEvent]] = []
+        self.hits: list[tuple[int, DeviceEvent]] = []
 
     def on_request(self, request: DiskRequest) -> None:
         """devices.disk.requests.Listener."""
@@ -49,14 +49,14 @@ class DeviceEvents:
 
     def take(self) -> DevicesCaught | None:
         """What was caught since the last time."""
-        if not self._hits:
+        if not self.hits:
             return None
-        hits, self._hits = tuple(self._hits), []
+        hits, self.hits = tuple(self.hits), []
         return DevicesCaught(hits)
 
     def _catches(self) -> tuple[DiskCatch | MessageCatch, ...]:
         return self.engine.stops.catches.devices if self.engine is not None else ()
 
     def _hit(self, number: int, event: DeviceEvent) -> None:
-        self._hits.append((number, event))
+        self.hits.append((number, event))
         self.on_hit()

@@ -34,6 +34,8 @@ class InterruptsInEngine:
         """Owners and names of those that do not end a run."""
         self._prepared: list[Event | bool | None] | None = None
         """What the engine was told last, None once it may know otherwise."""
+        self._seen = -1, False
+        """The scheduler's count of changes when that was so, and whether it was observed."""
         for cpu, lapic in enumerate(pc.lapics):
             assert lapic.name == self._timers[cpu][0]
             engine.attach_local_apic(CpuId(cpu), lapic.memory, Physical(LAPIC_BASE), LATENCY)
@@ -41,6 +43,10 @@ class InterruptsInEngine:
 
     def prepare(self, *, observed: bool) -> None:
         """Code is about to run. `observed`: somebody looks at acknowledges or accesses."""
+        seen = self._scheduler.changes, observed
+        if self._prepared is not None and seen == self._seen:
+            return
+        self._seen = seen
         pending = self._scheduler.pending
         timers, out0 = list(map(pending, self._timers)), pending(OUT0)
         wanted = [observed, out0, *timers]

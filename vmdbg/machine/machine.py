@@ -134,6 +134,7 @@ class Machine:
             parse_schedule(config.schedule),
         )
         self.pc.running = lambda: self.engine.selected
+        self._masters, self._device_events = self.pc.bus_masters, self.pc.device_events
         self._reset_wanted = False
         """A reset that the access or deadline which goes on has asked for; not so at any boundary that is seen."""
         self._cold = ColdStart(self.cpus, self.pc, self.scheduler) if config.restarts else None
@@ -314,8 +315,10 @@ class Machine:
 
     def _devices_told(self) -> WatchpointHit | DevicesCaught | None:
         """What devices have touched of what is watched, or done that is caught, that nobody was told of yet."""
-        hits = self.pc.bus_masters.take_hits()
-        return WatchpointHit(hits) if hits else self.pc.device_events.take()
+        if not self._masters.hits and not self._device_events.hits:
+            return None
+        hits = self._masters.take_hits()
+        return WatchpointHit(hits) if hits else self._device_events.take()
 
     def _device_event(self) -> None:
         """A device has done something that is caught."""

@@ -108,7 +108,7 @@ class Timeline:
     @property
     def live(self) -> bool:
         """Whether what comes next has not happened yet."""
-        return not self._closed and self.machine.position >= self._end
+        return not self._closed and self._phase.position >= self._end
 
     def run(self, limit: Tick, *, over_breakpoint: bool = False) -> TimelineOutcome:
         """Run to the first instruction boundary at or after `limit`, or until something else ends the run.
@@ -230,7 +230,7 @@ class Timeline:
             self.recorder.on_advance(position)
         if position == self._end and (final := self.verification.final_at(position)) is not None:
             self.verification.compare(final, self.digest_here())
-        self._update_writable()
+        self.history.writable = not self._closed and position >= self._end
 
     def digest_here(self) -> StateDigest:
         """The digest of the present instant."""
