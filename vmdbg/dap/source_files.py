@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 
 from dapstub import requests, values
@@ -16,8 +17,8 @@ class SourceFiles:
     def __init__(self, session: Session, mapping: Mapping[str, str]) -> None:
         self._session = session
         self._mapping = dict(mapping)
-        self._texts: list[str] = []
-        """Files that only this side has, by their reference less one."""
+        self._learned: dict[str, str] = {}
+        """As `mapping`, from files that the client has set breakpoints in: others of the same tree are found by it."""
 
     def shown(self, file: str) -> values.SourceFile | None:
         """None where nobody has the file."""
@@ -26,8 +27,15 @@ class SourceFiles:
         for known, theirs in self._mapping.items():
             if file.startswith(known):
                 return values.SourceFile(Path(file).name, path=theirs + file[len(known) :])
-        found = self._session.sources.path(file)
+        found = self._session.sources.path(file) or self._by_what_was_learned(file)
         return values.SourceFile(found.name, path=str(found)) if found is not None else None
+
+    def _by_what_was_learned(self, file: str) -> Path | None:
+        for known, theirs in self._learned.items():
+            there = Path(theirs + file[len(known) :])
+            if file.startswith(known) and file.startswith("/") == known.startswith("/") and there.is_file():
+                return there
+        return None
 
     def names(self, source: requests.SourceName) -> list[str]:
         """What debug information may call the client's file, the likeliest first."""
@@ -39,11 +47,21 @@ class SourceFiles:
         return list(dict.fromkeys([*names, path, *("/".join(parts[start:]) for start in range(1, len(parts)))]))
 
     def is_same(self, file: str, source: requests.SourceName) -> bool:
-        """Whether debug information's file is the client's, as far as this host can tell."""
-        shown = self.shown(file)
-        if shown is None or shown.path is None or not source.path:
+        """Whether debug information's file is the client's: the same on this host or, where that has only the client's,
+        one whose path ends as that does, by more than its name.
+        """
+        if not source.path:
             return True
-        return Path(shown.path) == Path(source.path) or _is_one_file(Path(shown.path), Path(source.path))
+        shown = self.shown(file)
+        if shown is not None and shown.path is not None:
+            return Path(shown.path) == Path(source.path) or _is_one_file(Path(shown.path), Path(source.path))
+        tail = _common_end(file, source.path)
+        if tail < min(2, len(Path(file).parts)):
+            return False
+        size = len("/".join(Path(file).parts[-tail:]))
+        if Path(source.path).is_file():
+            self._learned[file[:-size]] = source.path[:-size]
+        return True
 
     def line(self, source: requests.SourceName, line: int) -> tuple[int, str, int] | None:
         """Where the first line from `line` on is that has code: an address, the file's name, and the line."""
@@ -61,6 +79,12 @@ class SourceFiles:
             if lines is not None:
                 return "\n".join(lines) + "\n"
         raise TargetError(f"the text of {source.path or source.name} is not found on this host")
+
+
+def _common_end(one: str, other: str) -> int:
+    """How many parts at the end of two paths are the same."""
+    pairs = zip(reversed(Path(one).parts), reversed(Path(other).parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] != "/", pairs))
 
 
 def _is_one_file(one: Path, other: Path) -> bool:

@@ -11,8 +11,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from tests.guests.build import REPOSITORY
 from tests.vmdbg.dap.specification import check
 
 DEADLINE = 60.0
@@ -145,12 +147,11 @@ class Editor:
 
 
 @contextmanager
-def own_debugger(**environment: str) -> Iterator[Editor]:
-    """`vmdbg dap`, as editors start it."""
+def own_debugger(directory: Path | None = None) -> Iterator[Editor]:
+    """`vmdbg dap`, as editors start it: in the folder that they have open."""
     command = [sys.executable, "-m", "vmdbg", "dap"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **environment}
-    ) as process:
+    pipe, path = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=directory, env=path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         writes = process.stdin.fileno()
