@@ -43,12 +43,10 @@ class Debugger(Debuggee):
         self.slice_listeners: list[Callable[[], None]] = []
         """Called between two slices of a run, with the guest standing, where it went forwards: SLICE_TICKS at most."""
         self._run: Run | None = None
+        self.running = False
+        """Whether there is one."""
         self.run_by = NOBODY
         """Whose the run under way is, or the last one was: the owner's name, as points have it."""
-
-    @property
-    def running(self) -> bool:
-        return self._run is not None
 
     def resume(self, action: Action, by: str = NOBODY) -> None:
         """Start an action; poll() carries it out. Raises UserError if the guest is running already."""
@@ -60,6 +58,7 @@ class Debugger(Debuggee):
             raise UserError("the guest is running: interrupt it first")
         self._interrupted = False
         self._run, self.run_by = start(), by
+        self.running = True
         for listener in self.resume_listeners:
             listener()
 
@@ -116,7 +115,7 @@ class Debugger(Debuggee):
         except BaseException as error:
             if not (self._interrupted and isinstance(error, KeyboardInterrupt)) or isinstance(error, StoppedError):
                 run.abandon(self)
-                self._run = None
+                self._run, self.running = None, False
                 raise
             stop = Interrupted()  # the run was left where it looks
         if stop is None:
@@ -125,7 +124,7 @@ class Debugger(Debuggee):
                     listener()
             return None
         run.abandon(self)
-        self._run = None
+        self._run, self.running = None, False
         self._settle(stop)
         return stop
 

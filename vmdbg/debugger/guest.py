@@ -28,6 +28,8 @@ class Guest:
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
+        self.machine: Machine = timeline.machine
+        self.engine: Engine = timeline.machine.engine
         self._phase = timeline.machine.cpus.phase
         self.cpu = Cpu(timeline.machine)
         """The one that is looked at."""
@@ -35,14 +37,6 @@ class Guest:
         self.physical = GuestPhysicalMemory(timeline.machine.engine, timeline)
         self._changes = 0
         self._linear: tuple[tuple[Epoch, CpuId], LinearMemory] | None = None
-
-    @property
-    def machine(self) -> Machine:
-        return self.timeline.machine
-
-    @property
-    def engine(self) -> Engine:
-        return self.timeline.machine.engine
 
     @property
     def position(self) -> Position:

@@ -54,6 +54,8 @@ class Point:
     def counts(self, at: Position) -> bool:
         """Count a hit at that instant, come to from either side; whether it stops."""
         self.hits.add(at)
+        if not self.ignore and not len(self.passed):
+            return True
         if at not in self.passed and len(self.passed) < self.ignore:
             self.passed.add(at)
         return at not in self.passed
