@@ -76,6 +76,7 @@ FOUND = {
     "fmul": "dc4d00",
     "fprem": "d9f8",
     "fprem1": "d9f5",
+    "fpatan": "d9f3",
     "fscale": "d9fd",
     "fxtract": "d9f4",
     "fsqrt": "d9fa",

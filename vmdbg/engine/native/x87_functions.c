@@ -45,7 +45,10 @@ static uint64_t normal(Real a, int *exponent)
     return a.mantissa << shift;
 }
 
-static Real packed(uint64_t mantissa, int exponent, bool negative)
+enum { UNMASKED_SCALE = 24576 };            /* SDM 1 8.5.4, 8.5.5 */
+
+/* A remainder, which is exact: one that is tiny is an underflow only to who wants to hear of it. */
+static Real packed(X87 *x, uint64_t mantissa, int exponent, bool negative)
 {
     int shift = mantissa ? __builtin_clzll(mantissa) : 0;
 
@@ -53,7 +56,11 @@ static Real packed(uint64_t mantissa, int exponent, bool negative)
         return with_sign(ZERO, negative);
     mantissa <<= shift;
     exponent -= shift;
-    if (exponent <= 0) {                    /* exact: what there is below has the divisor's bits only */
+    if (exponent <= 0 && ~x->env->fpuc & X87_UE) {
+        x->raised |= X87_UE;
+        exponent += UNMASKED_SCALE;
+    }
+    if (exponent <= 0) {                    /* what there is below has the divisor's bits only */
         mantissa >>= 1 - exponent;
         exponent = 0;
     }
@@ -78,7 +85,7 @@ Real x87_remainder(X87 *x, Real a, Real b, bool nearest, unsigned *codes)
     uint64_t rest = normal(a, &a_exponent), divisor = normal(b, &b_exponent), quotient = 0;
     int difference = a_exponent - b_exponent, steps = difference;
     if (difference < -1)
-        return a;
+        return packed(x, rest, a_exponent, is_negative(a));
     bool partial = difference >= 64;
     if (partial)
         steps = difference % 32 | 32;
@@ -99,7 +106,7 @@ Real x87_remainder(X87 *x, Real a, Real b, bool nearest, unsigned *codes)
     bool negative = is_negative(a);
     if (partial) {
         *codes = X87_C2;
-        return packed((uint64_t)left, exponent, negative);
+        return packed(x, (uint64_t)left, exponent, negative);
     }
     if (nearest) {
         unsigned __int128 twice = difference < 0 ? left : left << 1, whole = divisor;
@@ -115,7 +122,7 @@ Real x87_remainder(X87 *x, Real a, Real b, bool nearest, unsigned *codes)
         }
     }
     *codes = (quotient & 4 ? X87_C0 : 0) | (quotient & 2 ? X87_C3 : 0) | (quotient & 1 ? X87_C1 : 0);
-    return packed((uint64_t)left, exponent, negative);
+    return packed(x, (uint64_t)left, exponent, negative);
 }
 
 static Real scale_by(X87 *x, Real a, int by)
@@ -130,8 +137,6 @@ static Real scale_by(X87 *x, Real a, int by)
     }
     return result;
 }
-
-enum { UNMASKED_SCALE = 24576 };            /* SDM 1 8.5.4, 8.5.5 */
 
 /* What over- or underflows without a mask is that much off, unless that does not bring it back. */
 static Real scale_once(X87 *x, Real a, int by)
