@@ -11,6 +11,7 @@ from dapstub.answers import Answers
 from dapstub.errors import BadRequestError, FramingError, NotStoppedError, TargetError
 from dapstub.framing import Framing, encode
 from dapstub.json_values import Json, as_json
+from dapstub.parsing import parse
 from dapstub.requests import Request
 from dapstub.spelling import Spelling
 from dapstub.target import Debugger, Target
@@ -111,7 +112,7 @@ class Session:
             self._complain("a request without seq or command")
             return
         try:
-            asked = Asked(seq, command, requests.parse(command, message.get("arguments")))
+            asked = Asked(seq, command, parse(command, message.get("arguments")))
         except BadRequestError as error:
             asked = Asked(seq, command, None, str(error))
         if self._working is not None and self._hurries(asked):

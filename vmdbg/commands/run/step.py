@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from vmdbg.commands.declare import command
 from vmdbg.debugger.actions import Direction, Step, StepMode
-from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.runs import Run
 from vmdbg.debugger.stepping import BackwardRun, LineRun, RepeatedRun, back_line, back_over, over_or_step
 from vmdbg.document.document import Document
 from vmdbg.errors import UserError
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
-from vmdbg.session.view import View
 
 MOST = 1 << 32
 MODES = {None: None, "same-context": StepMode.SAME_CONTEXT, "architectural": StepMode.ARCHITECTURAL}
@@ -42,33 +37,19 @@ def by_instructions(
     """`into` what is called, or over it."""
     if into:
         return session.execution.act(Step(direction, count=count, mode=mode))
-    return session.execution.carry(over_run(direction, count))
-
-
-def over_run(direction: Direction, count: int = 1) -> Callable[[Debugger], Run]:
-    """What steps by instructions, over calls."""
     if direction is Direction.BACKWARD:
-        return lambda _: BackwardRun(back_over, count)
-    return lambda d: RepeatedRun(d, over_or_step, count)
+        return session.execution.carry(lambda _: BackwardRun(back_over, count))
+    return session.execution.carry(lambda d: RepeatedRun(d, over_or_step, count))
 
 
 def by_lines(session: Session, arguments: Arguments, direction: Direction, *, into: bool) -> Document:
     """By instructions where the code has no lines."""
-    count = times(session, arguments)
-    run = line_run(session, direction, into=into, count=count)
-    if run is None:
+    count, lines = times(session, arguments), session.lines
+    if lines.span(session.debugger.pc) is None:
         return by_instructions(session, count, direction, into=into)
-    return session.execution.carry(run)
-
-
-def line_run(view: View, direction: Direction, *, into: bool, count: int = 1) -> Callable[[Debugger], Run] | None:
-    """What steps by lines of the source, from where the guest stands; None where the code there has none."""
-    lines = view.lines
-    if lines.span(view.debugger.pc) is None:
-        return None
     if direction is Direction.BACKWARD:
-        return lambda _: BackwardRun(lambda d: back_line(d, lines, into=into), count)
-    return lambda d: RepeatedRun(d, lambda d: LineRun(d, lines, into=into), count)
+        return session.execution.carry(lambda _: BackwardRun(lambda d: back_line(d, lines, into=into), count))
+    return session.execution.carry(lambda d: RepeatedRun(d, lambda d: LineRun(d, lines, into=into), count))
 
 
 @command(
