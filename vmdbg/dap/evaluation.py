@@ -66,7 +66,7 @@ class GuestData(GuestVariables):
         if isinstance(value, Value):
             shown = variable(self._references, "", Typed(value, expression))
             return values.Evaluated(
-                _full(value) if request.context is requests.Context.CLIPBOARD else shown.value,
+                str(value) if request.context is requests.Context.CLIPBOARD else shown.value,
                 shown.variables_reference,
                 shown.type,
                 shown.memory_reference,
@@ -95,15 +95,12 @@ class GuestData(GuestVariables):
             case VariablesScope():
                 typed = dict(self.of_function(found)).get(request.name)
             case Typed():
-                typed = dict(self._children(found)).get(request.name)
+                typed = dict(children(found, 0, 0)).get(request.name)
             case _:
                 raise TargetError(f"{request.name} cannot be changed")
         if typed is None:
             raise TargetError(f"there is no {request.name} here")
         return self._set_object(typed, request.value)
-
-    def _children(self, typed: Typed) -> Sequence[tuple[str, Typed]]:
-        return list(children(typed, 0, 0))
 
     def _set_object(self, typed: Typed, words: str) -> values.NewValue:
         """In memory, where it is."""
@@ -126,10 +123,6 @@ class GuestData(GuestVariables):
     def completions(self, request: requests.Completions) -> Sequence[values.Completion]:
         with refusals():
             return completions(self._session, request)
-
-
-def _full(value: Value) -> str:
-    return str(value)
 
 
 def _reference(value: ExpressionValue) -> str | None:

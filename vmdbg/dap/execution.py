@@ -7,20 +7,26 @@ from collections.abc import Callable, Sequence
 from dapstub import requests, values
 from dapstub.errors import NotStoppedError, TargetError
 from dapstub.requests import Granularity, StepKind
-from vmdbg.commands.run.finish import back_to_call_run, finish_run
-from vmdbg.commands.run.step import line_run, over_run
+from vmdbg.commands.run.finish import back_to_call_run
 from vmdbg.dap.errors import refusals
 from vmdbg.dap.looking import cpu_of
 from vmdbg.dap.references import References
 from vmdbg.dap.source_files import SourceFiles
 from vmdbg.dap.stops import exception_details
-from vmdbg.debugger.actions import Action, Continue, Direction, Step
+from vmdbg.debugger.actions import Action, Continue, Direction
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
 from vmdbg.debugger.stepping import BackwardRun, ToPlaceRun, back_to
 from vmdbg.session.session import Session
 
 RUNNING = "the guest runs already"
+_STEPS = {
+    StepKind.NEXT: ("next", "nexti"),
+    StepKind.IN: ("step", "stepi"),
+    StepKind.OUT: ("finish", "finish"),
+    StepKind.BACK: ("reverse-next", "reverse-stepi"),
+}
+"""The prompt's commands, by lines and by instructions."""
 
 
 class GuestExecution:
@@ -78,20 +84,10 @@ class GuestExecution:
             raise NotStoppedError(RUNNING)
         with refusals():
             self._debugger.look_at(cpu_of(self._session, step.thread))
-            if step.kind is StepKind.OUT:
-                self._session.frames.select(0)
-                self._carry(finish_run(self._session), values.StopReason.STEP)
-                return
-            direction = Direction.BACKWARD if step.kind is StepKind.BACK else Direction.FORWARD
-            into = step.kind is StepKind.IN
-            by_line = step.granularity is not Granularity.INSTRUCTION
-            run = line_run(self._session, direction, into=into) if by_line else None
-        if run is not None:
-            self._carry(run, values.StopReason.STEP)
-        elif into or (step.kind is StepKind.BACK and not by_line):
-            self._act(Step(direction), values.StopReason.STEP)
-        else:
-            self._carry(over_run(direction), values.StopReason.STEP)
+        self._session.frames.select(0)
+        by_line, by_instruction = _STEPS[step.kind]
+        line = by_instruction if step.granularity is Granularity.INSTRUCTION else by_line
+        self._carry(lambda _: self._session.execution.plan(line), values.StopReason.STEP)
 
     def restart_frame(self, frame: int) -> None:
         """Back in time, to the call of the frame."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dapstub import values
-from dapstub.errors import ClientGoneError, TargetError
+from dapstub.errors import ClientGoneError
 from dapstub.json_values import Json
 from dapstub.target import Client, Target
 from vmdbg.commands import catalog
@@ -106,7 +106,7 @@ class GuestDebugger:
             raise
 
     def _seated(self, session: Session, client: Client) -> Target:
-        session.execution.wait, session.progress = self._carried, self._searching
+        session.execution.wait, session.progress = self.wait, self._searching
         for file in self._symbols:
             session.sources.use(file)
         with refusals():
@@ -247,13 +247,3 @@ class GuestDebugger:
             raise UserError(str(error)) from error
         if execution.cancelled:
             raise UserError("it was cancelled")
-
-    def _carried(self, debugger: Debugger) -> Stop:
-        """A command of the client lets the guest run."""
-        return self.wait(debugger)
-
-    def need_session(self) -> Session:
-        """Raises TargetError without a client."""
-        if self._session is None:
-            raise TargetError("launch or attach comes first")
-        return self._session

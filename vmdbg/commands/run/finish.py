@@ -40,26 +40,18 @@ def finish(session: Session, arguments: Arguments) -> Document:
     One that the compiler has inlined is run to where its code ends.
     """
     selected = session.frames.selected()
-    outer = None if selected.is_inlined else caller(session, selected.physical.number)
-    result = session.execution.carry(finish_run(session))
-    stopped_there = isinstance(session.debugger.last_stop, StepDone) and outer is not None
-    if outer is not None and stopped_there and session.debugger.pc == outer.pc:
-        return result + document(*_returned(session, selected))
-    return result
-
-
-def finish_run(view: View) -> Callable[[Debugger], Run]:
-    """What runs out of the frame that is looked at. Raises UserError where there is no way out to be seen."""
-    selected = view.frames.selected()
     if selected.is_inlined and not selected.number:
-        return lambda d: OutOfCodeRun(d, _inlined_code(selected))
+        return session.execution.carry(lambda d: OutOfCodeRun(d, _inlined_code(selected)))
     if selected.is_inlined:
         raise UserError(f"{selected.function} is inlined and is not the innermost frame; `up` to the function it is in")
-    outer = caller(view, selected.physical.number)
-    now = Frame.of(view.debugger)
+    outer = caller(session, selected.physical.number)
+    now = Frame.of(session.debugger)
     left = max(outer.sp - now.rsp, 0) + now.span
     frame = replace(now, rsp=now.rsp + 1 if not selected.physical.number else outer.sp, span=left)
-    return lambda d: ToPlaceRun(d, outer.pc, frame)
+    result = session.execution.carry(lambda d: ToPlaceRun(d, outer.pc, frame))
+    if isinstance(session.debugger.last_stop, StepDone) and session.debugger.pc == outer.pc:
+        return result + document(*_returned(session, selected))
+    return result
 
 
 def _inlined_code(frame: SourceFrame) -> Callable[[int], bool]:
