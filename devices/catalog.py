@@ -9,6 +9,7 @@ from devices.board.acpi_pm import PowerButton
 from devices.disk.cd_unit import EjectDisc, InsertDisc
 from devices.fitting import Fitting
 from devices.keyboard.keys import KeyInput
+from devices.network.inputs import FaultsInput, FrameInput, LinkInput
 from devices.seam import DeviceInput
 from devices.serial.feed import SerialInput
 
@@ -26,7 +27,8 @@ MODULES = (
 def input_types() -> tuple[type[DeviceInput], ...]:
     """All that devices of the board, or added to it, take from outside."""
     added = (taken for fitting in fittings().values() for taken in fitting.inputs)
-    return (SerialInput, PowerButton, KeyInput, EjectDisc, InsertDisc, *added)
+    board = (SerialInput, PowerButton, KeyInput, EjectDisc, InsertDisc, FrameInput, LinkInput, FaultsInput)
+    return (*board, *added)
 
 
 @functools.cache

@@ -43,6 +43,7 @@ from devices.interrupts.local_apics import LocalApics
 from devices.interrupts.pic import CASCADE_IRQ, Pic
 from devices.interrupts.x2apic import X2Apic
 from devices.keyboard.i8042 import I8042
+from devices.network.cable import Cable
 from devices.ninep.folder import Answer, Question
 from devices.ninep.share import Share
 from devices.ninep.unit import ShareUnit
@@ -350,6 +351,22 @@ class NoFolder:
         return Answer(error=2)
 
 
+class EveryOther:
+    """A network device that has room for every other frame."""
+
+    def receive(self, frame: bytes, now: int) -> bool:
+        return bool(frame[-1] & 1)
+
+    def link_changed(self, now: int) -> None:
+        pass
+
+
+def _cable(scheduler: Scheduler) -> Subject:
+    cable = Cable("net0", scheduler.timer("net0-cable"))
+    cable.plug(EveryOther())
+    return Subject(cable, [])
+
+
 def _ninep(scheduler: Scheduler) -> Subject:
     slot = BenchSlot("virtio-share0", scheduler)
     share = Virtio9p(slot, ShareUnit(slot, Share("share0", "src", size=1 << 20), NoFolder(), 0), 0)
@@ -554,6 +571,7 @@ DEVICES.update(
         "power-management": _power_management,
         "virtio-blk": _virtio_blk,
         "virtio-9p": _ninep,
+        "cable": _cable,
         "nvme": _nvme,
         "ide": _ide,
         "ahci": _ahci,

@@ -105,8 +105,10 @@ def launch(
     drives = open_drives(choices)
     try:
         shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
-        kinds_of = {"firmware": bios is not None, "hvc": virtio_console}
-        chipset = chipset_for(machine, devices, drives.drives, shared, **kinds_of, hpet=HpetMode(hpet))
+        firmware, mode_of_hpet = bios is not None, HpetMode(hpet)
+        chipset = chipset_for(
+            machine, devices, drives.drives, shared, firmware=firmware, hvc=virtio_console, hpet=mode_of_hpet
+        )
         size, first, added = _bytes(memory), _seconds(start), tuple(devices)
         config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
         config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from devices.catalog import fittings
 from devices.disk.drive import Drive
 from devices.fitting import Fitting
+from devices.network.net import Net
 from devices.ninep.share import Share
 from vmdbg.machine.config import Chipset, HpetMode
 
@@ -18,19 +19,21 @@ def chipset_for(
     devices: Sequence[str],
     drives: Sequence[Drive] = (),
     shares: Sequence[Share] = (),
+    nets: Sequence[Net] = (),
     *,
     firmware: bool,
     hvc: bool = False,
     hpet: HpetMode = HpetMode.PLAIN,
 ) -> Chipset:
-    """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware, drives, shares and what else is on PCI.
+    """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware, drives, shares, networks and what else is on PCI.
 
     `devices` are those asked for, as MachineConfig has them. What depends on the rest of the machine stays as it was.
     """
     if wanted != AUTOMATIC:
         return Chipset(wanted)
     on_pci = any(fitting.pci for fitting in _fittings_of(devices))
-    return Chipset.I440FX if any((firmware, drives, shares, hvc, hpet is HpetMode.LEGACY, on_pci)) else Chipset.PLAIN
+    parts = (firmware, drives, shares, nets, hvc, hpet is HpetMode.LEGACY, on_pci)
+    return Chipset.I440FX if any(parts) else Chipset.PLAIN
 
 
 def has_guests_of_qemu(devices: Sequence[str]) -> bool:

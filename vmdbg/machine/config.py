@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from devices.disk.drive import Drive, DriveKind
+from devices.network.net import Net
 from devices.ninep.share import Share
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.x86.topology import ONE_CPU, Topology
@@ -79,6 +80,7 @@ class MachineConfig:
     flash: FlashPlace | None = None
     drives: tuple[Drive, ...] = ()
     shares: tuple[Share, ...] = ()
+    nets: tuple[Net, ...] = ()
     hvc: bool = False
     """It has a virtio console that leads to a line of its own."""
     hpet: HpetMode = HpetMode.PLAIN

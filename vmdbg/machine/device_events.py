@@ -7,6 +7,7 @@ from typing import Protocol
 
 from devices.disk.requests import DiskRequest
 from devices.interrupts.apic_bus import InterruptMessage
+from devices.network.wire import Listener, Passage
 from vmdbg.engine.stops import DiskCatch, MessageCatch, Stops
 from vmdbg.machine.outcome import DeviceEvent, DevicesCaught, DiskDone, MessageSent
 from vmdbg.units import Tick
@@ -30,6 +31,8 @@ class DeviceEvents:
         self.engine: Watched | None = None
         self.on_hit: Callable[[], None] = lambda: None
         self.hits: list[tuple[int, DeviceEvent]] = []
+        self.packet_listeners: list[Listener] = []
+        """Told of every frame, as devices.network.cable.Cable tells."""
 
     def on_request(self, request: DiskRequest) -> None:
         """devices.disk.requests.Listener."""
@@ -39,6 +42,11 @@ class DeviceEvents:
             ):
                 done = DiskDone(request.unit, request.operation, request.sector, request.count, Tick(request.submitted))
                 self._hit(catch.number, done)
+
+    def on_passage(self, passage: Passage) -> None:
+        """A frame was sent, or came, or did not."""
+        for listener in self.packet_listeners:
+            listener(passage)
 
     def on_message(self, device: str, address: int, data: int, message: InterruptMessage) -> None:
         """A device has sent that."""

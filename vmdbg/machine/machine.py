@@ -47,6 +47,7 @@ from vmdbg.machine.inputs import (
     ScheduleChange,
 )
 from vmdbg.machine.media import Media
+from vmdbg.machine.nets import outsides_of
 from vmdbg.machine.outcome import DevicesCaught, HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
 from vmdbg.machine.paged import MachinePages
 from vmdbg.machine.pc import APIC_BASE_MSR, Backends, Pc, Pins
@@ -114,7 +115,8 @@ class Machine:
         self.consoles = (*self.serial, *((self.hvc,) if config.hvc else ()), self.debug_console)
         ends = tuple(ProcessorPins(pins.intr, pins.nmi, pins.init, pins.start_up) for pins in self._pins)
         pins = Pins(ends, _A20Line(self), _ResetLine(self))
-        backends = Backends(self.serial, self.hvc, self.debug_console, self.media)
+        self.outsides = outsides_of(config.nets)
+        backends = Backends(self.serial, self.hvc, self.debug_console, self.media, self.outsides)
         self.pc = Pc(config, self.scheduler, pins, self, backends)
         self.bus = MachineBus(self.scheduler, self.pc)
         cpuid = cpuid_tables(config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -72,6 +72,7 @@ from vmdbg.machine.floppies import floppies_of, floppy_type
 from vmdbg.machine.i440fx import I440fx, boot_flags
 from vmdbg.machine.media import Media
 from vmdbg.machine.memory_map import MemoryMap
+from vmdbg.machine.nets import Outside, fit_nets
 from vmdbg.machine.shares import fit_shares
 from vmdbg.x86.ram import ram_parts
 
@@ -143,6 +144,7 @@ class Pc:
             self._fit(text)
         fit_drives(self, config.drives, backends.media)
         fit_shares(self, config.shares, backends.media, config.start)
+        fit_nets(self, config.nets, backends.outsides, self.device_events.on_passage)
         if config.hvc:
             self._fit_hvc(backends.hvc)
         if self.i440fx is not None:
@@ -416,9 +418,12 @@ class BoardSlot:
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Where the chips' characters go, one a COM port, the virtio console's and the debug consoles'; and the media."""
+    """Where the chips' characters go, one a COM port, the virtio console's and the debug consoles'; and the media, and
+    where frames leave, by the network device's name.
+    """
 
     serial: tuple[Backend, ...]
     hvc: Backend
     debug: Backend
     media: Media
+    outsides: Mapping[str, Outside]

@@ -10,6 +10,7 @@ from devices.disk.cd_unit import CdUnit
 from devices.disk.floppy_discs import FloppyDiscs
 from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.unit import DiskUnit
+from devices.network.net import cable_name
 from devices.scheduler import Scheduler
 from devices.serial.debugcon import DebugConsole
 from devices.serial.feed import SerialFeed
@@ -33,11 +34,12 @@ class ColdStart:
         self._pc = pc
         self._scheduler = scheduler
         self._snapshot = cpus.engine.snapshot()
-        shares = {share.name for share in pc.config.shares}  # what was written to them stays
+        outside = {share.name for share in pc.config.shares}  # what was written to them stays
+        outside |= {cable_name(net.name) for net in pc.config.nets}
         self._states = {
             name: encode_state(device.save())
             for name, device in pc.devices.items()
-            if not isinstance(device, LASTING) and name not in shares
+            if not isinstance(device, LASTING) and name not in outside
         }
 
     def restart(self) -> None:

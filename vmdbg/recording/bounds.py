@@ -12,6 +12,8 @@ from dataclasses import fields
 from devices.disk.drive import Drive
 from devices.disk.medium import MOST_SECTORS
 from devices.fitting import LONGEST_NAME
+from devices.network.frame import parse_mac
+from devices.network.net import Net
 from devices.ninep.share import LARGEST, LONGEST_TAG, SMALLEST, Share
 from devices.timers.rtc_calendar import LAST_INSTANT
 from vmdbg.boot.image import CpuStart, DescriptorTable, SegmentRegister
@@ -32,6 +34,8 @@ MOST_DRIVES = 64
 _TAG = re.compile(r"[A-Za-z0-9_.-]+")
 _SHARE = re.compile(r"share[0-9]{1,3}")
 """Names that no other device has."""
+_NET = re.compile(r"net[0-9]{1,3}")
+MOST_NETS = 32
 MOST_PARTS = 1 << 12
 """Segments, E820 entries, writes to chips."""
 LARGEST_ADDRESS = 1 << 32
@@ -72,6 +76,7 @@ def _claims(meta: Meta) -> Iterator[Claim]:
     yield "boot order", boot.names, known and len(boot.names) <= len(BootKind) + MOST_DRIVES
     yield from _drives(meta.config.drives)
     yield from _shares(meta.config.shares)
+    yield from _nets(meta.config.nets)
     yield "description", meta.description, _is_short(meta.description)
     yield "command line", meta.command_line, _is_short(meta.command_line)
     yield from _roms(meta.roms, memory)
@@ -113,6 +118,21 @@ def _shares(shares: tuple[Share, ...]) -> Iterator[Claim]:
         yield "share's name", share.name, bool(_SHARE.fullmatch(share.name)) and names.count(share.name) == 1
         yield "share's tag", share.tag, bool(_TAG.fullmatch(share.tag)) and len(share.tag) <= LONGEST_TAG
         yield "share's size", share.size, SMALLEST <= share.size <= LARGEST
+
+
+def _nets(nets: tuple[Net, ...]) -> Iterator[Claim]:
+    yield "number of network devices", len(nets), len(nets) <= MOST_NETS
+    names = [net.name for net in nets]
+    for net in nets:
+        yield "network device's name", net.name, bool(_NET.fullmatch(net.name)) and names.count(net.name) == 1
+        yield "network device's address", net.mac, _is_mac(net.mac)
+
+
+def _is_mac(text: str) -> bool:
+    try:
+        return len(parse_mac(text)) > 0
+    except ValueError:
+        return False
 
 
 def _is_short(text: str | None) -> bool:

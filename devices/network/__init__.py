@@ -1,0 +1,1 @@
+"""Network devices, the cables that they are plugged to, and who may be at the other end."""

@@ -1,0 +1,44 @@
+"""The network devices that a machine has, as its configuration says."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class NicModel(enum.StrEnum):
+    """What the guest finds."""
+
+    VIRTIO = "virtio"
+    E1000 = "e1000"
+    RTL8139 = "rtl8139"
+
+
+class FarEnd(enum.StrEnum):
+    """Who is at the other end of the cable."""
+
+    NOBODY = "none"
+    QUIET = "quiet"
+    """The responder inside the machine, which is a part of it."""
+    OUTSIDE = "outside"
+    """The host, or another machine: what comes from there comes as inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """One that a machine has: `name` is the device's, as net0, and `mac` its address, as parse_mac() takes it."""
+
+    name: str
+    model: NicModel
+    mac: str
+    far: FarEnd
+
+
+def cable_name(net: str) -> str:
+    """Of the cable at the network device of that name; its inputs go there."""
+    return f"{net}-cable"
+
+
+def peer_name(net: str) -> str:
+    """Of the responder at the other end."""
+    return f"{net}-peer"

@@ -1,0 +1,64 @@
+"""The network devices of a machine's configuration, fitted to its board, each with its cable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from devices.fitting import Slot
+from devices.network.net import FarEnd, Net, cable_name
+from devices.network.wire import Listener
+from devices.seam import Device
+from vmdbg.errors import UserError
+from vmdbg.units import Tick
+
+_Fitted = TypeVar("_Fitted", bound=Device)
+Sink = Callable[[int, bytes, Tick], None]
+"""Told of a frame that leaves the machine: its number (devices.network.wire.Outlet), its bytes and the tick."""
+
+
+class Outside:
+    """Where the frames of one network device leave the machine. Without a `sink` nobody has them.
+
+    Whoever sits here gives frames back by Machine.push() or InputSource.push(), as a FrameInput of `cable`.
+    """
+
+    def __init__(self, net: str) -> None:
+        self.net = net
+        self.cable = cable_name(net)
+        self.sink: Sink | None = None
+
+    def transmit(self, number: int, frame: bytes, now: int) -> None:
+        if self.sink is not None:
+            self.sink(number, frame, Tick(now))
+
+
+def outsides_of(nets: Sequence[Net]) -> dict[str, Outside]:
+    """By the network device's name."""
+    return {net.name: Outside(net.name) for net in nets if net.far is FarEnd.OUTSIDE}
+
+
+class Carrier(Protocol):
+    """The board under them."""
+
+    def add(self, device: _Fitted) -> _Fitted: ...
+
+    def slot(self, name: str) -> Slot: ...
+
+
+def fit_nets(carrier: Carrier, nets: Sequence[Net], outsides: Mapping[str, Outside], listener: Listener) -> None:
+    """Raises UserError for a machine that has no room for them."""
+    if not nets:
+        return
+    from devices.network.cable import Cable  # a machine without them is made without, and sooner
+    from devices.network.frame import parse_mac
+    from devices.network.models import fitter
+
+    for net in nets:
+        cable = carrier.add(Cable(net.name, carrier.slot(cable_name(net.name)).timer()))
+        cable.outlet = outsides.get(net.name)
+        cable.listeners.append(listener)
+        try:
+            carrier.add(fitter(net.model)(carrier.slot(net.name), cable, parse_mac(net.mac)))
+        except ValueError as error:
+            raise UserError(f"{net.name}: {error}") from None
