@@ -38,3 +38,4 @@ class Guest(AtConsole, Stopping, Keeping):
             finally:
                 self.debugger.close()
                 self.debugger.machine.media.close()
+                self.timeline.let_go()

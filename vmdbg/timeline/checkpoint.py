@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from vmdbg.machine.snapshot import MachineState, Position
@@ -103,6 +103,11 @@ class Checkpoints:
     def clear(self) -> None:
         """Forget all but the first."""
         self._keep(self._all[:1])
+
+    def let_go(self) -> None:
+        """Nobody goes back any more: hold no pages."""
+        zeros = RamImage.filled(self._store.zero, self.first.ram.count)
+        self._keep([replace(self.first, ram=zeros)])
 
     def _keep(self, kept: list[Checkpoint]) -> None:
         """Only these. What it took to come to others it takes to come to those after them."""

@@ -99,6 +99,12 @@ class RamTracker:
         self._is_equal_to(image.with_pages(changes) if changes else image)
         return self._image
 
+    def let_go(self) -> None:
+        """The machine is no more: hold no pages of it."""
+        self._image = RamImage.filled(self._store.zero, self._image.count)
+        self._hashed.clear()
+        self.replaced.clear()
+
     def restore(self, image: RamImage) -> int:
         """Make the pages what they were; returns how many had to be written."""
         touched, view = self._touched(), self._paged.view

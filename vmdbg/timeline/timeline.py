@@ -386,6 +386,12 @@ class Timeline:
             listener(position)
         return taken_back
 
+    def let_go(self) -> None:
+        """The machine was closed: give back the memory of its past, and of what was booted. Call nothing afterwards."""
+        self.origin = None
+        self.checkpoints.let_go()
+        self._ram.let_go()
+
     def reopen(self) -> None:
         """The history goes on after its end."""
         self._closed = False

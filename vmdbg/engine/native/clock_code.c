@@ -6,9 +6,10 @@
  */
 #include "vm.h"
 
-static uint64_t block_pc, block_at;           /* block_at: where in Vm.memory */
-static uint64_t marked_line;
-static TcgOp *block_size_constant;
+/* Of the block that this thread translates. */
+static __thread uint64_t block_pc, block_at;  /* block_at: where in Vm.memory */
+static __thread uint64_t marked_line;
+static __thread TcgOp *block_size_constant;
 
 static uintptr_t argument(TcgContext *tcg, uintptr_t value)
 {

@@ -7,7 +7,7 @@
 enum { FCW_AFTER_RESET = 0x40, MXCSR_AFTER_RESET = 0x1f80 };   /* SDM 3A table 10-1; Unicorn leaves zeros */
 enum { APIC_BASE = 0xfee00800, BOOTSTRAP_PROCESSOR = 0x100 };
 
-static bool making_another;
+static __thread bool making_another;
 
 void __real_tcg_x86_init_x86_64(uc_engine *uc);
 void __real_tcg_region_init_x86_64(void *tcg);

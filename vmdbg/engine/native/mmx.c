@@ -19,7 +19,7 @@ void __wrap_helper_enter_mmx_x86_64(Env *env)
         mine->fpregs[effect & 7].exponent = EXPONENT;
 }
 
-static bool translating;
+static __thread bool translating;
 
 /* The translator's own call comes too early. */
 bool mmx_defers(const void *function)

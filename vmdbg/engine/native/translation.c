@@ -3,7 +3,7 @@
 
 #include "vex.h"
 
-static const TranslatorOps *original_ops;
+static __thread const TranslatorOps *original_ops;
 
 static void translate_as(Disas *db, Cpu *cpu, uint64_t at, const uint8_t *bytes, uint64_t size)
 {
@@ -136,9 +136,9 @@ static void translate_insn(Disas *db, Cpu *cpu)
         db->is_jmp = DISAS_TOO_MANY;
 }
 
-static const Block *last, *translating;
+static __thread const Block *last, *translating;
 
-/* The block that was translated last. */
+/* The block that this thread translated last. */
 const Block *translation_last(void)
 {
     return last;

@@ -406,9 +406,10 @@ class UnicornEngine(GuestMemory, NativeTurns):
         )
 
     def close(self) -> None:
-        """Free the engine. Nothing else may be called afterwards."""
+        """Free the engine, whoever still refers to it. Nothing else may be called afterwards but close()."""
         lib.vm_free(self._vm)
         self._vm = ffi.NULL
+        self.give_back()
 
 
 def _is_extended(table: CpuidTable) -> bool:

@@ -38,6 +38,11 @@ class GuestMemory:
         self._regions: tuple[Region, ...] = ()
         self.set_regions(ram_regions(ram_size))
 
+    def give_back(self) -> None:
+        """The host has its memory again, though views of it may be left: nobody reads the guest any more."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._memory.madvise(mmap.MADV_DONTNEED)
+
     @property
     def ram_size(self) -> int:
         return self._ram_size
