@@ -68,7 +68,6 @@ def _initialize(fields: Fields) -> Request:
     if path_format not in ("path", "uri"):
         raise BadRequestError(f"paths as {path_format!r}")
     return Initialize(
-        fields.text("clientID", ""),
         fields.boolean("linesStartAt1", True),
         fields.boolean("columnsStartAt1", True),
         path_format,

@@ -48,7 +48,6 @@ class Context(enum.Enum):
 class Initialize:
     """What the client can do. `path_format`: "path" or "uri"."""
 
-    client: str
     lines_from_1: bool
     columns_from_1: bool
     path_format: str

@@ -49,6 +49,8 @@ class Session:
         self._spelling = Spelling()
         self._target: Target | None = None
         self._progress: str | None = None
+        self._progress_of: Asked | None = None
+        """The request that it is of, if it is one's."""
         self._progress_count = 0
         self.ended = False
         self._terminated = False
@@ -131,16 +133,21 @@ class Session:
                 self._pause()
                 self._answer(asked, {})
                 return True
-            case requests.Cancel(request, _):
-                if request in (None, self._working.seq):
-                    self._pause()
-                else:
-                    self._forget(request)
+            case requests.Cancel(request, progress):
+                self._cancel(request, progress)
                 self._answer(asked, {})
                 return True
             case requests.Disconnect() | requests.Terminate():
                 self._pause()
         return False
+
+    def _cancel(self, request: int | None, progress: str) -> None:
+        """End the work or the way that is meant, by its own number or by that of its progress."""
+        working = self._working.seq if self._working is not None else None
+        if (progress and progress == self._progress) or (request is not None and request == working):
+            self._pause()
+        elif request is not None:
+            self._forget(request)
 
     def _pause(self) -> None:
         if self._target is not None:
@@ -170,7 +177,8 @@ class Session:
             self._fail(asked, f"a defect of the debugger: {type(error).__name__}: {error}")
         finally:
             self._working = None
-            self.progress("", None)
+            if self._progress_of is asked:
+                self.progress("", None)
 
     def _do(self, asked: Asked) -> None:
         if asked.request is None:
@@ -195,9 +203,15 @@ class Session:
                 self._need()
                 self._debugger.restart()
                 self._answer(asked, {})
-            case requests.Cancel(request, _):
-                self._forget(request if request is not None else -1)
+            case requests.Cancel(number, progress):
+                self._working = None
+                self._cancel(number, progress)
                 self._answer(asked, {})
+            case requests.WriteMemory() as write:
+                written = Answers(self._need(), self._spelling).to(write)
+                self._answer(asked, written)
+                assert isinstance(written, dict)
+                self.memory_changed(write.reference, write.offset, int(str(written["bytesWritten"])))
             case request:
                 self._answer(asked, Answers(self._need(), self._spelling).to(request))
 
@@ -246,18 +260,22 @@ class Session:
         if self._client is not None and self._client.invalidated:
             self._tell("invalidated", {"areas": ["all"]})
 
+    def memory_changed(self, reference: str, offset: int, count: int) -> None:
+        if self._client is not None and self._client.memory_events and count:
+            self._tell("memory", {"memoryReference": reference, "offset": offset, "count": count})
+
     def progress(self, title: str, done: float | None) -> None:
         if self._client is None or not self._client.progress:
             return
         if done is None:
             if self._progress is not None:
                 self._tell("progressEnd", {"progressId": self._progress})
-            self._progress = None
+            self._progress = self._progress_of = None
             return
         share = round(100 * done, 1)
         if self._progress is None:
             self._progress_count += 1
-            self._progress = f"progress {self._progress_count}"
+            self._progress, self._progress_of = f"progress {self._progress_count}", self._working
             about: dict[str, Json] = {"title": title, "percentage": share, "cancellable": True}
             about |= {"requestId": self._working.seq} if self._working is not None else {}
             self._tell("progressStart", {"progressId": self._progress, **about})

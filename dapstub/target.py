@@ -31,6 +31,10 @@ class Client(Protocol):
         """What the client knows of variables and stacks is no longer so."""
         ...
 
+    def memory_changed(self, reference: str, offset: int, count: int) -> None:
+        """So many bytes from there on are others now, by what the client has changed but by writeMemory."""
+        ...
+
     def progress(self, title: str, done: float | None) -> None:
         """How far something long is, from 0 to 1; None: it is over."""
         ...

@@ -56,7 +56,7 @@ class GuestCode:
             skipped = max(0, request.instruction_offset)
             wanted = skipped + max(0, request.count - before)
             found += self._after(address, wanted)[skipped:]
-        return [self._shown(one) for one in found[: request.count]]
+        return [self._shown(one, symbols=request.symbols) for one in found[: request.count]]
 
     def _before(self, address: int, count: int) -> list[CodeLine | int]:
         """As many as that; those that are not found are numbers: places without code."""
@@ -88,11 +88,11 @@ class GuestCode:
             return []
         return list(code_lines(self._session, address, min(count, END - address, 1 + (END - address) // MAX_LENGTH)))
 
-    def _shown(self, line: CodeLine | int) -> values.Instruction:
+    def _shown(self, line: CodeLine | int, *, symbols: bool) -> values.Instruction:
         if isinstance(line, int):
             return values.Instruction(f"{line:#x}", NO_CODE, presentation_hint="invalid")
         instruction = line.instruction
-        known = self._session.symbols.nearest(instruction.address)
+        known = self._session.symbols.nearest(instruction.address) if symbols else None
         source = self._session.sources.line_at(instruction.address)
         location = self._sources.shown(source.file) if source is not None else None
         words = "".join(span.text for span in instruction_spans(self._session, instruction))

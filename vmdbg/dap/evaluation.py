@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dapstub import requests, values
 from dapstub.errors import NotStoppedError, TargetError
+from dapstub.target import Client
 from vmdbg.c.values import Value
 from vmdbg.dap.completion import completions
 from vmdbg.dap.errors import refusals
@@ -23,8 +24,9 @@ RUNNING = "the guest runs: pause it first"
 
 
 class GuestData(GuestVariables):
-    def __init__(self, session: Session, references: References) -> None:
+    def __init__(self, session: Session, references: References, client: Client) -> None:
         super().__init__(session, references)
+        self._client = client
 
     def evaluate(self, request: requests.Evaluate) -> values.Evaluated:
         """In the debug console a line is a command, as at the prompt; elsewhere it is an expression."""
@@ -40,7 +42,7 @@ class GuestData(GuestVariables):
 
     def _command(self, request: requests.Evaluate) -> values.Evaluated:
         session, line = self._session, request.expression
-        position = session.debugger.epoch
+        position, stops = session.debugger.epoch, session.moments.stops
         frame = request.frame if not session.debugger.running else None
         with refusals(), looking_at(session, self._references, frame):
             typed = self._typed_value(line)
@@ -52,6 +54,8 @@ class GuestData(GuestVariables):
         session.notices.clear()
         if session.debugger.epoch != position:
             self._references.forget()
+            if session.moments.stops == stops:
+                self._client.invalidated()
         return values.Evaluated((answer + notices).rstrip("\n"))
 
     def _typed_value(self, line: str) -> Value | None:
@@ -88,7 +92,7 @@ class GuestData(GuestVariables):
         found = self._references.of(request.reference)
         match found:
             case RegisterScope(frame):
-                if frame.number:
+                if frame.number or frame.task is not None:
                     raise TargetError("a caller's registers are what it has saved: change them where it saved them")
                 with refusals(), self._session.debugger.of(frame.cpu):
                     return self._set(request.name, request.value)
@@ -110,6 +114,7 @@ class GuestData(GuestVariables):
         with refusals():
             size = value.type_.size
             self._session.run(f"set mem[{value.address_:#x}, {size}] = {words}")
+            self._client.memory_changed(f"{value.address_:#x}", 0, size)
             return values.NewValue(short(value), type=str(value.type_))
 
     def _set(self, target: str, words: str) -> values.NewValue:
@@ -117,6 +122,8 @@ class GuestData(GuestVariables):
         self._references.forget()
         now = self._session.evaluate(target)
         if isinstance(now, Value):
+            if now.address_ is not None:
+                self._client.memory_changed(f"{now.address_:#x}", 0, now.type_.size)
             return values.NewValue(short(now), type=str(now.type_))
         return values.NewValue(str(value_text(self._session, now)))
 

@@ -9,7 +9,7 @@ from dapstub.errors import NotStoppedError, TargetError
 from dapstub.requests import Granularity, StepKind
 from vmdbg.commands.run.finish import back_to_call_run
 from vmdbg.dap.errors import refusals
-from vmdbg.dap.looking import cpu_of
+from vmdbg.dap.looking import cpu_of, frame_of
 from vmdbg.dap.references import References
 from vmdbg.dap.source_files import SourceFiles
 from vmdbg.dap.stops import exception_details
@@ -66,11 +66,11 @@ class GuestExecution:
         self.reason = reason
 
     def go(self, thread: int) -> None:
-        cpu_of(self._session, thread)
+        del thread  # all of them
         self._act(Continue())
 
     def reverse(self, thread: int) -> None:
-        cpu_of(self._session, thread)
+        del thread
         self._act(Continue(Direction.BACKWARD))
 
     def pause(self) -> None:
@@ -92,10 +92,12 @@ class GuestExecution:
     def restart_frame(self, frame: int) -> None:
         """Back in time, to the call of the frame."""
         key = self._references.frame(frame)
+        if key.task is not None:
+            raise TargetError("the call of a task that is on no CPU: go back to when it ran")
         with refusals():
             self._debugger.look_at(key.cpu)
-            physical = self._session.frames.all()[key.number].physical.number
-            run = back_to_call_run(self._session, physical)
+            with frame_of(self._session, key) as found:
+                run = back_to_call_run(self._session, found.physical.number)
         self._carry(run, values.StopReason.RESTART)
 
     def goto_targets(self, source: requests.SourceName, line: int) -> Sequence[values.GotoTarget]:
@@ -115,7 +117,7 @@ class GuestExecution:
         return made
 
     def goto(self, thread: int, target: int) -> None:
-        cpu_of(self._session, thread)
+        del thread
         if not 1 <= target <= len(self._targets):
             raise TargetError(f"there is no target {target} to go to")
         address, direction = self._targets[target - 1]
@@ -125,5 +127,5 @@ class GuestExecution:
             self._carry(lambda d: ToPlaceRun(d, address, None), values.StopReason.GOTO)
 
     def exception_info(self, thread: int) -> values.ExceptionDetails:
-        cpu_of(self._session, thread)
+        del thread
         return exception_details(self._session)

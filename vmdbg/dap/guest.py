@@ -24,6 +24,7 @@ from vmdbg.dap.settings import Settings, settings_of
 from vmdbg.dap.source_files import SourceFiles
 from vmdbg.dap.stack import GuestStack
 from vmdbg.dap.stops import stopped
+from vmdbg.dap.tasks import SleepingTasks
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
@@ -107,6 +108,7 @@ class GuestDebugger:
 
     def _seated(self, session: Session, client: Client) -> Target:
         session.execution.wait, session.progress = self.wait, self._searching
+        session.part(SleepingTasks).enabled = self._settings.tasks
         for file in self._symbols:
             session.sources.use(file)
         with refusals():
@@ -129,7 +131,7 @@ class GuestDebugger:
         return Target(
             execution,
             GuestStack(session, references, sources),
-            GuestData(session, references),
+            GuestData(session, references, client),
             breakpoints,
             GuestCode(session, sources),
             GuestMemory(session),

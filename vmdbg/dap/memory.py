@@ -48,12 +48,15 @@ class GuestMemory:
         return debugger.linear().read_prefix(Linear(place.address), count)
 
     def write(self, request: requests.WriteMemory) -> int:
-        """All or nothing: an input of the guest like any other."""
+        """All or nothing, unless a part will do: an input of the guest like any other."""
         with refusals():
-            place = self._place(request.reference, request.offset, len(request.data))
+            data = request.data
+            place = self._place(request.reference, request.offset, len(data))
+            if request.allow_partial:
+                data = data[: len(self._read(place, len(data)))]
             debugger = self._session.debugger
             if place.is_physical:
-                debugger.write_physical(Physical(place.address), request.data)
+                debugger.write_physical(Physical(place.address), data)
             else:
-                debugger.write_linear(Linear(place.address), request.data)
-        return len(request.data)
+                debugger.write_linear(Linear(place.address), data)
+        return len(data)

@@ -16,10 +16,11 @@ STALE = "the guest has moved since: ask for the stack again"
 
 @dataclass(frozen=True, slots=True)
 class FrameKey:
-    """A frame of a CPU's stack, as `bt` numbers it."""
+    """A frame of a CPU's stack, as `bt` numbers it; with `task`, of the one of that PID, which is on no CPU."""
 
     cpu: CpuId
     number: int
+    task: int | None = None
 
 
 class References:

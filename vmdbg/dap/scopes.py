@@ -1,4 +1,4 @@
-"""What there is to see in a frame: arguments, locals, registers by group, the CPU's tables."""
+"""What there is to see in a frame: arguments, locals, statics, registers by group, the CPU's tables."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dapstub import values
+from vmdbg.dap.looking import frame_of
 from vmdbg.dap.references import FrameKey, References
 from vmdbg.session.session import Session
 from vmdbg.session.source_frame import SourceFrame
@@ -18,15 +19,29 @@ class Variables(enum.Enum):
 
     ARGUMENTS = "Arguments"
     LOCALS = "Locals"
+    STATICS = "Statics"
+    GLOBALS = "Globals of the file"
 
 
 class CpuTable(enum.Enum):
-    """The value is the command that shows it."""
+    """The value is the line that shows it."""
 
     GDT = "gdt"
+    LDT = "ldt"
     IDT = "idt"
     TSS = "tss"
+    CONTROL = "flags all"
+    PAGES_OF_CODE = "pagewalk rip"
+    PAGES_OF_STACK = "pagewalk rsp"
     CPUS = "cpus"
+
+
+TABLE_TITLES = {
+    CpuTable.CONTROL: "Control registers, bit by bit",
+    CpuTable.PAGES_OF_CODE: "Page tables of rip",
+    CpuTable.PAGES_OF_STACK: "Page tables of rsp",
+}
+"""Of those that are not called as their command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +78,15 @@ TITLES = {
 
 def scopes_of(session: Session, references: References, key: FrameKey) -> Sequence[values.Scope]:
     """In the order of their use. Registers but the general ones are of the CPU, and so of the innermost frame."""
-    with session.debugger.of(key.cpu):
-        frame = session.frames.all()[key.number]
-    made = _of_function(references, key, frame)
-    groups = list(TITLES) if not frame.physical.number else [Group.GENERAL]
+    with frame_of(session, key) as frame:
+        made = _of_function(references, key, frame)
+    is_of_cpu = key.task is None and not frame.physical.number
+    groups = list(TITLES) if is_of_cpu else [Group.GENERAL]
     for group in groups:
         reference = references.add(RegisterScope(key, group))
         hint = "registers" if group is Group.GENERAL else None
         made.append(values.Scope(TITLES[group], reference, group is not Group.GENERAL, presentation_hint=hint))
-    if not frame.physical.number:
+    if is_of_cpu:
         made.append(values.Scope("CPU tables", references.add(TableScope(key)), True))
     return made
 
@@ -81,6 +96,11 @@ def _of_function(references: References, key: FrameKey, frame: SourceFrame) -> l
         return []
     hints = {Variables.ARGUMENTS: "arguments", Variables.LOCALS: "locals"}
     return [
-        values.Scope(kind.value, references.add(VariablesScope(key, kind)), False, presentation_hint=hints[kind])
+        values.Scope(
+            kind.value,
+            references.add(VariablesScope(key, kind)),
+            expensive=kind not in hints,
+            presentation_hint=hints.get(kind),
+        )
         for kind in Variables
     ]

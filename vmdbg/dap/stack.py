@@ -1,4 +1,4 @@
-"""Threads, frames and scopes (dapstub.target.Stack). A thread is a CPU."""
+"""Threads, frames and scopes (dapstub.target.Stack). A thread is a CPU or, on request, a task that is on none."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from vmdbg.dap.looking import cpu_of
 from vmdbg.dap.references import FrameKey, References
 from vmdbg.dap.scopes import scopes_of
 from vmdbg.dap.source_files import SourceFiles
+from vmdbg.dap.tasks import SleepingTasks
 from vmdbg.debugger.cpu import Cpu
 from vmdbg.session.session import Session
 from vmdbg.session.source_frame import SourceFrame
+from vmdbg.units import CpuId
 
 
 class GuestStack:
@@ -21,9 +23,11 @@ class GuestStack:
         self._session = session
         self._references = references
         self._sources = sources
+        self._tasks = session.part(SleepingTasks)
 
     def threads(self) -> Sequence[values.Thread]:
-        return [values.Thread(cpu.number + 1, self._name(cpu)) for cpu in self._session.debugger.cpus]
+        cpus = [values.Thread(cpu.number + 1, self._name(cpu)) for cpu in self._session.debugger.cpus]
+        return [*cpus, *self._tasks.threads()]
 
     def _name(self, cpu: Cpu) -> str:
         """What it does, where the guest stands and that is known."""
@@ -39,12 +43,19 @@ class GuestStack:
         return f"{words}: {task.name} ({task.pid}){halted}" if task is not None else f"{words}{halted}"
 
     def stack_trace(self, request: requests.StackTrace) -> tuple[Sequence[values.StackFrame], int]:
-        cpu = cpu_of(self._session, request.thread)
-        with refusals(), self._session.debugger.of(cpu):
-            frames = self._session.frames.all()
-            end = request.start + request.levels if request.levels else len(frames)
-            shown = [self._frame(FrameKey(cpu, frame.number), frame) for frame in frames[request.start : end]]
+        with refusals():
+            cpu, task = self._who(request.thread)
+            with self._session.debugger.of(cpu):
+                frames = self._session.frames.all() if task is None else self._tasks.frames(task)
+                end = request.start + request.levels if request.levels else len(frames)
+                shown = [self._frame(FrameKey(cpu, frame.number, task), frame) for frame in frames[request.start : end]]
         return shown, len(frames)
+
+    def _who(self, thread: int) -> tuple[CpuId, int | None]:
+        """From which CPU it is looked at, and which task it is; None for the CPU itself."""
+        if self._tasks.is_task(thread):
+            return self._session.debugger.engine.selected, self._tasks.of_thread(thread)
+        return cpu_of(self._session, thread), None
 
     def _frame(self, key: FrameKey, frame: SourceFrame) -> values.StackFrame:
         pc = frame.physical.pc
@@ -56,7 +67,7 @@ class GuestStack:
             1 if source is not None else 0,
             source=source,
             instruction_pointer_reference=f"{pc:#x}",
-            can_restart=not frame.is_inlined,
+            can_restart=not frame.is_inlined and key.task is None,
             presentation_hint=None if source is not None else "subtle",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from vmdbg.c.values import Value
 from vmdbg.dap.references import References
 from vmdbg.errors import VmdbgError
 
+_SPELLED = re.compile(r"[\w *\[\]]+")
+"""Types that can be looked up by name."""
 MAX_MEMBERS = 4096
 """Of one value, shown at once."""
 SIMPLE = frozenset({Kind.VOID, Kind.FUNCTION, Kind.PROTOTYPE, Kind.FORWARD})
@@ -26,7 +29,7 @@ class Typed:
     expression: str
 
 
-def variable(references: References, name: str, typed: Typed) -> values.Variable:
+def variable(references: References, name: str, typed: Typed, *, hexadecimal: bool = False) -> values.Variable:
     """As it is shown in a list; what is inside is read when it is asked for."""
     value = typed.value
     members, elements = inside(value)
@@ -34,7 +37,7 @@ def variable(references: References, name: str, typed: Typed) -> values.Variable
     address = memory_address(value)
     return values.Variable(
         name,
-        short(value),
+        short(value, hexadecimal=hexadecimal),
         reference,
         type=declare(value.type_, ""),
         evaluate_name=typed.expression or None,
@@ -44,9 +47,19 @@ def variable(references: References, name: str, typed: Typed) -> values.Variable
     )
 
 
-def short(value: Value) -> str:
+def by_address(value: Value) -> str:
+    """An expression that gives a value wherever it is asked for; "" for what is in no memory, or of no name."""
+    spelling = declare(value.type_, "")
+    if value.address_ is None or value.extent_().bits or not _SPELLED.fullmatch(spelling):
+        return ""
+    return f'object("{spelling}", {value.address_:#x})'
+
+
+def short(value: Value, *, hexadecimal: bool = False) -> str:
     """In one line. What cannot be read says so."""
     try:
+        if hexadecimal and value.type_.strip().kind is Kind.INT:
+            return f"{int(value) & (1 << 8 * value.type_.size) - 1:#x}"
         words = format_short(value)
     except VmdbgError as error:
         return f"<{error}>"

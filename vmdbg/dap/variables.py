@@ -9,15 +9,18 @@ from typing import assert_never
 from dapstub import requests, values
 from dapstub.errors import TargetError
 from vmdbg.dap.errors import refusals
+from vmdbg.dap.looking import frame_of
 from vmdbg.dap.references import References
-from vmdbg.dap.scopes import CpuTable, RegisterScope, TableScope, Variables, VariablesScope
-from vmdbg.dap.typed import Typed, children, variable
+from vmdbg.dap.scopes import TABLE_TITLES, CpuTable, RegisterScope, TableScope, Variables, VariablesScope
+from vmdbg.dap.typed import Typed, by_address, children, inside, variable
 from vmdbg.document.document import Json
 from vmdbg.os.seam import Frame
 from vmdbg.session.session import Session
 from vmdbg.units import CpuId
 from vmdbg.x86.registers import BY_NAME, REGISTERS, Group, set_flags
 
+INDEXED = "indexed"
+"""The filter of a request that wants elements, not members."""
 MAX_SHOWN = 4096
 """Rows of a table."""
 
@@ -45,50 +48,58 @@ class GuestVariables:
     def variables(self, request: requests.Variables) -> Sequence[values.Variable]:
         found = self._references.of(request.reference)
         with refusals():
-            return list(self._inside(found, request.start, request.count))
+            return list(self._inside(found, request))
 
-    def _inside(self, found: object, start: int, count: int) -> Iterator[values.Variable]:
+    def _inside(self, found: object, request: requests.Variables) -> Iterator[values.Variable]:
+        """Paged where the client asks for a part; elements and members apart where it asks for one of them."""
+        start, count = request.start, request.count
         end = start + count if count else None
         match found:
             case VariablesScope():
                 for name, typed in self.of_function(found)[start:end]:
-                    yield variable(self._references, name, typed)
+                    yield variable(self._references, name, typed, hexadecimal=request.hexadecimal)
             case RegisterScope():
                 yield from self._registers(found)[start:end]
             case TableScope(frame):
                 for table in CpuTable:
                     reference = self._references.add(TableOf(frame.cpu, table))
-                    yield values.Variable(table.value.upper(), "", reference)
+                    yield values.Variable(TABLE_TITLES.get(table, table.value.upper()), "", reference)
             case TableOf(cpu, table):
                 with self._session.debugger.of(cpu):
-                    yield from self._rows(self._session.run(table.value).data, start, count)
+                    yield from self._rows(_table(self._session.run(table.value).data), start, count)
             case Rows(data):
                 yield from self._rows(data, start, count)
             case Typed():
+                _, elements = inside(found.value)
+                if request.filter and (request.filter == INDEXED) != bool(elements):
+                    return
                 for name, typed in children(found, start, count):
-                    yield variable(self._references, name, typed)
+                    yield variable(self._references, name, typed, hexadecimal=request.hexadecimal)
             case _:
                 raise TargetError("there is nothing inside")
 
     def of_function(self, scope: VariablesScope) -> list[tuple[str, Typed]]:
         """Arguments or locals of a frame, by name."""
         frames = self._session.frames
-        with self._session.debugger.of(scope.frame.cpu):
-            frame = frames.all()[scope.frame.number]
+        is_of_cpu = scope.frame.task is None
+        with frame_of(self._session, scope.frame) as frame:
             match scope.kind:
                 case Variables.ARGUMENTS:
                     found = frames.parameters(frame)
                 case Variables.LOCALS:
                     found = frames.locals(frame)
+                case Variables.STATICS:
+                    return [(name, Typed(value, by_address(value))) for name, value in frames.statics(frame)]
+                case Variables.GLOBALS:
+                    return [(name, Typed(value, by_address(value))) for name, value in frames.file_globals(frame)]
                 case _:
                     assert_never(scope.kind)
-        return [(name, Typed(value, name)) for name, value in found]
+        return [(name, Typed(value, name if is_of_cpu else by_address(value))) for name, value in found]
 
     def _registers(self, scope: RegisterScope) -> list[values.Variable]:
-        with self._session.debugger.of(scope.frame.cpu):
-            physical = self._session.frames.all()[scope.frame.number].physical
-            if physical.number:
-                return self._saved(physical)
+        with frame_of(self._session, scope.frame) as frame:
+            if frame.physical.number or scope.frame.task is not None:
+                return self._saved(frame.physical)
             return [self._register(one.name) for one in REGISTERS if one.group is scope.group]
 
     def _saved(self, frame: Frame) -> list[values.Variable]:
@@ -129,6 +140,11 @@ class GuestVariables:
         if isinstance(data, Mapping) or (isinstance(data, Sequence) and not isinstance(data, str)):
             return values.Variable(name, _one_line(data), self._references.add(Rows(data)))
         return values.Variable(name, "" if data is None else str(data))
+
+
+def _table(data: Json) -> Json:
+    """The rows of an answer that has a table; what is said besides is left to the prompt."""
+    return data["rows"] if isinstance(data, Mapping) and "rows" in data else data
 
 
 def _row_name(index: int, row: Json) -> str:

@@ -13,6 +13,7 @@ from vmdbg.dwarf.frame import Found, Frame
 from vmdbg.dwarf.machine import Machine
 from vmdbg.dwarf.program import Program
 from vmdbg.dwarf.scopes import Scope, Variable
+from vmdbg.dwarf.statics import function_statics, unit_variables
 from vmdbg.errors import UserError
 from vmdbg.os.seam import Backtrace
 from vmdbg.os.seam import Frame as CpuFrame
@@ -146,6 +147,21 @@ class DebugFrames:
     def locals(self, frame: SourceFrame) -> list[tuple[str, Value]]:
         """As parameters(), the innermost block's first."""
         return self._values(frame, lambda scope: [one for one in scope.locals() if not one.is_declared_elsewhere])
+
+    def statics(self, frame: SourceFrame) -> list[tuple[str, Value]]:
+        """Those of the function, then those that are seen in its file alone."""
+        return self._values(frame, lambda scope: [*function_statics(scope), *self._of_unit(frame, own=True)])
+
+    def file_globals(self, frame: SourceFrame) -> list[tuple[str, Value]]:
+        """Variables that the frame's file defines for others too."""
+        return self._values(frame, lambda _: self._of_unit(frame, own=False))
+
+    def _of_unit(self, frame: SourceFrame, *, own: bool) -> list[Variable]:
+        unit = frame.debug.unit if frame.debug is not None else None
+        if unit is None:
+            return []
+        found = unit_variables(unit)
+        return list(found.own if own else found.shared)
 
     def _values(self, frame: SourceFrame, listed: Callable[[Scope], list[Variable]]) -> list[tuple[str, Value]]:
         if frame.scope is None or frame.debug is None:

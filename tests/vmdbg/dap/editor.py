@@ -114,7 +114,8 @@ class Editor:
     # what editors do
 
     def begin(self, *, request: str = "launch", **arguments: object) -> None:
-        self.ask("initialize", adapterID="vmdbg", clientID="tests", supportsProgressReporting=True)
+        abilities = {f"supports{one}": True for one in ("ProgressReporting", "MemoryEvent", "InvalidatedEvent")}
+        self.ask("initialize", adapterID="vmdbg", clientID="tests", **abilities)
         self.ask(request, **arguments)
         self.event("initialized")
 
