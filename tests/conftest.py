@@ -54,8 +54,9 @@ def _no_process_is_left() -> Iterator[None]:
     mark = os.environ[processes.SUITE] = processes.new_mark()
     yield
     left = processes.left_over(processes.SUITE, mark, ENDING_SECONDS, _is_ours)
+    found = "\n".join(map(str, left))
     processes.kill(left)
-    assert not left, "tests left processes behind:\n" + "\n".join(map(str, left))
+    assert not left, f"tests left processes behind:\n{found}"
 
 
 def _is_ours(process: processes.Process) -> bool:

@@ -18,13 +18,31 @@ OWN = "VMDBG_TEST_GROUP"
 """Set by a test for what it starts."""
 
 
+TEST = "PYTEST_CURRENT_TEST"
+"""Set by pytest."""
+STATUS = ("State", "PPid", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt")
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     pid: int
     words: str
+    test: str
+    """Which one started it."""
 
     def __str__(self) -> str:
-        return f"process {self.pid}: {self.words}"
+        return f"process {self.pid}: {self.words}\n    of {self.test}\n    {self._status()}"
+
+    def _status(self) -> str:
+        """As proc(5) has it: what it waits for, and what it makes of signals."""
+        place, found = Path("/proc") / str(self.pid), []
+        with contextlib.suppress(OSError):
+            for line in (place / "status").read_text().splitlines():
+                if line.partition(":")[0] in STATUS:
+                    found.append(" ".join(line.split()))
+            for thread in (place / "task").iterdir():
+                found.append(f"thread {thread.name} in {(thread / 'wchan').read_text()}")
+        return ", ".join(found) or "it has ended"
 
 
 def new_mark() -> str:
@@ -38,10 +56,15 @@ def marked(name: str, mark: str) -> list[Process]:
         if not place.name.isdigit():
             continue
         with contextlib.suppress(OSError):  # it has ended, or is another user's
-            if wanted in (place / "environ").read_bytes().split(b"\0"):
+            variables = (place / "environ").read_bytes().split(b"\0")
+            if wanted in variables:
                 words = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                found.append(Process(int(place.name), words[:300]))
+                found.append(Process(int(place.name), words[:300], _test_of(variables)))
     return found
+
+
+def _test_of(variables: list[bytes]) -> str:
+    return next((one.partition(b"=")[2].decode() for one in variables if one.startswith(f"{TEST}=".encode())), "none")
 
 
 def left_over(

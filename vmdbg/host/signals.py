@@ -4,7 +4,8 @@ StoppedError is raised wherever that leaves nothing half done, and by long work 
 loop that ends by itself is told, and given POLITE_SECONDS first. A handler of Python's runs only between two bytecodes;
 so a thread is woken by each signal too. It hurries native code, has the handler try again until the process is being
 left, and ends by force what heeds nothing: a recording then has what was flushed. The thread also sees a terminal go
-that no SIGHUP tells of, since it was another session's, and sends one.
+that no SIGHUP tells of, since it was another session's, and sends one. The handler wakes it as well: whoever waits with
+asyncio has set_wakeup_fd() for himself.
 
 Ctrl-C at the prompt, which ends a line and not the process, is in vmdbg.host.control_c.
 """
@@ -105,6 +106,8 @@ class Signals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         INTERRUPTION.heard()
+        if number != AGAIN and self._watcher is not None:
+            self._watcher.wake(number)
         if number == AGAIN and self.number is None:
             INTERRUPTION.raise_from(frame)
             return
@@ -133,10 +136,15 @@ class _Watcher:
     def watch(self) -> None:
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
 
+    def wake(self, number: int) -> None:
+        """As the signal itself does through set_wakeup_fd()."""
+        with contextlib.suppress(BlockingIOError):  # it has enough to wake for
+            os.write(self._writer, bytes([number]))
+
     def close(self) -> None:
         signal.set_wakeup_fd(-1)
         self._closed = True
-        os.write(self._writer, b"\0")  # a process that was forked may hold the pipe open
+        self.wake(0)  # a process that was forked may hold the pipe open
         self._thread.join()
         os.close(self._writer)
         os.close(self._reader)
@@ -149,25 +157,28 @@ class _Watcher:
         while not self._closed:
             ready = dict(waiting.poll())
             if self._reader not in ready:
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
+                _tell_main_thread(signal.SIGHUP)
                 for file in ready:
                     waiting.unregister(file)
+                self._see_to_it()
             elif set(os.read(self._reader, 4096)) & set(ENDING):
                 self._see_to_it()
 
     def _see_to_it(self) -> None:
-        """Until the handler has been heard, and what it asked for has been done."""
+        """Until the handler has been heard, and what it asked for has been done.
+
+        Python calls handlers in the order of their numbers, and AGAIN has the highest: once it was heard, so were they.
+        """
         signals, woken, used = self._signals, time.monotonic(), time.process_time()
         while not self._closed:
+            if not signals.left:
+                _tell_main_thread(AGAIN)
             INTERRUPTION.hurry()
             time.sleep(AGAIN_SECONDS)
-            heard = INTERRUPTION.heard_at >= woken - AGAIN_SECONDS
-            if heard and signals.number is None and not INTERRUPTION.wanted:
+            if INTERRUPTION.heard_at >= woken and signals.number is None and not INTERRUPTION.wanted:
                 return
             if signals.number is not None and self._is_overdue(woken, used):
                 self._force(signals.number)
-            if heard and not signals.left:
-                signal.pthread_kill(threading.main_thread().ident or 0, AGAIN)
 
     def _is_overdue(self, woken: float, used: float) -> bool:
         by_clock = time.monotonic() - woken
@@ -182,6 +193,10 @@ class _Watcher:
         with contextlib.suppress(OSError):
             os.write(2, f"\nvmdbg: stopped by {signal.Signals(number).name}, in the midst of something\n".encode())
         os._exit(SIGNAL_BASE + number)
+
+
+def _tell_main_thread(number: int) -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def _terminal_mode() -> list[object] | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application, get_app
@@ -76,31 +77,33 @@ class Prompt:
     def read(self, typed: str = "", *, continued: bool = False) -> Typed:
         """A line, "" when the run is to end. Raises EOFError, KeyboardInterrupt."""
         label = CONTINUED if continued else PROMPT
-        with self._interjections.held():
-            found = self._prompt.prompt(
+        with self._reading():
+            return self._prompt.prompt(
                 [("class:prompt", label)],
                 default=typed,
                 inputhook=self._hook,
                 style=self._style(),
                 color_depth=ColorDepth.DEPTH_1_BIT if self.theme.name == "mono" else None,
             )
-        self._was_read()
-        return found
 
     def ask(self, question: str) -> bool:
         """Yes or no. Raises EOFError, KeyboardInterrupt."""
         asking: PromptSession[str] = PromptSession()
         label: AnyFormattedText = [("class:prompt", f"{question} [Y/n] ")]
         while True:
-            with self._interjections.held():
+            with self._reading():
                 answer = asking.prompt(label, inputhook=self._hook, style=self._style()).strip().lower()
-            self._was_read()
             if answer in ("", "y", "yes", "n", "no"):
                 return not answer.startswith("n")
 
-    def _was_read(self) -> None:
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
         """Raises StoppedError if it was for the end of the process that reading ended."""
-        SIGNALS.watch()
+        try:
+            with self._interjections.held():
+                yield
+        finally:
+            SIGNALS.watch()  # asyncio had it
         INTERRUPTION.check()
 
     def _style(self) -> BaseStyle:
