@@ -35,13 +35,12 @@ class Process:
 
     def _status(self) -> str:
         """As proc(5) has it: what it waits for, and what it makes of signals."""
-        place, found = Path("/proc") / str(self.pid), []
+        place, found = Path("/proc") / str(self.pid), list[str]()
         with contextlib.suppress(OSError):
-            for line in (place / "status").read_text().splitlines():
-                if line.partition(":")[0] in STATUS:
-                    found.append(" ".join(line.split()))
-            for thread in (place / "task").iterdir():
-                found.append(f"thread {thread.name} in {(thread / 'wchan').read_text()}")
+            lines = (place / "status").read_text().splitlines()
+            found += [" ".join(line.split()) for line in lines if line.partition(":")[0] in STATUS]
+            threads = (place / "task").iterdir()
+            found += [f"thread {one.name} in {(one / 'wchan').read_text()}" for one in threads]
         return ", ".join(found) or "it has ended"
 
 
