@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from devices.seam import BusMaster
 from devices.virtio.chain import Chain
+from devices.virtio.virtqueue import Virtqueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +52,18 @@ class Personality(Protocol):
 
     def reset(self) -> None:
         """The driver resets the device: what is the device's own is as it was at power-on."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A personality that works at many chains at once on the queues `streams`; the others have begin() and finish()."""
+
+    @property
+    def streams(self) -> Set[int]: ...
+
+    def stream(self, number: int, queue: Virtqueue, memory: BusMaster, now: int) -> tuple[bool, int | None]:
+        """Work at what is there. Whether the driver wants an interrupt, and in how many nanoseconds to be called again;
+        None waits for Transport.kick() or serve(). Raises RingError.
+        """
         ...

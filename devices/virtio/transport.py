@@ -20,7 +20,7 @@ from devices.virtio import registers as reg
 from devices.virtio.chain import RingError
 from devices.virtio.common import Common
 from devices.virtio.function import VirtioFunction, capabilities
-from devices.virtio.personality import Personality
+from devices.virtio.personality import Personality, Streaming
 from devices.virtio.registers import Isr, Status
 from devices.virtio.virtqueue import NO_VECTOR, NOTHING, QueueState, Virtqueue
 
@@ -48,6 +48,7 @@ class Transport:
 
     def __init__(self, slot: Slot, personality: Personality) -> None:
         self.personality = personality
+        self._streaming = personality if isinstance(personality, Streaming) else None
         kind = personality.kind
         self.features = kind.features | reg.TRANSPORT_FEATURES
         self._memory = slot.bus_master()
@@ -110,10 +111,11 @@ class Transport:
 
     def kick(self, number: int, now: int) -> None:
         """There may be something new in a queue."""
-        if self.state.queues[number].busy == NOTHING and self._may_work(number):
+        if self.state.queues[number].busy == NOTHING and self.may_work(number):
             self._timer.schedule(f"{LOOK} {number}", now + SHORTEST)
 
-    def _may_work(self, number: int) -> bool:
+    def may_work(self, number: int) -> bool:
+        """Whether the driver has set the queue up, and all is well."""
         return self.state.status & _WORKING_MASK == _WORKING and self.state.queues[number].enabled
 
     def on_event(self, name: str, now: int) -> None:
@@ -132,9 +134,12 @@ class Transport:
 
     def _look(self, number: int, now: int) -> None:
         """At the next request, if there is one, and how long it takes."""
-        if not self._may_work(number) or not self.function.bus_master:
+        if not self.may_work(number) or not self.function.bus_master:
             return
         queue = self._queue(number)
+        if self._streaming is not None and number in self._streaming.streams:
+            self._stream(self._streaming, number, queue, now)
+            return
         head = queue.next_head()
         if head is None:
             queue.ask_for_notice()
@@ -147,7 +152,7 @@ class Transport:
     def _work(self, number: int, now: int) -> None:
         """The request is done at this instant; then the next one is looked at."""
         queue = self._queue(number)
-        if not self._may_work(number) or queue.state.busy == NOTHING:
+        if not self.may_work(number) or queue.state.busy == NOTHING:
             return
         if not self.function.bus_master:
             queue.put_back()
@@ -157,6 +162,25 @@ class Transport:
         if queue.give_back(chain.head, written):
             self._interrupt(queue.state.vector, Isr.QUEUE)
         self._look(number, now)
+
+    def _stream(self, streaming: Streaming, number: int, queue: Virtqueue, now: int) -> None:
+        wanted, duration = streaming.stream(number, queue, self._memory, now)
+        if wanted:
+            self._interrupt(queue.state.vector, Isr.QUEUE)
+        if duration is not None:
+            self._timer.schedule(f"{LOOK} {number}", now + max(duration, SHORTEST))
+
+    def serve(self, number: int, now: int) -> None:
+        """In a deadline of others: a streaming queue is worked at, at this instant."""
+        try:
+            self._look(number, now)
+        except RingError:
+            self.needs_reset()
+
+    def config_changed(self) -> None:
+        """The device configuration reads as another: the driver is told."""
+        if self.state.status & Status.DRIVER_OK:
+            self._interrupt(self.state.config_vector, Isr.CONFIG)
 
     def needs_reset(self) -> None:
         """The rings make no sense: nothing is worked at until the driver resets the device (2.1.2)."""

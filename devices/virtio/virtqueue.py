@@ -6,6 +6,8 @@ they reach memory.
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devices.seam import BusMaster
@@ -64,19 +66,51 @@ class Virtqueue:
         self.state.taken = self.state.taken - 1 & WRAP
         self.state.busy = NOTHING
 
-    def ask_for_notice(self) -> None:
-        """The ring is empty: the driver is to say when it adds to it (2.7.10)."""
+    def heads(self, most: int) -> list[int]:
+        """Up to so many chains that are next in the available ring, and stay there until finish(). Raises RingError."""
+        state = self.state
+        waiting = self._word(state.driver + 2) - state.taken & WRAP
+        if waiting > state.size:
+            raise RingError(f"{waiting} chains in a ring of {state.size}")
+        count, first = min(waiting, most), state.taken % state.size
+        if not count:
+            return []
+        straight = min(count, state.size - first)
+        words = self._memory.read(state.driver + 4 + 2 * first, 2 * straight, "available ring")
+        if straight < count:
+            words += self._memory.read(state.driver + 4, 2 * (count - straight), "available ring")
+        return list(struct.unpack(f"<{count}H", words))
+
+    def finish(self, used: Sequence[tuple[int, int]]) -> bool:
+        """The next chains of the available ring are done, each with how many bytes were written: the driver sees all at
+        once. Returns whether it wants an interrupt.
+        """
+        state = self.state
+        state.taken = state.taken + len(used) & WRAP
+        for number, (head, written) in enumerate(used):
+            self._put_used(state.returned + number & WRAP, head, written)
+        return self._publish(len(used))
+
+    def ask_for_notice(self, seen: int = 0) -> None:
+        """The driver is to say when it adds to the ring, of which `seen` chains are known and left there (2.7.10)."""
         if self._event_index:
-            self._put_word(self.state.device + 4 + 8 * self.state.size, self.state.taken)
+            self._put_word(self.state.device + 4 + 8 * self.state.size, self.state.taken + seen & WRAP)
 
     def give_back(self, head: int, written: int) -> bool:
         """The chain into the used ring. Returns whether the driver wants an interrupt for it (2.7.7.2, 2.7.10)."""
-        state = self.state
+        self._put_used(self.state.returned, head, written)
+        self.state.busy = NOTHING
+        return self._publish(1)
+
+    def _put_used(self, number: int, head: int, written: int) -> None:
         entry = head.to_bytes(4, "little") + written.to_bytes(4, "little")
-        self._memory.write(state.device + 4 + 8 * (state.returned % state.size), entry, "used ring")
-        before, state.returned = state.returned, state.returned + 1 & WRAP
+        self._memory.write(self.state.device + 4 + 8 * (number % self.state.size), entry, "used ring")
+
+    def _publish(self, count: int) -> bool:
+        """So many entries more are in the used ring; whether the driver wants an interrupt for them."""
+        state = self.state
+        before, state.returned = state.returned, state.returned + count & WRAP
         self._put_word(state.device + 2, state.returned)
-        state.busy = NOTHING
         if self._event_index:
             wanted = self._word(state.driver + 4 + 2 * state.size)
             return (state.returned - wanted - 1 & WRAP) < (state.returned - before & WRAP)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from devices.board.acpi_pm import PowerButton
 from devices.disk.cd_unit import EjectDisc, InsertDisc
 from devices.keyboard.keys import KeyInput
+from devices.network.inputs import FaultsInput, FrameInput, LinkInput
 from devices.serial.feed import SerialInput
 from devices.virtio.console import ConsoleInput
 from tests.determinism.hostile_scripts import CURSOR, SCRIPT, Attacker, Homes, Reach, homes, hostile_machine, reaches
@@ -25,11 +26,11 @@ from vmdbg.units import Tick
 
 TARGETS = (
     "ahci", "apm", "com1", "com2", "com3", "com4", "debugcon", "dma-page", "dma1", "dma2", "fdc", "flash", "fw-cfg",
-    "host-bridge", "hpet", "i8042", "ide", "ioapic", "isa-bridge", "lapic", "nvme-disk3", "pci", "pic", "pit", "port61",
-    "port92", "power-management", "rtc", "seabios-debugcon", "test-exit", "vga", "virtio-console", "virtio-disk2",
-    "virtio-rng",
+    "host-bridge", "hpet", "i8042", "ide", "ioapic", "isa-bridge", "lapic", "net0", "nvme-disk3", "pci", "pic", "pit",
+    "port61", "port92", "power-management", "rtc", "seabios-debugcon", "test-exit", "vga", "virtio-console",
+    "virtio-disk2", "virtio-rng",
 )  # fmt: skip
-CHOSEN = ("ahci", "fw-cfg", "ide", "ioapic", "lapic", "nvme-disk3", "pic", "pit", "rtc", "virtio-disk2")
+CHOSEN = ("ahci", "fw-cfg", "ide", "ioapic", "lapic", "net0", "nvme-disk3", "pic", "pit", "rtc", "virtio-disk2")
 PATIENCE = 200
 """Looks at a guest that does not come on, after which it will not."""
 SLICE, SLEEP, LONG_SLEEP = 20_000, 200_000, 300_000_000
@@ -81,6 +82,9 @@ def meddle(machine: Machine) -> None:
                     KeyInput(chance.randbytes(chance.choice((1, 9)))),
                     ConsoleInput("virtio-console", chance.randbytes(chance.choice((1, 5000)))),
                     PowerButton(),
+                    FrameInput("net0-cable", chance.randbytes(chance.choice((60, 1514, 4000)))),
+                    LinkInput("net0-cable", chance.random() < 0.8),
+                    FaultsInput("net0-cable", chance.choice((0, 500_000)), delay=chance.choice((0, 70_000))),
                     EjectDisc(chance.choice(("cd0", "cd1", "floppy0")), chance.random() < 0.5),
                     InsertDisc(chance.choice(("cd0", "cd1")), chance.choice(("cd.iso", "disk.img"))),
                     InsertDisc("floppy0", "floppy.img", chance.random() < 0.5),

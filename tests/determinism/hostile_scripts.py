@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devices.disk.drive import Drive, DriveBus, DriveKind
+from devices.network.net import FarEnd, Net, NicModel
 from devices.pci.function import PciFunction
 from devices.timers.hpet import HPET_BASE
 from tests.determinism.test_disks import Source
@@ -46,6 +47,7 @@ CRITICAL = {0x64, 0x92, 0xCF9, 0x605}
 SELDOM = 0.9995
 """The share of steps that shall not end the run, where they would."""
 FLOPPY = 2880
+NETS = (Net("net0", NicModel.VIRTIO, "52:54:00:12:34:56", FarEnd.OUTSIDE),)
 FLASH = FlashPlace(0xFFE0_0000, 0x2_0000)
 
 Step = tuple[int, int, int, int]
@@ -90,6 +92,7 @@ def hostile_machine(
         devices=("virtio-rng", "virtio-console"),
         flash=FLASH,
         drives=drives(),
+        nets=NETS,
     )
     machine = Machine(config, make_engine, media=Media(sources))
     image = assemble((Path(__file__).parent / "hostile.asm").read_text())
@@ -261,6 +264,7 @@ class Attacker:
     def _known(self, target: str) -> Iterator[Callable[[], Steps]]:
         kinds = {
             "virtio": self._virtio,
+            "net0": self._virtio,
             "nvme": self._nvme,
             "ahci": self._ahci,
             "ide": self._ide,
@@ -406,7 +410,7 @@ class Attacker:
                 steps += self._bytes(where, struct.pack("<IIIHH", address, 0, size, flags, 3 * number + at + 1))
             steps.append((STORE16, (driver & 0xFF_FFFF) + 4 + 2 * number, 3 * number, 0))
         steps.append((STORE16, (driver & 0xFF_FFFF) + 2, chance.choice((count, count, 1, 0xFFFF)), 0))
-        return [*steps, (STORE32, base + 0x3000, 0, 0), *self._pause()]
+        return [*steps, (STORE32, base + 0x3000 + 4 * chance.choice((0, 0, 1)), 0, 0), *self._pause()]
 
     def _nvme(self) -> Steps:
         chance, base = self._chance, self._registers()

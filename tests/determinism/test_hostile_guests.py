@@ -17,7 +17,7 @@ from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.machine import EngineFactory
 
-CHOSEN = ("ahci", "fw-cfg", "hpet", "ide", "ioapic", "lapic", "nvme-disk3", "pic", "pit", "rtc", "virtio-disk2")
+CHOSEN = ("ahci", "fw-cfg", "hpet", "ide", "ioapic", "lapic", "net0", "nvme-disk3", "pic", "pit", "rtc", "virtio-disk2")
 
 
 def test_every_device_that_a_guest_can_reach_is_attacked() -> None:

@@ -63,6 +63,7 @@ from devices.timers.hpet_legacy import ReplacedIrq
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
 from devices.virtio.block import VirtioBlock
+from devices.virtio.net import VirtioNet
 from devices.virtio.ninep import Virtio9p
 from devices.wiring.paged import PagedArea
 from devices.wiring.shared_ports import PlainPorts, StreamPort
@@ -367,6 +368,12 @@ def _cable(scheduler: Scheduler) -> Subject:
     return Subject(cable, [])
 
 
+def _virtio_net(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("net0", scheduler)
+    nic = VirtioNet(slot, Cable("net0", scheduler.timer("net0-cable")), bytes.fromhex("525400123456"))
+    return Subject(nic, slot.windows, outputs=slot.outputs)
+
+
 def _ninep(scheduler: Scheduler) -> Subject:
     slot = BenchSlot("virtio-share0", scheduler)
     share = Virtio9p(slot, ShareUnit(slot, Share("share0", "src", size=1 << 20), NoFolder(), 0), 0)
@@ -572,6 +579,7 @@ DEVICES.update(
         "virtio-blk": _virtio_blk,
         "virtio-9p": _ninep,
         "cable": _cable,
+        "virtio-net": _virtio_net,
         "nvme": _nvme,
         "ide": _ide,
         "ahci": _ahci,

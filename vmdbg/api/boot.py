@@ -13,6 +13,7 @@ from vmdbg.api.guest import Guest
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
 from vmdbg.host.drives import open_drives, parse_drive
+from vmdbg.host.nets import nets_of, parse_net
 from vmdbg.host.nvram import NvramFile, parse_nvram
 from vmdbg.host.schedule_files import schedule as to_schedule
 from vmdbg.host.shares import open_shares, parse_share
@@ -52,6 +53,7 @@ def launch(
     cdroms: Sequence[Path] = (),
     floppies: Sequence[Path] = (),
     shares: Sequence[Path] = (),
+    nets: Sequence[str] = (),
     virtio_console: bool = False,
     machine: str = AUTOMATIC,
     hpet: str = HpetMode.PLAIN,
@@ -74,10 +76,10 @@ def launch(
     checkpoint_memory: bytes, or text such as "256M". cpus: a number, or text as `--cpus` has it; schedule: as
     `--schedule` does. start: what the RTC shows at first, in seconds since 1970, or a date as `--start` has it.
     devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
-    them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. virtio_console: whether there
-    is one, which is port 4. machine, hpet, mode, protocol: as their options have them; boot_order: as `--boot`
-    does. reboots: whether a reset starts a guest in firmware again. record: a new file to record into, with the guest's
-    files unless `embed` is False. Raises UserError, EngineError.
+    them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. nets: network devices, as `--net` has
+    them. virtio_console: whether there is one, which is port 4. machine, hpet, mode, protocol: as their options have
+    them; boot_order: as `--boot` does. reboots: whether a reset starts a guest in firmware again. record: a new file to
+    record into, with the guest's files unless `embed` is False. Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
@@ -105,14 +107,13 @@ def launch(
     drives = open_drives(choices)
     try:
         shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
-        firmware, mode_of_hpet = bios is not None, HpetMode(hpet)
-        chipset = chipset_for(
-            machine, devices, drives.drives, shared, firmware=firmware, hvc=virtio_console, hpet=mode_of_hpet
-        )
+        wires, hvc = nets_of([parse_net(text) for text in nets]), virtio_console
+        parts = (machine, devices, drives.drives, shared)
+        chipset = chipset_for(*parts, nets=wires, firmware=bios is not None, hvc=hvc, hpet=HpetMode(hpet))
         size, first, added = _bytes(memory), _seconds(start), tuple(devices)
         config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
         config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
-        config = replace(config, shares=shared, hvc=virtio_console, hpet=HpetMode(hpet))
+        config = replace(config, shares=shared, nets=wires, hvc=virtio_console, hpet=HpetMode(hpet))
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()

@@ -6,12 +6,14 @@ import argparse
 import functools
 
 from devices.disk.drive import Drive, DriveKind
+from devices.network.net import Net
 from devices.ninep.share import Share
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.dap_options import add_dap_options
 from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, parse_drive
+from vmdbg.host.nets import parse_net
 from vmdbg.host.nvram import parse_nvram
 from vmdbg.host.schedule_files import schedule
 from vmdbg.host.serial_lines import NoSerial, debug_console_choice, serial_choice, virtio_console_choice
@@ -94,6 +96,7 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
     board = "chipset: i440fx has a PCI bus for devices, plain has none; auto (default): as firmware and --device need"
     add_drives(group)
     add_shares(group)
+    add_nets(group)
     group.add_argument("--machine", choices=kinds, default=AUTOMATIC, help=board)
     taken = "legacy: the guest can have the HPET take over the interrupts of 8254 and RTC (plain)"
     group.add_argument("--hpet", choices=list(HpetMode), default=HpetMode.PLAIN, help=taken)
@@ -131,6 +134,17 @@ def add_shares(group: argparse._ActionsContainer) -> None:
         type=parse_share,
         metavar="DIR[,tag=NAME][,readonly][,snapshot=off][,size=SIZE]",
         help="a folder that the guest can mount (9p), and never writes unless snapshot=off is said; may be repeated",
+    )
+
+
+def add_nets(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--net",
+        action="append",
+        default=[],
+        type=parse_net,
+        metavar="none[,model=virtio][,mac=ADDRESS]",
+        help="a network device, and who is at the other end of its cable; may be repeated",
     )
 
 
@@ -268,12 +282,15 @@ def drive_choices(options: argparse.Namespace) -> tuple[DriveChoice, ...]:
 
 
 def machine_config(
-    options: argparse.Namespace, drives: tuple[Drive, ...] = (), shares: tuple[Share, ...] = ()
+    options: argparse.Namespace,
+    drives: tuple[Drive, ...] = (),
+    shares: tuple[Share, ...] = (),
+    nets: tuple[Net, ...] = (),
 ) -> MachineConfig:
     devices = tuple(options.device)
     hvc, firmware = options.virtio_console is not None, options.bios is not None
     hpet = HpetMode(options.hpet)
-    chipset = chipset_for(options.machine, devices, drives, shares, firmware=firmware, hvc=hvc, hpet=hpet)
+    chipset = chipset_for(options.machine, devices, drives, shares, nets=nets, firmware=firmware, hvc=hvc, hpet=hpet)
     return MachineConfig(
         memory=options.memory,
         cpu=options.cpu,
@@ -284,6 +301,7 @@ def machine_config(
         boot=options.boot,
         drives=drives,
         shares=shares,
+        nets=nets,
         hvc=hvc,
         hpet=hpet,
         topology=options.cpus,

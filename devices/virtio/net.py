@@ -1,0 +1,229 @@
+"""virtio-net: a network device without offloads. Source: virtio 1.2, 5.1."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from dataclasses import dataclass
+from typing import ClassVar
+
+from devices.fitting import Slot
+from devices.network.cable import Cable
+from devices.network.frame import LONGEST, mac_text
+from devices.seam import BusMaster, Rows
+from devices.virtio.chain import Chain, RingError
+from devices.virtio.net_filter import Class, Filter, FilterState
+from devices.virtio.personality import Kind
+from devices.virtio.transport import Transport, TransportState
+from devices.virtio.virtqueue import Virtqueue
+
+DEVICE = 1
+RECEIVE, TRANSMIT, CONTROL = 0, 1, 2
+QUEUES = (256, 256, 64)
+HEADER = struct.Struct("<BBHHHHH")
+"""flags, gso_type, hdr_len, gso_size, csum_start, csum_offset, num_buffers (5.1.6)."""
+AT_ONCE = 64
+"""Frames that are sent in one deadline."""
+MOST_WAITING = 256
+MOST_BYTES = 1 << 20
+"""Of frames that the driver has given no room for yet."""
+COMMAND = 1 << 12
+"""Bytes of a control command, at most."""
+CONTROL_TIME = 5_000
+LINK_UP, ANNOUNCE = 1, 2
+OK, FAILED = 0, 1
+
+
+class Feature(enum.IntFlag):
+    MAC = 1 << 5
+    MRG_RXBUF = 1 << 15
+    STATUS = 1 << 16
+    CTRL_VQ = 1 << 17
+    CTRL_RX = 1 << 18
+    CTRL_VLAN = 1 << 19
+    CTRL_RX_EXTRA = 1 << 20
+    GUEST_ANNOUNCE = 1 << 21
+    CTRL_MAC_ADDR = 1 << 23
+
+
+FEATURES = (
+    Feature.MAC
+    | Feature.MRG_RXBUF
+    | Feature.STATUS
+    | Feature.CTRL_VQ
+    | Feature.CTRL_RX
+    | Feature.CTRL_VLAN
+    | Feature.CTRL_RX_EXTRA
+    | Feature.GUEST_ANNOUNCE
+    | Feature.CTRL_MAC_ADDR
+)
+
+
+@dataclass(slots=True)
+class VirtioNetState:
+    """`waiting` are frames that came, in order."""
+
+    transport: TransportState
+    filter: FilterState
+    waiting: tuple[bytes, ...] = ()
+    announce: bool = False
+
+
+class VirtioNet:
+    """Frames go to and come from `cable`."""
+
+    title = "virtio network device"
+    State: ClassVar[type[VirtioNetState]] = VirtioNetState
+    streams = frozenset({RECEIVE, TRANSMIT})
+
+    def __init__(self, slot: Slot, cable: Cable, mac: bytes) -> None:
+        self.name = slot.name
+        self.kind = Kind(DEVICE, 0x020000, QUEUES, FEATURES)
+        self._cable = cable
+        self._filter = Filter(mac)
+        self._announce = False
+        self._waiting: list[bytes] = []
+        self._held = 0
+        """Bytes in those."""
+        self._transport = Transport(slot, self)
+        self.function = self._transport.function
+        cable.plug(self)
+
+    def config(self) -> bytes:
+        """5.1.4: the address, and the status."""
+        status = LINK_UP * self._cable.link_up | ANNOUNCE * self._announce
+        return self._filter.state.mac + struct.pack("<HHH", status, 1, 0)
+
+    def write_config(self, offset: int, data: bytes) -> None:
+        """A driver of this version sets the address by a command."""
+
+    def reset(self) -> None:
+        self._filter.reset()
+        self._waiting, self._held, self._announce = [], 0, False
+
+    # frames that come
+
+    def receive(self, frame: bytes, now: int) -> bool:
+        """devices.network.wire.Nic."""
+        if not self._transport.may_work(RECEIVE):
+            return False
+        if not self._filter.keeps(frame, by_vlan=self._has(Feature.CTRL_VLAN)):
+            return True
+        if len(self._waiting) >= MOST_WAITING or self._held + len(frame) > MOST_BYTES:
+            return False
+        self._waiting.append(frame)
+        self._held += len(frame)
+        self._transport.serve(RECEIVE, now)
+        return True
+
+    def link_changed(self, now: int) -> None:
+        """devices.network.wire.Nic."""
+        self._announce = self._cable.link_up and self._has(Feature.GUEST_ANNOUNCE)
+        self._transport.config_changed()
+
+    def _has(self, feature: Feature) -> bool:
+        return bool(self._transport.state.driver_features & feature)
+
+    def stream(self, number: int, queue: Virtqueue, memory: BusMaster, now: int) -> tuple[bool, int | None]:
+        """devices.virtio.personality.Streaming."""
+        return self._send(queue, memory, now) if number == TRANSMIT else self._fill(queue, memory)
+
+    def _send(self, queue: Virtqueue, memory: BusMaster, now: int) -> tuple[bool, int | None]:
+        heads = queue.heads(AT_ONCE)
+        if not heads:
+            queue.ask_for_notice()
+            return False, None
+        size = 0
+        for head in heads:
+            chain = queue.chain(head)
+            if chain.readable_size < HEADER.size:
+                raise RingError("a frame without a header")
+            frame = chain.read(memory, HEADER.size, min(chain.readable_size - HEADER.size, LONGEST + 1), "frame")
+            self._cable.transmit(frame, now)
+            size += len(frame)
+        return queue.finish([(head, 0) for head in heads]), size
+
+    def _fill(self, queue: Virtqueue, memory: BusMaster) -> tuple[bool, int | None]:
+        """Frames into the buffers that there are, each whole or not at all."""
+        wanted = False
+        while self._waiting:
+            chains, there = self._buffers(queue, HEADER.size + len(self._waiting[0]))
+            if not there:
+                queue.ask_for_notice(len(chains))
+                return wanted, None
+            frame = self._waiting.pop(0)
+            self._held -= len(frame)
+            wanted |= queue.finish(_scatter(frame, chains, memory))
+        return wanted, None
+
+    def _buffers(self, queue: Virtqueue, size: int) -> tuple[list[Chain], bool]:
+        """Chains with room for so much, one, or several where the driver merges them; and whether there is as much."""
+        merges = self._has(Feature.MRG_RXBUF)
+        found, room = list[Chain](), 0
+        for head in queue.heads(queue.state.size if merges else 1):
+            found.append(queue.chain(head))
+            room += found[-1].writable_size
+            if room >= size or not merges:
+                return found, True
+        return found, False
+
+    # requests of the control queue
+
+    def begin(self, queue: int, chain: Chain, memory: BusMaster) -> int:
+        if not chain.writable_size:
+            raise RingError("a command without room for its acknowledgement")
+        return CONTROL_TIME
+
+    def finish(self, queue: int, chain: Chain, memory: BusMaster, submitted: int, now: int) -> int:
+        command = chain.read(memory, 0, min(chain.readable_size, COMMAND), "control command")
+        done = self._obey(command)
+        chain.write(memory, 0, bytes([OK if done else FAILED]), "acknowledgement")
+        return 1
+
+    def _obey(self, command: bytes) -> bool:
+        if command[:2] == bytes([Class.ANNOUNCE, 0]):
+            self._announce = False
+            return True
+        return self._filter.obey(command)
+
+    # as a device
+
+    def on_event(self, name: str, now: int) -> None:
+        self._transport.on_event(name, now)
+
+    def save(self) -> VirtioNetState:
+        return VirtioNetState(self._transport.save(), self._filter.save(), tuple(self._waiting), self._announce)
+
+    def restore(self, state: VirtioNetState) -> None:
+        held = sum(map(len, state.waiting))
+        if len(state.waiting) > MOST_WAITING or held > MOST_BYTES:
+            raise ValueError("more frames than there is room for")
+        self._transport.restore(state.transport)
+        self._filter.restore(state.filter)
+        self._waiting, self._held, self._announce = list(state.waiting), held, state.announce
+
+    def describe(self, now: int) -> Rows:
+        return [
+            ("address", mac_text(self._filter.state.mac)),
+            ("link", "up" if self._cable.link_up else "down"),
+            ("takes", self._filter.rows()),
+            ("waiting", f"{len(self._waiting)} frames for which the driver has no buffers yet"),
+            *self._transport.rows(),
+        ]
+
+
+def _scatter(frame: bytes, chains: list[Chain], memory: BusMaster) -> list[tuple[int, int]]:
+    """A header and the frame, one chain after the other, and what each has of it. What one alone cannot hold is cut."""
+    data = HEADER.pack(0, 0, 0, 0, 0, 0, len(chains)) + frame
+    used, at = list[tuple[int, int]](), 0
+    for chain in chains:
+        part = data[at : at + chain.writable_size]
+        chain.write(memory, 0, part, "frame")
+        used.append((chain.head, len(part)))
+        at += len(part)
+    return used
+
+
+def fit(slot: Slot, cable: Cable, mac: bytes) -> VirtioNet:
+    """devices.network.models.Fitter."""
+    return VirtioNet(slot, cable, mac)
