@@ -109,6 +109,7 @@ class MemoryWindow(Window, Protocol):
         ...
 
 
+@runtime_checkable
 class DeviceMemory(Protocol):
     """Memory of a device, zeros at first: the guest reads, writes and runs it as fast as RAM where a window has it.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from devices.seam import AddressedDevice
+from devices.seam import AddressedDevice, DeviceMemory
 from devices.wiring.bus import PORTS
 
 LOWEST_ROM = 0x800
@@ -31,14 +31,15 @@ _LOWEST = {Space.IO: 4, Space.MEMORY32: 16, Space.MEMORY64: 16, Space.ROM: LOWES
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`size` bytes, a power of two, behind which `part` answers to offsets from its start.
+    """`size` bytes, a power of two, behind which `part` answers to offsets from its start; or the guest has a device's
+    memory, from its beginning.
 
     Raises ValueError for a size that cannot be.
     """
 
     space: Space
     size: int
-    part: AddressedDevice
+    part: AddressedDevice | DeviceMemory
     prefetchable: bool = False
 
     def __post_init__(self) -> None:

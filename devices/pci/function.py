@@ -17,7 +17,7 @@ from devices.pci.bars import Bar, Space, rom_bar
 from devices.pci.config_space import Capability, Command, Identity, Pin, Place, Register, Status
 from devices.pci.header import Header
 from devices.pci.msi import Msi, Msix, MsixState, MsixTable
-from devices.seam import Window
+from devices.seam import DeviceMemory, Window
 
 
 @dataclass(slots=True)
@@ -235,6 +235,8 @@ class PciFunction:
 
 
 def _window(slot: Slot, bar: Bar) -> Window:
+    if isinstance(bar.part, DeviceMemory):
+        return bar.part.window(bar.size)
     if bar.space is Space.IO:
         return slot.window_ports(bar.size, bar.part, wide=True)
     return slot.window_memory(bar.size, bar.part)

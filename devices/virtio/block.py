@@ -130,9 +130,7 @@ class VirtioBlock:
         chain.write(memory, chain.writable_size - 1, bytes([answer]), request.words)
         return len(data) + 1
 
-    def _do(
-        self, request: Request, chain: Chain, memory: BusMaster, submitted: int, now: int
-    ) -> tuple[Answer, bytes]:
+    def _do(self, request: Request, chain: Chain, memory: BusMaster, submitted: int, now: int) -> tuple[Answer, bytes]:
         """The answer, and what is read. Nothing has changed if the medium raises MediumError."""
         match request.type:
             case Type.IN if self._is_there(request):

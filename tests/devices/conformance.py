@@ -33,7 +33,9 @@ from devices.disk.ide import Ide
 from devices.disk.medium import SECTOR
 from devices.disk.nvme import Nvme
 from devices.disk.unit import fit_disk
-from devices.display.vga_text import VGA_PORTS, VgaText
+from devices.display.vga import Vga
+from devices.display.vga_ports import VGA_PORTS
+from devices.display.vga_text import VgaText
 from devices.fitting import Fitting
 from devices.interrupts.apic_bus import BROADCAST, InterruptMessage
 from devices.interrupts.ioapic import IoApic
@@ -155,6 +157,45 @@ class Flat:
 
 
 @dataclass
+class Shows(Moves):
+    """A devices.seam.MemoryWindow, which shows nothing."""
+
+    offset: int = 0
+
+    def aim(self, offset: int) -> None:
+        self.offset = offset
+
+
+class BenchMemory:
+    """A devices.seam.DeviceMemory."""
+
+    def __init__(self, size: int) -> None:
+        self.data = bytearray(size)
+        self.windows: list[Shows] = []
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def read(self, offset: int, size: int) -> bytes:
+        self._check(offset, size)
+        return bytes(self.data[offset : offset + size])
+
+    def write(self, offset: int, data: bytes) -> None:
+        self._check(offset, len(data))
+        self.data[offset : offset + len(data)] = data
+
+    def window(self, size: int, offset: int = 0, stores: AddressedDevice | None = None) -> Shows:
+        self._check(offset, size)
+        self.windows.append(Shows(offset=offset))
+        return self.windows[-1]
+
+    def _check(self, offset: int, size: int) -> None:
+        if not 0 <= offset <= offset + size <= len(self.data):
+            raise ValueError(f"{size} bytes at {offset:#x} of {len(self.data):#x}")
+
+
+@dataclass
 class BenchSlot:
     """A devices.fitting.Slot with nothing else on the board."""
 
@@ -164,9 +205,10 @@ class BenchSlot:
     outputs: list[RecordingLine] = field(default_factory=list)
     moved: list[Moves] = field(default_factory=list)
     messages: list[tuple[int, int]] = field(default_factory=list)
-    memory: Flat = field(default_factory=Flat)
+    flat: Flat = field(default_factory=Flat)
     areas: list[PagedArea] = field(default_factory=list)
     dma: TransferringDma | None = None
+    memories: list[BenchMemory] = field(default_factory=list)
 
     def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
         pass
@@ -186,15 +228,19 @@ class BenchSlot:
         return self.window_ports(size, part)
 
     def bus_master(self) -> Flat:
-        return self.memory
+        return self.flat
 
     def dma_channel(self, number: int) -> DmaChannel:
         self.dma = TransferringDma("dma1", lambda channel: 0)
-        return self.dma.channel(number, self.memory)
+        return self.dma.channel(number, self.flat)
 
     def pages(self, name: str, size: int) -> PagedArea:
         self.areas.append(PagedArea(name, size))
         return self.areas[-1]
+
+    def memory(self, name: str, size: int) -> BenchMemory:
+        self.memories.append(BenchMemory(size))
+        return self.memories[-1]
 
     def msi(self) -> Callable[[int, int], None]:
         return lambda address, data: self.messages.append((address, data))
@@ -334,6 +380,11 @@ class Zeroes:
 
     def flush(self) -> None:
         """There is nothing to be kept."""
+
+
+def _vga(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot(Vga.name, scheduler)
+    return Subject(Vga(slot, b"\x55\xaa\x01" + bytes(509)), slot.windows, outputs=slot.outputs)
 
 
 def _virtio_blk(scheduler: Scheduler) -> Subject:
@@ -573,6 +624,7 @@ DEVICES.update(
         "host-bridge": _host_bridge,
         "fw-cfg": _fw_cfg,
         "vga": _one(VgaText, len(VGA_PORTS)),
+        "vga std": _vga,
         "flash": _one(lambda: Flash(2 * BLOCK), 2 * BLOCK),
         "isa-bridge": _isa_bridge,
         "power-management": _power_management,

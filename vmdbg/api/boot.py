@@ -17,13 +17,13 @@ from vmdbg.host.nets import nets_of, parse_net
 from vmdbg.host.nvram import NvramFile, parse_nvram
 from vmdbg.host.schedule_files import schedule as to_schedule
 from vmdbg.host.shares import open_shares, parse_share
-from vmdbg.host.start import GuestFiles
+from vmdbg.host.start import GuestFiles, option_rom
 from vmdbg.host.start import start as boot
 from vmdbg.host.values import boot_order as to_boot_order
 from vmdbg.host.values import cpus as to_topology
 from vmdbg.host.values import memory_size, start_date
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
-from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, HpetMode, MachineConfig
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, Display, HpetMode, MachineConfig
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.recording.reader import open_recording as read_recording
 from vmdbg.recording.replay import replay
@@ -57,6 +57,7 @@ def launch(
     virtio_console: bool = False,
     machine: str = AUTOMATIC,
     hpet: str = HpetMode.PLAIN,
+    vga: str = Display.TEXT,
     boot_order: str = "",
     reboots: bool = True,
     load_address: int | None = None,
@@ -77,14 +78,17 @@ def launch(
     `--schedule` does. start: what the RTC shows at first, in seconds since 1970, or a date as `--start` has it.
     devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
     them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. nets: network devices, as `--net` has
-    them. virtio_console: whether there is one, which is port 4. machine, hpet, mode, protocol: as their options have
-    them; boot_order: as `--boot` does. reboots: whether a reset starts a guest in firmware again. record: a new file to
-    record into, with the guest's files unless `embed` is False. Raises UserError, EngineError.
+    them. virtio_console: whether there is one, which is port 4. machine, hpet, vga, mode, protocol: as their options
+    have them; boot_order: as `--boot` does. reboots: whether a reset starts a guest in firmware again. record: a new
+    file to record into, with the guest's files unless `embed` is False. Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
     if hpet not in tuple(HpetMode):
         raise UserError(f"there is no HPET {hpet!r}; there are: {', '.join(HpetMode)}")
+    if vga not in tuple(Display):
+        raise UserError(f"there is no display {vga!r}; there are: {', '.join(Display)}")
+    display = Display(vga)
     order = to_boot_order(boot_order) if boot_order else BootOrder()
     kinds = ((DriveKind.DISK, disks), (DriveKind.CD, cdroms), (DriveKind.FLOPPY, floppies))
     choices = [parse_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
@@ -109,11 +113,13 @@ def launch(
         shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
         wires, hvc = nets_of([parse_net(text) for text in nets]), virtio_console
         parts = (machine, devices, drives.drives, shared)
-        chipset = chipset_for(*parts, nets=wires, firmware=bios is not None, hvc=hvc, hpet=HpetMode(hpet))
+        firmware, legacy = bios is not None, HpetMode(hpet)
+        chipset = chipset_for(*parts, nets=wires, firmware=firmware, hvc=hvc, hpet=legacy, display=display)
         size, first, added = _bytes(memory), _seconds(start), tuple(devices)
         config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
         config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
         config = replace(config, shares=shared, nets=wires, hvc=virtio_console, hpet=HpetMode(hpet))
+        config = replace(config, display=display, option_rom=option_rom(display))
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from vmdbg.boot.source import read_input
 from vmdbg.errors import UserError
 
 SEABIOS = (
@@ -17,6 +18,16 @@ SEABIOS = (
     "/home/linuxbrew/.linuxbrew/share/qemu/bios-256k.bin",
 )
 """SeaBIOS for QEMU's i440FX machine, in the order in which it is looked for."""
+VGABIOS = tuple(f"{directory}/vgabios-stdvga.bin" for directory in (
+    "/usr/share/seabios",  # Debian
+    "/usr/share/seavgabios",  # Fedora
+    "/usr/share/qemu",  # Arch, openSUSE, Alpine
+    "/usr/share/qemu-kvm",
+    "/opt/homebrew/share/qemu",
+    "/usr/local/share/qemu",
+    "/home/linuxbrew/.linuxbrew/share/qemu",
+))
+"""The option ROM of QEMU's standard VGA, in the order in which it is looked for."""
 PACKAGES = {
     "debian": "apt install seabios",
     "fedora": "dnf install seabios-bin",
@@ -24,6 +35,9 @@ PACKAGES = {
     "suse": "zypper install qemu-seabios",
     "alpine": "apk add qemu-system-x86_64",
 }
+
+
+VGA_PACKAGES = {**PACKAGES, "fedora": "dnf install seavgabios-bin", "suse": "zypper install qemu-vgabios"}
 
 
 def installed_seabios(places: Sequence[str] = SEABIOS) -> str:
@@ -34,11 +48,24 @@ def installed_seabios(places: Sequence[str] = SEABIOS) -> str:
     raise UserError(f"no SeaBIOS is installed to boot the disk with: {_advice()}, or name firmware with --bios FILE")
 
 
-def _advice() -> str:
+def installed_vgabios(places: Sequence[str] = VGABIOS) -> str | None:
+    """The path of the option ROM; None if there is none."""
+    return next((place for place in places if Path(place).is_file()), None)
+
+
+def vgabios(places: Sequence[str] = VGABIOS) -> bytes:
+    """The option ROM. Raises UserError that names the package to install."""
+    place = installed_vgabios(places)
+    if place is None:
+        raise UserError(f"--vga std needs vgabios-stdvga.bin, which is not installed: {_advice(VGA_PACKAGES)}")
+    return bytes(read_input(place, "option ROM").data)
+
+
+def _advice(packages: Mapping[str, str] = PACKAGES) -> str:
     if sys.platform == "darwin":
         return "brew install qemu"
     kin = _os_release()
-    return next((command for name, command in PACKAGES.items() if name in kin), "install the package seabios")
+    return next((command for name, command in packages.items() if name in kin), "install the package seabios")
 
 
 def _os_release() -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from vmdbg.host.endings import ExitCode
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
-from vmdbg.machine.config import MINIMUM_MEMORY, Chipset, MachineConfig
+from vmdbg.machine.config import MINIMUM_MEMORY, Chipset, Display, MachineConfig
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -15,6 +16,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--no-apic", action="store_true", help="of a machine without local APIC and I/O APIC")
     parser.add_argument("--device", action="append", default=[], metavar="KIND", help="of a machine with this added")
     parser.add_argument("--machine", choices=[AUTOMATIC, *Chipset], default=AUTOMATIC, help="of this chipset")
+    parser.add_argument("--vga", choices=list(Display), default=Display.TEXT, help="of a machine with this display")
     parser.add_argument("--addable", action="store_true", help="list the devices that --device can add")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(command=list_devices)
@@ -25,14 +27,15 @@ def list_devices(options: argparse.Namespace) -> int:
     from vmdbg.commands import catalog
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.document.plain import render_json, render_plain
-    from vmdbg.host.start import make_machine
+    from vmdbg.host.start import make_machine, option_rom
     from vmdbg.session.registry import Effect
     from vmdbg.session.session import Session
     from vmdbg.timeline.timeline import Timeline
 
-    chipset = chipset_for(options.machine, options.device, firmware=False)
-    devices = tuple(options.device)
+    display, devices = Display(options.vga), tuple(options.device)
+    chipset = chipset_for(options.machine, devices, firmware=False, display=display)
     config = MachineConfig(memory=MINIMUM_MEMORY, apic=not options.no_apic, devices=devices, chipset=chipset)
+    config = replace(config, display=display, option_rom=option_rom(display))
     machine = make_machine(config)
     try:
         session = Session(Debugger(Timeline(machine)), catalog.commands(), allowed=Effect.NONE)

@@ -18,10 +18,10 @@ from vmdbg.host.nvram import parse_nvram
 from vmdbg.host.schedule_files import schedule
 from vmdbg.host.serial_lines import NoSerial, debug_console_choice, serial_choice, virtio_console_choice
 from vmdbg.host.shares import parse_share
-from vmdbg.host.start import GuestFiles
+from vmdbg.host.start import GuestFiles, option_rom
 from vmdbg.host.values import boot_order, cpus, memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.machine.chipset import AUTOMATIC, chipset_for
-from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, HpetMode, MachineConfig
+from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, Display, HpetMode, MachineConfig
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.machine.schedules import FORMS
 from vmdbg.session.schedule_files import FROM_FILE
@@ -97,6 +97,8 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
     add_drives(group)
     add_shares(group)
     add_nets(group)
+    screens = "std: all of a VGA, with VBE, as PCI 1234:1111; text (default): registers of text mode alone; none"
+    group.add_argument("--vga", choices=list(Display), default=Display.TEXT, help=screens)
     group.add_argument("--machine", choices=kinds, default=AUTOMATIC, help=board)
     taken = "legacy: the guest can have the HPET take over the interrupts of 8254 and RTC (plain)"
     group.add_argument("--hpet", choices=list(HpetMode), default=HpetMode.PLAIN, help=taken)
@@ -289,8 +291,9 @@ def machine_config(
 ) -> MachineConfig:
     devices = tuple(options.device)
     hvc, firmware = options.virtio_console is not None, options.bios is not None
-    hpet = HpetMode(options.hpet)
-    chipset = chipset_for(options.machine, devices, drives, shares, nets=nets, firmware=firmware, hvc=hvc, hpet=hpet)
+    hpet, display = HpetMode(options.hpet), Display(options.vga)
+    parts = (options.machine, devices, drives, shares)
+    chipset = chipset_for(*parts, nets=nets, firmware=firmware, hvc=hvc, hpet=hpet, display=display)
     return MachineConfig(
         memory=options.memory,
         cpu=options.cpu,
@@ -306,4 +309,6 @@ def machine_config(
         hpet=hpet,
         topology=options.cpus,
         schedule=options.schedule,
+        display=display,
+        option_rom=option_rom(display),
     )

@@ -12,7 +12,7 @@ from vmdbg.boot.bios import VARIABLES
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.firmware_config import pci_window
 from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Protocol, Segment
-from vmdbg.boot.installed_firmware import installed_seabios
+from vmdbg.boot.installed_firmware import installed_seabios, vgabios
 from vmdbg.boot.mp_table import MpConfig, mp_segment
 from vmdbg.boot.source import read_input
 from vmdbg.boot.uefi import variables_beside
@@ -21,7 +21,7 @@ from vmdbg.host.nvram import NvramChoice, NvramFile, template_of
 from vmdbg.host.sample import sample_kernel
 from vmdbg.host.schedule_files import refuse_useless
 from vmdbg.machine.chipset import has_guests_of_qemu
-from vmdbg.machine.config import BootOrder, Chipset, FlashPlace, HpetMode, MachineConfig, has_floppies
+from vmdbg.machine.config import BootOrder, Chipset, Display, FlashPlace, HpetMode, MachineConfig, has_floppies
 from vmdbg.machine.inputs import InputSource
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import Media
@@ -108,6 +108,11 @@ def _nvram_file(files: GuestFiles, machine: Machine) -> NvramFile | None:
         why = f"{files.bios} is no UEFI firmware, or the machine is plain"
         raise UserError(f"there is no flash memory for --nvram: {why}")
     return NvramFile(files.nvram.path, machine.pc.flash, lambda: True)
+
+
+def option_rom(display: Display) -> bytes:
+    """What MachineConfig has of it. Raises UserError if it is not installed."""
+    return vgabios() if display is Display.STD else b""
 
 
 def make_machine(config: MachineConfig, inputs: InputSource | None = None, media: Media | None = None) -> Machine:

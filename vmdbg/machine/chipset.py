@@ -9,7 +9,7 @@ from devices.disk.drive import Drive
 from devices.fitting import Fitting
 from devices.network.net import Net
 from devices.ninep.share import Share
-from vmdbg.machine.config import Chipset, HpetMode
+from vmdbg.machine.config import Chipset, Display, HpetMode
 
 AUTOMATIC = "auto"
 
@@ -24,6 +24,7 @@ def chipset_for(
     firmware: bool,
     hvc: bool = False,
     hpet: HpetMode = HpetMode.PLAIN,
+    display: Display = Display.TEXT,
 ) -> Chipset:
     """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware, drives, shares, networks and what else is on PCI.
 
@@ -31,7 +32,7 @@ def chipset_for(
     """
     if wanted != AUTOMATIC:
         return Chipset(wanted)
-    on_pci = any(fitting.pci for fitting in _fittings_of(devices))
+    on_pci = display is Display.STD or any(fitting.pci for fitting in _fittings_of(devices))
     parts = (firmware, drives, shares, nets, hvc, hpet is HpetMode.LEGACY, on_pci)
     return Chipset.I440FX if any(parts) else Chipset.PLAIN
 

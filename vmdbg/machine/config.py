@@ -25,6 +25,14 @@ class Chipset(enum.StrEnum):
     I440FX = "i440fx"
 
 
+class Display(enum.StrEnum):
+    """TEXT is a VGA's registers beside text memory that is RAM, on an I440FX; STD has all of a VGA, VBE and a ROM."""
+
+    NONE = "none"
+    TEXT = "text"
+    STD = "std"
+
+
 class HpetMode(enum.StrEnum):
     """Whether the HPET can take the interrupts of 8254 and RTC over."""
 
@@ -89,6 +97,10 @@ class MachineConfig:
     topology: Topology = ONE_CPU
     schedule: str = ROUND_ROBIN
     """Whose turn is next, as schedules.parse_schedule() takes it. With one CPU it says nothing."""
+
+    display: Display = Display.TEXT
+    option_rom: bytes = b""
+    """What the display has for firmware: STD's alone."""
 
     @property
     def cpus(self) -> int:

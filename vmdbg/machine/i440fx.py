@@ -8,7 +8,9 @@ from typing import Protocol, TypeVar
 from devices.board.acpi_pm import AcpiPm
 from devices.board.fw_cfg import DMA_PORTS, SELECTOR_PORTS, FwCfg
 from devices.board.smbus import Smbus
-from devices.display.vga_text import VGA_PORTS, VgaText
+from devices.display.vga import Vga
+from devices.display.vga_ports import VGA_PORTS
+from devices.display.vga_text import VgaText
 from devices.fitting import Slot
 from devices.interrupts.ioapic import IoApic
 from devices.pci.config_space import ConfigSpace, Pin, Place
@@ -22,7 +24,7 @@ from devices.timers.rtc import BOOT_CDROM, BOOT_DISK, BOOT_FLOPPY, BOOT_NETWORK
 from devices.wiring.irq import FanOut
 from devices.wiring.wired_or import WiredOr
 from vmdbg.boot.firmware_config import FirmwareConfig, firmware_items
-from vmdbg.machine.config import BootKind, BootOrder, HpetMode, MachineConfig, has_floppies
+from vmdbg.machine.config import BootKind, BootOrder, Display, HpetMode, MachineConfig, has_floppies
 from vmdbg.x86.cpu_models import find_model
 from vmdbg.x86.cpuid import build_table
 
@@ -77,6 +79,7 @@ def firmware_config(
         menu=config.boot.menu,
         floppy=has_floppies(config),
         topology=config.topology,
+        serial_console=config.display is not Display.STD,
         hpet_legacy=config.hpet is HpetMode.LEGACY,
     )
 
@@ -103,7 +106,13 @@ class I440fx:
         slot = carrier.slot(PowerManagement.name)
         self.power_management = carrier.add(PowerManagement(slot, acpi_pm, carrier.add(Smbus())))
         self._fit_hpet(carrier)
-        carrier.slot(VgaText.name).claim_ports(VGA_PORTS, carrier.add(VgaText()))
+        if carrier.config.display is Display.TEXT:
+            carrier.slot(VgaText.name).claim_ports(VGA_PORTS, carrier.add(VgaText()))
+
+    def fit_display(self, carrier: Carrier) -> None:
+        """What is more than text: beside the host bridge, whose other neighbours it does not move."""
+        if carrier.config.display is Display.STD:
+            carrier.add(Vga(carrier.slot(Vga.name), carrier.config.option_rom))
 
     def _fit_hpet(self, carrier: Carrier) -> None:
         """Without an I/O APIC its comparators can be led nowhere."""

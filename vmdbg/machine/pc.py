@@ -64,7 +64,7 @@ from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
 from vmdbg.machine.boot_paths import boot_paths
 from vmdbg.machine.bus_masters import BusMasters
-from vmdbg.machine.config import Chipset, FlashPlace, HpetMode, MachineConfig
+from vmdbg.machine.config import Chipset, Display, FlashPlace, HpetMode, MachineConfig
 from vmdbg.machine.console import HVC_NAME
 from vmdbg.machine.device_events import DeviceEvents
 from vmdbg.machine.drives import fit_drives
@@ -134,6 +134,8 @@ class Pc:
         self.dma: TransferringDma | None = None
         if config.hpet is HpetMode.LEGACY and config.chipset is not Chipset.I440FX:
             raise UserError(f"--hpet legacy: a {config.chipset} machine has no HPET: leave out --machine")
+        if config.display is Display.STD and config.chipset is not Chipset.I440FX:
+            raise UserError(f"--vga std: a {config.chipset} machine has no PCI bus for it: leave out --machine")
         self._interrupt_controllers(config, pins)
         if config.chipset is Chipset.I440FX:
             self._share_irqs()
@@ -250,6 +252,7 @@ class Pc:
         if is_i440fx:
             self.i440fx = I440fx(pci)
             self.i440fx.fit(self, acpi_pm)
+            self.i440fx.fit_display(self)
         else:
             self._claim(acpi_pm, PM_PORTS, acpi_pm, wide=True)
         pages = self.add(DmaPage())

@@ -6,6 +6,7 @@ from vmdbg.boot.bios import SHADOW, SHADOWED
 from vmdbg.boot.image import BootImage, Protocol, Segment
 from vmdbg.boot.layout import FOUR_GIB, HIGH_MEMORY
 from vmdbg.machine.cpu_start import selected, start_cpu
+from vmdbg.machine.display_setup import set_up_display
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.pci_setup import set_up_pci
 from vmdbg.units import CpuId, Physical
@@ -36,6 +37,7 @@ def power_on(machine: Machine, image: BootImage) -> None:
                 machine.engine.write_registers({MTRRS[index]: value for index, value in FIRMWARE_MSRS})
         if machine.pc.i440fx is not None:
             set_up_pci(machine.pc, machine.clock)
+            set_up_display(machine.pc)
     for write in image.chips:
         machine.pc.ports.write(write.port, 1, write.value, machine.clock)
     start_cpu(machine.engine, image.start)

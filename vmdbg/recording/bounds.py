@@ -41,6 +41,8 @@ MOST_PARTS = 1 << 12
 LARGEST_ADDRESS = 1 << 32
 """Of what is loaded: beyond lies no ROM."""
 LARGEST_ROMS = 64 << 20
+LARGEST_OPTION_ROM = 16 << 20
+"""What a base address register for one can have."""
 WORD = 1 << 64
 GENERAL = frozenset({f"r{name}" for name in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp", *range(8, 16))})
 SHOWN = 60
@@ -70,6 +72,7 @@ def _claims(meta: Meta) -> Iterator[Claim]:
     yield "CPU model", meta.config.cpu, is_model(meta.config.cpu)
     yield "start date", meta.config.start, 0 <= meta.config.start <= LAST_INSTANT
     yield from _flash(meta)
+    yield "option ROM", meta.config.option_rom, len(meta.config.option_rom) <= LARGEST_OPTION_ROM
     boot = meta.config.boot
     yield "boot order", boot.kinds, len(boot.kinds) <= len(BootKind)
     known = all(meant_kind(name) is not None for name in boot.names)
