@@ -8,7 +8,8 @@ import importlib
 from devices.board.acpi_pm import PowerButton
 from devices.disk.cd_unit import EjectDisc, InsertDisc
 from devices.fitting import Fitting
-from devices.keyboard.keys import KeyInput
+from devices.keyboard.keys import KeyEvents, KeyInput
+from devices.keyboard.mouse_input import MouseInput
 from devices.network.inputs import FaultsInput, FrameInput, LinkInput
 from devices.seam import DeviceInput
 from devices.serial.feed import SerialInput
@@ -27,7 +28,8 @@ MODULES = (
 def input_types() -> tuple[type[DeviceInput], ...]:
     """All that devices of the board, or added to it, take from outside."""
     added = (taken for fitting in fittings().values() for taken in fitting.inputs)
-    board = (SerialInput, PowerButton, KeyInput, EjectDisc, InsertDisc, FrameInput, LinkInput, FaultsInput)
+    keys = (KeyInput, KeyEvents, MouseInput)
+    board = (SerialInput, PowerButton, *keys, EjectDisc, InsertDisc, FrameInput, LinkInput, FaultsInput)
     return (*board, *added)
 
 

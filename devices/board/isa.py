@@ -37,6 +37,8 @@ PIT = IsaChip("TIMR", "PNP0100", (range(0x40, 0x44),), irq=0)
 DMA = IsaChip("DMAC", "PNP0200", (MASTER_PORTS, DMA_PAGE_PORTS, SLAVE_PORTS), dma=4)
 RTC = IsaChip("RTC", "PNP0B00", (range(0x70, 0x72),), irq=8)
 KEYBOARD = IsaChip("KBD", "PNP0303", (range(0x60, 0x61), range(0x64, 0x65)), irq=1)
+MOUSE = IsaChip("MOU", "PNP0F13", (), irq=12)
+"""Where there is one; its ports are the keyboard's."""
 SPEAKER = IsaChip("SPKR", "PNP0800", (range(0x61, 0x62),))
 COMS = tuple(_com(number, port) for number, port in enumerate(COM_PORTS, start=1))
 FLOPPY = IsaChip("FDC0", "PNP0700", (range(0x3F0, 0x3F6), range(0x3F7, 0x3F8)), irq=6, dma=2)
@@ -47,6 +49,6 @@ FREE_IRQS = (5, 6, 7, 10, 11, 14, 15)
 """The lines that no chip of the board drives."""
 
 
-def chips(*, floppy: bool) -> tuple[IsaChip, ...]:
-    """Those of a board with floppy drives, or without."""
-    return (*CHIPS, FLOPPY) if floppy else CHIPS
+def chips(*, floppy: bool, mouse: bool = False) -> tuple[IsaChip, ...]:
+    """Those of a board with floppy drives, or without; and with a mouse."""
+    return (*CHIPS, *([FLOPPY] if floppy else []), *([MOUSE] if mouse else []))

@@ -1,5 +1,7 @@
 """8042 keyboard controller of an AT: ports 60h and 64h, a keyboard on the first port, no auxiliary device.
 
+With a mouse it is in i8042_aux.py.
+
 Sources: IBM PS/2 Hardware Interface Technical Reference, Keyboard and Auxiliary Device Controller; IBM AT
 Technical Reference, Keyboard Controller. State at power on is what firmware leaves: self test passed,
 translation on.
@@ -11,18 +13,21 @@ read.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
 from devices.keyboard import i8042_registers as reg
+from devices.keyboard.hands import Hands, HandsState
+from devices.keyboard.key_table import KEYS, KeyType
 from devices.keyboard.keyboard import Keyboard, KeyboardState
-from devices.keyboard.keys import KeyInput
+from devices.keyboard.keys import KeyEvents, KeyInput
 from devices.keyboard.scancodes import BREAK_PREFIX, set_2_to_1
-from devices.seam import DeviceInput, Line, Rows
+from devices.seam import DeviceInput, Line, Rows, Timer
 from devices.wiring.bits import bit_names
 
 KEYBOARD_IRQ = 1
 AUX_IRQ = 12
+KEY_TYPES = frozenset(KeyType)
 
 
 @dataclass(slots=True)
@@ -44,39 +49,68 @@ class I8042State:
     keyboard: KeyboardState = field(default_factory=KeyboardState)
 
 
+@dataclass(slots=True)
+class TypedState(I8042State):
+    """Of one at whose keyboard somebody has typed, or whose keys have other types in set 3."""
+
+    hands: HandsState = field(default_factory=HandsState)
+    key_types: dict[int, int] = field(default_factory=dict)
+    """In scan code set 3, of keys by number, where it is not the key's own."""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= key < len(KEYS) and value in KEY_TYPES for key, value in self.key_types.items()):
+            raise ValueError("a key has a type that there is not")
+
+
 class I8042:
     """`data` is the window of port 60h, `command` that of port 64h.
 
     `a20` is high while A20 is passed; `reset` is pulsed to reset the processor; the others are interrupt
-    requests.
+    requests. `save` leaves out what typing has added as long as nobody has typed.
     """
 
     name = "i8042"
     title = "keyboard controller"
-    INPUTS: ClassVar[tuple[type[DeviceInput], ...]] = (KeyInput,)
-    State: ClassVar[type[I8042State]] = I8042State
+    INPUTS: ClassVar[tuple[type[DeviceInput], ...]] = (KeyInput, KeyEvents)
+    State: ClassVar[type[I8042State]] = TypedState
 
-    def __init__(self, keyboard_irq: Line, aux_irq: Line, a20: Line, reset: Line) -> None:
+    def __init__(self, keyboard_irq: Line, aux_irq: Line, a20: Line, reset: Line, timer: Timer) -> None:
         self._keyboard_irq = keyboard_irq
         self._aux_irq = aux_irq
         self._a20 = a20
         self._reset = reset
         self._state = I8042State()
         self._keyboard = Keyboard(self._state.keyboard)
+        self._hands = Hands(self._keyboard, timer)
         self.data = DataPort(self)
         self.command = CommandPort(self)
 
-    def take(self, data: KeyInput, now: int) -> None:
+    def take(self, data: KeyInput | KeyEvents, now: int) -> None:
         """Somebody types."""
-        self._keyboard.press(data.codes)
-        self._poll_keyboard()
+        if isinstance(data, KeyInput):
+            self._keyboard.press(data.codes)
+        else:
+            self._hands.take(data, now)
+        self._go_on(now)
+
+    def on_event(self, name: str, now: int) -> None:
+        self._hands.on_event(name, now)
+        self._go_on(now)
 
     def save(self) -> I8042State:
-        return copy.deepcopy(self._state)
+        state = copy.deepcopy(self._state)
+        hands, key_types = copy.deepcopy(self._hands.state), dict(self._keyboard.key_types)
+        if hands == HandsState() and not key_types:
+            return state
+        return TypedState(**_fields_of(state), hands=hands, key_types=key_types)
 
     def restore(self, state: I8042State) -> None:
-        self._state = copy.deepcopy(state)
+        kept = copy.deepcopy(state)
+        self._state = I8042State(**_fields_of(kept))
         self._keyboard.state = self._state.keyboard
+        typed = kept if isinstance(kept, TypedState) else TypedState()
+        self._hands.state = typed.hands
+        self._keyboard.key_types = typed.key_types
 
     def describe(self, now: int) -> Rows:
         s = self._state
@@ -87,6 +121,7 @@ class I8042:
             ("output port", f"{self._output_port():02x} {bit_names(s.output_port, reg.OUTPUT_PORT_BITS)}"),
             ("awaiting data of", f"command {s.awaiting:02x}" if s.awaiting else "none"),
             *self._keyboard.describe(),
+            *self._hands.describe(),
         ]
 
     def read_status(self) -> int:
@@ -100,17 +135,17 @@ class I8042:
             | (reg.STATUS_TIMEOUT if s.output_full and s.output_timeout else 0)
         )
 
-    def read_data(self) -> int:
+    def read_data(self, now: int) -> int:
         """The output buffer; reading empties it, and the keyboard may send on."""
         s = self._state
         value = s.output_data
         if s.output_full:
             s.output_full = False
             self._update_irqs()
-            self._poll_keyboard()
+            self._go_on(now)
         return value
 
-    def write_data(self, value: int) -> None:
+    def write_data(self, value: int, now: int) -> None:
         """Data of the command before, or else a byte for the keyboard, which switches its clock on again."""
         s = self._state
         s.last_write_was_command = False
@@ -120,9 +155,9 @@ class I8042:
         else:
             s.command_byte &= ~reg.COMMAND_BYTE_KEYBOARD_DISABLE
             self._keyboard.write(value)
-        self._poll_keyboard()
+        self._go_on(now)
 
-    def write_command(self, value: int) -> None:
+    def write_command(self, value: int, now: int) -> None:
         """A controller command. Unknown ones do nothing."""
         s = self._state
         s.last_write_was_command = True
@@ -138,7 +173,7 @@ class I8042:
         else:
             self._simple_command(value)
         self._update_irqs()
-        self._poll_keyboard()
+        self._go_on(now)
 
     def _simple_command(self, value: int) -> None:
         s = self._state
@@ -150,7 +185,7 @@ class I8042:
             case reg.AUX_ENABLE:
                 s.command_byte &= ~reg.COMMAND_BYTE_AUX_DISABLE
             case reg.AUX_TEST:
-                self._output(reg.AUX_CLOCK_STUCK_LOW)
+                self._test_aux()
             case reg.SELF_TEST:
                 s.system_flag = True
                 self._output(reg.SELF_TEST_PASSED)
@@ -183,14 +218,24 @@ class I8042:
             case reg.WRITE_KEYBOARD_BUFFER:
                 self._output(value)
             case reg.WRITE_AUX_BUFFER:
-                # Without an auxiliary port there is one output buffer only, so the byte comes back as the
-                # keyboard's:
-                # Linux sees at once that the loop is broken, instead of waiting half a second.
-                self._output(value)
+                self._write_aux_buffer(value)
             case reg.WRITE_AUX_DEVICE:
-                self._output(reg.DEVICE_TIMEOUT, aux=True, timeout=True)
+                self._write_aux_device(value)
             case _:
                 s.ram[command - reg.WRITE_RAM.start] = value
+
+    def _test_aux(self) -> None:
+        """There is nothing at the second port."""
+        self._output(reg.AUX_CLOCK_STUCK_LOW)
+
+    def _write_aux_buffer(self, value: int) -> None:
+        """Without an auxiliary port there is one output buffer only, so the byte comes back as the keyboard's: Linux
+        sees at once that the loop is broken, instead of waiting half a second.
+        """
+        self._output(value)
+
+    def _write_aux_device(self, value: int) -> None:
+        self._output(reg.DEVICE_TIMEOUT, aux=True, timeout=True)
 
     def _output(self, value: int, *, aux: bool = False, timeout: bool = False) -> None:
         """Put a byte into the output buffer, over whatever is there."""
@@ -202,6 +247,11 @@ class I8042:
         s.output_aux = aux
         s.output_timeout = timeout
         self._update_irqs()
+
+    def _go_on(self, now: int) -> None:
+        """Whoever has something to send, and can, does."""
+        self._poll_keyboard()
+        self._hands.go_on(now)
 
     def _poll_keyboard(self) -> None:
         """Take from the keyboard what it has to send, as long as the buffer is empty and its clock is on."""
@@ -243,6 +293,11 @@ class I8042:
             self._reset.set(False)
 
 
+def _fields_of(state: I8042State) -> dict[str, Any]:
+    """Those of the base class; `Any` is each field's own type."""
+    return {field.name: getattr(state, field.name) for field in fields(I8042State)}
+
+
 class DataPort:
     """Port 60h."""
 
@@ -250,10 +305,10 @@ class DataPort:
         self._controller = controller
 
     def read(self, offset: int, size: int, now: int) -> int:
-        return self._controller.read_data()
+        return self._controller.read_data(now)
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
-        self._controller.write_data(value & 0xFF)
+        self._controller.write_data(value & 0xFF, now)
 
 
 class CommandPort:
@@ -266,4 +321,4 @@ class CommandPort:
         return self._controller.read_status()
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
-        self._controller.write_command(value & 0xFF)
+        self._controller.write_command(value & 0xFF, now)

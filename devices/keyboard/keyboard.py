@@ -1,14 +1,15 @@
 """An MF2 (IBM enhanced, 101/102 key) keyboard: the device at the other end of the 8042's first port.
 
 Source: IBM PS/2 Hardware Interface Technical Reference, Keyboard (101- and 102-Key), commands from and to the
-system. Commands, their answers and the 16-byte output buffer are here; what is typed (keys.py) waits outside of it, as
-long as the buffer has something else: nobody types so fast that keys would be lost.
+system. Commands, their answers and the 16-byte output buffer are here; who presses keys is in hands.py, and what they
+send in key_codes.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from devices.keyboard.key_table import BY_SET_3, KEYS, Key, KeyType
 from devices.wiring.bits import bit_names
 
 BUFFER_SIZE = 16
@@ -32,6 +33,17 @@ SET_KEY_TYPE = range(0xFB, 0xFE)
 RESET = 0xFF
 WITH_PARAMETER = frozenset({SET_LEDS, SELECT_SCANCODE_SET, SET_TYPEMATIC, *SET_KEY_TYPE})
 
+TYPES = {
+    0xF7: KeyType.TYPEMATIC,
+    0xF8: KeyType.MAKE_BREAK,
+    0xF9: KeyType.MAKE_ONLY,
+    0xFA: KeyType.TYPEMATIC_MAKE_BREAK,
+    0xFB: KeyType.TYPEMATIC,
+    0xFC: KeyType.MAKE_BREAK,
+    0xFD: KeyType.MAKE_ONLY,
+}
+"""What SET_ALL_KEYS and SET_KEY_TYPE make of keys."""
+
 DEFAULT_TYPEMATIC = 0x2B
 """10.9 characters a second after 500 ms."""
 LEDS = ("scroll lock", "num lock", "caps lock")
@@ -53,10 +65,32 @@ class KeyboardState:
 
 
 class Keyboard:
-    """Works on the state that the keyboard controller keeps for it."""
+    """Works on the state that the keyboard controller keeps for it.
+
+    `key_types` are the types of keys in set 3 that are not their own, by the keys' numbers.
+    """
 
     def __init__(self, state: KeyboardState) -> None:
         self.state = state
+        self.key_types: dict[int, int] = {}
+
+    @property
+    def room(self) -> int:
+        """Bytes that its buffer can take."""
+        return BUFFER_SIZE - len(self.state.output)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the system has taken all that it had to send."""
+        return not self.state.output and not self.state.typed
+
+    def key_type(self, key: Key) -> KeyType:
+        """In scan code set 3."""
+        return KeyType(self.key_types.get(key.number, key.type))
+
+    def scan(self, codes: bytes) -> None:
+        """A key has gone down or up."""
+        self._send(*codes)
 
     def take(self) -> int | None:
         """The next byte to the system, None if there is none."""
@@ -68,7 +102,7 @@ class Keyboard:
         return s.last_sent
 
     def press(self, codes: bytes) -> None:
-        """Keys are pressed and released, by their codes."""
+        """Codes as if keys had sent them."""
         self.state.typed += codes
 
     def write(self, value: int) -> None:
@@ -89,7 +123,7 @@ class Keyboard:
             ("keyboard LEDs", bit_names(s.leds, LEDS)),
             ("keyboard typematic", f"{s.typematic:02x}"),
             ("keyboard output", " ".join(f"{byte:02x}" for byte in s.output) or "empty"),
-            ("keys waiting", f"{len(s.typed)} codes" if s.typed else "none"),
+            ("codes waiting", f"{len(s.typed)}" if s.typed else "none"),
         ]
 
     def _send(self, *values: int) -> None:
@@ -105,6 +139,7 @@ class Keyboard:
         s.scanning = scanning
         s.scancode_set = 2
         s.typematic = DEFAULT_TYPEMATIC
+        self.key_types.clear()
 
     def _command(self, value: int) -> None:
         if value in WITH_PARAMETER:
@@ -124,7 +159,8 @@ class Keyboard:
             self._set_default(scanning=value == SET_DEFAULT)
             self._send(ACK)
         elif value in SET_ALL_KEYS:
-            self._send(ACK)  # key types matter to scan code set 3 only, and nobody presses keys in it
+            self.key_types = {key.number: TYPES[value] for key in KEYS if key.type is not TYPES[value]}
+            self._send(ACK)
         elif value == ECHO:
             self._send(ECHO)
         elif value == RESEND:
@@ -146,3 +182,12 @@ class Keyboard:
             self._send(s.scancode_set)
         elif command == SELECT_SCANCODE_SET:
             s.scancode_set = value
+        elif command in SET_KEY_TYPE:
+            self._set_type(value, TYPES[command])
+            s.awaiting = command  # more keys may follow, until a command does
+
+    def _set_type(self, code: int, key_type: KeyType) -> None:
+        """Of the key that has that make code in set 3."""
+        key = BY_SET_3.get(code)
+        if key is not None:
+            self.key_types[key.number] = key_type

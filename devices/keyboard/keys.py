@@ -1,29 +1,25 @@
-"""Keys as a US keyboard sends them: text to the make and break codes of scan code set 2.
-
-Source: IBM PS/2 Hardware Interface Technical Reference, Keyboard (101- and 102-Key), scan code set 2.
-"""
+"""What reaches the keyboard from outside: keys that go down and up, or codes as they are."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from devices.keyboard.scancodes import BREAK_PREFIX
+from devices.keyboard.key_table import KEYS
+from devices.keyboard.layout_us import Chord
 
-MOST_CODES = 1 << 16
-_SHIFT, _CONTROL = 0x12, 0x14
-_CODES = dict(
-    zip(
-        "`1234567890-=qwertyuiop[]\\asdfghjkl;'zxcvbnm,./",
-        bytes.fromhex("0e161e26252e363d3e46454e55151d242d2c353c43444d545b5d1c1b232b34333b424b4c521a22212a32313a41494a"),
-        strict=True,
-    )
-) | {" ": 0x29, "\r": 0x5A, "\n": 0x5A, "\b": 0x66, "\x7f": 0x66, "\t": 0x0D, "\x1b": 0x76}
-_SHIFTED = dict(zip('~!@#$%^&*()_+{}|:"<>?', "`1234567890-=[]\\;',./", strict=True))
+MOST_CODES: Final = 1 << 16
+MOST_EVENTS: Final = 1 << 17
+RELEASE: Final = 0x80
+PAUSE_NS: Final = 10_000_000
+"""Between two events where nobody says: 50 keys a second. A BIOS, which keeps 15, takes more than that at any menu."""
+LONGEST_PAUSE: Final = 3_600_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class KeyInput:
-    """Bytes that the keyboard sends, in scan code set 2: make codes, and break codes behind F0h."""
+    """Bytes that the keyboard sends, whatever set it is in: as the system takes them, and no key is down for it."""
 
     codes: bytes
 
@@ -36,23 +32,39 @@ class KeyInput:
         return "i8042"
 
 
-def typed_keys(text: str) -> bytes:
-    """What pressing and releasing keys for each character sends. Raises ValueError for one that no key types."""
-    return b"".join(_pressed(character) for character in text)
+@dataclass(frozen=True, slots=True)
+class KeyEvents:
+    """Keys by their numbers in KEYS, with bit 7 where one is released; `pause` in nanoseconds comes after each.
+
+    What is typed waits until the system has taken what was typed before, so that nothing is lost.
+    """
+
+    events: bytes
+    pause: int = PAUSE_NS
+
+    def __post_init__(self) -> None:
+        if len(self.events) > MOST_EVENTS:
+            raise ValueError(f"{len(self.events)} key events are more than the {MOST_EVENTS} that are taken at once")
+        unknown = [event for event in self.events if event & ~RELEASE >= len(KEYS)]
+        if unknown:
+            raise ValueError(f"there is no key {unknown[0] & ~RELEASE}")
+        if not 0 <= self.pause <= LONGEST_PAUSE:
+            raise ValueError(f"a pause of {self.pause} ns between keys is none: 0 to an hour")
+
+    @property
+    def device(self) -> str:
+        return "i8042"
 
 
-def _pressed(character: str) -> bytes:
-    if character in _CODES:
-        return _held(_CODES[character])
-    if character in _SHIFTED:
-        return _held(_SHIFT, _CODES[_SHIFTED[character]])
-    if "A" <= character <= "Z":
-        return _held(_SHIFT, _CODES[character.lower()])
-    if "\x01" <= character <= "\x1a":
-        return _held(_CONTROL, _CODES[chr(ord(character) | 0x60)])
-    raise ValueError(f"no key of a US keyboard types {character!r}")
+def strokes(chords: Iterable[Chord], pause: int = PAUSE_NS) -> KeyEvents:
+    """Each pressed and released. Raises ValueError for too many."""
+    return KeyEvents(b"".join(bytes(chord) + released(chord) for chord in chords), pause)
 
 
-def _held(*keys: int) -> bytes:
-    """All pressed in this order, and released in the other."""
-    return bytes(keys) + b"".join(bytes((BREAK_PREFIX, key)) for key in reversed(keys))
+def held(chord: Chord, hold: int, pause: int = PAUSE_NS) -> tuple[KeyEvents, ...]:
+    """Its last key stays down for `hold` nanoseconds. Raises ValueError."""
+    return KeyEvents(bytes(chord[:-1]), pause), KeyEvents(bytes(chord[-1:]), hold), KeyEvents(released(chord), pause)
+
+
+def released(chord: Chord) -> bytes:
+    return bytes(number | RELEASE for number in reversed(chord))

@@ -10,7 +10,9 @@ from contextlib import suppress
 
 from devices.board.acpi_pm import PowerButton
 from devices.disk.cd_unit import EjectDisc, InsertDisc
-from devices.keyboard.keys import KeyInput
+from devices.keyboard.key_table import KEYS
+from devices.keyboard.keys import KeyEvents, KeyInput, strokes
+from devices.keyboard.mouse_input import MouseInput
 from devices.network.inputs import FaultsInput, FrameInput, LinkInput
 from devices.serial.feed import SerialInput
 from devices.virtio.console import ConsoleInput
@@ -33,6 +35,8 @@ TARGETS = (
 CHOSEN = ("ahci", "fw-cfg", "ide", "ioapic", "lapic", "net0", "nvme-disk3", "pic", "pit", "rtc", "virtio-disk2")
 PATIENCE = 200
 """Looks at a guest that does not come on, after which it will not."""
+PACES = (0, 10_000)
+"""Nanoseconds between two key events."""
 SLICE, SLEEP, LONG_SLEEP = 20_000, 200_000, 300_000_000
 """Ticks between two looks; after which a CPU that sleeps is woken, and after which where a floppy drive is at work."""
 LONGEST = 5.0
@@ -80,6 +84,11 @@ def meddle(machine: Machine) -> None:
                 (
                     SerialInput(chance.randrange(4), chance.randbytes(chance.choice((1, 20, 300)))),
                     KeyInput(chance.randbytes(chance.choice((1, 9)))),
+                    strokes(
+                        [(chance.randrange(len(KEYS)),) for _ in range(chance.choice((1, 20)))], chance.choice(PACES)
+                    ),
+                    KeyEvents(bytes((chance.randrange(len(KEYS)),)), 0),
+                    MouseInput(chance.randrange(-999, 999), 5, chance.randrange(-9, 9), chance.randrange(32), 1),
                     ConsoleInput("virtio-console", chance.randbytes(chance.choice((1, 5000)))),
                     PowerButton(),
                     FrameInput("net0-cable", chance.randbytes(chance.choice((60, 1514, 4000)))),

@@ -89,6 +89,7 @@ def hostile_machine(
         apic=apic,
         chipset=Chipset.I440FX,
         hpet=HpetMode.LEGACY,
+        mouse=True,
         devices=("virtio-rng", "virtio-console"),
         flash=FLASH,
         drives=drives(),

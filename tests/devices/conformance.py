@@ -45,6 +45,7 @@ from devices.interrupts.local_apics import LocalApics
 from devices.interrupts.pic import CASCADE_IRQ, Pic
 from devices.interrupts.x2apic import X2Apic
 from devices.keyboard.i8042 import I8042
+from devices.keyboard.i8042_aux import I8042WithMouse
 from devices.network.cable import Cable
 from devices.ninep.folder import Answer, Question
 from devices.ninep.share import Share
@@ -313,8 +314,17 @@ def _uart(scheduler: Scheduler) -> Subject:
 
 
 def _i8042(scheduler: Scheduler) -> Subject:
-    chip = I8042(RecordingLine(), RecordingLine(), RecordingLine(), RecordingLine())
-    return Subject(chip, [Window(chip.data, 1), Window(chip.command, 1)])
+    return _keyboard_controller(I8042, scheduler)
+
+
+def _i8042_with_mouse(scheduler: Scheduler) -> Subject:
+    return _keyboard_controller(I8042WithMouse, scheduler)
+
+
+def _keyboard_controller(kind: type[I8042], scheduler: Scheduler) -> Subject:
+    lines = [RecordingLine() for _ in range(4)]
+    chip = kind(*lines, scheduler.timer(I8042.name))
+    return Subject(chip, [Window(chip.data, 1), Window(chip.command, 1)], outputs=lines)
 
 
 def _acpi_pm(scheduler: Scheduler) -> Subject:
@@ -619,6 +629,7 @@ DEVICES.update(
         "uart": _uart,
         "com1-input": _feed,
         "i8042": _i8042,
+        "i8042 with a mouse": _i8042_with_mouse,
         "acpi-pm": _acpi_pm,
         "a20": _wired_or,
         "host-bridge": _host_bridge,

@@ -55,6 +55,7 @@ def launch(
     shares: Sequence[Path] = (),
     nets: Sequence[str] = (),
     virtio_console: bool = False,
+    mouse: bool = False,
     machine: str = AUTOMATIC,
     hpet: str = HpetMode.PLAIN,
     vga: str = Display.TEXT,
@@ -77,10 +78,11 @@ def launch(
     checkpoint_memory: bytes, or text such as "256M". cpus: a number, or text as `--cpus` has it; schedule: as
     `--schedule` does. start: what the RTC shows at first, in seconds since 1970, or a date as `--start` has it.
     devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
-    them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. nets: network devices, as `--net` has
-    them. virtio_console: whether there is one, which is port 4. machine, hpet, vga, mode, protocol: as their options
-    have them; boot_order: as `--boot` does. reboots: whether a reset starts a guest in firmware again. record: a new
-    file to record into, with the guest's files unless `embed` is False. Raises UserError, EngineError.
+    them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. nets: network devices, as `--net`
+    has them. virtio_console: whether there is one, which is port 4; mouse: whether there is one. machine, hpet,
+    vga, mode, protocol: as their options have them; boot_order: as `--boot` does. reboots: whether a reset starts a
+    guest in firmware again. record: a new file to record into, with the guest's files unless `embed` is False.
+    Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
@@ -118,7 +120,7 @@ def launch(
         size, first, added = _bytes(memory), _seconds(start), tuple(devices)
         config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
         config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
-        config = replace(config, shares=shared, nets=wires, hvc=virtio_console, hpet=HpetMode(hpet))
+        config = replace(config, shares=shared, nets=wires, hvc=virtio_console, mouse=mouse, hpet=HpetMode(hpet))
         config = replace(config, display=display, option_rom=option_rom(display))
         started = boot(files, config, media=drives.media)
     except BaseException:

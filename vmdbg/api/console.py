@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from devices.board.acpi_pm import PowerButton
-from devices.keyboard.keys import KeyInput, typed_keys
+from devices.keyboard.mouse_input import MouseInput
 from vmdbg.api.standing import Standing
-from vmdbg.errors import GuestError, UserError
+from vmdbg.errors import GuestError
 from vmdbg.machine.console import typed
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.inputs import NmiButton
 from vmdbg.machine.snapshot import Position
 from vmdbg.machine.text_watch import TextWatch
+from vmdbg.session.keyboard import pressed_events, typed_events
+from vmdbg.session.mouse import mouse_button, mouse_input, need_mouse
 from vmdbg.timeline.console_log import TextEnd
 from vmdbg.timeline.outcomes import EndOfHistory
 from vmdbg.timeline.texts import go_to_end
@@ -33,12 +35,41 @@ class AtConsole(Standing):
         self.timeline.push(typed(port, text.encode() if isinstance(text, str) else text))
 
     def type_keys(self, text: str) -> None:
-        """Type at the PC's keyboard, now. Raises UserError for what no key types, and in the past."""
-        try:
-            keys = KeyInput(typed_keys(text))
-        except ValueError as error:
-            raise UserError(str(error)) from None
-        self.timeline.push(keys)
+        """Type at the PC's keyboard, from now on. Raises UserError for what no key types, and in the past."""
+        self.timeline.push(typed_events(text))
+
+    def send_keys(self, *chords: str, hold: float = 0) -> None:
+        """Press keys together, as "ctrl-alt-f2", and release them; a chord after the other. The last key of each is
+        held for `hold` seconds of guest time. Raises UserError for keys that there are not, and in the past.
+        """
+        for event in pressed_events(chords, hold):
+            self.timeline.push(event)
+
+    def move_mouse(self, dx: int, dy: int) -> None:
+        """By counts, to the right and down. Raises UserError in the past, and without a mouse (launch(mouse=True))."""
+        self._push_mouse(mouse_input(dx=dx, dy=dy))
+
+    def click(self, button: str = "left", *, times: int = 1) -> None:
+        """Press and release a button: left, right, middle, side or extra. Raises UserError."""
+        for _ in range(times):
+            self.press_mouse(button)
+            self.release_mouse(button)
+
+    def press_mouse(self, button: str = "left") -> None:
+        """Raises UserError."""
+        self._push_mouse(mouse_input(press=mouse_button(button)))
+
+    def release_mouse(self, button: str = "left") -> None:
+        """Raises UserError."""
+        self._push_mouse(mouse_input(release=mouse_button(button)))
+
+    def turn_wheel(self, notches: int) -> None:
+        """Away from the user where it is positive. Raises UserError."""
+        self._push_mouse(mouse_input(wheel=notches))
+
+    def _push_mouse(self, data: MouseInput) -> None:
+        need_mouse(self.timeline.machine)
+        self.timeline.push(data)
 
     def press_power_button(self) -> None:
         """Raises UserError in the past."""

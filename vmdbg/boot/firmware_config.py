@@ -50,6 +50,7 @@ class FirmwareConfig:
     boot_order: tuple[str, ...] = ()
     menu: bool = False
     floppy: bool = False
+    mouse: bool = False
     serial_console: bool = True
     topology: Topology = ONE_CPU
     hpet_legacy: bool = False
@@ -98,7 +99,7 @@ def _acpi_files(config: FirmwareConfig) -> dict[str, Content]:
     @functools.lru_cache(maxsize=2)
     def built(pm_base: int) -> tuple[bytes, bytes, bytes]:
         window = pci_window(config.memory)
-        parts, topology = chips(floppy=config.floppy), config.topology
+        parts, topology = chips(floppy=config.floppy, mouse=config.mouse), config.topology
         hpet = identity(legacy=config.hpet_legacy)
         acpi = AcpiConfig(parts, config.apic, pm_base, window, pci_links=True, hpet=hpet, topology=topology)
         tables = acpi_tables(acpi, base=0)

@@ -100,6 +100,8 @@ def _machine_options(group: argparse._ArgumentGroup) -> None:
     screens = "std: all of a VGA, with VBE, as PCI 1234:1111; text (default): registers of text mode alone; none"
     group.add_argument("--vga", choices=list(Display), default=Display.TEXT, help=screens)
     group.add_argument("--machine", choices=kinds, default=AUTOMATIC, help=board)
+    mouse = "a PS/2 mouse with a wheel and five buttons, for `mouse` at the prompt to move"
+    group.add_argument("--mouse", action="store_true", help=mouse)
     taken = "legacy: the guest can have the HPET take over the interrupts of 8254 and RTC (plain)"
     group.add_argument("--hpet", choices=list(HpetMode), default=HpetMode.PLAIN, help=taken)
     group.add_argument("--no-apic", action="store_true", help="no local APIC and no I/O APIC, just the 8259A pair")
@@ -306,6 +308,7 @@ def machine_config(
         shares=shares,
         nets=nets,
         hvc=hvc,
+        mouse=options.mouse,
         hpet=hpet,
         topology=options.cpus,
         schedule=options.schedule,

@@ -19,7 +19,7 @@ MODULES = (
     "data.set_value", "data.search", "cpu.msr", "devices.screen", "code.symbol", "code.context", "system.tasks",
     "linux.processes", "linux.processors", "linux.locks", "linux.oops", "linux.programs", "linux.types",
     "linux.trace", "linux.slab", "scripting", "devices.send", "devices.share", "devices.input", "devices.disk",
-    "devices.disc", "time.save", "time.interleaving",
+    "devices.disc", "devices.keyboard", "devices.mouse", "time.save", "time.interleaving",
 )  # fmt: skip
 
 

@@ -169,7 +169,7 @@ def with_firmware(config: MachineConfig, image: BootImage, *, reboots: bool = Tr
 
 
 def _acpi(config: MachineConfig) -> Segment:
-    parts, topology = chips(floppy=has_floppies(config)), config.topology
+    parts, topology = chips(floppy=has_floppies(config), mouse=config.mouse), config.topology
     if config.chipset is Chipset.PLAIN:
         return acpi_segment(AcpiConfig(parts, apic=config.apic, topology=topology))
     window = pci_window(config.memory)

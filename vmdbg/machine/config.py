@@ -91,6 +91,8 @@ class MachineConfig:
     nets: tuple[Net, ...] = ()
     hvc: bool = False
     """It has a virtio console that leads to a line of its own."""
+    mouse: bool = False
+    """It has a PS/2 mouse, at the second port of the 8042."""
     hpet: HpetMode = HpetMode.PLAIN
     restarts: bool = False
     """A reset starts it again, at the reset vector; otherwise it ends the run."""

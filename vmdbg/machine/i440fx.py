@@ -78,6 +78,7 @@ def firmware_config(
         boot_order,
         menu=config.boot.menu,
         floppy=has_floppies(config),
+        mouse=config.mouse,
         topology=config.topology,
         serial_console=config.display is not Display.STD,
         hpet_legacy=config.hpet is HpetMode.LEGACY,

@@ -26,6 +26,7 @@ from devices.interrupts.local_apics import LocalApics, OwnLocalApic
 from devices.interrupts.pic import Pic
 from devices.interrupts.x2apic import X2Apic
 from devices.keyboard.i8042 import AUX_IRQ, I8042, KEYBOARD_IRQ
+from devices.keyboard.i8042_aux import I8042WithMouse
 from devices.pci.config_space import ConfigSpace, Place
 from devices.pci.config_space import Pin as PciPin
 from devices.pci.host import CONFIG_PORTS, PciHost
@@ -241,7 +242,9 @@ class Pc:
 
     def _system_control(self, pins: Pins, board: Board) -> None:
         self.a20 = a20 = self.add(WiredOr("a20", "gate of address line 20", pins.a20))
-        i8042 = self.add(I8042(self.irq(KEYBOARD_IRQ), self.irq(AUX_IRQ), a20.input(level=True), pins.reset))
+        keyboard = I8042WithMouse if self.config.mouse else I8042
+        keyboard_irqs = self.irq(KEYBOARD_IRQ), self.irq(AUX_IRQ)
+        i8042 = self.add(keyboard(*keyboard_irqs, a20.input(level=True), pins.reset, self.timer(I8042.name)))
         port92 = self.add(Port92(a20.input(), pins.reset))
         acpi_pm = self.add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
         apm = self.add(Apm(acpi_pm.set_acpi_mode))

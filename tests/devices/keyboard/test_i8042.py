@@ -4,48 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.keyboard.i8042 import I8042
 from devices.keyboard.keyboard import BUFFER_SIZE
-from tests.devices.conformance import RecordingLine
-
-OBF = 0x01
-AUX_OBF = 0x20
-TIMEOUT = 0x40
-
-
-class Bench:
-    def __init__(self) -> None:
-        self.irq1 = RecordingLine()
-        self.irq12 = RecordingLine()
-        self.a20 = RecordingLine(level=True)
-        self.reset = RecordingLine()
-        self.chip = I8042(self.irq1, self.irq12, self.a20, self.reset)
-
-    def command(self, value: int, *data: int) -> None:
-        self.chip.command.write(0, 1, value, 0)
-        for byte in data:
-            self.send(byte)
-
-    def send(self, value: int) -> None:
-        self.chip.data.write(0, 1, value, 0)
-
-    def status(self) -> int:
-        return self.chip.command.read(0, 1, 0)
-
-    def get(self) -> int:
-        assert self.status() & OBF
-        return self.chip.data.read(0, 1, 0)
-
-    def drain(self) -> list[int]:
-        got = []
-        while self.status() & OBF:
-            got.append(self.get())
-            assert len(got) < 100
-        return got
-
-    def command_byte(self) -> int:
-        self.command(0x20)
-        return self.get()
+from tests.devices.keyboard.bench import AUX_OBF, OBF, TIMEOUT, Bench
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import vmdbg
-from devices.keyboard.keys import KeyInput, typed_keys
+from devices.keyboard.keys import strokes
+from devices.keyboard.layout_us import typed_chords
 from devices.serial.feed import SerialInput
 from tests.vmdbg.boot.builders import assemble, input_file
 from tests.vmdbg.machine.guest_runs import PATIENCE, text_of
@@ -47,7 +48,7 @@ def _run(
     power_on(machine, boot_image(BootOptions(4 * MIB, input_file(sector), start=start)))
     try:
         if keys:
-            machine.push(KeyInput(typed_keys(keys)))
+            machine.push(strokes(typed_chords(keys), pause=100_000))
         for tick, text in typed:
             machine.run(Tick(tick))
             machine.push(SerialInput(0, text))

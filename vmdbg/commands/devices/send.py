@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from devices.board.acpi_pm import PowerButton
-from devices.keyboard.keys import KeyInput, typed_keys
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
 from vmdbg.machine.console import HVC, typed
 from vmdbg.machine.inputs import NmiButton
+from vmdbg.session.keyboard import typed_events, unescaped
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
@@ -24,27 +24,19 @@ def declare(parser: Parser) -> None:
     "send",
     Group.DEVICES,
     declare,
-    aliases=("type",),
     examples=('send "help\\n"', 'send --keyboard "dir\\n"'),
     effect=Effect.CHANGES,
 )
 def send(session: Session, arguments: Arguments) -> Document:
     """Type text at the guest's serial console, or at the PC's keyboard. The guest reads it when it runs on."""
-    try:
-        data = arguments.text.encode("latin-1", "backslashreplace").decode("unicode_escape").encode("latin-1")
-    except (UnicodeDecodeError, UnicodeEncodeError) as error:
-        raise UserError(f"{arguments.text!r} has an escape that is none: {error}") from error
+    data = unescaped(arguments.text).encode("latin-1")
     if not arguments.keyboard:
         port = arguments.port or 0
         session.debugger.timeline.push(typed(port, data))
         return document(f"{len(data)} bytes typed at serial port {port}")
     if arguments.port is not None:
         raise UserError("send: --keyboard and --port are two places to type at: give one")
-    try:
-        codes = typed_keys(data.decode("latin-1"))
-    except ValueError as error:
-        raise UserError(f"send: {error}") from None
-    session.debugger.timeline.push(KeyInput(codes))
+    session.debugger.timeline.push(typed_events(data.decode("latin-1")))
     return document(f"{len(data)} keys typed at the keyboard")
 
 

@@ -34,7 +34,6 @@ def test_keys_go_to_the_keyboard(live: Session) -> None:
     assert "3 keys typed at the keyboard" in live.execute('send --keyboard "ls\\n"')
     live.run("stepi")
     assert "output buffer" in live.execute("devices i8042")
-    assert "keys waiting" in live.execute("devices i8042")
-    assert "8 codes" in live.execute("devices i8042")
+    assert "5 events" in live.execute("devices i8042")
     assert "no key of a US keyboard types" in live.execute('send -k "\\xe4"')
     assert "give one" in live.execute("send -k --port 1 x")
