@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
 DISK_PACKAGES := dosfstools e2fsprogs fdisk grub-common grub-efi-amd64-bin grub-pc-bin mmdebstrap mtools seabios
-PACKAGES := $(DISK_PACKAGES) acpica-tools apt-utils bpftool busybox-static clang cpio crash dwarves gdb isolinux nasm ovmf qemu-system-x86 qemu-utils syslinux syslinux-common tmux xorriso
+PACKAGES := $(DISK_PACKAGES) acpica-tools apt-utils bpftool busybox-static chromium clang cpio crash dwarves gdb isolinux nasm ovmf qemu-system-x86 qemu-utils syslinux syslinux-common tmux xorriso
 
 NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engine/native/build.py
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/smp/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: vsix help demo demo-disk install test test-all conformance fuzz lint bench packages clean
+.PHONY: vsix web browser help demo demo-disk install test test-all conformance fuzz lint bench packages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo 'make test-all  the slow ones too'
 	@echo 'make conformance  random instructions, compared with what this machine makes of them'
 	@echo 'make fuzz      a million hostile steps against every device'
+	@echo 'make web       what the browser view has from npm, into the tree'
 	@echo 'make vsix      the extension for VS Code, dist/vmdbg.vsix'
 	@echo 'make bench     the figures of the README, on this machine'
 
@@ -49,7 +50,7 @@ $(VENV)/.developed: $(VENV)/.installed pyproject.toml
 packages:
 	packaging/apt-install $(PACKAGES)
 
-test: lint packages
+test: lint packages browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(PYTEST_FLAGS)
 
 # Against this machine's CPU, until it is told to stop: make conformance CASES=1e7
@@ -60,7 +61,7 @@ conformance: $(VENV)/.developed
 fuzz: $(VENV)/.developed packages
 	$(BIN)/python -m tests.fuzz $(or $(STEPS),1e6) $(TARGET)
 
-test-all: lint packages
+test-all: lint packages browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'slow or not slow' --timeout 1800 $(PYTEST_FLAGS)
 
 lint: $(VENV)/.developed
@@ -69,6 +70,19 @@ lint: $(VENV)/.developed
 	MYPYPATH=bench $(BIN)/mypy bench/*.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+# What the page for browsers has from npm; needs Node.js.
+web: vmdbg/web/page/vendor/LICENSE
+
+vmdbg/web/page/vendor/LICENSE: packaging/web-vendor
+	packaging/web-vendor vmdbg/web/page
+	touch $@
+
+# What drives the browser that the tests of the page are in. Without npm they are skipped.
+browser:
+	test -d build/browser/node_modules/playwright-core || ! command -v npm >/dev/null || \
+	    npm install --silent --no-audit --no-fund --ignore-scripts --prefix build/browser playwright-core@1 || \
+	    echo 'npm cannot install playwright-core; going on without it' >&2
 
 # VS Code's extension, packed by its own tool; needs Node.js.
 vsix: dist/vmdbg.vsix

@@ -1,4 +1,6 @@
-"""What pyproject.toml cannot say: the native part, built by cffi, and the sample kernel, built by make."""
+"""What pyproject.toml cannot say: the native part, built by cffi, the sample kernel, built by make, and what the page
+for browsers has from npm.
+"""
 
 import shutil
 import subprocess
@@ -9,6 +11,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 SAMPLE = Path("samples/kernel")
+PAGE = Path("vmdbg/web/page")
 TARGETS = (Path("vmdbg/samples/sample.elf"), Path("vmdbg/samples/sample-smp.elf"))
 
 
@@ -16,11 +19,18 @@ class BuildWithSample(build_py):
     """Puts the sample kernels into the package."""
 
     def run(self) -> None:
+        build_page()
         super().run()
         build_samples(Path() if self.editable_mode else Path(self.build_lib))
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         return [*super().get_outputs(include_bytecode), *(str(Path(self.build_lib) / target) for target in TARGETS)]
+
+
+def build_page() -> None:
+    """Without npm the package lacks that view, and says so where it is asked for."""
+    if not (PAGE / "vendor" / "LICENSE").exists():
+        subprocess.run(["packaging/web-vendor", str(PAGE)], check=False)
 
 
 def build_samples(root: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vmdbg.cli.dap_options import DapService
 from vmdbg.cli.gdb_options import GdbService
+from vmdbg.cli.web_options import WebService
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, UnixPath
 from vmdbg.host.poller import READ
@@ -62,6 +63,7 @@ def seat(
     *,
     stands: bool,
     editors: Sequence[DapService] = (),
+    page: WebService | None = None,
 ) -> FrontEnds:
     """Have them share the machine in `loop`. With `stands` it waits at its first instruction. Raises UserError.
 
@@ -80,6 +82,8 @@ def seat(
         _serve_gdb(made, debugger, service, symbols, number=number, stands=stands)
     for number, editor in enumerate(editors):
         _serve_dap(made, debugger, editor, symbols, number=number, stands=stands)
+    if page is not None:
+        _serve_page(made, debugger, page, symbols)
     if prompt is not None:
         made.prompt = _sit_at_prompt(made, debugger, prompt, symbols)
     loop.poller.watch(arbiter.fileno(), READ, lambda _events: arbiter.serve())
@@ -185,6 +189,36 @@ def _listen_for_editors(server: EditorServer, address: TcpAddress | UnixPath, sa
     if not found.is_loopback:
         say(f"editors can attach from other hosts, on {found}: whoever reaches that port owns the guest")
     return str(found)
+
+
+def _serve_page(made: FrontEnds, debugger: Debugger, service: WebService, symbols: Sequence[SymbolFile]) -> None:
+    """Serve it, and say where. Who knows the URL may do what who has started this process can. Raises UserError."""
+    try:
+        from vmdbg.web.server import WebServer
+    except ModuleNotFoundError as error:
+        raise UserError(f"the browser view needs {error.name}: pip install 'vmdbg[web]'") from error
+    from vmdbg.session.registry import Effect
+    from vmdbg.web.desk import Desk
+    from vmdbg.web.front_end import WebFrontEnd
+    from vmdbg.web.page_files import page_files
+
+    server = WebServer(page_files())
+    try:
+        url = server.listen(service.address)
+    except UserError:
+        if service.chosen:
+            raise
+        url = server.listen(TcpAddress(service.address.host, 0))
+    allowed = Effect.CHANGES | Effect.RUNS
+    if service.address.is_loopback:
+        allowed |= Effect.HOST
+    loop, arbiter = made.loop, made.arbiter
+    desk = Desk(debugger, server, allowed=allowed, type_=loop.type, symbols=symbols)
+    desk.others = lambda: arbiter.present_but(desk.owner)
+    arbiter.join(WebFrontEnd(debugger, desk, loop, arbiter))
+    if not service.address.is_loopback:
+        loop.say(f"other hosts can open the page, on {service.address}: whoever has its URL owns the guest")
+    loop.say(f"the page for browsers: {url}")
 
 
 def _listen(server: GdbServer, address: TcpAddress | UnixPath) -> str:

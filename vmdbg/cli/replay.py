@@ -7,6 +7,7 @@ import argparse
 from vmdbg.cli.dap_options import add_dap_options
 from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.cli.run_options import add_checkpoint_memory, add_left_out, add_prompt_options, add_symbols
+from vmdbg.cli.web_options import add_web_option
 from vmdbg.timeline.mark_forms import FORMS
 
 
@@ -27,6 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group = parser.add_argument_group("debugger")
     add_gdb_options(group)
     add_dap_options(group)
+    add_web_option(group)
     add_prompt_options(group)
     add_checkpoint_memory(group)
     parser.set_defaults(command=run)

@@ -80,7 +80,7 @@ def replay_recording(options: argparse.Namespace) -> int:
             if options.to is not None:
                 with progress_shown("replaying") as progress:
                     go_to_mark(timeline, options.to, symbols, progress)
-            if options.gdb or dap_services(options) or _has_prompt(options):
+            if options.gdb or dap_services(options) or options.web or _has_prompt(options):
                 return _debugged(timeline, options, symbols, output)
             return _alone(timeline, recording, options, output)
         finally:
@@ -162,4 +162,4 @@ def _seated(
     )
     services, editors = gdb_services(options), dap_services(options)
     wanted = prompt if _has_prompt(options) else None
-    return seat(timeline, loop, services, wanted, symbols, stands=True, editors=editors)
+    return seat(timeline, loop, services, wanted, symbols, stands=True, editors=editors, page=options.web)

@@ -104,7 +104,7 @@ class Run:
         self._poller = Poller()
         stack.callback(self._poller.close)
         self._prompted = options.repl or bool(options.execute or options.command_file)
-        self._served = bool(options.gdb or dap_services(options))
+        self._served = bool(options.gdb or dap_services(options) or options.web)
         """Whether debuggers are, from outside."""
         if options.virtio_console is not None and not self._machine.config.hvc:
             raise UserError("the guest that goes on has no virtio console: leave --virtio-console out")
@@ -185,7 +185,16 @@ class Run:
         if prompt is not None and self._options.stop_at is not None:
             self._machine.stop_by(self._options.stop_at)
         services, editors = gdb_services(self._options), dap_services(self._options)
-        self._front_ends = seat(timeline, self._loop, services, prompt, self._symbols, stands=stands, editors=editors)
+        self._front_ends = seat(
+            timeline,
+            self._loop,
+            services,
+            prompt,
+            self._symbols,
+            stands=stands,
+            editors=editors,
+            page=self._options.web,
+        )
 
     def _prompt(self, *, stands: bool, lines: tuple[str, ...] = ()) -> PromptOptions:
         return PromptOptions(

@@ -11,6 +11,7 @@ from devices.ninep.share import Share
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.dap_options import add_dap_options
 from vmdbg.cli.gdb_options import add_gdb_options
+from vmdbg.cli.web_options import add_web_option
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, parse_drive
 from vmdbg.host.nets import parse_net
@@ -184,6 +185,7 @@ def _serial_options(group: argparse._ArgumentGroup) -> None:
 def _debugger_options(group: argparse._ArgumentGroup) -> None:
     add_gdb_options(group)
     add_dap_options(group)
+    add_web_option(group)
     add_prompt_options(group)
     add_symbols(group)
     group.add_argument("--wait", action="store_true", help="hold the guest at its first instruction for the debugger")
@@ -252,7 +254,7 @@ def guest_files(options: argparse.Namespace) -> GuestFiles:
     """Raises UserError for options that exclude each other."""
     if options.file is not None and options.kernel is not None:
         raise UserError(f"the guest is named twice, {options.file} and --kernel {options.kernel}: name it once")
-    if options.wait and not (options.gdb or options.dap or options.repl):
+    if options.wait and not (options.gdb or options.dap or options.web or options.repl):
         raise UserError("--wait holds the guest for a debugger, but none can attach: give --gdb PORT too")
     if options.input and (options.repl or options.execute or options.command_file):
         raise UserError("--input types at the guest's console, and here commands have the guest: use `send TEXT`")

@@ -76,6 +76,10 @@ class Arbiter:
         """Whether somebody else than `owner` was told that the guest stands."""
         return any(one.presence is Presence.HOLDS for one in self._front_ends if one.owner != owner)
 
+    def present_but(self, owner: str) -> list[str]:
+        """Who else than `owner` is there, by their names."""
+        return [one.owner for one in self._front_ends if one.owner != owner and one.presence is not Presence.AWAY]
+
     def go(self) -> None:
         """Let the guest run for nobody in particular."""
         self._debugger.resume(Continue())

@@ -1,0 +1,98 @@
+"""The page in a real browser, beside gdb and the prompt."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gdbstub.clients import debian_gdb
+from tests.vmdbg.web.browser import Browser, browser, served
+
+STAND = ("--wait", "--no-realtime", "--serial", "none")
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Browser]:
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture
+def chromium(started: Browser) -> Iterator[Browser]:
+    yield started
+    started.close_all()
+
+
+def test_a_page_lets_the_guest_run_steps_and_goes_back(chromium: Browser) -> None:
+    with served(*STAND) as (url, _):
+        page = chromium.open(url)
+        page.until_stands()
+        page.do("fill", "#goto", "600000")
+        page.do("press", "Enter")
+        page.until_text("#function", "next_table")
+        assert "paging.c" in page.text("#file")
+        page.do("press", "i")
+        page.until_stands(tick=600004)
+        page.do("press", "I")
+        page.until_stands(tick=600002)
+        page.do("click", "#tab-backtrace")
+        page.until_text("#view-backtrace", "make_entry")
+        page.do("click", "#source .row.here .gutter")
+        page.until("document.querySelector('#source .gutter.stop')")
+        page.do("press", "C")
+        page.until_text("#reason", "breakpoint 1")
+        page.do("click", "#source .gutter.stop")
+        page.until("!document.querySelector('#source .gutter.stop')")
+        page.do("press", "C")
+        page.until_text("#reason", "the history starts here")
+        assert chromium.said == []
+
+
+def test_a_stop_of_the_page_is_one_of_gdb_and_either_may_leave(chromium: Browser, tmp_path: Path) -> None:
+    place = tmp_path / "gdb"
+    with served(*STAND, "--gdb", f"unix:{place}") as (url, process):
+        one, other = chromium.open(url, "one"), chromium.open(url, "other")
+        one.until_stands()
+        other.until_stands()
+        one.do("press", "i")
+        one.until_text("#reason", "moved by web")
+        other.until_text("#reason", "moved by web")
+        assert one.text("#tick") == other.text("#tick")
+        commands = ["-ex", f"target remote {place}", "-ex", "stepi", "-ex", "monitor goto 400000", "-ex", "detach"]
+        gdb = [*debian_gdb(), "-q", "-nx", "-batch", *commands]
+        said = subprocess.run(gdb, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        assert said.returncode == 0, said.stdout
+        one.until_text("#reason", "moved by gdb")
+        other.close()
+        one.do("press", "i")
+        one.until_text("#reason", "moved by web")
+        assert process.poll() is None
+
+
+def test_keys_reach_a_live_guest_and_not_the_past(chromium: Browser) -> None:
+    with served("--no-realtime", "--serial", "none") as (url, _):
+        page = chromium.open(url)
+        page.until("vmdbgConsole().includes('> ')")
+        page.do("click", "#view-console")
+        page.do("type", "help\r")
+        page.until("vmdbgConsole().split('help').length > 1")
+        page.do("click", "#pause")
+        page.until_stands()
+        page.do("fill", "#goto", "600000")
+        page.do("press", "Enter")
+        page.until_stands(tick=600002)
+        page.until("!vmdbgConsole().includes('> ') && vmdbgConsole().includes('sample kernel')")
+        page.do("click", "#view-console")
+        page.do("type", "x")
+        page.until_text("#toast", "this is the past")
+
+
+def test_a_page_is_read_on_a_phone_without_scrolling_sideways(chromium: Browser) -> None:
+    with served(*STAND) as (url, _):
+        page = chromium.open(url, "phone", width=390, height=800)
+        page.until_stands()
+        page.until("document.querySelector('#assembly .here')")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

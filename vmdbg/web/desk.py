@@ -1,0 +1,315 @@
+"""What pages ask for is done here, in the thread of the run loop; what happens to the guest they are told from here."""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol, assert_never
+
+from vmdbg.commands import catalog
+from vmdbg.debugger.actions import Continue
+from vmdbg.debugger.debugger import Debugger
+from vmdbg.debugger.stops import Stop
+from vmdbg.errors import UserError, VmdbgError
+from vmdbg.session.registry import Effect
+from vmdbg.session.session import Session
+from vmdbg.session.symbol_file import SymbolFile
+from vmdbg.web.answers import Answer, ConsoleView, ConsoleWrote, Done, Message, Progress, Refused, Result
+from vmdbg.web.panes import look
+from vmdbg.web.rendered import rendered
+from vmdbg.web.requests import Command, ConsoleText, Go, Look, Pause, Request, Run, Type
+from vmdbg.web.server import Asked, Event, Joined, Left, Page
+from vmdbg.web.state import state_of
+
+OWNER = "web"
+LEAVE_SECONDS = 5.0
+"""How long pages are thought to be there after the last has gone: one that is loaded again comes back."""
+TELL_SECONDS = 0.1
+"""Between two words of how far a running guest is."""
+BUSY_SECONDS = 0.3
+"""What is over sooner needs no progress shown."""
+HEAR_SECONDS = 0.02
+GOING = "going through time"
+SEARCHING = "searching the history"
+MOST_CONSOLE = 1 << 17
+"""Characters that a page is given at once."""
+
+
+class Server(Protocol):
+    """vmdbg.web.server, as far as it is needed here."""
+
+    def fileno(self) -> int: ...
+
+    def take(self) -> list[Event]: ...
+
+    def tell(self, page: Page, message: Message, *, answers: bool = False) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Desk:
+    """`wait` carries a run of a command to its stop. `type` passes keys to the guest's console. `others` names who else
+    is at the machine.
+    """
+
+    def __init__(
+        self,
+        debugger: Debugger,
+        server: Server,
+        *,
+        allowed: Effect,
+        type_: Callable[[bytes], None],
+        symbols: Sequence[SymbolFile] = (),
+        owner: str = OWNER,
+    ) -> None:
+        """`allowed`: what commands of a page may do."""
+        self._debugger = debugger
+        self._server = server
+        self._allowed = allowed
+        self._type = type_
+        self._symbols = symbols
+        self.owner = owner
+        self.wait: Callable[[Debugger], Stop] = lambda debugger: debugger.wait()
+        self.others: Callable[[], Sequence[str]] = tuple
+        self._session: Session | None = None
+        self._pages: list[Page] = []
+        self._left_at: float | None = None
+        self._waiting: deque[Asked] = deque()
+        self._wrote: list[str] = []
+        self._console = codecs.getincrementaldecoder("utf-8")("replace")
+        self._told_at = self._heard_at = 0.0
+        self._busy_since: float | None = None
+        self._progress = ""
+        """What pages were told of that is not over."""
+        self._cancelled = False
+        self._stopped_it = False
+        """Whether it was a page that stopped the guest."""
+
+    # who is there
+
+    @property
+    def has_pages(self) -> bool:
+        return bool(self._pages) or self._left_at is not None
+
+    def fileno(self) -> int:
+        return self._server.fileno()
+
+    def _join(self, page: Page) -> None:
+        self._left_at = None
+        self._pages.append(page)
+        if self._session is None:
+            self._begin()
+        self._tell_state([page])
+
+    def _begin(self) -> None:
+        session = Session(self._debugger, catalog.commands(), allowed=self._allowed, owner=self.owner)
+        session.execution.wait, session.progress = lambda debugger: self.wait(debugger), self._searching
+        for file in self._symbols:
+            session.sources.use(file)
+        self._session = session
+        debugger = self._debugger
+        debugger.stop_listeners.append(self._stopped)
+        debugger.resume_listeners.append(self._resumed)
+        debugger.progress_listeners.append(self._going)
+        debugger.timeline.console.listeners.append(self._on_console)
+
+    def _leave(self) -> None:
+        """No page is left: points go, and the guest goes on if it was a page that had stopped it."""
+        self._left_at = None
+        session, self._session = self._session, None
+        if session is None:
+            return
+        debugger = self._debugger
+        debugger.stop_listeners.remove(self._stopped)
+        debugger.resume_listeners.remove(self._resumed)
+        debugger.progress_listeners.remove(self._going)
+        debugger.timeline.console.listeners.remove(self._on_console)
+        session.close()
+        debugger.let_go(self.owner)
+
+    def close(self) -> None:
+        self._leave()
+        self._server.close()
+
+    # what is asked
+
+    def hear(self) -> None:
+        """Take what has come: what stops something counts at once, the rest waits for its turn."""
+        for event in self._server.take():
+            match event:
+                case Joined(page):
+                    self._join(page)
+                case Left(page):
+                    self._pages.remove(page)
+                    self._waiting = deque(one for one in self._waiting if one.page is not page)
+                    if not self._pages:
+                        self._left_at = time.monotonic()
+                case Asked(page, Pause() as request):
+                    self._pause()
+                    self._server.tell(page, Answer(request.id, Done()), answers=True)
+                case Asked():
+                    self._waiting.append(event)
+                case _:
+                    assert_never(event)
+
+    def poll(self) -> bool:
+        """Do what is due. Whether anything was asked."""
+        self.hear()
+        asked = bool(self._waiting)
+        while self._waiting:
+            one = self._waiting.popleft()
+            self._server.tell(one.page, self._answer(one.request), answers=True)
+        self._flush()
+        if self._left_at is not None and time.monotonic() - self._left_at > LEAVE_SECONDS:
+            self._go_on()
+        if self._debugger.running and time.monotonic() - self._told_at > TELL_SECONDS:
+            self._tell_state(self._pages)
+        return asked
+
+    def _go_on(self) -> None:
+        ours = self._stopped_it and not self._debugger.running and self._debugger.timeline.live
+        self._leave()
+        if ours and not self.others():
+            self._debugger.resume(Continue())
+
+    def _pause(self) -> None:
+        self._cancelled = True
+        if self._debugger.running:
+            self._stopped_it = True
+            self._debugger.interrupt(self.owner)
+
+    def _answer(self, request: Request) -> Message:
+        try:
+            return Answer(request.id, self._done(request))
+        except VmdbgError as error:
+            return Refused(request.id, str(error))
+        except Exception as error:
+            return Refused(request.id, f"a defect of vmdbg: {type(error).__name__}: {error}")
+        finally:
+            self._end_progress()
+
+    def _done(self, request: Request) -> Result:
+        session = self._session
+        if session is None:
+            raise UserError("no page is there any more")
+        self._cancelled = False
+        match request:
+            case Run(move=move):
+                self._carry(session, move.value)
+            case Go(to=place):
+                self._carry(session, f"goto {place}")
+            case Command(line=line):
+                return self._command(session, line)
+            case Look():
+                return look(session, request)
+            case Type(text=text):
+                self._typed(text)
+            case ConsoleText():
+                return self._console_text()
+            case Pause():
+                self._pause()
+            case _:
+                assert_never(request)
+        return Done()
+
+    def _carry(self, session: Session, line: str) -> None:
+        """Begin what a line has the guest do."""
+        if self._debugger.running:
+            raise UserError("the guest is running: stop it first")
+        self._debugger.carry_out(lambda: session.execution.plan(line), self.owner)
+
+    def _command(self, session: Session, line: str) -> Result:
+        self._busy_since = time.monotonic()
+        epoch, count = self._debugger.epoch, self._debugger.stop_count
+        document = session.run(line)
+        notices = list(session.notices)
+        session.notices.clear()
+        if (epoch, count) != (self._debugger.epoch, self._debugger.stop_count) or not self._debugger.running:
+            self._tell_state(self._pages)
+        return rendered(document, notices)
+
+    def _typed(self, text: str) -> None:
+        if not self._debugger.timeline.live:
+            raise UserError("this is the past, where nothing can be typed: fork goes on from here")
+        self._type(text.encode())
+
+    def _console_text(self) -> ConsoleView:
+        """Of what was written up to now; while the guest runs, all."""
+        self._flush()
+        timeline = self._debugger.timeline
+        log = timeline.console.port(timeline.console.talking)
+        text = log.between(0, timeline.position.tick).decode("utf-8", "replace")
+        return ConsoleView(text[-MOST_CONSOLE:], max(0, len(text) - MOST_CONSOLE))
+
+    # what pages are told
+
+    def _tell_all(self, message: Message) -> None:
+        for page in self._pages:
+            self._server.tell(page, message)
+
+    def _tell_state(self, pages: Sequence[Page]) -> None:
+        self._told_at = time.monotonic()
+        if self._session is None or not pages:
+            return
+        state = state_of(self._session, [*self.others(), *[self.owner] * len(self._pages)])
+        for page in pages:
+            self._server.tell(page, state)
+
+    def _stopped(self, _stop: Stop) -> None:
+        self._end_progress()
+        self._flush()
+        if self._debugger.run_by == self.owner:
+            self._stopped_it = True
+        self._tell_state(self._pages)
+
+    def _resumed(self) -> None:
+        self._busy_since = time.monotonic()
+        self._stopped_it = False
+        self._tell_state(self._pages)
+
+    def _on_console(self, port: int, data: bytes, _tick: int) -> None:
+        if port == self._debugger.timeline.console.talking:
+            self._wrote.append(self._console.decode(data))
+
+    def _flush(self) -> None:
+        if self._wrote:
+            text = "".join(self._wrote)
+            self._wrote.clear()
+            self._tell_all(ConsoleWrote(text))
+
+    def _going(self, done: float) -> None:
+        """In the midst of a way through time."""
+        self._tell_progress(GOING, done)
+        if self._hear_sometimes() and not self._pages:
+            self._debugger.interrupt(self.owner)
+
+    def _searching(self, done: float) -> None:
+        """In the midst of a question to the history. Raises UserError where it is not to be answered any more."""
+        self._tell_progress(SEARCHING, done)
+        self._hear_sometimes()
+        if self._cancelled or not self._pages:
+            raise UserError("it was cancelled")
+
+    def _hear_sometimes(self) -> bool:
+        now = time.monotonic()
+        if now - self._heard_at < HEAR_SECONDS:
+            return False
+        self._heard_at = now
+        self.hear()
+        return True
+
+    def _tell_progress(self, what: str, done: float) -> None:
+        now = time.monotonic()
+        begun = self._busy_since if self._busy_since is not None else now
+        if now - begun > BUSY_SECONDS and now - self._told_at > TELL_SECONDS:
+            self._told_at = now
+            self._progress = what
+            self._tell_all(Progress(what, done))
+
+    def _end_progress(self) -> None:
+        self._busy_since = None
+        if self._progress:
+            self._tell_all(Progress(self._progress, None))
+            self._progress = ""
