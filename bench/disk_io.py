@@ -51,7 +51,7 @@ class Terminal:
         if self._process.poll() is not None or time.monotonic() > until:
             raise SystemExit(f"the guest said no more after {self._seen[-300:]!r}")
 
-    def wait(self, pattern: bytes) -> None:
+    def wait(self, pattern: bytes) -> re.Match[bytes]:
         """Until the guest has said so. Raises SystemExit if it never does."""
         until = time.monotonic() + TIMEOUT
         while (found := re.search(pattern, self._seen)) is None:
@@ -61,6 +61,7 @@ class Terminal:
             except TimeoutError:
                 continue
         self._seen = self._seen[found.end() :]
+        return found
 
     def type(self, text: str) -> None:
         self._socket.sendall(text.encode() + b"\r")

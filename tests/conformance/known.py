@@ -21,7 +21,7 @@ _VECTORS = ("xmm", "ymm")
 
 FUNCTIONS = names("fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1")
 FLAG_COMPARES = names("fcomi fcomip fcompi fucomi fucomip fucompi")
-LAST_PLACES = 4
+LAST_PLACES = 8
 """Of 64 bits, in which a transcendental function may differ."""
 ENVIRONMENT = names("fnsave fsave fnstenv fstenv frstor fldenv")
 """What is loaded and stored in many parts."""
@@ -146,14 +146,10 @@ KNOWN = (
     Known("which operand of CMPS faults", lambda c, d: c.name.startswith("cmps") and _ends_differently(c)),
     Known("MASKMOV that faults", lambda c, d: c.name.lstrip("v").startswith("maskmov") and _ends_differently(c)),
     Known("operand across the end of the canonical addresses", lambda c, d: _at_canonical_end(c)),
-    Known("ENTER: the final stack pointer is not tried, BP of 16 bits", lambda c, d: c.name == "enter"),
-    Known("CMPXCHG of a 32-bit register", lambda c, d: c.name == "cmpxchg" and _flips(d, ~LOW_HALF)),
     Known("BSF and BSR of 0", lambda c, d: c.name in ("bsf", "bsr") and _flips(d, ~LOW_HALF)),
     Known(
         "SHLD and SHRD of 16 bits by more", lambda c, d: c.name in ("shld", "shrd") and 0x66 in c.instruction.code[:4]
     ),
-    Known("CLFLUSH asks for no page", lambda c, d: c.name == "clflush"),
-    Known("a load of 16 bytes that faults in its second page", _half_loaded),
     Known(
         "in which part of its environment an x87 instruction faults",
         lambda c, d: c.name in ENVIRONMENT and c.found.vector == 14 and d.name == "cr2",

@@ -81,6 +81,8 @@ def _x87_register(rng: random.Random) -> bytes:
 def _fx(rng: random.Random) -> bytes:
     control = rng.choice((0x37F, 0x37F, 0x27F, 0x07F, 0x37F | rng.getrandbits(2) << 10, 0x340 | rng.getrandbits(6)))
     status = rng.getrandbits(3) << 11 | rng.getrandbits(1) << 14 | rng.getrandbits(3) << 8
+    if rng.random() < 0.1:
+        status |= rng.getrandbits(6)  # which may be pending
     tags = rng.choice((0, 0xFF, rng.getrandbits(8)))
     mxcsr = 0x1F80 | rng.choice((0, 0, 0, rng.getrandbits(2) << 13, 0x8000, 0x40, rng.getrandbits(6)))
     head = struct.pack("<HHBBHQQII", control, status, tags, 0, 0, 0, 0, mxcsr, 0xFFFF)

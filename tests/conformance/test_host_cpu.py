@@ -90,6 +90,12 @@ FOUND = {
     "fnclex": "dbe2",
     "fxam": "d9e5",
     "fcmovu": "dad9",
+    "lock neg": "f0f61b",
+    "cmpxchg": "0fb1c1",
+    "clflush": "0fae3b",
+    "enter": "c8100003",
+    "movups": "0f1043fc",
+    "emms": "0f77",
 }
 """One of each kind that random instructions found."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar, assert_never
 
 from vmdbg.boot import bios, elf, elf_file, flat, linux, linux_setup, multiboot, multiboot2, multiboot2_header, pvh
@@ -24,6 +25,10 @@ _OTHERS = (
 
 def boot_image(options: BootOptions) -> BootImage:
     """Lay out the guest that the options name. Raises UserError with what is wrong, where, and what to do."""
+    return replace(_laid_out(options), random=options.random)
+
+
+def _laid_out(options: BootOptions) -> BootImage:
     if options.bios is not None:
         return bios.load(options, options.bios)
     if options.kernel is None:

@@ -130,6 +130,9 @@ class ChipWrite:
     value: int
 
 
+DEFAULT_SEED = b"vmdbg"
+
+
 @dataclass(frozen=True, slots=True)
 class BootImage:
     """A guest ready to run.
@@ -138,7 +141,7 @@ class BootImage:
     enough for the guest and what was loaded with it. `e820` is what the guest is told; it is empty when
     firmware is to find out by itself. `entry` is the linear address of the first instruction. `command_line`
     is the whole text the guest is given, or None when the protocol has none. `chips` is what firmware wrote to them, in
-    this order; without any they are as after a reset.
+    this order; without any they are as after a reset. `random` is where RDRAND's numbers begin, of a CPU that has it.
     """
 
     protocol: Protocol
@@ -150,6 +153,7 @@ class BootImage:
     memory_needed: int
     command_line: str | None = None
     chips: tuple[ChipWrite, ...] = ()
+    random: int = 0
 
     @property
     def entry(self) -> int:
@@ -163,6 +167,8 @@ class BootImage:
         state = hashlib.sha256(repr((self.memory, _plain(self.start), self.e820)).encode())
         for write in self.chips:
             state.update(b"out %x %x;" % (write.port, write.value))
+        if self.random:
+            state.update(b"random %x;" % self.random)
         for segment in self.segments:
             state.update(b"%x %x %d;" % (segment.address, len(segment.data), segment.rom))
             state.update(segment.data)
@@ -198,7 +204,7 @@ class BootOptions:
     firmware: segments such as ACPI tables, which must lie in E0000h-FFFFFh; `rsdp`: where the ACPI root
     pointer is.
     start: what the clock of the board shows at first, in seconds since 1970.
-    seed: what Linux seeds its random numbers with; the same seed gives the same numbers.
+    seed: what Linux seeds its random numbers with, and where RDRAND's begin; the same seed gives the same numbers.
     """
 
     memory: int
@@ -217,4 +223,9 @@ class BootOptions:
     firmware: tuple[Segment, ...] = ()
     rsdp: Physical | None = None
     start: int = 0
-    seed: bytes = b"vmdbg"
+    seed: bytes = DEFAULT_SEED
+
+    @property
+    def random(self) -> int:
+        """BootImage.random: 0 for the default seed."""
+        return 0 if self.seed == DEFAULT_SEED else int.from_bytes(hashlib.sha256(b"RDRAND " + self.seed).digest()[:8])

@@ -75,7 +75,9 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--load-address", type=number, metavar="ADDRESS", help="run FILE as flat code loaded there")
     modes = [item.value for item in CpuMode]
     group.add_argument("--mode", choices=modes, help="CPU mode in which flat code starts")
-    group.add_argument("--seed", metavar="TEXT", default="vmdbg", help="what Linux seeds its random numbers with")
+    group.add_argument(
+        "--seed", metavar="TEXT", default="vmdbg", help="what Linux's random numbers and RDRAND's begin with"
+    )
 
 
 def _machine_options(group: argparse._ArgumentGroup) -> None:

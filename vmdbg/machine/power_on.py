@@ -12,6 +12,10 @@ from vmdbg.machine.pci_setup import set_up_pci
 from vmdbg.units import CpuId, Physical
 from vmdbg.x86.msr import FIRMWARE_MSRS
 
+RANDOM = "random_state"
+"""The engine's name of where RDRAND's numbers go on."""
+APART = 0xD1342543DE82EF95
+"""CPUs' beginnings, which lie no small multiple of RDRAND's step from each other."""
 MTRRS = {0x2FF: "mtrr_def_type"} | {
     index: f"mtrr_fixed{n}" for n, index in enumerate((0x250, 0x258, 0x259, *range(0x268, 0x270)))
 }
@@ -38,9 +42,19 @@ def power_on(machine: Machine, image: BootImage) -> None:
         if machine.pc.i440fx is not None:
             set_up_pci(machine.pc, machine.clock)
             set_up_display(machine.pc)
+    if image.random:
+        seed_random_numbers(machine, image.random)
     for write in image.chips:
         machine.pc.ports.write(write.port, 1, write.value, machine.clock)
     start_cpu(machine.engine, image.start)
+
+
+def seed_random_numbers(machine: Machine, start: int) -> None:
+    """Each CPU's RDRAND begins elsewhere."""
+    for cpu in range(machine.config.cpus):
+        with selected(machine.engine, CpuId(cpu)):
+            if RANDOM in machine.engine.register_names:
+                machine.engine.write_registers({RANDOM: (start + cpu * APART) & (1 << 64) - 1})
 
 
 def place_rom(machine: Machine, segment: Segment) -> None:

@@ -62,6 +62,16 @@ def test_a_bit_of_cr4_is_its_features(feature: str, bit: int) -> None:
     assert _vector("base", code) is None
 
 
+@pytest.mark.parametrize("bit", {"VME": 0, "PVI": 1, "MCE": 6, "PCE": 8}.values())
+@pytest.mark.parametrize(("cpu", "refused"), {"486": True, "pentium": True, "i586": True, "pentium2": False}.items())
+def test_old_cpus_have_no_bit_of_cr4_that_cpuid_does_not_tell_of(cpu: str, bit: int, refused: bool) -> None:
+    bare = BareCpu(cpu)
+    bare.engine.write_registers({"cr0": 0x11, "cr4": 0, "efer": 0, "cs_flags": 0xCF9B00})
+    bare.run(bytes.fromhex(f"0f20e00fbae8{bit:02x}0f22e0"))
+    assert [one.vector for one in bare.engine.deliveries()][:1] == ([GP] if refused else [])
+    bare.close()
+
+
 @pytest.mark.parametrize(("feature", "bit"), {"syscall": 0, "nx": 11}.items())
 def test_a_bit_of_efer_is_its_features(feature: str, bit: int) -> None:
     assert _vector(f"base,-{feature}", f"b9800000c00f320fbaf0{bit:02x}0fbae8{bit:02x}0f30") == GP

@@ -50,6 +50,15 @@ def test_random_numbers_are_the_same_in_every_run_and_go_on_from_a_snapshot(cpu:
     other.close()
 
 
+def test_where_they_begin_is_a_register_of_models_that_have_them(cpu: BareCpu) -> None:
+    drawn = []
+    for start in (1, 2, 1):
+        _vector(cpu, "0fc7f0", random_state=start)
+        drawn.append(cpu["rax"])
+    assert drawn[0] == drawn[2] != drawn[1]
+    assert "random_state" not in BareCpu().engine.register_names
+
+
 def test_a_state_of_a_model_without_it_is_refused(cpu: BareCpu) -> None:
     older = BareCpu()
     for one, another in ((cpu, older), (older, cpu)):

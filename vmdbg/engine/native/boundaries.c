@@ -82,6 +82,8 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
     if (vm->cpu->restart.at_once && restart_pending(vm))
         return run_single(vm);
+    if (!(vm->cpu->env->hflags & HF_INHIBIT_IRQ))
+        vm->cpu->env->hflags &= ~HF_PASSES_BREAKPOINTS;
     if (ran)
         data_breakpoint_trap(vm);
     if (vm_must_end(vm))
@@ -109,7 +111,8 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
         vm_stop_between(vm, EXIT_BREAKPOINT);
         return false;
     }
-    bool single = vm->step_once || vm->crossing || vm->breakpoint_suppressed || vm->run_alone || passes_breakpoint(vm);
+    bool single = vm->step_once || vm->crossing || vm->breakpoint_suppressed || vm->run_alone || passes_breakpoint(vm) ||
+                  data_breakpoint_held_back(vm);
     vm->cpu->repeating = 0;                 /* until it has gone on */
     return single && run_single(vm);
 }

@@ -37,6 +37,30 @@ void *tcg_constant_argument(TcgContext *tcg, uint64_t value)
     return (void *)constant(tcg, value);
 }
 
+uintptr_t tcg_temporary(TcgContext *tcg)
+{
+    return (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, false) - (uintptr_t)tcg;
+}
+
+static void add(TcgContext *tcg, uintptr_t to, uintptr_t from, uint64_t value)
+{
+    emit(tcg, OP_ADD_I64, argument(tcg, to), argument(tcg, from), constant(tcg, value));
+}
+
+/* A temporary that has the sum; all are named as in Unicorn's functions. */
+uintptr_t tcg_sum(TcgContext *tcg, uintptr_t value, uint64_t constant)
+{
+    uintptr_t to = tcg_temporary(tcg);
+
+    add(tcg, to, value, constant);
+    return to;
+}
+
+void tcg_copy(TcgContext *tcg, uintptr_t to, uintptr_t from)
+{
+    add(tcg, to, from, 0);
+}
+
 /* An instruction begins at `pc`: translated code says in which line of the page, once for each: see touched.c. */
 static void mark_line(TcgContext *tcg, Vm *vm, uint64_t pc)
 {

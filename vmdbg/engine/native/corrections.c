@@ -4,7 +4,7 @@
  */
 #include "vm.h"
 
-enum { REX_B = 1, REX_R = 4, REX_W = 8, GROUP_BITS = 0x38, REGISTERS = 0xc0, IGNORED_IN_64_BIT = 0x2e };
+enum { REX_B = 1, REX_R = 4, REX_W = 8, GROUP_BITS = 0x38, GROUP_NEG = 0x18, REGISTERS = 0xc0, IGNORED_IN_64_BIT = 0x2e };
 
 /* Those of map 0F that F3, F2 and 66 tell apart, in this order (SDM 2A 2.1.2 and the opcode map, table A-3). */
 static bool is_told_by_prefix(uint8_t opcode)
@@ -14,16 +14,21 @@ static bool is_told_by_prefix(uint8_t opcode)
 }
 
 /* Whether there was one. */
-static bool replace_66(Instruction *i, uint8_t by)
+static bool replace(Instruction *i, uint8_t prefix, uint8_t by)
 {
     bool changed = false;
 
     for (unsigned at = 0; at < i->opcode_at; at++)
-        if (i->code[at] == 0x66) {
+        if (i->code[at] == prefix) {
             i->code[at] = by;
             changed = true;
         }
     return changed;
+}
+
+static bool replace_66(Instruction *i, uint8_t by)
+{
+    return replace(i, 0x66, by);
 }
 
 /* Of F2 and F3 the last counts. */
@@ -135,6 +140,8 @@ bool instruction_corrected(Instruction *i)
     case 0xc6: case 0xc7:                   /* MOV's group: REX.R is no part of the opcode */
         return clear_rex(i, REX_R);
     case 0xf6: case 0xf7:                   /* TEST has two encodings */
+        if ((instruction_byte(i, 1) & GROUP_BITS) == GROUP_NEG && i->locked)
+            return replace(i, 0xf0, 0xf2);  /* Unicorn takes its flags from the operand before; F2 means nothing there */
         if ((instruction_byte(i, 1) & GROUP_BITS) != 8)
             return false;
         i->code[i->opcode_at + 1] &= ~8;

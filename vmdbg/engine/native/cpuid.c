@@ -57,7 +57,8 @@ static uint64_t known_cr4(const uint64_t *features)
         {9, FEAT_1_EDX, 24}, {10, FEAT_1_EDX, 25}, {11, FEAT_7_ECX, 2}, {16, FEAT_7_EBX, 0}, {17, FEAT_1_ECX, 17}, {18, FEAT_1_ECX, 26}, {20, FEAT_7_EBX, 7},
         {21, FEAT_7_EBX, 20}, {22, FEAT_7_ECX, 3},
     };
-    uint64_t known = 0x143;                 /* VME, PVI, MCE, PCE */
+    bool p6 = features[FEAT_1_EDX] >> 6 & 1;            /* with PAE */
+    uint64_t known = p6 ? 0x143 : 0;        /* VME, PVI, MCE, PCE, which no model tells of */
 
     for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
         if (features[needs[i].word] >> needs[i].feature & 1)

@@ -95,12 +95,18 @@ void data_breakpoint_set_hits(Vm *vm, uint32_t hits)
     }
 }
 
+/* What a MOV SS or POP SS met waits for the next instruction. */
+bool data_breakpoint_held_back(Vm *vm)
+{
+    return data_breakpoint_hits(vm) && cpu_shadow_is_by_ss(vm->cpu);
+}
+
 /* Between two instructions: the #DB of the one that ran. */
 void data_breakpoint_trap(Vm *vm)
 {
     uint32_t hits = data_breakpoint_hits(vm);
 
-    if (!hits)
+    if (!hits || cpu_shadow_is_by_ss(vm->cpu))
         return;
     vm->cpu->env->dr[6] = (vm->cpu->env->dr[6] & ~(uint64_t)DR6_TRAPS) | hits;
     raise_exception_ra_x86_64(vm->cpu->env, 1, 0);

@@ -95,7 +95,8 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm_retire_exactly(vm);
     if (software)
         vm->clock += vm->int_length;
-    data_breakpoint_set_hits(vm, 0);        /* reported, or the instruction did not come so far */
+    if (!cpu_shadow_is_by_ss(vm->cpu))      /* else they were held back, and come in the handler */
+        data_breakpoint_set_hits(vm, 0);    /* reported, or the instruction did not come so far */
     watch_exception(vm);
     vm->expect_single = vm->in_single = vm->run_alone = vm->breakpoint_suppressed = 0;
     vm->exceptions++;
@@ -106,6 +107,9 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     vm->external_event = !software;
     x86_cpu_do_interrupt_x86_64(vm->cpu->qemu);
     vm->external_event = 0;
+    env->hflags &= ~(HF_INHIBIT_IRQ | HF_PASSES_BREAKPOINTS);
+    if (data_breakpoint_hits(vm))
+        clock_attend(vm);
     if (env->eflags & FLAG_IF)              /* through a task gate, with another IF than before */
         interrupt_flag_may_rise(vm);
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;

@@ -104,6 +104,12 @@ static bool rotates_through_carry(Instruction *i)
     return shifts && instruction_byte(i, 1) < 0xc0 && (instruction_byte(i, 1) & 0x30) == 0x10;
 }
 
+/* MOVUPS, MOVUPD, MOVDQU, LDDQU: 16 bytes that may lie across pages. */
+static bool loads_pair(uint8_t prefix, uint8_t map)
+{
+    return (map == 0x10 && (!prefix || prefix == 0x66)) || (map == 0x6f && prefix == 0xf3) || (map == 0xf0 && prefix == 0xf2);
+}
+
 static unsigned traits_0f(Instruction *i)
 {
     uint8_t map = instruction_byte(i, 1);
@@ -126,7 +132,9 @@ static unsigned traits_0f(Instruction *i)
             return READS_FLAGS;             /* the latter: SETcc to memory */
         found = LISTED(map_0f, map, i->prefix);
     }
-    return found && instruction_byte(i, modrm_at) < 0xc0 ? DEMANDS_ALIGNMENT : 0;
+    if (instruction_byte(i, modrm_at) >= 0xc0)
+        return 0;
+    return found ? DEMANDS_ALIGNMENT : loads_pair(i->prefix, map) ? LOADS_PAIR : 0;
 }
 
 /* What the translator must add. */
@@ -182,9 +190,29 @@ enum { MEMORY_32 = 2, NOTHING_MORE = 1 };
 void __real_tcg_gen_qemu_ld_i64_x86_64(void *tcg, uintptr_t value, uintptr_t address, uintptr_t index, int operation);
 void __real_tcg_gen_qemu_st_i64_x86_64(void *tcg, uintptr_t value, uintptr_t address, uintptr_t index, int operation);
 
+/* Both halves of an operand that may lie across pages are loaded before Unicorn stores the first in a register. */
+static void load_pair(void *tcg, uintptr_t value, uintptr_t address, uintptr_t index, int operation)
+{
+    Vm *vm = vm_current;
+
+    if (vm->pair_next == PAIR_SECOND) {
+        tcg_copy(tcg, value, vm->pair_high);
+        vm->pair_next = 0;
+        return;
+    }
+    vm->pair_next = PAIR_SECOND;
+    vm->pair_high = tcg_temporary(tcg);
+    __real_tcg_gen_qemu_ld_i64_x86_64(tcg, value, address, index, operation);
+    __real_tcg_gen_qemu_ld_i64_x86_64(tcg, vm->pair_high, tcg_sum(tcg, address, 8), index, operation);
+}
+
 void __wrap_tcg_gen_qemu_ld_i64_x86_64(void *tcg, uintptr_t value, uintptr_t address, uintptr_t index, int operation)
 {
     check_once(tcg, address);
+    if (vm_current && vm_current->pair_next) {
+        load_pair(tcg, value, address, index, operation);
+        return;
+    }
     if (vm_current && vm_current->operand_left) {
         unsigned left = vm_current->operand_left;
         vm_current->operand_left = left > 8 ? left - 8 : NOTHING_MORE;

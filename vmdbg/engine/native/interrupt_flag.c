@@ -26,6 +26,7 @@ void __real_helper_sti_x86_64(Env *env);
 HELPER void __wrap_helper_sti_x86_64(Env *env)
 {
     interrupt_flag_may_rise(vm_current);
+    vm_current->cpu->loads_ss = 0;
     __real_helper_sti_x86_64(env);
 }
 

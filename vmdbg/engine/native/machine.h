@@ -85,6 +85,7 @@ typedef struct {                            /* a CPU's own */
     VmCpuid *cpuid;
     uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended;
     uint32_t extended;                      /* the model has what VmExtended holds */
+    uint32_t loads_ss;                      /* of MOV SS, POP SS and STI one of the former began last */
     uint64_t random;
 } VmCpu;
 
@@ -111,6 +112,8 @@ typedef struct {                            /* what is shared; of a run that is 
     uint32_t filling_watched;               /* Unicorn's TLB is being filled: what is watched in the page */
     uint32_t probe_next;                    /* the next store translated only asks whether it may be */
     uint32_t operand_left;                  /* bytes of it still to read, by the instruction being translated */
+    uint32_t pair_next, pad_pair;           /* which half of a 16-byte operand is loaded next: see instructions.c */
+    uint64_t pair_high;                     /* TCG's temporary for its upper one */
     uint64_t instead_at, instead_size;      /* where the translator is shown other bytes than there are */
     const uint8_t *instead;
     uint32_t int_length;                    /* of the INT n that is being delivered */

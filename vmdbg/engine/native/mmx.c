@@ -3,6 +3,7 @@
  * never the third. Here it comes after the instruction.
  */
 #include "vm.h"
+#include "x87.h"
 
 enum { EXPONENT = 0xffff, ENTERS = 16, WRITES = 8 };
 
@@ -79,6 +80,19 @@ unsigned mmx_effect(Instruction *i)
     if (i->prefix)
         return 0;
     return mmx_is_ssse3(map, instruction_byte(i, 2)) ? writes(instruction_byte(i, 3) >> 3) : 0;
+}
+
+/* Whether it waits for the x87 (SDM 3A 6.15, #MF): what enters MMX mode, and EMMS, which leaves it. */
+bool mmx_concerns_x87(Instruction *i)
+{
+    return mmx_effect(i) || (instruction_byte(i, 0) == 0x0f && instruction_byte(i, 1) == 0x77 && !i->prefix);
+}
+
+/* #UD and #NM come before #MF, and are Unicorn's. */
+void mmx_waits(Env *env, uintptr_t host_pc)
+{
+    if (env->fpus & X87_ES && env->cr[0] & CR0_NE && !(env->cr[0] & (CR0_EM | CR0_TS)))
+        raise_exception_ra_x86_64(env, 16, host_pc);
 }
 
 void mmx_translated(void *tcg, unsigned effect)

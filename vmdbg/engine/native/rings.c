@@ -28,6 +28,37 @@ static uint64_t stack_word(Env *env, int shift, unsigned number)
     return value;
 }
 
+/* A return to an outer ring empties data segments that are of an inner one (SDM 2A, IRET), but not the bases of FS and GS,
+ * which 64-bit code uses whatever the selector is. Unicorn clears them. */
+static bool may_be_emptied(const Env *env, int index)
+{
+    const Segment *s = &env->segs[index];
+    bool conforming = s->flags & DESC_CODE && s->flags & DESC_CONFORMING;
+
+    return s->selector & 0xfffc && !conforming && (s->flags >> DESC_DPL_SHIFT & 3) < 3;
+}
+
+static bool bases_are_at_stake(const Env *env)
+{
+    return (env->hflags & HF_CPL) != 3 && (may_be_emptied(env, R_FS) || may_be_emptied(env, R_GS));
+}
+
+typedef void FarReturn(Env *env, int shift, int operand);
+
+/* The state is restored first, for the helper cannot find rip through us if it faults. */
+static void return_keeping_bases(FarReturn *far_return, Env *env, int shift, int operand, uintptr_t host_pc)
+{
+    uint64_t fs = env->segs[R_FS].base, gs = env->segs[R_GS].base;
+    bool had_fs = env->segs[R_FS].selector & 0xfffc, had_gs = env->segs[R_GS].selector & 0xfffc;
+
+    cpu_restore_state_x86_64(ENV_CPU(env), host_pc, false);
+    far_return(env, shift, operand);
+    if (had_fs && !env->segs[R_FS].selector && !(env->eflags & FLAG_VM))
+        env->segs[R_FS].base = fs;
+    if (had_gs && !env->segs[R_GS].selector && !(env->eflags & FLAG_VM))
+        env->segs[R_GS].base = gs;
+}
+
 void __real_helper_iret_protected_x86_64(Env *env, int shift, int next_eip);
 
 HELPER void __wrap_helper_iret_protected_x86_64(Env *env, int shift, int next_eip)
@@ -38,6 +69,10 @@ HELPER void __wrap_helper_iret_protected_x86_64(Env *env, int shift, int next_ei
         ring_changes(vm_current, virtual_8086 ? 3 : stack_word(env, shift, 1) & 3, HERE);
     }
     stack_pops(vm_current, env->hflags & HF_CS64 ? 5 : 3, shift);
+    if (bases_are_at_stake(env)) {
+        return_keeping_bases(__real_helper_iret_protected_x86_64, env, shift, next_eip, HERE);
+        return;
+    }
     __real_helper_iret_protected_x86_64(env, shift, next_eip);
 }
 
@@ -48,6 +83,10 @@ HELPER void __wrap_helper_lret_protected_x86_64(Env *env, int shift, int addend)
     if (vm_current->catch_mask & CATCH_RING)
         ring_changes(vm_current, stack_word(env, shift, 1) & 3, HERE);
     stack_pops(vm_current, 2, shift);
+    if (bases_are_at_stake(env)) {
+        return_keeping_bases(__real_helper_lret_protected_x86_64, env, shift, addend, HERE);
+        return;
+    }
     __real_helper_lret_protected_x86_64(env, shift, addend);
 }
 

@@ -6,7 +6,7 @@
  */
 #include "vm.h"
 
-enum { DESCRIPTOR_SIZE = 8, DESC_CONFORMING = 1 << 10, GATE_TYPE = 0x1f00, CALL_GATE_16 = 0x0400, CALL_GATE = 0x0c00 };
+enum { DESCRIPTOR_SIZE = 8, GATE_TYPE = 0x1f00, CALL_GATE_16 = 0x0400, CALL_GATE = 0x0c00 };
 
 static bool is_user(const Env *env)
 {

@@ -3,6 +3,8 @@
 
 #include "vex.h"
 
+enum { SHADOW_BY_STI = 1, SHADOW_BY_SS }; /* numbered as in SDM 3C table 24-3 */
+
 /* RFLAGS whole, also while code runs and Unicorn keeps parts of it elsewhere. */
 uint64_t vm_rflags(Vm *vm)
 {
@@ -157,7 +159,7 @@ void vm_get_state(Vm *vm, VmState *s)
     memcpy(s->mtrr_var, env->mtrr_var, sizeof s->mtrr_var);
     s->pkru = env->pkru;
     s->a20_mask = env->a20_mask;
-    s->interrupt_shadow = env->hflags & HF_INHIBIT_IRQ ? 1 : 0;
+    s->interrupt_shadow = !(env->hflags & HF_INHIBIT_IRQ) ? 0 : vm->cpu->loads_ss ? SHADOW_BY_SS : SHADOW_BY_STI;
     s->nmi_blocked = env->hflags2 & HF2_NMI ? 1 : 0;
     s->old_exception = env->old_exception;
     s->pending_debug = data_breakpoint_hits(vm);
@@ -231,6 +233,7 @@ void vm_set_state(Vm *vm, const VmState *s)
         set_extended(vm->cpu, &s->extended);
     bool real_or_v86 = !(s->cr0 & CR0_PE) || s->rflags & FLAG_VM;
     uint32_t cpl = s->rflags & FLAG_VM ? 3 : real_or_v86 ? 0 : s->segs[R_SS].flags >> DESC_DPL_SHIFT & 3;
+    vm->cpu->loads_ss = s->interrupt_shadow == SHADOW_BY_SS;
     env->hflags = cpl | (s->interrupt_shadow ? HF_INHIBIT_IRQ : 0) | (env->hflags & HF_IOBPT);
     env->hflags2 = 1 | (s->nmi_blocked ? HF2_NMI : 0);
     derive_hflags(env);

@@ -46,8 +46,8 @@ static enum VexKind decode_called(Instruction *i, VexDecoded *decoded, void (**c
         *call = x87_translated;
     }
     if (kind == NOT_VEX) {
-        kind = table_decode(i, decoded);
-        *call = table_translated;
+        kind = called_decode(i, decoded);
+        *call = called_translated;
     }
     return kind;
 }
@@ -109,14 +109,15 @@ static void translate_insn(Disas *db, Cpu *cpu)
         return;
     }
     clock_translates_insn(UC_TCG_CTX(vm->uc), db->pc_next);
-    if (umip_concerns(&instruction))
-        umip_translate_check(UC_TCG_CTX(vm->uc));
+    if (kind != VEX_REFUSED && !instruction.refused)
+        prelude_translate(UC_TCG_CTX(vm->uc), &instruction);
     if (traits & ACCESSES_PORT)
         clock_translates_port(UC_TCG_CTX(vm->uc), db->pc_next);
     if (traits & READS_FLAGS)
         forget_flags(db, cpu);
     bool corrected = instruction_corrected(&instruction);
     vm->operand_left = instruction_operand_size(&instruction);
+    vm->pair_next = traits & LOADS_PAIR ? PAIR_FIRST : 0;
     if (traits & LOCKS_IN_VAIN || kind == VEX_REFUSED || instruction.refused || feature_is_lacking(&instruction))
         refuse(db, cpu, &instruction);
     else if (kind == VEX_CALLED)
@@ -128,12 +129,23 @@ static void translate_insn(Disas *db, Cpu *cpu)
     unsigned effect = db->is_jmp == DISAS_NEXT ? mmx_effect(&instruction) : 0;
     if (effect)
         mmx_translated(UC_TCG_CTX(vm->uc), effect);
-    vm->align_next = vm->probe_next = vm->operand_left = 0;
+    if (db->is_jmp == DISAS_NEXT)
+        prelude_translate_after(UC_TCG_CTX(vm->uc), &instruction);
+    vm->align_next = vm->probe_next = vm->operand_left = vm->pair_next = 0;
     if (db->is_jmp == DISAS_NEXT && TCG_TEMPS_IN_USE(UC_TCG_CTX(vm->uc)) > TCG_TEMPS - TCG_TEMPS_SPARE)
         db->is_jmp = DISAS_TOO_MANY;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||
                                      db->tb->flags & HF_RF || traits & ACCESSES_PORT))
         db->is_jmp = DISAS_TOO_MANY;
+}
+
+/* None of the guest's where debug exceptions are held back: breakpoints.c has found that out. */
+static bool breakpoint_check(Disas *db, Cpu *cpu, const CpuBreakpoint *breakpoint)
+{
+    bool passes = (db->tb->flags & (HF_PASSES_BREAKPOINTS | HF_INHIBIT_IRQ)) == (HF_PASSES_BREAKPOINTS | HF_INHIBIT_IRQ);
+
+    return !(breakpoint->flags & BP_CPU && passes && db->pc_next == db->pc_first) &&
+           original_ops->breakpoint_check(db, cpu, breakpoint);
 }
 
 static __thread const Block *last, *translating;
@@ -168,6 +180,7 @@ void __wrap_translator_loop_x86_64(const TranslatorOps *ops, Disas *db, Cpu *cpu
 
     original_ops = ops;
     ours.translate_insn = translate_insn;
+    ours.breakpoint_check = breakpoint_check;
     clock_translates(tb);
     translating = tb;
     __real_translator_loop_x86_64(vm_current ? &ours : ops, db, cpu, tb, max_insns);

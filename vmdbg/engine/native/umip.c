@@ -1,5 +1,4 @@
-/* UMIP (SDM 3A 2.5): with CR4.UMIP, SGDT, SIDT, SLDT, SMSW and STR are ring 0's. Unicorn does not know it. A call of SVM's
- * CLGI, an instruction that no model has, is put before them where other rings run them. */
+/* UMIP (SDM 3A 2.5): with CR4.UMIP, SGDT, SIDT, SLDT, SMSW and STR are ring 0's. Unicorn does not know it. */
 #include "vm.h"
 
 enum { CR4_UMIP = 1 << 11, FEATURE = 2 };
@@ -18,16 +17,8 @@ bool umip_concerns(Instruction *i)
     return opcode == 0 ? group < 2 : (group < 2 && modrm < 0xc0) || group == 4;
 }
 
-__attribute__((noinline)) void __wrap_helper_clgi_x86_64(Env *env)
+void umip_check(Env *env, uintptr_t host_pc)
 {
-    (void)env;
-    if (vm_current->cpu->env->cr[4] & CR4_UMIP)
-        raise_exception_err_ra_x86_64(vm_current->cpu->env, 13, 0, (uintptr_t)__builtin_return_address(0));
-}
-
-void umip_translate_check(void *tcg)
-{
-    void *argument = tcg_constant_argument(tcg, 0);
-
-    tcg_gen_callN_x86_64(tcg, __wrap_helper_clgi_x86_64, NULL, 1, &argument);
+    if (env->cr[4] & CR4_UMIP)
+        raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
 }

@@ -223,6 +223,15 @@ void unicorn_tlb_probe_store(Env *env, uint64_t linear, unsigned size, unsigned 
         filled(env, linear, size, mode, MMU_STORE, host_pc);
 }
 
+/* The same of a load of a byte. */
+void unicorn_tlb_probe_load(Env *env, uint64_t linear, unsigned mode, uintptr_t host_pc)
+{
+    const TlbEntry *entry = tlb_entry(env, mode, linear);
+
+    if (!grants(entry->read, PAGE_OF(linear)) && !recall(env, mode, linear, offsetof(TlbEntry, read)))
+        filled(env, linear, 1, mode, MMU_LOAD, host_pc);
+}
+
 /* Unicorn has made a store, for it was not plain. */
 void unicorn_tlb_stored(Env *env, uint64_t linear, unsigned size, unsigned mode)
 {

@@ -41,6 +41,7 @@ static inline TlbEntry *tlb_entry(Env *env, unsigned mode, uint64_t linear)
 void *unicorn_tlb_load(Env *env, uint64_t linear, unsigned size, unsigned mode, uintptr_t host_pc);
 void *unicorn_tlb_store(Env *env, uint64_t linear, const void *value, unsigned size, unsigned mode, uintptr_t host_pc);
 void unicorn_tlb_probe_store(Env *env, uint64_t linear, unsigned size, unsigned mode, uintptr_t host_pc);
+void unicorn_tlb_probe_load(Env *env, uint64_t linear, unsigned mode, uintptr_t host_pc);
 void unicorn_tlb_stored(Env *env, uint64_t linear, unsigned size, unsigned mode);
 void unicorn_tlb_put(Vm *vm, uint64_t linear, uint64_t physical, int prot, unsigned mode, uint64_t granularity);
 void unicorn_tlb_flush(Cpu *cpu);

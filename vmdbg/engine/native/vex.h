@@ -213,8 +213,8 @@ void vex_translated(void *tcg, const VexDecoded *decoded);
 enum VexKind x87_decode(Instruction *i, VexDecoded *decoded);
 void x87_translated(void *tcg, const VexDecoded *decoded);
 
-/* descriptor_tables.c */
-enum VexKind table_decode(Instruction *i, VexDecoded *decoded);
-void table_translated(void *tcg, const VexDecoded *decoded);
+/* called.c */
+enum VexKind called_decode(Instruction *i, VexDecoded *decoded);
+void called_translated(void *tcg, const VexDecoded *decoded);
 
 #endif

@@ -5,7 +5,7 @@
 #define HELPER __attribute__((noinline))
 
 enum { LONGEST = 15, THREE_BYTES = 0xc4, NO_REGISTER = 15, RBP = 5, RSP = 4 };
-enum { CR0_TS = 8, CR4_OSXSAVE = 1 << 18, XCR0_SSE_AND_AVX = 6 };
+enum { CR4_OSXSAVE = 1 << 18, XCR0_SSE_AND_AVX = 6 };
 
 typedef struct {
     Env *env;

@@ -169,6 +169,9 @@ void clock_translates_insn(TcgContext *tcg, uint64_t pc);
 void clock_translates_port(TcgContext *tcg, uint64_t pc);
 void clock_translated(const Block *tb);
 void *tcg_constant_argument(TcgContext *tcg, uint64_t value);
+uintptr_t tcg_sum(TcgContext *tcg, uintptr_t value, uint64_t constant);
+void tcg_copy(TcgContext *tcg, uintptr_t to, uintptr_t from);
+uintptr_t tcg_temporary(TcgContext *tcg);
 
 /* mmu.c, tlb.c */
 typedef struct { uint64_t physical; uint32_t flags; } Translation;
@@ -247,7 +250,8 @@ uint8_t instruction_byte(Instruction *i, unsigned at);
 unsigned instruction_behind_operand(Instruction *i, unsigned modrm_at);
 
 /* instructions.c */
-enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32, STORES_FROM_PORT = 64 };
+enum { DEMANDS_ALIGNMENT = 1, ACCESSES_PORT = 2, STORES_MXCSR = 4, LOCKS_IN_VAIN = 8, READS_FLAGS = 16, LOOPS_BY_ZF = 32, STORES_FROM_PORT = 64, LOADS_PAIR = 128 };
+enum { PAIR_FIRST = 1, PAIR_SECOND };       /* Vm.pair_next */
 unsigned instruction_traits(Instruction *i);
 unsigned instruction_operand_size(Instruction *i);
 
@@ -260,7 +264,12 @@ uint32_t xsave_size(uint64_t components);
 
 /* umip.c */
 bool umip_concerns(Instruction *i);
-void umip_translate_check(void *tcg);
+void umip_check(Env *env, uintptr_t host_pc);
+
+/* preludes.c */
+enum Prelude { PRELUDE_UMIP, PRELUDE_MMX, PRELUDE_LOADS_SS, LOADED_X87 };
+void prelude_translate(void *tcg, Instruction *i);
+void prelude_translate_after(void *tcg, Instruction *i);
 
 /* features.c */
 bool feature_is_lacking(Instruction *i);
@@ -269,6 +278,8 @@ bool feature_is_lacking(Instruction *i);
 bool mmx_defers(const void *function);
 bool mmx_is_ssse3(uint8_t map, uint8_t opcode);
 unsigned mmx_effect(Instruction *i);
+bool mmx_concerns_x87(Instruction *i);
+void mmx_waits(Env *env, uintptr_t host_pc);
 void mmx_translated(void *tcg, unsigned effect);
 
 /* operands.c: of the instruction at rip */
@@ -289,6 +300,13 @@ void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, 
 uint32_t data_breakpoint_hits(Vm *vm);
 void data_breakpoint_set_hits(Vm *vm, uint32_t hits);
 void data_breakpoint_trap(Vm *vm);
+bool data_breakpoint_held_back(Vm *vm);
+
+/* Whether debug exceptions are held back, too, by a MOV SS or POP SS right before (SDM 3A 6.8.3). */
+static inline bool cpu_shadow_is_by_ss(const VmCpu *cpu)
+{
+    return cpu->env->hflags & HF_INHIBIT_IRQ && cpu->loads_ss;
+}
 
 /* state.c */
 void vm_load_segment(Env *env, int index, uint32_t selector, uint64_t base, uint32_t limit, uint32_t flags);

@@ -10,7 +10,7 @@
 #define HELPER __attribute__((noinline))
 
 enum { REX_W = 8, FWAIT = 8, WORDS_ARE_16 = 16 };    /* in VexCode.row, beside the low bits of the opcode */
-enum { CR0_MP = 2, CR0_EM = 4, CR0_TS = 8, CR0_NE = 0x20, NM = 7, MF = 16 };
+enum { NM = 7, MF = 16 };
 
 /* Those that do not wait: FNINIT, FNCLEX, FNSTCW, FNSTSW, FNSTENV, FNSAVE and the 8087's that do nothing. */
 static bool waits(unsigned opcode, uint8_t modrm)

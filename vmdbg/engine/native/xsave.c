@@ -3,14 +3,14 @@
  * The standard format only: no model has XSAVEC or XSAVES. XINUSE is told exactly: a component is in use unless it is as
  * after a reset.
  */
-#include "vex.h"
+#include "x87_stack.h"
 
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
 
-enum { X87 = 1, SSE = 2, AVX = 4, PKRU = 1 << 9 };
+enum { FPU = 1, SSE = 2, AVX = 4, PKRU = 1 << 9 };
 enum { MXCSR_AT = 24, XMM_AT = 160, HEADER_AT = 512, YMM_AT = 576, PKRU_AT = 2688, END_OF_YMM = 832, END_OF_PKRU = 2696 };
-enum { CR0_TS = 8, CR4_OSXSAVE = 1 << 18, FCW_INITIAL = 0x37f, MXCSR_INITIAL = 0x1f80, MXCSR_MASK = 0xffff, TOP = 0x3800 };
+enum { CR4_OSXSAVE = 1 << 18, FCW_INITIAL = 0x37f, MXCSR_INITIAL = 0x1f80, MXCSR_MASK = 0xffff, TOP = 0x3800 };
 enum { XGETBV_WITH_1 = 4, FEAT_PKU = 3 };
 
 /* Offsets and order of SDM 1 table 10-2. */
@@ -29,7 +29,7 @@ uint64_t xsave_components(const Env *env)
 {
     bool avx = env->features[FEAT_1_ECX] >> 28 & 1, pku = env->features[FEAT_7_ECX] >> FEAT_PKU & 1;
 
-    return X87 | SSE | (avx ? AVX : 0) | (pku ? PKRU : 0);
+    return FPU | SSE | (avx ? AVX : 0) | (pku ? PKRU : 0);
 }
 
 /* Bytes of the area for these components. */
@@ -82,6 +82,7 @@ static void set_x87(Env *env, const X87Area *area)
         st->exponent = area->st[i].exponent;
     }
     update_fp_status_x86_64(env);
+    settle_summary(env);
 }
 
 static const X87Area initial_x87 = {.fcw = FCW_INITIAL};
@@ -91,7 +92,7 @@ static uint64_t in_use(const Env *env)
     X87Area area;
 
     get_x87(env, &area);
-    return (memcmp(&area, &initial_x87, sizeof area) ? X87 : 0) | (vectors_in_use(env, 0) ? SSE : 0) |
+    return (memcmp(&area, &initial_x87, sizeof area) ? FPU : 0) | (vectors_in_use(env, 0) ? SSE : 0) |
            (vectors_in_use(env, HIGH_LANES) ? AVX : 0) | (env->pkru ? PKRU : 0);
 }
 
@@ -121,7 +122,7 @@ static void save(Env *env, uint64_t linear, uint64_t wanted, bool optimized, uin
     uint64_t stored = optimized ? wanted & used : wanted;
     vex_load_at(&x, linear + HEADER_AT, &header, sizeof header);
     vex_probe_store(&x, linear, xsave_size(wanted));
-    if (stored & X87) {
+    if (stored & FPU) {
         X87Area area;
         get_x87(env, &area);
         vex_store_at(&x, linear, &area, MXCSR_AT);
@@ -191,8 +192,8 @@ HELPER void __wrap_helper_xrstor_x86_64(Env *env, uint64_t linear, uint64_t want
     memcpy(&mxcsr, area + MXCSR_AT, sizeof mxcsr);
     if (wanted & (SSE | AVX) && mxcsr & ~(uint32_t)MXCSR_MASK)
         raise_exception_err_ra_x86_64(env, 13, 0, x.host_pc);
-    if (wanted & X87)
-        set_x87(env, saved & X87 ? (const X87Area *)area : &initial_x87);
+    if (wanted & FPU)
+        set_x87(env, saved & FPU ? (const X87Area *)area : &initial_x87);
     if (wanted & (SSE | AVX)) {
         env->mxcsr = mxcsr;
         update_mxcsr_status_x86_64(env);
@@ -223,7 +224,7 @@ HELPER void __wrap_helper_xsetbv_x86_64(Env *env, uint32_t ecx, uint64_t value)
 
     if (!(env->cr[4] & CR4_OSXSAVE))
         raise_exception_ra_x86_64(env, 6, HERE);
-    if (ecx || !(value & X87) || value & ~xsave_components(env) || alone || env->hflags & HF_CPL)
+    if (ecx || !(value & FPU) || value & ~xsave_components(env) || alone || env->hflags & HF_CPL)
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     env->xcr0 = value;
 }

@@ -15,6 +15,8 @@ YMM = tuple(f"ymm{n}" for n in range(16))
 """Of models with AVX."""
 YMM_HIGH = tuple(f"ymm{n}h" for n in range(16))
 """Their upper halves, as gdb asks for them."""
+RANDOM = "random_state"
+"""Where the numbers of RDRAND and RDSEED go on, of models that have them."""
 SYSTEM_SEGMENTS = {"ldtr": "ldt", "tr": "tr"}
 TABLES = {"gdtr": "gdt", "idtr": "idt"}
 PLAIN = {
@@ -127,6 +129,13 @@ def _ymm_high(index: int) -> Accessor:
     return Accessor(lambda state: int.from_bytes(bytes(state.extended.ymm_high[index]), "little"), write)
 
 
+def _random() -> Accessor:
+    def write(state: _native.VmState, value: int) -> None:
+        state.extended.random = value
+
+    return Accessor(lambda state: int(state.extended.random), write)
+
+
 def _read_fstat(state: _native.VmState) -> int:
     return state.fpus & ~0x3800 | state.fpstt << 11
 
@@ -191,6 +200,7 @@ def _table() -> dict[str, Accessor]:
     table |= {f"xmm{n}": _xmm(n) for n in range(16)}
     table |= {name: _ymm(n) for n, name in enumerate(YMM)}
     table |= {name: _ymm_high(n) for n, name in enumerate(YMM_HIGH)}
+    table[RANDOM] = _random()
     table["fstat"] = Accessor(_read_fstat, _write_fstat)
     table["ftag"] = Accessor(_read_ftag, _write_ftag)
     return table
