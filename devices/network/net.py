@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from devices.network.quiet.options import Quiet
+
 
 class NicModel(enum.StrEnum):
     """What the guest finds."""
@@ -26,12 +28,16 @@ class FarEnd(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """One that a machine has: `name` is the device's, as net0, and `mac` its address, as parse_mac() takes it."""
+    """One that a machine has: `name` is the device's, as net0, and `mac` its address, as parse_mac() takes it.
+
+    `quiet` says what is at the far end if that is FarEnd.QUIET.
+    """
 
     name: str
     model: NicModel
     mac: str
     far: FarEnd
+    quiet: Quiet | None = None
 
 
 def cable_name(net: str) -> str:
@@ -40,5 +46,5 @@ def cable_name(net: str) -> str:
 
 
 def peer_name(net: str) -> str:
-    """Of the responder at the other end."""
+    """Of the responder at the other end, and of its folder."""
     return f"{net}-peer"

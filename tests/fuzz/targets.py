@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from tests.determinism.hostile_attacks import TARGETS as DEVICES
 from tests.determinism.hostile_attacks import attack
 from tests.devices.disk import test_ahci, test_hostile_drivers, test_hostile_floppy_drivers
+from tests.devices.network.quiet import test_hostile_frames
 from tests.devices.ninep.test_hostile_clients import besiege
 from tests.fuzz.rounds import Round
 
@@ -18,11 +19,19 @@ def _share(seed: int, steps: int, *, direct: bool, read_only: bool) -> int:
         return besiege(Path(scratch), seed, steps, direct=direct, read_only=read_only)
 
 
+def _quiet_network(seed: int, steps: int) -> int:
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "a").write_bytes(bytes(200_000))
+        return test_hostile_frames.besiege(folder, seed, steps)
+
+
 TARGETS: dict[str, Round] = {
     **{name: partial(attack, name) for name in DEVICES},
     "ide-registers": test_hostile_drivers.anything,
     "ahci-registers": test_ahci.anything,
     "floppy-registers": test_hostile_floppy_drivers.anything,
+    "quiet-network": _quiet_network,
     "share": partial(_share, direct=False, read_only=False),
     "share-direct": partial(_share, direct=True, read_only=False),
     "share-read-only": partial(_share, direct=False, read_only=True),

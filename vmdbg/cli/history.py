@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from vmdbg.errors import NotKeptError, UserError
+from vmdbg.host.nets import give_net_folders
 from vmdbg.host.shares import give_folders
 from vmdbg.host.start import Started
 from vmdbg.host.terminal import message
@@ -41,7 +42,9 @@ def start_from(options: argparse.Namespace) -> Started:
     with progress_shown("replaying to the end") as progress:
         timeline.seek(timeline.end, progress)
     media = timeline.machine.media
-    give_folders(options.share, timeline.machine.config.shares, media.folders)
+    config = timeline.machine.config
+    give_folders(options.share, config.shares, media.folders)
+    give_net_folders(options.net, config.nets, media.folders)
     return Started(timeline.machine, recording.origin(), timeline=timeline)
 
 

@@ -20,7 +20,7 @@ from vmdbg.host.endings import SIGNAL_BASE, Ending, ExitCode
 from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.host.io_trace import IoLog, unclaimed_accesses
 from vmdbg.host.last_words import LastWords
-from vmdbg.host.nets import nets_of
+from vmdbg.host.nets import open_nets
 from vmdbg.host.output_file import check_path, write_text
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
@@ -76,7 +76,7 @@ def _start(options: argparse.Namespace) -> Started:
     if options.snapshot is None:
         files, drives = guest_files(options), open_drives(drive_choices(options))
         try:
-            shares, nets = open_shares(options.share, drives.media), nets_of(options.net)
+            shares, nets = open_shares(options.share, drives.media), open_nets(options.net, drives.media)
             return start(files, machine_config(options, drives.drives, shares, nets), media=drives.media)
         except BaseException:
             drives.media.close()

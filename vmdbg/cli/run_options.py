@@ -150,7 +150,7 @@ def add_nets(group: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         type=parse_net,
-        metavar="none[,model=virtio][,mac=ADDRESS]",
+        metavar="none|quiet[,folder=DIR][,boot=FILE][,host=NAME=IP][,model=MODEL][,mac=ADDRESS]",
         help="a network device, and who is at the other end of its cable; may be repeated",
     )
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from devices.network.frame import mac_text, parse_mac
-from devices.network.net import FarEnd, Net, NicModel
+from devices.network.net import FarEnd, Net, NicModel, peer_name
+from devices.network.quiet.options import LONGEST_BOOT_FILE, MOST_HOSTS, Quiet, QuietHost, is_host_name
+from devices.network.quiet.packets import address
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
+from vmdbg.machine.answers import Answers
+from vmdbg.machine.media import Media
+from vmdbg.machine.nets import folder_of
 
 MOST_NETS = 8
 _FIRST_MAC = 0x5254_0012_3456
@@ -20,11 +25,12 @@ class NetKind(enum.StrEnum):
     """Who is at the other end."""
 
     NONE = "none"
+    QUIET = "quiet"
 
 
-_FAR = {NetKind.NONE: FarEnd.NOBODY}
+_FAR = {NetKind.NONE: FarEnd.NOBODY, NetKind.QUIET: FarEnd.QUIET}
 _COMMON = ("model", "mac")
-_OPTIONS: dict[NetKind, tuple[str, ...]] = {NetKind.NONE: ()}
+_OPTIONS: dict[NetKind, tuple[str, ...]] = {NetKind.NONE: (), NetKind.QUIET: ("folder", "host", "boot")}
 _REPEATED = ("host", "hostfwd")
 
 
@@ -60,7 +66,10 @@ def parse_net(text: str) -> NetChoice:
         chosen[key] = value
         if key not in _COMMON:
             settings.append((key, value))
-    return NetChoice(kind, _model(chosen.get("model")), _mac(chosen.get("mac")), tuple(settings))
+    choice = NetChoice(kind, _model(chosen.get("model")), _mac(chosen.get("mac")), tuple(settings))
+    if kind is NetKind.QUIET:
+        _quiet(choice, 0)
+    return choice
 
 
 def _model(text: str | None) -> NicModel:
@@ -86,5 +95,61 @@ def nets_of(choices: Sequence[NetChoice]) -> tuple[Net, ...]:
         mac = choice.mac or mac_text((_FIRST_MAC + number).to_bytes(6, "big"))
         if any(net.mac == mac for net in made):
             raise UserError(f"two network devices have the address {mac}: give each its own with mac=ADDRESS")
-        made.append(Net(f"net{number}", choice.model, mac, _FAR[choice.kind]))
+        quiet = _quiet(choice, number) if choice.kind is NetKind.QUIET else None
+        made.append(Net(f"net{number}", choice.model, mac, _FAR[choice.kind], quiet))
     return tuple(made)
+
+
+def _quiet(choice: NetChoice, number: int) -> Quiet:
+    """Each has addresses of its own. Raises UserError."""
+    folder, boot = choice.setting("folder"), choice.setting("boot")
+    if not folder and any(key == "folder" for key, _ in choice.settings):
+        raise UserError("--net quiet,folder= names no folder: give one, as folder=DIR")
+    if boot and not folder:
+        raise UserError("--net quiet,boot=FILE names a file of the folder: give folder=DIR too")
+    if len(boot) > LONGEST_BOOT_FILE or not (boot.isascii() and boot.isprintable()):
+        raise UserError(f"--net quiet boot is a name within the folder, of at most {LONGEST_BOOT_FILE} characters")
+    hosts = tuple(_host(value) for key, value in choice.settings if key == "host")
+    if len(hosts) > MOST_HOSTS:
+        raise UserError(f"--net quiet has {len(hosts)} hosts, and at most {MOST_HOSTS} can be")
+    return Quiet(f"10.0.{2 + number}", bool(folder), boot, hosts)
+
+
+def _host(text: str) -> QuietHost:
+    name, _, where = text.partition("=")
+    if not is_host_name(name):
+        raise UserError(f"--net quiet host is NAME=ADDRESS, and {printable(name[:40])!r} is no name of a host")
+    try:
+        address(where)
+    except ValueError as error:
+        raise UserError(f"--net quiet host={printable(name)}: {printable(str(error))}") from None
+    return QuietHost(name, where)
+
+
+def open_nets(choices: Sequence[NetChoice], media: Media) -> tuple[Net, ...]:
+    """The network devices of a machine, with what folders they have among `media`, which closes them. UserError."""
+    nets = nets_of(choices)
+    for net, choice in zip(nets, choices, strict=True):
+        folder = folder_of(net)
+        if folder is not None:
+            media.folders[folder.name] = folder
+            _open(choice, folder)
+    return nets
+
+
+def _open(choice: NetChoice, folder: Answers) -> None:
+    from vmdbg.shares.host_folder import HostFolder  # what only machines with such have
+
+    folder.source = HostFolder(choice.setting("folder"), met=folder.met())
+
+
+def give_net_folders(choices: Sequence[NetChoice], nets: Sequence[Net], folders: Mapping[str, Answers]) -> None:
+    """The folders of the networks of a guest that goes on from a recording, in order. Raises UserError."""
+    if len(choices) > len(nets):
+        raise UserError(f"the guest that goes on has {len(nets)} network devices: leave the other --net out")
+    for choice, net in zip(choices, nets, strict=False):
+        if choice.kind is NetKind.QUIET and choice.setting("folder"):
+            folder = folders.get(peer_name(net.name))
+            if folder is None:
+                raise UserError(f"{net.name} of the guest that goes on has no folder: leave folder= out")
+            _open(choice, folder)

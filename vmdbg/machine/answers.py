@@ -46,10 +46,23 @@ class Answers:
     answers. Only the process that made this asks the source: copies of it go through what has happened alone.
     """
 
-    def __init__(self, name: str, tag: str, source: Source | None = None, blobs: Blobs | None = None) -> None:
-        """`blobs` has the data of answers that are added by add()."""
+    def __init__(
+        self,
+        name: str,
+        tag: str,
+        source: Source | None = None,
+        blobs: Blobs | None = None,
+        *,
+        what: str = "the share",
+        remedy: str = "",
+    ) -> None:
+        """`blobs` has the data of answers that are added by add(). People call it `what` with the tag, and give it by
+        the option `remedy`.
+        """
         self.name = name
         self.tag = tag
+        self.called = f"{what} {tag}"
+        self._remedy = remedy or f"--share FOLDER,tag={tag}"
         self.source = source
         self.keeper: Keeper | None = None
         self.asked: Callable[[], int] = lambda: 0
@@ -57,7 +70,7 @@ class Answers:
         self.needed: Callable[[], Iterable[int]] = tuple
         """Numbers of the answers that it may recall."""
         self._known: dict[int, tuple[Question, Answer, bytes]] = {}
-        self._blobs = blobs
+        self.blobs = blobs
         self._stash = BlobStash()
         self._process = os.getpid()
 
@@ -82,7 +95,7 @@ class Answers:
             return self._ask_source(number, question, data)
         if known[0] != question:
             raise RecordingError(
-                f"the guest asks the share {self.tag} for {question.verb} of {_shown(question)}, and asked "
+                f"the guest asks {self.called} for {question.verb} of {_shown(question)}, and asked "
                 f"for {known[0].verb} of {_shown(known[0])} when it was recorded"
             )
         return self._whole(known[1], known[2])
@@ -90,9 +103,9 @@ class Answers:
     def _ask_source(self, number: int, question: Question, data: bytes) -> Answer:
         if self.source is None or os.getpid() != self._process:
             raise NotAnsweredError(
-                f"the guest wants {_shown(question)} of the share {self.tag}, which it had not asked for "
+                f"the guest wants {_shown(question)} of {self.called}, which it had not asked for "
                 "when this was recorded, so that it is not in the recording: give the folder to `run --from` with "
-                f"--share FOLDER,tag={self.tag}"
+                f"{self._remedy}"
             )
         answer = self.source.answer(question, data)
         key = b""
@@ -108,7 +121,7 @@ class Answers:
         """The answer that a number had. Raises RecordingError."""
         known = self._known.get(number)
         if known is None:
-            raise NotAnsweredError(f"an answer of the share {self.tag} is not in the recording")
+            raise NotAnsweredError(f"an answer of {self.called} is not in the recording")
         return self._whole(known[1], known[2])
 
     def _whole(self, answer: Answer, key: bytes) -> Answer:
@@ -119,8 +132,8 @@ class Answers:
     def _data(self, key: bytes) -> bytes:
         if key in self._stash:
             return self._stash.get(key)
-        assert self._blobs is not None, "it was added with them"
-        return self._blobs.get(key)
+        assert self.blobs is not None, "it was added with them"
+        return self.blobs.get(key)
 
     def all(self) -> Iterator[tuple[int, Question, Answer, bytes]]:
         """Every answer that is known, whole, with the key of its data."""

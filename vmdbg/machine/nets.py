@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from devices.fitting import Slot
-from devices.network.net import FarEnd, Net, cable_name
-from devices.network.wire import Listener
+from devices.network.net import FarEnd, Net, cable_name, peer_name
+from devices.network.quiet.options import Quiet
+from devices.network.wire import Line, Listener, Peer
 from devices.seam import Device
 from vmdbg.errors import UserError
+from vmdbg.machine.answers import Answers
+from vmdbg.machine.media import Media
 from vmdbg.units import Tick
 
 _Fitted = TypeVar("_Fitted", bound=Device)
@@ -46,7 +49,9 @@ class Carrier(Protocol):
     def slot(self, name: str) -> Slot: ...
 
 
-def fit_nets(carrier: Carrier, nets: Sequence[Net], outsides: Mapping[str, Outside], listener: Listener) -> None:
+def fit_nets(
+    carrier: Carrier, nets: Sequence[Net], outsides: Mapping[str, Outside], listener: Listener, media: Media
+) -> None:
     """Raises UserError for a machine that has no room for them."""
     if not nets:
         return
@@ -58,7 +63,32 @@ def fit_nets(carrier: Carrier, nets: Sequence[Net], outsides: Mapping[str, Outsi
         cable = carrier.add(Cable(net.name, carrier.slot(cable_name(net.name)).timer()))
         cable.outlet = outsides.get(net.name)
         cable.listeners.append(listener)
+        if net.quiet is not None:
+            cable.peer = _fit_quiet(carrier, net, net.quiet, cable, media)
         try:
             carrier.add(fitter(net.model)(carrier.slot(net.name), cable, parse_mac(net.mac)))
         except ValueError as error:
             raise UserError(f"{net.name}: {error}") from None
+
+
+def _fit_quiet(carrier: Carrier, net: Net, quiet: Quiet, line: Line, media: Media) -> Peer:
+    from devices.network.quiet.responder import Responder  # as above
+
+    name = peer_name(net.name)
+    folder = media.folders[name] if quiet.folder else None
+    try:
+        peer = carrier.add(Responder(name, quiet, line, carrier.slot(name).timer(), folder))
+    except ValueError as error:
+        raise UserError(f"{net.name}: {error}") from None
+    if folder is not None:
+        folder.asked = lambda: peer.asked
+    return peer
+
+
+def folder_of(net: Net) -> Answers | None:
+    """Of its other end, which asks nobody yet; None if that has none."""
+    if net.quiet is None or not net.quiet.folder:
+        return None
+    return Answers(
+        peer_name(net.name), net.name, what="the network of", remedy=f"--net quiet,folder=FOLDER as {net.name}"
+    )

@@ -10,7 +10,7 @@ from devices.disk.cd_unit import CdUnit
 from devices.disk.floppy_discs import FloppyDiscs
 from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.unit import DiskUnit
-from devices.network.net import cable_name
+from devices.network.net import cable_name, peer_name
 from devices.scheduler import Scheduler
 from devices.serial.debugcon import DebugConsole
 from devices.serial.feed import SerialFeed
@@ -35,7 +35,7 @@ class ColdStart:
         self._scheduler = scheduler
         self._snapshot = cpus.engine.snapshot()
         outside = {share.name for share in pc.config.shares}  # what was written to them stays
-        outside |= {cable_name(net.name) for net in pc.config.nets}
+        outside |= {end for net in pc.config.nets for end in (cable_name(net.name), peer_name(net.name))}
         self._states = {
             name: encode_state(device.save())
             for name, device in pc.devices.items()

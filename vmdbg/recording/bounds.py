@@ -13,7 +13,9 @@ from devices.disk.drive import Drive
 from devices.disk.medium import MOST_SECTORS
 from devices.fitting import LONGEST_NAME
 from devices.network.frame import parse_mac
-from devices.network.net import Net
+from devices.network.net import FarEnd, Net
+from devices.network.quiet.options import LONGEST_BOOT_FILE, MOST_HOSTS, Quiet, is_host_name
+from devices.network.quiet.packets import address
 from devices.ninep.share import LARGEST, LONGEST_TAG, SMALLEST, Share
 from devices.timers.rtc_calendar import LAST_INSTANT
 from vmdbg.boot.image import CpuStart, DescriptorTable, SegmentRegister
@@ -36,6 +38,7 @@ _SHARE = re.compile(r"share[0-9]{1,3}")
 """Names that no other device has."""
 _NET = re.compile(r"net[0-9]{1,3}")
 MOST_NETS = 32
+_NETWORK = re.compile(r"([0-9]{1,3}\.){2}[0-9]{1,3}")
 MOST_PARTS = 1 << 12
 """Segments, E820 entries, writes to chips."""
 LARGEST_ADDRESS = 1 << 32
@@ -129,6 +132,25 @@ def _nets(nets: tuple[Net, ...]) -> Iterator[Claim]:
     for net in nets:
         yield "network device's name", net.name, bool(_NET.fullmatch(net.name)) and names.count(net.name) == 1
         yield "network device's address", net.mac, _is_mac(net.mac)
+        yield "network device's other end", net.far, (net.far is FarEnd.QUIET) == (net.quiet is not None)
+        if net.quiet is not None:
+            yield from _quiet(net.quiet)
+
+
+def _quiet(quiet: Quiet) -> Iterator[Claim]:
+    yield "quiet network", quiet.network, bool(_NETWORK.fullmatch(quiet.network)) and _is_address(quiet.network + ".1")
+    yield "boot file", quiet.boot, len(quiet.boot) <= LONGEST_BOOT_FILE
+    yield "number of hosts", len(quiet.hosts), len(quiet.hosts) <= MOST_HOSTS
+    for host in quiet.hosts:
+        yield "host's name", host.name, is_host_name(host.name)
+        yield "host's address", host.address, _is_address(host.address)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return len(address(text)) > 0
+    except ValueError:
+        return False
 
 
 def _is_mac(text: str) -> bool:
@@ -205,8 +227,8 @@ def _files(files: FileOptions) -> Iterator[Claim]:
             yield f"{what}'s SHA-256", ref.sha256, len(ref.sha256) == 64 and ref.sha256.isalnum()
     yield "text to append", files.append, _is_short(files.append)
     yield "command line", files.command_line, _is_short(files.command_line)
-    for what, address in (("load address", files.load_address), ("ACPI root pointer", files.rsdp)):
-        yield what, address, address is None or 0 <= address < LARGEST_ADDRESS
+    for what, place in (("load address", files.load_address), ("ACPI root pointer", files.rsdp)):
+        yield what, place, place is None or 0 <= place < LARGEST_ADDRESS
     yield "seed", files.seed, len(files.seed) <= LONGEST_TEXT
     yield "number of firmware's segments", len(files.firmware), len(files.firmware) <= MOST_PARTS
     for part in files.firmware:

@@ -101,7 +101,7 @@ class Recording:
         """What it begins with. Raises RecordingError, or UserError for files that were not embedded."""
         if self._origin is None:
             media, others = recorded_media(self.media, self.sectors, self.left_out)
-            media.folders = recorded_folders(self.meta.config.shares, self.answers, self.blobs)
+            media.folders = recorded_folders(self.meta.config, self.answers, self.blobs)
             self._origin = read_origin(self.meta, self.contents.segment, others, media)
         return self._origin
 

@@ -9,9 +9,10 @@ from typing import BinaryIO
 import xxhash
 
 from devices.ninep.folder import LONGEST_NAME, MOST_DATA, MOST_NAMES, Answer, Question
-from devices.ninep.share import Share
 from vmdbg.errors import RecordingError
 from vmdbg.machine.answers import Answers
+from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.nets import folder_of
 from vmdbg.recording.blocks import Block, read_payload
 from vmdbg.recording.records import AnswerRecord, AnswersRecord, BlobsRecord, decode
 
@@ -101,9 +102,12 @@ def _is_a_file(mode: int, size: int, number: int, version: int) -> bool:
     return 0 <= mode <= 0o777 and 0 <= size < _WORD and 0 <= number < _WORD and 0 <= version < 1 << 31
 
 
-def recorded_folders(shares: Iterable[Share], records: Iterable[AnswersRecord], blobs: BlobFile) -> dict[str, Answers]:
-    """By the share's name."""
-    folders = {share.name: Answers(share.name, share.tag, blobs=blobs) for share in shares}
+def recorded_folders(config: MachineConfig, records: Iterable[AnswersRecord], blobs: BlobFile) -> dict[str, Answers]:
+    """By the name of the share, or of the network's end."""
+    folders = {share.name: Answers(share.name, share.tag, blobs=blobs) for share in config.shares}
+    for given in filter(None, map(folder_of, config.nets)):
+        given.blobs = blobs
+        folders[given.name] = given
     for record in records:
         folder = folders.get(record.share)
         if folder is not None:

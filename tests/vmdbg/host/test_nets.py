@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from devices.network.net import FarEnd, Net, NicModel
+from devices.network.quiet.options import Quiet, QuietHost
 from vmdbg.errors import UserError
-from vmdbg.host.nets import MOST_NETS, NetChoice, NetKind, nets_of, parse_net
+from vmdbg.host.nets import MOST_NETS, NetChoice, NetKind, give_net_folders, nets_of, open_nets, parse_net
+from vmdbg.machine.media import Media
+from vmdbg.machine.nets import folder_of
 
 
 def test_devices_are_counted_and_have_addresses_of_their_own():
@@ -34,6 +37,14 @@ def test_the_model_is_as_it_is_called(model):
         ("none,mtu=9000", "has no option 'mtu'"),
         ("none,model", "has no option 'model'"),
         ("none,model=virtio,model=virtio", "twice"),
+        ("quiet,folder=", "names no folder"),
+        ("quiet,boot=x", "give folder=DIR too"),
+        ("quiet,folder=.,boot=" + "x" * 200, "at most 127"),
+        ("quiet,host=a", "no IPv4 address"),
+        ("quiet,host=a=1.2.3", "no IPv4 address"),
+        ("quiet,host=a=1.2.3.256", "no IPv4 address"),
+        ("quiet,host=a b=1.2.3.4", "no name of a host"),
+        ("none,folder=.", "has no option 'folder'"),
         ("none,\x1b[31m=1", "has no option"),
     ],
 )
@@ -48,3 +59,28 @@ def test_two_of_one_address_and_too_many_are_refused():
         nets_of([parse_net("none,mac=52:54:00:12:34:57"), parse_net("none")])
     with pytest.raises(UserError, match="too many"):
         nets_of([parse_net("none")] * (MOST_NETS + 1))
+
+
+def test_a_quiet_network_has_its_hosts_and_a_folder(tmp_path):
+    (tmp_path / "a,b").mkdir()
+    text = f"quiet,folder={tmp_path}/a,,b,boot=x.ipxe,host=a.test=192.0.2.1,host=b.test=192.0.2.2"
+    media = Media()
+    (net,) = open_nets([parse_net(text)], media)
+    hosts = (QuietHost("a.test", "192.0.2.1"), QuietHost("b.test", "192.0.2.2"))
+    assert net.quiet == Quiet("10.0.2", folder=True, boot="x.ipxe", hosts=hosts)
+    assert media.folders["net0-peer"].source is not None
+    media.close()
+    with pytest.raises(UserError, match="No such"):
+        open_nets([parse_net(f"quiet,folder={tmp_path}/none")], Media())
+
+
+def test_a_guest_that_goes_on_is_given_the_folders_that_it_has(tmp_path):
+    nets = nets_of([parse_net("quiet"), parse_net(f"quiet,folder={tmp_path}")])
+    folders = {folder.name: folder for folder in map(folder_of, nets) if folder is not None}
+    give_net_folders([parse_net("none"), parse_net(f"quiet,folder={tmp_path}")], nets, folders)
+    assert folders["net1-peer"].source is not None
+    folders["net1-peer"].close()
+    with pytest.raises(UserError, match="net0 of the guest that goes on has no folder"):
+        give_net_folders([parse_net(f"quiet,folder={tmp_path}")], nets, folders)
+    with pytest.raises(UserError, match="has 2 network devices"):
+        give_net_folders([parse_net("none")] * 3, nets, folders)
