@@ -7,6 +7,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devices.display.frame import Frame
 from vmdbg.api.standing import Address, Standing
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.expressions.place import Aim
@@ -14,6 +15,8 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.recording.save import save_recording, save_snapshot
 from vmdbg.recording.writer import start_recording
 from vmdbg.session import dumping
+from vmdbg.session.screen import frame_of
+from vmdbg.session.screenshot import write_screenshot
 
 if TYPE_CHECKING:
     from vmdbg.document.lanes import Chart
@@ -57,6 +60,14 @@ class Keeping(Standing):
         place = self.session.files.place(fspath(path))
         dumping.dump_memory(self.session, place, first, last, physical=physical)
         return place
+
+    def screenshot(self, path: str | PathLike[str]) -> Path:
+        """Write what a monitor at the machine shows at this instant to a new PNG file. Raises UserError."""
+        return write_screenshot(self.session, fspath(path))[0]
+
+    def screen(self) -> Frame:
+        """What a monitor shows: width, height, and three bytes a dot, red, green and blue. Raises UserError."""
+        return frame_of(self.debugger.machine)
 
     @property
     def queries(self) -> Queries:

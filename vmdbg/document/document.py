@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """Addresses and registers are strings in hexadecimal: many readers of JSON cut integers to 53 bits."""
@@ -89,7 +90,30 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-Block = Text | Table | Pairs | Section
+class Dots(Protocol):
+    """`rgb` has 3 bytes a dot, rows from the top."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def rgb(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """As Dots. `words` stand for it where no pictures can be shown."""
+
+    width: int
+    height: int
+    rgb: bytes
+    words: str = ""
+
+
+Block = Text | Table | Pairs | Section | Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +201,8 @@ def _data(blocks: Sequence[Block]) -> Json:
                 result[key] = _data(inner)
             case Text():
                 lines.append(block.data)
+            case Picture():
+                result |= {"width": block.width, "height": block.height}
             case Pairs():
                 result |= {name: value.data for name, value in block.rows}
             case Table():
@@ -196,6 +222,8 @@ def _block_data(block: Block) -> Json:
             return {name: value.data for name, value in rows}
         case Table():
             return _rows(block)
+        case Picture():
+            return {"width": block.width, "height": block.height}
         case Section(key, _, inner):
             return {key: _data(inner)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vmdbg.document.document import Block, Document, Pairs, Section, Span, Style, Table, Text
+from vmdbg.document.document import Block, Document, Pairs, Picture, Section, Span, Style, Table, Text
 
 GAP = "  "
 INDENT = "  "
@@ -19,6 +19,8 @@ class Line:
     spans: tuple[Span, ...]
     depth: int = 0
     heading: bool = False
+    picture: Picture | None = None
+    """What the words stand for."""
 
     @property
     def plain(self) -> str:
@@ -51,6 +53,8 @@ def _blocks(blocks: Sequence[Block], depth: int) -> Iterator[Line]:
                 yield from _table(block, depth)
             case Pairs():
                 yield from _pairs(block, depth)
+            case Picture():
+                yield Line((Span(printable(block.words), Style.DIM),), depth, picture=block)
             case Section(_, title, inner):
                 yield Line(_clean(title.spans), depth, heading=True)
                 yield from _blocks(inner, depth + 1)

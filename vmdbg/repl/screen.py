@@ -10,8 +10,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.color import ColorSystem
 from rich.style import Style as Look
 
-from vmdbg.document.document import Document, Span, Style
+from vmdbg.document.document import Document, Picture, Span, Style
+from vmdbg.document.half_blocks import Colours, half_blocks
 from vmdbg.document.layout import INDENT, Line, lay_out
+from vmdbg.document.terminal_graphics import drawn, graphics_of
 from vmdbg.repl.themes import Theme
 
 Piece = Callable[[str, str, str], tuple[tuple[str, Look], ...]]
@@ -41,7 +43,19 @@ class Painter:
 
     def document(self, document: Document, width: int, *, crop: bool = False) -> list[str]:
         """The lines; with `crop`, cut to the width instead of leaving it to the terminal to wrap."""
-        return [self._line(line, width, crop) for line in lay_out(document)]
+        lines: list[str] = []
+        for line in lay_out(document):
+            picture = line.picture if self._system is not None and not crop else None
+            lines += [self._line(line, width, crop)] if picture is None else self._picture(picture, width)
+        return lines
+
+    def _picture(self, picture: Picture, width: int) -> list[str]:
+        """As the terminal can show it."""
+        graphics = graphics_of(os.environ)
+        if graphics is not None:
+            return [drawn(picture, graphics)]
+        colours = Colours.TRUE if self._system is ColorSystem.TRUECOLOR else Colours.CUBE
+        return half_blocks(picture, width, picture.height, colours)
 
     def _line(self, line: Line, width: int, crop: bool) -> str:
         if line.heading and crop and line.depth == 0:

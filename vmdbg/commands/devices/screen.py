@@ -1,36 +1,45 @@
-"""screen."""
+"""screen and screenshot."""
 
 from __future__ import annotations
 
-from devices.display.vga_text import VgaText
 from vmdbg.commands.declare import command
-from vmdbg.document.document import Document, Style, document, text
+from vmdbg.document.document import Document, Json, Picture, Style, document, text
 from vmdbg.errors import UserError
-from vmdbg.machine.pc import Pc
-from vmdbg.session.registry import Arguments, Group, Parser
+from vmdbg.session.registry import Arguments, Effect, Group, Parser
+from vmdbg.session.screen import COLUMNS, LINES, display_of, frame_of, lines_of, text_cells, text_of
+from vmdbg.session.screenshot import write_screenshot
 from vmdbg.session.session import Session
-from vmdbg.units import Physical
-
-TEXT_MEMORY, TEXT_SIZE = 0xB8000, 0x8000
-COLUMNS, ROWS = 80, 25
 
 
 def declare(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="empty lines at the end too")
-    parser.add_argument("--columns", type=int, default=COLUMNS, metavar="NUMBER", help="characters a line (80)")
-    parser.add_argument("--rows", type=int, default=ROWS, metavar="NUMBER", help="lines (25)")
+    parser.add_argument("--picture", action="store_true", help="characters as a picture, in their colours, too")
+    parser.add_argument("--columns", type=int, metavar="NUMBER", help="characters a line of text memory (80)")
+    parser.add_argument("--rows", type=int, metavar="NUMBER", help="its lines (25)")
 
 
-@command("screen", Group.DEVICES, declare, aliases=("vga", "info screen"), examples=("screen", "screen --json"))
+@command(
+    "screen",
+    Group.DEVICES,
+    declare,
+    aliases=("vga", "info screen"),
+    examples=("screen", "screen --picture", "screen --json"),
+)
 def screen(session: Session, arguments: Arguments) -> Document:
-    """Show what is in VGA text memory, B8000h or where the CRTC begins: a character and its colours in every word."""
-    columns, rows = arguments.columns, arguments.rows
-    if not 1 <= columns <= 256 or not 1 <= rows <= 256:
-        raise UserError("a screen has 1 to 256 columns and rows")
-    start = TEXT_MEMORY + _start(session.debugger.machine.pc, columns * rows)
-    data = session.debugger.physical.read(Physical(start), columns * rows * 2)
-    characters = data[::2].decode("cp437").replace("\0", " ")
-    lines = [characters[start : start + columns].rstrip() for start in range(0, columns * rows, columns)]
+    """Show what a monitor at the machine shows: characters, or graphics in half blocks, or as good as the terminal can.
+
+    Without `--vga std` that is text memory, B8000h or where the CRTC begins. `screenshot` keeps the picture.
+    """
+    machine = session.debugger.machine
+    lines = _text_memory(session, arguments)
+    if lines is None and not arguments.picture:
+        lines = text_of(machine)
+    if lines is None:
+        frame, vga = frame_of(machine), display_of(machine)
+        mode = vga.mode_text() if vga is not None else "text"
+        words = f"a picture of {frame.width}x{frame.height} dots ({mode}): `screenshot FILE.png` keeps it"
+        value: Json = {"width": frame.width, "height": frame.height, "mode": mode}
+        return Document((Picture(frame.width, frame.height, frame.rgb, words),), value)
     while lines and not lines[-1] and not arguments.all:
         lines.pop()
     if not lines:
@@ -38,8 +47,27 @@ def screen(session: Session, arguments: Arguments) -> Document:
     return document(*(text(line) for line in lines), value=list(lines))
 
 
-def _start(pc: Pc, characters: int) -> int:
-    """Bytes from the beginning of text memory; 0 where the screen would reach beyond it, or nobody says."""
-    vga = pc.devices.get(VgaText.name)
-    start = vga.start * 2 if isinstance(vga, VgaText) else 0
-    return start if start + characters * 2 <= TEXT_SIZE else 0
+def _text_memory(session: Session, arguments: Arguments) -> list[str] | None:
+    """The lines of text memory where the user says how long and many they are."""
+    if arguments.columns is None and arguments.rows is None:
+        return None
+    columns = COLUMNS if arguments.columns is None else arguments.columns
+    rows = LINES if arguments.rows is None else arguments.rows
+    if not 1 <= columns <= 256 or not 1 <= rows <= 256:
+        raise UserError("a screen has 1 to 256 columns and rows")
+    if display_of(session.debugger.machine) is not None:
+        raise UserError("the display says itself how many columns and rows it has: leave --columns and --rows out")
+    return lines_of(text_cells(session.debugger.machine, columns, rows), columns)
+
+
+def declare_screenshot(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a new file, .png; none is ever overwritten")
+
+
+@command("screenshot", Group.DEVICES, declare_screenshot, examples=("screenshot here.png",), effect=Effect.FILES)
+def screenshot(session: Session, arguments: Arguments) -> Document:
+    """Write what a monitor at the machine shows at this instant, past or present, as a PNG file."""
+    path, frame = write_screenshot(session, arguments.file)
+    return document(
+        f"{path}: {frame.width}x{frame.height}", value={"file": str(path), "width": frame.width, "height": frame.height}
+    )
