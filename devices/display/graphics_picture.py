@@ -26,8 +26,8 @@ def palette_of(dac: Sequence[int], *, wide: bool) -> list[bytes]:
 
 
 def indexed(palette: Palette, each: int = 1) -> Row:
-    """A byte a pixel, each of them drawn so many times."""
-    tables = [bytes(colour[part] for colour in palette) for part in range(3)]
+    """A byte a pixel, each of them drawn so many times; of values beyond the palette there are none."""
+    tables = [bytes(colour[part] for colour in palette).ljust(256, b"\0") for part in range(3)]
 
     def row(data: bytes) -> bytes:
         made = bytearray(3 * len(data) * each)

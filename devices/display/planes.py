@@ -18,16 +18,19 @@ _EACH = 0x0101_0101
 
 
 class Planes:
-    """One byte at a time. `latch` is what was read last, of all planes."""
+    """One byte at a time. `latch` is what was read last, of all planes; `linear` says that addresses are chained as
+    whole bytes and that all planes are written, whatever the sequencer says: VBE's modes have it so.
+    """
 
     def __init__(self, memory: DeviceMemory) -> None:
         self.latch = 0
+        self.linear = False
         self._memory = memory
 
     def read(self, registers: VgaRegistersState, address: int) -> int:
         """Ones beyond the end."""
         graphics, memory = registers.graphics, self._memory
-        lone = lone_byte(registers, address)
+        lone = self._lone(registers, address)
         if lone is not None:
             return memory.read(lone[0], 1)[0] if lone[0] < memory.size else 0xFF
         if 4 * address >= memory.size:
@@ -39,11 +42,11 @@ class Planes:
         return ~(differs | differs >> 8 | differs >> 16 | differs >> 24) & 0xFF
 
     def write(self, registers: VgaRegistersState, address: int, value: int) -> None:
-        lone = lone_byte(registers, address)
+        lone = self._lone(registers, address)
         if lone is None:
             if 4 * address < self._memory.size:
                 self._write_planes(registers, 4 * address, value)
-        elif registers.sequencer[reg.MAP_MASK] >> lone[1] & 1 and lone[0] < self._memory.size:
+        elif (self.linear or registers.sequencer[reg.MAP_MASK] >> lone[1] & 1) and lone[0] < self._memory.size:
             self._memory.write(lone[0], bytes((value,)))
 
     def _write_planes(self, registers: VgaRegistersState, at: int, value: int) -> None:
@@ -73,12 +76,11 @@ class Planes:
         mask = bits * _EACH
         return wide & mask | self.latch & ~mask & _ALL
 
-
-def lone_byte(registers: VgaRegistersState, address: int) -> tuple[int, int] | None:
-    """Where in memory what the guest reaches by chain-4 or odd/even is, and its plane; None where it reaches all."""
-    if registers.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
-        return address, address & 3
-    if registers.graphics[reg.MODE] & reg.ODD_EVEN:
-        plane = registers.graphics[reg.READ_MAP] & 2 | address & 1
-        return (address & ~1) << 1 | plane, plane
-    return None
+    def _lone(self, registers: VgaRegistersState, address: int) -> tuple[int, int] | None:
+        """Where in memory what is reached by chain-4 or odd/even lies, and its plane; None where all are reached."""
+        if self.linear or registers.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
+            return address, address & 3
+        if registers.graphics[reg.MODE] & reg.ODD_EVEN:
+            plane = registers.graphics[reg.READ_MAP] & 2 | address & 1
+            return (address & ~1) << 1 | plane, plane
+        return None

@@ -72,7 +72,7 @@ class Vbe:
     @property
     def bank(self) -> int:
         """Where in memory the window at A0000h begins."""
-        return self.state.registers[BANK] * BANK_SIZE
+        return self.state.registers[BANK] * BANK_SIZE if self.enabled else 0
 
     def read(self, index: int) -> int:
         """Of 16 bits."""
@@ -105,8 +105,6 @@ class Vbe:
         begins = bool(value & ENABLED) and not self.enabled
         if begins:
             r[VIRTUAL_WIDTH] = r[X_OFFSET] = r[Y_OFFSET] = 0
-        elif not value & ENABLED:
-            r[BANK] = 0
         r[ENABLE] = value
         self._correct()
         return begins and not value & NO_CLEAR

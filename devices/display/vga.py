@@ -95,7 +95,6 @@ class Vga:
             self.memory.write(0, bytes(self.vbe.pitch * self.vbe.size[1]))
         if self.vbe.enabled and index not in (vbe_reg.ID, vbe_reg.BANK):
             self._set_registers()
-        self.registers.wide_dac = self.vbe.wide_dac
         self._follow()
 
     def save(self) -> VgaState:
@@ -107,7 +106,6 @@ class Vga:
         vbe_reg.check(state.vbe)
         self.registers.restore(state.registers)
         self.vbe.state = copy.deepcopy(state.vbe)
-        self.registers.wide_dac = self.vbe.wide_dac
         self._planes.latch = state.latch & 0xFFFF_FFFF
         self.function.restore(state.function)
         self._follow()
@@ -144,7 +142,7 @@ class Vga:
         s = self.registers.state
         if not s.misc & reg.RAM_ENABLE:
             return "off"
-        if s.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
+        if self._planes.linear or s.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
             return f"chain-4, bank {self.vbe.bank // vbe_reg.BANK_SIZE}"
         if s.graphics[reg.MODE] & reg.ODD_EVEN:
             return "odd/even"
@@ -155,11 +153,13 @@ class Vga:
         return offset + self.vbe.bank if self.aperture == _BANKED else offset
 
     def _follow(self) -> None:
-        """Windows are where the registers say."""
+        """Colours are as wide, and windows where the registers say."""
         s, aperture = self.registers.state, self.aperture
         enabled = bool(s.misc & reg.RAM_ENABLE)
+        self.registers.wide_dac = self.vbe.wide_dac
+        self._planes.linear = linear = self.vbe.enabled and self.vbe.depth > 4
         chained = s.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4 and s.sequencer[reg.MAP_MASK] == _ALL_PLANES
-        direct = enabled and bool(chained) and aperture == _BANKED
+        direct = enabled and (linear or bool(chained)) and aperture == _BANKED
         self._direct.aim(self.vbe.bank)
         for number, window in enumerate(self._apertures):
             window.move(APERTURES[number][0] if enabled and not direct and number == aperture else None)
@@ -177,13 +177,7 @@ class Vga:
         s.crtc[reg.OVERFLOW] = s.crtc[reg.OVERFLOW] & ~0x42 | last >> 7 & 0x02 | last >> 3 & 0x40 | 0x10
         s.crtc[reg.LINE_COMPARE] = 0xFF
         s.crtc[reg.MAXIMUM_SCAN] = s.crtc[reg.MAXIMUM_SCAN] & ~0x9F | 0x40
-        shift = 0
-        if self.vbe.depth == 4:
-            s.sequencer[reg.CLOCKING_MODE] &= ~reg.HALF_CLOCK
-        else:
-            shift = 2
-            s.sequencer[reg.MEMORY_MODE] |= reg.CHAIN_4
-            s.sequencer[reg.MAP_MASK] |= _ALL_PLANES
+        shift = 0 if self.vbe.depth == 4 else 2
         s.graphics[reg.MODE] = s.graphics[reg.MODE] & ~0x60 | shift << 5
 
 

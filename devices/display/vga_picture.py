@@ -150,7 +150,7 @@ def _pixels(vga: Vga) -> _Pixels:
     vbe, s = vga.vbe, vga.registers.state
     shift = s.graphics[reg.MODE] >> 5 & 3
     enabled = s.attributes[reg.PLANE_ENABLE] & 0xF
-    each = 2 if s.sequencer[reg.CLOCKING_MODE] & reg.HALF_CLOCK else 1
+    each = 2 if s.sequencer[reg.CLOCKING_MODE] & reg.HALF_CLOCK and not vbe.enabled else 1
     if shift < 2:
         draw = planar if shift == 0 else pairs
         return _Pixels(draw(palette_16(vga), enabled, each), 4, 8 * each, each)
@@ -166,8 +166,8 @@ def _pixels(vga: Vga) -> _Pixels:
 
 
 def _row_starts(s: VgaRegistersState, vbe: Vbe, height: int, end: int) -> list[int]:
-    """Where in memory each row of the picture is: rows are repeated, interleaved as CGA's, and begin again at the line
-    that is compared.
+    """Where in memory each line of the picture is: of a row so many are the same, or taken from elsewhere as CGA's are;
+    after the line that is compared memory begins again.
     """
     crtc = s.crtc
     if vbe.enabled:
@@ -176,34 +176,31 @@ def _row_starts(s: VgaRegistersState, vbe: Vbe, height: int, end: int) -> list[i
         at, pitch = 4 * (crtc[ports.START_HIGH] << 8 | crtc[ports.START_LOW]), crtc[reg.OFFSET] << 3
         overflow = (crtc[reg.OVERFLOW] & 0x10) << 4 | (crtc[reg.MAXIMUM_SCAN] & 0x40) << 3
         compare = crtc[reg.LINE_COMPARE] | overflow
-    doubled = crtc[reg.MAXIMUM_SCAN] >> 7
-    again = ((crtc[reg.MAXIMUM_SCAN] & 0x1F) + 1 << doubled) - 1
-    if s.graphics[reg.MODE] >> 5 & 3 == 1:
-        again = doubled
+    doubled, scans = crtc[reg.MAXIMUM_SCAN] >> 7, (crtc[reg.MAXIMUM_SCAN] & 0x1F) + 1
     place = _placing(crtc[reg.CRTC_MODE])
-    starts, left, row = [], again, 0
+    starts, count = [], 0
     for line in range(height):
-        starts.append(place(at, row))
-        if left:
-            left -= 1
-        else:
-            mask = crtc[reg.CRTC_MODE] & 3 ^ 3
-            at += pitch if row & mask == mask else 0
-            row, left = row + 1, again
+        starts.append(place(at, count >> doubled))
+        count += 1
+        if count == scans << doubled:
+            at, count = at + pitch, 0
         if line == compare:
             at = 0
     return [start % end for start in starts]
 
 
 def _placing(mode: int) -> Callable[[int, int], int]:
-    """The CRTC's mode register has address bits 13 (or 14) and 15 replaced by the row's lowest."""
+    """The CRTC's mode register has address bits 13 and 14 replaced by those of the scan in a row, for CGA and Hercules.
 
-    def place(at: int, row: int) -> int:
+    In memory, where doublewords have the planes and half of them are used, they are one further.
+    """
+
+    def place(at: int, scan: int) -> int:
         if not mode & 1:
             shift = 14 + (mode >> 6 & 1)
-            at = at & ~(1 << shift) | (row & 1) << shift
+            at = at & ~(1 << shift) | (scan & 1) << shift
         if not mode & 2:
-            at = at & ~0x8000 | (row & 2) << 14
+            at = at & ~0x8000 | (scan & 2) << 14
         return at
 
     return place

@@ -54,8 +54,8 @@ _CLOCKS = (25_175, 28_322, 25_175, 28_322)
 
 @dataclass(slots=True)
 class VgaRegistersState:
-    """Register files by index; `attribute_data` says that the next write to 3C0h is data, not an index. `dac_read` and
-    `dac_write` count components.
+    """Register files by index; `attribute_data` says that the next write to 3C0h is data, not an index. `dac_part` is
+    the component of a colour that comes next, `dac_held` those that wait for the third.
     """
 
     misc: int = MODE_3_MISC
@@ -72,6 +72,8 @@ class VgaRegistersState:
     dac_mask: int = 0xFF
     dac_read: int = 0
     dac_write: int = 0
+    dac_part: int = 0
+    dac_held: list[int] = field(default_factory=lambda: [0, 0, 0])
     dac_state: int = 0
 
 
@@ -80,11 +82,13 @@ def check(state: VgaRegistersState) -> None:
     sizes = [len(one) for one in (state.crtc, state.sequencer, state.graphics, state.attributes, state.dac)]
     if sizes != [CRTC_REGISTERS, SEQUENCER_REGISTERS, GRAPHICS_REGISTERS, ATTRIBUTE_REGISTERS, DAC_SIZE]:
         raise ValueError(f"a VGA has not {sizes} registers")
-    files = (state.crtc, state.sequencer, state.graphics, state.attributes, state.dac)
+    files = (state.crtc, state.sequencer, state.graphics, state.attributes, state.dac, state.dac_held)
     if not all(0 <= value <= 0xFF for one in files for value in one):
         raise ValueError("a register of a VGA has eight bits")
-    if not all(0 <= at < DAC_SIZE for at in (state.dac_read, state.dac_write)):
-        raise ValueError("an index is of no register")
+    if not all(0 <= at <= 0xFF for at in (state.dac_read, state.dac_write)) or state.dac_part not in range(3):
+        raise ValueError("an index is of no colour")
+    if len(state.dac_held) != 3:
+        raise ValueError("a colour has three components")
 
 
 class VgaRegisters:
@@ -113,8 +117,10 @@ class VgaRegisters:
                 s.attribute_data = False
                 return self.status(now)
             case ports.DAC_DATA:
-                value = s.dac[s.dac_read]
-                s.dac_read = (s.dac_read + 1) % DAC_SIZE
+                value = s.dac[3 * s.dac_read + s.dac_part]
+                s.dac_part = (s.dac_part + 1) % 3
+                if s.dac_part == 0:
+                    s.dac_read = (s.dac_read + 1) & 0xFF
                 return value
         plain = {
             ports.MISC_WRITE: 0x00,
@@ -125,7 +131,7 @@ class VgaRegisters:
             ports.GRAPHICS_DATA: _at(s.graphics, s.graphics_index),
             ports.DAC_MASK: s.dac_mask,
             ports.DAC_READ_INDEX: s.dac_state,
-            ports.DAC_WRITE_INDEX: s.dac_write // 3,
+            ports.DAC_WRITE_INDEX: s.dac_write,
         }
         return plain.get(offset, 0x00)
 
@@ -218,12 +224,20 @@ class VgaRegisters:
         if offset == ports.DAC_MASK:
             s.dac_mask = value
         elif offset == ports.DAC_READ_INDEX:
-            s.dac_read, s.dac_state = 3 * value, _READING
+            s.dac_read, s.dac_part, s.dac_state = value, 0, _READING
         elif offset == ports.DAC_WRITE_INDEX:
-            s.dac_write, s.dac_state = 3 * value, _WRITING
+            s.dac_write, s.dac_part, s.dac_state = value, 0, _WRITING
         elif offset == ports.DAC_DATA:
-            s.dac[s.dac_write] = value if self.wide_dac else value & 0x3F
-            s.dac_write = (s.dac_write + 1) % DAC_SIZE
+            self._write_colour(value if self.wide_dac else value & 0x3F)
+
+    def _write_colour(self, value: int) -> None:
+        """A component; the third one sets the colour."""
+        s = self.state
+        s.dac_held[s.dac_part] = value
+        s.dac_part = (s.dac_part + 1) % 3
+        if s.dac_part == 0:
+            s.dac[3 * s.dac_write : 3 * s.dac_write + 3] = s.dac_held
+            s.dac_write = (s.dac_write + 1) & 0xFF
 
 
 def shown_lines(state: VgaRegistersState) -> int:
@@ -240,6 +254,7 @@ def _copied(state: VgaRegistersState) -> VgaRegistersState:
         graphics=list(state.graphics),
         attributes=list(state.attributes),
         dac=list(state.dac),
+        dac_held=list(state.dac_held),
     )
 
 

@@ -22,7 +22,7 @@ from tests.guests.build import assemble
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
 from vmdbg.engine.unicorn import UnicornEngine
-from vmdbg.machine.config import Chipset, FlashPlace, HpetMode, MachineConfig
+from vmdbg.machine.config import Chipset, Display, FlashPlace, HpetMode, MachineConfig
 from vmdbg.machine.machine import EngineFactory, Machine
 from vmdbg.machine.media import Media
 from vmdbg.machine.power_on import power_on
@@ -94,6 +94,8 @@ def hostile_machine(
         flash=FLASH,
         drives=drives(),
         nets=NETS,
+        display=Display.STD,
+        option_rom=b"\x55\xaa\x01" + bytes(509),
     )
     machine = Machine(config, make_engine, media=Media(sources))
     image = assemble((Path(__file__).parent / "hostile.asm").read_text())
