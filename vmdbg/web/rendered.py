@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from vmdbg.document.document import Block, Document, Pairs, Section, Table, Text
+from vmdbg.document.document import Block, Document, Pairs, Picture, Section, Style, Table, Text
 from vmdbg.document.layout import printable
 from vmdbg.web import answers
 
@@ -55,5 +55,7 @@ def _block(block: Block, room: _Room) -> answers.Block:
             return answers.PairsBlock([(printable(name), spans(value)) for name, value in pairs])
         case Section(_, title, inner):
             return answers.SectionBlock(spans(title), _blocks(inner, room))
+        case Picture():
+            return answers.TextBlock([(printable(block.words), Style.DIM.value)])
         case _:
             assert_never(block)
