@@ -19,7 +19,7 @@ class LocalApics:
 
     def __init__(self, apics: Sequence[Receiver]) -> None:
         self._apics = tuple(apics)
-        self.on_sent: Callable[[InterruptMessage, Sequence[int]], None] | None = None
+        self.on_sent: list[Callable[[InterruptMessage, Sequence[int]], None]] = []
         """Told of each interprocessor interrupt before it is handed over, with the numbers of those that it is for."""
 
     def deliver(self, message: InterruptMessage) -> bool:
@@ -41,8 +41,8 @@ class LocalApics:
 
     def _tell_and_hand_over(self, apics: Iterable[Receiver], message: InterruptMessage) -> None:
         receivers = _receivers(apics, message)
-        if self.on_sent is not None:
-            self.on_sent(message, [number for number, apic in enumerate(self._apics) if apic in receivers])
+        for told in self.on_sent:
+            told(message, [number for number, apic in enumerate(self._apics) if apic in receivers])
         for receiver in receivers:
             receiver.accept(message)
 

@@ -34,6 +34,8 @@ POINTS = (
     "logpoint {function} 'rax {{rax}}'",
     "catch locked",
     "catch ring",
+    "catch ipi",
+    "catch ipi --cpu 1 --to 0",
     "catch cr3",
     "catch interrupt",
 )

@@ -81,7 +81,7 @@ class Keeping(Standing):
             self.recording,
             linux=lambda: linux_of(session),
             who=lambda: who_of(session),
-            interrupts=lambda: interrupts_of(session),
+            interrupts=lambda functions: interrupts_of(session, functions),
         )
 
     def interleaving(

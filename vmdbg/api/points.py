@@ -13,7 +13,7 @@ from vmdbg.debugger.points import Breakpoint, Point, Watchpoint
 from vmdbg.debugger.points import Condition as PointCondition
 from vmdbg.debugger.stops import BreakpointStop, Ended, HistoryEnd, HistoryStart, Stop, WatchpointStop
 from vmdbg.engine.exits import Access, EventKind
-from vmdbg.engine.stops import Catches, DiskCatch, MessageCatch
+from vmdbg.engine.stops import Catches, DiskCatch, IpiCatch, MessageCatch
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.units import CpuId
@@ -106,6 +106,19 @@ class Stopping(Moving):
         """Stop besides when a device sends a message signalled interrupt, of one of these vectors, or any."""
         points = self.debugger.points
         points.catch_device(MessageCatch(points.new_catch(), frozenset(vectors)), self._condition(condition))
+
+    def catch_ipis(
+        self,
+        *vectors: int,
+        cpu: int | None = None,
+        to: int | None = None,
+        condition: Callable[[Self], bool] | None = None,
+    ) -> None:
+        """Stop besides when CPU `cpu`, or any, has sent an interrupt to CPU `to`, or any: of one of these vectors, 2
+        for the NMI, or of any kind. Raises UserError."""
+        points = self.debugger.points
+        catch = IpiCatch(points.new_catch(), frozenset(vectors), self._number(cpu), self._number(to))
+        points.catch_device(catch, self._condition(condition))
 
     def uncatch(self) -> None:
         """Catch nothing any more."""

@@ -11,6 +11,7 @@ from vmdbg.machine.outcome import (
     DeviceEvent,
     DiskDone,
     HaltedForever,
+    IpiSent,
     MessageSent,
     Outcome,
     PoweredOff,
@@ -85,6 +86,11 @@ def describe_device_event(event: DeviceEvent) -> str:
         case MessageSent(device, address, data, vector, mode):
             of = "" if mode == "fixed" else f", {mode}"
             return f"a message of {device}: vector {vector:#04x}{of} ({data:#x} to {address:#x})"
+        case IpiSent(sender, receivers, vector, mode):
+            to = ", ".join(map(str, receivers)) or "none that is there"
+            of = "" if mode == "fixed" else f", {mode}"
+            what = f"interrupt {vector:#04x}{of}" if vector is not None else mode
+            return f"{what} from CPU {sender} to {'CPUs' if len(receivers) > 1 else 'CPU'} {to}"
     assert_never(event)
 
 

@@ -9,7 +9,7 @@ from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.points import Breakpoint, Condition, Point, Space, Watchpoint
 from vmdbg.engine.exits import Access
 from vmdbg.engine.stop_control import StopControl
-from vmdbg.engine.stops import Breakpoints, Catches, DiskCatch, MessageCatch
+from vmdbg.engine.stops import Breakpoints, Catches, DeviceCatch
 from vmdbg.engine.stops import Watchpoint as EngineWatchpoint
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
@@ -148,7 +148,7 @@ class PointTable:
         self.catch_conditions = {n: found for n, found in self.catch_conditions.items() if n in numbers}
         self._changed()
 
-    def catch_device(self, catch: DiskCatch | MessageCatch, condition: Condition | None = None, text: str = "") -> None:
+    def catch_device(self, catch: DeviceCatch, condition: Condition | None = None, text: str = "") -> None:
         """Besides what is caught; of its number there is none yet."""
         self.update_catches(devices=(*self.catches.devices, catch))
         if condition is not None:

@@ -35,3 +35,8 @@ class StopControl(Protocol):
     def stops(self) -> Stops:
         """What the three above were last given."""
         ...
+
+    @property
+    def catches_ipis(self) -> bool:
+        """Whether interrupts between CPUs are among what is caught: it is for the bus to send them then."""
+        ...

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vmdbg.engine.exits import Access, EventKind
-from vmdbg.units import Linear, Physical
+from vmdbg.units import CpuId, Linear, Physical
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,27 @@ class MessageCatch:
 
 
 @dataclass(frozen=True, slots=True)
+class IpiCatch:
+    """Interrupts that CPUs send to one another: of these vectors, 2 for the NMI, of all kinds if none is named.
+
+    Without a `sender` or a `receiver` those of all CPUs.
+    """
+
+    number: int
+    vectors: frozenset[int] = frozenset()
+    sender: CpuId | None = None
+    receiver: CpuId | None = None
+
+    def is_of(self, sender: int, receivers: Sequence[int], vector: int | None) -> bool:
+        if self.sender not in (None, sender) or (self.receiver is not None and self.receiver not in receivers):
+            return False
+        return not self.vectors or vector in self.vectors
+
+
+DeviceCatch = DiskCatch | MessageCatch | IpiCatch
+
+
+@dataclass(frozen=True, slots=True)
 class Catches:
     """What to stop for besides breakpoints. With MSR events and no `msrs`, all MSRs.
 
@@ -70,7 +92,7 @@ class Catches:
     msrs: frozenset[int] = frozenset()
     ports: frozenset[int] = frozenset()
     interrupts: frozenset[int] = frozenset()
-    devices: tuple[DiskCatch | MessageCatch, ...] = ()
+    devices: tuple[DeviceCatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from devices.disk.requests import DiskRequest
-from devices.interrupts.apic_bus import InterruptMessage
+from devices.interrupts.apic_bus import DeliveryMode, InterruptMessage
 from devices.network.wire import Listener, Passage
-from vmdbg.engine.stops import DiskCatch, MessageCatch, Stops
-from vmdbg.machine.outcome import DeviceEvent, DevicesCaught, DiskDone, MessageSent
-from vmdbg.units import Tick
+from vmdbg.engine.stops import DeviceCatch, DiskCatch, IpiCatch, MessageCatch, Stops
+from vmdbg.machine.outcome import DeviceEvent, DevicesCaught, DiskDone, IpiSent, MessageSent
+from vmdbg.units import CpuId, Tick
+from vmdbg.x86.exceptions import NMI
+
+WITH_VECTOR = frozenset({DeliveryMode.FIXED, DeliveryMode.LOWEST_PRIORITY})
+
+
+def sent_vector(message: InterruptMessage) -> int | None:
+    """The vector that its receiver takes; None of modes that have none."""
+    if message.mode in WITH_VECTOR:
+        return message.vector
+    return NMI if message.mode is DeliveryMode.NMI else None
 
 
 class Watched(Protocol):
@@ -55,6 +65,13 @@ class DeviceEvents:
                 sent = MessageSent(device, address, data, message.vector, message.mode.name.lower().replace("_", " "))
                 self._hit(catch.number, sent)
 
+    def on_ipi(self, sender: int, message: InterruptMessage, receivers: Sequence[int]) -> None:
+        """A CPU sends that, to these."""
+        for catch in self._catches():
+            if isinstance(catch, IpiCatch) and catch.is_of(sender, receivers, vector := sent_vector(message)):
+                mode = message.mode.name.lower().replace("_", " ")
+                self._hit(catch.number, IpiSent(CpuId(sender), tuple(map(CpuId, receivers)), vector, mode))
+
     def take(self) -> DevicesCaught | None:
         """What was caught since the last time."""
         if not self.hits:
@@ -62,7 +79,7 @@ class DeviceEvents:
         hits, self.hits = tuple(self.hits), []
         return DevicesCaught(hits)
 
-    def _catches(self) -> tuple[DiskCatch | MessageCatch, ...]:
+    def _catches(self) -> tuple[DeviceCatch, ...]:
         return self.engine.stops.catches.devices if self.engine is not None else ()
 
     def _hit(self, number: int, event: DeviceEvent) -> None:

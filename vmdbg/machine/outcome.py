@@ -16,7 +16,7 @@ from vmdbg.engine.exits import (
     VoidFetch,
     WatchpointHit,
 )
-from vmdbg.units import Tick
+from vmdbg.units import CpuId, Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,17 @@ class MessageSent:
     mode: str
 
 
-DeviceEvent = DiskDone | MessageSent
+@dataclass(frozen=True, slots=True)
+class IpiSent:
+    """A CPU has sent an interrupt to others, or to itself. `vector` is None of modes that have none."""
+
+    sender: CpuId
+    receivers: tuple[CpuId, ...]
+    vector: int | None
+    mode: str
+
+
+DeviceEvent = DiskDone | MessageSent | IpiSent
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ class Pc:
         self.pic = self.add(Pic(self.lapics[0].lint0 if self.lapics else pins.cpus[0].intr))
         self.ioapic: IoApic | None = None
         self.apic_bus = LocalApics(self.lapics)
+        self.apic_bus.on_sent.append(lambda message, to: self.device_events.on_ipi(self.running(), message, to))
         if self.lapics:
             self.ioapic = self.add(IoApic(self.apic_bus, config.topology.io_apic_id if config.cpus > 1 else 0))
             self.memory.claim(range(IOAPIC_BASE, IOAPIC_BASE + WINDOW), self.ioapic, self.ioapic.name)

@@ -86,7 +86,7 @@ class FittedCpus:
 
     def _entered(self, go: Callable[[], Exit]) -> Exit:
         """Code runs: what a device does meanwhile is done in an access of it."""
-        self.interrupts.prepare(observed=self._bus.is_observed)
+        self.interrupts.prepare(observed=self._bus.is_observed or self.engine.catches_ipis)
         self._entry.in_access = True
         try:
             exit_ = go()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -24,7 +24,7 @@ from vmdbg.queries.difference import difference
 from vmdbg.queries.disk import DiskQuery
 from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
 from vmdbg.queries.fresh import can_be_sent
-from vmdbg.queries.ipis import IpiQuery
+from vmdbg.queries.ipis import InterruptWords, IpiQuery
 from vmdbg.queries.linux.known import KnownLinux
 from vmdbg.queries.linux.questions import LinuxQuestions
 from vmdbg.queries.linux.who import Attributed, WhoRuns, who_runs, with_who
@@ -80,12 +80,12 @@ class Queries(LinuxQuestions):
         on_progress: Progress | None = None,
         linux: Callable[[], KnownLinux] | None = None,
         who: Callable[[], WhoRuns | None] | None = None,
-        interrupts: Callable[[], Mapping[int, str]] | None = None,
+        interrupts: Callable[[Iterable[int]], InterruptWords] | None = None,
     ) -> None:
         """`linux` finds the kernel that the guest has at the history's end. Raises UserError if there is none.
 
-        `who` has how it is told who runs there, None if that cannot be: rows say it then. `interrupts` has names of
-        interrupts, by vector.
+        `who` has how it is told who runs there, None if that cannot be: rows say it then. `interrupts` has what
+        interrupts, and these functions, are called.
         """
         self._timeline = timeline
         self._recording = recording
@@ -184,9 +184,12 @@ class Queries(LinuxQuestions):
 
     def ipis(self) -> list[IpiRow]:
         """All interrupts that CPUs sent to one another, a row for each that gets one."""
-        found: list[IpiRow] = self.run(IpiQuery())
-        names = self._interrupts() if self._interrupts is not None and found else {}
-        return [replace(row, name=names.get(row.vector, "") if row.vector is not None else "") for row in found]
+        known = self._linux_or_none()
+        found: list[IpiRow] = self.run(IpiQuery(known.calls_between_cpus if known is not None else None))
+        if self._interrupts is None or not found:
+            return found
+        words = self._interrupts({one.function for row in found for one in row.called})
+        return [replace(row, name=words.name(row.vector), runs=words.runs(row.called)) for row in found]
 
     def port_accesses(self, ports: Iterable[int] = (), *, reads: bool = True, writes: bool = True) -> list[PortRow]:
         """All IN, OUT, INS and OUTS, or those of some ports."""

@@ -11,6 +11,7 @@ from devices.disk.requests import Operation
 from devices.interrupts.apic_bus import DeliveryMode
 from vmdbg.engine.exits import Access, DeliveryKind
 from vmdbg.machine.snapshot import Position
+from vmdbg.os.linux.call_queues import Called
 from vmdbg.units import BOOT_CPU, CpuId, Linear, Physical
 
 
@@ -100,7 +101,8 @@ class DeliveryRow:
 class IpiRow:
     """`cpu` sends an interrupt to the CPU `to`. `vector` is None of modes that have none, `name` "" where it has none.
 
-    `accepted` is when that took it, or was started by it: None if it did not, and of other modes.
+    `accepted` is when that took it, or was started by it: None if it did not, and of other modes. `called` is what a
+    Linux had the CPU run by it then, and by others that it took with it; `runs` is the same in words.
     """
 
     position: Position
@@ -109,6 +111,8 @@ class IpiRow:
     vector: int | None
     name: str = ""
     accepted: Position | None = None
+    runs: str = ""
+    called: tuple[Called, ...] = ()
     cpu: CpuId = BOOT_CPU
     task: str = ""
     pid: int | None = None

@@ -152,8 +152,8 @@ def scan(
     with timeline.undisturbed():
         timeline.go(start)
         bus, apics = timeline.machine.bus, timeline.machine.pc.apic_bus
-        heard, listeners, sent = bus.on_interrupt, timeline.machine.media.listeners, apics.on_sent
-        told = list(listeners)
+        heard, listeners = bus.on_interrupt, timeline.machine.media.listeners
+        told, sent = list(listeners), list(apics.on_sent)
         try:
             pass_ = query.begin(timeline)
             run_through(timeline, pass_, end, checked)
@@ -162,8 +162,8 @@ def scan(
                 run_through(timeline, pass_, farthest, checked, while_wanted=True)
             return pass_.finish()
         finally:
-            bus.on_interrupt, apics.on_sent = heard, sent
-            listeners[:] = told
+            bus.on_interrupt = heard
+            listeners[:], apics.on_sent[:] = told, sent
             arm(timeline.machine.engine, Stops())
 
 

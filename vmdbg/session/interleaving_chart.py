@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import assert_never
 
 from vmdbg.document.lanes import Chart, Entry, Mark, Tie
 from vmdbg.queries.races.events import Access, Acquire, Await, Event, Lock, Post, Release, Renew, Switch
 from vmdbg.queries.races.interleaving import Interleaving, Step
 from vmdbg.queries.races.linux_rules import SWITCHES
-from vmdbg.session.interrupt_names import interrupt_names
+from vmdbg.session.interrupt_names import InterruptNames, interrupt_names
 from vmdbg.session.lock_names import lock_name
 from vmdbg.session.questions import USER_HALF
 from vmdbg.session.view import View
@@ -44,7 +43,7 @@ def _notes(found: Interleaving) -> list[str]:
 class _Words:
     def __init__(self, view: View) -> None:
         self._view = view
-        self._interrupts: Mapping[int, str] = interrupt_names(view)
+        self._interrupts = InterruptNames(interrupt_names(view), view.describe)
         self._has_system = view.system.find() is not None
 
     def entry(self, step: Step, lane: int) -> Entry:
@@ -103,7 +102,8 @@ class _Words:
     def _await(self, event: Await) -> str:
         match event.channel:
             case ("interrupt", _, int(vector)):
-                return f"is interrupted: {self._interrupt(vector)}"
+                runs = self._interrupts.runs(event.called)
+                return f"is interrupted: {self._interrupt(vector)}{f', {runs}' if runs else ''}"
             case ("start", _):
                 return "is started"
             case ("task", int(subject)):
@@ -113,7 +113,7 @@ class _Words:
         return "was told by another CPU"
 
     def _interrupt(self, vector: int) -> str:
-        name = self._interrupts.get(vector)
+        name = self._interrupts.name(vector)
         return f"{name} ({vector:#x})" if name else f"interrupt {vector:#x}"
 
     def _data(self, linear: int) -> str:

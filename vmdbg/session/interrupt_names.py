@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
+from vmdbg.os.linux.call_queues import Called, flush_words
 from vmdbg.session.known_guest import KnownGuest
 from vmdbg.session.tables import all_tables, is_long, read_prefix
 from vmdbg.x86.descriptors import Gate
@@ -27,6 +29,28 @@ BETWEEN_CPUS = {
 }
 """Linux's names of vectors (arch/x86/include/asm/irq_vectors.h), without _VECTOR, by their handlers (idtentry.h)."""
 _STUB = "asm_"
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptNames:
+    """queries.ipis.InterruptWords. `describe` has the name of a function."""
+
+    names: Mapping[int, str]
+    describe: Callable[[int], str]
+
+    def name(self, vector: int | None) -> str:
+        return "" if vector is None else self.names.get(vector, "")
+
+    def runs(self, called: Iterable[Called]) -> str:
+        return ", ".join(map(self._call, called))
+
+    def _call(self, called: Called) -> str:
+        if called.woken:
+            return f"wakes {called.woken}"
+        name = self.describe(called.function) or f"{called.function:#x}"
+        if called.flushed is not None:
+            return f"{name}({flush_words(called.flushed)})"
+        return f"{name}({called.argument:#x})" if called.argument else f"{name}()"
 
 
 def interrupt_names(guest: KnownGuest) -> Mapping[int, str]:

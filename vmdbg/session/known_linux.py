@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from vmdbg.errors import VmdbgError
 from vmdbg.queries.linux.known import KnownLinux, known_linux
@@ -11,7 +11,7 @@ from vmdbg.queries.linux.slab import FUNCTIONS
 from vmdbg.queries.linux.who import WhoRuns
 from vmdbg.queries.races.linux_rules import FUNCTIONS as SYNCHRONIZING
 from vmdbg.session.elsewhen import elsewhen
-from vmdbg.session.interrupt_names import interrupt_names
+from vmdbg.session.interrupt_names import InterruptNames, interrupt_names
 from vmdbg.session.linux import find_linux, need_linux
 from vmdbg.session.view import View
 
@@ -26,10 +26,10 @@ def who_of(view: View) -> WhoRuns | None:
             return None
 
 
-def interrupts_of(view: View) -> Mapping[int, str]:
-    """Names of interrupts by vector, as the end of the history has them."""
+def interrupts_of(view: View, functions: Iterable[int] = ()) -> InterruptNames:
+    """What interrupts are called, and these functions, as the end of the history has them."""
     with elsewhen(view, view.debugger.timeline.end):
-        return interrupt_names(view)
+        return InterruptNames(interrupt_names(view), {one: view.describe(one) for one in functions}.__getitem__)
 
 
 def linux_of(view: View) -> KnownLinux:

@@ -25,9 +25,11 @@ DECIMAL = frozenset(
 """Fields whose values nobody reads in hexadecimal."""
 HIDDEN = frozenset({"process", "value", "returned", "ticks"})
 """Fields of system calls that tables show only when they are asked for."""
+CALLED = "called"
+"""For scripts; people read it in another."""
 CPU = "cpu"
 """Behind the position where there are several."""
-RARE = frozenset({"device", "request", "task", "pid", "file"})
+RARE = frozenset({"device", "request", "task", "pid", "file", "runs"})
 """Fields that tables show only where something is in them."""
 
 
@@ -55,7 +57,7 @@ def csv_lines(rows: Sequence[Row]) -> list[str]:
         return []
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerow([field.name for field in dataclasses.fields(rows[0])])
+    writer.writerow([name for name, _ in _fields(rows[0])])
     for row in rows:
         writer.writerow([_plain(_json(name, field)) for name, field in _fields(row)])
     return written.getvalue().splitlines()
@@ -80,7 +82,7 @@ def shown_fields(rows: Sequence[Row], *, durations: bool, several_cpus: bool) ->
 
 
 def _fields(row: Row) -> list[tuple[str, object]]:
-    return [(field.name, getattr(row, field.name)) for field in dataclasses.fields(row)]
+    return [(field.name, getattr(row, field.name)) for field in dataclasses.fields(row) if field.name != CALLED]
 
 
 def _json(name: str, value: object) -> Json:

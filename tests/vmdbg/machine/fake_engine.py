@@ -399,6 +399,8 @@ class FakeEngine:
         """The made-up instructions access no memory: those of devices are the machine's to see."""
         self.stops = replace(self.stops, watchpoints=tuple(watchpoints))
 
+    catches_ipis = False
+
     def set_catches(self, catches: Catches) -> None:
         pass
 

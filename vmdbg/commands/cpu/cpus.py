@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from vmdbg.commands.declare import command
 from vmdbg.debugger.cpu import Cpu
 from vmdbg.document.document import Block, Document, Json, Style, Text, count, document, joined, table, text
-from vmdbg.errors import UserError
+from vmdbg.errors import GuestError, UserError
+from vmdbg.os.linux.lock_spinners import Spin
+from vmdbg.session.linux import find_linux
 from vmdbg.session.processors import chosen_cpu, state_words
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text
+from vmdbg.session.waiting_interrupts import waiting_interrupts
 
 ALL = "all"
 RFLAGS_IF = 0x200
-COLUMNS = ("", ">cpu", "state", "mode", ">ring", "IF", "task", "at")
+COLUMNS = ("", ">cpu", "state", "mode", ">ring", "IF", "task", "at", "spins for", "to be taken")
+RARE = ("spins for", "to be taken")
+"""Columns that are there where something is in them."""
 
 
 def declare(parser: Parser) -> None:
@@ -63,11 +70,25 @@ def _everywhere(session: Session, line: str) -> Document:
 
 @command("cpus", Group.CPU, aliases=("info cpus", "lscpu"), examples=("cpus", "cpus --json"))
 def cpus(session: Session, arguments: Arguments) -> Document:
-    """List the CPUs: whose turn it is, who sleeps, and what each runs; the one that is looked at is marked."""
-    return document(table(COLUMNS, [_row(session, one) for one in session.debugger.cpus]))
+    """List the CPUs: whose turn it is, who sleeps, and what each runs; the one that is looked at is marked.
+
+    Where there are any: the lock of Linux that a CPU spins for, and the interrupts that wait in its local APIC, with
+    the functions that other CPUs have it run.
+    """
+    spins = _spins(session)
+    rows = [_row(session, one, spins.get(one.number)) for one in session.debugger.cpus]
+    kept = [place for place, name in enumerate(COLUMNS) if name not in RARE or any(str(row[place]) for row in rows)]
+    return document(table([COLUMNS[place] for place in kept], [[row[place] for place in kept] for row in rows]))
 
 
-def _row(session: Session, one: Cpu) -> tuple[Text, ...]:
+def _spins(session: Session) -> dict[int, Spin]:
+    with suppress(GuestError):
+        linux = find_linux(session.system)
+        return linux.spinning() if linux is not None else {}
+    return {}
+
+
+def _row(session: Session, one: Cpu, spin: Spin | None) -> tuple[Text, ...]:
     looked_at = one.number == session.debugger.cpu.number
     mode, takes_interrupts = one.mode, bool(one.read("rflags") & RFLAGS_IF)
     with session.debugger.of(one.number):
@@ -83,4 +104,15 @@ def _row(session: Session, one: Cpu) -> tuple[Text, ...]:
         text("on" if takes_interrupts else "off", value=takes_interrupts),
         text(f"{task.name}/{task.pid}" if task is not None else "", Style.PLAIN),
         where,
+        _lock(session, spin),
+        text(", ".join(waiting_interrupts(session, one.number))),
     )
+
+
+def _lock(session: Session, spin: Spin | None) -> Text:
+    if spin is None:
+        return text("")
+    if spin.address is None:
+        return text(f"a {spin.kind.value}, in {spin.function}")
+    named = session.describe(spin.address) or f"{spin.address:#x}"
+    return text(f"{spin.kind.value} {named}{f' ({spin.wants})' if spin.wants else ''}", Style.SYMBOL)

@@ -10,10 +10,11 @@ from devices.seam import Device
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, document, pairs, section, table, text
 from vmdbg.errors import UserError
-from vmdbg.machine.machine import Machine
 from vmdbg.machine.pc import Pc
 from vmdbg.session.registry import Arguments, Group, Parser, did_you_mean
 from vmdbg.session.session import Session
+from vmdbg.session.view import View
+from vmdbg.session.waiting_interrupts import named_rows
 
 
 def declare(parser: Parser) -> None:
@@ -36,12 +37,14 @@ def devices(session: Session, arguments: Arguments) -> Document:
     known = machine.pc.devices
     if not arguments.names:
         return _list(machine.pc)
-    return registers_of(machine, list(known) if arguments.names == ["all"] else arguments.names)
+    return registers_of(session, list(known) if arguments.names == ["all"] else arguments.names)
 
 
-def registers_of(machine: Machine, names: Sequence[str]) -> Document:
+def registers_of(view: View, names: Sequence[str]) -> Document:
     """A section a device. Raises UserError for one that is not there."""
-    found = [(name, _find(machine.pc.devices, name).describe(machine.clock)) for name in names]
+    machine = view.debugger.machine
+    known = [(name, _find(machine.pc.devices, name)) for name in names]
+    found = [(name, named_rows(view, device, device.describe(machine.clock))) for name, device in known]
     return Document(tuple(section(name, pairs([(what, text(words)) for what, words in rows])) for name, rows in found))
 
 

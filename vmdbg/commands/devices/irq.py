@@ -38,7 +38,7 @@ def irq(session: Session, arguments: Arguments) -> Document:
         Style.HEADING,
     )
     names = [name for name in ("pic", "lapic", "ioapic") if name in machine.pc.devices]
-    controllers = registers_of(machine, names).blocks
+    controllers = registers_of(session, names).blocks
     return document(state, *controllers, _timers(session))
 
 

@@ -87,6 +87,7 @@ def declare(parser: Parser) -> None:
         "catch magic",
         "catch disk write --sector 0-2047",
         "catch msi 0x31",
+        "catch ipi 0xfd",
         "catch oops",
         "catch oops panic warning",
         "catch all --off",
@@ -98,8 +99,9 @@ def catch(session: Session, arguments: Arguments) -> Document:
 
     `exception` is for faults, traps and INT n, `interrupt` for what devices raise and the NMI, `vector` for both.
     A caught vector stops at its handler's first instruction, the others before the instruction that does it.
-    `disk` is for requests to drives as they are done, `msi` for message signalled interrupts of devices: both stop at
-    the boundary behind that, and take conditions, as `catch disk read --drive disk0 if $rip > 0`.
+    `disk` is for requests to drives as they are done, `msi` for message signalled interrupts of devices, `ipi` for what
+    CPUs send to one another, by vector or name (`catch ipi RESCHEDULE --cpu 0 --to 1`): all stop at the boundary behind
+    that, and take conditions, as `catch disk read --drive disk0 if $rip > 0`.
     `ring` is for every change of it, `magic` for XCHG BX,BX, `syscall NAME...` for system calls of a Linux guest.
     A triple fault always stops, with the chain of faults that led to it. `catch oops` stops where a Linux kernel is
     about to report an oops, a panic, a warning, a lockup, a hung task, an RCU stall or what its checkers find, or only
@@ -124,12 +126,13 @@ def catch(session: Session, arguments: Arguments) -> Document:
 
 
 def _refuse_for_others(arguments: Arguments) -> None:
-    if arguments.kind in DEVICE_KINDS:
-        return
-    if arguments.sector or arguments.drive:
+    if arguments.kind != "disk" and (arguments.sector or arguments.drive):
         raise UserError("--sector and --drive are for `catch disk`")
-    if arguments.condition:
-        raise UserError("conditions are for `catch disk` and `catch msi`; elsewhere a breakpoint takes one")
+    if arguments.kind != "ipi" and (arguments.cpu or arguments.to):
+        raise UserError("--cpu and --to are for `catch ipi`")
+    if arguments.kind not in DEVICE_KINDS and arguments.condition:
+        kinds = ", ".join(f"`catch {kind}`" for kind in DEVICE_KINDS)
+        raise UserError(f"conditions are for {kinds}; elsewhere a breakpoint takes one")
 
 
 @command("uncatch", Group.POINTS, declare, examples=("uncatch #PF", "uncatch all"))

@@ -1,8 +1,8 @@
-"""catch disk, catch msi: what devices do."""
+"""catch disk, catch msi, catch ipi: what devices do, and CPUs to one another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from devices.disk.cd_unit import CdUnit
 from devices.disk.floppy_unit import FloppyUnit
@@ -11,12 +11,14 @@ from devices.disk.unit import DiskUnit
 from vmdbg.commands.points.conditions import expression_test
 from vmdbg.debugger.point_table import PointTable
 from vmdbg.document.document import Json
-from vmdbg.engine.stops import DiskCatch, MessageCatch
+from vmdbg.engine.stops import DeviceCatch, DiskCatch, IpiCatch, MessageCatch
 from vmdbg.errors import UserError
+from vmdbg.session.interrupt_names import interrupt_names
+from vmdbg.session.processors import chosen_cpu
 from vmdbg.session.registry import Arguments, Parser, did_you_mean
 from vmdbg.session.session import Session
 
-DEVICE_KINDS = ("disk", "msi")
+DEVICE_KINDS = ("disk", "msi", "ipi")
 LAST_SECTOR = 1 << 64
 MOST_CATCHES = 256
 
@@ -24,12 +26,14 @@ MOST_CATCHES = 256
 def declare_devices(parser: Parser) -> None:
     parser.add_argument("--sector", default="", metavar="A[-B]", help="of `disk`: requests that move any of these")
     parser.add_argument("--drive", default="", metavar="DRIVE", help="of `disk`: at this drive, as disk1, cd0 or 1")
+    parser.add_argument("--cpu", default="", metavar="EXPRESSION", help="of `ipi`: what this CPU sends")
+    parser.add_argument("--to", default="", metavar="EXPRESSION", help="of `ipi`: what this CPU is sent")
 
 
 def change_devices(session: Session, arguments: Arguments) -> None:
     """Set one more, or take away those that are meant. Raises UserError."""
     points = session.debugger.points
-    catch = _disk(session, arguments) if arguments.kind == "disk" else _message(session, arguments)
+    catch = MAKERS[arguments.kind](session, arguments)
     if arguments.off:
         left = tuple(one for one in points.catches.devices if not _is_meant(one, catch))
         points.update_catches(devices=left)
@@ -78,36 +82,66 @@ def _drive(session: Session, word: str) -> str:
 
 
 def _message(session: Session, arguments: Arguments) -> MessageCatch:
-    if arguments.sector or arguments.drive:
-        raise UserError("--sector and --drive are for `catch disk`")
-    vectors = [session.integer(word) for word in arguments.what]
-    for vector in vectors:
-        if not 0 <= vector <= 0xFF:
-            raise UserError(f"{vector:#x} is no vector of an interrupt: 0 to 0xff")
-    return MessageCatch(session.debugger.points.new_catch(), frozenset(vectors))
+    vectors = frozenset(_vector(session, word) for word in arguments.what)
+    return MessageCatch(session.debugger.points.new_catch(), vectors)
 
 
-def _is_meant(one: DiskCatch | MessageCatch, by: DiskCatch | MessageCatch) -> bool:
+def _vector(session: Session, word: str) -> int:
+    vector = session.integer(word)
+    if not 0 <= vector <= 0xFF:
+        raise UserError(f"{vector:#x} is no vector of an interrupt: 0 to 0xff")
+    return vector
+
+
+def _ipi(session: Session, arguments: Arguments) -> IpiCatch:
+    names = {name.upper(): vector for vector, name in interrupt_names(session).items()} if arguments.what else {}
+    vectors = frozenset(_named_vector(session, names, word) for word in arguments.what)
+    sender = chosen_cpu(session, arguments.cpu) if arguments.cpu else None
+    receiver = chosen_cpu(session, arguments.to) if arguments.to else None
+    return IpiCatch(session.debugger.points.new_catch(), vectors, sender, receiver)
+
+
+def _named_vector(session: Session, names: Mapping[str, int], word: str) -> int:
+    """A number, or what the handler in the IDT is for: RESCHEDULE. Raises UserError."""
+    if word.upper() in names:
+        return names[word.upper()]
+    if not word[0].isdecimal() and word.isidentifier():
+        known = ", ".join(names)
+        raise UserError(f"no interrupt is called {word!r}{did_you_mean(word.upper(), names)}; there are: {known}")
+    return _vector(session, word)
+
+
+MAKERS: Mapping[str, Callable[[Session, Arguments], DeviceCatch]] = {"disk": _disk, "msi": _message, "ipi": _ipi}
+
+
+def _is_meant(one: DeviceCatch, by: DeviceCatch) -> bool:
     """Whether one that is set is among those that these words name."""
     match one, by:
         case DiskCatch(), DiskCatch():
             within = by.first <= one.first and one.end <= by.end
             return within and one.operations <= by.operations and by.drive in ("", one.drive)
         case MessageCatch(), MessageCatch():
-            return not by.vectors or (bool(one.vectors) and one.vectors <= by.vectors)
+            return _are_among(one.vectors, by.vectors)
+        case IpiCatch(), IpiCatch():
+            of_cpus = by.sender in (None, one.sender) and by.receiver in (None, one.receiver)
+            return of_cpus and _are_among(one.vectors, by.vectors)
         case _:
             return False
 
 
-def _same(one: DiskCatch | MessageCatch, other: DiskCatch | MessageCatch) -> bool:
+def _are_among(vectors: frozenset[int], of: frozenset[int]) -> bool:
+    return not of or (bool(vectors) and vectors <= of)
+
+
+def _same(one: DeviceCatch, other: DeviceCatch) -> bool:
     """But for their numbers."""
     match one, other:
-        case DiskCatch(), DiskCatch():
-            return _is_meant(one, other) and _is_meant(other, one)
+        case IpiCatch(), IpiCatch():
+            return (one.vectors, one.sender, one.receiver) == (other.vectors, other.sender, other.receiver)
         case MessageCatch(), MessageCatch():
             return one.vectors == other.vectors
         case _:
-            return False
+            return _is_meant(one, other) and _is_meant(other, one)
 
 
 def device_lines(points: PointTable) -> Iterator[str]:
@@ -117,15 +151,23 @@ def device_lines(points: PointTable) -> Iterator[str]:
         yield f"{_words(catch)}{f' if {condition[1]}' if condition else ''}"
 
 
-def _words(catch: DiskCatch | MessageCatch) -> str:
+def _words(catch: DeviceCatch) -> str:
     if isinstance(catch, MessageCatch):
-        return f"messages: {', '.join(f'{vector:#x}' for vector in sorted(catch.vectors)) or 'every vector'}"
+        return f"messages: {_vectors(catch.vectors)}"
+    if isinstance(catch, IpiCatch):
+        sender = f" from CPU {catch.sender}" if catch.sender is not None else ""
+        receiver = f" to CPU {catch.receiver}" if catch.receiver is not None else ""
+        return f"interrupts between CPUs: {_vectors(catch.vectors)}{sender}{receiver}"
     words = f"disk: {', '.join(_in_order(catch.operations))}"
     if catch.end == catch.first + 1:
         words += f", sector {catch.first}"
     elif catch.end != LAST_SECTOR:
         words += f", sectors {catch.first} to {catch.end - 1}"
     return f"{words} of {catch.drive or 'every drive'}"
+
+
+def _vectors(vectors: frozenset[int]) -> str:
+    return ", ".join(f"{vector:#x}" for vector in sorted(vectors)) or "every vector"
 
 
 def _in_order(operations: Iterable[str]) -> list[str]:
@@ -140,6 +182,11 @@ def device_values(points: PointTable) -> list[Json]:
         if isinstance(catch, MessageCatch):
             vectors: list[Json] = [*sorted(catch.vectors)]
             found.append({"kind": "msi", "vectors": vectors, "condition": condition})
+            continue
+        if isinstance(catch, IpiCatch):
+            vectors = [*sorted(catch.vectors)]
+            between: dict[str, Json] = {"cpu": catch.sender, "to": catch.receiver}
+            found.append({"kind": "ipi", "vectors": vectors, **between, "condition": condition})
             continue
         operations: list[Json] = [*_in_order(catch.operations)]
         end = None if catch.end == LAST_SECTOR else catch.end - 1

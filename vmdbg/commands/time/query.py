@@ -83,7 +83,7 @@ def query(session: Session, arguments: Arguments) -> Document:
         on_progress=session.progress,
         linux=lambda: linux_of(session),
         who=lambda: who_of(session),
-        interrupts=lambda: interrupts_of(session),
+        interrupts=lambda functions: interrupts_of(session, functions),
     )
     if arguments.question == RACES:
         return races(session, queries, arguments, shown)

@@ -12,7 +12,7 @@ from vmdbg.engine.interrupts import Deadline
 from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
-from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
+from vmdbg.engine.stops import Breakpoints, Catches, IpiCatch, Stops, Watchpoint
 from vmdbg.engine.touches import NO_PHYSICAL_PAGE, Touches
 from vmdbg.engine.unicorn.callbacks import NEVER
 from vmdbg.engine.unicorn.cpus import MOST_CPUS, NativeCpu, NativeTurns
@@ -84,6 +84,7 @@ class UnicornEngine(GuestMemory, NativeTurns):
         self._word = ffi.new("uint64_t[1]")
         self._passes: Callable[[], bool] | None = None
         self.stops = Stops()
+        self.catches_ipis = False
         self._deliveries_start = 0
         """The count at which the deliveries begin that led to the present state."""
         for number, table in enumerate(cpuid):
@@ -281,6 +282,7 @@ class UnicornEngine(GuestMemory, NativeTurns):
 
     def set_catches(self, catches: Catches) -> None:
         self.stops = replace(self.stops, catches=catches)
+        self.catches_ipis = any(isinstance(one, IpiCatch) for one in catches.devices)
         load_catches(self._vm, catches)
 
     @property

@@ -5,7 +5,7 @@ The lock is what the function was called with, and the registers that still have
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from vmdbg.x86.linear_memory import UnmappedLinearError
 
 if TYPE_CHECKING:
     from vmdbg.os.linux.kernel import Kernel
+    from vmdbg.os.linux.unwind import Unwinder
 
 ARGUMENT = "rdi"
 MAX_FUNCTION = 1 << 16
@@ -64,6 +65,26 @@ def spins_for(kernel: Kernel, frames: Sequence[Frame]) -> Spin | None:
                     offset = kernel.type(TYPES[kind]).offset_of("osq")
                     return Spin(kind, _less(_argument(kernel, frame), offset), "", name)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Spinner:
+    """A CPU that spins, Linux's number of it, and the address of the task that it runs."""
+
+    cpu: int
+    task: int
+    spin: Spin
+
+
+def spinners(kernel: Kernel, unwinder: Unwinder) -> Iterator[Spinner]:
+    """Of all CPUs that Linux uses."""
+    for cpu, task in kernel.running.items():
+        view = kernel.processors.views.get(cpu)
+        if view is None:
+            continue
+        spin = spins_for(kernel, unwinder.current(kernel.object("struct task_struct", task), view).frames)
+        if spin is not None:
+            yield Spinner(cpu, task, spin)
 
 
 def _name(frame: Frame | None) -> str:

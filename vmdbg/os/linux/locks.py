@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmdbg.os.linux import tasks
 from vmdbg.os.linux.lock_sleepers import Sleepers, Waiter
-from vmdbg.os.linux.lock_spinners import spins_for
+from vmdbg.os.linux.lock_spinners import spinners
 from vmdbg.os.linux.lock_words import LockKind, LockWords, lock_words
 from vmdbg.os.linux.unwind import Unwinder
 from vmdbg.os.linux.walks import guarded
@@ -86,17 +86,13 @@ def _add_spinners(
     kernel: Kernel, unwinder: Unwinder, found: defaultdict[tuple[LockKind, Linear], list[Waiter]]
 ) -> list[str]:
     unclear = []
-    for cpu, task in kernel.running.items():
-        view = kernel.processors.views.get(cpu)
-        if view is None:
-            continue
-        spin = spins_for(kernel, unwinder.current(kernel.object("struct task_struct", task), view).frames)
-        if spin is None:
-            continue
+    for one in spinners(kernel, unwinder):
+        spin = one.spin
         if spin.address is None:
-            unclear.append(f"CPU {cpu} spins in {spin.function}; for which {spin.kind.value} cannot be told here")
+            unclear.append(f"CPU {one.cpu} spins in {spin.function}; for which {spin.kind.value} cannot be told here")
         else:
-            found[spin.kind, spin.address].append(Waiter(task, 0, spin.wants, cpu, kernel.symbol(spin.function)))
+            waiter = Waiter(one.task, 0, spin.wants, one.cpu, kernel.symbol(spin.function))
+            found[spin.kind, spin.address].append(waiter)
     return unclear
 
 

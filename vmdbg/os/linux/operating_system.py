@@ -30,9 +30,11 @@ from vmdbg.os.linux import (
     user_programs,
 )
 from vmdbg.os.linux.cache import Cache
+from vmdbg.os.linux.call_queues import CallQueues, call_queues
 from vmdbg.os.linux.calling import ARGUMENT_REGISTERS, passed_in_registers
 from vmdbg.os.linux.discover import Boot, Discoverer
 from vmdbg.os.linux.kernel import Kernel
+from vmdbg.os.linux.lock_spinners import Spin, spinners
 from vmdbg.os.linux.namespace import Namespace
 from vmdbg.os.linux.orc import OrcTables, Table
 from vmdbg.os.linux.symbols import LinuxSymbols, NoSuchSymbolError
@@ -100,6 +102,10 @@ class Linux:
     def current_locator(self) -> current_locator.CurrentLocator:
         """A quick way to the current task, good at every instant of this boot."""
         return current_locator.current_locator(self.kernel)
+
+    def call_queues(self) -> CallQueues | None:
+        """Where CPUs find what others have them run; None where there is one CPU alone."""
+        return call_queues(self.kernel, self.current_locator())
 
     def bio_locator(self) -> bios.BioLocator | None:
         """What the kernel asks of its disks, good at every instant of this boot; None for kernels that have none."""
@@ -225,6 +231,13 @@ class Linux:
     @guarded("locks")
     def locks(self) -> locks.Locks:
         return locks.locks(self.kernel, self.unwinder)
+
+    def spinning(self) -> dict[int, Spin]:
+        """What CPUs spin for, by the machine's numbers of them."""
+        processors = self.kernel.processors
+        found = {one.cpu: one.spin for one in spinners(self.kernel, self.unwinder)}
+        numbers = ((place, processors.number(view)) for place, view in enumerate(self.kernel.view.cpus))
+        return {place: found[number] for place, number in numbers if number in found}
 
     def slab_caches(self) -> tuple[slab.SlabCache, ...]:
         return slab.slab_caches(self.kernel)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vmdbg.errors import UserError
+from vmdbg.os.linux.call_queues import CallQueues
 from vmdbg.os.linux.current_locator import CurrentLocator
 from vmdbg.os.linux.operating_system import Linux
 from vmdbg.os.linux.slab_locator import SlabLocator, slab_locator
@@ -55,6 +56,7 @@ class KnownLinux:
     slab: SlabLocator
     functions: Mapping[str, Range] = field(default_factory=dict)
     """Those of WATCHED that this kernel has."""
+    calls_between_cpus: CallQueues | None = None
 
     def function(self, name: str) -> Linear:
         """Raises UserError."""
@@ -107,6 +109,7 @@ def known_linux(linux: Linux, functions: Iterable[str]) -> KnownLinux:
         ),
         slab_locator(kernel),
         places,
+        linux.call_queues(),
     )
 
 

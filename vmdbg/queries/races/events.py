@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from vmdbg.machine.snapshot import Position
+from vmdbg.os.linux.call_queues import Called
 
 Lock = Hashable
 """What names a lock: the same for all CPUs."""
@@ -81,12 +82,16 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """What was posted to the channel comes before all that the CPU does from here on."""
+    """What was posted to the channel comes before all that the CPU does from here on.
+
+    `called`: what a Linux has the CPU run, by an interrupt that is for that.
+    """
 
     cpu: int
     position: Position
     channel: Channel
     by: str = ""
+    called: tuple[Called, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

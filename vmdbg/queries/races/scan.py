@@ -13,6 +13,7 @@ from vmdbg.errors import UserError
 from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
+from vmdbg.os.linux.call_queues import VECTORS, Called
 from vmdbg.queries.accesses import AccessScan
 from vmdbg.queries.guest_memory import Ram
 from vmdbg.queries.linux.known import KnownLinux
@@ -80,6 +81,7 @@ class EventScan(RowScan):
         self._ram = Ram(self.engine)
         self._watchpoints = watchpoints(query.places)
         self._sync = LinuxSync(self, query.known) if query.known is not None else None
+        self._queues = query.known.calls_between_cpus if query.known is not None else None
         self._locked: dict[int, bool] = {}
         self._most = query.most
         self._stops = self._find_stops()
@@ -88,7 +90,7 @@ class EventScan(RowScan):
     def _begin(self) -> None:
         machine = self.timeline.machine
         machine.bus.on_interrupt = self._on_interrupt
-        machine.pc.apic_bus.on_sent = self._on_sent
+        machine.pc.apic_bus.on_sent.append(self._on_sent)
         for cpu in range(len(self.engine.cpus)) if self._sync is not None else ():
             with selected(self.engine, CpuId(cpu)):
                 assert self._sync is not None
@@ -186,10 +188,13 @@ class EventScan(RowScan):
                 pass
 
     def _on_interrupt(self, vector: int, now: int) -> None:
-        self.rows.append(Await(self.cpu, Position(Tick(now), 1), ("interrupt", int(self.cpu), vector)))
+        called: tuple[Called, ...] = ()
+        if self._queues is not None and vector in VECTORS:
+            called = self._queues.waiting(self._ram, self.engine.read_register)
+        self.rows.append(Await(self.cpu, Position(Tick(now), 1), ("interrupt", int(self.cpu), vector), called=called))
 
     def finish(self) -> Sequence[Event]:
         machine = self.timeline.machine
         machine.bus.on_interrupt = None
-        machine.pc.apic_bus.on_sent = None
+        machine.pc.apic_bus.on_sent.remove(self._on_sent)
         return self.rows

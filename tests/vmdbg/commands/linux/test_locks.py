@@ -151,3 +151,15 @@ def test_history_tells_since_when_sleepers_wait(sleeping: Session) -> None:
     with elsewhen(sleeping, Position(Tick(int(first["since"])))):
         assert need_linux(sleeping.system).current().name == "abba-1"
     assert all(one["since"] is None for one in json.loads(sleeping.execute("locks --now --json"))["locks"])
+
+
+def test_cpus_have_the_lock_that_each_spins_for(spinning: Session) -> None:
+    before = spinning.debugger.position, digest(spinning.debugger.machine)
+    rows = json.loads(spinning.execute("cpus --json"))
+    assert [row["spins_for"] for row in rows] == [
+        "",
+        "spinlock upper [spinning]",
+        "spinlock lower [spinning]",
+        "spinlock upper [spinning]",
+    ]
+    assert (spinning.debugger.position, digest(spinning.debugger.machine)) == before

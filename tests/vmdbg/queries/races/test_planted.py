@@ -127,3 +127,49 @@ def test_locks_in_either_order_are_no_race() -> None:
         assert b"abba: 1000 and 1000" in said
         assert asked(session, "--function transfer")["races"] == []
         assert session.execute("locks --now") == "nobody waits for a lock\n"
+
+
+def test_ipis_say_what_linux_has_the_other_cpu_run(counter: Session) -> None:
+    """Each function is executed by that CPU, behind its taking the interrupt and before it takes the next."""
+    rows = json.loads(counter.execute("query ipis --json"))
+    named = [row for row in rows if row["runs"].startswith("do_sync_core(")]
+    assert len(named) > 10
+    assert all(row["name"] == "CALL_FUNCTION_SINGLE" for row in named)
+    ran = json.loads(counter.execute("query executions do_sync_core --json"))
+    for row in named:
+        taken = int(row["accepted"].partition("+")[0])
+        assert any(taken < int(one["position"]) < taken + 100_000 and one["cpu"] == row["to"] for one in ran)
+    words = {row["runs"] for row in rows}
+    assert {"do_flush_tlb_all(all)", "wakes rcu_preempt (15)"} <= words
+    assert all(not row["runs"] for row in rows if row["name"] == "RESCHEDULE")
+
+
+def test_catch_ipi_stops_behind_those_that_query_lists(counter: Session) -> None:
+    timeline = counter.debugger.timeline
+    before = timeline.position, digest(counter.debugger.machine)
+    rows = json.loads(counter.execute("query ipis --json"))
+    wanted = [int(row["position"]) for row in rows if (row["name"], row["cpu"]) == ("CALL_FUNCTION_SINGLE", 1)]
+    counter.run("catch ipi call_function_single --cpu 1")
+    for place in reversed(wanted[-5:]):
+        shown = counter.execute("reverse-continue")
+        assert "caught interrupt 0xfb from CPU 1 to CPU 0" in shown
+        assert place < timeline.position.tick < place + 16
+    for place in wanted[-4:]:
+        counter.run("continue")
+        assert place < timeline.position.tick < place + 16
+    assert "no interrupt is called" in counter.execute("catch ipi RESHEDULE")
+    counter.run("uncatch ipi")
+    timeline.seek(before[0])
+    assert (timeline.position, digest(counter.debugger.machine)) == before
+
+
+def test_an_interrupt_that_waits_is_named_with_what_it_is_for(counter: Session) -> None:
+    rows = json.loads(counter.execute("query ipis --json"))
+    row = next(row for row in rows if row["runs"].startswith("do_sync_core("))
+    timeline = counter.debugger.timeline
+    before, number = timeline.position, row["to"]
+    counter.run(f"goto {int(row['position']) + 16}")
+    waits = {cpu["cpu"]: cpu["to_be_taken"] for cpu in json.loads(counter.execute("cpus --json"))}
+    assert waits[number].startswith("CALL_FUNCTION_SINGLE: do_sync_core(")
+    assert "fb (CALL_FUNCTION_SINGLE: do_sync_core(" in counter.execute(f"devices lapic{number or ''}")
+    timeline.seek(before)
