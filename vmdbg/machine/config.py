@@ -94,6 +94,8 @@ class MachineConfig:
     mouse: bool = False
     """It has a PS/2 mouse, at the second port of the 8042."""
     hpet: HpetMode = HpetMode.PLAIN
+    waits: bool = False
+    """Somebody outside may wake it at any time: where it would halt for ever, with interrupts on, time passes."""
     restarts: bool = False
     """A reset starts it again, at the reset vector; otherwise it ends the run."""
     topology: Topology = ONE_CPU

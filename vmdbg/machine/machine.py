@@ -418,12 +418,16 @@ class Machine:
         due, next_input = self.scheduler.next_due(), self.inputs.next_tick()
         coming = [tick for tick in (due, next_input) if tick is not None]
         enabled = self.cpus.take_interrupts
-        if next_input is None and (not coming or not enabled):
+        if next_input is None and (not coming or not enabled) and not self._may_be_woken(limit):
             return HaltedForever(enabled)
         if limit is not None:
             coming.append(limit)
         self.engine.advance_clock(max(self.clock, Tick(min(coming))))
         return None
+
+    def _may_be_woken(self, limit: Tick | None) -> bool:
+        """Whether somebody outside may do so before `limit`."""
+        return self.config.waits and self.cpus.take_interrupts and limit is not None and limit < NEVER
 
     def save(self) -> MachineState:
         """All of the machine but its RAM."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from typing import Protocol
 
 from devices.disk.medium import MediumError
 from vmdbg.engine.exits import BreakpointHit, LimitReached, Stepped, StopRequested
@@ -16,7 +17,7 @@ from vmdbg.engine.stops import Stops
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.inputs import Edit, Input
-from vmdbg.machine.machine import Machine
+from vmdbg.machine.machine import LONGEST_WAIT, Machine
 from vmdbg.machine.media import TakenBack
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
@@ -37,6 +38,17 @@ from vmdbg.timeline.withdrawal import last_before
 from vmdbg.units import NEVER, Tick
 
 LONGEST_INSTRUCTION = 15
+
+
+class Governor(Protocol):
+    """Who says how far into the unknown a machine may go: others may still send it something."""
+
+    def allow(self, wanted: Tick) -> Tick:
+        """The machine stands at the live end, and all that is to come there has been pushed on return.
+
+        It may go to the tick that is returned, `wanted` at most; no further than it stands: not now, ask again.
+        """
+        ...
 
 
 class Timeline:
@@ -74,6 +86,8 @@ class Timeline:
         self.forks = 0
         """How often that was."""
         self.recorder: Recorder | None = None
+        self.governor: Governor | None = None
+        """Asked before the unknown is entered."""
         self._ram = RamTracker(machine.pages, self.store, ram)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
         if machine.halted:
@@ -137,6 +151,10 @@ class Timeline:
         INTERRUPTION.check()
         machine, now = self.machine, self.position
         target = min(target, Position(Tick((now.tick // GRID + 1) * GRID)))
+        if self.governor is not None and self.live:
+            target = min(target, Position(self.governor.allow(target.tick)))
+            if target <= now and machine.ending is None:
+                return StopRequested()
         coming = self.history.upcoming
         for point in (self._end if now < self._end else None, coming.position if coming else None):
             if point is not None and now < point < target:
@@ -180,10 +198,10 @@ class Timeline:
             return self.machine.ending or EndOfHistory()
         before = self.position
         try:
-            outcome = self.machine.step(self._farthest)
+            outcome = self._step()
             while patient and isinstance(outcome, StopRequested) and self.machine.halted:
                 INTERRUPTION.check()
-                outcome = self.machine.step(self._farthest)
+                outcome = self._step()
         except MediumError:
             self._withdraw(before)
             raise
@@ -193,6 +211,17 @@ class Timeline:
             return EndOfHistory()
         self._passed(before)
         return outcome
+
+    def _step(self) -> Outcome:
+        """StopRequested, too, for a halted CPU that has waited as long as it may for now."""
+        if self.governor is None or not self.live:
+            return self.machine.step(self._farthest)
+        now = self.machine.clock
+        allowed = self.governor.allow(Tick(now + LONGEST_WAIT))
+        if allowed <= now:
+            return StopRequested()
+        outcome = self.machine.step(allowed)
+        return StopRequested() if isinstance(outcome, LimitReached) else outcome
 
     def _withdraw(self, before: Position) -> None:
         """The host failed a device where the machine stands, which came from `before`: stand at the instant before it.

@@ -1,0 +1,1 @@
+"""Several machines on one clock: switches, links, who may run how far, and one recording of all."""

@@ -1,0 +1,165 @@
+"""What a lab is made of: machines, switches and links between them, and what is to happen when."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from vmdbg.errors import UserError
+
+Instant = NewType("Instant", int)
+"""Of the lab's clock: nanoseconds since it began. A machine's ticks are counted from when it was switched on."""
+NEVER = Instant(1 << 62)
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+LEAST_LATENCY = 10_000
+"""Nanoseconds. Machines run apart for so long: with less they would wait for each other more than they run."""
+NET_LATENCY = 500_000
+"""Of a link between machines or switches that says nothing."""
+SERIAL_LATENCY = 86_806
+"""Of a null-modem cable: ten bits at 115,200 baud."""
+LONGEST_LATENCY = 60_000_000_000
+NET_PORTS = tuple(f"net{number}" for number in range(8))
+SERIAL_PORTS = ("com2", "com3", "com4")
+"""COM1 is the console."""
+
+
+class SwitchKind(enum.StrEnum):
+    LEARNING = "learning"
+    """Sends a frame to where its destination was last heard from (802.1D, 7.8), or everywhere."""
+    HUB = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """`options` as `vmdbg.launch` takes them. `starts`: when it is switched on."""
+
+    name: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    starts: Instant = Instant(0)
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSpec:
+    name: str
+    kind: SwitchKind = SwitchKind.LEARNING
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A machine with one of its ports, or a switch without."""
+
+    node: str
+    port: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.port}" if self.port else self.node
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A cable. `loss` is of a million frames, drawn by `seed`."""
+
+    name: str
+    ends: tuple[End, End]
+    latency: int
+    loss: int = 0
+    seed: int = 0
+
+    @property
+    def is_serial(self) -> bool:
+        return any(end.port in SERIAL_PORTS for end in self.ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What somebody does at an instant, as the prompt's commands of a lab say it."""
+
+    at: Instant
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Raises UserError, from checked(), where the parts do not fit together."""
+
+    machines: tuple[MachineSpec, ...]
+    switches: tuple[SwitchSpec, ...] = ()
+    links: tuple[LinkSpec, ...] = ()
+    happenings: tuple[Happening, ...] = ()
+
+    def ports(self, machine: str) -> list[str]:
+        """Those that a link is plugged into, in order."""
+        ends = [end for link in self.links for end in link.ends if end.node == machine]
+        return sorted(end.port for end in ends)
+
+    def checked(self) -> Plan:
+        """Itself. Raises UserError."""
+        if not self.machines:
+            raise UserError("a lab needs machines: name one, as [machines.client]")
+        names = [part.name for part in (*self.machines, *self.switches)]
+        for name in names:
+            check_name(name)
+            if names.count(name) > 1:
+                raise UserError(f"there are two parts of the lab called {name}: give each its own name")
+        for link in self.links:
+            self._check_link(link)
+        taken = [str(end) for link in self.links for end in link.ends if end.port]
+        for end in taken:
+            if taken.count(end) > 1:
+                raise UserError(f"two links are plugged into {end}: a port takes one; a switch takes any number")
+        self._check_no_loop()
+        return self
+
+    def _check_link(self, link: LinkSpec) -> None:
+        check_name(link.name)
+        if [other.name for other in self.links].count(link.name) > 1:
+            raise UserError(f"two links are called {link.name}: give each its own `name`")
+        least = SERIAL_LATENCY if link.is_serial else LEAST_LATENCY
+        if not least <= link.latency <= LONGEST_LATENCY:
+            raise UserError(
+                f"link {link.name}: a latency of {link.latency} ns is not between {least} ns and a minute: "
+                "machines run apart for so long, so it cannot be less"
+            )
+        switches = {switch.name for switch in self.switches}
+        for end in link.ends:
+            if not end.port and end.node not in switches:
+                known = ", ".join(sorted(switches)) or "none"
+                raise UserError(
+                    f"link {link.name}: there is no switch {end.node!r} (there are: {known}); "
+                    "an end at a machine names its port, as client.net0"
+                )
+            if end.port and end.node not in {machine.name for machine in self.machines}:
+                known = ", ".join(machine.name for machine in self.machines)
+                raise UserError(f"link {link.name}: there is no machine {end.node!r}; there are: {known}")
+            if end.port and end.port not in (*NET_PORTS, *SERIAL_PORTS):
+                ports = f"{NET_PORTS[0]} to {NET_PORTS[-1]}, {', '.join(SERIAL_PORTS)}"
+                raise UserError(f"link {link.name}: there is no port {end.port!r}; a machine has {ports}")
+        if link.is_serial and not all(end.port in SERIAL_PORTS for end in link.ends):
+            raise UserError(f"link {link.name}: a serial port is linked to a serial port, not to {link.ends[1]}")
+        if link.ends[0] == link.ends[1]:
+            raise UserError(f"link {link.name}: both ends are {link.ends[0]}")
+
+    def _check_no_loop(self) -> None:
+        """Frames to all would go round for ever."""
+        root = {switch.name: switch.name for switch in self.switches}
+
+        def find(name: str) -> str:
+            while root[name] != name:
+                name = root[name]
+            return name
+
+        for link in self.links:
+            if all(not end.port for end in link.ends):
+                one, other = (find(end.node) for end in link.ends)
+                if one == other:
+                    raise UserError(f"link {link.name} closes a loop of switches: frames would go round for ever")
+                root[one] = other
+
+
+def check_name(name: str) -> None:
+    """Raises UserError."""
+    if not NAME.fullmatch(name):
+        raise UserError(f"{name[:40]!r} is no name: give a letter, then letters, digits, - and _, 32 at most")

@@ -1,0 +1,164 @@
+"""One machine of a lab: run as far as it may, told what comes, and asked what it has sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Protocol
+
+from devices.network.inputs import FrameInput
+from devices.network.net import cable_name
+from devices.serial.feed import SerialInput
+from vmdbg.lab.plan import NET_PORTS, NEVER, SERIAL_PORTS, Instant
+from vmdbg.machine.inputs import Input
+from vmdbg.machine.outcome import Outcome
+from vmdbg.timeline.outcomes import says_nothing
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import Tick
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Coming:
+    """What reaches a machine at the first boundary from `due` on: after (due, link, side, number) of what else does."""
+
+    due: Instant
+    link: int
+    side: int
+    number: int
+    input: Input = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A frame, or a character of a serial line, that left a port."""
+
+    port: str
+    at: Instant
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`clock`: all that the machine sends before it is known; `next_send`: when it may send next unless something comes.
+
+    `outcome`: why it stopped before it was where it was to go, in a class of its own; `over`: it does not go on.
+    """
+
+    clock: Instant
+    next_send: Instant
+    sent: tuple[Sent, ...] = ()
+    said: tuple[tuple[int, bytes, Instant], ...] = ()
+    """Port, what was written, and when: of consoles that are linked to nothing."""
+    outcome: Outcome | None = None
+    over: bool = False
+
+
+def input_of(port: str, data: bytes) -> Input:
+    """What comes to a port, as the machine takes it."""
+    if port in SERIAL_PORTS:
+        return SerialInput(SERIAL_PORTS.index(port) + 1, data)
+    return FrameInput(cable_name(port), data)
+
+
+class Puller(Protocol):
+    """Who has the other machines catch up while somebody runs this one by hand."""
+
+    def pull(self, station: Station, wanted: Instant) -> None:
+        """Raise the station's `horizon` above where it stands, if that is possible now."""
+        ...
+
+
+class Station:
+    """A machine on its timeline (it is the timeline's governor). `born`: the lab's instant at its tick 0."""
+
+    def __init__(self, name: str, timeline: Timeline, ports: list[str], born: Instant = Instant(0)) -> None:
+        self.name = name
+        self.timeline = timeline
+        self.born = born
+        self.horizon = born
+        """Up to here all that comes is in `_coming`, or has come."""
+        self.puller: Puller | None = None
+        self._ports = ports
+        self._coming: list[Coming] = []
+        self._sent: list[Sent] = []
+        self._said: list[tuple[int, bytes, Instant]] = []
+        self._heard: dict[str, int] = {}
+        """How many frames of each cable were passed on."""
+        self.over = False
+        timeline.governor = self
+        timeline.console.listeners.append(self._on_output)
+        for port in ports:
+            if port in NET_PORTS:
+                timeline.machine.outsides[port].sink = self._sink(port)
+
+    # what it sends
+
+    def _sink(self, port: str):  # type: ignore[no-untyped-def]
+        def take(number: int, frame: bytes, tick: Tick) -> None:
+            if number == self._heard.get(port, 0):
+                self._heard[port] = number + 1
+                self._sent.append(Sent(port, Instant(self.born + tick), frame))
+
+        return take
+
+    def _on_output(self, port: int, data: bytes, tick: int) -> None:
+        at = Instant(self.born + tick)
+        name = SERIAL_PORTS[port - 1] if 1 <= port <= len(SERIAL_PORTS) else ""
+        if name in self._ports:
+            self._sent.append(Sent(name, at, data))
+        else:
+            self._said.append((port, data, at))
+
+    # how far it goes
+
+    @property
+    def clock(self) -> Instant:
+        return Instant(self.born + self.timeline.end.tick)
+
+    def add(self, coming: list[Coming]) -> None:
+        for one in coming:
+            heappush(self._coming, one)
+
+    def allow(self, wanted: Tick) -> Tick:
+        """As the timeline's governor."""
+        if self.puller is not None and self.clock >= self.horizon:
+            self.puller.pull(self, Instant(self.born + wanted))
+        while self._coming and self._coming[0].due <= self.clock:
+            if self._coming[0].due >= self.horizon:
+                break  # something that comes before it may still be told
+            self.timeline.push(heappop(self._coming).input)
+        bound = min(self.horizon, self._coming[0].due) if self._coming else self.horizon
+        return Tick(min(wanted, max(0, bound - self.born)))
+
+    def run(self, until: Instant) -> Report:
+        """To the first boundary at or after `until`, before which all that comes was added."""
+        self.horizon = max(self.horizon, until)
+        return self.report(self._run(Tick(max(0, until - self.born))))
+
+    def _run(self, limit: Tick) -> Outcome | None:
+        timeline = self.timeline
+        if timeline.position < timeline.end:
+            timeline.seek(timeline.end)
+        while not self.over and timeline.position.tick < limit:
+            outcome = timeline.run(limit)
+            if not isinstance(outcome, OUTCOMES_OF_TIMELINES):
+                if says_nothing(outcome):
+                    continue
+                self.over = ends(outcome)
+                return outcome
+        return None
+
+    def report(self, outcome: Outcome | None = None) -> Report:
+        """What is new since the last."""
+        sent, self._sent = tuple(self._sent), []
+        said, self._said = tuple(self._said), []
+        return Report(self.clock, self._next_send(), sent, said, outcome, self.over)
+
+    def _next_send(self) -> Instant:
+        if self.over:
+            return NEVER
+        machine = self.timeline.machine
+        awake = any(cpu.can_run for cpu in machine.engine.cpus)
+        due = machine.scheduler.next_due() if not awake else machine.clock
+        own = NEVER if due is None else Instant(self.born + max(due, machine.clock))
+        return min(own, self._coming[0].due) if self._coming else own
