@@ -13,6 +13,7 @@ The names here are also those of the package `vmdbg` itself.
 from vmdbg.api.boot import launch, open_recording, resume
 from vmdbg.api.guest import Guest
 from vmdbg.api.hit import Hit
+from vmdbg.api.lab import Lab
 from vmdbg.errors import EngineError, GuestError, RecordingError, UserError, VmdbgError
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.state_digest import DivergenceError
@@ -23,6 +24,7 @@ __all__ = [
     "Guest",
     "GuestError",
     "Hit",
+    "Lab",
     "Position",
     "RecordingError",
     "UserError",

@@ -71,6 +71,7 @@ def launch(
     record: Path | None = None,
     embed: bool = True,
     checkpoint_memory: int | str = DEFAULT_BUDGET,
+    linked: bool = False,
 ) -> Guest:
     """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
 
@@ -82,7 +83,8 @@ def launch(
     has them. virtio_console: whether there is one, which is port 4; mouse: whether there is one. machine, hpet,
     vga, mode, protocol: as their options have them; boot_order: as `--boot` does. reboots: whether a reset starts a
     guest in firmware again. record: a new file to record into, with the guest's files unless `embed` is False.
-    Raises UserError, EngineError.
+    linked: others may send it something at any time, so that it never halts for ever while it takes interrupts
+    (vmdbg.Lab). Raises UserError, EngineError.
     """
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
@@ -121,7 +123,7 @@ def launch(
         config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
         config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
         config = replace(config, shares=shared, nets=wires, hvc=virtio_console, mouse=mouse, hpet=HpetMode(hpet))
-        config = replace(config, display=display, option_rom=option_rom(display))
+        config = replace(config, display=display, option_rom=option_rom(display), waits=linked)
         started = boot(files, config, media=drives.media)
     except BaseException:
         drives.media.close()

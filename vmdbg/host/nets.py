@@ -26,11 +26,17 @@ class NetKind(enum.StrEnum):
 
     NONE = "none"
     QUIET = "quiet"
+    LAB = "lab"
+    """The lab that the machine is a part of, if a link of it is plugged in there."""
 
 
-_FAR = {NetKind.NONE: FarEnd.NOBODY, NetKind.QUIET: FarEnd.QUIET}
+_FAR = {NetKind.NONE: FarEnd.NOBODY, NetKind.QUIET: FarEnd.QUIET, NetKind.LAB: FarEnd.OUTSIDE}
 _COMMON = ("model", "mac")
-_OPTIONS: dict[NetKind, tuple[str, ...]] = {NetKind.NONE: (), NetKind.QUIET: ("folder", "host", "boot")}
+_OPTIONS: dict[NetKind, tuple[str, ...]] = {
+    NetKind.NONE: (),
+    NetKind.QUIET: ("folder", "host", "boot"),
+    NetKind.LAB: (),
+}
 _REPEATED = ("host", "hostfwd")
 
 

@@ -33,7 +33,7 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """What became of one thing on one link: put on it at `sent`, at the other end at `due` unless `lost` says why not."""
+    """What became of one thing on a link: put on it at `sent`, at its other end at `due`; `lost` says why it is not."""
 
     link: str
     number: int
@@ -176,11 +176,18 @@ class Fabric:
             moved = True
         return moved
 
+    def reached_from(self, name: str, at: Instant) -> dict[str, Instant]:
+        """When what a node sends at an instant can be at each other at the earliest."""
+        return self._shortest({name: at})
+
     def _arrivals(self, earliest: Mapping[str, Instant]) -> dict[str, Instant]:
         """When something unknown may come to each node at the earliest: shortest paths from all who may send."""
         begins = dict(earliest)
         for switch in self._switches.values():
             begins[switch.name] = switch.waiting[0].due if switch.waiting else NEVER
+        return self._shortest(begins)
+
+    def _shortest(self, begins: Mapping[str, Instant]) -> dict[str, Instant]:
         arrivals = dict.fromkeys(self._nodes, NEVER)
         queue = [(instant, name) for name, instant in begins.items() if instant < NEVER]
         heapify(queue)

@@ -16,9 +16,9 @@ NEVER = Instant(1 << 62)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 LEAST_LATENCY = 10_000
 """Nanoseconds. Machines run apart for so long: with less they would wait for each other more than they run."""
-NET_LATENCY = 500_000
-"""Of a link between machines or switches that says nothing."""
-SERIAL_LATENCY = 86_806
+USUAL_LATENCY = 500_000
+"""Of a link that says nothing."""
+LEAST_SERIAL_LATENCY = 86_806
 """Of a null-modem cable: ten bits at 115,200 baud."""
 LONGEST_LATENCY = 60_000_000_000
 NET_PORTS = tuple(f"net{number}" for number in range(8))
@@ -99,7 +99,7 @@ class Plan:
         """Itself. Raises UserError."""
         if not self.machines:
             raise UserError("a lab needs machines: name one, as [machines.client]")
-        names = [part.name for part in (*self.machines, *self.switches)]
+        names = [*(machine.name for machine in self.machines), *(switch.name for switch in self.switches)]
         for name in names:
             check_name(name)
             if names.count(name) > 1:
@@ -117,7 +117,7 @@ class Plan:
         check_name(link.name)
         if [other.name for other in self.links].count(link.name) > 1:
             raise UserError(f"two links are called {link.name}: give each its own `name`")
-        least = SERIAL_LATENCY if link.is_serial else LEAST_LATENCY
+        least = LEAST_SERIAL_LATENCY if link.is_serial else LEAST_LATENCY
         if not least <= link.latency <= LONGEST_LATENCY:
             raise UserError(
                 f"link {link.name}: a latency of {link.latency} ns is not between {least} ns and a minute: "

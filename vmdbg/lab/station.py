@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Protocol
@@ -11,8 +12,8 @@ from devices.network.net import cable_name
 from devices.serial.feed import SerialInput
 from vmdbg.lab.plan import NET_PORTS, NEVER, SERIAL_PORTS, Instant
 from vmdbg.machine.inputs import Input
-from vmdbg.machine.outcome import Outcome
-from vmdbg.timeline.outcomes import says_nothing
+from vmdbg.machine.nets import Sink
+from vmdbg.timeline.outcomes import ends_by_itself, says_nothing
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
@@ -39,9 +40,9 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`clock`: all that the machine sends before it is known; `next_send`: when it may send next unless something comes.
+    """`clock`: all that the machine sends before it is known; `next_send`: when it may next, unless something comes.
 
-    `outcome`: why it stopped before it was where it was to go, in a class of its own; `over`: it does not go on.
+    `outcome`: why it stopped before it was where it was to go, in words; `over`: it does not go on.
     """
 
     clock: Instant
@@ -49,7 +50,7 @@ class Report:
     sent: tuple[Sent, ...] = ()
     said: tuple[tuple[int, bytes, Instant], ...] = ()
     """Port, what was written, and when: of consoles that are linked to nothing."""
-    outcome: Outcome | None = None
+    outcome: str = ""
     over: bool = False
 
 
@@ -58,6 +59,10 @@ def input_of(port: str, data: bytes) -> Input:
     if port in SERIAL_PORTS:
         return SerialInput(SERIAL_PORTS.index(port) + 1, data)
     return FrameInput(cable_name(port), data)
+
+
+Drive = Callable[[Tick], tuple[str, bool]]
+"""Runs to a tick at most. Why it stopped before that, and whether it is over."""
 
 
 class Puller(Protocol):
@@ -71,7 +76,7 @@ class Puller(Protocol):
 class Station:
     """A machine on its timeline (it is the timeline's governor). `born`: the lab's instant at its tick 0."""
 
-    def __init__(self, name: str, timeline: Timeline, ports: list[str], born: Instant = Instant(0)) -> None:
+    def __init__(self, name: str, timeline: Timeline, ports: list[str], born: Instant) -> None:
         self.name = name
         self.timeline = timeline
         self.born = born
@@ -85,6 +90,10 @@ class Station:
         self._heard: dict[str, int] = {}
         """How many frames of each cable were passed on."""
         self.over = False
+        self.drive: Drive = self._run_timeline
+        """How it is run; with a debugger at it, by that."""
+        self.on_halt: Callable[[], None] = lambda: None
+        """Called where it is run by hand and another machine has stopped for somebody."""
         timeline.governor = self
         timeline.console.listeners.append(self._on_output)
         for port in ports:
@@ -93,7 +102,7 @@ class Station:
 
     # what it sends
 
-    def _sink(self, port: str):  # type: ignore[no-untyped-def]
+    def _sink(self, port: str) -> Sink:
         def take(number: int, frame: bytes, tick: Tick) -> None:
             if number == self._heard.get(port, 0):
                 self._heard[port] = number + 1
@@ -135,20 +144,21 @@ class Station:
         self.horizon = max(self.horizon, until)
         return self.report(self._run(Tick(max(0, until - self.born))))
 
-    def _run(self, limit: Tick) -> Outcome | None:
+    def _run(self, limit: Tick) -> str:
         timeline = self.timeline
         if timeline.position < timeline.end:
             timeline.seek(timeline.end)
         while not self.over and timeline.position.tick < limit:
-            outcome = timeline.run(limit)
-            if not isinstance(outcome, OUTCOMES_OF_TIMELINES):
-                if says_nothing(outcome):
-                    continue
-                self.over = ends(outcome)
-                return outcome
-        return None
+            why, self.over = self.drive(limit)
+            if why:
+                return why
+        return ""
 
-    def report(self, outcome: Outcome | None = None) -> Report:
+    def _run_timeline(self, limit: Tick) -> tuple[str, bool]:
+        outcome = self.timeline.run(limit)
+        return ("", False) if says_nothing(outcome) else (str(outcome), ends_by_itself(outcome))
+
+    def report(self, outcome: str = "") -> Report:
         """What is new since the last."""
         sent, self._sent = tuple(self._sent), []
         said, self._said = tuple(self._said), []
@@ -158,7 +168,7 @@ class Station:
         if self.over:
             return NEVER
         machine = self.timeline.machine
-        awake = any(cpu.can_run for cpu in machine.engine.cpus)
+        awake = self.timeline.history.upcoming is not None or any(cpu.can_run for cpu in machine.engine.cpus)
         due = machine.scheduler.next_due() if not awake else machine.clock
         own = NEVER if due is None else Instant(self.born + max(due, machine.clock))
         return min(own, self._coming[0].due) if self._coming else own

@@ -20,6 +20,11 @@ class NmiButton:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerCut:
+    """The machine's plug is pulled."""
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterWrite:
     """The debugger wrote a register."""
 
@@ -54,7 +59,7 @@ class ScheduleChange:
 
 Edit = RegisterWrite | MemoryWrite | PortWrite | ScheduleChange
 """What a debugger writes; it takes effect at once."""
-Input = NmiButton | Edit | DeviceInput
+Input = NmiButton | PowerCut | Edit | DeviceInput
 """The CPU's, the debugger's, and those that devices declare."""
 
 

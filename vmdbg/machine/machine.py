@@ -43,6 +43,7 @@ from vmdbg.machine.inputs import (
     MemoryWrite,
     NmiButton,
     PortWrite,
+    PowerCut,
     RegisterWrite,
     ScheduleChange,
 )
@@ -195,7 +196,7 @@ class Machine:
     def must_take(self, data: Input) -> None:
         """Raises UserError for an input of a device that is not here, or takes no such."""
         match data:
-            case NmiButton() | RegisterWrite() | MemoryWrite() | PortWrite():
+            case NmiButton() | PowerCut() | RegisterWrite() | MemoryWrite() | PortWrite():
                 return
             case ScheduleChange(schedule):
                 self._must_schedule(schedule)
@@ -390,6 +391,8 @@ class Machine:
         match data:
             case NmiButton():
                 self.engine.cpus[0].raise_nmi()
+            case PowerCut():
+                self.power_off()
             case RegisterWrite(name, value, cpu):
                 with selected(self.engine, cpu):
                     self.engine.write_register(name, value)

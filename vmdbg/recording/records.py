@@ -13,7 +13,7 @@ from vmdbg.boot.image import ChipWrite, CpuMode, CpuStart, E820Entry, Protocol
 from vmdbg.engine.touches import EVENTS
 from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MachineConfig
-from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, PortWrite, RegisterWrite, ScheduleChange
+from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, PortWrite, PowerCut, RegisterWrite, ScheduleChange
 from vmdbg.machine.schedules import is_schedule
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.timeline.history import PlacedInput
@@ -28,7 +28,7 @@ def input_types_by_name() -> dict[str, type[Input]]:
     """Every class of inputs that a recording may hold."""
     return {
         type_.__name__: type_
-        for type_ in (NmiButton, RegisterWrite, MemoryWrite, PortWrite, ScheduleChange, *input_types())
+        for type_ in (NmiButton, PowerCut, RegisterWrite, MemoryWrite, PortWrite, ScheduleChange, *input_types())
     }
 
 

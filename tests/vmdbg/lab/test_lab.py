@@ -1,0 +1,158 @@
+"""Machines on one clock: what they do depends on nothing but the plan, wherever they are run and however they are
+looked at.
+"""
+
+import random
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import vmdbg
+from tests.vmdbg.lab.couriers import END, LATENCY, LETTERS, courier, two_couriers
+from vmdbg.api.lab import Lab
+from vmdbg.lab.fabric import Hop
+from vmdbg.lab.folder import LabIndex
+from vmdbg.lab.plan import End, Instant, LinkSpec, Plan
+from vmdbg.machine.digest import Digest
+from vmdbg.machine.inputs import PortWrite
+
+Seen = tuple[dict[str, Digest], list[Hop]]
+
+
+def _seen(lab: Lab) -> Seen:
+    return lab.digests(), sorted(lab.hops, key=lambda hop: (hop.sent, hop.link, hop.source, hop.number))
+
+
+@pytest.fixture(scope="module")
+def alone() -> Seen:
+    with Lab(two_couriers()) as lab:
+        lab.run_until(END)
+        return _seen(lab)
+
+
+def test_letters_go_to_and_fro_each_after_the_latency(alone: Seen) -> None:
+    _, hops = alone
+    assert [hop.data.decode() for hop in hops] == list(LETTERS)
+    assert [hop.source for hop in hops] == ["anna.com2", "ben.com2"] * 13
+    assert all(hop.due == hop.sent + LATENCY and not hop.lost for hop in hops)
+    assert all(later.sent > hop.due for hop, later in pairwise(hops))
+
+
+def test_in_processes_of_their_own_they_do_the_same(alone: Seen) -> None:
+    with Lab(two_couriers(), processes=True) as lab:
+        lab.run_until(END)
+        assert _seen(lab) == alone
+        assert lab.console("ben") == LETTERS[::2]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_however_they_are_run_and_debugged_they_do_the_same(seed: int, alone: Seen) -> None:
+    chance = random.Random(seed)
+    with Lab(two_couriers()) as lab:
+        for _ in range(40):
+            guest = lab.machines[chance.choice(["anna", "ben"])]
+            match chance.randrange(5):
+                case 0:
+                    guest.run(min(chance.choice([1, 5_000, 400_000]), max(0, END - guest.tick)))
+                case 1:
+                    guest.step(chance.randrange(1, 50))
+                case 2:
+                    guest.seek(chance.randrange(guest.tick + 1))
+                    guest.reverse_step()
+                    guest.seek("end")
+                case 3:
+                    point = guest.break_at(0x7C00 + chance.randrange(0x90))
+                    guest.run(min(300_000, max(0, END - guest.tick)))
+                    guest.delete(point)
+                case _:
+                    lab.run_until(min(END, lab.now + chance.choice([1, 999, 250_000])))
+        lab.run_until(END)
+        assert lab.over
+        assert _seen(lab) == alone
+
+
+def test_a_machine_run_by_hand_has_the_others_go_along(alone: Seen) -> None:
+    with Lab(two_couriers()) as lab:
+        anna = lab.machines["anna"]
+        anna.expect("x", port=-1)
+        assert len(lab.hops) >= 23
+        assert lab.hops == alone[1][: len(lab.hops)]
+
+
+def test_a_recording_has_each_machine_as_any_other_and_what_was_between_them(alone: Seen, tmp_path: Path) -> None:
+    folder = tmp_path / "two"
+    with Lab(two_couriers(), record=folder, processes=True) as lab:
+        lab.run_until(END)
+    index = LabIndex(folder)
+    assert [row.head for row in index.passages] == [hop.data.hex() for hop in alone[1]]
+    assert [(life.machine, life.born) for life in index.lives] == [("anna", 0), ("ben", 0)]
+    for life in index.lives:
+        with vmdbg.open_recording(folder / life.file) as guest:
+            guest.seek("end")
+            assert guest.digest() == alone[0][life.machine]
+    with pytest.raises(vmdbg.UserError, match="exists already"):
+        Lab(two_couriers(), record=folder)
+
+
+def test_a_cut_link_loses_what_is_put_on_it_and_a_mended_one_does_not() -> None:
+    with Lab(two_couriers((500_000, "cut null"))) as lab:
+        lab.run_until(END)
+        assert [bool(hop.lost) for hop in lab.hops] == [False] * (len(lab.hops) - 1) + [True]
+        assert lab.hops[-1].lost == "cut"
+        assert 2 < len(lab.hops) < 7
+        lab.do("mend null")
+        lab.machines["anna"].timeline.push(PortWrite(0x2F8, 1, ord("x")))
+        lab.run(5 * LATENCY)
+        assert [hop.data for hop in lab.hops[-3:]] == [b"x", b"y", b"z"]
+
+
+def test_a_machine_that_crashed_boots_again_on_the_labs_clock(tmp_path: Path) -> None:
+    folder = tmp_path / "crash"
+    with Lab(two_couriers((600_000, "crash anna"), (900_000, "boot anna")), record=folder) as lab:
+        lab.run_until(800_000)
+        assert lab.names == ["ben"]
+        with pytest.raises(vmdbg.UserError, match="anna is switched off"):
+            lab.digest("anna")
+        lab.run_until(END + 1_500_000)
+        assert lab.console("ben").endswith(LETTERS[::2])
+        assert lab.digest("anna").ticks < lab.now - 900_000 + 1
+    lives = LabIndex(folder).lives
+    assert [(life.machine, life.file, life.born >= 900_000) for life in lives] == [
+        ("anna", "anna.vmdbg", False),
+        ("ben", "ben.vmdbg", False),
+        ("anna", "anna-2.vmdbg", True),
+    ]
+    with vmdbg.open_recording(folder / "anna.vmdbg") as crashed:
+        crashed.seek("end")
+        assert "PoweredOff" in str(crashed.timeline.machine.ending)
+
+
+def test_one_that_is_switched_on_later_lives_on_the_same_clock() -> None:
+    plan = Plan(
+        (courier("anna", starts=True, at=3_000_000), courier("ben")),
+        (),
+        (LinkSpec("null", (End("anna", "com2"), End("ben", "com2")), LATENCY),),
+    )
+    with Lab(plan) as lab:
+        lab.run_until(3_000_000 + END)
+        assert lab.console("ben") == LETTERS[::2]
+        assert lab.hops[0].sent > 3_000_000
+        assert lab.now == Instant(lab.now)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("cut ropes", "there is no link 'ropes'; there are: null"),
+        ("crash cat", "there is no machine 'cat'; there are: anna, ben"),
+        ("explode", "nothing is called 'explode'"),
+        ("lose null 120", "'120' is no share of all frames"),
+        ("lose null", "it is lose LINK PERCENT"),
+        ("unplug anna.net0", "there is no cable at 'anna.net0'"),
+        ('type anna "', "No closing quotation"),
+    ],
+)
+def test_what_cannot_be_done_is_said(line: str, words: str) -> None:
+    with Lab(two_couriers()) as lab, pytest.raises(vmdbg.UserError, match=words):
+        lab.do(line)

@@ -1,0 +1,291 @@
+"""Several machines on one clock: run, recorded and debugged together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from types import TracebackType
+
+from devices.network.inputs import LinkInput
+from devices.network.net import cable_name
+from vmdbg.api.guest import Guest
+from vmdbg.api.lab_desk import Desk, desk_spec
+from vmdbg.api.lab_file import read_plan
+from vmdbg.errors import GuestError, UserError
+from vmdbg.lab.actions import Action, Boot, Crash, Cut, Lose, Mend, Plug, Type, parse_action
+from vmdbg.lab.conductor import Conductor, LocalMember
+from vmdbg.lab.fabric import Hop, LinkState
+from vmdbg.lab.folder import LabWriter
+from vmdbg.lab.plan import Happening, Instant, LinkSpec, Plan
+from vmdbg.lab.station import Report
+from vmdbg.lab.workers import Worker, wait_for
+from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, typed
+from vmdbg.machine.digest import Digest
+from vmdbg.machine.inputs import Input, PowerCut
+
+STEP = 10_000_000
+"""Nanoseconds between two looks of expect()."""
+PATIENCE = 60_000_000_000
+CONSOLES = (COM1, HVC, DEBUG_CONSOLE)
+OnOutput = Callable[[str, bytes, Instant], None]
+"""Told of a machine's name, what it has written to its console, and when."""
+
+
+class Lab:
+    """Machines, switches and links, as a plan has them. Use it as a context manager, or close() it.
+
+    Instants are nanoseconds of the lab's clock, which all machines share. Where machines run makes no difference to
+    what they do: in this process, or with `processes` in one each, on as many cores as there are.
+    """
+
+    def __init__(
+        self,
+        plan: Plan | str | PathLike[str],
+        *,
+        record: str | PathLike[str] | None = None,
+        processes: bool = False,
+        on_output: OnOutput = lambda _machine, _data, _at: None,
+    ) -> None:
+        """`plan`: itself, or a TOML file. `record`: a new folder, for a recording of all.
+
+        Raises UserError, EngineError.
+        """
+        self.plan = plan = plan.checked() if isinstance(plan, Plan) else read_plan(plan)
+        for happening in plan.happenings:
+            parse_action(happening.line, plan)
+        self.hops: list[Hop] = []
+        """All that was put on a link so far."""
+        self._processes = processes
+        self._on_output = on_output
+        self._consoles: dict[str, bytearray] = {machine.name: bytearray() for machine in plan.machines}
+        self._read: dict[str, int] = {}
+        self._due = sorted(plan.happenings, key=lambda one: one.at)
+        self._due += [Happening(one.starts, f"boot {one.name}") for one in plan.machines if one.starts]
+        self._due.sort(key=lambda one: one.at)
+        self._writer = LabWriter(Path(fspath(record)), plan) if record is not None else None
+        self._conductor = Conductor(plan, self._on_hop, self._on_report, wait_for)
+        self._desks: dict[str, Desk] = {}
+        self._workers: dict[str, Worker] = {}
+        try:
+            self._switch_on([machine.name for machine in plan.machines if not machine.starts], Instant(0))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # machines
+
+    def _switch_on(self, names: list[str], born: Instant) -> None:
+        started = []
+        for name in names:
+            record = self._writer.life(name, born) if self._writer is not None else None
+            spec = desk_spec(self.plan, name, born, record)
+            if self._processes:
+                worker = self._workers[name] = Worker(name, Desk, spec)
+                started.append(worker)
+            else:
+                self._desks[name] = desk = Desk(spec)
+                desk.station.puller = self._conductor
+                self._conductor.join(LocalMember(desk.station), born)
+        for worker in started:
+            worker.ready()
+            self._conductor.join(worker, born)
+
+    @property
+    def machines(self) -> Mapping[str, Guest]:
+        """Those that are switched on, to look at, debug and run by hand: the others go along. In this process only."""
+        if self._processes:
+            raise UserError("machines in other processes cannot be reached: use execute(), or leave processes out")
+        return {name: desk.guest for name, desk in self._desks.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """Of the machines that are switched on."""
+        return list(self._workers if self._processes else self._desks)
+
+    def execute(self, machine: str, line: str) -> str:
+        """What a command of the prompt answers at a machine. Raises UserError."""
+        if self._processes:
+            return str(self._worker(machine).call("execute", line))
+        return self._desk(machine).execute(line)
+
+    def digest(self, machine: str) -> Digest:
+        if self._processes:
+            found = self._worker(machine).call("digest")
+            assert isinstance(found, Digest)
+            return found
+        return self._desk(machine).digest()
+
+    def digests(self) -> dict[str, Digest]:
+        return {name: self.digest(name) for name in self.names}
+
+    def console(self, machine: str) -> str:
+        """All that it has written to its console."""
+        return self._consoles[machine].decode("utf-8", "backslashreplace")
+
+    def _desk(self, name: str) -> Desk:
+        self._must_be_on(name)
+        return self._desks[name]
+
+    def _worker(self, name: str) -> Worker:
+        self._must_be_on(name)
+        return self._workers[name]
+
+    def _must_be_on(self, name: str) -> None:
+        if name not in self.names:
+            known = [machine.name for machine in self.plan.machines]
+            what = "is switched off" if name in known else f"is no machine; there are: {', '.join(known)}"
+            raise UserError(f"{name} {what}")
+
+    # time
+
+    @property
+    def now(self) -> Instant:
+        """What the lab's clock shows: the farthest that a machine is."""
+        return self._conductor.now
+
+    def run(self, nanoseconds: int) -> str:
+        """Let all go on for so long. Which machine has stopped at a breakpoint before, or ""."""
+        return self.run_until(Instant(self.now + nanoseconds))
+
+    def run_until(self, instant: int) -> str:
+        """As run(), to an instant."""
+        self._caught_up()
+        while self._due and self._due[0].at <= instant:
+            stopped = self._conductor.run(self._due[0].at)
+            if stopped:
+                return stopped
+            self.do(self._due.pop(0).line)
+        stopped = self._conductor.run(Instant(instant))
+        if self._writer is not None:
+            self._writer.flush()
+        return stopped
+
+    @property
+    def over(self) -> bool:
+        """Whether all machines have ended, and nothing is to come."""
+        self._caught_up()
+        return self._conductor.all_over and not self._due
+
+    def expect(self, machine: str, text: str, *, patience: int = PATIENCE) -> str:
+        """Run all until a machine's console has `text` after what was expected there before; what it wrote up to there.
+
+        The lab then stands at a multiple of STEP. Raises GuestError.
+        """
+        __tracebackhide__ = True
+        wanted, read, until = text.encode(), self._read.get(machine, 0), self.now + patience
+        while (at := self._consoles[machine].find(wanted, read)) < 0:
+            if self.over or self.now >= until:
+                tail = self.console(machine)[-400:]
+                raise GuestError(f"{text!r} did not come on {machine}; last on its console: {tail!r}")
+            self.run_until((self.now // STEP + 1) * STEP)
+        self._read[machine] = at + len(wanted)
+        return self._consoles[machine][read : at + len(wanted)].decode("utf-8", "backslashreplace")
+
+    def _caught_up(self) -> None:
+        """Somebody may have run machines by hand: all have to be where the farthest is."""
+        for desk in self._desks.values():
+            self._conductor.catch_up(desk.station)
+
+    # what happens
+
+    def send(self, machine: str, text: str) -> None:
+        """Type at its console, now."""
+        self.push(machine, typed(COM1, text.encode()))
+
+    def push(self, machine: str, data: Input) -> None:
+        """Something reaches a machine from outside, now: a recorded input."""
+        self._must_be_on(machine)
+        self._together()
+        self._conductor.push(machine, data, self.now)
+
+    def do(self, line: str) -> None:
+        """What a plan's happenings and the prompt can do: cut LINK, crash MACHINE and so on. Raises UserError."""
+        action = parse_action(line, self.plan)
+        self._together()
+        self._act(action)
+        if self._writer is not None:
+            self._writer.deed(self.now, line)
+
+    def _together(self) -> None:
+        """All stand at one instant: what is done now is done then."""
+        self._caught_up()
+        self._conductor.run(self.now)
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case Cut(link):
+                state = self._conductor.fabric.state(link, self.now)
+                self._conductor.change(link, LinkState(False, state.loss, state.seed))
+            case Mend(link):
+                self._conductor.change(link, LinkState())
+            case Lose(link, share, seed):
+                self._conductor.change(link, LinkState(loss=share, seed=seed))
+            case Plug(machine, port, up):
+                self.push(machine, LinkInput(cable_name(port), up))
+            case Type(machine, text):
+                self.push(machine, typed(COM1, text.encode()))
+            case Crash(machine):
+                self.crash(machine)
+            case Boot(machine):
+                self.boot(machine)
+
+    def crash(self, machine: str) -> None:
+        """It loses its power, which its recording ends with."""
+        self._must_be_on(machine)
+        self._together()
+        self._conductor.push(machine, PowerCut(), self.now)
+        self._conductor.run(Instant(self.now + 1))
+        self._switch_off(machine)
+
+    def _switch_off(self, machine: str) -> None:
+        self._conductor.leave(machine)
+        (self._workers if self._processes else self._desks).pop(machine).close()
+
+    def boot(self, machine: str) -> None:
+        """Switch it on, from the beginning: one that runs loses its power first."""
+        if machine in self.names:
+            self.crash(machine)
+        self._together()
+        self._switch_on([machine], self.now)
+
+    def link(self, name: str) -> LinkSpec:
+        """Raises UserError."""
+        found = self._conductor.fabric.link(name)
+        if found is None:
+            raise UserError(f"there is no link {name!r}; there are: {', '.join(link.name for link in self.plan.links)}")
+        return found
+
+    # what is heard
+
+    def _on_hop(self, hop: Hop) -> None:
+        self.hops.append(hop)
+        if self._writer is not None:
+            self._writer.hop(hop)
+
+    def _on_report(self, name: str, report: Report) -> None:
+        for port, data, at in report.said:
+            if port in CONSOLES:
+                self._consoles[name] += data
+                self._on_output(name, data, at)
+
+    def close(self) -> None:
+        """End the recordings and free the machines."""
+        try:
+            for worker in self._workers.values():
+                worker.close()
+            for desk in self._desks.values():
+                desk.close()
+        finally:
+            self._workers.clear()
+            self._desks.clear()
+            if self._writer is not None:
+                self._writer.close()

@@ -1,0 +1,121 @@
+"""A machine of a lab with all that belongs to it, in this process or, behind a lab.workers.Worker, in another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmdbg.api.boot import launch
+from vmdbg.api.guest import Guest
+from vmdbg.debugger.actions import Continue
+from vmdbg.debugger.stops import Ended, HostFailed, Interrupted, StepDone
+from vmdbg.document.plain import render_plain
+from vmdbg.engine.stops import Stops
+from vmdbg.errors import UserError
+from vmdbg.lab.plan import NET_PORTS, Instant, MachineSpec, Plan
+from vmdbg.lab.station import Coming, Report, Station
+from vmdbg.machine.digest import Digest
+from vmdbg.timeline.outcomes import ends_by_itself, says_nothing
+from vmdbg.units import Tick
+
+_MAC = 0x5254_004C_0000
+"""Of the first network device of the first machine; the last byte but one has the machine's number."""
+NOT_OF_A_LAB = {"record", "embed", "nets", "linked"}
+LAB = "lab"
+"""Who has a machine run, as its debugger knows it."""
+SYMBOLS, NICS = "symbols", "nics"
+"""What a machine of a lab has besides launch()'s options."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSpec:
+    """All that is needed to make one, in any process."""
+
+    machine: MachineSpec
+    ports: tuple[str, ...]
+    number: int
+    born: Instant
+    record: Path | None
+
+
+def desk_spec(plan: Plan, name: str, born: Instant, record: Path | None) -> DeskSpec:
+    number = [machine.name for machine in plan.machines].index(name)
+    return DeskSpec(plan.machines[number], tuple(plan.ports(name)), number, born, record)
+
+
+class Desk:
+    """Raises UserError, EngineError."""
+
+    def __init__(self, spec: DeskSpec) -> None:
+        options: dict[str, Any] = dict(spec.machine.options)
+        symbols, nics = options.pop(SYMBOLS, ()), options.pop(NICS, ())
+        taken = sorted(NOT_OF_A_LAB & options.keys())
+        if taken:
+            raise UserError(f"machine {spec.machine.name}: {taken[0]} is the lab's to say: leave it out")
+        try:
+            self.guest: Guest = launch(**options, nets=_nets(spec, nics), linked=True)
+        except UserError as error:
+            raise UserError(f"machine {spec.machine.name}: {error}") from None
+        try:
+            for file in symbols:
+                self.guest.load_symbols(file)
+            if spec.record is not None:
+                self.guest.record(spec.record)
+        except BaseException:
+            self.guest.close()
+            raise
+        self.station = Station(spec.machine.name, self.guest.timeline, list(spec.ports), spec.born)
+
+        self.station.drive = self._drive
+        self.station.on_halt = lambda: self.guest.debugger.interrupt(LAB)
+
+    def _drive(self, limit: Tick) -> tuple[str, bool]:
+        """By the debugger, where something is set that may stop it."""
+        debugger = self.guest.debugger
+        debugger.points.arm(debugger.engine)
+        if debugger.engine.stops == Stops():
+            outcome = debugger.timeline.run(limit)
+            return ("", False) if says_nothing(outcome) else (str(outcome), ends_by_itself(outcome))
+        debugger.resume(Continue(limit=limit), LAB)
+        match debugger.wait():
+            case StepDone() | Interrupted():
+                return "", False
+            case stop:
+                return type(stop).__name__, isinstance(stop, Ended | HostFailed)
+
+    def run(self, until: Instant, coming: list[Coming]) -> Report:
+        self.station.add(coming)
+        return self.station.run(until)
+
+    def execute(self, line: str) -> str:
+        """What a command of the prompt answers."""
+        return render_plain(self.guest.session.run(line))
+
+    def digest(self) -> Digest:
+        return self.guest.digest()
+
+    def failure(self) -> str:
+        """Why the recording had to end, or nothing."""
+        return str(self.guest.recording_failure or "")
+
+    def close(self) -> None:
+        self.guest.close()
+
+
+def _nets(spec: DeskSpec, nics: Sequence[str]) -> list[str]:
+    """A network device for each port up to the last that is used."""
+    used = [NET_PORTS.index(port) for port in spec.ports if port in NET_PORTS]
+    count = max([len(nics), *(number + 1 for number in used)], default=0)
+    return [f"lab{_nic(nics[at]) if at < len(nics) else ''}{_mac(spec.number, at, nics)}" for at in range(count)]
+
+
+def _nic(options: str) -> str:
+    return f",{options}" if options else ""
+
+
+def _mac(machine: int, number: int, nics: Sequence[str]) -> str:
+    if number < len(nics) and "mac=" in nics[number]:
+        return ""
+    return ",mac=" + (_MAC + (machine << 8) + number).to_bytes(6, "big").hex(":")
