@@ -18,15 +18,18 @@ SEABIOS = (
     "/home/linuxbrew/.linuxbrew/share/qemu/bios-256k.bin",
 )
 """SeaBIOS for QEMU's i440FX machine, in the order in which it is looked for."""
-VGABIOS = tuple(f"{directory}/vgabios-stdvga.bin" for directory in (
-    "/usr/share/seabios",  # Debian
-    "/usr/share/seavgabios",  # Fedora
-    "/usr/share/qemu",  # Arch, openSUSE, Alpine
-    "/usr/share/qemu-kvm",
-    "/opt/homebrew/share/qemu",
-    "/usr/local/share/qemu",
-    "/home/linuxbrew/.linuxbrew/share/qemu",
-))
+VGABIOS = tuple(
+    f"{directory}/vgabios-stdvga.bin"
+    for directory in (
+        "/usr/share/seabios",  # Debian
+        "/usr/share/seavgabios",  # Fedora
+        "/usr/share/qemu",  # Arch, openSUSE, Alpine
+        "/usr/share/qemu-kvm",
+        "/opt/homebrew/share/qemu",
+        "/usr/local/share/qemu",
+        "/home/linuxbrew/.linuxbrew/share/qemu",
+    )
+)
 """The option ROM of QEMU's standard VGA, in the order in which it is looked for."""
 PACKAGES = {
     "debian": "apt install seabios",

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vmdbg.errors import UserError
 from vmdbg.host.escape_key import ESCAPE_NAME
 from vmdbg.host.poller import Poller
+from vmdbg.host.run_loop import Outlet
+from vmdbg.host.screen_view import ScreenView
 from vmdbg.host.serial_clients import make_backend
 from vmdbg.host.serial_lines import NoSerial, Receive, SerialChoice, Stdio, StdioBackend
 from vmdbg.host.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
 from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, Listener
+from vmdbg.machine.machine import Machine
 
 if TYPE_CHECKING:
     from vmdbg.repl.front_end import Interject
@@ -53,11 +58,36 @@ class Console:
         }
         self.serial = self.lines[self.port]
         self.debug_console = make_backend(options.debug_console, readable=False, raw=self.keyboard)
-        self.outlets = (*self.lines.values(), self.debug_console)
-        for backend in self.outlets:
+        backends = (*self.lines.values(), self.debug_console)
+        self.outlets: tuple[Outlet, ...] = backends
+        for backend in backends:
             stack.callback(backend.close)
         self._raw = False
         self._interject: Interject | None = None
+        self.screen: ScreenView | None = None
+        """The guest's screen on this terminal, where the user asked for it."""
+
+    def with_screen(self, machine: Machine) -> ScreenView:
+        """The terminal can show the guest's screen too. Raises UserError if the guest's console is not here."""
+        stdio = self.serial
+        if not self.keyboard or not isinstance(stdio, StdioBackend):
+            raise UserError("--screen draws where the guest's console is, and that is not at a terminal here")
+        self.screen = ScreenView(machine, _write_terminal, lambda: os.get_terminal_size(1), stdio.write)
+        self.outlets += (self.screen,)
+        return self.screen
+
+    def show_screen(self, *, shown: bool) -> None:
+        """The screen has the terminal, or the console."""
+        stdio, screen = self.serial, self.screen
+        if screen is None or not isinstance(stdio, StdioBackend) or shown == screen.shown:
+            return
+        if shown:
+            stdio.flush()
+            stdio.diverted = screen.console
+            screen.show()
+        else:
+            stdio.diverted = None
+            screen.hide()
 
     @property
     def congested(self) -> bool:
@@ -96,6 +126,9 @@ class Console:
         if self._interject is not None:
             self._interject(lambda: message(text))
             return
+        if self.screen is not None and self.screen.shown:
+            self.screen.note(text)
+            return
         if isinstance(self.serial, StdioBackend) and is_terminal(1):
             self.serial.end_line()
             self.serial.flush()
@@ -110,6 +143,8 @@ class Console:
     def at_prompt(self, interject: Interject) -> Iterator[bool]:
         """The prompt has the terminal, on a line of its own. Whether the guest's console is there too."""
         stdio = self.serial if isinstance(self.serial, StdioBackend) else None
+        had_screen = self.screen is not None and self.screen.shown
+        self.show_screen(shown=False)
         if stdio is not None:
             if is_terminal(1):
                 stdio.end_line()
@@ -124,6 +159,7 @@ class Console:
             self._raw, self._interject = raw, None
             if stdio is not None:
                 stdio.resume()
+            self.show_screen(shown=had_screen)
 
     def flush(self) -> None:
         for outlet in self.outlets:
@@ -143,7 +179,15 @@ class Console:
         self.say(greeting())
         with RawTerminal(0):
             self._raw = True
+            self.show_screen(shown=True)
             try:
                 yield
             finally:
+                self.show_screen(shown=False)
                 self._raw = False
+
+
+def _write_terminal(text: str) -> None:
+    with contextlib.suppress(OSError):  # it is gone: the loop notices
+        sys.stdout.write(text)
+        sys.stdout.flush()

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from devices.board.acpi_pm import PowerButton
+from devices.keyboard.keys import strokes
 from vmdbg.cli.console import Console
 from vmdbg.cli.dap_options import dap_services
 from vmdbg.cli.front_ends import FrontEnds, PromptOptions, seat
@@ -33,6 +34,7 @@ from vmdbg.host.serial_watch import PanicWatch
 from vmdbg.host.shares import open_shares
 from vmdbg.host.start import Started, start
 from vmdbg.host.terminal import both_ends_are_terminals
+from vmdbg.host.terminal_keys import keys_of
 from vmdbg.host.typist import Typist
 from vmdbg.host.write_back import settle_images
 from vmdbg.machine.console import DEBUG_CONSOLE, Listener, typed
@@ -109,6 +111,8 @@ class Run:
         if options.virtio_console is not None and not self._machine.config.hvc:
             raise UserError("the guest that goes on has no virtio console: leave --virtio-console out")
         self._console = Console(options, stack, prompted=self._prompted)
+        if options.screen:
+            self._console.with_screen(self._machine)
         self._loop = self._make_loop()
         stack.callback(lambda: self._loop.runner.close())
         self._front_ends: FrontEnds | None = None
@@ -260,17 +264,33 @@ class Run:
         return self._loop.typist.add if isinstance(self._console.serial, StdioBackend) else self._loop.type
 
     def _typed(self, data: bytes) -> None:
-        if data:
+        screen = self._console.screen
+        if data and screen is not None and screen.shown:
+            self._typed_at_screen(data)
+        elif data:
             self._loop.type(data)
+
+    def _typed_at_screen(self, data: bytes) -> None:
+        chords, strange = keys_of(data)
+        if chords:
+            self._loop.push(strokes(chords))
+        if strange:
+            self._console.say(f"no key of a US keyboard types {strange[:20]!r}")
 
     def _key_commands(self) -> dict[str, KeyCommand]:
         push = self._loop.push
+        screen = {"s": KeyCommand("change between the guest's screen and its console", self._change_view)}
         return {
             "q": KeyCommand("quit", self._loop.quit),
             "d": KeyCommand("break into the debugger", self._break_in),
             "p": KeyCommand("press the power button", lambda: push(PowerButton())),
             "n": KeyCommand("press the NMI button", lambda: push(NmiButton())),
+            **(screen if self._console.screen is not None else {}),
         }
+
+    def _change_view(self) -> None:
+        screen = self._console.screen
+        self._console.show_screen(shown=screen is not None and not screen.shown)
 
     def _break_in(self) -> None:
         """To the prompt. A run that kept no history begins one."""

@@ -168,6 +168,8 @@ def _serial_options(group: argparse._ArgumentGroup) -> None:
         metavar="WHERE",
         help="a virtio console, hvc0 in Linux: as --serial; with stdio, COM1 is nowhere if nobody says",
     )
+    screen = "show the guest's screen on this terminal, whose keys are then those of the PC's keyboard"
+    group.add_argument("--screen", action="store_true", help=screen)
     group.add_argument(
         "--debug-console",
         type=debug_console_choice,

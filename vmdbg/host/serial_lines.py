@@ -164,6 +164,8 @@ class StdioBackend:
         self._receive: Receive = lambda _data: None
         self._last = _LF
         self._mute = False
+        self.diverted: Callable[[bytes], None] | None = None
+        """Who gets what is written, while something else is on the terminal."""
 
     def open(self, poller: Poller, receive: Receive) -> str | None:
         self._poller, self._receive = poller, receive
@@ -217,6 +219,9 @@ class StdioBackend:
 
     def write(self, data: bytes) -> None:
         if self._mute:
+            return
+        if self.diverted is not None:
+            self.diverted(data)
             return
         for byte in data:
             if byte == _LF and self._raw and self._last != _CR:

@@ -30,7 +30,7 @@ _COLOURS = (*range(6), 0x14, 7, *range(0x38, 0x40))
 def frame_of(machine: Machine) -> Frame:
     """The picture at this instant; it changes nothing. Raises UserError where there is no font to draw text with."""
     vga = display_of(machine)
-    return vga_picture(vga, machine.clock) if vga is not None else text_picture(_plain_screen(machine))
+    return vga_picture(vga, machine.clock) if vga is not None else text_picture(_plain_screen(machine, _host_font()))
 
 
 def display_of(machine: Machine) -> Vga | None:
@@ -50,6 +50,14 @@ def text_of(machine: Machine) -> list[str] | None:
     return lines_of(screen.cells, screen.columns)
 
 
+def text_screen_of(machine: Machine) -> TextScreen | None:
+    """Characters and colours of text mode, without a font where there is no display; None while there are graphics."""
+    vga = display_of(machine)
+    if vga is None:
+        return _plain_screen(machine, b"")
+    return text_screen(vga, machine.clock) if is_text(vga) else None
+
+
 def lines_of(cells: bytes, columns: int) -> list[str]:
     """Of characters and attributes."""
     characters = cells[::2].decode("cp437").replace("\0", " ")
@@ -66,8 +74,7 @@ def text_cells(machine: Machine, columns: int, lines: int) -> bytes:
     return bytes(machine.engine.read_physical(Physical(TEXT_MEMORY + start), size))
 
 
-def _plain_screen(machine: Machine) -> TextScreen:
-    font = _host_font()
+def _plain_screen(machine: Machine, font: bytes) -> TextScreen:
     return TextScreen(
         columns=COLUMNS,
         lines=LINES,

@@ -8,9 +8,11 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.vmdbg.boot.builders import assemble
 from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, environment
 
 ESCAPE = b"\x1d"
@@ -156,3 +158,57 @@ def test_guest_time_keeps_to_host_time_while_idle(terminal: Terminal) -> None:
             if select.select([terminal.master], [], [], 0.1)[0]:
                 terminal.seen += os.read(terminal.master, 4096)
     assert 50 <= ticks[1] - ticks[0] <= 400
+
+
+ECHOING = """
+bits 16
+org 0x7c00
+        mov si, greeting
+.say:   lodsb
+        test al, al
+        jz .key
+        call put
+        jmp .say
+.key:   mov ah, 0
+        int 0x16
+        call put
+        jmp .key
+put:    mov bx, 7
+        mov ah, 0x0e
+        int 0x10
+        ret
+greeting: db "at your keys: ", 0
+        times 510 - ($ - $$) db 0
+        dw 0xaa55
+"""
+
+
+def test_the_screen_takes_the_terminals_keys_and_gives_the_console_back(tmp_path: Path) -> None:
+    image = tmp_path / "sector"
+    image.write_bytes(assemble(ECHOING))
+    terminal = Terminal(str(image), "--screen")
+    try:
+        terminal.expect(b"\x1b[?1049h")
+        terminal.expect(b"at your keys: ")
+        terminal.type(b"Q")
+        terminal.expect(b"Q")
+        terminal.type("ä".encode())
+        terminal.expect(b"no key of a US keyboard types")
+        terminal.type(ESCAPE + b"s")
+        terminal.expect(b"\x1b[?1049l")
+        terminal.type(ESCAPE + b"s")
+        terminal.expect(b"\x1b[?1049h")
+        terminal.type(ESCAPE + b"q")
+        terminal.expect(b"\x1b[?1049l")
+        assert terminal.ended() == 0
+        assert terminal.mode == terminal.before
+    finally:
+        terminal.close()
+
+
+def test_a_screen_without_a_terminal_is_refused() -> None:
+    done = subprocess.run(
+        [*COMMAND, "run", "--screen"], stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=TIMEOUT
+    )
+    assert done.returncode == 2
+    assert b"--screen draws where the guest's console is" in done.stderr
