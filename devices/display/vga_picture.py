@@ -5,6 +5,7 @@ Source: IBM PS/2 Hardware Interface Technical Reference, Video Subsystem; the la
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,9 +28,9 @@ _WRAP = 0x3FFFF
 def vga_picture(vga: Vga, now: int) -> Frame:
     """At `now`, which decides on what blinks."""
     s = vga.registers.state
-    dark = not s.attribute_index & reg.ADDRESS_ENABLE or s.sequencer[reg.CLOCKING_MODE] & reg.SCREEN_OFF
+    dark = _dark(s)
     if vga.vbe.enabled or s.graphics[reg.MISCELLANEOUS] & reg.GRAPHICS_MODE:
-        return _graphics(vga, dark=bool(dark))
+        return _graphics(vga, dark=dark)
     screen = text_screen(vga, now)
     return blank(screen.columns * screen.dots, screen.lines * screen.rows) if dark else text_picture(screen)
 
@@ -117,6 +118,37 @@ def _cursor(registers: VgaRegisters, start: int, columns: int, now: int) -> Curs
     return Cursor(line * columns + column, first & 0x1F, last) if 0 <= column < columns and line >= 0 else None
 
 
+def key_of(*parts: bytes) -> bytes:
+    """Eight bytes that are the same for the same."""
+    made = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        made.update(part)
+    return made.digest()
+
+
+def row_keys(vga: Vga) -> tuple[bytes, ...]:
+    """Of graphics: what each row of the picture looks like, without drawing it."""
+    s, pixels = vga.registers.state, _pixels(vga)
+    width, height = _size(vga, pixels)
+    if _dark(s):
+        return (b"",) * height
+    look = key_of(*palette_16(vga), *_palette_256(vga), vga.mode_text().encode(), bytes((s.graphics[reg.MODE],)))
+    size, memory = -(-width * pixels.size // pixels.count), vga.memory
+    starts = _row_starts(s, vga.vbe, height, memory.size)
+    keys = {at: key_of(look, memory.read(at, min(size, memory.size - at))) for at in set(starts)}
+    return tuple(keys[at] for at in starts)
+
+
+def _dark(s: VgaRegistersState) -> bool:
+    return bool(not s.attribute_index & reg.ADDRESS_ENABLE or s.sequencer[reg.CLOCKING_MODE] & reg.SCREEN_OFF)
+
+
+def _size(vga: Vga, pixels: _Pixels) -> tuple[int, int]:
+    s = vga.registers.state
+    width, height = vga.vbe.size if vga.vbe.enabled else ((s.crtc[reg.H_DISPLAYED] + 1) * 8, shown_lines(s))
+    return width * pixels.wider, height
+
+
 @dataclass(frozen=True, slots=True)
 class _Pixels:
     """How a row is drawn: `size` bytes for `count` pixels, which are `wider` times as many as the CRTC says."""
@@ -130,8 +162,7 @@ class _Pixels:
 def _graphics(vga: Vga, *, dark: bool) -> Frame:
     vbe, s = vga.vbe, vga.registers.state
     pixels = _pixels(vga)
-    width, height = vbe.size if vbe.enabled else ((s.crtc[reg.H_DISPLAYED] + 1) * 8, shown_lines(s))
-    width *= pixels.wider
+    width, height = _size(vga, pixels)
     if dark:
         return blank(width, height)
     size = -(-width * pixels.size // pixels.count)

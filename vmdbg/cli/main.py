@@ -21,7 +21,8 @@ from vmdbg.interruption import StoppedError
 from vmdbg.version import VERSION
 
 COMMANDS = (
-    "run", "record", "replay", "query", "save", "explore", "script", "symbols", "devices", "dap", "mcp", "doctor",
+    "run", "record", "replay", "query", "save", "explore", "film", "script", "symbols", "devices", "dap", "mcp",
+    "doctor",
 )  # fmt: skip
 """Each is a module of this package."""
 TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"

@@ -44,10 +44,13 @@ from vmdbg.queries.rows import (
     ExecutionRow,
     IpiRow,
     PortRow,
+    ScreenRow,
     StateDifference,
     SystemCallRow,
 )
 from vmdbg.queries.scan import Conditioned, Query, Row
+from vmdbg.queries.screens import EVERY as SCREENS_EVERY
+from vmdbg.queries.screens import ScreensQuery
 from vmdbg.queries.unfinished import finished
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording
@@ -207,6 +210,12 @@ class Queries(LinuxQuestions):
     def cr3_loads(self) -> list[Cr3Row]:
         """All loads of CR3: switches of the address space, and TLB flushes."""
         return self.run(Cr3Query())
+
+    def screens(self, every: int = SCREENS_EVERY) -> list[ScreenRow]:
+        """When what a monitor shows changed, as seen at every multiple of `every` ticks; what blinks is no change."""
+        if every < 1:
+            raise UserError(f"the screen is looked at every so many ticks, from 1 on, not {every}")
+        return self.run(ScreensQuery(every))
 
     def console_lines(self, port: int = 0) -> list[ConsoleRow]:
         """All lines that a serial port (0 is COM1), the virtio console (4) or the debug console (-1) was given."""

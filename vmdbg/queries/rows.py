@@ -174,6 +174,18 @@ class ConsoleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ScreenRow:
+    """The screen was seen to have changed: of text the lines, of graphics the rows of dots, from 0 on. `text` is the
+    last of those lines.
+    """
+
+    position: Position
+    mode: str
+    lines: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterChange:
     name: str
     before: int

@@ -29,6 +29,7 @@ NAMES = (
     "disk",
     "cr3",
     "console",
+    "screens",
     RACES,
     DIFFERENCE,
 )
@@ -51,7 +52,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", default="", metavar="EXPRESSION", help="of allocations and frees: so many bytes")
     parser.add_argument("--cache", default="", metavar="NAME", help="of allocations and frees: this slab cache")
     parser.add_argument("--sector", default="", metavar="EXPRESSION", help="of requests to drives: those that move it")
-    parser.add_argument("--every", default="", metavar="TIME", help="how often a profile looks (a million ticks)")
+    often = "how often a profile (a million ticks) or screens (1/60 s) looks"
+    parser.add_argument("--every", default="", metavar="TIME", help=often)
     parser.add_argument("--function", default="", metavar="FUNCTION", help="races: of the data that its code accesses")
     parser.add_argument("--address", default="", metavar="ADDRESS", help="races: of what lies there")
     parser.add_argument("--from", dest="begin", default="", metavar="POSITION", help="races: from this instant on")

@@ -1,101 +1,17 @@
-"""What a monitor at the machine shows, whatever display it has: as a picture, and as text.
-
-Without a display there is text memory, as kernels of the old times have it: 80 by 25 characters at B8000h, drawn with
-the font of this computer's option ROM.
-"""
+"""What a monitor at the machine shows, for whoever has a session (vmdbg/machine/screen.py)."""
 
 from __future__ import annotations
 
-import functools
-
 from devices.display.frame import Frame
-from devices.display.text_picture import Cursor, TextScreen, text_picture
-from devices.display.vga import Vga
-from devices.display.vga_picture import is_text, text_screen, vga_picture
-from devices.display.vga_ports import CURSOR_END, CURSOR_START
-from devices.display.vga_text import VgaText
-from vmdbg.boot.installed_firmware import vgabios
-from vmdbg.errors import UserError
-from vmdbg.machine.display_setup import colour_of, font_of
-from vmdbg.machine.machine import Machine
-from vmdbg.units import Physical
+from vmdbg.machine.screen import (
+    COLUMNS,
+    LINES,
+    display_of,
+    frame_of,
+    lines_of,
+    text_cells,
+    text_of,
+    text_screen_of,
+)
 
-TEXT_MEMORY, TEXT_SIZE = Physical(0xB8000), 0x8000
-COLUMNS, LINES = 80, 25
-CURSOR_OFF = 0x20
-_COLOURS = (*range(6), 0x14, 7, *range(0x38, 0x40))
-"""Of the attribute controller in text mode."""
-
-
-def frame_of(machine: Machine) -> Frame:
-    """The picture at this instant; it changes nothing. Raises UserError where there is no font to draw text with."""
-    vga = display_of(machine)
-    return vga_picture(vga, machine.clock) if vga is not None else text_picture(_plain_screen(machine, _host_font()))
-
-
-def display_of(machine: Machine) -> Vga | None:
-    """The display that has pictures, if there is one."""
-    vga = machine.pc.devices.get(Vga.name)
-    return vga if isinstance(vga, Vga) else None
-
-
-def text_of(machine: Machine) -> list[str] | None:
-    """The lines of text mode, without spaces at their ends; None while there are graphics."""
-    vga = display_of(machine)
-    if vga is None:
-        return lines_of(text_cells(machine, COLUMNS, LINES), COLUMNS)
-    if not is_text(vga):
-        return None
-    screen = text_screen(vga, machine.clock)
-    return lines_of(screen.cells, screen.columns)
-
-
-def text_screen_of(machine: Machine) -> TextScreen | None:
-    """Characters and colours of text mode, without a font where there is no display; None while there are graphics."""
-    vga = display_of(machine)
-    if vga is None:
-        return _plain_screen(machine, b"")
-    return text_screen(vga, machine.clock) if is_text(vga) else None
-
-
-def lines_of(cells: bytes, columns: int) -> list[str]:
-    """Of characters and attributes."""
-    characters = cells[::2].decode("cp437").replace("\0", " ")
-    return [characters[at : at + columns].rstrip() for at in range(0, len(characters), columns)]
-
-
-def text_cells(machine: Machine, columns: int, lines: int) -> bytes:
-    """Of text memory that is RAM: from where the CRTC begins, or from its beginning where the screen would reach beyond
-    its end, or nobody says.
-    """
-    vga, size = machine.pc.devices.get(VgaText.name), 2 * columns * lines
-    start = vga.start * 2 if isinstance(vga, VgaText) else 0
-    start = start if start + size <= TEXT_SIZE else 0
-    return bytes(machine.engine.read_physical(Physical(TEXT_MEMORY + start), size))
-
-
-def _plain_screen(machine: Machine, font: bytes) -> TextScreen:
-    return TextScreen(
-        columns=COLUMNS,
-        lines=LINES,
-        cells=text_cells(machine, COLUMNS, LINES),
-        fonts=(font, font),
-        palette=[bytes(part << 2 | (part & 1) * 3 for part in colour_of(index)) for index in _COLOURS],
-        cursor=_cursor(machine),
-    )
-
-
-@functools.cache
-def _host_font() -> bytes:
-    try:
-        return font_of(vgabios())
-    except UserError as error:
-        raise UserError(f"there is no font to draw the text of this machine with: {error}") from None
-
-
-def _cursor(machine: Machine) -> Cursor | None:
-    vga = machine.pc.devices.get(VgaText.name)
-    if not isinstance(vga, VgaText):
-        return None
-    first, last = vga.save().crtc[CURSOR_START], vga.save().crtc[CURSOR_END]
-    return None if first & CURSOR_OFF else Cursor(vga.cursor - vga.start, first & 0x1F, last & 0x1F)
+__all__ = ["COLUMNS", "LINES", "Frame", "display_of", "frame_of", "lines_of", "text_cells", "text_of", "text_screen_of"]

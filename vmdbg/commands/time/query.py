@@ -15,6 +15,7 @@ from vmdbg.expressions.place import Aim
 from vmdbg.queries.profile import EVERY
 from vmdbg.queries.queries import Queries
 from vmdbg.queries.scan import Row
+from vmdbg.queries.screens import EVERY as SCREENS_EVERY
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.known_linux import interrupts_of, linux_of, who_of
 from vmdbg.session.linux import find_linux
@@ -51,6 +52,8 @@ MOST_ARGUMENTS = 6
         "query cr3 --json",
         "query races rsp 8",
         "query console",
+        "query screens",
+        "query screens --every 100ms",
         "query profile",
         "query calls deposit 2 if rdi != 0",
         "query interrupts --count-by vector",
@@ -64,7 +67,7 @@ def query(session: Session, arguments: Arguments) -> Document:
 
     writes, reads, accesses ADDRESS SIZE; who-wrote ADDRESS SIZE --before POSITION; executions ADDRESS SIZE; calls
     FUNCTION ARGUMENTS; exceptions and interrupts VECTOR ...; ipis; ports PORT ...; disk DRIVE ...; cr3; console PORT;
-    profile; races ADDRESS SIZE or --function FUNCTION; diff POSITION POSITION. Of Linux: syscalls NAME ...;
+    screens; profile; races ADDRESS SIZE or --function FUNCTION; diff POSITION POSITION. Of Linux: syscalls NAME ...;
     page-faults; switches; wakeups; allocations; frees; object ADDRESS.
     `if CONDITION` at the end is looked at where each row happened. `goto` takes the positions.
     """
@@ -117,7 +120,7 @@ OPTIONS = (
     _Option("durations", frozenset({"syscalls"})),
     _Option("size", _SLAB),
     _Option("cache", _SLAB),
-    _Option("every", frozenset({"profile"})),
+    _Option("every", frozenset({"profile", "screens"})),
     _Option("sector", frozenset({"disk"})),
     _Option("physical", frozenset({WHO_WROTE, *MEMORY})),
     _Option("before", frozenset({WHO_WROTE})),
@@ -266,6 +269,12 @@ def _console(session: Session, arguments: Arguments) -> Asked:
     return lambda queries: queries.console_lines(port)
 
 
+def _screens(session: Session, arguments: Arguments) -> Asked:
+    _between(arguments, 0, 0, "no more than options")
+    every = ticks_of(session, arguments.every) if arguments.every else SCREENS_EVERY
+    return lambda queries: queries.screens(every)
+
+
 QUESTIONS: dict[str, Callable[[Session, Arguments], Asked]] = {
     WHO_WROTE: _who_wrote,
     "writes": _memory("writes"),
@@ -288,6 +297,7 @@ QUESTIONS: dict[str, Callable[[Session, Arguments], Asked]] = {
     "ipis": _ipis,
     "cr3": _cr3,
     "console": _console,
+    "screens": _screens,
 }
 
 

@@ -1,0 +1,105 @@
+"""Linux on a screen, here and in QEMU, whose pictures are the same dot by dot: vgacon, vesafb and bochs-drm."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from devices.display.frame import Frame
+from tests.guests.boot_media import isolinux_iso
+from tests.guests.build import require
+from tests.linux_assets import busybox_initrd, generic_kernel, generic_modules
+from vmdbg.api.boot import launch
+
+pytestmark = pytest.mark.slow
+MODULES = ("drm.ko", "drm_kms_helper.ko", "ttm.ko", "drm_ttm_helper.ko", "drm_vram_helper.ko", "bochs.ko")
+INIT = """#!/bin/busybox sh
+b=/bin/busybox
+$b mount -t proc proc /proc
+$b mount -t devtmpfs dev /dev
+for m in {modules}; do $b insmod /$m; done
+t=/dev/tty0
+printf '\\033[?25l\\033[H\\033[J' > $t
+$b cat /proc/fb > $t
+for n in 0 1 2 3 4 5 6 7; do
+  printf "\\033[3${{n}}mcolour $n \\033[1mbright\\033[0m \\033[4${{n}}mbehind\\033[0m\\n" > $t
+done
+for n in $($b seq 60); do echo "line $n of many, which scroll" > $t; done
+$b sleep 1
+echo READY > /dev/ttyS0
+$b sleep 100000
+"""
+PATIENCE = 120.0
+LONGEST = 60_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("append", "modules", "size"),
+    [
+        ("", (), (720, 400)),
+        ("vga=0x317", (), (1024, 768)),
+        ("vga=0x312", (), (640, 480)),
+        ("", MODULES, (1280, 800)),
+    ],
+    ids=["vgacon", "vesafb of 16 bits", "vesafb of 24 bits", "bochs-drm"],
+)
+def test_a_console_of_linux(tmp_path: Path, append: str, modules: tuple[str, ...], size: tuple[int, int]) -> None:
+    iso = tmp_path / "linux.iso"
+    _make(iso, f"quiet loglevel=0 console=tty0 {append}", modules)
+    ours, theirs = _ours(iso), _theirs(iso, tmp_path)
+    assert (ours.width, ours.height) == (theirs.width, theirs.height) == size
+    differing = sum(ours.row(y) != theirs.row(y) for y in range(ours.height))
+    assert not differing, f"{differing} lines differ"
+
+
+def _make(iso: Path, append: str, modules: tuple[str, ...]) -> None:
+    files = {"init": INIT.format(modules=" ".join(modules)).encode(), **(generic_modules(*modules) if modules else {})}
+    config = f"DEFAULT guest\nPROMPT 0\nLABEL guest\n  KERNEL /vmlinuz\n  INITRD /initrd\n  APPEND {append}\n"
+    tree = {"vmlinuz": generic_kernel().read_bytes(), "initrd": busybox_initrd(files).read_bytes()}
+    isolinux_iso(iso, {**tree, "isolinux/isolinux.cfg": config.encode()})
+
+
+def _ours(iso: Path) -> Frame:
+    with launch(cdroms=[str(iso)], vga="std") as guest:
+        guest.expect("READY", patience=LONGEST)
+        return guest.screen()
+
+
+def _theirs(iso: Path, work: Path) -> Frame:
+    serial, monitor, picture = work / "serial", work / "monitor", work / "screen.ppm"
+    command = [require("qemu-system-x86_64"), "-m", "256", "-display", "none", "-vga", "std", "-cdrom", str(iso)]
+    command += ["-serial", f"file:{serial}", "-qmp", f"unix:{monitor},server,nowait", "-net", "none"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        _wait(serial)
+        with socket.socket(socket.AF_UNIX) as end:
+            end.settimeout(PATIENCE)
+            end.connect(str(monitor))
+            with end.makefile("rw") as lines:
+                for name, arguments in (("qmp_capabilities", {}), ("screendump", {"filename": str(picture)})):
+                    lines.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+                    lines.flush()
+                    while "return" not in (answer := lines.readline()):
+                        assert "error" not in answer, answer
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+    _, words, _, rgb = picture.read_bytes().split(b"\n", 3)
+    width, height = map(int, words.split())
+    return Frame(width, height, rgb)
+
+
+def _wait(serial: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with suppress(FileNotFoundError):
+            if b"READY" in serial.read_bytes():
+                return
+        time.sleep(0.05)  # a file cannot be waited for
+    pytest.fail("QEMU's guest did not come to its end")
