@@ -13,7 +13,7 @@ from vmdbg.api.guest import Guest
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
 from vmdbg.host.drives import open_drives, parse_drive
-from vmdbg.host.nets import open_nets, parse_net
+from vmdbg.host.nets import inside, open_nets, parse_net
 from vmdbg.host.nvram import NvramFile, parse_nvram
 from vmdbg.host.schedule_files import schedule as to_schedule
 from vmdbg.host.shares import open_shares, parse_share
@@ -115,7 +115,7 @@ def launch(
     drives = open_drives(choices)
     try:
         shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
-        wires, hvc = open_nets([parse_net(text) for text in nets], drives.media), virtio_console
+        wires, hvc = open_nets(inside([parse_net(text) for text in nets]), drives.media), virtio_console
         parts = (machine, devices, drives.drives, shared)
         firmware, legacy = bios is not None, HpetMode(hpet)
         chipset = chipset_for(*parts, nets=wires, firmware=firmware, hvc=hvc, hpet=legacy, display=display)

@@ -21,7 +21,8 @@ from vmdbg.host.endings import SIGNAL_BASE, Ending, ExitCode
 from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.host.io_trace import IoLog, unclaimed_accesses
 from vmdbg.host.last_words import LastWords
-from vmdbg.host.nets import open_nets
+from vmdbg.host.nets import make_backend, open_nets
+from vmdbg.host.network import HostNetwork, NetLine
 from vmdbg.host.output_file import check_path, write_text
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
@@ -114,6 +115,7 @@ class Run:
         if options.screen:
             self._console.with_screen(self._machine)
         self._loop = self._make_loop()
+        self._network = self._join_network()
         stack.callback(lambda: self._loop.runner.close())
         self._front_ends: FrontEnds | None = None
         self._timeline: Timeline | None = None
@@ -145,13 +147,30 @@ class Run:
         loop.typist, loop.stop_at, loop.realtime = Typist(options.input), options.stop_at, self._keep_time()
         return loop
 
+    def _join_network(self) -> HostNetwork:
+        """The host at the other end of the cables for which the options ask for it. Raises UserError."""
+        machine, lines = self._machine, list[NetLine]()
+        for number, (choice, net) in enumerate(zip(self._options.net, machine.config.nets, strict=False)):
+            backend, outside = make_backend(choice, number, lambda: machine.clock), machine.outsides.get(net.name)
+            if backend is not None and outside is None:
+                raise UserError(f"{net.name} of the guest that goes on does not lead to the host: leave --net out")
+            if backend is not None and outside is not None:
+                lines.append(NetLine(machine, outside, backend, self._loop))
+        network = HostNetwork(lines, self._console.say)
+        if network:
+            self._stack.callback(network.close)
+            network.open(self._poller)
+            self._loop.outlets += (network,)
+            self._loop.frames_come = True
+        return network
+
     def _readers(self) -> list[Listener]:
         """Who reads along on the guest's console alone."""
         return [self._loop.typist.on_output, self._panic.on_output]
 
     def _keep_time(self) -> Realtime:
         """With host time where somebody sits at the guest's serial port, or at the prompt."""
-        wanted, socket = not self._options.no_realtime, self._console.is_socket
+        wanted, socket = not self._options.no_realtime, self._console.is_socket or bool(self._machine.outsides)
         return Realtime(
             Pacer(self._machine),
             console=wanted and (self._console.keyboard or socket),
@@ -182,6 +201,7 @@ class Run:
     def _keep(self, timeline: Timeline) -> None:
         """There is a past from now on, which nothing of the host's follows."""
         self._timeline = timeline
+        timeline.fork_listeners.append(self._network.forked)
         if self._started.nvram is not None:
             self._started.nvram.live = lambda: timeline.live
 

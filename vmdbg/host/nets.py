@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from devices.network.frame import mac_text, parse_mac
@@ -12,6 +12,8 @@ from devices.network.quiet.options import LONGEST_BOOT_FILE, MOST_HOSTS, Quiet, 
 from devices.network.quiet.packets import address
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
+from vmdbg.host.addresses import TcpAddress, listen_address
+from vmdbg.host.net_backend import NetBackend
 from vmdbg.machine.answers import Answers
 from vmdbg.machine.media import Media
 from vmdbg.machine.nets import folder_of
@@ -26,15 +28,24 @@ class NetKind(enum.StrEnum):
 
     NONE = "none"
     QUIET = "quiet"
+    USER = "user"
+    SOCKET = "socket"
+    TAP = "tap"
     LAB = "lab"
     """The lab that the machine is a part of, if a link of it is plugged in there."""
 
 
-_FAR = {NetKind.NONE: FarEnd.NOBODY, NetKind.QUIET: FarEnd.QUIET, NetKind.LAB: FarEnd.OUTSIDE}
+_INSIDE = {NetKind.NONE: FarEnd.NOBODY, NetKind.QUIET: FarEnd.QUIET}
+_HOSTS = (NetKind.USER, NetKind.SOCKET, NetKind.TAP)
+"""Those that the host serves while the guest is live."""
+_FORMS = "none, quiet, user, socket:listen:[HOST:]PORT, socket:connect:[HOST:]PORT, tap:NAME"
 _COMMON = ("model", "mac")
 _OPTIONS: dict[NetKind, tuple[str, ...]] = {
     NetKind.NONE: (),
     NetKind.QUIET: ("folder", "host", "boot"),
+    NetKind.USER: ("hostfwd", "restrict"),
+    NetKind.SOCKET: (),
+    NetKind.TAP: (),
     NetKind.LAB: (),
 }
 _REPEATED = ("host", "hostfwd")
@@ -45,6 +56,8 @@ class NetChoice:
     """A network device that was asked for. `settings` are the options of its kind, in order."""
 
     kind: NetKind
+    where: str = ""
+    """Behind the kind's colon."""
     model: NicModel = NicModel.VIRTIO
     mac: str = ""
     settings: tuple[tuple[str, str], ...] = ()
@@ -57,10 +70,10 @@ class NetChoice:
 def parse_net(text: str) -> NetChoice:
     """`KIND[,model=MODEL][,mac=ADDRESS][,OPTION=VALUE...]`; a comma in a value is written twice. Raises UserError."""
     word, *parts = (part.replace("\0", ",") for part in text.replace(",,", "\0").split(","))
-    try:
-        kind = NetKind(word)
-    except ValueError:
-        raise UserError(f"--net is one of {', '.join(NetKind)}, not {printable(word)!r}") from None
+    name, colon, where = word.partition(":")
+    if name not in tuple(NetKind) or bool(colon) != (name in (NetKind.SOCKET, NetKind.TAP)):
+        raise UserError(f"--net is one of {_FORMS}, not {printable(word)!r}")
+    kind = NetKind(name)
     known = (*_COMMON, *_OPTIONS[kind])
     chosen, settings = dict[str, str](), list[tuple[str, str]]()
     for part in parts:
@@ -72,9 +85,11 @@ def parse_net(text: str) -> NetChoice:
         chosen[key] = value
         if key not in _COMMON:
             settings.append((key, value))
-    choice = NetChoice(kind, _model(chosen.get("model")), _mac(chosen.get("mac")), tuple(settings))
+    choice = NetChoice(kind, where, _model(chosen.get("model")), _mac(chosen.get("mac")), tuple(settings))
     if kind is NetKind.QUIET:
         _quiet(choice, 0)
+    else:
+        make_backend(choice, 0, lambda: 0)
     return choice
 
 
@@ -102,7 +117,7 @@ def nets_of(choices: Sequence[NetChoice]) -> tuple[Net, ...]:
         if any(net.mac == mac for net in made):
             raise UserError(f"two network devices have the address {mac}: give each its own with mac=ADDRESS")
         quiet = _quiet(choice, number) if choice.kind is NetKind.QUIET else None
-        made.append(Net(f"net{number}", choice.model, mac, _FAR[choice.kind], quiet))
+        made.append(Net(f"net{number}", choice.model, mac, _INSIDE.get(choice.kind, FarEnd.OUTSIDE), quiet))
     return tuple(made)
 
 
@@ -159,3 +174,53 @@ def give_net_folders(choices: Sequence[NetChoice], nets: Sequence[Net], folders:
             if folder is None:
                 raise UserError(f"{net.name} of the guest that goes on has no folder: leave folder= out")
             _open(choice, folder)
+
+
+def inside(choices: Sequence[NetChoice]) -> Sequence[NetChoice]:
+    """The same, if they need nobody who serves them. Raises UserError."""
+    for choice in choices:
+        if choice.kind in _HOSTS:
+            raise UserError(f"a network {choice.kind} is served by `vmdbg run` alone: take quiet or none")
+    return choices
+
+
+def make_backend(choice: NetChoice, number: int, clock: Callable[[], int]) -> NetBackend | None:
+    """Who passes its frames on to the host; None for what stays in the machine. Raises UserError."""
+    match choice.kind:
+        case NetKind.USER:
+            return _user(choice, number, clock)
+        case NetKind.SOCKET:
+            return _socket(choice.where)
+        case NetKind.TAP:
+            return _tap(choice.where)
+    return None
+
+
+def _tap(name: str) -> NetBackend:
+    from vmdbg.host.net_socket import LONGEST_NAME, TapBackend  # what few machines need
+
+    if not name.isascii() or not 0 < len(name) <= LONGEST_NAME or "/" in name:
+        raise UserError(f"--net tap: {printable(name[:40])!r} is no name of an interface")
+    return TapBackend(name)
+
+
+def _user(choice: NetChoice, number: int, clock: Callable[[], int]) -> NetBackend:
+    from vmdbg.host.net_user import UserBackend, UserNet, parse_forward  # likewise
+
+    restrict = choice.setting("restrict") or "off"
+    if restrict not in ("on", "off"):
+        raise UserError("--net user restrict is on (only forwarded ports lead anywhere) or off")
+    forwards = tuple(parse_forward(value) for key, value in choice.settings if key == "hostfwd")
+    return UserBackend(UserNet(f"10.0.{2 + number}", forwards, restrict == "on"), clock)
+
+
+def _socket(where: str) -> NetBackend:
+    from vmdbg.host.net_socket import SocketBackend  # likewise
+
+    verb, _, address = where.partition(":")
+    if verb not in ("listen", "connect"):
+        raise UserError("--net socket is as socket:listen:[HOST:]PORT or socket:connect:[HOST:]PORT, or with unix:PATH")
+    found = listen_address(address)
+    if verb == "connect" and isinstance(found, TcpAddress) and not found.port:
+        raise UserError("--net socket:connect needs the port at which the other end listens")
+    return SocketBackend(found, listens=verb == "listen")

@@ -88,6 +88,8 @@ class RunLoop:
     outlets: tuple[Outlet, ...] = ()
     taken_over: Callable[[str], bool] = lambda _reason: False
     port: int = COM1
+    frames_come: bool = False
+    """Whether frames come from the host, which wake a guest that nothing else does."""
     _slices: SliceLength = field(default_factory=SliceLength)
     _asked: Ending | None = None
     _starved: HaltedForever | None = None
@@ -199,7 +201,7 @@ class RunLoop:
         runs = self.runner.poll() and not self.serial.congested
         if runs and self._starved is not None:
             runs = self._feed_starved()
-            if not runs and not self.serial.live:
+            if not runs and not (self.serial.live or self.frames_come):
                 return GuestEnded(self._starved)
         if not runs:
             self.poller.wait(LONGEST_WAIT)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from devices.fitting import Slot
+from devices.network.cable import Cable
 from devices.network.net import FarEnd, Net, cable_name, peer_name
 from devices.network.quiet.options import Quiet
 from devices.network.wire import Line, Listener, Peer
@@ -51,16 +52,16 @@ class Carrier(Protocol):
 
 def fit_nets(
     carrier: Carrier, nets: Sequence[Net], outsides: Mapping[str, Outside], listener: Listener, media: Media
-) -> None:
-    """Raises UserError for a machine that has no room for them."""
+) -> dict[str, Cable]:
+    """Their cables, by the device's name. Raises UserError for a machine that has no room for them."""
     if not nets:
-        return
-    from devices.network.cable import Cable  # a machine without them is made without, and sooner
-    from devices.network.frame import parse_mac
+        return {}
+    from devices.network.frame import parse_mac  # a machine without them is made without, and sooner
     from devices.network.models import fitter
 
+    cables = dict[str, Cable]()
     for net in nets:
-        cable = carrier.add(Cable(net.name, carrier.slot(cable_name(net.name)).timer()))
+        cable = cables[net.name] = carrier.add(Cable(net.name, carrier.slot(cable_name(net.name)).timer()))
         cable.outlet = outsides.get(net.name)
         cable.listeners.append(listener)
         if net.quiet is not None:
@@ -69,6 +70,7 @@ def fit_nets(
             carrier.add(fitter(net.model)(carrier.slot(net.name), cable, parse_mac(net.mac)))
         except ValueError as error:
             raise UserError(f"{net.name}: {error}") from None
+    return cables
 
 
 def _fit_quiet(carrier: Carrier, net: Net, quiet: Quiet, line: Line, media: Media) -> Peer:

@@ -27,6 +27,7 @@ from devices.interrupts.pic import Pic
 from devices.interrupts.x2apic import X2Apic
 from devices.keyboard.i8042 import AUX_IRQ, I8042, KEYBOARD_IRQ
 from devices.keyboard.i8042_aux import I8042WithMouse
+from devices.network.cable import Cable
 from devices.pci.config_space import ConfigSpace, Place
 from devices.pci.config_space import Pin as PciPin
 from devices.pci.host import CONFIG_PORTS, PciHost
@@ -121,6 +122,8 @@ class Pc:
         self.device_events = DeviceEvents()
         backends.media.listeners.append(self.device_events.on_request)
         self.areas: list[PagedArea] = []
+        self.cables: dict[str, Cable] = {}
+        """Of network devices, by their names."""
         self.shared_ports: list[tuple[range, PlainPorts | StreamPort]] = []
         self.config = config
         self.board = board
@@ -147,7 +150,7 @@ class Pc:
             self._fit(text)
         fit_drives(self, config.drives, backends.media)
         fit_shares(self, config.shares, backends.media, config.start)
-        fit_nets(self, config.nets, backends.outsides, self.device_events.on_passage, backends.media)
+        self.cables = fit_nets(self, config.nets, backends.outsides, self.device_events.on_passage, backends.media)
         if config.hvc:
             self._fit_hvc(backends.hvc)
         if self.i440fx is not None:

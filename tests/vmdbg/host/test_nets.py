@@ -7,7 +7,7 @@ import pytest
 from devices.network.net import FarEnd, Net, NicModel
 from devices.network.quiet.options import Quiet, QuietHost
 from vmdbg.errors import UserError
-from vmdbg.host.nets import MOST_NETS, NetChoice, NetKind, give_net_folders, nets_of, open_nets, parse_net
+from vmdbg.host.nets import MOST_NETS, NetChoice, NetKind, give_net_folders, inside, nets_of, open_nets, parse_net
 from vmdbg.machine.media import Media
 from vmdbg.machine.nets import folder_of
 
@@ -23,7 +23,7 @@ def test_devices_are_counted_and_have_addresses_of_their_own():
 
 @pytest.mark.parametrize("model", NicModel)
 def test_the_model_is_as_it_is_called(model):
-    assert parse_net(f"none,model={model}") == NetChoice(NetKind.NONE, model)
+    assert parse_net(f"none,model={model}") == NetChoice(NetKind.NONE, model=model)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,17 @@ def test_the_model_is_as_it_is_called(model):
         ("none,mtu=9000", "has no option 'mtu'"),
         ("none,model", "has no option 'model'"),
         ("none,model=virtio,model=virtio", "twice"),
+        ("user:x", "is one of"),
+        ("tap", "is one of"),
+        ("tap:", "no name of an interface"),
+        ("tap:a/b", "no name of an interface"),
+        ("tap:" + "x" * 16, "no name of an interface"),
+        ("socket:x", "listen"),
+        ("socket:listen:x", "no address"),
+        ("socket:connect:127.0.0.1:0", "needs the port"),
+        ("user,restrict=maybe", "restrict is on"),
+        ("user,hostfwd=22", "hostfwd is as"),
+        ("user,folder=.", "has no option 'folder'"),
         ("quiet,folder=", "names no folder"),
         ("quiet,boot=x", "give folder=DIR too"),
         ("quiet,folder=.,boot=" + "x" * 200, "at most 127"),
@@ -84,3 +95,13 @@ def test_a_guest_that_goes_on_is_given_the_folders_that_it_has(tmp_path):
         give_net_folders([parse_net(f"quiet,folder={tmp_path}")], nets, folders)
     with pytest.raises(UserError, match="has 2 network devices"):
         give_net_folders([parse_net("none")] * 3, nets, folders)
+
+
+@pytest.mark.parametrize(
+    "text", ["user,hostfwd=tcp::1-:2,hostfwd=udp::1-:2,restrict=on", "socket:listen:0", "socket:connect:9", "tap:t0"]
+)
+def test_who_leads_to_the_host_is_outside(text):
+    (net,) = nets_of([parse_net(text)])
+    assert net.far is FarEnd.OUTSIDE
+    with pytest.raises(UserError, match="vmdbg run"):
+        inside([parse_net(text)])

@@ -24,9 +24,9 @@ echo "nameserver $dns" > /etc/resolv.conf
 DHCP = "busybox ip link set eth0 up; busybox udhcpc -i eth0 -s /leased -n -q"
 
 
-def network_initrd(*, lease: bool = True) -> Path:
-    """It has an address when it prompts."""
-    script = "#!/bin/sh\n" + "".join(f"busybox insmod /{module}\n" for module in MODULES) + (DHCP if lease else "")
+def network_initrd(*, after: str = "") -> Path:
+    """It has an address when it prompts; commands `after` that begin with `;`."""
+    script = "#!/bin/sh\n" + "".join(f"busybox insmod /{module}\n" for module in MODULES) + DHCP + after
     return busybox_initrd({"autorun": script.encode(), "leased": LEASED.encode(), **cloud_modules(*MODULES)})
 
 

@@ -1,0 +1,144 @@
+"""Network devices whose other end is the host: frames go out between two slices, and come in as inputs.
+
+Invariant: a frame goes out once, when it is sent for the first time in the history that goes on; a replay and a way
+through the past send nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from devices.network.cable import MOST_BYTES
+from devices.network.frame import is_frame
+from devices.network.inputs import FrameInput
+from vmdbg.host.net_backend import NetBackend
+from vmdbg.host.poller import Poller
+from vmdbg.host.runner import Runner
+from vmdbg.machine.inputs import Input
+from vmdbg.machine.machine import Machine
+from vmdbg.machine.nets import Outside
+from vmdbg.units import Tick
+
+SOON = 20_000
+"""Ticks that the guest goes on after a frame has left, so that others may follow it out."""
+MOST_HELD = 4096
+"""Frames of one slice."""
+AT_ONCE = 64
+"""Frames that come at one instant: more of them wait on the host until the guest has run on."""
+_HALF_FULL = MOST_BYTES // 2
+
+
+class Drives(Protocol):
+    """vmdbg.host.run_loop.RunLoop, whose runner may become another."""
+
+    @property
+    def runner(self) -> Runner: ...
+
+    def push(self, data: Input) -> None: ...
+
+
+class NetLine:
+    """Between one network device and its backend: an outlet of the run loop."""
+
+    def __init__(self, machine: Machine, outside: Outside, backend: NetBackend, loop: Drives) -> None:
+        self._machine = machine
+        self._outside = outside
+        self._backend = backend
+        self._loop = loop
+        self._cable = machine.pc.cables[outside.net]
+        self._next = self._cable.out
+        self._held: list[bytes] = []
+        self._stop: Tick | None = None
+        self._came: tuple[Tick, int] = Tick(0), 0
+        outside.sink = self._left
+
+    def open(self, poller: Poller) -> str | None:
+        """What to tell the user. Raises UserError."""
+        said = self._backend.open(poller, self._receive)
+        return f"{self._outside.net}: {said}" if said else None
+
+    def _left(self, number: int, frame: bytes, tick: Tick) -> None:
+        """A frame leaves the machine, maybe once more."""
+        if number < self._next:
+            return
+        self._next = number + 1
+        if len(self._held) < MOST_HELD:
+            self._held.append(frame)
+        if self._stop is None:
+            self._stop = Tick(tick + SOON)
+            self._machine.stop_by(self._stop)
+
+    def flush(self) -> None:
+        """devices.host.run_loop.Outlet: between two slices."""
+        if self._stop is not None:
+            self._machine.lift_stop(self._stop)
+            self._stop = None
+        held, self._held = self._held, []
+        for frame in held:
+            self._backend.send(frame)
+        self._backend.settle(listening=self._listens)
+
+    @property
+    def _listens(self) -> bool:
+        """Whether a frame can come now: the guest is live, and has taken most of what has come."""
+        tick, count = self._came
+        crowded = tick == self._machine.clock and count >= AT_ONCE
+        goes_on = self._loop.runner.live and self._machine.ending is None
+        return goes_on and not crowded and self._cable.waiting < _HALF_FULL
+
+    def _receive(self, frame: bytes) -> None:
+        if not is_frame(frame):
+            return
+        tick, count = self._came
+        now = self._machine.clock
+        self._came = now, count + 1 if tick == now else 1
+        if self._loop.runner.live and self._machine.ending is None:
+            self._loop.push(FrameInput(self._outside.cable, frame))
+
+    def forked(self) -> str | None:
+        """The future was dropped: what to tell the user."""
+        self._held, self._next = [], self._cable.out
+        said = self._backend.restart()
+        return f"{self._outside.net}: {said}" if said else None
+
+    def close(self) -> None:
+        self._outside.sink = None
+        if self._stop is not None:
+            self._machine.lift_stop(self._stop)
+            self._stop = None
+        self._backend.close()
+
+
+class HostNetwork:
+    """All of a run's."""
+
+    def __init__(self, lines: list[NetLine], say: Callable[[str], None]) -> None:
+        self._lines = lines
+        self._say = say
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def open(self, poller: Poller) -> None:
+        """Raises UserError; what was opened is closed by close()."""
+        for line in self._lines:
+            self._tell(line.open(poller))
+
+    def flush(self) -> None:
+        """vmdbg.host.run_loop.Outlet."""
+        for line in self._lines:
+            line.flush()
+
+    def forked(self, position: object) -> None:
+        """vmdbg.timeline.timeline.Timeline.fork_listeners."""
+        for line in self._lines:
+            self._tell(line.forked())
+
+    def _tell(self, said: str | None) -> None:
+        if said:
+            self._say(said)
+
+    def close(self) -> None:
+        for line in self._lines:
+            line.close()
