@@ -7,6 +7,8 @@ import selectors
 import threading
 from collections.abc import Callable
 
+from vmdbg.interruption import WaitingThread
+
 
 class Watcher:
     """Waits for `file` to be readable, while armed, and calls `on_ready` from its thread; then it is no longer armed.
@@ -30,7 +32,7 @@ class Watcher:
             return
         self._armed = True
         if self._thread is None:
-            self._thread = threading.Thread(target=self._watch, name="gdb client watcher", daemon=True)
+            self._thread = WaitingThread(target=self._watch, name="gdb client watcher", daemon=True)
             self._thread.start()
         self._go.release()
 

@@ -147,7 +147,77 @@ class ConsoleView(_Shown, frozen=True, tag="console"):
     cut: int
 
 
-Result = Answered | Done | CodeView | RegistersView | FramesView | MemoryView | PointsView | ConsoleView
+class LaneRun(_Value, frozen=True):
+    """One task has a CPU for `count` stretches from number `start` on, and is on it for that share of the time."""
+
+    start: int
+    count: int
+    pid: int
+    name: str
+    share: float
+
+
+class ProcessLane(_Value, frozen=True):
+    """How much of each stretch a task ran, in hundredths of one CPU."""
+
+    pid: int
+    name: str
+    ticks: int
+    shares: list[int]
+
+
+class MomentRow(_Value, frozen=True):
+    position: str
+    tick: int
+    kind: str
+    cpu: int
+    what: str
+
+
+class StepRow(_Value, frozen=True):
+    """An instruction that ran."""
+
+    position: str
+    tick: int
+    cpu: int
+    place: str
+
+
+class StripView(_Shown, frozen=True, tag="strip"):
+    """A part of the timeline, in stretches of `length` ticks, the first of which is number `first`.
+
+    `until` is the tick up to which everything is counted; `coarse`: finer counts are on their way. `why` says why
+    nothing is counted, "" if it is.
+    """
+
+    start: int
+    end: int
+    length: int
+    first: int
+    until: int
+    coarse: bool
+    counts: dict[str, list[int]]
+    lanes: list[tuple[int, list[LaneRun]]]
+    processes: list[ProcessLane]
+    moments: list[MomentRow]
+    steps: list[StepRow]
+    why: str = ""
+
+
+class LogLine(_Value, frozen=True):
+    tick: int
+    text: str
+
+
+class LogView(_Shown, frozen=True, tag="log"):
+    """The lines of the guest's console, the first and the last of them where there are many."""
+
+    lines: list[LogLine]
+    left_out: int
+
+
+Looked = CodeView | RegistersView | FramesView | MemoryView | PointsView
+Result = Answered | Done | Looked | ConsoleView | StripView | LogView
 
 
 class _Told(msgspec.Struct, frozen=True, tag_field="tell"):
@@ -207,7 +277,13 @@ class Progress(_Told, frozen=True, tag="progress"):
     done: float | None
 
 
-Message = Answer | Refused | State | ConsoleWrote | Progress
+class Surveyed(_Told, frozen=True, tag="surveyed"):
+    """More of the timeline is known; `done`, from 0 to 1, of all."""
+
+    done: float
+
+
+Message = Surveyed | Answer | Refused | State | ConsoleWrote | Progress
 _ENCODER = msgspec.json.Encoder()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import selectors
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,12 +17,13 @@ from vmdbg.errors import UserError, VmdbgError
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.session.symbol_file import SymbolFile
-from vmdbg.web.answers import Answer, ConsoleView, ConsoleWrote, Done, Message, Progress, Refused, Result
+from vmdbg.web.answers import Answer, ConsoleView, ConsoleWrote, Done, Message, Progress, Refused, Result, Surveyed
 from vmdbg.web.panes import look
 from vmdbg.web.rendered import rendered
-from vmdbg.web.requests import Command, ConsoleText, Go, Look, Pause, Request, Run, Type
+from vmdbg.web.requests import Command, ConsoleText, Go, Log, Look, Pause, Request, Run, Strip, Type
 from vmdbg.web.server import Asked, Event, Joined, Left, Page
 from vmdbg.web.state import state_of
+from vmdbg.web.survey import Survey
 
 OWNER = "web"
 LEAVE_SECONDS = 5.0
@@ -67,6 +69,8 @@ class Desk:
         """`allowed`: what commands of a page may do."""
         self._debugger = debugger
         self._server = server
+        self._files = selectors.DefaultSelector()
+        self._files.register(server.fileno(), selectors.EVENT_READ)
         self._allowed = allowed
         self._type = type_
         self._symbols = symbols
@@ -74,6 +78,7 @@ class Desk:
         self.wait: Callable[[Debugger], Stop] = lambda debugger: debugger.wait()
         self.others: Callable[[], Sequence[str]] = tuple
         self._session: Session | None = None
+        self._survey: Survey | None = None
         self._pages: list[Page] = []
         self._left_at: float | None = None
         self._waiting: deque[Asked] = deque()
@@ -94,7 +99,8 @@ class Desk:
         return bool(self._pages) or self._left_at is not None
 
     def fileno(self) -> int:
-        return self._server.fileno()
+        descriptor: int = self._files.fileno()
+        return descriptor
 
     def _join(self, page: Page) -> None:
         self._left_at = None
@@ -108,7 +114,7 @@ class Desk:
         session.execution.wait, session.progress = lambda debugger: self.wait(debugger), self._searching
         for file in self._symbols:
             session.sources.use(file)
-        self._session = session
+        self._session, self._survey = session, Survey(session, self._files)
         debugger = self._debugger
         debugger.stop_listeners.append(self._stopped)
         debugger.resume_listeners.append(self._resumed)
@@ -126,12 +132,16 @@ class Desk:
         debugger.resume_listeners.remove(self._resumed)
         debugger.progress_listeners.remove(self._going)
         debugger.timeline.console.listeners.remove(self._on_console)
+        if self._survey is not None:
+            self._survey.close()
+            self._survey = None
         session.close()
         debugger.let_go(self.owner)
 
     def close(self) -> None:
         self._leave()
         self._server.close()
+        self._files.close()
 
     # what is asked
 
@@ -162,6 +172,8 @@ class Desk:
             one = self._waiting.popleft()
             self._server.tell(one.page, self._answer(one.request), answers=True)
         self._flush()
+        if self._pages and self._survey is not None and self._survey.poll():
+            self._tell_all(Surveyed(self._survey.done))
         if self._left_at is not None and time.monotonic() - self._left_at > LEAVE_SECONDS:
             self._go_on()
         if self._debugger.running and time.monotonic() - self._told_at > TELL_SECONDS:
@@ -206,6 +218,10 @@ class Desk:
                 return look(session, request)
             case Type(text=text):
                 self._typed(text)
+            case Strip():
+                return self._surveyed().strip(request)
+            case Log():
+                return self._surveyed().log()
             case ConsoleText():
                 return self._console_text()
             case Pause():
@@ -213,6 +229,10 @@ class Desk:
             case _:
                 assert_never(request)
         return Done()
+
+    def _surveyed(self) -> Survey:
+        assert self._survey is not None, "it is there as long as the session is"
+        return self._survey
 
     def _carry(self, session: Session, line: str) -> None:
         """Begin what a line has the guest do."""

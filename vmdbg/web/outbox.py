@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import assert_never
 
-from vmdbg.web.answers import Answer, ConsoleWrote, Message, Progress, Refused, State, encoded
+from vmdbg.web.answers import Answer, ConsoleWrote, Message, Progress, Refused, State, Surveyed, encoded
 
 MOST_CONSOLE = 1 << 18
 """Characters of the console that wait. A page that is farther behind is told to ask for the text as a whole."""
@@ -32,6 +33,10 @@ class Outbox:
                 self._latest[f"progress {what}"] = message
             case State():
                 self._latest["state"] = message
+            case Surveyed():
+                self._latest["surveyed"] = message
+            case _:
+                assert_never(message)
 
     def _write(self, text: str) -> None:
         if self._waiting + len(text) > MOST_CONSOLE:

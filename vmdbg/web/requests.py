@@ -90,7 +90,19 @@ class ConsoleText(_Request, frozen=True, tag="console"):
     """What the guest has written to its console up to where it stands."""
 
 
-Request = Run | Pause | Go | Command | Look | Type | ConsoleText
+class Strip(_Request, frozen=True, tag="strip"):
+    """A part of the timeline, in about so many stretches."""
+
+    start: TickNumber
+    end: TickNumber
+    stretches: Annotated[int, msgspec.Meta(ge=1, le=2048)]
+
+
+class Log(_Request, frozen=True, tag="log"):
+    """The lines of the guest's console, with the ticks at which they begin."""
+
+
+Request = Strip | Log | Run | Pause | Go | Command | Look | Type | ConsoleText
 _DECODER = msgspec.json.Decoder(Request)
 
 

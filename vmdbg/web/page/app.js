@@ -2,9 +2,13 @@
 
 import { at, el, fill, grouped, store } from "./dom.js";
 import { Link } from "./link.js";
+import { Log } from "./log.js";
 import { Panes } from "./panes.js";
+import { Query } from "./query.js";
 import { Tabs } from "./tabs.js";
 import { Console } from "./terminal.js";
+import { Timeline } from "./timeline.js";
+import { Views } from "./views.js";
 
 const link = new Link();
 const side = new Tabs(at("side"));
@@ -26,8 +30,15 @@ const go = (to) => tell(link.ask("go", { to: String(to) }));
 
 const panes = new Panes(link, go, report);
 const guestConsole = new Console(link, report);
+const timeline = new Timeline(at("timeline-area"), link, go);
+const log = new Log(timeline, go);
+const query = new Query(link, go);
+const views = new Views(link, go);
 panes.addTo(side);
 dock.add("console", "Console", guestConsole.view, () => guestConsole.fit());
+dock.add("log", "Lines", log.view, () => log.draw());
+dock.add("query", "Query", query.view);
+dock.add("views", "Views", views.view, () => views.draw());
 
 // what the guest does
 
@@ -63,6 +74,7 @@ function showState(now) {
 function heard(now) {
   const before = state;
   showState(now);
+  timeline.moved(now);
   if (now.running) return;
   const key = `${now.stop} ${now.position} ${now.cpu}`;
   if (key === seen) return;
@@ -70,6 +82,8 @@ function heard(now) {
   seen = key;
   history.replaceState(null, "", `#t=${now.position}`);
   panes.moved();
+  log.moved(now.tick);
+  timeline.log();
   side.refresh();
   dock.refresh();
   if (!wasLive) guestConsole.reload();
@@ -109,9 +123,15 @@ function theme(name) {
   document.documentElement.dataset.theme = name;
   store("theme", name);
   guestConsole.theme(name);
+  timeline.theme();
 }
 const preferred = () => store("theme") ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
 const toggleTheme = () => theme(document.documentElement.dataset.theme === "light" ? "dark" : "light");
+
+function ask() {
+  dock.choose("query");
+  query.focus();
+}
 
 async function copyLink() {
   try {
@@ -129,7 +149,10 @@ const KEYS = [
   ["i", "One instruction", () => move("stepi")], ["I", "Back one instruction", () => move("reverse-stepi")],
   ["f", "Finish this function", () => move("finish")], ["F", "Back to its call", () => move("reverse-finish")],
   [" ", "Interrupt", pause], ["g", "Go to an instant", () => at("goto").focus()],
-  ["l", "Copy a link to this instant", copyLink], ["t", "Dark or light", toggleTheme], ["?", "These keys", showKeys],
+  ["/", "Ask a question", ask], ["l", "Copy a link to this instant", copyLink], ["t", "Dark or light", toggleTheme], ["?", "These keys", showKeys],
+  ["+", "Zoom the timeline in", () => timeline.zoom(0.5)], ["-", "Zoom it out", () => timeline.zoom(2)],
+  ["0", "The whole history", () => timeline.whole()], ["h", "The timeline around here", () => timeline.here()],
+  ["ArrowLeft", "Timeline to the left", () => timeline.pan(-0.2)], ["ArrowRight", "and to the right", () => timeline.pan(0.2)],
 ];
 for (let n = 1; n <= 6; n += 1) KEYS.push([String(n), n === 1 ? "1 to 6: the tabs below" : "", () => dock.number(n - 1)]);
 
@@ -174,4 +197,4 @@ guestConsole.open(preferred());
 side.begin();
 dock.begin();
 link.connect();
-window.vmdbgConsole = () => guestConsole.text();
+window.vmdbg = { console: () => guestConsole.text(), timeline };

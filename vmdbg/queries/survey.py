@@ -1,0 +1,177 @@
+"""How much happened when, and who ran: counts in stretches of equal length, however much it was."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from devices.disk.requests import DiskRequest
+from vmdbg.engine.exits import BreakpointHit, DeliveryKind, EventCaught, EventKind, ExceptionDelivered
+from vmdbg.engine.stops import Breakpoints, Catches, Stops
+from vmdbg.machine.cpu_start import selected
+from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.snapshot import Position
+from vmdbg.queries.calls import INT80, MSR_LSTAR, entry_of
+from vmdbg.queries.guest_memory import Ram
+from vmdbg.queries.linux.known import KnownLinux
+from vmdbg.queries.linux.scheduling import SWITCH
+from vmdbg.queries.scan import RowScan
+from vmdbg.timeline.timeline import Timeline
+from vmdbg.units import CpuId, Linear, Tick
+from vmdbg.x86.exceptions import NMI, vector_name
+
+ALL = frozenset(range(256))
+USER = 3
+"""The ring of programs."""
+MOST_MOMENTS = 3000
+"""Of one stretch, told one by one."""
+
+
+class Kind(enum.Enum):
+    """What is counted."""
+
+    INTERRUPT = "interrupts"
+    EXCEPTION = "exceptions"
+    SYSTEM_CALL = "system calls"
+    DISK = "disk"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One that is told by itself."""
+
+    position: Position
+    kind: Kind
+    cpu: CpuId
+    what: str
+
+
+Runner = tuple[int, str]
+"""A task by its number and name; of a guest of which no tasks are known, an address space: CR3 and ""."""
+
+
+@dataclass(slots=True)
+class SurveyRow:
+    """Stretch number N is of the `length` ticks from N times that on. `ran` is by CPU and stretch, in ticks."""
+
+    length: int
+    counts: dict[Kind, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    ran: dict[tuple[CpuId, int], Counter[Runner]] = field(default_factory=lambda: defaultdict(Counter))
+    moments: list[Moment] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyQuery:
+    """`length` of a stretch, in ticks. With `each`, what is counted is told one by one, too."""
+
+    length: int
+    known: KnownLinux | None = None
+    each: bool = False
+
+    def begin(self, timeline: Timeline) -> SurveyScan:
+        return SurveyScan(timeline, self)
+
+
+class SurveyScan(RowScan):
+    def __init__(self, timeline: Timeline, query: SurveyQuery) -> None:
+        super().__init__(timeline)
+        self._query = query
+        self._row = SurveyRow(query.length)
+        self._entry = entry_of(timeline)
+        self._ram = Ram(self.engine)
+        known = query.known
+        self._switch = known.functions[SWITCH].start if known is not None and SWITCH in known.functions else None
+        start = timeline.position.tick
+        self._since: dict[CpuId, int] = {CpuId(cpu): start for cpu in range(len(self.engine.cpus))}
+        timeline.machine.bus.on_interrupt = self._on_interrupt
+        timeline.machine.media.listeners.append(self._on_request)
+
+    @property
+    def stops(self) -> Stops:
+        places = tuple(Linear(place) for place in (self._entry, self._switch) if place)
+        events = {EventKind.MSR_WRITE} | ({EventKind.CR3_LOAD} if self._switch is None else set())
+        catches = Catches(ALL, frozenset(events), frozenset({MSR_LSTAR}), interrupts=frozenset({NMI}))
+        return Stops(Breakpoints(linear=places), (), catches)
+
+    @property
+    def looked_for(self) -> None:
+        """Interrupts and requests come without any stop."""
+
+    def take(self, outcome: Outcome) -> None:
+        match outcome:
+            case EventCaught(EventKind.MSR_WRITE, _, value):
+                self._entry = value
+            case EventCaught(EventKind.CR3_LOAD, subject, _):
+                self._ended((subject, ""))
+            case ExceptionDelivered(delivery) if delivery.kind is DeliveryKind.NMI:
+                self._count(Kind.INTERRUPT, self.timeline.position, "NMI")
+            case ExceptionDelivered(delivery):
+                is_call = delivery.vector == INT80 and delivery.cpl == USER
+                kind = Kind.SYSTEM_CALL if is_call else Kind.EXCEPTION
+                self._count(kind, self.timeline.position, vector_name(delivery.vector))
+            case BreakpointHit():
+                self._at_breakpoint()
+            case _:
+                pass
+
+    def _at_breakpoint(self) -> None:
+        pc = self.engine.linear_pc
+        if pc == self._entry:
+            self._count(Kind.SYSTEM_CALL, self.timeline.position, self._call())
+        if pc == self._switch:
+            self._ended(self._task(self.engine.read_register("rdi")))
+
+    def _call(self) -> str:
+        if not self._query.each:
+            return ""
+        number = self.engine.read_register("rax") & 0xFFFFFFFF
+        known = self._query.known
+        call = known.calls.get(number) if known is not None else None
+        return call.name if call is not None else f"system call {number}"
+
+    def _task(self, address: int) -> Runner:
+        known = self._query.known
+        task = known.locator.task(self._ram, address) if known is not None else None
+        return (task.pid, task.name) if task is not None else (0, "")
+
+    def _count(self, kind: Kind, position: Position, what: str) -> None:
+        self._row.counts[kind][position.tick // self._query.length] += 1
+        if self._query.each and len(self._row.moments) < MOST_MOMENTS:
+            self._row.moments.append(Moment(position, kind, self.cpu, what))
+
+    def _on_interrupt(self, vector: int, now: int) -> None:
+        self._count(Kind.INTERRUPT, Position(Tick(now), 1), f"interrupt {vector:#x}")
+
+    def _on_request(self, request: DiskRequest) -> None:
+        what = f"{request.operation.name.lower()} {request.unit} {request.sector}+{request.count}"
+        self._count(Kind.DISK, Position(Tick(request.completed)), what)
+
+    def _ended(self, runner: Runner) -> None:
+        """Whose time on the CPU that stands here ends."""
+        now = self.timeline.position.tick
+        self._ran(self.cpu, runner, now)
+        self._since[self.cpu] = now
+
+    def _ran(self, cpu: CpuId, runner: Runner, until: int) -> None:
+        at, length = self._since[cpu], self._query.length
+        while at < until:
+            number = at // length
+            end = min(until, (number + 1) * length)
+            self._row.ran[cpu, number][runner] += end - at
+            at = end
+
+    def finish(self) -> Sequence[SurveyRow]:
+        for cpu in self._since:
+            with selected(self.engine, cpu):
+                self._ran(cpu, self._now(), self.timeline.position.tick)
+        self._row.moments.sort(key=lambda moment: moment.position)
+        return [self._row]
+
+    def _now(self) -> Runner:
+        known = self._query.known
+        if known is None or self._switch is None:
+            return self.engine.read_register("cr3"), ""
+        task = known.locator.read(self._ram, self.engine.read_register)
+        return (task.pid, task.name) if task is not None else (0, "")
