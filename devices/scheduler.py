@@ -58,7 +58,8 @@ class Scheduler:
         self.not_before = 0
         self._sequence = 0
         self._events: dict[tuple[str, str], Event] = {}
-        self._first: Event | None = None
+        self.first: Event | None = None
+        """The deadline that comes first."""
         self.changes = 0
         """Counts what was done to the deadlines: as long as it stays equal, so do they."""
 
@@ -68,16 +69,16 @@ class Scheduler:
 
     def schedule(self, owner: str, name: str, due: int) -> None:
         """Set the deadline of (owner, name), moving it if it is pending."""
-        before = self._first
+        before = self.first
         due = max(due, self.not_before)
         event = Event(due, self._sequence, owner, name)
         self._sequence += 1
         self.changes += 1
         self._events[owner, name] = event
         if before is None or due < before.due:
-            self._first = event
+            self.first = event
         elif before.owner == owner and before.name == name:
-            self._first = min(self._events.values())
+            self.first = min(self._events.values())
         if self.on_scheduled is not None:
             self.on_scheduled(event)
 
@@ -85,21 +86,21 @@ class Scheduler:
         """Drop the deadline of (owner, name); does nothing if there is none."""
         event = self._events.pop((owner, name), None)
         self.changes += 1
-        if event is not None and event is self._first:
-            self._first = min(self._events.values(), default=None)
+        if event is not None and event is self.first:
+            self.first = min(self._events.values(), default=None)
 
     def next_due(self) -> int | None:
         """When the first deadline comes, None if nothing is pending."""
-        return None if self._first is None else self._first.due
+        return None if self.first is None else self.first.due
 
     def pop_due(self, now: int) -> Event | None:
         """Take out the first event that is due at `now` or before, None if there is none."""
-        first = self._first
+        first = self.first
         if first is None or first.due > now:
             return None
         self.changes += 1
         del self._events[first.owner, first.name]
-        self._first = min(self._events.values(), default=None)
+        self.first = min(self._events.values(), default=None)
         return first
 
     def pending(self, key: tuple[str, str]) -> Event | None:
@@ -110,11 +111,11 @@ class Scheduler:
         """An event that pop_due() gave has not come after all: it is again what it was, and nobody is told."""
         self.changes += 1
         self._events[event.owner, event.name] = event
-        self._first = min(self._events.values())
+        self.first = min(self._events.values())
 
     def next_due_besides(self, others: Set[tuple[str, str]]) -> int | None:
         """When the first deadline comes that is none of `others`, by owner and name; None if there is no such."""
-        first = self._first
+        first = self.first
         if first is None or (first.owner, first.name) not in others:
             return None if first is None else first.due
         return min((event.due for key, event in self._events.items() if key not in others), default=None)
@@ -128,7 +129,7 @@ class Scheduler:
                 self._events[owner, name] = Event(due, self._sequence + number - 1, owner, name)
         self._sequence += times
         self.changes += 1
-        self._first = min(self._events.values(), default=None)
+        self.first = min(self._events.values(), default=None)
 
     def events(self) -> list[Event]:
         """All pending events in the order in which they come."""
@@ -142,7 +143,7 @@ class Scheduler:
         self._sequence = state.sequence
         self.changes += 1
         self._events = {(event.owner, event.name): event for event in state.events}
-        self._first = min(self._events.values(), default=None)
+        self.first = min(self._events.values(), default=None)
 
     def describe(self, now: int) -> Rows:
         return [(f"{event.owner} {event.name}", f"due at {event.due} ns") for event in self.events()]

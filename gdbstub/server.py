@@ -49,9 +49,7 @@ class Server:
     that client.
     """
 
-    def __init__(
-        self, target: Target | Callable[[], Target], log: Callable[[str], None] = lambda _line: None
-    ) -> None:
+    def __init__(self, target: Target | Callable[[], Target], log: Callable[[str], None] = lambda _line: None) -> None:
         """`target` may be made anew for each client, which is then shown what fits the target at that time."""
         self._target = target
         self._log = log
@@ -277,6 +275,8 @@ class Server:
         """Send what the session has; what does not fit waits for the socket to take more."""
         if self._client is None or self._session is None:
             return
+        if self._session.quiet and not self._output and self._interest == selectors.EVENT_READ:
+            return  # as after each stop, which was sent when it came
         if len(self._output) < MAX_UNSENT:
             self._output += self._session.take_output()
         if not self._send_some():

@@ -150,6 +150,12 @@ class Session:
         """Bytes of requests that were not looked at."""
         return self._framing.unread
 
+    @property
+    def quiet(self) -> bool:
+        """Whether there is no output, nothing unread or unanswered, and the session goes on."""
+        framing = self._framing
+        return not (framing.pending_output or framing.unread or self._turn_over or self._stalled or self._context.ended)
+
     def take_output(self) -> bytes:
         return self._framing.take_output()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vmdbg.debugger.guest import Guest
 from vmdbg.engine.exits import Delivery, DeliveryKind
 from vmdbg.engine.inspection import Inspection
 from vmdbg.units import PAGE_SIZE, Linear
@@ -41,6 +42,17 @@ def interrupted_context(engine: Inspection, delivery: Delivery) -> Context:
     return Context(delivery.rsp, memory, cpl)
 
 
+def stands_where_it_struck(guest: Guest, delivery: Delivery) -> bool:
+    """Whether the CPU is back where that interrupt came to it, in the same thread of control."""
+    engine, now = guest.engine, current_context(guest.engine)
+    if (guest.pc, now.rsp, now.cpl) != (delivery.linear_pc, delivery.rsp, delivery.cpl):
+        return False
+    if page_tables(engine, delivery.cr3) == page_tables(engine, engine.read_register("cr3")):
+        return True
+    stack = guest.linear(delivery.cr3).translate(_below(now.rsp))
+    return not now.cpl and stack is not None and stack // PAGE_SIZE == now.memory
+
+
 def stack_memory(engine: Inspection, cpl: int, rsp: int) -> int:
     """Tells a stack from others at the same linear addresses.
 
@@ -49,8 +61,12 @@ def stack_memory(engine: Inspection, cpl: int, rsp: int) -> int:
     """
     if cpl:
         return page_tables(engine, engine.read_register("cr3"))
-    physical = engine.translate(Linear((rsp - 1) % (1 << 64)))
+    physical = engine.translate(_below(rsp))
     return NOWHERE if physical is None else physical // PAGE_SIZE
+
+
+def _below(rsp: int) -> Linear:
+    return Linear((rsp - 1) % (1 << 64))
 
 
 def page_tables(engine: Inspection, cr3: int) -> int:

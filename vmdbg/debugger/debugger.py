@@ -105,8 +105,8 @@ class Debugger(Debuggee):
         if run is None:
             return None
         self._changes += 1
-        before = self.position
-        if self.slice_listeners:
+        before = self.position if self.slice_listeners else None
+        if before is not None:
             budget = min(budget, SLICE_TICKS)
         try:
             stop: Stop | None = Interrupted() if self._interrupted else run.slice(self, budget)
@@ -119,7 +119,7 @@ class Debugger(Debuggee):
                 raise
             stop = Interrupted()  # the run was left where it looks
         if stop is None:
-            if self.position > before:
+            if before is not None and self.position > before:
                 for listener in list(self.slice_listeners):
                     listener()
             return None

@@ -12,6 +12,7 @@ from vmdbg.debugger.context import (
     interrupted_context,
     is_interruption,
     return_slot,
+    stands_where_it_struck,
 )
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.guest import Guest
@@ -57,7 +58,7 @@ class ContinueRun:
         self._over = debugger.passes_here
         debugger.machine.cpus.turns.look()
         engine = debugger.engine
-        self._origin = (debugger.pc, current_context(engine))
+        self._pc = debugger.pc
         self._cpu = engine.selected
         self._deliveries = engine.delivery_count
         self._tick = debugger.machine.clock
@@ -106,7 +107,7 @@ class ContinueRun:
     def _may_pass(self) -> bool:
         debugger = self._debugger
         self._passed += 1
-        if self._tick >= 0 and debugger.pc == self._origin[0] and self._is_back_at_origin(debugger):
+        if self._tick >= 0 and debugger.pc == self._pc and self._is_back_at_origin(debugger):
             return True
         self._found = judge_breakpoint(debugger)
         if self._found is not None or debugger.points.changed:
@@ -123,7 +124,7 @@ class ContinueRun:
         if first is None or first.tick != self._tick or first.cpu != self._cpu:
             self._tick = NEVER
             return False
-        if (debugger.pc, current_context(engine)) != self._origin:
+        if not stands_where_it_struck(debugger, first):
             return False
         self._tick = NEVER
         return True

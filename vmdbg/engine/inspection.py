@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from vmdbg.engine.exits import Delivery, WatchHit
-from vmdbg.units import Linear, Physical
+from vmdbg.units import Linear, Physical, Tick
 
 
 class Inspection(Protocol):
@@ -66,6 +66,11 @@ class Inspection(Protocol):
     @property
     def delivery_count(self) -> int:
         """How many there have been; not part of the guest's state."""
+        ...
+
+    @property
+    def instant(self) -> tuple[Tick, int]:
+        """The clock and the count of deliveries, at the price of one."""
         ...
 
     @property

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 from gdbstub.errors import TargetError
 from vmdbg.errors import VmdbgError
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
+class _Refusals:
+    """A generator would cost each step as much again as what it does."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, VmdbgError):
+            raise TargetError(in_gdbs_words(str(error))) from error
+
+
+_REFUSALS = _Refusals()
+
+
+def refusals() -> AbstractContextManager[None]:
     """Turn a VmdbgError into a TargetError."""
-    try:
-        yield
-    except VmdbgError as error:
-        raise TargetError(in_gdbs_words(str(error))) from error
+    return _REFUSALS
 
 
 _COMMAND = re.compile(r"`([a-z][a-z-]*)")

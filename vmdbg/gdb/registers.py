@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from gdbstub.errors import TargetError
-from gdbstub.stops import ThreadId
+from gdbstub.stops import FIRST_THREAD, ThreadId
 from gdbstub.target import Register
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.guest import Epoch
@@ -13,7 +13,7 @@ from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.layout import ORIGINAL_RAX, PSEUDO, TASK, Layout, Row
 from vmdbg.gdb.standing import Standing
-from vmdbg.gdb.threads import RunningTask, cpu_of, looking_at
+from vmdbg.gdb.threads import RunningTask, looking_at
 from vmdbg.x86.mode import CpuMode
 
 _INSTEAD = {
@@ -76,10 +76,10 @@ class GuestRegisters:
         if value is None:
             value = self._readers[number] = self.reader(number)
         size = self._sizes[number]
-        if self._debugger.engine.selected != cpu_of(thread):
+        if self._debugger.engine.selected != thread - FIRST_THREAD:
             with looking_at(self._debugger, thread):
                 return _cut(value(), size)
-        return _cut(value(), size)
+        return (value() & (1 << 8 * size) - 1).to_bytes(size, "little")  # _cut(): every stop tells of three registers
 
     def reader(self, number: int) -> Callable[[], int]:
         """What reads the register of that number, and no others, over and over: of the CPU that is looked at."""

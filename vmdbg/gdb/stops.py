@@ -78,17 +78,18 @@ class StopReasons:
 
     def of(self, stop: Stop) -> StopReason:
         """What the client is told of the debugger's last stop."""
+        thread = thread_of(self._debugger.stopped_cpu)
+        if isinstance(stop, StepDone) and self.stepped in (None, thread):
+            return rsp.Stepped(thread)
         reason = self._reason(stop)
         match reason:
             case rsp.Exited() | rsp.Terminated() | rsp.NoneResumed():
                 return reason
             case _:
-                return replace(reason, thread=thread_of(self._debugger.stopped_cpu))
+                return reason if reason.thread == thread else replace(reason, thread=thread)
 
     def _reason(self, stop: Stop) -> StopReason:
         match stop:
-            case StepDone() if self.stepped in (None, thread_of(self._debugger.stopped_cpu)):
-                return rsp.Stepped()
             case StepDone():
                 return rsp.Signalled(Signal.NONE, text=f"what was stepped is on CPU {self._debugger.stopped_cpu} now")
             case BreakpointStop(points):

@@ -365,8 +365,8 @@ class Machine:
             self._apply(data)
 
     def _take_deadlines(self) -> None:
-        clock, first = self.engine.clock, self.scheduler.next_due()
-        if first is None or first > clock:
+        first, clock = self.scheduler.first, self.engine.clock
+        if first is None or first.due > clock:
             return
         masters = self.pc.bus_masters
         masters.in_deadline = True

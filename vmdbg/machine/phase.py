@@ -15,6 +15,11 @@ class Deliveries(Protocol):
     def clock(self) -> Tick: ...
 
     @property
+    def instant(self) -> tuple[Tick, int]:
+        """The clock and the count of deliveries."""
+        ...
+
+    @property
     def delivery_count(self) -> int: ...
 
     @property
@@ -42,17 +47,16 @@ class Phase:
     @property
     def position(self) -> Position:
         """Where the machine is in time."""
-        engine = self._engine
-        now = engine.clock, engine.delivery_count
+        now = self._engine.instant
         if now != self._found_at:
             self._position = self._found()
             self._found_at = now
         return self._position
 
     def _found(self) -> Position:
-        engine = self._engine
-        fresh = min(engine.deliveries_now, engine.delivery_count - self._deliveries)
-        return Position(engine.clock, (self._counted if self._tick == engine.clock else 0) + fresh)
+        clock, count = self._engine.instant
+        fresh = min(self._engine.deliveries_now, count - self._deliveries) if count != self._deliveries else 0
+        return Position(clock, (self._counted if self._tick == clock else 0) + fresh)
 
     def count(self, happened: int = 1) -> None:
         """So many things that are no deliveries happened now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ParamSpec
 
 from devices.scheduler import Scheduler
 from devices.wiring.shared_ports import StreamPort
@@ -19,6 +20,7 @@ from vmdbg.machine.turns import Turns
 from vmdbg.units import CpuId, Tick
 
 RFLAGS_IF = 0x200
+Given = ParamSpec("Given")
 
 
 class FittedCpus:
@@ -79,17 +81,17 @@ class FittedCpus:
         return self.turns.are_over
 
     def run(self, limit: Tick, *, over_breakpoint: bool) -> Exit:
-        return self._entered(lambda: self.engine.run(limit, over_breakpoint=over_breakpoint))
+        return self._entered(self.engine.run, limit, over_breakpoint=over_breakpoint)
 
     def step(self) -> Exit:
         return self._entered(self.engine.step)
 
-    def _entered(self, go: Callable[[], Exit]) -> Exit:
+    def _entered(self, go: Callable[Given, Exit], *arguments: Given.args, **options: Given.kwargs) -> Exit:
         """Code runs: what a device does meanwhile is done in an access of it."""
         self.interrupts.prepare(observed=self._bus.is_observed or self.engine.catches_ipis)
         self._entry.in_access = True
         try:
-            exit_ = go()
+            exit_ = go(*arguments, **options)
         finally:
             self._entry.in_access = False
             self._scheduler.not_before = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -18,27 +18,15 @@ from vmdbg.machine.schedule import ScheduleState
 from vmdbg.units import Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """An instant: `phase` counts what happened at the tick without retiring an instruction.
 
-    That is, deliveries of interrupts and exceptions, and inputs. Printed and parsed as `tick` or `tick+phase`.
+    That is, deliveries of interrupts and exceptions, and inputs. Printed and parsed as `tick` or `tick+phase`. A tuple
+    and no dataclass: each step compares several, which costs a fifth of what methods in Python do.
     """
 
     tick: Tick
     phase: int = 0
-
-    def __lt__(self, other: Position) -> bool:
-        return (self.tick, self.phase) < (other.tick, other.phase)
-
-    def __le__(self, other: Position) -> bool:
-        return (self.tick, self.phase) <= (other.tick, other.phase)
-
-    def __gt__(self, other: Position) -> bool:
-        return other < self
-
-    def __ge__(self, other: Position) -> bool:
-        return other <= self
 
     def __str__(self) -> str:
         return f"{self.tick}+{self.phase}" if self.phase else str(self.tick)

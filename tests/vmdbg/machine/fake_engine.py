@@ -380,6 +380,10 @@ class FakeEngine:
         return len(self._deliveries)
 
     @property
+    def instant(self) -> tuple[Tick, int]:
+        return self.clock, self.delivery_count
+
+    @property
     def deliveries_now(self) -> int:
         return sum(one.tick == self._clock for one in self._deliveries)
 

@@ -102,6 +102,11 @@ class UnicornEngine(GuestMemory, NativeTurns):
     def clock(self) -> Tick:
         return Tick(self._vm.clock)
 
+    @property
+    def instant(self) -> tuple[Tick, int]:
+        vm = self._vm
+        return Tick(vm.clock), vm.delivery_count
+
     def advance_clock(self, tick: Tick) -> None:
         if tick < self._vm.clock:
             raise ValueError(f"the clock is at {self._vm.clock} and cannot go back to {tick}")
@@ -287,7 +292,8 @@ class UnicornEngine(GuestMemory, NativeTurns):
 
     @property
     def delivery_count(self) -> int:
-        return int(self._vm.delivery_count)
+        count: int = self._vm.delivery_count
+        return count
 
     @property
     def deliveries_now(self) -> int:
