@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from devices.disk.requests import Operation
 from tests.vmdbg.engine.in_pages import in_pages
 from vmdbg.engine.exits import Access, EventKind
-from vmdbg.engine.stops import Breakpoints, Catches, DiskCatch, IpiCatch, MessageCatch, Watchpoint
+from vmdbg.engine.stops import Breakpoints, Catches, DiskCatch, IpiCatch, MessageCatch, PacketCatch, Watchpoint
 from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.machine.machine import Machine
 from vmdbg.units import PAGE_SIZE, CpuId, Linear, Physical, Tick
 
 NOWHERE = (0, 0xDEAD_0123, 1 << 40, 0x1234_5678_9ABC_DEF0, (1 << 64) - 1)
-DEVICE_CATCHES = (DiskCatch(1, frozenset(map(str, Operation))), MessageCatch(2), IpiCatch(3))
+DEVICE_CATCHES = (DiskCatch(1, frozenset(map(str, Operation))), MessageCatch(2), IpiCatch(3), PacketCatch(4))
 MOST_STOPS = 40
 """After so many stops in one stretch, whatever causes them is taken away."""
 

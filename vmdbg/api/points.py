@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Self
 
 from devices.disk.requests import Operation
+from devices.network.packet_filter import parse_filter
 from vmdbg.api.hit import Hit
 from vmdbg.api.moving import Moving
 from vmdbg.api.standing import Address
@@ -13,7 +14,7 @@ from vmdbg.debugger.points import Breakpoint, Point, Watchpoint
 from vmdbg.debugger.points import Condition as PointCondition
 from vmdbg.debugger.stops import BreakpointStop, Ended, HistoryEnd, HistoryStart, Stop, WatchpointStop
 from vmdbg.engine.exits import Access, EventKind
-from vmdbg.engine.stops import Catches, DiskCatch, IpiCatch, MessageCatch
+from vmdbg.engine.stops import Catches, DiskCatch, IpiCatch, MessageCatch, PacketCatch
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.units import CpuId
@@ -119,6 +120,17 @@ class Stopping(Moving):
         points = self.debugger.points
         catch = IpiCatch(points.new_catch(), frozenset(vectors), self._number(cpu), self._number(to))
         points.catch_device(catch, self._condition(condition))
+
+    def catch_packets(self, words: str = "", *, condition: Callable[[Self], bool] | None = None) -> None:
+        """Stop besides when a network device has sent or got a frame, or one that a filter as "tcp port 80" lets
+        through. Raises UserError.
+        """
+        try:
+            parse_filter(words)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        points = self.debugger.points
+        points.catch_device(PacketCatch(points.new_catch(), words), self._condition(condition))
 
     def uncatch(self) -> None:
         """Catch nothing any more."""

@@ -6,6 +6,8 @@ import argparse
 import sys
 
 from vmdbg.cli.arguments import Parser
+from vmdbg.document.document import Json
+from vmdbg.errors import UserError
 from vmdbg.host.endings import ExitCode
 from vmdbg.host.terminal import message
 from vmdbg.host.values import number
@@ -25,6 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("recording", metavar="RECORDING")
     declare(parser)
     parser.add_argument("--json", action="store_true", help="as JSON, with all rows")
+    parser.add_argument("--pcap", metavar="FILE", help="of packets: write them to a new file for Wireshark and others")
     parser.add_argument("--workers", type=number, metavar="N", help="processes to use (one a core)")
     parser.add_argument(
         "--symbols", action="append", default=[], metavar="FILE", help="an ELF file or System.map; may be repeated"
@@ -48,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
     from vmdbg.commands.time.query import query
     from vmdbg.document.plain import render_json, render_plain
 
+    if options.pcap is not None and options.question != "packets":
+        raise UserError(f"--pcap means nothing to {options.question}: it is for packets")
     options.limit = options.limit or sys.maxsize
     _take_condition(options)
     with open_recording(options.recording, left_out=options.left_out) as guest, progress_shown("searching") as progress:
@@ -58,8 +63,28 @@ def run(options: argparse.Namespace) -> int:
         guest.seek("end", progress)
         guest.session.progress, guest.session.workers = progress, options.workers
         answer = query(guest.session, options)
+        if options.pcap is not None:
+            _write_packets(options.pcap, guest.timeline.machine.config.start, answer.value)
     sys.stdout.write(render_json(answer) if options.json else render_plain(answer))
     return ExitCode.DONE
+
+
+def _write_packets(path: str, start: int, rows: Json) -> None:
+    """What the rows of packets have, but for those that were lost. Raises UserError."""
+    from vmdbg.recording.pcap import PcapFile
+
+    file = PcapFile(path, start)
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict) and not row["fate"]:
+            file.write(find_tick(str(row["position"])), bytes.fromhex(str(row["frame"])))
+    file.close()
+    if file.failed:
+        raise UserError(file.failed)
+
+
+def find_tick(position: str) -> int:
+    """Of a position as rows have it."""
+    return int(position.partition("+")[0])
 
 
 def _take_condition(options: argparse.Namespace) -> None:

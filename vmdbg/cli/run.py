@@ -41,6 +41,7 @@ from vmdbg.host.write_back import settle_images
 from vmdbg.machine.console import DEBUG_CONSOLE, Listener, typed
 from vmdbg.machine.inputs import NmiButton
 from vmdbg.machine.text_watch import TextWatch
+from vmdbg.recording.pcap import PcapFile
 
 if TYPE_CHECKING:
     from vmdbg.timeline.timeline import Timeline
@@ -116,6 +117,7 @@ class Run:
             self._console.with_screen(self._machine)
         self._loop = self._make_loop()
         self._network = self._join_network()
+        self._pcap = self._open_pcap()
         stack.callback(lambda: self._loop.runner.close())
         self._front_ends: FrontEnds | None = None
         self._timeline: Timeline | None = None
@@ -146,6 +148,18 @@ class Run:
             loop.outlets += (self._started.nvram,)
         loop.typist, loop.stop_at, loop.realtime = Typist(options.input), options.stop_at, self._keep_time()
         return loop
+
+    def _open_pcap(self) -> PcapFile | None:
+        """Where packets are kept as they come. Raises UserError."""
+        if self._options.pcap is None:
+            return None
+        if not self._machine.config.nets:
+            raise UserError("--pcap keeps packets, and this machine has no network device: give --net too")
+        file = PcapFile(self._options.pcap, self._machine.config.start)
+        self._machine.pc.device_events.packet_listeners.append(file.on_passage)
+        self._loop.outlets += (file,)
+        self._stack.callback(file.close)
+        return file
 
     def _join_network(self) -> HostNetwork:
         """The host at the other end of the cables for which the options ask for it. Raises UserError."""
@@ -202,6 +216,8 @@ class Run:
         """There is a past from now on, which nothing of the host's follows."""
         self._timeline = timeline
         timeline.fork_listeners.append(self._network.forked)
+        if self._pcap is not None:
+            timeline.fork_listeners.append(self._pcap.forked)
         if self._started.nvram is not None:
             self._started.nvram.live = lambda: timeline.live
 
@@ -255,6 +271,9 @@ class Run:
         ended = self._loop.runner.ended
         words = LastWords(started.machine, started.origin, self._panic.panic, self._symbols, failed, ended, say)
         code = words.speak(ending)
+        if self._pcap is not None and self._pcap.failed:
+            say(f"error: {self._pcap.failed}")
+            self.not_kept = True
         if self._options.trace_io:
             for line in unclaimed_accesses(self._machine):
                 say(line)

@@ -250,6 +250,8 @@ def _stop_options(group: argparse._ArgumentGroup) -> None:
     written = "write the turns of several CPUs for --schedule file:FILE to take; - for stdout"
     group.add_argument("--write-schedule", metavar="FILE", help=written)
     group.add_argument("--digest", metavar="FILE", help="write hashes of the stopped machine as JSON; - for stdout")
+    packets = "write the packets of network devices to a new file for Wireshark and others"
+    group.add_argument("--pcap", metavar="FILE", help=packets)
     group.add_argument("--trace-io", action="store_true", help="list the ports that were accessed without a device")
     group.add_argument("--trace-io-log", metavar="FILE", help="write every access to a device to FILE")
 

@@ -76,7 +76,15 @@ class IpiCatch:
         return not self.vectors or vector in self.vectors
 
 
-DeviceCatch = DiskCatch | MessageCatch | IpiCatch
+@dataclass(frozen=True, slots=True)
+class PacketCatch:
+    """Frames of network devices that a filter lets through, in the words of devices.network.packet_filter."""
+
+    number: int
+    words: str = ""
+
+
+DeviceCatch = DiskCatch | MessageCatch | IpiCatch | PacketCatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from typing import Protocol
 
 from devices.disk.requests import DiskRequest
 from devices.interrupts.apic_bus import DeliveryMode, InterruptMessage
-from devices.network.wire import Listener, Passage
-from vmdbg.engine.stops import DeviceCatch, DiskCatch, IpiCatch, MessageCatch, Stops
-from vmdbg.machine.outcome import DeviceEvent, DevicesCaught, DiskDone, IpiSent, MessageSent
+from devices.network.packet_filter import parse_filter
+from devices.network.summary import summary
+from devices.network.wire import Fate, Listener, Passage
+from vmdbg.engine.stops import DeviceCatch, DiskCatch, IpiCatch, MessageCatch, PacketCatch, Stops
+from vmdbg.machine.outcome import DeviceEvent, DevicesCaught, DiskDone, IpiSent, MessageSent, PacketPassed
 from vmdbg.units import CpuId, Tick
 from vmdbg.x86.exceptions import NMI
 
@@ -21,6 +23,13 @@ def sent_vector(message: InterruptMessage) -> int | None:
     if message.mode in WITH_VECTOR:
         return message.vector
     return NMI if message.mode is DeliveryMode.NMI else None
+
+
+def _passed(passage: Passage) -> PacketPassed:
+    found = summary(passage.frame)
+    fate = "" if passage.fate is Fate.CARRIED else str(passage.fate)
+    words = found.source, found.target, found.protocol, found.info
+    return PacketPassed(passage.net, str(passage.direction), *words, fate)
 
 
 class Watched(Protocol):
@@ -57,6 +66,9 @@ class DeviceEvents:
         """A frame was sent, or came, or did not."""
         for listener in self.packet_listeners:
             listener(passage)
+        for catch in self._catches():
+            if isinstance(catch, PacketCatch) and parse_filter(catch.words).holds(passage):
+                self._hit(catch.number, _passed(passage))
 
     def on_message(self, device: str, address: int, data: int, message: InterruptMessage) -> None:
         """A device has sent that."""

@@ -76,7 +76,20 @@ class IpiSent:
     mode: str
 
 
-DeviceEvent = DiskDone | MessageSent | IpiSent
+@dataclass(frozen=True, slots=True)
+class PacketPassed:
+    """A network device has sent or got a frame, which is described by `info`, or has not, as `fate` says."""
+
+    net: str
+    direction: str
+    source: str
+    target: str
+    protocol: str
+    info: str
+    fate: str
+
+
+DeviceEvent = DiskDone | MessageSent | IpiSent | PacketPassed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
+from devices.network.packet_filter import parse_filter
 from vmdbg.engine.exits import Access, WatchpointHit
 from vmdbg.engine.stops import Stops
 from vmdbg.errors import UserError, VmdbgError
@@ -28,6 +29,7 @@ from vmdbg.queries.ipis import InterruptWords, IpiQuery
 from vmdbg.queries.linux.known import KnownLinux
 from vmdbg.queries.linux.questions import LinuxQuestions
 from vmdbg.queries.linux.who import Attributed, WhoRuns, who_runs, with_who
+from vmdbg.queries.packets import PacketQuery
 from vmdbg.queries.parallel import Part, file_scan, intervals, processes, scan_here, scan_parts, split
 from vmdbg.queries.races.gathering import Wanted
 from vmdbg.queries.races.interleaving import Interleaving
@@ -43,6 +45,7 @@ from vmdbg.queries.rows import (
     DiskRow,
     ExecutionRow,
     IpiRow,
+    PacketRow,
     PortRow,
     ScreenRow,
     StateDifference,
@@ -206,6 +209,14 @@ class Queries(LinuxQuestions):
         for name in sorted(wanted.difference(known)):
             raise UserError(f"there is no drive {name!r}; there are: {', '.join(known) or 'none'}")
         return self.run(DiskQuery(wanted, sector, self._who_runs()))
+
+    def packets(self, words: str = "") -> list[PacketRow]:
+        """All frames of network devices, or those that a filter as `tcp port 80` lets through. Raises UserError."""
+        try:
+            parse_filter(words)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        return self.run(PacketQuery(words))
 
     def cr3_loads(self) -> list[Cr3Row]:
         """All loads of CR3: switches of the address space, and TLB flushes."""

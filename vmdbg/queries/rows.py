@@ -152,6 +152,24 @@ class DiskRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PacketRow:
+    """A frame is sent by a network device, or has come to it. `size` in bytes; `fate` says why it was lost, "" for one
+    that was not.
+    """
+
+    position: Position
+    net: str
+    direction: str
+    source: str
+    target: str
+    protocol: str
+    size: int
+    info: str
+    fate: str = ""
+    frame: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Cr3Row:
     """The instruction at `pc` is about to load CR3."""
 

@@ -154,6 +154,8 @@ def scan(
         bus, apics = timeline.machine.bus, timeline.machine.pc.apic_bus
         heard, listeners = bus.on_interrupt, timeline.machine.media.listeners
         told, sent = list(listeners), list(apics.on_sent)
+        packets = timeline.machine.pc.device_events.packet_listeners
+        passed = list(packets)
         try:
             pass_ = query.begin(timeline)
             run_through(timeline, pass_, end, checked)
@@ -163,7 +165,7 @@ def scan(
             return pass_.finish()
         finally:
             bus.on_interrupt = heard
-            listeners[:], apics.on_sent[:] = told, sent
+            listeners[:], apics.on_sent[:], packets[:] = told, sent, passed
             arm(timeline.machine.engine, Stops())
 
 

@@ -27,9 +27,11 @@ HIDDEN = frozenset({"process", "value", "returned", "ticks"})
 """Fields of system calls that tables show only when they are asked for."""
 CALLED = "called"
 """For scripts; people read it in another."""
+FRAME = "frame"
+"""The bytes of a packet: in data, not in tables."""
 CPU = "cpu"
 """Behind the position where there are several."""
-RARE = frozenset({"device", "request", "task", "pid", "file", "runs"})
+RARE = frozenset({"device", "request", "task", "pid", "file", "runs", "fate"})
 """Fields that tables show only where something is in them."""
 
 
@@ -72,6 +74,8 @@ def _plain(value: Json) -> str:
 def shown_fields(rows: Sequence[Row], *, durations: bool, several_cpus: bool) -> list[str]:
     """The fields that a table of these rows, one or more, has."""
     names = [name for name, _ in _fields(rows[0]) if name not in RARE or any(getattr(row, name) for row in rows)]
+    if FRAME in names:
+        names.remove(FRAME)
     if CPU in names:
         names.remove(CPU)
         if several_cpus:

@@ -27,6 +27,7 @@ NAMES = (
     "ipis",
     "ports",
     "disk",
+    "packets",
     "cr3",
     "console",
     "screens",
@@ -41,7 +42,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "what",
         nargs="*",
         metavar="ADDRESS",
-        help="ADDRESS SIZE, FUNCTION, CALL ..., VECTOR ..., PORT ..., DRIVE ..., POSITION POSITION",
+        help="ADDRESS SIZE, FUNCTION, CALL ..., VECTOR ..., PORT ..., DRIVE ..., FILTER, POSITION POSITION",
     )
     parser.add_argument("--physical", "-p", action="store_true", help="the address is physical")
     parser.add_argument("--before", default="", metavar="POSITION", help="who-wrote: before this instant (now)")

@@ -64,7 +64,7 @@ def declare(parser: Parser) -> None:
         "kind", nargs="?", default="", metavar="KIND", help=", ".join(KINDS) + ", or the name of an exception"
     )
     parser.add_argument(
-        "what", nargs="*", default=[], metavar="WHAT", help="vectors, MSRs, ports or requests; none: all"
+        "what", nargs="*", default=[], metavar="WHAT", help="vectors, MSRs, ports, requests or packets; none: all"
     )
     parser.add_argument("--off", action="store_true", help="catch it no longer")
     declare_devices(parser)
@@ -88,6 +88,7 @@ def declare(parser: Parser) -> None:
         "catch disk write --sector 0-2047",
         "catch msi 0x31",
         "catch ipi 0xfd",
+        "catch packet tcp port 80",
         "catch oops",
         "catch oops panic warning",
         "catch all --off",
@@ -100,8 +101,9 @@ def catch(session: Session, arguments: Arguments) -> Document:
     `exception` is for faults, traps and INT n, `interrupt` for what devices raise and the NMI, `vector` for both.
     A caught vector stops at its handler's first instruction, the others before the instruction that does it.
     `disk` is for requests to drives as they are done, `msi` for message signalled interrupts of devices, `ipi` for what
-    CPUs send to one another, by vector or name (`catch ipi RESCHEDULE --cpu 0 --to 1`): all stop at the boundary behind
-    that, and take conditions, as `catch disk read --drive disk0 if $rip > 0`.
+    CPUs send to one another, by vector or name (`catch ipi RESCHEDULE --cpu 0 --to 1`), `packet` for frames of network
+    devices, in words as tcpdump's (`catch packet tcp port 80 and received`): all stop at the boundary behind that, and
+    take conditions, as `catch disk read --drive disk0 if $rip > 0`.
     `ring` is for every change of it, `magic` for XCHG BX,BX, `syscall NAME...` for system calls of a Linux guest.
     A triple fault always stops, with the chain of faults that led to it. `catch oops` stops where a Linux kernel is
     about to report an oops, a panic, a warning, a lockup, a hung task, an RCU stall or what its checkers find, or only

@@ -1,4 +1,4 @@
-"""catch disk, catch msi, catch ipi: what devices do, and CPUs to one another."""
+"""catch disk, catch msi, catch ipi, catch packet: what devices do, and CPUs to one another."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from devices.disk.cd_unit import CdUnit
 from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.requests import Operation
 from devices.disk.unit import DiskUnit
+from devices.network.packet_filter import parse_filter
 from vmdbg.commands.points.conditions import expression_test
 from vmdbg.debugger.point_table import PointTable
 from vmdbg.document.document import Json
-from vmdbg.engine.stops import DeviceCatch, DiskCatch, IpiCatch, MessageCatch
+from vmdbg.engine.stops import DeviceCatch, DiskCatch, IpiCatch, MessageCatch, PacketCatch
 from vmdbg.errors import UserError
 from vmdbg.session.interrupt_names import interrupt_names
 from vmdbg.session.processors import chosen_cpu
 from vmdbg.session.registry import Arguments, Parser, did_you_mean
 from vmdbg.session.session import Session
 
-DEVICE_KINDS = ("disk", "msi", "ipi")
+DEVICE_KINDS = ("disk", "msi", "ipi", "packet")
 LAST_SECTOR = 1 << 64
 MOST_CATCHES = 256
 
@@ -111,7 +112,21 @@ def _named_vector(session: Session, names: Mapping[str, int], word: str) -> int:
     return _vector(session, word)
 
 
-MAKERS: Mapping[str, Callable[[Session, Arguments], DeviceCatch]] = {"disk": _disk, "msi": _message, "ipi": _ipi}
+def _packet(session: Session, arguments: Arguments) -> PacketCatch:
+    words = " ".join(arguments.what)
+    try:
+        parse_filter(words)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return PacketCatch(session.debugger.points.new_catch(), words)
+
+
+MAKERS: Mapping[str, Callable[[Session, Arguments], DeviceCatch]] = {
+    "disk": _disk,
+    "msi": _message,
+    "ipi": _ipi,
+    "packet": _packet,
+}
 
 
 def _is_meant(one: DeviceCatch, by: DeviceCatch) -> bool:
@@ -125,6 +140,8 @@ def _is_meant(one: DeviceCatch, by: DeviceCatch) -> bool:
         case IpiCatch(), IpiCatch():
             of_cpus = by.sender in (None, one.sender) and by.receiver in (None, one.receiver)
             return of_cpus and _are_among(one.vectors, by.vectors)
+        case PacketCatch(), PacketCatch():
+            return by.words in ("", one.words)
         case _:
             return False
 
@@ -140,6 +157,8 @@ def _same(one: DeviceCatch, other: DeviceCatch) -> bool:
             return (one.vectors, one.sender, one.receiver) == (other.vectors, other.sender, other.receiver)
         case MessageCatch(), MessageCatch():
             return one.vectors == other.vectors
+        case PacketCatch(), PacketCatch():
+            return one.words == other.words
         case _:
             return _is_meant(one, other) and _is_meant(other, one)
 
@@ -158,6 +177,8 @@ def _words(catch: DeviceCatch) -> str:
         sender = f" from CPU {catch.sender}" if catch.sender is not None else ""
         receiver = f" to CPU {catch.receiver}" if catch.receiver is not None else ""
         return f"interrupts between CPUs: {_vectors(catch.vectors)}{sender}{receiver}"
+    if isinstance(catch, PacketCatch):
+        return f"packets: {catch.words or 'all'}"
     words = f"disk: {', '.join(_in_order(catch.operations))}"
     if catch.end == catch.first + 1:
         words += f", sector {catch.first}"
@@ -187,6 +208,9 @@ def device_values(points: PointTable) -> list[Json]:
             vectors = [*sorted(catch.vectors)]
             between: dict[str, Json] = {"cpu": catch.sender, "to": catch.receiver}
             found.append({"kind": "ipi", "vectors": vectors, **between, "condition": condition})
+            continue
+        if isinstance(catch, PacketCatch):
+            found.append({"kind": "packet", "filter": catch.words, "condition": condition})
             continue
         operations: list[Json] = [*_in_order(catch.operations)]
         end = None if catch.end == LAST_SECTOR else catch.end - 1

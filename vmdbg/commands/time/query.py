@@ -49,6 +49,8 @@ MOST_ARGUMENTS = 6
         "query ports 0x3f8 --limit 5",
         "query disk",
         "query disk --sector 63",
+        "query packets",
+        "query packets tcp port 80",
         "query cr3 --json",
         "query races rsp 8",
         "query console",
@@ -66,7 +68,8 @@ def query(session: Session, arguments: Arguments) -> Document:
     """Ask what happened from the start of the history to its end: all writes, calls, exceptions, port accesses ...
 
     writes, reads, accesses ADDRESS SIZE; who-wrote ADDRESS SIZE --before POSITION; executions ADDRESS SIZE; calls
-    FUNCTION ARGUMENTS; exceptions and interrupts VECTOR ...; ipis; ports PORT ...; disk DRIVE ...; cr3; console PORT;
+    FUNCTION ARGUMENTS; exceptions and interrupts VECTOR ...; ipis; ports PORT ...; disk DRIVE ...;
+    packets FILTER; cr3; console PORT;
     screens; profile; races ADDRESS SIZE or --function FUNCTION; diff POSITION POSITION. Of Linux: syscalls NAME ...;
     page-faults; switches; wakeups; allocations; frees; object ADDRESS.
     `if CONDITION` at the end is looked at where each row happened. `goto` takes the positions.
@@ -251,6 +254,12 @@ def _disk(session: Session, arguments: Arguments) -> Asked:
     return lambda queries: queries.disk_requests(drives, sector=sector)
 
 
+def _packets(session: Session, arguments: Arguments) -> Asked:
+    del session
+    words = " ".join(arguments.what)
+    return lambda queries: queries.packets(words)
+
+
 def _ipis(session: Session, arguments: Arguments) -> Asked:
     del session
     _between(arguments, 0, 0, "nothing")
@@ -294,6 +303,7 @@ QUESTIONS: dict[str, Callable[[Session, Arguments], Asked]] = {
     "interrupts": _deliveries("interrupts"),
     "ports": _ports,
     "disk": _disk,
+    "packets": _packets,
     "ipis": _ipis,
     "cr3": _cr3,
     "console": _console,
