@@ -213,7 +213,7 @@ def _serve_page(made: FrontEnds, debugger: Debugger, service: WebService, symbol
     if service.address.is_loopback:
         allowed |= Effect.HOST
     loop, arbiter = made.loop, made.arbiter
-    desk = Desk(debugger, server, allowed=allowed, type_=loop.type, symbols=symbols)
+    desk = Desk(debugger, server, allowed=allowed, push=loop.push, recording=service.recording, symbols=symbols)
     desk.others = lambda: arbiter.present_but(desk.owner)
     arbiter.join(WebFrontEnd(debugger, desk, loop, arbiter))
     if not service.address.is_loopback:

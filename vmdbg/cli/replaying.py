@@ -14,6 +14,7 @@ from vmdbg.cli.gdb_options import gdb_services
 from vmdbg.cli.history import go_to_mark, progress_shown, warn_of_damage
 from vmdbg.cli.run_options import scripted_lines
 from vmdbg.cli.symbol_files import symbol_files
+from vmdbg.cli.web_options import web_service
 from vmdbg.host.digest_file import check_digest_path, write_digest
 from vmdbg.host.endings import SIGNAL_BASE, ExitCode, Signalled
 from vmdbg.host.pacing import Pacer
@@ -162,4 +163,13 @@ def _seated(
     )
     services, editors = gdb_services(options), dap_services(options)
     wanted = prompt if _has_prompt(options) else None
-    return seat(timeline, loop, services, wanted, symbols, stands=True, editors=editors, page=options.web)
+    return seat(
+        timeline,
+        loop,
+        services,
+        wanted,
+        symbols,
+        stands=True,
+        editors=editors,
+        page=web_service(options, options.recording),
+    )

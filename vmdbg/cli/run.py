@@ -14,6 +14,7 @@ from vmdbg.cli.front_ends import FrontEnds, PromptOptions, seat
 from vmdbg.cli.gdb_options import gdb_services
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, drive_choices, guest_files, machine_config, scripted_lines
 from vmdbg.cli.symbol_files import symbol_files
+from vmdbg.cli.web_options import web_service
 from vmdbg.errors import NotKeptError, UserError
 from vmdbg.host.digest_file import check_digest_path, write_digest
 from vmdbg.host.drives import open_drives
@@ -233,7 +234,7 @@ class Run:
             self._symbols,
             stands=stands,
             editors=editors,
-            page=self._options.web,
+            page=web_service(self._options, self._options.record),
         )
 
     def _prompt(self, *, stands: bool, lines: tuple[str, ...] = ()) -> PromptOptions:

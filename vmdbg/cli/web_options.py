@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vmdbg.host.addresses import LOOPBACK, TcpAddress, tcp_address
 
@@ -13,10 +14,19 @@ PORT = 7010
 
 @dataclass(frozen=True, slots=True)
 class WebService:
-    """Where pages are served. `chosen`: the user said so, and no other port does."""
+    """Where pages are served. `chosen`: the user said so, and no other port does. `recording`: what notes are on."""
 
     address: TcpAddress
     chosen: bool
+    recording: Path | None = None
+
+
+def web_service(options: argparse.Namespace, recording: str | None) -> WebService | None:
+    """What the options ask for; notes are kept beside the recording."""
+    service: WebService | None = options.web
+    if service is None or recording is None:
+        return service
+    return replace(service, recording=Path(recording).absolute())
 
 
 def add_web_option(group: argparse._ArgumentGroup) -> None:

@@ -38,7 +38,14 @@ class SectionBlock(msgspec.Struct, frozen=True, tag="section", tag_field="is"):
     blocks: list[Block]
 
 
-Block = TextBlock | TableBlock | PairsBlock | SectionBlock
+class PictureBlock(msgspec.Struct, frozen=True, tag="picture", tag_field="is"):
+    """A PNG file in base64."""
+
+    png: str
+    words: str
+
+
+Block = TextBlock | TableBlock | PairsBlock | SectionBlock | PictureBlock
 
 
 class Answered(_Shown, frozen=True, tag="document"):
@@ -216,8 +223,42 @@ class LogView(_Shown, frozen=True, tag="log"):
     left_out: int
 
 
+class ScreenView(_Shown, frozen=True, tag="screen"):
+    """A PNG file in base64."""
+
+    width: int
+    height: int
+    png: str
+
+
+class Drawing(_Shown, frozen=True, tag="drawing"):
+    """An SVG document, to be shown as an image: nothing in it is run."""
+
+    svg: str
+
+
+class NoteRow(_Value, frozen=True):
+    id: int
+    position: str
+    title: str
+    text: str
+    place: str
+
+
+class NotesView(_Shown, frozen=True, tag="notes"):
+    """`path` is "" where they are kept in no file."""
+
+    notes: list[NoteRow]
+    path: str
+
+
+class MarkdownView(_Shown, frozen=True, tag="markdown"):
+    text: str
+
+
 Looked = CodeView | RegistersView | FramesView | MemoryView | PointsView
-Result = Answered | Done | Looked | ConsoleView | StripView | LogView
+Noted = NotesView | MarkdownView
+Result = Noted | ScreenView | Drawing | Answered | Done | Looked | ConsoleView | StripView | LogView
 
 
 class _Told(msgspec.Struct, frozen=True, tag_field="tell"):
@@ -277,13 +318,17 @@ class Progress(_Told, frozen=True, tag="progress"):
     done: float | None
 
 
+class Changed(_Told, frozen=True, tag="changed"):
+    """The notebook has: by another page, or by this one."""
+
+
 class Surveyed(_Told, frozen=True, tag="surveyed"):
     """More of the timeline is known; `done`, from 0 to 1, of all."""
 
     done: float
 
 
-Message = Surveyed | Answer | Refused | State | ConsoleWrote | Progress
+Message = Changed | Surveyed | Answer | Refused | State | ConsoleWrote | Progress
 _ENCODER = msgspec.json.Encoder()
 
 

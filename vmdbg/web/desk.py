@@ -7,6 +7,7 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, assert_never
 
 from vmdbg.commands import catalog
@@ -14,18 +15,22 @@ from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.machine.inputs import Input
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.session.symbol_file import SymbolFile
-from vmdbg.web.answers import Answer, ConsoleView, ConsoleWrote, Done, Message, Progress, Refused, Result, Surveyed
-from vmdbg.web.panes import look
-from vmdbg.web.rendered import rendered
-from vmdbg.web.requests import Command, ConsoleText, Go, Log, Look, Pause, Request, Run, Strip, Type
+from vmdbg.web.answering import Answering
+from vmdbg.web.answers import Answer, Changed, ConsoleWrote, Done, Message, Progress, Refused, Result, Surveyed
+from vmdbg.web.notebook import Notebook
+from vmdbg.web.requests import AddNote, ChangeNote, Command, DeleteNote, Pause, Request
 from vmdbg.web.server import Asked, Event, Joined, Left, Page
 from vmdbg.web.state import state_of
 from vmdbg.web.survey import Survey
+from vmdbg.web.survey_cache import SurveyCache
 
 OWNER = "web"
+NOTES = ".notes.json"
+"""Behind the name of the recording that notes are on."""
 LEAVE_SECONDS = 5.0
 """How long pages are thought to be there after the last has gone: one that is loaded again comes back."""
 TELL_SECONDS = 0.1
@@ -35,8 +40,6 @@ BUSY_SECONDS = 0.3
 HEAR_SECONDS = 0.02
 GOING = "going through time"
 SEARCHING = "searching the history"
-MOST_CONSOLE = 1 << 17
-"""Characters that a page is given at once."""
 
 
 class Server(Protocol):
@@ -52,8 +55,8 @@ class Server(Protocol):
 
 
 class Desk:
-    """`wait` carries a run of a command to its stop. `type` passes keys to the guest's console. `others` names who else
-    is at the machine.
+    """`wait` carries a run of a command to its stop. `push` has something come from outside; `others` names
+    who else is at the machine.
     """
 
     def __init__(
@@ -62,23 +65,27 @@ class Desk:
         server: Server,
         *,
         allowed: Effect,
-        type_: Callable[[bytes], None],
+        push: Callable[[Input], None],
+        recording: Path | None = None,
         symbols: Sequence[SymbolFile] = (),
         owner: str = OWNER,
     ) -> None:
-        """`allowed`: what commands of a page may do."""
+        """`allowed`: what commands of a page may do. `recording`: the file of the history, if it is in one."""
         self._debugger = debugger
         self._server = server
         self._files = selectors.DefaultSelector()
         self._files.register(server.fileno(), selectors.EVENT_READ)
         self._allowed = allowed
-        self._type = type_
+        self._push = push
+        self._notebook = Notebook(recording.with_name(f"{recording.name}{NOTES}") if recording is not None else None)
+        self._cache = SurveyCache(recording) if recording is not None else None
         self._symbols = symbols
         self.owner = owner
         self.wait: Callable[[Debugger], Stop] = lambda debugger: debugger.wait()
         self.others: Callable[[], Sequence[str]] = tuple
         self._session: Session | None = None
         self._survey: Survey | None = None
+        self._answering: Answering | None = None
         self._pages: list[Page] = []
         self._left_at: float | None = None
         self._waiting: deque[Asked] = deque()
@@ -114,7 +121,8 @@ class Desk:
         session.execution.wait, session.progress = lambda debugger: self.wait(debugger), self._searching
         for file in self._symbols:
             session.sources.use(file)
-        self._session, self._survey = session, Survey(session, self._files)
+        self._session, self._survey = session, Survey(session, self._files, self._cache)
+        self._answering = Answering(session, self._survey, self._notebook, self._push)
         debugger = self._debugger
         debugger.stop_listeners.append(self._stopped)
         debugger.resume_listeners.append(self._resumed)
@@ -134,7 +142,7 @@ class Desk:
         debugger.timeline.console.listeners.remove(self._on_console)
         if self._survey is not None:
             self._survey.close()
-            self._survey = None
+            self._survey = self._answering = None
         session.close()
         debugger.let_go(self.owner)
 
@@ -203,65 +211,17 @@ class Desk:
             self._end_progress()
 
     def _done(self, request: Request) -> Result:
-        session = self._session
-        if session is None:
+        if self._answering is None:
             raise UserError("no page is there any more")
         self._cancelled = False
-        match request:
-            case Run(move=move):
-                self._carry(session, move.value)
-            case Go(to=place):
-                self._carry(session, f"goto {place}")
-            case Command(line=line):
-                return self._command(session, line)
-            case Look():
-                return look(session, request)
-            case Type(text=text):
-                self._typed(text)
-            case Strip():
-                return self._surveyed().strip(request)
-            case Log():
-                return self._surveyed().log()
-            case ConsoleText():
-                return self._console_text()
-            case Pause():
-                self._pause()
-            case _:
-                assert_never(request)
-        return Done()
-
-    def _surveyed(self) -> Survey:
-        assert self._survey is not None, "it is there as long as the session is"
-        return self._survey
-
-    def _carry(self, session: Session, line: str) -> None:
-        """Begin what a line has the guest do."""
-        if self._debugger.running:
-            raise UserError("the guest is running: stop it first")
-        self._debugger.carry_out(lambda: session.execution.plan(line), self.owner)
-
-    def _command(self, session: Session, line: str) -> Result:
-        self._busy_since = time.monotonic()
-        epoch, count = self._debugger.epoch, self._debugger.stop_count
-        document = session.run(line)
-        notices = list(session.notices)
-        session.notices.clear()
-        if (epoch, count) != (self._debugger.epoch, self._debugger.stop_count) or not self._debugger.running:
+        if isinstance(request, Command):
+            self._busy_since = time.monotonic()
+        result = self._answering.answer(request)
+        if isinstance(request, AddNote | ChangeNote | DeleteNote):
+            self._tell_all(Changed())
+        if isinstance(request, Command) and not self._debugger.running:
             self._tell_state(self._pages)
-        return rendered(document, notices)
-
-    def _typed(self, text: str) -> None:
-        if not self._debugger.timeline.live:
-            raise UserError("this is the past, where nothing can be typed: fork goes on from here")
-        self._type(text.encode())
-
-    def _console_text(self) -> ConsoleView:
-        """Of what was written up to now; while the guest runs, all."""
-        self._flush()
-        timeline = self._debugger.timeline
-        log = timeline.console.port(timeline.console.talking)
-        text = log.between(0, timeline.position.tick).decode("utf-8", "replace")
-        return ConsoleView(text[-MOST_CONSOLE:], max(0, len(text) - MOST_CONSOLE))
+        return result
 
     # what pages are told
 

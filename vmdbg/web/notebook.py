@@ -17,7 +17,6 @@ from vmdbg.errors import UserError
 LONGEST_NOTE = 1 << 14
 MOST_NOTES = 1000
 LONGEST_FILE = 1 << 25
-SUFFIX = ".notes.json"
 LOCK_SECONDS = 1.0
 
 

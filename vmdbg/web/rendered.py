@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import assert_never
 
-from vmdbg.document.document import Block, Document, Pairs, Picture, Section, Style, Table, Text
+from vmdbg.document.document import Block, Document, Pairs, Picture, Section, Table, Text
 from vmdbg.document.layout import printable
+from vmdbg.document.terminal_graphics import png
 from vmdbg.web import answers
 
 MOST_ROWS = 3000
@@ -56,6 +58,6 @@ def _block(block: Block, room: _Room) -> answers.Block:
         case Section(_, title, inner):
             return answers.SectionBlock(spans(title), _blocks(inner, room))
         case Picture():
-            return answers.TextBlock([(printable(block.words), Style.DIM.value)])
+            return answers.PictureBlock(base64.b64encode(png(block)).decode(), printable(block.words))
         case _:
             assert_never(block)

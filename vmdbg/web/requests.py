@@ -18,6 +18,8 @@ Number = Annotated[int, msgspec.Meta(ge=0, le=(1 << 31) - 1)]
 TickNumber = Annotated[int, msgspec.Meta(ge=0, le=LAST_TICK)]
 Line = Annotated[str, msgspec.Meta(max_length=1 << 12)]
 Place = Annotated[str, msgspec.Meta(max_length=1 << 9)]
+Title = Annotated[str, msgspec.Meta(max_length=400)]
+NoteText = Annotated[str, msgspec.Meta(max_length=1 << 14)]
 
 
 class Move(enum.Enum):
@@ -102,7 +104,52 @@ class Log(_Request, frozen=True, tag="log"):
     """The lines of the guest's console, with the ticks at which they begin."""
 
 
-Request = Strip | Log | Run | Pause | Go | Command | Look | Type | ConsoleText
+class Screen(_Request, frozen=True, tag="screen"):
+    """What a monitor at the machine shows."""
+
+
+class Press(_Request, frozen=True, tag="press"):
+    """Keys of the PC's keyboard, as `send-keys` has them, one chord after the other."""
+
+    chords: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=32)]
+
+
+class Draw(_Request, frozen=True, tag="draw"):
+    """The interleaving of CPUs between two instants, as a picture; of what lies at an address, or of all."""
+
+    begin: Place
+    until: Place
+    address: Place = ""
+
+
+class Notes(_Request, frozen=True, tag="notes"):
+    """The notebook."""
+
+
+class AddNote(_Request, frozen=True, tag="add note"):
+    """Of where the guest stands."""
+
+    title: Title
+    text: NoteText = ""
+
+
+class ChangeNote(_Request, frozen=True, tag="change note"):
+    note: Number
+    title: Title
+    text: NoteText
+
+
+class DeleteNote(_Request, frozen=True, tag="delete note"):
+    note: Number
+
+
+class Markdown(_Request, frozen=True, tag="markdown"):
+    """The notebook as text."""
+
+
+OfNotes = Notes | AddNote | ChangeNote | DeleteNote | Markdown
+OfTime = Strip | Log
+Request = OfNotes | OfTime | Screen | Press | Draw | Run | Pause | Go | Command | Look | Type | ConsoleText
 _DECODER = msgspec.json.Decoder(Request)
 
 

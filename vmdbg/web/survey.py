@@ -15,6 +15,7 @@ from vmdbg.session.session import Session
 from vmdbg.units import Tick
 from vmdbg.web.answers import LogLine, LogView, MomentRow, StepRow, StripView
 from vmdbg.web.requests import Strip
+from vmdbg.web.survey_cache import SurveyCache
 from vmdbg.web.survey_store import STRETCHES, SurveyStore, length_for
 from vmdbg.web.surveying import Surveyor, can_survey
 from vmdbg.web.work import Found, Overview, Window
@@ -45,10 +46,12 @@ class _Fine:
 class Survey:
     """Has a copy of this process at work while pages are there. `files` is told of what is to be waited for."""
 
-    def __init__(self, session: Session, files: selectors.BaseSelector) -> None:
+    def __init__(self, session: Session, files: selectors.BaseSelector, cache: SurveyCache | None = None) -> None:
+        """`cache` is of the recording that the history is in, if it is in one."""
         self._session = session
         self._debugger: Debugger = session.debugger
         self._files = files
+        self._cache = cache
         self._surveyor: Surveyor | None = None
         self._store = SurveyStore(1)
         self._forks = self._debugger.timeline.forks
@@ -84,6 +87,7 @@ class Survey:
             case Overview():
                 if found.row is None:
                     self._is_over = True
+                    self._keep()
                 else:
                     self._store.add(found.row, found.until)
             case Window() as window:
@@ -92,6 +96,11 @@ class Survey:
                 store.add(found.row, found.until)
                 if window in self._windows:
                     self._windows[window] = _Fine(store, tuple(found.row.moments), found.steps)
+
+    def _keep(self) -> None:
+        timeline = self._debugger.timeline
+        if self._cache is not None and timeline.closed and self._store.until >= timeline.end.tick:
+            self._cache.save(self._store)
 
     def _renew(self) -> None:
         """Another copy where the history is another, or has grown."""
@@ -121,6 +130,9 @@ class Survey:
             return
         self._surveyor, self._is_over = surveyor, False
         self._files.register(surveyor.fileno(), selectors.EVENT_READ)
+        kept = self._cache.load() if self._cache is not None and timeline.closed and not self._forks else None
+        if kept is not None:
+            self._store = kept
         if not self._store.until:
             self._store = SurveyStore(length_for(timeline.end.tick, STRETCHES))
         surveyor.ask(Overview(self._store.length, max(timeline.start, Position(Tick(self._store.until)))))

@@ -42,16 +42,16 @@ class SurveyStore:
         self.length = length
         self.until = 0
         """The tick up to which everything is counted."""
-        self._row = SurveyRow(length)
+        self.row = SurveyRow(length)
 
     def add(self, row: SurveyRow, until: int) -> None:
         """What happened from `until` as it was up to the new one, in stretches no longer than these."""
-        _merge(row, self._row)
+        _merge(row, self.row)
         self.until = max(self.until, until)
         while self.until // self.length > 2 * STRETCHES:
             self.length *= 2
-            known, self._row = self._row, SurveyRow(self.length)
-            _merge(known, self._row)
+            known, self.row = self.row, SurveyRow(self.length)
+            _merge(known, self.row)
 
     def window(self, start: int, end: int, stretches: int) -> Counted:
         """About so many stretches of what is known from tick `start` to `end`."""
@@ -59,7 +59,7 @@ class SurveyStore:
         first, last = start // self.length // step, max(start, end - 1) // self.length // step
         numbers = range(first, last + 1)
         counts = {kind: [self._sum(kind, number, step) for number in numbers] for kind in Kind}
-        cpus = sorted({cpu for cpu, _ in self._row.ran})
+        cpus = sorted({cpu for cpu, _ in self.row.ran})
         lanes = {cpu: list(self._runs(cpu, numbers, step)) for cpu in cpus}
         return Counted(step * self.length, first, counts, lanes, self._processes(numbers, step))
 
@@ -67,7 +67,7 @@ class SurveyStore:
         """Those that ran most, the one with the lowest number first."""
         total: Counter[Runner] = Counter()
         each: dict[Runner, Counter[int]] = defaultdict(Counter)
-        for (_, number), ran in self._row.ran.items():
+        for (_, number), ran in self.row.ran.items():
             if number // step in numbers:
                 for runner, ticks in ran.items():
                     total[runner] += ticks
@@ -80,7 +80,7 @@ class SurveyStore:
         ]
 
     def _sum(self, kind: Kind, number: int, step: int) -> int:
-        counts = self._row.counts.get(kind)
+        counts = self.row.counts.get(kind)
         return sum(counts[one] for one in range(number * step, (number + 1) * step)) if counts is not None else 0
 
     def _runs(self, cpu: CpuId, numbers: Sequence[int], step: int) -> Iterator[LaneRun]:
@@ -90,7 +90,7 @@ class SurveyStore:
         for number in numbers:
             ran: Counter[Runner] = Counter()
             for one in range(number * step, (number + 1) * step):
-                ran.update(self._row.ran.get((cpu, one), ()))
+                ran.update(self.row.ran.get((cpu, one), ()))
             busy = [(runner, ticks) for runner, ticks in ran.most_common() if runner[0]]
             if not busy:
                 if begun is not None:

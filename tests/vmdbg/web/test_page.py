@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +133,39 @@ def test_the_timeline_is_zoomed_scrubbed_and_clicked_at_and_rows_lead_to_their_i
         page.do("evaluate", "vmdbg.timeline.zoom(0.0000001)")
         page.until("vmdbg.timeline.known.steps.length > 3")
         assert chromium.said == []
+
+
+def test_a_notebook_keeps_instants_beside_the_recording_and_compares_them(chromium: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "boot.rec"
+    words = ["-m", "vmdbg", "record", str(path), "--serial", "none", "--no-realtime", "--stop-at", "4000000"]
+    subprocess.run([sys.executable, *words], check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    with served(str(path), "--quiet", command="replay") as (url, _):
+        page = chromium.open(url)
+        page.until_stands(tick=0)
+        for tick, words in (("600000", "tables"), ("3000000", "<b>forms</b>")):
+            page.do("fill", "#goto", tick)
+            page.do("press", "Enter")
+            page.until(f"document.querySelector('#tick').textContent.replace(/[^0-9]/g, '') >= {tick}")
+            page.do("press", "m")
+            page.do("type", words)
+            page.do("press", "Enter")
+            page.until_text("#view-notes", words)
+            page.do("evaluate", "document.activeElement.blur()")
+        page.do("check", ".note:first-child input")
+        page.do("check", ".note:nth-child(2) input")
+        page.do("click", "text=what differs")
+        page.until_text(".result", "pieces of RAM differ")
+        page.do("click", ".note:first-child .link")
+        page.until_stands(tick=600002)
+        assert "boot.rec.notes.json" in page.text("#view-notes")
+        page.do("fill", ".note:first-child textarea", "the *first*")
+        page.do("press", "Tab")
+        page.until("vmdbg.link.ask('notes').then((answer) => answer.notes[0].text === 'the *first*')")
+    assert len(json.loads((tmp_path / "boot.rec.notes.json").read_text())["notes"]) == 2
+    with served(str(path), "--quiet", command="replay") as (url, _):
+        page = chromium.open(f"{url}#t=600002", "colleague")
+        page.until_stands(tick=600002)
+        page.do("click", "#tab-notes")
+        page.until("document.querySelector('.note textarea')?.value === 'the *first*'")
+        assert page.text(".note:nth-child(2) .link") == "<b>forms</b>"
+    assert [one for one in chromium.said if "WebSocket" not in one] == []

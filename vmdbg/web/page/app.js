@@ -3,8 +3,10 @@
 import { at, el, fill, grouped, store } from "./dom.js";
 import { Link } from "./link.js";
 import { Log } from "./log.js";
+import { Notes } from "./notes.js";
 import { Panes } from "./panes.js";
 import { Query } from "./query.js";
+import { Screen } from "./screen.js";
 import { Tabs } from "./tabs.js";
 import { Console } from "./terminal.js";
 import { Timeline } from "./timeline.js";
@@ -34,11 +36,15 @@ const timeline = new Timeline(at("timeline-area"), link, go);
 const log = new Log(timeline, go);
 const query = new Query(link, go);
 const views = new Views(link, go);
+const notes = new Notes(link, go, report);
+const screen = new Screen(link, report);
 panes.addTo(side);
 dock.add("console", "Console", guestConsole.view, () => guestConsole.fit());
 dock.add("log", "Lines", log.view, () => log.draw());
 dock.add("query", "Query", query.view);
+dock.add("notes", "Notebook", notes.view, () => notes.draw());
 dock.add("views", "Views", views.view, () => views.draw());
+dock.add("screen", "Screen", screen.view, () => screen.draw());
 
 // what the guest does
 
@@ -75,7 +81,10 @@ function heard(now) {
   const before = state;
   showState(now);
   timeline.moved(now);
-  if (now.running) return;
+  if (now.running) {
+    if (dock.chosen === "screen") screen.draw();
+    return;
+  }
   const key = `${now.stop} ${now.position} ${now.cpu}`;
   if (key === seen) return;
   const wasLive = before !== null && before.live && now.live && before.running;
@@ -133,6 +142,11 @@ function ask() {
   query.focus();
 }
 
+function note() {
+  dock.choose("notes");
+  notes.focus();
+}
+
 async function copyLink() {
   try {
     await navigator.clipboard.writeText(location.href);
@@ -149,7 +163,7 @@ const KEYS = [
   ["i", "One instruction", () => move("stepi")], ["I", "Back one instruction", () => move("reverse-stepi")],
   ["f", "Finish this function", () => move("finish")], ["F", "Back to its call", () => move("reverse-finish")],
   [" ", "Interrupt", pause], ["g", "Go to an instant", () => at("goto").focus()],
-  ["/", "Ask a question", ask], ["l", "Copy a link to this instant", copyLink], ["t", "Dark or light", toggleTheme], ["?", "These keys", showKeys],
+  ["/", "Ask a question", ask], ["m", "Note this instant", note], ["l", "Copy a link to this instant", copyLink], ["t", "Dark or light", toggleTheme], ["?", "These keys", showKeys],
   ["+", "Zoom the timeline in", () => timeline.zoom(0.5)], ["-", "Zoom it out", () => timeline.zoom(2)],
   ["0", "The whole history", () => timeline.whole()], ["h", "The timeline around here", () => timeline.here()],
   ["ArrowLeft", "Timeline to the left", () => timeline.pan(-0.2)], ["ArrowRight", "and to the right", () => timeline.pan(0.2)],
@@ -165,7 +179,7 @@ function showKeys() {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
-  if (event.target.closest("input, textarea, select, dialog, .terminal")) return;
+  if (event.target.closest("input, textarea, select, dialog, .terminal, .screen")) return;
   const found = KEYS.find(([key]) => key === event.key);
   if (!found) return;
   event.preventDefault();
@@ -197,4 +211,4 @@ guestConsole.open(preferred());
 side.begin();
 dock.begin();
 link.connect();
-window.vmdbg = { console: () => guestConsole.text(), timeline };
+window.vmdbg = { console: () => guestConsole.text(), timeline, link };

@@ -23,6 +23,8 @@ function rendered(block, go) {
       return table(block, go);
     case "section":
       return section(block, go);
+    case "picture":
+      return el("img", { class: "picture", src: `data:image/png;base64,${block.png}`, alt: block.words });
     default:
       throw new Error(`a block of an unknown kind: ${block.is}`);
   }
