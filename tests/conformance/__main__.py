@@ -39,6 +39,9 @@ def main() -> int:
         except KeyboardInterrupt:
             pass
     print(f"{tally.cases:,} cases, {len(tally.unexplained):,} unexplained")
+    for group, cases in tally.groups.items():
+        print(f"{cases:12,}  {group}")
+    print("known differences:")
     for reason, cases in tally.known.most_common():
         print(f"{cases:12,}  {reason}")
     return 1 if tally.unexplained else 0

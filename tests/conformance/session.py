@@ -35,9 +35,14 @@ class Unexplained:
 
 @dataclass(slots=True)
 class Tally:
-    cases: int = 0
+    groups: Counter[str] = field(default_factory=Counter)
+    """Cases of each group."""
     known: Counter[str] = field(default_factory=Counter)
     unexplained: list[Unexplained] = field(default_factory=list)
+
+    @property
+    def cases(self) -> int:
+        return self.groups.total()
 
 
 def _number(value: int | None) -> str:
@@ -57,7 +62,7 @@ def compare(group: str, seed: int, oracle: Oracle, engine: Oracle, tally: Tally)
 
 def compare_batch(group: str, seed: int, whole: Batch, oracle: Oracle, engine: Oracle, tally: Tally) -> None:
     for number, (expected, found) in enumerate(zip(oracle.run(whole), engine.run(whole), strict=True)):
-        tally.cases += 1
+        tally.groups[group] += 1
         instruction, state = divmod(number, len(whole.states))
         case = Case(whole.instructions[instruction], whole.states[state], expected, found)
         reasons = {d: explain(case, d) for d in differences(case.instruction, expected, found)}

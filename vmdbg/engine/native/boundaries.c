@@ -80,6 +80,8 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(Cpu *cpu, int request)
     turn_at_boundary(vm);
     vm->block_size = vm->in_single = 0;
     CPU_INTERRUPT_REQUEST(cpu) &= ~CPU_INTERRUPT_HARD;
+    if (vm->cpu->segments_changed)
+        limits_settle(vm);
     if (vm->cpu->restart.at_once && restart_pending(vm))
         return run_single(vm);
     if (!(vm->cpu->env->hflags & HF_INHIBIT_IRQ))

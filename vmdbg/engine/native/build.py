@@ -79,6 +79,7 @@ WRAPPED = [
     "helper_ljmp_protected_x86_64",
     "helper_lookup_tb_ptr_x86_64",
     "helper_lldt_x86_64",
+    "helper_load_seg_x86_64",
     "helper_lret_protected_x86_64",
     "helper_ltr_x86_64",
     "helper_maxpd_x86_64",

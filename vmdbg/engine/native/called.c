@@ -11,7 +11,7 @@
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
 
-enum { LOAD_GDT, LOAD_IDT, COMPARE_EXCHANGE, FLUSH_LINE, ENTER_FRAME, ENTER_FRAME_16 }; /* VexCode.row */
+enum { LOAD_GDT = LIMIT_CHECKS, LOAD_IDT, COMPARE_EXCHANGE, FLUSH_LINE, ENTER_FRAME, ENTER_FRAME_16 }; /* VexCode.row */
 enum { GROUP_LGDT = 2, GROUP_LIDT = 3, PSEUDO_DESCRIPTOR = 10, LIMIT_SIZE = 2, MOST_LEVELS = 31 };
 enum { FEATURE_CLFLUSH = 19, FEATURE_CLFLUSHOPT = 23, FEATURE_CLWB = 24, GROUP_CLWB = 6, GROUP_CLFLUSH = 7 };
 enum { CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, OF = 0x800, REX_R = 4, REX_B = 1, REX_W = 8 };
@@ -79,9 +79,10 @@ static void enter_frame(const Vex *x, bool words_are_16)
 {
     Env *env = x->env;
     unsigned size = words_are_16 ? 2 : env->hflags & HF_CS64 ? 8 : 4, level = x->code.immediate & MOST_LEVELS;
-    uint64_t sp = env->regs[R_RSP] - size, frame = sp, bp = env->regs[R_RBP], mask = stack_mask(env);
+    uint64_t sp = env->regs[R_RSP] - size, frame = env->regs[R_RSP], bp = env->regs[R_RBP], mask = stack_mask(env);
     Vex at = *x;
 
+    merge(&frame, sp, mask);
     at.code.segment = R_SS;
     vex_store_at(&at, on_stack(env, sp), &bp, size);
     for (unsigned i = 1; i < level; i++) {
@@ -142,7 +143,7 @@ static bool exchanges(Instruction *i, VexDecoded *d)
 
 static bool enters(Instruction *i, VexDecoded *d)
 {
-    bool by_66 = i->operand_size >= 0, words_are_16 = i->code64 ? by_66 : !(i->env->hflags & HF_CS32) != by_66;
+    bool wide = i->rex >= 0 && i->code[i->rex] & REX_W, by_66 = i->operand_size >= 0 && !wide, words_are_16 = i->code64 ? by_66 : !(i->env->hflags & HF_CS32) != by_66;
 
     if (i->opcode_at + 4u > LONGEST_INSTRUCTION)
         return false;
@@ -187,6 +188,7 @@ HELPER void __wrap_helper_fbst_ST0_x86_64(uint64_t word, uint64_t displacement)
     case FLUSH_LINE: flush_line(&x); break;
     case ENTER_FRAME: enter_frame(&x, false); break;
     case ENTER_FRAME_16: enter_frame(&x, true); break;
+    default: limits_check(&x);
     }
 }
 

@@ -94,6 +94,7 @@ HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
     check_control(vm, reg, value, HERE);
     switch (reg) {
     case 0:
+        vm->cpu->segments_changed = 1;      /* what is checked of them depends on PE */
         vm->unpaged = !((env->cr[0] | value) & CR0_PG);
         cpu_x86_update_cr0_x86_64(env, value);
         vm->unpaged = 0;

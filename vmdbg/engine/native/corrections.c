@@ -137,8 +137,9 @@ bool instruction_corrected(Instruction *i)
             return false;
         i->code[i->rex] = IGNORED_IN_64_BIT;
         return true;
-    case 0xc6: case 0xc7:                   /* MOV's group: REX.R is no part of the opcode */
-        return clear_rex(i, REX_R);
+    case 0x8f: case 0xc6: case 0xc7:        /* POP and MOV are all there is in their groups; REX.R is no part of the opcode */
+        i->refused = (instruction_byte(i, 1) & GROUP_BITS) != 0;
+        return clear_rex(i, REX_R) | i->refused;
     case 0xf6: case 0xf7:                   /* TEST has two encodings */
         if ((instruction_byte(i, 1) & GROUP_BITS) == GROUP_NEG && i->locked)
             return replace(i, 0xf0, 0xf2);  /* Unicorn takes its flags from the operand before; F2 means nothing there */

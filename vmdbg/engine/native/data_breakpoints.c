@@ -47,7 +47,7 @@ uint32_t data_breakpoint_page(Vm *vm, uint64_t linear)
 }
 
 /* Goes back to before the instruction, which is then run alone. */
-static _Noreturn void run_alone(Vm *vm, uintptr_t host_pc)
+_Noreturn void restart_alone(Vm *vm, uintptr_t host_pc)
 {
     cpu_restore_state_x86_64(vm->cpu->qemu, host_pc, true);
     vm_retire_exactly(vm);
@@ -68,7 +68,7 @@ void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, 
         if (!set_at(vm, i) || !(b->flags & wanted) || !touched)
             continue;
         if (vm->block_size && !vm->in_single)
-            run_alone(vm, host_pc);
+            restart_alone(vm, host_pc);
         b->flags |= access == MMU_STORE ? BP_HIT_WRITE : BP_HIT_READ;
         clock_attend(vm);
         CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;

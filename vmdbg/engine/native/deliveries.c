@@ -1,7 +1,7 @@
 /* Deliveries: exceptions, INT n, interrupts and the NMI, by QEMU's own code (SDM 3A chapter 6). */
 #include "vm.h"
 
-enum { ERROR_EXT = 1, ERROR_IDT = 2 };
+enum { ERROR_EXT = 1, ERROR_IDT = 2, GATE_TYPE_AT = 5, GATE_TYPE = 15, TASK_GATE = 5, GATE_OF_386 = 8 };
 
 static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, uint64_t rip)
 {
@@ -48,6 +48,24 @@ static bool is_caught(Vm *vm, const uint64_t vectors[4], uint32_t vector)
     return ring || vectors[vector >> 6 & 3] >> (vector & 63) & 1;
 }
 
+static bool is_gate_of_286(uint8_t access)
+{
+    return (access & GATE_TYPE) < GATE_OF_386 && (access & GATE_TYPE) != TASK_GATE;
+}
+
+/* A gate of the 286 has an offset of 16 bits; Unicorn takes what lies above it, too. */
+static void settle_handler(Vm *vm, uint32_t vector)
+{
+    Env *env = vm->cpu->env;
+    uint8_t gate[8];
+
+    if (!(env->eip >> 16) || env->hflags & HF_LMA || !(env->hflags & HF_PE))
+        return;
+    bool known = vm_read_linear(vm, env->idt.base + vector * sizeof gate, gate, sizeof gate) == sizeof gate;
+    if (known && is_gate_of_286(gate[GATE_TYPE_AT]))
+        env->eip &= 0xffff;
+}
+
 /* Before the next instruction, where vm_interrupt_due() says so. */
 void deliver_interrupt(Vm *vm)
 {
@@ -66,6 +84,8 @@ void deliver_interrupt(Vm *vm)
     note(vm, vector, nmi ? DELIVER_NMI : DELIVER_EXTERNAL, 0, env->eip);
     vm->external_event = 1;
     do_interrupt_x86_hardirq_x86_64(env, vector, 1);
+    settle_handler(vm, vector);
+    limits_settle(vm);
     vm->external_event = 0;
     vm->deliveries[(vm->delivery_count - 1) % DELIVERIES].handler = env->eip;
     vm->stepped = 1;
@@ -106,8 +126,10 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
         env->eflags |= FLAG_RF;
     vm->external_event = !software;
     x86_cpu_do_interrupt_x86_64(vm->cpu->qemu);
+    settle_handler(vm, vector);
     vm->external_event = 0;
     env->hflags &= ~(HF_INHIBIT_IRQ | HF_PASSES_BREAKPOINTS);
+    limits_settle(vm);
     if (data_breakpoint_hits(vm))
         clock_attend(vm);
     if (env->eflags & FLAG_IF)              /* through a task gate, with another IF than before */

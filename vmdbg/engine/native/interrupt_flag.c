@@ -53,6 +53,7 @@ void __real_helper_ljmp_protected_x86_64(Env *env, int selector, uint64_t eip, u
 /* Another task may begin with IF set; so too after a far call. */
 HELPER void __wrap_helper_ljmp_protected_x86_64(Env *env, int selector, uint64_t eip, uint64_t next_eip)
 {
+    vm_current->cpu->segments_changed = 1;
     interrupt_flag_may_rise(vm_current);
     __real_helper_ljmp_protected_x86_64(env, selector, eip, next_eip);
 }
@@ -61,8 +62,15 @@ void __real_helper_lcall_protected_x86_64(Env *env, int selector, uint64_t eip, 
 
 HELPER void __wrap_helper_lcall_protected_x86_64(Env *env, int selector, uint64_t eip, int shift, uint64_t next_eip)
 {
+    vm_current->cpu->segments_changed = 1;
     interrupt_flag_may_rise(vm_current);
     stack_calls(vm_current, selector);
+    if (stack_call_is_by_286_gate(vm_current, selector)) {
+        cpu_restore_state_x86_64(ENV_CPU(env), (uintptr_t)__builtin_return_address(0), false);
+        __real_helper_lcall_protected_x86_64(env, selector, eip, shift, next_eip);
+        env->eip &= 0xffff;                 /* Unicorn takes what lies above the offset, too */
+        return;
+    }
     __real_helper_lcall_protected_x86_64(env, selector, eip, shift, next_eip);
 }
 

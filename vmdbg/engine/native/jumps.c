@@ -192,6 +192,9 @@ static __attribute__((noinline)) const void *from_afar(Vm *vm, uint64_t pc, uint
 const void *__wrap_helper_lookup_tb_ptr_x86_64(Env *env)
 {
     Vm *vm = vm_current;
+
+    if (vm->cpu->segments_changed)
+        limits_settle(vm);
     uint64_t cs_base = env->segs[R_CS].base, pc = cs_base + env->eip;
     uint32_t flags = env->hflags | (env->eflags & FLAGS_OF_CODE);
     const NearJump *jump = near_jump(vm, pc);

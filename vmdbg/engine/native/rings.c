@@ -63,6 +63,7 @@ void __real_helper_iret_protected_x86_64(Env *env, int shift, int next_eip);
 
 HELPER void __wrap_helper_iret_protected_x86_64(Env *env, int shift, int next_eip)
 {
+    vm_current->cpu->segments_changed = 1;
     interrupt_flag_may_rise(vm_current);
     if (vm_current->catch_mask & CATCH_RING && !(env->eflags & FLAG_NT)) {
         bool virtual_8086 = shift == 1 && !(env->hflags & HF_LMA) && stack_word(env, shift, 2) & FLAG_VM;
@@ -80,6 +81,7 @@ void __real_helper_lret_protected_x86_64(Env *env, int shift, int addend);
 
 HELPER void __wrap_helper_lret_protected_x86_64(Env *env, int shift, int addend)
 {
+    vm_current->cpu->segments_changed = 1;
     if (vm_current->catch_mask & CATCH_RING)
         ring_changes(vm_current, stack_word(env, shift, 1) & 3, HERE);
     stack_pops(vm_current, 2, shift);
@@ -94,6 +96,7 @@ void __real_helper_sysret_x86_64(Env *env, int size);
 
 HELPER void __wrap_helper_sysret_x86_64(Env *env, int size)
 {
+    vm_current->cpu->segments_changed = 1;
     interrupt_flag_may_rise(vm_current);
     if (vm_current->catch_mask & CATCH_RING)
         ring_changes(vm_current, 3, HERE);
@@ -104,6 +107,7 @@ void __real_helper_sysexit_x86_64(Env *env, int size);
 
 HELPER void __wrap_helper_sysexit_x86_64(Env *env, int size)
 {
+    vm_current->cpu->segments_changed = 1;
     interrupt_flag_may_rise(vm_current);
     if (vm_current->catch_mask & CATCH_RING)
         ring_changes(vm_current, 3, HERE);

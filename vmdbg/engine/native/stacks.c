@@ -63,6 +63,14 @@ static int parameters(Vm *vm, uint32_t selector)
     return vm->cpu->env->efer & EFER_LMA ? 0 : (int)(gate & 31) * ((gate & GATE_TYPE) == CALL_GATE ? 4 : 2);
 }
 
+/* Whether a far call to `selector` goes through a gate of the 286, whose offset has 16 bits. */
+bool stack_call_is_by_286_gate(Vm *vm, uint32_t selector)
+{
+    uint32_t low = 0;
+
+    return !(vm->cpu->env->hflags & HF_LMA) && (descriptor_flags(vm, selector, &low) & GATE_TYPE) == CALL_GATE_16;
+}
+
 /* Code is about to push a far return address, or to call an inner ring, which copies parameters from the stack. */
 void stack_calls(Vm *vm, uint32_t selector)
 {

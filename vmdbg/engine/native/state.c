@@ -37,6 +37,8 @@ static void derive_hflags(Env *env)
     if (!code64 && (!pe || env->eflags & FLAG_VM || !(h & HF_CS32) || s[R_DS].base | s[R_ES].base | s[R_SS].base))
         h |= HF_ADDSEG;
     env->hflags = h;
+    if (vm_current)
+        vm_current->cpu->segments_changed = 1;
 }
 
 void vm_load_segment(Env *env, int index, uint32_t selector, uint64_t base, uint32_t limit, uint32_t flags)
@@ -237,5 +239,6 @@ void vm_set_state(Vm *vm, const VmState *s)
     env->hflags = cpl | (s->interrupt_shadow ? HF_INHIBIT_IRQ : 0) | (env->hflags & HF_IOBPT);
     env->hflags2 = 1 | (s->nmi_blocked ? HF2_NMI : 0);
     derive_hflags(env);
+    limits_settle(vm);
     cpu_flush_engine_tlb(vm);
 }

@@ -111,14 +111,20 @@ static void translate_insn(Disas *db, Cpu *cpu)
     clock_translates_insn(UC_TCG_CTX(vm->uc), db->pc_next);
     if (kind != VEX_REFUSED && !instruction.refused)
         prelude_translate(UC_TCG_CTX(vm->uc), &instruction);
+    bool limited = db->tb->flags & HF_LIMITS || (db->tb->flags & HF_ANY_LIMIT && instruction.by_fs_gs);
+    if (db->tb->flags & HF_LIMITS && db->pc_next == db->pc_first)
+        limits_translate_block(UC_TCG_CTX(vm->uc));
     if (traits & ACCESSES_PORT)
         clock_translates_port(UC_TCG_CTX(vm->uc), db->pc_next);
     if (traits & READS_FLAGS)
         forget_flags(db, cpu);
     bool corrected = instruction_corrected(&instruction);
+    bool refused = traits & LOCKS_IN_VAIN || kind == VEX_REFUSED || instruction.refused || feature_is_lacking(&instruction);
+    if (limited && !refused)
+        limits_translate(UC_TCG_CTX(vm->uc), &instruction);
     vm->operand_left = instruction_operand_size(&instruction);
     vm->pair_next = traits & LOADS_PAIR ? PAIR_FIRST : 0;
-    if (traits & LOCKS_IN_VAIN || kind == VEX_REFUSED || instruction.refused || feature_is_lacking(&instruction))
+    if (refused)
         refuse(db, cpu, &instruction);
     else if (kind == VEX_CALLED)
         translate_called(db, cpu, &called, call);
@@ -135,7 +141,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
     if (db->is_jmp == DISAS_NEXT && TCG_TEMPS_IN_USE(UC_TCG_CTX(vm->uc)) > TCG_TEMPS - TCG_TEMPS_SPARE)
         db->is_jmp = DISAS_TOO_MANY;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||
-                                     db->tb->flags & HF_RF || traits & ACCESSES_PORT))
+                                     db->tb->flags & HF_RF || traits & ACCESSES_PORT || limits_end_block(&instruction)))
         db->is_jmp = DISAS_TOO_MANY;
 }
 

@@ -109,7 +109,8 @@ enum {                                      /* hflags: what the translator speci
     HF_CPL = 3, HF_INHIBIT_IRQ = 1 << 3, HF_CS32 = 1 << 4, HF_SS32 = 1 << 5, HF_ADDSEG = 1 << 6, HF_PE = 1 << 7,
     HF_MP_SHIFT = 9, HF_LMA = 1 << 14, HF_CS64 = 1 << 15, HF_RF = 1 << 16, HF_SVME = 1 << 20, HF_OSFXSR = 1 << 22,
     HF_SMAP = 1 << 23, HF_IOBPT = 1 << 24,
-    HF_PASSES_BREAKPOINTS = 1 << 27,        /* ours, as Unicorn has none there: see breakpoints.c */
+    HF_PASSES_BREAKPOINTS = 1 << 27,        /* ours, as Unicorn has none there: see breakpoints.c, limits.c */
+    HF_LIMITS = 1 << 28, HF_LIMIT_FS = 1 << 29, HF_LIMIT_GS = 1 << 30, HF_ANY_LIMIT = 7 << 28,
     HF2_NMI = 1 << 2,
 };
 enum {
@@ -125,7 +126,7 @@ enum { CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR
 enum { FEAT_1_EDX, FEAT_1_ECX, FEAT_7_EBX, FEAT_7_ECX, FEAT_EXTENDED_EDX = 6, FEAT_EXTENDED_ECX, FEAT_XSAVE = 19 };
 enum { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_SVME = 1 << 12 };
 enum {
-    DESC_A = 1 << 8, DESC_RW = 1 << 9, DESC_CONFORMING = 1 << 10, DESC_CODE = 1 << 11, DESC_S = 1 << 12, DESC_DPL_SHIFT = 13, DESC_P = 1 << 15,
+    DESC_A = 1 << 8, DESC_RW = 1 << 9, DESC_CONFORMING = 1 << 10, DESC_EXPAND_DOWN = 1 << 10, DESC_CODE = 1 << 11, DESC_S = 1 << 12, DESC_DPL_SHIFT = 13, DESC_P = 1 << 15,
     DESC_L = 1 << 21, DESC_B = 1 << 22, DESC_G = 1 << 23, DESC_TSS_BUSY = 1 << 9,
 };
 

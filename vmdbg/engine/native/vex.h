@@ -77,6 +77,7 @@ extern const VexRow vex_rows[];
 extern const unsigned vex_row_count;
 
 /* vex_memory.c */
+uint64_t vex_offset(const Vex *x);
 uint64_t vex_linear(const Vex *x);
 void vex_load_at(const Vex *x, uint64_t linear, void *to, unsigned size);
 void vex_store_at(const Vex *x, uint64_t linear, const void *from, unsigned size);
@@ -212,6 +213,13 @@ void vex_translated(void *tcg, const VexDecoded *decoded);
 /* x87.c */
 enum VexKind x87_decode(Instruction *i, VexDecoded *decoded);
 void x87_translated(void *tcg, const VexDecoded *decoded);
+
+/* limits.c */
+enum { LIMIT_OF_CODE, LIMIT_OF_OPERAND, LIMIT_OF_BITS, LIMIT_OF_PUSH, LIMIT_OF_POP, LIMIT_OF_STRING, LIMIT_CHECKS };    /* VexCode.row */
+void limits_translate_block(void *tcg);
+void limits_translate(void *tcg, Instruction *i);
+bool limits_end_block(Instruction *i);
+void limits_check(const Vex *x);
 
 /* called.c */
 enum VexKind called_decode(Instruction *i, VexDecoded *decoded);

@@ -17,8 +17,8 @@ unsigned vex_size(const Vex *x)
     }
 }
 
-/* Of the operand; the index of VSIB, which is a vector, is not in it. */
-uint64_t vex_linear(const Vex *x)
+/* Of the operand in its segment; the index of VSIB, which is a vector, is not in it. */
+uint64_t vex_offset(const Vex *x)
 {
     const VexCode *code = &x->code;
     const Env *env = x->env;
@@ -30,6 +30,15 @@ uint64_t vex_linear(const Vex *x)
         address += env->regs[code->index] << code->scale;
     if (code->address_size != ADDRESS_64)
         address = code->address_size == ADDRESS_32 ? (uint32_t)address : (uint16_t)address;
+    return address;
+}
+
+uint64_t vex_linear(const Vex *x)
+{
+    const VexCode *code = &x->code;
+    const Env *env = x->env;
+    uint64_t address = vex_offset(x);
+
     if (code->code64)
         return code->segment >= R_FS ? address + env->segs[code->segment].base : address;
     return (uint32_t)(address + env->segs[code->segment].base);

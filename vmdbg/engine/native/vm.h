@@ -96,12 +96,16 @@ bool jumps_make(Vm *vm);
 void jumps_forget(Vm *vm);
 void jumps_check_again(Vm *vm, VmCpu *cpu);
 
+/* limits.c */
+void limits_settle(Vm *vm);
+
 /* rings.c */
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
 
 /* stacks.c */
 void stack_pops(Vm *vm, unsigned words, int shift);
 void stack_calls(Vm *vm, uint32_t selector);
+bool stack_call_is_by_286_gate(Vm *vm, uint32_t selector);
 
 /* deliveries.c */
 enum { STUCK_DELIVERIES = 20000 };          /* at one tick */
@@ -300,6 +304,7 @@ void data_breakpoint_access(Vm *vm, uint64_t linear, uint64_t size, int access, 
 uint32_t data_breakpoint_hits(Vm *vm);
 void data_breakpoint_set_hits(Vm *vm, uint32_t hits);
 void data_breakpoint_trap(Vm *vm);
+_Noreturn void restart_alone(Vm *vm, uintptr_t host_pc);
 bool data_breakpoint_held_back(Vm *vm);
 
 /* Whether debug exceptions are held back, too, by a MOV SS or POP SS right before (SDM 3A 6.8.3). */

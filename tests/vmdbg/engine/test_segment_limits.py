@@ -1,0 +1,106 @@
+"""Limits and types of segments where memory is accessed in protected mode (SDM 3A 5.3 to 5.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.guests.build import assemble
+from vmdbg.engine.unicorn.bare import CODE, DATA, BareCpu
+
+GP, SS, PAGES = 13, 12, 0xFFFFF000
+DATA_RW, DATA_RO, DOWN, DOWN_16, CODE_X, CODE_RX, NULL = 0x409300, 0x409100, 0x409700, 0x9700, 0x409900, 0x409B00, 0
+
+
+@dataclass(frozen=True)
+class Access:
+    source: str
+    flags: int
+    limit: int
+    vector: int | None
+    segment: str = "ds"
+    registers: dict[str, int] = field(default_factory=dict)
+
+
+ACCESSES = {
+    "the last byte": Access("mov al, [ebx]", DATA_RW, 0xFFF, None, registers={"rbx": 0xFFF}),
+    "the last word": Access("mov ax, [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFFF}),
+    "a qword of SSE": Access("movq xmm0, [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0x1000}),
+    "of the x87": Access("fld qword [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFF9}),
+    "a store beyond": Access("mov [ebx], eax", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFFD}),
+    "with LOCK": Access("lock inc dword [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFFD}),
+    "CMPXCHG8B": Access("cmpxchg8b [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFF9}),
+    "LEA accesses nothing": Access("lea eax, [ebx]", DATA_RW, 0xFFF, None, registers={"rbx": 0x5000}),
+    "NOP neither": Access("nop dword [ebx]", DATA_RW, 0xFFF, None, registers={"rbx": 0x5000}),
+    "by a prefix": Access("mov eax, [es:ebx]", DATA_RW, 0xFFF, GP, "es", {"rbx": 0xFFD}),
+    "by FS": Access("mov eax, [fs:ebx]", DATA_RW, 0xFFF, GP, "fs", {"rbx": 0xFFD}),
+    "by GS, which is null": Access("mov eax, [gs:ebx]", NULL, 0, GP, "gs"),
+    "by a null DS": Access("mov eax, [ebx]", NULL, 0, GP),
+    "wraps at 4 GiB": Access("mov eax, [ebx]", DATA_RW, 0xFFFFFFFE, GP, registers={"rbx": 0xFFFFFFFE}),
+    "the stack": Access("mov eax, [ebp]", DATA_RW, 0xFFF, SS, "ss", {"rbp": 0xFFD}),
+    "a push": Access("push eax", DATA_RW, 0xFFF, SS, "ss", {"rsp": 0x1001}),
+    "a push within": Access("push eax", DATA_RW, 0xFFF, None, "ss", {"rsp": 0x1000}),
+    "a pop": Access("pop eax", DATA_RW, 0xFFF, SS, "ss", {"rsp": 0xFFD}),
+    "a call": Access("call $+5", DATA_RW, 0xFFF, SS, "ss", {"rsp": 0x2000}),
+    "LEAVE": Access("leave", DATA_RW, 0xFFF, SS, "ss", {"rbp": 0xFFD, "rsp": 0x100}),
+    "ENTER": Access("enter 8, 0", DATA_RW, 0xFFF, SS, "ss", {"rsp": 0x1002}),
+    "expand-down, above": Access("mov eax, [ebx]", DOWN, 0xFFF, None, registers={"rbx": 0x1000}),
+    "expand-down, below": Access("mov eax, [ebx]", DOWN, 0xFFF, GP, registers={"rbx": 0xFFF}),
+    "expand-down of 16 bits": Access("mov eax, [ebx]", DOWN_16, 0xFFF, GP, registers={"rbx": 0xFFFD}),
+    "read-only": Access("mov eax, [ebx]", DATA_RO, PAGES | 0xFFF, None),
+    "a store to it": Access("mov [ebx], eax", DATA_RO, PAGES | 0xFFF, GP),
+    "a change of it": Access("add [ebx], eax", DATA_RO, PAGES | 0xFFF, GP),
+    "a test of it": Access("cmp [ebx], eax", DATA_RO, PAGES | 0xFFF, None),
+    "code that is read": Access("mov eax, [ebx]", CODE_RX, PAGES | 0xFFF, None),
+    "code that is not": Access("mov eax, [ebx]", CODE_X, PAGES | 0xFFF, GP),
+    "a store to code": Access("mov [ebx], eax", CODE_RX, PAGES | 0xFFF, GP),
+    "a string": Access("movsd", DATA_RW, 0xFFF, GP, "es", {"rsi": DATA, "rdi": 0xFFD}),
+    "XLAT": Access("xlatb", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFFF, "rax": 1}),
+    "an offset": Access("mov eax, [0xffd]", DATA_RW, 0xFFF, GP),
+    "a bit far away": Access("bts [ebx], eax", DATA_RW, 0xFFF, GP, registers={"rax": 0x8000}),
+    "a bit below": Access("bt [ebx], eax", DATA_RW, 0xFFF, None, registers={"rbx": 0x1000, "rax": 0xFFFFFFFF}),
+}
+
+
+@pytest.fixture
+def cpu() -> Iterator[BareCpu]:
+    made = BareCpu()
+    made.engine.write_registers({"cr0": 0x11, "cr4": 0x600, "efer": 0, "cs_flags": 0xCF9B00, "rbx": DATA, "rsp": DATA})
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", ACCESSES)
+def test_an_access_is_held_to_its_segment(cpu: BareCpu, name: str) -> None:
+    access = ACCESSES[name]
+    segment = {f"{access.segment}_limit": access.limit, f"{access.segment}_flags": access.flags}
+    cpu.load(assemble(access.source, origin=CODE, bits=32))
+    cpu.engine.write_registers(segment | access.registers)
+    before = cpu.engine.read_registers(("rax", "rbx", "rbp", "rsi", "rdi"))
+    cpu.engine.step()
+    found = [(one.vector, one.error_code, one.rip) for one in cpu.engine.deliveries()][:1]
+    assert found == ([] if access.vector is None else [(access.vector, 0, CODE)])
+    if access.vector is not None:
+        assert cpu.engine.read_registers(("rax", "rbx", "rbp", "rsi", "rdi")) == before
+
+
+def test_code_ends_where_its_segment_ends_however_it_is_cut(cpu: BareCpu) -> None:
+    for stepped in (False, True):
+        cpu.load(assemble("nop\nnop\nnop\nmov eax, 1\nnop", origin=CODE, bits=32))
+        cpu.engine.write_registers({"cs_limit": CODE + 5, "rax": 0})
+        for _ in range(4 if stepped else 0):
+            cpu.engine.step()
+        if not stepped:
+            cpu.engine.run(cpu.engine.clock + 4)  # type: ignore[arg-type]  # a tick
+        assert (cpu.engine.deliveries()[0].vector, cpu.engine.deliveries()[0].rip, cpu["rax"]) == (GP, CODE + 3, 0)
+        cpu.engine.write_registers({"cr0": 0x11, "cs": 8, "cs_flags": 0xCF9B00, "cs_base": 0})
+
+
+def test_a_segment_loaded_in_a_block_is_checked_in_the_next_instruction(cpu: BareCpu) -> None:
+    """Of a table that has a segment of one page at 10h."""
+    cpu.write(0x6000 + 0x10, (0x0040930000000FFF).to_bytes(8, "little"))
+    cpu.load(assemble("mov eax, 0x10\nmov ds, eax\nmov ecx, [0xffd]\nnop", origin=CODE, bits=32))
+    cpu.engine.run(cpu.engine.clock + 30)  # type: ignore[arg-type]  # a tick
+    assert [(one.vector, one.rip) for one in cpu.engine.deliveries()][:1] == [(GP, CODE + 7)]
