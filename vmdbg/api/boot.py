@@ -12,17 +12,17 @@ from devices.disk.drive import DriveKind
 from vmdbg.api.guest import Guest
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
-from vmdbg.host.drives import open_drives, parse_drive
+from vmdbg.host.drives import DriveChoice, open_drives, parse_drive
 from vmdbg.host.nets import inside, open_nets, parse_net
 from vmdbg.host.nvram import NvramFile, parse_nvram
 from vmdbg.host.schedule_files import schedule as to_schedule
 from vmdbg.host.shares import open_shares, parse_share
-from vmdbg.host.start import GuestFiles, option_rom
+from vmdbg.host.start import GuestFiles, Started, option_rom
 from vmdbg.host.start import start as boot
 from vmdbg.host.values import boot_order as to_boot_order
 from vmdbg.host.values import cpus as to_topology
 from vmdbg.host.values import memory_size, start_date
-from vmdbg.machine.chipset import AUTOMATIC, chipset_for
+from vmdbg.machine.chipset import AUTOMATIC, with_chipset
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, Display, HpetMode, MachineConfig
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.recording.reader import open_recording as read_recording
@@ -86,16 +86,21 @@ def launch(
     linked: others may send it something at any time, so that it never halts for ever while it takes interrupts
     (vmdbg.Lab). Raises UserError, EngineError.
     """
-    if machine not in (AUTOMATIC, *Chipset):
-        raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
-    if hpet not in tuple(HpetMode):
-        raise UserError(f"there is no HPET {hpet!r}; there are: {', '.join(HpetMode)}")
-    if vga not in tuple(Display):
-        raise UserError(f"there is no display {vga!r}; there are: {', '.join(Display)}")
-    display = Display(vga)
-    order = to_boot_order(boot_order) if boot_order else BootOrder()
-    kinds = ((DriveKind.DISK, disks), (DriveKind.CD, cdroms), (DriveKind.FLOPPY, floppies))
-    choices = [parse_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
+    wanted = MachineConfig(
+        memory=_bytes(memory),
+        cpu=cpu,
+        apic=apic,
+        start=_seconds(start),
+        devices=tuple(devices),
+        boot=to_boot_order(boot_order) if boot_order else BootOrder(),
+        topology=to_topology(str(cpus)),
+        schedule=to_schedule(schedule),
+        hvc=virtio_console,
+        mouse=mouse,
+        hpet=_one_of(HpetMode, "HPET", hpet),
+        display=_one_of(Display, "display", vga),
+        waits=linked,
+    )
     files = GuestFiles(
         kernel=kernel if isinstance(kernel, bytes | None) else fspath(kernel),
         initrd=fspath(initrd) if initrd is not None else None,
@@ -112,28 +117,38 @@ def launch(
         seed=seed.encode("utf-8", "surrogateescape") if isinstance(seed, str) else seed,
         reboots=reboots,
     )
-    drives = open_drives(choices)
-    try:
-        shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
-        wires, hvc = open_nets(inside([parse_net(text) for text in nets]), drives.media), virtio_console
-        parts = (machine, devices, drives.drives, shared)
-        firmware, legacy = bios is not None, HpetMode(hpet)
-        chipset = chipset_for(*parts, nets=wires, firmware=firmware, hvc=hvc, hpet=legacy, display=display)
-        size, first, added = _bytes(memory), _seconds(start), tuple(devices)
-        config = MachineConfig(size, cpu, apic, first, added, chipset, order, drives=drives.drives)
-        config = replace(config, topology=to_topology(str(cpus)), schedule=to_schedule(schedule))
-        config = replace(config, shares=shared, nets=wires, hvc=virtio_console, mouse=mouse, hpet=HpetMode(hpet))
-        config = replace(config, display=display, option_rom=option_rom(display), waits=linked)
-        started = boot(files, config, media=drives.media)
-    except BaseException:
-        drives.media.close()
-        raise
+    kinds = ((DriveKind.DISK, disks), (DriveKind.CD, cdroms), (DriveKind.FLOPPY, floppies))
+    choices = [parse_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
+    started = _start(files, wanted, machine, choices, shares, nets)
     guest = Guest(Timeline(started.machine, origin=started.origin, budget=_bytes(checkpoint_memory)))
     if started.nvram is not None:
         guest.at_close(_keeper(started.nvram, guest.timeline))
     if record is not None:
         guest.record(record, embed=embed)
     return guest
+
+
+def _start(
+    files: GuestFiles,
+    wanted: MachineConfig,
+    machine: str,
+    choices: Sequence[DriveChoice],
+    shares: Sequence[Path],
+    nets: Sequence[str],
+) -> Started:
+    """With drives, shares and network devices, whose files are the guest's to close, and the chipset for them."""
+    if machine not in (AUTOMATIC, *Chipset):
+        raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
+    drives = open_drives(choices)
+    try:
+        shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
+        wires = open_nets(inside([parse_net(text) for text in nets]), drives.media)
+        rom = option_rom(wanted.display)
+        config = replace(wanted, drives=drives.drives, shares=shared, nets=wires, option_rom=rom)
+        return boot(files, with_chipset(config, machine, firmware=files.bios is not None), media=drives.media)
+    except BaseException:
+        drives.media.close()
+        raise
 
 
 def _keeper(nvram: NvramFile, timeline: Timeline) -> Callable[[], None]:
@@ -157,11 +172,15 @@ def _bytes(size: int | str) -> int:
 
 def _named(kind: type[Named], value: Named | str | None) -> Named | None:
     """What users call by its value."""
+    return _one_of(kind, kind.__name__.lower(), value) if value is not None else None
+
+
+def _one_of(kind: type[Named], word: str, value: Named | str) -> Named:
     try:
-        return kind(value) if value is not None else None
+        return kind(value)
     except ValueError:
         known = ", ".join(str(one.value) for one in kind)
-        raise UserError(f"there is no {kind.__name__.lower()} {value!r}; there are: {known}") from None
+        raise UserError(f"there is no {word} {value!r}; there are: {known}") from None
 
 
 def _seconds(start: int | str) -> int:

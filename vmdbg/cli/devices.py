@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 
 from vmdbg.host.endings import ExitCode
-from vmdbg.machine.chipset import AUTOMATIC, chipset_for
+from vmdbg.machine.chipset import AUTOMATIC, with_chipset
 from vmdbg.machine.config import MINIMUM_MEMORY, Chipset, Display, MachineConfig
 
 
@@ -33,10 +33,9 @@ def list_devices(options: argparse.Namespace) -> int:
     from vmdbg.timeline.timeline import Timeline
 
     display, devices = Display(options.vga), tuple(options.device)
-    chipset = chipset_for(options.machine, devices, firmware=False, display=display)
-    config = MachineConfig(memory=MINIMUM_MEMORY, apic=not options.no_apic, devices=devices, chipset=chipset)
-    config = replace(config, display=display, option_rom=option_rom(display))
-    machine = make_machine(config)
+    config = MachineConfig(memory=MINIMUM_MEMORY, apic=not options.no_apic, devices=devices, display=display)
+    config = replace(config, option_rom=option_rom(display))
+    machine = make_machine(with_chipset(config, options.machine))
     try:
         session = Session(Debugger(Timeline(machine)), catalog.commands(), allowed=Effect.NONE)
         answer = session.run(" ".join(["devices", *options.names, *(["--addable"] if options.addable else [])]))

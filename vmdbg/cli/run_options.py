@@ -21,7 +21,7 @@ from vmdbg.host.serial_lines import NoSerial, debug_console_choice, serial_choic
 from vmdbg.host.shares import parse_share
 from vmdbg.host.start import GuestFiles, option_rom
 from vmdbg.host.values import boot_order, cpus, memory_size, number, searched_text, start_date, tick, typed_text
-from vmdbg.machine.chipset import AUTOMATIC, chipset_for
+from vmdbg.machine.chipset import AUTOMATIC, with_chipset
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, Display, HpetMode, MachineConfig
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.machine.schedules import FORMS
@@ -299,27 +299,23 @@ def machine_config(
     shares: tuple[Share, ...] = (),
     nets: tuple[Net, ...] = (),
 ) -> MachineConfig:
-    devices = tuple(options.device)
-    hvc, firmware = options.virtio_console is not None, options.bios is not None
-    hpet, display = HpetMode(options.hpet), Display(options.vga)
-    parts = (options.machine, devices, drives, shares)
-    chipset = chipset_for(*parts, nets=nets, firmware=firmware, hvc=hvc, hpet=hpet, display=display)
-    return MachineConfig(
+    display = Display(options.vga)
+    config = MachineConfig(
         memory=options.memory,
         cpu=options.cpu,
         apic=not options.no_apic,
         start=options.start,
-        devices=devices,
-        chipset=chipset,
+        devices=tuple(options.device),
         boot=options.boot,
         drives=drives,
         shares=shares,
         nets=nets,
-        hvc=hvc,
+        hvc=options.virtio_console is not None,
         mouse=options.mouse,
-        hpet=hpet,
+        hpet=HpetMode(options.hpet),
         topology=options.cpus,
         schedule=options.schedule,
         display=display,
         option_rom=option_rom(display),
     )
+    return with_chipset(config, options.machine, firmware=options.bios is not None)

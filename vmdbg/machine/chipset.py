@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from devices.catalog import fittings
-from devices.disk.drive import Drive
 from devices.fitting import Fitting
-from devices.network.net import Net
-from devices.ninep.share import Share
-from vmdbg.machine.config import Chipset, Display, HpetMode
+from vmdbg.machine.config import Chipset, Display, HpetMode, MachineConfig
 
 AUTOMATIC = "auto"
 
 
-def chipset_for(
-    wanted: str,
-    devices: Sequence[str],
-    drives: Sequence[Drive] = (),
-    shares: Sequence[Share] = (),
-    *,
-    nets: Sequence[Net] = (),
-    firmware: bool,
-    hvc: bool = False,
-    hpet: HpetMode = HpetMode.PLAIN,
-    display: Display = Display.TEXT,
-) -> Chipset:
+def with_chipset(config: MachineConfig, wanted: str, *, firmware: bool = False) -> MachineConfig:
     """`wanted` is a Chipset or AUTOMATIC: i440fx for firmware, drives, shares, networks and what else is on PCI.
 
-    `devices` are those asked for, as MachineConfig has them. What depends on the rest of the machine stays as it was.
+    What depends on the rest of the machine stays as it was.
     """
-    if wanted != AUTOMATIC:
-        return Chipset(wanted)
-    on_pci = display is Display.STD or any(fitting.pci for fitting in _fittings_of(devices))
-    parts = (firmware, drives, shares, nets, hvc, hpet is HpetMode.LEGACY, on_pci)
-    return Chipset.I440FX if any(parts) else Chipset.PLAIN
+    return replace(config, chipset=_fitting(config, firmware) if wanted == AUTOMATIC else Chipset(wanted))
+
+
+def _fitting(config: MachineConfig, firmware: bool) -> Chipset:
+    on_pci = config.display is Display.STD or any(fitting.pci for fitting in _fittings_of(config.devices))
+    others = (config.drives, config.shares, config.nets, config.hvc, config.hpet is HpetMode.LEGACY)
+    return Chipset.I440FX if firmware or on_pci or any(others) else Chipset.PLAIN
 
 
 def has_guests_of_qemu(devices: Sequence[str]) -> bool:
