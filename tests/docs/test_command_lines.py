@@ -21,7 +21,7 @@ PAGES = [
 ]
 _SHELL = re.compile(
     r"^(?: {4}|\$ | {4}\$ )(?:printf .* \| )?"
-    r"(vmdbg (?:run|record|replay|query|save|script|symbols|devices|doctor)\b.*)$",
+    r"(vmdbg (?:run|record|replay|query|save|film|script|symbols|devices|doctor)\b.*)$",
     re.MULTILINE,
 )
 _DEBUGGER = re.compile(r"^ {0,4}(?:\(gdb\) monitor|\(vmdbg\)|vmdbg>) (\S.*)$", re.MULTILINE)
