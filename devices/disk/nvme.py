@@ -49,7 +49,7 @@ class NvmeState:
     admin_submission: int = 0
     admin_completion: int = 0
     events: int = 0
-    features: dict[int, int] = field(default_factory=dict)
+    features: dict[str, int] = field(default_factory=dict)
     submissions: list[SubmissionQueue | None] = field(default_factory=lambda: [None] * QUEUES)
     completions: list[CompletionQueue | None] = field(default_factory=lambda: [None] * QUEUES)
 

@@ -30,7 +30,7 @@ class Controller(Protocol):
 
     submissions: list[SubmissionQueue | None]
     completions: list[CompletionQueue | None]
-    features: dict[int, int]
+    features: dict[str, int]
     events: int
 
 
@@ -151,9 +151,9 @@ def _feature(command: Command, state: Controller) -> int:
     if feature == Feature.QUEUES:
         return IO_QUEUES - 1 | IO_QUEUES - 1 << 16
     if command.opcode == Admin.SET_FEATURES:
-        state.features[feature] = value
+        state.features[str(feature)] = value
         return 0
-    return state.features.get(feature, 0)
+    return state.features.get(str(feature), 0)
 
 
 def _number_and_size(command: Command) -> tuple[int, int]:

@@ -54,11 +54,11 @@ class TypedState(I8042State):
     """Of one at whose keyboard somebody has typed, or whose keys have other types in set 3."""
 
     hands: HandsState = field(default_factory=HandsState)
-    key_types: dict[int, int] = field(default_factory=dict)
+    key_types: tuple[tuple[int, int], ...] = ()
     """In scan code set 3, of keys by number, where it is not the key's own."""
 
     def __post_init__(self) -> None:
-        if not all(0 <= key < len(KEYS) and value in KEY_TYPES for key, value in self.key_types.items()):
+        if not all(0 <= key < len(KEYS) and value in KEY_TYPES for key, value in self.key_types):
             raise ValueError("a key has a type that there is not")
 
 
@@ -99,7 +99,7 @@ class I8042:
 
     def save(self) -> I8042State:
         state = copy.deepcopy(self._state)
-        hands, key_types = copy.deepcopy(self._hands.state), dict(self._keyboard.key_types)
+        hands, key_types = copy.deepcopy(self._hands.state), tuple(sorted(self._keyboard.key_types.items()))
         if hands == HandsState() and not key_types:
             return state
         return TypedState(**_fields_of(state), hands=hands, key_types=key_types)
@@ -110,7 +110,7 @@ class I8042:
         self._keyboard.state = self._state.keyboard
         typed = kept if isinstance(kept, TypedState) else TypedState()
         self._hands.state = typed.hands
-        self._keyboard.key_types = typed.key_types
+        self._keyboard.key_types = dict(typed.key_types)
 
     def describe(self, now: int) -> Rows:
         s = self._state

@@ -12,7 +12,10 @@ from devices.seam import Device
 
 Fitter = Callable[[Slot, Cable, bytes], Device]
 """Makes the device in that slot, plugged to the cable, with a MAC address of 6 bytes. Raises ValueError."""
-_MODULES: Mapping[NicModel, str] = {NicModel.VIRTIO: "devices.virtio.net"}
+_MODULES: Mapping[NicModel, str] = {
+    NicModel.VIRTIO: "devices.virtio.net",
+    NicModel.E1000: "devices.network.e1000.e1000",
+}
 """Each has a function `fit`, a Fitter."""
 
 

@@ -47,6 +47,7 @@ from devices.interrupts.x2apic import X2Apic
 from devices.keyboard.i8042 import I8042
 from devices.keyboard.i8042_aux import I8042WithMouse
 from devices.network.cable import Cable
+from devices.network.e1000.e1000 import E1000
 from devices.ninep.folder import Answer, Question
 from devices.ninep.share import Share
 from devices.ninep.unit import ShareUnit
@@ -429,6 +430,14 @@ def _cable(scheduler: Scheduler) -> Subject:
     return Subject(cable, [])
 
 
+def _e1000(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("net0", scheduler)
+    nic = E1000(slot, Cable("net0", scheduler.timer("net0-cable")), bytes.fromhex("525400123456"))
+    registers = (0, 0x10, 0x20, 0xC0, 0xC8, 0xD0, 0x100, 0x400, 0x2808, 0x2818, 0x2820, 0x3808, 0x3818, 0x4074)
+    slot.windows[0] = Window(nic, 0x20000, registers)
+    return Subject(nic, slot.windows, outputs=slot.outputs)
+
+
 def _virtio_net(scheduler: Scheduler) -> Subject:
     slot = BenchSlot("net0", scheduler)
     nic = VirtioNet(slot, Cable("net0", scheduler.timer("net0-cable")), bytes.fromhex("525400123456"))
@@ -643,6 +652,7 @@ DEVICES.update(
         "virtio-9p": _ninep,
         "cable": _cable,
         "virtio-net": _virtio_net,
+        "e1000": _e1000,
         "nvme": _nvme,
         "ide": _ide,
         "ahci": _ahci,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -183,6 +184,19 @@ def test_state_is_plain_and_survives_being_stored(name, script):
     assert dataclasses.is_dataclass(state)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=type(state)) == state
     json.loads(msgspec.json.encode(state, order="deterministic"))
+
+
+def test_a_dictionary_of_a_state_has_texts_for_keys() -> None:
+    """Others have no canonical form: such a state could not be saved once something is in it."""
+    states = {rig.subject.device.State for rig in map(Rig.make, DEVICES)}
+    assert not [(state.__name__, found) for state in states for found in _dictionaries(state) if found[0] is not str]
+
+
+def _dictionaries(kind: Any) -> Iterator[tuple[Any, ...]]:
+    if get_origin(kind) is dict:
+        yield get_args(kind)
+    for part in get_type_hints(kind).values() if dataclasses.is_dataclass(kind) else get_args(kind):
+        yield from _dictionaries(part)
 
 
 @every_device

@@ -172,7 +172,7 @@ def test_a_keyboard_that_nobody_typed_at_is_saved_as_it_was_before_there_were_ke
 
 def test_states_that_no_keyboard_has_are_refused() -> None:
     kind = Bench().chip.State
-    for wrong in ({"hands": {"down": [200]}}, {"hands": {"repeating": 500}}, {"key_types": {"1": 9}}):
+    for wrong in ({"hands": {"down": [200]}}, {"hands": {"repeating": 500}}, {"key_types": [[1, 9]]}):
         with pytest.raises(Exception, match=r"a key (is down|has a type)"):
             decode(kind, wrong)
 

@@ -1,0 +1,1 @@
+"""Intel's 82540EM, which guests call e1000."""
