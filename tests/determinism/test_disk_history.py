@@ -134,7 +134,11 @@ class DiskThroughTime(RuleBasedStateMachine):
     @precondition(live)
     @rule(name=st.sampled_from(["", *DISCS]))
     def change_disc(self, name: str) -> None:
-        self.guest.execute(f"insert cd0 {self.directory / name}" if name else "eject cd0 --force")
+        if name or self.disc:
+            self.guest.execute(f"insert cd0 {self.directory / name}" if name else "eject cd0 --force")
+        else:
+            with pytest.raises(vmdbg.UserError, match="no disc in cd0"):
+                self.guest.execute("eject cd0 --force")
         self.guest.run(1000)
         self.disc = name
         self.note()
@@ -217,8 +221,23 @@ def test_a_disk_is_what_was_done_to_it() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_disk_is_what_was_done_to_it_for_long() -> None:
     run_state_machine_as_test(DiskThroughTime, settings=_settings(40, 60))
+
+
+def test_a_disc_that_was_put_in_twice_is_given_once(tmp_path: Path) -> None:
+    for name, data in {"disk.img": image(), **DISCS}.items():
+        (tmp_path / name).write_bytes(data)
+    with vmdbg.launch(disks=[f"{tmp_path / 'disk.img'},bus=ide"], cdroms=[tmp_path / "a.iso"], memory="16M") as guest:
+        guest.expect("~")
+        guest.execute(f"insert cd0 {tmp_path / 'a.iso'}")
+        guest.run(1000)
+        before = guest.digest()
+        guest.save_snapshot(tmp_path / "s.vmdbg")
+    given = [tmp_path / name for name in ("disk.img", *DISCS)]
+    with vmdbg.open_recording(tmp_path / "s.vmdbg", left_out=given) as other:
+        assert other.digest() == before
 
 
 def _settings(examples: int, steps: int) -> settings:

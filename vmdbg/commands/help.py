@@ -6,6 +6,7 @@ from vmdbg.commands.declare import command
 from vmdbg.document.document import Block, Document, Style, Text, document, joined, section, table, text
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.session.function_words import METHODS, TYPED_WORDS, WORDS
+from vmdbg.session.question_options import QUESTION_WORDS
 from vmdbg.session.registry import Arguments, Command, Group, Parser
 from vmdbg.session.session import Session
 
@@ -30,7 +31,20 @@ def show_help(session: Session, arguments: Arguments) -> Document:
     found = session.registry.get(topic)
     if found is not None:
         return _one(session, found)
+    name, _, part = topic.partition(" ")
+    found = session.registry.get(name) if part else None
+    if found is not None:
+        return _part(session, found, part.strip())
     return _about(session, topic)
+
+
+def _part(session: Session, one: Command[Session], part: str) -> Document:
+    """One of several things that a command is for, as `query races`: what is said of that, and the whole command."""
+    known = QUESTION_WORDS.get(part.split()[0]) if one.name == "query" else None
+    whole = _one(session, one)
+    if known is None:
+        return whole
+    return document(text(f"query {part.split()[0]}: {known}", Style.HEADING), *whole.blocks, value=whole.data)
 
 
 def _overview(session: Session) -> Document:

@@ -68,6 +68,7 @@ class Cpu:
             "linear_pc": lambda: self.linear_pc,
             "linear_sp": lambda: self.linear_sp,
             "cpl": lambda: self.ring,
+            "cpu": lambda: self.number,
             "cr8": self._task_priority,
             "tsc": lambda: machine.clock + self._engine.read_register("tsc_offset") & _ALL,
         }

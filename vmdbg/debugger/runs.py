@@ -29,6 +29,7 @@ PASSES = 64
 """Breakpoints that are passed between two looks at the host's clock."""
 NEVER = Tick(-1)
 INTERNAL = "step"
+RFLAGS_IF = 0x200
 
 
 class Run(Protocol):
@@ -176,6 +177,12 @@ class Detour:
             debugger.points.remove(self._slot)
 
 
+def _sleeps_for_good(debugger: Debuggee) -> bool:
+    """Whether the CPU that is looked at is halted, with nothing pending that wakes it, and heeds no interrupts."""
+    cpu = debugger.engine.cpus[debugger.engine.selected]
+    return cpu.halted and not cpu.can_run and not debugger.engine.read_register("rflags") & RFLAGS_IF
+
+
 class StepRun:
     """Steps forwards the CPU that is looked at; the others run meanwhile what they would have run anyway."""
 
@@ -184,6 +191,11 @@ class StepRun:
         self._cpu = debugger.engine.selected
         if debugger.engine.cpus[self._cpu].waits_for_sipi:
             raise UserError(f"CPU {self._cpu} cannot be stepped: it waits to be started by another")
+        if len(debugger.engine.cpus) > 1 and _sleeps_for_good(debugger):
+            raise UserError(
+                f"CPU {self._cpu} cannot be stepped: it is halted with interrupts off, as one that was unplugged; "
+                "an NMI or an INIT alone wakes it. `cpu N` looks at another, `continue` goes on"
+            )
         self._over = debugger.passes_here
         self._left = action.count
         self._span = action.span

@@ -60,11 +60,15 @@ _Closure = Callable[[_Run], ExpressionValue]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Compiled text. `evaluate` reads the guest as it stands then. `unknown`: names that meant nothing yet."""
+    """Compiled text. `evaluate` reads the guest as it stands then. `unknown`: names that meant nothing yet.
+
+    `never`: why it is false wherever the guest stands, "" where nothing says so.
+    """
 
     text: str
     _closure: _Closure
     unknown: tuple[str, ...] = ()
+    never: str = ""
 
     def evaluate(self) -> ExpressionValue:
         """Raises ExpressionError, or the UserError of an address that cannot be read."""
@@ -91,7 +95,7 @@ def compile_expression(text: str, scope: Scope, extra: Getters | None = None) ->
         tree = ast.parse(spelled, mode="eval")
         compiler = _Compiler(scope, text, extra or {})
         closure = compiler.compile(tree.body)
-        return Expression(text, closure, tuple(compiler.unknown))
+        return Expression(text, closure, tuple(compiler.unknown), compiler.why_never(tree.body))
     except SyntaxError as error:
         raise ExpressionError(f"{_short(text)!r} is no expression: {_reason(error)}") from error
     except (RecursionError, MemoryError, ValueError) as error:
@@ -126,6 +130,24 @@ class _Compiler:
         made: _Closure = method(node)
         self._depth -= 1
         return made
+
+    def why_never(self, node: ast.expr) -> str:
+        """Why this is never true: it wants a CPU that the guest has not."""
+        match node:
+            case ast.BoolOp(op=ast.And(), values=values):
+                return next(filter(None, map(self.why_never, values)), "")
+            case ast.Compare(left=ast.Name() as name, ops=[ast.Eq()], comparators=[ast.Constant(value=int(wanted))]):
+                cpus = len(self._scope.debugger.cpus)
+                plain = name.id.removeprefix(DOLLAR)
+                if plain == "cpu" and self._is_register(name.id) and not 0 <= wanted < cpus:
+                    return f"there is no CPU {wanted}: the guest has {cpus}, counted from 0"
+        return ""
+
+    def _is_register(self, name: str) -> bool:
+        plain = name.removeprefix(DOLLAR)
+        if plain in self._local or plain in self._extra or plain in self._scope.variables:
+            return False
+        return plain in self._scope.registers and (plain != name or not self._program_has(name))
 
     def _constant(self, node: ast.Constant) -> _Closure:
         value = node.value

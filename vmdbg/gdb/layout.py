@@ -32,6 +32,7 @@ PSEUDO = {
     "linear_pc": 64,
     "linear_sp": 64,
     "cpl": 8,
+    "cpu": 8,
     "cr8": 64,
     "tsc": 64,
     "lx_pid": 32,

@@ -23,6 +23,7 @@ _INSTEAD = {
     "linear_pc": "write $pc",
     "linear_sp": "write $sp",
     "cpl": "the selectors say the ring",
+    "cpu": "`thread N` looks at another CPU",
     "lx_pid": "the guest's kernel says which process runs",
     "lx_tid": "the guest's kernel says which thread runs",
     "lx_task": "the guest's kernel says which task runs",

@@ -175,18 +175,18 @@ def recorded_media(
 
     Raises UserError for one that looks like a medium of the recording and is not.
     """
-    media, left = Media(), list(given)
+    media, used = Media(), set[Path]()
     try:
         for record in records.values():
-            media.add(record.name, RecordedMedium(record, pages, _image_of(record, pages, left)))
+            media.add(record.name, RecordedMedium(record, pages, _image_of(record, pages, given, used)))
     except BaseException:
         media.close()
         raise
-    return media, left
+    return media, [path for path in given if path not in used]
 
 
-def _image_of(record: MediumRecord, pages: SectorFile, given: list[Path]) -> Source | None:
-    """The image that holds the medium, whose path is taken out of those given."""
+def _image_of(record: MediumRecord, pages: SectorFile, given: Sequence[Path], used: set[Path]) -> Source | None:
+    """The image that holds the medium, whose path is added to those used: one may have been put in several times."""
     alike: list[Path] = []
     for path in given:
         source = _opened(path, [other for other in given if other != path])
@@ -194,7 +194,7 @@ def _image_of(record: MediumRecord, pages: SectorFile, given: list[Path]) -> Sou
             continue
         if source.sectors == record.sectors:
             if _is_that(record, pages, source):
-                given.remove(path)
+                used.add(path)
                 return source
             alike.append(path)
         source.close()

@@ -10,30 +10,35 @@ SHOWN = 50
 """Rows that are shown unless more are asked for."""
 MEMORY = ("writes", "reads", "accesses", "executions")
 WHO_WROTE, DIFFERENCE, RACES = "who-wrote", "diff", "races"
-NAMES = (
-    WHO_WROTE,
-    *MEMORY,
-    "calls",
-    "syscalls",
-    "page-faults",
-    "switches",
-    "wakeups",
-    "allocations",
-    "frees",
-    "object",
-    "profile",
-    "exceptions",
-    "interrupts",
-    "ipis",
-    "ports",
-    "disk",
-    "packets",
-    "cr3",
-    "console",
-    "screens",
-    RACES,
-    DIFFERENCE,
-)
+QUESTION_WORDS = {
+    WHO_WROTE: "the last write to some bytes: ADDRESS [SIZE] [--before POSITION]",
+    "writes": "all writes to some bytes, by CPUs and devices: ADDRESS [SIZE]",
+    "reads": "all reads of some bytes: ADDRESS [SIZE]",
+    "accesses": "all reads and writes of some bytes: ADDRESS [SIZE]",
+    "executions": "each time that an instruction was run, or any in a range: ADDRESS [SIZE]",
+    "calls": "all calls of a function, with arguments and result: FUNCTION [NUMBER]",
+    "syscalls": "system calls, of Linux by name and with results: [CALL ...] [--process P] [--failed] [--durations]",
+    "page-faults": "page faults of Linux: [--process P]",
+    "switches": "from which task to which a CPU went, and why: [--process P]",
+    "wakeups": "who woke whom: [--process P]",
+    "allocations": "memory that Linux's slab allocator gave: [--process P] [--size N] [--cache NAME]",
+    "frees": "memory that went back to it: [--process P] [--size N] [--cache NAME]",
+    "object": "who allocated and freed the object at an address: ADDRESS",
+    "profile": "which code ran how much, by samples: [--process P] [--every TIME]",
+    "exceptions": "exceptions and INT n that were delivered: [VECTOR ...]",
+    "interrupts": "external interrupts and NMIs that were taken: [VECTOR ...]",
+    "ipis": "interrupts that CPUs sent to one another, and what for",
+    "ports": "accesses to I/O ports: [PORT ...]",
+    "disk": "requests to drives: [DRIVE ...] [--sector N]",
+    "packets": "what network adapters sent and got: [NETWORK ADAPTER ...]",
+    "cr3": "loads of CR3",
+    "console": "lines on a console: [PORT]",
+    "screens": "changes of the screen",
+    RACES: "accesses by different CPUs that nothing orders and no lock keeps apart: ADDRESS [SIZE], or "
+    "--address ADDRESS, or --function FUNCTION, or none; [--from POSITION] [--to POSITION] [--sync ADDRESS] [--mixed]",
+    DIFFERENCE: "what differs between two instants: POSITION [POSITION]",
+}
+NAMES = tuple(QUESTION_WORDS)
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

@@ -111,6 +111,7 @@ def _registers() -> tuple[Register, ...]:
         Register("tick", 64, Group.PSEUDO, "the guest's clock: bytes of code retired", writable=False),
         Register("linear_pc", 64, Group.PSEUDO, "linear address of the next instruction", writable=False),
         Register("cpl", 8, Group.PSEUDO, "current privilege level", writable=False),
+        Register("cpu", 8, Group.PSEUDO, "number of the CPU", writable=False),
     ]
     return tuple(named)
 

@@ -6,6 +6,7 @@ import re
 
 from tests.guests.build import REPOSITORY
 from vmdbg.session.function_words import TYPED_WORDS, WORDS
+from vmdbg.session.question_options import NAMES
 from vmdbg.session.session import Session
 
 
@@ -49,3 +50,13 @@ def test_the_guide_has_the_same_functions() -> None:
     guide = (REPOSITORY / "docs" / "repl.md").read_text()
     for name, what in (WORDS | TYPED_WORDS).items():
         assert f"| `{name}` | {what} |" in guide
+
+
+def test_each_question_of_query_is_explained_by_itself(session: Session) -> None:
+    for name in NAMES:
+        shown = session.execute(f"help query {name}")
+        assert shown.startswith(f"query {name}: ")
+        assert "usage" not in shown
+        assert "--count-by" in shown
+    assert "--sync ADDRESS" in session.execute("help query races").partition("\n")[0]
+    assert session.execute("help catch msi") == session.execute("help catch")

@@ -14,6 +14,7 @@ from vmdbg.document.document import Document, Style, Text, count, document, sect
 from vmdbg.document.hexdump_format import dump_lines
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
+from vmdbg.recording.recorded_media import NotRecordedError
 from vmdbg.session import disks
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.numbers import how_many
@@ -85,16 +86,24 @@ def declare_diff(parser: Parser) -> None:
 
 @command("disk diff", Group.DEVICES, declare_diff, examples=("disk diff start", "disk diff start here --disk disk0"))
 def disk_diff(session: Session, arguments: Arguments) -> Document:
-    """Show which sectors differ between two instants, and where."""
+    """Show which sectors differ between two instants, and where.
+
+    A recording has of an image what the guest read. Of sectors that it wrote over unread it is not known whether they
+    differ, unless the image is given to it: they are counted by themselves.
+    """
     disk = disks.find(session, arguments.disk)
     positions = [find_position(session, words) for words in (arguments.first, arguments.second)]
     before, after = (_written(session, disk, position) for position in positions)
-    image = disks.contents(session.debugger.machine, disk)
-    runs = list(_runs(sorted(_differing(image, before, after))))
-    total = sum(end - start for start, end in runs)
-    rows = [(count(start), count(end - start), text("")) for start, end in runs[: arguments.limit]]
-    summary = text(f"{total:,} sectors of {disk.name} differ, in {len(runs):,} runs", value=total)
-    return document(section("sectors", summary, table((">first", ">sectors", ""), rows)))
+    differing, unknown = _compared(disks.contents(session.debugger.machine, disk), before, after)
+    runs, unclear = list(_runs(differing)), list(_runs(unknown))
+    rows = [(count(start), count(end - start), text("")) for start, end in runs]
+    rows += [(count(start), count(end - start), text("not known", Style.DIM)) for start, end in unclear]
+    summary = text(f"{len(differing):,} sectors of {disk.name} differ, in {len(runs):,} runs", value=len(differing))
+    listed = section("sectors", summary, table((">first", ">sectors", ""), rows[: arguments.limit]))
+    if not unknown:
+        return document(listed)
+    words = f"of {len(unknown):,} more it is not known: the guest wrote them and had not read them"
+    return document(listed, text(f"{words}; with the image (--left-out FILE) it is", value=len(unknown)))
 
 
 def _written(session: Session, disk: disks.Disk, position: Position) -> dict[int, bytes]:
@@ -103,12 +112,19 @@ def _written(session: Session, disk: disks.Disk, position: Position) -> dict[int
         return {page: overlay.page(page) for page in overlay.written()} if overlay is not None else {}
 
 
-def _differing(disk: Overlay, before: dict[int, bytes], after: dict[int, bytes]) -> Iterator[int]:
-    for page in before.keys() | after.keys():
-        old, new = (pages.get(page) or disk.image_page(page) for pages in (before, after))
-        for index in range(SECTORS):
-            if old[index * SECTOR : (index + 1) * SECTOR] != new[index * SECTOR : (index + 1) * SECTOR]:
-                yield page * SECTORS + index
+def _compared(disk: Overlay, before: dict[int, bytes], after: dict[int, bytes]) -> tuple[list[int], list[int]]:
+    """The sectors that differ, and those of which the image, which is not there, would tell."""
+    differing: list[int] = []
+    unknown: list[int] = []
+    for page in sorted(before.keys() | after.keys()):
+        try:
+            old, new = (pages.get(page) or disk.image_page(page) for pages in (before, after))
+        except NotRecordedError:
+            unknown += range(page * SECTORS, min((page + 1) * SECTORS, disk.sectors))
+            continue
+        pieces = (slice(index * SECTOR, (index + 1) * SECTOR) for index in range(SECTORS))
+        differing += [page * SECTORS + index for index, piece in enumerate(pieces) if old[piece] != new[piece]]
+    return differing, unknown
 
 
 def _runs(sectors: list[int]) -> Iterator[tuple[int, int]]:

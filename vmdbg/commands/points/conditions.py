@@ -66,8 +66,13 @@ def make_condition(
 
 
 def expression_test(session: Session, text: str, extra: Getters | None = None) -> Callable[[], bool]:
-    """Whether the expression is true; one that has no value stops, and the reason is kept for the user."""
+    """Whether the expression is true; one that has no value stops, and the reason is kept for the user.
+
+    Raises UserError for one that never is.
+    """
     expression = session.compile(text, extra)
+    if expression.never:
+        raise UserError(f"{text!r} never holds: {expression.never}")
 
     def test() -> bool:
         try:

@@ -10,7 +10,7 @@ from vmdbg.errors import UserError
 from vmdbg.queries.queries import Queries
 from vmdbg.queries.races.analysis import Race
 from vmdbg.queries.races.events import Access
-from vmdbg.queries.races.gathering import Wanted
+from vmdbg.queries.races.gathering import MOST_OF_A_PLACE, Wanted
 from vmdbg.queries.races.locksets import Held
 from vmdbg.queries.races.report import RaceReport
 from vmdbg.session.elsewhen import elsewhen
@@ -103,9 +103,16 @@ def _grounds(report: RaceReport) -> list[Text]:
     """What orders accesses or keeps them apart, and what was not looked at."""
     counted = [f"{many:,} {what}" for what, many in report.order if many]
     lines = [f"looked at: {', '.join(counted)}" if counted else "nothing was seen that orders accesses"]
+    if report.between is not None:
+        first, last = report.between
+        lines.append(f"from {first} to {last}, about when the function runs; --from and --to have more")
     if report.families:
         lines.append(f"of Linux: {', '.join(report.families)}")
     lines += [f"not looked at: {words}" for words in report.missing]
+    lines += [
+        f"not looked at: {size} bytes at {at:#x}, accessed more than {MOST_OF_A_PLACE:,} times; --address has them"
+        for at, size in report.busy
+    ]
     if report.mixed:
         lines.append(f"left out: {report.mixed:,} pairs at words that locked accesses touch too; --mixed shows them")
     return [text(line, Style.DIM) for line in lines]
@@ -130,6 +137,8 @@ def _value(session: Session, report: RaceReport, sides: Sequence[tuple[Side, Sid
         "families": list(report.families),
         "missing": list(report.missing),
         "left_out": report.mixed,
+        "busy": [f"{address:#x}" for address, _ in report.busy],
+        "between": [str(one) for one in report.between] if report.between is not None else None,
     }
 
 

@@ -10,6 +10,7 @@ from vmdbg.debugger.registers import RegisterFile
 from vmdbg.engine.exits import BreakpointHit, EventKind
 from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.snapshot import Position
 from vmdbg.queries.races.analysis import GRANULE
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
@@ -27,10 +28,12 @@ MOST_REPEATED = 4096
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Whole granules of linear memory."""
+    """Whole granules of linear memory, and the first and the last instant at which they are accessed so."""
 
     start: int
     end: int
+    first: Position
+    last: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class OperandScan(RowScan):
     def __init__(self, timeline: Timeline, query: OperandQuery) -> None:
         super().__init__(timeline)
         self._stops = query.stops
-        self._seen: set[int] = set()
+        self._seen: dict[int, tuple[Position, Position]] = {}
         self._read = RegisterFile(Cpu(timeline.machine)).read
 
     @property
@@ -83,11 +86,13 @@ class OperandScan(RowScan):
 
     def _add(self, start: int, size: int, rsp: int) -> None:
         if start // STACK != rsp // STACK:
-            self._seen |= set(range(start // GRANULE, -(-(start + size) // GRANULE)))
+            now = self.timeline.position
+            for granule in range(start // GRANULE, -(-(start + size) // GRANULE)):
+                self._seen[granule] = self._seen.get(granule, (now, now))[0], now
 
     def finish(self) -> Sequence[Data]:
         """Neighbours are one."""
-        return merged(Data(granule * GRANULE, (granule + 1) * GRANULE) for granule in self._seen)
+        return merged(Data(granule * GRANULE, (granule + 1) * GRANULE, *when) for granule, when in self._seen.items())
 
 
 def merged(pieces: Iterable[Data]) -> list[Data]:
@@ -95,7 +100,9 @@ def merged(pieces: Iterable[Data]) -> list[Data]:
     found: list[Data] = []
     for piece in sorted(pieces, key=lambda one: one.start):
         if found and piece.start <= found[-1].end:
-            found[-1] = Data(found[-1].start, max(found[-1].end, piece.end))
+            one = found[-1]
+            first, last = min(one.first, piece.first), max(one.last, piece.last)
+            found[-1] = Data(one.start, max(one.end, piece.end), first, last)
         else:
             found.append(piece)
     return found

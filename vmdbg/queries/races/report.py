@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from vmdbg.machine.snapshot import Position
 from vmdbg.queries.linux.known import KnownLinux
 from vmdbg.queries.races.analysis import Race, find_races, granules, synchronizing_words
 from vmdbg.queries.races.events import Access, Acquire, Await, Event, Post, Switch
@@ -17,7 +18,8 @@ from vmdbg.queries.races.lock_words import held_from_the_start, with_inferred_lo
 class RaceReport:
     """`mixed`: races left out because locked accesses touch the same words. `order`: what puts accesses in order or
     keeps them apart, and how often it was seen. `families`: which functions of Linux were looked at; `missing`: which
-    could not be, and why.
+    could not be, and why. `between`: the time that was looked at, where that is less than was asked for.
+    `busy`: address and size of data of the function that is accessed too often to be looked at without being named.
     """
 
     races: tuple[Race, ...]
@@ -26,6 +28,8 @@ class RaceReport:
     order: tuple[tuple[str, int], ...]
     families: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    between: tuple[Position, Position] | None = None
+    busy: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

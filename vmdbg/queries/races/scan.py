@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -50,12 +51,41 @@ def watchpoints(places: Iterable[Place]) -> tuple[Watchpoint, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PlacesQuery:
-    """All accesses to some places, as AccessRow."""
+    """All accesses to some places, as AccessRow. UserError ends a scan that meets more than `most`.
+
+    With `each`, a place is no longer looked at that was accessed more often than that.
+    """
 
     places: tuple[Place, ...]
+    most: int
+    each: int | None = None
 
     def begin(self, timeline: Timeline) -> AccessScan:
-        return AccessScan(timeline, Stops(watchpoints=watchpoints(self.places)))
+        return _BoundedScan(timeline, self)
+
+
+class _BoundedScan(AccessScan):
+    def __init__(self, timeline: Timeline, query: PlacesQuery) -> None:
+        super().__init__(timeline, Stops(watchpoints=watchpoints(query.places)))
+        self._most, self._each = query.most, query.each
+        self._counts: Counter[int] = Counter()
+
+    def take(self, outcome: Outcome) -> None:
+        super().take(outcome)
+        if len(self.rows) > self._most:
+            raise too_many(self._most, self.timeline.position)
+        if self._each is not None and isinstance(outcome, WatchpointHit):
+            self._counts.update(hit.number for hit in outcome.hits)
+            hot = {hit.number for hit in outcome.hits if self._counts[hit.number] > self._each}
+            if hot:
+                left = tuple(one for one in self._stops.watchpoints if one.number not in hot)
+                self._stops = Stops(watchpoints=left)
+
+
+def too_many(most: int, position: Position | None = None) -> UserError:
+    """Accesses than can be looked at."""
+    where = f" up to {position}" if position is not None else ""
+    return UserError(f"there are more than {most:,} accesses{where}: look at a shorter time, or at less of the memory")
 
 
 @dataclass(frozen=True, slots=True)

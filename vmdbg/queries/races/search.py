@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vmdbg.queries.races.gathering import Gathering, Wanted
 from vmdbg.queries.races.report import Judging, RaceReport, race_report
 
@@ -12,4 +14,5 @@ class RaceSearch(Gathering):
     def report(self, wanted: Wanted) -> RaceReport:
         gathered = self.gathered(wanted)
         judging = Judging(gathered.data, self.physical(wanted.synchronizing), wanted.function, wanted.mixed)
-        return race_report(gathered.events, len(self._timeline.machine.engine.cpus), self._known, judging)
+        report = race_report(gathered.events, len(self._timeline.machine.engine.cpus), self._known, judging)
+        return replace(report, between=gathered.between, busy=tuple((one.address, one.size) for one in gathered.busy))

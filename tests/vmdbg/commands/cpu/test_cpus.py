@@ -131,3 +131,35 @@ def test_a_cpu_that_waits_to_be_started_is_as_a_reset_leaves_it() -> None:
         assert not waiting.mode.is_protected
         assert (waiting.pc, waiting.registers.efer, waiting.registers.cr4) == (0xFFFF_FFF0, 0, 0)
         assert " real " in guest.execute("cpus")
+
+
+def test_a_condition_knows_the_cpu_and_is_refused_for_one_that_is_not_there(several: Session) -> None:
+    assert several.execute("print $cpu") == several.execute("print cpu")
+    with several.debugger.of(several.debugger.cpus[2].number):
+        assert several.integer("$cpu") == 2
+    with several.debugger.of(several.debugger.cpus[1].number):
+        where = several.debugger.pc
+    several.run(f"break *{where:#x} if $cpu == 1")
+    for _ in range(3):
+        several.run("continue")
+        assert (several.debugger.cpu.number, several.debugger.pc) == (1, where)
+    for words in ("$cpu == 9", "cpu == 4 and rax > 0", "rax and $cpu == 1 and $cpu == 4"):
+        with pytest.raises(UserError, match=r"never holds: there is no CPU [49]: the guest has 4, counted from 0"):
+            several.run(f"break *{where:#x} if {words}")
+    assert len(several.debugger.points.breakpoints) == 1
+    with pytest.raises(UserError, match="cannot be written"):
+        several.run("set cpu = 1")
+
+
+def test_a_cpu_that_sleeps_for_good_is_not_waited_for(several: Session) -> None:
+    """As one that Linux has unplugged."""
+    for _ in range(200):
+        several.debugger.timeline.run(Tick(several.debugger.position.tick + 3_000))
+        asleep = [one for one in several.debugger.cpus if one.halted]
+        if asleep:
+            break
+    several.run(f"cpu {asleep[0].number}")
+    several.run("set rflags = rflags & ~0x200")
+    several.run(f"cpu {asleep[0].number}")
+    with pytest.raises(UserError, match=r"halted with interrupts off.*an NMI or an INIT alone wakes it"):
+        several.run("stepi")

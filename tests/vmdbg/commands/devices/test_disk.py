@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from vmdbg.errors import UserError
 from vmdbg.images.opening import Format, open_image
 from vmdbg.images.sectors import ImageSectors
 from vmdbg.machine.digest import digest
+from vmdbg.recording.replay import replay_file
+from vmdbg.recording.save import save_recording
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.timeline.timeline import Timeline
@@ -81,6 +84,28 @@ def test_sectors_differ_where_they_were_written_between_two_instants(session: Se
     session.run("goto start")
     session.run(f"disk export {tmp_path / 'then.img'}")
     assert (tmp_path / "then.img").read_bytes() == CONTENT
+
+
+def test_a_recording_says_of_which_sectors_it_does_not_know_whether_they_differ(tmp_path: Path) -> None:
+    """It has what was on the disk where the guest read that, not where it wrote alone."""
+    origin = disk_origin(Source())
+    timeline = Timeline(origin.machine(), origin=origin)
+    timeline.run(Tick(END))
+    save_recording(timeline, tmp_path / "whole")
+    live, again = (Session(Debugger(one), catalog.commands()) for one in (timeline, replay_file(tmp_path / "whole")))
+    (known,), (fewer, unknown) = numbers(live), numbers(again)
+    assert unknown > 0
+    assert fewer <= known <= fewer + unknown
+    assert f"of {unknown:,} more it is not known" in again.execute("disk diff start end")
+    live.debugger.close()
+    again.debugger.close()
+
+
+def numbers(session: Session) -> list[int]:
+    """What `disk diff` counts: sectors that differ, and those of which that is not known, if any."""
+    shown = session.execute("disk diff start end")
+    words = re.findall(r"^ *([\d,]+) sectors of disk0 differ|of ([\d,]+) more it is not known", shown, re.M)
+    return [int((one or other).replace(",", "")) for one, other in words]
 
 
 def test_query_disk_tells_who_moved_a_sector() -> None:
