@@ -30,10 +30,10 @@ QUESTION_WORDS = {
     "ipis": "interrupts that CPUs sent to one another, and what for",
     "ports": "accesses to I/O ports: [PORT ...]",
     "disk": "requests to drives: [DRIVE ...] [--sector N]",
-    "packets": "what network adapters sent and got: [NETWORK ADAPTER ...]",
+    "packets": "frames that network adapters sent and got: [FILTER]",
     "cr3": "loads of CR3",
     "console": "lines on a console: [PORT]",
-    "screens": "changes of the screen",
+    "screens": "pictures of the screen, as it changed: [--every TIME]",
     RACES: "accesses by different CPUs that nothing orders and no lock keeps apart: ADDRESS [SIZE], or "
     "--address ADDRESS, or --function FUNCTION, or none; [--from POSITION] [--to POSITION] [--sync ADDRESS] [--mixed]",
     DIFFERENCE: "what differs between two instants: POSITION [POSITION]",
