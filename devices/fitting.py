@@ -95,6 +95,11 @@ class Slot(Protocol):
     def timer(self) -> Timer: ...
 
     @property
+    def option_rom(self) -> bytes:
+        """What the user has put into the device's PCI function for firmware to run; b"" for nothing."""
+        ...
+
+    @property
     def debug_output(self) -> Backend:
         """Where debug consoles write."""
         ...

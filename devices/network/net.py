@@ -38,6 +38,8 @@ class Net:
     mac: str
     far: FarEnd
     quiet: Quiet | None = None
+    rom: bytes = b""
+    """Its option ROM, by which firmware boots from the network."""
 
 
 def cable_name(net: str) -> str:

@@ -17,6 +17,7 @@ from devices.pci.bars import Bar, Space, rom_bar
 from devices.pci.config_space import Capability, Command, Identity, Pin, Place, Register, Status
 from devices.pci.header import Header
 from devices.pci.msi import Msi, Msix, MsixState, MsixTable
+from devices.pci.option_rom import made_out
 from devices.seam import DeviceMemory, Window
 
 
@@ -46,7 +47,8 @@ class PciFunction:
     """`bars` by their number; a 64-bit one takes the number after it too. `pin` is None for a function without
     interrupts. `registers` are those of its own, `on_config` hears of what was written to any, as a range.
 
-    With MSI-X, its BAR is made here. Raises ValueError where what is asked for does not fit into a header.
+    Without a `rom` of its own it has the option ROM of its slot, if any. With MSI-X, its BAR is made here. Raises
+    ValueError where what is asked for does not fit into a header.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class PciFunction:
         parts = dict(bars or {})
         if msix is not None and self.table is not None:
             parts[msix.bar] = Bar(Space.MEMORY32, msix.bar_size, self.table)
+        rom = rom or made_out(slot.option_rom, identity.vendor, identity.device)
         placed = header.add_bars(parts, rom_bar(rom) if rom else None)
         self._placed = [_Placed(offset, bar, _window(slot, bar)) for offset, bar in placed]
         self._line = slot.pci_function(self, pin, place)

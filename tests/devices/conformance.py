@@ -263,6 +263,10 @@ class BenchSlot:
         return self.scheduler.timer(self.name)
 
     @property
+    def option_rom(self) -> bytes:
+        return b""
+
+    @property
     def debug_output(self) -> Sink:
         return Sink()
 

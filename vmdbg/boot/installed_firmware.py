@@ -43,6 +43,29 @@ PACKAGES = {
 VGA_PACKAGES = {**PACKAGES, "fedora": "dnf install seavgabios-bin", "suse": "zypper install qemu-vgabios"}
 
 
+IPXE = (
+    "/usr/lib/ipxe/qemu",  # Debian
+    "/usr/share/ipxe/qemu",  # Fedora
+    "/usr/share/qemu",  # Arch, openSUSE, Alpine
+    "/usr/share/qemu-kvm",
+    "/opt/homebrew/share/qemu",
+    "/usr/local/share/qemu",
+    "/home/linuxbrew/.linuxbrew/share/qemu",
+)
+"""Where iPXE's option ROMs for QEMU's network devices are."""
+IPXE_PACKAGES = {**PACKAGES, "debian": "apt install ipxe-qemu", "fedora": "dnf install ipxe-roms-qemu",
+                 "arch": "pacman -S qemu-common", "suse": "zypper install qemu-ipxe"}  # fmt: skip
+
+
+def network_rom(model: str, places: Sequence[str] = IPXE) -> bytes:
+    """iPXE's option ROM for BIOSes, of a network device: virtio, e1000 or rtl8139. Raises UserError."""
+    for place in places:
+        path = Path(place) / f"pxe-{model}.rom"
+        if path.is_file():
+            return bytes(read_input(str(path), "option ROM").data)
+    raise UserError(f"booting from the network needs pxe-{model}.rom, which is not installed: {_advice(IPXE_PACKAGES)}")
+
+
 def installed_seabios(places: Sequence[str] = SEABIOS) -> str:
     """The path of SeaBIOS. Raises UserError that names the package to install."""
     for place in places:

@@ -150,7 +150,7 @@ def add_nets(group: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         type=parse_net,
-        metavar="quiet|user|none|socket:...|tap:NAME[,folder=DIR][,hostfwd=tcp::2222-:22][,model=MODEL][,mac=ADDRESS]",
+        metavar="quiet|user|none|socket:...|tap:NAME[,folder=DIR][,boot=FILE][,hostfwd=tcp::2222-:22][,model=MODEL][,mac=ADDRESS]",
         help="a network device, and who is at the other end of its cable; may be repeated",
     )
 

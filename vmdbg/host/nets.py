@@ -39,7 +39,7 @@ _INSIDE = {NetKind.NONE: FarEnd.NOBODY, NetKind.QUIET: FarEnd.QUIET}
 _HOSTS = (NetKind.USER, NetKind.SOCKET, NetKind.TAP)
 """Those that the host serves while the guest is live."""
 _FORMS = "none, quiet, user, socket:listen:[HOST:]PORT, socket:connect:[HOST:]PORT, tap:NAME"
-_COMMON = ("model", "mac")
+_COMMON = ("model", "mac", "pxe")
 _OPTIONS: dict[NetKind, tuple[str, ...]] = {
     NetKind.NONE: (),
     NetKind.QUIET: ("folder", "host", "boot"),
@@ -61,6 +61,8 @@ class NetChoice:
     model: NicModel = NicModel.VIRTIO
     mac: str = ""
     settings: tuple[tuple[str, str], ...] = ()
+    boots: bool = False
+    """Firmware can boot from it."""
 
     def setting(self, name: str) -> str:
         """ "" if it was not given."""
@@ -85,7 +87,8 @@ def parse_net(text: str) -> NetChoice:
         chosen[key] = value
         if key not in _COMMON:
             settings.append((key, value))
-    choice = NetChoice(kind, where, _model(chosen.get("model")), _mac(chosen.get("mac")), tuple(settings))
+    boots = _boots(chosen.get("pxe", "on" if chosen.get("boot") else "off"))
+    choice = NetChoice(kind, where, _model(chosen.get("model")), _mac(chosen.get("mac")), tuple(settings), boots)
     if kind is NetKind.QUIET:
         _quiet(choice, 0)
     else:
@@ -98,6 +101,12 @@ def _model(text: str | None) -> NicModel:
         return NicModel(text) if text is not None else NicModel.VIRTIO
     except ValueError:
         raise UserError(f"--net model is one of {', '.join(NicModel)}, not {printable(str(text))!r}") from None
+
+
+def _boots(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise UserError("--net pxe is on (firmware can boot from it) or off")
+    return text == "on"
 
 
 def _mac(text: str | None) -> str:
@@ -117,8 +126,19 @@ def nets_of(choices: Sequence[NetChoice]) -> tuple[Net, ...]:
         if any(net.mac == mac for net in made):
             raise UserError(f"two network devices have the address {mac}: give each its own with mac=ADDRESS")
         quiet = _quiet(choice, number) if choice.kind is NetKind.QUIET else None
-        made.append(Net(f"net{number}", choice.model, mac, _INSIDE.get(choice.kind, FarEnd.OUTSIDE), quiet))
+        made.append(
+            Net(f"net{number}", choice.model, mac, _INSIDE.get(choice.kind, FarEnd.OUTSIDE), quiet, _rom(choice))
+        )
     return tuple(made)
+
+
+def _rom(choice: NetChoice) -> bytes:
+    """Raises UserError if there is none."""
+    if not choice.boots:
+        return b""
+    from vmdbg.boot.installed_firmware import network_rom  # what few machines have
+
+    return network_rom(choice.model)
 
 
 def _quiet(choice: NetChoice, number: int) -> Quiet:

@@ -82,7 +82,7 @@ def start(
     """Read the files, lay the guest out and put it into a machine. Raises UserError, EngineError."""
     if files.initrd is not None and files.kernel is None:
         raise UserError("--initrd goes with a kernel, and none is named: give --kernel FILE too")
-    if config.drives and files.kernel is None and files.bios is None:
+    if (config.drives or any(net.rom for net in config.nets)) and files.kernel is None and files.bios is None:
         files = replace(files, bios=installed_seabios())
     _refuse_useless(files, config)
     refuse_useless(config)

@@ -10,10 +10,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from devices.disk.drive import Drive, DriveBus
+from devices.network.net import Net
 from devices.pci.config_space import ConfigSpace, Place
 from devices.seam import Device
 from vmdbg.errors import UserError
-from vmdbg.machine.config import BootOrder, kind_of, meant_kind
+from vmdbg.machine.config import BootKind, BootOrder, kind_of, meant_kind
 
 if TYPE_CHECKING:
     from devices.disk.ide import Ide
@@ -55,10 +56,18 @@ def _meant(word: str, drives: Mapping[str, Drive]) -> Iterable[Drive]:
     return [drives[word]]
 
 
-def boot_paths(drives: Sequence[Drive], order: BootOrder, bus: Bus, devices: Mapping[str, Device]) -> tuple[str, ...]:
-    """Of boot_drives(), on a machine that has them. Raises UserError."""
-    wanted = boot_drives(drives, order)
-    return tuple(_path(drive, drives, bus, devices) for drive in wanted)
+def boot_paths(
+    drives: Sequence[Drive], order: BootOrder, bus: Bus, devices: Mapping[str, Device], nets: Sequence[Net] = ()
+) -> tuple[str, ...]:
+    """Of boot_drives(), on a machine that has them; and of its network devices, where the user names the network:
+    before all drives if that comes first, else behind them. Raises UserError.
+    """
+    paths = [_path(drive, drives, bus, devices) for drive in boot_drives(drives, order)]
+    kinds = [meant_kind(word) for word in order.names]
+    if BootKind.NETWORK in kinds:
+        wires = [_node("ethernet", net.name, bus) for net in nets]
+        paths = [*wires, *paths] if kinds[0] is BootKind.NETWORK else [*paths, *wires]
+    return tuple(paths)
 
 
 def _path(drive: Drive, drives: Sequence[Drive], bus: Bus, devices: Mapping[str, Device]) -> str:

@@ -154,7 +154,7 @@ class Pc:
         if config.hvc:
             self._fit_hvc(backends.hvc)
         if self.i440fx is not None:
-            self.i440fx.fit_fw_cfg(self, boot_paths(config.drives, config.boot, self.pci, self.devices))
+            self.i440fx.fit_fw_cfg(self, boot_paths(config.drives, config.boot, self.pci, self.devices, config.nets))
 
     def add(self, device: _Fitted) -> _Fitted:
         self.devices[device.name] = device
@@ -417,6 +417,10 @@ class BoardSlot:
 
     def timer(self) -> Timer:
         return self.pc.timer(self.name)
+
+    @property
+    def option_rom(self) -> bytes:
+        return next((net.rom for net in self.pc.config.nets if net.name == self.name), b"")
 
     @property
     def debug_output(self) -> Backend:

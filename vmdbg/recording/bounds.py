@@ -132,6 +132,7 @@ def _nets(nets: tuple[Net, ...]) -> Iterator[Claim]:
     for net in nets:
         yield "network device's name", net.name, bool(_NET.fullmatch(net.name)) and names.count(net.name) == 1
         yield "network device's address", net.mac, _is_mac(net.mac)
+        yield "network device's option ROM", net.rom, len(net.rom) <= LARGEST_OPTION_ROM
         yield "network device's other end", net.far, (net.far is FarEnd.QUIET) == (net.quiet is not None)
         if net.quiet is not None:
             yield from _quiet(net.quiet)
