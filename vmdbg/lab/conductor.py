@@ -150,7 +150,7 @@ class Conductor:
         stopped = ""
         while True:
             INTERRUPTION.check()
-            bounds = self.fabric.settle(self._earliest())
+            bounds = self.fabric.settle(self._earliest)
             if beyond is not None and bounds[but] > beyond:
                 return stopped
             started = False
@@ -226,7 +226,7 @@ class Conductor:
         if self.run(goal, but=station.name, beyond=station.clock):
             station.on_halt()
             return
-        bound = self.fabric.settle(self._earliest())[station.name]
+        bound = self.fabric.settle(self._earliest)[station.name]
         until = Instant(min(bound, max(wanted, station.clock + 1)))
         station.add(self._due(self._coming[station.name], until))
         station.horizon = max(station.horizon, until)

@@ -155,16 +155,18 @@ class Fabric:
         else:
             heappush(self._switches[target.node].waiting, carried)
 
-    def settle(self, earliest: Mapping[str, Instant]) -> dict[str, Instant]:
-        """Have switches forward what nothing can come before. `earliest`: when each machine may send next of itself.
+    def settle(self, earliest: Callable[[], Mapping[str, Instant]]) -> dict[str, Instant]:
+        """Have switches forward what nothing can come before. `earliest`: when each machine may send next, which what
+        is delivered to it changes.
 
-        Returns how far each machine may run: nothing comes to it before that which it has not been told of.
+        Returns how far each machine may run: nothing comes to it before that which was not delivered.
         """
         while True:
-            arrivals = self._arrivals(earliest)
+            sources = earliest()
+            arrivals = self._arrivals(sources)
             moved = [switch for switch in self._switches.values() if self._forward(switch, arrivals[switch.name])]
             if not moved:
-                return {name: arrivals[name] for name in earliest}
+                return {name: arrivals[name] for name in sources}
 
     def _forward(self, switch: _Switch, safe: Instant) -> bool:
         """Whether it had something."""

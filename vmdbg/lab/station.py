@@ -10,6 +10,7 @@ from typing import Protocol
 from devices.network.inputs import FrameInput
 from devices.network.net import cable_name
 from devices.serial.feed import SerialInput
+from vmdbg.errors import EngineError
 from vmdbg.lab.plan import NET_PORTS, NEVER, SERIAL_PORTS, Instant
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.nets import Sink
@@ -125,7 +126,10 @@ class Station:
         return Instant(self.born + self.timeline.end.tick)
 
     def add(self, coming: list[Coming]) -> None:
+        """Raises EngineError for what should have come before: the lab has let the machine run too far."""
         for one in coming:
+            if one.due < self.horizon:
+                raise EngineError(f"{self.name} is at {self.clock} already, and something comes to it at {one.due}")
             heappush(self._coming, one)
 
     def allow(self, wanted: Tick) -> Tick:
