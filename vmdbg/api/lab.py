@@ -170,6 +170,17 @@ class Lab:
         return stopped
 
     @property
+    def stopped(self) -> str:
+        """The machine that stopped last for somebody."""
+        return self._conductor.stopped
+
+    def stopped_elsewhere(self, machine: str) -> bool:
+        """Whether, while that one was run by hand, another stopped; told once."""
+        found = self._conductor.stopped not in ("", machine) and self._desks[machine].was_halted
+        self._desks[machine].was_halted = False
+        return found
+
+    @property
     def over(self) -> bool:
         """Whether all machines have ended, and nothing is to come."""
         self._caught_up()

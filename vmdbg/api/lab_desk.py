@@ -69,7 +69,13 @@ class Desk:
         self.station = Station(spec.machine.name, self.guest.timeline, list(spec.ports), spec.born)
 
         self.station.drive = self._drive
-        self.station.on_halt = lambda: self.guest.debugger.interrupt(LAB)
+        self.station.on_halt = self._halt
+        self.was_halted = False
+
+    def _halt(self) -> None:
+        """Another machine has stopped."""
+        self.was_halted = True
+        self.guest.debugger.interrupt(LAB)
 
     def _drive(self, limit: Tick) -> tuple[str, bool]:
         """By the debugger, where something is set that may stop it."""

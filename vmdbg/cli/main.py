@@ -21,7 +21,7 @@ from vmdbg.interruption import StoppedError
 from vmdbg.version import VERSION
 
 COMMANDS = (
-    "run", "record", "replay", "query", "save", "explore", "film", "script", "symbols", "devices", "dap", "mcp",
+    "run", "record", "replay", "lab", "query", "save", "explore", "film", "script", "symbols", "devices", "dap", "mcp",
     "doctor",
 )  # fmt: skip
 """Each is a module of this package."""

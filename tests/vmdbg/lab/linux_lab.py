@@ -22,7 +22,7 @@ esac
 
 
 def lab_initrd(extra: dict[str, bytes] | None = None) -> Path:
-    """One for all: `role=` on the command line says which machine it is. `extra`: files, `extra` among them runs last."""
+    """One for all: `role=` on the command line says which it is. `extra`: files, of which `extra` is run last."""
     script = _AUTORUN % " ".join(MODULES)
     return busybox_initrd({"autorun": script.encode(), **cloud_modules(*MODULES), **(extra or {})})
 

@@ -1,0 +1,142 @@
+"""`vmdbg lab`: what a user sees of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.guests.build import REPOSITORY
+from tests.vmdbg.lab.couriers import LETTERS, courier_image
+from vmdbg.api.lab_recording import LabRecording
+from vmdbg.errors import RecordingError, UserError
+
+
+def _plan(folder: Path, more: str = "") -> Path:
+    path = folder / "two.toml"
+    machines = "".join(
+        f'[machines.{name}]\nkernel = "{courier_image(starts=starts)}"\nmemory = "2M"\n'
+        for name, starts in (("anna", True), ("ben", False))
+    )
+    link = '[[links]]\nname = "null"\nends = ["anna.com2", "ben.com2"]\nlatency = "100us"\n'
+    path.write_text(machines + link + more)
+    return path
+
+
+def _vmdbg(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vmdbg", *map(str, words)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder, and what was printed of the run."""
+    folder = tmp_path_factory.mktemp("lab")
+    done = _vmdbg("lab", _plan(folder), "--record", folder / "run", "--digest")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "vmdbg: the lab stands at 0.003039 s: all machines have ended\n"
+    return folder / "run", done.stdout
+
+
+def test_it_shows_what_each_machine_writes_and_the_digests(recorded: tuple[Path, str]) -> None:
+    *lines, digests = recorded[1].splitlines()
+    assert sorted(lines) == [f"anna| {LETTERS[1::2]}", f"ben| {LETTERS[::2]}"]
+    assert json.loads(digests)["anna"]["ticks"] == 3038950
+
+
+def test_a_recording_is_verified_sought_and_asked_as_a_whole(recorded: tuple[Path, str]) -> None:
+    commands = [
+        "machines",
+        "packets 1",
+        "links",
+        "machine ben",
+        "tick",
+        "query interrupts --limit 1",
+        "goto end",
+        "tick",
+    ]
+    words = [word for command in commands for word in ("-x", command)]
+    done = _vmdbg("lab", recorded[0], "--verify", "--to", "2ms", *words)
+    assert done.returncode == 0, done.stderr
+    assert "anna.vmdbg: 1 of 1 digests agree" in done.stderr
+    assert "anna *   2000000" in done.stdout
+    assert "ben.com2  0.001992137  anna.com2  0.002092137  1      'r'" in done.stdout
+    assert "null  anna.com2  ben.com2  100000 ns  18       0" in done.stdout
+    assert "ben" in done.stdout.partition("external")[2]
+    assert "2937899" in done.stdout
+
+
+def test_a_machine_that_is_run_by_hand_stops_where_another_meets_a_breakpoint(tmp_path: Path) -> None:
+    lines = ("machine ben", "break *0x7c50", "machine anna", "continue", "machine ben", "tick", "run 1s", "machines")
+    done = _vmdbg("lab", _plan(tmp_path), *[word for line in lines for word in ("-x", line)])
+    assert done.returncode == 0, done.stderr
+    assert "ben has stopped, and the others with it: `machine ben`" in done.stdout
+    assert done.stdout.count("ben has stopped, at") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["{plan}", "--verify"], "is no recording of a lab: --to and --verify are for one"),
+        (["{plan}", "--until", "soon"], "--until: 'soon' is no time"),
+        (["{plan}", "-x", "do cut ropes"], "there is no link 'ropes'; there are: null"),
+        (["{plan}", "-x", "machine cat"], "there is no machine 'cat' that is on"),
+        (["{run}", "--record", "x"], "is a recording: --record, --until and --one-process are for a file"),
+        (["{run}", "--to", "1s"], "is not between 0 and the end"),
+        (["nothing.toml"], "cannot read nothing.toml"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(
+    recorded: tuple[Path, str], tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = _vmdbg("lab", *(word.format(plan=_plan(tmp_path), run=recorded[0]) for word in words))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_index_is_passed_over_line_by_line_and_leads_nowhere(
+    recorded: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in recorded[0].iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    with open(folder / "index.jsonl", "a") as index:
+        index.write('{"type":"life","machine":"anna","born":0,"file":"../../etc/passwd"}\nrubbish\n{"type":"hop"')
+    with LabRecording(folder) as recording:
+        assert recording.index.damaged == 3
+        assert len(recording.passages) == 26
+    (folder / "lab.json").write_text("{}")
+    with pytest.raises(RecordingError, match=r"lab\.json is damaged"):
+        LabRecording(folder)
+    (folder / "lab.json").unlink()
+    with pytest.raises(UserError, match="is no recording of a lab"):
+        LabRecording(folder)
+
+
+def _children(process: int) -> list[str]:
+    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_machines_and_what_was_recorded_can_be_had(number: signal.Signals, tmp_path: Path) -> None:
+    plan = _plan(tmp_path, '[[happenings]]\nat = "1ms"\ndo = "cut null"\n')
+    command = [sys.executable, "-u", "-m", "vmdbg", "lab", str(plan), "--record", str(tmp_path / "run")]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as run:
+        index = tmp_path / "run" / "index.jsonl"
+        while not (index.exists() and b"cut" in index.read_bytes()):
+            assert run.poll() is None
+        children = [child for child in _children(run.pid) if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+        run.send_signal(number)
+        assert run.wait(20) == 128 + number
+    assert len(children) == 2
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(child), 0)
+    with LabRecording(tmp_path / "run") as recording:
+        recording.seek(900_000)
+        assert recording.machine("ben").tick == 900_000

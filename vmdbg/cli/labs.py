@@ -1,0 +1,113 @@
+"""What `vmdbg lab` does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+
+from vmdbg.api.lab import STEP, Lab
+from vmdbg.api.lab_file import duration
+from vmdbg.api.lab_recording import LabRecording
+from vmdbg.cli.history import progress_shown
+from vmdbg.cli.lab_prompt import LabPrompt
+from vmdbg.errors import UserError
+from vmdbg.host.endings import ExitCode
+from vmdbg.host.terminal import message
+from vmdbg.lab.plan import NEVER, Instant
+from vmdbg.machine.digest import Digest
+
+
+class Lines:
+    """What machines write, a whole line at a time, with the machine's name before it."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, bytearray] = {}
+
+    def __call__(self, machine: str, data: bytes, _at: Instant) -> None:
+        begun = self._begun.setdefault(machine, bytearray())
+        begun += data
+        while (end := begun.find(b"\n")) >= 0:
+            self._show(machine, bytes(begun[:end]))
+            del begun[: end + 1]
+
+    def _show(self, machine: str, line: bytes) -> None:
+        words = line.decode("utf-8", "backslashreplace").strip("\r")
+        shown = "".join(letter if letter.isprintable() or letter == "\t" else "." for letter in words)
+        sys.stdout.write(f"{machine}| {shown}\n")
+
+    def flush(self) -> None:
+        """What has no end yet, too."""
+        for machine, begun in self._begun.items():
+            if begun:
+                self._show(machine, bytes(begun))
+                begun.clear()
+        sys.stdout.flush()
+
+
+def run_lab(options: argparse.Namespace) -> int:
+    """Raises UserError, EngineError."""
+    until = _time(options.until, "--until") if options.until is not None else NEVER
+    prompted = bool(options.repl or options.execute)
+    lines = Lines()
+    with Lab(
+        options.plan, record=options.record, processes=not (options.one_process or prompted), on_output=lines
+    ) as lab:
+        if prompted:
+            code = LabPrompt(lab, lines.flush).talk(options.execute, stay=options.repl)
+        else:
+            code = _to_the_end(lab, until, lines)
+        if options.digest:
+            _show_digests(lab.digests())
+    return code
+
+
+def _to_the_end(lab: Lab, until: Instant, lines: Lines) -> int:
+    try:
+        while lab.now < until and not lab.over:
+            lab.run_until(min(until, lab.now + STEP))
+            sys.stdout.flush()
+    finally:
+        lines.flush()
+    message(f"the lab stands at {lab.now / 1e9:.6f} s" + (": all machines have ended" if lab.over else ""))
+    return ExitCode.DONE
+
+
+def replay_lab(options: argparse.Namespace) -> int:
+    """Raises UserError, RecordingError, EngineError."""
+    with LabRecording(options.plan) as recording:
+        if recording.index.damaged:
+            message(f"warning: {recording.index.damaged} lines of the lab's index cannot be read")
+        if options.verify:
+            with progress_shown("replaying") as progress:
+                for file, (agreed, known) in recording.verify(progress).items():
+                    message(f"{file}: {agreed} of {known} digests agree")
+        with progress_shown("replaying") as progress:
+            where = _time(options.to, "--to") if options.to is not None else Instant(0)
+            recording.seek(
+                where if options.to is not None or options.repl or options.execute else recording.end, progress
+            )
+        code: int = ExitCode.DONE
+        if options.repl or options.execute:
+            code = LabPrompt(recording, lambda: None).talk(options.execute, stay=options.repl)
+        else:
+            message(f"all machines stand at {recording.now / 1e9:.6f} s of {recording.end / 1e9:.6f} s")
+        if options.digest:
+            _show_digests(recording.digests())
+    return code
+
+
+def _show_digests(digests: Mapping[str, Digest]) -> None:
+    found = {
+        name: {"ticks": one.ticks, "rip": one.rip, "cpu": one.cpu, "ram": one.ram, "devices": one.devices}
+        for name, one in digests.items()
+    }
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _time(text: str, option: str) -> Instant:
+    try:
+        return Instant(duration(text))
+    except ValueError as error:
+        raise UserError(f"{option}: {error}") from None
