@@ -32,7 +32,8 @@ class Watchpoint:
 class DiskCatch:
     """Requests to drives that are done: of these operations, that move any of the sectors `first` to before `end`.
 
-    Sectors are of 512 bytes; without a `drive` all drives are meant.
+    Sectors are of 512 bytes; without a `drive` all drives are meant. `lead`: for who looks for them, the ticks before
+    each was submitted matter, too.
     """
 
     number: int
@@ -40,6 +41,7 @@ class DiskCatch:
     first: int = 0
     end: int = 1 << 64
     drive: str = ""
+    lead: int = 0
 
     def is_of(self, drive: str, operation: str, sector: int, count: int) -> bool:
         """Whether it is about such a request."""

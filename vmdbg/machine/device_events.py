@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from devices.disk.requests import DiskRequest
+from devices.disk.requests import Listener as RequestListener
 from devices.interrupts.apic_bus import DeliveryMode, InterruptMessage
 from devices.network.packet_filter import parse_filter
 from devices.network.summary import summary
@@ -52,10 +53,13 @@ class DeviceEvents:
         self.on_hit: Callable[[], None] = lambda: None
         self.hits: list[tuple[int, DeviceEvent]] = []
         self.packet_listeners: list[Listener] = []
+        self.request_listeners: list[RequestListener] = []
         """Told of every frame, as devices.network.cable.Cable tells."""
 
     def on_request(self, request: DiskRequest) -> None:
         """devices.disk.requests.Listener."""
+        for told in self.request_listeners:
+            told(request)
         for catch in self._catches():
             if isinstance(catch, DiskCatch) and catch.is_of(
                 request.unit, request.operation, request.sector, request.count

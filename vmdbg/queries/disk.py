@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from devices.disk.drive import Drive, DriveBus
 from devices.disk.requests import DiskRequest, Operation
 from vmdbg.engine.exits import BreakpointHit
-from vmdbg.engine.stops import Breakpoints, Stops
+from vmdbg.engine.stops import Breakpoints, Catches, DiskCatch, Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.os.linux.bios import Bio
@@ -26,6 +26,8 @@ NAMES = {
     DriveBus.FLOPPY: ("fd",),
 }
 """What Linux's names of disks at a controller begin with."""
+LEAD = 300_000_000
+"""Ticks before a request is submitted in which who asks for it is looked for."""
 MOST_PENDING = 4096
 """Bios that no request has come for; others of theirs may never come."""
 
@@ -61,6 +63,12 @@ class DiskScan(RowScan):
         super().__init__(timeline)
         self._query = query
         self._drives = {drive.name: drive for drive in timeline.machine.config.drives}
+        first, end = (0, 1 << 64) if query.sector is None else (query.sector, query.sector + 1)
+        lead = LEAD if query.who is not None else 0
+        self._wanted = tuple(
+            DiskCatch(number, frozenset(map(str, Operation)), first, end, drive, lead)
+            for number, drive in enumerate(sorted(query.drives) or [""])
+        )
         self._pending: list[_Asked] = []
         self._disks: dict[str, str] = {}
         """What the guest calls a drive, once that is sure."""
@@ -72,8 +80,9 @@ class DiskScan(RowScan):
         return Stops(Breakpoints(linear=(who.bios.function,))) if who is not None and who.bios is not None else Stops()
 
     @property
-    def looked_for(self) -> None:
-        """Requests come without any stop."""
+    def looked_for(self) -> Stops:
+        """The requests, which come without any stop that is set, and the time before each, in which it is asked for."""
+        return Stops(catches=Catches(devices=self._wanted))
 
     def take(self, outcome: Outcome) -> None:
         who = self._query.who

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from devices.catalog import input_types
+from devices.disk.requests import DiskRequest, Operation
 from devices.ninep.folder import Answer, Question
 from vmdbg.boot.image import ChipWrite, CpuMode, CpuStart, E820Entry, Protocol
 from vmdbg.engine.touches import EVENTS
@@ -18,7 +19,7 @@ from vmdbg.machine.schedules import is_schedule
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.timeline.history import PlacedInput
 from vmdbg.timeline.history_index import Part
-from vmdbg.timeline.touched import MOST_PORT_BYTES, Touched
+from vmdbg.timeline.touched import MOST_PORT_BYTES, MOST_REQUESTS, Touched
 from vmdbg.units import CpuId, Tick
 from vmdbg.x86.ram import ram_end
 
@@ -207,6 +208,17 @@ class CheckpointRecord(msgspec.Struct, frozen=True, array_like=True):
     microseconds: int = 0
 
 
+class RequestRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A devices.disk.requests.DiskRequest; its times are counted from the tick at which the part begins."""
+
+    unit: str
+    operation: str
+    sector: int
+    count: int
+    submitted: int
+    completed: int
+
+
 class PartRecord(msgspec.Struct, frozen=True, array_like=True):
     """What the history touched from one instant up to another: a Touched, with its events by name."""
 
@@ -222,6 +234,7 @@ class PartRecord(msgspec.Struct, frozen=True, array_like=True):
     everything: bool
     stopped: bool
     written: bytes = b""
+    requests: list[RequestRecord] | None = None
 
 
 class End(msgspec.Struct, frozen=True, array_like=True):
@@ -320,6 +333,18 @@ def encode_part(part: Part) -> PartRecord:
         touched.everything,
         touched.stopped,
         touched.written,
+        None if touched.requests is None else [_encode_request(one, start.tick) for one in touched.requests],
+    )
+
+
+def _encode_request(one: DiskRequest, since: int) -> RequestRecord:
+    return RequestRecord(one.unit, one.operation, one.sector, one.count, one.submitted - since, one.completed - since)
+
+
+def _decode_request(one: RequestRecord, since: int) -> DiskRequest:
+    """Raises ValueError for an operation that there is none of."""
+    return DiskRequest(
+        one.unit, Operation(one.operation), one.sector, one.count, one.submitted + since, one.completed + since
     )
 
 
@@ -333,6 +358,13 @@ def decode_part(record: PartRecord) -> Part:
         raise RecordingError("part of the history index is damaged: it is of no time, or of no machine")
     exceptions, interrupts = (int.from_bytes(bits, "little") for bits in vectors)
     ended = record.everything, record.stopped
-    touched = Touched(record.rows, record.ports, exceptions, interrupts, events, *ended, record.written)
+    requests = record.requests
+    try:
+        known = tuple(_decode_request(one, start.tick) for one in requests) if requests is not None else None
+    except ValueError as error:
+        raise RecordingError(f"part of the history index is damaged: {error}") from error
+    if known is not None and len(known) > MOST_REQUESTS:
+        raise RecordingError("part of the history index is damaged: it has too many requests to drives")
+    touched = Touched(record.rows, record.ports, exceptions, interrupts, events, *ended, record.written, known)
     touched.check()
     return Part(start, end, touched)

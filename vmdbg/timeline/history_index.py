@@ -8,12 +8,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise, takewhile
 
-from vmdbg.engine.stops import Stops
+from devices.disk.requests import DiskRequest, Listener
+from vmdbg.engine.stops import DiskCatch, Stops
 from vmdbg.engine.touches import TouchTracking
 from vmdbg.machine.snapshot import Position
-from vmdbg.timeline.touched import Aliases, Touched
+from vmdbg.timeline.touched import MOST_REQUESTS, Aliases, Touched
 
 MOST_BYTES = 32 << 20
 """Of memory. What does not fit is searched as if nothing were known of it."""
@@ -36,8 +37,13 @@ class HistoryIndex:
     without anybody having moved it, and all that it touched since is gathered. None: nothing is being gathered.
     """
 
-    def __init__(self, engine: TouchTracking) -> None:
+    def __init__(self, engine: TouchTracking, requests: list[Listener] | None = None) -> None:
+        """`requests`: where one can be told of requests to drives, without which it does not know of them."""
         self._engine = engine
+        self._requests: list[DiskRequest] | None = None
+        if requests is not None:
+            self._requests = []
+            requests.append(self._on_request)
         self._parts: list[Part] = []
         self._since: Position | None = None
         self._size = 0
@@ -61,6 +67,12 @@ class HistoryIndex:
         if self.wanted:
             self._engine.begin_touches()
             self._since, self._stopped = position, False
+            if self._requests is not None:
+                self._requests = []
+
+    def _on_request(self, request: DiskRequest) -> None:
+        if self.wanted and self._requests is not None and len(self._requests) <= MOST_REQUESTS:
+            self._requests.append(request)
 
     def stopped(self) -> None:
         """A run has just ended by itself: with whatever stops another one might there, too."""
@@ -79,7 +91,9 @@ class HistoryIndex:
         start = self._known_until(since)
         if start >= position:
             return None
-        part = Part(start, position, Touched.of(self._engine.end_touches(), stopped=self._stopped))
+        requests = tuple(self._requests) if self._requests is not None else None
+        touched = Touched.of(self._engine.end_touches(), stopped=self._stopped, requests=requests)
+        part = Part(start, position, touched)
         self.moved_to(position)
         return part if self.add(part) else None
 
@@ -125,7 +139,7 @@ class HistoryIndex:
         while position < end:
             if at < 0 or not self._parts[at].start <= position < self._parts[at].end:
                 return position, self._parts[at + 1].start if at + 1 < len(self._parts) else end
-            if self._parts[at].touched.may_stop(stops, aliases):
+            if self._may_stop(at, stops, aliases):
                 return position, self._parts[at].end
             position = self._parts[at].end
             at += at + 1 < len(self._parts) and self._parts[at + 1].start <= position
@@ -144,11 +158,23 @@ class HistoryIndex:
             part = self._parts[at]
             if part.end < position:
                 return part.end, position
-            if part.touched.may_stop(stops, aliases):
+            if self._may_stop(at, stops, aliases):
                 return part.start, min(part.end, position)
             position = part.start
             at -= 1
         return (start, position) if position > start else None
+
+    def _may_stop(self, at: int, stops: Stops, aliases: Aliases) -> bool:
+        """Whether a run through that part could meet one of `stops`, or matters to one that a later part has."""
+        if self._parts[at].touched.may_stop(stops, aliases):
+            return True
+        leading = [one for one in stops.catches.devices if isinstance(one, DiskCatch) and one.lead]
+        return any(self._leads_to(at, catch) for catch in leading)
+
+    def _leads_to(self, at: int, catch: DiskCatch) -> bool:
+        until = self._parts[at].end.tick
+        later = takewhile(lambda part: part.start.tick <= until + 2 * catch.lead, islice(self._parts, at + 1, None))
+        return any(part.touched.leads_to(catch, until) for part in later)
 
     def _known_aliases(self, start: Position, end: Position) -> Aliases:
         if self._aliases is None or self._aliases[0] != (start, end):

@@ -96,7 +96,7 @@ class Timeline:
         self._closed = closed_at is not None
         self._end = closed_at if closed_at is not None else first.position
         self.keeping = Keeping(first.position)
-        self.index = HistoryIndex(machine.engine)
+        self.index = HistoryIndex(machine.engine, machine.pc.device_events.request_listeners)
         self.index.moved_to(first.position)
         self._update_writable()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +14,9 @@ from operator import add
 
 import zstandard
 
+from devices.disk.requests import DiskRequest
 from vmdbg.engine.exits import Access, EventKind
-from vmdbg.engine.stops import Catches, Stops, Watchpoint
+from vmdbg.engine.stops import Catches, DeviceCatch, DiskCatch, Stops, Watchpoint
 from vmdbg.engine.touches import EVENTS, FETCH, NO_LINEAR_PAGE, NO_PHYSICAL_PAGE, READ, WRITE, Touches
 from vmdbg.errors import RecordingError
 from vmdbg.units import PAGE_SIZE
@@ -23,6 +24,10 @@ from vmdbg.units import PAGE_SIZE
 MOST_ROWS = 1 << 18
 MOST_UNPACKED = 64 << 20
 """Bytes of parts that are kept unpacked, as searches come by all of them."""
+MOST_REQUESTS = 1 << 16
+"""Of a part; of one that has more it is not known which."""
+_REQUEST = 150
+"""Bytes of memory of one, about."""
 _ROW = 8 + 8 + 4 + 1
 _LINE = PAGE_SIZE // 64
 _WORD = _LINE // 8
@@ -159,9 +164,11 @@ class Touched:
     stopped: bool = False
     """It ended a run by itself, as by executing where there is no memory."""
     written: bytes = b""
+    requests: tuple[DiskRequest, ...] | None = None
+    """Those to drives that were done. None: that is not known."""
 
     @classmethod
-    def of(cls, touches: Touches, *, stopped: bool = False) -> Touched:
+    def of(cls, touches: Touches, *, stopped: bool = False, requests: tuple[DiskRequest, ...] | None = None) -> Touched:
         columns = b"" if touches.everything else touches.linear + touches.lines + touches.physical + touches.kinds
         return cls(
             _PACKER.compress(columns),
@@ -172,6 +179,7 @@ class Touched:
             touches.everything,
             stopped,
             b"" if touches.everything else _PACKER.compress(touches.written + touches.words),
+            requests if requests is None or len(requests) <= MOST_REQUESTS else None,
         )
 
     @property
@@ -188,7 +196,7 @@ class Touched:
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        return len(self.rows) + len(self.written) + len(self.ports) + 300
+        return len(self.rows) + len(self.written) + len(self.ports) + 300 + _REQUEST * len(self.requests or ())
 
     def may_stop(self, stops: Stops, aliases: Aliases) -> bool:
         """Whether a run through this part could have met one of `stops`. Sure only when it is False."""
@@ -207,7 +215,7 @@ class Touched:
         return any(_may_hit(rows, watchpoint, aliases) for watchpoint in watchpoints)
 
     def _may_catch(self, catches: Catches) -> bool:
-        if catches.devices:  # which the index does not have
+        if any(self._may_do(catch) for catch in catches.devices):
             return True
         if _bits(catches.vectors) & self.exceptions or _bits(catches.interrupts) & self.interrupts:
             return True
@@ -219,9 +227,24 @@ class Touched:
             kinds & wanted and (not catches.ports or port in catches.ports) for port, kinds in self._touched_ports()
         )
 
+    def _may_do(self, catch: DeviceCatch) -> bool:
+        """Of what devices do, requests to drives alone are known."""
+        return self.requests is None or not isinstance(catch, DiskCatch) or any(map(_is_of(catch), self.requests))
+
+    def leads_to(self, catch: DiskCatch, until: int) -> bool:
+        """Whether one of its requests was submitted so soon behind the tick `until` that the time before it matters."""
+        if self.requests is None:
+            return True
+        is_of = _is_of(catch)
+        return any(one.submitted - catch.lead < until and is_of(one) for one in self.requests)
+
     def _touched_ports(self) -> Iterator[tuple[int, int]]:
         for at in range(0, len(self.ports), _PORT):
             yield int.from_bytes(self.ports[at : at + 2], "little"), self.ports[at + 2]
+
+
+def _is_of(catch: DiskCatch) -> Callable[[DiskRequest], bool]:
+    return lambda one: catch.is_of(one.unit, one.operation, one.sector, one.count)
 
 
 class Aliases:
