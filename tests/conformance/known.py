@@ -12,6 +12,7 @@ from tests.conformance.instructions import Instruction, names
 from tests.conformance.layout import CR2_AT, State
 
 DENORMAL, OUT_OF_RANGE, UNDERFLOW, C1 = 2, 0x18, 0x10, 0x200
+RANGE_MASKS, PRECISION = 0xC00, 0x20
 CANONICAL_END, LONGEST_OPERAND = 1 << 47, 108
 LOW_HALF = 0xFFFFFFFF
 APPROXIMATION = 2**-10
@@ -146,6 +147,16 @@ KNOWN = (
     Known("which operand of CMPS faults", lambda c, d: c.name.startswith("cmps") and _ends_differently(c)),
     Known("MASKMOV that faults", lambda c, d: c.name.lstrip("v").startswith("maskmov") and _ends_differently(c)),
     Known("operand across the end of the canonical addresses", lambda c, d: _at_canonical_end(c)),
+    Known(
+        "CMPXCHG of 32 bits in memory that is equal: upper half of RAX",
+        lambda c, d: c.name == "cmpxchg" and d.name == "rax" and "[" in c.instruction.operands and _flips(d, ~LOW_HALF),
+    ),
+    Known(
+        "PE beside an overflow or underflow that is not masked",
+        lambda c, d: (
+            d.name == "mxcsr" and c.before.mxcsr & RANGE_MASKS != RANGE_MASKS and _flips(d, DENORMAL | PRECISION)
+        ),
+    ),
     Known("BSF and BSR of 0", lambda c, d: c.name in ("bsf", "bsr") and _flips(d, ~LOW_HALF)),
     Known(
         "SHLD and SHRD of 16 bits by more", lambda c, d: c.name in ("shld", "shrd") and 0x66 in c.instruction.code[:4]

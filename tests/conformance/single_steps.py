@@ -185,8 +185,9 @@ def known(step: Step, cpu: RealMode) -> str | None:
         return "FS and GS are the 386's"
     if opcode[0] in (0xCA, 0xCB) and step.before["sp"] in (0xFFFE, 0xFFFF):
         return "a far return whose stack wraps between two words"
-    if cpu.vector == 13 and opcode[0] == 0xFF and opcode[1] >> 3 & 7 in (3, 5):
-        return "a far pointer that wraps is #GP"
+    two_words = opcode[0] in (0x62, 0xC4, 0xC5) or (opcode[0] == 0xFF and opcode[1] >> 3 & 7 in (3, 5))
+    if cpu.vector in (12, 13) and two_words:
+        return "an operand of two words that wraps between them"
     if {step.exception, cpu.vector} == {12, 13}:
         return "a stack's end raises 13"
     if opcode[:1] in (b"\x9c", b"\x9d", b"\xcf") or step.name.startswith(("pushf", "popf", "iret")):

@@ -30,9 +30,7 @@ def both(tmp_path: Path) -> Iterator[Both]:
         yield ours, qemu
 
 
-def set_mode(
-    one: Either, crtc: str, sequencer: bytes, graphics: bytes, attributes: bytes, misc: int
-) -> None:
+def set_mode(one: Either, crtc: str, sequencer: bytes, graphics: bytes, attributes: bytes, misc: int) -> None:
     one.write_port(0x3C2, 1, misc)
     for index, value in enumerate(sequencer):
         one.write_port(0x3C4, 2, value << 8 | index)

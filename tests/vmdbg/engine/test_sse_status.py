@@ -88,3 +88,69 @@ def test_they_are_part_of_a_snapshot_whenever_it_is_taken() -> None:
     cpu.engine.restore(taken)
     assert cpu.engine.run(Tick(cpu.engine.clock + 100)) == Halted()
     assert cpu.read(DATA, 4) == 0x1F80 | PRECISION
+
+
+def _unmasked(source: str, a: float, b: float, before: int, cr4: int = 0x620, model: str = "base") -> BareCpu:
+    """A CPU that has run the source with `before` in MXCSR, to its end or a handler's."""
+    cpu = BareCpu(model)
+    (first,), (second,) = (struct.unpack("<Q", struct.pack("<d", value)) for value in (a, b))
+    cpu.write(DATA, struct.pack("<I", before))
+    cpu.engine.write_registers({"xmm0": first, "xmm1": second, "rax": 77, "cr4": cr4, "xcr0": 7})
+    assert cpu.run(assemble(f"ldmxcsr [{DATA:#x}]\nhere: {source}", origin=CODE)) == Halted()
+    return cpu
+
+
+@pytest.mark.parametrize(
+    ("source", "a", "b", "flag"),
+    [
+        ("divsd xmm0, xmm1", ONE, 0.0, ZERO_DIVIDE),
+        ("sqrtsd xmm0, xmm1", ONE, -ONE, INVALID),
+        ("mulsd xmm0, xmm1", HUGE, HUGE, OVERFLOW),
+        ("mulsd xmm0, xmm1", 2.0**-1000, 2.0**-60, UNDERFLOW),  # which is exact
+        ("divsd xmm0, xmm1", ONE, THREE, PRECISION),
+        ("cvttsd2si rax, xmm1", ONE, HUGE, INVALID),
+        ("comisd xmm0, xmm1", ONE, float("nan"), INVALID),
+    ],
+)
+def test_an_exception_that_is_not_masked_is_raised_and_changes_no_register(
+    source: str, a: float, b: float, flag: int
+) -> None:
+    cpu = _unmasked(source, a, b, 0x1F80 & ~(flag << 7))
+    (delivery,) = cpu.engine.deliveries()
+    at = CODE + len(assemble(f"ldmxcsr [{DATA:#x}]", origin=CODE))
+    assert (delivery.vector, delivery.rip) == (19, at)
+    assert struct.unpack("<d", cpu["xmm0"].to_bytes(16, "little")[:8]) == (a,)
+    assert (cpu["rax"], cpu["mxcsr"] & 0x3F & ~PRECISION) == (77, flag & ~PRECISION)
+    cpu.close()
+
+
+def test_without_an_operating_system_that_knows_of_it_it_is_an_invalid_opcode() -> None:
+    cpu = _unmasked("divsd xmm0, xmm1", ONE, 0.0, 0x1D80, cr4=0x220)
+    assert [one.vector for one in cpu.engine.deliveries()] == [6]
+    cpu.close()
+
+
+def test_a_masked_one_beside_it_only_leaves_its_flag() -> None:
+    cpu = _unmasked("divsd xmm0, xmm1", ONE, THREE, 0x1D80)
+    assert not cpu.engine.deliveries()
+    assert cpu["mxcsr"] == 0x1D80 | PRECISION
+    cpu.close()
+
+
+def test_vectors_raise_it_as_well() -> None:
+    cpu = _unmasked("vdivpd ymm0, ymm0, ymm1", ONE, 0.0, 0x1D80, 0x40620, "x86-64-v3")
+    assert [one.vector for one in cpu.engine.deliveries()] == [19]
+    cpu.close()
+
+
+def test_what_is_not_masked_is_kept_by_a_snapshot() -> None:
+    cpu = _unmasked("nop", ONE, 0.0, 0x1D80)
+    saved = cpu.engine.snapshot()
+    cpu.close()
+    other = BareCpu()
+    other.engine.restore(saved)
+    other.write(CODE, assemble("divsd xmm0, xmm1\nhlt", origin=CODE))
+    other.engine.write_register("rip", CODE)
+    other.engine.run(Tick(other.engine.clock + 100))
+    assert other.engine.delivery().vector == 19
+    other.close()

@@ -2,7 +2,7 @@
  *
  * The flags gather in softfloat's status, and are asked for there when the guest, or a snapshot, reads MXCSR. STMXCSR
  * is translated to a plain load: a call of SVM's STGI, an instruction that no model has, is put before it. The flag DE
- * stays clear, and exceptions that are not masked are not raised.
+ * stays clear.
  */
 #include "vm.h"
 
@@ -10,7 +10,7 @@
 #define HELPER __attribute__((noinline))
 
 enum { INVALID = 1, DIVIDED_BY_ZERO = 4, OVERFLOW = 8, UNDERFLOW = 16, INEXACT = 32, FLUSHED = 128 };
-enum { FLAGS = INVALID | DIVIDED_BY_ZERO | OVERFLOW | UNDERFLOW | INEXACT, MXCSR_FZ_SHIFT = 15, FXSAVE_MXCSR = 24, SUPPRESSED = 8 };
+enum { FLAGS = INVALID | DIVIDED_BY_ZERO | OVERFLOW | UNDERFLOW | INEXACT, MXCSR_FZ_SHIFT = 15, MXCSR_UM_SHIFT = 11, MASKS = 0x1f80, FXSAVE_MXCSR = 24, SUPPRESSED = 8 };
 #define MXCSR_RESERVED 0xffff0000u
 
 /* After operations: MXCSR gets what happened in them. */
@@ -23,8 +23,11 @@ void sse_status_collect(Env *env)
 
 static void set_status(Env *env, uint32_t mxcsr)
 {
+    bool unmasked = (mxcsr & MASKS) != MASKS, flushes = mxcsr >> MXCSR_FZ_SHIFT & mxcsr >> MXCSR_UM_SHIFT & 1;
+
     env->sse_status.exception_flags = mxcsr & FLAGS;
-    env->sse_status.flush_to_zero = mxcsr >> MXCSR_FZ_SHIFT & 1;
+    env->sse_status.flush_to_zero = flushes;
+    env->hflags = (env->hflags & ~HF_UNMASKED) | (unmasked ? HF_UNMASKED : 0);
 }
 
 /* After a write to MXCSR. */

@@ -20,7 +20,7 @@ uint64_t vm_rflags(Vm *vm)
 static void derive_hflags(Env *env)
 {
     const Segment *s = env->segs;
-    uint32_t h = env->hflags & (HF_INHIBIT_IRQ | HF_CPL | HF_IOBPT | HF_SVME);
+    uint32_t h = env->hflags & (HF_UNMASKED | HF_INHIBIT_IRQ | HF_CPL | HF_IOBPT | HF_SVME);
     bool pe = env->cr[0] & CR0_PE, code64 = env->efer & EFER_LMA && s[R_CS].flags & DESC_L;
 
     h |= pe ? HF_PE : 0;
@@ -236,7 +236,7 @@ void vm_set_state(Vm *vm, const VmState *s)
     bool real_or_v86 = !(s->cr0 & CR0_PE) || s->rflags & FLAG_VM;
     uint32_t cpl = s->rflags & FLAG_VM ? 3 : real_or_v86 ? 0 : s->segs[R_SS].flags >> DESC_DPL_SHIFT & 3;
     vm->cpu->loads_ss = s->interrupt_shadow == SHADOW_BY_SS;
-    env->hflags = cpl | (s->interrupt_shadow ? HF_INHIBIT_IRQ : 0) | (env->hflags & HF_IOBPT);
+    env->hflags = cpl | (s->interrupt_shadow ? HF_INHIBIT_IRQ : 0) | (env->hflags & (HF_IOBPT | HF_UNMASKED));
     env->hflags2 = 1 | (s->nmi_blocked ? HF2_NMI : 0);
     derive_hflags(env);
     limits_settle(vm);

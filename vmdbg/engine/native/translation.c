@@ -79,6 +79,15 @@ static bool must_begin_block(const Disas *db, unsigned traits)
     return db->num_insns > 1 && (traits & LOOPS_BY_ZF || port_breakpoint || full);
 }
 
+/* What follows is translated for what it has masked. */
+static bool loads_mxcsr(Instruction *i, enum VexKind kind)
+{
+    uint8_t opcode = instruction_byte(i, 0);
+    bool vex = kind == VEX_CALLED && (opcode == 0xc5 || opcode == 0xc4) && instruction_byte(i, opcode == 0xc5 ? 2 : 3) == 0xae;
+
+    return vex || (opcode == 0x0f && instruction_byte(i, 1) == 0xae && instruction_byte(i, 2) < 0xc0);
+}
+
 /* Ends blocks before a page boundary unless their first instruction crosses it, and after an instruction with RF set:
  * else what the guest sees of a fetch fault or of RF would depend on where blocks begin. And before the translator has
  * no temporaries left: x87 instructions, AAM and INTO never give theirs back, and Unicorn writes beyond the last. */
@@ -141,7 +150,8 @@ static void translate_insn(Disas *db, Cpu *cpu)
     if (db->is_jmp == DISAS_NEXT && TCG_TEMPS_IN_USE(UC_TCG_CTX(vm->uc)) > TCG_TEMPS - TCG_TEMPS_SPARE)
         db->is_jmp = DISAS_TOO_MANY;
     if (db->is_jmp == DISAS_NEXT && ((db->pc_next & 0xfff) > 4096 - 15 || (db->pc_next ^ db->pc_first) & ~0xfffull ||
-                                     db->tb->flags & HF_RF || traits & ACCESSES_PORT || limits_end_block(&instruction)))
+                                     db->tb->flags & HF_RF || traits & ACCESSES_PORT || limits_end_block(&instruction) ||
+                                     loads_mxcsr(&instruction, kind)))
         db->is_jmp = DISAS_TOO_MANY;
 }
 

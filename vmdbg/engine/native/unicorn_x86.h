@@ -113,6 +113,7 @@ enum {                                      /* hflags: what the translator speci
     HF_LIMITS = 1 << 28, HF_LIMIT_FS = 1 << 29, HF_LIMIT_GS = 1 << 30, HF_ANY_LIMIT = 7 << 28,
     HF2_NMI = 1 << 2,
 };
+#define HF_UNMASKED 0x80000000u              /* ours: see sse_exceptions.c */
 enum {
     FLAG_CC = 0x8d5, FLAG_TF = 1 << 8, FLAG_IF = 1 << 9, FLAG_DF = 1 << 10, FLAG_IOPL = 3 << 12, FLAG_NT = 1 << 14,
     FLAG_RF = 1 << 16, FLAG_VM = 1 << 17, FLAG_AC = 1 << 18,

@@ -72,6 +72,9 @@ struct VexRow {
     union { Combine *combine; CombineBy *by; uintptr_t word; };
 };
 
+/* sse_exceptions.c */
+bool vex_may_raise(const VexRow *row);
+
 /* vex_tables.c */
 extern const VexRow vex_rows[];
 extern const unsigned vex_row_count;

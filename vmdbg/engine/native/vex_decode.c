@@ -291,7 +291,15 @@ HELPER void __wrap_helper_monitor_x86_64(uint64_t word, uint64_t displacement)
         if (env->cr[0] & CR0_TS)
             raise_exception_ra_x86_64(env, 7, x.host_pc);
     }
+    bool guarded = env->hflags & HF_UNMASKED && vex_may_raise(x.row);
+    if (guarded)
+        sse_exceptions_begin(env);
     x.row->execute(&x);
+    if (guarded) {
+        unsigned by = x.row->map == 2 ? x.code.wide : x.row->prefix;
+        VmSseResult result = sse_result(x.row->map, x.row->opcode, by, x.code.reg, x.lanes);
+        sse_exceptions_end(env, &result, x.host_pc);
+    }
 }
 
 void vex_translated(void *tcg, const VexDecoded *decoded)

@@ -271,7 +271,7 @@ bool umip_concerns(Instruction *i);
 void umip_check(Env *env, uintptr_t host_pc);
 
 /* preludes.c */
-enum Prelude { PRELUDE_UMIP, PRELUDE_MMX, PRELUDE_LOADS_SS, LOADED_X87 };
+enum Prelude { PRELUDE_UMIP, PRELUDE_MMX, PRELUDE_LOADS_SS, PRELUDE_SSE, LOADED_X87, ENDED_SSE };
 void prelude_translate(void *tcg, Instruction *i);
 void prelude_translate_after(void *tcg, Instruction *i);
 
@@ -297,6 +297,13 @@ void port_translate_probe(void *tcg, uintptr_t address, unsigned size, unsigned 
 void sse_status_collect(Env *env);
 void sse_status_load(Env *env);
 void sse_status_translate_stmxcsr(void *tcg, Env *env);
+
+/* sse_exceptions.c */
+typedef struct { uint8_t reg, singles, doubles; } VmSseResult;     /* how many of them a result in a register has */
+bool sse_may_raise(Instruction *i);
+void sse_exceptions_begin(Env *env);
+void sse_exceptions_end(Env *env, const VmSseResult *result, uintptr_t host_pc);
+VmSseResult sse_result(unsigned map, uint8_t opcode, unsigned prefix, unsigned reg, unsigned lanes);
 
 /* data_breakpoints.c */
 uint32_t data_breakpoint_page(Vm *vm, uint64_t linear);
