@@ -15,6 +15,7 @@ Fitter = Callable[[Slot, Cable, bytes], Device]
 _MODULES: Mapping[NicModel, str] = {
     NicModel.VIRTIO: "devices.virtio.net",
     NicModel.E1000: "devices.network.e1000.e1000",
+    NicModel.RTL8139: "devices.network.rtl8139.rtl8139",
 }
 """Each has a function `fit`, a Fitter."""
 

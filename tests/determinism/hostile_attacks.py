@@ -14,9 +14,20 @@ from devices.keyboard.key_table import KEYS
 from devices.keyboard.keys import KeyEvents, KeyInput, strokes
 from devices.keyboard.mouse_input import MouseInput
 from devices.network.inputs import FaultsInput, FrameInput, LinkInput
+from devices.network.net import cable_name
 from devices.serial.feed import SerialInput
 from devices.virtio.console import ConsoleInput
-from tests.determinism.hostile_scripts import CURSOR, SCRIPT, Attacker, Homes, Reach, homes, hostile_machine, reaches
+from tests.determinism.hostile_scripts import (
+    CURSOR,
+    NETS,
+    SCRIPT,
+    Attacker,
+    Homes,
+    Reach,
+    homes,
+    hostile_machine,
+    reaches,
+)
 from tests.determinism.machines import running
 from vmdbg.engine.exits import Stuck, VoidFetch
 from vmdbg.engine.unicorn import UnicornEngine
@@ -28,13 +39,17 @@ from vmdbg.units import Tick
 
 TARGETS = (
     "ahci", "apm", "com1", "com2", "com3", "com4", "debugcon", "dma-page", "dma1", "dma2", "fdc", "flash", "fw-cfg",
-    "host-bridge", "hpet", "i8042", "ide", "ioapic", "isa-bridge", "lapic", "net0", "nvme-disk3", "pci", "pic", "pit",
-    "port61", "port92", "power-management", "rtc", "seabios-debugcon", "test-exit", "vga", "virtio-console",
-    "virtio-disk2", "virtio-rng",
+    "host-bridge", "hpet", "i8042", "ide", "ioapic", "isa-bridge", "lapic", "net0", "net1", "net2", "nvme-disk3",
+    "pci", "pic", "pit", "port61", "port92", "power-management", "rtc", "seabios-debugcon", "test-exit", "vga",
+    "vga, video memory", "virtio-console", "virtio-disk2", "virtio-rng",
 )  # fmt: skip
-CHOSEN = ("ahci", "fw-cfg", "ide", "ioapic", "lapic", "net0", "nvme-disk3", "pic", "pit", "rtc", "virtio-disk2")
+CHOSEN = (
+    "ahci", "fw-cfg", "ide", "ioapic", "lapic", "net0", "net1", "net2", "nvme-disk3", "pic", "pit", "rtc",
+    "virtio-disk2",
+)  # fmt: skip
 PATIENCE = 200
 """Looks at a guest that does not come on, after which it will not."""
+CABLES = tuple(cable_name(net.name) for net in NETS)
 PACES = (0, 10_000)
 """Nanoseconds between two key events."""
 SLICE, SLEEP, LONG_SLEEP = 20_000, 200_000, 300_000_000
@@ -77,7 +92,7 @@ def sleep(machine: Machine, slices: Slices) -> None:
 
 def meddle(machine: Machine) -> None:
     """Something comes from outside, at times."""
-    chance = random.Random(machine.clock)
+    chance, cable = random.Random(machine.clock), CABLES[machine.clock % len(CABLES)]
     if chance.random() < 0.05:
         machine.push(
             chance.choice(
@@ -91,9 +106,13 @@ def meddle(machine: Machine) -> None:
                     MouseInput(chance.randrange(-999, 999), 5, chance.randrange(-9, 9), chance.randrange(32), 1),
                     ConsoleInput("virtio-console", chance.randbytes(chance.choice((1, 5000)))),
                     PowerButton(),
-                    FrameInput("net0-cable", chance.randbytes(chance.choice((60, 1514, 4000)))),
-                    LinkInput("net0-cable", chance.random() < 0.8),
-                    FaultsInput("net0-cable", chance.choice((0, 500_000)), delay=chance.choice((0, 70_000))),
+                    FrameInput(cable, chance.randbytes(chance.choice((60, 1514, 4000)))),
+                    LinkInput(cable, chance.random() < 0.8),
+                    FaultsInput(
+                        cable,
+                        chance.choice((0, 500_000)),
+                        delay=chance.choice((0, 70_000)),
+                    ),
                     EjectDisc(chance.choice(("cd0", "cd1", "floppy0")), chance.random() < 0.5),
                     InsertDisc(chance.choice(("cd0", "cd1")), chance.choice(("cd.iso", "disk.img"))),
                     InsertDisc("floppy0", "floppy.img", chance.random() < 0.5),

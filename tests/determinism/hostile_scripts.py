@@ -47,7 +47,11 @@ CRITICAL = {0x64, 0x92, 0xCF9, 0x605}
 SELDOM = 0.9995
 """The share of steps that shall not end the run, where they would."""
 FLOPPY = 2880
-NETS = (Net("net0", NicModel.VIRTIO, "52:54:00:12:34:56", FarEnd.OUTSIDE),)
+NETS = (
+    Net("net0", NicModel.VIRTIO, "52:54:00:12:34:56", FarEnd.OUTSIDE),
+    Net("net1", NicModel.E1000, "52:54:00:12:34:57", FarEnd.OUTSIDE),
+    Net("net2", NicModel.RTL8139, "52:54:00:12:34:58", FarEnd.OUTSIDE),
+)
 FLASH = FlashPlace(0xFFE0_0000, 0x2_0000)
 
 Step = tuple[int, int, int, int]

@@ -5,19 +5,16 @@ Source: the software developer's manual, 5.3 (Microwire interface), 5.6 (words),
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-WORDS: Final = 64
+from devices.network.microwire import WORDS, MicrowireState, drive
+
 CHECKSUM: Final = 0xBABA
 """The sum of all words."""
 CLOCK, SELECT, DATA_IN, DATA_OUT = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REQUEST, GRANT, PRESENT = 1 << 6, 1 << 7, 1 << 8
 WIRES: Final = CLOCK | SELECT | DATA_IN
-READ: Final = 0b110
-"""Start bit and opcode."""
-COMMAND_BITS: Final = 9
-"""Of a start bit, an opcode and an address."""
 START, DONE = 1 << 0, 1 << 4
 
 
@@ -25,12 +22,7 @@ START, DONE = 1 << 0, 1 << 4
 class EepromState:
     wires: int = 0
     request: bool = False
-    command: int = 0
-    """Bits that were clocked in since the start bit, which is the first."""
-    out: int = 0
-    """What is yet to be clocked out, the next bit first in `left` bits."""
-    left: int = 0
-    data_out: bool = True
+    chip: MicrowireState = field(default_factory=MicrowireState)
     read: int = 0
     """EERD."""
 
@@ -49,31 +41,15 @@ def contents(mac: bytes, device: int, vendor: int) -> tuple[int, ...]:
 
 def read_eecd(state: EepromState) -> int:
     granted = REQUEST | GRANT if state.request else 0
-    return state.wires | granted | PRESENT | (DATA_OUT if state.data_out else 0) | 1 << 4
+    return state.wires | granted | PRESENT | (DATA_OUT if state.chip.data_out else 0) | 1 << 4
 
 
 def write_eecd(state: EepromState, value: int, words: tuple[int, ...]) -> None:
-    """What the guest does with the wires; only reading is known, and the EEPROM is never written."""
-    before, state.wires = state.wires, value & WIRES
+    """What the guest does with the wires."""
+    state.wires = value & WIRES
     state.request = bool(value & REQUEST)
-    if not value & SELECT:
-        state.command, state.left, state.data_out = 0, 0, True
-    elif value & CLOCK and not before & CLOCK:
-        _clock(state, bool(value & DATA_IN), words)
-
-
-def _clock(state: EepromState, bit: bool, words: tuple[int, ...]) -> None:
-    if state.left:
-        state.left -= 1
-        state.data_out = bool(state.out >> state.left & 1)
-        return
-    if state.command or bit:
-        state.command = state.command << 1 | bit
-    if state.command >> COMMAND_BITS - 1:
-        if state.command >> 6 == READ:
-            state.out, state.left = words[state.command & WORDS - 1], 16
-        state.data_out = False  # a dummy bit
-        state.command = 0
+    select, clock, data = bool(value & SELECT), bool(value & CLOCK), bool(value & DATA_IN)
+    drive(state.chip, words, select=select, clock=clock, data=data)
 
 
 def read_eerd(state: EepromState) -> int:

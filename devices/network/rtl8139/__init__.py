@@ -1,0 +1,1 @@
+"""Realtek's RTL8139C."""
