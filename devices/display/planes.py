@@ -15,11 +15,12 @@ PLANES = tuple(sum(0xFF << 8 * plane for plane in range(4) if bits >> plane & 1)
 """A byte of ones for each of four bits."""
 _ALL = 0xFFFF_FFFF
 _EACH = 0x0101_0101
+_EVERY = 0xF
 
 
 class Planes:
-    """One byte at a time. `latch` is what was read last, of all planes; `linear` says that addresses are chained as
-    whole bytes and that all planes are written, whatever the sequencer says: VBE's modes have it so.
+    """`latch` is what was read last, of all planes; `linear` says that addresses are chained as whole bytes and that
+    all planes are written, whatever the sequencer says: VBE's modes have it so. Wide accesses are bytes that rise.
     """
 
     def __init__(self, memory: DeviceMemory) -> None:
@@ -27,34 +28,88 @@ class Planes:
         self.linear = False
         self._memory = memory
 
-    def read(self, registers: VgaRegistersState, address: int) -> int:
+    def read(self, registers: VgaRegistersState, address: int, size: int) -> int:
         """Ones beyond the end."""
         graphics, memory = registers.graphics, self._memory
-        lone = self._lone(registers, address)
-        if lone is not None:
-            return memory.read(lone[0], 1)[0] if lone[0] < memory.size else 0xFF
-        if 4 * address >= memory.size:
-            return 0xFF
-        self.latch = latch = int.from_bytes(memory.read(4 * address, 4), "little")
-        if not graphics[reg.MODE] & reg.READ_COMPARE:
-            return latch >> 8 * (graphics[reg.READ_MAP] & 3) & 0xFF
-        differs = (latch ^ PLANES[graphics[reg.COLOUR_COMPARE] & 0xF]) & PLANES[graphics[reg.DO_NOT_CARE] & 0xF]
-        return ~(differs | differs >> 8 | differs >> 16 | differs >> 24) & 0xFF
+        if 4 * (address + size) > memory.size:
+            return self._read_bytes(registers, address, size) if size > 1 else 0xFF
+        if self.linear or registers.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
+            return int.from_bytes(memory.read(address, size), "little")
+        if graphics[reg.MODE] & reg.ODD_EVEN:
+            if (address | size) & 1:
+                return self._read_bytes(registers, address, size) if size > 1 else self._read_lone(registers, address)
+            data, first = memory.read(2 * address, 2 * size), graphics[reg.READ_MAP] & 2
+            both = bytearray(size)
+            both[0::2], both[1::2] = data[first::4], data[first + 1 :: 4]
+            return int.from_bytes(both, "little")
+        data = memory.read(4 * address, 4 * size)
+        self.latch = int.from_bytes(data[-4:], "little")
+        if graphics[reg.MODE] & reg.READ_COMPARE:
+            compared = bytes(_compared(graphics, data[at : at + 4]) for at in range(0, len(data), 4))
+            return int.from_bytes(compared, "little")
+        return int.from_bytes(data[graphics[reg.READ_MAP] & 3 :: 4], "little")
 
-    def write(self, registers: VgaRegistersState, address: int, value: int) -> None:
-        lone = self._lone(registers, address)
-        if lone is None:
-            if 4 * address < self._memory.size:
-                self._write_planes(registers, 4 * address, value)
-        elif (self.linear or registers.sequencer[reg.MAP_MASK] >> lone[1] & 1) and lone[0] < self._memory.size:
-            self._memory.write(lone[0], bytes((value,)))
+    def write(self, registers: VgaRegistersState, address: int, size: int, value: int) -> None:
+        """Nothing beyond the end."""
+        graphics, mask = registers.graphics, registers.sequencer[reg.MAP_MASK]
+        value &= (1 << 8 * size) - 1
+        if 4 * (address + size) > self._memory.size:
+            if size > 1:
+                self._write_bytes(registers, address, size, value)
+        elif self.linear or registers.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
+            for lane in range(size):
+                if self.linear or mask >> (address + lane & 3) & 1:
+                    self._memory.write(address + lane, bytes((value >> 8 * lane & 0xFF,)))
+        elif graphics[reg.MODE] & reg.ODD_EVEN:
+            self._write_odd_even(address, size, value, graphics[reg.READ_MAP] & 2, mask)
+        else:
+            self._write_planes(graphics, mask, 4 * address, value.to_bytes(size, "little"))
 
-    def _write_planes(self, registers: VgaRegistersState, at: int, value: int) -> None:
-        kept = PLANES[registers.sequencer[reg.MAP_MASK] & 0xF]
-        new = self._composed(registers.graphics, value)
-        if kept != _ALL:
-            new = int.from_bytes(self._memory.read(at, 4), "little") & ~kept | new & kept
-        self._memory.write(at, new.to_bytes(4, "little"))
+    def _read_bytes(self, registers: VgaRegistersState, address: int, size: int) -> int:
+        return sum(self.read(registers, address + lane, 1) << 8 * lane for lane in range(size))
+
+    def _read_lone(self, registers: VgaRegistersState, address: int) -> int:
+        plane = registers.graphics[reg.READ_MAP] & 2 | address & 1
+        return self._memory.read((address & ~1) << 1 | plane, 1)[0]
+
+    def _write_bytes(self, registers: VgaRegistersState, address: int, size: int, value: int) -> None:
+        for lane in range(size):
+            self.write(registers, address + lane, 1, value >> 8 * lane & 0xFF)
+
+    def _write_odd_even(self, address: int, size: int, value: int, first: int, mask: int) -> None:
+        """Even addresses are those of plane `first`, odd ones of the next."""
+        if mask >> first & 3 == 3 and not (address | size) & 1:
+            for lane in range(0, size, 2):
+                pair = (value >> 8 * lane & 0xFFFF).to_bytes(2, "little")
+                self._memory.write(2 * (address + lane) + first, pair)
+            return
+        start = address & ~1
+        at, end = 2 * start, 2 * (address + size + 1 & ~1)
+        data = bytearray(self._memory.read(at, end - at))
+        for lane in range(size):
+            plane = first | address + lane & 1
+            if mask >> plane & 1:
+                data[(address + lane & ~1) - start << 1 | plane] = value >> 8 * lane & 0xFF
+        self._memory.write(at, bytes(data))
+
+    def _write_planes(self, graphics: list[int], mask: int, at: int, values: bytes) -> None:
+        if self._is_plain(graphics):
+            new = b"".join(bytes((value,)) * 4 for value in values)
+        else:
+            new = b"".join(self._composed(graphics, value).to_bytes(4, "little") for value in values)
+        if mask != _EVERY:
+            data = bytearray(self._memory.read(at, len(new)))
+            for plane in range(4):
+                if mask >> plane & 1:
+                    data[plane::4] = new[plane::4]
+            new = bytes(data)
+        self._memory.write(at, new)
+
+    @staticmethod
+    def _is_plain(graphics: list[int]) -> bool:
+        """All planes get the byte as it is."""
+        no_register = not graphics[reg.ENABLE_SET_RESET] and not graphics[reg.ROTATE]
+        return no_register and graphics[reg.BIT_MASK] == 0xFF and not graphics[reg.MODE] & 3
 
     def _composed(self, graphics: list[int], value: int) -> int:
         """What the graphics controller makes of a byte of the CPU's, for all planes."""
@@ -76,11 +131,9 @@ class Planes:
         mask = bits * _EACH
         return wide & mask | self.latch & ~mask & _ALL
 
-    def _lone(self, registers: VgaRegistersState, address: int) -> tuple[int, int] | None:
-        """Where in memory what is reached by chain-4 or odd/even lies, and its plane; None where all are reached."""
-        if self.linear or registers.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
-            return address, address & 3
-        if registers.graphics[reg.MODE] & reg.ODD_EVEN:
-            plane = registers.graphics[reg.READ_MAP] & 2 | address & 1
-            return (address & ~1) << 1 | plane, plane
-        return None
+
+def _compared(graphics: list[int], planes: bytes) -> int:
+    """Read mode 1: a one for each dot that has the colour that is looked for."""
+    read = int.from_bytes(planes, "little")
+    differs = (read ^ PLANES[graphics[reg.COLOUR_COMPARE] & 0xF]) & PLANES[graphics[reg.DO_NOT_CARE] & 0xF]
+    return ~(differs | differs >> 8 | differs >> 16 | differs >> 24) & 0xFF

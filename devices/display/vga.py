@@ -80,12 +80,12 @@ class Vga:
         """Which of APERTURES is in use."""
         return self.registers.state.graphics[reg.MISCELLANEOUS] >> 2 & 3
 
-    def read_memory(self, offset: int) -> int:
-        """One byte of the aperture."""
-        return self._planes.read(self.registers.state, self._banked(offset))
+    def read_memory(self, offset: int, size: int) -> int:
+        """Through the aperture."""
+        return self._planes.read(self.registers.state, self._banked(offset), size)
 
-    def write_memory(self, offset: int, value: int) -> None:
-        self._planes.write(self.registers.state, self._banked(offset), value)
+    def write_memory(self, offset: int, size: int, value: int) -> None:
+        self._planes.write(self.registers.state, self._banked(offset), size, value)
 
     def read_vbe(self, index: int) -> int:
         return self.vbe.read(index)
@@ -222,17 +222,15 @@ class VbePorts:
 
 @dataclass(frozen=True, slots=True)
 class _Aperture:
-    """Memory at A0000h to BFFFFh: bytes in rising order."""
+    """Memory at A0000h to BFFFFh."""
 
     vga: Vga
 
     def read(self, offset: int, size: int, now: int) -> int:
-        read = self.vga.read_memory
-        return sum(read(offset + lane) << 8 * lane for lane in range(size))
+        return self.vga.read_memory(offset, size)
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
-        for lane in range(size):
-            self.vga.write_memory(offset + lane, value >> 8 * lane & 0xFF)
+        self.vga.write_memory(offset, size, value)
 
 
 @dataclass(frozen=True, slots=True)

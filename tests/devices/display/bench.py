@@ -47,11 +47,18 @@ class VgaBench:
     def read_memory(self, address: int, size: int) -> int:
         if address >= BAR2:
             return self._bar2.read(address - BAR2, size, self.now)
+        asked = self._asked(address)
+        if asked is not None and self._asked(address + size - 1) is not None and self._direct(address) is None:
+            return asked[0].read(asked[1], size, self.now)
         return int.from_bytes(b"".join(self._byte(address + lane) for lane in range(size)), "little")
 
     def write_memory(self, address: int, size: int, value: int) -> None:
         if address >= BAR2:
             self._bar2.write(address - BAR2, size, value, self.now)
+            return
+        asked = self._asked(address)
+        if asked is not None and self._asked(address + size - 1) is not None and self._direct(address) is None:
+            asked[0].write(asked[1], size, value, self.now)
             return
         for lane in range(size):
             self._store(address + lane, value >> 8 * lane & 0xFF)
