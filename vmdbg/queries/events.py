@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmdbg.engine.exits import Access, DeliveryKind, EventCaught, EventKind, ExceptionDelivered
+from vmdbg.engine.exits import Access, EventCaught, EventKind, ExceptionDelivered
 from vmdbg.engine.stops import Catches, Stops
 from vmdbg.machine.outcome import Outcome
-from vmdbg.machine.snapshot import Position
 from vmdbg.queries.rows import Cr3Row, DeliveryRow, PortRow
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Linear, Tick
-from vmdbg.x86.exceptions import NMI
-from vmdbg.x86.mode import privilege_level
+from vmdbg.units import Linear
 
 ALL = frozenset(range(256))
 
@@ -58,36 +54,17 @@ class InterruptQuery:
 class InterruptScan(RowScan):
     def __init__(self, timeline: Timeline, query: InterruptQuery) -> None:
         super().__init__(timeline)
-        self._vectors = query.vectors
-        timeline.machine.bus.on_interrupt = self._on_interrupt
+        self._stops = Stops(catches=Catches(interrupts=query.vectors))
 
     @property
     def stops(self) -> Stops:
-        return Stops(catches=Catches(interrupts=self._vectors & {NMI}))
-
-    @property
-    def looked_for(self) -> Stops:
-        return Stops(catches=Catches(interrupts=self._vectors))
+        return self._stops
 
     def take(self, outcome: Outcome) -> None:
-        if isinstance(outcome, ExceptionDelivered) and outcome.delivery.kind is DeliveryKind.NMI:
+        if isinstance(outcome, ExceptionDelivered):
             d = outcome.delivery
             what = d.kind, d.vector, d.error_code
             self.add(DeliveryRow(self.timeline.position, *what, Linear(d.linear_pc), d.cr2, d.cpl, d.cpu))
-
-    def _on_interrupt(self, vector: int, now: int) -> None:
-        """Between two instructions: the registers are what the interrupt strikes."""
-        if vector not in self._vectors:
-            return
-        engine = self.timeline.machine.engine
-        cr2, *ring = engine.read_registers(("cr2", "cr0", "rflags", "ss_flags"))
-        position, pc = Position(Tick(now), 1), Linear(engine.linear_pc)
-        what = DeliveryKind.EXTERNAL, vector, 0
-        self.add(DeliveryRow(position, *what, pc, Linear(cr2), privilege_level(*ring), self.cpu))
-
-    def finish(self) -> Sequence[DeliveryRow]:
-        self.timeline.machine.bus.on_interrupt = None
-        return self.rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from vmdbg.queries.linux.scheduling import SWITCH
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import CpuId, Linear, Tick
-from vmdbg.x86.exceptions import NMI, vector_name
+from vmdbg.x86.exceptions import vector_name
 
 ALL = frozenset(range(256))
 USER = 3
@@ -83,30 +83,35 @@ class SurveyScan(RowScan):
         self._ram = Ram(self.engine)
         known = query.known
         self._switch = known.functions[SWITCH].start if known is not None and SWITCH in known.functions else None
+        self._stops = self._all_stops()
         start = timeline.position.tick
         self._since: dict[CpuId, int] = {CpuId(cpu): start for cpu in range(len(self.engine.cpus))}
-        timeline.machine.bus.on_interrupt = self._on_interrupt
         timeline.machine.media.listeners.append(self._on_request)
 
     @property
     def stops(self) -> Stops:
+        return self._stops
+
+    def _all_stops(self) -> Stops:
+        """Made anew only where they change: they are looked at after each."""
         places = tuple(Linear(place) for place in (self._entry, self._switch) if place)
         events = {EventKind.MSR_WRITE} | ({EventKind.CR3_LOAD} if self._switch is None else set())
-        catches = Catches(ALL, frozenset(events), frozenset({MSR_LSTAR}), interrupts=frozenset({NMI}))
+        catches = Catches(ALL, frozenset(events), frozenset({MSR_LSTAR}), interrupts=ALL)
         return Stops(Breakpoints(linear=places), (), catches)
 
     @property
     def looked_for(self) -> None:
-        """Interrupts and requests come without any stop."""
+        """Requests come without any stop, and who runs is asked at the end of each part."""
 
     def take(self, outcome: Outcome) -> None:
         match outcome:
             case EventCaught(EventKind.MSR_WRITE, _, value):
                 self._entry = value
+                self._stops = self._all_stops()
             case EventCaught(EventKind.CR3_LOAD, subject, _):
                 self._ended((subject, ""))
-            case ExceptionDelivered(delivery) if delivery.kind is DeliveryKind.NMI:
-                self._count(Kind.INTERRUPT, self.timeline.position, "NMI")
+            case ExceptionDelivered(delivery) if delivery.kind in (DeliveryKind.NMI, DeliveryKind.EXTERNAL):
+                self._count(Kind.INTERRUPT, self.timeline.position, f"interrupt {delivery.vector:#x}")
             case ExceptionDelivered(delivery):
                 is_call = delivery.vector == INT80 and delivery.cpl == USER
                 kind = Kind.SYSTEM_CALL if is_call else Kind.EXCEPTION
@@ -140,9 +145,6 @@ class SurveyScan(RowScan):
         self._row.counts[kind][position.tick // self._query.length] += 1
         if self._query.each and len(self._row.moments) < MOST_MOMENTS:
             self._row.moments.append(Moment(position, kind, self.cpu, what))
-
-    def _on_interrupt(self, vector: int, now: int) -> None:
-        self._count(Kind.INTERRUPT, Position(Tick(now), 1), f"interrupt {vector:#x}")
 
     def _on_request(self, request: DiskRequest) -> None:
         what = f"{request.operation.name.lower()} {request.unit} {request.sector}+{request.count}"
