@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,6 @@ from vmdbg.errors import UserError
 from vmdbg.host.escape_key import ESCAPE_NAME
 from vmdbg.host.poller import Poller
 from vmdbg.host.run_loop import Outlet
-from vmdbg.host.screen_view import ScreenView
 from vmdbg.host.serial_clients import make_backend
 from vmdbg.host.serial_lines import NoSerial, Receive, SerialChoice, Stdio, StdioBackend
 from vmdbg.host.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
@@ -21,6 +21,7 @@ from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, Listener
 from vmdbg.machine.machine import Machine
 
 if TYPE_CHECKING:
+    from vmdbg.host.screen_view import ScreenView
     from vmdbg.repl.front_end import Interject
 
 
@@ -72,7 +73,12 @@ class Console:
         stdio = self.serial
         if not self.keyboard or not isinstance(stdio, StdioBackend):
             raise UserError("--screen draws where the guest's console is, and that is not at a terminal here")
-        self.screen = ScreenView(machine, _write_terminal, lambda: os.get_terminal_size(1), stdio.write)
+        from vmdbg.document.half_blocks import Colours  # a run without it need not wait for it
+        from vmdbg.host.screen_view import ScreenView
+
+        colours = Colours.TRUE if os.environ.get("COLORTERM") in ("truecolor", "24bit") else Colours.CUBE
+        size = functools.partial(os.get_terminal_size, 1)
+        self.screen = ScreenView(machine, _write_terminal, size, stdio.write, colours=colours)
         self.outlets += (self.screen,)
         return self.screen
 

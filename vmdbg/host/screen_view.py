@@ -1,4 +1,5 @@
-"""The guest's screen, drawn on the user's terminal while the guest runs: text in its colours, the console below it.
+"""The guest's screen, drawn on the user's terminal while the guest runs: text in its colours, graphics in half blocks,
+the console below.
 
 It takes the terminal's alternate screen, so that what was there comes back. Nothing here reaches the guest.
 """
@@ -9,13 +10,17 @@ import re
 import time
 from collections.abc import Callable
 
+from devices.display.frame import Frame
+from vmdbg.document.half_blocks import Colours, half_blocks
 from vmdbg.document.layout import printable
 from vmdbg.host.text_screen_lines import RESET, cursor_place, first_line, screen_lines
 from vmdbg.machine.machine import Machine
-from vmdbg.session.screen import text_screen_of
+from vmdbg.session.screen import frame_of, text_screen_of
 
 PERIOD = 0.05
 """Seconds between two pictures at least."""
+SHARE = 10
+"""Of this many seconds, one at most is for drawing."""
 NOTE_SECONDS = 6.0
 MOST_KEPT = 1 << 16
 """Bytes of the console's output that are kept for when it has the terminal again."""
@@ -35,12 +40,17 @@ class ScreenView:
         size: Callable[[], tuple[int, int]],
         back: Callable[[bytes], None],
         clock: Callable[[], float] = time.monotonic,
+        colours: Colours = Colours.CUBE,
     ) -> None:
         self._machine = machine
         self._write = write
         self._size = size
         self._back = back
         self._clock = clock
+        self._colours = colours
+        self._frame: Frame | None = None
+        self._dots: list[str] = []
+        """Lines of that frame."""
         self._drawn: list[str] = []
         self._place: tuple[int, int] | None = None
         self._drawn_size = (0, 0)
@@ -85,7 +95,7 @@ class ScreenView:
         self._next = now + PERIOD
         columns, rows = self._size()
         if (columns, rows) != self._drawn_size:
-            self._drawn, self._drawn_size = [], (columns, rows)
+            self._drawn, self._drawn_size, self._frame = [], (columns, rows), None
             self._write(RESET + "\x1b[2J")
         lines, place = self._picture(columns, rows)
         changed = [
@@ -97,12 +107,13 @@ class ScreenView:
             cursor = f"\x1b[{place[0] + 1};{place[1] + 1}H\x1b[?25h" if place is not None else "\x1b[?25l"
             self._write("\x1b[?7l" + "".join(changed) + "\x1b[?7h" + cursor)
             self._drawn, self._place = lines, place
+        self._next = max(self._next, now + SHARE * (self._clock() - now))
 
     def _picture(self, columns: int, rows: int) -> tuple[list[str], tuple[int, int] | None]:
         """What the terminal is to show, and where its cursor is."""
         screen = text_screen_of(self._machine)
         if screen is None:
-            lines, place = ["", " the guest shows graphics"], None
+            lines, place = self._graphics(columns, rows), None
         else:
             cursor = cursor_place(screen)
             first = first_line(screen.lines, rows, cursor)
@@ -116,6 +127,13 @@ class ScreenView:
             shown = self._note[-rows:]
             lines[rows - len(shown) :] = [f"\x1b[7m{line[:columns]}" for line in shown]
         return lines, place
+
+    def _graphics(self, columns: int, rows: int) -> list[str]:
+        """As large as it fits, in its proportions; a copy."""
+        frame = frame_of(self._machine)
+        if frame != self._frame:
+            self._frame, self._dots = frame, half_blocks(frame, columns, rows, self._colours)
+        return list(self._dots)
 
     def _console_lines(self, columns: int, rows: int) -> list[str]:
         """The last of what the console got."""

@@ -14,7 +14,7 @@ from vmdbg.engine.unicorn import UnicornEngine
 from vmdbg.host.screen_view import PERIOD, ScreenView
 from vmdbg.host.terminal_keys import keys_of
 from vmdbg.host.text_screen_lines import first_line
-from vmdbg.machine.config import MachineConfig
+from vmdbg.machine.config import Chipset, Display, MachineConfig
 from vmdbg.machine.digest import digest
 from vmdbg.machine.machine import Machine
 from vmdbg.units import Physical
@@ -123,6 +123,22 @@ def test_words_of_ours_stand_over_the_last_line_for_a_moment(machine: Machine) -
     terminal.now += 10
     view.flush()
     assert terminal.shows()[24] == "last"
+
+
+def test_graphics_are_half_blocks_as_large_as_they_fit() -> None:
+    machine = Machine(MachineConfig(memory=1 << 20, chipset=Chipset.I440FX, display=Display.STD), UnicornEngine)
+    try:
+        for index, value in ((1, 64), (2, 48), (3, 24), (4, 0x41)):  # Bochs' VBE: 64 by 48 of 24 bits, on
+            machine.pc.ports.write(0x1CE, 2, index, 0)
+            machine.pc.ports.write(0x1CF, 2, value, 0)
+        terminal = Terminal(columns=64, rows=30)
+        terminal.view(machine).show()
+        rows = terminal.shows()
+        assert [rows[row] for row in (1, 24)] == ["\N{UPPER HALF BLOCK}" * 64] * 2
+        assert rows[25] == " console"
+        assert "\x1b[38;5;16;48;5;16m" in terminal.written
+    finally:
+        machine.close()
 
 
 def test_what_the_console_wrote_meanwhile_comes_back_with_it(machine: Machine) -> None:
