@@ -53,13 +53,16 @@ class UartState:
 class Uart16550A:
     """One port: eight byte-wide registers, an interrupt line gated by OUT2, and a deadline for the character
     timeout.
+
+    `gated` as on a PC; without it the line follows INTR alone, as in QEMU and for the guests that were made there.
     """
 
     title = "16550A serial port"
     State: ClassVar[type[UartState]] = UartState
 
-    def __init__(self, name: str, irq: Line, timer: Timer, backend: Backend) -> None:
+    def __init__(self, name: str, irq: Line, timer: Timer, backend: Backend, *, gated: bool = True) -> None:
         self.name = name
+        self._gated = gated
         self._irq = irq
         self._timer = timer
         self._backend = backend
@@ -210,7 +213,7 @@ class Uart16550A:
     def _irq_level(self) -> bool:
         """A PC passes INTR on while OUT2 is active; loopback mode turns the OUT2 pin off."""
         gate = self._state.mcr & (reg.MCR_OUT2 | reg.MCR_LOOP)
-        return gate == reg.MCR_OUT2 and self._interrupt_id() != reg.IIR_NONE
+        return (gate == reg.MCR_OUT2 or not self._gated) and self._interrupt_id() != reg.IIR_NONE
 
     def _update_irq(self) -> None:
         self._irq.set(self._irq_level())

@@ -245,13 +245,18 @@ _PCI_LEVEL_IRQS = (5, 10, 11)
 """The lines that PCI interrupts are led to, or were on machines of this kind."""
 
 
+def _io_apic_id(config: AcpiConfig) -> int:
+    """As SeaBIOS's MP table has it, where that tells of several CPUs."""
+    return 0 if config.pci_links and config.topology.cpus > 1 else config.topology.io_apic_id
+
+
 def _madt(config: AcpiConfig) -> bytes:
     """Multiple APIC description table: the processors, one IO-APIC, both 8259A too (5.2.12)."""
     levels = sorted({acpi_pm.SCI_IRQ, *(_PCI_LEVEL_IRQS if config.pci_links else ())})
     entries = b"".join(
         (
             *(struct.pack("<BBBBI", 0, 8, uid, apic_id, 1) for uid, apic_id in enumerate(config.topology.apic_ids)),
-            struct.pack("<BBBBII", 1, 12, config.topology.io_apic_id, 0, IO_APIC, 0),
+            struct.pack("<BBBBII", 1, 12, _io_apic_id(config), 0, IO_APIC, 0),
             _override(source=0, gsi=2, flags=0),
             *(_override(source=irq, gsi=irq, flags=_LEVEL_ACTIVE_HIGH) for irq in levels),
             struct.pack("<BBBHB", 4, 6, 0xFF, 0, _LINT1),

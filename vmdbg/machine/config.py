@@ -111,6 +111,11 @@ class MachineConfig:
         return self.topology.cpus
 
 
+def io_apic_id(config: MachineConfig) -> int:
+    """With several CPUs the first that none of them has; where firmware writes tables, 0, as it says there."""
+    return 0 if config.chipset is Chipset.I440FX else config.topology.io_apic_id
+
+
 def has_floppies(config: MachineConfig) -> bool:
     return any(drive.kind is DriveKind.FLOPPY for drive in config.drives)
 

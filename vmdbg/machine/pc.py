@@ -66,7 +66,7 @@ from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
 from vmdbg.machine.boot_paths import boot_paths
 from vmdbg.machine.bus_masters import BusMasters
-from vmdbg.machine.config import Chipset, Display, FlashPlace, HpetMode, MachineConfig
+from vmdbg.machine.config import Chipset, Display, FlashPlace, HpetMode, MachineConfig, io_apic_id
 from vmdbg.machine.console import HVC_NAME
 from vmdbg.machine.device_events import DeviceEvents
 from vmdbg.machine.drives import fit_drives
@@ -145,7 +145,7 @@ class Pc:
             self._share_irqs()
         self._timers(config)
         self._system_control(pins, board)
-        self._serial_ports(backends)
+        self._serial_ports(backends, gated=config.chipset is not Chipset.I440FX)
         for text in (*BUILT_IN, *config.devices):
             self._fit(text)
         fit_drives(self, config.drives, backends.media)
@@ -176,7 +176,7 @@ class Pc:
         self.apic_bus = LocalApics(self.lapics)
         self.apic_bus.on_sent.append(lambda message, to: self.device_events.on_ipi(self.running(), message, to))
         if self.lapics:
-            self.ioapic = self.add(IoApic(self.apic_bus, config.topology.io_apic_id if config.cpus > 1 else 0))
+            self.ioapic = self.add(IoApic(self.apic_bus, io_apic_id(config) if config.cpus > 1 else 0))
             self.memory.claim(range(IOAPIC_BASE, IOAPIC_BASE + WINDOW), self.ioapic, self.ioapic.name)
             own = self.lapics[0] if len(self.lapics) == 1 else OwnLocalApic(self.lapics, lambda: self.running())
             self.memory.claim(range(LAPIC_BASE, LAPIC_BASE + WINDOW), own, Lapic.name)
@@ -298,13 +298,14 @@ class Pc:
         self.memory.claim(range(place.address, place.address + place.size), flash, flash.name)
         return flash
 
-    def _serial_ports(self, backends: Backends) -> None:
+    def _serial_ports(self, backends: Backends, *, gated: bool) -> None:
         shared = dict(self._shared_irqs)
         for irq in sorted({port.irq for port in COM_PORTS} - shared.keys()):
             ends = " and ".join(f"COM{n}" for n, port in enumerate(COM_PORTS, 1) if port.irq == irq)
             shared[irq] = self.add(WiredOr(f"irq{irq}", f"interrupt line that {ends} share", self.irq(irq)))
         for port, chip, backend in zip(COM_PORTS, isa.COMS, backends.serial, strict=True):
-            uart = self.add(Uart16550A(port.name, shared[port.irq].input(), self.timer(port.name), backend))
+            line, timer = shared[port.irq].input(), self.timer(port.name)
+            uart = self.add(Uart16550A(port.name, line, timer, backend, gated=gated))
             self._claim(uart, chip.ports[0], uart)
             self.shared_ports.append((chip.ports[0], uart.plain))
             self.add(SerialFeed(port, uart, self.timer(feed_name(port))))

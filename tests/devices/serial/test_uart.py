@@ -25,12 +25,12 @@ class Wire:
 class Bench:
     """A UART on a bench, with the accesses that a driver makes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, gated: bool = True) -> None:
         self.irq = RecordingLine()
         self.wire = Wire()
         self.scheduler = Scheduler()
         self.now = 1000
-        self.uart = Uart16550A("com1", self.irq, self.scheduler.timer("com1"), self.wire)
+        self.uart = Uart16550A("com1", self.irq, self.scheduler.timer("com1"), self.wire, gated=gated)
 
     def inb(self, offset: int) -> int:
         return self.uart.read(offset, 1, self.now)
@@ -339,3 +339,14 @@ def test_a_paced_sender_loses_nothing_to_an_interrupt_driven_reader(data: bytes,
         bench.run_to(bench.now + 5 * bench.uart.character_time)
         service()
     assert bytes(got) == data
+
+
+def test_without_the_gate_the_line_follows_the_chip_alone() -> None:
+    """As QEMU has it, and xv6 needs it."""
+    bench = Bench(gated=False)
+    bench.outb(reg.IER, reg.IER_ERBFI)
+    bench.outb(reg.MCR, 0)
+    bench.receive(b"x")
+    assert bench.irq.level
+    assert bench.inb(0) == ord("x")
+    assert not bench.irq.level

@@ -17,6 +17,7 @@ from tests.linux_assets import AssetsMissingError, busybox_initrd, cloud_kernel
 from vmdbg.boot.acpi import ALIGNMENT, DEFAULT_BASE, AcpiConfig, acpi_segment
 from vmdbg.boot.image import Segment
 from vmdbg.boot.layout import HIGH_MEMORY
+from vmdbg.machine.config import Chipset, MachineConfig, io_apic_id
 from vmdbg.units import Physical
 from vmdbg.x86.topology import Topology
 
@@ -184,3 +185,13 @@ def test_linux_in_qemu_takes_our_tables_and_powers_off_by_them(tmp_path: Path) -
     assert "PNP: PS/2 Controller [PNP0303:KBD]" in log
     assert "reboot: Power down" in log
     assert not re.search(r"ACPI (BIOS )?(Error|Warning)", log)
+
+
+@pytest.mark.parametrize(("chipset", "expected"), [(Chipset.I440FX, 0), (Chipset.PLAIN, 4)])
+def test_the_io_apic_has_the_id_that_the_tables_say(chipset: Chipset, expected: int) -> None:
+    """With firmware, SeaBIOS's MP table, which has 0 whatever the CPUs are."""
+    topology = Topology(cores=4)
+    tables = acpi_segment(AcpiConfig(topology=topology, pci_links=chipset is Chipset.I440FX)).data
+    at = bytes(tables).index(struct.pack("<BB", 1, 12) + bytes([expected, 0]) + struct.pack("<I", 0xFEC0_0000))
+    assert at > 0
+    assert io_apic_id(MachineConfig(topology=topology, chipset=chipset)) == expected
