@@ -88,6 +88,7 @@ class Vbe:
     def write(self, index: int, value: int) -> bool:
         """Whether memory that is shown is to be cleared."""
         r = self.state.registers
+        value &= 0xFFFF
         if index == ID:
             if FIRST_ID <= value <= LAST_ID:
                 r[ID] = value
@@ -130,4 +131,4 @@ class Vbe:
             r[Y_OFFSET] = 0
         if r[X_OFFSET] * self._bits // 8 + size > self._memory_size:
             r[X_OFFSET] = 0
-        r[VIRTUAL_HEIGHT] = lines
+        r[VIRTUAL_HEIGHT] = lines & 0xFFFF

@@ -35,6 +35,16 @@ $b sleep 1
 echo READY > /dev/ttyS0
 $b sleep 100000
 """
+GRUB = """serial --unit=0 --speed=115200
+set gfxmode=800x600x32
+insmod all_video
+loadfont unicode
+terminal_output gfxterm serial
+set timeout=-1
+set menu_color_normal=light-gray/blue
+menuentry "Linux" { true }
+menuentry "READY" { true }
+"""
 PATIENCE = 120.0
 LONGEST = 60_000_000_000
 
@@ -58,6 +68,18 @@ def test_a_console_of_linux(tmp_path: Path, append: str, modules: tuple[str, ...
     assert not differing, f"{differing} lines differ"
 
 
+def test_a_menu_of_grub_in_graphics(tmp_path: Path) -> None:
+    iso, tree = tmp_path / "grub.iso", tmp_path / "tree"
+    (tree / "boot/grub").mkdir(parents=True)
+    (tree / "boot/grub/grub.cfg").write_text(GRUB)
+    command = [require("grub-mkrescue"), "-o", str(iso), str(tree)]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    ours, theirs = _ours(iso), _theirs(iso, tmp_path)
+    assert (ours.width, ours.height) == (800, 600)
+    assert len(set(zip(*[iter(ours.rgb)] * 3, strict=True))) >= 3
+    assert ours == theirs
+
+
 def _make(iso: Path, append: str, modules: tuple[str, ...]) -> None:
     files = {"init": INIT.format(modules=" ".join(modules)).encode(), **(generic_modules(*modules) if modules else {})}
     config = f"DEFAULT guest\nPROMPT 0\nLABEL guest\n  KERNEL /vmlinuz\n  INITRD /initrd\n  APPEND {append}\n"
@@ -68,6 +90,7 @@ def _make(iso: Path, append: str, modules: tuple[str, ...]) -> None:
 def _ours(iso: Path) -> Frame:
     with launch(cdroms=[str(iso)], vga="std") as guest:
         guest.expect("READY", patience=LONGEST)
+        guest.run(500_000_000)
         return guest.screen()
 
 
@@ -78,6 +101,7 @@ def _theirs(iso: Path, work: Path) -> Frame:
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         _wait(serial)
+        time.sleep(0.5)  # what comes after the word is not told of
         with socket.socket(socket.AF_UNIX) as end:
             end.settimeout(PATIENCE)
             end.connect(str(monitor))

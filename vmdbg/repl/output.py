@@ -55,8 +55,12 @@ class Output:
         elif not self.terminal:
             sys.stdout.write(render_plain(document))
         else:
-            self._lines(self.painter.document(document, self.size.columns, crop=crop), paged=not crop)
+            self._lines(self._painted(document, crop=crop), paged=not crop)
         sys.stdout.flush()
+
+    def _painted(self, document: Document, *, crop: bool) -> list[str]:
+        columns, height = self.size
+        return self.painter.document(document, columns, height=height, crop=crop)
 
     def _lines(self, lines: list[str], *, paged: bool) -> None:
         columns, height = self.size

@@ -17,6 +17,8 @@ from vmdbg.document.terminal_graphics import drawn, graphics_of
 from vmdbg.repl.themes import Theme
 
 Piece = Callable[[str, str, str], tuple[tuple[str, Look], ...]]
+FEWEST_ROWS, BELOW = 4, 3
+"""Of a picture; lines of the terminal that the prompt has below it."""
 PYGMENTS = {Style.OPERAND: "asm", Style.SOURCE: "c"}
 
 
@@ -41,21 +43,24 @@ class Painter:
         self.theme = theme
         self._system = colour_system(theme) if colours else None
 
-    def document(self, document: Document, width: int, *, crop: bool = False) -> list[str]:
-        """The lines; with `crop`, cut to the width instead of leaving it to the terminal to wrap."""
+    def document(self, document: Document, width: int, *, height: int = 0, crop: bool = False) -> list[str]:
+        """The lines; with `crop`, cut to the width instead of leaving it to the terminal to wrap. Pictures are for a
+        terminal of `height` lines, 0 for any number.
+        """
         lines: list[str] = []
         for line in lay_out(document):
             picture = line.picture if self._system is not None and not crop else None
-            lines += [self._line(line, width, crop)] if picture is None else self._picture(picture, width)
+            lines += [self._line(line, width, crop)] if picture is None else self._picture(picture, width, height)
         return lines
 
-    def _picture(self, picture: Picture, width: int) -> list[str]:
+    def _picture(self, picture: Picture, width: int, height: int) -> list[str]:
         """As the terminal can show it."""
         graphics = graphics_of(os.environ)
         if graphics is not None:
             return [drawn(picture, graphics)]
         colours = Colours.TRUE if self._system is ColorSystem.TRUECOLOR else Colours.CUBE
-        return half_blocks(picture, width, picture.height, colours)
+        rows = max(FEWEST_ROWS, height - BELOW) if height else picture.height
+        return half_blocks(picture, width, rows, colours)
 
     def _line(self, line: Line, width: int, crop: bool) -> str:
         if line.heading and crop and line.depth == 0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from devices.display.vbe import BPP, ENABLE, X_RES, Y_RES
 from devices.keyboard.layout_us import parse_chord, typed_chords
 from vmdbg.document.cp437 import CP437
 from vmdbg.engine.unicorn import UnicornEngine
@@ -17,6 +18,7 @@ from vmdbg.host.text_screen_lines import first_line
 from vmdbg.machine.config import Chipset, Display, MachineConfig
 from vmdbg.machine.digest import digest
 from vmdbg.machine.machine import Machine
+from vmdbg.machine.screen import display_of
 from vmdbg.units import Physical
 
 _ROW = re.compile(r"\x1b\[(\d+);1H(.*?)\x1b\[0m\x1b\[K")
@@ -182,3 +184,27 @@ def test_what_no_key_types_is_told_and_the_rest_is_typed() -> None:
     assert keys_of(b"\x1b[99~")[0] == []
     for number in range(256):
         keys_of(bytes((0x1B, number, 0x7E)))
+
+
+def test_graphics_are_drawn_in_half_blocks_and_only_where_they_changed() -> None:
+    config = MachineConfig(memory=1 << 20, chipset=Chipset.I440FX, display=Display.STD)
+    machine = Machine(config, UnicornEngine)
+    try:
+        vga = display_of(machine)
+        assert vga is not None
+        for register, value in ((X_RES, 640), (Y_RES, 400), (BPP, 32), (ENABLE, 0x41)):
+            vga.write_vbe(register, value)
+        terminal = Terminal()
+        view = terminal.view(machine)
+        before = digest(machine)
+        view.show()
+        assert set(terminal.shows().values()) == {"▀" * len(terminal.shows()[1])}
+        assert 1.4 < len(terminal.shows()[1]) / (2 * len(terminal.shows())) < 1.8
+        assert digest(machine) == before
+        terminal.written = ""
+        vga.memory.write(0, b"\0\0\xff\0" * 640 * 20)
+        terminal.now += PERIOD
+        view.flush()
+        assert set(terminal.shows()) == {1, 2}
+    finally:
+        machine.close()
