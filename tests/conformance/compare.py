@@ -9,11 +9,13 @@ from tests.conformance.layout import (
     ACROSS,
     ACROSS_SIZE,
     AT_END,
+    BATCH_SIZE,
     CR2_AT,
     DATA_AT,
     ERROR_AT,
     FX_AT,
     GENERAL,
+    LOW_BATCH,
     RIP_AT,
     State,
 )
@@ -54,10 +56,15 @@ def differences(instruction: Instruction, expected: State, found: State) -> list
     ]
 
 
+def _is_presence_hidden(address: int) -> bool:
+    """Of Linux's own addresses, and of the harness's that nobody has touched yet."""
+    return address >= TASK_SIZE or 0 <= address - LOW_BATCH < BATCH_SIZE
+
+
 def _exceptions(expected: State, found: State) -> list[Difference]:
     ends = [Difference("vector", expected.vector, found.vector)]
     if expected.vector is not None and expected.vector == found.vector:
-        seen = ~PRESENT if expected.vector == PAGE_FAULT and expected.word(CR2_AT) >= TASK_SIZE else ~0
+        seen = ~PRESENT if expected.vector == PAGE_FAULT and _is_presence_hidden(expected.word(CR2_AT)) else ~0
         ends.append(Difference("rip", expected.word(RIP_AT), found.word(RIP_AT)))
         ends.append(Difference("error code", expected.word(ERROR_AT) & seen, found.word(ERROR_AT) & seen))
         if expected.vector == PAGE_FAULT:

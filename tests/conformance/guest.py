@@ -12,11 +12,14 @@ from tests.conformance.layout import (
     AT_END,
     BATCH,
     BATCH_SIZE,
+    CODE_64,
     CONTROL,
+    DATA_32,
     GUEST_END,
     HALT,
     HANDLERS,
     HARNESS,
+    LOW_BATCH,
     RESULTS,
     RESULTS_SIZE,
     SCRATCH_TOP,
@@ -40,7 +43,7 @@ PML4, USER_PDPT, SYSTEM_PDPT, FIRST_GIB, HARNESS_GIB, SYSTEM_PD, DATA_PT, DATA =
 GDT, IDT, TSS, RING0_STACK = 0x10000, 0x11000, 0x12000, 0x20000
 PRESENT, WRITABLE, USER, PAGE = 1, 2, 4, 0x80
 ALL = PRESENT | WRITABLE | USER
-CODE0, DATA3, CODE3, TR = 0x8, 0x1B, 0x23, 0x28
+CODE0, TR = 0x8, 0x38
 OSXSAVE = 1 << 18
 PATIENCE = 1 << 40
 
@@ -57,17 +60,19 @@ class Piece:
 PIECES = (
     Piece(HARNESS, 0x200000, LARGE),
     Piece(CONTROL, 0x400000, LARGE),
-    Piece(BATCH, 0x600000, BATCH_SIZE),
     Piece(RESULTS, 0x600000 + BATCH_SIZE, RESULTS_SIZE),
 )
+BATCH_PIECE, LOW_PIECE = Piece(BATCH, 0x600000, BATCH_SIZE), Piece(LOW_BATCH, 0x600000, BATCH_SIZE)
 RAM = 0x600000 + BATCH_SIZE + RESULTS_SIZE
 
 
 class GuestCpu:
-    def __init__(self, cpu: str = "base") -> None:
+    def __init__(self, cpu: str = "base", *, bits: int = 64) -> None:
+        self._pieces = (*PIECES, BATCH_PIECE if bits == 64 else LOW_PIECE)
+        self._batch = self._pieces[-1]
         self.engine = UnicornEngine(RAM, LoggingBus(), (build_table(find_model(cpu)),))
         self._avx = "avx" in find_model(cpu).features
-        self._write(HARNESS, harness(avx=self._avx))
+        self._write(HARNESS, harness(avx=self._avx, bits=bits))
         self._tables()
         self._descriptors()
 
@@ -75,7 +80,7 @@ class GuestCpu:
         self.engine.write_ram(Physical(physical), data)
 
     def _write(self, linear: int, data: bytes) -> None:
-        self._poke(_frame(linear), data)
+        self._poke(self._frame(linear), data)
 
     def _entry(self, table: int, index: int, value: int) -> None:
         self._poke(table + 8 * index, struct.pack("<Q", value))
@@ -90,15 +95,17 @@ class GuestCpu:
         self._entry(FIRST_GIB, (ACROSS >> 21) & 511, DATA_PT | ALL)
         for number, page in enumerate((ACROSS >> 12, (ACROSS >> 12) + 1, AT_END >> 12)):
             self._entry(DATA_PT, page & 511, DATA + number * PAGE_SIZE | ALL)
-        for piece in PIECES:
+        for piece in self._pieces:
+            low = piece is LOW_PIECE
+            table, flags = (FIRST_GIB, PRESENT | USER) if low else (HARNESS_GIB, ALL)
             for offset in range(0, piece.size, LARGE):
-                self._entry(HARNESS_GIB, (piece.linear + offset) >> 21 & 511, piece.frame + offset | ALL | PAGE)
+                self._entry(table, (piece.linear + offset) >> 21 & 511, piece.frame + offset | flags | PAGE)
 
     def _descriptors(self) -> None:
         tss = SYSTEM + TSS
         low = 0x67 | (tss & 0xFFFFFF) << 16 | 0x8B << 40 | (tss >> 24 & 0xFF) << 56
-        gdt = (0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF, 0x00CFF3000000FFFF, 0x00AFFB000000FFFF, low, tss >> 32)
-        self._poke(GDT, struct.pack("<7Q", *gdt))
+        gdt = (0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF, 0, 0x00CFFB000000FFFF, 0x00CFF3000000FFFF, 0x00AFFB000000FFFF)
+        self._poke(GDT, struct.pack("<9Q", *gdt, low, tss >> 32))
         self._poke(TSS + 36, struct.pack("<Q", SYSTEM + RING0_STACK))
         self._poke(TSS + 102, struct.pack("<H", 0x68))  # no port is ring 3's
         gates = [_gate(HANDLERS + 16 * vector, ist=1) for vector in range(32)]
@@ -109,13 +116,13 @@ class GuestCpu:
         values = dict.fromkeys(GENERAL, 0) | {"dr6": 0xFFFF0FF0, "dr7": 0x400, "rflags": 0x202}
         values |= {"rip": self._entry_point, "rsp": SCRATCH_TOP - 0x1000}
         values |= {"cr0": 0x80050033, "cr3": PML4, "cr4": 0x620, "efer": 0xD01}
-        values |= {"gdtr_base": SYSTEM + GDT, "gdtr_limit": 0x37, "idtr_base": SYSTEM + IDT, "idtr_limit": 0xFFF}
-        values |= {"cs": CODE3, "cs_limit": 0xFFFFFFFF, "cs_flags": 0xAFFB00}
+        values |= {"gdtr_base": SYSTEM + GDT, "gdtr_limit": 0x47, "idtr_base": SYSTEM + IDT, "idtr_limit": 0xFFF}
+        values |= {"cs": CODE_64, "cs_limit": 0xFFFFFFFF, "cs_flags": 0xAFFB00}
         values |= {"tr": TR, "tr_base": SYSTEM + TSS, "tr_limit": 0x67, "tr_flags": 0x8B00}
         if self._avx:
             values |= {"cr4": values["cr4"] | OSXSAVE, "xcr0": 7}
         for name in ("ss", "ds", "es"):
-            values |= {name: DATA3, f"{name}_limit": 0xFFFFFFFF, f"{name}_flags": 0xCFF300}
+            values |= {name: DATA_32, f"{name}_limit": 0xFFFFFFFF, f"{name}_flags": 0xCFF300}
         return values
 
     @property
@@ -123,7 +130,7 @@ class GuestCpu:
         return int.from_bytes(self._read(HARNESS, 8), "little")
 
     def _read(self, linear: int, size: int) -> bytes:
-        at = _frame(linear)
+        at = self._frame(linear)
         return bytes(self.engine.ram[at : at + size])
 
     def run(self, batch: Batch) -> list[State]:
@@ -136,7 +143,7 @@ class GuestCpu:
     def begin(self, batch: Batch) -> None:
         """The guest before its first case."""
         memory, start, end = batch.build()
-        self._write(BATCH, memory)
+        self._write(self._batch.linear, memory)
         self._write(RESULTS, bytes(batch.count * STATE_SIZE))
         self._write(CONTROL, struct.pack("<2Q", start, end))
         self._write(SCRATCH_TOP - 0x1000, struct.pack("<Q", GUEST_END))
@@ -146,15 +153,14 @@ class GuestCpu:
         """What the cases have left, when the guest has come to its end."""
         return results(self._read(RESULTS, batch.count * STATE_SIZE))
 
+    def _frame(self, linear: int) -> int:
+        for piece in self._pieces:
+            if 0 <= linear - piece.linear < piece.size:
+                return piece.frame + linear - piece.linear
+        raise ValueError(f"{linear:#x} is none of the harness's")
+
     def close(self) -> None:
         self.engine.close()
-
-
-def _frame(linear: int) -> int:
-    for piece in PIECES:
-        if 0 <= linear - piece.linear < piece.size:
-            return piece.frame + linear - piece.linear
-    raise ValueError(f"{linear:#x} is none of the harness's")
 
 
 def _gate(entry: int, *, ist: int, dpl: int = 0) -> bytes:

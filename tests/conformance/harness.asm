@@ -22,6 +22,11 @@ entry:
         push r14
         push r15
         mov [rel CALLER], rsp
+%ifdef CODE32                           ; null in a 64-bit process
+        mov eax, DATA_32
+        mov ds, eax
+        mov es, eax
+%endif
 
 next:
         mov rbx, [rel NEXT_CASE]
@@ -48,6 +53,9 @@ next:
 %endif
         mov rax, [rbx]
         mov [rel TARGET], rax
+%ifdef CODE32
+        mov word [rel TARGET + 4], CODE_32
+%endif
         lea rsp, [rel SCRATCH]
         push qword [rdx + RFLAGS_AT]
         popfq
@@ -67,7 +75,11 @@ next:
         mov r14, [rdx + 112]
         mov r15, [rdx + 120]
         mov rdx, [rdx + 16]
+%ifdef CODE32
+        jmp dword far [rel TARGET]
+%else
         jmp [rel TARGET]
+%endif
 
 ; What earlier cases have stored into the pages of the data, beside it.
 clear_rest:
@@ -185,6 +197,7 @@ fault:
         save_data
         mov rax, advance
         mov [rsp + 16], rax
+        mov qword [rsp + 24], CODE_64
         mov qword [rsp + 32], 202h
         add rsp, 16
         iretq

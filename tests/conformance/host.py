@@ -8,24 +8,26 @@ from pathlib import Path
 from typing import Self
 
 from tests.conformance.batch import Batch, results
-from tests.conformance.layout import DEFINES, STATE_SIZE, State
+from tests.conformance.layout import DEFINES, DEFINES_32, STATE_SIZE, State
 from tests.guests.build import assemble, build_program
 
 HERE = Path(__file__).parent
 
 
-def harness(*, avx: bool = False) -> bytes:
-    """With `avx` it loads and saves YMM registers."""
-    return assemble((HERE / "harness.asm").read_text(), defines=DEFINES | ({"AVX": 1} if avx else {}))
+def harness(*, avx: bool = False, bits: int = 64) -> bytes:
+    """With `avx` it loads and saves YMM registers; `bits` of the code of cases."""
+    defines = DEFINES if bits == 64 else DEFINES_32
+    return assemble((HERE / "harness.asm").read_text(), defines=defines | ({"AVX": 1} if avx else {}))
 
 
 class HostCpu:
     """Runs batches in a process of its own, whose signals are what exceptions become."""
 
-    def __init__(self, scratch: Path, *, avx: bool = False) -> None:
-        image = scratch / f"harness-{avx}"
-        image.write_bytes(harness(avx=avx))
-        flags = [f"-D{name}={value:#x}ul" for name, value in DEFINES.items()]
+    def __init__(self, scratch: Path, *, avx: bool = False, bits: int = 64) -> None:
+        image = scratch / f"harness-{avx}-{bits}"
+        image.write_bytes(harness(avx=avx, bits=bits))
+        defines = DEFINES if bits == 64 else DEFINES_32
+        flags = [f"-D{name}={value:#x}ul" for name, value in defines.items()]
         program = build_program((HERE / "host_runner.c").read_text(), flags)
         self._process = subprocess.Popen([program, image], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

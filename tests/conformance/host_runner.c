@@ -50,6 +50,14 @@ static void on_signal(int number, siginfo_t *info, void *context)
         memcpy(out + HIGH_AT, extended + YMM_AT, 256);
     registers[REG_RIP] = (greg_t)advance;
     registers[REG_EFL] = 0x202;
+    registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~0xffff) | CODE_64;
+}
+
+/* 32-bit code reaches its batch, and is not to change it. */
+static void allow(int protection)
+{
+    if (BATCH >> 32 == 0)
+        mprotect((void *)BATCH, BATCH_SIZE, protection);
 }
 
 static void read_all(void *to, size_t size)
@@ -105,7 +113,9 @@ int main(int argc, char **argv)
         memset((void *)RESULTS, 0, sizes[1]);
         ((uint64_t *)CONTROL)[0] = sizes[2];
         ((uint64_t *)CONTROL)[1] = sizes[3];
+        allow(PROT_READ | PROT_EXEC);
         entry();
+        allow(PROT_READ | PROT_WRITE);
         write_all((void *)RESULTS, sizes[1]);
     }
 }

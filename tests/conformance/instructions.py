@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import capstone
 
 LONGEST = 15
-_DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+_DECODERS = {
+    64: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64),
+    32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
+}
 _LEGACY = (0x66, 0xF2, 0xF3, 0x67, 0x3E, 0x2E)
 
 
@@ -115,6 +118,22 @@ GROUPS: dict[str, Callable[[random.Random], bytes]] = {
 }
 
 
+_ESCAPES: dict[str, tuple[bytes, ...]] = {
+    "32 bits: one byte": (b"",),
+    "32 bits: 0F": (b"\x0f",),
+    "32 bits: 0F 38, 0F 3A": (b"\x0f\x38", b"\x0f\x3a"),
+}
+
+
+def _of_32(escapes: tuple[bytes, ...]) -> Callable[[random.Random], bytes]:
+    """Without REX."""
+    return lambda rng: _prefixes(rng) + rng.choice(escapes) + bytes([rng.getrandbits(8)]) + modrm(rng) + _immediate(rng)
+
+
+GROUPS_32 = {name: _of_32(escapes) for name, escapes in _ESCAPES.items()}
+"""In compatibility mode, which is what a 64-bit kernel gives 32-bit programs."""
+
+
 def _by_fs_or_gs(code: bytes) -> bool:
     """Whether a prefix says so, though another one after it may win."""
     for byte in code:
@@ -125,9 +144,9 @@ def _by_fs_or_gs(code: bytes) -> bool:
     return False
 
 
-def decode(code: bytes) -> Instruction | None:
+def decode(code: bytes, bits: int = 64) -> Instruction | None:
     """The first instruction, or None if it depends on more than the state or is none that is known."""
-    found = next(_DECODER.disasm_lite(code[:LONGEST], 0, 1), None)
+    found = next(_DECODERS[bits].disasm_lite(code[:LONGEST], 0, 1), None)
     if found is None:
         return None
     _, size, mnemonic, operands = found
@@ -150,8 +169,12 @@ def decode(code: bytes) -> Instruction | None:
     return Instruction(code[:size], mnemonic, operands)
 
 
+def bits_of(group: str) -> int:
+    return 32 if group in GROUPS_32 else 64
+
+
 def draw(rng: random.Random, group: str) -> Instruction:
     while True:
-        instruction = decode(GROUPS[group](rng))
+        instruction = decode((GROUPS | GROUPS_32)[group](rng), bits_of(group))
         if instruction is not None:
             return instruction

@@ -15,6 +15,8 @@ EXIT, HANDLERS, GUEST_END, HALT = (HARNESS + offset for offset in (0x400, 0x800,
 CONTROL, CONTROL_SIZE = HARNESS + 0x1000000, 0x200000
 SCRATCH_TOP = CONTROL + 0x8000
 BATCH, BATCH_SIZE = HARNESS + 0x2000000, 0x1000000
+LOW_BATCH = 0x30000000
+"""BATCH for 32-bit code, which reaches it: there it cannot be written while cases run."""
 RESULTS, RESULTS_SIZE = HARNESS + 0x8000000, 0x1000000
 ACROSS, ACROSS_SIZE = 0x20000E00, 1024
 """Data on both sides of a page boundary."""
@@ -30,6 +32,8 @@ CASE = struct.Struct("<3Q")
 CODE_SLOT = 32
 """Bytes for one instruction and the way out of it."""
 NO_VECTOR = (1 << 64) - 1
+CODE_32, DATA_32, CODE_64 = 0x23, 0x2B, 0x33
+"""Selectors of ring 3 in Linux on x86-64, which guests of 32-bit cases have too."""
 
 GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{number}" for number in range(8, 16)))
 
@@ -38,6 +42,7 @@ DEFINES = {
     for name, value in globals().items()
     if name.isupper() and isinstance(value, int) and name != "NO_VECTOR"
 }
+DEFINES_32 = DEFINES | {"BATCH": LOW_BATCH, "CODE32": 1}
 """For the harness and the host's runner."""
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tests.conformance.batch import Batch
 from tests.conformance.compare import Difference, differences
-from tests.conformance.instructions import draw
+from tests.conformance.instructions import bits_of, draw
 from tests.conformance.known import Case, explain
 from tests.conformance.layout import State
 from tests.conformance.states import draw_state
@@ -53,7 +53,8 @@ def batch(group: str, seed: int) -> Batch:
     """The batch of a seed."""
     rng = random.Random(f"{group} {seed}")
     instructions = [draw(rng, group) for _ in range(INSTRUCTIONS)]
-    return Batch(instructions, [draw_state(rng) for _ in range(STATES)])
+    bits = bits_of(group)
+    return Batch(instructions, [draw_state(rng, bits) for _ in range(STATES)], bits)
 
 
 def compare(group: str, seed: int, oracle: Oracle, engine: Oracle, tally: Tally) -> None:

@@ -94,13 +94,16 @@ def _fx(rng: random.Random) -> bytes:
     return (head + registers + b"".join(_vector(rng) for _ in range(16))).ljust(512, b"\0")
 
 
-def draw_state(rng: random.Random) -> State:
+def draw_state(rng: random.Random, bits: int = 64) -> State:
     raw = bytearray(STATE_SIZE)
     for number in range(16):
         struct.pack_into("<Q", raw, 8 * number, _general(rng))
     struct.pack_into("<Q", raw, 8 * 4, rng.choice(POINTERS) & ~7)
     if rng.random() < 0.8:
         struct.pack_into("<Q", raw, 8, rng.getrandbits(4))  # rcx: a string instruction is not to go on for ever
+    if bits == 32:
+        for number in range(16):
+            raw[8 * number + 4 : 8 * number + 8] = bytes(4)
     rflags = 0x202 | rng.getrandbits(12) & STATUS_FLAGS | (DIRECTION if rng.random() < 0.2 else 0)
     struct.pack_into("<Q", raw, RFLAGS_AT, rflags)
     raw[FX_AT:DATA_AT] = _fx(rng)

@@ -10,7 +10,7 @@ import pytest
 from tests.conformance.batch import Batch
 from tests.conformance.guest import GuestCpu
 from tests.conformance.host import HostCpu
-from tests.conformance.instructions import GROUPS, Instruction
+from tests.conformance.instructions import GROUPS, GROUPS_32, Instruction
 from tests.conformance.layout import State
 from tests.conformance.session import STATES, Tally, batch, compare, compare_batch
 
@@ -32,6 +32,29 @@ def guest() -> Iterator[GuestCpu]:
     cpu = GuestCpu()
     yield cpu
     cpu.close()
+
+
+@pytest.fixture(scope="module")
+def host_32(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostCpu]:
+    with HostCpu(tmp_path_factory.mktemp("host"), bits=32) as cpu:
+        yield cpu
+
+
+@pytest.fixture(scope="module")
+def guest_32() -> Iterator[GuestCpu]:
+    cpu = GuestCpu(bits=32)
+    yield cpu
+    cpu.close()
+
+
+@pytest.mark.parametrize("group", GROUPS_32)
+def test_random_instructions_of_32_bit_code_do_what_they_do_here(
+    group: str, host_32: HostCpu, guest_32: GuestCpu
+) -> None:
+    tally = Tally()
+    for seed in SEEDS:
+        compare(group, seed, host_32, guest_32, tally)
+    assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
 
 
 @pytest.mark.parametrize("group", GROUPS)

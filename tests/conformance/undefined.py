@@ -16,6 +16,9 @@ FLAGS: dict[str, int] = {
     **dict.fromkeys(("andn", "blsi", "blsr", "blsmsk", "bzhi"), PF | AF),
     **dict.fromkeys(("lzcnt", "tzcnt"), PF | AF | SF | OF),
     "bextr": PF | AF | SF,
+    **dict.fromkeys(("aaa", "aas"), OF | SF | ZF | PF),
+    **dict.fromkeys(("aad", "aam"), OF | AF | CF),
+    **dict.fromkeys(("daa", "das"), OF),
     **dict.fromkeys(("shld", "shrd"), AF | OF | CF),
 }
 """Shifts and rotates leave OF undefined unless they go by one bit, CF where they go by more than the operand has."""

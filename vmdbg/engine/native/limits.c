@@ -162,6 +162,16 @@ static unsigned operand_of(Instruction *i, unsigned size)
     }
 }
 
+static bool x87_stores(uint8_t opcode, uint8_t group)
+{
+    switch (opcode & 7) {
+    case 1: return group == 2 || group == 3 || group >= 6;
+    case 3: return (group >= 1 && group <= 3) || group == 7;
+    case 5: case 7: return (group >= 1 && group <= 3) || group >= 6;
+    default: return false;
+    }
+}
+
 static unsigned x87_operand(uint8_t opcode, uint8_t group, unsigned size)
 {
     unsigned environment = size == 2 ? 14 : 28;
@@ -199,8 +209,11 @@ static unsigned operand_0f(Instruction *i, unsigned size)
     case 0xb6: case 0xbe: return 1;
     case 0xb7: case 0xbf: return 2;
     case 0xc7: return group == 1 ? 8 | STORES : 0;
-    case 0x10: case 0x12: case 0x14 ... 0x16: case 0x28: case 0x2a: case 0x2c ... 0x2f: case 0x38: case 0x3a: case 0x51 ... 0x76:
-    case 0xae: case 0xc2: case 0xc4: case 0xc6: case 0xd0 ... 0xd5: case 0xd8 ... 0xe6: case 0xe8 ... 0xfe:
+    case 0x38: return 1 | (instruction_byte(i, 2) == 0xf1 && i->repeat < 0 ? STORES : 0);      /* MOVBE */
+    case 0x3a: return 1 | ((instruction_byte(i, 2) & 0xfc) == 0x14 ? STORES : 0);              /* PEXTRB and its kin */
+    case 0xae: return 1 | (group == 0 || group == 3 || group == 4 ? STORES : 0);
+    case 0xc3: return size | STORES;
+    case 0x10: case 0x12: case 0x14 ... 0x16: case 0x28: case 0x2a: case 0x2c ... 0x2f: case 0x51 ... 0x76: case 0xc2: case 0xc4: case 0xc6: case 0xd0 ... 0xd5: case 0xd8 ... 0xe6: case 0xe8 ... 0xfe:
         return 1;
     default: return 0;
     }
@@ -222,7 +235,8 @@ static void translate_operand(void *tcg, Instruction *i, unsigned size)
     if (!operand || instruction_byte(i, modrm_at) >= 0xc0 || !vex_read_legacy(i, modrm_at, &d))
         return;
     if ((opcode & 0xf8) == 0xd8)
-        operand = x87_operand(opcode, instruction_byte(i, 1) >> 3 & 7, size);
+        operand = x87_operand(opcode, instruction_byte(i, 1) >> 3 & 7, size) |
+                  (x87_stores(opcode, instruction_byte(i, 1) >> 3 & 7) ? STORES : 0);
     bool by_register = is_0f && (second & 0xe7) == 0xa3;
     d.code.row = by_register ? LIMIT_OF_BITS : LIMIT_OF_OPERAND;
     d.code.reg = instruction_byte(i, modrm_at) >> 3 & 7;
@@ -288,6 +302,12 @@ static unsigned source_segment(Instruction *i)
         case 0x65: segment = R_GS; break;
         }
     return segment;
+}
+
+/* Code segments cannot be written, however flat they are. */
+bool limits_concern_code(Instruction *i)
+{
+    return !i->code64 && has_types(i->env) && source_segment(i) == R_CS;
 }
 
 /* Those that have no ModRM: strings, XLAT, MOV of an offset. */

@@ -120,7 +120,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
     clock_translates_insn(UC_TCG_CTX(vm->uc), db->pc_next);
     if (kind != VEX_REFUSED && !instruction.refused)
         prelude_translate(UC_TCG_CTX(vm->uc), &instruction);
-    bool limited = db->tb->flags & HF_LIMITS || (db->tb->flags & HF_ANY_LIMIT && instruction.by_fs_gs);
+    bool limited = db->tb->flags & HF_LIMITS || (db->tb->flags & HF_ANY_LIMIT && instruction.by_fs_gs) || limits_concern_code(&instruction);
     if (db->tb->flags & HF_LIMITS && db->pc_next == db->pc_first)
         limits_translate_block(UC_TCG_CTX(vm->uc));
     if (traits & ACCESSES_PORT)

@@ -222,6 +222,7 @@ enum { LIMIT_OF_CODE, LIMIT_OF_OPERAND, LIMIT_OF_BITS, LIMIT_OF_PUSH, LIMIT_OF_P
 void limits_translate_block(void *tcg);
 void limits_translate(void *tcg, Instruction *i);
 bool limits_end_block(Instruction *i);
+bool limits_concern_code(Instruction *i);
 void limits_check(const Vex *x);
 
 /* called.c */
