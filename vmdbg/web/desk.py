@@ -49,7 +49,7 @@ class Server(Protocol):
 
     def take(self) -> list[Event]: ...
 
-    def tell(self, page: Page, message: Message, *, answers: bool = False) -> None: ...
+    def tell(self, page: Page, message: Message) -> None: ...
 
     def close(self) -> None: ...
 
@@ -166,7 +166,7 @@ class Desk:
                         self._left_at = time.monotonic()
                 case Asked(page, Pause() as request):
                     self._pause()
-                    self._server.tell(page, Answer(request.id, Done()), answers=True)
+                    self._server.tell(page, Answer(request.id, Done()))
                 case Asked():
                     self._waiting.append(event)
                 case _:
@@ -178,7 +178,7 @@ class Desk:
         asked = bool(self._waiting)
         while self._waiting:
             one = self._waiting.popleft()
-            self._server.tell(one.page, self._answer(one.request), answers=True)
+            self._server.tell(one.page, self._answer(one.request))
         self._flush()
         if self._pages and self._survey is not None and self._survey.poll():
             self._tell_all(Surveyed(self._survey.done))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import assert_never
 
-from vmdbg.web.answers import Answer, Changed, ConsoleWrote, Message, Progress, Refused, State, Surveyed, encoded
+from vmdbg.web.answers import Answer, Changed, ConsoleWrote, Message, Progress, Refused, State, Surveyed
 
 MOST_CONSOLE = 1 << 18
 """Characters of the console that wait. A page that is farther behind is told to ask for the text as a whole."""
@@ -50,14 +50,14 @@ class Outbox:
     def __bool__(self) -> bool:
         return bool(self._answers or self._latest or self._wrote)
 
-    def take(self) -> bytes:
+    def take(self) -> Message:
         """The next message. Raises IndexError if there is none."""
         if self._latest:
-            return encoded(self._latest.pop(next(iter(self._latest))))
+            return self._latest.pop(next(iter(self._latest)))
         if self._wrote:
             text = "".join(self._wrote)
             self._wrote.clear()
             self._waiting = 0
             lost, self._lost = self._lost, False
-            return encoded(ConsoleWrote(text, lost))
-        return encoded(self._answers.popleft())
+            return ConsoleWrote(text, lost)
+        return self._answers.popleft()

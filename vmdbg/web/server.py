@@ -24,7 +24,7 @@ from aiohttp import WSMsgType, web
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress
 from vmdbg.interruption import WaitingThread
-from vmdbg.web.answers import Message
+from vmdbg.web.answers import Answer, Message, Refused, encoded
 from vmdbg.web.errors import BadRequestError
 from vmdbg.web.outbox import Outbox
 from vmdbg.web.page_files import PageFile
@@ -32,7 +32,7 @@ from vmdbg.web.requests import LONGEST_REQUEST, Request, parse
 
 MOST_PAGES = 32
 MOST_UNANSWERED = 16
-"""Requests of one page: what it says beyond that stays in its socket until some are answered."""
+"""Requests of one page: what it says beyond that stays in its socket until it has taken some answers in."""
 CLOSE_SECONDS = 2.0
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -120,14 +120,11 @@ class WebServer:
                 found.append(self._events.get_nowait())
         return found
 
-    def tell(self, page: Page, message: Message, *, answers: bool = False) -> None:
-        """`answers`: the page may ask for one thing more."""
+    def tell(self, page: Page, message: Message) -> None:
         with contextlib.suppress(RuntimeError):  # the thread has ended
-            self._loop.call_soon_threadsafe(self._put, page, message, answers)
+            self._loop.call_soon_threadsafe(self._put, page, message)
 
-    def _put(self, page: Page, message: Message, answers: bool) -> None:
-        if answers:
-            page.room.release()
+    def _put(self, page: Page, message: Message) -> None:
         if not page.gone:
             page.outbox.put(message)
             page.ready.set()
@@ -248,10 +245,15 @@ class WebServer:
 
 
 async def _write(page: Page, channel: web.WebSocketResponse) -> None:
-    """One message after the other: the next is taken once the page has room for it."""
+    """One message after the other: the next is taken once the page has room for it. Who does not take answers in may
+    ask no more.
+    """
     with contextlib.suppress(ConnectionError, RuntimeError):
         while True:
             await page.ready.wait()
             page.ready.clear()
             while page.outbox:
-                await channel.send_str(page.outbox.take().decode())
+                message = page.outbox.take()
+                await channel.send_str(encoded(message).decode())
+                if isinstance(message, Answer | Refused):
+                    page.room.release()

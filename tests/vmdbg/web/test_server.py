@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from vmdbg.host.addresses import LOOPBACK, TcpAddress
-from vmdbg.web.answers import Answer, ConsoleWrote, Done, Progress
+from vmdbg.web.answers import Answer, ConsoleWrote, Done, Progress, encoded
 from vmdbg.web.outbox import MOST_CONSOLE, Outbox
 from vmdbg.web.page_files import PageFile
 from vmdbg.web.requests import LONGEST_REQUEST
@@ -113,7 +113,7 @@ def test_a_page_asks_and_is_told(server: tuple[WebServer, str]) -> None:
             joined, asked = await asyncio.to_thread(events, made, 2)
             assert isinstance(joined, Joined)
             assert isinstance(asked, Asked)
-            made.tell(asked.page, Answer(asked.request.id, Done()), answers=True)
+            made.tell(asked.page, Answer(asked.request.id, Done()))
             assert json.loads((await channel.receive(20)).data) == {
                 "tell": "answer",
                 "id": 7,
@@ -155,7 +155,7 @@ def test_a_page_that_asks_without_end_is_heard_so_far_only(server: tuple[WebServ
             await asyncio.sleep(0)
             for event in found[1:]:
                 assert isinstance(event, Asked)
-                made.tell(event.page, Answer(event.request.id, Done()), answers=True)
+                made.tell(event.page, Answer(event.request.id, Done()))
             more = await asyncio.to_thread(events, made, MOST_UNANSWERED)
             await channel.close()
             return len(found) + len(more)
@@ -184,7 +184,7 @@ def test_what_waits_for_a_slow_page_is_bounded() -> None:
         outbox.put(Progress("going", number / 5000))
     sent = []
     while outbox:
-        sent.append(json.loads(outbox.take()))
+        sent.append(json.loads(encoded(outbox.take())))
     assert [one["tell"] for one in sent] == ["progress", "wrote"]
     assert sent[0]["done"] == 4999 / 5000
     assert sent[1]["lost"]
