@@ -15,7 +15,7 @@ from tests.tutorials.transcript import GDB, Command, commands, difference
 from tests.vmdbg.cli.vmdbg_process import COMMAND, environment
 
 TUTORIALS = REPOSITORY / "samples" / "tutorials"
-TIMEOUT = 200.0
+TIMEOUT = 500.0
 PORT = "1234"
 """The port of the pages; the tests take a free one."""
 PREAMBLE = ("set pagination off", "set confirm off")

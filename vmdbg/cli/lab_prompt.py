@@ -21,7 +21,8 @@ from vmdbg.lab.actions import FORMS
 HELP = """machine NAME        look at that machine from now on
 machines            all: where they are, and what they run
 links               the links, and how much was put on each
-packets [N] [NAME]  what was put on links last: where and when it was sent, and where and when it came
+packets [N] [NAME] [TCP|UDP|ICMP|ARP]
+                    what was put on links last: where and when it was sent, and where and when it came
 run TIME            let all go on for so long, as 250ms; of a recording, go on in it
 goto TIME           of a recording: all machines to that instant
 query WHAT...       asked of all machines, with a column that says of which
@@ -198,9 +199,13 @@ class LabPrompt:
 
     def _packets(self, words: Sequence[str]) -> Table:
         count = next((int(word) for word in words if word.isdecimal()), SHOWN)
-        names = [word for word in words if not word.isdecimal()]
+        protocols = [word for word in words if word in ("ARP", "TCP", "UDP", "ICMP")]
+        names = [word for word in words if not word.isdecimal() and word not in protocols]
         hops = [
-            hop for hop in self._hops() if not names or any(name in (hop[0], *_nodes(hop[1], hop[2])) for name in names)
+            hop
+            for hop in self._hops()
+            if (not names or any(name in (hop[0], *_nodes(hop[1], hop[2])) for name in names))
+            and (not protocols or packet_words(hop[7]).partition(" ")[0] in protocols)
         ]
         rows = [
             (hop[1], f"{hop[3] / 1e9:.9f}", hop[2], hop[6] or f"{hop[4] / 1e9:.9f}", str(hop[5]), packet_words(hop[7]))
@@ -211,8 +216,14 @@ class LabPrompt:
     def _query(self, line: str) -> Document:
         blocks: list[Block | str] = []
         merged: Table | None = None
+        refused: dict[str, UserError] = {}
         for name, guest in self._lab.machines.items():
-            for block in guest.session.run(line).blocks:
+            try:
+                answer = guest.session.run(line)
+            except UserError as error:
+                refused[name] = error
+                continue
+            for block in answer.blocks:
                 if not isinstance(block, Table):
                     blocks.append(block)
                     continue
@@ -223,7 +234,9 @@ class LabPrompt:
                     blocks.append(found)
                 else:
                     blocks = [block for block in blocks if not isinstance(block, Table)] + [merged]
-        return document(*blocks)
+        if len(refused) == len(self._lab.machines):
+            raise next(iter(refused.values()))
+        return document(*blocks, *(f"{name}: {error}" for name, error in refused.items()))
 
 
 def _runs(guest: Guest) -> str:

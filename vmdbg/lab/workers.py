@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, cast
 
@@ -74,7 +75,7 @@ class Worker:
         self._ask("run", until, coming)
 
     def finish(self) -> Report | None:
-        if not self.busy or not self.connection.poll():
+        if not self.busy or not _readable(0, self.connection):
             return None
         report = self._answer()
         assert isinstance(report, Report)
@@ -94,7 +95,7 @@ class Worker:
 
     def _answer(self) -> object:
         try:
-            while not self.connection.poll(PATIENCE):
+            while not _readable(PATIENCE, self.connection):
                 pass
             fine, found = self.connection.recv()
         except (EOFError, OSError):
@@ -125,4 +126,12 @@ class Worker:
 
 def wait_for(members: Sequence[Member]) -> None:
     """As conductor.Wait."""
-    wait([member.connection for member in members if isinstance(member, Worker)], PATIENCE)
+    _readable(PATIENCE, *(member.connection for member in members if isinstance(member, Worker)))
+
+
+def _readable(seconds: float, *connections: Connection) -> bool:
+    """Whether one of them has something, or has ended. Connection.poll() takes ten times as long, for each stretch."""
+    waiting = select.poll()
+    for connection in connections:
+        waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.linux_assets import busybox_initrd, cloud_kernel, cloud_modules
+from tests.guests.build import REPOSITORY
+from tests.linux_assets import build_module, busybox_initrd, cloud_kernel, cloud_modules
 from tests.vmdbg.machine.test_linux_network import MODULES
 
 CLIENT, ROUTER, SERVER = "client", "router", "server"
@@ -38,3 +39,17 @@ def lab_toml(path: Path, initrd: Path, more: str = "", latency: str = "500us") -
     text += f'\n[[links]]\nname = "uplink"\nends = ["router.net1", "server.net0"]\n{more}'
     path.write_text(text)
     return path
+
+
+_FETCHES = """case $role in
+router) busybox insmod /tunnel.ko;;
+client) sleep 1; echo fetching
+        timeout 1 busybox wget -q -O /page http://10.0.2.2/page || echo the page did not come;;
+esac
+"""
+
+
+def tunnel_initrd() -> Path:
+    """The client fetches the page; the router has samples/labs/tunnel.c."""
+    source = (REPOSITORY / "samples" / "labs" / "tunnel.c").read_text()
+    return lab_initrd({"extra": _FETCHES.encode(), "tunnel.ko": build_module("tunnel", source)})
