@@ -111,7 +111,7 @@ class MemoryMap:
         fixed, claims = self._bus.fixed(), self._bus.claims()
         ram = ram_regions(self._ram_size)
         edges = {edge for region in (*ram, *self._roms) for edge in (region.start, region.end)}
-        edges |= {edge for claim in claims for edge in _pages_around(claim)}
+        edges |= {edge for claim in claims for edge in _page_edges(claim)}
         edges |= {*VIDEO_AREA[:1], *SHADOWED[::SHADOW_STEP], SHADOWED.stop}
         found = []
         for start, end in pairwise(sorted(edges)):
@@ -153,8 +153,9 @@ class MemoryMap:
         return found
 
 
-def _pages_around(claim: Claim) -> tuple[int, int]:
-    return claim.addresses.start & ~PAGE_MASK, -(-claim.addresses.stop // PAGE_SIZE) * PAGE_SIZE
+def _page_edges(claim: Claim) -> set[int]:
+    """Of the pages that it touches, and of those that it has whole."""
+    return {edge & ~PAGE_MASK for at in (claim.addresses.start, claim.addresses.stop) for edge in (at, at + PAGE_MASK)}
 
 
 def _is_in(claim: Claim, fixed: list[Claim]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devices.wiring.memory_bus import MemoryBus
@@ -107,6 +107,7 @@ class Model:
 
 
 @settings(max_examples=150, deadline=None)
+@example(memory=1 << 20, script=[("move", 0, 5 * GIB + 0x800), ("aim", 0, True)])
 @given(memory=st.sampled_from([1 << 20, 2 << 20, LOW_RAM, 5 * GIB]), script=STEPS)
 def test_what_is_in_front_answers(memory: int, script: list[tuple[str, int, int]]) -> None:
     bus = MemoryBus()
