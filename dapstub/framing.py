@@ -12,6 +12,7 @@ MAX_HEADER = 4096
 MAX_BODY = 16 << 20
 END = b"\r\n\r\n"
 LENGTH = b"content-length"
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Framing:
@@ -83,5 +84,5 @@ def _decoded(body: bytes) -> Mapping[str, Json]:
 
 def encode(message: Mapping[str, Json]) -> bytes:
     """A message with its header. Half of a surrogate pair, which UTF-8 has not, is replaced."""
-    body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    body = _ENCODE(message).encode("utf-8", "replace")
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)

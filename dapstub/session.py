@@ -57,6 +57,11 @@ class Session:
 
     # bytes
 
+    @property
+    def unread(self) -> int:
+        """Bytes of the client that no message was made of yet."""
+        return self._framing.unread
+
     def take_output(self) -> bytes:
         output = bytes(self._output)
         self._output.clear()
@@ -110,7 +115,7 @@ class Session:
         if message.get("type") != "request":
             return  # answers to requests of ours, which there are none of
         seq, command = message.get("seq"), message.get("command")
-        if not isinstance(seq, int) or not isinstance(command, str):
+        if not isinstance(seq, int) or isinstance(seq, bool) or not isinstance(command, str):
             self._complain("a request without seq or command")
             return
         try:

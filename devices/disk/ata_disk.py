@@ -87,9 +87,7 @@ _TRANSFERS = {
 }
 """Direction, whether it is a 48-bit command, whether it is DMA, whether it is a multiple one."""
 _VERIFIES = {Command.READ_VERIFY: False, Command.READ_VERIFY_NO_RETRY: False, Command.READ_VERIFY_EXT: True}
-_IDLE = frozenset(
-    {Command.STANDBY_IMMEDIATE, Command.IDLE_IMMEDIATE, Command.STANDBY, Command.IDLE, Command.SLEEP}
-)
+_IDLE = frozenset({Command.STANDBY_IMMEDIATE, Command.IDLE_IMMEDIATE, Command.STANDBY, Command.IDLE, Command.SLEEP})
 _SPUN_UP = 0xFF
 _TRIM = 0x01
 _ENTRY = struct.Struct("<Q")

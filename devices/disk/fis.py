@@ -28,9 +28,7 @@ def task_of(fis: bytes) -> tuple[int | None, int, TaskFile]:
     _, flags, command, features = fis[:4]
     low, mid, high, device, hob_low, hob_mid, hob_high, hob_features = fis[4:12]
     count, hob_count, _, control = fis[12:16]
-    task = TaskFile(
-        features, count, low, mid, high, device, hob_features, hob_count, hob_low, hob_mid, hob_high
-    )
+    task = TaskFile(features, count, low, mid, high, device, hob_features, hob_count, hob_low, hob_mid, hob_high)
     return command if flags & _COMMAND else None, control, task
 
 

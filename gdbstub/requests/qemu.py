@@ -45,7 +45,6 @@ class SetStepMask:
 QemuRequest = QemuSupported | GetPhysicalMode | SetPhysicalMode | StepMaskBits | GetStepMask | SetStepMask
 
 
-
 def _step_mask(fields: bytes) -> SetStepMask:
     return SetStepMask(number(fields.lstrip(b"=:").removeprefix(b"0x"), "Qqemu.sstep"))
 

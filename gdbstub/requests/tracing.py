@@ -240,7 +240,7 @@ def _frame(fields: bytes) -> TracingRequest:
             return FindFrame(low=address, high=address)
         case b"tdp", [tracepoint]:
             return FindFrame(tracepoint)
-        case (b"range" | b"outside"), [low, high]:
+        case ((b"range" | b"outside"), [low, high]):
             return FindFrame(low=low, high=high, outside=kind == b"outside")
         case _, []:
             found = number(kind, "QTFrame")

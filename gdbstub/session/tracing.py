@@ -284,5 +284,3 @@ def frame_information(frame: CollectedFrame) -> str:
 def _memory(frame: CollectedFrame) -> Iterator[str]:
     for start, data in frame.memory:
         yield f'<memory start="{start:#x}" length="{len(data):#x}"/>'
-
-

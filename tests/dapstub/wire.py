@@ -7,7 +7,11 @@ from typing import Any
 
 
 def message(seq: int, command: str, **arguments: object) -> bytes:
-    body = json.dumps({"seq": seq, "type": "request", "command": command, "arguments": arguments}).encode()
+    return raw({"seq": seq, "type": "request", "command": command, "arguments": arguments})
+
+
+def raw(made: dict[str, Any]) -> bytes:
+    body = json.dumps(made).encode()
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 

@@ -1,4 +1,4 @@
-"""What is attacked, by name: devices that a guest reaches, registers of drives by themselves, shared folders."""
+"""What is attacked, by name: devices that a guest reaches, drives' registers, shared folders, the server of editors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.devices.disk import test_ahci, test_hostile_drivers, test_hostile_flo
 from tests.devices.network import test_e1000, test_rtl8139
 from tests.devices.network.quiet import test_hostile_frames
 from tests.devices.ninep.test_hostile_clients import besiege
+from tests.fuzz.dap_clients import attack_machine, attack_session
 from tests.fuzz.rounds import Round
 
 
@@ -35,6 +36,8 @@ TARGETS: dict[str, Round] = {
     "rtl8139-registers": test_rtl8139.anything,
     "floppy-registers": test_hostile_floppy_drivers.anything,
     "quiet-network": _quiet_network,
+    "dap": attack_machine,
+    "dap-session": attack_session,
     "share": partial(_share, direct=False, read_only=False),
     "share-direct": partial(_share, direct=True, read_only=False),
     "share-read-only": partial(_share, direct=False, read_only=True),

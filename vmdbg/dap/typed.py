@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from dapstub import values
 from vmdbg.c.formatting import format_short
@@ -15,6 +16,8 @@ from vmdbg.errors import VmdbgError
 
 _SPELLED = re.compile(r"[\w *\[\]]+")
 """Types that can be looked up by name."""
+MOST_IN_LINE, LINE = 6, 90
+"""Members of a struct in one line, and about how many characters of them."""
 MAX_MEMBERS = 4096
 """Of one value, shown at once."""
 SIMPLE = frozenset({Kind.VOID, Kind.FUNCTION, Kind.PROTOTYPE, Kind.FORWARD})
@@ -65,7 +68,27 @@ def short(value: Value, *, hexadecimal: bool = False) -> str:
         return f"<{error}>"
     if words != "...":
         return words
-    return "{...}" if value.type_.strip().kind in AGGREGATES else f"[{len(value)}]"
+    return _members_in_line(value) if value.type_.strip().kind in AGGREGATES else f"[{len(value)}]"
+
+
+def _members_in_line(value: Value) -> str:
+    """Of a struct, as many as a list has room for; what is inside those is not shown."""
+    parts: list[str] = []
+    fields = value.type_.strip().fields
+    for name, field in islice(fields, MOST_IN_LINE):
+        if not name:
+            continue
+        member = value.at_(field)
+        try:
+            words = format_short(member)
+        except VmdbgError as error:
+            return f"<{error}>"
+        parts.append(f"{name} = {'{...}' if words == '...' else words}")
+        if sum(map(len, parts)) > LINE:
+            parts[-1] = "..."
+            break
+    rest = [] if parts[-1:] == ["..."] or len(fields) <= MOST_IN_LINE else ["..."]
+    return "{" + ", ".join([*parts, *rest]) + "}"
 
 
 def memory_address(value: Value) -> int | None:
