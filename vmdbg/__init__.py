@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         open_recording,
         resume,
     )
+    from vmdbg.notebook.extension import Shell
 
 __version__ = VERSION
 
@@ -51,6 +52,13 @@ def __getattr__(name: str) -> object:
     import vmdbg.api
 
     return getattr(vmdbg.api, name)
+
+
+def load_ipython_extension(shell: Shell) -> None:
+    """`%load_ext vmdbg`."""
+    from vmdbg.notebook.extension import load
+
+    load(shell)
 
 
 def __dir__() -> list[str]:

@@ -15,28 +15,42 @@ from tests.guests.build import REPOSITORY
 from tests.vmdbg.repl.tmux import Tmux
 
 COLUMNS, ROWS = 100, 38
-LINES = {"panel.svg": ("tbreak deposit", "continue", "next", "next", "reverse-next")}
+WHOLE = ("tui.svg", 140, 46)
+"""A picture of another size."""
+LINES = {
+    "panel.svg": ("tbreak deposit", "continue", "next", "next", "reverse-next"),
+    "tui.svg": ("tui", "tbreak deposit", "continue", "next", "display *teller", "reverse-next"),
+}
 """What is typed at the prompt of the sample guest; the last of it, and what it brings, is seen."""
 TITLE = "vmdbg run --repl"
 
 
-def screen(lines: tuple[str, ...], directory: Path) -> str:
-    """What the terminal shows after the lines, with its escape sequences."""
+def size_of(name: str) -> tuple[int, int]:
+    """Columns and rows."""
+    return WHOLE[1:] if name == WHOLE[0] else (COLUMNS, ROWS)
+
+
+def screen(name: str, directory: Path) -> str:
+    """What the terminal shows after the lines of a picture, with its escape sequences."""
     terminal = Tmux(directory, ["run", "--repl"])
     try:
-        terminal.resize(COLUMNS, ROWS)
+        terminal.resize(*size_of(name))
         terminal.wait_for("vmdbg>")
-        for line in lines:
-            terminal.line(line)
+        for line in LINES[name]:
+            if line == "tui":  # it takes its own line off the terminal
+                terminal.keys(line, "Enter")
+                terminal.wait_for("─── console")
+            else:
+                terminal.line(line)
         terminal.wait_for("│ tick")  # the status bar, which comes last
         return terminal.coloured()
     finally:
         terminal.close()
 
 
-def picture(shown: str) -> str:
+def picture(shown: str, columns: int = COLUMNS) -> str:
     """An SVG of it, which fetches no fonts."""
-    console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=columns, file=StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.from_ansi(shown.rstrip()))
     code_format = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     return console.export_svg(title=TITLE, unique_id="screen", code_format=code_format)
@@ -55,9 +69,9 @@ def lasting(svg: str) -> list[str]:
 
 
 def draw(directory: Path) -> None:
-    for name, lines in LINES.items():
+    for name in LINES:
         with tempfile.TemporaryDirectory() as work:
-            (directory / name).write_text(picture(screen(lines, Path(work))))
+            (directory / name).write_text(picture(screen(name, Path(work)), size_of(name)[0]))
 
 
 if __name__ == "__main__":

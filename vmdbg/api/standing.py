@@ -16,6 +16,7 @@ from vmdbg.api.registers import Registers
 from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Space
+from vmdbg.document.document import Document
 from vmdbg.expressions.place import Aim, Place
 from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.schedule import Turn
@@ -140,6 +141,13 @@ class Standing:
         from vmdbg.document.plain import render_plain
 
         return render_plain(self.session.run(command))
+
+    def answer(self, command: str) -> Document:
+        """The same as a document, which a notebook shows as tables and pictures; `data` is what JSON has of it.
+
+        Raises UserError.
+        """
+        return self.session.run(command)
 
     @property
     def frames(self) -> list[Frame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,13 @@ from vmdbg.session.stop_report import report
 
 if TYPE_CHECKING:
     from vmdbg.repl.prompt import Prompt
+    from vmdbg.repl.tui.tui import Tui
 
 
 class Repl(Lines):
     """A prompt on a debugger. `run()` may be called again after it was left for the console."""
+
+    _tui: Tui | None = None
 
     def run(self) -> Leave:
         """Read and carry out lines until one leaves the prompt."""
@@ -34,9 +38,36 @@ class Repl(Lines):
         with line_mode(), control_c_ignored(), self._at_the_prompt(), self.loop.letting(Place.PROMPT):
             self.greet()
             typed = ""
-            while self.left is None:
-                typed = self._turn(typed)
+            try:
+                while self.left is None:
+                    self._on_screen()
+                    typed = self._turn(typed)
+            finally:
+                self._off_screen()
             return self.left
+
+    def _on_screen(self) -> None:
+        """Take the whole terminal if the user wants that, or give it back."""
+        if not self.full_screen:
+            self._off_screen()
+            return
+        if self._tui is None:
+            from vmdbg.repl.tui.tui import Tui
+
+            self._tui = Tui(self.session, self.loop, self._interjections, self.theme, self._between)
+        self._tui.contents.memory = self.memory_pane
+        self._tui.enter()
+        self.output.pane, self._progress.elsewhere = (lambda: self._console_size), self._tui.progress
+
+    @property
+    def _console_size(self) -> os.terminal_size:
+        assert self._tui is not None
+        return self._tui.console_size
+
+    def _off_screen(self) -> None:
+        self.output.pane = self._progress.elsewhere = None
+        if self._tui is not None:
+            self._tui.leave()
 
     @contextmanager
     def _at_the_prompt(self) -> Iterator[None]:
@@ -126,6 +157,9 @@ class Repl(Lines):
     @property
     def prompt(self) -> Prompt:
         """Made when first needed: prompt_toolkit takes its time to import."""
+        if self._tui is not None and self.full_screen:
+            self._tui.theme = self.theme
+            return self._tui
         if self._prompt is None:
             from vmdbg.repl.prompt import Prompt
 

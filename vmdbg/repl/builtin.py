@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Protocol
 
 from vmdbg.commands.declare import command
@@ -10,6 +11,7 @@ from vmdbg.errors import UserError
 from vmdbg.host.realtime import Realtime
 from vmdbg.repl.keys import HELP
 from vmdbg.repl.leaving import Leave
+from vmdbg.repl.terminal import is_dumb
 from vmdbg.repl.themes import THEMES, Theme, find_theme
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
@@ -24,6 +26,8 @@ class Prompt(Protocol):
     left: Leave | None
     theme: Theme
     realtime: Realtime | None
+    full_screen: bool
+    memory_pane: str
 
     def use_theme(self, theme: Theme) -> None: ...
 
@@ -34,6 +38,11 @@ def declare_theme(parser: Parser) -> None:
 
 def declare_realtime(parser: Parser) -> None:
     parser.add_argument("state", nargs="?", choices=(ON, OFF), metavar="STATE", help="on or off")
+
+
+def declare_tui(parser: Parser) -> None:
+    parser.add_argument("state", nargs="?", choices=(ON, OFF), default=ON, metavar="STATE", help="on or off")
+    parser.add_argument("--memory", metavar="ADDRESS", help="what the memory pane shows: an expression, at every stop")
 
 
 def add_commands(repl: Prompt, *, console: bool) -> None:
@@ -52,6 +61,20 @@ def add_commands(repl: Prompt, *, console: bool) -> None:
         if arguments.name:
             repl.use_theme(find_theme(arguments.name))
         return document(f"theme {repl.theme.name}; there are: {', '.join(THEMES)}")
+
+    @command("tui", Group.SESSION, declare_tui, aliases=("layout",), examples=("tui", "tui off"), registry=registry)
+    def tui(session: Session, arguments: Arguments) -> Document:
+        """Have the whole terminal for panes: code, registers, stack, memory or what `display` shows, and the console.
+
+        The line, its keys, completion and history stay as they are; Page Up and Page Down scroll the console.
+        """
+        if not sys.stdout.isatty() or not sys.stdin.isatty() or is_dumb():
+            raise UserError("there is no terminal here that panes could be drawn on")
+        if arguments.memory is not None:
+            session.place(arguments.memory)
+            repl.memory_pane = arguments.memory
+        repl.full_screen = arguments.state == ON
+        return EMPTY
 
     @command("keys", Group.SESSION, aliases=("info keys",), examples=("keys",), registry=registry)
     def keys(session: Session, arguments: Arguments) -> Document:

@@ -48,7 +48,7 @@ class GuestRun:
         self._loop.slice()
         while debugger.stop_count == before and debugger.running:
             self._guest.flush()
-            if self._guest.at_line_start:
+            if self._guest.at_line_start or self._progress.elsewhere is not None:
                 self._progress.tick(debugger.machine.clock)
             self._loop.serve()
             if self._loop.over():

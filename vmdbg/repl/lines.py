@@ -72,6 +72,9 @@ class Lines:
         self.output = Output(self.theme, self._guest, self._interjections, as_json=as_json, idle=loop.serve)
         self._run = GuestRun(loop, self._guest, self._progress)
         self._prompt: Prompt | None = None
+        self.full_screen = False
+        """Whether the user wants panes around the line; `memory_pane`: of which memory, "" for the stack's."""
+        self.memory_pane = ""
         self._last = ""
         self._interrupted = False
         self.alone = not self.output.interactive
@@ -180,7 +183,7 @@ class Lines:
     def show_context(self) -> None:
         """The panel, if it is wanted; without it, nothing."""
         state = self.session.part(ContextState)
-        if not state.enabled or self.output.as_json or not self.output.interactive:
+        if not state.enabled or self.output.as_json or not self.output.interactive or self.output.pane is not None:
             return
         self.session.columns = self.output.size.columns
         try:

@@ -38,9 +38,13 @@ class Output:
         self._guest = guest
         self._interjections = interjections
         self._idle = idle
+        self.pane: Callable[[], os.terminal_size] | None = None
+        """The size of what stdout is shown in, where that is a part of the terminal: nothing is paged there."""
 
     @property
     def size(self) -> os.terminal_size:
+        if self.pane is not None:
+            return self.pane()
         try:
             return os.get_terminal_size(sys.stdout.fileno())
         except (OSError, ValueError):
@@ -64,7 +68,8 @@ class Output:
 
     def _lines(self, lines: list[str], *, paged: bool) -> None:
         columns, height = self.size
-        if paged and self.interactive and self.escapes and sum(rows_of(line, columns) for line in lines) >= height:
+        may_page = paged and self.interactive and self.escapes and self.pane is None
+        if may_page and sum(rows_of(line, columns) for line in lines) >= height:
             with self._interjections.held():
                 page(lines, lambda: self.size, self._idle)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from vmdbg.repl.terminal import is_dumb
@@ -24,6 +25,8 @@ class ProgressLine:
         self._began = self._last = 0.0
         self._active = False
         self._terminal = self._out.isatty() and not is_dumb()
+        self.elsewhere: Callable[[str], None] | None = None
+        """Who shows it instead; "" when it is over."""
 
     def begin(self) -> None:
         self._began = self._last = time.monotonic()
@@ -49,9 +52,12 @@ class ProgressLine:
         return True
 
     def _show(self, words: str) -> None:
+        self._shown = True
+        if self.elsewhere is not None:
+            self.elsewhere(words)
+            return
         self._out.write(ERASE + words[: self._columns() - 1])
         self._out.flush()
-        self._shown = True
 
     def _columns(self) -> int:
         """A longer line would wrap, and could not be rewritten."""
@@ -62,10 +68,14 @@ class ProgressLine:
 
     def hide(self) -> None:
         """Make room for other output."""
-        if self._shown:
-            self._out.write(ERASE)
-            self._out.flush()
-            self._shown = False
+        if not self._shown:
+            return
+        self._shown = False
+        if self.elsewhere is not None:
+            self.elsewhere("")
+            return
+        self._out.write(ERASE)
+        self._out.flush()
 
     def end(self) -> None:
         self.hide()

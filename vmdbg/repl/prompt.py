@@ -14,7 +14,7 @@ from prompt_toolkit.eventloop.inputhook import InputHookContext
 from prompt_toolkit.formatted_text import AnyFormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.lexers import PygmentsLexer
-from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.styles import BaseStyle, Style, merge_styles
 from prompt_toolkit.styles.pygments import style_from_pygments_cls
 from pygments.styles import get_style_by_name
@@ -52,7 +52,9 @@ class Prompt:
         interjections: Interjections,
         theme: Theme,
         between: Callable[[], bool],
+        output: Output | None = None,
     ) -> None:
+        """`output`: the terminal, if it is not to be that of stdout as it comes."""
         self._session = session
         self._loop = loop
         self._interjections = interjections
@@ -71,6 +73,7 @@ class Prompt:
             lexer=PygmentsLexer(CommandLexer),
             enable_open_in_editor=True,
             reserve_space_for_menu=MENU_ROWS,
+            output=output,
         )
         self._prompt.app.before_render += self._fit
 

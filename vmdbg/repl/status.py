@@ -21,7 +21,9 @@ class StatusBar:
     def __call__(self) -> str:
         debugger = self._session.debugger
         if debugger.running:
-            return f" running{SEPARATOR}tick {debugger.machine.clock:,}{SEPARATOR}another front end let the guest go "
+            is_own = debugger.run_by == self._session.owner
+            words = "Ctrl-C stops" if is_own else "another front end let the guest go"
+            return f" running{SEPARATOR}tick {debugger.machine.clock:,}{SEPARATOR}{words} "
         key = (self._session.moments.generation, debugger.cpu.number, debugger.machine.clock, debugger.timeline.end)
         if key != self._known[0]:
             self._known = (key, self._make())

@@ -102,6 +102,8 @@ PLACES = {
     "a pager": ((b"registers all\r",), b"more:"),
     "a running guest": ((b"continue\r",), b"sample>"),
     "code of the user's": ((b"python while True: pass\r",), b"pass"),
+    "the panes": ((b"tui\r",), b"console"),
+    "a guest that runs behind the panes": ((b"tui\r", b"continue\r"), b"sample>"),
     "a query": ((b"goto 900m\r", b"query executions 0 0x10000\r"), b"executions"),
 }
 """What is typed, and what shows that it has come there."""
@@ -130,7 +132,11 @@ def test_the_terminal_goes(place: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "place",
-    ["a block", *(pytest.param(one, marks=pytest.mark.slow) for one in ("a pager", "a running guest", "a menu"))],
+    [
+        "a block",
+        "a guest that runs behind the panes",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("a pager", "a running guest", "the panes", "a menu")),
+    ],
 )
 def test_a_signal_comes(place: str, tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "run", "--repl", own=True)

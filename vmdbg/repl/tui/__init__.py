@@ -1,0 +1,1 @@
+"""The prompt on the whole of a terminal: panes above the line."""
