@@ -130,12 +130,6 @@ class Document:
     def __add__(self, other: Document) -> Document:
         return Document(self.blocks + other.blocks)
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from vmdbg.document.html import render_html
-
-        return render_html(self)
-
 
 EMPTY = Document()
 

@@ -9,8 +9,10 @@ from vmdbg.api.guest import Guest
 from vmdbg.commands import catalog
 from vmdbg.document.layout import printable
 from vmdbg.document.plain import render_json, render_plain
+from vmdbg.document.terminal_graphics import png
 from vmdbg.errors import UserError
 from vmdbg.session.registry import Effect
+from vmdbg.session.screen import frame_of
 from vmdbg.session.session import Session
 
 OWNER = "assistant"
@@ -67,6 +69,10 @@ class Desk:
         now = self.session.debugger.position.tick
         written = [(tick, words) for tick, words in log.port(log.talking).lines() if tick <= now]
         return bounded("\n".join(f"{tick}  {printable(words)}" for tick, words in written[-lines:]) or "nothing yet")
+
+    def screenshot(self) -> bytes:
+        """A PNG file. Raises UserError."""
+        return png(frame_of(self.session.debugger.machine))
 
     def close(self) -> None:
         if self._session is not None:

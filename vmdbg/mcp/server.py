@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Image
 
 from vmdbg.errors import VmdbgError
 from vmdbg.mcp.desk import LINES, Desk
@@ -76,6 +77,14 @@ def _looking(made: MCPServer[object], desk: Desk) -> None:
     async def console(lines: int = LINES) -> str:
         """The last lines that the guest has written up to here, each with the tick at which it did."""
         return _answer(lambda: desk.console(lines))
+
+    @made.tool(structured_output=False)
+    async def screenshot() -> Image | str:
+        """A picture of what a monitor at the machine shows here; in words where it has no display."""
+        try:
+            return Image(data=desk.screenshot(), format="png")
+        except VmdbgError as error:
+            return f"error: {error}"
 
     @made.tool()
     async def screen() -> str:

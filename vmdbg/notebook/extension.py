@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from devices.display.frame import Frame
 from vmdbg.api.guest import Guest
 from vmdbg.document.document import Document
+from vmdbg.document.html import render_html
 from vmdbg.document.lanes import Chart
 from vmdbg.document.lanes_svg import svg
 from vmdbg.document.terminal_graphics import png
@@ -35,6 +36,7 @@ def load(shell: Shell) -> None:
     formatters = shell.display_formatter.formatters
     html: Formatter = formatters["text/html"]
     html.for_type(list, rows_html)
+    html.for_type(Document, render_html)
     pictures: Formatter = formatters["image/png"]
     pictures.for_type(Frame, png)
     drawings: Formatter = formatters["image/svg+xml"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -109,3 +110,15 @@ def test_a_recording_that_is_none_is_said_to_be_none_and_the_open_one_stays(reco
 def test_an_answer_is_cut_with_a_word_where_it_is_too_long() -> None:
     assert bounded("x" * LONGEST) == "x" * LONGEST
     assert bounded("x" * (LONGEST + 5)).endswith("... 5 more characters: ask for less")
+
+
+def test_the_screen_is_given_as_a_picture(recording: Path) -> None:
+    async def what(ask: Ask, client: ClientSession) -> None:
+        await ask("open_recording", path=str(recording))
+        found = await client.call_tool("screenshot", {})
+        (picture,) = found.content
+        assert picture.type == "image", picture
+        assert picture.mime_type == "image/png"
+        assert base64.b64decode(picture.data).startswith(b"\x89PNG")
+
+    asked(what)
