@@ -20,6 +20,8 @@ BYTE = 1
 MOST_FRAMES = 1024
 MOST_BYTES = 1 << 21
 """On their way at once, in each direction; what comes then is lost."""
+GRAIN = 16_384
+"""Nanoseconds at whose multiples frames come out: those of a burst come together, as network devices tell of them."""
 TO_NIC, TO_FAR = "frame to the device", "frame to the other end"
 
 
@@ -158,7 +160,8 @@ class Cable:
     def _carry(self, lane: LaneState, number: int, frame: bytes, now: int, luck: Luck, name: str) -> None:
         for _ in range(1 + luck.twice):
             lane.free = max(lane.free, now) + BYTE * len(frame)
-            insort(lane.frames, Carried(lane.free + LATENCY + luck.delay, number, frame, now))
+            due = lane.free + LATENCY + luck.delay
+            insort(lane.frames, Carried(due + -due % GRAIN, number, frame, now))
             lane.waiting += len(frame)
         self._timer.schedule(name, lane.frames[0].due)
 

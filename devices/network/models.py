@@ -14,6 +14,7 @@ Fitter = Callable[[Slot, Cable, bytes], Device]
 """Makes the device in that slot, plugged to the cable, with a MAC address of 6 bytes. Raises ValueError."""
 _MODULES: Mapping[NicModel, str] = {
     NicModel.VIRTIO: "devices.virtio.net",
+    NicModel.VIRTIO_TSO: "devices.virtio.net_offload",
     NicModel.E1000: "devices.network.e1000.e1000",
     NicModel.RTL8139: "devices.network.rtl8139.rtl8139",
 }

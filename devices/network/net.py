@@ -12,6 +12,8 @@ class NicModel(enum.StrEnum):
     """What the guest finds."""
 
     VIRTIO = "virtio"
+    VIRTIO_TSO = "virtio-tso"
+    """The same with offloads for what is sent: checksums, and segmentation of TCP."""
     E1000 = "e1000"
     RTL8139 = "rtl8139"
 

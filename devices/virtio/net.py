@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,7 +36,9 @@ OK, FAILED = 0, 1
 
 
 class Feature(enum.IntFlag):
+    CSUM = 1 << 0
     MAC = 1 << 5
+    HOST_TSO4 = 1 << 11
     MRG_RXBUF = 1 << 15
     STATUS = 1 << 16
     CTRL_VQ = 1 << 17
@@ -59,6 +62,10 @@ FEATURES = (
 )
 
 
+Outgoing = Callable[[bytes, bytes], Iterable[bytes]]
+"""Of a header and what follows it, the frames that go out."""
+
+
 @dataclass(slots=True)
 class VirtioNetState:
     """`waiting` are frames that came, in order."""
@@ -76,9 +83,12 @@ class VirtioNet:
     State: ClassVar[type[VirtioNetState]] = VirtioNetState
     streams = frozenset({RECEIVE, TRANSMIT})
 
-    def __init__(self, slot: Slot, cable: Cable, mac: bytes) -> None:
+    def __init__(self, slot: Slot, cable: Cable, mac: bytes, *, outgoing: Outgoing | None = None) -> None:
+        """With `outgoing` drivers may leave checksums and TCP's segments to that."""
         self.name = slot.name
-        self.kind = Kind(DEVICE, 0x020000, QUEUES, FEATURES)
+        offloads = Feature.CSUM | Feature.HOST_TSO4 if outgoing is not None else Feature(0)
+        self.kind = Kind(DEVICE, 0x020000, QUEUES, FEATURES | offloads)
+        self._outgoing = outgoing
         self._cable = cable
         self._filter = Filter(mac)
         self._announce = False
@@ -138,10 +148,16 @@ class VirtioNet:
             chain = queue.chain(head)
             if chain.readable_size < HEADER.size:
                 raise RingError("a frame without a header")
-            frame = chain.read(memory, HEADER.size, min(chain.readable_size - HEADER.size, LONGEST + 1), "frame")
-            self._cable.transmit(frame, now)
+            data = chain.read(memory, 0, min(chain.readable_size, HEADER.size + LONGEST + 1), "frame")
+            header, frame = data[: HEADER.size], data[HEADER.size :]
+            for one in (frame,) if self._outgoing is None else self._outgoing(header, frame):
+                self._cable.transmit(one, now)
             size += len(frame)
-        return queue.finish([(head, 0) for head in heads]), size
+        wanted = queue.finish([(head, 0) for head in heads])
+        if len(heads) == AT_ONCE:
+            return wanted, size
+        queue.ask_for_notice()  # that was all
+        return wanted, None
 
     def _fill(self, queue: Virtqueue, memory: BusMaster) -> tuple[bool, int | None]:
         """Frames into the buffers that there are, each whole or not at all."""

@@ -59,6 +59,7 @@ IPXE_PACKAGES = {**PACKAGES, "debian": "apt install ipxe-qemu", "fedora": "dnf i
 
 def network_rom(model: str, places: Sequence[str] = IPXE) -> bytes:
     """iPXE's option ROM for BIOSes, of a network device: virtio, e1000 or rtl8139. Raises UserError."""
+    model = model.partition("-")[0]
     for place in places:
         path = Path(place) / f"pxe-{model}.rom"
         if path.is_file():

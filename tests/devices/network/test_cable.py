@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.network.cable import BYTE, LATENCY, MOST_BYTES, MOST_FRAMES, CableState
+from devices.network.cable import BYTE, GRAIN, LATENCY, MOST_BYTES, MOST_FRAMES, CableState
 from devices.network.faults import HELD_BACK
 from devices.network.frame import LONGEST, SHORTEST, mac_text, parse_mac
 from devices.network.inputs import MILLION, FaultsInput, FrameInput, LinkInput
@@ -20,21 +20,28 @@ CABLE = "net0-cable"
 SECOND = 1_000_000_000
 
 
+def whole(due: int) -> int:
+    """The instant from then on at which frames come out."""
+    return -(-due // GRAIN) * GRAIN
+
+
 def test_a_frame_comes_after_its_bytes_have_passed_and_the_way_is_gone():
     wired = Wired(peer=True)
     wired.cable.transmit(frame(1, 100), 1000)
     wired.cable.take(FrameInput(CABLE, frame(2, 200)), 1000)
     wired.run(SECOND)
-    assert wired.far.heard == [(1000 + 100 * BYTE + LATENCY, frame(1, 100))]
-    assert wired.nic.taken == [(1000 + 200 * BYTE + LATENCY, frame(2, 200))]
+    assert wired.far.heard == [(whole(1000 + 100 * BYTE + LATENCY), frame(1, 100))]
+    assert wired.nic.taken == [(whole(1000 + 200 * BYTE + LATENCY), frame(2, 200))]
 
 
-def test_frames_of_one_instant_come_one_after_the_other():
+def test_frames_of_one_instant_come_one_after_the_other_and_a_burst_together():
     wired = Wired()
-    for number in range(3):
+    for number in range(30):
         wired.cable.take(FrameInput(CABLE, frame(number, 1000)), 0)
     wired.run(SECOND)
-    assert wired.nic.taken == [((number + 1) * 1000 * BYTE + LATENCY, frame(number, 1000)) for number in range(3)]
+    dues = [whole((number + 1) * 1000 * BYTE + LATENCY) for number in range(30)]
+    assert wired.nic.taken == [(due, frame(number, 1000)) for number, due in enumerate(dues)]
+    assert len(set(dues)) == 3
 
 
 def test_who_is_outside_is_told_at_once_and_by_number():
@@ -112,7 +119,7 @@ def test_faults_are_as_many_as_was_asked_for_and_the_same_for_the_same_seed():
     assert 60 < 1000 - len(counts) < 140, "lost"
     assert 20 < sum(count == 2 for count in counts.values()) < 80, "twice"
     late = [now - number * 10_000 for (now, _), number in zip(once, numbers, strict=True)]
-    assert min(late) == 60 + LATENCY + 7_000
+    assert LATENCY + 7_060 <= min(late) < LATENCY + 7_060 + GRAIN
     assert 5 < sum(one >= HELD_BACK for one in late) < 40, "overtaken"
 
 
