@@ -18,7 +18,7 @@ from vmdbg.web.requests import Strip
 from vmdbg.web.survey_cache import SurveyCache
 from vmdbg.web.survey_store import STRETCHES, SurveyStore, length_for
 from vmdbg.web.surveying import Surveyor, can_survey
-from vmdbg.web.work import Found, Overview, Window
+from vmdbg.web.work import Failed, Found, Overview, Window
 
 FINE = 1024
 """Stretches of a window that is counted by itself."""
@@ -79,6 +79,10 @@ class Survey:
             self.failed = "the copy of vmdbg that counted has ended: memory may be short"
             return True
         for one in found:
+            if isinstance(one, Failed):
+                self.close()
+                self.failed = one.why
+                return True
             self._add(one)
         return bool(found)
 

@@ -28,7 +28,7 @@ from vmdbg.session.known_linux import linux_of
 from vmdbg.session.session import Session
 from vmdbg.units import Tick
 from vmdbg.web.answers import StepRow
-from vmdbg.web.work import Found, Overview, Window, Work
+from vmdbg.web.work import Failed, Found, Overview, Window, Work
 
 NICE = 10
 MOST_STEPS = 1500
@@ -62,9 +62,9 @@ class Surveyor:
         with contextlib.suppress(OSError):  # it has ended: take() says so
             self._connection.send(work)
 
-    def take(self) -> list[Found] | None:
+    def take(self) -> list[Found | Failed] | None:
         """What it has found. None: it has ended."""
-        found = []
+        found: list[Found | Failed] = []
         try:
             while self._connection.poll():
                 found.append(self._connection.recv())
@@ -99,7 +99,12 @@ def _live(session: Session, connection: Connection) -> None:
     session.progress = None
     worker = _Worker(session, connection)
     with contextlib.suppress(EOFError, OSError):
-        worker.work()
+        try:
+            worker.work()
+        except VmdbgError as error:
+            connection.send(Failed(str(error)))
+        except Exception as error:
+            connection.send(Failed(f"a defect of vmdbg: {type(error).__name__}: {error}"))
 
 
 def _close_sockets(kept: int) -> None:

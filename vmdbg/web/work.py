@@ -34,6 +34,13 @@ Work = Overview | Window
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """The copy has ended, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """`until` where it is known. An overview that has come to the end has no row."""
 

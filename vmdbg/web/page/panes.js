@@ -10,7 +10,6 @@ export class Panes {
   #report;
   #frame = 0;
   #place = "rsp";
-  #ran = new Set();
   views = {};
 
   constructor(link, go, report) {
@@ -31,7 +30,6 @@ export class Panes {
 
   moved() {
     this.#frame = 0;
-    this.#ran.clear();
     this.code();
   }
 
@@ -67,7 +65,7 @@ export class Panes {
     const file = answer.file;
     const rows = answer.lines.map((line) => {
       const isHere = line.number === answer.current;
-      const kind = `row${isHere ? " here" : ""}${this.#ran.has(line.number) ? " ran" : ""}`;
+      const kind = isHere ? "row here" : "row";
       const gutter = this.#gutter(line.stops, `${file}:${line.number}`, line.number);
       return el("div", { class: kind, data: { line: line.number } }, gutter, el("code", {}, line.text || " "));
     });
