@@ -150,6 +150,7 @@ class Lab:
     @property
     def now(self) -> Instant:
         """What the lab's clock shows: the farthest that a machine is."""
+        self._caught_up()
         return self._conductor.now
 
     def run(self, nanoseconds: int) -> str:

@@ -42,6 +42,8 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument("--to", metavar="TIME", help="of a recording: go to that instant")
     parser.add_argument("--verify", action="store_true", help="of a recording: replay all of it")
+    each = "of a recording: serve gdb at every machine, at that port and those after it"
+    parser.add_argument("--gdb", metavar="[HOST:]PORT", help=each)
     parser.set_defaults(command=run)
 
 
@@ -55,6 +57,6 @@ def run(options: argparse.Namespace) -> int:
         if options.record or options.until or options.one_process:
             raise UserError(f"{options.plan} is a recording: --record, --until and --one-process are for a file")
         return replay_lab(options)
-    if options.to or options.verify:
-        raise UserError(f"{options.plan} is no recording of a lab: --to and --verify are for one")
+    if options.to or options.verify or options.gdb:
+        raise UserError(f"{options.plan} is no recording of a lab: --to, --verify and --gdb are for one")
     return run_lab(options)

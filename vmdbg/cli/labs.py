@@ -11,6 +11,7 @@ from vmdbg.api.lab import STEP, Lab
 from vmdbg.api.lab_file import duration
 from vmdbg.api.lab_recording import LabRecording
 from vmdbg.cli.history import progress_shown
+from vmdbg.cli.lab_gdb import serve_gdb
 from vmdbg.cli.lab_prompt import LabPrompt
 from vmdbg.errors import UserError
 from vmdbg.host.endings import ExitCode
@@ -86,9 +87,12 @@ def replay_lab(options: argparse.Namespace) -> int:
         with progress_shown("replaying") as progress:
             where = _time(options.to, "--to") if options.to is not None else Instant(0)
             recording.seek(
-                where if options.to is not None or options.repl or options.execute else recording.end, progress
+                where if options.to is not None or options.repl or options.execute or options.gdb else recording.end,
+                progress,
             )
         code: int = ExitCode.DONE
+        if options.gdb is not None:
+            return serve_gdb(recording, options.gdb)
         if options.repl or options.execute:
             code = LabPrompt(recording, lambda: None).talk(options.execute, stay=options.repl)
         else:

@@ -10,7 +10,7 @@ from typing import Protocol
 from devices.network.inputs import FrameInput
 from devices.network.net import cable_name
 from devices.serial.feed import SerialInput
-from vmdbg.errors import EngineError
+from vmdbg.errors import EngineError, UserError
 from vmdbg.lab.plan import NET_PORTS, NEVER, SERIAL_PORTS, Instant
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.nets import Sink
@@ -77,6 +77,10 @@ class Puller(Protocol):
         """Raise the station's `horizon` above where it stands, if that is possible now."""
         ...
 
+    def may_push(self, name: str, at: Instant) -> bool:
+        """Whether nobody has passed the instant at which what that machine does now can reach it."""
+        ...
+
 
 class Station:
     """A machine on its timeline (it is the timeline's governor). `born`: the lab's instant at its tick 0."""
@@ -94,6 +98,8 @@ class Station:
         self._said: list[tuple[int, bytes, Instant]] = []
         self._heard: dict[str, int] = {}
         """How many frames of each cable were passed on."""
+        self._takes = False
+        """Whether what is pushed now is what comes over links."""
         self.over = False
         self.drive: Drive = self._run_timeline
         """How it is run; with a debugger at it, by that."""
@@ -143,9 +149,19 @@ class Station:
         while self._coming and self._coming[0].due <= self.clock:
             if self._coming[0].due >= self.horizon:
                 break  # something that comes before it may still be told
-            self.timeline.push(heappop(self._coming).input)
+            self._takes = True
+            try:
+                self.timeline.push(heappop(self._coming).input)
+            finally:
+                self._takes = False
         bound = min(self.horizon, self._coming[0].due) if self._coming else self.horizon
         return Tick(min(wanted, max(0, bound - self.born)))
+
+    def check_push(self) -> None:
+        """As the timeline's governor."""
+        if self._takes or self.puller is None or self.puller.may_push(self.name, self.clock):
+            return
+        raise UserError(f"the other machines are ahead of {self.name}: let the lab run on to where they are first")
 
     def run(self, until: Instant) -> Report:
         """To the first boundary at or after `until`, before which all that comes was added."""

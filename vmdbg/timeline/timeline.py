@@ -50,6 +50,10 @@ class Governor(Protocol):
         """
         ...
 
+    def check_push(self) -> None:
+        """Raises UserError where nothing may come from outside now: others have passed what it could change."""
+        ...
+
 
 class Timeline:
     """`machine` stands where its history is to start. Call its run(), step() and push() only through here.
@@ -381,6 +385,8 @@ class Timeline:
         if self.machine.ending is not None:
             raise UserError("the guest has ended: go back and `fork` to change what happens")
         self.machine.must_take(data)
+        if self.governor is not None and self.live:
+            self.governor.check_push()
         self.history.writable = self.live
         self.history.push(self.machine.clock, data)
         if self.recorder is not None:

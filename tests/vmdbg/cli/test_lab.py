@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_a_machine_that_is_run_by_hand_stops_where_another_meets_a_breakpoint(tm
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["{plan}", "--verify"], "is no recording of a lab: --to and --verify are for one"),
+        (["{plan}", "--verify"], "is no recording of a lab: --to, --verify and --gdb are for one"),
         (["{plan}", "--until", "soon"], "--until: 'soon' is no time"),
         (["{plan}", "-x", "do cut ropes"], "there is no link 'ropes'; there are: null"),
         (["{plan}", "-x", "machine cat"], "there is no machine 'cat' that is on"),
@@ -140,3 +141,27 @@ def test_a_signal_ends_all_machines_and_what_was_recorded_can_be_had(number: sig
     with LabRecording(tmp_path / "run") as recording:
         recording.seek(900_000)
         assert recording.machine("ben").tick == 900_000
+
+
+def test_gdb_is_served_at_every_machine_and_a_signal_ends_all(recorded: tuple[Path, str]) -> None:
+    command = [sys.executable, "-m", "vmdbg", "lab", str(recorded[0]), "--to", "2ms", "--gdb", "0"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        said = sorted(run.stderr.readline() for _ in range(2))
+        assert [line.partition("127")[0] for line in said] == [
+            f"{name}: vmdbg: waiting for gdb: target remote " for name in ("anna", "ben")
+        ]
+        for line in said:
+            with socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2])), 10) as client:
+                client.sendall(b"+$?#3f")
+                assert client.recv(100).startswith(b"+")
+        run.terminate()
+        assert run.wait(20) == 128 + signal.SIGTERM
+
+
+def test_a_port_that_is_in_use_is_said(recorded: tuple[Path, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = _vmdbg("lab", recorded[0], "--gdb", f"{port}")
+    assert done.returncode == 2
+    assert f"anna: vmdbg: error: cannot listen for gdb on 127.0.0.1:{port}" in done.stderr

@@ -156,3 +156,16 @@ def test_one_that_is_switched_on_later_lives_on_the_same_clock() -> None:
 def test_what_cannot_be_done_is_said(line: str, words: str) -> None:
     with Lab(two_couriers()) as lab, pytest.raises(vmdbg.UserError, match=words):
         lab.do(line)
+
+
+def test_nothing_comes_from_outside_where_others_have_passed_what_it_could_change() -> None:
+    with Lab(two_couriers((200_000, "cut null"))) as lab:
+        lab.run_until(1_000_000)
+        anna, ben = lab.machines["anna"], lab.machines["ben"]
+        ben.run(10_000_000)  # anna sleeps until something comes: nobody waits for her
+        with pytest.raises(vmdbg.UserError, match="the other machines are ahead of anna"):
+            anna.timeline.push(PortWrite(0x2F8, 1, ord("y")))
+        lab.run(0)
+        assert anna.tick == ben.tick
+        anna.timeline.push(PortWrite(0x2F8, 1, ord("y")))
+        assert lab.hops[-1].lost == "cut"
