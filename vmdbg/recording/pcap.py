@@ -29,8 +29,10 @@ class PcapFile:
         self.path = path
         self._start = start
         self._last = 0
-        """The tick of the packet that came last; those of that tick are `_there`."""
-        self._there: set[tuple[str, str, int]] = set()
+        """The tick of the packet that came last; of that tick there were `_there`."""
+        self._there = 0
+        self._again: int | None = None
+        """How many of those were told once more, since somebody went back; None if nobody has."""
         self.failed = ""
         try:
             self._file: BinaryIO = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb")
@@ -42,19 +44,20 @@ class PcapFile:
     def on_passage(self, passage: Passage) -> None:
         """devices.network.wire.Listener: what is told again, as of the past, is not written again."""
         if passage.now < self._last:
+            self._again = 0
             return
         if passage.now > self._last:
-            self._last, self._there = passage.now, set()
-        key = passage.net, str(passage.direction), passage.number
-        if key in self._there:
+            self._last, self._there, self._again = passage.now, 0, None
+        elif self._again is not None and self._again < self._there:
+            self._again += 1
             return
-        self._there.add(key)
+        self._there += 1
         if passage.fate is Fate.CARRIED:
             self.write(passage.now, passage.frame)
 
     def forked(self, position: Position) -> None:
         """Another future begins there."""
-        self._last, self._there = position.tick, set()
+        self._last, self._there, self._again = position.tick, 0, None
 
     def write(self, tick: int, frame: bytes) -> None:
         """A disk that is full is said at the end."""
