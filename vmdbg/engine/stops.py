@@ -33,7 +33,7 @@ class DiskCatch:
     """Requests to drives that are done: of these operations, that move any of the sectors `first` to before `end`.
 
     Sectors are of 512 bytes; without a `drive` all drives are meant. `lead`: for who looks for them, the ticks before
-    each was submitted matter, too.
+    each was submitted matter, too, as far as the code at the linear address `asked_at` ran then.
     """
 
     number: int
@@ -42,6 +42,7 @@ class DiskCatch:
     end: int = 1 << 64
     drive: str = ""
     lead: int = 0
+    asked_at: int = 0
 
     def is_of(self, drive: str, operation: str, sector: int, count: int) -> bool:
         """Whether it is about such a request."""

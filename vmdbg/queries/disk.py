@@ -64,9 +64,10 @@ class DiskScan(RowScan):
         self._query = query
         self._drives = {drive.name: drive for drive in timeline.machine.config.drives}
         first, end = (0, 1 << 64) if query.sector is None else (query.sector, query.sector + 1)
-        lead = LEAD if query.who is not None else 0
+        bios = query.who.bios if query.who is not None else None
+        lead, asked_at = (LEAD, bios.function) if bios is not None else (0, 0)
         self._wanted = tuple(
-            DiskCatch(number, frozenset(map(str, Operation)), first, end, drive, lead)
+            DiskCatch(number, frozenset(map(str, Operation)), first, end, drive, lead, asked_at)
             for number, drive in enumerate(sorted(query.drives) or [""])
         )
         self._pending: list[_Asked] = []

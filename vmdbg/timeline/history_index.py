@@ -172,6 +172,8 @@ class HistoryIndex:
         return any(self._leads_to(at, catch) for catch in leading)
 
     def _leads_to(self, at: int, catch: DiskCatch) -> bool:
+        if not self._parts[at].touched.pages.has_code(catch.asked_at):
+            return False
         until = self._parts[at].end.tick
         later = takewhile(lambda part: part.start.tick <= until + 2 * catch.lead, islice(self._parts, at + 1, None))
         return any(part.touched.leads_to(catch, until) for part in later)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,13 +78,17 @@ def test_parts_without_such_a_request_are_passed_over(timeline: Timeline) -> Non
 def test_the_time_before_a_request_matters_to_who_looks_for_its_asker(timeline: Timeline) -> None:
     one = [one for part in timeline.index for one in part.touched.requests or ()][-1]
     stops = Stops(catches=Catches(devices=(DiskCatch(0, frozenset({one.operation}), one.sector, one.sector + 1),)))
-    leading = Stops(
-        catches=Catches(devices=(DiskCatch(0, frozenset({one.operation}), one.sector, one.sector + 1, lead=400_000),))
+    (catch,) = stops.catches.devices
+    assert isinstance(catch, DiskCatch)
+    pc = timeline.machine.engine.linear_pc
+    leading, elsewhere = (
+        Stops(catches=Catches(devices=(replace(catch, lead=400_000, asked_at=at),))) for at in (pc, 0x123456789000)
     )
     near = Position(Tick(one.submitted - 200_000))
     without, _ = timeline.index.next_chance(near, stops, timeline.start, timeline.end)
     with_lead, _ = timeline.index.next_chance(near, leading, timeline.start, timeline.end)
     assert with_lead == near < without <= Position(Tick(one.completed))
+    assert timeline.index.next_chance(near, elsewhere, timeline.start, timeline.end)[0] == without
 
 
 def test_a_recording_keeps_them_and_catches_go_back_by_them(timeline: Timeline, tmp_path: Path) -> None:
