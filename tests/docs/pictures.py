@@ -17,6 +17,8 @@ from tests.vmdbg.repl.tmux import Tmux
 COLUMNS, ROWS = 100, 38
 WHOLE = ("tui.svg", 140, 46)
 """A picture of another size."""
+CUES = {"tui": "─── console", "continue": "breakpoint 1"}
+"""What shows that a line was carried out, which is off the screen by then."""
 LINES = {
     "panel.svg": ("tbreak deposit", "continue", "next", "next", "reverse-next"),
     "tui.svg": ("tui", "tbreak deposit", "continue", "next", "display *teller", "reverse-next"),
@@ -37,9 +39,9 @@ def screen(name: str, directory: Path) -> str:
         terminal.resize(*size_of(name))
         terminal.wait_for("vmdbg>")
         for line in LINES[name]:
-            if line == "tui":  # it takes its own line off the terminal
+            if name == WHOLE[0] and line in CUES:
                 terminal.keys(line, "Enter")
-                terminal.wait_for("─── console")
+                terminal.wait_for(CUES[line])
             else:
                 terminal.line(line)
         terminal.wait_for("│ tick")  # the status bar, which comes last

@@ -103,7 +103,7 @@ PLACES = {
     "a running guest": ((b"continue\r",), b"sample>"),
     "code of the user's": ((b"python while True: pass\r",), b"pass"),
     "the panes": ((b"tui\r",), b"console"),
-    "a guest that runs behind the panes": ((b"tui\r", b"continue\r"), b"sample>"),
+    "a guest that runs behind the panes": ((b"tui\r", b"continue\r"), b"clerk"),
     "a query": ((b"goto 900m\r", b"query executions 0 0x10000\r"), b"executions"),
 }
 """What is typed, and what shows that it has come there."""
