@@ -26,9 +26,12 @@ export function fill(parent, ...children) {
 
 export const grouped = (number) => number.toString().replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
 
-export function short(ticks) {
+// With as many digits as tell apart what lies `step` ticks apart.
+export function short(ticks, step = 0) {
   for (const [scale, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (Math.abs(ticks) >= scale) return `${+(ticks / scale).toPrecision(4)} ${unit}`;
+    if (Math.abs(ticks) < scale) continue;
+    const digits = step ? Math.max(0, Math.ceil(Math.log10(scale / step) - 1e-9)) : 0;
+    return `${step ? (ticks / scale).toFixed(digits) : +(ticks / scale).toPrecision(4)} ${unit}`;
   }
   return `${Math.round(ticks)}`;
 }

@@ -271,7 +271,7 @@ export class Timeline {
       g.moveTo(x, y + 3);
       g.lineTo(x, this.#rows.at(-1).y + this.#rows.at(-1).height);
       g.stroke();
-      g.fillText(step >= 1000 ? short(tick) : grouped(Math.round(tick)), x + 4, y + height / 2 + 1);
+      g.fillText(step >= 1000 ? short(tick, step) : grouped(Math.round(tick)), x + 4, y + height / 2 + 1);
     }
     this.#label(g, `${short(end - start)} ticks`, y + height / 2);
   }
@@ -312,7 +312,7 @@ export class Timeline {
       g.fillRect(x, y + height - 1 - tall, wide, tall);
       const words = run.name || `cr3 ${run.pid.toString(16)}`;
       if (wide > words.length * 6.4 + 10) {
-        g.fillStyle = "#fff";
+        g.fillStyle = tall > 10 ? "#fff" : this.#colour("ink");
         g.fillText(words, Math.max(x, LEFT) + 5, y + height / 2 + 0.5);
       }
     }
