@@ -30,6 +30,8 @@ from vmdbg.web.outbox import Outbox
 from vmdbg.web.page_files import PageFile
 from vmdbg.web.requests import LONGEST_REQUEST, Request, parse
 
+TOKEN_BYTES = 16
+"""Of chance: the URL fits on a line of 80 characters."""
 MOST_PAGES = 32
 MOST_UNANSWERED = 16
 """Requests of one page: what it says beyond that stays in its socket until it has taken some answers in."""
@@ -80,7 +82,7 @@ class WebServer:
 
     def __init__(self, files: Mapping[str, PageFile], token: str | None = None) -> None:
         self._files = files
-        self.token = token if token is not None else secrets.token_urlsafe(24)
+        self.token = token if token is not None else secrets.token_urlsafe(TOKEN_BYTES)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._wake_reader, self._wake_writer = os.pipe()
         for end in (self._wake_reader, self._wake_writer):
