@@ -14,8 +14,11 @@ from vmdbg.debugger.stops import Ended
 from vmdbg.document.document import Block, Document, Table, document, table
 from vmdbg.document.plain import render_plain
 from vmdbg.errors import UserError, VmdbgError
+from vmdbg.host.control_c import control_c_ignored, control_c_interrupts
 from vmdbg.host.endings import ExitCode
+from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import both_ends_are_terminals, message
+from vmdbg.interruption import StoppedError
 from vmdbg.lab.actions import FORMS
 
 HELP = """machine NAME        look at that machine from now on
@@ -54,16 +57,19 @@ class LabPrompt:
         return ExitCode.USAGE if self._failed else ExitCode.DONE
 
     def _converse(self) -> None:
+        """Ctrl-C ends what a line does, and not the process."""
         read = self._reader()
-        while True:
-            try:
-                line = read()
-            except EOFError:
-                return
-            except KeyboardInterrupt:
-                continue
-            if not self._carry_out(line):
-                return
+        with control_c_ignored():
+            while True:
+                try:
+                    line = read()
+                except EOFError:
+                    return
+                except KeyboardInterrupt:
+                    continue
+                with SIGNALS.at_work(), control_c_interrupts():
+                    if not self._carry_out(line):
+                        return
 
     def _reader(self) -> Callable[[], str]:
         if not both_ends_are_terminals():
@@ -85,6 +91,8 @@ class LabPrompt:
         except VmdbgError as error:
             self._failed = True
             message(f"error: {error}")
+        except StoppedError:
+            raise
         except KeyboardInterrupt:
             message("interrupted")
         sys.stdout.flush()
