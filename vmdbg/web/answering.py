@@ -41,11 +41,13 @@ from vmdbg.web.requests import (
     DeleteNote,
     Draw,
     Go,
+    Lines,
     Log,
     Look,
     Markdown,
     Notes,
     OfNotes,
+    OfTime,
     Pause,
     Press,
     Request,
@@ -87,10 +89,8 @@ class Answering:
                 return self._live(typed(self._port, text.encode()))
             case Press(chords=chords):
                 return self._live(*pressed_events(chords))
-            case Strip():
-                return self._survey.strip(request)
-            case Log():
-                return self._survey.log()
+            case Strip() | Log() | Lines():
+                return self._of_time(request)
             case ConsoleText():
                 return self._console()
             case Screen():
@@ -136,6 +136,20 @@ class Answering:
         log = timeline.console.port(timeline.console.talking)
         text = log.between(0, timeline.position.tick).decode("utf-8", "replace")
         return ConsoleView(text[-MOST_CONSOLE:], max(0, len(text) - MOST_CONSOLE))
+
+    def _of_time(self, request: OfTime) -> Result:
+        match request:
+            case Strip():
+                return self._survey.strip(request)
+            case Log():
+                return self._survey.log()
+            case Lines():
+                if self._debugger.running:
+                    raise UserError(RUNNING)
+                self._survey.call_lines()
+                return Done()
+            case _:
+                assert_never(request)
 
     def _drawing(self, request: Draw) -> Drawing:
         chart = interleaving_between(

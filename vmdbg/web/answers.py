@@ -318,6 +318,16 @@ class Progress(_Told, frozen=True, tag="progress"):
     done: float | None
 
 
+class RanLines(_Told, frozen=True, tag="ran"):
+    """Lines of a file that have run from the call at `begin` to where the guest stood, `position`. `why`: as Ran."""
+
+    position: str
+    file: str
+    lines: list[int]
+    begin: str
+    why: str
+
+
 class Changed(_Told, frozen=True, tag="changed"):
     """The notebook has: by another page, or by this one."""
 
@@ -328,7 +338,7 @@ class Surveyed(_Told, frozen=True, tag="surveyed"):
     done: float
 
 
-Message = Changed | Surveyed | Answer | Refused | State | ConsoleWrote | Progress
+Message = RanLines | Changed | Surveyed | Answer | Refused | State | ConsoleWrote | Progress
 _ENCODER = msgspec.json.Encoder()
 
 

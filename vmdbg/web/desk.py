@@ -14,13 +14,25 @@ from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
+from vmdbg.document.layout import printable
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.machine.inputs import Input
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
 from vmdbg.session.symbol_file import SymbolFile
 from vmdbg.web.answering import Answering
-from vmdbg.web.answers import Answer, Changed, ConsoleWrote, Done, Message, Progress, Refused, Result, Surveyed
+from vmdbg.web.answers import (
+    Answer,
+    Changed,
+    ConsoleWrote,
+    Done,
+    Message,
+    Progress,
+    RanLines,
+    Refused,
+    Result,
+    Surveyed,
+)
 from vmdbg.web.notebook import Notebook
 from vmdbg.web.requests import AddNote, ChangeNote, Command, DeleteNote, Pause, Request
 from vmdbg.web.server import Asked, Event, Joined, Left, Page
@@ -182,6 +194,10 @@ class Desk:
         self._flush()
         if self._pages and self._survey is not None and self._survey.poll():
             self._tell_all(Surveyed(self._survey.done))
+            ran, self._survey.ran = self._survey.ran, None
+            if ran is not None:
+                where = str(ran.call.here)
+                self._tell_all(RanLines(where, printable(ran.file), list(ran.lines), ran.begin, printable(ran.why)))
         if self._left_at is not None and time.monotonic() - self._left_at > LEAVE_SECONDS:
             self._go_on()
         if self._debugger.running and time.monotonic() - self._told_at > TELL_SECONDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import assert_never
 
-from vmdbg.web.answers import Answer, Changed, ConsoleWrote, Message, Progress, Refused, State, Surveyed
+from vmdbg.web.answers import Answer, Changed, ConsoleWrote, Message, Progress, RanLines, Refused, State, Surveyed
 
 MOST_CONSOLE = 1 << 18
 """Characters of the console that wait. A page that is farther behind is told to ask for the text as a whole."""
@@ -33,6 +33,8 @@ class Outbox:
                 self._latest[f"progress {what}"] = message
             case State():
                 self._latest["state"] = message
+            case RanLines():
+                self._latest["ran"] = message
             case Changed():
                 self._latest["changed"] = message
             case Surveyed():

@@ -147,8 +147,12 @@ class Markdown(_Request, frozen=True, tag="markdown"):
     """The notebook as text."""
 
 
+class Lines(_Request, frozen=True, tag="lines"):
+    """Which lines have run in the call in which the guest stands: told once that is known."""
+
+
 OfNotes = Notes | AddNote | ChangeNote | DeleteNote | Markdown
-OfTime = Strip | Log
+OfTime = Strip | Log | Lines
 Request = OfNotes | OfTime | Screen | Press | Draw | Run | Pause | Go | Command | Look | Type | ConsoleText
 _DECODER = msgspec.json.Decoder(Request)
 

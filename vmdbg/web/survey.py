@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.document.layout import printable
+from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.survey import Moment
 from vmdbg.session.session import Session
@@ -18,7 +19,7 @@ from vmdbg.web.requests import Strip
 from vmdbg.web.survey_cache import SurveyCache
 from vmdbg.web.survey_store import STRETCHES, SurveyStore, length_for
 from vmdbg.web.surveying import Surveyor, can_survey
-from vmdbg.web.work import Failed, Found, Overview, Window
+from vmdbg.web.work import Call, Failed, Found, Overview, Ran, Window
 
 FINE = 1024
 """Stretches of a window that is counted by itself."""
@@ -59,6 +60,8 @@ class Survey:
         """None: it is asked for."""
         self._is_over = False
         """Whether the copy has counted all that it knows."""
+        self.ran: Ran | None = None
+        """What was found last of the lines of a call."""
         self.failed = ""
         """Why there is no copy."""
 
@@ -83,7 +86,10 @@ class Survey:
                 self.close()
                 self.failed = one.why
                 return True
-            self._add(one)
+            if isinstance(one, Ran):
+                self.ran = one
+            else:
+                self._add(one)
         return bool(found)
 
     def _add(self, found: Found) -> None:
@@ -94,6 +100,8 @@ class Survey:
                     self._keep()
                 else:
                     self._store.add(found.row, found.until)
+            case Call():
+                pass
             case Window() as window:
                 assert found.row is not None
                 store = SurveyStore(window.length)
@@ -140,6 +148,17 @@ class Survey:
         if not self._store.until:
             self._store = SurveyStore(length_for(timeline.end.tick, STRETCHES))
         surveyor.ask(Overview(self._store.length, max(timeline.start, Position(Tick(self._store.until)))))
+
+    def call_lines(self) -> None:
+        """Ask which lines have run in the call in which the guest stands; `ran` will say. Raises UserError."""
+        debugger = self._debugger
+        call = Call(debugger.position, debugger.engine.selected)
+        if self._surveyor is None or debugger.position > self._surveyor.end:
+            self.close()
+            self._begin()
+        if self._surveyor is None:
+            raise UserError(self.failed)
+        self._surveyor.ask(call)
 
     def strip(self, request: Strip) -> StripView:
         start, end = request.start, max(request.end, request.start + 1)

@@ -28,7 +28,8 @@ from vmdbg.session.known_linux import linux_of
 from vmdbg.session.session import Session
 from vmdbg.units import Tick
 from vmdbg.web.answers import StepRow
-from vmdbg.web.work import Failed, Found, Overview, Window, Work
+from vmdbg.web.call_lines import lines_that_ran
+from vmdbg.web.work import Call, Failed, Found, Overview, Ran, Window, Work
 
 NICE = 10
 MOST_STEPS = 1500
@@ -62,9 +63,9 @@ class Surveyor:
         with contextlib.suppress(OSError):  # it has ended: take() says so
             self._connection.send(work)
 
-    def take(self) -> list[Found | Failed] | None:
+    def take(self) -> list[Found | Failed | Ran] | None:
         """What it has found. None: it has ended."""
-        found: list[Found | Failed] = []
+        found: list[Found | Failed | Ran] = []
         try:
             while self._connection.poll():
                 found.append(self._connection.recv())
@@ -97,7 +98,14 @@ def _live(session: Session, connection: Connection) -> None:
     timeline.index.stop()
     timeline.console.listeners.clear()
     session.progress = None
+    points = session.debugger.points
+    for owner in {point.owner for point in (*points.breakpoints.values(), *points.watchpoints.values())}:
+        points.remove_owned(owner)
+    debugger = session.debugger
+    for listeners in (debugger.stop_listeners, debugger.resume_listeners, debugger.slice_listeners):
+        listeners.clear()
     worker = _Worker(session, connection)
+    debugger.progress_listeners[:] = [lambda _done: worker.checked(timeline.position)]
     with contextlib.suppress(EOFError, OSError):
         try:
             worker.work()
@@ -124,13 +132,18 @@ class _Worker:
         self._known: KnownLinux | None = None
         self._overview: Overview | None = None
         self._window: Window | None = None
+        self._call: Call | None = None
 
     def work(self) -> None:
         """Raises EOFError where the parent is gone."""
         self._known = self._find_linux()
         while True:
-            self._hear(wait=self._window is None and self._overview is None)
-            if self._window is not None:
+            self._hear(wait=self._window is None and self._overview is None and self._call is None)
+            if self._call is not None:
+                call, self._call = self._call, None
+                with contextlib.suppress(_LeftError):
+                    self._connection.send(lines_that_ran(self._session, call, self.checked))
+            elif self._window is not None:
                 window, self._window = self._window, None
                 self._look_at(window)
             elif self._overview is not None:
@@ -152,10 +165,12 @@ class _Worker:
                     self._overview = overview
                 case Window() as window:
                     self._window = window
+                case Call() as call:
+                    self._call = call
 
-    def _checked(self, _position: Position) -> None:
+    def checked(self, _position: Position) -> None:
         self._hear(wait=False)
-        if self._window is not None:
+        if self._window is not None or self._call is not None:
             raise _LeftError
 
     def _go_on(self, overview: Overview) -> None:
@@ -166,7 +181,7 @@ class _Worker:
             self._connection.send(Found(overview, Tick(self._timeline.end.tick), None))
             return
         with contextlib.suppress(_LeftError):
-            row = self._scan(SurveyQuery(overview.length, self._known), part, self._checked)
+            row = self._scan(SurveyQuery(overview.length, self._known), part, self.checked)
             self._connection.send(Found(overview, part[1].tick, row))
             self._overview = Overview(overview.length, part[1])
 
@@ -185,7 +200,7 @@ class _Worker:
             return
         query = SurveyQuery(window.length, self._known, each=window.each)
         with contextlib.suppress(_LeftError):
-            row = self._scan(query, (start, end), self._checked)
+            row = self._scan(query, (start, end), self.checked)
             steps = self._steps(start, end) if window.steps else ()
             self._connection.send(Found(window, end.tick, row, steps))
 

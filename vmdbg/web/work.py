@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.survey import SurveyRow
-from vmdbg.units import Tick
+from vmdbg.units import CpuId, Tick
 from vmdbg.web.answers import StepRow
 
 
@@ -30,7 +30,26 @@ class Window:
     """Every instruction, too."""
 
 
-Work = Overview | Window
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Which lines have run since the call of the function in which a CPU stands there."""
+
+    here: Position
+    cpu: CpuId
+
+
+Work = Overview | Window | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """Lines of a file that did since the instant `begin`; `why` says why that is not known."""
+
+    call: Call
+    file: str = ""
+    lines: tuple[int, ...] = ()
+    begin: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

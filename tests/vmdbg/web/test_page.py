@@ -169,3 +169,21 @@ def test_a_notebook_keeps_instants_beside_the_recording_and_compares_them(chromi
         page.until("document.querySelector('.note textarea')?.value === 'the *first*'")
         assert page.text(".note:nth-child(2) .link") == "<b>forms</b>"
     assert [one for one in chromium.said if "WebSocket" not in one] == []
+
+
+def test_lines_that_ran_in_this_call_are_marked(chromium: Browser) -> None:
+    with served(*STAND) as (url, _):
+        page = chromium.open(url)
+        page.until_stands()
+        page.do("fill", "#goto", "600000")
+        page.do("press", "Enter")
+        page.until_stands(tick=600002)
+        page.do("press", "n")
+        page.until("document.querySelector('#source .here')?.dataset.line === '24'")
+        page.do("press", "n")
+        page.until("document.querySelector('#source .here')?.dataset.line > 24")
+        page.do("press", "r")
+        page.until("document.querySelectorAll('#source .ran').length > 1")
+        marked = page.evaluate("[...document.querySelectorAll('#source .ran')].map((one) => Number(one.dataset.line))")
+        assert {23, 24} <= set(marked) <= {23, 24, 25, 26}
+        assert chromium.said == []

@@ -147,6 +147,11 @@ function note() {
   notes.focus();
 }
 
+const lines = () => tell(link.ask("lines"));
+link.on("ran", (found) => {
+  if (found.position === state?.position) panes.ran(found);
+});
+
 async function copyLink() {
   try {
     await navigator.clipboard.writeText(location.href);
@@ -163,7 +168,7 @@ const KEYS = [
   ["i", "One instruction", () => move("stepi")], ["I", "Back one instruction", () => move("reverse-stepi")],
   ["f", "Finish this function", () => move("finish")], ["F", "Back to its call", () => move("reverse-finish")],
   [" ", "Interrupt", pause], ["g", "Go to an instant", () => at("goto").focus()],
-  ["/", "Ask a question", ask], ["m", "Note this instant", note], ["l", "Copy a link to this instant", copyLink], ["t", "Dark or light", toggleTheme], ["?", "These keys", showKeys],
+  ["/", "Ask a question", ask], ["m", "Note this instant", note], ["r", "Mark the lines that ran in this call", lines], ["l", "Copy a link to this instant", copyLink], ["t", "Dark or light", toggleTheme], ["?", "These keys", showKeys],
   ["+", "Zoom the timeline in", () => timeline.zoom(0.5)], ["-", "Zoom it out", () => timeline.zoom(2)],
   ["0", "The whole history", () => timeline.whole()], ["h", "The timeline around here", () => timeline.here()],
   ["ArrowLeft", "Timeline to the left", () => timeline.pan(-0.2)], ["ArrowRight", "and to the right", () => timeline.pan(0.2)],
@@ -193,6 +198,7 @@ for (const button of document.querySelectorAll("[data-move]")) button.addEventLi
 at("pause").addEventListener("click", pause);
 at("busy-stop").addEventListener("click", pause);
 at("theme").addEventListener("click", toggleTheme);
+at("ran").addEventListener("click", lines);
 at("help").addEventListener("click", showKeys);
 at("copy-link").addEventListener("click", copyLink);
 at("go").addEventListener("submit", (event) => {

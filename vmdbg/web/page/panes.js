@@ -10,6 +10,7 @@ export class Panes {
   #report;
   #frame = 0;
   #place = "rsp";
+  #ran = { file: "", lines: new Set() };
   views = {};
 
   constructor(link, go, report) {
@@ -28,8 +29,16 @@ export class Panes {
     tabs.add("points", "Breakpoints", this.views.points, () => this.#draw("points", (a) => this.#points(a)));
   }
 
+  // Which lines have run since the call, where that was asked for.
+  ran({ file, lines, why }) {
+    if (why) this.#report(why);
+    this.#ran = { file, lines: new Set(lines) };
+    this.code();
+  }
+
   moved() {
     this.#frame = 0;
+    this.#ran = { file: "", lines: new Set() };
     this.code();
   }
 
@@ -65,7 +74,8 @@ export class Panes {
     const file = answer.file;
     const rows = answer.lines.map((line) => {
       const isHere = line.number === answer.current;
-      const kind = isHere ? "row here" : "row";
+      const hasRun = file === this.#ran.file && this.#ran.lines.has(line.number);
+      const kind = `row${isHere ? " here" : ""}${hasRun ? " ran" : ""}`;
       const gutter = this.#gutter(line.stops, `${file}:${line.number}`, line.number);
       return el("div", { class: kind, data: { line: line.number } }, gutter, el("code", {}, line.text || " "));
     });
