@@ -67,6 +67,12 @@ static void put_back(Env *env)
     env->cc_op = kept.cc_op;
 }
 
+/* Whether the instruction, of which these are softfloat's flags, is to store nothing. */
+bool sse_exception_comes(const Env *env, uint8_t flags)
+{
+    return env->hflags & HF_UNMASKED && flags & ALL & ~(env->mxcsr >> MASK_SHIFT);
+}
+
 static bool is_tiny(const Env *env, const VmSseResult *result)
 {
     bool tiny = false;

@@ -74,6 +74,7 @@ struct VexRow {
 
 /* sse_exceptions.c */
 bool vex_may_raise(const VexRow *row);
+bool sse_exception_comes(const Env *env, uint8_t flags);
 
 /* vex_tables.c */
 extern const VexRow vex_rows[];

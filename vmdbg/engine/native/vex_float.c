@@ -332,7 +332,10 @@ void vex_singles_to_halves(const Vex *x)
     uint8_t flags = status->exception_flags;
     *status = before;
     if (x->code.memory) {
-        vex_store(x, result, vex_size(x));
+        if (sse_exception_comes(x->env, flags))
+            vex_probe_store(x, vex_linear(x), vex_size(x));
+        else
+            vex_store(x, result, vex_size(x));
     } else {
         memcpy(x->env->xmm_regs[x->code.rm], result, LANE);
         vex_clear_high(x, x->code.rm);
