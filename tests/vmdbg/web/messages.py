@@ -8,32 +8,37 @@ from typing import Any
 
 from vmdbg.web.requests import Move, Pane
 
-WORDS = ("run", "pause", "go", "command", "look", "type", "console", "", "answer", "\0", "ask")
-TEXTS = (
-    "",
-    "0",
-    "50%",
-    "start",
-    "end",
-    "rsp",
-    "*0",
-    "help",
-    "x/10i 0",
-    '"text"',
-    "\ud800",
-    "<img src=x>",
-    "-1",
-    "💣",
-)
-NUMBERS = (0, 1, -1, 1 << 31, 1 << 64, 1.5, 1e308, None, True, "1", [], {})
+TEXTS = ("", "0", "50%", "start", "rsp", "*0", "help", "x/10i 0", '"text"', "\ud800", "<img src=x>", "-1", "\U0001f4a3")
+NUMBERS = (0, 1, -1, 1 << 31, 1 << 63, 1 << 64, 1.5, 1e308, None, True, "1", [], {})
+
+
+def request(rng: random.Random) -> dict[str, Any]:
+    """One that is within bounds, or nearly."""
+    text, number = rng.choice(TEXTS), rng.randrange(1 << 20)
+    parts: dict[str, Any] = rng.choice(
+        [
+            {"ask": "run", "move": rng.choice([one.value for one in Move])},
+            {"ask": "go", "to": text},
+            {"ask": "command", "line": text},
+            {"ask": "look", "pane": rng.choice([one.value for one in Pane]), "place": text, "frame": rng.randrange(9)},
+            {"ask": "type", "text": text},
+            {"ask": "press", "chords": [text, "a"]},
+            {"ask": "strip", "start": number, "end": number + rng.randrange(1 << 30), "stretches": rng.randrange(2100)},
+            {"ask": "draw", "begin": text, "until": text, "address": text},
+            {"ask": "add note", "title": text},
+            {"ask": "change note", "note": number, "title": text, "text": text},
+            {"ask": "delete note", "note": number},
+            *({"ask": kind} for kind in ("pause", "console", "log", "lines", "screen", "notes", "markdown", "rm")),
+        ]
+    )
+    return parts | {"id": rng.randrange(1 << 16)}
 
 
 def random_message(rng: random.Random) -> bytes:
-    message: Any = {"ask": rng.choice(WORDS), "id": rng.choice((*range(8), *NUMBERS))}
-    for name in ("move", "pane", "to", "line", "place", "text", "frame"):
-        if rng.random() < 0.4:
-            values = ([one.value for one in Move], [one.value for one in Pane], TEXTS, NUMBERS)
-            message[name] = rng.choice(rng.choice(values)) if rng.random() < 0.95 else "a" * 5000
+    message = request(rng)
+    if rng.random() < 0.3:
+        name = rng.choice([*message, "more"])
+        message[name] = rng.choice((*NUMBERS, *TEXTS, "a" * 5000))
     data = json.dumps(message).encode()
     for _ in range(rng.choice((0, 0, 0, 1, 3))):
         at = rng.randrange(len(data))
