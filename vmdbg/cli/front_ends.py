@@ -16,6 +16,7 @@ from vmdbg.host.run_loop import RunLoop
 
 if TYPE_CHECKING:
     from dapstub.server import Server as EditorServer
+    from vmdbg.dap.guest import GuestDebugger
     from vmdbg.debugger.debugger import Debugger
     from vmdbg.gdb.server import GdbServer
     from vmdbg.host.arbiter import Arbiter
@@ -80,10 +81,14 @@ def seat(
     made = FrontEnds(loop, arbiter)
     for number, service in enumerate(services):
         _serve_gdb(made, debugger, service, symbols, number=number, stands=stands)
-    for number, editor in enumerate(editors):
+    guests = [
         _serve_dap(made, debugger, editor, symbols, number=number, stands=stands)
+        for number, editor in enumerate(editors)
+    ]
     if page is not None:
-        _serve_page(made, debugger, page, symbols)
+        url = _serve_page(made, debugger, page, symbols)
+        for guest in guests:
+            guest.page = url
     if prompt is not None:
         made.prompt = _sit_at_prompt(made, debugger, prompt, symbols)
     loop.poller.watch(arbiter.fileno(), READ, lambda _events: arbiter.serve())
@@ -153,7 +158,7 @@ def _serve_dap(
     *,
     number: int,
     stands: bool,
-) -> None:
+) -> GuestDebugger:
     """Serve it, and say where. Who has started this process may do with the host what it can do anyway."""
     from dapstub.server import Server
     from vmdbg.dap.front_end import DapFrontEnd
@@ -175,6 +180,7 @@ def _serve_dap(
     made.arbiter.join(DapFrontEnd(debugger, server, guest, made.loop, made.arbiter, only=address is None))
     if address is not None:
         say(f"ready for editors: DAP at {_listen_for_editors(server, address, say)}")
+    return guest
 
 
 def _listen_for_editors(server: EditorServer, address: TcpAddress | UnixPath, say: Callable[[str], None]) -> str:
@@ -191,8 +197,11 @@ def _listen_for_editors(server: EditorServer, address: TcpAddress | UnixPath, sa
     return str(found)
 
 
-def _serve_page(made: FrontEnds, debugger: Debugger, service: WebService, symbols: Sequence[SymbolFile]) -> None:
-    """Serve it, and say where. Who knows the URL may do what who has started this process can. Raises UserError."""
+def _serve_page(made: FrontEnds, debugger: Debugger, service: WebService, symbols: Sequence[SymbolFile]) -> str:
+    """Serve it, and say where: its URL. Who knows that may do what who has started this process can.
+
+    Raises UserError.
+    """
     try:
         from vmdbg.web.server import WebServer
     except ModuleNotFoundError as error:
@@ -219,6 +228,7 @@ def _serve_page(made: FrontEnds, debugger: Debugger, service: WebService, symbol
     if not service.address.is_loopback:
         loop.say(f"other hosts can open the page, on {service.address}: whoever has its URL owns the guest")
     loop.say(f"the page for browsers: {url}")
+    return url
 
 
 def _listen(server: GdbServer, address: TcpAddress | UnixPath) -> str:

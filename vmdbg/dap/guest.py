@@ -62,6 +62,8 @@ class GuestDebugger:
         self._allowed = allowed
         self._symbols = symbols
         self.owner = owner
+        self.page = ""
+        """The URL of the same machine's page for browsers, if there is one: the client is told."""
         self._stands = stands
         self.wait: Callable[[Debugger], Stop] = lambda debugger: debugger.wait()
         self.hear: Callable[[], None] = lambda: None
@@ -125,6 +127,8 @@ class GuestDebugger:
         debugger.resume_listeners.append(self._resumed)
         debugger.progress_listeners.append(self._going)
         debugger.timeline.console.listeners.append(self._wrote)
+        if self.page:
+            client.output(values.Category.CONSOLE, f"the page for browsers: {self.page}\n")
         with refusals():
             for line in self._settings.commands:
                 session.run(line)

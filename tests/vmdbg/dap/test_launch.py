@@ -182,3 +182,10 @@ def test_nothing_but_the_protocol_is_on_its_output() -> None:
         editor.command("help")
         editor.ask("disconnect")
         editor.closed()
+
+
+def test_the_machines_page_is_told_to_its_editor() -> None:
+    pytest.importorskip("aiohttp")
+    with own_debugger() as editor:
+        editor.begin(stopOnEntry=True, web="0")
+        editor.until_output("the page for browsers: http://127.0.0.1:")
