@@ -83,6 +83,11 @@ function heard(now) {
   timeline.moved(now);
   if (now.running) {
     if (dock.chosen === "screen") screen.draw();
+    if (before === null) {
+      panes.code();
+      side.refresh();
+      timeline.log();
+    }
     return;
   }
   const key = `${now.stop} ${now.position} ${now.cpu}`;

@@ -48,7 +48,7 @@ export class Panes {
       show(await this.#link.ask("look", { pane, ...parts }));
       view.classList.remove("stale");
     } catch (error) {
-      if (view.childElementCount === 0 || pane === "memory") empty(view, error.message);
+      if (isBlank(view) || pane === "memory") empty(view, error.message);
       view.classList.add("stale");
     }
   }
@@ -59,7 +59,7 @@ export class Panes {
       answer = await this.#link.ask("look", { pane: "code", frame: this.#frame });
     } catch (error) {
       at("code").classList.add("stale");
-      if (at("assembly").childElementCount === 0) empty(at("assembly"), error.message);
+      if (isBlank(at("assembly"))) empty(at("assembly"), error.message);
       return;
     }
     at("code").classList.remove("stale");
@@ -179,6 +179,9 @@ export class Panes {
     fill(this.views.points, rows.length ? table : el("p", { class: "empty" }, words));
   }
 }
+
+// Whether nothing of the guest is shown there yet.
+const isBlank = (view) => view.querySelector(":scope > :not(.empty)") === null;
 
 // The row where the CPU is, in the middle.
 function centre(listing) {
