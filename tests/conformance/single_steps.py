@@ -182,10 +182,12 @@ def known(step: Step, cpu: RealMode) -> str | None:
     opcode = step.opcode
     if (len(step.code) - 1 > LONGEST_OF_286 or step.name == "(bad)") and step.exception is not None:
         return "more than 10 bytes are refused"
-    if opcode[0] in STRINGS and step.exception == 13 == cpu.vector:
-        return "a string instruction that faults has moved its pointers"
+    if (opcode[0] in STRINGS or opcode[0] == 0x8F) and step.exception == 13 == cpu.vector:
+        return "a string instruction or a POP that faults has moved its pointers"
     if LOCK in step.code[: len(step.code) - len(opcode)] and cpu.vector == 6:
         return "LOCK where none may be"
+    if opcode[0] == 0xF6 and opcode[1] >> 3 & 7 == 7 and step.after.get("ax", 0) & 0xFF == 0x80 and cpu.vector == 0:
+        return "IDIV of a byte, whose quotient of 80h is no overflow there"
     if opcode[0] in (0x8C, 0x8E) and opcode[1] >> 3 & 7 in (4, 5):
         return "FS and GS are the 386's"
     if opcode[0] in (0xCA, 0xCB) and step.before["sp"] in (0xFFFE, 0xFFFF):
