@@ -62,7 +62,7 @@ def add_commands(repl: Prompt, *, console: bool) -> None:
             repl.use_theme(find_theme(arguments.name))
         return document(f"theme {repl.theme.name}; there are: {', '.join(THEMES)}")
 
-    @command("tui", Group.SESSION, declare_tui, aliases=("layout",), examples=("tui", "tui off"), registry=registry)
+    @command("tui", Group.SESSION, declare_tui, examples=("tui", "tui off"), registry=registry)
     def tui(session: Session, arguments: Arguments) -> Document:
         """Have the whole terminal for panes: code, registers, stack, memory or what `display` shows, and the console.
 
