@@ -97,7 +97,7 @@ def our_spelling(line: str) -> str:
 _VARIABLES = "`info locals` and `info args` show the variables of a frame, `print` one of them"
 _NO_MACROS = "macros are not read from debug information; write what they stand for"
 _STATELESS = "there is one CPU; `ps` lists the tasks of a Linux guest, `task PID` and `bt --task PID` show one"
-_SCREEN = "the context is shown at every stop; `context --set SECTION ...` chooses what is in it, `tui` gives it a prompt's terminal"
+_SCREEN = "stops show the context; `context --set SECTION ...` chooses what is in it, `tui` gives it the whole terminal"
 _TIME = "everything is recorded from the start: reverse-continue, reverse-stepi and goto go back at once"
 _HOST = "no program of the host is run from here; `python` can"
 _HISTORY = "`last-write`, `history`, `io`, `deliveries`, `logpoint` and `vmdbg query` ask what happened"
