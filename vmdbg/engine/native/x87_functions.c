@@ -67,6 +67,14 @@ static Real packed(X87 *x, uint64_t mantissa, int exponent, bool negative)
     return with_sign((Real){mantissa, (uint16_t)exponent}, negative);
 }
 
+static Real scaled_denormal(X87 *x, Real a)
+{
+    int exponent;
+    uint64_t mantissa = normal(a, &exponent);
+
+    return packed(x, mantissa, exponent, is_negative(a));
+}
+
 /* FPREM and FPREM1 (SDM 2A): `codes` gets C2 if it is not done, else the three low bits of the quotient. */
 Real x87_remainder(X87 *x, Real a, Real b, bool nearest, unsigned *codes)
 {
@@ -80,8 +88,11 @@ Real x87_remainder(X87 *x, Real a, Real b, bool nearest, unsigned *codes)
         return x87_invalid(x);
     note_denormal(x, a);
     note_denormal(x, b);
-    if (x87_is_zero(a) || x87_is_infinity(b))
+    bool tiny = x87_is_denormal(a) && ~x->env->fpuc & X87_UE;
+    if (x87_is_zero(a) || (x87_is_infinity(b) && !tiny))
         return a;
+    if (x87_is_infinity(b))
+        return scaled_denormal(x, a);
     uint64_t rest = normal(a, &a_exponent), divisor = normal(b, &b_exponent), quotient = 0;
     int difference = a_exponent - b_exponent, steps = difference;
     if (difference < -1)
