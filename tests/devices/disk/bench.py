@@ -83,6 +83,7 @@ class Board:
     functions: list[ConfigSpace] = field(default_factory=list)
     shared: list[tuple[range, PlainPorts | StreamPort]] = field(default_factory=list)
     now: int = 0
+    option_rom: bytes = b""
 
     def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
         self.shared.append((ports, memory))
