@@ -18,7 +18,7 @@ from vmdbg.document.document import Style, document, pairs, section, table, text
 from vmdbg.document.html import render_html
 from vmdbg.errors import UserError
 from vmdbg.notebook.extension import _asked, load
-from vmdbg.notebook.rows import rows_html
+from vmdbg.notebook.rows import rows_html, to_pandas
 
 EXAMPLE = REPOSITORY / "samples" / "notebooks" / "first_steps.ipynb"
 ALLOWED = {"div", "span", "table", "tr", "td", "th", "img"}
@@ -101,3 +101,21 @@ def test_loading_puts_it_all_in() -> None:
         assert "to_pandas" in shell.user_ns
     finally:
         InteractiveShell.clear_instance()
+
+
+def test_rows_become_a_frame_of_pandas_to_compute_with() -> None:
+    pandas = pytest.importorskip("pandas")
+    with vmdbg.launch(memory="16M", append="autostop") as guest:
+        guest.break_at("demo_run")
+        guest.run()
+        rows = guest.queries.exceptions([14])
+        calls = guest.queries.calls(guest.address_of("printk"))
+        frame = to_pandas(calls)
+        assert isinstance(frame, pandas.DataFrame)
+        assert list(frame["position"]) == [call.position.tick for call in calls]
+        assert len(to_pandas(rows)) == len(rows)
+        shown = rows_html(list(calls))
+        assert shown is not None
+        assert f"{calls[0].function:#x}" in shown
+    with pytest.raises(UserError, match="no rows"):
+        to_pandas([1])
