@@ -108,7 +108,7 @@ def test_advice_for_names_that_mean_something_alone(session: Session) -> None:
 def test_advice_names_commands_that_exist(session: Session) -> None:
     for advice in HINTS.values():
         for quoted in re.findall("`([^`]+)`", advice):
-            if not quoted.startswith(("vmdbg ", "theme", "quit", "--gdb")):
+            if not quoted.startswith(("vmdbg ", "theme", "tui", "quit", "--gdb")):
                 first = quoted.split()[0]
                 assert session.registry.get(first) or session.registry.get(" ".join(quoted.split()[:2])), quoted
 
