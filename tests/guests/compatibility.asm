@@ -31,6 +31,8 @@ bits 32
     push dword 0cafebabeh
     pop eax
     int 80h
+    push dword USER_DATA
+    pop ds  ; the return to ring 3 has emptied it (SDM 3A 6.8.2.1): DPL 0
     mov dword [expect_fault], .fault
     mov dword [expect_trap], .trap
 .fault:

@@ -214,14 +214,16 @@ void __wrap_breakpoint_handler_x86_64(Cpu *cpu)
         uc_emu_stop(vm->uc);
         return;
     }
-    if (cpu_shadow_is_by_ss(vm->cpu)) {     /* the guest's: the instruction runs, in a translation that knows of none */
+    bool cleared = contains(vm->planted, vm->planted_count, linear) && !vm_breakpoint_at(vm, linear);
+    if (!cleared && cpu_shadow_is_by_ss(vm->cpu)) {     /* the guest's: the instruction runs, in a translation without */
         vm->cpu->env->hflags |= HF_PASSES_BREAKPOINTS;
         CPU_INTERRUPT_REQUEST(cpu) |= CPU_INTERRUPT_HARD;
         clock_attend(vm);
         CPU_EXCEPTION_INDEX(cpu) = -1;
         cpu_loop_exit_x86_64(cpu);
     }
-    __real_breakpoint_handler_x86_64(cpu);
+    if (!cpu_shadow_is_by_ss(vm->cpu))
+        __real_breakpoint_handler_x86_64(cpu);
     uproot(vm, linear);
     CPU_EXCEPTION_INDEX(cpu) = -1;
     cpu_loop_exit_x86_64(cpu);
