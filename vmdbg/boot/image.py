@@ -199,6 +199,7 @@ class BootOptions:
     via_decompressor: let a Linux kernel unpack itself, so that it can randomise where it lies.
     via_setup: enter a Linux kernel by its 16-bit setup code.
     real_mode: a Multiboot kernel finds a BIOS where it goes back to real mode.
+    text_screen: there is a display in text mode, which Linux is told of.
     protocol: enter a guest that offers several ways by this one.
     load_address, mode: run the file as a flat image.
     firmware: segments such as ACPI tables, which must lie in E0000h-FFFFFh; `rsdp`: where the ACPI root
@@ -217,6 +218,7 @@ class BootOptions:
     via_decompressor: bool = False
     via_setup: bool = False
     real_mode: bool = False
+    text_screen: bool = False
     protocol: Protocol | None = None
     load_address: Physical | None = None
     mode: CpuMode | None = None

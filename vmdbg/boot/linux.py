@@ -43,6 +43,9 @@ panic=-1: a panic resets at once, which ends the run, instead of spinning for ev
 """
 
 _ZERO_PAGE_SIZE = 4096
+_SCREEN_INFO = 0x000
+_MODE, _COLUMNS, _LINES, _EGA, _IS_VGA, _POINTS = 3, 80, 25, 3, 1, 16
+"""struct screen_info (include/uapi/linux/screen_info.h): text mode as a BIOS sets it."""
 _E820_TABLE = 0x2D0
 _LOADER_UNDEFINED = 0xFF
 _LOADED_HIGH = 0x01
@@ -138,6 +141,10 @@ def _finish(
         params.put(0x218, "II", initrd, len(data))
     params.put(0x228, "I", layout.place_low(text.encode() + b"\0", "the command line"))
     params.put(0x250, "Q", place_seed(layout, options.seed))
+    if options.text_screen:
+        params.put(_SCREEN_INFO + 0x06, "BB", _MODE, _COLUMNS)
+        params.put(_SCREEN_INFO + 0x0A, "H", _EGA)
+        params.put(_SCREEN_INFO + 0x0E, "BBH", _LINES, _IS_VGA, _POINTS)
     params.put(0x070, "Q", options.rsdp or 0)
     params.put(0x1E8, "B", len(layout.e820))
     for index, item in enumerate(layout.e820):

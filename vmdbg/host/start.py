@@ -199,6 +199,7 @@ def _options(files: GuestFiles, config: MachineConfig) -> BootOptions:
         command_line=files.command_line,
         via_decompressor=files.via_decompressor,
         via_setup=files.via_setup,
+        text_screen=config.display is Display.STD,
         real_mode=files.real_mode or has_guests_of_qemu(config.devices),
         protocol=files.protocol,
         load_address=Physical(files.load_address) if files.load_address is not None else None,

@@ -83,6 +83,7 @@ class FileOptions(msgspec.Struct, frozen=True):
     nvram: FileRef | None = None
     via_setup: bool = False
     real_mode: bool = False
+    text_screen: bool = False
 
 
 class Meta(msgspec.Struct, frozen=True):
