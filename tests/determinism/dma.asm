@@ -43,6 +43,7 @@ spin:
     push word BUFFER >> 4
     pop es
     add [es:2345h], al
+    and si, 0fffeh              ; a word at FFFFh would be beyond the limit: #GP
     inc word [es:si]
     add si, 77
     pop es
