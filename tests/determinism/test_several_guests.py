@@ -132,5 +132,5 @@ def test_a_closed_guest_has_given_its_memory_back_though_scripts_still_have_it()
         kept.append(guest)
         gc.collect()
         closed.append(_resident())
-        assert running - closed[-1] > 60 * MEGABYTE
+        assert running - closed[-1] > 40 * MEGABYTE  # of what the guest alone had touched
     assert closed[-1] - closed[0] < 100 * MEGABYTE  # three more, each of which had more than that

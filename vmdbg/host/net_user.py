@@ -9,7 +9,6 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
@@ -74,8 +73,8 @@ class UserBackend:
         self._ready: dict[int, int] = {}
         self._indices: list[int] = []
         self._watched: dict[int, int] = {}
-        self._slirp: Any = None
-        self._kept: list[Any] = []
+        self._slirp: object = None
+        self._kept: list[object] = []
         """What C refers to."""
 
     def open(self, poller: Poller, receive: Receive) -> str | None:
@@ -107,7 +106,7 @@ class UserBackend:
         for forward in options.forwards:
             self._forward(forward)
 
-    def _callbacks(self) -> Any:
+    def _callbacks(self) -> object:
         ffi = self._ffi
         made = ffi.new("SlirpCb *")
         timers = [ffi.new("char *") for _ in range(_TIMERS)]
@@ -130,7 +129,7 @@ class UserBackend:
         self._functions += [self._add, self._get, *timers]
         return made
 
-    def _came(self, data: Any, size: int, opaque: Any) -> int:
+    def _came(self, data: object, size: int, opaque: object) -> int:
         self._receive(bytes(self._ffi.buffer(data, size)))
         return size
 
@@ -152,12 +151,12 @@ class UserBackend:
 
     # waiting
 
-    def _add_file(self, file: int, events: int, opaque: Any) -> int:
+    def _add_file(self, file: int, events: int, opaque: object) -> int:
         self._indices.append(file)
         self._watched[file] = self._watched.get(file, 0) | events
         return len(self._indices) - 1
 
-    def _events_of(self, index: int, opaque: Any) -> int:
+    def _events_of(self, index: int, opaque: object) -> int:
         return self._ready.get(self._indices[index], 0)
 
     def _forget(self, file: int) -> None:

@@ -15,7 +15,7 @@ import os
 import queue
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -30,6 +30,7 @@ from vmdbg.web.outbox import Outbox
 from vmdbg.web.page_files import PageFile
 from vmdbg.web.requests import LONGEST_REQUEST, Request, parse
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN_BYTES = 16
 """Of chance: the URL fits on a line of 80 characters."""
 MOST_PAGES = 32
@@ -163,11 +164,11 @@ class WebServer:
         await runner.cleanup()
 
     @web.middleware
-    async def _checked(self, request: web.Request, handler: web.Handler) -> web.StreamResponse:  # type: ignore[name-defined]
+    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._is_allowed(request):
             return web.Response(status=403, text=REFUSAL, headers=HEADERS)
         try:
-            response: web.StreamResponse = await handler(request)
+            response = await handler(request)
         except web.HTTPException as error:
             return web.Response(status=error.status, text=f"{error.reason}\n", headers=HEADERS)
         return response
