@@ -250,7 +250,7 @@ def back_over(debugger: Debuggee, enters: Callable[[int], bool] = lambda _: Fals
 
 def _system_call_before(debugger: Debuggee, pc: int, context: Context) -> int | None:
     """The address of the SYSCALL or INT 80h that ends at `pc`, in the caller's address space."""
-    code = debugger.linear(context.memory).read_prefix(Linear(pc - 2), 2)
+    code = debugger.linear(context.memory).read_prefix(Linear((pc - 2) % (1 << 64)), 2)
     return pc - 2 if code in (b"\x0f\x05", b"\xcd\x80") else None
 
 

@@ -71,7 +71,7 @@ def stack_of(timeline: Timeline, address: int) -> int:
     cr0, cr3, rflags, ss_flags = engine.read_registers(("cr0", "cr3", "rflags", "ss_flags"))
     if privilege_level(cr0, rflags, ss_flags):
         return cr3 & ~PAGE_MASK
-    physical = engine.translate(Linear(address))
+    physical = engine.translate(Linear(address % (1 << 64)))  # a stack may end at 0
     return -1 if physical is None else physical & ~PAGE_MASK
 
 
