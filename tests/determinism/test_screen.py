@@ -12,7 +12,7 @@ from vmdbg.api.boot import launch, open_recording, resume
 from vmdbg.api.guest import Guest
 from vmdbg.machine.screen import appearance_of, text_of
 
-GUEST = Path(__file__).parents[1] / "guests" / "screens.asm"
+GUEST = Path(__file__).parent / "screens.asm"
 END = 150_000_000
 MODES = {(640, 400), (640, 480), (720, 400)}
 

@@ -21,7 +21,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A boot sector that goes through a display's modes."""
     directory = tmp_path_factory.mktemp("film")
     floppy, path = directory / "floppy.img", directory / "screens.vmdbg"
-    source = (REPOSITORY / "tests/guests/screens.asm").read_text()
+    source = (REPOSITORY / "tests/determinism/screens.asm").read_text()
     floppy.write_bytes(assemble(source).ljust(1440 << 10, b"\0"))
     machine = ("--floppy", floppy, "--vga", "std", "--memory", "16M")
     done = vmdbg("record", path, *machine, "--serial", "none", "--stop-at", END)
