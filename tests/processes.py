@@ -20,6 +20,7 @@ OWN = "VMDBG_TEST_GROUP"
 
 TEST = "PYTEST_CURRENT_TEST"
 """Set by pytest."""
+EXECUTED_SECONDS = 0.1
 STATUS = ("State", "PPid", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt")
 
 
@@ -71,12 +72,21 @@ def left_over(
 ) -> list[Process]:
     """Those that count and are still there after so long, in which they may end."""
     until = time.monotonic() + seconds
-    while found := [process for process in marked(name, mark) if counts(process)]:
+    while found := [process for process in _looked_for_twice(name, mark) if counts(process)]:
         left = until - time.monotonic()
         if left <= 0:
             return found
         _wait_for_end(found[0].pid, left)
     return []
+
+
+def _looked_for_twice(name: str, mark: str) -> list[Process]:
+    """Who started a process by vfork(2) goes on before it has an environment: it is not seen for a moment."""
+    found = marked(name, mark)
+    if not found:
+        select.select([], [], [], EXECUTED_SECONDS)
+        found = marked(name, mark)
+    return found
 
 
 def _wait_for_end(pid: int, seconds: float) -> None:
