@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Protocol
-
 from dapstub.errors import ClientGoneError
 from dapstub.server import Server
 from vmdbg.dap.guest import GuestDebugger
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stops import Stop
+from vmdbg.host.client_front_end import ClientFrontEnd, Loop, Turns
 from vmdbg.host.front_end import EndWanted, Presence
 
 
-class Loop(Protocol):
-    """What of the run loop one needs who has the thread (vmdbg.host.run_loop)."""
-
-    def serve(self) -> None: ...
-
-    def slice(self) -> None: ...
-
-    def over(self) -> bool: ...
-
-
-class Turns(Protocol):
-    """vmdbg.host.arbiter."""
-
-    def turn(self) -> AbstractContextManager[None]: ...
-
-
-class DapFrontEnd:
+class DapFrontEnd(ClientFrontEnd):
     """One client at a time. With `only`, the run is over when that client is gone."""
 
     def __init__(
         self, debugger: Debugger, server: Server, guest: GuestDebugger, loop: Loop, turns: Turns, *, only: bool = False
     ) -> None:
-        self._debugger = debugger
+        super().__init__(debugger, loop, turns)
         self._server = server
         self._guest = guest
-        self._loop = loop
-        self._turns = turns
         self._only = only
-        self._busy = False
-        """A request is worked on: what the loop serves meanwhile is for others."""
         guest.wait, guest.hear = self._wait, server.hear
 
     @property
     def owner(self) -> str:
         return self._guest.owner
+
+    @property
+    def _is_attended(self) -> bool:
+        return self._guest.has_client
 
     @property
     def presence(self) -> Presence:
@@ -64,46 +45,15 @@ class DapFrontEnd:
     def fileno(self) -> int:
         return self._server.fileno()
 
-    def poll(self) -> bool:
-        if self._busy:
-            return False
-        self._busy = True
+    def _serve(self) -> bool:
+        return self._server.poll()
+
+    def _hear(self) -> bool:
         try:
-            return self._server.poll()
-        finally:
-            self._busy = False
-
-    def linger(self) -> bool:
-        return False
-
-    def _wait(self, debugger: Debugger) -> Stop:
-        """For a command that lets the guest run: all others are served meanwhile, and this client may pause it."""
-        with self._turns.turn():
-            while debugger.running:
-                try:
-                    self._server.hear()
-                except ClientGoneError:
-                    debugger.interrupt(self.owner)
-                if self._loop.over():
-                    debugger.interrupt(self.owner)
-                self._loop.serve()
-                self._loop.slice()
-        return debugger.last_stop
-
-    def wants_turn(self, *, alone: bool) -> bool:
-        del alone
-        return False
-
-    def take_turn(self) -> None: ...
-
-    def break_in(self) -> bool:
-        if not self._guest.has_client:
+            self._server.hear()
+        except ClientGoneError:
             return False
-        self._debugger.interrupt()
         return True
-
-    def stands_unseen(self, words: str) -> None:
-        """A client that comes is told where the guest stands."""
 
     def close(self) -> None:
         self._guest.close()
