@@ -179,9 +179,14 @@ def _scan_stretch(worker: int) -> list[tuple[int, Sequence[Row]]]:
     return found
 
 
-def _begin() -> None:
-    live_as_worker()
-    timeline = _inherited[-1].timeline
+def stand_apart(timeline: Timeline) -> None:
+    """In a copy: what it comes by is its own, which is not kept and which nobody hears of."""
     timeline.recorder = None
     timeline.keeping.wanted = False
     timeline.index.stop()
+    timeline.console.listeners.clear()
+
+
+def _begin() -> None:
+    live_as_worker()
+    stand_apart(_inherited[-1].timeline)

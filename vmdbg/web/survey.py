@@ -11,6 +11,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
+from vmdbg.queries.copies import can_fork
 from vmdbg.queries.survey import Moment
 from vmdbg.session.session import Session
 from vmdbg.units import Tick
@@ -18,7 +19,7 @@ from vmdbg.web.answers import LogLine, LogView, MomentRow, StepRow, StripView
 from vmdbg.web.requests import Strip
 from vmdbg.web.survey_cache import SurveyCache
 from vmdbg.web.survey_store import STRETCHES, SurveyStore, length_for
-from vmdbg.web.surveying import Surveyor, can_survey
+from vmdbg.web.surveying import Surveyor
 from vmdbg.web.work import Call, Failed, Found, Overview, Ran, Window
 
 FINE = 1024
@@ -132,7 +133,7 @@ class Survey:
 
     def _begin(self) -> None:
         timeline = self._debugger.timeline
-        if not can_survey():
+        if not can_fork():
             self.failed = WHY_NOT
             return
         try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from vmdbg.document.layout import printable
 from vmdbg.errors import VmdbgError
 from vmdbg.machine.snapshot import Position
-from vmdbg.queries.copies import can_fork
+from vmdbg.queries.copies import stand_apart
 from vmdbg.queries.lifetime import live_as_worker, signals_wait
 from vmdbg.queries.linux.known import KnownLinux
 from vmdbg.queries.parallel import Part, intervals
@@ -79,10 +79,6 @@ class Surveyor:
         self._connection.close()
 
 
-def can_survey() -> bool:
-    return can_fork()
-
-
 class _LeftError(Exception):
     """Something more urgent is asked for."""
 
@@ -93,10 +89,7 @@ def _live(session: Session, connection: Connection) -> None:
     os.nice(NICE)
     _close_sockets(connection.fileno())
     timeline = session.debugger.timeline
-    timeline.recorder = None
-    timeline.keeping.wanted = False
-    timeline.index.stop()
-    timeline.console.listeners.clear()
+    stand_apart(timeline)
     session.progress = None
     points = session.debugger.points
     for owner in {point.owner for point in (*points.breakpoints.values(), *points.watchpoints.values())}:
