@@ -27,6 +27,7 @@ from devices.pci.config_space import Identity, Pin
 from devices.pci.describe import function_rows
 from devices.pci.function import PciFunction, PciFunctionState
 from devices.seam import Rows
+from devices.wiring.bits import named_bits
 
 SEND, RECEIVE = "send", "receive"
 VENDOR, DEVICE = 0x8086, 0x100E
@@ -301,11 +302,11 @@ class E1000:
         return [
             ("address", mac_text(self._mac)),
             ("link", "up" if self._status() & reg.STATUS_LINK_UP else "down"),
-            ("CTRL", f"{s.control:08x} {reg.names(s.control, reg.CTRL_BITS)}"),
-            ("RCTL", f"{registers.get(reg.RCTL, 0):08x} {reg.names(registers.get(reg.RCTL, 0), reg.RCTL_BITS)}"),
-            ("TCTL", f"{registers.get(reg.TCTL, 0):08x} {reg.names(registers.get(reg.TCTL, 0), reg.TCTL_BITS)}"),
-            ("ICR", reg.names(self._interrupts.state.causes, reg.INTERRUPT_BITS)),
-            ("IMS", reg.names(self._interrupts.state.mask, reg.INTERRUPT_BITS)),
+            ("CTRL", f"{s.control:08x} {named_bits(s.control, reg.CTRL_BITS)}"),
+            ("RCTL", f"{registers.get(reg.RCTL, 0):08x} {named_bits(registers.get(reg.RCTL, 0), reg.RCTL_BITS)}"),
+            ("TCTL", f"{registers.get(reg.TCTL, 0):08x} {named_bits(registers.get(reg.TCTL, 0), reg.TCTL_BITS)}"),
+            ("ICR", named_bits(self._interrupts.state.causes, reg.INTERRUPT_BITS)),
+            ("IMS", named_bits(self._interrupts.state.mask, reg.INTERRUPT_BITS)),
             ("ITR", f"{registers.get(reg.ITR, 0) * reg.ITR_UNIT} ns"),
             *rings,
             ("frames waiting for descriptors", str(len(self._receiver.waiting))),

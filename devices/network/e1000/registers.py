@@ -138,8 +138,3 @@ WIDE: Final = frozenset({GORC, GOTC, TOR, TOT})
 """Of 64 bits: reading the upper half clears both."""
 SIZES: Final = (64, 127, 255, 511, 1023)
 """Frames with their check sequence up to this long are counted together; the rest is a class of its own."""
-
-
-def names(value: int, bits: dict[int, str]) -> str:
-    """Those that are set."""
-    return " ".join(name for bit, name in bits.items() if value >> bit & 1) or "-"

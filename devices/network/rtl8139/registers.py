@@ -78,8 +78,3 @@ CSCR_LINKED: Final = 0x07C8
 
 RECEIVED_OK, IS_BROADCAST, IS_OWN, IS_MULTICAST = 1 << 0, 1 << 13, 1 << 14, 1 << 15
 """Of the status before a frame in the receive buffer."""
-
-
-def names(value: int, bits: dict[int, str]) -> str:
-    """Those that are set."""
-    return " ".join(name for bit, name in bits.items() if value >> bit & 1) or "-"

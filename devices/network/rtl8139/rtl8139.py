@@ -21,6 +21,7 @@ from devices.pci.config_space import Identity, Pin
 from devices.pci.describe import function_rows
 from devices.pci.function import PciFunction, PciFunctionState
 from devices.seam import NANOSECONDS_PER_SECOND, Rows
+from devices.wiring.bits import named_bits
 
 SEND, TIMER = "send", "timer"
 VENDOR, DEVICE = 0x10EC, 0x8139
@@ -364,10 +365,10 @@ class Rtl8139:
         return [
             ("address", mac_text(bytes(self._file[: len(self._mac)]))),
             ("link", "up" if self._cable.link_up else "down"),
-            ("CR", reg.names(s.command | (reg.CR_EMPTY if self._unread == 0 else 0), reg.CR_BITS)),
-            ("RCR", f"{control:08x} {reg.names(control, reg.RCR_BITS)}"),
-            ("ISR", reg.names(s.causes, reg.INTERRUPT_BITS)),
-            ("IMR", reg.names(self._get(reg.IMR, 2), reg.INTERRUPT_BITS)),
+            ("CR", named_bits(s.command | (reg.CR_EMPTY if self._unread == 0 else 0), reg.CR_BITS)),
+            ("RCR", f"{control:08x} {named_bits(control, reg.RCR_BITS)}"),
+            ("ISR", named_bits(s.causes, reg.INTERRUPT_BITS)),
+            ("IMR", named_bits(self._get(reg.IMR, 2), reg.INTERRUPT_BITS)),
             (
                 "receive ring",
                 f"{self._ring_size} bytes at {self._get(reg.RBSTART):x}, {self._unread} unread, next at {s.write:x}",
