@@ -6,10 +6,10 @@ import functools
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import files
 from typing import Any
 
-SCHEMA = "debugProtocol.json"
+from tests.vmdbg.dap.specification import definitions
+
 DEEPEST = 4
 MOST_SAID, AGAIN = 256, 0.7
 """Messages kept, and how many are of those: making one takes longer than answering it."""
@@ -33,17 +33,10 @@ COMMANDS = (
 
 
 @functools.cache
-def _definitions() -> dict[str, Any]:
-    place = next(file for file in files("debugpy") or () if file.name == SCHEMA)
-    found: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))["definitions"]
-    return found
-
-
-@functools.cache
 def requests() -> Mapping[str, Mapping[str, Any]]:
     """The schema of each command's arguments."""
     found = {}
-    for name, body in _definitions().items():
+    for name, body in definitions().items():
         if name.endswith("Request") and name != "Request":
             properties = body["allOf"][1]["properties"]
             (command,) = properties["command"]["enum"]
@@ -108,7 +101,7 @@ class Messages:
         if chance.random() < 0.015:
             return chance.choice(WRONG)
         if "$ref" in schema:
-            return self._value(_definitions()[schema["$ref"].rpartition("/")[2]], depth)
+            return self._value(definitions()[schema["$ref"].rpartition("/")[2]], depth)
         if "allOf" in schema:
             made: dict[str, Any] = {}
             for part in schema["allOf"]:

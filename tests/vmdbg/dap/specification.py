@@ -13,7 +13,7 @@ SCHEMA = "debugProtocol.json"
 
 
 @functools.cache
-def _definitions() -> dict[str, Any]:
+def definitions() -> dict[str, Any]:
     place = next(file for file in files("debugpy") or () if file.name == SCHEMA)
     found: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))["definitions"]
     return found
@@ -21,7 +21,7 @@ def _definitions() -> dict[str, Any]:
 
 @functools.cache
 def _validator(kind: str) -> Draft4Validator:
-    return Draft4Validator({"$ref": f"#/definitions/{kind}", "definitions": _definitions()})
+    return Draft4Validator({"$ref": f"#/definitions/{kind}", "definitions": definitions()})
 
 
 def check(kind: str, message: dict[str, Any]) -> None:
