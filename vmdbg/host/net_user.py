@@ -14,7 +14,7 @@ from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
 from vmdbg.host.net_backend import Receive
 from vmdbg.host.poller import READ, WRITE, Poller
-from vmdbg.host.slirp_library import POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, POLL_PRI, library
+from vmdbg.host.slirp_library import POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, POLL_PRI, load
 
 _FORWARD = re.compile(r"(tcp|udp):([^:]*):(\d{1,5})-([^:]*):(\d{1,5})")
 LOOPBACK = "127.0.0.1"
@@ -79,7 +79,7 @@ class UserBackend:
 
     def open(self, poller: Poller, receive: Receive) -> str | None:
         self._poller, self._receive = poller, receive
-        self._ffi, self._library = library()
+        self._ffi, self._library = load()
         self._begin()
         return self._ports()
 

@@ -58,7 +58,7 @@ int slirp_add_hostfwd(Slirp *slirp, int is_udp, in_addr host, int host_port, in_
 
 
 @functools.cache
-def library() -> tuple[Any, Any]:
+def load() -> tuple[Any, Any]:
     """cffi's FFI and the library: their types are in _DECLARED alone. Raises UserError that names the package."""
     from cffi import FFI
 

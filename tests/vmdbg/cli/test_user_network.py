@@ -48,7 +48,7 @@ def wait_for(wanted: Callable[[], object], seconds: float = 240) -> None:
 @pytest.mark.timeout(900)
 def test_both_ways_and_three_replays_without_libslirp(port: int, tmp_path: Path) -> None:
     try:
-        slirp_library.library()
+        slirp_library.load()
     except UserError as error:
         pytest.skip(str(error))
     recording, serial, said, digests = (tmp_path / name for name in ("it.vmdbg", "serial", "said", "digests"))

@@ -65,7 +65,7 @@ def loops() -> Iterator[Callable[[object], Loop]]:
 @pytest.fixture
 def slirp() -> None:
     try:
-        slirp_library.library()
+        slirp_library.load()
     except UserError as error:
         pytest.skip(str(error))
 
@@ -156,12 +156,12 @@ def test_a_port_that_is_taken_is_named(loops):
 
 def test_without_libslirp_the_package_is_named(monkeypatch):
     monkeypatch.setattr(slirp_library, "NAMES", ("libnone.so.0",))
-    slirp_library.library.cache_clear()
+    slirp_library.load.cache_clear()
     try:
         with pytest.raises(UserError, match="Ubuntu: apt install libslirp0"):
             user().open(Poller(), lambda frame: None)
     finally:
-        slirp_library.library.cache_clear()
+        slirp_library.load.cache_clear()
 
 
 @pytest.mark.parametrize("text", ["", "tcp", "tcp::22", "tcp::70000-:22", "tcp::1-:0", "sctp::1-:2", "tcp:a.b:1-:2",
