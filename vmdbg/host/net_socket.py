@@ -15,10 +15,12 @@ from devices.network.frame import LONGEST
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, UnixPath
+from vmdbg.host.listeners import listen, stop_listening
 from vmdbg.host.net_backend import Receive
 from vmdbg.host.poller import READ, WRITE, Poller
 
 CHUNK = 1 << 16
+CONNECT_SECONDS = 10.0
 MOST_UNSENT = 1 << 20
 """Bytes that the other end may leave unread; frames beyond that are lost."""
 TUN = "/dev/net/tun"
@@ -48,27 +50,20 @@ class SocketBackend:
             raise UserError(f"--net socket cannot {verb} {printable(str(self._address))}: {reason}") from None
         return None
 
-    def _made(self) -> tuple[socket.socket, str | tuple[str, int]]:
-        if isinstance(self._address, UnixPath):
-            return socket.socket(socket.AF_UNIX), self._address.path
-        family = socket.AF_INET6 if ":" in self._address.host else socket.AF_INET
-        return socket.socket(family), (self._address.host, self._address.port)
-
     def _listen(self) -> str:
-        self._listener, place = self._made()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(place)
-        self._listener.listen(1)
-        self._listener.setblocking(False)
+        self._listener = listen(self._address)
         if isinstance(self._address, UnixPath):
             return f"waits for the other end at {printable(self._address.path)}"
         host, port = self._listener.getsockname()[:2]
         return f"waits for the other end at {TcpAddress(host, port)}"
 
     def _connect(self) -> None:
-        self._peer, place = self._made()
-        self._peer.settimeout(10)
-        self._peer.connect(place)
+        if isinstance(self._address, UnixPath):
+            self._peer = socket.socket(socket.AF_UNIX)
+            self._peer.settimeout(CONNECT_SECONDS)
+            self._peer.connect(self._address.path)
+        else:
+            self._peer = socket.create_connection((self._address.host, self._address.port), CONNECT_SECONDS)
         self._peer.setblocking(False)
 
     def _accept(self, events: int) -> None:
@@ -147,10 +142,7 @@ class SocketBackend:
         self._lose()
         if self._listener is not None:
             self._poller.forget(self._listener.fileno())
-            self._listener.close()
-            if isinstance(self._address, UnixPath):
-                with contextlib.suppress(OSError):
-                    os.unlink(self._address.path)
+            stop_listening(self._listener, self._address)
 
 
 class TapBackend:

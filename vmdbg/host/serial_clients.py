@@ -7,12 +7,12 @@ import os
 import pty
 import select
 import socket
-import stat
 import tty
 from typing import assert_never
 
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, UnixPath
+from vmdbg.host.listeners import listen, stop_listening
 from vmdbg.host.poller import READ, WRITE, Poller
 from vmdbg.host.serial_lines import (
     CHUNK,
@@ -92,7 +92,6 @@ class SocketBackend:
     def open(self, poller: Poller, receive: Receive) -> str | None:
         self._poller, self._receive = poller, receive
         self._listener = _listen(self._address)
-        self._listener.setblocking(False)
         self._poller.watch(self._listener.fileno(), READ, self._accept)
         if isinstance(self._address, UnixPath):
             return f"serial port at {self._address}"
@@ -160,45 +159,15 @@ class SocketBackend:
         self._drop()
         if self._listener is not None:
             self._poller.forget(self._listener.fileno())
-            self._listener.close()
-            if isinstance(self._address, UnixPath):
-                with contextlib.suppress(OSError):
-                    os.unlink(self._address.path)
+            stop_listening(self._listener, self._address)
 
 
 def _listen(address: TcpAddress | UnixPath) -> socket.socket:
     try:
-        if isinstance(address, UnixPath):
-            return _listen_unix(address.path)
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(found[4][:2], family=found[0], backlog=1)
+        return listen(address)
     except OSError as error:
         name = address if isinstance(address, UnixPath) else f"tcp:{address}"
-        reason = (error.strerror or str(error)).partition(" (while ")[0]  # what socket.create_server() adds
-        raise UserError(f"cannot listen on {name} for the serial port: {reason}") from None
-
-
-def _listen_unix(path: str) -> socket.socket:
-    """A socket left behind by somebody who is gone is replaced, any other file is not."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
-            os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(path)
-        listener.listen(1)
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.umask(mask)
-    return listener
-
-
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(path) == 0
+        raise UserError(f"cannot listen on {name} for the serial port: {error.strerror}") from None
 
 
 class PtyBackend:
