@@ -40,6 +40,6 @@ def test_what_somebody_left_is_replaced_and_nothing_else(tmp_path: Path) -> None
 
 
 def test_a_port_in_use_is_said_in_few_words() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(OSError, match=r"\] Address already in use$"):
-            listen(TcpAddress("127.0.0.1", taken.getsockname()[1]))
+    in_use = pytest.raises(OSError, match=r"\] Address already in use$")
+    with socket.create_server(("127.0.0.1", 0)) as taken, in_use:
+        listen(TcpAddress("127.0.0.1", taken.getsockname()[1]))
