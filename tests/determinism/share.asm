@@ -46,24 +46,7 @@ sleep:
     call routine
     jmp next
 
-routine:
-    mov eax, ROUTINE
-    jmp eax
-
-%include "random.inc"
-
-on_interrupt:
-    push eax
-    mov al, [ebp + 1000h]
-    inc dword [interrupts]
-    mov al, 20h
-    out 0a0h, al
-    out 20h, al
-    pop eax
-    iret
-
-pics db 20h, 11h, 21h, 20h, 21h, 4, 21h, 1, 0a0h, 11h, 0a1h, 28h, 0a1h, 2, 0a1h, 1, 21h, 0fbh, 0a1h, 0f7h
-interrupts dd 0
+%include "virtio_interrupts.inc"
 message dd messages
 idt_register dw 8 * 64 - 1
     dd idt

@@ -16,6 +16,7 @@ from devices.network.inputs import FaultsInput, FrameInput, LinkInput
 from devices.network.net import FarEnd, Net, NicModel
 from devices.network.quiet.options import Quiet
 from tests.determinism.debugging import Action, Watch, actions, debugged_to
+from tests.determinism.folders import is_kept_and_goes_on, keeps_its_past_without
 from tests.determinism.machines import digests_at, run_in_slices, running, step_often
 from tests.devices.network.quiet.guest import GATEWAY, NAMES, SECOND, Client, Guest, echo
 from tests.devices.network.quiet.test_small_protocols import arp, dhcp_message, query
@@ -24,7 +25,6 @@ from tests.guests.build import assemble
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
 from vmdbg.engine.exits import Access
-from vmdbg.errors import RecordingError
 from vmdbg.host.nets import give_net_folders, open_nets, parse_net
 from vmdbg.machine.chipset import Chipset
 from vmdbg.machine.config import MachineConfig
@@ -32,9 +32,7 @@ from vmdbg.machine.digest import Digest, digest
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import Media
 from vmdbg.machine.snapshot import Position
-from vmdbg.recording.reader import open_recording
-from vmdbg.recording.replay import replay, replay_file
-from vmdbg.recording.save import save_recording, save_snapshot
+from vmdbg.recording.replay import replay_file
 from vmdbg.recording.writer import start_recording
 from vmdbg.timeline.origin import BootOrigin
 from vmdbg.timeline.timeline import Timeline
@@ -154,53 +152,18 @@ def test_a_history_does_not_change_with_the_folder(
 ) -> None:
     own = tmp_path / "own"
     shutil.copytree(folder, own)
-    origin = quiet_origin(own, frames)
-    timeline = Timeline(origin.machine(), origin=origin)
-    timeline.run(Tick(MARKS[1]))
-    timeline.take_checkpoint()
-    timeline.run(Tick(MARKS[2]))
-    shutil.rmtree(own)
-    for index in (0, 2, 1, 0):
-        timeline.seek(Position(Tick(MARKS[index])))
-        assert digest(timeline.machine) == expected[index]
-    timeline.fork()
-    timeline.run(Tick(MARKS[2]))
-    assert digest(timeline.machine) != expected[2], "the future is that of the folder which is gone"
-    timeline.machine.close()
+    keeps_its_past_without(own, quiet_origin(own, frames), MARKS, expected)
 
 
 def test_a_recording_needs_no_folder_and_goes_on_with_it(
     folder: Path, frames: list[bytes], tmp_path: Path, expected: list[Digest]
 ) -> None:
-    path, again, snapshot = (tmp_path / name for name in ("it.vmdbg", "again.vmdbg", "then.vmdbg"))
-    origin = quiet_origin(folder, frames)
-    timeline = Timeline(origin.machine(), origin=origin)
-    writer = start_recording(path, timeline)
-    timeline.run(Tick(MARKS[1]))
-    save_snapshot(timeline, snapshot)
-    save_recording(timeline, again)
-    writer.close()
-    timeline.machine.close()
-    for file in (path, again):
-        timeline = replay_file(file)
-        for index in (1, 0):
-            timeline.seek(Position(Tick(MARKS[index])))
-            assert digest(timeline.machine) == expected[index]
-        timeline.seek(timeline.end)
-        timeline.fork()
-        with pytest.raises(RecordingError, match="to `run --from` with --net quiet,folder=FOLDER as net0"):
-            timeline.run(Tick(MARKS[3]))
-        timeline.machine.close()
-    for file in (path, snapshot):
-        timeline = replay(open_recording(file), closed=False)
-        timeline.seek(timeline.end)
-        machine = timeline.machine
+    def give(machine: Machine) -> None:
         choice = parse_net(f"quiet,folder={folder}")
         give_net_folders([choice], machine.config.nets, machine.media.folders)
-        timeline.run(Tick(MARKS[2]))
-        if file == path:
-            assert digest(machine) == expected[2]
-        machine.close()
+
+    refusal = "to `run --from` with --net quiet,folder=FOLDER as net0"
+    is_kept_and_goes_on(quiet_origin(folder, frames), tmp_path, MARKS, expected, refusal=refusal, give=give)
 
 
 def test_what_comes_from_outside_comes_again_and_goes_out_under_the_same_numbers(

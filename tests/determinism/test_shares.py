@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from devices.ninep.share import Share
 from devices.ninep.wire import NO_FID, Type, text
 from tests.determinism.debugging import Action, Watch, actions, debugged_to
+from tests.determinism.folders import is_kept_and_goes_on, keeps_its_past_without
 from tests.determinism.machines import digests_at, run_in_slices, running, step_often
 from tests.guests.build import assemble
 from vmdbg.boot.detect import boot_image
@@ -29,9 +30,7 @@ from vmdbg.machine.machine import Machine
 from vmdbg.machine.media import Media
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import open_recording
-from vmdbg.recording.replay import replay, replay_file
-from vmdbg.recording.save import save_recording, save_snapshot
-from vmdbg.recording.writer import start_recording
+from vmdbg.recording.save import save_recording
 from vmdbg.timeline.origin import BootOrigin
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
@@ -144,50 +143,15 @@ def test_no_debugger_script_shows(
 def test_a_history_does_not_change_with_the_folder(folder: Path, tmp_path: Path, expected: list[Digest]) -> None:
     own = tmp_path / "own"
     shutil.copytree(folder, own)
-    origin = share_origin(own)
-    timeline = Timeline(origin.machine(), origin=origin)
-    timeline.run(Tick(MARKS[1]))
-    timeline.take_checkpoint()
-    timeline.run(Tick(MARKS[2]))
-    shutil.rmtree(own)
-    for index in (0, 2, 1, 0):
-        timeline.seek(Position(Tick(MARKS[index])))
-        assert digest(timeline.machine) == expected[index]
-    timeline.fork()
-    timeline.run(Tick(MARKS[2]))
-    assert digest(timeline.machine) != expected[2], "the future is that of the folder which is gone"
-    timeline.machine.close()
+    keeps_its_past_without(own, share_origin(own), MARKS, expected)
 
 
 def test_a_recording_needs_no_folder_and_goes_on_with_it(folder: Path, tmp_path: Path, expected: list[Digest]) -> None:
-    path, again, snapshot = (tmp_path / name for name in ("it.vmdbg", "again.vmdbg", "then.vmdbg"))
-    origin = share_origin(folder)
-    timeline = Timeline(origin.machine(), origin=origin)
-    writer = start_recording(path, timeline)
-    timeline.run(Tick(MARKS[1]))
-    save_snapshot(timeline, snapshot)
-    save_recording(timeline, again)
-    writer.close()
-    timeline.machine.close()
-    for file in (path, again):
-        timeline = replay_file(file)
-        for index in (1, 0):
-            timeline.seek(Position(Tick(MARKS[index])))
-            assert digest(timeline.machine) == expected[index]
-        timeline.seek(timeline.end)
-        timeline.fork()
-        with pytest.raises(RecordingError, match="to `run --from` with --share FOLDER,tag=src"):
-            timeline.run(Tick(MARKS[3]))
-        timeline.machine.close()
-    for file in (path, snapshot):
-        timeline = replay(open_recording(file), closed=False)
-        timeline.seek(timeline.end)
-        machine = timeline.machine
+    def give(machine: Machine) -> None:
         give_folders([ShareChoice(str(folder), "src")], machine.config.shares, machine.media.folders)
-        timeline.run(Tick(MARKS[2]))
-        if file == path:
-            assert digest(machine) == expected[2]
-        machine.close()
+
+    refusal = "to `run --from` with --share FOLDER,tag=src"
+    is_kept_and_goes_on(share_origin(folder), tmp_path, MARKS, expected, refusal=refusal, give=give)
 
 
 def test_what_goes_into_the_folder_is_not_asked_of_it_again(folder: Path, tmp_path: Path) -> None:
