@@ -14,6 +14,8 @@ from tests.vmdbg.os.own_machine import OwnGuest
 from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.engine.stops import Catches
+from vmdbg.errors import UserError
+from vmdbg.host import slirp_library
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
@@ -90,3 +92,12 @@ def linux(own: OwnGuest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     points = made.debugger.points
     for point in list(points.breakpoints.values()):
         points.remove(point)
+
+
+@pytest.fixture
+def slirp() -> None:
+    """libslirp is installed."""
+    try:
+        slirp_library.load()
+    except UserError as error:
+        pytest.skip(str(error))

@@ -66,7 +66,7 @@ class Memory:
         return bytes(self.data[address : address + size]).ljust(size, b"\xff")
 
     def write(self, address: int, data: bytes, request: str = "") -> None:
-        there = max(0, min(len(data), MEMORY - address))
+        there = max(0, min(len(data), len(self.data) - address))
         self.data[address : address + there] = data[:there]
 
 

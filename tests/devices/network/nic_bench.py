@@ -11,6 +11,7 @@ from devices.network.models import fitter
 from devices.network.net import NicModel
 from devices.scheduler import Scheduler
 from tests.devices.conformance import BenchSlot
+from tests.devices.disk.bench import Memory
 
 MAC = bytes.fromhex("525400123456")
 COMMAND, MASTER = 4, 0x107
@@ -18,22 +19,8 @@ MEMORY = 1 << 20
 
 
 @dataclass
-class Memory:
-    """A devices.seam.BusMaster over a megabyte: what is beyond reads as ones."""
-
-    data: bytearray = field(default_factory=lambda: bytearray(MEMORY))
-
-    def read(self, address: int, size: int, request: str = "") -> bytes:
-        return bytes(self.data[address : address + size]).ljust(size, b"\xff")
-
-    def write(self, address: int, data: bytes, request: str = "") -> None:
-        fitting = data[: max(0, MEMORY - address)]
-        self.data[address : address + len(fitting)] = fitting
-
-
-@dataclass
 class NicSlot(BenchSlot):
-    ram: Memory = field(default_factory=Memory)
+    ram: Memory = field(default_factory=lambda: Memory(bytearray(MEMORY)))
 
     def bus_master(self) -> Any:
         return self.ram

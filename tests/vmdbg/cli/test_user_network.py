@@ -17,8 +17,6 @@ import pytest
 
 from tests.linux_assets import cloud_kernel
 from tests.vmdbg.machine.test_linux_network import network_initrd
-from vmdbg.errors import UserError
-from vmdbg.host import slirp_library
 
 VMDBG = [sys.executable, "-m", "vmdbg"]
 
@@ -46,11 +44,8 @@ def wait_for(wanted: Callable[[], object], seconds: float = 240) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("slirp")
 def test_both_ways_and_three_replays_without_libslirp(port: int, tmp_path: Path) -> None:
-    try:
-        slirp_library.load()
-    except UserError as error:
-        pytest.skip(str(error))
     recording, serial, said, digests = (tmp_path / name for name in ("it.vmdbg", "serial", "said", "digests"))
     serial.touch()
     after = (

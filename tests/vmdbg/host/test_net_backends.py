@@ -62,14 +62,6 @@ def loops() -> Iterator[Callable[[object], Loop]]:
         loop.close()
 
 
-@pytest.fixture
-def slirp() -> None:
-    try:
-        slirp_library.load()
-    except UserError as error:
-        pytest.skip(str(error))
-
-
 class Clock:
     def __init__(self) -> None:
         self.now = 0
