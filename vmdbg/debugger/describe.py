@@ -92,10 +92,11 @@ def describe_device_event(event: DeviceEvent) -> str:
             of = "" if mode == "fixed" else f", {mode}"
             what = f"interrupt {vector:#04x}{of}" if vector is not None else mode
             return f"{what} from CPU {sender} to {'CPUs' if len(receivers) > 1 else 'CPU'} {to}"
-            return f"{what} from CPU {sender} to {'CPUs' if len(receivers) > 1 else 'CPU'} {to}"
         case PacketPassed(net, direction, source, target, protocol, info, fate):
             lost = f", lost: {fate}" if fate else ""
             return f"a packet that {net} has {direction}{lost}: {source} to {target}, {protocol}: {info}"
+    assert_never(event)
+
 
 def _msr(index: int) -> str:
     return f"{index:#x} ({MSRS[index].name})" if index in MSRS else f"{index:#x}"
