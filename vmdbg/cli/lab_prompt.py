@@ -77,7 +77,12 @@ class LabPrompt:
         from prompt_toolkit import PromptSession
 
         session: PromptSession[str] = PromptSession()
-        return lambda: session.prompt(f"{self._focus}> ")
+
+        def read() -> str:
+            with SIGNALS.lent():
+                return session.prompt(f"{self._focus}> ")
+
+        return read
 
     def _carry_out(self, line: str) -> bool:
         """Whether there is more to come."""

@@ -99,10 +99,14 @@ class Signals:
         """The process closes its files and ends, which no further signal disturbs."""
         self.left = True
 
-    def watch(self) -> None:
-        """Be woken by signals again: asyncio takes set_wakeup_fd() and does not give it back."""
-        if self._watcher is not None:
-            self._watcher.watch()
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Inside, somebody else may take set_wakeup_fd(), as asyncio does, which does not give it back."""
+        try:
+            yield
+        finally:
+            if self._watcher is not None:
+                self._watcher.watch()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         INTERRUPTION.heard()

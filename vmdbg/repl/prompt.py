@@ -102,11 +102,8 @@ class Prompt:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         """Raises StoppedError if it was for the end of the process that reading ended."""
-        try:
-            with self._interjections.held():
-                yield
-        finally:
-            SIGNALS.watch()  # asyncio had it
+        with SIGNALS.lent(), self._interjections.held():
+            yield
         INTERRUPTION.check()
 
     def _style(self) -> BaseStyle:
