@@ -182,13 +182,13 @@ class WebServer:
         return self._is_ours(host) and (origin is None or origin == f"http://{host}")
 
     def _is_ours(self, host: str) -> bool:
-        """An address of this host, or a name that nobody else decides about."""
+        """An address, or a name that nobody else decides about. The port may be that of a tunnel, as of ssh."""
         try:
             parts = urlsplit(f"//{host}")
-            name, port = parts.hostname or "", parts.port or 80
+            name, _port = parts.hostname or "", parts.port
         except ValueError:
             return False
-        if port != self._address.port or parts.path or parts.username is not None:
+        if parts.path or parts.username is not None:
             return False
         if name in ("localhost", socket.gethostname().lower()):
             return True

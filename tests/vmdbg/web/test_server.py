@@ -83,6 +83,13 @@ def test_names_that_others_decide_about_are_refused(server: tuple[WebServer, str
     assert status(url, Host=host.format(port=urlsplit(url).port))[0] in (400, 403)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:9000", "localhost:9000", "localhost", "[::1]:9000"])
+def test_a_tunnel_with_another_port_leads_here(server: tuple[WebServer, str], host: str) -> None:
+    _, url = server
+    assert status(url, Host=host, Origin=f"http://{host}")[0] == 200
+    assert status(url, Host=host, Origin=f"http://{urlsplit(url).netloc}")[0] == 403
+
+
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://localhost:1", "https://127.0.0.1:{port}", ""]
 )
