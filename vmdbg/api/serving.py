@@ -14,7 +14,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
 from vmdbg.gdb.front_end import GdbFrontEnd
-from vmdbg.gdb.lifecycle import Leaving
+from vmdbg.gdb.leaving import Leaving
 from vmdbg.gdb.server import GdbServer
 from vmdbg.host.addresses import TcpAddress, UnixPath, listen_address
 from vmdbg.host.arbiter import Arbiter

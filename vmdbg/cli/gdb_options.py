@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmdbg.gdb.architecture import CHOICES, DEFAULT_VIEW, ClientView, choose
-from vmdbg.gdb.lifecycle import Leaving
+from vmdbg.gdb.leaving import Leaving
 from vmdbg.host.addresses import TcpAddress, UnixPath, listen_address
 from vmdbg.repl.files import state_directory
 

@@ -13,7 +13,6 @@ from vmdbg.machine.outcome import (
     HaltedForever,
     IpiSent,
     MessageSent,
-    Outcome,
     PacketPassed,
     PoweredOff,
     ResetRequested,
@@ -29,10 +28,6 @@ _KINDS = {
     DeliveryKind.SOFTWARE: "software interrupt",
     DeliveryKind.EXTERNAL: "interrupt",
 }
-
-
-TEST_PASSED = 1
-"""(0 << 1) | 1: what the test-exit port makes of 0."""
 
 
 def describe_delivery(delivery: Delivery) -> str:
@@ -139,25 +134,3 @@ def fault_chain(deliveries: tuple[Delivery, ...]) -> tuple[Delivery, ...]:
             break
         chain.insert(0, delivery)
     return tuple(chain[-4:])
-
-
-def died(outcome: Outcome) -> bool:
-    """Whether the guest came to an end that nobody meant."""
-    match outcome:
-        case TripleFault() | VoidFetch() | Stuck():
-            return True
-        case HaltedForever(interrupts_enabled):
-            return not interrupts_enabled
-        case _:
-            return False
-
-
-def is_death(outcome: Outcome) -> bool:
-    """Whether a run that ends so has failed: died(), with nothing to wake the guest, or with a failure of its test."""
-    match outcome:
-        case HaltedForever():
-            return True
-        case TestExited(code):
-            return code != TEST_PASSED
-        case _:
-            return died(outcome)

@@ -11,10 +11,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vmdbg.debugger.debugger import Debugger
 from vmdbg.errors import UserError
 from vmdbg.x86.mode import EFER_LMA
+
+if TYPE_CHECKING:
+    from vmdbg.debugger.debugger import Debugger
 
 
 class Architecture(enum.Enum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 
 from vmdbg.debugger.actions import Continue
@@ -12,19 +11,13 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import Stop
 from vmdbg.gdb.errors import refusals
+from vmdbg.gdb.leaving import Leaving
 from vmdbg.host.fate import ended_in_order
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.disks import taken_back_words
 
 OWNER = "gdb"
 """Of the points and runs of a server's clients, unless it is told another name."""
-
-
-class Leaving(enum.Enum):
-    """Where a client that detaches in the past leaves the guest; the value is what users write."""
-
-    END = "end"
-    STAY = "stay"
 
 
 class OnFromTheEnd:

@@ -18,7 +18,8 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.errors import UserError
 from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView, in_long_mode
-from vmdbg.gdb.lifecycle import OWNER, GuestLifecycle, Leaving
+from vmdbg.gdb.leaving import Leaving
+from vmdbg.gdb.lifecycle import OWNER, GuestLifecycle
 from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.standing import Standing
 from vmdbg.gdb.target import GuestTarget, guest_target

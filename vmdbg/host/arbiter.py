@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.describe import describe_ending, died
+from vmdbg.debugger.describe import describe_ending
 from vmdbg.debugger.stops import Ended, HostFailed
 from vmdbg.host.fate import Fate, ended_in_order
 from vmdbg.host.front_end import EndWanted, FrontEnd, Presence
 from vmdbg.host.watcher import Watcher
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import Input
-from vmdbg.machine.outcome import HaltedForever, Outcome
+from vmdbg.machine.outcome import HaltedForever, Outcome, died
 from vmdbg.units import Tick
 
 STAY_SECONDS = 0.05

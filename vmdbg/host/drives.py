@@ -10,10 +10,9 @@ from devices.disk.drive import Drive, DriveBus, DriveKind
 from devices.disk.medium import SECTOR
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
-from vmdbg.images.opening import Format, open_cd, open_image
+from vmdbg.images.formats import Format
 from vmdbg.machine.drives import check_bus
 from vmdbg.machine.floppies import check_floppy
-from vmdbg.machine.image_media import add_image
 from vmdbg.machine.media import Media
 
 LONGEST_SERIAL = 20
@@ -132,6 +131,9 @@ def open_drives(choices: Sequence[DriveChoice]) -> Drives:
 
 
 def _open(choice: DriveChoice, name: str, found: Drives) -> Drive:
+    from vmdbg.images.opening import open_cd, open_image  # for machines with drives only
+    from vmdbg.machine.image_media import add_image
+
     if choice.kind is DriveKind.CD:
         image = open_cd(choice.path)
     else:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from vmdbg.debugger.describe import is_death
 from vmdbg.host.endings import (
     SIGNAL_BASE,
     Ending,
@@ -23,7 +22,7 @@ from vmdbg.host.endings import (
     UserQuit,
 )
 from vmdbg.machine.machine import Machine
-from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.outcome import Outcome, is_death
 from vmdbg.timeline.origin import Origin
 
 if TYPE_CHECKING:

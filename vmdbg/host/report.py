@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from vmdbg.debugger.cpu import Cpu
-from vmdbg.debugger.describe import fault_chain, is_death
+from vmdbg.debugger.describe import fault_chain
 from vmdbg.debugger.fault_reasons import chain_words
 from vmdbg.debugger.memory import GuestPhysicalMemory, linear_memory
 from vmdbg.engine.exits import (
@@ -25,7 +25,15 @@ from vmdbg.engine.exits import (
     WatchpointHit,
 )
 from vmdbg.machine.machine import Machine
-from vmdbg.machine.outcome import DevicesCaught, HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.outcome import (
+    DevicesCaught,
+    HaltedForever,
+    Outcome,
+    PoweredOff,
+    ResetRequested,
+    TestExited,
+    is_death,
+)
 from vmdbg.symbols.symbol_set import SymbolSet
 from vmdbg.units import TICKS_PER_SECOND, Linear
 from vmdbg.x86.disassembly import disassembler

@@ -5,15 +5,17 @@ A machine alone, one whose history is kept, or one that front ends share (vmdbg.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vmdbg.machine.console import Listener
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import Outcome
 from vmdbg.timeline.outcomes import EndOfHistory, says_nothing
-from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
+
+if TYPE_CHECKING:
+    from vmdbg.timeline.timeline import Timeline
 
 
 class Runner(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vmdbg.errors import UserError
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.machine import Machine
@@ -9,9 +11,10 @@ from vmdbg.machine.schedule import ROUND_ROBIN, OneAlone
 from vmdbg.machine.schedule_list import file_text
 from vmdbg.machine.schedules import parse_schedule
 from vmdbg.session.schedule_files import schedule_text
-from vmdbg.timeline.timeline import Timeline
-from vmdbg.timeline.turns import turns_so_far
 from vmdbg.units import BOOT_CPU
+
+if TYPE_CHECKING:
+    from vmdbg.timeline.timeline import Timeline
 
 SCHEDULE = "the schedule"
 
@@ -34,6 +37,8 @@ def note_turns(machine: Machine) -> None:
 def turns_text(machine: Machine, timeline: Timeline | None) -> str:
     """The turns up to here, as a file for `file:F` has them. Raises UserError if they cannot be told."""
     if timeline is not None:
+        from vmdbg.timeline.turns import turns_so_far
+
         return file_text(turns_so_far(timeline))
     log = machine.cpus.turns.log
     return file_text(log.turns(machine.clock) if log is not None else ())

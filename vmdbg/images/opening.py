@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import shlex
 from collections.abc import Iterator, Sequence
 
 from vmdbg.images import qcow2_header
 from vmdbg.images.foreign import refuse_foreign
+from vmdbg.images.formats import Format
 from vmdbg.images.host_file import HostFile
 from vmdbg.images.image import Image, ImageError
 from vmdbg.images.iso import check_iso, is_iso
@@ -17,13 +17,6 @@ from vmdbg.images.raw import RawImage
 
 LONGEST_CHAIN = 64
 CD_SECTOR = 2048
-
-
-class Format(enum.Enum):
-    """What a user may say of an image."""
-
-    RAW = "raw"
-    QCOW2 = "qcow2"
 
 
 def open_image(path: str, form: Format | None = None, *, writable: bool = False, backing: Sequence[str] = ()) -> Image:

@@ -118,3 +118,28 @@ Outcome = (
     | TestExited
     | HaltedForever
 )
+
+TEST_PASSED = 1
+"""(0 << 1) | 1: what the test-exit port makes of 0."""
+
+
+def died(outcome: Outcome) -> bool:
+    """Whether the guest came to an end that nobody meant."""
+    match outcome:
+        case TripleFault() | VoidFetch() | Stuck():
+            return True
+        case HaltedForever(interrupts_enabled):
+            return not interrupts_enabled
+        case _:
+            return False
+
+
+def is_death(outcome: Outcome) -> bool:
+    """Whether a run that ends so has failed: died(), with nothing to wake the guest, or with a failure of its test."""
+    match outcome:
+        case HaltedForever():
+            return True
+        case TestExited(code):
+            return code != TEST_PASSED
+        case _:
+            return died(outcome)

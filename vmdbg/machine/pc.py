@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from devices.board import isa
 from devices.board.acpi_pm import PM_PORTS, SCI_IRQ, AcpiPm
@@ -71,12 +71,14 @@ from vmdbg.machine.console import HVC_NAME
 from vmdbg.machine.device_events import DeviceEvents
 from vmdbg.machine.drives import fit_drives
 from vmdbg.machine.floppies import floppies_of, floppy_type
-from vmdbg.machine.i440fx import I440fx, boot_flags
 from vmdbg.machine.media import Media
 from vmdbg.machine.memory_map import MemoryMap
 from vmdbg.machine.nets import Outside, fit_nets
 from vmdbg.machine.shares import fit_shares
 from vmdbg.x86.ram import ram_parts
+
+if TYPE_CHECKING:
+    from vmdbg.machine.i440fx import I440fx
 
 LAPIC_BASE = 0xFEE00000
 APIC_BASE_MSR = 0x1B
@@ -237,6 +239,8 @@ class Pc:
         self.replaced_irqs: tuple[ReplacedIrq, ...] = (irq0, irq8) if config.hpet is HpetMode.LEGACY else ()
         rtc.set_memory_size(*(size for _, size in ram_parts(config.memory)))
         if config.chipset is Chipset.I440FX:
+            from vmdbg.machine.i440fx import boot_flags
+
             rtc.set_boot_order(boot_flags(config.boot))
         rtc.set_floppies([floppy_type(drive) for drive in floppies_of(config.drives)])
         self._claim(pit, isa.PIT.ports[0], pit)
@@ -257,6 +261,8 @@ class Pc:
         bridge = self.add(HostBridge(self._shadow if is_i440fx else None))
         pci.add(HOST_BRIDGE, bridge, HostBridge.name)
         if is_i440fx:
+            from vmdbg.machine.i440fx import I440fx
+
             self.i440fx = I440fx(pci)
             self.i440fx.fit(self, acpi_pm)
             self.i440fx.fit_display(self)

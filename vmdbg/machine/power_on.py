@@ -6,9 +6,7 @@ from vmdbg.boot.bios import SHADOW, SHADOWED
 from vmdbg.boot.image import BootImage, Protocol, Segment
 from vmdbg.boot.layout import FOUR_GIB, HIGH_MEMORY
 from vmdbg.machine.cpu_start import selected, start_cpu
-from vmdbg.machine.display_setup import set_up_display
 from vmdbg.machine.machine import Machine
-from vmdbg.machine.pci_setup import set_up_pci
 from vmdbg.units import CpuId, Physical
 from vmdbg.x86.msr import FIRMWARE_MSRS
 
@@ -40,6 +38,9 @@ def power_on(machine: Machine, image: BootImage) -> None:
             with selected(machine.engine, CpuId(cpu)):
                 machine.engine.write_registers({MTRRS[index]: value for index, value in FIRMWARE_MSRS})
         if machine.pc.i440fx is not None:
+            from vmdbg.machine.display_setup import set_up_display  # its devices are no other machine's
+            from vmdbg.machine.pci_setup import set_up_pci
+
             set_up_pci(machine.pc, machine.clock)
             set_up_display(machine.pc)
     if image.random:

@@ -15,7 +15,7 @@ from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Interrupted
 from vmdbg.gdb.front_end import GdbFrontEnd
-from vmdbg.gdb.lifecycle import Leaving
+from vmdbg.gdb.leaving import Leaving
 from vmdbg.gdb.server import GdbServer
 from vmdbg.host.arbiter import Arbiter
 from vmdbg.machine import outcome

@@ -15,7 +15,7 @@ from vmdbg.api import launch
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, open_drives, parse_drive
 from vmdbg.host.write_back import settle_images
-from vmdbg.images.opening import Format
+from vmdbg.images.formats import Format
 
 GUEST = Path(__file__).parents[2] / "determinism" / "disk.asm"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from vmdbg.images.formats import Format
 from vmdbg.images.image import Image
-from vmdbg.images.opening import Format, open_image
+from vmdbg.images.opening import open_image
 
 KIB = 1024
 LAYOUTS = [

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from vmdbg.images.foreign import MAGICS, PACKED
+from vmdbg.images.formats import Format
 from vmdbg.images.image import Image, ImageError
-from vmdbg.images.opening import Format, open_cd, open_image
+from vmdbg.images.opening import open_cd, open_image
 
 SIZE = 300_000 // 512 * 512
 CLUSTER = 4096

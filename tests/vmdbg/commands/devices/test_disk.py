@@ -14,7 +14,8 @@ from vmdbg.commands import catalog
 from vmdbg.commands.devices import disk as module
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.errors import UserError
-from vmdbg.images.opening import Format, open_image
+from vmdbg.images.formats import Format
+from vmdbg.images.opening import open_image
 from vmdbg.images.sectors import ImageSectors
 from vmdbg.machine.digest import digest
 from vmdbg.recording.replay import replay_file
