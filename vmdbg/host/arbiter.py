@@ -199,12 +199,14 @@ class Arbiter:
 
     @property
     def finished(self) -> bool:
-        wanted = {front_end.end_wanted for front_end in self._front_ends}
-        if EndWanted.NOW in wanted:
-            return True
         debugger = self._debugger
         over = not debugger.running and ended_in_order(debugger, debugger.last_stop)
-        return (over or EndWanted.WHEN_ALONE in wanted) and not self._is_anybody_there
+        for front_end in self._front_ends:  # asked at every turn: a set would hash each answer in Python
+            wanted = front_end.end_wanted
+            if wanted is EndWanted.NOW:
+                return True
+            over = over or wanted is EndWanted.WHEN_ALONE
+        return over and not self._is_anybody_there
 
     @property
     def ended(self) -> Outcome | None:
