@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +16,10 @@ from vmdbg.api.lab_file import read_plan
 from vmdbg.errors import GuestError, UserError
 from vmdbg.lab.actions import Action, Boot, Crash, Cut, Lose, Mend, Plug, Type, parse_action
 from vmdbg.lab.conductor import Conductor, LocalMember
-from vmdbg.lab.fabric import Hop, LinkState
+from vmdbg.lab.fabric import Hop, LinkState, Loss
 from vmdbg.lab.folder import LabWriter
-from vmdbg.lab.plan import Happening, Instant, LinkSpec, Plan
-from vmdbg.lab.station import Report
+from vmdbg.lab.plan import NEVER, Happening, Instant, LinkSpec, Plan
+from vmdbg.lab.station import Report, Station
 from vmdbg.lab.workers import Worker, wait_for
 from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, typed
 from vmdbg.machine.digest import Digest
@@ -55,7 +56,9 @@ class Lab:
         for happening in plan.happenings:
             parse_action(happening.line, plan)
         self.hops: list[Hop] = []
-        """All that was put on a link so far."""
+        """All that was put on a link so far, and what became of it."""
+        self._placed: dict[tuple[str, str, int], int] = {}
+        """Where in `hops` each is, by link, source and number."""
         self._processes = processes
         self._on_output = on_output
         self._consoles: dict[str, bytearray] = {machine.name: bytearray() for machine in plan.machines}
@@ -63,8 +66,10 @@ class Lab:
         self._due = sorted(plan.happenings, key=lambda one: one.at)
         self._due += [Happening(one.starts, f"boot {one.name}") for one in plan.machines if one.starts]
         self._due.sort(key=lambda one: one.at)
+        self.stands_at = NEVER
+        """No machine that is run by hand, and none that goes along, goes on after this."""
         self._writer = LabWriter(Path(fspath(record)), plan) if record is not None else None
-        self._conductor = Conductor(plan, self._on_hop, self._on_report, wait_for)
+        self._conductor = Conductor(plan, self._on_hop, self._on_report, wait_for, self._on_loss)
         self._desks: dict[str, Desk] = {}
         self._workers: dict[str, Worker] = {}
         try:
@@ -93,7 +98,7 @@ class Lab:
                 started.append(worker)
             else:
                 self._desks[name] = desk = Desk(spec)
-                desk.station.puller = self._conductor
+                desk.station.puller = self
                 self._conductor.join(LocalMember(desk.station), born)
         for worker in started:
             worker.ready()
@@ -160,15 +165,23 @@ class Lab:
     def run_until(self, instant: int) -> str:
         """As run(), to an instant."""
         self._caught_up()
-        while self._due and self._due[0].at <= instant:
-            stopped = self._conductor.run(self._due[0].at)
-            if stopped:
-                return stopped
-            self.do(self._due.pop(0).line)
-        stopped = self._conductor.run(Instant(instant))
+        stopped = self._carry_out_due(Instant(instant)) or self._conductor.run(Instant(instant))
+        if self._due and not stopped:
+            self._conductor.passes(Instant(instant))  # all may have ended, but for what is to happen
         if self._writer is not None:
             self._writer.flush()
         return stopped
+
+    def _carry_out_due(self, until: Instant) -> str:
+        """What is to happen up to an instant: with all machines there. Which has stopped before, or ""."""
+        while self._due and self._due[0].at <= until:
+            at = self._due[0].at
+            stopped = self._conductor.run(at)
+            if stopped:
+                return stopped
+            self._conductor.passes(at)
+            self._carry_out(self._due.pop(0).line, at)
+        return ""
 
     @property
     def stopped(self) -> str:
@@ -207,6 +220,28 @@ class Lab:
         for desk in self._desks.values():
             self._conductor.catch_up(desk.station)
 
+    # a machine by hand (vmdbg.lab.station.Puller)
+
+    def pull(self, station: Station, wanted: Instant) -> None:
+        """Up to what is to happen next, which is then done with all machines there."""
+        while self._due and station.clock >= self._due[0].at:
+            at = self._due[0].at
+            self._conductor.catch_up(station)
+            if self._conductor.run(at, but=station.name):
+                station.on_halt()
+                return
+            action = parse_action(self._due[0].line, self.plan)
+            if isinstance(action, Crash | Boot) and action.machine == station.name:
+                self._conductor.push(station.name, PowerCut(), at)  # it ends first; the rest is for who runs it
+                break
+            self._carry_out(self._due.pop(0).line, at)
+        if station.clock < self.stands_at:
+            limit = min(wanted, self.stands_at, self._due[0].at if self._due else NEVER)
+            self._conductor.pull(station, Instant(limit))
+
+    def may_push(self, name: str, at: Instant) -> bool:
+        return self._conductor.may_push(name, at)
+
     # what happens
 
     def send(self, machine: str, text: str) -> None:
@@ -217,45 +252,61 @@ class Lab:
         """Something reaches a machine from outside, now: a recorded input."""
         self._must_be_on(machine)
         self._together()
-        self._conductor.push(machine, data, self.now)
+        self._conductor.push(machine, data, self._conductor.now)
 
     def do(self, line: str) -> None:
         """What a plan's happenings and the prompt can do: cut LINK, crash MACHINE and so on. Raises UserError."""
-        action = parse_action(line, self.plan)
+        parse_action(line, self.plan)
         self._together()
-        self._act(action)
+        self._carry_out(line, self._conductor.now)
+
+    def _carry_out(self, line: str, at: Instant) -> None:
+        """At an instant that all machines have come to, and none has passed."""
+        self._act(parse_action(line, self.plan), at)
         if self._writer is not None:
-            self._writer.deed(self.now, line)
+            self._writer.deed(at, line)
 
     def _together(self) -> None:
-        """All stand at one instant: what is done now is done then."""
+        """All stand at one instant, and what was to happen until then has: what is done now is done then."""
         self._caught_up()
-        self._conductor.run(self.now)
+        self._carry_out_due(self._conductor.now)
+        self._conductor.run(self._conductor.now)
 
-    def _act(self, action: Action) -> None:
+    def _act(self, action: Action, at: Instant) -> None:
+        conductor = self._conductor
         match action:
             case Cut(link):
-                state = self._conductor.fabric.state(link, self.now)
-                self._conductor.change(link, LinkState(False, state.loss, state.seed))
+                state = conductor.fabric.state(link, at)
+                conductor.change(link, at, LinkState(False, state.loss, state.seed))
             case Mend(link):
-                self._conductor.change(link, LinkState())
+                conductor.change(link, at, LinkState())
             case Lose(link, share, seed):
-                self._conductor.change(link, LinkState(loss=share, seed=seed))
+                conductor.change(link, at, LinkState(loss=share, seed=seed))
             case Plug(machine, port, up):
-                self.push(machine, LinkInput(cable_name(port), up))
+                self._must_be_on(machine)
+                conductor.plug(machine, port, at, LinkInput(cable_name(port), up), up=up)
             case Type(machine, text):
-                self.push(machine, typed(COM1, text.encode()))
+                self._must_be_on(machine)
+                conductor.push(machine, typed(COM1, text.encode()), at)
             case Crash(machine):
-                self.crash(machine)
+                self._must_be_on(machine)
+                self._crash(machine, at)
             case Boot(machine):
-                self.boot(machine)
+                if machine in self.names:
+                    self._crash(machine, at)
+                self._switch_on([machine], at)
 
     def crash(self, machine: str) -> None:
         """It loses its power, which its recording ends with."""
-        self._must_be_on(machine)
         self._together()
-        self._conductor.push(machine, PowerCut(), self.now)
-        self._conductor.run(Instant(self.now + 1))
+        self._must_be_on(machine)
+        self._crash(machine, self._conductor.now)
+
+    def _crash(self, machine: str, at: Instant) -> None:
+        self._conductor.push(machine, PowerCut(), at)
+        report = self._conductor.report(machine)
+        assert report is not None
+        self._conductor.run_alone(machine, Instant(max(at, report.clock) + 1))
         self._switch_off(machine)
 
     def _switch_off(self, machine: str) -> None:
@@ -264,10 +315,8 @@ class Lab:
 
     def boot(self, machine: str) -> None:
         """Switch it on, from the beginning: one that runs loses its power first."""
-        if machine in self.names:
-            self.crash(machine)
         self._together()
-        self._switch_on([machine], self.now)
+        self._act(Boot(machine), self._conductor.now)
 
     def link(self, name: str) -> LinkSpec:
         """Raises UserError."""
@@ -278,7 +327,14 @@ class Lab:
 
     # what is heard
 
+    def _on_loss(self, loss: Loss) -> None:
+        at = self._placed[loss.link, loss.source, loss.number]
+        self.hops[at] = replace(self.hops[at], lost=loss.why)
+        if self._writer is not None:
+            self._writer.loss(loss)
+
     def _on_hop(self, hop: Hop) -> None:
+        self._placed[hop.link, hop.source, hop.number] = len(self.hops)
         self.hops.append(hop)
         if self._writer is not None:
             self._writer.hop(hop)

@@ -220,8 +220,9 @@ class LabPrompt:
             if (not names or any(name in (hop[0], *_nodes(hop[1], hop[2])) for name in names))
             and (not protocols or packet_words(hop[7]).partition(" ")[0] in protocols)
         ]
+        now = self._lab.now
         rows = [
-            (hop[1], f"{hop[3] / 1e9:.9f}", hop[2], hop[6] or f"{hop[4] / 1e9:.9f}", str(hop[5]), packet_words(hop[7]))
+            (hop[1], f"{hop[3] / 1e9:.9f}", hop[2], _came(hop[4], hop[6], now), str(hop[5]), packet_words(hop[7]))
             for hop in hops[-count:]
         ]
         return table(["from", "sent", "to", "came", "bytes", "what"], rows)
@@ -259,6 +260,10 @@ def _runs(guest: Guest) -> str:
     except VmdbgError:
         return ""
     return words[1] if len(words) > 1 and words[0] == "name" else ""
+
+
+def _came(due: int, lost: str, now: int) -> str:
+    return lost or (f"{due / 1e9:.9f}" if due < now else "on its way")
 
 
 def _nodes(*ends: str) -> list[str]:

@@ -13,8 +13,8 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from vmdbg.interruption import INTERRUPTION
-from vmdbg.lab.fabric import Carried, Fabric, Hop, LinkState
-from vmdbg.lab.plan import Instant, Plan
+from vmdbg.lab.fabric import Carried, Fabric, Hop, LinkState, Loss
+from vmdbg.lab.plan import End, Instant, Plan
 from vmdbg.lab.station import Coming, Report, Station, input_of
 from vmdbg.machine.inputs import Input
 
@@ -22,6 +22,8 @@ STRETCH = 50_000_000
 """Ticks that a machine runs at most before it is heard: whoever ends the lab does not wait for more."""
 BY_HAND = 1 << 30
 """The number of a link, for what somebody pushes: after all that comes over links at that instant."""
+SWITCHED_OFF = "switched off"
+"""Why something is lost that comes to a machine which is."""
 
 
 class Member(Protocol):
@@ -41,6 +43,10 @@ class Member(Protocol):
 
     def finish(self) -> Report | None:
         """What came of it; None while it runs."""
+        ...
+
+    def recall(self, at: Instant) -> list[Coming]:
+        """Give back what it was told of that comes at an instant which it has not passed, or later."""
         ...
 
 
@@ -65,6 +71,9 @@ class LocalMember:
         report, self._report = self._report, None
         return report
 
+    def recall(self, at: Instant) -> list[Coming]:
+        return self.station.recall(at)
+
 
 Wait = Callable[[Sequence[Member]], None]
 """Returns once one of the machines that run may have finished."""
@@ -79,13 +88,19 @@ class Conductor:
         on_hop: Callable[[Hop], None] = lambda _hop: None,
         on_report: Callable[[str, Report], None] = lambda _name, _report: None,
         wait: Wait = lambda _members: None,
+        on_loss: Callable[[Loss], None] = lambda _loss: None,
     ) -> None:
-        self.fabric = Fabric(plan, self._deliver, on_hop)
+        self.fabric = Fabric(plan, self._deliver, on_hop, on_loss)
         self._on_report = on_report
         self._wait = wait
         self._members: dict[str, Member] = {}
         self._reports: dict[str, Report] = {}
-        self._coming: dict[str, list[Coming]] = {}
+        self._coming: dict[str, list[Coming]] = {machine.name: [] for machine in plan.machines}
+        """Also to machines that are switched off: they may be on by then."""
+        self._doomed: dict[str, list[tuple[Coming, str]]] = {machine.name: [] for machine in plan.machines}
+        """What will be lost, and why, unless something is done before it is due."""
+        self._passed = Instant(0)
+        """What the clock showed at least, whoever has been switched off since."""
         self._by_hand = 0
         self.stopped = ""
         """The machine that stopped last for somebody."""
@@ -96,11 +111,14 @@ class Conductor:
         """A machine that was switched on at `born`, and has not run."""
         self._members[member.name] = member
         self._reports[member.name] = Report(born, born)
-        self._coming[member.name] = []
+        self.fabric.switched_on(member.name)
+        self._lose(member.name, born)
 
     def leave(self, name: str) -> None:
-        """A machine was switched off. What is on its way to it is lost."""
-        del self._members[name], self._reports[name], self._coming[name]
+        """A machine was switched off. What comes to it until it is switched on again is lost."""
+        self._passed = max(self._passed, self._reports[name].clock)
+        del self._members[name], self._reports[name]
+        self._coming[name] = sorted(one for one in self._coming[name] if one.link != BY_HAND)
 
     def report(self, name: str) -> Report | None:
         """Its last one; None for a machine that is switched off."""
@@ -109,7 +127,11 @@ class Conductor:
     @property
     def now(self) -> Instant:
         """The farthest that any machine is: what is done now is done then."""
-        return max((report.clock for report in self._reports.values()), default=Instant(0))
+        return max((report.clock for report in self._reports.values()), default=self._passed)
+
+    def passes(self, instant: Instant) -> None:
+        """Nothing more happens before it."""
+        self._passed = max(self._passed, instant)
 
     @property
     def all_over(self) -> bool:
@@ -118,18 +140,56 @@ class Conductor:
     # what comes
 
     def _deliver(self, machine: str, port: str, carried: Carried) -> None:
-        if machine in self._coming:
-            data = input_of(port, carried.data)
-            heappush(self._coming[machine], Coming(carried.due, carried.link, carried.side, carried.number, data))
+        data = input_of(port, carried.data)
+        coming = Coming(carried.due, carried.link, carried.side, carried.number, data, carried.sent)
+        heappush(self._coming[machine], coming)
+
+    def _is_off(self, name: str) -> bool:
+        return name not in self._reports or self._reports[name].over
+
+    def _lose(self, name: str, until: Instant) -> None:
+        """What came to a machine before an instant, and found it switched off."""
+        waiting = self._coming[name]
+        while waiting and waiting[0].due < until:
+            one = heappop(waiting)
+            if one.link != BY_HAND:
+                why = self.fabric.fate(one.link, one.side, one.sent, one.due) or SWITCHED_OFF
+                self.fabric.lose(one.link, one.side, one.number, why)
+
+    def _sweep(self) -> None:
+        """Nothing that is done from now on changes what is due before."""
+        now = self.now
+        for name in self._coming:
+            if self._is_off(name):
+                self._lose(name, now)
+            if self._doomed[name]:
+                for one, why in self._doomed[name]:
+                    if one.due < now:
+                        self.fabric.lose(one.link, one.side, one.number, why)
+                self._doomed[name] = [(one, why) for one, why in self._doomed[name] if one.due >= now]
+
+    def _recall(self, at: Instant) -> None:
+        """Something is done at an instant that nobody has passed: it may change what comes from then on."""
+        for name, member in self._members.items():
+            back = [one for one, _ in self._doomed[name] if one.due >= at]
+            self._doomed[name] = [(one, why) for one, why in self._doomed[name] if one.due < at]
+            self._coming[name] = sorted([*self._coming[name], *back, *member.recall(at)])
 
     def push(self, machine: str, data: Input, at: Instant) -> None:
         """Something that somebody does, at an instant that no machine has passed."""
+        self._recall(at)
         self._by_hand += 1
         heappush(self._coming[machine], Coming(at, BY_HAND, 0, self._by_hand, data))
 
-    def change(self, link: str, state: LinkState) -> None:
-        """From now on."""
-        self.fabric.change(link, self.now, state)
+    def change(self, link: str, at: Instant, state: LinkState) -> None:
+        """From an instant on that no machine has passed."""
+        self._recall(at)
+        self.fabric.change(link, at, state)
+
+    def plug(self, machine: str, port: str, at: Instant, data: Input, *, up: bool) -> None:
+        """As push(): `data` tells the machine."""
+        self.push(machine, data, at)
+        self.fabric.plug(End(machine, port), at, up=up)
 
     # running
 
@@ -150,7 +210,7 @@ class Conductor:
         stopped = ""
         while True:
             INTERRUPTION.check()
-            bounds = self.fabric.settle(self._earliest)
+            bounds = self._settle()
             if beyond is not None and bounds[but] > beyond:
                 return stopped
             started = False
@@ -164,6 +224,18 @@ class Conductor:
                 return stopped
             stopped = stopped or next((name for name in took if self._has_stopped(name)), "")
 
+    def run_alone(self, name: str, until: Instant) -> None:
+        """One machine, to an instant at which nothing that the others do now can have come to it."""
+        member = self._members[name]
+        if self._start(member, until):
+            while name not in self._collect():
+                self._wait([member])
+
+    def _settle(self) -> Mapping[str, Instant]:
+        """How far each may run."""
+        self._sweep()
+        return self.fabric.settle(self._earliest, self.now)
+
     def _has_stopped(self, name: str) -> bool:
         report = self._reports[name]
         if report.outcome and not report.over:
@@ -172,20 +244,26 @@ class Conductor:
         return False
 
     def _start(self, member: Member, until: Instant) -> bool:
-        report, waiting = self._reports[member.name], self._coming[member.name]
+        report = self._reports[member.name]
         if report.over or until <= report.clock:
             return False
         until = Instant(min(until, report.clock + STRETCH))
-        due = self._due(waiting, until)
+        due = self._due(member.name, until)
         if due and due[0].due < report.next_send:
             self._reports[member.name] = replace(report, next_send=due[0].due)
         member.start(until, due)
         return True
 
-    def _due(self, waiting: list[Coming], until: Instant) -> list[Coming]:
-        due = []
+    def _due(self, name: str, until: Instant) -> list[Coming]:
+        """What comes to it before an instant to which it runs now."""
+        due, waiting = [], self._coming[name]
         while waiting and waiting[0].due < until:
-            due.append(heappop(waiting))
+            one = heappop(waiting)
+            why = self.fabric.fate(one.link, one.side, one.sent, one.due) if one.link != BY_HAND else ""
+            if why:
+                self._doomed[name].append((one, why))
+            else:
+                due.append(one)
         return due
 
     def _collect(self) -> list[str]:
@@ -201,6 +279,8 @@ class Conductor:
     def take(self, name: str, report: Report) -> None:
         """A machine's report, also of one that somebody runs by hand."""
         self._reports[name] = report
+        for one in report.back:
+            heappush(self._coming[name], one)
         for sent in report.sent:
             self.fabric.send(name, sent.port, sent.at, sent.data)
         self._on_report(name, report)
@@ -226,7 +306,7 @@ class Conductor:
         if self.run(goal, but=station.name, beyond=station.clock):
             station.on_halt()
             return
-        bound = self.fabric.settle(self._earliest)[station.name]
+        bound = self._settle()[station.name]
         until = Instant(min(bound, max(wanted, station.clock + 1)))
-        station.add(self._due(self._coming[station.name], until))
+        station.add(self._due(station.name, until))
         station.horizon = max(station.horizon, until)

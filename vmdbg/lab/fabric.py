@@ -29,6 +29,7 @@ class Carried:
     side: int
     number: int
     data: bytes = field(compare=False)
+    sent: Instant = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,16 @@ class Hop:
     due: Instant
     data: bytes
     lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Of a Hop, which these tell from others: it is lost after all, for what was done while it was on its way."""
+
+    link: str
+    source: str
+    number: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,16 @@ class _Link:
 
     def state(self, at: Instant) -> LinkState:
         return self.states[bisect_right(self.since, at) - 1]
+
+    def was_cut(self, sent: Instant, due: Instant) -> bool:
+        """While something was on its way: from `sent` until before `due`."""
+        at = bisect_right(self.since, sent) - 1
+        while at < len(self.since) and self.since[at] < due:
+            passes = at + 1 < len(self.since) and self.since[at + 1] == self.since[at]
+            if not (self.states[at].up or passes):
+                return True
+            at += 1
+        return False
 
     def loses(self, at: Instant, side: int, number: int) -> str:
         """Why it does, or nothing."""
@@ -101,12 +122,25 @@ class _Switch:
 
 
 class Fabric:
-    """`on_hop` is told of everything that is put on a link, `deliver` of what comes to a machine."""
+    """`on_hop` is told of everything that is put on a link, `on_loss` of what of that is lost on its way.
 
-    def __init__(self, plan: Plan, deliver: Callable[[str, str, Carried], None], on_hop: Callable[[Hop], None]) -> None:
+    `deliver` has what is to come to a machine. Whether it does, fate() says once everything is known that was done
+    before it is due.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        deliver: Callable[[str, str, Carried], None],
+        on_hop: Callable[[Hop], None],
+        on_loss: Callable[[Loss], None],
+    ) -> None:
         """deliver(machine, port, what)."""
         self._deliver = deliver
         self._on_hop = on_hop
+        self._on_loss = on_loss
+        self._pulled: dict[End, list[tuple[Instant, bool]]] = {}
+        """When cables were pulled out of ports (False) and plugged in again, for those that ever were."""
         self._links = [_Link(number, spec) for number, spec in enumerate(plan.links)]
         self._switches = {spec.name: _Switch(spec.name, spec.kind) for spec in plan.switches}
         self._at: dict[End, tuple[_Link, int]] = {}
@@ -129,8 +163,29 @@ class Fabric:
         return self._named(name).state(at)
 
     def change(self, name: str, at: Instant, state: LinkState) -> None:
-        """From `at` on, which is not before anything that was put on it, or that was said before."""
+        """From `at` on, which is not before what was said before."""
         self._named(name).change(at, state)
+
+    def plug(self, end: End, at: Instant, *, up: bool) -> None:
+        """After all that comes at that instant."""
+        self._pulled.setdefault(end, []).append((at, up))
+
+    def switched_on(self, machine: str) -> None:
+        """Its cables are plugged in."""
+        for end in [one for one in self._pulled if one.node == machine]:
+            del self._pulled[end]
+
+    def fate(self, link: int, side: int, sent: Instant, due: Instant) -> str:
+        """Why what was put on the link does not come out of it, or nothing."""
+        spec = self._links[link].spec
+        if self._links[link].was_cut(sent, due):
+            return "cut"
+        changes = [up for at, up in self._pulled.get(spec.ends[1 - side], ()) if at < due]
+        return "" if not changes or changes[-1] else "unplugged"
+
+    def lose(self, link: int, side: int, number: int, why: str) -> None:
+        spec = self._links[link].spec
+        self._on_loss(Loss(spec.name, str(spec.ends[side]), number, why))
 
     def _named(self, name: str) -> _Link:
         return next(link for link in self._links if link.spec.name == name)
@@ -149,22 +204,26 @@ class Fabric:
         self._on_hop(Hop(link.spec.name, number, str(source), str(target), at, due, data, why))
         if why:
             return
-        carried = Carried(due, link.number, side, number, data)
+        carried = Carried(due, link.number, side, number, data, at)
         if target.port:
             self._deliver(target.node, target.port, carried)
         else:
             heappush(self._switches[target.node].waiting, carried)
 
-    def settle(self, earliest: Callable[[], Mapping[str, Instant]]) -> dict[str, Instant]:
+    def settle(self, earliest: Callable[[], Mapping[str, Instant]], now: Instant) -> dict[str, Instant]:
         """Have switches forward what nothing can come before. `earliest`: when each machine may send next, which what
-        is delivered to it changes.
+        is delivered to it changes. What comes at `now` or later they keep: something may be done before.
 
         Returns how far each machine may run: nothing comes to it before that which was not delivered.
         """
         while True:
             sources = earliest()
             arrivals = self._arrivals(sources)
-            moved = [switch for switch in self._switches.values() if self._forward(switch, arrivals[switch.name])]
+            moved = [
+                switch
+                for switch in self._switches.values()
+                if self._forward(switch, Instant(min(arrivals[switch.name], now)))
+            ]
             if not moved:
                 return {name: arrivals[name] for name in sources}
 
@@ -172,10 +231,14 @@ class Fabric:
         """Whether it had something."""
         moved = False
         while switch.waiting and switch.waiting[0].due < safe:
+            moved = True
             carried = heappop(switch.waiting)
+            why = self.fate(carried.link, carried.side, carried.sent, carried.due)
+            if why:
+                self.lose(carried.link, carried.side, carried.number, why)
+                continue
             for link, side in switch.outputs(carried.data, carried.link):
                 self._put(link, side, carried.due, carried.data)
-            moved = True
         return moved
 
     def reached_from(self, name: str, at: Instant) -> dict[str, Instant]:

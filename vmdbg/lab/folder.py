@@ -14,7 +14,7 @@ from typing import TextIO
 import msgspec
 
 from vmdbg.errors import NotKeptError, RecordingError, UserError
-from vmdbg.lab.fabric import Hop
+from vmdbg.lab.fabric import Hop, Loss
 from vmdbg.lab.plan import NAME, End, Instant, LinkSpec, MachineSpec, Plan, SwitchKind, SwitchSpec
 
 PLAN, INDEX, SUFFIX = "lab.json", "index.jsonl", ".vmdbg"
@@ -54,6 +54,15 @@ class Passage(msgspec.Struct, frozen=True, tag="hop"):
     lost: str = ""
 
 
+class Gone(msgspec.Struct, frozen=True, tag="loss"):
+    """A fabric.Loss: one of the passages before it did not come."""
+
+    link: str
+    source: str
+    number: int
+    why: str
+
+
 class _Planned(msgspec.Struct, frozen=True):
     format: int
     machines: list[str]
@@ -61,7 +70,7 @@ class _Planned(msgspec.Struct, frozen=True):
     links: list[tuple[str, tuple[str, str], int]]
 
 
-Row = Life | Deed | Passage
+Row = Life | Deed | Passage | Gone
 _ENCODE = msgspec.json.Encoder()
 _ROW = msgspec.json.Decoder(Row)
 _PLAN = msgspec.json.Decoder(_Planned)
@@ -104,6 +113,9 @@ class LabWriter:
         row = Passage(hop.link, hop.number, hop.source, hop.target, hop.sent, hop.due, len(hop.data), head, hop.lost)
         self._write(row)
 
+    def loss(self, loss: Loss) -> None:
+        self._write(Gone(loss.link, loss.source, loss.number, loss.why))
+
     def _write(self, row: Row) -> None:
         try:
             self._file.write(_ENCODE.encode(row).decode("ascii") + "\n")
@@ -139,6 +151,7 @@ class LabIndex:
         self.lives: list[Life] = []
         self.deeds: list[Deed] = []
         self.passages: list[Passage] = []
+        places: dict[tuple[str, str, int], int] = {}
         for row in self._rows():
             match row:
                 case Life():
@@ -146,7 +159,14 @@ class LabIndex:
                 case Deed():
                     self.deeds.append(row)
                 case Passage():
+                    places[row.link, row.source, row.number] = len(self.passages)
                     self.passages.append(row)
+                case Gone(link, source, number, why):
+                    at = places.get((link, source, number))
+                    if at is None:
+                        self.damaged += 1
+                        continue
+                    self.passages[at] = msgspec.structs.replace(self.passages[at], lost=why)
         self.passages.sort(key=lambda row: (row.sent, row.link, row.source, row.number))
 
     def _rows(self) -> Iterator[Row]:

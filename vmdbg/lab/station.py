@@ -28,6 +28,8 @@ class Coming:
     side: int
     number: int
     input: Input = field(compare=False)
+    sent: Instant = field(compare=False, default=Instant(0))
+    """When it was put on the link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,12 @@ class Report:
     """Port, what was written, and when: of consoles that are linked to nothing."""
     outcome: str = ""
     over: bool = False
+    back: tuple[Coming, ...] = ()
+    """What came after it was over."""
 
     def __reduce__(self) -> tuple[type[Report], tuple[object, ...]]:
         """One is sent for each stretch that a machine runs: this is the quick way."""
-        return Report, (self.clock, self.next_send, self.sent, self.said, self.outcome, self.over)
+        return Report, (self.clock, self.next_send, self.sent, self.said, self.outcome, self.over, self.back)
 
 
 def input_of(port: str, data: bytes) -> Input:
@@ -100,7 +104,9 @@ class Station:
         """How many frames of each cable were passed on."""
         self._takes = False
         """Whether what is pushed now is what comes over links."""
-        self.over = False
+        self._led = False
+        """Whether it is run by the lab now, and not by hand."""
+        self._over = False
         self.drive: Drive = self._run_timeline
         """How it is run; with a debugger at it, by that."""
         self.on_halt: Callable[[], None] = lambda: None
@@ -132,6 +138,13 @@ class Station:
     # how far it goes
 
     @property
+    def over(self) -> bool:
+        """Whether the machine does not go on, whoever has run it to its end."""
+        if not self._over and self.timeline.machine.ending is not None:
+            self._over = self.timeline.position >= self.timeline.end
+        return self._over
+
+    @property
     def clock(self) -> Instant:
         return Instant(self.born + self.timeline.end.tick)
 
@@ -142,9 +155,16 @@ class Station:
                 raise EngineError(f"{self.name} is at {self.clock} already, and something comes to it at {one.due}")
             heappush(self._coming, one)
 
+    def recall(self, at: Instant) -> list[Coming]:
+        """What comes at an instant that it has not passed, or later, is not certain any more."""
+        back = [one for one in self._coming if one.due >= at]
+        self._coming = sorted(one for one in self._coming if one.due < at)
+        self.horizon = min(self.horizon, at)
+        return back
+
     def allow(self, wanted: Tick) -> Tick:
         """As the timeline's governor."""
-        if self.puller is not None and self.clock >= self.horizon:
+        if self.puller is not None and not self._led and self.clock >= self.horizon:
             self.puller.pull(self, Instant(self.born + wanted))
         while self._coming and self._coming[0].due <= self.clock:
             if self._coming[0].due >= self.horizon:
@@ -166,14 +186,18 @@ class Station:
     def run(self, until: Instant) -> Report:
         """To the first boundary at or after `until`, before which all that comes was added."""
         self.horizon = max(self.horizon, until)
-        return self.report(self._run(Tick(max(0, until - self.born))))
+        self._led = True
+        try:
+            return self.report(self._run(Tick(max(0, until - self.born))))
+        finally:
+            self._led = False
 
     def _run(self, limit: Tick) -> str:
         timeline = self.timeline
         if timeline.position < timeline.end:
             timeline.seek(timeline.end)
         while not self.over and timeline.position.tick < limit:
-            why, self.over = self.drive(limit)
+            why, self._over = self.drive(limit)
             if why:
                 return why
         return ""
@@ -186,7 +210,10 @@ class Station:
         """What is new since the last."""
         sent, self._sent = tuple(self._sent), []
         said, self._said = tuple(self._said), []
-        return Report(self.clock, self._next_send(), sent, said, outcome, self.over)
+        back = tuple(self._coming) if self.over else ()
+        if back:
+            self._coming = []
+        return Report(self.clock, self._next_send(), sent, said, outcome, self.over, back)
 
     def _next_send(self) -> Instant:
         if self.over:

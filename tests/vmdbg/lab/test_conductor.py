@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from devices.network.inputs import FrameInput
+from devices.network.inputs import FrameInput, LinkInput
 from vmdbg.lab.conductor import Conductor
+from vmdbg.lab.fabric import Hop, Loss
 from vmdbg.lab.plan import NEVER, End, Instant, LinkSpec, MachineSpec, Plan, SwitchKind, SwitchSpec
 from vmdbg.lab.station import Coming, Report, Sent
 
@@ -51,6 +52,8 @@ class Toy:
                 one = self.coming.pop(0)
                 assert one.due >= self.clock, "it comes too late"
                 self.clock = one.due
+                if isinstance(one.input, LinkInput):
+                    continue
                 assert isinstance(one.input, FrameInput)
                 frame = one.input.frame
                 self.seen.append((one.due, frame))
@@ -69,6 +72,11 @@ class Toy:
     def finish(self) -> Report | None:
         report, self.waiting = self.waiting, None
         return report
+
+    def recall(self, at: Instant) -> list[Coming]:
+        back = [one for one in self.coming if one.due >= at]
+        self.coming = [one for one in self.coming if one.due < at]
+        return back
 
 
 def _toys(count: int, seed: int) -> list[Toy]:
@@ -115,3 +123,116 @@ def test_what_comes_where_and_when_does_not_depend_on_how_far_they_run_at_a_time
     assert sum(map(len, naive)) > 5
     assert _seen(seed, GOAL) == naive
     assert _seen(seed, 123_457) == naive
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """At an instant: "cut" and "mend" a link, "pull" and "plug" a machine's cable, "crash" and "boot" it."""
+
+    at: int
+    what: str
+    number: int
+
+
+def _deeds(seed: int, links: int) -> list[Deed]:
+    chance = random.Random(seed)
+    made = []
+    for _ in range(12):
+        what, other = chance.choice([("cut", "mend"), ("pull", "plug"), ("crash", "boot")])
+        number, at = chance.randrange(links if what == "cut" else 4), chance.randrange(GOAL)
+        made += [Deed(at, what, number), Deed(at + chance.choice([0, 1, 20_000, 600_000]), other, number)]
+    return sorted(made, key=lambda deed: deed.at)
+
+
+class World:
+    """A lab of toys to which things are done."""
+
+    def __init__(self, seed: int) -> None:
+        self.plan = _plan(4, seed)
+        self.hops: dict[tuple[str, str, int], Hop] = {}
+        self.toys = {toy.name: toy for toy in _toys(4, seed)}
+        self.seen: dict[str, list[tuple[int, bytes]]] = {name: [] for name in self.toys}
+        self.conductor = Conductor(self.plan, self._on_hop, on_loss=self._on_loss)
+        self.on = dict.fromkeys(self.toys, True)
+        for toy in self.toys.values():
+            self.conductor.join(toy, Instant(0))
+
+    def _on_hop(self, hop: Hop) -> None:
+        self.hops[hop.link, hop.source, hop.number] = hop
+
+    def _on_loss(self, loss: Loss) -> None:
+        key = loss.link, loss.source, loss.number
+        assert not self.hops[key].lost
+        self.hops[key] = replace(self.hops[key], lost=loss.why)
+
+    def do(self, deed: Deed) -> None:
+        """With all at its instant."""
+        at, name, link = Instant(deed.at), f"m{deed.number}", self.plan.links[deed.number].name
+        match deed.what:
+            case "cut" | "mend":
+                state = self.conductor.fabric.state(link, at)
+                self.conductor.change(link, at, replace(state, up=deed.what == "mend"))
+            case "pull" | "plug" if self.on[name]:
+                up = deed.what == "plug"
+                self.conductor.plug(name, "net0", at, LinkInput("net0-cable", up), up=up)
+            case "crash" if self.on[name]:
+                self.conductor.run_alone(name, Instant(at + 1))
+                self.seen[name] += self.toys[name].seen
+                self.conductor.leave(name)
+                self.on[name] = False
+            case "boot" if not self.on[name]:
+                toy = self.toys[name] = replace(
+                    self.toys[name], clock=at, coming=[], agenda=[], seen=[], seed=deed.at, waiting=None
+                )
+                toy.agenda = [(when, frame) for when, frame in toy.agenda if when > at]
+                self.conductor.join(toy, at)
+                self.on[name] = True
+
+    def run(self, step: int, deeds: list[Deed]) -> World:
+        left, end = list(deeds), 2 * GOAL
+        for goal in range(step, end + step, step):
+            while left and left[0].at <= min(goal, end):
+                self.conductor.run(Instant(left[0].at))
+                self.conductor.passes(Instant(left[0].at))
+                self.do(left.pop(0))
+            self.conductor.run(Instant(min(goal, end)))
+        for name, toy in self.toys.items():
+            self.seen[name] += toy.seen if self.on[name] else []
+        return self
+
+
+def _fate(hop: Hop, deeds: list[Deed], plan: Plan) -> str:
+    """By the deeds alone: what should have become of something that was not lost as it was put on its link."""
+    cut, pulled, on = False, False, True
+    number = next(at for at, link in enumerate(plan.links) if link.name == hop.link)
+    for deed in [one for one in deeds if one.what in ("cut", "mend") and one.number == number]:
+        later = [one.at for one in deeds if one.what in ("cut", "mend") and one.number == number and one.at > deed.at]
+        same = [one.what for one in deeds if one.what in ("cut", "mend") and one.number == number and one.at == deed.at]
+        lasts = deed.at, min(later, default=NEVER)
+        if same[-1] == "cut" and lasts[0] < hop.due and hop.sent < lasts[1]:
+            cut = True
+    for deed in [one for one in deeds if hop.target == f"m{one.number}.net0"]:
+        match deed.what:
+            case "pull" | "plug" if on and deed.at < hop.due:
+                pulled = deed.what == "pull"
+            case "crash" if deed.at < hop.due:
+                on = False
+            case "boot" if deed.at <= hop.due and not on:
+                on, pulled = True, False
+    return "cut" if cut else "unplugged" if pulled and on else "" if on else "switched off"
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_what_is_on_its_way_comes_or_is_lost_by_what_was_done_until_it_is_due(seed: int) -> None:
+    deeds = _deeds(seed, len(_plan(4, seed).links))
+    world = World(seed).run(10_000, deeds)
+    for hop in world.hops.values():
+        assert hop.lost == "lost" or hop.lost == _fate(hop, deeds, world.plan), hop
+    for name in world.toys:
+        came = sorted(
+            (hop.due, hop.data) for hop in world.hops.values() if hop.target == f"{name}.net0" and not hop.lost
+        )
+        assert sorted(world.seen[name]) == came
+    for step in (GOAL, 123_457):
+        other = World(seed).run(step, deeds)
+        assert (other.hops, other.seen) == (world.hops, world.seen)

@@ -72,6 +72,72 @@ def test_however_they_are_run_and_debugged_they_do_the_same(seed: int, alone: Se
         assert _seen(lab) == alone
 
 
+HAPPENINGS = (
+    (300_000, "lose null 30 5"),
+    (500_003, "cut null"),
+    (530_000, "mend null"),
+    (540_000, "type ben z"),
+    (900_000, "crash anna"),
+    (900_000, "boot anna"),
+    (1_500_000, "boot ben"),
+)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_to_happen_does_at_its_instant_also_where_somebody_runs_a_machine_by_hand(seed: int) -> None:
+    chance = random.Random(seed)
+    with Lab(two_couriers(*HAPPENINGS)) as lab:
+        lab.run_until(END)
+        alone = _seen(lab)
+    with Lab(two_couriers(*HAPPENINGS)) as lab:
+        while lab.now < 2_000_000:
+            machine = lab.machines[chance.choice(lab.names)]
+            if chance.random() < 0.5:
+                machine.step(chance.randrange(1, 30))
+            else:
+                machine.run(chance.choice([1, 30_000, 400_000]))
+            if chance.random() < 0.3 or machine.timeline.machine.ending is not None:
+                lab.run(1)
+        lab.run_until(END)
+        assert _seen(lab) == alone
+    if seed == 0:
+        with Lab(two_couriers(*HAPPENINGS), processes=True) as lab:
+            lab.run_until(END)
+            assert _seen(lab) == alone
+
+
+@pytest.mark.parametrize(
+    ("done", "why"),
+    [
+        (("cut null", "mend null"), "cut"),
+        (("crash anna", "boot anna"), ""),
+        (("crash anna",), "switched off"),
+    ],
+)
+def test_what_is_done_while_something_is_on_its_way_may_lose_it(
+    done: tuple[str, ...], why: str, tmp_path: Path
+) -> None:
+    with Lab(two_couriers(), record=tmp_path / "run") as lab:
+        while not (sent := [hop for hop in lab.hops if hop.target == "anna.com2"]):
+            lab.run(10_000)
+        assert lab.now < sent[0].due
+        for line in done:
+            lab.do(line)
+            lab.run(1)
+        lab.run(2 * LATENCY)
+        assert [hop.lost for hop in lab.hops if hop.target == "anna.com2"][:1] == [why]
+    passages = LabIndex(tmp_path / "run").passages
+    assert [row.lost for row in passages if row.target == "anna.com2"][:1] == [why]
+
+
+def test_the_clock_goes_on_where_all_machines_are_off_and_one_is_to_be_switched_on() -> None:
+    with Lab(two_couriers((300_000, "crash anna"), (300_000, "crash ben"), (50_000_000, "boot anna"))) as lab:
+        lab.run_until(10_000_000)
+        assert (lab.names, lab.now, lab.over) == ([], 10_000_000, False)
+        lab.run_until(60_000_000)
+        assert lab.digest("anna").ticks == 10_000_000
+
+
 def test_a_machine_run_by_hand_has_the_others_go_along(alone: Seen) -> None:
     with Lab(two_couriers()) as lab:
         anna = lab.machines["anna"]
