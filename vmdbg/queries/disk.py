@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devices.disk.drive import Drive, DriveBus
@@ -28,6 +29,10 @@ NAMES = {
 """What Linux's names of disks at a controller begin with."""
 LEAD = 300_000_000
 """Ticks before a request is submitted in which who asks for it is looked for."""
+SHORT_LEAD = 10_000_000
+"""In which it is looked for first: that is seldom longer ago."""
+PAGING = 31
+"""The bit of CR0: firmware and boot loaders do without."""
 MOST_PENDING = 4096
 """Bios that no request has come for; others of theirs may never come."""
 
@@ -39,9 +44,24 @@ class DiskQuery:
     drives: frozenset[str] = frozenset()
     sector: int | None = None
     who: WhoRuns | None = None
+    lead: int = LEAD
+    """Where it is a shorter one, rows whose askers are not known to the last sector come as Unsure."""
 
     def begin(self, timeline: Timeline) -> DiskScan:
         return DiskScan(timeline, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """A row of which more may be known with a longer lead."""
+
+    row: DiskRow
+
+
+def surely(rows: Sequence[DiskRow | Unsure]) -> list[DiskRow] | None:
+    """The rows; None if one is unsure."""
+    sure = [row for row in rows if not isinstance(row, Unsure)]
+    return sure if len(sure) == len(rows) else None
 
 
 @dataclass(slots=True)
@@ -65,7 +85,7 @@ class DiskScan(RowScan):
         self._drives = {drive.name: drive for drive in timeline.machine.config.drives}
         first, end = (0, 1 << 64) if query.sector is None else (query.sector, query.sector + 1)
         bios = query.who.bios if query.who is not None else None
-        lead, asked_at = (LEAD, bios.function) if bios is not None else (0, 0)
+        lead, asked_at = (query.lead, bios.function) if bios is not None else (0, 0)
         self._wanted = tuple(
             DiskCatch(number, frozenset(map(str, Operation)), first, end, drive, lead, asked_at)
             for number, drive in enumerate(sorted(query.drives) or [""])
@@ -108,20 +128,30 @@ class DiskScan(RowScan):
         submitted, latency = Position(Tick(request.submitted)), request.completed - request.submitted
         tasks = list(dict.fromkeys((one.task.name, one.task.pid) for one in asked))
         files = list(dict.fromkeys(one.bio.file for one in asked if one.bio.file))
-        self.add(
-            DiskRow(
-                done,
-                request.unit,
-                request.operation,
-                request.sector,
-                request.count,
-                submitted,
-                latency,
-                ", ".join(dict.fromkeys(name for name, _ in tasks)),
-                tasks[0][1] if len(tasks) == 1 else None,
-                ", ".join(files),
-            )
+        row = DiskRow(
+            done,
+            request.unit,
+            request.operation,
+            request.sector,
+            request.count,
+            submitted,
+            latency,
+            ", ".join(dict.fromkeys(name for name, _ in tasks)),
+            tasks[0][1] if len(tasks) == 1 else None,
+            ", ".join(files),
         )
+        self.add(row if self._is_sure(request, asked) else Unsure(row))
+
+    def _is_sure(self, request: DiskRequest, asked: Sequence[_Asked]) -> bool:
+        """Whether a longer lead would tell nothing: all sectors have somebody who asked for them, or no Linux runs."""
+        who = self._query.who
+        if self._query.lead >= LEAD or who is None or who.bios is None:
+            return True
+        at, end = request.sector, request.sector + request.count
+        for one in sorted(asked, key=lambda one: one.bio.sector):
+            if one.bio.sector <= at:
+                at = max(at, one.bio.sector + one.bio.count)
+        return at >= end or not self.engine.read_register("cr0") >> PAGING & 1
 
     def _asked_for(self, request: DiskRequest) -> list[_Asked]:
         """What was asked for of what has been moved now; nothing where that is not sure."""

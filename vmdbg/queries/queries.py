@@ -22,7 +22,7 @@ from vmdbg.queries.accesses import AccessQuery, ExecutionQuery, access_row
 from vmdbg.queries.calls import CallQuery, SystemCallQuery
 from vmdbg.queries.copies import can_fork, scan_copies
 from vmdbg.queries.difference import difference
-from vmdbg.queries.disk import DiskQuery
+from vmdbg.queries.disk import SHORT_LEAD, DiskQuery, surely
 from vmdbg.queries.events import ALL, Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
 from vmdbg.queries.fresh import can_be_sent
 from vmdbg.queries.ipis import InterruptWords, IpiQuery
@@ -208,7 +208,12 @@ class Queries(LinuxQuestions):
         known = [drive.name for drive in self._timeline.machine.config.drives]
         for name in sorted(wanted.difference(known)):
             raise UserError(f"there is no drive {name!r}; there are: {', '.join(known) or 'none'}")
-        return self.run(DiskQuery(wanted, sector, self._who_runs()))
+        who = self._who_runs()
+        if sector is not None and who is not None:
+            found = surely(self.run(DiskQuery(wanted, sector, who, SHORT_LEAD)))
+            if found is not None:
+                return found
+        return self.run(DiskQuery(wanted, sector, who))
 
     def packets(self, words: str = "") -> list[PacketRow]:
         """All frames of network devices, or those that a filter as `tcp port 80` lets through. Raises UserError."""

@@ -15,9 +15,12 @@ from vmdbg.engine.stops import DiskCatch, Stops
 from vmdbg.engine.touches import TouchTracking
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.touched import MOST_REQUESTS, Aliases, Touched
+from vmdbg.units import Tick
 
 MOST_BYTES = 32 << 20
 """Of memory. What does not fit is searched as if nothing were known of it."""
+SETTLED = 64
+"""Ticks after an access to a device at which its instruction is surely over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,9 @@ class HistoryIndex:
         while position < end:
             if at < 0 or not self._parts[at].start <= position < self._parts[at].end:
                 return position, self._parts[at + 1].start if at + 1 < len(self._parts) else end
-            if self._may_stop(at, stops, aliases):
-                return position, self._parts[at].end
+            until = self._chances_until(at, stops, aliases)
+            if until is not None and position < until:
+                return position, until
             position = self._parts[at].end
             at += at + 1 < len(self._parts) and self._parts[at + 1].start <= position
         return end, end
@@ -158,18 +162,24 @@ class HistoryIndex:
             part = self._parts[at]
             if part.end < position:
                 return part.end, position
-            if self._may_stop(at, stops, aliases):
-                return part.start, min(part.end, position)
+            until = self._chances_until(at, stops, aliases)
+            if until is not None:
+                return part.start, min(until, position)
             position = part.start
             at -= 1
         return (start, position) if position > start else None
 
-    def _may_stop(self, at: int, stops: Stops, aliases: Aliases) -> bool:
-        """Whether a run through that part could meet one of `stops`, or matters to one that a later part has."""
-        if self._parts[at].touched.may_stop(stops, aliases):
-            return True
+    def _chances_until(self, at: int, stops: Stops, aliases: Aliases) -> Position | None:
+        """Up to where in that part a run could meet one of `stops`, or comes by what matters to one in a later part."""
+        part = self._parts[at]
         leading = [one for one in stops.catches.devices if isinstance(one, DiskCatch) and one.lead]
-        return any(self._leads_to(at, catch) for catch in leading)
+        if any(self._leads_to(at, catch) for catch in leading):
+            return part.end
+        if not part.touched.may_stop(stops, aliases):
+            return None
+        done = part.touched.done_by(stops)
+        until = part.end if done is None else min(part.end, Position(Tick(done + SETTLED)))
+        return until if until > part.start else None
 
     def _leads_to(self, at: int, catch: DiskCatch) -> bool:
         if not self._parts[at].touched.pages.has_code(catch.asked_at):

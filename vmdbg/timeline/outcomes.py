@@ -98,8 +98,10 @@ class Passage:
 
         `looked_for`: nothing else is, and the machine need not come by where that cannot be.
         """
-        if looked_for is not None and self._skip(target, looked_for):
-            return LimitReached()
+        if looked_for is not None:
+            if self._skip(target, looked_for):
+                return LimitReached()
+            target = min(target, self._looked_until)
         before = self._timeline.position
         outcome = self._timeline.advance(target, over_breakpoint=self._over)
         self._over = has_yet_to_run(outcome)

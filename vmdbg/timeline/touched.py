@@ -231,6 +231,16 @@ class Touched:
         """Of what devices do, requests to drives alone are known."""
         return self.requests is None or not isinstance(catch, DiskCatch) or any(map(_is_of(catch), self.requests))
 
+    def done_by(self, stops: Stops) -> int | None:
+        """The last tick at which one of `stops` may be met; None: that is not known. Requests to drives have a time."""
+        catches = stops.catches.devices
+        if self.everything or self.stopped or stops != Stops(catches=Catches(devices=catches)):
+            return None
+        if self.requests is None or not all(isinstance(one, DiskCatch) for one in catches):
+            return None
+        wanted = [_is_of(one) for one in catches if isinstance(one, DiskCatch)]
+        return max((one.completed for one in self.requests if any(is_of(one) for is_of in wanted)), default=None)
+
     def leads_to(self, catch: DiskCatch, until: int) -> bool:
         """Whether one of its requests was submitted so soon behind the tick `until` that the time before it matters."""
         if self.requests is None:

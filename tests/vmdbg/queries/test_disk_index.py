@@ -20,7 +20,7 @@ from vmdbg.recording.replay import replay_file
 from vmdbg.recording.save import save_recording
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
-from vmdbg.timeline.history_index import HistoryIndex
+from vmdbg.timeline.history_index import SETTLED, HistoryIndex
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
@@ -70,6 +70,11 @@ def test_parts_without_such_a_request_are_passed_over(timeline: Timeline) -> Non
     having = [part for part in parts if part.touched.may_stop(Stops(catches=Catches(devices=(catch,))), None)]  # type: ignore[arg-type]  # no linear watchpoint asks
     assert 0 < len(having) < len(parts) / 2
     assert any(part.start.tick <= one.completed <= part.end.tick for part in having)
+    chance, until = timeline.index.next_chance(
+        timeline.start, Stops(catches=Catches(devices=(catch,))), timeline.start, timeline.end
+    )
+    assert until.tick in {other.completed + SETTLED for other in requests} | {part.end.tick for part in having}
+    assert chance in {part.start for part in having}
     nowhere = Stops(catches=Catches(devices=(DiskCatch(0, everything, 1 << 40, 1 << 41),)))
     assert timeline.index.next_chance(timeline.start, nowhere, timeline.start, timeline.end)[0] == timeline.end
     assert timeline.index.last_chance(timeline.end, nowhere, timeline.start, timeline.end) is None

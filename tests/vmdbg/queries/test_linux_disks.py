@@ -15,7 +15,8 @@ from tests.guests.build import require
 from tests.linux_assets import busybox_initrd, cloud_kernel
 from vmdbg.os.linux.bios import Bio
 from vmdbg.os.seam import CurrentTask
-from vmdbg.queries.disk import DiskQuery, DiskScan, _Asked
+from vmdbg.queries import queries
+from vmdbg.queries.disk import SHORT_LEAD, DiskQuery, DiskScan, _Asked
 from vmdbg.queries.rows import DiskRow
 from vmdbg.units import Linear
 
@@ -83,6 +84,18 @@ def test_requests_for_data_of_files_name_them(rows: list[DiskRow]) -> None:
     assert written == {"/tmp/directory/copy"}
     assert {row.file for row in rows if row.task.startswith("jbd2")} == {"(block device)"}
     assert {row.file for row in rows if row.task == "dd"} == {""}, "what goes past the page cache is of no file"
+
+
+@pytest.mark.parametrize("lead", [SHORT_LEAD, 1])
+def test_a_sector_has_the_rows_that_it_has_among_all(
+    guest: vmdbg.Guest, rows: list[DiskRow], lead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SHORT_LEAD", lead)
+    named = [row for row in rows if row.task]
+    for asked_for in random.Random(lead).sample(named, 2):
+        sector = asked_for.sector + asked_for.count - 1
+        expected = [row for row in rows if row.sector <= sector < row.sector + row.count]
+        assert guest.queries.using(workers=1).disk_requests(sector=sector) == expected
 
 
 def test_the_prompt_says_who(guest: vmdbg.Guest, rows: list[DiskRow]) -> None:
