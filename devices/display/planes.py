@@ -7,8 +7,10 @@ goes by the map mask alone, and a doubleword of memory has the four planes of an
 
 from __future__ import annotations
 
+from ctypes import Array, c_uint8
+
 from devices.display import vga_registers as reg
-from devices.display.vga_registers import VgaRegistersState
+from devices.display.shared_planes import SharedPlanes
 from devices.seam import DeviceMemory
 
 PLANES = tuple(sum(0xFF << 8 * plane for plane in range(4) if bits >> plane & 1) for bits in range(16))
@@ -19,62 +21,64 @@ _EVERY = 0xF
 
 
 class Planes:
-    """`latch` is what was read last, of all planes; `linear` says that addresses are chained as whole bytes and that
-    all planes are written, whatever the sequencer says: VBE's modes have it so. Wide accesses are bytes that rise.
+    """`latch` of what it shares is what was read last, of all planes; `linear` says that addresses are chained as whole
+    bytes and that all planes are written, whatever the sequencer says: VBE's modes have it so. Wide accesses are bytes
+    that rise. `vmdbg/engine/native/shared_planes.c` does the same.
     """
 
-    def __init__(self, memory: DeviceMemory) -> None:
-        self.latch = 0
-        self.linear = False
+    def __init__(self, registers: SharedPlanes, memory: DeviceMemory) -> None:
+        self._registers = registers
         self._memory = memory
 
-    def read(self, registers: VgaRegistersState, address: int, size: int) -> int:
+    def read(self, address: int, size: int) -> int:
         """Ones beyond the end."""
-        graphics, memory = registers.graphics, self._memory
+        registers, memory = self._registers, self._memory
+        graphics = registers.graphics
         if 4 * (address + size) > memory.size:
-            return self._read_bytes(registers, address, size) if size > 1 else 0xFF
-        if self.linear or registers.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
+            return self._read_bytes(address, size) if size > 1 else 0xFF
+        if registers.linear or registers.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
             return int.from_bytes(memory.read(address, size), "little")
         if graphics[reg.MODE] & reg.ODD_EVEN:
             if (address | size) & 1:
-                return self._read_bytes(registers, address, size) if size > 1 else self._read_lone(registers, address)
+                return self._read_bytes(address, size) if size > 1 else self._read_lone(address)
             data, first = memory.read(2 * address, 2 * size), graphics[reg.READ_MAP] & 2
             both = bytearray(size)
             both[0::2], both[1::2] = data[first::4], data[first + 1 :: 4]
             return int.from_bytes(both, "little")
         data = memory.read(4 * address, 4 * size)
-        self.latch = int.from_bytes(data[-4:], "little")
+        registers.latch = int.from_bytes(data[-4:], "little")
         if graphics[reg.MODE] & reg.READ_COMPARE:
             compared = bytes(_compared(graphics, data[at : at + 4]) for at in range(0, len(data), 4))
             return int.from_bytes(compared, "little")
         return int.from_bytes(data[graphics[reg.READ_MAP] & 3 :: 4], "little")
 
-    def write(self, registers: VgaRegistersState, address: int, size: int, value: int) -> None:
+    def write(self, address: int, size: int, value: int) -> None:
         """Nothing beyond the end."""
+        registers = self._registers
         graphics, mask = registers.graphics, registers.sequencer[reg.MAP_MASK]
         value &= (1 << 8 * size) - 1
         if 4 * (address + size) > self._memory.size:
             if size > 1:
-                self._write_bytes(registers, address, size, value)
-        elif self.linear or registers.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
+                self._write_bytes(address, size, value)
+        elif registers.linear or registers.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
             for lane in range(size):
-                if self.linear or mask >> (address + lane & 3) & 1:
+                if registers.linear or mask >> (address + lane & 3) & 1:
                     self._memory.write(address + lane, bytes((value >> 8 * lane & 0xFF,)))
         elif graphics[reg.MODE] & reg.ODD_EVEN:
             self._write_odd_even(address, size, value, graphics[reg.READ_MAP] & 2, mask)
         else:
             self._write_planes(graphics, mask, 4 * address, value.to_bytes(size, "little"))
 
-    def _read_bytes(self, registers: VgaRegistersState, address: int, size: int) -> int:
-        return sum(self.read(registers, address + lane, 1) << 8 * lane for lane in range(size))
+    def _read_bytes(self, address: int, size: int) -> int:
+        return sum(self.read(address + lane, 1) << 8 * lane for lane in range(size))
 
-    def _read_lone(self, registers: VgaRegistersState, address: int) -> int:
-        plane = registers.graphics[reg.READ_MAP] & 2 | address & 1
+    def _read_lone(self, address: int) -> int:
+        plane = self._registers.graphics[reg.READ_MAP] & 2 | address & 1
         return self._memory.read((address & ~1) << 1 | plane, 1)[0]
 
-    def _write_bytes(self, registers: VgaRegistersState, address: int, size: int, value: int) -> None:
+    def _write_bytes(self, address: int, size: int, value: int) -> None:
         for lane in range(size):
-            self.write(registers, address + lane, 1, value >> 8 * lane & 0xFF)
+            self.write(address + lane, 1, value >> 8 * lane & 0xFF)
 
     def _write_odd_even(self, address: int, size: int, value: int, first: int, mask: int) -> None:
         """Even addresses are those of plane `first`, odd ones of the next."""
@@ -92,7 +96,7 @@ class Planes:
                 data[(address + lane & ~1) - start << 1 | plane] = value >> 8 * lane & 0xFF
         self._memory.write(at, bytes(data))
 
-    def _write_planes(self, graphics: list[int], mask: int, at: int, values: bytes) -> None:
+    def _write_planes(self, graphics: Array[c_uint8], mask: int, at: int, values: bytes) -> None:
         if self._is_plain(graphics):
             new = b"".join(bytes((value,)) * 4 for value in values)
         else:
@@ -106,16 +110,16 @@ class Planes:
         self._memory.write(at, new)
 
     @staticmethod
-    def _is_plain(graphics: list[int]) -> bool:
+    def _is_plain(graphics: Array[c_uint8]) -> bool:
         """All planes get the byte as it is."""
         no_register = not graphics[reg.ENABLE_SET_RESET] and not graphics[reg.ROTATE]
         return no_register and graphics[reg.BIT_MASK] == 0xFF and not graphics[reg.MODE] & 3
 
-    def _composed(self, graphics: list[int], value: int) -> int:
+    def _composed(self, graphics: Array[c_uint8], value: int) -> int:
         """What the graphics controller makes of a byte of the CPU's, for all planes."""
-        mode, bits = graphics[reg.MODE] & 3, graphics[reg.BIT_MASK]
+        mode, bits, latch = graphics[reg.MODE] & 3, graphics[reg.BIT_MASK], self._registers.latch
         if mode == 1:
-            return self.latch
+            return latch
         rotation = graphics[reg.ROTATE] & 7
         rotated = (value >> rotation | value << 8 - rotation) & 0xFF
         if mode == 0:
@@ -127,12 +131,12 @@ class Planes:
             bits &= rotated
             wide = PLANES[graphics[reg.SET_RESET] & 0xF]
         function = graphics[reg.ROTATE] >> 3 & 3
-        wide = (wide, wide & self.latch, wide | self.latch, wide ^ self.latch)[function]
+        wide = (wide, wide & latch, wide | latch, wide ^ latch)[function]
         mask = bits * _EACH
-        return wide & mask | self.latch & ~mask & _ALL
+        return wide & mask | latch & ~mask & _ALL
 
 
-def _compared(graphics: list[int], planes: bytes) -> int:
+def _compared(graphics: Array[c_uint8], planes: bytes) -> int:
     """Read mode 1: a one for each dot that has the colour that is looked for."""
     read = int.from_bytes(planes, "little")
     differs = (read ^ PLANES[graphics[reg.COLOUR_COMPARE] & 0xF]) & PLANES[graphics[reg.DO_NOT_CARE] & 0xF]

@@ -13,6 +13,7 @@ from devices.display import vbe as vbe_reg
 from devices.display import vga_registers as reg
 from devices.display.edid import edid
 from devices.display.planes import Planes
+from devices.display.shared_planes import SharedPlanes
 from devices.display.vbe import Vbe, VbeState
 from devices.display.vga_ports import VGA_PORTS
 from devices.display.vga_registers import VgaRegisters, VgaRegistersState, shown_lines
@@ -61,12 +62,15 @@ class Vga:
     def __init__(self, slot: Slot, rom: bytes) -> None:
         self.memory = memory = slot.memory("video memory", MEMORY_SIZE)
         self.vbe = Vbe(MEMORY_SIZE)
-        self.registers = VgaRegisters(self._follow)
-        self._planes = Planes(memory)
+        self._shared = SharedPlanes()
+        self.registers = VgaRegisters(self._follow, self._shared)
+        self._planes = Planes(self._shared, memory)
         slot.claim_ports(VGA_PORTS, _Ports(self, range(0x20)))
         slot.claim_ports(reg.MONO_PORTS, _Ports(self, range(0x10, 0x20), colour=False))
         slot.claim_ports(VBE_PORTS, VbePorts(self), wide=True)
-        self._apertures = [slot.window_memory(size, _Aperture(self)) for _, size in APERTURES]
+        part = _Aperture(self)
+        self._apertures = [slot.window_memory(size, part) for _, size in APERTURES]
+        slot.share_planes(self._shared, memory, part)
         self._direct = memory.window(vbe_reg.BANK_SIZE)
         bars = {
             0: Bar(Space.MEMORY32, MEMORY_SIZE, memory, prefetchable=True),
@@ -82,10 +86,10 @@ class Vga:
 
     def read_memory(self, offset: int, size: int) -> int:
         """Through the aperture."""
-        return self._planes.read(self.registers.state, self._banked(offset), size)
+        return self._planes.read(offset + self._shared.bank, size)
 
     def write_memory(self, offset: int, size: int, value: int) -> None:
-        self._planes.write(self.registers.state, self._banked(offset), size, value)
+        self._planes.write(offset + self._shared.bank, size, value)
 
     def read_vbe(self, index: int) -> int:
         return self.vbe.read(index)
@@ -99,14 +103,14 @@ class Vga:
 
     def save(self) -> VgaState:
         vbe = replace(self.vbe.state, registers=list(self.vbe.state.registers))
-        return VgaState(self.function.save(), self.registers.save(), vbe, self._planes.latch)
+        return VgaState(self.function.save(), self.registers.save(), vbe, self._shared.latch)
 
     def restore(self, state: VgaState) -> None:
         """Raises ValueError for registers that no VGA has."""
         vbe_reg.check(state.vbe)
         self.registers.restore(state.registers)
         self.vbe.state = copy.deepcopy(state.vbe)
-        self._planes.latch = state.latch & 0xFFFF_FFFF
+        self._shared.latch = state.latch & 0xFFFF_FFFF
         self.function.restore(state.function)
         self._follow()
 
@@ -142,22 +146,20 @@ class Vga:
         s = self.registers.state
         if not s.misc & reg.RAM_ENABLE:
             return "off"
-        if self._planes.linear or s.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
+        if self._shared.linear or s.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4:
             return f"chain-4, bank {self.vbe.bank // vbe_reg.BANK_SIZE}"
         if s.graphics[reg.MODE] & reg.ODD_EVEN:
             return "odd/even"
         compare = " comparing" if s.graphics[reg.MODE] & reg.READ_COMPARE else ""
         return f"planes, write mode {s.graphics[reg.MODE] & 3}{compare}, map mask {s.sequencer[reg.MAP_MASK]:x}"
 
-    def _banked(self, offset: int) -> int:
-        return offset + self.vbe.bank if self.aperture == _BANKED else offset
-
     def _follow(self) -> None:
         """Colours are as wide, and windows where the registers say."""
         s, aperture = self.registers.state, self.aperture
         enabled = bool(s.misc & reg.RAM_ENABLE)
         self.registers.wide_dac = self.vbe.wide_dac
-        self._planes.linear = linear = self.vbe.enabled and self.vbe.depth > 4
+        self._shared.linear = linear = self.vbe.enabled and self.vbe.depth > 4
+        self._shared.bank = self.vbe.bank if aperture == _BANKED else 0
         chained = s.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4 and s.sequencer[reg.MAP_MASK] == _ALL_PLANES
         direct = enabled and (linear or bool(chained)) and aperture == _BANKED
         self._direct.aim(self.vbe.bank)

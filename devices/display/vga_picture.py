@@ -16,7 +16,7 @@ from devices.display.graphics_picture import Row, direct, indexed, pairs, palett
 from devices.display.text_picture import FONT_SIZE, GLYPH_STEP, Cursor, TextScreen, text_picture
 from devices.display.vbe import Vbe
 from devices.display.vga import Vga
-from devices.display.vga_registers import VgaRegisters, VgaRegistersState, shown_lines
+from devices.display.vga_registers import LiveRegisters, VgaRegisters, shown_lines
 
 CURSOR_FRAMES, BLINK_FRAMES = 8, 16
 """Half a period, in frames."""
@@ -139,7 +139,7 @@ def row_keys(vga: Vga) -> tuple[bytes, ...]:
     return tuple(keys[at] for at in starts)
 
 
-def _dark(s: VgaRegistersState) -> bool:
+def _dark(s: LiveRegisters) -> bool:
     return bool(not s.attribute_index & reg.ADDRESS_ENABLE or s.sequencer[reg.CLOCKING_MODE] & reg.SCREEN_OFF)
 
 
@@ -196,7 +196,7 @@ def _pixels(vga: Vga) -> _Pixels:
             return _Pixels(direct(depth), (depth + 7) // 8, 1)
 
 
-def _row_starts(s: VgaRegistersState, vbe: Vbe, height: int, end: int) -> list[int]:
+def _row_starts(s: LiveRegisters, vbe: Vbe, height: int, end: int) -> list[int]:
     """Where in memory each line of the picture is: of a row so many are the same, or taken from elsewhere as CGA's are;
     after the line that is compared memory begins again.
     """

@@ -6,9 +6,11 @@ Source: IBM PS/2 Hardware Interface Technical Reference, Video Subsystem.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from ctypes import Array, c_uint8
+from dataclasses import dataclass, field, fields
 
 from devices.display import vga_ports as ports
+from devices.display.shared_planes import SharedPlanes
 from devices.display.vga_ports import (
     ATTRIBUTE_REGISTERS,
     CRTC_PROTECT,
@@ -91,13 +93,59 @@ def check(state: VgaRegistersState) -> None:
         raise ValueError("a colour has three components")
 
 
+_NAMES = tuple(field.name for field in fields(VgaRegistersState))
+_FILES = ("sequencer", "graphics")
+_INDICES = ("sequencer_index", "graphics_index")
+
+
+class LiveRegisters:
+    """VgaRegistersState while the VGA works: of sequencer and graphics controller they are where others share them."""
+
+    misc: int
+    crtc: list[int]
+    crtc_index: int
+    attributes: list[int]
+    attribute_index: int
+    attribute_data: bool
+    dac: list[int]
+    dac_mask: int
+    dac_read: int
+    dac_write: int
+    dac_part: int
+    dac_held: list[int]
+    dac_state: int
+
+    def __init__(self, shared: SharedPlanes) -> None:
+        self.shared = shared
+        self.sequencer: Array[c_uint8] = shared.sequencer
+        self.graphics: Array[c_uint8] = shared.graphics
+        self.load(VgaRegistersState())
+
+    def load(self, state: VgaRegistersState) -> None:
+        """Take over what check() has found good."""
+        for name in _NAMES:
+            value = getattr(state, name)
+            if name in _FILES:
+                getattr(self, name)[:] = value
+            elif name in _INDICES:
+                setattr(self.shared, name, value)
+            else:
+                setattr(self, name, list(value) if isinstance(value, list) else value)
+
+    def saved(self) -> VgaRegistersState:
+        """A copy."""
+        found = {name: getattr(self.shared if name in _INDICES else self, name) for name in _NAMES}
+        lists = {name: list(value) for name, value in found.items() if isinstance(value, list | Array)}
+        return VgaRegistersState(**found | lists)
+
+
 class VgaRegisters:
     """Byte-wide ports by their offset from 3C0h, those at 3B0h by theirs from 3A0h: the owner knows at which of the two
     CRTC and input status are. `changed` hears of what may have moved memory.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self.state = VgaRegistersState()
+    def __init__(self, changed: Callable[[], None], shared: SharedPlanes) -> None:
+        self.state = LiveRegisters(shared)
         self.wide_dac = False
         """Colours have 8 bits, not 6: whoever owns the registers says so."""
         self._changed = changed
@@ -125,10 +173,10 @@ class VgaRegisters:
         plain = {
             ports.MISC_WRITE: 0x00,
             ports.MISC_READ: s.misc,
-            ports.SEQUENCER: s.sequencer_index,
-            ports.SEQUENCER_DATA: _at(s.sequencer, s.sequencer_index),
-            ports.GRAPHICS: s.graphics_index,
-            ports.GRAPHICS_DATA: _at(s.graphics, s.graphics_index),
+            ports.SEQUENCER: s.shared.sequencer_index,
+            ports.SEQUENCER_DATA: _at(s.sequencer, s.shared.sequencer_index),
+            ports.GRAPHICS: s.shared.graphics_index,
+            ports.GRAPHICS_DATA: _at(s.graphics, s.shared.graphics_index),
             ports.DAC_MASK: s.dac_mask,
             ports.DAC_READ_INDEX: s.dac_state,
             ports.DAC_WRITE_INDEX: s.dac_write,
@@ -145,13 +193,13 @@ class VgaRegisters:
                 s.misc = value & 0xEF
                 self._changed()
             case ports.SEQUENCER:
-                s.sequencer_index = value & 0x07
+                s.shared.sequencer_index = value & 0x07
             case ports.SEQUENCER_DATA:
-                self._write_file(s.sequencer, SEQUENCER_MASKS, s.sequencer_index, value)
+                self._write_file(s.sequencer, SEQUENCER_MASKS, s.shared.sequencer_index, value)
             case ports.GRAPHICS:
-                s.graphics_index = value & 0x0F
+                s.shared.graphics_index = value & 0x0F
             case ports.GRAPHICS_DATA:
-                self._write_file(s.graphics, GRAPHICS_MASKS, s.graphics_index, value)
+                self._write_file(s.graphics, GRAPHICS_MASKS, s.shared.graphics_index, value)
             case ports.CRTC:
                 s.crtc_index = value
             case ports.CRTC_DATA:
@@ -188,14 +236,14 @@ class VgaRegisters:
         return line_ns * lines
 
     def save(self) -> VgaRegistersState:
-        return _copied(self.state)
+        return self.state.saved()
 
     def restore(self, state: VgaRegistersState) -> None:
         """Raises ValueError for what no VGA has."""
         check(state)
-        self.state = _copied(state)
+        self.state.load(state)
 
-    def _write_file(self, registers: list[int], masks: bytes, index: int, value: int) -> None:
+    def _write_file(self, registers: Array[c_uint8], masks: bytes, index: int, value: int) -> None:
         if index < len(registers):
             registers[index] = value & masks[index]
             self._changed()
@@ -240,23 +288,11 @@ class VgaRegisters:
             s.dac_write = (s.dac_write + 1) & 0xFF
 
 
-def shown_lines(state: VgaRegistersState) -> int:
+def shown_lines(state: LiveRegisters) -> int:
     """Lines of the picture."""
     overflow = state.crtc[OVERFLOW]
     return (state.crtc[V_DISPLAYED] | (overflow & 0x02) << 7 | (overflow & 0x40) << 3) + 1
 
 
-def _copied(state: VgaRegistersState) -> VgaRegistersState:
-    return replace(
-        state,
-        crtc=list(state.crtc),
-        sequencer=list(state.sequencer),
-        graphics=list(state.graphics),
-        attributes=list(state.attributes),
-        dac=list(state.dac),
-        dac_held=list(state.dac_held),
-    )
-
-
-def _at(registers: list[int], index: int) -> int:
+def _at(registers: list[int] | Array[c_uint8], index: int) -> int:
     return registers[index] if index < len(registers) else 0

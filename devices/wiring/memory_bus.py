@@ -80,6 +80,12 @@ class MemoryBus:
         """Who answers where, by rising address: of what others are in front of, only the rest."""
         return visible(self._in_order())
 
+    def undivided(self, device: AddressedDevice) -> range:
+        """Where `device` answers if that is one window, with nobody in front of any of it; else nowhere."""
+        wanted = [claim.addresses for claim in self._in_order() if claim.device is device]
+        found = [claim.addresses for claim in self.claims() if claim.device is device]
+        return found[0] if len(found) == 1 and found == wanted else range(0)
+
     def _in_order(self) -> list[Claim]:
         """Who comes before whom."""
         return [*self._fixed, *(window.claim for window in self._windows if window.claim is not None)]

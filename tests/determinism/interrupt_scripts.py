@@ -43,6 +43,9 @@ class WithoutHelp(UnicornEngine):
     def share_stream_port(self, port: int, memory: Structure) -> None:
         pass
 
+    def share_planes(self, planes: Structure, at: int, size: int) -> None:
+        pass
+
     def prepare_interrupts(self, timers: Sequence[Deadline | None], out0: Deadline | None, *, observed: bool) -> None:
         super().prepare_interrupts([None for _ in timers], None, observed=observed)
         self._due = min((deadline.due for deadline in (*timers, out0) if deadline is not None), default=None)

@@ -33,6 +33,7 @@ from devices.disk.ide import Ide
 from devices.disk.medium import SECTOR
 from devices.disk.nvme import Nvme
 from devices.disk.unit import fit_disk
+from devices.display.shared_planes import SharedPlanes
 from devices.display.vga import Vga
 from devices.display.vga_ports import VGA_PORTS
 from devices.display.vga_text import VgaText
@@ -59,7 +60,7 @@ from devices.pci.host_bridge import HostBridge
 from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge
 from devices.pci.piix4_pm import PowerManagement
 from devices.scheduler import OwnedTimer, Scheduler
-from devices.seam import AddressedDevice, DeviceInput, DmaChannel, Line, Rows
+from devices.seam import AddressedDevice, DeviceInput, DeviceMemory, DmaChannel, Line, Rows
 from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
 from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
@@ -214,6 +215,9 @@ class BenchSlot:
     memories: list[BenchMemory] = field(default_factory=list)
 
     def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
+        pass
+
+    def share_planes(self, planes: SharedPlanes, memory: DeviceMemory, part: AddressedDevice) -> None:
         pass
 
     def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:

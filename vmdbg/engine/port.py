@@ -13,6 +13,7 @@ from vmdbg.engine.inspection import Inspection
 from vmdbg.engine.interrupts import InterruptHelper, Rescheduled
 from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.engine.processor import Processor, Processors
+from vmdbg.engine.shared_planes import PlanesHelper
 from vmdbg.engine.shared_ports import PortHelper
 from vmdbg.engine.stop_control import StopControl
 from vmdbg.engine.touches import TouchTracking
@@ -58,7 +59,16 @@ class Bus(Protocol):
 
 
 class Engine(
-    Processor, Processors, PhysicalMemory, Inspection, StopControl, InterruptHelper, PortHelper, TouchTracking, Protocol
+    Processor,
+    Processors,
+    PhysicalMemory,
+    Inspection,
+    StopControl,
+    InterruptHelper,
+    PortHelper,
+    PlanesHelper,
+    TouchTracking,
+    Protocol,
 ):
     """x86 CPUs over `ram_size` bytes of RAM from physical address 0."""
 

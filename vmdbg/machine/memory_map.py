@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
+from devices.seam import AddressedDevice
 from devices.wiring.claims import Claim
 from devices.wiring.memory_bus import MemoryBus
 from vmdbg.engine.memory import PhysicalMemory, Region, ram_regions
@@ -28,6 +30,13 @@ class Shadow:
     writes: bool = True
 
 
+class Shown(Protocol):
+    """Physical addresses from `start` up to `end`; none if they are equal."""
+
+    start: int
+    end: int
+
+
 class MemoryMap:
     """Tells an engine where memory is, whenever that changes.
 
@@ -40,6 +49,7 @@ class MemoryMap:
         self._engine: PhysicalMemory | None = None
         self._device_end = ram_size
         self._memories: list[BoardMemory] = []
+        self._shown: list[tuple[AddressedDevice, Shown]] = []
         self._roms: list[Region] = []
         self._shadows = [Shadow()] * (len(SHADOWED) // SHADOW_STEP)
         bus.on_change = self._changed
@@ -61,6 +71,10 @@ class MemoryMap:
     def memories(self) -> list[tuple[int, int, str]]:
         """Of devices: place and size in the engine's memory, and the name."""
         return [(memory.at, memory.size, memory.name) for memory in self._memories]
+
+    def show(self, part: AddressedDevice, place: Shown) -> None:
+        """Keep in `place` where the guest reaches `part`, if that is one window with nothing in front of it."""
+        self._shown.append((part, place))
 
     def attach(self, engine: PhysicalMemory) -> None:
         """Memory is there, the machine has not run."""
@@ -92,6 +106,9 @@ class MemoryMap:
     def _changed(self, claim: Claim) -> None:
         """A window was there or is there now; devices that are behind RAM and alone change nothing."""
         here = claim.addresses
+        for part, place in self._shown:
+            where = self._bus.undivided(part)
+            place.start, place.end = where.start, where.stop
         if (
             isinstance(claim.device, Mapped)
             or claim.overlaps(VIDEO_AREA)

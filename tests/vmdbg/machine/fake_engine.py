@@ -441,6 +441,9 @@ class FakeEngine:
     def share_stream_port(self, port: int, memory: Structure) -> None:
         pass
 
+    def share_planes(self, planes: Structure, at: int, size: int) -> None:
+        pass
+
     # TouchTracking: it may all have been touched
 
     def touch_beside(self, address: Physical, size: int, kinds: int) -> None: ...

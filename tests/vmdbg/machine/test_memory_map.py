@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from devices.display.shared_planes import SharedPlanes
 from devices.wiring.memory_bus import MemoryBus
 from vmdbg.engine.memory import Region, check_regions
 from vmdbg.machine.memory_map import SHADOW_STEP, SHADOWED, MemoryMap
@@ -81,6 +82,16 @@ class Model:
             return at + page - start, None if number == 2 else at + page - start
         return None
 
+    def shown(self) -> range:
+        """All of the registers, where neither the local APIC nor the first window is in front of any of them."""
+        start = self.starts[1]
+        if start is None:
+            return range(0)
+        end, first = start + SIZES[1], self.starts[0]
+        in_front = first is not None and first < end and start < first + SIZES[0]
+        in_front |= start < 0xFEE0_1000 and end > 0xFEE0_0000
+        return range(0) if in_front else range(start, end)
+
     def behind(self, page: int) -> tuple[int | None, int | None]:
         rom = self.memory + VIDEO_SIZE + FLASH_SIZE
         if ROM_AT <= page < ROM_AT + ROM_SIZE:
@@ -118,8 +129,9 @@ def test_what_is_in_front_answers(memory: int, script: list[tuple[str, int, int]
     told = Told(memory + VIDEO_SIZE + FLASH_SIZE + ROM_SIZE)
     map_.attach(told)  # type: ignore[arg-type]  # what of it is asked
     map_.add_rom(Physical(ROM_AT), bytes(ROM_SIZE), alias=Physical(0xE0000))
-    part = video.window(SIZES[0])
-    windows = [part, bus.window(SIZES[1], Nobody(), "registers"), flash.window(SIZES[2], stores=Nobody())]
+    part, registers, place = video.window(SIZES[0]), Nobody(), SharedPlanes()
+    map_.show(registers, place)
+    windows = [part, bus.window(SIZES[1], registers, "registers"), flash.window(SIZES[2], stores=Nobody())]
     windows.append(video.window(SIZES[3]))
     for action, number, value in script:
         match action:
@@ -136,6 +148,7 @@ def test_what_is_in_front_answers(memory: int, script: list[tuple[str, int, int]
     looked_at = {edge + by for edge in _edges(told.regions, model.starts) for by in (-PAGE_SIZE, 0, PAGE_SIZE)}
     for page in sorted(page & -PAGE_SIZE for page in looked_at if page >= 0):
         assert found(told.regions, page) == model.expected(page), hex(page)
+    assert range(place.start, place.end) == model.shown()
 
 
 def _edges(regions: Sequence[Region], starts: list[int | None]) -> set[int]:

@@ -71,3 +71,12 @@ typedef struct {
     PlainPorts *plain;                      /* from `first` on; NULL: none is */
     StreamPort *stream;                     /* at `first` */
 } SharedPorts;
+
+enum { SEQUENCER_REGISTERS = 5, GRAPHICS_REGISTERS = 9 };
+typedef struct {                            /* devices/display/shared_planes.py */
+    uint64_t start, end;                    /* physical addresses of the window */
+    uint32_t bank, latch;
+    uint8_t sequencer[SEQUENCER_REGISTERS], graphics[GRAPHICS_REGISTERS];
+    uint8_t sequencer_index, graphics_index;
+    bool linear;
+} SharedPlanes;
