@@ -60,20 +60,21 @@ class AdapterFactory {
 /** What an adapter dies of before it has said a word. */
 class EarlyDeaths {
   createDebugAdapterTracker(session) {
+    const { port, host } = session.configuration;
+    const there = port === undefined ? `\`${programOf(session)} dap\`` : `${host ?? LOOPBACK}:${port}`;
+    const hint = port === undefined ? ". In a terminal it says why." : "";
     let over = false;
     const say = (what) => {
       if (!over) {
         over = true;
-        void offerSetting(`vmdbg: ${what}`);
+        void offerSetting(`vmdbg: no answer of ${there} (${what})${hint}`);
       }
     };
-    const { port, host } = session.configuration;
-    const there = port === undefined ? `\`${programOf(session)} dap\`` : `${host ?? LOOPBACK}:${port}`;
     return {
       onDidSendMessage: () => (over = true),
       onWillStopSession: () => (over = true),
-      onError: (error) => say(`${there}: ${error.message}`),
-      onExit: (code) => say(`${there} ended with ${code} before it answered; in a terminal it says why`),
+      onError: (error) => say(error.message),
+      onExit: (code) => say(`it ended with ${code}`),
     };
   }
 }

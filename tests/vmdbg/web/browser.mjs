@@ -36,6 +36,7 @@ async function call({ name, method, parts }) {
   if (method === "press") return page.keyboard.press(parts[0]);
   if (method === "type") return page.keyboard.type(parts[0]);
   if (method === "mouse") return page.mouse[parts[0]](...parts.slice(1));
+  if (method === "frame") return page.frames().find((frame) => frame.url().includes(parts[0]))?.evaluate(parts[1]);
   return void (await page[method](...parts));
 }
 

@@ -80,6 +80,10 @@ class Tab:
     def evaluate(self, expression: str) -> Any:
         return self._browser.ask(self.name, "evaluate", expression)
 
+    def in_frame(self, url: str, expression: str) -> Any:
+        """Of the frame whose address has `url` in it; None where there is none."""
+        return self._browser.ask(self.name, "frame", url, expression)
+
     def close(self) -> None:
         self._browser.close(self.name)
 
