@@ -63,6 +63,10 @@ class BusMaster(Protocol):
 
     def write(self, address: int, data: bytes, request: str = "") -> None: ...
 
+    def look(self, address: int, size: int) -> bytes:
+        """As read(), for Device.describe(): at any time, and nobody hears of it."""
+        ...
+
 
 class DmaChannel(Protocol):
     """A channel of the board's DMA controllers, as the device at it has it. Used in deadlines of the scheduler only.

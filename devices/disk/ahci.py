@@ -71,6 +71,9 @@ class _Memory:
         if self._function().bus_master:
             self._memory.write(address, data, request)
 
+    def look(self, address: int, size: int) -> bytes:
+        return self._memory.look(address, size)
+
 
 class Ahci:
     """`units` are at ports 0 and up. Raises ValueError for more than six."""

@@ -63,6 +63,12 @@ def summary(frame: bytes) -> Summary:
     return replace(plain, info=printable[:LONGEST_INFO])
 
 
+def in_words(frame: bytes) -> str:
+    """summary() in a line."""
+    one = summary(frame)
+    return f"{one.protocol} {one.source} > {one.target}: {one.info}"
+
+
 def _arp(plain: Summary, data: bytes) -> Summary:
     operation, mac, source, _, target = struct.unpack_from("!H6s4s6s4s", data, 6)
     asked = f"who has {address_text(target)}? tell {address_text(source)}"

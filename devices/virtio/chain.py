@@ -6,7 +6,7 @@ Source: virtio 1.2, 2.7.5 (the descriptor table) and 2.7.5.3 (indirect descripto
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from devices.seam import BusMaster
@@ -14,6 +14,8 @@ from devices.seam import BusMaster
 NEXT, WRITE, INDIRECT = 1, 2, 4
 DESCRIPTOR = 16
 _FORMAT = struct.Struct("<QIHH")
+Read = Callable[[int, int, str], bytes]
+"""BusMaster.read()."""
 
 
 class RingError(Exception):
@@ -63,14 +65,14 @@ def _parts(segments: Sequence[Segment], offset: int, size: int) -> Iterator[Segm
             offset -= segment.length
 
 
-def read_chain(memory: BusMaster, table: int, size: int, head: int) -> Chain:
+def read_chain(read: Read, table: int, size: int, head: int) -> Chain:
     """The chain that begins at descriptor `head` of a table of `size`.
 
     No chain is longer than the queue (2.7.5.3.1), so a loop ends there. Raises RingError.
     """
     readable, writable = list[Segment](), list[Segment]()
     to_read = to_write = 0
-    for address, length, flags in _descriptors(memory, table, size, head):
+    for address, length, flags in _descriptors(read, table, size, head):
         if flags & WRITE:
             writable.append(Segment(address, length))
             to_write += length
@@ -82,14 +84,13 @@ def read_chain(memory: BusMaster, table: int, size: int, head: int) -> Chain:
     return Chain(head, tuple(readable), tuple(writable), to_read, to_write)
 
 
-def _descriptors(memory: BusMaster, table: int, size: int, index: int) -> Iterator[tuple[int, int, int]]:
+def _descriptors(read: Read, table: int, size: int, index: int) -> Iterator[tuple[int, int, int]]:
     """Address, length and flags of each, those of an indirect table in its place."""
     limit, is_indirect = size, False
     for _ in range(size):
         if index >= limit:
             raise RingError(f"descriptor {index} of a table of {limit}")
-        raw = memory.read(table + DESCRIPTOR * index, DESCRIPTOR, "descriptor")
-        address, length, flags, following = _FORMAT.unpack(raw)
+        address, length, flags, following = _FORMAT.unpack(read(table + DESCRIPTOR * index, DESCRIPTOR, "descriptor"))
         if flags & INDIRECT:
             if is_indirect or flags & NEXT or not length or length % DESCRIPTOR:
                 raise RingError("an indirect table that cannot be one")

@@ -22,6 +22,7 @@ from devices.virtio.common import Common
 from devices.virtio.function import VirtioFunction, capabilities
 from devices.virtio.personality import Personality, Streaming
 from devices.virtio.registers import Isr, Status
+from devices.virtio.ring_rows import ring_rows
 from devices.virtio.virtqueue import NO_VECTOR, NOTHING, QueueState, Virtqueue
 
 SHORTEST = 4_096
@@ -215,7 +216,12 @@ class Transport:
             ("features", f"{self.features:x}, the driver takes {state.driver_features:x}"),
             ("interrupt status", f"{state.isr:02x}"),
         ]
-        return rows + [(f"queue {number}", _queue_text(queue)) for number, queue in enumerate(state.queues)]
+        event_index = bool(state.driver_features & reg.EVENT_IDX)
+        for number, queue in enumerate(state.queues):
+            rows.append((f"queue {number}", _queue_text(queue)))
+            if queue.enabled:
+                rows += ring_rows(f"queue {number}", queue, self._memory, event_index=event_index)
+        return rows
 
 
 def _queue_text(queue: QueueState) -> str:

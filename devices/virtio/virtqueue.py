@@ -55,7 +55,7 @@ class Virtqueue:
 
     def chain(self, head: int) -> Chain:
         """Raises RingError."""
-        return read_chain(self._memory, self.state.descriptors, self.state.size, head)
+        return read_chain(self._memory.read, self.state.descriptors, self.state.size, head)
 
     def take(self, head: int, now: int) -> None:
         self.state.taken = self.state.taken + 1 & WRAP

@@ -130,6 +130,18 @@ def test_dma_outside_of_deadlines_is_a_fault_of_the_device() -> None:
         machine.pc.bus_masters.port("copier").read(0, 1)
 
 
+def test_a_look_at_memory_is_seen_by_no_watchpoint(expected: list[Digest]) -> None:
+    with running(dma_machine) as machine:
+        machine.engine.set_watchpoints([Watchpoint(1, 0x7C00, 512, frozenset(Access), physical=True)])
+        port = machine.pc.bus_masters.port("copier")
+        assert port.look(0x7C00, 16) == bytes(machine.engine.ram[0x7C00:0x7C10])
+        assert port.look((1 << 64) - 1, 4) == b"\xff" * 4
+        assert machine.pc.bus_masters.take_hits() == ()
+        machine.engine.set_watchpoints([])
+        go_on(machine, MARKS[0])
+        assert digest(machine) == expected[0]
+
+
 def test_what_is_no_memory_reads_as_ones_and_takes_nothing() -> None:
     with running(dma_machine) as machine:
         machine.pc.memory_map.add_rom(Physical(0xFFFF_F000), bytes(range(256)) * 16)

@@ -159,6 +159,9 @@ class Flat:
     def write(self, address: int, data: bytes, request: str = "") -> None:
         """Kept nowhere."""
 
+    def look(self, address: int, size: int) -> bytes:
+        return self.read(address, size)
+
 
 @dataclass
 class Shows(Moves):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ import vmdbg
 from tests import linux_assets
 
 NICS = {"e1000": ("e1000.ko",), "rtl8139": ("mii.ko", "8139too.ko")}
+RINGS = {
+    "e1000": r"receive descriptor \d+ +buffer at [0-9a-f]+, \d+ bytes, DD EOP .*\n[^$]*"
+    r"transmit descriptor \d+ +(legacy|data), \d+ bytes at [0-9a-f]+, .*status DD\n",
+    "rtl8139": r"receive ring +32768 bytes at [0-9a-f]+, 0 unread",
+}
+"""What `devices net0` says of them when all has come."""
 UP = "ip link set eth0 up; sleep 3"
 LEASE = "busybox udhcpc -i eth0 -n -q -s /bin/true; ip addr add 10.0.2.15/24 dev eth0"
 
@@ -36,7 +43,9 @@ def test_linux_gets_an_address_pings_and_downloads(tmp_path: Path, model: str) -
         guest.expect(hashlib.sha256(data).hexdigest())
         guest.send("dmesg | grep -E 'tim[e]d out|Unit H[a]ng'; busybox ifconfig eth0; printf 'e%s' nd\n")
         told = guest.expect("end")
+        rings = guest.execute("devices net0")
         end, console = guest.position, guest.console
+    assert re.search(RINGS[model], rings)
     assert "errors:0 dropped:0" in told
     assert "timed out" not in told
     assert "Hang" not in told

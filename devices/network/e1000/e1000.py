@@ -19,6 +19,7 @@ from devices.network.e1000.interrupts import Interrupts, InterruptState
 from devices.network.e1000.io_window import IoWindow
 from devices.network.e1000.phy import PhyState
 from devices.network.e1000.receiver import MOST_WAITING, Receiver
+from devices.network.e1000.ring_rows import received, ring_rows, sent
 from devices.network.e1000.statistics import Statistics
 from devices.network.e1000.transmit import TransmitState
 from devices.network.frame import PADDED, mac_text
@@ -200,10 +201,14 @@ class E1000:
         registers = self._registers
         return registers.get(base + 4, 0) << 32 | registers.get(base, 0), registers.get(length, 0) // transmit.SIZE
 
+    def _ends(self, head: int) -> tuple[int, int]:
+        """Its head, which is at that register, and its tail."""
+        return self._registers.get(head, 0), self._registers.get(head + 8, 0)
+
     def _send_later(self, now: int, wait: int) -> None:
         registers = self._registers
         count = self._ring(reg.TDBAL, reg.TDLEN)[1]
-        head, tail = registers.get(reg.TDH, 0), registers.get(reg.TDT, 0)
+        head, tail = self._ends(reg.TDH)
         if registers.get(reg.TCTL, 0) & reg.TCTL_ENABLE and head != tail and tail < count:
             self._timer.schedule(SEND, now + wait)
 
@@ -290,14 +295,8 @@ class E1000:
     def describe(self, now: int) -> Rows:
         s, registers = self.state, self._registers
         rings = [
-            (
-                name,
-                f"at {base:x}, {count} descriptors, head {registers.get(head, 0)}, tail {registers.get(head + 8, 0)}",
-            )
-            for name, head, (base, count) in (
-                ("receive ring", reg.RDH, self._ring(reg.RDBAL, reg.RDLEN)),
-                ("transmit ring", reg.TDH, self._ring(reg.TDBAL, reg.TDLEN)),
-            )
+            *ring_rows("receive", self._ring(reg.RDBAL, reg.RDLEN), *self._ends(reg.RDH), self._memory, received),
+            *ring_rows("transmit", self._ring(reg.TDBAL, reg.TDLEN), *self._ends(reg.TDH), self._memory, sent),
         ]
         return [
             ("address", mac_text(self._mac)),

@@ -75,7 +75,7 @@ def take(state: TransmitState, descriptor: bytes, load: Load, ethertype: int | N
     command = low >> 24
     report, delayed = bool(command & (REPORT | SENT)), bool(command & DELAYED)
     if command & EXTENDED and low >> 20 & 15 == CONTEXT:
-        state.context = _context(descriptor)
+        state.context = context(descriptor)
         return Step(report=report, delayed=delayed)
     size = low & (0xFFFFF if command & EXTENDED else 0xFFFF)
     if not state.began:
@@ -163,5 +163,6 @@ def _put(data: bytearray, at: int, size: int, value: int) -> None:
         data[at : at + size] = (value & (1 << 8 * size) - 1).to_bytes(size, "big")
 
 
-def _context(descriptor: bytes) -> Context:
+def context(descriptor: bytes) -> Context:
+    """What a context descriptor says (3.3.6)."""
     return Context(*struct.unpack("<BBHBBHxxxBxBH", descriptor))

@@ -76,5 +76,6 @@ BMCR_RESET: Final = 1 << 15
 PARTNER: Final = 0x45E1
 CSCR_LINKED: Final = 0x07C8
 
+RECEIVED_BITS: Final = {0: "ROK", 1: "FAE", 2: "CRC", 3: "LONG", 4: "RUNT", 5: "ISE", 13: "BAR", 14: "PAM", 15: "MAR"}
 RECEIVED_OK, IS_BROADCAST, IS_OWN, IS_MULTICAST = 1 << 0, 1 << 13, 1 << 14, 1 << 15
 """Of the status before a frame in the receive buffer."""

@@ -16,6 +16,7 @@ from devices.network.cable import Cable
 from devices.network.frame import BROADCAST, PADDED, is_multicast, mac_text
 from devices.network.microwire import WORDS, MicrowireState, drive
 from devices.network.rtl8139 import registers as reg
+from devices.network.rtl8139.buffer_rows import Buffer
 from devices.pci.bars import Bar, Space
 from devices.pci.config_space import Identity, Pin
 from devices.pci.describe import function_rows
@@ -274,6 +275,11 @@ class Rtl8139:
         return 8192 << (self._get(reg.RCR) >> 11 & 3)
 
     @property
+    def _wraps(self) -> bool:
+        """Whether frames go on at the ring's beginning, not beyond its end."""
+        return self._ring_size == RING_WRAPS or not self._get(reg.RCR) & reg.RCR_WRAP
+
+    @property
     def _unread(self) -> int:
         """Bytes that the driver has yet to take."""
         return (self._state.write - self._get(reg.CAPR, 2) - LAG) % self._ring_size
@@ -326,11 +332,14 @@ class Rtl8139:
     def _store(self, data: bytes) -> None:
         """Beyond the end where RCR.WRAP says so, else on from the beginning."""
         start, write, size = self._get(reg.RBSTART), self._state.write, self._ring_size
-        wraps = size == RING_WRAPS or not self._get(reg.RCR) & reg.RCR_WRAP
-        fitting = size - write if wraps else len(data)
+        fitting = size - write if self._wraps else len(data)
         self._memory.write(start + write, data[:fitting], "received frame")
         if data[fitting:]:
             self._memory.write(start, data[fitting:], "received frame")
+
+    def _buffer(self) -> Buffer:
+        size, read = self._ring_size, self._get(reg.CAPR, 2) + LAG
+        return Buffer(self._memory, self._get(reg.RBSTART), size, read % size, self._unread, self._wraps)
 
     # as a device
 
@@ -373,6 +382,7 @@ class Rtl8139:
                 "receive ring",
                 f"{self._ring_size} bytes at {self._get(reg.RBSTART):x}, {self._unread} unread, next at {s.write:x}",
             ),
+            *self._buffer().rows(),
             *descriptors,
             ("frames", f"{s.received} received, {s.sent} sent, {s.missed} missed"),
             *function_rows(self.function),

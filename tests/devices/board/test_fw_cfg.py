@@ -30,6 +30,9 @@ class Memory:
         room = max(0, len(self.data) - address)
         self.data[address : address + len(data)] = data[:room]
 
+    def look(self, address: int, size: int) -> bytes:
+        return self.read(address, size)
+
 
 class Bench:
     def __init__(self) -> None:

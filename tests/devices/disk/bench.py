@@ -69,6 +69,9 @@ class Memory:
         there = max(0, min(len(data), len(self.data) - address))
         self.data[address : address + there] = data[:there]
 
+    def look(self, address: int, size: int) -> bytes:
+        return self.read(address, size)
+
 
 @dataclass
 class Board:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import zlib
+from itertools import pairwise
 
 import pytest
 
 from devices.network.inputs import FrameInput
 from devices.network.net import NicModel
 from devices.network.rtl8139 import registers as reg
+from devices.network.summary import in_words
 from tests.devices.network.nic_bench import MAC, NicBench
 
 RING, DATA = 0x10000, 0x80000
@@ -244,6 +246,27 @@ def test_loopback_gives_back_what_is_sent(driver: Driver) -> None:
     assert [data for _, data in driver.received()] == [FRAME]
 
 
+@pytest.mark.parametrize("control", [ACCEPT, ACCEPT | reg.RCR_WRAP])
+def test_frames_that_are_unread_are_shown(driver: Driver, control: int) -> None:
+    driver.begin(control)
+    for _ in range(130):  # to the ring's end, so that a frame is in two parts
+        driver.arrive(FRAME)
+        driver.received()
+    began = driver.at
+    driver.arrive(*[FRAME] * 10)
+    rows = {name: words for name, words in driver.nic.describe(driver.now) if name.startswith("frame")}
+    size = 4 + len(FRAME) + 4 + 3 & ~3
+    places = [(began + number * size) % driver.size for number in range(8)]
+    assert any(later < earlier for earlier, later in pairwise(places))
+    arp = f"{len(FRAME) + 4} bytes, ROK PAM: {in_words(FRAME)}"
+    assert "ARP" in arp
+    wanted = {f"frame at {place:x}": arp for place in places}
+    assert rows == {**wanted, "frames, the rest": f"{2 * size} bytes", "frames": rows["frames"]}
+    driver.memory.write(RING + places[0] + 2, b"\xff\xff")
+    (broken,) = (words for name, words in driver.nic.describe(driver.now) if name == f"frame at {places[0]:x}")
+    assert broken.endswith("no frame of those that are unread is so")
+
+
 def anything(seed: int, steps: int) -> int:
     """Registers and frames at random: all ends, and what it holds can be saved."""
     chance, driver = random.Random(seed), Driver()
@@ -267,7 +290,8 @@ def anything(seed: int, steps: int) -> int:
     state = driver.nic.save()
     driver.nic.restore(state)
     assert driver.nic.save() == state
-    assert all(isinstance(words, str) for _, words in driver.nic.describe(driver.now))
+    rows = driver.nic.describe(driver.now)
+    assert len(dict(rows)) == len(rows) < 60
     return steps
 
 

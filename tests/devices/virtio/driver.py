@@ -36,6 +36,9 @@ class Ram:
         there = max(0, min(len(data), MEMORY - address))
         self.data[address : address + there] = data[:there]
 
+    def look(self, address: int, size: int) -> bytes:
+        return bytes(self.data[address : address + size]).ljust(size, b"\xff")
+
     def _note(self, size: int) -> None:
         self.accesses += 1
         self.largest = max(self.largest, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def test_it_gets_an_address_and_what_it_asks_for_and_a_replay_does_the_same(tmp_
         digest = hashlib.sha256(big).hexdigest()
         assert digest in sh(guest, "busybox wget -q -O - http://deb.test/big | sha256sum")
         assert digest in sh(guest, "busybox tftp -b 1400 -g -r big -l /got 10.0.2.2; sha256sum /got")
+        rings = guest.execute("devices net0")
+        assert re.search(r"queue 0 available +index \d+, [1-9]\d* waiting, interrupt at used \d+\n", rings)
+        assert re.search(r"queue 0 used \d+ +descriptor \d+, 1458 bytes written\n", rings)
         assert "404" in sh(guest, "busybox wget -O - http://deb.test/none")
         assert "refused" in sh(guest, "busybox wget -O - http://deb.test:81/")
         end, wanted = guest.position, guest.digest()
