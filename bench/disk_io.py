@@ -11,12 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,47 +21,14 @@ from pathlib import Path
 import disk
 
 from tests import linux_assets
+from tests.guest_terminal import SilentGuestError, Terminal
 
-TIMEOUT = 900.0
 BAR = 0.5
 DEVICES = {"virtio": "vda", "ide": "sda", "ahci": "sda", "nvme": "nvme0n1"}
 COMMANDS = {
     "read": "dd if=/dev/{device} of=/dev/null bs=1M count={mib} iflag=direct",
     "write": "dd if=/dev/zero of=/var/tmp/written bs=1M count={mib} oflag=direct",
 }
-
-
-class Terminal:
-    """A guest's COM1 as a socket."""
-
-    def __init__(self, path: Path, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self._seen = b""
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(1.0)
-        until = time.monotonic() + TIMEOUT
-        while self._socket.connect_ex(str(path)):
-            self._check(until)
-            time.sleep(0.01)
-
-    def _check(self, until: float) -> None:
-        if self._process.poll() is not None or time.monotonic() > until:
-            raise SystemExit(f"the guest said no more after {self._seen[-300:]!r}")
-
-    def wait(self, pattern: bytes) -> re.Match[bytes]:
-        """Until the guest has said so. Raises SystemExit if it never does."""
-        until = time.monotonic() + TIMEOUT
-        while (found := re.search(pattern, self._seen)) is None:
-            self._check(until)
-            try:
-                self._seen += self._socket.recv(4096)
-            except TimeoutError:
-                continue
-        self._seen = self._seen[found.end() :]
-        return found
-
-    def type(self, text: str) -> None:
-        self._socket.sendall(text.encode() + b"\r")
 
 
 def main() -> int:
@@ -93,11 +57,7 @@ def measured(command: list[str], serial: str, bus: str, mib: int) -> dict[str, f
     """MiB a CPU second of each command."""
     speeds: dict[str, float] = {}
     with booted([word.replace("file:SERIAL", serial) for word in command]) as (process, terminal):
-        terminal.wait(rb"login: ")
-        terminal.type("root")
-        terminal.wait(rb"Password: ")
-        terminal.type("root")
-        terminal.wait(rb"# ")
+        terminal.log_in()
         for what, line in COMMANDS.items():
             used = cpu_seconds(process.pid)
             terminal.type(line.format(device=DEVICES[bus], mib=mib) + "; echo ended-$((40 + 2))-$?")
@@ -116,7 +76,11 @@ def booted(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], Termin
             stdout=subprocess.DEVNULL,
         )
         try:
-            yield process, Terminal(path, process)
+            terminal = Terminal(path, process)
+            yield process, terminal
+            terminal.close()
+        except SilentGuestError as error:
+            raise SystemExit(str(error)) from None
         finally:
             process.kill()
             process.wait()

@@ -22,6 +22,7 @@ from pathlib import Path
 import disk_io
 
 from tests import linux_assets
+from tests.guest_terminal import TIMEOUT
 from tests.vmdbg.machine.test_linux_network import network_initrd
 
 CHUNK = 1 << 16
@@ -81,7 +82,7 @@ def measured(command: list[str], port: int, mib: int, pings: int) -> dict[str, f
             return disk_io.cpu_seconds(process.pid) - used
 
         def download() -> None:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/big", timeout=disk_io.TIMEOUT) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/big", timeout=TIMEOUT) as answer:
                 assert len(answer.read()) == mib << 20
 
         terminal.wait(rb"~ # ")

@@ -19,9 +19,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import boot
-from disk_io import Terminal, booted, cpu_seconds
+from disk_io import booted, cpu_seconds
 
 from tests import linux_assets
+from tests.guest_terminal import Terminal
 from tests.guests.build import build_program
 
 BAR = 1.0
