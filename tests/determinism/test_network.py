@@ -80,13 +80,17 @@ def conversation(folder: Path) -> list[bytes]:
 
 def origin_of(nets: tuple[Net, ...], frames: list[bytes], media: Media) -> BootOrigin:
     config = MachineConfig(memory=MEMORY, chipset=Chipset.I440FX, nets=nets)
+    options = BootOptions(memory=MEMORY, kernel=InputFile("guest", memoryview(talking_guest(frames))))
+    return BootOrigin(config, boot_image(options), options, media=media)
+
+
+def talking_guest(frames: list[bytes]) -> bytes:
+    """A kernel that sends them, one after the other, and takes what comes."""
     source = (Path(__file__).parent / "network.asm").read_text()
     table = "".join(
         f"    db {', '.join(map(str, struct.pack('<I', 12 + len(frame)) + bytes(12) + frame))}\n" for frame in frames
     )
-    image = assemble(source.replace("; put there by the test", table + "    dd 0"))
-    options = BootOptions(memory=MEMORY, kernel=InputFile("guest", memoryview(image)))
-    return BootOrigin(config, boot_image(options), options, media=media)
+    return assemble(source.replace("; put there by the test", table + "    dd 0"))
 
 
 def quiet_origin(folder: Path, frames: list[bytes]) -> BootOrigin:

@@ -13,7 +13,8 @@ from vmdbg.api.guest import Guest
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, open_drives, parse_drive
-from vmdbg.host.nets import inside, open_nets, parse_net
+from vmdbg.host.live_network import LiveNetwork
+from vmdbg.host.nets import NetChoice, leads_to_host, open_nets, parse_net
 from vmdbg.host.nvram import NvramFile, parse_nvram
 from vmdbg.host.schedule_files import schedule as to_schedule
 from vmdbg.host.shares import open_shares, parse_share
@@ -72,6 +73,7 @@ def launch(
     embed: bool = True,
     checkpoint_memory: int | str = DEFAULT_BUDGET,
     linked: bool = False,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> Guest:
     """A guest at its first instruction. The options are those of `vmdbg run`; `kernel` may be the bytes themselves.
 
@@ -80,12 +82,17 @@ def launch(
     `--schedule` does. start: what the RTC shows at first, in seconds since 1970, or a date as `--start` has it.
     devices: those to add, as `--device` has them. disks, cdroms, floppies: as `--disk`, `--cdrom` and `--floppy` have
     them, such as "disk.img,serial=A1". shares: folders, as `--share` has them. nets: network devices, as `--net`
-    has them. virtio_console: whether there is one, which is port 4; mouse: whether there is one. machine, hpet,
-    vga, mode, protocol: as their options have them; boot_order: as `--boot` does. reboots: whether a reset starts a
-    guest in firmware again. record: a new file to record into, with the guest's files unless `embed` is False.
+    has them; those that lead to the host are served while the guest runs, and `say` is told of forwarded ports and of
+    connections that are cut. virtio_console: whether there is one, which is port 4; mouse: whether there is one.
+    machine, hpet, vga, mode, protocol: as their options have them; boot_order: as `--boot` does. reboots: whether a
+    reset starts a guest in firmware again. record: a new file to record into, with the guest's files unless `embed` is
+    False.
     linked: others may send it something at any time, so that it never halts for ever while it takes interrupts
     (vmdbg.Lab). Raises UserError, EngineError.
     """
+    wires = [parse_net(text) for text in nets]
+    if linked and leads_to_host(wires):
+        raise UserError("a machine of a lab has no network of the host's: take quiet, none or the lab's")
     wanted = MachineConfig(
         memory=_bytes(memory),
         cpu=cpu,
@@ -99,7 +106,7 @@ def launch(
         mouse=mouse,
         hpet=_one_of(HpetMode, "HPET", hpet),
         display=_one_of(Display, "display", vga),
-        waits=linked,
+        waits=linked or leads_to_host(wires),
     )
     files = GuestFiles(
         kernel=kernel if isinstance(kernel, bytes | None) else fspath(kernel),
@@ -119,10 +126,12 @@ def launch(
     )
     kinds = ((DriveKind.DISK, disks), (DriveKind.CD, cdroms), (DriveKind.FLOPPY, floppies))
     choices = [parse_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
-    started = _start(files, wanted, machine, choices, shares, nets)
+    started = _start(files, wanted, machine, choices, shares, wires)
     guest = Guest(Timeline(started.machine, origin=started.origin, budget=_bytes(checkpoint_memory)))
     if started.nvram is not None:
         guest.at_close(_keeper(started.nvram, guest.timeline))
+    if leads_to_host(wires):
+        _serve(guest, wires, say)
     if record is not None:
         guest.record(record, embed=embed)
     return guest
@@ -134,7 +143,7 @@ def _start(
     machine: str,
     choices: Sequence[DriveChoice],
     shares: Sequence[Path],
-    nets: Sequence[str],
+    nets: Sequence[NetChoice],
 ) -> Started:
     """With drives, shares and network devices, whose files are the guest's to close, and the chipset for them."""
     if machine not in (AUTOMATIC, *Chipset):
@@ -142,12 +151,21 @@ def _start(
     drives = open_drives(choices)
     try:
         shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
-        wires = open_nets(inside([parse_net(text) for text in nets]), drives.media)
+        fitted = open_nets(nets, drives.media)
         rom = option_rom(wanted.display)
-        config = replace(wanted, drives=drives.drives, shares=shared, nets=wires, option_rom=rom)
+        config = replace(wanted, drives=drives.drives, shares=shared, nets=fitted, option_rom=rom)
         return boot(files, with_chipset(config, machine, firmware=files.bios is not None), media=drives.media)
     except BaseException:
         drives.media.close()
+        raise
+
+
+def _serve(guest: Guest, nets: Sequence[NetChoice], say: Callable[[str], None]) -> None:
+    """The host at the other end of its cables. Raises UserError."""
+    try:
+        guest.at_close(LiveNetwork(guest.timeline, nets, say).close)
+    except BaseException:
+        guest.close()
         raise
 
 

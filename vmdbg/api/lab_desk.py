@@ -22,7 +22,7 @@ from vmdbg.units import Tick
 
 _MAC = 0x5254_004C_0000
 """Of the first network device of the first machine; the last byte but one has the machine's number."""
-NOT_OF_A_LAB = {"record", "embed", "nets", "linked"}
+NOT_OF_A_LAB = {"record", "embed", "nets", "linked", "say"}
 LAB = "lab"
 """Who has a machine run, as its debugger knows it."""
 SYMBOLS, NICS = "symbols", "nics"

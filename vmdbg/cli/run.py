@@ -22,8 +22,8 @@ from vmdbg.host.endings import SIGNAL_BASE, Ending, ExitCode
 from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.host.io_trace import IoLog, unclaimed_accesses
 from vmdbg.host.last_words import LastWords
-from vmdbg.host.nets import make_backend, open_nets
-from vmdbg.host.network import HostNetwork, NetLine
+from vmdbg.host.nets import open_nets
+from vmdbg.host.network import HostNetwork, join_network
 from vmdbg.host.output_file import check_path, write_text
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
@@ -164,17 +164,9 @@ class Run:
 
     def _join_network(self) -> HostNetwork:
         """The host at the other end of the cables for which the options ask for it. Raises UserError."""
-        machine, lines = self._machine, list[NetLine]()
-        for number, (choice, net) in enumerate(zip(self._options.net, machine.config.nets, strict=False)):
-            backend, outside = make_backend(choice, number, lambda: machine.clock), machine.outsides.get(net.name)
-            if backend is not None and outside is None:
-                raise UserError(f"{net.name} of the guest that goes on does not lead to the host: leave --net out")
-            if backend is not None and outside is not None:
-                lines.append(NetLine(machine, outside, backend, self._loop))
-        network = HostNetwork(lines, self._console.say)
+        network = join_network(self._machine, self._options.net, self._loop, self._poller, self._console.say)
         if network:
             self._stack.callback(network.close)
-            network.open(self._poller)
             self._loop.outlets += (network,)
             self._loop.frames_come = True
         return network

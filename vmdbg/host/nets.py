@@ -196,12 +196,9 @@ def give_net_folders(choices: Sequence[NetChoice], nets: Sequence[Net], folders:
             _open(choice, folder)
 
 
-def inside(choices: Sequence[NetChoice]) -> Sequence[NetChoice]:
-    """The same, if they need nobody who serves them. Raises UserError."""
-    for choice in choices:
-        if choice.kind in _HOSTS:
-            raise UserError(f"a network {choice.kind} is served by `vmdbg run` alone: take quiet or none")
-    return choices
+def leads_to_host(choices: Sequence[NetChoice]) -> bool:
+    """Whether any of them is served by the host while the guest is live."""
+    return any(choice.kind in _HOSTS for choice in choices)
 
 
 def make_backend(choice: NetChoice, number: int, clock: Callable[[], int]) -> NetBackend | None:

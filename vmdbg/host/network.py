@@ -6,13 +6,15 @@ through the past send nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from devices.network.cable import MOST_BYTES
 from devices.network.frame import is_frame
 from devices.network.inputs import FrameInput
+from vmdbg.errors import UserError
 from vmdbg.host.net_backend import NetBackend
+from vmdbg.host.nets import NetChoice, make_backend
 from vmdbg.host.poller import Poller
 from vmdbg.host.runner import Runner
 from vmdbg.machine.inputs import Input
@@ -70,14 +72,18 @@ class NetLine:
             self._machine.stop_by(self._stop)
 
     def flush(self) -> None:
-        """devices.host.run_loop.Outlet: between two slices."""
-        if self._stop is not None:
-            self._machine.lift_stop(self._stop)
-            self._stop = None
+        """vmdbg.host.run_loop.Outlet: between two slices."""
+        self.let_run()
         held, self._held = self._held, []
         for frame in held:
             self._backend.send(frame)
         self._backend.settle(listening=self._listens)
+
+    def let_run(self) -> None:
+        """The guest is not held up for what it has sent."""
+        if self._stop is not None:
+            self._machine.lift_stop(self._stop)
+            self._stop = None
 
     @property
     def _listens(self) -> bool:
@@ -104,9 +110,7 @@ class NetLine:
 
     def close(self) -> None:
         self._outside.sink = None
-        if self._stop is not None:
-            self._machine.lift_stop(self._stop)
-            self._stop = None
+        self.let_run()
         self._backend.close()
 
 
@@ -130,6 +134,10 @@ class HostNetwork:
         for line in self._lines:
             line.flush()
 
+    def let_run(self) -> None:
+        for line in self._lines:
+            line.let_run()
+
     def forked(self, position: object) -> None:
         """vmdbg.timeline.timeline.Timeline.fork_listeners."""
         for line in self._lines:
@@ -142,3 +150,26 @@ class HostNetwork:
     def close(self) -> None:
         for line in self._lines:
             line.close()
+
+
+def join_network(
+    machine: Machine, choices: Sequence[NetChoice], loop: Drives, poller: Poller, say: Callable[[str], None]
+) -> HostNetwork:
+    """The host at the other end of the cables for which `choices`, in the order of the devices, ask for it.
+
+    Raises UserError.
+    """
+    lines = list[NetLine]()
+    for number, (choice, net) in enumerate(zip(choices, machine.config.nets, strict=False)):
+        backend, outside = make_backend(choice, number, lambda: machine.clock), machine.outsides.get(net.name)
+        if backend is not None and outside is None:
+            raise UserError(f"{net.name} of the guest that goes on does not lead to the host: leave --net out")
+        if backend is not None and outside is not None:
+            lines.append(NetLine(machine, outside, backend, loop))
+    network = HostNetwork(lines, say)
+    try:
+        network.open(poller)
+    except BaseException:
+        network.close()
+        raise
+    return network

@@ -183,6 +183,9 @@ class Station:
             return
         raise UserError(f"the other machines are ahead of {self.name}: let the lab run on to where they are first")
 
+    def left(self) -> None:
+        """As the timeline's governor."""
+
     def run(self, until: Instant) -> Report:
         """To the first boundary at or after `until`, before which all that comes was added."""
         self.horizon = max(self.horizon, until)

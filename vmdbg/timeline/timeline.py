@@ -54,6 +54,10 @@ class Governor(Protocol):
         """Raises UserError where nothing may come from outside now: others have passed what it could change."""
         ...
 
+    def left(self) -> None:
+        """The machine has gone to an instant of the past."""
+        ...
+
 
 class Timeline:
     """`machine` stands where its history is to start. Call its run(), step() and push() only through here.
@@ -379,6 +383,8 @@ class Timeline:
         self.keeping.stands_at(checkpoint.position)
         self.index.moved_to(checkpoint.position)
         self._update_writable()
+        if self.governor is not None:
+            self.governor.left()
 
     def push(self, data: Input) -> None:
         """An input from outside, now; what a debugger writes takes effect at once. Raises UserError in the past."""

@@ -7,7 +7,16 @@ import pytest
 from devices.network.net import FarEnd, Net, NicModel
 from devices.network.quiet.options import Quiet, QuietHost
 from vmdbg.errors import UserError
-from vmdbg.host.nets import MOST_NETS, NetChoice, NetKind, give_net_folders, inside, nets_of, open_nets, parse_net
+from vmdbg.host.nets import (
+    MOST_NETS,
+    NetChoice,
+    NetKind,
+    give_net_folders,
+    leads_to_host,
+    nets_of,
+    open_nets,
+    parse_net,
+)
 from vmdbg.machine.media import Media
 from vmdbg.machine.nets import folder_of
 
@@ -103,5 +112,8 @@ def test_a_guest_that_goes_on_is_given_the_folders_that_it_has(tmp_path):
 def test_who_leads_to_the_host_is_outside(text):
     (net,) = nets_of([parse_net(text)])
     assert net.far is FarEnd.OUTSIDE
-    with pytest.raises(UserError, match="vmdbg run"):
-        inside([parse_net(text)])
+    assert leads_to_host([parse_net("quiet"), parse_net(text)])
+
+
+def test_what_is_inside_does_not_lead_to_the_host():
+    assert not leads_to_host([parse_net("quiet"), parse_net("none"), parse_net("lab")])
