@@ -197,3 +197,37 @@ def test_a_jump_leads_to_what_is_mapped_there_now(seed: int) -> None:
     cpu.run(code)
     assert cpu["r8"] == total
     cpu.close()
+
+
+ACROSS = MOVED * PAGE_SIZE - 3
+"""Where an instruction begins whose last two bytes are in the page that changes places."""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_instruction_across_pages_ends_in_what_is_mapped_there_now(seed: int) -> None:
+    """Whatever other pages are flushed in between, of code and of data."""
+    rng, cpu = random.Random(seed), BareCpu()
+    mapped, cached, total, lines = MOVED, 0, 0, ["xor r8d, r8d"]
+    for frame in (11, 12, MOVED):
+        cpu.write(frame * PAGE_SIZE, struct.pack("<H", frame) + b"\xc3")
+    cpu.write(ACROSS, b"\xb8\0\0")
+    for _ in range(100):
+        match rng.randrange(6):
+            case 0:
+                mapped = rng.choice((11, 12, MOVED))
+                entry = mapped * PAGE_SIZE | PRESENT | WRITABLE | USER
+                lines.append(f"mov dword [{PAGE_TABLE + 8 * MOVED}], {entry}")
+            case 1:
+                cached = 0
+                lines.append(f"invlpg [{MOVED * PAGE_SIZE + rng.randrange(PAGE_SIZE)}]")
+            case 2:
+                lines.append(f"invlpg [{rng.choice((11, 12, MOVED - 1, MOVED + 1, CODE // PAGE_SIZE)) * PAGE_SIZE}]")
+            case _:
+                cached = cached or mapped
+                total = (total * 3 + (cached << 16)) & MASK
+                lines.append(f"mov ecx, {ACROSS}\ncall rcx\nlea r8, [r8 + r8 * 2]\nadd r8, rax")
+    code = assemble("\n".join(lines), origin=CODE)
+    assert len(code) < PAGE_SIZE
+    cpu.run(code)
+    assert cpu["r8"] == total
+    cpu.close()

@@ -12,7 +12,7 @@
 #include "vm.h"
 #include "unicorn_tlb.h"
 
-enum { NEAR_BITS = 12, FAR_BITS = 16, HUGE_PAGE = 2 << 20, FLAGS_OF_CODE = 0x73100 };   /* TF, IOPL, RF, VM, AC */
+enum { NEAR_BITS = 11, FAR_BITS = 16, HUGE_PAGE = 2 << 20, FLAGS_OF_CODE = 0x73100 };   /* TF, IOPL, RF, VM, AC */
 #define NOT_KNOWN UINT64_MAX
 
 typedef struct {
@@ -30,7 +30,7 @@ typedef struct {
 _Static_assert(sizeof(NearJump) == 32 && sizeof(FarJump) == 32, "two in a line of the host's cache");
 
 struct Jumps {
-    NearJump near[1 << NEAR_BITS];
+    NearJump near[1 << NEAR_BITS][2];       /* the one that was found last comes first */
     FarJump far[1 << FAR_BITS];
 };
 
@@ -49,9 +49,9 @@ static uint64_t mixed(uint64_t pc)
     return pc * 0x9e3779b97f4a7c15ull;
 }
 
-static NearJump *near_jump(const Vm *vm, uint64_t pc)
+static NearJump *near_jumps(const Vm *vm, uint64_t pc)
 {
-    return &vm->jumps->near[mixed(pc) >> (64 - NEAR_BITS)];
+    return vm->jumps->near[mixed(pc) >> (64 - NEAR_BITS)];
 }
 
 static FarJump *far_jump(const Vm *vm, uint64_t pc)
@@ -71,12 +71,39 @@ void jumps_check_again(Vm *vm, VmCpu *cpu)
     Block **cache = CPU_JUMP_CACHE(cpu->qemu);
 
     cpu->jump_generation = ++vm->jump_generations;
+    memset(cpu->jump_pages, 0, sizeof cpu->jump_pages);
     for (uint32_t i = 0; i < cpu->jump_slot_count && i < JUMP_SLOTS; i++)
         cache[cpu->jump_slots[i]] = NULL;
     if (cpu->jump_slot_count > JUMP_SLOTS)
         memset(cache, 0, CPU_JUMPS * sizeof *cache);
     memcpy(cpu->jump_slots, cpu->jump_slots_asked, sizeof cpu->jump_slots_asked);   /* to be filled after this: a block */
     cpu->jump_slot_count = JUMP_SLOTS_ASKED;            /* is translated for it, which has led here */
+}
+
+/* A bit of cpu->jump_pages, which other pages may share. */
+static uint64_t *jump_page(VmCpu *cpu, uint64_t linear, uint64_t *bit)
+{
+    uint64_t number = mixed(linear >> PAGE_SHIFT) >> (64 - JUMP_PAGES_BITS);
+
+    *bit = 1ull << (number & 63);
+    return &cpu->jump_pages[number >> 6];
+}
+
+/* A block is to be found again without asking where its pages are. */
+static void note_page(VmCpu *cpu, uint64_t linear)
+{
+    uint64_t bit, *word = jump_page(cpu, linear, &bit);
+
+    *word |= bit;
+}
+
+/* The CPU is to translate the addresses of one page again. Most of them, of INVLPGs after copies on writing, have no code. */
+void jumps_check_page_again(Vm *vm, VmCpu *cpu, uint64_t linear)
+{
+    uint64_t bit;
+
+    if (*jump_page(cpu, linear, &bit) & bit)
+        jumps_check_again(vm, cpu);
 }
 
 /* Unicorn will put a block for `pc` into its cache, or for what it asked for just before. */
@@ -183,9 +210,19 @@ static __attribute__((noinline)) const void *from_afar(Vm *vm, uint64_t pc, uint
 
     if (!block)
         return TCG_EPILOGUE(UC_TCG_CTX(vm->uc));
-    if (cs_base <= UINT32_MAX)
-        *near_jump(vm, pc) = (NearJump){pc, BLOCK_CODE(block), vm->cpu->jump_generation, cs_base, flags};
+    if (cs_base <= UINT32_MAX) {
+        NearJump *jumps = near_jumps(vm, pc);
+        jumps[1] = jumps[0];
+        jumps[0] = (NearJump){pc, BLOCK_CODE(block), vm->cpu->jump_generation, cs_base, flags};
+        note_page(vm->cpu, pc);
+        note_page(vm->cpu, pc + block->size - 1);
+    }
     return BLOCK_CODE(block);
+}
+
+static inline bool is_near(const NearJump *jump, const VmCpu *cpu, uint64_t pc, uint64_t cs_base, uint32_t flags)
+{
+    return jump->pc == pc && jump->generation == cpu->jump_generation && jump->flags == flags && jump->cs_base == cs_base && jump->code;
 }
 
 /* Translated code ends in an indirect jump, or one to another page: where it goes on. */
@@ -197,10 +234,12 @@ const void *__wrap_helper_lookup_tb_ptr_x86_64(Env *env)
         limits_settle(vm);
     uint64_t cs_base = env->segs[R_CS].base, pc = cs_base + env->eip;
     uint32_t flags = env->hflags | (env->eflags & FLAGS_OF_CODE);
-    const NearJump *jump = near_jump(vm, pc);
+    const NearJump *jumps = near_jumps(vm, pc);
 
-    if (jump->pc == pc && jump->generation == vm->cpu->jump_generation && jump->flags == flags && jump->cs_base == cs_base && jump->code)
-        return jump->code;
+    if (is_near(&jumps[0], vm->cpu, pc, cs_base, flags))
+        return jumps[0].code;
+    if (is_near(&jumps[1], vm->cpu, pc, cs_base, flags))
+        return jumps[1].code;
     return from_afar(vm, pc, cs_base, flags);
 }
 
@@ -211,8 +250,9 @@ bool __wrap_qht_remove(void *table, const Block *block, uint32_t hash)
 {
     Vm *vm = vm_current;
 
-    if (vm && near_jump(vm, block->pc)->code == BLOCK_CODE(block))
-        near_jump(vm, block->pc)->code = NULL;
+    for (unsigned way = 0; vm && way < 2; way++)
+        if (near_jumps(vm, block->pc)[way].code == BLOCK_CODE(block))
+            near_jumps(vm, block->pc)[way].code = NULL;
     if (vm && far_jump(vm, block->pc)->block == block)
         far_jump(vm, block->pc)->block = NULL;
     return __real_qht_remove(table, block, hash);

@@ -27,14 +27,17 @@ static bool is_flat(const Env *env, int index)
     return !has_types(env) || ((s->flags & wanted) == wanted && (index == R_CS || !(s->flags & (DESC_CODE | DESC_EXPAND_DOWN))));
 }
 
-/* After segments may have been loaded. In 64-bit code nothing is checked. */
+/* After segments may have been loaded. In 64-bit code nothing is checked, and the size of the stack is not SS's: said the same
+ * whatever SS holds, so that what a kernel does after an interrupt, with a null SS, and after a system call is one translation. */
 void limits_settle(Vm *vm)
 {
     Env *env = vm->cpu->env;
     uint32_t flags = 0;
 
     vm->cpu->segments_changed = 0;
-    if (!(env->hflags & HF_CS64)) {
+    if (env->hflags & HF_CS64) {
+        env->hflags |= HF_SS32;
+    } else {
         bool flat = is_flat(env, R_CS) && is_flat(env, R_SS) && is_flat(env, R_DS) && is_flat(env, R_ES);
         flags = (flat ? 0 : HF_LIMITS) | (is_flat(env, R_FS) ? 0 : HF_LIMIT_FS) | (is_flat(env, R_GS) ? 0 : HF_LIMIT_GS);
     }

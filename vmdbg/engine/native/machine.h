@@ -1,5 +1,5 @@
 /* The machine in two parts: what its CPUs share, and what each has of its own. */
-enum { WATCH_STORED = 16, TLB_KINDS = 4, RESTART_ACCESSES = 64, JUMP_SLOTS = 64, JUMP_SLOTS_ASKED = 4 };
+enum { WATCH_STORED = 16, TLB_KINDS = 4, RESTART_ACCESSES = 64, JUMP_SLOTS = 64, JUMP_SLOTS_ASKED = 4, JUMP_PAGES_BITS = 12 };
 
 typedef struct Jumps Jumps;
 
@@ -78,6 +78,7 @@ typedef struct {                            /* a CPU's own */
     Apic apic;
     Restart restart;
     uint64_t jump_generation;               /* see jumps.c */
+    uint64_t jump_pages[1 << JUMP_PAGES_BITS >> 6];     /* where code is that was found since then: a filter */
     uint16_t jump_slots[JUMP_SLOTS];        /* of Unicorn's cache of jumps, those that may be in use */
     uint16_t jump_slots_asked[JUMP_SLOTS_ASKED];        /* the last ones, in a ring */
     uint32_t jump_slot_count;               /* JUMP_SLOTS + 1: any may be in use */

@@ -237,7 +237,7 @@ void __wrap_tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear)
         cpu_flush_engine_tlb(vm);
     else
         __real_tlb_flush_page_x86_64(cpu, PAGE_OF(linear));
-    jumps_check_again(vm, vm->cpu);
+    jumps_check_page_again(vm, vm->cpu, linear);
 }
 
 /* Empties Unicorn's TLB of the CPU and leaves the architectural one alone: the guest cannot tell. */

@@ -95,6 +95,7 @@ bool interrupt_flag_lets_in(const Vm *vm);
 bool jumps_make(Vm *vm);
 void jumps_forget(Vm *vm);
 void jumps_check_again(Vm *vm, VmCpu *cpu);
+void jumps_check_page_again(Vm *vm, VmCpu *cpu, uint64_t linear);
 
 /* limits.c */
 void limits_settle(Vm *vm);
