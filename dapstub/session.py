@@ -41,6 +41,9 @@ class Session:
         self._held = held
         self._framing = Framing()
         self._output = bytearray()
+        self._text: list[str] = []
+        """Of one category, not told yet: a guest that writes byte by byte is no event for each."""
+        self._category = values.Category.CONSOLE
         self._seq = 0
         self._waiting: deque[Asked] = deque()
         self._working: Asked | None = None
@@ -63,6 +66,7 @@ class Session:
         return self._framing.unread
 
     def take_output(self) -> bytes:
+        self._tell_text()
         output = bytes(self._output)
         self._output.clear()
         return output
@@ -256,7 +260,16 @@ class Session:
         self._tell("continued", {"threadId": thread, "allThreadsContinued": True})
 
     def output(self, category: values.Category, text: str) -> None:
-        self._tell("output", {"category": category.value, "output": text})
+        if category is not self._category:
+            self._tell_text()
+        self._category = category
+        self._text.append(text)
+
+    def _tell_text(self) -> None:
+        text = "".join(self._text)
+        self._text.clear()
+        if text:
+            self._tell("output", {"category": self._category.value, "output": text})
 
     def breakpoint_changed(self, point: values.Breakpoint, /) -> None:
         self._tell("breakpoint", {"reason": "changed", "breakpoint": as_json(self._spelling.out([point])[0])})
@@ -318,6 +331,8 @@ class Session:
         self._send({**answer, "message": message or words, "body": {"error": error}})
 
     def _send(self, message: Mapping[str, Json]) -> None:
+        if self._text:
+            self._tell_text()
         self._seq += 1
         self._output += encode({"seq": self._seq, **message})
 

@@ -243,3 +243,21 @@ def test_every_request_that_is_known_is_answered(talk: Talk) -> None:
     assert bodies["writeMemory"] == {"bytesWritten": 2}
     assert [one["line"] for one in bodies["setBreakpoints"]["breakpoints"]] == [3, 4]
     assert talk.event("terminated") == {}
+
+
+def test_text_that_comes_in_crumbs_is_told_in_one_piece_before_what_follows() -> None:
+    talk = Talk(Toy())
+    talk.ask("launch")
+    client = talk.toy.client
+    assert client is not None
+    messages(talk.session.take_output())
+    for one in "two words":
+        client.output(values.Category.STDOUT, one)
+    client.output(values.Category.STDOUT, "")
+    client.output(values.Category.CONSOLE, "logged")
+    talk.toy.stop(values.StopReason.BREAKPOINT)
+    client.output(values.Category.CONSOLE, "after")
+    told = messages(talk.session.take_output())
+    assert [one["body"].get("output", one["event"]) for one in told] == ["two words", "logged", "stopped", "after"]
+    assert [one["seq"] for one in told] == list(range(told[0]["seq"], told[0]["seq"] + 4))
+    assert talk.session.take_output() == b""
