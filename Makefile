@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
 DISK_PACKAGES := dosfstools e2fsprogs fdisk grub-common grub-efi-amd64-bin grub-pc-bin mmdebstrap mtools seabios
-PACKAGES := $(DISK_PACKAGES) acpica-tools apt-utils bpftool busybox-static chromium clang cpio crash dwarves gdb ipxe-qemu isolinux libslirp0 nasm openssh-client ovmf qemu-system-x86 qemu-utils syslinux syslinux-common tmux xorriso
+PACKAGES := $(DISK_PACKAGES) acpica-tools apt-utils bpftool busybox-static chromium clang cpio crash dwarves elpa-dap-mode emacs-nox gdb ipxe-qemu isolinux libslirp0 nasm openssh-client ovmf qemu-system-x86 qemu-utils syslinux syslinux-common tmux xorriso
 
 NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engine/native/build.py
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/smp/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
