@@ -99,7 +99,7 @@ class Keeping(Standing):
         Of `size` bytes at an address, or of the data of a function, and of some CPUs; else of all.
         `vmdbg.document.lanes_svg.svg()` draws it. Raises UserError where that is too much to look at.
         """
-        from vmdbg.commands.time.interleaving import interleaving_between
+        from vmdbg.commands.time.interleaved import interleaving_between
 
         return interleaving_between(
             self.session,

@@ -6,7 +6,8 @@ import base64
 from collections.abc import Callable
 from typing import assert_never
 
-from vmdbg.commands.time.interleaving import MOST_DRAWN, interleaving_between
+from vmdbg.commands.time.interleaved import interleaving_between
+from vmdbg.commands.time.interleaving import MOST_DRAWN
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.document.lanes_svg import svg
 from vmdbg.document.layout import printable

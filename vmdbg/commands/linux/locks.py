@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vmdbg.commands.declare import command
 from vmdbg.commands.linux.known import linux_here
@@ -12,10 +13,12 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.os.linux.lock_words import LockKind
 from vmdbg.os.linux.locks import HeldLock, Waiting, cycles, with_holder
 from vmdbg.os.seam import Task
-from vmdbg.session.lock_history import LockHistory, Taken
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.view import View
+
+if TYPE_CHECKING:
+    from vmdbg.session.lock_history import LockHistory, Taken
 
 COLUMNS = ("lock", "kind", "", ">pid", "task", ">since", "where")
 
@@ -43,6 +46,8 @@ def locks(session: Session, arguments: Arguments) -> Document:
     CPUs that spin. A mutex names who has it. A spinlock does not: whoever took it last in the history has it. `since`
     is an instant to go to. What cannot be told is said to be so.
     """
+    from vmdbg.session.lock_history import LockHistory
+
     linux = linux_here(session)
     found = linux.locks()
     history = None if arguments.now else LockHistory(session, linux)

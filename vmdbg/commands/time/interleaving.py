@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from vmdbg.commands.declare import command
-from vmdbg.commands.time.race_places import data_place, function_code, time_between
 from vmdbg.document.document import Document, Json, Style, document, text
 from vmdbg.document.lanes import Chart, in_columns
-from vmdbg.document.lanes_svg import svg
 from vmdbg.errors import UserError
-from vmdbg.queries.queries import Queries
-from vmdbg.queries.races.gathering import Wanted
-from vmdbg.session.elsewhen import elsewhen
-from vmdbg.session.interleaving_chart import interleaving_chart
-from vmdbg.session.known_linux import linux_of
 from vmdbg.session.numbers import how_many
-from vmdbg.session.processors import chosen_cpu
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.session import Session
 
@@ -51,6 +41,8 @@ def interleaving(session: Session, arguments: Arguments) -> Document:
     and is folded. Positions are places to `goto`; that of an access is behind it. All of memory is looked at for at
     most 20 million ticks, with --address or --function longer.
     """
+    from vmdbg.commands.time.interleaved import interleaving_between  # most sessions look at no interleaving
+
     chart = interleaving_between(
         session,
         arguments.begin,
@@ -70,47 +62,13 @@ def interleaving(session: Session, arguments: Arguments) -> Document:
     return document(in_columns(chart, arguments.limit), *left, *notes, *drawn, value=_value(chart))
 
 
-def interleaving_between(
-    session: Session,
-    begin: str,
-    until: str,
-    *,
-    address: str = "",
-    size: str = "",
-    function: str = "",
-    cpus: Sequence[str] = (),
-) -> Chart:
-    """Instants, places and CPUs as users write them. The guest is then where it was. Raises UserError."""
-    several = session.debugger.machine.config.cpus
-    if several == 1:
-        raise UserError("an interleaving is of several CPUs, and this guest has one: `query` has what it did")
-    if address and function:
-        raise UserError("interleaving takes --address or --function, not both")
-    if size and not address:
-        raise UserError("--size says how many bytes from --address on are meant: give that too")
-    places = (data_place(session, address, size),) if address else ()
-    instructions, code = function_code(session, function) if function else ((), None)
-    chosen = {chosen_cpu(session, number) for number in cpus}
-    if len(chosen) == 1:
-        raise UserError("an interleaving is of two CPUs at least: name one more by --cpu")
-    wanted = Wanted(places, instructions, code, time_between(session, begin, until))
-    queries = Queries(
-        session.debugger.timeline,
-        workers=session.workers if Effect.HOST in session.allowed else 1,
-        on_progress=session.progress,
-        linux=lambda: linux_of(session),
-    )
-    with elsewhen(session):
-        found = queries.interleaving(wanted, chosen)
-    with elsewhen(session, session.debugger.timeline.end):
-        return interleaving_chart(session, found)
-
-
 def _draw(session: Session, chart: Chart, arguments: Arguments) -> str:
     if Effect.FILES not in session.allowed:
         raise UserError("this front end may not write files: leave out --svg")
     if len(chart.entries) > MOST_DRAWN:
         raise UserError(f"{len(chart.entries):,} rows are too many to draw, {MOST_DRAWN:,} can be: take a shorter time")
+    from vmdbg.document.lanes_svg import svg
+
     content = svg(chart, f"{arguments.begin} to {arguments.until}").encode()
     path = session.files.place(arguments.svg, len(content))
     try:

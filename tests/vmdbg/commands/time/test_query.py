@@ -7,7 +7,7 @@ import json
 import pytest
 
 from vmdbg.commands import catalog
-from vmdbg.commands.time.query import OF_LINUX, QUESTIONS
+from vmdbg.commands.time.asking import OF_LINUX, QUESTIONS
 from vmdbg.session.question_options import DIFFERENCE, NAMES, RACES
 from vmdbg.session.session import Session
 
