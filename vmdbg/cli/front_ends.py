@@ -165,7 +165,8 @@ def _serve_dap(
     from vmdbg.dap.guest import OWNER, GuestDebugger
     from vmdbg.session.registry import Effect
 
-    say, address = made.loop.say, service.address
+    say, address, arbiter = made.loop.say, service.address, made.arbiter
+    owner = f"{OWNER} {number + 1}" if number else OWNER
     allowed = Effect.CHANGES | Effect.RUNS
     if not isinstance(address, TcpAddress) or address.is_loopback:
         allowed |= Effect.HOST
@@ -173,11 +174,12 @@ def _serve_dap(
         debugger,
         allowed=allowed if address is not None else allowed | Effect.FILES,
         symbols=symbols,
-        owner=f"{OWNER} {number + 1}" if number else OWNER,
+        owner=owner,
         stands=stands,
+        is_held=lambda: arbiter.is_held_but_by(owner),
     )
     server = service.adopt(guest) if service.adopt is not None else Server(guest, say)
-    made.arbiter.join(DapFrontEnd(debugger, server, guest, made.loop, made.arbiter, only=address is None))
+    arbiter.join(DapFrontEnd(debugger, server, guest, made.loop, arbiter, only=address is None))
     if address is not None:
         say(f"ready for editors: DAP at {_listen_for_editors(server, address, say)}")
     return guest

@@ -130,7 +130,7 @@ def _debugged(timeline: Timeline, options: argparse.Namespace, symbols: Sequence
             make_backend(NoSerial(), readable=False),
             poller,
             output.say,
-            realtime=Realtime(Pacer(timeline.machine), prompt=True),
+            realtime=Realtime(Pacer(timeline.machine), console=options.web is not None, prompt=True),
             outlets=(output,),
         )
         stack.callback(lambda: loop.runner.close())

@@ -176,11 +176,12 @@ class Run:
         return [self._loop.typist.on_output, self._panic.on_output]
 
     def _keep_time(self) -> Realtime:
-        """With host time where somebody sits at the guest's serial port, or at the prompt."""
+        """With host time where somebody sits at the guest's serial port, a page, an editor, or the prompt."""
         wanted, socket = not self._options.no_realtime, self._console.is_socket or bool(self._machine.outsides)
+        looks = self._options.web is not None or bool(dap_services(self._options))
         return Realtime(
             Pacer(self._machine),
-            console=wanted and (self._console.keyboard or socket),
+            console=wanted and (self._console.keyboard or socket or looks),
             prompt=wanted,
             scripts=wanted and socket,
         )

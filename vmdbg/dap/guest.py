@@ -56,11 +56,15 @@ class GuestDebugger:
         symbols: Sequence[SymbolFile] = (),
         owner: str = OWNER,
         stands: bool = False,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`allowed`: what commands of the client may do. `stands`: the guest waits for it to let the guest run."""
+        """`allowed`: what commands of the client may do. `stands`: the guest waits for it to let the guest run.
+        `is_held`: whether another front end was told that the guest stands.
+        """
         self._debugger = debugger
         self._allowed = allowed
         self._symbols = symbols
+        self._is_held = is_held
         self.owner = owner
         self.page = ""
         """The URL of the same machine's page for browsers, if there is one: the client is told."""
@@ -174,9 +178,11 @@ class GuestDebugger:
             self._tell_entry()
 
     def disconnect(self, *, terminate: bool | None) -> None:
-        """What the client has launched ends with it; what it attached to goes on, unless it says otherwise."""
+        """What the client has launched ends with it; what it attached to goes on, unless it says otherwise, or another
+        front end holds it.
+        """
         self.ended = self.ended or (self._launched if terminate is None else terminate)
-        held = self.holds
+        held = self.holds and not self._is_held()
         self._leave()
         self._debugger.let_go(self.owner)
         if held and not self.ended and not self._debugger.running and self._debugger.timeline.live:

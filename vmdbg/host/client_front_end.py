@@ -19,6 +19,11 @@ class Loop(Protocol):
 
     def over(self) -> bool: ...
 
+    @property
+    def idle_seconds(self) -> float: ...
+
+    def wait(self, seconds: float, *files: int) -> None: ...
+
 
 class Turns(Protocol):
     """vmdbg.host.arbiter."""
@@ -72,6 +77,7 @@ class ClientFrontEnd(ABC):
                 if not self._hear() or self._loop.over():
                     debugger.interrupt(self.owner)
                 self._loop.serve()
+                self._loop.wait(self._loop.idle_seconds)
                 self._loop.slice()
         return debugger.last_stop
 

@@ -150,8 +150,11 @@ class RunLoop:
         return self._ending() is not None
 
     def serve(self) -> None:
-        """For who has the thread: everybody else is heard, and what the guest wrote is shown, without waiting."""
+        """For who has the thread: everybody else is heard and told what is new, and what the guest wrote is shown,
+        without waiting.
+        """
         self.poller.wait(0)
+        self.runner.serve()
         self.flush()
 
     def slice(self) -> None:
@@ -165,10 +168,13 @@ class RunLoop:
     @property
     def idle_seconds(self) -> float:
         """For who has the thread: how long until the next slice is due."""
-        if self.serial.congested:
-            return TURN_SECONDS
+        return TURN_SECONDS if self.serial.congested else min(self._pause_seconds, TURN_SECONDS)
+
+    @property
+    def _pause_seconds(self) -> float:
+        """How long the guest is to be held back, so as not to be ahead of host time."""
         pacer = self._pacer
-        return min(pacer.wait_seconds(), TURN_SECONDS) if pacer is not None and not self.runner.hurried else 0.0
+        return pacer.wait_seconds() if pacer is not None and not self.runner.hurried else 0.0
 
     def wait(self, seconds: float, *files: int) -> None:
         """For who has the thread: until serve() has something to do, or one of `files` is readable."""
@@ -206,8 +212,7 @@ class RunLoop:
         if not runs:
             self.poller.wait(LONGEST_WAIT)
             return None
-        pacer = self._pacer
-        self.poller.wait(pacer.wait_seconds() if pacer is not None else 0)
+        self.poller.wait(self._pause_seconds)
         if self._asked is None and self.runner.poll():
             return self._slice()
         return None

@@ -33,6 +33,10 @@ class Runner(Protocol):
         """Do what is due between two slices. Whether the guest is to run."""
         ...
 
+    def serve(self) -> bool:
+        """Hear front ends, and tell them what there is to tell; nobody else gets the thread. Whether any had a wish."""
+        ...
+
     def advance(self, limit: Tick) -> Outcome | None:
         """Run to `limit` at most. An outcome ends the whole run; None goes on, also when a front end stopped it."""
         ...
@@ -84,6 +88,9 @@ class PlainRunner:
     def poll(self) -> bool:
         return True
 
+    def serve(self) -> bool:
+        return False
+
     def advance(self, limit: Tick) -> Outcome | None:
         outcome = self._machine.run(limit)
         return None if says_nothing(outcome) else outcome
@@ -111,6 +118,9 @@ class KeptRunner:
 
     def poll(self) -> bool:
         return True
+
+    def serve(self) -> bool:
+        return False
 
     def advance(self, limit: Tick) -> Outcome | None:
         outcome = self._timeline.run(limit)

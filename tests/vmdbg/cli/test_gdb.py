@@ -9,6 +9,7 @@ import pytest
 
 from tests.guests.build import require, sample_kernel
 from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment, errors, vmdbg
+from tests.vmdbg.gdb.typed_at import Gdb
 
 SCRIPT = """
 set pagination off
@@ -129,46 +130,6 @@ def test_a_guest_that_died_waits_for_gdb_which_can_go_back(sample: Path) -> None
         assert it.wait(TIMEOUT) == 1
 
 
-class Gdb:
-    """One that is typed at, and answers before the next line."""
-
-    def __init__(self, sample: Path, address: str) -> None:
-        self.process = subprocess.Popen(
-            [require("gdb"), "-nx", "-q", str(sample)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.number = 0
-        for line in ("set pagination off", "set confirm off", f"target remote {address}"):
-            self.line(line)
-
-    def type(self, line: str) -> int:
-        """Its answer ends with the number's echo."""
-        assert self.process.stdin is not None
-        self.number += 1
-        self.process.stdin.write(f"{line}\necho <{self.number}>\\n\n")
-        self.process.stdin.flush()
-        return self.number
-
-    def answer(self, number: int) -> str:
-        assert self.process.stdout is not None
-        said = ""
-        while f"<{number}>" not in said:
-            line = self.process.stdout.readline()
-            assert line, said
-            said += line
-        return said
-
-    def line(self, line: str) -> str:
-        return self.answer(self.type(line))
-
-    def quit(self) -> None:
-        self.type("quit")
-        self.process.communicate(timeout=TIMEOUT)
-
-
 def test_a_gdb_that_dies_leaves_nothing_behind_on_any_cpu(tmp_path: Path) -> None:
     """And the next one can attach."""
     kernel = sample_kernel("sample-smp.elf")
@@ -184,14 +145,13 @@ def test_a_gdb_that_dies_leaves_nothing_behind_on_any_cpu(tmp_path: Path) -> Non
     ) as process:
         assert process.stderr is not None
         process.stderr.readline()
-        first = Gdb(kernel, f"{tmp_path}/s")
+        first = Gdb([require("gdb")], kernel, f"{tmp_path}/s")
         first.line("break smp_main thread 3")
         assert 'Thread 3 "CPU 2" hit Breakpoint 1' in first.line("continue")
         first.line("stepi")
         first.line("thread 2")
-        first.process.kill()
-        first.process.communicate(timeout=TIMEOUT)
-        second = Gdb(kernel, f"{tmp_path}/s")
+        first.kill()
+        second = Gdb([require("gdb")], kernel, f"{tmp_path}/s")
         assert "4    Thread 1.4" in second.line("info threads")
         second.line("thread 3")
         second.line("stepi")
@@ -217,7 +177,8 @@ def test_two_gdbs_at_one_guest(sample: Path, tmp_path: Path, cpus: int) -> None:
         assert process.stderr is not None
         found = re.search(r"target remote (\S+)", process.stderr.readline())
         assert found is not None
-        one, other = Gdb(sample, found[1]), Gdb(sample, f"{tmp_path}/s")
+        gdb = [require("gdb")]
+        one, other = Gdb(gdb, sample, found[1]), Gdb(gdb, sample, f"{tmp_path}/s")
         one.line("break printk")
         other.line("break kmalloc")
         said = one.line("continue")

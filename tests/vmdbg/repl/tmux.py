@@ -67,6 +67,10 @@ class Tmux:
         """Press keys by their tmux names."""
         self._tmux("send-keys", *names)
 
+    def type(self, text: str) -> None:
+        """Every character of it, the newline as Enter."""
+        self._tmux("send-keys", "-l", text.replace("\n", "\r"))
+
     def line(self, text: str, until: str = "vmdbg>") -> str:
         """Type a line and wait for what must appear after it; the screen from the line on."""
         mark = f"vmdbg> {text}"

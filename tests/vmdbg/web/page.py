@@ -61,6 +61,11 @@ class Page:
             self.console += found["text"]
         return found
 
+    def told(self) -> None:
+        """Once it knows how the guest is."""
+        while not self.state:
+            self.take()
+
     def stands(self) -> None:
         """Once the guest does."""
         while not self.state or self.state["running"]:
@@ -78,7 +83,8 @@ class Page:
 
 
 @contextmanager
-def joined(url: str) -> Iterator[Page]:
+def joined(url: str, *, stands: bool = True) -> Iterator[Page]:
+    """With `stands`, once the guest does; else as it is found."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -92,7 +98,10 @@ def joined(url: str) -> Iterator[Page]:
     session, channel = asyncio.run_coroutine_threadsafe(begin(), loop).result(SECONDS)
     try:
         page = Page(loop, channel)
-        page.stands()
+        if stands:
+            page.stands()
+        else:
+            page.told()
         yield page
     finally:
         asyncio.run_coroutine_threadsafe(channel.close(), loop).result(SECONDS)

@@ -82,7 +82,7 @@ def test_what_a_guest_writes_and_what_its_code_is_called_is_text(chromium: Brows
 
 def test_random_messages_to_a_machine_are_answered_refused_or_end_the_page() -> None:
     rng = random.Random(7)
-    with served("--wait", "--serial", "none", "--no-realtime") as (url, process):
+    with served("--wait", "--serial", "none") as (url, process):
         for _ in range(12):
             with joined(url) as page:
                 for _ in range(40):
