@@ -9,6 +9,7 @@ from vmdbg.engine.exits import BreakpointHit, EventCaught, EventKind, ExceptionD
 from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.outcome import Outcome
+from vmdbg.machine.snapshot import Position
 from vmdbg.queries.guest_memory import read_integer
 from vmdbg.queries.rows import CallRow, SystemCallRow
 from vmdbg.queries.scan import Query, Row, RowScan
@@ -98,6 +99,13 @@ class ReturningScan(RowScan):
         self._beyond = True
         self._open.rows[unfinished.known_by] = len(self.rows)
         self.rows.append(unfinished.row)
+
+    def ended(self) -> Sequence[Sequence[Row]]:
+        return [(row,) for row in self.rows]
+
+    @property
+    def repeated(self) -> Sequence[Position]:
+        return ()
 
     def finish(self) -> Sequence[Row]:
         until = self.timeline.position

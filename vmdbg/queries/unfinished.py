@@ -22,16 +22,32 @@ class Unfinished:
     query: Query
     until: Position
     known_by: object
+    stands: bool = True
+    """Whether it is a row even if its end never comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What another part has a row for, there, is a part of something of this one's."""
+
+    position: Position
 
 
 @runtime_checkable
 class Following(Protocol):
     """A scan that can look for the ends of rows that another has begun, and for nothing else."""
 
-    rows: list[Row]
-
     def follow(self, unfinished: Unfinished) -> None:
-        """From here on, look for its end too: its row comes last in `rows`."""
+        """From here on, look for its end too."""
+        ...
+
+    def ended(self) -> Sequence[Sequence[Row]]:
+        """What the rows that were followed have come to, in the order in which they were given."""
+        ...
+
+    @property
+    def repeated(self) -> Sequence[Position]:
+        """Where others have made rows for what is a part of these."""
         ...
 
 
@@ -40,25 +56,34 @@ def finished(timeline: Timeline, rows: Sequence[Row], on_progress: Progress | No
 
     So they are what one scan through everything has, however the history was parted.
     """
-    left = [index for index, row in enumerate(rows) if isinstance(row, Unfinished)]
-    result = [row.row if isinstance(row, Unfinished) else row for row in rows]
-    left = sorted((index for index in left if rows[index].until < timeline.end), key=lambda index: rows[index].until)
+    repeated = {row.position for row in rows if isinstance(row, Repeated)}
+    rows = [row for row in rows if not isinstance(row, Repeated)]
+    result: list[Sequence[Row]] = [_as_it_stands(row) for row in rows]
+    left = [index for index, row in enumerate(rows) if isinstance(row, Unfinished) and row.until < timeline.end]
+    left.sort(key=lambda index: rows[index].until)
     if left:
         origin = timeline.position
         with timeline.undisturbed():
             try:
                 timeline.go(rows[left[0]].until, to_stay=False)
-                ends = _ends(timeline, [rows[index] for index in left], on_progress)
+                pass_ = _followed(timeline, [rows[index] for index in left], on_progress)
             finally:
                 arm(timeline.machine.engine, Stops())
                 timeline.go(origin)
-        for index, row in zip(left, ends, strict=True):
-            result[index] = row
-    return result
+        repeated.update(pass_.repeated)
+        for index, ended in zip(left, pass_.ended(), strict=True):
+            result[index] = ended
+    return [row for some in result for row in some if not repeated or row.position not in repeated]
 
 
-def _ends(timeline: Timeline, left: Sequence[Unfinished], on_progress: Progress | None) -> list[Row]:
-    """Their rows, from where the first of them was left."""
+def _as_it_stands(row: Row) -> Sequence[Row]:
+    if not isinstance(row, Unfinished):
+        return (row,)
+    return (row.row,) if row.stands else ()
+
+
+def _followed(timeline: Timeline, left: Sequence[Unfinished], on_progress: Progress | None) -> Following:
+    """Who has followed them, from where the first of them was left."""
     pass_ = left[0].query.begin(timeline)
     assert isinstance(pass_, Following), "it has left some"
 
@@ -70,4 +95,4 @@ def _ends(timeline: Timeline, left: Sequence[Unfinished], on_progress: Progress 
         pass_.follow(one)
         until = after.until if after is not None else timeline.end
         run_through(timeline, cast("Scan", pass_), until, checked, while_wanted=after is None)
-    return pass_.rows
+    return pass_

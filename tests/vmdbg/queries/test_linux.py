@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +16,11 @@ import pytest
 import vmdbg
 from tests import linux_assets
 from tests.vmdbg.os.kernels import fetch
+from tests.vmdbg.queries.test_unfinished import parted
 from vmdbg.errors import UserError
+from vmdbg.queries import scan as scans
+from vmdbg.queries.linux.scheduling import WakeQuery
+from vmdbg.queries.linux.slab import ALLOCATED, SlabQuery
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -261,6 +266,22 @@ def test_rows_of_parts_join_to_the_rows_of_the_whole(trace: Traced, monkeypatch:
     trace.guest.seek("end")
     assert [ask(trace.guest.queries.using(workers=2)) for ask in asked] == alone
     assert any(row.ticks is not None and row.ticks > 5_000_000 for row in alone[0])
+
+
+@pytest.mark.parametrize("follow", [0, 300])
+def test_parts_that_end_within_allocations_and_wakeups_have_the_rows_of_the_whole(
+    trace: Traced, follow: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scans, "FOLLOW_TICKS", follow)
+    timeline, known, chance = trace.guest.timeline, trace.guest.queries.known_linux(), random.Random(follow)
+    for query in (SlabQuery(known), SlabQuery(known, frozenset({ALLOCATED})), WakeQuery(known)):
+        whole: list[Any] = list(parted(timeline, query, []))
+        assert len(whole) > 20
+        begun = [row.position.tick for row in chance.sample(whole, 7)]
+        nested = [row.position.tick for row in whole if row.position and "kvmalloc" in getattr(row, "function", "")][:2]
+        cuts = [tick + chance.choice((1, 20, 60, 150, 400)) for tick in begun + nested]
+        assert parted(timeline, query, cuts) == whole
+    trace.guest.seek("end")
 
 
 def test_calls_by_name_process_and_failure(trace: Traced) -> None:

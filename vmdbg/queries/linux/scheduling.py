@@ -89,7 +89,7 @@ class WakeQuery:
 
 class WakeScan(KernelCallScan):
     def __init__(self, timeline: Timeline, query: WakeQuery) -> None:
-        super().__init__(timeline, query.known, (WAKE, WAKE_NEW))
+        super().__init__(timeline, query.known, query, (WAKE, WAKE_NEW))
         self._who = query.who
         self._new = query.known.function(WAKE_NEW)
         self._useless: set[int] = set()
@@ -107,5 +107,5 @@ class WakeScan(KernelCallScan):
         if function == WAKE and not value & 0xFFFF_FFFF:
             self._useless.add(index)
 
-    def finish(self) -> Sequence[WakeRow]:
-        return [row for index, row in enumerate(self.rows) if index not in self._useless]
+    def rows_of(self, index: int) -> Sequence[WakeRow]:
+        return () if index in self._useless else (self.rows[index],)

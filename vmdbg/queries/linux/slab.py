@@ -90,7 +90,7 @@ class SlabScan(KernelCallScan):
         functions = [name for name in FUNCTIONS if ALLOCATED in query.kinds or name in freeing]
         if FREED not in query.kinds:
             functions = [name for name in functions if name not in freeing]
-        super().__init__(timeline, query.known, functions, frozenset({_WRAPPER, _WRAPPER + _NOPROF}))
+        super().__init__(timeline, query.known, query, functions, frozenset({_WRAPPER, _WRAPPER + _NOPROF}))
         self._query = query
         self._bulk: dict[int, list[SlabRow]] = {}
 
@@ -131,8 +131,11 @@ class SlabScan(KernelCallScan):
 
     def _is_known(self, index: int, address: int) -> bool:
         """Whether a call within that of a row allocated what it gives, or nobody here did: vmalloc()."""
-        inner = any(row.address == address and row.what == ALLOCATED for row in self.rows[index + 1 :])
-        return inner or self.known.slab.find(self.read, address) is None
+        return address in self.given_after(index) or self.known.slab.find(self.read, address) is None
+
+    def given_after(self, index: int) -> frozenset[int]:
+        rows = (row.address for row in self.rows[index + 1 :] if row.what == ALLOCATED)
+        return frozenset(rows).union(super().given_after(index))
 
     def _words(self, address: int, count: int) -> list[int]:
         words = (self.read(address + 8 * number, 8) for number in range(min(count, MOST_BULK)))
@@ -149,6 +152,5 @@ class SlabScan(KernelCallScan):
             row, address=Linear(address), size=size, cache=found.cache.name, object_size=found.cache.object_size
         )
 
-    def finish(self) -> Sequence[SlabRow]:
-        rows = (one for index, row in enumerate(self.rows) for one in self._bulk.get(index, (row,)))
-        return [row for row in rows if self._query.wants(row)]
+    def rows_of(self, index: int) -> Sequence[SlabRow]:
+        return [row for row in self._bulk.get(index, (self.rows[index],)) if self._query.wants(row)]
