@@ -7,7 +7,7 @@ from ctypes import Structure, addressof, sizeof
 from dataclasses import replace
 from typing import TypeVar
 
-from vmdbg.engine.exits import Delivery, Exit, WatchHit
+from vmdbg.engine.exits import Exit, WatchHit
 from vmdbg.engine.interrupts import Deadline
 from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus
@@ -16,11 +16,10 @@ from vmdbg.engine.stops import Breakpoints, Catches, IpiCatch, Stops, Watchpoint
 from vmdbg.engine.touches import NO_PHYSICAL_PAGE, Touches
 from vmdbg.engine.unicorn.callbacks import NEVER
 from vmdbg.engine.unicorn.cpus import MOST_CPUS, NativeCpu, NativeTurns
+from vmdbg.engine.unicorn.deliveries import NativeDeliveries
 from vmdbg.engine.unicorn.memory import GuestMemory
 from vmdbg.engine.unicorn.native_values import (
-    DELIVERIES,
     are_deliveries,
-    delivery,
     exit_of,
     load_catches,
     load_cpuid,
@@ -52,7 +51,7 @@ _T = TypeVar("_T")
 EXIT_BREAKPOINT, EXIT_ENGINE_ERROR = lib.EXIT_BREAKPOINT, lib.EXIT_ENGINE_ERROR
 
 
-class UnicornEngine(GuestMemory, NativeTurns):
+class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
     """A virtual CPU for each table of `cpuid`, `ram_size` bytes of RAM and `device_memory` bytes more, whole pages all.
 
     `bus` answers ports, what is no memory, and interrupt acknowledges.
@@ -85,8 +84,6 @@ class UnicornEngine(GuestMemory, NativeTurns):
         self._passes: Callable[[], bool] | None = None
         self.stops = Stops()
         self.catches_ipis = False
-        self._deliveries_start = 0
-        """The count at which the deliveries begin that led to the present state."""
         for number, table in enumerate(cpuid):
             self.select(CpuId(number))
             load_cpuid(self._vm, table)
@@ -295,34 +292,9 @@ class UnicornEngine(GuestMemory, NativeTurns):
         self.catches_ipis = any(isinstance(one, IpiCatch) for one in catches.devices)
         load_catches(self._vm, catches)
 
-    @property
-    def delivery_count(self) -> int:
-        count: int = self._vm.delivery_count
-        return count
-
-    @property
-    def deliveries_now(self) -> int:
-        vm = self._vm
-        last = vm.deliveries[(vm.delivery_count - 1) % DELIVERIES]
-        return int(vm.tick_deliveries) if vm.delivery_count and last.tick == vm.clock else 0
-
-    def delivery(self, back: int = 1) -> Delivery | None:
-        vm = self._vm
-        known = 0 < back <= self._deliveries_known
-        return delivery(vm.deliveries[(vm.delivery_count - back) % DELIVERIES]) if known else None
-
-    def deliveries(self) -> tuple[Delivery, ...]:
-        count = self._vm.delivery_count
-        known = self._deliveries_known
-        return tuple(delivery(self._vm.deliveries[i % DELIVERIES]) for i in range(count - known, count))
-
-    @property
-    def _deliveries_known(self) -> int:
-        return min(int(self._vm.delivery_count) - self._deliveries_start, DELIVERIES)
-
     def snapshot(self) -> CpuSnapshot:
         first, *others = self._of_all(self._save_cpu)
-        return CpuSnapshot(self.clock, *first, self._save_deliveries(), tuple(others))
+        return CpuSnapshot(self.clock, *first, self.save_deliveries(), tuple(others))
 
     def _save_cpu(self) -> tuple[bytes, bytes]:
         lib.vm_get_state(self._vm, self._state)
@@ -338,21 +310,6 @@ class UnicornEngine(GuestMemory, NativeTurns):
             found.append(read())
         lib.vm_select(self._vm, before)
         return found
-
-    def _save_deliveries(self) -> bytes:
-        """Oldest first."""
-        count, known = self._vm.delivery_count, self._deliveries_known
-        ring, size = bytes(ffi.buffer(self._vm.deliveries)), ffi.sizeof("VmDelivery")
-        first = (count - known) % DELIVERIES * size
-        return (ring[first:] + ring[:first])[: known * size]
-
-    def _restore_deliveries(self, saved: bytes) -> None:
-        """They follow the clock: those of another instant are no longer known. The count goes on from what it was."""
-        vm, size = self._vm, ffi.sizeof("VmDelivery")
-        self._deliveries_start = int(vm.delivery_count)
-        for start in range(0, len(saved), size):
-            ffi.memmove(ffi.addressof(vm.deliveries[vm.delivery_count % DELIVERIES]), saved[start : start + size], size)
-            vm.delivery_count += 1
 
     def _tlb(self) -> bytes:
         cpu = self._vm.cpu
@@ -377,7 +334,7 @@ class UnicornEngine(GuestMemory, NativeTurns):
             self._vm.cpu.nmi = 0
         self._vm.clock = snapshot.clock
         self._vm.tick_deliveries = 0
-        self._restore_deliveries(snapshot.deliveries)
+        self.restore_deliveries(snapshot.deliveries)
 
     def touch_beside(self, address: Physical, size: int, kinds: int) -> None:
         known = max(0, min(size, NO_PHYSICAL_PAGE * PAGE_SIZE - address))
