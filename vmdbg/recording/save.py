@@ -20,7 +20,7 @@ def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, 
             _keep_media(timeline, writer)
         for folder in timeline.machine.media.folders.values():
             for answer in folder.all():
-                writer.keep_answer(folder.name, *answer)
+                writer.media.keep_answer(folder.name, *answer)
         for entry in timeline.history.inputs:
             writer.on_input(entry)
         things: list[tuple[Position, int, object]] = [
@@ -44,7 +44,7 @@ def save_snapshot(timeline: Timeline, path: Path | str) -> None:
         _keep_media(timeline, writer)
         for folder in timeline.machine.media.folders.values():
             for answer in folder.recalled():
-                writer.keep_answer(folder.name, *answer)
+                writer.media.keep_answer(folder.name, *answer)
         writer.close("snapshot", at=here.position)
 
 
@@ -52,7 +52,7 @@ def _keep_media(timeline: Timeline, writer: RecordingWriter) -> None:
     """What the guest has read: for the rest the images are needed."""
     for medium in timeline.machine.media:
         for number, data in medium.seen():
-            writer.keep_sectors(medium.name, number, data)
+            writer.media.keep_sectors(medium.name, number, data)
 
 
 @contextmanager

@@ -8,32 +8,24 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from devices.disk.medium import MediumError
-from devices.ninep.folder import Answer, Question
 from vmdbg.errors import NotKeptError, UserError
 from vmdbg.interruption import INTERRUPTION
-from vmdbg.machine.media import ReadMedium
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import BlockWriter, Kind
 from vmdbg.recording.content import pieces
-from vmdbg.recording.media_digest import LARGEST_UNASKED, content_digest
+from vmdbg.recording.media_keeper import MediaKeeper
 from vmdbg.recording.meta import check_can_leave_out, make_meta
 from vmdbg.recording.page_packing import PagePacking
-from vmdbg.recording.recorded_answers import records_of
 from vmdbg.recording.records import (
-    BlobsRecord,
     CheckpointRecord,
     ConsolePiece,
     DigestRecord,
     End,
     InputRecord,
     Inputs,
-    MediumRecord,
-    Sectors,
     encode,
     encode_input,
     encode_part,
@@ -49,8 +41,6 @@ from vmdbg.timeline.timeline import Timeline
 
 FLUSH_SECONDS = 0.5
 PAGES_IN_BLOCK = 256
-BLOBS_IN_BLOCK = 1 << 20
-"""Bytes."""
 BACKLOG = 64
 """Blocks that wait to be written before the guest waits for them."""
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -100,18 +90,11 @@ class RecordingWriter:
         self._thread = ThreadPoolExecutor(1, "recording")
         self._queue: list[Future[None]] = []
         self._pending: list[InputRecord] = []
-        self._sectors: dict[str, list[tuple[int, bytes]]] = {}
-        """Pages of media that are still to be written, by medium."""
-        self._answers: dict[str, list[tuple[int, Question, Answer, bytes]]] = {}
-        """Of shared folders, that are still to be written, by share; and data of them."""
-        self._blobs: dict[bytes, bytes] = {}
-        self._blob_bytes = 0
-        self._known_blobs: set[bytes] = set()
-        self._watches = False
+        self._packing = PagePacking([timeline.store.zero.key])
+        self.media = MediaKeeper(timeline.machine.media, self, self._packing.note_sectors if checkpoints else None)
         self._written_console = {port: len(log.text) for port, log in timeline.console.ports.items()}
         self._blocks = 0
         self._flushed_at = time.monotonic()
-        self._packing = PagePacking([timeline.store.zero.key])
         self._written_checkpoints = 0
         self._has_beginning = False
         self._closing = False
@@ -125,7 +108,7 @@ class RecordingWriter:
 
     def _start(self, origin: Origin, *, embed: bool) -> None:
         self._writer = BlockWriter(self._file)
-        self._submit(lambda: self._write_beginning(origin, embed=embed))
+        self.submit(lambda: self._write_beginning(origin, embed=embed))
         self._ram: RamImage = self._first.ram
         if isinstance(origin, StateOrigin):
             self._put_base(self._first)
@@ -136,69 +119,11 @@ class RecordingWriter:
     def _write_beginning(self, origin: Origin, *, embed: bool) -> None:
         """What was booted. Hashing and packing it takes longer than the guest should wait."""
         meta, held = make_meta(origin, embed=embed, made_by=self._made_by)
-        self._writer.append(Kind.META, encode(meta))
+        self.append(Kind.META, encode(meta))
         for piece in pieces(held):
-            self._writer.append(Kind.CONTENT, encode(piece))
-        for medium in self._timeline.machine.media:
-            self._write_medium(medium, embed=embed)
+            self.append(Kind.CONTENT, encode(piece))
+        self.media.write_media(embed=embed)
         self._has_beginning = not isinstance(origin, StateOrigin)
-
-    def watch_media(self, *, embed: bool) -> None:
-        """From now on, what is read of media is kept, before the instant at which it was read counts as known."""
-        self._watches, media = True, self._timeline.machine.media
-        media.on_added = lambda medium: self._put_medium(medium, embed=embed)
-        for folder in media.folders.values():
-            folder.keeper = self.keep_answer
-        if embed:
-            for medium in media:
-                medium.forget()
-            media.keeper = self.keep_sectors
-
-    def _put_medium(self, medium: ReadMedium, *, embed: bool) -> None:
-        self._submit(lambda: self._write_medium(medium, embed=embed))
-
-    def _write_medium(self, medium: ReadMedium, *, embed: bool) -> None:
-        digest = medium.image.known_digest
-        if digest is None:
-            digest = _digest(medium, embed=embed)
-        self._writer.append(Kind.MEDIUM, encode(MediumRecord(medium.name, medium.sectors, digest)))
-
-    def keep_sectors(self, medium: str, number: int, data: bytes) -> None:
-        """A page of a medium that the guest has read."""
-        pending = self._sectors.setdefault(medium, [])
-        pending.append((number, data))
-        if len(pending) >= PAGES_IN_BLOCK:
-            self._put_sectors(medium)
-
-    def _put_sectors(self, medium: str) -> None:
-        self._submit(partial(self._write_sectors, medium, self._sectors.pop(medium)))
-
-    def _write_sectors(self, medium: str, pages: list[tuple[int, bytes]]) -> None:
-        numbers = array("Q", (number for number, _ in pages)).tobytes()
-        self._writer.append(Kind.SECTORS, encode(Sectors(medium, numbers, b"".join(data for _, data in pages))))
-        if self._checkpoints:
-            self._packing.note_sectors(medium, pages)
-
-    def keep_answer(self, share: str, number: int, question: Question, answer: Answer, key: bytes) -> None:
-        """What a shared folder has answered; with a `key`, its data is kept once."""
-        if key and key not in self._known_blobs:
-            self._known_blobs.add(key)
-            self._blobs[key] = answer.data
-            self._blob_bytes += len(answer.data)
-        kept = replace(answer, data=b"") if key else answer
-        self._answers.setdefault(share, []).append((number, question, kept, key))
-        if self._blob_bytes >= BLOBS_IN_BLOCK:
-            self._put_answers()
-
-    def _put_answers(self) -> None:
-        """Data first: an answer without it is of no use."""
-        if self._blobs:
-            blobs, self._blobs, self._blob_bytes = self._blobs, {}, 0
-            sizes = [len(data) for data in blobs.values()]
-            self._put(Kind.BLOBS, BlobsRecord(b"".join(blobs), sizes, b"".join(blobs.values())))
-        answers, self._answers = self._answers, {}
-        for share, some in answers.items():
-            self._put(Kind.ANSWERS, records_of(share, some))
 
     def on_input(self, entry: PlacedInput) -> None:
         self._pending.append(encode_input(entry))
@@ -209,7 +134,7 @@ class RecordingWriter:
 
     def _put_digest(self, digest: StateDigest) -> None:
         where = digest.position
-        self._put(Kind.DIGEST, DigestRecord(where.tick, where.phase, digest.cpu, digest.ram, digest.devices))
+        self.put(Kind.DIGEST, DigestRecord(where.tick, where.phase, digest.cpu, digest.ram, digest.devices))
 
     def on_checkpoint(self, checkpoint: Checkpoint) -> None:
         if self._checkpoints and self.failure is None:
@@ -218,7 +143,7 @@ class RecordingWriter:
 
     def on_part(self, part: Part) -> None:
         if self._checkpoints and self.failure is None:
-            self._put(Kind.PART, encode_part(part))
+            self.put(Kind.PART, encode_part(part))
 
     def on_advance(self, position: Position) -> None:
         if self._pending or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
@@ -246,16 +171,13 @@ class RecordingWriter:
 
     def _flush(self, position: Position) -> None:
         self._flushed_at = time.monotonic()
-        for medium in list(self._sectors):
-            self._put_sectors(medium)
-        if self._answers:
-            self._put_answers()
-        self._put(Kind.INPUTS, Inputs(self._blocks, position.tick, position.phase, self._pending))
+        self.media.flush()
+        self.put(Kind.INPUTS, Inputs(self._blocks, position.tick, position.phase, self._pending))
         self._blocks += 1
         self._pending = []
         console = list(self._new_console())
         if console:
-            self._put(Kind.CONSOLE, console)
+            self.put(Kind.CONSOLE, console)
 
     def _new_console(self) -> Iterator[ConsolePiece]:
         """What the guest wrote for the first time since the last flush."""
@@ -270,17 +192,17 @@ class RecordingWriter:
         self._put_pages(checkpoint.ram, numbers, self._ram)
         self._ram = checkpoint.ram
         self._written_checkpoints += 1
-        self._put(Kind.CHECKPOINT, record)
+        self.put(Kind.CHECKPOINT, record)
 
     def _put_base(self, checkpoint: Checkpoint) -> None:
         zero = self._timeline.store.zero
         numbers = array("I", (number for number, _ in checkpoint.ram.besides(zero)))
         self._put_pages(checkpoint.ram, numbers, None)
         base = encode(self._record(checkpoint, numbers))
-        self._submit(lambda: self._write_base(base))
+        self.submit(lambda: self._write_base(base))
 
     def _write_base(self, base: bytes) -> None:
-        self._writer.append(Kind.BASE, base)
+        self.append(Kind.BASE, base)
         self._has_beginning = True
 
     def _record(self, checkpoint: Checkpoint, numbers: array[int], seconds: float = 0.0) -> CheckpointRecord:
@@ -302,16 +224,22 @@ class RecordingWriter:
         new = self._packing.new(pages)
         for first in range(0, len(new), PAGES_IN_BLOCK):
             some = new[first : first + PAGES_IN_BLOCK]
-            self._submit(partial(self._write_pages, [pages[n] for n in some], [bases[n] for n in some]))
+            self.submit(partial(self._write_pages, [pages[n] for n in some], [bases[n] for n in some]))
 
     def _write_pages(self, pages: list[Page], bases: list[Page | None]) -> None:
         for kind, record in self._packing.blocks(pages, bases):
-            self._writer.append(kind, encode(record))
+            self.append(kind, encode(record))
 
-    def _put(self, kind: Kind, record: object) -> None:
-        self._submit(lambda: self._writer.append(kind, encode(record)))
+    def append(self, kind: Kind, payload: bytes) -> None:
+        """In the thread that writes."""
+        self._writer.append(kind, payload)
 
-    def _submit(self, write: Callable[[], None]) -> None:
+    def put(self, kind: Kind, record: object) -> None:
+        """Have the thread write it."""
+        self.submit(lambda: self._writer.append(kind, encode(record)))
+
+    def submit(self, write: Callable[[], None]) -> None:
+        """Have the thread call it, unless writing has failed."""
         if self.failure is not None:
             return
         self._queue.append(self._thread.submit(write))
@@ -328,7 +256,7 @@ class RecordingWriter:
 
     def _failed(self, error: OSError) -> None:
         self._end_thread()
-        self._ignore_media()
+        self.media.ignore()
         self.reason = str(error.strerror)
         words = f"{self.path} cannot be written any more: {self.reason}. {self._what_is_left()}"
         self.failure = NotKeptError(words, useless=not self._has_beginning)
@@ -362,10 +290,10 @@ class RecordingWriter:
         self._flush(end)
         if self._first.position < end == self._timeline.position:
             self._put_digest(self._timeline.digest_here())
-        self._put(Kind.END, End(end.tick, end.phase, why))
+        self.put(Kind.END, End(end.tick, end.phase, why))
         self._drain(0)
         if self.failure is None:
-            self._submit(lambda: self._writer.finish(encode(self._writer.index)))
+            self.submit(lambda: self._writer.finish(encode(self._writer.index)))
             self._drain(0)
         self._thread.shutdown(wait=True)
         try:
@@ -381,14 +309,7 @@ class RecordingWriter:
         self._file.close()
         if self._timeline.recorder is self:
             self._timeline.recorder = None
-        self._ignore_media()
-
-    def _ignore_media(self) -> None:
-        if self._watches:
-            media = self._timeline.machine.media
-            media.keeper = media.on_added = None
-            for folder in media.folders.values():
-                folder.keeper = None
+        self.media.ignore()
 
     def abandon(self) -> None:
         """The file is not wanted any more, and goes. Does nothing after close()."""
@@ -398,16 +319,6 @@ class RecordingWriter:
             self._end_thread()
             self._leave()
             self.path.unlink(missing_ok=True)
-
-
-def _digest(medium: ReadMedium, *, embed: bool) -> str:
-    """Without it, a recording that names the medium alone is of no use. Raises OSError."""
-    try:
-        return content_digest(medium.looked_at, LARGEST_UNASKED if embed else None)
-    except MediumError as error:
-        if embed:
-            return ""
-        raise OSError(errno.EIO, str(error)) from error
 
 
 def start_recording(
@@ -426,5 +337,5 @@ def start_recording(
         raise UserError("this timeline is being recorded already")
     writer = RecordingWriter(path, timeline, embed=embed, checkpoints=checkpoints, on_failure=on_failure)
     timeline.recorder = writer
-    writer.watch_media(embed=embed)
+    writer.media.watch(embed=embed)
     return writer
