@@ -129,8 +129,10 @@ def _at_canonical_end(case: Case) -> bool:
 
 
 def _at_end_of_4_gib(case: Case) -> bool:
-    """Flat segments are not checked: what lies across their end wraps, or is met by a page."""
+    """Flat segments are not checked: what lies across their end wraps, or is met by a page. BOUND reads two words."""
     expected, found = case.expected, case.found
+    if case.name == "bound" and expected.vector == 14 and found.vector == 13:
+        return (expected.word(CR2_AT) + LONGEST_OPERAND & LOW_HALF) <= 2 * LONGEST_OPERAND
     if expected.vector not in (12, 13) or found.vector not in (None, 14):
         return False
     return found.vector is None or (found.word(CR2_AT) + LONGEST_OPERAND & LOW_HALF) <= 2 * LONGEST_OPERAND

@@ -1,14 +1,21 @@
-"""Limits and types of segments where memory is accessed in protected mode (SDM 3A 5.3 to 5.5)."""
+"""Limits and types of segments where memory is accessed (SDM 3A 5.3 to 5.5, 20.1.1)."""
 
 from __future__ import annotations
 
+import random
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
 from tests.guests.build import assemble
-from vmdbg.engine.unicorn.bare import CODE, DATA, BareCpu
+from vmdbg.engine.exits import Halted
+from vmdbg.engine.unicorn.bare import CODE, DATA, BareCpu, LoggingBus
+from vmdbg.engine.unicorn.engine import UnicornEngine
+from vmdbg.units import Physical, Tick
+from vmdbg.x86.cpu_models import find_model
+from vmdbg.x86.cpuid import build_table
 
 GP, SS, PAGES = 13, 12, 0xFFFFF000
 DATA_RW, DATA_RO, DOWN, DOWN_16, CODE_X, CODE_RX, NULL = 0x409300, 0x409100, 0x409700, 0x9700, 0x409900, 0x409B00, 0
@@ -29,6 +36,7 @@ ACCESSES = {
     "the last word": Access("mov ax, [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFFF}),
     "a qword of SSE": Access("movq xmm0, [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0x1000}),
     "of the x87": Access("fld qword [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFF9}),
+    "of an x87 that is off": Access("fld qword [ebx]", DATA_RW, 0xFFF, 7, registers={"rbx": 0xFF9, "cr0": 0x19}),
     "a store beyond": Access("mov [ebx], eax", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFFD}),
     "with LOCK": Access("lock inc dword [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFFD}),
     "CMPXCHG8B": Access("cmpxchg8b [ebx]", DATA_RW, 0xFFF, GP, registers={"rbx": 0xFF9}),
@@ -104,3 +112,87 @@ def test_a_segment_loaded_in_a_block_is_checked_in_the_next_instruction(cpu: Bar
     cpu.load(assemble("mov eax, 0x10\nmov ds, eax\nmov ecx, [0xffd]\nnop", origin=CODE, bits=32))
     cpu.engine.run(cpu.engine.clock + 30)  # type: ignore[arg-type]  # a tick
     assert [(one.vector, one.rip) for one in cpu.engine.deliveries()][:1] == [(GP, CODE + 7)]
+
+
+EDGE = 0x10000
+FORMS = ("bx+si", "bx+di", "bp+si", "bp+di", "si", "di", "bp", "bx", "")
+WIDTHS = {1: "cl", 2: "cx", 4: "ecx"}
+
+
+class RealMode:
+    """What a program's instructions do to the registers that hold addresses, and which of them faults."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.before = {name: self._offset() for name in ("bx", "si", "di", "bp", "sp")}
+        self.now = dict(self.before)
+        self.faults: tuple[int, int] | None = None
+        """The number of the instruction, and the vector."""
+        self.lines: list[str] = []
+
+    def _offset(self) -> int:
+        return self.rng.choice((self.rng.randrange(0xFFF0, EDGE), self.rng.randrange(8), self.rng.randrange(EDGE)))
+
+    def _access(self, offset: int, size: int, vector: int) -> None:
+        if offset % EDGE + size > EDGE and self.faults is None:
+            self.faults = len(self.lines), vector
+
+    def add(self) -> None:
+        size = self.rng.choice(tuple(WIDTHS))
+        match self.rng.randrange(6):
+            case 0:
+                size = max(size, 2)
+                self._access(self.now["sp"] - size, size, SS)
+                self.now["sp"] -= size
+                self.lines.append(f"push {WIDTHS[size]}")
+            case 1:
+                size = max(size, 2)
+                self._access(self.now["sp"], size, SS)
+                self.now["sp"] += size
+                self.lines.append(f"pop {WIDTHS[size]}")
+            case 2:
+                self._access(self.now["di"], size, GP)
+                self.now["di"] += size
+                self.lines.append("stos" + {1: "b", 2: "w", 4: "d"}[size])
+            case _:
+                form, displacement = self.rng.choice(FORMS), self._offset()
+                offset = displacement + sum(self.now[name] for name in form.split("+") if name)
+                self._access(offset, size, SS if "bp" in form else GP)
+                register = WIDTHS[size]
+                operand = f"[{form}+{displacement}]" if form else f"[{displacement}]"
+                done = (f"mov {register}, {operand}", f"adc {operand}, {register}", f"cmp {register}, {operand}")
+                self.lines.append(self.rng.choice(done))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_offsets_of_16_bits_end_at_64_kib(seed: int) -> None:
+    """In one block, of all forms and widths."""
+    model = RealMode(random.Random(seed))
+    for _ in range(model.rng.randrange(1, 14)):
+        model.add()
+    engine = UnicornEngine(1 << 20, LoggingBus(), (build_table(find_model("base")),))
+    engine.write_ram(Physical(CODE), assemble("\n".join((*model.lines, "hlt")), origin=CODE, bits=16))
+    for vector in (SS, GP):
+        engine.write_ram(Physical(4 * vector), struct.pack("<2H", CODE - 1, 0))
+    engine.write_ram(Physical(CODE - 1), b"\xf4")
+    values = {
+        "cs": 0,
+        "cs_base": 0,
+        "cs_limit": 0xFFFF,
+        "cs_flags": 0x9B00,
+        "idtr_limit": 0x3FF,
+        "cr0": 0x10,
+        "efer": 0,
+    }
+    for name in ("ds", "es", "ss"):
+        values |= {name: 0x2000, f"{name}_base": 0x20000, f"{name}_limit": 0xFFFF, f"{name}_flags": 0x9300}
+    engine.write_registers(values | {"rip": CODE, "rflags": 2})
+    engine.write_registers({f"r{name}": value for name, value in model.before.items()})
+    assert engine.run(Tick(engine.clock + 1000)) == Halted()
+    found = [(one.rip, one.vector) for one in engine.deliveries()]
+    engine.close()
+    assert found == ([] if model.faults is None else [(_start(model, model.faults[0]), model.faults[1])])
+
+
+def _start(model: RealMode, number: int) -> int:
+    return CODE + len(assemble("\n".join(model.lines[:number]), origin=CODE, bits=16))

@@ -159,6 +159,7 @@ WRAPPED = [
     "tcg_gen_exit_tb_x86_64",
     "tcg_gen_qemu_ld_i64_x86_64",
     "tcg_gen_qemu_st_i64_x86_64",
+    "tcg_global_mem_new_internal_x86_64",
     "tcg_region_init_x86_64",
     "tcg_region_reset_all_x86_64",
     "tcg_x86_init_x86_64",

@@ -61,6 +61,49 @@ void tcg_copy(TcgContext *tcg, uintptr_t to, uintptr_t from)
     add(tcg, to, from, 0);
 }
 
+uintptr_t tcg_sum_of(TcgContext *tcg, uintptr_t a, uintptr_t b)
+{
+    uintptr_t to = tcg_temporary(tcg);
+
+    emit(tcg, OP_ADD_I64, argument(tcg, to), argument(tcg, a), argument(tcg, b));
+    return to;
+}
+
+/* What translated code has of the guest's general registers; the same in every engine. */
+static uintptr_t registers[16];
+
+void *__wrap_tcg_global_mem_new_internal_x86_64(TcgContext *tcg, int type, uintptr_t base, intptr_t offset, const char *name)
+{
+    void *made = __real_tcg_global_mem_new_internal_x86_64(tcg, type, base, offset, name);
+    uintptr_t number = (offset - offsetof(Env, regs)) / sizeof(uint64_t);
+
+    if (number < sizeof registers / sizeof *registers)
+        registers[number] = (uintptr_t)made - (uintptr_t)tcg;
+    return made;
+}
+
+uintptr_t tcg_register(unsigned number)
+{
+    return registers[number];
+}
+
+/* What is translated up to tcg_skip_to_here() is done only where the value's low 16 bits are `limit` or more. */
+TcgLabel *tcg_skip_if_low_16_below(TcgContext *tcg, uintptr_t value, uint32_t limit)
+{
+    TcgLabel *label = gen_new_label_x86_64(tcg);
+    uintptr_t low = tcg_temporary(tcg);
+
+    tcg_gen_ext16u_i64_x86_64(tcg, low, value);
+    tcg_gen_brcond_i64_x86_64(tcg, TCG_COND_LTU, low, tcg_const_i64_x86_64(tcg, limit), label);
+    return label;
+}
+
+void tcg_skip_to_here(TcgContext *tcg, TcgLabel *label)
+{
+    label->present = 1;
+    emit(tcg, OP_SET_LABEL, (uintptr_t)label, 0, 0);
+}
+
 /* An instruction begins at `pc`: translated code says in which line of the page, once for each: see touched.c. */
 static void mark_line(TcgContext *tcg, Vm *vm, uint64_t pc)
 {
@@ -93,8 +136,7 @@ static void emit_clock(TcgContext *tcg, Vm *vm, void *helper)
     tcg_gen_brcond_i64_x86_64(tcg, TCG_COND_LTU, clock - (uintptr_t)tcg, horizon - (uintptr_t)tcg, counted);
     void *arguments[] = {(void *)constant(tcg, (uintptr_t)vm->uc), (void *)argument(tcg, tcg_const_i32_x86_64(tcg, 0))};
     __real_tcg_gen_callN_x86_64(tcg, helper, NULL, 2, arguments);
-    counted->present = 1;
-    emit(tcg, OP_SET_LABEL, (uintptr_t)counted, 0, 0);
+    tcg_skip_to_here(tcg, counted);
 }
 
 void clock_translates(const Block *tb)

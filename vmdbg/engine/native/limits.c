@@ -2,11 +2,11 @@
  *
  * Code whose segments are flat has no check: hidden flags say of which segments that is not so, and translations are made
  * for them. Others have a call before each instruction that accesses memory, which computes the operand's offset as the
- * instruction will. Whatever may load a segment says so, and the flags are made anew before the next block is looked up.
+ * instruction will; where the segments are no less than real mode's, only offsets of 16 bits that come near 64 KiB have it. Whatever may load a segment says so, and the flags are made anew before the next block is looked up.
  */
 #include "vex.h"
 
-enum { GP = 13, SS = 12, STRING_SOURCE = 1, STRING_DESTINATION = 2, STRING_STORES = 4, STRING_REPEATS = 8, TABLE = 16, STORES = 0x80, BY_BP = 1 };
+enum { GP = 13, SS = 12, STRING_SOURCE = 1, STRING_DESTINATION = 2, STRING_STORES = 4, STRING_REPEATS = 8, TABLE = 16, STORES = 0x80, BY_BP = 1, OF_X87 = 8 };
 enum { MOST_16 = 0xffff };
 
 /* What VexCode.immediate says: bytes of an operand, or of a push or pop with how many there are in `vvvv`. */
@@ -14,6 +14,15 @@ enum { MOST_16 = 0xffff };
 static bool has_types(const Env *env)
 {
     return env->hflags & HF_PE && !(env->eflags & FLAG_VM);
+}
+
+/* Whether loads and stores of a byte at an offset of 16 bits need no check, as in real mode. */
+static bool is_open(const Env *env, int index)
+{
+    const Segment *s = &env->segs[index];
+    uint32_t wanted = DESC_P | DESC_S | DESC_RW, refused = DESC_CODE | DESC_EXPAND_DOWN;
+
+    return s->limit >= MOST_16 && (!has_types(env) || index == R_CS || (s->flags & (wanted | refused)) == wanted);
 }
 
 /* Null selectors leave segments that are not present. */
@@ -39,7 +48,9 @@ void limits_settle(Vm *vm)
         env->hflags |= HF_SS32;
     } else {
         bool flat = is_flat(env, R_CS) && is_flat(env, R_SS) && is_flat(env, R_DS) && is_flat(env, R_ES);
+        bool open = is_open(env, R_CS) && is_open(env, R_SS) && is_open(env, R_DS) && is_open(env, R_ES);
         flags = (flat ? 0 : HF_LIMITS) | (is_flat(env, R_FS) ? 0 : HF_LIMIT_FS) | (is_flat(env, R_GS) ? 0 : HF_LIMIT_GS);
+        flags |= flags && !open ? HF_LIMITS_TIGHT : 0;
     }
     env->hflags = (env->hflags & ~HF_ANY_LIMIT) | flags;
 }
@@ -125,7 +136,11 @@ void limits_check(const Vex *x)
 {
     switch (x->code.row) {
     case LIMIT_OF_CODE: check_code(x); break;
-    case LIMIT_OF_OPERAND: check(x, x->code.segment, vex_offset(x), x->code.immediate, x->code.wide); break;
+    case LIMIT_OF_OPERAND:
+        if (x->code.vvvv & OF_X87)
+            x87_check(x->env, x->code.vvvv & 7, x->code.reg << 3, x->host_pc);
+        check(x, x->code.segment, vex_offset(x), x->code.immediate, x->code.wide);
+        break;
     case LIMIT_OF_BITS: check_bits(x, x->code.immediate); break;
     case LIMIT_OF_PUSH: check_stack(x, true); break;
     case LIMIT_OF_POP: check_stack(x, false); break;
@@ -133,9 +148,46 @@ void limits_check(const Vex *x)
     }
 }
 
-void limits_translate_block(void *tcg)
+/* Without the call where the block, which is of one page but for an instruction that crosses its end, cannot come to 64 KiB. */
+void limits_translate_block(void *tcg, const Block *block)
 {
-    called_translated(tcg, &(VexDecoded){.code.row = LIMIT_OF_CODE});
+    uint64_t beyond = (uint32_t)(block->pc - block->cs_base) + (1u << PAGE_SHIFT) + LONGEST_INSTRUCTION;
+
+    if (block->flags & HF_LIMITS_TIGHT || beyond > MOST_16 + 1)
+        called_translated(tcg, &(VexDecoded){.code.row = LIMIT_OF_CODE});
+}
+
+/* A check of `size` bytes at an offset of 16 bits, the value's low ones, in a segment that is no less than real mode's. */
+static void translate_near(void *tcg, const VexDecoded *d, uintptr_t value, uint32_t size)
+{
+    TcgLabel *label = tcg_skip_if_low_16_below(tcg, value, MOST_16 + 2 - size);
+
+    called_translated(tcg, d);
+    tcg_skip_to_here(tcg, label);
+}
+
+static bool is_open_16(const Instruction *i, const VexCode *code)
+{
+    bool typed_code = code->segment == R_CS && has_types(i->env);
+
+    return !(i->env->hflags & HF_LIMITS_TIGHT) && code->address_size == ADDRESS_16 && code->segment < R_FS && !typed_code;
+}
+
+static void translate_check(void *tcg, const Instruction *i, const VexDecoded *d)
+{
+    const VexCode *code = &d->code;
+    uint32_t size = code->immediate, constant = (uint16_t)d->displacement;
+
+    if (!is_open_16(i, code) || code->row != LIMIT_OF_OPERAND) {
+        called_translated(tcg, d);
+    } else if (!code->has_base && !code->has_index) {
+        if (constant + size > MOST_16 + 1)
+            called_translated(tcg, d);
+    } else if (size > 1) {
+        uintptr_t base = tcg_register(code->rm), index = tcg_register(code->index);
+        uintptr_t value = !code->has_base ? index : code->has_index ? tcg_sum_of(tcg, base, index) : base;
+        translate_near(tcg, d, constant ? tcg_sum(tcg, value, constant) : value, size);
+    }
 }
 
 /* Bytes of the operand in memory that ModRM names, with STORES; 0: it accesses none. `wide`: of 32 bits. */
@@ -237,9 +289,11 @@ static void translate_operand(void *tcg, Instruction *i, unsigned size)
 
     if (!operand || instruction_byte(i, modrm_at) >= 0xc0 || !vex_read_legacy(i, modrm_at, &d))
         return;
-    if ((opcode & 0xf8) == 0xd8)
-        operand = x87_operand(opcode, instruction_byte(i, 1) >> 3 & 7, size) |
-                  (x87_stores(opcode, instruction_byte(i, 1) >> 3 & 7) ? STORES : 0);
+    if ((opcode & 0xf8) == 0xd8) {
+        uint8_t group = instruction_byte(i, 1) >> 3 & 7;
+        operand = x87_operand(opcode, group, size) | (x87_stores(opcode, group) ? STORES : 0);
+        d.code.vvvv = OF_X87 | (opcode & 7);    /* #NM and #MF come first */
+    }
     bool by_register = is_0f && (second & 0xe7) == 0xa3;
     d.code.row = by_register ? LIMIT_OF_BITS : LIMIT_OF_OPERAND;
     d.code.reg = instruction_byte(i, modrm_at) >> 3 & 7;
@@ -247,12 +301,18 @@ static void translate_operand(void *tcg, Instruction *i, unsigned size)
     d.code.wide = operand & STORES ? 1 : 0;
     if (opcode == 0x8f && d.code.has_base && d.code.rm == R_RSP)
         d.displacement += size;             /* it pops first */
-    called_translated(tcg, &d);
+    translate_check(tcg, i, &d);
 }
 
-static void translate_stack(void *tcg, unsigned row, unsigned count, unsigned size, bool by_bp)
+static void translate_stack(void *tcg, const Instruction *i, unsigned row, unsigned count, unsigned size, bool by_bp)
 {
-    called_translated(tcg, &(VexDecoded){.code = {.row = row, .immediate = size, .scale = by_bp ? BY_BP : 0}, .displacement = count});
+    VexDecoded d = {.code = {.row = row, .immediate = size, .scale = by_bp ? BY_BP : 0}, .displacement = count};
+    uintptr_t top = tcg_register(by_bp ? R_RBP : R_RSP);
+
+    if (i->env->hflags & (HF_LIMITS_TIGHT | HF_SS32))
+        called_translated(tcg, &d);
+    else
+        translate_near(tcg, &d, row == LIMIT_OF_PUSH ? tcg_sum(tcg, top, -(uint64_t)count * size) : top, count * size);
 }
 
 static void translate_stack_of(void *tcg, Instruction *i, unsigned size)
@@ -262,31 +322,31 @@ static void translate_stack_of(void *tcg, Instruction *i, unsigned size)
     if (opcode == 0x0f) {
         uint8_t second = instruction_byte(i, 1);
         if ((second & 0xf7) == 0xa0)
-            translate_stack(tcg, LIMIT_OF_PUSH, 1, size, false);
+            translate_stack(tcg, i, LIMIT_OF_PUSH, 1, size, false);
         else if ((second & 0xf7) == 0xa1)
-            translate_stack(tcg, LIMIT_OF_POP, 1, size, false);
+            translate_stack(tcg, i, LIMIT_OF_POP, 1, size, false);
         return;
     }
     if (opcode == 0xff)
         group = instruction_byte(i, 1) >> 3 & 7;
     switch (opcode) {
     case 0x06: case 0x0e: case 0x16: case 0x1e: case 0x50 ... 0x57: case 0x68: case 0x6a: case 0x9c: case 0xe8:
-        translate_stack(tcg, LIMIT_OF_PUSH, 1, size, false);
+        translate_stack(tcg, i, LIMIT_OF_PUSH, 1, size, false);
         break;
     case 0x07: case 0x17: case 0x1f: case 0x58 ... 0x5f: case 0x8f: case 0x9d: case 0xc2: case 0xc3:
-        translate_stack(tcg, LIMIT_OF_POP, 1, size, false);
+        translate_stack(tcg, i, LIMIT_OF_POP, 1, size, false);
         break;
     case 0xff:
         if (group == 2 || group == 3 || group == 6)
-            translate_stack(tcg, LIMIT_OF_PUSH, group == 3 ? 2 : 1, size, false);
+            translate_stack(tcg, i, LIMIT_OF_PUSH, group == 3 ? 2 : 1, size, false);
         break;
-    case 0x60: translate_stack(tcg, LIMIT_OF_PUSH, 8, size, false); break;
-    case 0x61: translate_stack(tcg, LIMIT_OF_POP, 8, size, false); break;
-    case 0x9a: translate_stack(tcg, LIMIT_OF_PUSH, 2, size, false); break;
-    case 0xc8: translate_stack(tcg, LIMIT_OF_PUSH, 1 + (instruction_byte(i, 3) & 31), size, false); break;
-    case 0xc9: translate_stack(tcg, LIMIT_OF_POP, 1, size, true); break;
-    case 0xca: case 0xcb: translate_stack(tcg, LIMIT_OF_POP, 2, size, false); break;
-    case 0xcf: translate_stack(tcg, LIMIT_OF_POP, 3, size, false); break;
+    case 0x60: translate_stack(tcg, i, LIMIT_OF_PUSH, 8, size, false); break;
+    case 0x61: translate_stack(tcg, i, LIMIT_OF_POP, 8, size, false); break;
+    case 0x9a: translate_stack(tcg, i, LIMIT_OF_PUSH, 2, size, false); break;
+    case 0xc8: translate_stack(tcg, i, LIMIT_OF_PUSH, 1 + (instruction_byte(i, 3) & 31), size, false); break;
+    case 0xc9: translate_stack(tcg, i, LIMIT_OF_POP, 1, size, true); break;
+    case 0xca: case 0xcb: translate_stack(tcg, i, LIMIT_OF_POP, 2, size, false); break;
+    case 0xcf: translate_stack(tcg, i, LIMIT_OF_POP, 3, size, false); break;
     }
 }
 
@@ -336,12 +396,20 @@ static void translate_implied(void *tcg, Instruction *i, unsigned size)
         break;
     default: return;
     }
-    if (d.code.row == LIMIT_OF_STRING) {
-        d.displacement = how;
-        whole = opcode == 0x6d || opcode == 0x6f ? (size > 4 ? 4 : size) : whole;
-    }
     d.code.immediate = whole;
-    called_translated(tcg, &d);
+    if (d.code.row == LIMIT_OF_OPERAND) {
+        translate_check(tcg, i, &d);
+        return;
+    }
+    d.displacement = how;
+    if (!is_open_16(i, &d.code)) {
+        called_translated(tcg, &d);
+        return;
+    }
+    if (how & STRING_SOURCE && whole > 1)
+        translate_near(tcg, &d, tcg_register(R_RSI), whole);
+    if (how & STRING_DESTINATION && whole > 1)
+        translate_near(tcg, &d, tcg_register(R_RDI), whole);
 }
 
 void limits_translate(void *tcg, Instruction *i)

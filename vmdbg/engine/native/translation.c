@@ -122,7 +122,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
         prelude_translate(UC_TCG_CTX(vm->uc), &instruction);
     bool limited = db->tb->flags & HF_LIMITS || (db->tb->flags & HF_ANY_LIMIT && instruction.by_fs_gs) || limits_concern_code(&instruction);
     if (db->tb->flags & HF_LIMITS && db->pc_next == db->pc_first)
-        limits_translate_block(UC_TCG_CTX(vm->uc));
+        limits_translate_block(UC_TCG_CTX(vm->uc), db->tb);
     if (traits & ACCESSES_PORT)
         clock_translates_port(UC_TCG_CTX(vm->uc), db->pc_next);
     if (traits & READS_FLAGS)

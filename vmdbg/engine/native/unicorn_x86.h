@@ -110,7 +110,8 @@ enum {                                      /* hflags: what the translator speci
     HF_MP_SHIFT = 9, HF_LMA = 1 << 14, HF_CS64 = 1 << 15, HF_RF = 1 << 16, HF_SVME = 1 << 20, HF_OSFXSR = 1 << 22,
     HF_SMAP = 1 << 23, HF_IOBPT = 1 << 24,
     HF_PASSES_BREAKPOINTS = 1 << 27,        /* ours, as Unicorn has none there: see breakpoints.c, limits.c */
-    HF_LIMITS = 1 << 28, HF_LIMIT_FS = 1 << 29, HF_LIMIT_GS = 1 << 30, HF_ANY_LIMIT = 7 << 28,
+    HF_LIMITS_TIGHT = 1 << 25,              /* with any of the next: a segment of CS, SS, DS and ES is less than real mode's */
+    HF_LIMITS = 1 << 28, HF_LIMIT_FS = 1 << 29, HF_LIMIT_GS = 1 << 30, HF_ANY_LIMIT = 7 << 28 | HF_LIMITS_TIGHT,
     HF2_NMI = 1 << 2,
 };
 #define HF_UNMASKED 0x80000000u              /* ours: see sse_exceptions.c */
@@ -172,6 +173,8 @@ void *tcg_temp_new_internal_x86_64(TcgContext *tcg, int type, bool local);
 uintptr_t tcg_const_i64_x86_64(TcgContext *tcg, int64_t value);
 uintptr_t tcg_const_i32_x86_64(TcgContext *tcg, int32_t value);
 TcgLabel *gen_new_label_x86_64(TcgContext *tcg);
+void tcg_gen_ext16u_i64_x86_64(TcgContext *tcg, uintptr_t to, uintptr_t from);
+void *__real_tcg_global_mem_new_internal_x86_64(TcgContext *tcg, int type, uintptr_t base, intptr_t offset, const char *name);
 void tcg_gen_brcond_i64_x86_64(TcgContext *tcg, int condition, uintptr_t a, uintptr_t b, TcgLabel *label);
 void __real_tcg_gen_callN_x86_64(TcgContext *tcg, void *function, void *result, int count, void **arguments);
 

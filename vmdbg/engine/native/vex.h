@@ -217,10 +217,11 @@ void vex_translated(void *tcg, const VexDecoded *decoded);
 /* x87.c */
 enum VexKind x87_decode(Instruction *i, VexDecoded *decoded);
 void x87_translated(void *tcg, const VexDecoded *decoded);
+void x87_check(Env *env, unsigned opcode, uint8_t modrm, uintptr_t host_pc);
 
 /* limits.c */
 enum { LIMIT_OF_CODE, LIMIT_OF_OPERAND, LIMIT_OF_BITS, LIMIT_OF_PUSH, LIMIT_OF_POP, LIMIT_OF_STRING, LIMIT_CHECKS };    /* VexCode.row */
-void limits_translate_block(void *tcg);
+void limits_translate_block(void *tcg, const Block *block);
 void limits_translate(void *tcg, Instruction *i);
 bool limits_end_block(Instruction *i);
 bool limits_concern_code(Instruction *i);

@@ -32,6 +32,12 @@ static void check(Env *env, bool is_wait, bool waits, uintptr_t host_pc)
         raise_exception_ra_x86_64(env, MF, host_pc);
 }
 
+/* What an instruction with an operand in memory raises before that is looked at. `opcode`: the low bits. */
+void x87_check(Env *env, unsigned opcode, uint8_t modrm, uintptr_t host_pc)
+{
+    check(env, false, waits(opcode, modrm), host_pc);
+}
+
 /* The call goes by FBLD's helper, which is not used any more. */
 HELPER void __wrap_helper_fbld_ST0_x86_64(uint64_t word, uint64_t displacement)
 {
