@@ -1,4 +1,6 @@
-; A boot sector that fills a screen COUNT times: KIND 0 VBE's linear memory, 1 mode 13h, 2 planes, 3 text.
+; A boot sector that does COUNT times what KIND says: fill a screen, 0 in VBE's linear memory, 1 in mode 13h, 2 in planes,
+; 3 in text; draw 80 lines down a screen of planes, dot by dot, 4; set 256 colours, 5, or where the cursor is, 6; wait for
+; the next retrace, 7.
 bits 16
 org 0x7c00
     cli
@@ -9,7 +11,7 @@ org 0x7c00
 %if KIND == 1
     mov ax, 0x13
     int 0x10
-%elif KIND == 2
+%elif KIND == 2 || KIND == 4
     mov ax, 0x12
     int 0x10
 %endif
@@ -62,10 +64,55 @@ protected:
 .screen:
     test ebp, ebp
     jz .done
+%if KIND == 4
+    mov edi, 0xa0000
+.dot:
+    mov ecx, edi                ; one of the eight dots, by the bit mask
+    and ecx, 7
+    mov ah, 0x80
+    shr ah, cl
+    mov al, 8
+    mov dx, 0x3ce
+    out dx, ax
+    mov al, [edi]
+    mov [edi], dl
+    inc edi
+    cmp edi, 0xa0000 + 480 * 80
+    jb .dot
+%elif KIND == 5
+    mov dx, 0x3c8
+    xor eax, eax
+    out dx, al
+    inc dx
+    mov ecx, 768
+.component:
+    mov eax, ecx
+    out dx, al
+    dec ecx
+    jnz .component
+%elif KIND == 6
+    mov dx, 0x3d4
+    mov al, 0x0e
+    mov ah, cl
+    out dx, ax
+    inc al
+    out dx, ax
+%elif KIND == 7
+    mov dx, 0x3da
+.shown:
+    in al, dx
+    test al, 8
+    jnz .shown
+.retrace:
+    in al, dx
+    test al, 8
+    jz .retrace
+%else
     mov edi, ebx
     mov ecx, esi
     mov eax, ebp
     rep stosd
+%endif
     dec ebp
     jmp .screen
 .done:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, get_type_hints
 
-from devices.display.shared_planes import SharedPlanes
+from devices.display.shared_vga import SharedVga
 from devices.pci.config_space import ConfigSpace, Pin, Place
 from devices.seam import (
     AddressedDevice,
@@ -85,9 +85,9 @@ class Slot(Protocol):
         """Of ports that it has claimed: the plain accesses may be answered out of `memory`. A StreamPort's is one."""
         ...
 
-    def share_planes(self, planes: SharedPlanes, memory: DeviceMemory, part: AddressedDevice) -> None:
-        """What the part behind windows does with `memory`, and ports 3C4h, 3C5h, 3CEh and 3CFh, which the device has
-        claimed, may be done by what `planes` holds; the board says in it where the guest finds the part.
+    def share_vga(self, vga: SharedVga, memory: DeviceMemory, part: AddressedDevice) -> None:
+        """What the part behind windows does with `memory`, and what the ports of a VGA do, which it has claimed, may be
+        done by what `vga` holds. The board says in it where the guest finds the part.
         """
         ...
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ctypes import Array, c_uint8
 
 from devices.display import vga_registers as reg
-from devices.display.shared_planes import SharedPlanes
+from devices.display.shared_vga import SharedVga
 from devices.seam import DeviceMemory
 
 PLANES = tuple(sum(0xFF << 8 * plane for plane in range(4) if bits >> plane & 1) for bits in range(16))
@@ -21,12 +21,12 @@ _EVERY = 0xF
 
 
 class Planes:
-    """`latch` of what it shares is what was read last, of all planes; `linear` says that addresses are chained as whole
-    bytes and that all planes are written, whatever the sequencer says: VBE's modes have it so. Wide accesses are bytes
-    that rise. `vmdbg/engine/native/shared_planes.c` does the same.
+    """`latch` of the registers is what was read last, of all planes. Wide accesses are bytes that rise.
+
+    `vmdbg/engine/native/shared_vga.c` does the same.
     """
 
-    def __init__(self, registers: SharedPlanes, memory: DeviceMemory) -> None:
+    def __init__(self, registers: SharedVga, memory: DeviceMemory) -> None:
         self._registers = registers
         self._memory = memory
 

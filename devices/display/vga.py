@@ -13,10 +13,10 @@ from devices.display import vbe as vbe_reg
 from devices.display import vga_registers as reg
 from devices.display.edid import edid
 from devices.display.planes import Planes
-from devices.display.shared_planes import SharedPlanes
+from devices.display.shared_vga import SharedVga, VgaRegistersState
 from devices.display.vbe import Vbe, VbeState
-from devices.display.vga_ports import VGA_PORTS
-from devices.display.vga_registers import VgaRegisters, VgaRegistersState, shown_lines
+from devices.display.vga_ports import ADDRESS_ENABLE, VGA_PORTS
+from devices.display.vga_registers import VgaRegisters, shown_lines
 from devices.fitting import Slot
 from devices.pci.bars import Bar, Space
 from devices.pci.config_space import Identity, Place
@@ -62,7 +62,7 @@ class Vga:
     def __init__(self, slot: Slot, rom: bytes) -> None:
         self.memory = memory = slot.memory("video memory", MEMORY_SIZE)
         self.vbe = Vbe(MEMORY_SIZE)
-        self._shared = SharedPlanes()
+        self._shared = SharedVga()
         self.registers = VgaRegisters(self._follow, self._shared)
         self._planes = Planes(self._shared, memory)
         slot.claim_ports(VGA_PORTS, _Ports(self, range(0x20)))
@@ -70,7 +70,7 @@ class Vga:
         slot.claim_ports(VBE_PORTS, VbePorts(self), wide=True)
         part = _Aperture(self)
         self._apertures = [slot.window_memory(size, part) for _, size in APERTURES]
-        slot.share_planes(self._shared, memory, part)
+        slot.share_vga(self._shared, memory, part)
         self._direct = memory.window(vbe_reg.BANK_SIZE)
         bars = {
             0: Bar(Space.MEMORY32, MEMORY_SIZE, memory, prefetchable=True),
@@ -131,7 +131,7 @@ class Vga:
     def mode_text(self) -> str:
         """What is shown, in words."""
         s = self.registers.state
-        if not s.attribute_index & reg.ADDRESS_ENABLE or s.sequencer[reg.CLOCKING_MODE] & reg.SCREEN_OFF:
+        if not s.attribute_index & ADDRESS_ENABLE or s.sequencer[reg.CLOCKING_MODE] & reg.SCREEN_OFF:
             return "blank"
         if self.vbe.enabled:
             width, height = self.vbe.size
@@ -157,7 +157,7 @@ class Vga:
         """Colours are as wide, and windows where the registers say."""
         s, aperture = self.registers.state, self.aperture
         enabled = bool(s.misc & reg.RAM_ENABLE)
-        self.registers.wide_dac = self.vbe.wide_dac
+        self._shared.wide_dac = self.vbe.wide_dac
         self._shared.linear = linear = self.vbe.enabled and self.vbe.depth > 4
         self._shared.bank = self.vbe.bank if aperture == _BANKED else 0
         chained = s.sequencer[reg.MEMORY_MODE] & reg.CHAIN_4 and s.sequencer[reg.MAP_MASK] == _ALL_PLANES

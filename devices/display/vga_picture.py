@@ -13,10 +13,11 @@ from devices.display import vga_ports as ports
 from devices.display import vga_registers as reg
 from devices.display.frame import Frame, blank
 from devices.display.graphics_picture import Row, direct, indexed, pairs, palette_of, planar
+from devices.display.shared_vga import SharedVga
 from devices.display.text_picture import FONT_SIZE, GLYPH_STEP, Cursor, TextScreen, text_picture
 from devices.display.vbe import Vbe
 from devices.display.vga import Vga
-from devices.display.vga_registers import LiveRegisters, VgaRegisters, shown_lines
+from devices.display.vga_registers import VgaRegisters, shown_lines
 
 CURSOR_FRAMES, BLINK_FRAMES = 8, 16
 """Half a period, in frames."""
@@ -66,7 +67,7 @@ def text_screen(vga: Vga, now: int) -> TextScreen:
 def palette_16(vga: Vga) -> list[bytes]:
     """The colours of the attribute controller's sixteen registers."""
     s = vga.registers.state
-    colours = palette_of(s.dac, wide=vga.vbe.wide_dac)
+    colours = palette_of(bytes(s.dac), wide=vga.vbe.wide_dac)
     select, mode = s.attributes[reg.COLOUR_SELECT], s.attributes[reg.ATTRIBUTE_MODE]
     found = []
     for value in s.attributes[:16]:
@@ -78,7 +79,7 @@ def palette_16(vga: Vga) -> list[bytes]:
 
 def _palette_256(vga: Vga) -> list[bytes]:
     s = vga.registers.state
-    colours = palette_of(s.dac, wide=vga.vbe.wide_dac)
+    colours = palette_of(bytes(s.dac), wide=vga.vbe.wide_dac)
     return [colours[index & s.dac_mask] for index in range(256)]
 
 
@@ -139,8 +140,8 @@ def row_keys(vga: Vga) -> tuple[bytes, ...]:
     return tuple(keys[at] for at in starts)
 
 
-def _dark(s: LiveRegisters) -> bool:
-    return bool(not s.attribute_index & reg.ADDRESS_ENABLE or s.sequencer[reg.CLOCKING_MODE] & reg.SCREEN_OFF)
+def _dark(s: SharedVga) -> bool:
+    return bool(not s.attribute_index & ports.ADDRESS_ENABLE or s.sequencer[reg.CLOCKING_MODE] & reg.SCREEN_OFF)
 
 
 def _size(vga: Vga, pixels: _Pixels) -> tuple[int, int]:
@@ -196,7 +197,7 @@ def _pixels(vga: Vga) -> _Pixels:
             return _Pixels(direct(depth), (depth + 7) // 8, 1)
 
 
-def _row_starts(s: LiveRegisters, vbe: Vbe, height: int, end: int) -> list[int]:
+def _row_starts(s: SharedVga, vbe: Vbe, height: int, end: int) -> list[int]:
     """Where in memory each line of the picture is: of a row so many are the same, or taken from elsewhere as CGA's are;
     after the line that is compared memory begins again.
     """

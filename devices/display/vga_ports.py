@@ -16,6 +16,8 @@ CRTC_REGISTERS, SEQUENCER_REGISTERS, GRAPHICS_REGISTERS, ATTRIBUTE_REGISTERS = 2
 DAC_SIZE = 768
 DISPLAY_DISABLED, VERTICAL_RETRACE = 0x01, 0x08
 """In input status 1."""
+ADDRESS_ENABLE = 0x20
+"""In the index of the attribute controller: the screen shows what is in memory."""
 
 MODE_3_CRTC = bytes.fromhex("5f4f50825581bf1f004f0d0e00000000" + "9c8e8f281f96b9a3ff")
 """80 by 25 characters of 9 by 16 dots, as every BIOS sets it."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ctypes import Array, c_uint8
-from dataclasses import dataclass, field, fields
 
 from devices.display import vga_ports as ports
-from devices.display.shared_planes import SharedPlanes
+from devices.display.shared_vga import SharedVga, VgaRegistersState
 from devices.display.vga_ports import (
     ATTRIBUTE_REGISTERS,
     CRTC_PROTECT,
@@ -18,11 +17,6 @@ from devices.display.vga_ports import (
     DAC_SIZE,
     DISPLAY_DISABLED,
     GRAPHICS_REGISTERS,
-    MODE_3_ATTRIBUTES,
-    MODE_3_CRTC,
-    MODE_3_GRAPHICS,
-    MODE_3_MISC,
-    MODE_3_SEQUENCER,
     PROTECTED,
     SEQUENCER_REGISTERS,
     VERTICAL_RETRACE,
@@ -40,8 +34,6 @@ ODD_EVEN, READ_COMPARE = 0x10, 0x08
 GRAPHICS_MODE = 0x01
 ATTRIBUTE_MODE, PLANE_ENABLE, PANNING, COLOUR_SELECT = 0x10, 0x12, 0x13, 0x14
 LINE_GRAPHICS, BLINK, SELECT_54 = 0x04, 0x08, 0x80
-ADDRESS_ENABLE = 0x20
-"""In the index of the attribute controller: the screen shows what is in memory."""
 H_TOTAL, H_DISPLAYED, V_TOTAL, OVERFLOW, MAXIMUM_SCAN, RETRACE_START, RETRACE_END = 0, 1, 6, 7, 9, 0x10, 0x11
 V_DISPLAYED, OFFSET, CRTC_MODE, LINE_COMPARE = 0x12, 0x13, 0x17, 0x18
 OVERFLOW_LINE_COMPARE = 0x10
@@ -52,31 +44,6 @@ ATTRIBUTE_MASKS = bytes([*[0x3F] * 16, 0xEF, 0xFF, 0x3F, 0x0F, 0x0F])
 _READING, _WRITING = 3, 0
 _CLOCKS = (25_175, 28_322, 25_175, 28_322)
 """Of miscellaneous output's bits 2 and 3, in kHz."""
-
-
-@dataclass(slots=True)
-class VgaRegistersState:
-    """Register files by index; `attribute_data` says that the next write to 3C0h is data, not an index. `dac_part` is
-    the component of a colour that comes next, `dac_held` those that wait for the third.
-    """
-
-    misc: int = MODE_3_MISC
-    crtc: list[int] = field(default_factory=lambda: list(MODE_3_CRTC))
-    sequencer: list[int] = field(default_factory=lambda: list(MODE_3_SEQUENCER))
-    graphics: list[int] = field(default_factory=lambda: list(MODE_3_GRAPHICS))
-    attributes: list[int] = field(default_factory=lambda: list(MODE_3_ATTRIBUTES))
-    crtc_index: int = 0
-    sequencer_index: int = 0
-    graphics_index: int = 0
-    attribute_index: int = ADDRESS_ENABLE
-    attribute_data: bool = False
-    dac: list[int] = field(default_factory=lambda: [0] * DAC_SIZE)
-    dac_mask: int = 0xFF
-    dac_read: int = 0
-    dac_write: int = 0
-    dac_part: int = 0
-    dac_held: list[int] = field(default_factory=lambda: [0, 0, 0])
-    dac_state: int = 0
 
 
 def check(state: VgaRegistersState) -> None:
@@ -93,61 +60,14 @@ def check(state: VgaRegistersState) -> None:
         raise ValueError("a colour has three components")
 
 
-_NAMES = tuple(field.name for field in fields(VgaRegistersState))
-_FILES = ("sequencer", "graphics")
-_INDICES = ("sequencer_index", "graphics_index")
-
-
-class LiveRegisters:
-    """VgaRegistersState while the VGA works: of sequencer and graphics controller they are where others share them."""
-
-    misc: int
-    crtc: list[int]
-    crtc_index: int
-    attributes: list[int]
-    attribute_index: int
-    attribute_data: bool
-    dac: list[int]
-    dac_mask: int
-    dac_read: int
-    dac_write: int
-    dac_part: int
-    dac_held: list[int]
-    dac_state: int
-
-    def __init__(self, shared: SharedPlanes) -> None:
-        self.shared = shared
-        self.sequencer: Array[c_uint8] = shared.sequencer
-        self.graphics: Array[c_uint8] = shared.graphics
-        self.load(VgaRegistersState())
-
-    def load(self, state: VgaRegistersState) -> None:
-        """Take over what check() has found good."""
-        for name in _NAMES:
-            value = getattr(state, name)
-            if name in _FILES:
-                getattr(self, name)[:] = value
-            elif name in _INDICES:
-                setattr(self.shared, name, value)
-            else:
-                setattr(self, name, list(value) if isinstance(value, list) else value)
-
-    def saved(self) -> VgaRegistersState:
-        """A copy."""
-        found = {name: getattr(self.shared if name in _INDICES else self, name) for name in _NAMES}
-        lists = {name: list(value) for name, value in found.items() if isinstance(value, list | Array)}
-        return VgaRegistersState(**found | lists)
-
-
 class VgaRegisters:
     """Byte-wide ports by their offset from 3C0h, those at 3B0h by theirs from 3A0h: the owner knows at which of the two
     CRTC and input status are. `changed` hears of what may have moved memory.
     """
 
-    def __init__(self, changed: Callable[[], None], shared: SharedPlanes) -> None:
-        self.state = LiveRegisters(shared)
-        self.wide_dac = False
-        """Colours have 8 bits, not 6: whoever owns the registers says so."""
+    def __init__(self, changed: Callable[[], None], shared: SharedVga) -> None:
+        self.state = shared
+        shared.load(VgaRegistersState())
         self._changed = changed
 
     def read(self, offset: int, now: int) -> int:
@@ -173,10 +93,10 @@ class VgaRegisters:
         plain = {
             ports.MISC_WRITE: 0x00,
             ports.MISC_READ: s.misc,
-            ports.SEQUENCER: s.shared.sequencer_index,
-            ports.SEQUENCER_DATA: _at(s.sequencer, s.shared.sequencer_index),
-            ports.GRAPHICS: s.shared.graphics_index,
-            ports.GRAPHICS_DATA: _at(s.graphics, s.shared.graphics_index),
+            ports.SEQUENCER: s.sequencer_index,
+            ports.SEQUENCER_DATA: _at(s.sequencer, s.sequencer_index),
+            ports.GRAPHICS: s.graphics_index,
+            ports.GRAPHICS_DATA: _at(s.graphics, s.graphics_index),
             ports.DAC_MASK: s.dac_mask,
             ports.DAC_READ_INDEX: s.dac_state,
             ports.DAC_WRITE_INDEX: s.dac_write,
@@ -193,13 +113,13 @@ class VgaRegisters:
                 s.misc = value & 0xEF
                 self._changed()
             case ports.SEQUENCER:
-                s.shared.sequencer_index = value & 0x07
+                s.sequencer_index = value & 0x07
             case ports.SEQUENCER_DATA:
-                self._write_file(s.sequencer, SEQUENCER_MASKS, s.shared.sequencer_index, value)
+                self._write_file(s.sequencer, SEQUENCER_MASKS, s.sequencer_index, value)
             case ports.GRAPHICS:
-                s.shared.graphics_index = value & 0x0F
+                s.graphics_index = value & 0x0F
             case ports.GRAPHICS_DATA:
-                self._write_file(s.graphics, GRAPHICS_MASKS, s.shared.graphics_index, value)
+                self._write_file(s.graphics, GRAPHICS_MASKS, s.graphics_index, value)
             case ports.CRTC:
                 s.crtc_index = value
             case ports.CRTC_DATA:
@@ -276,7 +196,7 @@ class VgaRegisters:
         elif offset == ports.DAC_WRITE_INDEX:
             s.dac_write, s.dac_part, s.dac_state = value, 0, _WRITING
         elif offset == ports.DAC_DATA:
-            self._write_colour(value if self.wide_dac else value & 0x3F)
+            self._write_colour(value if self.state.wide_dac else value & 0x3F)
 
     def _write_colour(self, value: int) -> None:
         """A component; the third one sets the colour."""
@@ -284,11 +204,11 @@ class VgaRegisters:
         s.dac_held[s.dac_part] = value
         s.dac_part = (s.dac_part + 1) % 3
         if s.dac_part == 0:
-            s.dac[3 * s.dac_write : 3 * s.dac_write + 3] = s.dac_held
+            s.dac[3 * s.dac_write : 3 * s.dac_write + 3] = list(s.dac_held)
             s.dac_write = (s.dac_write + 1) & 0xFF
 
 
-def shown_lines(state: LiveRegisters) -> int:
+def shown_lines(state: SharedVga) -> int:
     """Lines of the picture."""
     overflow = state.crtc[OVERFLOW]
     return (state.crtc[V_DISPLAYED] | (overflow & 0x02) << 7 | (overflow & 0x40) << 3) + 1

@@ -49,6 +49,7 @@ from devices.display.vga_ports import (
     VERTICAL_RETRACE,
 )
 from devices.seam import Rows
+from devices.wiring.shared_ports import PlainPorts
 
 COLUMNS = 80
 
@@ -89,6 +90,8 @@ class VgaText:
 
     def __init__(self) -> None:
         self._state = VgaTextState()
+        self.plain = PlainPorts()
+        """STATUS, while reading it changes nothing and the beam comes to nothing new."""
 
     def read(self, offset: int, size: int, now: int) -> int:
         s = self._state
@@ -98,7 +101,9 @@ class VgaText:
             return self._file(_DATA_PORTS[offset])
         if offset == STATUS:
             s.attribute_data = False
-            return _status(now)
+            value, until = _status(now)
+            self.plain.show(0, value, until)
+            return value
         if offset == DAC_DATA:
             value = s.dac[s.dac_read]
             s.dac_read = (s.dac_read + 1) % DAC_SIZE
@@ -148,6 +153,7 @@ class VgaText:
             0 <= at < DAC_SIZE for at in (state.dac_read, state.dac_write)
         ):
             raise ValueError("an index is of no register")
+        self.plain.hide(0)
         self._state = copy.deepcopy(state)
 
     def describe(self, now: int) -> Rows:
@@ -179,6 +185,7 @@ class VgaText:
 
     def _write_attribute(self, value: int) -> None:
         s = self._state
+        self.plain.hide(0)
         if not s.attribute_data:
             s.indices[3] = value & 0x3F
         elif s.indices[3] & 0x1F < ATTRIBUTE_REGISTERS:
@@ -201,9 +208,10 @@ class VgaText:
         return values.get(offset, 0xFF)
 
 
-def _status(now: int) -> int:
-    """Input status 1: where the beam is."""
+def _status(now: int) -> tuple[int, int]:
+    """Input status 1: where the beam is; and the first nanosecond at which that may be otherwise."""
     line, at = divmod(now, LINE_NS)
     line %= LINES
     shown = line < SHOWN_LINES and at < SHOWN_NS
-    return (0 if shown else DISPLAY_DISABLED) | (VERTICAL_RETRACE if line in RETRACE_LINES else 0)
+    value = (0 if shown else DISPLAY_DISABLED) | (VERTICAL_RETRACE if line in RETRACE_LINES else 0)
+    return value, now - at + (SHOWN_NS if shown else LINE_NS)

@@ -43,7 +43,7 @@ class WithoutHelp(UnicornEngine):
     def share_stream_port(self, port: int, memory: Structure) -> None:
         pass
 
-    def share_planes(self, planes: Structure, at: int, size: int) -> None:
+    def share_vga(self, vga: Structure, at: int, size: int) -> None:
         pass
 
     def prepare_interrupts(self, timers: Sequence[Deadline | None], out0: Deadline | None, *, observed: bool) -> None:

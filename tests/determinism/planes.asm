@@ -39,7 +39,7 @@ next:
 
     align 8
 steps: dq end, out8, out16, in8, in16, load8, load16, load32, load64, store8, store16, store32, store64
-       dq exchange, add32, compare64, compare128, copy, fill, save, load128, store128, again, debug
+       dq exchange, add32, compare64, compare128, copy, fill, save, load128, store128, again, debug, poll
 end:
     finish 0
 out8:
@@ -144,6 +144,15 @@ again:                          ; the script from its beginning, R8 times more: 
     mov r12d, SCRIPT
     jmp next
 
+poll:                           ; R8 times what a port reads
+    mov edx, ecx
+.once:
+    in al, dx
+    movzx eax, al
+    note
+    dec r8d
+    jnz .once
+    jmp next
 debug:                          ; the guest's own watchpoint at ECX, as EDX says
     mov dr0, rcx
     mov dr7, rdx

@@ -38,8 +38,9 @@ MEMORY = 4 << 20
 SCRIPT, LINEAR, DATA, BAR0 = Physical(0x300000), 0x4000_0000, 0x280000, 0xE000_0000
 WINDOW = range(0xA0000, 0xC0000)
 END, OUT8, OUT16, IN8, IN16, LOAD8, LOAD16, LOAD32, LOAD64, STORE8, STORE16, STORE32, STORE64 = range(13)
-EXCHANGE, ADD, COMPARE64, COMPARE128, COPY, FILL, SAVE, LOAD128, STORE128, AGAIN, DEBUG = range(13, 24)
-SEQUENCER, GRAPHICS, MISC, VBE, ATTRIBUTES, STATUS = 0x3C4, 0x3CE, 0x3C2, 0x1CE, 0x3C0, 0x3DA
+EXCHANGE, ADD, COMPARE64, COMPARE128, COPY, FILL, SAVE, LOAD128, STORE128, AGAIN, DEBUG, POLL = range(13, 25)
+SEQUENCER, GRAPHICS, CRTC, MISC, VBE, ATTRIBUTES, STATUS = 0x3C4, 0x3CE, 0x3D4, 0x3C2, 0x1CE, 0x3C0, 0x3DA
+DAC_READ, DAC_WRITE, DAC_DATA = 0x3C7, 0x3C8, 0x3C9
 STEPS, MARKS = 400, 5
 TEXT: list[Step] = []
 PLANAR: list[Step] = [(OUT16, GRAPHICS, 0x0005, 0), (OUT8, GRAPHICS, 6, 0), (OUT8, GRAPHICS + 1, 5, 0)]
@@ -47,11 +48,11 @@ PLANAR: list[Step] = [(OUT16, GRAPHICS, 0x0005, 0), (OUT8, GRAPHICS, 6, 0), (OUT
 
 def _registers(chance: random.Random) -> list[Step]:
     value = chance.choice((0, 1, 8, 0x0F, 0xFF, chance.randrange(256)))
-    match chance.randrange(16):
+    match chance.randrange(20):
         case 0:
             return [(OUT16, GRAPHICS, 6 | chance.randrange(16) << 8, 0)]
         case 1:
-            return [(OUT8, MISC, 0x65 | chance.choice((2, 2, 0)), 0)]
+            return [(OUT8, MISC, 0x60 | chance.choice((7, 7, 0xB, 6, 5)), 0)]
         case 2:
             return [(OUT16, VBE, chance.choice((3, 4, 5)), 0), (OUT16, VBE + 1, chance.choice((0, 4, 8, 0x41, 3)), 0)]
         case 3:
@@ -68,6 +69,19 @@ def _registers(chance: random.Random) -> list[Step]:
             return [(OUT16, port, chance.randrange(1 << 16), 0)]
         case 9 | 10 | 11:
             return [(OUT16, SEQUENCER, 2 | chance.choice((value, 0x0F)) << 8, 0)]
+        case 12:
+            return [(POLL, chance.choice((STATUS, STATUS, STATUS - 0x20)), 0, chance.choice((1, 5, 400)))]
+        case 13 | 14:
+            return [
+                (OUT16, CRTC - chance.choice((0, 0, 0x20)), chance.randrange(26) | value << 8, 0),
+                (IN16, CRTC, 0, 0),
+            ]
+        case 15:
+            return [
+                (OUT8, chance.choice((DAC_READ, DAC_WRITE)), value, 0),
+                *((chance.choice((OUT8, OUT8, IN8)), DAC_DATA, chance.randrange(256), 0) for _ in range(5)),
+                (OUT16, chance.choice((DAC_READ, DAC_WRITE, DAC_DATA)), chance.randrange(1 << 16), 0),
+            ]
         case _:
             return [(OUT16, GRAPHICS, chance.choice((0, 1, 2, 3, 3, 4, 5, 5, 5, 7, 8)) | value << 8, 0)]
 
@@ -111,8 +125,10 @@ def _script(seed: int) -> list[Step]:
     return [*found, (AGAIN, 0, 0, 1)]
 
 
-def _machine(script: Sequence[Step], make_engine: EngineFactory = UnicornEngine) -> Machine:
-    config = MachineConfig(MEMORY, chipset=Chipset.I440FX, display=Display.STD)
+def _machine(
+    script: Sequence[Step], make_engine: EngineFactory = UnicornEngine, display: Display = Display.STD
+) -> Machine:
+    config = MachineConfig(MEMORY, chipset=Chipset.I440FX, display=display)
     machine = Machine(config, make_engine)
     image = assemble((Path(__file__).parent / "planes.asm").read_text())
     power_on(machine, boot_image(BootOptions(memory=MEMORY, kernel=InputFile("guest", memoryview(image)))))
@@ -161,6 +177,25 @@ def test_any_use_is_as_the_device_has_it(seed: int) -> None:
     assert all(one != other for one, other in pairwise(expected))
     for run in (*WAYS, watched, traced):
         assert _digests(seed, UnicornEngine, run) == expected, run
+
+
+def test_the_beam_in_text_mode_is_where_the_device_has_it() -> None:
+    """While it is polled, with attributes written in between."""
+    chance = random.Random(9)
+    script = [(POLL, STATUS, 0, chance.choice((1, 30, 3000))) for _ in range(40)]
+    for at in sorted(chance.sample(range(len(script)), 15), reverse=True):
+        script[at:at] = [(OUT8, ATTRIBUTES, 0x20, 0)] * chance.randrange(1, 3) + [(IN8, ATTRIBUTES, 0, 0)]
+
+    def states(make_engine: EngineFactory, run: Callable[[Machine, int], object]) -> list[Digest]:
+        found = []
+        with running(lambda: _machine(script, make_engine, Display.TEXT)) as machine:
+            for tick in range(100_000, 700_000, 100_000):
+                run(machine, tick)
+                found.append(digest(machine))
+        return found
+
+    expected = states(WithoutHelp, run_to)
+    assert all(states(UnicornEngine, run) == expected for run in WAYS)
 
 
 def _hits(make_engine: EngineFactory) -> list[tuple[object, ...]]:
@@ -228,10 +263,10 @@ def _heeded(asked: list[int], function: Callable[..., int | None]) -> Callable[.
     return heeded
 
 
-class OtherPlanes(Structure):
+class OtherVga(Structure):
     _fields_ = (("latch", c_uint32),)
 
 
 def test_registers_of_another_layout_are_refused() -> None:
-    with running(lambda: _machine([])) as machine, pytest.raises(EngineError, match="no planes of 4 bytes"):
-        machine.engine.share_planes(OtherPlanes(), 0, 0x1000)
+    with running(lambda: _machine([])) as machine, pytest.raises(EngineError, match="no VGA of 4 bytes"):
+        machine.engine.share_vga(OtherVga(), 0, 0x1000)

@@ -33,7 +33,7 @@ from devices.disk.ide import Ide
 from devices.disk.medium import SECTOR
 from devices.disk.nvme import Nvme
 from devices.disk.unit import fit_disk
-from devices.display.shared_planes import SharedPlanes
+from devices.display.shared_vga import SharedVga
 from devices.display.vga import Vga
 from devices.display.vga_ports import VGA_PORTS
 from devices.display.vga_text import VgaText
@@ -220,7 +220,7 @@ class BenchSlot:
     def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
         pass
 
-    def share_planes(self, planes: SharedPlanes, memory: DeviceMemory, part: AddressedDevice) -> None:
+    def share_vga(self, vga: SharedVga, memory: DeviceMemory, part: AddressedDevice) -> None:
         pass
 
     def claim_ports(self, ports: range, part: AddressedDevice, *, wide: bool = False) -> None:

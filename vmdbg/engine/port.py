@@ -13,8 +13,8 @@ from vmdbg.engine.inspection import Inspection
 from vmdbg.engine.interrupts import InterruptHelper, Rescheduled
 from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.engine.processor import Processor, Processors
-from vmdbg.engine.shared_planes import PlanesHelper
 from vmdbg.engine.shared_ports import PortHelper
+from vmdbg.engine.shared_vga import VgaHelper
 from vmdbg.engine.stop_control import StopControl
 from vmdbg.engine.touches import TouchTracking
 
@@ -66,7 +66,7 @@ class Engine(
     StopControl,
     InterruptHelper,
     PortHelper,
-    PlanesHelper,
+    VgaHelper,
     TouchTracking,
     Protocol,
 ):

@@ -9,7 +9,7 @@ from devices.board.acpi_pm import AcpiPm
 from devices.board.fw_cfg import DMA_PORTS, SELECTOR_PORTS, FwCfg
 from devices.board.smbus import Smbus
 from devices.display.vga import Vga
-from devices.display.vga_ports import VGA_PORTS
+from devices.display.vga_ports import STATUS, VGA_PORTS
 from devices.display.vga_text import VgaText
 from devices.fitting import Slot
 from devices.interrupts.ioapic import IoApic
@@ -108,7 +108,9 @@ class I440fx:
         self.power_management = carrier.add(PowerManagement(slot, acpi_pm, carrier.add(Smbus())))
         self._fit_hpet(carrier)
         if carrier.config.display is Display.TEXT:
-            carrier.slot(VgaText.name).claim_ports(VGA_PORTS, carrier.add(VgaText()))
+            slot, vga = carrier.slot(VgaText.name), carrier.add(VgaText())
+            slot.claim_ports(VGA_PORTS, vga)
+            slot.share_ports(VGA_PORTS[STATUS : STATUS + 1], vga.plain)
 
     def fit_display(self, carrier: Carrier) -> None:
         """What is more than text: beside the host bridge, whose other neighbours it does not move."""

@@ -17,7 +17,7 @@ from devices.board.flash import Flash
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
 from devices.catalog import fittings
-from devices.display.shared_planes import SharedPlanes
+from devices.display.shared_vga import SharedVga
 from devices.fitting import parse_choice
 from devices.interrupts.apic_bus import signalled_message
 from devices.interrupts.ioapic import IoApic
@@ -129,7 +129,7 @@ class Pc:
         self.cables: dict[str, Cable] = {}
         """Of network devices, by their names."""
         self.shared_ports: list[tuple[range, PlainPorts | StreamPort]] = []
-        self.shared_planes: list[tuple[SharedPlanes, BoardMemory]] = []
+        self.shared_vga: list[tuple[SharedVga, BoardMemory]] = []
         self.config = config
         self.board = board
         self.debug_output = backends.debug
@@ -391,10 +391,10 @@ class BoardSlot:
     def share_ports(self, ports: range, memory: PlainPorts | StreamPort) -> None:
         self.pc.shared_ports.append((ports, memory))
 
-    def share_planes(self, planes: SharedPlanes, memory: DeviceMemory, part: AddressedDevice) -> None:
+    def share_vga(self, vga: SharedVga, memory: DeviceMemory, part: AddressedDevice) -> None:
         assert isinstance(memory, BoardMemory), "memory of this board's"
-        self.pc.memory_map.show(part, planes)
-        self.pc.shared_planes.append((planes, memory))
+        self.pc.memory_map.show(part, vga)
+        self.pc.shared_vga.append((vga, memory))
 
     def window_ports(self, size: int, part: AddressedDevice, *, wide: bool = False) -> Window:
         return self.pc.ports.window(size, part, self.name, wide=wide)

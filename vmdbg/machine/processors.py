@@ -57,8 +57,8 @@ class FittedCpus:
                 engine.share_stream_port(ports.start, memory)
             else:
                 engine.share_plain_ports(ports, memory)
-        for planes, video in pc.shared_planes:
-            engine.share_planes(planes, video.at, video.size)
+        for vga, video in pc.shared_vga:
+            engine.share_vga(vga, video.at, video.size)
         self.turns = Turns(engine, schedule)
         self.halt_tick = Tick(0)
         self.phase = Phase(engine)

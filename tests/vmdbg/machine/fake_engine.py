@@ -441,7 +441,7 @@ class FakeEngine:
     def share_stream_port(self, port: int, memory: Structure) -> None:
         pass
 
-    def share_planes(self, planes: Structure, at: int, size: int) -> None:
+    def share_vga(self, vga: Structure, at: int, size: int) -> None:
         pass
 
     # TouchTracking: it may all have been touched

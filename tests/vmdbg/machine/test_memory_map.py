@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from devices.display.shared_planes import SharedPlanes
+from devices.display.shared_vga import SharedVga
 from devices.wiring.memory_bus import MemoryBus
 from vmdbg.engine.memory import Region, check_regions
 from vmdbg.machine.memory_map import SHADOW_STEP, SHADOWED, MemoryMap
@@ -129,7 +129,7 @@ def test_what_is_in_front_answers(memory: int, script: list[tuple[str, int, int]
     told = Told(memory + VIDEO_SIZE + FLASH_SIZE + ROM_SIZE)
     map_.attach(told)  # type: ignore[arg-type]  # what of it is asked
     map_.add_rom(Physical(ROM_AT), bytes(ROM_SIZE), alias=Physical(0xE0000))
-    part, registers, place = video.window(SIZES[0]), Nobody(), SharedPlanes()
+    part, registers, place = video.window(SIZES[0]), Nobody(), SharedVga()
     map_.show(registers, place)
     windows = [part, bus.window(SIZES[1], registers, "registers"), flash.window(SIZES[2], stores=Nobody())]
     windows.append(video.window(SIZES[3]))

@@ -72,11 +72,13 @@ typedef struct {
     StreamPort *stream;                     /* at `first` */
 } SharedPorts;
 
-enum { SEQUENCER_REGISTERS = 5, GRAPHICS_REGISTERS = 9 };
-typedef struct {                            /* devices/display/shared_planes.py */
+enum { CRTC_REGISTERS = 25, SEQUENCER_REGISTERS = 5, GRAPHICS_REGISTERS = 9, ATTRIBUTE_REGISTERS = 21, DAC_SIZE = 768 };
+typedef struct {                            /* devices/display/shared_vga.py */
     uint64_t start, end;                    /* physical addresses of the window */
     uint32_t bank, latch;
-    uint8_t sequencer[SEQUENCER_REGISTERS], graphics[GRAPHICS_REGISTERS];
-    uint8_t sequencer_index, graphics_index;
-    bool linear;
-} SharedPlanes;
+    uint8_t misc, crtc[CRTC_REGISTERS], sequencer[SEQUENCER_REGISTERS], graphics[GRAPHICS_REGISTERS];
+    uint8_t attributes[ATTRIBUTE_REGISTERS];
+    uint8_t crtc_index, sequencer_index, graphics_index, attribute_index;
+    uint8_t dac[DAC_SIZE], dac_mask, dac_read, dac_write, dac_part, dac_held[3], dac_state;
+    bool attribute_data, linear, wide_dac;
+} SharedVga;

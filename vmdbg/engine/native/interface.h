@@ -26,8 +26,8 @@ bool pic_attach(Vm *vm, void *pic, uint64_t pic_size, void *pit, uint64_t pit_si
 bool vm_share_plain(Vm *vm, uint32_t first, uint32_t count, void *memory, uint64_t size);
 bool vm_share_stream(Vm *vm, uint32_t port, void *memory, uint64_t size);
 
-/* shared_planes.c */
-bool vm_share_planes(Vm *vm, void *planes, uint64_t planes_size, uint64_t at, uint64_t size);
+/* shared_vga.c */
+bool vm_share_vga(Vm *vm, void *vga, uint64_t vga_size, uint64_t at, uint64_t size);
 
 /* apic.c */
 bool apic_attach(Vm *vm, uint32_t cpu, void *memory, uint64_t size, uint64_t page, uint64_t latency);

@@ -15,7 +15,7 @@ static uint64_t window_read(uc_engine *uc, uint64_t offset, unsigned size, void 
     uint64_t physical = offset, now = vm_now(vm, CPU_MEM_IO_PC(vm->cpu->qemu)), value;
     if (restart_repeats(vm, now, MEMORY_READ, physical, size, &value))
         return value;
-    if (!planes_read(vm, physical, size, &value) && !apic_read(vm, physical, size, &value)) {
+    if (!vga_read(vm, physical, size, &value) && !apic_read(vm, physical, size, &value)) {
         interrupts_settle(vm);
         value = bus_memory_read(vm->owner, physical, size, now);
     }
@@ -37,7 +37,7 @@ static void window_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t
     if (restart_repeats(vm, now, MEMORY_WRITE, physical, size, &made))
         return;
     restart_note(vm, MEMORY_WRITE, physical, size, value);
-    if (planes_write(vm, physical, size, value) || apic_write(vm, physical, size, value, now))
+    if (vga_write(vm, physical, size, value) || apic_write(vm, physical, size, value, now))
         return;
     interrupts_settle(vm);
     bus_memory_write(vm->owner, physical, size, value, now);

@@ -67,7 +67,8 @@ static uint32_t port_read(Env *env, uint32_t port, uint32_t size, uintptr_t host
     uint64_t now = clock_at_port(vm), value;
     if (restart_repeats(vm, now, PORT_READ, port, size, &value))
         return value;
-    if (!shared_read(vm, port, size, now, &value) && !pic_read(vm, port, size, &value) && !planes_port_read(vm, port, size, &value)) {
+    if (!shared_read(vm, port, size, now, &value) && !pic_read(vm, port, size, &value) &&
+        !vga_port_read(vm, port, size, now, &value)) {
         interrupts_settle(vm);
         value = bus_port_read(vm->owner, port, size, now);
     }
@@ -90,7 +91,7 @@ static void port_write(Env *env, uint32_t port, uint32_t size, uint32_t value, u
     if (restart_repeats(vm, now, PORT_WRITE, port, size, &made))
         return;
     restart_note(vm, PORT_WRITE, port, size, value);
-    if (shared_write(vm, port, size, value) || pic_write(vm, port, size, value) || planes_port_write(vm, port, size, value))
+    if (shared_write(vm, port, size, value) || pic_write(vm, port, size, value) || vga_port_write(vm, port, size, value))
         return;
     interrupts_settle(vm);
     bus_port_write(vm->owner, port, size, value, now);

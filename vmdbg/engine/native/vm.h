@@ -157,11 +157,11 @@ bool pic_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value);
 bool shared_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t now, uint64_t *value);
 bool shared_write(const Vm *vm, uint32_t port, uint32_t size, uint32_t value);
 
-/* shared_planes.c */
-bool planes_read(Vm *vm, uint64_t physical, unsigned size, uint64_t *value);
-bool planes_write(Vm *vm, uint64_t physical, unsigned size, uint64_t value);
-bool planes_port_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t *value);
-bool planes_port_write(const Vm *vm, uint32_t port, uint32_t size, uint32_t value);
+/* shared_vga.c, shared_vga_ports.c */
+bool vga_read(Vm *vm, uint64_t physical, unsigned size, uint64_t *value);
+bool vga_write(Vm *vm, uint64_t physical, unsigned size, uint64_t value);
+bool vga_port_read(const Vm *vm, uint32_t port, uint32_t size, uint64_t now, uint64_t *value);
+bool vga_port_write(const Vm *vm, uint32_t port, uint32_t size, uint32_t value);
 
 /* pit.c */
 bool pit_comes(Vm *vm);

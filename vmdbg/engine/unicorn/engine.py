@@ -168,10 +168,10 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         if not lib.vm_share_stream(self._vm, port, *_place(memory)):
             raise EngineError(f"the native part shares no port {port:#x} of {sizeof(memory)} bytes")
 
-    def share_planes(self, planes: Structure, at: int, size: int) -> None:
-        self._shared.append(planes)
-        if not lib.vm_share_planes(self._vm, *_place(planes), at, size):
-            raise EngineError(f"the native part shares no planes of {sizeof(planes)} bytes with {size:#x} of memory")
+    def share_vga(self, vga: Structure, at: int, size: int) -> None:
+        self._shared.append(vga)
+        if not lib.vm_share_vga(self._vm, *_place(vga), at, size):
+            raise EngineError(f"the native part shares no VGA of {sizeof(vga)} bytes with {size:#x} bytes of memory")
 
     def prepare_interrupts(self, timers: Sequence[Deadline | None], out0: Deadline | None, *, observed: bool) -> None:
         self._chips.observed = observed
