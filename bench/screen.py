@@ -27,9 +27,9 @@ KINDS = {
     "640x480 in planes": 1000,
     "text 80x25": 10_000,
     "dots by bit mask": 100,
-    "256 colours": 1000,
-    "cursor": 100_000,
-    "wait for retrace": 1,
+    "256 colours": 20_000,
+    "cursor": 2_000_000,
+    "wait for retrace": 10,
 }
 """And how often it is done."""
 

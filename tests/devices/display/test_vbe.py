@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.display import vbe as vbe_reg
@@ -11,6 +11,7 @@ from devices.display.vbe import Vbe
 SIZE = 16 << 20
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.integers(0, 12), st.integers(0, 0xFFFF) | st.sampled_from([0, 1, 4, 8, 32, 0x41])), max_size=30
