@@ -66,6 +66,10 @@ class Lab:
         self._due = sorted(plan.happenings, key=lambda one: one.at)
         self._due += [Happening(one.starts, f"boot {one.name}") for one in plan.machines if one.starts]
         self._due.sort(key=lambda one: one.at)
+        self.switch_off_listeners: list[Callable[[str], None]] = []
+        """Told of a machine that is about to be freed, for it has lost its power."""
+        self.halted = False
+        """Whether one that is run by hand is to stop for another, which somebody looks at."""
         self.stands_at = NEVER
         """No machine that is run by hand, and none that goes along, goes on after this."""
         self._writer = LabWriter(Path(fspath(record)), plan) if record is not None else None
@@ -110,6 +114,11 @@ class Lab:
         if self._processes:
             raise UserError("machines in other processes cannot be reached: use execute(), or leave processes out")
         return {name: desk.guest for name, desk in self._desks.items()}
+
+    @property
+    def desks(self) -> Mapping[str, Desk]:
+        """Of the machines that are switched on, for who runs them by hand. In this process only."""
+        return self._desks
 
     @property
     def names(self) -> list[str]:
@@ -215,6 +224,16 @@ class Lab:
         self._read[machine] = at + len(wanted)
         return self._consoles[machine][read : at + len(wanted)].decode("utf-8", "backslashreplace")
 
+    def gather(self, instant: int) -> str:
+        """Have those that are behind come to an instant which one has passed. Which has stopped before that, or ""."""
+        self._caught_up()
+        return self._conductor.run(Instant(instant))
+
+    def carry_out_due(self) -> None:
+        """What is to happen by now, where it has not: with a machine that has ended by it."""
+        self._caught_up()
+        self._carry_out_due(self._conductor.now)
+
     def _caught_up(self) -> None:
         """Somebody may have run machines by hand: all have to be where the farthest is."""
         for desk in self._desks.values():
@@ -224,7 +243,7 @@ class Lab:
 
     def pull(self, station: Station, wanted: Instant) -> None:
         """Up to what is to happen next, which is then done with all machines there."""
-        while self._due and station.clock >= self._due[0].at:
+        while not self.halted and self._due and station.clock >= self._due[0].at:
             at = self._due[0].at
             self._conductor.catch_up(station)
             if self._conductor.run(at, but=station.name):
@@ -235,7 +254,7 @@ class Lab:
                 self._conductor.push(station.name, PowerCut(), at)  # it ends first; the rest is for who runs it
                 break
             self._carry_out(self._due.pop(0).line, at)
-        if station.clock < self.stands_at:
+        if station.clock < self.stands_at and not self.halted:
             limit = min(wanted, self.stands_at, self._due[0].at if self._due else NEVER)
             self._conductor.pull(station, Instant(limit))
 
@@ -310,6 +329,8 @@ class Lab:
         self._switch_off(machine)
 
     def _switch_off(self, machine: str) -> None:
+        for listener in self.switch_off_listeners:
+            listener(machine)
         self._conductor.leave(machine)
         (self._workers if self._processes else self._desks).pop(machine).close()
 

@@ -71,16 +71,25 @@ class Desk:
         self.station.drive = self._drive
         self.station.on_halt = self._halt
         self.was_halted = False
+        self.attended = False
+        """Whether somebody may come and look at it while the lab goes on: it runs from stop to stop, as he would have
+        it do.
+        """
 
     def _halt(self) -> None:
-        """Another machine has stopped."""
+        """Another machine has stopped. Who attends to the lab sees to the rest."""
+        if self.attended:
+            return
         self.was_halted = True
         self.guest.debugger.interrupt(LAB)
 
     def _drive(self, limit: Tick) -> tuple[str, bool]:
         """By the debugger, where something is set that may stop it."""
+        if self.attended:
+            return self._go_on(limit)
         debugger = self.guest.debugger
         debugger.points.arm(debugger.engine)
+        self._to_the_end()
         if debugger.engine.stops == Stops():
             outcome = debugger.timeline.run(limit)
             return ("", False) if says_nothing(outcome) else (str(outcome), ends_by_itself(outcome))
@@ -90,6 +99,25 @@ class Desk:
                 return "", False
             case stop:
                 return type(stop).__name__, isinstance(stop, Ended | HostFailed)
+
+    def go_along(self) -> None:
+        """It runs from the end of its history on, until it is stopped, unless somebody lets it run already."""
+        debugger = self.guest.debugger
+        if not (debugger.running or self.station.over):
+            self._to_the_end()
+            debugger.resume(Continue(), LAB)
+
+    def _to_the_end(self) -> None:
+        timeline = self.guest.timeline
+        if timeline.position < timeline.end:
+            timeline.seek(timeline.end)
+
+    def _go_on(self, limit: Tick) -> tuple[str, bool]:
+        """A part of what goes on, whosever it is."""
+        self.go_along()
+        debugger = self.guest.debugger
+        stop = debugger.poll(limit - debugger.machine.clock)
+        return ("", False) if stop is None else (type(stop).__name__, isinstance(stop, Ended | HostFailed))
 
     def run(self, until: Instant, coming: list[Coming]) -> Report:
         self.station.add(coming)

@@ -63,10 +63,11 @@ def gdb_services(options: argparse.Namespace) -> list[GdbService]:
     """What the options ask for, one for each address."""
     view = choose(options.gdb_arch, linear_pc=options.gdb_pc == "linear")
     leaving = Leaving(options.gdb_leave)
-    return [GdbService(address, view, _files(options.gdb_files, address), leaving) for address in options.gdb or ()]
+    return [GdbService(address, view, gdb_folder(options.gdb_files, address), leaving) for address in options.gdb or ()]
 
 
-def _files(wanted: str | None, address: TcpAddress | UnixPath) -> Path | None:
+def gdb_folder(wanted: str | None, address: TcpAddress | UnixPath) -> Path | None:
+    """Where files are written for clients that come there, if anywhere."""
     if wanted is not None:
         return Path(wanted).expanduser().absolute() if wanted != NO_FILES else None
     if isinstance(address, TcpAddress) and not address.is_loopback:

@@ -11,6 +11,7 @@ EXAMPLES = """examples:
   vmdbg lab three.toml                              until all have ended, or Ctrl-C
   vmdbg lab three.toml --until 10s --record run1    and keep it
   vmdbg lab three.toml --repl                       at the prompt, from the first instant
+  vmdbg lab three.toml --gdb 1234                   gdb at each machine, from the first instruction
   vmdbg lab run1 --verify                           replay all, and say how many digests agreed
   vmdbg lab run1 --to 2.5s --repl                   all machines at one instant of their clock
   vmdbg replay run1/client.vmdbg --repl             one alone, as any recording
@@ -42,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument("--to", metavar="TIME", help="of a recording: go to that instant")
     parser.add_argument("--verify", action="store_true", help="of a recording: replay all of it")
-    each = "of a recording: serve gdb at every machine, at that port and those after it"
+    each = "serve gdb at every machine, at that port and those after it; of a FILE.toml, in one process"
     parser.add_argument("--gdb", metavar="[HOST:]PORT", help=each)
     parser.set_defaults(command=run)
 
@@ -57,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
         if options.record or options.until or options.one_process:
             raise UserError(f"{options.plan} is a recording: --record, --until and --one-process are for a file")
         return replay_lab(options)
-    if options.to or options.verify or options.gdb:
-        raise UserError(f"{options.plan} is no recording of a lab: --to, --verify and --gdb are for one")
+    if options.to or options.verify:
+        raise UserError(f"{options.plan} is no recording of a lab: --to and --verify are for one")
+    if options.gdb and (options.repl or options.execute):
+        raise UserError("--gdb and a prompt are not had at once of a lab: leave one out")
     return run_lab(options)

@@ -45,11 +45,17 @@ class Named(io.TextIOBase):
         return self._file.fileno()
 
 
-def serve_gdb(recording: LabRecording, where: str) -> int:
-    """Until all of them have been left, or one cannot be served. Every machine stands where the lab does."""
+def gdb_address(where: str) -> TcpAddress:
+    """Raises UserError."""
     address = listen_address(where)
     if not isinstance(address, TcpAddress):
         raise UserError(f"--gdb {where}: a lab takes [HOST:]PORT, the first of as many ports as it has machines")
+    return address
+
+
+def serve_gdb(recording: LabRecording, where: str) -> int:
+    """Until all of them have been left, or one cannot be served. Every machine stands where the lab does."""
+    address = gdb_address(where)
     if address.port and address.port + len(recording.machines) > 1 << 16:
         raise UserError(f"--gdb {where}: there are not as many ports after it as the lab has machines")
     context, started = FreshContext(), list[BaseProcess]()

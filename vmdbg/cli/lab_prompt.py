@@ -20,6 +20,7 @@ from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import both_ends_are_terminals, message
 from vmdbg.interruption import StoppedError
 from vmdbg.lab.actions import FORMS
+from vmdbg.lab.plan import NEVER
 
 HELP = """machine NAME        look at that machine from now on
 machines            all: where they are, and what they run
@@ -220,7 +221,7 @@ class LabPrompt:
             if (not names or any(name in (hop[0], *_nodes(hop[1], hop[2])) for name in names))
             and (not protocols or packet_words(hop[7]).partition(" ")[0] in protocols)
         ]
-        now = self._lab.now
+        now = self._lab.now if isinstance(self._lab, Lab) else NEVER
         rows = [
             (hop[1], f"{hop[3] / 1e9:.9f}", hop[2], _came(hop[4], hop[6], now), str(hop[5]), packet_words(hop[7]))
             for hop in hops[-count:]

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from vmdbg.api.lab import STEP, Lab
 from vmdbg.api.lab_file import duration
 from vmdbg.api.lab_recording import LabRecording
+from vmdbg.cli.gdb_options import gdb_folder
 from vmdbg.cli.history import progress_shown
-from vmdbg.cli.lab_gdb import serve_gdb
+from vmdbg.cli.lab_gdb import gdb_address, serve_gdb
 from vmdbg.cli.lab_prompt import LabPrompt
 from vmdbg.errors import UserError
 from vmdbg.host.endings import ExitCode
@@ -52,10 +53,11 @@ def run_lab(options: argparse.Namespace) -> int:
     until = _time(options.until, "--until") if options.until is not None else NEVER
     prompted = bool(options.repl or options.execute)
     lines = Lines()
-    with Lab(
-        options.plan, record=options.record, processes=not (options.one_process or prompted), on_output=lines
-    ) as lab:
-        if prompted:
+    together = options.one_process or prompted or options.gdb is not None
+    with Lab(options.plan, record=options.record, processes=not together, on_output=lines) as lab:
+        if options.gdb is not None:
+            code = _under_gdb(lab, options.gdb, until, lines)
+        elif prompted:
             code = LabPrompt(lab, lines.flush).talk(options.execute, stay=options.repl)
         else:
             code = _to_the_end(lab, until, lines)
@@ -72,6 +74,26 @@ def _to_the_end(lab: Lab, until: Instant, lines: Lines) -> int:
     finally:
         lines.flush()
     message(f"the lab stands at {lab.now / 1e9:.6f} s" + (": all machines have ended" if lab.over else ""))
+    return ExitCode.DONE
+
+
+def _under_gdb(lab: Lab, where: str, until: Instant, lines: Lines) -> int:
+    from vmdbg.api.lab_gdb import LabGdb
+    from vmdbg.session.new_files import Outbox
+
+    address = gdb_address(where)
+
+    def files() -> Outbox | None:
+        folder = gdb_folder(None, address)
+        return Outbox(folder) if folder is not None else None
+
+    served = LabGdb(lab, address, message, files)
+    try:
+        served.serve(until)
+    finally:
+        served.close()
+        lines.flush()
+    message(f"the lab stands at {lab.now / 1e9:.6f} s")
     return ExitCode.DONE
 
 

@@ -78,6 +78,11 @@ class Debugger(Debuggee):
             case _:
                 assert_never(action)
 
+    @property
+    def goes_forwards(self) -> bool:
+        """Whether the run under way does so step by step, from the end of the history into what has not happened."""
+        return isinstance(self._run, ContinueRun | StepRun) and self.timeline.live
+
     def let_go(self, by: str) -> None:
         """`by` leaves: its run forwards goes on as nobody's, any other is interrupted."""
         if self._run is None or self.run_by != by:
@@ -93,6 +98,8 @@ class Debugger(Debuggee):
         """
         if self._run is not None:
             raise UserError("the guest is running: interrupt it first")
+        if not self.timeline.closed:
+            self.timeline.must_drop_after(self.timeline.start)
         self._changes += 1
         self.timeline.seek(self.timeline.start)
         taken_back = self.timeline.fork() if not self.timeline.closed else []

@@ -103,6 +103,10 @@ class GdbServer:
         """Tell the user of this process."""
         self._log(line)
 
+    def tell(self, text: str) -> None:
+        """Tell the client's user, if that is possible now."""
+        self._console(text)
+
     def fileno(self) -> int:
         """Readable when poll() has something to do."""
         return self._server.fileno()

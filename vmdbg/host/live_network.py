@@ -53,6 +53,9 @@ class LiveNetwork:
     def check_push(self) -> None:
         """Nobody else is ahead."""
 
+    def check_fork(self) -> None:
+        """The host is told (forked())."""
+
     def left(self) -> None:
         self._network.let_run()
 

@@ -186,6 +186,12 @@ class Station:
     def left(self) -> None:
         """As the timeline's governor."""
 
+    def check_fork(self) -> None:
+        """As the timeline's governor."""
+        raise UserError(
+            f"{self.name} is a machine of a lab: the others have seen what it did, so its history is not forked alone"
+        )
+
     def run(self, until: Instant) -> Report:
         """To the first boundary at or after `until`, before which all that comes was added."""
         self.horizon = max(self.horizon, until)
@@ -196,16 +202,15 @@ class Station:
             self._led = False
 
     def _run(self, limit: Tick) -> str:
-        timeline = self.timeline
-        if timeline.position < timeline.end:
-            timeline.seek(timeline.end)
-        while not self.over and timeline.position.tick < limit:
+        while not self.over and self.timeline.position.tick < limit:
             why, self._over = self.drive(limit)
             if why:
                 return why
         return ""
 
     def _run_timeline(self, limit: Tick) -> tuple[str, bool]:
+        if self.timeline.position < self.timeline.end:
+            self.timeline.seek(self.timeline.end)
         outcome = self.timeline.run(limit)
         return ("", False) if says_nothing(outcome) else (str(outcome), ends_by_itself(outcome))
 

@@ -58,6 +58,10 @@ class Governor(Protocol):
         """The machine has gone to an instant of the past."""
         ...
 
+    def check_fork(self) -> None:
+        """Raises UserError where what happened cannot be dropped: others know of it."""
+        ...
+
 
 class Timeline:
     """`machine` stands where its history is to start. Call its run(), step() and push() only through here.
@@ -222,12 +226,15 @@ class Timeline:
 
     def _step(self) -> Outcome:
         """StopRequested, too, for a halted CPU that has waited as long as it may for now."""
-        if self.governor is None or not self.live:
+        if self.governor is None:
             return self.machine.step(self._farthest)
         now = self.machine.clock
-        allowed = self.governor.allow(Tick(now + LONGEST_WAIT))
-        if allowed <= now:
-            return StopRequested()
+        if self.live:
+            allowed = self.governor.allow(Tick(now + LONGEST_WAIT))
+            if allowed <= now:
+                return StopRequested()
+        else:  # a halted CPU is not to wait its way into the unknown
+            allowed = self._farthest if self._closed else Tick(max(self._end.tick, now + 1))
         outcome = self.machine.step(allowed)
         return StopRequested() if isinstance(outcome, LimitReached) else outcome
 
@@ -406,9 +413,11 @@ class Timeline:
     def fork(self) -> list[TakenBack]:
         """Drop the future and go live from here. A recording that was open keeps what it had.
 
-        Images that follow their disks are brought here: which, is returned. Raises MediumError, and drops nothing then.
+        Images that follow their disks are brought here: which, is returned. Raises MediumError, or UserError where a
+        governor has it so, and drops nothing then.
         """
         position = self.position
+        self.must_drop_after(position)
         taken_back = self.machine.media.take_back()
         if self.recorder is not None and (self._closed or position < self._end):
             self.recorder.on_fork()
@@ -426,6 +435,11 @@ class Timeline:
         for listener in self.fork_listeners:
             listener(position)
         return taken_back
+
+    def must_drop_after(self, position: Position) -> None:
+        """Raises UserError where fork() is not possible there."""
+        if self.governor is not None and position < self._end:
+            self.governor.check_fork()
 
     def let_go(self) -> None:
         """The machine was closed: give back the memory of its past, and of what was booted. Call nothing afterwards."""

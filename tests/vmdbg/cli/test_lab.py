@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests.build import REPOSITORY
+from tests.guests.build import REPOSITORY, require
 from tests.vmdbg.lab.couriers import LETTERS, courier_image
 from vmdbg.api.lab_recording import LabRecording
 from vmdbg.errors import RecordingError, UserError
@@ -81,7 +81,9 @@ def test_a_machine_that_is_run_by_hand_stops_where_another_meets_a_breakpoint(tm
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["{plan}", "--verify"], "is no recording of a lab: --to, --verify and --gdb are for one"),
+        (["{plan}", "--verify"], "is no recording of a lab: --to and --verify are for one"),
+        (["{plan}", "--gdb", "1234", "--repl"], "--gdb and a prompt are not had at once of a lab"),
+        (["{plan}", "--gdb", "unix:there"], "a lab takes [HOST:]PORT"),
         (["{plan}", "--until", "soon"], "--until: 'soon' is no time"),
         (["{plan}", "-x", "do cut ropes"], "there is no link 'ropes'; there are: null"),
         (["{plan}", "-x", "machine cat"], "there is no machine 'cat' that is on"),
@@ -155,6 +157,32 @@ def test_gdb_is_served_at_every_machine_and_a_signal_ends_all(recorded: tuple[Pa
             with socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2])), 10) as client:
                 client.sendall(b"+$?#3f")
                 assert client.recv(100).startswith(b"+")
+        run.terminate()
+        assert run.wait(20) == 128 + signal.SIGTERM
+
+
+def test_one_gdb_at_both_machines_of_a_live_lab_changes_nothing(recorded: tuple[Path, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vmdbg", "lab", str(_plan(tmp_path)), "--gdb", "0", "--digest"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        anna, ben = (run.stderr.readline().split()[-1] for _ in range(2))
+        lines = (
+            "set pagination off", f"target remote {anna}", "add-inferior -no-connection", "inferior 2",
+            f"target remote {ben}", "break *0x7c50", "continue", "stepi 3",
+            "info inferiors", "inferior 1", "stepi", "stepi", "delete", "detach", "inferior 2", "detach",
+        )  # fmt: skip
+        words = [word for line in lines for word in ("-ex", line)]
+        done = subprocess.run([require("gdb"), "-nx", "-batch", *words], capture_output=True, text=True, timeout=60)
+        found, said = run.communicate(timeout=60)
+    assert "Breakpoint 1, 0x" in done.stdout, done.stdout + done.stderr + said
+    assert found.splitlines()[-1] == recorded[1].splitlines()[-1]
+
+
+def test_a_signal_ends_a_lab_under_gdb(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vmdbg", "lab", str(_plan(tmp_path)), "--gdb", "0"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        assert "anna: waiting for gdb" in run.stderr.readline()
         run.terminate()
         assert run.wait(20) == 128 + signal.SIGTERM
 
