@@ -10,7 +10,10 @@ import pytest
 from tests.vmdbg.boot.builders import assemble
 from vmdbg.api.boot import launch, open_recording, resume
 from vmdbg.api.guest import Guest
+from vmdbg.engine.exits import Access
+from vmdbg.engine.stops import Watchpoint
 from vmdbg.machine.screen import appearance_of, text_of
+from vmdbg.units import Tick
 
 GUEST = Path(__file__).parent / "screens.asm"
 END = 150_000_000
@@ -89,3 +92,25 @@ def test_a_recording_and_a_snapshot_have_the_screen(floppy: str, straight: str, 
         assert resumed.screen() == middle
         run_to(resumed, END)
         assert (resumed.screen(), str(resumed.digest())) == (last, straight)
+
+
+def test_who_wrote_to_the_window_is_found_in_every_mode(floppy: str) -> None:
+    """Mode 13h has it directly, the planes and text by the display's logic."""
+    wanted, end = (0xB8000, 0xA0010), END // 2
+    with started(floppy) as guest:
+        machine = guest.debugger.machine
+        hits: dict[int, list[int]] = {at: [] for at in wanted}
+        places = [Watchpoint(number, at, 2, frozenset({Access.WRITE})) for number, at in enumerate(wanted)]
+        machine.engine.set_watchpoints(places)
+        while machine.clock < end:
+            machine.run(Tick(end), over_breakpoint=True)
+            for hit in machine.engine.watch_hits:
+                hits[wanted[hit.number]].append(machine.clock)
+    with started(floppy) as guest:
+        run_to(guest, end)
+        for at, ticks in hits.items():
+            assert ticks
+            assert [row.position.tick for row in guest.queries.writes(at, 2)] == ticks
+            last = guest.queries.who_wrote(at, 2)
+            assert last is not None
+            assert last.position.tick == ticks[-1]
