@@ -27,6 +27,7 @@ Vm *vm_new(uint8_t *memory, uint64_t memory_size, uint32_t cpu_count, void *owne
     vm->dirty = calloc(pages, 1);
     vm->touched.lines = calloc(pages, CODE_LINES);
     vm->touched.resting = calloc(pages, 1);
+    vm->touched.rested = calloc(pages, 1);
     vm->dirty_pages = calloc(pages, sizeof *vm->dirty_pages);
     vm->catch_skip_tick = vm->chips.out0.due = NEVER;
     vm->chips.next_order = 1ull << 62;      /* above all of the scheduler's */
@@ -77,5 +78,6 @@ void vm_free(Vm *vm)
     free(vm->touched.lines);
     free(vm->touched.traced);
     free(vm->touched.resting);
+    free(vm->touched.rested);
     free(vm);
 }

@@ -48,7 +48,7 @@ typedef struct {                            /* since touched_begin(); see touche
     uint8_t *lines;                         /* a byte for each CODE_LINE of memory: whether an instruction there began */
     VmTracedPage *traced;                   /* open addressing */
     uint64_t traced_count, traced_capacity;
-    uint8_t *resting;                       /* for each page of memory, in how many parts it will not be followed */
+    uint8_t *resting, *rested;              /* for each page of memory, in how many parts it will not be followed, and was not before */
 } VmTouched;
 
 typedef struct {                            /* CPUWatchpoint */

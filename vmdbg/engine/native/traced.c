@@ -2,14 +2,14 @@
  *
  * A store to a page comes here for as long as its entries in Unicorn's TLB say so: in each part of the history afresh, up
  * to a number of stores, or until it turns out that the page is being filled, or written all over. Of a page that was
- * given up for their number nothing is noted for some parts more.
+ * given up for their number nothing is noted for a part more, and for twice as many each time that this comes again.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "vm.h"
 
-enum { LEAST_CAPACITY = 1 << 10, MOST_TRACED = 1 << 16, MOST_STORES = 1 << 10, REST = 3, WORD_SHIFT = 3 };
+enum { LEAST_CAPACITY = 1 << 10, MOST_TRACED = 1 << 16, MOST_STORES = 1 << 11, LONGEST_REST = 8, WORD_SHIFT = 3 };
 enum { FILLING = 32, LOOKED_AT = 64, MOST_LINES = 16 };    /* stores in a row; at a multiple of so many: lines that go on */
 
 static VmTracedPage *slots_of(const VmTouched *touched, uint64_t linear)
@@ -140,16 +140,24 @@ uint64_t traced_lines(const VmTouched *touched, uint64_t linear, uint64_t at, ui
     return page->lines;
 }
 
-/* A part of the history is over. */
+/* What becomes of a page's rest as a part of the history is over. */
+static void rest(VmTouched *touched, const VmTracedPage *page)
+{
+    uint8_t *left = &touched->resting[page->at], *length = &touched->rested[page->at];
+
+    if (page->stores == MOST_STORES)
+        *left = *length = *length ? (*length < LONGEST_REST ? 2 * *length : LONGEST_REST) : 1;
+    else if (page->followed)
+        *length = 0;
+    else if (*left && !page->stores)
+        --*left;
+}
+
 void traced_begin(VmTouched *touched)
 {
-    for (uint64_t i = 0; i < touched->traced_capacity; i++) {
-        const VmTracedPage *page = &touched->traced[i];
-        if (page->stores == MOST_STORES)
-            touched->resting[page->at] = REST;
-        else if (page->used && touched->resting[page->at])
-            touched->resting[page->at]--;
-    }
+    for (uint64_t i = 0; i < touched->traced_capacity; i++)
+        if (touched->traced[i].used)
+            rest(touched, &touched->traced[i]);
     if (touched->traced_capacity > 16 * LEAST_CAPACITY) {
         free(touched->traced);
         touched->traced = NULL;
