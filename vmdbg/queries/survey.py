@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from devices.disk.requests import DiskRequest
+from devices.network.summary import summary
+from devices.network.wire import Passage
 from vmdbg.engine.exits import BreakpointHit, DeliveryKind, EventCaught, EventKind, ExceptionDelivered
 from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.machine.cpu_start import selected
@@ -36,6 +38,7 @@ class Kind(enum.Enum):
     EXCEPTION = "exceptions"
     SYSTEM_CALL = "system calls"
     DISK = "disk"
+    NETWORK = "network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class SurveyScan(RowScan):
         start = timeline.position.tick
         self._since: dict[CpuId, int] = {CpuId(cpu): start for cpu in range(len(self.engine.cpus))}
         timeline.machine.media.listeners.append(self._on_request)
+        timeline.machine.pc.device_events.packet_listeners.append(self._on_passage)
 
     @property
     def stops(self) -> Stops:
@@ -101,7 +105,7 @@ class SurveyScan(RowScan):
 
     @property
     def looked_for(self) -> None:
-        """Requests come without any stop, and who runs is asked at the end of each part."""
+        """Requests and frames come without any stop, and who runs is asked at the end of each part."""
 
     def take(self, outcome: Outcome) -> None:
         match outcome:
@@ -149,6 +153,11 @@ class SurveyScan(RowScan):
     def _on_request(self, request: DiskRequest) -> None:
         what = f"{request.operation.name.lower()} {request.unit} {request.sector}+{request.count}"
         self._count(Kind.DISK, Position(Tick(request.completed)), what)
+
+    def _on_passage(self, passage: Passage) -> None:
+        """A frame is counted where it left the guest, or came."""
+        what = f"{passage.net} {passage.direction} {summary(passage.frame).protocol}" if self._query.each else ""
+        self._count(Kind.NETWORK, Position(Tick(passage.now)), what)
 
     def _ended(self, runner: Runner) -> None:
         """Whose time on the CPU that stands here ends."""

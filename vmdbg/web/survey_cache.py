@@ -14,7 +14,7 @@ from vmdbg.units import CpuId
 from vmdbg.version import VERSION
 from vmdbg.web.survey_store import SurveyStore
 
-FORMAT = 1
+FORMAT = 2
 
 
 class _Kept(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from vmdbg.debugger.stops import DeviceStop
 from vmdbg.errors import UserError
 from vmdbg.machine.outcome import PacketPassed
 from vmdbg.machine.snapshot import Position
+from vmdbg.queries.scan import scan
+from vmdbg.queries.survey import Kind, SurveyQuery
 from vmdbg.recording.pcap import PcapFile
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session
@@ -73,6 +76,10 @@ def test_the_question_the_file_and_the_catch_agree(session: Session, tmp_path: P
     assert {row["fate"] for row in rows} == {"", "lost"}
     assert {row["protocol"] for row in rows} >= {"ARP", "ICMP", "DHCP", "DNS", "TFTP", "TCP"}
     names = [row for row in rows if row["protocol"] == "DNS"]
+    (counted,) = scan(timeline, SurveyQuery(1 << 20, each=True), timeline.start, timeline.end)
+    moments = [one.position.tick for one in counted.moments if one.kind is Kind.NETWORK]
+    assert moments == sorted(int(row["position"]) for row in rows)
+    assert counted.counts[Kind.NETWORK] == Counter(tick >> 20 for tick in moments)
     shown = session.execute("query packets arp and sent")
     assert "who has 10.0.2.2? tell 10.0.2.15" in shown
     assert "frame" not in shown

@@ -1,4 +1,5 @@
 // Chromium for the tests: a line of JSON on stdin is a call of a page, a line on stdout its result.
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 
 const [library, executablePath] = process.argv.slice(2);
@@ -13,7 +14,8 @@ async function open({ name, url, width = 1280, height = 720 }) {
   page.setDefaultTimeout(30000);
   page.on("console", (message) => message.type() === "error" && said.push(message.text()));
   page.on("pageerror", (error) => said.push(error.message));
-  page.on("request", (request) => request.url().startsWith(new URL(url).origin) || request.url().startsWith("data:") || said.push(`asked elsewhere: ${request.url()}`));
+  const own = ["", "blob:"].map((kind) => kind + new URL(url).origin);
+  page.on("request", (request) => [...own, "data:"].some((one) => request.url().startsWith(one)) || said.push(`asked elsewhere: ${request.url()}`));
   pages.set(name, page);
   const answer = await page.goto(url);
   return answer.status();
@@ -28,10 +30,16 @@ async function until(page, expression) {
   }
 }
 
+async function download(page, selector) {
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+  return { name: file.suggestedFilename(), text: await readFile(await file.path(), "utf8") };
+}
+
 async function call({ name, method, parts }) {
   const page = pages.get(name);
   if (method === "evaluate") return page.evaluate(parts[0]);
   if (method === "until") return until(page, parts[0]);
+  if (method === "download") return download(page, parts[0]);
   if (method === "close") return pages.delete(name) && page.close();
   if (method === "press") return page.keyboard.press(parts[0]);
   if (method === "type") return page.keyboard.type(parts[0]);

@@ -91,6 +91,11 @@ class Tab:
         """One of Playwright's, or `press`, `type` and `mouse`."""
         self._browser.ask(self.name, method, *parts)
 
+    def download(self, selector: str) -> tuple[str, str]:
+        """The file's name and its text, once that is clicked at."""
+        found = self._browser.ask(self.name, "download", selector)
+        return found["name"], found["text"]
+
     def text(self, selector: str) -> str:
         return str(self.evaluate(f"document.querySelector({json.dumps(selector)}).textContent"))
 

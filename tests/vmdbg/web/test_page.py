@@ -153,6 +153,11 @@ def test_a_notebook_keeps_instants_beside_the_recording_and_compares_them(chromi
             page.do("evaluate", "document.activeElement.blur()")
         page.do("check", ".note:first-child input")
         page.do("check", ".note:nth-child(2) input")
+        name, text = page.download("text=Markdown")
+        assert name == "notes.md"
+        assert text.startswith("# Notes on boot.rec")
+        assert "tables" in text
+        assert "600002" in text
         page.do("click", "text=what differs")
         page.until_text(".result", "pieces of RAM differ")
         page.do("click", ".note:first-child .link")
@@ -169,6 +174,27 @@ def test_a_notebook_keeps_instants_beside_the_recording_and_compares_them(chromi
         page.until("document.querySelector('.note textarea')?.value === 'the *first*'")
         assert page.text(".note:nth-child(2) .link") == "<b>forms</b>"
     assert [one for one in chromium.said if "WebSocket" not in one] == []
+
+
+def test_how_cpus_interleaved_between_two_instants_is_drawn(chromium: Browser) -> None:
+    with served(*STAND, "--cpus", "2", "--schedule", "random:11,most=90k") as (url, _):
+        page = chromium.open(url)
+        page.until_stands()
+        for tick in (22_000_000, 23_000_000):
+            page.do("fill", "#goto", str(tick))
+            page.do("press", "Enter")
+            page.until(f"document.querySelector('#tick').textContent.replace(/[^0-9]/g, '') >= {tick}")
+            page.until_stands()
+            page.do("press", "m")
+            page.do("type", f"at {tick}")
+            page.do("press", "Enter")
+            page.until_text("#view-notes", f"at {tick}")
+            page.do("evaluate", "document.activeElement.blur()")
+        page.do("check", ".note:first-child input")
+        page.do("check", ".note:nth-child(2) input")
+        page.do("click", "text=interleaving of CPUs")
+        page.until("document.querySelector('.drawing')?.naturalWidth > 100")
+        assert chromium.said == []
 
 
 def test_lines_that_ran_in_this_call_are_marked(chromium: Browser) -> None:

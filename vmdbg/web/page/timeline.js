@@ -3,7 +3,8 @@
 import { el, grouped, short } from "./dom.js";
 
 const HEIGHTS = { map: 12, ruler: 17, console: 30, lane: 17, density: 15, process: 13 };
-const KINDS = ["interrupts", "exceptions", "system calls", "disk"];
+const KINDS = ["interrupts", "exceptions", "system calls", "disk", "network"];
+const IF_ANY = ["disk", "network"];
 const LEFT = 104;
 const ASK_MILLISECONDS = 60;
 const SHORTEST = 40;
@@ -177,7 +178,7 @@ export class Timeline {
     const rows = [["map", HEIGHTS.map], ["ruler", HEIGHTS.ruler], ["console", HEIGHTS.console]];
     for (const [cpu] of this.#strip?.lanes ?? []) rows.push([`cpu ${cpu}`, HEIGHTS.lane]);
     if (this.#strip?.steps.length) rows.push(["instructions", HEIGHTS.lane]);
-    for (const kind of KINDS) if (this.#strip?.counts[kind] && (kind !== "disk" || this.#whole?.counts.disk.some((n) => n))) rows.push([kind, HEIGHTS.density]);
+    for (const kind of KINDS) if (this.#strip?.counts[kind] && (!IF_ANY.includes(kind) || this.#whole?.counts[kind].some((n) => n))) rows.push([kind, HEIGHTS.density]);
     const most = innerHeight < 800 ? 4 : 8;
     const processes = (this.#strip?.processes ?? []).filter((one) => one.name).sort((a, b) => b.ticks - a.ticks).slice(0, most);
     for (const one of processes.sort((a, b) => a.pid - b.pid)) rows.push([one, HEIGHTS.process]);
@@ -333,7 +334,7 @@ export class Timeline {
     const { counts, first, length, moments } = this.#strip;
     const numbers = counts[kind];
     const most = Math.log1p(Math.max(1, ...numbers));
-    g.fillStyle = this.#colour({ interrupts: "accent", exceptions: "bad", "system calls": "warn", disk: "symbol" }[kind]);
+    g.fillStyle = this.#colour({ interrupts: "accent", exceptions: "bad", "system calls": "warn", disk: "symbol", network: "good" }[kind]);
     numbers.forEach((n, at) => {
       if (!n) return;
       const x = this.#x((first + at) * length);
