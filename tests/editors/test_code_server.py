@@ -144,6 +144,24 @@ def test_the_timeline_stands_beside_the_source_at_the_same_instant(
     until(lambda: not started_by(folder, "dap"), "vmdbg goes on without its editor")
 
 
+def test_where_no_source_is_found_it_stands_in_assembly_and_breaks_there(
+    editor: tuple[str, Path], chromium: Browser, tmp_path: Path
+) -> None:
+    url, folder = editor
+    tab = opened(chromium, url, workspace(tmp_path / "sample", stopOnEntry=True))
+    tab.do("click", START)
+    tab.until(f"({TOP}) === 'multiboot_entry()multiboot_entry2:1'")
+    tab.do("waitForSelector", ".repl")
+    tab.do("click", ".view-line:has-text('<protected_mode>')")
+    tab.until("document.body.innerText.includes('Ln 5,')")
+    tab.do("press", "F9")
+    tab.until("document.querySelector('.codicon-debug-breakpoint') !== null")
+    tab.do("press", "F5")
+    tab.until(f"({TOP}) === 'multiboot_entry()multiboot_entry5:1'")
+    tab.do("press", "Shift+F5")
+    until(lambda: not started_by(folder, "dap"), "vmdbg goes on without its editor")
+
+
 @pytest.mark.parametrize(
     ("adapter", "said"),
     [

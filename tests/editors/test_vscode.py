@@ -49,6 +49,7 @@ def test_what_it_says_of_itself_is_so() -> None:
     found = package()
     assert found["version"] == VERSION
     assert (FOLDER / found["main"]).is_file()
+    assert all(json.loads((FOLDER / one["path"]).read_text()) for one in found["contributes"]["grammars"])
     for snippet in debugger()["configurationSnippets"]:
         assert snippet["body"]["type"] == "vmdbg"
         assert set(snippet["body"]) - {"type", "request", "name", "port"} <= set(

@@ -58,7 +58,7 @@ class GuestBreakpoints:
     # setting
 
     def set_lines(self, request: requests.SetBreakpoints) -> Sequence[values.Breakpoint]:
-        key = f"lines of {request.source.path or request.source.name}"
+        key = f"lines of {request.source.reference or request.source.path or request.source.name}"
         return self._replace(key, [partial(self._line, request.source, one) for one in request.breakpoints])
 
     def set_functions(self, request: requests.SetFunctionBreakpoints) -> Sequence[values.Breakpoint]:
@@ -98,13 +98,13 @@ class GuestBreakpoints:
         if found is None:
             name = (source.path or source.name).rpartition("/")[2]
             return self._pending(f"{name}:{wanted.line}", wanted.when, values.StopReason.BREAKPOINT, wanted.line)
-        address, file, line = found
-        where = self._session.sources.line_at(address)
+        where = self._session.sources.line_at(found.address) if not found.is_listed else None
         copies = self._session.sources.copies_of_line(where) if where is not None else []
-        points: list[Point] = [self._add(one, wanted.when) for one in (copies or [address])]
-        shown = values.Breakpoint(
-            True, source=self._sources.shown(file), line=line, instruction_reference=f"{address:#x}"
-        )
+        points: list[Point] = [self._add(one, wanted.when) for one in (copies or [found.address])]
+        # VS Code takes a source without a path, named again, for another than that in which it was asked.
+        named = None if found.is_listed else found.source
+        reference = f"{found.address:#x}"
+        shown = values.Breakpoint(True, source=named, line=found.line, instruction_reference=reference)
         return Known(shown, points, values.StopReason.BREAKPOINT)
 
     def _function(self, wanted: requests.NamedBreakpoint) -> Known:
@@ -191,10 +191,10 @@ class GuestBreakpoints:
         line = request.line
         while line <= request.end_line:
             found = self._sources.line(request.source, line)
-            if found is None or found[2] > request.end_line:
+            if found is None or not line <= found.line <= request.end_line:
                 break
-            lines.append(found[2])
-            line = found[2] + 1
+            lines.append(found.line)
+            line = found.line + 1
         return [values.BreakpointPlace(line) for line in lines]
 
     def clear(self) -> None:

@@ -16,6 +16,8 @@ from vmdbg.x86.instruction import MAX_LENGTH
 
 END = 1 << 64
 NO_CODE = "??"
+ASSEMBLY = "text/x-asm"
+"""The MIME type by which an editor knows a listing's language."""
 MOST_BEFORE = 1024
 """Instructions that are looked for before an address: farther back nothing says where one begins."""
 
@@ -27,7 +29,7 @@ class GuestCode:
 
     def source(self, source: requests.SourceName) -> tuple[str, str | None]:
         with refusals():
-            return self._sources.text(source), None
+            return self._sources.text(source), ASSEMBLY if source.reference else None
 
     def loaded_sources(self) -> Sequence[values.SourceFile]:
         """Those that this host has, of files whose lines are read already."""

@@ -106,14 +106,14 @@ class GuestExecution:
             found = self._sources.line(source, line)
         if found is None:
             return []
-        address, _, where = found
+        where = found.line
         made = []
         for direction, words in (
             (Direction.BACKWARD, f"back to when line {where} ran last"),
             (Direction.FORWARD, f"on to when line {where} runs next"),
         ):
-            self._targets.append((address, direction))
-            made.append(values.GotoTarget(len(self._targets), words, where, f"{address:#x}"))
+            self._targets.append((found.address, direction))
+            made.append(values.GotoTarget(len(self._targets), words, where, f"{found.address:#x}"))
         return made
 
     def goto(self, thread: int, target: int) -> None:

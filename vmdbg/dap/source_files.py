@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
 from dapstub import requests, values
 from dapstub.errors import TargetError
+from vmdbg.dap.listings import Listings
 from vmdbg.session.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line that has code. `source`: None where nobody has the file; `is_listed`: a line is one instruction."""
+
+    address: int
+    source: values.SourceFile | None
+    line: int
+    is_listed: bool = False
 
 
 class SourceFiles:
@@ -16,6 +28,7 @@ class SourceFiles:
 
     def __init__(self, session: Session, mapping: Mapping[str, str]) -> None:
         self._session = session
+        self._listings = Listings(session)
         self._mapping = dict(mapping)
         self._learned: dict[str, str] = {}
         """As `mapping`, from files that the client has set breakpoints in: others of the same tree are found by it."""
@@ -63,17 +76,28 @@ class SourceFiles:
             self._learned[file[:-size]] = source.path[:-size]
         return True
 
-    def line(self, source: requests.SourceName, line: int) -> tuple[int, str, int] | None:
-        """Where the first line from `line` on is that has code: an address, the file's name, and the line."""
+    def listed(self, address: int) -> tuple[values.SourceFile, int] | None:
+        """In assembly: a source by reference, and the line. None where there is no code."""
+        found = self._listings.of(address)
+        return (found[0].file, found[1]) if found is not None else None
+
+    def line(self, source: requests.SourceName, line: int) -> Place | None:
+        """The first line from `line` on that has code. Raises TargetError for a listing that is not there any more."""
+        if source.reference:
+            listing = self._listings.get(source.reference)
+            start, number = listing.at(line)
+            return Place(start, listing.file, number, is_listed=True)
         for name in self.names(source):
             address = self._session.find_line(name, line)
             found = self._session.sources.line_at(address) if address is not None else None
             if found is not None and address is not None and self.is_same(found.file, source):
-                return address, found.file, found.line
+                return Place(address, self.shown(found.file), found.line)
         return None
 
     def text(self, source: requests.SourceName) -> str:
         """Raises TargetError."""
+        if source.reference:
+            return self._listings.text(self._listings.get(source.reference))
         for name in self.names(source):
             lines = self._session.sources.text(name)
             if lines is not None:

@@ -58,18 +58,25 @@ class GuestStack:
         return cpu_of(self._session, thread), None
 
     def _frame(self, key: FrameKey, frame: SourceFrame) -> values.StackFrame:
-        pc = frame.physical.pc
-        source = self._sources.shown(frame.file)
+        source, line = self._place(key, frame)
         return values.StackFrame(
             self._references.add(key),
             self._function(frame),
-            frame.line if source is not None else 0,
+            line,
             1 if source is not None else 0,
             source=source,
-            instruction_pointer_reference=f"{pc:#x}",
+            instruction_pointer_reference=f"{frame.physical.pc:#x}",
             can_restart=not frame.is_inlined and key.task is None,
             presentation_hint=None if source is not None else "subtle",
         )
+
+    def _place(self, key: FrameKey, frame: SourceFrame) -> tuple[values.SourceFile | None, int]:
+        """In its source or, without one, in assembly, which no other task's address space is read for."""
+        source = self._sources.shown(frame.file)
+        if source is not None:
+            return source, frame.line
+        listed = self._sources.listed(frame.physical.pc) if key.task is None else None
+        return listed if listed is not None else (None, 0)
 
     def _function(self, frame: SourceFrame) -> str:
         location = frame.physical.location

@@ -85,7 +85,7 @@ def test_a_boot_sector_without_any_source_is_debugged_by_its_instructions(tmp_pa
         editor.ask("configurationDone")
         editor.stopped()
         frame = editor.top()
-        assert "source" not in frame
+        assert frame["source"]["sourceReference"]
         assert frame["instructionPointerReference"] == "0x7c00"
         editor.go("next")
         editor.go("next", granularity="instruction")

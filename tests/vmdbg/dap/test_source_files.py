@@ -13,7 +13,7 @@ def test_where_only_the_editor_knows_the_tree_one_breakpoint_shows_where_all_of_
         editor.begin(stopOnEntry=True)
         editor.ask("configurationDone")
         editor.stopped()
-        assert "source" not in editor.top()
+        assert "path" not in editor.top()["source"]
         line = line_of("main.c", "boot_info_init(")
         (made,) = editor.ask("setBreakpoints", source=source("main.c"), breakpoints=[{"line": line}])["breakpoints"]
         assert made["verified"]
