@@ -161,7 +161,11 @@ class Cable:
         for _ in range(1 + luck.twice):
             lane.free = max(lane.free, now) + BYTE * len(frame)
             due = lane.free + LATENCY + luck.delay
-            insort(lane.frames, Carried(due + -due % GRAIN, number, frame, now))
+            carried = Carried(due + -due % GRAIN, number, frame, now)
+            if lane.frames and lane.frames[-1].due > carried.due:
+                insort(lane.frames, carried)
+            else:
+                lane.frames.append(carried)
             lane.waiting += len(frame)
         self._timer.schedule(name, lane.frames[0].due)
 

@@ -20,6 +20,8 @@ from devices.pci.msi import Msi, Msix, MsixState, MsixTable
 from devices.pci.option_rom import made_out
 from devices.seam import DeviceMemory, Window
 
+_MASTER = int(Command.MASTER)
+
 
 @dataclass(slots=True)
 class PciFunctionState:
@@ -113,7 +115,7 @@ class PciFunction:
     @property
     def bus_master(self) -> bool:
         """Whether it may store and load: without that, no DMA and no message."""
-        return bool(self.command & Command.MASTER)
+        return bool(self._state.config[cs.COMMAND] & _MASTER)
 
     @property
     def msi_enabled(self) -> bool:

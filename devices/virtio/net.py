@@ -174,14 +174,16 @@ class VirtioNet:
 
     def _buffers(self, queue: Virtqueue, size: int) -> tuple[list[Chain], bool]:
         """Chains with room for so much, one, or several where the driver merges them; and whether there is as much."""
-        merges = self._has(Feature.MRG_RXBUF)
-        found, room = list[Chain](), 0
-        for head in queue.heads(queue.state.size if merges else 1):
+        found = [queue.chain(head) for head in queue.heads(1)]
+        if not found or not self._has(Feature.MRG_RXBUF):
+            return found, bool(found)
+        room = found[0].writable_size
+        for head in queue.heads(queue.state.size)[1:] if room < size else ():
             found.append(queue.chain(head))
             room += found[-1].writable_size
-            if room >= size or not merges:
-                return found, True
-        return found, False
+            if room >= size:
+                break
+        return found, room >= size
 
     # requests of the control queue
 

@@ -98,23 +98,26 @@ class MasterPort:
     device: str
 
     def read(self, address: int, size: int, request: str = "") -> bytes:
-        engine = self.masters.at_hand()
-        addresses = range(address, min(address + size, TOP))
-        engine.touch_beside(Physical(address), len(addresses), READ)
+        engine, there = self.masters.at_hand(), _within(address, size)
+        engine.touch_beside(Physical(address), there, READ)
         if engine.stops.watchpoints:
-            self.masters.note(engine, Access.READ, addresses, self.device, request)
-        return engine.read_physical(Physical(address), len(addresses)).ljust(size, b"\xff")
+            self.masters.note(engine, Access.READ, range(address, address + there), self.device, request)
+        data = engine.read_physical(Physical(address), there)
+        return data if there == size else data.ljust(size, b"\xff")
 
     def write(self, address: int, data: bytes, request: str = "") -> None:
-        engine = self.masters.at_hand()
-        addresses = range(address, min(address + len(data), TOP))
-        engine.touch_beside(Physical(address), len(addresses), WRITE)
+        engine, there = self.masters.at_hand(), _within(address, len(data))
+        engine.touch_beside(Physical(address), there, WRITE)
         if engine.stops.watchpoints:
-            self.masters.note(engine, Access.WRITE, addresses, self.device, request)
-        engine.write_physical(Physical(address), data[: len(addresses)])
+            self.masters.note(engine, Access.WRITE, range(address, address + there), self.device, request)
+        engine.write_physical(Physical(address), data if there == len(data) else data[:there])
 
     def look(self, address: int, size: int) -> bytes:
         engine = self.masters.engine
         assert engine is not None, "a look at memory before the machine is put together"
-        there = max(0, min(size, TOP - address))
-        return engine.read_physical(Physical(address), there).ljust(size, b"\xff")
+        return engine.read_physical(Physical(address), _within(address, size)).ljust(size, b"\xff")
+
+
+def _within(address: int, size: int) -> int:
+    """How many of so many bytes have addresses."""
+    return size if address + size <= TOP else max(0, TOP - address)

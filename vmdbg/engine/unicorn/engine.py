@@ -47,6 +47,8 @@ PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
 PLACE_REGISTERS = {"rip", "cs", "cs_base"}
 """Writing them takes the CPU elsewhere."""
 UNMAPPED = (1 << 64) - 1
+_KNOWN_END = NO_PHYSICAL_PAGE * PAGE_SIZE
+"""Of what touches are told of by address."""
 _T = TypeVar("_T")
 EXIT_BREAKPOINT, EXIT_ENGINE_ERROR = lib.EXIT_BREAKPOINT, lib.EXIT_ENGINE_ERROR
 
@@ -337,11 +339,14 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         self.restore_deliveries(snapshot.deliveries)
 
     def touch_beside(self, address: Physical, size: int, kinds: int) -> None:
-        known = max(0, min(size, NO_PHYSICAL_PAGE * PAGE_SIZE - address))
+        if 0 < size <= _KNOWN_END - address:
+            lib.touched_beside(self._vm, address, size, kinds)
+            return
+        known = max(0, min(size, _KNOWN_END - address))
         if known:
             lib.touched_beside(self._vm, address, known, kinds)
         if known < size:
-            lib.touched_beside(self._vm, NO_PHYSICAL_PAGE * PAGE_SIZE, PAGE_SIZE, kinds)
+            lib.touched_beside(self._vm, _KNOWN_END, PAGE_SIZE, kinds)
 
     def begin_touches(self) -> None:
         lib.touched_begin(self._vm, True)

@@ -66,6 +66,8 @@ class GuestMemory:
     def set_regions(self, regions: Sequence[Region]) -> None:
         check_regions(regions, len(self._view))
         self._regions = tuple(regions)
+        self._loads = _straight((one.start, one.end, one.read_at) for one in regions)
+        self._stores = _straight((one.start, one.end, one.write_at) for one in regions)
         ranges = [(region.start, region.end, *_places(region)) for region in regions]
         lib.vm_set_map(self._vm, ffi.new("VmRange[]", ranges), len(ranges))
 
@@ -78,20 +80,17 @@ class GuestMemory:
         return at
 
     def read_physical(self, address: Physical, size: int) -> bytes:
-        if 0 <= address <= self._first_end - size:
+        if self._loads.start <= address <= self._loads.stop - size:
             return bytes(self._view[address : address + size])
         data = bytearray(b"\xff") * size
         for start, stop, at in loaded_parts(self._regions, address, size):
             data[start - address : stop - address] = self._view[at : at + stop - start]
         return bytes(data)
 
-    @property
-    def _first_end(self) -> int:
-        """The end of what lies at the same place in memory as by physical address, from 0 on."""
-        first = self._regions[0] if self._regions else None
-        return first.end if first is not None and first.start == first.read_at == 0 else 0
-
     def write_physical(self, address: Physical, data: bytes | memoryview) -> None:
+        if self._stores.start <= address <= self._stores.stop - len(data):
+            self.write_memory(address, data)
+            return
         view = memoryview(data)
         for start, stop, at in stored_parts(self._regions, address, len(view)):
             self.write_memory(at, view[start - address : stop - address])
@@ -131,3 +130,13 @@ def _places(region: Region) -> tuple[int, int]:
     if region.write_at is not None:
         return reads, region.write_at
     return reads, lib.NOWHERE if region.lost else lib.NOT_MEMORY
+
+
+def _straight(places: Iterable[tuple[int, int, int | None]]) -> range:
+    """Of regions by start, end and place in memory, rising: the longest stretch that lies in memory as by address."""
+    longest, begin, end = range(0), 0, 0
+    for start, stop, place in places:
+        begin = begin if start == end else start
+        end = stop if place == start else begin
+        longest = max(longest, range(begin, end), key=len)
+    return longest
