@@ -26,7 +26,7 @@ HIDDEN = "import sys; sys.modules['vmdbg.host.slirp_library'] = None; from vmdbg
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(5400)
+@pytest.mark.timeout(9000)
 @pytest.mark.usefixtures("slirp")
 def test_ssh_from_this_host_and_ten_replays_without_libslirp(tmp_path: Path) -> None:
     if shutil.which("ssh") is None:
@@ -53,7 +53,7 @@ def test_ssh_from_this_host_and_ten_replays_without_libslirp(tmp_path: Path) -> 
     for number in range(REPLAYS):
         again = tmp_path / f"digests{number}"
         replayed = [sys.executable, "-c", HIDDEN, "replay", str(recording), "--quiet", "--digest", str(again)]
-        subprocess.run(replayed, check=True, timeout=900)
+        subprocess.run(replayed, check=True, timeout=1800)
         assert json.loads(again.read_text()) == wanted
 
 
