@@ -7,6 +7,7 @@
 #ifndef VMDBG_UNICORN_X86_H
 #define VMDBG_UNICORN_X86_H
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -88,14 +89,17 @@ FindRegion find_memory_mapping_x86_64;
 #define UC_MEMORY_MAPPING(uc) (*(FindRegion **)((char *)(uc) + 288))
 #define UC_TCG_CTX(uc) (*(void **)((char *)(uc) + 768))
 #define CPU_FIELD(cpu, offset, type) (*(type *)((char *)(cpu) + (offset)))
-#define CPU_ADDRESS_SPACES 264
-#define CPU_MODEL          42936
-#define CPU_CLUSTER(cpu)           CPU_FIELD(cpu, 33172, uint32_t)
+/* CPUState has a sigjmp_buf, the one thing in it whose size is the host's: 200 bytes on x86-64, 312 on AArch64, by glibc.
+ * What lies behind it. */
+#define AFTER_JUMP(offset) ((offset) + (sizeof(sigjmp_buf) + 7) / 8 * 8 - 200)
+#define CPU_ADDRESS_SPACES AFTER_JUMP(264)
+#define CPU_MODEL          (CPU_ENV_OFFSET + 7528)
+#define CPU_CLUSTER(cpu)           CPU_FIELD(cpu, AFTER_JUMP(33172), uint32_t)
 #define CPU_CFLAGS_NEXT_TB(cpu)    CPU_FIELD(cpu, 24, uint32_t)
 #define CPU_INTERRUPT_REQUEST(cpu) CPU_FIELD(cpu, 28, uint32_t)
-#define CPU_MEM_IO_PC(cpu)         CPU_FIELD(cpu, 33144, uintptr_t)
-#define CPU_EXCEPTION_INDEX(cpu)   CPU_FIELD(cpu, 33184, int32_t)
-#define CPU_ENV_OFFSET             35408
+#define CPU_MEM_IO_PC(cpu)         CPU_FIELD(cpu, AFTER_JUMP(33144), uintptr_t)
+#define CPU_EXCEPTION_INDEX(cpu)   CPU_FIELD(cpu, AFTER_JUMP(33184), int32_t)
+#define CPU_ENV_OFFSET             ((AFTER_JUMP(35408) + 15) / 16 * 16)
 #define CPU_ENV(cpu)               ((Env *)((char *)(cpu) + CPU_ENV_OFFSET))
 #define ENV_CPU(env)               ((Cpu *)((char *)(env) - CPU_ENV_OFFSET))
 
@@ -139,7 +143,7 @@ typedef struct {                            /* TranslationBlock, DisasContextBas
     uint32_t cflags;
 } Block;
 #define BLOCK_CODE(block)   (*(void **)((char *)(block) + 32))
-#define CPU_JUMP_CACHE(cpu) ((Block **)((char *)(cpu) + 312))
+#define CPU_JUMP_CACHE(cpu) ((Block **)((char *)(cpu) + AFTER_JUMP(312)))
 enum { CPU_JUMPS = 1 << 12 };
 typedef struct {
     Block *tb;
@@ -161,7 +165,12 @@ typedef struct {
     void (*pc_sync)(Disas *, Cpu *);
 } TranslatorOps;
 typedef struct TcgContext TcgContext;
-#define TCG_EPILOGUE(tcg)     (*(void **)((char *)(tcg) + 152))
+#ifdef __aarch64__                          /* a set of the host's registers, for TCG, in the midst of its context */
+#define TCG_REGISTER_SET 8
+#else
+#define TCG_REGISTER_SET 4
+#endif
+#define TCG_EPILOGUE(tcg)     (*(void **)((char *)(tcg) + 144 + (TCG_REGISTER_SET + 4 + 7) / 8 * 8))
 #define TCG_TEMPS_IN_USE(tcg) (*(int32_t *)((char *)(tcg) + 48))
 enum { TCG_TEMPS = 512, TCG_TEMPS_SPARE = 128 };
 typedef struct { uint8_t head[24]; uintptr_t args[10]; } TcgOp;
