@@ -2,6 +2,7 @@
 for browsers has from npm.
 """
 
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -33,15 +34,26 @@ def build_page() -> None:
         subprocess.run(["packaging/web-vendor", str(PAGE)], check=False)
 
 
+def sample_tools() -> list[str]:
+    """What builds programs for x86-64 here, as make's variables."""
+    prefixes = [""] if platform.machine() in ("x86_64", "AMD64") and platform.system() == "Linux" else []
+    for prefix in (*prefixes, "x86_64-linux-gnu-", "x86_64-elf-"):
+        if all(map(shutil.which, ("make", prefix + "gcc", prefix + "ld"))):
+            return [f"CC={prefix}gcc", f"LD={prefix}ld"]
+    raise SystemExit(
+        "make, or a gcc and an ld for x86-64, are missing: they build the sample guest "
+        "(Debian: apt-get install gcc make, on other processors gcc-x86-64-linux-gnu; brew install x86_64-elf-gcc)"
+    )
+
+
 def build_samples(root: Path) -> None:
     """Build in a copy of the sources, so that the tree stays as it is."""
-    for tool in ("make", "gcc", "ld"):
-        if shutil.which(tool) is None:
-            raise SystemExit(f"{tool} is missing: it builds the sample guest (on Debian: apt-get install gcc make)")
+    tools = sample_tools()
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "kernel"
         shutil.copytree(SAMPLE, tree, ignore=shutil.ignore_patterns("*.o", "*.elf"))
-        subprocess.run(["make", "-s", "-j2", "-C", str(tree), *(target.name for target in TARGETS)], check=True)
+        targets = [target.name for target in TARGETS]
+        subprocess.run(["make", "-s", "-j2", "-C", str(tree), *tools, *targets], check=True)
         for target in TARGETS:
             (root / target).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(tree / target.name, root / target)
@@ -50,4 +62,5 @@ def build_samples(root: Path) -> None:
 setup(
     cffi_modules=["vmdbg/engine/native/build.py:ffibuilder"],
     cmdclass={"build_py": BuildWithSample},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},  # cffi's code uses the stable interface alone
 )

@@ -14,7 +14,7 @@ from enum import Enum
 from vmdbg.errors import EngineError, UserError
 from vmdbg.host.endings import ExitCode
 from vmdbg.host.sample import sample_path
-from vmdbg.host.start import GuestFiles, start
+from vmdbg.host.start import GuestFiles, engine_version, start
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.machine.config import MachineConfig
 from vmdbg.units import Tick
@@ -93,12 +93,10 @@ def _engine() -> Check:
         return Check("engine", State.FAIL, str(error))
     finally:
         machine.close()
-    from importlib import metadata
-
     from vmdbg.recording.fingerprint import build_fingerprint
 
-    version, build = metadata.version("unicorn"), build_fingerprint()
-    return Check("engine", State.OK, f"Unicorn {version}, calibrated, build {build}; a guest ran {clock} ticks")
+    text = f"{engine_version()}, calibrated, build {build_fingerprint()}; a guest ran {clock} ticks"
+    return Check("engine", State.OK, text)
 
 
 def _sample() -> Check:

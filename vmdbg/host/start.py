@@ -127,6 +127,13 @@ def make_machine(config: MachineConfig, inputs: InputSource | None = None, media
         raise UserError("this computer has too little free memory for the guest: give less --memory") from None
 
 
+def engine_version() -> str:
+    """The engine's name and version. The native part is loaded here."""
+    from vmdbg.engine.unicorn.engine import ENGINE_VERSION
+
+    return ENGINE_VERSION
+
+
 def _kernel(files: GuestFiles, cpus: int) -> InputFile | None:
     match files.kernel:
         case bytes() as data:

@@ -1,10 +1,13 @@
 """Builds the native part: Unicorn's static library with the functions below replaced by ours at link time.
 
-The wheel of the pinned Unicorn holds that library and its public headers; nothing else of Unicorn is used.
+The wheel of the pinned Unicorn holds that library and its public headers; nothing else of Unicorn is used, and nothing
+of it is needed once this is built. UNICORN_FOR, in the environment, is a folder with an unpacked wheel for another
+architecture than this Python's, which CC compiles for.
 """
 
-from importlib.metadata import version
-from importlib.util import find_spec
+import os
+import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 from cffi import FFI
@@ -171,10 +174,24 @@ WRAPPED = [
     "x86_cpu_tlb_fill_x86_64",
 ]
 
-_spec = find_spec("unicorn")
-if _spec is None or _spec.origin is None or version("unicorn") != UNICORN_VERSION:
+# The C library's, of which a newer version would be asked for than is needed: see old_glibc.c.
+WRAPPED_C = ["log", "pow", "pthread_create", "pthread_join", "pthread_sigmask"]
+
+
+if sys.platform != "linux":
+    raise SystemExit("vmdbg builds on Linux alone: its native part needs GNU ld's --wrap (docs/install.md)")
+
+
+def _unicorn() -> Path:
+    """The package's folder."""
+    place = os.environ.get("UNICORN_FOR")
+    for found in distributions(name="unicorn", path=[place] if place else sys.path):
+        if found.version == UNICORN_VERSION:
+            return Path(str(found.locate_file("unicorn")))
     raise SystemExit(f"vmdbg needs unicorn {UNICORN_VERSION} exactly: pip install unicorn=={UNICORN_VERSION}")
-UNICORN = Path(_spec.origin).parent
+
+
+UNICORN = _unicorn()
 
 ffibuilder = FFI()
 for header in ("values.h", "chips.h", "machine.h", "interface.h"):
@@ -193,6 +210,6 @@ ffibuilder.set_source(
         "-Wl,--exclude-libs,ALL",
         "-Wl,-Bsymbolic",
         "-Wl,--strip-debug",
-        *(f"-Wl,--wrap={name}" for name in WRAPPED),
+        *(f"-Wl,--wrap={name}" for name in WRAPPED + WRAPPED_C),
     ],
 )
