@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
 DISK_PACKAGES := dosfstools e2fsprogs fdisk grub-common grub-efi-amd64-bin grub-pc-bin mmdebstrap mtools seabios
-PACKAGES := $(DISK_PACKAGES) acpica-tools apt-utils bpftool busybox-static chromium clang cpio crash dwarves elpa-dap-mode emacs-nox gdb ipxe-qemu isolinux libslirp0 nasm openssh-client ovmf qemu-system-x86 qemu-utils syslinux syslinux-common tmux xorriso
+CROSS_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+PACKAGES := $(DISK_PACKAGES) $(CROSS_PACKAGES) acpica-tools apt-utils bpftool busybox-static chromium clang cpio crash dwarves elpa-dap-mode emacs-nox gdb ipxe-qemu isolinux libslirp0 nasm openssh-client ovmf qemu-system-x86 qemu-user qemu-utils syslinux syslinux-common tmux xorriso
 
 NATIVE := $(wildcard vmdbg/engine/native/*.c vmdbg/engine/native/*.h) vmdbg/engine/native/build.py
 SAMPLE := $(wildcard samples/kernel/*.[chS] samples/kernel/smp/*.[chS] samples/kernel/*.ld) samples/kernel/Makefile
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: vsix web browser help demo demo-disk install test test-all conformance fuzz lint bench packages clean
+.PHONY: vsix web wheels browser help demo demo-disk install test test-all conformance fuzz lint bench packages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +24,7 @@ help:
 	@echo 'make conformance  random instructions, compared with what this machine makes of them'
 	@echo 'make fuzz      a million hostile steps against every device'
 	@echo 'make web       what the browser view has from npm, into the tree'
+	@echo 'make wheels    what is published: sources, and wheels for x86-64 and AArch64, into dist'
 	@echo 'make vsix      the extension for VS Code, dist/vmdbg.vsix'
 	@echo 'make bench     the figures of the README, on this machine'
 
@@ -77,6 +79,11 @@ web: vmdbg/web/page/vendor/LICENSE
 vmdbg/web/page/vendor/LICENSE: packaging/web-vendor
 	packaging/web-vendor vmdbg/web/page
 	touch $@
+
+# Sources and wheels, built, checked and put into dist.
+wheels: $(VENV)/.developed web
+	packaging/apt-install $(CROSS_PACKAGES)
+	$(BIN)/python packaging/wheels.py
 
 # What drives the browser that the tests of the page are in. Without npm they are skipped.
 browser:
