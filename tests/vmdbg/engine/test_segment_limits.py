@@ -116,6 +116,7 @@ def test_a_segment_loaded_in_a_block_is_checked_in_the_next_instruction(cpu: Bar
 
 EDGE = 0x10000
 FORMS = ("bx+si", "bx+di", "bp+si", "bp+di", "si", "di", "bp", "bx", "")
+FORMS_32 = ("ebx", "esi", "ebp", "esp", "ebx+2*esi", "ebp+8*edi", "4*edi", "esi+ebx", "")
 WIDTHS = {1: "cl", 2: "cx", 4: "ecx"}
 
 
@@ -133,8 +134,8 @@ class RealMode:
     def _offset(self) -> int:
         return self.rng.choice((self.rng.randrange(0xFFF0, EDGE), self.rng.randrange(8), self.rng.randrange(EDGE)))
 
-    def _access(self, offset: int, size: int, vector: int) -> None:
-        if offset % EDGE + size > EDGE and self.faults is None:
+    def _access(self, offset: int, size: int, vector: int, *, wraps: bool = True) -> None:
+        if (offset % EDGE if wraps else offset) + size > EDGE and self.faults is None:
             self.faults = len(self.lines), vector
 
     def add(self) -> None:
@@ -143,17 +144,25 @@ class RealMode:
             case 0:
                 size = max(size, 2)
                 self._access(self.now["sp"] - size, size, SS)
-                self.now["sp"] -= size
+                self.now["sp"] = (self.now["sp"] - size) % EDGE
                 self.lines.append(f"push {WIDTHS[size]}")
             case 1:
                 size = max(size, 2)
                 self._access(self.now["sp"], size, SS)
-                self.now["sp"] += size
+                self.now["sp"] = (self.now["sp"] + size) % EDGE
                 self.lines.append(f"pop {WIDTHS[size]}")
             case 2:
                 self._access(self.now["di"], size, GP)
-                self.now["di"] += size
+                self.now["di"] = (self.now["di"] + size) % EDGE
                 self.lines.append("stos" + {1: "b", 2: "w", 4: "d"}[size])
+            case 3:
+                form, displacement = self.rng.choice(FORMS_32), self._offset()
+                terms = [name.split("*") for name in form.split("+") if name]
+                offset = displacement + sum(self.now[term[-1][1:]] * int(term[0] if term[1:] else 1) for term in terms)
+                stack = terms and terms[0][0] in ("ebp", "esp")
+                self._access(offset, size, SS if stack else GP, wraps=False)
+                operand = f"[dword {form}+{displacement}]" if form else f"[dword {displacement}]"
+                self.lines.append(f"mov {WIDTHS[size]}, {operand}")
             case _:
                 form, displacement = self.rng.choice(FORMS), self._offset()
                 offset = displacement + sum(self.now[name] for name in form.split("+") if name)

@@ -87,13 +87,13 @@ uintptr_t tcg_register(unsigned number)
     return registers[number];
 }
 
-/* What is translated up to tcg_skip_to_here() is done only where the value's low 16 bits are `limit` or more. */
-TcgLabel *tcg_skip_if_low_16_below(TcgContext *tcg, uintptr_t value, uint32_t limit)
+/* What is translated up to tcg_skip_to_here() is done only where the value's low 16 or 32 bits are `limit` or more. */
+TcgLabel *tcg_skip_if_low_bits_below(TcgContext *tcg, uintptr_t value, bool of_32, uint32_t limit)
 {
     TcgLabel *label = gen_new_label_x86_64(tcg);
     uintptr_t low = tcg_temporary(tcg);
 
-    tcg_gen_ext16u_i64_x86_64(tcg, low, value);
+    (of_32 ? tcg_gen_ext32u_i64_x86_64 : tcg_gen_ext16u_i64_x86_64)(tcg, low, value);
     tcg_gen_brcond_i64_x86_64(tcg, TCG_COND_LTU, low, tcg_const_i64_x86_64(tcg, limit), label);
     return label;
 }

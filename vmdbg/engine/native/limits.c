@@ -2,7 +2,7 @@
  *
  * Code whose segments are flat has no check: hidden flags say of which segments that is not so, and translations are made
  * for them. Others have a call before each instruction that accesses memory, which computes the operand's offset as the
- * instruction will; where the segments are no less than real mode's, only offsets of 16 bits that come near 64 KiB have it. Whatever may load a segment says so, and the flags are made anew before the next block is looked up.
+ * instruction will; where the segments are no less than real mode's, only offsets that come near 64 KiB have it. Whatever may load a segment says so, and the flags are made anew before the next block is looked up.
  */
 #include "vex.h"
 
@@ -157,36 +157,49 @@ void limits_translate_block(void *tcg, const Block *block)
         called_translated(tcg, &(VexDecoded){.code.row = LIMIT_OF_CODE});
 }
 
-/* A check of `size` bytes at an offset of 16 bits, the value's low ones, in a segment that is no less than real mode's. */
-static void translate_near(void *tcg, const VexDecoded *d, uintptr_t value, uint32_t size)
+/* A check of `size` bytes at the offset that the value's low bits are, in a segment that is no less than real mode's. */
+static void translate_near(void *tcg, const VexDecoded *d, uintptr_t value, uint32_t size, bool is_32)
 {
-    TcgLabel *label = tcg_skip_if_low_16_below(tcg, value, MOST_16 + 2 - size);
+    TcgLabel *label = tcg_skip_if_low_bits_below(tcg, value, is_32, MOST_16 + 2 - size);
 
     called_translated(tcg, d);
     tcg_skip_to_here(tcg, label);
 }
 
-static bool is_open_16(const Instruction *i, const VexCode *code)
+/* Whether the check is whether the operand ends before 64 KiB. */
+static bool is_open_to(const Instruction *i, const VexCode *code)
 {
     bool typed_code = code->segment == R_CS && has_types(i->env);
 
-    return !(i->env->hflags & HF_LIMITS_TIGHT) && code->address_size == ADDRESS_16 && code->segment < R_FS && !typed_code;
+    return !(i->env->hflags & HF_LIMITS_TIGHT) && code->segment < R_FS && !typed_code;
+}
+
+/* What is added to an operand's displacement, which there is. */
+static uintptr_t translate_registers(void *tcg, const VexCode *code)
+{
+    uintptr_t base = tcg_register(code->rm), index = tcg_register(code->index);
+
+    if (!code->has_index)
+        return base;
+    for (unsigned i = 0; i < code->scale; i++)
+        index = tcg_sum_of(tcg, index, index);
+    return code->has_base ? tcg_sum_of(tcg, base, index) : index;
 }
 
 static void translate_check(void *tcg, const Instruction *i, const VexDecoded *d)
 {
     const VexCode *code = &d->code;
-    uint32_t size = code->immediate, constant = (uint16_t)d->displacement;
+    bool is_32 = code->address_size == ADDRESS_32;
+    uint32_t size = code->immediate, constant = is_32 ? (uint32_t)d->displacement : (uint16_t)d->displacement;
 
-    if (!is_open_16(i, code) || code->row != LIMIT_OF_OPERAND) {
+    if (!is_open_to(i, code) || code->row != LIMIT_OF_OPERAND) {
         called_translated(tcg, d);
     } else if (!code->has_base && !code->has_index) {
-        if (constant + size > MOST_16 + 1)
+        if (constant > MOST_16 + 1 - size)
             called_translated(tcg, d);
-    } else if (size > 1) {
-        uintptr_t base = tcg_register(code->rm), index = tcg_register(code->index);
-        uintptr_t value = !code->has_base ? index : code->has_index ? tcg_sum_of(tcg, base, index) : base;
-        translate_near(tcg, d, constant ? tcg_sum(tcg, value, constant) : value, size);
+    } else if (size > 1 || is_32) {
+        uintptr_t value = translate_registers(tcg, code);
+        translate_near(tcg, d, constant ? tcg_sum(tcg, value, constant) : value, size, is_32);
     }
 }
 
@@ -312,7 +325,7 @@ static void translate_stack(void *tcg, const Instruction *i, unsigned row, unsig
     if (i->env->hflags & (HF_LIMITS_TIGHT | HF_SS32))
         called_translated(tcg, &d);
     else
-        translate_near(tcg, &d, row == LIMIT_OF_PUSH ? tcg_sum(tcg, top, -(uint64_t)count * size) : top, count * size);
+        translate_near(tcg, &d, row == LIMIT_OF_PUSH ? tcg_sum(tcg, top, -(uint64_t)count * size) : top, count * size, false);
 }
 
 static void translate_stack_of(void *tcg, Instruction *i, unsigned size)
@@ -402,14 +415,14 @@ static void translate_implied(void *tcg, Instruction *i, unsigned size)
         return;
     }
     d.displacement = how;
-    if (!is_open_16(i, &d.code)) {
+    if (!is_open_to(i, &d.code) || (address_32 && how & TABLE)) {
         called_translated(tcg, &d);
         return;
     }
-    if (how & STRING_SOURCE && whole > 1)
-        translate_near(tcg, &d, tcg_register(R_RSI), whole);
-    if (how & STRING_DESTINATION && whole > 1)
-        translate_near(tcg, &d, tcg_register(R_RDI), whole);
+    if (how & STRING_SOURCE && (whole > 1 || address_32))
+        translate_near(tcg, &d, tcg_register(R_RSI), whole, address_32);
+    if (how & STRING_DESTINATION && (whole > 1 || address_32))
+        translate_near(tcg, &d, tcg_register(R_RDI), whole, address_32);
 }
 
 void limits_translate(void *tcg, Instruction *i)

@@ -183,6 +183,7 @@ uintptr_t tcg_const_i64_x86_64(TcgContext *tcg, int64_t value);
 uintptr_t tcg_const_i32_x86_64(TcgContext *tcg, int32_t value);
 TcgLabel *gen_new_label_x86_64(TcgContext *tcg);
 void tcg_gen_ext16u_i64_x86_64(TcgContext *tcg, uintptr_t to, uintptr_t from);
+void tcg_gen_ext32u_i64_x86_64(TcgContext *tcg, uintptr_t to, uintptr_t from);
 void *__real_tcg_global_mem_new_internal_x86_64(TcgContext *tcg, int type, uintptr_t base, intptr_t offset, const char *name);
 void tcg_gen_brcond_i64_x86_64(TcgContext *tcg, int condition, uintptr_t a, uintptr_t b, TcgLabel *label);
 void __real_tcg_gen_callN_x86_64(TcgContext *tcg, void *function, void *result, int count, void **arguments);

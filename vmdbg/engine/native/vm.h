@@ -185,7 +185,7 @@ void tcg_copy(TcgContext *tcg, uintptr_t to, uintptr_t from);
 uintptr_t tcg_temporary(TcgContext *tcg);
 uintptr_t tcg_register(unsigned number);
 uintptr_t tcg_sum_of(TcgContext *tcg, uintptr_t a, uintptr_t b);
-TcgLabel *tcg_skip_if_low_16_below(TcgContext *tcg, uintptr_t value, uint32_t limit);
+TcgLabel *tcg_skip_if_low_bits_below(TcgContext *tcg, uintptr_t value, bool of_32, uint32_t limit);
 void tcg_skip_to_here(TcgContext *tcg, TcgLabel *label);
 
 /* mmu.c, tlb.c */
