@@ -17,6 +17,8 @@ from vmdbg.session.session import Session
 from vmdbg.session.source_frame import SourceFrame
 from vmdbg.units import CpuId
 
+KERNEL_HALF = 1 << 63
+
 
 class GuestStack:
     def __init__(self, session: Session, references: References, sources: SourceFiles) -> None:
@@ -71,11 +73,12 @@ class GuestStack:
         )
 
     def _place(self, key: FrameKey, frame: SourceFrame) -> tuple[values.SourceFile | None, int]:
-        """In its source or, without one, in assembly, which no other task's address space is read for."""
+        """In its source or, without one, in assembly: of a task that is on no CPU only the kernel's is in reach."""
         source = self._sources.shown(frame.file)
         if source is not None:
             return source, frame.line
-        listed = self._sources.listed(frame.physical.pc) if key.task is None else None
+        is_in_reach = key.task is None or frame.physical.pc >= KERNEL_HALF
+        listed = self._sources.listed(frame.physical.pc) if is_in_reach else None
         return listed if listed is not None else (None, 0)
 
     def _function(self, frame: SourceFrame) -> str:

@@ -85,6 +85,8 @@ def test_a_stock_kernel_has_stacks_types_and_its_sleeping_tasks(editor: Editor) 
     init = next(number for name, number in sleeping.items() if number == FIRST_TASK + 1)
     stack = editor.ask("stackTrace", threadId=init)["stackFrames"]
     assert any("wait" in one["name"] for one in stack), [one["name"] for one in stack]
+    kernel = [one for one in stack if int(one["instructionPointerReference"], 16) >> 63]
+    assert all(one["source"]["sourceReference"] for one in kernel)
     registers = editor.variables("Registers", stack[0]["id"])
     assert registers["rip"]["value"] == stack[0]["instructionPointerReference"]
     with pytest.raises(RefusedError, match="on no CPU"):
