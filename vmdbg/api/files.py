@@ -20,6 +20,7 @@ from vmdbg.session.screenshot import write_screenshot
 
 if TYPE_CHECKING:
     from vmdbg.document.lanes import Chart
+    from vmdbg.document.strip import Strip
     from vmdbg.queries.queries import Queries
 
 
@@ -83,6 +84,16 @@ class Keeping(Standing):
             who=lambda: who_of(session),
             interrupts=lambda functions: interrupts_of(session, functions),
         )
+
+    def overview(self, stretches: int = 512) -> Strip:
+        """The whole history at a glance, counted in at most so many stretches: lines of the console, who had each CPU,
+        and how many interrupts, exceptions, system calls, requests to disks and packets there were.
+
+        Notebooks draw it; `vmdbg.document.strip_svg.svg()` does for all others. Raises UserError.
+        """
+        from vmdbg.session.history_strip import strip_of
+
+        return strip_of(self.timeline, self.queries.survey(stretches))
 
     def interleaving(
         self,

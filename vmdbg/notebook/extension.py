@@ -11,6 +11,8 @@ from vmdbg.document.document import Document
 from vmdbg.document.html import render_html
 from vmdbg.document.lanes import Chart
 from vmdbg.document.lanes_svg import svg
+from vmdbg.document.strip import Strip
+from vmdbg.document.strip_svg import svg as strip_svg
 from vmdbg.document.terminal_graphics import png
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.notebook.rows import rows_html, to_pandas
@@ -32,7 +34,7 @@ class Shell(Protocol):
 
 
 def load(shell: Shell) -> None:
-    """`%vmdbg`, the looks of documents, rows, screens and charts, and to_pandas()."""
+    """`%vmdbg`, the looks of documents, rows, screens, charts and strips, and to_pandas()."""
     formatters = shell.display_formatter.formatters
     html: Formatter = formatters["text/html"]
     html.for_type(list, rows_html)
@@ -41,6 +43,7 @@ def load(shell: Shell) -> None:
     pictures.for_type(Frame, png)
     drawings: Formatter = formatters["image/svg+xml"]
     drawings.for_type(Chart, lambda chart: svg(chart, ""))
+    drawings.for_type(Strip, strip_svg)
     shell.user_ns.setdefault("to_pandas", to_pandas)
     shell.register_magic_function(lambda line: _answered(shell, line), "line", MAGIC)
 

@@ -54,6 +54,7 @@ from vmdbg.queries.rows import (
 from vmdbg.queries.scan import Conditioned, Query, Row
 from vmdbg.queries.screens import EVERY as SCREENS_EVERY
 from vmdbg.queries.screens import ScreensQuery
+from vmdbg.queries.survey import SurveyQuery, SurveyRow
 from vmdbg.queries.unfinished import finished
 from vmdbg.recording.reader import Recording
 from vmdbg.recording.save import save_recording
@@ -278,12 +279,27 @@ class Queries(LinuxQuestions):
 
     def run(self, query: Query) -> list[Row]:
         """The rows of any query over the whole history."""
-        timeline = self._timeline
         who = self._who_runs()
         if who is not None:
             query = Attributed(query, who.locator)
         if self._only is not None:
             query = Conditioned(query, self._only)
+        return self._run(query)
+
+    def survey(self, stretches: int = 512) -> SurveyRow:
+        """How much happened when, and who ran, in at most so many stretches: what the browser view's timeline draws.
+
+        Raises UserError.
+        """
+        if stretches < 1:
+            raise UserError(f"a history has 1 stretch or more, not {stretches}")
+        row = SurveyRow(-(-max(1, self._timeline.end.tick) // stretches))
+        for part in self._run(SurveyQuery(row.length, self._linux_or_none())):
+            row.add(part)
+        return row
+
+    def _run(self, query: Query) -> list[Row]:
+        timeline = self._timeline
         ticks = timeline.end.tick - timeline.start.tick
         if self._executor is None and (self._workers < 2 or ticks < WORTH_PROCESSES):
             return scan_here(timeline, query, timeline.start, timeline.end, self._on_progress)

@@ -64,6 +64,15 @@ class SurveyRow:
     ran: dict[tuple[CpuId, int], Counter[Runner]] = field(default_factory=lambda: defaultdict(Counter))
     moments: list[Moment] = field(default_factory=list)
 
+    def add(self, row: SurveyRow) -> None:
+        """What another counted, in stretches of whose length this one's is a multiple; its moments are left."""
+        step = self.length // row.length
+        for kind, counts in row.counts.items():
+            for number, many in counts.items():
+                self.counts[kind][number // step] += many
+        for (cpu, number), runners in row.ran.items():
+            self.ran[cpu, number // step].update(runners)
+
 
 @dataclass(frozen=True, slots=True)
 class SurveyQuery:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import selectors
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.copies import can_fork
 from vmdbg.queries.survey import Moment
+from vmdbg.session.history_strip import without_escapes
 from vmdbg.session.session import Session
 from vmdbg.units import Tick
 from vmdbg.web.answers import LogLine, LogView, MomentRow, StepRow, StripView
@@ -33,8 +33,6 @@ WORTH = 100
 MOST_LINES = 1500
 """Of the console: at its beginning, and at its end."""
 LONGEST_LINE = 300
-ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
-"""Of terminals (ECMA-48 5.4, 5.6)."""
 WHY_NOT = "a run that is being recorded is not counted: open the recording"
 
 
@@ -211,7 +209,7 @@ class Survey:
         lines = [(tick, words) for tick, words in console.port(console.talking).lines() if words.strip()]
         left_out = max(0, len(lines) - 2 * MOST_LINES)
         shown = lines if not left_out else [*lines[:MOST_LINES], *lines[-MOST_LINES:]]
-        return LogView([LogLine(int(tick), _clean(words)) for tick, words in shown], left_out)
+        return LogView([LogLine(int(tick), without_escapes(words)[:LONGEST_LINE]) for tick, words in shown], left_out)
 
     def close(self) -> None:
         if self._surveyor is not None:
@@ -225,8 +223,3 @@ def _moment(moment: Moment) -> MomentRow:
     return MomentRow(
         str(moment.position), int(moment.position.tick), moment.kind.value, int(moment.cpu), printable(moment.what)
     )
-
-
-def _clean(words: str) -> str:
-    """Without what drives terminals."""
-    return printable(ESCAPES.sub("", words))[:LONGEST_LINE]

@@ -46,12 +46,12 @@ class SurveyStore:
 
     def add(self, row: SurveyRow, until: int) -> None:
         """What happened from `until` as it was up to the new one, in stretches no longer than these."""
-        _merge(row, self.row)
+        self.row.add(row)
         self.until = max(self.until, until)
         while self.until // self.length > 2 * STRETCHES:
             self.length *= 2
             known, self.row = self.row, SurveyRow(self.length)
-            _merge(known, self.row)
+            self.row.add(known)
 
     def window(self, start: int, end: int, stretches: int) -> Counted:
         """About so many stretches of what is known from tick `start` to `end`."""
@@ -107,13 +107,3 @@ class SurveyStore:
             begun = LaneRun(number, 1, pid, name, round(share, 2))
         if begun is not None:
             yield begun
-
-
-def _merge(row: SurveyRow, into: SurveyRow) -> None:
-    """`into` has stretches of a length that is a multiple of the row's."""
-    step = into.length // row.length
-    for kind, counts in row.counts.items():
-        for number, many in counts.items():
-            into.counts[kind][number // step] += many
-    for (cpu, number), runners in row.ran.items():
-        into.ran[cpu, number // step].update(runners)
