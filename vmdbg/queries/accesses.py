@@ -10,6 +10,7 @@ from vmdbg.machine.outcome import Outcome
 from vmdbg.queries.rows import AccessRow, ExecutionRow
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
+from vmdbg.timeline.touched import Mappings
 from vmdbg.units import Linear, Physical
 
 
@@ -21,8 +22,11 @@ class AccessQuery:
     size: int
     accesses: frozenset[Access]
     physical: bool = False
+    mapped: Mappings = frozenset()
+    """Where that is when it is asked."""
 
     def begin(self, timeline: Timeline) -> AccessScan:
+        timeline.index.note_mapped(self.mapped)
         return AccessScan(timeline, self.stops)
 
     @property

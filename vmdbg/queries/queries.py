@@ -157,15 +157,19 @@ class Queries(LinuxQuestions):
 
     def writes(self, address: int, size: int = 1, *, physical: bool = False) -> list[AccessRow]:
         """All writes to any of `size` bytes from a linear address, in whatever address space, or a physical one."""
-        return self.run(AccessQuery(address, _checked_size(size), frozenset({Access.WRITE}), physical))
+        return self._accesses(address, size, frozenset({Access.WRITE}), physical)
 
     def reads(self, address: int, size: int = 1, *, physical: bool = False) -> list[AccessRow]:
         """All reads of any of `size` bytes."""
-        return self.run(AccessQuery(address, _checked_size(size), frozenset({Access.READ}), physical))
+        return self._accesses(address, size, frozenset({Access.READ}), physical)
 
     def accesses(self, address: int, size: int = 1, *, physical: bool = False) -> list[AccessRow]:
         """All reads and writes of any of `size` bytes."""
-        return self.run(AccessQuery(address, _checked_size(size), frozenset(Access), physical))
+        return self._accesses(address, size, frozenset(Access), physical)
+
+    def _accesses(self, address: int, size: int, kinds: frozenset[Access], physical: bool) -> list[AccessRow]:
+        mapped = frozenset() if physical else self._timeline.mapped(address, _checked_size(size))
+        return self.run(AccessQuery(address, _checked_size(size), kinds, physical, mapped))
 
     def executions(self, address: int, size: int = 1, *, physical: bool = False) -> list[ExecutionRow]:
         """All executions of instructions that begin in a range."""

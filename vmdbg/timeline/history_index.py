@@ -14,7 +14,7 @@ from devices.disk.requests import DiskRequest, Listener
 from vmdbg.engine.stops import DiskCatch, Stops
 from vmdbg.engine.touches import TouchTracking
 from vmdbg.machine.snapshot import Position
-from vmdbg.timeline.touched import MOST_REQUESTS, Aliases, Touched
+from vmdbg.timeline.touched import MOST_REQUESTS, Aliases, Mappings, Touched
 from vmdbg.units import Tick
 
 MOST_BYTES = 32 << 20
@@ -52,6 +52,7 @@ class HistoryIndex:
         self._size = 0
         self._stopped = False
         self._aliases: tuple[tuple[Position, Position], Aliases] | None = None
+        self._mapped: Mappings = frozenset()
         self.wanted = True
         """Whether what runs is added."""
 
@@ -130,6 +131,12 @@ class HistoryIndex:
 
     # what is asked
 
+    def note_mapped(self, mapped: Mappings) -> None:
+        """Somebody asks about linear pages that are mapped so."""
+        if not mapped <= self._mapped:
+            self._mapped |= mapped
+            self._aliases = None
+
     def next_chance(
         self, position: Position, stops: Stops, start: Position, end: Position
     ) -> tuple[Position, Position]:
@@ -193,7 +200,8 @@ class HistoryIndex:
             parts = self._parts
             whole = bool(parts) and parts[0].start <= start and end <= parts[-1].end
             complete = whole and all(one.end == other.start for one, other in pairwise(parts))
-            self._aliases = (start, end), Aliases([part.touched for part in parts], complete=complete)
+            known = Aliases([part.touched for part in parts], complete=complete, mapped=self._mapped)
+            self._aliases = (start, end), known
         return self._aliases[1]
 
 

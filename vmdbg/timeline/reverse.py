@@ -104,6 +104,9 @@ class _ReverseSearch:
     def _search(self, stops: Stops) -> Position | None:
         timeline, bound = self._timeline, self._origin
         timeline.keep_index()
+        for one in stops.watchpoints:
+            if not one.physical:
+                timeline.index.note_mapped(timeline.mapped(one.address, one.size))
         while (part := timeline.last_chance(bound, stops)) is not None:
             start, end = part
             base = timeline.checkpoints.before(end)

@@ -33,6 +33,7 @@ from vmdbg.timeline.pages import PageStore
 from vmdbg.timeline.ram import RamImage, RamTracker
 from vmdbg.timeline.recorder import Recorder
 from vmdbg.timeline.state_digest import DIGEST_INTERVAL, StateDigest, state_digest
+from vmdbg.timeline.touched import Mappings, mappings
 from vmdbg.timeline.verification import Verification, grid_tick
 from vmdbg.timeline.withdrawal import last_before
 from vmdbg.units import NEVER, Tick
@@ -346,6 +347,10 @@ class Timeline:
             raise UserError(f"{position} is after the end of the history, {self._end}: {remedy}")
         with self.undisturbed():
             self.go(position, on_progress)
+
+    def mapped(self, address: int, size: int) -> Mappings:
+        """Where a linear range is now: for the index, which is to know it of what is asked about."""
+        return mappings(self.machine.engine.translate, address, size)
 
     def next_chance(self, stops: Stops) -> tuple[Position, Position]:
         """Where from here on `stops` could stop the machine first, as far as is known, and up to where it is known."""

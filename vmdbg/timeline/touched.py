@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 from operator import add
 
 import zstandard
@@ -19,7 +19,7 @@ from vmdbg.engine.exits import Access, EventKind
 from vmdbg.engine.stops import Catches, DeviceCatch, DiskCatch, Stops, Watchpoint
 from vmdbg.engine.touches import EVENTS, FETCH, NO_LINEAR_PAGE, NO_PHYSICAL_PAGE, READ, WRITE, Touches
 from vmdbg.errors import RecordingError
-from vmdbg.units import PAGE_SIZE
+from vmdbg.units import PAGE_SIZE, Linear, Physical
 
 MOST_ROWS = 1 << 18
 MOST_UNPACKED = 64 << 20
@@ -38,6 +38,9 @@ _PACKER = zstandard.ZstdCompressor(level=3)
 _PORT = 3
 """Bytes of a port in Touches.ports."""
 MOST_PORT_BYTES = _PORT << 16
+Mappings = frozenset[tuple[int, int]]
+"""Linear pages and the physical ones that they were seen to be."""
+MOST_MAPPED = 1 << 10
 _KINDS = {Access.READ: READ, Access.WRITE: WRITE}
 _PORT_EVENTS = {EventKind.PORT_READ: READ, EventKind.PORT_WRITE: WRITE}
 
@@ -257,24 +260,34 @@ def _is_of(catch: DiskCatch) -> Callable[[DiskRequest], bool]:
     return lambda one: catch.is_of(one.unit, one.operation, one.sector, one.count)
 
 
+def mappings(translate: Callable[[Linear], Physical | None], address: int, size: int) -> Mappings:
+    """What `translate` says of the pages of a linear range, of the first MOST_MAPPED."""
+    pages = islice(Span(address, address + max(size, 1), 0).pages, MOST_MAPPED)
+    found = ((page, translate(Linear(page * PAGE_SIZE % (1 << 64)))) for page in pages)
+    return frozenset((page, physical // PAGE_SIZE) for page, physical in found if physical is not None)
+
+
 class Aliases:
     """What the whole history says of linear pages, for accesses that are made through none.
 
     A linear watchpoint tells of such an access, of the CPU's own to its page tables or of a device's, where the address
     is mapped to what is accessed, and no part of the history names a mapping that it does not use. So only a page that
-    was used, and never for memory that is accessed so, is taken to be no such alias.
+    was used, and never for memory that is accessed so, is taken to be no such alias; nor is one that was seen to be
+    mapped to such memory where somebody asked about it.
     """
 
-    def __init__(self, parts: Sequence[Touched], *, complete: bool) -> None:
+    def __init__(self, parts: Sequence[Touched], *, complete: bool, mapped: Mappings = frozenset()) -> None:
         """`complete`: the parts are all of the history."""
         self._parts = parts if complete and not any(part.everything for part in parts) else ()
+        self._mapped = mapped
         self._found: dict[range, bool] = {}
 
     def may_be(self, pages: range) -> bool:
         """Whether these linear pages may be mapped to memory that is accessed through none."""
         if pages not in self._found:
             used = frozenset[int]().union(*(part.pages.of_linear(pages) for part in self._parts))
-            self._found[pages] = not used or bool(used & self._beside)
+            mapped = {physical for linear, physical in self._mapped if linear in pages}
+            self._found[pages] = not used or bool((used | mapped) & self._beside)
         return self._found[pages]
 
     @cached_property

@@ -13,6 +13,7 @@ from tests.determinism.random_guests import random_origin
 from tests.determinism.test_dma import BUFFER, ROUTINE, dma_machine
 from tests.devices import copier
 from tests.devices.workbench import fitted_devices
+from tests.vmdbg.debugger.programs import program, run_to
 from tests.vmdbg.timeline.model import machine_of, origin_of
 from tests.vmdbg.timeline.test_against_the_model import FOR_EVER, GUESTS
 from vmdbg.engine.exits import Access, LimitReached
@@ -24,6 +25,7 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.queries.accesses import AccessQuery, ExecutionQuery
 from vmdbg.queries.calls import CallQuery, SystemCallQuery
 from vmdbg.queries.events import Cr3Query, ExceptionQuery, InterruptQuery, PortQuery
+from vmdbg.queries.queries import Queries
 from vmdbg.queries.scan import Query, scan
 from vmdbg.recording.reader import open_recording
 from vmdbg.recording.replay import replay
@@ -182,6 +184,41 @@ def test_a_recording_keeps_the_index(tmp_path: Path) -> None:
         assert len(list(again.index)) == 3
         assert list(again.index) == list(timeline.index)
         again.machine.close()
+
+
+MAPPED_TO_TABLES = """
+    mov qword [WINDOW_PT], TEST_PAGES | P | W
+    mov qword [WINDOW], 1
+    mov qword [WINDOW_PT], WINDOW_PT | P | W
+    mov qword [WINDOW_PT + 8], TEST_PAGES | P | W
+    invlpg [WINDOW]
+    mov eax, 1000
+wait_a_while:
+    dec eax
+    jnz wait_a_while
+    mov rax, [WINDOW + 1000h]       ; the CPU notes that in an entry, which is at WINDOW + 8, too
+done:
+    finish 0
+"""
+
+
+def test_what_a_page_is_mapped_to_where_one_asks_is_known_though_nobody_used_it() -> None:
+    with program(MAPPED_TO_TABLES, "done") as (debugger, labels, _):
+        run_to(debugger, labels["done"])
+        timeline, at = debugger.timeline, 0x4000_0008
+        timeline.keep_index()
+        stops = Stops(watchpoints=(Watchpoint(0, at, 8, frozenset({Access.WRITE})),))
+        where = last_before(timeline, timeline.end, stops)
+        assert where is not None
+        queries = Queries(timeline, workers=1)
+        timeline.seek(timeline.end)
+        rows, last = queries.writes(at, 8), queries.who_wrote(at, 8)
+        assert rows
+        assert last == rows[-1]
+        with without_index(timeline):
+            assert where == last_before(timeline, timeline.end, stops)
+            timeline.seek(timeline.end)
+            assert rows == queries.writes(at, 8)
 
 
 def test_a_damaged_part_is_refused() -> None:
