@@ -137,7 +137,7 @@ def asked(guest: vmdbg.Guest) -> list[Question]:
         ("executions panic", lambda guest: _on_one_core(guest).executions(panic), CALL_BAR),
         ("writes system_state", lambda guest: _on_one_core(guest).writes(state, 4), None),
         ("ports 64h", lambda guest: _on_one_core(guest).port_accesses([0x64]), None),
-        ("disk sector 2048", lambda guest: _on_one_core(guest).disk_requests(sector=2048), None),
+        ("disk sector 2048", lambda guest: _on_one_core(guest).disk_requests(sector=2048), CALL_BAR),
     ]
 
 
