@@ -77,9 +77,10 @@ def main() -> None:
                 spent = [cpu_seconds(command(full)) - cpu_seconds(command(empty)) for _ in range(options.rounds)]
                 costs.append(max(statistics.median(spent), 0.0) / count)
             here, there = costs
-            ratio = here / there if there else float("inf")
+            ratio = here / there if there else None
             rows.append({"screen": name, "here_us": here * 1e6, "qemu_us": there * 1e6, "ratio": ratio})
-            print(f"{name:20} {here * 1e6:10.1f} us {there * 1e6:10.1f} us  {ratio:6.2f}")
+            shown = "-" if ratio is None else f"{ratio:6.2f}"
+            print(f"{name:20} {here * 1e6:10.1f} us {there * 1e6:10.1f} us  {shown:>6}")
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1))
 
