@@ -1,4 +1,4 @@
-"""Linux on a screen, here and in QEMU, whose pictures are the same dot by dot: vgacon, vesafb and bochs-drm."""
+"""Linux on a screen, here and in QEMU, whose pictures are the same dot by dot: vgacon, vesafb, bochs-drm and efifb."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ set menu_color_normal=light-gray/blue
 menuentry "Linux" { true }
 menuentry "READY" { true }
 """
+BY_UEFI = """search --no-floppy --set=root --file /vmlinuz
+insmod all_video
+set gfxpayload=keep
+linux /vmlinuz quiet loglevel=0 console=tty0
+initrd /initrd
+boot
+"""
+OVMF = Path("/usr/share/ovmf/OVMF.fd")
 PATIENCE = 120.0
 LONGEST = 60_000_000_000
 
@@ -69,15 +77,35 @@ def test_a_console_of_linux(tmp_path: Path, append: str, modules: tuple[str, ...
 
 
 def test_a_menu_of_grub_in_graphics(tmp_path: Path) -> None:
-    iso, tree = tmp_path / "grub.iso", tmp_path / "tree"
-    (tree / "boot/grub").mkdir(parents=True)
-    (tree / "boot/grub/grub.cfg").write_text(GRUB)
-    command = [require("grub-mkrescue"), "-o", str(iso), str(tree)]
-    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    iso = tmp_path / "grub.iso"
+    _make_grub(iso, {"boot/grub/grub.cfg": GRUB.encode()})
     ours, theirs = _ours(iso), _theirs(iso, tmp_path)
     assert (ours.width, ours.height) == (800, 600)
     assert len(set(zip(*[iter(ours.rgb)] * 3, strict=True))) >= 3
     assert ours == theirs
+
+
+@pytest.mark.skipif(not OVMF.exists(), reason="needs OVMF: apt-get install ovmf")
+def test_a_console_of_linux_behind_uefi(tmp_path: Path) -> None:
+    """efifb has what the firmware has set."""
+    iso = tmp_path / "efi.iso"
+    linux = {"vmlinuz": generic_kernel(), "initrd": busybox_initrd({"init": INIT.format(modules="").encode()})}
+    files = {name: path.read_bytes() for name, path in linux.items()}
+    _make_grub(iso, {"boot/grub/grub.cfg": BY_UEFI.encode(), **files})
+    ours, theirs = _ours(iso, bios=str(OVMF)), _theirs(iso, tmp_path, "-bios", str(OVMF))
+    assert (ours.width, ours.height) == (800, 600)
+    assert len(set(zip(*[iter(ours.rgb)] * 3, strict=True))) >= 2
+    assert ours == theirs
+
+
+def _make_grub(iso: Path, files: dict[str, bytes]) -> None:
+    tree = iso.with_suffix(".tree")
+    for name, data in files.items():
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    command = [require("grub-mkrescue"), "-o", str(iso), str(tree)]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
 
 def _make(iso: Path, append: str, modules: tuple[str, ...]) -> None:
@@ -87,16 +115,27 @@ def _make(iso: Path, append: str, modules: tuple[str, ...]) -> None:
     isolinux_iso(iso, {**tree, "isolinux/isolinux.cfg": config.encode()})
 
 
-def _ours(iso: Path) -> Frame:
-    with launch(cdroms=[str(iso)], vga="std") as guest:
+def _ours(iso: Path, bios: str | None = None) -> Frame:
+    with launch(cdroms=[str(iso)], vga="std", memory="512M", bios=bios) as guest:
         guest.expect("READY", patience=LONGEST)
         guest.run(500_000_000)
         return guest.screen()
 
 
-def _theirs(iso: Path, work: Path) -> Frame:
+def _theirs(iso: Path, work: Path, *options: str) -> Frame:
     serial, monitor, picture = work / "serial", work / "monitor", work / "screen.ppm"
-    command = [require("qemu-system-x86_64"), "-m", "256", "-display", "none", "-vga", "std", "-cdrom", str(iso)]
+    command = [
+        require("qemu-system-x86_64"),
+        "-m",
+        "512",
+        "-display",
+        "none",
+        "-vga",
+        "std",
+        "-cdrom",
+        str(iso),
+        *options,
+    ]
     command += ["-serial", f"file:{serial}", "-qmp", f"unix:{monitor},server,nowait", "-net", "none"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
