@@ -61,14 +61,16 @@ class _Picture:
     def console(self, y: int) -> Iterator[str]:
         """Every line is a stroke; as many as there is room for are written out, on two levels."""
         yield _label("console", y + CONSOLE / 2)
-        free, drawn = [0.0, 0.0], -1.0
-        for tick, words in self._strip.lines:
+        drawn = -1.0
+        for tick, _ in self._strip.lines:
             x = self._x(tick)
             if x - drawn >= 1:
                 yield f'<rect x="{x:.1f}" y="{y + 2}" width="1" height="{CONSOLE - 4}" fill="{_LINE}"/>'
                 drawn = x
-            room = int((WIDTH - RIGHT - x) / CHARACTER)
-            shown = printable(words)[: min(LONGEST, room)]
+        free = [0.0, 0.0]
+        for tick, words in self._strip.lines:
+            x = self._x(tick)
+            shown = printable(words)[: min(LONGEST, int((WIDTH - RIGHT - x) / CHARACTER))]
             level = next((one for one, end in enumerate(free) if end < x), None)
             if level is not None and len(shown) > 3:
                 yield _text(x + 4, y + 12 + 14 * level, shown, _INK)

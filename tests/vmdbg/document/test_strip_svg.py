@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmdbg.document.strip import Run, Strip
@@ -28,6 +28,7 @@ def strips(draw: st.DrawFn) -> Strip:
 
 
 @given(strips())
+@settings(deadline=None)
 def test_every_run_and_count_is_drawn_and_text_of_guests_stays_text(strip: Strip) -> None:
     root = ElementTree.fromstring(svg(strip))
     assert {one.tag for one in root.iter()} <= {f"{SVG}{name}" for name in ("svg", "rect", "path", "text", "title")}

@@ -49,7 +49,7 @@ export class Console {
     this.#terminal = new Terminal({
       convertEol: false, scrollback: 5000, fontSize: 12,
       fontFamily: 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace', cursorBlink: false, screenReaderMode: false,
-      allowProposedApi: false, linkHandler: null,
+      allowProposedApi: false, linkHandler: null, logLevel: "off",
     });
     this.#terminal.loadAddon(this.#fit);
     this.#terminal.onData((text) => this.#type(text));
