@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -23,13 +24,14 @@ def harness(*, avx: bool = False, bits: int = 64) -> bytes:
 class HostCpu:
     """Runs batches in a process of its own, whose signals are what exceptions become."""
 
-    def __init__(self, scratch: Path, *, avx: bool = False, bits: int = 64) -> None:
+    def __init__(self, scratch: Path, *, avx: bool = False, bits: int = 64, through: Sequence[str] = ()) -> None:
+        """`through`: a command that runs programs, to which this one is given."""
         image = scratch / f"harness-{avx}-{bits}"
         image.write_bytes(harness(avx=avx, bits=bits))
         defines = DEFINES if bits == 64 else DEFINES_32
         flags = [f"-D{name}={value:#x}ul" for name, value in defines.items()]
         program = build_program((HERE / "host_runner.c").read_text(), flags)
-        self._process = subprocess.Popen([program, image], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen([*through, program, image], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __enter__(self) -> Self:
         return self

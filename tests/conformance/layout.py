@@ -32,6 +32,8 @@ CASE = struct.Struct("<3Q")
 CODE_SLOT = 32
 """Bytes for one instruction and the way out of it."""
 NO_VECTOR = (1 << 64) - 1
+OF_SIGNAL = 0x100
+"""A vector that is not known, by the number of a signal of Linux."""
 CODE_32, DATA_32, CODE_64 = 0x23, 0x2B, 0x33
 """Selectors of ring 3 in Linux on x86-64, which guests of 32-bit cases have too."""
 
