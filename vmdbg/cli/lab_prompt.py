@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vmdbg.api.guest import Guest
 from vmdbg.api.lab import Lab
 from vmdbg.api.lab_file import duration
 from vmdbg.api.lab_recording import LabRecording
+from vmdbg.cli.lab_packets import packet_words
+from vmdbg.commands.code.context import show
+from vmdbg.commands.code.context_state import ContextState
 from vmdbg.debugger.describe import describe_ending
 from vmdbg.debugger.stops import Ended
-from vmdbg.document.document import Block, Document, Table, document, table
+from vmdbg.document.document import Block, Document, Table, document, table, text
 from vmdbg.document.plain import render_plain
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.host.control_c import control_c_ignored, control_c_interrupts
 from vmdbg.host.endings import ExitCode
 from vmdbg.host.signals import SIGNALS
-from vmdbg.host.terminal import both_ends_are_terminals, message
-from vmdbg.interruption import StoppedError
+from vmdbg.host.terminal import both_ends_are_terminals
+from vmdbg.interruption import INTERRUPTION, StoppedError
 from vmdbg.lab.actions import FORMS
-from vmdbg.lab.plan import NEVER
+from vmdbg.lab.plan import NET_PORTS, NEVER
+from vmdbg.repl.console import GuestConsole
+from vmdbg.repl.interjections import Interjections
+from vmdbg.repl.keys import KeyLine
+from vmdbg.repl.line_session import Typed
+from vmdbg.repl.output import Output
+from vmdbg.repl.themes import default_theme
+from vmdbg.session.session import Session
 
 HELP = """machine NAME        look at that machine from now on
 machines            all: where they are, and what they run
@@ -35,6 +44,7 @@ help lab            this; `help` is the machine's
 quit
 Everything else is for the machine that is looked at; where it goes on, the others go along."""
 SHOWN = 20
+PROTOCOLS = ("ARP", "TCP", "UDP", "ICMP")
 
 
 class LabPrompt:
@@ -43,6 +53,15 @@ class LabPrompt:
         self._flush = flush
         self._focus = next(iter(lab.machines))
         self._failed = False
+        self._last = ""
+        self._theme = default_theme()
+        self._output = Output(
+            self._theme,
+            GuestConsole(lambda: None),
+            Interjections(lambda: None),
+            as_json=False,
+            idle=INTERRUPTION.check,
+        )
 
     def talk(self, lines: Sequence[str], *, stay: bool) -> int:
         """Carry out lines, then those that a user types, if they are to. The exit code."""
@@ -60,77 +79,133 @@ class LabPrompt:
     def _converse(self) -> None:
         """Ctrl-C ends what a line does, and not the process."""
         read = self._reader()
+        typed = ""
         with control_c_ignored():
             while True:
                 try:
-                    line = read()
+                    found = read(typed)
                 except EOFError:
                     return
+                except StoppedError:
+                    raise
                 except KeyboardInterrupt:
+                    typed = ""
                     continue
+                typed = found.typed if isinstance(found, KeyLine) else ""
                 with SIGNALS.at_work(), control_c_interrupts():
-                    if not self._carry_out(line):
+                    if not self._carry_out(self._repeated(found)):
                         return
 
-    def _reader(self) -> Callable[[], str]:
+    def _reader(self) -> Callable[[str], Typed]:
         if not both_ends_are_terminals():
-            return input
-        from prompt_toolkit import PromptSession
+            return lambda _typed: input()
+        from vmdbg.cli.lab_terminal import LabTerminal
 
-        session: PromptSession[str] = PromptSession()
+        terminal = LabTerminal(self._theme, self.words(), self.session, self._clock)
+        self._show_context()
+        return lambda typed: terminal.read(self._focus, typed)
 
-        def read() -> str:
-            with SIGNALS.lent():
-                return session.prompt(f"{self._focus}> ")
+    def words(self) -> dict[str, Callable[[], Iterable[str]]]:
+        """The lab's own commands, and what may follow them."""
+        plan, lab = self._lab.plan, self._lab
+        machines, links = [one.name for one in plan.machines], [one.name for one in plan.links]
+        cables = [f"{name}.{port}" for name in machines for port in plan.ports(name) if port in NET_PORTS]
+        own: dict[str, Callable[[], Iterable[str]]] = {
+            "machine": lambda: lab.machines,
+            "machines": lambda: (),
+            "links": lambda: (),
+            "packets": lambda: [*machines, *links, *PROTOCOLS],
+            "run": lambda: ("1ms", "10ms", "100ms", "1s"),
+        }
+        if isinstance(lab, Lab):
+            own["do"] = lambda: [*FORMS, *machines, *links, *cables]
+        else:
+            own["goto"] = lambda: ("end",)
+        return own
 
-        return read
+    def session(self) -> Session | None:
+        guest = self._lab.machines.get(self._focus)
+        return guest.session if guest is not None else None
+
+    def _repeated(self, found: Typed) -> str:
+        """An empty line is the last again, where that steps."""
+        if isinstance(found, KeyLine):
+            return found.command
+        line = found if found.strip() else self._last
+        session = self.session()
+        try:
+            repeats = session is not None and bool(line.strip()) and session.registry.split(line)[0].repeats
+        except VmdbgError:
+            repeats = False
+        self._last = line if repeats else ""
+        return line
 
     def _carry_out(self, line: str) -> bool:
         """Whether there is more to come."""
         word, _, rest = line.strip().partition(" ")
         if word in ("quit", "q", "exit"):
             return False
+        session = self.session()
+        stops = session.moments.stops if session is not None else 0
         try:
-            answer = self._answer(word, rest.strip(), line)
+            answer, as_json = self._answer(word, rest.strip(), line)
             self._flush()
-            sys.stdout.write(answer if answer.endswith("\n") or not answer else answer + "\n")
+            self._output.document(answer, as_json=as_json)
+            if session is not self.session() or (session is not None and session.moments.stops > stops):
+                self._show_context()
         except VmdbgError as error:
             self._failed = True
-            message(f"error: {error}")
+            self._flush()
+            self._output.fail(error)
         except StoppedError:
             raise
         except KeyboardInterrupt:
-            message("interrupted")
-        sys.stdout.flush()
+            self._flush()
+            self._output.say("interrupted")
         return True
 
-    def _answer(self, word: str, rest: str, line: str) -> str:
+    def _show_context(self) -> None:
+        """The panel of the machine that is looked at, as that machine's own prompt has it."""
+        session = self.session()
+        if session is None or not self._output.interactive:
+            return
+        state = session.part(ContextState)
+        if state.enabled:
+            session.columns = self._output.size.columns
+            self._output.document(show(session, state.sections, self._output.size.lines), crop=True)
+
+    def _answer(self, word: str, rest: str, line: str) -> tuple[Document, bool]:
+        """And whether it was asked for as JSON."""
+        found = self._of_lab(word, rest, line)
+        return (found, False) if found is not None else self._of_machine(line)
+
+    def _of_lab(self, word: str, rest: str, line: str) -> Document | None:
         lab = self._lab
         match word:
             case "":
-                return ""
+                return document()
             case "machine":
-                return self._look_at(rest)
+                return document(self._look_at(rest))
             case "machines":
-                return render_plain(document(self._machines()))
+                return document(self._machines())
             case "links":
-                return render_plain(document(self._links()))
+                return document(self._links())
             case "packets":
-                return render_plain(document(self._packets(rest.split())))
+                return document(self._packets(rest.split()))
             case "run":
                 return self._run(rest)
             case "goto" if isinstance(lab, LabRecording):
                 lab.seek(self._time(rest))
-                return self._where()
+                return document(self._where())
             case "do" if isinstance(lab, Lab):
                 lab.do(rest)
-                return self._where()
+                return document(self._where())
             case "query":
-                return render_plain(self._query(line))
+                return self._query(line)
             case "help" if rest == "lab":
-                return HELP.format(actions="; ".join(FORMS.values()))
+                return document(*HELP.format(actions="; ".join(FORMS.values())).splitlines())
             case _:
-                return self._of_machine(line)
+                return None
 
     def _guest(self) -> Guest:
         found = self._lab.machines.get(self._focus)
@@ -138,12 +213,13 @@ class LabPrompt:
             raise UserError(f"{self._focus} is switched off: look at another, by `machine NAME`")
         return found
 
-    def _of_machine(self, line: str) -> str:
-        answer = render_plain(self._guest().session.run(line))
+    def _of_machine(self, line: str) -> tuple[Document, bool]:
+        answer, as_json = self._guest().session.run_line(line)
         lab = self._lab
         if isinstance(lab, Lab) and lab.stopped_elsewhere(self._focus):
-            answer += f"{lab.stopped} has stopped, and the others with it: `machine {lab.stopped}`\n"
-        return answer
+            told = text(f"{lab.stopped} has stopped, and the others with it: `machine {lab.stopped}`")
+            answer = Document((*answer.blocks, told), answer.value)
+        return answer, as_json
 
     def _look_at(self, name: str) -> str:
         if name not in self._lab.machines:
@@ -154,6 +230,9 @@ class LabPrompt:
     def _where(self) -> str:
         return f"{self._focus}, at {self._lab.now / 1e9:.9f} s of the lab's clock"
 
+    def _clock(self) -> str:
+        return f"{self._focus} {self._lab.now / 1e9:.9f} s"
+
     def _time(self, text: str) -> int:
         if text == "end" and isinstance(self._lab, LabRecording):
             return self._lab.end
@@ -162,16 +241,18 @@ class LabPrompt:
         except ValueError as error:
             raise UserError(str(error)) from None
 
-    def _run(self, text: str) -> str:
+    def _run(self, time: str) -> Document:
         lab = self._lab
         if isinstance(lab, LabRecording):
-            lab.seek(min(lab.end, lab.now + self._time(text)))
-            return self._where()
-        stopped = lab.run(self._time(text))
+            lab.seek(min(lab.end, lab.now + self._time(time)))
+            return document(self._where())
+        stopped = lab.run(self._time(time))
         if stopped:
             self._focus = stopped
-            return f"{stopped} has stopped, at {lab.now / 1e9:.9f} s\n{self._of_machine('context')}"
-        return self._where()
+            told = f"{stopped} has stopped, at {lab.now / 1e9:.9f} s"
+            seen = () if self._output.interactive else self._guest().session.run("context").blocks
+            return document(told, *seen)
+        return document(self._where())
 
     def _machines(self) -> Table:
         rows = []
@@ -213,7 +294,7 @@ class LabPrompt:
 
     def _packets(self, words: Sequence[str]) -> Table:
         count = next((int(word) for word in words if word.isdecimal()), SHOWN)
-        protocols = [word for word in words if word in ("ARP", "TCP", "UDP", "ICMP")]
+        protocols = [word for word in words if word in PROTOCOLS]
         names = [word for word in words if not word.isdecimal() and word not in protocols]
         hops = [
             hop
@@ -269,33 +350,3 @@ def _came(due: int, lost: str, now: int) -> str:
 
 def _nodes(*ends: str) -> list[str]:
     return [end.partition(".")[0] for end in ends]
-
-
-def packet_words(data: bytes) -> str:
-    """What it is, by its first bytes: Ethernet II with ARP, IPv4, ICMP, UDP and TCP; characters of a serial line."""
-    if len(data) < 14:
-        return repr(data.decode("latin-1"))
-    kind = int.from_bytes(data[12:14], "big")
-    if kind == 0x0806 and len(data) >= 42:
-        asks = "asks for" if data[21] == 1 else "is at"
-        who = ".".join(map(str, data[38:42] if data[21] == 1 else data[28:32]))
-        return f"ARP {'who is' if asks == 'asks for' else 'says:'} {who}"
-    if kind != 0x0800 or len(data) < 34:
-        return f"type {kind:#06x}"
-    header = (data[14] & 15) * 4
-    source, target = (".".join(map(str, data[at : at + 4])) for at in (26, 30))
-    rest = data[14 + header :]
-    match data[23]:
-        case 6 if len(rest) >= 14:
-            flags = "".join(letter for bit, letter in enumerate("FSRPAU") if rest[13] >> bit & 1)
-            sequence = int.from_bytes(rest[4:8], "big")
-            ports = int.from_bytes(rest[:2], "big"), int.from_bytes(rest[2:4], "big")
-            size = int.from_bytes(data[16:18], "big") - header - (rest[12] >> 4) * 4
-            return f"TCP {source}:{ports[0]} > {target}:{ports[1]} {flags} seq {sequence} {size} bytes"
-        case 17 if len(rest) >= 4:
-            ports = int.from_bytes(rest[:2], "big"), int.from_bytes(rest[2:4], "big")
-            return f"UDP {source}:{ports[0]} > {target}:{ports[1]}"
-        case 1 if rest:
-            return f"ICMP {source} > {target} type {rest[0]}"
-        case number:
-            return f"IP {number} {source} > {target}"

@@ -9,24 +9,16 @@ from collections.abc import Callable, Iterator
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application, get_app
-from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.eventloop.inputhook import InputHookContext
 from prompt_toolkit.formatted_text import AnyFormattedText
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.lexers import PygmentsLexer
-from prompt_toolkit.output import ColorDepth, Output
-from prompt_toolkit.styles import BaseStyle, Style, merge_styles
-from prompt_toolkit.styles.pygments import style_from_pygments_cls
-from pygments.styles import get_style_by_name
+from prompt_toolkit.output import Output
 
 from vmdbg.host.run_loop import RunLoop
 from vmdbg.host.signals import SIGNALS
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.repl.completion import CommandCompleter
-from vmdbg.repl.files import history_file
-from vmdbg.repl.highlight import CommandLexer
 from vmdbg.repl.interjections import Interjections
-from vmdbg.repl.keys import KeyLine, key_bindings
+from vmdbg.repl.line_session import Typed, depth_of, line_session, style_of
 from vmdbg.repl.status import StatusBar
 from vmdbg.repl.themes import Theme
 from vmdbg.session.session import Session
@@ -34,12 +26,8 @@ from vmdbg.session.session import Session
 IDLE_SECONDS = 0.05
 REDRAW_SECONDS = 0.25
 """How old the status bar may be while another front end lets the guest run."""
-MENU_ROWS = 6
 PROMPT = "vmdbg> "
 CONTINUED = "  ...> "
-
-
-Typed = str | KeyLine
 
 
 class Prompt:
@@ -61,21 +49,7 @@ class Prompt:
         self._between = between
         self._status = StatusBar(session)
         self.theme = theme
-        path = history_file()
-        history: History = FileHistory(str(path)) if path is not None else InMemoryHistory()
-        self._prompt: PromptSession[Typed] = PromptSession(
-            history=history,
-            completer=CommandCompleter(session),
-            complete_while_typing=False,
-            auto_suggest=AutoSuggestFromHistory(),
-            key_bindings=key_bindings(),
-            bottom_toolbar=self._bar,
-            lexer=PygmentsLexer(CommandLexer),
-            enable_open_in_editor=True,
-            reserve_space_for_menu=MENU_ROWS,
-            output=output,
-        )
-        self._prompt.app.before_render += self._fit
+        self._prompt = line_session(CommandCompleter(session), self._bar, output)
 
     def read(self, typed: str = "", *, continued: bool = False) -> Typed:
         """A line, "" when the run is to end. Raises EOFError, KeyboardInterrupt."""
@@ -85,8 +59,8 @@ class Prompt:
                 [("class:prompt", label)],
                 default=typed,
                 inputhook=self._hook,
-                style=self._style(),
-                color_depth=ColorDepth.DEPTH_1_BIT if self.theme.name == "mono" else None,
+                style=style_of(self.theme),
+                color_depth=depth_of(self.theme),
             )
 
     def ask(self, question: str) -> bool:
@@ -95,7 +69,7 @@ class Prompt:
         label: AnyFormattedText = [("class:prompt", f"{question} [Y/n] ")]
         while True:
             with self._reading():
-                answer = asking.prompt(label, inputhook=self._hook, style=self._style()).strip().lower()
+                answer = asking.prompt(label, inputhook=self._hook, style=style_of(self.theme)).strip().lower()
             if answer in ("", "y", "yes", "n", "no"):
                 return not answer.startswith("n")
 
@@ -105,18 +79,6 @@ class Prompt:
         with SIGNALS.lent(), self._interjections.held():
             yield
         INTERRUPTION.check()
-
-    def _style(self) -> BaseStyle:
-        own = Style.from_dict(
-            {"prompt": self.theme.prompt, "bottom-toolbar": f"noreverse {self.theme.bar}", "bottom-toolbar.text": ""}
-        )
-        if self.theme.name == "mono":
-            return own
-        return merge_styles([style_from_pygments_cls(get_style_by_name(self.theme.pygments)), own])
-
-    def _fit(self, app: Application[Typed]) -> None:
-        """On a terminal of few rows the menu has what the line and the bar leave."""
-        self._prompt.reserve_space_for_menu = max(0, min(MENU_ROWS, app.output.get_size().rows - 2))
 
     def _bar(self) -> AnyFormattedText:
         return self._status()

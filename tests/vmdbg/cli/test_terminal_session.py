@@ -19,15 +19,15 @@ ESCAPE = b"\x1d"
 
 
 class Terminal:
-    """A pseudoterminal with `vmdbg run` in it."""
+    """A pseudoterminal with `vmdbg run` in it, or another command."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, command: str = "run") -> None:
         self.master, self.slave = pty.openpty()
         termios.tcsetwinsize(self.slave, (50, 120))
         self.before = termios.tcgetattr(self.slave)
         self.seen = b""
         self.process = subprocess.Popen(
-            [*COMMAND, "run", *arguments],
+            [*COMMAND, command, *arguments],
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,

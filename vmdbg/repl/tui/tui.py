@@ -20,7 +20,8 @@ from vmdbg.document.layout import printable
 from vmdbg.errors import VmdbgError
 from vmdbg.host.run_loop import RunLoop
 from vmdbg.repl.interjections import Interjections
-from vmdbg.repl.prompt import PROMPT, Prompt, Typed
+from vmdbg.repl.line_session import Typed
+from vmdbg.repl.prompt import PROMPT, Prompt
 from vmdbg.repl.screen import Painter
 from vmdbg.repl.themes import Theme
 from vmdbg.repl.tui.held_screen import HeldScreen
