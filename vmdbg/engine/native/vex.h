@@ -207,6 +207,7 @@ enum VexKind { NOT_VEX, VEX_REFUSED, VEX_CALLED };
 typedef struct {
     VexCode code;
     uint64_t displacement;
+    uint64_t offset;                        /* of the instruction in its code segment; of the x87's alone */
     unsigned size;                          /* bytes of the instruction */
     bool sets_flags;
 } VexDecoded;

@@ -22,6 +22,29 @@ static bool waits(unsigned opcode, uint8_t modrm)
     return !((opcode == 1 || opcode == 5) && group >= 6);
 }
 
+/* Control instructions leave the pointers to the last other one (SDM 1 8.1.8), FENI, FDISI and FSETPM among them. */
+static bool is_control(unsigned opcode, uint8_t modrm)
+{
+    unsigned group = modrm >> 3 & 7;
+    bool loads = modrm < 0xc0 && ((opcode == 1 && (group == 4 || group == 5)) || (opcode == 5 && group == 4));
+
+    return loads || !waits(opcode, modrm);
+}
+
+/* The last instruction that was none of control, and its operand if that was in memory: else the one before stays. */
+static void note_place(const Vex *at, unsigned opcode, uint8_t modrm, uint64_t offset)
+{
+    Env *env = at->env;
+
+    env->fpip = offset;
+    env->fpcs = env->segs[R_CS].selector;
+    env->fpop = opcode << 8 | modrm;
+    if (modrm < 0xc0) {
+        env->fpdp = vex_offset(at);
+        env->fpds = env->segs[at->code.segment].selector;
+    }
+}
+
 static void check(Env *env, bool is_wait, bool waits, uintptr_t host_pc)
 {
     uint64_t not_there = is_wait ? 0 : CR0_EM | CR0_TS;
@@ -39,7 +62,7 @@ void x87_check(Env *env, unsigned opcode, uint8_t modrm, uintptr_t host_pc)
 }
 
 /* The call goes by FBLD's helper, which is not used any more. */
-HELPER void __wrap_helper_fbld_ST0_x86_64(uint64_t word, uint64_t displacement)
+HELPER void __wrap_helper_fbld_ST0_x86_64(uint64_t word, uint64_t displacement, uint64_t offset)
 {
     Vex at = {.env = vm_current->cpu->env, .displacement = displacement, .host_pc = HERE};
     X87 x;
@@ -56,6 +79,8 @@ HELPER void __wrap_helper_fbld_ST0_x86_64(uint64_t word, uint64_t displacement)
         x87_execute_memory(&x, &at, opcode, modrm >> 3 & 7, at.code.row & WORDS_ARE_16);
     else
         x87_execute_registers(&x, opcode, modrm);
+    if (!is_control(opcode, modrm))
+        note_place(&at, opcode, modrm, offset);
 }
 
 /* Encodings of D9h to DFh that are no instruction, of registers: ranges of ModRM. */
@@ -113,6 +138,7 @@ enum VexKind x87_decode(Instruction *i, VexDecoded *d)
     bool wide = i->rex >= 0 && i->code[i->rex] & REX_W;
     d->code.row = opcode | (!wide && code32 == (i->operand_size >= 0) ? WORDS_ARE_16 : 0);
     d->code.immediate = modrm;
+    d->offset = i->code64 ? i->linear : (uint32_t)(i->linear - i->env->segs[R_CS].base);
     d->sets_flags = concerns_flags(opcode, modrm);
     return VEX_CALLED;
 }
@@ -122,6 +148,8 @@ void x87_translated(void *tcg, const VexDecoded *decoded)
     uint64_t word;
 
     memcpy(&word, &decoded->code, sizeof word);
-    void *arguments[] = {tcg_constant_argument(tcg, word), tcg_constant_argument(tcg, decoded->displacement)};
-    tcg_gen_callN_x86_64(tcg, __wrap_helper_fbld_ST0_x86_64, NULL, 2, arguments);
+    void *arguments[] = {
+        tcg_constant_argument(tcg, word), tcg_constant_argument(tcg, decoded->displacement), tcg_constant_argument(tcg, decoded->offset),
+    };
+    tcg_gen_callN_x86_64(tcg, __wrap_helper_fbld_ST0_x86_64, NULL, 3, arguments);
 }

@@ -42,8 +42,11 @@ static unsigned pack_environment(const Env *env, bool words_are_16, uint8_t *to)
         tags |= tag_of(env, i) << 2 * i;
     uint32_t words[ENVIRONMENT_WORDS] = {env->fpuc, x87_status_word(env), tags, env->fpip, env->fpcs, env->fpdp, env->fpds};
     if (real_mode) {
-        words[4] = (env->fpip >> 16 & 0xffff) << 12 | (env->fpop & 0x7ff);
-        words[6] = (env->fpdp >> 16 & 0xffff) << 12;
+        uint32_t ip = (env->fpcs << 4) + env->fpip, dp = (env->fpds << 4) + env->fpdp;
+        words[3] = ip & 0xffff;
+        words[4] = (ip >> 16) << 12 | (env->fpop & 0x7ff);
+        words[5] = dp & 0xffff;
+        words[6] = (dp >> 16) << 12;
     } else if (!words_are_16) {
         words[4] |= (env->fpop & 0x7ffu) << 16;
     }
@@ -66,9 +69,9 @@ static void unpack_environment(Env *env, bool words_are_16, const uint8_t *from)
     env->fpstt = words[1] >> TOP_SHIFT & 7;
     for (unsigned i = 0; i < 8; i++)
         env->fptags[i] = (words[2] >> 2 * i & 3) == 3;
-    env->fpip = words[3];
-    env->fpdp = words[5];
     bool real_mode = !(env->cr[0] & CR0_PE) || env->eflags & FLAG_VM;
+    env->fpip = real_mode ? (words[3] & 0xffff) | (words[4] & 0x0ffff000) << 4 : words[3];
+    env->fpdp = real_mode ? (words[5] & 0xffff) | (words[6] & 0x0ffff000) << 4 : words[5];
     env->fpcs = real_mode ? 0 : words[4];
     env->fpds = real_mode ? 0 : words[6];
     env->fpop = real_mode ? words[4] & 0x7ff : words[4] >> 16 & 0x7ff;
