@@ -70,7 +70,8 @@ def reverse_search(
 class _ReverseSearch:
     """One search of a timeline, back from where it is.
 
-    Invariants: from `bound` up to where the search began there is nothing to stop at. Stops are armed only inside
+    Invariants: from `bound` up to where the search began there is nothing to stop at, but for what a delivery or an
+    access tells of at `bound` itself: whoever begins there does not hear it. Stops are armed only inside
     _last_in(), which leaves the engine with none. Whatever ends the search early, the timeline goes back to `_origin`.
     """
 
@@ -112,7 +113,7 @@ class _ReverseSearch:
             base = timeline.checkpoints.before(end)
             if base is None:
                 break
-            found = self._last_in(self._beginning(base, start), min(bound, _just_after(end)), stops)
+            found = self._last_in(self._beginning(base, start), min(self._origin, _just_after(end)), stops)
             if found is not None:
                 timeline.go(found)
                 return found

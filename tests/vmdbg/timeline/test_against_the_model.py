@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from devices.serial.feed import SerialInput
 from tests.vmdbg.timeline.model import Model, machine_of
-from vmdbg.engine.exits import Access, LimitReached
+from vmdbg.engine.exits import Access, BreakpointHit, LimitReached
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.machine.digest import digest
 from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, RegisterWrite
@@ -145,9 +145,16 @@ class TimelineAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.timeline.end == self.model.end)
     @rule()
     def run_to_a_stop(self) -> None:
-        coming = [entry for entry in self.model.reports(self.stops) if entry[0] > self.now]
+        coming = [entry for entry in self.model.reports(self.stops) if self._is_ahead(*entry)]
         outcome = self.timeline.run(FOR_EVER, over_breakpoint=True)
         assert (self.now, type(outcome).__name__) == coming[0] if coming else self.now == self.model.end
+
+    def _is_ahead(self, position: Position, kind: str) -> bool:
+        """A breakpoint where one stands is passed, also if inputs are taken before its instruction runs."""
+        positions, pcs = self.model.positions, self.model.pcs
+        here, there = (pcs[positions.index(instant)] for instant in (self.now, position))
+        passed = kind == BreakpointHit.__name__ and position.tick == self.now.tick and here == there
+        return position > self.now and not passed
 
     @precondition(lambda self: self.timeline.end == self.model.end)
     @rule()
@@ -209,6 +216,21 @@ def test_a_breakpoint_does_not_stop_where_an_nmi_comes_before_the_instruction() 
         state.stops = Stops(Breakpoints(linear=(pc,)))
         arm(state.machine.engine, state.stops)
         assert state.timeline.position.phase
+        state.search_backwards()
+    finally:
+        state.teardown()
+
+
+def test_what_a_checkpoint_was_taken_at_is_found_by_a_search_from_later() -> None:
+    """Whoever goes on from there does not hear of the delivery that the part before ends with."""
+    state = TimelineAgainstModel()
+    try:
+        state.boot("real_exceptions")
+        state.seek_a_tick(0.0)
+        state.set_stops([], [], frozenset({0, 1}))
+        state.run_to_a_stop()
+        state.take_a_checkpoint()
+        state.run_to_a_stop()
         state.search_backwards()
     finally:
         state.teardown()
