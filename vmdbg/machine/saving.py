@@ -60,6 +60,9 @@ def restore_machine(state: MachineState, cpus: FittedCpus, pc: Pc, scheduler: Sc
     scheduled = decode_scheduler(state.scheduler)
     if any(not _is_known(event, cpus, pc) for event in scheduled.events):
         raise RecordingError("the saved state of the scheduler is damaged: an event is of no device, or no time")
+    sequence = scheduled.sequence
+    if not 0 <= sequence <= ENDLESS or not all(0 <= event.sequence < sequence for event in scheduled.events):
+        raise RecordingError("the saved state of the scheduler is damaged: its events are in no order")
     scheduler.restore(scheduled)
     cpus.engine.restore(state.cpu)
     first = PinsState(
