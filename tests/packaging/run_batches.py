@@ -1,6 +1,6 @@
 """Runs pickled batches of instructions, and prints a hash of each one's results.
 
-    python -m tests.packaging.run_batches FILE
+python -m tests.packaging.run_batches FILE
 """
 
 from __future__ import annotations
