@@ -10,7 +10,7 @@ from vmdbg.engine.stops import Stops
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.checkpoint import Checkpoint
-from vmdbg.timeline.outcomes import Passage, Progress, comes_before, says_nothing
+from vmdbg.timeline.outcomes import Passage, Progress, comes_before, has_yet_to_run, says_nothing
 from vmdbg.timeline.steps_back import previous
 from vmdbg.timeline.stops import arm
 from vmdbg.timeline.timeline import Timeline
@@ -71,7 +71,8 @@ class _ReverseSearch:
     """One search of a timeline, back from where it is.
 
     Invariants: from `bound` up to where the search began there is nothing to stop at, but for what a delivery or an
-    access tells of at `bound` itself: whoever begins there does not hear it. Stops are armed only inside
+    access tells of at `bound` itself: whoever begins there does not hear it. What stops before the instruction at
+    `_end`, where the part that is searched ends, is told of by the part that begins there. Stops are armed only inside
     _last_in(), which leaves the engine with none. Whatever ends the search early, the timeline goes back to `_origin`.
     """
 
@@ -86,7 +87,7 @@ class _ReverseSearch:
         self._is_stop = is_stop
         self._on_progress = on_progress
         self._cancelled = cancelled
-        self._origin = timeline.position
+        self._origin = self._end = timeline.position
 
     def search(self) -> Position | None:
         timeline = self._timeline
@@ -113,6 +114,7 @@ class _ReverseSearch:
             base = timeline.checkpoints.before(end)
             if base is None:
                 break
+            self._end = end
             found = self._last_in(self._beginning(base, start), min(self._origin, _just_after(end)), stops)
             if found is not None:
                 timeline.go(found)
@@ -178,8 +180,11 @@ class _ReverseSearch:
 
     def _judge(self, found: _Found, outcome: Outcome) -> None:
         found.hits += 1
+        here = self._timeline.position
+        if has_yet_to_run(outcome) and here >= self._end:
+            return
         if self._is_stop(outcome):
-            found.last = self._timeline.position
+            found.last = here
             found.is_access = isinstance(outcome, WatchpointHit)
 
     def _check_cancelled(self) -> None:
