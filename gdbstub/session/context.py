@@ -28,7 +28,8 @@ class Context:
     gone. `log` takes a line for the user of this process.
 
     `exited`: it was told that the target has ended. `interrupting`: it has asked for the stop to come; `asking_why`:
-    with a question that only a target that stands can answer. `unsaid`: refusals of which its user has seen no word.
+    with a question that only a target that stands can answer. `stepping_alone`: it waits for a step of one thread, and
+    all others are held. `unsaid`: refusals of which its user has seen no word.
     `told`: the latest values of registers that are not restored after a call by hand; `last_written`: the register that
     the request before this one wrote. `lost`: pieces of text that there was no room for.
     """
@@ -50,6 +51,7 @@ class Context:
     exited: bool = False
     ended: bool = False
     waiting: bool = False
+    stepping_alone: bool = False
     interrupting: bool = False
     asking_why: bool = False
     selected: dict[bool, ThreadRef] = field(default_factory=dict)

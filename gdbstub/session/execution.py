@@ -54,7 +54,7 @@ def answer(context: Context, request: ExecutionRequest) -> Reply:
         case WhyStopped():
             return why_stopped(context)
         case ResumeThreads(actions):
-            return _resume(context, _assign(context, actions))
+            return _resume(context, _assign(context, actions), alone=_steps_alone(actions))
         case Resume(action, address):
             return _resume_legacy(context, action, address)
         case ResumeActions():
@@ -141,7 +141,7 @@ def _stop(context: Context) -> None:
 
 def _starting(context: Context) -> None:
     """The client lets the target run: what it wanted before is over."""
-    context.interrupting = context.asking_why = False
+    context.interrupting = context.asking_why = context.stepping_alone = False
     context.trace.selected = None
 
 
@@ -154,6 +154,11 @@ def _assign(context: Context, actions: tuple[tuple[Action, ThreadRef | None], ..
         for thread in context.threads_of(ref or _EVERYONE):
             assigned.setdefault(thread, action)
     return assigned
+
+
+def _steps_alone(actions: tuple[tuple[Action, ThreadRef | None], ...]) -> bool:
+    """Whether one thread steps while all others are held: so gdb gets over a breakpoint that it has taken away."""
+    return len(actions) == 1 and isinstance(actions[0][0], Step) and actions[0][1] is not None
 
 
 def _refuse_unknown(offered: frozenset[ActionKind], action: Action) -> None:
@@ -188,8 +193,9 @@ def _resume_legacy(context: Context, action: Continue | Step, address: int | Non
     return _resume(context, dict.fromkeys(threads, action))
 
 
-def _resume(context: Context, assigned: dict[ThreadId, Action]) -> Reply:
+def _resume(context: Context, assigned: dict[ThreadId, Action], *, alone: bool = False) -> Reply:
     _starting(context)
+    context.stepping_alone = alone
     if context.non_stop:
         context.running.update(thread for thread, action in assigned.items() if not isinstance(action, Stop))
         context.target.execution.resume(assigned)
@@ -242,6 +248,9 @@ def on_stop(context: Context, reason: StopReason) -> None:
         reason = Signalled(Signal.NONE)
     if context.asking_why:
         reason = as_caused(context, reason)
+    if context.stepping_alone and isinstance(reason, HistoryEdge) and not context.lldb:
+        # gdb would believe for ever that it is still getting over its breakpoint, and wait at the next command
+        reason = Signalled(Signal.NONE, reason.thread, reason.text)
     if context.lldb and isinstance(reason, Signalled) and reason.signal == Signal.NONE:
         reason = replace(reason, signal=Signal.SIGTRAP)  # it shows nothing of a stop without a reason
     if context.non_stop:

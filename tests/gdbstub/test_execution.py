@@ -172,6 +172,25 @@ def test_a_stop_with_a_text_shows_it_first(reason: StopReason, start: bytes) -> 
     assert reply.startswith(start)
 
 
+@pytest.mark.parametrize(
+    ("request_", "start"),
+    [
+        ("vCont;s:1", b"T00thread:1;"),
+        ("vCont;s:1;c", b"T05thread:1;replaylog:end;"),
+        ("vCont;r1000,1008:1", b"T05thread:1;replaylog:end;"),
+        ("vCont;c", b"T05thread:1;replaylog:end;"),
+        ("bc", b"T05thread:1;replaylog:end;"),
+    ],
+)
+def test_a_client_that_steps_one_thread_alone_hears_of_no_edge(request_: str, start: bytes) -> None:
+    """gdb gets over a breakpoint so, and would believe for ever after an edge that it is still at that."""
+    client = Client()
+    client.send("vCont;s:1")
+    client.stop(BreakpointHit())
+    client.send(request_)
+    assert client.stop(HistoryEdge(Edge.END))[-1].startswith(start)
+
+
 def test_lldb_gets_the_reason_in_words() -> None:
     client = Client()
     client.send("QThreadSuffixSupported", "QListThreadsInStopReply", "c")

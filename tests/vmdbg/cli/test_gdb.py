@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests.build import require, sample_kernel
+from tests.guests.build import assemble, require, sample_kernel
 from tests.vmdbg.cli.vmdbg_process import COMMAND, TIMEOUT, digest, environment, errors, vmdbg
 from tests.vmdbg.gdb.typed_at import Gdb
 
+ENDS_AT_ONCE = "nop\nmov al, 0\nout 0f4h, al\nhlt"
 SCRIPT = """
 set pagination off
 set confirm off
@@ -128,6 +129,27 @@ def test_a_guest_that_died_waits_for_gdb_which_can_go_back(sample: Path) -> None
         assert "known: this is the past" in done.stderr
         it.stderr.read()
         assert it.wait(TIMEOUT) == 1
+
+
+def test_a_breakpoint_at_the_last_instruction_is_gone_past(tmp_path: Path) -> None:
+    gdb, guest = require("gdb"), tmp_path / "guest.bin"
+    guest.write_bytes(assemble(ENDS_AT_ONCE, origin=0x7C00).ljust(510, b"\0") + b"\x55\xaa")
+    command = [*COMMAND, "run", guest, "--serial", "none", "--gdb", "0", "--wait"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as it:
+        assert it.stderr is not None
+        found = re.search(r"target remote (\S+)", it.stderr.readline())
+        assert found is not None
+        again = ["continue", "continue", "stepi", "stepi", "reverse-continue"]
+        session = [f"target remote {found[1]}", "break *0x7c03", "continue", *again, *again, "kill"]
+        lines = [word for line in session for word in ("-ex", line)]
+        attached = [gdb, "-nx", "-batch", *lines]
+        done = subprocess.run(attached, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+        assert done.stdout.count("Breakpoint 1, 0x") == 3, done.stdout
+        assert done.stderr.count("the guest left through the test-exit port with value 0") == 8
+        it.stderr.read()
+        it.wait(TIMEOUT)
 
 
 def test_a_gdb_that_dies_leaves_nothing_behind_on_any_cpu(tmp_path: Path) -> None:
