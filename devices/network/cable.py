@@ -70,9 +70,10 @@ class Cable:
     State: ClassVar[type[CableState]] = CableState
     INPUTS: ClassVar[tuple[type[DeviceInput], ...]] = (FrameInput, LinkInput, FaultsInput)
 
-    def __init__(self, net: str, timer: Timer) -> None:
-        """`net` is the name of the network device."""
+    def __init__(self, net: str, timer: Timer, *, whole_segments: bool = False) -> None:
+        """`net` is the name of the network device; `whole_segments` as devices.network.wire.Plug has it."""
         self.net = net
+        self.whole_segments = whole_segments
         self.name = cable_name(net)
         self.peer: Peer | None = None
         self.outlet: Outlet | None = None

@@ -13,7 +13,7 @@ class NicModel(enum.StrEnum):
 
     VIRTIO = "virtio"
     VIRTIO_TSO = "virtio-tso"
-    """The same with offloads for what is sent: checksums, and segmentation of TCP."""
+    """The same with offloads: checksums, and segmentation of TCP."""
     E1000 = "e1000"
     RTL8139 = "rtl8139"
 
@@ -42,6 +42,8 @@ class Net:
     quiet: Quiet | None = None
     rom: bytes = b""
     """Its option ROM, by which firmware boots from the network."""
+    whole_segments: bool = False
+    """The far end takes what a driver of TCP hands over uncut, and sends such."""
 
 
 def cable_name(net: str) -> str:

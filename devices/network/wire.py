@@ -49,6 +49,12 @@ class Plug(Protocol):
         """Whether there is a link. It is up at first."""
         ...
 
+    @property
+    def whole_segments(self) -> bool:
+        """Whether the far end takes TCP's segments of more than a frame may usually have, and sends such: to a device
+        that cuts them for drivers which do not take them. It is so from the beginning, and always."""
+        ...
+
     def transmit(self, frame: bytes, now: int) -> None:
         """Send. In a deadline or in an access; nothing comes back before another deadline.
 

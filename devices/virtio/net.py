@@ -1,16 +1,16 @@
-"""virtio-net: a network device without offloads. Source: virtio 1.2, 5.1."""
+"""virtio-net, without offloads unless it is given some. Source: virtio 1.2, 5.1."""
 
 from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from devices.fitting import Slot
 from devices.network.cable import Cable
-from devices.network.frame import LONGEST, mac_text
+from devices.network.frame import LONGEST, USUAL, mac_text
 from devices.seam import BusMaster, Rows
 from devices.virtio.chain import Chain, RingError
 from devices.virtio.net_filter import Class, Filter, FilterState
@@ -23,6 +23,10 @@ RECEIVE, TRANSMIT, CONTROL = 0, 1, 2
 QUEUES = (256, 256, 64)
 HEADER = struct.Struct("<BBHHHHH")
 """flags, gso_type, hdr_len, gso_size, csum_start, csum_offset, num_buffers (5.1.6)."""
+PLAIN = bytes(10)
+"""A header without its last field, of a frame as it is."""
+TAGGED = USUAL + 4
+"""Bytes of the longest frame that is no whole segment."""
 AT_ONCE = 64
 """Frames that are sent in one deadline."""
 MOST_WAITING = 256
@@ -37,7 +41,9 @@ OK, FAILED = 0, 1
 
 class Feature(enum.IntFlag):
     CSUM = 1 << 0
+    GUEST_CSUM = 1 << 1
     MAC = 1 << 5
+    GUEST_TSO4 = 1 << 7
     HOST_TSO4 = 1 << 11
     MRG_RXBUF = 1 << 15
     STATUS = 1 << 16
@@ -62,8 +68,23 @@ FEATURES = (
 )
 
 
-Outgoing = Callable[[bytes, bytes], Iterable[bytes]]
-"""Of a header and what follows it, the frames that go out."""
+class Offloads(Protocol):
+    """What the device does for drivers that leave it to the device (5.1.6.2, 5.1.6.4)."""
+
+    @property
+    def features(self) -> Feature: ...
+
+    def outgoing(self, header: bytes, frame: bytes) -> Iterable[bytes]:
+        """Of a header and what follows it, the frames that go out."""
+        ...
+
+    def cut(self, frame: bytes) -> Iterable[bytes]:
+        """A frame that is longer than usual, for a driver that takes none such."""
+        ...
+
+    def whole(self, frame: bytes) -> tuple[bytes, bytes]:
+        """For one that does: the header without its last field, and what follows it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -83,12 +104,10 @@ class VirtioNet:
     State: ClassVar[type[VirtioNetState]] = VirtioNetState
     streams = frozenset({RECEIVE, TRANSMIT})
 
-    def __init__(self, slot: Slot, cable: Cable, mac: bytes, *, outgoing: Outgoing | None = None) -> None:
-        """With `outgoing` drivers may leave checksums and TCP's segments to that."""
+    def __init__(self, slot: Slot, cable: Cable, mac: bytes, *, offloads: Offloads | None = None) -> None:
         self.name = slot.name
-        offloads = Feature.CSUM | Feature.HOST_TSO4 if outgoing is not None else Feature(0)
-        self.kind = Kind(DEVICE, 0x020000, QUEUES, FEATURES | offloads)
-        self._outgoing = outgoing
+        self.kind = Kind(DEVICE, 0x020000, QUEUES, FEATURES | (offloads.features if offloads is not None else 0))
+        self._offloads = offloads
         self._cable = cable
         self._filter = Filter(mac)
         self._announce = False
@@ -119,12 +138,20 @@ class VirtioNet:
             return False
         if not self._filter.keeps(frame, by_vlan=self._has(Feature.CTRL_VLAN)):
             return True
-        if len(self._waiting) >= MOST_WAITING or self._held + len(frame) > MOST_BYTES:
+        pieces = self._pieces(frame)
+        size = sum(map(len, pieces))
+        if len(self._waiting) + len(pieces) > MOST_WAITING or self._held + size > MOST_BYTES:
             return False
-        self._waiting.append(frame)
-        self._held += len(frame)
+        self._waiting += pieces
+        self._held += size
         self._transport.serve(RECEIVE, now)
         return True
+
+    def _pieces(self, frame: bytes) -> list[bytes]:
+        """A frame as the driver takes it."""
+        if self._offloads is None or len(frame) <= TAGGED or self._has(Feature.GUEST_TSO4):
+            return [frame]
+        return list(self._offloads.cut(frame))
 
     def link_changed(self, now: int) -> None:
         """devices.network.wire.Nic."""
@@ -150,7 +177,7 @@ class VirtioNet:
                 raise RingError("a frame without a header")
             data = chain.read(memory, 0, min(chain.readable_size, HEADER.size + LONGEST + 1), "frame")
             header, frame = data[: HEADER.size], data[HEADER.size :]
-            for one in (frame,) if self._outgoing is None else self._outgoing(header, frame):
+            for one in (frame,) if self._offloads is None else self._offloads.outgoing(header, frame):
                 self._cable.transmit(one, now)
             size += len(frame)
         wanted = queue.finish([(head, 0) for head in heads])
@@ -169,8 +196,14 @@ class VirtioNet:
                 return wanted, None
             frame = self._waiting.pop(0)
             self._held -= len(frame)
-            wanted |= queue.finish(_scatter(frame, chains, memory))
+            wanted |= queue.finish(_scatter(*self._with_header(frame), chains, memory))
         return wanted, None
+
+    def _with_header(self, frame: bytes) -> tuple[bytes, bytes]:
+        """Its header but for the number of buffers, and what follows it."""
+        if self._offloads is None or len(frame) <= TAGGED or not self._has(Feature.GUEST_TSO4):
+            return PLAIN, frame
+        return self._offloads.whole(frame)
 
     def _buffers(self, queue: Virtqueue, size: int) -> tuple[list[Chain], bool]:
         """Chains with room for so much, one, or several where the driver merges them; and whether there is as much."""
@@ -230,9 +263,9 @@ class VirtioNet:
         ]
 
 
-def _scatter(frame: bytes, chains: list[Chain], memory: BusMaster) -> list[tuple[int, int]]:
+def _scatter(header: bytes, frame: bytes, chains: list[Chain], memory: BusMaster) -> list[tuple[int, int]]:
     """A header and the frame, one chain after the other, and what each has of it. What one alone cannot hold is cut."""
-    data = HEADER.pack(0, 0, 0, 0, 0, 0, len(chains)) + frame
+    data = header + len(chains).to_bytes(2, "little") + frame
     used, at = list[tuple[int, int]](), 0
     for chain in chains:
         part = data[at : at + chain.writable_size]

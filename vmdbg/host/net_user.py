@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
+from vmdbg.host import whole_segments
 from vmdbg.host.net_backend import Receive
 from vmdbg.host.poller import READ, WRITE, Poller
 from vmdbg.host.slirp_library import POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, POLL_PRI, load
@@ -60,6 +61,8 @@ class UserNet:
     network: str
     forwards: tuple[Forward, ...] = ()
     restricted: bool = False
+    whole_segments: bool = False
+    """The guest's network device takes TCP's segments uncut, and sends such."""
 
 
 class UserBackend:
@@ -97,7 +100,7 @@ class UserBackend:
         config.vnetmask.s_addr = _word("255.255.255.0")
         name = ffi.new("char[]", b"guest")
         config.vhostname = name
-        config.if_mtu = config.if_mru = MTU
+        config.if_mtu = config.if_mru = whole_segments.MTU if options.whole_segments else MTU
         callbacks = self._callbacks()
         self._kept = [config, name, callbacks, *self._functions]
         self._slirp = self._library.slirp_new(config, callbacks, ffi.NULL)
@@ -130,7 +133,9 @@ class UserBackend:
         return made
 
     def _came(self, data: object, size: int, opaque: object) -> int:
-        self._receive(bytes(self._ffi.buffer(data, size)))
+        frame = bytes(self._ffi.buffer(data, size))
+        for one in whole_segments.fragments(frame) if self._options.whole_segments else (frame,):
+            self._receive(one)
         return size
 
     def _forward(self, one: Forward) -> None:
@@ -183,6 +188,8 @@ class UserBackend:
         self._ready[file] = (found | (POLL_HUP if found else 0)) & (wanted | POLL_ERR)
 
     def send(self, frame: bytes) -> None:
+        if self._options.whole_segments:
+            frame = whole_segments.with_largest_segments(frame)
         self._library.slirp_input(self._slirp, self._ffi.from_buffer("uint8_t[]", frame), len(frame))
 
     def settle(self, *, listening: bool) -> None:

@@ -126,9 +126,9 @@ def nets_of(choices: Sequence[NetChoice]) -> tuple[Net, ...]:
         if any(net.mac == mac for net in made):
             raise UserError(f"two network devices have the address {mac}: give each its own with mac=ADDRESS")
         quiet = _quiet(choice, number) if choice.kind is NetKind.QUIET else None
-        made.append(
-            Net(f"net{number}", choice.model, mac, _INSIDE.get(choice.kind, FarEnd.OUTSIDE), quiet, _rom(choice))
-        )
+        far = _INSIDE.get(choice.kind, FarEnd.OUTSIDE)
+        whole = choice.kind is NetKind.USER and choice.model is NicModel.VIRTIO_TSO
+        made.append(Net(f"net{number}", choice.model, mac, far, quiet, _rom(choice), whole))
     return tuple(made)
 
 
@@ -201,11 +201,20 @@ def leads_to_host(choices: Sequence[NetChoice]) -> bool:
     return any(choice.kind in _HOSTS for choice in choices)
 
 
-def make_backend(choice: NetChoice, number: int, clock: Callable[[], int]) -> NetBackend | None:
-    """Who passes its frames on to the host; None for what stays in the machine. Raises UserError."""
+def make_backend(
+    choice: NetChoice, number: int, clock: Callable[[], int], *, whole_segments: bool = False
+) -> NetBackend | None:
+    """Who passes its frames on to the host; None for what stays in the machine. Raises UserError.
+
+    `whole_segments` as devices.network.net.Net has it.
+    """
     match choice.kind:
         case NetKind.USER:
-            return _user(choice, number, clock)
+            return _user(choice, number, clock, whole_segments)
+        case NetKind.SOCKET | NetKind.TAP if whole_segments:
+            raise UserError(
+                f"net{number} of the guest that goes on sends TCP's segments uncut: only --net user takes them"
+            )
         case NetKind.SOCKET:
             return _socket(choice.where)
         case NetKind.TAP:
@@ -221,14 +230,14 @@ def _tap(name: str) -> NetBackend:
     return TapBackend(name)
 
 
-def _user(choice: NetChoice, number: int, clock: Callable[[], int]) -> NetBackend:
+def _user(choice: NetChoice, number: int, clock: Callable[[], int], whole_segments: bool) -> NetBackend:
     from vmdbg.host.net_user import UserBackend, UserNet, parse_forward  # likewise
 
     restrict = choice.setting("restrict") or "off"
     if restrict not in ("on", "off"):
         raise UserError("--net user restrict is on (only forwarded ports lead anywhere) or off")
     forwards = tuple(parse_forward(value) for key, value in choice.settings if key == "hostfwd")
-    return UserBackend(UserNet(f"10.0.{2 + number}", forwards, restrict == "on"), clock)
+    return UserBackend(UserNet(f"10.0.{2 + number}", forwards, restrict == "on", whole_segments), clock)
 
 
 def _socket(where: str) -> NetBackend:

@@ -161,7 +161,8 @@ def join_network(
     """
     lines = list[NetLine]()
     for number, (choice, net) in enumerate(zip(choices, machine.config.nets, strict=False)):
-        backend, outside = make_backend(choice, number, lambda: machine.clock), machine.outsides.get(net.name)
+        backend = make_backend(choice, number, lambda: machine.clock, whole_segments=net.whole_segments)
+        outside = machine.outsides.get(net.name)
         if backend is not None and outside is None:
             raise UserError(f"{net.name} of the guest that goes on does not lead to the host: leave --net out")
         if backend is not None and outside is not None:

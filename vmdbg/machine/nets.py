@@ -61,7 +61,8 @@ def fit_nets(
 
     cables = dict[str, Cable]()
     for net in nets:
-        cable = cables[net.name] = carrier.add(Cable(net.name, carrier.slot(cable_name(net.name)).timer()))
+        timer = carrier.slot(cable_name(net.name)).timer()
+        cable = cables[net.name] = carrier.add(Cable(net.name, timer, whole_segments=net.whole_segments))
         cable.outlet = outsides.get(net.name)
         cable.listeners.append(listener)
         if net.quiet is not None:

@@ -13,7 +13,7 @@ from devices.disk.drive import Drive
 from devices.disk.medium import MOST_SECTORS
 from devices.fitting import LONGEST_NAME
 from devices.network.frame import parse_mac
-from devices.network.net import FarEnd, Net
+from devices.network.net import FarEnd, Net, NicModel
 from devices.network.quiet.options import LONGEST_BOOT_FILE, MOST_HOSTS, Quiet, is_host_name
 from devices.network.quiet.packets import address
 from devices.ninep.share import LARGEST, LONGEST_TAG, SMALLEST, Share
@@ -134,6 +134,8 @@ def _nets(nets: tuple[Net, ...]) -> Iterator[Claim]:
         yield "network device's address", net.mac, _is_mac(net.mac)
         yield "network device's option ROM", net.rom, len(net.rom) <= LARGEST_OPTION_ROM
         yield "network device's other end", net.far, (net.far is FarEnd.QUIET) == (net.quiet is not None)
+        cuts = net.far is FarEnd.OUTSIDE and net.model is NicModel.VIRTIO_TSO
+        yield "network device's segments", net.whole_segments, cuts or not net.whole_segments
         if net.quiet is not None:
             yield from _quiet(net.quiet)
 

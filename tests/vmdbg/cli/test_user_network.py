@@ -45,7 +45,8 @@ def wait_for(wanted: Callable[[], object], seconds: float = 240) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("slirp")
-def test_both_ways_and_three_replays_without_libslirp(port: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["virtio", "virtio-tso"])
+def test_both_ways_and_three_replays_without_libslirp(port: int, tmp_path: Path, model: str) -> None:
     recording, serial, said, digests = (tmp_path / name for name in ("it.vmdbg", "serial", "said", "digests"))
     serial.touch()
     after = (
@@ -53,7 +54,13 @@ def test_both_ways_and_three_replays_without_libslirp(port: int, tmp_path: Path)
         "; busybox nc -lp 2323 -e busybox cat; echo ALL SAID"
     )
     words = [*VMDBG, "record", str(recording), "--kernel", str(cloud_kernel()), "--initrd"]
-    words += [str(network_initrd(after=after)), "--net", "user,hostfwd=tcp::0-:2323", "--serial", f"file:{serial}"]
+    words += [
+        str(network_initrd(after=after)),
+        "--net",
+        f"user,model={model},hostfwd=tcp::0-:2323",
+        "--serial",
+        f"file:{serial}",
+    ]
     words += ["--until", "ALL SAID", "--digest", str(digests)]
     with said.open("wb") as errors, subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=errors) as process:
         wait_for(lambda: b"READY" in serial.read_bytes() or process.poll() is not None)

@@ -71,12 +71,21 @@ class Clock:
         return self.now
 
 
-def user(*forwards: Forward, restricted: bool = False) -> UserBackend:
-    return UserBackend(UserNet("10.0.2", forwards, restricted), Clock())
+def user(*forwards: Forward, restricted: bool = False, whole_segments: bool = False) -> UserBackend:
+    return UserBackend(UserNet("10.0.2", forwards, restricted, whole_segments), Clock())
 
 
-def segment(port: int, sequence: int, acknowledged: int, flags: int, data: bytes = b"", *, source: int = 5000) -> bytes:
-    one = ip.Segment(port, source, sequence, acknowledged, ip.Flag(flags), 60_000, data)
+def segment(
+    port: int,
+    sequence: int,
+    acknowledged: int,
+    flags: int,
+    data: bytes = b"",
+    *,
+    source: int = 5000,
+    options: bytes = b"",
+) -> bytes:
+    one = ip.Segment(port, source, sequence, acknowledged, ip.Flag(flags), 60_000, data, options)
     ends = ip.Ends(SLIRP_MAC, MAC, GATEWAY, GUEST)
     return ip.ip_frame(ends, ip.TCP, ip.tcp_data(ends, one), 1)
 
@@ -120,6 +129,44 @@ def test_a_connection_to_the_gateway_is_one_to_this_host(loops):
     assert peer.recv(100) == b""
     peer.close()
     server.close()
+
+
+@pytest.mark.usefixtures("slirp")
+@pytest.mark.parametrize("whole", [False, True])
+def test_segments_are_as_long_as_the_guests_device_takes_them(loops, whole):
+    sent = bytes(range(256)) * 200
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        loop = loops(user(whole_segments=whole))
+        loop.backend.send(arp(GATEWAY))
+        loop.backend.send(segment(port, 100, 0, SYN, options=b"\2\4" + (1460).to_bytes(2, "big")))
+        loop.until(lambda: tcp_of(loop.frames))
+        first = tcp_of(loop.frames)[0]
+        peer, _ = server.accept()
+        with peer:
+            peer.settimeout(10)
+            data = sent[:30_000] if whole else sent[:1460]
+            loop.backend.send(segment(port, 101, first.sequence + 1, ACK | PSH, data))
+            loop.until(lambda: True)
+            got = b""
+            while len(got) < len(data):
+                got += peer.recv(1 << 16)
+            assert got == data
+            peer.sendall(sent)
+
+            def all_came() -> bool:
+                """Each is acknowledged."""
+                end = first.sequence + 1
+                for one in tcp_of(loop.frames)[1:]:
+                    end = max(end, one.sequence + len(one.data))
+                loop.backend.send(segment(port, 101 + len(data), end, ACK))
+                return end == first.sequence + 1 + len(sent)
+
+            loop.until(all_came)
+    longest = max(len(frame) for frame in loop.frames)
+    assert longest > 20_000 if whole else 1400 < longest <= 1514
+    came = {one.sequence: one.data for one in tcp_of(loop.frames)[1:] if one.data}
+    assert b"".join(came[sequence] for sequence in sorted(came)) == sent
 
 
 @pytest.mark.usefixtures("slirp")

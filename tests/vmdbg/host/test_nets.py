@@ -13,12 +13,14 @@ from vmdbg.host.nets import (
     NetKind,
     give_net_folders,
     leads_to_host,
+    make_backend,
     nets_of,
     open_nets,
     parse_net,
 )
 from vmdbg.machine.media import Media
 from vmdbg.machine.nets import folder_of
+from vmdbg.recording.bounds import _nets
 
 
 def test_devices_are_counted_and_have_addresses_of_their_own():
@@ -28,6 +30,36 @@ def test_devices_are_counted_and_have_addresses_of_their_own():
         Net("net1", NicModel.VIRTIO, "02:00:00:00:00:0a", FarEnd.NOBODY),
         Net("net2", NicModel.VIRTIO, "52:54:00:12:34:58", FarEnd.NOBODY),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("user,model=virtio-tso", True),
+        ("user", False),
+        ("user,model=e1000", False),
+        ("quiet,model=virtio-tso", False),
+        ("socket:listen:0,model=virtio-tso", False),
+        ("tap:tap0,model=virtio-tso", False),
+    ],
+)
+def test_segments_stay_whole_between_a_device_that_cuts_them_and_libslirp(text, whole):
+    (net,) = nets_of([parse_net(text)])
+    assert net.whole_segments == whole
+    assert dict(_nets_claims(net))["network device's segments"]
+
+
+def _nets_claims(net):
+    return [(name, fine) for name, _, fine in _nets((net,))]
+
+
+def test_who_goes_on_with_uncut_segments_needs_who_takes_them():
+    for text in ("tap:tap0", "socket:listen:0"):
+        with pytest.raises(UserError, match="net3 of the guest that goes on sends TCP's segments uncut"):
+            make_backend(parse_net(text), 3, lambda: 0, whole_segments=True)
+    assert make_backend(parse_net("none"), 0, lambda: 0, whole_segments=True) is None
+    wrong = Net("net0", NicModel.E1000, "52:54:00:12:34:56", FarEnd.OUTSIDE, whole_segments=True)
+    assert not dict(_nets_claims(wrong))["network device's segments"]
 
 
 @pytest.mark.parametrize("model", NicModel)
