@@ -36,6 +36,10 @@ class Face(Protocol):
         """Steps, goes back or forth, or looks, in its own words."""
         ...
 
+    def prepare(self) -> None:
+        """Be told of all that others did, so that what it asks for next is done."""
+        ...
+
     def run(self) -> None:
         """Let the guest run on, and do not wait for its stop: the one call after which it runs."""
         ...
@@ -83,6 +87,9 @@ class AtPrompt:
         moves = ("stepi", "stepi 50", "step", "next", "reverse-stepi 3", "reverse-next")
         self.command(rng.choice((*moves, *LOOKS, *(f"goto {one}" for one in SEEKS))))
 
+    def prepare(self) -> None:
+        """It always is."""
+
     def run(self) -> None:
         self._terminal.type("continue\n")
         self._runs = True
@@ -120,9 +127,11 @@ class AtGdb:
         looks = ("info registers", "x/16i $pc", "bt", "x/64xb $sp", "monitor devices pit", "info breakpoints")
         self._gdb.line(rng.choice((*moves, *looks, *(f"monitor goto {one}" for one in SEEKS))))
 
-    def run(self) -> None:
+    def prepare(self) -> None:
         """A gdb that stood while others moved the guest is told of their stop instead of what it asks for first."""
         self._gdb.line("stepi")
+
+    def run(self) -> None:
         self._waited_for = self._gdb.type("continue")
 
     def interrupt(self) -> None:
@@ -153,8 +162,9 @@ class AtEditor:
         self.editor.stopped()
 
     def where(self) -> str:
+        found = position(self.command("when"))
         self.editor.events.clear()
-        return position(self.command("when"))
+        return found
 
     def command(self, line: str) -> str:
         return self.editor.command(line)
@@ -179,6 +189,9 @@ class AtEditor:
         except EditorRefusedError:
             return False
         return True
+
+    def prepare(self) -> None:
+        """It always is."""
 
     def run(self) -> None:
         self.editor.ask("continue", threadId=1)
@@ -233,6 +246,9 @@ class AtPage:
         except RefusedError:
             return
 
+    def prepare(self) -> None:
+        """It always is."""
+
     def run(self) -> None:
         self.page.ask("run", move=Move.CONTINUE.value)
 
@@ -286,6 +302,8 @@ class Faces:
         ]  # an editor is not told what it did itself
         if not watchers:
             return ""
+        self.here[runner].prepare()
+        self.agree()  # so that the next that is seen to run is what `run` asks for
         self.here[runner].run()
         rng.choice(watchers).seen_running()
         self.here[stopper].interrupt()

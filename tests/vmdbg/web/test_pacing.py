@@ -21,8 +21,7 @@ def test_idle_time_keeps_to_host_time_before_a_page_comes_while_it_is_there_and_
             page.ask("pause")
             page.stands()
             asked = time.monotonic()
-            page.ask("command", line="goto +700M")
-            page.stands()
+            page.go("command", line="goto +700M")
             assert time.monotonic() - asked > 0.5
         with joined(url) as page:
             page.stands()
