@@ -9,7 +9,7 @@ from vmdbg.engine.memory import PhysicalMemory, blocks, is_writable, loaded_part
 from vmdbg.machine.inputs import Input, MemoryWrite
 from vmdbg.units import Physical
 from vmdbg.x86.linear_memory import LinearMemory
-from vmdbg.x86.paging import Paging
+from vmdbg.x86.paging import CR4_PKE, Paging
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
 
@@ -60,7 +60,9 @@ class GuestPhysicalMemory:
 def paging_of(engine: Inspection, cr3: int | None = None) -> Paging:
     """How the CPU translates now, or would with another CR3."""
     read = engine.read_register
-    return Paging(read("cr0"), read("cr3") if cr3 is None else cr3, read("cr4"), read("efer"))
+    cr4 = read("cr4")
+    pkru = read("pkru") if cr4 & CR4_PKE and "pkru" in engine.register_names else 0
+    return Paging(read("cr0"), read("cr3") if cr3 is None else cr3, cr4, read("efer"), pkru=pkru)
 
 
 def linear_memory(engine: Inspection, physical: GuestPhysicalMemory, cr3: int | None = None) -> LinearMemory:

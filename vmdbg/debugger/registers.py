@@ -8,7 +8,7 @@ from vmdbg.debugger.cpu import Cpu
 from vmdbg.errors import UserError
 from vmdbg.x86.mode import CpuMode
 from vmdbg.x86.msr import BY_NAME as MSRS_BY_NAME
-from vmdbg.x86.registers import ALIASES, SUB_REGISTERS, Group, Register, find_register
+from vmdbg.x86.registers import ALIASES, SUB_REGISTERS, Register, find_register
 from vmdbg.x86.registers import BY_NAME as REGISTERS_BY_NAME
 
 _FIXED_MTRRS = tuple(name for name in MSRS_BY_NAME if name.startswith("mtrr_fix"))
@@ -34,8 +34,7 @@ class RegisterFile:
         return word in SUB_REGISTERS or self._has(find_register(word)) or word in self._cpu.names
 
     def _has(self, register: Register | None) -> bool:
-        """YMM are not every model's."""
-        return register is not None and (register.group is not Group.AVX or register.name in self._cpu.names)
+        return register is not None and (not register.optional or register.name in self._cpu.names)
 
     def names(self) -> Iterator[str]:
         yield from (name for name, register in REGISTERS_BY_NAME.items() if self._has(register))

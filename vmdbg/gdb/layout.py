@@ -64,7 +64,7 @@ _DWARF_32BIT = {"rax": 0, "rcx": 1, "rdx": 2, "rbx": 3, "rsi": 6, "rdi": 7}
 _POINTERS = {"rip": "code_ptr", "rsp": "data_ptr", "rbp": "data_ptr"}
 _GENERAL_32BIT = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi")
 _X87_CONTROL = ("fctrl", "fstat", "ftag", "fiseg", "fioff", "foseg", "fooff", "fop")
-_UNLISTED = ("xcr0", "pkru", "interrupt_shadow", "nmi_blocked")
+_UNLISTED = ("xcr0", "interrupt_shadow", "nmi_blocked")
 """The engine's, besides the registers of the SDM's tables."""
 _QEMU_NAMES = {"kernel_gs_base": "k_gs_base"}
 """Scripts know it from QEMU."""

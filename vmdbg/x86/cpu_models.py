@@ -60,7 +60,7 @@ _X86_64 = _I686 | _names("sse2 clflush syscall nx lm rdtscp invariant_tsc arat 3
 _X86_64_V2 = _X86_64 | _names("sse3 ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm")
 _BASE = _X86_64_V2 | _names("movbe aes pclmulqdq abm adx fsgsbase smep smap pdpe1gb")
 
-_X86_64_V3 = _BASE | _names("xsave xsaveopt xgetbv1 avx avx2 fma f16c bmi1 bmi2 clflushopt clwb rdrand rdseed umip")
+_X86_64_V3 = _BASE | _names("xsave xsaveopt xgetbv1 avx avx2 fma f16c bmi1 bmi2 clflushopt clwb rdrand rdseed umip pku")
 _ALSO = _names("pcid invpcid")
 """What no model has, but may be added: Linux gives processes one CR3 after the other, which debuggers compare."""
 
@@ -75,7 +75,7 @@ MODELS: dict[str, CpuModel] = {
         CpuModel("x86-64", "the first 64-bit level: SSE2", 6, 54, 1, 0x16, _X86_64),
         CpuModel("x86-64-v2", "the x86-64-v2 level: SSE4.2, POPCNT, CX16", 6, 54, 1, 0x16, _X86_64_V2),
         CpuModel("base", "what has always been the default: x86-64-v2 and more", 6, 54, 1, 0x16, _BASE),
-        CpuModel("x86-64-v3", "the x86-64-v3 level and more: AVX2, FMA, BMI2", 6, 54, 1, 0x16, _X86_64_V3),
+        CpuModel("x86-64-v3", "the x86-64-v3 level and more: AVX2, FMA, BMI2, PKU", 6, 54, 1, 0x16, _X86_64_V3),
     )
 }
 DEFAULT_MODEL = "base"
@@ -95,6 +95,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "avx": ("xsave", "sse4_2"),
     "avx2": ("avx",),
     "rdseed": ("rdrand",),
+    "pku": ("lm", "xsave"),
     "pcid": ("lm",),
     "invpcid": ("lm",),
     "fma": ("avx",),

@@ -21,12 +21,14 @@ from vmdbg.x86.paging import (
     NO_EXECUTE,
     PAT_OF_LARGE,
     PRESENT,
+    PROTECTION_KEY,
     USER,
     WRITABLE,
     WRITE_THROUGH,
     Level,
     Paging,
     PagingMode,
+    key_of,
     maps_page,
     page_base,
     reserved_bits,
@@ -39,7 +41,7 @@ MAX_TABLES = 1 << 20
 
 _LEAF_BITS = GLOBAL | WRITE_THROUGH | CACHE_DISABLE
 _ALLOWING = WRITABLE | USER
-_ALL_LEVELS_AGREE = _ALLOWING | NO_EXECUTE
+_SHOWN = _ALLOWING | NO_EXECUTE | PROTECTION_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class TooManyTablesError(GuestError):
         )
 
 
-# start, size, physical, permission bits as in an entry (NO_EXECUTE, PAT as PAT_OF_LARGE)
+# start, size, physical, permission bits as in an entry (NO_EXECUTE, PAT as PAT_OF_LARGE, keys where they are in use)
 _Run = tuple[int, int, int, int, int]
 
 
@@ -89,9 +91,9 @@ def mappings(
 def regions(
     memory: PhysicalMemory, paging: Paging, start: int = 0, end: int = 1 << 64, max_tables: int = MAX_TABLES
 ) -> Iterator[Mapping]:
-    """Like `mappings`, merged by user, writable and executable alone: what a person calls a memory map."""
+    """Like `mappings`, merged by user, writable, executable and key alone: what a person calls a memory map."""
     runs = (
-        (linear, size, physical, bits & _ALL_LEVELS_AGREE, page)
+        (linear, size, physical, bits & _SHOWN, page)
         for linear, size, physical, bits, page in _runs(memory, paging, start, end, max_tables)
     )
     for run in _merged(runs, contiguous=False):
@@ -130,6 +132,7 @@ def _permissions(bits: int) -> Permissions:
         write_through=bool(bits & WRITE_THROUGH),
         cache_disable=bool(bits & CACHE_DISABLE),
         pat=bool(bits & PAT_OF_LARGE),
+        protection_key=key_of(bits),
     )
 
 
@@ -175,6 +178,7 @@ class _Traversal:
         self._end = end
         self._max_tables = max_tables
         self._tables = 0
+        self._leaf_bits = _LEAF_BITS | (PROTECTION_KEY if paging.protection_keys else 0)
 
     def runs(self) -> Iterator[_Run]:
         return self._table(self._paging.root, 0, 0, _ALLOWING)
@@ -218,7 +222,7 @@ class _Traversal:
         pae_pdpte = self._paging.mode is PagingMode.PAE and depth == 0
         bits = above if pae_pdpte else (above & raw & _ALLOWING) | (above | raw) & NO_EXECUTE
         if leaf:
-            bits |= raw & (_LEAF_BITS | PAT_OF_LARGE)
+            bits |= raw & (self._leaf_bits | PAT_OF_LARGE)
             yield linear, 1 << level.shift, page_base(level, raw), bits, 1 << level.shift
         else:
             yield from self._table(table_base(level, raw), depth + 1, linear, bits)
@@ -227,7 +231,7 @@ class _Traversal:
         """Runs of consecutive PTEs that differ only in the frame, counting up: the hot loop."""
         level = self._levels[-1]
         reserved = reserved_bits(self._paging, level, True)
-        significant = _ALLOWING | NO_EXECUTE | _LEAF_BITS | LARGE
+        significant = _ALLOWING | NO_EXECUTE | self._leaf_bits | LARGE
         first = count = 0
         expected = -1
         for index, raw in enumerate(entries):
@@ -247,7 +251,7 @@ class _Traversal:
             yield self._page_run(entries[first], base + (first << 12), count, above)
 
     def _page_run(self, raw: int, linear: int, count: int, above: int) -> _Run:
-        bits = (above & raw & _ALLOWING) | (above | raw) & NO_EXECUTE | raw & _LEAF_BITS
+        bits = (above & raw & _ALLOWING) | (above | raw) & NO_EXECUTE | raw & self._leaf_bits
         if raw & LARGE:
             bits |= PAT_OF_LARGE
         return linear, count << 12, page_base(self._levels[-1], raw), bits, PAGE_SIZE

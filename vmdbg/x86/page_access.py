@@ -13,6 +13,10 @@ ERROR_WRITE = 1 << 1
 ERROR_USER = 1 << 2
 ERROR_RESERVED = 1 << 3
 ERROR_FETCH = 1 << 4
+ERROR_KEY = 1 << 5
+
+ACCESS_DISABLE, WRITE_DISABLE = 1, 2
+"""Of the two bits that PKRU has for each key."""
 
 GENERAL_PROTECTION = 13
 PAGE_FAULT = 14
@@ -65,9 +69,12 @@ def check_access(
         if supervisor
         else _user_refusal(walk, access)
     )
+    by_key = _key_refusal(walk, paging, access, supervisor)
+    reason = reason or by_key
     if reason is None:
         return None
-    return AccessFault(PAGE_FAULT, ERROR_PRESENT | _origin(paging, access, supervisor), reason)
+    code = ERROR_PRESENT | _origin(paging, access, supervisor) | (ERROR_KEY if by_key is not None else 0)
+    return AccessFault(PAGE_FAULT, code, reason)
 
 
 def _origin(paging: Paging, access: Access, supervisor: bool) -> int:
@@ -77,6 +84,19 @@ def _origin(paging: Paging, access: Access, supervisor: bool) -> int:
     if access is Access.FETCH and (paging.smep or paging.no_execute_enabled):
         code |= ERROR_FETCH
     return code
+
+
+def _key_refusal(walk: Walk, paging: Paging, access: Access, supervisor: bool) -> str | None:
+    """What PKRU refuses (SDM 3A 4.6.2), whether or not something else does, too."""
+    if not paging.protection_keys or access is Access.FETCH or not walk.permissions.user:
+        return None
+    key = walk.permissions.protection_key
+    denied = paging.pkru >> 2 * key
+    if denied & ACCESS_DISABLE:
+        return f"PKRU denies access to pages of protection key {key}"
+    if access is Access.WRITE and denied & WRITE_DISABLE and (not supervisor or paging.write_protect):
+        return f"PKRU denies writes to pages of protection key {key}"
+    return None
 
 
 def _user_refusal(walk: Walk, access: Access) -> str | None:

@@ -22,6 +22,7 @@ from vmdbg.x86.paging import (
     Paging,
     PagingMode,
     is_canonical,
+    key_of,
     maps_page,
     page_base,
     reserved_bits,
@@ -105,6 +106,8 @@ class Permissions:
     write_through: bool = False
     cache_disable: bool = False
     pat: bool = False
+    protection_key: int = 0
+    """0 too where keys are not in use."""
 
     def __str__(self) -> str:
         """As in `urwxg`, with a dash for what is missing; supervisor pages have no `u`."""
@@ -168,7 +171,7 @@ def walk(memory: PhysicalMemory, paging: Paging, linear: Linear) -> Walk:
     if not mode.is_long:
         linear = Linear(linear & 0xFFFF_FFFF)
     elif not is_canonical(linear, mode.linear_bits):
-        return _faulted(linear, mode, [], Fault(FaultReason.NON_CANONICAL))
+        return _faulted(linear, paging, [], Fault(FaultReason.NON_CANONICAL))
     entries: list[Entry] = []
     table: int = paging.root
     for level in LEVELS[mode]:
@@ -176,26 +179,26 @@ def walk(memory: PhysicalMemory, paging: Paging, linear: Linear) -> Walk:
         try:
             raw = int.from_bytes(memory.read(address, level.entry_size), "little")
         except UnmappedPhysicalError:
-            return _faulted(linear, mode, entries, Fault(FaultReason.NO_TABLE, level.name))
+            return _faulted(linear, paging, entries, Fault(FaultReason.NO_TABLE, level.name))
         leaf = maps_page(paging, level, raw)
         entries.append(Entry(level.name, address, raw, leaf, mode))
         if not raw & PRESENT:
-            return _faulted(linear, mode, entries, Fault(FaultReason.NOT_PRESENT, level.name))
+            return _faulted(linear, paging, entries, Fault(FaultReason.NOT_PRESENT, level.name))
         if raw & reserved_bits(paging, level, leaf):
-            return _faulted(linear, mode, entries, Fault(FaultReason.RESERVED_BIT, level.name))
+            return _faulted(linear, paging, entries, Fault(FaultReason.RESERVED_BIT, level.name))
         if leaf:
             break
         table = table_base(level, raw)
     size = 1 << level.shift
     physical = Physical(page_base(level, raw) | linear & (size - 1))
-    return Walk(linear, mode, tuple(entries), physical, size, _combined(entries), None)
+    return Walk(linear, mode, tuple(entries), physical, size, _combined(entries, paging), None)
 
 
-def _faulted(linear: Linear, mode: PagingMode, entries: list[Entry], fault: Fault) -> Walk:
-    return Walk(linear, mode, tuple(entries), None, 0, _combined(entries), fault)
+def _faulted(linear: Linear, paging: Paging, entries: list[Entry], fault: Fault) -> Walk:
+    return Walk(linear, paging.mode, tuple(entries), None, 0, _combined(entries, paging), fault)
 
 
-def _combined(entries: list[Entry]) -> Permissions:
+def _combined(entries: list[Entry], paging: Paging) -> Permissions:
     writable = user = executable = True
     for entry in entries:
         if not entry.is_pae_pdpte:
@@ -213,4 +216,5 @@ def _combined(entries: list[Entry]) -> Permissions:
         write_through=bool(last.raw & WRITE_THROUGH),
         cache_disable=bool(last.raw & CACHE_DISABLE),
         pat=last.pat,
+        protection_key=key_of(last.raw) if paging.protection_keys else 0,
     )

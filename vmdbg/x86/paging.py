@@ -20,6 +20,7 @@ CR4_PAE = 1 << 5
 CR4_LA57 = 1 << 12
 CR4_SMEP = 1 << 20
 CR4_SMAP = 1 << 21
+CR4_PKE = 1 << 22
 EFER_LMA = 1 << 10
 EFER_NXE = 1 << 11
 
@@ -33,6 +34,7 @@ DIRTY = 1 << 6
 LARGE = 1 << 7
 GLOBAL = 1 << 8
 PAT_OF_LARGE = 1 << 12
+PROTECTION_KEY = 15 << 59
 NO_EXECUTE = 1 << 63
 
 _ADDRESS_BITS = 0x000F_FFFF_FFFF_F000
@@ -60,7 +62,7 @@ class PagingMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """The registers that decide a translation. `physical_bits` is MAXPHYADDR (CPUID 80000008h)."""
+    """The registers that decide a translation and what it allows. `physical_bits` is MAXPHYADDR (CPUID 80000008h)."""
 
     cr0: int
     cr3: int
@@ -68,6 +70,7 @@ class Paging:
     efer: int
     physical_bits: int = 40
     gigabyte_pages: bool = True
+    pkru: int = 0
 
     @property
     def mode(self) -> PagingMode:
@@ -90,6 +93,11 @@ class Paging:
     @property
     def smap(self) -> bool:
         return bool(self.cr4 & CR4_SMAP)
+
+    @property
+    def protection_keys(self) -> bool:
+        """Whether entries that map pages have keys, which PKRU judges user pages by (SDM 3A 4.6.2)."""
+        return bool(self.cr4 & CR4_PKE) and self.mode.is_long
 
     @property
     def no_execute_enabled(self) -> bool:
@@ -178,6 +186,11 @@ def reserved_bits(paging: Paging, level: Level, leaf: bool) -> int:
     if not leaf and level.name == "PDPTE" and not paging.gigabyte_pages:
         reserved |= LARGE
     return reserved
+
+
+def key_of(raw: int) -> int:
+    """The protection key in an entry that maps a page (SDM 3A tables 4-15 to 4-20)."""
+    return (raw & PROTECTION_KEY) >> 59
 
 
 def page_base(level: Level, raw: int) -> int:

@@ -67,6 +67,11 @@ CR4 = (
     BitField("CET", 23, meaning="control-flow enforcement"),
     BitField("PKS", 24, meaning="protection keys for supervisor pages"),
 )
+PKRU = tuple(
+    BitField(f"{bit}{key}", 2 * key + at, meaning=f"{denied} to user pages of protection key {key}")
+    for key in range(16)
+    for at, (bit, denied) in enumerate((("AD", "no access"), ("WD", "no writes")))
+)
 CR8 = (BitField("TPR", 0, 4, "interrupts of this class and lower are held"),)
 DR6 = (
     *(BitField(f"B{n}", n, meaning=f"the condition of DR{n} was met") for n in range(4)),

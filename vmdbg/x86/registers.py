@@ -23,6 +23,7 @@ from vmdbg.x86.register_layouts import (
     FCTRL,
     FSTAT,
     MXCSR,
+    PKRU,
     RFLAGS,
     SEGMENT_ATTRIBUTES,
     SELECTOR,
@@ -46,7 +47,10 @@ class Group(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One register. `writable` is False for those that only the CPU or the monitor sets."""
+    """One register. `writable` is False for those that only the CPU or the monitor sets.
+
+    `optional` ones are not every model's.
+    """
 
     name: str
     bits: int
@@ -54,6 +58,7 @@ class Register:
     description: str = ""
     layout: tuple[BitField, ...] = ()
     writable: bool = True
+    optional: bool = False
 
     def decode(self, value: int) -> tuple[Field, ...]:
         """The fields of `value`; empty for a register that is one number."""
@@ -95,6 +100,7 @@ def _registers() -> tuple[Register, ...]:
         Register("cr3", 64, Group.CONTROL, "top page table", CR3),
         Register("cr4", 64, Group.CONTROL, "extensions", CR4),
         Register("cr8", 64, Group.CONTROL, "task priority", CR8),
+        Register("pkru", 32, Group.CONTROL, "rights of protection keys for user pages", PKRU, optional=True),
         Register("efer", 64, Group.CONTROL, "extended feature enables", EFER_LAYOUT),
         *(Register(f"dr{n}", 64, Group.DEBUG, f"linear address of breakpoint {n}") for n in range(4)),
         Register("dr6", 64, Group.DEBUG, "debug status", DR6),
@@ -103,7 +109,7 @@ def _registers() -> tuple[Register, ...]:
         *(Register(name, 32, Group.X87, layout=_X87_LAYOUTS.get(name, ())) for name in _X87_CONTROL),
         *(Register(f"xmm{n}", 128, Group.SSE) for n in range(16)),
         Register("mxcsr", 32, Group.SSE, "SSE control and status", MXCSR),
-        *(Register(f"ymm{n}", 256, Group.AVX) for n in range(16)),
+        *(Register(f"ymm{n}", 256, Group.AVX, optional=True) for n in range(16)),
     ]
     known = {register.name for register in named}
     named += [Register(msr.name, 64, Group.MSR, msr.description, msr.layout) for msr in MSRS if msr.name not in known]

@@ -154,9 +154,9 @@ def test_xcr0_has_what_the_model_has(cpu: BareCpu, value: int, vector: int | Non
 
 
 def test_cpuid_tells_the_size_of_what_xcr0_has(cpu: BareCpu) -> None:
-    for xcr0, size in ((1, 576), (7, 832)):
+    for xcr0, size in ((1, 576), (7, 832), (0x207, 2696)):
         _vector(cpu, "b80d00000031c90fa2", xcr0=xcr0)
-        assert (cpu["rax"], cpu["rbx"], cpu["rcx"]) == (7, size, 832)
+        assert (cpu["rax"], cpu["rbx"], cpu["rcx"]) == (0x207, size, 2696)
 
 
 def test_pcids_are_in_cr3_and_its_top_bit_is_not_kept(cpu: BareCpu) -> None:

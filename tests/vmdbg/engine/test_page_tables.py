@@ -1,4 +1,4 @@
-"""The engine's page walk against vmdbg.x86's, over random page tables, control bits, rings and accesses."""
+"""The engine's page walk against vmdbg.x86's, over random page tables, keys, control bits, rings and accesses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGES = 32
 ROOT, FIXED, IDT, GDT, CODE, STACK_PAGE, TSS = (PAGE_SIZE * n for n in (1, 2, 5, 6, 7, 8, 9))
 TABLES, DATA = 10 * PAGE_SIZE, 16 * PAGE_SIZE
 """FIXED: tables that map the test itself; TABLES: those under test, one a level; DATA: NOPs from here on."""
-PE, WP, PG, PSE, PAE, SMEP, SMAP = 1, 1 << 16, 1 << 31, 1 << 4, 1 << 5, 1 << 20, 1 << 21
+PE, WP, PG, PSE, PAE, SMEP, SMAP, PKE = 1, 1 << 16, 1 << 31, 1 << 4, 1 << 5, 1 << 20, 1 << 21, 1 << 22
 AC = 1 << 18
 LONG_EFER, NXE = 0x500, 0x800
 CODE_BYTES = {Access.READ: b"\x8a\x03", Access.WRITE: b"\x88\x03", Access.FETCH: b"\xff\xe3"}  # al, [rbx]; jmp rbx
@@ -41,20 +41,23 @@ class Case:
     smap: bool
     nxe: bool
     alignment_check: bool
+    protection_keys: bool
+    pkru: int
 
     @property
     def paging(self) -> Paging:
         pae = 0 if self.mode is PagingMode.BITS32 else PAE
         cr4 = PSE | pae | (SMEP if self.smep else 0) | (SMAP if self.smap else 0)
+        cr4 |= PKE if self.protection_keys else 0
         efer = (LONG_EFER if self.mode.is_long else 0) | (NXE if self.nxe else 0)
-        return Paging(cr0=PG | PE | (WP if self.wp else 0), cr3=ROOT, cr4=cr4, efer=efer)
+        return Paging(cr0=PG | PE | (WP if self.wp else 0), cr3=ROOT, cr4=cr4, efer=efer, pkru=self.pkru)
 
 
 class Machine:
     """A CPU at an instruction that makes one access."""
 
     def __init__(self) -> None:
-        self.engine = UnicornEngine(PAGES * PAGE_SIZE, LoggingBus(), [build_table(find_model("base"))])
+        self.engine = UnicornEngine(PAGES * PAGE_SIZE, LoggingBus(), [build_table(find_model("base,+pku"))])
 
     def read(self, address: Physical, size: int) -> bytes:
         if address + size > PAGES * PAGE_SIZE:
@@ -110,6 +113,7 @@ class Machine:
         paging, ring = case.paging, 0x6000 if case.cpl else 0
         code = (0xAF9B00 if case.mode.is_long else 0xCF9B00) + ring
         values = {"cr0": paging.cr0, "cr3": paging.cr3, "cr4": paging.cr4, "efer": paging.efer, "cr2": 0}
+        values |= {"pkru": paging.pkru}
         values |= {"rip": CODE, "rsp": STACK_PAGE + PAGE_SIZE, "rbx": case.linear, "rax": 0x55}
         values |= {"rflags": 2 | (AC if case.alignment_check else 0)}
         values |= {"cs": 0x1B if case.cpl else 8, "cs_limit": 0xFFFFFFFF, "cs_flags": code}
@@ -149,6 +153,7 @@ def cases(draw: st.DrawFn) -> Case:
         next_table = (
             TABLES + number * PAGE_SIZE if number < len(levels) else DATA + draw(st.integers(0, 15)) * PAGE_SIZE
         )
+        key = draw(st.sampled_from((0, 0, 1, 2, 14, 15))) << 59 if mode is PagingMode.LEVEL4 else 0
         address = draw(st.sampled_from((next_table,) * 8 + (0, 0x1_0000_0000, PAGES * PAGE_SIZE, 1 << 39)))
         usual = PRESENT | WRITABLE | USER
         legacy_pdpte = mode is PagingMode.PAE and number == 1
@@ -161,11 +166,12 @@ def cases(draw: st.DrawFn) -> Case:
                 + (0x80, 0x80, 1 << 63, 1 << 63, 1 << 52, 1 << 41, 1 << 12, 1 << 13, 1 << 21, ACCESSED, DIRTY, 0x100)
             )
         )
-        entries.append((address ^ (odd & ~0xFFF) | flags | odd & 0xFFF) & ((1 << 8 * level.entry_size) - 1))
+        entries.append((address ^ (odd & ~0xFFF) | flags | odd & 0xFFF | key) & ((1 << 8 * level.entry_size) - 1))
     boolean = st.booleans()
     return Case(
         mode, draw(_linear(mode)), tuple(entries), draw(st.sampled_from(Access)), draw(st.sampled_from((0, 3))),
         draw(boolean), draw(boolean), draw(boolean), draw(boolean), draw(boolean),
+        draw(boolean), draw(st.integers(0, 0xFFFFFFFF)) & ~3 | draw(st.sampled_from((0, 0, 0, 1, 2))),
     )  # fmt: skip
 
 

@@ -60,10 +60,12 @@ def test_nothing_unimplemented_is_claimed(model: CpuModel, missing: str) -> None
 
 def test_state_components_are_those_of_the_features() -> None:
     table = build_table(MODELS["x86-64-v3"])
-    assert table.cpuid(0xD, 0) == (7, 832, 832, 0)
+    assert table.cpuid(0xD, 0) == (0x207, 2696, 2696, 0)
     assert table.cpuid(0xD, 1)[0] == 5
     assert table.cpuid(0xD, 2)[:2] == (256, 576)
-    assert build_table(find_model("x86-64-v3,-avx")).cpuid(0xD, 0) == (3, 576, 576, 0)
+    assert table.cpuid(0xD, 9) == (8, 2688, 0, 0)
+    assert build_table(find_model("x86-64-v3,-pku")).cpuid(0xD, 0) == (7, 832, 832, 0)
+    assert build_table(find_model("x86-64-v3,-avx,-pku")).cpuid(0xD, 0) == (3, 576, 576, 0)
     assert BASE.cpuid(0xD, 0) == (0, 0, 0, 0)
 
 

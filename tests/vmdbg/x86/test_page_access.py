@@ -8,7 +8,7 @@ from tests.vmdbg.x86.builders import NX, PageTables, Ram
 from vmdbg.units import Linear
 from vmdbg.x86.page_access import Access, AccessFault, check_access
 from vmdbg.x86.page_walk import walk
-from vmdbg.x86.paging import CR0_WP, CR4_SMAP, CR4_SMEP, PagingMode
+from vmdbg.x86.paging import CR0_WP, CR4_PKE, CR4_SMAP, CR4_SMEP, PagingMode
 
 R, W, X = Access.READ, Access.WRITE, Access.FETCH
 
@@ -54,6 +54,41 @@ def test_access_is_judged_as_the_manual_says(
     fault = check_access(walk(built.memory, paging, Linear(0)), paging, access, cpl, alignment_check=bool(ac))
     assert (fault.error_code if fault else None) == error_code
     assert fault is None or (fault.vector == 14 and fault.reason)
+
+
+# page bits, PKRU of key 3, WP, CPL, access, error code (SDM 3A 4.6.2, 4.7)
+BY_KEY = [
+    (0b111, 0, 1, 3, W, None),
+    (0b111, 1, 1, 3, R, 0b100101),
+    (0b111, 1, 1, 3, W, 0b100111),
+    (0b111, 1, 0, 0, R, 0b100001),
+    (0b111, 1, 1, 3, X, None),
+    (0b111, 2, 1, 3, R, None),
+    (0b111, 2, 1, 3, W, 0b100111),
+    (0b111, 2, 0, 3, W, 0b100111),
+    (0b111, 2, 0, 0, W, None),
+    (0b111, 2, 1, 0, W, 0b100011),
+    (0b101, 2, 1, 3, W, 0b100111),
+    (0b101, 0, 1, 3, W, 0b000111),
+    (0b011, 3, 1, 0, W, None),
+    (0b011, 3, 1, 3, R, 0b000101),
+    (0b110, 3, 1, 3, R, 0b000100),
+]
+
+
+@pytest.mark.parametrize(("bits", "rights", "wp", "cpl", "access", "error_code"), BY_KEY)
+def test_keys_are_judged_as_the_manual_says(
+    bits: int, rights: int, wp: int, cpl: int, access: Access, error_code: int | None
+) -> None:
+    built = PageTables(Ram(1 << 16), PagingMode.LEVEL4)
+    built.map(0, 0x3000, bits=bits | 3 << 59)
+    bare = built.paging
+    paging = replace(bare, cr0=bare.cr0 | CR0_WP * wp, cr4=bare.cr4 | CR4_PKE, pkru=rights << 6)
+    fault = check_access(walk(built.memory, paging, Linear(0)), paging, access, cpl)
+    assert (fault.error_code if fault else None) == error_code
+    off = replace(paging, cr4=bare.cr4)
+    without = check_access(walk(built.memory, off, Linear(0)), off, access, cpl)
+    assert without is None or not without.error_code & 0b100000
 
 
 def test_fetch_bit_needs_no_execute_or_smep() -> None:

@@ -11,6 +11,7 @@ from vmdbg.session.numbers import how_many
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.x86.mappings import Mapping, mappings, regions
+from vmdbg.x86.page_walk import Permissions
 
 DEFAULT_ROWS = 200
 
@@ -43,7 +44,10 @@ def declare(parser: Parser) -> None:
     examples=("maps", "maps rip", "maps --physical", "maps 0 0x1000000"),
 )
 def maps(session: Session, arguments: Arguments) -> Document:
-    """Show what an address space maps, merged by what may be done: u user, r read, w write, x execute."""
+    """Show what an address space maps, merged by what may be done: u user, r read, w write, x execute.
+
+    User pages of a protection key other than 0 say which, while keys are in use.
+    """
     if arguments.process:
         return session.run(f"vmas {arguments.process}")
     cr3 = session.cr3(arguments.cr3)
@@ -87,11 +91,16 @@ def _row(session: Session, mapping: Mapping) -> tuple[Text, ...]:
         address(mapping.start, 16),
         address(mapping.end, 16),
         text(size_words(mapping.size), Style.NUMBER, mapping.size),
-        text(str(permissions)[:4], style),
+        text(_allowed(permissions), style),
         address(mapping.physical) if mapping.physical is not None else text(""),
         text(size_words(mapping.page_size), Style.DIM, mapping.page_size),
         text(_contents(session, mapping), Style.SYMBOL),
     )
+
+
+def _allowed(permissions: Permissions) -> str:
+    key = permissions.protection_key
+    return str(permissions)[:4] + (f" key {key}" if key and permissions.user else "")
 
 
 def _contents(session: Session, mapping: Mapping) -> str:

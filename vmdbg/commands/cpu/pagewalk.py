@@ -13,7 +13,7 @@ from vmdbg.x86.paging import Paging
 
 ALIGNMENT_CHECK = 1 << 18
 """RFLAGS.AC."""
-BY_MODE = ("SMAP", "SMEP")
+BY_MODE = ("SMAP", "SMEP", "PKRU")
 ADDRESS_BITS = 0x000F_FFFF_FFFF_F000
 BITS = {
     "P": "present",
@@ -54,13 +54,18 @@ def pagewalk(session: Session, arguments: Arguments) -> Document:
     title = joined((text(f"{paging.mode.value} of linear ", Style.HEADING), address(linear), f", CR3 {paging.cr3:#x}"))
     return document(
         title,
-        table(("level", "at physical", "entry", "points to", "bits"), map(_row, found.entries)),
+        table(
+            ("level", "at physical", "entry", "points to", "bits"),
+            (_row(entry, found.permissions.protection_key) for entry in found.entries),
+        ),
         *_outcome(found, paging, bool(session.registers.read("rflags") & ALIGNMENT_CHECK)),
     )
 
 
-def _row(entry: Entry) -> tuple[Text, ...]:
+def _row(entry: Entry, key: int) -> tuple[Text, ...]:
     words = ", ".join(BITS.get(flag, flag) for flag in entry.flags) if entry.present else "not present"
+    if entry.leaf and key:
+        words += f", protection key {key}"
     target = entry.raw & ADDRESS_BITS
     return (
         text(entry.name, Style.LABEL),

@@ -100,7 +100,11 @@ HELPER void __wrap_helper_write_crN_x86_64(Env *env, int reg, uint64_t value)
         vm->unpaged = 0;
         break;
     case 3: cpu_x86_update_cr3_x86_64(env, kept_cr3(env, value)); break;
-    case 4: cpu_x86_update_cr4_x86_64(env, value); break;
+    case 4:
+        if ((env->cr[4] ^ value) & CR4_PKE)
+            cpu_flush_engine_tlb(vm);       /* which Unicorn does not know */
+        cpu_x86_update_cr4_x86_64(env, value);
+        break;
     case 8: task_priority(vm, true, value, HERE); break;
     default: env->cr[reg] = value;
     }

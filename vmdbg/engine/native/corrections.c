@@ -102,8 +102,10 @@ static bool correct_0f(Instruction *i)
 {
     uint8_t opcode = instruction_byte(i, 1);
 
-    if (opcode == 0x01)
+    if (opcode == 0x01) {
+        i->refused = (i->prefix || i->locked) && (instruction_byte(i, 2) & ~1) == 0xee;     /* RDPKRU, WRPKRU */
         return correct_smsw(i);
+    }
 
     if (opcode == 0x38 || opcode == 0x3a)
         return correct_0f3x(i);

@@ -30,6 +30,8 @@ HELPER void __wrap_helper_cpuid_x86_64(Env *env)
     if (!row)
         row = &zeros;
     uint32_t ebx = row->ebx, ecx = row->ecx, edx = row->edx;
+    if (row->leaf == 7 && !row->subleaf)
+        ecx |= env->cr[4] & CR4_PKE ? 1u << 4 : 0;          /* OSPKE */
     if (leaf == 1) {
         ecx |= env->cr[4] >> 18 & 1 ? 1u << 27 : 0;         /* OSXSAVE */
         edx &= cpu->apic_base >> 11 & 1 ? ~0u : ~(1u << 9);

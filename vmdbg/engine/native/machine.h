@@ -87,6 +87,7 @@ typedef struct {                            /* a CPU's own */
     uint32_t cpuid_count, cpuid_max_basic, cpuid_max_extended;
     uint32_t extended;                      /* the model has what VmExtended holds */
     uint32_t segments_changed;              /* see limits.c */
+    uint32_t keys_used, pad_keys;           /* keys_used: a bit for each that a page in Unicorn's TLB has or had */
     uint32_t loads_ss;                      /* of MOV SS, POP SS and STI one of the former began last */
     uint64_t random;
 } VmCpu;

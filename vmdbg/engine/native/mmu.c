@@ -13,7 +13,7 @@ enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x8
 #define PTE_NX (1ull << 63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
 #define PAE_PDPTE_RESERVED (PTE_NX | 0x1e6)
-enum { ERROR_P = 1, ERROR_W = 2, ERROR_U = 4, ERROR_RESERVED = 8, ERROR_I = 16 };
+enum { ERROR_P = 1, ERROR_W = 2, ERROR_U = 4, ERROR_RESERVED = 8, ERROR_I = 16, ERROR_PK = 32 };
 enum { NOT_CANONICAL = -2, GRANTED = -1 };
 
 typedef struct {
@@ -68,7 +68,7 @@ static bool permitted(Env *env, uint32_t flags, int access, int mmu_idx)
 
     if (!(env->cr[0] & CR0_PG))
         return true;
-    if (user && !(flags & T_USER))
+    if ((user && !(flags & T_USER)) || key_refuses(env, flags, access, mmu_idx))
         return false;
     if (access == MMU_FETCH)
         return !(flags & T_NX) && (user || !(flags & T_USER) || !(env->cr[4] & CR4_SMEP));
@@ -124,7 +124,7 @@ static void forget_fetch(Vm *vm)
 static int finish(Walk *walk, Translation *result)
 {
     if (!permitted(walk->env, result->flags, walk->access, walk->mmu_idx))
-        return fault_code(walk, ERROR_P);
+        return fault_code(walk, ERROR_P | (key_refuses(walk->env, result->flags, walk->access, walk->mmu_idx) ? ERROR_PK : 0));
     if (walk->access == MMU_FETCH && is_void(walk->vm, result->physical & (int64_t)walk->env->a20_mask))
         return GRANTED;                     /* and leaves no trace: the run ends before it */
     if (walk->access == MMU_FETCH)
@@ -182,7 +182,7 @@ static int walk_wide(Walk *walk, Translation *result)
             return fault_code(walk, ERROR_P | ERROR_RESERVED);
         walk->shift = shift;
         result->physical = (table & ~offset) | (linear & offset & ~0xfffull);
-        result->flags = flags;
+        result->flags = flags | (long_mode ? key_in_entry(env, entry) : 0);
         return finish(walk, result);
     }
     return fault_code(walk, 0);
@@ -406,7 +406,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
             cpu_restore_state_x86_64(cpu, host_pc, true);
         if (outcome == NOT_CANONICAL)
             raise_exception_err_ra_x86_64(vm->cpu->env, host_pc && access != MMU_FETCH ? operand_vector(vm) : 13, 0, 0);
-        if (host_pc && access == MMU_LOAD && !(outcome & ERROR_P) && operand_is_modified(vm))
+        if (host_pc && access == MMU_LOAD && (outcome & (ERROR_P | ERROR_PK)) != ERROR_P && operand_is_modified(vm))
             outcome |= ERROR_W;
         vm->cpu->env->cr[2] = linear;
         raise_exception_err_ra_x86_64(vm->cpu->env, 14, outcome, 0);
@@ -417,6 +417,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(Cpu *cpu, uint64_t linear, int size, int acc
             return false;
         void_fetch(vm, linear, t.physical | (linear & 0xfff));
     }
+    key_is_used(vm->cpu, t.flags);
     Grant granted = grant(vm, &t, access, mmu_idx);
     touched_entry(vm, linear, t.physical, granted.physical - UNICORNS_MEMORY, granted.prot | (access == MMU_STORE ? TOUCHED_WRITE : 0));
     if (vm->watchpoint_count || vm->cpu->data_breakpoint_set)

@@ -244,6 +244,7 @@ void __wrap_tlb_flush_page_x86_64(Cpu *cpu, uint64_t linear)
 void cpu_flush_engine_tlb(Vm *vm)
 {
     emptied(vm, vm->cpu);
+    vm->cpu->keys_used = 0;
     unicorn_tlb_flush(vm->cpu->qemu);
 }
 

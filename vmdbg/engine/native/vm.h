@@ -190,7 +190,7 @@ void tcg_skip_to_here(TcgContext *tcg, TcgLabel *label);
 
 /* mmu.c, tlb.c */
 typedef struct { uint64_t physical; uint32_t flags; } Translation;
-enum { T_WRITE = 1, T_USER = 2, T_NX = 4, T_DIRTY = 8, T_LARGE_SHIFT = 8 };
+enum { T_WRITE = 1, T_USER = 2, T_NX = 4, T_DIRTY = 8, T_KEY_SHIFT = 4, KEYS = 16 };
 bool tlb_get(VmCpu *cpu, uint64_t linear, Translation *found);
 void tlb_put(VmCpu *cpu, uint64_t linear, Translation entry, unsigned page_shift);
 void tlb_save(VmCpu *cpu, uint64_t linear, uint64_t saved[TLB_KINDS]);
@@ -200,6 +200,12 @@ void cpu_flush_engine_tlb(Vm *vm);
 void cpu_flush_if_stale(VmCpu *cpu);
 bool vm_may_store_unseen(const Vm *vm, uint64_t page);
 void vm_stores_unseen(Vm *vm, uint64_t page);
+
+/* protection_keys.c */
+uint32_t key_in_entry(const Env *env, uint64_t entry);
+bool key_refuses(const Env *env, uint32_t flags, int access, int mmu_idx);
+void key_is_used(VmCpu *cpu, uint32_t flags);
+void key_rights_become(VmCpu *cpu, uint32_t pkru);
 
 /* Whether an access to memory there, in one page, may change translated code. */
 static inline bool code_is_at(const Vm *vm, const uint8_t *place, unsigned size)

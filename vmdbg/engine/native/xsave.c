@@ -203,10 +203,8 @@ HELPER void __wrap_helper_xrstor_x86_64(Env *env, uint64_t linear, uint64_t want
         restore_vectors(env, area + XMM_AT, saved & SSE, 0);
     if (wanted & AVX)
         restore_vectors(env, area + YMM_AT, saved & AVX, HIGH_LANES);
-    if (wanted & PKRU && env->pkru != (uint32_t)pkru) {
-        env->pkru = pkru;
-        cpu_flush_engine_tlb(vm_current);
-    }
+    if (wanted & PKRU)
+        key_rights_become(vm_current->cpu, pkru);
 }
 
 HELPER uint64_t __wrap_helper_xgetbv_x86_64(Env *env, uint32_t ecx)

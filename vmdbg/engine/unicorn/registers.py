@@ -15,6 +15,8 @@ YMM = tuple(f"ymm{n}" for n in range(16))
 """Of models with AVX."""
 YMM_HIGH = tuple(f"ymm{n}h" for n in range(16))
 """Their upper halves, as gdb asks for them."""
+PKRU = "pkru"
+"""Of models with protection keys."""
 RANDOM = "random_state"
 """Where the numbers of RDRAND and RDSEED go on, of models that have them."""
 SYSTEM_SEGMENTS = {"ldtr": "ldt", "tr": "tr"}
@@ -49,7 +51,7 @@ PLAIN = {
     "fioff": "fpip",
     "fooff": "fpdp",
     "mxcsr": "mxcsr",
-    "pkru": "pkru",
+    PKRU: "pkru",
     "interrupt_shadow": "interrupt_shadow",
     "nmi_blocked": "nmi_blocked",
 }

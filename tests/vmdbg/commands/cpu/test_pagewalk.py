@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import pairwise
 
 from tests.vmdbg.x86.builders import PageTables, Ram
-from vmdbg.commands.cpu.pagewalk import _allowed
+from vmdbg.commands.cpu.pagewalk import _allowed, _row
 from vmdbg.session.session import Session
 from vmdbg.units import Linear
 from vmdbg.x86.page_walk import walk
-from vmdbg.x86.paging import CR0_WP, CR4_SMAP, CR4_SMEP, PagingMode
+from vmdbg.x86.paging import CR0_WP, CR4_PKE, CR4_SMAP, CR4_SMEP, PagingMode
 
 
 def test_every_level_and_what_is_allowed(session: Session) -> None:
@@ -58,3 +58,16 @@ def test_what_is_refused_says_why() -> None:
     lifted = list(map(str, _allowed(found, paging, alignment_check=True)))
     assert lifted[0] == "kernel: read no write no fetch, user: read no write fetch"
     assert lifted[-1].startswith("RFLAGS.AC is set, which lifts SMAP")
+
+
+def test_the_key_of_a_page_is_shown_and_what_it_refuses() -> None:
+    built = PageTables(Ram(1 << 16), PagingMode.LEVEL4)
+    built.map(0, 0x3000, bits=0b111 | 5 << 59)
+    paging = replace(built.paging, cr4=built.paging.cr4 | CR4_PKE, pkru=2 << 10)
+    found = walk(built.memory, paging, Linear(0))
+    assert str(_row(found.entries[-1], found.permissions.protection_key)[-1]).endswith("user, protection key 5")
+    assert list(map(str, _allowed(found, paging, alignment_check=False)))[1:] == [
+        "no user write: PKRU denies writes to pages of protection key 5, #PF(0x27)"
+    ]
+    without = replace(paging, cr4=built.paging.cr4)
+    assert walk(built.memory, without, Linear(0)).permissions.protection_key == 0
