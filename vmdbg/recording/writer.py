@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -114,7 +114,7 @@ class RecordingWriter:
             self._put_base(self._first)
         else:
             zero = self._timeline.store.zero
-            self._packing.new([page for _, page in self._ram.besides(zero)])
+            self._packing.new(self._ram.besides(zero)[1])
 
     def _write_beginning(self, origin: Origin, *, embed: bool) -> None:
         """What was booted. Hashing and packing it takes longer than the guest should wait."""
@@ -187,40 +187,40 @@ class RecordingWriter:
             self._written_console[port] = len(log.text)
 
     def _put_checkpoint(self, checkpoint: Checkpoint) -> None:
-        numbers = array("I", checkpoint.ram.differences(self._ram))
-        record = self._record(checkpoint, numbers, self._timeline.checkpoints.seconds(checkpoint))
-        self._put_pages(checkpoint.ram, numbers, self._ram)
+        numbers, pages = checkpoint.ram.changed(self._ram)
+        record = self._record(checkpoint, numbers, pages, self._timeline.checkpoints.seconds(checkpoint))
+        self._put_pages(pages, self._ram.pages(numbers))
         self._ram = checkpoint.ram
         self._written_checkpoints += 1
         self.put(Kind.CHECKPOINT, record)
 
     def _put_base(self, checkpoint: Checkpoint) -> None:
         zero = self._timeline.store.zero
-        numbers = array("I", (number for number, _ in checkpoint.ram.besides(zero)))
-        self._put_pages(checkpoint.ram, numbers, None)
-        base = encode(self._record(checkpoint, numbers))
+        numbers, pages = checkpoint.ram.besides(zero)
+        self._put_pages(pages, [None] * len(pages))
+        base = encode(self._record(checkpoint, numbers, pages))
         self.submit(lambda: self._write_base(base))
 
     def _write_base(self, base: bytes) -> None:
         self.append(Kind.BASE, base)
         self._has_beginning = True
 
-    def _record(self, checkpoint: Checkpoint, numbers: array[int], seconds: float = 0.0) -> CheckpointRecord:
-        keys = b"".join(checkpoint.ram[number].key for number in numbers)
+    def _record(
+        self, checkpoint: Checkpoint, numbers: array[int], pages: Sequence[Page], seconds: float = 0.0
+    ) -> CheckpointRecord:
         return CheckpointRecord(
             self._written_checkpoints,
             checkpoint.position.phase,
             checkpoint.inputs,
             checkpoint.state,
             numbers.tobytes(),
-            keys,
+            b"".join([page.key for page in pages]),
             checkpoint.halted_at,
             round(seconds * 1e6),
         )
 
-    def _put_pages(self, ram: RamImage, numbers: array[int], before: RamImage | None) -> None:
-        pages = [page for _, page in ram.root.pages(numbers)]
-        bases = [page for _, page in before.root.pages(numbers)] if before is not None else [None] * len(pages)
+    def _put_pages(self, pages: Sequence[Page], bases: Sequence[Page | None]) -> None:
+        """`bases` are what was at their places before."""
         new = self._packing.new(pages)
         for first in range(0, len(new), PAGES_IN_BLOCK):
             some = new[first : first + PAGES_IN_BLOCK]

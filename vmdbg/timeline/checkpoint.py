@@ -144,7 +144,7 @@ class Checkpoints:
         """Compress what the checkpoint at the cursor does not hold, until `goal` is reached."""
         store = self._store
         store.recount()
-        warm = {id(page) for _, page in self.nearest(cursor).ram.besides(store.zero)}
+        warm = set(map(id, self.nearest(cursor).ram.besides(store.zero)[1]))
         others = (page for page in store.pages() if id(page) not in warm)
         store.cool(takewhile(lambda _: self.memory() > goal, others))
         self._cooled = self.memory()

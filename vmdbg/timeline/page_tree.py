@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from itertools import compress
+from operator import is_not
+from typing import TypeVar, cast
 
 import xxhash
 
@@ -63,38 +66,52 @@ class Node:
                 return child
             node = child
 
-    def pages(self, numbers: Iterable[int]) -> Iterator[tuple[int, Page]]:
+    def pages(self, numbers: Iterable[int]) -> list[Page]:
         """The pages of these numbers, quickest where they rise."""
-        leaf, first = self, 0
+        found, children = list[Page](), tuple[Page, ...]()
+        first = end = 0
         for number in numbers:
-            if leaf.span > 1 or not 0 <= number - first < len(leaf.children):
-                leaf, first = self._leaf(number)
-            page = leaf.children[number - first]
-            assert isinstance(page, Page)
-            yield number, page
+            if not first <= number < end:
+                children, first = self._leaf(number)
+                end = first + len(children)
+            found.append(children[number - first])
+        return found
 
-    def _leaf(self, number: int) -> tuple[Node, int]:
-        """The one of pages that has it, and the number of its first."""
+    def _leaf(self, number: int) -> tuple[tuple[Page, ...], int]:
+        """The pages of the node that has it, and the number of the first."""
         node, first = self, 0
         while node.span > 1:
             index = (number - first) // node.span
             first += index * node.span
             node = node._node(index)
-        return node, first
+        return node._pages, first
 
-    def changed(self, other: Node, first: int = 0) -> Iterator[tuple[int, Page]]:
-        """The pages in which this one differs from another of its shape, by number, if its own begin with `first`."""
+    def changed(self, other: Node) -> tuple[array[int], list[Page]]:
+        """Where this one differs from another of its shape: numbers, rising, and its own pages.
+
+        In two rows, not in pairs: Python would look through all of these for garbage.
+        """
+        numbers, pages = array("I"), list[Page]()
+        for first, mine, theirs in self._changed_leaves(other, 0):
+            pairs = list(map(is_not, mine, theirs))
+            numbers.extend(compress(range(first, first + len(pairs)), pairs))
+            pages += compress(mine, pairs)
+        return numbers, pages
+
+    def _changed_leaves(self, other: Node, first: int) -> Iterator[tuple[int, tuple[Page, ...], tuple[Page, ...]]]:
         if self.span == 1:
-            for number, (mine, theirs) in enumerate(zip(self.children, other.children, strict=True), first):
-                if mine is not theirs:
-                    assert isinstance(mine, Page)
-                    yield number, mine
+            yield first, self._pages, other._pages
             return
         for index, (mine, theirs) in enumerate(zip(self.children, other.children, strict=True)):
             if mine is not theirs:
                 assert isinstance(mine, Node)
                 assert isinstance(theirs, Node)
-                yield from mine.changed(theirs, first + index * self.span)
+                yield from mine._changed_leaves(theirs, first + index * self.span)
+
+    @property
+    def _pages(self) -> tuple[Page, ...]:
+        assert self.span == 1
+        return cast("tuple[Page, ...]", self.children)
 
     def _node(self, index: int) -> Node:
         child = self.children[index]

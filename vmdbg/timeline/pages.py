@@ -34,13 +34,16 @@ class PageSource(Protocol):
 
 
 class Page:
-    """The contents of one page: at hand, compressed when cold, or in a source until they are needed."""
+    """The contents of one page: at hand, compressed when cold, or in a source until they are needed.
 
-    __slots__ = ("__weakref__", "_data", "_packed", "_source", "key")
+    `at_hand` is set by the store only, which knows what that takes.
+    """
+
+    __slots__ = ("__weakref__", "_packed", "_source", "at_hand", "key")
 
     def __init__(self, key: bytes, data: bytes | None, source: PageSource | None = None) -> None:
         self.key = key
-        self._data = data
+        self.at_hand = data
         self._packed: bytes | None = None
         """Empty if that saves nothing."""
         self._source = source
@@ -48,7 +51,7 @@ class Page:
     @property
     def data(self) -> bytes:
         """4096 bytes. Raises RecordingError if its source is damaged."""
-        data = self._data  # another thread may cool the page meanwhile
+        data = self.at_hand  # another thread may cool the page meanwhile
         if data is not None:
             return data
         if self._packed:
@@ -58,38 +61,39 @@ class Page:
 
     @property
     def is_cold(self) -> bool:
-        return self._data is None
+        return self.at_hand is None
 
     @property
     def is_away(self) -> bool:
         """Whether it has to be fetched from its source."""
-        return self._data is None and not self._packed and self._source is not None
+        return self.at_hand is None and not self._packed and self._source is not None
 
     @property
     def source(self) -> PageSource | None:
         return self._source
 
-    def warm(self, data: bytes) -> None:
-        """Have it at hand from now on."""
-        self._data = data
-
     def cool(self) -> None:
         """Keep it compressed from now on, or in its source, if that saves anything."""
-        if self._data is None:
+        if self.at_hand is None:
             return
         if self._source is not None:
-            self._data = None
+            self.at_hand = None
             return
         if self._packed is None:
-            packed = lz4.block.compress(self._data, store_size=False)
+            packed = lz4.block.compress(self.at_hand, store_size=False)
             self._packed = packed if len(packed) < PAGE_SIZE * 3 // 4 else b""
         if self._packed:
-            self._data = None
+            self.at_hand = None
 
     @property
     def size(self) -> int:
         """Bytes of memory."""
-        return OVERHEAD + (len(self._data) if self._data is not None else 0) + len(self._packed or b"")
+        return OVERHEAD + (len(self.at_hand) if self.at_hand is not None else 0) + len(self._packed or b"")
+
+
+def contents(pages: Iterable[Page]) -> Iterator[bytes]:
+    """What they hold, one after the other. Raises RecordingError if a source is damaged."""
+    return (page.at_hand or page.data for page in pages)
 
 
 def page_key(data: bytes | memoryview) -> bytes:
@@ -148,12 +152,12 @@ class PageStore:
 
     def fetch(self, pages: Iterable[Page]) -> None:
         """Have what is in a source at hand. Raises RecordingError if some of it is damaged."""
-        away = [page for page in pages if page.is_away]
+        away = [page for page in pages if page.at_hand is None and page.is_away]
         for source in {page.source for page in away}:
             assert source is not None, "it is away"
             some = [page for page in away if page.source is source]
             for index, data in source.pages([page.key for page in some], self._at_hand):
-                some[index].warm(data)
+                some[index].at_hand = data
                 self._note(some[index])
 
     def _at_hand(self, key: bytes) -> bytes | None:
@@ -163,7 +167,7 @@ class PageStore:
     def cool(self, pages: Iterable[Page]) -> None:
         """Compress what is at hand of these, or leave it to its source; but for zeros, which are always wanted."""
         for page in pages:
-            if not page.is_cold and page is not self.zero:
+            if page.at_hand is not None and page is not self.zero:
                 page.cool()
                 self._note(page)
 

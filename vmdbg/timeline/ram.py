@@ -6,11 +6,11 @@ That is RAM, and after it the paged state of devices: see vmdbg.machine.paged.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from vmdbg.timeline.page_tree import Node, top_span, uniform
-from vmdbg.timeline.pages import Page, PageStore, page_key
+from vmdbg.timeline.pages import Page, PageStore, contents, page_key
 
 
 class Paged(Protocol):
@@ -49,15 +49,19 @@ class RamImage:
         """The image with some pages replaced."""
         return RamImage(self.root.with_pages(changes), self.count)
 
-    def changed(self, other: RamImage) -> Iterator[tuple[int, Page]]:
-        """The pages in which this one differs from another image of the same machine, by number, ascending."""
+    def pages(self, numbers: Iterable[int]) -> list[Page]:
+        """The pages of these numbers, quickest where they rise."""
+        return self.root.pages(numbers)
+
+    def changed(self, other: RamImage) -> tuple[array[int], list[Page]]:
+        """Where this one differs from another image of the same machine: numbers, rising, and its own pages."""
         return self.root.changed(other.root)
 
-    def differences(self, other: RamImage) -> Iterator[int]:
+    def differences(self, other: RamImage) -> array[int]:
         """Their numbers."""
-        return (number for number, _ in self.changed(other))
+        return self.changed(other)[0]
 
-    def besides(self, page: Page) -> Iterator[tuple[int, Page]]:
+    def besides(self, page: Page) -> tuple[array[int], list[Page]]:
         """The pages that are another than this one, such as zeros, in order."""
         return self.changed(RamImage.filled(page, self.count))
 
@@ -91,7 +95,8 @@ class RamTracker:
         """What the pages hold now."""
         changes: dict[int, Page] = {}
         view, image, page_of = self._paged.view, self._image, self._store.page
-        for number, before in image.root.pages(sorted(self._touched())):
+        touched = sorted(self._touched())
+        for number, before in zip(touched, image.pages(touched), strict=True):
             page = page_of(view(number))
             if page is not before:
                 changes[number] = page
@@ -107,18 +112,15 @@ class RamTracker:
 
     def restore(self, image: RamImage) -> int:
         """Make the pages what they were; returns how many had to be written."""
-        touched, view = self._touched(), self._paged.view
-        numbers, pages = array("I"), list[Page]()  # no pairs: Python would look through all there is for garbage
-        for number, page in image.changed(self._image):
-            if number not in touched:
-                numbers.append(number)
-                pages.append(page)
-        for number, page in image.root.pages(sorted(touched)):
-            if page_key(view(number)) != page.key:
+        touched, view = sorted(self._touched()), self._paged.view
+        numbers, pages = image.changed(self._image)
+        changed = set(numbers)
+        for number, page in zip(touched, image.pages(touched), strict=True):
+            if number not in changed and page_key(view(number)) != page.key:
                 numbers.append(number)
                 pages.append(page)
         self._store.fetch(pages)  # before anything is changed: it may be damaged
-        self._paged.restore((number, page.data) for number, page in zip(numbers, pages, strict=True))
+        self._paged.restore(zip(numbers, contents(pages), strict=True))
         self._is_equal_to(image)
         return len(numbers)
 

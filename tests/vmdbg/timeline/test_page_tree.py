@@ -33,7 +33,7 @@ def test_an_image_is_a_row_of_pages(count: int, rounds: list[dict[int, int]]) ->
     afresh = RamImage.filled(store.zero, count).with_pages({n: contents[value] for n, value in plain.items()})
     assert afresh.digest({}) == image.digest({})
     assert list(image.differences(afresh)) == []
-    assert [(n, page) for n, page in image.besides(store.zero)] == [
+    assert list(zip(*image.besides(store.zero), strict=True)) == [
         (n, contents[value]) for n, value in sorted(plain.items()) if value
     ]
     for other, was in images:
@@ -60,4 +60,4 @@ def test_a_change_costs_the_same_however_many_pages_there_are(count: int) -> Non
     for number in range(100):
         images.append(images[-1].with_pages({number * (count // 100): page}))
     assert size_together(image.root for image in images) < 100 * 4 * 256 * 8 + (1 << 16)
-    assert [number for number, _ in images[-1].besides(store.zero)] == [n * (count // 100) for n in range(100)]
+    assert list(images[-1].besides(store.zero)[0]) == [n * (count // 100) for n in range(100)]
