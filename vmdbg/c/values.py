@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from vmdbg.c.content import Content
 from vmdbg.c.extent import Extent, Sort
@@ -41,7 +42,7 @@ class Value:
         space: Space,
         type_: CType,
         address: int | None = None,
-        number: int = 0,
+        number: int | float = 0,
         bits: int = 0,
         shift: int = 0,
         content: Content | None = None,
@@ -158,7 +159,7 @@ class Value:
         """The same bits as another scalar type, or the same object as another aggregate."""
         if self.type_.strip().kind in AGGREGATES and self.address_ is not None:
             return Value(self.space_, type_, self.address_)
-        return Value(self.space_, type_, number=int(self))
+        return Value(self.space_, type_, number=self.number_())
 
     def container_of_(self, type_: CType, path: str) -> Value:
         """The `type_` whose member `path` is here, or is pointed to (container_of of the kernel)."""
@@ -169,9 +170,16 @@ class Value:
 
     # scalar values
 
+    def number_(self) -> int | float:
+        """What C's arithmetic takes this for: a fraction keeps what is behind its point."""
+        return float(self) if self.type_.strip().kind is Kind.FLOAT else int(self)
+
     def __int__(self) -> int:
+        """A fraction is cut towards zero, as by a cast in C; its bits are in bytes_()."""
+        if self.type_.strip().kind is Kind.FLOAT:
+            return self._cut(float(self))
         if not self.is_object_:
-            return self._number
+            return int(self._number)
         type_ = self.type_.strip()
         kind = type_.kind
         if kind is Kind.ARRAY:
@@ -192,16 +200,25 @@ class Value:
             return (number ^ sign) - sign if _signed(type_) else number
         return int.from_bytes(raw, "little", signed=_signed(type_))
 
-    __index__ = __int__
+    def __index__(self) -> int:
+        if self.type_.strip().kind is Kind.FLOAT:
+            raise TypeError(f"{self.type_} is a fraction and no index")
+        return int(self)
 
     def __bool__(self) -> bool:
-        return bool(int(self))
+        return bool(self.number_())
 
     def __float__(self) -> float:
         type_ = self.type_.strip()
-        if type_.kind is not Kind.FLOAT or not self.is_object_:
+        if type_.kind is not Kind.FLOAT:
             return float(int(self))
-        return _fraction(self._raw(type_.size))
+        return _fraction(self._raw(type_.size)) if self.is_object_ else float(self._number)
+
+    def _cut(self, fraction: float) -> int:
+        try:
+            return int(fraction)
+        except (OverflowError, ValueError) as error:
+            raise UserError(f"{self.type_} is {fraction!r}, which is no integer") from error
 
     def _raw(self, size: int) -> bytes:
         """The first bytes of the object."""
@@ -214,29 +231,35 @@ class Value:
         if isinstance(other, str):
             return self.string_() == other
         if isinstance(other, Value):
-            return int(self) == int(other)
-        return int(self) == other if isinstance(other, int) else NotImplemented
+            return self.number_() == other.number_()
+        return self.number_() == other if isinstance(other, int | float) else NotImplemented
 
     def __hash__(self) -> int:
         return hash((str(self.type_), self.address_, self._number))
 
-    def __add__(self, number: int) -> int | Value:
+    def __add__(self, number: Number) -> Number:
         type_ = self.type_.strip()
         if type_.kind is Kind.POINTER:
             return Value(self.space_, self.type_, number=int(self) + int(number) * (type_.element.size or 1))
-        return int(self) + int(number)
+        return self.number_() + _number(number)
 
-    def __sub__(self, number: int) -> int | Value:
-        return self + -int(number)
+    def __sub__(self, number: Number) -> Number:
+        return self + -_number(number)
 
     def __and__(self, number: int) -> int:
         return int(self) & int(number)
 
-    def __lt__(self, other: int) -> bool:
-        return int(self) < int(other)
+    def __lt__(self, other: Number) -> bool:
+        return self.number_() < _number(other)
 
-    def __gt__(self, other: int) -> bool:
-        return int(self) > int(other)
+    def __gt__(self, other: Number) -> bool:
+        return self.number_() > _number(other)
+
+    def __le__(self, other: Number) -> bool:
+        return self.number_() <= _number(other)
+
+    def __ge__(self, other: Number) -> bool:
+        return self.number_() >= _number(other)
 
     # text
 
@@ -272,6 +295,13 @@ class Value:
         return own + ([name for name, _ in type_.fields if name] if type_.kind in AGGREGATES else [])
 
 
+Number: TypeAlias = int | float | Value
+
+
+def _number(value: Number) -> int | float:
+    return value.number_() if isinstance(value, Value) else value
+
+
 def _fraction(raw: bytes) -> float:
     """IEEE 754 by size; the x87's 80 bits come in 12 or 16 bytes."""
     form = {2: "<e", 4: "<f", 8: "<d"}.get(len(raw))
@@ -288,14 +318,27 @@ def _fraction(raw: bytes) -> float:
         return sign * math.inf
 
 
-def _converted(type_: CType, number: int) -> int:
+def _converted(type_: CType, number: int | float) -> int | float:
     """As assigning to that type in C does."""
     stripped = type_.strip()
     if stripped.is_bool:
         return int(bool(number))
+    if stripped.kind is Kind.FLOAT:
+        return _rounded(float(number), stripped.size)
+    number = int(number)
     bits = 8 * (stripped.size or 8)
     number &= (1 << bits) - 1
     return (number ^ 1 << bits - 1) - (1 << bits - 1) if _signed(stripped) else number
+
+
+def _rounded(number: float, size: int) -> float:
+    """To the precision of a type of that size; Python has no more than 64 bits."""
+    if size != 4:
+        return number
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", number))[0])
+    except OverflowError:
+        return math.copysign(math.inf, number)
 
 
 def _signed(type_: CType) -> bool:

@@ -34,7 +34,7 @@ class GuestData(GuestVariables):
             return self._command(request)
         self._must_stand()
         with refusals(), looking_at(self._session, self._references, request.frame):
-            return self._shown(request.expression, self._session.evaluate(request.expression), request)
+            return self._shown(request.expression, self._session.value(request.expression), request)
 
     def _must_stand(self) -> None:
         if self._session.debugger.running:
@@ -63,7 +63,7 @@ class GuestData(GuestVariables):
         session = self._session
         if session.debugger.running or session.registry.begins(line.partition(" ")[0]) or not session.compiles(line):
             return None
-        value = session.evaluate(line)
+        value = session.value(line)
         return value if isinstance(value, Value) else None
 
     def _shown(self, expression: str, value: ExpressionValue, request: requests.Evaluate) -> values.Evaluated:

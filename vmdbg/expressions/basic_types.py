@@ -85,6 +85,9 @@ class BasicPointer:
     def extent_(self) -> Extent:
         return Extent(Sort.POINTER, self.place, POINTER)
 
+    def number_(self) -> int:
+        return self.address
+
     def __int__(self) -> int:
         return self.address
 

@@ -19,6 +19,7 @@ from vmdbg.expressions.operators import BINARY, COMPARE, ELEMENT, ELEMENTS, UNAR
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.spelling import DOLLAR, python_spelling
 from vmdbg.expressions.values import ExpressionValue, MemoryView, TypedValue, describe, whole
+from vmdbg.expressions.wanted import Wanted, names_in_sum
 from vmdbg.x86.registers import BY_NAME
 
 MAX_TEXT = 8192
@@ -84,8 +85,10 @@ Getters = Mapping[str, Callable[[], ExpressionValue]]
 """Names that one expression knows beyond its scope, as `value` in a watchpoint's condition."""
 
 
-def compile_expression(text: str, scope: Scope, extra: Getters | None = None) -> Expression:
-    """Raises ExpressionError with the place of the mistake."""
+def compile_expression(
+    text: str, scope: Scope, extra: Getters | None = None, *, wanted: Wanted = Wanted.PLACE
+) -> Expression:
+    """`wanted`: what a symbol means that names a variable. Raises ExpressionError with the place of the mistake."""
     if len(text) > MAX_TEXT:
         raise ExpressionError(f"an expression of {len(text)} characters is too long (at most {MAX_TEXT})")
     spelled = c_forms(python_spelling(text))
@@ -93,7 +96,7 @@ def compile_expression(text: str, scope: Scope, extra: Getters | None = None) ->
         raise ExpressionError("an expression is missing")
     try:
         tree = ast.parse(spelled, mode="eval")
-        compiler = _Compiler(scope, text, extra or {})
+        compiler = _Compiler(scope, text, extra or {}, wanted)
         closure = compiler.compile(tree.body)
         return Expression(text, closure, tuple(compiler.unknown), compiler.why_never(tree.body))
     except SyntaxError as error:
@@ -112,8 +115,9 @@ def _reason(error: SyntaxError) -> str:
 
 
 class _Compiler:
-    def __init__(self, scope: Scope, text: str, extra: Getters) -> None:
+    def __init__(self, scope: Scope, text: str, extra: Getters, wanted: Wanted) -> None:
         self._scope = scope
+        self._wanted = wanted
         self._extra = extra
         self._text = _short(text)
         self._local: set[str] = set()
@@ -129,6 +133,13 @@ class _Compiler:
         self._depth += 1
         made: _Closure = method(node)
         self._depth -= 1
+        return made
+
+    def _part(self, node: ast.expr, wanted: Wanted = Wanted.VALUE) -> _Closure:
+        """A part of which something else is wanted than of the whole."""
+        before, self._wanted = self._wanted, wanted
+        made = self.compile(node)
+        self._wanted = before
         return made
 
     def why_never(self, node: ast.expr) -> str:
@@ -156,6 +167,32 @@ class _Compiler:
         return lambda _: value
 
     def _name(self, node: ast.Name) -> _Closure:
+        value, wanted = self._named(node), self._wanted
+        if wanted is Wanted.PLACE or not self._may_be_symbol(node.id):
+            return value
+        name, scope = node.id.removeprefix(DOLLAR), self._scope
+        known: dict[tuple[int, int], ExpressionValue] = {}
+
+        def held(run: _Run) -> ExpressionValue:
+            found = value(run)
+            if type(found) is not int:
+                return found
+            generation = scope.generation()
+            key = generation or 0, found
+            if generation is None or key not in known:
+                known.clear()
+                known[key] = wanted.of(found, scope.variable_at_symbol(name))
+            return known[key]
+
+        return held
+
+    def _may_be_symbol(self, name: str) -> bool:
+        """Whether nothing goes before a symbol of that name."""
+        plain, scope = name.removeprefix(DOLLAR), self._scope
+        is_other = plain in scope.variables or plain in scope.registers or plain in scope.objects
+        return not (is_other or plain in self._local or plain in self._extra)
+
+    def _named(self, node: ast.Name) -> _Closure:
         name = node.id.removeprefix(DOLLAR)
         if name in self._local:
             return lambda run: run.local[name]
@@ -199,16 +236,19 @@ class _Compiler:
         operation = BINARY.get(type(node.op))
         if operation is None:
             raise ExpressionError(f"{self._text!r}: this operator cannot be used in an expression")
-        left, right = self.compile(node.left), self.compile(node.right)
+        is_place = isinstance(node.op, ast.Add | ast.Sub) and names_in_sum(node, self._may_be_symbol) < 2
+        wanted = self._wanted if is_place else Wanted.VALUE
+        wanted = Wanted.PLACE if wanted is Wanted.POINTER else wanted
+        left, right = self._part(node.left, wanted), self._part(node.right, wanted)
         return lambda run: operation(_plain(left(run)), _plain(right(run)))
 
     def _unaryop(self, node: ast.UnaryOp) -> _Closure:
-        operation, operand = UNARY[type(node.op)], self.compile(node.operand)
+        operation, operand = UNARY[type(node.op)], self._part(node.operand)
         return lambda run: operation(_plain(operand(run)))
 
     def _boolop(self, node: ast.BoolOp) -> _Closure:
         """The operand that decides, as Python has it."""
-        *others, last = [self.compile(value) for value in node.values]
+        *others, last = [self._part(value) for value in node.values]
         decides = operator.not_ if isinstance(node.op, ast.And) else operator.truth
 
         def decisive(run: _Run) -> ExpressionValue:
@@ -221,8 +261,8 @@ class _Compiler:
         return decisive
 
     def _compare(self, node: ast.Compare) -> _Closure:
-        first = self.compile(node.left)
-        rest = [(COMPARE[type(op)], self.compile(value)) for op, value in zip(node.ops, node.comparators, strict=True)]
+        first = self._part(node.left)
+        rest = [(COMPARE[type(op)], self._part(value)) for op, value in zip(node.ops, node.comparators, strict=True)]
         if len(rest) == 1:
             operation, other = rest[0]
             return lambda run: operation(*_comparable(first(run), other(run)))
@@ -239,7 +279,8 @@ class _Compiler:
         return chain
 
     def _ifexp(self, node: ast.IfExp) -> _Closure:
-        test, then, otherwise = (self.compile(part) for part in (node.test, node.body, node.orelse))
+        test = self._part(node.test)
+        then, otherwise = self.compile(node.body), self.compile(node.orelse)
         return lambda run: then(run) if test(run) else otherwise(run)
 
     def _tuple(self, node: ast.Tuple) -> _Closure:
@@ -257,16 +298,21 @@ class _Compiler:
         return lambda run: slice(*(part(run) if part is not None else None for part in parts))
 
     def _subscript(self, node: ast.Subscript) -> _Closure:
-        value, index = self._object(node.value), self.compile(node.slice)
+        value = self._object(node.value)
+        index = self._part(node.slice, Wanted.PLACE if self._is_memory(node.value) else Wanted.VALUE)
 
         def item(run: _Run) -> ExpressionValue:
             container = value(run)
             if not isinstance(container, MemoryView | str | bytes | list | tuple | range | TypedValue):
                 raise ExpressionError(f"{describe(container)} cannot be indexed; memory is mem[address]")
-            found = ELEMENT(container, index(run))
+            found = ELEMENT(container, _plain(index(run)))
             return found if type(found) is int else run.charge(found)
 
         return item
+
+    def _is_memory(self, node: ast.expr) -> bool:
+        """Whether this is `mem` or `phys`, whose elements go by address."""
+        return isinstance(node, ast.Name) and isinstance(getattr(self._scope, node.id, None), MemoryView)
 
     def _attribute(self, node: ast.Attribute) -> _Closure:
         field_ = self._register_field(node)
@@ -284,7 +330,7 @@ class _Compiler:
 
     def _object(self, node: ast.expr) -> _Closure:
         """What has members or elements: the name of a symbol, which is an address else, is its variable here."""
-        value = self.compile(node)
+        value = self._part(node, Wanted.PLACE)
         if not isinstance(node, ast.Name) or node.id in self._local:
             return value
         name = node.id.removeprefix(DOLLAR)
@@ -322,7 +368,8 @@ class _Compiler:
         if function is None:
             known = ", ".join(sorted(self._scope.functions))
             raise ExpressionError(f"there is no function {name!r} for expressions; there are: {known}")
-        arguments = [self.compile(argument) for argument in self._with_quoted_name(name, node.args)]
+        quoted = self._with_quoted_name(name, node.args)
+        arguments = [self._part(argument, self._wanted_by(name, quoted)) for argument in quoted]
         _check_arguments(name, function, arguments)
 
         def call(run: _Run) -> ExpressionValue:
@@ -333,6 +380,17 @@ class _Compiler:
             return function(*values)
 
         return call
+
+    def _wanted_by(self, function: str, arguments: list[ast.expr]) -> Wanted:
+        """What a function takes a variable for: most take addresses, as `u64(ticks)`."""
+        match function, arguments:
+            case "abs" | "min" | "max", _:
+                return Wanted.VALUE
+            case "cast", [ast.Constant(value=str(type_)), *_]:
+                return Wanted.POINTER if type_.endswith("*") else Wanted.VALUE
+            case "deref", _:
+                return Wanted.POINTER
+        return Wanted.PLACE
 
     def _with_quoted_name(self, function: str, arguments: list[ast.expr]) -> list[ast.expr]:
         """C writes offsetof(struct file, f_pos.x) without quotes. What holds a value of the user's is that value."""
@@ -395,10 +453,10 @@ def _comparable(left: ExpressionValue, right: ExpressionValue) -> tuple[Expressi
 
 
 def _plain(value: ExpressionValue) -> ExpressionValue:
-    """Typed scalars count as their integers in arithmetic."""
+    """Typed scalars count as their numbers in arithmetic."""
     if isinstance(value, int | str | bytes | float) or not isinstance(value, TypedValue):
         return value
     try:
-        return int(value)
+        return value.number_()
     except (TypeError, ValueError, VmdbgError):
         return value

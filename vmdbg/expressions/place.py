@@ -16,6 +16,7 @@ from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.segments import segment_base
 from vmdbg.expressions.spelling import hexadecimal, split_colon
 from vmdbg.expressions.values import ExpressionValue, Placed, TypedValue, whole
+from vmdbg.expressions.wanted import Wanted
 from vmdbg.x86.mode import CpuMode
 from vmdbg.x86.registers import SEGMENTS
 
@@ -86,14 +87,16 @@ def find_place(text: str, scope: Scope, find_line: LineLookup | None = None, aim
     return Place(Space.LINEAR, _segmented(before, after, scope))
 
 
-def _target(text: str, scope: Scope) -> Place:
+def _target(text: str, scope: Scope, wanted: Wanted = Wanted.PLACE) -> Place:
     """Where a value that is taken for an address leads."""
-    value = compile_expression(text, scope).evaluate()
+    value = compile_expression(text, scope, wanted=wanted).evaluate()
     size = None
     if isinstance(value, Placed):
         extent = value.extent_()
         if extent.sort is Sort.OBJECT:
             value = _lying(text, extent)
+        elif extent.sort is Sort.NUMBER and isinstance(value, TypedValue) and isinstance(value.number_(), float):
+            raise ExpressionError(f"{text} is a fraction and no address")
         elif extent.sort is Sort.NUMBER and extent.size < scope.registers.mode.width // 8:
             lies = f"it lies at &{_bracketed(text)}, and" if extent.address is not None else "it is nowhere in memory;"
             raise ExpressionError(
@@ -118,8 +121,9 @@ def _object(text: str, scope: Scope) -> Place:
 
 
 def _memory(form: MemoryForm, scope: Scope) -> Place:
-    value = compile_expression(form.address, scope).evaluate()
-    place = _target(form.address, scope)
+    wanted = Wanted.POINTER if form.view == "*" else Wanted.PLACE
+    value = compile_expression(form.address, scope, wanted=wanted).evaluate()
+    place = _target(form.address, scope, wanted)
     if form.view == "*" and isinstance(value, TypedValue) and not isinstance(value, BasicPointer):
         pointed = value.dereference_()
         return Place(Space.LINEAR, place.address, pointed.extent_().size if isinstance(pointed, Placed) else None)

@@ -40,6 +40,8 @@ class Scope:
         """The value of a variable of the program where the guest stands, None for what is none; if it can be told."""
         self.global_variable: Callable[[str], ExpressionValue] | None = None
         """The variable of the program that a symbol is the name of, None for what is none; if it can be told."""
+        self.generation: Callable[[], int | None] = lambda: None
+        """As long as it is the same, an address is that of the same variable; None where that cannot be told."""
         self.objects: dict[str, Callable[[], ExpressionValue]] = {"mem": lambda: self.mem, "phys": lambda: self.phys}
 
     def lookup(self, name: str) -> Callable[[], ExpressionValue] | None:

@@ -10,7 +10,8 @@ from vmdbg.errors import VmdbgError
 from vmdbg.expressions.compiler import Expression, compile_expression
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.scope import Scope
-from vmdbg.expressions.values import ExpressionValue, TypedValue, whole
+from vmdbg.expressions.values import ExpressionValue, TypedValue
+from vmdbg.expressions.wanted import Wanted
 
 _SPECIFICATION = re.compile(r"(.?[<>=^])?[-+ ]?#?0?\d{0,3}[_,]?(\.\d{1,3})?[a-zA-Z%]?")
 
@@ -44,7 +45,7 @@ def compile_template(text: str, scope: Scope) -> Template:
                 continue
             if conversion or not _SPECIFICATION.fullmatch(specification or ""):
                 raise ExpressionError(f"{{{name}}}: {specification or conversion!r} is no format")
-            parts.append((literal, compile_expression(name, scope), specification or ""))
+            parts.append((literal, compile_expression(name, scope, wanted=Wanted.VALUE), specification or ""))
     except ValueError as error:
         raise ExpressionError(f"{text!r} is no template: {error}") from error
     return Template(text, tuple(parts))
@@ -61,7 +62,7 @@ def _shown(expression: Expression, specification: str) -> str:
 
 def _format(value: ExpressionValue, specification: str) -> str:
     if isinstance(value, TypedValue) and specification:
-        value = whole(value)
+        value = value.number_()
     if isinstance(value, int) and not isinstance(value, bool) and not specification:
         return f"{value:#x}" if value > 9 else str(value)
     return format(value, specification) if isinstance(value, int | float | str) else str(value)

@@ -24,6 +24,10 @@ class TypedValue(Protocol):
 
     def __getitem__(self, index: int) -> ExpressionValue: ...
 
+    def number_(self) -> int | float:
+        """What it is in arithmetic."""
+        ...
+
     def __int__(self) -> int: ...
 
 

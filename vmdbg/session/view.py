@@ -12,6 +12,7 @@ from vmdbg.expressions.compiler import Expression, Getters, compile_expression
 from vmdbg.expressions.place import Aim, Place, find_place
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.values import ExpressionValue, whole
+from vmdbg.expressions.wanted import Wanted
 from vmdbg.session.debug_frames import DebugFrames
 from vmdbg.session.known_guest import KnownGuest
 from vmdbg.session.numbers import fitting
@@ -34,15 +35,21 @@ class View(KnownGuest):
         """The call stack with functions and variables of the source."""
         self.scope.program = self.frames.find
         self.scope.global_variable = self.frames.global_variable
+        self.scope.generation = lambda: None if self.sources.has_moving_files else self.sources.changes
         add_typed_names(self.scope, self, self.frames)
         self.skips = Skips(self.symbols)
 
     def compile(self, text: str, extra: Getters | None = None) -> Expression:
-        return compile_expression(text, self.scope, extra)
+        """Whose value is wanted as C has it, as of conditions: a variable's name is what it holds."""
+        return compile_expression(text, self.scope, extra, wanted=Wanted.VALUE)
+
+    def value(self, text: str) -> ExpressionValue:
+        """As C has it, now. Raises ExpressionError."""
+        return self.compile(text).evaluate()
 
     def evaluate(self, text: str) -> ExpressionValue:
-        """The value of an expression now. Raises ExpressionError."""
-        return self.compile(text).evaluate()
+        """As a place has it: the name of a variable outside of functions is its address. Raises ExpressionError."""
+        return compile_expression(text, self.scope).evaluate()
 
     def integer(self, text: str) -> int:
         return whole(self.evaluate(text))

@@ -115,7 +115,7 @@ def _shown(session: Session, expression: str) -> list[Block]:
     """An expression with its value; after `/` and format letters, as `x` or `print` show it."""
     try:
         if not expression.startswith("/"):
-            value = value_text(session, session.evaluate(expression))
+            value = value_text(session, session.value(expression))
             return [joined((text(f"{expression} = ", Style.LABEL), value))]
         letters, _, words = expression.partition(" ")
         if any(letter in letters for letter in "is"):
