@@ -12,7 +12,7 @@ from vmdbg.api.standing import Address, Standing
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.expressions.place import Aim
 from vmdbg.machine.snapshot import Position
-from vmdbg.recording.save import save_recording, save_snapshot
+from vmdbg.recording.save import record_on, save_recording, save_snapshot
 from vmdbg.recording.writer import start_recording
 from vmdbg.session import dumping
 from vmdbg.session.screen import frame_of
@@ -32,6 +32,14 @@ class Keeping(Standing):
         if self.position != self.start or not self.live:
             raise UserError("recording begins where the history does: use save_recording() to write what has happened")
         self._writer = start_recording(fspath(path), self.timeline, embed=embed)
+
+    def record_on(self, path: str | PathLike[str]) -> None:
+        """Write the whole history to a new file, and all that comes. At its end. Raises UserError, RecordingError."""
+        if self.position != self.end or not self.live:
+            raise UserError("recording goes on where the history does: go to its end, or `fork` it here")
+        if self.timeline.recorder is not None:
+            raise UserError("this timeline is being recorded already")
+        self._writer = record_on(self.timeline, fspath(path))
 
     @property
     def recording_failure(self) -> RecordingError | None:

@@ -11,24 +11,32 @@ from types import TracebackType
 from devices.network.inputs import LinkInput
 from devices.network.net import cable_name
 from vmdbg.api.guest import Guest
-from vmdbg.api.lab_desk import Desk, desk_spec
+from vmdbg.api.lab_desk import Desk, DeskSpec, desk_spec
 from vmdbg.api.lab_file import read_plan
-from vmdbg.errors import GuestError, UserError
-from vmdbg.lab.actions import Action, Boot, Crash, Cut, Lose, Mend, Plug, Type, parse_action
-from vmdbg.lab.conductor import Conductor, LocalMember
-from vmdbg.lab.fabric import Hop, LinkState, Loss
-from vmdbg.lab.folder import LabWriter
-from vmdbg.lab.plan import NEVER, Happening, Instant, LinkSpec, Plan
+from vmdbg.errors import GuestError, UserError, VmdbgError
+from vmdbg.lab.actions import Action, Boot, Crash, Cut, Lose, Mend, Plug, Type, link_state, parse_action
+from vmdbg.lab.conductor import Conductor, LocalMember, Member
+from vmdbg.lab.fabric import Hop, Loss
+from vmdbg.lab.folder import Deed, LabWriter, Life, Pushed
+from vmdbg.lab.forking import Past, Row, Stand, base_of, lives_on, rows_before, take_up, to_come
+from vmdbg.lab.plan import NEVER, Instant, LinkSpec, Plan
 from vmdbg.lab.station import Report, Station
 from vmdbg.lab.workers import Worker, wait_for
 from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, typed
 from vmdbg.machine.digest import Digest
 from vmdbg.machine.inputs import Input, PowerCut
+from vmdbg.machine.snapshot import Position
+from vmdbg.recording.records import encode_input
+from vmdbg.timeline.console_log import PortLog
+from vmdbg.timeline.history import PlacedInput
+from vmdbg.timeline.outcomes import Progress
+from vmdbg.units import Tick
 
 STEP = 10_000_000
 """Nanoseconds between two looks of expect()."""
 PATIENCE = 60_000_000_000
 CONSOLES = (COM1, HVC, DEBUG_CONSOLE)
+PAST = "this is the past: `fork` goes on from here, and drops what came after it"
 OnOutput = Callable[[str, bytes, Instant], None]
 """Told of a machine's name, what it has written to its console, and when."""
 
@@ -47,8 +55,10 @@ class Lab:
         record: str | PathLike[str] | None = None,
         processes: bool = False,
         on_output: OnOutput = lambda _machine, _data, _at: None,
+        past: Past | None = None,
     ) -> None:
-        """`plan`: itself, or a TOML file. `record`: a new folder, for a recording of all.
+        """`plan`: itself, or a TOML file. `record`: a new folder, for a recording of all. `past`: what it goes on from
+        (LabRecording.fork).
 
         Raises UserError, EngineError.
         """
@@ -61,11 +71,16 @@ class Lab:
         """Where in `hops` each is, by link, source and number."""
         self._processes = processes
         self._on_output = on_output
-        self._consoles: dict[str, bytearray] = {machine.name: bytearray() for machine in plan.machines}
+        self._consoles: dict[str, PortLog] = {machine.name: PortLog() for machine in plan.machines}
         self._read: dict[str, int] = {}
-        self._due = sorted(plan.happenings, key=lambda one: one.at)
-        self._due += [Happening(one.starts, f"boot {one.name}") for one in plan.machines if one.starts]
-        self._due.sort(key=lambda one: one.at)
+        self._due = to_come(plan, ())
+        self._rows: list[Row] = []
+        """Who was switched on, and what somebody did."""
+        self._pushed: dict[Pushed, Input] = {}
+        self._current: dict[str, Life] = {}
+        """What the machines that are on live through."""
+        self.looked_at: Instant | None = None
+        """Where all machines were brought to in the past, until they go on."""
         self.switch_off_listeners: list[Callable[[str], None]] = []
         """Told of a machine that is about to be freed, for it has lost its power."""
         self.halted = False
@@ -77,7 +92,10 @@ class Lab:
         self._desks: dict[str, Desk] = {}
         self._workers: dict[str, Worker] = {}
         try:
-            self._switch_on([machine.name for machine in plan.machines if not machine.starts], Instant(0))
+            if past is not None:
+                self._begin(past, self._writer)
+            else:
+                self._switch_on([machine.name for machine in plan.machines if not machine.starts], Instant(0))
         except BaseException:
             self.close()
             raise
@@ -93,20 +111,31 @@ class Lab:
     # machines
 
     def _switch_on(self, names: list[str], born: Instant) -> None:
-        started = []
+        started, places = [], {}
         for name in names:
-            record = self._writer.life(name, born) if self._writer is not None else None
-            spec = desk_spec(self.plan, name, born, record)
-            if self._processes:
-                worker = self._workers[name] = Worker(name, Desk, spec)
-                started.append(worker)
-            else:
-                self._desks[name] = desk = Desk(spec)
-                desk.station.puller = self
-                self._conductor.join(LocalMember(desk.station), born)
+            places[name] = self._writer.place(name) if self._writer is not None else None
+            started += self._make(desk_spec(self.plan, name, born, record=places[name]))
         for worker in started:
             worker.ready()
-            self._conductor.join(worker, born)
+        for name, place in places.items():
+            life = self._current[name] = Life(name, born, place.name if place is not None else "")
+            self._rows.append(life)
+            if self._writer is not None:
+                self._writer.life(life)
+            self._conductor.join(self._member(name), born)
+
+    def _member(self, name: str) -> Member:
+        return self._workers[name] if self._processes else LocalMember(self._desks[name].station)
+
+    def _make(self, spec: DeskSpec) -> list[Worker]:
+        """Its process, which is not ready yet, if it has one."""
+        name = spec.machine.name
+        if self._processes:
+            self._workers[name] = Worker(name, Desk, spec)
+            return [self._workers[name]]
+        self._desks[name] = desk = Desk(spec)
+        desk.station.puller = self
+        return []
 
     @property
     def machines(self) -> Mapping[str, Guest]:
@@ -143,7 +172,7 @@ class Lab:
 
     def console(self, machine: str) -> str:
         """All that it has written to its console."""
-        return self._consoles[machine].decode("utf-8", "backslashreplace")
+        return self._consoles[machine].text.decode("utf-8", "backslashreplace")
 
     def _desk(self, name: str) -> Desk:
         self._must_be_on(name)
@@ -173,6 +202,7 @@ class Lab:
 
     def run_until(self, instant: int) -> str:
         """As run(), to an instant."""
+        self.looked_at = None
         self._caught_up()
         stopped = self._carry_out_due(Instant(instant)) or self._conductor.run(Instant(instant))
         if self._due and not stopped:
@@ -216,13 +246,13 @@ class Lab:
         """
         __tracebackhide__ = True
         wanted, read, until = text.encode(), self._read.get(machine, 0), self.now + patience
-        while (at := self._consoles[machine].find(wanted, read)) < 0:
+        while (at := self._consoles[machine].text.find(wanted, read)) < 0:
             if self.over or self.now >= until:
                 tail = self.console(machine)[-400:]
                 raise GuestError(f"{text!r} did not come on {machine}; last on its console: {tail!r}")
             self.run_until((self.now // STEP + 1) * STEP)
         self._read[machine] = at + len(wanted)
-        return self._consoles[machine][read : at + len(wanted)].decode("utf-8", "backslashreplace")
+        return self._consoles[machine].text[read : at + len(wanted)].decode("utf-8", "backslashreplace")
 
     def gather(self, instant: int) -> str:
         """Have those that are behind come to an instant which one has passed. Which has stopped before that, or ""."""
@@ -270,23 +300,37 @@ class Lab:
     def push(self, machine: str, data: Input) -> None:
         """Something reaches a machine from outside, now: a recorded input."""
         self._must_be_on(machine)
+        if self.looked_at is not None:
+            raise UserError(PAST)
         self._together()
-        self._conductor.push(machine, data, self._conductor.now)
+        at = self._conductor.now
+        record = encode_input(PlacedInput(Position(Tick(0)), data))
+        self._conductor.push(machine, data, at)
+        row = Pushed(at, machine, record)
+        self._pushed[row] = data
+        self._note(row)
 
     def do(self, line: str) -> None:
         """What a plan's happenings and the prompt can do: cut LINK, crash MACHINE and so on. Raises UserError."""
         parse_action(line, self.plan)
+        if self.looked_at is not None:
+            raise UserError(PAST)
         self._together()
         self._carry_out(line, self._conductor.now)
 
     def _carry_out(self, line: str, at: Instant) -> None:
         """At an instant that all machines have come to, and none has passed."""
         self._act(parse_action(line, self.plan), at)
+        self._note(Deed(at, line))
+
+    def _note(self, row: Deed | Pushed) -> None:
+        self._rows.append(row)
         if self._writer is not None:
-            self._writer.deed(at, line)
+            self._writer.note(row)
 
     def _together(self) -> None:
         """All stand at one instant, and what was to happen until then has: what is done now is done then."""
+        self.looked_at = None
         self._caught_up()
         self._carry_out_due(self._conductor.now)
         self._conductor.run(self._conductor.now)
@@ -294,13 +338,8 @@ class Lab:
     def _act(self, action: Action, at: Instant) -> None:
         conductor = self._conductor
         match action:
-            case Cut(link):
-                state = conductor.fabric.state(link, at)
-                conductor.change(link, at, LinkState(False, state.loss, state.seed))
-            case Mend(link):
-                conductor.change(link, at, LinkState())
-            case Lose(link, share, seed):
-                conductor.change(link, at, LinkState(loss=share, seed=seed))
+            case Cut(link) | Mend(link) | Lose(link):
+                conductor.change(link, at, link_state(action, conductor.fabric.state(link, at)))
             case Plug(machine, port, up):
                 self._must_be_on(machine)
                 conductor.plug(machine, port, at, LinkInput(cable_name(port), up), up=up)
@@ -311,15 +350,26 @@ class Lab:
                 self._must_be_on(machine)
                 self._crash(machine, at)
             case Boot(machine):
-                if machine in self.names:
-                    self._crash(machine, at)
-                self._switch_on([machine], at)
+                self._reboot(machine, at)
+
+    def _reboot(self, machine: str, at: Instant) -> None:
+        held = next(one.held for one in self.plan.machines if one.name == machine)
+        if held:
+            raise UserError(f"machine {machine} cannot be switched on: {held}")
+        runs = machine in self.names
+        if runs:
+            self._crash(machine, at)
+        try:
+            self._switch_on([machine], at)
+        except VmdbgError:
+            self._drop(machine)
+            if runs:
+                self._note(Deed(at, f"crash {machine}"))
+            raise
 
     def crash(self, machine: str) -> None:
         """It loses its power, which its recording ends with."""
-        self._together()
-        self._must_be_on(machine)
-        self._crash(machine, self._conductor.now)
+        self.do(f"crash {machine}")
 
     def _crash(self, machine: str, at: Instant) -> None:
         self._conductor.push(machine, PowerCut(), at)
@@ -332,12 +382,18 @@ class Lab:
         for listener in self.switch_off_listeners:
             listener(machine)
         self._conductor.leave(machine)
-        (self._workers if self._processes else self._desks).pop(machine).close()
+        del self._current[machine]
+        self._drop(machine)
+
+    def _drop(self, machine: str) -> None:
+        """Whatever runs it is freed."""
+        found = (self._workers if self._processes else self._desks).pop(machine, None)
+        if found is not None:
+            found.close()
 
     def boot(self, machine: str) -> None:
         """Switch it on, from the beginning: one that runs loses its power first."""
-        self._together()
-        self._act(Boot(machine), self._conductor.now)
+        self.do(f"boot {machine}")
 
     def link(self, name: str) -> LinkSpec:
         """Raises UserError."""
@@ -345,6 +401,122 @@ class Lab:
         if found is None:
             raise UserError(f"there is no link {name!r}; there are: {', '.join(link.name for link in self.plan.links)}")
         return found
+
+    # another future
+
+    def instant_of(self, machine: str) -> Instant:
+        """Where it stands by itself, on the lab's clock."""
+        self._must_be_on(machine)
+        return Instant(self._current[machine].born + self.machines[machine].tick)
+
+    def seek(self, instant: int, on_progress: Progress | None = None) -> None:
+        """Look at all machines at an instant of the past, or their ends; they go on from where they were. Raises
+        UserError.
+        """
+        if self._processes:
+            raise UserError("machines in other processes stay where they are: leave processes out")
+        if not 0 <= instant <= self.now:
+            raise UserError(f"{instant} is not between 0 and where the lab is, {self.now}")
+        for name, guest in self.machines.items():
+            wanted = Position(Tick(max(0, instant - self._current[name].born)))
+            guest.seek(min(wanted, guest.end), on_progress)
+        self.looked_at = Instant(instant) if instant < self._conductor.now else None
+
+    def fork(self, instant: int | None = None, *, record: str | PathLike[str] | None = None) -> None:
+        """Drop what came from an instant on, of all machines, and go on from there. Without one: what is looked at.
+
+        What the plan has happen after it happens again; what somebody did does not. A recording keeps what it has;
+        `record`: a new folder, for one of all from the beginning on. Raises UserError, RecordingError, and has dropped
+        nothing then; EngineError.
+        """
+        looked_at = self.looked_at
+        self._together()
+        now = self._conductor.now
+        at = Instant(instant) if instant is not None else looked_at if looked_at is not None else now
+        if not 0 <= at <= now:
+            raise UserError(f"{at} is not between 0 and where the lab is, {now}")
+        rows = rows_before(self._rows, at)
+        for life in lives_on(rows, self.plan).values():
+            if self._current.get(life.machine) is not life and not life.file:
+                raise UserError(
+                    f"{life.machine} has lost its power since, and what it did before was not recorded: "
+                    "fork at a later instant, or have the lab recorded"
+                )
+        reports = [self._conductor.report(name) for name in self.names]
+        ends = [report.clock for report in reports if report is not None and not report.over]
+        hops = tuple(hop for hop in sorted(self.hops, key=lambda hop: hop.sent) if hop.sent < at)
+        folder = self._writer.folder if self._writer is not None else None
+        past = Past(at, base_of(self.plan, min([at, *ends])), rows, hops, self._pushed, folder)
+        writer = LabWriter(Path(fspath(record)), self.plan) if record is not None else None
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+        self._begin(past, writer)
+
+    def _begin(self, past: Past, writer: LabWriter | None) -> None:
+        lives = lives_on(past.rows, self.plan)
+        self._keep_only(lives)
+        self._reopen(lives, past)
+        self._conductor = Conductor(self.plan, self._on_hop, self._on_report, wait_for, self._on_loss)
+        self._writer = None
+        self._rows, self._due = list(past.rows), to_come(self.plan, past.rows)
+        self.hops, self._placed = [], {}
+        for hop in past.hops:
+            if hop.sent <= past.base:
+                self._on_hop(hop)
+        stands = {name: self._fork_one(name, past) for name in lives}
+        for name, stand in stands.items():
+            self._consoles[name].cut(stand.clock - 1)
+            if not self._consoles[name].text:
+                self._consoles[name].append(stand.console, stand.clock - 1)
+        self._read = {name: min(read, len(self._consoles[name].text)) for name, read in self._read.items()}
+        members = {name: self._member(name) for name in lives}
+        take_up(self._conductor, self.plan, past, stands, members)
+        if writer is not None:
+            self._record_on(past, writer)
+
+    def _keep_only(self, lives: Mapping[str, Life]) -> None:
+        """Machines that live through something else by then are freed."""
+        for name in [name for name, life in self._current.items() if lives.get(name) is not life]:
+            self._switch_off(name)
+
+    def _reopen(self, lives: Mapping[str, Life], past: Past) -> None:
+        """Those that are not there any more, from their recordings."""
+        started = []
+        for name, life in lives.items():
+            if name not in self._current:
+                assert past.folder is not None
+                started += self._make(desk_spec(self.plan, name, Instant(life.born), resumes=past.folder / life.file))
+                self._current[name] = life
+        for worker in started:
+            worker.ready()
+
+    def _fork_one(self, name: str, past: Past) -> Stand:
+        if not self._processes:
+            return self._desks[name].fork(past.at, past.base)
+        found = self._workers[name].call("fork", past.at, past.base)
+        assert isinstance(found, Stand)
+        return found
+
+    def _record_on(self, past: Past, writer: LabWriter) -> None:
+        """All from the beginning, and what comes."""
+        for number, row in enumerate(self._rows):
+            match row:
+                case Deed() | Pushed():
+                    writer.note(row)
+                case Life(name, born) if self._current.get(name) is row:
+                    path = writer.place(name)
+                    self._rows[number] = self._current[name] = life = Life(name, born, path.name)
+                    writer.life(life)
+                    if self._processes:
+                        self._workers[name].call("record_on", path)
+                    else:
+                        self._desks[name].record_on(path)
+                case Life(_, _, file) if file and past.folder is not None:
+                    self._rows[number] = writer.copy(row, past.folder / file)
+        for hop in self.hops:
+            writer.hop(hop)
+        self._writer = writer
 
     # what is heard
 
@@ -363,7 +535,7 @@ class Lab:
     def _on_report(self, name: str, report: Report) -> None:
         for port, data, at in report.said:
             if port in CONSOLES:
-                self._consoles[name] += data
+                self._consoles[name].append(data, at)
                 self._on_output(name, data, at)
 
     def close(self) -> None:

@@ -7,22 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmdbg.api.boot import launch
+from vmdbg.api.boot import launch, open_recording
 from vmdbg.api.guest import Guest
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.stops import Ended, HostFailed, Interrupted, StepDone
 from vmdbg.document.plain import render_plain
 from vmdbg.engine.stops import Stops
 from vmdbg.errors import UserError
+from vmdbg.lab.forking import MARGIN, Stand
 from vmdbg.lab.plan import NET_PORTS, Instant, MachineSpec, Plan
 from vmdbg.lab.station import Coming, Report, Station
 from vmdbg.machine.digest import Digest
+from vmdbg.machine.inputs import Edit
+from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcomes import ends_by_itself, says_nothing
+from vmdbg.timeline.steps_back import previous
+from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
 
 _MAC = 0x5254_004C_0000
 """Of the first network device of the first machine; the last byte but one has the machine's number."""
 NOT_OF_A_LAB = {"record", "embed", "nets", "linked", "say"}
+MOST = 1024
+"""Inputs that are looked at from the end of a history on: more than come at one instant."""
 LAB = "lab"
 """Who has a machine run, as its debugger knows it."""
 SYMBOLS, NICS = "symbols", "nics"
@@ -37,12 +44,16 @@ class DeskSpec:
     ports: tuple[str, ...]
     number: int
     born: Instant
-    record: Path | None
+    record: Path | None = None
+    resumes: Path | None = None
+    """A recording of it, whose history it has."""
 
 
-def desk_spec(plan: Plan, name: str, born: Instant, record: Path | None) -> DeskSpec:
+def desk_spec(
+    plan: Plan, name: str, born: Instant, *, record: Path | None = None, resumes: Path | None = None
+) -> DeskSpec:
     number = [machine.name for machine in plan.machines].index(name)
-    return DeskSpec(plan.machines[number], tuple(plan.ports(name)), number, born, record)
+    return DeskSpec(plan.machines[number], tuple(plan.ports(name)), number, born, record, resumes)
 
 
 class Desk:
@@ -54,8 +65,14 @@ class Desk:
         taken = sorted(NOT_OF_A_LAB & options.keys())
         if taken:
             raise UserError(f"machine {spec.machine.name}: {taken[0]} is the lab's to say: leave it out")
+        if spec.machine.held and spec.resumes is None:
+            raise UserError(f"machine {spec.machine.name} cannot be switched on: {spec.machine.held}")
         try:
-            self.guest: Guest = launch(**options, nets=_nets(spec, nics), linked=True)
+            self.guest: Guest = (
+                open_recording(spec.resumes)
+                if spec.resumes is not None
+                else launch(**options, nets=_nets(spec, nics), linked=True)
+            )
         except UserError as error:
             raise UserError(f"machine {spec.machine.name}: {error}") from None
         try:
@@ -119,6 +136,28 @@ class Desk:
         stop = debugger.poll(limit - debugger.machine.clock)
         return ("", False) if stop is None else (type(stop).__name__, isinstance(stop, Ended | HostFailed))
 
+    def fork(self, at: Instant, after: Instant) -> Stand:
+        """Another future begins at the first boundary from an instant of the lab's clock on, or at the machine's end
+        if that is before it; what comes there has not come. `after`: what it has sent after that is wanted.
+        """
+        guest, station, timeline = self.guest, self.station, self.guest.timeline
+        target = min(Position(Tick(max(0, at - station.born))), timeline.end)
+        guest.seek(min(max(timeline.start, Position(Tick(max(0, after - MARGIN - station.born)))), target))
+        sent = station.sent_up_to(target, after)
+        passed = Instant(station.born + _passed(timeline))
+        timeline.governor = None
+        try:
+            _drop_future(timeline)
+        finally:
+            timeline.governor = station
+        station.begin_again()
+        log = timeline.console.port(timeline.console.talking)
+        return Stand(station.clock, passed, station.over, sent, bytes(log.text))
+
+    def record_on(self, path: Path) -> None:
+        """Record all that it has lived through, and what comes."""
+        self.guest.record_on(path)
+
     def run(self, until: Instant, coming: list[Coming]) -> Report:
         self.station.add(coming)
         return self.station.run(until)
@@ -136,6 +175,32 @@ class Desk:
 
     def close(self) -> None:
         self.guest.close()
+
+
+def _passed(timeline: Timeline) -> int:
+    """The tick up to which all that was due has come to a machine: that of the instant before this one."""
+    here = timeline.position
+    if here <= timeline.start:
+        return -1
+    if here == timeline.end and any(
+        one.position.tick == here.tick and not isinstance(one.input, Edit) for one in timeline.history.inputs[-MOST:]
+    ):
+        return here.tick
+    with timeline.undisturbed():
+        before = previous(timeline, here)
+        timeline.go(here)
+    return before.tick
+
+
+def _drop_future(timeline: Timeline) -> None:
+    """A recording keeps what it has, also where nothing is dropped."""
+    if timeline.recorder is not None:
+        timeline.recorder.on_fork()
+        timeline.recorder = None
+    if timeline.position < timeline.end:
+        timeline.fork()
+    elif timeline.closed:
+        timeline.reopen()
 
 
 def _nets(spec: DeskSpec, nics: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from vmdbg.errors import UserError
 from vmdbg.lab.actions import parse_action
 from vmdbg.lab.fabric import MILLION
 from vmdbg.lab.plan import (
+    FILE_OPTIONS,
     USUAL_LATENCY,
     End,
     Happening,
@@ -37,8 +38,6 @@ _LISTS = {"disk": "disks", "cdrom": "cdroms", "floppy": "floppies", "share": "sh
 """Options of `vmdbg run` that may be repeated, and what launch() calls all of a kind."""
 _ALIASES = _LISTS | {"boot": "boot_order", "file": "kernel"}
 _NEGATED = {"no_apic": "apic", "no_reboot": "reboots"}
-_FILES = ("kernel", "initrd", "bios", "nvram", SYMBOLS, "disks", "cdroms", "floppies", "shares")
-"""Options whose values begin with a path: from the folder of the TOML file on."""
 _NUMBERS = ("load_address", "memory", "cpus", "start", "checkpoint_memory")
 """Options that take numbers too."""
 _TABLES = ("lab", "machines", "switches", "links", "happenings")
@@ -136,7 +135,7 @@ class _Reader:
         return self._path_of(option, value)
 
     def _path_of(self, option: str, text: str) -> str:
-        return str(self._path.parent / text) if option in _FILES and text else text
+        return str(self._path.parent / text) if option in FILE_OPTIONS and text else text
 
     def _switch(self, name: str, table: Mapping[str, object]) -> SwitchSpec:
         where = f"switches.{name}"

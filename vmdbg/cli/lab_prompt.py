@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vmdbg.api.guest import Guest
-from vmdbg.api.lab import Lab
+from vmdbg.api.lab import PAST, Lab, OnOutput
 from vmdbg.api.lab_file import duration
 from vmdbg.api.lab_recording import LabRecording
 from vmdbg.cli.lab_packets import packet_words
@@ -22,7 +22,7 @@ from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.interruption import INTERRUPTION, StoppedError
 from vmdbg.lab.actions import FORMS
-from vmdbg.lab.plan import NET_PORTS, NEVER
+from vmdbg.lab.plan import NET_PORTS, NEVER, Instant
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.interjections import Interjections
 from vmdbg.repl.keys import KeyLine
@@ -37,7 +37,9 @@ links               the links, and how much was put on each
 packets [N] [NAME] [TCP|UDP|ICMP|ARP]
                     what was put on links last: where and when it was sent, and where and when it came
 run TIME            let all go on for so long, as 250ms; of a recording, go on in it
-goto TIME           of a recording: all machines to that instant
+goto TIME           look at all machines at that instant; `end` is where they are, or the recording ends
+fork [FOLDER]       go on from the instant of the machine that is looked at: what came after it is dropped, of all, and
+                    the lab is live; a recording keeps what it has; FOLDER, which is new, records all from the beginning
 query WHAT...       asked of all machines, with a column that says of which
 do ACTION           {actions}
 help lab            this; `help` is the machine's
@@ -48,10 +50,14 @@ PROTOCOLS = ("ARP", "TCP", "UDP", "ICMP")
 
 
 class LabPrompt:
-    def __init__(self, lab: Lab | LabRecording, flush: Callable[[], None]) -> None:
+    """Who makes one closes its `lab`, which `fork` makes another of a recording."""
+
+    def __init__(self, lab: Lab | LabRecording, on_output: OnOutput, flush: Callable[[], None]) -> None:
+        """`on_output`: has what machines write that are live from a `fork` on."""
         self._lab = lab
+        self._on_output = on_output
         self._flush = flush
-        self._focus = next(iter(lab.machines))
+        self._focus = next(iter(lab.machines), lab.plan.machines[0].name)
         self._failed = False
         self._last = ""
         self._theme = default_theme()
@@ -71,6 +77,10 @@ class LabPrompt:
         if stay:
             self._converse()
         return self._code
+
+    @property
+    def lab(self) -> Lab | LabRecording:
+        return self._lab
 
     @property
     def _code(self) -> int:
@@ -107,20 +117,19 @@ class LabPrompt:
 
     def words(self) -> dict[str, Callable[[], Iterable[str]]]:
         """The lab's own commands, and what may follow them."""
-        plan, lab = self._lab.plan, self._lab
+        plan = self._lab.plan
         machines, links = [one.name for one in plan.machines], [one.name for one in plan.links]
         cables = [f"{name}.{port}" for name in machines for port in plan.ports(name) if port in NET_PORTS]
         own: dict[str, Callable[[], Iterable[str]]] = {
-            "machine": lambda: lab.machines,
+            "machine": lambda: self._lab.machines,
             "machines": lambda: (),
             "links": lambda: (),
             "packets": lambda: [*machines, *links, *PROTOCOLS],
             "run": lambda: ("1ms", "10ms", "100ms", "1s"),
         }
-        if isinstance(lab, Lab):
-            own["do"] = lambda: [*FORMS, *machines, *links, *cables]
-        else:
-            own["goto"] = lambda: ("end",)
+        own["goto"] = lambda: ("end",)
+        own["fork"] = lambda: ()
+        own["do"] = lambda: [*FORMS, *machines, *links, *cables] if isinstance(self._lab, Lab) else ()
         return own
 
     def session(self) -> Session | None:
@@ -194,10 +203,14 @@ class LabPrompt:
                 return document(self._packets(rest.split()))
             case "run":
                 return self._run(rest)
-            case "goto" if isinstance(lab, LabRecording):
+            case "goto":
                 lab.seek(self._time(rest))
                 return document(self._where())
-            case "do" if isinstance(lab, Lab):
+            case "fork" | "go-live":
+                return document(self._fork(rest))
+            case "do":
+                if isinstance(lab, LabRecording):
+                    raise UserError(PAST)
                 lab.do(rest)
                 return document(self._where())
             case "query":
@@ -228,14 +241,35 @@ class LabPrompt:
         return self._where()
 
     def _where(self) -> str:
-        return f"{self._focus}, at {self._lab.now / 1e9:.9f} s of the lab's clock"
+        return f"{self._focus}, at {self._now / 1e9:.9f} s of the lab's clock"
 
     def _clock(self) -> str:
-        return f"{self._focus} {self._lab.now / 1e9:.9f} s"
+        return f"{self._focus} {self._now / 1e9:.9f} s"
+
+    @property
+    def _now(self) -> Instant:
+        """What is looked at."""
+        lab = self._lab
+        return lab.now if isinstance(lab, LabRecording) or lab.looked_at is None else lab.looked_at
+
+    def _fork(self, folder: str) -> str:
+        lab, focus = self._lab, self._focus
+        at = lab.instant_of(focus) if focus in lab.machines else self._now
+        record = folder or None
+        if isinstance(lab, LabRecording):
+            self._lab = lab.fork(min(at, lab.end), record=record, on_output=self._on_output)
+            lab.close()
+            self._last = ""
+        else:
+            lab.fork(min(at, lab.now), record=record)
+        if focus not in self._lab.machines:
+            self._focus = next(iter(self._lab.machines), focus)
+        kept = f"; {folder} records it" if folder else ""
+        return f"the lab is live from {self._lab.now / 1e9:.9f} s{kept}"
 
     def _time(self, text: str) -> int:
-        if text == "end" and isinstance(self._lab, LabRecording):
-            return self._lab.end
+        if text == "end":
+            return self._lab.end if isinstance(self._lab, LabRecording) else self._lab.now
         try:
             return duration(text)
         except ValueError as error:
@@ -245,6 +279,9 @@ class LabPrompt:
         lab = self._lab
         if isinstance(lab, LabRecording):
             lab.seek(min(lab.end, lab.now + self._time(time)))
+            return document(self._where())
+        if lab.looked_at is not None:
+            lab.seek(min(lab.now, lab.looked_at + self._time(time)))
             return document(self._where())
         stopped = lab.run(self._time(time))
         if stopped:

@@ -58,7 +58,7 @@ def run_lab(options: argparse.Namespace) -> int:
         if options.gdb is not None:
             code = _under_gdb(lab, options.gdb, until, lines)
         elif prompted:
-            code = LabPrompt(lab, lines.flush).talk(options.execute, stay=options.repl)
+            code = LabPrompt(lab, lines, lines.flush).talk(options.execute, stay=options.repl)
         else:
             code = _to_the_end(lab, until, lines)
         if options.digest:
@@ -112,15 +112,26 @@ def replay_lab(options: argparse.Namespace) -> int:
                 where if options.to is not None or options.repl or options.execute or options.gdb else recording.end,
                 progress,
             )
-        code: int = ExitCode.DONE
         if options.gdb is not None:
             return serve_gdb(recording, options.gdb)
         if options.repl or options.execute:
-            code = LabPrompt(recording, lambda: None).talk(options.execute, stay=options.repl)
-        else:
-            message(f"all machines stand at {recording.now / 1e9:.6f} s of {recording.end / 1e9:.6f} s")
+            return _asked(recording, options)
+        message(f"all machines stand at {recording.now / 1e9:.6f} s of {recording.end / 1e9:.6f} s")
         if options.digest:
             _show_digests(recording.digests())
+    return ExitCode.DONE
+
+
+def _asked(recording: LabRecording, options: argparse.Namespace) -> int:
+    """By lines, or at the prompt; which may make a live lab of it."""
+    lines = Lines()
+    prompt = LabPrompt(recording, lines, lines.flush)
+    try:
+        code = prompt.talk(options.execute, stay=options.repl)
+        if options.digest:
+            _show_digests(prompt.lab.digests())
+    finally:
+        prompt.lab.close()
     return code
 
 

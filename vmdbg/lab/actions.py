@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from vmdbg.errors import UserError
-from vmdbg.lab.fabric import MILLION
+from vmdbg.lab.fabric import MILLION, LinkState
 from vmdbg.lab.plan import NET_PORTS, Plan
 
 
@@ -103,6 +103,17 @@ def parse_action(line: str, plan: Plan) -> Action:
             return Boot(_machine(rest[0], plan))
         case _:
             return Type(_machine(rest[0], plan), rest[1])
+
+
+def link_state(action: Cut | Mend | Lose, before: LinkState) -> LinkState:
+    """What the link is from then on."""
+    match action:
+        case Cut():
+            return LinkState(False, before.loss, before.seed)
+        case Mend():
+            return LinkState()
+        case Lose(_, share, seed):
+            return LinkState(loss=share, seed=seed)
 
 
 def _link(name: str, plan: Plan) -> str:

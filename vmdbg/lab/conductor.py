@@ -99,6 +99,8 @@ class Conductor:
         """Also to machines that are switched off: they may be on by then."""
         self._doomed: dict[str, list[tuple[Coming, str]]] = {machine.name: [] for machine in plan.machines}
         """What will be lost, and why, unless something is done before it is due."""
+        self._arrived: dict[str, Instant] = {}
+        """While machines join again: up to when what was due has come to them."""
         self._passed = Instant(0)
         """What the clock showed at least, whoever has been switched off since."""
         self._by_hand = 0
@@ -113,6 +115,24 @@ class Conductor:
         self._reports[member.name] = Report(born, born)
         self.fabric.switched_on(member.name)
         self._lose(member.name, born)
+
+    def rejoin(self, member: Member, born: Instant, clock: Instant, passed: Instant, *, over: bool) -> None:
+        """A machine that stands at `clock`, and to which has come what was due up to `passed`."""
+        self._members[member.name] = member
+        self._lose(member.name, born)
+        self._reports[member.name] = Report(clock, clock, over=over)
+        self._arrived[member.name] = passed
+
+    def settle(self) -> None:
+        """All machines have joined again: what is to come to them is known, and what had come to them is dropped."""
+        self._settle()
+        for name, passed in self._arrived.items():
+            for one in [one for one in self._coming[name] if one.due <= passed and one.link != BY_HAND]:
+                why = self.fabric.fate(one.link, one.side, one.sent, one.due)
+                if why:
+                    self.fabric.lose(one.link, one.side, one.number, why)
+            self._coming[name] = sorted(one for one in self._coming[name] if one.due > passed)
+        self._arrived.clear()
 
     def leave(self, name: str) -> None:
         """A machine was switched off. What comes to it until it is switched on again is lost."""

@@ -139,6 +139,8 @@ class Fabric:
         self._deliver = deliver
         self._on_hop = on_hop
         self._on_loss = on_loss
+        self._recalled: dict[tuple[str, str, int], str] = {}
+        """What became of what was put on links before, by link, source and number, where it is put there once more."""
         self._pulled: dict[End, list[tuple[Instant, bool]]] = {}
         """When cables were pulled out of ports (False) and plugged in again, for those that ever were."""
         self._links = [_Link(number, spec) for number, spec in enumerate(plan.links)]
@@ -199,6 +201,9 @@ class Fabric:
     def _put(self, link: _Link, side: int, at: Instant, data: bytes) -> None:
         number, link.counts[side] = link.counts[side], link.counts[side] + 1
         why = link.loses(at, side, number)
+        known = self._recalled.pop((link.spec.name, str(link.spec.ends[side]), number), None)
+        if known is not None and why != "cut":  # somebody may have changed the link a moment after its instant
+            why = known if known == "lost" else ""
         due = Instant(at + link.spec.latency)
         source, target = link.spec.ends[side], link.spec.ends[1 - side]
         self._on_hop(Hop(link.spec.name, number, str(source), str(target), at, due, data, why))
@@ -209,6 +214,29 @@ class Fabric:
             self._deliver(target.node, target.port, carried)
         else:
             heappush(self._switches[target.node].waiting, carried)
+
+    def resume(self, hops: Iterable[Hop], base: Instant) -> None:
+        """What was put on links before, in the order of its instants: up to `base` it was, and is on its way to
+        switches yet or has come; what comes after that is put on them again.
+        """
+        came: list[tuple[Carried, _Switch]] = []
+        for hop in hops:
+            if hop.sent > base:
+                self._recalled[hop.link, hop.source, hop.number] = hop.lost
+                continue
+            link = self._named(hop.link)
+            side = [str(end) for end in link.spec.ends].index(hop.source)
+            link.counts[side] = max(link.counts[side], hop.number + 1)
+            switch = self._switches.get(link.spec.ends[1 - side].node)
+            if switch is None or hop.lost:
+                continue
+            carried = Carried(hop.due, link.number, side, hop.number, hop.data, hop.sent)
+            if hop.due > base:
+                heappush(switch.waiting, carried)
+            else:
+                came.append((carried, switch))
+        for carried, switch in sorted(came, key=lambda one: one[0]):
+            switch.outputs(carried.data, carried.link)
 
     def settle(self, earliest: Callable[[], Mapping[str, Instant]], now: Instant) -> dict[str, Instant]:
         """Have switches forward what nothing can come before. `earliest`: when each machine may send next, which what

@@ -24,6 +24,8 @@ LONGEST_LATENCY = 60_000_000_000
 NET_PORTS = tuple(f"net{number}" for number in range(8))
 SERIAL_PORTS = ("com2", "com3", "com4")
 """COM1 is the console."""
+FILE_OPTIONS = ("kernel", "initrd", "bios", "nvram", "symbols", "disks", "cdroms", "floppies", "shares")
+"""Options of machines whose values begin with a path."""
 
 
 class SwitchKind(enum.StrEnum):
@@ -34,11 +36,12 @@ class SwitchKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """`options` as `vmdbg.launch` takes them. `starts`: when it is switched on."""
+    """`options` as `vmdbg.launch` takes them. `starts`: when it is switched on. `held`: why it never is again."""
 
     name: str
     options: Mapping[str, object] = field(default_factory=dict)
     starts: Instant = Instant(0)
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from vmdbg.errors import EngineError, UserError
 from vmdbg.lab.plan import NET_PORTS, NEVER, SERIAL_PORTS, Instant
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.nets import Sink
+from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcomes import ends_by_itself, says_nothing
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
@@ -117,6 +118,51 @@ class Station:
             if port in NET_PORTS:
                 timeline.machine.outsides[port].sink = self._sink(port)
 
+    def begin_again(self) -> None:
+        """Another future begins where the machine stands: what was to come is not known."""
+        self._coming, self._sent, self._said = [], [], []
+        self._over = False
+        self.horizon = self.clock
+        cables = self.timeline.machine.pc.cables
+        self._heard = {port: cables[port].out for port in self._ports if port in NET_PORTS}
+        if not self.timeline.position.phase:
+            self.timeline.console.hears_from(self.timeline.position.tick)
+
+    def sent_up_to(self, target: Position, after: Instant) -> tuple[Sent, ...]:
+        """Go to an instant of the history from where it stands. What the machine has sent `after` another."""
+        machine, found = self.timeline.machine, list[Sent]()
+
+        def sink(port: str) -> Sink:
+            return lambda _number, frame, tick: found.append(Sent(port, Instant(self.born + tick), frame))
+
+        def listen(port: int, data: bytes, tick: int) -> None:
+            name = SERIAL_PORTS[port - 1] if 1 <= port <= len(SERIAL_PORTS) else ""
+            if name in self._ports:
+                found.append(Sent(name, Instant(self.born + tick), data))
+
+        sinks = {port: machine.outsides[port].sink for port in self._ports if port in NET_PORTS}
+        try:
+            for port in sinks:
+                machine.outsides[port].sink = sink(port)
+            for console in machine.consoles:
+                console.listeners.append(listen)
+            self._go(target)
+        finally:
+            for port, before in sinks.items():
+                machine.outsides[port].sink = before
+            for console in machine.consoles:
+                console.listeners.remove(listen)
+        return tuple(one for one in found if one.at > after)
+
+    def _go(self, target: Position) -> None:
+        timeline = self.timeline
+        with timeline.undisturbed():
+            while timeline.position < target:
+                here = timeline.position
+                outcome = timeline.run(target.tick) if here.tick < target.tick else timeline.step()
+                if timeline.position == here and not says_nothing(outcome):
+                    raise EngineError(f"{self.name} cannot be brought to {target}: {outcome}")
+
     # what it sends
 
     def _sink(self, port: str) -> Sink:
@@ -189,7 +235,8 @@ class Station:
     def check_fork(self) -> None:
         """As the timeline's governor."""
         raise UserError(
-            f"{self.name} is a machine of a lab: the others have seen what it did, so its history is not forked alone"
+            f"{self.name} is a machine of a lab: the others have seen what it did, so its history is not forked alone: "
+            "`fork` at the lab's prompt forks that of all"
         )
 
     def run(self, until: Instant) -> Report:

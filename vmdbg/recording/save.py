@@ -16,21 +16,34 @@ from vmdbg.timeline.timeline import Timeline
 def save_recording(timeline: Timeline, path: Path | str, *, embed: bool = True, why: str = "saved") -> None:
     """Write the whole timeline to a new file. Raises UserError, or NotKeptError if the disk is full."""
     with _whole(RecordingWriter(path, timeline, embed=embed)) as writer:
-        if embed:
-            _keep_media(timeline, writer)
-        for folder in timeline.machine.media.folders.values():
-            for answer in folder.all():
-                writer.media.keep_answer(folder.name, *answer)
-        for entry in timeline.history.inputs:
-            writer.on_input(entry)
-        things: list[tuple[Position, int, object]] = [
-            (d.position, 0, d) for d in timeline.verification.digests.values()
-        ]
-        timeline.keep_index()
-        things += [(part.start, 2, part) for part in timeline.index]
-        things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
-        writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])
+        _write_history(writer, timeline, embed=embed)
         writer.close(why)
+
+
+def record_on(timeline: Timeline, path: Path | str) -> RecordingWriter:
+    """Write the whole timeline, which stands at its end and is live, to a new file, and all that comes. Raises as
+    save_recording().
+    """
+    with _whole(RecordingWriter(path, timeline)) as writer:
+        _write_history(writer, timeline, embed=True)
+    timeline.recorder = writer
+    writer.media.watch(embed=True)
+    return writer
+
+
+def _write_history(writer: RecordingWriter, timeline: Timeline, *, embed: bool) -> None:
+    if embed:
+        _keep_media(timeline, writer)
+    for folder in timeline.machine.media.folders.values():
+        for answer in folder.all():
+            writer.media.keep_answer(folder.name, *answer)
+    for entry in timeline.history.inputs:
+        writer.on_input(entry)
+    things: list[tuple[Position, int, object]] = [(d.position, 0, d) for d in timeline.verification.digests.values()]
+    timeline.keep_index()
+    things += [(part.start, 2, part) for part in timeline.index]
+    things += [(c.position, 1, c) for c in timeline.checkpoints if c is not timeline.checkpoints.first]
+    writer.write_past(timeline.end, [thing for _, _, thing in sorted(things, key=lambda t: (t[0], t[1]))])
 
 
 def save_snapshot(timeline: Timeline, path: Path | str) -> None:

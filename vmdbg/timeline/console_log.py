@@ -148,6 +148,10 @@ class ConsoleLog:
         self.known_until = min(self.known_until, tick)
         self._heard = {port: (min(last, tick), False) for port, (last, _) in self._heard.items()}
 
+    def hears_from(self, tick: int) -> None:
+        """Listeners are told of what is said from that tick on, also where it is known."""
+        self._heard = dict.fromkeys(self.ports, (tick - 1, False))
+
     def port(self, number: int) -> PortLog:
         """As vmdbg.machine.console numbers them."""
         return self.ports[number]

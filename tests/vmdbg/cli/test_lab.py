@@ -78,9 +78,47 @@ def test_a_machine_that_is_run_by_hand_stops_where_another_meets_a_breakpoint(tm
     assert done.stdout.count("ben has stopped, at") == 1
 
 
+def test_another_future_of_a_recorded_lab_is_live_and_recorded_and_the_old_one_stays(
+    recorded: tuple[Path, str], tmp_path: Path
+) -> None:
+    lines = ("goto 1ms", f"fork {tmp_path / 'other'}", "do cut null", "set $rbx = 7", "run 9ms", "links", "p $rbx")
+    done = _vmdbg("lab", recorded[0], *[word for line in lines for word in ("-x", line)], "--digest")
+    assert done.returncode == 0, done.stderr
+    assert f"the lab is live from 0.001000000 s; {tmp_path / 'other'} records it" in done.stdout
+    put, lost = next(line.split()[-2:] for line in done.stdout.splitlines() if line.startswith("null"))
+    assert 9 <= int(put) <= 11
+    assert lost == "1"
+    digests = json.loads(done.stdout.splitlines()[-1])
+    for folder, same in ((tmp_path / "other", True), (recorded[0], False)):
+        again = _vmdbg("lab", folder, "--verify", "--digest")
+        assert again.returncode == 0, again.stderr
+        assert (json.loads(again.stdout) == digests) == same
+
+
+def test_a_live_lab_is_looked_at_in_the_past_and_forked_where_one_of_its_machines_stands(tmp_path: Path) -> None:
+    lines = (
+        "run 2ms",
+        "goto 1ms",
+        "tick",
+        "goto 9ms",
+        "machine ben",
+        "reverse-stepi",
+        "fork",
+        "machines",
+        "do crash x",
+    )
+    done = _vmdbg("lab", _plan(tmp_path), *[word for line in lines for word in ("-x", line)])
+    assert "anna, at 0.001000000 s of the lab's clock" in done.stdout
+    assert "9000000000 is not between 0 and where the lab is, 2000000" in done.stderr
+    assert "the lab is live from 0.000" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["{run}", "-x", "fork {run}"], "exists already"),
+        (["{run}", "-x", "do cut null"], "this is the past: `fork` goes on from here"),
         (["{plan}", "--verify"], "is no recording of a lab: --to and --verify are for one"),
         (["{plan}", "--gdb", "1234", "--repl"], "--gdb and a prompt are not had at once of a lab"),
         (["{plan}", "--gdb", "unix:there"], "a lab takes [HOST:]PORT"),

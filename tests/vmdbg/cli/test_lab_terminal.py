@@ -59,7 +59,7 @@ def test_control_c_ends_a_run_and_not_the_prompt_and_a_signal_ends_both(terminal
 
 
 def _completed(lab: Lab, line: str) -> list[str]:
-    prompt = LabPrompt(lab, lambda: None)
+    prompt = LabPrompt(lab, lambda _machine, _data, _at: None, lambda: None)
     completer = LabCompleter(prompt.words(), prompt.session)
     return [one.text for one in completer.get_completions(Document(line), CompleteEvent())]
 

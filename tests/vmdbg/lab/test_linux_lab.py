@@ -12,6 +12,7 @@ import pytest
 import vmdbg
 from tests.linux_assets import PROMPT
 from tests.vmdbg.lab.linux_lab import CLIENT, ROUTER, SERVER, lab_initrd, lab_toml
+from vmdbg.api.lab import STEP
 from vmdbg.api.lab_recording import LabRecording
 from vmdbg.lab.fabric import Hop
 from vmdbg.machine.digest import Digest
@@ -52,3 +53,12 @@ def test_a_page_comes_through_the_router_at_the_same_ticks_however_they_are_run(
         assert all(agreed == known > 1 for agreed, known in recording.verify().values())
         recording.seek(recording.end)
         assert recording.digests() == digests
+        sent = sorted(hop.sent for hop in hops)
+        for at, processes in ((sent[len(sent) // 2] + 7, False), (sent[-len(sent) // 4] + 300_000, True)):
+            with recording.fork(at, processes=processes) as lab:
+                lab.run_until(recording.end // STEP * STEP)
+                assert (lab.digests(), set(lab.hops)) == (digests, hops)
+            with recording.fork(at) as lab:
+                lab.do("cut uplink")
+                lab.run(400_000_000)
+                assert {hop.lost for hop in lab.hops if hop.link == "uplink" and hop.sent > at} == {"cut"}
