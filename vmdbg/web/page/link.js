@@ -52,6 +52,11 @@ export class Link extends EventTarget {
     this.addEventListener(name, (event) => call(event.detail));
   }
 
+  // How many requests have no answer yet.
+  get waiting() {
+    return this.#waiting.size;
+  }
+
   ask(kind, parts = {}) {
     if (!this.connected) return Promise.reject(new RefusedError("vmdbg is not there"));
     const id = this.#next;
