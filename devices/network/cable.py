@@ -168,16 +168,19 @@ class Cable:
             else:
                 lane.frames.append(carried)
             lane.waiting += len(frame)
-        self._timer.schedule(name, lane.frames[0].due)
+        if lane.frames[0].number == number:
+            self._timer.schedule(name, lane.frames[0].due)
 
     def on_event(self, name: str, now: int) -> None:
-        lane = self._state.to_nic if name == TO_NIC else self._state.to_far
-        while lane.frames and lane.frames[0].due <= now:
-            carried = lane.frames.pop(0)
-            lane.waiting -= len(carried.frame)
-            if name == TO_NIC:
+        if name == TO_NIC:
+            lane = self._state.to_nic
+            for carried in _out_of(lane, now):
                 self._arrive(lane, carried, now)
-            else:
+            if self._nic is not None:
+                self._nic.settle(now)
+        else:
+            lane = self._state.to_far
+            for carried in _out_of(lane, now):
                 self._leave(carried.frame, now)
         if lane.frames:
             self._timer.schedule(name, lane.frames[0].due)
@@ -230,6 +233,15 @@ class Cable:
             ("from the guest", _lane_text(state.to_far)),
             ("to the guest", _lane_text(state.to_nic)),
         ]
+
+
+def _out_of(lane: LaneState, now: int) -> list[Carried]:
+    """What has come to its end by then."""
+    frames = lane.frames
+    count = next((number for number, carried in enumerate(frames) if carried.due > now), len(frames))
+    out, lane.frames = frames[:count], frames[count:]
+    lane.waiting -= sum(len(carried.frame) for carried in out)
+    return out
 
 
 def _copy(lane: LaneState) -> LaneState:

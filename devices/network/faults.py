@@ -26,7 +26,7 @@ class Faults:
     def draws(self, direction: Direction, number: int) -> Luck:
         """What becomes of that frame: the same whoever asks, and whatever became of others."""
         if not (self.loss or self.duplicate or self.reorder):
-            return Luck(delay=self.delay)
+            return Luck(delay=self.delay) if self.delay else NO_FAULT
         drawn = hashlib.blake2b(f"{self.seed} {direction} {number}".encode(), digest_size=12).digest()
         lost, twice, late = (
             int.from_bytes(drawn[at : at + 4], "little") * MILLION < chance * _WORD
@@ -49,6 +49,9 @@ class Luck:
     lost: bool = False
     twice: bool = False
     delay: int = 0
+
+
+NO_FAULT = Luck()
 
 
 def faults_of(wanted: FaultsInput) -> Faults:

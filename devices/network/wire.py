@@ -36,6 +36,10 @@ class Nic(Protocol):
         """
         ...
 
+    def settle(self, now: int) -> None:
+        """No more frames come in this deadline: a device that has kept them may work at all of them now."""
+        ...
+
     def link_changed(self, now: int) -> None:
         """`Plug.link_up` is another now. In an input: registers and interrupt lines may change, memory may not."""
         ...

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from devices.seam import BusMaster
 
@@ -16,22 +16,25 @@ DESCRIPTOR = 16
 _FORMAT = struct.Struct("<QIHH")
 Read = Callable[[int, int, str], bytes]
 """BusMaster.read()."""
+Row = tuple[int, int, int, int]
+"""Address, length, flags and index of the next."""
 
 
 class RingError(Exception):
     """The guest's rings make no sense: the device needs a reset (virtio 1.2, 2.1.1). Never leaves the device."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """`length` bytes of physical memory, up to 4 GiB: nothing of them has been touched yet."""
+class Segment(NamedTuple):
+    """`length` bytes of physical memory, up to 4 GiB: nothing of them has been touched yet.
+
+    A tuple, as Chain is: quick to make, of which there are some for each frame.
+    """
 
     address: int
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """What the device may read, and what it may write, in order. `head` names it in the used ring."""
 
     head: int
@@ -42,11 +45,16 @@ class Chain:
 
     def read(self, memory: BusMaster, offset: int, size: int, request: str = "") -> bytes:
         """`size` bytes from `offset` of what the device may read; fewer at its end."""
+        if not offset and self.readable and size <= self.readable[0].length:
+            return memory.read(self.readable[0].address, size, request) if size else b""
         parts = _parts(self.readable, offset, size)
         return b"".join(memory.read(part.address, part.length, request) for part in parts)
 
     def write(self, memory: BusMaster, offset: int, data: bytes, request: str = "") -> None:
         """Into what the device may write; what does not fit is dropped."""
+        if not offset and data and self.writable and len(data) <= self.writable[0].length:
+            memory.write(self.writable[0].address, data, request)
+            return
         at = 0
         for part in _parts(self.writable, offset, len(data)):
             memory.write(part.address, data[at : at + part.length], request)
@@ -70,9 +78,16 @@ def read_chain(read: Read, table: int, size: int, head: int) -> Chain:
 
     No chain is longer than the queue (2.7.5.3.1), so a loop ends there. Raises RingError.
     """
+    if head >= size:
+        raise RingError(f"descriptor {head} of a table of {size}")
+    first: Row = _FORMAT.unpack(read(table + DESCRIPTOR * head, DESCRIPTOR, "descriptor"))
+    address, length, flags, _ = first
+    if not flags & (NEXT | INDIRECT):
+        alone = (Segment(address, length),)
+        return Chain(head, (), alone, 0, length) if flags & WRITE else Chain(head, alone, (), length, 0)
     readable, writable = list[Segment](), list[Segment]()
     to_read = to_write = 0
-    for address, length, flags in _descriptors(read, table, size, head):
+    for address, length, flags in _descriptors(read, table, size, first):
         if flags & WRITE:
             writable.append(Segment(address, length))
             to_write += length
@@ -84,20 +99,23 @@ def read_chain(read: Read, table: int, size: int, head: int) -> Chain:
     return Chain(head, tuple(readable), tuple(writable), to_read, to_write)
 
 
-def _descriptors(read: Read, table: int, size: int, index: int) -> Iterator[tuple[int, int, int]]:
-    """Address, length and flags of each, those of an indirect table in its place."""
-    limit, is_indirect = size, False
+def _descriptors(read: Read, table: int, size: int, row: Row) -> Iterator[tuple[int, int, int]]:
+    """Address, length and flags of each from `row` on, those of an indirect table, read at once, in its place."""
+    limit, indirect = size, b""
     for _ in range(size):
+        address, length, flags, index = row
+        if flags & INDIRECT:
+            if indirect or flags & NEXT or not length or length % DESCRIPTOR:
+                raise RingError("an indirect table that cannot be one")
+            table, limit, index = address, length // DESCRIPTOR, 0
+            indirect = read(table, DESCRIPTOR * min(limit, size), "descriptor")
+        else:
+            yield address, length, flags
+            if not flags & NEXT:
+                return
         if index >= limit:
             raise RingError(f"descriptor {index} of a table of {limit}")
-        address, length, flags, following = _FORMAT.unpack(read(table + DESCRIPTOR * index, DESCRIPTOR, "descriptor"))
-        if flags & INDIRECT:
-            if is_indirect or flags & NEXT or not length or length % DESCRIPTOR:
-                raise RingError("an indirect table that cannot be one")
-            table, limit, index, is_indirect = address, length // DESCRIPTOR, 0, True
-            continue
-        yield address, length, flags
-        if not flags & NEXT:
-            return
-        index = following
+        at = DESCRIPTOR * index
+        held = indirect[at : at + DESCRIPTOR] or read(table + at, DESCRIPTOR, "descriptor")
+        row = _FORMAT.unpack(held)
     raise RingError(f"a chain of more than {size} descriptors")

@@ -102,7 +102,7 @@ class Common:
         features = state.driver_features
         if features & ~transport.features or not features & reg.VERSION_1:
             value &= ~Status.FEATURES_OK
-        state.status |= value & ~Status.NEEDS_RESET
+        state.status |= int(value & ~Status.NEEDS_RESET)
 
     def _vector(self, value: int) -> int:
         """What a driver reads back says whether there is such a message (4.1.5.1.2)."""

@@ -68,6 +68,11 @@ FEATURES = (
 )
 
 
+_MRG_RXBUF, _GUEST_TSO4 = int(Feature.MRG_RXBUF), int(Feature.GUEST_TSO4)
+_CTRL_VLAN, _GUEST_ANNOUNCE = int(Feature.CTRL_VLAN), int(Feature.GUEST_ANNOUNCE)
+"""Numbers, which are asked for with every frame."""
+
+
 class Offloads(Protocol):
     """What the device does for drivers that leave it to the device (5.1.6.2, 5.1.6.4)."""
 
@@ -136,29 +141,39 @@ class VirtioNet:
         """devices.network.wire.Nic."""
         if not self._transport.may_work(RECEIVE):
             return False
-        if not self._filter.keeps(frame, by_vlan=self._has(Feature.CTRL_VLAN)):
+        if not self._filter.keeps(frame, by_vlan=self._has(_CTRL_VLAN)):
             return True
         pieces = self._pieces(frame)
         size = sum(map(len, pieces))
-        if len(self._waiting) + len(pieces) > MOST_WAITING or self._held + size > MOST_BYTES:
-            return False
+        if not self._fits(len(pieces), size):
+            self._transport.serve(RECEIVE, now)
+            if not self._fits(len(pieces), size):
+                return False
         self._waiting += pieces
         self._held += size
-        self._transport.serve(RECEIVE, now)
         return True
+
+    def _fits(self, count: int, size: int) -> bool:
+        """Whether so many frames more, of so many bytes, may wait."""
+        return len(self._waiting) + count <= MOST_WAITING and self._held + size <= MOST_BYTES
+
+    def settle(self, now: int) -> None:
+        """devices.network.wire.Nic."""
+        if self._waiting and self._transport.may_work(RECEIVE):
+            self._transport.serve(RECEIVE, now)
 
     def _pieces(self, frame: bytes) -> list[bytes]:
         """A frame as the driver takes it."""
-        if self._offloads is None or len(frame) <= TAGGED or self._has(Feature.GUEST_TSO4):
+        if self._offloads is None or len(frame) <= TAGGED or self._has(_GUEST_TSO4):
             return [frame]
         return list(self._offloads.cut(frame))
 
     def link_changed(self, now: int) -> None:
         """devices.network.wire.Nic."""
-        self._announce = self._cable.link_up and self._has(Feature.GUEST_ANNOUNCE)
+        self._announce = self._cable.link_up and self._has(_GUEST_ANNOUNCE)
         self._transport.config_changed()
 
-    def _has(self, feature: Feature) -> bool:
+    def _has(self, feature: int) -> bool:
         return bool(self._transport.state.driver_features & feature)
 
     def stream(self, number: int, queue: Virtqueue, memory: BusMaster, now: int) -> tuple[bool, int | None]:
@@ -188,35 +203,26 @@ class VirtioNet:
 
     def _fill(self, queue: Virtqueue, memory: BusMaster) -> tuple[bool, int | None]:
         """Frames into the buffers that there are, each whole or not at all."""
-        wanted = False
-        while self._waiting:
-            chains, there = self._buffers(queue, HEADER.size + len(self._waiting[0]))
-            if not there:
-                queue.ask_for_notice(len(chains))
-                return wanted, None
-            frame = self._waiting.pop(0)
+        heads, used, filled = queue.heads(queue.state.size), list[tuple[int, int]](), 0
+        merges = self._has(_MRG_RXBUF)
+        for frame in self._waiting:
+            chains = _buffers(queue, heads[len(used) :], HEADER.size + len(frame), merges=merges)
+            if not chains:
+                break
+            used += _scatter(*self._with_header(frame), chains, memory)
+            filled += 1
             self._held -= len(frame)
-            wanted |= queue.finish(_scatter(*self._with_header(frame), chains, memory))
+        del self._waiting[:filled]
+        wanted = queue.finish(used) if used else False
+        if self._waiting:
+            queue.ask_for_notice(len(heads) - len(used))
         return wanted, None
 
     def _with_header(self, frame: bytes) -> tuple[bytes, bytes]:
         """Its header but for the number of buffers, and what follows it."""
-        if self._offloads is None or len(frame) <= TAGGED or not self._has(Feature.GUEST_TSO4):
+        if self._offloads is None or len(frame) <= TAGGED or not self._has(_GUEST_TSO4):
             return PLAIN, frame
         return self._offloads.whole(frame)
-
-    def _buffers(self, queue: Virtqueue, size: int) -> tuple[list[Chain], bool]:
-        """Chains with room for so much, one, or several where the driver merges them; and whether there is as much."""
-        found = [queue.chain(head) for head in queue.heads(1)]
-        if not found or not self._has(Feature.MRG_RXBUF):
-            return found, bool(found)
-        room = found[0].writable_size
-        for head in queue.heads(queue.state.size)[1:] if room < size else ():
-            found.append(queue.chain(head))
-            room += found[-1].writable_size
-            if room >= size:
-                break
-        return found, room >= size
 
     # requests of the control queue
 
@@ -261,6 +267,21 @@ class VirtioNet:
             ("waiting", f"{len(self._waiting)} frames for which the driver has no buffers yet"),
             *self._transport.rows(),
         ]
+
+
+def _buffers(queue: Virtqueue, heads: Iterable[int], size: int, *, merges: bool) -> list[Chain]:
+    """Of the chains that there are, those with room for so much: one, or several where the driver merges them.
+
+    None if there is less.
+    """
+    found, room = list[Chain](), 0
+    for head in heads:
+        chain = queue.chain(head)
+        found.append(chain)
+        room += chain.writable_size
+        if room >= size or not merges:
+            return found
+    return []
 
 
 def _scatter(header: bytes, frame: bytes, chains: list[Chain], memory: BusMaster) -> list[tuple[int, int]]:

@@ -185,7 +185,7 @@ class Transport:
 
     def needs_reset(self) -> None:
         """The rings make no sense: nothing is worked at until the driver resets the device (2.1.2)."""
-        self.state.status |= Status.NEEDS_RESET
+        self.state.status |= int(Status.NEEDS_RESET)
         if self.state.status & Status.DRIVER_OK:
             self._interrupt(self.state.config_vector, Isr.CONFIG)
 

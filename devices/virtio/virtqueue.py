@@ -17,6 +17,9 @@ WRAP = 0xFFFF
 NO_INTERRUPT = 1
 NO_VECTOR = 0xFFFF
 NOTHING = -1
+_ENTRY = struct.Struct("<II").pack
+"""Of the used ring: the head of a chain, and how many bytes were written into it."""
+_USED = 8
 
 
 @dataclass(slots=True)
@@ -87,8 +90,12 @@ class Virtqueue:
         """
         state = self.state
         state.taken = state.taken + len(used) & WRAP
-        for number, (head, written) in enumerate(used):
-            self._put_used(state.returned + number & WRAP, head, written)
+        first = state.returned % state.size
+        straight = _USED * min(len(used), state.size - first)
+        entries = b"".join([_ENTRY(head, written) for head, written in used])
+        self._memory.write(state.device + 4 + _USED * first, entries[:straight], "used ring")
+        if straight < len(entries):
+            self._memory.write(state.device + 4, entries[straight:], "used ring")
         return self._publish(len(used))
 
     def ask_for_notice(self, seen: int = 0) -> None:
@@ -98,13 +105,10 @@ class Virtqueue:
 
     def give_back(self, head: int, written: int) -> bool:
         """The chain into the used ring. Returns whether the driver wants an interrupt for it (2.7.7.2, 2.7.10)."""
-        self._put_used(self.state.returned, head, written)
+        at = self.state.device + 4 + _USED * (self.state.returned % self.state.size)
+        self._memory.write(at, _ENTRY(head, written), "used ring")
         self.state.busy = NOTHING
         return self._publish(1)
-
-    def _put_used(self, number: int, head: int, written: int) -> None:
-        entry = head.to_bytes(4, "little") + written.to_bytes(4, "little")
-        self._memory.write(self.state.device + 4 + 8 * (number % self.state.size), entry, "used ring")
 
     def _publish(self, count: int) -> bool:
         """So many entries more are in the used ring; whether the driver wants an interrupt for them."""

@@ -432,6 +432,9 @@ class EveryOther:
     def receive(self, frame: bytes, now: int) -> bool:
         return bool(frame[-1] & 1)
 
+    def settle(self, now: int) -> None:
+        pass
+
     def link_changed(self, now: int) -> None:
         pass
 

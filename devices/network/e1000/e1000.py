@@ -268,6 +268,9 @@ class E1000:
         """devices.network.wire.Nic."""
         return self.function.bus_master and self._receiver.receive(frame, now)
 
+    def settle(self, now: int) -> None:
+        """devices.network.wire.Nic: a frame that has come has been worked at."""
+
     def link_changed(self, now: int) -> None:
         """devices.network.wire.Nic."""
         self.state.phy.lost_link |= not self._cable.link_up

@@ -306,6 +306,9 @@ class Rtl8139:
         self._cause(reg.ROK)
         return True
 
+    def settle(self, now: int) -> None:
+        """devices.network.wire.Nic: a frame that has come has been worked at."""
+
     def link_changed(self, now: int) -> None:
         """devices.network.wire.Nic."""
         self._state.lost_link |= not self._cable.link_up

@@ -42,6 +42,7 @@ def test_frames_of_one_instant_come_one_after_the_other_and_a_burst_together():
     dues = [whole((number + 1) * 1000 * BYTE + LATENCY) for number in range(30)]
     assert wired.nic.taken == [(due, frame(number, 1000)) for number, due in enumerate(dues)]
     assert len(set(dues)) == 3
+    assert wired.nic.settled == sorted(set(dues)), "it may work at each burst at once"
 
 
 def test_who_is_outside_is_told_at_once_and_by_number():

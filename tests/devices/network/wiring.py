@@ -24,12 +24,16 @@ class Nic:
     room: int = 1 << 20
     taken: list[tuple[int, bytes]] = field(default_factory=list)
     changes: list[int] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
 
     def receive(self, frame: bytes, now: int) -> bool:
         if len(self.taken) >= self.room:
             return False
         self.taken.append((now, frame))
         return True
+
+    def settle(self, now: int) -> None:
+        self.settled.append(now)
 
     def link_changed(self, now: int) -> None:
         self.changes.append(now)

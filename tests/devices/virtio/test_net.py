@@ -156,6 +156,16 @@ def test_what_comes_is_had_whole_and_in_order_whenever_the_driver_has_room(steps
     assert got == sent
 
 
+def test_of_a_burst_each_frame_costs_two_accesses_and_the_driver_is_told_once():
+    station = Station()
+    for _ in range(30):
+        station.offer(1600)
+    before = station.driver.ram.accesses
+    station.come(*(frame(number, 100) for number in range(25)))
+    assert station.driver.ram.accesses - before <= 2 * 25 + 6
+    assert station.got() == [frame(number, 100) for number in range(25)]
+
+
 def test_a_jumbo_frame_lies_in_as_many_buffers_as_it_takes():
     station = Station()
     for _ in range(50):

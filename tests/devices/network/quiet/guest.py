@@ -66,6 +66,9 @@ class Guest:
         self.on_frame(frame)
         return True
 
+    def settle(self, now: int) -> None:
+        pass
+
     def link_changed(self, now: int) -> None:
         pass
 
