@@ -160,6 +160,7 @@ def test_of_a_burst_each_frame_costs_two_accesses_and_the_driver_is_told_once():
     station = Station()
     for _ in range(30):
         station.offer(1600)
+    station.run()
     before = station.driver.ram.accesses
     station.come(*(frame(number, 100) for number in range(25)))
     assert station.driver.ram.accesses - before <= 2 * 25 + 6
