@@ -236,6 +236,7 @@ class PartRecord(msgspec.Struct, frozen=True, array_like=True):
     stopped: bool
     written: bytes = b""
     requests: list[RequestRecord] | None = None
+    columns: bytes = b""
 
 
 class End(msgspec.Struct, frozen=True, array_like=True):
@@ -335,6 +336,7 @@ def encode_part(part: Part) -> PartRecord:
         touched.stopped,
         touched.written,
         None if touched.requests is None else [_encode_request(one, start.tick) for one in touched.requests],
+        touched.columns,
     )
 
 
@@ -366,6 +368,8 @@ def decode_part(record: PartRecord) -> Part:
         raise RecordingError(f"part of the history index is damaged: {error}") from error
     if known is not None and len(known) > MOST_REQUESTS:
         raise RecordingError("part of the history index is damaged: it has too many requests to drives")
-    touched = Touched(record.rows, record.ports, exceptions, interrupts, events, *ended, record.written, known)
+    touched = Touched(
+        record.rows, record.ports, exceptions, interrupts, events, *ended, record.written, known, record.columns
+    )
     touched.check()
     return Part(start, end, touched)

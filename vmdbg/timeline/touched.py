@@ -9,19 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, islice
-from operator import add
-
-import zstandard
+from itertools import islice
 
 from devices.disk.requests import DiskRequest
 from vmdbg.engine.exits import Access, EventKind
 from vmdbg.engine.stops import Catches, DeviceCatch, DiskCatch, Stops, Watchpoint
 from vmdbg.engine.touches import EVENTS, FETCH, NO_LINEAR_PAGE, NO_PHYSICAL_PAGE, READ, WRITE, Touches
 from vmdbg.errors import RecordingError
+from vmdbg.timeline.touched_packing import NOTHING, pack, unpack, unpack_two
 from vmdbg.units import PAGE_SIZE, Linear, Physical
 
-MOST_ROWS = 1 << 18
 MOST_UNPACKED = 64 << 20
 """Bytes of parts that are kept unpacked, as searches come by all of them."""
 MOST_REQUESTS = 1 << 16
@@ -34,7 +31,6 @@ _WORD = _LINE // 8
 _WRITTEN = 8 + 8
 _FEW = 8
 """Pages that are looked for one by one."""
-_PACKER = zstandard.ZstdCompressor(level=3)
 _PORT = 3
 """Bytes of a port in Touches.ports."""
 MOST_PORT_BYTES = _PORT << 16
@@ -154,11 +150,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What engine.touches.Touches says, packed: `rows` is one zstd frame of its columns but for `written` and
-    `words`, which are another; without it all of a page may have been written.
+    """What engine.touches.Touches says. `columns` is packed by touched_packing; without it, in recordings of earlier
+    builds, `rows` and `written` are what unpack_two() takes.
     """
 
-    rows: bytes
+    rows: bytes = b""
     ports: bytes = b""
     exceptions: int = 0
     interrupts: int = 0
@@ -169,26 +165,25 @@ class Touched:
     written: bytes = b""
     requests: tuple[DiskRequest, ...] | None = None
     """Those to drives that were done. None: that is not known."""
+    columns: bytes = b""
 
     @classmethod
     def of(cls, touches: Touches, *, stopped: bool = False, requests: tuple[DiskRequest, ...] | None = None) -> Touched:
-        columns = b"" if touches.everything else touches.linear + touches.lines + touches.physical + touches.kinds
         return cls(
-            _PACKER.compress(columns),
-            touches.ports,
-            touches.exceptions,
-            touches.interrupts,
-            touches.events,
-            touches.everything,
-            stopped,
-            b"" if touches.everything else _PACKER.compress(touches.written + touches.words),
-            requests if requests is None or len(requests) <= MOST_REQUESTS else None,
+            ports=touches.ports,
+            exceptions=touches.exceptions,
+            interrupts=touches.interrupts,
+            events=touches.events,
+            everything=touches.everything,
+            stopped=stopped,
+            requests=requests if requests is None or len(requests) <= MOST_REQUESTS else None,
+            columns=NOTHING if touches.everything else pack(touches),
         )
 
     @property
     def pages(self) -> Rows:
         """Raises RecordingError if it is damaged."""
-        return _CACHE.rows(self.rows, self.written)
+        return _CACHE.rows(self)
 
     def check(self) -> None:
         """Raises RecordingError if it is damaged."""
@@ -199,7 +194,14 @@ class Touched:
     @property
     def size(self) -> int:
         """Bytes of memory, about."""
-        return len(self.rows) + len(self.written) + len(self.ports) + 300 + _REQUEST * len(self.requests or ())
+        return (
+            len(self.columns)
+            + len(self.rows)
+            + len(self.written)
+            + len(self.ports)
+            + 300
+            + _REQUEST * len(self.requests or ())
+        )
 
     def may_stop(self, stops: Stops, aliases: Aliases) -> bool:
         """Whether a run through this part could have met one of `stops`. Sure only when it is False."""
@@ -313,15 +315,16 @@ class _Cache:
     """What was unpacked last, as much of it as fits."""
 
     def __init__(self) -> None:
-        self._found: OrderedDict[tuple[bytes, bytes], Rows] = OrderedDict()
+        self._found: OrderedDict[tuple[bytes, bytes, bytes], Rows] = OrderedDict()
         self._size = 0
 
-    def rows(self, packed: bytes, written: bytes) -> Rows:
+    def rows(self, touched: Touched) -> Rows:
         """Raises RecordingError if they are damaged."""
-        key = packed, written
+        key = touched.columns, touched.rows, touched.written
         found = self._found.get(key)
         if found is None:
-            found = self._found[key] = _unpacked(packed, written)
+            columns = unpack(touched.columns) if touched.columns else unpack_two(touched.rows, touched.written)
+            found = self._found[key] = Rows(*columns)
             self._size += found.size
             while self._size > MOST_UNPACKED and len(self._found) > 1:
                 self._size -= self._found.popitem(last=False)[1].size
@@ -329,27 +332,3 @@ class _Cache:
 
 
 _CACHE = _Cache()
-
-
-def _unpacked(packed: bytes, packed_lines: bytes) -> Rows:
-    columns = _frame(packed, _ROW)
-    count = len(columns) // _ROW
-    steps, lines = array("Q", columns[: 8 * count]), array("Q", columns[8 * count : 16 * count])
-    farther = array("I", columns[16 * count : 20 * count])
-    linear = array("Q", (page & 0xFFFFFFFFFFFFFFFF for page in accumulate(steps)))
-    physical = array("I", (page & 0xFFFFFFFF for page in accumulate(map(add, steps, farther))))
-    both = array("Q", _frame(packed_lines, _WRITTEN) if packed_lines else b"\xff" * _WRITTEN * count)
-    if len(both) != 2 * count:
-        raise RecordingError("part of the history index is damaged: it does not say of all pages what was written")
-    return Rows(linear, lines, physical, columns[20 * count :], both[:count], both[count:])
-
-
-def _frame(packed: bytes, width: int) -> bytes:
-    """At most MOST_ROWS times so many bytes, unpacked. Raises RecordingError."""
-    try:
-        size = zstandard.frame_content_size(packed)
-        if not 0 <= size <= MOST_ROWS * width or size % width:
-            raise RecordingError("part of the history index is damaged")
-        return zstandard.ZstdDecompressor().decompress(packed)
-    except zstandard.ZstdError as error:
-        raise RecordingError(f"part of the history index is damaged: {error}") from error
