@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.conformance.floats import GROUP as FLOATS
+from tests.conformance.floats import float_batch
 from tests.conformance.guest import GuestCpu
 from tests.conformance.host import HostCpu
 from tests.conformance.instructions import GROUPS, GROUPS_32, bits_of
@@ -67,6 +69,7 @@ def with_host(wanted: int | None, first: int) -> int:
                 if has_avx2:
                     before = len(tally.unexplained)
                     compare_batch(GROUP, seed, vex_batch(seed), vector_host, vector_guest, tally)
+                    compare_batch(FLOATS, seed, float_batch(seed), vector_host, vector_guest, tally)
                     for unexplained in tally.unexplained[before:][:3]:
                         print(unexplained, flush=True)
                 for group in (*GROUPS, *GROUPS_32):

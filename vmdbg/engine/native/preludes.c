@@ -2,27 +2,17 @@
  * CLGI, an instruction that no model has. */
 #include "x87_stack.h"
 
-enum { WHICH = 0xff, RESULT_SHIFT = 8 };     /* of the argument: a Prelude, and the bytes of a VmSseResult */
-
-static void end_sse(Env *env, uintptr_t argument, uintptr_t host_pc)
-{
-    uintptr_t bytes = argument >> RESULT_SHIFT;
-    VmSseResult result = {bytes, bytes >> 8, bytes >> 16};
-
-    sse_exceptions_end(env, &result, host_pc);
-}
-
 __attribute__((noinline)) void __wrap_helper_clgi_x86_64(Env *which)
 {
     uintptr_t host_pc = (uintptr_t)__builtin_return_address(0);
     VmCpu *cpu = vm_current->cpu;
 
-    switch ((enum Prelude)((uintptr_t)which & WHICH)) {
+    switch ((enum Prelude)(uintptr_t)which) {
     case PRELUDE_UMIP: umip_check(cpu->env, host_pc); break;
     case PRELUDE_MMX: mmx_waits(cpu->env, host_pc); break;
     case PRELUDE_LOADS_SS: cpu->loads_ss = 1; break;
     case PRELUDE_SSE: sse_exceptions_begin(cpu->env); break;
-    case ENDED_SSE: end_sse(cpu->env, (uintptr_t)which, host_pc); break;
+    case ENDED_SSE: sse_exceptions_end(cpu->env, host_pc); break;
     case LOADED_X87: settle_summary(cpu->env); break;
     }
 }
@@ -42,21 +32,6 @@ static bool loads_ss(Instruction *i)
     return (opcode == 0x17 && !i->code64) || (opcode == 0x8e && (instruction_byte(i, 1) >> 3 & 7) == R_SS);
 }
 
-/* Of prefixes none, 66, F3 and F2 the number, as in VEX. */
-static unsigned prefix_number(uint8_t prefix)
-{
-    return prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
-}
-
-static uint64_t sse_end(Instruction *i)
-{
-    uint8_t second = instruction_byte(i, 1), modrm = instruction_byte(i, second == 0x3a ? 3 : 2), rex = i->rex < 0 ? 0 : i->code[i->rex];
-    unsigned map = second == 0x3a ? 3 : 1, reg = (modrm >> 3 & 7) | (rex & 4 ? 8 : 0);
-    VmSseResult r = sse_result(map, map == 3 ? instruction_byte(i, 2) : second, prefix_number(i->prefix), reg, 1);
-
-    return ENDED_SSE | (uint64_t)r.reg << RESULT_SHIFT | (uint64_t)r.singles << (RESULT_SHIFT + 8) | (uint64_t)r.doubles << (RESULT_SHIFT + 16);
-}
-
 void prelude_translate(void *tcg, Instruction *i)
 {
     if (i->env->hflags & HF_UNMASKED && sse_may_raise(i))
@@ -73,7 +48,7 @@ void prelude_translate(void *tcg, Instruction *i)
 void prelude_translate_after(void *tcg, Instruction *i)
 {
     if (i->env->hflags & HF_UNMASKED && sse_may_raise(i))
-        translate(tcg, sse_end(i));
+        translate(tcg, ENDED_SSE);
     uint8_t modrm = instruction_byte(i, 0) == 0x0f && instruction_byte(i, 1) == 0xae ? instruction_byte(i, 2) : 0xff;
 
     if (modrm < 0xc0 && (modrm >> 3 & 7) == 1)

@@ -1,4 +1,6 @@
 /* A run: from where it begins to why it ended. */
+#include <fenv.h>
+
 #include "vm.h"
 
 __thread Vm *vm_current;
@@ -70,10 +72,16 @@ static uint32_t until_watched(Vm *vm, uint64_t limit, bool once)
     }
 }
 
+/* sse_plain.h rounds to nearest, whatever the host's program has made of that. */
 static uint32_t run_watched(Vm *vm, uint64_t limit, bool once)
 {
-    uint32_t exit = until_watched(vm, limit, once);
+    int rounding = fegetround();
 
+    if (rounding != FE_TONEAREST)
+        fesetround(FE_TONEAREST);
+    uint32_t exit = until_watched(vm, limit, once);
+    if (rounding != FE_TONEAREST)
+        fesetround(rounding);
     watch_report(vm);
     return exit;
 }

@@ -1,32 +1,29 @@
 /* MXCSR's exception flags and flush-to-zero (SDM 1 10.2.3), which Unicorn leaves out: libraries compute with them.
  *
  * The flags gather in softfloat's status, and are asked for there when the guest, or a snapshot, reads MXCSR. STMXCSR
- * is translated to a plain load: a call of SVM's STGI, an instruction that no model has, is put before it. The flag DE
- * stays clear.
+ * is translated to a plain load: a call of SVM's STGI, an instruction that no model has, is put before it. DE has a bit
+ * there that softfloat does not use. Flush-to-zero is sse_settle.c's, not softfloat's, which decides on it before it rounds.
  */
 #include "vm.h"
 
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
 
-enum { INVALID = 1, DIVIDED_BY_ZERO = 4, OVERFLOW = 8, UNDERFLOW = 16, INEXACT = 32, FLUSHED = 128 };
-enum { FLAGS = INVALID | DIVIDED_BY_ZERO | OVERFLOW | UNDERFLOW | INEXACT, MXCSR_FZ_SHIFT = 15, MXCSR_UM_SHIFT = 11, MASKS = 0x1f80, FXSAVE_MXCSR = 24, SUPPRESSED = 8 };
+enum { FLAGS = 0x3f, INEXACT = 0x20, MASKS = 0x1f80, FXSAVE_MXCSR = 24, SUPPRESSED = 8 };
 #define MXCSR_RESERVED 0xffff0000u
 
 /* After operations: MXCSR gets what happened in them. */
 void sse_status_collect(Env *env)
 {
-    uint8_t flags = env->sse_status.exception_flags;
-
-    env->mxcsr |= (flags & FLAGS) | (flags & FLUSHED ? UNDERFLOW | INEXACT : 0);
+    env->mxcsr |= env->sse_status.exception_flags & FLAGS;
 }
 
 static void set_status(Env *env, uint32_t mxcsr)
 {
-    bool unmasked = (mxcsr & MASKS) != MASKS, flushes = mxcsr >> MXCSR_FZ_SHIFT & mxcsr >> MXCSR_UM_SHIFT & 1;
+    bool unmasked = (mxcsr & MASKS) != MASKS;
 
     env->sse_status.exception_flags = mxcsr & FLAGS;
-    env->sse_status.flush_to_zero = flushes;
+    env->sse_status.flush_to_zero = 0;
     env->hflags = (env->hflags & ~HF_UNMASKED) | (unmasked ? HF_UNMASKED : 0);
 }
 

@@ -75,6 +75,7 @@ struct VexRow {
 /* sse_exceptions.c */
 bool vex_may_raise(const VexRow *row);
 bool sse_exception_comes(const Env *env, uint8_t flags);
+bool sse_stage_ends(Env *env);
 
 /* vex_tables.c */
 extern const VexRow vex_rows[];
@@ -188,13 +189,9 @@ VexExecute vex_broadcast, vex_insert_lane, vex_extract_lane, vex_permute_lanes, 
     vex_extend_signed, vex_extend_zeros, vex_shuffle_words, vex_shuffle_singles, vex_shuffle_doubles, vex_sum_differences,
     vex_shift_variable, vex_test;
 
-/* vex_float.c */
-Combine vex_addps, vex_addpd, vex_addss, vex_addsd, vex_subps, vex_subpd, vex_subss, vex_subsd, vex_mulps, vex_mulpd, vex_mulss, vex_mulsd,
-    vex_divps, vex_divpd, vex_divss, vex_divsd, vex_minps, vex_minpd, vex_minss, vex_minsd, vex_maxps, vex_maxpd, vex_maxss, vex_maxsd,
-    vex_sqrtps, vex_sqrtpd, vex_sqrtss, vex_sqrtsd, vex_haddps, vex_haddpd, vex_hsubps, vex_hsubpd, vex_addsubps, vex_addsubpd,
-    vex_cvtsd2ss, vex_cvtpd2ps;
-CombineBy vex_dpps, vex_dppd, vex_cmpps, vex_cmppd, vex_cmpss, vex_cmpsd;
-VexExecute vex_fma, vex_halves_to_singles, vex_singles_to_halves;
+/* sse_arithmetic.c, sse_compares.c, sse_conversions.c, vex_fma.c */
+CombineBy vex_cmpps, vex_cmppd, vex_cmpss, vex_cmpsd;
+VexExecute vex_dot_products, vex_fma, vex_halves_to_singles, vex_singles_to_halves;
 
 /* vex_general.c */
 VexExecute vex_andn, vex_bextr, vex_bls, vex_bzhi, vex_mulx, vex_pdep, vex_pext, vex_rorx, vex_shift_general;

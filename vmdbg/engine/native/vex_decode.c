@@ -295,11 +295,8 @@ HELPER void __wrap_helper_monitor_x86_64(uint64_t word, uint64_t displacement)
     if (guarded)
         sse_exceptions_begin(env);
     x.row->execute(&x);
-    if (guarded) {
-        unsigned by = x.row->map == 2 ? x.code.wide : x.row->prefix;
-        VmSseResult result = sse_result(x.row->map, x.row->opcode, by, x.code.reg, x.lanes);
-        sse_exceptions_end(env, &result, x.host_pc);
-    }
+    if (guarded)
+        sse_exceptions_end(env, x.host_pc);
 }
 
 void vex_translated(void *tcg, const VexDecoded *decoded)

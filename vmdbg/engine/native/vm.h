@@ -316,11 +316,9 @@ void sse_status_load(Env *env);
 void sse_status_translate_stmxcsr(void *tcg, Env *env);
 
 /* sse_exceptions.c */
-typedef struct { uint8_t reg, singles, doubles; } VmSseResult;     /* how many of them a result in a register has */
 bool sse_may_raise(Instruction *i);
 void sse_exceptions_begin(Env *env);
-void sse_exceptions_end(Env *env, const VmSseResult *result, uintptr_t host_pc);
-VmSseResult sse_result(unsigned map, uint8_t opcode, unsigned prefix, unsigned reg, unsigned lanes);
+void sse_exceptions_end(Env *env, uintptr_t host_pc);
 
 /* data_breakpoints.c */
 uint32_t data_breakpoint_page(Vm *vm, uint64_t linear);
