@@ -137,10 +137,6 @@ KNOWN = (
     Known("MASKMOV that faults", lambda c, d: c.name.lstrip("v").startswith("maskmov") and _ends_differently(c)),
     Known("operand across the end of the canonical addresses", lambda c, d: _at_canonical_end(c)),
     Known("operand across the end of 4 GiB", lambda c, d: _at_end_of_4_gib(c)),
-    Known(
-        "CMPXCHG of 32 bits in memory that is equal: upper half of RAX",
-        lambda c, d: c.name == "cmpxchg" and d.name == "rax" and "[" in c.instruction.operands and _flips(d, ~LOW_HALF),
-    ),
     Known("BSF and BSR of 0", lambda c, d: c.name in ("bsf", "bsr") and _flips(d, ~LOW_HALF)),
     Known(
         "SHLD and SHRD of 16 bits by more", lambda c, d: c.name in ("shld", "shrd") and 0x66 in c.instruction.code[:4]

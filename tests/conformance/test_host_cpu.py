@@ -115,6 +115,7 @@ FOUND = {
     "fcmovu": "dad9",
     "lock neg": "f0f61b",
     "cmpxchg": "0fb1c1",
+    "lock cmpxchg": "f00fb10b",
     "clflush": "0fae3b",
     "enter": "c8100003",
     "movups": "0f1043fc",

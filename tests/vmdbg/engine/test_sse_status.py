@@ -11,9 +11,10 @@ from vmdbg.engine.exits import Halted
 from vmdbg.engine.unicorn.bare import CODE, DATA, BareCpu
 from vmdbg.units import Tick
 
-INVALID, ZERO_DIVIDE, OVERFLOW, UNDERFLOW, PRECISION = 1, 4, 8, 16, 32
-FZ = 0x8000
-ONE, THREE, HUGE, TINY, INFINITY = 1.0, 3.0, 1e308, 1e-308, float("inf")
+INVALID, DENORMAL, ZERO_DIVIDE, OVERFLOW, UNDERFLOW, PRECISION = 1, 2, 4, 8, 16, 32
+FZ, DAZ = 0x8000, 0x40
+ONE, THREE, HUGE, TINY, INFINITY = 1.0, 3.0, 1e308, 1e-300, float("inf")
+LEAST = 5e-324
 STORE = f"\nstmxcsr [{DATA:#x}]"
 
 
@@ -41,12 +42,26 @@ def mxcsr(source: str, a: float = ONE, b: float = THREE, before: int = 0x1F80) -
         ("cvttsd2si eax, xmm0", HUGE, ONE, INVALID),
         ("comisd xmm0, xmm1", ONE, float("nan"), INVALID),
         ("ucomisd xmm0, xmm1", ONE, float("nan"), 0),
+        ("addsd xmm0, xmm1", ONE, LEAST, DENORMAL | PRECISION),
+        ("addsd xmm0, xmm1", float("nan"), LEAST, 0),
+        ("divsd xmm0, xmm1", LEAST, 0.0, ZERO_DIVIDE),
+        ("sqrtsd xmm0, xmm1", ONE, -LEAST, INVALID),
+        ("minsd xmm0, xmm1", ONE, LEAST, DENORMAL),
+        ("cmpltsd xmm0, xmm1", ONE, LEAST, DENORMAL),
+        ("ucomisd xmm0, xmm1", ONE, LEAST, DENORMAL),
+        ("cvtsd2ss xmm0, xmm1", ONE, LEAST, DENORMAL | UNDERFLOW | PRECISION),
+        ("cvtsd2si eax, xmm1", ONE, LEAST, PRECISION),
         ("roundsd xmm0, xmm0, 4", 1.5, ONE, PRECISION),
         ("roundsd xmm0, xmm0, 12", 1.5, ONE, 0),
     ],
 )  # fmt: skip
 def test_an_operation_leaves_its_flags(source: str, a: float, b: float, flags: int) -> None:
     assert mxcsr(source, a, b) == 0x1F80 | flags
+
+
+def test_a_denormal_taken_as_zero_is_none() -> None:
+    assert mxcsr("mulsd xmm0, xmm1", ONE, LEAST, 0x1F80 | DAZ) == 0x1F80 | DAZ
+    assert mxcsr("addsd xmm0, xmm1", ONE, LEAST, 0x1F80 | DAZ) == 0x1F80 | DAZ
 
 
 def test_flags_stay_until_they_are_cleared() -> None:
@@ -110,6 +125,8 @@ def _unmasked(source: str, a: float, b: float, before: int, cr4: int = 0x620, mo
         ("divsd xmm0, xmm1", ONE, THREE, PRECISION),
         ("cvttsd2si rax, xmm1", ONE, HUGE, INVALID),
         ("comisd xmm0, xmm1", ONE, float("nan"), INVALID),
+        ("addsd xmm0, xmm1", ONE, LEAST, DENORMAL),
+        ("comisd xmm0, xmm1", ONE, LEAST, DENORMAL),
     ],
 )
 def test_an_exception_that_is_not_masked_is_raised_and_changes_no_register(

@@ -42,6 +42,12 @@ uintptr_t tcg_temporary(TcgContext *tcg)
     return (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, false) - (uintptr_t)tcg;
 }
 
+/* One that outlives labels. */
+uintptr_t tcg_local(TcgContext *tcg)
+{
+    return (uintptr_t)tcg_temp_new_internal_x86_64(tcg, TCG_TYPE_I64, true) - (uintptr_t)tcg;
+}
+
 static void add(TcgContext *tcg, uintptr_t to, uintptr_t from, uint64_t value)
 {
     emit(tcg, OP_ADD_I64, argument(tcg, to), argument(tcg, from), constant(tcg, value));

@@ -1,4 +1,4 @@
-/* CMPXCHG8B and CMPXCHG16B, which Unicorn gets wrong. */
+/* CMPXCHG, CMPXCHG8B and CMPXCHG16B, which Unicorn gets wrong. */
 #include "vm.h"
 
 #define HERE ((uintptr_t)__builtin_return_address(0))
@@ -43,4 +43,29 @@ HELPER void __wrap_helper_cmpxchg16b_unlocked_x86_64(Env *env, uint64_t linear)
         env->regs[R_RDX] = high;
     }
     env->cc_src = equal ? flags | 0x40 : flags & ~0x40ull;
+}
+
+enum { REX_W = 8 };
+
+/* Of 32 bits in memory, in 64-bit mode: what is equal leaves the accumulator as it is (SDM 2A, CMPXCHG), where Unicorn loads
+ * its lower half, which clears the upper. Called before the instruction; 0, or what is to be given to the other. */
+uintptr_t cmpxchg_translate_before(TcgContext *tcg, Instruction *i)
+{
+    bool is = instruction_byte(i, 0) == 0x0f && instruction_byte(i, 1) == 0xb1 && instruction_byte(i, 2) < 0xc0;
+    bool wide = i->rex >= 0 && i->code[i->rex] & REX_W;
+
+    if (!is || !i->code64 || wide || i->operand_size >= 0)
+        return 0;
+    uintptr_t kept = tcg_local(tcg);
+    tcg_copy(tcg, kept, tcg_register(R_RAX));
+    return kept;
+}
+
+void cmpxchg_translate_after(TcgContext *tcg, uintptr_t kept)
+{
+    if (!kept)
+        return;
+    uintptr_t accumulator = tcg_register(R_RAX), low = tcg_temporary(tcg);
+    tcg_gen_ext32u_i64_x86_64(tcg, low, kept);
+    tcg_gen_movcond_i64_x86_64(tcg, TCG_COND_EQ, accumulator, accumulator, low, kept, accumulator);
 }

@@ -89,6 +89,7 @@ typedef struct {                            /* a CPU's own */
     uint32_t segments_changed;              /* see limits.c */
     uint32_t keys_used, pad_keys;           /* keys_used: a bit for each that a page in Unicorn's TLB has or had */
     uint32_t loads_ss;                      /* of MOV SS, POP SS and STI one of the former began last */
+    uint32_t wide_area;                     /* FXSAVE, XSAVE and their kin: REX.W is set */
     uint64_t random;
 } VmCpu;
 

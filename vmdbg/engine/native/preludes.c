@@ -1,6 +1,8 @@
 /* What translated code does before or after an instruction that is Unicorn's otherwise. The call goes by the helper of SVM's
  * CLGI, an instruction that no model has. */
-#include "x87_stack.h"
+#include "vm.h"
+
+enum { REX_W = 8 };
 
 __attribute__((noinline)) void __wrap_helper_clgi_x86_64(Env *which)
 {
@@ -12,8 +14,9 @@ __attribute__((noinline)) void __wrap_helper_clgi_x86_64(Env *which)
     case PRELUDE_MMX: mmx_waits(cpu->env, host_pc); break;
     case PRELUDE_LOADS_SS: cpu->loads_ss = 1; break;
     case PRELUDE_SSE: sse_exceptions_begin(cpu->env); break;
+    case PRELUDE_AREA: cpu->wide_area = 0; break;
+    case PRELUDE_WIDE_AREA: cpu->wide_area = 1; break;
     case ENDED_SSE: sse_exceptions_end(cpu->env, host_pc); break;
-    case LOADED_X87: settle_summary(cpu->env); break;
     }
 }
 
@@ -32,6 +35,20 @@ static bool loads_ss(Instruction *i)
     return (opcode == 0x17 && !i->code64) || (opcode == 0x8e && (instruction_byte(i, 1) >> 3 & 7) == R_SS);
 }
 
+/* FXSAVE, FXRSTOR, XSAVE, XRSTOR, XSAVEOPT. */
+static bool has_area(Instruction *i)
+{
+    uint8_t modrm = instruction_byte(i, 0) == 0x0f && instruction_byte(i, 1) == 0xae ? instruction_byte(i, 2) : 0xff;
+    unsigned group = modrm >> 3 & 7;
+
+    return modrm < 0xc0 && (group < 2 || (group >= 4 && group <= 6));
+}
+
+static bool is_wide(const Instruction *i)
+{
+    return i->rex >= 0 && i->code[i->rex] & REX_W;
+}
+
 void prelude_translate(void *tcg, Instruction *i)
 {
     if (i->env->hflags & HF_UNMASKED && sse_may_raise(i))
@@ -42,15 +59,12 @@ void prelude_translate(void *tcg, Instruction *i)
         translate(tcg, PRELUDE_MMX);
     if (loads_ss(i))
         translate(tcg, PRELUDE_LOADS_SS);
+    if (has_area(i))
+        translate(tcg, is_wide(i) ? PRELUDE_WIDE_AREA : PRELUDE_AREA);
 }
 
-/* Behind FXRSTOR: ES and B follow from what it has loaded. */
 void prelude_translate_after(void *tcg, Instruction *i)
 {
     if (i->env->hflags & HF_UNMASKED && sse_may_raise(i))
         translate(tcg, ENDED_SSE);
-    uint8_t modrm = instruction_byte(i, 0) == 0x0f && instruction_byte(i, 1) == 0xae ? instruction_byte(i, 2) : 0xff;
-
-    if (modrm < 0xc0 && (modrm >> 3 & 7) == 1)
-        translate(tcg, LOADED_X87);
 }

@@ -9,7 +9,7 @@
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
 
-enum { FLAGS = 0x3f, INEXACT = 0x20, MASKS = 0x1f80, FXSAVE_MXCSR = 24, SUPPRESSED = 8 };
+enum { FLAGS = 0x3f, INEXACT = 0x20, MASKS = 0x1f80, SUPPRESSED = 8 };
 #define MXCSR_RESERVED 0xffff0000u
 
 /* After operations: MXCSR gets what happened in them. */
@@ -55,30 +55,6 @@ void sse_status_translate_stmxcsr(void *tcg, Env *env)
     void *argument = tcg_constant_argument(tcg, (uintptr_t)env);
 
     tcg_gen_callN_x86_64(tcg, __wrap_helper_stgi_x86_64, NULL, 1, &argument);
-}
-
-void __real_helper_fxsave_x86_64(Env *env, uint64_t linear);
-void __real_helper_fxrstor_x86_64(Env *env, uint64_t linear);
-
-/* These two end in a jump: Unicorn finds the guest's rip through its helper's return address. */
-HELPER void __wrap_helper_fxsave_x86_64(Env *env, uint64_t linear)
-{
-    sse_status_collect(env);
-    __real_helper_fxsave_x86_64(env, linear);
-}
-
-HELPER void __wrap_helper_fxrstor_x86_64(Env *env, uint64_t linear)
-{
-    if (!(linear & 15) && env->cr[4] & CR4_OSFXSR) {
-        cpu_ldl_data_ra_x86_64(env, linear, HERE);
-        uint32_t mxcsr = cpu_ldl_data_ra_x86_64(env, linear + FXSAVE_MXCSR, HERE);
-        if (mxcsr & MXCSR_RESERVED)
-            raise_exception_err_ra_x86_64(env, 13, 0, HERE);
-        set_status(env, mxcsr);
-    }
-    env->fpip = env->fpdp = 0;              /* FXSAVE stores zeros there, as CPUs do that report no exception by them */
-    env->fpop = env->fpcs = env->fpds = 0;
-    __real_helper_fxrstor_x86_64(env, linear);
 }
 
 #define ROUND(name)                                                                                                   \

@@ -120,6 +120,7 @@ static void translate_insn(Disas *db, Cpu *cpu)
     clock_translates_insn(UC_TCG_CTX(vm->uc), db->pc_next);
     if (kind != VEX_REFUSED && !instruction.refused)
         prelude_translate(UC_TCG_CTX(vm->uc), &instruction);
+    uintptr_t accumulator = cmpxchg_translate_before(UC_TCG_CTX(vm->uc), &instruction);
     bool limited = db->tb->flags & HF_LIMITS || (db->tb->flags & HF_ANY_LIMIT && instruction.by_fs_gs) || limits_concern_code(&instruction);
     if (db->tb->flags & HF_LIMITS && db->pc_next == db->pc_first)
         limits_translate_block(UC_TCG_CTX(vm->uc), db->tb);
@@ -144,6 +145,8 @@ static void translate_insn(Disas *db, Cpu *cpu)
     unsigned effect = db->is_jmp == DISAS_NEXT ? mmx_effect(&instruction) : 0;
     if (effect)
         mmx_translated(UC_TCG_CTX(vm->uc), effect);
+    if (db->is_jmp == DISAS_NEXT)
+        cmpxchg_translate_after(UC_TCG_CTX(vm->uc), accumulator);
     if (db->is_jmp == DISAS_NEXT)
         prelude_translate_after(UC_TCG_CTX(vm->uc), &instruction);
     vm->align_next = vm->probe_next = vm->operand_left = vm->pair_next = 0;

@@ -183,6 +183,7 @@ void *tcg_constant_argument(TcgContext *tcg, uint64_t value);
 uintptr_t tcg_sum(TcgContext *tcg, uintptr_t value, uint64_t constant);
 void tcg_copy(TcgContext *tcg, uintptr_t to, uintptr_t from);
 uintptr_t tcg_temporary(TcgContext *tcg);
+uintptr_t tcg_local(TcgContext *tcg);
 uintptr_t tcg_register(unsigned number);
 uintptr_t tcg_sum_of(TcgContext *tcg, uintptr_t a, uintptr_t b);
 TcgLabel *tcg_skip_if_low_bits_below(TcgContext *tcg, uintptr_t value, bool of_32, uint32_t limit);
@@ -288,7 +289,7 @@ bool umip_concerns(Instruction *i);
 void umip_check(Env *env, uintptr_t host_pc);
 
 /* preludes.c */
-enum Prelude { PRELUDE_UMIP, PRELUDE_MMX, PRELUDE_LOADS_SS, PRELUDE_SSE, LOADED_X87, ENDED_SSE };
+enum Prelude { PRELUDE_UMIP, PRELUDE_MMX, PRELUDE_LOADS_SS, PRELUDE_SSE, PRELUDE_AREA, PRELUDE_WIDE_AREA, ENDED_SSE };
 void prelude_translate(void *tcg, Instruction *i);
 void prelude_translate_after(void *tcg, Instruction *i);
 
@@ -309,6 +310,10 @@ bool operand_is_modified(Vm *vm);
 
 /* ports.c */
 void port_translate_probe(void *tcg, uintptr_t address, unsigned size, unsigned mmu_idx);
+
+/* cmpxchg.c */
+uintptr_t cmpxchg_translate_before(TcgContext *tcg, Instruction *i);
+void cmpxchg_translate_after(TcgContext *tcg, uintptr_t kept);
 
 /* sse_status.c */
 void sse_status_collect(Env *env);

@@ -3,26 +3,15 @@
  * The standard format only: no model has XSAVEC or XSAVES. XINUSE is told exactly: a component is in use unless it is as
  * after a reset.
  */
-#include "x87_stack.h"
+#include "x87_area.h"
 
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
 
 enum { FPU = 1, SSE = 2, AVX = 4, PKRU = 1 << 9 };
-enum { MXCSR_AT = 24, XMM_AT = 160, HEADER_AT = 512, YMM_AT = 576, PKRU_AT = 2688, END_OF_YMM = 832, END_OF_PKRU = 2696 };
-enum { CR4_OSXSAVE = 1 << 18, FCW_INITIAL = 0x37f, MXCSR_INITIAL = 0x1f80, MXCSR_MASK = 0xffff, TOP = 0x3800 };
+enum { HEADER_AT = 512, YMM_AT = 576, PKRU_AT = 2688, END_OF_YMM = 832, END_OF_PKRU = 2696 };
+enum { CR4_OSXSAVE = 1 << 18, FCW_INITIAL = 0x37f, MXCSR_INITIAL = 0x1f80 };
 enum { XGETBV_WITH_1 = 4, FEAT_PKU = 3 };
-
-/* Offsets and order of SDM 1 table 10-2. */
-typedef struct {
-    uint16_t fcw, fsw;
-    uint8_t valid, reserved;
-    uint16_t fop;
-    uint64_t fip, fdp;
-    uint32_t mxcsr, mxcsr_mask;
-    struct { uint64_t mantissa; uint16_t exponent, pad[3]; } st[8];
-} X87Area;
-_Static_assert(sizeof(X87Area) == XMM_AT, "layout");
 
 /* Components that XCR0 may have on this model. */
 uint64_t xsave_components(const Env *env)
@@ -38,11 +27,6 @@ uint32_t xsave_size(uint64_t components)
     return components & PKRU ? END_OF_PKRU : components & AVX ? END_OF_YMM : YMM_AT;
 }
 
-static unsigned vectors(const Env *env)
-{
-    return env->hflags & HF_CS64 ? 16 : 8;
-}
-
 static bool vectors_in_use(const Env *env, unsigned first)
 {
     for (unsigned i = 0; i < 16; i++)
@@ -51,48 +35,15 @@ static bool vectors_in_use(const Env *env, unsigned first)
     return false;
 }
 
-static void get_x87(const Env *env, X87Area *area)
-{
-    memset(area, 0, sizeof *area);
-    area->fcw = env->fpuc;
-    area->fsw = (env->fpus & ~TOP) | (env->fpstt & 7) << 11;
-    area->fop = env->fpop;
-    area->fip = env->fpip;
-    area->fdp = env->fpdp;
-    for (unsigned i = 0; i < 8; i++) {
-        const Float80 *st = &env->fpregs[(env->fpstt + i) & 7];
-        area->valid |= (env->fptags[i] ? 0 : 1) << i;
-        area->st[i].mantissa = st->mantissa;
-        area->st[i].exponent = st->exponent;
-    }
-}
-
-static void set_x87(Env *env, const X87Area *area)
-{
-    env->fpuc = area->fcw;
-    env->fpus = area->fsw & ~TOP;
-    env->fpstt = area->fsw >> 11 & 7;
-    env->fpop = area->fop;
-    env->fpip = area->fip;
-    env->fpdp = area->fdp;
-    for (unsigned i = 0; i < 8; i++) {
-        Float80 *st = &env->fpregs[(env->fpstt + i) & 7];
-        env->fptags[i] = !(area->valid >> i & 1);
-        st->mantissa = area->st[i].mantissa;
-        st->exponent = area->st[i].exponent;
-    }
-    update_fp_status_x86_64(env);
-    settle_summary(env);
-}
-
 static const X87Area initial_x87 = {.fcw = FCW_INITIAL};
 
 static uint64_t in_use(const Env *env)
 {
     X87Area area;
+    bool selectors = env->fpcs | env->fpds;
 
-    get_x87(env, &area);
-    return (memcmp(&area, &initial_x87, sizeof area) ? FPU : 0) | (vectors_in_use(env, 0) ? SSE : 0) |
+    x87_get_area(env, &area, true);
+    return (selectors || memcmp(&area, &initial_x87, sizeof area) ? FPU : 0) | (vectors_in_use(env, 0) ? SSE : 0) |
            (vectors_in_use(env, HIGH_LANES) ? AVX : 0) | (env->pkru ? PKRU : 0);
 }
 
@@ -104,12 +55,6 @@ static void check(Env *env, uint64_t linear, uintptr_t host_pc)
         raise_exception_ra_x86_64(env, 7, host_pc);
     if (linear & 63)
         raise_exception_err_ra_x86_64(env, 13, 0, host_pc);
-}
-
-static void save_vectors(const Vex *x, uint64_t linear, unsigned first)
-{
-    for (unsigned i = 0; i < vectors(x->env); i++)
-        vex_store_at(x, linear + LANE * i, x->env->xmm_regs[first + i], LANE);
 }
 
 static void save(Env *env, uint64_t linear, uint64_t wanted, bool optimized, uintptr_t host_pc)
@@ -124,7 +69,7 @@ static void save(Env *env, uint64_t linear, uint64_t wanted, bool optimized, uin
     vex_probe_store(&x, linear, xsave_size(wanted));
     if (stored & FPU) {
         X87Area area;
-        get_x87(env, &area);
+        x87_get_area(env, &area, vm_current->cpu->wide_area);
         vex_store_at(&x, linear, &area, MXCSR_AT);
         vex_store_at(&x, linear + MXCSR_AT + 8, area.st, sizeof area.st);
     }
@@ -155,16 +100,6 @@ HELPER void __wrap_helper_xsaveopt_x86_64(Env *env, uint64_t linear, uint64_t wa
     save(env, linear, wanted, true, HERE);
 }
 
-static void restore_vectors(Env *env, const uint8_t *area, bool saved, unsigned first)
-{
-    for (unsigned i = 0; i < vectors(env); i++) {
-        if (saved)
-            memcpy(env->xmm_regs[first + i], area + LANE * i, LANE);
-        else
-            memset(env->xmm_regs[first + i], 0, LANE);
-    }
-}
-
 /* Whether the header is one that XRSTOR takes (SDM 1 13.8.1). */
 static bool is_header(const Env *env, const uint64_t header[8])
 {
@@ -193,16 +128,16 @@ HELPER void __wrap_helper_xrstor_x86_64(Env *env, uint64_t linear, uint64_t want
     if (wanted & (SSE | AVX) && mxcsr & ~(uint32_t)MXCSR_MASK)
         raise_exception_err_ra_x86_64(env, 13, 0, x.host_pc);
     if (wanted & FPU)
-        set_x87(env, saved & FPU ? (const X87Area *)area : &initial_x87);
+        x87_set_area(env, saved & FPU ? (const X87Area *)area : &initial_x87, vm_current->cpu->wide_area);
     if (wanted & (SSE | AVX)) {
         env->mxcsr = mxcsr;
         update_mxcsr_status_x86_64(env);
         sse_status_load(env);
     }
     if (wanted & SSE)
-        restore_vectors(env, area + XMM_AT, saved & SSE, 0);
+        load_vectors(env, saved & SSE ? area + XMM_AT : NULL, 0);
     if (wanted & AVX)
-        restore_vectors(env, area + YMM_AT, saved & AVX, HIGH_LANES);
+        load_vectors(env, saved & AVX ? area + YMM_AT : NULL, HIGH_LANES);
     if (wanted & PKRU)
         key_rights_become(vm_current->cpu, pkru);
 }
