@@ -13,6 +13,7 @@ from typing import Any
 
 from devices.board.acpi_pm import PM_PORTS, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
+from devices.board.coprocessor import CoprocessorError
 from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
 from devices.board.dma_transfers import DmaTransfersState, TransferringDma
@@ -365,6 +366,12 @@ def _one(device: Any, length: int) -> Callable[[Scheduler], Subject]:
     return make
 
 
+def _coprocessor(scheduler: Scheduler) -> Subject:
+    lines = [RecordingLine(), RecordingLine()]
+    chip = CoprocessorError(*lines)
+    return Subject(chip, [Window(chip, 1)], [chip.ferr], lines)
+
+
 def _host_bridge(scheduler: Scheduler) -> Subject:
     bridge = HostBridge()
     return Subject(bridge, [Window(ConfigSpace(bridge), 256)])
@@ -683,6 +690,7 @@ DEVICES.update(
         "smbus": _one(Smbus, SMBUS_SIZE),
         "apm": _one(lambda: Apm(_ignore), len(APM_PORTS)),
         "pci": _one(lambda: PciHost(RecordingLine()), len(CONFIG_PORTS)),
+        "coprocessor": _coprocessor,
         "port92": _one(lambda: Port92(RecordingLine(), RecordingLine()), 1),
         "dma-page": _one(DmaPage, len(DMA_PAGE_PORTS)),
         "dma1": _one(lambda: Dma8237A("dma1", 1), len(MASTER_PORTS)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from devices.board.coprocessor import CoprocessorError
 from devices.board.dma import MASTER_PORTS, SLAVE_PORTS, Dma8237A
 from devices.board.dma_page import DMA_PAGE_PORTS, DmaPage
 from devices.board.port92 import Port92
@@ -24,6 +25,17 @@ def test_port92_gates_a20_and_resets_on_the_rising_bit() -> None:
     assert not a20.level
     port.write(0, 1, 0x01, 0)
     assert reset.history == [True, False]
+
+
+def test_port_f0h_ends_what_ferr_began_and_drives_ignne() -> None:
+    irq, ignne = RecordingLine(), RecordingLine()
+    chip = CoprocessorError(irq, ignne)
+    chip.ferr.set(True)
+    chip.ferr.set(False)
+    assert irq.level
+    assert not ignne.level
+    chip.write(0, 1, 0, 0)
+    assert (irq.level, ignne.level) == (False, True)
 
 
 def test_a20_is_on_while_either_source_is() -> None:

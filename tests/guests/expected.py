@@ -327,6 +327,13 @@ done
         "DF0BT0OT0RF0UF0IT0DF0\n",
     ),
     Guest(
+        "real_coprocessor",
+        Kind.BOOT_SECTOR,
+        Ending.TEST_EXIT,
+        ".Z.Z.Z.\n",
+        not_in_qemu="it aborts where it drives FERR#, for want of its own lock",
+    ),
+    Guest(
         "real_hello",
         Kind.BOOT_SECTOR,
         Ending.TEST_EXIT,

@@ -49,6 +49,10 @@ class Bus(Protocol):
         """One of those, or IA32_APIC_BASE, which the engine keeps; False raises #GP(0)."""
         ...
 
+    def coprocessor_error(self, cpu: int, now: int) -> None:
+        """A CPU drives FERR#: it halts before an instruction that waits for its x87 (SDM 1 8.7.2)."""
+        ...
+
     def interrupts_moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         """The engine did what is InterruptHelper's, and calls this before anything else of the bus, for each CPU.
 

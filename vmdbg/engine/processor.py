@@ -75,6 +75,10 @@ class CpuControl(Protocol):
 
     def raise_nmi(self) -> None: ...
 
+    def ignore_x87_errors(self) -> None:
+        """IGNNE#: while the error of its x87 stands, with CR0.NE clear, instructions that wait go on."""
+        ...
+
     def drop_nmi(self) -> None: ...
 
     @property

@@ -12,6 +12,7 @@ from devices.scheduler import Scheduler
 from vmdbg.engine.interrupts import Rescheduled
 from vmdbg.machine.cpu_lines import LATENCY
 from vmdbg.machine.pc import Pc
+from vmdbg.units import BOOT_CPU
 
 
 class Moved(Protocol):
@@ -82,6 +83,12 @@ class MachineBus:
     def write_msr(self, msr: int, value: int, now: int) -> bool:
         self._scheduler.not_before = now + LATENCY
         return self._pc.write_msr(msr, value, now)
+
+    def coprocessor_error(self, cpu: int, now: int) -> None:
+        """FERR# of the boot CPU alone is wired on a PC: systems for several CPUs set CR0.NE."""
+        self._scheduler.not_before = now + LATENCY
+        if cpu == BOOT_CPU:
+            self._pc.coprocessor.ferr.set(True)
 
     def interrupts_moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         if self.interrupts is not None:

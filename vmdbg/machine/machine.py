@@ -57,7 +57,7 @@ from vmdbg.machine.restart import ColdStart
 from vmdbg.machine.saving import restore_machine, save_machine
 from vmdbg.machine.schedules import parse_schedule, schedule_of
 from vmdbg.machine.snapshot import MachineState, Position
-from vmdbg.units import NEVER, CpuId, Tick
+from vmdbg.units import BOOT_CPU, NEVER, CpuId, Tick
 from vmdbg.x86.cpu_models import find_model
 from vmdbg.x86.cpuid import CpuidTable, build_table
 
@@ -88,6 +88,15 @@ class _ResetLine:
             self._machine.reset()
 
 
+class _IgnneLine:
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def set(self, level: bool) -> None:
+        if level:
+            self._machine.engine.cpus[BOOT_CPU].ignore_x87_errors()
+
+
 class Machine:
     """A PC. Nothing that happens to it depends on anything but its configuration, its RAM and its inputs."""
 
@@ -115,7 +124,7 @@ class Machine:
         self.debug_console = Console(DEBUG_CONSOLE)
         self.consoles = (*self.serial, *((self.hvc,) if config.hvc else ()), self.debug_console)
         ends = tuple(ProcessorPins(pins.intr, pins.nmi, pins.init, pins.start_up) for pins in self._pins)
-        pins = Pins(ends, _A20Line(self), _ResetLine(self))
+        pins = Pins(ends, _A20Line(self), _ResetLine(self), _IgnneLine(self))
         self.outsides = outsides_of(config.nets)
         backends = Backends(self.serial, self.hvc, self.debug_console, self.media, self.outsides)
         self.pc = Pc(config, self.scheduler, pins, self, backends)

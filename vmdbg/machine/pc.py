@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from devices.board import isa
 from devices.board.acpi_pm import PM_PORTS, SCI_IRQ, AcpiPm
 from devices.board.apm import APM_PORTS, Apm
+from devices.board.coprocessor import COPROCESSOR_IRQ, CoprocessorError
 from devices.board.dma import Dma8237A
 from devices.board.dma_page import DmaPage
 from devices.board.dma_transfers import TransferringDma
@@ -108,6 +109,8 @@ class Pins:
     cpus: tuple[ProcessorPins, ...]
     a20: Line
     reset: Line
+    ignne: Line
+    """The boot CPU's."""
 
 
 class Pc:
@@ -271,6 +274,7 @@ class Pc:
             self.i440fx.fit_display(self)
         else:
             self._claim(acpi_pm, PM_PORTS, acpi_pm, wide=True)
+        self.coprocessor = self.add(CoprocessorError(self.irq(COPROCESSOR_IRQ), pins.ignne))
         pages = self.add(DmaPage())
         dma1, dma2 = self.add(self._first_dma(pages)), self.add(Dma8237A("dma2", 2))
         self.flash = self._fit_flash(self.config.flash)
@@ -279,6 +283,7 @@ class Pc:
         self._claim(port92, isa.PORT92, port92)
         self._claim(apm, APM_PORTS, apm)
         self._claim(pci, CONFIG_PORTS, pci, wide=True)
+        self._claim(self.coprocessor, isa.COPROCESSOR.ports[0], self.coprocessor)
         self._claim(dma1, isa.DMA.ports[0], dma1)
         self._claim(pages, isa.DMA.ports[1], pages)
         self._claim(dma2, isa.DMA.ports[2], dma2)

@@ -24,6 +24,7 @@ from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical, Tick
 
 GUESTS = (
+    "real_coprocessor",
     "real_exceptions",
     "real_single_step",
     "real_timer",

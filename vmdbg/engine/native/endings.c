@@ -37,12 +37,12 @@ bool vm_interrupted(const Vm *vm)
     return __atomic_load_n(&vm->interrupted, __ATOMIC_SEQ_CST);
 }
 
-/* Leaves the run at an instruction that has not been executed. */
-void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc)
+static _Noreturn void leave(Vm *vm, uint32_t exit, uint64_t ticks, uintptr_t host_pc)
 {
     if (host_pc)
         cpu_restore_state_x86_64(vm->cpu->qemu, host_pc, true);
     vm_retire_exactly(vm);
+    vm->clock += ticks;
     restart_instruction(vm, false);
     vm->cpu->repeating = 0;
     watch_begin(vm);
@@ -50,6 +50,19 @@ void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc)
     uc_emu_stop(vm->uc);
     CPU_EXCEPTION_INDEX(vm->cpu->qemu) = EXCP_INTERRUPT;
     cpu_loop_exit_x86_64(vm->cpu->qemu);
+}
+
+/* Leaves the run at an instruction that has not been executed. */
+void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc)
+{
+    leave(vm, exit, 0, host_pc);
+}
+
+/* The CPU halts before the instruction, for a tick at least, and executes it when it is woken. */
+void vm_stand_at(Vm *vm, uintptr_t host_pc)
+{
+    vm->cpu->env->hflags &= ~HF_INHIBIT_IRQ;
+    leave(vm, EXIT_HALT, 1, host_pc);
 }
 
 /* Leaves the run between blocks, where nothing of the next instruction has been done, not even its fetch. */

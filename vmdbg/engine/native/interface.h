@@ -38,6 +38,9 @@ void vm_attend_behind(Vm *vm);
 void vm_stop_behind(Vm *vm);
 void vm_interrupt(Vm *vm);
 
+/* coprocessor_error.c */
+void vm_ignore_x87_errors(Vm *vm, uint32_t cpu);
+
 /* signals.c */
 void vm_take_signals(void);
 

@@ -2,8 +2,7 @@
  * ones. Unicorn does the first two before the operand is read, which may fault, of some instructions not at all, and
  * never the third. Here it comes after the instruction.
  */
-#include "vm.h"
-#include "x87.h"
+#include "x87_stack.h"
 
 enum { EXPONENT = 0xffff, ENTERS = 16, WRITES = 8 };
 
@@ -91,8 +90,8 @@ bool mmx_concerns_x87(Instruction *i)
 /* #UD and #NM come before #MF, and are Unicorn's. */
 void mmx_waits(Env *env, uintptr_t host_pc)
 {
-    if (env->fpus & X87_ES && env->cr[0] & CR0_NE && !(env->cr[0] & (CR0_EM | CR0_TS)))
-        raise_exception_ra_x86_64(env, 16, host_pc);
+    if (!(env->cr[0] & (CR0_EM | CR0_TS)))
+        x87_error_waits(env, host_pc);
 }
 
 void mmx_translated(void *tcg, unsigned effect)

@@ -162,6 +162,7 @@ void vm_get_state(Vm *vm, VmState *s)
     s->pkru = env->pkru;
     s->a20_mask = env->a20_mask;
     s->interrupt_shadow = !(env->hflags & HF_INHIBIT_IRQ) ? 0 : vm->cpu->loads_ss ? SHADOW_BY_SS : SHADOW_BY_STI;
+    s->x87_errors_ignored = env->hflags2 & HF2_IGNNE ? 1 : 0;
     s->nmi_blocked = env->hflags2 & HF2_NMI ? 1 : 0;
     s->old_exception = env->old_exception;
     s->pending_debug = data_breakpoint_hits(vm);
@@ -237,7 +238,7 @@ void vm_set_state(Vm *vm, const VmState *s)
     uint32_t cpl = s->rflags & FLAG_VM ? 3 : real_or_v86 ? 0 : s->segs[R_SS].flags >> DESC_DPL_SHIFT & 3;
     vm->cpu->loads_ss = s->interrupt_shadow == SHADOW_BY_SS;
     env->hflags = cpl | (s->interrupt_shadow ? HF_INHIBIT_IRQ : 0) | (env->hflags & (HF_IOBPT | HF_UNMASKED));
-    env->hflags2 = 1 | (s->nmi_blocked ? HF2_NMI : 0);
+    env->hflags2 = 1 | (s->nmi_blocked ? HF2_NMI : 0) | (s->x87_errors_ignored ? HF2_IGNNE : 0);
     derive_hflags(env);
     limits_settle(vm);
     cpu_flush_engine_tlb(vm);

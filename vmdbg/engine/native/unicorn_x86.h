@@ -116,7 +116,7 @@ enum {                                      /* hflags: what the translator speci
     HF_PASSES_BREAKPOINTS = 1 << 27,        /* ours, as Unicorn has none there: see breakpoints.c, limits.c */
     HF_LIMITS_TIGHT = 1 << 25,              /* with any of the next: a segment of CS, SS, DS and ES is less than real mode's */
     HF_LIMITS = 1 << 28, HF_LIMIT_FS = 1 << 29, HF_LIMIT_GS = 1 << 30, HF_ANY_LIMIT = 7 << 28 | HF_LIMITS_TIGHT,
-    HF2_NMI = 1 << 2,
+    HF2_NMI = 1 << 2, HF2_IGNNE = 1 << 7,
 };
 #define HF_UNMASKED 0x80000000u              /* ours: see sse_exceptions.c */
 enum {

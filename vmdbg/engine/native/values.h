@@ -87,7 +87,9 @@ typedef struct {                            /* the architectural state, for regi
     uint8_t fptags[8];
     uint32_t mxcsr, pkru;
     uint8_t xmm[16][16];
-    uint32_t a20_mask, interrupt_shadow, nmi_blocked, old_exception, pending_debug;
+    uint32_t a20_mask;
+    uint16_t interrupt_shadow, x87_errors_ignored;
+    uint32_t nmi_blocked, old_exception, pending_debug;
     uint8_t float_status[40];               /* softfloat's own state: part of a snapshot, not of a digest */
     uint32_t repeating;                     /* see repeats.c; not of a digest either */
     VmExtended extended;                    /* snapshots and digests have it where the model does */

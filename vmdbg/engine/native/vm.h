@@ -76,6 +76,7 @@ bool turn_goes_on(Vm *vm);
 
 /* endings.c */
 _Noreturn void vm_leave(Vm *vm, uint32_t exit, uintptr_t host_pc);
+_Noreturn void vm_stand_at(Vm *vm, uintptr_t host_pc);
 _Noreturn void vm_leave_at_fetch(Vm *vm, uint32_t exit);
 bool vm_interrupted(const Vm *vm);
 bool vm_must_end(Vm *vm);

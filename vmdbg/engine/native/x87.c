@@ -10,7 +10,7 @@
 #define HELPER __attribute__((noinline))
 
 enum { REX_W = 8, FWAIT = 8, WORDS_ARE_16 = 16 };    /* in VexCode.row, beside the low bits of the opcode */
-enum { NM = 7, MF = 16 };
+enum { NM = 7 };
 
 /* Those that do not wait: FNINIT, FNCLEX, FNSTCW, FNSTSW, FNSTENV, FNSAVE and the 8087's that do nothing. */
 static bool waits(unsigned opcode, uint8_t modrm)
@@ -51,8 +51,8 @@ static void check(Env *env, bool is_wait, bool waits, uintptr_t host_pc)
 
     if (env->cr[0] & not_there || (is_wait && (env->cr[0] & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS)))
         raise_exception_ra_x86_64(env, NM, host_pc);
-    if (waits && env->fpus & X87_ES && env->cr[0] & CR0_NE)
-        raise_exception_ra_x86_64(env, MF, host_pc);
+    if (waits)
+        x87_error_waits(env, host_pc);
 }
 
 /* What an instruction with an operand in memory raises before that is looked at. `opcode`: the low bits. */

@@ -10,6 +10,7 @@ void x87_reset(Env *env)
     memset(env->fptags, 1, sizeof env->fptags);
     env->fpip = env->fpdp = 0;
     env->fpop = env->fpcs = env->fpds = 0;
+    settle_summary(env);
     update_fp_status_x86_64(env);
 }
 

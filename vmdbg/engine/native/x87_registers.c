@@ -251,7 +251,8 @@ static void execute_d9(X87 *x, uint8_t modrm)
 
 static void clear_exceptions(Env *env)
 {
-    env->fpus &= ~(X87_EXCEPTIONS | X87_SF | X87_ES | X87_B);
+    env->fpus &= ~(X87_EXCEPTIONS | X87_SF);
+    settle_summary(env);
 }
 
 /* What has no operand in memory. */

@@ -42,6 +42,8 @@ static inline void settle_summary(Env *env)
     bool pending = env->fpus & ~env->fpuc & X87_EXCEPTIONS;
 
     env->fpus = (env->fpus & ~(X87_ES | X87_B)) | (pending ? X87_ES | X87_B : 0);
+    if (!pending)
+        env->hflags2 &= ~HF2_IGNNE;         /* which lasts as long as FERR# */
 }
 
 /* What the instruction raised, and its condition codes, of which `defined` are new; C1 always is. */
@@ -123,6 +125,9 @@ static inline void compare(X87 *x, Real b, bool b_empty, bool quiet, unsigned po
         while (pops--)
             pop(env);
 }
+
+/* coprocessor_error.c */
+void x87_error_waits(Env *env, uintptr_t host_pc);
 
 /* x87_registers.c */
 void x87_execute_registers(X87 *x, unsigned opcode, uint8_t modrm);

@@ -76,6 +76,9 @@ class LoggingBus:
         self.log.append(BusAccess("wrmsr", msr, 8, value, now))
         return True
 
+    def coprocessor_error(self, cpu: int, now: int) -> None:
+        self.log.append(BusAccess("ferr", cpu, 0, 0, now))
+
     def interrupts_moved(self, cpu: int, scheduled: int, timer: Rescheduled, out0: Rescheduled, intr: bool) -> None:
         pass
 

@@ -84,6 +84,11 @@ def bus_task_priority(owner: object, write: int, value: int, now: int) -> int:
 
 
 @_extern(onerror=_keep_exception)
+def bus_coprocessor_error(owner: object, cpu: int, now: int) -> None:
+    _owner(owner).bus.coprocessor_error(cpu, now)
+
+
+@_extern(onerror=_keep_exception)
 def bus_interrupts_moved(
     owner: object, cpu: int, scheduled: int, timer: int, timer_due: int, out0: int, out0_due: int, intr: int
 ) -> None:

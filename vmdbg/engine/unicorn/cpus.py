@@ -49,6 +49,9 @@ class NativeCpu:
         self._cpu.nmi = 1
         lib.clock_attend(self._vm)
 
+    def ignore_x87_errors(self) -> None:
+        lib.vm_ignore_x87_errors(self._vm, self._number)
+
     def drop_nmi(self) -> None:
         self._cpu.nmi = 0
 
