@@ -83,6 +83,13 @@ def terminal_is_gone() -> bool:
     return any(events & (select.POLLHUP | select.POLLERR) for _, events in waiting.poll(0))
 
 
+def reader_is_gone() -> bool:
+    """Whether stdout is a pipe or socket that nobody reads any more, as after `| head`."""
+    waiting = select.poll()
+    waiting.register(1, 0)
+    return any(events & select.POLLERR for _, events in waiting.poll(0))
+
+
 def _is_hung_up(file: int) -> bool:
     """A terminal that was hung up is none to tcgetattr(3): EIO, and not ENOTTY."""
     try:

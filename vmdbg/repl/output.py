@@ -10,6 +10,7 @@ from vmdbg.document.document import Document, Span, Style
 from vmdbg.document.layout import printable
 from vmdbg.document.plain import render_json, render_plain
 from vmdbg.errors import VmdbgError
+from vmdbg.host.terminal import reader_is_gone
 from vmdbg.repl.console import GuestConsole
 from vmdbg.repl.interjections import Interjections
 from vmdbg.repl.pager import page, rows_of
@@ -82,7 +83,9 @@ class Output:
             sys.stdout.flush()
 
     def fail(self, error: BaseException) -> None:
-        """What went wrong, in its own words; never a traceback."""
+        """What went wrong, in its own words; never a traceback. If stdout's reader has left, that ends the run."""
+        if isinstance(error, BrokenPipeError) and reader_is_gone():
+            raise error
         self._guest.end_line()
         known = isinstance(error, VmdbgError)
         words = str(error) if known else f"a defect of vmdbg: {type(error).__name__}: {error}"
