@@ -10,7 +10,7 @@ from devices.disk.cd_unit import EjectDisc, InsertDisc
 from devices.fitting import Fitting
 from devices.keyboard.keys import KeyEvents, KeyInput
 from devices.keyboard.mouse_input import MouseInput
-from devices.network.inputs import FaultsInput, FrameInput, LinkInput
+from devices.network.inputs import FaultsInput, FrameInput, FramesInput, LinkInput
 from devices.seam import DeviceInput
 from devices.serial.feed import SerialInput
 
@@ -29,7 +29,7 @@ def input_types() -> tuple[type[DeviceInput], ...]:
     """All that devices of the board, or added to it, take from outside."""
     added = (taken for fitting in fittings().values() for taken in fitting.inputs)
     keys = (KeyInput, KeyEvents, MouseInput)
-    board = (SerialInput, PowerButton, *keys, EjectDisc, InsertDisc, FrameInput, LinkInput, FaultsInput)
+    board = (SerialInput, PowerButton, *keys, EjectDisc, InsertDisc, FrameInput, FramesInput, LinkInput, FaultsInput)
     return (*board, *added)
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from devices.network.faults import Faults, Luck, faults_of
 from devices.network.frame import is_frame
-from devices.network.inputs import FaultsInput, FrameInput, LinkInput
+from devices.network.inputs import FaultsInput, FrameInput, FramesInput, LinkInput
 from devices.network.net import cable_name
 from devices.network.wire import Direction, Fate, Listener, Nic, Outlet, Passage, Peer
 from devices.seam import DeviceInput, Rows, Timer
@@ -68,7 +68,7 @@ class Cable:
 
     title = "network cable"
     State: ClassVar[type[CableState]] = CableState
-    INPUTS: ClassVar[tuple[type[DeviceInput], ...]] = (FrameInput, LinkInput, FaultsInput)
+    INPUTS: ClassVar[tuple[type[DeviceInput], ...]] = (FrameInput, FramesInput, LinkInput, FaultsInput)
 
     def __init__(self, net: str, timer: Timer, *, whole_segments: bool = False) -> None:
         """`net` is the name of the network device; `whole_segments` as devices.network.wire.Plug has it."""
@@ -122,10 +122,13 @@ class Cable:
         else:
             self._carry(lane, number, frame, now, luck, TO_NIC)
 
-    def take(self, data: FrameInput | LinkInput | FaultsInput, now: int) -> None:
+    def take(self, data: FrameInput | FramesInput | LinkInput | FaultsInput, now: int) -> None:
         match data:
             case FrameInput():
                 self.send(data.frame, now)
+            case FramesInput():
+                for frame in data.frames():
+                    self.send(frame, now)
             case LinkInput():
                 self._set_link(data.up, now)
             case FaultsInput():

@@ -6,8 +6,8 @@ What happens to a frame, in order:
 2. The cable carries it. Somebody inside the machine hears it in a deadline of the cable's (`Peer`); somebody outside
    is told of it (`Outlet`) and does with it what he likes, at once or later: nothing that he does comes back here but
    as an input.
-3. From outside a frame comes as a FrameInput, which is recorded with its tick; from a peer by `Line.send`, which is a
-   function of what the machine has been told, so that it is not recorded.
+3. From outside a frame comes as a FrameInput, several as a FramesInput, which are recorded with their tick; from a peer
+   by `Line.send`, which is a function of what the machine has been told, so that it is not recorded.
 4. The cable carries it, and the network device gets it in a deadline (`Nic.receive`), where it may reach memory.
 
 So a run is repeated bit for bit with inputs alone; a peer is saved, restored and hashed with the machine, and nobody

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices.network.inputs import FaultsInput, FrameInput, LinkInput
+from devices.network.inputs import FaultsInput, FrameInput, LinkInput, together
 from devices.network.net import FarEnd, Net, NicModel
 from devices.network.quiet.options import Quiet
 from tests.determinism.debugging import Action, Watch, actions, debugged_to
@@ -182,7 +182,7 @@ def test_what_comes_from_outside_comes_again_and_goes_out_under_the_same_numbers
         timeline.run(Tick(timeline.machine.clock + rng.randrange(1, 60_000)))
         timeline.push(rng.choice((
             FrameInput(CABLE, rng.randbytes(rng.randrange(14, 1514))), FrameInput(CABLE, rng.choice(frames)),
-            LinkInput(CABLE, rng.random() < 0.9),
+            LinkInput(CABLE, rng.random() < 0.9), together(CABLE, rng.choices(frames, k=rng.randrange(1, 30))),
             FaultsInput(CABLE, rng.choice((0, 200_000)), 50_000, 50_000, rng.randrange(40_000), 3),
         )))  # fmt: skip
     end, wanted = timeline.position, digest(timeline.machine)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from vmdbg.host.poller import Poller
 
-Receive = Callable[[bytes], None]
-"""A frame has come for the guest."""
+Receive = Callable[[Sequence[bytes]], None]
+"""Frames have come for the guest, one after the other."""
 
 
 class NetBackend(Protocol):

@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from devices.network.frame import LONGEST
 from vmdbg.document.layout import printable
@@ -114,6 +114,12 @@ class SocketBackend:
             self._take()
 
     def _take(self) -> None:
+        frames = list(self._whole())
+        if frames:
+            self._receive(frames)
+
+    def _whole(self) -> Iterator[bytes]:
+        """Frames out of what has come."""
         while len(self._inbox) >= 4:
             size = int.from_bytes(self._inbox[:4], "big")
             if size > LONGEST:
@@ -123,7 +129,7 @@ class SocketBackend:
                 return
             frame = bytes(self._inbox[4 : 4 + size])
             del self._inbox[: 4 + size]
-            self._receive(frame)
+            yield frame
 
     def _lose(self) -> None:
         """The other end is gone; who listens waits for the next."""
@@ -176,7 +182,7 @@ class TapBackend:
 
     def _turn(self, events: int) -> None:
         try:
-            self._receive(os.read(self._file, LONGEST))
+            self._receive([os.read(self._file, LONGEST)])
         except BlockingIOError:
             return
         except OSError:

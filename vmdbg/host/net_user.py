@@ -77,6 +77,7 @@ class UserBackend:
         self._indices: list[int] = []
         self._watched: dict[int, int] = {}
         self._slirp: object = None
+        self._arrived: list[bytes] = []
         self._kept: list[object] = []
         """What C refers to."""
 
@@ -134,9 +135,14 @@ class UserBackend:
 
     def _came(self, data: object, size: int, opaque: object) -> int:
         frame = bytes(self._ffi.buffer(data, size))
-        for one in whole_segments.fragments(frame) if self._options.whole_segments else (frame,):
-            self._receive(one)
+        self._arrived += whole_segments.fragments(frame) if self._options.whole_segments else (frame,)
         return size
+
+    def _pass_on(self) -> None:
+        """To the guest, what has come since the last time."""
+        if self._arrived:
+            frames, self._arrived = self._arrived, []
+            self._receive(frames)
 
     def _forward(self, one: Forward) -> None:
         host, guest = self._ffi.new("in_addr *"), self._ffi.new("in_addr *")
@@ -195,6 +201,7 @@ class UserBackend:
     def settle(self, *, listening: bool) -> None:
         if not listening:
             self._poller.forget(self._selector.fileno())
+            self._pass_on()
             return
         self._turn()
         self._poller.watch(self._selector.fileno(), READ, lambda events: self._turn())
@@ -205,6 +212,7 @@ class UserBackend:
         self._ready = {}
         self._selector.wait(0)
         self._library.slirp_pollfds_poll(self._slirp, 0, self._get, self._ffi.NULL)
+        self._pass_on()
 
     def restart(self) -> str | None:
         self._end()
@@ -218,6 +226,7 @@ class UserBackend:
             self._watched = {}
             self._library.slirp_cleanup(self._slirp)
             self._slirp = None
+        self._arrived = []
 
     def close(self) -> None:
         self._end()

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from devices.network.cable import MOST_BYTES
 from devices.network.frame import is_frame
-from devices.network.inputs import FrameInput
+from devices.network.inputs import MOST_TOGETHER, together
 from vmdbg.errors import UserError
 from vmdbg.host.net_backend import NetBackend
 from vmdbg.host.nets import NetChoice, make_backend
@@ -94,14 +94,14 @@ class NetLine:
         goes_on = self._loop.runner.live and self._machine.ending is None
         return goes_on and not crowded and self._cable.waiting < _HALF_FULL
 
-    def _receive(self, frame: bytes) -> None:
-        if not is_frame(frame):
-            return
+    def _receive(self, came: Sequence[bytes]) -> None:
+        frames = [frame for frame in came if is_frame(frame)]
         tick, count = self._came
         now = self._machine.clock
-        self._came = now, count + 1 if tick == now else 1
+        self._came = now, len(frames) + (count if tick == now else 0)
         if self._loop.runner.live and self._machine.ending is None:
-            self._loop.push(FrameInput(self._outside.cable, frame))
+            for first in range(0, len(frames), MOST_TOGETHER):
+                self._loop.push(together(self._outside.cable, frames[first : first + MOST_TOGETHER]))
 
     def forked(self) -> str | None:
         """The future was dropped: what to tell the user."""

@@ -24,7 +24,7 @@ Sink = Callable[[int, bytes, Tick], None]
 class Outside:
     """Where the frames of one network device leave the machine. Without a `sink` nobody has them.
 
-    Whoever sits here gives frames back by Machine.push() or InputSource.push(), as a FrameInput of `cable`.
+    Whoever sits here gives frames back by Machine.push() or InputSource.push(), as inputs of `cable`.
     """
 
     def __init__(self, net: str) -> None:

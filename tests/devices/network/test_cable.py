@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from devices.network.cable import BYTE, GRAIN, LATENCY, MOST_BYTES, MOST_FRAMES, CableState
 from devices.network.faults import HELD_BACK
 from devices.network.frame import LONGEST, SHORTEST, mac_text, parse_mac
-from devices.network.inputs import MILLION, FaultsInput, FrameInput, LinkInput
+from devices.network.inputs import MILLION, MOST_TOGETHER, FaultsInput, FrameInput, FramesInput, LinkInput, together
 from devices.network.wire import Fate
 from tests.devices.network.wiring import Wired, frame
 
@@ -101,6 +101,49 @@ def test_what_is_no_frame_goes_nowhere(size):
     assert [passage.fate for passage in wired.passages] == [Fate.MALFORMED]
     with pytest.raises(ValueError, match="no frame"):
         FrameInput(CABLE, bytes(size))
+
+
+@given(st.lists(st.integers(SHORTEST, 3000), min_size=1, max_size=MOST_TOGETHER))
+def test_frames_that_come_together_come_as_those_of_one_instant(sizes):
+    one, other = Wired(), Wired()
+    frames = [frame(number, size)[:size] for number, size in enumerate(sizes)]
+    data = together(CABLE, frames)
+    assert isinstance(data, FrameInput if len(frames) == 1 else FramesInput)
+    one.cable.take(data, 77)
+    for each in frames:
+        other.cable.take(FrameInput(CABLE, each), 77)
+    one.run(SECOND)
+    other.run(SECOND)
+    assert one.nic.taken == other.nic.taken
+    assert one.cable.save() == other.cable.save()
+
+
+@given(st.binary(max_size=100))
+def test_anything_else_that_says_it_is_frames_is_refused(junk):
+    def made() -> list[bytes]:
+        return list(FramesInput(CABLE, junk).frames())
+
+    try:
+        frames = made()
+    except ValueError:
+        return
+    assert b"".join(len(one).to_bytes(4, "big") + one for one in frames) == junk
+    assert all(len(one) >= SHORTEST for one in frames)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "not 0"),
+        (b"\0\0\0\1x", "no frame"),
+        (b"\0\0\0\x10" + bytes(15), "not whole"),
+        (b"\0\0\0", "not whole|no frame"),
+        ((b"\0\0\0\x0e" + bytes(14)) * (MOST_TOGETHER + 1), f"up to {MOST_TOGETHER}"),
+    ],
+)
+def test_why_frames_are_refused_is_said(data, says):
+    with pytest.raises(ValueError, match=says):
+        FramesInput(CABLE, data)
 
 
 def test_faults_are_as_many_as_was_asked_for_and_the_same_for_the_same_seed():

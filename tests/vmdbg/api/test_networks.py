@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import vmdbg
-from devices.network.inputs import FrameInput
+from devices.network.inputs import FrameInput, FramesInput
 from tests.determinism.test_network import talking_guest
 from tests.devices.network.quiet.guest import GATEWAY, NAMES, echo
 from tests.devices.network.quiet.test_small_protocols import arp
@@ -35,7 +35,14 @@ def launch(kernel: bytes, net: str, **options: object) -> vmdbg.Guest:
 
 
 def frames_that_came(guest: vmdbg.Guest) -> list[bytes]:
-    return [placed.input.frame for placed in guest.timeline.history.inputs if isinstance(placed.input, FrameInput)]
+    found = list[bytes]()
+    for placed in guest.timeline.history.inputs:
+        match placed.input:
+            case FrameInput(frame=frame):
+                found.append(frame)
+            case FramesInput() as several:
+                found += several.frames()
+    return found
 
 
 def taken(peer: socket.socket) -> list[bytes]:

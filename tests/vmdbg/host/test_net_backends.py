@@ -34,7 +34,7 @@ class Loop:
         self.backend = backend
         self.poller = Poller()
         self.frames: list[bytes] = []
-        self.said = backend.open(self.poller, self.frames.append)
+        self.said = backend.open(self.poller, self.frames.extend)
 
     def until(self, wanted: Callable[[], object]) -> None:
         for _ in range(PATIENCE):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from devices.network.inputs import FrameInput
+from devices.network.inputs import FrameInput, FramesInput
 from devices.network.net import FarEnd, Net, NicModel
 from tests.determinism.test_network import MARKS, origin_of
 from tests.devices.network.quiet.guest import GATEWAY
@@ -96,7 +96,7 @@ def test_a_frame_that_leaves_ends_the_slice_soon_and_goes_out_once(rig):
     rig.timeline.seek(Position(Tick(MARKS[0] // 2)))
     rig.line.flush()
     assert not rig.backend.listening
-    rig.backend.receive(arp(GATEWAY))
+    rig.backend.receive([arp(GATEWAY)])
     assert not rig.timeline.history.inputs, "nothing comes into the past"
     rig.timeline.seek(rig.timeline.end)
     rig.line.flush()
@@ -120,12 +120,17 @@ def test_what_comes_is_an_input_of_now_and_too_much_at_once_waits(rig):
     for _ in range(AT_ONCE):
         rig.line.flush()
         assert rig.backend.listening
-        rig.backend.receive(arp(GATEWAY))
+        rig.backend.receive([arp(GATEWAY)])
     rig.line.flush()
     assert not rig.backend.listening
     inputs = rig.timeline.history.inputs
     assert [one.input for one in inputs] == [FrameInput("net0-cable", arp(GATEWAY))] * AT_ONCE
     rig.run(MARKS[0] // 2)
     assert rig.backend.listening
-    rig.backend.receive(b"no frame")
+    rig.backend.receive([b"no frame"])
     assert len(inputs) == AT_ONCE
+    rig.backend.receive([arp(GATEWAY)] * (AT_ONCE + 1))
+    several, one = (placed.input for placed in inputs[AT_ONCE:])
+    assert isinstance(several, FramesInput)
+    assert list(several.frames()) == [arp(GATEWAY)] * AT_ONCE
+    assert one == FrameInput("net0-cable", arp(GATEWAY))
