@@ -21,7 +21,7 @@ from vmdbg.lab.folder import Deed, LabWriter, Life, Pushed
 from vmdbg.lab.forking import Past, Row, Stand, base_of, lives_on, rows_before, take_up, to_come
 from vmdbg.lab.plan import NEVER, Instant, LinkSpec, Plan
 from vmdbg.lab.station import Report, Station
-from vmdbg.lab.workers import Worker, wait_for
+from vmdbg.lab.workers import Worker, close_all, wait_for
 from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, typed
 from vmdbg.machine.digest import Digest
 from vmdbg.machine.inputs import Input, PowerCut
@@ -66,7 +66,9 @@ class Lab:
         for happening in plan.happenings:
             parse_action(happening.line, plan)
         self.hops: list[Hop] = []
-        """All that was put on a link so far, and what became of it."""
+        """All that was put on a link so far, and what became of it. After LabRecording.fork() what had come by then has
+        zeros after what a recording keeps of it.
+        """
         self._placed: dict[tuple[str, str, int], int] = {}
         """Where in `hops` each is, by link, source and number."""
         self._processes = processes
@@ -541,8 +543,7 @@ class Lab:
     def close(self) -> None:
         """End the recordings and free the machines."""
         try:
-            for worker in self._workers.values():
-                worker.close()
+            close_all(list(self._workers.values()))
             for desk in self._desks.values():
                 desk.close()
         finally:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from vmdbg.api.guest import Guest
-from vmdbg.api.lab import PAST, Lab, OnOutput
+from vmdbg.api.lab import PAST, STEP, Lab, OnOutput
 from vmdbg.api.lab_file import duration
 from vmdbg.api.lab_recording import LabRecording
 from vmdbg.cli.lab_packets import packet_words
@@ -28,6 +29,7 @@ from vmdbg.repl.interjections import Interjections
 from vmdbg.repl.keys import KeyLine
 from vmdbg.repl.line_session import Typed
 from vmdbg.repl.output import Output
+from vmdbg.repl.progress import ProgressLine
 from vmdbg.repl.themes import default_theme
 from vmdbg.session.session import Session
 
@@ -68,6 +70,7 @@ class LabPrompt:
             as_json=False,
             idle=INTERRUPTION.check,
         )
+        self._progress = ProgressLine()
 
     def talk(self, lines: Sequence[str], *, stay: bool) -> int:
         """Carry out lines, then those that a user types, if they are to. The exit code."""
@@ -77,6 +80,10 @@ class LabPrompt:
         if stay:
             self._converse()
         return self._code
+
+    def make_room(self) -> None:
+        """A machine writes to its console."""
+        self._progress.hide()
 
     @property
     def lab(self) -> Lab | LabRecording:
@@ -157,7 +164,8 @@ class LabPrompt:
         session = self.session()
         stops = session.moments.stops if session is not None else 0
         try:
-            answer, as_json = self._answer(word, rest.strip(), line)
+            with self._waiting():
+                answer, as_json = self._answer(word, rest.strip(), line)
             self._flush()
             self._output.document(answer, as_json=as_json)
             if session is not self.session() or (session is not None and session.moments.stops > stops):
@@ -172,6 +180,17 @@ class LabPrompt:
             self._flush()
             self._output.say("interrupted")
         return True
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """What takes long says how far it is."""
+        for guest in self._lab.machines.values():
+            guest.session.progress = self._progress.share
+        self._progress.begin()
+        try:
+            yield
+        finally:
+            self._progress.end()
 
     def _show_context(self) -> None:
         """The panel of the machine that is looked at, as that machine's own prompt has it."""
@@ -204,7 +223,7 @@ class LabPrompt:
             case "run":
                 return self._run(rest)
             case "goto":
-                lab.seek(self._time(rest))
+                lab.seek(self._time(rest), self._progress.share)
                 return document(self._where())
             case "fork" | "go-live":
                 return document(self._fork(rest))
@@ -278,18 +297,28 @@ class LabPrompt:
     def _run(self, time: str) -> Document:
         lab = self._lab
         if isinstance(lab, LabRecording):
-            lab.seek(min(lab.end, lab.now + self._time(time)))
+            lab.seek(min(lab.end, lab.now + self._time(time)), self._progress.share)
             return document(self._where())
         if lab.looked_at is not None:
-            lab.seek(min(lab.now, lab.looked_at + self._time(time)))
+            lab.seek(min(lab.now, lab.looked_at + self._time(time)), self._progress.share)
             return document(self._where())
-        stopped = lab.run(self._time(time))
+        stopped = self._run_live(lab, self._time(time))
         if stopped:
             self._focus = stopped
             told = f"{stopped} has stopped, at {lab.now / 1e9:.9f} s"
             seen = () if self._output.interactive else self._guest().session.run("context").blocks
             return document(told, *seen)
         return document(self._where())
+
+    def _run_live(self, lab: Lab, time: int) -> str:
+        """A part at a time. Which machine has stopped before, or ""."""
+        begin = lab.now
+        while True:
+            here = lab.now
+            stopped = lab.run_until(min(begin + time, here + STEP))
+            if stopped or not here < lab.now < begin + time:  # all may have ended
+                return stopped
+            self._progress.share((lab.now - begin) / time)
 
     def _machines(self) -> Table:
         rows = []
@@ -358,7 +387,7 @@ class LabPrompt:
                 continue
             for block in answer.blocks:
                 if not isinstance(block, Table):
-                    blocks.append(block)
+                    blocks += [f"{name}: {line}" for line in render_plain(Document((block,))).splitlines() if line]
                     continue
                 found = table(["machine", *block.columns], [(name, *row) for row in block.rows])
                 same = merged is not None and merged.columns == found.columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vmdbg.api.lab import STEP, Lab
 from vmdbg.api.lab_file import duration
@@ -26,6 +26,8 @@ class Lines:
 
     def __init__(self) -> None:
         self._begun: dict[str, bytearray] = {}
+        self.make_room: Callable[[], None] = lambda: None
+        """Called before a line is written."""
 
     def __call__(self, machine: str, data: bytes, _at: Instant) -> None:
         begun = self._begun.setdefault(machine, bytearray())
@@ -37,6 +39,7 @@ class Lines:
     def _show(self, machine: str, line: bytes) -> None:
         words = line.decode("utf-8", "backslashreplace").strip("\r")
         shown = "".join(letter if letter.isprintable() or letter == "\t" else "." for letter in words)
+        self.make_room()
         sys.stdout.write(f"{machine}| {shown}\n")
 
     def flush(self) -> None:
@@ -58,7 +61,9 @@ def run_lab(options: argparse.Namespace) -> int:
         if options.gdb is not None:
             code = _under_gdb(lab, options.gdb, until, lines)
         elif prompted:
-            code = LabPrompt(lab, lines, lines.flush).talk(options.execute, stay=options.repl)
+            prompt = LabPrompt(lab, lines, lines.flush)
+            lines.make_room = prompt.make_room
+            code = prompt.talk(options.execute, stay=options.repl)
         else:
             code = _to_the_end(lab, until, lines)
         if options.digest:
@@ -126,6 +131,7 @@ def _asked(recording: LabRecording, options: argparse.Namespace) -> int:
     """By lines, or at the prompt; which may make a live lab of it."""
     lines = Lines()
     prompt = LabPrompt(recording, lines, lines.flush)
+    lines.make_room = prompt.make_room
     try:
         code = prompt.talk(options.execute, stay=options.repl)
         if options.digest:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
+import signal
+import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, cast
 
 from vmdbg.errors import EngineError, VmdbgError
+from vmdbg.interruption import INTERRUPTION, StoppedError, WaitingThread
 from vmdbg.lab.conductor import Member
 from vmdbg.lab.plan import Instant
 from vmdbg.lab.station import Coming, Report
@@ -31,9 +35,10 @@ class Served(Protocol):
 Make = Callable[..., Served]
 
 
-def _serve(connection: Connection, make: Make, arguments: tuple[object, ...]) -> None:
+def _serve(connection: Connection, halt: Connection, make: Make, arguments: tuple[object, ...]) -> None:
     """In the worker."""
     live_as_worker()
+    WaitingThread(target=_halt_when_told, args=(halt,), name="halt", daemon=True).start()
     try:
         served = make(*arguments)
     except VmdbgError as error:
@@ -42,14 +47,26 @@ def _serve(connection: Connection, make: Make, arguments: tuple[object, ...]) ->
     connection.send((True, None))
     while True:
         name, words = connection.recv()
+        if name == "close":
+            with INTERRUPTION.critical():
+                served.close()
+            connection.send((True, None))
+            return
         try:
             found = getattr(served, name)(*words)
         except VmdbgError as error:
             connection.send((False, error))
+        except StoppedError:
+            connection.send((False, EngineError("it was halted")))
         else:
             connection.send((True, found))
-        if name == "close":
-            return
+
+
+def _halt_when_told(halt: Connection) -> None:
+    """Nothing but close() is to come."""
+    _readable(None, halt)
+    INTERRUPTION.ask(StoppedError(signal.SIGTERM))
+    INTERRUPTION.hurry()
 
 
 class Worker:
@@ -59,17 +76,23 @@ class Worker:
         """Raises what making it raises, from ready()."""
         self.name = name
         self.busy = True
+        self._is_ready = False
         context = FreshContext()
         self.connection, theirs = context.Pipe()
+        halt, self._halt = context.Pipe(duplex=False)
         with signals_wait():
-            process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True, name=f"lab {name}")
+            process = context.Process(
+                target=_serve, args=(theirs, halt, make, arguments), daemon=True, name=f"lab {name}"
+            )
             process.start()
         self._process: BaseProcess = cast("BaseProcess", process)
         theirs.close()
+        halt.close()
 
     def ready(self) -> None:
         """Once the machine is there. Raises VmdbgError."""
         self._answer()
+        self._is_ready = True
 
     def start(self, until: Instant, coming: list[Coming]) -> None:
         self._ask("run", until, coming)
@@ -114,19 +137,39 @@ class Worker:
         self._process.join(1.0)
         return EngineError(f"the process of {self.name} has ended (exit code {self._process.exitcode})")
 
+    def halt(self) -> None:
+        """It runs no further, wherever it is: it can be closed."""
+        self._halt.close()
+
     def close(self) -> None:
         """Let it close its files, and end it."""
-        try:
-            if self.busy and self._process.is_alive() and self.connection.poll(CLOSING_SECONDS):
-                self.connection.recv()
+        close_all([self])
+
+    def _closes(self) -> None:
+        self.halt()
+        with contextlib.suppress(OSError):
             self.connection.send(("close", ()))
-            self.connection.poll(CLOSING_SECONDS)
+
+    def _closed(self, until: float) -> None:
+        """What it was busy with is answered first. Its files are whole then, and nothing else of it is wanted."""
+        try:
+            for _ in range(1 + self.busy if self._is_ready else 0):  # it keeps nothing before
+                if self._process.is_alive() and self.connection.poll(max(0.0, until - time.monotonic())):
+                    self.connection.recv()
         except (EOFError, OSError):
             pass
-        self._process.join(0.5)
         self._process.kill()
         self._process.join()
         self.connection.close()
+
+
+def close_all(workers: Sequence[Worker]) -> None:
+    """At once: each takes the time that its files take."""
+    for worker in workers:
+        worker._closes()
+    until = time.monotonic() + CLOSING_SECONDS
+    for worker in workers:
+        worker._closed(until)
 
 
 def wait_for(members: Sequence[Member]) -> None:
@@ -134,9 +177,9 @@ def wait_for(members: Sequence[Member]) -> None:
     _readable(PATIENCE, *(member.connection for member in members if isinstance(member, Worker)))
 
 
-def _readable(seconds: float, *connections: Connection) -> bool:
+def _readable(seconds: float | None, *connections: Connection) -> bool:
     """Whether one of them has something, or has ended. Connection.poll() takes ten times as long, for each stretch."""
     waiting = select.poll()
     for connection in connections:
         waiting.register(connection.fileno(), select.POLLIN)
-    return bool(waiting.poll(seconds * 1000))
+    return bool(waiting.poll(seconds * 1000 if seconds is not None else None))

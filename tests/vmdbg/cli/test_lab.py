@@ -96,20 +96,10 @@ def test_another_future_of_a_recorded_lab_is_live_and_recorded_and_the_old_one_s
 
 
 def test_a_live_lab_is_looked_at_in_the_past_and_forked_where_one_of_its_machines_stands(tmp_path: Path) -> None:
-    lines = (
-        "run 2ms",
-        "goto 1ms",
-        "tick",
-        "goto 9ms",
-        "machine ben",
-        "reverse-stepi",
-        "fork",
-        "machines",
-        "do crash x",
-    )
+    lines = ("run 2ms", "goto 1ms", "tick", "goto 9ms", "machine ben", "reverse-stepi", "fork", "machines")
     done = _vmdbg("lab", _plan(tmp_path), *[word for line in lines for word in ("-x", line)])
     assert "anna, at 0.001000000 s of the lab's clock" in done.stdout
-    assert "9000000000 is not between 0 and where the lab is, 2000000" in done.stderr
+    assert "9000000 is not between 0 and where the lab is, 2000000" in done.stderr
     assert "the lab is live from 0.000" in done.stdout
     assert "Traceback" not in done.stderr
 
