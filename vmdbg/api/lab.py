@@ -55,16 +55,20 @@ class Lab:
         record: str | PathLike[str] | None = None,
         processes: bool = False,
         on_output: OnOutput = lambda _machine, _data, _at: None,
+        say: Callable[[str], None] = lambda _line: None,
         past: Past | None = None,
     ) -> None:
-        """`plan`: itself, or a TOML file. `record`: a new folder, for a recording of all. `past`: what it goes on from
-        (LabRecording.fork).
+        """`plan`: itself, or a TOML file. `record`: a new folder, for a recording of all. `say` is
+        told what of that cannot be kept. `past`: what it goes on from (LabRecording.fork).
 
         Raises UserError, EngineError.
         """
         self.plan = plan = plan.checked() if isinstance(plan, Plan) else read_plan(plan)
         for happening in plan.happenings:
             parse_action(happening.line, plan)
+        self.not_kept: list[str] = []
+        """What of the recording could not be written, in words: the lab goes on without."""
+        self._say = say
         self.hops: list[Hop] = []
         """All that was put on a link so far, and what became of it. After LabRecording.fork() what had come by then has
         zeros after what a recording keeps of it.
@@ -211,7 +215,13 @@ class Lab:
             self._conductor.passes(Instant(instant))  # all may have ended, but for what is to happen
         if self._writer is not None:
             self._writer.flush()
+            self._lacks(self._writer.failure)
         return stopped
+
+    def _lacks(self, words: str) -> None:
+        if words and words not in self.not_kept:
+            self.not_kept.append(words)
+            self._say(words)
 
     def _carry_out_due(self, until: Instant) -> str:
         """What is to happen up to an instant: with all machines there. Which has stopped before, or ""."""
@@ -391,7 +401,7 @@ class Lab:
         """Whatever runs it is freed."""
         found = (self._workers if self._processes else self._desks).pop(machine, None)
         if found is not None:
-            found.close()
+            self._lacks(found.close())
 
     def boot(self, machine: str) -> None:
         """Switch it on, from the beginning: one that runs loses its power first."""
@@ -535,6 +545,7 @@ class Lab:
             self._writer.hop(hop)
 
     def _on_report(self, name: str, report: Report) -> None:
+        self._lacks(report.failure)
         for port, data, at in report.said:
             if port in CONSOLES:
                 self._consoles[name].append(data, at)
@@ -543,11 +554,14 @@ class Lab:
     def close(self) -> None:
         """End the recordings and free the machines."""
         try:
-            close_all(list(self._workers.values()))
+            for words in close_all(list(self._workers.values())):
+                self._lacks(words)
             for desk in self._desks.values():
-                desk.close()
+                self._lacks(desk.close())
         finally:
             self._workers.clear()
             self._desks.clear()
+            self._current.clear()
             if self._writer is not None:
                 self._writer.close()
+                self._lacks(self._writer.failure)

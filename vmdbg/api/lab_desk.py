@@ -87,6 +87,7 @@ class Desk:
 
         self.station.drive = self._drive
         self.station.on_halt = self._halt
+        self.station.failure = self.failure
         self.was_halted = False
         self.attended = False
         """Whether somebody may come and look at it while the lab goes on: it runs from stop to stop, as he would have
@@ -173,8 +174,10 @@ class Desk:
         """Why the recording had to end, or nothing."""
         return str(self.guest.recording_failure or "")
 
-    def close(self) -> None:
+    def close(self) -> str:
+        """As failure()."""
         self.guest.close()
+        return self.failure()
 
 
 def _passed(timeline: Timeline) -> int:

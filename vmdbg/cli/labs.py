@@ -57,7 +57,7 @@ def run_lab(options: argparse.Namespace) -> int:
     prompted = bool(options.repl or options.execute)
     lines = Lines()
     together = options.one_process or prompted or options.gdb is not None
-    with Lab(options.plan, record=options.record, processes=not together, on_output=lines) as lab:
+    with Lab(options.plan, record=options.record, processes=not together, on_output=lines, say=message) as lab:
         if options.gdb is not None:
             code = _under_gdb(lab, options.gdb, until, lines)
         elif prompted:
@@ -68,7 +68,7 @@ def run_lab(options: argparse.Namespace) -> int:
             code = _to_the_end(lab, until, lines)
         if options.digest:
             _show_digests(lab.digests())
-    return code
+    return ExitCode.ENGINE if lab.not_kept else code  # it may be noticed at the very end
 
 
 def _to_the_end(lab: Lab, until: Instant, lines: Lines) -> int:

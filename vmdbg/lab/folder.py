@@ -7,9 +7,10 @@ time that somebody did something, and each machine that was switched on.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TextIO
@@ -136,6 +137,8 @@ class LabWriter:
         except OSError as error:
             raise NotKeptError(f"{folder} cannot be written: {error.strerror}") from None
         self._lives: dict[str, int] = {}
+        self.failure = ""
+        """Why the index has no more, in words."""
 
     def place(self, machine: str) -> Path:
         """Where the recording of what it lives through next goes."""
@@ -170,16 +173,28 @@ class LabWriter:
         self._write(Gone(loss.link, loss.source, loss.number, loss.why))
 
     def _write(self, row: Row) -> None:
-        try:
-            self._file.write(_ENCODE.encode(row).decode("ascii") + "\n")
-        except OSError as error:
-            raise NotKeptError(f"{self.folder} cannot be written: {error.strerror}", useless=False) from None
+        line = _ENCODE.encode(row).decode("ascii") + "\n"
+        self._try(lambda: self._file.write(line))
 
     def flush(self) -> None:
-        self._file.flush()
+        self._try(self._file.flush)
 
     def close(self) -> None:
-        self._file.close()
+        self._try(self._file.close)
+
+    def _try(self, call: Callable[[], object]) -> None:
+        """The lab goes on where its index cannot."""
+        if self.failure:
+            return
+        try:
+            call()
+        except OSError as error:
+            self.failure = (
+                f"{self.folder / INDEX} cannot be written any more: {error.strerror}. It has what happened between the "
+                "machines until then"
+            )
+            with contextlib.suppress(OSError):  # it would try once more to write what is left
+                self._file.close()
 
 
 class LabIndex:

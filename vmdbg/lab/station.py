@@ -58,10 +58,13 @@ class Report:
     over: bool = False
     back: tuple[Coming, ...] = ()
     """What came after it was over."""
+    failure: str = ""
+    """Why its recording has no more, in words; once."""
 
     def __reduce__(self) -> tuple[type[Report], tuple[object, ...]]:
         """One is sent for each stretch that a machine runs: this is the quick way."""
-        return Report, (self.clock, self.next_send, self.sent, self.said, self.outcome, self.over, self.back)
+        known = (self.clock, self.next_send, self.sent, self.said, self.outcome, self.over)
+        return Report, (*known, self.back, self.failure) if self.back or self.failure else known
 
 
 def input_of(port: str, data: bytes) -> Input:
@@ -112,6 +115,9 @@ class Station:
         """How it is run; with a debugger at it, by that."""
         self.on_halt: Callable[[], None] = lambda: None
         """Called where it is run by hand and another machine has stopped for somebody."""
+        self.failure: Callable[[], str] = lambda: ""
+        """Why its recording has no more, or nothing."""
+        self._failed = ""
         timeline.governor = self
         timeline.console.listeners.append(self._on_output)
         for port in ports:
@@ -268,7 +274,9 @@ class Station:
         back = tuple(self._coming) if self.over else ()
         if back:
             self._coming = []
-        return Report(self.clock, self._next_send(), sent, said, outcome, self.over, back)
+        known, self._failed = self._failed, self.failure()
+        failure = self._failed if self._failed != known else ""
+        return Report(self.clock, self._next_send(), sent, said, outcome, self.over, back, failure)
 
     def _next_send(self) -> Instant:
         if self.over:

@@ -29,7 +29,9 @@ class Served(Protocol):
 
     def run(self, until: Instant, coming: list[Coming]) -> Report: ...
 
-    def close(self) -> None: ...
+    def close(self) -> str:
+        """What of it was not kept, in words."""
+        ...
 
 
 Make = Callable[..., Served]
@@ -49,8 +51,8 @@ def _serve(connection: Connection, halt: Connection, make: Make, arguments: tupl
         name, words = connection.recv()
         if name == "close":
             with INTERRUPTION.critical():
-                served.close()
-            connection.send((True, None))
+                not_kept = served.close()
+            connection.send((True, not_kept))
             return
         try:
             found = getattr(served, name)(*words)
@@ -141,35 +143,34 @@ class Worker:
         """It runs no further, wherever it is: it can be closed."""
         self._halt.close()
 
-    def close(self) -> None:
-        """Let it close its files, and end it."""
-        close_all([self])
+    def close(self) -> str:
+        """Let it close its files, and end it. What was not kept, in words."""
+        return "".join(close_all([self]))
 
     def _closes(self) -> None:
         self.halt()
         with contextlib.suppress(OSError):
             self.connection.send(("close", ()))
 
-    def _closed(self, until: float) -> None:
+    def _closed(self, until: float) -> str:
         """What it was busy with is answered first. Its files are whole then, and nothing else of it is wanted."""
-        try:
+        found: object = ""
+        with contextlib.suppress(EOFError, OSError):
             for _ in range(1 + self.busy if self._is_ready else 0):  # it keeps nothing before
-                if self._process.is_alive() and self.connection.poll(max(0.0, until - time.monotonic())):
-                    self.connection.recv()
-        except (EOFError, OSError):
-            pass
+                if self.connection.poll(max(0.0, until - time.monotonic())):
+                    _, found = self.connection.recv()
         self._process.kill()
         self._process.join()
         self.connection.close()
+        return found if isinstance(found, str) else ""
 
 
-def close_all(workers: Sequence[Worker]) -> None:
-    """At once: each takes the time that its files take."""
+def close_all(workers: Sequence[Worker]) -> list[str]:
+    """At once: each takes the time that its files take. As Worker.close(), of each."""
     for worker in workers:
         worker._closes()
     until = time.monotonic() + CLOSING_SECONDS
-    for worker in workers:
-        worker._closed(until)
+    return [worker._closed(until) for worker in workers]
 
 
 def wait_for(members: Sequence[Member]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -221,3 +222,33 @@ def test_a_port_that_is_in_use_is_said(recorded: tuple[Path, str]) -> None:
         done = _vmdbg("lab", recorded[0], "--gdb", f"{port}")
     assert done.returncode == 2
     assert f"anna: vmdbg: error: cannot listen for gdb on 127.0.0.1:{port}" in done.stderr
+
+
+@pytest.mark.parametrize("apart", [[], ["--one-process"]])
+def test_a_recording_that_cannot_be_written_is_told_and_the_lab_goes_on_without(
+    tmp_path: Path, apart: list[str]
+) -> None:
+    whole = _vmdbg("lab", _plan(tmp_path), "--digest")
+    command = [
+        sys.executable,
+        "-m",
+        "vmdbg",
+        "lab",
+        str(_plan(tmp_path)),
+        "--digest",
+        "--record",
+        str(tmp_path / "run"),
+    ]
+    done = subprocess.run(
+        [*command, *apart],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)),
+    )
+    assert done.returncode == 3, done.stderr
+    for file in ("anna.vmdbg", "ben.vmdbg", "index.jsonl"):
+        assert f"{tmp_path / 'run' / file} cannot be written any more: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted(whole.stdout.splitlines())
