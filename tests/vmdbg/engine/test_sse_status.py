@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import struct
 
 import pytest
@@ -15,6 +17,8 @@ INVALID, DENORMAL, ZERO_DIVIDE, OVERFLOW, UNDERFLOW, PRECISION = 1, 2, 4, 8, 16,
 FZ, DAZ = 0x8000, 0x40
 ONE, THREE, HUGE, TINY, INFINITY = 1.0, 3.0, 1e308, 1e-300, float("inf")
 LEAST = 5e-324
+UPWARD = {"x86_64": 0x800, "aarch64": 0x400000}
+"""FE_UPWARD of the C library."""
 STORE = f"\nstmxcsr [{DATA:#x}]"
 
 
@@ -171,3 +175,22 @@ def test_what_is_not_masked_is_kept_by_a_snapshot() -> None:
     other.engine.run(Tick(other.engine.clock + 100))
     assert other.engine.delivery().vector == 19
     other.close()
+
+
+@pytest.mark.skipif(platform.machine() not in UPWARD, reason="how a host is told to round up is not known")
+def test_how_the_host_rounds_is_nothing_to_the_guest() -> None:
+    """Nor what a run makes of that to the host."""
+    math = ctypes.CDLL(None)
+    cpu = BareCpu()
+    (one,), (three,) = (struct.unpack("<Q", struct.pack("<d", value)) for value in (ONE, THREE))
+    cpu.engine.write_registers({"xmm0": one, "xmm1": three, "mxcsr": 0x1F80})
+    before = math.fegetround()
+    math.fesetround(UPWARD[platform.machine()])
+    try:
+        cpu.run(assemble("divsd xmm0, xmm1", origin=CODE))
+        rounding = math.fegetround()
+    finally:
+        math.fesetround(before)
+    assert struct.unpack("<d", struct.pack("<Q", cpu["xmm0"] & (1 << 64) - 1)) == (ONE / THREE,)
+    assert rounding == UPWARD[platform.machine()]
+    cpu.close()

@@ -8,11 +8,20 @@ enum { ROUND_BY_MXCSR = 4 };
 
 static Single narrowed(Env *env, Double value)
 {
+    Single result;
+    bool inexact, plain = is_ordinary_64(value) && !env->sse_status.rounding_mode && !(env->hflags & HF_UNMASKED);
+
+    if (plain && plain_narrow(value, &result, &inexact) && is_ordinary_32(result)) {
+        env->sse_status.exception_flags |= inexact ? SSE_PE : 0;
+        return result;
+    }
     return sse_settled_narrow(env, &(SseWork){SSE_CONVERT, 0, value, 0, 0});
 }
 
 static Double widened(Env *env, Single value)
 {
+    if (is_ordinary_32(value))
+        return plain_bits_of_double(plain_single(value));
     note_denormals_32(&env->sse_status, value, value);
     return float32_to_float64_x86_64(value, &env->sse_status);
 }

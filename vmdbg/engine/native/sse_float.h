@@ -108,10 +108,19 @@ enum { ORDINARY_FROM_32 = 2, ORDINARY_FROM_64 = 128 };
                                                                                                               \
     static inline type sqrt_##bits(Env *env, type unused, type value)                                         \
     {                                                                                                         \
+        FloatStatus *status = &env->sse_status;                                                               \
+        type result;                                                                                          \
+        bool inexact;                                                                                         \
+                                                                                                              \
         (void)unused;                                                                                         \
+        if (is_ordinary_##bits(value) && !(value & SIGN_##bits) && !status->rounding_mode) {                  \
+            plain_sqrt_##bits(value, &result, &inexact);                                                      \
+            status->exception_flags |= inexact ? SSE_PE : 0;                                                  \
+            return result;                                                                                    \
+        }                                                                                                     \
         if (!(value & SIGN_##bits))             /* else it is invalid */                                      \
-            note_denormals_##bits(&env->sse_status, value, value);                                            \
-        return float##bits##_sqrt_x86_64(value, &env->sse_status);                                            \
+            note_denormals_##bits(status, value, value);                                                      \
+        return float##bits##_sqrt_x86_64(value, status);                                                      \
     }
 OF_WIDTH(32, Single)
 OF_WIDTH(64, Double)

@@ -16,20 +16,31 @@ static unsigned operation_of(uint8_t opcode, unsigned element)
     }
 }
 
-#define MULTIPLY_ADD(bits, type)                                                                              \
-    static type multiply_add_##bits(Env *env, type a, type b, type c, int negations)                          \
-    {                                                                                                         \
-        if (is_ordinary_##bits(a) && is_ordinary_##bits(b) && is_ordinary_##bits(c) && !(env->hflags & HF_UNMASKED)) { \
-            uint8_t before = env->sse_status.exception_flags;                                                 \
-            type result = float##bits##_muladd_x86_64(a, b, c, negations, &env->sse_status);                  \
-            if (is_ordinary_##bits(result))                                                                   \
-                return result;                                                                                \
-            env->sse_status.exception_flags = before;                                                         \
-        }                                                                                                     \
-        return sse_settled_##bits(env, &(SseWork){SSE_MULTIPLY_ADD, negations, a, b, c});                     \
+/* Of doubles softfloat's: not every host has an instruction for it. */
+static Double multiply_add_64(Env *env, Double a, Double b, Double c, int negations)
+{
+    uint8_t before = env->sse_status.exception_flags;
+
+    if (is_ordinary_64(a) && is_ordinary_64(b) && is_ordinary_64(c) && !(env->hflags & HF_UNMASKED)) {
+        Double result = float64_muladd_x86_64(a, b, c, negations, &env->sse_status);
+        if (is_ordinary_64(result))
+            return result;
+        env->sse_status.exception_flags = before;
     }
-MULTIPLY_ADD(32, Single)
-MULTIPLY_ADD(64, Double)
+    return sse_settled_64(env, &(SseWork){SSE_MULTIPLY_ADD, negations, a, b, c});
+}
+
+static Single multiply_add_32(Env *env, Single a, Single b, Single c, int negations)
+{
+    Single result, product = negations & NEGATE_PRODUCT ? a ^ SIGN_32 : a, addend = negations & NEGATE_ADDEND ? c ^ SIGN_32 : c;
+    bool inexact, plain = is_ordinary_32(a) && is_ordinary_32(b) && is_ordinary_32(c) && !(env->hflags & HF_UNMASKED);
+
+    if (plain && !env->sse_status.rounding_mode && plain_muladd_32(product, b, addend, &result, &inexact) && is_ordinary_32(result)) {
+        env->sse_status.exception_flags |= inexact ? SSE_PE : 0;
+        return result;
+    }
+    return sse_settled_32(env, &(SseWork){SSE_MULTIPLY_ADD, negations, a, b, c});
+}
 
 /* The two factors and the addend, of `reg`, `vvvv` and the operand (SDM 2C, VFMADD132PS). */
 static void fma_operands(const Vex *x, uint8_t a[], uint8_t b[], uint8_t c[])
