@@ -60,7 +60,8 @@ _X86_64 = _I686 | _names("sse2 clflush syscall nx lm rdtscp invariant_tsc arat 3
 _X86_64_V2 = _X86_64 | _names("sse3 ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm")
 _BASE = _X86_64_V2 | _names("movbe aes pclmulqdq abm adx fsgsbase smep smap pdpe1gb")
 
-_X86_64_V3 = _BASE | _names("xsave xsaveopt xgetbv1 avx avx2 fma f16c bmi1 bmi2 clflushopt clwb rdrand rdseed umip pku")
+_V3 = _names("xsave xsaveopt xgetbv1 avx avx2 fma f16c bmi1 bmi2 clflushopt clwb rdrand rdseed umip pku mce mca")
+_X86_64_V3 = _BASE | _V3
 _ALSO = _names("pcid invpcid")
 """What no model has, but may be added: Linux gives processes one CR3 after the other, which debuggers compare."""
 
@@ -95,6 +96,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "avx": ("xsave", "sse4_2"),
     "avx2": ("avx",),
     "rdseed": ("rdrand",),
+    "mce": ("msr",),
+    "mca": ("mce",),
     "pku": ("lm", "xsave"),
     "pcid": ("lm",),
     "invpcid": ("lm",),

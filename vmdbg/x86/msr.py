@@ -151,6 +151,7 @@ MSRS: tuple[Msr, ...] = (
     *(_fixed_mtrr(index, name) for index, name in _FIXED_MTRRS),
     Msr(0x277, "pat", "page attribute table", 0x0007_0406_0007_0406, _PAT),
     Msr(0x2FF, "mtrr_def_type", "default memory type", 0, _MTRR_DEF_TYPE),
+    *(Msr(0x400 + 4 * bank, f"mc{bank}_ctl", f"errors that bank {bank} reports") for bank in range(4)),
     Msr(0xC000_0080, "efer", "extended feature enables", 0, EFER_LAYOUT),
     Msr(0xC000_0081, "star", "SYSCALL and SYSRET selectors", 0, _STAR),
     Msr(0xC000_0082, "lstar", "SYSCALL target in 64-bit mode"),

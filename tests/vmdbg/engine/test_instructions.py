@@ -46,7 +46,7 @@ def fault(source: str, **registers: int) -> Delivery:
         ("mov ecx, 0xc0010117\nxor eax, eax\nxor edx, edx\nwrmsr", 13, 0),  # VM_HSAVE_PA, without SVM
         ("mov ecx, 0x1b\nmov eax, 0xfee00901\nxor edx, edx\nwrmsr", 13, 0),  # APIC_BASE's reserved bits
         ("mov ecx, 0x1b\nmov eax, 0xfee00b00\nxor edx, edx\nwrmsr", 13, 0),
-        ("mov ecx, 0x17a\nrdmsr", 13, 0),  # machine checks, which no model has
+        ("mov ecx, 0x17a\nrdmsr", 13, 0),  # machine checks, which the default model has not
         ("mov ecx, 0x400\nrdmsr", 13, 0),
         ("lgdt [rel table]\ntable: dw 0x17\ndq 1 << 47", 13, 0),
         ("lidt [rel table]\ntable: dw 0xfff\ndq 1 << 63", 13, 0),

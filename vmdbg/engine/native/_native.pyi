@@ -70,6 +70,9 @@ class VmCpuid(Pointer):
 class VmExtended(Pointer):
     ymm_high: Rows
     random: int
+    mcg_cap: int
+    mcg_status: int
+    mc_ctl: Numbers
 
 class VmState(Pointer):
     regs: Numbers

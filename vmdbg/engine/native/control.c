@@ -184,10 +184,10 @@ static bool canonical(uint64_t linear)
     return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
 }
 
-/* Those that Unicorn would keep for features that no CPU model has: machine check, MPX, SVM. */
+/* Those that Unicorn would keep for features that no CPU model has: MPX, SVM. */
 static bool without_feature(uint32_t msr)
 {
-    return (msr >= 0x179 && msr <= 0x17b) || (msr >= 0x400 && msr < 0x480) || msr == 0xd90 || msr == 0xc0010117;
+    return msr == 0xd90 || msr == 0xc0010117;
 }
 
 HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
@@ -198,7 +198,8 @@ HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
     vm->touched.events |= CATCH_MSR_READ;
     if (vm->catch_mask & CATCH_MSR_READ && msr_caught(vm, CATCH_MSR_READ, msr, 0, HERE))
         vm_leave(vm, EXIT_CATCH, HERE);
-    if (without_feature(msr))
+    uint64_t of_machine_checks;
+    if (without_feature(msr) || (machine_check_concerns(msr) && !machine_check_read(vm->cpu, msr, &of_machine_checks)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_TSC)
         return_msr(env, time_stamp(vm, HERE));
@@ -206,6 +207,8 @@ HELPER void __wrap_helper_rdmsr_x86_64(Env *env)
         return_msr(env, vm->cpu->apic_base);
     else if (is_x2apic(env, msr))
         return_msr(env, read_x2apic(vm, msr, HERE));
+    else if (machine_check_concerns(msr))
+        return_msr(env, of_machine_checks);
     else
         __real_helper_rdmsr_x86_64(env);
 }
@@ -234,7 +237,9 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
     vm->touched.events |= CATCH_MSR_WRITE;
     if (vm->catch_mask & CATCH_MSR_WRITE && msr_caught(vm, CATCH_MSR_WRITE, msr, value, HERE))
         vm_leave(vm, EXIT_CATCH, HERE);
-    if (without_feature(msr) || (holds_linear(msr) && !canonical(value)))
+    bool of_machine_checks = machine_check_concerns(msr);
+    if (without_feature(msr) || (holds_linear(msr) && !canonical(value)) ||
+        (of_machine_checks && !machine_check_write(vm->cpu, msr, value)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
     if (msr == MSR_EFER && (value & ~known_efer(env) || ((efer ^ value) & EFER_LME && env->cr[0] & CR0_PG)))
         raise_exception_err_ra_x86_64(env, 13, 0, HERE);
@@ -244,7 +249,7 @@ HELPER void __wrap_helper_wrmsr_x86_64(Env *env)
         write_apic_base(vm, value, HERE);
     else if (is_x2apic(env, msr))
         write_apic(vm, msr, value, HERE);
-    else
+    else if (!of_machine_checks)
         __real_helper_wrmsr_x86_64(env);
     if ((env->efer ^ efer) & EFER_NXE) {
         tlb_drop_all(vm->cpu);

@@ -55,7 +55,7 @@ static uint32_t feature_word(const VmCpu *cpu, uint32_t leaf, uint32_t subleaf, 
 static uint64_t known_cr4(const uint64_t *features)
 {
     static const struct { uint8_t bit, word, feature; } needs[] = {
-        {2, FEAT_1_EDX, 4}, {3, FEAT_1_EDX, 2}, {4, FEAT_1_EDX, 3}, {5, FEAT_1_EDX, 6}, {7, FEAT_1_EDX, 13},
+        {2, FEAT_1_EDX, 4}, {3, FEAT_1_EDX, 2}, {4, FEAT_1_EDX, 3}, {5, FEAT_1_EDX, 6}, {6, FEAT_1_EDX, 7}, {7, FEAT_1_EDX, 13},
         {9, FEAT_1_EDX, 24}, {10, FEAT_1_EDX, 25}, {11, FEAT_7_ECX, 2}, {16, FEAT_7_EBX, 0}, {17, FEAT_1_ECX, 17}, {18, FEAT_1_ECX, 26}, {20, FEAT_7_EBX, 7},
         {21, FEAT_7_EBX, 20}, {22, FEAT_7_ECX, 3},
     };
@@ -91,7 +91,8 @@ void vm_set_cpuid(Vm *vm, const VmCpuid *rows, uint32_t count, uint32_t max_basi
     features[FEAT_XSAVE] = xsave ? xsave->eax : 0;
     features[FEAT_EXTENDED_EDX] = feature_word(cpu, 0x80000001, 0, false, false);
     features[FEAT_EXTENDED_ECX] = feature_word(cpu, 0x80000001, 0, true, false);
-    cpu->extended = (features[FEAT_1_ECX] >> 28 & 1) | (features[FEAT_1_ECX] >> 30 & 1) | (features[FEAT_7_EBX] >> 18 & 1);
+    cpu->extended = (features[FEAT_1_ECX] >> 28 & 1) | (features[FEAT_1_ECX] >> 30 & 1) | (features[FEAT_7_EBX] >> 18 & 1) |
+                    (features[FEAT_1_EDX] >> 14 & 1);
     const VmCpuid *sizes = cpuid_row(cpu, 0x80000008, 0);
     vm->physical_bits = sizes && sizes->eax & 0xff ? sizes->eax & 0xff : 36;
     vm->cr4_known = known_cr4(features);

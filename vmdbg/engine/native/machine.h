@@ -91,6 +91,7 @@ typedef struct {                            /* a CPU's own */
     uint32_t loads_ss;                      /* of MOV SS, POP SS and STI one of the former began last */
     uint32_t wide_area;                     /* FXSAVE, XSAVE and their kin: REX.W is set */
     uint64_t random;
+    uint64_t mcg_status, mc_ctl[4];         /* see machine_check.c */
 } VmCpu;
 
 typedef struct {                            /* see turns.c */

@@ -3,6 +3,7 @@
 
 #include "vex.h"
 
+enum { MCA = 14 };                          /* of leaf 1, EDX */
 enum { SHADOW_BY_STI = 1, SHADOW_BY_SS }; /* numbered as in SDM 3C table 24-3 */
 
 /* RFLAGS whole, also while code runs and Unicorn keeps parts of it elsewhere. */
@@ -87,6 +88,9 @@ static void get_extended(const VmCpu *cpu, VmExtended *e)
     for (int i = 0; i < 16; i++)
         memcpy(e->ymm_high[i], cpu->env->xmm_regs[HIGH_LANES + i], LANE);
     e->random = cpu->random;
+    e->mcg_cap = cpu->env->features[FEAT_1_EDX] >> MCA & 1 ? MACHINE_CHECK_BANKS : 0;
+    e->mcg_status = cpu->mcg_status;
+    memcpy(e->mc_ctl, cpu->mc_ctl, sizeof e->mc_ctl);
 }
 
 static void set_extended(VmCpu *cpu, const VmExtended *e)
@@ -94,6 +98,8 @@ static void set_extended(VmCpu *cpu, const VmExtended *e)
     for (int i = 0; i < 16; i++)
         memcpy(cpu->env->xmm_regs[HIGH_LANES + i], e->ymm_high[i], LANE);
     cpu->random = e->random;
+    cpu->mcg_status = e->mcg_status;
+    memcpy(cpu->mc_ctl, e->mc_ctl, sizeof cpu->mc_ctl);
 }
 
 static void set_fpu(Env *env, const VmState *s)

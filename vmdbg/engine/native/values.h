@@ -67,9 +67,12 @@ typedef struct {
     uint32_t eax, ebx, ecx, edx;
 } VmCpuid;
 
+enum { MACHINE_CHECK_BANKS = 4 };
+
 typedef struct {                            /* what older models have not */
     uint8_t ymm_high[16][16];
     uint64_t random;                        /* where the numbers of RDRAND and RDSEED go on */
+    uint64_t mcg_cap, mcg_status, mc_ctl[4];    /* MACHINE_CHECK_BANKS; mcg_cap is only read */
 } VmExtended;
 
 typedef struct {                            /* the architectural state, for registers, snapshots and digests */

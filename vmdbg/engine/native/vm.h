@@ -285,6 +285,11 @@ bool instruction_corrected(Instruction *i);
 uint64_t xsave_components(const Env *env);
 uint32_t xsave_size(uint64_t components);
 
+/* machine_check.c */
+bool machine_check_concerns(uint32_t msr);
+bool machine_check_read(const VmCpu *cpu, uint32_t msr, uint64_t *value);
+bool machine_check_write(VmCpu *cpu, uint32_t msr, uint64_t value);
+
 /* umip.c */
 bool umip_concerns(Instruction *i);
 void umip_check(Env *env, uintptr_t host_pc);

@@ -27,7 +27,7 @@ from vmdbg.engine.unicorn.native_values import (
     touches,
     watch_hits,
 )
-from vmdbg.engine.unicorn.registers import GENERAL, PKRU, RANDOM, REGISTERS, YMM, YMM_HIGH
+from vmdbg.engine.unicorn.registers import GENERAL, MACHINE_CHECK, PKRU, RANDOM, REGISTERS, YMM, YMM_HIGH
 from vmdbg.errors import EngineError
 from vmdbg.units import BOOT_CPU, PAGE_SIZE, CpuId, Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
@@ -80,6 +80,7 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         self._state_size = WHOLE_STATE if any(map(_is_extended, cpuid)) else STATE_SIZE
         features = cpuid[0].features()
         missing = () if "avx" in features else (*YMM, *YMM_HIGH)
+        missing += () if "mca" in features else MACHINE_CHECK
         missing += () if "pku" in features else (PKRU,)
         missing += () if features & {"rdrand", "rdseed"} else (RANDOM,)
         self._register_names = tuple(name for name in REGISTERS if name not in missing)
@@ -392,7 +393,7 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
 
 def _is_extended(table: CpuidTable) -> bool:
     """Whether its CPU has what older ones have not in their state."""
-    return bool(table.features() & {"avx", "rdrand", "rdseed"})
+    return bool(table.features() & {"avx", "rdrand", "rdseed", "mca"})
 
 
 def _place(memory: Structure | None) -> tuple[object, int]:

@@ -15,6 +15,9 @@ YMM = tuple(f"ymm{n}" for n in range(16))
 """Of models with AVX."""
 YMM_HIGH = tuple(f"ymm{n}h" for n in range(16))
 """Their upper halves, as gdb asks for them."""
+_BANKS = 4
+MACHINE_CHECK = ("mcg_cap", "mcg_status", *(f"mc{bank}_ctl" for bank in range(_BANKS)))
+"""Of models with machine-check architecture."""
 PKRU = "pkru"
 """Of models with protection keys."""
 RANDOM = "random_state"
@@ -138,6 +141,20 @@ def _random() -> Accessor:
     return Accessor(lambda state: int(state.extended.random), write)
 
 
+def _machine_check(field: str, bank: int | None = None) -> Accessor:
+    def write(state: _native.VmState, value: int) -> None:
+        if bank is None:
+            setattr(state.extended, field, value)
+        else:
+            getattr(state.extended, field)[bank] = value
+
+    def read(state: _native.VmState) -> int:
+        found = getattr(state.extended, field)
+        return int(found if bank is None else found[bank])
+
+    return Accessor(read, write)
+
+
 def _read_fstat(state: _native.VmState) -> int:
     return state.fpus & ~0x3800 | state.fpstt << 11
 
@@ -203,6 +220,8 @@ def _table() -> dict[str, Accessor]:
     table |= {name: _ymm(n) for n, name in enumerate(YMM)}
     table |= {name: _ymm_high(n) for n, name in enumerate(YMM_HIGH)}
     table[RANDOM] = _random()
+    table |= {name: _machine_check(name) for name in ("mcg_cap", "mcg_status")}
+    table |= {f"mc{bank}_ctl": _machine_check("mc_ctl", bank) for bank in range(_BANKS)}
     table["fstat"] = Accessor(_read_fstat, _write_fstat)
     table["ftag"] = Accessor(_read_ftag, _write_ftag)
     return table
