@@ -13,7 +13,7 @@ from devices.disk.cd_unit import EjectDisc, InsertDisc
 from devices.keyboard.key_table import KEYS
 from devices.keyboard.keys import KeyEvents, KeyInput, strokes
 from devices.keyboard.mouse_input import MouseInput
-from devices.network.inputs import FaultsInput, FrameInput, LinkInput
+from devices.network.inputs import FaultsInput, FrameInput, LinkInput, together
 from devices.network.net import cable_name
 from devices.serial.feed import SerialInput
 from devices.virtio.console import ConsoleInput
@@ -108,6 +108,7 @@ def meddle(machine: Machine) -> None:
                     ConsoleInput("virtio-console", chance.randbytes(chance.choice((1, 5000)))),
                     PowerButton(),
                     FrameInput(cable, chance.randbytes(chance.choice((60, 1514, 4000)))),
+                    together(cable, [chance.randbytes(size) for size in chance.choices((14, 1514, 40_000), k=9)]),
                     LinkInput(cable, chance.random() < 0.8),
                     FaultsInput(
                         cable,

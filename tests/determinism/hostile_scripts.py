@@ -48,7 +48,7 @@ SELDOM = 0.9995
 """The share of steps that shall not end the run, where they would."""
 FLOPPY = 2880
 NETS = (
-    Net("net0", NicModel.VIRTIO, "52:54:00:12:34:56", FarEnd.OUTSIDE),
+    Net("net0", NicModel.VIRTIO_TSO, "52:54:00:12:34:56", FarEnd.OUTSIDE, whole_segments=True),
     Net("net1", NicModel.E1000, "52:54:00:12:34:57", FarEnd.OUTSIDE),
     Net("net2", NicModel.RTL8139, "52:54:00:12:34:58", FarEnd.OUTSIDE),
 )
