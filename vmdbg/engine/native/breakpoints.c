@@ -200,7 +200,24 @@ void vm_set_breakpoints(Vm *vm, const uint64_t *linear, uint32_t count, const ui
     }
 }
 
-void __real_breakpoint_handler_x86_64(Cpu *cpu);
+enum { DR6_HITS = 15, DR7_ENABLED = 3, DR7_KIND = 16, DEBUG_EXCEPTION = 1 };
+
+/* #DB where one of the guest's own is (SDM 3B 18.2): Unicorn's handler takes EIP for the linear address. */
+static void raise_if_of_guest(Env *env, uint64_t linear)
+{
+    uint32_t hits = 0;
+    bool enabled = false;
+
+    for (unsigned i = 0; i < 4; i++)
+        if (env->dr[i] == linear && !(env->dr[7] >> (DR7_KIND + 4 * i) & 3)) {
+            hits |= 1u << i;
+            enabled |= env->dr[7] >> 2 * i & DR7_ENABLED;
+        }
+    if (!enabled)
+        return;
+    env->dr[6] = (env->dr[6] & ~(uint64_t)DR6_HITS) | hits;
+    raise_exception_ra_x86_64(env, DEBUG_EXCEPTION, 0);
+}
 
 /* A translation met a breakpoint: ours, one that was cleared, or one of the guest's debug registers. */
 void __wrap_breakpoint_handler_x86_64(Cpu *cpu)
@@ -223,7 +240,7 @@ void __wrap_breakpoint_handler_x86_64(Cpu *cpu)
         cpu_loop_exit_x86_64(cpu);
     }
     if (!cpu_shadow_is_by_ss(vm->cpu))
-        __real_breakpoint_handler_x86_64(cpu);
+        raise_if_of_guest(vm->cpu->env, linear);
     uproot(vm, linear);
     CPU_EXCEPTION_INDEX(cpu) = -1;
     cpu_loop_exit_x86_64(cpu);

@@ -213,6 +213,7 @@ WRAPPED = [
     "helper_ucomisd_x86_64",
     "helper_ucomiss_x86_64",
     "helper_write_crN_x86_64",
+    "helper_read_eflags_x86_64",
     "helper_write_eflags_x86_64",
     "helper_wrmsr_x86_64",
     "helper_wrpkru_x86_64",

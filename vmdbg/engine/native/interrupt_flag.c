@@ -4,6 +4,9 @@
  */
 #include "vm.h"
 
+enum { FLAGS_NOT_PUSHED = 0x30000, FLAGS_OF_VIRTUAL_INTERRUPTS = 0x180000 };
+enum { POPPED_IN_RING_0 = 0x43000 };    /* IOPL and AC, of an operand of more than 16 bits: VIF and VIP become 0 (SDM 2B, POPF) */
+
 #define HELPER __attribute__((noinline, optimize("optimize-sibling-calls")))
 
 /* The instruction that runs, or a delivery, may set IF. */
@@ -37,6 +40,16 @@ HELPER void __wrap_helper_write_eflags_x86_64(Env *env, uint64_t value, uint32_t
     if (vm_current)                         /* not so while a CPU is made */
         interrupt_flag_may_rise(vm_current);
     __real_helper_write_eflags_x86_64(env, value, mask);
+    if ((mask & POPPED_IN_RING_0) == POPPED_IN_RING_0)
+        env->eflags &= ~FLAGS_OF_VIRTUAL_INTERRUPTS;
+}
+
+uint64_t __real_helper_read_eflags_x86_64(Env *env);
+
+/* PUSHF shows neither VM nor RF (SDM 2B, PUSHF): Unicorn's does in virtual-8086 mode. */
+HELPER uint64_t __wrap_helper_read_eflags_x86_64(Env *env)
+{
+    return __real_helper_read_eflags_x86_64(env) & ~(uint64_t)FLAGS_NOT_PUSHED;
 }
 
 void __real_helper_iret_real_x86_64(Env *env, int shift);

@@ -1,0 +1,61 @@
+"""Compares privileged and system instructions of all modes with qemu-system-x86_64 for as long as one likes.
+
+python -m tests.conformance.system [CASES] [--seed SEED] [--mode MODE] [--shrink N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.conformance.system.cpus import EngineCpu, QemuSystem
+from tests.conformance.system.session import Tally, batch, compare, shrink
+from tests.conformance.system.world import Mode
+
+BATCH = 500
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="?", type=float, metavar="CASES")
+    parser.add_argument("--seed", type=int, default=1, help="of the first batches; each run goes on from there")
+    parser.add_argument("--mode", choices=[mode.name.lower() for mode in Mode], help="only this one")
+    parser.add_argument("--shrink", type=int, default=1, metavar="N", help="so many of each batch's differences")
+    arguments = parser.parse_args()
+    modes = [mode for mode in Mode if arguments.mode in (None, mode.name.lower())]
+    tally, engine = Tally(), EngineCpu()
+    with TemporaryDirectory() as scratch:
+        qemu = QemuSystem(Path(scratch))
+        try:
+            for seed in count(arguments.seed):
+                for mode in modes:
+                    before = len(tally.unexplained)
+                    compare(batch(mode, seed, BATCH), qemu, engine, tally)
+                    for unexplained in tally.unexplained[before:][: arguments.shrink]:
+                        print(shrink(unexplained, qemu, engine), flush=True)
+                if arguments.cases is not None and tally.cases >= arguments.cases:
+                    break
+        except KeyboardInterrupt:
+            pass
+    engine.close()
+    report(tally)
+    return 1 if tally.unexplained else 0
+
+
+def report(tally: Tally) -> None:
+    print(f"{tally.cases:,} cases, {len(tally.unexplained):,} unexplained")
+    for mode, cases in tally.modes.items():
+        print(f"{cases:12,}  {mode}")
+    print("instructions in them:")
+    for name, times in tally.instructions.most_common():
+        print(f"{times:12,}  {name}")
+    print("known differences:")
+    for reason, cases in tally.known.most_common():
+        print(f"{cases:12,}  {reason}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
