@@ -61,6 +61,13 @@ class Program:
         except (*DAMAGE, UserError):
             return ()
 
+    def begins_after(self, address: int, line: int) -> bool:
+        """Whether a function, or an inlined copy of one, begins at the address that is declared below the line."""
+        try:
+            return any(scope.entry == address and scope.declared_line > line for scope in self.scopes(address))
+        except (*DAMAGE, UserError):
+            return False
+
     def variable_in(self, scope: Scope, name: str) -> Variable | None:
         """What a name means in a scope."""
         key: tuple[int | str, ...] = (*(block.offset for block in scope.blocks), name)

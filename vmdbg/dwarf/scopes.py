@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.die import DIE
 
-from vmdbg.dwarf.attributes import key, name_of, with_origins
+from vmdbg.dwarf.attributes import attribute, key, name_of, with_origins
 from vmdbg.dwarf.debug_file import DebugFile
 from vmdbg.dwarf.ranges import covers, entry_ranges
 
@@ -53,6 +53,18 @@ class Scope:
     @property
     def name(self) -> str:
         return name_of(self.die)
+
+    @property
+    def entry(self) -> int | None:
+        """Where the code begins, in the file. Raises what DAMAGE lists."""
+        ranges = entry_ranges(self.die)
+        return ranges[0][0] if ranges else None
+
+    @property
+    def declared_line(self) -> int:
+        """Of its source; 0 if nobody says. Raises what DAMAGE lists."""
+        found = attribute(self.die, "DW_AT_decl_line")
+        return found.value if found is not None and isinstance(found.value, int) else 0
 
     @property
     def call_file(self) -> int | None:

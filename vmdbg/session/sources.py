@@ -144,9 +144,10 @@ class Sources:
         return any(file.debug is not None and file.debug.has_units for file in self.files)
 
     def find_line(self, file: str, line: int) -> int | None:
+        """The first code of the line, or of the next that has some in the same function; None where there is none."""
         for known in self.files:
             found = known.lines.find(file, line)
-            if found is not None:
+            if found is not None and not _begins_after(known, found, line):
                 return found
         return None
 
@@ -167,6 +168,12 @@ class Sources:
     def path(self, file: str) -> Path | None:
         """Where that text is on this host, None if it is not found."""
         return self.texts.path(file, [known.path.parent for known in self.files])
+
+
+def _begins_after(file: SymbolFile, address: int, line: int) -> bool:
+    """Whether the code is the beginning of a function that is declared below the line, which is none of its."""
+    raw = file.placement.to_file(address)
+    return file.program is not None and raw is not None and file.program.begins_after(raw, line)
 
 
 def _is_kernel(table: SymbolTable) -> bool:

@@ -197,3 +197,19 @@ def test_a_program_of_32_bits(tmp_path: Path, level: str) -> None:
     assert not found.wrong, "\n".join(found.wrong[:8])
     assert found.counts["same"] > 100
     assert not found.missed, "\n".join(found.missed[:20])
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+def test_a_line_between_functions_leads_into_none_of_them(tmp_path: Path, level: str) -> None:
+    program = built(tmp_path, "gcc", level, "-gdwarf-5")
+    source = ["", *(HERE / "program.c").read_text().splitlines()]
+    between = [number for number, line in enumerate(source) if number and not line and source[number - 1] in ("}", "")]
+    with guest(program.read_bytes()) as made:
+        session = open_session(made.debugger)
+        session.sources.add(program)
+        lines = next(file.lines for file in session.sources.files if file.path == program)
+        coded = [number for number in range(1, len(source)) if lines.starts_of("program.c", number)]
+        assert [number for number in between if session.find_line("program.c", number) is not None] == []
+        assert [number for number in coded if session.find_line("program.c", number) is None] == []
+    assert len(between) > 10
+    assert len(coded) > 40
