@@ -72,15 +72,16 @@ class _Differing:
 
     def __init__(self, pages: Differences) -> None:
         masks = [pages.masks[at : at + MASK] for at in range(0, len(pages.masks), MASK)]
-        ends = accumulate((int.from_bytes(mask).bit_count() * WORD for mask in masks), initial=0)
+        ends = accumulate(map(int.bit_count, map(int.from_bytes, masks)), initial=0)
         self._masks, self._ends, self._words = masks, list(ends), pages.words
+        """Ends are counted in words."""
         fits = len(pages.keys) == len(pages.bases) == len(masks) * KEY_SIZE
-        if not fits or self._ends[-1] != len(pages.words):
+        if not fits or self._ends[-1] * WORD != len(pages.words):
             raise RecordingError("a block of pages is damaged: its differences do not match its digests")
         self.size = len(pages.masks) + len(pages.words)
 
     def page(self, place: int, base: bytes) -> bytes:
-        return changed(base, self._masks[place], self._words[self._ends[place] : self._ends[place + 1]])
+        return changed(base, self._masks[place], self._words[self._ends[place] * WORD : self._ends[place + 1] * WORD])
 
 
 class _Copied:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import islice
 
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.timeline.page_tree import size_besides, size_together
@@ -15,6 +15,8 @@ from vmdbg.units import Tick
 
 DEFAULT_BUDGET = 512 << 20
 """Bytes of memory for checkpoints."""
+COOLED_AT_ONCE = 256
+"""Pages, before it is looked whether that will do."""
 MOST = 600
 """Checkpoints kept however small they are."""
 
@@ -146,7 +148,8 @@ class Checkpoints:
         store.recount()
         warm = set(map(id, self.nearest(cursor).ram.besides(store.zero)[1]))
         others = (page for page in store.pages() if id(page) not in warm)
-        store.cool(takewhile(lambda _: self.memory() > goal, others))
+        while self.memory() > goal and (some := list(islice(others, COOLED_AT_ONCE))):
+            store.cool(some)
         self._cooled = self.memory()
 
     def _thin(self, cursor: Position, count: int) -> None:

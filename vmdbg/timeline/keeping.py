@@ -16,7 +16,7 @@ LONGEST_SHARE = 14
 """A checkpoint that cost a second is worth that many of replay,"""
 LONGEST_SECONDS = 0.4
 """and never more than this: one has to wait for it wherever one goes."""
-LADDER = tuple(Tick(1 << shift) for shift in (25, 22, 19, 16, 13, 10))
+LADDER = tuple(Tick(1 << shift) for shift in (22, 16, 10))
 """Ticks before a destination at which checkpoints make the next steps back quick."""
 
 

@@ -36,10 +36,10 @@ class PageSource(Protocol):
 class Page:
     """The contents of one page: at hand, compressed when cold, or in a source until they are needed.
 
-    `at_hand` is set by the store only, which knows what that takes.
+    `at_hand` and `kept` are set by the store only, which knows what that takes.
     """
 
-    __slots__ = ("__weakref__", "_packed", "_source", "at_hand", "key")
+    __slots__ = ("__weakref__", "_packed", "_source", "at_hand", "kept", "key")
 
     def __init__(self, key: bytes, data: bytes | None, source: PageSource | None = None) -> None:
         self.key = key
@@ -47,6 +47,8 @@ class Page:
         self._packed: bytes | None = None
         """Empty if that saves nothing."""
         self._source = source
+        self.kept: _Kept | None = None
+        """What its store knows of it."""
 
     @property
     def data(self) -> bytes:
@@ -144,7 +146,7 @@ class PageStore:
         return known() if known is not None else None
 
     def _keep(self, page: Page, size: int) -> Page:
-        known = _Kept(page, self._forget)
+        known = page.kept = _Kept(page, self._forget)
         known.key, known.size = page.key, size
         self._size += size
         self._kept[page.key] = known
@@ -172,8 +174,8 @@ class PageStore:
                 self._note(page)
 
     def _note(self, page: Page) -> None:
-        known = self._kept.get(page.key)
-        if known is not None and known() is page:
+        known = page.kept
+        if known is not None:
             size = page.size
             self._size += size - known.size
             known.size = size
