@@ -138,7 +138,9 @@ class Worker:
     def _lost(self) -> EngineError:
         self._process.join(1.0)
         code = self._process.exitcode
-        return EngineError(f"the process of {self.name} has ended" + (f" (exit code {code})" if code is not None else ""))
+        return EngineError(
+            f"the process of {self.name} has ended" + (f" (exit code {code})" if code is not None else "")
+        )
 
     def halt(self) -> None:
         """It runs no further, wherever it is: it can be closed."""
