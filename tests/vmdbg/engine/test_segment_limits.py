@@ -106,6 +106,36 @@ def test_code_ends_where_its_segment_ends_however_it_is_cut(cpu: BareCpu) -> Non
         cpu.engine.write_registers({"cr0": 0x11, "cs": 8, "cs_flags": 0xCF9B00, "cs_base": 0})
 
 
+JUMPS = ("jmp near {}", "call {}", "jmp short {}", "jmp ebx", "call ebx", "o16 jmp bx", "o16 call bx", "jmp word {}")
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+@pytest.mark.parametrize("beyond", [True, False])
+def test_a_jump_beyond_the_code_is_refused_where_it_is(cpu: BareCpu, jump: str, beyond: bool) -> None:
+    target = CODE + 0x60
+    cpu.load(assemble(jump.format(target), origin=CODE, bits=32))
+    cpu.engine.write_registers({"cs_limit": target - 1 if beyond else target, "rbx": target, "rsp": DATA})
+    cpu.engine.step()
+    found = [(one.vector, one.error_code, one.rip) for one in cpu.engine.deliveries()][:1]
+    assert found == ([(GP, 0, CODE)] if beyond else [])
+    if beyond:
+        return
+    assert cpu["rip"] == target
+
+
+@pytest.mark.parametrize(
+    ("jump", "beyond"), [("jmp dword 0x10000", True), ("jmp dword 0xffff", False), ("jmp ecx", True)]
+)
+def test_in_real_mode_code_ends_at_64_kib(cpu: BareCpu, jump: str, beyond: bool) -> None:
+    cpu.load(assemble(jump, origin=CODE, bits=16))
+    cpu.engine.write_registers({"cr0": 0x10, "cs": 0, "cs_base": 0, "cs_limit": 0xFFFF, "cs_flags": 0x9B00})
+    for name in ("ss", "ds", "es"):
+        cpu.engine.write_registers({f"{name}_limit": 0xFFFF, f"{name}_flags": 0x9300})
+    cpu.engine.write_registers({"rcx": 0x10000})
+    cpu.engine.step()
+    assert [(one.vector, one.rip) for one in cpu.engine.deliveries()][:1] == ([(GP, CODE)] if beyond else [])
+
+
 def test_a_segment_loaded_in_a_block_is_checked_in_the_next_instruction(cpu: BareCpu) -> None:
     """Of a table that has a segment of one page at 10h."""
     cpu.write(0x6000 + 0x10, (0x0040930000000FFF).to_bytes(8, "little"))

@@ -145,6 +145,7 @@ void limits_check(const Vex *x)
     case LIMIT_OF_PUSH: check_stack(x, true); break;
     case LIMIT_OF_POP: check_stack(x, false); break;
     case LIMIT_OF_STRING: check_string(x); break;
+    case LIMIT_OF_JUMP: limits_check_jump(x); break;
     }
 }
 
@@ -429,6 +430,7 @@ void limits_translate(void *tcg, Instruction *i)
 {
     unsigned size = is_32(i) ? 4 : 2;
 
+    limits_translate_jump(tcg, i, size);
     translate_operand(tcg, i, size);
     translate_stack_of(tcg, i, size);
     translate_implied(tcg, i, size);

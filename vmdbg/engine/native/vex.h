@@ -217,8 +217,12 @@ enum VexKind x87_decode(Instruction *i, VexDecoded *decoded);
 void x87_translated(void *tcg, const VexDecoded *decoded);
 void x87_check(Env *env, unsigned opcode, uint8_t modrm, uintptr_t host_pc);
 
+/* limits_jumps.c */
+void limits_check_jump(const Vex *x);
+void limits_translate_jump(void *tcg, Instruction *i, unsigned size);
+
 /* limits.c */
-enum { LIMIT_OF_CODE, LIMIT_OF_OPERAND, LIMIT_OF_BITS, LIMIT_OF_PUSH, LIMIT_OF_POP, LIMIT_OF_STRING, LIMIT_CHECKS };    /* VexCode.row */
+enum { LIMIT_OF_CODE, LIMIT_OF_OPERAND, LIMIT_OF_BITS, LIMIT_OF_PUSH, LIMIT_OF_POP, LIMIT_OF_STRING, LIMIT_OF_JUMP, LIMIT_CHECKS };    /* VexCode.row */
 void limits_translate_block(void *tcg, const Block *block);
 void limits_translate(void *tcg, Instruction *i);
 bool limits_end_block(Instruction *i);
