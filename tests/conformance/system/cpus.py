@@ -45,7 +45,7 @@ QEMU_MODEL = "qemu64,vendor=GenuineIntel,family=6,model=54,stepping=1,-vme,-svm,
 QEMU_MODEL += ",+rdtscp,+pdpe1gb,+xsave,+avx,+avx2,-mce,-mca"
 PATIENCE = 200_000
 """Ticks of one case."""
-SECONDS = 1.0
+SECONDS = 2.0
 """Without a case that ends, after which QEMU's hangs."""
 ROM_SIZE = 0x10000
 
