@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from binascii import hexlify
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -69,7 +70,7 @@ def encode(reply: Reply, style: ErrorStyle) -> bytes | None:
     """The payload, or None when nothing is to be sent."""
     match reply:
         case Hex(data):
-            return data.hex().encode()
+            return hexlify(data)
         case Binary(data, prefix):
             return prefix + escape(data)
         case Text(text):

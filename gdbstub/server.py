@@ -273,50 +273,50 @@ class Server:
 
     def _send(self) -> None:
         """Send what the session has; what does not fit waits for the socket to take more."""
-        if self._client is None or self._session is None:
+        client, session = self._client, self._session
+        if client is None or session is None:
             return
-        if self._session.quiet and not self._output and self._interest == selectors.EVENT_READ:
-            return  # as after each stop, which was sent when it came
         if len(self._output) < MAX_UNSENT:
-            self._output += self._session.take_output()
-        if not self._send_some():
+            self._output += session.take_output()
+        if self._output and not self._send_some(client):
             return
-        if self._session.pending and not self._output:
-            self._wake()
-        self._want()
+        if self._output or not session.settled or self._interest != selectors.EVENT_READ:
+            self._follow_up(client, session)
 
-    def _send_some(self) -> bool:
+    def _send_some(self, client: socket.socket) -> bool:
         """Hand bytes to the socket. Whether the client is still there."""
-        assert self._client is not None
-        assert self._session is not None
         try:
-            sent = self._client.send(self._output, _NO_WAIT) if self._output else 0
+            sent = client.send(self._output, _NO_WAIT)
         except BlockingIOError:
-            sent = 0
+            return True
         except OSError as error:
             self._drop(error.strerror or "connection lost")
             return False
         self._output = self._output[sent:]
-        if self._session.ended and not self._output:
-            self._drop("session ended")
-            return False
         return True
 
-    def _want(self) -> None:
+    def _follow_up(self, client: socket.socket, session: Session) -> None:
+        """There is more to come than the client's next request."""
+        if session.ended and not self._output:
+            self._drop("session ended")
+            return
+        if session.pending and not self._output:
+            self._wake()
+        self._want(client, session)
+
+    def _want(self, client: socket.socket, session: Session) -> None:
         """Say what this client's socket is waited for: a client that does not read is not read from."""
-        assert self._client is not None
-        assert self._session is not None
         interest = selectors.EVENT_WRITE if self._output else selectors.EVENT_READ
-        if not self._output and self._session.backlog > MAX_BACKLOG:
+        if not self._output and session.backlog > MAX_BACKLOG:
             interest = 0
         if interest == self._interest:
             return
         if not interest:
-            self._selector.unregister(self._client)
+            self._selector.unregister(client)
         elif not self._interest:
-            self._selector.register(self._client, interest)
+            self._selector.register(client, interest)
         else:
-            self._selector.modify(self._client, interest)
+            self._selector.modify(client, interest)
         self._interest = interest
 
     def _drop(self, why: str) -> None:

@@ -89,7 +89,7 @@ class Context:
 
     def threads(self) -> Sequence[ThreadId]:
         """The live threads; none after a kill, a detach or the target's end."""
-        return self.target.thread_list() if self.has_process else ()
+        return self.target.thread_list() if self.attached and not self.exited else ()
 
     def show(self, thread: ThreadId) -> str:
         """A thread id as this client writes it."""
@@ -104,7 +104,7 @@ class Context:
             return list(threads)
         if ref.thread == ANY:
             return list(threads[:1])
-        return [thread for thread in threads if thread == ref.thread]
+        return [ThreadId(ref.thread)] if ref.thread in threads else []
 
     def thread(self, ref: ThreadRef | None = None, *, for_execution: bool = False) -> ThreadId:
         """The thread of `ref`, or else the one selected with H. Raises TargetError when it is gone.

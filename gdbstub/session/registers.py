@@ -25,8 +25,9 @@ MAX_TOLD = 16
 
 def answer(context: Context, request: RegistersRequest) -> Reply:
     thread = context.thread(request.thread)
-    if context.trace.frame is not None:
-        return _of_frame(context, context.trace.frame, request)
+    frame = context.trace.frame
+    if frame is not None:
+        return _of_frame(context, frame, request)
     match request:
         case ReadRegisters():
             return Hex(context.target.registers.read_all(thread))

@@ -77,6 +77,8 @@ _NEEDS_PROCESS = (
     *(WhyStopped, Resume, ResumeThreads, ReverseStep, ReverseContinue, InterruptAll),
     *(StartTrace, EnableTracepoint),
 )
+_AT_ONCE = (Kill, Detach, InterruptAll)
+"""What is answered while the client waits for a stop."""
 _ANSWERS: Mapping[type[KnownRequest], Answer] = {
     request: answer for union, answer in _FEATURES for request in get_args(union)
 }
@@ -151,10 +153,12 @@ class Session:
         return self._framing.unread
 
     @property
-    def quiet(self) -> bool:
-        """Whether there is no output, nothing unread or unanswered, and the session goes on."""
-        framing = self._framing
-        return not (framing.pending_output or framing.unread or self._turn_over or self._stalled or self._context.ended)
+    def settled(self) -> bool:
+        """Whether nothing is to be done before the client says more: requests were not left, and the session goes on.
+
+        No more of them are unread then than the beginning of one.
+        """
+        return not (self._turn_over or self._stalled or self._context.ended)
 
     def take_output(self) -> bytes:
         return self._framing.take_output()
@@ -198,18 +202,20 @@ class Session:
                 request = self._deferred.popleft()
                 self._deferred_bytes = 0 if not self._deferred else self._deferred_bytes
                 self._answer(request)
-                continue
-            event = self._framing.next_event()
-            if event is None:
+            else:
+                event = self._framing.next_event()
+                if event is None:
+                    return
+                self._handle(event)
+            if not (self._deferred or self._framing.unread):
                 return
-            self._handle(event)
 
     def _handle(self, event: Event) -> None:
         match event:
-            case Packet(payload):
-                request = parse(payload)
-                if self._deferred or (self._busy() and not isinstance(request, Kill | Detach | InterruptAll)):
-                    self._defer(request, len(payload))
+            case Packet():
+                request = parse(event.payload)
+                if self._deferred or (self._busy() and not isinstance(request, _AT_ONCE)):
+                    self._defer(request, len(event.payload))
                 else:
                     self._answer(request)
             case CtrlC():
@@ -238,14 +244,17 @@ class Session:
         self._answering = True
         try:
             reply = self._reply(request)
+            style = self._context.error_style
             if isinstance(reply, Failure):
                 refusals.remember(self._context, request, reply)
-            self._send(reply, refusals.style_for(self._context, request))
+                style = refusals.style_for(self._context, request)
+            self._send(reply, style)
         finally:
             self._answering = False
         if isinstance(request, StartNoAckMode):
             self._framing.acknowledged = False
-        self._flush_notifications()
+        if self._context.notifications:
+            self._flush_notifications()
 
     def _reply(self, request: Request) -> Reply:
         match request:

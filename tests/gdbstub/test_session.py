@@ -8,6 +8,7 @@ from gdbstub.breakpoints import BreakpointKind
 from gdbstub.framing import PACKET_SIZE
 from gdbstub.replies import ErrorStyle, Failure, encode
 from gdbstub.session import Session
+from gdbstub.session import session as session_module
 from gdbstub.stops import Exited, Stepped
 from gdbstub.target import Target
 from tests.gdbstub.machine import Machine
@@ -84,7 +85,8 @@ def test_a_target_with_nothing_more_than_needed_promises_nothing_more() -> None:
     assert session.take_output().count(b"$") == 0
 
 
-def test_requests_are_left_while_too_much_is_unsent() -> None:
+def test_requests_are_left_while_too_much_is_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "TURN_SECONDS", 60.0)
     client = Client()
     client.session.receive(framed(b"m1000,2000") * 200)
     assert client.session.stalled
