@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -41,6 +42,15 @@ from gdbstub.stops import (
 from gdbstub.target import Action, ActionKind, Continue, RangeStep, Step, Stop
 
 _EVERYONE = ThreadRef(ALL)
+_OF_THREADS_LIVES = (ThreadStarted, ThreadEnded)
+_CLIENTS_DIFFER = (Signalled, HistoryEdge, NoneResumed)
+"""What not every client takes as it is meant."""
+_KINDS: Mapping[type[Action], ActionKind] = {
+    Continue: ActionKind.CONTINUE,
+    Step: ActionKind.STEP,
+    RangeStep: ActionKind.RANGE_STEP,
+    Stop: ActionKind.STOP,
+}
 _LETTERS = {
     ActionKind.CONTINUE: "c;C",
     ActionKind.STEP: "s;S",
@@ -162,22 +172,9 @@ def _steps_alone(actions: tuple[tuple[Action, ThreadRef | None], ...]) -> bool:
 
 
 def _refuse_unknown(offered: frozenset[ActionKind], action: Action) -> None:
-    kind = kind_of(action)
+    kind = _KINDS[type(action)]
     if kind not in offered:
         raise TargetError(f"the target cannot {kind.name.lower().replace('_', '-')}")
-
-
-def kind_of(action: Action) -> ActionKind:
-    match action:
-        case Continue():
-            return ActionKind.CONTINUE
-        case Step():
-            return ActionKind.STEP
-        case RangeStep():
-            return ActionKind.RANGE_STEP
-        case Stop():
-            return ActionKind.STOP
-    assert_never(action)
 
 
 def _resume_legacy(context: Context, action: Continue | Step, address: int | None) -> Reply:
@@ -200,8 +197,7 @@ def _resume(context: Context, assigned: dict[ThreadId, Action], *, alone: bool =
         context.running.update(thread for thread, action in assigned.items() if not isinstance(action, Stop))
         context.target.execution.resume(assigned)
         return Ok()
-    for thread in [thread for thread, action in assigned.items() if isinstance(action, Stop)]:
-        del assigned[thread]
+    assigned = {thread: action for thread, action in assigned.items() if not isinstance(action, Stop)}
     if not assigned:
         return Text(stop_reply(context, NoneResumed()))
     context.waiting = True
@@ -242,39 +238,44 @@ def _next_unreported(context: Context) -> Reply:
 
 def on_stop(context: Context, reason: StopReason) -> None:
     """The target stopped, for whatever cause. Tells the client if it waits for that."""
-    if isinstance(reason, ThreadStarted | ThreadEnded) and not context.thread_events:
+    if isinstance(reason, _OF_THREADS_LIVES) and not context.thread_events:
         return
-    if isinstance(reason, NoneResumed) and "no-resumed+" not in context.features:
-        reason = Signalled(Signal.NONE)
-    if context.asking_why:
-        reason = as_caused(context, reason)
-    if context.stepping_alone and isinstance(reason, HistoryEdge) and not context.lldb:
-        # gdb would believe for ever that it is still getting over its breakpoint, and wait at the next command
-        reason = Signalled(Signal.NONE, reason.thread, reason.text)
-    if context.lldb and isinstance(reason, Signalled) and reason.signal == Signal.NONE:
-        reason = replace(reason, signal=Signal.SIGTRAP)  # it shows nothing of a stop without a reason
+    if isinstance(reason, _CLIENTS_DIFFER):
+        reason = _as_taken(context, reason)
     if context.non_stop:
         _notify(context, reason)
     elif context.waiting:
-        say_unsaid(context)
-        _show_text(context, reason)
+        if context.unsaid:
+            say_unsaid(context)
+        if isinstance(reason, Signalled | HistoryEdge) and reason.text and not context.lldb:
+            console(context, reason.text.rstrip("\n") + "\n")  # gdb has no field for it, LLDB the description
         context.waiting = context.asking_why = False
         _select(context, reason)
         context.framing.send(stop_reply(context, reason).encode())
         context.exited = _is_end(reason)
 
 
+def _as_taken(context: Context, reason: Signalled | HistoryEdge | NoneResumed) -> StopReason:
+    """The stop in terms of which this client makes what is meant."""
+    taken: StopReason = reason
+    if isinstance(taken, NoneResumed) and "no-resumed+" not in context.features:
+        taken = Signalled(Signal.NONE)
+    if context.asking_why:
+        taken = as_caused(context, taken)
+    if context.stepping_alone and isinstance(taken, HistoryEdge) and not context.lldb:
+        # gdb would believe for ever that it is still getting over its breakpoint, and wait at the next command
+        taken = Signalled(Signal.NONE, taken.thread, taken.text)
+    if context.lldb and isinstance(taken, Signalled) and taken.signal == Signal.NONE:
+        taken = replace(taken, signal=Signal.SIGTRAP)  # it shows nothing of a stop without a reason
+    return taken
+
+
 def _select(context: Context, reason: StopReason) -> None:
     """Clients take it that what they ask after a stop is of the thread that has stopped, unless they say another."""
     thread: ThreadId | None = getattr(reason, "thread", None)
-    if thread is not None:
+    known = context.selected.get(False)
+    if thread is not None and (known is None or known.thread != thread or known.process is not None):
         context.selected[False] = ThreadRef(thread)
-
-
-def _show_text(context: Context, reason: StopReason) -> None:
-    """What gdb has no field for; LLDB gets it as the description."""
-    if isinstance(reason, Signalled | HistoryEdge) and reason.text and not context.lldb:
-        console(context, reason.text.rstrip("\n") + "\n")
 
 
 def _notify(context: Context, reason: StopReason) -> None:

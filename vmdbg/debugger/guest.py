@@ -46,7 +46,8 @@ class Guest:
         """Registers and linear memory are that CPU's from now on, until the guest has moved. Raises UserError."""
         if not 0 <= cpu < len(self.cpus):
             raise UserError(f"there is no CPU {cpu}: the guest has {len(self.cpus)}, from 0 on")
-        self.engine.select(cpu)
+        if len(self.cpus) > 1:
+            self.engine.select(cpu)
 
     def of(self, cpu: CpuId) -> AbstractContextManager[None]:
         """That CPU is looked at, and after that again the one that was before."""

@@ -30,6 +30,8 @@ from vmdbg.machine.inputs import ScheduleChange
 from vmdbg.machine.schedule import OneAlone
 from vmdbg.units import CpuId, Linear
 
+_STEPS = (Step, RangeStep)
+
 
 class GuestExecution:
     """gdbstub's Execution, Interrupt and Reverse ports. CPUs run and stop together, as the schedule has it."""
@@ -67,7 +69,7 @@ class GuestExecution:
         client names only the one, as gdb does to get over a breakpoint. Raises TargetError for a continue of some.
         """
         for thread, request in requests.items():
-            if isinstance(request, Step | RangeStep):
+            if isinstance(request, _STEPS):
                 self._step(thread, request)
                 return
         if any(isinstance(request, Stop) for request in requests.values()):

@@ -9,7 +9,7 @@ from vmdbg.debugger.backward import SeekRun
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import ContinueRun, Run
-from vmdbg.debugger.stops import Stop
+from vmdbg.debugger.stops import Ended, Stop
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.leaving import Leaving
 from vmdbg.host.fate import ended_in_order
@@ -79,8 +79,8 @@ class GuestLifecycle:
             self._debugger.wait()
         self.found = self._debugger.last_stop
 
-    def stopped(self, stop: Stop) -> None:
-        """To be told of every stop."""
+    def ended(self, stop: Ended) -> None:
+        """To be told of every such stop."""
         if ended_in_order(self._debugger, stop):
             self._over = self._debugger.position
 

@@ -51,6 +51,7 @@ class GuestRegisters:
         self._layout = layout
         self._view = view
         self.layout: Sequence[Register] = layout.registers
+        self._alone = len(debugger.cpus) == 1
         self._g_rows = layout.rows[: layout.g_count]
         self._g_sources = [row.source for row in self._g_rows]
         self._pc = layout.number("rip")
@@ -61,7 +62,8 @@ class GuestRegisters:
 
     def read_all(self, thread: ThreadId) -> bytes:
         """Kept for as long as the guest stands: clients ask again and again."""
-        self._standing.need()
+        if self._debugger.running:
+            self._standing.need()
         epoch = self._debugger.epoch
         known = self._g.get(thread)
         if known is None or known[0] != epoch:
@@ -72,12 +74,13 @@ class GuestRegisters:
         return known[1]
 
     def read(self, thread: ThreadId, number: int) -> bytes | None:
-        self._standing.need()
+        if self._debugger.running:
+            self._standing.need()
         value = self._readers[number]
         if value is None:
             value = self._readers[number] = self.reader(number)
         size = self._sizes[number]
-        if self._debugger.engine.selected != thread - FIRST_THREAD:
+        if not self._alone and self._debugger.engine.selected != thread - FIRST_THREAD:
             with looking_at(self._debugger, thread):
                 return _cut(value(), size)
         return (value() & (1 << 8 * size) - 1).to_bytes(size, "little")  # _cut(): every stop tells of three registers

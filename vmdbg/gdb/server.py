@@ -15,7 +15,7 @@ from gdbstub.server import Server
 from gdbstub.stops import StopReason
 from gdbstub.target import Target
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stops import Stop
+from vmdbg.debugger.stops import Ended, Stop
 from vmdbg.errors import UserError
 from vmdbg.gdb.architecture import DEFAULT_VIEW, ClientView, in_long_mode
 from vmdbg.gdb.leaving import Leaving
@@ -62,7 +62,8 @@ class GdbServer:
         self._lifecycle = GuestLifecycle(debugger, self._monitor.next_run, log, leaving, owner=owner, is_held=is_held)
         self._standing = Standing(debugger, owner, lambda: self.waits)
         self._guest: GuestTarget | None = None
-        self._told_of_long_mode = False
+        self._shows_halves = False
+        """Whether registers would be cut in long mode, of which the client was not told."""
         self._server = Server(self._for_client, log)
         debugger.stop_listeners.append(self._stopped)
 
@@ -79,7 +80,7 @@ class GdbServer:
             owner=self.owner,
             extended=lambda: self.may_restart,
         )
-        self._told_of_long_mode = False
+        self._shows_halves = not self._guest.architecture.is_64bit
         return self._guest.target
 
     def listen_tcp(self, host: str, port: int) -> tuple[str, int]:
@@ -168,9 +169,11 @@ class GdbServer:
         return self._lifecycle.killed_by_client
 
     def _stopped(self, stop: Stop) -> None:
-        self._lifecycle.stopped(stop)
+        if isinstance(stop, Ended):
+            self._lifecycle.ended(stop)
         if self._guest is not None:
-            self._tell_of_long_mode(self._guest)
+            if self._shows_halves:
+                self._tell_of_long_mode()
             if self.waits:
                 self._tell(self._guest.reasons.of(stop))
 
@@ -179,10 +182,10 @@ class GdbServer:
         self._standing.note()
         self._server.stopped(reason)
 
-    def _tell_of_long_mode(self, guest: GuestTarget) -> None:
+    def _tell_of_long_mode(self) -> None:
         """A client keeps the layout that it was given; one of 32 bits shows only halves of registers now."""
-        if not self._told_of_long_mode and not guest.architecture.is_64bit and in_long_mode(self._debugger):
-            self._told_of_long_mode = True
+        if in_long_mode(self._debugger):
+            self._shows_halves = False
             self._console(LONG_MODE)
 
     def _console(self, text: str) -> None:

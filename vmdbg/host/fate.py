@@ -24,5 +24,5 @@ class Fate:
     def _on_stop(self, stop: Stop) -> None:
         if isinstance(stop, Ended):
             self.outcome = stop.outcome
-        elif self._timeline.live:
+        elif self.outcome is not None and self._timeline.live:
             self.outcome = None

@@ -139,6 +139,8 @@ class FileBackend:
         self._pending += data
 
     def flush(self) -> None:
+        if not self._pending:
+            return
         try:
             write_all(self._file, self._pending)
         except OSError as error:
