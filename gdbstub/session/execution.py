@@ -43,6 +43,8 @@ from gdbstub.target import Action, ActionKind, Continue, RangeStep, Step, Stop
 
 _EVERYONE = ThreadRef(ALL)
 _OF_THREADS_LIVES = (ThreadStarted, ThreadEnded)
+_WITH_TEXT = (Signalled, HistoryEdge)
+_ENDS = (Exited, Terminated)
 _CLIENTS_DIFFER = (Signalled, HistoryEdge, NoneResumed)
 """What not every client takes as it is meant."""
 _KINDS: Mapping[type[Action], ActionKind] = {
@@ -123,7 +125,7 @@ def _who_stands(context: Context, reason: StopReason | None) -> Reply:
 
 def _is_end(reason: StopReason) -> bool:
     """Whether the process is gone with it."""
-    return isinstance(reason, Exited | Terminated)
+    return isinstance(reason, _ENDS)
 
 
 def as_caused(context: Context, reason: StopReason) -> StopReason:
@@ -238,7 +240,7 @@ def _next_unreported(context: Context) -> Reply:
 
 def on_stop(context: Context, reason: StopReason) -> None:
     """The target stopped, for whatever cause. Tells the client if it waits for that."""
-    if isinstance(reason, _OF_THREADS_LIVES) and not context.thread_events:
+    if not context.thread_events and isinstance(reason, _OF_THREADS_LIVES):
         return
     if isinstance(reason, _CLIENTS_DIFFER):
         reason = _as_taken(context, reason)
@@ -247,7 +249,7 @@ def on_stop(context: Context, reason: StopReason) -> None:
     elif context.waiting:
         if context.unsaid:
             say_unsaid(context)
-        if isinstance(reason, Signalled | HistoryEdge) and reason.text and not context.lldb:
+        if isinstance(reason, _WITH_TEXT) and reason.text and not context.lldb:
             console(context, reason.text.rstrip("\n") + "\n")  # gdb has no field for it, LLDB the description
         context.waiting = context.asking_why = False
         _select(context, reason)

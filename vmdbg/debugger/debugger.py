@@ -148,7 +148,7 @@ class Debugger(Debuggee):
     def _settle(self, stop: Stop) -> None:
         self._interrupted = False
         self.last_stop, self.stopped_cpu = stop, self.engine.selected
-        if isinstance(stop, BreakpointStop | EventStop):
+        if self.machine.cpus.turns.several and isinstance(stop, BreakpointStop | EventStop):
             self._told = (self.position, self.machine.cpus.turns.current)
         self.stop_count += 1
         for point in _points_of(stop):

@@ -24,10 +24,15 @@ class Hits:
 
     def add(self, at: Position) -> int:
         """How many there are up to and with this one."""
+        ticks = self._ticks
+        if not ticks or ticks[-1] < at.tick:  # on the way forwards
+            ticks.append(at.tick)
+            self._phases.append(at.phase)
+            return len(ticks)
         index = self.up_to(at)
         if index and (self._ticks[index - 1], self._phases[index - 1]) == (at.tick, at.phase):
             return index
-        self._ticks.insert(index, at.tick)
+        ticks.insert(index, at.tick)
         self._phases.insert(index, at.phase)
         return index + 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -68,37 +68,40 @@ class GuestExecution:
         Of several CPUs one steps, and the others run meanwhile what they would have run anyway; so they do where the
         client names only the one, as gdb does to get over a breakpoint. Raises TargetError for a continue of some.
         """
+        stops = False
         for thread, request in requests.items():
             if isinstance(request, _STEPS):
                 self._step(thread, request)
                 return
-        if any(isinstance(request, Stop) for request in requests.values()):
+            stops = stops or isinstance(request, Stop)
+        if stops:
             self.interrupt()
             return
         with refusals():
-            self._hold_back([cpu.number for cpu in self._debugger.cpus if thread_of(cpu.number) not in requests])
+            self._hold_back(requests)
         self._reasons.stepped = None
         self._start(to_do.Continue())
 
-    def _hold_back(self, held: Sequence[CpuId]) -> None:
-        """Have these CPUs stand while the others run: that is another run, so only on a fork. Raises TargetError."""
+    def _hold_back(self, let: Collection[ThreadId]) -> None:
+        """Have other CPUs stand while these run: that is another run, so only on a fork. Raises TargetError."""
         debugger = self._debugger
         if debugger.running:
             return
-        turns, running = debugger.machine.cpus.turns, [cpu.number for cpu in debugger.cpus if cpu.number not in held]
-        if held and not (debugger.timeline.forks and debugger.timeline.live and len(running) == 1):
-            raise TargetError(_parted(held))
-        if held:
-            self._before_holding = self._before_holding or str(turns.schedule)
-            self._schedule(str(OneAlone(running[0])))
-        else:
+        if len(let) >= len(debugger.cpus):
             self.let_all_run()
+            return
+        if not (debugger.timeline.forks and debugger.timeline.live and len(let) == 1):
+            raise TargetError(_parted([cpu.number for cpu in debugger.cpus if thread_of(cpu.number) not in let]))
+        self._before_holding = self._before_holding or str(debugger.machine.cpus.turns.schedule)
+        self._schedule(str(OneAlone(cpu_of(next(iter(let))))))
 
     def let_all_run(self) -> None:
         """Scheduler-locking no longer holds anybody back."""
+        if not self._before_holding:
+            return
         before, self._before_holding = self._before_holding, ""
         timeline = self._debugger.timeline
-        if before and timeline.live and isinstance(timeline.machine.cpus.turns.schedule, OneAlone):
+        if timeline.live and isinstance(timeline.machine.cpus.turns.schedule, OneAlone):
             self._schedule(before)
 
     def _schedule(self, schedule: str) -> None:

@@ -121,7 +121,7 @@ class StopReasons:
 
     def _system_call(self, points: tuple[Point, ...]) -> StopReason | None:
         """A caught call, unless the client has a breakpoint of its own there."""
-        if not any(self._calls.is_point(point) for point in points) or any(map(self._owned, points)):
+        if not any(map(self._calls.is_point, points)) or any(map(self._owned, points)):
             return None
         return self._calls.here()
 

@@ -99,4 +99,4 @@ class GuestSystemCalls:
 
     def is_point(self, point: object) -> bool:
         """Whether a breakpoint is one of these."""
-        return any(point is mine for mine in self._points)
+        return bool(self._points) and any(point is mine for mine in self._points)
