@@ -73,8 +73,7 @@ class _Masters:
 
 
 class Ide:
-    """`units` in the order of the drives: primary device 0 and 1, secondary device 0 and 1; None where there is none.
-    """
+    """`units` in the order of the drives: primary 0 and 1, secondary 0 and 1; None where there is none."""
 
     name = "ide"
     title = "PIIX3 IDE, two channels with bus masters"

@@ -11,7 +11,7 @@ from vmdbg.dap.looking import frame_of
 from vmdbg.dap.references import FrameKey, References
 from vmdbg.session.session import Session
 from vmdbg.session.source_frame import SourceFrame
-from vmdbg.x86.registers import Group
+from vmdbg.x86.registers import REGISTERS, Group
 
 
 class Variables(enum.Enum):
@@ -71,9 +71,15 @@ TITLES = {
     Group.SYSTEM: "System registers",
     Group.X87: "x87",
     Group.SSE: "SSE",
+    Group.AVX: "AVX",
     Group.MSR: "Model specific registers",
     Group.PSEUDO: "Time and mode",
 }
+
+
+def names_of(session: Session, group: Group) -> list[str]:
+    """Of the registers that the CPU's model has."""
+    return [one.name for one in REGISTERS if one.group is group and one.name in session.registers]
 
 
 def scopes_of(session: Session, references: References, key: FrameKey) -> Sequence[values.Scope]:
@@ -81,7 +87,7 @@ def scopes_of(session: Session, references: References, key: FrameKey) -> Sequen
     with frame_of(session, key) as frame:
         made = _of_function(references, key, frame)
     is_of_cpu = key.task is None and not frame.physical.number
-    groups = list(TITLES) if is_of_cpu else [Group.GENERAL]
+    groups = [one for one in TITLES if names_of(session, one)] if is_of_cpu else [Group.GENERAL]
     for group in groups:
         reference = references.add(RegisterScope(key, group))
         hint = "registers" if group is Group.GENERAL else None

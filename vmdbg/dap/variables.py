@@ -11,13 +11,13 @@ from dapstub.errors import TargetError
 from vmdbg.dap.errors import refusals
 from vmdbg.dap.looking import frame_of
 from vmdbg.dap.references import References
-from vmdbg.dap.scopes import TABLE_TITLES, CpuTable, RegisterScope, TableScope, Variables, VariablesScope
+from vmdbg.dap.scopes import TABLE_TITLES, CpuTable, RegisterScope, TableScope, Variables, VariablesScope, names_of
 from vmdbg.dap.typed import Typed, by_address, children, inside, variable
 from vmdbg.document.document import Json
 from vmdbg.os.seam import Frame
 from vmdbg.session.session import Session
 from vmdbg.units import CpuId
-from vmdbg.x86.registers import BY_NAME, REGISTERS, Group, set_flags
+from vmdbg.x86.registers import BY_NAME, Group, set_flags
 
 INDEXED = "indexed"
 """The filter of a request that wants elements, not members."""
@@ -100,7 +100,7 @@ class GuestVariables:
         with frame_of(self._session, scope.frame) as frame:
             if frame.physical.number or scope.frame.task is not None:
                 return self._saved(frame.physical)
-            return [self._register(one.name) for one in REGISTERS if one.group is scope.group]
+            return [self._register(name) for name in names_of(self._session, scope.group)]
 
     def _saved(self, frame: Frame) -> list[values.Variable]:
         """What is known of a caller's registers."""

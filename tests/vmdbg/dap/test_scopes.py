@@ -100,3 +100,15 @@ def test_a_part_of_what_is_to_be_written_is_written_where_that_will_do(editor: E
 def test_what_the_console_changes_is_read_anew(editor: Editor) -> None:
     editor.command("set rax = 5")
     assert editor.event("invalidated")["areas"] == ["all"]
+
+
+@pytest.mark.parametrize("cpu", ["x86-64", "base", "x86-64-v3"])
+def test_registers_are_those_of_the_cpus_model(cpu: str) -> None:
+    with own_debugger() as made:
+        made.begin(stopOnEntry=True, cpu=cpu, memory="16M")
+        made.ask("configurationDone")
+        made.stopped()
+        scopes = {one["name"] for one in made.ask("scopes", frameId=made.top()["id"])["scopes"]}
+        names = {name for scope in scopes - {"CPU tables"} for name in made.variables(scope)}
+        assert {"cr4", "xmm0"} <= names
+        assert ("AVX" in scopes, "pkru" in names, "ymm0" in names) == (cpu == "x86-64-v3",) * 3

@@ -4,6 +4,7 @@
  * CMPXCHG of 32-bit registers in 64-bit mode: what is not written keeps its upper half.
  * CLFLUSH and its kin fault as a load of a byte does (SDM 2A, CLFLUSH).
  * ENTER tries where the stack pointer will be (SDM 2A, ENTER).
+ * ARPL stores only what it changes (SDM 2A, ARPL): Unicorn's faults where nothing may be stored.
  */
 #include "vex.h"
 #include "unicorn_tlb.h"
@@ -11,8 +12,8 @@
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define HELPER __attribute__((noinline))
 
-enum { LOAD_GDT = LIMIT_CHECKS, LOAD_IDT, COMPARE_EXCHANGE, FLUSH_LINE, ENTER_FRAME, ENTER_FRAME_16 }; /* VexCode.row */
-enum { GROUP_LGDT = 2, GROUP_LIDT = 3, PSEUDO_DESCRIPTOR = 10, LIMIT_SIZE = 2, MOST_LEVELS = 31 };
+enum { LOAD_GDT = LIMIT_CHECKS, LOAD_IDT, COMPARE_EXCHANGE, FLUSH_LINE, ENTER_FRAME, ENTER_FRAME_16, ADJUST_RPL }; /* VexCode.row */
+enum { GROUP_LGDT = 2, GROUP_LIDT = 3, PSEUDO_DESCRIPTOR = 10, LIMIT_SIZE = 2, MOST_LEVELS = 31, RPL = 3 };
 enum { FEATURE_CLFLUSH = 19, FEATURE_CLFLUSHOPT = 23, FEATURE_CLWB = 24, GROUP_CLWB = 6, GROUP_CLFLUSH = 7 };
 enum { CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, OF = 0x800, REX_R = 4, REX_B = 1, REX_W = 8 };
 
@@ -55,6 +56,23 @@ static void flush_line(const Vex *x)
     if (x->code.code64 && (uint64_t)((int64_t)(linear << 16) >> 16) != linear)
         raise_exception_err_ra_x86_64(x->env, x->code.segment == R_SS ? 12 : 13, 0, x->host_pc);
     unicorn_tlb_probe_load(x->env, linear, env_mmu_mode(x->env), x->host_pc);
+}
+
+/* The translator has all flags in cc_src by then. */
+static void adjust_rpl(const Vex *x)
+{
+    Env *env = x->env;
+    uint64_t linear = vex_linear(x);
+    unsigned least = env->regs[x->code.reg] & RPL;
+    uint16_t selector;
+
+    vex_load_at(x, linear, &selector, sizeof selector);
+    bool raised = (selector & RPL) < least;
+    if (raised) {
+        selector = (selector & ~RPL) | least;
+        vex_store_at(x, linear, &selector, sizeof selector);
+    }
+    env->cc_src = raised ? env->cc_src | ZF : env->cc_src & ~(uint64_t)ZF;
 }
 
 static uint64_t stack_mask(const Env *env)
@@ -155,6 +173,18 @@ static bool enters(Instruction *i, VexDecoded *d)
     return true;
 }
 
+static bool adjusts_memory(Instruction *i, VexDecoded *d)
+{
+    uint8_t modrm = instruction_byte(i, 1);
+
+    if (i->code64 || !(i->env->hflags & HF_PE) || i->env->eflags & FLAG_VM || modrm >= 0xc0 || !vex_read_legacy(i, 1, d))
+        return false;
+    d->code.row = ADJUST_RPL;
+    d->code.reg = modrm >> 3 & 7;
+    d->sets_flags = true;
+    return true;
+}
+
 /* NOT_VEX if the instruction is none of these. */
 enum VexKind called_decode(Instruction *i, VexDecoded *d)
 {
@@ -164,6 +194,8 @@ enum VexKind called_decode(Instruction *i, VexDecoded *d)
     *d = (VexDecoded){0};
     if (opcode == 0xc8) {
         is = enters(i, d);
+    } else if (opcode == 0x63) {
+        is = adjusts_memory(i, d);
     } else if (opcode == 0x0f) {
         switch (instruction_byte(i, 1)) {
         case 0x01: is = reads_table(i, d); break;
@@ -188,6 +220,7 @@ HELPER void __wrap_helper_fbst_ST0_x86_64(uint64_t word, uint64_t displacement)
     case FLUSH_LINE: flush_line(&x); break;
     case ENTER_FRAME: enter_frame(&x, false); break;
     case ENTER_FRAME_16: enter_frame(&x, true); break;
+    case ADJUST_RPL: adjust_rpl(&x); break;
     default: limits_check(&x);
     }
 }
