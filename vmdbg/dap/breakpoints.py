@@ -98,11 +98,10 @@ class GuestBreakpoints:
         if found is None:
             name = (source.path or source.name).rpartition("/")[2]
             return self._pending(f"{name}:{wanted.line}", wanted.when, values.StopReason.BREAKPOINT, wanted.line)
-        where = self._session.sources.line_at(found.address) if not found.is_listed else None
-        copies = self._session.sources.copies_of_line(where) if where is not None else []
+        copies = self._session.sources.copies_of_line(found.code) if found.code is not None else []
         points: list[Point] = [self._add(one, wanted.when) for one in (copies or [found.address])]
         # VS Code takes a source without a path, named again, for another than that in which it was asked.
-        named = None if found.is_listed else found.source
+        named = found.source if found.code is not None else None
         reference = f"{found.address:#x}"
         shown = values.Breakpoint(True, source=named, line=found.line, instruction_reference=reference)
         return Known(shown, points, values.StopReason.BREAKPOINT)

@@ -11,16 +11,19 @@ from dapstub import requests, values
 from dapstub.errors import TargetError
 from vmdbg.dap.listings import Listings
 from vmdbg.session.session import Session
+from vmdbg.symbols.lines import LineRange
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line that has code. `source`: None where nobody has the file; `is_listed`: a line is one instruction."""
+    """A line that has code. `source`: None where nobody has the file; `code`: None in assembly, where it is one
+    instruction.
+    """
 
     address: int
     source: values.SourceFile | None
     line: int
-    is_listed: bool = False
+    code: LineRange | None = None
 
 
 class SourceFiles:
@@ -86,12 +89,11 @@ class SourceFiles:
         if source.reference:
             listing = self._listings.get(source.reference)
             start, number = listing.at(line)
-            return Place(start, listing.file, number, is_listed=True)
+            return Place(start, listing.file, number)
         for name in self.names(source):
-            address = self._session.find_line(name, line)
-            found = self._session.sources.line_at(address) if address is not None else None
-            if found is not None and address is not None and self.is_same(found.file, source):
-                return Place(address, self.shown(found.file), found.line)
+            found = self._session.sources.find_line(name, line)
+            if found is not None and self.is_same(found.file, source):
+                return Place(found.start, self.shown(found.file), found.line, found)
         return None
 
     def text(self, source: requests.SourceName) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 from vmdbg.c.extent import Sort
 from vmdbg.expressions.values import ExpressionValue, Placed
@@ -34,8 +34,8 @@ class Wanted(enum.Enum):
 def _is_text(variable: ExpressionValue) -> bool:
     """Whether it has elements, and so compares with text."""
     try:
-        return len(variable) > 0  # type: ignore[arg-type]  # what has no length says so
-    except TypeError:
+        return isinstance(variable, Sized) and len(variable) > 0
+    except TypeError:  # a struct, which has the method of all values
         return False
 
 

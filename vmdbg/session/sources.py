@@ -143,11 +143,11 @@ class Sources:
     def has_debug_information(self) -> bool:
         return any(file.debug is not None and file.debug.has_units for file in self.files)
 
-    def find_line(self, file: str, line: int) -> int | None:
+    def find_line(self, file: str, line: int) -> LineRange | None:
         """The first code of the line, or of the next that has some in the same function; None where there is none."""
         for known in self.files:
             found = known.lines.find(file, line)
-            if found is not None and not _begins_after(known, found, line):
+            if found is not None and not _begins_after(known, found.start, line):
                 return found
         return None
 

@@ -11,6 +11,7 @@ from vmdbg.errors import UserError
 from vmdbg.expressions.compiler import Expression, Getters, compile_expression
 from vmdbg.expressions.place import Aim, Place, find_place
 from vmdbg.expressions.scope import Scope
+from vmdbg.expressions.spelling import split_colon
 from vmdbg.expressions.values import ExpressionValue, whole
 from vmdbg.expressions.wanted import Wanted
 from vmdbg.session.debug_frames import DebugFrames
@@ -18,6 +19,7 @@ from vmdbg.session.known_guest import KnownGuest
 from vmdbg.session.numbers import fitting
 from vmdbg.session.skips import Skips
 from vmdbg.session.typed_names import add_typed_names
+from vmdbg.symbols.lines import LineRange
 from vmdbg.units import Linear, Physical
 
 
@@ -88,7 +90,15 @@ class View(KnownGuest):
 
     def find_line(self, file: str, line: int) -> int | None:
         """The address of a source line; None without line information."""
-        return self.sources.find_line(file, line)
+        found = self.sources.find_line(file, line)
+        return found.start if found is not None else None
+
+    def line_named(self, text: str) -> LineRange | None:
+        """What `FILE:LINE` names, or `LINE` of the file of the frame looked at; None for all else."""
+        file, line = split_colon(text) or ("", text.strip())
+        if not line.isdecimal():
+            return None
+        return self.sources.find_line(file or self.frames.selected().file, int(line))
 
     @property
     def lines(self) -> Lines:

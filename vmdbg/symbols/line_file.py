@@ -50,11 +50,11 @@ class LineFile:
         table = self._table_at(raw)
         return table is not None and raw is not None and table.is_start(raw)
 
-    def find(self, file: str, line: int) -> int | None:
+    def find(self, file: str, line: int) -> LineRange | None:
         """As LineTable.find, over the units that name the file; where that is placed in the guest."""
         found = [one for table in self._tables_of(file) if (one := table.find(file, line)) is not None]
-        placed = [(one.line, where) for one in found if (where := self.placement.to_guest(one.start)) is not None]
-        return min(placed)[1] if placed else None
+        placed = [where for one in found if (where := self._moved(one)) is not None]
+        return min(placed, key=lambda one: (one.line, one.start), default=None)
 
     def starts_of(self, file: str, line: int) -> list[int]:
         """Every place where code of that line begins."""
@@ -108,7 +108,7 @@ class LineFile:
         if self._kept is None:
             self._kept = FileCache(), self._file.identity(_NAMING)
         key = xxhash.xxh3_64_hexdigest(f"{self._kept[1]} {unit.cu_offset}".encode())
-        return f"{key}.lines"
+        return f"{key}.lines-2"
 
     def _tables_of(self, file: str) -> Iterator[LineTable]:
         """Of the unit of that name, if there is one; else of all that name it in their tables."""

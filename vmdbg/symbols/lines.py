@@ -20,7 +20,10 @@ _HEAD = struct.Struct("<QQ")
 
 @dataclass(frozen=True, slots=True)
 class LineRange:
-    """Code [start, end) of one source line. `statement` marks where debuggers should stop."""
+    """Code [start, end) of one source line. `statement` marks where debuggers should stop.
+
+    Empty where another line begins at the same address: all of the line's code is that one's there.
+    """
 
     start: int
     end: int
@@ -86,12 +89,23 @@ class LineTable:
         first = last = self._index(address)
         if first is None or last is None:
             return None
-        line = self._key(first)
-        while first > 0 and self._ends[first - 1] == self._starts[first] and self._key(first - 1) == line:
+        line, start, end = self._key(first), self._starts[first], self._ends[last]
+        while (
+            first > 0 and self._ends[first - 1] == start and (self._key(first - 1) == line or self._is_empty(first - 1))
+        ):
             first -= 1
-        while last + 1 < len(self) and self._ends[last] == self._starts[last + 1] and self._key(last + 1) == line:
+            start = self._starts[first]
+        while (
+            last + 1 < len(self)
+            and self._starts[last + 1] == end
+            and (self._key(last + 1) == line or self._is_empty(last + 1))
+        ):
             last += 1
-        return self._starts[first], self._ends[last]
+            end = self._ends[last]
+        return start, end
+
+    def _is_empty(self, index: int) -> bool:
+        return self._starts[index] == self._ends[index]
 
     def _key(self, index: int) -> tuple[int, int]:
         return self._numbers[index], self._lines[index] >> 1
@@ -142,10 +156,16 @@ def unit_ranges(dwarf: DWARFInfo, unit: CompileUnit) -> Iterator[LineRange]:
         state = entry.state
         if state is None or (before is not None and not state.end_sequence and _says_less(state, before)):
             continue
-        if before is not None and state.address > before.address:
+        if before is not None and (state.address > before.address or _is_hidden(before, state)):
             file, statement = names.get(before.file, "?"), bool(before.is_stmt)
             yield LineRange(before.address, state.address, file, before.line, statement)
         before = None if state.end_sequence else state
+
+
+def _is_hidden(before: LineState, state: LineState) -> bool:
+    """Whether another line begins where `before` does: it has no code of its own, and still can be stopped at."""
+    is_other = (state.file, state.line) != (before.file, before.line)
+    return bool(before.is_stmt) and is_other and not state.end_sequence and state.address == before.address
 
 
 def _says_less(state: LineState, before: LineState) -> bool:

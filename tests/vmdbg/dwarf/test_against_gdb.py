@@ -213,3 +213,46 @@ def test_a_line_between_functions_leads_into_none_of_them(tmp_path: Path, level:
         assert [number for number in coded if session.find_line("program.c", number) is None] == []
     assert len(between) > 10
     assert len(coded) > 40
+
+
+PLACES = """python
+import json
+found = {}
+for line in range(1, LINES + 1):
+    try:
+        known = gdb.decode_line(f"program.c:{line}")[1] or ()
+    except gdb.error:
+        known = ()
+    found[line] = [one.pc for one in known if one.line == line and one.pc]
+print("PLACES", json.dumps(found))
+end
+"""
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("level", ["-O0", "-Og", "-O2", "-Os"])
+def test_a_line_is_found_where_gdb_finds_it_though_all_its_code_is_another_lines_too(
+    tmp_path: Path, compiler: str, level: str
+) -> None:
+    program = built(tmp_path, compiler, level, "-gdwarf-5")
+    count = len((HERE / "program.c").read_text().splitlines())
+    script = tmp_path / "places"
+    script.write_text(PLACES.replace("LINES", str(count)))
+    said = subprocess.run(
+        [*debian_gdb(), "-nx", "-q", "-batch", "-x", str(script), str(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    theirs = json.loads(said.stdout.partition("PLACES ")[2])
+    with guest(program.read_bytes()) as made:
+        session = open_session(made.debugger)
+        session.sources.add(program)
+        lines = next(file.lines for file in session.sources.files if file.path == program)
+        for line, places in theirs.items():
+            ours = session.sources.find_line("program.c", int(line))
+            if places:
+                assert ours is not None, line
+                assert (ours.line, ours.start) == (int(line), min(places)), (line, places)
+                assert set(places) <= set(lines.starts_of("program.c", int(line))), (line, places)
+    assert sum(1 for places in theirs.values() if places) > 40

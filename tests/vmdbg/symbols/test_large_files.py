@@ -79,8 +79,7 @@ def test_a_line_is_found_without_reading_every_unit(vmlinux: Path) -> None:
     with cpu_seconds() as spent:
         assert start in lines.starts_of("fs/open.c", at.line)
     assert spent[0] < FIRST
-    found = lines.find("include/linux/list.h", 1)
-    in_header = lines.at(found) if found is not None else None
+    in_header = lines.find("include/linux/list.h", 1)
     assert in_header is not None
     assert in_header.file.endswith("include/linux/list.h")
 
@@ -113,7 +112,9 @@ def test_sections_of_what_is_not_linked_are_placed_one_by_one(tmp_path: Path) ->
     assert table.find("second") == 0x9_0000_0000
     assert str(table.nearest(0x9_0000_0001)) == "second+0x1"
     assert [str(at).rpartition("/")[2] for at in (lines.at(0x5000), lines.at(0x9_0000_0000))] == ["c.c:1", "c.c:3"]
-    assert lines.find("c.c", 3) == 0x9_0000_0000
+    found = lines.find("c.c", 3)
+    assert found is not None
+    assert found.start == 0x9_0000_0000
     assert table.nearest(0x7000) is None
 
 

@@ -87,7 +87,8 @@ def test_lines_both_ways() -> None:
     at = lines.at(start)
     assert at is not None
     assert (Path(at.file).name, at.line) == ("bank.c", 62)
-    assert lines.find("bank.c", 62) == start
+    assert lines.find("bank.c", 62) == at
+    assert at.start == start
     assert lines.is_start(start)
     assert lines.span(start) is not None
     assert lines.at(0x10) is None

@@ -19,7 +19,6 @@ from vmdbg.engine.exits import Access
 from vmdbg.engine.stops import Catches
 from vmdbg.errors import UserError
 from vmdbg.expressions.place import Aim
-from vmdbg.expressions.spelling import split_colon
 from vmdbg.session.oops_watch import is_oops_point
 from vmdbg.session.pending import PendingPoints, is_loading_point
 from vmdbg.session.registry import Arguments, Group, Parser
@@ -121,9 +120,7 @@ def added(session: Session, point: Point, arguments: Arguments) -> Document:
 
 def _elsewhere(session: Session, point: Point, arguments: Arguments) -> list[Text]:
     """That a line, which was asked for, has code in other places too."""
-    sides = split_colon(getattr(arguments, "place", ""))
-    is_line = (sides[1] if sides is not None else getattr(arguments, "place", "")).strip().isdecimal()
-    line = session.sources.line_at(point.address) if is_line and point.space is Space.LINEAR else None
+    line = session.line_named(getattr(arguments, "place", "")) if point.space is Space.LINEAR else None
     others = [one for one in session.sources.copies_of_line(line) if one != point.address] if line is not None else []
     if not others:
         return []
