@@ -244,7 +244,18 @@ class Value:
         return self.number_() + _number(number)
 
     def __sub__(self, number: Number) -> Number:
-        return self + -_number(number)
+        """Of two pointers to one type: elements between them (C17 6.5.6)."""
+        type_ = self.type_.strip()
+        if (
+            type_.kind is not Kind.POINTER
+            or not isinstance(number, Value)
+            or number.type_.strip().kind is not Kind.POINTER
+        ):
+            return self + -_number(number)
+        size = type_.element.size or 1
+        if size != (number.type_.strip().element.size or 1):
+            raise UserError(f"{self.type_} and {number.type_} point to what is not alike")
+        return (int(self) - int(number)) // size
 
     def __and__(self, number: int) -> int:
         return int(self) & int(number)

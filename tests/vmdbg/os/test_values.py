@@ -74,6 +74,16 @@ def test_pointers_are_followed() -> None:
     assert not one.grid[0]
 
 
+def test_pointers_to_one_type_differ_by_elements_as_they_are_moved_by_them() -> None:
+    pointer = thing().words[0].pointer_()
+    for count in (-3, 0, 1, 7):
+        assert (pointer + count) - pointer == count
+        assert pointer - (pointer + count) == -count
+        assert (pointer + count) - count == pointer
+    with pytest.raises(UserError, match="not alike"):
+        _ = pointer - thing().left.pointer_()
+
+
 def test_container_of_a_member_and_of_a_pointer_to_one() -> None:
     one = thing()
     assert one.links.container_of_(one.type_, "links").address_ == START
