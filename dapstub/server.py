@@ -10,9 +10,11 @@ while True:
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import selectors
 import socket
+import stat
 from collections.abc import Callable
 
 from dapstub.errors import ClientGoneError
@@ -84,6 +86,11 @@ class Server:
 
     def listen_unix(self, path: str) -> None:
         """Listen on a socket file of its own. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            mode = os.stat(path).st_mode
+            if not stat.S_ISSOCK(mode):
+                what = "a directory" if stat.S_ISDIR(mode) else "a file that is no socket"
+                raise OSError(errno.EEXIST, f"there is {what}")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(path)

@@ -10,6 +10,7 @@ while True:
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import selectors
@@ -89,7 +90,11 @@ class Server:
         A socket left behind by a server that is gone is replaced, any other file is not.
         """
         with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
+            mode = os.stat(path).st_mode
+            if not stat.S_ISSOCK(mode):
+                what = "a directory" if stat.S_ISDIR(mode) else "a file that is no socket"
+                raise OSError(errno.EEXIST, f"there is {what}")
+            if not _answers(path):
                 os.unlink(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         mask = os.umask(0o177)

@@ -322,8 +322,10 @@ def test_stale_unix_socket_is_replaced_but_nothing_else(tmp_path: Path) -> None:
     plain = tmp_path / "file"
     plain.write_text("precious")
     other = Server(Machine().target())
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match="a file that is no socket"):
         other.listen_unix(str(plain))
+    with pytest.raises(OSError, match="there is a directory"):
+        other.listen_unix(str(tmp_path))
     assert plain.read_text() == "precious"
 
 

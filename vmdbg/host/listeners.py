@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -36,7 +37,11 @@ def _listen_tcp(address: TcpAddress) -> socket.socket:
 def _listen_unix(path: str) -> socket.socket:
     """A socket left behind by somebody who is gone is replaced, any other file is not."""
     with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
+        mode = os.stat(path).st_mode
+        if not stat.S_ISSOCK(mode):
+            what = "a directory" if stat.S_ISDIR(mode) else "a file that is no socket"
+            raise OSError(errno.EEXIST, f"there is {what}")
+        if not _answers(path):
             os.unlink(path)
     listener = socket.socket(socket.AF_UNIX)
     mask = os.umask(0o177)

@@ -34,8 +34,10 @@ def test_what_somebody_left_is_replaced_and_nothing_else(tmp_path: Path) -> None
         listen(UnixPath(str(left)))
     stop_listening(listener, UnixPath(str(left)))
     file.write_text("kept")
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match="a file that is no socket"):
         listen(UnixPath(str(file)))
+    with pytest.raises(OSError, match="there is a directory"):
+        listen(UnixPath(str(tmp_path)))
     assert file.read_text() == "kept"
 
 
