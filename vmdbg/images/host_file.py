@@ -10,6 +10,7 @@ import stat
 import struct
 import threading
 from collections.abc import Iterator
+from weakref import WeakSet
 
 from vmdbg.document.layout import printable
 from vmdbg.images.image import FileIdentity, ImageError
@@ -21,6 +22,10 @@ _LETS_NOBODY_WRITE = 201
 """Bytes that QEMU locks for what it does with an image (block/file-posix.c): 100 and up for what it does, 200 and up
 for what it lets nobody else do. Locking the same ones, each of us knows of the other."""
 _NO_LOCKS = (errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+_open_here: WeakSet[HostFile] = WeakSet()
+"""By this process, whose own locks are none to itself in the words that people are given."""
 
 
 class HostFile:
@@ -42,12 +47,14 @@ class HostFile:
         """After close(), as it is now. Raises as the constructor."""
         self.fd = self._open(self.path)
         try:
+            self._check_not_open_here()
             self._take_locks()
             self.size = os.lseek(self.fd, 0, os.SEEK_END)
             self.identity = self._identity()
         except BaseException:
             os.close(self.fd)
             raise
+        _open_here.add(self)
 
     def opened_for_writing(self) -> HostFile:
         """The same file, writable, in place of this one, which is closed. It is open as it was where this raises."""
@@ -98,6 +105,19 @@ class HostFile:
         if stat.S_ISDIR(kind):
             raise ImageError(f"{self.name} is a directory: name an image in it")
         raise ImageError(f"{self.name} is neither a file nor a block device: name an image")
+
+    def _check_not_open_here(self) -> None:
+        """Several may read one file, but nobody else's while one writes it."""
+        mine = os.fstat(self.fd)
+        for other in list(_open_here):
+            if not (other.writable or self.writable):
+                continue
+            if (other.identity.device, other.identity.number) == (mine.st_dev, mine.st_ino):
+                does = "written" if other.writable else "read"
+                raise ImageError(
+                    f"the image {self.name} is open here already, to be {does}: name another image, or leave "
+                    "snapshot=off away"
+                )
 
     def _take_locks(self) -> None:
         """As QEMU does, shared locks throughout: what counts is what others hold."""
@@ -229,6 +249,7 @@ class HostFile:
             yield start, end
 
     def close(self) -> None:
+        _open_here.discard(self)
         with contextlib.suppress(OSError):
             os.close(self.fd)
 
