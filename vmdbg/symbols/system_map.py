@@ -21,7 +21,11 @@ def read_system_map(source: SymbolSource, slide: int = 0) -> SymbolTable:
             raise UserError(f"cannot read {source}: {error.strerror}") from error
     if len(content) > MAX_SIZE:
         raise UserError(f"{source} is too large for a list of symbols")
-    return SymbolTable(_entries(source, content.decode("utf-8", "replace")), slide)
+    table = SymbolTable(_entries(source, content.decode("utf-8", "replace")), slide)
+    if not len(table):
+        why = "it is empty" if not content else "no line of it is an address, a letter and a name"
+        raise UserError(f"{source} has no symbols: {why}")
+    return table
 
 
 def _entries(source: SymbolSource, text: str) -> Iterator[Entry]:
