@@ -16,7 +16,10 @@ def check_path(path: str, what: str) -> None:
     if path == STDOUT or (os.path.exists(path) and not os.path.isdir(path) and not os.path.isfile(path)):
         return
     try:
+        is_new = not os.path.exists(path)
         open(path, "ab").close()
+        if is_new:  # what is refused for another reason leaves nothing
+            os.unlink(os.path.realpath(path))
     except (OSError, ValueError) as error:
         raise _cannot_write(path, what, error) from None
 
