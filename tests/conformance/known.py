@@ -21,7 +21,7 @@ _VECTORS = ("xmm", "ymm")
 
 FUNCTIONS = names("fsin fcos fsincos fptan fpatan f2xm1 fyl2x fyl2xp1")
 FLAG_COMPARES = names("fcomi fcomip fcompi fucomi fucomip fucompi")
-LAST_PLACES = 8
+LAST_PLACES = 16
 """Of 64 bits, in which a transcendental function may differ."""
 ENVIRONMENT = names("fnsave fsave fnstenv fstenv frstor fldenv")
 """What is loaded and stored in many parts."""

@@ -122,6 +122,7 @@ FOUND = {
     "emms": "0f77",
 }
 """One of each kind that random instructions found."""
+FOUND_32 = {"arpl": "6303", "arpl in code": "2e6303", "arpl on the stack": "36631e", "pop to memory in code": "2e8f03"}
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -134,6 +135,17 @@ def test_what_was_found_stays_mended(name: str, host: HostCpu, guest: GuestCpu) 
         )
     assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
     assert tally.cases == len(SEEDS) * STATES
+
+
+@pytest.mark.parametrize("name", FOUND_32)
+def test_what_was_found_in_32_bit_code_stays_mended(name: str, host_32: HostCpu, guest_32: GuestCpu) -> None:
+    """From many states: what a store depends on is seldom there."""
+    tally, instruction = Tally(), Instruction(bytes.fromhex(FOUND_32[name]), name.partition(" ")[0], "")
+    for seed in range(40):
+        states = batch("32 bits: one byte", seed).states
+        compare_batch(name, seed, Batch([instruction], states, 32), host_32, guest_32, tally)
+    assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
+    assert tally.cases == 40 * STATES
 
 
 def test_a_result_that_differs_is_told(host: HostCpu) -> None:

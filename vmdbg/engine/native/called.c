@@ -13,7 +13,7 @@
 #define HELPER __attribute__((noinline))
 
 enum { LOAD_GDT = LIMIT_CHECKS, LOAD_IDT, COMPARE_EXCHANGE, FLUSH_LINE, ENTER_FRAME, ENTER_FRAME_16, ADJUST_RPL }; /* VexCode.row */
-enum { GROUP_LGDT = 2, GROUP_LIDT = 3, PSEUDO_DESCRIPTOR = 10, LIMIT_SIZE = 2, MOST_LEVELS = 31, RPL = 3 };
+enum { GROUP_LGDT = 2, GROUP_LIDT = 3, PSEUDO_DESCRIPTOR = 10, LIMIT_SIZE = 2, MOST_LEVELS = 31, RPL = 3, SEGMENT_WRITABLE = 1 << 9, SEGMENT_CODE = 1 << 11 };
 enum { FEATURE_CLFLUSH = 19, FEATURE_CLFLUSHOPT = 23, FEATURE_CLWB = 24, GROUP_CLWB = 6, GROUP_CLFLUSH = 7 };
 enum { CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, OF = 0x800, REX_R = 4, REX_B = 1, REX_W = 8 };
 
@@ -58,7 +58,13 @@ static void flush_line(const Vex *x)
     unicorn_tlb_probe_load(x->env, linear, env_mmu_mode(x->env), x->host_pc);
 }
 
-/* The translator has all flags in cc_src by then. */
+/* A data segment that may be stored to, by the type in its descriptor (SDM 3A 3.4.5.1). */
+static bool is_writable(const Segment *segment)
+{
+    return (segment->flags & (SEGMENT_CODE | SEGMENT_WRITABLE)) == SEGMENT_WRITABLE;
+}
+
+/* The translator has all flags in cc_src by then. Limits have been looked at as for a load. */
 static void adjust_rpl(const Vex *x)
 {
     Env *env = x->env;
@@ -69,6 +75,8 @@ static void adjust_rpl(const Vex *x)
     vex_load_at(x, linear, &selector, sizeof selector);
     bool raised = (selector & RPL) < least;
     if (raised) {
+        if (!is_writable(&env->segs[x->code.segment]))
+            raise_exception_err_ra_x86_64(env, 13, 0, x->host_pc);
         selector = (selector & ~RPL) | least;
         vex_store_at(x, linear, &selector, sizeof selector);
     }
