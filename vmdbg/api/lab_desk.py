@@ -10,7 +10,7 @@ from typing import Any
 from vmdbg.api.boot import launch, open_recording
 from vmdbg.api.guest import Guest
 from vmdbg.debugger.actions import Continue
-from vmdbg.debugger.stops import Ended, HostFailed, Interrupted, StepDone
+from vmdbg.debugger.stops import Ended, HostFailed, Interrupted, RunFailed, StepDone
 from vmdbg.document.plain import render_plain
 from vmdbg.engine.stops import Stops
 from vmdbg.errors import UserError
@@ -115,6 +115,8 @@ class Desk:
         match debugger.wait():
             case StepDone() | Interrupted():
                 return "", False
+            case RunFailed(error):
+                raise error
             case stop:
                 return type(stop).__name__, isinstance(stop, Ended | HostFailed)
 
@@ -135,6 +137,8 @@ class Desk:
         self.go_along()
         debugger = self.guest.debugger
         stop = debugger.poll(limit - debugger.machine.clock)
+        if isinstance(stop, RunFailed):
+            raise stop.error
         return ("", False) if stop is None else (type(stop).__name__, isinstance(stop, Ended | HostFailed))
 
     def fork(self, at: Instant, after: Instant) -> Stand:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmdbg.api.standing import Standing
 from vmdbg.debugger.actions import Action, Continue, Direction, Step, StepMode
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stops import HostFailed, Stop
+from vmdbg.debugger.stops import HostFailed, RunFailed, Stop
 from vmdbg.errors import UserError
 from vmdbg.machine.inputs import ScheduleChange
 from vmdbg.machine.media import TakenBack
@@ -88,6 +88,8 @@ class Moving(Standing):
         stop = self.session.execution.wait(self.debugger)
         if isinstance(stop, HostFailed):
             raise UserError(stop.reason)
+        if isinstance(stop, RunFailed):
+            raise stop.error
         return stop
 
     def serve_gdb(self, where: str = "127.0.0.1:0", say: Callable[[str], None] = lambda _line: None) -> Serving:

@@ -18,6 +18,7 @@ from vmdbg.debugger.stops import (
     HistoryStart,
     HostFailed,
     Interrupted,
+    RunFailed,
     StepDone,
     Stop,
     WatchpointStop,
@@ -42,7 +43,7 @@ def stopped(session: Session, breakpoints: GuestBreakpoints, stop: Stop, reason:
             return values.Stopped(reason or StopReason.STEP, thread, None)
         case Interrupted():
             return values.Stopped(StopReason.PAUSE, thread, None)
-        case ExceptionStop() | EventStop() | DeviceStop() | HostFailed():
+        case ExceptionStop() | EventStop() | DeviceStop() | HostFailed() | RunFailed():
             return values.Stopped(StopReason.EXCEPTION, thread, words, words)
         case Ended() | HistoryStart() | HistoryEnd():
             return values.Stopped(StopReason.PAUSE, thread, words, words)
@@ -63,5 +64,7 @@ def exception_details(session: Session) -> values.ExceptionDetails:
             return values.ExceptionDetails("device", "always", words)
         case HostFailed():
             return values.ExceptionDetails("host", "always", words)
+        case RunFailed():
+            return values.ExceptionDetails("vmdbg", "always", words)
         case _:
             raise TargetError("the guest has stopped for no exception")

@@ -11,10 +11,21 @@ from vmdbg.debugger.backward import BackwardContinueRun, BackwardStepRun, SeekRu
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
-from vmdbg.debugger.stops import BreakpointStop, EventStop, HostFailed, Interrupted, StepDone, Stop, WatchpointStop
-from vmdbg.errors import UserError
+from vmdbg.debugger.stops import (
+    BreakpointStop,
+    EventStop,
+    HostFailed,
+    Interrupted,
+    RunFailed,
+    StepDone,
+    Stop,
+    WatchpointStop,
+)
+from vmdbg.errors import EngineError, RecordingError, UserError, VmdbgError
 from vmdbg.interruption import StoppedError
 from vmdbg.machine.media import TakenBack
+from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.state_digest import DivergenceError
 from vmdbg.timeline.timeline import Timeline
 
 SLICE_TICKS = 20_000_000
@@ -43,6 +54,8 @@ class Debugger(Debuggee):
         self.slice_listeners: list[Callable[[], None]] = []
         """Called between two slices of a run, with the guest standing, where it went forwards: SLICE_TICKS at most."""
         self._run: Run | None = None
+        self._began = self.position
+        """Where the run under way did."""
         self.running = False
         """Whether there is one."""
         self.run_by = NOBODY
@@ -57,6 +70,7 @@ class Debugger(Debuggee):
         if self._run is not None:
             raise UserError("the guest is running: interrupt it first")
         self._interrupted = False
+        self._began = self.position
         self._run, self.run_by = start(), by
         self.running = True
         for listener in self.resume_listeners:
@@ -107,7 +121,7 @@ class Debugger(Debuggee):
         return taken_back
 
     def poll(self, budget: int = SLICE_TICKS) -> Stop | None:
-        """Let the guest move for about `budget` ticks. The stop if it came to one."""
+        """Let the guest move for about `budget` ticks. The stop if it came to one, be it because something failed."""
         run = self._run
         if run is None:
             return None
@@ -116,9 +130,7 @@ class Debugger(Debuggee):
         if before is not None:
             budget = min(budget, SLICE_TICKS)
         try:
-            stop: Stop | None = Interrupted() if self._interrupted else run.slice(self, budget)
-        except MediumError as error:
-            stop = HostFailed(str(error))
+            stop = Interrupted() if self._interrupted else self._slice(run, budget)
         except BaseException as error:
             if not (self._interrupted and isinstance(error, KeyboardInterrupt)) or isinstance(error, StoppedError):
                 run.abandon(self)
@@ -134,6 +146,27 @@ class Debugger(Debuggee):
         self._run, self.running = None, False
         self._settle(stop)
         return stop
+
+    def _slice(self, run: Run, budget: int) -> Stop | None:
+        """Whatever fails is a stop. Raises RecordingError, EngineError where no instant is left to stand at."""
+        before, cpu = self.position, self.engine.selected
+        try:
+            return run.slice(self, budget)
+        except MediumError as error:
+            return HostFailed(str(error))
+        except (RecordingError, EngineError) as error:
+            self.timeline.come_back(self._trusted(error, before))
+            self.look_at(cpu)
+            return RunFailed(error, f"the guest stands at tick {self.position}")
+        except VmdbgError as error:
+            return RunFailed(error)
+
+    def _trusted(self, error: VmdbgError, before: Position) -> Position:
+        """Where to stand: at `before`, or, of a run that diverged, where that was last known not to have been."""
+        if not isinstance(error, DivergenceError):
+            return before
+        agreed = self.timeline.verification.last_before(error.expected.position)
+        return min(before, max(self._began, agreed)) if agreed is not None else min(before, self._began)
 
     def wait(self, poll: Callable[[], None] | None = None) -> Stop:
         """Carry out the action under way to its stop; `poll` is called between slices."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vmdbg.debugger.points import Breakpoint, Watchpoint
 from vmdbg.engine.exits import Delivery, EventKind, Stuck, TripleFault, VoidFetch, WatchHit
+from vmdbg.errors import VmdbgError
 from vmdbg.machine.outcome import DeviceEvent, HaltedForever, PoweredOff, ResetRequested, TestExited
 
 
@@ -83,6 +84,22 @@ class HostFailed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """What was asked for cannot be carried out: the replay diverged, say, or a recording is damaged there.
+
+    The guest stands at an instant before that, with its history: all that does not lead there can still be asked for.
+    """
+
+    error: VmdbgError
+    place: str = ""
+    """Where the guest was brought back to, in words; "" if it stands where it came to."""
+
+    @property
+    def words(self) -> str:
+        return f"{self.error}; {self.place}" if self.place else str(self.error)
+
+
 Stop = (
     StepDone
     | BreakpointStop
@@ -95,4 +112,5 @@ Stop = (
     | HistoryStart
     | HistoryEnd
     | HostFailed
+    | RunFailed
 )

@@ -30,6 +30,7 @@ from vmdbg.debugger.stops import (
     HistoryStart,
     HostFailed,
     Interrupted,
+    RunFailed,
     StepDone,
     Stop,
     WatchpointStop,
@@ -116,6 +117,8 @@ class StopReasons:
                 return rsp.HistoryEdge(Edge.END, text="the recording ends here")
             case HostFailed(reason):
                 return rsp.Signalled(Signal.SIGTRAP, text=f"{reason}; the guest stands before that")
+            case RunFailed():
+                return rsp.Signalled(Signal.SIGTRAP, text=stop.words)
             case _:
                 assert_never(stop)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.describe import describe_ending
-from vmdbg.debugger.stops import Ended, HostFailed
+from vmdbg.debugger.stops import Ended, HostFailed, RunFailed
 from vmdbg.host.fate import Fate, ended_in_order
 from vmdbg.host.front_end import EndWanted, FrontEnd, Presence
 from vmdbg.host.watcher import Watcher
@@ -144,6 +144,8 @@ class Arbiter:
                 return self._ended(stop)
             if isinstance(stop, HostFailed) and not self._is_anybody_there:
                 self._tell_unseen(f"{stop.reason}; the guest stands before that")
+            if isinstance(stop, RunFailed) and not self._is_anybody_there:
+                self._tell_unseen(stop.words)
             if self._in_turn or not self._is_anybody_there:
                 return None
             if stop is None and (debugger.machine.clock >= limit or not self._was_spoken_to()):

@@ -97,9 +97,22 @@ def _check_several(several: SeveralState | None, cpus: int) -> None:
         raise RecordingError("the saved state of the CPUs is damaged: it is nobody's turn")
 
 
+def check_devices(state: MachineState, pc: Pc) -> None:
+    """Raises RecordingError for the state of a machine that has other devices, or whose devices hold other things."""
+    _check_names(state, pc)
+    for name, device in pc.devices.items():
+        decode_state(state.devices[name], device.State, name)
+
+
+def _check_names(state: MachineState, pc: Pc) -> None:
+    lacks, strange = pc.devices.keys() - state.devices.keys(), state.devices.keys() - pc.devices.keys()
+    if lacks or strange:
+        differing = [f"without {name}" for name in sorted(lacks)] + [f"with {name[:40]!r}" for name in sorted(strange)]
+        raise RecordingError(f"the snapshot is of a machine with other devices ({', '.join(differing[:8])})")
+
+
 def _restore_devices(state: MachineState, pc: Pc) -> None:
-    if state.devices.keys() != pc.devices.keys():
-        raise RecordingError("the snapshot is of a machine with other devices")
+    _check_names(state, pc)
     for name, device in pc.devices.items():
         try:
             device.restore(decode_state(state.devices[name], device.State, name))

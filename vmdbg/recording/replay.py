@@ -11,6 +11,7 @@ from pathlib import Path
 from vmdbg.errors import EngineError, RecordingError
 from vmdbg.machine.inputs import RegisterWrite
 from vmdbg.machine.machine import Machine
+from vmdbg.machine.saving import check_devices
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.reader import Recording, open_recording
 from vmdbg.recording.records import CheckpointRecord
@@ -53,6 +54,7 @@ def _replayed(recording: Recording, budget: int, *, closed: bool) -> Timeline:
     store = PageStore()
     machine = origin.machine()
     try:
+        _check_build(machine, recording)
         ram = _become(machine, recording, recording.base, store) if recording.base is not None else None
         _check_registers(machine, recording)
         timeline = Timeline(
@@ -92,6 +94,19 @@ def _check_registers(machine: Machine, recording: Recording) -> None:
             raise RecordingError(
                 f"the input at {entry.position} writes a register that does not exist, {entry.input.name[:40]!r}"
             )
+
+
+def _check_build(machine: Machine, recording: Recording) -> None:
+    """Raises RecordingError where another build made it, whose devices were others: nothing replays the same here."""
+    first = recording.base or next(iter(recording.checkpoints), None)
+    if not recording.other_build or first is None:
+        return
+    try:
+        check_devices(first.state, machine.pc)
+    except RecordingError as error:
+        raise RecordingError(
+            f"{recording.path} was made by {recording.other_build}, and {error}: replay it with the build that made it"
+        ) from error
 
 
 def _become(machine: Machine, recording: Recording, base: CheckpointRecord, store: PageStore) -> RamImage:

@@ -8,7 +8,7 @@ from vmdbg.debugger.actions import Action
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Point
 from vmdbg.debugger.runs import Run
-from vmdbg.debugger.stops import BreakpointStop, Stop, WatchpointStop
+from vmdbg.debugger.stops import BreakpointStop, RunFailed, Stop, WatchpointStop
 from vmdbg.document.document import EMPTY, Document
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.session.stop_report import report
@@ -66,6 +66,8 @@ class Execution:
         for _ in range(MAX_ROUNDS):
             begin()
             stop = self.wait(self._view.debugger)
+            if isinstance(stop, RunFailed):
+                raise UserError(stop.words) from stop.error
             result = before + report(self._view, stop) if before.blocks else report(self._view, stop)
             lines = self._lines_for(stop)
             if not lines:

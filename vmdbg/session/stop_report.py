@@ -25,6 +25,7 @@ from vmdbg.debugger.stops import (
     HistoryStart,
     HostFailed,
     Interrupted,
+    RunFailed,
     StepDone,
     Stop,
     WatchpointStop,
@@ -122,6 +123,8 @@ def _reason(view: View, stop: Stop) -> Iterator[Text]:
         case HostFailed(reason):
             yield text(reason, Style.BAD)
             yield text("the guest stands before that, and its history is kept: to go on is to try again", Style.CURRENT)
+        case RunFailed():
+            yield text(stop.words, Style.BAD)
         case _:
             assert_never(stop)
 

@@ -102,6 +102,10 @@ class Checkpoints:
         """That future will not happen."""
         self._keep(self._all[: bisect_right(self._all, position, key=_position)])
 
+    def forget(self, checkpoint: Checkpoint) -> None:
+        """It cannot be restored; if it is the first, it stays."""
+        self._keep([self._all[0], *(one for one in self._all[1:] if one is not checkpoint)])
+
     def clear(self) -> None:
         """Forget all but the first."""
         self._keep(self._all[:1])

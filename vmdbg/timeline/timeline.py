@@ -14,7 +14,7 @@ from typing import Protocol
 from devices.disk.medium import MediumError
 from vmdbg.engine.exits import BreakpointHit, LimitReached, Stepped, StopRequested
 from vmdbg.engine.stops import Stops
-from vmdbg.errors import RecordingError, UserError
+from vmdbg.errors import EngineError, RecordingError, UserError, VmdbgError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.inputs import Edit, Input
 from vmdbg.machine.machine import LONGEST_WAIT, Machine
@@ -96,6 +96,8 @@ class Timeline:
         self.verification = Verification(digests, closed_at)
         self.fork_listeners: list[Callable[[Position], None]] = []
         """Told where the future is dropped: what was noted of it does not happen."""
+        self._torn = False
+        """Whether the machine is at no instant: something failed while it ran, or while it was being restored."""
         self.forks = 0
         """How often that was."""
         self.recorder: Recorder | None = None
@@ -161,6 +163,17 @@ class Timeline:
         LimitReached says that it is there or at `target`, which is not after the end of a closed history. Every way
         through time consists of such parts: between two of them it can be left (vmdbg.interruption).
         """
+        try:
+            return self._advance_part(target, over_breakpoint)
+        except (RecordingError, EngineError) as error:
+            self._failed(error)
+            raise
+
+    def _failed(self, error: VmdbgError) -> None:
+        """What led here is not to be believed, unless it was withdrawn."""
+        self._torn = self._torn or not isinstance(error, MediumError)
+
+    def _advance_part(self, target: Position, over_breakpoint: bool) -> Outcome:
         INTERRUPTION.check()
         machine, now = self.machine, self.position
         target = min(target, Position(Tick((now.tick // GRID + 1) * GRID)))
@@ -205,7 +218,15 @@ class Timeline:
         """Go to the next instant: one input, one delivery or one instruction further.
 
         A halted CPU first waits for the next input or interrupt; if not `patient` that may end early: StopRequested.
+        Raises as run().
         """
+        try:
+            return self._step_patiently(patient=patient)
+        except (RecordingError, EngineError) as error:
+            self._failed(error)
+            raise
+
+    def _step_patiently(self, *, patient: bool) -> TimelineOutcome:
         INTERRUPTION.check()
         if self._closed and self.position >= self._end:
             return self.machine.ending or EndOfHistory()
@@ -338,15 +359,21 @@ class Timeline:
     def seek(self, position: Position, on_progress: Progress | None = None) -> None:
         """Go to the first instant at or after `position`, past every breakpoint.
 
-        Raises UserError for what lies outside the history, and whatever `on_progress` raises, standing somewhere then.
+        Raises UserError for what lies outside the history; RecordingError, EngineError for what cannot be come to, back
+        where it was; and whatever `on_progress` raises, standing somewhere then.
         """
         if position < self.start:
             raise UserError(f"{position} is before the start of the history, {self.start}")
         if position > self._end:
             remedy = "the recording has no more" if self._closed else "run on to get there"
             raise UserError(f"{position} is after the end of the history, {self._end}: {remedy}")
+        origin = self.position
         with self.undisturbed():
-            self.go(position, on_progress)
+            try:
+                self.go(position, on_progress)
+            except (RecordingError, EngineError):
+                self.come_back(origin)
+                raise
 
     def mapped(self, address: int, size: int) -> Mappings:
         """Where a linear range is now: for the index, which is to know it of what is asked about."""
@@ -363,7 +390,7 @@ class Timeline:
     def go(self, position: Position, on_progress: Progress | None = None, *, to_stay: bool = True) -> None:
         """seek() without its checks, while nothing is armed. `to_stay`: steps back from there are to be quick."""
         base = self.checkpoints.nearest(position)
-        if not base.position <= self.position <= position:
+        if self._torn or not base.position <= self.position <= position:
             self.restore(base)
         origin = self.position.tick
         for rung, near_enough in rungs(position) if to_stay else ():
@@ -381,12 +408,39 @@ class Timeline:
             if self.position < target and not says_nothing(outcome):
                 raise RecordingError(f"the replay ended at {self.position}, before {target}: {outcome}")
 
+    def come_back(self, position: Position) -> None:
+        """Something failed on the way: stand at `position`, or at the last instant before it that can be come to.
+
+        Raises RecordingError, EngineError, MediumError where there is none.
+        """
+        with self.undisturbed():
+            while True:
+                base = self.checkpoints.nearest(position)
+                try:
+                    self.go(position, to_stay=False)
+                except (RecordingError, EngineError, MediumError):
+                    if base is self.checkpoints.first and position == base.position:
+                        raise
+                    if base is self.checkpoints.nearest(position):  # it was the way from there that failed
+                        position = base.position
+                else:
+                    return
+
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Become what the machine was at a checkpoint."""
-        self.keep_index()
-        self._ram.restore(checkpoint.ram)
-        self.checkpoints.fit(checkpoint.position)
-        self.machine.restore(checkpoint.state)
+        """Become what the machine was at a checkpoint. Raises RecordingError, EngineError; it is forgotten then."""
+        if self._torn:
+            self.index.moved_to(self.position)  # what led there is not known
+        else:
+            self.keep_index()
+        self._torn = True
+        try:
+            self._ram.restore(checkpoint.ram)
+            self.checkpoints.fit(checkpoint.position)
+            self.machine.restore(checkpoint.state)
+        except (RecordingError, EngineError):
+            self.checkpoints.forget(checkpoint)
+            raise
+        self._torn = False
         if checkpoint.state.halted:
             known = checkpoint.halted_at
             self.machine.cpus.halt_tick = known if known is not None else self.machine.clock

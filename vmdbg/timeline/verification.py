@@ -46,6 +46,10 @@ class Verification:
         final = self.final if self.wanted else None
         return final if final is not None and final.position == position else None
 
+    def last_before(self, position: Position) -> Position | None:
+        """The instant of the last digest before `position` that is known."""
+        return max((one.position for one in self.digests.values() if one.position < position), default=None)
+
     def compare(self, known: StateDigest, found: StateDigest) -> None:
         """Raises DivergenceError."""
         if known != found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmdbg.commands.run.finish import back_to_call_run
-from vmdbg.debugger.stops import StepDone
+from vmdbg.debugger.stops import RunFailed, StepDone
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.queries.ran import RanQuery
 from vmdbg.queries.scan import Checked, scan
@@ -34,7 +34,10 @@ def _lines(session: Session, call: Call, checked: Checked) -> Ran:
     start = known.symbol.address
     places = [at for at in range(start, start + known.symbol.size) if session.sources.is_line_start(at)]
     debugger.carry_out(lambda: back_to_call_run(session)(debugger))
-    if not isinstance(debugger.wait(lambda: checked(timeline.position)), StepDone):
+    stop = debugger.wait(lambda: checked(timeline.position))
+    if isinstance(stop, RunFailed):
+        raise stop.error
+    if not isinstance(stop, StepDone):
         raise UserError("the call of this function is not in the history")
     begin = timeline.position
     ran = scan(timeline, RanQuery(frozenset(places)), begin, call.here, checked)

@@ -14,6 +14,7 @@ from vmdbg.debugger.stops import (
     EventStop,
     ExceptionStop,
     Interrupted,
+    RunFailed,
     StepDone,
     WatchpointStop,
 )
@@ -107,8 +108,9 @@ def test_condition_that_fails_leaves_the_guest_standing() -> None:
 
         debugger.points.add_breakpoint(at["middle"], condition=broken)
         debugger.resume(Continue())
-        with pytest.raises(UserError, match="no such symbol"):
-            debugger.wait()
+        stop = debugger.wait()
+        assert isinstance(stop, RunFailed)
+        assert stop.words == "no such symbol"
         assert not debugger.running
         assert debugger.pc == at["middle"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from vmdbg.boot.image import BootOptions
 from vmdbg.boot.source import read_input
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.digest import Digest, digest
+from vmdbg.machine.snapshot import Position
+from vmdbg.recording.save import save_recording
 from vmdbg.recording.writer import RecordingWriter, start_recording
 from vmdbg.timeline.origin import BootOrigin
 from vmdbg.timeline.timeline import Timeline
@@ -56,5 +59,25 @@ def record_session(path: Path, *, embed: bool = True) -> Digest:
         found = digest(timeline.machine)
         writer.close()
         return found
+    finally:
+        timeline.machine.close()
+
+
+AGREES_AT, DIVERGES_AT = Tick(1 << 30), Tick(2 << 30)
+"""Of record_divergence(): one digest is right, the next one is not."""
+
+
+def record_divergence(path: Path) -> None:
+    """The session and the guest's waiting after it, in a recording that no machine replays: one of its digests lies."""
+    timeline = new_timeline()
+    try:
+        timeline.keeping.wanted = True
+        session(timeline)
+        timeline.run(Tick(DIVERGES_AT + 100_000_000))
+        known = timeline.verification.digests
+        known[DIVERGES_AT] = replace(known[DIVERGES_AT], ram="0" * 32)
+        timeline.checkpoints.clear()
+        timeline.seek(Position(Tick(DIVERGES_AT // 4)))
+        save_recording(timeline, path)
     finally:
         timeline.machine.close()

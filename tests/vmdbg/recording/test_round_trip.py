@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -239,6 +241,41 @@ def test_a_divergence_in_a_recording_of_another_build_names_that_build(
     with pytest.raises(DivergenceError, match=builds):
         timeline.run(FOR_EVER)
     timeline.machine.close()
+
+
+def without_one(devices: dict[str, bytes]) -> dict[str, bytes]:
+    return dict(list(devices.items())[:-1])
+
+
+def with_another(devices: dict[str, bytes]) -> dict[str, bytes]:
+    return devices | {"toaster": b""}
+
+
+def with_other_contents(devices: dict[str, bytes]) -> dict[str, bytes]:
+    return devices | {next(iter(devices)): b"\xa3abc"}
+
+
+@pytest.mark.parametrize("change", [without_one, with_another, with_other_contents])
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_a_recording_of_a_build_with_other_devices_is_refused_when_it_is_opened(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[dict[str, bytes]], dict[str, bytes]],
+    snapshot: bool,
+) -> None:
+    timeline = new_timeline()
+    timeline.run(Tick(1_000_000))
+    save = timeline.machine.save
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("vmdbg.recording.meta.build_fingerprint", lambda: "0123456789ab")
+        elsewhere.setattr(timeline.machine, "save", lambda: replace(save(), devices=change(save().devices)))
+        timeline.take_checkpoint()
+        (save_snapshot if snapshot else save_recording)(timeline, tmp_path / "elsewhere")
+    timeline.machine.close()
+    differs = "other devices|saved state of"
+    words = rf"elsewhere was made by another build .*0123456789ab.*({differs}).*: replay it with the build that made it"
+    with pytest.raises(RecordingError, match=words):
+        replay_file(tmp_path / "elsewhere")
 
 
 def test_what_is_saved_of_a_recording_of_another_build_stays_that_builds(
