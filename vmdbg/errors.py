@@ -30,3 +30,7 @@ class NotKeptError(RecordingError):
 
 class EngineError(VmdbgError):
     """The engine failed or is not the one that was calibrated for. Exit code 3."""
+
+
+class ReaderGoneError(BrokenPipeError):
+    """Who read stdout has left, as after `| head`: the run ends, quietly. No error of a command's."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmdbg.commands.declare import Function, command
 from vmdbg.document.document import Document, Style, document, table, text
-from vmdbg.errors import UserError, VmdbgError
+from vmdbg.errors import ReaderGoneError, UserError, VmdbgError
 from vmdbg.expressions.template import compile_template
 from vmdbg.files import read_at_most
 from vmdbg.interruption import INTERRUPTION
@@ -72,7 +72,7 @@ class Scripting:
         try:
             with contextlib.redirect_stdout(out):
                 self._run(source, name)
-        except VmdbgError:
+        except (VmdbgError, ReaderGoneError):
             raise
         except (Exception, SystemExit) as error:
             place = _place(error, name)

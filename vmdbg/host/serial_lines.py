@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from vmdbg.errors import UserError
+from vmdbg.errors import ReaderGoneError, UserError
 from vmdbg.host.addresses import TcpAddress, UnixPath, tcp_address, unix_path
 from vmdbg.host.poller import READ, Poller
 from vmdbg.host.terminal import is_terminal
@@ -85,7 +85,7 @@ class SerialBackend(Protocol):
     def write(self, data: bytes) -> None: ...
 
     def flush(self) -> None:
-        """Pass on what was written, as far as the other end takes it. Raises UserError or BrokenPipeError."""
+        """Pass on what was written, as far as the other end takes it. Raises UserError or ReaderGoneError."""
         ...
 
     @property
@@ -238,8 +238,8 @@ class StdioBackend:
     def flush(self) -> None:
         try:
             write_all(1, self._pending)
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            raise ReaderGoneError(error.errno, error.strerror) from None
         except OSError as error:
             self._pending.clear()
             raise UserError(f"cannot write the guest's output to stdout: {_reason(error)}") from None

@@ -9,7 +9,7 @@ from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.document.document import EMPTY, Document
 from vmdbg.document.plain import render_json, render_plain
-from vmdbg.errors import UserError, VmdbgError
+from vmdbg.errors import ReaderGoneError, UserError, VmdbgError
 from vmdbg.session.arguments import parse_arguments
 from vmdbg.session.errors import UnknownCommandError, UsageError
 from vmdbg.session.execution import Execution
@@ -98,6 +98,8 @@ class Session(View):
             return render_json(document) if as_json else render_plain(document)
         except VmdbgError as error:
             return f"error: {error}\n"
+        except ReaderGoneError:
+            raise
         except Exception as error:
             return f"error: a defect of vmdbg: {type(error).__name__}: {error} (in {line.strip()[:60]!r})\n"
 

@@ -52,7 +52,8 @@ def test_errors_become_exit_codes(
 
 @pytest.mark.parametrize(
     "words",
-    [["run"], ["run", "-x", "continue", "-x", "bt"],
+    [["run"], ["run", "-x", "continue", "-x", "bt"], ["run", "-x", "python while True: execute('continue')"],
+     ["run", "-x", "python while True: run('continue')"],
      ["run", "-x", "logpoint printk '{rdi}' --live", "-x", "continue"]],
 )  # fmt: skip
 def test_a_reader_that_leaves_ends_the_run_quietly(words: list[str]) -> None:
