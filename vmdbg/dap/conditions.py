@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dapstub import requests
 from dapstub.errors import TargetError
-from vmdbg.commands.points.conditions import expression_test
+from vmdbg.commands.points.conditions import expression_test, tell_untyped
 from vmdbg.debugger.guest import Guest
 from vmdbg.debugger.hits import Hits
 from vmdbg.debugger.points import Condition
@@ -36,6 +36,7 @@ def condition_of(session: Session, when: requests.Conditions) -> Condition | Non
     if when.condition.strip():
         holds = expression_test(session, when.condition)
         tests.append(lambda _guest: holds())
+        tell_untyped(session, when.condition)
     if when.hits.strip():
         tests.append(_hit_test(when.hits))
     if not tests:

@@ -18,6 +18,7 @@ from vmdbg.dap.variables import GuestVariables
 from vmdbg.document.plain import render_json, render_plain
 from vmdbg.expressions.values import ExpressionValue, Placed, whole
 from vmdbg.session.session import Session
+from vmdbg.session.untyped import untyped_words
 from vmdbg.session.value_text import value_text
 
 RUNNING = "the guest runs: pause it first"
@@ -79,7 +80,9 @@ class GuestData(GuestVariables):
             )
         if request.hexadecimal and type(value) is int:
             return values.Evaluated(f"{value:#x}", memory_reference=_reference(value))
-        return values.Evaluated(str(value_text(self._session, value)), memory_reference=_reference(value))
+        doubts = untyped_words(self._session, self._session.compile(expression).valued)
+        words = "; ".join((str(value_text(self._session, value)), *doubts))
+        return values.Evaluated(words, memory_reference=_reference(value))
 
     # changes
 

@@ -63,13 +63,15 @@ _Closure = Callable[[_Run], ExpressionValue]
 class Expression:
     """Compiled text. `evaluate` reads the guest as it stands then. `unknown`: names that meant nothing yet.
 
-    `never`: why it is false wherever the guest stands, "" where nothing says so.
+    `never`: why it is false wherever the guest stands, "" where nothing says so. `valued`: names that stand for what
+    is held there, if they are those of variables.
     """
 
     text: str
     _closure: _Closure
     unknown: tuple[str, ...] = ()
     never: str = ""
+    valued: tuple[str, ...] = ()
 
     def evaluate(self) -> ExpressionValue:
         """Raises ExpressionError, or the UserError of an address that cannot be read."""
@@ -98,7 +100,8 @@ def compile_expression(
         tree = ast.parse(spelled, mode="eval")
         compiler = _Compiler(scope, text, extra or {}, wanted)
         closure = compiler.compile(tree.body)
-        return Expression(text, closure, tuple(compiler.unknown), compiler.why_never(tree.body))
+        never = compiler.why_never(tree.body)
+        return Expression(text, closure, tuple(compiler.unknown), never, tuple(dict.fromkeys(compiler.valued)))
     except SyntaxError as error:
         raise ExpressionError(f"{_short(text)!r} is no expression: {_reason(error)}") from error
     except (RecursionError, MemoryError, ValueError) as error:
@@ -123,6 +126,7 @@ class _Compiler:
         self._local: set[str] = set()
         self._depth = 0
         self.unknown: list[str] = []
+        self.valued: list[str] = []
 
     def compile(self, node: ast.expr) -> _Closure:
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
@@ -171,6 +175,8 @@ class _Compiler:
         if wanted is Wanted.PLACE or not self._may_be_symbol(node.id):
             return value
         name, scope = node.id.removeprefix(DOLLAR), self._scope
+        if wanted is Wanted.VALUE:
+            self.valued.append(name)
         known: dict[tuple[int, int], ExpressionValue] = {}
 
         def held(run: _Run) -> ExpressionValue:

@@ -28,6 +28,11 @@ class Template:
         """Names in it that meant nothing when it was compiled."""
         return tuple(name for _, expression, _ in self._parts if expression for name in expression.unknown)
 
+    @property
+    def valued(self) -> tuple[str, ...]:
+        """Names in it that stand for what is held there, if they are those of variables."""
+        return tuple(name for _, expression, _ in self._parts if expression for name in expression.valued)
+
     def render(self) -> str:
         """Never raises for the guest: what has no value shows as `?` with the reason."""
         return "".join(

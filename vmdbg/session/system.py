@@ -86,6 +86,11 @@ class GuestSystem:
             self._detect()
         return self._found
 
+    @property
+    def was_found(self) -> bool:
+        """Whether one was, where it was last looked for: without looking."""
+        return self._found is not None
+
     def _detect(self) -> None:
         self._found, self._error = None, None
         try:

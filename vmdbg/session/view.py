@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vmdbg.c.values import Value
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.points import Space
 from vmdbg.debugger.stepping import Lines
-from vmdbg.errors import UserError
+from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.compiler import Expression, Getters, compile_expression
 from vmdbg.expressions.place import Aim, Place, find_place
 from vmdbg.expressions.scope import Scope
@@ -16,6 +17,7 @@ from vmdbg.expressions.values import ExpressionValue, whole
 from vmdbg.expressions.wanted import Wanted
 from vmdbg.session.debug_frames import DebugFrames
 from vmdbg.session.known_guest import KnownGuest
+from vmdbg.session.linux import find_linux
 from vmdbg.session.numbers import fitting
 from vmdbg.session.skips import Skips
 from vmdbg.session.typed_names import add_typed_names
@@ -36,14 +38,30 @@ class View(KnownGuest):
         self.frames = DebugFrames(self)
         """The call stack with functions and variables of the source."""
         self.scope.program = self.frames.find
-        self.scope.global_variable = self.frames.global_variable
-        self.scope.generation = lambda: None if self.sources.has_moving_files else self.sources.changes
+        self.scope.global_variable = self._global_variable
+        self.scope.generation = self._generation
         add_typed_names(self.scope, self, self.frames)
         self.skips = Skips(self.symbols)
 
-    def compile(self, text: str, extra: Getters | None = None) -> Expression:
-        """Whose value is wanted as C has it, as of conditions: a variable's name is what it holds."""
-        return compile_expression(text, self.scope, extra, wanted=Wanted.VALUE)
+    def _global_variable(self, name: str) -> Value | None:
+        """By debug information, or by what is known of the operating system; None where neither tells of its type."""
+        found = self.frames.global_variable(name)
+        if found is not None or (linux := find_linux(self.system)) is None:
+            return found
+        try:
+            known = linux.names.variable(name)
+        except VmdbgError:
+            return None
+        if known.address_ is None or known.address_ != self.symbols.find(name):
+            return None  # of each CPU its own
+        return Value(self.frames.space, known.type_, known.address_)
+
+    def _generation(self) -> int | None:
+        return None if self.sources.has_moving_files else self.sources.changes << 1 | self.system.was_found
+
+    def compile(self, text: str, extra: Getters | None = None, *, wanted: Wanted = Wanted.VALUE) -> Expression:
+        """Whose value is wanted as C has it, as of conditions, unless told: a variable's name is what it holds."""
+        return compile_expression(text, self.scope, extra, wanted=wanted)
 
     def value(self, text: str) -> ExpressionValue:
         """As C has it, now. Raises ExpressionError."""

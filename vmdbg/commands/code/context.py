@@ -12,6 +12,7 @@ from vmdbg.commands.code.context_state import SIZES, ContextState
 from vmdbg.commands.code.symbol import source_lines
 from vmdbg.commands.data.telescope import stack_lines, stack_pointer
 from vmdbg.commands.declare import command
+from vmdbg.commands.points.conditions import untyped_notes
 from vmdbg.document.document import Block, Document, Section, Style, Text, document, joined, section, text
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.expressions.formats import parse_format
@@ -185,17 +186,17 @@ def declare_display(parser: Parser) -> None:
 )
 def display(session: Session, arguments: Arguments) -> Document:
     """Show an expression at every stop."""
-    state = session.part(ContextState)
+    state, notes = session.part(ContextState), list[Text]()
     if arguments.off:
         return undisplay(session, arguments)
     if arguments.expression:
         parse_format(arguments.letters)
-        session.compile(arguments.expression)
+        notes = untyped_notes(session, session.compile(arguments.expression).valued)
         shown = f"/{arguments.letters} {arguments.expression}" if arguments.letters else arguments.expression
         if shown not in state.expressions:
             state.expressions.append(shown)
     lines = _watch(session, state) or [text("nothing is displayed", Style.DIM)]
-    return document(*lines, value=list(state.expressions))
+    return document(*lines, *notes, value=list(state.expressions))
 
 
 def declare_undisplay(parser: Parser) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from vmdbg.commands.declare import command
+from vmdbg.commands.points.conditions import untyped_notes
 from vmdbg.document.document import Document, Style, Text, document, joined, text
 from vmdbg.errors import UserError
 from vmdbg.expressions.formats import format_integer, parse_format
 from vmdbg.expressions.spelling import split_colon
 from vmdbg.expressions.template import compile_template
 from vmdbg.expressions.values import ExpressionValue, TypedValue, whole
+from vmdbg.expressions.wanted import Wanted
 from vmdbg.session.registry import Arguments, Group, Parser
 from vmdbg.session.session import Session
 from vmdbg.session.value_text import value_json, value_text
@@ -57,15 +59,23 @@ def print_(session: Session, arguments: Arguments) -> Document:
     if not source:
         raise UserError("print what? an expression such as rax + 1")
     if source[0] in "'\"" and source[-1] == source[0] and "{" in source and not name:
-        words = compile_template(source[1:-1], session.scope).render()
-        return document(words)
+        template = compile_template(source[1:-1], session.scope)
+        return document(template.render(), *untyped_notes(session, template.valued))
     value = _value(session, source)
     _keep(session, name, value)
     letters = parse_format(arguments.letters)
     if isinstance(value, TypedValue) and letters.letter is None:
         return _object(value, name)
     shown = _formatted(session, value, letters.letter, letters.size)
-    return document(joined((text(f"{name} = ", Style.LABEL), shown)) if name else shown, value=value_json(value))
+    line = joined((text(f"{name} = ", Style.LABEL), shown)) if name else shown
+    return document(line, *_doubts(session, source), value=value_json(value))
+
+
+def _doubts(session: Session, source: str) -> list[Text]:
+    """That an address was taken where what it holds was wanted; a symbol alone is shown as what it is."""
+    if source.isidentifier() or (split_colon(source) is not None and source[0] not in "'\""):
+        return []
+    return untyped_notes(session, session.compile(source, wanted=Wanted.PLACE).valued)
 
 
 def _object(value: TypedValue, name: str) -> Document:

@@ -12,6 +12,7 @@ from vmdbg.commands.points.conditions import (
     make_condition,
     must_be_positive,
     unknown_words,
+    untyped_notes,
 )
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
 from vmdbg.document.document import Document, Json, Style, Text, address, count, document, table, text
@@ -114,6 +115,8 @@ def added(session: Session, point: Point, arguments: Arguments) -> Document:
         session.execution.on_point[point.number] = tuple(arguments.commands)
     unknown = getattr(arguments, "unknown", ())
     notes = unknown_words(name for name in unknown if not session.frames.has_variable(point.address, name))
+    valued = getattr(arguments, "valued", ())
+    notes += untyped_notes(session, (one for one in valued if not session.frames.has_variable(point.address, one)))
     value: Json = {"number": point.number, "address": None if is_pending(point) else f"{point.address:#x}"}
     return document(_line(session, point), *notes, *_elsewhere(session, point, arguments), value=value)
 
@@ -311,7 +314,8 @@ def condition(session: Session, arguments: Arguments) -> Document:
         return document(f"{kind_words(point)} {point.number} stops always")
     test = expression_test(session, words)
     point.condition, point.text = (lambda _: test()), f"if {words}"
-    notes = unknown_words(session.compile(words).unknown)
+    expression = session.compile(words)
+    notes = unknown_words(expression.unknown) + untyped_notes(session, expression.valued)
     return document(f"{kind_words(point)} {point.number} stops if {words}", *notes)
 
 

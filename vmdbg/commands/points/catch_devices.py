@@ -9,7 +9,7 @@ from devices.disk.floppy_unit import FloppyUnit
 from devices.disk.requests import Operation
 from devices.disk.unit import DiskUnit
 from devices.network.packet_filter import parse_filter
-from vmdbg.commands.points.conditions import expression_test
+from vmdbg.commands.points.conditions import expression_test, tell_untyped
 from vmdbg.debugger.point_table import PointTable
 from vmdbg.document.document import Json
 from vmdbg.engine.stops import DeviceCatch, DiskCatch, IpiCatch, MessageCatch, PacketCatch
@@ -45,6 +45,8 @@ def change_devices(session: Session, arguments: Arguments) -> None:
         raise UserError(f"{MOST_CATCHES} things that devices do are caught, which is all: `uncatch {arguments.kind}`")
     words = arguments.condition
     test = expression_test(session, words) if words else None
+    if words:
+        tell_untyped(session, words)
     points.catch_device(catch, (lambda _: test()) if test is not None else None, words)
 
 

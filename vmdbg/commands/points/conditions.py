@@ -12,6 +12,7 @@ from vmdbg.expressions.compiler import Getters
 from vmdbg.os.seam import is_called
 from vmdbg.session.numbers import natural
 from vmdbg.session.processors import chosen_cpu
+from vmdbg.session.untyped import untyped_words
 
 if TYPE_CHECKING:
     from vmdbg.session.registry import Arguments, Parser
@@ -55,7 +56,8 @@ def make_condition(
         words.append(f"process {arguments.process}")
     if arguments.condition:
         parts.append(expression_test(session, arguments.condition, extra))
-        arguments.unknown = session.compile(arguments.condition, extra).unknown
+        expression = session.compile(arguments.condition, extra)
+        arguments.unknown, arguments.valued = expression.unknown, expression.valued
         words.append(f"if {arguments.condition}")
     if not parts:
         return None, ""
@@ -106,6 +108,18 @@ def unknown_words(unknown: Iterable[str]) -> list[Text]:
         text(f"there is no register, symbol or variable {name!r} now: without one there, it has no value", Style.BAD)
         for name in dict.fromkeys(unknown)
     ]
+
+
+def untyped_notes(session: Session, valued: Iterable[str]) -> list[Text]:
+    """What is said of names that stand for their address, though what they hold is wanted."""
+    return [text(words, Style.BAD) for words in untyped_words(session, valued)]
+
+
+def tell_untyped(session: Session, words: str) -> None:
+    """The same of an expression, once, where no answer is there to say it in."""
+    for line in untyped_words(session, session.compile(words).valued):
+        if line not in session.notices:
+            session.tell(line)
 
 
 def must_be_positive(number: int, what: str) -> int:

@@ -92,6 +92,7 @@ def logpoint(session: Session, arguments: Arguments) -> Document:
     template = compile_template(arguments.template, session.scope)
     condition, words = make_condition(session, arguments)
     arguments.unknown = (*getattr(arguments, "unknown", ()), *template.unknown)
+    arguments.valued = (*getattr(arguments, "valued", ()), *template.valued)
     shown = f'"{arguments.template}"{f" {words}" if words else ""}'
     point = session.debugger.points.add_breakpoint(
         place.address, space=place.space, owner=session.owner, condition=condition, text=shown, action=lambda _: None

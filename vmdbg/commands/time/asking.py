@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vmdbg.commands.points.conditions import tell_untyped
 from vmdbg.commands.points.watch import object_size
 from vmdbg.commands.time.diff import diff
 from vmdbg.commands.time.races import races
@@ -51,6 +52,7 @@ def answer(session: Session, arguments: Arguments) -> Document:
     asked = QUESTIONS[arguments.question](session, arguments)
     if arguments.condition:
         queries = queries.only_if(condition(session, arguments.condition))
+        tell_untyped(session, arguments.condition)
     with elsewhen(session):
         rows = asked(queries)
     fields = arguments.count_by or default_count(rows)

@@ -47,10 +47,19 @@ def test_ptype_shows_structs_enums_and_prototypes(linux: Session) -> None:
         ("p task(1)->sched_class == ((struct sched_class *)int(task(1).sched_class))", "True"),
         ("p (&((struct device *)0).class) == offsetof(struct device, class)", "True"),
         ("p *(struct file *)0", "(struct file)<not readable at 0x0>"),
+        ("p jiffies + 0 == variable(jiffies), jiffies == variable(jiffies), jiffies < -1", "[True, True, False]"),
+        ("p init_task.pid == 0 and init_task.comm == 'swapper/0'", "True"),
     ],
 )
 def test_typed_values_at_the_prompt(linux: Session, line: str, answer: str) -> None:
     assert linux.execute(line).strip() == answer
+
+
+def test_of_what_the_kernel_has_no_type_the_address_is_said_to_be_taken(linux: Session) -> None:
+    words = "no type is known of loops_per_jiffy: its address is taken; u32(loops_per_jiffy) or u64(loops_per_jiffy)"
+    assert words in linux.execute("print loops_per_jiffy > 5")
+    for line in ("print jiffies > 5", "print rip == start_kernel", "print init_task.pid == 0"):
+        assert "no type" not in linux.execute(line)
 
 
 def test_a_typed_value_is_taken_for_the_place_where_it_lies(linux: Session) -> None:
