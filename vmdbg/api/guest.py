@@ -26,8 +26,7 @@ class Guest(AtConsole, Stopping, Keeping):
     def close(self) -> None:
         """End recording and free the machine; nothing else may be called afterwards. The second time does nothing."""
         if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+            self._writer.close()  # and is kept: it may have failed first here
         if self.recording is not None:
             self.recording.close()
             self.recording = None

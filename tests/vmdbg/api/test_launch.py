@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import vmdbg
-from tests.guests.build import assemble
+from tests.guests.build import REPOSITORY, assemble
 from vmdbg.cli.run_options import add_run_options, guest_files, machine_config
 from vmdbg.host.start import start
 from vmdbg.machine.digest import digest
@@ -103,3 +105,20 @@ def test_flat_code_takes_the_words_of_the_options(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(keywords: dict[str, object], what: str) -> None:
     with pytest.raises(vmdbg.UserError, match=what):
         vmdbg.launch(**keywords)  # type: ignore[arg-type]  # of many kinds
+
+
+FULL = """
+import resource, sys, vmdbg
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+guest = vmdbg.launch(record=sys.argv[1])
+guest.close()
+print(guest.recording_failure)
+"""
+
+
+def test_a_recording_that_fails_while_it_is_closed_is_told_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "full.vmdbg"
+    words = [sys.executable, "-c", FULL, str(path)]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith(f"{path} cannot be written any more: File too large.")
+    assert not path.exists()
