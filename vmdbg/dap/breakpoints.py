@@ -155,8 +155,16 @@ class GuestBreakpoints:
         point = waits.add(name, condition_of(self._session, when), condition_words(when), temporary=False)
         if when.log:
             point.action = log_writer(self._session, when.log, self._log)
-        why = f"nothing is called {name} yet: it is waited for"
+        why = f"{self._why_not(name)}: it is waited for"
         return Known(values.Breakpoint(False, message=why, line=line, reason="pending"), [point], reason)
+
+    def _why_not(self, name: str) -> str:
+        """Why no code is known by that name."""
+        try:
+            self._session.code_place(name)
+        except UserError as error:
+            return str(error)
+        return f"nothing is called {name} yet"
 
     # what came of them
 

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from vmdbg.c.content import NotAvailableError
 from vmdbg.errors import VmdbgError
 from vmdbg.expressions.c_forms import MEMBER_MARK, c_forms
 from vmdbg.expressions.errors import ExpressionError
@@ -77,6 +78,8 @@ class Expression:
         """Raises ExpressionError, or the UserError of an address that cannot be read."""
         try:
             return self._closure(_Run())
+        except NotAvailableError as error:
+            raise ExpressionError(f"{_short(self.text)}: {error}") from error
         except VmdbgError:
             raise
         except _MISTAKES as error:
@@ -246,11 +249,11 @@ class _Compiler:
         wanted = self._wanted if is_place else Wanted.VALUE
         wanted = Wanted.PLACE if wanted is Wanted.POINTER else wanted
         left, right = self._part(node.left, wanted), self._part(node.right, wanted)
-        return lambda run: operation(_plain(left(run)), _plain(right(run)))
+        return lambda run: operation(_operand(left(run)), _operand(right(run)))
 
     def _unaryop(self, node: ast.UnaryOp) -> _Closure:
         operation, operand = UNARY[type(node.op)], self._part(node.operand)
-        return lambda run: operation(_plain(operand(run)))
+        return lambda run: operation(_operand(operand(run)))
 
     def _boolop(self, node: ast.BoolOp) -> _Closure:
         """The operand that decides, as Python has it."""
@@ -311,7 +314,7 @@ class _Compiler:
             container = value(run)
             if not isinstance(container, MemoryView | str | bytes | list | tuple | range | TypedValue):
                 raise ExpressionError(f"{describe(container)} cannot be indexed; memory is mem[address]")
-            found = ELEMENT(container, _plain(index(run)))
+            found = ELEMENT(container, _operand(index(run)))
             return found if type(found) is int else run.charge(found)
 
         return item
@@ -458,8 +461,15 @@ def _comparable(left: ExpressionValue, right: ExpressionValue) -> tuple[Expressi
     return _plain(left), _plain(right)
 
 
+def _operand(value: ExpressionValue) -> ExpressionValue:
+    """What arithmetic takes a value for. Raises what keeps it from having a number: that it is optimized out, say."""
+    if isinstance(value, int | str | bytes | float) or not isinstance(value, TypedValue):
+        return value
+    return value.number_()
+
+
 def _plain(value: ExpressionValue) -> ExpressionValue:
-    """Typed scalars count as their numbers in arithmetic."""
+    """Typed scalars count as their numbers in comparisons; what has none is compared as it is."""
     if isinstance(value, int | str | bytes | float) or not isinstance(value, TypedValue):
         return value
     try:

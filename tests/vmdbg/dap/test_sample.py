@@ -59,6 +59,15 @@ def test_a_breakpoint_on_a_line_stops_there_and_steps_go_both_ways(editor: Edito
     assert editor.top()["name"].startswith("boot_info_init")
 
 
+def test_a_line_without_code_says_so_and_is_waited_for(editor: Editor) -> None:
+    lines = [{"line": 1}, {"line": 100_000}]
+    for made in editor.ask("setBreakpoints", source=source("main.c"), breakpoints=lines)["breakpoints"]:
+        assert (made["verified"], made["reason"]) == (False, "pending")
+        assert made["message"] == f"no code is known for line {made['line']} of 'main.c': it is waited for"
+    (made,) = editor.ask("setFunctionBreakpoints", breakpoints=[{"name": "nosuch"}])["breakpoints"]
+    assert "nosuch" in made["message"]
+
+
 def test_steps_of_an_instruction_are_the_cpus(editor: Editor) -> None:
     first = editor.top()["instructionPointerReference"]
     editor.go("stepIn", granularity="instruction")

@@ -18,6 +18,17 @@ def test_arguments_and_locals_by_name(session: Session) -> None:
     assert "balance = <optimized out>" in shown
 
 
+def test_what_has_no_number_says_why_whatever_is_calculated_with_it(session: Session) -> None:
+    session.run("next")
+    session.run("next")
+    for form in ("{}*2", "2*{}", "-{}", "~{}", "{} - 1", "1 + {}", "{} << 1", "{} % 7", "{} > 3", "u8({})"):
+        words = form.format("balance")
+        assert session.execute(f"print {words}") == f"error: {words}: optimized out\n"
+    for form in ("{}*2", "-{}", "1 - {}", "{} & 1", "{} / 3"):
+        said = session.execute(f"print {form.format('(*teller)')}")
+        assert said == "error: struct teller is no number; choose one of its members\n"
+
+
 def test_another_frame_has_its_own(session: Session) -> None:
     session.run("up")
     assert session.execute("info args").startswith("argument = (void *)0xffffffff8")
