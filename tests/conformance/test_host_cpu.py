@@ -122,7 +122,13 @@ FOUND = {
     "emms": "0f77",
 }
 """One of each kind that random instructions found."""
-FOUND_32 = {"arpl": "6303", "arpl in code": "2e6303", "arpl on the stack": "36631e", "pop to memory in code": "2e8f03"}
+FOUND_32 = {
+    "arpl": "6303",
+    "arpl in code": "2e6303",
+    "arpl on the stack": "36631e",
+    "pop to memory in code": "2e8f03",
+    "ptwrite": "2ef30fae23",
+}
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -110,9 +110,9 @@ static bool correct_0f(Instruction *i)
     if (opcode == 0x38 || opcode == 0x3a)
         return correct_0f3x(i);
     i->refused = opcode == 0x0f;            /* 3DNow!, which no model has: Unicorn reads its operand first */
-    if (opcode == 0xae && i->prefix) {      /* nor do the fences; FXSAVE, FXRSTOR, LDMXCSR and STMXCSR take none */
+    if (opcode == 0xae && i->prefix) {      /* nor do the fences; of those in memory CLWB and CLFLUSHOPT alone have one */
         uint8_t modrm = instruction_byte(i, 2);
-        i->refused = modrm < REGISTERS ? (modrm & 0x20) == 0 : (modrm & GROUP_BITS) >= 0x28;
+        i->refused = modrm < REGISTERS ? i->prefix != 0x66 || (modrm & GROUP_BITS) < 0x30 : (modrm & GROUP_BITS) >= 0x28;
     }
     if (opcode == 0xb8) {                   /* POPCNT, of 64 bits by REX.W whatever 66 says */
         bool wide = i->rex >= 0 && i->code[i->rex] & REX_W;
