@@ -14,9 +14,10 @@ from vmdbg.dap.references import References
 from vmdbg.dap.source_files import SourceFiles
 from vmdbg.dap.stops import exception_details
 from vmdbg.debugger.actions import Action, Continue, Direction
+from vmdbg.debugger.back_to import back_to
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
-from vmdbg.debugger.stepping import BackwardRun, ToPlaceRun, back_to
+from vmdbg.debugger.stepping import BackwardRun, ToPlaceRun
 from vmdbg.session.session import Session
 
 RUNNING = "the guest runs already"
@@ -122,7 +123,7 @@ class GuestExecution:
             raise TargetError(f"there is no target {target} to go to")
         address, direction = self._targets[target - 1]
         if direction is Direction.BACKWARD:
-            self._carry(lambda _: BackwardRun(lambda d: back_to(d, address, lambda _: True)), values.StopReason.GOTO)
+            self._carry(lambda _: BackwardRun(lambda d: back_to(d, [address], lambda _: True)), values.StopReason.GOTO)
         else:
             self._carry(lambda d: ToPlaceRun(d, address, None), values.StopReason.GOTO)
 

@@ -99,7 +99,7 @@ class InterruptionSearch:
             if interrupted_context(debugger.engine, delivery) == self._context:
                 self._found = delivery if is_interruption(delivery) else None
                 return True
-            if delivery.vector in _caught(debugger.points.catches, delivery):
+            if is_caught(debugger.points.catches, delivery):
                 found = ExceptionStop(delivery)
         elif isinstance(outcome, BreakpointHit) and self._left_by_system_call():
             self._found = None
@@ -186,9 +186,10 @@ class InterruptionSearch:
         return debugger.pc == target
 
 
-def _caught(catches: Catches, delivery: Delivery) -> frozenset[int]:
+def is_caught(catches: Catches, delivery: Delivery) -> bool:
+    """Whether the user wants to stop at it."""
     outside = delivery.kind in (DeliveryKind.EXTERNAL, DeliveryKind.NMI)
-    return catches.interrupts if outside else catches.vectors
+    return delivery.vector in (catches.interrupts if outside else catches.vectors)
 
 
 class Came(enum.Enum):

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from vmdbg.debugger.actions import Continue, Direction, Step
-from vmdbg.debugger.backward import BackwardStepRun, search_backwards
+from vmdbg.debugger.back_to import OWNER, back_to, back_to_call, calls_to
+from vmdbg.debugger.backward import BackwardStepRun
 from vmdbg.debugger.context import Context, current_context, page_tables, stack_memory
 from vmdbg.debugger.debuggee import Debuggee
 from vmdbg.debugger.guest import Guest
-from vmdbg.debugger.points import Breakpoint, Condition
+from vmdbg.debugger.points import Breakpoint
 from vmdbg.debugger.rings import USER, ToUserRun
 from vmdbg.debugger.runs import ContinueRun, Run, StepRun
 from vmdbg.debugger.stops import BreakpointStop, StepDone, Stop
 from vmdbg.units import Linear
-from vmdbg.x86.boundaries import starts_before
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind
 
-OWNER = "step"
 MAX_LINE_STEPS = 1 << 20
 STACK_SPAN = 0x4000
 """Bytes: of a kernel's small stacks the next one's like frame is farther away, and of a call's return nothing is."""
@@ -236,16 +235,15 @@ def back_over(debugger: Debuggee, enters: Callable[[int], bool] = lambda _: Fals
     """
     frame, pc, context = Frame.of(debugger), debugger.pc, current_context(debugger.engine)
     stop = _back_one(debugger)
-    kind = instruction_at(debugger).kind
-    if not isinstance(stop, StepDone) or not kind & _RETURNS:
+    instruction = instruction_at(debugger)
+    if not isinstance(stop, StepDone) or not instruction.kind & _RETURNS:
         return stop
-    if kind & _KERNEL_RETURNS:
+    if instruction.kind & _KERNEL_RETURNS:
         call = _system_call_before(debugger, pc, context) if context.cpl == USER else None
-        return back_to(debugger, call, Same(context).reached) if call is not None else stop
-    call = _call_before(debugger, pc)
-    if call is None or current_context(debugger.engine).rsp >= frame.rsp or enters(debugger.pc):
+        return back_to(debugger, [call], Same(context).reached) if call is not None else stop
+    if not calls_to(debugger, pc) or current_context(debugger.engine).rsp >= frame.rsp or enters(debugger.pc):
         return stop
-    return back_to(debugger, call, lambda d: current_context(d.engine).rsp == frame.rsp)
+    return back_to_call(debugger, pc, frame.rsp - _popped(instruction))
 
 
 def _system_call_before(debugger: Debuggee, pc: int, context: Context) -> int | None:
@@ -258,26 +256,9 @@ def _back_one(debugger: Debuggee) -> Stop:
     return BackwardStepRun(debugger, Step(Direction.BACKWARD)).slice(debugger, 0) or StepDone()
 
 
-def _call_before(debugger: Debuggee, pc: int) -> int | None:
-    """The address of the call instruction that returns to `pc`."""
-    width = debugger.cpu.width
-    start = max(0, pc - 64)
-    code = debugger.linear().read_prefix(Linear(start), pc - start)
-    offsets = starts_before(code, width, 1) if len(code) == pc - start else []
-    return start + offsets[-1] if offsets else None
-
-
-def back_to(debugger: Debuggee, address: int, condition: Condition) -> Stop:
-    """Back to the last time that the instruction there was about to run, or to another stop after that."""
-    point = debugger.points.add_breakpoint(address, owner=OWNER, condition=condition)
-    try:
-        stop = search_backwards(debugger)
-    finally:
-        debugger.points.remove(point)
-    if isinstance(stop, BreakpointStop) and point in stop.breakpoints:
-        others = tuple(one for one in stop.breakpoints if one is not point)
-        return BreakpointStop(others) if others else StepDone()
-    return stop
+def _popped(instruction: Instruction) -> int:
+    """Bytes of arguments that a return takes off the stack: of RET imm16, whose number is signless."""
+    return int.from_bytes(instruction.raw[-2:], "little") if instruction.operands else 0
 
 
 class BackwardRun:

@@ -51,16 +51,13 @@ def lines_before(guest: KnownGuest, address: int, count: int) -> list[CodeLine]:
     found = guest.symbols.nearest(address - 1)
     distance = address - found.symbol.address if found is not None and found.symbol.is_code else 0
     known = 0 < distance <= NEAR
-    start = address - distance if known else max(0, address - BEFORE * (count + 2))
-    code = guest.debugger.linear().read_prefix(Linear(start), address - start)
-    if len(code) < address - start:
-        return []
+    code = guest.debugger.linear().read_suffix(address, distance if known else BEFORE * (count + 2))
     width = guest.registers.mode.width
-    offsets = boundaries(code, width)[-count:] if known else []
-    if not offsets or start + offsets[-1] + (length_at(code[offsets[-1] :], width) or 1) != address:
-        offsets = starts_before(code[-BEFORE * (count + 2) :], width, count)
-        start = max(start, address - BEFORE * (count + 2))
-    return list(code_lines(guest, start + offsets[0], len(offsets))) if offsets else []
+    offsets = boundaries(code, width)[-count:] if known and len(code) == distance else []
+    if not offsets or offsets[-1] + (length_at(code[offsets[-1] :], width) or 1) != len(code):
+        code = code[-BEFORE * (count + 2) :]
+        offsets = starts_before(code, width, count)
+    return list(code_lines(guest, address - len(code) + offsets[0], len(offsets))) if offsets else []
 
 
 def decode(guest: KnownGuest, linear: int, code: bytes, width: Width | None = None) -> Instruction:

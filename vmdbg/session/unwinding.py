@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vmdbg.debugger.back_to import calls_to
 from vmdbg.dwarf.registers import PRESERVED_64
 from vmdbg.errors import VmdbgError
 from vmdbg.os.seam import Backtrace, Frame, FrameKind
 from vmdbg.session.known_guest import KnownGuest
 from vmdbg.units import Linear
-from vmdbg.x86.instruction import Kind
 
 MAX_FRAMES = 256
 USER = 3
@@ -180,12 +180,10 @@ def follows_call(guest: KnownGuest, address: int) -> bool:
 
 def _call_before(guest: KnownGuest, address: int, target: int | None = None) -> bool:
     """Whether a call ends at the address; a direct one to `target` if that is given."""
-    for size in (5, 2, 3, 6, 7, 4):
-        start = Linear(max(0, address - size))
-        code = guest.debugger.linear().read_prefix(start, size)
-        if len(code) < size:
-            continue
-        found = guest.disassembler.decode_at(code, start, guest.debugger.cpu.code_base)
-        if found.length == size and Kind.CALL in found.kind and target in (None, found.target):
+    debugger = guest.debugger
+    for start in calls_to(debugger, address):
+        code = debugger.linear().read_prefix(Linear(start), address - start)
+        found = guest.disassembler.decode_at(code, start, debugger.cpu.code_base)
+        if target in (None, found.target):
             return True
     return False

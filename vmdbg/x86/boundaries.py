@@ -6,8 +6,8 @@ from functools import cache, lru_cache
 
 import capstone
 
-from vmdbg.x86.disassembly import CAPSTONE_MODES
-from vmdbg.x86.instruction import MAX_LENGTH
+from vmdbg.x86.disassembly import CAPSTONE_MODES, disassembler
+from vmdbg.x86.instruction import MAX_LENGTH, Kind
 from vmdbg.x86.mode import Width
 
 
@@ -74,6 +74,21 @@ def starts_before(code: bytes, width: Width, count: int) -> list[int]:
         position = max(predecessors[position], key=lambda start: (votes[start], start))
         chain.append(position)
     return chain[::-1]
+
+
+def calls_before(code: bytes, width: Width) -> list[int]:
+    """Offsets of the call instructions that end exactly at the end of `code`, however long, the longest first.
+
+    Several, where a call's last bytes are a call too: 41 FF D4 is CALL R12, FF D4 in it is CALL RSP. Which of them ran,
+    the guest's history alone tells.
+    """
+    decode = disassembler(width).decode
+    found = []
+    for start in range(max(0, len(code) - MAX_LENGTH), len(code)):
+        instruction = decode(code[start:], 0)
+        if instruction.length == len(code) - start and Kind.CALL in instruction.kind:
+            found.append(start)
+    return found
 
 
 def _chain_votes(follower: dict[int, int], end: int) -> dict[int, int]:

@@ -70,6 +70,17 @@ class LinearMemory:
                 break
         return b"".join(chunks)
 
+    def read_suffix(self, end: int, size: int) -> bytes:
+        """As many of the `size` bytes before `end` as can be read from there downwards; empty if the last cannot."""
+        start = max(0, end - size)
+        chunks: list[bytes] = []
+        for position, length in reversed(list(_pages(start, end - start))):
+            chunk = self.read_prefix(position, length)
+            if len(chunk) < length:
+                break
+            chunks.append(chunk)
+        return b"".join(reversed(chunks))
+
     def write(self, address: Linear, data: bytes) -> None:
         """Write all of `data`, or nothing. Raises `UnmappedLinearError`."""
         before = self.read(address, len(data))

@@ -8,6 +8,7 @@ import pytest
 
 from vmdbg.session.code_lines import code_lines, lines_before
 from vmdbg.session.session import Session
+from vmdbg.units import Linear
 from vmdbg.x86.linear_memory import UnmappedLinearError
 
 
@@ -25,6 +26,15 @@ def test_lines_before_end_where_they_should_and_are_those_of_the_function(sessio
     for number in range(3, 12):
         before = lines_before(session, forward[number].instruction.address, 3)
         assert [line.instruction for line in before] == [line.instruction for line in forward[number - 3 : number]]
+
+
+def test_lines_before_are_those_that_can_be_read_where_nothing_is_mapped_farther_down(session: Session) -> None:
+    start = session.integer("0xffffffff80000000")
+    assert session.debugger.linear().translate(Linear(start - 1)) is None
+    lines = lines_before(session, start + 24, 3)
+    assert lines
+    assert lines[0].instruction.address >= start
+    assert lines[-1].end == start + 24
 
 
 def test_code_that_cannot_be_read_is_an_error_and_not_an_empty_list(real_mode: Session) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vmdbg.x86.assembly import assemble, objdump
-from vmdbg.x86.boundaries import boundaries, boundary_from, length_at, starts_before
+from vmdbg.x86.boundaries import boundaries, boundary_from, calls_before, length_at, starts_before
 from vmdbg.x86.disassembly import Disassembler, Syntax, disassembler
 from vmdbg.x86.instruction import BAD, Instruction, Kind, MemoryOperand, OperandAccess
 from vmdbg.x86.mode import Width
@@ -265,6 +265,14 @@ def test_instructions_before_are_found_whatever_the_window_cuts(width: Width, tm
             if window:
                 shift = starts[index] - len(window)
                 assert [shift + s for s in starts_before(window, width, 3)] == starts[index - 3 : index]
+
+
+@given(st.sampled_from(list(Width)), st.binary(max_size=40))
+def test_calls_before_are_all_calls_that_end_there(width: Width, code: bytes) -> None:
+    for text in (code, code + b"\xff\xd4", code + b"\xe8" + code[:4], code + b"\x41\xff\x94\x24" + code[:4]):
+        ends = [(start, disassembler(width).decode(text[start:], 0)) for start in range(len(text))]
+        calls = [at for at, one in ends if at + one.length == len(text) and one.kind & Kind.CALL]
+        assert calls_before(text, width) == [at for at in calls if len(text) - at <= 15]
 
 
 @given(width=st.sampled_from(Width), linear=st.integers(0, 0xFFFF_FFFF), base=st.integers(0, 0xFFFF_FFFF))

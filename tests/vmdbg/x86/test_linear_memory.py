@@ -45,6 +45,16 @@ def test_prefix_ends_at_the_first_hole() -> None:
     assert linear.read_prefix(Linear(0x1_2000), 16) == b""
 
 
+@given(st.integers(0, 0x1_5000), st.integers(0, 0x5000))
+def test_suffix_begins_behind_the_last_hole(end: int, size: int) -> None:
+    memory, linear = scattered()
+    memory.data[:] = bytes(n * 7 % 251 for n in range(len(memory.data)))
+    start = end
+    while start > max(0, end - size) and linear.translate(Linear(start - 1)) is not None:
+        start -= 1
+    assert linear.read_suffix(end, size) == linear.read(Linear(start), end - start)
+
+
 def test_error_tells_the_reason_of_the_walk() -> None:
     _, linear = scattered()
     with pytest.raises(UnmappedLinearError, match="not canonical"):

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from vmdbg.c.types import Kind as TypeKind
 from vmdbg.commands.declare import command
-from vmdbg.debugger.context import current_context
+from vmdbg.debugger.back_to import back_to_call, calls_to
+from vmdbg.debugger.back_to_interruption import ToInterrupted
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.runs import Run
-from vmdbg.debugger.stepping import BackwardRun, Frame, OutOfCodeRun, ToPlaceRun, back_to
+from vmdbg.debugger.stepping import BackwardRun, Frame, OutOfCodeRun, ToPlaceRun
 from vmdbg.debugger.stops import StepDone
 from vmdbg.document.document import Document, Text, document, hexadecimal, joined, text
 from vmdbg.dwarf.ranges import covers, entry_ranges
@@ -21,8 +22,6 @@ from vmdbg.session.returned import returned_value
 from vmdbg.session.session import Session
 from vmdbg.session.source_frame import SourceFrame
 from vmdbg.session.view import View
-from vmdbg.units import Linear
-from vmdbg.x86.instruction import Kind
 
 
 def caller(view: View, physical: int = 0) -> StackFrame:
@@ -46,8 +45,9 @@ def finish(session: Session, arguments: Arguments) -> Document:
         raise UserError(f"{selected.function} is inlined and is not the innermost frame; `up` to the function it is in")
     outer = caller(session, selected.physical.number)
     now = Frame.of(session.debugger)
-    left = max(outer.sp - now.rsp, 0) + now.span
-    frame = replace(now, rsp=now.rsp + 1 if not selected.physical.number else outer.sp, span=left)
+    rsp = outer.registers["rsp"]
+    left = max(rsp - now.rsp, 0) + now.span
+    frame = replace(now, rsp=now.rsp + 1 if not selected.physical.number else rsp, span=left)
     result = session.execution.carry(lambda d: ToPlaceRun(d, outer.pc, frame))
     if isinstance(session.debugger.last_stop, StepDone) and session.debugger.pc == outer.pc:
         return result + document(*_returned(session, selected))
@@ -86,21 +86,19 @@ def _returned(session: Session, frame: SourceFrame) -> list[Text]:
 
 @command("reverse-finish", Group.RUN, aliases=("rfin", "rfinish"), examples=("reverse-finish",), effect=Effect.RUNS)
 def reverse_finish(session: Session, arguments: Arguments) -> Document:
-    """Go back to the call of the current function."""
-    return session.execution.carry(back_to_call_run(session))
+    """Go back to the call of the function of the frame looked at; of an interrupt's handler, to what it interrupted."""
+    return session.execution.carry(back_to_call_run(session, session.frames.selected().physical.number))
 
 
 def back_to_call_run(view: View, physical: int = 0) -> Callable[[Debugger], Run]:
-    """What goes back to the call of a frame, that of the CPU or another by its number. Raises UserError."""
+    """What goes back to the call of a frame, that of the CPU or another by its number, or to where an interrupt came.
+
+    Raises UserError.
+    """
     outer = caller(view, physical)
-    calls = [outer.pc - size for size in (5, 2, 3, 6, 7, 4) if _is_call(view, outer.pc - size, size)]
-    if not calls:
-        raise UserError(f"no call instruction is found before {outer.pc:#x}, where this function returns to")
-    sp = outer.sp
-    return lambda _: BackwardRun(lambda d: back_to(d, calls[0], lambda d: current_context(d.engine).rsp == sp))
-
-
-def _is_call(view: View, address: int, size: int) -> bool:
-    code = view.debugger.linear().read_prefix(Linear(address), size)
-    found = view.disassembler.decode(code or b"\xff", 0)
-    return found.length == size and Kind.CALL in found.kind
+    pc, rsp = outer.pc, outer.registers["rsp"]
+    if outer.is_exact:
+        return lambda _: BackwardRun(lambda d: ToInterrupted(d, pc, rsp).search())
+    if not calls_to(view.debugger, pc):
+        raise UserError(f"no call instruction is found before {pc:#x}, where this function returns to")
+    return lambda _: BackwardRun(lambda d: back_to_call(d, pc, rsp))

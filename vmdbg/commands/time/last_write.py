@@ -5,8 +5,9 @@ from __future__ import annotations
 from vmdbg.commands.declare import command
 from vmdbg.commands.points.watch import object_size
 from vmdbg.debugger.actions import Seek
+from vmdbg.debugger.back_to import OWNER
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.debugger.stepping import OWNER, instruction_at
+from vmdbg.debugger.stepping import instruction_at
 from vmdbg.document.document import Document, Style, Text, document, hexadecimal, joined, pairs, text
 from vmdbg.engine.exits import Access, WatchHit, WatchpointHit
 from vmdbg.errors import UserError
