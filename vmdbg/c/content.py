@@ -24,6 +24,8 @@ class Content:
     known: int
     default: str = OPTIMIZED_OUT
     reasons: tuple[tuple[int, int, str], ...] = ()
+    register: str | None = None
+    """Whose lowest bits it is, if all of it is in one."""
 
     @classmethod
     def nothing(cls, why: str = OPTIMIZED_OUT) -> Content:

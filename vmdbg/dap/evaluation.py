@@ -10,13 +10,14 @@ from dapstub.target import Client
 from vmdbg.c.values import Value
 from vmdbg.dap.completion import completions
 from vmdbg.dap.errors import refusals
-from vmdbg.dap.looking import looking_at
+from vmdbg.dap.looking import looking_at, looking_at_key
 from vmdbg.dap.references import References
 from vmdbg.dap.scopes import RegisterScope, VariablesScope
 from vmdbg.dap.typed import Typed, children, short, variable
 from vmdbg.dap.variables import GuestVariables
 from vmdbg.document.plain import render_json, render_plain
 from vmdbg.expressions.values import ExpressionValue, Placed, whole
+from vmdbg.session.assigning import assigned
 from vmdbg.session.session import Session
 from vmdbg.session.untyped import untyped_words
 from vmdbg.session.value_text import value_text
@@ -101,6 +102,9 @@ class GuestData(GuestVariables):
                     return self._set(request.name, request.value)
             case VariablesScope():
                 typed = dict(self.of_function(found)).get(request.name)
+                if typed is not None and typed.value.address_ is None:
+                    with refusals(), looking_at_key(self._session, found.frame):
+                        return self._set(request.name, request.value)
             case Typed():
                 typed = dict(children(found, 0, 0)).get(request.name)
             case _:
@@ -115,9 +119,9 @@ class GuestData(GuestVariables):
         if value.address_ is None or value.extent_().bits:
             raise TargetError("it has no address of its own in memory: change what it is made of")
         with refusals():
-            size = value.type_.size
-            self._session.run(f"set mem[{value.address_:#x}, {size}] = {words}")
-            self._client.memory_changed(f"{value.address_:#x}", 0, size)
+            data = assigned(self._session, value, words)
+            self._session.run(f"set mem[{value.address_:#x}, {len(data)}] = {data!r}")
+            self._client.memory_changed(f"{value.address_:#x}", 0, len(data))
             return values.NewValue(short(value), type=str(value.type_))
 
     def _set(self, target: str, words: str) -> values.NewValue:

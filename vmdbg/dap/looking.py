@@ -40,7 +40,13 @@ def looking_at(session: Session, references: References, frame: int | None) -> I
     if frame is None:
         yield
         return
-    key = references.frame(frame)
+    with looking_at_key(session, references.frame(frame)):
+        yield
+
+
+@contextmanager
+def looking_at_key(session: Session, key: FrameKey) -> Iterator[None]:
+    """As looking_at()."""
     if key.task is not None:
         raise TargetError("expressions are of CPUs: of a task that is on none, only its variables are shown")
     with session.debugger.of(key.cpu):

@@ -43,7 +43,7 @@ def _bits(machine: Machine, where: Simple, size: int) -> Content:
             return Content(int.from_bytes(machine.read(address, count), "little"), (1 << size) - 1)
         case InRegister(name):
             width = min(size, 8 * register_bytes(name, machine.address_size))
-            return Content(machine.register(name) & (1 << width) - 1, (1 << width) - 1)
+            return Content(machine.register(name) & (1 << width) - 1, (1 << width) - 1, register=name)
         case Computed(bits, bytes_):
             width = min(size, 8 * bytes_)
             return Content(bits & (1 << width) - 1, (1 << width) - 1)

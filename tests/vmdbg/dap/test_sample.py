@@ -171,6 +171,30 @@ def test_values_are_evaluated_changed_and_opened(editor: Editor) -> None:
     assert "registers" in [one["label"] for one in targets]
 
 
+def test_an_argument_that_is_in_a_register_is_set_there_and_a_caller_s_is_not(editor: Editor) -> None:
+    editor.ask("setFunctionBreakpoints", breakpoints=[{"name": "deposit"}])
+    editor.go("continue")
+
+    def arguments(frame: int) -> int:
+        scopes = editor.ask("scopes", frameId=frame)["scopes"]
+        return int(next(one for one in scopes if one["name"] == "Arguments")["variablesReference"])
+
+    made = editor.ask("setVariable", variablesReference=arguments(editor.top()["id"]), name="form", value="'a'")
+    assert made["value"] == "97"
+    assert editor.variables("Arguments")["form"]["value"] == "97"
+    assert editor.variables("Registers")["rsi"]["value"] == f"{97:#018x}"
+    editor.ask("setExpression", expression="form", value="3", frameId=editor.top()["id"])
+    assert editor.variables("Arguments")["form"]["value"] == "3"
+    caller = editor.ask("stackTrace", threadId=1, startFrame=1, levels=1)["stackFrames"][0]["id"]
+    with pytest.raises(RefusedError, match="of a caller's"):
+        editor.ask("setVariable", variablesReference=arguments(caller), name="argument", value="3")
+    teller = editor.variables("Arguments")["teller"]["variablesReference"]
+    assert editor.ask("setVariable", variablesReference=teller, name="paid_in", value="-2")["value"] == "-2"
+    teller = editor.variables("Arguments")["teller"]["variablesReference"]
+    with pytest.raises(RefusedError, match="holds no text"):
+        editor.ask("setVariable", variablesReference=teller, name="name", value='"a text"')
+
+
 def test_the_debug_console_takes_the_prompts_commands_and_lets_the_guest_run(editor: Editor) -> None:
     assert "eax" in editor.command("registers")
     editor.command("tbreak demo_run")

@@ -1,4 +1,6 @@
-"""Variables outside of functions in comparisons and sums: what gdb has for the same words and the same program."""
+"""Variables outside of functions in comparisons and sums, and assigned to: what gdb, or the compiler, has for the same
+words and the same program.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from tests.gdbstub.clients import debian_gdb
 from tests.guests.build import require
 from tests.vmdbg.conftest import open_session
 from tests.vmdbg.gdb.guests import guest
+from vmdbg.c.values import Value
 from vmdbg.document.plain import render_plain
 from vmdbg.errors import VmdbgError
 from vmdbg.session.session import Session
@@ -105,6 +108,83 @@ def test_pointers_are_what_they_hold_and_structs_and_functions_where_they_lie(
     stopped: Session, condition: str, holds: bool
 ) -> None:
     assert bool(stopped.value(condition)) is holds
+
+
+ASSIGNED = (
+    "small", "narrow", "whole", "wide", "positive", "single", "fraction", "sign", "yes", "first.key", "table[1]",
+    "text[2]", "head->next->key",
+)  # fmt: skip
+VALUES = (
+    "small", "narrow", "whole", "wide", "single", "fraction", "zero", "sign", "yes", "head->key", "table[2]",
+    "first.low", "0", "-1", "77", "-300", "0.25", "2.75", "-2.5", "1e20", "'c'", "whole * 3", "-fraction",
+)  # fmt: skip
+
+
+def stored(program: Path) -> Iterator[tuple[str, str, str, bool]]:
+    """What a compiler has an assignment store, for every pair: target, value, bytes, whether the value fits."""
+    shown = [
+        f"""{{ __typeof__({target}) was = {target}; {target} = {value}; long double now = {target}, meant = {value};
+        for (unsigned i = 0; i < sizeof was; i++) printf("%02x", ((unsigned char *)&{target})[i]);
+        puts(__builtin_types_compatible_p(__typeof__(was), _Bool) || fabsl(now - meant) < 1 ? " 1" : " 0");
+        {target} = was; }}"""
+        for target in ASSIGNED
+        for value in VALUES
+    ]
+    text = SOURCE.replace('void _start(void) { for (;;) asm volatile("hlt"); }', "")
+    source = program.with_name("assigned.c")
+    source.write_text(f"#include <stdio.h>\n#include <math.h>\n{text}int main(void) {{ {' '.join(shown)} }}")
+    subprocess.run([require("gcc"), "-w", "-O0", source, "-o", source.with_suffix(""), "-lm"], check=True)
+    lines = subprocess.run([source.with_suffix("")], capture_output=True, text=True, check=True).stdout.splitlines()
+    pairs = [(target, value) for target in ASSIGNED for value in VALUES]
+    for (target, value), line in zip(pairs, lines, strict=True):
+        data, fits = line.split()
+        yield target, value, data, fits == "1"
+
+
+def test_assignments_store_what_a_compiler_has_them_store(program: Path, stopped: Session) -> None:
+    refused = done = 0
+    for target, value, data, fits in stored(program):
+        found = stopped.value(target)
+        assert isinstance(found, Value)
+        before = found.bytes_()
+        said = stopped.execute(f"set {target} = {value}")
+        if said.startswith("error"):
+            assert not fits, (target, value, said)
+            assert found.bytes_() == before
+            refused += 1
+            continue
+        if fits:
+            assert found.bytes_().hex() == data, (target, value)
+            done += 1
+        stopped.run("undo")
+        assert found.bytes_() == before
+    assert done > 150
+    assert refused > 20
+
+
+def test_text_is_for_arrays_of_characters_and_names_for_enums_and_truths(stopped: Session) -> None:
+    for line, shown in (
+        ('set text = "other"', 'print text == "other"'),
+        ("set sign = PLUS", "print sign == 1"),
+        ("set yes = false", "print yes == 0"),
+        ("set head = &second", "print head->key == 12"),
+    ):
+        assert "error" not in stopped.execute(line)
+        assert stopped.execute(shown).startswith("True")
+    for line in (
+        'set text = "longer than it was"',
+        'set head = "x"',
+        'set whole = "words"',
+        "set first = 5",
+        "set table = 5",
+        "set first.low = 1",
+        "set extended = 1.5",
+        'set mem[rsp, 4] = "words"',
+    ):
+        assert stopped.execute(line).startswith("error"), line
+    stopped.run("undo 4")
+    for words in ("text == 'some text'", "sign == -1", "yes == 1", "head == first"):
+        assert stopped.value(words), words
 
 
 def test_a_breakpoint_s_condition_and_a_logpoint_see_what_variables_hold(stopped: Session) -> None:

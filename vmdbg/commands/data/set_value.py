@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+from vmdbg.c.values import Value
 from vmdbg.commands.declare import command
+from vmdbg.debugger.points import Space
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
 from vmdbg.expressions.lvalue import memory_form
 from vmdbg.expressions.place import Aim, Place
 from vmdbg.expressions.values import MAX_READ, ExpressionValue, whole
+from vmdbg.session.assigning import assigned, merged, register_of, typed
 from vmdbg.session.changes import Changes
 from vmdbg.session.errors import UsageError
 from vmdbg.session.habits import HINTS
@@ -54,20 +57,41 @@ def set_(session: Session, arguments: Arguments) -> Document:
     if not equals or not target or not source:
         raise UsageError(f"set needs a target, = and a value; {HINTS['set']}", "set REGISTER = EXPRESSION")
     changes = session.part(Changes)
-    value = session.evaluate(source)
     is_variable = target.startswith("$")
     target = _BRACED.sub(r"*(\g<type> *)(\g<address>)", target.lstrip("$"))
     if (msr := _MSR.fullmatch(target)) is not None:
-        changes.write_register(_msr(msr["name"]), whole(value))
+        changes.write_register(_msr(msr["name"]), session.integer(source))
     elif target in session.registers:
-        changes.write_register(target, whole(value))
+        changes.write_register(target, session.integer(source))
     elif is_variable and target.isidentifier():
-        session.scope.variables[target] = value
+        session.scope.variables[target] = session.evaluate(source)
         return document(f"{target} is kept: print {target} shows it")
+    elif (found := typed(session, target)) is not None:
+        _set_object(session, found, source)
     else:
         place, size = _memory_target(session, target)
-        changes.write_memory(place, value_bytes(value, size))
+        changes.write_memory(place, _fitting(session.evaluate(source), size))
     return document(changes.made[-1].words)
+
+
+def _set_object(session: Session, found: Value, source: str) -> None:
+    """A variable, a member, an element: as assigning to it in C does."""
+    changes, register, extent = session.part(Changes), register_of(session, found), found.extent_()
+    if extent.bits:
+        where = f"{extent.size} bytes at {extent.address:#x}"
+        raise UserError(f"it is a bit-field of {extent.bits} bits: set the {where}")
+    data = assigned(session, found, source)
+    if register is not None:
+        changes.write_register(register, merged(session, register, data))
+    else:
+        changes.write_memory(Place(Space.LINEAR, whole(found.pointer_())), data)
+
+
+def _fitting(value: ExpressionValue, size: int) -> bytes:
+    data = value_bytes(value, size)
+    if len(data) > size:
+        raise UserError(f"{len(data)} bytes do not fit {size}: `edit ADDRESS TEXT` writes as many as there are")
+    return data
 
 
 def _msr(name: str) -> str:
