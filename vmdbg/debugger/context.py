@@ -9,6 +9,7 @@ from vmdbg.engine.exits import Delivery, DeliveryKind
 from vmdbg.engine.inspection import Inspection
 from vmdbg.units import PAGE_SIZE, Linear
 from vmdbg.x86.mode import privilege_level
+from vmdbg.x86.paging import Paging
 
 ERROR_CODE_VECTORS = frozenset({8, 10, 11, 12, 13, 14, 17, 21})
 
@@ -70,8 +71,15 @@ def _below(rsp: int) -> Linear:
 
 
 def page_tables(engine: Inspection, cr3: int) -> int:
-    """What all values of CR3 for an address space share."""
-    return cr3 & PAGE_TABLES if engine.read_register("efer") & LONG_MODE_ACTIVE else cr3
+    """What all values of CR3 for an address space share, as the CPU translates now.
+
+    With PAE those of several spaces are in one page: 32-bit Linux has 128 there (SDM 3A 4.4.1).
+    """
+    efer = engine.read_register("efer")
+    if efer & LONG_MODE_ACTIVE:
+        return cr3 & PAGE_TABLES
+    cr0, cr4 = engine.read_registers(("cr0", "cr4"))
+    return Paging(cr0, cr3, cr4, efer).root
 
 
 def is_interruption(delivery: Delivery) -> bool:

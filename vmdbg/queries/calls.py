@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from vmdbg.debugger.context import page_tables
 from vmdbg.engine.exits import BreakpointHit, EventCaught, EventKind, ExceptionDelivered
 from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.machine.cpu_start import selected
@@ -71,7 +72,7 @@ def stack_of(timeline: Timeline, address: int) -> int:
     engine = timeline.machine.engine
     cr0, cr3, rflags, ss_flags = engine.read_registers(("cr0", "cr3", "rflags", "ss_flags"))
     if privilege_level(cr0, rflags, ss_flags):
-        return cr3 & ~PAGE_MASK
+        return page_tables(engine, cr3)
     physical = engine.translate(Linear(address % (1 << 64)))  # a stack may end at 0
     return -1 if physical is None else physical & ~PAGE_MASK
 
@@ -200,7 +201,7 @@ class SystemCallScan(ReturningScan):
         engine = self.timeline.machine.engine
         pc = engine.linear_pc
         rsp, cr3, rax, rcx = engine.read_registers(("rsp", "cr3", "rax", "rcx"))
-        self.returned(_Return(pc, rsp, cr3 & ~PAGE_MASK), rax)
+        self.returned(_Return(pc, rsp, page_tables(engine, cr3)), rax)
         if pc == self._entry:
             arguments = tuple(engine.read_registers(LINUX_ARGUMENTS))
             self._entered(rax, arguments, cr3, rcx, rsp)
@@ -219,7 +220,7 @@ class SystemCallScan(ReturningScan):
         if self._numbers and number not in self._numbers:
             return
         row = SystemCallRow(self.timeline.position, Linear(back), number, arguments, cr3, None, None, self.cpu)
-        self.entered(row, _Return(back, rsp, cr3 & ~PAGE_MASK))
+        self.entered(row, _Return(back, rsp, page_tables(self.engine, cr3)))
 
 
 def entry_of(timeline: Timeline) -> int:

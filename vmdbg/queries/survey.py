@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from devices.disk.requests import DiskRequest
 from devices.network.summary import summary
 from devices.network.wire import Passage
+from vmdbg.debugger.context import page_tables
 from vmdbg.engine.exits import BreakpointHit, DeliveryKind, EventCaught, EventKind, ExceptionDelivered
 from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.machine.cpu_start import selected
@@ -192,6 +193,6 @@ class SurveyScan(RowScan):
     def _now(self) -> Runner:
         known = self._query.known
         if known is None or self._switch is None:
-            return self.engine.read_register("cr3"), ""
+            return page_tables(self.engine, self.engine.read_register("cr3")), ""
         task = known.locator.read(self._ram, self.engine.read_register)
         return (task.pid, task.name) if task is not None else (0, "")

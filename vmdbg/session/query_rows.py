@@ -6,8 +6,10 @@ import csv
 import dataclasses
 import enum
 import io
+import struct
 from collections.abc import Sequence
 
+from vmdbg.debugger.context import page_tables
 from vmdbg.document.document import Column, Document, Json, Style, Text, address, document, joined, table, text
 from vmdbg.document.layout import printable
 from vmdbg.machine.snapshot import Position
@@ -15,7 +17,11 @@ from vmdbg.queries.scan import Row
 from vmdbg.session.elsewhen import elsewhen
 from vmdbg.session.questions import USER_HALF
 from vmdbg.session.view import View
+from vmdbg.units import PAGE_SIZE, Physical
+from vmdbg.x86.paging import NO_EXECUTE
 
+PTI_USER_PGTABLE = 1 << 12
+"""Of CR3 in a Linux process's own half (arch/x86/entry/calling.h)."""
 CODE = frozenset({"pc", "function", "caller"})
 """Fields that are shown with their symbols."""
 DECIMAL = frozenset(
@@ -131,14 +137,29 @@ def _cell(view: View, row: Row, name: str) -> Text:
     return text(str(value) if -10 < value < 10 or name == "number" else f"{value:#x}", Style.NUMBER)
 
 
-_SPACE = 0x000F_FFFF_FFFF_E000
-"""What CR3s of one address space share: not the PCID, nor which half of a pair it is (Linux's page-table isolation)."""
-
-
 def _describe(view: View, row: Row, place: int) -> str:
     """A name that holds in the address space where the row came from: that of user code may be another's elsewhere."""
     if place < USER_HALF and view.system.find() is not None:
         cr3 = getattr(row, "cr3", None)
-        if cr3 is None or (cr3 ^ view.registers.read("cr3")) & _SPACE:
+        if cr3 is None or not _is_seen(view, cr3):
             return ""
     return view.describe(place)
+
+
+def _is_seen(view: View, cr3: int) -> bool:
+    """Whether that is the address space that is looked at, or the other half of a pair that Linux has of a process, to
+    keep the kernel's pages from it: with the same pages below.
+    """
+    engine = view.debugger.engine
+    here, there = page_tables(engine, engine.read_register("cr3")), page_tables(engine, cr3)
+    if here ^ there != PTI_USER_PGTABLE:
+        return here == there
+    if view.debugger.physical.extent(Physical(max(here, there))) < PAGE_SIZE:
+        return False
+    mine, its = (view.debugger.physical.read(Physical(table), PAGE_SIZE // 2) for table in (here, there))
+    return any(mine) and _without_nx(mine) == _without_nx(its)
+
+
+def _without_nx(table: bytes) -> list[int]:
+    """Its entries but for NX, which the kernel's half sets for all that is the process's."""
+    return [entry & ~NO_EXECUTE for (entry,) in struct.iter_unpack("<Q", table)]

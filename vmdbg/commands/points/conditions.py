@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from vmdbg.debugger.context import page_tables
 from vmdbg.debugger.points import Condition
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import UserError, VmdbgError
@@ -17,8 +18,6 @@ from vmdbg.session.untyped import untyped_words
 if TYPE_CHECKING:
     from vmdbg.session.registry import Arguments, Parser
     from vmdbg.session.session import Session
-
-CR3_PAGE = 0x000F_FFFF_FFFF_F000
 
 
 def declare_conditions(parser: Parser) -> None:
@@ -48,9 +47,9 @@ def make_condition(
         parts.append(lambda: session.registers.cpl == ring)
         words.append(f"ring {ring}")
     if arguments.cr3:
-        space = (session.cr3(arguments.cr3) or 0) & CR3_PAGE
-        parts.append(lambda: session.registers.read("cr3") & CR3_PAGE == space)
-        words.append(f"cr3 {space:#x}")
+        cr3 = session.cr3(arguments.cr3) or 0
+        parts.append(lambda: in_space(session, cr3))
+        words.append(f"cr3 {page_tables(session.debugger.engine, cr3):#x}")
     if arguments.process:
         parts.append(process_test(session, arguments.process))
         words.append(f"process {arguments.process}")
@@ -65,6 +64,12 @@ def make_condition(
         only = parts[0]
         return (lambda _: only()), words[0]
     return (lambda _: all(part() for part in parts)), ", ".join(words)
+
+
+def in_space(session: Session, cr3: int) -> bool:
+    """Whether the CPU is in the address space of that CR3, whatever its PCID."""
+    engine = session.debugger.engine
+    return page_tables(engine, engine.read_register("cr3")) == page_tables(engine, cr3)
 
 
 def expression_test(session: Session, text: str, extra: Getters | None = None) -> Callable[[], bool]:
