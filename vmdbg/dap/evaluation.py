@@ -50,14 +50,16 @@ class GuestData(GuestVariables):
             typed = self._typed_value(line)
             if typed is not None:
                 return self._shown(line, typed, request)
-            document, as_json = session.run_line(line)
+            with self._references.kept():
+                document, as_json = session.run_line(line)
         answer = render_json(document) if as_json else render_plain(document)
         notices = "".join(f"{words}\n" for words in session.notices)
         session.notices.clear()
         if session.debugger.epoch != position:
-            self._references.forget()
             if session.moments.stops == stops:
                 self._client.invalidated()
+            else:
+                self._references.forget()
         return values.Evaluated((answer + notices).rstrip("\n"))
 
     def _typed_value(self, line: str) -> Value | None:
@@ -120,13 +122,15 @@ class GuestData(GuestVariables):
             raise TargetError("it has no address of its own in memory: change what it is made of")
         with refusals():
             data = assigned(self._session, value, words)
-            self._session.run(f"set mem[{value.address_:#x}, {len(data)}] = {data!r}")
+            with self._references.kept(memory_alone=True):
+                self._session.run(f"set mem[{value.address_:#x}, {len(data)}] = {data!r}")
             self._client.memory_changed(f"{value.address_:#x}", 0, len(data))
             return values.NewValue(short(value), type=str(value.type_))
 
     def _set(self, target: str, words: str) -> values.NewValue:
-        self._session.run(f"set {target} = {words}")
-        self._references.forget()
+        with self._references.kept():
+            self._session.run(f"set {target} = {words}")
+        self._client.invalidated()  # where the CPU stands may have been set
         now = self._session.evaluate(target)
         if isinstance(now, Value):
             if now.address_ is not None:

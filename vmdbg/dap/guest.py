@@ -142,7 +142,7 @@ class GuestDebugger:
             GuestData(session, references, client),
             breakpoints,
             GuestCode(session, sources),
-            GuestMemory(session),
+            GuestMemory(session, references),
         )
 
     def configured(self) -> None:

@@ -7,6 +7,7 @@ import base64
 from dapstub import requests, values
 from dapstub.errors import TargetError
 from vmdbg.dap.errors import refusals
+from vmdbg.dap.references import References
 from vmdbg.expressions.place import Aim, Place
 from vmdbg.session.session import Session
 from vmdbg.units import Linear, Physical
@@ -20,8 +21,9 @@ def address_of(session: Session, reference: str, *, aim: Aim = Aim.DATA) -> int:
 
 
 class GuestMemory:
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, references: References) -> None:
         self._session = session
+        self._references = references
 
     def _place(self, reference: str, offset: int, size: int) -> Place:
         place = self._session.place(reference)
@@ -49,7 +51,7 @@ class GuestMemory:
 
     def write(self, request: requests.WriteMemory) -> int:
         """All or nothing, unless a part will do: an input of the guest like any other."""
-        with refusals():
+        with refusals(), self._references.kept(memory_alone=True):
             data = request.data
             place = self._place(request.reference, request.offset, len(data))
             if request.allow_partial:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from dapstub.errors import TargetError
 from vmdbg.debugger.guest import Epoch
@@ -23,24 +26,47 @@ class FrameKey:
     task: int | None = None
 
 
+@runtime_checkable
+class Held(Protocol):
+    """An object of the guest's."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is read anew whenever it is looked at."""
+        ...
+
+
 class References:
     """Of frames, and of whatever has variables in it. Numbers begin at 1 and never come again in a session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._epoch: Epoch | None = None
-        self._first = self._next = 1
+        self._next = 1
         self._known: dict[int, object] = {}
 
     def _settle(self) -> None:
         epoch = self._session.debugger.epoch
         if epoch != self._epoch:
-            self._epoch, self._first = epoch, self._next
+            self._epoch = epoch
             self._known.clear()
 
     def forget(self) -> None:
         """What was shown may be otherwise now."""
         self._epoch = None
+
+    @contextmanager
+    def kept(self, *, memory_alone: bool = False) -> Iterator[None]:
+        """Inside, values are changed and nothing moves: clients go on with what they were shown, but for objects that
+        were in registers then; with `memory_alone` those are as they were.
+        """
+        self._settle()
+        yield
+        self._epoch = self._session.debugger.epoch
+        if not memory_alone:
+            gone = [number for number, one in self._known.items() if isinstance(one, Held) and not one.is_live]
+            for number in gone:
+                del self._known[number]
 
     def add(self, what: object) -> int:
         """Raises TargetError for too many."""
@@ -57,7 +83,7 @@ class References:
         self._settle()
         found = self._known.get(number)
         if found is None:
-            raise TargetError(STALE if 0 < number < self._first else f"nothing has the reference {number}")
+            raise TargetError(STALE if 0 < number < self._next else f"nothing has the reference {number}")
         return found
 
     def frame(self, number: int) -> FrameKey:

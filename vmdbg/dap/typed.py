@@ -31,6 +31,10 @@ class Typed:
     value: Value
     expression: str
 
+    @property
+    def is_live(self) -> bool:
+        return self.value.address_ is not None
+
 
 def variable(references: References, name: str, typed: Typed, *, hexadecimal: bool = False) -> values.Variable:
     """As it is shown in a list; what is inside is read when it is asked for."""

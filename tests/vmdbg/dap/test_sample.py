@@ -158,10 +158,7 @@ def test_values_are_evaluated_changed_and_opened(editor: Editor) -> None:
     rax = editor.ask("evaluate", expression="rax", frameId=frame, context="watch")["result"]
     assert editor.ask("setExpression", expression="rax", value="0x1234", frameId=frame)["value"].startswith("0x1234")
     assert editor.variables("Registers")["rax"]["value"].endswith("1234")
-    with pytest.raises(RefusedError, match="ask for the stack again"):
-        editor.ask("scopes", frameId=frame)
-    reference = editor.ask("scopes", frameId=editor.top()["id"])["scopes"][0]["variablesReference"]
-    scopes = editor.ask("scopes", frameId=editor.top()["id"])["scopes"]
+    scopes = editor.ask("scopes", frameId=frame)["scopes"]
     reference = next(one for one in scopes if one["name"] == "Registers")["variablesReference"]
     assert editor.ask("setVariable", variablesReference=reference, name="rbx", value="7")["value"].startswith("7")
     with pytest.raises(RefusedError):
@@ -193,6 +190,39 @@ def test_an_argument_that_is_in_a_register_is_set_there_and_a_caller_s_is_not(ed
     teller = editor.variables("Arguments")["teller"]["variablesReference"]
     with pytest.raises(RefusedError, match="holds no text"):
         editor.ask("setVariable", variablesReference=teller, name="name", value='"a text"')
+
+
+def test_what_was_shown_can_be_asked_for_after_a_change_but_not_after_a_step(editor: Editor) -> None:
+    """Editors read scopes and variables again after a change, by the numbers that they have."""
+    editor.ask("setFunctionBreakpoints", breakpoints=[{"name": "deposit"}])
+    editor.go("continue")
+    frame = editor.top()["id"]
+    scopes = {one["name"]: one["variablesReference"] for one in editor.ask("scopes", frameId=frame)["scopes"]}
+    registers, arguments = scopes["Registers"], scopes["Arguments"]
+    pointed = editor.inside(arguments)["teller"]["variablesReference"]
+    changes: tuple[tuple[str, dict[str, object]], ...] = (
+        ("setVariable", {"variablesReference": pointed, "name": "paid_in", "value": "13"}),
+        ("writeMemory", {"memoryReference": "phys:0x7000", "data": "AQID"}),
+        ("setVariable", {"variablesReference": pointed, "name": "first_form", "value": "14"}),
+        ("setVariable", {"variablesReference": registers, "name": "rbx", "value": "11"}),
+        ("setVariable", {"variablesReference": arguments, "name": "form", "value": "12"}),
+        ("setExpression", {"expression": "rcx", "value": "14", "frameId": frame}),
+        ("evaluate", {"expression": "set rcx = 15", "context": "repl"}),
+    )
+    for request, words in changes:
+        editor.events.clear()
+        editor.ask(request, **words)
+        assert {name for name, _ in editor.events} & {"invalidated", "memory"}
+        assert [one["name"] for one in editor.ask("scopes", frameId=frame)["scopes"]] == [*scopes]
+        editor.inside(registers)
+    assert editor.inside(registers)["rbx"]["value"] == f"{11:#018x}"
+    assert editor.inside(arguments)["form"]["value"] == "12"
+    inside = editor.inside(editor.inside(arguments)["teller"]["variablesReference"])
+    assert (inside["paid_in"]["value"], inside["first_form"]["value"]) == ("13", "14")
+    editor.go("stepIn", granularity="instruction")
+    for request, number in (("scopes", {"frameId": frame}), ("variables", {"variablesReference": pointed})):
+        with pytest.raises(RefusedError, match="ask for the stack again"):
+            editor.ask(request, **number)
 
 
 def test_the_debug_console_takes_the_prompts_commands_and_lets_the_guest_run(editor: Editor) -> None:
