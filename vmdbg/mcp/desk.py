@@ -65,6 +65,8 @@ class Desk:
 
     def console(self, lines: int) -> str:
         """The last lines that the guest has written up to where it stands, each with its tick."""
+        if lines < 1:
+            raise UserError(f"{lines} lines cannot be shown: give 1 or more")
         log = self.session.debugger.timeline.console
         now = self.session.debugger.position.tick
         written = [(tick, words) for tick, words in log.port(log.talking).lines() if tick <= now]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Image
+from mcp.server.mcpserver.exceptions import ToolError
 
 from vmdbg.errors import VmdbgError
 from vmdbg.mcp.desk import LINES, Desk
@@ -26,11 +27,11 @@ def serve(desk: Desk) -> None:
 
 
 def _answer(ask: Callable[[], str]) -> str:
-    """What is wrong is an answer, too."""
+    """What is wrong is an answer, too: one that the protocol marks as an error."""
     try:
         return ask()
     except VmdbgError as error:
-        return f"error: {error}"
+        raise ToolError(str(error)) from None
 
 
 def _moving(made: MCPServer[object], desk: Desk) -> None:
@@ -79,12 +80,12 @@ def _looking(made: MCPServer[object], desk: Desk) -> None:
         return _answer(lambda: desk.console(lines))
 
     @made.tool(structured_output=False)
-    async def screenshot() -> Image | str:
-        """A picture of what a monitor at the machine shows here; in words where it has no display."""
+    async def screenshot() -> Image:
+        """A picture of what a monitor at the machine shows here; an error where it has no display."""
         try:
             return Image(data=desk.screenshot(), format="png")
         except VmdbgError as error:
-            return f"error: {error}"
+            raise ToolError(str(error)) from None
 
     @made.tool()
     async def screen() -> str:

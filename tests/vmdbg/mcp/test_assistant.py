@@ -62,7 +62,28 @@ def test_an_assistant_opens_a_recording_goes_about_in_it_and_asks(recording: Pat
         assert "0x" in await ask("evaluate", expression="rip")
         assert "rsp" not in await ask("memory", address="rsp", size=32)
         assert "demo_run" in await ask("query", question="calls demo_run")
-        assert "error:" in await ask("evaluate", expression="nosuch")
+        assert "'nosuch'" in await ask("evaluate", expression="nosuch")
+
+    asked(what)
+
+
+def test_what_is_refused_is_an_error_of_the_protocol_and_what_is_answered_is_none(recording: Path) -> None:
+    async def what(ask: Ask, client: ClientSession) -> None:
+        await ask("open_recording", path=str(recording))
+        for name, arguments, words in (
+            ("open_recording", {"path": "/nonexistent"}, "cannot read /nonexistent"),
+            ("go", {"position": "99999999999999"}, "after the end of the recording"),
+            ("command", {"line": "set rax = 1"}, "it changes the guest"),
+            ("query", {"question": "nonsense"}, "nonsense"),
+            ("evaluate", {"expression": "1/0"}, "division by zero"),
+            ("memory", {"address": "rsp", "size": -1}, "cannot be dumped"),
+            ("console", {"lines": 0}, "1 or more"),
+            ("console", {"lines": -1}, "1 or more"),
+        ):
+            refused = await client.call_tool(name, arguments)
+            assert refused.is_error, name
+            assert words in "".join(getattr(part, "text", "") for part in refused.content)
+        assert not (await client.call_tool("evaluate", {"expression": "rip"})).is_error
 
     asked(what)
 
