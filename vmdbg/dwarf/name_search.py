@@ -26,6 +26,7 @@ _TYPES = frozenset({
     "DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type", "DW_TAG_enumeration_type", "DW_TAG_typedef",
     "DW_TAG_base_type",
 })  # fmt: skip
+_ENUMERATION = "DW_TAG_enumeration_type"
 _MAX_DEPTH = 32
 
 
@@ -37,6 +38,8 @@ class NameSearch:
         self._units: dict[int, dict[str, list[DIE]]] = {}
         self._types: dict[tuple[str, frozenset[str]], DIE | None] = {}
         self._variables: dict[str, DIE | None] = {}
+        self._enumerations: dict[str, DIE | None] = {}
+        self._enumerators: dict[int, dict[str, DIE]] = {}
         self._starts: list[int] | None = None
 
     def type(self, name: str, tags: frozenset[str], near: CompileUnit | None = None) -> DIE | None:
@@ -48,6 +51,15 @@ class NameSearch:
             candidates = (self._type_in(unit, name, tags) for unit in self._units_with(name))
             self._types[key] = next((one for one in candidates if one is not None), None)
         return self._types[key]
+
+    def enumeration_with(self, name: str, near: CompileUnit | None = None) -> DIE | None:
+        """The enum outside of functions that has an enumerator of that name, of the unit `near` if one has; None."""
+        if near is not None and (found := self._enumerators_of(near).get(name)) is not None:
+            return found
+        if name not in self._enumerations:
+            candidates = (self._enumerators_of(unit).get(name) for unit in self._units_with(name))
+            self._enumerations[name] = next((one for one in candidates if one is not None), None)
+        return self._enumerations[name]
 
     def variable_at(self, name: str, address: int) -> DIE | None:
         """The entry that defines a variable whose symbol is at an address; None."""
@@ -86,6 +98,15 @@ class NameSearch:
             if die.tag == "DW_TAG_variable" and defined:
                 return die
         return None
+
+    def _enumerators_of(self, unit: CompileUnit) -> dict[str, DIE]:
+        """By their names, the enums that have them."""
+        known = self._enumerators.get(unit.cu_offset)
+        if known is None:
+            enums = [die for dies in self._names_of(unit).values() for die in dies if die.tag == _ENUMERATION]
+            known = {name_of(one): die for die in reversed(enums) for one in die.iter_children()}
+            self._enumerators[unit.cu_offset] = known
+        return known
 
     def _names_of(self, unit: CompileUnit) -> dict[str, list[DIE]]:
         known = self._units.get(unit.cu_offset)

@@ -131,6 +131,17 @@ class Program:
             return None
         return self.types.type(die) if die is not None else None
 
+    def enumerator(self, name: str, near: CompileUnit | None = None) -> tuple[DwarfType, int] | None:
+        """The enum that has an enumerator of that name, of the unit `near` first, and its number."""
+        try:
+            die = self.names.enumeration_with(name, near)
+            if die is None:
+                return None
+            type_ = self.types.type(die)
+            return type_, next(one.value for one in type_.enumerators if one.name == name)
+        except (*DAMAGE, UserError, StopIteration):
+            return None
+
     def type_spelled(self, spelling: Spelling, near: CompileUnit | None = None) -> DwarfType | None:
         """What the name in a spelling means, of the unit `near` first; None if the file does not say."""
         if not spelling.tag and spelling.name == "void":

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from vmdbg.c.extent import Extent, Sort
+from vmdbg.c.spelling import INTEGER_WORDS, integer_key
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.values import WORD, ExpressionValue, Located, MemoryView, whole
 
-_SPELLING = re.compile(r"(?P<unsigned>unsigned\s+)?(?P<name>[a-z_0-9]+)\s*(?P<stars>(?:\*\s*)*)")
+_SPELLING = re.compile(r"(?P<name>[a-z_0-9]+(?:\s+[a-z_0-9]+)*)\s*(?P<stars>(?:\*\s*)*)")
 SIZES = {
-    "char": 1, "short": 2, "int": 4, "long": 8, "unsigned": 4,
+    "char": 1, "short": 2, "int": 4, "long": 8, "long long": 8, "unsigned": 4,
+    "size_t": 8, "ssize_t": 8, "intptr_t": 8, "uintptr_t": 8,
     "int8_t": 1, "int16_t": 2, "int32_t": 4, "int64_t": 8,
     "uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "uint64_t": 8,
     "u8": 1, "u16": 2, "u32": 4, "u64": 8, "s8": 1, "s16": 2, "s32": 4, "s64": 8,
@@ -33,10 +35,16 @@ class Basic:
 def basic_type(spelling: str) -> Basic | None:
     """`unsigned int *`; None for what is none of C's integer types."""
     match = _SPELLING.fullmatch(spelling.strip())
-    if match is None or match["name"] not in SIZES:
+    if match is None:
         return None
-    name = match["name"]
-    signed = not match["unsigned"] and name[0] != "u"
+    words = match["name"].split()
+    name = " ".join(words)
+    if INTEGER_WORDS.issuperset(words):
+        key = integer_key(name).split()
+        name = " ".join(word for word in key if word not in ("signed", "unsigned")) or "int"
+    if name not in SIZES or words.count("unsigned") + words.count("signed") > 1:
+        return None
+    signed = "unsigned" not in words and name[0] != "u" and name != "size_t"
     return Basic(SIZES[name], signed, match["stars"].count("*"))
 
 

@@ -1,53 +1,36 @@
 """C's casts, `*pointer` and `&object` as calls that Python can parse: `cast("struct file *", rdi)`, `deref(...)`,
-`address_of(...)`; and bare `struct file` as the text "struct file".
+`address_of(...)`; bare `struct file` as the text "struct file"; constants and operators of C as Python has them.
 """
 
 from __future__ import annotations
 
 import keyword
-import re
-from dataclasses import dataclass
 
-_TOKEN = re.compile(
-    r"""(?P<string>[bBrRuU]{0,2}(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"))
-    |(?P<number>\d\w*(?:\.\d+)?)
-    |(?P<name>[^\W\d]\w*)
-    |(?P<operator>\*\*|//|<<|>>|[<>=!]=|\S)
-    """,
-    re.VERBOSE,
-)
+from vmdbg.expressions.basic_types import SIZES
+from vmdbg.expressions.c_operators import c_operators
+from vmdbg.expressions.literals import python_number, unsigned
+from vmdbg.expressions.tokens import Token, tokens_of
+
 _TAGGED = {"struct", "union", "enum"}
 _WORDS = {"unsigned", "signed", "long", "short", "int", "char", "void", "_Bool"}
-_NOT_OPERANDS = {"and", "or", "not", "in", "is", "if", "else", "for"}
 _CONSTANTS = {"None", "True", "False"}
-_PREFIXES = {"*": "deref(", "**": "deref(deref(", "&": "address_of("}
+_PREFIXES = {"*": "deref(", "**": "deref(deref(", "&": "address_of(", "!": "(not "}
+_SIGNS = ("-", "~", "+")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _MAX_DEPTH = 100
 MEMBER_MARK = "\u01c3"
 """Ends a member's name that Python reserves, as in `device.class`: a letter to Python, and none of C's."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    start: int
-    end: int
-
-    @property
-    def ends_operand(self) -> bool:
-        named = self.kind == "name" and self.text not in _NOT_OPERANDS
-        return named or self.kind in ("string", "number") or self.text in (")", "]", "}")
-
-
 def c_forms(text: str) -> str:
     """The text itself where it has none of these forms."""
-    tokens = [_Token(str(found.lastgroup), found.group(), *found.span()) for found in _TOKEN.finditer(text)]
+    text = c_operators(text)
+    tokens = tokens_of(text)
     return _Rewriter(text, tokens).rewritten(0, len(tokens))
 
 
 class _Rewriter:
-    def __init__(self, text: str, tokens: list[_Token]) -> None:
+    def __init__(self, text: str, tokens: list[Token]) -> None:
         self._text = text
         self._tokens = tokens
 
@@ -73,6 +56,10 @@ class _Rewriter:
                 return self._call(f'cast("{type_}", ', inside, end, depth)
             if token.text in _PREFIXES and position + 1 < end:
                 return self._call(_PREFIXES[token.text], position + 1, end, depth)
+            if position + 1 < end and (number := unsigned(token.text, self._at(position + 1, end))) is not None:
+                return position + 2, number
+        if token.kind == "number":
+            return position + 1, python_number(token.text)
         type_, after = self._bare_type(position, end)
         return (after, f'"{type_}"') if type_ else (position + 1, token.text)
 
@@ -95,15 +82,27 @@ class _Rewriter:
         type_, after = self._bare_type(position + 1, end)
         if not type_ and self._is_name(position + 1, end):
             stars = self._stars(position + 2, end)
-            lone = self._at(position + 1, end) in _WORDS
-            if stars > position + 2 or lone:
+            if stars > position + 2 or self._is_lone_type(position + 1, end):
                 type_, after = self._spelled(position + 1, stars), stars
         if type_ and self._at(after, end) == ")" and after + 1 < end:
             return type_, after + 1
         return "", position
 
+    def _is_lone_type(self, position: int, end: int) -> bool:
+        """Whether the name in brackets is a type: by its own, or because an operand follows where none can in Python.
+
+        What may be an operator of two operands is one, as in `(size) - 1`, unless the name can only be a type's.
+        """
+        name = self._at(position, end)
+        if name in _WORDS or name in SIZES or name.endswith("_t"):
+            return True
+        if self._at(position + 1, end) != ")" or position + 2 >= end:
+            return False
+        after = self._tokens[position + 2]
+        return after.is_word or after.kind in ("number", "string") or after.text in ("(", "~", "!")
+
     def _bare_type(self, position: int, end: int) -> tuple[str, int]:
-        """`struct file *` or `unsigned long`, which are two words in a row, and so nothing of Python's."""
+        """`struct file *` or `unsigned long`, two words in a row and so nothing of Python's; `u32 *)` too."""
         first = self._at(position, end)
         if first in _TAGGED and self._is_name(position + 1, end):
             after = self._stars(position + 2, end)
@@ -112,7 +111,9 @@ class _Rewriter:
         while self._at(after, end) in _WORDS:
             after += 1
         if after < position + 2:
-            return "", position
+            stars = self._stars(position + 1, end) if self._is_name(position, end) else position
+            is_argument = stars > position + 1 and self._at(stars, end) in (")", ",")
+            return (self._spelled(position, stars), stars) if is_argument else ("", position)
         after = self._stars(after, end)
         return self._spelled(position, after), after
 
@@ -120,7 +121,7 @@ class _Rewriter:
         """Behind what a prefix operator applies to: more prefixes, a primary, and its members, items and calls."""
         while True:
             type_, inside = self._cast(position, end)
-            if not type_ and self._at(position, end) not in (*_PREFIXES, "-", "~", "+"):
+            if not type_ and self._at(position, end) not in (*_PREFIXES, *_SIGNS):
                 break
             position = inside if type_ else position + 1
         position = self._group_end(position, end)

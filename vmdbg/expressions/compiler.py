@@ -13,13 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from vmdbg.c.content import NotAvailableError
+from vmdbg.c.extent import Sort
 from vmdbg.errors import VmdbgError
+from vmdbg.expressions.basic_types import basic_type
 from vmdbg.expressions.c_forms import MEMBER_MARK, c_forms
+from vmdbg.expressions.characters import as_numbers, character
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.operators import BINARY, COMPARE, ELEMENT, ELEMENTS, UNARY
 from vmdbg.expressions.scope import Scope
 from vmdbg.expressions.spelling import DOLLAR, python_spelling
-from vmdbg.expressions.values import ExpressionValue, MemoryView, TypedValue, describe, whole
+from vmdbg.expressions.values import ExpressionValue, MemoryView, Placed, TypedValue, describe, whole
 from vmdbg.expressions.wanted import Wanted, names_in_sum
 from vmdbg.x86.registers import BY_NAME
 
@@ -152,6 +155,8 @@ class _Compiler:
     def why_never(self, node: ast.expr) -> str:
         """Why this is never true: it wants a CPU that the guest has not."""
         match node:
+            case ast.UnaryOp(op=ast.Not(), operand=ast.UnaryOp(op=ast.Not(), operand=inner)):
+                return self.why_never(inner)
             case ast.BoolOp(op=ast.And(), values=values):
                 return next(filter(None, map(self.why_never, values)), "")
             case ast.Compare(left=ast.Name() as name, ops=[ast.Eq()], comparators=[ast.Constant(value=int(wanted))]):
@@ -249,11 +254,19 @@ class _Compiler:
         wanted = self._wanted if is_place else Wanted.VALUE
         wanted = Wanted.PLACE if wanted is Wanted.POINTER else wanted
         left, right = self._part(node.left, wanted), self._part(node.right, wanted)
-        return lambda run: operation(_operand(left(run)), _operand(right(run)))
+        is_sum = isinstance(node.op, ast.Add)  # which puts texts together
+
+        def combined(run: _Run) -> ExpressionValue:
+            one, other = _operand(left(run)), _operand(right(run))
+            if (type(one) is str or type(other) is str) and not (is_sum and type(one) is type(other)):
+                one, other = as_numbers(one, other)
+            return operation(one, other)
+
+        return combined
 
     def _unaryop(self, node: ast.UnaryOp) -> _Closure:
         operation, operand = UNARY[type(node.op)], self._part(node.operand)
-        return lambda run: operation(_operand(operand(run)))
+        return lambda run: operation(character(_operand(operand(run))))
 
     def _boolop(self, node: ast.BoolOp) -> _Closure:
         """The operand that decides, as Python has it."""
@@ -290,7 +303,7 @@ class _Compiler:
     def _ifexp(self, node: ast.IfExp) -> _Closure:
         test = self._part(node.test)
         then, otherwise = self.compile(node.body), self.compile(node.orelse)
-        return lambda run: then(run) if test(run) else otherwise(run)
+        return lambda run: then(run) if character(test(run)) else otherwise(run)
 
     def _tuple(self, node: ast.Tuple) -> _Closure:
         if not node.elts:
@@ -314,7 +327,10 @@ class _Compiler:
             container = value(run)
             if not isinstance(container, MemoryView | str | bytes | list | tuple | range | TypedValue):
                 raise ExpressionError(f"{describe(container)} cannot be indexed; memory is mem[address]")
-            found = ELEMENT(container, _operand(index(run)))
+            which = _operand(index(run))
+            if type(which) is str and isinstance(container, MemoryView | TypedValue):
+                which = character(which)
+            found = ELEMENT(container, which)
             return found if type(found) is int else run.charge(found)
 
         return item
@@ -378,7 +394,10 @@ class _Compiler:
             known = ", ".join(sorted(self._scope.functions))
             raise ExpressionError(f"there is no function {name!r} for expressions; there are: {known}")
         quoted = self._with_quoted_name(name, node.args)
-        arguments = [self._part(argument, self._wanted_by(name, quoted)) for argument in quoted]
+        if name == "sizeof" and len(quoted) == 1:
+            arguments = [self._sized(quoted[0])]
+        else:
+            arguments = [self._part(argument, self._wanted_by(name, quoted)) for argument in quoted]
         _check_arguments(name, function, arguments)
 
         def call(run: _Run) -> ExpressionValue:
@@ -389,6 +408,16 @@ class _Compiler:
             return function(*values)
 
         return call
+
+    def _sized(self, node: ast.expr) -> _Closure:
+        """What sizeof() is of: a type by its name, where that means nothing else."""
+        if not isinstance(node, ast.Name):
+            return self._part(node, Wanted.PLACE)
+        name = node.id
+        means = name in self._local or name in self._extra or self._scope.lookup(name) is not None
+        if basic_type(name) is None and (means or name.startswith(DOLLAR) or self._program_has(name)):
+            return self._object(node)
+        return lambda _: name
 
     def _wanted_by(self, function: str, arguments: list[ast.expr]) -> Wanted:
         """What a function takes a variable for: most take addresses, as `u64(ticks)`."""
@@ -455,9 +484,9 @@ def _check_arguments(name: str, function: Callable[..., ExpressionValue], argume
 
 
 def _comparable(left: ExpressionValue, right: ExpressionValue) -> tuple[ExpressionValue, ExpressionValue]:
-    """Beside text, an array of characters or a pointer to them counts as the text that is there."""
+    """Beside text, an array of characters or a pointer to them counts as the text that is there; a number as one."""
     if isinstance(left, str) or isinstance(right, str):
-        return left, right
+        return as_numbers(_number(left), _number(right))
     return _plain(left), _plain(right)
 
 
@@ -466,6 +495,13 @@ def _operand(value: ExpressionValue) -> ExpressionValue:
     if isinstance(value, int | str | bytes | float) or not isinstance(value, TypedValue):
         return value
     return value.number_()
+
+
+def _number(value: ExpressionValue) -> ExpressionValue:
+    """What is a number by its type; all else as it is."""
+    if not isinstance(value, TypedValue) or not isinstance(value, Placed) or value.extent_().sort is not Sort.NUMBER:
+        return value
+    return _plain(value)
 
 
 def _plain(value: ExpressionValue) -> ExpressionValue:

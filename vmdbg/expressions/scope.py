@@ -40,12 +40,17 @@ class Scope:
         """The value of a variable of the program where the guest stands, None for what is none; if it can be told."""
         self.global_variable: Callable[[str], ExpressionValue] | None = None
         """The variable of the program that a symbol is the name of, None for what is none; if it can be told."""
+        self.constant: Callable[[str], ExpressionValue] = lambda _: None
+        """The enumerator of that name, None for what is none; if it can be told."""
         self.generation: Callable[[], int | None] = lambda: None
         """As long as it is the same, an address is that of the same variable; None where that cannot be told."""
         self.objects: dict[str, Callable[[], ExpressionValue]] = {"mem": lambda: self.mem, "phys": lambda: self.phys}
 
     def lookup(self, name: str) -> Callable[[], ExpressionValue] | None:
-        """How to get the value of a name: variables, registers, objects, symbols, in this order. None: unknown."""
+        """How to get the value of a name: variables, registers, objects, symbols, enumerators, in this order.
+
+        None: unknown.
+        """
         if name in self.variables:
             return lambda: self._variable(name)
         if name in self.registers:
@@ -53,7 +58,8 @@ class Scope:
         if name in self.objects:
             return self.objects[name]
         address = self.symbols.find(name)
-        return None if address is None else lambda: address
+        found = self.constant(name) if address is None else address
+        return None if found is None else lambda: found
 
     def variable_at_symbol(self, name: str) -> ExpressionValue:
         """The variable whose address the name means; None for registers, the user's own names, and functions."""

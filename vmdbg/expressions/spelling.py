@@ -7,9 +7,6 @@ import re
 _TOKEN = re.compile(
     r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
     |(?P<arrow>->)
-    |(?P<and>&&)
-    |(?P<or>\|\|)
-    |(?P<not>!(?!=))
     |(?P<dollar>[$%](?=[A-Za-z_]))
     |(?P<assign>(?<![=!<>:])=(?!=))
     """,
@@ -24,17 +21,30 @@ _HEXADECIMAL = re.compile(
 _DIGITS = re.compile(r"(0x)?([0-9a-f]+)h?", re.IGNORECASE)
 DOLLAR = "dollar__"
 """What `$name` begins with in Python's spelling: never a variable of the program that is debugged."""
-_REPLACED = {"arrow": ".", "and": " and ", "or": " or ", "not": " not ", "dollar": DOLLAR}
+_NO_OPERANDS = {"and", "or", "not", "in", "is", "if", "else", "for"}
 
 
 def python_spelling(text: str) -> str:
-    """`a->b` becomes `a.b`, `&&` `and`, `$rax` a name that begins with DOLLAR; strings stay as they are."""
+    """`a->b` becomes `a.b`, `$rax` and `%rax` a name that begins with DOLLAR; `a %b` is a remainder.
+
+    Strings stay as they are.
+    """
 
     def replace(match: re.Match[str]) -> str:
-        kind = match.lastgroup or ""
-        return _REPLACED.get(kind, match.group())
+        if match.lastgroup == "arrow":
+            return "."
+        if match.lastgroup == "dollar" and not (match.group() == "%" and _ends_operand(text[: match.start()])):
+            return DOLLAR
+        return match.group()
 
     return _TOKEN.sub(replace, text).strip()
+
+
+def _ends_operand(text: str) -> bool:
+    """Whether what follows the text is an operator of two operands."""
+    stripped = text.rstrip()
+    word = re.search(r"\w+$", stripped)
+    return word[0] not in _NO_OPERANDS if word is not None else stripped[-1:] in tuple(")]}'\"")
 
 
 def hexadecimal(text: str) -> str:
@@ -54,8 +64,14 @@ def hexadecimal(text: str) -> str:
 
 
 def split_colon(text: str) -> tuple[str, str] | None:
-    """The two sides of the first colon outside brackets and quotes: a segment and an offset, a file and a line."""
-    depth = 0
+    """The two sides of the first colon that find_colon() finds: a segment and an offset, a file and a line."""
+    position = find_colon(text)
+    return None if position is None else (text[:position].strip(), text[position + 1 :].strip())
+
+
+def find_colon(text: str) -> int | None:
+    """Where the first colon is outside brackets and quotes, but for that of `a ? b : c`."""
+    depth = questions = 0
     quote = ""
     for position, character in enumerate(text):
         if quote:
@@ -66,6 +82,12 @@ def split_colon(text: str) -> tuple[str, str] | None:
             depth += 1
         elif character in ")]}":
             depth -= 1
-        elif character == ":" and depth == 0:
-            return text[:position].strip(), text[position + 1 :].strip()
+        elif depth:
+            continue
+        elif character == "?":
+            questions += 1
+        elif character == ":" and not questions:
+            return position
+        elif character == ":":
+            questions -= 1
     return None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-import string
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vmdbg.errors import VmdbgError
 from vmdbg.expressions.compiler import Expression, compile_expression
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.scope import Scope
+from vmdbg.expressions.spelling import find_colon
 from vmdbg.expressions.values import ExpressionValue, TypedValue
 from vmdbg.expressions.wanted import Wanted
 
+_FIELD = re.compile(r"""\{\{|\}\}|\{(?P<inside>(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^{}'"])*)\}|[{}]""")
 _SPECIFICATION = re.compile(r"(.?[<>=^])?[-+ ]?#?0?\d{0,3}[_,]?(\.\d{1,3})?[a-zA-Z%]?")
 
 
@@ -43,17 +45,32 @@ class Template:
 def compile_template(text: str, scope: Scope) -> Template:
     """Raises ExpressionError."""
     parts: list[tuple[str, Expression | None, str]] = []
-    try:
-        for literal, name, specification, conversion in string.Formatter().parse(text):
-            if name is None:
-                parts.append((literal, None, ""))
-                continue
-            if conversion or not _SPECIFICATION.fullmatch(specification or ""):
-                raise ExpressionError(f"{{{name}}}: {specification or conversion!r} is no format")
-            parts.append((literal, compile_expression(name, scope, wanted=Wanted.VALUE), specification or ""))
-    except ValueError as error:
-        raise ExpressionError(f"{text!r} is no template: {error}") from error
+    for literal, inside in _fields(text):
+        if inside is None:
+            parts.append((literal, None, ""))
+            continue
+        colon = find_colon(inside)
+        name, specification = (inside, "") if colon is None else (inside[:colon], inside[colon + 1 :])
+        if not _SPECIFICATION.fullmatch(specification):
+            raise ExpressionError(f"{{{name}}}: {specification!r} is no format")
+        parts.append((literal, compile_expression(name, scope, wanted=Wanted.VALUE), specification))
     return Template(text, tuple(parts))
+
+
+def _fields(text: str) -> Iterator[tuple[str, str | None]]:
+    """Text, and what is in the braces behind it; None behind the last. Braces written twice are text."""
+    literal, position = "", 0
+    for found in _FIELD.finditer(text):
+        literal += text[position : found.start()]
+        position = found.end()
+        if found["inside"] is None and len(found[0]) == 1:
+            raise ExpressionError(f"{text!r} is no template: a single {found[0]!r}, which is written twice as text")
+        if found["inside"] is None:
+            literal += found[0][0]
+            continue
+        yield literal, found["inside"]
+        literal = ""
+    yield literal + text[position:], None
 
 
 def _shown(expression: Expression, specification: str) -> str:

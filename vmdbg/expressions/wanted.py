@@ -27,12 +27,12 @@ class Wanted(enum.Enum):
             return address
         sort = variable.extent_().sort
         if sort is Sort.OBJECT:
-            return variable if self is Wanted.VALUE and _is_text(variable) else address
+            return variable if _has_elements(variable) else address
         return variable if self is Wanted.VALUE or sort is Sort.POINTER else address
 
 
-def _is_text(variable: ExpressionValue) -> bool:
-    """Whether it has elements, and so compares with text."""
+def _has_elements(variable: ExpressionValue) -> bool:
+    """Whether it compares with text, and is a pointer to its first element where one is wanted."""
     try:
         return isinstance(variable, Sized) and len(variable) > 0
     except TypeError:  # a struct, which has the method of all values

@@ -199,6 +199,23 @@ class DebugFrames:
                 return Value(self.space, file.program.types.type_of(die), address)
         return None
 
+    def enumerator(self, name: str) -> Value | None:
+        """Of an enum of the unit of the frame looked at, of its file, of other files; None for what is none."""
+        files = [file.program for file in self._guest.sources.files if file.program is not None]
+        if not files:
+            return None
+        try:
+            here = self.selected().debug
+        except UserError:
+            here = None
+        near = [(here.program, here.unit)] if here is not None else []
+        for program, unit in [*near, *((program, None) for program in files)]:
+            found = program.enumerator(name, unit)
+            if found is not None:
+                type_, number = found
+                return Value(self.space, type_, number=number)
+        return None
+
     def type(self, spelling: str) -> CType | None:
         """A type by its C spelling: of the unit of the frame looked at, of its file, of other files. None: unknown.
 

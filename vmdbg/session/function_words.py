@@ -20,7 +20,7 @@ TYPED_WORDS: dict[str, str] = {
     "object(type, address or symbol)": "the object of a type there",
     "pointer(type, address)": "a pointer to one",
     "deref(pointer), address_of(object)": "what C writes *pointer and &object",
-    "sizeof(type), offsetof(type, member)": "bytes",
+    "sizeof(type or object), offsetof(type, member)": "bytes",
     "container_of(pointer, type, member)": "the object whose member it points to",
     "entries(head, type, member)": "the objects of a list_head",
     "hash_entries(head, type, member)": "of an hlist_head",

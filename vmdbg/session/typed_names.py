@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from vmdbg.c.types import AGGREGATES, CType
 from vmdbg.c.values import Value
-from vmdbg.expressions.basic_types import basic_cast, basic_type
+from vmdbg.expressions.basic_types import POINTER, basic_cast, basic_type
+from vmdbg.expressions.characters import character
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.scope import Scope
-from vmdbg.expressions.values import ExpressionValue, TypedValue, describe, whole
+from vmdbg.expressions.values import ExpressionValue, Placed, TypedValue, describe, whole
 from vmdbg.os.seam import CurrentTask, NotThereYetError
 from vmdbg.session.debug_frames import DebugFrames
 from vmdbg.session.known_guest import KnownGuest
@@ -58,7 +59,7 @@ def add_typed_names(scope: Scope, guest: KnownGuest, frames: DebugFrames) -> Non
         return Value(frames.space, found, address) if found is not None else names().typed(str(spelling), address)
 
     def sizeof(what: ExpressionValue) -> int:
-        return (what.type_ if isinstance(what, Value) else type_(what)).size
+        return _size_of(what, type_, plain=guest.system.find() is None)
 
     def container_of(member: ExpressionValue, spelling: ExpressionValue, path: ExpressionValue) -> Value:
         found = frames.type(str(spelling))
@@ -69,6 +70,7 @@ def add_typed_names(scope: Scope, guest: KnownGuest, frames: DebugFrames) -> Non
         return Value(frames.space, found, whole(member) - found.offset_of(str(path)))
 
     def cast(spelling: ExpressionValue, value: ExpressionValue) -> ExpressionValue:
+        value = character(value)
         basic = basic_type(str(spelling))
         if basic is not None and guest.system.find() is None:
             return basic_cast(scope.mem, basic, value)
@@ -101,6 +103,18 @@ def add_typed_names(scope: Scope, guest: KnownGuest, frames: DebugFrames) -> Non
     scope.named_arguments |= dict.fromkeys(WITH_MEMBER, -1) | dict.fromkeys(WITH_VARIABLE, 0)
 
 
+def _size_of(what: ExpressionValue, type_: Callable[[ExpressionValue], CType], *, plain: bool) -> int:
+    """Of a value or of a type by its name; `plain`: C's own integers are known without anybody's telling."""
+    if isinstance(what, Value):
+        return what.type_.size
+    if isinstance(what, Placed):
+        return what.extent_().size
+    if not isinstance(what, str):
+        raise ExpressionError(f"no type is known of {describe(what)} whose size is asked for")
+    basic = basic_type(what) if plain else None
+    return (POINTER if basic.levels else basic.size) if basic is not None else type_(what).size
+
+
 def _typed_or_number(value: ExpressionValue) -> Value | int:
     return value if isinstance(value, Value) else whole(value)
 
@@ -108,7 +122,7 @@ def _typed_or_number(value: ExpressionValue) -> Value | int:
 def _cast(frames: DebugFrames, type_: CType, value: ExpressionValue) -> Value:
     if type_.strip().kind in AGGREGATES:
         raise ExpressionError(f"a number cannot be cast to {type_}: write *({type_} *)")
-    return Value(frames.space, type_, number=whole(value))
+    return Value(frames.space, type_, number=value if isinstance(value, float) else whole(value))
 
 
 def _of_running(system: GuestSystem, read: Callable[[CurrentTask], int]) -> Callable[[], int]:

@@ -39,6 +39,7 @@ class View(KnownGuest):
         """The call stack with functions and variables of the source."""
         self.scope.program = self.frames.find
         self.scope.global_variable = self._global_variable
+        self.scope.constant = self._enumerator
         self.scope.generation = self._generation
         add_typed_names(self.scope, self, self.frames)
         self.skips = Skips(self.symbols)
@@ -55,6 +56,16 @@ class View(KnownGuest):
         if known.address_ is None or known.address_ != self.symbols.find(name):
             return None  # of each CPU its own
         return Value(self.frames.space, known.type_, known.address_)
+
+    def _enumerator(self, name: str) -> Value | None:
+        """Of the programs' enums, else of the kernel's."""
+        found = self.frames.enumerator(name)
+        if found is not None or (linux := find_linux(self.system)) is None:
+            return found
+        try:
+            return linux.names.enumerator(name)
+        except VmdbgError:
+            return None
 
     def _generation(self) -> int | None:
         return None if self.sources.has_moving_files else self.sources.changes << 1 | self.system.was_found

@@ -13,7 +13,10 @@ from vmdbg.expressions.spelling import DOLLAR, hexadecimal, python_spelling, spl
     ("typed", "meant"),
     [
         ("a->b->c", "a.b.c"),
-        ("a && !b || c", "a  and   not b  or  c"),
+        ("a && !b || c", "a && !b || c"),
+        ("a %b", "a %b"),
+        ("f(1) %b + c[2]%d", "f(1) %b + c[2]%d"),
+        ("not %b and %c", f"not {DOLLAR}b and {DOLLAR}c"),
         ("a != b", "a != b"),
         ("$rax + %rbx", f"{DOLLAR}rax + {DOLLAR}rbx"),
         ("rax % 3", "rax % 3"),
@@ -38,7 +41,7 @@ def test_sides_of_a_segment_and_an_offset_are_hexadecimal(typed: str, meant: str
     ("text", "sides"),
     [("cs:ip", ("cs", "ip")), ("f000 : fff0", ("f000", "fff0")), ("file.c:12", ("file.c", "12")), ("a[1:2]", None),
      ("mem[0:4]:1", ("mem[0:4]", "1")), ("'a:b'", None), ("'a:b':c", ("'a:b'", "c")), ("", None),
-     ("a:b:c", ("a", "b:c"))],
+     ("a:b:c", ("a", "b:c")), ("a ? b : c", None), ("a ? b ? c : d : e : f", ("a ? b ? c : d : e", "f"))],
 )  # fmt: skip
 def test_the_first_colon_outside_brackets_and_quotes_parts(text: str, sides: tuple[str, str] | None) -> None:
     assert split_colon(text) == sides

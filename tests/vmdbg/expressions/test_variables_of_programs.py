@@ -18,6 +18,7 @@ from tests.vmdbg.gdb.guests import guest
 from vmdbg.c.values import Value
 from vmdbg.document.plain import render_plain
 from vmdbg.errors import VmdbgError
+from vmdbg.expressions.values import whole
 from vmdbg.session.session import Session
 
 SOURCE = """
@@ -28,6 +29,9 @@ struct node { struct node *next; int key; int low : 3; } second = { 0, 12, -2 },
 struct node *head = &first, *nobody = 0;
 int table[4] = { 4, 3, 2, 1 };
 char text[] = "some text";
+typedef unsigned int u32; typedef short tight_t; typedef struct node item; u32 word = 7; tight_t tight = -7;
+item *one = &first;
+enum paint { RED = -4, GREEN = 5, BLUE } paint = GREEN; enum { LAST = -9, FIRST = 100, NEXT }; int unnamed = NEXT;
 void _start(void) { for (;;) asm volatile("hlt"); }
 """
 OPTIONS = (
@@ -209,3 +213,130 @@ def test_what_a_pointer_points_to_is_there_for_looking_and_for_watching(stopped:
     assert stopped.value("*head").member_("key") == 9  # type: ignore[union-attr]  # a struct
     with pytest.raises(VmdbgError, match="fraction"):
         stopped.linear("(double)fraction")
+
+
+SIGNED = (
+    "small",
+    "narrow",
+    "whole",
+    "tight",
+    "sign",
+    "head->key",
+    "head->next->low",
+    "table[2]",
+    "*table",
+    "yes",
+    "*text",
+)
+MARKED = (
+    "1L",
+    "0x10ll",
+    "010",
+    "3",
+    "'a'",
+    "'\\n'",
+    "'\\377'",
+    "RED",
+    "GREEN",
+    "BLUE",
+    "FIRST",
+    "PLUS",
+    "-2",
+    "0x7f",
+    "'\\0'",
+)
+TYPES = ("int", "long", "short", "char", "unsigned char", "signed char", "tight_t", "unsigned short", "long long")
+SIZED = (
+    "whole", "wide", "table", "text", "first", "head", "*head", "paint", "int", "u32", "tight_t", "item", "int *",
+    "struct node", "unsigned long", "head->key", "table[0]", "item *", "single", "enum paint", "text[0]",
+)  # fmt: skip
+
+
+class Words:
+    """What C promises within the numbers that are met here: nothing overflows, nothing is unsigned."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+
+    def operand(self, depth: int) -> str:
+        pick = self._chance.choice
+        match self._chance.randrange(6 if depth else 3):
+            case 0:
+                return pick(MARKED)
+            case 1 | 2:
+                return pick(SIGNED)
+            case 3:
+                return f"({pick(TYPES)}){pick('-~!+ ')} {self.operand(0)}"
+            case 4:
+                return f"(int)sizeof({pick(SIZED)})"
+        return f"({self.whole(depth - 1)})"
+
+    def whole(self, depth: int) -> str:
+        if not depth:
+            return self.operand(0)
+        pick, (one, other, third) = self._chance.choice, (self.operand(depth - 1) for _ in range(3))
+        sum_ = "-" if "'" in one and "'" in other else pick("+-*")
+        forms = (
+            lambda: f"{one} {sum_} {other}",
+            lambda: f"{one} {pick('&|^')} {other}",
+            lambda: f"{one} >> {pick(['1u', '2UL', '(u32)3'])}",
+            lambda: f"{pick('-~!')} {one}",
+            lambda: f"{one} {pick(['==', '!=', '<', '<=', '>', '>='])} {other}",
+            lambda: f"{one} {pick(['&&', '||'])} !{other}",
+            lambda: f"!{one} == {other}",
+            lambda: f"{one} ? {other} : {third} ? 1 : {self.operand(0)}",
+            lambda: f"({pick(TYPES)})({self.whole(depth - 1)})",
+        )
+        return pick(forms)()
+
+
+def test_what_c_computes_is_what_gdb_computes(program: Path, stopped: Session) -> None:
+    made = Words(2)
+    words = [made.whole(3) for _ in range(300)]
+    commands = [part for one in words for part in ("-ex", f"output/d (long)({one})", "-ex", "echo \\n")]
+    done = subprocess.run(
+        [*debian_gdb(), "-nx", "-q", "-batch", *commands, str(program)], capture_output=True, text=True, check=True
+    )
+    ours = [str(whole(stopped.value(f"0 + ({one})"))) for one in words]
+    theirs = done.stdout.splitlines()
+    refused = theirs.count("")  # which gdb does to sums of _Bool
+    assert refused < 5
+    assert [one for one in zip(words, ours, theirs, strict=True) if one[1] != one[2] and one[2]] == []
+    assert len(set(ours)) > 50
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [("single == 0.1f", True), ("single == 0.1", False), ("paint == GREEN", True), ("unnamed == NEXT", True),
+     ("(u32)-1 == 0xffffffff", True), ("~0u == 0xffffffff", True), ("word%4", 3), ("(float)0.1 == single", True),
+     ("(double)fraction", -2.5), ("text[0] == 's' && text[1] == 'o'", True), ("text == 'some text'", True),
+     ("*text >= 'a'", True), ("u8(text) == 's'", True), ("sizeof(paint) == sizeof(enum paint)", True)],
+)  # fmt: skip
+def test_what_hands_used_to_c_type(stopped: Session, words: str, value: float) -> None:
+    assert stopped.value(words) == value
+
+
+def test_an_enumerator_is_shown_by_its_name(stopped: Session) -> None:
+    assert "GREEN" in render_plain(stopped.run("print GREEN"))
+    assert stopped.compile("paint == NOBODYS").unknown == ("NOBODYS",)
+
+
+def test_setting_takes_what_variables_hold_and_keeps_it(stopped: Session) -> None:
+    before = stopped.registers.read("rax")
+    stopped.run("set rax = whole")
+    assert stopped.registers.read("rax") == 41
+    stopped.run("set rax = table")
+    assert stopped.registers.read("rax") == stopped.symbols.find("table")
+    stopped.run("set $old = whole")
+    stopped.run("set whole = word + 1")
+    assert stopped.value("whole == 8 && $old == 41")
+    stopped.run("set whole = 41")
+    stopped.run(f"set rax = {before}")
+
+
+def test_a_template_takes_colons_of_expressions_for_theirs(stopped: Session) -> None:
+    words = render_plain(
+        stopped.run('print "{whole ? 3 : 4} {whole != 41 ? 3 : 4:x} {mem[table:table+2]} {{}} {255:x}"')
+    )
+    assert words.strip() == r"3 4 b'\x04\x00' {} ff"
+    assert render_plain(stopped.run("print whole ? 3 : 4")).strip() == "3"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from vmdbg.c.extent import Sort
 from vmdbg.c.values import Value
 from vmdbg.commands.declare import command
+from vmdbg.commands.points.conditions import untyped_notes
 from vmdbg.debugger.points import Space
 from vmdbg.document.document import Document, document
 from vmdbg.errors import UserError
@@ -57,21 +59,30 @@ def set_(session: Session, arguments: Arguments) -> Document:
     if not equals or not target or not source:
         raise UsageError(f"set needs a target, = and a value; {HINTS['set']}", "set REGISTER = EXPRESSION")
     changes = session.part(Changes)
+    expression = session.compile(source)
+    notes = untyped_notes(session, expression.valued)
     is_variable = target.startswith("$")
     target = _BRACED.sub(r"*(\g<type> *)(\g<address>)", target.lstrip("$"))
     if (msr := _MSR.fullmatch(target)) is not None:
-        changes.write_register(_msr(msr["name"]), session.integer(source))
+        changes.write_register(_msr(msr["name"]), whole(expression.evaluate()))
     elif target in session.registers:
-        changes.write_register(target, session.integer(source))
+        changes.write_register(target, whole(expression.evaluate()))
     elif is_variable and target.isidentifier():
-        session.scope.variables[target] = session.evaluate(source)
-        return document(f"{target} is kept: print {target} shows it")
+        session.scope.variables[target] = _kept(expression.evaluate())
+        return document(f"{target} is kept: print {target} shows it", *notes)
     elif (found := typed(session, target)) is not None:
         _set_object(session, found, source)
     else:
         place, size = _memory_target(session, target)
-        changes.write_memory(place, _fitting(session.evaluate(source), size))
-    return document(changes.made[-1].words)
+        changes.write_memory(place, _fitting(expression.evaluate(), size))
+    return document(changes.made[-1].words, *notes)
+
+
+def _kept(value: ExpressionValue) -> ExpressionValue:
+    """What a number or a pointer of the guest is now: the guest goes on, and the user's variable stays."""
+    if isinstance(value, Value) and value.extent_().sort is not Sort.OBJECT:
+        return value.cast_(value.type_)
+    return value
 
 
 def _set_object(session: Session, found: Value, source: str) -> None:
@@ -153,7 +164,7 @@ def edit(session: Session, arguments: Arguments) -> Document:
 
 def _piece(session: Session, word: str, size: int) -> bytes:
     try:
-        return value_bytes(session.evaluate(word), size)
+        return value_bytes(session.value(word), size)
     except UserError:
         if word and not word[0].isdigit() and " " not in word and not word.isidentifier():
             raise

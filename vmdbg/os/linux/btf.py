@@ -98,6 +98,7 @@ class Btf:
         self._name_offsets: array[int] | None = None
         self._kinds = b""
         self._found: dict[tuple[str, frozenset[Kind]], int | None] = {}
+        self._enumerators: dict[str, tuple[int, int] | None] = {}
         self._records: dict[int, Record] = {}
         self.fields: dict[tuple[int, str], object] = {}
         self.stripped: dict[int, object] = {}
@@ -187,6 +188,21 @@ class Btf:
 
     def enumerators(self, record: Record) -> list[Enumerator]:
         return [Enumerator(self.string(name), value) for name, value in self.raw_enumerators(record)]
+
+    def enumerator(self, name: str) -> tuple[int, int] | None:
+        """The first enum that has an enumerator of that name, and its number; the section's own before its base's."""
+        if name not in self._enumerators:
+            self._enumerators[name] = self._find_enumerator(name)
+        return self._enumerators[name]
+
+    def _find_enumerator(self, name: str) -> tuple[int, int] | None:
+        offsets = set(self._string_offsets(name.encode()))
+        for kind in (Kind.ENUM, Kind.ENUM64) if offsets else ():
+            for type_id in self.ids_of_kind(kind):
+                for offset, value in self.raw_enumerators(self.record(type_id)):
+                    if offset in offsets:
+                        return type_id, value
+        return self.base.enumerator(name) if self.base else None
 
     def raw_parameters(self, record: Record) -> Iterator[tuple[int, int]]:
         """(name's string offset, type id) of each parameter of a prototype."""

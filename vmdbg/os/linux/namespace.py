@@ -85,6 +85,11 @@ class Namespace:
         """A per-CPU variable of one processor; None: of the one that is looked at."""
         return self._kernel.per_cpu(name, cpu, named)
 
+    def enumerator(self, name: str) -> Value | None:
+        """None for what is none of the kernel's."""
+        found = self._kernel.types.enumerator(name)
+        return None if found is None else Value(self._kernel, found[0], number=found[1])
+
     def variable(self, name: str) -> Value:
         """A global variable whose type is known: `variable("init_task").comm`."""
         return self._kernel[name]

@@ -72,3 +72,8 @@ class Types:
         """The type of a variable that BTF lists: per-CPU ones, and others from 6.14 on."""
         type_id = self.btf.find(name, frozenset({Kind.VARIABLE}))
         return None if type_id is None else Type(self.btf, self.btf.record(type_id).size_or_type)
+
+    def enumerator(self, name: str) -> tuple[Type, int] | None:
+        """The enum that has an enumerator of that name, and its number."""
+        found = self.btf.enumerator(name)
+        return None if found is None else (Type(self.btf, found[0]), found[1])

@@ -67,7 +67,7 @@ def test_instructions_and_text_through_x(session: Session) -> None:
         "p open('/etc/passwd')",
         "p lambda: 1",
         "p 9**9**9**9",
-        "p 'a' * 10**9",
+        "p 'ab' * 10**9",
         "p 1 << 10**9",
         "p [x for x in range(10**12)]",
         "p mem[0, 1 << 40]",

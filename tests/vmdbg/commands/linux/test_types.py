@@ -48,6 +48,9 @@ def test_ptype_shows_structs_enums_and_prototypes(linux: Session) -> None:
         ("p (&((struct device *)0).class) == offsetof(struct device, class)", "True"),
         ("p *(struct file *)0", "(struct file)<not readable at 0x0>"),
         ("p jiffies + 0 == variable(jiffies), jiffies == variable(jiffies), jiffies < -1", "[True, True, False]"),
+        ("p PIDTYPE_TGID == 1 && PIDTYPE_PID == 0 && sizeof(init_task) == sizeof(struct task_struct)", "True"),
+        ("p PIDTYPE_TGID", "PIDTYPE_TGID"),
+        ("p (pid_t)-1 == -1 && (u32)-1 == 0xffffffff", "True"),
         ("p init_task.pid == 0 and init_task.comm == 'swapper/0'", "True"),
     ],
 )
