@@ -46,6 +46,7 @@ class DapFrontEnd(ClientFrontEnd):
         return self._server.fileno()
 
     def _serve(self) -> bool:
+        self._guest.look()
         return self._server.poll()
 
     def _hear(self) -> bool:

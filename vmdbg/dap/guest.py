@@ -75,6 +75,7 @@ class GuestDebugger:
         self._session: Session | None = None
         self._execution: GuestExecution | None = None
         self._breakpoints: GuestBreakpoints | None = None
+        self._references: References | None = None
         self._settings = Settings()
         self._launched = False
         self.ended = False
@@ -120,7 +121,7 @@ class GuestDebugger:
         with refusals():
             for path in self._settings.symbols:
                 session.sources.add(Path(path), None)
-        references = References(session)
+        references = self._references = References(session)
         sources = SourceFiles(session, self._settings.source_map)
         execution = GuestExecution(session, references, sources)
         log = self._log_line
@@ -199,7 +200,7 @@ class GuestDebugger:
         if self._breakpoints is not None:
             self._breakpoints.clear()
         self._session.close()
-        self._session = self._client = self._execution = self._breakpoints = None
+        self._session = self._client = self._execution = self._breakpoints = self._references = None
 
     def close(self) -> None:
         if self._client is not None:
@@ -208,11 +209,21 @@ class GuestDebugger:
 
     # what the client hears
 
+    def look(self) -> None:
+        """What another front end has changed, or moved without a stop, is to be shown anew."""
+        references = self._references
+        if self._client is None or references is None or self._debugger.running or not references.are_outdated:
+            return
+        references.forget()
+        self._client.invalidated()
+
     def _stopped(self, stop: Stop) -> None:
         if self._client is None or self._session is None or self._execution is None or self._breakpoints is None:
             return
         self._client.progress(GOING, None)
         self._busy_since = None
+        if self._references is not None:
+            self._references.forget()
         reason, self._execution.reason = self._execution.reason, None
         for one in self._breakpoints.settled():
             self._client.breakpoint_changed(one)

@@ -55,6 +55,11 @@ class References:
         """What was shown may be otherwise now."""
         self._epoch = None
 
+    @property
+    def are_outdated(self) -> bool:
+        """Whether something has changed, by whomever, since the client was shown anything."""
+        return self._epoch is not None and self._epoch != self._session.debugger.epoch
+
     @contextmanager
     def kept(self, *, memory_alone: bool = False) -> Iterator[None]:
         """Inside, values are changed and nothing moves: clients go on with what they were shown, but for objects that

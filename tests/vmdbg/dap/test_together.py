@@ -72,3 +72,21 @@ def test_gdb_and_an_editor_see_each_others_stops(tmp_path: Path) -> None:
             said, _ = gdb.communicate(timeout=60)
         assert gdb.returncode == 0, said
         editor.ask("threads")
+
+
+def test_what_gdb_changes_an_editor_shows_anew(tmp_path: Path) -> None:
+    place = tmp_path / "gdb"
+    with served("--wait", "--no-realtime", "--serial", "none", "--gdb", f"unix:{place}") as (editor, _):
+        joined(editor, stopOnEntry=True)
+        editor.stopped()
+        assert editor.variables("Registers")["rbx"]["value"] != f"{0x1234:#018x}"
+        commands = ["-ex", f"target remote {place}", "-ex", "set $ebx = 0x1234", "-ex", "detach"]
+        done = subprocess.run([*debian_gdb(), "-q", "-nx", "-batch", *commands], capture_output=True, timeout=60)
+        assert done.returncode == 0, done
+        assert editor.event("invalidated")["areas"] == ["all"]
+        assert editor.variables("Registers")["rbx"]["value"] == f"{0x1234:#018x}"
+        editor.command("set rbx = 7")
+        editor.event("invalidated")
+        editor.go("stepIn", granularity="instruction")
+        editor.ask("threads")
+        assert "invalidated" not in [name for name, _ in editor.events]  # a stop says it
