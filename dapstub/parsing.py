@@ -182,8 +182,8 @@ def _set_data_breakpoints(fields: Fields) -> Request:
 
 def _set_exception_breakpoints(fields: Fields) -> Request:
     options = tuple((one.text("filterId"), one.text("condition", "")) for one in fields.objects("filterOptions"))
-    named = {name for name, _ in options}
-    return SetExceptionBreakpoints((*options, *((name, "") for name in fields.texts("filters") if name not in named)))
+    conditions = dict(options)
+    return SetExceptionBreakpoints((*((name, conditions.get(name, "")) for name in fields.texts("filters")), *options))
 
 
 def _breakpoint_locations(fields: Fields) -> Request:

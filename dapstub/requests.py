@@ -237,7 +237,9 @@ class SetDataBreakpoints:
 
 @dataclass(frozen=True, slots=True)
 class SetExceptionBreakpoints:
-    """Filters by name, each with what else is said of it."""
+    """Filters by name, each with what else is said of it: those of `filters` first, then those with options, as the
+    answer has them. One that is named in both has its condition in both.
+    """
 
     filters: tuple[tuple[str, str], ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from dapstub.errors import TargetError
 from dapstub.json_values import Json
@@ -16,7 +16,7 @@ from vmdbg.cli.arguments import Parser
 from vmdbg.cli.dap_options import DapService
 from vmdbg.dap.catches import FILTERS
 from vmdbg.dap.guest import GuestDebugger
-from vmdbg.dap.launch_words import RECORDING, words_of
+from vmdbg.dap.launch_words import RECORDING, member_of, words_of
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.host.endings import ExitCode
 from vmdbg.host.serial_lines import NoSerial
@@ -120,8 +120,10 @@ def _options(arguments: Mapping[str, Json]) -> argparse.Namespace:
     commands = parser.add_subparsers(required=True, parser_class=made)
     replay.add_parser(commands)
     run.add_parser(commands)
-    words: Sequence[str] = words_of(arguments)
-    options = parser.parse_args(["replay" if RECORDING in arguments else "run", *words])
+    command = "replay" if RECORDING in arguments else "run"
+    options, strange = parser.parse_known_args([command, *words_of(arguments)])
+    if strange:
+        raise UserError(f"{member_of(arguments, strange[0])} is no option of `vmdbg {command}`: leave it out")
     if RECORDING in arguments:
         options.quiet = True
     elif options.serial is None:

@@ -80,6 +80,8 @@ class Catches:
         if found is None:
             return values.Breakpoint(False, message=f"there is no filter {name!r}")
         line = f"{found.line} {' '.join(condition.split())}".strip()
+        if line in self._lines:
+            return values.Breakpoint(True)
         try:
             self._session.run(line)
         except VmdbgError as error:

@@ -36,6 +36,16 @@ def words_of(arguments: Mapping[str, Json]) -> Sequence[str]:
     return words
 
 
+def member_of(arguments: Mapping[str, Json], word: str) -> str:
+    """Which member of the request a word comes from, as the client spells it; else the word."""
+    option = word.partition("=")[0]
+    return next((name for name in arguments if _NAME.fullmatch(name) and _spelled(name) == option), word)
+
+
+def _spelled(name: str) -> str:
+    return f"--{_CAPITAL.sub('-', name).lower()}"
+
+
 def _plain(name: str, value: Json) -> Sequence[str]:
     """Words without an option's name: `args` are taken as they are."""
     listed = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
@@ -47,7 +57,7 @@ def _plain(name: str, value: Json) -> Sequence[str]:
 def _option(name: str, value: Json) -> Sequence[str]:
     if not _NAME.fullmatch(name):
         raise UserError(f"{name[:60]!r} is no option of vmdbg")
-    option = f"--{_CAPITAL.sub('-', name).lower()}"
+    option = _spelled(name)
     if value is True:
         return [option]
     listed = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]

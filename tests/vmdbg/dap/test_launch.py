@@ -59,7 +59,8 @@ def test_the_rest_is_for_the_front_end() -> None:
     ("arguments", "words"),
     [
         ({"kernel": "/nonexistent/kernel"}, "/nonexistent/kernel"),
-        ({"nosuchoption": "x"}, "nosuchoption"),
+        ({"noSuchOption": "x"}, "noSuchOption is no option of `vmdbg run`"),
+        ({"recording": "/dev/null", "noReboot": True}, "noReboot is no option of `vmdbg replay`"),
         ({"memory": "lots"}, "lots"),
         ({"recording": "/nonexistent.rec"}, "/nonexistent.rec"),
         ({"stopOnEntry": "yes"}, "stopOnEntry"),

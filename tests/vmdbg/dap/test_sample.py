@@ -263,6 +263,24 @@ def test_exceptions_are_caught_and_explained(editor: Editor) -> None:
     assert "vector" not in editor.command("catch")
 
 
+def test_each_filter_has_its_own_answer_in_the_order_of_the_request(editor: Editor) -> None:
+    wanted = ["vector14", "nosuch", "vector13", "vector14"]
+    options = [
+        {"filterId": "disk", "condition": "nonsense"},
+        {"filterId": "cr3"},
+        {"filterId": "interrupt", "condition": "0x20"},
+    ]
+    made = editor.ask("setExceptionBreakpoints", filters=wanted, filterOptions=options)["breakpoints"]
+    assert [one["verified"] for one in made] == [True, False, True, True, False, True, True]
+    both = editor.ask("setExceptionBreakpoints", filters=["interrupt"], filterOptions=options[2:])["breakpoints"]
+    assert [one["verified"] for one in both] == [True, True]
+    caught = editor.command("catch")
+    assert "0x20" in caught
+    assert "cr3" not in caught
+    editor.ask("setExceptionBreakpoints", filters=[])
+    assert "0x20" not in editor.command("catch")
+
+
 def test_a_guest_that_runs_is_paused_and_its_state_not_asked_for(editor: Editor) -> None:
     editor.ask("continue", threadId=1)
     with pytest.raises(RefusedError, match="pause it first"):
