@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dapstub import values
-from dapstub.errors import ClientGoneError
+from dapstub.errors import ClientGoneError, TargetError
 from dapstub.json_values import Json
 from dapstub.target import Client, Target
 from vmdbg.commands import catalog
@@ -114,6 +114,8 @@ class GuestDebugger:
             raise
 
     def _seated(self, session: Session, client: Client) -> Target:
+        if self._settings.symbols and Effect.HOST not in self._allowed:
+            raise TargetError("symbols are files of this host, for its own clients to name: start with --symbols")
         session.execution.wait, session.progress = self.wait, self._searching
         session.part(SleepingTasks).enabled = self._settings.tasks
         for file in self._symbols:

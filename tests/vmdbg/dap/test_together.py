@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.gdbstub.clients import debian_gdb
-from tests.vmdbg.dap.editor import Editor, attached, served
+from tests.vmdbg.dap.editor import Editor, RefusedError, attached, served
 
 
 def joined(editor: Editor, **arguments: object) -> None:
@@ -90,3 +92,21 @@ def test_what_gdb_changes_an_editor_shows_anew(tmp_path: Path) -> None:
         editor.go("stepIn", granularity="instruction")
         editor.ask("threads")
         assert "invalidated" not in [name for name, _ in editor.events]  # a stop says it
+
+
+def test_a_client_of_another_host_reaches_no_file_of_this_one(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.c"
+    kept.write_text("nobody else's")
+    with served("--wait", "--serial", "none", "--dap", "0.0.0.0:0") as (_, process):
+        assert process.stderr is not None
+        port = int(next(line for line in process.stderr if b"ready for editors" in line).rpartition(b":")[2])
+        with attached(port) as far, pytest.raises(RefusedError, match="files of this host"):
+            far.begin(request="attach", symbols=[str(kept)])
+        with attached(port) as far:
+            joined(far, stopOnEntry=True, sourceMap={str(tmp_path): str(tmp_path)})
+            far.stopped()
+            with pytest.raises(RefusedError, match="not found"):
+                far.ask("source", source={"path": str(kept)}, sourceReference=0)
+            for line in (f"symbol-file {kept}", f"source {kept}", f"save {kept}"):
+                with pytest.raises(RefusedError, match="cannot be used here"):
+                    far.command(line)
