@@ -9,8 +9,11 @@ from vmdbg.engine.memory import PhysicalMemory, blocks, is_writable, loaded_part
 from vmdbg.machine.inputs import Input, MemoryWrite
 from vmdbg.units import Physical
 from vmdbg.x86.linear_memory import LinearMemory
-from vmdbg.x86.paging import CR4_PKE, Paging
+from vmdbg.x86.paging import CR4_PAE, CR4_PKE, Paging
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
+
+PSE36_BITS = 40
+"""Of physical addresses that the engine takes in entries of 4 MiB pages, whatever the model."""
 
 
 class InputSink(Protocol):
@@ -59,10 +62,18 @@ class GuestPhysicalMemory:
 
 def paging_of(engine: Inspection, cr3: int | None = None) -> Paging:
     """How the CPU translates now, or would with another CR3."""
-    read = engine.read_register
-    cr4 = read("cr4")
-    pkru = read("pkru") if cr4 & CR4_PKE and "pkru" in engine.register_names else 0
-    return Paging(read("cr0"), read("cr3") if cr3 is None else cr3, cr4, read("efer"), pkru=pkru)
+    lines = engine.address_lines
+    cr0, own, cr4, efer = engine.read_registers(("cr0", "cr3", "cr4", "efer"))
+    return Paging(
+        cr0,
+        own if cr3 is None else cr3,
+        cr4,
+        efer,
+        lines.physical_bits if cr4 & CR4_PAE else PSE36_BITS,
+        lines.gigabyte_pages,
+        engine.read_register("pkru") if cr4 & CR4_PKE and "pkru" in engine.register_names else 0,
+        lines.a20,
+    )
 
 
 def linear_memory(engine: Inspection, physical: GuestPhysicalMemory, cr3: int | None = None) -> LinearMemory:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from vmdbg.engine.exits import Delivery, WatchHit
 from vmdbg.units import Linear, Physical, Tick
+
+
+@dataclass(frozen=True, slots=True)
+class AddressLines:
+    """MAXPHYADDR; whether there are pages of 1 GiB; whether address line 20 leads out."""
+
+    physical_bits: int = 40
+    gigabyte_pages: bool = True
+    a20: bool = True
 
 
 class Inspection(Protocol):
@@ -27,6 +37,11 @@ class Inspection(Protocol):
     @property
     def linear_pc(self) -> Linear:
         """cs.base + rip, as the CPU fetches."""
+        ...
+
+    @property
+    def address_lines(self) -> AddressLines:
+        """What of its model, and of the board, decides what page tables mean."""
         ...
 
     def translate(self, address: Linear) -> Physical | None:

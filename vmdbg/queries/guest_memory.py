@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from vmdbg.debugger.memory import paging_of
 from vmdbg.engine.memory import loaded_parts
 from vmdbg.engine.port import Engine
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import LinearMemory, UnmappedLinearError
-from vmdbg.x86.paging import Paging
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
 
@@ -29,8 +29,7 @@ class Ram:
 def linear_memory(timeline: Timeline) -> LinearMemory:
     """As the CPU sees it now."""
     engine = timeline.machine.engine
-    cr0, cr3, cr4, efer = engine.read_registers(("cr0", "cr3", "cr4", "efer"))
-    return LinearMemory(Ram(engine), Paging(cr0, cr3, cr4, efer))
+    return LinearMemory(Ram(engine), paging_of(engine))
 
 
 def read_integer(timeline: Timeline, address: int, size: int) -> int:

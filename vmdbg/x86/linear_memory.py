@@ -40,7 +40,7 @@ class LinearMemory:
         """Physical address, or None where a walk would fault."""
         address = Linear(address & self._mask)
         if self.paging.mode is PagingMode.NONE:
-            return Physical(address)
+            return self.paging.gated(address)
         page = address & ~PAGE_MASK
         frame = self._frames.get(page)
         if frame is None:
@@ -104,10 +104,10 @@ class LinearMemory:
 
 
 def _pages(address: int, size: int) -> Iterator[tuple[Linear, int]]:
-    return ((Linear(position), length) for position, length in _cut(address, size, PAGE_SIZE))
+    return ((Linear(position), length) for position, length in pieces(address, size, PAGE_SIZE))
 
 
-def _cut(address: int, size: int, unit: int) -> Iterator[tuple[int, int]]:
+def pieces(address: int, size: int, unit: int) -> Iterator[tuple[int, int]]:
     """Cut [address, address + size) at multiples of `unit`: (start, length) of each piece."""
     end = address + size
     while address < end:

@@ -12,8 +12,10 @@ from functools import lru_cache
 
 from vmdbg.errors import GuestError
 from vmdbg.units import PAGE_SIZE, Linear, Physical
+from vmdbg.x86.linear_memory import pieces
 from vmdbg.x86.page_walk import Permissions
 from vmdbg.x86.paging import (
+    A20,
     CACHE_DISABLE,
     GLOBAL,
     LARGE,
@@ -160,11 +162,20 @@ def _runs(memory: PhysicalMemory, paging: Paging, start: int, end: int, max_tabl
         runs: Iterator[_Run] = iter([(0, 1 << 32, 0, _ALLOWING, PAGE_SIZE)])
     else:
         runs = _Traversal(memory, paging, start, end, max_tables).runs()
+    if not paging.a20:
+        runs = _gated(runs, paging)
     for linear, size, physical, bits, page in runs:
         low = max(linear, start)
         high = min(linear + size, end)
         if low < high:
             yield low, high - low, physical + low - linear, bits, page
+
+
+def _gated(runs: Iterator[_Run], paging: Paging) -> Iterator[_Run]:
+    """Cut where the line that is held low would change."""
+    for linear, size, physical, bits, page in runs:
+        for start, length in pieces(physical, size, A20):
+            yield linear + start - physical, length, paging.gated(start), bits, page
 
 
 class _Traversal:

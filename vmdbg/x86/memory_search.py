@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vmdbg.units import Linear, Physical
+from vmdbg.x86.linear_memory import pieces
 from vmdbg.x86.mappings import MAX_TABLES, TooManyTablesError
 from vmdbg.x86.paging import (
+    A20,
     LEVELS,
     PRESENT,
     Level,
@@ -227,7 +229,14 @@ class _LinearSearch:
                 yield from self._part((target, -depth - 1), linear, 1 << level.shift, inside)
 
     def _frames(self, linear: int, physical: int, size: int) -> Iterator[int]:
-        """Occurrences that end in frames that follow one another."""
+        """Occurrences that end in frames that follow one another, but for address line 20."""
+        if self._paging.a20:
+            yield from self._row(linear, physical, size)
+            return
+        for start, length in pieces(physical, size, A20):
+            yield from self._row(linear + start - physical, self._paging.gated(start), length)
+
+    def _row(self, linear: int, physical: int, size: int) -> Iterator[int]:
         shift = linear - physical
         low, high = max(linear, self._start) - shift, min(linear + size, self._end) - shift
         for position, view in _pieces(self._blocks, low, high):

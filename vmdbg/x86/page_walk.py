@@ -166,7 +166,7 @@ def walk(memory: PhysicalMemory, paging: Paging, linear: Linear) -> Walk:
     """Translate one linear address and keep every entry seen on the way. Never raises for guest state."""
     mode = paging.mode
     if mode is PagingMode.NONE:
-        physical = Physical(linear & 0xFFFF_FFFF)
+        physical = paging.gated(linear & 0xFFFF_FFFF)
         return Walk(linear, mode, (), physical, PAGE_SIZE, Permissions(), None)
     if not mode.is_long:
         linear = Linear(linear & 0xFFFF_FFFF)
@@ -190,7 +190,7 @@ def walk(memory: PhysicalMemory, paging: Paging, linear: Linear) -> Walk:
             break
         table = table_base(level, raw)
     size = 1 << level.shift
-    physical = Physical(page_base(level, raw) | linear & (size - 1))
+    physical = paging.gated(page_base(level, raw) | linear & (size - 1))
     return Walk(linear, mode, tuple(entries), physical, size, _combined(entries, paging), None)
 
 

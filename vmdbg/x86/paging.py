@@ -13,6 +13,7 @@ from functools import lru_cache
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
 
+A20 = 1 << 20
 CR0_WP = 1 << 16
 CR0_PG = 1 << 31
 CR4_PSE = 1 << 4
@@ -62,7 +63,11 @@ class PagingMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """The registers that decide a translation and what it allows. `physical_bits` is MAXPHYADDR (CPUID 80000008h)."""
+    """What decides a translation and what it allows: registers, and what the CPU is.
+
+    `physical_bits` is MAXPHYADDR (CPUID 80000008h); `a20` is whether address line 20 leads out of the CPU: where not,
+    what pages have in an odd mebibyte is found in the one below. Tables are read where they are.
+    """
 
     cr0: int
     cr3: int
@@ -71,6 +76,11 @@ class Paging:
     physical_bits: int = 40
     gigabyte_pages: bool = True
     pkru: int = 0
+    a20: bool = True
+
+    def gated(self, address: int) -> Physical:
+        """What address the CPU drives for a physical one."""
+        return Physical(address if self.a20 else address & ~A20)
 
     @property
     def mode(self) -> PagingMode:
@@ -209,7 +219,7 @@ def translate(memory: PhysicalMemory, paging: Paging, linear: Linear) -> Physica
     """The physical address alone, or None where a walk would fault: the quick path for bulk access."""
     mode = paging.mode
     if mode is PagingMode.NONE:
-        return Physical(linear & 0xFFFF_FFFF)
+        return paging.gated(linear & 0xFFFF_FFFF)
     if mode.is_long and not is_canonical(linear, mode.linear_bits):
         return None
     table: int = paging.root
@@ -223,6 +233,6 @@ def translate(memory: PhysicalMemory, paging: Paging, linear: Linear) -> Physica
         if not raw & PRESENT or raw & reserved_bits(paging, level, leaf):
             return None
         if leaf:
-            return Physical(page_base(level, raw) | linear & ((1 << level.shift) - 1))
+            return paging.gated(page_base(level, raw) | linear & ((1 << level.shift) - 1))
         table = table_base(level, raw)
     return None

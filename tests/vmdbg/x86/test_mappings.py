@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -128,3 +129,19 @@ def test_a_linux_sized_tree_is_listed_in_well_under_a_second() -> None:
     started = time.process_time()
     assert sum(1 for _ in mappings(built.memory, built.paging)) > 10_000
     assert time.process_time() - started < 1.0
+
+
+@given(st.sampled_from((1 << 12, 1 << 21, 1 << 30)), st.integers(0, 40), st.integers(0, 1 << 30))
+def test_with_line_20_held_low_pages_lead_to_even_mebibytes(size: int, number: int, offset: int) -> None:
+    built = PageTables(Ram(1 << 16), PagingMode.LEVEL4)
+    linear = (7 << 39) + size
+    built.map(linear, number * size, size)
+    gated = replace(built.paging, a20=False)
+    address = Linear(linear + offset % size)
+    expected = number * size + offset % size & ~(1 << 20)
+    assert translate(built.memory, gated, address) == walk(built.memory, gated, address).physical == expected
+    (found,) = mappings(built.memory, gated, address, address + 1)
+    assert found.physical == expected
+    whole = list(mappings(built.memory, gated))
+    assert sum(one.size for one in whole) == size
+    assert all(one.physical is not None and not one.physical >> 20 & 1 for one in whole)

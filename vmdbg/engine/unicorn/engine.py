@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from vmdbg.engine.exits import Exit, WatchHit
+from vmdbg.engine.inspection import AddressLines
 from vmdbg.engine.interrupts import Deadline
+from vmdbg.engine.memory import loaded_parts
 from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
@@ -31,6 +33,7 @@ from vmdbg.engine.unicorn.registers import GENERAL, MACHINE_CHECK, PKRU, RANDOM,
 from vmdbg.errors import EngineError
 from vmdbg.units import BOOT_CPU, PAGE_SIZE, CpuId, Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
+from vmdbg.x86.paging import A20
 
 ffi, lib = _native.ffi, _native.lib
 
@@ -40,6 +43,8 @@ STATE_SIZE: int = ffi.offsetof("VmState", "extended")
 """Bytes of CpuSnapshot.state that every model has: another size is another layout."""
 WHOLE_STATE: int = ffi.sizeof("VmState")
 """With what older models have not."""
+ADDRESS_SIZES, UNTOLD_PHYSICAL_BITS = 0x8000_0008, 36
+"""The leaf of CPUID that has MAXPHYADDR in AL, and what it is without one (SDM 3A 4.1.4)."""
 STATE_DIGESTED: int = ffi.offsetof("VmState", "float_status")
 """Bytes of it that count for a digest."""
 PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
@@ -84,6 +89,8 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         missing += () if "pku" in features else (PKRU,)
         missing += () if features & {"rdrand", "rdseed"} else (RANDOM,)
         self._register_names = tuple(name for name in REGISTERS if name not in missing)
+        bits = cpuid[0].cpuid(ADDRESS_SIZES)[0] & 0xFF if cpuid[0].max_extended >= ADDRESS_SIZES else 0
+        self._lines = AddressLines(bits or UNTOLD_PHYSICAL_BITS, "pdpe1gb" in features)
         self._word = ffi.new("uint64_t[1]")
         self._passes: Callable[[], bool] | None = None
         self.stops = Stops()
@@ -216,6 +223,11 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
 
     def set_a20(self, enabled: bool) -> None:
         lib.vm_set_a20(self._vm, enabled)
+        self._lines = replace(self._lines, a20=bool(enabled))
+
+    @property
+    def address_lines(self) -> AddressLines:
+        return self._lines
 
     @property
     def register_names(self) -> Sequence[str]:
@@ -247,14 +259,34 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
 
     def translate(self, address: Linear) -> Physical | None:
         physical = lib.vm_translate(self._vm, address)
-        return Physical(physical) if physical != UNMAPPED else None
+        if physical == UNMAPPED:
+            return None
+        return Physical(physical if self._lines.a20 else physical & ~A20)
 
     def read_linear(self, address: Linear, size: int) -> bytes:
+        if not self._lines.a20:
+            return self._read_gated(address, size)
         data = bytearray(size)
         read = lib.vm_read_linear(self._vm, address, ffi.from_buffer("uint8_t[]", data), size)
         return bytes(data if read == size else memoryview(data)[:read])
 
+    def _read_gated(self, address: Linear, size: int) -> bytes:
+        """Page by page, where address line 20 is held low: the native side reads past that."""
+        read = b""
+        while len(read) < size:
+            place = Linear(address + len(read))
+            length = min(size - len(read), PAGE_SIZE - place % PAGE_SIZE)
+            physical = self.translate(place)
+            known = loaded_parts(self.regions, physical, length) if physical is not None else ()
+            if physical is None or sum(end - start for start, end, _ in known) < length:
+                break
+            read += self.read_physical(physical, length)
+        return read
+
     def read_integer(self, address: Linear, size: int) -> int | None:
+        if not self._lines.a20:
+            data = self._read_gated(address, size)
+            return int.from_bytes(data, "little") if len(data) == size else None
         word = self._word
         return word[0] if lib.vm_read_value(self._vm, address, size, word) else None
 
@@ -336,6 +368,7 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
             lib.vm_set_state(self._vm, self._state)
             lib.tlb_import(self._vm.cpu, ffi.cast("uint64_t *", ffi.from_buffer(tlb)), len(tlb) // 16)
             self._vm.cpu.nmi = 0
+        self._lines = replace(self._lines, a20=bool(self._state.a20_mask & A20))
         self._vm.clock = snapshot.clock
         self._vm.tick_deliveries = 0
         self.restore_deliveries(snapshot.deliveries)
