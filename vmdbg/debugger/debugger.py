@@ -54,8 +54,10 @@ class Debugger(Debuggee):
         self.slice_listeners: list[Callable[[], None]] = []
         """Called between two slices of a run, with the guest standing, where it went forwards: SLICE_TICKS at most."""
         self._run: Run | None = None
-        self._began = self.position
-        """Where the run under way did."""
+        self._began = self._before = self.position
+        """Where the run under way did, and the slice of it."""
+        self._looked_at = self.engine.selected
+        """By whoever began it."""
         self.running = False
         """Whether there is one."""
         self.run_by = NOBODY
@@ -70,7 +72,8 @@ class Debugger(Debuggee):
         if self._run is not None:
             raise UserError("the guest is running: interrupt it first")
         self._interrupted = False
-        self._began = self.position
+        self._began = self._before = self.position
+        self._looked_at = self.engine.selected
         self._run, self.run_by = start(), by
         self.running = True
         for listener in self.resume_listeners:
@@ -138,6 +141,7 @@ class Debugger(Debuggee):
                 raise
             stop = Interrupted()  # the run was left where it looks
         if stop is None:
+            self._before = self.position
             if before is not None and self.position > before:
                 for listener in list(self.slice_listeners):
                     listener()
@@ -149,24 +153,23 @@ class Debugger(Debuggee):
 
     def _slice(self, run: Run, budget: int) -> Stop | None:
         """Whatever fails is a stop. Raises RecordingError, EngineError where no instant is left to stand at."""
-        before, cpu = self.position, self.engine.selected
         try:
             return run.slice(self, budget)
         except MediumError as error:
             return HostFailed(str(error))
         except (RecordingError, EngineError) as error:
-            self.timeline.come_back(self._trusted(error, before))
-            self.look_at(cpu)
+            self.timeline.come_back(self._trusted(error))
+            self.look_at(self._looked_at)
             return RunFailed(error, f"the guest stands at tick {self.position}")
         except VmdbgError as error:
             return RunFailed(error)
 
-    def _trusted(self, error: VmdbgError, before: Position) -> Position:
-        """Where to stand: at `before`, or, of a run that diverged, where that was last known not to have been."""
+    def _trusted(self, error: VmdbgError) -> Position:
+        """Where to stand: before the slice, or, of a run that diverged, where it was last known not to have."""
         if not isinstance(error, DivergenceError):
-            return before
+            return self._before
         agreed = self.timeline.verification.last_before(error.expected.position)
-        return min(before, max(self._began, agreed)) if agreed is not None else min(before, self._began)
+        return min(self._before, self._began if agreed is None else max(self._began, agreed))
 
     def wait(self, poll: Callable[[], None] | None = None) -> Stop:
         """Carry out the action under way to its stop; `poll` is called between slices."""
