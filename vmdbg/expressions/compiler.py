@@ -16,12 +16,13 @@ from vmdbg.c.content import NotAvailableError
 from vmdbg.c.extent import Sort
 from vmdbg.errors import VmdbgError
 from vmdbg.expressions.basic_types import basic_type
-from vmdbg.expressions.c_forms import MEMBER_MARK, c_forms
+from vmdbg.expressions.c_forms import MEMBER_MARK
 from vmdbg.expressions.characters import as_numbers, character
 from vmdbg.expressions.errors import ExpressionError
 from vmdbg.expressions.operators import BINARY, COMPARE, ELEMENT, ELEMENTS, UNARY
+from vmdbg.expressions.parsing import parsed
 from vmdbg.expressions.scope import Scope
-from vmdbg.expressions.spelling import DOLLAR, python_spelling
+from vmdbg.expressions.spelling import DOLLAR
 from vmdbg.expressions.values import ExpressionValue, MemoryView, Placed, TypedValue, describe, whole
 from vmdbg.expressions.wanted import Wanted, names_in_sum
 from vmdbg.x86.registers import BY_NAME
@@ -99,14 +100,13 @@ def compile_expression(
     """`wanted`: what a symbol means that names a variable. Raises ExpressionError with the place of the mistake."""
     if len(text) > MAX_TEXT:
         raise ExpressionError(f"an expression of {len(text)} characters is too long (at most {MAX_TEXT})")
-    spelled = c_forms(python_spelling(text))
-    if not spelled:
-        raise ExpressionError("an expression is missing")
     try:
-        tree = ast.parse(spelled, mode="eval")
+        tree = parsed(text)
+        if tree is None:
+            raise ExpressionError("an expression is missing")
         compiler = _Compiler(scope, text, extra or {}, wanted)
-        closure = compiler.compile(tree.body)
-        never = compiler.why_never(tree.body)
+        closure = compiler.compile(tree)
+        never = compiler.why_never(tree)
         return Expression(text, closure, tuple(compiler.unknown), never, tuple(dict.fromkeys(compiler.valued)))
     except SyntaxError as error:
         raise ExpressionError(f"{_short(text)!r} is no expression: {_reason(error)}") from error

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from vmdbg.expressions.c_forms import c_forms
-from vmdbg.expressions.spelling import DOLLAR, python_spelling
+from vmdbg.expressions.parsing import parsed
+from vmdbg.expressions.spelling import DOLLAR
 
 READERS = {f"{sign}{8 * size}": size for sign in "uis" for size in (1, 2, 4, 8)}
 """Functions that read memory, and how many bytes."""
@@ -25,7 +25,7 @@ class MemoryForm:
 def memory_form(text: str) -> MemoryForm | None:
     """None where the text, taken as a whole, is anything else, or no expression."""
     try:
-        node = ast.parse(c_forms(python_spelling(text)), mode="eval").body
+        node = parsed(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     match node:
