@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from vmdbg.commands.declare import command
 from vmdbg.commands.points.watch import object_size
 from vmdbg.debugger.actions import Seek
@@ -18,6 +21,7 @@ from vmdbg.session.session import Session
 from vmdbg.session.stop_report import place_text, writer_text
 from vmdbg.timeline.outcomes import TimelineOutcome
 from vmdbg.timeline.reverse import reverse_search
+from vmdbg.units import PAGE_SIZE
 
 WORD = 8
 
@@ -64,7 +68,7 @@ def last_write(session: Session, arguments: Arguments) -> Document:
             debugger.points.arm(debugger.engine)
         if found is None:
             return document(f"nothing wrote there between {debugger.timeline.start} and {here}", value={})
-        result = _described(session, hits[0] if hits else None)
+        result = _described(session, _whole(hits))
     return result + session.execution.act(Seek(found)) if arguments.go else result
 
 
@@ -73,21 +77,42 @@ def _written(debugger: Debugger, hit: WatchHit) -> bytes:
     return debugger.engine.read_physical(hit.physical, min(hit.size, len(hit.old)))
 
 
-def _described(session: Session, found: tuple[WatchHit, bytes] | None) -> Document:
+def _whole(hits: Sequence[tuple[WatchHit, bytes]]) -> list[tuple[WatchHit, bytes]]:
+    """With the parts of an access that goes on in the next page, which may be anywhere in memory, as one."""
+    found: list[tuple[WatchHit, bytes]] = []
+    for hit, new in hits:
+        before = found[-1][0] if found else None
+        if (
+            before is not None
+            and not hit.device
+            and hit.linear == before.linear + before.size
+            and not hit.linear % PAGE_SIZE
+        ):
+            both = replace(before, size=before.size + hit.size, old=before.old + hit.old)
+            found[-1] = both, found[-1][1] + new
+        else:
+            found.append((hit, new))
+    return found
+
+
+def _described(session: Session, found: Sequence[tuple[WatchHit, bytes]]) -> Document:
     debugger = session.debugger
     rows = [("at tick", text(str(debugger.position)))]
-    if found is not None and found[0].device:
-        rows += [("by", writer_text(found[0])), ("after", place_text(session, debugger.pc))]
+    if found and found[0][0].device:
+        rows += [("by", writer_text(found[0][0])), ("after", place_text(session, debugger.pc))]
     else:
         rows += [
             ("by", place_text(session, debugger.pc)),
             ("instruction", text(str(instruction_at(debugger)))),
         ]
-    if found is not None:
-        hit, new = found
-        words = joined((text(f"{hit.size} bytes at {hit.linear:#x}: "), _value(new), ", ", _value(hit.old), " before"))
-        rows.append(("wrote", words))
+    if found:
+        words = [part for one in found for part in ("; ", *_words(*one))]
+        rows.append(("wrote", joined(words[1:])))
     return document(pairs(rows))
+
+
+def _words(hit: WatchHit, new: bytes) -> tuple[Text | str, ...]:
+    return text(f"{hit.size} bytes at {hit.linear:#x}: "), _value(new), ", ", _value(hit.old), " before"
 
 
 def _value(data: bytes) -> Text:
