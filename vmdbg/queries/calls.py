@@ -27,6 +27,8 @@ STACK_ARGUMENTS = 6
 MSR_LSTAR = 0xC0000082
 """SDM 4, table 2-2."""
 INT80 = 0x80
+MOST_POPPED = 256
+"""Bytes of arguments that a function takes off the stack as it returns, as those of stdcall do."""
 WIDE = 8
 MOST_OPEN = 4096
 """Calls that are followed at a time: those beyond are given without their return."""
@@ -145,9 +147,19 @@ class CallScan(ReturningScan):
         pc = engine.linear_pc
         rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
         if self._open.rows:
-            self.returned(_Return(pc, rsp, stack_of(self.timeline, rsp - word_size(self.timeline))), rax)
+            self.returned(self._known_by(pc, rsp), rax)
         if pc == self._query.function:
             self._entered(rsp, cr3)
+
+    def _known_by(self, pc: int, rsp: int) -> _Return:
+        """The return that this is: with the stack pointer from before the call, or above, behind RET n."""
+        word = word_size(self.timeline)
+        exact = _Return(pc, rsp, stack_of(self.timeline, rsp - word))
+        if exact in self._open.rows:
+            return exact
+        near = [one for one in self._open.rows if one.address == pc and 0 < rsp - one.rsp <= MOST_POPPED]
+        own = [one for one in near if one.stack == stack_of(self.timeline, one.rsp - word)]
+        return max(own, key=lambda one: one.rsp, default=exact)
 
     def _entered(self, rsp: int, cr3: int) -> None:
         timeline, engine = self.timeline, self.timeline.machine.engine
