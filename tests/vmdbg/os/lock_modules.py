@@ -38,16 +38,28 @@ static void list_head(void *lock, int offset)
 }
 """
 SLEEPING = """
-static int one(void *p) { mutex_lock(first); later(10); mutex_lock(second); return forever(); }
-static int two(void *p) { mutex_lock(second); later(10); mutex_lock(first); return forever(); }
-static int third(void *p) { later(20); mutex_lock(first); return forever(); }
-static int reader(void *p) { down_read(register_of_names); return forever(); }
-static int writer(void *p) { later(5); down_write(register_of_names); return forever(); }
-static int late(void *p) { later(10); down_read(register_of_names); return forever(); }
-static int seated(void *p) { down(seats); return forever(); }
-static int standing(void *p) { later(5); down(seats); return forever(); }
-static int eager(void *p) { rt_mutex_lock(urgent); return forever(); }
-static int calm(void *p) { later(5); rt_mutex_lock(urgent); return forever(); }
+enum { FIRST = 1, SECOND = 2, IN_CIRCLE = 4, READ = 8, TO_WRITE = 16, SEATED = 32, URGENT = 64 };
+static volatile int done;
+static void is(int what) { __atomic_or_fetch(&done, what, __ATOMIC_SEQ_CST); }
+static void after(int what) { while (!(done & what)) later(1); }
+static int one(void *p) { mutex_lock(first); is(FIRST); after(SECOND); mutex_lock(second); return forever(); }
+static int two(void *p)
+{
+    mutex_lock(second);
+    is(SECOND);
+    after(FIRST);
+    is(IN_CIRCLE);
+    mutex_lock(first);
+    return forever();
+}
+static int third(void *p) { after(IN_CIRCLE); later(5); mutex_lock(first); return forever(); }
+static int reader(void *p) { down_read(register_of_names); is(READ); return forever(); }
+static int writer(void *p) { after(READ); is(TO_WRITE); down_write(register_of_names); return forever(); }
+static int late(void *p) { after(TO_WRITE); later(5); down_read(register_of_names); return forever(); }
+static int seated(void *p) { down(seats); is(SEATED); return forever(); }
+static int standing(void *p) { after(SEATED); down(seats); return forever(); }
+static int eager(void *p) { rt_mutex_lock(urgent); is(URGENT); return forever(); }
+static int calm(void *p) { after(URGENT); rt_mutex_lock(urgent); return forever(); }
 int init_module(void)
 {
     list_head(first, 16);

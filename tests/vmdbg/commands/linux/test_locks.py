@@ -45,7 +45,7 @@ def sleeping(request: pytest.FixtureRequest) -> Iterator[Session]:
 def in_place(label: str, name: str, source: str, waiters: int, cpus: int = 1) -> Iterator[Session]:
     """A guest whose module has come to where all of its threads wait that are to."""
     kernel = fetch_or_skip(label)
-    script = f"#!/bin/sh\ninsmod /{name}.ko\necho loaded\n".encode()
+    script = f"#!/bin/sh\ninsmod /{name}.ko\necho it-is-in-$((40 + 2))\n".encode()
     initrd = busybox_initrd({f"{name}.ko": lock_module(kernel, name, source), "autorun": script})
     files = GuestFiles(kernel=str(kernel.image), initrd=str(initrd), append=APPEND)
     started, said = start(files, MachineConfig(topology=Topology(cores=cpus))), bytearray()
@@ -53,7 +53,7 @@ def in_place(label: str, name: str, source: str, waiters: int, cpus: int = 1) ->
     debugger = Debugger(Timeline(started.machine, origin=started.origin))
     try:
         timeline, session = debugger.timeline, Session(debugger, catalog.commands(), allowed=Effect.NONE)
-        while b"loaded" not in said or waiting(session) < waiters:
+        while b"it-is-in-42" not in said or waiting(session) < waiters:
             assert timeline.position.tick < LATEST, said[-500:]
             timeline.run(Tick(timeline.position.tick + SLICE))
         yield session
