@@ -79,9 +79,13 @@ class SurveyStore:
             for runner in shown
         ]
 
+    def _known(self, number: int, step: int) -> range:
+        """Of the stretches that stretch `number` is made of those that are counted: a window may be far beyond."""
+        return range(number * step, min((number + 1) * step, self.until // self.length + 1))
+
     def _sum(self, kind: Kind, number: int, step: int) -> int:
         counts = self.row.counts.get(kind)
-        return sum(counts[one] for one in range(number * step, (number + 1) * step)) if counts is not None else 0
+        return sum(counts[one] for one in self._known(number, step)) if counts is not None else 0
 
     def _runs(self, cpu: CpuId, numbers: Sequence[int], step: int) -> Iterator[LaneRun]:
         """Who ran most in each stretch, neighbours of the same joined. Idle time is nobody's."""
@@ -89,7 +93,7 @@ class SurveyStore:
         length = step * self.length
         for number in numbers:
             ran: Counter[Runner] = Counter()
-            for one in range(number * step, (number + 1) * step):
+            for one in self._known(number, step):
                 ran.update(self.row.ran.get((cpu, one), ()))
             busy = [(runner, ticks) for runner, ticks in ran.most_common() if runner[0]]
             if not busy:

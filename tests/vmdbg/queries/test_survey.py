@@ -17,7 +17,7 @@ from vmdbg.queries.parallel import scan_here
 from vmdbg.queries.scan import Query, scan
 from vmdbg.queries.survey import Kind, SurveyQuery, SurveyRow
 from vmdbg.timeline.timeline import Timeline
-from vmdbg.units import Tick
+from vmdbg.units import CpuId, Tick
 from vmdbg.web.survey_store import SurveyStore, length_for
 
 
@@ -84,3 +84,18 @@ def test_a_history_that_grows_is_counted_in_longer_stretches() -> None:
     assert store.length > 1
     assert sum(store.window(0, 100_000, 50).counts[Kind.DISK]) == 3000
     assert length_for(100_000, 50) == 2048
+
+
+def test_a_window_far_beyond_what_is_counted_is_answered_from_what_is() -> None:
+    """Else a page would have the guest's thread for hours: a stretch of such a window is made of millions."""
+    store, row = SurveyStore(4), SurveyRow(4)
+    for stretch in (0, 7, 8, 90):
+        row.counts[Kind.DISK][stretch] += 3
+        row.ran[CpuId(0), stretch][5, "init"] += 4
+    store.add(row, 400)
+    far = store.window(0, 1 << 50, 2000)
+    assert far.counts[Kind.DISK][0] == 12
+    assert not any(far.counts[Kind.DISK][1:])
+    assert [one.count for one in far.lanes[CpuId(0)]] == [1]
+    assert [one.ticks for one in far.processes] == [16]
+    assert sum(store.window(0, 400, 13).counts[Kind.DISK]) == 12
