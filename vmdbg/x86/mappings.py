@@ -15,7 +15,6 @@ from vmdbg.units import PAGE_SIZE, Linear, Physical
 from vmdbg.x86.linear_memory import pieces
 from vmdbg.x86.page_walk import Permissions
 from vmdbg.x86.paging import (
-    A20,
     CACHE_DISABLE,
     GLOBAL,
     LARGE,
@@ -38,6 +37,7 @@ from vmdbg.x86.paging import (
     table_base,
 )
 from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
+from vmdbg.x86.ram import A20
 
 MAX_TABLES = 1 << 20
 

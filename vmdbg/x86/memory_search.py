@@ -16,7 +16,6 @@ from vmdbg.units import Linear, Physical
 from vmdbg.x86.linear_memory import pieces
 from vmdbg.x86.mappings import MAX_TABLES, TooManyTablesError
 from vmdbg.x86.paging import (
-    A20,
     LEVELS,
     PRESENT,
     Level,
@@ -29,6 +28,7 @@ from vmdbg.x86.paging import (
     table_base,
 )
 from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
+from vmdbg.x86.ram import A20
 
 CHUNK = 1 << 20
 """Bytes that are looked through at a time."""

@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from vmdbg.units import Linear, Physical
 from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
+from vmdbg.x86.ram import A20
 
-A20 = 1 << 20
 CR0_WP = 1 << 16
 CR0_PG = 1 << 31
 CR4_PSE = 1 << 4

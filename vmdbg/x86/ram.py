@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from vmdbg.units import Physical
 
+A20 = 1 << 20
+"""Of a physical address: the line that a PC can hold low."""
 LOW_RAM = 3 << 30
 """Bytes of RAM that lie from 0 on, at most."""
 HIGH_RAM = Physical(4 << 30)

@@ -33,7 +33,7 @@ from vmdbg.engine.unicorn.registers import GENERAL, MACHINE_CHECK, PKRU, RANDOM,
 from vmdbg.errors import EngineError
 from vmdbg.units import BOOT_CPU, PAGE_SIZE, CpuId, Linear, Physical, Tick
 from vmdbg.x86.cpuid import CpuidTable
-from vmdbg.x86.paging import A20
+from vmdbg.x86.ram import A20
 
 ffi, lib = _native.ffi, _native.lib
 
