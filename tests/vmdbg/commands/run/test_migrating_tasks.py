@@ -74,6 +74,7 @@ class Wanderer:
         return [index for index, row in enumerate(self.rows) if start <= row.pc < start + size]
 
     def range_of(self, name: str) -> tuple[int, int]:
+        self.at(self.rows[0])  # its symbols name addresses while it runs
         location = self.guest.session.symbols.nearest(self.guest.address_of(name))
         assert location is not None
         assert location.symbol.size
