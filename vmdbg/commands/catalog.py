@@ -25,6 +25,7 @@ MODULES = (
 
 def commands() -> Registry[Session]:
     """A session's own copy of the registry with all of them; cheap the second time."""
-    for name in MODULES:
-        importlib.import_module(f"vmdbg.commands.{name}")
-    return REGISTRY.copy()
+    modules = [f"vmdbg.commands.{name}" for name in MODULES]
+    for module in modules:
+        importlib.import_module(module)
+    return REGISTRY.copy(modules)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 from tests.guests.build import REPOSITORY
 from vmdbg.session.function_words import TYPED_WORDS, WORDS
@@ -60,3 +62,18 @@ def test_each_question_of_query_is_explained_by_itself(session: Session) -> None
         assert "--count-by" in shown
     assert "--sync ADDRESS" in session.execute("help query races").partition("\n")[0]
     assert session.execute("help catch msi") == session.execute("help catch")
+
+
+LISTED = """
+import vmdbg.web.call_lines
+from vmdbg.commands.catalog import commands
+print(*(one.name for one in commands()), sep=",")
+"""
+
+
+def test_commands_are_listed_in_their_order_whatever_was_imported_first() -> None:
+    words = [sys.executable, "-c", LISTED]
+    said = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60).stdout.split(
+        ","
+    )
+    assert said.index("step-mode") < said.index("stepi") < said.index("finish")
