@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from vmdbg.expressions.tokens import OPERATOR_WORDS
+
 _TOKEN = re.compile(
     r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
     |(?P<arrow>->)
@@ -21,7 +23,6 @@ _HEXADECIMAL = re.compile(
 _DIGITS = re.compile(r"(0x)?([0-9a-f]+)h?", re.IGNORECASE)
 DOLLAR = "dollar__"
 """What `$name` begins with in Python's spelling: never a variable of the program that is debugged."""
-_NO_OPERANDS = {"and", "or", "not", "in", "is", "if", "else", "for"}
 
 
 def python_spelling(text: str) -> str:
@@ -44,7 +45,7 @@ def _ends_operand(text: str) -> bool:
     """Whether what follows the text is an operator of two operands."""
     stripped = text.rstrip()
     word = re.search(r"\w+$", stripped)
-    return word[0] not in _NO_OPERANDS if word is not None else stripped[-1:] in tuple(")]}'\"")
+    return word[0] not in OPERATOR_WORDS if word is not None else stripped[-1:] in tuple(")]}'\"")
 
 
 def hexadecimal(text: str) -> str:

@@ -13,7 +13,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_NOT_OPERANDS = {"and", "or", "not", "in", "is", "if", "else", "for"}
+OPERATOR_WORDS = frozenset({"and", "or", "not", "in", "is", "if", "else", "for"})
+"""Names that end no operand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Token:
     @property
     def is_word(self) -> bool:
         """Whether it is a name, and none of Python's operators."""
-        return self.kind == "name" and self.text not in _NOT_OPERANDS
+        return self.kind == "name" and self.text not in OPERATOR_WORDS
 
     @property
     def ends_operand(self) -> bool:
