@@ -34,9 +34,10 @@ def condition_of(session: Session, when: requests.Conditions) -> Condition | Non
     """
     tests: list[Callable[[Guest], bool]] = []
     if when.condition.strip():
-        holds = expression_test(session, when.condition)
+        expression = session.compile(when.condition)
+        holds = expression_test(session, expression)
         tests.append(lambda _guest: holds())
-        tell_untyped(session, when.condition)
+        tell_untyped(session, expression)
     if when.hits.strip():
         tests.append(_hit_test(when.hits))
     if not tests:

@@ -16,6 +16,7 @@ from vmdbg.dap.scopes import RegisterScope, VariablesScope
 from vmdbg.dap.typed import Typed, children, short, variable
 from vmdbg.dap.variables import GuestVariables
 from vmdbg.document.plain import render_json, render_plain
+from vmdbg.expressions.compiler import Expression
 from vmdbg.expressions.values import ExpressionValue, Placed, whole
 from vmdbg.session.assigning import assigned
 from vmdbg.session.session import Session
@@ -36,7 +37,7 @@ class GuestData(GuestVariables):
             return self._command(request)
         self._must_stand()
         with refusals(), looking_at(self._session, self._references, request.frame):
-            return self._shown(request.expression, self._session.value(request.expression), request)
+            return self._value(self._session.compile(request.expression), request)
 
     def _must_stand(self) -> None:
         if self._session.debugger.running:
@@ -49,7 +50,7 @@ class GuestData(GuestVariables):
         with refusals(), looking_at(session, self._references, frame):
             typed = self._typed_value(line)
             if typed is not None:
-                return self._shown(line, typed, request)
+                return self._object(typed, request)
             with self._references.kept():
                 document, as_json = session.run_line(line)
         answer = render_json(document) if as_json else render_plain(document)
@@ -70,20 +71,24 @@ class GuestData(GuestVariables):
         value = session.value(line)
         return value if isinstance(value, Value) else None
 
-    def _shown(self, expression: str, value: ExpressionValue, request: requests.Evaluate) -> values.Evaluated:
+    def _object(self, value: Value, request: requests.Evaluate) -> values.Evaluated:
+        shown = variable(self._references, "", Typed(value, request.expression))
+        return values.Evaluated(
+            str(value) if request.context is requests.Context.CLIPBOARD else shown.value,
+            shown.variables_reference,
+            shown.type,
+            shown.memory_reference,
+            shown.named_variables,
+            shown.indexed_variables,
+        )
+
+    def _value(self, expression: Expression, request: requests.Evaluate) -> values.Evaluated:
+        value = expression.evaluate()
         if isinstance(value, Value):
-            shown = variable(self._references, "", Typed(value, expression))
-            return values.Evaluated(
-                str(value) if request.context is requests.Context.CLIPBOARD else shown.value,
-                shown.variables_reference,
-                shown.type,
-                shown.memory_reference,
-                shown.named_variables,
-                shown.indexed_variables,
-            )
+            return self._object(value, request)
         if request.hexadecimal and type(value) is int:
             return values.Evaluated(f"{value:#x}", memory_reference=_reference(value))
-        doubts = untyped_words(self._session, self._session.compile(expression).valued)
+        doubts = untyped_words(self._session, expression.valued)
         words = "; ".join((str(value_text(self._session, value)), *doubts))
         return values.Evaluated(words, memory_reference=_reference(value))
 

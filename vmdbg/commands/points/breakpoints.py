@@ -312,9 +312,9 @@ def condition(session: Session, arguments: Arguments) -> Document:
     if not words:
         point.condition, point.text = None, ""
         return document(f"{kind_words(point)} {point.number} stops always")
-    test = expression_test(session, words)
-    point.condition, point.text = (lambda _: test()), f"if {words}"
     expression = session.compile(words)
+    test = expression_test(session, expression)
+    point.condition, point.text = (lambda _: test()), f"if {words}"
     notes = unknown_words(expression.unknown) + untyped_notes(session, expression.valued)
     return document(f"{kind_words(point)} {point.number} stops if {words}", *notes)
 

@@ -44,10 +44,13 @@ def change_devices(session: Session, arguments: Arguments) -> None:
     if len(points.catches.devices) >= MOST_CATCHES:
         raise UserError(f"{MOST_CATCHES} things that devices do are caught, which is all: `uncatch {arguments.kind}`")
     words = arguments.condition
-    test = expression_test(session, words) if words else None
-    if words:
-        tell_untyped(session, words)
-    points.catch_device(catch, (lambda _: test()) if test is not None else None, words)
+    if not words:
+        points.catch_device(catch, None, words)
+        return
+    expression = session.compile(words)
+    test = expression_test(session, expression)
+    tell_untyped(session, expression)
+    points.catch_device(catch, lambda _: test(), words)
 
 
 def _disk(session: Session, arguments: Arguments) -> DiskCatch:

@@ -9,7 +9,7 @@ from vmdbg.debugger.context import page_tables
 from vmdbg.debugger.points import Condition
 from vmdbg.document.document import Style, Text, text
 from vmdbg.errors import UserError, VmdbgError
-from vmdbg.expressions.compiler import Getters
+from vmdbg.expressions.compiler import Expression, Getters
 from vmdbg.os.seam import is_called
 from vmdbg.session.numbers import natural
 from vmdbg.session.processors import chosen_cpu
@@ -54,8 +54,8 @@ def make_condition(
         parts.append(process_test(session, arguments.process))
         words.append(f"process {arguments.process}")
     if arguments.condition:
-        parts.append(expression_test(session, arguments.condition, extra))
         expression = session.compile(arguments.condition, extra)
+        parts.append(expression_test(session, expression))
         arguments.unknown, arguments.valued = expression.unknown, expression.valued
         words.append(f"if {arguments.condition}")
     if not parts:
@@ -72,20 +72,19 @@ def in_space(session: Session, cr3: int) -> bool:
     return page_tables(engine, engine.read_register("cr3")) == page_tables(engine, cr3)
 
 
-def expression_test(session: Session, text: str, extra: Getters | None = None) -> Callable[[], bool]:
+def expression_test(session: Session, expression: Expression) -> Callable[[], bool]:
     """Whether the expression is true; one that has no value stops, and the reason is kept for the user.
 
     Raises UserError for one that never is.
     """
-    expression = session.compile(text, extra)
     if expression.never:
-        raise UserError(f"{text!r} never holds: {expression.never}")
+        raise UserError(f"{expression.text!r} never holds: {expression.never}")
 
     def test() -> bool:
         try:
             return bool(expression.evaluate())
         except VmdbgError as error:
-            session.notices.append(f"the condition {text!r} has no value here: {error}")
+            session.notices.append(f"the condition {expression.text!r} has no value here: {error}")
             return True
 
     return test
@@ -120,9 +119,9 @@ def untyped_notes(session: Session, valued: Iterable[str]) -> list[Text]:
     return [text(words, Style.BAD) for words in untyped_words(session, valued)]
 
 
-def tell_untyped(session: Session, words: str) -> None:
+def tell_untyped(session: Session, expression: Expression) -> None:
     """The same of an expression, once, where no answer is there to say it in."""
-    for line in untyped_words(session, session.compile(words).valued):
+    for line in untyped_words(session, expression.valued):
         if line not in session.notices:
             session.tell(line)
 

@@ -52,7 +52,7 @@ def answer(session: Session, arguments: Arguments) -> Document:
     asked = QUESTIONS[arguments.question](session, arguments)
     if arguments.condition:
         queries = queries.only_if(condition(session, arguments.condition))
-        tell_untyped(session, arguments.condition)
+        tell_untyped(session, session.compile(arguments.condition))
     with elsewhen(session):
         rows = asked(queries)
     fields = arguments.count_by or default_count(rows)

@@ -34,7 +34,7 @@ def test_each_part_must_hold(session: Session) -> None:
 
 def test_a_condition_without_a_value_stops_and_says_why(session: Session) -> None:
     session.notices.clear()
-    assert expression_test(session, "u8(0x777700000000) == 1")()
+    assert expression_test(session, session.compile("u8(0x777700000000) == 1"))()
     (words,) = session.notices
     assert words.startswith("the condition 'u8(0x777700000000) == 1' has no value here: cannot access linear ")
     session.notices.clear()
