@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import struct
 
+from vmdbg.c.fractions import FORMATS
 from vmdbg.c.types import AGGREGATES, CType, Kind
 from vmdbg.errors import UserError
-
-_FRACTIONS = {2: "<e", 4: "<f", 8: "<d"}
 
 
 def encoded(value: int | float | str | bytes, type_: CType) -> bytes:
@@ -46,10 +45,10 @@ def _code(text: str, type_: CType) -> int:
 
 
 def _fraction(value: int | float, type_: CType, size: int) -> bytes:
-    if size not in _FRACTIONS:
+    if size not in FORMATS:
         raise UserError(f"{type_} is set by its bytes: b'...'")
     try:
-        return struct.pack(_FRACTIONS[size], value)
+        return struct.pack(FORMATS[size], value)
     except (OverflowError, struct.error):
         raise UserError(f"{value} does not fit {type_}") from None
 

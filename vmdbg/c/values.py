@@ -9,14 +9,13 @@ itself ends in an underscore.
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Iterator
 from typing import TypeAlias
 
 from vmdbg.c.content import Content
 from vmdbg.c.extent import Extent, Sort
 from vmdbg.c.formatting import format_value
+from vmdbg.c.fractions import fraction, single
 from vmdbg.c.space import Space
 from vmdbg.c.types import AGGREGATES, ENUMERATIONS, CType, Field, Kind, NoSuchMemberError
 from vmdbg.errors import UserError
@@ -212,7 +211,7 @@ class Value:
         type_ = self.type_.strip()
         if type_.kind is not Kind.FLOAT:
             return float(int(self))
-        return _fraction(self._raw(type_.size)) if self.is_object_ else float(self._number)
+        return fraction(self._raw(type_.size)) if self.is_object_ else float(self._number)
 
     def _cut(self, fraction: float) -> int:
         try:
@@ -238,24 +237,25 @@ class Value:
         return hash((str(self.type_), self.address_, self._number))
 
     def __add__(self, number: Number) -> Number:
-        type_ = self.type_.strip()
-        if type_.kind is Kind.POINTER:
-            return Value(self.space_, self.type_, number=int(self) + int(number) * (type_.element.size or 1))
+        stride = self._stride
+        if stride:
+            return Value(self.space_, self.type_, number=int(self) + int(number) * stride)
         return self.number_() + _number(number)
 
     def __sub__(self, number: Number) -> Number:
         """Of two pointers to one type: elements between them (C17 6.5.6)."""
-        type_ = self.type_.strip()
-        if (
-            type_.kind is not Kind.POINTER
-            or not isinstance(number, Value)
-            or number.type_.strip().kind is not Kind.POINTER
-        ):
+        stride = self._stride
+        if not isinstance(number, Value) or not stride or not number._stride:
             return self + -_number(number)
-        size = type_.element.size or 1
-        if size != (number.type_.strip().element.size or 1):
+        if stride != number._stride:
             raise UserError(f"{self.type_} and {number.type_} point to what is not alike")
-        return (int(self) - int(number)) // size
+        return (int(self) - int(number)) // stride
+
+    @property
+    def _stride(self) -> int:
+        """Bytes from what a pointer points to to the next; 0 of what is none."""
+        type_ = self.type_.strip()
+        return (type_.element.size or 1) if type_.kind is Kind.POINTER else 0
 
     def __and__(self, number: int) -> int:
         return int(self) & int(number)
@@ -313,43 +313,17 @@ def _number(value: Number) -> int | float:
     return value.number_() if isinstance(value, Value) else value
 
 
-def _fraction(raw: bytes) -> float:
-    """IEEE 754 by size; the x87's 80 bits come in 12 or 16 bytes."""
-    form = {2: "<e", 4: "<f", 8: "<d"}.get(len(raw))
-    if form is not None:
-        return float(struct.unpack(form, raw)[0])
-    mantissa, exponent = int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:10], "little")
-    sign = -1.0 if exponent >> 15 else 1.0
-    exponent &= 0x7FFF
-    if exponent == 0x7FFF:
-        return math.nan if mantissa << 1 & (1 << 64) - 1 else sign * math.inf
-    try:
-        return sign * math.ldexp(mantissa, exponent - 16383 - 63)
-    except OverflowError:
-        return sign * math.inf
-
-
 def _converted(type_: CType, number: int | float) -> int | float:
     """As assigning to that type in C does."""
     stripped = type_.strip()
     if stripped.is_bool:
         return int(bool(number))
     if stripped.kind is Kind.FLOAT:
-        return _rounded(float(number), stripped.size)
+        return single(float(number)) if stripped.size == 4 else float(number)  # Python has no more than 64 bits
     number = int(number)
     bits = 8 * (stripped.size or 8)
     number &= (1 << bits) - 1
     return (number ^ 1 << bits - 1) - (1 << bits - 1) if _signed(stripped) else number
-
-
-def _rounded(number: float, size: int) -> float:
-    """To the precision of a type of that size; Python has no more than 64 bits."""
-    if size != 4:
-        return number
-    try:
-        return float(struct.unpack("<f", struct.pack("<f", number))[0])
-    except OverflowError:
-        return math.copysign(math.inf, number)
 
 
 def _signed(type_: CType) -> bool:

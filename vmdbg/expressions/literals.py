@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-import struct
+
+from vmdbg.c.fractions import single
 
 _INTEGER = re.compile(r"(?P<digits>0[xX][\da-fA-F]+|0[bB][01]+|\d+)(?P<suffix>[uU]?(?:ll|LL|[lL])?|(?:ll|LL|[lL])[uU])")
 _FRACTION = re.compile(r"(?P<number>(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)(?P<suffix>[fFlL])")
@@ -17,12 +19,9 @@ def python_number(text: str) -> str:
     if found is None:
         return text
     number = float(found["number"])
-    if found["suffix"] not in "fF":
-        return repr(number)
-    try:
-        return repr(struct.unpack("<f", struct.pack("<f", number))[0])
-    except OverflowError:
-        return "1e999"
+    if found["suffix"] in "fF":
+        number = single(number)
+    return repr(number) if math.isfinite(number) else "1e999"
 
 
 def unsigned(sign: str, text: str) -> str | None:
