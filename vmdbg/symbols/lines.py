@@ -90,22 +90,19 @@ class LineTable:
         if first is None or last is None:
             return None
         line, start, end = self._key(first), self._starts[first], self._ends[last]
-        while (
-            first > 0 and self._ends[first - 1] == start and (self._key(first - 1) == line or self._is_empty(first - 1))
-        ):
+        while self._goes_with(first - 1, line) and self._ends[first - 1] == start:
             first -= 1
             start = self._starts[first]
-        while (
-            last + 1 < len(self)
-            and self._starts[last + 1] == end
-            and (self._key(last + 1) == line or self._is_empty(last + 1))
-        ):
+        while self._goes_with(last + 1, line) and self._starts[last + 1] == end:
             last += 1
             end = self._ends[last]
         return start, end
 
-    def _is_empty(self, index: int) -> bool:
-        return self._starts[index] == self._ends[index]
+    def _goes_with(self, index: int, line: tuple[int, int]) -> bool:
+        """Whether there is a range of that number, of the line or of a line that has no code of its own there."""
+        if not 0 <= index < len(self):
+            return False
+        return self._key(index) == line or self._starts[index] == self._ends[index]
 
     def _key(self, index: int) -> tuple[int, int]:
         return self._numbers[index], self._lines[index] >> 1
