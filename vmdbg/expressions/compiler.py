@@ -202,9 +202,8 @@ class _Compiler:
 
     def _may_be_symbol(self, name: str) -> bool:
         """Whether nothing goes before a symbol of that name."""
-        plain, scope = name.removeprefix(DOLLAR), self._scope
-        is_other = plain in scope.variables or plain in scope.registers or plain in scope.objects
-        return not (is_other or plain in self._local or plain in self._extra)
+        plain = name.removeprefix(DOLLAR)
+        return not (plain in self._local or plain in self._extra or self._scope.goes_before_symbols(plain))
 
     def _named(self, node: ast.Name) -> _Closure:
         name = node.id.removeprefix(DOLLAR)

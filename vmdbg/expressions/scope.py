@@ -61,9 +61,13 @@ class Scope:
         found = self.constant(name) if address is None else address
         return None if found is None else lambda: found
 
+    def goes_before_symbols(self, name: str) -> bool:
+        """Whether lookup() finds something else by that name before it asks for a symbol."""
+        return name in self.variables or name in self.registers or name in self.objects
+
     def variable_at_symbol(self, name: str) -> ExpressionValue:
         """The variable whose address the name means; None for registers, the user's own names, and functions."""
-        if self.global_variable is None or name in self.variables or name in self.registers or name in self.objects:
+        if self.global_variable is None or self.goes_before_symbols(name):
             return None
         return self.global_variable(name)
 

@@ -17,7 +17,7 @@ def untyped_words(view: View, names: Iterable[str]) -> list[str]:
 def _words(view: View, name: str) -> str:
     """Nothing of what is larger than a number, as an array is, which C would take the address of too."""
     address, scope = view.symbols.find(name), view.scope
-    if address is None or name in scope.variables or name in scope.registers or name in scope.objects:
+    if address is None or scope.goes_before_symbols(name):
         return ""
     if view.frames.find(name) is not None or scope.variable_at_symbol(name) is not None:
         return ""
