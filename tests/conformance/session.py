@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -71,3 +72,14 @@ def compare_batch(group: str, seed: int, whole: Batch, oracle: Oracle, engine: O
         rest = [difference for difference, reason in reasons.items() if reason is None]
         if rest:
             tally.unexplained.append(Unexplained(group, seed, case, rest))
+
+
+def compare_seeds(
+    group: str, batch_of: Callable[[int], Batch], first: int, cases: int, oracle: Oracle, engine: Oracle
+) -> Tally:
+    """The batches of seeds from `first` on, until there were so many cases."""
+    tally, seed = Tally(), first
+    while tally.cases < cases:
+        compare_batch(group, seed, batch_of(seed), oracle, engine, tally)
+        seed += 1
+    return tally

@@ -12,7 +12,7 @@ from tests.conformance.guest import GuestCpu
 from tests.conformance.host import HostCpu
 from tests.conformance.instructions import GROUPS, GROUPS_32, Instruction
 from tests.conformance.layout import State
-from tests.conformance.session import STATES, Tally, batch, compare, compare_batch
+from tests.conformance.session import STATES, Tally, batch, compare, compare_batch, compare_seeds
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the oracle is an x86-64 CPU")
 
@@ -68,10 +68,7 @@ def test_random_instructions_do_what_they_do_here(group: str, host: HostCpu, gue
 @pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_many_random_instructions_do_what_they_do_here(group: str, host: HostCpu, guest: GuestCpu) -> None:
-    tally, seed = Tally(), 1000
-    while tally.cases < LONG:
-        compare(group, seed, host, guest, tally)
-        seed += 1
+    tally = compare_seeds(group, lambda seed: batch(group, seed), 1000, LONG, host, guest)
     assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
 
 

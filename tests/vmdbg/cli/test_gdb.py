@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,20 +33,32 @@ x/64xb $sp
 """
 
 
-def run_under_gdb(sample: Path, tmp_path: Path, *arguments: str, end: str) -> tuple[int, str, str]:
-    """Exit code and messages of vmdbg, and what gdb said."""
-    gdb = require("gdb")
-    command = [*COMMAND, "run", sample, "--serial", "none", "--gdb", "0", "--wait", *arguments]
+@contextmanager
+def served(*words: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`vmdbg run WORDS...` that says first where gdb finds it: the process, and that place."""
+    command = [*COMMAND, "run", "--serial", "none", "--gdb", "0", *words]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
     ) as process:
         assert process.stderr is not None
         found = re.search(r"target remote (\S+)", process.stderr.readline())
         assert found is not None
+        yield process, found[1]
+
+
+def asked_by_gdb(place: str, *lines: str) -> subprocess.CompletedProcess[str]:
+    words = [word for line in (f"target remote {place}", *lines) for word in ("-ex", line)]
+    command = [require("gdb"), "-nx", "-batch", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+
+
+def run_under_gdb(sample: Path, tmp_path: Path, *arguments: str, end: str) -> tuple[int, str, str]:
+    """Exit code and messages of vmdbg, and what gdb said."""
+    with served(sample, "--wait", *arguments) as (process, place):
         script = tmp_path / "script"
-        script.write_text(SCRIPT.format(address=found[1], end=end))
+        script.write_text(SCRIPT.format(address=place, end=end))
         client = subprocess.run(
-            [gdb, "-nx", "-batch", "-x", script, sample],
+            [require("gdb"), "-nx", "-batch", "-x", script, sample],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=TIMEOUT,
@@ -113,39 +127,21 @@ def test_without_a_directory_gdb_writes_nothing(sample: Path, tmp_path: Path) ->
 
 
 def test_a_guest_that_died_waits_for_gdb_which_can_go_back(sample: Path) -> None:
-    gdb = require("gdb")
-    command = [*COMMAND, "run", sample, "--append", "bug=stale", "--serial", "none", "--gdb", "0"]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True
-    ) as it:
+    with served(sample, "--append", "bug=stale") as (it, place):
         assert it.stderr is not None
-        found = re.search(r"target remote (\S+)", it.stderr.readline())
-        assert found is not None
         assert "gdb can still attach" in it.stderr.readline()
-        session = [f"target remote {found[1]}", "reverse-stepi", "monitor when", "kill"]
-        lines = [word for line in session for word in ("-ex", line)]
-        attached = [gdb, "-nx", "-batch", *lines]
-        done = subprocess.run(attached, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+        done = asked_by_gdb(place, "reverse-stepi", "monitor when", "kill")
         assert "known: this is the past" in done.stderr
         it.stderr.read()
         assert it.wait(TIMEOUT) == 1
 
 
 def test_a_breakpoint_at_the_last_instruction_is_gone_past(tmp_path: Path) -> None:
-    gdb, guest = require("gdb"), tmp_path / "guest.bin"
+    guest = tmp_path / "guest.bin"
     guest.write_bytes(assemble(ENDS_AT_ONCE, origin=0x7C00).ljust(510, b"\0") + b"\x55\xaa")
-    command = [*COMMAND, "run", guest, "--serial", "none", "--gdb", "0", "--wait"]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True
-    ) as it:
-        assert it.stderr is not None
-        found = re.search(r"target remote (\S+)", it.stderr.readline())
-        assert found is not None
+    with served(guest, "--wait") as (it, place):
         again = ["continue", "continue", "stepi", "stepi", "reverse-continue"]
-        session = [f"target remote {found[1]}", "break *0x7c03", "continue", *again, *again, "kill"]
-        lines = [word for line in session for word in ("-ex", line)]
-        attached = [gdb, "-nx", "-batch", *lines]
-        done = subprocess.run(attached, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+        done = asked_by_gdb(place, "break *0x7c03", "continue", *again, *again, "kill")
         assert done.stdout.count("Breakpoint 1, 0x") == 3, done.stdout
         assert done.stderr.count("the guest left through the test-exit port with value 0") == 8
         it.stderr.read()
@@ -191,16 +187,9 @@ def test_two_gdbs_at_one_guest(sample: Path, tmp_path: Path, cpus: int) -> None:
     sample = sample if cpus == 1 else sample_kernel("sample-smp.elf")
     several = ("--cpus", str(cpus))
     stop = ("--stop-at", "60000000", "--digest", f"{tmp_path}/digest")
-    served = ("--gdb", "0", "--gdb", f"unix:{tmp_path}/s", "--wait")
-    command = [*COMMAND, "run", sample, "--serial", "none", *several, *served, *stop]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
-    ) as process:
-        assert process.stderr is not None
-        found = re.search(r"target remote (\S+)", process.stderr.readline())
-        assert found is not None
+    with served(sample, *several, "--gdb", f"unix:{tmp_path}/s", "--wait", *stop) as (process, place):
         gdb = [require("gdb")]
-        one, other = Gdb(gdb, sample, found[1]), Gdb(gdb, sample, f"{tmp_path}/s")
+        one, other = Gdb(gdb, sample, place), Gdb(gdb, sample, f"{tmp_path}/s")
         one.line("break printk")
         other.line("break kmalloc")
         said = one.line("continue")
