@@ -11,17 +11,18 @@ from types import TracebackType
 from devices.network.inputs import LinkInput
 from devices.network.net import cable_name
 from vmdbg.api.guest import Guest
-from vmdbg.api.lab_desk import Desk, DeskSpec, desk_spec
+from vmdbg.api.lab_desk import Desk, desk_spec
 from vmdbg.api.lab_file import read_plan
+from vmdbg.api.lab_machines import Machines
 from vmdbg.errors import GuestError, UserError, VmdbgError
 from vmdbg.lab.actions import Action, Boot, Crash, Cut, Lose, Mend, Plug, Type, link_state, parse_action
-from vmdbg.lab.conductor import Conductor, LocalMember, Member
+from vmdbg.lab.conductor import Conductor
 from vmdbg.lab.fabric import Hop, Loss
 from vmdbg.lab.folder import Deed, LabWriter, Life, Pushed
 from vmdbg.lab.forking import Past, Row, Stand, base_of, lives_on, rows_before, take_up, to_come
 from vmdbg.lab.plan import NEVER, Instant, LinkSpec, Plan
 from vmdbg.lab.station import Report, Station
-from vmdbg.lab.workers import Worker, close_all, wait_for
+from vmdbg.lab.workers import wait_for
 from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, typed
 from vmdbg.machine.digest import Digest
 from vmdbg.machine.inputs import Input, PowerCut
@@ -75,7 +76,6 @@ class Lab:
         """
         self._placed: dict[tuple[str, str, int], int] = {}
         """Where in `hops` each is, by link, source and number."""
-        self._processes = processes
         self._on_output = on_output
         self._consoles: dict[str, PortLog] = {machine.name: PortLog() for machine in plan.machines}
         self._read: dict[str, int] = {}
@@ -95,8 +95,7 @@ class Lab:
         """No machine that is run by hand, and none that goes along, goes on after this."""
         self._writer = LabWriter(Path(fspath(record)), plan) if record is not None else None
         self._conductor = Conductor(plan, self._on_hop, self._on_report, wait_for, self._on_loss)
-        self._desks: dict[str, Desk] = {}
-        self._workers: dict[str, Worker] = {}
+        self._machines = Machines(self, processes=processes)
         try:
             if past is not None:
                 self._begin(past, self._writer)
@@ -117,61 +116,42 @@ class Lab:
     # machines
 
     def _switch_on(self, names: list[str], born: Instant) -> None:
-        started, places = [], {}
-        for name in names:
-            places[name] = self._writer.place(name) if self._writer is not None else None
-            started += self._make(desk_spec(self.plan, name, born, record=places[name]))
-        for worker in started:
-            worker.ready()
+        places = {name: self._writer.place(name) if self._writer is not None else None for name in names}
+        self._machines.make(desk_spec(self.plan, name, born, record=place) for name, place in places.items())
         for name, place in places.items():
             life = self._current[name] = Life(name, born, place.name if place is not None else "")
             self._rows.append(life)
             if self._writer is not None:
                 self._writer.life(life)
-            self._conductor.join(self._member(name), born)
-
-    def _member(self, name: str) -> Member:
-        return self._workers[name] if self._processes else LocalMember(self._desks[name].station)
-
-    def _make(self, spec: DeskSpec) -> list[Worker]:
-        """Its process, which is not ready yet, if it has one."""
-        name = spec.machine.name
-        if self._processes:
-            self._workers[name] = Worker(name, Desk, spec)
-            return [self._workers[name]]
-        self._desks[name] = desk = Desk(spec)
-        desk.station.puller = self
-        return []
+            self._conductor.join(self._machines.member(name), born)
 
     @property
     def machines(self) -> Mapping[str, Guest]:
         """Those that are switched on, to look at, debug and run by hand: the others go along. In this process only."""
-        if self._processes:
+        if self._machines.processes:
             raise UserError("machines in other processes cannot be reached: use execute(), or leave processes out")
-        return {name: desk.guest for name, desk in self._desks.items()}
+        return {name: desk.guest for name, desk in self.desks.items()}
 
     @property
     def desks(self) -> Mapping[str, Desk]:
         """Of the machines that are switched on, for who runs them by hand. In this process only."""
-        return self._desks
+        return self._machines.desks
 
     @property
     def names(self) -> list[str]:
         """Of the machines that are switched on."""
-        return list(self._workers if self._processes else self._desks)
+        return self._machines.names
 
     def execute(self, machine: str, line: str) -> str:
         """What a command of the prompt answers at a machine. Raises UserError."""
-        if self._processes:
-            return str(self._worker(machine).call("execute", line))
-        return self._desk(machine).execute(line)
+        self._must_be_on(machine)
+        return str(self._machines.call(machine, "execute", line))
 
     def digest(self, machine: str) -> Digest:
-        if self._processes:
-            found = self._worker(machine).call("digest")
-            assert isinstance(found, Digest)
-            return found
-        return self._desk(machine).digest()
+        self._must_be_on(machine)
+        found = self._machines.call(machine, "digest")
+        assert isinstance(found, Digest)
+        return found
 
     def digests(self) -> dict[str, Digest]:
         return {name: self.digest(name) for name in self.names}
@@ -179,14 +159,6 @@ class Lab:
     def console(self, machine: str) -> str:
         """All that it has written to its console."""
         return self._consoles[machine].text.decode("utf-8", "backslashreplace")
-
-    def _desk(self, name: str) -> Desk:
-        self._must_be_on(name)
-        return self._desks[name]
-
-    def _worker(self, name: str) -> Worker:
-        self._must_be_on(name)
-        return self._workers[name]
 
     def _must_be_on(self, name: str) -> None:
         if name not in self.names:
@@ -241,8 +213,8 @@ class Lab:
 
     def stopped_elsewhere(self, machine: str) -> bool:
         """Whether, while that one was run by hand, another stopped; told once."""
-        found = self._conductor.stopped not in ("", machine) and self._desks[machine].was_halted
-        self._desks[machine].was_halted = False
+        found = self._conductor.stopped not in ("", machine) and self.desks[machine].was_halted
+        self.desks[machine].was_halted = False
         return found
 
     @property
@@ -278,7 +250,7 @@ class Lab:
 
     def _caught_up(self) -> None:
         """Somebody may have run machines by hand: all have to be where the farthest is."""
-        for desk in self._desks.values():
+        for desk in self.desks.values():
             self._conductor.catch_up(desk.station)
 
     # a machine by hand (vmdbg.lab.station.Puller)
@@ -374,7 +346,6 @@ class Lab:
         try:
             self._switch_on([machine], at)
         except VmdbgError:
-            self._drop(machine)
             if runs:
                 self._note(Deed(at, f"crash {machine}"))
             raise
@@ -395,13 +366,7 @@ class Lab:
             listener(machine)
         self._conductor.leave(machine)
         del self._current[machine]
-        self._drop(machine)
-
-    def _drop(self, machine: str) -> None:
-        """Whatever runs it is freed."""
-        found = (self._workers if self._processes else self._desks).pop(machine, None)
-        if found is not None:
-            self._lacks(found.close())
+        self._lacks(self._machines.drop(machine))
 
     def boot(self, machine: str) -> None:
         """Switch it on, from the beginning: one that runs loses its power first."""
@@ -425,7 +390,7 @@ class Lab:
         """Look at all machines at an instant of the past, or their ends; they go on from where they were. Raises
         UserError.
         """
-        if self._processes:
+        if self._machines.processes:
             raise UserError("machines in other processes stay where they are: leave processes out")
         if not 0 <= instant <= self.now:
             raise UserError(f"{instant} is not between 0 and where the lab is, {self.now}")
@@ -482,7 +447,7 @@ class Lab:
             if not self._consoles[name].text:
                 self._consoles[name].append(stand.console, stand.clock - 1)
         self._read = {name: min(read, len(self._consoles[name].text)) for name, read in self._read.items()}
-        members = {name: self._member(name) for name in lives}
+        members = {name: self._machines.member(name) for name in lives}
         take_up(self._conductor, self.plan, past, stands, members)
         if writer is not None:
             self._record_on(past, writer)
@@ -494,19 +459,18 @@ class Lab:
 
     def _reopen(self, lives: Mapping[str, Life], past: Past) -> None:
         """Those that are not there any more, from their recordings."""
-        started = []
-        for name, life in lives.items():
-            if name not in self._current:
-                assert past.folder is not None
-                started += self._make(desk_spec(self.plan, name, Instant(life.born), resumes=past.folder / life.file))
-                self._current[name] = life
-        for worker in started:
-            worker.ready()
+        gone = {name: life for name, life in lives.items() if name not in self._current}
+        if not gone:
+            return
+        folder = past.folder
+        assert folder is not None
+        self._machines.make(
+            desk_spec(self.plan, name, Instant(life.born), resumes=folder / life.file) for name, life in gone.items()
+        )
+        self._current |= gone
 
     def _fork_one(self, name: str, past: Past) -> Stand:
-        if not self._processes:
-            return self._desks[name].fork(past.at, past.base)
-        found = self._workers[name].call("fork", past.at, past.base)
+        found = self._machines.call(name, "fork", past.at, past.base)
         assert isinstance(found, Stand)
         return found
 
@@ -520,10 +484,7 @@ class Lab:
                     path = writer.place(name)
                     self._rows[number] = self._current[name] = life = Life(name, born, path.name)
                     writer.life(life)
-                    if self._processes:
-                        self._workers[name].call("record_on", path)
-                    else:
-                        self._desks[name].record_on(path)
+                    self._machines.call(name, "record_on", path)
                 case Life(_, _, file) if file and past.folder is not None:
                     self._rows[number] = writer.copy(row, past.folder / file)
         for hop in self.hops:
@@ -554,13 +515,9 @@ class Lab:
     def close(self) -> None:
         """End the recordings and free the machines."""
         try:
-            for words in close_all(list(self._workers.values())):
+            for words in self._machines.close():
                 self._lacks(words)
-            for desk in self._desks.values():
-                self._lacks(desk.close())
         finally:
-            self._workers.clear()
-            self._desks.clear()
             self._current.clear()
             if self._writer is not None:
                 self._writer.close()
