@@ -6,15 +6,18 @@ Words that follow one another without `and` or `or` all have to hold; `not` is f
 from __future__ import annotations
 
 import functools
+import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from devices.network.summary import Summary, summary
 from devices.network.wire import Direction, Fate, Passage
 
-PROTOCOLS = ("arp", "ip", "ip6", "icmp", "tcp", "udp", "dhcp", "dns", "tftp", "vlan")
+PROTOCOLS = ("arp", "ip", "ip6", "icmp", "icmp6", "tcp", "udp", "dhcp", "dns", "tftp", "vlan")
 FORMS = ", ".join(PROTOCOLS) + ", port N, host ADDRESS, net0, sent, received, lost; and, or, not, ( )"
 LONGEST, DEEPEST = 1000, 50
+_MAC = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(\1[0-9a-f]{2}){4}")
 
 Test = Callable[[Passage, Summary], bool]
 
@@ -92,7 +95,7 @@ class _Parser:
         if word == "port":
             return _of_port(self._next("a port"))
         if word == "host":
-            host = self._next("an address").lower()
+            host = _host(self._next("an address"))
             return lambda passage, found: host in (found.source, found.target, *found.macs)
         raise ValueError(f"{word[:40]!r} says nothing of packets; there are: {FORMS}")
 
@@ -102,3 +105,15 @@ def _of_port(word: str) -> Test:
         raise ValueError(f"{word[:40]!r} is no port: 1 to 65535")
     number = int(word)
     return lambda passage, found: number in (found.source_port, found.target_port)
+
+
+def _host(word: str) -> str:
+    """An address as summary() writes it, however the user does."""
+    if _MAC.fullmatch(word.lower()):
+        return word.lower().replace("-", ":")
+    try:
+        if "%" not in word:
+            return str(ipaddress.ip_address(word))
+    except ValueError:
+        pass
+    raise ValueError(f"{word[:40]!r} is no address of a host, as 10.0.2.15, fe80::1 or 52:54:00:12:34:56")

@@ -1,26 +1,30 @@
 """What a frame is, in a few words, and the fields that filters ask about. Nothing that a frame holds raises.
 
-Sources: RFC 826, 791, 8200, 792, 768, 9293, 2131, 1035, 1350; IEEE 802.1Q.
+What has been read of a frame stays known where the rest is cut short or makes no sense: a segment of TCP whose header
+ends too early is one of TCP's still, from that address and, where they are there, between those ports.
+
+Sources: IEEE 802.3-2018, 3.2.6; IEEE 802.1Q-2018, 9.5; RFC 826, 791, 8200, 4302.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from devices.network.frame import mac_text
-from devices.network.quiet.packets import Flag, address_text
+from devices.network.frame import SHORTEST, mac_text
+from devices.network.payloads import Payload, icmp6_words, icmp_words, tcp_words, udp_words
+from devices.network.quiet.packets import address_text
 
-ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
-_ARP, _IP, _VLAN, _IP6 = 0x0806, 0x0800, 0x8100, 0x86DD
-_ICMP = {0: "echo reply", 3: "unreachable", 8: "echo request", 11: "time exceeded"}
-_ICMP6 = {128: "echo request", 129: "echo reply", 133: "router solicitation", 134: "router advertisement",
-          135: "neighbour solicitation", 136: "neighbour advertisement", 143: "multicast listener report"}  # fmt: skip
-_DHCP = {1: "discover", 2: "offer", 3: "request", 4: "decline", 5: "ack", 6: "nak", 7: "release", 8: "inform"}
-_TFTP = {1: "read", 2: "write", 3: "data", 4: "ack", 5: "error", 6: "options"}
-_UDP_PORTS = {67: "dhcp", 68: "dhcp", 53: "dns", 69: "tftp"}
+_ARP, _IP, _IP6 = 0x0806, 0x0800, 0x86DD
+_TAGS = (0x8100, 0x88A8, 0x9100)
+"""What a tag of a VLAN begins with; the last is what bridges had for the outer one of two before 802.1ad."""
+_LEAST_TYPE = 0x0600
+"""What is less is the length of a frame of 802.3."""
+_ABOVE = {1: icmp_words, 6: tcp_words, 17: udp_words, 58: icmp6_words}
+_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _NOTHING, _OPTIONS = 0, 43, 44, 51, 59, 60
 LONGEST_INFO = 100
 
 
@@ -40,27 +44,20 @@ class Summary:
     target_port: int = 0
     macs: tuple[str, str] = ("", "")
 
+    def named(self, protocol: str, word: str) -> Summary:
+        """It is that, too: `protocol` is how it is called, `word` what a filter calls it."""
+        return replace(self, protocol=protocol, protocols=self.protocols | {word})
+
 
 def summary(frame: bytes) -> Summary:
     """Of a frame, whole or not."""
+    if len(frame) < SHORTEST:
+        return Summary("", "", "?", f"{len(frame)} bytes", frozenset())
     macs = mac_text(frame[6:12]), mac_text(frame[:6])
-    kind, at = int.from_bytes(frame[12:14], "big"), 14
-    found = frozenset[str]()
-    if kind == _VLAN:
-        kind, at, found = int.from_bytes(frame[16:18], "big"), 18, frozenset({"vlan"})
-    plain = Summary(*macs, f"{kind:#06x}", f"{len(frame) - at} bytes", found, macs=macs)
-    try:
-        match kind:
-            case 0x0806:
-                plain = _arp(plain, frame[at:])
-            case 0x0800:
-                plain = _ip(plain, frame[at:])
-            case 0x86DD:
-                plain = _ip6(plain, frame[at:])
-    except (struct.error, IndexError, ValueError):
-        return replace(plain, info="cut short")
-    printable = "".join(one if one.isprintable() else "." for one in plain.info)
-    return replace(plain, info=printable[:LONGEST_INFO])
+    known = Summary(*macs, "VLAN", "", frozenset(), macs=macs)
+    whole = _as_far_as_it_goes(known, lambda: _ethernet(known, frame))
+    printable = "".join(one if one.isprintable() else "." for one in whole.info)
+    return replace(whole, info=printable[:LONGEST_INFO])
 
 
 def in_words(frame: bytes) -> str:
@@ -69,29 +66,77 @@ def in_words(frame: bytes) -> str:
     return f"{one.protocol} {one.source} > {one.target}: {one.info}"
 
 
-def _arp(plain: Summary, data: bytes) -> Summary:
-    operation, mac, source, _, target = struct.unpack_from("!H6s4s6s4s", data, 6)
-    asked = f"who has {address_text(target)}? tell {address_text(source)}"
-    info = asked if operation == 1 else f"{address_text(source)} is at {mac_text(mac)}"
-    addresses = address_text(source), address_text(target)
-    return Summary(*addresses, "ARP", info, plain.protocols | {"arp"}, macs=plain.macs)
+def _as_far_as_it_goes(known: Summary, decode: Callable[[], Summary]) -> Summary:
+    """What `decode` finds, or what was known before where there is too little for it."""
+    try:
+        return decode()
+    except (struct.error, IndexError, ValueError):
+        return replace(known, info="cut short")
 
 
-def _ip(plain: Summary, data: bytes) -> Summary:
-    total, fragment, protocol, source, target = struct.unpack_from("!2xH2xHxB2x4s4s", data)
-    body = data[(data[0] & 0xF) * 4 : total]
-    whole = replace(plain, source=address_text(source), target=address_text(target), protocol="IP",
-                    protocols=plain.protocols | {"ip"})  # fmt: skip
-    if fragment & 0x1FFF:
-        return replace(whole, info=f"fragment at {(fragment & 0x1FFF) * 8}, {len(body)} bytes")
-    return _above(whole, protocol, body)
+def _ethernet(known: Summary, frame: bytes) -> Summary:
+    kind, at = int.from_bytes(frame[12:14], "big"), 14
+    while kind in _TAGS:
+        known = known.named("VLAN", "vlan")
+        if len(frame) < at + 4:
+            return replace(known, info="cut short")
+        kind, at = int.from_bytes(frame[at + 2 : at + 4], "big"), at + 4
+    data = frame[at:]
+    match kind:
+        case 0x0806:
+            known = known.named("ARP", "arp")
+            return _as_far_as_it_goes(known, lambda: _arp(known, data))
+        case 0x0800:
+            known = known.named("IP", "ip")
+            return _as_far_as_it_goes(known, lambda: _ip(known, data))
+        case 0x86DD:
+            known = known.named("IPv6", "ip6")
+            return _as_far_as_it_goes(known, lambda: _ip6(known, data))
+    return replace(known, protocol=f"{kind:#06x}" if kind >= _LEAST_TYPE else "802.3", info=f"{len(data)} bytes")
 
 
-def _ip6(plain: Summary, data: bytes) -> Summary:
-    size, protocol, source, target = struct.unpack_from("!4xHBx16s16s", data)
-    ends = _ip6_text(source), _ip6_text(target)
-    whole = replace(plain, source=ends[0], target=ends[1], protocol="IPv6", protocols=plain.protocols | {"ip6"})
-    return _above(whole, protocol, data[40 : 40 + size])
+def _arp(known: Summary, data: bytes) -> Summary:
+    """Of IPv4 over Ethernet; others exist, and have other sizes."""
+    hardware, protocol, sizes, operation = struct.unpack_from("!HHHH", data)
+    if (hardware, protocol, sizes) != (1, _IP, 0x0604):
+        return replace(known, info=f"operation {operation}")
+    mac, source, _, target = struct.unpack_from("!6s4s6s4s", data, 8)
+    asker, wanted = address_text(source), address_text(target)
+    words = {1: f"who has {wanted}? tell {asker}", 2: f"{asker} is at {mac_text(mac)}"}
+    return replace(known, source=asker, target=wanted, info=words.get(operation, f"operation {operation}"))
+
+
+def _ip(known: Summary, data: bytes) -> Summary:
+    first, total, fragment, protocol, source, target = struct.unpack_from("!BxH2xHxB2x4s4s", data)
+    known = replace(known, source=address_text(source), target=address_text(target))
+    header = (first & 0xF) * 4
+    if first >> 4 != 4 or header < 20 or 0 < total < header:
+        return replace(known, info="a header that makes no sense")
+    end = total or len(data)
+    payload = Payload(data[header:end], end - header)
+    return _above(known, protocol, payload, (fragment & 0x1FFF) * 8)
+
+
+def _ip6(known: Summary, data: bytes) -> Summary:
+    first, size, protocol, source, target = struct.unpack_from("!B3xHBx16s16s", data)
+    known = replace(known, source=_ip6_text(source), target=_ip6_text(target))
+    if first >> 4 != 6:
+        return replace(known, info="a header that makes no sense")
+    rest = Payload(data[40 : 40 + size], size) if size else Payload(data[40:], len(data) - 40)
+    return _as_far_as_it_goes(known, lambda: _behind_extensions(known, protocol, rest))
+
+
+def _behind_extensions(known: Summary, protocol: int, rest: Payload) -> Summary:
+    """RFC 8200, 4: each header says what comes behind it, and how long it is."""
+    fragment = 0
+    while protocol in (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _OPTIONS) and not fragment:
+        following, length = struct.unpack_from("!BB", rest.data)
+        if protocol == _FRAGMENT:
+            (offset,) = struct.unpack_from("!2xH4x", rest.data)
+            fragment = offset & ~7
+        size = {_FRAGMENT: 8, _AUTHENTICATION: (length + 2) * 4}.get(protocol, (length + 1) * 8)
+        protocol, rest = following, rest.behind(size)
+    return _above(known, protocol, rest, fragment)
 
 
 def _ip6_text(one: bytes) -> str:
@@ -99,69 +144,21 @@ def _ip6_text(one: bytes) -> str:
     return str(ipaddress.IPv6Address(one))
 
 
-def _above(plain: Summary, protocol: int, body: bytes) -> Summary:
-    match protocol:
-        case 6:
-            return _tcp(plain, body)
-        case 17:
-            return _udp(plain, body)
-        case 1 | 58:
-            return _icmp(plain, body, _ICMP if protocol == ICMP else _ICMP6)
-    return replace(plain, info=f"protocol {protocol}, {len(body)} bytes")
-
-
-def _icmp(plain: Summary, body: bytes, names: Mapping[int, str]) -> Summary:
-    info = names.get(body[0], f"type {body[0]}")
-    if "echo" in info:
-        info += f" {int.from_bytes(body[6:8], 'big')}"
-    return replace(plain, protocol="ICMP", info=info, protocols=plain.protocols | {"icmp"})
-
-
-def _tcp(plain: Summary, body: bytes) -> Summary:
-    source, target, sequence, acknowledged, offset, flags, window = struct.unpack_from("!HHIIBBH", body)
-    data = body[(offset >> 4) * 4 :]
-    names = ",".join(flag.name.lower() for flag in Flag if flag in Flag(flags & 0x1F) and flag.name)
-    info = f"{source} > {target} [{names}] seq {sequence} ack {acknowledged} win {window} len {len(data)}"
-    if data[:4] in (b"GET ", b"HEAD", b"POST", b"PUT ", b"HTTP"):
-        info += " " + data.split(b"\r\n")[0].decode("latin-1")
-    ports = {"source_port": source, "target_port": target}
-    return replace(plain, protocol="TCP", info=info, protocols=plain.protocols | {"tcp"}, **ports)
-
-
-def _udp(plain: Summary, body: bytes) -> Summary:
-    source, target, _, _ = struct.unpack_from("!HHHH", body)
-    data, found = body[8:], plain.protocols | {"udp"}
-    known = _UDP_PORTS.get(target) or _UDP_PORTS.get(source)
-    words = f"{source} > {target}, {len(data)} bytes"
-    ports = {"source_port": source, "target_port": target}
-    whole = replace(plain, protocol="UDP", info=words, protocols=found, **ports)
-    match known:
-        case "dhcp":
-            return replace(whole, protocol="DHCP", info=_dhcp(data), protocols=found | {"dhcp"})
-        case "dns":
-            return replace(whole, protocol="DNS", info=_dns(data), protocols=found | {"dns"})
-        case "tftp":
-            word = _TFTP.get(int.from_bytes(data[:2], "big"), "?")
-            name = data[2:].split(b"\0")[0].decode("latin-1") if word in ("read", "write") else ""
-            return replace(whole, protocol="TFTP", info=f"{word} {name}".strip(), protocols=found | {"tftp"})
-    return whole
-
-
-def _dhcp(data: bytes) -> str:
-    yours, at = data[16:20], 240
-    while at + 2 < len(data) and data[at] not in (53, 255):
-        at += 1 if data[at] == 0 else 2 + data[at + 1]
-    word = _DHCP.get(data[at + 2], "?") if at + 2 < len(data) and data[at] == 53 else "bootp"
-    return f"{word} {address_text(yours)}" if any(yours) else word
-
-
-def _dns(data: bytes) -> str:
-    flags, labels, at = int.from_bytes(data[2:4], "big"), list[str](), 12
-    while data[at] and len(labels) < 20:
-        labels.append(data[at + 1 : at + 1 + data[at]].decode("latin-1"))
-        at += 1 + data[at]
-    name = ".".join(labels)
-    if not flags & 0x8000:
-        return f"query {name}"
-    answers = int.from_bytes(data[6:8], "big")
-    return f"answer {name}: {answers} records" if not flags & 0xF else f"answer {name}: error {flags & 0xF}"
+def _above(known: Summary, protocol: int, payload: Payload, fragment: int) -> Summary:
+    """`fragment`: how many bytes came before these in other packets; the header is in the first of them alone."""
+    if protocol in _NAMES:
+        known = replace(known, protocols=known.protocols | {_NAMES[protocol]})
+    if fragment:
+        return replace(known, info=f"fragment at {fragment}, {payload.size} bytes")
+    if protocol not in _ABOVE:
+        words = "nothing" if protocol == _NOTHING else f"protocol {protocol}, {payload.size} bytes"
+        return replace(known, info=words)
+    found = _ABOVE[protocol](payload)
+    return replace(
+        known,
+        protocol=found.name,
+        info=found.words,
+        protocols=known.protocols | {found.kind},
+        source_port=found.ports[0],
+        target_port=found.ports[1],
+    )

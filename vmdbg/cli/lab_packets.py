@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 
-def packet_words(data: bytes) -> str:
-    """What it is, by its first bytes: Ethernet II with ARP, IPv4, ICMP, UDP and TCP; characters of a serial line."""
-    if len(data) < 14:
-        return repr(data.decode("latin-1"))
-    kind = int.from_bytes(data[12:14], "big")
-    if kind == 0x0806 and len(data) >= 42:
-        asks = "asks for" if data[21] == 1 else "is at"
-        who = ".".join(map(str, data[38:42] if data[21] == 1 else data[28:32]))
-        return f"ARP {'who is' if asks == 'asks for' else 'says:'} {who}"
-    if kind != 0x0800 or len(data) < 34:
-        return f"type {kind:#06x}"
-    header = (data[14] & 15) * 4
-    source, target = (".".join(map(str, data[at : at + 4])) for at in (26, 30))
-    rest = data[14 + header :]
-    match data[23]:
-        case 6 if len(rest) >= 14:
-            flags = "".join(letter for bit, letter in enumerate("FSRPAU") if rest[13] >> bit & 1)
-            sequence = int.from_bytes(rest[4:8], "big")
-            ports = int.from_bytes(rest[:2], "big"), int.from_bytes(rest[2:4], "big")
-            size = int.from_bytes(data[16:18], "big") - header - (rest[12] >> 4) * 4
-            return f"TCP {source}:{ports[0]} > {target}:{ports[1]} {flags} seq {sequence} {size} bytes"
-        case 17 if len(rest) >= 4:
-            ports = int.from_bytes(rest[:2], "big"), int.from_bytes(rest[2:4], "big")
-            return f"UDP {source}:{ports[0]} > {target}:{ports[1]}"
-        case 1 if rest:
-            return f"ICMP {source} > {target} type {rest[0]}"
-        case number:
-            return f"IP {number} {source} > {target}"
+from devices.network.packet_filter import PROTOCOLS
+from devices.network.summary import in_words, summary
+from vmdbg.errors import UserError
+from vmdbg.lab.plan import SERIAL_PORTS, Plan
+from vmdbg.session.registry import did_you_mean
+
+
+def packet_words(source: str, data: bytes) -> str:
+    """Of the first bytes of what an end of a link sent: a frame, or characters of a serial line."""
+    return repr(data.decode("latin-1")) if _is_serial(source) else in_words(data)
+
+
+def is_of(source: str, data: bytes, protocols: Collection[str]) -> bool:
+    """Whether it is of one of these, in lower case."""
+    return not _is_serial(source) and not summary(data).protocols.isdisjoint(protocols)
+
+
+def meant(plan: Plan, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Which are names of a link or of what it ends at, and which are protocols. Raises UserError of what is neither."""
+    machines, links = (machine.name for machine in plan.machines), (link.name for link in plan.links)
+    known = {*machines, *links, *(end.node for link in plan.links for end in link.ends)}
+    for word in words:
+        if word not in known and word.lower() not in PROTOCOLS:
+            there = ", ".join((*sorted(known), *PROTOCOLS))
+            guess = did_you_mean(word, known)
+            raise UserError(f"{word!r} is no link, machine, switch or protocol{guess}; there are: {there}")
+    names = [word for word in words if word in known]
+    return names, [word.lower() for word in words if word not in known]
+
+
+def _is_serial(source: str) -> bool:
+    return source.rpartition(".")[2] in SERIAL_PORTS

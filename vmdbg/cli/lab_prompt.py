@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from devices.network.packet_filter import PROTOCOLS
 from vmdbg.api.guest import Guest
 from vmdbg.api.lab import PAST, STEP, Lab, OnOutput
 from vmdbg.api.lab_file import duration
 from vmdbg.api.lab_recording import LabRecording
-from vmdbg.cli.lab_packets import packet_words
+from vmdbg.cli.lab_packets import is_of, meant, packet_words
 from vmdbg.commands.code.context import show
 from vmdbg.commands.code.context_state import ContextState
 from vmdbg.debugger.describe import describe_ending
@@ -36,7 +37,7 @@ from vmdbg.session.session import Session
 HELP = """machine NAME        look at that machine from now on
 machines            all: where they are, and what they run
 links               the links, and how much was put on each
-packets [N] [NAME] [TCP|UDP|ICMP|ARP]
+packets [N] [NAME] [arp|ip|ip6|icmp|tcp|udp ...]
                     what was put on links last: where and when it was sent, and where and when it came
 run TIME            let all go on for so long, as 250ms; of a recording, go on in it
 goto TIME           look at all machines at that instant; `end` is where they are, or the recording ends
@@ -48,7 +49,6 @@ help lab            this; `help` is the machine's
 quit
 Everything else is for the machine that is looked at; where it goes on, the others go along."""
 SHOWN = 20
-PROTOCOLS = ("ARP", "TCP", "UDP", "ICMP")
 
 
 class LabPrompt:
@@ -360,17 +360,23 @@ class LabPrompt:
 
     def _packets(self, words: Sequence[str]) -> Table:
         count = next((int(word) for word in words if word.isdecimal()), SHOWN)
-        protocols = [word for word in words if word in PROTOCOLS]
-        names = [word for word in words if not word.isdecimal() and word not in protocols]
+        names, protocols = meant(self._lab.plan, [word for word in words if not word.isdecimal()])
         hops = [
             hop
             for hop in self._hops()
             if (not names or any(name in (hop[0], *_nodes(hop[1], hop[2])) for name in names))
-            and (not protocols or packet_words(hop[7]).partition(" ")[0] in protocols)
+            and (not protocols or is_of(hop[1], hop[7], protocols))
         ]
         now = self._lab.now if isinstance(self._lab, Lab) else NEVER
         rows = [
-            (hop[1], f"{hop[3] / 1e9:.9f}", hop[2], _came(hop[4], hop[6], now), str(hop[5]), packet_words(hop[7]))
+            (
+                hop[1],
+                f"{hop[3] / 1e9:.9f}",
+                hop[2],
+                _came(hop[4], hop[6], now),
+                str(hop[5]),
+                packet_words(hop[1], hop[7]),
+            )
             for hop in hops[-count:]
         ]
         return table(["from", "sent", "to", "came", "bytes", "what"], rows)

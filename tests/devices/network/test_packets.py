@@ -1,8 +1,10 @@
-"""Frames in words, and filters of them, against a decoder of others where one is there."""
+"""Frames in words, and filters of them, against what random frames were made as."""
 
 from __future__ import annotations
 
+import re
 import struct
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from devices.network.wire import Direction, Fate, Passage
 from tests.devices.network.quiet.guest import GATEWAY, GUEST, MAC, NAMES, Guest, echo
 from tests.devices.network.quiet.test_small_protocols import arp, dhcp_message, query
 from tests.devices.network.quiet.test_tftp import request
+from tests.devices.network.random_packets import draw
 
 BACK = ip.Ends(MAC, bytes.fromhex("525500000002"), GUEST, GATEWAY)
 
@@ -39,9 +42,9 @@ CASES = [
     (GUESTS.datagram(GATEWAY, 67, dhcp_message(1)), "10.0.2.15", "10.0.2.2", "DHCP", "discover"),
     (GUESTS.datagram(NAMES, 53, query("a.test")), "10.0.2.15", "10.0.2.3", "DNS", "query a.test"),
     (GUESTS.datagram(GATEWAY, 69, request("file")), "10.0.2.15", "10.0.2.2", "TFTP", "read file"),
-    (ip6(), "fe80::1", "::1", "ICMP", "neighbour solicitation"),
+    (ip6(), "fe80::1", "::1", "ICMPv6", "neighbour solicitation"),
     (bytes(12) + b"\x88\xb5" + bytes(46), "00:00:00:00:00:00", "00:00:00:00:00:00", "0x88b5", "46 bytes"),
-    (arp(GATEWAY)[:20], "52:54:00:12:34:56", "ff:ff:ff:ff:ff:ff", "0x0806", "cut short"),
+    (arp(GATEWAY)[:20], "52:54:00:12:34:56", "ff:ff:ff:ff:ff:ff", "ARP", "cut short"),
 ]
 
 
@@ -103,8 +106,52 @@ def test_filters(words, arps, http, lost):
     ("words", "says"),
     [("port", "ends where a port"), ("port x", "no port"), ("port 70000", "no port"), ("(", "ends where a packet"),
      ("(arp", "ends where `.` was"), ("arp )", "one too many"), ("wlan", "says nothing of packets"),
+     ("host gateway", "no address"), ("host 10.0.2", "no address"), ("host fe80::1%net0", "no address"),
      ("arp and", "ends where"), ("not " * (DEEPEST + 2) + "arp", "nested"), ("arp " * 1000, "at most")],
 )  # fmt: skip
 def test_filters_that_make_no_sense(words, says):
     with pytest.raises(ValueError, match=says):
         parse_filter(words)
+
+
+def test_random_frames_are_what_they_were_made_as():
+    random = Random(1)
+    for _ in range(4000):
+        drawn = draw(random)
+        found = summary(drawn.frame)
+        assert found.protocols == drawn.protocols
+        assert (found.source, found.target) == drawn.hosts
+        assert (found.source_port, found.target_port) == drawn.ports
+        assert found.macs == drawn.macs
+        if drawn.ports != (0, 0):
+            assert re.search(rf"\b(len {drawn.inside}\b|{drawn.inside} bytes$)", found.info)
+        assert ("fragment" in found.info) == (drawn.fragment > 0)
+
+
+def test_what_is_cut_short_is_still_what_its_beginning_says():
+    random = Random(2)
+    for _ in range(4000):
+        drawn = draw(random)
+        whole = summary(drawn.frame)
+        for at in [random.randint(14, len(drawn.frame)) for _ in range(5)]:
+            found = summary(drawn.frame[:at])
+            assert found.protocols <= whole.protocols
+            assert (found.source, found.target) in (drawn.hosts, drawn.macs)
+            assert (found.source_port, found.target_port) in (drawn.ports, (0, 0))
+            if at >= drawn.certain:
+                assert found.protocols == whole.protocols
+                assert (found.source_port, found.target_port) == drawn.ports
+
+
+def test_less_than_a_header_says_how_much_there_is():
+    for size in range(14):
+        assert summary(bytes(size)).info == f"{size} bytes"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["fe80:0:0:0:0:0:0:1", "FE80::1", "fe80::1", "52-54-00-12-34-56", "52:54:00:12:34:56"],
+)
+def test_an_address_may_be_spelt_in_any_way(words):
+    frame = bytes(6) + MAC + ip6()[12:]
+    assert parse_filter(f"host {words}").holds(passage(frame))

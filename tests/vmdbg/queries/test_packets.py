@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import shutil
 import struct
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from devices.network.inputs import FaultsInput
+from devices.network.packet_filter import parse_filter
 from devices.network.wire import Direction, Fate, Passage
 from tests.determinism.test_network import MARKS, conversation, quiet_origin
+from tests.devices.network.random_packets import EXTENSIONS, Drawn, draw
 from vmdbg.commands import catalog
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import DeviceStop
@@ -136,3 +142,34 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path) -> None:
     file.on_passage(passage(1, 2))
     file.close()
     assert "No space left on device" in file.failed
+
+
+FILTERS = ["arp", "ip", "ip6", "icmp", "icmp6", "tcp", "udp", "tcp port 80", "port 443 or port 5000",
+           "not ip and not ip6", "udp and not port 80", "not (tcp or udp or arp)"]  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("tcpdump") is None, reason="tcpdump is not there")
+@pytest.mark.parametrize("words", [*FILTERS, "host"])
+def test_filters_let_through_what_tcpdump_does(tmp_path, words):
+    """Of frames without tags and extension headers, which it does not see through."""
+    random = Random(3)
+    every = [one for one in (draw(random) for _ in range(3000)) if "vlan" not in one.protocols and not _extended(one)]
+    if words == "host":
+        words = f"host {random.choice([one for one in every if one.protocols & {'ip', 'ip6'}]).hosts[0]}"
+    file = PcapFile(str(tmp_path / "all.pcap"), 0)
+    for number, one in enumerate(every):
+        file.write(number, one.frame)
+    file.close()
+    command = ["tcpdump", "--nano", "-Z", getpass.getuser(), "-r", "-", "-w", "-", words]
+    done = subprocess.run(
+        command, input=(tmp_path / "all.pcap").read_bytes(), check=True, capture_output=True, timeout=60
+    )
+    (tmp_path / "some.pcap").write_bytes(done.stdout)
+    test = parse_filter(words).holds
+    assert [frame for _, frame in packets(tmp_path / "some.pcap")] == [
+        one.frame for one in every if test(Passage("net0", Direction.SENT, 0, one.frame, 0, 0, Fate.CARRIED))
+    ]
+
+
+def _extended(one: Drawn) -> bool:
+    return "ip6" in one.protocols and one.frame[20] in (*EXTENSIONS, 44)
