@@ -5,6 +5,7 @@ Time is an integer handed in: nanoseconds of guest time, called `now`. Nothing h
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
@@ -62,6 +63,15 @@ class BusMaster(Protocol):
         ...
 
     def write(self, address: int, data: bytes, request: str = "") -> None: ...
+
+    def gather(self, places: Iterable[tuple[int, int]], request: str = "") -> list[bytes]:
+        """As read() of each address and size, one after the other, and cheaper."""
+        return [self.read(address, size, request) for address, size in places]
+
+    def scatter(self, pieces: Iterable[tuple[int, bytes]], request: str = "") -> None:
+        """As write() of each address and what goes there, one after the other, and cheaper."""
+        for address, data in pieces:
+            self.write(address, data, request)
 
     def look(self, address: int, size: int) -> bytes:
         """As read(), for Device.describe(): at any time, and nobody hears of it."""

@@ -57,7 +57,7 @@ class AhciState:
     ports: list[PortState] = field(default_factory=list)
 
 
-class _Memory:
+class _Memory(BusMaster):
     """The way to memory, as long as the function may be a bus master."""
 
     def __init__(self, memory: BusMaster, function: Callable[[], PciFunction]) -> None:

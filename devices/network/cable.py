@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from devices.network.faults import Faults, Luck, faults_of
-from devices.network.frame import is_frame
+from devices.network.frame import LONGEST, SHORTEST
 from devices.network.inputs import FaultsInput, FrameInput, FramesInput, LinkInput
 from devices.network.net import cable_name
 from devices.network.wire import Direction, Fate, Listener, Nic, Outlet, Passage, Peer
@@ -25,9 +26,12 @@ GRAIN = 16_384
 TO_NIC, TO_FAR = "frame to the device", "frame to the other end"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(slots=True, order=True)
 class Carried:
-    """A frame on its way: due at its end then; of equals the first that was sent comes first."""
+    """A frame on its way: due at its end then; of equals the first that was sent comes first.
+
+    Nobody changes it: it is not frozen because it is made with every frame, which takes three times as long then.
+    """
 
     due: int
     number: int
@@ -79,6 +83,8 @@ class Cable:
         self.outlet: Outlet | None = None
         self.listeners: list[Listener] = []
         """Told of every frame as the network device sends it, or gets it, or does not; they change nothing."""
+        self.is_heard: Callable[[], bool] = lambda: True
+        """Whether any of them would do anything now."""
         self._nic: Nic | None = None
         self._timer = timer
         self._state = CableState()
@@ -97,7 +103,8 @@ class Cable:
         lane = self._state.to_far
         number, lane.entered = lane.entered, lane.entered + 1
         fate, luck = self._fate(Direction.SENT, lane, number, frame)
-        self._tell(Direction.SENT, number, frame, now, now, fate)
+        if self.is_heard():
+            self._tell(Direction.SENT, number, frame, now, now, fate)
         if fate is not Fate.CARRIED:
             lane.lost += 1
         elif self.peer is None and not luck.delay:
@@ -118,7 +125,8 @@ class Cable:
         fate, luck = self._fate(Direction.RECEIVED, lane, number, frame)
         if fate is not Fate.CARRIED:
             lane.lost += 1
-            self._tell(Direction.RECEIVED, number, frame, now, now, fate)
+            if self.is_heard():
+                self._tell(Direction.RECEIVED, number, frame, now, now, fate)
         else:
             self._carry(lane, number, frame, now, luck, TO_NIC)
 
@@ -150,7 +158,7 @@ class Cable:
 
     def _fate(self, direction: Direction, lane: LaneState, number: int, frame: bytes) -> tuple[Fate, Luck]:
         luck = self._state.faults.draws(direction, number)
-        if not is_frame(frame):
+        if not SHORTEST <= len(frame) <= LONGEST:
             return Fate.MALFORMED, luck
         if not self._state.up:
             return Fate.UNPLUGGED, luck
@@ -177,10 +185,7 @@ class Cable:
     def on_event(self, name: str, now: int) -> None:
         if name == TO_NIC:
             lane = self._state.to_nic
-            for carried in _out_of(lane, now):
-                self._arrive(lane, carried, now)
-            if self._nic is not None:
-                self._nic.settle(now)
+            self._arrive(_out_of(lane, now), now)
         else:
             lane = self._state.to_far
             for carried in _out_of(lane, now):
@@ -188,12 +193,17 @@ class Cable:
         if lane.frames:
             self._timer.schedule(name, lane.frames[0].due)
 
-    def _arrive(self, lane: LaneState, carried: Carried, now: int) -> None:
-        taken = self._nic is not None and self._nic.receive(carried.frame, now)
-        lane.left += taken
-        lane.lost += not taken
-        fate = Fate.CARRIED if taken else Fate.REFUSED
-        self._tell(Direction.RECEIVED, carried.number, carried.frame, carried.began, now, fate)
+    def _arrive(self, frames: list[Carried], now: int) -> None:
+        lane, nic, heard = self._state.to_nic, self._nic, self.is_heard()
+        for carried in frames:
+            taken = nic is not None and nic.receive(carried.frame, now)
+            lane.left += taken
+            lane.lost += not taken
+            if heard:
+                fate = Fate.CARRIED if taken else Fate.REFUSED
+                self._tell(Direction.RECEIVED, carried.number, carried.frame, carried.began, now, fate)
+        if nic is not None:
+            nic.settle(now)
 
     def _leave(self, frame: bytes, now: int) -> None:
         self._state.to_far.left += 1
@@ -204,10 +214,9 @@ class Cable:
             self.outlet.transmit(number, frame, now)
 
     def _tell(self, direction: Direction, number: int, frame: bytes, began: int, now: int, fate: Fate) -> None:
-        if self.listeners:
-            passage = Passage(self.net, direction, number, frame, began, now, fate)
-            for listener in self.listeners:
-                listener(passage)
+        passage = Passage(self.net, direction, number, frame, began, now, fate)
+        for listener in self.listeners:
+            listener(passage)
 
     # as a device
 

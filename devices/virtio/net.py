@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -12,7 +12,7 @@ from devices.fitting import Slot
 from devices.network.cable import Cable
 from devices.network.frame import LONGEST, USUAL, mac_text
 from devices.seam import BusMaster, Rows
-from devices.virtio.chain import Chain, RingError
+from devices.virtio.chain import Chain, RingError, read_all
 from devices.virtio.net_filter import Class, Filter, FilterState
 from devices.virtio.personality import Kind
 from devices.virtio.transport import Transport, TransportState
@@ -144,7 +144,7 @@ class VirtioNet:
         if not self._filter.keeps(frame, by_vlan=self._has(_CTRL_VLAN)):
             return True
         pieces = self._pieces(frame)
-        size = sum(map(len, pieces))
+        size = sum(map(len, pieces)) if len(pieces) > 1 else len(frame)
         if not self._fits(len(pieces), size):
             self._transport.serve(RECEIVE, now)
             if not self._fits(len(pieces), size):
@@ -162,11 +162,11 @@ class VirtioNet:
         if self._waiting and self._transport.may_work(RECEIVE):
             self._transport.serve(RECEIVE, now)
 
-    def _pieces(self, frame: bytes) -> list[bytes]:
+    def _pieces(self, frame: bytes) -> Sequence[bytes]:
         """A frame as the driver takes it."""
         if self._offloads is None or len(frame) <= TAGGED or self._has(_GUEST_TSO4):
-            return [frame]
-        return list(self._offloads.cut(frame))
+            return (frame,)
+        return tuple(self._offloads.cut(frame))
 
     def link_changed(self, now: int) -> None:
         """devices.network.wire.Nic."""
@@ -185,37 +185,40 @@ class VirtioNet:
         if not heads:
             queue.ask_for_notice()
             return False, None
+        chains = queue.chains(heads)
+        if any(chain.readable_size < HEADER.size for chain in chains):
+            raise RingError("a frame without a header")
         size = 0
-        for head in heads:
-            chain = queue.chain(head)
-            if chain.readable_size < HEADER.size:
-                raise RingError("a frame without a header")
-            data = chain.read(memory, 0, min(chain.readable_size, HEADER.size + LONGEST + 1), "frame")
-            header, frame = data[: HEADER.size], data[HEADER.size :]
-            for one in (frame,) if self._offloads is None else self._offloads.outgoing(header, frame):
-                self._cable.transmit(one, now)
-            size += len(frame)
+        for data in read_all(chains, memory, HEADER.size + LONGEST + 1, "frame"):
+            size += len(data) - HEADER.size
+            for frame in self._outgoing(data):
+                self._cable.transmit(frame, now)
         wanted = queue.finish([(head, 0) for head in heads])
         if len(heads) == AT_ONCE:
             return wanted, size
         queue.ask_for_notice()  # that was all
         return wanted, None
 
+    def _outgoing(self, data: bytes) -> Iterable[bytes]:
+        """The frames that go out of a header and what follows it."""
+        header, frame = data[: HEADER.size], data[HEADER.size :]
+        return (frame,) if self._offloads is None else self._offloads.outgoing(header, frame)
+
     def _fill(self, queue: Virtqueue, memory: BusMaster) -> tuple[bool, int | None]:
         """Frames into the buffers that there are, each whole or not at all."""
-        heads, used, filled = queue.heads(queue.state.size), list[tuple[int, int]](), 0
-        merges = self._has(_MRG_RXBUF)
+        heads = queue.heads(queue.state.size)
+        buffers = _Buffers(queue, heads, len(self._waiting), merges=self._has(_MRG_RXBUF))
+        filled = 0
         for frame in self._waiting:
-            chains = _buffers(queue, heads[len(used) :], HEADER.size + len(frame), merges=merges)
-            if not chains:
+            if not buffers.put(*self._with_header(frame)):
                 break
-            used += _scatter(*self._with_header(frame), chains, memory)
             filled += 1
             self._held -= len(frame)
         del self._waiting[:filled]
-        wanted = queue.finish(used) if used else False
+        memory.scatter(buffers.pieces, "frame")
+        wanted = queue.finish(buffers.used) if buffers.used else False
         if self._waiting:
-            queue.ask_for_notice(len(heads) - len(used))
+            queue.ask_for_notice(len(heads) - len(buffers.used))
         return wanted, None
 
     def _with_header(self, frame: bytes) -> tuple[bytes, bytes]:
@@ -269,31 +272,41 @@ class VirtioNet:
         ]
 
 
-def _buffers(queue: Virtqueue, heads: Iterable[int], size: int, *, merges: bool) -> list[Chain]:
-    """Of the chains that there are, those with room for so much: one, or several where the driver merges them.
-
-    None if there is less.
+class _Buffers:
+    """Those of a queue at `heads`, filled in turn: `pieces` are what goes where, `used` the heads of those that have
+    something, with how much.
     """
-    found, room = list[Chain](), 0
-    for head in heads:
-        chain = queue.chain(head)
-        found.append(chain)
-        room += chain.writable_size
-        if room >= size or not merges:
-            return found
-    return []
 
+    def __init__(self, queue: Virtqueue, heads: Sequence[int], expected: int, *, merges: bool) -> None:
+        """So many are looked at at once, the others when they are wanted."""
+        self.pieces: list[tuple[int, bytes]] = []
+        self.used: list[tuple[int, int]] = []
+        self._queue = queue
+        self._heads = heads
+        self._merges = merges
+        self._chains = queue.chains(heads[:expected])
 
-def _scatter(header: bytes, frame: bytes, chains: list[Chain], memory: BusMaster) -> list[tuple[int, int]]:
-    """A header and the frame, one chain after the other, and what each has of it. What one alone cannot hold is cut."""
-    data = header + len(chains).to_bytes(2, "little") + frame
-    used, at = list[tuple[int, int]](), 0
-    for chain in chains:
-        part = data[at : at + chain.writable_size]
-        chain.write(memory, 0, part, "frame")
-        used.append((chain.head, len(part)))
-        at += len(part)
-    return used
+    def put(self, header: bytes, frame: bytes) -> bool:
+        """A frame with its header but for the number of buffers; False, and nothing, if there is no room for it."""
+        chains = self._take(HEADER.size + len(frame))
+        data = header + len(chains).to_bytes(2, "little") + frame
+        for chain in chains:
+            self.pieces += chain.pieces(data)
+            self.used.append((chain.head, min(len(data), chain.writable_size)))
+            if len(chains) > 1:
+                data = data[chain.writable_size :]
+        return bool(chains)
+
+    def _take(self, size: int) -> Sequence[Chain]:
+        """With room for so much: one, which may be too small, or several where the driver merges them."""
+        chains, room, begin = self._chains, 0, len(self.used)
+        for end in range(begin, len(self._heads)):
+            if end == len(chains):
+                chains.append(self._queue.chain(self._heads[end]))
+            room += chains[end].writable_size
+            if room >= size or not self._merges:
+                return chains[begin : end + 1]
+        return ()
 
 
 def fit(slot: Slot, cable: Cable, mac: bytes) -> VirtioNet:

@@ -77,6 +77,8 @@ class Filter:
     def keeps(self, frame: bytes, *, by_vlan: bool) -> bool:
         """Whether the guest is to have it."""
         state, to = self.state, frame[:MAC_SIZE]
+        if to == state.mac and not state.modes and frame[12:14] != _TAGGED:
+            return True  # as most do, and as what follows says too
         if self._is(Rx.PROMISC):
             return True
         if by_vlan and frame[12:14] == _TAGGED and int.from_bytes(frame[14:16], "big") % VLANS not in state.vlans:

@@ -83,4 +83,4 @@ class _Rings:
 
 
 def _segments(verb: str, segments: tuple[Segment, ...]) -> list[str]:
-    return [f"{verb} {one.length} at {one.address:x}" for one in segments]
+    return [f"{verb} {length} at {address:x}" for address, length in segments]

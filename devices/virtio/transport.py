@@ -54,6 +54,8 @@ class Transport:
         self.features = kind.features | reg.TRANSPORT_FEATURES
         self._memory = slot.bus_master()
         self._timer = slot.timer()
+        numbers = range(len(kind.queues))
+        self._deadlines = {f"{word} {number}": (word, number) for word in (LOOK, WORK) for number in numbers}
         self._common = Common(self)
         identity = Identity(reg.VENDOR, reg.DEVICE_BASE + kind.device, kind.class_code, 1, reg.VENDOR, 0x1100)
         self.function = VirtioFunction(
@@ -120,12 +122,12 @@ class Transport:
         return self.state.status & _WORKING_MASK == _WORKING and self.state.queues[number].enabled
 
     def on_event(self, name: str, now: int) -> None:
-        word, _, number = name.partition(" ")
+        word, number = self._deadlines[name]
         try:
             if word == LOOK:
-                self._look(int(number), now)
+                self._look(number, now)
             else:
-                self._work(int(number), now)
+                self._work(number, now)
         except RingError:
             self.needs_reset()
 

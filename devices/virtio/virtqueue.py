@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devices.seam import BusMaster
-from devices.virtio.chain import Chain, RingError, read_chain
+from devices.virtio.chain import Chain, RingError, read_chain, read_chains
 
 WRAP = 0xFFFF
 NO_INTERRUPT = 1
@@ -59,6 +59,10 @@ class Virtqueue:
     def chain(self, head: int) -> Chain:
         """Raises RingError."""
         return read_chain(self._memory.read, self.state.descriptors, self.state.size, head)
+
+    def chains(self, heads: Sequence[int]) -> list[Chain]:
+        """Several. Raises RingError."""
+        return read_chains(self._memory, self.state.descriptors, self.state.size, heads)
 
     def take(self, head: int, now: int) -> None:
         self.state.taken = self.state.taken + 1 & WRAP

@@ -157,6 +157,33 @@ def test_what_is_no_memory_reads_as_ones_and_takes_nothing() -> None:
         assert port.read(0, 0) == b""
 
 
+@pytest.mark.parametrize("watched", [False, True])
+def test_many_accesses_at_once_are_what_they_are_one_by_one(watched: bool) -> None:
+    chance = random.Random(watched)
+    starts = (0, 0x7C00, MEMORY - 2, MEMORY, 1 << 40, (1 << 64) - 3, 1 << 64)
+    places = [(chance.choice(starts) + chance.randrange(8), chance.choice((0, 1, 7, 5000))) for _ in range(200)]
+    pieces = [(address, chance.randbytes(size)) for address, size in places]
+    found = []
+    for at_once in (True, False):
+        with running(dma_machine) as machine:
+            masters, port = machine.pc.bus_masters, machine.pc.bus_masters.port("copier")
+            masters.in_deadline = True
+            if watched:
+                machine.engine.set_watchpoints([Watchpoint(1, 0x7C00, 512, frozenset(Access), physical=True)])
+            machine.engine.begin_touches()
+            if at_once:
+                port.scatter(pieces, "it")
+                read = port.gather(places, "it")
+            else:
+                for address, data in pieces:
+                    port.write(address, data, "it")
+                read = [port.read(address, size, "it") for address, size in places]
+            hits = masters.take_hits()
+            assert bool(hits) == watched
+            found.append((read, hits, machine.engine.end_touches(), bytes(machine.engine.ram)))
+    assert found[0] == found[1]
+
+
 def _byte(address: int) -> int:
     if address < MEMORY:
         return 0xAA

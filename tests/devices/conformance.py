@@ -61,7 +61,7 @@ from devices.pci.host_bridge import HostBridge
 from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge
 from devices.pci.piix4_pm import PowerManagement
 from devices.scheduler import OwnedTimer, Scheduler
-from devices.seam import AddressedDevice, DeviceInput, DeviceMemory, DmaChannel, Line, Rows
+from devices.seam import AddressedDevice, BusMaster, DeviceInput, DeviceMemory, DmaChannel, Line, Rows
 from devices.serial.com_ports import COM_PORT_SIZE, COM_PORTS
 from devices.serial.feed import SerialFeed, feed_name
 from devices.serial.uart import Uart16550A
@@ -146,7 +146,7 @@ class Moves:
 
 
 @dataclass
-class Flat:
+class Flat(BusMaster):
     """A devices.seam.BusMaster over 64 KiB that repeat everywhere, and in which nothing is kept: deadlines late or lost
     are a test's, not the memory's.
     """

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vmdbg.engine.exits import EventKind
-from vmdbg.units import Physical
 
 NO_LINEAR_PAGE = 1 << 52
 """In place of a linear page: memory was reached in no access of an instruction."""
@@ -48,12 +47,20 @@ class Touches:
     """More pages than are worth keeping: take it that all were touched, in every way."""
 
 
-class TouchTracking(Protocol):
-    """Who can say what the guest touches."""
+class DeviceAccess(Protocol):
+    """How devices reach memory: what the guest touches by them is noted."""
 
-    def touch_beside(self, address: Physical, size: int, kinds: int) -> None:
-        """A device reads or writes memory, or what it takes for memory. RAM that is written is noted without that."""
+    def device_read(self, address: int, size: int) -> bytes:
+        """As PhysicalMemory.read_physical(), all below 2**64."""
         ...
+
+    def device_write(self, address: int, data: bytes) -> None:
+        """As PhysicalMemory.write_physical(), all below 2**64."""
+        ...
+
+
+class TouchTracking(DeviceAccess, Protocol):
+    """Who can say what the guest touches."""
 
     def begin_touches(self) -> None:
         """Gather from here on; what was gathered is forgotten."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
 from vmdbg.host import whole_segments
+from vmdbg.host.acknowledgements import without_idle
 from vmdbg.host.net_backend import Receive
 from vmdbg.host.poller import READ, WRITE, Poller
 from vmdbg.host.slirp_library import POLL_ERR, POLL_HUP, POLL_IN, POLL_OUT, POLL_PRI, load
@@ -76,6 +77,9 @@ class UserBackend:
         self._ready: dict[int, int] = {}
         self._indices: list[int] = []
         self._watched: dict[int, int] = {}
+        """Files, with what libslirp waits for of each."""
+        self._is_waited_for = False
+        """Whether the run loop waits for it."""
         self._slirp: object = None
         self._arrived: list[bytes] = []
         self._kept: list[object] = []
@@ -142,7 +146,7 @@ class UserBackend:
         """To the guest, what has come since the last time."""
         if self._arrived:
             frames, self._arrived = self._arrived, []
-            self._receive(frames)
+            self._receive(without_idle(frames))
 
     def _forward(self, one: Forward) -> None:
         host, guest = self._ffi.new("in_addr *"), self._ffi.new("in_addr *")
@@ -171,6 +175,8 @@ class UserBackend:
         return self._ready.get(self._indices[index], 0)
 
     def _forget(self, file: int) -> None:
+        """libslirp closes it: the number may be another's when it is heard of again."""
+        self._watched.pop(file, None)
         self._selector.forget(file)
 
     def _fill(self) -> None:
@@ -181,6 +187,8 @@ class UserBackend:
         for file in before.keys() - self._watched.keys():
             self._selector.forget(file)
         for file, wanted in self._watched.items():
+            if before.get(file) == wanted:
+                continue
             events = (READ if wanted & (POLL_IN | POLL_PRI) else 0) | (WRITE if wanted & POLL_OUT else 0)
             if events:
                 with contextlib.suppress(OSError):
@@ -199,12 +207,16 @@ class UserBackend:
         self._library.slirp_input(self._slirp, self._ffi.from_buffer("uint8_t[]", frame), len(frame))
 
     def settle(self, *, listening: bool) -> None:
-        if not listening:
-            self._poller.forget(self._selector.fileno())
+        if listening:
+            self._turn()
+        else:
             self._pass_on()
-            return
-        self._turn()
-        self._poller.watch(self._selector.fileno(), READ, lambda events: self._turn())
+        if listening != self._is_waited_for:
+            self._is_waited_for = listening
+            if listening:
+                self._poller.watch(self._selector.fileno(), READ, lambda events: self._turn())
+            else:
+                self._poller.forget(self._selector.fileno())
 
     def _turn(self) -> None:
         """What is ready is done."""

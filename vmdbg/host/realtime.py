@@ -44,8 +44,14 @@ class Realtime:
     @property
     def present(self) -> Pacer | None:
         """Who holds the guest back now; None where that is not wanted."""
-        wanted = {Place.CONSOLE: self.console, Place.PROMPT: self.prompt, Place.SCRIPT: self.scripts}
-        return self.pacer if wanted[self.place] else None
+        match self.place:
+            case Place.CONSOLE:
+                wanted = self.console
+            case Place.PROMPT:
+                wanted = self.prompt
+            case Place.SCRIPT:
+                wanted = self.scripts
+        return self.pacer if wanted else None
 
     @contextlib.contextmanager
     def at(self, place: Place) -> Iterator[None]:

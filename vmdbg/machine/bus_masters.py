@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from vmdbg.engine.inspection import Inspection
 from vmdbg.engine.memory import PhysicalMemory
 from vmdbg.engine.stop_control import StopControl
 from vmdbg.engine.stops import Watchpoint
-from vmdbg.engine.touches import READ, WRITE, TouchTracking
+from vmdbg.engine.touches import DeviceAccess
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical
 
 MOST_PAGES = 1024
@@ -19,7 +19,7 @@ MOST_PAGES = 1024
 TOP = 1 << 64
 
 
-class MasteredEngine(PhysicalMemory, Inspection, StopControl, TouchTracking, Protocol):
+class MasteredEngine(PhysicalMemory, Inspection, StopControl, DeviceAccess, Protocol):
     """What of an engine devices reach, and what is watched in it."""
 
 
@@ -98,26 +98,44 @@ class MasterPort:
     device: str
 
     def read(self, address: int, size: int, request: str = "") -> bytes:
-        engine, there = self.masters.at_hand(), _within(address, size)
-        engine.touch_beside(Physical(address), there, READ)
-        if engine.stops.watchpoints:
-            self.masters.note(engine, Access.READ, range(address, address + there), self.device, request)
-        data = engine.read_physical(Physical(address), there)
-        return data if there == size else data.ljust(size, b"\xff")
+        engine, end = self.masters.at_hand(), address + size
+        if end <= TOP and not engine.stops.watchpoints:
+            return engine.device_read(address, size)
+        there = max(0, min(end, TOP) - address)
+        self.masters.note(engine, Access.READ, range(address, address + there), self.device, request)
+        return engine.device_read(address, there).ljust(size, b"\xff")
 
     def write(self, address: int, data: bytes, request: str = "") -> None:
-        engine, there = self.masters.at_hand(), _within(address, len(data))
-        engine.touch_beside(Physical(address), there, WRITE)
+        engine, end = self.masters.at_hand(), address + len(data)
+        if end <= TOP and not engine.stops.watchpoints:
+            engine.device_write(address, data)
+            return
+        there = max(0, min(end, TOP) - address)
+        self.masters.note(engine, Access.WRITE, range(address, address + there), self.device, request)
+        engine.device_write(address, data[:there])
+
+    def gather(self, places: Iterable[tuple[int, int]], request: str = "") -> list[bytes]:
+        engine = self.masters.at_hand()
         if engine.stops.watchpoints:
-            self.masters.note(engine, Access.WRITE, range(address, address + there), self.device, request)
-        engine.write_physical(Physical(address), data if there == len(data) else data[:there])
+            return [self.read(address, size, request) for address, size in places]
+        read = engine.device_read
+        return [read(at, size) if at + size <= TOP else self.read(at, size, request) for at, size in places]
+
+    def scatter(self, pieces: Iterable[tuple[int, bytes]], request: str = "") -> None:
+        engine = self.masters.at_hand()
+        if engine.stops.watchpoints:
+            for address, data in pieces:
+                self.write(address, data, request)
+            return
+        write = engine.device_write
+        for address, data in pieces:
+            if address + len(data) <= TOP:
+                write(address, data)
+            else:
+                self.write(address, data, request)
 
     def look(self, address: int, size: int) -> bytes:
         engine = self.masters.engine
         assert engine is not None, "a look at memory before the machine is put together"
-        return engine.read_physical(Physical(address), _within(address, size)).ljust(size, b"\xff")
-
-
-def _within(address: int, size: int) -> int:
-    """How many of so many bytes have addresses."""
-    return size if address + size <= TOP else max(0, TOP - address)
+        there = max(0, min(size, TOP - address))
+        return engine.read_physical(Physical(address), there).ljust(size, b"\xff")

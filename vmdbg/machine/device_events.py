@@ -67,6 +67,11 @@ class DeviceEvents:
                 done = DiskDone(request.unit, request.operation, request.sector, request.count, Tick(request.submitted))
                 self._hit(catch.number, done)
 
+    @property
+    def hears_packets(self) -> bool:
+        """Whether somebody would hear of a frame."""
+        return bool(self.packet_listeners or self._catches())
+
     def on_passage(self, passage: Passage) -> None:
         """A frame was sent, or came, or did not."""
         for listener in self.packet_listeners:

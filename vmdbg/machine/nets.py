@@ -9,7 +9,7 @@ from devices.fitting import Slot
 from devices.network.cable import Cable
 from devices.network.net import FarEnd, Net, cable_name, peer_name
 from devices.network.quiet.options import Quiet
-from devices.network.wire import Line, Listener, Peer
+from devices.network.wire import Line, Passage, Peer
 from devices.seam import Device
 from vmdbg.errors import UserError
 from vmdbg.machine.answers import Answers
@@ -50,8 +50,17 @@ class Carrier(Protocol):
     def slot(self, name: str) -> Slot: ...
 
 
+class Audience(Protocol):
+    """Who is told of frames (vmdbg.machine.device_events.DeviceEvents)."""
+
+    @property
+    def hears_packets(self) -> bool: ...
+
+    def on_passage(self, passage: Passage) -> None: ...
+
+
 def fit_nets(
-    carrier: Carrier, nets: Sequence[Net], outsides: Mapping[str, Outside], listener: Listener, media: Media
+    carrier: Carrier, nets: Sequence[Net], outsides: Mapping[str, Outside], audience: Audience, media: Media
 ) -> dict[str, Cable]:
     """Their cables, by the device's name. Raises UserError for a machine that has no room for them."""
     if not nets:
@@ -64,7 +73,8 @@ def fit_nets(
         timer = carrier.slot(cable_name(net.name)).timer()
         cable = cables[net.name] = carrier.add(Cable(net.name, timer, whole_segments=net.whole_segments))
         cable.outlet = outsides.get(net.name)
-        cable.listeners.append(listener)
+        cable.listeners.append(audience.on_passage)
+        cable.is_heard = lambda: audience.hears_packets
         if net.quiet is not None:
             cable.peer = _fit_quiet(carrier, net, net.quiet, cable, media)
         try:

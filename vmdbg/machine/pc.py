@@ -158,7 +158,7 @@ class Pc:
             self._fit(text)
         fit_drives(self, config.drives, backends.media)
         fit_shares(self, config.shares, backends.media, config.start)
-        self.cables = fit_nets(self, config.nets, backends.outsides, self.device_events.on_passage, backends.media)
+        self.cables = fit_nets(self, config.nets, backends.outsides, self.device_events, backends.media)
         if config.hvc:
             self._fit_hvc(backends.hvc)
         if self.i440fx is not None:

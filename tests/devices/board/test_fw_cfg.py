@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from devices.board.fw_cfg import FwCfg, contents, fixed, number
 from devices.scheduler import Scheduler
+from devices.seam import BusMaster
 
 FILES = {"etc/b": fixed(bytes(range(200))), "bootorder": fixed(b"/pci@i0cf8\0"), "opt/a": fixed(b"x" * 70_000)}
 ITEMS = contents({0x0005: number(1, 2)}, FILES)
@@ -18,7 +19,7 @@ DESCRIPTOR, BUFFER = 0x1000, 0x4000
 
 
 @dataclass
-class Memory:
+class Memory(BusMaster):
     """A megabyte that a bus master reaches."""
 
     data: bytearray = field(default_factory=lambda: bytearray(1 << 20))

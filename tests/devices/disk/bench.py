@@ -14,7 +14,7 @@ from devices.disk.overlay import PAGE, Overlay, page_count
 from devices.disk.unit import DiskUnit
 from devices.pci.config_space import ConfigSpace, Pin, Place
 from devices.scheduler import OwnedTimer, Scheduler
-from devices.seam import AddressedDevice, Line
+from devices.seam import AddressedDevice, BusMaster, Line
 from devices.wiring.bus import PortBus
 from devices.wiring.memory_bus import MemoryBus
 from devices.wiring.paged import PagedArea
@@ -57,7 +57,7 @@ class BytesMedium:
 
 
 @dataclass
-class Memory:
+class Memory(BusMaster):
     """Physical memory for bus masters."""
 
     data: bytearray = field(default_factory=lambda: bytearray(MEMORY))

@@ -45,6 +45,20 @@ def test_frames_of_one_instant_come_one_after_the_other_and_a_burst_together():
     assert wired.nic.settled == sorted(set(dues)), "it may work at each burst at once"
 
 
+def test_where_nobody_would_listen_nobody_is_told_and_all_else_is_the_same():
+    heard, unheard = Wired(room=3), Wired(room=3)
+    unheard.cable.is_heard = lambda: False
+    for wired in (heard, unheard):
+        wired.cable.take(FaultsInput(CABLE, loss=MILLION // 3, seed=4), 0)
+        for number in range(9):
+            wired.cable.transmit(frame(number), 0)
+            wired.cable.take(FrameInput(CABLE, frame(number)), 0)
+        wired.run(SECOND)
+    assert len(heard.passages) == 18
+    assert unheard.passages == []
+    assert (unheard.cable.save(), unheard.nic, unheard.far) == (heard.cable.save(), heard.nic, heard.far)
+
+
 def test_who_is_outside_is_told_at_once_and_by_number():
     wired = Wired()
     wired.cable.transmit(frame(1), 5)

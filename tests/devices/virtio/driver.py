@@ -8,6 +8,7 @@ from typing import Any
 
 from devices.pci import config_space as cs
 from devices.scheduler import Scheduler
+from devices.seam import BusMaster
 from tests.devices.conformance import BenchSlot
 
 MEMORY = 1 << 20
@@ -20,7 +21,7 @@ MSIX = 0x11
 
 
 @dataclass
-class Ram:
+class Ram(BusMaster):
     """Physical memory as bus masters see it; `touched` are their accesses."""
 
     data: bytearray = field(default_factory=lambda: bytearray(MEMORY))

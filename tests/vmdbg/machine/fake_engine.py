@@ -446,7 +446,11 @@ class FakeEngine:
 
     # TouchTracking: it may all have been touched
 
-    def touch_beside(self, address: Physical, size: int, kinds: int) -> None: ...
+    def device_read(self, address: int, size: int) -> bytes:
+        return self.read_physical(Physical(address), size)
+
+    def device_write(self, address: int, data: bytes) -> None:
+        self.write_physical(Physical(address), data)
 
     def begin_touches(self) -> None: ...
 

@@ -15,7 +15,7 @@ from vmdbg.engine.native import _native
 from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import CpuSnapshot, EngineStatistics
 from vmdbg.engine.stops import Breakpoints, Catches, IpiCatch, Stops, Watchpoint
-from vmdbg.engine.touches import NO_PHYSICAL_PAGE, Touches
+from vmdbg.engine.touches import Touches
 from vmdbg.engine.unicorn.callbacks import NEVER
 from vmdbg.engine.unicorn.cpus import MOST_CPUS, NativeCpu, NativeTurns
 from vmdbg.engine.unicorn.deliveries import NativeDeliveries
@@ -52,8 +52,6 @@ PAGING_REGISTERS = {"cr0", "cr3", "cr4", "efer"}
 PLACE_REGISTERS = {"rip", "cs", "cs_base"}
 """Writing them takes the CPU elsewhere."""
 UNMAPPED = (1 << 64) - 1
-_KNOWN_END = NO_PHYSICAL_PAGE * PAGE_SIZE
-"""Of what touches are told of by address."""
 _T = TypeVar("_T")
 EXIT_BREAKPOINT, EXIT_ENGINE_ERROR = lib.EXIT_BREAKPOINT, lib.EXIT_ENGINE_ERROR
 
@@ -372,16 +370,6 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         self._vm.clock = snapshot.clock
         self._vm.tick_deliveries = 0
         self.restore_deliveries(snapshot.deliveries)
-
-    def touch_beside(self, address: Physical, size: int, kinds: int) -> None:
-        if 0 < size <= _KNOWN_END - address:
-            lib.touched_beside(self._vm, address, size, kinds)
-            return
-        known = max(0, min(size, _KNOWN_END - address))
-        if known:
-            lib.touched_beside(self._vm, address, known, kinds)
-        if known < size:
-            lib.touched_beside(self._vm, _KNOWN_END, PAGE_SIZE, kinds)
 
     def begin_touches(self) -> None:
         lib.touched_begin(self._vm, True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from vmdbg.engine.memory import Region, check_regions, is_writable, loaded_parts, ram_regions, stored_parts
 from vmdbg.engine.native import _native
+from vmdbg.engine.touches import NO_PHYSICAL_PAGE, READ, WRITE
 from vmdbg.errors import EngineError
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Physical
 
@@ -16,6 +17,8 @@ ffi, lib = _native.ffi, _native.lib
 
 ROM_SPACE = 64 << 20
 """Bytes that all ROMs can have together. Address space alone: what is not touched is not there."""
+_KNOWN_END = NO_PHYSICAL_PAGE * PAGE_SIZE
+"""Of what touches are told of by address."""
 _NO_RESERVE: int = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 """Python may not know the name. The host need not have as much memory as guests might use."""
 
@@ -67,7 +70,8 @@ class GuestMemory:
         check_regions(regions, len(self._view))
         self._regions = tuple(regions)
         self._loads = _straight((one.start, one.end, one.read_at) for one in regions)
-        self._stores = _straight((one.start, one.end, one.write_at) for one in regions)
+        stores = _straight((one.start, one.end, one.write_at) for one in regions)
+        self._stores = range(stores.start, min(stores.stop, self._changing))
         ranges = [(region.start, region.end, *_places(region)) for region in regions]
         lib.vm_set_map(self._vm, ffi.new("VmRange[]", ranges), len(ranges))
 
@@ -94,6 +98,30 @@ class GuestMemory:
         view = memoryview(data)
         for start, stop, at in stored_parts(self._regions, address, len(view)):
             self.write_memory(at, view[start - address : stop - address])
+
+    def device_read(self, address: int, size: int) -> bytes:
+        if self._loads.start <= address <= self._loads.stop - size:
+            lib.touched_beside(self._vm, address, size, READ)
+            return bytes(self._view[address : address + size])
+        self._touch_anywhere(address, size, READ)
+        return self.read_physical(Physical(address), size)
+
+    def device_write(self, address: int, data: bytes) -> None:
+        size = len(data)
+        if self._stores.start <= address <= self._stores.stop - size:
+            lib.touched_beside(self._vm, address, size, WRITE)
+            source = data if isinstance(data, bytes) else ffi.from_buffer("uint8_t[]", data)
+            lib.vm_write_memory(self._vm, address, source, size)
+            return
+        self._touch_anywhere(address, size, WRITE)
+        self.write_physical(Physical(address), data)
+
+    def _touch_anywhere(self, address: int, size: int, kinds: int) -> None:
+        known = max(0, min(size, _KNOWN_END - address))
+        if known:
+            lib.touched_beside(self._vm, address, known, kinds)
+        if known < size:
+            lib.touched_beside(self._vm, _KNOWN_END, PAGE_SIZE, kinds)
 
     def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
         if not is_writable(self, address, len(data)):
