@@ -1,93 +1,80 @@
 """Compares the engine with this machine's CPU for as long as one likes.
 
-    python -m tests.conformance [CASES] [--seed SEED] [--qemu]
+    python -m tests.conformance [CASES] [--seed SEED] [--group NAME] [--qemu | --bochs] [--shrink N]
 
-`--qemu` also runs each case by qemu-x86_64, and says where that alone differs.
+`--qemu` and `--bochs` compare with QEMU's user mode or Bochs' core, and this machine's CPU judges where they differ.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.conformance.floats import GROUP as FLOATS
-from tests.conformance.floats import float_batch
-from tests.conformance.guest import GuestCpu
-from tests.conformance.host import HostCpu
-from tests.conformance.instructions import GROUPS, GROUPS_32, bits_of
-from tests.conformance.qemu import QemuCpu, Votes, vote
-from tests.conformance.session import Tally, batch, compare, compare_batch
-from tests.conformance.vex import GROUP, MODEL, host_has_avx2, vex_batch
+from tests.conformance import bochs, qemu
+from tests.conformance.groups import Group, Kind, each, groups_here, guest, host
+from tests.conformance.session import Compare, Tally, compare_batch
+from tests.conformance.shrink import inputs, shrink
+from tests.conformance.votes import Bench
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="?", type=float, metavar="CASES")
     parser.add_argument("--seed", type=int, default=1, help="of the first batches; each run goes on from there")
-    parser.add_argument("--qemu", action="store_true")
+    parser.add_argument("--group", choices=[group.name for group in groups_here()], help="only this one")
+    parser.add_argument("--shrink", type=int, default=1, metavar="N", help="so many of each batch's differences")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--qemu", action="store_const", const=qemu.of_kind, dest="other")
+    others.add_argument("--bochs", action="store_const", const=bochs.of_kind, dest="other")
     arguments = parser.parse_args()
-    wanted = None if arguments.cases is None else int(arguments.cases)
-    return with_qemu(wanted, arguments.seed) if arguments.qemu else with_host(wanted, arguments.seed)
-
-
-def with_qemu(wanted: int | None, first: int) -> int:
-    guest, votes = GuestCpu(), Votes()
-    with TemporaryDirectory() as scratch, HostCpu(Path(scratch)) as host, QemuCpu(Path(scratch)) as qemu:
-        try:
-            for seed in count(first):
-                for group in GROUPS:
-                    vote(group, seed, batch(group, seed), host, qemu, guest, votes)
-                if wanted is not None and votes.cases >= wanted:
-                    break
-        except KeyboardInterrupt:
-            pass
-    print(f"{votes.cases:,} cases, {votes.agreed:,} alike, {len(votes.unexplained):,} unexplained")
-    print(*votes.unexplained[:10], sep="\n")
-    print("QEMU alone differs:")
-    for (kind, part), differences in votes.alone.most_common():
-        print(f"{differences:12,}  {kind}: {part}")
-    print("this machine's CPU differs, too, as is known:")
-    for reason, differences in votes.known.most_common():
-        print(f"{differences:12,}  {reason}")
-    return 1 if votes.unexplained else 0
-
-
-def with_host(wanted: int | None, first: int) -> int:
+    groups = [group for group in groups_here() if arguments.group in (None, group.name)]
     tally = Tally()
-    guests, vector_guest, has_avx2 = {64: GuestCpu(), 32: GuestCpu(bits=32)}, GuestCpu(MODEL), host_has_avx2()
-    with (
-        TemporaryDirectory() as scratch,
-        HostCpu(Path(scratch)) as host,
-        HostCpu(Path(scratch), bits=32) as host_32,
-        HostCpu(Path(scratch), avx=has_avx2) as vector_host,
-    ):
+    with TemporaryDirectory() as scratch, ExitStack() as stack:
+        engines, hosts = (stack.enter_context(each(partial(make, Path(scratch)))) for make in (guest, host))
+
+        def with_host(kind: Kind) -> Compare:
+            return partial(compare_batch, oracle=hosts(kind), engine=engines(kind))
+
+        def with_other(kind: Kind) -> Compare:
+            return Bench(hosts(kind), other(kind), engines(kind)).vote
+
+        if arguments.other is not None:
+            other = stack.enter_context(each(partial(arguments.other, Path(scratch))))
+        compare = with_host if arguments.other is None else with_other
         try:
-            for seed in count(first):
-                if has_avx2:
-                    before = len(tally.unexplained)
-                    compare_batch(GROUP, seed, vex_batch(seed), vector_host, vector_guest, tally)
-                    compare_batch(FLOATS, seed, float_batch(seed), vector_host, vector_guest, tally)
-                    for unexplained in tally.unexplained[before:][:3]:
-                        print(unexplained, flush=True)
-                for group in (*GROUPS, *GROUPS_32):
-                    before, bits = len(tally.unexplained), bits_of(group)
-                    compare(group, seed, host if bits == 64 else host_32, guests[bits], tally)
-                    for unexplained in tally.unexplained[before:][:3]:
-                        print(unexplained, flush=True)
-                if wanted is not None and tally.cases >= wanted:
+            for seed in count(arguments.seed):
+                for group in groups:
+                    run(group, seed, compare(group.kind), tally, arguments.shrink)
+                if arguments.cases is not None and tally.cases >= arguments.cases:
                     break
         except KeyboardInterrupt:
             pass
-    print(f"{tally.cases:,} cases, {len(tally.unexplained):,} unexplained")
+    report(tally)
+    return 1 if tally.unexplained else 0
+
+
+def run(group: Group, seed: int, compare: Compare, tally: Tally, shrunk: int) -> None:
+    before = len(tally.unexplained)
+    compare(group.name, seed, group.batch(seed), tally)
+    for unexplained in tally.unexplained[before:][:shrunk]:
+        small = shrink(unexplained, compare)
+        print(f"{small}\n    from {inputs(small.case.before)}", flush=True)
+
+
+def report(tally: Tally) -> None:
+    print(f"{tally.cases:,} cases, {tally.agreed:,} alike, {len(tally.unexplained):,} unexplained")
+    if tally.left_out:
+        print(f"{tally.left_out:,} not run")
     for group, cases in tally.groups.items():
         print(f"{cases:12,}  {group}")
     print("known differences:")
     for reason, cases in tally.known.most_common():
         print(f"{cases:12,}  {reason}")
-    return 1 if tally.unexplained else 0
 
 
 if __name__ == "__main__":

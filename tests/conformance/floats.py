@@ -13,9 +13,12 @@ from tests.conformance.layout import DATA_AT, FX_AT, HIGH_AT, STATE_SIZE, State
 from tests.conformance.session import INSTRUCTIONS
 from tests.conformance.states import draw_state
 
-GROUP = "floats"
+GROUP, GROUP_32 = "floats", "32 bits: floats"
 STATES = 64
-_DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+_DECODERS = {
+    64: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64),
+    32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
+}
 _ARITHMETIC = (0x51, *range(0x58, 0x60), 0x7C, 0x7D, 0xC2, 0xD0, 0xE6, 0x2A, 0x2C, 0x2D, 0x2E, 0x2F)
 _ROUNDINGS_AND_PRODUCTS = (0x08, 0x09, 0x0A, 0x0B, 0x40, 0x41)
 _HALVES_TO_SINGLES, _SINGLES_TO_HALVES = 0x13, 0x1D
@@ -30,7 +33,7 @@ def _legacy(rng: random.Random) -> bytes:
     return prefix + bytes([0x0F, rng.choice(_ARITHMETIC)]) + modrm(rng) + rng.randbytes(1)
 
 
-def _vex(rng: random.Random) -> bytes:
+def _vex(rng: random.Random, bits: int) -> bytes:
     number, prefix, opcode = rng.choice(
         (
             (1, rng.getrandbits(2), rng.choice(_ARITHMETIC)),
@@ -40,13 +43,14 @@ def _vex(rng: random.Random) -> bytes:
     )
     vvvv = 15 if opcode in (_HALVES_TO_SINGLES, _SINGLES_TO_HALVES) else rng.getrandbits(4)
     last = rng.getrandbits(1) << 7 | vvvv << 3 | rng.getrandbits(1) << 2 | prefix
-    return bytes([0xC4, rng.getrandbits(3) << 5 | number, last, opcode]) + modrm(rng) + rng.randbytes(1)
+    upper = rng.getrandbits(3) << 5 | (0xC0 if bits == 32 else 0)
+    return bytes([0xC4, upper | number, last, opcode]) + modrm(rng) + rng.randbytes(1)
 
 
-def _draw(rng: random.Random) -> Instruction:
+def _draw(rng: random.Random, bits: int) -> Instruction:
     while True:
-        code = (_legacy if rng.random() < 0.5 else _vex)(rng)
-        found = next(_DECODER.disasm_lite(code[:LONGEST], 0, 1), None)
+        code = _legacy(rng) if rng.random() < 0.5 else _vex(rng, bits)
+        found = next(_DECODERS[bits].disasm_lite(code[:LONGEST], 0, 1), None)
         if found is not None and "rip" not in found[3] and "eip" not in found[3]:
             return Instruction(code[: found[1]], found[2], found[3])
 
@@ -79,16 +83,16 @@ def _mxcsr(rng: random.Random) -> int:
     return masks | modes | rng.choice((0, 0, rng.getrandbits(6)))
 
 
-def draw_float_state(rng: random.Random) -> State:
-    raw = bytearray(draw_state(rng).raw)
+def draw_float_state(rng: random.Random, bits: int = 64) -> State:
+    raw = bytearray(draw_state(rng, bits).raw)
     struct.pack_into("<I", raw, FX_AT + _MXCSR_AT, _mxcsr(rng))
     for at in (*range(FX_AT + _VECTORS_AT, FX_AT + _VECTORS_AT + 256, 16), *range(DATA_AT, HIGH_AT + 256, 16)):
         raw[at : at + 16] = _vector(rng)
     return State(bytes(raw[:STATE_SIZE]))
 
 
-def float_batch(seed: int) -> Batch:
+def float_batch(seed: int, bits: int = 64) -> Batch:
     """The batch of a seed."""
-    rng = random.Random(f"{GROUP} {seed}")
-    instructions = [_draw(rng) for _ in range(INSTRUCTIONS // 4)]
-    return Batch(instructions, [draw_float_state(rng) for _ in range(STATES)])
+    rng = random.Random(f"{GROUP if bits == 64 else GROUP_32} {seed}")
+    instructions = [_draw(rng, bits) for _ in range(INSTRUCTIONS // 4)]
+    return Batch(instructions, [draw_float_state(rng, bits) for _ in range(STATES)], bits)

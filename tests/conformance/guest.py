@@ -1,9 +1,11 @@
-"""The engine's CPU: the harness in ring 3 of a guest that has just what it needs."""
+"""The harness in ring 3 of a guest that has just what it needs, and the engine's CPU in it."""
 
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 from tests.conformance.batch import Batch, results
 from tests.conformance.host import harness
@@ -66,18 +68,25 @@ BATCH_PIECE, LOW_PIECE = Piece(BATCH, 0x600000, BATCH_SIZE), Piece(LOW_BATCH, 0x
 RAM = 0x600000 + BATCH_SIZE + RESULTS_SIZE
 
 
-class GuestCpu:
-    def __init__(self, cpu: str = "base", *, bits: int = 64) -> None:
+class Guest(ABC):
+    """The memory and the registers that the harness begins with in ring 3, whatever executes it."""
+
+    def __init__(self, *, avx: bool, bits: int) -> None:
         self._pieces = (*PIECES, BATCH_PIECE if bits == 64 else LOW_PIECE)
         self._batch = self._pieces[-1]
-        self.engine = UnicornEngine(RAM, LoggingBus(), (build_table(find_model(cpu)),))
-        self._avx = "avx" in find_model(cpu).features
-        self._write(HARNESS, harness(avx=self._avx, bits=bits))
+        self._avx = avx
+        self._write(HARNESS, harness(avx=avx, bits=bits))
         self._tables()
         self._descriptors()
 
-    def _poke(self, physical: int, data: bytes) -> None:
-        self.engine.write_ram(Physical(physical), data)
+    @abstractmethod
+    def _poke(self, physical: int, data: bytes) -> None: ...
+
+    @abstractmethod
+    def _peek(self, physical: int, size: int) -> bytes: ...
+
+    @abstractmethod
+    def run(self, batch: Batch) -> list[State]: ...
 
     def _write(self, linear: int, data: bytes) -> None:
         self._poke(self._frame(linear), data)
@@ -112,7 +121,7 @@ class GuestCpu:
         gates += [bytes(16)] * (0x80 - 32) + [_gate(HALT, ist=1, dpl=3)]
         self._poke(IDT, b"".join(gates))
 
-    def _registers(self) -> dict[str, int]:
+    def registers(self) -> dict[str, int]:
         values = dict.fromkeys(GENERAL, 0) | {"dr6": 0xFFFF0FF0, "dr7": 0x400, "rflags": 0x202}
         values |= {"rip": self._entry_point, "rsp": SCRATCH_TOP - 0x1000}
         values |= {"cr0": 0x80050033, "cr3": PML4, "cr4": 0x620, "efer": 0xD01}
@@ -130,24 +139,15 @@ class GuestCpu:
         return int.from_bytes(self._read(HARNESS, 8), "little")
 
     def _read(self, linear: int, size: int) -> bytes:
-        at = self._frame(linear)
-        return bytes(self.engine.ram[at : at + size])
+        return self._peek(self._frame(linear), size)
 
-    def run(self, batch: Batch) -> list[State]:
-        self.begin(batch)
-        outcome = self.engine.run(Tick(self.engine.clock + PATIENCE))
-        if outcome != Halted():
-            raise RuntimeError(f"the guest ended with {outcome} at {self.engine.read_register('rip'):#x}")
-        return self.results(batch)
-
-    def begin(self, batch: Batch) -> None:
-        """The guest before its first case."""
+    def load(self, batch: Batch) -> None:
+        """The memory before the first case."""
         memory, start, end = batch.build()
         self._write(self._batch.linear, memory)
         self._write(RESULTS, bytes(batch.count * STATE_SIZE))
         self._write(CONTROL, struct.pack("<2Q", start, end))
         self._write(SCRATCH_TOP - 0x1000, struct.pack("<Q", GUEST_END))
-        self.engine.write_registers(self._registers())
 
     def results(self, batch: Batch) -> list[State]:
         """What the cases have left, when the guest has come to its end."""
@@ -158,6 +158,39 @@ class GuestCpu:
             if 0 <= linear - piece.linear < piece.size:
                 return piece.frame + linear - piece.linear
         raise ValueError(f"{linear:#x} is none of the harness's")
+
+
+class GuestCpu(Guest):
+    """The engine's."""
+
+    def __init__(self, cpu: str = "base", *, bits: int = 64) -> None:
+        model = find_model(cpu)
+        self.engine = UnicornEngine(RAM, LoggingBus(), (build_table(model),))
+        super().__init__(avx="avx" in model.features, bits=bits)
+
+    def _poke(self, physical: int, data: bytes) -> None:
+        self.engine.write_ram(Physical(physical), data)
+
+    def _peek(self, physical: int, size: int) -> bytes:
+        return bytes(self.engine.ram[physical : physical + size])
+
+    def run(self, batch: Batch) -> list[State]:
+        self.begin(batch)
+        outcome = self.engine.run(Tick(self.engine.clock + PATIENCE))
+        if outcome != Halted():
+            raise RuntimeError(f"the guest ended with {outcome} at {self.engine.read_register('rip'):#x}")
+        return self.results(batch)
+
+    def begin(self, batch: Batch) -> None:
+        """The guest before its first case."""
+        self.load(batch)
+        self.engine.write_registers(self.registers())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self.engine.close()

@@ -34,15 +34,11 @@ static void on_signal(int number, siginfo_t *info, void *context)
     ucontext_t *user = context;
     greg_t *registers = user->uc_mcontext.gregs;
     uint8_t *out = *(uint8_t **)(*(uint8_t **)CONTROL + 16);
-    uint64_t vector = registers[REG_TRAPNO];
-    (void)info;
-    if (vector == UINT64_MAX)               /* QEMU does not say */
-        vector = OF_SIGNAL | number;
-    __asm__ volatile("cld");                /* QEMU does not do so */
+    (void)number, (void)info;
     for (int i = 0; i < 16; i++)
         memcpy(out + 8 * i, &registers[order[i]], 8);
     memcpy(out + RFLAGS_AT, &registers[REG_EFL], 8);
-    memcpy(out + VECTOR_AT, &vector, 8);
+    memcpy(out + VECTOR_AT, &registers[REG_TRAPNO], 8);
     memcpy(out + ERROR_AT, &registers[REG_ERR], 8);
     memcpy(out + CR2_AT, &registers[REG_CR2], 8);
     memcpy(out + RIP_AT, &registers[REG_RIP], 8);

@@ -33,6 +33,8 @@ class Case:
     before: State
     expected: State
     found: State
+    bits: int = 64
+    """Of the code."""
 
     @property
     def name(self) -> str:
@@ -45,7 +47,8 @@ class Known:
     applies: Callable[[Case, Difference], bool]
 
 
-def _flips(difference: Difference, bits: int) -> bool:
+def flips(difference: Difference, bits: int) -> bool:
+    """Whether both are there, and differ in no other bits."""
     return (
         difference.expected is not None
         and difference.found is not None
@@ -88,7 +91,7 @@ def _function_differs(case: Case, difference: Difference) -> bool:
         return False
     if difference.name != "fsw":
         return difference.name.startswith("st") and _nearly(difference)
-    return _flips(difference, C1 | (UNDERFLOW if _is_at_the_smallest(case.expected) else 0))
+    return flips(difference, C1 | (UNDERFLOW if _is_at_the_smallest(case.expected) else 0))
 
 
 def _is_at_the_smallest(state: State) -> bool:
@@ -143,12 +146,16 @@ KNOWN = (
             c.name.lstrip("v").startswith(("rcp", "rsqrt")) and d.name.startswith(_VECTORS) and _approximately(d)
         ),
     ),
+    Known(
+        "VPINSRQ and VPEXTRQ in 32-bit code: W is ignored, #UD by AMD",
+        lambda c, d: c.name in ("vpinsrq", "vpextrq") and c.expected.vector == 6,
+    ),
     Known("EMMS: top of stack", lambda c, d: c.name in ("emms", "femms")),
     Known("which operand of CMPS faults", lambda c, d: c.name.startswith("cmps") and _ends_differently(c)),
     Known("MASKMOV that faults", lambda c, d: c.name.lstrip("v").startswith("maskmov") and _ends_differently(c)),
     Known("operand across the end of the canonical addresses", lambda c, d: _at_canonical_end(c)),
     Known("operand across the end of 4 GiB", lambda c, d: _at_end_of_4_gib(c)),
-    Known("BSF and BSR of 0", lambda c, d: c.name in ("bsf", "bsr") and _flips(d, ~LOW_HALF)),
+    Known("BSF and BSR of 0", lambda c, d: c.name in ("bsf", "bsr") and flips(d, ~LOW_HALF)),
     Known(
         "SHLD and SHRD of 16 bits by more", lambda c, d: c.name in ("shld", "shrd") and 0x66 in c.instruction.code[:4]
     ),
@@ -160,7 +167,7 @@ KNOWN = (
     Known("which operand of POP to memory faults", lambda c, d: c.name == "pop" and _stack_faults(c)),
     Known("transcendental functions of the x87: last places and C1", _function_differs),
     Known("transcendental functions of the x87: overflow and underflow that are not masked", _function_is_scaled),
-    Known("C1 after FCOMI and its kin", lambda c, d: c.name in FLAG_COMPARES and d.name == "fsw" and _flips(d, C1)),
+    Known("C1 after FCOMI and its kin", lambda c, d: c.name in FLAG_COMPARES and d.name == "fsw" and flips(d, C1)),
 )
 
 

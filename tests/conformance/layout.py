@@ -8,9 +8,11 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-HARNESS, HARNESS_SIZE = 0x29_40000000, 0x200000
+HARNESS, HARNESS_SIZE = 0x29_32000000, 0x200000
 """What is the harness's lies where no address that a case computes can come: 32 bits do not reach it, nor do sums of
-pointers to data and of edges, one of them times 2, 4 or 8. So no case sees or changes another's states."""
+pointers to data and of edges, one of them times 2, 4 or 8. So no case sees or changes another's states.
+
+A program of 32 bits has it at the lower half of these addresses, which only random numbers reach."""
 EXIT, HANDLERS, GUEST_END, HALT = (HARNESS + offset for offset in (0x400, 0x800, 0xF00, 0xF10))
 CONTROL, CONTROL_SIZE = HARNESS + 0x1000000, 0x200000
 SCRATCH_TOP = CONTROL + 0x8000
@@ -39,13 +41,20 @@ CODE_32, DATA_32, CODE_64 = 0x23, 0x2B, 0x33
 
 GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{number}" for number in range(8, 16)))
 
+
+def low(address: int) -> int:
+    """Where a program of 32 bits has what lies at `address`."""
+    return address & 0xFFFFFFFF
+
+
 DEFINES = {
     name: value
     for name, value in globals().items()
     if name.isupper() and isinstance(value, int) and name != "NO_VECTOR"
 }
 DEFINES_32 = DEFINES | {"BATCH": LOW_BATCH, "CODE32": 1}
-"""For the harness and the host's runner."""
+DEFINES_I386 = {name: low(value) for name, value in DEFINES_32.items()}
+"""For the harness and the runners: of 64-bit code, of 32-bit code in compatibility mode, of a program of 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)

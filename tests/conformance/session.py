@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +16,8 @@ from tests.conformance.layout import State
 from tests.conformance.states import draw_state
 
 INSTRUCTIONS, STATES = 300, 16
+Compare = Callable[[str, int, Batch, "Tally"], None]
+"""Counts what a group's batch of a seed comes to."""
 
 
 class Oracle(Protocol):
@@ -36,14 +38,31 @@ class Unexplained:
 
 @dataclass(slots=True)
 class Tally:
+    """Of cases of the engine's and an oracle's."""
+
     groups: Counter[str] = field(default_factory=Counter)
     """Cases of each group."""
+    left_out: int = 0
+    """Cases that the oracle could not run."""
+    agreed: int = 0
+    """Cases of which both left the same."""
     known: Counter[str] = field(default_factory=Counter)
+    """Cases in which they differ, by the reason: one may have several."""
     unexplained: list[Unexplained] = field(default_factory=list)
 
     @property
     def cases(self) -> int:
         return self.groups.total()
+
+    def count(self, group: str, seed: int, case: Case, reasons: Mapping[Difference, str | None]) -> None:
+        """A case with why it differs in what it does."""
+        self.groups[group] += 1
+        if not reasons:
+            self.agreed += 1
+        self.known.update({reason for reason in reasons.values() if reason is not None})
+        rest = [difference for difference, reason in reasons.items() if reason is None]
+        if rest:
+            self.unexplained.append(Unexplained(group, seed, case, rest))
 
 
 def _number(value: int | None) -> str:
@@ -59,19 +78,15 @@ def batch(group: str, seed: int) -> Batch:
 
 
 def compare(group: str, seed: int, oracle: Oracle, engine: Oracle, tally: Tally) -> None:
-    compare_batch(group, seed, batch(group, seed), oracle, engine, tally)
+    compare_batch(group, seed, batch(group, seed), tally, oracle=oracle, engine=engine)
 
 
-def compare_batch(group: str, seed: int, whole: Batch, oracle: Oracle, engine: Oracle, tally: Tally) -> None:
+def compare_batch(group: str, seed: int, whole: Batch, tally: Tally, *, oracle: Oracle, engine: Oracle) -> None:
     for number, (expected, found) in enumerate(zip(oracle.run(whole), engine.run(whole), strict=True)):
-        tally.groups[group] += 1
         instruction, state = divmod(number, len(whole.states))
-        case = Case(whole.instructions[instruction], whole.states[state], expected, found)
+        case = Case(whole.instructions[instruction], whole.states[state], expected, found, whole.bits)
         reasons = {d: explain(case, d) for d in differences(case.instruction, expected, found)}
-        tally.known.update({reason for reason in reasons.values() if reason is not None})
-        rest = [difference for difference, reason in reasons.items() if reason is None]
-        if rest:
-            tally.unexplained.append(Unexplained(group, seed, case, rest))
+        tally.count(group, seed, case, reasons)
 
 
 def compare_seeds(
@@ -80,6 +95,6 @@ def compare_seeds(
     """The batches of seeds from `first` on, until there were so many cases."""
     tally, seed = Tally(), first
     while tally.cases < cases:
-        compare_batch(group, seed, batch_of(seed), oracle, engine, tally)
+        compare_batch(group, seed, batch_of(seed), tally, oracle=oracle, engine=engine)
         seed += 1
     return tally

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tests.conformance.floats import GROUP, STATES, float_batch
+from tests.conformance.floats import GROUP, GROUP_32, STATES, float_batch
 from tests.conformance.guest import GuestCpu
 from tests.conformance.host import HostCpu
 from tests.conformance.session import compare_seeds
@@ -16,6 +18,14 @@ EXCEPTIONS, XM = range(6), 19
 
 def test_random_floats_come_out_as_they_do_here(vector_host: HostCpu, vector_guest: GuestCpu) -> None:
     tally = compare_seeds(GROUP, float_batch, 1, 48_000, vector_host, vector_guest)
+    assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
+
+
+def test_random_floats_of_32_bit_code_come_out_as_they_do_here(
+    vector_host_32: HostCpu, vector_guest_32: GuestCpu
+) -> None:
+    batches = partial(float_batch, bits=32)
+    tally = compare_seeds(GROUP_32, batches, 1, 19_200, vector_host_32, vector_guest_32)
     assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
 
 

@@ -133,9 +133,8 @@ def test_what_was_found_stays_mended(name: str, host: HostCpu, guest: GuestCpu) 
     tally = Tally()
     for seed in SEEDS:
         states = batch("one byte", seed).states
-        compare_batch(
-            name, seed, Batch([Instruction(bytes.fromhex(FOUND[name]), name, "")], states), host, guest, tally
-        )
+        instruction = Instruction(bytes.fromhex(FOUND[name]), name, "")
+        compare_batch(name, seed, Batch([instruction], states), tally, oracle=host, engine=guest)
     assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
     assert tally.cases == len(SEEDS) * STATES
 
@@ -146,7 +145,7 @@ def test_what_was_found_in_32_bit_code_stays_mended(name: str, host_32: HostCpu,
     tally, instruction = Tally(), Instruction(bytes.fromhex(FOUND_32[name]), name.partition(" ")[0], "")
     for seed in range(40):
         states = batch("32 bits: one byte", seed).states
-        compare_batch(name, seed, Batch([instruction], states, 32), host_32, guest_32, tally)
+        compare_batch(name, seed, Batch([instruction], states, 32), tally, oracle=host_32, engine=guest_32)
     assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
     assert tally.cases == 40 * STATES
 

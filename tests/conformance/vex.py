@@ -14,7 +14,11 @@ from tests.conformance.states import draw_state
 
 GROUP = "VEX"
 MODEL = "x86-64-v3"
-_DECODER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+GROUP_32 = "32 bits: VEX"
+_DECODERS = {
+    64: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64),
+    32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
+}
 GENERAL = names("andn bextr blsi blsmsk blsr bzhi mulx pdep pext rorx sarx shlx shrx")
 _BEYOND = ("vpdp", "vgf2p8", "vcvtne", "vbcstne", "vsha", "vsm", "vpmadd52", "k")
 """What this machine may have and no model has: AVX-VNNI, GFNI and the like."""
@@ -35,14 +39,19 @@ def encoded(rng: random.Random) -> bytes:
     return bytes([0xC4, rng.getrandbits(3) << 5 | number, (rng.random() < 0.4) << 7 | last]) + tail
 
 
+def _without_upper(code: bytes) -> bytes:
+    """For 32-bit code: what says which of 16 registers makes of LES and LDS a VEX prefix where it says the lower 8."""
+    return code[:1] + bytes([code[1] | 0xC0]) + code[2:]
+
+
 LEGACY = names("tzcnt lzcnt popcnt movbe adcx adox")
 _LEGACY_OPCODES = (b"\x0f\xbc", b"\x0f\xbd", b"\x0f\xb8", b"\x0f\x38\xf0", b"\x0f\x38\xf1", b"\x0f\x38\xf6")
 
 
-def _legacy(rng: random.Random) -> bytes:
+def _legacy(rng: random.Random, bits: int) -> bytes:
     """Of general registers, without VEX."""
     prefix, opcode = rng.choice((b"", b"\xf3", b"\xf3", b"\x66", b"\x66\xf3")), rng.choice(_LEGACY_OPCODES)
-    rex = bytes([0x40 | rng.getrandbits(4)]) if rng.random() < 0.6 else b""
+    rex = bytes([0x40 | rng.getrandbits(4)]) if rng.random() < 0.6 and bits == 64 else b""
     return prefix + rex + opcode + modrm(rng)
 
 
@@ -52,10 +61,14 @@ def _is_claimed(name: str, operands: str) -> bool:
     return not (name.startswith(("vaes", "vpclmul")) and "ymm" in operands)
 
 
-def draw_vex(rng: random.Random) -> Instruction:
+def _encoded_for(rng: random.Random, bits: int) -> bytes:
+    return encoded(rng) if bits == 64 else _without_upper(encoded(rng))
+
+
+def draw_vex(rng: random.Random, bits: int = 64) -> Instruction:
     while True:
-        code = encoded(rng) if rng.random() < 0.95 else _legacy(rng)
-        found = next(_DECODER.disasm_lite(code[:LONGEST], 0, 1), None)
+        code = _encoded_for(rng, bits) if rng.random() < 0.95 else _legacy(rng, bits)
+        found = next(_DECODERS[bits].disasm_lite(code[:LONGEST], 0, 1), None)
         if found is None:
             continue
         _, size, mnemonic, operands = found
@@ -63,11 +76,11 @@ def draw_vex(rng: random.Random) -> Instruction:
             return Instruction(code[:size], mnemonic, operands)
 
 
-def vex_batch(seed: int) -> Batch:
+def vex_batch(seed: int, bits: int = 64) -> Batch:
     """The batch of a seed."""
-    rng = random.Random(f"{GROUP} {seed}")
-    instructions = [draw_vex(rng) for _ in range(INSTRUCTIONS)]
-    return Batch(instructions, [draw_state(rng) for _ in range(STATES)])
+    rng = random.Random(f"{GROUP if bits == 64 else GROUP_32} {seed}")
+    instructions = [draw_vex(rng, bits) for _ in range(INSTRUCTIONS)]
+    return Batch(instructions, [draw_state(rng, bits) for _ in range(STATES)], bits)
 
 
 def host_has_avx2() -> bool:
