@@ -15,7 +15,7 @@ from tests.linux_assets import AssetsMissingError, cache_directory
 NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Debian's of architectures."""
 PACKAGES = ("python3.11-minimal", "libpython3.11-stdlib")
-MOUNTED = ("dev", "proc", "work")
+MOUNTED = ("dev", "proc", "mnt")
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SECONDS = 600
 
@@ -47,8 +47,6 @@ def _unpacked(scratch: Path, architecture: str) -> Path:
         _run(["apt-get", "-q", *command], os.environ | {"APT_CONFIG": str(configuration)})
     for package in sorted((scratch / "cache" / "archives").glob("*.deb")):
         _run(["dpkg-deb", "-x", str(package), str(scratch / "root")], dict(os.environ))
-    for folder in MOUNTED:
-        (scratch / "root" / folder).mkdir(exist_ok=True)
     return scratch / "root"
 
 
@@ -60,16 +58,18 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
 
 
 def in_root(root: Path, work: Path, *command: str, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
-    """A command where `root` is all that there is, but for /proc, /dev, and `work`, which is /work.
+    """A command where `root` is all that there is, but for /proc, /dev, and `work`, which is /mnt.
 
     Skips the test where users may not have such a place.
     """
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         pytest.skip("this user may not make a mount namespace")
+    for folder in MOUNTED:
+        (root / folder).mkdir(exist_ok=True)
     places = zip(("/dev", "/proc", work), MOUNTED, strict=True)
     mounts = "".join(f"mount --rbind {source} {root}/{at} && " for source, at in places)
-    script = f'{mounts}PATH=/work/venv/bin:/usr/bin exec {shutil.which("chroot")} {root} "$@"'
-    environment = {"PATH": os.environ["PATH"], "HOME": "/work", "TMPDIR": "/work", "LANG": "C.UTF-8"}
+    script = f'{mounts}PATH=/mnt/venv/bin:/usr/bin exec {shutil.which("chroot")} {root} "$@"'
+    environment = {"PATH": os.environ["PATH"], "HOME": "/mnt", "TMPDIR": "/mnt", "LANG": "C.UTF-8"}
     return subprocess.run(
         ["unshare", "-rm", "sh", "-c", script, "sh", *command],
         env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,

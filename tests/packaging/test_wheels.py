@@ -31,7 +31,7 @@ COMPILERS = ("cc", "gcc", "clang", "tcc", "make", "ld", "as")
 
 @pytest.fixture
 def work(tmp_path: Path, cloud_kernel: Path, initrd: Path) -> Path:
-    """What the bare system finds as /work: wheels, and a guest."""
+    """What the bare system finds as /mnt: wheels, and a guest."""
     shutil.copytree(with_dependencies("x86_64"), tmp_path / "wheels")
     shutil.copy(cloud_kernel, tmp_path / "vmlinuz")
     shutil.copy(initrd, tmp_path / "initrd")
@@ -73,9 +73,9 @@ def test_it_installs_and_boots_linux_where_there_is_only_python(work: Path) -> N
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return done.stdout
 
-    run("/usr/bin/python3.11", "-m", "venv", "--without-pip", "/work/venv")
-    install = ("--no-index", "--find-links", "/work/wheels", "vmdbg")
-    run("/work/venv/bin/python", f"/work/wheels/{pip.name}/pip", "install", *install)
+    run("/usr/bin/python3.11", "-m", "venv", "--without-pip", "/mnt/venv")
+    install = ("--no-index", "--find-links", "/mnt/wheels", "vmdbg")
+    run("/mnt/venv/bin/python", f"/mnt/wheels/{pip.name}/pip", "install", *install)
     assert not list((work / "venv").glob("lib/*/site-packages/unicorn"))
     assert run("vmdbg", "--version").startswith("vmdbg ")
     doctor = run("vmdbg", "doctor")
@@ -83,10 +83,10 @@ def test_it_installs_and_boots_linux_where_there_is_only_python(work: Path) -> N
     assert "FAILED" not in doctor
 
     sample = ("--append", "autostop", "--serial", "none", "--digest")
-    run("vmdbg", "record", "/work/sample.rec", *sample, "/work/sample.json")
+    run("vmdbg", "record", "/mnt/sample.rec", *sample, "/mnt/sample.json")
     kernel, initrd = work / "vmlinuz", work / "initrd"
     guest = ("--memory", "128M", "--no-realtime", "--until", MARKER, "--digest")
-    console = run("vmdbg", "run", "--kernel", "/work/vmlinuz", "--initrd", "/work/initrd", *guest, "/work/linux.json")
+    console = run("vmdbg", "run", "--kernel", "/mnt/vmlinuz", "--initrd", "/mnt/initrd", *guest, "/mnt/linux.json")
     assert MARKER in console
 
     ours = vmdbg("run", *sample, work / "ours.json")
