@@ -7,6 +7,7 @@ some of it.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import random
 import resource
@@ -14,6 +15,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +282,12 @@ def outcome(path: Path) -> str:
 
 
 def _try(path: Path, source: Path, seeds: Sequence[int]) -> dict[int, str]:
+    """What no user should see, by seed. It forks from a new process: one that has run many tests is slow to fork."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+        return executor.submit(_outcomes, path, source, seeds).result()
+
+
+def _outcomes(path: Path, source: Path, seeds: Sequence[int]) -> dict[int, str]:
     pieces = pieces_of(source)
     found = {seed: outcome(write(path, spoilt(random.Random(seed), pieces))) for seed in seeds}
     return {seed: said for seed, said in found.items() if said}
