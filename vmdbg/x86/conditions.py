@@ -6,6 +6,7 @@ CF = 1 << 0
 PF = 1 << 2
 ZF = 1 << 6
 SF = 1 << 7
+DF = 1 << 10
 OF = 1 << 11
 
 CONDITIONS = ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g")

@@ -14,15 +14,18 @@ from vmdbg.x86.conditions import CONDITIONS
 from vmdbg.x86.instruction import BAD, MAX_LENGTH, Instruction, Kind, MemoryOperand
 from vmdbg.x86.instruction_kinds import kind_of
 from vmdbg.x86.mode import Width
-from vmdbg.x86.operand_access import OPERAND_SIZES, STRING_ACCESS, is_string, operand_access
+from vmdbg.x86.operand_access import IMPLIED, OPERAND_SIZES, STRING_ACCESS, Implied, is_string, operand_access
 
 CAPSTONE_MODES = {
     Width.BITS16: capstone.CS_MODE_16,
     Width.BITS32: capstone.CS_MODE_32,
     Width.BITS64: capstone.CS_MODE_64,
 }
+_SEGMENT_PREFIXES = {0x26: "es", 0x2E: "cs", 0x36: "ss", 0x3E: "ds", 0x64: "fs", 0x65: "gs"}
+_POINTER = {16: "{}", 32: "e{}", 64: "r{}"}
 _STACK_REGISTERS = frozenset(("sp", "esp", "rsp", "bp", "ebp", "rbp"))
 _DESTINATIONS = frozenset(("di", "edi", "rdi"))
+_BIT_STRINGS = frozenset((cs86.X86_INS_BT, cs86.X86_INS_BTC, cs86.X86_INS_BTR, cs86.X86_INS_BTS))
 _CONDITIONAL_PREFIXES = ("cmov", "set", "j")
 
 
@@ -122,10 +125,13 @@ class Disassembler:
         return 0xFFFF if is_16_bit else 0xFFFF_FFFF
 
     def _memory(self, found: capstone.CsInsn) -> Iterator[MemoryOperand]:
+        implied = IMPLIED.get(found.id)
+        if implied is not None:
+            yield self._implied(found, implied)
         string = is_string(found)
         destination = found.operands[-1 if self._syntax is Syntax.ATT else 0] if found.operands else None
         for operand in found.operands:
-            if operand.type != cs86.X86_OP_MEM:
+            if operand.type != cs86.X86_OP_MEM or self._is_gathered(found, operand):
                 continue
             base = found.reg_name(operand.mem.base) if operand.mem.base else None
             if string:
@@ -141,7 +147,18 @@ class Disassembler:
                 OPERAND_SIZES.get(found.id, operand.size),
                 access,
                 found.addr_size * 8,
+                _bit_offset(found),
             )
+
+    def _is_gathered(self, found: capstone.CsInsn, operand: capstone.x86.X86Op) -> bool:
+        """Whether a vector is the index."""
+        return bool(operand.mem.index) and found.reg_name(operand.mem.index)[1:3] == "mm"
+
+    def _implied(self, found: capstone.CsInsn, implied: Implied) -> MemoryOperand:
+        bits = found.addr_size * 8
+        segment = _SEGMENT_PREFIXES.get(found.prefix[1], "ds")
+        base = _POINTER[bits].format(implied.base)
+        return MemoryOperand(segment, base, implied.index, 1, 0, implied.size, implied.access, bits)
 
     def _segment(self, found: capstone.CsInsn, operand: capstone.x86.X86Op, base: str | None, is_string: bool) -> str:
         if is_string and base in _DESTINATIONS:
@@ -149,6 +166,12 @@ class Disassembler:
         if operand.mem.segment:
             return str(found.reg_name(operand.mem.segment))
         return "ss" if base in _STACK_REGISTERS else "ds"
+
+
+def _bit_offset(found: capstone.CsInsn) -> str | None:
+    if found.id not in _BIT_STRINGS:
+        return None
+    return next((str(found.reg_name(one.reg)) for one in found.operands if one.type == cs86.X86_OP_REG), None)
 
 
 def _condition(mnemonic: str) -> str | None:

@@ -54,7 +54,8 @@ class MemoryOperand:
     """`segment:[base + index * scale + displacement]`, with register names as in the tables.
 
     `segment` is always there, the default one included. `size` is in bytes, 0 if the instruction alone does
-    not say. `address_size` is in bits; the sum is cut to it.
+    not say. `address_size` is in bits; the sum is cut to it. `bits` is the register by which BT and its kin count bits
+    from there, signed: the operand is the one of its size that holds the bit (SDM 2A 3.1.1.9).
     """
 
     segment: str
@@ -65,6 +66,7 @@ class MemoryOperand:
     size: int
     access: OperandAccess
     address_size: int
+    bits: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Instruction:
 
     `operands` is text, in which branch targets are offsets in the segment. `target` is where a direct near
     branch goes, `far_target` the selector and offset of a direct far one. Accesses to the stack by PUSH, CALL
-    and the like are not among `memory`. `condition` is the suffix of Jcc, SETcc and CMOVcc.
+    and the like are not among `memory`, nor what is gathered from many places. `condition` is the suffix of Jcc, SETcc
+    and CMOVcc.
     """
 
     address: Linear

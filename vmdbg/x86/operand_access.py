@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import capstone
 from capstone import x86 as c
 
@@ -84,6 +86,25 @@ OPERAND_SIZES = {
     c.X86_INS_XRSTOR64: 0,
 }
 """Bytes accessed where Capstone gives another number; 0 where only XCR0 tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Implied:
+    """A memory operand that the instruction does not spell: at `base`, by its 16-bit name, plus `index`."""
+
+    base: str
+    index: str | None
+    size: int
+    access: OperandAccess
+
+
+IMPLIED = {
+    c.X86_INS_XLATB: Implied("bx", "al", 1, _READ),
+    c.X86_INS_MASKMOVQ: Implied("di", None, 8, _WRITE),
+    c.X86_INS_MASKMOVDQU: Implied("di", None, 16, _WRITE),
+    c.X86_INS_VMASKMOVDQU: Implied("di", None, 16, _WRITE),
+}
+"""Of those that are no string instructions, nor of the stack."""
 
 
 def operand_access(found: capstone.CsInsn, operand: c.X86Op, is_destination: bool) -> OperandAccess:

@@ -42,14 +42,21 @@ def _loop_counter_bits(instruction: Instruction) -> int:
 
 
 def offset_in_segment(instruction: Instruction, operand: MemoryOperand, read: ReadRegister) -> int:
-    """The operand's effective address: base + index * scale + displacement, cut to the address size."""
+    """The operand's effective address: base + index * scale + displacement, and where the bit is, cut to the address
+    size."""
     total = operand.displacement
     for name, scale in ((operand.base, 1), (operand.index, operand.scale)):
         if name in ("rip", "eip", "ip"):
             total += instruction.offset + instruction.length
         elif name not in (None, "riz", "eiz"):
             total += read(name) * scale
+    if operand.bits is not None:
+        total += _signed(read(operand.bits), 8 * operand.size) // (8 * operand.size) * operand.size
     return total & (1 << operand.address_size) - 1
+
+
+def _signed(value: int, bits: int) -> int:
+    return (value & (1 << bits) - 1) - (value >> bits - 1 & 1) * (1 << bits)
 
 
 def effective_address(instruction: Instruction, operand: MemoryOperand, read: ReadRegister) -> Linear:

@@ -103,3 +103,27 @@ REGISTERS = {
 def test_effective_address(code: str, width: Width, address: int) -> None:
     instruction = decode(code, width)
     assert effective_address(instruction, instruction.memory[0], REGISTERS.__getitem__) == address
+
+
+@pytest.mark.parametrize(
+    ("code", "values", "place"),
+    [
+        ("48 0f ab 07", {"rdi": 0x1000, "rax": 130}, 0x1010),
+        ("48 0f ab 07", {"rdi": 0x1000, "rax": (1 << 64) - 1}, 0xFF8),
+        ("0f a3 07", {"rdi": 0x1000, "eax": (1 << 32) - 33}, 0xFF8),
+        ("66 0f b3 07", {"rdi": 0x1000, "ax": 0x21}, 0x1004),
+        ("0f ba 2f 45", {"rdi": 0x1000}, 0x1000),
+        ("d7", {"rbx": 0x2000, "al": 0x80}, 0x2080),
+        ("65 67 d7", {"ebx": 0x2000, "al": 0x80, "gs_base": 0x10_0000_0000}, 0x10_0000_2080),
+        ("66 0f f7 c1", {"rdi": 0x3000}, 0x3000),
+    ],
+)
+def test_operands_that_registers_name_without_being_spelled(code: str, values: dict[str, int], place: int) -> None:
+    """Bits that are counted from there (SDM 2A 3.1.1.9), XLAT and MASKMOVDQU."""
+    instruction = decode(code)
+    (operand,) = instruction.memory
+    assert effective_address(instruction, operand, values.__getitem__) == place
+
+
+def test_a_gather_has_no_one_place() -> None:
+    assert decode("c4 e2 e9 92 14 08").memory == ()

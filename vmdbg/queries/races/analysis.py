@@ -41,11 +41,11 @@ class Race:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """`races`, the first to happen first. `mixed`: how many were left out because they are of words that locked
-    accesses touch, too: `atomic_read()` and `atomic_inc()`, or how a lock is given back."""
+    """`races`, the first to happen first. `mixed`: the accesses of those that were left out because they are of words
+    that locked accesses touch, too: `atomic_read()` and `atomic_inc()`, or how a lock is given back."""
 
     races: tuple[Race, ...]
-    mixed: int = 0
+    mixed: tuple[tuple[Access, Access], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,11 @@ class _Detector:
         self._locks = LockSets(cpus)
         self._seen: defaultdict[int, dict[tuple[object, ...], _Seen]] = defaultdict(dict)
         self._found: dict[Pair, _Found] = {}
-        self._mixed: set[Pair] = set()
+        self._mixed: dict[Pair, tuple[Access, Access]] = {}
 
     def findings(self) -> Findings:
         found = sorted(self._found.values(), key=lambda one: (one.second.index, one.first.index))
-        return Findings(tuple(one.race() for one in found), len(self._mixed))
+        return Findings(tuple(one.race() for one in found), tuple(self._mixed.values()))
 
     def take(self, index: int, event: Event) -> None:
         match event:
@@ -178,7 +178,7 @@ class _Detector:
         a, b = other.access, seen.access
         pair = (a.cpu, a.pc, a.address, a.writes, b.cpu, b.pc, b.address, b.writes)
         if synchronizes and not self._wants_mixed:
-            self._mixed.add(pair)
+            self._mixed.setdefault(pair, (a, b))
             return
         unordered = not self._strong.knows(b.cpu, a.cpu, other.strong)
         known = self._found.get(pair)

@@ -1,7 +1,8 @@
 """Locks that nobody names: words that are taken from 0 by a locked access and put back to 0 by the CPU that took them.
 
-A word to which more is done than that is no lock of this kind, but a ticket, a counter, a flag that another CPU clears.
-Those words keep their accesses, by which CPUs are in step.
+A word to which more is done than that is no lock of this kind, but a ticket, a counter, a flag that another CPU clears;
+and so is one that nobody is seen to put back, as a flag that is set once or a count of those who have come. Those words
+keep their accesses, by which CPUs are in step.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class _Word:
     holder: int | None = None
     is_lock: bool = True
     taken: int = 0
+    given: int = 0
     uses: dict[int, Event] = field(default_factory=dict)
 
     def access(self, index: int, access: Access) -> None:
@@ -38,6 +40,7 @@ class _Word:
             self.uses[index] = Acquire(access.cpu, access.position, ("word", self.address))
         elif not any(after) and self.holder in (None, access.cpu):
             self.holder = None
+            self.given += 1
             self.uses[index] = Release(access.cpu, access.position, ("word", self.address))
         else:
             self.is_lock = False
@@ -76,7 +79,7 @@ def with_inferred_locks(events: Sequence[Event]) -> list[Event]:
         if isinstance(event, Access):
             for word in known.touched(event):
                 word.access(index, event)
-    locks = _Words(word for word in words if word.is_lock and word.taken)
+    locks = _Words(word for word in words if word.is_lock and word.taken and word.given)
     found: list[Event] = []
     for index, event in enumerate(events):
         touched = locks.touched(event) if isinstance(event, Access) else []

@@ -15,6 +15,7 @@ from vmdbg.queries.races.analysis import GRANULE
 from vmdbg.queries.scan import RowScan
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear
+from vmdbg.x86.conditions import DF
 from vmdbg.x86.disassembly import disassembler
 from vmdbg.x86.instruction import MAX_LENGTH, Instruction, Kind, MemoryOperand, OperandAccess
 from vmdbg.x86.mode import Width, cpu_mode
@@ -22,6 +23,7 @@ from vmdbg.x86.taken import effective_address
 
 STACK = 1 << 14
 """Bytes, and alignment, of the stack that the CPU is on: what lies there is its own."""
+_NO_POINTERS = (None, "rip", "eip", "ip")
 MOST_REPEATED = 4096
 """Bytes of a string instruction that are looked at."""
 
@@ -38,7 +40,8 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class OperandQuery:
-    """What the instructions at these addresses, or all locked ones, access beyond the stack."""
+    """What the instructions at these addresses access beyond the stack, or all locked ones anywhere: words by which
+    CPUs are in step may be in the memory of a stack."""
 
     instructions: tuple[Linear, ...] = ()
     locked: bool = False
@@ -60,6 +63,7 @@ class OperandScan(RowScan):
     def __init__(self, timeline: Timeline, query: OperandQuery) -> None:
         super().__init__(timeline)
         self._stops = query.stops
+        self._everywhere = query.locked
         self._seen: dict[int, tuple[Position, Position]] = {}
         self._read = RegisterFile(Cpu(timeline.machine)).read
 
@@ -73,26 +77,36 @@ class OperandScan(RowScan):
         width = cpu_mode(*self.engine.read_registers(("cr0", "efer", "rflags", "cs_flags"))).width
         code = self.engine.read_linear(Linear(self.engine.linear_pc), MAX_LENGTH)
         found = disassembler(width).decode(code, self._read("rip"))
+        stack = self._read("rsp") // STACK
         for operand in found.memory:
-            if operand.access is not OperandAccess.ADDRESS:
-                start = effective_address(found, operand, self._read)
-                self._add(start, self._size(found, operand, width), self._read("rsp"))
+            if operand.access is OperandAccess.ADDRESS:
+                continue
+            start, size = self._reached(found, operand)
+            if size and (self._everywhere or is_static(operand) or start // STACK != stack):
+                self._add(start, size)
 
-    def _size(self, found: Instruction, operand: MemoryOperand, width: Width) -> int:
-        size = operand.size or GRANULE
-        if Kind.REPEATED in found.kind:
-            size *= self._read("rcx") & width.mask
-        return min(size, MOST_REPEATED)
+    def _reached(self, found: Instruction, operand: MemoryOperand) -> tuple[int, int]:
+        """The first byte, and how many: of a repeated string instruction those that it comes to first."""
+        start, size = effective_address(found, operand, self._read), operand.size or GRANULE
+        if Kind.REPEATED not in found.kind:
+            return start, size
+        times = min(self._read("rcx") & (1 << operand.address_size) - 1, MOST_REPEATED // size)
+        downwards = self._read("rflags") & DF and times
+        return start - (times - 1) * size if downwards else start, times * size
 
-    def _add(self, start: int, size: int, rsp: int) -> None:
-        if start // STACK != rsp // STACK:
-            now = self.timeline.position
-            for granule in range(start // GRANULE, -(-(start + size) // GRANULE)):
-                self._seen[granule] = self._seen.get(granule, (now, now))[0], now
+    def _add(self, start: int, size: int) -> None:
+        now = self.timeline.position
+        for granule in range(start // GRANULE, -(-(start + size) // GRANULE)):
+            self._seen[granule] = self._seen.get(granule, (now, now))[0], now
 
     def finish(self) -> Sequence[Data]:
         """Neighbours are one."""
         return merged(Data(granule * GRANULE, (granule + 1) * GRANULE, *when) for granule, when in self._seen.items())
+
+
+def is_static(operand: MemoryOperand) -> bool:
+    """Whether no pointer leads there: such data is no stack, however near to one it lies."""
+    return operand.base in _NO_POINTERS
 
 
 def merged(pieces: Iterable[Data]) -> list[Data]:

@@ -48,10 +48,9 @@ def race_report(events: Sequence[Event], cpus: int, known: KnownLinux | None, ju
     listed = with_inferred_locks(events)
     words = synchronizing_words(listed) | {g for one in judging.synchronizing for g in granules(one.start, len(one))}
     findings = find_races([*held_from_the_start(listed), *listed], cpus, words, mixed=judging.mixed)
-    races = [race for race in findings.races if _is_wanted(race, judging)]
     return RaceReport(
-        tuple(races),
-        findings.mixed,
+        tuple(race for race in findings.races if _is_wanted(race.first, race.second, judging)),
+        sum(_is_wanted(first, second, judging) for first, second in findings.mixed),
         sum(isinstance(event, Access) for event in events),
         _order(listed),
         *looked_at(known),
@@ -67,11 +66,13 @@ def looked_at(known: KnownLinux | None) -> tuple[tuple[str, ...], tuple[str, ...
     )
 
 
-def _is_wanted(race: Race, judging: Judging) -> bool:
+def _is_wanted(first: Access, second: Access, judging: Judging) -> bool:
+    """Whether the two meet at bytes that are, and one of them is of the function."""
     function, data = judging.function, judging.data
-    if function is not None and race.first.pc not in function and race.second.pc not in function:
+    if function is not None and first.pc not in function and second.pc not in function:
         return False
-    start, end = race.second.address, race.second.address + race.second.size
+    start = max(first.address, second.address)
+    end = min(first.address + first.size, second.address + second.size)
     return not data or any(one.start < end and start < one.stop for one in data)
 
 

@@ -112,7 +112,7 @@ class EventScan(RowScan):
         self._watchpoints = watchpoints(query.places)
         self._sync = LinuxSync(self, query.known) if query.known is not None else None
         self._queues = query.known.calls_between_cpus if query.known is not None else None
-        self._locked: dict[int, bool] = {}
+        self._locked: dict[tuple[int, bytes], bool] = {}
         self._most = query.most
         self._stops = self._find_stops()
         self._begin()
@@ -197,11 +197,12 @@ class EventScan(RowScan):
         return list(found.values())
 
     def _is_locked(self, pc: int) -> bool:
-        known = self._locked.get(pc)
+        """Other processes have other code there, and the same has other code at other times."""
+        code = self.engine.read_linear(Linear(pc), MAX_LENGTH)
+        known = self._locked.get((pc, code))
         if known is None:
             mode = cpu_mode(*self.engine.read_registers(("cr0", "efer", "rflags", "cs_flags")))
-            code = self.engine.read_linear(Linear(pc), MAX_LENGTH)
-            known = self._locked[pc] = is_locked(code, mode.width)
+            known = self._locked[pc, code] = is_locked(code, mode.width)
         return known
 
     def _on_sent(self, message: InterruptMessage, receivers: Sequence[int]) -> None:

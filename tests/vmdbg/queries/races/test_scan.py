@@ -47,7 +47,7 @@ def test_the_counter_without_a_lock_is_found_and_those_with_are_not(events: list
     racy = [race for race in findings.races if race.first.linear == RACY]
     assert {(race.first.cpu, race.second.cpu) for race in racy} >= {(0, 1), (1, 0), (1, 2), (2, 0)}
     assert all(not race.first_locks & race.second_locks for race in racy)
-    assert findings.mixed == 0
+    assert findings.mixed == ()
 
 
 def test_a_lock_that_nobody_names_is_found_by_what_is_done_to_it(events: list[Event]) -> None:
