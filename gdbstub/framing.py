@@ -61,7 +61,8 @@ class Framing:
         self.packet_size = packet_size
         self.acknowledged = True
         self._input = bytearray()
-        self._scanned = 0
+        self._scanned = 1
+        """From where on, behind its $, the packet at the start of the input is looked through for its #."""
         self._dropping = False
         self._output = bytearray()
         self._last = b""
@@ -130,20 +131,20 @@ class Framing:
     def _packet_end(self) -> int | None:
         """Where the # of the packet at the start of the input is, once both checksum digits are there."""
         data = self._input
-        end = data.find(b"#", max(self._scanned, 1))
+        end = data.find(b"#", self._scanned)
         if end < 0:
             self._restart_or_shorten()
             return None
         if len(data) < end + 3:
             self._scanned = end
             return None
-        self._scanned = 0
+        self._scanned = 1
         return end
 
     def _restart_or_shorten(self) -> None:
         """A new $ begins the packet anew. Of one that no longer fits only the $ is kept."""
         data = self._input
-        restart = data.rfind(b"$", max(self._scanned, 1))
+        restart = data.rfind(b"$", self._scanned)
         if restart > 0:
             del data[:restart]
             self._dropping = False
@@ -156,24 +157,19 @@ class Framing:
         """Take the packet off the input; None when its checksum is wrong: it will come again."""
         data = self._input
         start = data.rfind(b"$", 0, end) + 1
-        payload, given = bytes(data[start:end]), bytes(data[end + 1 : end + 3])
+        payload, given = bytes(data[start:end]), data[end + 1 : end + 3]
         del data[: end + 3]
         dropped, self._dropping = self._dropping and start == 1, False
-        if dropped or len(payload) > self.packet_size:
-            self._acknowledge(b"+")
-            return Oversize()
-        if self.acknowledged and not _checksum_matches(payload, given):
-            self._acknowledge(b"-")
-            return None
-        self._acknowledge(b"+")
-        return Packet(payload)
-
-    def _acknowledge(self, sign: bytes) -> None:
+        is_oversize = dropped or len(payload) > self.packet_size
         if self.acknowledged:
-            self._output += sign
+            is_right = is_oversize or _checksum_matches(payload, given)
+            self._output += b"+" if is_right else b"-"
+            if not is_right:
+                return None
+        return Oversize() if is_oversize else Packet(payload)
 
 
-def _checksum_matches(payload: bytes, given: bytes) -> bool:
+def _checksum_matches(payload: bytes, given: bytearray) -> bool:
     try:
         return int(given, 16) == checksum(payload)
     except ValueError:
@@ -188,7 +184,7 @@ def checksum(payload: bytes) -> int:
     """
     size = len(payload)
     if size <= 256:
-        return sum(payload) & 0xFF
+        return zlib.adler32(payload) - 1 & 0xFF
     chunk = 512 if payload.isascii() else 256
     view, adler = memoryview(payload), zlib.adler32
     sums = [adler(view[at : at + chunk]) & 0xFFFF for at in range(0, size, chunk)]

@@ -71,6 +71,8 @@ def encode(reply: Reply, style: ErrorStyle) -> bytes | None:
     match reply:
         case Hex(data):
             return hexlify(data)
+        case Later():
+            return None
         case Binary(data, prefix):
             return prefix + escape(data)
         case Text(text):
@@ -81,8 +83,6 @@ def encode(reply: Reply, style: ErrorStyle) -> bytes | None:
             return b""
         case Failure():
             return _failure(reply, style)
-        case Later():
-            return None
     assert_never(reply)
 
 

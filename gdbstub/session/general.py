@@ -6,7 +6,8 @@ import contextlib
 from typing import assert_never
 
 from gdbstub.errors import TargetError, UnsupportedError
-from gdbstub.replies import Empty, ErrorStyle, Hex, Later, Ok, Reply, Text
+from gdbstub.replies import Empty, ErrorStyle, Failure, Hex, Later, Ok, Reply, Text
+from gdbstub.requests import Malformed, Unknown
 from gdbstub.requests.general import (
     Attach,
     Detach,
@@ -38,7 +39,10 @@ def answer(context: Context, request: GeneralRequest) -> Reply:
             return _supported(context, features)
         case MonitorCommand(command):
             return _monitor(context, command)
-        case StartNoAckMode() | Hint() | SymbolLookup():
+        case StartNoAckMode():
+            context.framing.acknowledged = False
+            return Ok()
+        case Hint() | SymbolLookup():
             return Ok()
         case ExtendedMode():
             context.extended = True
@@ -51,6 +55,15 @@ def answer(context: Context, request: GeneralRequest) -> Reply:
             return _offsets(context)
         case Kill() | Detach() | Attach() | Restart() | Run():
             return _lifecycle(context, request)
+    assert_never(request)
+
+
+def answer_not_understood(_context: Context, request: Unknown | Malformed) -> Reply:
+    match request:
+        case Unknown():
+            return Empty()
+        case Malformed(_, why):
+            return Failure(why, errno=22)
     assert_never(request)
 
 

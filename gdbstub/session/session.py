@@ -10,7 +10,7 @@ from typing import Any, assert_never, get_args
 from gdbstub.errors import TargetError, UnsupportedError
 from gdbstub.framing import CtrlC, Event, Framing, Oversize, Packet
 from gdbstub.replies import Empty, ErrorStyle, Failure, Reply, Text, encode
-from gdbstub.requests import KnownRequest, Malformed, Request, Unknown, parse
+from gdbstub.requests import Malformed, Request, Unknown, parse
 from gdbstub.requests.breakpoints import BreakpointsRequest
 from gdbstub.requests.execution import (
     ExecutionRequest,
@@ -21,7 +21,7 @@ from gdbstub.requests.execution import (
     ReverseStep,
     WhyStopped,
 )
-from gdbstub.requests.general import Detach, GeneralRequest, Kill, StartNoAckMode
+from gdbstub.requests.general import Detach, GeneralRequest, Kill
 from gdbstub.requests.lldb import LldbRequest
 from gdbstub.requests.memory import MemoryRequest
 from gdbstub.requests.qemu import QemuRequest
@@ -71,6 +71,7 @@ _FEATURES: tuple[tuple[object, Answer], ...] = (
     (GeneralRequest, general.answer),
     (QemuRequest, qemu.answer),
     (LldbRequest, lldb.answer),
+    (Unknown | Malformed, general.answer_not_understood),
 )
 _NEEDS_PROCESS = (
     *get_args(MemoryRequest | RegistersRequest | BreakpointsRequest),
@@ -79,7 +80,7 @@ _NEEDS_PROCESS = (
 )
 _AT_ONCE = (Kill, Detach, InterruptAll)
 """What is answered while the client waits for a stop."""
-_ANSWERS: Mapping[type[KnownRequest], Answer] = {
+_ANSWERS: Mapping[type[Request], Answer] = {
     request: answer for union, answer in _FEATURES for request in get_args(union)
 }
 
@@ -195,20 +196,23 @@ class Session:
             if self._framing.pending_output > MAX_UNSENT:
                 self._stalled = True
                 return
+            if not self._answer_next() or not (self._deferred or self._framing.unread):
+                return
             if monotonic() > until:
-                self._turn_over = bool(self._framing.unread) or (bool(self._deferred) and not self._busy())
+                self._turn_over = bool(self._framing.unread) or not self._busy()
                 return
-            if self._deferred and not self._busy():
-                request = self._deferred.popleft()
-                self._deferred_bytes = 0 if not self._deferred else self._deferred_bytes
-                self._answer(request)
-            else:
-                event = self._framing.next_event()
-                if event is None:
-                    return
-                self._handle(event)
-            if not (self._deferred or self._framing.unread):
-                return
+
+    def _answer_next(self) -> bool:
+        """Whether there was a request that can be answered now, or put off."""
+        if self._deferred and not self._busy():
+            request = self._deferred.popleft()
+            self._deferred_bytes = 0 if not self._deferred else self._deferred_bytes
+            self._answer(request)
+            return True
+        event = self._framing.next_event()
+        if event is not None:
+            self._handle(event)
+        return event is not None
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -241,36 +245,30 @@ class Session:
             self._context.ended = True
 
     def _answer(self, request: Request) -> None:
+        context = self._context
         self._answering = True
         try:
-            reply = self._reply(request)
-            style = self._context.error_style
+            reply = self._reply(context, request)
+            style = context.error_style
             if isinstance(reply, Failure):
-                refusals.remember(self._context, request, reply)
-                style = refusals.style_for(self._context, request)
+                refusals.remember(context, request, reply)
+                style = refusals.style_for(context, request)
             self._send(reply, style)
         finally:
             self._answering = False
-        if isinstance(request, StartNoAckMode):
-            self._framing.acknowledged = False
-        if self._context.notifications:
+        if context.notifications:
             self._flush_notifications()
 
-    def _reply(self, request: Request) -> Reply:
-        match request:
-            case Unknown():
-                return Empty()
-            case Malformed(_, why):
-                return Failure(why, errno=22)
-        if not self._context.has_process and isinstance(request, _NEEDS_PROCESS):
+    def _reply(self, context: Context, request: Request) -> Reply:
+        if not context.has_process and isinstance(request, _NEEDS_PROCESS):
             if not isinstance(request, WhyStopped):
-                return Failure(f"no process: {'it has ended' if self._context.exited else 'detached or killed'}")
-            if not self._context.exited:
+                return Failure(f"no process: {'it has ended' if context.exited else 'detached or killed'}")
+            if not context.exited:
                 return Text("W00")
         if not isinstance(request, WriteRegister):
-            self._context.last_written = None
+            context.last_written = None
         try:
-            return _ANSWERS[type(request)](self._context, request)
+            return _ANSWERS[type(request)](context, request)
         except UnsupportedError:
             return Empty()
         except TargetError as error:
