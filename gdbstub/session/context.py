@@ -12,11 +12,14 @@ from gdbstub.framing import Framing
 from gdbstub.replies import ErrorStyle
 from gdbstub.requests.parsing import ANY, ThreadRef
 from gdbstub.stops import StopReason, ThreadId
-from gdbstub.target import Memory, Target
+from gdbstub.target import Action, Memory, Target
 from gdbstub.trace import Trace
 
 PROCESS = 1
 """The one process there is."""
+
+Actions = tuple[tuple[Action, ThreadRef | None], ...]
+"""A vCont's."""
 
 EXPEDITED = ("pc", "sp", "fp")
 """Roles of the registers that every stop reply carries, so that the client need not ask."""
@@ -28,8 +31,8 @@ class Context:
     gone. `log` takes a line for the user of this process.
 
     `exited`: it was told that the target has ended. `interrupting`: it has asked for the stop to come; `asking_why`:
-    with a question that only a target that stands can answer. `stepping_alone`: it waits for a step of one thread, and
-    all others are held. `unsaid`: refusals of which its user has seen no word.
+    with a question that only a target that stands can answer. `resumed`: what its vCont said, if it let the target run
+    with that. `unsaid`: refusals of which its user has seen no word.
     `told`: the latest values of registers that are not restored after a call by hand; `last_written`: the register that
     the request before this one wrote. `lost`: pieces of text that there was no room for.
     """
@@ -51,7 +54,7 @@ class Context:
     exited: bool = False
     ended: bool = False
     waiting: bool = False
-    stepping_alone: bool = False
+    resumed: Actions = ()
     interrupting: bool = False
     asking_why: bool = False
     selected: dict[bool, ThreadRef] = field(default_factory=dict)
@@ -65,12 +68,13 @@ class Context:
     lost: int = 0
     catches: bool = False
     trace: Trace = field(default_factory=Trace)
-    expedited: tuple[int, ...] = ()
+    expedited: tuple[tuple[int, str], ...] = ()
     document: tuple[str, str, bytes] | None = None
 
     def __post_init__(self) -> None:
         layout = self.target.registers.layout
-        self.expedited = tuple(n for n, register in enumerate(layout) if register.generic in EXPEDITED)
+        known = enumerate(layout)
+        self.expedited = tuple((n, f"{n:02x}:") for n, register in known if register.generic in EXPEDITED)
 
     @property
     def multiprocess(self) -> bool:

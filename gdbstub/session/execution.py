@@ -23,7 +23,7 @@ from gdbstub.requests.execution import (
 )
 from gdbstub.requests.parsing import ALL, ThreadRef
 from gdbstub.session.console import console
-from gdbstub.session.context import Context
+from gdbstub.session.context import Actions, Context
 from gdbstub.session.refusals import say_unsaid
 from gdbstub.session.registers import set_pc
 from gdbstub.session.stop_reply import of_whole_target, stop_reply
@@ -66,7 +66,7 @@ def answer(context: Context, request: ExecutionRequest) -> Reply:
         case WhyStopped():
             return why_stopped(context)
         case ResumeThreads(actions):
-            return _resume(context, _assign(context, actions), alone=_steps_alone(actions))
+            return _resume(context, _assign(context, actions), actions)
         case Resume(action, address):
             return _resume_legacy(context, action, address)
         case ResumeActions():
@@ -151,24 +151,31 @@ def _stop(context: Context) -> None:
         context.target.interrupt.interrupt()
 
 
-def _starting(context: Context) -> None:
+def _starting(context: Context, actions: Actions = ()) -> None:
     """The client lets the target run: what it wanted before is over."""
-    context.interrupting = context.asking_why = context.stepping_alone = False
+    context.interrupting = context.asking_why = False
+    context.resumed = actions
     context.trace.selected = None
 
 
-def _assign(context: Context, actions: tuple[tuple[Action, ThreadRef | None], ...]) -> dict[ThreadId, Action]:
-    """The leftmost action that names a thread is the thread's; one without is for all that are left."""
+def _assign(context: Context, actions: Actions) -> dict[ThreadId, Action]:
+    """The leftmost action that names a thread is the thread's; one without is for all that are left.
+
+    Without non-stop mode a thread that is to stop is one that is not let run.
+    """
     assigned: dict[ThreadId, Action] = {}
-    offered = context.target.execution.actions
+    offered, stops = context.target.execution.actions, False
     for action, ref in actions:
         _refuse_unknown(offered, action)
+        stops = stops or isinstance(action, Stop)
         for thread in context.threads_of(ref or _EVERYONE):
             assigned.setdefault(thread, action)
+    if stops and not context.non_stop:
+        return {thread: action for thread, action in assigned.items() if not isinstance(action, Stop)}
     return assigned
 
 
-def _steps_alone(actions: tuple[tuple[Action, ThreadRef | None], ...]) -> bool:
+def _steps_alone(actions: Actions) -> bool:
     """Whether one thread steps while all others are held: so gdb gets over a breakpoint that it has taken away."""
     return len(actions) == 1 and isinstance(actions[0][0], Step) and actions[0][1] is not None
 
@@ -192,14 +199,12 @@ def _resume_legacy(context: Context, action: Continue | Step, address: int | Non
     return _resume(context, dict.fromkeys(threads, action))
 
 
-def _resume(context: Context, assigned: dict[ThreadId, Action], *, alone: bool = False) -> Reply:
-    _starting(context)
-    context.stepping_alone = alone
+def _resume(context: Context, assigned: dict[ThreadId, Action], actions: Actions = ()) -> Reply:
+    _starting(context, actions)
     if context.non_stop:
         context.running.update(thread for thread, action in assigned.items() if not isinstance(action, Stop))
         context.target.execution.resume(assigned)
         return Ok()
-    assigned = {thread: action for thread, action in assigned.items() if not isinstance(action, Stop)}
     if not assigned:
         return Text(stop_reply(context, NoneResumed()))
     context.waiting = True
@@ -264,7 +269,7 @@ def _as_taken(context: Context, reason: Signalled | HistoryEdge | NoneResumed) -
         taken = Signalled(Signal.NONE)
     if context.asking_why:
         taken = as_caused(context, taken)
-    if context.stepping_alone and isinstance(taken, HistoryEdge) and not context.lldb:
+    if isinstance(taken, HistoryEdge) and _steps_alone(context.resumed) and not context.lldb:
         # gdb would believe for ever that it is still getting over its breakpoint, and wait at the next command
         taken = Signalled(Signal.NONE, taken.thread, taken.text)
     if context.lldb and isinstance(taken, Signalled) and taken.signal == Signal.NONE:

@@ -174,7 +174,8 @@ class Session:
         execution.on_stop(self._context, reason)
         if not self._answering:
             self._flush_notifications()
-            self._drain()
+            if self._deferred or self._framing.unread:
+                self._drain()
 
     def console(self, text: str) -> None:
         """Show `text` to the client's user, if the protocol lets us speak now (the target runs for the

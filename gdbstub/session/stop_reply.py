@@ -132,8 +132,8 @@ def _lldb(context: Context, reason: StopReason) -> str:
 def _expedited(context: Context, thread: ThreadId) -> str:
     read = context.target.registers.read
     fields = ""
-    for number in context.expedited:
+    for number, name in context.expedited:
         value = read(thread, number)
         if value is not None:
-            fields += f"{number:02x}:{value.hex()};"
+            fields += f"{name}{value.hex()};"
     return fields
