@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.vmdbg.gdb.guests import Guest, sample_guest
+from tests.vmdbg.gdb.guests import Guest, alone, sample_guest
 from vmdbg.gdb.monitor import GuestMonitor
 from vmdbg.gdb.qemu.monitor import INFO
 from vmdbg.machine.digest import digest
@@ -47,7 +47,7 @@ def test_every_word_is_answered_and_the_guest_goes_on_as_without(
     undisturbed: list[object], tmp_path: Path, lines: list[str]
 ) -> None:
     with sample_guest() as guest:
-        monitor = GuestMonitor(guest.debugger, Outbox(tmp_path / "files"))
+        monitor = GuestMonitor(guest.debugger, alone(guest.debugger), Outbox(tmp_path / "files"))
         for number, seen in enumerate(_instants(guest)):
             assert seen == undisturbed[number]
             for line in lines[number * 3 : number * 3 + 3]:

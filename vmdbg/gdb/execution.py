@@ -31,6 +31,7 @@ from vmdbg.machine.schedule import OneAlone
 from vmdbg.units import CpuId, Linear
 
 _STEPS = (Step, RangeStep)
+_STEP, _CONTINUE = to_do.Step(), to_do.Continue()
 
 
 class GuestExecution:
@@ -77,10 +78,9 @@ class GuestExecution:
         if stops:
             self.interrupt()
             return
-        with refusals():
-            self._hold_back(requests)
+        self._hold_back(requests)
         self._reasons.stepped = None
-        self._start(to_do.Continue())
+        self._start(_CONTINUE)
 
     def _hold_back(self, let: Collection[ThreadId]) -> None:
         """Have other CPUs stand while these run: that is another run, so only on a fork. Raises TargetError."""
@@ -106,14 +106,14 @@ class GuestExecution:
 
     def _schedule(self, schedule: str) -> None:
         if str(self._debugger.machine.cpus.turns.schedule) != schedule:
-            self._debugger.timeline.push(ScheduleChange(schedule))
-            self._standing.note()
+            with refusals(), self._standing.own_doing():
+                self._debugger.timeline.push(ScheduleChange(schedule))
 
     def _step(self, thread: ThreadId, request: Step | RangeStep) -> None:
         self._look_at(thread)
         match request:
             case Step():
-                self._start(to_do.Step())
+                self._start(_STEP)
             case RangeStep(start, end):
                 span = Linear(self._linear_of(start)), Linear(self._linear_of(end))
                 self._start(to_do.Step(span=span))

@@ -12,6 +12,7 @@ from vmdbg.debugger.runs import ContinueRun, Run
 from vmdbg.debugger.stops import Ended, Stop
 from vmdbg.gdb.errors import refusals
 from vmdbg.gdb.leaving import Leaving
+from vmdbg.gdb.standing import Standing
 from vmdbg.host.fate import ended_in_order
 from vmdbg.machine.snapshot import Position
 from vmdbg.session.disks import taken_back_words
@@ -46,6 +47,7 @@ class GuestLifecycle:
     def __init__(
         self,
         debugger: Debugger,
+        standing: Standing,
         forget: Callable[[], object] = lambda: None,
         say: Callable[[str], None] = lambda _line: None,
         leaving: Leaving = Leaving.END,
@@ -58,6 +60,7 @@ class GuestLifecycle:
         `say` tells the user of this process. `is_held`: whether another front end was told that the guest stands.
         """
         self._debugger = debugger
+        self._standing = standing
         self._owner = owner
         self._is_held = is_held
         self._forget = forget
@@ -78,6 +81,7 @@ class GuestLifecycle:
             self._debugger.interrupt(self._owner)
             self._debugger.wait()
         self.found = self._debugger.last_stop
+        self._standing.note()
 
     def ended(self, stop: Ended) -> None:
         """To be told of every such stop."""
@@ -141,5 +145,6 @@ class GuestLifecycle:
         self.killed_by_client = False
         with refusals():
             taken_back = self._debugger.restart()
+        self._standing.note()
         for words in taken_back_words(taken_back):
             self._say(words)

@@ -52,7 +52,7 @@ class GuestLinearMemory:
 
     def write(self, thread: ThreadId, address: int, data: bytes) -> None:
         self._standing.need()
-        with looking_at(self._debugger, thread), refusals():
+        with looking_at(self._debugger, thread), refusals(), self._standing.own_doing():
             self._refuse_wide(address)
             try:
                 self._debugger.write_linear(Linear(address), data)
@@ -88,7 +88,7 @@ class GuestPhysicalPort:
 
     def write(self, _thread: ThreadId, address: int, data: bytes) -> None:
         self._standing.need()
-        with refusals():
+        with refusals(), self._standing.own_doing():
             try:
                 self._debugger.write_physical(Physical(address), data)
             except UnmappedPhysicalError as error:

@@ -12,6 +12,7 @@ from vmdbg.errors import UserError
 from vmdbg.gdb.helper_commands import COMMANDS, NextRun
 from vmdbg.gdb.lifecycle import OWNER
 from vmdbg.gdb.qemu import monitor as qemu
+from vmdbg.gdb.standing import Standing
 from vmdbg.os.linux.operating_system import Linux
 from vmdbg.os.seam import CurrentTask
 from vmdbg.session.linux import find_linux
@@ -28,12 +29,14 @@ class GuestMonitor:
     def __init__(
         self,
         debugger: Debugger,
+        standing: Standing,
         files: NewFiles | None = None,
         symbols: Sequence[SymbolFile] = (),
         owner: str = OWNER,
     ) -> None:
         """`files`: where clients may have files written; without it nowhere. `symbols` name addresses."""
         self._debugger = debugger
+        self._standing = standing
         self._owner = owner
         self._files = files
         self._symbols = symbols
@@ -42,8 +45,9 @@ class GuestMonitor:
     def run(self, command: str, _write: Callable[[str], None], check: Callable[[], None]) -> str:
         session = self._opened()
         session.progress = lambda _done: _checked(check)
-        found = qemu.answer(session, command)
-        return session.execute(command) if found is None else found
+        with self._standing.own_doing():
+            found = qemu.answer(session, command)
+            return session.execute(command) if found is None else found
 
     def running_task(self) -> CurrentTask | None:
         """The guest's own idea of what the CPU runs; None where no operating system is known."""

@@ -148,7 +148,7 @@ class GuestRegisters:
                 continue  # gdb writes -1 with every pc, so that no call is restarted
             if source in PSEUDO:
                 raise TargetError(f"{source} cannot be written: {_INSTEAD.get(source, 'vmdbg computes it')}")
-            with refusals():
+            with refusals(), self._standing.own_doing():
                 self._debugger.write_register(source, self._stored(source, value))
 
     def _stored(self, source: str, value: int) -> int:

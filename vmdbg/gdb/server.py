@@ -58,9 +58,11 @@ class GdbServer:
         self.owner = owner
         self._log = log
         self._view = view
-        self._monitor = GuestMonitor(debugger, files, symbols, owner)
-        self._lifecycle = GuestLifecycle(debugger, self._monitor.next_run, log, leaving, owner=owner, is_held=is_held)
         self._standing = Standing(debugger, owner, lambda: self.waits)
+        self._monitor = GuestMonitor(debugger, self._standing, files, symbols, owner)
+        self._lifecycle = GuestLifecycle(
+            debugger, self._standing, self._monitor.next_run, log, leaving, owner=owner, is_held=is_held
+        )
         self._guest: GuestTarget | None = None
         self._shows_halves = False
         """Whether registers would be cut in long mode, of which the client was not told."""
@@ -114,21 +116,11 @@ class GdbServer:
 
     def poll(self, timeout: float | None = 0) -> bool:
         """Wait up to `timeout` seconds (None: for ever) for clients and do what they ask. Whether anything was."""
-        return self._known_by_the_client(lambda: self._server.poll(timeout))
+        return self._server.poll(timeout)
 
     def linger(self) -> bool:
         """Wait a little for the attached client. Whether it asked anything."""
-        return self._known_by_the_client(self._server.linger)
-
-    def _known_by_the_client(self, serve: Callable[[], bool]) -> bool:
-        """What it does itself it knows; what others did before remains unknown to it."""
-        before, known = self._server.session, self._standing.is_known
-        served = serve()
-        session = self._server.session
-        comes = session is not None and session is not before  # maybe as soon as another has left
-        if comes or (served and known and before is not None and not self._debugger.running):
-            self._standing.note()
-        return served
+        return self._server.linger()
 
     def hear(self) -> None:
         """Hear the attached client's Ctrl-C in the midst of a way through time."""

@@ -30,7 +30,7 @@ def thread_of(cpu: CpuId) -> ThreadId:
 def looking_at(guest: Guest, thread: ThreadId) -> AbstractContextManager[None]:
     """The thread's CPU is looked at, and after that again the one that was."""
     cpu = cpu_of(thread)
-    return _AS_IT_IS if guest.engine.selected == cpu else guest.of(cpu)
+    return _AS_IT_IS if len(guest.cpus) == 1 or guest.engine.selected == cpu else guest.of(cpu)
 
 
 class CpuThreads:

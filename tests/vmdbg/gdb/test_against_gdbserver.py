@@ -7,11 +7,10 @@ import socket
 from gdbstub.session import Session
 from tests.gdbstub.test_against_gdbserver import DIFFERENCES, FEATURES, PACKETS, ask, gdbserver, kind
 from tests.gdbstub.wire import framed
-from tests.vmdbg.gdb.guests import sample_guest
+from tests.vmdbg.gdb.guests import alone, sample_guest
 from vmdbg.gdb.architecture import ClientView
 from vmdbg.gdb.lifecycle import GuestLifecycle
 from vmdbg.gdb.monitor import GuestMonitor
-from vmdbg.gdb.standing import Standing
 from vmdbg.gdb.target import guest_target
 
 __all__ = ["gdbserver"]
@@ -30,8 +29,9 @@ def test_answers_of_the_same_kind(gdbserver: socket.socket) -> None:
     ask(gdbserver, "qSupported:" + FEATURES)
     different = {}
     with sample_guest() as guest:
-        monitor = GuestMonitor(guest.debugger)
-        lifecycle = GuestLifecycle(guest.debugger)
+        standing = alone(guest.debugger)
+        monitor = GuestMonitor(guest.debugger, standing)
+        lifecycle = GuestLifecycle(guest.debugger, standing)
         made = guest_target(
             guest.debugger,
             ClientView(),
@@ -40,7 +40,7 @@ def test_answers_of_the_same_kind(gdbserver: socket.socket) -> None:
             write=print,
             tell=print,
             extended=bool,
-            standing=Standing(guest.debugger, OWNER, bool),
+            standing=standing,
             owner=OWNER,
         )
         session = Session(made.target)

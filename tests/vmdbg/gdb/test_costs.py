@@ -34,7 +34,7 @@ def test_monitor_commands_end_when_nobody_waits_for_them(command: str) -> None:
     with sample_guest() as guest:
         guest.debugger.resume(Continue(limit=Tick(30_000_000)))
         guest.debugger.wait()
-        monitor = GuestMonitor(guest.debugger)
+        monitor = GuestMonitor(guest.debugger, alone(guest.debugger))
         before = guest.debugger.position
         assert monitor.run(command, lambda _text: None, gone) == "error: the client is gone\n"
         assert guest.debugger.position == before

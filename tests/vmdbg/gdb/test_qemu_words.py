@@ -16,7 +16,7 @@ import pytest
 from tests.guests.build import assemble, require
 from tests.guests.expected import Kind
 from tests.guests.test_guests_in_qemu import boot_options
-from tests.vmdbg.gdb.guests import MEBIBYTE, guest
+from tests.vmdbg.gdb.guests import MEBIBYTE, alone, guest
 from vmdbg.debugger.actions import Continue
 from vmdbg.gdb.monitor import GuestMonitor
 
@@ -201,7 +201,7 @@ def _here(image: bytes) -> Iterator[Ask]:
         made.debugger.resume(Continue())
         made.debugger.wait()
         assert "r" in made.output
-        monitor = GuestMonitor(made.debugger)
+        monitor = GuestMonitor(made.debugger, alone(made.debugger))
         yield lambda line: monitor.run(line, lambda _text: None, lambda: None)
 
 
