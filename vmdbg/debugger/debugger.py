@@ -28,6 +28,7 @@ from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.state_digest import DivergenceError
 from vmdbg.timeline.timeline import Timeline
 
+_FORWARD = Direction.FORWARD
 SLICE_TICKS = 20_000_000
 """About 10 ms of host time."""
 
@@ -65,16 +66,23 @@ class Debugger(Debuggee):
 
     def resume(self, action: Action, by: str = NOBODY) -> None:
         """Start an action; poll() carries it out. Raises UserError if the guest is running already."""
-        self.carry_out(lambda: self.run_for(action), by)
+        self._make_ready()
+        self._begin(self.run_for(action), by)
 
     def carry_out(self, start: Callable[[], Run], by: str = NOBODY) -> None:
         """Start a run that a front end makes up of others: its parts are no stops. Raises UserError as resume()."""
+        self._make_ready()
+        self._begin(start(), by)
+
+    def _make_ready(self) -> None:
         if self._run is not None:
             raise UserError("the guest is running: interrupt it first")
         self._interrupted = False
         self._began = self._before = self.position
         self._looked_at = self.engine.selected
-        self._run, self.run_by = start(), by
+
+    def _begin(self, run: Run, by: str) -> None:
+        self._run, self.run_by = run, by
         self.running = True
         for listener in self.resume_listeners:
             listener()
@@ -82,14 +90,10 @@ class Debugger(Debuggee):
     def run_for(self, action: Action) -> Run:
         """What carries it out from here, for carry_out()."""
         match action:
-            case Continue(Direction.FORWARD):
-                return ContinueRun(self, action)
-            case Continue():
-                return BackwardContinueRun()
-            case Step(Direction.FORWARD):
-                return StepRun(self, action)
             case Step():
-                return BackwardStepRun(self, action)
+                return StepRun(self, action) if action.direction is _FORWARD else BackwardStepRun(self, action)
+            case Continue():
+                return ContinueRun(self, action) if action.direction is _FORWARD else BackwardContinueRun()
             case Seek(position):
                 return SeekRun(position)
             case _:

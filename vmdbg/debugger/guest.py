@@ -76,16 +76,15 @@ class Guest:
         """Of the CPU looked at: a recorded input. Raises KeyError for an unknown name, UserError in the past."""
         if name not in self.engine.register_names:
             raise KeyError(name)
-        self._changes += 1
         self.timeline.push(RegisterWrite(name, value, self.engine.selected))
+        self._changes += 1
 
     def write_linear(self, address: Linear, data: bytes) -> None:
         """All or nothing. Raises UnmappedLinearError, or UserError in the past."""
-        self._changes += 1
         self.linear().write(address, data)
         self._changes += 1
 
     def write_physical(self, address: Physical, data: bytes) -> None:
         """All or nothing. Raises UnmappedPhysicalError, or UserError in the past."""
-        self._changes += 1
         self.physical.write(address, data)
+        self._changes += 1

@@ -188,10 +188,11 @@ class StepRun:
 
     def __init__(self, debugger: Debuggee, action: Step) -> None:
         """Raises UserError for a CPU that runs nothing."""
-        self._cpu = debugger.engine.selected
-        if debugger.engine.cpus[self._cpu].waits_for_sipi:
+        engine = debugger.engine
+        self._cpu = engine.selected
+        if engine.cpus[self._cpu].waits_for_sipi:
             raise UserError(f"CPU {self._cpu} cannot be stepped: it waits to be started by another")
-        if len(debugger.engine.cpus) > 1 and _sleeps_for_good(debugger):
+        if len(engine.cpus) > 1 and _sleeps_for_good(debugger):
             raise UserError(
                 f"CPU {self._cpu} cannot be stepped: it is halted with interrupts off, as one that was unplugged; "
                 "an NMI or an INIT alone wakes it. `cpu N` looks at another, `continue` goes on"

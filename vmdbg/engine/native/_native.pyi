@@ -2,6 +2,8 @@
 
 from typing import Any, Final, Generic, TypeVar
 
+from vmdbg.units import CpuId, Tick
+
 _T = TypeVar("_T")
 
 class Pointer:
@@ -143,7 +145,7 @@ class Chips(Pointer):
     observed: int
 
 class VmCpu(Pointer):
-    index: int
+    index: CpuId
     intr: int
     nmi: int
     halted: int
@@ -171,7 +173,7 @@ class VmTouched(Pointer):
     lines: Numbers
 
 class Vm(Pointer):
-    clock: int
+    clock: Tick
     limit: int
     bound: int
     running: int

@@ -72,7 +72,7 @@ class NativeTurns:
 
     @property
     def selected(self) -> CpuId:
-        return CpuId(self._vm.cpu.index)
+        return self._vm.cpu.index
 
     def select(self, cpu: CpuId) -> None:
         if not 0 <= cpu < len(self.cpus):

@@ -106,12 +106,12 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
 
     @property
     def clock(self) -> Tick:
-        return Tick(self._vm.clock)
+        return self._vm.clock
 
     @property
     def instant(self) -> tuple[Tick, int]:
         vm = self._vm
-        return Tick(vm.clock), vm.delivery_count
+        return vm.clock, vm.delivery_count
 
     def advance_clock(self, tick: Tick) -> None:
         if tick < self._vm.clock:
