@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from vmdbg.engine.inspection import Inspection
-from vmdbg.engine.memory import PhysicalMemory, blocks, is_writable, loaded_parts
+from vmdbg.engine.memory import PhysicalMemory, blocks
 from vmdbg.machine.inputs import Input, MemoryWrite
 from vmdbg.units import Physical
 from vmdbg.x86.linear_memory import LinearMemory
@@ -49,13 +49,12 @@ class GuestPhysicalMemory:
         return end - address
 
     def read(self, address: Physical, size: int) -> bytes:
-        found = sum(stop - start for start, stop, _ in loaded_parts(self._engine.regions, address, size))
-        if address < 0 or size < 0 or found != size:
+        if not self._engine.is_readable(address, size):
             raise UnmappedPhysicalError(address, size)
         return self._engine.read_physical(address, size)
 
     def write(self, address: Physical, data: bytes) -> None:
-        if not is_writable(self._engine, address, len(data)):
+        if not self._engine.is_writable(address, len(data)):
             raise UnmappedPhysicalError(address, len(data))
         self._inputs.push(MemoryWrite(address, bytes(data)))
 

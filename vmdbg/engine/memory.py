@@ -72,6 +72,14 @@ class PhysicalMemory(Protocol):
         """Memory with contents that nobody writes, before the first run. Whole pages. Where it is in `memory`."""
         ...
 
+    def is_readable(self, address: Physical, size: int) -> bool:
+        """Whether loads of all of it find memory."""
+        ...
+
+    def is_writable(self, address: Physical, size: int) -> bool:
+        """Whether all of it is where stores go to memory."""
+        ...
+
     def read_physical(self, address: Physical, size: int) -> bytes:
         """What a device finds there. What is no memory reads as ones."""
         ...
@@ -81,7 +89,7 @@ class PhysicalMemory(Protocol):
         ...
 
     def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
-        """As write_physical(). Raises ValueError if not all of it is where stores go to memory."""
+        """As write_physical(). Raises ValueError if not all of it is_writable()."""
         ...
 
     def write_memory(self, at: int, data: bytes | memoryview) -> None:
@@ -97,11 +105,6 @@ class PhysicalMemory(Protocol):
         ...
 
     def clean_pages(self) -> None: ...
-
-
-def is_writable(memory: PhysicalMemory, address: Physical, size: int) -> bool:
-    """Whether all of it is where stores go to memory."""
-    return sum(stop - start for start, stop, _ in stored_parts(memory.regions, address, size)) == size
 
 
 def blocks(memory: PhysicalMemory) -> list[tuple[Physical, memoryview]]:

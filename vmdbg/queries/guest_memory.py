@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vmdbg.debugger.memory import paging_of
-from vmdbg.engine.memory import loaded_parts
 from vmdbg.engine.port import Engine
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Physical
@@ -18,7 +17,7 @@ class Ram:
         self._engine = engine
 
     def read(self, address: Physical, size: int) -> bytes:
-        if sum(stop - start for start, stop, _ in loaded_parts(self._engine.regions, address, size)) < size:
+        if not self._engine.is_readable(address, size):
             raise UnmappedPhysicalError(address, size)
         return self._engine.read_physical(address, size)
 

@@ -141,6 +141,21 @@ class Bench:
             assert engine.read_physical(Physical(WINDOW + page * PAGE_SIZE), PAGE_SIZE) == expected
             read = engine.read_linear(Linear((FIRST + page) * PAGE_SIZE), PAGE_SIZE)
             assert read == (expected if read_at is not None else b"")
+        self.check_what_is_whole()
+
+    def check_what_is_whole(self) -> None:
+        """Stretches over two pages, in the window and at the end of what lies in memory as by address."""
+        engine, below = self.engine, Physical(FIRST * PAGE_SIZE - 1)
+        assert engine.is_readable(Physical(0), below + 1)
+        assert engine.is_writable(below, 1)
+        assert not engine.is_readable(below, 2)
+        assert not engine.is_writable(below, 2)
+        assert not engine.is_readable(below, -1)
+        for page in range(WIDE - 1):
+            loads, stores = ([self.at(one)[side] is not None for one in (page, page + 1)] for side in (0, 1))
+            middle = Physical(WINDOW + page * PAGE_SIZE + 1), PAGE_SIZE
+            assert engine.is_readable(*middle) == all(loads)
+            assert engine.is_writable(*middle) == all(stores)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

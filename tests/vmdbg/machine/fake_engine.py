@@ -305,6 +305,12 @@ class FakeEngine:
     def add_rom(self, data: bytes | memoryview) -> int:
         raise NotImplementedError
 
+    def is_readable(self, address: Physical, size: int) -> bool:
+        return 0 <= address <= address + size <= len(self._ram)
+
+    def is_writable(self, address: Physical, size: int) -> bool:
+        return self.is_readable(address, size)
+
     def read_physical(self, address: Physical, size: int) -> bytes:
         return bytes(self._ram[address : address + size]).ljust(size, b"\xff")
 

@@ -7,7 +7,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Sequence
 
-from vmdbg.engine.memory import Region, check_regions, is_writable, loaded_parts, ram_regions, stored_parts
+from vmdbg.engine.memory import Region, check_regions, loaded_parts, ram_regions, stored_parts
 from vmdbg.engine.native import _native
 from vmdbg.engine.touches import NO_PHYSICAL_PAGE, READ, WRITE
 from vmdbg.errors import EngineError
@@ -83,8 +83,14 @@ class GuestMemory:
         self._rom_end = end
         return at
 
+    def is_readable(self, address: Physical, size: int) -> bool:
+        return _within(self._loads, address, size) or _sum(loaded_parts(self._regions, address, size)) == size
+
+    def is_writable(self, address: Physical, size: int) -> bool:
+        return _within(self._stores, address, size) or _sum(stored_parts(self._regions, address, size)) == size
+
     def read_physical(self, address: Physical, size: int) -> bytes:
-        if self._loads.start <= address <= self._loads.stop - size:
+        if _within(self._loads, address, size):
             return bytes(self._view[address : address + size])
         data = bytearray(b"\xff") * size
         for start, stop, at in loaded_parts(self._regions, address, size):
@@ -92,7 +98,7 @@ class GuestMemory:
         return bytes(data)
 
     def write_physical(self, address: Physical, data: bytes | memoryview) -> None:
-        if self._stores.start <= address <= self._stores.stop - len(data):
+        if _within(self._stores, address, len(data)):
             self.write_memory(address, data)
             return
         view = memoryview(data)
@@ -124,7 +130,7 @@ class GuestMemory:
             lib.touched_beside(self._vm, _KNOWN_END, PAGE_SIZE, kinds)
 
     def write_ram(self, address: Physical, data: bytes | memoryview) -> None:
-        if not is_writable(self, address, len(data)):
+        if not self.is_writable(address, len(data)):
             raise ValueError(f"{len(data)} bytes at physical {address:#x} do not lie in RAM")
         self.write_physical(address, data)
 
@@ -158,6 +164,14 @@ def _places(region: Region) -> tuple[int, int]:
     if region.write_at is not None:
         return reads, region.write_at
     return reads, lib.NOWHERE if region.lost else lib.NOT_MEMORY
+
+
+def _within(stretch: range, address: int, size: int) -> bool:
+    return 0 <= size <= stretch.stop - address and stretch.start <= address
+
+
+def _sum(parts: Iterable[tuple[int, int, int]]) -> int:
+    return sum(stop - start for start, stop, _ in parts)
 
 
 def _straight(places: Iterable[tuple[int, int, int | None]]) -> range:
