@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from types import TracebackType
 from typing import Protocol
 
 from vmdbg.boot import entry
@@ -65,12 +65,25 @@ def start_up_cpu(engine: SelectedCpu, cpu: CpuId, vector: int) -> None:
         engine.write_registers({"cs": vector << 8, "cs_base": vector << 12, "rip": 0})
 
 
-@contextmanager
-def selected(engine: Processors, cpu: CpuId) -> Iterator[None]:
+def selected(engine: Processors, cpu: CpuId) -> AbstractContextManager[None]:
     """That CPU is looked at, and then again the one that was before."""
-    before = engine.selected
-    engine.select(cpu)
-    try:
-        yield
-    finally:
-        engine.select(before)
+    return _Selected(engine, cpu)
+
+
+class _Selected:
+    """A generator would cost a debugger's request for a register as much again as what it does."""
+
+    __slots__ = ("_before", "_cpu", "_engine")
+
+    def __init__(self, engine: Processors, cpu: CpuId) -> None:
+        self._engine = engine
+        self._cpu = cpu
+
+    def __enter__(self) -> None:
+        self._before = self._engine.selected
+        self._engine.select(self._cpu)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._engine.select(self._before)
