@@ -22,6 +22,8 @@ from tests.guests.build import assemble
 from tests.vmdbg.cli.vmdbg_process import vmdbg
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootOptions, InputFile
+from vmdbg.engine.exits import Access, WatchHit, WatchpointHit
+from vmdbg.engine.stops import Watchpoint
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.images.image import ImageError
 from vmdbg.machine.config import Chipset, MachineConfig
@@ -174,6 +176,28 @@ def test_an_error_of_the_host_stops_the_run_and_loses_nothing(expected: list[Dig
     timeline.run(Tick(MARKS[3]))
     assert digest(timeline.machine) == expected[3]
     timeline.machine.close()
+
+
+def test_an_error_of_the_host_has_no_access_of_the_device_told_twice() -> None:
+    """It has read its table when the image fails, and does so again."""
+    told = []
+    for fails_after in (-1, *range(3, 12)):
+        source = Source()
+        source.fails_after = fails_after
+        with running(lambda: disk_machine(source)) as machine:  # noqa: B023 - it is made here
+            machine.engine.set_watchpoints([Watchpoint(1, 0x9000, 8, frozenset({Access.READ}), physical=True)])
+            hits: list[WatchHit] = []
+            while machine.clock < MARKS[0]:
+                try:
+                    outcome = machine.run(Tick(MARKS[0]))
+                except ImageError:
+                    source.fails_after = -1
+                    continue
+                hits += outcome.hits if isinstance(outcome, WatchpointHit) else []
+            assert source.fails_after == -1
+            told.append([hit for hit in hits if hit.device])
+    assert told[0]
+    assert all(one == told[0] for one in told)
 
 
 def test_any_checkpoint_leads_on_as_it_was(expected: list[Digest]) -> None:

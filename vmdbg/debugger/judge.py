@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import assert_never
 
 from vmdbg.debugger.debuggee import Debuggee
@@ -136,12 +135,8 @@ def breakpoints_here(debugger: Debuggee) -> Sequence[Breakpoint]:
 
 def _watchpoints(debugger: Debuggee, hits: tuple[WatchHit, ...]) -> list[tuple[Watchpoint, WatchHit]]:
     known = debugger.points.watchpoints
-    return [(known[hit.number], _looked_at(debugger, hit)) for hit in hits if hit.number in known]
-
-
-def _looked_at(debugger: Debuggee, hit: WatchHit) -> WatchHit:
-    """With what is there now that it was made: whoever goes back to it stands before it."""
-    return replace(hit, new=debugger.engine.read_physical(hit.physical, len(hit.old)))
+    read = debugger.engine.read_physical  # now: whoever goes back to it stands before it
+    return [(known[hit.number], hit.looked_at(read)) for hit in hits if hit.number in known]
 
 
 def _changed(point: Watchpoint, hit: WatchHit) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from vmdbg.units import BOOT_CPU, CpuId, Linear, Physical, Tick
 
@@ -73,9 +74,9 @@ class WatchHit:
     """One access that touched the watchpoint numbered `number`.
 
     `old` is what was there before it, of an instruction's at most 16 bytes, and `new` as much of what was there after
-    the instruction, once somebody has looked; `pc` is the linear address of the instruction that made it. With `device`
-    it was a device of that name that did, for its `request`: `pc` means nothing then, and `linear` is where the
-    watchpoint sees it.
+    it: of an instruction once somebody has looked, or where a device has written there since. `pc` is the linear
+    address of the instruction that made it. With `device` it was a device of that name that did, for its `request`:
+    `pc` means nothing then, and `linear` is where the watchpoint sees it.
     """
 
     number: int
@@ -88,6 +89,10 @@ class WatchHit:
     device: str = ""
     request: str = ""
     new: bytes = b""
+
+    def looked_at(self, read: Callable[[Physical, int], bytes]) -> WatchHit:
+        """With what is there now that the access was made, if that is not known better."""
+        return self if self.new else replace(self, new=read(self.physical, min(self.size, len(self.old))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Protocol
 
 from vmdbg.engine.exits import Access, WatchHit
@@ -53,17 +54,45 @@ class BusMasters:
         assert self.in_deadline, "DMA outside of deadlines: an access or an input schedules one, which does it"
         return self.engine
 
-    def note(self, engine: MasteredEngine, access: Access, addresses: range, device: str, request: str) -> None:
-        """An access is about to be made."""
+    def note(self, engine: MasteredEngine, access: Access, addresses: range, device: str, request: str) -> int:
+        """An access is about to be made. How many there were before its hits."""
+        before = len(self.hits)
         for watchpoint in engine.stops.watchpoints:
             if access not in watchpoint.accesses:
                 continue
             for linear, touched in _touched(engine, watchpoint, addresses):
                 start, size = Physical(touched.start), len(touched)
                 old = engine.read_physical(start, size)
-                self.hits.append(
-                    WatchHit(watchpoint.number, access, linear, start, size, old, device=device, request=request)
+                hit = WatchHit(
+                    watchpoint.number, access, linear, start, size, old, device=device, request=request, new=old
                 )
+                self.hits.append(hit)
+        return before
+
+    def written(self, engine: PhysicalMemory, noted: int) -> None:
+        """The write whose hits begin with that one was made: others may write there at the same boundary."""
+        for at in range(noted, len(self.hits)):
+            hit = self.hits[at]
+            self.hits[at] = replace(hit, new=engine.read_physical(hit.physical, hit.size))
+
+
+def before_devices(engine: PhysicalMemory, hit: WatchHit, devices: Sequence[WatchHit]) -> WatchHit:
+    """An instruction's write with what it left, where `devices` have written there since at the same boundary."""
+    start, size = hit.physical, len(hit.old)
+    later = [
+        one for one in devices if one.access is Access.WRITE and _common(_bytes_of(one), range(start, start + size))
+    ]
+    if hit.access is not Access.WRITE or not later:
+        return hit
+    new = bytearray(engine.read_physical(start, size))
+    for one in reversed(later):
+        part = _common(_bytes_of(one), range(start, start + size))
+        new[part.start - start : part.stop - start] = one.old[part.start - one.physical : part.stop - one.physical]
+    return replace(hit, new=bytes(new))
+
+
+def _bytes_of(hit: WatchHit) -> range:
+    return range(hit.physical, hit.physical + hit.size)
 
 
 def _touched(engine: Inspection, watchpoint: Watchpoint, addresses: range) -> Iterator[tuple[Linear, range]]:
@@ -74,16 +103,25 @@ def _touched(engine: Inspection, watchpoint: Watchpoint, addresses: range) -> It
         if part:
             yield Linear(part.start), part
         return
-    first = watched.start & ~PAGE_MASK
-    for page in range(first, min(watched.stop, first + MOST_PAGES * PAGE_SIZE), PAGE_SIZE):
-        physical = engine.translate(Linear(page))
-        if physical is None:
-            continue
-        mine = _common(watched, range(page, page + PAGE_SIZE))
-        shift = physical - page
+    for mine, shift in _mapped(engine, watched):
         part = _common(range(mine.start + shift, mine.stop + shift), addresses)
         if part:
             yield Linear(part.start - shift), part
+
+
+def _mapped(engine: Inspection, watched: range) -> Iterator[tuple[range, int]]:
+    """Linear ranges whose pages the tables have side by side, each with how far it is from where they have it."""
+
+    def distance(page: int) -> int | None:
+        physical = engine.translate(Linear(page))
+        return None if physical is None else physical - page
+
+    first = watched.start & ~PAGE_MASK
+    every = range(first, min(watched.stop, first + MOST_PAGES * PAGE_SIZE), PAGE_SIZE)
+    for shift, neighbours in groupby(every, distance):
+        if shift is not None:
+            pages = tuple(neighbours)
+            yield _common(watched, range(pages[0], pages[-1] + PAGE_SIZE)), shift
 
 
 def _common(a: range, b: range) -> range:
@@ -111,8 +149,9 @@ class MasterPort:
             engine.device_write(address, data)
             return
         there = max(0, min(end, TOP) - address)
-        self.masters.note(engine, Access.WRITE, range(address, address + there), self.device, request)
+        noted = self.masters.note(engine, Access.WRITE, range(address, address + there), self.device, request)
         engine.device_write(address, data[:there])
+        self.masters.written(engine, noted)
 
     def gather(self, places: Iterable[tuple[int, int]], request: str = "") -> list[bytes]:
         engine = self.masters.at_hand()

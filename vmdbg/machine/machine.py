@@ -31,6 +31,7 @@ from vmdbg.engine.port import Bus, Engine
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.machine.bus import MachineBus
+from vmdbg.machine.bus_masters import before_devices
 from vmdbg.machine.chipset import has_guests_of_qemu
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.console import DEBUG_CONSOLE, HVC, SERIAL_PORTS, Console
@@ -321,7 +322,8 @@ class Machine:
             case None | Stepped() | StopRequested():
                 return self._devices_told() or outcome
             case WatchpointHit(hits):
-                return WatchpointHit((*hits, *self.pc.bus_masters.take_hits()))
+                devices = self.pc.bus_masters.take_hits()
+                return WatchpointHit((*(before_devices(self.engine, hit, devices) for hit in hits), *devices))
             case _:
                 return outcome
 
@@ -389,9 +391,12 @@ class Machine:
 
     def _come(self, event: Event, clock: Tick) -> None:
         """A device's deadline. Where the host fails it, it has not come: going on tries again."""
+        hits = self._masters.hits
+        noted = len(hits)
         try:
             self.pc.on_event(event.owner, event.name, clock)
         except MediumError:
+            del hits[noted:]
             self.scheduler.put_back(event)
             raise
 

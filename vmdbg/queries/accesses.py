@@ -52,7 +52,6 @@ class AccessScan(RowScan):
 def access_row(timeline: Timeline, hit: WatchHit) -> AccessRow:
     """The row of a hit that has just been made."""
     engine = timeline.machine.engine
-    size = min(hit.size, len(hit.old))
     return AccessRow(
         timeline.position,
         None if hit.device else hit.pc,
@@ -60,7 +59,7 @@ def access_row(timeline: Timeline, hit: WatchHit) -> AccessRow:
         hit.linear,
         hit.physical,
         hit.old,
-        engine.read_physical(hit.physical, size),
+        hit.looked_at(engine.read_physical).new,
         engine.read_register("cr3"),
         hit.device,
         hit.request,

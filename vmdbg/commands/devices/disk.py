@@ -10,7 +10,7 @@ from devices.disk.medium import SECTOR
 from devices.disk.overlay import PAGE, SECTORS, Overlay
 from devices.disk.unit import DiskUnit
 from vmdbg.commands.declare import command
-from vmdbg.document.document import Document, Style, Text, count, document, section, table, text
+from vmdbg.document.document import Column, Document, Style, Text, count, document, section, table, text
 from vmdbg.document.hexdump_format import dump_lines
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
@@ -99,7 +99,7 @@ def disk_diff(session: Session, arguments: Arguments) -> Document:
     rows = [(count(start), count(end - start), text("")) for start, end in runs]
     rows += [(count(start), count(end - start), text("not known", Style.DIM)) for start, end in unclear]
     summary = text(f"{len(differing):,} sectors of {disk.name} differ, in {len(runs):,} runs", value=len(differing))
-    listed = section("sectors", summary, table((">first", ">sectors", ""), rows[: arguments.limit]))
+    listed = section("sectors", summary, table((">first", ">sectors", Column("known", "")), rows[: arguments.limit]))
     if not unknown:
         return document(listed)
     words = f"of {len(unknown):,} more it is not known: the guest wrote them and had not read them"

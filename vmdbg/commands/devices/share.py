@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from vmdbg.commands.declare import command
-from vmdbg.document.document import Document, Style, Text, count, document, table, text
+from vmdbg.document.document import Column, Document, Style, Text, count, document, table, text
 from vmdbg.document.layout import printable
 from vmdbg.errors import UserError
 from vmdbg.session.host_path import host_path
@@ -56,7 +56,7 @@ def share_changes(session: Session, arguments: Arguments) -> Document:
     if not rows:
         return document(f"nothing of {unit.share.tag} is other than the folder's")
     more = [f"and {len(found) - len(rows):,} more: --limit shows them"] if len(found) > len(rows) else []
-    return document(table(("what", "mode", ">bytes", "path", ""), rows), *more)
+    return document(table(("what", "mode", ">bytes", "path", Column("was", "")), rows), *more)
 
 
 def _row(path: bytes, node: Node | None) -> tuple[Text, ...]:

@@ -74,7 +74,7 @@ def last_write(session: Session, arguments: Arguments) -> Document:
 
 def _written(debugger: Debugger, hit: WatchHit) -> bytes:
     """What is there now that the instruction has retired, as much of it as is known of what was there before."""
-    return debugger.engine.read_physical(hit.physical, min(hit.size, len(hit.old)))
+    return hit.looked_at(debugger.engine.read_physical).new
 
 
 def _whole(hits: Sequence[tuple[WatchHit, bytes]]) -> list[tuple[WatchHit, bytes]]:

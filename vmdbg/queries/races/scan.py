@@ -192,7 +192,7 @@ class EventScan(RowScan):
                 self._is_locked(hit.pc),
                 hit.linear,
                 hit.old[:size],
-                self.engine.read_physical(hit.physical, size),
+                hit.looked_at(self.engine.read_physical).new,
             )
         return list(found.values())
 
