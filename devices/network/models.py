@@ -17,6 +17,7 @@ _MODULES: Mapping[NicModel, str] = {
     NicModel.VIRTIO_TSO: "devices.virtio.net_offload",
     NicModel.E1000: "devices.network.e1000.e1000",
     NicModel.RTL8139: "devices.network.rtl8139.rtl8139",
+    NicModel.RTL8139_CPLUS: "devices.network.rtl8139.cplus",
 }
 """Each has a function `fit`, a Fitter."""
 

@@ -16,6 +16,8 @@ class NicModel(enum.StrEnum):
     """The same with offloads: checksums, and segmentation of TCP."""
     E1000 = "e1000"
     RTL8139 = "rtl8139"
+    RTL8139_CPLUS = "rtl8139-cplus"
+    """The RTL8139C+, which has rings of descriptors besides."""
 
 
 class FarEnd(enum.StrEnum):

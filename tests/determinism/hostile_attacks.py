@@ -40,13 +40,13 @@ from vmdbg.units import Tick
 TARGETS = (
     "ahci", "apm", "com1", "com2", "com3", "com4", "coprocessor", "debugcon", "dma-page", "dma1", "dma2", "fdc",
     "flash", "fw-cfg", "host-bridge", "hpet", "i8042", "ide", "ioapic", "isa-bridge", "lapic", "net0", "net1", "net2",
-    "nvme-disk3",
+    "net3", "nvme-disk3",
     "pci", "pic", "pit", "port61", "port92", "power-management", "rtc", "seabios-debugcon", "test-exit", "vga",
     "vga, video memory", "virtio-console", "virtio-disk2", "virtio-rng",
 )  # fmt: skip
 CHOSEN = (
-    "ahci", "fw-cfg", "ide", "ioapic", "lapic", "net0", "net1", "net2", "nvme-disk3", "pic", "pit", "rtc",
-    "virtio-disk2",
+    "ahci", "fw-cfg", "ide", "ioapic", "lapic", "net0", "net1", "net2", "net3", "nvme-disk3", "pic", "pit",
+    "rtc", "virtio-disk2",
 )  # fmt: skip
 PATIENCE = 200
 """Looks at a guest that does not come on, after which it will not."""

@@ -51,6 +51,7 @@ NETS = (
     Net("net0", NicModel.VIRTIO_TSO, "52:54:00:12:34:56", FarEnd.OUTSIDE, whole_segments=True),
     Net("net1", NicModel.E1000, "52:54:00:12:34:57", FarEnd.OUTSIDE),
     Net("net2", NicModel.RTL8139, "52:54:00:12:34:58", FarEnd.OUTSIDE),
+    Net("net3", NicModel.RTL8139_CPLUS, "52:54:00:12:34:59", FarEnd.OUTSIDE),
 )
 FLASH = FlashPlace(0xFFE0_0000, 0x2_0000)
 
@@ -272,6 +273,7 @@ class Attacker:
         kinds = {
             "virtio": self._virtio,
             "net0": self._virtio,
+            "net3": self._descriptor_rings,
             "nvme": self._nvme,
             "ahci": self._ahci,
             "ide": self._ide,
@@ -574,6 +576,25 @@ class Attacker:
             (STORE32, HPET_BASE + 0x10, chance.choice((3, 3, 3, 1, 2, 0)), 0),
             *self._pause(),
         ]
+
+    def _descriptor_rings(self) -> Steps:
+        """Of an RTL8139C+: rings of descriptors that are given over, and what makes it work at them."""
+        chance, base = self._chance, self._registers()
+        receive, transmit = (pointer(chance, 4096) & 0xFF_FFFF for _ in range(2))
+        steps: Steps = [(STORE16, base + 0xE0, chance.choice((0x63, 3, 1, 2, 0x7B)), 0)]
+        for register, ring in ((0xE4, receive), (0x20, transmit), (0x28, chance.choice((transmit, 0)))):
+            steps += [(STORE32, base + register, ring, 0), (STORE32, base + register + 4, 0, 0)]
+        for ring in (receive, transmit):
+            for number in range(chance.randrange(1, 5)):
+                flags = chance.choice((8, 8, 9, 0xA, 0xB, 0xB, 0xC, 0xF, 3)) << 28 | chance.getrandbits(12) << 16
+                size = chance.choice((60, 200, 1514, 0, 0xFFFF))
+                row = struct.pack("<IIII", flags | size, chance.getrandbits(18), pointer(chance), 0)
+                steps += self._bytes(ring + 16 * number, row)
+        steps += [(STORE8, base + 0x37, chance.choice((0xC, 0xC, 4, 8)), 0), (STORE32, base + 0x44, 0xF, 0)]
+        poll, loop = chance.choice((0x40, 0x80, 0xC0, 0xC1)), chance.choice((0, 0x6_0000))
+        steps += [(STORE16, base + 0x3C, 0xFFFF, 0), (STORE32, base + 0x40, loop, 0), (STORE8, base + 0xD9, poll, 0)]
+        dump = (STORE32, base + 0x10, pointer(chance, 64) | 8, 0)
+        return [*steps, *([dump] if chance.random() < 0.3 else []), *self._pause()]
 
     def _ioapic(self) -> Steps:
         chance, base = self._chance, 0xFEC0_0000

@@ -50,6 +50,7 @@ from devices.keyboard.i8042 import I8042
 from devices.keyboard.i8042_aux import I8042WithMouse
 from devices.network.cable import Cable
 from devices.network.e1000.e1000 import E1000
+from devices.network.rtl8139.cplus import Rtl8139Cplus
 from devices.network.rtl8139.rtl8139 import Rtl8139
 from devices.ninep.folder import Answer, Question
 from devices.ninep.share import Share
@@ -466,6 +467,12 @@ def _rtl8139(scheduler: Scheduler) -> Subject:
     return Subject(nic, slot.windows, outputs=slot.outputs)
 
 
+def _rtl8139_cplus(scheduler: Scheduler) -> Subject:
+    slot = BenchSlot("net0", scheduler)
+    nic = Rtl8139Cplus(slot, Cable("net0", scheduler.timer("net0-cable")), bytes.fromhex("525400123456"))
+    return Subject(nic, slot.windows, outputs=slot.outputs)
+
+
 def _virtio_net(scheduler: Scheduler) -> Subject:
     slot = BenchSlot("net0", scheduler)
     nic = VirtioNet(slot, Cable("net0", scheduler.timer("net0-cable")), bytes.fromhex("525400123456"))
@@ -682,6 +689,7 @@ DEVICES.update(
         "virtio-net": _virtio_net,
         "e1000": _e1000,
         "rtl8139": _rtl8139,
+        "rtl8139-cplus": _rtl8139_cplus,
         "nvme": _nvme,
         "ide": _ide,
         "ahci": _ahci,

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from tests.determinism.hostile_attacks import TARGETS as DEVICES
 from tests.determinism.hostile_attacks import attack
 from tests.devices.disk import test_ahci, test_hostile_drivers, test_hostile_floppy_drivers
-from tests.devices.network import test_e1000, test_rtl8139
+from tests.devices.network import test_e1000, test_rtl8139, test_rtl8139_cplus
 from tests.devices.network.quiet import test_hostile_frames
 from tests.devices.ninep.test_hostile_clients import besiege
 from tests.fuzz.dap_clients import attack_machine, attack_session
@@ -34,6 +34,7 @@ TARGETS: dict[str, Round] = {
     "ahci-registers": test_ahci.anything,
     "e1000-registers": test_e1000.anything,
     "rtl8139-registers": test_rtl8139.anything,
+    "rtl8139-cplus-registers": test_rtl8139_cplus.anything,
     "floppy-registers": test_hostile_floppy_drivers.anything,
     "quiet-network": _quiet_network,
     "dap": attack_machine,

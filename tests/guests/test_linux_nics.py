@@ -12,11 +12,13 @@ import pytest
 import vmdbg
 from tests import linux_assets
 
-NICS = {"e1000": ("e1000.ko",), "rtl8139": ("mii.ko", "8139too.ko")}
+NICS = {"e1000": ("e1000.ko",), "rtl8139": ("mii.ko", "8139too.ko"), "rtl8139-cplus": ("mii.ko", "8139cp.ko")}
 RINGS = {
     "e1000": r"(?s)receive descriptor \d+, given +buffer at [0-9a-f]+\n.*"
     r"transmit descriptor \d+ +(legacy|data), \d+ bytes at [0-9a-f]+, [^\n]*status (DD|-)\n",  # which it clears
     "rtl8139": r"receive ring +32768 bytes at [0-9a-f]+, 0 unread",
+    "rtl8139-cplus": r"(?s)receive descriptor \d+, given +1536 bytes, OWN( EOR)? at [0-9a-f]+\n"
+    r".*transmit descriptor \d+ ",
 }
 """What `devices net0` says of them when all has come."""
 UP = "ip link set eth0 up; sleep 3"

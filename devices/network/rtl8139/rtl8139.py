@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -39,7 +40,6 @@ RING_WRAPS: Final = 0x10000
 LAG: Final = 16
 """CAPR is so much behind where the driver reads."""
 DESCRIPTORS: Final = 4
-_IDENTITY = Identity(VENDOR, DEVICE, 0x020000, 0x10, VENDOR, DEVICE)
 
 
 @dataclass(slots=True)
@@ -70,6 +70,10 @@ class Rtl8139:
 
     title = "Realtek RTL8139C network controller"
     State: ClassVar[type[Rtl8139State]] = Rtl8139State
+    REVISION: ClassVar[int] = 0x10
+    VERSION: ClassVar[int] = reg.VERSION
+    WRITABLE: ClassVar[Mapping[int, tuple[int, int]]] = reg.WRITABLE
+    INTERRUPTS: ClassVar[Mapping[int, str]] = reg.INTERRUPT_BITS
 
     def __init__(self, slot: Slot, cable: Cable, mac: bytes) -> None:
         self.name = slot.name
@@ -79,9 +83,12 @@ class Rtl8139:
         self._memory = slot.bus_master()
         self._timer = slot.timer()
         bars = {0: Bar(Space.IO, reg.SIZE, self), 1: Bar(Space.MEMORY32, reg.SIZE, self)}
-        self.function = PciFunction(slot, _IDENTITY, bars=bars, pin=Pin.INTA)
+        identity = Identity(VENDOR, DEVICE, 0x020000, self.REVISION, VENDOR, DEVICE)
+        self.function = PciFunction(slot, identity, bars=bars, pin=Pin.INTA)
         self._file = self._file_at_reset()
-        self._state = Rtl8139State(self.function.save(), b"")
+        self._state = self.State(self.function.save(), b"")
+        self._registers = sorted({*_SPECIAL, *((at, width) for at, (width, _) in self.WRITABLE.items())})
+        """Those that can be written, with their sizes."""
         cable.plug(self)
 
     # registers
@@ -108,7 +115,7 @@ class Rtl8139:
             (reg.CR, 1, s.command | (reg.CR_EMPTY if self._unread == 0 else 0)),
             (reg.CBR, 2, s.write),
             (reg.ISR, 2, s.causes),
-            (reg.TCR, 4, self._get(reg.TCR) & ~reg.VERSION | reg.VERSION),
+            (reg.TCR, 4, self._get(reg.TCR) & ~reg.VERSIONS | self.VERSION),
             (reg.TCTR, 4, ticks & 0xFFFF_FFFF),
             (reg.MPC, 4, s.missed),
             (reg.CR9346, 1, s.unlock | (reg.EE_OUT if s.eeprom.data_out else 0)),
@@ -123,7 +130,7 @@ class Rtl8139:
         """Bytes of one register or several; a register that was written in part keeps the rest."""
         end = min(offset + size, reg.SIZE)
         written = dict(zip(range(offset, end), value.to_bytes(size, "little"), strict=False))
-        for at, width in _REGISTERS:
+        for at, width in self._registers:
             if at < end and offset < at + width:
                 kept = 0 if at == reg.ISR else self._get(at, width)
                 whole = bytearray(kept.to_bytes(width, "little"))
@@ -133,8 +140,8 @@ class Rtl8139:
 
     def _write(self, at: int, value: int, now: int) -> None:
         s = self._state
-        if at in reg.WRITABLE:
-            width, bits = reg.WRITABLE[at]
+        if at in self.WRITABLE:
+            width, bits = self.WRITABLE[at]
             self._set(at, width, value & bits)
         if at in reg.CONFIGURATION and s.unlock & reg.EEM == reg.EEM_CONFIGURATION:
             bits = reg.CONFIGURATION[at]
@@ -195,7 +202,7 @@ class Rtl8139:
         kept = (*reg.IDR, *reg.MAR, *reg.CONFIGURATION, *range(reg.BMCR, reg.ANER))
         for at in kept:
             self._file[at] = before[at]
-        self._state = Rtl8139State(
+        self._state = self.State(
             s.function, b"", unlock=s.unlock, eeprom=s.eeprom, lost_link=s.lost_link, timer_began=s.timer_began
         )
         self._drive()
@@ -351,7 +358,7 @@ class Rtl8139:
         file = bytearray(self._file)
         for at, width, _ in self._made(0):
             file[at : at + width] = (
-                bytes(width) if at != reg.TCR else (self._get(at) & ~reg.VERSION).to_bytes(4, "little")
+                bytes(width) if at != reg.TCR else (self._get(at) & ~reg.VERSIONS).to_bytes(4, "little")
             )
         state.function, state.file = self.function.save(), bytes(file)
         return state
@@ -379,8 +386,8 @@ class Rtl8139:
             ("link", "up" if self._cable.link_up else "down"),
             ("CR", named_bits(s.command | (reg.CR_EMPTY if self._unread == 0 else 0), reg.CR_BITS)),
             ("RCR", f"{control:08x} {named_bits(control, reg.RCR_BITS)}"),
-            ("ISR", named_bits(s.causes, reg.INTERRUPT_BITS)),
-            ("IMR", named_bits(self._get(reg.IMR, 2), reg.INTERRUPT_BITS)),
+            ("ISR", named_bits(s.causes, self.INTERRUPTS)),
+            ("IMR", named_bits(self._get(reg.IMR, 2), self.INTERRUPTS)),
             (
                 "receive ring",
                 f"{self._ring_size} bytes at {self._get(reg.RBSTART):x}, {self._unread} unread, next at {s.write:x}",
@@ -392,13 +399,12 @@ class Rtl8139:
         ]
 
 
-_REGISTERS: Final = sorted(
-    [(at, width) for at, (width, _) in reg.WRITABLE.items()]
-    + [(at, 4) for at in (*reg.TSD, reg.TCTR, reg.MPC)]
-    + [(at, 1) for at in (reg.CR, reg.CR9346, *reg.CONFIGURATION)]
-    + [(reg.ISR, 2)]
-)
-"""Those that can be written, with their sizes."""
+_SPECIAL: Final = [
+    *((at, 4) for at in (*reg.TSD, reg.TCTR, reg.MPC)),
+    *((at, 1) for at in (reg.CR, reg.CR9346, *reg.CONFIGURATION)),
+    (reg.ISR, 2),
+]
+"""Registers that do something when they are written, with their sizes."""
 
 
 def _eeprom(mac: bytes) -> tuple[int, ...]:
