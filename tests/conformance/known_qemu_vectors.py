@@ -79,6 +79,10 @@ def _general_is_wide(case: Case) -> bool:
 VECTORS = (
     Known("no #XM (SDM 3A 6.15)", lambda c, d: c.found.vector == FLOATING_POINT),
     Known("operands of SSE need not be aligned (SDM 2A 2.4)", lambda c, d: _is_not_aligned(c)),
+    Known(
+        "reserved bits of MXCSR can be loaded (SDM 2A LDMXCSR)",
+        lambda c, d: _name(c) == "ldmxcsr" and c.found.vector == GENERAL_PROTECTION and c.expected.vector is None,
+    ),
     Known("VEX.L of scalars is #UD (SDM 2A 2.3.10)", lambda c, d: _is_long_scalar(c)),
     Known("VEX names 16 registers in 32-bit code (SDM 2A 2.3.5.6)", lambda c, d: has_register_of_64_bits(c)),
     Known("scalars leave the upper half of YMM (SDM 2A 2.3.10.1)", _leaves_upper_half),

@@ -12,7 +12,7 @@ STACK_FAULT, SUMMARY_AND_BUSY, CONDITIONS = 0x40, 0x8080, 0x4500
 DENORMAL, UNDERFLOW, PRECISION = 2, 0x10, 0x20
 PRECISION_CONTROL, RESERVED_CONTROL = 0x300, 0xE0C0
 AF_SF_OF = 0x890
-ONE, SPECIAL = 0x3FFF, 0x7FFF
+QUARTER, ONE, SPECIAL = 0x3FFD, 0x3FFF, 0x7FFF
 OF_DOUBLES = names("fsin fcos fsincos fptan")
 PRECISION_CONTROLLED = names("fadd faddp fsub fsubp fsubr fsubrp fmul fmulp fdiv fdivp fdivr fdivrp fsqrt")
 """Those of the stack: of those of memory QEMU rounds the operand, too."""
@@ -77,6 +77,10 @@ X87 = (
     Known(
         "F2XM1 beyond -1 and 1 is undefined (SDM 2A F2XM1)",
         lambda c, d: c.name == "f2xm1" and _exponent(c, 0) >= ONE,
+    ),
+    Known(
+        "FYL2XP1 beyond the roots of 2 less 1 is undefined (SDM 2A FYL2XP1)",
+        lambda c, d: c.name == "fyl2xp1" and _exponent(c, 0) >= QUARTER,
     ),
     Known(
         "x87: sines and tangents are of doubles (SDM 1 8.3.10)",

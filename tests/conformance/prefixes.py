@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.conformance.instructions import Instruction
+from tests.conformance.vex import GENERAL
 
 CS = 0x2E
 LEGACY = frozenset((0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x26, CS, 0x36, 0x3E, 0x64, 0x65))
@@ -20,8 +21,8 @@ def has_rex_w(code: bytes) -> bool:
 
 def vex_last(instruction: Instruction) -> int | None:
     """The last byte of a VEX prefix: vvvv, L and pp (SDM 2A figure 2-9)."""
-    code = instruction.code[len(prefixes(instruction.code)) :]
-    if not instruction.mnemonic.startswith("v"):
+    code, name = instruction.code[len(prefixes(instruction.code)) :], instruction.mnemonic
+    if not name.startswith("v") and name not in GENERAL:
         return None
     return {_TWO_BYTES: code[1], _THREE_BYTES: code[2]}.get(code[0])
 
