@@ -5,14 +5,14 @@ from __future__ import annotations
 from tests.conformance.compare import Difference
 from tests.conformance.instructions import names
 from tests.conformance.known import C1, ENVIRONMENT, FLAG_COMPARES, FUNCTIONS, Case, Known, flips
-from tests.conformance.known_of_both import has_set_fsw
+from tests.conformance.known_of_both import exponent, has_set_fsw, is_fyl2xp1_of_much
 from tests.conformance.prefixes import has_rex_w
 
 STACK_FAULT, SUMMARY_AND_BUSY, CONDITIONS = 0x40, 0x8080, 0x4500
 DENORMAL, UNDERFLOW, PRECISION = 2, 0x10, 0x20
 PRECISION_CONTROL, RESERVED_CONTROL = 0x300, 0xE0C0
 AF_SF_OF = 0x890
-QUARTER, ONE, SPECIAL = 0x3FFD, 0x3FFF, 0x7FFF
+ONE, SPECIAL = 0x3FFF, 0x7FFF
 OF_DOUBLES = names("fsin fcos fsincos fptan")
 PRECISION_CONTROLLED = names("fadd faddp fsub fsubp fsubr fsubrp fmul fmulp fdiv fdivp fdivr fdivrp fsqrt")
 """Those of the stack: of those of memory QEMU rounds the operand, too."""
@@ -24,18 +24,17 @@ def _is_x87(case: Case) -> bool:
     return case.name == "wait" or (case.name.startswith("f") and case.name != "femms")
 
 
-def _exponent(case: Case, register: int) -> int:
-    at = 32 + 16 * register + 8
-    return int.from_bytes(case.before.fx[at : at + 2], "little") & SPECIAL
-
-
 def _flags(case: Case, difference: Difference, bits: int) -> bool:
     return _is_x87(case) and difference.name == "fsw" and flips(difference, bits | C1)
 
 
 def _has_no_quotient(case: Case, difference: Difference) -> bool:
-    special = any(_exponent(case, register) in (0, SPECIAL) for register in (0, 1))
+    special = any(exponent(case, register) in (0, SPECIAL) for register in (0, 1))
     return case.name in QUOTIENTS and special and _flags(case, difference, CONDITIONS)
+
+
+def _has_other_quotient(case: Case, difference: Difference) -> bool:
+    return case.name == "fprem1" and _flags(case, difference, CONDITIONS)
 
 
 def _rounds_operand(case: Case, difference: Difference) -> bool:
@@ -76,11 +75,11 @@ X87 = (
     Known("x87: precision control rounds what is loaded (SDM 1 8.1.5.2)", _rounds_operand),
     Known(
         "F2XM1 beyond -1 and 1 is undefined (SDM 2A F2XM1)",
-        lambda c, d: c.name == "f2xm1" and _exponent(c, 0) >= ONE,
+        lambda c, d: c.name == "f2xm1" and exponent(c, 0) >= ONE,
     ),
     Known(
         "FYL2XP1 beyond the roots of 2 less 1 is undefined (SDM 2A FYL2XP1)",
-        lambda c, d: c.name == "fyl2xp1" and _exponent(c, 0) >= QUARTER,
+        is_fyl2xp1_of_much,
     ),
     Known(
         "x87: sines and tangents are of doubles (SDM 1 8.3.10)",
@@ -91,6 +90,7 @@ X87 = (
         "FST leaves a register's tag empty (SDM 1 8.1.7)", lambda c, d: c.name in ("fst", "fstp") and d.name == "ftw"
     ),
     Known("FPREM of what has no quotient: conditions", _has_no_quotient),
+    Known("FPREM1: the quotient's last bits (SDM 2A FPREM1)", _has_other_quotient),
     Known(
         "x87: conditions where they are undefined (SDM 1 table 8-1)",
         lambda c, d: c.name not in WITH_CONDITIONS and _flags(c, d, CONDITIONS),
