@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
-from devices.board.acpi_pm import PowerButton
-from devices.disk.cd_unit import EjectDisc, InsertDisc
 from devices.fitting import Fitting
-from devices.keyboard.keys import KeyEvents, KeyInput
-from devices.keyboard.mouse_input import MouseInput
-from devices.network.inputs import FaultsInput, FrameInput, FramesInput, LinkInput
-from devices.seam import DeviceInput
-from devices.serial.feed import SerialInput
 
-MODULES = (
-    "devices.serial.debugcon",
-    "devices.board.test_exit",
-    "devices.board.test_device",
-    "devices.virtio.entropy",
-    "devices.virtio.console",
-)
-"""Each has a FITTING."""
+MODULES = {
+    "debugcon": "devices.serial.debugcon",
+    "test-exit": "devices.board.test_exit",
+    "pc-testdev": "devices.board.test_device",
+    "virtio-rng": "devices.virtio.entropy",
+    "virtio-console": "devices.virtio.console",
+}
+"""By the kind that users ask for, which is that of the module's FITTING."""
 
 
-@functools.cache
-def input_types() -> tuple[type[DeviceInput], ...]:
-    """All that devices of the board, or added to it, take from outside."""
-    added = (taken for fitting in fittings().values() for taken in fitting.inputs)
-    keys = (KeyInput, KeyEvents, MouseInput)
-    board = (SerialInput, PowerButton, *keys, EjectDisc, InsertDisc, FrameInput, FramesInput, LinkInput, FaultsInput)
-    return (*board, *added)
+class Catalog(Mapping[str, Fitting]):
+    """The fittings by kind, in the order of MODULES. A module is loaded when its fitting is asked for."""
+
+    def __getitem__(self, kind: str) -> Fitting:
+        fitting: Fitting = import_module(MODULES[kind]).FITTING
+        return fitting
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODULES)
+
+    def __len__(self) -> int:
+        return len(MODULES)
 
 
-@functools.cache
-def fittings() -> dict[str, Fitting]:
-    """By kind, in the order of the list."""
-    found = [importlib.import_module(module).FITTING for module in MODULES]
-    return {fitting.kind: fitting for fitting in found}
+FITTINGS = Catalog()

@@ -6,11 +6,10 @@ integers, texts or truth values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
-from devices.display.shared_vga import SharedVga
 from devices.pci.config_space import ConfigSpace, Pin, Place
 from devices.seam import (
     AddressedDevice,
@@ -26,6 +25,9 @@ from devices.seam import (
 )
 from devices.serial.backend import Backend
 from devices.wiring.shared_ports import PlainPorts, StreamPort
+
+if TYPE_CHECKING:
+    from devices.display.shared_vga import SharedVga
 
 LONGEST_NAME = 32
 _TRUTH = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
@@ -143,7 +145,7 @@ class Choice:
     options: object
 
 
-def parse_choice(text: str, fittings: dict[str, Fitting]) -> Choice:
+def parse_choice(text: str, fittings: Mapping[str, Fitting]) -> Choice:
     """`KIND[,OPTION=VALUE...]`; `id=NAME` gives the device another name than its kind. Raises ValueError in words."""
     kind, *settings = text.split(",")
     fitting = fittings.get(kind)

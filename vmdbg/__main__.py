@@ -20,7 +20,7 @@ def main() -> NoReturn:
 
 def _run() -> int:
     """The exit code. That the interpreter takes itself and its modules to pieces would take longer than to get here."""
-    from vmdbg.host.endings import SIGNAL_BASE
+    from vmdbg.host.exit_code import SIGNAL_BASE
     from vmdbg.host.signals import SIGNALS
     from vmdbg.interruption import StoppedError
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from devices.keyboard.key_table import KEYS
-from devices.keyboard.layout_us import Chord
+
+if TYPE_CHECKING:
+    from devices.keyboard.layout_us import Chord
 
 MOST_CODES: Final = 1 << 16
 MOST_EVENTS: Final = 1 << 17

@@ -10,19 +10,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from devices.fitting import Slot
-from devices.pci.config_space import Identity, Place, Register
+from devices.pci.config_space import Identity, Register
 from devices.pci.describe import function_rows
 from devices.pci.function import PciFunction, PciFunctionState
+from devices.pci.piix import ISA_BRIDGE, PIRQS
 from devices.seam import Line, Rows
 from devices.wiring.irq import Pin
 
-ISA_BRIDGE = Place(1, 0)
-PIRQS = 4
 PIRQ_ROUTE = 0x60
 NOT_ROUTED = 0x80
-PCI_IRQS = (10, 10, 11, 11)
-"""Where firmware for these boards leads PIRQA# to PIRQD#."""
-ROUTABLE_IRQS = (3, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15)
 
 _IDENTITY = Identity(0x8086, 0x7000, 0x060100, multifunction=True)
 _REGISTERS = (
@@ -45,13 +41,6 @@ _REGISTERS = (
     Register(0xAC, 1, 0x00, 0xFF),  # CTLTMR
     Register(0xAE, 1, 0x00, 0xFF),  # CTHTMR
 )
-
-
-def pirq_of(place: Place, pin: int) -> int:
-    """Which of PIRQA# to PIRQD#, 0 to 3, a function's interrupt pin is soldered to: as on PCs of the time, slot 1 has
-    INTA# at PIRQA#, and each next slot begins one further.
-    """
-    return (place.device - 1 + pin - 1) % PIRQS
 
 
 @dataclass(slots=True)

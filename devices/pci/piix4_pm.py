@@ -11,12 +11,12 @@ from typing import ClassVar
 from devices.board.acpi_pm import PM_SIZE
 from devices.board.smbus import SMBUS_SIZE
 from devices.fitting import Slot
-from devices.pci.config_space import Command, Identity, Pin, Place, Register
+from devices.pci.config_space import Command, Identity, Pin, Register
 from devices.pci.describe import function_rows
 from devices.pci.function import PciFunction, PciFunctionState
+from devices.pci.piix import POWER_MANAGEMENT
 from devices.seam import AddressedDevice, Rows
 
-POWER_MANAGEMENT = Place(1, 3)
 PMBA, PMBA_MASK = 0x40, 0xFFC0
 DEVACTB = 0x58
 PMREGMISC, PM_ENABLE = 0x80, 0x01

@@ -22,7 +22,7 @@ from devices.board.fw_cfg import FwCfg, contents, fixed, number
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
 from devices.board.smbus import SMBUS_SIZE, Smbus
-from devices.catalog import fittings
+from devices.catalog import FITTINGS
 from devices.disk.ahci import Ahci
 from devices.disk.cd_unit import CdUnit
 from devices.disk.fdc import Fdc
@@ -59,7 +59,8 @@ from devices.pci.config_space import ConfigSpace as ConfigTarget
 from devices.pci.config_space import Pin, Place
 from devices.pci.host import CONFIG_PORTS, PciHost
 from devices.pci.host_bridge import HostBridge
-from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge
+from devices.pci.piix import PIRQS, ROUTABLE_IRQS
+from devices.pci.piix3 import IsaBridge
 from devices.pci.piix4_pm import PowerManagement
 from devices.scheduler import OwnedTimer, Scheduler
 from devices.seam import AddressedDevice, BusMaster, DeviceInput, DeviceMemory, DmaChannel, Line, Rows
@@ -705,5 +706,5 @@ DEVICES.update(
         "dma2": _one(lambda: Dma8237A("dma2", 2), len(SLAVE_PORTS)),
         "transferring dma1": _one(lambda: TransferringDma("dma1", lambda channel: 0), len(MASTER_PORTS)),
     }
-    | {fitting.kind: fitted(fitting) for fitting in fittings().values()}
+    | {fitting.kind: fitted(fitting) for fitting in FITTINGS.values()}
 )

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import pytest
 
 from devices import catalog
+from devices.inputs import input_types
 from vmdbg.recording import records
 
 
 @contextmanager
 def fitted_devices(*modules: str) -> Iterator[None]:
     """Devices of these modules can be added meanwhile, by the kinds of their FITTINGs."""
-    caches = (catalog.fittings, catalog.input_types, records.input_types_by_name)
+    caches = (input_types, records.input_types_by_name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "MODULES", (*catalog.MODULES, *modules))
+        for module in modules:
+            patch.setitem(catalog.MODULES, import_module(module).FITTING.kind, module)
         for cached in caches:
             cached.cache_clear()
         try:

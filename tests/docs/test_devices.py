@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from devices import catalog as device_catalog
+from devices.inputs import input_types
 from devices.scheduler import Scheduler
 from tests.devices.conformance import fitted
 from tests.devices.test_conformance import Rig
@@ -53,8 +54,8 @@ def doorbell(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     module = ModuleType("devices.board.doorbell")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(source, str(PAGE), "exec", dont_inherit=True), module.__dict__)
-    monkeypatch.setattr(device_catalog, "MODULES", (*device_catalog.MODULES, module.__name__))
-    caches = (device_catalog.fittings, device_catalog.input_types, records.input_types_by_name)
+    monkeypatch.setitem(device_catalog.MODULES, "doorbell", module.__name__)
+    caches = (input_types, records.input_types_by_name)
     for cached in caches:
         cached.cache_clear()
     yield module

@@ -6,18 +6,18 @@ import enum
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from devices.disk.drive import DriveKind
 from vmdbg.api.guest import Guest
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.errors import UserError
-from vmdbg.host.drives import DriveChoice, open_drives, parse_drive
-from vmdbg.host.live_network import LiveNetwork
-from vmdbg.host.nets import NetChoice, leads_to_host, open_nets, parse_net
-from vmdbg.host.nvram import NvramFile, parse_nvram
+from vmdbg.host.additions import drive as to_drive
+from vmdbg.host.additions import net as to_net
+from vmdbg.host.additions import nvram as to_nvram
+from vmdbg.host.additions import open_added
+from vmdbg.host.additions import share as to_share
 from vmdbg.host.schedule_files import schedule as to_schedule
-from vmdbg.host.shares import open_shares, parse_share
 from vmdbg.host.start import GuestFiles, Started, option_rom
 from vmdbg.host.start import start as boot
 from vmdbg.host.values import boot_order as to_boot_order
@@ -25,11 +25,17 @@ from vmdbg.host.values import cpus as to_topology
 from vmdbg.host.values import memory_size, start_date
 from vmdbg.machine.chipset import AUTOMATIC, with_chipset
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, Display, HpetMode, MachineConfig
+from vmdbg.machine.media import Media
 from vmdbg.machine.schedule import ROUND_ROBIN
 from vmdbg.recording.reader import open_recording as read_recording
 from vmdbg.recording.replay import replay
 from vmdbg.timeline.checkpoint import DEFAULT_BUDGET
 from vmdbg.timeline.timeline import Timeline
+
+if TYPE_CHECKING:
+    from vmdbg.host.drives import DriveChoice
+    from vmdbg.host.nets import NetChoice
+    from vmdbg.host.nvram import NvramFile
 
 Path = str | PathLike[str]
 Named = TypeVar("Named", bound=enum.Enum)
@@ -90,8 +96,9 @@ def launch(
     linked: others may send it something at any time, so that it never halts for ever while it takes interrupts
     (vmdbg.Lab). Raises UserError, EngineError.
     """
-    wires = [parse_net(text) for text in nets]
-    if linked and leads_to_host(wires):
+    wires = [to_net(text) for text in nets]
+    outward = any(wire.leads_to_host for wire in wires)
+    if linked and outward:
         raise UserError("a machine of a lab has no network of the host's: take quiet, none or the lab's")
     wanted = MachineConfig(
         memory=_bytes(memory),
@@ -106,13 +113,13 @@ def launch(
         mouse=mouse,
         hpet=_one_of(HpetMode, "HPET", hpet),
         display=_one_of(Display, "display", vga),
-        waits=linked or leads_to_host(wires),
+        waits=linked or outward,
     )
     files = GuestFiles(
         kernel=kernel if isinstance(kernel, bytes | None) else fspath(kernel),
         initrd=fspath(initrd) if initrd is not None else None,
         bios=fspath(bios) if bios is not None else None,
-        nvram=parse_nvram(fspath(nvram)) if nvram is not None else None,
+        nvram=to_nvram(fspath(nvram)) if nvram is not None else None,
         append=append,
         command_line=command_line,
         via_decompressor=via_decompressor,
@@ -125,12 +132,12 @@ def launch(
         reboots=reboots,
     )
     kinds = ((DriveKind.DISK, disks), (DriveKind.CD, cdroms), (DriveKind.FLOPPY, floppies))
-    choices = [parse_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
+    choices = [to_drive(kind, fspath(text)) for kind, texts in kinds for text in texts]
     started = _start(files, wanted, machine, choices, shares, wires)
     guest = Guest(Timeline(started.machine, origin=started.origin, budget=_bytes(checkpoint_memory)))
     if started.nvram is not None:
         guest.at_close(_keeper(started.nvram, guest.timeline))
-    if leads_to_host(wires):
+    if outward:
         _serve(guest, wires, say)
     if record is not None:
         guest.record(record, embed=embed)
@@ -148,20 +155,21 @@ def _start(
     """With drives, shares and network devices, whose files are the guest's to close, and the chipset for them."""
     if machine not in (AUTOMATIC, *Chipset):
         raise UserError(f"there is no machine {machine!r}; there are: {', '.join([AUTOMATIC, *Chipset])}")
-    drives = open_drives(choices)
+    media = Media()
     try:
-        shared = open_shares([parse_share(fspath(text)) for text in shares], drives.media)
-        fitted = open_nets(nets, drives.media)
+        added = open_added(choices, [to_share(fspath(text)) for text in shares], nets, media)
         rom = option_rom(wanted.display)
-        config = replace(wanted, drives=drives.drives, shares=shared, nets=fitted, option_rom=rom)
-        return boot(files, with_chipset(config, machine, firmware=files.bios is not None), media=drives.media)
+        config = replace(wanted, drives=added.drives, shares=added.shares, nets=added.nets, option_rom=rom)
+        return boot(files, with_chipset(config, machine, firmware=files.bios is not None), media=media)
     except BaseException:
-        drives.media.close()
+        media.close()
         raise
 
 
 def _serve(guest: Guest, nets: Sequence[NetChoice], say: Callable[[str], None]) -> None:
     """The host at the other end of its cables. Raises UserError."""
+    from vmdbg.host.live_network import LiveNetwork  # for guests with such a network only
+
     try:
         guest.at_close(LiveNetwork(guest.timeline, nets, say).close)
     except BaseException:

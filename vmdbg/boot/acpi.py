@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from devices.board import acpi_pm, apm
 from devices.board.isa import CHIPS, IsaChip
 from devices.pci.host import CONFIG_PORTS, RESET_CONTROL, RESET_CPU, SYSTEM_RESET
-from devices.timers.hpet import HPET_BASE
 from vmdbg.boot.dsdt import PCI_WINDOW_FIRST, definition_block
 from vmdbg.boot.image import Segment
 from vmdbg.units import Physical
@@ -237,6 +236,8 @@ def _fadt(pm: int, facs: int, dsdt: int) -> bytes:
 
 def _hpet(identity: int) -> bytes:
     """IA-PC HPET specification 1.0a, 3.2.4: block, address in memory, number, fewest counts of a period."""
+    from devices.timers.hpet import HPET_BASE  # for machines that have one only
+
     address = struct.pack("<BBBBQ", 0, 64, 0, 0, HPET_BASE)
     return _table(b"HPET", 1, struct.pack("<I", identity) + address + struct.pack("<BHB", 0, _FEWEST_COUNTS, 0))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from vmdbg.boot import decompress, elf_file
+from vmdbg.boot import elf_file
 from vmdbg.boot.image import InputFile
 from vmdbg.boot.layout import HIGH_MEMORY, Layout
 from vmdbg.errors import UserError
@@ -118,6 +118,8 @@ def unpack_vmlinux(kernel: InputFile, header: SetupHeader, limit: int) -> elf_fi
         return None
     if header.load_address + header.init_size > limit:
         Layout(limit).reserve(header.load_address, header.init_size, kernel.name)
+    from vmdbg.boot import decompress  # for such kernels only
+
     try:
         vmlinux = decompress.unpack(header.payload, limit)
     except decompress.PayloadError as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
-from vmdbg.boot import bios, elf, elf_file, flat, linux, linux_setup, multiboot, multiboot2, multiboot2_header, pvh
+from vmdbg.boot import elf_file, multiboot
 from vmdbg.boot.bzimage import is_bzimage, parse_setup_header
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Protocol
 from vmdbg.errors import UserError
@@ -30,7 +31,7 @@ def boot_image(options: BootOptions) -> BootImage:
 
 def _laid_out(options: BootOptions) -> BootImage:
     if options.bios is not None:
-        return bios.load(options, options.bios)
+        return _bios(options, options.bios)
     if options.kernel is None:
         raise UserError("nothing to boot: name a kernel")
     kernel = options.kernel
@@ -38,35 +39,7 @@ def _laid_out(options: BootOptions) -> BootImage:
         kernel, flat_wanted=options.load_address is not None or options.mode is not None
     )
     _check_options(options, protocol)
-    match protocol:
-        case Protocol.LINUX:
-            return _linux(options, kernel)
-        case Protocol.MULTIBOOT:
-            header = multiboot.find_header(kernel.data)
-            return multiboot.load(
-                options, kernel, _required(header, kernel, "Multiboot header in its first 8192 bytes")
-            )
-        case Protocol.MULTIBOOT2:
-            tags = multiboot2_header.parse_header(kernel.data, kernel.name)
-            return multiboot2.load(
-                options, kernel, _required(tags, kernel, "Multiboot 2 header in its first 32768 bytes")
-            )
-        case Protocol.PVH:
-            parsed = elf_file.parse(kernel)
-            entry = _required(pvh.find_entry(parsed), kernel, "XEN_ELFNOTE_PHYS32_ENTRY note")
-            return pvh.load(options, parsed, entry, linux.DEFAULT_COMMAND_LINE if linux.is_vmlinux(parsed) else "")
-        case Protocol.ELF:
-            return elf.load_bare(options, elf_file.parse(kernel))
-        case Protocol.BOOT_SECTOR:
-            if not flat.is_boot_sector(kernel.data):
-                raise UserError(f"{kernel.name} is no boot sector: it lacks the bytes 55 aa at offset 510")
-            return flat.load_boot_sector(options, kernel)
-        case Protocol.FLAT:
-            return flat.load_flat(options, kernel)
-        case Protocol.BIOS:
-            return bios.load(options, kernel)
-        case _:
-            assert_never(protocol)
+    return _LOADERS[protocol](options, kernel)
 
 
 def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
@@ -81,6 +54,14 @@ def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
         return Protocol.LINUX
     if multiboot.find_header(data) is not None:
         return Protocol.MULTIBOOT
+    return _detect_rarer(kernel, flat_wanted)
+
+
+def _detect_rarer(kernel: InputFile, flat_wanted: bool) -> Protocol:
+    """Of what is neither a bzImage nor a Multiboot kernel. The code for each guest is loaded for its like alone."""
+    from vmdbg.boot import flat, linux, multiboot2_header, pvh
+
+    data = kernel.data
     if multiboot2_header.find_offset(data) is not None:
         return Protocol.MULTIBOOT2
     if bytes(data[:4]) == elf_file.MAGIC:
@@ -102,6 +83,8 @@ def detect(kernel: InputFile, flat_wanted: bool = False) -> Protocol:
 
 
 def _linux(options: BootOptions, kernel: InputFile) -> BootImage:
+    from vmdbg.boot import linux, linux_setup
+
     if is_bzimage(kernel.data):
         by_setup = options.via_setup or not parse_setup_header(kernel).has_32bit_entry
         return linux_setup.load_setup(options, kernel) if by_setup else linux.load_bzimage(options, kernel)
@@ -111,6 +94,64 @@ def _linux(options: BootOptions, kernel: InputFile) -> BootImage:
     if not linux.is_vmlinux(parsed):
         raise UserError(f"{kernel.name} is neither a bzImage nor a 64-bit vmlinux: it cannot be booted as Linux")
     return linux.load_vmlinux(options, parsed)
+
+
+def _multiboot(options: BootOptions, kernel: InputFile) -> BootImage:
+    header = multiboot.find_header(kernel.data)
+    return multiboot.load(options, kernel, _required(header, kernel, "Multiboot header in its first 8192 bytes"))
+
+
+def _multiboot2(options: BootOptions, kernel: InputFile) -> BootImage:
+    from vmdbg.boot import multiboot2, multiboot2_header
+
+    tags = multiboot2_header.parse_header(kernel.data, kernel.name)
+    return multiboot2.load(options, kernel, _required(tags, kernel, "Multiboot 2 header in its first 32768 bytes"))
+
+
+def _pvh(options: BootOptions, kernel: InputFile) -> BootImage:
+    from vmdbg.boot import linux, pvh
+
+    parsed = elf_file.parse(kernel)
+    entry = _required(pvh.find_entry(parsed), kernel, "XEN_ELFNOTE_PHYS32_ENTRY note")
+    return pvh.load(options, parsed, entry, linux.DEFAULT_COMMAND_LINE if linux.is_vmlinux(parsed) else "")
+
+
+def _elf(options: BootOptions, kernel: InputFile) -> BootImage:
+    from vmdbg.boot import elf
+
+    return elf.load_bare(options, elf_file.parse(kernel))
+
+
+def _boot_sector(options: BootOptions, kernel: InputFile) -> BootImage:
+    from vmdbg.boot import flat
+
+    if not flat.is_boot_sector(kernel.data):
+        raise UserError(f"{kernel.name} is no boot sector: it lacks the bytes 55 aa at offset 510")
+    return flat.load_boot_sector(options, kernel)
+
+
+def _flat(options: BootOptions, kernel: InputFile) -> BootImage:
+    from vmdbg.boot import flat
+
+    return flat.load_flat(options, kernel)
+
+
+def _bios(options: BootOptions, file: InputFile) -> BootImage:
+    from vmdbg.boot import bios
+
+    return bios.load(options, file)
+
+
+_LOADERS: dict[Protocol, Callable[[BootOptions, InputFile], BootImage]] = {
+    Protocol.LINUX: _linux,
+    Protocol.MULTIBOOT: _multiboot,
+    Protocol.MULTIBOOT2: _multiboot2,
+    Protocol.PVH: _pvh,
+    Protocol.ELF: _elf,
+    Protocol.BOOT_SECTOR: _boot_sector,
+    Protocol.FLAT: _flat,
+    Protocol.BIOS: _bios,
+}
 
 
 def _check_options(options: BootOptions, protocol: Protocol) -> None:

@@ -8,8 +8,7 @@ from devices.board.acpi_pm import SCI_IRQ, SLP_TYP_S5
 from devices.board.isa import IsaChip
 from devices.pci.config_space import BUS_DEVICES, Pin, Place
 from devices.pci.host import CONFIG_PORTS
-from devices.pci.piix3 import PCI_IRQS, pirq_of
-from devices.pci.piix4_pm import POWER_MANAGEMENT
+from devices.pci.piix import PCI_IRQS, POWER_MANAGEMENT, pirq_of
 from vmdbg.boot.aml import (
     bus_numbers,
     device,

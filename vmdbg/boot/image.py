@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
@@ -164,6 +163,8 @@ class BootImage:
 
         Where the files lie and what they are called does not enter.
         """
+        import hashlib  # takes its time, and few runs ask
+
         state = hashlib.sha256(repr((self.memory, _plain(self.start), self.e820)).encode())
         for write in self.chips:
             state.update(b"out %x %x;" % (write.port, write.value))
@@ -230,4 +231,8 @@ class BootOptions:
     @property
     def random(self) -> int:
         """BootImage.random: 0 for the default seed."""
-        return 0 if self.seed == DEFAULT_SEED else int.from_bytes(hashlib.sha256(b"RDRAND " + self.seed).digest()[:8])
+        if self.seed == DEFAULT_SEED:
+            return 0
+        import hashlib
+
+        return int.from_bytes(hashlib.sha256(b"RDRAND " + self.seed).digest()[:8])

@@ -10,13 +10,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from devices.serial.com_ports import COM_PORTS
 from vmdbg.boot.image import BootOptions, ChipWrite, E820Entry, Segment
 from vmdbg.boot.layout import EBDA, HIGH_MEMORY, KIB, MIB, Layout
-from vmdbg.boot.memory_disk import MemoryDisk
 from vmdbg.boot.services_code import CODE
 from vmdbg.units import Physical
+
+if TYPE_CHECKING:
+    from vmdbg.boot.memory_disk import MemoryDisk
 
 CODE_ADDRESS = Physical(0xFE000)
 DATA_AREA = Physical(0x400)

@@ -14,7 +14,7 @@ from vmdbg.errors import UserError
 from vmdbg.host.escape_key import ESCAPE_NAME
 from vmdbg.host.poller import Poller
 from vmdbg.host.run_loop import Outlet
-from vmdbg.host.serial_clients import make_backend
+from vmdbg.host.serial_backends import make_backend
 from vmdbg.host.serial_lines import NoSerial, Receive, SerialChoice, Stdio, StdioBackend
 from vmdbg.host.terminal import RawTerminal, both_ends_are_terminals, is_terminal, message
 from vmdbg.machine.console import COM1, DEBUG_CONSOLE, HVC, Listener

@@ -18,16 +18,16 @@ from vmdbg.dap.catches import FILTERS
 from vmdbg.dap.guest import GuestDebugger
 from vmdbg.dap.launch_words import RECORDING, member_of, words_of
 from vmdbg.errors import UserError, VmdbgError
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.exit_code import ExitCode
 from vmdbg.host.serial_lines import NoSerial
 from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import is_terminal
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
     parser = commands.add_parser(
         "dap",
-        help="debug from an editor",
+        help=line,
         description="Serve one editor on stdin and stdout, by the Debug Adapter Protocol. Its launch request says what "
         "to boot, by the options of `vmdbg run`, or which recording to open.",
         allow_abbrev=False,
@@ -118,8 +118,8 @@ def _options(arguments: Mapping[str, Json]) -> argparse.Namespace:
     parser: argparse.ArgumentParser = _Quiet(prog="vmdbg", allow_abbrev=False)
     made: type[argparse.ArgumentParser] = _Quiet
     commands = parser.add_subparsers(required=True, parser_class=made)
-    replay.add_parser(commands)
-    run.add_parser(commands)
+    replay.add_parser(commands, "")
+    run.add_parser(commands, "")
     command = "replay" if RECORDING in arguments else "run"
     options, strange = parser.parse_known_args([command, *words_of(arguments)])
     if strange:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.exit_code import ExitCode
 from vmdbg.machine.chipset import AUTOMATIC, with_chipset
 from vmdbg.machine.config import MINIMUM_MEMORY, Chipset, Display, MachineConfig
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("devices", help="list the devices of the machine", allow_abbrev=False)
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
+    parser = commands.add_parser("devices", help=line, allow_abbrev=False)
     parser.add_argument("names", nargs="*", metavar="DEVICE", help="show the registers of these; `all` for every one")
     parser.add_argument("--no-apic", action="store_true", help="of a machine without local APIC and I/O APIC")
     parser.add_argument("--device", action="append", default=[], metavar="KIND", help="of a machine with this added")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vmdbg.errors import EngineError, UserError
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.exit_code import ExitCode
 from vmdbg.host.sample import sample_path
 from vmdbg.host.start import GuestFiles, engine_version, start
 from vmdbg.host.terminal import both_ends_are_terminals
@@ -40,8 +40,8 @@ class Check:
     text: str
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("doctor", help="check this installation", allow_abbrev=False)
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
+    parser = commands.add_parser("doctor", help=line, allow_abbrev=False)
     parser.set_defaults(command=doctor)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmdbg.cli.arguments import Parser
 from vmdbg.cli.run_options import add_checkpoint_memory, add_left_out, add_symbols
 from vmdbg.errors import UserError
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.exit_code import ExitCode
 from vmdbg.host.terminal import message
 from vmdbg.host.values import searched_text, tick
 from vmdbg.timeline.mark_forms import FORMS
@@ -32,10 +32,10 @@ exit codes: 0 all runs passed, 1 one failed and is recorded, 2 bad usage, 3 an e
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], line: str) -> None:
     parser = commands.add_parser(
         "explore",
-        help="run what a recording holds by other schedules, until it fails",
+        help=line,
         description="From an instant of a recording on, have the turns of its CPUs by one schedule after the other, "
         "until a run fails: that one is written to a new recording.",
         epilog=f"A POSITION is {FORMS}. {EXAMPLES}",

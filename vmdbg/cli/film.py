@@ -13,10 +13,10 @@ from vmdbg.timeline.mark_forms import FORMS
 FPS = 10.0
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
     parser = commands.add_parser(
         "film",
-        help="make a film of the screen in a recording",
+        help=line,
         description="Write what the screen showed in a recording as an animated GIF or PNG, in the guest's time.",
         allow_abbrev=False,
     )

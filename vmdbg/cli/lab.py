@@ -20,10 +20,10 @@ docs/lab.md has the keys of the file.
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], line: str) -> None:
     parser = commands.add_parser(
         "lab",
-        help="run several machines on one clock, or replay them",
+        help=line,
         description="Run the machines, switches and links of a TOML file on one clock; or, of a folder that --record "
         "made, replay them as a whole.",
         epilog=EXAMPLES,

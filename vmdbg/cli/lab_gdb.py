@@ -11,7 +11,7 @@ from typing import TextIO, cast
 from vmdbg.api.lab_recording import LabRecording
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, listen_address
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.exit_code import ExitCode
 from vmdbg.interruption import INTERRUPTION
 from vmdbg.queries.fresh import FreshContext
 from vmdbg.queries.lifetime import end_workers, live_as_worker, signals_wait

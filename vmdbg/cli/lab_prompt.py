@@ -19,7 +19,7 @@ from vmdbg.document.document import Block, Document, Table, document, table, tex
 from vmdbg.document.plain import render_plain
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.host.control_c import control_c_ignored, control_c_interrupts
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.exit_code import ExitCode
 from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import both_ends_are_terminals
 from vmdbg.interruption import INTERRUPTION, StoppedError

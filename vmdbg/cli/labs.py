@@ -15,7 +15,7 @@ from vmdbg.cli.history import progress_shown
 from vmdbg.cli.lab_gdb import gdb_address, serve_gdb
 from vmdbg.cli.lab_prompt import LabPrompt
 from vmdbg.errors import UserError
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.exit_code import ExitCode
 from vmdbg.host.terminal import message
 from vmdbg.lab.plan import NEVER, Instant
 from vmdbg.machine.digest import Digest

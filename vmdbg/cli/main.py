@@ -8,23 +8,34 @@ import errno
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from vmdbg.cli.arguments import Parser
 from vmdbg.errors import EngineError, GuestError, NotKeptError, VmdbgError
-from vmdbg.host.endings import SIGNAL_BASE, ExitCode
+from vmdbg.host.exit_code import SIGNAL_BASE, ExitCode
 from vmdbg.host.signals import SIGNALS
 from vmdbg.host.terminal import message, terminal_is_gone
 from vmdbg.interruption import StoppedError
 from vmdbg.version import VERSION
 
-COMMANDS = (
-    "run", "record", "replay", "lab", "query", "save", "explore", "film", "script", "symbols", "devices", "dap", "mcp",
-    "doctor",
-)  # fmt: skip
-"""Each is a module of this package."""
+COMMANDS = {
+    "run": "boot a guest",
+    "record": "boot a guest and record everything that happens",
+    "replay": "replay a recording",
+    "lab": "run several machines on one clock, or replay them",
+    "query": "ask what happened in a recording",
+    "save": "write one instant of a recording as a snapshot",
+    "explore": "run what a recording holds by other schedules, until it fails",
+    "film": "make a film of the screen in a recording",
+    "script": "run a Python file that uses the vmdbg API",
+    "symbols": "write a Linux guest's names and types as a file for gdb",
+    "devices": "list the devices of the machine",
+    "dap": "debug from an editor",
+    "mcp": "let an assistant look at recordings",
+    "doctor": "check this installation",
+}
+"""What each is for. Each is a module of this package, loaded for who gives the command."""
 TRACEBACK_VARIABLE = "VMDBG_TRACEBACK"
 _OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -72,6 +83,8 @@ def _error(error: Exception) -> int:
         _silence_stdout()
         return _failed(f"cannot write the output: {error.strerror}", ExitCode.USAGE)
     if os.environ.get(TRACEBACK_VARIABLE):
+        import traceback
+
         traceback.print_exception(error)
     what = f"{type(error).__name__}: {error}"
     hint = f"this is a bug in vmdbg; {TRACEBACK_VARIABLE}=1 in the environment shows where"
@@ -79,22 +92,27 @@ def _error(error: Exception) -> int:
 
 
 def _needed(words: Sequence[str]) -> Sequence[str]:
-    """The commands that these words may be for: what is not loaded need not be waited for."""
-    first = words[0] if words else ""
-    return () if first == "--version" else (first,) if first in COMMANDS else COMMANDS
+    """The command that these words are for, if any is: what is not loaded need not be waited for."""
+    first = next((word for word in words if not word.startswith("-")), "")
+    return (first,) if first in COMMANDS else ()
 
 
-def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """Of the whole command line, or of the part that has these commands."""
+def parser(commands: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """Of the whole command line, or with these commands' options alone."""
     made = Parser(
         prog="vmdbg",
         description="A deterministic virtual machine monitor made for debugging.",
         allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=f"vmdbg {VERSION}")
-    subparsers = made.add_subparsers(metavar="COMMAND", required=True, dest="command_name", parser_class=Parser)
-    for command in commands:
-        import_module(f"vmdbg.cli.{command}").add_parser(subparsers)
+    subparsers = made.add_subparsers(
+        metavar="COMMAND", required=True, dest="command_name", prog=made.prog, parser_class=Parser
+    )
+    for command, line in COMMANDS.items():
+        if command in commands:
+            import_module(f"vmdbg.cli.{command}").add_parser(subparsers, line)
+        else:
+            subparsers.add_parser(command, help=line)
     return made
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 
 from vmdbg.errors import UserError
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.exit_code import ExitCode
 
 MISSING = "`vmdbg mcp` needs the package mcp: pip install 'vmdbg[mcp]'"
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
     parser = commands.add_parser(
         "mcp",
-        help="let an assistant look at recordings",
+        help=line,
         description="Serve tools by the Model Context Protocol on stdin and stdout: open a recording, go anywhere in "
         "it, ask its history. Nothing can be changed, and no file but recordings is read, unless that is allowed.",
         allow_abbrev=False,

@@ -8,17 +8,17 @@ import sys
 from vmdbg.cli.arguments import Parser
 from vmdbg.document.document import Json
 from vmdbg.errors import UserError
-from vmdbg.host.endings import ExitCode
+from vmdbg.host.exit_code import ExitCode
 from vmdbg.host.terminal import message
 from vmdbg.host.values import number
 from vmdbg.session.question_options import declare
 from vmdbg.timeline.mark_forms import FORMS
 
 
-def add_parser(commands: argparse._SubParsersAction[Parser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[Parser], line: str) -> None:
     parser = commands.add_parser(
         "query",
-        help="ask what happened in a recording",
+        help=line,
         description="Answer a question about a whole recording, on all cores: what `query` does at the prompt.",
         epilog=f"An ADDRESS is a number, a symbol or an expression. A POSITION is {FORMS}.",
         allow_abbrev=False,

@@ -9,10 +9,10 @@ from vmdbg.cli.run_options import add_run_options
 from vmdbg.errors import UserError
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
     parser = commands.add_parser(
         "record",
-        help="boot a guest and record everything that happens",
+        help=line,
         description="The same as `vmdbg run --record RECORDING`.",
         allow_abbrev=False,
     )

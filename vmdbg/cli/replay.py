@@ -11,10 +11,10 @@ from vmdbg.cli.web_options import add_web_option
 from vmdbg.timeline.mark_forms import FORMS
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
     parser = commands.add_parser(
         "replay",
-        help="replay a recording",
+        help=line,
         description="Replay a recording to its end or to an instant of it, and print what the guest printed.",
         allow_abbrev=False,
     )

@@ -16,13 +16,14 @@ from vmdbg.cli.run_options import scripted_lines
 from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.cli.web_options import web_service
 from vmdbg.host.digest_file import check_digest_path, write_digest
-from vmdbg.host.endings import SIGNAL_BASE, ExitCode, Signalled
+from vmdbg.host.endings import Signalled
+from vmdbg.host.exit_code import SIGNAL_BASE, ExitCode
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Realtime
 from vmdbg.host.run_loop import RunLoop
 from vmdbg.host.runner import KeptRunner
-from vmdbg.host.serial_clients import make_backend
+from vmdbg.host.serial_backends import make_backend
 from vmdbg.host.serial_lines import NoSerial
 from vmdbg.host.terminal import both_ends_are_terminals, is_terminal, message
 from vmdbg.recording.reader import Recording, open_recording

@@ -7,23 +7,19 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from devices.board.acpi_pm import PowerButton
-from devices.keyboard.keys import strokes
 from vmdbg.cli.console import Console
 from vmdbg.cli.dap_options import dap_services
-from vmdbg.cli.front_ends import FrontEnds, PromptOptions, seat
 from vmdbg.cli.gdb_options import gdb_services
 from vmdbg.cli.run_options import EXAMPLES, add_run_options, drive_choices, guest_files, machine_config, scripted_lines
 from vmdbg.cli.symbol_files import symbol_files
 from vmdbg.cli.web_options import web_service
 from vmdbg.errors import NotKeptError, UserError
-from vmdbg.host.digest_file import check_digest_path, write_digest
-from vmdbg.host.drives import open_drives
-from vmdbg.host.endings import SIGNAL_BASE, Ending, ExitCode
+from vmdbg.host.additions import open_added
+from vmdbg.host.endings import Ending
 from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
+from vmdbg.host.exit_code import SIGNAL_BASE, ExitCode
 from vmdbg.host.io_trace import IoLog, unclaimed_accesses
 from vmdbg.host.last_words import LastWords
-from vmdbg.host.nets import open_nets
-from vmdbg.host.network import HostNetwork, join_network
 from vmdbg.host.output_file import check_path, write_text
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
@@ -33,25 +29,26 @@ from vmdbg.host.runner import KeptRunner, PlainRunner
 from vmdbg.host.schedule_files import SCHEDULE, note_turns, turns_text
 from vmdbg.host.serial_lines import Receive, StdioBackend
 from vmdbg.host.serial_watch import PanicWatch
-from vmdbg.host.shares import open_shares
 from vmdbg.host.start import Started, start
 from vmdbg.host.terminal import both_ends_are_terminals
-from vmdbg.host.terminal_keys import keys_of
 from vmdbg.host.typist import Typist
 from vmdbg.host.write_back import settle_images
 from vmdbg.machine.console import DEBUG_CONSOLE, Listener, typed
 from vmdbg.machine.inputs import NmiButton
+from vmdbg.machine.media import Media
 from vmdbg.machine.text_watch import TextWatch
-from vmdbg.recording.pcap import PcapFile
 
 if TYPE_CHECKING:
+    from vmdbg.cli.front_ends import FrontEnds, PromptOptions
+    from vmdbg.host.network import HostNetwork
+    from vmdbg.recording.pcap import PcapFile
     from vmdbg.timeline.timeline import Timeline
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
     parser = commands.add_parser(
         "run",
-        help="boot a guest",
+        help=line,
         description="Boot a guest: a Linux kernel, an ELF kernel, a boot sector, firmware, or the sample.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -64,6 +61,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Boot and run until the end. Raises UserError, GuestError, EngineError."""
     if options.digest is not None:
+        from vmdbg.host.digest_file import check_digest_path
+
         check_digest_path(options.digest)
     if options.write_schedule is not None:
         check_path(options.write_schedule, SCHEDULE)
@@ -79,12 +78,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _start(options: argparse.Namespace) -> Started:
     if options.snapshot is None:
-        files, drives = guest_files(options), open_drives(drive_choices(options))
+        files, media = guest_files(options), Media()
         try:
-            shares, nets = open_shares(options.share, drives.media), open_nets(options.net, drives.media)
-            return start(files, machine_config(options, drives.drives, shares, nets), media=drives.media)
+            added = open_added(drive_choices(options), options.share, options.net, media)
+            return start(files, machine_config(options, added), media=media)
         except BaseException:
-            drives.media.close()
+            media.close()
             raise
     from vmdbg.cli.history import start_from
 
@@ -154,6 +153,8 @@ class Run:
         """Where packets are kept as they come. Raises UserError."""
         if self._options.pcap is None:
             return None
+        from vmdbg.recording.pcap import PcapFile
+
         if not self._machine.config.nets:
             raise UserError("--pcap keeps packets, and this machine has no network device: give --net too")
         file = PcapFile(self._options.pcap, self._machine.config.start)
@@ -162,8 +163,12 @@ class Run:
         self._stack.callback(file.close)
         return file
 
-    def _join_network(self) -> HostNetwork:
+    def _join_network(self) -> HostNetwork | None:
         """The host at the other end of the cables for which the options ask for it. Raises UserError."""
+        if not self._options.net:
+            return None
+        from vmdbg.host.network import join_network
+
         network = join_network(self._machine, self._options.net, self._loop, self._poller, self._console.say)
         if network:
             self._stack.callback(network.close)
@@ -209,13 +214,16 @@ class Run:
     def _keep(self, timeline: Timeline) -> None:
         """There is a past from now on, which nothing of the host's follows."""
         self._timeline = timeline
-        timeline.fork_listeners.append(self._network.forked)
+        if self._network is not None:
+            timeline.fork_listeners.append(self._network.forked)
         if self._pcap is not None:
             timeline.fork_listeners.append(self._pcap.forked)
         if self._started.nvram is not None:
             self._started.nvram.live = lambda: timeline.live
 
     def _sit_down(self, timeline: Timeline, prompt: PromptOptions | None, *, stands: bool) -> None:
+        from vmdbg.cli.front_ends import seat
+
         if prompt is not None and self._options.stop_at is not None:
             self._machine.stop_by(self._options.stop_at)
         services, editors = gdb_services(self._options), dap_services(self._options)
@@ -231,6 +239,8 @@ class Run:
         )
 
     def _prompt(self, *, stands: bool, lines: tuple[str, ...] = ()) -> PromptOptions:
+        from vmdbg.cli.front_ends import PromptOptions
+
         return PromptOptions(
             self._console.at_prompt,
             self._console.at_console,
@@ -272,6 +282,8 @@ class Run:
             for line in unclaimed_accesses(self._machine):
                 say(line)
         if self._options.digest is not None:
+            from vmdbg.host.digest_file import write_digest
+
             write_digest(self._machine, self._options.digest)
         if self._options.write_schedule is not None:
             write_text(turns_text(self._machine, self._timeline), self._options.write_schedule, SCHEDULE)
@@ -304,6 +316,9 @@ class Run:
             self._loop.type(data)
 
     def _typed_at_screen(self, data: bytes) -> None:
+        from devices.keyboard.keys import strokes  # for who types there only
+        from vmdbg.host.terminal_keys import keys_of
+
         chords, strange = keys_of(data)
         if chords:
             self._loop.push(strokes(chords))

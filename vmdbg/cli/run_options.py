@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import argparse
 import functools
+from typing import TYPE_CHECKING
 
-from devices.disk.drive import Drive, DriveKind
-from devices.network.net import Net
-from devices.ninep.share import Share
+from devices.disk.drive import DriveKind
 from vmdbg.boot.image import CpuMode, Protocol
 from vmdbg.cli.dap_options import add_dap_options
 from vmdbg.cli.gdb_options import add_gdb_options
 from vmdbg.cli.web_options import add_web_option
 from vmdbg.errors import UserError
-from vmdbg.host.drives import DriveChoice, parse_drive
-from vmdbg.host.nets import parse_net
-from vmdbg.host.nvram import parse_nvram
+from vmdbg.host.additions import Added, drive, net, nvram, share
 from vmdbg.host.schedule_files import schedule
 from vmdbg.host.serial_lines import NoSerial, debug_console_choice, serial_choice, virtio_console_choice
-from vmdbg.host.shares import parse_share
 from vmdbg.host.start import GuestFiles, option_rom
 from vmdbg.host.values import boot_order, cpus, memory_size, number, searched_text, start_date, tick, typed_text
 from vmdbg.machine.chipset import AUTOMATIC, with_chipset
@@ -29,7 +25,11 @@ from vmdbg.session.schedule_files import FROM_FILE
 from vmdbg.x86.cpu_models import DEFAULT_MODEL, MODELS
 from vmdbg.x86.topology import ONE_CPU
 
+if TYPE_CHECKING:
+    from vmdbg.host.drives import DriveChoice
+
 DEFAULT_CHECKPOINT_MEMORY = 512 << 20
+NOTHING = Added()
 EXAMPLES = r"""examples:
   vmdbg run                                          the sample guest
   vmdbg run --kernel vmlinuz --initrd initrd.cpio    Linux, with its console here
@@ -60,7 +60,7 @@ def _guest_options(group: argparse._ArgumentGroup) -> None:
     ends = "end the run where a guest in firmware resets the machine, instead of starting it again"
     group.add_argument("--no-reboot", action="store_true", help=ends)
     variables = "keep UEFI firmware's variables in FILE, made if it is not there; snapshot=on: only begin with them"
-    group.add_argument("--nvram", type=parse_nvram, metavar="FILE[,snapshot=on]", help=variables)
+    group.add_argument("--nvram", type=nvram, metavar="FILE[,snapshot=on]", help=variables)
     order = "what firmware tries, as cdrom,disk1 (disk,floppy,cdrom); with `menu`, which it asks for a key to show"
     group.add_argument("--boot", type=boot_order, default=BootOrder(), metavar="ORDER", help=order)
     group.add_argument(
@@ -120,7 +120,7 @@ def add_drives(group: argparse._ArgumentGroup) -> None:
         "--disk",
         action="append",
         default=[],
-        type=functools.partial(parse_drive, DriveKind.DISK),
+        type=functools.partial(drive, DriveKind.DISK),
         metavar=disk,
         help="a disk, whose image is never written unless snapshot=off is said; may be repeated",
     )
@@ -128,7 +128,7 @@ def add_drives(group: argparse._ArgumentGroup) -> None:
         ("--cdrom", DriveKind.CD, "FILE", "a CD in a drive"),
         ("--floppy", DriveKind.FLOPPY, "FILE[,readonly=on]", "a floppy disk in a drive"),
     ):
-        parse = functools.partial(parse_drive, kind)
+        parse = functools.partial(drive, kind)
         help_text = f"{what}; may be repeated"
         group.add_argument(option, action="append", default=[], type=parse, metavar=metavar, help=help_text)
 
@@ -138,7 +138,7 @@ def add_shares(group: argparse._ActionsContainer) -> None:
         "--share",
         action="append",
         default=[],
-        type=parse_share,
+        type=share,
         metavar="DIR[,tag=NAME][,readonly][,snapshot=off][,size=SIZE]",
         help="a folder that the guest can mount (9p), and never writes unless snapshot=off is said; may be repeated",
     )
@@ -149,7 +149,7 @@ def add_nets(group: argparse._ActionsContainer) -> None:
         "--net",
         action="append",
         default=[],
-        type=parse_net,
+        type=net,
         metavar="quiet|user|none|socket:...|tap:NAME[,folder=DIR][,boot=FILE][,hostfwd=tcp::2222-:22][,model=MODEL][,mac=ADDRESS]",
         help="a network device, and who is at the other end of its cable; may be repeated",
     )
@@ -293,12 +293,7 @@ def drive_choices(options: argparse.Namespace) -> tuple[DriveChoice, ...]:
     return (*options.disk, *options.cdrom, *options.floppy)
 
 
-def machine_config(
-    options: argparse.Namespace,
-    drives: tuple[Drive, ...] = (),
-    shares: tuple[Share, ...] = (),
-    nets: tuple[Net, ...] = (),
-) -> MachineConfig:
+def machine_config(options: argparse.Namespace, added: Added = NOTHING) -> MachineConfig:
     display = Display(options.vga)
     config = MachineConfig(
         memory=options.memory,
@@ -307,9 +302,9 @@ def machine_config(
         start=options.start,
         devices=tuple(options.device),
         boot=options.boot,
-        drives=drives,
-        shares=shares,
-        nets=nets,
+        drives=added.drives,
+        shares=added.shares,
+        nets=added.nets,
         hvc=options.virtio_console is not None,
         mouse=options.mouse,
         hpet=HpetMode(options.hpet),

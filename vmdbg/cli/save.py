@@ -10,10 +10,10 @@ from vmdbg.host.terminal import message
 from vmdbg.timeline.mark_forms import FORMS
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
     parser = commands.add_parser(
         "save",
-        help="write one instant of a recording as a snapshot",
+        help=line,
         description="Write the machine at one instant of a recording to a file; `vmdbg run --from` goes on from it.",
         allow_abbrev=False,
     )

@@ -14,10 +14,10 @@ from vmdbg.host.terminal import message
 SCRIPT_FAILED = 1
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
     parser = commands.add_parser(
         "script",
-        help="run a Python file that uses the vmdbg API",
+        help=line,
         description="Run a Python file as __main__, with sys.argv as if Python itself had run it.",
         epilog="In the file, `import vmdbg`; see docs/python.md.",
         allow_abbrev=False,

@@ -10,10 +10,10 @@ from vmdbg.host.terminal import message
 from vmdbg.timeline.mark_forms import FORMS
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], line: str) -> None:
     parser = commands.add_parser(
         "symbols",
-        help="write a Linux guest's names and types as a file for gdb",
+        help=line,
         description="Read the names, types and unwind tables of a Linux kernel out of the guest of a recording, and "
         "write them as an ELF file: gdb then knows the kernel without its debug package.",
         allow_abbrev=False,

@@ -28,7 +28,7 @@ from vmdbg.dap.tasks import SleepingTasks
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.session.registry import Effect
 from vmdbg.session.session import Session

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dapstub import values
 from dapstub.errors import TargetError
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.session.code_lines import decode, instruction_spans, lines_before
 from vmdbg.session.session import Session
 from vmdbg.units import Linear

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dapstub import values
 from dapstub.errors import TargetError
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import VmdbgError
 from vmdbg.os.seam import FrameKind, Task
 from vmdbg.session.moments import Moment

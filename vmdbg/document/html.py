@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from vmdbg.document.document import Block, Document, Pairs, Picture, Section, Span, Style, Table, Text
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 
 LOOKS = {
     Style.HEADING: "font-weight:bold",

@@ -7,7 +7,7 @@ from html import escape
 from itertools import groupby
 
 from vmdbg.document.lanes import Chart, Entry, Mark, Tie
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 
 CHARACTER = 7.3
 """Width of one, of a monospaced font of 12 pixels."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vmdbg.document.document import Block, Document, Pairs, Picture, Section, Span, Style, Table, Text
+from vmdbg.document.printable import printable
 
 GAP = "  "
 INDENT = "  "
@@ -30,14 +31,6 @@ class Line:
 def lay_out(document: Document) -> Iterator[Line]:
     """Every line of a document, with control characters replaced: they could drive a terminal."""
     return _blocks(document.blocks, 0)
-
-
-def printable(words: str) -> str:
-    """Guest and user text without control characters."""
-    if words.isprintable():
-        return words
-    replaced = words.replace("\t", " ")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in replaced)
 
 
 def _clean(spans: Sequence[Span]) -> tuple[Span, ...]:

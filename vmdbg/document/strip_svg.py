@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.document.strip import Run, Strip
 
 WIDTH, LEFT, RIGHT = 960, 104, 8

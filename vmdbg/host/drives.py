@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from devices.disk.drive import Drive, DriveBus, DriveKind
 from devices.disk.medium import SECTOR
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.images.formats import Format
+from vmdbg.images.opening import open_cd, open_image
 from vmdbg.machine.drives import check_bus
 from vmdbg.machine.floppies import check_floppy
+from vmdbg.machine.image_media import add_image
 from vmdbg.machine.media import Media
 
 LONGEST_SERIAL = 20
@@ -107,38 +109,26 @@ def _serial(chosen: dict[str, str], option: str) -> str:
     return serial
 
 
-@dataclass(slots=True)
-class Drives:
-    """The drives as the machine's configuration has them, and their media. Whoever has the media closes them."""
+def open_drives(choices: Sequence[DriveChoice], media: Media) -> tuple[Drive, ...]:
+    """The drives of a machine, with what is in them among `media`, which closes it.
 
-    drives: tuple[Drive, ...] = ()
-    media: Media = field(default_factory=Media)
-
-
-def open_drives(choices: Sequence[DriveChoice]) -> Drives:
-    """Raises UserError for an image that cannot be had; the others are closed then."""
-    found = Drives()
+    Raises UserError for an image that cannot be had.
+    """
+    drives = list[Drive]()
     counts = dict.fromkeys(DriveKind, 0)
-    try:
-        for choice in choices:
-            name = f"{NAMES[choice.kind]}{counts[choice.kind]}"
-            counts[choice.kind] += 1
-            found.drives += (_open(choice, name, found),)
-    except BaseException:
-        found.media.close()
-        raise
-    return found
+    for choice in choices:
+        name = f"{NAMES[choice.kind]}{counts[choice.kind]}"
+        counts[choice.kind] += 1
+        drives.append(_open(choice, name, media))
+    return tuple(drives)
 
 
-def _open(choice: DriveChoice, name: str, found: Drives) -> Drive:
-    from vmdbg.images.opening import open_cd, open_image  # for machines with drives only
-    from vmdbg.machine.image_media import add_image
-
+def _open(choice: DriveChoice, name: str, media: Media) -> Drive:
     if choice.kind is DriveKind.CD:
         image = open_cd(choice.path)
     else:
         image = open_image(choice.path, choice.form, writable=choice.direct, backing=choice.backing)
-    medium = add_image(image, choice.path, found.media)
+    medium = add_image(image, choice.path, media)
     sectors = image.size // SECTOR
     if choice.kind is DriveKind.FLOPPY:
         check_floppy(medium, sectors, whole=choice.direct)

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from vmdbg.host.endings import (
-    SIGNAL_BASE,
     Ending,
-    ExitCode,
     GuestEnded,
     HostFailed,
     OutputClosed,
@@ -21,6 +19,7 @@ from vmdbg.host.endings import (
     TickReached,
     UserQuit,
 )
+from vmdbg.host.exit_code import SIGNAL_BASE, ExitCode
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.outcome import Outcome, is_death
 from vmdbg.timeline.origin import Origin

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from devices.network.frame import LONGEST
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, UnixPath
 from vmdbg.host.listeners import listen, stop_listening

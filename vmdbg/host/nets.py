@@ -10,13 +10,12 @@ from devices.network.frame import mac_text, parse_mac
 from devices.network.net import FarEnd, Net, NicModel, peer_name
 from devices.network.quiet.options import LONGEST_BOOT_FILE, MOST_HOSTS, Quiet, QuietHost, is_host_name
 from devices.network.quiet.packets import address
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, listen_address
 from vmdbg.host.net_backend import NetBackend
-from vmdbg.machine.answers import Answers
+from vmdbg.machine.answers import Answers, folder_of
 from vmdbg.machine.media import Media
-from vmdbg.machine.nets import folder_of
 
 MOST_NETS = 8
 _FIRST_MAC = 0x5254_0012_3456
@@ -63,6 +62,11 @@ class NetChoice:
     settings: tuple[tuple[str, str], ...] = ()
     boots: bool = False
     """Firmware can boot from it."""
+
+    @property
+    def leads_to_host(self) -> bool:
+        """Whether the host serves it while the guest is live."""
+        return self.kind in _HOSTS
 
     def setting(self, name: str) -> str:
         """ "" if it was not given."""
@@ -194,11 +198,6 @@ def give_net_folders(choices: Sequence[NetChoice], nets: Sequence[Net], folders:
             if folder is None:
                 raise UserError(f"{net.name} of the guest that goes on has no folder: leave folder= out")
             _open(choice, folder)
-
-
-def leads_to_host(choices: Sequence[NetChoice]) -> bool:
-    """Whether any of them is served by the host while the guest is live."""
-    return any(choice.kind in _HOSTS for choice in choices)
 
 
 def make_backend(

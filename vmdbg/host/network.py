@@ -19,7 +19,7 @@ from vmdbg.host.poller import Poller
 from vmdbg.host.runner import Runner
 from vmdbg.machine.inputs import Input
 from vmdbg.machine.machine import Machine
-from vmdbg.machine.nets import Outside
+from vmdbg.machine.outsides import Outside
 from vmdbg.units import Tick
 
 SOON = 150_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from vmdbg.boot.image import InputFile
@@ -12,9 +11,8 @@ from vmdbg.errors import UserError
 def sample_path(cpus: int = 1) -> Path:
     """Where the sample kernel for so many CPUs lies. Raises UserError if it was not built in."""
     name = "sample.elf" if cpus == 1 else "sample-smp.elf"
-    packaged = resources.files("vmdbg") / "samples" / name
-    source = Path(__file__).parents[2] / "samples" / "kernel" / name
-    for path in (Path(str(packaged)), source):
+    package = Path(__file__).parents[1]
+    for path in (package / "samples" / name, package.parent / "samples" / "kernel" / name):
         if path.is_file():
             return path
     raise UserError(

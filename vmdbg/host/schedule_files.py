@@ -8,7 +8,6 @@ from vmdbg.errors import UserError
 from vmdbg.machine.config import MachineConfig
 from vmdbg.machine.machine import Machine
 from vmdbg.machine.schedule import ROUND_ROBIN, OneAlone
-from vmdbg.machine.schedule_list import file_text
 from vmdbg.machine.schedules import parse_schedule
 from vmdbg.session.schedule_files import schedule_text
 from vmdbg.units import BOOT_CPU
@@ -36,6 +35,8 @@ def note_turns(machine: Machine) -> None:
 
 def turns_text(machine: Machine, timeline: Timeline | None) -> str:
     """The turns up to here, as a file for `file:F` has them. Raises UserError if they cannot be told."""
+    from vmdbg.machine.schedule_list import file_text  # for who writes such a file only
+
     if timeline is not None:
         from vmdbg.timeline.turns import turns_so_far
 

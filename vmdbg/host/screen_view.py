@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from devices.display.frame import Frame
 from vmdbg.document.half_blocks import Colours, half_blocks
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.host.text_screen_lines import RESET, cursor_place, first_line, screen_lines
 from vmdbg.machine.machine import Machine
 from vmdbg.session.screen import frame_of, text_screen_of

@@ -8,47 +8,17 @@ import pty
 import select
 import socket
 import tty
-from typing import assert_never
 
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, UnixPath
 from vmdbg.host.listeners import listen, stop_listening
 from vmdbg.host.poller import READ, WRITE, Poller
-from vmdbg.host.serial_lines import (
-    CHUNK,
-    FileBackend,
-    FilePath,
-    NoSerial,
-    NullBackend,
-    Pty,
-    Receive,
-    SerialBackend,
-    SerialChoice,
-    Stdio,
-    StdioBackend,
-)
+from vmdbg.host.serial_lines import CHUNK, Receive
 
 CONGESTED = 1 << 20
 """Bytes that a client may leave unread before the guest waits for it."""
 KEPT = 1 << 16
 """Bytes of output kept for the client that comes next."""
-
-
-def make_backend(choice: SerialChoice, *, readable: bool, raw: bool = False) -> SerialBackend:
-    """`readable`: stdin is there to be read; `raw`: the terminal will be raw."""
-    match choice:
-        case Stdio():
-            return StdioBackend(readable=readable, raw=raw)
-        case NoSerial():
-            return NullBackend()
-        case FilePath(path):
-            return FileBackend(path)
-        case Pty():
-            return PtyBackend()
-        case UnixPath() | TcpAddress():
-            return SocketBackend(choice)
-        case _:
-            assert_never(choice)
 
 
 class Outbox:

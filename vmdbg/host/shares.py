@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from devices.ninep.share import LARGEST, LONGEST_TAG, SMALLEST, USUAL, Share
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.host.values import memory_size
 from vmdbg.machine.answers import Answers

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from vmdbg.host.endings import SIGNAL_BASE
+from vmdbg.host.exit_code import SIGNAL_BASE
 from vmdbg.host.terminal import terminals
 from vmdbg.interruption import INTERRUPTION, StoppedError, WaitingThread
 

@@ -6,18 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from devices.board.isa import chips
-from devices.timers.hpet import identity
 from vmdbg.boot.acpi import AcpiConfig, acpi_segment
 from vmdbg.boot.bios import VARIABLES
 from vmdbg.boot.detect import boot_image
-from vmdbg.boot.firmware_config import pci_window
 from vmdbg.boot.image import BootImage, BootOptions, CpuMode, InputFile, Protocol, Segment
-from vmdbg.boot.installed_firmware import installed_seabios, vgabios
 from vmdbg.boot.mp_table import MpConfig, mp_segment
 from vmdbg.boot.source import read_input
-from vmdbg.boot.uefi import variables_beside
 from vmdbg.errors import EngineError, UserError
-from vmdbg.host.nvram import NvramChoice, NvramFile, template_of
 from vmdbg.host.sample import sample_kernel
 from vmdbg.host.schedule_files import refuse_useless
 from vmdbg.machine.chipset import has_guests_of_qemu
@@ -32,6 +27,7 @@ from vmdbg.x86.cpu_models import find_model
 from vmdbg.x86.cpuid import build_table
 
 if TYPE_CHECKING:
+    from vmdbg.host.nvram import NvramChoice, NvramFile
     from vmdbg.timeline.timeline import Timeline
 
 
@@ -83,6 +79,8 @@ def start(
     if files.initrd is not None and files.kernel is None:
         raise UserError("--initrd goes with a kernel, and none is named: give --kernel FILE too")
     if (config.drives or any(net.rom for net in config.nets)) and files.kernel is None and files.bios is None:
+        from vmdbg.boot.installed_firmware import installed_seabios
+
         files = replace(files, bios=installed_seabios())
     _refuse_useless(files, config)
     refuse_useless(config)
@@ -107,12 +105,18 @@ def _nvram_file(files: GuestFiles, machine: Machine) -> NvramFile | None:
     if machine.pc.flash is None:
         why = f"{files.bios} is no UEFI firmware, or the machine is plain"
         raise UserError(f"there is no flash memory for --nvram: {why}")
+    from vmdbg.host.nvram import NvramFile
+
     return NvramFile(files.nvram.path, machine.pc.flash, lambda: True)
 
 
 def option_rom(display: Display) -> bytes:
     """What MachineConfig has of it. Raises UserError if it is not installed."""
-    return vgabios() if display is Display.STD else b""
+    if display is not Display.STD:
+        return b""
+    from vmdbg.boot.installed_firmware import vgabios
+
+    return vgabios()
 
 
 def make_machine(config: MachineConfig, inputs: InputSource | None = None, media: Media | None = None) -> Machine:
@@ -158,7 +162,12 @@ def _refuse_useless(files: GuestFiles, config: MachineConfig) -> None:
 
 def _nvram(files: GuestFiles) -> InputFile | None:
     """What was named, or what lies beside firmware that needs it."""
-    path = variables_beside(files.bios) if files.bios is not None else None
+    if files.bios is None:
+        return None
+    from vmdbg.boot.uefi import variables_beside
+    from vmdbg.host.nvram import template_of
+
+    path = variables_beside(files.bios)
     if files.nvram is not None:
         path = template_of(files.nvram, path)
     return read_input(path, "UEFI variables") if path is not None else None
@@ -179,6 +188,9 @@ def _acpi(config: MachineConfig) -> Segment:
     parts, topology = chips(floppy=has_floppies(config), mouse=config.mouse), config.topology
     if config.chipset is Chipset.PLAIN:
         return acpi_segment(AcpiConfig(parts, apic=config.apic, topology=topology))
+    from devices.timers.hpet import identity  # for machines with a PCI bus only
+    from vmdbg.boot.firmware_config import pci_window
+
     window = pci_window(config.memory)
     hpet = identity(legacy=config.hpet is HpetMode.LEGACY)
     tables = AcpiConfig(parts, apic=config.apic, pci_window=window, pci_links=True, hpet=hpet, topology=topology)

@@ -11,7 +11,7 @@ import sys
 import termios
 from types import FrameType, TracebackType
 
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from weakref import WeakSet
 
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.images.image import FileIdentity, ImageError
 
 _FLOCK = struct.Struct("hhqqi4x")

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from devices.disk.medium import MOST_SECTORS, SECTOR
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.images.foreign import check_line, convert_line
 from vmdbg.images.host_file import HostFile
 from vmdbg.images.image import ImageError

@@ -13,7 +13,7 @@ from devices.serial.feed import SerialInput
 from vmdbg.errors import EngineError, UserError
 from vmdbg.lab.plan import NET_PORTS, NEVER, SERIAL_PORTS, Instant
 from vmdbg.machine.inputs import Input
-from vmdbg.machine.nets import Sink
+from vmdbg.machine.outsides import Sink
 from vmdbg.machine.snapshot import Position
 from vmdbg.timeline.outcomes import ends_by_itself, says_nothing
 from vmdbg.timeline.timeline import Timeline

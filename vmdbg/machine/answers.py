@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from devices.disk.medium import MediumError
+from devices.network.net import Net, peer_name
 from devices.ninep.folder import Answer, Attributes, Question, below
 from vmdbg.errors import RecordingError
 from vmdbg.machine.blob_stash import BlobStash
@@ -155,6 +156,15 @@ class Answers:
         if self.source is not None:
             self.source.close()
         self._stash.close()
+
+
+def folder_of(net: Net) -> Answers | None:
+    """Of its other end, which asks nobody yet; None if that has none."""
+    if net.quiet is None or not net.quiet.folder:
+        return None
+    return Answers(
+        peer_name(net.name), net.name, what="the network of", remedy=f"--net quiet,folder=FOLDER as {net.name}"
+    )
 
 
 def _shown(question: Question) -> str:

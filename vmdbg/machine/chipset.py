@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from devices.catalog import fittings
+from devices.catalog import FITTINGS
 from devices.fitting import Fitting
 from vmdbg.machine.config import Chipset, Display, HpetMode, MachineConfig
 
@@ -33,5 +33,4 @@ def has_guests_of_qemu(devices: Sequence[str]) -> bool:
 
 def _fittings_of(devices: Sequence[str]) -> list[Fitting]:
     """Of those that there are."""
-    known = fittings()
-    return [known[kind] for kind in (text.partition(",")[0] for text in devices) if kind in known]
+    return [FITTINGS[kind] for kind in (text.partition(",")[0] for text in devices) if kind in FITTINGS]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from devices.disk.requests import DiskRequest
-from devices.disk.requests import Listener as RequestListener
 from devices.interrupts.apic_bus import DeliveryMode, InterruptMessage
-from devices.network.packet_filter import parse_filter
-from devices.network.summary import summary
-from devices.network.wire import Fate, Listener, Passage
 from vmdbg.engine.stops import DeviceCatch, DiskCatch, IpiCatch, MessageCatch, PacketCatch, Stops
 from vmdbg.machine.outcome import DeviceEvent, DevicesCaught, DiskDone, IpiSent, MessageSent, PacketPassed
 from vmdbg.units import CpuId, Tick
+
+if TYPE_CHECKING:
+    from devices.disk.requests import DiskRequest
+    from devices.disk.requests import Listener as RequestListener
+    from devices.network.wire import Listener, Passage
 
 NMI = 2
 """Its vector (SDM 3A 6.3.1)."""
@@ -28,6 +28,9 @@ def sent_vector(message: InterruptMessage) -> int | None:
 
 
 def _passed(passage: Passage) -> PacketPassed:
+    from devices.network.summary import summary  # for machines with a network only
+    from devices.network.wire import Fate
+
     found = summary(passage.frame)
     fate = "" if passage.fate is Fate.CARRIED else str(passage.fate)
     words = found.source, found.target, found.protocol, found.info
@@ -74,6 +77,8 @@ class DeviceEvents:
 
     def on_passage(self, passage: Passage) -> None:
         """A frame was sent, or came, or did not."""
+        from devices.network.packet_filter import parse_filter
+
         for listener in self.packet_listeners:
             listener(passage)
         for catch in self._catches():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
+from devices.disk.buses import BUSES, Unit
 from devices.disk.cd_unit import CdUnit
 from devices.disk.drive import Drive, DriveBus, DriveKind
 from devices.disk.unit import fit_disk
@@ -14,9 +15,6 @@ from vmdbg.errors import UserError
 from vmdbg.machine.floppies import fit_floppies, floppies_of
 from vmdbg.machine.following import ImageFollower
 from vmdbg.machine.media import Media
-
-if TYPE_CHECKING:
-    from devices.disk.buses import Fitter, Unit
 
 _Fitted = TypeVar("_Fitted", bound=Device)
 
@@ -42,7 +40,7 @@ def fit_drives(carrier: Carrier, drives: Sequence[Drive], media: Media) -> None:
         by_bus.setdefault(drive.bus, []).append(carrier.add(_unit(carrier, drive, media)))
     for bus, units in by_bus.items():
         try:
-            for controller in _controllers()[bus](carrier.slot, units):
+            for controller in BUSES[bus](carrier.slot, units):
                 carrier.add(controller)
         except ValueError as error:
             raise UserError(f"{', '.join(unit.name for unit in units)}: {error}") from None
@@ -50,15 +48,8 @@ def fit_drives(carrier: Carrier, drives: Sequence[Drive], media: Media) -> None:
 
 def check_bus(bus: DriveBus) -> None:
     """Raises UserError for one that takes no disks and CDs."""
-    if bus not in _controllers():
-        raise UserError(f"at {bus} are no disks and CDs; they can be at: {', '.join(_controllers())}")
-
-
-def _controllers() -> Mapping[DriveBus, Fitter]:
-    """A machine without drives is made without them, and sooner."""
-    from devices.disk.buses import BUSES
-
-    return BUSES
+    if bus not in BUSES:
+        raise UserError(f"at {bus} are no disks and CDs; they can be at: {', '.join(BUSES)}")
 
 
 def _unit(carrier: Carrier, drive: Drive, media: Media) -> Unit:

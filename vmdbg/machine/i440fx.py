@@ -15,7 +15,8 @@ from devices.fitting import Slot
 from devices.interrupts.ioapic import IoApic
 from devices.pci.config_space import ConfigSpace, Pin, Place
 from devices.pci.host import PciHost
-from devices.pci.piix3 import PIRQS, ROUTABLE_IRQS, IsaBridge, pirq_of
+from devices.pci.piix import PIRQS, ROUTABLE_IRQS, pirq_of
+from devices.pci.piix3 import IsaBridge
 from devices.pci.piix4_pm import PowerManagement
 from devices.seam import Device, Line
 from devices.timers.hpet import HPET_BASE, HPET_SIZE, ROUTES, Hpet
@@ -24,6 +25,7 @@ from devices.timers.rtc import BOOT_CDROM, BOOT_DISK, BOOT_FLOPPY, BOOT_NETWORK
 from devices.wiring.irq import FanOut
 from devices.wiring.wired_or import WiredOr
 from vmdbg.boot.firmware_config import FirmwareConfig, firmware_items
+from vmdbg.machine.boot_paths import boot_paths
 from vmdbg.machine.config import BootKind, BootOrder, Display, HpetMode, MachineConfig, has_floppies
 from vmdbg.x86.cpu_models import find_model
 from vmdbg.x86.cpuid import build_table
@@ -40,6 +42,7 @@ class Carrier(Protocol):
     @property
     def config(self) -> MachineConfig: ...
 
+    devices: dict[str, Device]
     ioapic: IoApic | None
     replaced_irqs: tuple[ReplacedIrq, ...]
     """Of the HPET, if it is to have legacy replacement."""
@@ -124,10 +127,11 @@ class I440fx:
         hpet = carrier.add(Hpet(slot.timer(), pins, slot.msi(), carrier.replaced_irqs))
         slot.claim_memory(range(HPET_BASE, HPET_BASE + HPET_SIZE), hpet)
 
-    def fit_fw_cfg(self, carrier: Carrier, boot_order: tuple[str, ...]) -> None:
-        """`boot_order` are paths of drives, which are there already."""
-        slot = carrier.slot(FwCfg.name)
-        items = firmware_items(firmware_config(carrier.config, lambda: self.power_management.pm_base, boot_order))
+    def fit_fw_cfg(self, carrier: Carrier) -> None:
+        """All drives and network devices are there already."""
+        slot, config = carrier.slot(FwCfg.name), carrier.config
+        boot_order = boot_paths(config.drives, config.boot, self._pci, carrier.devices, config.nets)
+        items = firmware_items(firmware_config(config, lambda: self.power_management.pm_base, boot_order))
         fw_cfg = carrier.add(FwCfg(items, slot.timer(), slot.bus_master()))
         slot.claim_ports(SELECTOR_PORTS, fw_cfg, wide=True)
         slot.claim_ports(DMA_PORTS, fw_cfg.dma, wide=True)

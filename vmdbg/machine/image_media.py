@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.images.image import Image
 from vmdbg.images.sectors import ImageSectors
 from vmdbg.machine.media import Media

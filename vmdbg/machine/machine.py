@@ -6,7 +6,7 @@ What happens at a tick, in this order: devices' deadlines, the run's limit, inpu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from devices.disk.medium import MediumError
 from devices.interrupts.lapic_messages import ProcessorPins
@@ -49,18 +49,19 @@ from vmdbg.machine.inputs import (
     ScheduleChange,
 )
 from vmdbg.machine.media import Media
-from vmdbg.machine.nets import outsides_of
 from vmdbg.machine.outcome import DevicesCaught, HaltedForever, Outcome, PoweredOff, ResetRequested, TestExited
+from vmdbg.machine.outsides import outsides_of
 from vmdbg.machine.paged import MachinePages
 from vmdbg.machine.pc import APIC_BASE_MSR, Backends, Pc, Pins
 from vmdbg.machine.processors import FittedCpus
-from vmdbg.machine.restart import ColdStart
-from vmdbg.machine.saving import restore_machine, save_machine
 from vmdbg.machine.schedules import parse_schedule, schedule_of
 from vmdbg.machine.snapshot import MachineState, Position
 from vmdbg.units import BOOT_CPU, NEVER, CpuId, Tick
 from vmdbg.x86.cpu_models import find_model
 from vmdbg.x86.cpuid import CpuidTable, build_table
+
+if TYPE_CHECKING:
+    from vmdbg.machine.restart import ColdStart
 
 LONGEST_WAIT = 20_000_000
 """Ticks that a step of a halted CPU passes before it comes back: timers may tick and never wake it."""
@@ -150,8 +151,13 @@ class Machine:
         self._masters, self._device_events = self.pc.bus_masters, self.pc.device_events
         self._reset_wanted = False
         """A reset that the access or deadline which goes on has asked for; not so at any boundary that is seen."""
-        self._cold = ColdStart(self.cpus, self.pc, self.scheduler) if config.restarts else None
+        self._cold = self._cold_start() if config.restarts else None
         INTERRUPTION.hurries(self)
+
+    def _cold_start(self) -> ColdStart:
+        from vmdbg.machine.restart import ColdStart  # for machines that a reset starts again only
+
+        return ColdStart(self.cpus, self.pc, self.scheduler)
 
     @property
     def clock(self) -> Tick:
@@ -448,6 +454,8 @@ class Machine:
 
     def save(self) -> MachineState:
         """All of the machine but its RAM."""
+        from vmdbg.machine.saving import save_machine  # a run without a history saves nothing
+
         return save_machine(self.cpus, self.pc, self.scheduler)
 
     def restore(self, state: MachineState) -> None:
@@ -455,6 +463,8 @@ class Machine:
 
         Raises RecordingError, and is then to be restored again or thrown away.
         """
+        from vmdbg.machine.saving import restore_machine
+
         restore_machine(state, self.cpus, self.pc, self.scheduler)
         self.pc.bus_masters.take_hits()
         self.pc.device_events.take()

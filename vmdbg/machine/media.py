@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from devices.disk.medium import SECTOR, Medium
 from devices.disk.overlay import PAGE, Overlay
-from devices.disk.requests import Listener
-from vmdbg.machine.answers import Answers
 from vmdbg.machine.page_stash import PageStash
+
+if TYPE_CHECKING:
+    from devices.disk.requests import Listener
+    from vmdbg.machine.answers import Answers
 
 _SECTORS = PAGE // SECTOR
 Keeper = Callable[[str, int, bytes], None]

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from devices.fitting import Slot
 from devices.network.cable import Cable
-from devices.network.net import FarEnd, Net, cable_name, peer_name
+from devices.network.frame import parse_mac
+from devices.network.models import fitter
+from devices.network.net import Net, cable_name, peer_name
 from devices.network.quiet.options import Quiet
+from devices.network.quiet.responder import Responder
 from devices.network.wire import Line, Passage, Peer
 from devices.seam import Device
 from vmdbg.errors import UserError
-from vmdbg.machine.answers import Answers
 from vmdbg.machine.media import Media
-from vmdbg.units import Tick
+from vmdbg.machine.outsides import Outside
 
 _Fitted = TypeVar("_Fitted", bound=Device)
-Sink = Callable[[int, bytes, Tick], None]
-"""Told of a frame that leaves the machine: its number (devices.network.wire.Outlet), its bytes and the tick."""
-
-
-class Outside:
-    """Where the frames of one network device leave the machine. Without a `sink` nobody has them.
-
-    Whoever sits here gives frames back by Machine.push() or InputSource.push(), as inputs of `cable`.
-    """
-
-    def __init__(self, net: str) -> None:
-        self.net = net
-        self.cable = cable_name(net)
-        self.sink: Sink | None = None
-
-    def transmit(self, number: int, frame: bytes, now: int) -> None:
-        if self.sink is not None:
-            self.sink(number, frame, Tick(now))
-
-
-def outsides_of(nets: Sequence[Net]) -> dict[str, Outside]:
-    """By the network device's name."""
-    return {net.name: Outside(net.name) for net in nets if net.far is FarEnd.OUTSIDE}
 
 
 class Carrier(Protocol):
@@ -63,11 +42,6 @@ def fit_nets(
     carrier: Carrier, nets: Sequence[Net], outsides: Mapping[str, Outside], audience: Audience, media: Media
 ) -> dict[str, Cable]:
     """Their cables, by the device's name. Raises UserError for a machine that has no room for them."""
-    if not nets:
-        return {}
-    from devices.network.frame import parse_mac  # a machine without them is made without, and sooner
-    from devices.network.models import fitter
-
     cables = dict[str, Cable]()
     for net in nets:
         timer = carrier.slot(cable_name(net.name)).timer()
@@ -85,8 +59,6 @@ def fit_nets(
 
 
 def _fit_quiet(carrier: Carrier, net: Net, quiet: Quiet, line: Line, media: Media) -> Peer:
-    from devices.network.quiet.responder import Responder  # as above
-
     name = peer_name(net.name)
     folder = media.folders[name] if quiet.folder else None
     try:
@@ -96,12 +68,3 @@ def _fit_quiet(carrier: Carrier, net: Net, quiet: Quiet, line: Line, media: Medi
     if folder is not None:
         folder.asked = lambda: peer.asked
     return peer
-
-
-def folder_of(net: Net) -> Answers | None:
-    """Of its other end, which asks nobody yet; None if that has none."""
-    if net.quiet is None or not net.quiet.folder:
-        return None
-    return Answers(
-        peer_name(net.name), net.name, what="the network of", remedy=f"--net quiet,folder=FOLDER as {net.name}"
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 from devices.disk.overlay import PAGE
 
@@ -67,6 +66,8 @@ class PageStash:
 
 def nameless_file() -> int:
     """Its descriptor. Raises OSError."""
+    import tempfile  # for machines with media only
+
     file, path = tempfile.mkstemp(prefix="vmdbg-")
     os.unlink(path)
     return file

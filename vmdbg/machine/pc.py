@@ -13,12 +13,9 @@ from devices.board.apm import APM_PORTS, Apm
 from devices.board.coprocessor import COPROCESSOR_IRQ, CoprocessorError
 from devices.board.dma import Dma8237A
 from devices.board.dma_page import DmaPage
-from devices.board.dma_transfers import TransferringDma
-from devices.board.flash import Flash
 from devices.board.port61 import Port61
 from devices.board.port92 import Port92
-from devices.catalog import fittings
-from devices.display.shared_vga import SharedVga
+from devices.catalog import FITTINGS
 from devices.fitting import parse_choice
 from devices.interrupts.apic_bus import signalled_message
 from devices.interrupts.ioapic import IoApic
@@ -28,13 +25,11 @@ from devices.interrupts.local_apics import LocalApics, OwnLocalApic
 from devices.interrupts.pic import Pic
 from devices.interrupts.x2apic import X2Apic
 from devices.keyboard.i8042 import AUX_IRQ, I8042, KEYBOARD_IRQ
-from devices.keyboard.i8042_aux import I8042WithMouse
-from devices.network.cable import Cable
 from devices.pci.config_space import ConfigSpace, Place
 from devices.pci.config_space import Pin as PciPin
 from devices.pci.host import CONFIG_PORTS, PciHost
 from devices.pci.host_bridge import HOST_BRIDGE, HostBridge
-from devices.pci.piix3 import PCI_IRQS, ROUTABLE_IRQS
+from devices.pci.piix import PCI_IRQS, ROUTABLE_IRQS
 from devices.scheduler import OwnedTimer, Scheduler
 from devices.seam import (
     AddressedDevice,
@@ -58,7 +53,6 @@ from devices.serial.uart import Uart16550A
 from devices.timers.hpet_legacy import ReplacedIrq
 from devices.timers.pit import Pit
 from devices.timers.rtc import Rtc
-from devices.virtio.console import VirtioConsole
 from devices.wiring.bus import PortBus
 from devices.wiring.irq import FanOut, isa_line
 from devices.wiring.memory_bus import MemoryBus
@@ -66,21 +60,21 @@ from devices.wiring.paged import PagedArea
 from devices.wiring.shared_ports import PlainPorts, StreamPort
 from devices.wiring.wired_or import WiredOr
 from vmdbg.errors import UserError
-from vmdbg.machine.boot_paths import boot_paths
 from vmdbg.machine.bus_masters import BusMasters
-from vmdbg.machine.config import Chipset, Display, FlashPlace, HpetMode, MachineConfig, io_apic_id
+from vmdbg.machine.config import Chipset, Display, FlashPlace, HpetMode, MachineConfig, has_floppies, io_apic_id
 from vmdbg.machine.console import HVC_NAME
 from vmdbg.machine.device_events import DeviceEvents
 from vmdbg.machine.device_memory import BoardMemory
-from vmdbg.machine.drives import fit_drives
-from vmdbg.machine.floppies import floppies_of, floppy_type
 from vmdbg.machine.media import Media
 from vmdbg.machine.memory_map import MemoryMap
-from vmdbg.machine.nets import Outside, fit_nets
-from vmdbg.machine.shares import fit_shares
+from vmdbg.machine.outsides import Outside
 from vmdbg.x86.ram import ram_parts
 
 if TYPE_CHECKING:
+    from devices.board.dma_transfers import TransferringDma
+    from devices.board.flash import Flash
+    from devices.display.shared_vga import SharedVga
+    from devices.network.cable import Cable
     from vmdbg.machine.i440fx import I440fx
 
 LAPIC_BASE = 0xFEE00000
@@ -156,13 +150,9 @@ class Pc:
         self._serial_ports(backends, gated=config.chipset is not Chipset.I440FX)
         for text in (*BUILT_IN, *config.devices):
             self._fit(text)
-        fit_drives(self, config.drives, backends.media)
-        fit_shares(self, config.shares, backends.media, config.start)
-        self.cables = fit_nets(self, config.nets, backends.outsides, self.device_events, backends.media)
-        if config.hvc:
-            self._fit_hvc(backends.hvc)
+        self._fit_additions(config, backends)
         if self.i440fx is not None:
-            self.i440fx.fit_fw_cfg(self, boot_paths(config.drives, config.boot, self.pci, self.devices, config.nets))
+            self.i440fx.fit_fw_cfg(self)
 
     def add(self, device: _Fitted) -> _Fitted:
         self.devices[device.name] = device
@@ -248,7 +238,10 @@ class Pc:
             from vmdbg.machine.i440fx import boot_flags
 
             rtc.set_boot_order(boot_flags(config.boot))
-        rtc.set_floppies([floppy_type(drive) for drive in floppies_of(config.drives)])
+        if has_floppies(config):
+            from vmdbg.machine.floppies import floppies_of, floppy_type
+
+            rtc.set_floppies([floppy_type(drive) for drive in floppies_of(config.drives)])
         self._claim(pit, isa.PIT.ports[0], pit)
         self._claim(port61, isa.SPEAKER.ports[0], port61)
         self.shared_ports.append((isa.SPEAKER.ports[0], port61.plain))
@@ -256,9 +249,7 @@ class Pc:
 
     def _system_control(self, pins: Pins, board: Board) -> None:
         self.a20 = a20 = self.add(WiredOr("a20", "gate of address line 20", pins.a20))
-        keyboard = I8042WithMouse if self.config.mouse else I8042
-        keyboard_irqs = self.irq(KEYBOARD_IRQ), self.irq(AUX_IRQ)
-        i8042 = self.add(keyboard(*keyboard_irqs, a20.input(level=True), pins.reset, self.timer(I8042.name)))
+        i8042 = self.add(self._keyboard_controller(a20.input(level=True), pins.reset))
         port92 = self.add(Port92(a20.input(), pins.reset))
         acpi_pm = self.add(AcpiPm(self.irq(SCI_IRQ), self.timer(AcpiPm.name), board.power_off))
         apm = self.add(Apm(acpi_pm.set_acpi_mode))
@@ -288,10 +279,20 @@ class Pc:
         self._claim(pages, isa.DMA.ports[1], pages)
         self._claim(dma2, isa.DMA.ports[2], dma2)
 
+    def _keyboard_controller(self, a20: Line, reset: Line) -> I8042:
+        parts = self.irq(KEYBOARD_IRQ), self.irq(AUX_IRQ), a20, reset, self.timer(I8042.name)
+        if not self.config.mouse:
+            return I8042(*parts)
+        from devices.keyboard.i8042_aux import I8042WithMouse
+
+        return I8042WithMouse(*parts)
+
     def _first_dma(self, pages: DmaPage) -> Dma8237A:
         """Its state is that of one which moves something only where some device can ask."""
-        if not floppies_of(self.config.drives):
+        if not has_floppies(self.config):
             return Dma8237A("dma1", 1)
+        from devices.board.dma_transfers import TransferringDma
+
         self.dma = TransferringDma("dma1", pages.page)
         return self.dma
 
@@ -308,6 +309,8 @@ class Pc:
         """It has nothing in it yet."""
         if place is None:
             return None
+        from devices.board.flash import Flash
+
         flash = self.add(Flash(place.size))
         self.memory.claim(range(place.address, place.address + place.size), flash, flash.name)
         return flash
@@ -326,7 +329,7 @@ class Pc:
 
     def _fit(self, text: str) -> None:
         try:
-            choice = parse_choice(text, fittings())
+            choice = parse_choice(text, FITTINGS)
             if choice.name in self.devices:
                 raise ValueError(f"there is a device {choice.name!r} already: give it another name with id=NAME")
             device = self.add(choice.fitting.fit(self.slot(choice.name), choice.options))
@@ -334,7 +337,26 @@ class Pc:
             raise UserError(f"--device {text}: {error}") from None
         assert device.name == choice.name, f"{text}: fitted as {device.name}"
 
+    def _fit_additions(self, config: MachineConfig, backends: Backends) -> None:
+        """What each user adds: its code is loaded for a machine that has it."""
+        if config.drives:
+            from vmdbg.machine.drives import fit_drives
+
+            fit_drives(self, config.drives, backends.media)
+        if config.shares:
+            from vmdbg.machine.shares import fit_shares
+
+            fit_shares(self, config.shares, backends.media, config.start)
+        if config.nets:
+            from vmdbg.machine.nets import fit_nets
+
+            self.cables = fit_nets(self, config.nets, backends.outsides, self.device_events, backends.media)
+        if config.hvc:
+            self._fit_hvc(backends.hvc)
+
     def _fit_hvc(self, output: Backend) -> None:
+        from devices.virtio.console import VirtioConsole
+
         try:
             self.add(VirtioConsole(self.slot(HVC_NAME), output))
         except ValueError as error:

@@ -11,12 +11,12 @@ from devices.pci.bars import Bar, Space
 from devices.pci.config_space import Command, ConfigSpace, Place
 from devices.pci.function import PciFunction
 from devices.pci.host_bridge import HOST_BRIDGE, PAM
-from devices.pci.piix3 import ISA_BRIDGE, PCI_IRQS, PIRQ_ROUTE, pirq_of
+from devices.pci.piix import ISA_BRIDGE, PCI_IRQS, POWER_MANAGEMENT, pirq_of
+from devices.pci.piix3 import PIRQ_ROUTE
 from devices.pci.piix4_pm import (
     PM_ENABLE,
     PMBA,
     PMREGMISC,
-    POWER_MANAGEMENT,
     SMBBA,
     SMBHSTCFG,
     SMBUS_ENABLE,

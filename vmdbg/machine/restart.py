@@ -20,7 +20,7 @@ from vmdbg.boot.bios import SIGNATURE
 from vmdbg.machine.cpu_start import start_cpu
 from vmdbg.machine.pc import Pc
 from vmdbg.machine.processors import FittedCpus
-from vmdbg.machine.snapshot import decode_state, encode_state
+from vmdbg.machine.state_json import decode_state, encode_state
 
 LASTING = (Rtc, Flash, DiskUnit, CdUnit, FloppyUnit, FloppyDiscs, SerialFeed, DebugConsole)
 """Devices that no reset reaches: a battery holds them, or they are not of the machine."""

@@ -8,10 +8,8 @@ from vmdbg.errors import RecordingError
 from vmdbg.machine.cpu_pins import CpuPins
 from vmdbg.machine.pc import Pc
 from vmdbg.machine.processors import FittedCpus
-from vmdbg.machine.snapshot import (
-    MachineState,
-    PinsState,
-    SeveralState,
+from vmdbg.machine.snapshot import MachineState, PinsState, SeveralState
+from vmdbg.machine.state_json import (
     decode_scheduler,
     decode_state,
     decode_unanswered,

@@ -14,7 +14,9 @@ from vmdbg.units import CpuId, Tick
 
 DEFAULT_QUANTUM = 100_000
 LEAST_QUANTUM, MOST_QUANTUM = 1, 1 << 40
-ROUND_ROBIN, ONLY = "round-robin", "only"
+LEAST_DRAWN = 16
+"""Ticks of the shortest turn whose length is drawn."""
+ROUND_ROBIN, ONLY, LISTED = "round-robin", "only", "turns"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vmdbg.machine.schedule import (
     DEFAULT_QUANTUM,
     LEAST_QUANTUM,
+    LISTED,
     MOST_QUANTUM,
     ScheduleState,
     Turn,
@@ -15,7 +16,6 @@ from vmdbg.machine.schedule import (
 from vmdbg.units import CpuId, Tick
 from vmdbg.x86.topology import MOST_CPUS
 
-LISTED = "turns"
 MOST_TURNS = 1 << 20
 TITLE = "# vmdbg schedule: a turn a line, CPU and ticks"
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmdbg.machine.schedule import DEFAULT_QUANTUM, ScheduleState, Turn
+from vmdbg.machine.schedule import DEFAULT_QUANTUM, LEAST_DRAWN, ScheduleState, Turn
 from vmdbg.machine.splitmix import below
 from vmdbg.units import CpuId, Tick
-
-LEAST = 16
-"""Ticks of the shortest turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class RandomTurns:
     ) -> tuple[Turn, ScheduleState]:
         (generator,) = state.numbers
         chosen, generator = below(generator, len(runnable))
-        shift, generator = below(generator, max(1, (self.most // LEAST).bit_length()))
-        length, generator = below(generator, LEAST << shift)
-        turn = Turn(runnable[chosen], min((LEAST << shift) + length, self.most), exact=True)
+        shift, generator = below(generator, max(1, (self.most // LEAST_DRAWN).bit_length()))
+        length, generator = below(generator, LEAST_DRAWN << shift)
+        turn = Turn(runnable[chosen], min((LEAST_DRAWN << shift) + length, self.most), exact=True)
         return turn, ScheduleState((generator,))

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from vmdbg.machine.schedule import (
     DEFAULT_QUANTUM,
+    LEAST_DRAWN,
     LEAST_QUANTUM,
+    LISTED,
     MOST_QUANTUM,
     ONLY,
     ROUND_ROBIN,
@@ -20,11 +23,12 @@ from vmdbg.machine.schedule import (
     RoundRobin,
     Schedule,
 )
-from vmdbg.machine.schedule_list import LISTED, parse_listed
-from vmdbg.machine.schedule_pct import DEFAULT_DEPTH, DEFAULT_GRAIN, DEFAULT_LENGTH, Pct
-from vmdbg.machine.schedule_random import LEAST, RandomTurns
 from vmdbg.units import CpuId, scaled_ticks
 from vmdbg.x86.topology import MOST_CPUS
+
+if TYPE_CHECKING:
+    from vmdbg.machine.schedule_pct import Pct
+    from vmdbg.machine.schedule_random import RandomTurns
 
 FORMS = {
     ROUND_ROBIN: "round-robin[:QUANTUM]",
@@ -41,6 +45,8 @@ def parse_schedule(text: str) -> Schedule:
     """Raises ValueError in words."""
     name, colon, settings = text.partition(":")
     if name == LISTED:
+        from vmdbg.machine.schedule_list import parse_listed  # each is loaded for who asks for it
+
         return parse_listed(settings)
     reader = _READERS.get(name)
     if reader is None:
@@ -79,13 +85,17 @@ def _round_robin(settings: str) -> RoundRobin:
 
 
 def _random(settings: str) -> RandomTurns:
+    from vmdbg.machine.schedule_random import RandomTurns
+
     seed, *rest = settings.split(",")
     named = _named(rest, "most")
-    most = _ticks(named["most"], "length of a turn", LEAST, MOST_QUANTUM) if "most" in named else DEFAULT_QUANTUM
+    most = _ticks(named["most"], "length of a turn", LEAST_DRAWN, MOST_QUANTUM) if "most" in named else DEFAULT_QUANTUM
     return RandomTurns(_number(seed, "seed", 0, MOST_SEED), most)
 
 
 def _pct(settings: str) -> Pct:
+    from vmdbg.machine.schedule_pct import DEFAULT_DEPTH, DEFAULT_GRAIN, DEFAULT_LENGTH, Pct
+
     seed, *rest = settings.split(",")
     depth = DEFAULT_DEPTH
     if rest and "=" not in rest[0]:
@@ -93,7 +103,7 @@ def _pct(settings: str) -> Pct:
     named = _named(rest, "length", "grain", "from")
     length = _ticks(named["length"], "length", 1, MOST_QUANTUM) if "length" in named else DEFAULT_LENGTH
     first = _ticks(named["from"], "tick", 0, MOST_QUANTUM) if "from" in named else 0
-    grain = _ticks(named["grain"], "length of a turn", LEAST, MOST_QUANTUM) if "grain" in named else DEFAULT_GRAIN
+    grain = _ticks(named["grain"], "length of a turn", LEAST_DRAWN, MOST_QUANTUM) if "grain" in named else DEFAULT_GRAIN
     return Pct(_number(seed, "seed", 0, MOST_SEED), depth, length, first, grain)
 
 

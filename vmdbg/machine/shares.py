@@ -7,7 +7,9 @@ from typing import Protocol, TypeVar
 
 from devices.fitting import Slot
 from devices.ninep.share import Share
+from devices.ninep.unit import ShareUnit
 from devices.seam import NANOSECONDS_PER_SECOND, Device
+from devices.virtio.ninep import Virtio9p
 from vmdbg.errors import UserError
 from vmdbg.machine.answers import Answers
 from vmdbg.machine.media import Media
@@ -25,11 +27,6 @@ class Carrier(Protocol):
 
 def fit_shares(carrier: Carrier, shares: Sequence[Share], media: Media, start: int) -> None:
     """`start` as MachineConfig has it. Raises UserError for a machine that has no room for them."""
-    if not shares:
-        return
-    from devices.ninep.unit import ShareUnit  # a machine without them is made without, and sooner
-    from devices.virtio.ninep import Virtio9p
-
     for share in shares:
         folder = media.folders[share.name]
         unit = carrier.add(ShareUnit(carrier.slot(share.name), share, folder, start * NANOSECONDS_PER_SECOND))

@@ -7,8 +7,8 @@ from pathlib import Path
 from vmdbg.api.boot import open_recording
 from vmdbg.api.guest import Guest
 from vmdbg.commands import catalog
-from vmdbg.document.layout import printable
 from vmdbg.document.plain import render_json, render_plain
+from vmdbg.document.printable import printable
 from vmdbg.document.terminal_graphics import png
 from vmdbg.errors import UserError
 from vmdbg.session.registry import Effect

@@ -20,7 +20,7 @@ from devices.ninep.share import LARGEST, LONGEST_TAG, SMALLEST, Share
 from devices.timers.rtc_calendar import LAST_INSTANT
 from vmdbg.boot.image import CpuStart, DescriptorTable, SegmentRegister
 from vmdbg.boot.layout import FLASH, FOUR_GIB, LARGEST_MEMORY
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import RecordingError
 from vmdbg.machine.config import MINIMUM_MEMORY, BootKind, kind_of, meant_kind
 from vmdbg.machine.schedules import is_schedule

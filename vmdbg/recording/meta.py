@@ -9,7 +9,7 @@ from pathlib import Path
 from vmdbg.boot.detect import boot_image
 from vmdbg.boot.image import BootImage, BootOptions, InputFile, Segment
 from vmdbg.boot.source import read_input
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.engine.unicorn.engine import ENGINE_VERSION, STATE_SIZE
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.config import MachineConfig

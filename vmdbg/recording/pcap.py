@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from devices.network.frame import LONGEST
 from devices.network.wire import Fate, Passage
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.units import TICKS_PER_SECOND

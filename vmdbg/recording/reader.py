@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.recording.blocks import (

@@ -10,9 +10,8 @@ import xxhash
 
 from devices.ninep.folder import LONGEST_NAME, MOST_DATA, MOST_NAMES, Answer, Question
 from vmdbg.errors import RecordingError
-from vmdbg.machine.answers import Answers
+from vmdbg.machine.answers import Answers, folder_of
 from vmdbg.machine.config import MachineConfig
-from vmdbg.machine.nets import folder_of
 from vmdbg.recording.blocks import Block, read_payload
 from vmdbg.recording.records import AnswerRecord, AnswersRecord, BlobsRecord, decode
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from devices.disk.medium import MOST_SECTORS, SECTOR, MediumError
 from devices.disk.overlay import PAGE
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import RecordingError, UserError
 from vmdbg.images.opening import open_image
 from vmdbg.images.sectors import ImageSectors

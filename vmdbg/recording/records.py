@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
-from devices.catalog import input_types
 from devices.disk.requests import DiskRequest, Operation
+from devices.inputs import input_types
 from devices.ninep.folder import Answer, Question
 from vmdbg.boot.image import ChipWrite, CpuMode, CpuStart, E820Entry, Protocol
 from vmdbg.engine.touches import EVENTS

@@ -14,7 +14,7 @@ from vmdbg.commands.points.logpoint import Log
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
 from vmdbg.document.document import Document
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import VmdbgError
 from vmdbg.host.control_c import control_c_interrupts
 from vmdbg.host.realtime import Place

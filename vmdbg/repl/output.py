@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 
 from vmdbg.document.document import Document, Span, Style
-from vmdbg.document.layout import printable
 from vmdbg.document.plain import render_json, render_plain
+from vmdbg.document.printable import printable
 from vmdbg.errors import VmdbgError
 from vmdbg.host.terminal import reader_is_gone
 from vmdbg.repl.console import GuestConsole

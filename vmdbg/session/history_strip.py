@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.document.strip import Run, Strip
 from vmdbg.queries.survey import Kind, SurveyRow
 from vmdbg.timeline.timeline import Timeline

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from vmdbg.debugger.context import page_tables
 from vmdbg.document.document import Column, Document, Json, Style, Text, address, document, joined, table, text
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.scan import Row
 from vmdbg.session.elsewhen import elsewhen

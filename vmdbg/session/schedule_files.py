@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from vmdbg.boot.source import read_input
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.machine.schedule import Schedule
-from vmdbg.machine.schedule_list import parse_file
 from vmdbg.machine.schedules import parse_schedule
 
 FROM_FILE = "file:"
@@ -24,5 +23,7 @@ def schedule_text(text: str) -> str:
 
 
 def _of_file(name: str) -> Schedule:
+    from vmdbg.machine.schedule_list import parse_file  # for who has such a file only
+
     data = bytes(read_input(name, "schedule", LARGEST_FILE).data)
     return parse_file(data.decode("utf-8", "replace"), printable(name))

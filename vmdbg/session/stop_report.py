@@ -31,7 +31,7 @@ from vmdbg.debugger.stops import (
     WatchpointStop,
 )
 from vmdbg.document.document import Document, Json, Style, Text, address, hexadecimal, joined, text
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.engine.exits import Access, TripleFault, WatchHit
 from vmdbg.session.oops_watch import is_oops_point, oops_here
 from vmdbg.session.syscall_watch import is_syscall_point, syscall_here

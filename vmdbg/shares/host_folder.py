@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from devices.ninep.folder import MOST_DATA, MOST_NAMES, Answer, Attributes, FileKind, Name, Question, Verb, below
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.shares.links import leads_out
 

@@ -10,7 +10,7 @@ from vmdbg.commands.time.interleaved import interleaving_between
 from vmdbg.commands.time.interleaving import MOST_DRAWN
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.document.lanes_svg import svg
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.document.terminal_graphics import png
 from vmdbg.errors import UserError
 from vmdbg.machine.console import COM1, typed

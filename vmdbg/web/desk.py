@@ -14,7 +14,7 @@ from vmdbg.commands import catalog
 from vmdbg.debugger.actions import Continue
 from vmdbg.debugger.debugger import Debugger
 from vmdbg.debugger.stops import Stop
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.machine.inputs import Input
 from vmdbg.session.registry import Effect

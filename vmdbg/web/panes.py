@@ -10,7 +10,7 @@ from vmdbg.commands.code.context_state import ContextState
 from vmdbg.commands.data.telescope import stack_lines, stack_pointer
 from vmdbg.debugger.points import Breakpoint, Point, Space, Watchpoint
 from vmdbg.document.document import document
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError, VmdbgError
 from vmdbg.session.code_lines import CodeLine, code_lines, instruction_spans, lines_before
 from vmdbg.session.session import Session

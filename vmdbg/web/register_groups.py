@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmdbg.commands.code.context_state import ContextState
 from vmdbg.document.document import Style
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.session.session import Session
 from vmdbg.web.answers import Register, RegistersView
 from vmdbg.x86.mode import Width

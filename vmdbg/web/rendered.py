@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from vmdbg.document.document import Block, Document, Pairs, Picture, Section, Table, Text
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.document.terminal_graphics import png
 from vmdbg.web import answers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vmdbg.debugger.cpu import Cpu
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import VmdbgError
 from vmdbg.session.session import Session
 from vmdbg.session.stop_report import headline, place_text

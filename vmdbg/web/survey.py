@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from vmdbg.debugger.debugger import Debugger
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.copies import can_fork

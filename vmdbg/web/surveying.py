@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import VmdbgError
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.copies import stand_apart

@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 from vmdbg.x86.cpu_models import CpuModel
 from vmdbg.x86.cpuid_features import FEATURES, Output
@@ -171,10 +171,10 @@ def _cache(level: int, kind: int, kib: int, ways: int, thread_bits: int, cores: 
 
 
 def _frequency_leaves(tsc_hz: int, crystal_hz: int) -> list[CpuidRow]:
-    ratio = Fraction(tsc_hz, crystal_hz)
+    common = math.gcd(tsc_hz, crystal_hz)
     mhz = tsc_hz // 1_000_000
     return [
-        CpuidRow(0x15, ANY_SUBLEAF, ratio.denominator, ratio.numerator, crystal_hz, 0),
+        CpuidRow(0x15, ANY_SUBLEAF, crystal_hz // common, tsc_hz // common, crystal_hz, 0),
         CpuidRow(0x16, ANY_SUBLEAF, mhz, mhz, crystal_hz // 1_000_000, 0),
     ]
 

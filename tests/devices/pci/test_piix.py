@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from devices.board.acpi_pm import AcpiPm
 from devices.board.smbus import Smbus
 from devices.pci.config_space import Place
-from devices.pci.piix3 import ROUTABLE_IRQS, IsaBridge, pirq_of
+from devices.pci.piix import ROUTABLE_IRQS, pirq_of
+from devices.pci.piix3 import IsaBridge
 from devices.pci.piix4_pm import PowerManagement
 from devices.scheduler import Scheduler
 from tests.devices.conformance import BenchSlot, RecordingLine

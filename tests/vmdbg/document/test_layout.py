@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmdbg.document.document import document, pairs, section, table, text
-from vmdbg.document.layout import lay_out, printable
+from vmdbg.document.layout import lay_out
+from vmdbg.document.printable import printable
 
 
 @given(st.text())

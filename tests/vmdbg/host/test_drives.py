@@ -16,6 +16,7 @@ from vmdbg.errors import UserError
 from vmdbg.host.drives import DriveChoice, open_drives, parse_drive
 from vmdbg.host.write_back import settle_images
 from vmdbg.images.formats import Format
+from vmdbg.machine.media import Media
 
 GUEST = Path(__file__).parents[2] / "determinism" / "disk.asm"
 
@@ -55,9 +56,10 @@ def test_names_of_drives_and_media(tmp_path: Path) -> None:
     paths = [tmp_path / "disk.img", tmp_path / "one" / "disk.img"]
     for path in paths:
         path.write_bytes(bytes(4096))
-    found = open_drives([parse_drive(DriveKind.DISK, str(path)) for path in paths])
-    assert [(drive.name, drive.medium) for drive in found.drives] == [("disk0", "disk.img"), ("disk1", "disk.img (2)")]
-    found.media.close()
+    media = Media()
+    drives = open_drives([parse_drive(DriveKind.DISK, str(path)) for path in paths], media)
+    assert [(drive.name, drive.medium) for drive in drives] == [("disk0", "disk.img"), ("disk1", "disk.img (2)")]
+    media.close()
 
 
 def test_too_many_drives_for_a_bus(tmp_path: Path) -> None:

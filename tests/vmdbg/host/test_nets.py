@@ -12,14 +12,13 @@ from vmdbg.host.nets import (
     NetChoice,
     NetKind,
     give_net_folders,
-    leads_to_host,
     make_backend,
     nets_of,
     open_nets,
     parse_net,
 )
+from vmdbg.machine.answers import folder_of
 from vmdbg.machine.media import Media
-from vmdbg.machine.nets import folder_of
 from vmdbg.recording.bounds import _nets
 
 
@@ -144,8 +143,8 @@ def test_a_guest_that_goes_on_is_given_the_folders_that_it_has(tmp_path):
 def test_who_leads_to_the_host_is_outside(text):
     (net,) = nets_of([parse_net(text)])
     assert net.far is FarEnd.OUTSIDE
-    assert leads_to_host([parse_net("quiet"), parse_net(text)])
+    assert parse_net(text).leads_to_host
 
 
 def test_what_is_inside_does_not_lead_to_the_host():
-    assert not leads_to_host([parse_net("quiet"), parse_net("none"), parse_net("lab")])
+    assert not any(parse_net(text).leads_to_host for text in ("quiet", "none", "lab"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from tests.vmdbg.cli.vmdbg_process import errors, vmdbg
 from vmdbg.api import Guest, launch
 from vmdbg.errors import UserError
 from vmdbg.images.opening import open_image
-from vmdbg.machine import page_stash
 from vmdbg.units import Tick
 
 GUEST = Path(__file__).parents[2] / "determinism" / "disk.asm"
@@ -129,7 +129,7 @@ def test_where_the_host_has_no_room_the_past_is_kept_in_memory(
     def full(**_options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(page_stash.tempfile, "mkstemp", full)
+    monkeypatch.setattr(tempfile, "mkstemp", full)
     test_the_past_leaves_the_image_alone_and_a_fork_takes_it_back(guest, _raw(tmp_path))
 
 

@@ -6,7 +6,8 @@ from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, document, pairs, text
 from vmdbg.errors import UserError
 from vmdbg.machine.inputs import ScheduleChange
-from vmdbg.machine.schedule_list import LISTED, file_text
+from vmdbg.machine.schedule import LISTED
+from vmdbg.machine.schedule_list import file_text
 from vmdbg.session.registry import Arguments, Effect, Group, Parser
 from vmdbg.session.schedule_files import FROM_FILE, schedule_text
 from vmdbg.session.session import Session

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from devices.catalog import fittings
-from devices.fitting import Fitting
+from devices.catalog import FITTINGS
 from devices.seam import Device
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Document, Style, document, pairs, section, table, text
@@ -32,7 +31,9 @@ def declare(parser: Parser) -> None:
 def devices(session: Session, arguments: Arguments) -> Document:
     """List the devices and where they answer, or show the registers of some in the words of their data sheets."""
     if arguments.addable:
-        return document(table(("device", "what"), [(text(f.kind, Style.LABEL), text(f.summary)) for f in _addable()]))
+        return document(
+            table(("device", "what"), [(text(kind, Style.LABEL), text(f.summary)) for kind, f in FITTINGS.items()])
+        )
     machine = session.debugger.machine
     known = machine.pc.devices
     if not arguments.names:
@@ -46,10 +47,6 @@ def registers_of(view: View, names: Sequence[str]) -> Document:
     known = [(name, _find(machine.pc.devices, name)) for name in names]
     found = [(name, named_rows(view, device, device.describe(machine.clock))) for name, device in known]
     return Document(tuple(section(name, pairs([(what, text(words)) for what, words in rows])) for name, rows in found))
-
-
-def _addable() -> list[Fitting]:
-    return list(fittings().values())
 
 
 def _find(known: Mapping[str, Device], name: str) -> Device:

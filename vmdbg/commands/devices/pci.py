@@ -5,7 +5,7 @@ from __future__ import annotations
 from devices.pci import config_space as cs
 from devices.pci.config_space import ConfigSpace, Place
 from devices.pci.describe import class_name, function_rows, identity_text
-from devices.pci.piix3 import PIRQS, pirq_of
+from devices.pci.piix import PIRQS, pirq_of
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Block, Document, Style, document, pairs, section, table, text
 from vmdbg.document.hexdump_format import dump_lines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmdbg.commands.declare import command
 from vmdbg.document.document import Column, Document, Style, Text, count, document, table, text
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.session.host_path import host_path
 from vmdbg.session.numbers import how_many

@@ -16,7 +16,7 @@ from prompt_toolkit.layout.containers import DynamicContainer
 from prompt_toolkit.layout.controls import FormattedTextControl
 
 from vmdbg.document.document import Span, Style
-from vmdbg.document.layout import printable
+from vmdbg.document.printable import printable
 from vmdbg.errors import VmdbgError
 from vmdbg.host.run_loop import RunLoop
 from vmdbg.repl.interjections import Interjections
