@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.conformance.system.cpus import EngineCpu, QemuSystem
+from tests.conformance.system.follow import Follower
 from tests.conformance.system.session import Tally, batch, compare, shrink
 from tests.conformance.system.world import Mode
 
@@ -27,15 +28,16 @@ def main() -> int:
     arguments = parser.parse_args()
     modes = [mode for mode in Mode if arguments.mode in (None, mode.name.lower())]
     tally, engine = Tally(), EngineCpu()
+    follow = Follower(engine)
     with TemporaryDirectory() as scratch:
         qemu = QemuSystem(Path(scratch))
         try:
             for seed in count(arguments.seed):
                 for mode in modes:
                     before = len(tally.unexplained)
-                    compare(batch(mode, seed, BATCH), qemu, engine, tally)
+                    compare(batch(mode, seed, BATCH), qemu, engine, follow, tally)
                     for unexplained in tally.unexplained[before:][: arguments.shrink]:
-                        print(shrink(unexplained, qemu, engine), flush=True)
+                        print(shrink(unexplained, qemu, engine, follow), flush=True)
                 if arguments.cases is not None and tally.cases >= arguments.cases:
                     break
         except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import shutil
 import struct
 import subprocess
@@ -18,9 +19,10 @@ from tests.conformance.system.layout import (
     DEFINES,
     DONE_PORT,
     HANGS,
-    IN_CASE,
     MONITOR,
+    MONITOR_COPY,
     NEXT,
+    NOT_RUN,
     RAM,
     RESULT_SIZE,
     RESULTS,
@@ -29,7 +31,7 @@ from tests.conformance.system.layout import (
 )
 from tests.conformance.system.world import Mode, fixed, template
 from tests.guests.build import assemble
-from vmdbg.engine.exits import Halted, LimitReached, TripleFault
+from vmdbg.engine.exits import LimitReached, TripleFault
 from vmdbg.engine.unicorn.bare import LoggingBus
 from vmdbg.engine.unicorn.engine import UnicornEngine
 from vmdbg.engine.unicorn.registers import GENERAL
@@ -43,10 +45,11 @@ MODEL = "x86-64-v3"
 QEMU = "qemu-system-x86_64"
 QEMU_MODEL = "qemu64,vendor=GenuineIntel,family=6,model=54,stepping=1,-vme,-svm,-apic,+fsgsbase,+smep,+smap,+umip"
 QEMU_MODEL += ",+rdtscp,+pdpe1gb,+xsave,+avx,+avx2,-mce,-mca"
-PATIENCE = 200_000
+PATIENCE = 2_000_000
 """Ticks of one case."""
-SECONDS = 2.0
-"""Without a case that ends, after which QEMU's hangs."""
+MOST_WORK, MOST_OF_BOOT, HALTED, POLL = 0.2, 2.0, 4.0, 0.005
+"""Seconds of CPU time without a case that ends, after which QEMU hangs; of a boot; without computing; between
+two looks."""
 ROM_SIZE = 0x10000
 
 
@@ -77,7 +80,9 @@ def _image(cases: Sequence[Case]) -> dict[int, bytes]:
     templates = {mode: template(mode) for mode in Mode}
     size = len(next(iter(templates.values())))
     places = {mode: TEMPLATES + size * number for number, mode in enumerate(Mode)}
-    image = fixed() | {MONITOR: _monitor(), NEXT: struct.pack("<3I", 0, len(cases), 0)}
+    image = fixed() | {at: _monitor() for at in (MONITOR, MONITOR_COPY)}
+    image |= {NEXT: struct.pack("<4I", 0, len(cases), 0, 0)}
+    image |= {RESULTS + RESULT_SIZE * number: struct.pack("<I", NOT_RUN) for number in range(len(cases))}
     image |= {place: templates[mode] for mode, place in places.items()}
     image[CASES] = b"".join(case.pack(places[case.mode]) for case in cases)
     return image
@@ -88,11 +93,22 @@ def _results(memory: memoryview | mmap.mmap, count: int) -> list[Result]:
     return [Result(raw[at : at + RESULT_SIZE]) for at in range(0, len(raw), RESULT_SIZE)]
 
 
-def _hung(number: int) -> dict[int, bytes]:
+def _done(memory: memoryview | mmap.mmap, done: int, count: int) -> int:
+    """How many cases have been run, `done` of which are known to be. The monitor's own count may be overwritten."""
+    while done < count and _word(memory, RESULTS + RESULT_SIZE * done) != NOT_RUN:
+        done += 1
+    return done
+
+
+def _word(memory: memoryview | mmap.mmap, address: int) -> int:
+    return int.from_bytes(memory[address : address + 4], "little")
+
+
+def _hung(number: int, count: int) -> dict[int, bytes]:
     """Memory that has the case of that number ended by hand, also where it has overwritten the monitor."""
     result = struct.pack("<I", HANGS).ljust(RESULT_SIZE, b"\0")
-    control = {NEXT: struct.pack("<I", number + 1), IN_CASE: bytes(4), MONITOR: _monitor()}
-    return {RESULTS + RESULT_SIZE * number: result} | control
+    control = struct.pack("<4I", number + 1, count, 0, 1)
+    return {RESULTS + RESULT_SIZE * number: result, NEXT: control} | {at: _monitor() for at in (MONITOR, MONITOR_COPY)}
 
 
 class _Ports(LoggingBus):
@@ -102,6 +118,12 @@ class _Ports(LoggingBus):
         return (1 << 8 * size) - 1
 
     def port_write(self, port: int, size: int, value: int, now: int) -> None:
+        pass
+
+    def memory_read(self, address: int, size: int, now: int) -> int:
+        return 0
+
+    def memory_write(self, address: int, size: int, value: int, now: int) -> None:
         pass
 
 
@@ -122,30 +144,26 @@ class EngineCpu:
         self._start = self.engine.snapshot()
 
     def run(self, cases: Sequence[Case]) -> list[Result]:
-        self._write(_image(cases))
-        self._reset()
+        self.begin(cases)
         done, resets = 0, 0
         while done < len(cases):
             ended = self.engine.run(Tick(self.engine.clock + PATIENCE))
-            now = self._word(NEXT)
-            goes_on = done < now <= len(cases)
-            resets = 0 if goes_on else resets + 1
-            if isinstance(ended, LimitReached) and goes_on:
-                done = now
-            elif isinstance(ended, TripleFault) and resets < 2:
-                done = max(done, now) if goes_on else done
+            before, done = done, _done(self.engine.ram, done, len(cases))
+            resets = 0 if done > before else resets + 1
+            if isinstance(ended, LimitReached) and done > before:
+                continue
+            if isinstance(ended, TripleFault) and resets < 2:
                 self._reset()
-            elif isinstance(ended, Halted) and now == len(cases):
-                break
-            else:
-                hung = now if goes_on else done
-                self._write(_hung(hung))
+            elif done < len(cases):
+                self._write(_hung(done, len(cases)))
                 self._reset()
-                done, resets = hung + 1, 0
+                done, resets = done + 1, 0
         return _results(self.engine.ram, len(cases))
 
-    def _word(self, address: int) -> int:
-        return int.from_bytes(self.engine.ram[address : address + 4], "little")
+    def begin(self, cases: Sequence[Case]) -> None:
+        """The machine is about to run the first of them."""
+        self._write(_image(cases))
+        self._reset()
 
     def _write(self, image: dict[int, bytes]) -> None:
         for address, data in image.items():
@@ -170,13 +188,15 @@ class QemuSystem:
             file.truncate(RAM)
 
     def run(self, cases: Sequence[Case]) -> list[Result]:
+        count, done = len(cases), 0
         with self._memory.open("r+b") as file, mmap.mmap(file.fileno(), RAM) as memory:
             _write(memory, _image(cases))
-            while (number := self._boot(memory)) < len(cases):
-                _write(memory, _hung(number))
-            return _results(memory, len(cases))
+            while (done := self._boot(memory, done, count)) < count:
+                _write(memory, _hung(done, count))
+                done += 1
+            return _results(memory, count)
 
-    def _boot(self, memory: mmap.mmap) -> int:
+    def _boot(self, memory: mmap.mmap, begin: int, count: int) -> int:
         """Runs it until it has done all cases, or one hangs: the number of those that are done."""
         command = (QEMU, "-machine", "pc,memory-backend=ram", "-accel", "tcg,thread=single", "-cpu", QEMU_MODEL)
         ram = f"memory-backend-file,id=ram,size={RAM},mem-path={self._memory},share=on"
@@ -187,27 +207,33 @@ class QemuSystem:
             stderr=subprocess.PIPE,
         ) as qemu:
             try:
-                done = self._wait(qemu, memory)
+                done = self._wait(qemu, memory, begin, count)
                 if done == 0 and qemu.poll() not in (None, 1, 3) and qemu.stderr is not None:
                     raise RuntimeError(qemu.stderr.read().decode(errors="replace"))
                 return done
             finally:
                 qemu.kill()
 
-    def _wait(self, qemu: subprocess.Popen[bytes], memory: mmap.mmap) -> int:
-        def done() -> int:
-            return int.from_bytes(memory[NEXT : NEXT + 4], "little")
-
-        before, deadline = done(), time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            try:
-                qemu.wait(0.05)
-            except subprocess.TimeoutExpired:
-                if done() != before:
-                    before, deadline = done(), time.monotonic() + SECONDS
-            else:
+    def _wait(self, qemu: subprocess.Popen[bytes], memory: mmap.mmap, begin: int, count: int) -> int:
+        done, since, deadline = begin, 0.0, time.monotonic() + HALTED
+        while qemu.poll() is None and time.monotonic() < deadline:
+            now, before = _cpu_time(qemu.pid), done
+            done = _done(memory, done, count)
+            if done > before:
+                since, deadline = now, time.monotonic() + HALTED
+            if now - since > (MOST_WORK if done > begin else MOST_OF_BOOT):
                 break
-        return done()
+            time.sleep(POLL)
+        return _done(memory, done, count)
+
+
+def _cpu_time(process: int) -> float:
+    """Seconds that it has computed; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _write(memory: mmap.mmap, image: dict[int, bytes]) -> None:

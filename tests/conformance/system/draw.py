@@ -6,7 +6,7 @@ import random
 
 from tests.conformance.system.case import Case, Instruction
 from tests.conformance.system.instructions import SYSTEM_INSTRUCTIONS, Drawer
-from tests.conformance.system.layout import LEGACY_TABLES, LONG_TABLES, SYSTEM, USER
+from tests.conformance.system.layout import LEGACY_TABLES, LONG_TABLES, PAE_POINTERS, SYSTEM, USER
 from tests.conformance.system.operands import (
     draw_descriptor,
     draw_far_pointer,
@@ -31,6 +31,7 @@ from tests.conformance.system.world import (
     OPERANDS,
     SYSTEM_STACK,
     TSS,
+    TSS_OTHER,
     USER_STACK,
     VECTORS,
     ZOO_SIZE,
@@ -76,7 +77,7 @@ def _control(rng: random.Random, mode: Mode, cpl: int) -> dict[str, int]:
         cr0 |= PE
         if mode.is_long or mode is Mode.VIRTUAL or rng.random() < 0.9:
             cr0 |= PAGING
-            cr3 = LONG_TABLES if mode.is_long else LEGACY_TABLES
+            cr3 = LONG_TABLES if mode.is_long else rng.choice((*5 * (LEGACY_TABLES,), PAE_POINTERS))
     for bit in (WRITE_PROTECT, ALIGNMENT):
         cr0 |= bit if rng.random() < 0.4 else 0
     for bit in (DEBUG_EXTENSIONS, UMIP, SMAP, TSD):
@@ -88,6 +89,8 @@ def _control(rng: random.Random, mode: Mode, cpl: int) -> dict[str, int]:
         efer = LME | (SCE if rng.random() < 0.8 else 0) | NXE
     elif rng.random() < 0.3:
         efer = SCE
+    if cr3 == PAE_POINTERS:
+        cr4, efer = cr4 | PAE, efer | NXE
     return {"cr0": cr0, "cr3": cr3, "cr4": cr4, "efer": efer}
 
 
@@ -140,7 +143,7 @@ def _msrs(rng: random.Random, mode: Mode) -> dict[str, int]:
     return values
 
 
-def _world(rng: random.Random, mode: Mode, cpl: int) -> dict[int, bytes]:
+def _world(rng: random.Random, mode: Mode, cpl: int, cr3: int) -> dict[int, bytes]:
     memory: dict[int, bytes] = {}
     if not mode.has_real_segments or mode is Mode.VIRTUAL:
         size = 16 if mode.is_long else 8
@@ -159,6 +162,8 @@ def _world(rng: random.Random, mode: Mode, cpl: int) -> dict[int, bytes]:
         memory[OPERANDS + 16 * number] = draw_table_pointer(rng, mode)
     stack = USER_STACK if cpl == 3 else SYSTEM_STACK
     memory[stack] = draw_stack(rng, mode)
+    if cr3 == PAE_POINTERS:
+        memory |= {task + 0x1C: PAE_POINTERS.to_bytes(4, "little") for task in (TSS, TSS_OTHER)}
     return memory
 
 
@@ -179,7 +184,7 @@ def draw(rng: random.Random, mode: Mode) -> Case:
     drawer = Drawer(rng, mode, registers)
     count = rng.choice((1, 1, 2, 2, 3, 4))
     instructions = tuple(rng.choice(SYSTEM_INSTRUCTIONS)(drawer) for _ in range(count))
-    return Case(mode, instructions, registers, _world(rng, mode, cpl))
+    return Case(mode, instructions, registers, _world(rng, mode, cpl, registers["cr3"]))
 
 
 def plain(mode: Mode, *instructions: Instruction) -> Case:

@@ -20,7 +20,8 @@ EFER_BITS = (1, 0x100, 0x400, 0x800, 0x1000, 0x4000, 2, 1 << 63)
 DR7_BITS = (0, 0x400, 0xD0401, 0x10402, 0x30404, 0xF0401, 0x20401, 1 << 32, 0x155)
 MSRS = (0xC0000080, 0xC0000081, 0xC0000082, 0xC0000083, 0xC0000084, 0xC0000100, 0xC0000101, 0xC0000102, 0xC0000103)
 MSRS += (0x174, 0x175, 0x176, 0x277, 0x12345, 0xC0001234)
-PORTS = (0x2F0, 0x2F7, 0x100)
+PORTS = (0x2F0, 0x107, 0x100)
+"""Where nothing is; a word at the second has its bits in two bytes of the I/O permission map."""
 
 
 @dataclass(slots=True)
@@ -273,7 +274,6 @@ SYSTEM_INSTRUCTIONS: tuple[Draw, ...] = (
     *4 * (_int,),
     _plain("int3", "cc"),
     _plain("into", "ce"),
-    _plain("int1", "f1"),
     *2 * (_plain("sysenter", "0f34"), _plain("syscall", "0f05")),
     _sysret("sysexit", 0x35),
     _sysret("sysret", 0x07),

@@ -1,125 +1,265 @@
-"""Where QEMU does otherwise than the engine and the SDM says that the engine is right, or says nothing."""
+"""Where QEMU does otherwise than the engine and the SDM says that the engine is right, or says nothing.
+
+Some is a matter of words: bits of what is kept differ, and all else is alike. Some is a matter of instructions: what
+one does in the engine it does not in QEMU, and what comes after it differs as it may.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.conformance.system.case import Case
-from tests.conformance.system.layout import HANGS, VECTORS, Result
-from tests.conformance.system.world import CODE
+from tests.conformance.system.follow import PE, Step
+from tests.conformance.system.layout import HANGS, Result
+from tests.conformance.system.violations import is_far, violates
 
 Differences = dict[str, tuple[int | None, int | None]]
-RF, EXT = 0x10000, 1
-VIF_AND_VIP, DIRTY = 0x180000, 0x40
-STATUS, NW, CD, SMAP = 0x8D5, 1 << 29, 1 << 30, 1 << 21
+RF, EXT, TRAP = 0x10000, 1, 0x100
+STATUS, NW, CD, PG, SMAP = 0x8D5, 1 << 29, 1 << 30, 1 << 31, 1 << 21
+DIRTY, ACCESSED, WRITE = 0x40, 0x20, 2
+GP, SS, PF, DB = 13, 12, 14, 1
+TASK_16 = 3
+"""The type of a busy task state of 16 bits."""
+MSRS = (0xC0000080, 0x277, 0x12345, 0xC0001234)
+LINEAR = (0xC0000082, 0xC0000083, 0xC0000100, 0xC0000101, 0xC0000102, 0x175, 0x176)
+"""MSRs that hold addresses."""
+FAR = ("retf", "retfq", "iret", "iretd", "iretq", "lcall")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Word:
+    """`covers` a difference in a field or word of memory: its name, QEMU's value and the engine's."""
+
     reason: str
-    applies: Callable[[Case, Result, Result, Differences], bool]
+    applies: Callable[[Case, Sequence[Step]], bool]
+    covers: Callable[[str, int, int], bool]
 
 
-def _flags_differ_by(apart: Differences, bits: int) -> bool:
-    """Nothing else but these bits does, in flags and in memory, where flags were pushed; RF, and EXT beside."""
-    for name, (a, b) in apart.items():
-        if a is None or b is None:
-            return False
-        in_flags = name in ("rflags", "r11") or name.startswith("[")
-        in_error = (name == "error code" or name.startswith("[")) and a ^ b == EXT and b & EXT
-        if not in_error and not (in_flags and not (a ^ b) & ~(RF | bits)):
-            return False
-    return True
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What the engine does otherwise at an instruction; the last are what QEMU and the engine have in the end."""
+
+    reason: str
+    applies: Callable[[Step, Result, Result], bool]
 
 
-def _only_rf(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    """QEMU 7.2 pushes RF as it is; a fault sets it in what it pushes (SDM 3B 18.3.1.1). A fault on the way to another
-    exception's handler sets EXT (SDM 3A 6.13), which QEMU does not."""
-    return _flags_differ_by(apart, 0)
+def _is_flags(name: str) -> bool:
+    return name in ("rflags", "r11") or name.startswith("[")
 
 
-def _qemu_hangs(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    return expected.vector == HANGS != found.vector
+def _executes(*names: str) -> Callable[[Case, Sequence[Step]], bool]:
+    return lambda case, steps: any(step.mnemonic in names for step in steps)
 
 
-def _virtual_interrupts(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    return _flags_differ_by(apart, VIF_AND_VIP)
-
-
-def _word_of_smsw(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    """ "The upper 16 bits ... are undefined" (SDM 2B, SMSW)."""
-    if not any(instruction.name == "smsw" for instruction in case.instructions):
-        return False
-    return all(
-        a is not None and b is not None and (a ^ b in (0, RF) or a & 0xFFFF == b & 0xFFFF) for a, b in apart.values()
+def _resume_flag(name: str, a: int, b: int) -> bool:
+    return (_is_flags(name) and a ^ b == RF) or (
+        (name == "error code" or name.startswith("[")) and a ^ b == EXT == b & EXT
     )
 
 
-def _icebp(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    return found.vector == 1 and any(instruction.name == "int1" for instruction in case.instructions)
+def _status(name: str, a: int, b: int) -> bool:
+    return _is_flags(name) and not (a ^ b) & ~(RF | STATUS)
 
 
-def _at_fault(case: Case, found: Result) -> bytes:
-    """The case's code from where the engine's fault struck."""
-    return case.code[found.fields().get("rip", 0) + case.mode.base - CODE :][:3] if found.vector < VECTORS else b""
+def _upper_half(name: str, a: int, b: int) -> bool:
+    return a & 0xFFFF == b & 0xFFFF
 
 
-def _unknown_msr(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    return found.vector == 13 and _at_fault(case, found)[:2] in (b"\x0f\x30", b"\x0f\x32")
+def _halves_of_16_bit_task(name: str, a: int, b: int) -> bool:
+    """Memory has them where registers were pushed, at any word."""
+    halves = [(a >> at & 0xFFFF, b >> at & 0xFFFF) for at in range(0, 64, 16)]
+    return all(one == other or other == 0xFFFF for one, other in halves)
 
 
-def _not_write_through(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    value = expected.fields().get("cr0", 0)
-    return bool(value & NW and not value & CD)
+def _to_16_bit_task(case: Case, steps: Sequence[Step]) -> bool:
+    return any(step["tr_flags"] >> 8 & 15 == TASK_16 for step in steps)
 
 
-def _index_in_idt(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    a, b = apart.get("error code", (None, None))
-    return case.mode.is_long and a is not None and b is not None and bool(b & 2) and a >> 4 == b >> 3
+def _vector_of_idt(name: str, a: int, b: int) -> bool:
+    return (name == "error code" or name.startswith("[")) and bool(b & 2) and a >> 4 == b >> 3
 
 
-def _flags_of_syscall(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    return any(i.name == "syscall" for i in case.instructions) and _flags_differ_by(apart, STATUS)
+def _port_that_is_odd(name: str, a: int, b: int) -> bool:
+    halves = [(a >> at & 0xFFFF, b >> at & 0xFFFF) for at in range(0, 64, 16)]
+    return all(one == other or (one, other) == (0, 0xFFFF) for one, other in halves)
 
 
-def _stack_by_supervisor(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    left = expected.fields()
-    return expected.vector == 14 and left["cs"] & 3 == 3 and not left["error code"] & 4 and bool(left["cr4"] & SMAP)
+def _reads_odd_port(case: Case, steps: Sequence[Step]) -> bool:
+    return any(step.mnemonic == "in" and step["rdx"] & 1 for step in steps)
 
 
-def _trap_after_sti(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    return found.vector == 1 and any(instruction.name == "sti" for instruction in case.instructions)
+def _accessed(name: str, a: int, b: int) -> bool:
+    return name.startswith("[") and a ^ b == ACCESSED == b & ACCESSED
 
 
-def _arpl_stores(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    """Where it changes nothing the page gets dirty, or forbids it, in QEMU; it is no store (SDM 2A, ARPL)."""
-    if not any(instruction.name == "arpl" for instruction in case.instructions):
-        return False
-    dirty = all(a is not None and b is not None and a ^ b in (DIRTY, RF) for a, b in apart.values())
-    return dirty or expected.vector == 14 != found.vector
+def _write_bit(name: str, a: int, b: int) -> bool:
+    return (name == "error code" or name.startswith("[")) and a ^ b == WRITE == b & WRITE
 
 
-def _limit(case: Case, expected: Result, found: Result, apart: Differences) -> bool:
-    return found.vector in (12, 13) and expected.vector != found.vector and not found.fields()["error code"]
+def _changes_page(case: Case, steps: Sequence[Step]) -> bool:
+    return any(one.vector == PF for step in steps if step.changes_memory for one in step.deliveries)
 
 
-KNOWN = (
-    Known("QEMU does not go on, or ends", _qemu_hangs),
-    Known("RF, and EXT of the error code, where a fault is pushed", _only_rf),
-    Known("VIF and VIP, which POPF in ring 0 clears (SDM 2B, POPF), but not in QEMU", _virtual_interrupts),
-    Known("the upper half of a register that SMSW stores 32 bits to", _word_of_smsw),
-    Known("INT1, which QEMU takes for its own debugger's", _icebp),
-    Known("an MSR or a bit of EFER that is none: QEMU reads 0 and forgets what is written", _unknown_msr),
-    Known("CR0 with NW and without CD, which QEMU takes", _not_write_through),
-    Known("the vector in an error code of long mode, which is 16 times it in QEMU", _index_in_idt),
-    Known("SYSCALL clears the arithmetic flags in QEMU", _flags_of_syscall),
-    Known("RETF and IRET in ring 3 read their stack as a supervisor in QEMU, which SMAP forbids", _stack_by_supervisor),
-    Known("#DB of TF after STI, which QEMU holds back as it does interrupts", _trap_after_sti),
-    Known("ARPL that changes nothing stores in QEMU", _arpl_stores),
-    Known("limits and types of segments, which QEMU does not check on access", _limit),
+def _has_breakpoints(case: Case, steps: Sequence[Step]) -> bool:
+    return any(step["dr7"] & 0xFF for step in steps)
+
+
+def _dirty(name: str, a: int, b: int) -> bool:
+    return name.startswith("[") and a ^ b == DIRTY
+
+
+WORDS = (
+    Word("RF, and EXT of the error code, where a fault is pushed", lambda case, steps: True, _resume_flag),
+    Word("the upper half of a register that SMSW stores 32 bits to", _executes("smsw"), _upper_half),
+    Word(
+        "upper halves of registers that a 16-bit task state has not (SDM 3A 8.6)",
+        _to_16_bit_task,
+        _halves_of_16_bit_task,
+    ),
+    Word("SYSCALL clears the arithmetic flags in QEMU", _executes("syscall"), _status),
+    Word(
+        "the vector in an error code of long mode, which is 16 times it in QEMU",
+        lambda case, steps: case.mode.is_long,
+        _vector_of_idt,
+    ),
+    Word("ARPL that changes nothing stores in QEMU", _executes("arpl"), _dirty),
+    Word("words and dwords at an odd port where nothing is, which QEMU reads as 0", _reads_odd_port, _port_that_is_odd),
+    Word(
+        "the accessed bit of the code's page, which QEMU forgets where a breakpoint is in it",
+        _has_breakpoints,
+        _accessed,
+    ),
 )
 
 
-def explain(case: Case, expected: Result, found: Result, apart: Differences) -> str | None:
-    return next((known.reason for known in KNOWN if known.applies(case, expected, found, apart)), None)
+def _faults(step: Step, *vectors: int) -> bool:
+    """At once, with an error code of 0 but for EXT."""
+    return bool(step.deliveries) and step.deliveries[0].vector in vectors and not step.deliveries[0].error_code & ~EXT
+
+
+def _limits(step: Step, expected: Result, found: Result) -> bool:
+    return _faults(step, GP, SS) and violates(step)
+
+
+def _trap_held_back(step: Step, expected: Result, found: Result) -> bool:
+    traps = bool(step["rflags"] & TRAP) and any(one.vector == DB for one in step.deliveries)
+    return traps and step.mnemonic in ("sti", "lss")
+
+
+def _no_msr(step: Step, expected: Result, found: Result) -> bool:
+    return _faults(step, GP) and step.mnemonic in ("rdmsr", "wrmsr") and step["rcx"] & 0xFFFFFFFF in MSRS
+
+
+def _not_canonical(step: Step, expected: Result, found: Result) -> bool:
+    value = step["rax"] & 0xFFFFFFFF | (step["rdx"] & 0xFFFFFFFF) << 32
+    stores = step.mnemonic == "wrmsr" and step["rcx"] & 0xFFFFFFFF in LINEAR
+    return _faults(step, GP) and stores and value >> 47 not in (0, 0x1FFFF)
+
+
+def _bad_cr0(step: Step, expected: Result, found: Result) -> bool:
+    if not _faults(step, GP) or step.code.lstrip(b"\x66")[:2] != b"\x0f\x22" or len(step.operands) != 2:
+        return False
+    value = step.register(step.operands[1])
+    return bool(value & NW and not value & CD) or bool(value & PG and not value & PE)
+
+
+def _bad_priority(step: Step, expected: Result, found: Result) -> bool:
+    is_cr8 = step.code[:3] == b"\x44\x0f\x22" and len(step.operands) == 2
+    return _faults(step, GP) and is_cr8 and step.register(step.operands[1]) > 15
+
+
+def _upper_halves_of_sysexit(step: Step, expected: Result, found: Result) -> bool:
+    return step.mnemonic == "sysexit" and step.bits == 64 and (step["rcx"] | step["rdx"]) >> 32 != 0
+
+
+def _null_task(step: Step, expected: Result, found: Result) -> bool:
+    return _faults(step, GP) and step.mnemonic == "ltr"
+
+
+def _is_of_page(step: Step) -> bool:
+    """Whether it faults as ring 3 does."""
+    return bool(step.deliveries) and step.deliveries[0].vector == PF and step.deliveries[0].error_code & 4 != 0
+
+
+def _stack_of_ring_3(step: Step, expected: Result, found: Result) -> bool:
+    forbidden = bool(step["cr4"] & SMAP)
+    return step.cpl == 3 and (step.mnemonic in FAR or is_far(step)) and (forbidden or _is_of_page(step))
+
+
+def _returns_beyond(step: Step, expected: Result, found: Result) -> bool:
+    """In the engine, too, they fault where they come to; it has another CR2."""
+    return step["rip"] > step["cs_limit"] and bool(step.deliveries)
+
+
+def _arpl(step: Step, expected: Result, found: Result) -> bool:
+    return (
+        step.mnemonic == "arpl"
+        and not step.deliveries
+        and not step.has_real_segments
+        and expected.vector != found.vector
+    )
+
+
+def _breakpoints_that_no_access_met(step: Step, expected: Result, found: Result) -> bool:
+    before, after = expected.fields(), found.fields()
+    if "dr6" not in before or "dr6" not in after or not step.accesses():
+        return False
+    more = before["dr6"] & ~after["dr6"] & 15
+    numbers = [number for number in range(4) if more >> number & 1]
+    return (
+        bool(numbers)
+        and all(step["dr7"] >> 16 + 4 * number & 1 for number in numbers)
+        and not any(_meets(step, number) for number in numbers)
+    )
+
+
+def _meets(step: Step, number: int) -> bool:
+    begin, size = step[f"dr{number}"], (step["dr7"] >> 18 + 4 * number & 3) + 1
+    return any(
+        begin - one < step[f"{segment}_base"] + offset < begin + size for segment, offset, one, _ in step.accesses()
+    )
+
+
+ACTS = (
+    Act("limits and types of segments, which QEMU does not check on access", _limits),
+    Act("#DB of TF after STI and LSS, which QEMU holds back as it does interrupts", _trap_held_back),
+    Act("an MSR or a bit of EFER that is none: QEMU reads 0 and forgets what is written", _no_msr),
+    Act("an address that is not canonical in an MSR (SDM 2B, WRMSR), which QEMU takes", _not_canonical),
+    Act("CR0 with NW and without CD, or with PG and without PE, which QEMU takes", _bad_cr0),
+    Act("CR8 above 15 (SDM 2B, MOV to control registers), which QEMU takes", _bad_priority),
+    Act(
+        "SYSEXIT to compatibility mode, for which QEMU takes all of RCX and RDX (SDM 2B, SYSEXIT)",
+        _upper_halves_of_sysexit,
+    ),
+    Act("LTR of a null selector (SDM 2A, LTR), which QEMU takes", _null_task),
+    Act("far calls and returns in ring 3 access their stack as a supervisor in QEMU", _stack_of_ring_3),
+    Act("ARPL that changes nothing stores in QEMU", _arpl),
+    Act("far returns beyond the limit of CS, which both refuse where they come to (SDM 2B, RET)", _returns_beyond),
+    Act("a data breakpoint that no access met, which QEMU reports", _breakpoints_that_no_access_met),
+)
+
+
+def _by_words(case: Case, steps: Sequence[Step], apart: Differences) -> str | None:
+    applying, reason = [word for word in WORDS if word.applies(case, steps)], None
+    for name, (a, b) in apart.items():
+        word = None if a is None or b is None else next((one for one in applying if one.covers(name, a, b)), None)
+        if word is None:
+            return None
+        reason = word.reason if reason in (None, WORDS[0].reason) else reason
+    return reason
+
+
+def explain(
+    case: Case, expected: Result, found: Result, apart: Differences, follow: Callable[[Case], Sequence[Step]]
+) -> str | None:
+    """Why they are `apart`; `follow` makes the case again in the engine."""
+    if expected.vector == HANGS != found.vector:
+        return "QEMU does not go on, or ends"
+    if all(a is not None and b is not None and _resume_flag(name, a, b) for name, (a, b) in apart.items()):
+        return WORDS[0].reason
+    steps = follow(case)
+    found_by_words = _by_words(case, steps, apart)
+    if found_by_words:
+        return found_by_words
+    return next((act.reason for act in ACTS if any(act.applies(step, expected, found) for step in steps)), None)

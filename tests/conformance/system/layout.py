@@ -5,11 +5,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-CONTROL = 0x7000
-NEXT, COUNT, IN_CASE = CONTROL, CONTROL + 4, CONTROL + 8
-MONITOR, HANDLERS_32, HANDLERS_64, HANDLERS_16 = 0x8000, 0x8800, 0x8C00, 0x9000
+CONTROL = 0x3F0000
+"""Beyond what real mode reaches."""
+NEXT, COUNT, IN_CASE, REFILL = CONTROL, CONTROL + 4, CONTROL + 8, CONTROL + 12
+"""REFILL: the case that ended may have stored anywhere."""
+MONITOR, HANDLERS_32, HANDLERS_64, HANDLERS_16, MONITOR_END = 0x8000, 0x8800, 0x8C00, 0x9000, 0xB000
 CASE, RECORD, STACK = 0xC000, 0xD000, 0xF000
 CASES, TEMPLATES, RESULTS = 0x400000, 0x200000, 0x1000000
+TABLES_COPY, MONITOR_COPY = 0x3C0000, 0x3D0000
 RAM = 0x4000000
 DONE_PORT = 0xF4
 VECTORS = 64
@@ -32,11 +35,19 @@ REGIONS = (
     (LEGACY_ENTRIES, 0x20),
 )
 """What a case begins with anew, and what is kept of it."""
+FILLED = ((READ_ONLY + 0x40, 0xFC0), (HIDDEN + 0x40, 0xFC0))
+"""INT3s at the beginning of every case, in multiples of 64 bytes."""
+REFILLED = (
+    (0x400, MONITOR - 0x400),
+    (NOT_PRESENT, LONG_TABLES - NOT_PRESENT),
+    (PAE_POINTERS + 0x1000, 0x110000 - PAE_POINTERS - 0x1000),
+)
+"""And after one that could store anywhere. Then page tables and the monitor are made anew, too."""
 
 CS32, DS32, CS64, CS16, DS16 = 0x08, 0x10, 0x18, 0x20, 0x28
 """The monitor's selectors; the first three are those of every case's GDT, too."""
 REAL, PROTECTED, LONG = 0, 1, 2
-TRIPLE_FAULT, HANGS = 0x100, 0x101
+TRIPLE_FAULT, HANGS, NOT_RUN = 0x100, 0x101, 0x102
 EFER = 0xC0000080
 MSRS = {
     "star": 0xC0000081,
@@ -100,6 +111,10 @@ DEFINES: dict[str, int | str] = {
     name: value for name, value in globals().items() if name.isupper() and isinstance(value, int)
 }
 DEFINES["REGIONS"] = "dd " + ",".join(f"{start},{size // 4}" for start, size in REGIONS)
+DEFINES |= {
+    name: "dd " + ",".join(f"{start},{size // 64}" for start, size in regions)
+    for name, regions in (("FILLED", FILLED), ("REFILLED", REFILLED))
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 ; The same bytes in QEMU and in the engine; where things are is in layout.py. It begins in real mode, also after a
 ; triple fault, which is the end of a case like any other.
         org MONITOR
+OSFXSR  equ 200h
         bits 16
 
 entry:
@@ -23,13 +24,35 @@ own_gdtr:
         bits 32
 begin:
         call own_segments
+        mov eax, OSFXSR
+        mov cr4, eax
         mov al, 0FFh                            ; no interrupts
         out 21h, al
         out 0A1h, al
+        call show_ram
         cmp dword [IN_CASE], 0
         je next
         mov dword [RECORD], TRIPLE_FAULT
         jmp keep
+
+; A PC's chipset shows RAM from A0000h on when it is told to: SMRAM and PAM0 to PAM6 of the 440FX.
+%macro configure 2
+        mov eax, 80000000h | (%1 & ~3)
+        mov dx, 0CF8h
+        out dx, eax
+        mov al, %2
+        mov dx, 0CFCh | (%1 & 3)
+        out dx, al
+%endmacro
+show_ram:
+        configure 59h, 30h
+%assign register 5Ah
+%rep 6
+        configure register, 33h
+%assign register register + 1
+%endrep
+        configure 72h, 4Ah
+        ret
 
 own_segments:
         pop ecx
@@ -42,7 +65,60 @@ own_segments:
         cld
         ret
 
+; INT3s from where EBX's list says.
+fill:
+        mov eax, 0CCCCCCCCh
+        movd xmm0, eax
+        pshufd xmm0, xmm0, 0
+.region:
+        mov edi, [ebx]
+        mov ecx, [ebx + 4]
+.line:
+        movdqu [edi], xmm0
+        movdqu [edi + 16], xmm0
+        movdqu [edi + 32], xmm0
+        movdqu [edi + 48], xmm0
+        add edi, 64
+        loop .line
+        add ebx, 8
+        cmp ebx, edx
+        jb .region
+        ret
+
+; After a case that could store anywhere.
+refill:
+        mov dword [REFILL], 0
+        mov ebx, refilled
+        mov edx, refilled_end
+        call fill
+        mov esi, TABLES_COPY
+        mov edi, LONG_TABLES
+        mov ecx, (PAE_POINTERS + 1000h - LONG_TABLES) / 4
+        rep movsd
+        mov esi, MONITOR_COPY
+        mov edi, MONITOR
+        mov ecx, (MONITOR_END - MONITOR) / 4
+        repe cmpsd
+        je .done
+        mov esi, MONITOR_COPY
+        mov edi, MONITOR
+        mov ecx, (MONITOR_END - MONITOR) / 4
+        rep movsd
+.done:
+        ret
+
 next:
+        mov eax, OSFXSR
+        mov cr4, eax
+        cmp dword [REFILL], 0
+        je .filled
+        call refill
+.filled:
+        mov ebx, filled
+        mov edx, filled_end
+        call fill
+        xor eax, eax
+        mov cr4, eax
         mov eax, [NEXT]
         cmp eax, [COUNT]
         jae done
@@ -246,9 +322,23 @@ keep:
         add ebx, 8
         cmp ebx, regions_end
         jb .region
+        mov eax, [CASE + CASE_CR]
+        and eax, [RECORD + RECORD_CR0]
+        shr eax, 31
+        xor eax, 1
+        mov [REFILL], eax
         inc dword [NEXT]
         mov dword [IN_CASE], 0
-        jmp next
+        pushfd
+        pop eax
+        test eax, 180000h
+        jz next
+        lidt [no_idt]                           ; only a reset clears VIF and VIP in QEMU
+        int3
+
+no_idt:
+        dw 0
+        dd 0
 
 done:
         mov dx, DONE_PORT
@@ -261,6 +351,12 @@ done:
 regions:
         REGIONS
 regions_end:
+filled:
+        FILLED
+filled_end:
+refilled:
+        REFILLED
+refilled_end:
 
 ; Of all modes, with flat segments and paging off.
 leave_case:
@@ -481,3 +577,5 @@ fault_16:
 .protected:
         call own_segments
         jmp leave_case
+
+        times MONITOR_END - MONITOR - ($ - $$) nop

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tests.conformance.system.case import Case
 from tests.conformance.system.cpus import Cpu
 from tests.conformance.system.draw import draw
+from tests.conformance.system.follow import Step
 from tests.conformance.system.known import explain
 from tests.conformance.system.layout import Result
 from tests.conformance.system.world import Mode
@@ -57,27 +58,30 @@ def differences(expected: Result, found: Result) -> dict[str, tuple[int | None, 
     return {name: (one[name], other[name]) for name in one if one[name] != other[name]}
 
 
-def compare(cases: Sequence[Case], oracle: Cpu, engine: Cpu, tally: Tally) -> None:
+Follow = Callable[[Case], Sequence[Step]]
+
+
+def compare(cases: Sequence[Case], oracle: Cpu, engine: Cpu, follow: Follow, tally: Tally) -> None:
     for case, expected, found in zip(cases, oracle.run(cases), engine.run(cases), strict=True):
         tally.modes[case.mode.value] += 1
         tally.vectors[found.vector] += 1
         tally.instructions.update(instruction.name for instruction in case.instructions)
         apart = differences(expected, found)
-        reason = explain(case, expected, found, apart) if apart else None
+        reason = explain(case, expected, found, apart, follow) if apart else None
         if reason is not None:
             tally.known[reason] += 1
         elif apart:
             tally.unexplained.append(Unexplained(case, apart))
 
 
-def shrink(unexplained: Unexplained, oracle: Cpu, engine: Cpu) -> Unexplained:
+def shrink(unexplained: Unexplained, oracle: Cpu, engine: Cpu, follow: Follow) -> Unexplained:
     """The case without all that can go while something unexplained is left."""
     best = unexplained
     while True:
         smaller = _smaller(best.case)
         tally = Tally()
         if smaller:
-            compare(smaller, oracle, engine, tally)
+            compare(smaller, oracle, engine, follow, tally)
         if not tally.unexplained:
             return best
         best = tally.unexplained[0]

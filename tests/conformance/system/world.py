@@ -10,6 +10,7 @@ from tests.conformance.system.layout import (
     CS32,
     CS64,
     DS32,
+    FILLED,
     HANDLERS_16,
     HANDLERS_32,
     HANDLERS_64,
@@ -22,8 +23,10 @@ from tests.conformance.system.layout import (
     NOT_PRESENT,
     PAE_POINTERS,
     READ_ONLY,
+    REFILLED,
     REGIONS,
     SYSTEM,
+    TABLES_COPY,
     USER,
     VECTORS,
 )
@@ -32,12 +35,12 @@ GDT, LDT, TSS, TSS_OTHER, TSS_16, IDT = (SYSTEM + at for at in (0, 0x200, 0x300,
 RING0_STACK, RING1_STACK, RING2_STACK, SPARE_STACK = (SYSTEM + at for at in (0xD00, 0xB00, 0xA80, 0xC80))
 SYSTEM_STACK, USER_STACK = SYSTEM + 0xE40, USER + 0xE00
 """Of the case itself; above it is what it may pop."""
-WILD, WILD_SIZE = 0x20000, 0x40000
-"""What segments of real mode reach."""
 CODE, LANDING, OPERANDS, DATA = USER, USER + 0x100, USER + 0x400, USER + 0x800
 LANDINGS = tuple(LANDING + 0x40 * number for number in range(4))
 """UD2, IRET, RETF, NOP: then UD2."""
 UD2, IRET, RETF, NOP = b"\x0f\x0b", b"\xcf", b"\xcb", b"\x90"
+INT3 = b"\xcc"
+"""Where nothing else is, so that control that goes astray ends, at whatever byte it comes to."""
 GDT_LIMIT, LDT_LIMIT, TSS_LIMIT, IDT_LIMIT, LONG_IDT_LIMIT = 0x1FF, 0x7F, 0xFF, 8 * VECTORS - 1, 16 * VECTORS - 1
 
 TSS_SLOT, LDT_SLOT, CODE32_SLOT, DATA_SLOT, FAST_SLOT, CODE16_SLOT = 4, 6, 8, 12, 16, 22
@@ -204,12 +207,10 @@ def _idt(long: bool) -> bytes:
 
 
 def _code() -> bytes:
-    code = bytearray(UD2 * (0x400 // 2))
+    code = bytearray(INT3 * 0x400)
     for at, instruction in zip(LANDINGS, (b"", IRET, RETF, NOP), strict=True):
-        code[at - USER : at - USER + len(instruction)] = instruction
-        if len(instruction) == 1:
-            code[at - USER + 1 : at - USER + 3] = UD2
-            code[at - USER + 3 : at - USER + 5] = UD2
+        landing = instruction + 2 * UD2
+        code[at - USER : at - USER + len(landing)] = landing
     return bytes(code)
 
 
@@ -260,23 +261,23 @@ def template(mode: Mode) -> bytes:
     return b"".join(parts[start] for start, _ in REGIONS)
 
 
-def fixed() -> dict[int, bytes]:
-    """What no case is to change, by address: UD2s where control may come to in real mode, page tables.
-
-    They map the monitor and a case's pages alone, so that no case finds what another has left.
-    """
+def page_tables() -> bytes:
+    """From LONG_TABLES on. They map the monitor and a case's pages alone."""
     mapped = {page: page << 12 | LOW_RIGHTS for page in range(MONITOR >> 12, SYSTEM >> 12)}
-    own = b"".join(mapped.get(page, 0).to_bytes(8, "little") for page in range(512))
-    own_legacy = b"".join(mapped.get(page, 0).to_bytes(4, "little") for page in range(1024))
     rights = LOW_RIGHTS | ANYBODY
-    return {
-        SYSTEM + 0x5000: UD2 * 0x1800,
-        WILD: UD2 * (WILD_SIZE // 2),
+    pages = {
         LONG_TABLES: struct.pack("<Q", LONG_TABLES + 0x1000 | rights),
         LONG_TABLES + 0x1000: struct.pack("<Q", LONG_TABLES + 0x2000 | rights),
         LONG_TABLES + 0x2000: struct.pack("<Q", LONG_TABLES + 0x3000 | rights),
-        LONG_TABLES + 0x3000: own,
+        LONG_TABLES + 0x3000: b"".join(mapped.get(page, 0).to_bytes(8, "little") for page in range(512)),
         LEGACY_TABLES: struct.pack("<I", LEGACY_TABLES + 0x1000 | rights),
-        LEGACY_TABLES + 0x1000: own_legacy,
+        LEGACY_TABLES + 0x1000: b"".join(mapped.get(page, 0).to_bytes(4, "little") for page in range(1024)),
         PAE_POINTERS: struct.pack("<Q", LONG_TABLES + 0x2000 | PRESENT),
     }
+    return b"".join(pages[at].ljust(0x1000, b"\0") for at in range(LONG_TABLES, PAE_POINTERS + 1, 0x1000))
+
+
+def fixed() -> dict[int, bytes]:
+    """What is the same at the beginning of every case but is not its template's, by address."""
+    filled = {start: INT3 * size for start, size in (*FILLED, *REFILLED)}
+    return filled | {LONG_TABLES: page_tables(), TABLES_COPY: page_tables()}

@@ -83,6 +83,7 @@ void deliver_interrupt(Vm *vm)
     }
     note(vm, vector, nmi ? DELIVER_NMI : DELIVER_EXTERNAL, 0, env->eip);
     vm->external_event = 1;
+    delivery_check_stack(vm, vector, false, false);
     do_interrupt_x86_hardirq_x86_64(env, vector, 1);
     settle_handler(vm, vector);
     limits_settle(vm);
@@ -125,6 +126,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     if (!software && resumes(vector))
         env->eflags |= FLAG_RF;
     vm->external_event = !software;
+    delivery_check_stack(vm, vector, software, !software);
     x86_cpu_do_interrupt_x86_64(vm->cpu->qemu);
     settle_handler(vm, vector);
     vm->external_event = 0;

@@ -214,7 +214,7 @@ static unsigned operand_of(Instruction *i, unsigned size)
         return (opcode & 7) < 4 ? whole | ((opcode & 2) == 0 && opcode < 0x38 ? STORES : 0) : 0;
     switch (opcode) {
     case 0x62: return 2 * size;
-    case 0x63: return 2;                    /* ARPL, which stores only what changes */
+    case 0x63: return has_types(i->env) ? 2 : 0;        /* ARPL, which stores only what changes */
     case 0x69: case 0x6b: return size;
     case 0x80 ... 0x83: return whole | (group == 7 ? 0 : STORES);
     case 0x84: case 0x85: case 0x8a: case 0x8b: return whole;
@@ -263,9 +263,9 @@ static unsigned operand_0f(Instruction *i, unsigned size)
     unsigned whole = opcode & 1 ? size : 1;
 
     switch (opcode) {
-    case 0x00: return group > 5 ? 0 : 2 | (group < 2 ? STORES : 0);
+    case 0x00: return group > 5 || !has_types(i->env) ? 0 : 2 | (group < 2 ? STORES : 0);   /* #UD, as the next two */
     case 0x01: return group == 5 ? 0 : group < 4 ? 6 | (group < 2 ? STORES : 0) : group == 7 ? 0 : 2 | (group == 4 ? STORES : 0);
-    case 0x02: case 0x03: return 2;
+    case 0x02: case 0x03: return has_types(i->env) ? 2 : 0;
     case 0x0d: case 0x18 ... 0x1f: return 0;
     case 0x11: case 0x13: case 0x17: case 0x29: case 0x2b: case 0x7e: case 0x7f: case 0xd6: case 0xe7: return 1 | STORES;
     case 0x40 ... 0x4f: case 0xaf: case 0xbc: case 0xbd: return size;
@@ -430,9 +430,10 @@ void limits_translate(void *tcg, Instruction *i)
 {
     unsigned size = is_32(i) ? 4 : 2;
 
-    limits_translate_jump(tcg, i, size);
     translate_operand(tcg, i, size);
+    limits_translate_jump(tcg, i, size, false);
     translate_stack_of(tcg, i, size);
+    limits_translate_jump(tcg, i, size, true);
     translate_implied(tcg, i, size);
 }
 

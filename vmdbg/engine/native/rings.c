@@ -105,11 +105,17 @@ HELPER void __wrap_helper_sysret_x86_64(Env *env, int size)
 
 void __real_helper_sysexit_x86_64(Env *env, int size);
 
+/* To compatibility mode go the lower halves of RDX and RCX alone (SDM 2B, SYSEXIT); Unicorn takes all of them. */
 HELPER void __wrap_helper_sysexit_x86_64(Env *env, int size)
 {
     vm_current->cpu->segments_changed = 1;
     interrupt_flag_may_rise(vm_current);
     if (vm_current->catch_mask & CATCH_RING)
         ring_changes(vm_current, 3, HERE);
+    cpu_restore_state_x86_64(ENV_CPU(env), HERE, false);
     __real_helper_sysexit_x86_64(env, size);
+    if (!(env->hflags & HF_CS64)) {
+        env->eip = (uint32_t)env->eip;
+        env->regs[R_RSP] = (uint32_t)env->regs[R_RSP];
+    }
 }

@@ -14,6 +14,8 @@ bool umip_concerns(Instruction *i)
     if (opcode > 1)
         return false;
     uint8_t modrm = instruction_byte(i, 2), group = modrm >> 3 & 7;
+    if (opcode == 0 && env->eflags & FLAG_VM)
+        return false;                       /* SLDT and STR are #UD there */
     return opcode == 0 ? group < 2 : (group < 2 && modrm < 0xc0) || group == 4;
 }
 

@@ -199,6 +199,7 @@ void *probe_access_x86_64(Env *env, uint64_t linear, int size, int access, int m
 bool cpu_restore_state_x86_64(Cpu *cpu, uintptr_t host_pc, bool will_exit);
 _Noreturn void cpu_loop_exit_x86_64(Cpu *cpu);
 _Noreturn void cpu_loop_exit_restore_x86_64(Cpu *cpu, uintptr_t host_pc);
+void raise_exception_err_x86_64(Env *env, int vector, int error_code);
 _Noreturn void raise_exception_err_ra_x86_64(Env *env, int vector, int error, uintptr_t host_pc);
 _Noreturn void raise_exception_ra_x86_64(Env *env, int vector, uintptr_t host_pc);
 void x86_cpu_do_interrupt_x86_64(Cpu *cpu);
@@ -227,6 +228,8 @@ void cpu_x86_update_dr7_x86_64(Env *env, uint32_t value);
 uint32_t __real_cpu_ldub_code_x86_64(Env *env, uint64_t linear);
 void tcg_gen_callN_x86_64(void *tcg, void *function, void *result, int count, void **arguments);
 uint32_t cpu_lduw_mmuidx_ra_x86_64(Env *env, uint64_t linear, int mmu_idx, uintptr_t host_pc);
+void cpu_stw_mmuidx_ra_x86_64(Env *env, uint64_t linear, uint32_t value, int mmu_idx, uintptr_t host_pc);
+void cpu_stl_mmuidx_ra_x86_64(Env *env, uint64_t linear, uint32_t value, int mmu_idx, uintptr_t host_pc);
 void update_fp_status_x86_64(Env *env);
 void update_mxcsr_status_x86_64(Env *env);
 

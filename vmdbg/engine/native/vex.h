@@ -219,7 +219,7 @@ void x87_check(Env *env, unsigned opcode, uint8_t modrm, uintptr_t host_pc);
 
 /* limits_jumps.c */
 void limits_check_jump(const Vex *x);
-void limits_translate_jump(void *tcg, Instruction *i, unsigned size);
+void limits_translate_jump(void *tcg, Instruction *i, unsigned size, bool late);
 
 /* limits.c */
 enum { LIMIT_OF_CODE, LIMIT_OF_OPERAND, LIMIT_OF_BITS, LIMIT_OF_PUSH, LIMIT_OF_POP, LIMIT_OF_STRING, LIMIT_OF_JUMP, LIMIT_CHECKS };    /* VexCode.row */

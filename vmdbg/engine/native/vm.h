@@ -105,7 +105,10 @@ void limits_settle(Vm *vm);
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
 
 /* stacks.c */
+void delivery_check_stack(Vm *vm, uint32_t vector, bool software, bool exception);
 void stack_pops(Vm *vm, unsigned words, int shift);
+uint64_t task_state_loaded(uint64_t linear, unsigned size);
+bool task_state_saved(Env *env, uint64_t linear, uint32_t value, unsigned size, int mmu_idx, uintptr_t host_pc);
 void stack_calls(Vm *vm, uint32_t selector);
 bool stack_call_is_by_286_gate(Vm *vm, uint32_t selector);
 

@@ -1,0 +1,171 @@
+"""Kinds of faults that the comparison found, each by itself."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.conformance.system.case import Case, Instruction
+from tests.conformance.system.cpus import EngineCpu
+from tests.conformance.system.draw import plain
+from tests.conformance.system.layout import SYSTEM
+from tests.conformance.system.world import (
+    CODE,
+    CODE16_SLOT,
+    CODE32_SLOT,
+    DATA_SLOT,
+    GDT,
+    IDT,
+    LANDINGS,
+    MAIN_TSS,
+    TASK16_SLOT,
+    TASK_SLOT,
+    TSS,
+    TSS_16,
+    TSS_OTHER,
+    Gate,
+    Mode,
+)
+
+UD, GP = 6, 13
+UMIP, TO_16, TO_32 = 0x800, 8 * TASK16_SLOT, 8 * TASK_SLOT
+GENERAL = {
+    "rax": 0x11112222,
+    "rcx": 0x33334444,
+    "rdx": 0x55556666,
+    "rbx": 0x77778888,
+    "rbp": 0x9999AAAA,
+    "rsi": 0xBBBBCCCC,
+    "rdi": 0xDDDDEEEE,
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[EngineCpu]:
+    cpu = EngineCpu()
+    yield cpu
+    cpu.close()
+
+
+def _run(engine: EngineCpu, case: Case) -> dict[str, int]:
+    return engine.run([case])[0].fields()
+
+
+def _memory(found: dict[str, int], at: int, size: int) -> bytes:
+    begin = at & ~3
+    words = b"".join(found[f"[{word:#x}]"].to_bytes(4, "little") for word in range(begin, at + size + 3 & ~3, 4))
+    return words[at - begin : at - begin + size]
+
+
+def _far(opcode: int, selector: int) -> bytes:
+    return bytes([opcode]) + struct.pack("<IH", 0, selector)
+
+
+WAYS = {"a jump": (_far(0xEA, TO_16), 2), "a call": (_far(0x9A, TO_16), 0x4002), "an interrupt": (b"\xcd\x28", 0x4002)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_32_bit_task_goes_to_a_16_bit_one(engine: EngineCpu, way: str) -> None:
+    """All of its own state is kept, and all of the other's comes (SDM 3A 8.2.1, 8.6)."""
+    code, flags = WAYS[way]
+    case = plain(Mode.PROTECTED_32, Instruction(way, code))
+    case = replace(case, registers=case.registers | GENERAL, memory={IDT + 8 * 0x28: Gate(TO_16, 0, 5, 3).pack()})
+    found = _run(engine, case)
+    assert (found["vector"], found["rip"], found["cs"], found["tr"]) == (
+        UD,
+        LANDINGS[0] - SYSTEM,
+        8 * CODE16_SLOT,
+        TO_16,
+    )
+    assert (found["ss"], found["ds"], found["es"], found["ldtr"]) == (*(3 * (8 * (CODE16_SLOT + 1),)), 0x30)
+    assert [found[name] & 0xFFFF for name in ("rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi")] == [1, 2, 3, 4, 5, 6, 7]
+    assert found["rflags"] & 0xFFFF == flags
+    saved = struct.unpack("<16I", _memory(found, TSS + 0x20, 0x40))
+    data = 8 * DATA_SLOT
+    general = [
+        GENERAL.get(name, case.registers["rsp"]) for name in ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi")
+    ]
+    assert saved == (CODE + len(code), 2, *general, data, 8 * CODE32_SLOT, data, data, data, data)
+    assert _memory(found, TSS + 0x60, 2) == b"\x30\x00", "the LDT is no part of what is saved"
+    back = struct.unpack("<H", _memory(found, TSS_16, 2))[0]
+    assert back == (MAIN_TSS if flags & 0x4000 else 0)
+
+
+def test_a_16_bit_task_goes_to_a_32_bit_one(engine: EngineCpu) -> None:
+    case = plain(Mode.PROTECTED_32, Instruction("jmp far", _far(0xEA, TO_16)))
+    there = b"\xb9\x34\x12" + b"\xea" + struct.pack("<2H", 0, TO_32)
+    found = _run(
+        engine,
+        replace(
+            case, memory={LANDINGS[0]: there.ljust(12, b"\xcc"), TSS_OTHER + 0x20: LANDINGS[3].to_bytes(4, "little")}
+        ),
+    )
+    assert (found["vector"], found["rip"], found["cs"], found["tr"]) == (
+        UD,
+        LANDINGS[3] + 1,
+        8 * (CODE32_SLOT + 3) | 3,
+        TO_32,
+    )
+    saved = struct.unpack("<14H", _memory(found, TSS_16 + 0xE, 28))
+    stack = 8 * (CODE16_SLOT + 1)
+    assert saved == (
+        LANDINGS[0] - SYSTEM + len(there),
+        2,
+        1,
+        0x1234,
+        3,
+        4,
+        0xC80,
+        5,
+        6,
+        7,
+        stack,
+        8 * CODE16_SLOT,
+        stack,
+        stack,
+    )
+    assert _memory(found, TSS_16 + 0x2A, 2) == b"\x30\x00"
+
+
+def test_a_16_bit_task_goes_to_another(engine: EngineCpu) -> None:
+    """By way of a second descriptor of 16 bits, whose state lies where the 32-bit one does."""
+    case = plain(Mode.PROTECTED_32, Instruction("jmp far", _far(0xEA, TO_16)))
+    there = b"\xea" + struct.pack("<2H", 0, TO_32)
+    descriptor = struct.pack("<HHBBBB", 0x2B, TSS_OTHER & 0xFFFF, TSS_OTHER >> 16, 0x81, 0, 0)
+    stack, code = 8 * (CODE16_SLOT + 1), 8 * CODE16_SLOT
+    state = struct.pack(
+        "<22H", 0, 0, 0, 0, 0, 0, 0, LANDINGS[3] - SYSTEM, 2, 8, 9, 10, 11, 0xC00, 12, 13, 14, stack, code, stack, 0, 0
+    )
+    memory = {LANDINGS[0]: there.ljust(8, b"\xcc"), GDT + TO_32: descriptor, TSS_OTHER: state}
+    found = _run(engine, replace(case, memory=memory))
+    assert (found["vector"], found["rip"], found["cs"], found["ds"], found["ldtr"]) == (
+        UD,
+        LANDINGS[3] + 1 - SYSTEM,
+        code,
+        0,
+        0,
+    )
+    assert [found[name] & 0xFFFF for name in ("rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi")] == list(range(8, 15))
+    assert struct.unpack("<14H", _memory(found, TSS_16 + 0xE, 28))[10:] == (stack, code, stack, stack)
+
+
+@pytest.mark.parametrize("modrm", [0xC1, 0xC9, 0x07, 0x0F], ids=["sldt cx", "str cx", "sldt [bx]", "str [bx]"])
+@pytest.mark.parametrize("control", [0, UMIP])
+@pytest.mark.parametrize("rbx", [0x400, 0xFFFF], ids=["within", "across the end"])
+def test_in_virtual_8086_mode_sldt_and_str_are_no_instructions(
+    engine: EngineCpu, modrm: int, control: int, rbx: int
+) -> None:
+    """Before UMIP and limits are looked at (SDM 2B, SLDT, STR)."""
+    case = plain(Mode.VIRTUAL, Instruction("sldt", bytes([0x0F, 0x00, modrm])))
+    assert _run(engine, replace(case, registers=case.registers | {"cr4": control, "rbx": rbx}))["vector"] == UD
+
+
+def test_sysexit_to_compatibility_mode_takes_lower_halves(engine: EngineCpu) -> None:
+    case = plain(Mode.LONG, Instruction("sysexit", b"\x0f\x35"))
+    there = {"rdx": 0x1234_0000_0000 | LANDINGS[0], "rcx": 0x8000_0000_0001_1E00, "sysenter_cs": 0x80}
+    found = _run(engine, replace(case, registers=case.registers | there))
+    assert (found["vector"], found["rip"], found["rsp"], found["cs"]) == (UD, LANDINGS[0], 0x11E00, 0x93)
+    assert (found["rdx"], found["rcx"]) == (there["rdx"], there["rcx"])
