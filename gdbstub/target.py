@@ -226,8 +226,8 @@ class Search(Protocol):
     def search(
         self, thread: ThreadId, start: int, length: int, pattern: bytes, check: Callable[[], None], /
     ) -> int | None:
-        """The first address in [start, start + length) where `pattern` begins; it may end beyond. `length` is the
-        client's, up to 2 ** 64 - 1.
+        """The first address where `pattern` lies, all of it in [start, start + length), as in gdb's own searches.
+        `length` is the client's, up to 2 ** 64 - 1.
 
         Calls `check` every few milliseconds, and lets through what that raises. MemoryAccessError.
         """

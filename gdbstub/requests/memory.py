@@ -35,7 +35,7 @@ class WriteMemory:
 
 @dataclass(frozen=True, slots=True)
 class SearchMemory:
-    """qSearch:memory:addr;length;pattern. A match begins within `length` bytes of `address`."""
+    """qSearch:memory:addr;length;pattern. A match lies within the `length` bytes at `address`."""
 
     address: int
     length: int

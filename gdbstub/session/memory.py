@@ -76,19 +76,19 @@ def _search(context: Context, request: SearchMemory) -> Reply:
 
 
 def _scan(context: Context, thread: ThreadId, request: SearchMemory) -> int | None:
-    """Overlapping chunks, so that a match across two is seen. A match may end beyond the searched range."""
+    """Overlapping chunks, so that a match across two is seen."""
     overlap = len(request.pattern) - 1
     address, end = request.address, min(request.address + request.length, _TOP)
-    while address < end:
+    while address + overlap < end:
         context.check()
-        wanted = min(CHUNK, end - address)
-        data = context.memory.read(thread, address, min(wanted + overlap, _TOP - address))
-        at = data.find(request.pattern, 0, wanted + overlap)
+        wanted = min(CHUNK + overlap, end - address)
+        data = context.memory.read(thread, address, wanted)
+        at = data.find(request.pattern)
         if at >= 0:
             return address + at
         if len(data) < wanted:
             raise MemoryAccessError(address + len(data))
-        address += wanted
+        address += wanted - overlap
     return None
 
 

@@ -113,6 +113,8 @@ CASES: dict[str, list[tuple[str, list[str], str, str]]] = {
         (GDB, [], "qSearch:memory:1000;2000;zzz", "0"),
         (GDB, [], "qSearch:memory:10ff;2;\xff\x00", "1,10ff"),
         (GDB, [], "qSearch:memory:10fe;1;\xff\x00", "0"),
+        (GDB, [], "qSearch:memory:10fe;2;\xff\x00", "0"),
+        (GDB, [], "qSearch:memory:10fe;3;\xff\x00", "1,10ff"),
         (GDB, [], "qSearch:memory:1000;3000;zzz", "E0e"),
         (GDB, [], "qSearch:memory:0;10;a", "E0e"),
         (GDB, [], "qSearch:memory:1000;ffffffffffff;a", "E01"),

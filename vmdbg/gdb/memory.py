@@ -66,8 +66,10 @@ class GuestLinearMemory:
         self._standing.need()
         with looking_at(self._debugger, thread), refusals():
             self._refuse_wide(start)
-            paging, end = self._debugger.linear().paging, start + length + len(pattern) - 1
-            found = search_linear(self._debugger.physical, paging, pattern, start, end, lambda _done: check())
+            paging = self._debugger.linear().paging
+            found = search_linear(
+                self._debugger.physical, paging, pattern, start, start + length, lambda _done: check()
+            )
             return next(found, None)
 
 
@@ -106,7 +108,7 @@ class GuestPhysicalSearch:
         self, _thread: ThreadId, start: int, length: int, pattern: bytes, check: Callable[[], None]
     ) -> int | None:
         self._standing.need()
-        end = start + length + len(pattern) - 1
+        end = start + length
         return next(search_physical(self._debugger.physical, pattern, start, end, lambda _done: check()), None)
 
 

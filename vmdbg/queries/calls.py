@@ -11,13 +11,15 @@ from vmdbg.engine.stops import Breakpoints, Catches, Stops
 from vmdbg.machine.cpu_start import selected
 from vmdbg.machine.outcome import Outcome
 from vmdbg.machine.snapshot import Position
-from vmdbg.queries.guest_memory import read_integer
+from vmdbg.queries.guest_memory import linear_memory, read_integer
 from vmdbg.queries.rows import CallRow, SystemCallRow
 from vmdbg.queries.scan import Query, Row, RowScan
 from vmdbg.queries.unfinished import Unfinished
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import PAGE_MASK, CpuId, Linear
-from vmdbg.x86.mode import privilege_level
+from vmdbg.x86.boundaries import calls_before
+from vmdbg.x86.instruction import MAX_LENGTH
+from vmdbg.x86.mode import Width, cpu_mode, privilege_level
 
 SYSTEM_V_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 """System V ABI, AMD64 supplement, 3.2.3."""
@@ -36,22 +38,37 @@ MOST_OPEN = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Return:
-    """How a return is known: its address, the stack pointer there, and whose stack that is."""
+    """How a return is known: its address, the stack pointer there, and whose stack that is.
+
+    `calls` is where instructions lie that it may return behind: who comes there again has done with the call.
+    """
 
     address: int
     rsp: int
     stack: int
     """As stack_of() has it; of a system call CR3 without its PCID."""
+    calls: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(slots=True)
 class _Open:
-    """Calls that have not returned: where their rows are in the list."""
+    """Calls that have not returned: where their rows are in the list. Several are known by one return where a function
+    leaves its own to another, by a jump."""
 
-    rows: dict[_Return, int] = field(default_factory=dict)
+    rows: dict[_Return, list[int]] = field(default_factory=dict)
+    number: int = 0
 
     def addresses(self) -> set[int]:
-        return {place.address for place in self.rows}
+        return {address for place in self.rows for address in (place.address, *place.calls)}
+
+    def add(self, known_by: _Return, index: int) -> None:
+        self.rows.setdefault(known_by, []).append(index)
+        self.number += 1
+
+    def take(self, known_by: _Return) -> list[int]:
+        found = self.rows.pop(known_by, [])
+        self.number -= len(found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +99,8 @@ def stack_of(timeline: Timeline, address: int) -> int:
 class ReturningScan(RowScan):
     """What scans for calls and their returns have in common.
 
-    Invariant: a return is that of the last call that is known so. Where calls make no rows any more, beyond the part,
-    they still take the place of one that is known in the same way.
+    Invariant: a return is that of all the open calls that are known so. Where calls make no rows any more, beyond the
+    part, they still take the place of those that will not return.
     """
 
     def __init__(self, timeline: Timeline, query: Query) -> None:
@@ -100,7 +117,7 @@ class ReturningScan(RowScan):
     def follow(self, unfinished: Unfinished) -> None:
         assert isinstance(unfinished.known_by, _Return)
         self._beyond = True
-        self._open.rows[unfinished.known_by] = len(self.rows)
+        self._open.add(unfinished.known_by, len(self.rows))
         self.rows.append(unfinished.row)
 
     def ended(self) -> Sequence[Sequence[Row]]:
@@ -112,21 +129,22 @@ class ReturningScan(RowScan):
 
     def finish(self) -> Sequence[Row]:
         until = self.timeline.position
-        for known_by, index in self._open.rows.items():
-            self.rows[index] = Unfinished(self.rows[index], self._asked, until, known_by)
+        for known_by, indices in self._open.rows.items():
+            for index in indices:
+                self.rows[index] = Unfinished(self.rows[index], self._asked, until, known_by)
         return self.rows
 
-    def entered(self, row: Row, known_by: _Return) -> None:
-        """A call begins."""
-        self._open.rows.pop(known_by, None)
+    def entered(self, row: Row, known_by: _Return, *, anew: bool = True) -> None:
+        """A call begins. `anew`: those before it that are known so have not returned, and will not."""
+        if anew:
+            self._open.take(known_by)
         index = None if self._beyond else self.add(row)
-        if index is not None and len(self._open.rows) < MOST_OPEN:
-            self._open.rows[known_by] = index
+        if index is not None and self._open.number < MOST_OPEN:
+            self._open.add(known_by, index)
 
     def returned(self, known_by: _Return, value: int) -> None:
-        """A call ends, if one is known so."""
-        index = self._open.rows.pop(known_by, None)
-        if index is not None:
+        """Calls end, if any are known so."""
+        for index in self._open.take(known_by):
             self.rows[index] = replace(self.rows[index], returned=self.timeline.position, value=value)
 
 
@@ -134,6 +152,7 @@ class CallScan(ReturningScan):
     def __init__(self, timeline: Timeline, query: CallQuery) -> None:
         super().__init__(timeline, query)
         self._query = query
+        self._known: dict[tuple[bytes, Width], list[int]] = {}
 
     @property
     def stops(self) -> Stops:
@@ -148,8 +167,15 @@ class CallScan(ReturningScan):
         rsp, cr3, rax = engine.read_registers(("rsp", "cr3", "rax"))
         if self._open.rows:
             self.returned(self._known_by(pc, rsp), rax)
+            self._call_again(pc, rsp)
         if pc == self._query.function:
             self._entered(rsp, cr3)
+
+    def _call_again(self, pc: int, rsp: int) -> None:
+        """What was called from here, and was left by another way than a return, will not return."""
+        for one in [one for one in self._open.rows if one.rsp == rsp and pc in one.calls]:
+            if one.stack == stack_of(self.timeline, rsp - word_size(self.timeline)):
+                self._open.take(one)
 
     def _known_by(self, pc: int, rsp: int) -> _Return:
         """The return that this is: with the stack pointer from before the call, or above, behind RET n."""
@@ -172,7 +198,18 @@ class CallScan(ReturningScan):
             arguments = tuple(read_integer(timeline, place, size) for place in places)
         function = Linear(self._query.function)
         row = CallRow(timeline.position, function, Linear(caller), arguments, cr3, None, None, self.cpu)
-        self.entered(row, _Return(caller, rsp + size, stack_of(timeline, rsp)))
+        calls = self._calls_to(Linear(caller))
+        self.entered(row, _Return(caller, rsp + size, stack_of(timeline, rsp), calls), anew=not calls)
+
+    def _calls_to(self, back: Linear) -> tuple[int, ...]:
+        width = cpu_mode(*self.engine.read_registers(("cr0", "efer", "rflags", "cs_flags"))).width
+        code = self.engine.read_linear(Linear(max(0, back - MAX_LENGTH)), min(back, MAX_LENGTH))
+        if len(code) < MAX_LENGTH:
+            code = linear_memory(self.timeline).read_suffix(back, MAX_LENGTH)
+        offsets = self._known.get((code, width))
+        if offsets is None:
+            offsets = self._known[code, width] = [offset - len(code) for offset in calls_before(code, width)]
+        return tuple(back + offset for offset in offsets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vmdbg.errors import UserError
-from vmdbg.queries.rows import CountRow, SampleRow
+from vmdbg.queries.rows import AccessRow, CountRow, SampleRow
 from vmdbg.queries.scan import Row
+from vmdbg.units import PAGE_SIZE
 
 FUNCTION = "function"
 """A field that every row has which says where code was: the function there."""
@@ -19,7 +20,10 @@ NameOf = Callable[[int], str]
 
 
 def count_by(rows: Sequence[Row], fields: Sequence[str], function_at: NameOf) -> list[CountRow]:
-    """The most frequent first. Raises UserError for a field that the rows do not have."""
+    """The most frequent first; an access to two pages counts once.
+
+    Raises UserError for a field that the rows do not have.
+    """
     if not rows:
         return []
     known = fields_of(rows[0])
@@ -29,7 +33,7 @@ def count_by(rows: Sequence[Row], fields: Sequence[str], function_at: NameOf) ->
     counts: Counter[tuple[str, ...]] = Counter()
     ticks: Counter[tuple[str, ...]] = Counter()
     timed = any(getattr(row, "ticks", None) is not None for row in rows)
-    for row in rows:
+    for row in _wholes(rows):
         key = tuple(_value(row, field, function_at) for field in fields)
         counts[key] += row.samples if isinstance(row, SampleRow) else 1
         ticks[key] += getattr(row, "ticks", None) or 0
@@ -38,6 +42,20 @@ def count_by(rows: Sequence[Row], fields: Sequence[str], function_at: NameOf) ->
         CountRow(count, round(100 * count / whole, 1), "  ".join(key), ticks[key] if timed else None)
         for key, count in counts.most_common()
     ]
+
+
+def _wholes(rows: Iterable[Row]) -> Iterator[Row]:
+    """Without the rows of accesses that have begun in the page before: those are one access, and have a row a page."""
+    instant, ends = None, set[object]()
+    for row in rows:
+        if not isinstance(row, AccessRow) or row.device:
+            yield row
+            continue
+        if (row.position, row.cpu) != instant:
+            instant, ends = (row.position, row.cpu), set()
+        if row.linear % PAGE_SIZE or (row.access, row.linear) not in ends:
+            yield row
+        ends.add((row.access, row.linear + len(row.old)))
 
 
 def fields_of(row: Row) -> list[str]:

@@ -76,8 +76,7 @@ def test_every_match_in_any_range_is_what_a_naive_search_of_every_page_finds(gue
         expected = _naive(pages, pattern, start, end)
 
         def search(low: int, high: int, pattern: bytes = pattern) -> int | None:
-            length = high - low - len(pattern) + 1
-            return memory.search(FIRST_THREAD, low, length, pattern, lambda: None) if length > 0 else None
+            return memory.search(FIRST_THREAD, low, high - low, pattern, lambda: None) if high > low else None
 
         assert _all(search, start, end) == expected, (pattern, start, end)
 
@@ -113,3 +112,21 @@ def test_gdb_finds_over_the_whole_address_space(guest: Guest, gdb_client: list[s
     assert not re.findall(r"^0x\w+", nothing, re.M)
     places = [match.start() for match in re.finditer(re.escape(text), ram)]
     assert [int(one, 16) for one in re.findall(r"^0x\w+", physical, re.M)] == places
+
+
+def test_what_is_found_is_what_gdb_finds_by_reading(guest: Guest, gdb_client: list[str]) -> None:
+    """In ranges that end before, in and behind what is looked for."""
+    pages = _linear_pages(guest)
+    text = b"vmdbg sample kernel"
+    place = _naive(pages, text, 0, 1 << 64)[-1]
+    chance = random.Random(11)
+    finds = []
+    for _ in range(20):
+        start, end = place - chance.randrange(20), place + chance.randrange(1, 26)
+        pattern = text[: chance.randrange(1, 9)]
+        finds.append(f"find /b {start:#x}, +{end - start}, {', '.join(map(str, pattern))}")
+    without = "set remote search-memory-packet off"
+    ours, own = (gdb(gdb_client, guest.debugger, "echo <<<\\n", *more, *finds) for more in ([], [without]))
+    kept = [[line for line in out.partition("<<<")[2].splitlines() if line.startswith("0x")] for out in (ours, own)]
+    assert kept[0] == kept[1]
+    assert kept[0]
