@@ -101,6 +101,10 @@ GENERAL = (
         "66 and F2 before 0F AE do not count (SDM 2D table A-6)",
         lambda c, d: b"\x0f\xae" in c.instruction.code and c.found.vector == INVALID_OPCODE,
     ),
+    Known(
+        "-cpu max has 3DNow!, which no model has",
+        lambda c, d: b"\x0f\x0f" in c.instruction.code and c.found.vector == INVALID_OPCODE,
+    ),
     Known("BSWAP of 16 bits is undefined (SDM 2A BSWAP)", lambda c, d: c.name == "bswap"),
     Known(
         "F6 /1 and F7 /1 are no TEST (AMD APM 3 table A-6)", lambda c, d: c.name == "test" and c.expected.vector == 6
