@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.conformance.instructions import Instruction
@@ -15,6 +16,7 @@ from tests.conformance.layout import (
     ERROR_AT,
     FX_AT,
     GENERAL,
+    HIGH_AT,
     LOW_BATCH,
     RIP_AT,
     State,
@@ -49,11 +51,9 @@ def _clean(state: State) -> bytes:
 def differences(instruction: Instruction, expected: State, found: State) -> list[Difference]:
     if expected.raw == found.raw or _clean(expected) == _clean(found):
         return []
-    return [
-        difference
-        for difference in (*_exceptions(expected, found), *_words(instruction, expected, found), *_x87(expected, found))
-        if difference.expected != difference.found
-    ]
+    flags = Difference("rflags", *(_defined(instruction, expected, state.rflags) for state in (expected, found)))
+    ends = [one for one in (*_exceptions(expected, found), flags) if one.expected != one.found]
+    return ends + list(_parts(expected, found))
 
 
 def _is_presence_hidden(address: int) -> bool:
@@ -72,22 +72,30 @@ def _exceptions(expected: State, found: State) -> list[Difference]:
     return ends
 
 
-def _words(instruction: Instruction, expected: State, found: State) -> list[Difference]:
-    words = [Difference(name, expected.register(name), found.register(name)) for name in GENERAL]
-    defined = ~(FLAGS.get(instruction.mnemonic.split()[-1], 0) | RF) if expected.vector is None else ~RF
-    words.append(Difference("rflags", expected.rflags & defined, found.rflags & defined))
-    words += [Difference(f"xmm{number}", expected.xmm(number), found.xmm(number)) for number in range(16)]
-    words += [Difference(f"ymm{number}h", expected.ymm_high(number), found.ymm_high(number)) for number in range(16)]
-    words.append(Difference("mxcsr", expected.mxcsr, found.mxcsr))
-    for at in range(0, len(expected.data), 8):
+def _defined(instruction: Instruction, expected: State, rflags: int) -> int:
+    """Those of the flags that an instruction that went well promises, and all that one that did not leaves."""
+    undefined = FLAGS.get(instruction.mnemonic.split()[-1], 0) if expected.vector is None else 0
+    return rflags & ~(undefined | RF)
+
+
+def _places() -> Iterator[tuple[str, int, int]]:
+    """Of registers and of memory, with where in a state they are, and their size."""
+    yield from ((name, 8 * number, 8) for number, name in enumerate(GENERAL))
+    yield from ((f"xmm{number}", FX_AT + 160 + 16 * number, 16) for number in range(16))
+    yield from ((f"ymm{number}h", HIGH_AT + 16 * number, 16) for number in range(16))
+    yield "mxcsr", FX_AT + 24, 4
+    for at in range(0, HIGH_AT - DATA_AT, 8):
         address = ACROSS + at if at < ACROSS_SIZE else AT_END + at - ACROSS_SIZE
-        words.append(Difference(f"[{address:#x}]", expected.word(DATA_AT + at), found.word(DATA_AT + at)))
-    return words
+        yield f"[{address:#x}]", DATA_AT + at, 8
+    yield from (("fcw", FX_AT, 2), ("fsw", FX_AT + 2, 2), ("ftw", FX_AT + 4, 1))
+    yield from ((f"st{number}", FX_AT + 32 + 16 * number, 10) for number in range(8))
 
 
-def _x87(expected: State, found: State) -> list[Difference]:
-    def field(state: State, at: int, size: int) -> int:
-        return int.from_bytes(state.fx[at : at + size], "little")
+_PLACES = tuple(_places())
 
-    parts = [("fcw", 0, 2), ("fsw", 2, 2), ("ftw", 4, 1), *((f"st{n}", 32 + 16 * n, 10) for n in range(8))]
-    return [Difference(name, field(expected, at, size), field(found, at, size)) for name, at, size in parts]
+
+def _parts(expected: State, found: State) -> Iterator[Difference]:
+    for name, at, size in _PLACES:
+        one, other = expected.raw[at : at + size], found.raw[at : at + size]
+        if one != other:
+            yield Difference(name, int.from_bytes(one, "little"), int.from_bytes(other, "little"))

@@ -9,7 +9,7 @@ from tests.conformance.known_of_both import exponent, has_set_fsw, is_fyl2xp1_of
 from tests.conformance.prefixes import has_rex_w
 
 STACK_FAULT, SUMMARY_AND_BUSY, CONDITIONS = 0x40, 0x8080, 0x4500
-DENORMAL, UNDERFLOW, PRECISION = 2, 0x10, 0x20
+DENORMAL, OVERFLOW, UNDERFLOW, PRECISION = 2, 8, 0x10, 0x20
 PRECISION_CONTROL, RESERVED_CONTROL = 0x300, 0xE0C0
 AF_SF_OF = 0x890
 ONE, SPECIAL = 0x3FFF, 0x7FFF
@@ -42,7 +42,9 @@ def _rounds_operand(case: Case, difference: Difference) -> bool:
         return False
     if case.name in PRECISION_CONTROLLED and "[" not in case.instruction.operands:
         return False
-    return difference.name.startswith("st") or _flags(case, difference, PRECISION | UNDERFLOW | DENORMAL | CONDITIONS)
+    return difference.name.startswith("st") or _flags(
+        case, difference, PRECISION | UNDERFLOW | OVERFLOW | DENORMAL | CONDITIONS
+    )
 
 
 def _is_of_environment(case: Case, difference: Difference) -> bool:
