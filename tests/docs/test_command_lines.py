@@ -12,7 +12,7 @@ import pytest
 from tests.guests.build import REPOSITORY
 from vmdbg.cli.main import parser
 from vmdbg.commands import catalog
-from vmdbg.session.session import parse_arguments
+from vmdbg.session.arguments import parse_arguments
 
 PAGES = [
     REPOSITORY / "README.md",
@@ -56,4 +56,4 @@ def test_the_shell_command_is_understood(line: str) -> None:
 @pytest.mark.parametrize("line", cases(_DEBUGGER))
 def test_the_debugger_command_is_understood(line: str) -> None:
     command, rest = catalog.commands().split(line)
-    parse_arguments(command, rest)
+    parse_arguments(command, rest, command.parser())

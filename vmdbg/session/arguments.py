@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Generic
 
 from vmdbg.session.errors import UsageError
 from vmdbg.session.registry import Arguments, Command, On, Parser
 from vmdbg.session.words import Word, split_condition, split_words, unquoted
 
 
-def parse_arguments(command: Command[On], rest: str) -> tuple[Arguments | None, bool]:
-    """The arguments and whether JSON is asked for; None for a plea for help. Raises UsageError."""
+class Parsers(Generic[On]):
+    """The parsers of one session's commands. To make one costs more than what most lines do, so each is kept."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Command[On], Parser]] = {}
+
+    def of(self, command: Command[On]) -> Parser:
+        made = self._made.get(command.name)
+        if made is None or made[0] is not command:
+            made = self._made[command.name] = command, command.parser()
+            made[1].usage = made[1].format_usage().removeprefix("usage: ")  # else formatted at every line
+        return made[1]
+
+
+def parse_arguments(command: Command[On], rest: str, parser: Parser) -> tuple[Arguments | None, bool]:
+    """The arguments and whether JSON is asked for; None for a plea for help. `parser` is the command's.
+
+    Raises UsageError.
+    """
     letters = ""
     if rest.startswith("/") and command.letters:
         letters, _, rest = rest[1:].partition(" ")
@@ -18,7 +36,6 @@ def parse_arguments(command: Command[On], rest: str) -> tuple[Arguments | None, 
     condition = ""
     if command.condition:
         rest, condition = split_condition(rest)
-    parser = command.parser()
     words = split_words(rest)
     flags = [word.text for word in words]
     if "--help" in flags or flags == ["-h"]:

@@ -10,7 +10,7 @@ from vmdbg.debugger.stops import Stop
 from vmdbg.document.document import EMPTY, Document
 from vmdbg.document.plain import render_json, render_plain
 from vmdbg.errors import ReaderGoneError, UserError, VmdbgError
-from vmdbg.session.arguments import parse_arguments
+from vmdbg.session.arguments import Parsers, parse_arguments
 from vmdbg.session.errors import UnknownCommandError, UsageError
 from vmdbg.session.execution import Execution
 from vmdbg.session.habits import hint, our_spelling
@@ -66,6 +66,7 @@ class Session(View):
         self.show: Callable[[Document], None] | None = None
         """Shows an answer before its line is done, where a line has many."""
         self.execution = Execution(self, self.run)
+        self._parsers = Parsers[Session]()
         self._parts: dict[Callable[[Session], object], object] = {}
         """Each under the class that made it."""
         debugger.stop_listeners.append(self._on_stop)
@@ -127,7 +128,7 @@ class Session(View):
             reason = "; ".join(text for effect, text in REFUSALS.items() if effect in refused)
             raise UserError(f"{command.name} cannot be used here: {reason}")
         self.moments.line()
-        arguments, as_json = parse_arguments(command, rest)
+        arguments, as_json = parse_arguments(command, rest, self._parsers.of(command))
         if arguments is None:
             return self.run(f"help {command.name}"), False
         if self.debugger.running and not command.repeats and command.name != "interrupt":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import assert_never
 
 from vmdbg.c.formatting import format_short
@@ -34,6 +35,7 @@ from vmdbg.document.document import Document, Json, Style, Text, address, hexade
 from vmdbg.document.printable import printable
 from vmdbg.engine.exits import Access, TripleFault, WatchHit
 from vmdbg.session.oops_watch import is_oops_point, oops_here
+from vmdbg.session.source_frame import SourceFrame
 from vmdbg.session.syscall_watch import is_syscall_point, syscall_here
 from vmdbg.session.view import View
 
@@ -46,7 +48,8 @@ def report(view: View, stop: Stop) -> Document:
     lines = tuple(_reason(view, stop))
     cpu = view.debugger.cpu.number
     on = f"CPU {cpu} at " if len(view.debugger.cpus) > 1 else "at "
-    here = joined((text(on, Style.DIM), place_text(view, view.debugger.pc)))
+    function = _function(view)
+    here = joined((text(on, Style.DIM), _place(view, view.debugger.pc, function)))
     value: dict[str, Json] = {
         "stop": type(stop).__name__,
         "reason": [str(line) for line in lines],
@@ -56,18 +59,42 @@ def report(view: View, stop: Stop) -> Document:
         "tick": view.debugger.machine.clock,
         "cpu": cpu,
     }
-    value |= function_value(view)
+    value |= function.value if function is not None else {}
     tick = text(f", tick {view.debugger.position}", Style.DIM)
     return Document((*lines, joined((here, tick))), value)
 
 
-def function_value(view: View) -> dict[str, Json]:
-    """The function of the source and its arguments, where debug information tells of them."""
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """The function of the source that the CPU is in, and its arguments."""
+
+    frame: SourceFrame
+    arguments: tuple[tuple[str, str], ...]
+
+    @property
+    def value(self) -> dict[str, Json]:
+        shown: Json = dict(self.arguments)
+        return {"function": self.frame.function, "arguments": shown, "line": self.frame.position}
+
+    @property
+    def words(self) -> str:
+        """`(form=101)`, with the name in front if the function is inlined; "" if it has no arguments."""
+        frame, shown = self.frame, ", ".join(f"{name}={value}" for name, value in self.arguments)
+        return f"{frame.function if frame.is_inlined else ''}({shown})" if shown or frame.is_inlined else ""
+
+
+def _function(view: View) -> _Function | None:
+    """None where no debug information tells of it."""
     frame = view.frames.innermost()
     if frame.scope is None:
-        return {}
-    shown: Json = {name: format_short(value) for name, value in view.frames.parameters(frame)}
-    return {"function": frame.function, "arguments": shown, "line": frame.position}
+        return None
+    return _Function(frame, tuple((name, format_short(value)) for name, value in view.frames.parameters(frame)))
+
+
+def function_value(view: View) -> dict[str, Json]:
+    """The function of the source and its arguments, where debug information tells of them."""
+    function = _function(view)
+    return function.value if function is not None else {}
 
 
 def headline(view: View, stop: Stop) -> str:
@@ -77,25 +104,20 @@ def headline(view: View, stop: Stop) -> str:
 
 def place_text(view: View, linear: int) -> Text:
     """An address with its symbol and source line; of the CPU, with the arguments of the function too."""
+    return _place(view, linear, _function(view) if linear == view.debugger.pc else None)
+
+
+def _place(view: View, linear: int, function: _Function | None) -> Text:
     parts: list[Text | str] = [address(linear)]
     symbol = view.describe(linear)
     if symbol:
         parts.append(text(f" <{symbol}>", Style.SYMBOL))
-    if linear == view.debugger.pc and (function := _function(view)):
-        parts.append(f" {function}")
+    if function is not None and function.words:
+        parts.append(f" {function.words}")
     line = view.sources.line_at(linear)
     if line is not None:
         parts.append(text(f" {line}", Style.DIM))
     return joined(parts)
-
-
-def _function(view: View) -> str:
-    """`(form=101)`, with the name in front if the function is inlined; "" where nothing is known."""
-    frame = view.frames.innermost()
-    if frame.scope is None:
-        return ""
-    shown = ", ".join(f"{name}={format_short(value)}" for name, value in view.frames.parameters(frame))
-    return f"{frame.function if frame.is_inlined else ''}({shown})" if shown or frame.is_inlined else ""
 
 
 def _reason(view: View, stop: Stop) -> Iterator[Text]:

@@ -32,10 +32,8 @@ def backtrace(guest: KnownGuest) -> Backtrace:
 
 def current_frame(guest: KnownGuest) -> Frame:
     """The frame that the CPU is in."""
-    read = guest.registers.read
-    registers = {name: read(name) for name in _GENERAL}
     known = guest.debugger.cpu.names
-    registers |= {name: read(name) for name in _OTHERS if name in known}
+    registers = guest.debugger.cpu.read_several([*_GENERAL, *(name for name in _OTHERS if name in known)])
     pc = guest.debugger.pc
     location = guest.symbols.nearest(pc)
     kind = FrameKind.CURRENT

@@ -12,7 +12,10 @@ from vmdbg.errors import UserError
 from vmdbg.units import PAGE_MASK, PAGE_SIZE, Linear, Physical
 from vmdbg.x86.page_walk import walk
 from vmdbg.x86.paging import Paging, PagingMode, translate
-from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
+from vmdbg.x86.physical_memory import PhysicalMemory, ReadableMemory, UnmappedPhysicalError
+
+MOST_TABLES = 64
+"""Pages of tables that are remembered."""
 
 
 class UnmappedLinearError(UserError):
@@ -22,6 +25,39 @@ class UnmappedLinearError(UserError):
         super().__init__(f"cannot access linear {address:#x}: {reason}")
         self.address = address
         self.reason = reason
+
+
+class TablePages:
+    """Physical memory as page tables are read out of it: neighbouring entries come of one reading of their page.
+
+    Good until one of them changes.
+    """
+
+    def __init__(self, memory: ReadableMemory) -> None:
+        self._memory = memory
+        self._pages: dict[int, bytes] = {}
+
+    def read(self, address: Physical, size: int) -> bytes:
+        number, offset = address // PAGE_SIZE, address % PAGE_SIZE
+        page = self._pages.get(number)
+        if page is None:
+            page = self._fetch(number)
+        entry = page[offset : offset + size]
+        return entry if len(entry) == size else self._memory.read(address, size)
+
+    def _fetch(self, number: int) -> bytes:
+        """Nothing of a page that is not there as a whole."""
+        if len(self._pages) >= MOST_TABLES:
+            self._pages.clear()
+        try:
+            page = self._memory.read(Physical(number * PAGE_SIZE), PAGE_SIZE)
+        except UnmappedPhysicalError:
+            page = b""
+        self._pages[number] = page
+        return page
+
+    def clear(self) -> None:
+        self._pages.clear()
 
 
 class LinearMemory:
@@ -35,6 +71,7 @@ class LinearMemory:
         self.paging = paging
         self._mask = (1 << 64) - 1 if paging.mode.is_long else 0xFFFF_FFFF
         self._frames: dict[int, int] = {}
+        self._tables = TablePages(memory)
 
     def translate(self, address: Linear) -> Physical | None:
         """Physical address, or None where a walk would fault."""
@@ -44,7 +81,7 @@ class LinearMemory:
         page = address & ~PAGE_MASK
         frame = self._frames.get(page)
         if frame is None:
-            found = translate(self._memory, self.paging, Linear(page))
+            found = translate(self._tables, self.paging, Linear(page))
             if found is None:
                 return None
             frame = self._frames[page] = found
@@ -95,6 +132,7 @@ class LinearMemory:
                 raise UnmappedLinearError(position, f"physical {physical:#x} cannot be written") from error
             offset += length
         self._frames.clear()
+        self._tables.clear()
 
     def _unmapped(self, address: Linear) -> UnmappedLinearError:
         result = walk(self._memory, self.paging, address)

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 
 from vmdbg.units import Linear, Physical
-from vmdbg.x86.physical_memory import PhysicalMemory, UnmappedPhysicalError
+from vmdbg.x86.physical_memory import ReadableMemory, UnmappedPhysicalError
 from vmdbg.x86.ram import A20
 
 CR0_WP = 1 << 16
@@ -215,7 +215,7 @@ def table_base(level: Level, raw: int) -> int:
     return raw & (0xFFFF_F000 if level.entry_size == 4 else _ADDRESS_BITS)
 
 
-def translate(memory: PhysicalMemory, paging: Paging, linear: Linear) -> Physical | None:
+def translate(memory: ReadableMemory, paging: Paging, linear: Linear) -> Physical | None:
     """The physical address alone, or None where a walk would fault: the quick path for bulk access."""
     mode = paging.mode
     if mode is PagingMode.NONE:

@@ -17,13 +17,18 @@ class UnmappedPhysicalError(UserError):
         self.size = size
 
 
-class PhysicalMemory(Protocol):
-    """Guest RAM and ROM, without side effects: device registers are not memory.
+class ReadableMemory(Protocol):
+    """Guest RAM and ROM, without side effects: device registers are not memory."""
 
-    Both methods raise `UnmappedPhysicalError` unless the whole range is there; a failed write changes
-    nothing.
+    def read(self, address: Physical, size: int) -> bytes:
+        """Raises `UnmappedPhysicalError` unless the whole range is there."""
+        ...
+
+
+class PhysicalMemory(ReadableMemory, Protocol):
+    """The same, which can be written.
+
+    Raises `UnmappedPhysicalError` unless the whole range is there; a failed write changes nothing.
     """
-
-    def read(self, address: Physical, size: int) -> bytes: ...
 
     def write(self, address: Physical, data: bytes) -> None: ...

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vmdbg.document.document import EMPTY, Document
-from vmdbg.session.arguments import parse_arguments
+from vmdbg.session.arguments import Parsers, parse_arguments
 from vmdbg.session.errors import UsageError
 from vmdbg.session.registry import Arguments, Command, Group, Parser
 
@@ -22,11 +24,19 @@ def declare(parser: Parser) -> None:
 
 PLAIN: Command[None] = Command("plain", does, Group.LOOK, declare)
 REST: Command[None] = Command("rest", does, Group.LOOK, declare, rest="where")
+OTHER: Command[None] = Command("plain", does, Group.LOOK)
 CONDITION: Command[None] = Command("cond", does, Group.LOOK, declare, condition=True, letters=True)
 
 
+PARSERS = Parsers[None]()
+
+
+def taken(command: Command[None], rest: str) -> tuple[Arguments | None, bool]:
+    return parse_arguments(command, rest, PARSERS.of(command))
+
+
 def parsed(command: Command[None], rest: str) -> Arguments:
-    arguments, _ = parse_arguments(command, rest)
+    arguments, _ = taken(command, rest)
     assert arguments is not None
     return arguments
 
@@ -40,9 +50,9 @@ def test_what_is_quoted_is_no_option() -> None:
     assert parsed(PLAIN, "'--fast' --count 2").where == "--fast"
     assert parsed(PLAIN, '"-l"').where == "-l"
     with pytest.raises(UsageError, match="unrecognized arguments: -l"):
-        parse_arguments(PLAIN, "a '-l'")
+        parsed(PLAIN, "a '-l'")
     with pytest.raises(UsageError, match="invalid int value: '-l'"):
-        parse_arguments(PLAIN, "a --count '-l'")
+        parsed(PLAIN, "a --count '-l'")
 
 
 def test_the_rest_of_a_line_is_as_it_was_typed_behind_the_options() -> None:
@@ -60,23 +70,64 @@ def test_a_condition_and_letters_are_taken_off_first() -> None:
 
 @pytest.mark.parametrize(("rest", "as_json"), [("--json a", True), ("a --json", True), ("a", False)])
 def test_json_may_stand_anywhere(rest: str, as_json: bool) -> None:
-    arguments, wanted = parse_arguments(PLAIN, rest)
+    arguments, wanted = taken(PLAIN, rest)
     assert arguments is not None
     assert (arguments.where, wanted) == ("a", as_json)
 
 
 @pytest.mark.parametrize("rest", ["--help", "-h", "a --help"])
 def test_a_plea_for_help_is_no_argument(rest: str) -> None:
-    assert parse_arguments(PLAIN, rest) == (None, False)
+    assert taken(PLAIN, rest) == (None, False)
 
 
 def test_a_mistyped_option_is_no_rest() -> None:
     with pytest.raises(UsageError, match="unrecognized arguments: --cuont"):
-        parse_arguments(REST, "--cuont 3")
+        parsed(REST, "--cuont 3")
 
 
 @pytest.mark.parametrize("rest", ["a b", "--count", "--count x", "--unknown", "'open"])
 def test_what_does_not_fit_says_what_would(rest: str) -> None:
     with pytest.raises(UsageError) as raised:
-        parse_arguments(PLAIN, rest)
+        parsed(PLAIN, rest)
     assert raised.value.usage == "" or raised.value.usage.startswith("plain ")
+
+
+WORDS = (
+    "a",
+    "b",
+    "--count",
+    "3",
+    "x",
+    "--count=4",
+    "--fast",
+    "'--fast'",
+    "-l",
+    "--json",
+    "--",
+    "--help",
+    "--cuont",
+    '"',
+)
+
+
+def answer(command: Command[None], rest: str, parser: Parser) -> object:
+    try:
+        arguments, as_json = parse_arguments(command, rest, parser)
+    except UsageError as error:
+        return str(error), error.usage
+    return vars(arguments) if arguments is not None else None, as_json
+
+
+@given(st.lists(st.tuples(st.sampled_from((PLAIN, REST, CONDITION)), st.lists(st.sampled_from(WORDS), max_size=5))))
+def test_a_parser_that_is_kept_answers_as_a_new_one(lines: list[tuple[Command[None], list[str]]]) -> None:
+    kept = Parsers[None]()
+    for command, words in lines:
+        rest = " ".join(words)
+        assert answer(command, rest, kept.of(command)) == answer(command, rest, command.parser())
+
+
+def test_a_command_that_takes_the_place_of_another_has_its_own_parser() -> None:
+    kept = Parsers[None]()
+    assert kept.of(PLAIN) is kept.of(PLAIN)
+    with pytest.raises(UsageError):
+        parse_arguments(OTHER, "a", kept.of(OTHER))

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.vmdbg.x86.builders import PageTables, Ram
+from tests.vmdbg.x86.builders import CONTROL, PageTables, Ram
 from vmdbg.units import PAGE_SIZE, Linear, Physical
 from vmdbg.x86.linear_memory import LinearMemory, UnmappedLinearError
-from vmdbg.x86.paging import Paging, PagingMode
+from vmdbg.x86.paging import Paging, PagingMode, translate
 from vmdbg.x86.physical_memory import UnmappedPhysicalError
 
 
@@ -82,3 +82,36 @@ def test_addresses_wrap_at_four_gib_outside_long_mode() -> None:
     memory = Ram(16)
     memory.data[:2] = b"hi"
     assert LinearMemory(memory, Paging(0, 0, 0, 0)).read(Linear(1 << 32), 2) == b"hi"
+
+
+ADDRESSES = st.one_of(st.integers(0, (1 << 64) - 1), st.integers(0, 1 << 24), st.integers(-(1 << 24), -1))
+
+
+@given(
+    st.sampled_from(tuple(CONTROL)), st.binary(min_size=64, max_size=64), st.lists(ADDRESSES, min_size=2, max_size=9)
+)
+def test_what_is_remembered_of_tables_changes_no_translation(
+    mode: PagingMode, entries: bytes, addresses: list[int]
+) -> None:
+    """Of any entries, tables in themselves and ones that run out of memory among them."""
+    memory = Ram(3 * PAGE_SIZE + 40)
+    size = 4 if mode is PagingMode.BITS32 else 8
+    words = [int.from_bytes(entries[n : n + size], "little") & 0x3FFF | 1 for n in range(0, 64, size)]
+    for place in range(0, len(memory.data), size):
+        memory.data[place : place + size] = words[place * 7 // size % len(words)].to_bytes(size, "little")
+    cr0, cr4, efer = CONTROL[mode]
+    paging = Paging(cr0=cr0, cr3=PAGE_SIZE, cr4=cr4, efer=efer)
+    linear = LinearMemory(memory, paging)
+    mask = (1 << 64) - 1 if mode.is_long else 0xFFFF_FFFF
+    for address in addresses:
+        assert linear.translate(Linear(address)) == translate(memory, paging, Linear(address & mask))
+
+
+def test_a_table_that_is_written_through_it_counts_at_once() -> None:
+    built = PageTables(Ram(1 << 16), PagingMode.LEVEL4)
+    entry = built.map(16 << 12, 9 << 12)
+    built.map(17 << 12, entry & -PAGE_SIZE)
+    linear = LinearMemory(built.memory, built.paging)
+    assert linear.translate(Linear(16 << 12)) == 9 << 12
+    linear.write(Linear(17 << 12 | entry & PAGE_SIZE - 1), (12 << 12 | 1).to_bytes(8, "little"))
+    assert linear.translate(Linear(16 << 12)) == 12 << 12
