@@ -39,5 +39,24 @@ class Parser(argparse.ArgumentParser):
         finally:
             self.intermixed = True
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> object:
+        """What an option's value means: whoever refuses it need not know whose it was."""
+        try:
+            return super()._get_value(action, arg_string)
+        except UserError as error:
+            option = next((name for name in action.option_strings if name.startswith("--")), "")
+            if not option or option in str(error):
+                raise
+            raise UserError(f"{option}: {error}") from None
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            name = "/".join(action.option_strings) or action.metavar or action.dest
+            raise UserError(f"{name}: {value!r} is none of {', '.join(map(str, action.choices))}; {self._help_words}")
+
+    @property
+    def _help_words(self) -> str:
+        return f"see `{self.prog} --help`"
+
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; see `{self.prog} --help`")
+        raise UserError(f"{message}; {self._help_words}")

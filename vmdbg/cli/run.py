@@ -20,7 +20,7 @@ from vmdbg.host.escape_key import ESCAPE_NAME, EscapeKey, KeyCommand
 from vmdbg.host.exit_code import SIGNAL_BASE, ExitCode
 from vmdbg.host.io_trace import IoLog, unclaimed_accesses
 from vmdbg.host.last_words import LastWords
-from vmdbg.host.output_file import check_path, write_text
+from vmdbg.host.output_file import NewFiles, check_path, write_text
 from vmdbg.host.pacing import Pacer
 from vmdbg.host.poller import Poller
 from vmdbg.host.realtime import Realtime
@@ -69,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
     started = _start(options)
     try:
         with contextlib.ExitStack() as stack:
-            made = Run(options, started, stack)
+            files = NewFiles(options.trace_io_log, options.pcap, options.record)
+            with files.not_left():
+                made = Run(options, started, stack, files)
             code = made.finish()
         return ExitCode.ENGINE if made.not_kept and code < SIGNAL_BASE else code  # it may be noticed at the very end
     finally:
@@ -93,8 +95,11 @@ def _start(options: argparse.Namespace) -> Started:
 class Run:
     """One `vmdbg run`, put together from its options."""
 
-    def __init__(self, options: argparse.Namespace, started: Started, stack: contextlib.ExitStack) -> None:
+    def __init__(
+        self, options: argparse.Namespace, started: Started, stack: contextlib.ExitStack, files: NewFiles
+    ) -> None:
         self._options = options
+        self._files = files
         self._stack = stack
         self._started = started
         self._machine = started.machine
@@ -294,7 +299,10 @@ class Run:
             return f"{self._started.origin.description}; {ESCAPE_NAME} h for help, {ESCAPE_NAME} q to quit"
 
         receive = {port: self._receiver_at(port) for port in self._console.lines}
-        with self._console.opened(self._poller, receive | {self._console.port: self._receiver()}, greeting):
+        with contextlib.ExitStack() as lines:
+            with self._files.not_left():
+                receive |= {self._console.port: self._receiver()}
+                lines.enter_context(self._console.opened(self._poller, receive, greeting))
             return self._loop.run()
 
     def _receiver_at(self, port: int) -> Receive:

@@ -16,7 +16,17 @@ from vmdbg.host.additions import Added, drive, net, nvram, share
 from vmdbg.host.schedule_files import schedule
 from vmdbg.host.serial_lines import NoSerial, debug_console_choice, serial_choice, virtio_console_choice
 from vmdbg.host.start import GuestFiles, option_rom
-from vmdbg.host.values import boot_order, cpus, memory_size, number, searched_text, start_date, tick, typed_text
+from vmdbg.host.values import (
+    boot_order,
+    cpus,
+    memory_size,
+    number,
+    readable_file,
+    searched_text,
+    start_date,
+    tick,
+    typed_text,
+)
 from vmdbg.machine.chipset import AUTOMATIC, with_chipset
 from vmdbg.machine.config import DEFAULT_MEMORY, DEFAULT_START, BootOrder, Chipset, Display, HpetMode, MachineConfig
 from vmdbg.machine.schedule import ROUND_ROBIN
@@ -200,7 +210,8 @@ def add_prompt_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-x", "--execute", action="append", metavar="COMMAND", help="carry out a debugger command; may be repeated"
     )
-    group.add_argument("--command", dest="command_file", metavar="FILE", help="carry out debugger commands of a file")
+    commands = "carry out debugger commands of a file"
+    group.add_argument("--command", dest="command_file", type=readable_file, metavar="FILE", help=commands)
     group.add_argument("--json", action="store_true", help="answers of debugger commands as JSON")
 
 

@@ -21,7 +21,10 @@ def symbol_files(names: Sequence[str]) -> tuple[SymbolFile, ...]:
     from vmdbg.session.host_path import host_path  # a parser of ELF files, for who has some
     from vmdbg.session.symbol_file import read_symbol_file
 
-    return tuple(_of_use(read_symbol_file(host_path(name))) for name in names)
+    try:
+        return tuple(_of_use(read_symbol_file(host_path(name))) for name in names)
+    except UserError as error:
+        raise UserError(f"--symbols: {error}") from None
 
 
 def _of_use(file: SymbolFile) -> SymbolFile:

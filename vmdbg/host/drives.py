@@ -12,7 +12,6 @@ from vmdbg.document.printable import printable
 from vmdbg.errors import UserError
 from vmdbg.images.formats import Format
 from vmdbg.images.opening import open_cd, open_image
-from vmdbg.machine.drives import check_bus
 from vmdbg.machine.floppies import check_floppy
 from vmdbg.machine.image_media import add_image
 from vmdbg.machine.media import Media
@@ -21,6 +20,8 @@ LONGEST_SERIAL = 20
 LONGEST_INDEX = 9
 NAMES = {DriveKind.DISK: "disk", DriveKind.CD: "cd", DriveKind.FLOPPY: "floppy"}
 _DEFAULT_BUS = {DriveKind.DISK: DriveBus.IDE, DriveKind.CD: DriveBus.IDE, DriveKind.FLOPPY: DriveBus.FLOPPY}
+_BUSES = tuple(bus for bus in DriveBus if bus is not DriveBus.FLOPPY)
+"""What disks and CDs can be at."""
 _OPTIONS = {
     DriveKind.DISK: ("bus", "format", "snapshot", "serial", "backing", "bootindex"),
     DriveKind.CD: ("bus", "serial", "bootindex"),
@@ -60,12 +61,12 @@ def parse_drive(kind: DriveKind, text: str) -> DriveChoice:
             raise UserError(f"{option} has no option {printable(key)!r}; it has: {known}, each as NAME=VALUE")
         if key == "backing":
             backing.append(value)
-        else:
-            chosen[key] = value
-    bus = _one_of(DriveBus, chosen.get("bus", _DEFAULT_BUS[kind]), f"{option} bus")
-    if kind is not DriveKind.FLOPPY:
-        check_bus(bus)
-    form = _one_of(Format, chosen["format"], f"{option} format") if "format" in chosen else None
+            continue
+        if key in chosen:
+            raise UserError(f"{option} has {key} twice: give it once")
+        chosen[key] = value
+    bus = _one_of(_BUSES, chosen["bus"], f"{option} bus") if "bus" in chosen else _DEFAULT_BUS[kind]
+    form = _one_of(tuple(Format), chosen["format"], f"{option} format") if "format" in chosen else None
     direct, read_only = not _is_on(chosen, option, "snapshot", default=True), _is_on(chosen, option, "readonly")
     serial, index = _serial(chosen, option), _boot_index(chosen, option)
     return DriveChoice(kind, path, bus, form, direct, serial, tuple(backing), read_only, index)
@@ -75,12 +76,11 @@ def _split(text: str) -> list[str]:
     return [part.replace("\0", ",") for part in text.replace(",,", "\0").split(",")]
 
 
-def _one_of(kinds: type[_Choice], value: str, what: str) -> _Choice:
-    try:
-        return kinds(value)
-    except ValueError:
-        known = ", ".join(kind.value for kind in kinds)
-        raise UserError(f"{what} is one of {known}, not {printable(value)!r}") from None
+def _one_of(kinds: Sequence[_Choice], value: str, what: str) -> _Choice:
+    for kind in kinds:
+        if kind.value == value:
+            return kind
+    raise UserError(f"{what} is one of {', '.join(kind.value for kind in kinds)}, not {printable(value)!r}")
 
 
 _MEANINGS = {"snapshot": "the image is never written", "readonly": "the guest cannot write"}

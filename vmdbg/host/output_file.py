@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vmdbg.errors import UserError
@@ -22,6 +24,24 @@ def check_path(path: str, what: str) -> None:
             os.unlink(os.path.realpath(path))
     except (OSError, ValueError) as error:
         raise _cannot_write(path, what, error) from None
+
+
+class NewFiles:
+    """Those of `paths` that are not there yet: what is refused before anything has run leaves none behind."""
+
+    def __init__(self, *paths: str | None) -> None:
+        self._new = [path for path in paths if path is not None and not os.path.lexists(path)]
+
+    @contextmanager
+    def not_left(self) -> Iterator[None]:
+        """Where what is done here is refused."""
+        try:
+            yield
+        except BaseException:
+            for path in self._new:
+                with suppress(OSError, ValueError):
+                    os.unlink(path)
+            raise
 
 
 def write_text(text: str, path: str, what: str) -> None:

@@ -39,6 +39,8 @@ def parse_share(text: str) -> ShareChoice:
             raise UserError(
                 f"--share has no option {printable(setting)!r}; it has: tag=NAME, readonly, snapshot=off, size=SIZE"
             )
+        if key in chosen:
+            raise UserError(f"--share has {key} twice: give it once")
         chosen[key] = value
     if chosen.get("snapshot", "on") not in ("on", "off"):
         raise UserError("--share snapshot is on (the folder is never written) or off")

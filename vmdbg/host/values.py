@@ -5,6 +5,8 @@ All raise UserError with what is wrong and what to do.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from datetime import UTC, datetime
 
@@ -51,6 +53,16 @@ def tick(text: str) -> int:
         return number(text)
     except UserError:
         raise UserError(f"{text!r} is no tick: give a number, or one with k, m or G, as 4.5G") from None
+
+
+def readable_file(text: str) -> str:
+    """The path of a file that can be read, as far as that can be told without opening it."""
+    if os.path.isdir(text):
+        raise UserError(f"{text} is a directory: name a file in it")
+    if not os.access(text, os.R_OK):
+        reason = errno.EACCES if os.path.lexists(text) else errno.ENOENT
+        raise UserError(f"cannot read {text}: {os.strerror(reason)}")
+    return text
 
 
 def typed_text(text: str) -> bytes:

@@ -51,6 +51,9 @@ class HostFile:
             self._take_locks()
             self.size = os.lseek(self.fd, 0, os.SEEK_END)
             self.identity = self._identity()
+        except OSError as error:
+            os.close(self.fd)
+            raise ImageError(f"{self.name} is no image, whose end can be sought: {error.strerror}") from None
         except BaseException:
             os.close(self.fd)
             raise

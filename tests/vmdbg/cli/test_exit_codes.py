@@ -115,3 +115,21 @@ def test_what_is_saved_onto_a_full_disk_is_gone(tmp_path: Path) -> None:
     assert done.returncode == USAGE, errors(done)
     assert "cannot be written: File too large" in errors(done)
     assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--serial", "unix:FOLDER", "--net", "quiet"), "there is a directory"),
+        (("--command", "nothing"), "--command: cannot read nothing: No such file"),
+        (("--symbols", "FOLDER", "--net", "quiet"), "--symbols: cannot read"),
+    ],
+)
+def test_what_is_refused_leaves_no_file(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    (tmp_path / "FOLDER").mkdir()
+    files = [word for name in ("--trace-io-log", "--pcap", "--digest", "--record") for word in (name, tmp_path / name)]
+    done = vmdbg("run", *(word.replace("FOLDER", str(tmp_path / "FOLDER")) for word in words), *files)
+    assert done.returncode == USAGE
+    assert said in errors(done)
+    assert errors(done).count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["FOLDER"]

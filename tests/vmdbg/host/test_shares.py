@@ -38,6 +38,7 @@ def test_what_can_be_said(text: str, choice: ShareChoice) -> None:
         ("d,tag=" + "x" * 32, "at most 31 letters"),
         ("d,snapshot=maybe", "snapshot is on"),
         ("d,readonly,snapshot=off", "say one of them"),
+        ("d,tag=a,tag=b", "--share has tag twice: give it once"),
         ("d,size=9", "is no size of memory"),
         ("d,size=1K", "1M to 1024G"),
     ],

@@ -244,6 +244,19 @@ def test_what_is_no_image(disk: Path, spoil: Callable[[Path], None], word: str) 
             open_(str(disk))
 
 
+@pytest.mark.parametrize(
+    "path", ["/proc/self/mem", "/proc/self/pagemap", "/proc/self/status", "/proc/kcore", "/dev/null"]
+)
+def test_files_that_the_kernel_makes_up_are_read_as_they_are_or_refused_in_words(path: str) -> None:
+    for open_ in (open_image, open_cd):
+        words = path
+        try:
+            open_(path).close()
+        except ImageError as error:
+            words = str(error)
+        assert path in words
+
+
 def test_a_name_that_cannot_be() -> None:
     with pytest.raises(ImageError, match="cannot open"):
         open_image("a\0b")
