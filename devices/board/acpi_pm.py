@@ -6,11 +6,11 @@ hardware registers). The block is claimed as one window that takes accesses of a
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import NANOSECONDS_PER_SECOND, DeviceInput, Line, Rows, Timer
 from devices.wiring.bits import bit_names
 
@@ -131,10 +131,10 @@ class AcpiPm:
         self._update_sci(now)
 
     def save(self) -> AcpiPmState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: AcpiPmState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         s = self._state

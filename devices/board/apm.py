@@ -6,11 +6,11 @@ B2h is a system management interrupt; here the monitor does what the firmware's 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import Rows
 
 APM_PORTS = range(0xB2, 0xB4)
@@ -48,10 +48,10 @@ class Apm:
             self._set_acpi_mode(value == ACPI_ENABLE, now)
 
     def save(self) -> ApmState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: ApmState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         return [("APM control", f"{self._state.control:02x}"), ("APM status", f"{self._state.status:02x}")]

@@ -5,10 +5,10 @@ Source: IBM AT Technical Reference, 80287; Intel 82371AB data sheet, coprocessor
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import Line, Rows
 
 COPROCESSOR_IRQ = 13
@@ -52,10 +52,10 @@ class CoprocessorError:
         self._ignne.set(True)
 
     def save(self) -> CoprocessorState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: CoprocessorState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         return [("error", "latched" if self._state.error else "none")]

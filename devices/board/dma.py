@@ -7,10 +7,10 @@ asks for DMA no transfer ever starts: registers hold what was written, and nothi
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import Rows
 
 MASTER_PORTS = range(0x10)
@@ -92,10 +92,10 @@ class Dma8237A:
             s.mask = value & 0x0F
 
     def save(self) -> DmaState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: DmaState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         s = self._state

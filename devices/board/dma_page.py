@@ -6,10 +6,10 @@ delay.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import Rows
 
 DMA_PAGE_PORTS = range(0x80, 0x90)
@@ -43,10 +43,10 @@ class DmaPage:
         return next(self._state.latches[at] for at, number in CHANNELS.items() if number == channel)
 
     def save(self) -> DmaPageState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: DmaPageState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         latches = self._state.latches

@@ -8,12 +8,12 @@ requests, do not start.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from devices.board.dma import Dma8237A, DmaState
+from devices.copied import copied
 from devices.seam import BusMaster, DmaChannel
 
 _DISABLED = 0x04
@@ -81,11 +81,11 @@ class TransferringDma(Dma8237A):
         return [(page | start, length) for start, length in runs], reached
 
     def save(self) -> DmaTransfersState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: DmaState) -> None:
         assert isinstance(state, DmaTransfersState)
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     @property
     def _current(self) -> list[int]:

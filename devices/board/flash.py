@@ -6,11 +6,11 @@ programming only clears bits, and erasing a block sets them.
 
 from __future__ import annotations
 
-import copy
 import enum
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import Rows
 
 BLOCK = 0x1000
@@ -113,7 +113,7 @@ class Flash:
             self._write_byte(offset + lane, value >> 8 * lane & 0xFF)
 
     def save(self) -> FlashState:
-        s = copy.deepcopy(self._state)
+        s = copied(self._state)
         chunks = ((n, bytes(self._array[n * BLOCK : (n + 1) * BLOCK])) for n in range(self.size // BLOCK))
         s.blocks = [FlashBlock(n, data) for n, data in chunks if data != ERASED]
         return s

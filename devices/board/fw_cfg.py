@@ -7,12 +7,12 @@ control field says when it is over.
 
 from __future__ import annotations
 
-import copy
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import BusMaster, Rows, Timer
 
 SELECTOR_PORTS = range(0x510, 0x512)
@@ -124,10 +124,10 @@ class FwCfg:
             self._end(transfer)
 
     def save(self) -> FwCfgState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: FwCfgState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         s = self._state

@@ -6,10 +6,10 @@ Source: IBM PS/2 Hardware Interface Technical Reference, System Control Port A; 
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import Line, Rows
 
 PORT92 = 0x92
@@ -46,10 +46,10 @@ class Port92:
             self._reset.set(False)
 
     def save(self) -> Port92State:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: Port92State) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         value = self._state.value

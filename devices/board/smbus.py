@@ -5,10 +5,10 @@ Source: Intel 82371AB data sheet (290562), 7.3 (SMBus I/O registers).
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import Rows
 
 SMBUS_SIZE = 16
@@ -66,10 +66,10 @@ class Smbus:
                 s.status |= DEVICE_ERROR
 
     def save(self) -> SmbusState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: SmbusState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         s = self._state

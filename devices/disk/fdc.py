@@ -8,12 +8,12 @@ too. Power-down changes nothing.
 
 from __future__ import annotations
 
-import copy
 import enum
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.disk import fdc_commands as fdc
 from devices.disk import timing
 from devices.disk.fdc_commands import Code, Ending, MainStatus, Status3
@@ -132,12 +132,12 @@ class Fdc:
         self._drive_line()
 
     def save(self) -> FdcState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: FdcState) -> None:
         if len(state.seeks) != DRIVES:
             raise ValueError(f"a floppy controller has {DRIVES} drives")
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         return controller_rows(self._state, self._main_status(), self._units)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.disk.floppy_formats import EXTENDED, FloppyFormat, format_of
 from devices.disk.medium import SECTOR, Medium
 from devices.disk.overlay import PAGE, Follower, Overlay, page_count
@@ -108,10 +108,10 @@ class FloppyDiscs:
         return Disc(form, overlay)
 
     def save(self) -> FloppyDiscsState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: FloppyDiscsState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         rows: Rows = [("disks", f"{len(self._state.names)} of {MOST_DISCS}")]

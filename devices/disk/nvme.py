@@ -6,10 +6,10 @@ takes, and one that does it.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.disk import nvme_registers as reg
 from devices.disk import timing
 from devices.disk.nvme_commands import IO_QUEUES, VECTORS, do_admin, do_nvm, duration
@@ -261,12 +261,12 @@ class Nvme:
 
     def save(self) -> NvmeState:
         self._state.function = self.function.save()
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: NvmeState) -> None:
         if not len(state.submissions) == len(state.completions) == QUEUES:
             raise ValueError(f"an NVMe controller here has {QUEUES} queues")
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
         self.function.restore(state.function)
 
     def describe(self, now: int) -> Rows:

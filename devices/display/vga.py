@@ -5,10 +5,10 @@ Source: IBM PS/2 Hardware Interface Technical Reference, Video Subsystem; QEMU, 
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.display import vbe as vbe_reg
 from devices.display import vga_registers as reg
 from devices.display.edid import edid
@@ -109,7 +109,7 @@ class Vga:
         """Raises ValueError for registers that no VGA has."""
         vbe_reg.check(state.vbe)
         self.registers.restore(state.registers)
-        self.vbe.state = copy.deepcopy(state.vbe)
+        self.vbe.state = copied(state.vbe)
         self._shared.latch = state.latch & 0xFFFF_FFFF
         self.function.restore(state.function)
         self._follow()

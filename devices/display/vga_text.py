@@ -6,11 +6,11 @@ nothing that is shown.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.display.vga_ports import (
     ATTRIBUTE,
     ATTRIBUTE_READ,
@@ -142,7 +142,7 @@ class VgaText:
         return self._state.crtc[CURSOR_HIGH] << 8 | self._state.crtc[CURSOR_LOW]
 
     def save(self) -> VgaTextState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: VgaTextState) -> None:
         """Raises ValueError for files of registers that no VGA has."""
@@ -154,7 +154,7 @@ class VgaText:
         ):
             raise ValueError("an index is of no register")
         self.plain.hide(0)
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         s = self._state

@@ -12,10 +12,10 @@ read.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from devices.copied import copied
 from devices.keyboard import i8042_registers as reg
 from devices.keyboard.hands import Hands, HandsState
 from devices.keyboard.key_table import KEYS, KeyType
@@ -98,14 +98,14 @@ class I8042:
         self._go_on(now)
 
     def save(self) -> I8042State:
-        state = copy.deepcopy(self._state)
-        hands, key_types = copy.deepcopy(self._hands.state), tuple(sorted(self._keyboard.key_types.items()))
+        state = copied(self._state)
+        hands, key_types = copied(self._hands.state), tuple(sorted(self._keyboard.key_types.items()))
         if hands == HandsState() and not key_types:
             return state
         return TypedState(**_fields_of(state), hands=hands, key_types=key_types)
 
     def restore(self, state: I8042State) -> None:
-        kept = copy.deepcopy(state)
+        kept = copied(state)
         self._state = I8042State(**_fields_of(kept))
         self._keyboard.state = self._state.keyboard
         typed = kept if isinstance(kept, TypedState) else TypedState()

@@ -5,10 +5,10 @@ Source: IBM PS/2 Hardware Interface Technical Reference, Keyboard and Auxiliary 
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from devices.copied import copied
 from devices.keyboard import i8042_registers as reg
 from devices.keyboard.i8042 import I8042, I8042State, TypedState
 from devices.keyboard.keys import KeyEvents, KeyInput
@@ -50,11 +50,11 @@ class I8042WithMouse(I8042):
     def save(self) -> AuxState:
         state = super().save()
         own: dict[str, Any] = {field.name: getattr(state, field.name) for field in fields(state)}
-        return AuxState(**own, mouse=copy.deepcopy(self._mouse.state))
+        return AuxState(**own, mouse=copied(self._mouse.state))
 
     def restore(self, state: I8042State) -> None:
         super().restore(state)
-        self._mouse.state = copy.deepcopy(state.mouse) if isinstance(state, AuxState) else MouseState()
+        self._mouse.state = copied(state.mouse) if isinstance(state, AuxState) else MouseState()
 
     def describe(self, now: int) -> Rows:
         return [*super().describe(now), *self._mouse.describe()]

@@ -6,10 +6,10 @@ inside its own, and says what its BARs answer with.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from devices.copied import copied
 from devices.fitting import Slot
 from devices.pci import config_space as cs
 from devices.pci import msi as messages
@@ -161,11 +161,11 @@ class PciFunction:
         ]
 
     def save(self) -> PciFunctionState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: PciFunctionState) -> None:
         """The windows follow the registers."""
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
         if self.table is not None and self._state.msix is not None:
             self.table.state = self._state.msix
         self._move_windows()

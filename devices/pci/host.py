@@ -6,11 +6,11 @@ space); Intel 82371AB data sheet for the reset control register at CF9h.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.pci.config_space import BUS_DEVICES, ConfigSpace, Place
 from devices.seam import Line, Rows
 
@@ -92,10 +92,10 @@ class PciHost:
             self._write_reset_control(value)
 
     def save(self) -> PciHostState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: PciHostState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         address = self._state.config_address

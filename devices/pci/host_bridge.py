@@ -5,11 +5,11 @@ Source: Intel 440FX PCIset data sheet (82441FX), section 3.2; 3.2.18 for PAM.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.pci.config_space import CONFIG_SPACE_SIZE, Place
 from devices.seam import Rows
 
@@ -98,13 +98,13 @@ class HostBridge:
             self._apply_attributes()
 
     def save(self) -> HostBridgeState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: HostBridgeState) -> None:
         """Memory is where the registers say. Raises ValueError for a space of another size."""
         if len(state.config) != CONFIG_SPACE_SIZE:
             raise ValueError(f"a configuration space has {CONFIG_SPACE_SIZE} bytes, not {len(state.config)}")
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
         self._apply_attributes()
 
     def describe(self, now: int) -> Rows:

@@ -6,10 +6,10 @@ Source: QEMU, docs/specs and the isa-debugcon device; Bochs user manual, port_e9
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.fitting import Fitting, Slot
 from devices.seam import Rows
 from devices.serial.backend import Backend
@@ -50,10 +50,10 @@ class DebugConsole:
         self._backend.transmit(value & 0xFF, now)
 
     def save(self) -> DebugConsoleState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: DebugConsoleState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         return [("characters written", str(self._state.written))]

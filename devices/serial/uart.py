@@ -10,10 +10,10 @@ between two of them.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import NANOSECONDS_PER_SECOND, Line, Rows, Timer
 from devices.serial import uart_registers as reg
 from devices.serial.backend import Backend
@@ -148,10 +148,10 @@ class Uart16550A:
         self._update_irq()
 
     def save(self) -> UartState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: UartState) -> None:
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
         self._show()
 
     def describe(self, now: int) -> Rows:

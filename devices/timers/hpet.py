@@ -6,11 +6,11 @@ Legacy replacement is optional: with it a guest can have the first two drive IRQ
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import Line, Rows, Timer
 from devices.timers.hpet_legacy import ReplacedIrq
 
@@ -99,13 +99,13 @@ class Hpet:
         self._schedule()
 
     def save(self) -> HpetState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: HpetState) -> None:
         """Raises ValueError for another number of timers."""
         if len(state.timers) != TIMERS:
             raise ValueError(f"it has {TIMERS} timers")
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
         for irq in self._replaced:
             irq.restore(self._in_force)
 

@@ -6,9 +6,9 @@ other, each in two deadlines: one that looks at what it asks for and says how lo
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 
+from devices.copied import copied
 from devices.fitting import Slot
 from devices.pci.bars import Bar, Space
 from devices.pci.config_space import Identity, Pin
@@ -203,10 +203,10 @@ class Transport:
 
     def save(self) -> TransportState:
         self.state.function = self.function.save()
-        return copy.deepcopy(self.state)
+        return copied(self.state)
 
     def restore(self, state: TransportState) -> None:
-        self.state = copy.deepcopy(state)
+        self.state = copied(state)
         self.function.restore(state.function)
 
     def rows(self) -> Rows:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from devices.copied import copied
 from devices.seam import Line, Rows
 
 
@@ -41,13 +41,13 @@ class WiredOr:
         self._output.set(self.level)
 
     def save(self) -> WiredOrState:
-        return copy.deepcopy(self._state)
+        return copied(self._state)
 
     def restore(self, state: WiredOrState) -> None:
         """Raises ValueError when the state has another number of inputs."""
         if len(state.levels) != len(self._state.levels):
             raise ValueError(f"{self.name} has {len(self._state.levels)} inputs, the saved state {len(state.levels)}")
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
 
     def describe(self, now: int) -> Rows:
         inputs = "".join(str(int(level)) for level in self._state.levels)

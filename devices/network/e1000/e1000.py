@@ -6,10 +6,10 @@ written in deadlines: a frame leaves when its bytes have had their time at a gig
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+from devices.copied import copied
 from devices.fitting import Slot
 from devices.network.cable import Cable
 from devices.network.e1000 import eeprom, phy, transmit
@@ -279,8 +279,8 @@ class E1000:
     # as a device
 
     def save(self) -> E1000State:
-        state = copy.deepcopy(self.state)
-        state.interrupts, state.waiting = copy.deepcopy(self._interrupts.state), self._receiver.waiting
+        state = copied(self.state)
+        state.interrupts, state.waiting = copied(self._interrupts.state), self._receiver.waiting
         state.function, state.io_address = self.function.save(), self._ports.address
         state.registers, state.statistics = (tuple(sorted(part.items())) for part in (self._registers, self._counters))
         return state
@@ -288,7 +288,7 @@ class E1000:
     def restore(self, state: E1000State) -> None:
         if sum(map(len, state.waiting)) > MOST_WAITING or len(state.transmit.held) > transmit.MOST_HELD:
             raise ValueError("an 82540EM that holds more than it can")
-        self.state = copy.deepcopy(state)
+        self.state = copied(state)
         self._set_registers(dict(state.registers), dict(state.statistics))
         self._receiver.waiting = self.state.waiting
         self._interrupts.state = self.state.interrupts

@@ -6,12 +6,12 @@ leaves when its bytes have had their time at a hundred megabits a second.
 
 from __future__ import annotations
 
-import copy
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+from devices.copied import copied
 from devices.fitting import Slot
 from devices.network.cable import Cable
 from devices.network.frame import BROADCAST, PADDED, is_multicast, mac_text
@@ -354,7 +354,7 @@ class Rtl8139:
     # as a device
 
     def save(self) -> Rtl8139State:
-        state = copy.deepcopy(self._state)
+        state = copied(self._state)
         file = bytearray(self._file)
         for at, width, _ in self._made(0):
             file[at : at + width] = (
@@ -366,7 +366,7 @@ class Rtl8139:
     def restore(self, state: Rtl8139State) -> None:
         if len(state.file) != reg.SIZE or not 0 <= state.next < DESCRIPTORS:
             raise ValueError("an RTL8139 with other registers, or other descriptors")
-        self._state = copy.deepcopy(state)
+        self._state = copied(state)
         self._file = bytearray(state.file)
         self.function.restore(state.function)
 

@@ -113,9 +113,10 @@ def load_catches(vm: _native.Vm, catches: Catches) -> None:
     for event in catches.events:
         mask |= _EVENT_BITS[event]
     msrs = sorted(catches.msrs)
-    ports = bytearray(0x10000)
-    for port in catches.ports or range(0x10000):
-        ports[port] = mask & (lib.CATCH_PORT_READ | lib.CATCH_PORT_WRITE)
+    accesses = mask & (lib.CATCH_PORT_READ | lib.CATCH_PORT_WRITE)
+    ports = bytearray(0x10000) if catches.ports else bytearray((accesses,)) * 0x10000
+    for port in catches.ports:
+        ports[port] = accesses
     lib.vm_set_catches(vm, mask, ffi.new("uint32_t[]", msrs), len(msrs), ffi.from_buffer("uint8_t[]", ports))
 
 
