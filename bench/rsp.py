@@ -48,6 +48,19 @@ def round_trips(peer: Peer, seconds: float) -> float:
         return rate(lambda: bool(client.ask("g")), seconds)
 
 
+def small_reads(peer: Peer, seconds: float) -> float:
+    with peer.client() as client:
+        return rate(lambda: bool(client.ask(f"m{LOAD_ADDRESS:x},40")), seconds)
+
+
+def small_writes(peer: Peer, seconds: float) -> float:
+    """Of what is there: for vmdbg an input that its history keeps, all the same."""
+    with peer.client() as client:
+        place = f"{peer.counter + 4096:x},8"
+        word = client.ask(f"m{place}").decode()
+        return rate(lambda: client.ask(f"M{place}:{word}") == b"OK", seconds)
+
+
 def read_hexadecimal(peer: Peer, seconds: float) -> float:
     with peer.client() as client:
         size = 0x7FF if client.packet_size < 0x10000 else 0x10000
@@ -162,6 +175,8 @@ class Row:
 
 ROWS = {
     "round trips (g)": Row(round_trips, "/s", 0.8),
+    "round trips (m, 64 bytes)": Row(small_reads, "/s", 0.8),
+    "round trips (M, 8 bytes)": Row(small_writes, "/s", 0.2),
     "memory read, m": Row(read_hexadecimal, "MB/s", 4),
     "memory read, x": Row(read_binary, "MB/s", 4),
     "single steps": Row(steps, "/s", 4),
