@@ -53,7 +53,9 @@ class PagingMode(Enum):
     @property
     def linear_bits(self) -> int:
         """Bits of a linear address that this mode translates."""
-        return {PagingMode.LEVEL4: 48, PagingMode.LEVEL5: 57}.get(self, 32)
+        if self is PagingMode.LEVEL4:
+            return 48
+        return 57 if self is PagingMode.LEVEL5 else 32
 
     @property
     def is_long(self) -> bool:
@@ -215,6 +217,33 @@ def table_base(level: Level, raw: int) -> int:
     return raw & (0xFFFF_F000 if level.entry_size == 4 else _ADDRESS_BITS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One level of a walk. If it `maps`, entries with LARGE set are pages; if it `always` does, all are. Then what must
+    be zero in an entry that is one, and in one that leads to a table.
+    """
+
+    level: Level
+    maps: bool
+    always: bool
+    reserved_in_page: int
+    reserved_in_table: int
+
+
+@lru_cache(maxsize=64)
+def _steps(paging: Paging) -> tuple[_Step, ...]:
+    return tuple(
+        _Step(
+            level,
+            maps_page(paging, level, LARGE),
+            maps_page(paging, level, 0),
+            reserved_bits(paging, level, True),
+            reserved_bits(paging, level, False),
+        )
+        for level in LEVELS[paging.mode]
+    )
+
+
 def translate(memory: ReadableMemory, paging: Paging, linear: Linear) -> Physical | None:
     """The physical address alone, or None where a walk would fault: the quick path for bulk access."""
     mode = paging.mode
@@ -223,14 +252,15 @@ def translate(memory: ReadableMemory, paging: Paging, linear: Linear) -> Physica
     if mode.is_long and not is_canonical(linear, mode.linear_bits):
         return None
     table: int = paging.root
-    for level in LEVELS[mode]:
+    for step in _steps(paging):
+        level = step.level
         address = Physical(table + level.index(linear) * level.entry_size)
         try:
             raw = int.from_bytes(memory.read(address, level.entry_size), "little")
         except UnmappedPhysicalError:
             return None
-        leaf = maps_page(paging, level, raw)
-        if not raw & PRESENT or raw & reserved_bits(paging, level, leaf):
+        leaf = step.always or (step.maps and bool(raw & LARGE))
+        if not raw & PRESENT or raw & (step.reserved_in_page if leaf else step.reserved_in_table):
             return None
         if leaf:
             return paging.gated(page_base(level, raw) | linear & ((1 << level.shift) - 1))
