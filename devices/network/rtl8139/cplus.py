@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -20,7 +20,7 @@ from devices.network.rtl8139 import cplus_descriptors as desc
 from devices.network.rtl8139 import cplus_registers as plus
 from devices.network.rtl8139 import registers as reg
 from devices.network.rtl8139.cplus_rows import ring_rows
-from devices.network.rtl8139.rtl8139 import BEGIN_NS, BYTE_NS, CRC_SIZE, LONGEST, Rtl8139, Rtl8139State
+from devices.network.rtl8139.rtl8139 import BEGIN_NS, BYTE_NS, CRC_SIZE, LONGEST, Derived, Rtl8139, Rtl8139State
 from devices.seam import Rows
 from devices.wiring.bits import named_bits
 
@@ -95,8 +95,8 @@ class Rtl8139Cplus(Rtl8139):
         """C+CR."""
         return self._get(plus.CPCR, 2)
 
-    def _made(self, now: int) -> tuple[tuple[int, int, int], ...]:
-        return *super()._made(now), (plus.TX_DMA_OK, 2, self._state.done & 0xFFFF)
+    def _derivations(self) -> Sequence[Derived]:
+        return *super()._derivations(), (plus.TX_DMA_OK, 2, lambda now: self._state.done & 0xFFFF)
 
     def _write(self, at: int, value: int, now: int) -> None:
         if at in reg.TSD and self._mode & (plus.CPCR_TRANSMIT | plus.CPCR_RECEIVE):

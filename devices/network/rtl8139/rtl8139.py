@@ -7,7 +7,7 @@ leaves when its bytes have had their time at a hundred megabits a second.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -40,6 +40,9 @@ RING_WRAPS: Final = 0x10000
 LAG: Final = 16
 """CAPR is so much behind where the driver reads."""
 DESCRIPTORS: Final = 4
+
+Derived = tuple[int, int, Callable[[int], int]]
+"""Where a register is, its size, and what it reads as at an instant."""
 
 
 @dataclass(slots=True)
@@ -89,41 +92,47 @@ class Rtl8139:
         self._state = self.State(self.function.save(), b"")
         self._registers = sorted({*_SPECIAL, *((at, width) for at, (width, _) in self.WRITABLE.items())})
         """Those that can be written, with their sizes."""
+        self._derived = self._derivations()
         cable.plug(self)
 
     # registers
 
     def read(self, offset: int, size: int, now: int) -> int:
         """Of any size: the bytes as they are."""
-        for at, width, value in self._made(now):
+        for at, width, value in self._derived:
             if at < offset + size and offset < at + width:
-                self._set(at, width, value)
+                self._set(at, width, value(now))
         if offset <= reg.BMSR < offset + size:
             self._state.lost_link = False
         return int.from_bytes(self._file[offset : offset + size], "little") & (1 << 8 * size) - 1
 
-    def _made(self, now: int) -> tuple[tuple[int, int, int], ...]:
-        """Registers that follow from others, with their sizes."""
-        s, up = self._state, self._cable.link_up
-        seen = up and not s.lost_link
-        summary = sum(
+    def _derivations(self) -> Sequence[Derived]:
+        """Registers that follow from others."""
+        return (
+            (reg.CR, 1, lambda now: self._state.command | (reg.CR_EMPTY if self._unread == 0 else 0)),
+            (reg.CBR, 2, lambda now: self._state.write),
+            (reg.ISR, 2, lambda now: self._state.causes),
+            (reg.TCR, 4, lambda now: self._get(reg.TCR) & ~reg.VERSIONS | self.VERSION),
+            (reg.TCTR, 4, lambda now: (now - self._state.timer_began) * CLOCK // NANOSECONDS_PER_SECOND & 0xFFFF_FFFF),
+            (reg.MPC, 4, lambda now: self._state.missed),
+            (reg.CR9346, 1, lambda now: self._state.unlock | (reg.EE_OUT if self._state.eeprom.data_out else 0)),
+            (reg.MSR, 1, lambda now: 0 if self._cable.link_up else reg.MSR_NO_LINK),
+            (reg.TSAD_SUMMARY, 2, lambda now: self._summary()),
+            (reg.BMSR, 2, lambda now: reg.BMSR_LINKED if self._seen_up else reg.BMSR_CAPABLE),
+            (reg.ANLPAR, 2, lambda now: reg.PARTNER if self._cable.link_up else 0),
+            (reg.CSCR, 2, lambda now: reg.CSCR_LINKED if self._cable.link_up else 0x00C0),
+        )
+
+    @property
+    def _seen_up(self) -> bool:
+        """Whether the link is up, and was since it was last asked for."""
+        return self._cable.link_up and not self._state.lost_link
+
+    def _summary(self) -> int:
+        """OWN and TOK of all descriptors."""
+        return sum(
             (descriptor >> 13 & 1) << number | (descriptor >> 15 & 1) << 12 + number
             for number, descriptor in enumerate(map(self._get, reg.TSD))
-        )
-        ticks = (now - s.timer_began) * CLOCK // NANOSECONDS_PER_SECOND
-        return (
-            (reg.CR, 1, s.command | (reg.CR_EMPTY if self._unread == 0 else 0)),
-            (reg.CBR, 2, s.write),
-            (reg.ISR, 2, s.causes),
-            (reg.TCR, 4, self._get(reg.TCR) & ~reg.VERSIONS | self.VERSION),
-            (reg.TCTR, 4, ticks & 0xFFFF_FFFF),
-            (reg.MPC, 4, s.missed),
-            (reg.CR9346, 1, s.unlock | (reg.EE_OUT if s.eeprom.data_out else 0)),
-            (reg.MSR, 1, 0 if up else reg.MSR_NO_LINK),
-            (reg.TSAD_SUMMARY, 2, summary),
-            (reg.BMSR, 2, reg.BMSR_LINKED if seen else reg.BMSR_CAPABLE),
-            (reg.ANLPAR, 2, reg.PARTNER if up else 0),
-            (reg.CSCR, 2, reg.CSCR_LINKED if up else 0x00C0),
         )
 
     def write(self, offset: int, size: int, value: int, now: int) -> None:
@@ -356,7 +365,7 @@ class Rtl8139:
     def save(self) -> Rtl8139State:
         state = copied(self._state)
         file = bytearray(self._file)
-        for at, width, _ in self._made(0):
+        for at, width, _ in self._derived:
             file[at : at + width] = (
                 bytes(width) if at != reg.TCR else (self._get(at) & ~reg.VERSIONS).to_bytes(4, "little")
             )
