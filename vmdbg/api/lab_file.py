@@ -32,7 +32,7 @@ from vmdbg.lab.plan import (
 )
 
 LARGEST = 1 << 20
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s)")
+_TIME = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)\s*(ns|us|ms|s)")
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _LISTS = {"disk": "disks", "cdrom": "cdroms", "floppy": "floppies", "share": "shares", "device": "devices", "nic": NICS}
 """Options of `vmdbg run` that may be repeated, and what launch() calls all of a kind."""
@@ -71,8 +71,10 @@ class _Reader:
             raise UserError(f"{path} is no TOML file: it is not text in UTF-8") from None
         try:
             self._tables = tomllib.loads(self._text)
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:  # TOML's own is one; so is that of a number with thousands of digits
             raise UserError(f"{path}: {error}") from None
+        except RecursionError:
+            raise UserError(f"{path} is no lab: it is nested too deep") from None
 
     def plan(self) -> Plan:
         self._known(self._tables, _TABLES, "")

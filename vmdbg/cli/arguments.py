@@ -12,6 +12,10 @@ Space = TypeVar("Space")
 Command = Callable[[argparse.Namespace], int]
 
 
+LONGEST_SHOWN = 100
+"""Characters of a value that is shown in what is wrong with it."""
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line. `intermixed`: options may stand between words that there may be any number of."""
 
@@ -45,14 +49,16 @@ class Parser(argparse.ArgumentParser):
             return super()._get_value(action, arg_string)
         except UserError as error:
             option = next((name for name in action.option_strings if name.startswith("--")), "")
-            if not option or option in str(error):
-                raise
-            raise UserError(f"{option}: {error}") from None
+            words = _shortened(str(error), arg_string)
+            raise UserError(words if option in words else f"{option}: {words}") from None
+        except argparse.ArgumentError as error:
+            raise argparse.ArgumentError(action, _shortened(error.message, arg_string)) from None
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
             name = "/".join(action.option_strings) or action.metavar or action.dest
-            raise UserError(f"{name}: {value!r} is none of {', '.join(map(str, action.choices))}; {self._help_words}")
+            words = f"{name}: {value!r} is none of {', '.join(map(str, action.choices))}; {self._help_words}"
+            raise UserError(_shortened(words, str(value)))
 
     @property
     def _help_words(self) -> str:
@@ -60,3 +66,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; {self._help_words}")
+
+
+def _shortened(words: str, value: str) -> str:
+    """With a long value cut: it was typed, and a line is to be read."""
+    if len(value) <= LONGEST_SHOWN:
+        return words
+    for whole in (value, repr(value)[1:-1]):
+        words = words.replace(whole, f"{whole[:LONGEST_SHOWN]}...")
+    return words

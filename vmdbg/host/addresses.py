@@ -23,6 +23,10 @@ class TcpAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+LONGEST_PORT = 20
+"""Digits, leading zeros among them."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnixPath:
     path: str
@@ -38,7 +42,7 @@ def tcp_address(text: str) -> TcpAddress:
         host = host[1:-1]
     elif ":" in host:
         raise UserError(f"{text!r} is no address: write an IPv6 address in brackets, as [::1]:1234")
-    if not port.isdecimal() or int(port) > 0xFFFF:
+    if not port.isdecimal() or len(port) > LONGEST_PORT or int(port) > 0xFFFF:
         raise UserError(f"{text!r} is no address: give [HOST:]PORT, with a port from 0 to 65535")
     return TcpAddress(host or LOOPBACK, int(port))
 

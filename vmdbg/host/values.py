@@ -15,9 +15,11 @@ from vmdbg.machine.config import BootOrder, parse_boot_order
 from vmdbg.units import scaled_ticks
 from vmdbg.x86.topology import Topology, parse_topology
 
-_SIZE = re.compile(r"(\d+)([KMG])(?:iB|B)?", re.IGNORECASE)
-_TICK = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)([kmg])", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,15})([KMG])(?:iB|B)?", re.IGNORECASE)
+_TICK = re.compile(r"([0-9][0-9_]{0,40}(?:\.[0-9]{1,40})?)([kmg])", re.IGNORECASE)
 _SHIFTS = {"K": 10, "M": 20, "G": 30}
+LONGEST = 100
+"""Characters of a number: more than any that means something has."""
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.?)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "e": "\x1b", "b": "\b", "0": "\0", "\\": "\\"}
 _FIRST, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -36,9 +38,11 @@ def memory_size(text: str) -> int:
 def number(text: str) -> int:
     """A number that is not negative: decimal, or 0x, 0o, 0b; underscores may part digits."""
     try:
-        value = int(text, 0)
+        value = int(text, 0) if len(text) <= LONGEST else None
     except ValueError:
-        raise UserError(f"{text!r} is no number: give a decimal one, or hexadecimal as 0x100000") from None
+        value = None
+    if value is None:
+        raise UserError(f"{text!r} is no number: give a decimal one, or hexadecimal as 0x100000")
     if value < 0:
         raise UserError(f"{text} is negative")
     return value

@@ -209,7 +209,7 @@ class LabIndex:
             planned = _PLAN.decode((folder / PLAN).read_bytes())
         except OSError as error:
             raise UserError(f"{folder} is no recording of a lab: {PLAN}: {error.strerror}") from None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise RecordingError(f"{folder / PLAN} is damaged: {error}") from None
         if planned.format != FORMAT:
             raise RecordingError(f"{folder} has format {planned.format}, and this vmdbg reads {FORMAT}")
@@ -247,7 +247,7 @@ class LabIndex:
                 while line := file.readline(MOST_LINE):
                     try:
                         row = _ROW.decode(line)
-                    except msgspec.MsgspecError:
+                    except (msgspec.MsgspecError, RecursionError):
                         self.damaged += 1
                         continue
                     if not self._is_sound(row, machines):

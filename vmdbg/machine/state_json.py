@@ -22,7 +22,7 @@ def decode_state(data: bytes, type_: type[_State], name: str) -> _State:
     """Raises RecordingError if the bytes are no state of that chip."""
     try:
         return msgspec.json.decode(data, type=type_)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RecordingError(f"the saved state of {name} is damaged or of another version: {error}") from error
 
 

@@ -26,7 +26,7 @@ from vmdbg.units import TICK_SCALES, Linear, Tick
 _HIT = re.compile(r"hit:", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][\w.$]*(?:\s*[+-]\s*(?:0x[0-9a-fA-F]+|\d+))?")
 """A symbol, and perhaps a distance from it: what it means does not depend on where the guest stands."""
-_SCALED = re.compile(r"(\d+(?:\.\d+)?)(k|m|g|us|ms|s)", re.IGNORECASE)
+_SCALED = re.compile(r"(\d{1,40}(?:\.\d{1,40})?)(k|m|g|us|ms|s)", re.IGNORECASE)
 _SCALE = {**TICK_SCALES, "us": 10**3, "ms": 10**6, "s": 10**9}
 """In ticks, which are nanoseconds of guest time."""
 

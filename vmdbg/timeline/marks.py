@@ -18,10 +18,12 @@ from vmdbg.timeline.texts import go_to_end, talking_port
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Linear, Tick, scaled_ticks
 
-_TICK = re.compile(r"(0x[0-9a-f]+|[0-9][0-9_]*(?:\.[0-9]+)?)([kmg]?)(?:\+([0-9]+))?", re.IGNORECASE)
+_TICK = re.compile(r"(0x[0-9a-f]{1,40}|[0-9][0-9_]{0,40}(?:\.[0-9]{1,40})?)([kmg]?)(?:\+([0-9]{1,20}))?", re.IGNORECASE)
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
-_EXCEPTION = re.compile(r"exception(?::(0x[0-9a-f]+|[0-9]+))?(?:#([0-9]+))?", re.IGNORECASE)
-_HIT = re.compile(r"hit:(.+?)(?:#([0-9]+))?")
+_EXCEPTION = re.compile(r"exception(?::(0x[0-9a-f]{1,20}|[0-9]{1,20}))?(?:#([0-9]{1,20}))?", re.IGNORECASE)
+_LONGEST = 100
+"""Characters of an address."""
+_HIT = re.compile(r"hit:(.+?)(?:#([0-9]{1,20}))?")
 ALL_VECTORS = frozenset(range(32))
 
 AddressOf = Callable[[str], int]
@@ -101,7 +103,7 @@ def parse_mark(text: str, address_of: AddressOf | None = None) -> Mark:
         return HitMark(Linear((address_of or _number)(found[1])), _count(found[2]))
     if re.fullmatch(r"@?[A-Za-z_][\w.-]*", text):
         return BookmarkMark(text.removeprefix("@"))
-    raise UserError(f"{text!r} names no instant: give {FORMS}")
+    raise UserError(f"{text[:_LONGEST]!r} names no instant: give {FORMS}")
 
 
 def _share(percent: float) -> float:
@@ -125,9 +127,9 @@ def _count(text: str | None) -> int:
 
 def _number(text: str) -> int:
     try:
-        return int(text, 0)
+        return int(text[:_LONGEST], 0)
     except ValueError:
-        raise UserError(f"{text!r} is no address: give a number, as 0x100000") from None
+        raise UserError(f"{text[:_LONGEST]!r} is no address: give a number, as 0x100000") from None
 
 
 def seek_mark(timeline: Timeline, mark: Mark, on_progress: Progress | None = None) -> Position:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,9 @@ from vmdbg.cli import main as main_module
 from vmdbg.cli.arguments import Parser
 from vmdbg.errors import UserError
 
-JUNK = ("", ",", "=", "x", "\\q", "-1", "9" * 25, "nowhere/x", "1,=", "unix:", "tcp:", "\N{BULLET}", "a\nb", ":", "+")
+DIGITS = "9" * 5000
+JUNK = ("", ",", "=", "x", "\\q", "-1", "9" * 25, "nowhere/x", "1,=", "unix:", "tcp:", "\N{BULLET}", "a\nb", ":", "+",
+        DIGITS, f"{DIGITS}M", f"1.{DIGITS}k", f"1:{DIGITS}", f"0x{DIGITS}")  # fmt: skip
 
 
 class Colour(enum.StrEnum):
@@ -41,6 +44,8 @@ def test_a_value_that_is_refused_is_said_to_be_the_options(command: str, option:
             if "are required" in words:
                 continue
             assert option in words
+            assert not re.search(r"invalid (?!int|float)\w+ value", words), "what is raised says what is wrong"
+            assert len(words) < 1000
             assert "<" not in words.partition(option)[2].partition("(")[0], "an object's name is none of a value"
 
 

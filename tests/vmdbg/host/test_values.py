@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -6,8 +8,11 @@ from hypothesis import strategies as st
 
 from vmdbg.errors import UserError
 from vmdbg.host.addresses import TcpAddress, UnixPath, listen_address, tcp_address
+from vmdbg.host.nets import parse_net
 from vmdbg.host.serial_lines import FilePath, NoSerial, Pty, Stdio, debug_console_choice, serial_choice
+from vmdbg.host.shares import parse_share
 from vmdbg.host.values import memory_size, number, searched_text, start_date, tick, typed_text
+from vmdbg.timeline.marks import parse_mark
 
 
 @pytest.mark.parametrize(
@@ -136,3 +141,14 @@ def test_a_debug_console_only_speaks() -> None:
     assert debug_console_choice("file:x") == FilePath("x")
     with pytest.raises(UserError, match="debug-console"):
         debug_console_choice("pty")
+
+
+BEFORE = ("", "0x", "1.", "1+", "1:", "exception:", "exception:3#", "hit:1#", "hit:", "x,size=", "socket:listen:", "-")
+
+
+@pytest.mark.parametrize("parse", [memory_size, number, tick, tcp_address, parse_mark, parse_share, parse_net])
+def test_a_number_of_thousands_of_digits_is_refused_as_others_are(parse: Callable[[str], object]) -> None:
+    for before in BEFORE:
+        for after in ("", "M", "k", "%", "s"):
+            with suppress(UserError):
+                assert len(repr(parse(f"{before}{'9' * 5000}{after}"))) < 20_000

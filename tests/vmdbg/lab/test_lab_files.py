@@ -113,3 +113,12 @@ def test_what_is_no_plan_at_all_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "found"), [("250us", 250_000), ("1.5 ms", 1_500_000), ("2s", 2 * 10**9), ("7ns", 7)])
 def test_times_are_numbers_with_a_unit(text: str, found: int) -> None:
     assert duration(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"a = {'[' * 20_000}{']' * 20_000}", f"a = {'{a=' * 3000}1{'}' * 3000}", f"[lab]\nlatency = {'9' * 5000}"],
+)
+def test_what_nests_or_counts_beyond_measure_is_refused_with_its_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"lab.toml"):
+        read_plan(_plan(tmp_path, text))
