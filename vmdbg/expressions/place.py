@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmdbg.c.extent import Extent, Sort
 from vmdbg.debugger.points import Space
@@ -117,7 +117,17 @@ def _object(text: str, scope: Scope) -> Place:
     extent = value.extent_() if isinstance(value, Placed) else None
     if extent is not None and extent.address is not None:
         return Place(Space.LINEAR, extent.address, extent.size or None, extent.bits)
-    return _target(text, scope)
+    found = _target(text, scope)
+    return replace(found, size=_size_of_symbol(text, scope, found.address)) if found.size is None else found
+
+
+def _size_of_symbol(text: str, scope: Scope, address: int) -> int | None:
+    """Of the variable of that name which lies there, if that is no more than a word."""
+    variable = scope.variable_at_symbol(text) if text.isidentifier() else None
+    extent = variable.extent_() if isinstance(variable, Placed) else None
+    if extent is None or extent.address != address or not 0 < extent.size <= scope.registers.mode.width // 8:
+        return None
+    return extent.size
 
 
 def _memory(form: MemoryForm, scope: Scope) -> Place:

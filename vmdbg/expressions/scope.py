@@ -42,6 +42,8 @@ class Scope:
         """The variable of the program that a symbol is the name of, None for what is none; if it can be told."""
         self.constant: Callable[[str], ExpressionValue] = lambda _: None
         """The enumerator of that name, None for what is none; if it can be told."""
+        self.of_each_cpu: Callable[[str, int], Callable[[], int] | None] = lambda _name, _address: None
+        """Where the CPU that is looked at has its own of what a symbol names, if each has one; else None."""
         self.generation: Callable[[], int | None] = lambda: None
         """As long as it is the same, an address is that of the same variable; None where that cannot be told."""
         self.objects: dict[str, Callable[[], ExpressionValue]] = {"mem": lambda: self.mem, "phys": lambda: self.phys}
@@ -58,8 +60,23 @@ class Scope:
         if name in self.objects:
             return self.objects[name]
         address = self.symbols.find(name)
-        found = self.constant(name) if address is None else address
+        if address is not None:
+            return self._symbol_reader(name, address)
+        found = self.constant(name)
         return None if found is None else lambda: found
+
+    def _symbol_reader(self, name: str, address: int) -> Callable[[], int]:
+        """Which of the two a symbol is, is known for as long as what is known of the guest is the same."""
+        known: list[tuple[int | None, Callable[[], int] | None]] = []
+
+        def read() -> int:
+            generation = self.generation()
+            if not known or generation is None or known[0][0] != generation:
+                known[:] = [(generation, self.of_each_cpu(name, address))]
+            own = known[0][1]
+            return address if own is None else own()
+
+        return read
 
     def goes_before_symbols(self, name: str) -> bool:
         """Whether lookup() finds something else by that name before it asks for a symbol."""

@@ -21,7 +21,7 @@ def _words(view: View, name: str) -> str:
         return ""
     if view.frames.find(name) is not None or scope.variable_at_symbol(name) is not None:
         return ""
-    size = _size(view, address)
+    size = 0 if scope.of_each_cpu(name, address) is not None else _size(view, address)
     if size is None or (size and size not in _READABLE):
         return ""
     reads = f"u{8 * size}({name}) reads it" if size else f"u32({name}) or u64({name}) reads what is there"

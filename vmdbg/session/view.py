@@ -17,7 +17,7 @@ from vmdbg.expressions.values import ExpressionValue, whole
 from vmdbg.expressions.wanted import Wanted
 from vmdbg.session.debug_frames import DebugFrames
 from vmdbg.session.known_guest import KnownGuest
-from vmdbg.session.linux import find_linux
+from vmdbg.session.linux import find_linux, need_linux
 from vmdbg.session.numbers import fitting
 from vmdbg.session.skips import Skips
 from vmdbg.session.typed_names import add_typed_names
@@ -41,21 +41,31 @@ class View(KnownGuest):
         self.scope.global_variable = self._global_variable
         self.scope.constant = self._enumerator
         self.scope.generation = self._generation
+        self.scope.of_each_cpu = self._of_each_cpu
         add_typed_names(self.scope, self, self.frames)
         self.skips = Skips(self.symbols)
 
     def _global_variable(self, name: str) -> Value | None:
         """By debug information, or by what is known of the operating system; None where neither tells of its type."""
-        found = self.frames.global_variable(name)
-        if found is not None or (linux := find_linux(self.system)) is None:
+        found, linux = self.frames.global_variable(name), find_linux(self.system)
+        address = self.symbols.find(name)
+        if linux is None or address is None:
             return found
         try:
+            own = linux.names.per_cpu_address(name) if linux.names.is_per_cpu(name, address) else address
+            if found is not None:
+                return found if own == address else Value(self.frames.space, found.type_, own)
             known = linux.names.variable(name)
         except VmdbgError:
             return None
-        if known.address_ is None or known.address_ != self.symbols.find(name):
-            return None  # of each CPU its own
-        return Value(self.frames.space, known.type_, known.address_)
+        return Value(self.frames.space, known.type_, own) if known.address_ == own else None
+
+    def _of_each_cpu(self, name: str, address: int) -> Callable[[], int] | None:
+        """Linux's per-CPU variables, by the table of the kernel."""
+        linux = find_linux(self.system)
+        if linux is None or not linux.names.is_per_cpu(name, address):
+            return None
+        return lambda: need_linux(self.system).names.per_cpu_address(name)
 
     def _enumerator(self, name: str) -> Value | None:
         """Of the programs' enums, else of the kernel's."""

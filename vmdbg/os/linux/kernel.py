@@ -138,9 +138,12 @@ class Kernel:
         return self.memory.u64(self.symbol("__per_cpu_offset") + 8 * cpu)
 
     def is_per_cpu(self, name: str) -> bool:
+        """Whether each CPU has one of its own: the symbol has it in the image, or at an offset from there."""
         address = self.table.find(name)
         start, end = self.table.find("__per_cpu_start"), self.table.find("__per_cpu_end")
-        return address is not None and start is not None and end is not None and start <= address < end
+        if address is None or start is None or end is None or name.startswith("__per_cpu_"):
+            return False
+        return start <= address < end
 
     def per_cpu_address(self, name: str, cpu: int) -> int:
         return self.symbol(name) + self.per_cpu_offset(cpu) & 0xFFFF_FFFF_FFFF_FFFF

@@ -85,6 +85,16 @@ class Namespace:
         """A per-CPU variable of one processor; None: of the one that is looked at."""
         return self._kernel.per_cpu(name, cpu, named)
 
+    def is_per_cpu(self, name: str, address: int) -> bool:
+        """Whether that is what the kernel has at the symbol's address, and each CPU has one of its own."""
+        table = self._kernel.table
+        found = table.find(name)
+        return found is not None and address - found in (0, table.slide) and self._kernel.is_per_cpu(name)
+
+    def per_cpu_address(self, name: str) -> int:
+        """Where the CPU that is looked at has its own."""
+        return self._kernel.per_cpu_address(name, self._kernel.cpu)
+
     def enumerator(self, name: str) -> Value | None:
         """None for what is none of the kernel's."""
         found = self._kernel.types.enumerator(name)
