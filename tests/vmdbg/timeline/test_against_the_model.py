@@ -151,9 +151,12 @@ class TimelineAgainstModel(RuleBasedStateMachine):
         assert (self.now, type(outcome).__name__) == coming[0] if coming else self.now == self.model.end
 
     def _is_ahead(self, position: Position, kind: str) -> bool:
-        """A breakpoint where one stands is passed, also if inputs are taken before its instruction runs."""
-        positions, pcs = self.model.positions, self.model.pcs
-        here, there = (pcs[positions.index(instant)] for instant in (self.now, position))
+        """A breakpoint where one stands is passed, also if inputs are taken before its instruction runs.
+
+        One may stand where no step goes to: a CPU that is halted is so for many ticks.
+        """
+        there = self.model.pcs[self.model.positions.index(position)]
+        here = self.machine.engine.linear_pc
         passed = kind == BreakpointHit.__name__ and position.tick == self.now.tick and here == there
         return position > self.now and not passed
 
@@ -218,6 +221,19 @@ def test_a_breakpoint_does_not_stop_where_an_nmi_comes_before_the_instruction() 
         arm(state.machine.engine, state.stops)
         assert state.timeline.position.phase
         state.search_backwards()
+    finally:
+        state.teardown()
+
+
+@pytest.mark.parametrize("guest", ["real_coprocessor", "real_timer"])
+def test_a_run_to_a_stop_may_begin_where_the_cpu_is_halted(guest: str) -> None:
+    state = TimelineAgainstModel()
+    try:
+        state.boot(guest)
+        for tenth in range(10):
+            state.seek_a_tick(tenth / 10)
+            state.set_stops([0.0, tenth / 10], [], frozenset({0, 1}))
+            state.run_to_a_stop()
     finally:
         state.teardown()
 
