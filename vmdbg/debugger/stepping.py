@@ -116,7 +116,11 @@ class OutOfCodeRun:
 
 def over_or_step(debugger: Debuggee) -> Run:
     """One instruction; a call, software interrupt or system call with all it does, a repeated one to its end."""
-    instruction = instruction_at(debugger)
+    return _over(debugger, instruction_at(debugger))
+
+
+def _over(debugger: Debuggee, instruction: Instruction) -> Run:
+    """As over_or_step(), for who has decoded the instruction already."""
     after = debugger.pc + instruction.length
     if instruction.kind & Kind.SYSTEM_CALL and debugger.cpu.ring == USER:
         return _over_system_call(debugger, instruction, after)
@@ -197,7 +201,7 @@ class LineRun:
             self._called_from = debugger.pc + instruction.length
             return StepRun(debugger, Step())
         self._called_from = None
-        return over_or_step(debugger)
+        return _over(debugger, instruction)
 
     def slice(self, debugger: Debuggee, budget: int) -> Stop | None:
         stop = self._run.slice(debugger, budget)
@@ -304,9 +308,10 @@ class ToKindRun:
             if not isinstance(stop, StepDone):
                 return stop
             self._run.abandon(debugger)
-            if instruction_at(debugger).kind & self._kinds or debugger.interrupt_wanted:
+            instruction = instruction_at(debugger)
+            if instruction.kind & self._kinds or debugger.interrupt_wanted:
                 return stop
-            self._run = over_or_step(debugger)
+            self._run = _over(debugger, instruction)
         return None
 
     def abandon(self, debugger: Debuggee) -> None:

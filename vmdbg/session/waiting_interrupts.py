@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from devices.interrupts.apic_bus import DeliveryMode
 from devices.interrupts.lapic import Lapic
@@ -22,7 +22,7 @@ def waiting_interrupts(view: View, cpu: CpuId) -> list[str]:
     """Those that wait in the local APIC of a CPU, the next to be taken first; with what a Linux has it run."""
     lapics = view.debugger.machine.pc.lapics
     vectors = _listed(lapics[cpu].save().irr) if lapics else []
-    return _words(view, cpu, vectors) if vectors else []
+    return _words(view, cpu, vectors)
 
 
 def named_rows(view: View, device: Device, rows: Rows) -> Rows:
@@ -45,7 +45,9 @@ def _last_sent(view: View, low: int) -> str:
     return f"{mode.name.lower().replace('_', ' ')}, {_named(_names(view), low & _VECTOR)}"
 
 
-def _words(view: View, cpu: CpuId, vectors: Iterable[int], *, calls: bool = True) -> list[str]:
+def _words(view: View, cpu: CpuId, vectors: Sequence[int], *, calls: bool = True) -> list[str]:
+    if not vectors:
+        return []
     with view.debugger.of(cpu):
         names = _names(view)
         found = []
