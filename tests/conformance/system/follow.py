@@ -12,7 +12,7 @@ from tests.conformance.system.case import Case
 from tests.conformance.system.cpus import EngineCpu
 from tests.conformance.system.layout import MONITOR, MONITOR_END
 from tests.conformance.system.world import CODE
-from vmdbg.engine.exits import Delivery, Stepped, TripleFault
+from vmdbg.engine.exits import Delivery, Exit, Stepped
 from vmdbg.engine.stops import Breakpoints
 from vmdbg.units import Linear, Tick
 
@@ -21,11 +21,12 @@ SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs")
 NAMES = (
     *GENERAL,
     *(f"{name}{part}" for name in SEGMENTS for part in ("", "_base", "_limit", "_flags")),
-    *("rip", "rflags", "cr0", "cr4", "efer", "tr", "tr_flags", "tr_base", "dr7", "star"),
+    *("rip", "rflags", "cr0", "cr3", "cr4", "efer", "tr", "tr_flags", "tr_base", "dr7", "star"),
     *(f"dr{number}" for number in range(4)),
 )
 VIRTUAL, LMA, PE, LONG, BIG = 1 << 17, 1 << 10, 1, 1 << 21, 1 << 22
-LONGEST, MOST_STEPS, PATIENCE = 15, 200, 10_000_000
+LONGEST, MOST_STEPS, KEPT, PATIENCE = 15, 50_000, 200, 10_000_000
+"""Steps of a case; of those behind the first KEPT, the last and what something is delivered for are kept."""
 _MODES = {16: capstone.CS_MODE_16, 32: capstone.CS_MODE_32, 64: capstone.CS_MODE_64}
 
 
@@ -130,12 +131,21 @@ class Follower:
         engine.run(Tick(engine.clock + PATIENCE))
         engine.set_breakpoints(Breakpoints())
         steps: list[Step] = []
-        while len(steps) < MOST_STEPS and not MONITOR <= engine.linear_pc < MONITOR_END:
-            registers = dict(zip(NAMES, engine.read_registers(NAMES), strict=True))
-            code, before = engine.read_linear(engine.linear_pc, LONGEST), engine.delivery_count
-            ended = engine.step()
-            known = engine.delivery_count - before
-            steps.append(Step(registers, code, engine.deliveries()[-known:] if known else ()))
-            if isinstance(ended, TripleFault) or not isinstance(ended, Stepped):
+        for _ in range(MOST_STEPS):
+            if MONITOR <= engine.linear_pc < MONITOR_END:
+                break
+            step, ended = self._step()
+            if len(steps) > KEPT and not steps[-1].deliveries:
+                steps.pop()
+            steps.append(step)
+            if not isinstance(ended, Stepped):
                 break
         return steps
+
+    def _step(self) -> tuple[Step, Exit]:
+        engine = self.engine.engine
+        registers = dict(zip(NAMES, engine.read_registers(NAMES), strict=True))
+        code, before = engine.read_linear(engine.linear_pc, LONGEST), engine.delivery_count
+        ended = engine.step()
+        known = engine.delivery_count - before
+        return Step(registers, code, engine.deliveries()[-known:] if known else ()), ended

@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.system.case import Case, Instruction
 from tests.conformance.system.cpus import EngineCpu
 from tests.conformance.system.draw import plain
-from tests.conformance.system.layout import SYSTEM
+from tests.conformance.system.layout import CS32, CS64, HANDLERS_32, HANDLERS_64, LONG_TABLES, PAE_POINTERS, SYSTEM
 from tests.conformance.system.world import (
     CODE,
     CODE16_SLOT,
@@ -21,6 +21,7 @@ from tests.conformance.system.world import (
     IDT,
     LANDINGS,
     MAIN_TSS,
+    OPERANDS,
     TASK16_SLOT,
     TASK_SLOT,
     TSS,
@@ -169,3 +170,61 @@ def test_sysexit_to_compatibility_mode_takes_lower_halves(engine: EngineCpu) -> 
     found = _run(engine, replace(case, registers=case.registers | there))
     assert (found["vector"], found["rip"], found["rsp"], found["cs"]) == (UD, LANDINGS[0], 0x11E00, 0x93)
     assert (found["rdx"], found["rcx"]) == (there["rdx"], there["rcx"])
+
+
+@pytest.mark.parametrize(
+    ("code", "vector"), [(b"\xcc", 3), (b"\xce", 4), (b"\xcd\x28", 0x28)], ids=["int3", "into", "int"]
+)
+@pytest.mark.parametrize("dpl", range(4))
+@pytest.mark.parametrize("kind", [5, 0xE], ids=["task", "interrupt"])
+def test_interrupts_of_a_program_are_held_to_the_gate_s_dpl(
+    engine: EngineCpu, code: bytes, vector: int, dpl: int, kind: int
+) -> None:
+    case = plain(Mode.VIRTUAL, Instruction("int", code))
+    gate = Gate(TO_32 if kind == 5 else 8, LANDINGS[0], kind, dpl).pack()
+    overflow = case.registers["rflags"] | 0x800
+    found = _run(
+        engine, replace(case, registers=case.registers | {"rflags": overflow}, memory={IDT + 8 * vector: gate})
+    )
+    if dpl < 3:
+        assert (found["vector"], found["error code"], found["rip"]) == (GP, 8 * vector + 2, 0)
+    else:
+        assert (found["vector"], found["rip"]) == (UD, LANDINGS[0])
+
+
+INT1_MODES = [Mode.VIRTUAL, Mode.PROTECTED_32, Mode.COMPATIBILITY, Mode.LONG]
+
+
+@pytest.mark.parametrize("mode", INT1_MODES, ids=lambda mode: mode.name.lower())
+@pytest.mark.parametrize("dpl", [0, 3])
+@pytest.mark.parametrize("present", [True, False])
+def test_int1_is_a_trap_that_no_dpl_forbids(engine: EngineCpu, mode: Mode, dpl: int, present: bool) -> None:
+    """Where its delivery faults it is an event that no program asks for: EXT (SDM 2A, INT n; 3A 6.13)."""
+    case = plain(mode, Instruction("nop", b"\x90"), Instruction("int1", b"\xf1"))
+    if mode.is_long:
+        gate = Gate(CS64, HANDLERS_64 + 16, 0xE, dpl, present).pack_long()
+    else:
+        gate = Gate(CS32, HANDLERS_32 + 16, 0xE, dpl, present).pack()
+    found = _run(engine, replace(case, memory={IDT + len(gate): gate}))
+    start = CODE - mode.base
+    if present:
+        assert (found["vector"], found["rip"] - start, found["dr6"]) == (1, 2, 0xFFFF0FF0)
+    else:
+        assert (found["vector"], found["error code"], found["rip"] - start) == (11, 8 + 2 + 1, 1)
+
+
+@pytest.mark.parametrize("bit", [1, 2, 5, 6, 7, 8, 50, 63])
+@pytest.mark.parametrize("way", ["mov cr0", "mov cr3"])
+@pytest.mark.parametrize("present", [True, False])
+def test_pointers_of_pae_paging_with_a_reserved_bit_are_refused(
+    engine: EngineCpu, bit: int, way: str, present: bool
+) -> None:
+    """When they are loaded, those that are present alone (SDM 3A 4.4.1). This is the last of the four."""
+    value, number = (0x80000011, 0) if way == "mov cr0" else (OPERANDS, 3)
+    move = b"\xb8" + struct.pack("<I", value) + bytes([0x0F, 0x22, 0xC0 | number << 3])
+    case = plain(Mode.PROTECTED_32, Instruction(way, move))
+    before = {"cr0": 0x11, "cr3": OPERANDS} if way == "mov cr0" else {"cr3": PAE_POINTERS}
+    pointers = struct.pack("<4Q", LONG_TABLES + 0x2000 | 1, 0, 0, present | 1 << bit)
+    registers = case.registers | {"cr4": 0x20, "efer": 0x800} | before
+    found = _run(engine, replace(case, registers=registers, memory={OPERANDS: pointers}))
+    assert (found["vector"], found["rip"]) == ((GP, CODE + 5) if present else (UD, CODE + 8))

@@ -61,13 +61,26 @@ static bool bad_cr4(const Vm *vm, uint64_t value)
     return value & ~vm->cr4_known || (long_mode && !(value & CR4_PAE)) || (begins && (!long_mode || env->cr[3] & 0xfff));
 }
 
+/* Legacy PAE paging takes its four pointers at once, from where CR3 says (SDM 3A 4.4.1). */
+static bool takes_bad_pointers(Vm *vm, int reg, uint64_t value)
+{
+    const Env *env = vm->cpu->env;
+    uint64_t cr0 = reg == 0 ? value : env->cr[0], cr3 = reg == 3 ? value : env->cr[3], cr4 = reg == 4 ? value : env->cr[4];
+    uint64_t changed = env->cr[reg] ^ value, taken_for = reg == 0 ? CR0_PG | CR0_CD | CR0_NW : CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP;
+
+    if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || env->efer & EFER_LME || (reg != 3 && !(changed & taken_for)))
+        return false;
+    return mmu_pointers_are_bad(vm, cr3);
+}
+
 /* SDM 2B, MOV to control registers: what raises #GP(0). */
 static void check_control(Vm *vm, int reg, uint64_t value, uintptr_t host_pc)
 {
     Env *env = vm->cpu->env;
     bool long_mode = env->efer & EFER_LMA;
     bool bad = (reg == 0 && bad_cr0(env, value)) || (reg == 3 && long_mode && kept_cr3(env, value) >> vm->physical_bits) ||
-               (reg == 4 && bad_cr4(vm, value)) || (reg == 8 && value >> 4);
+               (reg == 4 && bad_cr4(vm, value)) || (reg == 8 && value >> 4) ||
+               ((reg == 0 || reg == 3 || reg == 4) && takes_bad_pointers(vm, reg, value));
 
     if (bad)
         raise_exception_err_ra_x86_64(env, 13, 0, host_pc);

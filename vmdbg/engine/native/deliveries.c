@@ -1,7 +1,7 @@
 /* Deliveries: exceptions, INT n, interrupts and the NMI, by QEMU's own code (SDM 3A chapter 6). */
 #include "vm.h"
 
-enum { ERROR_EXT = 1, ERROR_IDT = 2, GATE_TYPE_AT = 5, GATE_TYPE = 15, TASK_GATE = 5, GATE_OF_386 = 8 };
+enum { ERROR_EXT = 1, ERROR_IDT = 2, GATE_TYPE_AT = 5, GATE_TYPE = 15, GATE_SYSTEM = 31, GATE_DPL = 5, TASK_GATE = 5, GATE_OF_386 = 8 };
 
 static void note(Vm *vm, uint32_t vector, uint32_t kind, uint32_t error_code, uint64_t rip)
 {
@@ -102,15 +102,32 @@ static bool resumes(uint32_t vector)
     return vector < 20 && 0xb7ce1 >> vector & 1;
 }
 
-/* UC_HOOK_INTR: every exception and INT n, with rip at the instruction, or after it for INT n. */
-static void on_exception(uc_engine *uc, uint32_t vector, void *user)
+/* Task gates are held to their DPL as others are (SDM 2A, INT n), at which Unicorn does not look. */
+static void check_task_gate(Vm *vm, uint32_t vector)
 {
-    Vm *vm = user;
     Env *env = vm->cpu->env;
+    uint8_t gate[8];
+    uint32_t at = vector * sizeof gate;
+
+    if (!(env->hflags & HF_PE) || env->hflags & HF_LMA || at + sizeof gate - 1 > env->idt.limit)
+        return;
+    bool known = vm_read_linear(vm, env->idt.base + at, gate, sizeof gate) == sizeof gate;
+    if (known && (gate[GATE_TYPE_AT] & GATE_SYSTEM) == TASK_GATE && (gate[GATE_TYPE_AT] >> GATE_DPL & 3) < (env->hflags & HF_CPL))
+        raise_exception_err_x86_64(env, 13, at | ERROR_IDT);
+}
+
+/* INT1 is delivered with rip after it, and where that faults it stays at it: so it does for INT n, which a gate's DPL may forbid. */
+static __thread bool delivers_int1;
+
+static void deliver(Vm *vm, uint32_t vector, bool int1)
+{
+    Env *env = vm->cpu->env;
+    if (delivers_int1)
+        env->eip -= vm->int_length;
+    delivers_int1 = false;
     bool software = env->exception_is_int;
     uint64_t rip = env->eip;
 
-    (void)uc;
     if (software)
         env->eip -= vm->int_length;         /* where it stays if the delivery faults */
     vm_retire_exactly(vm);
@@ -125,9 +142,17 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     CPU_EXCEPTION_INDEX(vm->cpu->qemu) = vector;
     if (!software && resumes(vector))
         env->eflags |= FLAG_RF;
-    vm->external_event = !software;
-    delivery_check_stack(vm, vector, software, !software);
+    vm->external_event = !software || int1;
+    delivery_check_stack(vm, vector, software && !int1, !software);
+    if (int1) {
+        env->eip += vm->int_length;
+        env->exception_is_int = 0;
+        delivers_int1 = true;
+    } else if (software) {
+        check_task_gate(vm, vector);
+    }
     x86_cpu_do_interrupt_x86_64(vm->cpu->qemu);
+    delivers_int1 = false;
     settle_handler(vm, vector);
     vm->external_event = 0;
     env->hflags &= ~(HF_INHIBIT_IRQ | HF_PASSES_BREAKPOINTS);
@@ -145,6 +170,13 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     if (vm->step_once || vm->crossing || deliveries_stuck(vm) || vm->attention ||
         vm_must_end(vm) || vm->turn.over)
         CPU_INTERRUPT_REQUEST(vm->cpu->qemu) |= CPU_INTERRUPT_HARD;
+}
+
+/* UC_HOOK_INTR: every exception and INT n, with rip at the instruction, or after it for INT n. */
+static void on_exception(uc_engine *uc, uint32_t vector, void *user)
+{
+    (void)uc;
+    deliver(user, vector, false);
 }
 
 void __real_raise_exception_err_x86_64(Env *env, int vector, int error_code);
@@ -178,7 +210,7 @@ void __wrap_helper_into_x86_64(Env *env, int length)
     __real_helper_into_x86_64(env, length);
 }
 
-/* INT1, which Unicorn does not know: #DB with rip after it, and no bit of DR6 (SDM 2A, INT n). */
+/* INT1, which Unicorn does not know: #DB with rip after it, and no bit of DR6, whatever the gate's DPL (SDM 2A, INT n). */
 static bool is_int1(Vm *vm)
 {
     uint8_t opcode = 0;
@@ -199,7 +231,8 @@ static bool on_invalid(uc_engine *uc, void *user)
     } else if (vm->cpu->env->exception_is_int) {
         vm->cpu->env->eip = vm->cpu->env->exception_next_eip; /* INT 6 */
     }
-    on_exception(uc, int1 ? 1 : 6, user);
+    (void)uc;
+    deliver(vm, int1 ? 1 : 6, int1);
     return true;
 }
 

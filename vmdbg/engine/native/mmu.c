@@ -149,6 +149,22 @@ static uint64_t reserved_bits(Vm *vm, bool long_mode)
     return (top - (1ull << vm->physical_bits)) | (vm->cpu->env->efer & EFER_NXE ? 0 : PTE_NX);
 }
 
+/* Whether one of the four that a load of CR3 takes in legacy PAE paging has a reserved bit (SDM 3A 4.4.1). */
+bool mmu_pointers_are_bad(Vm *vm, uint64_t cr3)
+{
+    uint64_t reserved = PAE_PDPTE_RESERVED | (PTE_NX - (1ull << vm->physical_bits)), entry;
+
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t at = physical_read_at(vm, (cr3 & 0xffffffe0) + 8 * i);
+        if (at == NOT_MEMORY)
+            continue;
+        memcpy(&entry, vm->memory + at, sizeof entry);
+        if (entry & PTE_P && entry & reserved)
+            return true;
+    }
+    return false;
+}
+
 static int walk_wide(Walk *walk, Translation *result)
 {
     Env *env = walk->env;

@@ -105,6 +105,7 @@ void limits_settle(Vm *vm);
 void ring_changes(Vm *vm, uint32_t ring, uintptr_t host_pc);
 
 /* stacks.c */
+bool mmu_pointers_are_bad(Vm *vm, uint64_t cr3);
 void delivery_check_stack(Vm *vm, uint32_t vector, bool software, bool exception);
 void stack_pops(Vm *vm, unsigned words, int shift);
 uint64_t task_state_loaded(uint64_t linear, unsigned size);
