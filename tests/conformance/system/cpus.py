@@ -204,6 +204,7 @@ class QemuSystem:
         with subprocess.Popen(
             (*command, "-m", f"{RAM >> 20}M", "-object", ram, "-nodefaults", "-display", "none", *devices),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         ) as qemu:
             try:
