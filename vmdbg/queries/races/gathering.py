@@ -106,7 +106,7 @@ class Gathering:
         first, last = rows[0].position, rows[-1].position
         begin = Position(Tick(max(start.tick, first.tick - MAX_LENGTH)))
         watched = (*places, *self._locked_words(begin, last), *wanted.synchronizing)
-        return Gathered(self._events(watched, begin, last), tuple(_pieces(rows)), between, busy)
+        return Gathered(self._events(watched, begin, last), tuple(_pieces(rows, places)), between, busy)
 
     def _of_everything(self, start: Position, end: Position) -> Gathered:
         if end.tick - start.tick > MOST_OF_EVERYTHING:
@@ -174,5 +174,13 @@ def _may_race(rows: Sequence[AccessRow]) -> bool:
     return len({row.cpu for row in rows}) > 1 and any(row.access is Access.WRITE for row in rows)
 
 
-def _pieces(rows: Iterable[AccessRow]) -> set[range]:
-    return {range(row.physical, row.physical + len(row.old)) for row in rows if row.old}
+def _pieces(rows: Iterable[AccessRow], places: Sequence[Place]) -> set[range]:
+    """Where, in physical memory, the bytes of the places lie that were accessed."""
+    found = set()
+    for linear, physical, size in {(row.linear, row.physical, len(row.old)) for row in rows}:
+        for place in places:
+            begin = physical if place.physical else linear
+            start, end = max(begin, place.address), min(begin + size, place.address + place.size)
+            if start < end:
+                found.add(range(physical + start - begin, physical + end - begin))
+    return found

@@ -76,7 +76,7 @@ class Looking:
 def interleaving(events: Iterable[Event], looking: Looking) -> Interleaving:
     outside = tuple(event for event in events if not _is_own(event, looking.own_code))
     listed = [event for event in with_inferred_locks(outside) if _counts(event, looking)]
-    shared = shared_bytes(listed)
+    shared = _wanted(shared_bytes(listed), looking.data)
     touching = frozenset(i for i, event in enumerate(listed) if _touches(event, shared))
     found = dependences(listed, shared)
     kept = _kept(listed, found, bool(looking.data))
@@ -84,6 +84,11 @@ def interleaving(events: Iterable[Event], looking: Looking) -> Interleaving:
     links = [Link(places[d.first], places[d.second], d.bond) for d in found if d.first in places and d.second in places]
     accesses = sum(isinstance(event, Access) for event in listed)
     return Interleaving(tuple(steps), tuple(dict.fromkeys(links)), left_out, accesses, len(touching))
+
+
+def _wanted(shared: Set[int], data: Sequence[range]) -> Set[int]:
+    """An access to some data may go on beyond it, where it is of no concern."""
+    return frozenset(byte for byte in shared if any(byte in one for one in data)) if data else shared
 
 
 def _counts(event: Event, looking: Looking) -> bool:

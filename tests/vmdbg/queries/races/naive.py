@@ -176,3 +176,48 @@ def _summary(pairs: list[tuple[Side, Side, bool]]) -> Expected:
     first = max((one for one, two in alike if two.index == second.index), key=lambda one: one.index)
     times = len({two.index for _, two, _ in pairs})
     return Expected(first.tick, second.tick, unordered, times, first.locks, second.locks)
+
+
+Step = tuple[int, int, int, int]
+"""CPU, pc, tick and address of an access."""
+
+
+def steps(done: Iterable[Done], cleared: range, data: range) -> set[Step]:
+    """Accesses that another CPU's depend on or that depend on another CPU's, by the bytes of `data`.
+
+    The first CPU has `cleared` some a word at a time before.
+    """
+    first = [Side(-1, 0, 0, 0, Touch(at, WORD, False, True), frozenset()) for at in cleared[::WORD]]
+    sides = [
+        *first,
+        *(
+            Side(index, one.cpu, one.pc, one.tick, piece, frozenset())
+            for index, one in enumerate(done)
+            for touch in one.deed.touches
+            for piece in split(touch)
+        ),
+    ]
+    bound: set[int] = set()
+    for byte in data:
+        places = [
+            at for at, side in enumerate(sides) if side.touch.address <= byte < side.touch.address + side.touch.size
+        ]
+        for late in range(len(places)):
+            for early in reversed(range(late)):
+                between = [sides[at] for at in places[early + 1 : late]]
+                if any(side.touch.writes for side in between):
+                    break
+                if _depends(sides[places[early]], sides[places[late]], between):
+                    bound |= {places[early], places[late]}
+    kept = (sides[at] for at in bound if sides[at].index >= 0)
+    return {(side.cpu, side.pc, side.tick, side.touch.address) for side in kept}
+
+
+def _depends(first: Side, second: Side, readers: list[Side]) -> bool:
+    """With nothing but reads between them."""
+    a, b = first.touch, second.touch
+    if first.cpu == second.cpu:
+        return False
+    reads_it = a.writes and b.reads and all(side.cpu != second.cpu for side in readers)
+    after_read = a.reads and not a.writes and b.writes and all(side.cpu != first.cpu for side in readers)
+    return reads_it or after_read or (a.writes and b.writes and not b.reads and not readers)

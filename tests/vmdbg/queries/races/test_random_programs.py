@@ -15,6 +15,7 @@ from tests.vmdbg.queries.races.random_programs import DATA, LOCKS, addresses, ra
 from vmdbg.api import Guest
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.queries import Queries
+from vmdbg.queries.races.events import Access
 from vmdbg.queries.races.gathering import Wanted
 from vmdbg.queries.races.report import RaceReport
 from vmdbg.queries.races.scan import Place
@@ -82,6 +83,15 @@ def test_races_at_some_data_are_those_of_the_trace(run: Ran) -> None:
 def test_races_of_everything_are_those_of_the_trace(run: Ran) -> None:
     start = Position(Tick(run.done[0].tick - MAX_LENGTH))
     assert check(run, Wanted(between=(start, run.timeline.end)), EVERYTHING)
+
+
+def test_an_interleaving_has_the_accesses_that_depend_on_each_other(run: Ran) -> None:
+    whole = range(DATA, DATA + 0x2000)
+    for data in (whole, range(DATA, DATA + 8), range(DATA + 0xFFC, DATA + 0x1008)):
+        found = Queries(run.timeline).interleaving(Wanted((Place(data.start, len(data)),)))
+        accesses = [step.event for step in found.steps if isinstance(step.event, Access)]
+        seen = {(one.cpu, one.pc, one.position.tick, one.address) for one in accesses}
+        assert {one for one in seen if one[2] >= run.done[0].tick} == naive.steps(run.done, whole, data)
 
 
 def test_locks_are_found_wherever_they_are(run: Ran) -> None:
