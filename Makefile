@@ -56,10 +56,10 @@ test: lint packages browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(PYTEST_FLAGS)
 
 # Against this machine's CPU, until it is told to stop: make conformance CASES=1e7 SEED=100 GROUP=x87, QEMU=1 and BOCHS=1
-# for QEMU's user mode and Bochs' core, and SYSTEM=1 for privileged instructions against qemu-system-x86_64
+# for QEMU's user mode and Bochs' core, and SYSTEM=1 for privileged instructions, against qemu-system-x86_64 or Bochs
 conformance: $(VENV)/.developed
 	$(BIN)/python -m tests.conformance$(if $(SYSTEM),.system) $(CASES) $(if $(SEED),--seed $(SEED)) \
-	    $(if $(SYSTEM),,$(if $(GROUP),--group "$(GROUP)") $(if $(QEMU),--qemu) $(if $(BOCHS),--bochs))
+	    $(if $(BOCHS),--bochs) $(if $(SYSTEM),,$(if $(GROUP),--group "$(GROUP)") $(if $(QEMU),--qemu))
 
 # make fuzz STEPS=1e5 TARGET="ide nvme-disk3"
 fuzz: $(VENV)/.developed packages

@@ -7,8 +7,10 @@ import importlib.util
 import json
 import mmap
 import os
+import select
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -27,18 +29,52 @@ def is_there() -> bool:
     return sys.platform == "linux" and importlib.util.find_spec("bochscpu") is not None
 
 
+class BochsProcess:
+    """Has RAM in a file, and runs what begins with some registers until it halts or shuts down."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        with path.open("w+b") as file:
+            file.truncate(size)
+            self.ram = mmap.mmap(file.fileno(), size)
+        command, pipe = [sys.executable, str(HERE / "bochs_child.py"), str(path)], subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=os.environ | _preload())
+
+    def begin(self, registers: Mapping[str, int]) -> int:
+        """The number of the process that runs it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(registers) + "\n")
+        self._process.stdin.flush()
+        return self._number()
+
+    def wait(self) -> int:
+        """How it ended: 0, or minus the number of a signal."""
+        return self._number()
+
+    def is_done(self, seconds: float) -> bool:
+        assert self._process.stdout is not None
+        return bool(select.select([self._process.stdout], [], [], seconds)[0])
+
+    def _number(self) -> int:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"Bochs ended with {self._process.wait(10)}")
+        return int(line)
+
+    def close(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        self._process.kill()
+        self._process.wait(10)
+        self.ram.close()
+
+
 class BochsCpu(Guest):
-    """The guest that the engine has, in a process of its own."""
+    """The guest that the engine has."""
 
     def __init__(self, scratch: Path, *, avx: bool = False, bits: int = 64) -> None:
-        path = scratch / f"bochs-{avx}-{bits}"
-        with path.open("w+b") as file:
-            file.truncate(RAM)
-            self._ram = mmap.mmap(file.fileno(), RAM)
-        command = [sys.executable, str(HERE / "bochs_child.py"), str(path)]
-        environment = os.environ | _preload()
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        self._bochs = BochsProcess(scratch / f"bochs-{avx}-{bits}", RAM)
         super().__init__(avx=avx, bits=bits)
 
     def __enter__(self) -> Self:
@@ -48,20 +84,17 @@ class BochsCpu(Guest):
         self.close()
 
     def _poke(self, physical: int, data: bytes) -> None:
-        self._ram[physical : physical + len(data)] = data
+        self._bochs.ram[physical : physical + len(data)] = data
 
     def _peek(self, physical: int, size: int) -> bytes:
-        return self._ram[physical : physical + size]
+        return self._bochs.ram[physical : physical + size]
 
     def run(self, batch: Batch) -> list[State]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self.load(batch)
-        self._process.stdin.write(json.dumps(self.registers()) + "\n")
-        self._process.stdin.flush()
-        said = self._process.stdout.readline().strip()
-        if said != "0":
-            raise RuntimeError(f"Bochs ended with {said or self._process.wait(10)}")
+        self._bochs.begin(self.registers())
+        ended = self._bochs.wait()
+        if ended:
+            raise RuntimeError(f"Bochs ended with {ended}")
         return self.results(batch)
 
     def suited(self, batch: Batch, found: list[State]) -> Batch:
@@ -74,12 +107,7 @@ class BochsCpu(Guest):
         return explain_bochs(case, difference)
 
     def close(self) -> None:
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
-        self._process.kill()
-        self._process.wait(10)
-        self._ram.close()
+        self._bochs.close()
 
 
 def of_kind(scratch: Path, kind: Kind) -> BochsCpu:

@@ -69,31 +69,33 @@ def qemu_version() -> str:
     return said.split("version ")[-1].split(" ")[0]
 
 
-def _monitor() -> bytes:
-    return assemble((Path(__file__).parent / "monitor.asm").read_text(), defines=DEFINES)
+def monitor(*, ports: bool = True) -> bytes:
+    """`ports`: whether the machine has any."""
+    defines = DEFINES if ports else DEFINES | {"WITHOUT_PORTS": 1}
+    return assemble((Path(__file__).parent / "monitor.asm").read_text(), defines=defines)
 
 
-def _image(cases: Sequence[Case]) -> dict[int, bytes]:
+def image(cases: Sequence[Case]) -> dict[int, bytes]:
     """Memory at the start, by address."""
     if len(cases) > MOST:
         raise ValueError(f"{len(cases)} cases are more than {MOST}")
     templates = {mode: template(mode) for mode in Mode}
     size = len(next(iter(templates.values())))
     places = {mode: TEMPLATES + size * number for number, mode in enumerate(Mode)}
-    image = fixed() | {at: _monitor() for at in (MONITOR, MONITOR_COPY)}
-    image |= {NEXT: struct.pack("<4I", 0, len(cases), 0, 0)}
-    image |= {RESULTS + RESULT_SIZE * number: struct.pack("<I", NOT_RUN) for number in range(len(cases))}
-    image |= {place: templates[mode] for mode, place in places.items()}
-    image[CASES] = b"".join(case.pack(places[case.mode]) for case in cases)
-    return image
+    memory = fixed() | {at: monitor() for at in (MONITOR, MONITOR_COPY)}
+    memory |= {NEXT: struct.pack("<4I", 0, len(cases), 0, 0)}
+    memory |= {RESULTS + RESULT_SIZE * number: struct.pack("<I", NOT_RUN) for number in range(len(cases))}
+    memory |= {place: templates[mode] for mode, place in places.items()}
+    memory[CASES] = b"".join(case.pack(places[case.mode]) for case in cases)
+    return memory
 
 
-def _results(memory: memoryview | mmap.mmap, count: int) -> list[Result]:
+def results(memory: memoryview | mmap.mmap, count: int) -> list[Result]:
     raw = bytes(memory[RESULTS : RESULTS + RESULT_SIZE * count])
     return [Result(raw[at : at + RESULT_SIZE]) for at in range(0, len(raw), RESULT_SIZE)]
 
 
-def _done(memory: memoryview | mmap.mmap, done: int, count: int) -> int:
+def cases_done(memory: memoryview | mmap.mmap, done: int, count: int) -> int:
     """How many cases have been run, `done` of which are known to be. The monitor's own count may be overwritten."""
     while done < count and _word(memory, RESULTS + RESULT_SIZE * done) != NOT_RUN:
         done += 1
@@ -104,11 +106,11 @@ def _word(memory: memoryview | mmap.mmap, address: int) -> int:
     return int.from_bytes(memory[address : address + 4], "little")
 
 
-def _hung(number: int, count: int) -> dict[int, bytes]:
+def hung(number: int, count: int) -> dict[int, bytes]:
     """Memory that has the case of that number ended by hand, also where it has overwritten the monitor."""
     result = struct.pack("<I", HANGS).ljust(RESULT_SIZE, b"\0")
     control = struct.pack("<4I", number + 1, count, 0, 1)
-    return {RESULTS + RESULT_SIZE * number: result, NEXT: control} | {at: _monitor() for at in (MONITOR, MONITOR_COPY)}
+    return {RESULTS + RESULT_SIZE * number: result, NEXT: control} | {at: monitor() for at in (MONITOR, MONITOR_COPY)}
 
 
 class _Ports(LoggingBus):
@@ -127,7 +129,7 @@ class _Ports(LoggingBus):
         pass
 
 
-def _at_reset() -> dict[str, int]:
+def at_reset() -> dict[str, int]:
     values = dict.fromkeys(GENERAL, 0) | {"rip": MONITOR, "rflags": 2, "cr0": 0x10, "cr3": 0, "cr4": 0, "efer": 0}
     values |= {"dr6": 0xFFFF0FF0, "dr7": 0x400, "idtr_base": 0, "idtr_limit": 0x3FF}
     values |= {"ldtr_flags": 0x8200, "tr_flags": 0x8B00, "cs_flags": 0x9B00}
@@ -140,7 +142,7 @@ def _at_reset() -> dict[str, int]:
 class EngineCpu:
     def __init__(self) -> None:
         self.engine = UnicornEngine(RAM, _Ports(), (build_table(find_model(MODEL)),))
-        self.engine.write_registers(_at_reset())
+        self.engine.write_registers(at_reset())
         self._start = self.engine.snapshot()
 
     def run(self, cases: Sequence[Case]) -> list[Result]:
@@ -148,21 +150,21 @@ class EngineCpu:
         done, resets = 0, 0
         while done < len(cases):
             ended = self.engine.run(Tick(self.engine.clock + PATIENCE))
-            before, done = done, _done(self.engine.ram, done, len(cases))
+            before, done = done, cases_done(self.engine.ram, done, len(cases))
             resets = 0 if done > before else resets + 1
             if isinstance(ended, LimitReached) and done > before:
                 continue
             if isinstance(ended, TripleFault) and resets < 2:
                 self._reset()
             elif done < len(cases):
-                self._write(_hung(done, len(cases)))
+                self._write(hung(done, len(cases)))
                 self._reset()
                 done, resets = done + 1, 0
-        return _results(self.engine.ram, len(cases))
+        return results(self.engine.ram, len(cases))
 
     def begin(self, cases: Sequence[Case]) -> None:
         """The machine is about to run the first of them."""
-        self._write(_image(cases))
+        self._write(image(cases))
         self._reset()
 
     def _write(self, image: dict[int, bytes]) -> None:
@@ -190,11 +192,11 @@ class QemuSystem:
     def run(self, cases: Sequence[Case]) -> list[Result]:
         count, done = len(cases), 0
         with self._memory.open("r+b") as file, mmap.mmap(file.fileno(), RAM) as memory:
-            _write(memory, _image(cases))
+            write(memory, image(cases))
             while (done := self._boot(memory, done, count)) < count:
-                _write(memory, _hung(done, count))
+                write(memory, hung(done, count))
                 done += 1
-            return _results(memory, count)
+            return results(memory, count)
 
     def _boot(self, memory: mmap.mmap, begin: int, count: int) -> int:
         """Runs it until it has done all cases, or one hangs: the number of those that are done."""
@@ -219,13 +221,13 @@ class QemuSystem:
         done, since, deadline = begin, 0.0, time.monotonic() + HALTED
         while qemu.poll() is None and time.monotonic() < deadline:
             now, before = _cpu_time(qemu.pid), done
-            done = _done(memory, done, count)
+            done = cases_done(memory, done, count)
             if done > before:
                 since, deadline = now, time.monotonic() + HALTED
             if now - since > (MOST_WORK if done > begin else MOST_OF_BOOT):
                 break
             time.sleep(POLL)
-        return _done(memory, done, count)
+        return cases_done(memory, done, count)
 
 
 def _cpu_time(process: int) -> float:
@@ -237,6 +239,6 @@ def _cpu_time(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _write(memory: mmap.mmap, image: dict[int, bytes]) -> None:
+def write(memory: mmap.mmap, image: dict[int, bytes]) -> None:
     for address, data in image.items():
         memory[address : address + len(data)] = data

@@ -26,10 +26,12 @@ begin:
         call own_segments
         mov eax, OSFXSR
         mov cr4, eax
+%ifndef WITHOUT_PORTS
         mov al, 0FFh                            ; no interrupts
         out 21h, al
         out 0A1h, al
         call show_ram
+%endif
         cmp dword [IN_CASE], 0
         je next
         mov dword [RECORD], TRIPLE_FAULT
@@ -341,8 +343,10 @@ no_idt:
         dd 0
 
 done:
+%ifndef WITHOUT_PORTS
         mov dx, DONE_PORT
         out dx, al
+%endif
         cli
         hlt
         jmp $ - 1

@@ -61,7 +61,13 @@ def differences(expected: Result, found: Result) -> dict[str, tuple[int | None, 
 Follow = Callable[[Case], Sequence[Step]]
 
 
-def compare(cases: Sequence[Case], oracle: Cpu, engine: Cpu, follow: Follow, tally: Tally) -> None:
+Explain = Callable[[Case, Result, Result, dict[str, tuple[int | None, int | None]], Follow], str | None]
+"""Why they are apart, or None for a difference that should not be."""
+
+
+def compare(
+    cases: Sequence[Case], oracle: Cpu, engine: Cpu, follow: Follow, tally: Tally, explain: Explain = explain
+) -> None:
     for case, expected, found in zip(cases, oracle.run(cases), engine.run(cases), strict=True):
         tally.modes[case.mode.value] += 1
         tally.vectors[found.vector] += 1
@@ -74,14 +80,16 @@ def compare(cases: Sequence[Case], oracle: Cpu, engine: Cpu, follow: Follow, tal
             tally.unexplained.append(Unexplained(case, apart))
 
 
-def shrink(unexplained: Unexplained, oracle: Cpu, engine: Cpu, follow: Follow) -> Unexplained:
+def shrink(
+    unexplained: Unexplained, oracle: Cpu, engine: Cpu, follow: Follow, explain: Explain = explain
+) -> Unexplained:
     """The case without all that can go while something unexplained is left."""
     best = unexplained
     while True:
         smaller = _smaller(best.case)
         tally = Tally()
         if smaller:
-            compare(smaller, oracle, engine, follow, tally)
+            compare(smaller, oracle, engine, follow, tally, explain)
         if not tally.unexplained:
             return best
         best = tally.unexplained[0]
