@@ -85,7 +85,7 @@ X87 = (
     ),
     Known(
         "x87: sines and tangents are of doubles (SDM 1 8.3.10)",
-        lambda c, d: c.name in OF_DOUBLES and d.name.startswith(("st", "fsw")),
+        lambda c, d: c.name in OF_DOUBLES and d.name.startswith(("st", "fsw", "ftw")),
     ),
     Known("x87: flags of functions", lambda c, d: c.name in FUNCTIONS and _flags(c, d, PRECISION | UNDERFLOW)),
     Known(
