@@ -13,7 +13,6 @@ from tests.conformance import qemu
 from tests.conformance.batch import Batch
 from tests.conformance.groups import ALL, PLAIN, PLAIN_32, Group, Kind, each, groups_here, guest, host
 from tests.conformance.instructions import Instruction
-from tests.conformance.known_qemu import KNOWN_OF_QEMU
 from tests.conformance.layout import CR2_AT, State
 from tests.conformance.session import Oracle, Tally
 from tests.conformance.votes import Bench
@@ -60,7 +59,7 @@ def test_what_differs_from_qemu_is_known_and_is_what_this_cpu_does(group: Group,
 
 
 @pytest.mark.slow
-def test_a_million_cases_have_all_reasons_that_are_known_and_no_other(bench: Benches) -> None:
+def test_in_a_million_cases_nothing_else_differs(bench: Benches) -> None:
     tally = Tally()
     for group in ALL:
         skip_without(group)
@@ -69,7 +68,6 @@ def test_a_million_cases_have_all_reasons_that_are_known_and_no_other(bench: Ben
             bench(group.kind).vote(group.name, seed, group.batch(seed), tally)
             seed += 1
     assert not tally.unexplained, "\n".join(map(str, tally.unexplained[:10]))
-    assert not {known.reason for known in KNOWN_OF_QEMU} - set(tally.known)
 
 
 @pytest.mark.parametrize("kind", [PLAIN, PLAIN_32], ids=["64 bits", "32 bits"])
