@@ -105,6 +105,10 @@ GENERAL = (
         "-cpu max has 3DNow!, which no model has",
         lambda c, d: b"\x0f\x0f" in c.instruction.code and c.found.vector == INVALID_OPCODE,
     ),
+    Known(
+        "ARPL stores though it changes nothing (SDM 2A ARPL)",
+        lambda c, d: c.name == "arpl" and c.expected.vector == PAGE_FAULT and c.found.vector is None,
+    ),
     Known("BSWAP of 16 bits is undefined (SDM 2A BSWAP)", lambda c, d: c.name == "bswap"),
     Known(
         "F6 /1 and F7 /1 are no TEST (AMD APM 3 table A-6)", lambda c, d: c.name == "test" and c.expected.vector == 6
