@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from vmdbg.engine.inspection import Inspection
-from vmdbg.engine.memory import PhysicalMemory, blocks
+from vmdbg.engine.memory import PhysicalMemory, blocks, stretches
 from vmdbg.machine.inputs import Input, MemoryWrite
 from vmdbg.units import Physical
 from vmdbg.x86.linear_memory import LinearMemory
@@ -43,9 +43,9 @@ class GuestPhysicalMemory:
     def extent(self, address: Physical) -> int:
         """How many bytes from `address` on are memory without a gap; 0 or less if none is."""
         end = address
-        for start, data in self.blocks():
-            if start <= end < start + len(data):
-                end = Physical(start + len(data))
+        for start, stop, _ in stretches(self._engine.regions):
+            if start <= end < stop:
+                end = Physical(stop)
         return end - address
 
     def read(self, address: Physical, size: int) -> bytes:

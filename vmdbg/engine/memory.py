@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from vmdbg.units import PAGE_SIZE, Physical
 from vmdbg.x86.ram import ram_parts
+
+Contents = Callable[[Sequence[int]], Iterable[bytes]]
+"""Of pages by their numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,23 @@ class PhysicalMemory(Protocol):
         """Write `memory` from there on, wherever the guest finds it."""
         ...
 
+    def read_memory(self, at: int, size: int) -> bytes:
+        """What `memory` holds from there on."""
+        ...
+
+    def owe_pages(self, numbers: array[int], contents: Contents) -> bool:
+        """Pages of `memory`, by rising numbers, hold from now on what `contents` says, which is asked when one of them
+        is accessed, in whatever way, of some that are owed. As restore_pages(), it marks none dirty.
+
+        What it raises comes out of the access, or of the run that made it. False: it is not possible here, and all
+        that is owed is to be put back before any of it is accessed.
+        """
+        ...
+
+    def owed_pages(self) -> bytes:
+        """For each page of `memory` that can change a byte, 1 if it is still owed; empty if none is."""
+        ...
+
     def restore_pages(self, pages: Iterable[tuple[int, bytes | memoryview]]) -> None:
         """Have pages of `memory`, by number, hold that again, without marking them dirty."""
         ...
@@ -109,15 +130,21 @@ class PhysicalMemory(Protocol):
 
 def blocks(memory: PhysicalMemory) -> list[tuple[Physical, memoryview]]:
     """What can be read, by rising address; neighbours that are neighbours in memory too are one."""
+    whole = memory.memory
+    return [(Physical(start), whole[at : at + end - start]) for start, end, at in stretches(memory.regions)]
+
+
+def stretches(regions: Sequence[Region]) -> list[tuple[int, int, int]]:
+    """(First address, end, place in memory) of blocks()."""
     found: list[tuple[int, int, int]] = []
-    for region in memory.regions:
+    for region in regions:
         if region.read_at is None:
             continue
         if found and found[-1][1] == region.start and found[-1][2] + found[-1][1] - found[-1][0] == region.read_at:
             found[-1] = (found[-1][0], region.end, found[-1][2])
         else:
             found.append((region.start, region.end, region.read_at))
-    return [(Physical(start), memory.memory[at : at + end - start]) for start, end, at in found]
+    return found
 
 
 def loaded_parts(regions: Sequence[Region], address: int, size: int) -> Iterator[tuple[int, int, int]]:

@@ -22,7 +22,7 @@ class BoardMemory:
 
     def read(self, offset: int, size: int) -> bytes:
         self._check(offset, size)
-        return bytes(self._memory.memory[self.at + offset : self.at + offset + size])
+        return self._memory.read_memory(self.at + offset, size)
 
     def write(self, offset: int, data: bytes) -> None:
         self._check(offset, len(data))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from devices.wiring.paged import PagedArea
-from vmdbg.engine.memory import PhysicalMemory
+from vmdbg.engine.memory import Contents, PhysicalMemory
 from vmdbg.errors import UserError
 from vmdbg.units import PAGE_SIZE, Physical
 from vmdbg.x86.ram import ram_parts
@@ -69,6 +70,30 @@ class MachinePages:
         if number >= self._memory_pages:
             return self._at(number).area.name
         return next((name for at, size, name in self._memories if 0 <= number * PAGE_SIZE - at < size), "a device")
+
+    @property
+    def owable(self) -> int:
+        """Pages with numbers below that can be owed."""
+        return self._memory_pages
+
+    def owe(self, numbers: array[int], contents: Contents) -> bool:
+        """As PhysicalMemory.owe_pages(), of pages with numbers below `owable`."""
+        return self._engine.owe_pages(numbers, contents)
+
+    def owed(self) -> bytes:
+        """For each page below `owable` a byte, 1 if it is owed; empty if none is."""
+        return self._engine.owed_pages()
+
+    def of_physical(self, pages: Iterable[int]) -> set[int]:
+        """The numbers of pages of RAM by where the guest has them, as numbers; others may be among them."""
+        found, before = set(pages), 0
+        for start, size in ram_parts(self._engine.ram_size):
+            first = start // PAGE_SIZE
+            if first != before:
+                moved = {page for page in found if first <= page < first + size // PAGE_SIZE}
+                found = (found - moved) | {page - first + before for page in moved}
+            before += size // PAGE_SIZE
+        return found
 
     def restore(self, pages: Iterable[tuple[int, bytes]]) -> None:
         """Have pages, by number, hold that, and not be dirty for it."""

@@ -64,7 +64,7 @@ class _Whole:
         self.size = len(pages.data)
 
     def page(self, place: int, _base: bytes) -> bytes:
-        return self._data[place * PAGE_SIZE : (place + 1) * PAGE_SIZE]
+        return bytes(self._data[place * PAGE_SIZE : (place + 1) * PAGE_SIZE])
 
 
 class _Differing:

@@ -104,7 +104,8 @@ class PagePacking:
             yield Kind.COPIES, copied.record()
         if whole:
             self._depths.update((page.key, 0) for page in whole)
-            yield Kind.PAGES, Pages(b"".join(page.key for page in whole), b"".join(page.data for page in whole))
+            data = memoryview(b"".join(page.data for page in whole))
+            yield Kind.PAGES, Pages(b"".join(page.key for page in whole), data)
         if differing is not None:
             yield Kind.DIFFERENCES, differing
 

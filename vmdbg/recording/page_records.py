@@ -11,7 +11,8 @@ class Pages(msgspec.Struct, frozen=True, array_like=True):
     """Pages of RAM: their XXH3-128 digests one after the other, and their contents likewise."""
 
     keys: bytes
-    data: bytes
+    data: memoryview
+    """Read, they are not copied out of the block."""
 
 
 class Differences(msgspec.Struct, frozen=True, array_like=True):

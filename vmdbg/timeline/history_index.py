@@ -55,6 +55,8 @@ class HistoryIndex:
         self._mapped: Mappings = frozenset()
         self.wanted = True
         """Whether what runs is added."""
+        self.foreseen = 4
+        """Parts of which it is looked up which pages they touch."""
 
     def __iter__(self) -> Iterator[Part]:
         return iter(list(self._parts))
@@ -130,6 +132,19 @@ class HistoryIndex:
         self._aliases = None
 
     # what is asked
+
+    def pages_between(self, start: Position, end: Position) -> set[int] | None:
+        """Physical pages, by number, that going from one instant to the other touches, and perhaps others.
+
+        None if that is not known of what comes after `start`. Page tables need not be among them.
+        """
+        at = bisect_right(self._parts, start, key=_start) - 1
+        if at < 0 or self._parts[at].end <= start or self._parts[at].touched.everything:
+            return None
+        found = set[int]()
+        for part in takewhile(lambda part: part.start < end, islice(self._parts, at, at + self.foreseen)):
+            found.update(part.touched.pages.physical)
+        return found
 
     def note_mapped(self, mapped: Mappings) -> None:
         """Somebody asks about linear pages that are mapped so."""

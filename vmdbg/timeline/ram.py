@@ -6,11 +6,22 @@ That is RAM, and after it the paged state of devices: see vmdbg.machine.paged.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from itertools import compress
+from operator import not_
 from typing import Protocol
 
+from vmdbg.engine.memory import Contents
+from vmdbg.errors import RecordingError
+from vmdbg.interruption import INTERRUPTION
 from vmdbg.timeline.page_tree import Node, top_span, uniform
 from vmdbg.timeline.pages import Page, PageStore, contents, page_key
+
+WORTH_OWING = 2048
+"""Pages that differ: fewer are put back as quickly as it is decided which."""
+
+FEW_OWED = 64
+"""Pages that are kept at hand when they are put back late."""
 
 
 class Paged(Protocol):
@@ -20,6 +31,13 @@ class Paged(Protocol):
     def count(self) -> int: ...
 
     def view(self, number: int) -> bytes | memoryview: ...
+
+    @property
+    def owable(self) -> int: ...
+
+    def owe(self, numbers: array[int], contents: Contents) -> bool: ...
+
+    def owed(self) -> bytes: ...
 
     def restore(self, pages: Iterable[tuple[int, bytes]]) -> None: ...
 
@@ -73,13 +91,18 @@ class RamImage:
 class RamTracker:
     """Knows which image a machine's pages were last equal to, and what may have changed since."""
 
-    def __init__(self, paged: Paged, store: PageStore, image: RamImage | None = None) -> None:
-        """Without an `image`, all pages held zeros before anything was marked dirty."""
+    def __init__(
+        self, paged: Paged, store: PageStore, image: RamImage | None = None, *, worth_owing: int = WORTH_OWING
+    ) -> None:
+        """Without an `image`, all pages held zeros before anything was marked dirty. `worth_owing`: see WORTH_OWING."""
         self._paged = paged
         self._store = store
         self._image = image or RamImage.filled(store.zero, paged.count)
         self._hashed: dict[int, bytes] = {}
         """The keys of pages that were touched since all was equal to the image, when they were last hashed."""
+        self._worth_owing = worth_owing
+        self._owes = True
+        """Whether pages may be put back later than at once."""
         self.replaced: list[Page] = []
         """What capture() has found others in place of, for whoever makes room: the machine needs it no longer."""
 
@@ -110,19 +133,78 @@ class RamTracker:
         self._hashed.clear()
         self.replaced.clear()
 
-    def restore(self, image: RamImage) -> int:
-        """Make the pages what they were; returns how many had to be written."""
-        touched, view = sorted(self._touched()), self._paged.view
+    def restore(self, image: RamImage, likely: Set[int] | None = None) -> int:
+        """Make the pages what they were; returns how many had to be written.
+
+        `likely`: pages that will be accessed soon. If that is known, of many pages the others are put back when they
+        are accessed; RecordingError may then come out of whatever does so.
+        """
         numbers, pages = image.changed(self._image)
-        changed = set(numbers)
-        for number, page in zip(touched, image.pages(touched), strict=True):
-            if number not in changed and page_key(view(number)) != page.key:
-                numbers.append(number)
-                pages.append(page)
-        self._store.fetch(pages)  # before anything is changed: it may be damaged
+        later = array("I")
+        if not self._owes:
+            numbers, pages = self._with_owed(numbers, pages, image)
+        elif likely is not None and len(numbers) >= self._worth_owing:
+            numbers, pages, later = self._split(numbers, pages, image, likely)
+        self._add_touched(numbers, pages, image)
+        self._fetch(pages)  # before anything is changed: it may be damaged
         self._paged.restore(zip(numbers, contents(pages), strict=True))
+        if later and not self._paged.owe(later, self._owed_contents):
+            self._owes = False
+            return len(numbers) + self.restore(image)
         self._is_equal_to(image)
         return len(numbers)
+
+    def _add_touched(self, numbers: array[int], pages: list[Page], image: RamImage) -> None:
+        """Add what is not equal to the image for having been touched."""
+        touched, view = sorted(self._touched()), self._paged.view
+        known, owed = set(numbers), self._paged.owed()
+        for number, page in zip(touched, image.pages(touched), strict=True):
+            if number in known:
+                continue
+            if (number < len(owed) and owed[number]) or page_key(view(number)) != page.key:
+                numbers.append(number)
+                pages.append(page)
+
+    def _split(
+        self, numbers: array[int], pages: list[Page], image: RamImage, likely: Set[int]
+    ) -> tuple[array[int], list[Page], array[int]]:
+        """What is to be put back now, of what differs and of what is owed, and the numbers of the others."""
+        end, touched = self._paged.owable, self._touched()
+        soon = [number in likely or number >= end or number in touched for number in numbers]
+        later = array("I", compress(numbers, map(not_, soon)))
+        now, known = array("I", compress(numbers, soon)), list(compress(pages, soon))
+        owed = self._paged.owed()
+        missing = sorted({number for number in likely if number < len(owed) and owed[number]}.difference(numbers))
+        now.extend(missing)
+        return now, known + image.pages(missing), later
+
+    def _with_owed(self, numbers: array[int], pages: list[Page], image: RamImage) -> tuple[array[int], list[Page]]:
+        """And all that is owed, as nothing is to be any more."""
+        owed = self._paged.owed()
+        missing = sorted(set(compress(range(len(owed)), owed)).difference(numbers))
+        return numbers + array("I", missing), pages + image.pages(missing)
+
+    def _owed_contents(self, numbers: Sequence[int]) -> list[bytes]:
+        """Of pages that are accessed. Raises RecordingError."""
+        pages = self._image.pages(numbers)
+        away = [page for page in pages if page.is_away]
+        with INTERRUPTION.critical():
+            self._fetch(away)
+            found = list(contents(pages))
+        if len(away) > FEW_OWED:
+            self._store.cool(away)  # whoever asks for so many wants memory, not checkpoints
+        return found
+
+    def _fetch(self, pages: Iterable[Page]) -> None:
+        """Have their contents at hand. Raises RecordingError; from then on no page becomes owed any more."""
+        try:
+            self._store.fetch(pages)
+        except RecordingError:
+            self._owes = False
+            raise
+        except OSError as error:
+            self._owes = False
+            raise RecordingError(f"a page of a checkpoint cannot be read: {error.strerror}") from error
 
     def _is_equal_to(self, image: RamImage) -> None:
         """The pages hold that now."""

@@ -141,7 +141,7 @@ class _ReverseSearch:
         """The last instant to stop at from `base` up to `bound`. Nothing is armed before and after."""
         timeline = self._timeline
         engine = timeline.machine.engine
-        timeline.restore(base)
+        timeline.restore(base, bound)
         found, passage = _Found(), Passage(timeline)
         arm(engine, stops)
         engine.set_breakpoint_filter(lambda: self._passes(found))

@@ -7,7 +7,7 @@ each its own instant (see Position). The rules at the edges are in docs/time-tra
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -30,7 +30,7 @@ from vmdbg.timeline.keeping import GRID, Keeping, rungs
 from vmdbg.timeline.origin import Origin
 from vmdbg.timeline.outcomes import EndOfHistory, Progress, TimelineOutcome, ends_by_itself, says_nothing
 from vmdbg.timeline.pages import PageStore
-from vmdbg.timeline.ram import RamImage, RamTracker
+from vmdbg.timeline.ram import WORTH_OWING, RamImage, RamTracker
 from vmdbg.timeline.recorder import Recorder
 from vmdbg.timeline.state_digest import DIGEST_INTERVAL, StateDigest, state_digest
 from vmdbg.timeline.touched import Mappings, mappings
@@ -81,8 +81,12 @@ class Timeline:
         closed_at: Position | None = None,
         store: PageStore | None = None,
         ram: RamImage | None = None,
+        worth_owing: int = WORTH_OWING,
     ) -> None:
-        """`ram` is what RAM is known to hold and nothing has touched since: without it, zeros but for dirty pages."""
+        """`ram` is what RAM is known to hold and nothing has touched since: without it, zeros but for dirty pages.
+
+        `worth_owing`: how many pages have to differ for some of them to be put back only when they are accessed.
+        """
         self.machine = machine
         self._phase = machine.cpus.phase
         self.origin = origin
@@ -103,7 +107,7 @@ class Timeline:
         self.recorder: Recorder | None = None
         self.governor: Governor | None = None
         """Asked before the unknown is entered."""
-        self._ram = RamTracker(machine.pages, self.store, ram)
+        self._ram = RamTracker(machine.pages, self.store, ram, worth_owing=worth_owing)
         first = Checkpoint(machine.position, machine.save(), self._ram.capture(), 0)
         if machine.halted:
             machine.cpus.halt_tick = machine.clock
@@ -391,7 +395,7 @@ class Timeline:
         """seek() without its checks, while nothing is armed. `to_stay`: steps back from there are to be quick."""
         base = self.checkpoints.nearest(position)
         if self._torn or not base.position <= self.position <= position:
-            self.restore(base)
+            self.restore(base, position)
         origin = self.position.tick
         for rung, near_enough in rungs(position) if to_stay else ():
             if self.position.tick < rung and self.checkpoints.nearest(position).position.tick < near_enough:
@@ -426,15 +430,18 @@ class Timeline:
                 else:
                     return
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Become what the machine was at a checkpoint. Raises RecordingError, EngineError; it is forgotten then."""
+    def restore(self, checkpoint: Checkpoint, goal: Position | None = None) -> None:
+        """Become what the machine was at a checkpoint. Raises RecordingError, EngineError; it is forgotten then.
+
+        With a `goal`, to which it is run from there, memory that is not needed on the way may come later.
+        """
         if self._torn:
             self.index.moved_to(self.position)  # what led there is not known
         else:
             self.keep_index()
         self._torn = True
         try:
-            self._ram.restore(checkpoint.ram)
+            self._ram.restore(checkpoint.ram, self._likely(checkpoint.position, goal))
             self.checkpoints.fit(checkpoint.position)
             self.machine.restore(checkpoint.state)
         except (RecordingError, EngineError):
@@ -451,6 +458,11 @@ class Timeline:
         self._update_writable()
         if self.governor is not None:
             self.governor.left()
+
+    def _likely(self, start: Position, goal: Position | None) -> Set[int] | None:
+        """The pages of memory that going from one instant to another touches, as far as they are known."""
+        physical = self.index.pages_between(start, goal) if goal is not None else None
+        return self.machine.pages.of_physical(physical) if physical is not None else None
 
     def push(self, data: Input) -> None:
         """An input from outside, now; what a debugger writes takes effect at once. Raises UserError in the past."""

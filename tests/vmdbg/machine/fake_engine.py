@@ -6,6 +6,7 @@ It keeps the engine port's rules of time: a tick is a byte retired, deadlines an
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import Structure
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from vmdbg.engine.exits import (
     WatchHit,
 )
 from vmdbg.engine.interrupts import Deadline
-from vmdbg.engine.memory import Region, ram_regions
+from vmdbg.engine.memory import Contents, Region, ram_regions
 from vmdbg.engine.port import Bus
 from vmdbg.engine.processor import Awaited, CpuSnapshot, EngineStatistics, TurnState
 from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
@@ -327,6 +328,15 @@ class FakeEngine:
             raise ValueError("beyond the end of RAM")
         self._ram[at : at + len(data)] = data
         self._dirty |= set(range(at // PAGE, -(-(at + len(data)) // PAGE)))
+
+    def read_memory(self, at: int, size: int) -> bytes:
+        return bytes(self._ram[at : at + size])
+
+    def owe_pages(self, numbers: array[int], contents: Contents) -> bool:
+        return False
+
+    def owed_pages(self) -> bytes:
+        return b""
 
     def restore_pages(self, pages: Iterable[tuple[int, bytes | memoryview]]) -> None:
         for number, data in pages:

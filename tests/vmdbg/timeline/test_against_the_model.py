@@ -17,6 +17,7 @@ from vmdbg.engine.stops import Breakpoints, Catches, Stops, Watchpoint
 from vmdbg.machine.digest import digest
 from vmdbg.machine.inputs import Input, MemoryWrite, NmiButton, RegisterWrite
 from vmdbg.machine.snapshot import Position
+from vmdbg.timeline.ram import WORTH_OWING
 from vmdbg.timeline.reverse import reverse_search
 from vmdbg.timeline.steps_back import reverse_step
 from vmdbg.timeline.stops import arm
@@ -50,13 +51,20 @@ fractions = st.floats(0, 1, exclude_max=True)
 class TimelineAgainstModel(RuleBasedStateMachine):
     """The history is run to its end first; then everything happens somewhere in it."""
 
-    @initialize(guest=st.sampled_from(GUESTS), cuts=st.lists(fractions, max_size=8))
-    def boot(self, guest: str, cuts: Sequence[float] = ()) -> None:
-        """The history index is in parts that end at `cuts`."""
+    @initialize(
+        guest=st.sampled_from(GUESTS),
+        cuts=st.lists(fractions, max_size=8),
+        owing=st.tuples(st.sampled_from([0, WORTH_OWING]), st.integers(0, 4)),
+    )
+    def boot(self, guest: str, cuts: Sequence[float] = (), owing: tuple[int, int] = (WORTH_OWING, 4)) -> None:
+        """The history index is in parts that end at `cuts`. `owing`: of how many pages that differ some are put back
+        when they are accessed, and how far it is foreseen which.
+        """
         self.guest, self.cuts = guest, sorted(cuts)
         self.model = model_of(guest)
         self.machine = machine_of(guest)
-        self.timeline = Timeline(self.machine)
+        self.timeline = Timeline(self.machine, worth_owing=owing[0])
+        self.timeline.index.foreseen = owing[1]
         self.stops = Stops()
         self.run_out()
 

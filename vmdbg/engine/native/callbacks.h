@@ -11,3 +11,4 @@ uint32_t bus_task_priority(void *owner, int32_t write, uint32_t value, uint64_t 
 void bus_coprocessor_error(void *owner, uint32_t cpu, uint64_t now);
 void bus_interrupts_moved(void *owner, uint32_t cpu, uint32_t scheduled, uint32_t timer, uint64_t timer_due, uint32_t out0, uint64_t out0_due,
                           int32_t intr);
+uint32_t bus_put_back(void *owner, uint32_t first, uint32_t count); /* of these pages those that are owed; 0: that failed */

@@ -55,6 +55,7 @@ void vm_free(Vm *vm)
     if (vm->cpu_count && vm->cpus[0]->qemu)
         UC_CPU(vm->uc) = vm->cpus[0]->qemu;
     uc_close(vm->uc);
+    owed_forget(vm);
     free(vm->sink);
     free(vm->shared_at);
     free(vm->is_code);

@@ -25,7 +25,7 @@ static bool load(Vm *vm, uint64_t physical, unsigned size, uint64_t *entry)
     uint64_t at = physical_read_at(vm, physical);
 
     *entry = 0;
-    if (at == NOT_MEMORY)
+    if (at == NOT_MEMORY || !owed_see_to(vm, at, 1))
         return false;
     memcpy(entry, vm->memory + at, size);
     return *entry & PTE_P;
@@ -91,7 +91,7 @@ uint64_t vm_read_linear(Vm *vm, uint64_t linear, uint8_t *bytes, uint64_t size)
         uint64_t in_page = 4096 - ((linear + done) & 0xfff);
         uint64_t length = size - done < in_page ? size - done : in_page;
         uint64_t at = physical_read_at(vm, vm_translate(vm, linear + done));
-        if (at == NOT_MEMORY)
+        if (at == NOT_MEMORY || !owed_see_to(vm, at, length))
             break;
         memcpy(bytes + done, vm->memory + at, length);
         done += length;

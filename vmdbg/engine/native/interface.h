@@ -72,6 +72,11 @@ void vm_dirty_reset(Vm *vm);
 void vm_write_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size);
 void vm_code_changed(Vm *vm, uint64_t at, uint64_t size);
 
+/* owed.c */
+bool owed_settle(Vm *vm, uint64_t at, uint64_t size);
+bool vm_owe_pages(Vm *vm, const uint32_t *pages, uint64_t count);
+bool vm_open_pages(Vm *vm, const uint32_t *pages, uint64_t count);
+
 /* tlb.c */
 void vm_flush_engine_tlb(Vm *vm);
 void tlb_drop_all(VmCpu *cpu);

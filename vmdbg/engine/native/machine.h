@@ -152,6 +152,9 @@ typedef struct {                            /* what is shared; of a run that is 
     uint64_t dirty_count;
     uint32_t *writable_in;                  /* for each page, flushes_made when a store last may have become possible */
     uint32_t flushes_made, pad_flushes;     /* flushes of any CPU's TLB of Unicorn's; see tlb.c */
+    uint8_t *owed;                          /* a byte for each page of memory: see owed.c; NULL: none ever was */
+    uint64_t owed_count;
+    void *next_owing;                       /* a Vm */
     uint8_t *sink;                          /* a page at ADDRESS_SPACE, which no guest can name: where stores to ROM go */
 
     uint64_t exit_linear, exit_physical, exit_value;

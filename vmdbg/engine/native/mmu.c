@@ -34,6 +34,7 @@ static uint64_t entry_at(Walk *walk, uint64_t physical)
     walk->path[walk->levels++] = physical;
     if (at == NOT_MEMORY)
         return UINT64_MAX;                  /* open bus */
+    owed_see_to(walk->vm, at, 1);
     memcpy(&value, walk->vm->memory + at, walk->wide ? 8 : 4);
     return value;
 }
@@ -269,6 +270,7 @@ static Grant grant_store_elsewhere(Vm *vm, const VmRange *range, uint64_t physic
         grant.physical = ADDRESS_SPACE;
     } else {
         uint64_t at = range->writes + (physical - range->start);
+        owed_see_to(vm, at, 1);
         if (vm->is_code[at >> PAGE_SHIFT])
             vm_code_changed(vm, at, 1 << PAGE_SHIFT);
         physical_mark_dirty(vm, at >> PAGE_SHIFT);
@@ -296,6 +298,7 @@ static Grant grant(Vm *vm, const Translation *t, int access, int mmu_idx)
         return grant;
     }
     uint64_t at = range->reads + (t->physical - range->start), page = at >> PAGE_SHIFT;
+    owed_see_to(vm, at, 1);
     grant.physical = UNICORNS_MEMORY + at;
     if (access == MMU_FETCH)
         grant.prot |= PAGE_EXEC;
@@ -367,6 +370,7 @@ static void drop_code(Vm *vm, uint64_t at, uint64_t size)
 /* A write from outside the CPU: the debugger, a device. The caller has checked the range. */
 void vm_write_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size)
 {
+    owed_see_to(vm, at, size);
     memcpy(vm->memory + at, bytes, size);
     for (uint64_t page = at >> PAGE_SHIFT; size && page <= (at + size - 1) >> PAGE_SHIFT; page++)
         physical_mark_dirty(vm, page);
@@ -376,8 +380,10 @@ void vm_write_memory(Vm *vm, uint64_t at, const uint8_t *bytes, uint64_t size)
 /* Whole pages were put back as a snapshot had them, by their numbers; nothing is marked dirty. */
 void vm_pages_restored(Vm *vm, const uint32_t *pages, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count; i++) {
         drop_code(vm, (uint64_t)pages[i] << PAGE_SHIFT, 1 << PAGE_SHIFT);
+        owed_paid(vm, pages[i]);
+    }
 }
 
 static void void_fetch(Vm *vm, uint64_t linear, uint64_t physical)

@@ -59,6 +59,15 @@ static inline void physical_mark_dirty(Vm *vm, uint64_t page)
     }
 }
 
+/* owed.c */
+static inline bool owed_see_to(Vm *vm, uint64_t at, uint64_t size)
+{
+    return !vm->owed_count || owed_settle(vm, at, size);
+}
+
+void owed_paid(Vm *vm, uint64_t page);
+void owed_forget(Vm *vm);
+
 /* cpus.c */
 VmCpu *cpu_first(Vm *vm);
 VmCpu *cpu_another(Vm *vm);

@@ -89,9 +89,10 @@ class LoggingBus:
 class BareCpu:
     """Runs code at CODE in ring 0. Every vector's handler is an HLT at HANDLERS + vector."""
 
-    def __init__(self, cpu: str = "base") -> None:
+    def __init__(self, cpu: str = "base", pages: int = PAGES) -> None:
+        """`pages` of RAM; of those beyond PAGES none is mapped."""
         self.bus = LoggingBus()
-        self.engine = UnicornEngine(PAGES * PAGE_SIZE, self.bus, [build_table(find_model(cpu))])
+        self.engine = UnicornEngine(pages * PAGE_SIZE, self.bus, [build_table(find_model(cpu))])
         self._tables()
         self.reset()
 

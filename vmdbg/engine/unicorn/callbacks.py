@@ -21,6 +21,8 @@ class Owner(Protocol):
     memory_write: Callable[[int, int, int, int], None]
     acknowledge: Callable[[int], int]
 
+    def put_back(self, first: int, count: int) -> None: ...
+
     def keep_exception(self, value: BaseException) -> None: ...
 
 
@@ -94,6 +96,12 @@ def bus_interrupts_moved(
 ) -> None:
     bus = _owner(owner).bus
     bus.interrupts_moved(cpu, scheduled, _rescheduled(timer, timer_due), _rescheduled(out0, out0_due), bool(intr))
+
+
+@_extern(error=0, onerror=_keep_exception)
+def bus_put_back(owner: object, first: int, count: int) -> int:
+    _owner(owner).put_back(first, count)
+    return 1
 
 
 def _rescheduled(number: int, due: int) -> Rescheduled:

@@ -73,7 +73,6 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         self.port_read, self.port_write = bus.port_read, bus.port_write
         self.memory_read, self.memory_write = bus.memory_read, bus.memory_write
         self.acknowledge = bus.acknowledge
-        self._exception: BaseException | None = None
         self._chips = self._vm.chips
         self._timers = [self._vm.cpus[number].apic.timer for number in range(len(cpuid))]
         self._out0 = self._chips.out0
@@ -97,12 +96,6 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
             self.select(CpuId(number))
             load_cpuid(self._vm, table)
         self.select(BOOT_CPU)
-
-    def keep_exception(self, value: BaseException) -> None:
-        """A callback raised: end the run, then raise from there."""
-        if self._exception is None:
-            self._exception = value
-        lib.vm_request_stop(self._vm)
 
     @property
     def clock(self) -> Tick:
@@ -145,9 +138,7 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
         self._vm.catch_skip_tick = self._vm.clock if over_breakpoint else NEVER
 
     def _exit(self, code: int) -> Exit:
-        if self._exception is not None:
-            exception, self._exception = self._exception, None
-            raise exception
+        self.raise_kept()
         if code != EXIT_ENGINE_ERROR:
             return exit_of(self._vm, code)
         rip, error = self.read_register("rip"), self._vm.exit_detail
@@ -257,6 +248,7 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
 
     def translate(self, address: Linear) -> Physical | None:
         physical = lib.vm_translate(self._vm, address)
+        self.raise_failed()
         if physical == UNMAPPED:
             return None
         return Physical(physical if self._lines.a20 else physical & ~A20)
@@ -266,6 +258,7 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
             return self._read_gated(address, size)
         data = bytearray(size)
         read = lib.vm_read_linear(self._vm, address, ffi.from_buffer("uint8_t[]", data), size)
+        self.raise_failed()
         return bytes(data if read == size else memoryview(data)[:read])
 
     def _read_gated(self, address: Linear, size: int) -> bytes:
@@ -286,7 +279,9 @@ class UnicornEngine(GuestMemory, NativeTurns, NativeDeliveries):
             data = self._read_gated(address, size)
             return int.from_bytes(data, "little") if len(data) == size else None
         word = self._word
-        return word[0] if lib.vm_read_value(self._vm, address, size, word) else None
+        found = lib.vm_read_value(self._vm, address, size, word)
+        self.raise_failed()
+        return word[0] if found else None
 
     def write_register(self, name: str, value: int) -> None:
         self.write_registers({name: value})
