@@ -71,6 +71,8 @@ def _is_denormal_fused(case: Case) -> bool:
 def _is_arpl_writing(case: Case, difference: Difference) -> bool:
     if case.name != "arpl":
         return False
+    if case.expected.vector == PAGE_FAULT and case.found.vector is None:
+        return True
     through_code = case.expected.vector == 13 and CS in prefixes(case.instruction.code)
     return through_code or (difference.name == "error code" and flips(difference, WRITE))
 
