@@ -18,7 +18,7 @@ Differences = dict[str, tuple[int | None, int | None]]
 RF, EXT, TRAP = 0x10000, 1, 0x100
 STATUS, NW, CD, PG, PAE, SMAP = 0x8D5, 1 << 29, 1 << 30, 1 << 31, 0x20, 1 << 21
 DIRTY, ACCESSED, WRITE = 0x40, 0x20, 2
-GP, SS, PF, DB = 13, 12, 14, 1
+GP, SS, PF, DB, UD = 13, 12, 14, 1, 6
 TASK_16 = 3
 """The type of a busy task state of 16 bits."""
 MSRS = (0xC0000080, 0x277, 0x12345, 0xC0001234)
@@ -105,6 +105,10 @@ def _has_breakpoints(case: Case, steps: Sequence[Step]) -> bool:
     return any(step["dr7"] & 0xFF for step in steps)
 
 
+def _other_breakpoints(name: str, a: int, b: int) -> bool:
+    return name == "dr6" and a & ~b == 0 and (a ^ b) & ~15 == 0 and a & 15 != 0
+
+
 def _dirty(name: str, a: int, b: int) -> bool:
     return name.startswith("[") and a ^ b == DIRTY
 
@@ -125,6 +129,7 @@ WORDS = (
     ),
     Word("ARPL that changes nothing stores in QEMU", _executes("arpl"), _dirty),
     Word("words and dwords at an odd port where nothing is, which QEMU reads as 0", _reads_odd_port, _port_that_is_odd),
+    Word("data breakpoints met at once, of which QEMU reports one", _has_breakpoints, _other_breakpoints),
     Word("W of a #PF of what reads and writes an operand, which QEMU reads first", _changes_page, _write_bit),
     Word(
         "the accessed bit of the code's page, which QEMU forgets where a breakpoint is in it",
@@ -164,6 +169,8 @@ def _bad_control(step: Step, expected: Result, found: Result) -> bool:
     if not _faults(step, GP) or code[:2] != b"\x0f\x22" or len(step.operands) != 2:
         return False
     value, long, number = step.register(step.operands[1]), bool(step["efer"] & LMA), code[2] >> 3 & 7
+    if number == 0 and value >> 32:
+        return True
     if number == 0:
         bad = (value & NW and not value & CD) or (value & PG and not value & PE) or (long and not value & PG)
     else:
@@ -225,6 +232,13 @@ def _frame_in_page_of_code(step: Step, expected: Result, found: Result) -> bool:
     return bool(step.deliveries) and step.deliveries[0].vector in (0, 10, 11, 12, 13, 14) and pushed == fetched
 
 
+def _other_group(step: Step, expected: Result, found: Result) -> bool:
+    """MOV and POP of another number in ModRM (SDM 2D, table A-6)."""
+    opcode = step.code.lstrip(b"\x26\x2e\x36\x3e\x64\x65\x66\x67")
+    is_ud = bool(step.deliveries) and step.deliveries[0].vector == UD
+    return is_ud and opcode[:1] in (b"\xc6", b"\xc7", b"\x8f") and opcode[1] >> 3 & 7 != 0
+
+
 def _rotates_memory(step: Step, expected: Result, found: Result) -> bool:
     return step.mnemonic in ("rcl", "rcr") and bool(step.accesses())
 
@@ -269,6 +283,7 @@ ACTS = (
     Act("far returns beyond the limit of CS, which both refuse where they come to (SDM 2B, RET)", _returns_beyond),
     Act("data breakpoints that QEMU reports behind a handler's first instruction", _breakpoint_at_handler),
     Act("a fault whose frame goes to the page of its code, which QEMU delivers twice, as #DF", _frame_in_page_of_code),
+    Act("C6h, C7h and 8Fh with another number in ModRM, which are no instructions but in QEMU", _other_group),
     Act("RCL and RCR of memory where code is, in which QEMU loses flags as it tries the store again", _rotates_memory),
     Act("a data breakpoint that no access met, which QEMU reports", _breakpoints_that_no_access_met),
 )
