@@ -105,6 +105,8 @@ def _pointers(session: Session, arguments: Arguments) -> list[int]:
     target = session.linear(arguments.what)
     size = session.integer(arguments.size) if arguments.size else 1
     word = session.registers.mode.width // 8
+    if not 1 <= size <= (1 << 64) - target:
+        raise UserError(f"{size} is no number of bytes from {target:#x} on")
     low, high = target.to_bytes(8, "little")[:word], (target + size - 1).to_bytes(8, "little")[:word]
     same = next((n for n in range(word) if low[n:] == high[n:]), word)
     if same == word:
