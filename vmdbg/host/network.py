@@ -22,9 +22,9 @@ from vmdbg.machine.machine import Machine
 from vmdbg.machine.outsides import Outside
 from vmdbg.units import Tick
 
-SOON = 150_000
-"""Ticks that the guest goes on after a frame has left, so that others may follow it out: each stop costs the host some
-0.2 ms, which is what few frames cost."""
+SOON = 500_000
+"""Ticks that a busy guest goes on after a frame has left, so that others may follow it out: each stop costs the host
+some 0.2 ms, which is what many frames cost. A guest that idles stops sooner, where its time keeps to the host's."""
 MOST_HELD = 4096
 """Frames of one slice."""
 AT_ONCE = 64
