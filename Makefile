@@ -15,6 +15,9 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 .PHONY: vsix web wheels browser help demo demo-disk install test test-all conformance fuzz lint bench packages clean
 .DELETE_ON_ERROR:
 
+# The tests start vmdbg some thousand times: Python is to compile it once.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:
 	@echo 'make demo      install into .venv, boot the sample guest and debug it a little'
 	@echo 'make demo-disk boot a Debian disk (built once, as root on Debian) to its login and off again'
