@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.single_steps import Count, RealMode, Step, compare, differences
+from vmdbg.engine.exits import TripleFault
 
 PLACE = os.environ.get("VMDBG_SINGLE_STEPS", "")
 MOST = int(os.environ.get("VMDBG_SINGLE_STEPS_MOST", "20"))
@@ -47,7 +48,7 @@ EDGES = {
     "a byte there": _step("a0ffff", {}),
     "a word that is stored there": _step("8907", {}, 13, bx=0xFFFF),
     "on the stack": _step("8946ff", {}, 12, bp=0),
-    "a push across it": _step("50", {}, 12, sp=0x10001 & 0xFFFF),
+    "a push across it": _step("6650", {}, 12, sp=2),
     "a pop across it": _step("58", {}, 12, sp=0xFFFF),
     "a push that wraps": _step("50", {"sp": 0xFFFE}, sp=0),
     "a dword by a string": _step("66a5", {}, 13, si=0xFFFD),
@@ -72,3 +73,12 @@ def test_accesses_end_where_the_segment_ends(name: str) -> None:
     found = differences(step, cpu)
     cpu.close()
     assert found == []
+
+
+def test_a_push_whose_fault_finds_no_room_either_shuts_the_cpu_down() -> None:
+    """As the 386's manual has it of a PUSH with 1 in SP."""
+    cpu = RealMode()
+    cpu.run(_step("50", {}, 12, sp=1))
+    assert isinstance(cpu.ended, TripleFault)
+    assert cpu.vector == 8
+    cpu.close()
