@@ -162,18 +162,20 @@ class Debugger(Debuggee):
         except MediumError as error:
             return HostFailed(str(error))
         except (RecordingError, EngineError) as error:
-            self.timeline.come_back(self._trusted(error))
+            self.timeline.come_back(self._trusted(run, error))
             self.look_at(self._looked_at)
             return RunFailed(error, f"the guest stands at tick {self.position}")
         except VmdbgError as error:
             return RunFailed(error)
 
-    def _trusted(self, error: VmdbgError) -> Position:
+    def _trusted(self, run: Run, error: VmdbgError) -> Position:
         """Where to stand: before the slice, or, of a run that diverged, where it was last known not to have."""
         if not isinstance(error, DivergenceError):
             return self._before
         agreed = self.timeline.verification.last_before(error.expected.position)
-        return min(self._before, self._began if agreed is None else max(self._began, agreed))
+        trusted = self._began if agreed is None else max(self._began, agreed)
+        # What agreed may lie in the slice that diverged; other runs have gone back by themselves where they seek.
+        return trusted if isinstance(run, ContinueRun) else min(self._before, trusted)
 
     def wait(self, poll: Callable[[], None] | None = None) -> Stop:
         """Carry out the action under way to its stop; `poll` is called between slices."""

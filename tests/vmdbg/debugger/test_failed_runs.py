@@ -73,6 +73,17 @@ def test_a_run_that_diverges_ends_where_it_was_last_known_to_agree(debugger: Deb
     assert digest(debugger.machine) == stood
 
 
+@pytest.mark.parametrize("slices", [1, 2, 7, 100])
+def test_where_that_is_does_not_depend_on_how_the_run_is_cut(debugger: Debugger, slices: int) -> None:
+    assert do(debugger, Seek(at(5_000_000))) == StepDone()
+    debugger.resume(Continue())
+    stop = None
+    while stop is None:
+        stop = debugger.poll(budget=DIVERGES_AT // slices)
+    assert isinstance(stop, RunFailed)
+    assert AGREES_AT <= debugger.position.tick < AGREES_AT + 15
+
+
 def test_a_run_from_after_the_last_digest_comes_back_to_where_it_began(debugger: Debugger) -> None:
     assert do(debugger, Seek(at(AGREES_AT + 50_000_000))) == StepDone()
     here, wanted = debugger.position, digest(debugger.machine)
