@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from tests.conformance import qemu
 from tests.conformance.batch import Batch
-from tests.conformance.groups import ALL, PLAIN, PLAIN_32, Group, Kind, each, groups_here, guest, host
+from tests.conformance.benches import INSTRUCTIONS, STATES, Benches, benches, small_batch
+from tests.conformance.groups import ALL, PLAIN, PLAIN_32, Group, Kind, groups_here
 from tests.conformance.instructions import Instruction
 from tests.conformance.layout import CR2_AT, State
 from tests.conformance.session import Oracle, Tally
-from tests.conformance.votes import Bench
 
 pytestmark = [
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the judge is an x86-64 CPU"),
     pytest.mark.skipif(not qemu.is_there(), reason="qemu-user is not installed"),
 ]
-INSTRUCTIONS, STATES, MANY = 60, 4, 85_000
-Benches = Callable[[Kind], Bench]
+MANY = 85_000
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Benches]:
-    scratch: Path = tmp_path_factory.mktemp("cpus")
-    with (
-        each(lambda kind: host(scratch, kind)) as hosts,
-        each(lambda kind: qemu.of_kind(scratch, kind)) as others,
-        each(lambda kind: guest(scratch, kind)) as guests,
-    ):
-        yield lambda kind: Bench(hosts(kind), others(kind), guests(kind))
-
-
-def small_batch(group: Group) -> Batch:
-    whole = group.batch(1)
-    return replace(whole, instructions=whole.instructions[:INSTRUCTIONS], states=whole.states[:STATES])
+    with benches(tmp_path_factory.mktemp("cpus"), qemu.of_kind) as made:
+        yield made
 
 
 def skip_without(group: Group) -> None:
