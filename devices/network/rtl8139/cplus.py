@@ -1,7 +1,8 @@
 """Realtek's RTL8139C+: an RTL8139C whose driver may have rings of descriptors, checksums and large sends instead.
 
-Source: Realtek RTL8139C+ data sheet 1.6, 6.33 (C+ mode). Rings are of 64 descriptors at most. A packet leaves when its
-descriptors are looked at; those after it wait until its bytes have had their time.
+Sources: RTL8169 data sheet 1.21, whose rings are alike, and what Linux' 8139cp does with a C+: the C+'s own data sheet
+was not to be had. Rings are of 64 descriptors at most. A packet leaves when its descriptors are looked at; those after
+it wait until its bytes have had their time.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Descriptors of an RTL8139C+, and what they have it do with frames: checksums, tags, segments.
 
-Sources: Realtek RTL8139C+ data sheet 1.6 (descriptors); RTL8169 data sheet 1.21, 9, whose are the same but for the
+Sources: Linux' 8139cp; RTL8169 data sheet 1.21, 9, whose are the same but for the
 lengths. Tags lie in descriptors as they lie in frames.
 """
 

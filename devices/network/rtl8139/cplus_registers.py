@@ -1,6 +1,6 @@
-"""Registers of an RTL8139C+ beyond those of an RTL8139C, by their data sheet names.
+"""Registers of an RTL8139C+ beyond those of an RTL8139C, by the names that Realtek gives them.
 
-Source: Realtek RTL8139C+ data sheet 1.6, 6 (registers).
+Source: RTL8169 data sheet 1.21 (registers), and Linux' 8139cp: the C+'s own data sheet was not to be had.
 """
 
 from __future__ import annotations
