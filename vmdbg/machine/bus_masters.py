@@ -136,19 +136,19 @@ class MasterPort:
     device: str
 
     def read(self, address: int, size: int, request: str = "") -> bytes:
-        engine, end = self.masters.at_hand(), address + size
-        if end <= TOP and not engine.stops.watchpoints:
+        engine = self.masters.at_hand()
+        if address + size <= TOP and not engine.stops.watchpoints:
             return engine.device_read(address, size)
-        there = max(0, min(end, TOP) - address)
+        there = _within(address, size)
         self.masters.note(engine, Access.READ, range(address, address + there), self.device, request)
         return engine.device_read(address, there).ljust(size, b"\xff")
 
     def write(self, address: int, data: bytes, request: str = "") -> None:
-        engine, end = self.masters.at_hand(), address + len(data)
-        if end <= TOP and not engine.stops.watchpoints:
+        engine = self.masters.at_hand()
+        if address + len(data) <= TOP and not engine.stops.watchpoints:
             engine.device_write(address, data)
             return
-        there = max(0, min(end, TOP) - address)
+        there = _within(address, len(data))
         noted = self.masters.note(engine, Access.WRITE, range(address, address + there), self.device, request)
         engine.device_write(address, data[:there])
         self.masters.written(engine, noted)
@@ -176,5 +176,9 @@ class MasterPort:
     def look(self, address: int, size: int) -> bytes:
         engine = self.masters.engine
         assert engine is not None, "a look at memory before the machine is put together"
-        there = max(0, min(size, TOP - address))
-        return engine.read_physical(Physical(address), there).ljust(size, b"\xff")
+        return engine.read_physical(Physical(address), _within(address, size)).ljust(size, b"\xff")
+
+
+def _within(address: int, size: int) -> int:
+    """How many of so many bytes have addresses."""
+    return max(0, min(size, TOP - address))
