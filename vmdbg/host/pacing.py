@@ -14,24 +14,29 @@ LONGEST_WAIT = 0.25
 FIRST_SLICE, LONGEST_SLICE = 100_000, 100_000_000
 """Ticks. The longest is no longer than the shortest time that a line must be quiet to count as idle."""
 SLICE_SECONDS = 0.015
+LEAST_CPU_SECONDS = 0.005
+"""What is done between two slices takes CPU time, too: on a host that does much else they are longer, not more."""
 
 
 class SliceLength:
-    """How many ticks take about SLICE_SECONDS of host time at the present speed."""
+    """How many ticks take about SLICE_SECONDS of host time, or LEAST_CPU_SECONDS of CPU time, at the present speed."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
+    def __init__(
+        self, clock: Callable[[], float] = time.perf_counter, cpu_clock: Callable[[], float] = time.thread_time
+    ) -> None:
+        self._clock, self._cpu_clock = clock, cpu_clock
         self._length = FIRST_SLICE
-        self._began = 0.0
+        self._began = self._cpu_began = 0.0
 
     def begin(self) -> int:
-        self._began = self._clock()
+        self._began, self._cpu_began = self._clock(), self._cpu_clock()
         return self._length
 
     def end(self, ticks: int) -> None:
         """A slice of `ticks` is over: the next is at most twice as long."""
-        spent = max(self._clock() - self._began, 1e-6)
-        wanted = int(max(ticks, FIRST_SLICE) * SLICE_SECONDS / spent)
+        share = SLICE_SECONDS / max(self._clock() - self._began, 1e-6)
+        least = LEAST_CPU_SECONDS / max(self._cpu_clock() - self._cpu_began, 1e-6)
+        wanted = int(max(ticks, FIRST_SLICE) * max(share, least))
         self._length = max(FIRST_SLICE, min(wanted, 2 * self._length, LONGEST_SLICE))
 
     def shorten(self) -> None:

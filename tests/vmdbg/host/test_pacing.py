@@ -4,6 +4,7 @@ import pytest
 
 from vmdbg.host.pacing import (
     FIRST_SLICE,
+    LEAST_CPU_SECONDS,
     LONGEST_SLICE,
     LONGEST_WAIT,
     SLICE_SECONDS,
@@ -106,7 +107,7 @@ def test_a_guest_that_was_busy_for_long_starts_anew() -> None:
 
 def test_slices_grow_to_the_host_time_they_should_take() -> None:
     host = HostClock()
-    slices = SliceLength(host)
+    slices = SliceLength(host, host)
     for _ in range(20):
         length = slices.begin()
         host.now += length / 1e9
@@ -114,9 +115,20 @@ def test_slices_grow_to_the_host_time_they_should_take() -> None:
     assert slices.begin() == pytest.approx(SLICE_SECONDS * 1e9, rel=0.01)
 
 
+def test_slices_take_some_cpu_time_where_others_have_most_of_it() -> None:
+    host, cpu = HostClock(), HostClock()
+    slices = SliceLength(host, cpu)
+    for _ in range(20):
+        length = slices.begin()
+        cpu.now += length / 1e9
+        host.now += 30 * length / 1e9
+        slices.end(length)
+    assert slices.begin() == pytest.approx(LEAST_CPU_SECONDS * 1e9, rel=0.01)
+
+
 def test_slices_stay_in_bounds() -> None:
     host = HostClock()
-    slices = SliceLength(host)
+    slices = SliceLength(host, host)
     for _ in range(40):
         slices.end(slices.begin())
     assert slices.begin() == LONGEST_SLICE
