@@ -27,6 +27,8 @@ from tests import linux_assets
 from vmdbg.machine.snapshot import Position
 from vmdbg.queries.queries import Queries
 from vmdbg.recording.blocks import Block, Kind, scan
+from vmdbg.recording.media_keeper import MediaKeeper
+from vmdbg.recording.writer import RecordingWriter
 from vmdbg.timeline.history_index import HistoryIndex
 from vmdbg.timeline.timeline import Timeline
 from vmdbg.units import Tick
@@ -36,6 +38,14 @@ VARIABLES = ("panic_timeout", "console_printk", "init_mm", "saved_command_line",
 RARE = ("start_kernel", "mount_root", "free_initmem", "populate_rootfs")
 FUNCTIONS = (*RARE, "kernel_execve", "tty_open", "kernel_init")
 SEEK_BAR, WORST_BAR, WRITE_BAR, CALL_BAR, SIZE_BAR = 0.1, 1.0, 1.0, 2.0, 1.5
+TIMED = (
+    (Timeline, "take_checkpoint"),
+    (Timeline, "keep_index"),
+    (RecordingWriter, "_write_beginning"),
+    (RecordingWriter, "_write_pages"),
+    (MediaKeeper, "_write_sectors"),
+)
+"""Methods, and whose."""
 Ask = Callable[[vmdbg.Guest], object]
 Question = tuple[str, Ask, float | None]
 """Its name, the answer, and within how many seconds it is to be given."""
@@ -67,18 +77,24 @@ def main() -> int:
 def record(path: Path) -> dict[str, float]:
     """Boot, and what checkpoints and index took of that."""
     spent: dict[str, float] = defaultdict(float)
-    for kind, name in ((Timeline, "take_checkpoint"), (Timeline, "keep_index")):
+    for kind, name in TIMED:
         timed(kind, name, spent)
-    disk, began = linux_assets.debian_disk(), time.process_time()
+    disk, began, began_here = linux_assets.debian_disk(), time.process_time(), time.thread_time()
     with vmdbg.launch(disks=[f"{disk},bus=virtio"], memory="512M", record=path) as guest:
         guest.expect(LOGIN, patience=PATIENCE)
         whole, end = time.process_time() - began, guest.position
+        writer = whole - (time.thread_time() - began_here)
     index, checkpoints = spent["keep_index"], spent["take_checkpoint"] - spent["keep_index"]
     print(
         f"{end} ticks to the login in {whole:.1f} CPU s; of these checkpoints took {checkpoints / whole:.1%} (bar 8 %),"
     )
     print(f"ending parts of the index {index / whole:.2%} (bar 2 %, with what running gathers)")
-    return {"seconds": whole, "checkpoints": checkpoints, "index": index}
+    beginning, pages, media = (spent[name] for name in ("_write_beginning", "_write_pages", "_write_sectors"))
+    print(
+        f"the thread that writes {writer / whole:.1%}: a hash of the disk {beginning / whole:.1%}, pages of memory "
+        f"{pages / whole:.1%}, of the disk {media / whole:.1%}"
+    )
+    return {"seconds": whole, "checkpoints": checkpoints, "index": index, "writer": writer, **spent}
 
 
 def timed(kind: type, name: str, spent: dict[str, float]) -> None:
